@@ -1,0 +1,192 @@
+"""What the engine expects of the outside world, in our words.
+
+All methods are coroutines that run on the process's event loop with no transaction open. They raise
+only the tree of `domain.errors`. An adapter keeps no state besides its settings and the door.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from domain.errors import FulfilmentError
+from domain.order import Address, PlatformState, RawOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open span of platform change times, zone-aware."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One row of a platform's change listing."""
+
+    platform_order_id: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformShipment:
+    """What a platform shows as shipped: its own courier code and the number, for the named lines."""
+
+    courier_code: str
+    waybill: str
+    line_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformStatus:
+    """The platform's view of one order right now."""
+
+    state: PlatformState
+    refund_open: bool
+    shipments: tuple[PlatformShipment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A write-back: this order (or these lines of it) left with that waybill. `courier` is our name."""
+
+    platform_order_id: str
+    courier: str
+    waybill: str
+    line_ids: tuple[str, ...]
+    is_whole_order: bool
+    shipped_at: datetime
+
+
+class Platform(Protocol):
+    """One shop's account at a sales platform."""
+
+    @property
+    def window_max_s(self) -> float:
+        """Longest change window that one listing may span."""
+        ...
+
+    def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
+        """Pages of changed orders in an order that loses nothing while rows move."""
+        ...
+
+    async def fetch(self, platform_order_id: str) -> RawOrder:
+        """The whole order as the platform has it now."""
+        ...
+
+    async def status(self, platform_order_id: str) -> PlatformStatus:
+        """State, open refunds and shipments; asked before a label and around a write-back."""
+        ...
+
+    async def reveal(self, tokens: Mapping[str, str]) -> Mapping[str, Address | FulfilmentError]:
+        """Decrypt receivers for booking: platform order id -> merge token in, plain address or error out."""
+        ...
+
+    async def tell_shipped(self, handover: Handover) -> None:
+        """Tell the platform. Conflict ``already_shipped`` when it has a shipment for it already."""
+        ...
+
+    def courier_code(self, courier: str) -> str:
+        """The platform's code of our courier; Misconfigured ``courier_unmapped`` when it has none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """All a courier needs for one package. `reference` identifies it at the courier for ever."""
+
+    reference: str
+    sender: Address
+    receiver: Address
+    contents: tuple[tuple[str, int], ...]
+    weight_g: int
+    service: str = ""
+    remark: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Waybill:
+    """A courier's answer for one reference. `alive` is False for a shipment that was cancelled."""
+
+    reference: str
+    number: str
+    alive: bool
+    sort_code: str = ""
+
+
+class Courier(Protocol):
+    """One contract with a courier.
+
+    `is_idempotent`: a repeated create with one reference never makes a second waybill.
+    `can_find`: `find` works.
+    """
+
+    is_idempotent: bool
+    can_find: bool
+
+    async def create(self, booking: Booking) -> Waybill:
+        """Book. Conflict ``duplicate_reference`` when the courier knows the reference already."""
+        ...
+
+    async def find(self, reference: str) -> Waybill | None:
+        """The shipment of our reference, dead or alive; None when the courier surely has none."""
+        ...
+
+    async def cancel(self, reference: str, waybill: str) -> None:
+        """Cancel before pickup; quiet when it was cancelled before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One event to tell. `event_id` lets the receiver drop a repetition. `content` holds no personal data."""
+
+    event_id: str
+    event: str
+    occurred_at: datetime
+    content: Mapping[str, str]
+
+
+class Notifier(Protocol):
+    """One channel. `is_idempotent`: the receiver drops repeated event ids, so repeating is safe."""
+
+    is_idempotent: bool
+
+    async def tell(self, notice: Notice) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseEvent:
+    """One scan, in the warehouse's own words; `kind` is accepted, packed or handed_over."""
+
+    event_id: str
+    reference: str
+    waybill: str
+    kind: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events after a cursor, with the raw page; `rejected` are entries that could not be read."""
+
+    body: bytes
+    events: tuple[WarehouseEvent, ...]
+    rejected: tuple[str, ...]
+    cursor: str
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StockLevel:
+    sku: str
+    quantity: int
+
+
+class Warehouse(Protocol):
+    """One location's event feed and counted stock."""
+
+    async def events(self, cursor: str) -> EventPage: ...
+
+    async def stock(self) -> Sequence[StockLevel]: ...

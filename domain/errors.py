@@ -1,0 +1,67 @@
+"""Every error says what happens next.
+
+    FulfilmentError
+    ├── Transient        try again with backoff                  time-outs, 5xx, connection reset, deadlock
+    ├── Throttled        come back at `after_s`; spends no attempt               429, the platform's call limits
+    ├── UnknownOutcome   the call may have happened: ask by reference, never repeat blindly
+    │   └── Malformed    an answer that cannot be read, after the request was sent
+    ├── Refused          the other side said no for a business reason: hold, show its words to a person
+    ├── Misconfigured    our credentials or settings are wrong: the account is at fault, not the order
+    ├── Conflict         the subject moved meanwhile (cancelled, already done): stop quietly, or hold
+    └── Poison           cannot be read at all, or killed a worker three times: dead letter at once
+
+Anything else that escapes a step is a bug: a few tries, then a dead letter with its fingerprint.
+
+`code` is stable snake_case and groups errors in listings; `message` is for people and carries no
+personal data; `facts` is a small mapping of plain values, also free of personal data.
+"""
+
+from collections.abc import Mapping
+
+Facts = Mapping[str, str | int | float | bool | None]
+
+
+class FulfilmentError(Exception):
+    """Base of all errors a step may end with."""
+
+    def __init__(self, code: str, message: str = "", facts: Facts | None = None) -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.message = message
+        self.facts: dict[str, str | int | float | bool | None] = dict(facts or {})
+
+
+class Transient(FulfilmentError):
+    """The call certainly had no effect, or repeating it is harmless: try again with backoff."""
+
+
+class Throttled(FulfilmentError):
+    """The other side asks us to slow down; the subject comes back after `after_s` seconds."""
+
+    def __init__(self, code: str, message: str = "", facts: Facts | None = None, *, after_s: float) -> None:
+        super().__init__(code, message, facts)
+        self.after_s = after_s
+
+
+class UnknownOutcome(FulfilmentError):
+    """The call may have had its effect; only asking the other side can tell."""
+
+
+class Malformed(UnknownOutcome):
+    """An answer came that does not follow the protocol."""
+
+
+class Refused(FulfilmentError):
+    """A business refusal; repeating it changes nothing."""
+
+
+class Misconfigured(FulfilmentError):
+    """Credentials, signature, permission or settings are wrong for a whole account."""
+
+
+class Conflict(FulfilmentError):
+    """The subject is no longer where this step needs it."""
+
+
+class Poison(FulfilmentError):
+    """Nothing can be done with this input by any number of repetitions."""

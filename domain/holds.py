@@ -1,0 +1,68 @@
+"""Holds: why an order stands still, who must act, and by when."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class HoldCode(StrEnum):
+    """Stable codes; texts for people live in `HOLDS`."""
+
+    ADDRESS_MISSING = "address_missing"
+    ADDRESS_VAGUE = "address_vague"
+    PAYMENT_UNCONFIRMED = "payment_unconfirmed"
+    STOCK_SHORT_PAID = "stock_short_paid"
+    STOCK_CONFLICT = "stock_conflict"
+    SENSITIVE_WORD = "sensitive_word"
+    REMOTE_COURIER = "remote_courier"
+    PROMO_UNCOVERED = "promo_uncovered"
+    DUPLICATE_SUSPECT = "duplicate_suspect"
+    GIFT_MISMATCH = "gift_mismatch"
+    REFUND_REQUESTED = "refund_requested"
+    BUYER_CHANGED = "buyer_changed"
+    APPROVAL_NEEDED = "approval_needed"
+    SKU_UNMAPPED = "sku_unmapped"
+    WAYBILL_ERROR = "waybill_error"
+    WRITEBACK_REFUSED = "writeback_refused"
+    AMOUNT_MISMATCH = "amount_mismatch"
+    PRESALE_BALANCE_OPEN = "presale_balance_open"
+    SHIPPED_ELSEWHERE = "shipped_elsewhere"
+    SCHEMA_DRIFT = "schema_drift"
+    PLATFORM_HOLD = "platform_hold"
+    WAITING_ON_ACCOUNT = "waiting_on_account"
+    DEAD_LETTER = "dead_letter"
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRule:
+    """Who owns a hold and how many hours they have."""
+
+    owner: str
+    due_h: int
+    meaning: str
+
+
+HOLDS: dict[HoldCode, HoldRule] = {
+    HoldCode.ADDRESS_MISSING: HoldRule("service", 4, "receiver, region or phone is empty"),
+    HoldCode.ADDRESS_VAGUE: HoldRule("service", 4, "the address cannot be delivered to as it stands"),
+    HoldCode.PAYMENT_UNCONFIRMED: HoldRule("finance", 4, "paid sum differs from the payable sum"),
+    HoldCode.STOCK_SHORT_PAID: HoldRule("purchasing", 12, "paid, but no location can fill it"),
+    HoldCode.STOCK_CONFLICT: HoldRule("stock", 4, "promised stock was lost to a correction"),
+    HoldCode.SENSITIVE_WORD: HoldRule("service", 4, "a listed word in memo or address"),
+    HoldCode.REMOTE_COURIER: HoldRule("service", 4, "no courier serves the region at that grade"),
+    HoldCode.PROMO_UNCOVERED: HoldRule("rules", 4, "no rule covers this order"),
+    HoldCode.DUPLICATE_SUSPECT: HoldRule("service", 4, "looks like another order of the same buyer"),
+    HoldCode.GIFT_MISMATCH: HoldRule("warehouse", 4, "expected and picked gifts differ"),
+    HoldCode.REFUND_REQUESTED: HoldRule("service", 2, "the buyer asked for a refund or cancelled"),
+    HoldCode.BUYER_CHANGED: HoldRule("service", 2, "address, lines or sums changed after review"),
+    HoldCode.APPROVAL_NEEDED: HoldRule("finance", 4, "an approval is missing"),
+    HoldCode.SKU_UNMAPPED: HoldRule("catalogue", 8, "a line's SKU is unknown to our stock"),
+    HoldCode.WAYBILL_ERROR: HoldRule("logistics", 2, "the courier refused the booking"),
+    HoldCode.WRITEBACK_REFUSED: HoldRule("logistics", 2, "the platform refused the tracking number"),
+    HoldCode.AMOUNT_MISMATCH: HoldRule("finance", 4, "the order's sums do not add up"),
+    HoldCode.PRESALE_BALANCE_OPEN: HoldRule("service", 72, "deposit paid, balance open"),
+    HoldCode.SHIPPED_ELSEWHERE: HoldRule("service", 4, "the platform shows another shipment"),
+    HoldCode.SCHEMA_DRIFT: HoldRule("engineering", 4, "the platform's payload changed shape"),
+    HoldCode.PLATFORM_HOLD: HoldRule("service", 24, "the platform forbids shipping for now"),
+    HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account was shut past the order's clock"),
+    HoldCode.DEAD_LETTER: HoldRule("engineering", 2, "a step gave up; see its dead letter"),
+}

@@ -1,0 +1,164 @@
+"""The canonical order: what every platform's payload becomes, and all that the rules may look at."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from domain.money import Money
+
+OrderId = NewType("OrderId", int)
+FulfillmentOrderId = NewType("FulfillmentOrderId", int)
+PackageId = NewType("PackageId", int)
+RawPayloadId = NewType("RawPayloadId", int)
+NoticeId = NewType("NoticeId", int)
+
+
+class Lane(StrEnum):
+    """How urgent: `p0` overtakes everything, `bulk` waits for the rest but never starves."""
+
+    P0 = "p0"
+    P1 = "p1"
+    BULK = "bulk"
+
+
+class PlatformState(StrEnum):
+    """What a platform says of its order; a proposal, never our own state."""
+
+    UNPAID = "unpaid"
+    HOLD = "hold"
+    TO_SHIP = "to_ship"
+    PART_SHIPPED = "part_shipped"
+    SHIPPED = "shipped"
+    DONE = "done"
+    CLOSED = "closed"
+
+
+class OrderType(StrEnum):
+    NORMAL = "normal"
+    PRESALE = "presale"
+    COD = "cod"
+
+
+class MemberLevel(StrEnum):
+    NONE = "none"
+    VIP = "vip"
+    PLUS = "plus"
+
+
+class Source(StrEnum):
+    """Where the buyer ordered."""
+
+    SHELF = "shelf"
+    LIVE = "live"
+    GROUP = "group"
+
+
+class Pii(StrEnum):
+    """In what form the receiver's personal data came."""
+
+    PLAIN = "plain"
+    MASKED = "masked"
+    CIPHER = "cipher"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderKey:
+    """Identity of an order: a platform's order id is unique only inside its shop."""
+
+    platform: str
+    shop: str
+    platform_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A receiver or sender. `merge_token` is the platform's handle (oaid) to the hidden original."""
+
+    name: str
+    phone: str
+    province: str
+    city: str
+    district: str
+    town: str
+    detail: str
+    zip_code: str = ""
+    pii: Pii = Pii.PLAIN
+    merge_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Address(city={self.city!r}, pii={self.pii.value})"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """One SKU of an order. `paid` is the line's share of what the buyer paid, without freight."""
+
+    line_id: str
+    product_id: str
+    platform_sku: str
+    sku: str
+    title: str
+    quantity: int
+    unit_price: Money
+    paid: Money
+    is_gift: bool = False
+    refund_open: bool = False
+    refunded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Order sums: `payable` is what the buyer owes, `paid` what has arrived."""
+
+    goods: Money
+    discount: Money
+    freight: Money
+    tax: Money
+    payable: Money
+    paid: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One platform order in our words. Texts are tidied; times carry their zone; `paid_at` may be open."""
+
+    key: OrderKey
+    state: PlatformState
+    order_type: OrderType
+    source: Source
+    member_level: MemberLevel
+    buyer_id: str
+    receiver: Address
+    lines: tuple[OrderLine, ...]
+    totals: Totals
+    created_at: datetime
+    updated_at: datetime
+    paid_at: datetime | None
+    ship_by: datetime | None = None
+    balance_open: bool = False
+    platform_hold: bool = False
+    buyer_memo: str = field(default="", repr=False)
+    seller_memo: str = field(default="", repr=False)
+    seller_flag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFacts:
+    """The little that is known of an order before its payload is interpreted."""
+
+    source: Source = Source.SHELF
+    order_type: OrderType = OrderType.NORMAL
+    member_level: MemberLevel = MemberLevel.NONE
+    receiver_city: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RawOrder:
+    """A payload as received. `version` is a digest of its content: the same content is the same version."""
+
+    platform_order_id: str
+    version: bytes
+    body: bytes
+    lane_facts: LaneFacts

@@ -1,0 +1,1 @@
+"""Our machinery: settings, logs, stores, SQL, queue. Knows domain values; knows no step and no adapter."""

@@ -1,0 +1,240 @@
+"""One frozen settings object, read once from ``orderlane.toml`` and the environment.
+
+Secrets never stand in the file: a secret is written as ``env:NAME`` or ``file:PATH`` and has no default.
+Unknown keys are errors. Names carry their units.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from domain.errors import Misconfigured
+
+SETTINGS_FILE = "orderlane.toml"
+
+
+class Secret(str):
+    """A string that does not show itself in repr, logs or tracebacks of values."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+    def reveal(self) -> str:
+        """The plain value, for the one place that signs with it."""
+        return str.__str__(self)
+
+
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Stores(_Struct):
+    """Where the stores are. With no URL the application runs its own under `data_dir`."""
+
+    data_dir: str = ""
+    database_url: Secret = Secret("")
+    redis_url: Secret = Secret("")
+    service_user: str = ""
+    fsync: bool = True
+
+
+class Workers(_Struct):
+    """Pools of worker processes. `p0_processes` serve lane p0 alone."""
+
+    processes: int = 2
+    threads: int = 4
+    p0_processes: int = 0
+    connections: int = 6
+
+
+class Engine(_Struct):
+    """Limits of the step engine."""
+
+    batch_max: int = 50
+    lease_s: float = 60.0
+    attempts_max: int = 8
+    bug_attempts_max: int = 3
+    crashes_max: int = 3
+    backoff_first_s: float = 2.0
+    backoff_max_s: float = 900.0
+    sweep_every_s: float = 0.5
+    bell_ttl_s: float = 10.0
+    outside_concurrency: int = 16
+
+
+class Door(_Struct):
+    """Limits of the one HTTP door."""
+
+    connect_s: float = 3.0
+    read_s: float = 10.0
+    total_s: float = 15.0
+    body_max_bytes: int = 8 * 1024 * 1024
+    connections_per_host: int = 32
+
+
+class Shop(_Struct):
+    """One merchant account at a sales platform. `ship_on`: when the platform hears of the shipment."""
+
+    name: str
+    platform: str
+    endpoint: str
+    credentials: dict[str, Secret]
+    ship_on: Literal["handover", "packed", "label"] = "handover"
+    poll_every_s: float = 30.0
+    overlap_s: float = 300.0
+    lag_s: float = 0.0
+    first_pull_days: int = 7
+    options: dict[str, str] = {}
+
+    @property
+    def account(self) -> str:
+        """The shop's name over all platforms: unit of cursors, limits and breakers."""
+        return f"{self.platform}/{self.name}"
+
+
+class Courier(_Struct):
+    """One contract with a courier."""
+
+    name: str
+    courier: str
+    endpoint: str
+    credentials: dict[str, Secret]
+    options: dict[str, str] = {}
+
+    @property
+    def account(self) -> str:
+        return f"{self.courier}/{self.name}"
+
+
+class Sender(_Struct):
+    """Where a location's packages leave from; printed on labels."""
+
+    contact: str
+    phone: str
+    province: str
+    city: str
+    district: str
+    detail: str
+
+
+class Location(_Struct):
+    """A warehouse, its sender address and its event feed."""
+
+    name: str
+    endpoint: str
+    sender: Sender
+    credentials: dict[str, Secret]
+    poll_every_s: float = 5.0
+
+    @property
+    def account(self) -> str:
+        return f"warehouse/{self.name}"
+
+
+class Channel(_Struct):
+    """Where buyers, or the merchant's own systems, are told."""
+
+    name: str
+    kind: str
+    endpoint: str
+    credentials: dict[str, Secret]
+
+    @property
+    def account(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+class Settings(_Struct):
+    """Everything a process needs to know at start."""
+
+    stores: Stores = Stores()
+    workers: Workers = Workers()
+    engine: Engine = Engine()
+    door: Door = Door()
+    shops: tuple[Shop, ...] = ()
+    couriers: tuple[Courier, ...] = ()
+    locations: tuple[Location, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    rules_file: str = ""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings file (``ORDERLANE_SETTINGS`` or `path`, else ``orderlane.toml`` if it exists).
+
+    ``ORDERLANE_DATABASE_URL``, ``ORDERLANE_REDIS_URL`` and ``ORDERLANE_DATA_DIR`` outrank the file.
+    Raises Misconfigured with the offending key.
+    """
+    named = path or (Path(environ["ORDERLANE_SETTINGS"]) if environ.get("ORDERLANE_SETTINGS") else None)
+    file = named or Path(SETTINGS_FILE)
+    if named is not None and not file.is_file():
+        raise Misconfigured("settings_missing", f"no settings file at {file}")
+    content = file.read_bytes() if file.is_file() else b""
+    tree = _toml(content, file)
+    stores = dict(tree.get("stores", {}))
+    for key in ("database_url", "redis_url", "data_dir"):
+        value = environ.get(f"ORDERLANE_{key.upper()}")
+        if value:
+            stores[key] = value
+    tree["stores"] = stores
+
+    def decode(kind: type, value: Any) -> Any:
+        if kind is Secret:
+            return _secret(value, file.parent, environ)
+        raise NotImplementedError(kind)
+
+    try:
+        return msgspec.convert(tree, Settings, dec_hook=decode)
+    except msgspec.ValidationError as error:
+        raise Misconfigured("settings_invalid", f"{file}: {error}") from None
+
+
+def _toml(content: bytes, file: Path) -> dict[str, Any]:
+    try:
+        return dict(msgspec.toml.decode(content))
+    except msgspec.DecodeError as error:
+        raise Misconfigured("settings_unreadable", f"{file}: {error}") from None
+
+
+def _secret(value: Any, folder: Path, environ: Mapping[str, str]) -> Secret:
+    if not isinstance(value, str):
+        raise Misconfigured("secret_invalid", "a secret is written as env:NAME or file:PATH")
+    scheme, _, name = value.partition(":")
+    if scheme == "env":
+        if not environ.get(name):
+            raise Misconfigured("secret_missing", f"environment variable {name} is not set")
+        return Secret(environ[name])
+    if scheme == "file":
+        place = folder / name
+        if not place.is_file():
+            raise Misconfigured("secret_missing", f"no secret file at {place}")
+        return Secret(place.read_text().strip())
+    if scheme in {"postgresql", "postgres", "redis", "rediss", "unix"}:
+        return Secret(value)
+    raise Misconfigured("secret_in_file", "a secret is written as env:NAME or file:PATH")
+
+
+def data_dir(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where this machine keeps orderlane's own stores: the configured folder, else the usual one.
+
+    Root gets a system folder, because the database drops to another user that may not be able to
+    enter root's home.
+    """
+    if settings.stores.data_dir:
+        return Path(settings.stores.data_dir).resolve()
+    if os.geteuid() == 0:
+        return Path("/var/lib/orderlane")
+    home = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".local/share")
+    return Path(home) / "orderlane"
