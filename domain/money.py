@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 
 # ISO 4217 exponents that differ from two.
 _EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "KWD": 3}
+_INTEGER_DIGITS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,13 +43,13 @@ def parse_money(text: str, currency: str) -> Money:
     """Read a plain decimal amount such as ``"323.58"``.
 
     Raises ValueError for anything that is not a finite decimal with at most the currency's places
-    and at most twelve integer digits.
+    and at most `_INTEGER_DIGITS_MAX` integer digits.
     """
     try:
         amount = Decimal(text.strip())
     except InvalidOperation:
         raise ValueError("not a decimal amount") from None
-    if not amount.is_finite() or amount.adjusted() >= 12:
+    if not amount.is_finite() or amount.adjusted() >= _INTEGER_DIGITS_MAX:
         raise ValueError("amount out of range")
     minor = amount.scaleb(exponent_of(currency))
     if minor != minor.to_integral_value():

@@ -35,11 +35,7 @@ class Secret(str):
         return str.__str__(self)
 
 
-class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class Stores(_Struct):
+class Stores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the stores are. With no URL the application runs its own under `data_dir`."""
 
     data_dir: str = ""
@@ -49,7 +45,7 @@ class Stores(_Struct):
     fsync: bool = True
 
 
-class Workers(_Struct):
+class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Pools of worker processes. `p0_processes` serve lane p0 alone."""
 
     processes: int = 2
@@ -58,7 +54,7 @@ class Workers(_Struct):
     connections: int = 6
 
 
-class Engine(_Struct):
+class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of the step engine."""
 
     batch_max: int = 50
@@ -73,7 +69,7 @@ class Engine(_Struct):
     outside_concurrency: int = 16
 
 
-class Door(_Struct):
+class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of the one HTTP door."""
 
     connect_s: float = 3.0
@@ -83,7 +79,7 @@ class Door(_Struct):
     connections_per_host: int = 32
 
 
-class Shop(_Struct):
+class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One merchant account at a sales platform. `ship_on`: when the platform hears of the shipment."""
 
     name: str
@@ -103,7 +99,7 @@ class Shop(_Struct):
         return f"{self.platform}/{self.name}"
 
 
-class Courier(_Struct):
+class Courier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One contract with a courier."""
 
     name: str
@@ -117,7 +113,7 @@ class Courier(_Struct):
         return f"{self.courier}/{self.name}"
 
 
-class Sender(_Struct):
+class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a location's packages leave from; printed on labels."""
 
     contact: str
@@ -128,7 +124,7 @@ class Sender(_Struct):
     detail: str
 
 
-class Location(_Struct):
+class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A warehouse, its sender address and its event feed."""
 
     name: str
@@ -142,7 +138,7 @@ class Location(_Struct):
         return f"warehouse/{self.name}"
 
 
-class Channel(_Struct):
+class Channel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where buyers, or the merchant's own systems, are told."""
 
     name: str
@@ -155,7 +151,7 @@ class Channel(_Struct):
         return f"{self.kind}/{self.name}"
 
 
-class Settings(_Struct):
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a process needs to know at start."""
 
     stores: Stores = Stores()
@@ -190,7 +186,7 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
             stores[key] = value
     tree["stores"] = stores
 
-    def decode(kind: type, value: Any) -> Any:
+    def decode(kind: type, value: object) -> object:
         if kind is Secret:
             return _secret(value, file.parent, environ)
         raise NotImplementedError(kind)
@@ -208,7 +204,7 @@ def _toml(content: bytes, file: Path) -> dict[str, Any]:
         raise Misconfigured("settings_unreadable", f"{file}: {error}") from None
 
 
-def _secret(value: Any, folder: Path, environ: Mapping[str, str]) -> Secret:
+def _secret(value: object, folder: Path, environ: Mapping[str, str]) -> Secret:
     if not isinstance(value, str):
         raise Misconfigured("secret_invalid", "a secret is written as env:NAME or file:PATH")
     scheme, _, name = value.partition(":")
