@@ -1,7 +1,9 @@
 """Holds: why an order stands still, who must act, and by when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from domain.errors import Facts
 
 
 class HoldCode(StrEnum):
@@ -39,6 +41,18 @@ class HoldRule:
     owner: str
     due_h: int
     meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule's reason to hold an order.
+
+    `facts` say which field and by how much, never a personal value; `rule` is the key in the rule set.
+    """
+
+    code: HoldCode
+    facts: Facts = field(default_factory=dict)
+    rule: str = ""
 
 
 HOLDS: dict[HoldCode, HoldRule] = {

@@ -1,11 +1,14 @@
 """Money as an integer count of minor units (fen, cents) with its currency. Never a float."""
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 # ISO 4217 exponents that differ from two.
 _EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "KWD": 3}
 _INTEGER_DIGITS_MAX = 12
+# Plain ASCII digits only: Decimal itself would also read exponents, underscores and other scripts' digits.
+_AMOUNT = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,16 +45,18 @@ def exponent_of(currency: str) -> int:
 def parse_money(text: str, currency: str) -> Money:
     """Read a plain decimal amount such as ``"323.58"``.
 
-    Raises ValueError for anything that is not a finite decimal with at most the currency's places
-    and at most `_INTEGER_DIGITS_MAX` integer digits.
+    Raises ValueError for anything else: exponents, grouping, more decimal places than the currency has
+    (zeros aside), more than `_INTEGER_DIGITS_MAX` integer digits.
     """
-    try:
-        amount = Decimal(text.strip())
-    except InvalidOperation:
-        raise ValueError("not a decimal amount") from None
-    if not amount.is_finite() or amount.adjusted() >= _INTEGER_DIGITS_MAX:
+    plain = text.strip()
+    match = _AMOUNT.fullmatch(plain)
+    if match is None or not any(map(str.isdigit, plain)):
+        raise ValueError("not a plain decimal amount")
+    sign, units, places = match[1], match[2], (match[3] or "").rstrip("0")
+    exponent = exponent_of(currency)
+    if len(units) > _INTEGER_DIGITS_MAX:
         raise ValueError("amount out of range")
-    minor = amount.scaleb(exponent_of(currency))
-    if minor != minor.to_integral_value():
+    if len(places) > exponent:
         raise ValueError(f"more decimal places than {currency} has")
-    return Money(int(minor), currency)
+    minor = int(f"{units}{places:0<{exponent}}" or "0")
+    return Money(-minor if sign == "-" else minor, currency)

@@ -129,7 +129,7 @@ class Order:
     order_type: OrderType
     source: Source
     member_level: MemberLevel
-    buyer_id: str
+    buyer_id: str = field(repr=False)
     receiver: Address
     lines: tuple[OrderLine, ...]
     totals: Totals
@@ -160,5 +160,5 @@ class RawOrder:
 
     platform_order_id: str
     version: bytes
-    body: bytes
+    body: bytes = field(repr=False)
     lane_facts: LaneFacts

@@ -1,0 +1,20 @@
+"""Names of provinces and cities, comparable across platforms that write them differently."""
+
+# Longest first: 新疆维吾尔自治区, 新疆 and 新疆省 are one province, 杭州市 and 杭州 one city.
+_SUFFIXES = ("维吾尔自治区", "壮族自治区", "回族自治区", "特别行政区", "自治区", "省", "市")
+_MUNICIPALITIES = frozenset({"北京", "上海", "天津", "重庆"})
+
+
+def region_key(name: str) -> str:
+    """The name without spaces, case and administrative suffix; empty for an empty name."""
+    key = "".join(name.split()).casefold()
+    for suffix in _SUFFIXES:
+        if key.endswith(suffix) and key != suffix:
+            return key.removesuffix(suffix)
+    return key
+
+
+def city_key(province: str, city: str) -> str:
+    """Comparable city. In a municipality it is the province: platforms put a district, 市辖区 or nothing there."""
+    province_key = region_key(province)
+    return province_key if province_key in _MUNICIPALITIES else region_key(city)

@@ -1,0 +1,165 @@
+"""What becomes of work whose step raised: again, a person's turn, or the end."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import TracebackType
+from typing import Protocol
+
+from domain.errors import (
+    Conflict,
+    FulfilmentError,
+    Misconfigured,
+    Poison,
+    Refused,
+    Throttled,
+    Transient,
+    UnknownOutcome,
+)
+from domain.holds import HoldCode
+from domain.states import Step
+
+# A far-off or broken "come back later" must not park an order out of sight.
+_THROTTLED_MAX_S = 3600.0
+_CAUSES_MAX = 8
+_ROOMS = frozenset({"domain", "infra", "adapters", "actors", "ops", "workers", "sandbox", "benchmarks"})
+
+
+class Limits(Protocol):
+    """Bounds of the engine's retries, as the settings name them."""
+
+    @property
+    def attempts_max(self) -> int: ...
+    @property
+    def bug_attempts_max(self) -> int: ...
+    @property
+    def crashes_max(self) -> int: ...
+    @property
+    def backoff_first_s(self) -> float: ...
+    @property
+    def backoff_max_s(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Due again in `after_s` seconds. Without `spends_attempt` the tries so far stay as they were."""
+
+    after_s: float
+    spends_attempt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HoldFor:
+    """A person decides."""
+
+    code: HoldCode
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The work is over without effect; somebody else was faster."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Dead letter."""
+
+    reason: str
+
+
+Fate = Retry | HoldFor | Stop | GiveUp
+
+_REFUSED_HOLDS = {Step.LABEL: HoldCode.WAYBILL_ERROR, Step.WRITEBACK: HoldCode.WRITEBACK_REFUSED}
+_CONFLICT_HOLDS = {Step.WRITEBACK: HoldCode.SHIPPED_ELSEWHERE}
+
+
+def backoff_s(attempt: int, first_s: float, max_s: float, jitter: float) -> float:
+    """Pause after failed `attempt` (from 1): doubling up to `max_s`; `jitter` in [0, 1) picks its upper half."""
+    doublings = min(max(attempt, 1) - 1, 60)
+    return min(max_s, math.ldexp(first_s, doublings)) * (0.5 + jitter / 2)
+
+
+def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limits: Limits, jitter: float) -> Fate:
+    """Decide by the class of the error alone.
+
+    `attempts` counts the tries that were spent, the failed one included; `crashes` the workers that
+    died on the subject alone; `jitter` in [0, 1).
+    """
+    decided: Fate
+    match error:
+        case _ if crashes >= limits.crashes_max:
+            decided = GiveUp("crashed_workers")
+        case Poison():
+            decided = GiveUp("poison")
+        case Throttled():
+            wait_s = min(max(0.0, error.after_s), _THROTTLED_MAX_S)
+            # Whatever was turned away together must not come back together.
+            decided = Retry(wait_s + limits.backoff_first_s * jitter, spends_attempt=False)
+        case Misconfigured():
+            # No number of tries heals an account, and the order is not at fault: slow and patient.
+            decided = Retry(limits.backoff_max_s * (0.5 + jitter / 2), spends_attempt=False)
+        case Refused():
+            refused = _REFUSED_HOLDS.get(step)
+            decided = HoldFor(refused) if refused else GiveUp("refused")
+        case Conflict():
+            conflict = _CONFLICT_HOLDS.get(step)
+            decided = HoldFor(conflict) if conflict else Stop(error.code)
+        case Transient() | UnknownOutcome():
+            decided = _again("attempts_spent", attempts, limits.attempts_max, limits, jitter)
+        case _:
+            decided = _again("bug", attempts, limits.bug_attempts_max, limits, jitter)
+    return decided
+
+
+def _again(reason: str, attempts: int, attempts_max: int, limits: Limits, jitter: float) -> Fate:
+    if attempts >= attempts_max:
+        return GiveUp(reason)
+    return Retry(backoff_s(attempts, limits.backoff_first_s, limits.backoff_max_s, jitter), spends_attempt=True)
+
+
+Cause = dict[str, str]
+
+
+def cause_of(error: BaseException) -> Cause:
+    """What may be kept of an exception: ``type``, ``code``, ``message`` and ``at`` (own file and line).
+
+    Our own errors carry no personal data and keep their message. Foreign texts may quote values, so of
+    a foreign exception only its type and our innermost line remain.
+    """
+    kind = type(error)
+    cause = {"type": f"{kind.__module__}.{kind.__qualname__}", "code": "", "message": "", "at": ""}
+    if isinstance(error, FulfilmentError):
+        cause |= {"code": error.code, "message": error.message}
+    cause["at"] = _innermost_own_line(error.__traceback__)
+    return cause
+
+
+def causes_of(error: BaseException) -> list[Cause]:
+    """The cause chain, outermost first, at most eight long."""
+    chain: list[Cause] = []
+    link: BaseException | None = error
+    while link is not None and len(chain) < _CAUSES_MAX:
+        chain.append(cause_of(link))
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return chain
+
+
+def _innermost_own_line(traceback: TracebackType | None) -> str:
+    at = ""
+    while traceback is not None:
+        module = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in _ROOMS:
+            # Relative to the project: paths of the machine say nothing in a listing.
+            parts = PurePath(traceback.tb_frame.f_code.co_filename).parts
+            at = f"{PurePath(*parts[-module.count('.') - 1 :]).as_posix()}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return at
+
+
+def fingerprint(step: str, adapter: str, code: str, shape: str) -> str:
+    """Short stable key that groups dead letters of one cause; `shape` is a type, a place, never a value."""
+    # A separator that no part contains keeps ("a", "bc") apart from ("ab", "c").
+    return hashlib.sha256(f"{step}\0{adapter}\0{code}\0{shape}".encode()).hexdigest()[:16]

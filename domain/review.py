@@ -1,0 +1,148 @@
+"""Whether an order may go on by itself: every rule that can hold it, each looked at on its own."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from domain.errors import Facts
+from domain.holds import Finding, HoldCode
+from domain.normalize import inspect
+from domain.order import Order, OrderType, Pii, PlatformState
+from domain.rules import RuleSet
+from domain.stock import Reservation
+
+_HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewFacts:
+    """What review must know beside the order.
+
+    `skus`: the short or unmapped SKUs of the reservation. `waived`: codes whose hold a person released
+    for this content of the order; they must be forgotten when the content changes.
+    """
+
+    reservation: Reservation
+    skus: tuple[str, ...] = ()
+    waived: frozenset[HoldCode] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """At most one finding for each code; approved when there is none."""
+
+    holds: tuple[Finding, ...]
+    approved: bool
+
+
+def review(order: Order, facts: ReviewFacts, rules: RuleSet) -> Review:
+    """Look at everything, so that a person sees all reasons at once."""
+    findings = (finding for check in _CHECKS for finding in check(order, facts, rules))
+    holds = tuple(finding for finding in findings if finding.code not in facts.waived)
+    return Review(holds, approved=not holds)
+
+
+def _address_missing(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    receiver = order.receiver
+    required = {"province": receiver.province, "city": receiver.city or receiver.district}
+    # A platform may hand out the rest only at label time, against its token.
+    if receiver.pii is not Pii.ABSENT or not receiver.merge_token:
+        required |= {"name": receiver.name, "phone": receiver.phone, "detail": receiver.detail}
+    missing = [name for name, value in required.items() if not value]
+    if missing:
+        yield Finding(HoldCode.ADDRESS_MISSING, {"fields": ",".join(missing)}, "review.address_missing")
+
+
+def _address_vague(order: Order, _facts: ReviewFacts, rules: RuleSet) -> Iterator[Finding]:
+    receiver = order.receiver
+    if receiver.pii is Pii.CIPHER or not receiver.detail:
+        return
+    words = rules.review.vague_words
+    hit = _first_word({"detail": receiver.detail, "town": receiver.town}, words)
+    if hit is not None:
+        field, index = hit
+        yield Finding(HoldCode.ADDRESS_VAGUE, {"fields": field}, f"review.vague_words[{index}]")
+    elif "*" not in receiver.detail and len(receiver.detail) < rules.review.detail_min_chars:
+        yield Finding(HoldCode.ADDRESS_VAGUE, {"fields": "detail"}, "review.detail_min_chars")
+
+
+def _payment_unconfirmed(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    totals = order.totals
+    if order.order_type is OrderType.COD or order.balance_open:
+        return
+    unrecorded = order.paid_at is None and totals.payable.minor != 0
+    if unrecorded or totals.paid != totals.payable:
+        sums: Facts = {"paid": str(totals.paid), "payable": str(totals.payable), "payment_time": not unrecorded}
+        yield Finding(HoldCode.PAYMENT_UNCONFIRMED, sums, "review.payment_unconfirmed")
+
+
+def _presale_balance_open(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    if order.balance_open:
+        yield Finding(HoldCode.PRESALE_BALANCE_OPEN, {}, "review.presale_balance_open")
+
+
+def _refund_requested(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    lines = sum(line.refund_open or line.refunded for line in order.lines)
+    if lines:
+        yield Finding(HoldCode.REFUND_REQUESTED, {"lines": lines}, "review.refund_requested")
+
+
+def _platform_hold(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    if order.platform_hold or order.state is PlatformState.HOLD:
+        yield Finding(HoldCode.PLATFORM_HOLD, {}, "review.platform_hold")
+
+
+def _amount_mismatch(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    yield from inspect(order)
+
+
+def _sensitive_word(order: Order, _facts: ReviewFacts, rules: RuleSet) -> Iterator[Finding]:
+    texts = {
+        "buyer_memo": order.buyer_memo,
+        "seller_memo": order.seller_memo,
+        "name": order.receiver.name,
+        "detail": order.receiver.detail,
+    }
+    hit = _first_word(texts, rules.review.sensitive_words)
+    if hit is not None:
+        field, index = hit
+        # The list may hold names of people: the finding gives the word's place, not the word.
+        yield Finding(HoldCode.SENSITIVE_WORD, {"fields": field}, f"review.sensitive_words[{index}]")
+
+
+def _first_word(texts: dict[str, str], words: Sequence[str]) -> tuple[str, int] | None:
+    for name, text in texts.items():
+        folded = text.casefold()
+        for index, word in enumerate(words):
+            if word in folded:
+                return name, index
+    return None
+
+
+def _approval_needed(order: Order, _facts: ReviewFacts, rules: RuleSet) -> Iterator[Finding]:
+    payable = order.totals.payable
+    limit = rules.review.approval_above.get(payable.currency)
+    if limit is not None and payable.minor > limit:
+        yield Finding(HoldCode.APPROVAL_NEEDED, {"payable": str(payable)}, f"review.approval_above.{payable.currency}")
+
+
+def _stock(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    skus = ",".join(filter(None, facts.skus))
+    unnamed = [line.line_id for line in order.lines if not line.sku]
+    if facts.reservation is Reservation.UNMAPPED or unnamed:
+        yield Finding(HoldCode.SKU_UNMAPPED, {"skus": skus, "lines": ",".join(unnamed)}, "review.sku_unmapped")
+    elif facts.reservation not in _HOLDS_STOCK:
+        yield Finding(HoldCode.STOCK_SHORT_PAID, {"skus": skus}, "review.stock_short_paid")
+
+
+_CHECKS: tuple[Callable[[Order, ReviewFacts, RuleSet], Iterator[Finding]], ...] = (
+    _address_missing,
+    _address_vague,
+    _payment_unconfirmed,
+    _presale_balance_open,
+    _refund_requested,
+    _platform_hold,
+    _amount_mismatch,
+    _sensitive_word,
+    _approval_needed,
+    _stock,
+)

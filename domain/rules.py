@@ -1,0 +1,270 @@
+"""The rules a merchant may change: one frozen, versioned value read from a plain mapping.
+
+A rule set is whole: every key must be there and unknown keys are errors, so what a file says is what
+runs. `domain/default_rules.toml` is the packaged one and shows every key.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+from domain.money import parse_money
+from domain.order import MemberLevel, OrderType, Source
+from domain.regions import region_key
+
+_Kind = TypeVar("_Kind", bound=StrEnum)
+
+
+class InvalidRules(ValueError):
+    """A rule set that cannot be used; `key` is the full dotted key at fault."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}")
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRules:
+    """Weights in points. A score of `p0_at` or more is lane p0, of `p1_at` or more p1, below it bulk."""
+
+    p0_at: int
+    p1_at: int
+    same_city: int
+    in_stock: int
+    source: Mapping[Source, int]
+    order_type: Mapping[OrderType, int]
+    member_level: Mapping[MemberLevel, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRules:
+    """Word lists are casefolded. `approval_above`: currency -> minor units; empty switches approvals off."""
+
+    vague_words: tuple[str, ...]
+    sensitive_words: tuple[str, ...]
+    detail_min_chars: int
+    approval_above: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CourierRule:
+    """A courier product. `service` goes into the booking; `memo_names` are what people call the courier."""
+
+    name: str
+    service: str
+    serves_remote: bool
+    memo_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRules:
+    """Provinces are region keys. `couriers` stand in order of preference."""
+
+    preferred_locations: Mapping[str, tuple[str, ...]]
+    remote_provinces: frozenset[str]
+    couriers: tuple[CourierRule, ...]
+    courier_by_province: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ShipByRules:
+    """Hours from payment to hand-over that a platform grants."""
+
+    default_h: int
+    platform_h: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All rules of one version. `version` is a digest of the content and is stored with every decision."""
+
+    version: str
+    lanes: LaneRules
+    review: ReviewRules
+    routing: RoutingRules
+    ship_by: ShipByRules
+
+
+def parse_rules(mapping: Mapping[str, object]) -> RuleSet:
+    """Read and check a rule set. Raises InvalidRules (a ValueError) naming the key."""
+    root = _Table(mapping, "")
+    lanes, review = _lanes(root.table("lanes")), _review(root.table("review"))
+    routing, ship_by = _routing(root.table("routing")), _ship_by(root.table("ship_by"))
+    root.close()
+    return RuleSet(_digest(mapping), lanes, review, routing, ship_by)
+
+
+def _digest(mapping: Mapping[str, object]) -> str:
+    # Layout, comments and the order of keys do not make a new version.
+    content = json.dumps(mapping, sort_keys=True, ensure_ascii=False, default=list)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+class _Table:
+    """One table on its way in: hands out checked values by key and knows which keys nobody asked for."""
+
+    def __init__(self, content: object, path: str) -> None:
+        if not isinstance(content, Mapping):
+            raise InvalidRules(path, "must be a table")
+        self._rest = {str(key): value for key, value in content.items()}
+        self._path = path
+
+    def key(self, name: str) -> str:
+        return f"{self._path}.{name}" if self._path else name
+
+    def take(self, name: str) -> object:
+        if name not in self._rest:
+            raise InvalidRules(self.key(name), "is missing")
+        return self._rest.pop(name)
+
+    def whole(self, name: str, *, at_least: int | None = None) -> int:
+        value = self.take(name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InvalidRules(self.key(name), "must be a whole number")
+        if at_least is not None and value < at_least:
+            raise InvalidRules(self.key(name), f"must be at least {at_least}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self.take(name)
+        if not isinstance(value, bool):
+            raise InvalidRules(self.key(name), "must be true or false")
+        return value
+
+    def text(self, name: str, *, may_be_empty: bool = False) -> str:
+        value = self.take(name)
+        if not isinstance(value, str) or not (value.strip() or may_be_empty):
+            raise InvalidRules(self.key(name), "must be a text")
+        return value.strip()
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        values = self.take(name)
+        # A blank entry in a word list would be found in every text.
+        if not isinstance(values, list | tuple) or not all(isinstance(v, str) and v.strip() for v in values):
+            raise InvalidRules(self.key(name), "must be a list of texts, none blank")
+        return tuple(value.strip() for value in values)
+
+    def table(self, name: str) -> "_Table":
+        return _Table(self.take(name), self.key(name))
+
+    def tables(self, name: str) -> list["_Table"]:
+        values = self.take(name)
+        if not isinstance(values, list | tuple):
+            raise InvalidRules(self.key(name), "must be a list of tables")
+        return [_Table(value, f"{self.key(name)}[{index}]") for index, value in enumerate(values)]
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._rest)
+
+    def close(self) -> None:
+        for name in self._rest:
+            raise InvalidRules(self.key(name), "is not a rule")
+
+
+def _lanes(table: _Table) -> LaneRules:
+    p1_at = table.whole("p1_at")
+    rules = LaneRules(
+        p0_at=table.whole("p0_at", at_least=p1_at + 1),
+        p1_at=p1_at,
+        same_city=table.whole("same_city"),
+        # Known stock may never slow an order down, else a lane could drop while nothing got worse.
+        in_stock=table.whole("in_stock", at_least=0),
+        source=_weights(table.table("source"), Source),
+        order_type=_weights(table.table("order_type"), OrderType),
+        member_level=_weights(table.table("member_level"), MemberLevel),
+    )
+    table.close()
+    return rules
+
+
+def _weights(table: _Table, kinds: type[_Kind]) -> Mapping[_Kind, int]:
+    weights = {kind: table.whole(kind.value) for kind in kinds}
+    table.close()
+    return MappingProxyType(weights)
+
+
+def _review(table: _Table) -> ReviewRules:
+    rules = ReviewRules(
+        vague_words=_casefolded(table.texts("vague_words")),
+        sensitive_words=_casefolded(table.texts("sensitive_words")),
+        detail_min_chars=table.whole("detail_min_chars", at_least=0),
+        approval_above=_amounts(table.table("approval_above")),
+    )
+    table.close()
+    return rules
+
+
+def _casefolded(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in words)
+
+
+def _amounts(table: _Table) -> Mapping[str, int]:
+    amounts: dict[str, int] = {}
+    for currency in table.names():
+        try:
+            amounts[currency] = parse_money(table.text(currency), currency).minor
+        except InvalidRules:
+            raise
+        except ValueError as error:
+            raise InvalidRules(table.key(currency), str(error)) from None
+    return MappingProxyType(amounts)
+
+
+def _routing(table: _Table) -> RoutingRules:
+    couriers = tuple(_courier(entry) for entry in table.tables("couriers"))
+    if not couriers:
+        raise InvalidRules(table.key("couriers"), "must name at least one courier")
+    rules = RoutingRules(
+        preferred_locations=_preferences(table.tables("regions")),
+        remote_provinces=frozenset(map(region_key, table.texts("remote_provinces"))),
+        couriers=couriers,
+        courier_by_province=_province_couriers(
+            table.table("courier_by_province"), frozenset(courier.name for courier in couriers)
+        ),
+    )
+    table.close()
+    return rules
+
+
+def _courier(table: _Table) -> CourierRule:
+    rule = CourierRule(
+        name=table.text("name"),
+        service=table.text("service", may_be_empty=True),
+        serves_remote=table.flag("serves_remote"),
+        memo_names=_casefolded(table.texts("memo_names")),
+    )
+    table.close()
+    return rule
+
+
+def _preferences(regions: Iterable[_Table]) -> Mapping[str, tuple[str, ...]]:
+    preferred: dict[str, tuple[str, ...]] = {}
+    for region in regions:
+        locations = region.texts("locations")
+        for province in map(region_key, region.texts("provinces")):
+            if province in preferred:
+                raise InvalidRules(region.key("provinces"), f"{province} stands in two regions")
+            preferred[province] = locations
+        region.close()
+    return MappingProxyType(preferred)
+
+
+def _province_couriers(table: _Table, known: frozenset[str]) -> Mapping[str, str]:
+    chosen: dict[str, str] = {}
+    for province in table.names():
+        courier = table.text(province)
+        if courier not in known:
+            raise InvalidRules(table.key(province), f"no courier {courier} in routing.couriers")
+        chosen[region_key(province)] = courier
+    return MappingProxyType(chosen)
+
+
+def _ship_by(table: _Table) -> ShipByRules:
+    default_h, platforms = table.whole("default_h", at_least=1), table.table("platform_h")
+    platform_h = {name: platforms.whole(name, at_least=1) for name in platforms.names()}
+    table.close()
+    return ShipByRules(default_h, MappingProxyType(platform_h))

@@ -1,0 +1,108 @@
+"""Who gets the stock: reservations from the pool, all or nothing for each fulfillment order."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from domain.order import Lane, OrderLine
+
+
+class Reservation(StrEnum):
+    """What stands behind a fulfillment order in stock; a dimension beside its state."""
+
+    NONE = "none"
+    UNMAPPED = "unmapped"
+    SHORT = "short"
+    RESERVED = "reserved"
+    ALLOCATED = "allocated"
+    CONSUMED = "consumed"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Pieces that one fulfillment order wants, by SKU; each count is at least one."""
+
+    id: int
+    lane: Lane
+    paid_at: datetime | None
+    pieces: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        # A count below one would hand stock to the demands behind it.
+        if any(count < 1 for count in self.pieces.values()):
+            raise ValueError("a demand asks for at least one piece of each SKU")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The answer to a demand: reserved, short or unmapped, and the SKUs at fault."""
+
+    demand_id: int
+    reservation: Reservation
+    skus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Answers in the order in which they were given, and the pieces taken by SKU."""
+
+    grants: tuple[Grant, ...]
+    taken: Mapping[str, int]
+
+
+_LANE_ORDER = {Lane.P0: 0, Lane.P1: 1, Lane.BULK: 2}
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def pieces_of(lines: Iterable[OrderLine]) -> dict[str, int]:
+    """Pieces to ship by SKU. Refunded lines and lines without a quantity want nothing; no SKU is ``""``."""
+    pieces: dict[str, int] = {}
+    for line in lines:
+        if line.quantity > 0 and not line.refunded:
+            pieces[line.sku] = pieces.get(line.sku, 0) + line.quantity
+    return pieces
+
+
+def available(*, on_hand: int, reserved: int, frozen: int, allocated: int) -> int:
+    """Pieces that may still be promised; zero while a correction has cut below the promises."""
+    return max(0, on_hand - reserved - frozen - allocated)
+
+
+def allocate(demands: Iterable[Demand], levels: Mapping[str, int]) -> Allocation:
+    """Serve demands by lane, then payment time (unpaid last), then id.
+
+    `levels`: available pieces by SKU; a SKU that is not in it is unknown to our stock. A demand that
+    cannot be met whole takes nothing, so that a smaller one behind it may still be met.
+    """
+    left = dict(levels)
+    taken: dict[str, int] = {}
+    grants: list[Grant] = []
+    for demand in sorted(demands, key=_turn):
+        grant = _grant(demand, left)
+        grants.append(grant)
+        if grant.reservation is Reservation.RESERVED:
+            for sku, count in demand.pieces.items():
+                left[sku] -= count
+                taken[sku] = taken.get(sku, 0) + count
+    return Allocation(tuple(grants), taken)
+
+
+def _turn(demand: Demand) -> tuple[int, datetime, int]:
+    return _LANE_ORDER[demand.lane], demand.paid_at or _NEVER, demand.id
+
+
+def _grant(demand: Demand, left: Mapping[str, int]) -> Grant:
+    unmapped = tuple(sorted(sku for sku in demand.pieces if sku not in left))
+    if unmapped:
+        return Grant(demand.id, Reservation.UNMAPPED, unmapped)
+    short = tuple(sorted(sku for sku, count in demand.pieces.items() if left[sku] < count))
+    if short:
+        return Grant(demand.id, Reservation.SHORT, short)
+    return Grant(demand.id, Reservation.RESERVED)
+
+
+def fill(pieces: Mapping[str, int], levels: Mapping[str, int]) -> bool:
+    """Whether one location with these available pieces can ship all of it."""
+    return all(levels.get(sku, 0) >= count for sku, count in pieces.items())

@@ -1,0 +1,65 @@
+"""What a warehouse event does to the state of a fulfillment order: forward, or nothing."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.states import RANK, State
+
+
+class Scan(StrEnum):
+    """Kinds of warehouse events."""
+
+    ACCEPTED = "accepted"
+    PACKED = "packed"
+    HANDED_OVER = "handed_over"
+
+
+TARGET: dict[Scan, State] = {
+    Scan.ACCEPTED: State.IN_WAREHOUSE,
+    Scan.PACKED: State.PACKED,
+    Scan.HANDED_OVER: State.IN_TRANSIT,
+}
+
+_WAY = (State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED, State.IN_TRANSIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Walk these states one by one; more than one when an event was lost or is still on its way."""
+
+    path: tuple[State, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A repeated or overtaken event: it goes on the timeline and changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """The warehouse did what our state forbids: recorded, not applied.
+
+    `needs_person`: goods moved that nobody else looks at, or left the house against a hold.
+    """
+
+    code: str
+    needs_person: bool
+
+
+def advance(now: State, kind: Scan) -> Move | Late | Contradiction:
+    """What `kind` does to an order in state `now`.
+
+    While an order is on hold the warehouse has been asked to stop and the hold has its owner, so a
+    crossing scan is only recorded: after the release the next scan walks the missed states. A package
+    that left against the hold is for a person.
+    """
+    if now is State.CLOSED:
+        return Contradiction("moved_though_closed", needs_person=True)
+    if now is State.ON_HOLD:
+        left = kind is Scan.HANDED_OVER
+        return Contradiction("left_while_held" if left else "moved_while_held", needs_person=left)
+    if RANK[now] < RANK[State.ALLOCATED]:
+        return Contradiction("moved_before_allocation", needs_person=True)
+    if RANK[now] >= RANK[TARGET[kind]]:
+        return Late()
+    return Move(_WAY[_WAY.index(now) + 1 : _WAY.index(TARGET[kind]) + 1])

@@ -1,0 +1,28 @@
+"""Where the rule set comes from: a TOML file, named in the settings or packaged."""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+from domain.errors import Misconfigured
+from domain.rules import InvalidRules, RuleSet, parse_rules
+
+_PACKAGED = "default_rules.toml"
+
+
+def load_rules(rules_file: str = "") -> RuleSet:
+    """The rules of `rules_file`, or the packaged ones when it is empty.
+
+    Raises Misconfigured: ``rules_missing``, ``rules_unreadable``, or ``rules_invalid`` with the key.
+    """
+    source = Path(rules_file) if rules_file else resources.files("domain") / _PACKAGED
+    name = rules_file or _PACKAGED
+    if not source.is_file():
+        raise Misconfigured("rules_missing", f"no rules file at {name}")
+    try:
+        return parse_rules(tomllib.loads(source.read_bytes().decode()))
+    except InvalidRules as error:
+        raise Misconfigured("rules_invalid", f"{name}: {error}", {"key": error.key}) from None
+    except ValueError as error:
+        # Both a broken encoding and broken TOML are ValueErrors.
+        raise Misconfigured("rules_unreadable", f"{name}: {error}") from None
