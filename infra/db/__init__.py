@@ -1,0 +1,1 @@
+"""Postgres, the truth: connections, named queries, migrations."""

@@ -1,0 +1,134 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from domain.errors import Misconfigured
+from infra.db.migrate import FOLDER, migrate, pending
+from infra.stores import Connection
+
+FIRST = "CREATE TABLE shelf (id integer);\nCREATE INDEX shelf_id ON shelf (id); -- 100 %"
+SECOND = "INSERT INTO shelf VALUES (1)"
+
+
+@pytest.fixture
+def connect(stores: Connection, request: pytest.FixtureRequest):
+    """Opens sessions of an empty database."""
+    server = stores.database_url.reveal()
+    name = sql.Identifier(f"empty_{abs(hash(request.node.name))}")
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        url = make_conninfo(server, dbname=name.as_string().strip('"'))
+        yield lambda: psycopg.connect(url, autocommit=True)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "0001_pre_shelf.sql").write_text(FIRST)
+    (tmp_path / "0002_post_fill.sql").write_text(SECOND)
+    return tmp_path
+
+
+def test_applies_in_order_and_once(connect, folder: Path) -> None:
+    files = ["0001_pre_shelf.sql", "0002_post_fill.sql"]
+    with connect() as connection:
+        assert pending(connection, folder) == files
+        assert migrate(connection, folder) == files
+        assert pending(connection, folder) == []
+        assert migrate(connection, folder) == []
+        assert connection.execute("SELECT id FROM shelf").fetchall() == [(1,)]
+        assert connection.execute("SELECT version, name FROM schema_migration").fetchall() == [
+            (1, "pre_shelf"),
+            (2, "post_fill"),
+        ]
+
+
+def test_an_empty_folder_is_no_error(connect, tmp_path: Path) -> None:
+    with connect() as connection:
+        assert migrate(connection, tmp_path) == []
+        assert pending(connection, tmp_path) == []
+
+
+def test_eight_at_once_apply_each_file_once(connect, folder: Path) -> None:
+    def start(_: int) -> list[str]:
+        with connect() as connection:
+            return migrate(connection, folder)
+
+    with ThreadPoolExecutor(8) as pool:
+        applied = [file for files in pool.map(start, range(8)) for file in files]
+    assert sorted(applied) == ["0001_pre_shelf.sql", "0002_post_fill.sql"]
+    with connect() as connection:
+        assert connection.execute("SELECT count(*) FROM shelf").fetchone() == (1,)
+
+
+def test_without_the_lock_eight_at_once_collide(connect, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.db.migrate._wait_for_turn", lambda connection: None)
+
+    def start(_: int) -> str:
+        try:
+            with connect() as connection:
+                migrate(connection, folder)
+        except psycopg.Error as error:
+            return type(error).__name__
+        return ""
+
+    with ThreadPoolExecutor(8) as pool:
+        assert any(pool.map(start, range(8)))
+
+
+def test_a_failing_file_leaves_nothing_of_itself(connect, folder: Path) -> None:
+    (folder / "0003_pre_broken.sql").write_text("INSERT INTO shelf VALUES (2); SELECT nonsense;")
+    with connect() as connection:
+        with pytest.raises(psycopg.errors.UndefinedColumn):
+            migrate(connection, folder)
+        assert pending(connection, folder) == ["0003_pre_broken.sql"]
+        assert connection.execute("SELECT id FROM shelf").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("ask", [migrate, pending])
+def test_a_file_changed_after_it_was_applied_is_refused(connect, folder: Path, ask) -> None:
+    with connect() as connection:
+        migrate(connection, folder)
+        (folder / "0001_pre_shelf.sql").write_text(FIRST + "\n")
+        with pytest.raises(Misconfigured, match="migration_changed"):
+            ask(connection, folder)
+
+
+def test_a_database_that_is_ahead_is_refused(connect, folder: Path) -> None:
+    with connect() as connection:
+        migrate(connection, folder)
+        (folder / "0002_post_fill.sql").unlink()
+        with pytest.raises(Misconfigured, match="schema_newer"):
+            migrate(connection, folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [
+        ("0004_pre_later.sql", "migration_gap"),
+        ("0002_pre_other.sql", "migration_repeated"),
+        ("0003_shelf.sql", "migration_misnamed"),
+        ("3_pre_shelf.sql", "migration_misnamed"),
+    ],
+)
+def test_a_folder_out_of_order_is_refused(connect, folder: Path, file: str, code: str) -> None:
+    (folder / file).write_text("SELECT 1")
+    with connect() as connection, pytest.raises(Misconfigured, match=code):
+        migrate(connection, folder)
+
+
+def test_a_long_migration_is_not_cut_off(connect, tmp_path: Path) -> None:
+    (tmp_path / "0001_pre_slow.sql").write_text("SELECT pg_sleep(0.1)")
+    with connect() as connection:
+        connection.execute("SET statement_timeout = '20ms'")
+        assert migrate(connection, tmp_path) == ["0001_pre_slow.sql"]
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("20ms",)
+
+
+def test_our_own_migrations_apply(connect) -> None:
+    with connect() as connection:
+        assert migrate(connection) == sorted(file.name for file in FOLDER.glob("*.sql"))
