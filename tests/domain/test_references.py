@@ -1,0 +1,49 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.order import OrderKey
+from domain.references import REFERENCE_MAX_CHARS, base_of, order_base, reference
+
+keys = st.builds(OrderKey, st.text(max_size=6), st.text(max_size=6), st.text(max_size=20))
+numbers = st.integers(1, 9999)
+
+
+@given(keys, numbers, numbers)
+def test_a_reference_fits_every_courier(key, number, generation):
+    text = reference(key, number, generation)
+    assert len(text) <= REFERENCE_MAX_CHARS
+    assert re.fullmatch(r"[A-Z0-9-]+", text)
+    assert text == reference(key, number, generation)
+    assert base_of(text) == order_base(key)
+
+
+packages = st.tuples(keys, numbers, numbers)
+
+
+@given(packages, packages)
+def test_different_packages_never_share_a_reference(one, other):
+    assert (reference(*one) == reference(*other)) == (one == other)
+
+
+def test_it_stays_the_same_for_ever():
+    # A restored backup asks the courier with this text: a change here doubles waybills.
+    assert reference(OrderKey("taobao", "s1", "T1"), 1, 1) == "W7B73O67I4YV6HOQ4RJX-1-1"
+
+
+def test_the_borders_of_the_key_count():
+    assert order_base(OrderKey("taobao", "a", "bc")) != order_base(OrderKey("taobao", "ab", "c"))
+
+
+@pytest.mark.parametrize(("number", "generation"), [(0, 1), (1, 0), (10000, 1), (1, 10000), (-1, 1)])
+def test_numbers_out_of_bounds_are_refused(number, generation):
+    with pytest.raises(ValueError, match="run from 1 to 9999"):
+        reference(OrderKey("p", "s", "o"), number, generation)
+
+
+@pytest.mark.parametrize("text", ["", "SF123", "A" * 20, "A" * 20 + "-1", "A" * 20 + "-0-1", "a" * 20 + "-1-1"])
+def test_foreign_references_are_told_apart(text):
+    with pytest.raises(ValueError, match="not a reference of ours"):
+        base_of(text)

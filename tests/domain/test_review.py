@@ -1,0 +1,209 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.holds import HoldCode
+from domain.money import Money
+from domain.order import OrderType, Pii, PlatformState
+from domain.review import ReviewFacts, review
+from domain.rules import parse_rules
+from domain.stock import Reservation
+
+SAFE = ReviewFacts(Reservation.RESERVED)
+
+
+@pytest.fixture
+def codes(rules):
+    def look(order, facts=SAFE):
+        return [finding.code.value for finding in review(order, facts, rules).holds]
+
+    return look
+
+
+@pytest.mark.parametrize("reservation", [Reservation.RESERVED, Reservation.ALLOCATED])
+def test_a_clean_order_is_approved(order, rules, reservation):
+    decision = review(order(), ReviewFacts(reservation), rules)
+    assert decision.approved
+    assert decision.holds == ()
+
+
+@pytest.mark.parametrize(
+    ("receiver", "fields"),
+    [
+        ({"name": ""}, "name"),
+        ({"phone": ""}, "phone"),
+        ({"detail": ""}, "detail"),
+        ({"province": ""}, "province"),
+        ({"city": "", "district": ""}, "city"),
+        ({"name": "", "phone": ""}, "name,phone"),
+        ({"pii": Pii.ABSENT, "name": ""}, "name"),
+    ],
+)
+def test_missing_parts_of_an_address_are_named(order, rules, receiver, fields):
+    (finding,) = review(order(receiver=receiver), SAFE, rules).holds
+    assert finding.code is HoldCode.ADDRESS_MISSING
+    assert finding.facts == {"fields": fields}
+
+
+@pytest.mark.parametrize(
+    "receiver",
+    [
+        {"city": ""},
+        {"district": ""},
+        {"pii": Pii.MASKED, "name": "林**", "phone": "138****0001", "detail": "文**"},
+        {"pii": Pii.MASKED, "detail": "**"},
+        {"pii": Pii.CIPHER, "detail": "x"},
+        {"pii": Pii.ABSENT, "merge_token": "oaid", "name": "", "phone": "", "detail": ""},
+    ],
+)
+def test_a_short_masked_or_token_address_is_complete(order, codes, receiver):
+    assert codes(order(receiver=receiver)) == []
+
+
+@pytest.mark.parametrize(
+    ("receiver", "field", "rule"),
+    [
+        ({"detail": "地址待定"}, "detail", "review.vague_words[0]"),
+        ({"detail": "To Be Confirmed"}, "detail", "review.vague_words[5]"),
+        ({"town": "未定"}, "town", "review.vague_words[1]"),
+        ({"pii": Pii.MASKED, "detail": "待定**"}, "detail", "review.vague_words[0]"),
+        ({"detail": "路"}, "detail", "review.detail_min_chars"),
+    ],
+)
+def test_a_vague_address_names_the_rule(order, rules, receiver, field, rule):
+    (finding,) = review(order(receiver=receiver), SAFE, rules).holds
+    assert (finding.code, finding.facts, finding.rule) == (HoldCode.ADDRESS_VAGUE, {"fields": field}, rule)
+
+
+@pytest.mark.parametrize("paid", [0, 9599, 9601])
+def test_the_paid_sum_must_be_the_payable_sum(order, rules, paid):
+    (finding,) = review(order(totals={"paid": paid}), SAFE, rules).holds
+    assert finding.code is HoldCode.PAYMENT_UNCONFIRMED
+    assert finding.facts["payable"] == "96.00 CNY"
+    assert finding.facts["payment_time"] is True
+
+
+def test_a_payment_without_a_record_is_unconfirmed(order, codes):
+    assert codes(order(paid_at=None)) == ["payment_unconfirmed"]
+
+
+def test_a_free_order_needs_no_payment(order, codes, line):
+    free = order(
+        paid_at=None,
+        totals={"goods": 10000, "discount": 10000, "freight": 0, "payable": 0, "paid": 0},
+        lines=(line(paid=Money(0, "CNY")),),
+    )
+    assert codes(free) == []
+
+
+def test_cash_on_delivery_is_paid_later(order, codes):
+    assert codes(order(order_type=OrderType.COD, paid_at=None, totals={"paid": 0})) == []
+
+
+def test_an_open_balance_is_one_hold_not_two(order, codes):
+    assert codes(order(balance_open=True, paid_at=None, totals={"paid": 1000})) == ["presale_balance_open"]
+
+
+@pytest.mark.parametrize("flag", ["refund_open", "refunded"])
+def test_a_refund_on_any_line_holds_the_order(order, line, rules, flag):
+    lines = (line(paid=Money(4000, "CNY")), line(line_id="l2", paid=Money(5000, "CNY"), **{flag: True}))
+    (finding,) = review(order(lines=lines), SAFE, rules).holds
+    assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"lines": 1})
+
+
+@pytest.mark.parametrize("change", [{"platform_hold": True}, {"state": PlatformState.HOLD}])
+def test_the_platform_may_forbid_shipping(order, codes, change):
+    assert codes(order(**change)) == ["platform_hold"]
+
+
+def test_sums_that_do_not_add_up_hold(order, codes):
+    assert codes(order(totals={"goods": 1})) == ["amount_mismatch"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"buyer_memo": "再不发我投诉"}, "buyer_memo"),
+        ({"seller_memo": "先别发"}, "seller_memo"),
+        ({"receiver": {"name": "LAWSUIT"}}, "name"),
+        ({"receiver": {"detail": "媒体曝光路 1 号"}}, "detail"),
+    ],
+)
+def test_a_listed_word_holds_and_is_not_repeated(order, rules, change, field):
+    (finding,) = review(order(**change), SAFE, rules).holds
+    assert finding.code is HoldCode.SENSITIVE_WORD
+    assert finding.facts == {"fields": field}
+    assert finding.rule.startswith("review.sensitive_words[")
+
+
+@pytest.mark.parametrize(("payable", "held"), [(300000, []), (300001, ["approval_needed"])])
+def test_an_approval_is_needed_above_the_limit_only(order, line, tree, payable, held):
+    mapping = tree()
+    mapping["review"]["approval_above"]["CNY"] = "3000.00"
+    large = order(
+        totals={"goods": payable, "discount": 0, "freight": 0, "payable": payable, "paid": payable},
+        lines=(line(paid=Money(payable, "CNY")),),
+    )
+    found = review(large, SAFE, parse_rules(mapping)).holds
+    assert [finding.code.value for finding in found] == held
+
+
+def test_no_limit_means_no_approval(order, line, codes):
+    sums = {"goods": 10**9, "discount": 0, "freight": 0, "payable": 10**9, "paid": 10**9}
+    assert codes(order(totals=sums, lines=(line(paid=Money(10**9, "CNY")),))) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "skus"),
+    [
+        (ReviewFacts(Reservation.SHORT, ("SKU-1",)), "stock_short_paid", "SKU-1"),
+        (ReviewFacts(Reservation.NONE), "stock_short_paid", ""),
+        (ReviewFacts(Reservation.RELEASED), "stock_short_paid", ""),
+        (ReviewFacts(Reservation.UNMAPPED, ("SKU-1",)), "sku_unmapped", "SKU-1"),
+    ],
+)
+def test_nothing_ships_without_its_stock(order, rules, facts, code, skus):
+    (finding,) = review(order(), facts, rules).holds
+    assert finding.code.value == code
+    assert finding.facts["skus"] == skus
+
+
+def test_a_line_without_a_sku_is_unmapped_whatever_was_reserved(order, line, rules):
+    (finding,) = review(order(lines=(line(sku=""),)), SAFE, rules).holds
+    assert (finding.code, finding.facts) == (HoldCode.SKU_UNMAPPED, {"skus": "", "lines": "l1"})
+
+
+def test_all_reasons_are_found_at_once(order, codes):
+    bad = order(receiver={"phone": "", "detail": "待定"}, platform_hold=True, totals={"paid": 1})
+    assert codes(bad, ReviewFacts(Reservation.SHORT)) == [
+        "address_missing",
+        "address_vague",
+        "payment_unconfirmed",
+        "platform_hold",
+        "stock_short_paid",
+    ]
+
+
+def test_what_a_person_released_is_not_found_again(order, rules):
+    bad = order(buyer_memo="投诉", platform_hold=True)
+    waived = frozenset({HoldCode.SENSITIVE_WORD})
+    once = review(bad, dataclasses.replace(SAFE, waived=waived), rules)
+    assert [finding.code for finding in once.holds] == [HoldCode.PLATFORM_HOLD]
+    assert not once.approved
+    assert review(bad, dataclasses.replace(SAFE, waived=waived | {HoldCode.PLATFORM_HOLD}), rules).approved
+
+
+PRIVATE = st.text(st.sampled_from("隐私投诉待定abc"), min_size=4, max_size=8)
+
+
+@given(st.fixed_dictionaries({"name": PRIVATE, "phone": PRIVATE, "detail": PRIVATE}), PRIVATE)
+def test_findings_carry_no_personal_data_and_each_code_once(order, rules, receiver, memo):
+    totals = {"paid": 1, "goods": 1}
+    bad = order(receiver=receiver, buyer_memo=memo, seller_memo=memo, paid_at=None, totals=totals)
+    holds = review(bad, ReviewFacts(Reservation.SHORT), rules).holds
+    found = [finding.code for finding in holds]
+    assert len(found) == len(set(found))
+    shown = "".join(map(repr, holds))
+    assert not any(private in shown for private in (*receiver.values(), memo))
