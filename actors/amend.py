@@ -1,0 +1,67 @@
+"""A newer content of an order that is under way: stored whole, then closed, held, paid or reviewed again."""
+
+from collections.abc import Sequence
+
+from domain.changes import Change, change
+from domain.order import Order
+from domain.outcomes import Done, Hold
+from domain.states import Cause, State, Step
+from infra.db.orders import (
+    ORDERS,
+    Locked,
+    line_rows,
+    load_orders,
+    lock_fulfillment_of_orders,
+    order_row,
+    rows_json,
+)
+from infra.db.pool import Connection
+from infra.db.stock import release_stock
+from infra.engine.results import NewWork, Place, Result, Settled
+
+
+def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]]) -> list[Result]:
+    """Store (order id, place, content) triples and settle what each asks for.
+
+    `step` is the one that acts, so that its place's subject is the one that is finished.
+    """
+    if not newer:
+        return []
+    order_ids = [order_id for order_id, _, _ in newer]
+    old = load_orders(tx, order_ids)
+    fulfillment = lock_fulfillment_of_orders(tx, order_ids)
+    _store(tx, newer)
+    results: list[Result] = []
+    closed: list[int] = []
+    for order_id, place, order in newer:
+        # One fulfillment order for each order until orders are split.
+        locked = fulfillment[order_id][0]
+        asked = change(old[order_id], order, locked.state, locked.resume_state)
+        if asked.closes:
+            closed.append(locked.id)
+        results.append(_settled(step, place, locked, asked))
+    release_stock(tx, closed)
+    return results
+
+
+def _settled(step: Step, subject: Place, locked: Locked, asked: Change) -> Settled:
+    place = Place(subject.subject_id, locked.lane, locked.order_id, locked.id, None, locked.state)
+    if asked.closes:
+        return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="closed_by_platform")
+    if asked.hold is not None:
+        return Settled(place, Hold(asked.hold, {"step": step}), Cause.PLATFORM)
+    review = (NewWork(Step.REVIEW, locked.id, locked.lane),)
+    if asked.becomes_paid:
+        return Settled(place, Done(State.PAID), Cause.PLATFORM, follow=review)
+    return Settled(place, Done(facts={"amended": True}), Cause.PLATFORM, follow=review if asked.review else ())
+
+
+def _store(tx: Connection, newer: Sequence[tuple[int, Place, Order]]) -> None:
+    rows = [
+        {**order_row(order), "id": order_id, "raw_payload_id": place.subject_id} for order_id, place, order in newer
+    ]
+    lines = [{"id": order_id, **line} for order_id, _, order in newer for line in line_rows(order)]
+    tx.execute(ORDERS["amend"], {"orders": rows_json(rows)})
+    tx.execute(ORDERS["amend_receiver"], {"orders": rows_json(rows)})
+    tx.execute(ORDERS["drop_lines"], {"ids": [order_id for order_id, _, _ in newer]})
+    tx.execute(ORDERS["add_lines"], {"lines": rows_json(lines)})

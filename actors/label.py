@@ -1,0 +1,239 @@
+"""label: one waybill for each package. Intent first, a last refund check, ask or book, record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from actors.tools import Tools
+from adapters.ports import Booking, Courier, PlatformStatus, Waybill
+from domain.errors import Conflict, FulfilmentError, Malformed, Refused, Transient
+from domain.holds import HoldCode
+from domain.order import Address, Lane, Order, OrderKey, PlatformState
+from domain.outcomes import Done, Hold, Later
+from domain.references import reference
+from domain.states import STEPS, State, Step
+from infra.db.orders import load_orders, rows_json
+from infra.db.pool import Connection
+from infra.db.sql import load
+from infra.engine.outer import Intended, Lease, call_each
+from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
+
+STEP = Step.LABEL
+SHIPMENTS = load("shipments")
+_REVEALED_AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """A package and the intent to book it. `seen_before`: a call may have happened, so ask first."""
+
+    place: Place
+    order: Order
+    account: str
+    courier: str
+    location: str
+    service: str
+    weight_g: int
+    reference: str
+    seen_before: bool
+
+
+class RefundOpenError(Exception):
+    """The platform shows an open refund or a closed order: no label is bought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Books packages at one courier account. `writes_back_at_label`: shops whose platform hears now."""
+
+    tools: Tools
+    step: Step = STEP
+
+    @property
+    def call_s(self) -> float:
+        # Refund check, receiver and booking, one after the other.
+        return 3 * self.tools.settings.door.total_s
+
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Unlabelled]:
+        rows = tx.execute(SHIPMENTS["load_packages"], {"ids": list(subject_ids)}).fetchall()
+        orders = load_orders(tx, [row[10] for row in rows])
+        intents: list[Unlabelled] = []
+        settled: list[Result] = []
+        for row in rows:
+            place = Place(row[0], Lane(row[9]), row[10], row[7], row[0], State(row[8]))
+            if row[16] == "booked" or place.state not in STEPS[STEP].works_in:
+                settled.append(Settled(place, Done(facts={"left_alone": row[16] or place.state})))
+            elif row[19]:
+                # An earlier caller may still be talking to the courier: ask only after it has given up.
+                settled.append(Settled(place, Later("earlier_call_may_run", after_s=row[20])))
+            else:
+                intents.append(_unlabelled(place, row, orders[row[10]]))
+        if intents:
+            tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(_intent_rows(intents)), "call_s": self.call_s})
+        return Intended(intents, settled)
+
+    async def call(self, intents: Sequence[Unlabelled], lease: Lease) -> Mapping[int, Any]:
+        courier = self.tools.courier(lease.key.account)
+        limits: dict[str, Any] = {
+            "at_once": self.tools.settings.engine.outside_concurrency,
+            "start_before": lease.ends_at - self.call_s,
+            "now": self.tools.clock.monotonic,
+        }
+        asked = await call_each(
+            [each_ for each_ in intents if each_.seen_before], lambda one: _ask(courier, one), **limits
+        )
+        unbooked = [each_ for each_ in intents if asked.get(each_.place.subject_id) is None]
+        checked = await call_each(unbooked, self._check_refund, **limits)
+        clear = [each_ for each_ in unbooked if isinstance(checked[each_.place.subject_id], PlatformStatus)]
+        receivers = await self._reveal(clear)
+
+        async def book(one: Unlabelled) -> Waybill:
+            receiver = receivers[one.place.subject_id]
+            if isinstance(receiver, Exception):
+                raise receiver
+            return await _book(courier, one, self._booking(one, receiver))
+
+        booked = await call_each(clear, book, **limits)
+        found = {id_: answer for id_, answer in asked.items() if answer is not None}
+        return {**checked, **booked, **found}
+
+    async def _check_refund(self, one: Unlabelled) -> PlatformStatus:
+        key = one.order.key
+        status = await self.tools.platform(_shop(key)).status(key.platform_order_id)
+        if status.refund_open or status.state is PlatformState.CLOSED:
+            raise RefundOpenError
+        return status
+
+    async def _reveal(self, intents: Sequence[Unlabelled]) -> dict[int, Address | Exception]:
+        """Plain receivers for the booking only: they are held in memory and stored nowhere."""
+        receivers: dict[int, Address | Exception] = {}
+        by_shop: dict[str, list[Unlabelled]] = {}
+        for one in intents:
+            if one.order.receiver.merge_token:
+                by_shop.setdefault(_shop(one.order.key), []).append(one)
+            else:
+                receivers[one.place.subject_id] = one.order.receiver
+        for shop, members in by_shop.items():
+            for start in range(0, len(members), _REVEALED_AT_ONCE):
+                receivers |= await self._reveal_some(shop, members[start : start + _REVEALED_AT_ONCE])
+        return receivers
+
+    async def _reveal_some(self, shop: str, members: Sequence[Unlabelled]) -> dict[int, Address | Exception]:
+        tokens = {one.order.key.platform_order_id: one.order.receiver.merge_token for one in members}
+        try:
+            revealed = await self.tools.platform(shop).reveal(tokens)
+        except FulfilmentError as error:
+            return {one.place.subject_id: error for one in members}
+        missing = Malformed("receiver_missing", "the platform left out a receiver")
+        return {one.place.subject_id: revealed.get(one.order.key.platform_order_id, missing) for one in members}
+
+    def _booking(self, one: Unlabelled, receiver: Address) -> Booking:
+        location = next(place for place in self.tools.settings.locations if place.name == one.location)
+        sender = location.sender
+        return Booking(
+            reference=one.reference,
+            sender=Address(
+                sender.contact, sender.phone, sender.province, sender.city, sender.district, "", sender.detail
+            ),
+            receiver=receiver,
+            contents=tuple((line.title, line.quantity) for line in one.order.lines if not line.refunded),
+            weight_g=one.weight_g,
+            service=one.service,
+        )
+
+    def record(self, tx: Connection, answered: Sequence[tuple[Unlabelled, Any]]) -> Sequence[Result]:
+        waybills = {one.reference: answer for one, answer in answered if isinstance(answer, Waybill)}
+        alive = [waybill for waybill in waybills.values() if waybill.alive]
+        dead = [waybill.reference for waybill in waybills.values() if not waybill.alive]
+        clean = [one.reference for one, answer in answered if isinstance(answer, (Transient, Refused, RefundOpenError))]
+        if alive:
+            rows = rows_json(
+                {"reference": each_.reference, "waybill": each_.number, "sort_code": each_.sort_code} for each_ in alive
+            )
+            tx.execute(SHIPMENTS["book_shipments"], {"rows": rows})
+        if dead:
+            tx.execute(SHIPMENTS["void_shipments"], {"references": dead})
+        if clean:
+            tx.execute(SHIPMENTS["clear_calls"], {"references": clean})
+        answers = {one.place.subject_id: answer for one, answer in answered}
+        told = [one for one, answer in answered if isinstance(answer, Waybill) and answer.alive]
+        self._want_writebacks(tx, told)
+        return each(STEP, [one for one, _ in answered], lambda one: self._settle(one, answers[one.place.subject_id]))
+
+    def _settle(self, one: Unlabelled, answer: object) -> Result:
+        if isinstance(answer, RefundOpenError):
+            return Settled(one.place, Hold(HoldCode.REFUND_REQUESTED, {"found_by": "label"}))
+        if isinstance(answer, Exception):
+            return Failed(one.place, answer)
+        assert isinstance(answer, Waybill)
+        if not answer.alive:
+            return Settled(one.place, Later("shipment_was_cancelled"))
+        follow = (
+            (NewWork(Step.WRITEBACK, one.place.subject_id, one.place.lane, _shop(one.order.key)),)
+            if self._ships_on_label(one)
+            else ()
+        )
+        facts = {"courier": one.courier, "waybill": answer.number, "adopted": one.seen_before}
+        return Settled(one.place, Done(facts=facts), follow=follow)
+
+    def _ships_on_label(self, one: Unlabelled) -> bool:
+        shop = _shop(one.order.key)
+        return any(each_.account == shop and each_.ship_on == "label" for each_ in self.tools.settings.shops)
+
+    def _want_writebacks(self, tx: Connection, booked: Sequence[Unlabelled]) -> None:
+        now = self.tools.clock.utcnow()
+        rows = [
+            {"package_id": one.place.subject_id, "order_id": one.place.order_id, "shipped_at": now}
+            for one in booked
+            if self._ships_on_label(one)
+        ]
+        if rows:
+            tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
+
+
+async def _ask(courier: Courier, one: Unlabelled) -> Waybill | None:
+    """What the courier has under our reference. Without look-up or idempotency a person must decide."""
+    if courier.can_find:
+        found = await courier.find(one.reference)
+        if found is not None:
+            return _ours(one, found)
+    if courier.is_idempotent:
+        return None
+    raise Refused("outcome_unknown", "the courier can neither be asked nor safely be called again")
+
+
+async def _book(courier: Courier, one: Unlabelled, booking: Booking) -> Waybill:
+    try:
+        return _ours(one, await courier.create(booking))
+    except Conflict:
+        found = await courier.find(one.reference)
+        if found is None:
+            raise Malformed("duplicate_not_found", "the courier knows the reference but shows no shipment") from None
+        return _ours(one, found)
+
+
+def _ours(one: Unlabelled, waybill: Waybill) -> Waybill:
+    if waybill.reference != one.reference:
+        raise Malformed("foreign_answer", "the courier answered for another reference")
+    return waybill
+
+
+def _shop(key: OrderKey) -> str:
+    return f"{key.platform}/{key.shop}"
+
+
+def _unlabelled(place: Place, row: tuple[Any, ...], order: Order) -> Unlabelled:
+    known = row[15] or reference(order.key, row[1], row[21] + 1)
+    return Unlabelled(place, order, row[3], row[2], row[4], row[5], row[6], known, seen_before=row[18] is not None)
+
+
+def _intent_rows(intents: Sequence[Unlabelled]) -> list[dict[str, Any]]:
+    return [
+        {
+            "package_id": one.place.subject_id,
+            "generation": int(one.reference.rpartition("-")[2]),
+            "reference": one.reference,
+            "courier": one.courier,
+        }
+        for one in intents
+    ]

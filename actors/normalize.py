@@ -1,0 +1,133 @@
+"""normalize: a raw payload becomes a canonical order, or changes the one that is there, or is quarantined."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from actors.amend import amend
+from actors.tools import Tools
+from adapters import registry
+from domain.deadlines import ship_by
+from domain.normalize import Intake, initial_state
+from domain.order import Lane, Order
+from domain.outcomes import Done, Hold, Later
+from domain.states import FINAL_STATES, Cause, State, Step
+from infra.db.orders import ORDERS, Row, existing, line_rows, order_row, rows_json
+from infra.db.pool import Connection
+from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
+
+STEP = Step.NORMALIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A stored payload on its way to an order."""
+
+    place: Place
+    platform: str
+    shop: str
+    received_at: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A payload that could be read."""
+
+    raw: Raw
+    order: Order
+
+    @property
+    def place(self) -> Place:
+        return self.raw.place
+
+
+@dataclass(frozen=True, slots=True)
+class Normalize:
+    """Reads payloads by their platform's adapter; a payload that cannot be read becomes a dead letter."""
+
+    tools: Tools
+    step: Step = STEP
+
+    def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
+        raws = _load(tx, subject_ids)
+        incoming: list[Incoming] = []
+
+        def read(raw: Raw) -> Result:
+            order = registry.platform(raw.platform).read_order(raw.body, raw.shop)
+            due = ship_by(raw.platform, order.paid_at, order.ship_by, self.tools.rules)
+            incoming.append(Incoming(raw, replace(order, ship_by=due)))
+            return Settled(raw.place, Done())
+
+        unread = [result for result in each(STEP, raws, read) if isinstance(result, Failed)]
+        return [*unread, *self._store(tx, incoming)]
+
+    def _store(self, tx: Connection, incoming: Sequence[Incoming]) -> list[Result]:
+        # Of several contents of one order in a batch only the newest counts; they come in that order.
+        newest = {each_.order.key: each_ for each_ in incoming}
+        overtaken = [each_ for each_ in incoming if newest[each_.order.key] is not each_]
+        known = existing(tx, list(newest)) if newest else {}
+        new = [each_ for key, each_ in newest.items() if key not in known]
+        changed = [(known[key], each_) for key, each_ in newest.items() if key in known]
+        stale = [each_ for (_, changed_at), each_ in changed if each_.order.updated_at < changed_at]
+        fresh = [(order_id, each_) for (order_id, changed_at), each_ in changed if each_.order.updated_at >= changed_at]
+        return [
+            *(Settled(each_.place, Done(facts={"repeated": True})) for each_ in (*overtaken, *stale)),
+            *self._admit(tx, new),
+            *amend(tx, STEP, [(order_id, each_.place, each_.order) for order_id, each_ in fresh]),
+        ]
+
+    def _admit(self, tx: Connection, new: Sequence[Incoming]) -> list[Result]:
+        if not new:
+            return []
+        intakes = {each_.place.subject_id: initial_state(each_.order) for each_ in new}
+        orders = [_admission(each_, intakes[each_.place.subject_id]) for each_ in new]
+        lines = [{"raw_payload_id": each_.place.subject_id, **line} for each_ in new for line in line_rows(each_.order)]
+        admitted = {
+            raw_id: (order_id, fulfillment_order_id)
+            for order_id, fulfillment_order_id, raw_id in tx.execute(
+                ORDERS["admit"], {"orders": rows_json(orders), "lines": rows_json(lines)}
+            )
+        }
+        results: list[Result] = []
+        for each_ in new:
+            ids = admitted.get(each_.place.subject_id)
+            if ids is None:
+                # Another transaction admitted it a moment ago: look again, it is an amendment now.
+                results.append(Settled(each_.place, Later("admitted_elsewhere")))
+            else:
+                results.append(_admitted(each_, intakes[each_.place.subject_id], *ids))
+        return results
+
+
+def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:
+    return [
+        Raw(Place(id_, Lane(lane)), platform, shop, received_at.isoformat(), body)
+        for id_, platform, shop, _, lane, received_at, body in tx.execute(
+            ORDERS["load_raw"], {"ids": list(subject_ids)}
+        )
+    ]
+
+
+def _admission(incoming: Incoming, intake: Intake) -> Row:
+    return {
+        **order_row(incoming.order),
+        "raw_payload_id": incoming.place.subject_id,
+        "received_at": incoming.raw.received_at,
+        "lane": incoming.place.lane,
+        "state": intake.state,
+        "resume_state": State.PAID if intake.state is State.ON_HOLD else None,
+        "closed_reason": intake.reason if intake.state is State.CLOSED else None,
+    }
+
+
+def _admitted(incoming: Incoming, intake: Intake, order_id: int, fulfillment_order_id: int) -> Settled:
+    raw = incoming.place
+    place = Place(raw.subject_id, raw.lane, order_id, fulfillment_order_id, None, intake.state)
+    follow = () if intake.state in FINAL_STATES else (NewWork(Step.RESERVE, fulfillment_order_id, raw.lane),)
+    return Settled(
+        place,
+        Done(facts={"state": intake.state, "lane": raw.lane, "reason": intake.reason}),
+        Cause.PLATFORM,
+        holds=tuple(Hold(finding.code, finding.facts) for finding in intake.holds),
+        follow=follow,
+    )

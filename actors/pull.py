@@ -1,0 +1,188 @@
+"""pull: store what changed at a shop, raw, before anything interprets it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from actors.tools import Tools
+from adapters.ports import Listed, Window
+from domain.errors import FulfilmentError, Misconfigured, Throttled
+from domain.lanes import score
+from domain.order import Lane, RawOrder
+from domain.outcomes import Later
+from domain.states import Step
+from infra.db.orders import ORDERS, rows_json
+from infra.db.pool import Connection
+from infra.db.sql import load
+from infra.engine.outer import Intended, Lease
+from infra.engine.results import NewWork, Place, Result, Settled
+from infra.engine.settle import add_work
+from infra.log import get_logger
+from infra.queue.bells import BellKey
+from infra.settings import Shop
+
+STEP = Step.PULL
+ACCOUNTS = load("accounts")
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A shop and the span of changes to read now."""
+
+    place: Place
+    shop: Shop
+    window: Window
+    is_caught_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Reads one window of a shop's changes. The cursor moves only when the whole window is stored."""
+
+    tools: Tools
+    step: Step = STEP
+
+    @property
+    def call_s(self) -> float:
+        return self.tools.settings.door.total_s
+
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Due]:
+        shops = {shop.account: shop for shop in self.tools.settings.shops}
+        rows = tx.execute(ACCOUNTS["load_shops"], {"ids": list(subject_ids)}).fetchall()
+        return Intended(
+            [self._due(id_, shops[account], cursor, now) for id_, account, cursor, now in rows if account in shops]
+        )
+
+    def _due(self, shop_id: int, shop: Shop, cursor: datetime | None, now: datetime) -> Due:
+        """From the cursor, less the overlap, to now, less the platform's lag, at most its longest window."""
+        newest = now - timedelta(seconds=shop.lag_s)
+        start = (cursor or newest - timedelta(days=shop.first_pull_days)) - timedelta(seconds=shop.overlap_s)
+        longest = timedelta(seconds=self.tools.platform(shop.account).window_max_s)
+        end = min(newest, start + longest)
+        return Due(Place(shop_id, Lane.P1), shop, Window(start, end), is_caught_up=end == newest)
+
+    async def call(self, intents: Sequence[Due], lease: Lease) -> Mapping[int, Any]:
+        answers = await asyncio.gather(*(self._read(due, lease) for due in intents), return_exceptions=True)
+        return dict(zip((due.place.subject_id for due in intents), answers, strict=True))
+
+    async def _read(self, due: Due, lease: Lease) -> bool:
+        """Whether the whole window was read and stored before the lease ran low."""
+        platform = self.tools.platform(due.shop.account)
+        await self._fetch_and_store(due, await asyncio.to_thread(self._gaps, due))
+        async for page in platform.changes(due.window):
+            unknown = await asyncio.to_thread(self._unknown, due, page)
+            for start in range(0, len(unknown), self.tools.settings.engine.batch_max):
+                if self.tools.clock.monotonic() > lease.ends_at - self.call_s:
+                    return False
+                await self._fetch_and_store(due, unknown[start : start + self.tools.settings.engine.batch_max])
+        return True
+
+    def _gaps(self, due: Due) -> list[Listed]:
+        with self.tools.db.connection() as connection:
+            rows = connection.execute(ACCOUNTS["load_gaps"], {"shop_id": due.place.subject_id}).fetchall()
+        return [Listed(platform_order_id, changed_at) for platform_order_id, changed_at in rows]
+
+    def _unknown(self, due: Due, page: Sequence[Listed]) -> list[Listed]:
+        listed = {(one.platform_order_id, one.changed_at): one for one in page}
+        with self.tools.db.connection() as connection:
+            known = set(
+                connection.execute(
+                    ORDERS["known_changes"],
+                    {
+                        "platform": due.shop.platform,
+                        "shop": due.shop.name,
+                        "platform_order_ids": [one.platform_order_id for one in listed.values()],
+                        "changed_ats": [one.changed_at for one in listed.values()],
+                    },
+                ).fetchall()
+            )
+        return [one for pair, one in listed.items() if pair not in known]
+
+    async def _fetch_and_store(self, due: Due, listed: Sequence[Listed]) -> None:
+        """Fetch some orders. One that cannot be had is noted as a gap and does not stop the others.
+
+        Raises what the platform says of the account as a whole; then the window is read again.
+        """
+        if not listed:
+            return
+        platform = self.tools.platform(due.shop.account)
+        gate = asyncio.Semaphore(self.tools.settings.engine.outside_concurrency)
+
+        async def fetch(one: Listed) -> RawOrder:
+            async with gate:
+                return await platform.fetch(one.platform_order_id)
+
+        answers = await asyncio.gather(*(fetch(one) for one in listed), return_exceptions=True)
+        fetched = [(one, raw) for one, raw in zip(listed, answers, strict=True) if isinstance(raw, RawOrder)]
+        failed = [(one, error) for one, error in zip(listed, answers, strict=True) if isinstance(error, BaseException)]
+        if fetched:
+            await asyncio.to_thread(self.store, due.shop, "pull", fetched)
+        for _, error in failed:
+            if not isinstance(error, FulfilmentError) or isinstance(error, (Misconfigured, Throttled)):
+                raise error
+        await asyncio.to_thread(self._note_gaps, due, fetched, failed)
+
+    def _note_gaps(
+        self,
+        due: Due,
+        fetched: Sequence[tuple[Listed, RawOrder]],
+        failed: Sequence[tuple[Listed, BaseException]],
+    ) -> None:
+        rows = [
+            {
+                "platform_order_id": one.platform_order_id,
+                "changed_at": one.changed_at,
+                "error": getattr(error, "code", type(error).__name__),
+            }
+            for one, error in failed
+        ]
+        with self.tools.db.transaction() as tx:
+            tx.execute(
+                ACCOUNTS["close_gaps"],
+                {"shop_id": due.place.subject_id, "ids": [one.platform_order_id for one, _ in fetched]},
+            )
+            if rows:
+                tx.execute(ACCOUNTS["note_gaps"], {"shop_id": due.place.subject_id, "rows": rows_json(rows)})
+                log.error("orders_not_fetched", shop=due.shop.account, count=len(rows))
+
+    def store(self, shop: Shop, source: str, raws: Sequence[tuple[Listed, RawOrder]]) -> None:
+        """Store payloads with a provisional lane and make normalize due; known content is no news."""
+        cities = [location.sender.city for location in self.tools.settings.locations]
+        lanes = [score(raw.lane_facts, cities, self.tools.rules, in_stock=None).lane for _, raw in raws]
+        with self.tools.db.transaction() as tx:
+            new = tx.execute(
+                ORDERS["store_raw"],
+                {
+                    "platform": shop.platform,
+                    "shop": shop.name,
+                    "source": source,
+                    "platform_order_ids": [raw.platform_order_id for _, raw in raws],
+                    "versions": [raw.version for _, raw in raws],
+                    "lanes": lanes,
+                    "changed_ats": [one.changed_at for one, _ in raws],
+                    "bodies": [raw.body for _, raw in raws],
+                },
+            ).fetchall()
+            add_work(tx, [NewWork(Step.NORMALIZE, raw_id, Lane(lane)) for raw_id, lane in new])
+        self.tools.bells.ring({BellKey(Step.NORMALIZE, lane, "") for _, lane in new})
+
+    def record(self, tx: Connection, answered: Sequence[tuple[Due, Any]]) -> Sequence[Result]:
+        results: list[Result] = []
+        for due, answer in answered:
+            pause = due.shop.poll_every_s
+            if answer is True:
+                tx.execute(ACCOUNTS["move_cursor"], {"id": due.place.subject_id, "cursor_at": due.window.end})
+                pause = due.shop.poll_every_s if due.is_caught_up else 0.0
+            elif isinstance(answer, FulfilmentError):
+                # A shop is never given up: it is asked again at its pace, and the log says why.
+                log.warning("shop_unread", shop=due.shop.account, error=str(answer))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                pause = 0.0
+            results.append(Settled(due.place, Later("next_poll", after_s=pause)))
+        return results

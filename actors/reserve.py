@@ -1,0 +1,84 @@
+"""reserve: promise stock at once, before any review, so that nothing else can sell it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.tools import Tools
+from domain.holds import HoldCode
+from domain.outcomes import Done, Hold
+from domain.states import STEPS, Step
+from domain.stock import Demand, Grant, Reservation, allocate, pieces_of
+from infra.db.orders import load_orders, lock_fulfillment
+from infra.db.pool import Connection
+from infra.db.stock import lock_levels, read_levels, reserve_stock, set_reservations
+from infra.engine.results import NewWork, Place, Result, Settled, each
+
+STEP = Step.RESERVE
+
+_HOLDS = {Reservation.SHORT: HoldCode.STOCK_SHORT_PAID, Reservation.UNMAPPED: HoldCode.SKU_UNMAPPED}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanting:
+    """A fulfillment order and what it wants."""
+
+    place: Place
+    demand: Demand
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """All or nothing for each fulfillment order. Short stock becomes a hold, and review goes on."""
+
+    tools: Tools
+    step: Step = STEP
+
+    def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
+        wanting = _load(tx, subject_ids)
+        grants = self._grant(tx, wanting)
+
+        def settle(want: Wanting) -> Settled:
+            grant = grants[want.place.subject_id]
+            hold = _HOLDS.get(grant.reservation)
+            return Settled(
+                want.place,
+                Done(facts={"reservation": grant.reservation, "skus": list(grant.skus)}),
+                holds=(Hold(hold, {"skus": ",".join(grant.skus)}),) if hold else (),
+                follow=(NewWork(Step.REVIEW, want.place.subject_id, want.place.lane),),
+            )
+
+        return each(STEP, wanting, settle)
+
+    def _grant(self, tx: Connection, wanting: Sequence[Wanting]) -> dict[int, Grant]:
+        demands = [want.demand for want in wanting]
+        skus = {sku for demand in demands for sku in demand.pieces}
+        hint = allocate(demands, read_levels(tx, skus))
+        grants = {grant.demand_id: grant for grant in hint.grants}
+        hopeful = [demand for demand in demands if grants[demand.id].reservation is Reservation.RESERVED]
+        if hopeful:
+            levels = lock_levels(tx, (sku for demand in hopeful for sku in demand.pieces))
+            sure = allocate(hopeful, levels)
+            grants |= {grant.demand_id: grant for grant in sure.grants}
+            pieces = {
+                demand.id: demand.pieces for demand in hopeful if grants[demand.id].reservation is Reservation.RESERVED
+            }
+            reserve_stock(tx, sure.taken, pieces)
+        set_reservations(tx, {id_: grant.reservation for id_, grant in grants.items()})
+        return grants
+
+
+def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
+    may_act = STEPS[STEP].works_in
+    locked = [
+        order
+        for order in lock_fulfillment(tx, subject_ids)
+        if order.state in may_act and order.reservation not in {Reservation.RESERVED, Reservation.ALLOCATED}
+    ]
+    orders = load_orders(tx, [each_.order_id for each_ in locked])
+    return [
+        Wanting(
+            Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
+            Demand(each_.id, each_.lane, orders[each_.order_id].paid_at, pieces_of(orders[each_.order_id].lines)),
+        )
+        for each_ in locked
+    ]

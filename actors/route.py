@@ -1,0 +1,129 @@
+"""route: choose a location and a courier, commit the stock there, and make the package."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from actors.tools import Tools
+from domain.order import Order
+from domain.outcomes import Done, Hold
+from domain.routing import Candidate, Route, Unroutable
+from domain.routing import route as choose
+from domain.states import STEPS, Cause, State, Step
+from infra.db.orders import load_orders, lock_fulfillment, rows_json
+from infra.db.pool import Connection
+from infra.db.sql import load
+from infra.db.stock import allocate_stock, load_reservations, lock_location_levels
+from infra.engine.results import NewWork, Place, Result, Settled, each
+
+STEP = Step.ROUTE
+SHIPMENTS = load("shipments")
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """An approved fulfillment order with its reserved pieces."""
+
+    place: Place
+    order: Order
+    pieces: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The choice made for one fulfillment order."""
+
+    subject: Unplaced
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStep:
+    """Decides one order after the other on the stock that is left, and stores why."""
+
+    tools: Tools
+    step: Step = STEP
+
+    def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
+        subjects = _load(tx, subject_ids)
+        levels = lock_location_levels(tx, (sku for subject in subjects for sku in subject.pieces))
+        routed: list[Routed] = []
+
+        def decide(subject: Unplaced) -> Result:
+            answer = choose(
+                subject.pieces,
+                subject.order.receiver,
+                self._candidates(levels),
+                self.tools.rules,
+                seller_memo=subject.order.seller_memo,
+            )
+            if isinstance(answer, Unroutable):
+                return Settled(subject.place, Hold(answer.code, {**answer.facts, **self._version()}))
+            for sku, count in subject.pieces.items():
+                levels[answer.location][sku] -= count
+            routed.append(Routed(subject, answer))
+            return Settled(subject.place, Done())
+
+        held = [result for result in each(STEP, subjects, decide) if not _is_done(result)]
+        return [*held, *self._commit(tx, routed)]
+
+    def _candidates(self, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
+        couriers = tuple(courier.courier for courier in self.tools.settings.couriers)
+        return [
+            Candidate(
+                location.name, location.sender.province, location.sender.city, couriers, levels.get(location.name, {})
+            )
+            for location in self.tools.settings.locations
+        ]
+
+    def _commit(self, tx: Connection, routed: Sequence[Routed]) -> list[Result]:
+        if not routed:
+            return []
+        accounts = {courier.courier: courier.account for courier in reversed(self.tools.settings.couriers)}
+        allocate_stock(tx, {one.subject.place.subject_id: (one.route.location, one.subject.pieces) for one in routed})
+        rows = rows_json(
+            {
+                "fulfillment_order_id": one.subject.place.subject_id,
+                "courier": one.route.courier,
+                "account": accounts[one.route.courier],
+                "location": one.route.location,
+                "service": one.route.service,
+                "weight_g": 0,
+            }
+            for one in routed
+        )
+        packages = {
+            fulfillment_order_id: package_id
+            for package_id, fulfillment_order_id in tx.execute(SHIPMENTS["create_packages"], {"rows": rows})
+        }
+        return [self._allocated(one, packages[one.subject.place.subject_id], accounts) for one in routed]
+
+    def _allocated(self, one: Routed, package_id: int, accounts: Mapping[str, str]) -> Settled:
+        place, route = one.subject.place, one.route
+        facts = {"location": route.location, "courier": route.courier, "reasons": list(route.reasons)}
+        return Settled(
+            place,
+            Done(State.ALLOCATED, facts | self._version()),
+            Cause.ALLOCATOR,
+            follow=(NewWork(Step.LABEL, package_id, place.lane, accounts[route.courier]),),
+        )
+
+    def _version(self) -> dict[str, str]:
+        return {"rules": self.tools.rules.version}
+
+
+def _is_done(result: Result) -> bool:
+    return isinstance(result, Settled) and isinstance(result.outcome, Done)
+
+
+def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Unplaced]:
+    locked = [each_ for each_ in lock_fulfillment(tx, subject_ids) if each_.state in STEPS[STEP].works_in]
+    orders = load_orders(tx, [each_.order_id for each_ in locked])
+    pieces = load_reservations(tx, [each_.id for each_ in locked])
+    return [
+        Unplaced(
+            Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
+            orders[each_.order_id],
+            pieces.get(each_.id, {}),
+        )
+        for each_ in locked
+    ]

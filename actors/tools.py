@@ -1,0 +1,42 @@
+"""What the steps are given to work with; built once for each process by `workers.wiring`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from adapters.ports import Courier, Notifier, Platform, Warehouse
+from domain.errors import Misconfigured
+from domain.rules import RuleSet
+from infra.clock import Clock
+from infra.db.pool import Database
+from infra.queue.bells import Bells
+from infra.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Stores, rules, time, and the connected accounts by account name."""
+
+    settings: Settings
+    db: Database
+    bells: Bells
+    clock: Clock
+    rules: RuleSet
+    platforms: Mapping[str, Platform]
+    couriers: Mapping[str, Courier]
+    notifiers: Mapping[str, Notifier]
+    warehouses: Mapping[str, Warehouse]
+
+    def platform(self, account: str) -> Platform:
+        return _configured(self.platforms, account)
+
+    def courier(self, account: str) -> Courier:
+        return _configured(self.couriers, account)
+
+
+def _configured(accounts: Mapping[str, T], account: str) -> T:
+    if account not in accounts:
+        raise Misconfigured("account_unknown", f"{account} is not configured", {"account": account})
+    return accounts[account]

@@ -1,0 +1,233 @@
+"""warehouse: read a location's scans and walk the fulfillment orders forward, never back."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.tools import Tools
+from adapters.ports import EventPage, WarehouseEvent
+from domain.errors import FulfilmentError
+from domain.holds import HoldCode
+from domain.order import Lane
+from domain.outcomes import Done, Hold, Later
+from domain.states import Cause, State, Step
+from domain.warehouse import Contradiction, Late, Move, Scan, advance
+from infra.db.orders import rows_json
+from infra.db.pool import Connection
+from infra.db.sql import load
+from infra.db.stock import consume_stock
+from infra.engine.outer import Intended, Lease
+from infra.engine.results import NewWork, Place, Result, Settled
+from infra.engine.settle import Writes, event, gather, write
+from infra.log import get_logger
+from infra.queue.bells import BellKey
+
+STEP = Step.WAREHOUSE
+SHIPMENTS = load("shipments")
+SHIPPED = "package.shipped"
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A location and how far its events were read."""
+
+    place: Place
+    location: str
+    cursor: str
+
+
+@dataclass(slots=True)
+class Scanned:
+    """A package and what this page says of it."""
+
+    place: Place
+    shop: str
+    now: State
+    path: list[State] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    packed_at: str | None = None
+    handed_over_at: str | None = None
+    contradiction: Contradiction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadScans:
+    """Reads pages until none is left; each page is stored raw and applied in one transaction."""
+
+    tools: Tools
+    step: Step = STEP
+
+    @property
+    def call_s(self) -> float:
+        return self.tools.settings.door.total_s
+
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Feed]:
+        rows = tx.execute(SHIPMENTS["load_location"], {"ids": list(subject_ids)}).fetchall()
+        known = {location.name for location in self.tools.settings.locations}
+        return Intended([Feed(Place(id_, Lane.P1), name, cursor) for id_, name, cursor in rows if name in known])
+
+    async def call(self, intents: Sequence[Feed], lease: Lease) -> Mapping[int, Any]:
+        answers: dict[int, Any] = {}
+        for feed in intents:
+            try:
+                answers[feed.place.subject_id] = await self._read(feed, lease)
+            except FulfilmentError as error:
+                answers[feed.place.subject_id] = error
+        return answers
+
+    async def _read(self, feed: Feed, lease: Lease) -> int:
+        warehouse = self.tools.warehouses[feed.location]
+        cursor, read = feed.cursor, 0
+        while self.tools.clock.monotonic() < lease.ends_at - self.call_s:
+            page = await warehouse.events(cursor)
+            if page.cursor != cursor:
+                await asyncio.to_thread(self._store, feed, cursor, page)
+            read += len(page.events)
+            cursor = page.cursor
+            if not page.has_more:
+                break
+        return read
+
+    def _store(self, feed: Feed, after: str, page: EventPage) -> None:
+        with self.tools.db.transaction() as tx:
+            moved = tx.execute(
+                SHIPMENTS["advance_feed"], {"id": feed.place.subject_id, "after": after, "cursor": page.cursor}
+            ).fetchone()
+            if moved is None:
+                return
+            tx.execute(SHIPMENTS["store_page"], {"location": feed.location, "after": after, "body": page.body})
+            if page.rejected:
+                log.error("scans_unreadable", location=feed.location, count=len(page.rejected))
+            bells = self._apply(tx, page.events)
+        self.tools.bells.ring(bells)
+
+    def _apply(self, tx: Connection, events: Sequence[WarehouseEvent]) -> set[BellKey]:
+        scanned = _load(tx, events)
+        for scan in events:
+            if scan.reference in scanned:
+                _scan(scanned[scan.reference], scan)
+            else:
+                log.error("scan_of_unknown_package", reference=scan.reference, kind=scan.kind)
+        touched = list(scanned.values())
+        _stamp(tx, touched)
+        left = [one for one in touched if one.handed_over_at]
+        consume_stock(tx, [one.place.fulfillment_order_id for one in left if one.place.fulfillment_order_id])
+        follow = self._follow(tx, touched)
+        writes = Writes()
+        for one in touched:
+            _settle(one, follow.get(one.place.subject_id, ()), writes)
+        writes.finished.clear()
+        write(tx, STEP, writes)
+        return {BellKey(work.step, work.lane, work.account) for work in writes.added}
+
+    def _follow(self, tx: Connection, touched: Sequence[Scanned]) -> dict[int, tuple[NewWork, ...]]:
+        """Write-backs at the moment each shop wants them, and notices for what left the house."""
+        ship_on = {shop.account: shop.ship_on for shop in self.tools.settings.shops}
+        told = [
+            (one, one.handed_over_at if ship_on.get(one.shop) == "handover" else one.packed_at)
+            for one in touched
+            if ship_on.get(one.shop) != "label"
+        ]
+        writebacks = [(one, at) for one, at in told if at]
+        work: dict[int, tuple[NewWork, ...]] = {}
+        if writebacks:
+            rows = [
+                {"package_id": one.place.package_id, "order_id": one.place.order_id, "shipped_at": at}
+                for one, at in writebacks
+            ]
+            tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
+        for one, _ in writebacks:
+            work[one.place.subject_id] = (NewWork(Step.WRITEBACK, one.place.subject_id, one.place.lane, one.shop),)
+        for one, notice_id, channel in self._want_notices(tx, [one for one in touched if one.handed_over_at]):
+            work[one.place.subject_id] = (
+                *work.get(one.place.subject_id, ()),
+                NewWork(Step.NOTIFY, notice_id, one.place.lane, channel),
+            )
+        return work
+
+    def _want_notices(self, tx: Connection, left: Sequence[Scanned]) -> list[tuple[Scanned, int, str]]:
+        rows = [
+            {
+                "package_id": one.place.package_id,
+                "event": SHIPPED,
+                "channel": channel.account,
+                "occurred_at": one.handed_over_at,
+            }
+            for one in left
+            for channel in self.tools.settings.channels
+        ]
+        if not rows:
+            return []
+        by_package = {one.place.package_id: one for one in left}
+        return [
+            (by_package[package_id], notice_id, channel)
+            for notice_id, package_id, channel in tx.execute(SHIPMENTS["want_notices"], {"rows": rows_json(rows)})
+        ]
+
+    def record(self, tx: Connection, answered: Sequence[tuple[Feed, Any]]) -> Sequence[Result]:  # noqa: ARG002 - pages are stored as they come
+        results: list[Result] = []
+        for feed, answer in answered:
+            pause = next(each.poll_every_s for each in self.tools.settings.locations if each.name == feed.location)
+            if isinstance(answer, Exception):
+                # A feed is never given up: it is asked again at its pace, and the log says why.
+                log.warning("feed_unread", location=feed.location, error=str(answer))
+            results.append(Settled(feed.place, Later("next_poll", after_s=pause)))
+        return results
+
+
+def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:
+    references = sorted({scan.reference for scan in events})
+    found: dict[str, Scanned] = {}
+    for reference, _, package_id, fulfillment_order_id, state, lane, order_id, platform, shop in tx.execute(
+        SHIPMENTS["packages_by_reference"], {"references": references}
+    ):
+        place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
+        found[reference] = Scanned(place, f"{platform}/{shop}", State(state))
+    return found
+
+
+def _scan(one: Scanned, scan: WarehouseEvent) -> None:
+    kind = Scan(scan.kind)
+    answer = advance(one.now, kind)
+    match answer:
+        case Move(path=path):
+            one.path.extend(path)
+            one.now = path[-1]
+        case Contradiction():
+            one.contradiction = answer
+            return
+        case Late():
+            pass
+    if kind is Scan.PACKED:
+        one.packed_at = one.packed_at or scan.at.isoformat()
+    if kind is Scan.HANDED_OVER:
+        one.handed_over_at = one.handed_over_at or scan.at.isoformat()
+        one.packed_at = one.packed_at or scan.at.isoformat()
+
+
+def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
+    rows = [
+        {"id": one.place.package_id, "packed_at": one.packed_at, "handed_over_at": one.handed_over_at}
+        for one in touched
+        if one.packed_at
+    ]
+    if rows:
+        tx.execute(SHIPMENTS["stamp_packages"], {"rows": rows_json(rows)})
+
+
+def _settle(one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
+    if one.contradiction is not None:
+        code = one.contradiction.code
+        if one.contradiction.needs_person:
+            hold = Hold(HoldCode.SHIPPED_ELSEWHERE, {"code": code})
+            gather(STEP, Settled(one.place, Done(), Cause.WAREHOUSE, holds=(hold,)), writes)
+        else:
+            writes.events.append(event(STEP, one.place, "scan_contradicts", Cause.WAREHOUSE, facts={"code": code}))
+    if one.path:
+        done = Done(one.path[-1])
+        gather(STEP, Settled(one.place, done, Cause.WAREHOUSE, via=tuple(one.path[:-1]), follow=follow), writes)
+    else:
+        writes.added.extend(follow)

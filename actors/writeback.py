@@ -1,0 +1,146 @@
+"""writeback: the platform hears the tracking number, and is read back until it shows it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from actors.tools import Tools
+from adapters.ports import Handover, Platform, PlatformStatus
+from domain.errors import Conflict, Misconfigured, Refused, Throttled, Transient
+from domain.order import Lane
+from domain.outcomes import Done, Later
+from domain.states import State, Step
+from infra.db.orders import rows_json
+from infra.db.pool import Connection
+from infra.db.sql import load
+from infra.engine.outer import Intended, Lease, call_each
+from infra.engine.results import Failed, Place, Result, Settled, each
+
+STEP = Step.WRITEBACK
+SHIPMENTS = load("shipments")
+
+# One package of an order after the other; the next one looks again this much later.
+_TURN_S = 1.0
+# These errors say that the call had no effect.
+_CLEAR = (Transient, Throttled, Refused, Misconfigured)
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A package whose number the platform must hear. `seen_before`: it may have heard already."""
+
+    place: Place
+    shop: str
+    handover: Handover
+    seen_before: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The platform shows our number. `told_now`: by this call."""
+
+    told_now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBack:
+    """Tells one shop of its packages; never two packages of one platform order at once."""
+
+    tools: Tools
+    step: Step = STEP
+
+    @property
+    def call_s(self) -> float:
+        # Ask, tell, read back.
+        return 3 * self.tools.settings.door.total_s
+
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Untold]:
+        rows = tx.execute(SHIPMENTS["load_writebacks"], {"ids": list(subject_ids)}).fetchall()
+        intents: list[Untold] = []
+        settled: list[Result] = []
+        taken: set[int] = set()
+        for row in rows:
+            place = Place(row[0], Lane(row[3]), row[4], row[1], row[0], State(row[2]))
+            if row[11] == "confirmed":
+                settled.append(Settled(place, Done(facts={"left_alone": "confirmed"})))
+            elif row[14] or row[4] in taken:
+                settled.append(Settled(place, Later("other_package_first", after_s=_TURN_S)))
+            elif row[12] and row[13] > 0:
+                settled.append(Settled(place, Later("earlier_call_may_run", after_s=row[13])))
+            else:
+                taken.add(row[4])
+                intents.append(_untold(place, row))
+        if intents:
+            ids = [one.place.subject_id for one in intents]
+            tx.execute(SHIPMENTS["begin_writebacks"], {"ids": ids, "call_s": self.call_s})
+        return Intended(intents, settled)
+
+    async def call(self, intents: Sequence[Untold], lease: Lease) -> Mapping[int, Any]:
+        platform = self.tools.platform(lease.key.account)
+        return await call_each(
+            intents,
+            lambda one: _tell(platform, one),
+            at_once=self.tools.settings.engine.outside_concurrency,
+            start_before=lease.ends_at - self.call_s,
+            now=self.tools.clock.monotonic,
+        )
+
+    def record(self, tx: Connection, answered: Sequence[tuple[Untold, Any]]) -> Sequence[Result]:
+        rows = rows_json(
+            {
+                "id": one.place.subject_id,
+                "status": _status(answer),
+                "is_clear": isinstance(answer, (Confirmed, *_CLEAR)),
+            }
+            for one, answer in answered
+        )
+        tx.execute(SHIPMENTS["end_writebacks"], {"rows": rows})
+        answers = {one.place.subject_id: answer for one, answer in answered}
+        return each(STEP, [one for one, _ in answered], lambda one: _settle(one, answers[one.place.subject_id]))
+
+
+def _status(answer: object) -> str:
+    if isinstance(answer, Confirmed):
+        return "confirmed"
+    return "refused" if isinstance(answer, (Refused, Conflict)) else "pending"
+
+
+def _settle(one: Untold, answer: object) -> Result:
+    if isinstance(answer, Exception):
+        return Failed(one.place, answer)
+    assert isinstance(answer, Confirmed)
+    return Settled(one.place, Done(facts={"waybill": one.handover.waybill, "told_now": answer.told_now}))
+
+
+async def _tell(platform: Platform, one: Untold) -> Confirmed:
+    """Tell, unless the platform shows our number already; then read back what it shows."""
+    order_id = one.handover.platform_order_id
+    if one.seen_before and _shows(await platform.status(order_id), one.handover):
+        return Confirmed(told_now=False)
+    told_now = True
+    try:
+        await platform.tell_shipped(one.handover)
+    except Conflict:
+        # Shipped already: by an earlier call of ours, or by somebody else with another number.
+        told_now = False
+    status = await platform.status(order_id)
+    if _shows(status, one.handover):
+        return Confirmed(told_now=told_now)
+    if status.shipments and not told_now:
+        raise Conflict("shipped_elsewhere", "the platform shows another waybill for this order")
+    raise Transient("not_read_back", "the platform does not show the waybill yet")
+
+
+def _shows(status: PlatformStatus, handover: Handover) -> bool:
+    return any(shipment.waybill == handover.waybill for shipment in status.shipments)
+
+
+def _untold(place: Place, row: tuple[Any, ...]) -> Untold:
+    shipped_at: datetime = row[10]
+    return Untold(
+        place,
+        f"{row[5]}/{row[6]}",
+        Handover(row[7], row[8], row[9], tuple(row[16]), is_whole_order=row[15], shipped_at=shipped_at),
+        seen_before=row[12],
+    )

@@ -1,0 +1,197 @@
+"""Orders: rows to domain values and back. Personal data passes here on its way to and from `receiver`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from domain.money import Money
+from domain.order import (
+    Address,
+    Lane,
+    MemberLevel,
+    Order,
+    OrderKey,
+    OrderLine,
+    OrderType,
+    Pii,
+    PlatformState,
+    Source,
+    Totals,
+)
+from domain.states import State
+from infra.db.pool import Connection
+from infra.db.sql import load
+
+ORDERS = load("orders")
+
+Row = dict[str, Any]
+
+
+def order_row(order: Order) -> Row:
+    """The columns of `orders` and `receiver` that the platform decides."""
+    totals, receiver = order.totals, order.receiver
+    return {
+        "platform": order.key.platform,
+        "shop": order.key.shop,
+        "platform_order_id": order.key.platform_order_id,
+        "platform_state": order.state,
+        "order_type": order.order_type,
+        "source": order.source,
+        "member_level": order.member_level,
+        "currency": totals.payable.currency,
+        "goods_minor": totals.goods.minor,
+        "discount_minor": totals.discount.minor,
+        "freight_minor": totals.freight.minor,
+        "tax_minor": totals.tax.minor,
+        "payable_minor": totals.payable.minor,
+        "paid_minor": totals.paid.minor,
+        "balance_open": order.balance_open,
+        "platform_hold": order.platform_hold,
+        "placed_at": order.created_at,
+        "changed_at": order.updated_at,
+        "paid_at": order.paid_at,
+        "ship_by": order.ship_by,
+        "buyer_id": order.buyer_id,
+        "buyer_memo": order.buyer_memo,
+        "seller_memo": order.seller_memo,
+        "seller_flag": order.seller_flag,
+        "name": receiver.name,
+        "phone": receiver.phone,
+        "province": receiver.province,
+        "city": receiver.city,
+        "district": receiver.district,
+        "town": receiver.town,
+        "detail": receiver.detail,
+        "zip_code": receiver.zip_code,
+        "pii": receiver.pii,
+        "merge_token": receiver.merge_token,
+    }
+
+
+def line_rows(order: Order) -> list[Row]:
+    return [
+        {
+            "line_id": line.line_id,
+            "product_id": line.product_id,
+            "platform_sku": line.platform_sku,
+            "sku": line.sku,
+            "title": line.title,
+            "quantity": line.quantity,
+            "unit_price_minor": line.unit_price.minor,
+            "paid_minor": line.paid.minor,
+            "is_gift": line.is_gift,
+            "refund_open": line.refund_open,
+            "refunded": line.refunded,
+        }
+        for line in order.lines
+    ]
+
+
+def rows_json(rows: Iterable[Row]) -> str:
+    """Rows as the one parameter of a ``json_to_recordset`` statement."""
+    return msgspec.json.encode(list(rows)).decode()
+
+
+def load_orders(tx: Connection, order_ids: Sequence[int]) -> dict[int, Order]:
+    """Whole orders by id, in two statements."""
+    ids = {"ids": list(order_ids)}
+    lines: dict[int, list[tuple[Any, ...]]] = {}
+    for row in tx.execute(ORDERS["load_lines"], ids):
+        lines.setdefault(row[0], []).append(row)
+    return {row[0]: _order(row, lines.get(row[0], ())) for row in tx.execute(ORDERS["load_orders"], ids)}
+
+
+def _order(row: tuple[Any, ...], lines: Iterable[tuple[Any, ...]]) -> Order:
+    (_, platform, shop, platform_order_id, state, order_type, source, member_level, currency) = row[:9]
+    goods, discount, freight, tax, payable, paid = (Money(minor, currency) for minor in row[9:15])
+    balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id = row[15:22]
+    buyer_memo, seller_memo, seller_flag = row[22:25]
+    name, phone, province, city, district, town, detail, zip_code, pii, token = row[25:35]
+    return Order(
+        key=OrderKey(platform, shop, platform_order_id),
+        state=PlatformState(state),
+        order_type=OrderType(order_type),
+        source=Source(source),
+        member_level=MemberLevel(member_level),
+        buyer_id=buyer_id,
+        receiver=Address(name, phone, province, city, district, town, detail, zip_code, Pii(pii), token),
+        lines=tuple(_line(line, currency) for line in lines),
+        totals=Totals(goods, discount, freight, tax, payable, paid),
+        created_at=placed_at,
+        updated_at=changed_at,
+        paid_at=paid_at,
+        ship_by=ship_by,
+        balance_open=balance_open,
+        platform_hold=platform_hold,
+        buyer_memo=buyer_memo,
+        seller_memo=seller_memo,
+        seller_flag=seller_flag,
+    )
+
+
+def _line(row: tuple[Any, ...], currency: str) -> OrderLine:
+    _, line_id, product_id, platform_sku, sku, title, quantity, unit_price, paid, is_gift, refund_open, refunded = row
+    return OrderLine(
+        line_id,
+        product_id,
+        platform_sku,
+        sku,
+        title,
+        quantity,
+        Money(unit_price, currency),
+        Money(paid, currency),
+        is_gift,
+        refund_open,
+        refunded,
+    )
+
+
+class Locked(msgspec.Struct, frozen=True):
+    """A fulfillment order whose row this transaction holds."""
+
+    id: int
+    order_id: int
+    state: State
+    lane: Lane
+    reservation: str
+    resume_state: State | None
+
+
+def lock_fulfillment(tx: Connection, ids: Sequence[int]) -> list[Locked]:
+    """Lock fulfillment orders by id, in id order."""
+    return [_locked(row) for row in tx.execute(ORDERS["lock_fulfillment"], {"ids": list(ids)})]
+
+
+def lock_fulfillment_of_orders(tx: Connection, order_ids: Sequence[int]) -> dict[int, list[Locked]]:
+    """Lock all fulfillment orders of some orders; by order id."""
+    found: dict[int, list[Locked]] = {}
+    for row in tx.execute(ORDERS["lock_fulfillment_of_orders"], {"ids": list(order_ids)}):
+        found.setdefault(row[1], []).append(_locked(row))
+    return found
+
+
+def _locked(row: tuple[Any, ...]) -> Locked:
+    return Locked(row[0], row[1], State(row[2]), Lane(row[3]), row[4], State(row[5]) if row[5] else None)
+
+
+def open_holds(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
+    """(code, step) of the open holds of each fulfillment order."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for fulfillment_order_id, code, step in tx.execute(ORDERS["open_holds_of"], {"ids": list(fulfillment_order_ids)}):
+        found.setdefault(fulfillment_order_id, []).append((code, step))
+    return found
+
+
+def existing(tx: Connection, keys: Sequence[OrderKey]) -> Mapping[OrderKey, tuple[int, datetime]]:
+    """Id and last change time of the orders that are there already, locked against other amendments."""
+    rows = tx.execute(
+        ORDERS["find_existing"],
+        {
+            "platforms": [key.platform for key in keys],
+            "shops": [key.shop for key in keys],
+            "platform_order_ids": [key.platform_order_id for key in keys],
+        },
+    )
+    return {OrderKey(row[1], row[2], row[3]): (row[0], row[4]) for row in rows}

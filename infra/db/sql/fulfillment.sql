@@ -1,0 +1,60 @@
+-- name: move
+-- Compare-and-set on the state; rows whose state moved meanwhile are not returned.
+UPDATE fulfillment_order AS f
+SET state = r.to_state, resume_state = r.resume_state, version = f.version + 1,
+    lane = coalesce(r.lane, f.lane),
+    finished_at = CASE WHEN r.is_final THEN now() END,
+    closed_reason = r.closed_reason
+FROM json_to_recordset(%(rows)s::json)
+     AS r(id bigint, from_state text, to_state text, resume_state text, is_final boolean, closed_reason text,
+          lane text)
+WHERE f.id = r.id AND f.state = r.from_state
+RETURNING f.id;
+
+-- name: relane
+UPDATE work AS w SET lane = r.lane
+FROM json_to_recordset(%(rows)s::json) AS r(subject_id bigint, step text, lane text)
+WHERE w.step = r.step AND w.subject_id = r.subject_id;
+
+-- name: open_holds
+INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, facts)
+SELECT r.fulfillment_order_id, r.code, r.step, r.owner, now() + make_interval(hours => r.due_h), r.facts
+FROM json_to_recordset(%(rows)s::json)
+     AS r(fulfillment_order_id bigint, code text, step text, owner text, due_h integer, facts jsonb)
+ORDER BY r.fulfillment_order_id, r.code
+ON CONFLICT (fulfillment_order_id, code) WHERE released_at IS NULL DO NOTHING;
+
+-- name: release_holds
+UPDATE hold AS h SET released_at = now(), released_by = %(by)s
+FROM json_to_recordset(%(rows)s::json) AS r(fulfillment_order_id bigint, code text)
+WHERE h.fulfillment_order_id = r.fulfillment_order_id AND h.code = r.code AND h.released_at IS NULL;
+
+-- name: tell
+INSERT INTO event (order_id, fulfillment_order_id, package_id, kind, step, cause, from_state, to_state, facts)
+SELECT r.order_id, r.fulfillment_order_id, r.package_id, r.kind, r.step, r.cause, r.from_state, r.to_state, r.facts
+FROM json_to_recordset(%(rows)s::json)
+     AS r(order_id bigint, fulfillment_order_id bigint, package_id bigint, kind text, step text, cause text,
+          from_state text, to_state text, facts jsonb);
+
+-- name: bury
+INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint, causes,
+                         attempts, crashes, owner, due_at)
+SELECT r.step, r.subject_id, r.lane, r.account, r.order_id, r.fulfillment_order_id, r.code, r.fingerprint, r.causes,
+       r.attempts, r.crashes, r.owner, now() + make_interval(hours => r.due_h)
+FROM json_to_recordset(%(rows)s::json)
+     AS r(step text, subject_id bigint, lane text, account text, order_id bigint, fulfillment_order_id bigint,
+          code text, fingerprint text, causes jsonb, attempts smallint, crashes smallint, owner text, due_h integer)
+ON CONFLICT (step, subject_id) WHERE closed_at IS NULL DO NOTHING;
+
+-- name: place_of_fulfillment_orders
+SELECT f.id, f.order_id, f.id, NULL::bigint, f.state, f.lane
+FROM fulfillment_order AS f WHERE f.id = ANY(%(ids)s);
+
+-- name: place_of_packages
+SELECT p.id, f.order_id, f.id, p.id, f.state, f.lane
+FROM package AS p JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id WHERE p.id = ANY(%(ids)s);
+
+-- name: place_of_notices
+SELECT n.id, f.order_id, f.id, p.id, f.state, f.lane
+FROM notice AS n JOIN package AS p ON p.id = n.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id WHERE n.id = ANY(%(ids)s);

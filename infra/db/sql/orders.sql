@@ -1,0 +1,147 @@
+-- name: store_raw
+-- Raw payloads as they came; the same content again is the same row. Returns the new ones only.
+INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, changed_at, body)
+SELECT %(platform)s, %(shop)s, r.platform_order_id, r.version, %(source)s, r.lane, r.changed_at, r.body
+FROM unnest(%(platform_order_ids)s::text[], %(versions)s::bytea[], %(lanes)s::text[],
+            %(changed_ats)s::timestamptz[], %(bodies)s::bytea[])
+     AS r(platform_order_id, version, lane, changed_at, body)
+ORDER BY r.platform_order_id
+ON CONFLICT (shop, platform_order_id, platform, version) DO NOTHING
+RETURNING id, lane;
+
+-- name: known_changes
+-- Which of the listed (order, change time) pairs are stored already, so that they need no fetch.
+SELECT r.platform_order_id, r.changed_at
+FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[]) AS r(platform_order_id, changed_at)
+WHERE EXISTS (
+    SELECT 1 FROM raw_payload AS p
+    WHERE p.shop = %(shop)s AND p.platform_order_id = r.platform_order_id AND p.platform = %(platform)s
+      AND p.changed_at >= r.changed_at);
+
+-- name: load_raw
+SELECT id, platform, shop, platform_order_id, lane, received_at, body
+FROM raw_payload WHERE id = ANY(%(ids)s)
+ORDER BY platform, shop, platform_order_id, changed_at, id;
+
+-- name: admit
+-- New orders with receiver, lines and one fulfillment order without a location, in one statement.
+-- An order that another transaction admitted first is not returned.
+WITH incoming AS (
+    SELECT * FROM json_to_recordset(%(orders)s::json) AS r(
+        platform text, shop text, platform_order_id text, raw_payload_id bigint, platform_state text,
+        order_type text, source text, member_level text, currency text, goods_minor bigint,
+        discount_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint, paid_minor bigint,
+        balance_open boolean, platform_hold boolean, placed_at timestamptz, changed_at timestamptz,
+        paid_at timestamptz, ship_by timestamptz, buyer_id text, buyer_memo text, seller_memo text,
+        seller_flag smallint, received_at timestamptz, name text, phone text, province text, city text,
+        district text, town text, detail text, zip_code text, pii text, merge_token text,
+        state text, resume_state text, lane text, closed_reason text)
+), admitted AS (
+    INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
+        member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
+        balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id, buyer_memo, seller_memo,
+        seller_flag, received_at)
+    SELECT platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
+        member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
+        balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id, buyer_memo, seller_memo,
+        seller_flag, received_at
+    FROM incoming ORDER BY shop, platform_order_id, platform
+    ON CONFLICT (shop, platform_order_id, platform) DO NOTHING
+    RETURNING id, raw_payload_id
+), received AS (
+    INSERT INTO receiver (order_id, name, phone, province, city, district, town, detail, zip_code, pii, merge_token)
+    SELECT a.id, name, phone, province, city, district, town, detail, zip_code, pii, merge_token
+    FROM admitted AS a JOIN incoming USING (raw_payload_id)
+), lined AS (
+    INSERT INTO order_line (order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor,
+        paid_minor, is_gift, refund_open, refunded)
+    SELECT a.id, l.line_id, l.product_id, l.platform_sku, l.sku, l.title, l.quantity, l.unit_price_minor,
+        l.paid_minor, l.is_gift, l.refund_open, l.refunded
+    FROM admitted AS a
+    JOIN json_to_recordset(%(lines)s::json) AS l(
+        raw_payload_id bigint, line_id text, product_id text, platform_sku text, sku text, title text,
+        quantity integer, unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean,
+        refunded boolean) USING (raw_payload_id)
+)
+INSERT INTO fulfillment_order (order_id, state, resume_state, lane, closed_reason, finished_at)
+SELECT a.id, i.state, i.resume_state, i.lane, i.closed_reason, CASE WHEN i.state = 'closed' THEN now() END
+FROM admitted AS a JOIN incoming AS i USING (raw_payload_id)
+RETURNING order_id, id, (SELECT raw_payload_id FROM admitted WHERE admitted.id = order_id);
+
+-- name: find_existing
+-- Orders that are there already, locked against other updates of the same order.
+SELECT o.id, o.platform, o.shop, o.platform_order_id, o.changed_at
+FROM orders AS o
+JOIN unnest(%(platforms)s::text[], %(shops)s::text[], %(platform_order_ids)s::text[])
+     AS k(platform, shop, platform_order_id)
+  ON o.shop = k.shop AND o.platform_order_id = k.platform_order_id AND o.platform = k.platform
+ORDER BY o.id
+FOR UPDATE OF o;
+
+-- name: amend
+-- A newer content of an order: everything the platform may change.
+UPDATE orders AS o
+SET raw_payload_id = r.raw_payload_id, platform_state = r.platform_state, goods_minor = r.goods_minor,
+    discount_minor = r.discount_minor, freight_minor = r.freight_minor, tax_minor = r.tax_minor,
+    payable_minor = r.payable_minor, paid_minor = r.paid_minor, balance_open = r.balance_open,
+    platform_hold = r.platform_hold, changed_at = r.changed_at, paid_at = r.paid_at, ship_by = r.ship_by,
+    buyer_memo = r.buyer_memo, seller_memo = r.seller_memo, seller_flag = r.seller_flag
+FROM json_to_recordset(%(orders)s::json) AS r(
+    id bigint, raw_payload_id bigint, platform_state text, goods_minor bigint, discount_minor bigint,
+    freight_minor bigint, tax_minor bigint, payable_minor bigint, paid_minor bigint, balance_open boolean,
+    platform_hold boolean, changed_at timestamptz, paid_at timestamptz, ship_by timestamptz, buyer_memo text,
+    seller_memo text, seller_flag smallint)
+WHERE o.id = r.id;
+
+-- name: amend_receiver
+UPDATE receiver AS c
+SET name = r.name, phone = r.phone, province = r.province, city = r.city, district = r.district, town = r.town,
+    detail = r.detail, zip_code = r.zip_code, pii = r.pii, merge_token = r.merge_token
+FROM json_to_recordset(%(orders)s::json) AS r(
+    id bigint, name text, phone text, province text, city text, district text, town text, detail text,
+    zip_code text, pii text, merge_token text)
+WHERE c.order_id = r.id;
+
+-- name: drop_lines
+DELETE FROM order_line WHERE order_id = ANY(%(ids)s);
+
+-- name: add_lines
+INSERT INTO order_line (order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor,
+    paid_minor, is_gift, refund_open, refunded)
+SELECT l.id, l.line_id, l.product_id, l.platform_sku, l.sku, l.title, l.quantity, l.unit_price_minor,
+    l.paid_minor, l.is_gift, l.refund_open, l.refunded
+FROM json_to_recordset(%(lines)s::json) AS l(
+    id bigint, line_id text, product_id text, platform_sku text, sku text, title text, quantity integer,
+    unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean, refunded boolean);
+
+-- name: load_orders
+SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_type, o.source, o.member_level,
+       o.currency, o.goods_minor, o.discount_minor, o.freight_minor, o.tax_minor, o.payable_minor, o.paid_minor,
+       o.balance_open, o.platform_hold, o.placed_at, o.changed_at, o.paid_at, o.ship_by, o.buyer_id, o.buyer_memo,
+       o.seller_memo, o.seller_flag,
+       c.name, c.phone, c.province, c.city, c.district, c.town, c.detail, c.zip_code, c.pii, c.merge_token
+FROM orders AS o JOIN receiver AS c ON c.order_id = o.id
+WHERE o.id = ANY(%(ids)s);
+
+-- name: load_lines
+SELECT order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor, paid_minor, is_gift,
+       refund_open, refunded
+FROM order_line WHERE order_id = ANY(%(ids)s)
+ORDER BY order_id, line_id;
+
+-- name: lock_fulfillment
+-- Fulfillment orders that a step may move, locked in id order; every step locks them before stock.
+SELECT id, order_id, state, lane, reservation, resume_state
+FROM fulfillment_order WHERE id = ANY(%(ids)s)
+ORDER BY id
+FOR UPDATE;
+
+-- name: lock_fulfillment_of_orders
+SELECT id, order_id, state, lane, reservation, resume_state
+FROM fulfillment_order WHERE order_id = ANY(%(ids)s)
+ORDER BY id
+FOR UPDATE;
+
+-- name: open_holds_of
+SELECT fulfillment_order_id, code, step FROM hold
+WHERE fulfillment_order_id = ANY(%(ids)s) AND released_at IS NULL;

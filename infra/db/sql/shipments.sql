@@ -1,0 +1,140 @@
+-- name: create_packages
+INSERT INTO package (fulfillment_order_id, number, courier, account, location, service, weight_g)
+SELECT r.fulfillment_order_id, 1, r.courier, r.account, r.location, r.service, r.weight_g
+FROM json_to_recordset(%(rows)s::json)
+     AS r(fulfillment_order_id bigint, courier text, account text, location text, service text, weight_g integer)
+ORDER BY r.fulfillment_order_id
+RETURNING id, fulfillment_order_id;
+
+-- name: load_packages
+-- Packages with their order's identity and the live shipment, if there is one. Locks the fulfillment orders.
+SELECT p.id, p.number, p.courier, p.account, p.location, p.service, p.weight_g,
+       f.id, f.state, f.lane, o.id, o.platform, o.shop, o.platform_order_id,
+       s.generation, s.reference, s.status, s.waybill, s.call_deadline,
+       s.call_deadline IS NOT NULL AND s.call_deadline > now() AS may_be_calling,
+       greatest(0, extract(epoch FROM s.call_deadline - now()))::float8,
+       (SELECT coalesce(max(generation), 0) FROM shipment WHERE package_id = p.id AND status = 'voided')
+FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
+WHERE p.id = ANY(%(ids)s)
+ORDER BY f.id
+FOR UPDATE OF f;
+
+-- name: intend_shipments
+-- The intent is durable before the courier hears of it. Until the deadline a call may be under way.
+INSERT INTO shipment (package_id, generation, reference, courier, status, call_deadline)
+SELECT r.package_id, r.generation, r.reference, r.courier, 'intended', now() + make_interval(secs => %(call_s)s)
+FROM json_to_recordset(%(rows)s::json)
+     AS r(package_id bigint, generation smallint, reference text, courier text)
+ORDER BY r.package_id
+ON CONFLICT (package_id) WHERE status <> 'voided'
+DO UPDATE SET call_deadline = excluded.call_deadline;
+
+-- name: book_shipments
+UPDATE shipment AS s
+SET status = 'booked', waybill = r.waybill, sort_code = r.sort_code, booked_at = now(), call_deadline = NULL
+FROM json_to_recordset(%(rows)s::json) AS r(reference text, waybill text, sort_code text)
+WHERE s.reference = r.reference AND s.status = 'intended';
+
+-- name: clear_calls
+-- The call surely had no effect: the next try need not ask first.
+UPDATE shipment SET call_deadline = NULL WHERE reference = ANY(%(references)s) AND status = 'intended';
+
+-- name: void_shipments
+UPDATE shipment SET status = 'voided', voided_at = now(), call_deadline = NULL
+WHERE reference = ANY(%(references)s) AND status <> 'voided';
+
+-- name: packages_by_reference
+-- What a warehouse event speaks of. Locks the fulfillment orders, in id order.
+SELECT s.reference, s.waybill, p.id, f.id, f.state, f.lane, o.id, o.platform, o.shop
+FROM shipment AS s
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE s.reference = ANY(%(references)s) AND s.status = 'booked'
+ORDER BY f.id
+FOR UPDATE OF f;
+
+-- name: stamp_packages
+UPDATE package AS p
+SET packed_at = coalesce(p.packed_at, r.packed_at), handed_over_at = coalesce(p.handed_over_at, r.handed_over_at)
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, packed_at timestamptz, handed_over_at timestamptz)
+WHERE p.id = r.id;
+
+-- name: store_page
+INSERT INTO warehouse_page (location, after, body) VALUES (%(location)s, %(after)s, %(body)s);
+
+-- name: load_location
+SELECT id, name, feed_cursor FROM location WHERE id = ANY(%(ids)s);
+
+-- name: advance_feed
+-- Compare-and-set: a page that somebody else applied is not applied again.
+UPDATE location SET feed_cursor = %(cursor)s WHERE id = %(id)s AND feed_cursor = %(after)s RETURNING id;
+
+-- name: want_writebacks
+INSERT INTO writeback (package_id, order_id, shipped_at)
+SELECT r.package_id, r.order_id, r.shipped_at
+FROM json_to_recordset(%(rows)s::json) AS r(package_id bigint, order_id bigint, shipped_at timestamptz)
+ORDER BY r.package_id
+ON CONFLICT (package_id) DO NOTHING;
+
+-- name: load_writebacks
+SELECT p.id, f.id, f.state, f.lane, o.id, o.platform, o.shop, o.platform_order_id,
+       s.courier, s.waybill, w.shipped_at, w.status, w.call_deadline IS NOT NULL,
+       greatest(0, extract(epoch FROM w.call_deadline - now()))::float8,
+       EXISTS (SELECT 1 FROM writeback AS b
+               WHERE b.order_id = o.id AND b.package_id <> p.id AND b.status = 'sending') AS is_taken,
+       (SELECT count(*) FROM package AS q JOIN fulfillment_order AS g ON g.id = q.fulfillment_order_id
+        WHERE g.order_id = o.id) = 1 AS is_whole_order,
+       ARRAY(SELECT line_id FROM order_line AS l WHERE l.order_id = o.id AND NOT l.refunded ORDER BY line_id)
+FROM writeback AS w
+JOIN package AS p ON p.id = w.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
+WHERE w.package_id = ANY(%(ids)s)
+ORDER BY p.id
+FOR UPDATE OF w;
+
+-- name: begin_writebacks
+UPDATE writeback SET status = 'sending', call_deadline = now() + make_interval(secs => %(call_s)s)
+WHERE package_id = ANY(%(ids)s);
+
+-- name: end_writebacks
+-- `is_clear`: the call surely had no effect, or its effect is known, so nobody need ask first.
+UPDATE writeback AS w
+SET status = r.status, confirmed_at = CASE WHEN r.status = 'confirmed' THEN now() END,
+    call_deadline = CASE WHEN r.is_clear THEN NULL ELSE w.call_deadline END
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text, is_clear boolean)
+WHERE w.package_id = r.id;
+
+-- name: want_notices
+INSERT INTO notice (package_id, event, channel, occurred_at)
+SELECT r.package_id, r.event, r.channel, r.occurred_at
+FROM json_to_recordset(%(rows)s::json) AS r(package_id bigint, event text, channel text, occurred_at timestamptz)
+ORDER BY r.package_id
+ON CONFLICT (package_id, event, channel) DO NOTHING
+RETURNING id, package_id, channel;
+
+-- name: load_notices
+SELECT n.id, n.event, n.event_id, n.channel, n.occurred_at, n.status, p.id, f.id, f.state, f.lane,
+       o.id, o.platform, o.shop, o.platform_order_id, s.courier, s.waybill
+FROM notice AS n
+JOIN package AS p ON p.id = n.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
+WHERE n.id = ANY(%(ids)s)
+ORDER BY n.id
+FOR UPDATE OF n;
+
+-- name: begin_notices
+UPDATE notice SET status = 'sending' WHERE id = ANY(%(ids)s);
+
+-- name: end_notices
+UPDATE notice AS n
+SET status = r.status, told_at = CASE WHEN r.status = 'told' THEN now() END
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text)
+WHERE n.id = r.id;

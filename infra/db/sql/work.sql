@@ -1,0 +1,140 @@
+-- name: claim_due
+-- Inner steps: due rows of one key, locked until the transaction ends. Index work_due.
+SELECT subject_id, attempts
+FROM work
+WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s
+  AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
+ORDER BY due_at
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED;
+
+-- name: claim_one
+-- One named row, for members of a failed batch that run again on their own.
+SELECT subject_id, attempts
+FROM work
+WHERE step = %(step)s AND subject_id = %(subject_id)s AND due_at <= now() AND lease_token IS NULL
+FOR UPDATE SKIP LOCKED;
+
+-- name: claim_suspect
+-- One member of a batch whose process died. Index work_suspect.
+SELECT subject_id, attempts
+FROM work
+WHERE is_suspect AND step = %(step)s AND lane = %(lane)s AND account = %(account)s
+  AND due_at <= now() AND lease_token IS NULL
+ORDER BY due_at
+LIMIT 1
+FOR UPDATE SKIP LOCKED;
+
+-- name: lease
+-- Outer steps: rows just locked become ours until the lease ends, by the database's clock.
+UPDATE work
+SET lease_token = %(token)s, lease_until = now() + make_interval(secs => %(lease_s)s)
+WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s);
+
+-- name: renew_lease
+UPDATE work
+SET lease_until = now() + make_interval(secs => %(lease_s)s)
+WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s) AND lease_token = %(token)s;
+
+-- name: still_ours
+-- Refuses a late save: only rows that still carry our token, locked until the transaction ends.
+SELECT subject_id, attempts
+FROM work
+WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s) AND lease_token = %(token)s
+ORDER BY subject_id
+FOR UPDATE;
+
+-- name: finish
+DELETE FROM work WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s);
+
+-- name: postpone
+-- Due again later; `spent` is 1 when an attempt was used up. A cause is appended, the first ones stay.
+UPDATE work AS w
+SET due_at = now() + make_interval(secs => r.after_s),
+    attempts = w.attempts + r.spent,
+    causes = CASE WHEN r.cause IS NULL OR jsonb_array_length(w.causes) >= 20 THEN w.causes
+                  ELSE w.causes || r.cause END,
+    lease_token = NULL, lease_until = NULL
+FROM json_to_recordset(%(rows)s::json) AS r(subject_id bigint, after_s float8, spent smallint, cause jsonb)
+WHERE w.step = %(step)s AND w.subject_id = r.subject_id;
+
+-- name: add
+-- New due work. A row that is there already keeps its place.
+INSERT INTO work (step, subject_id, lane, account, due_at)
+SELECT r.step, r.subject_id, r.lane, r.account, now() + make_interval(secs => r.after_s)
+FROM json_to_recordset(%(rows)s::json)
+     AS r(step text, subject_id bigint, lane text, account text, after_s float8)
+ORDER BY r.step, r.subject_id
+ON CONFLICT (step, subject_id) DO NOTHING;
+
+-- name: due_keys
+-- Every key that has something due, by skipping from key to key over the index instead of reading rows.
+WITH RECURSIVE key AS (
+    (SELECT step, lane, account FROM work
+     WHERE lease_token IS NULL AND NOT is_suspect
+     ORDER BY step, lane, account LIMIT 1)
+    UNION ALL
+    SELECT next.step, next.lane, next.account
+    FROM key CROSS JOIN LATERAL (
+        SELECT step, lane, account FROM work
+        WHERE lease_token IS NULL AND NOT is_suspect
+          AND (step, lane, account) > (key.step, key.lane, key.account)
+        ORDER BY step, lane, account LIMIT 1) AS next
+)
+SELECT step, lane, account FROM key
+WHERE EXISTS (
+    SELECT 1 FROM work AS w
+    WHERE w.step = key.step AND w.lane = key.lane AND w.account = key.account
+      AND w.lease_token IS NULL AND NOT w.is_suspect AND w.due_at <= now());
+
+-- name: suspect_keys
+SELECT DISTINCT step, lane, account FROM work
+WHERE is_suspect AND lease_token IS NULL AND due_at <= now();
+
+-- name: release_expired
+-- Leases that ran out: their process hangs or is gone, its answer will be refused by its token.
+UPDATE work SET lease_token = NULL, lease_until = NULL, is_suspect = true
+WHERE (step, subject_id) IN (
+    SELECT step, subject_id FROM work
+    WHERE lease_token IS NOT NULL AND lease_until < now()
+    FOR UPDATE SKIP LOCKED)
+RETURNING step, subject_id;
+
+-- name: open_flight
+INSERT INTO flight (token, worker, step, subject_ids, is_alone)
+VALUES (%(token)s, %(worker)s, %(step)s, %(subject_ids)s, %(is_alone)s);
+
+-- name: close_flight
+DELETE FROM flight WHERE token = %(token)s;
+
+-- name: crashed_flights
+-- Flights whose worker no longer holds its presence lock: the process is gone.
+SELECT token, step, subject_ids, is_alone
+FROM flight AS f
+WHERE NOT EXISTS (
+    SELECT 1 FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+      AND l.classid = %(class)s::oid AND l.objid = f.worker::oid
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+FOR UPDATE SKIP LOCKED;
+
+-- name: suspect
+-- Members of a crashed flight are freed and run alone; one that was alone has its crash counted.
+UPDATE work
+SET is_suspect = true, lease_token = NULL, lease_until = NULL, crashes = crashes + %(crashed)s
+WHERE (step, subject_id) IN (
+    SELECT step, subject_id FROM work
+    WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s)
+      AND (lease_token IS NULL OR lease_token = %(token)s)
+    FOR UPDATE SKIP LOCKED)
+RETURNING subject_id, crashes, lane;
+
+-- name: load_for_letter
+SELECT subject_id, lane, account, attempts, crashes, causes
+FROM work
+WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s)
+FOR UPDATE;
+
+-- name: counts
+SELECT step, lane, count(*), min(due_at) FILTER (WHERE due_at <= now())
+FROM work GROUP BY step, lane ORDER BY step, lane;

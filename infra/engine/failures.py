@@ -1,0 +1,108 @@
+"""What becomes of a subject whose step raised: again later, a hold, or a dead letter."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from domain.errors import Poison
+from domain.holds import HOLDS, HoldCode
+from domain.outcomes import Hold
+from domain.retry import GiveUp, HoldFor, Limits, Retry, Stop, cause_of, causes_of, fate, fingerprint
+from domain.states import Cause, Step
+from infra.clock import Clock
+from infra.db.pool import Connection
+from infra.engine.results import Failed, Place
+from infra.engine.settle import WORK, Row, Writes, event, stop
+from infra.ids import Dice
+from infra.log import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Judges failed subjects by the error tree. `dice` spreads the retries."""
+
+    limits: Limits
+    clock: Clock
+    dice: Dice
+
+    def judge(self, tx: Connection, step: Step, failed: Failed, writes: Writes) -> None:
+        """Gather the rows of one failure; the work row must be locked by this transaction or leased by us."""
+        place, error = failed.place, failed.error
+        row = tx.execute(WORK["load_for_letter"], {"step": step, "subject_ids": [place.subject_id]}).fetchone()
+        if row is None:
+            return
+        attempts, crashes = row[3], row[4]
+        verdict = fate(
+            error, step=step, attempts=attempts + 1, crashes=crashes, limits=self.limits, jitter=self.dice.roll()
+        )
+        cause = _cause(error, self.clock.utcnow().isoformat(), attempts + 1)
+        log.warning(
+            "step_failed",
+            subject_id=place.subject_id,
+            order_id=place.order_id,
+            attempt=attempts + 1,
+            fate=type(verdict).__name__,
+            code=cause["code"],
+            error=cause["message"],
+            place=cause["at"],
+        )
+        match verdict:
+            case Retry(after_s=after_s, spends_attempt=spends):
+                writes.postponed.append(
+                    {"subject_id": place.subject_id, "after_s": after_s, "spent": int(spends), "cause": cause}
+                )
+            case HoldFor(code=code):
+                writes.finished.append(place.subject_id)
+                stop(step, place, Hold(code, {"code": cause["code"], "message": cause["message"]}), writes)
+            case Stop():
+                writes.finished.append(place.subject_id)
+                writes.events.append(event(step, place, "step_stopped", Cause.RULES, facts=cause))
+            case GiveUp():
+                bury(step, place, row, cause, writes)
+                log.error("dead_letter", subject_id=place.subject_id, order_id=place.order_id, code=cause["code"])
+
+
+def bury(step: Step, place: Place, work: tuple[Any, ...], cause: Row, writes: Writes) -> None:
+    """Close the work and open a dead letter with the whole cause chain; it blocks the order as a hold does."""
+    subject_id, lane, account, attempts, crashes, causes = work
+    rule = HOLDS[HoldCode.DEAD_LETTER]
+    writes.finished.append(subject_id)
+    writes.letters.append(
+        {
+            "step": step,
+            "subject_id": subject_id,
+            "lane": lane,
+            "account": account,
+            "order_id": place.order_id,
+            "fulfillment_order_id": place.fulfillment_order_id,
+            "code": cause["code"],
+            "fingerprint": fingerprint(step, account.partition("/")[0], cause["code"], cause["at"]),
+            "causes": [*causes, cause],
+            "attempts": attempts + 1,
+            "crashes": crashes,
+            "owner": rule.owner,
+            "due_h": rule.due_h,
+        }
+    )
+    if place.fulfillment_order_id is not None:
+        stop(step, place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": cause["code"]}), writes)
+
+
+def crash_cause(when: str, crashes: int) -> Row:
+    """The cause of a dead letter whose subject killed its worker."""
+    error = Poison("worker_killed", f"the worker died {crashes} times with this subject alone")
+    return _cause(error, when, crashes)
+
+
+def _cause(error: Exception, when: str, attempt: int) -> Row:
+    """One entry of a cause chain. A foreign error's code is the name of its type."""
+    chain = causes_of(error)
+    first = cause_of(error)
+    return {
+        **first,
+        "code": first["code"] or type(error).__name__,
+        "when": when,
+        "attempt": attempt,
+        "behind": chain[1:],
+    }

@@ -1,0 +1,141 @@
+"""Inner steps: a batch of due rows, locked and finished in one short transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+import psycopg
+
+from domain.states import Step
+from infra.db.pool import Connection, Database
+from infra.engine.failures import Failures
+from infra.engine.results import Failed, Result
+from infra.engine.settle import WORK, places, settle
+from infra.failpoints import failpoint
+from infra.ids import Dice
+from infra.log import get_logger
+from infra.queue.bells import BellKey, Bells
+
+log = get_logger(__name__)
+
+
+class InnerStep(Protocol):
+    """A step without calls to the outside.
+
+    `work` reads its subjects set-based (locking the fulfillment orders it may move), decides each with
+    pure rules, writes its own rows set-based and returns one result a subject. A subject that it does
+    not return has vanished, and its work is finished quietly.
+    """
+
+    step: Step
+
+    def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class InnerRunner:
+    """Runs one inner step for one bell at a time; any number of them side by side."""
+
+    step: InnerStep
+    db: Database
+    bells: Bells
+    failures: Failures
+    dice: Dice
+    worker: int
+    batch_max: int
+
+    def run(self, key: BellKey) -> int:
+        """Claim and finish one batch; return how many subjects it had.
+
+        A batch that raises is rolled back and each member runs alone, so that its neighbours commit.
+        """
+        self.bells.hush(key)
+        claimed: list[int] = []
+        try:
+            rung = self._run_batch(key, claimed)
+        except Exception as error:
+            if isinstance(error, psycopg.OperationalError) and not self.db.is_reachable():
+                raise
+            log.warning("batch_failed", step=self.step.step, size=len(claimed), error=type(error).__name__)
+            rung = set()
+            for subject_id in claimed:
+                rung |= self._run_alone(key, subject_id)
+        if claimed and (key.alone or len(claimed) == self.batch_max):
+            rung.add(key)
+        self.bells.ring(rung)
+        return len(claimed)
+
+    def _run_batch(self, key: BellKey, claimed: list[int]) -> set[BellKey]:
+        token = self.dice.token()
+        try:
+            with self.db.transaction() as tx:
+                claimed.extend(_claim(tx, key, self.batch_max))
+                if not claimed:
+                    return set()
+                self._take_off(token, claimed, is_alone=key.alone)
+                rung = self._work(tx, claimed)
+                tx.execute(WORK["close_flight"], {"token": token})
+            return rung
+        except Exception:
+            self._land(token)
+            raise
+
+    def _run_alone(self, key: BellKey, subject_id: int) -> set[BellKey]:
+        token = self.dice.token()
+        try:
+            with self.db.transaction() as tx:
+                row = tx.execute(WORK["claim_one"], {"step": key.step, "subject_id": subject_id}).fetchone()
+                if row is None:
+                    return set()
+                self._take_off(token, [subject_id], is_alone=True)
+                rung = self._work(tx, [subject_id])
+                tx.execute(WORK["close_flight"], {"token": token})
+            return rung
+        except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
+            self._land(token)
+            return self._fail(key, subject_id, error)
+
+    def _work(self, tx: Connection, subject_ids: Sequence[int]) -> set[BellKey]:
+        for subject_id in subject_ids:
+            failpoint(f"{self.step.step}.work", subject_id, tx)
+        results = self.step.work(tx, subject_ids)
+        vanished = sorted(set(subject_ids) - {result.place.subject_id for result in results})
+        if vanished:
+            tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
+        return settle(tx, self.step.step, results, self.failures)
+
+    def _fail(self, key: BellKey, subject_id: int, error: Exception) -> set[BellKey]:
+        with self.db.transaction() as tx:
+            place = places(tx, self.step.step, key.lane, [subject_id])[subject_id]
+            return settle(tx, self.step.step, [Failed(place, error)], self.failures)
+
+    def _take_off(self, token: UUID, subject_ids: Sequence[int], *, is_alone: bool) -> None:
+        # On a connection of its own, because it must survive the roll-back that a crash is. The table
+        # is unlogged: this costs a round trip and no flush.
+        with self.db.connection() as side:
+            side.execute(
+                WORK["open_flight"],
+                {
+                    "token": token,
+                    "worker": self.worker,
+                    "step": self.step.step,
+                    "subject_ids": list(subject_ids),
+                    "is_alone": is_alone,
+                },
+            )
+
+    def _land(self, token: UUID) -> None:
+        if self.db.is_reachable():
+            with self.db.connection() as side:
+                side.execute(WORK["close_flight"], {"token": token})
+
+
+def _claim(tx: Connection, key: BellKey, limit: int) -> list[int]:
+    query = WORK["claim_suspect" if key.alone else "claim_due"]
+    return [
+        row[0]
+        for row in tx.execute(
+            query, {"step": key.step, "lane": key.lane, "account": key.account, "limit": limit}
+        ).fetchall()
+    ]

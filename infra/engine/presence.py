@@ -1,0 +1,45 @@
+"""Presence: a session lock that says that a worker process lives. Postgres lets go of it when the process dies."""
+
+from psycopg import Connection, OperationalError
+
+from infra.db.pool import Database
+
+# First keys of the two-key advisory locks of this application; the permanent registry.
+PRESENCE_CLASS = 7301
+SWEEPER_CLASS = 7302
+
+
+class Presence:
+    """One worker process's number and the lock that goes with it.
+
+    Needs a direct connection: a transaction pooler would move the lock to another client.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._session = db.direct()
+        row = self._session.execute("SELECT nextval('worker_number')::int").fetchone()
+        assert row is not None
+        self.worker: int = row[0]
+        self._hold()
+
+    def renew(self) -> None:
+        """Take the lock again if the session was lost; call it every few seconds."""
+        try:
+            self._session.execute("SELECT 1")
+        except OperationalError:
+            self._session.close()
+            self._session = self._db.direct()
+            self._hold()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _hold(self) -> None:
+        self._session.execute("SELECT pg_advisory_lock(%s, %s)", (PRESENCE_CLASS, self.worker))
+
+
+def take_lead(session: Connection) -> bool:
+    """Become the one sweeper, if nobody is; held until the session ends."""
+    row = session.execute("SELECT pg_try_advisory_lock(%s, 0)", (SWEEPER_CLASS,)).fetchone()
+    return row is not None and bool(row[0])
