@@ -1,0 +1,330 @@
+"""The door: the one way out to other people's servers.
+
+It knows time limits, sizes, hosts and what a failure means for the caller; it knows no protocol. Outcome:
+
+- nothing of the request left the process: Transient, whatever the request was;
+- something left, and repeating is harmless: Transient; otherwise UnknownOutcome;
+- the other side asks for patience (429, or 503 with Retry-After): Throttled;
+- 401, 403: Misconfigured; 3xx: never followed; other 4xx: returned, the protocol must judge the body.
+
+Only `Transient` is tried again in here, for about two seconds; all attempts share one total limit.
+Logged are call name, host, path, status, duration and sizes: never a query, a header or a body.
+"""
+
+import asyncio
+import re
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from types import SimpleNamespace, TracebackType
+from typing import Self
+from urllib.parse import urlencode
+
+import aiohttp
+import structlog
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
+from yarl import URL
+
+from adapters.clock import Clock, utc_now
+from domain.errors import Facts, FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
+from infra import settings
+
+log = structlog.get_logger()
+
+RETRY_SPAN_S = 2.0
+RETRY_ATTEMPTS_MAX = 4
+THROTTLED_DEFAULT_S = 5.0
+# A server's wish is honoured up to here, so that a bad header cannot park an account for days.
+RETRY_AFTER_MAX_S = 3600.0
+_CHUNK_BYTES = 64 * 1024
+# aiohttp itself repeats these once when a kept-alive connection turns out to be dead.
+_REPEATED_BY_CLIENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. `url` is sent exactly as written, because signatures cover it.
+
+    `call` names it in logs; `is_idempotent` says that a repetition is harmless; `total_s` replaces the
+    door's total limit; `hides_path` keeps a path that is itself a secret out of the logs.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    call: str
+    is_idempotent: bool
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    total_s: float | None = None
+    hides_path: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.is_idempotent and self.method in _REPEATED_BY_CLIENT:
+            raise ValueError(f"{self.method} may be repeated by the HTTP client: send a POST")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer, 2xx or 4xx. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def is_ok(self) -> bool:
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+@dataclass(slots=True)
+class Tally:
+    """What went through the door to one host. `attempts` counts quick repetitions too."""
+
+    attempts: int = 0
+    failures: int = 0
+    connections: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One attempt, filled in by the client's trace."""
+
+    has_left: bool = False
+    connections: int = 0
+    status: int = 0
+    bytes_in: int = 0
+
+
+def post_form(url: str, call: str, params: Mapping[str, str], *, is_idempotent: bool) -> Request:
+    """A form POST in UTF-8."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    return Request("POST", url, call, is_idempotent, headers, urlencode(params).encode())
+
+
+class Door:
+    """Open it on the event loop that sends. `sleep` and `now` are replaced in tests.
+
+    `hosts` holds ``host:port`` of every configured endpoint.
+    """
+
+    def __init__(
+        self,
+        limits: settings.Door,
+        hosts: frozenset[str],
+        *,
+        now: Clock = utc_now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        self._limits = limits
+        self._hosts = hosts
+        self._now = now
+        self._sleep = sleep
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, limit_per_host=self._limits.connections_per_host),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "orderlane"},
+            trace_configs=[_trace()],
+        )
+        return self
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def send(self, request: Request) -> Response:
+        """Send and return a 2xx or 4xx answer; see the module's table for what is raised instead."""
+        url = self._admit(request)
+        deadline = time.monotonic() + (request.total_s or self._limits.total_s)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Transient),
+            stop=stop_before_delay(RETRY_SPAN_S) | stop_after_attempt(RETRY_ATTEMPTS_MAX),
+            wait=wait_random_exponential(multiplier=0.1, max=1.0),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return await retrying(self._attempt, request, url, deadline)
+
+    def _admit(self, request: Request) -> URL:
+        try:
+            url = URL(request.url, encoded=True)
+            place = _place(url)
+        except ValueError:
+            raise Misconfigured("endpoint_invalid", "not an http(s) address", {"call": request.call}) from None
+        if place not in self._hosts:
+            raise Misconfigured("host_not_allowed", f"{place} is not a configured endpoint", {"host": place})
+        return url
+
+    async def _attempt(self, request: Request, url: URL, deadline: float) -> Response:
+        if self._session is None:
+            raise RuntimeError("the door is not open")
+        flight = _Flight()
+        started = time.monotonic()
+        outcome = "cancelled"
+        try:
+            response = await self._exchange(self._session, request, url, deadline - started, flight)
+            self._judge(request, response)
+            outcome = "ok"
+        except FulfilmentError as error:
+            outcome = error.code
+            raise
+        else:
+            return response
+        finally:
+            self._record(request, url, flight, time.monotonic() - started, outcome)
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: Request, url: URL, left_s: float, flight: _Flight
+    ) -> Response:
+        if left_s <= 0:
+            raise Transient("timed_out", "no time left for another attempt", {"call": request.call})
+        limits = aiohttp.ClientTimeout(total=left_s, sock_connect=self._limits.connect_s, sock_read=self._limits.read_s)
+        try:
+            async with session.request(
+                request.method,
+                url,
+                headers=request.headers,
+                data=request.body or None,
+                allow_redirects=False,
+                timeout=limits,
+                trace_request_ctx=flight,
+            ) as answer:
+                flight.status = answer.status
+                body = await self._read(answer, flight)
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status, headers, body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # The client's own texts may quote the address with its query, so the chain ends here.
+            raise _failure(request, error, has_left=flight.has_left) from None
+
+    async def _read(self, answer: aiohttp.ClientResponse, flight: _Flight) -> bytes:
+        cap = self._limits.body_max_bytes
+        parts: list[bytes] = []
+        announced = answer.content_length or 0
+        if announced <= cap:
+            async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                parts.append(chunk)
+                flight.bytes_in += len(chunk)
+                if flight.bytes_in > cap:
+                    break
+        if max(announced, flight.bytes_in) > cap:
+            answer.close()
+            raise Malformed("body_too_large", "the answer is over the size limit", {"limit_bytes": cap})
+        return b"".join(parts)
+
+    def _judge(self, request: Request, response: Response) -> None:
+        status = response.status
+        facts: Facts = {"call": request.call, "status": status}
+        after_s = retry_after_s(response.headers.get("retry-after", ""), self._now())
+        if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and after_s is not None):
+            raise Throttled(f"http_{status}", facts=facts, after_s=THROTTLED_DEFAULT_S if after_s is None else after_s)
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise Misconfigured(f"http_{status}", "the server does not accept our credentials", facts)
+        if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise _by_repeatability(request, f"http_{status}", "the server failed", facts)
+        if not response.is_ok and status < HTTPStatus.BAD_REQUEST:
+            kind = Misconfigured if request.is_idempotent else Malformed
+            raise kind("redirected", "redirects are not followed: correct the endpoint", facts)
+
+    def _record(self, request: Request, url: URL, flight: _Flight, seconds: float, outcome: str) -> None:
+        host = _place(url)
+        tally = self.tallies[host]
+        tally.attempts += 1
+        tally.failures += outcome != "ok"
+        tally.connections += flight.connections
+        tally.bytes_out += len(request.body) if flight.has_left else 0
+        tally.bytes_in += flight.bytes_in
+        tally.seconds += seconds
+        write = log.debug if outcome == "ok" else log.info
+        write(
+            "call",
+            call=request.call,
+            method=request.method,
+            host=host,
+            path="" if request.hides_path else url.raw_path,
+            status=flight.status,
+            outcome=outcome,
+            duration_ms=round(seconds * 1000, 1),
+            bytes_in=flight.bytes_in,
+        )
+
+
+def place_of(address: str) -> str:
+    """``host:port`` of an http(s) address. Raises ValueError for anything else, and for credentials in it."""
+    return _place(URL(address, encoded=True))
+
+
+def _place(url: URL) -> str:
+    if url.scheme not in {"http", "https"} or not url.host or url.user or url.password:
+        raise ValueError("not a plain http(s) address")
+    return f"{url.host}:{url.port}"
+
+
+def retry_after_s(value: str, now: datetime) -> float | None:
+    """Seconds a Retry-After header asks for, bounded; None when it is absent or unreadable (RFC 9110, 10.2.3)."""
+    value = value.strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return min(float(value), RETRY_AFTER_MAX_S)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), RETRY_AFTER_MAX_S)
+
+
+def _trace() -> aiohttp.TraceConfig:
+    """Marks the flight just before its first byte is handed to the socket, so a doubt counts as "left"."""
+
+    async def left(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.has_left = True
+
+    async def connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.connections += 1
+
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(left)
+    config.on_connection_create_end.append(connected)
+    return config
+
+
+def _failure(request: Request, error: Exception, *, has_left: bool) -> FulfilmentError:
+    facts: Facts = {"call": request.call, "cause": type(error).__name__}
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return Misconfigured("certificate_invalid", "the server's certificate is not trusted", facts)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Malformed("http_malformed", "the answer is not HTTP", facts)
+    code = "timed_out" if isinstance(error, TimeoutError) else "connection_failed"
+    if not has_left:
+        return Transient(code, "the request did not leave", facts)
+    return _by_repeatability(request, code, "no complete answer", facts)
+
+
+def _by_repeatability(request: Request, code: str, message: str, facts: Facts) -> Transient | UnknownOutcome:
+    return (Transient if request.is_idempotent else UnknownOutcome)(code, message, facts)

@@ -1,0 +1,182 @@
+"""One Taobao shop behind the TOP gateway: builds calls, sends them, reads answers."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapters.clock import Clock, cst_text
+from adapters.door import Door, Request, post_form
+from adapters.kinds import credential
+from adapters.payload import Fields, read_answer
+from adapters.platforms.taobao import answers, describe
+from adapters.platforms.taobao.faults import fault_of, read_error
+from adapters.platforms.taobao.lines import GIFT_PREFIX
+from adapters.platforms.taobao.sign import SIGN_METHODS, SignMethod, sign
+from adapters.platforms.taobao.trade import raw_order
+from adapters.ports import Handover, Listed, PlatformStatus, Window
+from domain.errors import FulfilmentError, Malformed, Misconfigured, Poison, Refused
+from domain.order import Address, RawOrder
+from infra import settings
+
+DEFAULT_SCENE = "1001"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What every call of one shop is stamped and signed with."""
+
+    endpoint: str
+    app_key: str
+    app_secret: settings.Secret
+    session: settings.Secret
+    sign_method: SignMethod
+
+
+def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
+    """Credentials `app_key`, `app_secret`, `session`.
+
+    Options: `sign_method` (md5, hmac, hmac-sha256), `decrypt_scene`, and ``courier.NAME`` for a company code
+    of the shop's own. Raises Misconfigured.
+    """
+    wanted = shop.options.get("sign_method", "hmac-sha256")
+    method = next((known for known in SIGN_METHODS if known == wanted), None)
+    if method is None:
+        raise Misconfigured("sign_method_unknown", f"one of {', '.join(SIGN_METHODS)}", {"account": shop.account})
+    account = Account(
+        shop.endpoint,
+        credential(shop, "app_key").reveal(),
+        credential(shop, "app_secret"),
+        credential(shop, "session"),
+        method,
+    )
+    return Taobao(account, shop.options, door, clock)
+
+
+def build_call(account: Account, method: str, params: Mapping[str, str], now: datetime) -> Request:
+    """A signed call. Only the shipment write must not be repeated."""
+    signed = {
+        **{name: value for name, value in params.items() if value},
+        "method": method,
+        "app_key": account.app_key,
+        "session": account.session.reveal(),
+        "timestamp": cst_text(now),
+        "format": "json",
+        "v": "2.0",
+        "simplify": "false",
+        "sign_method": account.sign_method,
+    }
+    signed["sign"] = sign(signed, account.app_secret.reveal().encode(), account.sign_method)
+    return post_form(account.endpoint, method, signed, is_idempotent=method != describe.SEND)
+
+
+class Taobao:
+    """See `adapters.ports.Platform`."""
+
+    def __init__(self, account: Account, options: Mapping[str, str], door: Door, clock: Clock) -> None:
+        self._account = account
+        self._options = options
+        self._door = door
+        self._clock = clock
+
+    @property
+    def window_max_s(self) -> float:
+        return describe.WINDOW_MAX_S
+
+    async def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
+        """Count first, then read from the last page to the first: a row that moves is seen twice, never skipped."""
+        first = await self._page(window, 1, use_has_next=False)
+        last = -(-first.total // describe.PAGE_SIZE)
+        if last <= 1 and (first.rows or not first.total):
+            yield first.rows
+            return
+        number = last
+        # Rows that arrived since the count have pushed the tail onto further pages.
+        while (page := await self._page(window, number, use_has_next=True)).has_next:
+            yield page.rows
+            number += 1
+        yield page.rows
+        for number in range(last - 1, 0, -1):
+            yield (await self._page(window, number, use_has_next=True)).rows
+
+    async def fetch(self, platform_order_id: str) -> RawOrder:
+        params = {"fields": describe.TRADE_FIELDS, "tid": platform_order_id, "include_oaid": "include_oaid"}
+        body = await self._call(describe.READ_TRADE, params)
+        try:
+            order = raw_order(body)
+        except Poison as error:
+            raise Malformed(error.code, error.message, error.facts) from None
+        if order.platform_order_id != platform_order_id:
+            raise Malformed("answer_not_ours", "another order than the one asked for")
+        return order
+
+    async def status(self, platform_order_id: str) -> PlatformStatus:
+        body = await self._call(describe.READ_TRADE, {"fields": describe.STATUS_FIELDS, "tid": platform_order_id})
+        return answers.read_status(body)
+
+    async def reveal(self, tokens: Mapping[str, str]) -> Mapping[str, Address | FulfilmentError]:
+        """Decrypt in calls of 20. Where a call is refused as a whole, each receiver is asked for alone."""
+        found: dict[str, Address | FulfilmentError] = {}
+        asked = list(tokens.items())
+        for start in range(0, len(asked), describe.DECRYPT_MAX):
+            part = dict(asked[start : start + describe.DECRYPT_MAX])
+            try:
+                found |= await self._decrypt(part)
+            except Refused as error:
+                found |= dict.fromkeys(part, error) if len(part) == 1 else await self._decrypt_alone(part)
+        return found
+
+    async def tell_shipped(self, handover: Handover) -> None:
+        """Not idempotent: after an unclear end read `status` before another try."""
+        params = {
+            "tid": handover.platform_order_id,
+            "out_sid": handover.waybill,
+            "company_code": self.courier_code(handover.courier),
+        }
+        if not handover.is_whole_order:
+            named = [line for line in handover.line_ids if not line.startswith(GIFT_PREFIX)]
+            if not named:
+                raise Refused("lines_unknown_to_platform", "the package holds promotion gifts only")
+            params |= {"is_split": "1", "sub_tid": ",".join(named)}
+        answers.read_shipped(await self._call(describe.SEND, params))
+
+    def courier_code(self, courier: str) -> str:
+        code = self._options.get(f"courier.{courier}") or describe.COURIER_CODES.get(courier)
+        if not code:
+            raise Misconfigured("courier_unmapped", f"Taobao has no code for {courier}", {"courier": courier})
+        return code
+
+    async def _page(self, window: Window, number: int, *, use_has_next: bool) -> answers.Page:
+        params = {
+            "fields": describe.LIST_FIELDS,
+            "start_modified": cst_text(window.start),
+            "end_modified": cst_text(window.end),
+            "page_no": str(number),
+            "page_size": str(describe.PAGE_SIZE),
+            "use_has_next": str(use_has_next).lower(),
+        }
+        return answers.read_page(await self._call(describe.LIST_CHANGES, params), window.end)
+
+    async def _decrypt(self, tokens: Mapping[str, str]) -> Mapping[str, Address | FulfilmentError]:
+        scene = self._options.get("decrypt_scene", DEFAULT_SCENE)
+        body = await self._call(describe.DECRYPT, {"query_list": answers.decrypt_query(tokens, scene)})
+        return answers.read_decrypted(body, tokens)
+
+    async def _decrypt_alone(self, tokens: Mapping[str, str]) -> Mapping[str, Address | FulfilmentError]:
+        found: dict[str, Address | FulfilmentError] = {}
+        for tid, token in tokens.items():
+            try:
+                found |= await self._decrypt({tid: token})
+            except Refused as error:
+                found[tid] = error
+        return found
+
+    async def _call(self, method: str, params: Mapping[str, str]) -> bytes:
+        now = self._clock()
+        response = await self._door.send(build_call(self._account, method, params, now))
+        tree = read_answer(response.body)
+        if "error_response" in tree:
+            error = read_error(Fields(tree["error_response"], "error_response", Malformed))
+            raise fault_of(error, is_read=method != describe.SEND, now=now)
+        if not response.is_ok:
+            raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
+        return response.body

@@ -1,0 +1,244 @@
+"""A TOP trade in our words. Pure: bytes in, canonical order or Poison out. Source: TOP trade pages.
+
+A payload is the whole answer (`trade_fullinfo_get_response`), its simplified form, or a bare trade.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from adapters.clock import CST, read_cst
+from adapters.payload import Fields, read_payload
+from adapters.platforms.taobao import describe
+from adapters.platforms.taobao.lines import read_gifts, read_lines, unknown_status
+from domain.errors import Poison
+from domain.money import Money
+from domain.order import (
+    Address,
+    LaneFacts,
+    MemberLevel,
+    Order,
+    OrderKey,
+    OrderType,
+    Pii,
+    PlatformState,
+    RawOrder,
+    Source,
+    Totals,
+)
+
+_ENVELOPES = ("trade_fullinfo_get_response", "trade_get_response")
+_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
+_DATE = re.compile(r"(\d{4})[-年/](\d{1,2})[-月/](\d{1,2})日?(?:\s*(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
+_SPAN = re.compile(r"(?:付款|支付)后\s*(\d{1,4})\s*(天|日|小时)", re.ASCII)
+_FLAG_MAX = 99
+
+
+def read_order(body: bytes, shop: str) -> Order:
+    """Read a stored payload.
+
+    Raises Poison: ``payload_too_large``, ``payload_truncated``, ``payload_unreadable``, ``payload_is_error``,
+    ``field_missing``, ``field_invalid`` or ``status_unknown``, each naming the field.
+    """
+    trade = Fields(trade_of(read_payload(body)), "trade")
+    state = state_of(trade)
+    facts = lane_facts(trade)
+    lines = read_lines(trade)
+    paid_at = trade.moment_or_none("pay_time", read_cst)
+    balance_open = _balance_open(trade)
+    return Order(
+        key=OrderKey(describe.NAME, shop, trade_id(trade)),
+        state=state,
+        order_type=facts.order_type,
+        source=facts.source,
+        member_level=facts.member_level,
+        buyer_id=_buyer(trade),
+        receiver=read_receiver(trade),
+        lines=lines + read_gifts(trade, lines),
+        totals=_totals(trade, state, facts.order_type, balance_open=balance_open, is_paid=paid_at is not None),
+        created_at=trade.moment("created", read_cst),
+        updated_at=trade.moment("modified", read_cst),
+        paid_at=paid_at,
+        ship_by=_ship_by(trade, paid_at),
+        balance_open=balance_open,
+        platform_hold=state is PlatformState.HOLD or any(trade.flag(mark) for mark in describe.HOLD_MARKS),
+        buyer_memo=trade.text_or("buyer_message", "") or trade.text_or("buyer_memo", ""),
+        seller_memo=trade.text_or("seller_memo", ""),
+        seller_flag=trade.whole("seller_flag", 0, _FLAG_MAX) if trade.has("seller_flag") else 0,
+    )
+
+
+def read_facts(body: bytes) -> LaneFacts:
+    """The lane facts of any payload; the defaults where it cannot be read."""
+    try:
+        return lane_facts(Fields(trade_of(read_payload(body)), "trade"))
+    except Poison:
+        return LaneFacts()
+
+
+def raw_order(body: bytes) -> RawOrder:
+    """A payload as it will be stored.
+
+    The version covers the trade alone: an answer's envelope carries a new request id each time.
+    """
+    tree = trade_of(read_payload(body))
+    trade = Fields(tree, "trade")
+    version = hashlib.sha256(msgspec.json.encode(tree, order="sorted")).digest()
+    return RawOrder(trade_id(trade), version, body, lane_facts(trade))
+
+
+def lane_facts(trade: Fields) -> LaneFacts:
+    """What sets the provisional lane.
+
+    [assumption] TOP publishes no fixed field for a live stream or a membership. They are read from
+    `trade_attr`, a JSON text of tags (``live`` = 1, ``vip`` = ``plus`` or ``vip``), and ``LIVE`` in `trade_from`.
+    """
+    tags = _tags(trade)
+    is_live = str(tags.get("live")) in {"1", "True", "true"} or "LIVE" in trade.text_or("trade_from", "").split(",")
+    level = str(tags.get("vip") or "").lower()
+    return LaneFacts(
+        source=Source.LIVE if is_live else Source.SHELF,
+        order_type=_order_type(trade),
+        member_level=MemberLevel(level) if level in {"plus", "vip"} else MemberLevel.NONE,
+        receiver_city=trade.text_or("receiver_city", ""),
+    )
+
+
+def trade_of(tree: object) -> Mapping[str, Any]:
+    """The trade object inside a payload. Raises Poison."""
+    if not isinstance(tree, dict):
+        raise Poison("payload_unreadable", "not a JSON object")
+    if "error_response" in tree:
+        raise Poison("payload_is_error", "the payload is an error answer")
+    answer = next((tree[name] for name in _ENVELOPES if isinstance(tree.get(name), dict)), tree)
+    trade = answer if "tid" in answer or "tid_str" in answer else answer.get("trade")
+    if not isinstance(trade, dict):
+        raise Poison("field_missing", "trade is missing", {"field": "trade"})
+    return trade
+
+
+def state_of(trade: Fields) -> PlatformState:
+    """Raises Poison ``status_unknown``."""
+    status = trade.text("status")
+    if status not in describe.STATES:
+        raise unknown_status("status", status)
+    return describe.STATES[status]
+
+
+def trade_id(trade: Fields) -> str:
+    """`tid`, which exceeds what a double can hold; as text where the platform gives it as text."""
+    name = "tid_str" if trade.has("tid_str") else "tid"
+    text = trade.text(name)
+    return text if _ID.fullmatch(text) else trade.invalid(name)
+
+
+def read_receiver(trade: Fields) -> Address:
+    """Receiver as the platform shows it, usually masked; the oaid stands for the hidden original.
+
+    The city is empty where the district hangs directly under the province.
+    """
+    name = trade.text_or("receiver_name", "")
+    phone = trade.text_or("receiver_mobile", "") or trade.text_or("receiver_phone", "")
+    detail = trade.text_or("receiver_address", "")
+    return Address(
+        name=name,
+        phone=phone,
+        province=trade.text_or("receiver_state", ""),
+        city=trade.text_or("receiver_city", ""),
+        district=trade.text_or("receiver_district", ""),
+        town=trade.text_or("receiver_town", ""),
+        detail=detail,
+        zip_code=trade.text_or("receiver_zip", ""),
+        pii=_pii(name + phone + detail),
+        merge_token=trade.text_or("oaid", ""),
+    )
+
+
+def _pii(shown: str) -> Pii:
+    if not shown:
+        return Pii.ABSENT
+    return Pii.MASKED if "*" in shown else Pii.PLAIN
+
+
+def _tags(trade: Fields) -> Mapping[str, Any]:
+    """Tags only hint at a lane: unreadable ones are no reason to stop an order."""
+    if not trade.has("trade_attr"):
+        return {}
+    try:
+        tags = msgspec.json.decode(trade.text("trade_attr"))
+    except (Poison, msgspec.DecodeError, RecursionError):
+        return {}
+    return tags if isinstance(tags, dict) else {}
+
+
+def _order_type(trade: Fields) -> OrderType:
+    kind = trade.text_or("type", "")
+    if kind == "step" or trade.flag("new_presell") or trade.flag("general_new_presell"):
+        return OrderType.PRESALE
+    return OrderType.COD if kind in describe.COD_TYPES else OrderType.NORMAL
+
+
+def _balance_open(trade: Fields) -> bool:
+    if trade.text_or("type", "") != "step":
+        return False
+    status = trade.text("step_trade_status")
+    if status not in describe.STEP_BALANCE_OPEN:
+        raise unknown_status("step_trade_status", status)
+    return describe.STEP_BALANCE_OPEN[status]
+
+
+def _buyer(trade: Fields) -> str:
+    # A masked nick is shared by many buyers and identifies none.
+    nick = trade.text_or("buyer_nick", "")
+    return trade.text_or("buyer_open_uid", "") or ("" if "*" in nick else nick)
+
+
+def _totals(trade: Fields, state: PlatformState, order_type: OrderType, *, balance_open: bool, is_paid: bool) -> Totals:
+    """`discount` is the balance between goods with freight and the sum owed; a raised price raises the goods.
+
+    TOP repeats one discount on trade, line and promotion, so its own fields cannot be added up. What must
+    hold is that the lines' shares and the freight make the sum owed.
+    """
+    zero = Money(0, describe.CURRENCY)
+    payable = trade.amount("payment", describe.CURRENCY)
+    freight = trade.amount_or("post_fee", describe.CURRENCY, zero)
+    goods = trade.amount("total_fee", describe.CURRENCY)
+    if balance_open:
+        paid = trade.amount_or("step_paid_fee", describe.CURRENCY, zero)
+    elif is_paid or (order_type is not OrderType.COD and state not in {PlatformState.UNPAID, PlatformState.CLOSED}):
+        paid = payable
+    else:
+        paid = zero
+    goods = max(goods, payable - freight)
+    return Totals(
+        goods=goods, discount=goods + freight - payable, freight=freight, tax=zero, payable=payable, paid=paid
+    )
+
+
+def _ship_by(trade: Fields, paid_at: datetime | None) -> datetime | None:
+    """The earliest promise of the trade and its lines; a promise in words that say no time is no clock."""
+    lines = trade.listed("orders", "order")
+    texts = [fields.text_or("estimate_con_time", "") for fields in (trade, *lines)]
+    promises = [moment for text in texts if (moment := _promise(text, paid_at)) is not None]
+    return min(promises, default=None)
+
+
+def _promise(text: str, paid_at: datetime | None) -> datetime | None:
+    date = _DATE.search(text)
+    if date:
+        year, month, day = (int(part) for part in date.groups()[:3])
+        # A bare date means the whole of that day.
+        clock = (int(date[4]), int(date[5]), int(date[6] or 0)) if date[4] else (23, 59, 59)
+        try:
+            return datetime(year, month, day, *clock, tzinfo=CST).astimezone(UTC)
+        except ValueError:
+            return None
+    span = _SPAN.search(text)
+    if span and paid_at:
+        count = int(span[1])
+        return paid_at + (timedelta(hours=count) if span[2] == "小时" else timedelta(days=count))
+    return None

@@ -1,0 +1,89 @@
+"""Finds adapters by name.
+
+A module below `platforms`, `couriers`, `channels` or `warehouses` joins by defining `KIND`.
+"""
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import TypeVar
+
+from adapters import channels, couriers, platforms, warehouses
+from adapters.door import place_of
+from adapters.kinds import Account, ChannelKind, CourierKind, PlatformKind, WarehouseKind
+from domain.errors import Misconfigured
+from infra.settings import Settings
+
+K = TypeVar("K", PlatformKind, CourierKind, ChannelKind, WarehouseKind)
+
+
+@cache
+def platform_kinds() -> dict[str, PlatformKind]:
+    return _found(platforms, PlatformKind)
+
+
+@cache
+def courier_kinds() -> dict[str, CourierKind]:
+    return _found(couriers, CourierKind)
+
+
+@cache
+def channel_kinds() -> dict[str, ChannelKind]:
+    return _found(channels, ChannelKind)
+
+
+@cache
+def warehouse_kinds() -> dict[str, WarehouseKind]:
+    return _found(warehouses, WarehouseKind)
+
+
+def platform(name: str) -> PlatformKind:
+    """Raises Misconfigured ``platform_unknown``."""
+    return _named(name, platform_kinds(), "platform_unknown")
+
+
+def courier(name: str) -> CourierKind:
+    """Raises Misconfigured ``courier_unknown``."""
+    return _named(name, courier_kinds(), "courier_unknown")
+
+
+def channel(name: str) -> ChannelKind:
+    """Raises Misconfigured ``channel_unknown``."""
+    return _named(name, channel_kinds(), "channel_unknown")
+
+
+def warehouse(name: str = "feed") -> WarehouseKind:
+    """Raises Misconfigured ``warehouse_unknown``."""
+    return _named(name, warehouse_kinds(), "warehouse_unknown")
+
+
+def hosts(settings: Settings) -> frozenset[str]:
+    """``host:port`` of every configured endpoint: the door's allow-list.
+
+    Raises Misconfigured ``endpoint_invalid`` with the account.
+    """
+    places = set()
+    accounts: tuple[Account, ...] = (*settings.shops, *settings.couriers, *settings.locations, *settings.channels)
+    for account in accounts:
+        try:
+            places.add(place_of(account.endpoint))
+        except ValueError:
+            facts = {"account": account.account}
+            raise Misconfigured("endpoint_invalid", f"endpoint of {account.account}", facts) from None
+    return frozenset(places)
+
+
+def _found(room: ModuleType, kind: type[K]) -> dict[str, K]:
+    modules = [import_module(f"{room.__name__}.{entry.name}") for entry in pkgutil.iter_modules(room.__path__)]
+    kinds = [module.KIND for module in modules]
+    wrong = [found for found in kinds if not isinstance(found, kind)]
+    if wrong:
+        raise TypeError(f"KIND in {room.__name__} must be a {kind.__name__}")
+    return {found.name: found for found in kinds}
+
+
+def _named(name: str, kinds: dict[str, K], code: str) -> K:
+    if name not in kinds:
+        raise Misconfigured(code, f"known are: {', '.join(sorted(kinds))}", {"name": name})
+    return kinds[name]
