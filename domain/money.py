@@ -8,7 +8,7 @@ from decimal import Decimal
 _EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "KWD": 3}
 _INTEGER_DIGITS_MAX = 12
 # Plain ASCII digits only: Decimal itself would also read exponents, underscores and other scripts' digits.
-_AMOUNT = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?", re.ASCII)
+_AMOUNT = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)

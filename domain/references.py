@@ -15,7 +15,7 @@ REFERENCE_MAX_CHARS = 30
 # 20 of the 52 base32 characters: 100 bits, with room for the two numbers in 30 characters.
 _BASE_CHARS = 20
 _NUMBER_MAX = 9999
-_REFERENCE = re.compile(r"([A-Z2-7]{20})-[1-9][0-9]{0,3}-[1-9][0-9]{0,3}", re.ASCII)
+_REFERENCE = re.compile(r"([A-Z2-7]{20})-[1-9][0-9]{0,3}-[1-9][0-9]{0,3}")
 
 
 def order_base(key: OrderKey) -> str:

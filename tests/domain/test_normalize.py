@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.holds import HoldCode
@@ -48,6 +48,10 @@ def test_a_clean_order_adds_up(order):
 
 
 @given(off=st.integers(-500, 500))
+@example(off=1)
+@example(off=-1)
+@example(off=2)
+@example(off=-2)
 def test_sums_may_be_off_by_one_minor_unit_and_no_more(order, line, off):
     changed = order(lines=(line(paid=Money(9000 + off, "CNY")),))
     findings = inspect(changed)
@@ -58,6 +62,10 @@ def test_sums_may_be_off_by_one_minor_unit_and_no_more(order, line, off):
 
 
 @given(off=st.integers(-500, 500))
+@example(off=1)
+@example(off=-1)
+@example(off=2)
+@example(off=-2)
 def test_the_breakdown_must_add_up_too(order, off):
     findings = inspect(order(totals={"goods": 10000 + off}))
     assert [finding.facts for finding in findings] == ([{"totals_off_minor": off}] if abs(off) > 1 else [])
@@ -65,6 +73,10 @@ def test_the_breakdown_must_add_up_too(order, off):
 
 def test_a_payload_without_breakdown_is_judged_by_its_lines(order):
     assert inspect(order(totals={"goods": 0, "discount": 0})) == ()
+
+
+def test_a_discount_without_goods_is_a_breakdown_too(order):
+    assert inspect(order(totals={"goods": 0})) != ()
 
 
 def test_tax_and_freight_are_part_of_what_the_buyer_owes(order):

@@ -30,6 +30,10 @@ def test_only_a_blank_name_has_no_key(name):
     assert bool(region_key(name)) == bool(name.split())
 
 
+def test_a_suffix_alone_is_a_name():
+    assert region_key("市") == "市"
+
+
 @pytest.mark.parametrize("city", ["", "市辖区", "上海市", "浦东新区"])
 def test_a_municipality_is_its_own_city(city):
     assert city_key("上海市", city) == "上海"

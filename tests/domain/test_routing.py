@@ -65,6 +65,17 @@ def test_then_same_city_then_same_province_then_most_stock(ruled):
         assert chosen.reasons[0] == f"{location}: {why}"
 
 
+@pytest.mark.parametrize("receiver", [address("浙江", "杭州"), address("浙江", "温州"), address("湖北")])
+def test_among_equals_the_fuller_location_ships(ruled, receiver):
+    candidates = [place("a", "浙江", "杭州", 1), place("b", "浙江", "杭州", 2)]
+    assert route(ONE, receiver, candidates, ruled()).location == "b"
+
+
+def test_no_province_is_not_a_province_in_common(ruled):
+    candidates = [place("nowhere", "", "杭州", 1), place("big", stock=9)]
+    assert route(ONE, address("", "杭州"), candidates, ruled()).location == "big"
+
+
 def test_a_city_of_the_same_name_elsewhere_is_not_the_same(ruled):
     candidates = [place("fuzhou-fj", "福建", "福州", 1), place("big", stock=9)]
     assert route(ONE, address("江西", "福州"), candidates, ruled()).location == "big"

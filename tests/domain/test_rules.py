@@ -81,7 +81,7 @@ REGION = {"provinces": ["浙江"], "locations": ["hz-1"]}
     [
         ("lanes", 1, "lanes"),
         ("lanes.p0_at", "90", "lanes.p0_at"),
-        ("lanes.p0_at", True, "lanes.p0_at"),
+        ("lanes.same_city", True, "lanes.same_city"),
         ("lanes.p0_at", 30, "lanes.p0_at"),
         ("lanes.in_stock", -1, "lanes.in_stock"),
         ("lanes.source.live", 0.5, "lanes.source.live"),
