@@ -96,6 +96,10 @@ def initial_state(order: Order) -> Intake:
         return Intake(State.PAID)
     if order.state in _AT_REST:
         return _AT_REST[order.state]
-    facts: Facts = {"platform_state": order.state.value}
-    held = Finding(HoldCode.SHIPPED_ELSEWHERE, facts, "normalize.platform_state")
-    return Intake(State.ON_HOLD, (held,), HoldCode.SHIPPED_ELSEWHERE.value)
+    return Intake(State.ON_HOLD, (shipped_elsewhere(order.state),), HoldCode.SHIPPED_ELSEWHERE.value)
+
+
+def shipped_elsewhere(state: PlatformState) -> Finding:
+    """The finding for an order that its platform shows in `state` though nothing of ours has left."""
+    facts: Facts = {"platform_state": state.value}
+    return Finding(HoldCode.SHIPPED_ELSEWHERE, facts, "normalize.platform_state")

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from domain.errors import Facts
 from domain.holds import Finding, HoldCode
-from domain.normalize import inspect
+from domain.normalize import inspect, shipped_elsewhere
 from domain.order import Order, OrderType, Pii, PlatformState
 from domain.rules import RuleSet
 from domain.stock import Reservation
 
+_SHIPPED = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
 _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
 
 
@@ -91,6 +92,12 @@ def _platform_hold(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterat
         yield Finding(HoldCode.PLATFORM_HOLD, {}, "review.platform_hold")
 
 
+def _shipped_elsewhere(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    # Review stands before the first label: whatever has left, was not ours.
+    if order.state in _SHIPPED:
+        yield shipped_elsewhere(order.state)
+
+
 def _amount_mismatch(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
     yield from inspect(order)
 
@@ -141,6 +148,7 @@ _CHECKS: tuple[Callable[[Order, ReviewFacts, RuleSet], Iterator[Finding]], ...] 
     _presale_balance_open,
     _refund_requested,
     _platform_hold,
+    _shipped_elsewhere,
     _amount_mismatch,
     _sensitive_word,
     _approval_needed,

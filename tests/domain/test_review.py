@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from domain.holds import HoldCode
 from domain.money import Money
+from domain.normalize import initial_state
 from domain.order import OrderType, Pii, PlatformState
 from domain.review import ReviewFacts, review
 from domain.rules import parse_rules
@@ -116,6 +117,18 @@ def test_a_refund_on_any_line_holds_the_order(order, line, rules, flag):
 @pytest.mark.parametrize("change", [{"platform_hold": True}, {"state": PlatformState.HOLD}])
 def test_the_platform_may_forbid_shipping(order, codes, change):
     assert codes(order(**change)) == ["platform_hold"]
+
+
+@pytest.mark.parametrize("state", [PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE])
+def test_what_left_without_us_never_ships_again(order, rules, state):
+    (finding,) = review(order(state=state), SAFE, rules).holds
+    assert (finding.code, finding.facts) == (HoldCode.SHIPPED_ELSEWHERE, {"platform_state": state.value})
+
+
+@pytest.mark.parametrize("state", [PlatformState.PART_SHIPPED, PlatformState.SHIPPED])
+def test_review_upholds_what_intake_held(order, rules, state):
+    met = order(state=state)
+    assert initial_state(met).holds == review(met, SAFE, rules).holds
 
 
 def test_sums_that_do_not_add_up_hold(order, codes):
