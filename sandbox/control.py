@@ -1,0 +1,126 @@
+"""The small set of levers for tests and drills: ``POST /_control`` with one JSON object, named by ``do``.
+
+| do | fields | effect |
+|---|---|---|
+| add_order | shop, lines [{sku, quantity}], live, vip | an order that must ship becomes visible; answers its tid |
+| set_latency | taobao_ms, sf_ms | from the next call on |
+| ask_refund | tid | the buyer asks for a refund of every line |
+| cancel_waybill | number | the courier cancels it |
+| plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
+"""
+
+from dataclasses import replace
+
+import msgspec
+
+from domain.errors import Refused
+from sandbox.model import Expected, Member, PlannedLine, PlannedOrder
+from sandbox.places import CHINESE_PLACES, place_of
+from sandbox.spec import Latency
+from sandbox.stream import number
+from sandbox.trades import REFUND_ASKED, TO_SHIP
+from sandbox.world import World
+
+
+class AddedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sku: str
+    quantity: int = 1
+
+
+class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="add_order"):
+    """`is_local`: the receiver lives in the first location's city."""
+
+    shop: str
+    lines: tuple[AddedLine, ...]
+    live: bool = False
+    vip: Member = Member.NONE
+    is_local: bool = False
+
+
+class SetLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_latency"):
+    taobao_ms: float = 0.0
+    sf_ms: float = 0.0
+
+
+class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="ask_refund"):
+    tid: str
+
+
+class CancelWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="cancel_waybill"):
+    number: str
+
+
+class PlantWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="plant_waybill"):
+    reference: str
+
+
+Command = AddOrder | SetLatency | AskRefund | CancelWaybill | PlantWaybill
+
+
+def pull(world: World, body: bytes, now: float) -> dict[str, str]:
+    """Carry out one command. Raises Refused when it cannot be read or names something unknown."""
+    try:
+        command = msgspec.json.decode(body, type=Command)
+    except msgspec.DecodeError as error:
+        raise Refused("control_invalid", str(error)) from None
+    world.advance(now)
+    match command:
+        case AddOrder():
+            return {"tid": _add_order(world, command, now)}
+        case SetLatency():
+            world.latency = Latency(taobao_ms=command.taobao_ms, sf_ms=command.sf_ms)
+        case AskRefund():
+            _ask_refund(world, command.tid, now)
+        case CancelWaybill():
+            _cancel_waybill(world, command.number)
+        case PlantWaybill():
+            return {"number": _plant_waybill(world, command.reference, now)}
+    return {}
+
+
+def _add_order(world: World, asked: AddOrder, now: float) -> str:
+    skus = {entry.sku.code: entry.sku for entry in world.plan.catalogue}
+    unknown = [line.sku for line in asked.lines if line.sku not in skus]
+    if unknown or not asked.lines or asked.shop not in {shop.name for shop in world.plan.shops}:
+        raise Refused("control_invalid", "shop or sku unknown, or no lines")
+    index = len(world.book.trades)
+    tid = number(f"{world.spec.seed}/added/{index}")
+    order = PlannedOrder(
+        tid=tid,
+        group=str(tid),
+        shop=asked.shop,
+        expected=Expected.SHIP,
+        offset_s=0.0,
+        lines=tuple(PlannedLine(skus[line.sku], line.quantity, skus[line.sku].price) for line in asked.lines),
+        freight=0,
+        seed=tid,
+        buyer=tid,
+        place=place_of(world.plan.locations[0]) if asked.is_local else CHINESE_PLACES[index % len(CHINESE_PLACES)],
+        is_live=asked.live,
+        member=asked.vip,
+    )
+    return str(world.book.add(order, now).order.tid)
+
+
+def _ask_refund(world: World, tid: str, now: float) -> None:
+    trade = world.book.trades.get(int(tid)) if tid.isdecimal() else None
+    if trade is None:
+        raise Refused("control_invalid", "no such visible trade")
+    trade.refunds.update(dict.fromkeys(trade.line_ids, REFUND_ASKED))
+    if trade.status == TO_SHIP:
+        trade.order = replace(trade.order, expected=Expected.REFUND)
+    world.book.touch(trade, now)
+
+
+def _cancel_waybill(world: World, number_: str) -> None:
+    waybill = world.waybills.by_number.get(number_)
+    if waybill is None:
+        raise Refused("control_invalid", "no such waybill")
+    waybill.is_alive = False
+
+
+def _plant_waybill(world: World, reference: str, now: float) -> str:
+    found = world.waybills.of_reference(reference)
+    if not found:
+        raise Refused("control_invalid", "no such reference")
+    return world.waybills.book(found[0].booking, now).number

@@ -1,0 +1,66 @@
+"""The sandbox's own account of what was done to it: the side of the story the engine cannot edit."""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+_REFUSALS_KEPT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBack:
+    """A shipment the platform accepted for these lines of a trade; `at` in unix seconds."""
+
+    tid: int
+    line_ids: tuple[int, ...]
+    company_code: str
+    number: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A web-hook message, kept once for each event id."""
+
+    event_id: str
+    content: object
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that was answered with an error."""
+
+    endpoint: str
+    code: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something an honest engine never does, seen by the witness.
+
+    Kinds: `misdirected` (the label's receiver is not the trade's), `waybill_unknown` (told a number the
+    courier never gave), `waybill_dead` (told a cancelled one), `not_to_ship` (shipped an order that must
+    stand still).
+    """
+
+    kind: str
+    tid: int
+    number: str
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Append-only. `calls` and `refused` count by endpoint; `refusals` keeps the last few hundred."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    refusals: deque[Refusal] = field(default_factory=lambda: deque(maxlen=_REFUSALS_KEPT))
+    write_backs: list[WriteBack] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
+    told: dict[str, Told] = field(default_factory=dict)
+    told_again: int = 0
+
+    def refuse(self, endpoint: str, code: str, at: float) -> None:
+        self.refused[f"{endpoint} {code}"] += 1
+        self.refusals.append(Refusal(endpoint, code, at))

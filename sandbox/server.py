@@ -1,0 +1,116 @@
+"""The one HTTP server: routes to the parts of a world, and answers what they say."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import web
+
+from domain.errors import Refused
+from sandbox import control, report
+from sandbox.signatures import same
+from sandbox.warehouse import Answer, FeedRequest
+from sandbox.world import World
+
+Clock = Callable[[], float]
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
+def application(world: World, clock: Clock) -> web.Application:
+    """All endpoints of the sandbox; `clock` gives unix seconds."""
+    app = web.Application()
+    app.add_routes(
+        [
+            web.post("/taobao/router/rest", _taobao(world, clock)),
+            web.post("/sf/std/service", _sf(world, clock)),
+            web.get("/warehouse/{location}/events", _feed(world, clock, world.feed.events)),
+            web.get("/warehouse/{location}/stock", _feed(world, clock, world.feed.stock)),
+            web.post("/hook", _hook(world, clock)),
+            web.get("/_ledger", _report(world, clock, report.full)),
+            web.get("/_progress", _report(world, clock, report.progress)),
+            web.post("/_control", _control(world, clock)),
+        ]
+    )
+    return app
+
+
+def _taobao(world: World, clock: Clock) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        form = _form(await request.read())
+        if request.query_string:
+            form = {**request.query, **form}
+        if world.latency.taobao_ms:
+            await asyncio.sleep(world.latency.taobao_ms / 1000)
+        return _json(world.platform.answer(form, clock()))
+
+    return handle
+
+
+def _sf(world: World, clock: Clock) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        form = _form(await request.read())
+        if world.latency.sf_ms:
+            await asyncio.sleep(world.latency.sf_ms / 1000)
+        return _json(world.courier.answer(form, clock()))
+
+    return handle
+
+
+def _feed(world: World, clock: Clock, answer: Callable[[FeedRequest, float], Answer]) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        asked = FeedRequest(
+            location=request.match_info["location"],
+            path_and_query=request.raw_path,
+            timestamp=request.headers.get("X-Timestamp", ""),
+            signature=request.headers.get("X-Signature", ""),
+            after=request.query.get("after", ""),
+            limit=request.query.get("limit", ""),
+        )
+        now = clock()
+        if not world.feed.is_signed(asked, now):
+            return _json(b'{"error":"signature"}', 401)
+        status, body = answer(asked, now)
+        return _json(body, status)
+
+    return handle
+
+
+def _hook(world: World, clock: Clock) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        body = await request.read()
+        return web.Response(status=world.receiver.take(request.headers, body, clock()))
+
+    return handle
+
+
+def _report(world: World, clock: Clock, tell: Callable[[World], dict[str, object]]) -> Handler:
+    async def handle(_request: web.Request) -> web.Response:
+        world.advance(clock())
+        return _json(msgspec.json.encode(tell(world)))
+
+    return handle
+
+
+def _control(world: World, clock: Clock) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        if not same(world.spec.secrets.control_secret, request.headers.get("X-Control", "")):
+            return _json(b'{"error":"X-Control"}', 401)
+        try:
+            answer = control.pull(world, await request.read(), clock())
+        except Refused as error:
+            return _json(msgspec.json.encode({"error": str(error)}), 400)
+        return _json(msgspec.json.encode(answer))
+
+    return handle
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """A form body; parsed here because the framework's own reader costs as much as the whole answer."""
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, headers=_JSON)

@@ -1,0 +1,117 @@
+"""What one sandbox plays: read from a JSON file, strict, secrets without defaults."""
+
+import hashlib
+import hmac
+from pathlib import Path
+
+import msgspec
+
+from domain.errors import Misconfigured
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Both sides' shared secrets; the sandbox checks signatures with its copy.
+
+    `session_secret`: every shop's TOP session is derived from it, see `session_of`.
+    `webhook_secret`: ``whsec_`` followed by base64, as the Standard Webhooks specification writes it.
+    `control_secret`: value of the header ``X-Control`` that opens ``/_control``.
+    """
+
+    app_key: str
+    app_secret: str
+    session_secret: str
+    sf_partner_id: str
+    sf_check_word: str
+    sf_monthly_card: str
+    warehouse_secret: str
+    webhook_secret: str
+    control_secret: str
+
+    def __repr__(self) -> str:
+        return "Secrets(***)"
+
+    def session_of(self, shop: str) -> str:
+        """The TOP session (access token) of one shop."""
+        return "6100" + hmac.new(self.session_secret.encode(), shop.encode(), hashlib.sha256).hexdigest()[:46]
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When orders become visible: `per_second` 0 means all at the start, changed in bursts of the last hour."""
+
+    per_second: float = 0.0
+
+
+class Dirt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Shares of orders that cannot simply be shipped.
+
+    `presale_open`, `refund_asked` and `vague_address` are taken out of the N orders. `short_stock` makes
+    about that share of orders unfillable by giving some SKUs too few pieces. `unpaid` and `closed` come
+    on top of the N orders and must never ship.
+    """
+
+    presale_open: float = 0.02
+    refund_asked: float = 0.01
+    vague_address: float = 0.015
+    short_stock: float = 0.02
+    unpaid: float = 0.01
+    closed: float = 0.01
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Milliseconds each answer is held back."""
+
+    taobao_ms: float = 0.0
+    sf_ms: float = 0.0
+
+
+class WarehouseDelays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Seconds from label to acceptance, from there to the packing scan, from there to the handover."""
+
+    accept_s: float = 0.2
+    pack_s: float = 0.2
+    handover_s: float = 0.2
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A warehouse and its sender address; a label's sender `detail` tells which location packs it."""
+
+    name: str
+    province: str
+    city: str
+    district: str
+    detail: str
+    contact: str
+    phone: str
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides one run; the same spec gives the same stream.
+
+    `orders`: how many to generate; with `csv` the first so many source orders of the file, 0 for all.
+    `csv`: path of a file of order lines (see `sandbox.olist`) to replay instead of generating.
+    `shops`: number of generated shops; a replayed file has one shop for each seller.
+    `p0_share`: share of orders from a live stream, by a PLUS member, in a location's own city.
+    `locations`: empty for two of the sandbox's own that suit the stream.
+    """
+
+    seed: int
+    orders: int
+    secrets: Secrets
+    csv: str | None = None
+    shops: int = 5
+    p0_share: float = 0.05
+    arrival: Arrival = Arrival()
+    dirt: Dirt = Dirt()
+    latency: Latency = Latency()
+    warehouse: WarehouseDelays = WarehouseDelays()
+    locations: tuple[Location, ...] = ()
+
+
+def read_spec(path: Path) -> Spec:
+    """Decode a spec file. Raises Misconfigured with the offending key."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Spec)
+    except FileNotFoundError:
+        raise Misconfigured("spec_missing", f"no spec file at {path}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured("spec_invalid", f"{path}: {error}") from None

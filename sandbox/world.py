@@ -1,0 +1,36 @@
+"""One simulated world: everything the server plays, put together from a spec."""
+
+from sandbox.hook import Receiver
+from sandbox.ledger import Ledger
+from sandbox.model import Plan
+from sandbox.sf import Courier
+from sandbox.spec import Spec
+from sandbox.taobao import Platform
+from sandbox.tradebook import Tradebook
+from sandbox.warehouse import Feed, Warehouses
+from sandbox.waybills import WaybillBook
+
+
+class World:
+    """The parts share one ledger; `opened_at` (unix seconds) is when the stream starts.
+
+    Nothing in it reads a clock: every call is given the time.
+    """
+
+    def __init__(self, spec: Spec, plan: Plan, opened_at: float) -> None:
+        self.spec = spec
+        self.plan = plan
+        self.latency = spec.latency
+        self.ledger = Ledger()
+        self.book = Tradebook(plan, opened_at)
+        self.waybills = WaybillBook()
+        self.warehouses = Warehouses(plan, spec.warehouse)
+        self.platform = Platform(plan, spec.secrets, self.book, self.waybills, self.ledger)
+        self.courier = Courier(plan.locations, spec.secrets, self.waybills, self.warehouses, self.ledger)
+        self.feed = Feed(self.warehouses, spec.secrets.warehouse_secret, self.ledger)
+        self.receiver = Receiver(spec.secrets.webhook_secret, self.ledger)
+
+    def advance(self, now: float) -> None:
+        """Let happen what was due by `now`."""
+        self.book.advance(now)
+        self.warehouses.advance(now)

@@ -1,0 +1,119 @@
+import json
+
+import pytest
+
+from domain.errors import Refused
+from sandbox.control import pull
+from sandbox.report import full, progress
+
+
+@pytest.fixture
+def do(now):
+    def command(world, **fields):
+        return pull(world, json.dumps(fields).encode(), now)
+
+    return command
+
+
+@pytest.fixture
+def book(sf, booking):
+    def create(world) -> str:
+        _, result = sf(world, "EXP_RECE_CREATE_ORDER", booking(world))
+        return result["msgData"]["waybillNoInfoList"][0]["waybillNo"]
+
+    return create
+
+
+def test_an_added_order_is_visible_at_once(world, do):
+    sku = world.plan.catalogue[0].sku
+    answer = do(
+        world,
+        do="add_order",
+        shop="shop-1",
+        lines=[{"sku": sku.code, "quantity": 2}],
+        live=True,
+        vip="plus",
+        is_local=True,
+    )
+    entry = next(row for row in full(world)["ordered"] if row["tid"] == answer["tid"])
+    assert entry["expected"] == "ship"
+    assert entry["is_p0"] is True
+    assert entry["lines"] == [{"sku": sku.code, "quantity": 2}]
+
+
+def test_two_added_orders_are_two(world, do):
+    sku = world.plan.catalogue[0].sku.code
+    answers = [do(world, do="add_order", shop="shop-1", lines=[{"sku": sku}])["tid"] for _ in range(2)]
+    assert len(set(answers)) == 2
+
+
+def test_latency_is_set(world, do):
+    do(world, do="set_latency", sf_ms=250)
+    assert (world.latency.sf_ms, world.latency.taobao_ms) == (250, 0)
+
+
+def test_a_refund_is_asked_for(world, do, to_ship):
+    trade = to_ship(world)[0]
+    do(world, do="ask_refund", tid=str(trade.order.tid))
+    assert set(trade.refunds) == set(trade.line_ids)
+    assert trade.order.expected == "refund"
+
+
+def test_a_planted_waybill_shows_as_doubled(world, do, book, sf):
+    number = book(world)
+    assert full(world)["doubled"] == []
+    planted = do(world, do="plant_waybill", reference="REF-1-1")["number"]
+    assert planted != number
+    assert full(world)["doubled"] == ["REF-1-1"]
+    do(world, do="cancel_waybill", number=planted)
+    assert full(world)["doubled"] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"do": "dance"},
+        {"do": "add_order", "shop": "shop-1", "lines": []},
+        {"do": "add_order", "shop": "nowhere", "lines": [{"sku": "SKU-00000"}]},
+        {"do": "add_order", "shop": "shop-1", "lines": [{"sku": "none"}]},
+        {"do": "ask_refund", "tid": "1"},
+        {"do": "ask_refund", "tid": "x"},
+        {"do": "cancel_waybill", "number": "SF0"},
+        {"do": "plant_waybill", "reference": "none"},
+        {"do": "set_latency", "speed": 1},
+    ],
+)
+def test_commands_that_make_no_sense(world, do, command):
+    with pytest.raises(Refused, match="control_invalid"):
+        do(world, **command)
+
+
+def test_the_ledger_counts_what_left_the_shelf(world, top, to_ship):
+    trade = to_ship(world)[0]
+    top(
+        world,
+        "taobao.logistics.offline.send",
+        tid=str(trade.order.tid),
+        out_sid="SF1400000000000",
+        company_code="SF",
+    )
+    shipped = {row["sku"]: row["shipped"] for row in full(world)["stock"] if row["shipped"]}
+    wanted = {}
+    for line in trade.order.lines:
+        wanted[line.sku.code] = wanted.get(line.sku.code, 0) + line.quantity
+    assert shipped == wanted
+
+
+def test_the_ledger_holds_no_personal_data(world, book):
+    book(world)
+    text = json.dumps(full(world), ensure_ascii=False)
+    assert "13900000002" not in text
+    assert "李四" not in text
+
+
+def test_progress_counts(world, book, now):
+    book(world)
+    world.advance(now + 10)
+    counts = progress(world)
+    assert counts["visible"] == counts["orders"] == len(world.plan.orders)
+    assert (counts["waybills"], counts["handed_over"], counts["written_back"]) == (1, 1, 0)
