@@ -183,7 +183,7 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     for key in ("database_url", "redis_url", "data_dir"):
         value = environ.get(f"ORDERLANE_{key.upper()}")
         if value:
-            stores[key] = value
+            stores[key] = value if key == "data_dir" else Secret(value)
     tree["stores"] = stores
 
     def decode(kind: type, value: object) -> object:
@@ -217,8 +217,6 @@ def _secret(value: object, folder: Path, environ: Mapping[str, str]) -> Secret:
         if not place.is_file():
             raise Misconfigured("secret_missing", f"no secret file at {place}")
         return Secret(place.read_text().strip())
-    if scheme in {"postgresql", "postgres", "redis", "rediss", "unix"}:
-        return Secret(value)
     raise Misconfigured("secret_in_file", "a secret is written as env:NAME or file:PATH")
 
 

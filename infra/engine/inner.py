@@ -28,7 +28,8 @@ class InnerStep(Protocol):
     not return has vanished, and its work is finished quietly.
     """
 
-    step: Step
+    @property
+    def step(self) -> Step: ...
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]: ...
 
@@ -76,10 +77,10 @@ class InnerRunner:
                 self._take_off(token, claimed, is_alone=key.alone)
                 rung = self._work(tx, claimed)
                 tx.execute(WORK["close_flight"], {"token": token})
-            return rung
         except Exception:
             self._land(token)
             raise
+        return rung
 
     def _run_alone(self, key: BellKey, subject_id: int) -> set[BellKey]:
         token = self.dice.token()
@@ -91,10 +92,10 @@ class InnerRunner:
                 self._take_off(token, [subject_id], is_alone=True)
                 rung = self._work(tx, [subject_id])
                 tx.execute(WORK["close_flight"], {"token": token})
-            return rung
         except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
             self._land(token)
             return self._fail(key, subject_id, error)
+        return rung
 
     def _work(self, tx: Connection, subject_ids: Sequence[int]) -> set[BellKey]:
         for subject_id in subject_ids:

@@ -49,8 +49,11 @@ class Intended(Generic[I]):
 class OuterStep(Protocol):
     """A step that calls out. `call_s` is the total time limit of one subject's call."""
 
-    step: Step
-    call_s: float
+    @property
+    def step(self) -> Step: ...
+
+    @property
+    def call_s(self) -> float: ...
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Any]:
         """Read the subjects and make the intents durable; nothing is called yet."""

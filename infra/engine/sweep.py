@@ -34,7 +34,8 @@ class Sweeper:
         with self.db.connection() as connection:
             due = connection.execute(WORK["due_keys"]).fetchall()
             suspects = connection.execute(WORK["suspect_keys"]).fetchall()
-        keys = [BellKey(*row) for row in due] + [BellKey(*row, True) for row in suspects]
+        keys = [BellKey(step, lane, account) for step, lane, account in due]
+        keys += [BellKey(step, lane, account, alone=True) for step, lane, account in suspects]
         self.bells.ring(keys)
         return len(keys)
 

@@ -1,0 +1,23 @@
+"""Configured shops and locations as rows, each with the work that keeps reading it."""
+
+from domain.order import Lane
+from domain.states import Step
+from infra.db.pool import Connection
+from infra.db.sql import load
+from infra.engine.results import NewWork
+from infra.engine.settle import add_work
+from infra.settings import Settings
+
+ACCOUNTS = load("accounts")
+
+
+def ensure_accounts(tx: Connection, settings: Settings) -> None:
+    """Make every configured shop and location known and due; what is there already is left alone."""
+    shops = sorted(shop.account for shop in settings.shops)
+    names = sorted(location.name for location in settings.locations)
+    tx.execute(ACCOUNTS["ensure_shops"], {"accounts": shops})
+    tx.execute(ACCOUNTS["ensure_locations"], {"names": names})
+    found = tx.execute(ACCOUNTS["find_shops"], {"accounts": shops}).fetchall()
+    add_work(tx, [NewWork(Step.PULL, id_, Lane.P1, account) for id_, account in found])
+    located = tx.execute(ACCOUNTS["find_locations"], {"names": names}).fetchall()
+    add_work(tx, [NewWork(Step.WAREHOUSE, id_, Lane.P1, f"warehouse/{name}") for id_, name in located])

@@ -1,0 +1,61 @@
+"""The sweeper process: ``python -m workers.sweeper``. Any number may run; one leads, the others wait."""
+
+import signal
+import threading
+from types import FrameType
+
+import psycopg
+import redis
+
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.engine.presence import take_lead
+from infra.engine.sweep import Sweeper
+from infra.log import configure, get_logger
+from infra.queue.bells import RedisBells
+from infra.queue.broker import connect_redis, make_broker
+from infra.settings import Settings, read_settings
+from workers.parent import is_orphaned
+from workers.wiring import QUEUES, database
+
+log = get_logger(__name__)
+
+
+def main() -> None:
+    """Sweep until SIGTERM."""
+    settings = read_settings()
+    configure(settings.log_format, settings.log_level)
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    client = connect_redis(settings.stores.redis_url.reveal())
+    with database(settings, 2) as db:
+        bells = RedisBells(make_broker(client, QUEUES), client, settings.engine.bell_ttl_s)
+        sweeper = Sweeper(db, bells, SystemClock(), settings.engine.crashes_max)
+        log.info("sweeper_started")
+        while not stopping.is_set() and not is_orphaned():
+            lead(settings, db, sweeper, stopping)
+    client.close()
+
+
+def lead(settings: Settings, db: Database, sweeper: Sweeper, stopping: threading.Event) -> None:
+    """Wait for the lead, then sweep until told to stop, or until a store goes away and the lead with it."""
+    pause = settings.engine.sweep_every_s
+    try:
+        with db.direct() as session:
+            while not stopping.is_set() and not take_lead(session):
+                stopping.wait(pause)
+            while not stopping.wait(pause) and not is_orphaned():
+                session.execute("SELECT 1")
+                sweeper.sweep()
+    except (psycopg.OperationalError, redis.RedisError) as error:
+        log.warning("sweep_interrupted", error=type(error).__name__)
+        stopping.wait(pause)
+
+
+if __name__ == "__main__":
+    main()

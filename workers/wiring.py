@@ -1,0 +1,159 @@
+"""Builds what a worker process works with, and takes it down in order."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from dramatiq import Actor
+from dramatiq.brokers.redis import RedisBroker
+
+from actors.label import Label
+from actors.normalize import Normalize
+from actors.notify import Notify
+from actors.pull import Pull
+from actors.reserve import Reserve
+from actors.review import Review
+from actors.route import RouteStep
+from actors.tools import Tools
+from actors.warehouse import ReadScans
+from actors.writeback import WriteBack
+from adapters import registry
+from adapters.door import Door
+from domain.order import Lane
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.engine.failures import Failures
+from infra.engine.inner import InnerRunner, InnerStep
+from infra.engine.outer import OuterRunner, OuterStep
+from infra.engine.presence import Presence
+from infra.ids import SystemDice
+from infra.log import bound, get_logger
+from infra.outside import Outside
+from infra.queue.bells import BellKey, RedisBells
+from infra.queue.broker import connect_redis, make_broker
+from infra.rules import load_rules
+from infra.settings import Settings
+
+log = get_logger(__name__)
+
+QUEUES = tuple(str(lane) for lane in Lane)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A wired worker process: its broker serves bells until it is closed."""
+
+    broker: RedisBroker
+    bells: RedisBells
+    db: Database
+    door: Door
+    presence: Presence
+    runners: dict[str, InnerRunner | OuterRunner]
+
+
+@contextmanager
+def wired_worker(settings: Settings) -> Iterator[Runtime]:
+    """Everything a worker needs, with one actor for each step declared on its broker."""
+    with ExitStack() as stack:
+        db = stack.enter_context(database(settings, 2 * settings.workers.threads + 4))
+        presence = Presence(db)
+        stack.callback(presence.close)
+        client = connect_redis(settings.stores.redis_url.reveal())
+        stack.callback(client.close)
+        broker = make_broker(client, QUEUES)
+        bells = RedisBells(broker, client, settings.engine.bell_ttl_s)
+        outside = stack.enter_context(Outside())
+        door = Door(settings.door, registry.hosts(settings), SystemClock())
+        outside.run(door.open())
+        stack.callback(lambda: outside.run(door.close()))
+        tools = connect(settings, db, bells, door)
+        runners = make_runners(tools, outside, presence.worker)
+        declare_actors(broker, runners)
+        yield Runtime(broker, bells, db, door, presence, runners)
+
+
+def database(settings: Settings, connections: int) -> Database:
+    return Database(settings.stores.database_url.reveal(), connections)
+
+
+def connect(settings: Settings, db: Database, bells: RedisBells, door: Door) -> Tools:
+    """Connect every configured account by its adapter. Raises Misconfigured for an unknown kind."""
+    clock = SystemClock()
+    return Tools(
+        settings=settings,
+        db=db,
+        bells=bells,
+        clock=clock,
+        rules=load_rules(settings.rules_file),
+        platforms={
+            shop.account: registry.platform(shop.platform).connect(shop, door, clock) for shop in settings.shops
+        },
+        couriers={
+            courier.account: registry.courier(courier.courier).connect(courier, door, clock)
+            for courier in settings.couriers
+        },
+        notifiers={
+            channel.account: registry.channel(channel.kind).connect(channel, door, clock)
+            for channel in settings.channels
+        },
+        warehouses={
+            location.name: registry.warehouse().connect(location, door, clock) for location in settings.locations
+        },
+    )
+
+
+def make_runners(tools: Tools, outside: Outside, worker: int) -> dict[str, InnerRunner | OuterRunner]:
+    """One runner for each step, by the step's name."""
+    engine = tools.settings.engine
+    dice = SystemDice()
+    failures = Failures(engine, tools.clock, dice)
+    inner: tuple[InnerStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
+    outer: tuple[OuterStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))
+    return {
+        **{
+            step.step: InnerRunner(step, tools.db, tools.bells, failures, dice, worker, engine.batch_max)
+            for step in inner
+        },
+        **{
+            step.step: OuterRunner(
+                step,
+                tools.db,
+                tools.bells,
+                outside,
+                failures,
+                dice,
+                tools.clock,
+                worker,
+                engine.batch_max,
+                engine.lease_s,
+            )
+            for step in outer
+        },
+    }
+
+
+def declare_actors(broker: RedisBroker, runners: dict[str, InnerRunner | OuterRunner]) -> None:
+    """Each step is a Dramatiq actor of its own name; Dramatiq's own retries are off, the engine's are on."""
+    for name, runner in runners.items():
+        broker.declare_actor(
+            Actor(
+                _bell_answerer(runner),
+                broker=broker,
+                actor_name=name,
+                queue_name=Lane.BULK,
+                priority=0,
+                options={"max_retries": 0},
+            )
+        )
+
+
+def _bell_answerer(runner: InnerRunner | OuterRunner) -> Callable[[str, str, bool], None]:
+    def answer(lane: str, account: str, alone: bool) -> None:  # noqa: FBT001 - a message has positions, not names
+        with bound(step=runner.step.step, lane=lane, shop=account or None):
+            try:
+                runner.run(BellKey(runner.step.step, lane, account, alone))
+            except Exception:
+                # The stores are away, or a defect; the sweeper rings again for whatever is still due.
+                log.exception("bell_unanswered")
+
+    return answer
