@@ -40,8 +40,8 @@ class Alarm:
     """Something an honest engine never does, seen by the witness.
 
     Kinds: `misdirected` (the label's receiver is not the trade's), `waybill_unknown` (told a number the
-    courier never gave), `waybill_dead` (told a cancelled one), `not_to_ship` (shipped an order that must
-    stand still).
+    courier never gave), `waybill_dead` (told a cancelled one). An order that must not ship needs no alarm:
+    the platform refuses it.
     """
 
     kind: str

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from sandbox.model import PlannedOrder
-from sandbox.trades import Trade
+from sandbox.model import Expected, PlannedOrder
+from sandbox.trades import SHIPPED, Trade
 from sandbox.waybills import Waybill
 from sandbox.world import World
 
@@ -34,6 +34,7 @@ def full(world: World) -> Json:
 
     - ``ordered``: each visible order with what must become of it; ``group`` ties the parts of a source
       order together; ``is_p0`` says live stream, PLUS member and a location's own city.
+    - ``groups``: source orders with anything to ship, and how many of them have shipped whole.
     - ``stock``: pieces counted before the run and pieces that left according to the write-backs.
     - ``doubled``: references with more than one living waybill.
     """
@@ -44,6 +45,7 @@ def full(world: World) -> Json:
         "write_backs": [asdict(row) for row in world.ledger.write_backs],
         "told": [asdict(row) for row in world.ledger.told.values()],
         "told_again": world.ledger.told_again,
+        "groups": _groups(world),
         "stock": [
             {"sku": entry.sku.code, "on_hand": entry.pieces, "shipped": shipped[entry.sku.code]}
             for entry in world.plan.catalogue
@@ -68,6 +70,16 @@ def _ordered(world: World, trade: Trade) -> Json:
         "is_p0": _is_p0(world, order),
         "lines": [{"sku": line.sku.code, "quantity": line.quantity} for line in order.lines],
     }
+
+
+def _groups(world: World) -> dict[str, int]:
+    """A source order counts as one and is shipped when every part that must ship has."""
+    has_shipped: dict[str, bool] = {}
+    for trade in world.book.trades.values():
+        group = trade.order.group
+        if trade.order.expected is Expected.SHIP:
+            has_shipped[group] = has_shipped.get(group, True) and trade.status == SHIPPED
+    return {"to_ship": len(has_shipped), "shipped": sum(has_shipped.values())}
 
 
 def _is_p0(world: World, order: PlannedOrder) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from sandbox import top
 from sandbox.ledger import Alarm, Ledger, WriteBack
-from sandbox.model import Expected, Plan
+from sandbox.model import Plan
 from sandbox.people import person_of
 from sandbox.spec import Secrets
 from sandbox.top import TopError
@@ -174,12 +174,10 @@ class Platform:
 
     def _wrongs(self, trade: Trade, number: str) -> list[str]:
         """What the platform itself would not notice, but a witness of both sides does."""
-        wrongs = [] if trade.order.expected in {Expected.SHIP, Expected.VAGUE_ADDRESS} else ["not_to_ship"]
         waybill = self._waybills.by_number.get(number)
         if waybill is None:
-            return [*wrongs, "waybill_unknown"]
-        if not waybill.is_alive:
-            wrongs.append("waybill_dead")
+            return ["waybill_unknown"]
+        wrongs = [] if waybill.is_alive else ["waybill_dead"]
         if waybill.booking.receiver_mobile != person_of(trade.order).mobile:
             wrongs.append("misdirected")
         return wrongs

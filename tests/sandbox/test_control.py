@@ -4,7 +4,7 @@ import pytest
 
 from domain.errors import Refused
 from sandbox.control import pull
-from sandbox.report import full, progress
+from sandbox.report import full
 
 
 @pytest.fixture
@@ -86,34 +86,3 @@ def test_a_planted_waybill_shows_as_doubled(world, do, book, sf):
 def test_commands_that_make_no_sense(world, do, command):
     with pytest.raises(Refused, match="control_invalid"):
         do(world, **command)
-
-
-def test_the_ledger_counts_what_left_the_shelf(world, top, to_ship):
-    trade = to_ship(world)[0]
-    top(
-        world,
-        "taobao.logistics.offline.send",
-        tid=str(trade.order.tid),
-        out_sid="SF1400000000000",
-        company_code="SF",
-    )
-    shipped = {row["sku"]: row["shipped"] for row in full(world)["stock"] if row["shipped"]}
-    wanted = {}
-    for line in trade.order.lines:
-        wanted[line.sku.code] = wanted.get(line.sku.code, 0) + line.quantity
-    assert shipped == wanted
-
-
-def test_the_ledger_holds_no_personal_data(world, book):
-    book(world)
-    text = json.dumps(full(world), ensure_ascii=False)
-    assert "13900000002" not in text
-    assert "李四" not in text
-
-
-def test_progress_counts(world, book, now):
-    book(world)
-    world.advance(now + 10)
-    counts = progress(world)
-    assert counts["visible"] == counts["orders"] == len(world.plan.orders)
-    assert (counts["waybills"], counts["handed_over"], counts["written_back"]) == (1, 1, 0)
