@@ -205,6 +205,8 @@ def _toml(content: bytes, file: Path) -> dict[str, Any]:
 
 
 def _secret(value: object, folder: Path, environ: Mapping[str, str]) -> Secret:
+    if isinstance(value, Secret):
+        return value
     if not isinstance(value, str):
         raise Misconfigured("secret_invalid", "a secret is written as env:NAME or file:PATH")
     scheme, _, name = value.partition(":")

@@ -1,0 +1,54 @@
+-- name: parts
+-- What we hold of every platform order: its state, why it stands, and how far each dimension got.
+SELECT o.shop, o.platform_order_id, f.state, f.lane,
+       coalesce((SELECT array_agg(h.code ORDER BY h.code) FROM hold AS h
+                 WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL), '{}'),
+       EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.order_id = o.id AND d.closed_at IS NULL),
+       (SELECT count(*) FROM package AS p WHERE p.fulfillment_order_id = f.id),
+       (SELECT count(*) FROM package AS p JOIN writeback AS w ON w.package_id = p.id
+        WHERE p.fulfillment_order_id = f.id AND w.status = 'confirmed'),
+       (SELECT count(*) FROM package AS p JOIN notice AS n ON n.package_id = p.id
+        WHERE p.fulfillment_order_id = f.id AND n.status IN ('pending', 'sending'))
+FROM orders AS o JOIN fulfillment_order AS f ON f.order_id = o.id;
+
+-- name: unread
+-- Payloads that became dead letters before they were orders.
+SELECT r.shop, r.platform_order_id FROM dead_letter AS d
+JOIN raw_payload AS r ON r.id = d.subject_id
+WHERE d.step = 'normalize' AND d.closed_at IS NULL AND d.order_id IS NULL;
+
+-- name: waybills
+SELECT o.shop, o.platform_order_id, s.reference, s.waybill
+FROM shipment AS s
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE s.status = 'booked';
+
+-- name: pieces
+-- Pieces promised, committed or shipped, by SKU.
+SELECT sku, sum(quantity)::bigint FROM reservation WHERE status <> 'released' GROUP BY sku;
+
+-- name: told
+SELECT event_id::text FROM notice WHERE status = 'told';
+
+-- name: latencies
+-- From the raw payload stored to the write-back confirmed, 99th percentile in milliseconds, by lane.
+SELECT f.lane,
+       percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM w.confirmed_at - o.received_at) * 1000)
+FROM writeback AS w
+JOIN orders AS o ON o.id = w.order_id
+JOIN package AS p ON p.id = w.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE w.status = 'confirmed'
+GROUP BY f.lane;
+
+-- name: progress
+SELECT (SELECT count(*) FROM orders),
+       (SELECT count(*) FROM dead_letter WHERE closed_at IS NULL AND step = 'normalize'),
+       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')),
+       (SELECT count(*) FROM writeback WHERE status = 'confirmed'),
+       (SELECT count(*) FROM pull_gap);
+
+-- name: states
+SELECT state, count(*) FROM fulfillment_order GROUP BY state;

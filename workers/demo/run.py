@@ -1,0 +1,204 @@
+"""Runs the demo: stage, stores, workers, progress, and at the end the reckoning."""
+
+import os
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapters import registry
+from adapters.door import Door
+from domain.reckoning import Carried, Ordered, Reckoning, Theirs, Verdict, reckon
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.db.sql import load
+from infra.outside import Outside
+from infra.settings import Secret, Settings, read_settings
+from infra.stores import Stores
+from ops.ledgers import latencies_ms, our_ledger
+from ops.stock import load_stock
+from workers.demo.stage import Script, Stage, demo_folder, sandbox_stage
+from workers.release import release
+from workers.supervisor import Supervisor, roles, supervised
+
+LEDGER = load("ledger")
+LOOK_EVERY_S = 0.25
+# A stream that makes no progress for so long is over, finished or not.
+STALL_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counts at one moment of a run. `total` and `visible` are the platform's, the rest is ours."""
+
+    total: int
+    visible: int
+    stored: int
+    unread: int
+    due: int
+    written_back: int
+    states: Mapping[str, int]
+    seconds: float
+
+    @property
+    def is_over(self) -> bool:
+        """Every order has come, nothing is due, and no package is still on its way through the warehouse."""
+        on_the_way = sum(self.states.get(state, 0) for state in ("approved", "allocated", "in_warehouse", "packed"))
+        is_all_here = self.visible >= self.total and self.stored + self.unread >= self.visible
+        return is_all_here and self.due == 0 and on_the_way == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a demo ends with."""
+
+    reckoning: Reckoning
+    seconds: float
+    p99_ms: Mapping[str, float]
+    restarts: int
+    folder: Path
+    an_order: str
+
+    def summary(self) -> dict[str, Any]:
+        """The stable last line of ``orderlane demo --json``."""
+        verdicts = self.reckoning.verdicts
+        done = verdicts.get(Verdict.DONE, 0)
+        return {
+            "orders": self.reckoning.orders,
+            "done": done,
+            "held": verdicts.get(Verdict.HELD, 0),
+            "dead": verdicts.get(Verdict.DEAD, 0),
+            "closed": verdicts.get(Verdict.CLOSED, 0),
+            "unpaid": verdicts.get(Verdict.UNPAID, 0),
+            "open": verdicts.get(Verdict.OPEN, 0),
+            "seconds": round(self.seconds, 2),
+            "orders_per_minute": round(done / self.seconds * 60) if self.seconds else 0,
+            "p0_p99_ms": _rounded(self.p99_ms.get("p0")),
+            "bulk_p99_ms": _rounded(self.p99_ms.get("bulk")),
+            "oversold": self.reckoning.oversold,
+            "duplicate_waybills": self.reckoning.duplicate_waybills,
+            "lost": self.reckoning.lost,
+            "ledgers_agree": self.reckoning.agrees,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A demo in flight: for faces, tests and drills that watch it or hurt it."""
+
+    settings: Settings
+    stage: Stage
+    db: Database
+    supervisor: Supervisor
+    started_at: float
+
+    def look(self) -> Progress:
+        """Tend the processes and take a look."""
+        self.supervisor.tend()
+        theirs = _get(f"{self.stage.sandbox_url}/_progress")
+        with self.db.connection() as connection:
+            row = connection.execute(LEDGER["progress"]).fetchone()
+            states = dict(connection.execute(LEDGER["states"]).fetchall())
+        assert row is not None
+        return Progress(
+            total=theirs["orders"],
+            visible=theirs["visible"],
+            stored=row[0],
+            unread=row[1],
+            due=row[2],
+            written_back=row[3],
+            states=states,
+            seconds=time.monotonic() - self.started_at,
+        )
+
+
+@contextmanager
+def running(base: Settings, script: Script) -> Iterator[Running]:
+    """Stores, sandbox and workers up; everything down again at the end."""
+    folder = demo_folder(base)
+    with sandbox_stage(folder, script) as stage, Stores(base, folder / "stores") as stores:
+        connection = stores.connection
+        environment = {
+            "ORDERLANE_SETTINGS": str(stage.settings_file),
+            "ORDERLANE_DATABASE_URL": connection.database_url.reveal(),
+            "ORDERLANE_REDIS_URL": connection.redis_url.reveal(),
+        }
+        settings = read_settings(stage.settings_file, {**os.environ, **environment})
+        release(settings)
+        with Database(connection.database_url.reveal(), 2) as db, (folder / "workers.log").open("wb") as log:
+            _stock_up(settings, db)
+            supervisor = Supervisor(roles(settings), environment, stores, log.fileno())
+            with supervised(supervisor):
+                yield Running(settings, stage, db, supervisor, time.monotonic())
+
+
+def run(base: Settings, script: Script, show: Callable[[Progress], None]) -> Outcome:
+    """Play `script` to its end and reckon; `show` is called with each look."""
+    with running(base, script) as demo:
+        seconds = watch(demo, show)
+        return conclude(demo, seconds)
+
+
+def watch(demo: Running, show: Callable[[Progress], None]) -> float:
+    """Look until it is over, or until nothing has moved for `STALL_S`; return the seconds it took."""
+    last, moved_at = demo.look(), time.monotonic()
+    while not last.is_over and time.monotonic() - moved_at < STALL_S:
+        time.sleep(LOOK_EVERY_S)
+        look = demo.look()
+        if replace(look, seconds=last.seconds) != last:
+            moved_at = time.monotonic()
+        last = look
+        show(last)
+    return last.seconds
+
+
+def conclude(demo: Running, seconds: float) -> Outcome:
+    """Compare the three ledgers."""
+    theirs = their_ledger(demo.stage)
+    ours = our_ledger(demo.db)
+    example = next((key[1] for key, part in ours.parts.items() if part.written_back), "")
+    return Outcome(
+        reckon(ours, theirs), seconds, latencies_ms(demo.db), demo.supervisor.restarts, demo.stage.folder, example
+    )
+
+
+def their_ledger(stage: Stage) -> Theirs:
+    """The sandbox's own ledger: platform, courier and warehouse as they saw it."""
+    ledger = _get(f"{stage.sandbox_url}/_ledger")
+    shop_of = {row["tid"]: row["shop"] for row in ledger["ordered"]}
+    return Theirs(
+        ordered=[Ordered((row["shop"], row["tid"]), row["group"]) for row in ledger["ordered"]],
+        carried=[Carried(row["reference"], row["number"], row["is_alive"]) for row in ledger["waybills"]],
+        written_back={
+            (shop_of[str(row["tid"])], str(row["tid"])): row["number"] for row in ledger["write_backs"]
+        },
+        stocked={row["sku"]: (row["on_hand"], row["shipped"]) for row in ledger["stock"]},
+    )
+
+
+def _stock_up(settings: Settings, db: Database) -> None:
+    clock = SystemClock()
+    with Outside() as outside:
+        door = Door(settings.door, registry.hosts(settings), clock)
+        outside.run(door.open())
+        for location in settings.locations:
+            load_stock(db, outside, location.name, registry.warehouse().connect(location, door, clock))
+        outside.run(door.close())
+
+
+def _get(url: str) -> dict[str, Any]:
+    """The sandbox's reports; not a call to the outside, so not through the door."""
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own sandbox on loopback
+        return dict(msgspec.json.decode(answer.read()))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+__all__ = ["Outcome", "Progress", "Running", "Secret", "conclude", "run", "running", "watch"]

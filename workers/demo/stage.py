@@ -1,0 +1,198 @@
+"""Sets the stage: a private folder, a sandbox process, and the settings that join the two."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from domain.errors import Misconfigured
+from infra.settings import Settings, data_dir, read_settings
+from sandbox.spec import Arrival, Dirt, Secrets, Spec
+from sandbox.stream import plan
+
+_READY_S = 60.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What a demo plays. `orders` 0 with a file means all of it; `per_second` 0 means all at once."""
+
+    orders: int
+    csv: Path | None
+    seed: int
+    per_second: float
+    processes: int
+    threads: int
+    shops: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running sandbox and the folder that knows how to reach it."""
+
+    folder: Path
+    settings_file: Path
+    sandbox_url: str
+    sandbox_pid: int
+    control_secret: str
+
+
+def demo_folder(base: Settings) -> Path:
+    """A fresh folder for one demo; those of earlier demos that run no more are removed."""
+    home = data_dir(base) / "demo"
+    home.mkdir(parents=True, exist_ok=True)
+    for old in home.iterdir():
+        if old.name.isdigit() and not _is_alive(int(old.name)):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = home / str(os.getpid())
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o755)
+    return folder
+
+
+def _is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def make_spec(script: Script) -> Spec:
+    """A clean stream: everything ordered is paid, so that all of it is either done or held."""
+    return Spec(
+        seed=script.seed,
+        orders=script.orders,
+        csv=str(script.csv.resolve()) if script.csv else None,
+        shops=script.shops,
+        arrival=Arrival(per_second=script.per_second),
+        dirt=Dirt(unpaid=0.0, closed=0.0),
+        secrets=Secrets(
+            app_key=str(10_000_000 + secrets.randbelow(80_000_000)),
+            app_secret=secrets.token_hex(16),
+            session_secret=secrets.token_hex(16),
+            sf_partner_id="DEMO" + secrets.token_hex(4),
+            sf_check_word=secrets.token_hex(16),
+            sf_monthly_card=str(1_000_000_000 + secrets.randbelow(9_000_000_000)),
+            warehouse_secret=secrets.token_hex(16),
+            webhook_secret="whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B"),
+            control_secret=secrets.token_hex(16),
+        ),
+    )
+
+
+@contextmanager
+def sandbox_stage(folder: Path, script: Script) -> Iterator[Stage]:
+    """Start the sandbox, write the settings that reach it, and stop it at the end.
+
+    Raises Misconfigured ``sandbox_silent`` when it does not start.
+    """
+    spec = make_spec(script)
+    spec_file, ready_file = folder / "sandbox.json", folder / "sandbox.ready"
+    spec_file.write_bytes(msgspec.json.encode(spec))
+    spec_file.chmod(0o600)
+    with (folder / "sandbox.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "sandbox", "--spec", str(spec_file), "--ready", str(ready_file)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        url = f"http://127.0.0.1:{_await_port(process, ready_file)}"
+        settings_file = _write_settings(folder, spec, script, url)
+        yield Stage(folder, settings_file, url, process.pid, spec.secrets.control_secret)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await_port(process: subprocess.Popen[bytes], ready_file: Path) -> int:
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if ready_file.exists():
+            return int(msgspec.json.decode(ready_file.read_bytes())["port"])
+        time.sleep(_POLL_S)
+    raise Misconfigured("sandbox_silent", "the sandbox did not start; see sandbox.log in the demo's folder")
+
+
+def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
+    """``orderlane.toml`` as a merchant would write it, with every secret in a file of its own."""
+    vault = folder / "secrets"
+    vault.mkdir(mode=0o700)
+
+    def kept(name: str, value: str) -> str:
+        (vault / name).write_text(value)
+        (vault / name).chmod(0o600)
+        return f"file:secrets/{name}"
+
+    known = spec.secrets
+    app_secret, app_key = kept("app_secret", known.app_secret), kept("app_key", known.app_key)
+    planned = plan(spec)
+    tree = {
+        "workers": {"processes": script.processes, "threads": script.threads},
+        "log_format": "json",
+        "log_level": "info",
+        "shops": [
+            {
+                "name": shop.name,
+                "platform": "taobao",
+                "endpoint": f"{url}/taobao/router/rest",
+                "poll_every_s": 5.0,
+                "overlap_s": 30.0,
+                "first_pull_days": 1,
+                "credentials": {
+                    "app_key": app_key,
+                    "app_secret": app_secret,
+                    "session": kept(f"session-{number}", shop.session),
+                },
+            }
+            for number, shop in enumerate(planned.shops)
+        ],
+        "couriers": [
+            {
+                "name": "main",
+                "courier": "sf",
+                "endpoint": f"{url}/sf/std/service",
+                "credentials": {
+                    "partner_id": kept("sf_partner_id", known.sf_partner_id),
+                    "check_word": kept("sf_check_word", known.sf_check_word),
+                    "monthly_card": kept("sf_monthly_card", known.sf_monthly_card),
+                },
+            }
+        ],
+        "locations": [
+            {
+                "name": location.name,
+                "endpoint": f"{url}/warehouse/{location.name}",
+                "poll_every_s": 0.5,
+                "sender": {
+                    "contact": location.contact,
+                    "phone": location.phone,
+                    "province": location.province,
+                    "city": location.city,
+                    "district": location.district,
+                    "detail": location.detail,
+                },
+                "credentials": {"secret": kept("warehouse_secret", known.warehouse_secret)},
+            }
+            for location in planned.locations
+        ],
+        "channels": [
+            {
+                "name": "buyers",
+                "kind": "webhook",
+                "endpoint": f"{url}/hook",
+                "credentials": {"secret": kept("webhook_secret", known.webhook_secret)},
+            }
+        ],
+    }
+    file = folder / "orderlane.toml"
+    file.write_bytes(msgspec.toml.encode(tree))
+    read_settings(file, {})
+    return file
