@@ -13,7 +13,6 @@ Logged are call name, host, path, status, duration and sizes: never a query, a h
 
 import asyncio
 import re
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +24,6 @@ from typing import Self
 from urllib.parse import urlencode
 
 import aiohttp
-import structlog
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -35,11 +33,12 @@ from tenacity import (
 )
 from yarl import URL
 
-from adapters.clock import Clock, utc_now
 from domain.errors import Facts, FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
 from infra import settings
+from infra.clock import Clock
+from infra.log import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 RETRY_SPAN_S = 2.0
 RETRY_ATTEMPTS_MAX = 4
@@ -115,7 +114,7 @@ def post_form(url: str, call: str, params: Mapping[str, str], *, is_idempotent: 
 
 
 class Door:
-    """Open it on the event loop that sends. `sleep` and `now` are replaced in tests.
+    """Open it on the event loop that sends. `sleep` is what waits between quick attempts.
 
     `hosts` holds ``host:port`` of every configured endpoint.
     """
@@ -124,14 +123,14 @@ class Door:
         self,
         limits: settings.Door,
         hosts: frozenset[str],
+        clock: Clock,
         *,
-        now: Clock = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._limits = limits
         self._hosts = hosts
-        self._now = now
+        self._clock = clock
         self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
 
@@ -160,7 +159,7 @@ class Door:
     async def send(self, request: Request) -> Response:
         """Send and return a 2xx or 4xx answer; see the module's table for what is raised instead."""
         url = self._admit(request)
-        deadline = time.monotonic() + (request.total_s or self._limits.total_s)
+        deadline = self._clock.monotonic() + (request.total_s or self._limits.total_s)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Transient),
             stop=stop_before_delay(RETRY_SPAN_S) | stop_after_attempt(RETRY_ATTEMPTS_MAX),
@@ -184,7 +183,7 @@ class Door:
         if self._session is None:
             raise RuntimeError("the door is not open")
         flight = _Flight()
-        started = time.monotonic()
+        started = self._clock.monotonic()
         outcome = "cancelled"
         try:
             response = await self._exchange(self._session, request, url, deadline - started, flight)
@@ -196,7 +195,7 @@ class Door:
         else:
             return response
         finally:
-            self._record(request, url, flight, time.monotonic() - started, outcome)
+            self._record(request, url, flight, self._clock.monotonic() - started, outcome)
 
     async def _exchange(
         self, session: aiohttp.ClientSession, request: Request, url: URL, left_s: float, flight: _Flight
@@ -240,7 +239,7 @@ class Door:
     def _judge(self, request: Request, response: Response) -> None:
         status = response.status
         facts: Facts = {"call": request.call, "status": status}
-        after_s = retry_after_s(response.headers.get("retry-after", ""), self._now())
+        after_s = retry_after_s(response.headers.get("retry-after", ""), self._clock.utcnow())
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and after_s is not None):
             raise Throttled(f"http_{status}", facts=facts, after_s=THROTTLED_DEFAULT_S if after_s is None else after_s)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:

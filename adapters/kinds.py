@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from adapters import ports
-from adapters.clock import Clock
 from adapters.door import Door
 from adapters.vectors import Sign
 from domain.errors import Misconfigured
 from domain.order import LaneFacts, Order
 from infra import settings
+from infra.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

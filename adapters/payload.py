@@ -76,8 +76,8 @@ def _decode(text: bytes) -> object:
 
 
 def _ends_early(fault: str, text: bytes) -> bool:
-    # A number cut behind its sign or point is reported as invalid, one byte past the end.
-    return "truncated" in fault or fault.endswith(f"(byte {len(text)})")
+    # A number cut behind its sign, point or exponent is reported as an invalid number instead.
+    return "truncated" in fault or ("invalid number" in fault and text[-1:] in b"-+.eE")
 
 
 def tidy(text: str) -> str:

@@ -16,13 +16,13 @@ from http import HTTPStatus
 
 import msgspec
 
-from adapters.clock import Clock
 from adapters.door import Door, Request
 from adapters.kinds import ChannelKind, credential
 from adapters.ports import Notice
 from adapters.vectors import Row, Sign, Signature
 from domain.errors import Misconfigured, Refused
 from infra import settings
+from infra.clock import Clock
 
 NAME = "webhook"
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the specification's prefix, no secret
@@ -77,7 +77,7 @@ class Webhook:
         self._clock = clock
 
     async def tell(self, notice: Notice) -> None:
-        response = await self._door.send(build(self._channel, notice, self._clock()))
+        response = await self._door.send(build(self._channel, notice, self._clock.utcnow()))
         if response.status == HTTPStatus.GONE:
             raise Misconfigured(
                 "receiver_gone", "the receiver asks for no more deliveries", {"status": response.status}

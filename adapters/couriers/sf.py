@@ -20,7 +20,6 @@ from uuid import uuid4
 
 import msgspec
 
-from adapters.clock import Clock
 from adapters.door import Door, Request, post_form
 from adapters.kinds import CourierKind, credential
 from adapters.payload import Fields, read_answer
@@ -40,6 +39,7 @@ from domain.errors import (
 )
 from domain.order import Address, Pii
 from infra import settings
+from infra.clock import Clock
 
 NAME = "sf"
 CREATE = "EXP_RECE_CREATE_ORDER"
@@ -173,7 +173,7 @@ class Sf:
     async def _call(self, service: str, content: Mapping[str, Any], *, is_idempotent: bool) -> Fields:
         body = msgspec.json.encode(content).decode()
         request = build_call(
-            self._account, service, body, self._new_id(), self._clock().timestamp(), is_idempotent=is_idempotent
+            self._account, service, body, self._new_id(), self._clock.utcnow().timestamp(), is_idempotent=is_idempotent
         )
         response = await self._door.send(request)
         if not response.is_ok:

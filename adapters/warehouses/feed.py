@@ -22,7 +22,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
-from adapters.clock import Clock
 from adapters.door import Door, Request
 from adapters.kinds import WarehouseKind, credential
 from adapters.payload import Fields, read_answer
@@ -30,6 +29,7 @@ from adapters.ports import EventPage, StockLevel, WarehouseEvent
 from adapters.vectors import Row, Sign, Signature, secret_of
 from domain.errors import Malformed
 from infra import settings
+from infra.clock import Clock
 
 NAME = "feed"
 PAGE_SIZE = 500
@@ -76,7 +76,7 @@ class Feed:
         return read_stock(await self._get("/stock", "feed.stock"))
 
     async def _get(self, path_and_query: str, call: str) -> bytes:
-        response = await self._door.send(build(self._location, path_and_query, call, self._clock()))
+        response = await self._door.send(build(self._location, path_and_query, call, self._clock.utcnow()))
         if not response.is_ok:
             raise Malformed(f"http_{response.status}", "the feed answered with an error", {"call": call})
         return response.body

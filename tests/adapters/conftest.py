@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +14,16 @@ from adapters.door import Door
 from infra import settings
 
 NOW = datetime(2026, 11, 22, 2, 0, 0, tzinfo=UTC)
+
+
+class StoppedClock:
+    """The wall clock stands still; durations are real."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def utcnow(self) -> datetime:
+        return NOW
 
 
 @dataclass
@@ -115,6 +127,19 @@ async def serve() -> AsyncIterator[Callable[[Handle], Awaitable[RawServer]]]:
 
 
 @pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+def closed_host() -> str:
+    """A loopback address where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture
 async def open_door() -> AsyncIterator[Callable[..., Awaitable[Door]]]:
     """`await open_door(hosts, read_s=...)`: a door that does not wait between its quick attempts."""
     doors: list[Door] = []
@@ -124,7 +149,7 @@ async def open_door() -> AsyncIterator[Callable[..., Awaitable[Door]]]:
 
     async def start(*hosts: str, **limits: float) -> Door:
         given = {"connect_s": 2.0, "read_s": 5.0, "total_s": 5.0, **limits}
-        door = Door(settings.Door(**given), frozenset(hosts), now=lambda: NOW, sleep=no_wait)
+        door = Door(settings.Door(**given), frozenset(hosts), StoppedClock(), sleep=no_wait)
         doors.append(door)
         return await door.open()
 

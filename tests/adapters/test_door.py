@@ -1,6 +1,5 @@
 import asyncio
 import gzip
-import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -70,21 +69,14 @@ async def test_connections_to_one_host_are_bounded(serve, open_door):
     assert server.connections <= 3
 
 
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.mark.parametrize("build", [ask, create])
-async def test_a_refused_connection_is_transient_even_for_a_create(open_door, build):
-    host = f"127.0.0.1:{unused_port()}"
-    door = await open_door(host)
+async def test_a_refused_connection_is_transient_even_for_a_create(open_door, closed_host, build):
+    door = await open_door(closed_host)
 
-    error = await fault(door, build(f"http://{host}/"))
+    error = await fault(door, build(f"http://{closed_host}/"))
 
     assert type(error) is Transient
-    assert door.tallies[host].attempts == RETRY_ATTEMPTS_MAX
+    assert door.tallies[closed_host].attempts == RETRY_ATTEMPTS_MAX
 
 
 async def test_quick_attempts_heal_a_short_fault(serve, open_door):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.clock import read_cst
+from adapters.china_time import read_cst
 from adapters.payload import Fields, read_answer
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.lines import refund_of
@@ -67,6 +67,8 @@ def decrypt_query(tokens: Mapping[str, str], scene: str) -> str:
 def read_decrypted(body: bytes, tokens: Mapping[str, str]) -> dict[str, Address | FulfilmentError]:
     """One result for each order asked for: an address, or why there is none."""
     answer = _opened(body, describe.DECRYPT)
+    if not answer.has("receiver_list"):
+        answer.missing("receiver_list")
     found: dict[str, Address | FulfilmentError] = {
         tid: Malformed("receiver_not_answered", "the answer leaves this order out") for tid in tokens
     }

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from adapters.clock import CST
+from adapters.china_time import CST
 from adapters.payload import Fields
 from adapters.words import words
 from domain.errors import (

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters.clock import Clock, cst_text
+from adapters.china_time import cst_text
 from adapters.door import Door, Request, post_form
 from adapters.kinds import credential
 from adapters.payload import Fields, read_answer
@@ -17,6 +17,7 @@ from adapters.ports import Handover, Listed, PlatformStatus, Window
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Poison, Refused
 from domain.order import Address, RawOrder
 from infra import settings
+from infra.clock import Clock
 
 DEFAULT_SCENE = "1001"
 
@@ -26,7 +27,7 @@ class Account:
     """What every call of one shop is stamped and signed with."""
 
     endpoint: str
-    app_key: str
+    app_key: settings.Secret
     app_secret: settings.Secret
     session: settings.Secret
     sign_method: SignMethod
@@ -44,7 +45,7 @@ def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
         raise Misconfigured("sign_method_unknown", f"one of {', '.join(SIGN_METHODS)}", {"account": shop.account})
     account = Account(
         shop.endpoint,
-        credential(shop, "app_key").reveal(),
+        credential(shop, "app_key"),
         credential(shop, "app_secret"),
         credential(shop, "session"),
         method,
@@ -57,7 +58,7 @@ def build_call(account: Account, method: str, params: Mapping[str, str], now: da
     signed = {
         **{name: value for name, value in params.items() if value},
         "method": method,
-        "app_key": account.app_key,
+        "app_key": account.app_key.reveal(),
         "session": account.session.reveal(),
         "timestamp": cst_text(now),
         "format": "json",
@@ -171,7 +172,7 @@ class Taobao:
         return found
 
     async def _call(self, method: str, params: Mapping[str, str]) -> bytes:
-        now = self._clock()
+        now = self._clock.utcnow()
         response = await self._door.send(build_call(self._account, method, params, now))
         tree = read_answer(response.body)
         if "error_response" in tree:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.clock import CST, read_cst
+from adapters.china_time import CST, read_cst
 from adapters.payload import Fields, read_payload
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.lines import read_gifts, read_lines, unknown_status

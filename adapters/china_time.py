@@ -1,18 +1,10 @@
-"""Time for protocols: what a request is stamped with. Injected, so that a test can stop it."""
+"""The time text of Chinese platforms. China Standard Time has no daylight saving: a fixed offset is exact."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
-Clock = Callable[[], datetime]
-
-# China Standard Time: no daylight saving, so a fixed offset needs no zone database.
 CST = timezone(timedelta(hours=8), "CST")
 _TEXT = "%Y-%m-%d %H:%M:%S"
 _TEXT_LENGTH = len("2026-11-22 10:00:00")
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def cst_text(moment: datetime) -> str:

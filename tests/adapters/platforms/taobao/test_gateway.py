@@ -1,0 +1,127 @@
+import json
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+import pytest
+
+from adapters import registry
+from adapters.ports import Handover
+from domain.errors import Misconfigured, Refused
+from infra.settings import Secret, Shop
+from sandbox.signatures import top_sign
+
+SECRET = "app-secret"
+
+
+@pytest.fixture
+async def shop(serve, open_door, clock):
+    """`await shop(answer, **options)`: a connected shop and its server; `answer(form)` gives the JSON."""
+
+    async def connect(answer, **options):
+        async def handle(wire):
+            while True:
+                received = await wire.receive()
+                await wire.answer(json.dumps(answer(dict(parse_qsl(received.body.decode())))).encode())
+
+        server = await serve(handle)
+        named = {"app_key": "1", "app_secret": SECRET, "session": "s"}
+        account = Shop(
+            name="one",
+            platform="taobao",
+            endpoint=f"{server.url}/router/rest",
+            credentials={name: Secret(value) for name, value in named.items()},
+            options=options,
+        )
+        return registry.platform("taobao").connect(account, await open_door(server.host), clock), server
+
+    return connect
+
+
+def handover(**changed) -> Handover:
+    given = {
+        "platform_order_id": "10",
+        "courier": "sf",
+        "waybill": "SF1",
+        "line_ids": ("10",),
+        "is_whole_order": True,
+        "shipped_at": datetime(2026, 11, 22, tzinfo=UTC),
+    }
+    return Handover(**{**given, **changed})
+
+
+def shipped(_form):
+    return {"logistics_offline_send_response": {"shipping": {"is_success": True}}}
+
+
+def form_of(server, number=0):
+    return dict(parse_qsl(server.received[number].body.decode(), keep_blank_values=True))
+
+
+@pytest.mark.parametrize("method", ["md5", "hmac", "hmac-sha256"])
+async def test_calls_carry_a_signature_that_the_other_side_accepts(shop, method):
+    platform, server = await shop(shipped, sign_method=method)
+
+    await platform.tell_shipped(handover())
+
+    form = form_of(server)
+    assert form["sign_method"] == method
+    assert form["sign"] == top_sign(form, SECRET.encode(), method)
+
+
+async def test_an_unknown_sign_method_is_found_when_connecting(shop):
+    with pytest.raises(Misconfigured):
+        await shop(shipped, sign_method="sha1")
+
+
+async def test_part_of_an_order_names_its_lines_but_no_promised_gift(shop):
+    platform, server = await shop(shipped)
+
+    await platform.tell_shipped(handover(is_whole_order=False, line_ids=("11", "gift:1:7", "12")))
+
+    form = form_of(server)
+    assert (form["is_split"], form["sub_tid"]) == ("1", "11,12")
+
+
+async def test_a_package_of_promised_gifts_alone_cannot_be_told(shop):
+    platform, server = await shop(shipped)
+
+    with pytest.raises(Refused):
+        await platform.tell_shipped(handover(is_whole_order=False, line_ids=("gift:1:7",)))
+    assert server.received == []
+
+
+async def test_courier_codes(shop):
+    platform, _ = await shop(shipped, **{"courier.own": "OTHER"})
+
+    assert platform.courier_code("jt") == "HTKY"
+    assert platform.courier_code("own") == "OTHER"
+    with pytest.raises(Misconfigured) as caught:
+        platform.courier_code("pigeon")
+    assert caught.value.code == "courier_unmapped"
+
+
+async def test_receivers_are_asked_for_in_twenties(shop):
+    sizes = []
+
+    def decrypt(form):
+        asked = json.loads(form["query_list"])
+        sizes.append(len(asked))
+        full = {"name": "甲", "mobile": "1", "address_detail": "x", "matched": True}
+        return {"top_oaid_decrypt_response": {"receiver_list": {"receiver": [{**one, **full} for one in asked]}}}
+
+    platform, _ = await shop(decrypt)
+
+    found = await platform.reveal({str(number): f"oaid-{number}" for number in range(45)})
+
+    assert sizes == [20, 20, 5]
+    assert len(found) == 45
+    assert found["7"].merge_token == "oaid-7"
+    assert await platform.reveal({}) == {}
+
+
+async def test_the_decryption_scene_is_an_option(shop):
+    platform, server = await shop(lambda _form: {"receiver_list": []}, decrypt_scene="1002")
+
+    await platform.reveal({"1": "oaid"})
+
+    assert json.loads(form_of(server)["query_list"]) == [{"tid": "1", "oaid": "oaid", "scene": "1002"}]
