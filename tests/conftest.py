@@ -77,7 +77,7 @@ def stores(run_folder: Path, stores_base: Path) -> Iterator[Connection]:
             yield connection
             fcntl.flock(users, fcntl.LOCK_UN)
             fcntl.flock(users, fcntl.LOCK_EX)
-        if not (home / "instance.json").exists():
+        if home.exists() and not (home / "instance.json").exists():
             shutil.rmtree(home)
 
 

@@ -1,3 +1,4 @@
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,15 +16,15 @@ SECOND = "INSERT INTO shelf VALUES (1)"
 
 
 @pytest.fixture
-def connect(stores: Connection, request: pytest.FixtureRequest):
+def connect(stores: Connection):
     """Opens sessions of an empty database."""
     server = stores.database_url.reveal()
-    name = sql.Identifier(f"empty_{abs(hash(request.node.name))}")
+    name = f"empty_{uuid.uuid4().hex[:16]}"
     with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        url = make_conninfo(server, dbname=name.as_string().strip('"'))
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        url = make_conninfo(server, dbname=name)
         yield lambda: psycopg.connect(url, autocommit=True)
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -31,10 +31,10 @@ def home(settings: Settings) -> Path:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], None]:
-    """Waits until a condition holds; fails after ten seconds."""
+    """Waits until a condition holds; fails after thirty seconds."""
 
     def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not condition():
             assert time.monotonic() < deadline, "it never happened"
             time.sleep(0.01)

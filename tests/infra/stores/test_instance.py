@@ -21,6 +21,7 @@ from domain.errors import Misconfigured
 from infra.settings import Secret, Settings
 from infra.stores import Connection, Stores, open_stores
 from infra.stores.account import Account, service_account
+from infra.stores.postgres import _CONFIGURATION
 from infra.stores.process import _running_in
 
 PROGRAMS = ("postgres", "redis-server", "valkey-server")
@@ -313,16 +314,27 @@ def test_no_server_sees_our_environment(settings: Settings, home: Path, monkeypa
     assert not any(b"shown-to-nobody" in environment for environment in seen)
 
 
-def test_the_server_log_does_not_quote_personal_data(settings: Settings, home: Path) -> None:
+def fail_with_personal_data(settings: Settings) -> None:
     with open_stores(settings) as connection:
         ask(connection, "CREATE TABLE receiver (phone text UNIQUE, rank integer)")
         ask(connection, "INSERT INTO receiver VALUES ('13800138000', 1)")
         for statement in ("INSERT INTO receiver VALUES ('13800138000', 2)", "SELECT '13800138000'::date"):
             with pytest.raises(psycopg.Error):
                 ask(connection, statement)
+
+
+def test_the_server_log_does_not_quote_personal_data(settings: Settings, home: Path) -> None:
+    fail_with_personal_data(settings)
     log = (home / "log/postgres.log").read_text()
     assert "database system is ready" in log
     assert "13800138000" not in log
+
+
+def test_postgres_left_to_itself_would_quote_personal_data(settings: Settings, home: Path, monkeypatch) -> None:
+    for name in ("log_min_messages", "log_min_error_statement", "log_error_verbosity"):
+        monkeypatch.delitem(_CONFIGURATION, name)
+    fail_with_personal_data(settings)
+    assert "Key (phone)=(13800138000) already exists" in (home / "log/postgres.log").read_text()
 
 
 @pytest.mark.usefixtures("as_root")
