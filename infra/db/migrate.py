@@ -8,11 +8,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import psycopg
 
 from domain.errors import Misconfigured
+from infra.db.pool import Connection
 
 FOLDER = Path(__file__).with_name("migrations")
 _FILE = re.compile(r"(?P<version>\d{4})_(?P<name>(?:pre|post)_[a-z0-9_]+)")
@@ -27,8 +25,6 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     applied_at timestamptz NOT NULL DEFAULT now()
 )
 """
-
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
