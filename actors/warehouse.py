@@ -1,7 +1,7 @@
 """warehouse: read a location's scans and walk the fulfillment orders forward, never back."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,7 @@ class ReadScans:
     async def _read(self, feed: Feed, lease: Lease) -> int:
         warehouse = self.tools.warehouses[feed.location]
         cursor, read = feed.cursor, 0
+        await asyncio.to_thread(self._look_again, feed)
         while self.tools.clock.monotonic() < lease.ends_at - self.call_s:
             page = await warehouse.events(cursor)
             if page.cursor != cursor:
@@ -101,16 +102,28 @@ class ReadScans:
             tx.execute(SHIPMENTS["store_page"], {"location": feed.location, "after": after, "body": page.body})
             if page.rejected:
                 log.error("scans_unreadable", location=feed.location, count=len(page.rejected))
-            bells = self._apply(tx, page.events)
+            bells = self._apply(tx, feed.location, page.events)
         self.tools.bells.ring(bells)
 
-    def _apply(self, tx: Connection, events: Sequence[WarehouseEvent]) -> set[BellKey]:
+    def _look_again(self, feed: Feed) -> None:
+        """Scans that overtook the record of their label may be understood by now."""
+        with self.tools.db.transaction() as tx:
+            rows = tx.execute(SHIPMENTS["early_scans"], {"location": feed.location}).fetchall()
+            if not rows:
+                return
+            early = [
+                WarehouseEvent(event_id, reference, waybill, kind, at)
+                for event_id, reference, waybill, kind, at in rows
+            ]
+            bells = self._apply(tx, feed.location, early)
+        self.tools.bells.ring(bells)
+
+    def _apply(self, tx: Connection, location: str, events: Sequence[WarehouseEvent]) -> set[BellKey]:
         scanned = _load(tx, events)
         for scan in events:
             if scan.reference in scanned:
                 _scan(scanned[scan.reference], scan)
-            else:
-                log.error("scan_of_unknown_package", reference=scan.reference, kind=scan.kind)
+        _sort_out_early(tx, location, events, scanned.keys())
         touched = list(scanned.values())
         _stamp(tx, touched)
         left = [one for one in touched if one.handed_over_at]
@@ -187,6 +200,25 @@ def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned
         place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
         found[reference] = Scanned(place, f"{platform}/{shop}", State(state))
     return found
+
+
+def _sort_out_early(tx: Connection, location: str, events: Sequence[WarehouseEvent], known: Collection[str]) -> None:
+    """Keep scans of packages whose label is not recorded yet; drop the kept ones that are understood now."""
+    early = [
+        {
+            "event_id": scan.event_id,
+            "reference": scan.reference,
+            "waybill": scan.waybill,
+            "kind": scan.kind,
+            "at": scan.at,
+        }
+        for scan in events
+        if scan.reference not in known
+    ]
+    if early:
+        tx.execute(SHIPMENTS["keep_early_scans"], {"location": location, "rows": rows_json(early)})
+    understood = [scan.event_id for scan in events if scan.reference in known]
+    tx.execute(SHIPMENTS["drop_early_scans"], {"location": location, "event_ids": understood})
 
 
 def _scan(one: Scanned, scan: WarehouseEvent) -> None:

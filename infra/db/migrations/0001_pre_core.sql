@@ -51,6 +51,18 @@ CREATE TABLE warehouse_page (
     body        bytea NOT NULL
 );
 
+-- Scans that came before the label they speak of was recorded; looked at again at every poll.
+CREATE TABLE early_scan (
+    event_id   text NOT NULL,
+    location   text NOT NULL,
+    reference  text NOT NULL,
+    waybill    text NOT NULL,
+    kind       text NOT NULL,
+    at         timestamptz NOT NULL,
+    noticed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (location, event_id)
+);
+
 CREATE TABLE orders (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     platform          text NOT NULL,

@@ -66,6 +66,25 @@ WHERE p.id = r.id;
 -- name: store_page
 INSERT INTO warehouse_page (location, after, body) VALUES (%(location)s, %(after)s, %(body)s);
 
+-- name: early_scans
+-- Oldest first, so that the scans of one package come in their order.
+SELECT event_id, reference, waybill, kind, at FROM early_scan
+WHERE location = %(location)s
+ORDER BY at, event_id
+LIMIT 1000
+FOR UPDATE SKIP LOCKED;
+
+-- name: keep_early_scans
+INSERT INTO early_scan (event_id, location, reference, waybill, kind, at)
+SELECT r.event_id, %(location)s, r.reference, r.waybill, r.kind, r.at
+FROM json_to_recordset(%(rows)s::json)
+     AS r(event_id text, reference text, waybill text, kind text, at timestamptz)
+ORDER BY r.event_id
+ON CONFLICT (location, event_id) DO NOTHING;
+
+-- name: drop_early_scans
+DELETE FROM early_scan WHERE location = %(location)s AND event_id = ANY(%(event_ids)s);
+
 -- name: load_location
 SELECT id, name, feed_cursor FROM location WHERE id = ANY(%(ids)s);
 
