@@ -41,6 +41,7 @@ def main() -> None:
 @click.option("--processes", default=2, show_default=True, help="Worker processes.")
 @click.option("--threads", default=4, show_default=True, help="Threads of each worker process.")
 @click.option("--shops", default=5, show_default=True, help="Shops of the generated stream.")
+@click.option("--control", is_flag=True, help="After the run plant three harms, to see that they are found.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 def demo(**options: object) -> None:
     """Run the whole chain on private stores against the sandbox and compare three ledgers."""
@@ -54,6 +55,7 @@ def demo(**options: object) -> None:
         processes=int(options["processes"]),  # type: ignore[call-overload]
         threads=int(options["threads"]),  # type: ignore[call-overload]
         shops=int(options["shops"]),  # type: ignore[call-overload]
+        control=bool(options["control"]),
     )
     configure("auto", "warning")
     base = read_settings()

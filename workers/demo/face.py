@@ -45,9 +45,7 @@ class LiveFace:
         frame = Table.grid(expand=True)
         frame.add_row(self._bars)
         shown = [*_STATES, "due work"]
-        line = Text("   ").join(
-            Text.assemble((name, "dim"), " ", (str(counts.get(name, 0)), "bold")) for name in shown
-        )
+        line = Text("   ").join(Text.assemble((name, "dim"), " ", (str(counts.get(name, 0)), "bold")) for name in shown)
         frame.add_row(line)
         return frame
 

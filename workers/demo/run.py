@@ -2,14 +2,11 @@
 
 import os
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from adapters import registry
 from adapters.door import Door
@@ -18,10 +15,11 @@ from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.db.sql import load
 from infra.outside import Outside
-from infra.settings import Secret, Settings, read_settings
+from infra.settings import Settings, read_settings
 from infra.stores import Stores
 from ops.ledgers import latencies_ms, our_ledger
 from ops.stock import load_stock
+from workers.demo.control import plant_harms
 from workers.demo.stage import Script, Stage, demo_folder, sandbox_stage
 from workers.release import release
 from workers.supervisor import Supervisor, roles, supervised
@@ -100,7 +98,7 @@ class Running:
     def look(self) -> Progress:
         """Tend the processes and take a look."""
         self.supervisor.tend()
-        theirs = _get(f"{self.stage.sandbox_url}/_progress")
+        theirs = self.stage.read("_progress")
         with self.db.connection() as connection:
             row = connection.execute(LEDGER["progress"]).fetchone()
             states = dict(connection.execute(LEDGER["states"]).fetchall())
@@ -120,6 +118,13 @@ class Running:
 @contextmanager
 def running(base: Settings, script: Script) -> Iterator[Running]:
     """Stores, sandbox and workers up; everything down again at the end."""
+    with prepared(base, script) as demo, supervised(demo.supervisor):
+        yield replace(demo, started_at=time.monotonic())
+
+
+@contextmanager
+def prepared(base: Settings, script: Script) -> Iterator[Running]:
+    """Stores and sandbox up and stock counted in, but no process at work yet."""
     folder = demo_folder(base)
     with sandbox_stage(folder, script) as stage, Stores(base, folder / "stores") as stores:
         connection = stores.connection
@@ -133,14 +138,17 @@ def running(base: Settings, script: Script) -> Iterator[Running]:
         with Database(connection.database_url.reveal(), 2) as db, (folder / "workers.log").open("wb") as log:
             _stock_up(settings, db)
             supervisor = Supervisor(roles(settings), environment, stores, log.fileno())
-            with supervised(supervisor):
-                yield Running(settings, stage, db, supervisor, time.monotonic())
+            yield Running(settings, stage, db, supervisor, time.monotonic())
 
 
 def run(base: Settings, script: Script, show: Callable[[Progress], None]) -> Outcome:
     """Play `script` to its end and reckon; `show` is called with each look."""
     with running(base, script) as demo:
         seconds = watch(demo, show)
+        if script.control:
+            # Whoever still works would heal the lost order.
+            demo.supervisor.stop()
+            plant_harms(demo.stage, demo.db)
         return conclude(demo, seconds)
 
 
@@ -169,14 +177,12 @@ def conclude(demo: Running, seconds: float) -> Outcome:
 
 def their_ledger(stage: Stage) -> Theirs:
     """The sandbox's own ledger: platform, courier and warehouse as they saw it."""
-    ledger = _get(f"{stage.sandbox_url}/_ledger")
+    ledger = stage.read("_ledger")
     shop_of = {row["tid"]: row["shop"] for row in ledger["ordered"]}
     return Theirs(
         ordered=[Ordered((row["shop"], row["tid"]), row["group"]) for row in ledger["ordered"]],
         carried=[Carried(row["reference"], row["number"], row["is_alive"]) for row in ledger["waybills"]],
-        written_back={
-            (shop_of[str(row["tid"])], str(row["tid"])): row["number"] for row in ledger["write_backs"]
-        },
+        written_back={(shop_of[str(row["tid"])], str(row["tid"])): row["number"] for row in ledger["write_backs"]},
         stocked={row["sku"]: (row["on_hand"], row["shipped"]) for row in ledger["stock"]},
     )
 
@@ -191,14 +197,5 @@ def _stock_up(settings: Settings, db: Database) -> None:
         outside.run(door.close())
 
 
-def _get(url: str) -> dict[str, Any]:
-    """The sandbox's reports; not a call to the outside, so not through the door."""
-    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own sandbox on loopback
-        return dict(msgspec.json.decode(answer.read()))
-
-
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
-
-
-__all__ = ["Outcome", "Progress", "Running", "Secret", "conclude", "run", "running", "watch"]

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,11 +22,21 @@ from sandbox.stream import plan
 
 _READY_S = 60.0
 _POLL_S = 0.05
+_ANSWER_S = 30
+# Everything ordered is paid, so that all of it is either done or held.
+CLEAN = Dirt(unpaid=0.0, closed=0.0)
+# The sandbox is on this machine: what it has not answered by then was lost with somebody. After a crash
+# the engine waits for these limits before it asks, so they decide how long a hurt demo takes.
+_DOOR = {"connect_s": 1.0, "read_s": 3.0, "total_s": 3.0}
+_LEASE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What a demo plays. `orders` 0 with a file means all of it; `per_second` 0 means all at once."""
+    """What a demo plays. `orders` 0 with a file means all of it; `per_second` 0 means all at once.
+
+    `control`: after the run three harms are planted, which the reckoning must find.
+    """
 
     orders: int
     csv: Path | None
@@ -33,6 +45,8 @@ class Script:
     processes: int
     threads: int
     shops: int
+    control: bool = False
+    dirt: Dirt = CLEAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,23 @@ class Stage:
     sandbox_url: str
     sandbox_pid: int
     control_secret: str
+
+    def read(self, report: str) -> dict[str, Any]:
+        """One of the sandbox's reports, ``_progress`` or ``_ledger``."""
+        return self._answer(urllib.request.Request(f"{self.sandbox_url}/{report}"))  # noqa: S310 - our own sandbox
+
+    def pull(self, lever: str, **fields: object) -> dict[str, Any]:
+        """Pull one of the sandbox's levers (see `sandbox.control`)."""
+        body = msgspec.json.encode({"do": lever, **fields})
+        request = urllib.request.Request(  # noqa: S310 - our own sandbox
+            f"{self.sandbox_url}/_control", data=body, headers={"X-Control": self.control_secret}
+        )
+        return self._answer(request)
+
+    def _answer(self, request: urllib.request.Request) -> dict[str, Any]:
+        """Not a call to the outside, so not through the door."""
+        with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310 - our own sandbox
+            return dict(msgspec.json.decode(answer.read()))
 
 
 def demo_folder(base: Settings) -> Path:
@@ -64,14 +95,14 @@ def _is_alive(pid: int) -> bool:
 
 
 def make_spec(script: Script) -> Spec:
-    """A clean stream: everything ordered is paid, so that all of it is either done or held."""
+    """The script's stream, with secrets of this run alone."""
     return Spec(
         seed=script.seed,
         orders=script.orders,
         csv=str(script.csv.resolve()) if script.csv else None,
         shops=script.shops,
         arrival=Arrival(per_second=script.per_second),
-        dirt=Dirt(unpaid=0.0, closed=0.0),
+        dirt=script.dirt,
         secrets=Secrets(
             app_key=str(10_000_000 + secrets.randbelow(80_000_000)),
             app_secret=secrets.token_hex(16),
@@ -136,6 +167,8 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
     planned = plan(spec)
     tree = {
         "workers": {"processes": script.processes, "threads": script.threads},
+        "engine": {"lease_s": _LEASE_S},
+        "door": _DOOR,
         "log_format": "json",
         "log_level": "info",
         "shops": [
