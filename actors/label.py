@@ -6,7 +6,16 @@ from typing import Any
 
 from actors.tools import Tools
 from adapters.ports import Booking, Courier, PlatformStatus, Waybill
-from domain.errors import Conflict, FulfilmentError, Malformed, Refused, Transient
+from domain.errors import (
+    Conflict,
+    FulfilmentError,
+    Malformed,
+    Misconfigured,
+    Refused,
+    Throttled,
+    Transient,
+    UnknownOutcome,
+)
 from domain.holds import HoldCode
 from domain.order import Address, Lane, Order, OrderKey, PlatformState
 from domain.outcomes import Done, Hold, Later
@@ -42,9 +51,13 @@ class RefundOpenError(Exception):
     """The platform shows an open refund or a closed order: no label is bought."""
 
 
+# A first call that ended like this surely booked nothing.
+_NO_EFFECT = (Transient, Throttled, Refused, Misconfigured, RefundOpenError)
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Books packages at one courier account. `writes_back_at_label`: shops whose platform hears now."""
+    """Books packages at one courier account; shops that ship on label are written back from here on."""
 
     tools: Tools
     step: Step = STEP
@@ -145,7 +158,8 @@ class Label:
         waybills = {one.reference: answer for one, answer in answered if isinstance(answer, Waybill)}
         alive = [waybill for waybill in waybills.values() if waybill.alive]
         dead = [waybill.reference for waybill in waybills.values() if not waybill.alive]
-        clean = [one.reference for one, answer in answered if isinstance(answer, (Transient, Refused, RefundOpenError))]
+        clean = [one.reference for one, answer in answered if isinstance(answer, _NO_EFFECT) and not one.seen_before]
+        over = [one.reference for one, answer in answered if isinstance(answer, UnknownOutcome)]
         if alive:
             rows = rows_json(
                 {"reference": each_.reference, "waybill": each_.number, "sort_code": each_.sort_code} for each_ in alive
@@ -155,6 +169,8 @@ class Label:
             tx.execute(SHIPMENTS["void_shipments"], {"references": dead})
         if clean:
             tx.execute(SHIPMENTS["clear_calls"], {"references": clean})
+        if over:
+            tx.execute(SHIPMENTS["end_calls"], {"references": over})
         answers = {one.place.subject_id: answer for one, answer in answered}
         told = [one for one, answer in answered if isinstance(answer, Waybill) and answer.alive]
         self._want_writebacks(tx, told)

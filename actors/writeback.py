@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.tools import Tools
 from adapters.ports import Handover, Platform, PlatformStatus
-from domain.errors import Conflict, Misconfigured, Refused, Throttled, Transient
+from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
 from domain.order import Lane
 from domain.outcomes import Done, Later
 from domain.states import State, Step
@@ -91,7 +91,7 @@ class WriteBack:
             {
                 "id": one.place.subject_id,
                 "status": _status(answer),
-                "is_clear": isinstance(answer, (Confirmed, *_CLEAR)),
+                "is_clear": _is_clear(one, answer),
             }
             for one, answer in answered
         )
@@ -104,6 +104,11 @@ def _status(answer: object) -> str:
     if isinstance(answer, Confirmed):
         return "confirmed"
     return "refused" if isinstance(answer, (Refused, Conflict)) else "pending"
+
+
+def _is_clear(one: Untold, answer: object) -> bool:
+    """Whether the next try, if there is one, need not ask first."""
+    return isinstance(answer, Confirmed) or (isinstance(answer, _CLEAR) and not one.seen_before)
 
 
 def _settle(one: Untold, answer: object) -> Result:
@@ -124,12 +129,15 @@ async def _tell(platform: Platform, one: Untold) -> Confirmed:
     except Conflict:
         # Shipped already: by an earlier call of ours, or by somebody else with another number.
         told_now = False
-    status = await platform.status(order_id)
+    try:
+        status = await platform.status(order_id)
+    except FulfilmentError as error:
+        raise UnknownOutcome("told_not_read_back", "told, but the platform could not be read back") from error
     if _shows(status, one.handover):
         return Confirmed(told_now=told_now)
     if status.shipments and not told_now:
         raise Conflict("shipped_elsewhere", "the platform shows another waybill for this order")
-    raise Transient("not_read_back", "the platform does not show the waybill yet")
+    raise UnknownOutcome("not_read_back", "told, but the platform does not show the waybill yet")
 
 
 def _shows(status: PlatformStatus, handover: Handover) -> bool:

@@ -8,8 +8,6 @@ from domain.states import State
 
 # States in which closing takes back no more than a promise of stock.
 _CLOSABLE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
-# States in which review looks at the order again by itself.
-_REVIEWED_AGAIN = frozenset({State.PENDING_PAYMENT, State.PAID})
 _STOPPABLE = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED})
 
 
@@ -29,21 +27,21 @@ def change(old: Order, new: Order, now: State, resume: State | None) -> Change:
     A platform that shows the order as shipped after we shipped it tells us nothing new.
     """
     at = resume if now is State.ON_HOLD and resume is not None else now
-    if new.state is PlatformState.CLOSED:
-        if at in _CLOSABLE:
-            return Change(closes=True)
-        return Change(hold=HoldCode.REFUND_REQUESTED) if at in _STOPPABLE else Change()
-    if now is State.PENDING_PAYMENT:
-        return Change(becomes_paid=True) if new.state is not PlatformState.UNPAID else Change()
-    if at in _REVIEWED_AGAIN:
+    if new.state is PlatformState.CLOSED and at in _CLOSABLE:
+        return Change(closes=True)
+    if at is State.PENDING_PAYMENT:
+        return Change(becomes_paid=new.state is not PlatformState.UNPAID)
+    if at is State.PAID:
         return Change(review=True)
-    if at not in _STOPPABLE:
-        return Change()
-    if _refund_open(new) and not _refund_open(old):
-        return Change(hold=HoldCode.REFUND_REQUESTED)
-    if new.receiver != old.receiver or new.lines != old.lines or new.totals != old.totals:
-        return Change(hold=HoldCode.BUYER_CHANGED)
-    return Change()
+    return Change(hold=_why_stop(old, new) if at in _STOPPABLE else None)
+
+
+def _why_stop(old: Order, new: Order) -> HoldCode | None:
+    """Why an order that was reviewed before must not go on by itself."""
+    if new.state is PlatformState.CLOSED or (_refund_open(new) and not _refund_open(old)):
+        return HoldCode.REFUND_REQUESTED
+    is_same = new.receiver == old.receiver and new.lines == old.lines and new.totals == old.totals
+    return None if is_same else HoldCode.BUYER_CHANGED
 
 
 def _refund_open(order: Order) -> bool:

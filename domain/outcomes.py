@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from domain.holds import HoldCode
@@ -27,10 +26,9 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not now: due again at `until`, or `after_s` seconds from now. Spends no attempt."""
+    """Not now: due again `after_s` seconds from now, by the database's clock. Spends no attempt."""
 
     reason: str
-    until: datetime | None = None
     after_s: float = 0.0
 
 

@@ -150,11 +150,11 @@ def _is_witnessed(
 
 def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, tuple[int, int]]) -> int:
     """Pieces promised or shipped beyond what was counted, whichever ledger shows more."""
-    skus = pieces.keys() | stocked.keys()
-    return sum(
-        max(0, pieces.get(sku, 0) - stocked.get(sku, (0, 0))[0], stocked.get(sku, (0, 0))[1] - stocked.get(sku, (0, 0))[0])
-        for sku in skus
-    )
+    total = 0
+    for sku in pieces.keys() | stocked.keys():
+        counted, shipped = stocked.get(sku, (0, 0))
+        total += max(0, pieces.get(sku, 0) - counted, shipped - counted)
+    return total
 
 
 def _duplicates(booked: Mapping[str, tuple[str, PartKey]], carried: Iterable[Carried]) -> int:

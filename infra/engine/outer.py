@@ -94,10 +94,16 @@ class OuterRunner:
         self.bells.ring(rung)
         if not intended.intents:
             return len(claimed)
-        answers = self.outside.run(self.step.call(intended.intents, Lease(key, token, ends_at)))
+        answers = self._call(intended.intents, Lease(key, token, ends_at))
         pairs = [(intent, answers.get(intent.place.subject_id, NotCalledError())) for intent in intended.intents]
         self.bells.ring(self._record(key, token, pairs))
         return len(claimed)
+
+    def _call(self, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
+        try:
+            return self.outside.run(self.step.call(intents, lease))
+        except Exception as error:  # noqa: BLE001 - a defect of the step itself: every member's attempt failed
+            return {intent.place.subject_id: error for intent in intents}
 
     def _intend(self, key: BellKey, token: UUID) -> tuple[list[int], Intended[Any], set[BellKey]]:
         try:

@@ -4,14 +4,19 @@ The worker that hears a bell claims due rows itself, so a lost bell loses nothin
 does no harm. A marker in Redis keeps one bell of a key from being rung twice while it still waits.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from dramatiq import Broker, Message
+from dramatiq.errors import ConnectionError as DramatiqConnectionError
 from redis import Redis
+from redis.exceptions import RedisError
 
 MARKER = "orderlane:bell:"
+
+log = logging.getLogger(__name__)
 
 
 class BellKey(NamedTuple):
@@ -43,10 +48,15 @@ class RedisBells:
     ttl_s: float
 
     def ring(self, keys: Iterable[BellKey]) -> None:
-        """Enqueue one message for each key that has none waiting. Raises redis.RedisError."""
+        """Enqueue one message for each key that has none waiting. With Redis away the bells are lost, and logged."""
         wanted = sorted(set(keys))
-        if not wanted:
-            return
+        try:
+            if wanted:
+                self._ring(wanted)
+        except (RedisError, DramatiqConnectionError) as error:
+            log.warning("%s bells lost: %s", len(wanted), type(error).__name__)
+
+    def _ring(self, wanted: list[BellKey]) -> None:
         with self.redis.pipeline(transaction=False) as pipe:
             for key in wanted:
                 pipe.set(_marker(key), b"1", nx=True, px=int(self.ttl_s * 1000))
@@ -64,7 +74,10 @@ class RedisBells:
 
     def hush(self, key: BellKey) -> None:
         """Called before claiming: work that commits from here on rings again."""
-        self.redis.delete(_marker(key))
+        try:
+            self.redis.delete(_marker(key))
+        except RedisError as error:
+            log.warning("a bell could not be hushed: %s", type(error).__name__)
 
 
 def _marker(key: BellKey) -> str:

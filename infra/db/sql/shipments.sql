@@ -42,6 +42,10 @@ WHERE s.reference = r.reference AND s.status = 'intended';
 -- The call surely had no effect: the next try need not ask first.
 UPDATE shipment SET call_deadline = NULL WHERE reference = ANY(%(references)s) AND status = 'intended';
 
+-- name: end_calls
+-- The call is over but its effect is unknown: the next try asks first, and need not wait.
+UPDATE shipment SET call_deadline = now() WHERE reference = ANY(%(references)s) AND status = 'intended';
+
 -- name: void_shipments
 UPDATE shipment SET status = 'voided', voided_at = now(), call_deadline = NULL
 WHERE reference = ANY(%(references)s) AND status <> 'voided';
@@ -122,10 +126,11 @@ UPDATE writeback SET status = 'sending', call_deadline = now() + make_interval(s
 WHERE package_id = ANY(%(ids)s);
 
 -- name: end_writebacks
--- `is_clear`: the call surely had no effect, or its effect is known, so nobody need ask first.
+-- `is_clear`: the call surely had no effect, or its effect is known, so nobody need ask first. Otherwise
+-- the call is over, so the next try asks at once.
 UPDATE writeback AS w
 SET status = r.status, confirmed_at = CASE WHEN r.status = 'confirmed' THEN now() END,
-    call_deadline = CASE WHEN r.is_clear THEN NULL ELSE w.call_deadline END
+    call_deadline = CASE WHEN NOT r.is_clear THEN now() END
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text, is_clear boolean)
 WHERE w.package_id = r.id;
 
