@@ -2,10 +2,11 @@
 
 | do | fields | effect |
 |---|---|---|
-| add_order | shop, lines [{sku, quantity}], live, vip | an order that must ship becomes visible; answers its tid |
+| add_order | shop, lines, live, vip, is_local, receiver, message | one that must ship is visible; answers its tid |
 | set_latency | taobao_ms, sf_ms | from the next call on |
 | ask_refund | tid | the buyer asks for a refund of every line |
 | cancel_waybill | number | the courier cancels it |
+| refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
 | plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
 """
 
@@ -14,7 +15,7 @@ from dataclasses import replace
 import msgspec
 
 from domain.errors import Refused
-from sandbox.model import Expected, Member, PlannedLine, PlannedOrder
+from sandbox.model import Expected, Member, Person, PlannedLine, PlannedOrder
 from sandbox.places import CHINESE_PLACES, place_of
 from sandbox.spec import Latency
 from sandbox.stream import number
@@ -27,14 +28,25 @@ class AddedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity: int = 1
 
 
+class Receiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who the order is for, in the clear."""
+
+    name: str
+    mobile: str
+    detail: str
+    town: str = ""
+
+
 class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="add_order"):
-    """`is_local`: the receiver lives in the first location's city."""
+    """`is_local`: the receiver lives in the first location's city. `receiver` and `message` are drawn if absent."""
 
     shop: str
     lines: tuple[AddedLine, ...]
     live: bool = False
     vip: Member = Member.NONE
     is_local: bool = False
+    receiver: Receiver | None = None
+    message: str | None = None
 
 
 class SetLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_latency"):
@@ -50,11 +62,15 @@ class CancelWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     number: str
 
 
+class RefuseReceiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="refuse_receiver"):
+    mobile: str
+
+
 class PlantWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="plant_waybill"):
     reference: str
 
 
-Command = AddOrder | SetLatency | AskRefund | CancelWaybill | PlantWaybill
+Command = AddOrder | SetLatency | AskRefund | CancelWaybill | RefuseReceiver | PlantWaybill
 
 
 def pull(world: World, body: bytes, now: float) -> dict[str, str]:
@@ -73,6 +89,8 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
             _ask_refund(world, command.tid, now)
         case CancelWaybill():
             _cancel_waybill(world, command.number)
+        case RefuseReceiver():
+            world.courier.unwelcome.add(command.mobile)
         case PlantWaybill():
             return {"number": _plant_waybill(world, command.reference, now)}
     return {}
@@ -98,8 +116,14 @@ def _add_order(world: World, asked: AddOrder, now: float) -> str:
         place=place_of(world.plan.locations[0]) if asked.is_local else CHINESE_PLACES[index % len(CHINESE_PLACES)],
         is_live=asked.live,
         member=asked.vip,
+        person=_person(asked.receiver) if asked.receiver else None,
+        message=asked.message,
     )
     return str(world.book.add(order, now).order.tid)
+
+
+def _person(receiver: Receiver) -> Person:
+    return Person(receiver.name, receiver.mobile, receiver.town, receiver.detail)
 
 
 def _ask_refund(world: World, tid: str, now: float) -> None:

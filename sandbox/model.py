@@ -74,6 +74,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """A receiver in the clear, or masked the way the platform shows it."""
+
+    name: str
+    mobile: str
+    town: str
+    detail: str
+
+    def __repr__(self) -> str:
+        return "Person(***)"
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedLine:
     """`price` is a piece's price, before any discount."""
 
@@ -89,6 +102,7 @@ class PlannedOrder:
     `group`: the source order it is a part of (itself, when generated).
     `offset_s`: when it becomes visible, relative to the opening of the sandbox.
     `seed`: decides all decoration (texts, discounts, payment time); `buyer` decides the person.
+    `person` and `message`: the receiver and the buyer's message, where they are given and not drawn.
     """
 
     tid: int
@@ -106,6 +120,8 @@ class PlannedOrder:
     is_presale: bool = False
     is_plain: bool = False
     """Prices exactly as given: no promotions, no discounts."""
+    person: Person | None = None
+    message: str | None = None
 
     def line_ids(self) -> tuple[int, ...]:
         """TOP's `oid` of each line; a trade of one line shares its `tid` with it."""

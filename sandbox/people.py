@@ -1,9 +1,8 @@
 """Receivers and what they write. Every value is invented; the same seed gives the same person."""
 
 import random
-from dataclasses import dataclass
 
-from sandbox.model import Expected, PlannedOrder
+from sandbox.model import Expected, Person, PlannedOrder
 
 _SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓冯韩曹曾彭萧蔡潘田董袁于余"
 _GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超兰霞平刚桂英华玉萍红宇晨欣怡子轩浩然梓涵一诺思远"
@@ -45,21 +44,10 @@ _SELLER_MEMOS = ("", "", "", "", "改为发顺丰", "送小样两份", "老客�
 _HOSTILE_SHARE = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A receiver in the clear, or masked the way the platform shows it."""
-
-    name: str
-    mobile: str
-    town: str
-    detail: str
-
-    def __repr__(self) -> str:
-        return "Person(***)"
-
-
 def person_of(order: PlannedOrder) -> Person:
     """The receiver of an order; a buyer keeps name, number and street from order to order in one place."""
+    if order.person is not None:
+        return order.person
     draw = random.Random(order.buyer)
     person = _brazilian(draw) if order.place.country == "BR" else _chinese(draw)
     if order.expected is Expected.VAGUE_ADDRESS:

@@ -50,6 +50,7 @@ _MESSAGES = {
     "8037": "订单已取消",
     "8057": "快件产品类别为空或未配置",
     "8114": "不允许使用该月结卡号",
+    "8196": "收件人电话已被屏蔽",
     "8252": "订单已确认,不能取消",
 }
 
@@ -90,6 +91,8 @@ class Courier:
         self._waybills = waybills
         self._warehouses = warehouses
         self._ledger = ledger
+        self.unwelcome: set[str] = set()
+        """Numbers of receivers to whom nothing is carried."""
         self._seen: set[str] = set()
         self._services: dict[str, Callable[[Json, float], Json]] = {
             "EXP_RECE_CREATE_ORDER": self._create,
@@ -166,12 +169,15 @@ class Courier:
         if not asked.get("expressTypeId"):
             raise OrderError("8057")
         sender, receiver = contacts[_SENDER], contacts[_RECEIVER]
+        mobile = str(receiver.get("mobile") or receiver["tel"])
+        if mobile in self.unwelcome:
+            raise OrderError("8196", f"{receiver.get('contact')},{mobile},{receiver['address']}")
         return Booked(
             reference=str(asked["orderId"]),
             location=self._location_of(sender),
             origin=_area_code(sender),
             destination=_area_code(receiver),
-            receiver_mobile=str(receiver.get("mobile") or receiver["tel"]),
+            receiver_mobile=mobile,
             cargo=cargo,
         )
 

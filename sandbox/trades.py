@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from sandbox.amounts import LineAmounts, TradeAmounts, amounts_of, yuan
-from sandbox.model import Expected, PlannedLine, PlannedOrder
-from sandbox.people import Person, buyer_message, masked, person_of, seller_memo
+from sandbox.model import Expected, Person, PlannedLine, PlannedOrder
+from sandbox.people import buyer_message, masked, person_of, seller_memo
 
 CST_S = 8 * 3600
 NO_REFUND, REFUND_ASKED = "NO_REFUND", "WAIT_SELLER_AGREE"
@@ -183,7 +183,7 @@ def _texts(order: PlannedOrder) -> Json:
     if order.member:
         attributes["vip"] = order.member.value
     shown: Json = {
-        "buyer_message": buyer_message(draw),
+        "buyer_message": buyer_message(draw) if order.message is None else order.message,
         "seller_memo": seller_memo(draw),
         "seller_flag": draw.randint(0, 5),
         "trade_from": "WAP,LIVE" if order.is_live else "WAP,WAP",

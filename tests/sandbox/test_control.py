@@ -86,3 +86,22 @@ def test_a_planted_waybill_shows_as_doubled(world, do, book, sf):
 def test_commands_that_make_no_sense(world, do, command):
     with pytest.raises(Refused, match="control_invalid"):
         do(world, **command)
+
+
+def test_an_added_order_may_name_its_receiver_and_message(world, do, top):
+    sku = world.plan.catalogue[0].sku.code
+    receiver = {"name": "欧阳测试", "mobile": "13600000001", "detail": "测试路1号"}
+    answer = do(world, do="add_order", shop="shop-1", lines=[{"sku": sku}], receiver=receiver, message="请轻放")
+    fields = "tid,buyer_message,receiver_name"
+    shown = top(world, "taobao.trade.fullinfo.get", tid=answer["tid"], fields=fields)
+    trade = shown["trade_fullinfo_get_response"]["trade"]
+    assert trade["buyer_message"] == "请轻放"
+    assert trade["receiver_name"] == "欧***"
+
+
+def test_the_courier_refuses_an_unwelcome_receiver_and_quotes_it(world, do, sf, booking):
+    receiver = booking(world)["contactInfoList"][1]
+    do(world, do="refuse_receiver", mobile=receiver["mobile"])
+    _, result = sf(world, "EXP_RECE_CREATE_ORDER", booking(world))
+    assert result["errorCode"] == "8196"
+    assert receiver["contact"] in result["errorMsg"]
