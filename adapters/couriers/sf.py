@@ -13,7 +13,7 @@ Source: SF Express open platform documentation (qiao), partner interface and err
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote_plus
 from uuid import uuid4
@@ -143,7 +143,10 @@ class Sf:
 
     async def create(self, booking: Booking) -> Waybill:
         content = build_create(booking, self._account)
-        return read_shipment(await self._call(CREATE, content, is_idempotent=False), booking.reference)
+        receiver = booking.receiver
+        quoted = (receiver.name, receiver.phone, receiver.town, receiver.detail)
+        answer = await self._call(CREATE, content, is_idempotent=False, hidden=quoted)
+        return read_shipment(answer, booking.reference)
 
     async def find(self, reference: str) -> Waybill | None:
         """A cancelled shipment may come back without its number."""
@@ -170,7 +173,9 @@ class Sf:
         else:
             read_cancelled(answer)
 
-    async def _call(self, service: str, content: Mapping[str, Any], *, is_idempotent: bool) -> Fields:
+    async def _call(
+        self, service: str, content: Mapping[str, Any], *, is_idempotent: bool, hidden: Sequence[str] = ()
+    ) -> Fields:
         body = msgspec.json.encode(content).decode()
         request = build_call(
             self._account, service, body, self._new_id(), self._clock.utcnow().timestamp(), is_idempotent=is_idempotent
@@ -178,7 +183,7 @@ class Sf:
         response = await self._door.send(request)
         if not response.is_ok:
             raise Malformed(f"http_{response.status}", "an answer without an envelope", {"call": service})
-        return read_envelope(response.body, is_idempotent=is_idempotent)
+        return read_envelope(response.body, is_idempotent=is_idempotent, hidden=hidden)
 
 
 def build_call(
@@ -221,20 +226,25 @@ def build_create(booking: Booking, account: settings.Courier) -> dict[str, Any]:
     return content
 
 
-def read_envelope(body: bytes, *, is_idempotent: bool) -> Fields:
-    """The inner `msgData` of a successful answer, decoded twice. Raises what the code tables say, or Malformed."""
+def read_envelope(body: bytes, *, is_idempotent: bool, hidden: Sequence[str] = ()) -> Fields:
+    """The inner `msgData` of a successful answer, decoded twice. Raises what the code tables say, or Malformed.
+
+    `hidden`: what SF had from us and may quote, but nobody may read in an error.
+    """
     outer = Fields(read_answer(body), "", Malformed)
     code = outer.text("apiResultCode")
     if code != "A1000":
         kind, name = GATEWAY_FAULTS.get(code, (Malformed, "gateway_code_unknown"))
-        raise _fault(kind, name, outer.text_or("apiErrorMsg", ""), code, is_idempotent=is_idempotent)
+        message = words(outer.text_or("apiErrorMsg", ""), hidden)
+        raise _fault(kind, name, message, code, is_idempotent=is_idempotent)
     inner = Fields(read_answer(outer.text("apiResultData").encode()), "apiResultData", Malformed)
     number = inner.text("errorCode") if inner.has("errorCode") else ""
     if not inner.flag("success") or number != "S0000":
         kind, name = BUSINESS_FAULTS.get(number, (Refused, "courier_refused"))
         if number in {"", "S0000"}:
             kind, name = Malformed, "answer_contradicts_itself"
-        raise _fault(kind, name, inner.text_or("errorMsg", ""), number, is_idempotent=is_idempotent)
+        message = words(inner.text_or("errorMsg", ""), hidden)
+        raise _fault(kind, name, message, number, is_idempotent=is_idempotent)
     return inner.child("msgData")
 
 
@@ -302,8 +312,7 @@ def _product(service: str) -> int:
     raise Misconfigured("service_unknown", f"one of {', '.join(SERVICES)} or a number", {"service": service})
 
 
-def _fault(kind: type[FulfilmentError], name: str, text: str, code: str, *, is_idempotent: bool) -> FulfilmentError:
-    message = words(text)
+def _fault(kind: type[FulfilmentError], name: str, message: str, code: str, *, is_idempotent: bool) -> FulfilmentError:
     facts: Facts = {"courier_code": code[:16]}
     if kind is Throttled:
         return Throttled(name, message, facts, after_s=_PEAK_CONTROL_S if code == "8177" else _FLOW_CONTROL_S)

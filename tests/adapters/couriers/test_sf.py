@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -101,3 +102,12 @@ def test_every_gateway_code_ends_in_its_class(code, is_idempotent):
         sf.read_envelope(body, is_idempotent=is_idempotent)
 
     assert (type(caught.value), caught.value.code) == (kind, name)
+
+
+def test_a_refusal_that_quotes_the_receiver_is_kept_without_the_quote():
+    quoting = "收件人 甲,13800000001,沁园街道 1号 不可达"
+    inner = json.dumps({"success": False, "errorCode": "8196", "errorMsg": quoting})
+    body = json.dumps({"apiResultCode": "A1000", "apiResultData": inner}).encode()
+    with pytest.raises(Refused) as refused:
+        sf.read_envelope(body, is_idempotent=False, hidden=(PERSON.name, PERSON.phone, PERSON.town, PERSON.detail))
+    assert refused.value.message == "收件人 ***,***,*** *** 不可达"
