@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from dramatiq import Broker, Message
-from dramatiq.errors import ConnectionError as DramatiqConnectionError
+from dramatiq.errors import BrokerConnectionError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -53,7 +53,7 @@ class RedisBells:
         try:
             if wanted:
                 self._ring(wanted)
-        except (RedisError, DramatiqConnectionError) as error:
+        except (RedisError, BrokerConnectionError) as error:
             log.warning("%s bells lost: %s", len(wanted), type(error).__name__)
 
     def _ring(self, wanted: list[BellKey]) -> None:
