@@ -14,7 +14,6 @@ from domain.errors import (
     Refused,
     Throttled,
     Transient,
-    UnknownOutcome,
 )
 from domain.holds import HoldCode
 from domain.order import Address, Lane, Order, OrderKey, PlatformState
@@ -159,7 +158,7 @@ class Label:
         alive = [waybill for waybill in waybills.values() if waybill.alive]
         dead = [waybill.reference for waybill in waybills.values() if not waybill.alive]
         clean = [one.reference for one, answer in answered if isinstance(answer, _NO_EFFECT) and not one.seen_before]
-        over = [one.reference for one, answer in answered if isinstance(answer, UnknownOutcome)]
+        over = [one.reference for one, answer in answered if isinstance(answer, Exception)]
         if alive:
             rows = rows_json(
                 {"reference": each_.reference, "waybill": each_.number, "sort_code": each_.sort_code} for each_ in alive
@@ -167,10 +166,10 @@ class Label:
             tx.execute(SHIPMENTS["book_shipments"], {"rows": rows})
         if dead:
             tx.execute(SHIPMENTS["void_shipments"], {"references": dead})
-        if clean:
-            tx.execute(SHIPMENTS["clear_calls"], {"references": clean})
         if over:
             tx.execute(SHIPMENTS["end_calls"], {"references": over})
+        if clean:
+            tx.execute(SHIPMENTS["clear_calls"], {"references": clean})
         answers = {one.place.subject_id: answer for one, answer in answered}
         told = [one for one, answer in answered if isinstance(answer, Waybill) and answer.alive]
         self._want_writebacks(tx, told)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from domain.errors import Poison
+import psycopg
+
+from domain.errors import Poison, Transient
 from domain.holds import HOLDS, HoldCode
 from domain.outcomes import Hold
 from domain.retry import GiveUp, HoldFor, Limits, Retry, Stop, cause_of, causes_of, fate, fingerprint
@@ -11,7 +13,7 @@ from domain.states import Cause, Step
 from infra.clock import Clock
 from infra.db.pool import Connection
 from infra.engine.results import Failed, Place
-from infra.engine.settle import WORK, Row, Writes, event, stop
+from infra.engine.settle import WORK, Row, Writes, event, postponed, stop
 from infra.ids import Dice
 from infra.log import get_logger
 
@@ -28,7 +30,7 @@ class Failures:
 
     def judge(self, tx: Connection, step: Step, failed: Failed, writes: Writes) -> None:
         """Gather the rows of one failure; the work row must be locked by this transaction or leased by us."""
-        place, error = failed.place, failed.error
+        place, error = failed.place, _in_our_words(failed.error)
         row = tx.execute(WORK["load_for_letter"], {"step": step, "subject_ids": [place.subject_id]}).fetchone()
         if row is None:
             return
@@ -49,9 +51,7 @@ class Failures:
         )
         match verdict:
             case Retry(after_s=after_s, spends_attempt=spends):
-                writes.postponed.append(
-                    {"subject_id": place.subject_id, "after_s": after_s, "spent": int(spends), "cause": cause}
-                )
+                writes.postponed.append(postponed(place, after_s, spent=int(spends), cause=cause))
             case HoldFor(code=code):
                 writes.finished.append(place.subject_id)
                 stop(step, place, Hold(code, {"code": cause["code"], "message": cause["message"]}), writes)
@@ -77,7 +77,7 @@ def bury(step: Step, place: Place, work: tuple[Any, ...], cause: Row, writes: Wr
             "order_id": place.order_id,
             "fulfillment_order_id": place.fulfillment_order_id,
             "code": cause["code"],
-            "fingerprint": fingerprint(step, account.partition("/")[0], cause["code"], cause["at"]),
+            "fingerprint": fingerprint(step, account.partition("/")[0], cause["code"], _shape(cause)),
             "causes": [*causes, cause],
             "attempts": attempts + 1,
             "crashes": crashes,
@@ -93,6 +93,20 @@ def crash_cause(when: str, crashes: int) -> Row:
     """The cause of a dead letter whose subject killed its worker."""
     error = Poison("worker_killed", f"the worker died {crashes} times with this subject alone")
     return _cause(error, when, crashes)
+
+
+def _in_our_words(error: Exception) -> Exception:
+    """A deadlock, a time-out or a lost connection of our own database is nobody's bug and passes."""
+    if not isinstance(error, psycopg.OperationalError):
+        return error
+    busy = Transient("database_unavailable", type(error).__name__)
+    busy.__cause__ = error
+    return busy
+
+
+def _shape(cause: Row) -> str:
+    """Type and file: the line would part one cause into two with every release."""
+    return f"{cause['type']}@{cause['at'].partition(':')[0]}"
 
 
 def _cause(error: Exception, when: str, attempt: int) -> Row:

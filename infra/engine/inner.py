@@ -9,9 +9,10 @@ import psycopg
 
 from domain.states import Step
 from infra.db.pool import Connection, Database
+from infra.engine.claims import claim, fail
 from infra.engine.failures import Failures
-from infra.engine.results import Failed, Result
-from infra.engine.settle import WORK, places, settle
+from infra.engine.results import Result
+from infra.engine.settle import WORK, settle
 from infra.failpoints import failpoint
 from infra.ids import Dice
 from infra.log import get_logger
@@ -71,7 +72,7 @@ class InnerRunner:
         token = self.dice.token()
         try:
             with self.db.transaction() as tx:
-                claimed.extend(_claim(tx, key, self.batch_max))
+                claimed.extend(claim(tx, key, self.batch_max))
                 if not claimed:
                     return set()
                 self._take_off(token, claimed, is_alone=key.alone)
@@ -94,7 +95,7 @@ class InnerRunner:
                 tx.execute(WORK["close_flight"], {"token": token})
         except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
             self._land(token)
-            return self._fail(key, subject_id, error)
+            return fail(self.db, key, subject_id, error, self.failures)
         return rung
 
     def _work(self, tx: Connection, subject_ids: Sequence[int]) -> set[BellKey]:
@@ -105,11 +106,6 @@ class InnerRunner:
         if vanished:
             tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
         return settle(tx, self.step.step, results, self.failures)
-
-    def _fail(self, key: BellKey, subject_id: int, error: Exception) -> set[BellKey]:
-        with self.db.transaction() as tx:
-            place = places(tx, self.step.step, key.lane, [subject_id])[subject_id]
-            return settle(tx, self.step.step, [Failed(place, error)], self.failures)
 
     def _take_off(self, token: UUID, subject_ids: Sequence[int], *, is_alone: bool) -> None:
         # On a connection of its own, because it must survive the roll-back that a crash is. The table
@@ -130,13 +126,3 @@ class InnerRunner:
         if self.db.is_reachable():
             with self.db.connection() as side:
                 side.execute(WORK["close_flight"], {"token": token})
-
-
-def _claim(tx: Connection, key: BellKey, limit: int) -> list[int]:
-    query = WORK["claim_suspect" if key.alone else "claim_due"]
-    return [
-        row[0]
-        for row in tx.execute(
-            query, {"step": key.step, "lane": key.lane, "account": key.account, "limit": limit}
-        ).fetchall()
-    ]

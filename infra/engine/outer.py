@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
+from domain.errors import Throttled
 from domain.outcomes import Later
 from domain.states import Step
 from infra.clock import Clock
 from infra.db.pool import Connection, Database
+from infra.engine.claims import claim, fail
 from infra.engine.failures import Failures
 from infra.engine.results import Failed, HasPlace, Result, Settled
 from infra.engine.settle import WORK, places, settle
@@ -25,8 +27,11 @@ I = TypeVar("I", bound=HasPlace)  # noqa: E741 - intent
 A = TypeVar("A")
 
 
-class NotCalledError(Exception):
-    """The lease had too little time left for the call's own limit: it goes back untouched."""
+class NotCalledError(Throttled):
+    """The lease had too little time left for the call's own limit: surely nothing was called."""
+
+    def __init__(self) -> None:
+        super().__init__("lease_too_short", after_s=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,11 @@ class OuterStep(Protocol):
         ...
 
     def record(self, tx: Connection, answered: Sequence[tuple[Any, Any]]) -> Sequence[Result]:
-        """Write (intent, answer) pairs, set-based, and return one result for each."""
+        """Write (intent, answer) pairs, set-based, and return one result for each.
+
+        The places are as they stand now, with their fulfillment orders locked. An answer that is an
+        exception means what the error tree says; NotCalledError is one of them.
+        """
         ...
 
 
@@ -103,50 +112,40 @@ class OuterRunner:
         try:
             return self.outside.run(self.step.call(intents, lease))
         except Exception as error:  # noqa: BLE001 - a defect of the step itself: every member's attempt failed
+            log.warning("call_failed", step=self.step.step, size=len(intents), error=type(error).__name__)
             return {intent.place.subject_id: error for intent in intents}
 
     def _intend(self, key: BellKey, token: UUID) -> tuple[list[int], Intended[Any], set[BellKey]]:
+        claimed: list[int] = []
         try:
-            return self._intend_batch(key, token)
+            return claimed, *self._intend_batch(key, token, claimed)
         except Exception as error:
             if not self.db.is_reachable():
                 raise
-            log.warning("intents_failed", step=self.step.step, error=type(error).__name__)
-            return self._intend_alone(key, token)
+            log.warning("intents_failed", step=self.step.step, size=len(claimed), error=type(error).__name__)
+            return claimed, *self._intend_alone(key, token, claimed)
 
-    def _intend_batch(self, key: BellKey, token: UUID) -> tuple[list[int], Intended[Any], set[BellKey]]:
+    def _intend_batch(self, key: BellKey, token: UUID, claimed: list[int]) -> tuple[Intended[Any], set[BellKey]]:
         with self.db.transaction() as tx:
-            query = WORK["claim_suspect" if key.alone else "claim_due"]
-            claimed = [
-                row[0]
-                for row in tx.execute(
-                    query, {"step": key.step, "lane": key.lane, "account": key.account, "limit": self.batch_max}
-                ).fetchall()
-            ]
+            claimed.extend(claim(tx, key, self.batch_max))
             if not claimed:
-                return [], Intended(()), set()
-            intended, rung = self._intend_in(tx, token, claimed, is_alone=key.alone)
-        return claimed, intended, rung
+                return Intended(()), set()
+            return self._intend_in(tx, token, claimed, is_alone=key.alone)
 
-    def _intend_alone(self, key: BellKey, token: UUID) -> tuple[list[int], Intended[Any], set[BellKey]]:
-        """One member after the other, each in its own transaction; the first that can be intended is called."""
-        with self.db.transaction() as tx:
-            due = tx.execute(
-                WORK["claim_due"],
-                {"step": key.step, "lane": key.lane, "account": key.account, "limit": self.batch_max},
-            ).fetchall()
+    def _intend_alone(self, key: BellKey, token: UUID, claimed: list[int]) -> tuple[Intended[Any], set[BellKey]]:
+        """One member after the other, each in its own transaction; whoever can be intended is called."""
         rung: set[BellKey] = set()
         intents: list[Any] = []
-        for subject_id, _ in due:
+        for subject_id in claimed:
             try:
                 with self.db.transaction() as tx:
                     if tx.execute(WORK["claim_one"], {"step": key.step, "subject_id": subject_id}).fetchone():
-                        intended, more = self._intend_in(tx, token, [subject_id], is_alone=False)
+                        intended, more = self._intend_in(tx, token, [subject_id], is_alone=key.alone)
                         rung |= more
                         intents.extend(intended.intents)
             except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
-                rung |= self._fail(key, subject_id, error)
-        return [row[0] for row in due], Intended(intents), rung
+                rung |= fail(self.db, key, subject_id, error, self.failures)
+        return Intended(intents), rung
 
     def _intend_in(
         self, tx: Connection, token: UUID, subject_ids: list[int], *, is_alone: bool
@@ -180,7 +179,7 @@ class OuterRunner:
         for intent, _ in pairs:
             failpoint(f"{self.step.step}.after_call", intent.place.subject_id)
         try:
-            return self._record_in_one(token, pairs)
+            return self._record_batch(key, token, pairs)
         except Exception as error:
             if not self.db.is_reachable():
                 raise
@@ -188,40 +187,44 @@ class OuterRunner:
         rung: set[BellKey] = set()
         for pair in pairs:
             try:
-                rung |= self._record_in_one(token, [pair])
+                with self.db.transaction() as tx:
+                    rung |= self._record_in(tx, key, token, [pair])
             except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
-                rung |= self._fail(key, pair[0].place.subject_id, error)
+                rung |= fail(self.db, key, pair[0].place.subject_id, error, self.failures, token=token)
+        with self.db.connection() as side:
+            side.execute(WORK["close_flight"], {"token": token})
         return rung
 
-    def _record_in_one(self, token: UUID, pairs: Sequence[tuple[Any, Any]]) -> set[BellKey]:
+    def _record_batch(self, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]]) -> set[BellKey]:
         with self.db.transaction() as tx:
-            ids = [intent.place.subject_id for intent, _ in pairs]
-            ours = {
-                row[0]
-                for row in tx.execute(
-                    WORK["still_ours"], {"step": self.step.step, "subject_ids": ids, "token": token}
-                ).fetchall()
-            }
-            if len(ours) < len(ids):
-                log.warning("late_save_refused", step=self.step.step, refused=len(ids) - len(ours))
-            kept = [(intent, answer) for intent, answer in pairs if intent.place.subject_id in ours]
-            uncalled = [
-                Settled(intent.place, Later("lease_too_short"))
-                for intent, answer in kept
-                if isinstance(answer, NotCalledError)
-            ]
-            answered = [(intent, answer) for intent, answer in kept if not isinstance(answer, NotCalledError)]
-            for intent, _ in answered:
-                failpoint(f"{self.step.step}.record", intent.place.subject_id, tx)
-            results = self.step.record(tx, answered) if answered else []
-            rung = settle(tx, self.step.step, [*results, *uncalled], self.failures)
+            rung = self._record_in(tx, key, token, pairs)
             tx.execute(WORK["close_flight"], {"token": token})
         return rung
 
-    def _fail(self, key: BellKey, subject_id: int, error: Exception) -> set[BellKey]:
-        with self.db.transaction() as tx:
-            place = places(tx, self.step.step, key.lane, [subject_id])[subject_id]
-            return settle(tx, self.step.step, [Failed(place, error)], self.failures)
+    def _record_in(self, tx: Connection, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]]) -> set[BellKey]:
+        ids = [intent.place.subject_id for intent, _ in pairs]
+        held = {"step": self.step.step, "subject_ids": ids, "token": token}
+        ours = [row[0] for row in tx.execute(WORK["still_ours"], held).fetchall()]
+        if len(ours) < len(ids):
+            log.warning("late_save_refused", step=self.step.step, refused=len(ids) - len(ours))
+        # The order may have moved during the call: its place is read again, and locked.
+        now = places(tx, self.step.step, key.lane, ours)
+        kept = [
+            (replace(intent, place=now[intent.place.subject_id]), answer)
+            for intent, answer in pairs
+            if intent.place.subject_id in now
+        ]
+        for intent, _ in kept:
+            failpoint(f"{self.step.step}.record", intent.place.subject_id, tx)
+        results = self.step.record(tx, kept) if kept else []
+        return settle(tx, self.step.step, [_untouched(result) for result in results], self.failures)
+
+
+def _untouched(result: Result) -> Result:
+    """A subject that was not called goes back as it came: no failure, no attempt."""
+    if isinstance(result, Failed) and isinstance(result.error, NotCalledError):
+        return Settled(result.place, Later(result.error.code))
+    return result
 
 
 async def call_each(

@@ -38,7 +38,7 @@ class Settled:
     """A step's outcome for one subject, with everything that commits together with it.
 
     `via`: states passed on the way to `Done.state`. `holds`: recorded without moving the state by
-    themselves. `lane`: the fulfillment order's new lane.
+    themselves. `lane`: the fulfillment order's lane from the move to `Done.state` on.
     """
 
     place: Place

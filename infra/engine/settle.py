@@ -23,6 +23,10 @@ FULFILLMENT = load("fulfillment")
 
 Row = dict[str, Any]
 
+# Their work is never finished. A round that came through starts the next with a clean slate, or a few
+# mishaps in a year would end it.
+_ENDLESS = frozenset({Subject.SHOP, Subject.LOCATION})
+
 
 def rows_json(rows: Sequence[Row]) -> str:
     """Rows as the one parameter of a ``json_to_recordset`` statement."""
@@ -70,7 +74,8 @@ def gather(step: Step, settled: Settled, writes: Writes) -> None:
     for hold in settled.holds:
         add_hold(step, place, hold, writes)
     if isinstance(outcome, Later):
-        writes.postponed.append({"subject_id": place.subject_id, "after_s": outcome.after_s, "spent": 0, "cause": None})
+        is_fresh = STEPS[step].subject in _ENDLESS
+        writes.postponed.append(postponed(place, outcome.after_s, is_fresh=is_fresh))
         return
     writes.finished.append(place.subject_id)
     if isinstance(outcome, Hold):
@@ -81,6 +86,16 @@ def gather(step: Step, settled: Settled, writes: Writes) -> None:
         add_move(step, settled, path, writes, facts=outcome.facts)
     else:
         writes.events.append(event(step, place, f"{step}_done", settled.cause, facts=outcome.facts))
+
+
+def postponed(place: Place, after_s: float, *, spent: int = 0, cause: Row | None = None, is_fresh: bool = False) -> Row:
+    return {
+        "subject_id": place.subject_id,
+        "after_s": after_s,
+        "spent": spent,
+        "cause": cause,
+        "is_fresh": is_fresh,
+    }
 
 
 def stop(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
@@ -123,7 +138,7 @@ def add_move(step: Step, settled: Settled, path: Sequence[State], writes: Writes
             break
         writes.events.append(event(step, place, f"{step}_moved", settled.cause, move=(now, to), facts=facts))
         came_from, now = now, to
-    if now == place.state and settled.lane in (None, place.lane):
+    if now == place.state:
         return
     writes.moves.append(
         {
@@ -202,7 +217,7 @@ _PLACES = {
 
 
 def places(tx: Connection, step: Step, lane: str, subject_ids: Sequence[int]) -> dict[int, Place]:
-    """Where subjects stand, for those that failed before their step could say so."""
+    """Where subjects stand now, with their fulfillment orders locked until the transaction ends."""
     name = _PLACES.get(STEPS[step].subject)
     found: dict[int, Place] = {}
     if name:

@@ -48,13 +48,19 @@ ON CONFLICT (step, subject_id) WHERE closed_at IS NULL DO NOTHING;
 
 -- name: place_of_fulfillment_orders
 SELECT f.id, f.order_id, f.id, NULL::bigint, f.state, f.lane
-FROM fulfillment_order AS f WHERE f.id = ANY(%(ids)s);
+FROM fulfillment_order AS f WHERE f.id = ANY(%(ids)s)
+ORDER BY f.id
+FOR UPDATE OF f;
 
 -- name: place_of_packages
 SELECT p.id, f.order_id, f.id, p.id, f.state, f.lane
-FROM package AS p JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id WHERE p.id = ANY(%(ids)s);
+FROM package AS p JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id WHERE p.id = ANY(%(ids)s)
+ORDER BY f.id
+FOR UPDATE OF f;
 
 -- name: place_of_notices
 SELECT n.id, f.order_id, f.id, p.id, f.state, f.lane
 FROM notice AS n JOIN package AS p ON p.id = n.package_id
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id WHERE n.id = ANY(%(ids)s);
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id WHERE n.id = ANY(%(ids)s)
+ORDER BY f.id
+FOR UPDATE OF f;

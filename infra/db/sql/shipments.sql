@@ -43,7 +43,7 @@ WHERE s.reference = r.reference AND s.status = 'intended';
 UPDATE shipment SET call_deadline = NULL WHERE reference = ANY(%(references)s) AND status = 'intended';
 
 -- name: end_calls
--- The call is over but its effect is unknown: the next try asks first, and need not wait.
+-- The call is over, whatever its effect: the next try asks first, and need not wait.
 UPDATE shipment SET call_deadline = now() WHERE reference = ANY(%(references)s) AND status = 'intended';
 
 -- name: void_shipments

@@ -49,13 +49,18 @@ DELETE FROM work WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s);
 
 -- name: postpone
 -- Due again later; `spent` is 1 when an attempt was used up. A cause is appended, the first ones stay.
+-- `is_fresh`: a round of endless work came through, so its past is forgotten.
 UPDATE work AS w
 SET due_at = now() + make_interval(secs => r.after_s),
-    attempts = w.attempts + r.spent,
-    causes = CASE WHEN r.cause IS NULL OR jsonb_array_length(w.causes) >= 20 THEN w.causes
+    attempts = CASE WHEN r.is_fresh THEN 0 ELSE w.attempts + r.spent END,
+    crashes = CASE WHEN r.is_fresh THEN 0 ELSE w.crashes END,
+    is_suspect = w.is_suspect AND NOT r.is_fresh,
+    causes = CASE WHEN r.is_fresh THEN '[]'
+                  WHEN r.cause IS NULL OR jsonb_array_length(w.causes) >= 20 THEN w.causes
                   ELSE w.causes || r.cause END,
     lease_token = NULL, lease_until = NULL
-FROM json_to_recordset(%(rows)s::json) AS r(subject_id bigint, after_s float8, spent smallint, cause jsonb)
+FROM json_to_recordset(%(rows)s::json)
+     AS r(subject_id bigint, after_s float8, spent smallint, cause jsonb, is_fresh boolean)
 WHERE w.step = %(step)s AND w.subject_id = r.subject_id;
 
 -- name: add

@@ -1,0 +1,35 @@
+"""What inner and outer steps share: how due rows are claimed, and how one member of a batch is failed alone."""
+
+from uuid import UUID
+
+from domain.states import Step
+from infra.db.pool import Connection, Database
+from infra.engine.failures import Failures
+from infra.engine.results import Failed
+from infra.engine.settle import WORK, places, settle
+from infra.queue.bells import BellKey
+
+
+def claim(tx: Connection, key: BellKey, limit: int) -> list[int]:
+    """Lock due rows of a key, skipping those that others hold; a key for suspects has one at a time."""
+    query = WORK["claim_suspect" if key.alone else "claim_due"]
+    named = {"step": key.step, "lane": key.lane, "account": key.account, "limit": limit}
+    return [row[0] for row in tx.execute(query, named).fetchall()]
+
+
+def fail(
+    db: Database, key: BellKey, subject_id: int, error: Exception, failures: Failures, *, token: UUID | None = None
+) -> set[BellKey]:
+    """Settle the failure of one subject whose own transaction was rolled back.
+
+    With a lease's `token` nothing happens once the lease is lost: the subject is somebody else's by then.
+    """
+    step = Step(key.step)
+    with db.transaction() as tx:
+        # The work row first, as everywhere, then the fulfillment order.
+        query = WORK["load_for_letter" if token is None else "still_ours"]
+        named = {"step": step, "subject_ids": [subject_id], "token": token}
+        if tx.execute(query, named).fetchone() is None:
+            return set()
+        place = places(tx, step, key.lane, [subject_id])[subject_id]
+        return settle(tx, step, [Failed(place, error)], failures)
