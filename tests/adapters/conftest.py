@@ -8,10 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import hypothesis
 import pytest
 
 from adapters.door import Door
 from infra import settings
+
+hypothesis.settings.register_profile("adapters", deadline=None, database=None, max_examples=50)
+hypothesis.settings.load_profile("adapters")
 
 NOW = datetime(2026, 11, 22, 2, 0, 0, tzinfo=UTC)
 

@@ -1,0 +1,215 @@
+"""Both sides of each protocol were written apart from each other; here they meet."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import web
+
+from adapters import registry
+from adapters.door import Door
+from adapters.platforms.taobao.trade import read_order
+from adapters.ports import Booking, Handover, Notice, Window
+from domain.errors import Conflict, Misconfigured
+from domain.normalize import inspect
+from domain.order import Address, MemberLevel, PlatformState, Source
+from infra.clock import SystemClock
+from infra.settings import Channel, Courier, Location, Secret, Sender, Settings, Shop
+from infra.settings import Door as Limits
+from sandbox.server import application
+from sandbox.spec import Secrets, Spec, WarehouseDelays
+from sandbox.stream import plan
+from sandbox.world import World
+
+ORDERS = 150
+SECRETS = Secrets(
+    app_key="k",
+    app_secret="a-secret",
+    session_secret="s-secret",
+    sf_partner_id="P",
+    sf_check_word="c-word",
+    sf_monthly_card="7551234567",
+    warehouse_secret="w-secret",
+    webhook_secret="whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+    control_secret="x-secret",
+)
+
+
+def secrets(**named: str) -> dict[str, Secret]:
+    return {name: Secret(value) for name, value in named.items()}
+
+
+@pytest.fixture
+async def played():
+    """A sandbox of one shop, and the settings that reach it."""
+    spec = Spec(
+        seed=7,
+        orders=ORDERS,
+        secrets=SECRETS,
+        shops=1,
+        p0_share=0.2,
+        warehouse=WarehouseDelays(accept_s=0, pack_s=0, handover_s=0),
+    )
+    world = World(spec, plan(spec), time.time())
+    runner = web.AppRunner(application(world, time.time))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    sender = Sender(
+        contact="甲", phone="02100000001", province="上海市", city="上海市", district="青浦区", detail="1号"
+    )
+    shop, locations = plan(spec).shops[0], plan(spec).locations
+    yield Settings(
+        shops=(
+            Shop(
+                name=shop.name,
+                platform="taobao",
+                endpoint=f"{url}/taobao/router/rest",
+                credentials=secrets(app_key="k", app_secret="a-secret", session=shop.session),
+            ),
+        ),
+        couriers=(
+            Courier(
+                name="main",
+                courier="sf",
+                endpoint=f"{url}/sf/std/service",
+                credentials=secrets(partner_id="P", check_word="c-word", monthly_card="7551234567"),
+            ),
+        ),
+        locations=tuple(
+            Location(
+                name=place.name,
+                endpoint=f"{url}/warehouse/{place.name}",
+                sender=sender,
+                credentials=secrets(secret="w-secret"),
+            )
+            for place in locations
+        ),
+        channels=(
+            Channel(
+                name="erp",
+                kind="webhook",
+                endpoint=f"{url}/hook",
+                credentials=secrets(secret=SECRETS.webhook_secret),
+            ),
+        ),
+    )
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def door(played):
+    async with Door(Limits(), registry.hosts(played), SystemClock()) as door:
+        yield door
+
+
+def last_day() -> Window:
+    now = datetime.now(UTC)
+    return Window(now - timedelta(hours=23), now + timedelta(minutes=1))
+
+
+@pytest.fixture
+def shop(played, door):
+    return registry.platform("taobao").connect(played.shops[0], door, SystemClock())
+
+
+@pytest.fixture
+def sf(played, door):
+    return registry.courier("sf").connect(played.couriers[0], door, SystemClock())
+
+
+async def test_every_order_of_a_shop_is_listed_fetched_and_read(shop):
+    listed = {row.platform_order_id async for page in shop.changes(last_day()) for row in page}
+    raws = [await shop.fetch(number) for number in listed]
+    orders = [read_order(raw.body, "one") for raw in raws]
+
+    assert len(listed) >= ORDERS
+    assert [order.key.platform_order_id for order in orders] == [raw.platform_order_id for raw in raws]
+    assert [finding for order in orders for finding in inspect(order)] == []
+    assert {order.state for order in orders} >= {PlatformState.TO_SHIP, PlatformState.UNPAID, PlatformState.CLOSED}
+    assert any(order.balance_open for order in orders)
+    assert any(line.refund_open for order in orders for line in order.lines)
+    urgent = [raw.lane_facts for raw in raws if raw.lane_facts.source is Source.LIVE]
+    assert urgent
+    assert MemberLevel.PLUS in {facts.member_level for facts in urgent}
+    assert all(order.receiver.merge_token for order in orders)
+
+
+async def test_one_order_goes_its_whole_way(played, door, shop, sf):
+    order = await first_to_ship(shop)
+    number = order.key.platform_order_id
+    receiver = (await shop.reveal({number: order.receiver.merge_token}))[number]
+    assert isinstance(receiver, Address)
+    place = played.locations[0]
+    sender = Address("甲", "02100000001", "上海市", "上海市", "青浦区", "", location_detail(played, place.name))
+    booking = Booking(f"TB{number}-1-0", sender, receiver, tuple((x.title, x.quantity) for x in order.lines), 500)
+
+    assert await sf.find(booking.reference) is None
+    waybill = await sf.create(booking)
+    assert (waybill.alive, bool(waybill.sort_code)) == (True, True)
+    assert await sf.find(booking.reference) == waybill
+    with pytest.raises(Conflict) as caught:
+        await sf.create(booking)
+    assert caught.value.code == "duplicate_reference"
+
+    lines = tuple(line.line_id for line in order.lines)
+    handover = Handover(number, "sf", waybill.number, lines, is_whole_order=True, shipped_at=order.created_at)
+    await shop.tell_shipped(handover)
+    status = await shop.status(number)
+    assert (status.state, status.refund_open) == (PlatformState.SHIPPED, False)
+    assert [(one.courier_code, one.waybill) for one in status.shipments] == [("SF", waybill.number)]
+    with pytest.raises(Conflict) as caught:
+        await shop.tell_shipped(handover)
+    assert caught.value.code == "already_shipped"
+
+
+async def test_a_cancelled_shipment_is_found_dead_and_cancelling_twice_is_quiet(shop, sf):
+    order = await first_to_ship(shop)
+    number = order.key.platform_order_id
+    receiver = (await shop.reveal({number: order.receiver.merge_token}))[number]
+    waybill = await sf.create(Booking("R-1", receiver, receiver, (("x", 1),), 0))
+
+    await sf.cancel("R-1", waybill.number)
+    await sf.cancel("R-1", waybill.number)
+
+    found = await sf.find("R-1")
+    assert (found.number, found.alive) == (waybill.number, False)
+    with pytest.raises(Conflict):
+        await sf.cancel("R-2", "")
+
+
+async def test_warehouse_and_web_hook_accept_our_signatures(played, door):
+    for place in played.locations:
+        warehouse = registry.warehouse().connect(place, door, SystemClock())
+        assert (await warehouse.events("")).events == ()
+        assert sum(level.quantity for level in await warehouse.stock()) > 0
+    hook = registry.channel("webhook").connect(played.channels[0], door, SystemClock())
+    notice = Notice("evt-1", "package.shipped", datetime.now(UTC), {"waybill": "SF1"})
+    await hook.tell(notice)
+    await hook.tell(notice)
+
+
+async def test_a_wrong_secret_stops_the_account(played, door):
+    shop = played.shops[0]
+    wrong = Shop(
+        name="w",
+        platform="taobao",
+        endpoint=shop.endpoint,
+        credentials={**shop.credentials, "app_secret": Secret("other")},
+    )
+    with pytest.raises(Misconfigured) as caught:
+        await registry.platform("taobao").connect(wrong, door, SystemClock()).status("1")
+    assert caught.value.code == "signature_invalid"
+
+
+async def first_to_ship(shop):
+    async for page in shop.changes(last_day()):
+        for row in page:
+            order = read_order((await shop.fetch(row.platform_order_id)).body, "one")
+            if order.state is PlatformState.TO_SHIP and not any(line.refund_open for line in order.lines):
+                return order
+    raise AssertionError("the stream has nothing to ship")
+
+
+def location_detail(played, name: str) -> str:
+    return next(place.sender.detail for place in played.locations if place.name == name)
