@@ -28,7 +28,7 @@ CLEAN = Dirt(unpaid=0.0, closed=0.0)
 # The sandbox is on this machine: what it has not answered by then was lost with somebody. After a crash
 # the engine waits for these limits before it asks, so they decide how long a hurt demo takes.
 _DOOR = {"connect_s": 1.0, "read_s": 3.0, "total_s": 3.0}
-_LEASE_S = 15.0
+_LEASE_S = 12.0
 
 
 @dataclass(frozen=True, slots=True)
