@@ -159,15 +159,31 @@ class Door:
     async def send(self, request: Request) -> Response:
         """Send and return a 2xx or 4xx answer; see the module's table for what is raised instead."""
         url = self._admit(request)
-        deadline = self._clock.monotonic() + (request.total_s or self._limits.total_s)
+        started = self._clock.monotonic()
+        deadline = started + (request.total_s or self._limits.total_s)
+        try:
+            return await self._attempt(request, url, deadline)
+        except Transient as error:
+            span_s = started + RETRY_SPAN_S - self._clock.monotonic()
+            return await self._again(request, url, deadline, error, span_s)
+
+    async def _again(self, request: Request, url: URL, deadline: float, first: Transient, span_s: float) -> Response:
+        """Quick further attempts, begun within `span_s`. Only a call that failed pays for this machinery."""
+        failures = [first]
+
+        async def attempt() -> Response:
+            if failures:
+                raise failures.pop()
+            return await self._attempt(request, url, deadline)
+
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Transient),
-            stop=stop_before_delay(RETRY_SPAN_S) | stop_after_attempt(RETRY_ATTEMPTS_MAX),
+            stop=stop_before_delay(span_s) | stop_after_attempt(RETRY_ATTEMPTS_MAX),
             wait=wait_random_exponential(multiplier=0.1, max=1.0),
             sleep=self._sleep,
             reraise=True,
         )
-        return await retrying(self._attempt, request, url, deadline)
+        return await retrying(attempt)
 
     def _admit(self, request: Request) -> URL:
         try:

@@ -214,6 +214,20 @@ async def test_all_attempts_share_the_total_limit(serve, open_door):
     assert asyncio.get_running_loop().time() - started < 2.0
 
 
+async def test_a_slow_failure_is_not_tried_again(serve, open_door, monkeypatch):
+    monkeypatch.setattr("adapters.door.RETRY_SPAN_S", 0.05)
+
+    async def silent(wire):
+        await wire.receive()
+        await wire.client_gone()
+
+    server = await serve(silent)
+    door = await open_door(server.host, read_s=0.1, total_s=5.0)
+
+    assert type(await fault(door, ask(server.url))) is Transient
+    assert len(server.received) == 1
+
+
 async def test_a_body_cut_short(serve, open_door):
     async def cut(wire):
         await wire.receive()
