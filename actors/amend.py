@@ -18,6 +18,7 @@ from infra.db.orders import (
 from infra.db.pool import Connection
 from infra.db.stock import release_stock
 from infra.engine.results import NewWork, Place, Result, Settled
+from infra.engine.settle import FULFILLMENT
 
 
 def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]]) -> list[Result]:
@@ -33,14 +34,20 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]])
     _store(tx, newer)
     results: list[Result] = []
     closed: list[int] = []
+    again: list[int] = []
     for order_id, place, order in newer:
         # One fulfillment order for each order until orders are split.
         locked = fulfillment[order_id][0]
         asked = change(old[order_id], order, locked.state, locked.resume_state)
         if asked.closes:
             closed.append(locked.id)
+        if asked.reserves_again:
+            again.append(locked.id)
         results.append(_settled(step, place, locked, asked))
-    release_stock(tx, closed)
+    if closed:
+        # Nobody need look at what is over.
+        tx.execute(FULFILLMENT["release_all_holds"], {"ids": closed, "by": step})
+    release_stock(tx, [*closed, *again])
     return results
 
 
@@ -48,12 +55,20 @@ def _settled(step: Step, subject: Place, locked: Locked, asked: Change) -> Settl
     place = Place(subject.subject_id, locked.lane, locked.order_id, locked.id, None, locked.state)
     if asked.closes:
         return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="closed_by_platform")
+    follow = _follow(locked, asked)
     if asked.hold is not None:
-        return Settled(place, Hold(asked.hold, {"step": step}), Cause.PLATFORM)
-    review = (NewWork(Step.REVIEW, locked.id, locked.lane),)
+        return Settled(place, Hold(asked.hold, {"step": step}), Cause.PLATFORM, follow=follow)
     if asked.becomes_paid:
-        return Settled(place, Done(State.PAID), Cause.PLATFORM, follow=review)
-    return Settled(place, Done(facts={"amended": True}), Cause.PLATFORM, follow=review if asked.review else ())
+        return Settled(place, Done(State.PAID), Cause.PLATFORM, follow=follow)
+    return Settled(place, Done(facts={"amended": True}), Cause.PLATFORM, follow=follow)
+
+
+def _follow(locked: Locked, asked: Change) -> tuple[NewWork, ...]:
+    if asked.reserves_again:
+        return (NewWork(Step.RESERVE, locked.id, locked.lane),)
+    if asked.becomes_paid or asked.review:
+        return (NewWork(Step.REVIEW, locked.id, locked.lane),)
+    return ()
 
 
 def _store(tx: Connection, newer: Sequence[tuple[int, Place, Order]]) -> None:

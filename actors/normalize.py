@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from actors.amend import amend
 from actors.tools import Tools
@@ -62,8 +63,8 @@ class Normalize:
         return [*unread, *self._store(tx, incoming)]
 
     def _store(self, tx: Connection, incoming: Sequence[Incoming]) -> list[Result]:
-        # Of several contents of one order in a batch only the newest counts; they come in that order.
-        newest = {each_.order.key: each_ for each_ in incoming}
+        # Of several contents of one order in a batch only the newest counts.
+        newest = {each_.order.key: each_ for each_ in sorted(incoming, key=_changed_at)}
         overtaken = [each_ for each_ in incoming if newest[each_.order.key] is not each_]
         known = existing(tx, list(newest)) if newest else {}
         new = [each_ for key, each_ in newest.items() if key not in known]
@@ -97,6 +98,10 @@ class Normalize:
             else:
                 results.append(_admitted(each_, intakes[each_.place.subject_id], *ids))
         return results
+
+
+def _changed_at(incoming: Incoming) -> datetime:
+    return incoming.order.updated_at
 
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:

@@ -51,7 +51,7 @@ class Notify:
         return Intended(unsent, settled)
 
     async def call(self, intents: Sequence[Unsent], lease: Lease) -> Mapping[int, Any]:
-        notifier = self.tools.notifiers[lease.key.account]
+        notifier = self.tools.notifier(lease.key.account)
 
         async def tell(one: Unsent) -> bool:
             if one.seen_before and not notifier.is_idempotent:
@@ -88,7 +88,7 @@ class Notify:
             return "refused"
         if isinstance(answer, UnknownOutcome):
             channel = f"{one.notice.content['channel']}"
-            return "sending" if self.tools.notifiers[channel].is_idempotent else "unknown"
+            return "sending" if self.tools.notifier(channel).is_idempotent else "unknown"
         return "pending"
 
 

@@ -177,11 +177,10 @@ class Pull:
             if answer is True:
                 tx.execute(ACCOUNTS["move_cursor"], {"id": due.place.subject_id, "cursor_at": due.window.end})
                 pause = due.shop.poll_every_s if due.is_caught_up else 0.0
-            elif isinstance(answer, FulfilmentError):
+            elif isinstance(answer, Exception):
                 # A shop is never given up: it is asked again at its pace, and the log says why.
-                log.warning("shop_unread", shop=due.shop.account, error=str(answer))
-            elif isinstance(answer, BaseException):
-                raise answer
+                error = str(answer) if isinstance(answer, FulfilmentError) else type(answer).__name__
+                log.error("shop_unread", shop=due.shop.account, error=error)
             else:
                 pause = 0.0
             results.append(Settled(due.place, Later("next_poll", after_s=pause)))

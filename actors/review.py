@@ -50,14 +50,16 @@ class Review:
             findings = ask_rules(subject.order, ReviewFacts(reservation), self.tools.rules)
             found = {finding.code for finding in findings.holds}
             gone = [code for code, step in subject.holds if step in _OURS and code not in found]
-            released.extend({"fulfillment_order_id": subject.place.subject_id, "code": code} for code in gone)
             stands = len(subject.holds) > len(gone)
             if findings.approved and not stands:
                 in_stock = reservation in {Reservation.RESERVED, Reservation.ALLOCATED}
                 lane = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=in_stock)
                 facts = {"lane": lane.lane, "score": lane.score, "reasons": list(lane.reasons)}
-                return self._approved(subject, Done(State.APPROVED, facts | self._version()), lane.lane)
-            return self._held(subject, findings)
+                result = self._approved(subject, Done(State.APPROVED, facts | self._version()), lane.lane)
+            else:
+                result = self._held(subject, findings)
+            released.extend({"fulfillment_order_id": subject.place.subject_id, "code": code} for code in gone)
+            return result
 
         results = each(STEP, subjects, decide)
         if released:
@@ -75,8 +77,11 @@ class Review:
         )
 
     def _held(self, subject: UnderReview, findings: Findings) -> Settled:
+        open_codes = {code for code, _ in subject.holds}
         holds = tuple(
-            Hold(finding.code, {**finding.facts, "rule": finding.rule, **self._version()}) for finding in findings.holds
+            Hold(finding.code, {**finding.facts, "rule": finding.rule, **self._version()})
+            for finding in findings.holds
+            if finding.code not in open_codes
         )
         return Settled(subject.place, Done(State.ON_HOLD, self._version()), Cause.RULES, holds=holds)
 

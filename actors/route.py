@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.tools import Tools
+from domain.holds import HoldCode
 from domain.order import Order
 from domain.outcomes import Done, Hold
 from domain.routing import Candidate, Route, Unroutable
@@ -49,6 +50,9 @@ class RouteStep:
         routed: list[Routed] = []
 
         def decide(subject: Unplaced) -> Result:
+            if not subject.pieces:
+                # Any location can ship nothing; what was promised has been taken away since the approval.
+                return Settled(subject.place, Hold(HoldCode.STOCK_CONFLICT, {"reserved": 0}))
             answer = choose(
                 subject.pieces,
                 subject.order.receiver,

@@ -29,11 +29,19 @@ class Tools:
     notifiers: Mapping[str, Notifier]
     warehouses: Mapping[str, Warehouse]
 
+    # All four raise Misconfigured ``account_unknown``: settings may change while work is waiting.
+
     def platform(self, account: str) -> Platform:
         return _configured(self.platforms, account)
 
     def courier(self, account: str) -> Courier:
         return _configured(self.couriers, account)
+
+    def notifier(self, account: str) -> Notifier:
+        return _configured(self.notifiers, account)
+
+    def warehouse(self, name: str) -> Warehouse:
+        return _configured(self.warehouses, name)
 
 
 def _configured(accounts: Mapping[str, T], account: str) -> T:

@@ -79,7 +79,7 @@ class ReadScans:
         return answers
 
     async def _read(self, feed: Feed, lease: Lease) -> int:
-        warehouse = self.tools.warehouses[feed.location]
+        warehouse = self.tools.warehouse(feed.location)
         cursor, read = feed.cursor, 0
         await asyncio.to_thread(self._look_again, feed)
         while self.tools.clock.monotonic() < lease.ends_at - self.call_s:

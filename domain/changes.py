@@ -1,10 +1,11 @@
 """What a newer content of an order asks of the fulfillment order that is under way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.holds import HoldCode
-from domain.order import Order, PlatformState
+from domain.order import Order, OrderLine, PlatformState
 from domain.states import State
+from domain.stock import pieces_of
 
 # States in which closing takes back no more than a promise of stock.
 _CLOSABLE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
@@ -13,12 +14,16 @@ _STOPPABLE = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, Sta
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """At most one of these: close it, hold it, mark it paid, or review it again. All empty: nothing to do."""
+    """At most one of these: close it, hold it, mark it paid, or review it again. All empty: nothing to do.
+
+    `reserves_again`: what was promised is no longer what is wanted; review follows by itself.
+    """
 
     closes: bool = False
     hold: HoldCode | None = None
     becomes_paid: bool = False
     review: bool = False
+    reserves_again: bool = False
 
 
 def change(old: Order, new: Order, now: State, resume: State | None) -> Change:
@@ -29,10 +34,14 @@ def change(old: Order, new: Order, now: State, resume: State | None) -> Change:
     at = resume if now is State.ON_HOLD and resume is not None else now
     if new.state is PlatformState.CLOSED and at in _CLOSABLE:
         return Change(closes=True)
+    wants_other = pieces_of(new.lines) != pieces_of(old.lines)
     if at is State.PENDING_PAYMENT:
-        return Change(becomes_paid=new.state is not PlatformState.UNPAID)
+        if new.state is not PlatformState.UNPAID:
+            return Change(becomes_paid=True, reserves_again=wants_other)
+        deposit_paid = new.balance_open and not old.balance_open
+        return Change(hold=HoldCode.PRESALE_BALANCE_OPEN if deposit_paid else None, reserves_again=wants_other)
     if at is State.PAID:
-        return Change(review=True)
+        return Change(review=True, reserves_again=wants_other)
     return Change(hold=_why_stop(old, new) if at in _STOPPABLE else None)
 
 
@@ -40,8 +49,13 @@ def _why_stop(old: Order, new: Order) -> HoldCode | None:
     """Why an order that was reviewed before must not go on by itself."""
     if new.state is PlatformState.CLOSED or (_refund_open(new) and not _refund_open(old)):
         return HoldCode.REFUND_REQUESTED
-    is_same = new.receiver == old.receiver and new.lines == old.lines and new.totals == old.totals
+    is_same = new.receiver == old.receiver and new.totals == old.totals and _ordered(new) == _ordered(old)
     return None if is_same else HoldCode.BUYER_CHANGED
+
+
+def _ordered(order: Order) -> tuple[OrderLine, ...]:
+    """What the buyer ordered, whatever became of refunds: a withdrawn one changes nothing."""
+    return tuple(replace(line, refund_open=False, refunded=False) for line in order.lines)
 
 
 def _refund_open(order: Order) -> bool:

@@ -69,7 +69,10 @@ def _minor(amounts: Iterable[Money]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """How a new order enters. `on_hold` interrupts `paid`; `reason` says why it is closed or held."""
+    """How a new order enters. `on_hold` interrupts `paid`; `reason` says why it is closed or held.
+
+    A hold on an unpaid order stands beside its state.
+    """
 
     state: State
     holds: tuple[Finding, ...] = ()
@@ -94,6 +97,9 @@ def initial_state(order: Order) -> Intake:
     """
     if order.state is PlatformState.UNPAID and order.order_type is OrderType.COD:
         return Intake(State.PAID)
+    if order.state is PlatformState.UNPAID and order.balance_open:
+        held = Finding(HoldCode.PRESALE_BALANCE_OPEN, {}, "normalize.presale_balance_open")
+        return Intake(State.PENDING_PAYMENT, (held,), HoldCode.PRESALE_BALANCE_OPEN.value)
     if order.state in _AT_REST:
         return _AT_REST[order.state]
     return Intake(State.ON_HOLD, (shipped_elsewhere(order.state),), HoldCode.SHIPPED_ELSEWHERE.value)

@@ -29,6 +29,10 @@ UPDATE hold AS h SET released_at = now(), released_by = %(by)s
 FROM json_to_recordset(%(rows)s::json) AS r(fulfillment_order_id bigint, code text)
 WHERE h.fulfillment_order_id = r.fulfillment_order_id AND h.code = r.code AND h.released_at IS NULL;
 
+-- name: release_all_holds
+UPDATE hold SET released_at = now(), released_by = %(by)s
+WHERE fulfillment_order_id = ANY(%(ids)s) AND released_at IS NULL;
+
 -- name: tell
 INSERT INTO event (order_id, fulfillment_order_id, package_id, kind, step, cause, from_state, to_state, facts)
 SELECT r.order_id, r.fulfillment_order_id, r.package_id, r.kind, r.step, r.cause, r.from_state, r.to_state, r.facts
