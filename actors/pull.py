@@ -10,7 +10,7 @@ from actors.tools import Tools
 from adapters.ports import Listed, Window
 from domain.errors import FulfilmentError, Misconfigured, Throttled
 from domain.lanes import score
-from domain.order import Lane, RawOrder
+from domain.order import Lane, PlatformState, RawOrder
 from domain.outcomes import Later
 from domain.states import Step
 from infra.db.orders import ORDERS, rows_json
@@ -25,6 +25,8 @@ from infra.settings import Shop
 
 STEP = Step.PULL
 ACCOUNTS = load("accounts")
+
+_SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
 log = get_logger(__name__)
 
@@ -97,6 +99,7 @@ class Pull:
                         "shop": due.shop.name,
                         "platform_order_ids": [one.platform_order_id for one in listed.values()],
                         "changed_ats": [one.changed_at for one in listed.values()],
+                        "are_shipped": [one.state in _SHIPPED for one in listed.values()],
                     },
                 ).fetchall()
             )

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from types import SimpleNamespace, TracebackType
 from typing import Self
@@ -187,8 +188,7 @@ class Door:
 
     def _admit(self, request: Request) -> URL:
         try:
-            url = URL(request.url, encoded=True)
-            place = _place(url)
+            url, place = _parsed(request.url)
         except ValueError:
             raise Misconfigured("endpoint_invalid", "not an http(s) address", {"call": request.call}) from None
         if place not in self._hosts:
@@ -255,7 +255,8 @@ class Door:
     def _judge(self, request: Request, response: Response) -> None:
         status = response.status
         facts: Facts = {"call": request.call, "status": status}
-        after_s = retry_after_s(response.headers.get("retry-after", ""), self._clock.utcnow())
+        wish = response.headers.get("retry-after")
+        after_s = retry_after_s(wish, self._clock.utcnow()) if wish else None
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and after_s is not None):
             raise Throttled(f"http_{status}", facts=facts, after_s=THROTTLED_DEFAULT_S if after_s is None else after_s)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
@@ -267,7 +268,7 @@ class Door:
             raise kind("redirected", "redirects are not followed: correct the endpoint", facts)
 
     def _record(self, request: Request, url: URL, flight: _Flight, seconds: float, outcome: str) -> None:
-        host = _place(url)
+        _, host = _parsed(request.url)
         tally = self.tallies[host]
         tally.attempts += 1
         tally.failures += outcome != "ok"
@@ -292,6 +293,13 @@ class Door:
 def place_of(address: str) -> str:
     """``host:port`` of an http(s) address. Raises ValueError for anything else, and for credentials in it."""
     return _place(URL(address, encoded=True))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(address: str) -> tuple[URL, str]:
+    """The address as it is sent, and its ``host:port``. Endpoints repeat: parsing costs more than the look-up."""
+    url = URL(address, encoded=True)
+    return url, _place(url)
 
 
 def _place(url: URL) -> str:

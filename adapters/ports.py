@@ -23,10 +23,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One row of a platform's change listing."""
+    """One row of a platform's change listing. `state` is None where the listing does not tell it."""
 
     platform_order_id: str
     changed_at: datetime
+    state: PlatformState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,11 @@ def read_page(body: bytes, window_end: datetime) -> Page:
     """A row whose change time cannot be read counts as changed at the window's end; it must not block the page."""
     answer = _opened(body, describe.LIST_CHANGES)
     rows = tuple(
-        Listed(row.text("tid_str" if row.has("tid_str") else "tid"), _changed_at(row, window_end))
+        Listed(
+            row.text("tid_str" if row.has("tid_str") else "tid"),
+            _changed_at(row, window_end),
+            describe.STATES.get(row.text_or("status", "")),
+        )
         for row in answer.listed("trades", "trade")
     )
     total = answer.whole("total_results", 0, _ROWS_MAX) if answer.has("total_results") else 0

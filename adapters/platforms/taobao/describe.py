@@ -13,7 +13,7 @@ READ_TRADE = "taobao.trade.fullinfo.get"
 DECRYPT = "taobao.top.oaid.decrypt"
 SEND = "taobao.logistics.offline.send"
 
-LIST_FIELDS = "tid,modified"
+LIST_FIELDS = "tid,modified,status"
 STATUS_FIELDS = (
     "tid,status,orders.oid,orders.status,orders.refund_status,"
     "orders.invoice_no,orders.logistics_company,orders.consign_time"

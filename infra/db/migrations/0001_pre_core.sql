@@ -242,6 +242,7 @@ CREATE TABLE writeback (
     confirmed_at  timestamptz,
     CONSTRAINT confirmed_has_its_time CHECK ((status = 'confirmed') = (confirmed_at IS NOT NULL))
 ) WITH (fillfactor = 70);
+CREATE INDEX writeback_of_order ON writeback (order_id);
 CREATE UNIQUE INDEX writeback_one_at_a_time_for_each_order ON writeback (order_id) WHERE status = 'sending';
 
 CREATE TABLE notice (

@@ -10,13 +10,19 @@ ON CONFLICT (shop, platform_order_id, platform, version) DO NOTHING
 RETURNING id, lane;
 
 -- name: known_changes
--- Which of the listed (order, change time) pairs are stored already, so that they need no fetch.
+-- Which of the listed (order, change time) pairs need no fetch: stored already, or no more than the echo
+-- of our own write-back (`is_shipped`: the listing shows the order as shipped).
 SELECT r.platform_order_id, r.changed_at
-FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[]) AS r(platform_order_id, changed_at)
+FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[], %(are_shipped)s::boolean[])
+     AS r(platform_order_id, changed_at, is_shipped)
 WHERE EXISTS (
     SELECT 1 FROM raw_payload AS p
     WHERE p.shop = %(shop)s AND p.platform_order_id = r.platform_order_id AND p.platform = %(platform)s
-      AND p.changed_at >= r.changed_at);
+      AND p.changed_at >= r.changed_at)
+   OR r.is_shipped AND EXISTS (
+    SELECT 1 FROM orders AS o JOIN writeback AS w ON w.order_id = o.id
+    WHERE o.shop = %(shop)s AND o.platform_order_id = r.platform_order_id AND o.platform = %(platform)s
+      AND (w.status = 'sending' OR w.confirmed_at >= r.changed_at - interval '5 seconds'));
 
 -- name: load_raw
 SELECT id, platform, shop, platform_order_id, lane, received_at, body
