@@ -1,0 +1,162 @@
+-- Read-only questions of people: where is this order, and is the house in order.
+
+-- name: find_by_id
+SELECT o.id, o.platform, o.shop, o.platform_order_id, o.placed_at
+FROM orders AS o WHERE o.id = %(id)s;
+
+-- name: find_by_platform_order_id
+-- In any shop: skips from shop to shop over the unique index instead of reading all orders.
+WITH RECURSIVE known(shop) AS (
+    SELECT min(shop) FROM orders
+    UNION ALL
+    SELECT (SELECT min(o.shop) FROM orders AS o WHERE o.shop > known.shop) FROM known WHERE known.shop IS NOT NULL
+)
+SELECT o.id, o.platform, o.shop, o.platform_order_id, o.placed_at
+FROM known JOIN orders AS o ON o.shop = known.shop AND o.platform_order_id = %(platform_order_id)s
+ORDER BY o.id;
+
+-- name: find_by_shop
+SELECT o.id, o.platform, o.shop, o.platform_order_id, o.placed_at
+FROM orders AS o
+WHERE o.shop = ANY(%(shops)s) AND o.platform_order_id = %(platform_order_id)s
+ORDER BY o.id;
+
+-- name: find_by_waybill
+-- Of any courier, a voided waybill too: skips from courier to courier over the index shipment_waybill.
+WITH RECURSIVE known(courier) AS (
+    SELECT min(courier) FROM shipment WHERE waybill IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(s.courier) FROM shipment AS s WHERE s.waybill IS NOT NULL AND s.courier > known.courier)
+    FROM known WHERE known.courier IS NOT NULL
+)
+SELECT DISTINCT o.id, o.platform, o.shop, o.platform_order_id, o.placed_at
+FROM known
+JOIN shipment AS s ON s.courier = known.courier AND s.waybill = %(waybill)s
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+ORDER BY o.id;
+
+-- name: unread_payloads
+-- Payloads of an order id that never became an order, with their open dead letter, if they have one.
+WITH RECURSIVE known(shop) AS (
+    SELECT min(shop) FROM raw_payload
+    UNION ALL
+    SELECT (SELECT min(r.shop) FROM raw_payload AS r WHERE r.shop > known.shop) FROM known WHERE known.shop IS NOT NULL
+)
+SELECT r.platform, r.shop, r.platform_order_id, r.received_at, d.id AS dead_letter,
+       d.code, d.causes -> -1 ->> 'message' AS message
+FROM known
+JOIN raw_payload AS r ON r.shop = known.shop AND r.platform_order_id = %(platform_order_id)s
+LEFT JOIN dead_letter AS d ON d.step = 'normalize' AND d.subject_id = r.id AND d.closed_at IS NULL
+ORDER BY r.id DESC;
+
+-- name: unfetched
+-- Orders that a listing showed and that could not be fetched.
+SELECT s.account, g.platform_order_id, g.noticed_at, g.tries, g.error
+FROM pull_gap AS g JOIN shop AS s ON s.id = g.shop_id
+WHERE g.platform_order_id = %(platform_order_id)s
+ORDER BY s.account;
+
+-- name: order_head
+SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_type, o.source, o.member_level,
+       o.currency, o.goods_minor, o.discount_minor, o.freight_minor, o.tax_minor, o.payable_minor, o.paid_minor,
+       o.placed_at, o.paid_at, o.ship_by, o.received_at, length(o.buyer_memo) AS buyer_memo_chars,
+       length(o.seller_memo) AS seller_memo_chars,
+       c.name, c.phone, c.province, c.city, c.district, c.pii, now() AS seen_at
+FROM orders AS o JOIN receiver AS c ON c.order_id = o.id
+WHERE o.id = %(id)s;
+
+-- name: order_lines
+SELECT line_id, sku, title, quantity, unit_price_minor, paid_minor, is_gift, refund_open, refunded
+FROM order_line WHERE order_id = %(id)s ORDER BY line_id;
+
+-- name: order_payloads
+SELECT r.id, r.received_at, r.source
+FROM raw_payload AS r JOIN orders AS o
+  ON r.shop = o.shop AND r.platform_order_id = o.platform_order_id AND r.platform = o.platform
+WHERE o.id = %(id)s ORDER BY r.id;
+
+-- name: order_fulfillment
+SELECT id, number, state, resume_state, lane, reservation, location, closed_reason, finished_at
+FROM fulfillment_order WHERE order_id = %(id)s ORDER BY number;
+
+-- name: order_holds
+SELECT h.fulfillment_order_id, h.code, h.step, h.owner, h.opened_at, h.due_at, h.facts, h.released_at, h.released_by
+FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+WHERE f.order_id = %(id)s ORDER BY h.id;
+
+-- name: order_packages
+SELECT p.id, p.fulfillment_order_id, p.number, p.courier, p.account, p.location, p.packed_at, p.handed_over_at,
+       w.status AS writeback, w.confirmed_at AS written_back_at
+FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+LEFT JOIN writeback AS w ON w.package_id = p.id
+WHERE f.order_id = %(id)s ORDER BY p.id;
+
+-- name: order_shipments
+SELECT s.package_id, s.generation, s.reference, s.status, s.waybill, s.intended_at, s.booked_at, s.voided_at
+FROM shipment AS s
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE f.order_id = %(id)s ORDER BY s.package_id, s.generation;
+
+-- name: order_notices
+SELECT n.id, n.package_id, n.event, n.channel, n.status, n.told_at
+FROM notice AS n
+JOIN package AS p ON p.id = n.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE f.order_id = %(id)s ORDER BY n.id;
+
+-- name: order_events
+SELECT e.at, e.kind, e.step, e.cause, e.from_state, e.to_state, e.package_id, e.facts
+FROM event AS e WHERE e.order_id = %(id)s ORDER BY e.id;
+
+-- name: due_work
+-- The due work of named (step, subject) pairs.
+SELECT w.step, w.subject_id, w.lane, w.account, w.due_at, w.attempts, w.crashes,
+       w.lease_token IS NOT NULL AS is_running, w.causes -> -1 ->> 'code' AS last_error
+FROM unnest(%(steps)s::text[], %(subject_ids)s::bigint[]) AS k(step, subject_id)
+JOIN work AS w ON w.step = k.step AND w.subject_id = k.subject_id
+ORDER BY w.due_at;
+
+-- name: open_letters
+-- The open dead letters of named (step, subject) pairs.
+SELECT d.id, d.step, d.code, d.owner, d.opened_at, d.due_at, d.attempts, d.crashes, d.causes
+FROM unnest(%(steps)s::text[], %(subject_ids)s::bigint[]) AS k(step, subject_id)
+JOIN dead_letter AS d ON d.step = k.step AND d.subject_id = k.subject_id AND d.closed_at IS NULL
+ORDER BY d.id;
+
+-- name: overdue_work
+-- What nobody has taken up although it has been due for some time.
+SELECT step, count(*), (extract(epoch FROM now() - min(due_at)))::float8
+FROM work
+WHERE lease_token IS NULL AND due_at < now() - make_interval(secs => %(grace_s)s)
+GROUP BY step ORDER BY step;
+
+-- name: pull_gaps
+SELECT s.account, count(*), max(g.tries)
+FROM pull_gap AS g JOIN shop AS s ON s.id = g.shop_id
+GROUP BY s.account ORDER BY s.account;
+
+-- name: expired_holds
+-- Open holds past their due time, by owner.
+SELECT owner, count(*) FROM hold
+WHERE released_at IS NULL AND due_at < now()
+GROUP BY owner ORDER BY owner;
+
+-- name: dead_letters
+SELECT count(*) FROM dead_letter WHERE closed_at IS NULL;
+
+-- name: durability
+SELECT current_setting('server_version'), current_setting('server_version_num')::integer,
+       current_setting('fsync'), current_setting('synchronous_commit'), clock_timestamp();
+
+-- name: lock_session
+SELECT pg_backend_pid() FROM (SELECT pg_advisory_lock(%(class)s, pg_backend_pid())) AS locked;
+
+-- name: session_holds_lock
+SELECT EXISTS (
+    SELECT 1 FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND pid = pg_backend_pid()
+      AND classid = %(class)s::integer::oid AND objid = %(pid)s::integer::oid);

@@ -1,0 +1,52 @@
+"""What waits longer than it should."""
+
+from collections.abc import Iterator
+
+from infra.db.pool import Connection
+from infra.db.sql import load
+from ops.doctor.check import Check, ok, warn
+
+INSPECT = load("inspect")
+OVERDUE_GRACE_S = 60.0
+
+
+def all_checks(session: Connection) -> Iterator[Check]:
+    yield overdue_work(session)
+    yield pull_gaps(session)
+    yield expired_holds(session)
+    yield dead_letters(session)
+
+
+def overdue_work(session: Connection) -> Check:
+    rows = session.execute(INSPECT["overdue_work"], {"grace_s": OVERDUE_GRACE_S}).fetchall()
+    if not rows:
+        return ok("work", f"nothing is overdue by more than {OVERDUE_GRACE_S:.0f} s")
+    total, oldest_s = sum(count for _, count, _ in rows), max(age_s for *_, age_s in rows)
+    steps = ", ".join(f"{step} {count}" for step, count, _ in rows)
+    return warn("work", f"{total} overdue, the oldest by {oldest_s:.0f} s ({steps})", "is `orderlane run` running?")
+
+
+def pull_gaps(session: Connection) -> Check:
+    rows = session.execute(INSPECT["pull_gaps"]).fetchall()
+    if not rows:
+        return ok("pull", "every listed order could be fetched")
+    gaps = ", ".join(f"{account} {count} (up to {tries} tries)" for account, count, tries in rows)
+    return warn(
+        "pull", f"orders listed but not fetched: {gaps}", "they are tried at every pull; ask the platform if they stay"
+    )
+
+
+def expired_holds(session: Connection) -> Check:
+    rows = session.execute(INSPECT["expired_holds"]).fetchall()
+    if not rows:
+        return ok("holds", "none is past its due time")
+    owners = ", ".join(f"{owner} {count}" for owner, count in rows)
+    return warn("holds", f"{sum(count for _, count in rows)} past their due time ({owners})", "remind their owners")
+
+
+def dead_letters(session: Connection) -> Check:
+    row = session.execute(INSPECT["dead_letters"]).fetchone()
+    assert row is not None
+    if not row[0]:
+        return ok("dead letters", "none is open")
+    return warn("dead letters", f"{row[0]} open", "`orderlane order show` tells the causes for each order")

@@ -1,0 +1,70 @@
+"""Settings, rules, and the folder they point to."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from domain.errors import Misconfigured
+from infra.rules import load_rules
+from infra.settings import Settings, data_dir, read_settings
+from ops.doctor.check import Check, fail, ok, warn
+
+_GIB = 1024**3
+FREE_LOW_BYTES = 5 * _GIB
+FREE_LEAST_BYTES = _GIB
+
+
+def read(file: Path, environ: Mapping[str, str]) -> tuple[Settings | None, Check]:
+    """The settings, if they can be read: no unknown key, every secret where it is said to be."""
+    if not file.is_file():
+        return None, fail("settings", f"no settings file at {file}", "write one (README.md shows how)")
+    try:
+        settings = read_settings(file, environ)
+    except Misconfigured as error:
+        return None, fail("settings", str(error), "correct it and ask again; nothing else was checked")
+    counts = (
+        f"{len(settings.shops)} shops, {len(settings.couriers)} couriers, "
+        f"{len(settings.locations)} locations, {len(settings.channels)} channels"
+    )
+    missing = [
+        name
+        for name, configured in (
+            ("shops", settings.shops),
+            ("couriers", settings.couriers),
+            ("locations", settings.locations),
+        )
+        if not configured
+    ]
+    if missing:
+        return settings, fail("settings", f"{file}: {counts}", f"add at least one each of: {', '.join(missing)}")
+    if not settings.channels:
+        return settings, warn("settings", f"{file}: {counts}", "without [[channels]] nobody is told of a shipment")
+    return settings, ok("settings", f"{file}: {counts}")
+
+
+def rules(settings: Settings) -> Check:
+    name = settings.rules_file or "the packaged rules"
+    try:
+        loaded = load_rules(settings.rules_file)
+    except Misconfigured as error:
+        return fail("rules", str(error), "correct the file; domain/default_rules.toml shows every key")
+    ours = {courier.courier for courier in settings.couriers}
+    unused = sorted({rule.name for rule in loaded.routing.couriers} - ours)
+    unruled = sorted(ours - {rule.name for rule in loaded.routing.couriers})
+    if unruled:
+        return fail("rules", f"{name}: no rule for courier {', '.join(unruled)}", "add it to routing.couriers")
+    hint = f", couriers without an account: {', '.join(unused)}" if unused else ""
+    return ok("rules", f"{name}, version {loaded.version}{hint}")
+
+
+def free_space(settings: Settings) -> Check:
+    """Room on the disk of the private stores."""
+    folder = data_dir(settings)
+    place = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    free = shutil.disk_usage(place).free
+    message = f"{free / _GIB:.1f} GiB free at {folder}"
+    if free < FREE_LEAST_BYTES:
+        return fail("disk", message, "make room: Postgres stops when the disk is full")
+    if free < FREE_LOW_BYTES:
+        return warn("disk", message, "make room before it runs out")
+    return ok("disk", message)

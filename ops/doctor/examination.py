@@ -1,0 +1,52 @@
+"""The round of all checks. Each is made as soon as what it needs is known to be there."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psycopg
+
+from domain.errors import FulfilmentError
+from infra.clock import Clock
+from infra.db.pool import Database
+from infra.settings import Settings
+from infra.stores import open_stores
+from ops.doctor import accounts, backlog, configuration, stores
+from ops.doctor.check import Check, fail, unreachable
+
+
+def examine(file: Path, environ: Mapping[str, str], clock: Clock) -> Iterator[Check]:
+    """All checks, as they are made. Without readable settings there is nothing further to look at."""
+    settings, check = configuration.read(file, environ)
+    yield check
+    if settings is None:
+        return
+    yield configuration.rules(settings)
+    yield from accounts.credentials(settings, clock)
+    yield from accounts.endpoints(settings)
+    if not (settings.stores.database_url and settings.stores.redis_url):
+        yield configuration.free_space(settings)
+    yield from _stores(settings, clock)
+
+
+def _stores(settings: Settings, clock: Clock) -> Iterator[Check]:
+    try:
+        with open_stores(settings) as connection:
+            yield stores.redis_server(connection)
+            with Database(connection.database_url.reveal(), 2) as db:
+                yield from _database(db, connection.embedded, clock)
+    except FulfilmentError as error:
+        yield fail("stores", str(error), "private stores need a data folder they can use; see data_dir, service_user")
+
+
+def _database(db: Database, is_private: bool, clock: Clock) -> Iterator[Check]:  # noqa: FBT001 - one fact of three
+    try:
+        with db.direct() as session, db.direct() as other:
+            yield from stores.server(session, clock, is_private=is_private)
+            yield stores.session_lock(session, other)
+            migrations = stores.migrations(session)
+            yield migrations
+            if not migrations.advice:
+                yield from backlog.all_checks(session)
+    except psycopg.OperationalError as error:
+        words = " ".join(str(error).split())
+        yield unreachable("postgres", words, "start it, or correct ORDERLANE_DATABASE_URL")

@@ -1,0 +1,105 @@
+"""Postgres and Redis: versions, durability, sessions, schema, clocks."""
+
+from collections.abc import Iterator
+
+import redis
+from psycopg import Connection as Session
+
+from domain.errors import FulfilmentError
+from infra.clock import Clock
+from infra.db.migrate import pending
+from infra.db.pool import Connection
+from infra.db.sql import load
+from infra.stores import Connection as Stores
+from ops.doctor.check import Check, fail, ok, unreachable, warn
+
+INSPECT = load("inspect")
+POSTGRES_LEAST = 150_000
+REDIS_LEAST = (6, 2)
+SKEW_WARN_S = 2.0
+# Platforms refuse calls whose time stamp is minutes off; ours come from this machine's clock.
+SKEW_FAIL_S = 60.0
+_REDIS_WAIT_S = 2.0
+# Beside the lock classes of `infra.engine.presence`, so that no worker's lock is ever met.
+DOCTOR_CLASS = 7399
+
+
+def redis_server(connection: Stores) -> Check:
+    client = redis.Redis.from_url(
+        connection.redis_url.reveal(), socket_timeout=_REDIS_WAIT_S, socket_connect_timeout=_REDIS_WAIT_S
+    )
+    try:
+        version = str(client.info("server")["redis_version"])
+    except redis.RedisError as error:
+        words = " ".join(str(error).split())
+        return unreachable("redis", f"{type(error).__name__}: {words}", "start it, or correct ORDERLANE_REDIS_URL")
+    finally:
+        client.close()
+    if tuple(int(part) for part in version.split(".")[:2]) < REDIS_LEAST:
+        return fail("redis", f"version {version}", "6.2 or newer is needed")
+    return ok("redis", f"version {version}")
+
+
+def server(session: Connection, clock: Clock, *, is_private: bool) -> Iterator[Check]:
+    """Version, durability and clock of the database server."""
+    asked_at = clock.utcnow()
+    row = session.execute(INSPECT["durability"]).fetchone()
+    answered_at = clock.utcnow()
+    assert row is not None
+    version, number, fsync, synchronous_commit, their_time = row
+    kind = "private" if is_private else "configured"
+    if number < POSTGRES_LEAST:
+        yield fail("postgres", f"version {version}, {kind}", "15 or newer is needed")
+    else:
+        yield ok("postgres", f"version {version}, {kind}")
+    if (fsync, synchronous_commit) == ("on", "on"):
+        yield ok("durability", "fsync and synchronous_commit are on")
+    else:
+        yield fail(
+            "durability",
+            f"fsync is {fsync}, synchronous_commit is {synchronous_commit}",
+            "turn both on: without them a power cut loses accepted orders",
+        )
+    # What half of the round trip may hide is no skew.
+    middle = asked_at + (answered_at - asked_at) / 2
+    yield clock_skew(abs((their_time - middle).total_seconds()) - (answered_at - asked_at).total_seconds() / 2)
+
+
+def clock_skew(skew_s: float) -> Check:
+    message = f"this machine and the database differ by {max(0.0, skew_s):.1f} s"
+    advice = "let both follow a time server: signatures and ship-by times depend on it"
+    if skew_s > SKEW_FAIL_S:
+        return fail("clock", message, advice)
+    return warn("clock", message, advice) if skew_s > SKEW_WARN_S else ok("clock", message)
+
+
+def session_lock(session: Session[tuple[object, ...]], other: Session[tuple[object, ...]]) -> Check:
+    """Whether a session stays one: its advisory lock must survive from one statement to the next.
+
+    Meanwhile `other` holds a transaction open, so that a transaction pooler has to give the second
+    statement another server process.
+    """
+    locked = session.execute(INSPECT["lock_session"], {"class": DOCTOR_CLASS}).fetchone()
+    assert locked is not None
+    with other.transaction():
+        other.execute("SELECT 1")
+        kept = session.execute(INSPECT["session_holds_lock"], {"class": DOCTOR_CLASS, "pid": locked[0]}).fetchone()
+    if kept is not None and kept[0]:
+        return ok("session", "the connection is direct: session locks hold")
+    return fail(
+        "session",
+        "a session lock was lost between two statements: a transaction pooler stands before Postgres",
+        "give ORDERLANE_DATABASE_URL the server's own address, or pool by session",
+    )
+
+
+def migrations(session: Connection) -> Check:
+    try:
+        waiting = pending(session)
+    except FulfilmentError as error:
+        return fail("schema", str(error), "run the release that belongs to this database")
+    if waiting:
+        return warn(
+            "schema", f"{len(waiting)} migrations wait", "`orderlane run` applies them, or `python -m workers.release`"
+        )
+    return ok("schema", "up to date")

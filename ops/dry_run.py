@@ -1,0 +1,66 @@
+"""Normalize a payload as the step would, without any store."""
+
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+import msgspec
+
+from adapters import registry
+from adapters.payload import PAYLOAD_MAX_BYTES
+from domain.deadlines import ship_by
+from domain.errors import Poison
+from domain.holds import HOLDS, Finding
+from domain.normalize import Intake, initial_state, inspect
+from domain.order import Order
+from domain.rules import RuleSet
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The canonical order, how it would enter, and what would hold it."""
+
+    order: Order
+    intake: Intake
+    findings: tuple[Finding, ...]
+
+
+def read_bounded(stream: IO[bytes]) -> bytes:
+    """A payload of at most the allowed size; no more than that and one byte is ever read.
+
+    Raises Poison ``payload_too_large``.
+    """
+    body = stream.read(PAYLOAD_MAX_BYTES + 1)
+    if len(body) > PAYLOAD_MAX_BYTES:
+        raise Poison("payload_too_large", f"more than {PAYLOAD_MAX_BYTES} bytes")
+    return body
+
+
+def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
+    """Read a payload of `platform`. Raises Poison, or Misconfigured ``platform_unknown``."""
+    order = registry.platform(platform).read_order(body, shop)
+    due = ship_by(platform, order.paid_at, order.ship_by, rules)
+    order = replace(order, ship_by=due)
+    intake = initial_state(order)
+    return DryRun(order, intake, (*intake.holds, *inspect(order)))
+
+
+def as_tree(result: DryRun) -> dict[str, Any]:
+    """The order's fields, then `intake` and `holds`. Money is ``{"minor": 32358, "currency": "CNY"}``."""
+    tree: dict[str, Any] = msgspec.to_builtins(result.order)
+    return {
+        **tree,
+        "intake": {"state": result.intake.state, "reason": result.intake.reason},
+        "holds": [_hold(finding) for finding in result.findings],
+    }
+
+
+def _hold(finding: Finding) -> dict[str, Any]:
+    rule = HOLDS[finding.code]
+    return {
+        "code": finding.code,
+        "meaning": rule.meaning,
+        "owner": rule.owner,
+        "due_h": rule.due_h,
+        "rule": finding.rule,
+        "facts": dict(finding.facts),
+    }

@@ -1,0 +1,80 @@
+"""``orderlane demo``: the whole chain against the sandbox."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from infra.log import configure
+from infra.settings import read_settings
+from workers.cli.exits import Exit
+from workers.demo.face import LiveFace, consoles, print_summary, silent
+from workers.demo.run import run as run_demo
+from workers.demo.stage import Script
+
+DEFAULT_ORDERS = 500
+
+
+@click.command(epilog="\b\nExample:  orderlane demo --orders 2000\n          orderlane demo --from orders.csv --json")
+@click.option(
+    "--orders",
+    type=click.IntRange(min=0),
+    help=f"How many orders to play.  [default: {DEFAULT_ORDERS}; with --from the whole file]",
+)
+@click.option(
+    "--from",
+    "csv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="CSV",
+    help="Replay a CSV instead of a generated stream.",
+)
+@click.option("--seed", default=7, show_default=True, help="The same seed gives the same stream.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Orders a second; 0: all at once."
+)
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
+@click.option("--threads", type=click.IntRange(min=1), default=4, show_default=True, help="Threads of each of them.")
+@click.option("--shops", type=click.IntRange(min=1), default=5, show_default=True, help="Shops of a generated stream.")
+@click.option("--control", is_flag=True, help="After the run plant three harms, to see that they are found.")
+@click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
+@click.pass_context
+def demo(
+    ctx: click.Context,
+    *,
+    orders: int | None,
+    csv: Path | None,
+    seed: int,
+    rate: float,
+    processes: int,
+    threads: int,
+    shops: int,
+    control: bool,
+    as_json: bool,
+) -> None:
+    """Run the whole chain on private stores against the sandbox, and compare three ledgers.
+
+    Exits with 0 if platform, orderlane and courier agree.
+    """
+    configure("auto", "warning")
+    script = Script(
+        orders=orders if orders is not None else 0 if csv else DEFAULT_ORDERS,
+        csv=csv,
+        seed=seed,
+        per_second=rate,
+        processes=processes,
+        threads=threads,
+        shops=shops,
+        control=control,
+    )
+    base = read_settings()
+    progress_console, console = consoles()
+    if as_json or not progress_console.is_terminal:
+        outcome = run_demo(base, script, silent)
+    else:
+        with LiveFace(progress_console).shown() as face:
+            outcome = run_demo(base, script, face)
+    if as_json:
+        click.echo(msgspec.json.encode(outcome.summary()))
+    else:
+        print_summary(outcome, console)
+    ctx.exit(Exit.DONE if outcome.reckoning.agrees else Exit.FAILED)

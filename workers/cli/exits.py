@@ -1,0 +1,42 @@
+"""Exit codes, and how an error of ours becomes one."""
+
+from enum import IntEnum
+
+from domain.errors import FulfilmentError, Poison, Throttled, Transient
+
+
+class Exit(IntEnum):
+    """What a script may rely on."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    HELD = 3
+    QUARANTINED = 4
+    REFUSED = 5
+    PARTLY = 6
+    UNREACHABLE = 7
+
+
+# Where the code of an error says more than its class.
+_BY_CODE = {
+    "channel_unknown": Exit.USAGE,
+    "courier_unknown": Exit.USAGE,
+    "instance_running": Exit.REFUSED,
+    "instance_silent": Exit.UNREACHABLE,
+    "platform_unknown": Exit.USAGE,
+    "settings_missing": Exit.USAGE,
+    "shops_missing": Exit.USAGE,
+    "vectors_unreadable": Exit.USAGE,
+}
+
+
+def exit_of(error: FulfilmentError) -> Exit:
+    """The exit code of a command that ended with `error`."""
+    if error.code in _BY_CODE:
+        return _BY_CODE[error.code]
+    if isinstance(error, Poison):
+        return Exit.QUARANTINED
+    if isinstance(error, Transient | Throttled):
+        return Exit.UNREACHABLE
+    return Exit.FAILED

@@ -1,0 +1,31 @@
+"""``orderlane normalize``: try a platform's payload without any store."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from infra.rules import load_rules
+from ops.dry_run import as_tree, read_bounded
+from ops.dry_run import normalize as normalize_payload
+from workers.cli.exits import Exit
+
+
+@click.command(epilog="\b\nExample:  orderlane normalize --platform taobao trade.json")
+@click.option("--platform", required=True, metavar="P", help="The platform the payload comes from.")
+@click.option("--shop", default="dry-run", show_default=True, help="The shop's name in the result.")
+@click.option("--rules", "rules_file", default="", metavar="FILE", help="A rules file; the packaged one if not given.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.pass_context
+def normalize(ctx: click.Context, platform: str, shop: str, rules_file: str, file: Path) -> None:
+    """Print the canonical order of a platform's payload, or the typed error. FILE - is standard input.
+
+    Nothing is stored, and at most 8 MiB are read. The JSON object on stdout holds the order with its receiver,
+    `intake` (the state it would enter in) and `holds`; an amount is {"minor": 32358, "currency": "CNY"}.
+    Exits with 3 if the order would be held, and 4 if it would be quarantined.
+    """
+    rules = load_rules(rules_file)
+    with click.open_file(str(file), "rb") as stream:
+        result = normalize_payload(read_bounded(stream), platform, shop, rules)
+    click.echo(msgspec.json.format(msgspec.json.encode(as_tree(result)), indent=2))
+    ctx.exit(Exit.HELD if result.findings else Exit.DONE)
