@@ -47,9 +47,7 @@ def base(home: Path) -> Settings:
 @pytest.fixture
 def script(seed: int) -> Callable[..., Script]:
     def write(orders: int, csv: Path | None = None, dirt: Dirt = CLEAN, shops: int = 3) -> Script:
-        return Script(
-            orders=orders, csv=csv, seed=seed, per_second=0.0, processes=2, threads=4, shops=shops, dirt=dirt
-        )
+        return Script(orders=orders, csv=csv, seed=seed, per_second=0.0, processes=2, threads=4, shops=shops, dirt=dirt)
 
     return write
 
@@ -91,9 +89,9 @@ def finish() -> Callable[[Running], Outcome]:
 def count() -> Callable[..., int]:
     """The one number that a query answers."""
 
-    def ask(demo: Running, query: str) -> int:
+    def ask(demo: Running, query: str, *values: object) -> int:
         with demo.db.connection() as connection:
-            row = connection.execute(query.encode()).fetchone()
+            row = connection.execute(query.encode(), values or None).fetchone()
         assert row is not None
         return int(row[0])
 
