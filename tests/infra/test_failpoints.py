@@ -1,0 +1,55 @@
+import os
+import signal
+import subprocess
+import sys
+
+import psycopg
+import pytest
+
+from infra import failpoints
+from infra.failpoints import FailpointError, failpoint
+
+
+@pytest.fixture(autouse=True)
+def _disarmed():
+    yield
+    failpoints.arm("")
+
+
+def test_nothing_happens_while_nothing_is_armed():
+    failpoint("review.work", 1)
+
+
+def test_a_bug_strikes_the_named_subjects_at_the_named_place():
+    failpoints.arm('[{"at": "review.work", "do": "raise", "subjects": [7]}]')
+    failpoint("review.work", 8)
+    failpoint("label.work", 7)
+    with pytest.raises(FailpointError, match=r"review\.work"):
+        failpoint("review.work", 7)
+
+
+def test_without_subjects_everybody_is_struck():
+    failpoints.arm('[{"at": "review.work", "do": "raise"}]')
+    with pytest.raises(FailpointError):
+        failpoint("review.work", 12345)
+
+
+def test_postgres_itself_can_be_made_to_raise(database):
+    failpoints.arm('[{"at": "x", "do": "postgres"}]')
+    failpoint("x", 1)
+    with pytest.raises(psycopg.errors.DivisionByZero), database.transaction() as tx:
+        failpoint("x", 1, tx)
+
+
+def test_the_process_can_be_killed_as_the_environment_says():
+    program = (
+        "from infra.failpoints import failpoint; failpoint('x', 1); print('alive'); failpoint('x', 2); print('no')"
+    )
+    armed = '[{"at": "x", "do": "kill", "subjects": [2]}]'
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, failpoints.ENVIRONMENT_KEY: armed},
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"alive\n")
