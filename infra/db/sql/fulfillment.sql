@@ -11,11 +11,6 @@ FROM json_to_recordset(%(rows)s::json)
 WHERE f.id = r.id AND f.state = r.from_state
 RETURNING f.id;
 
--- name: relane
-UPDATE work AS w SET lane = r.lane
-FROM json_to_recordset(%(rows)s::json) AS r(subject_id bigint, step text, lane text)
-WHERE w.step = r.step AND w.subject_id = r.subject_id;
-
 -- name: open_holds
 INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, facts)
 SELECT r.fulfillment_order_id, r.code, r.step, r.owner, now() + make_interval(hours => r.due_h), r.facts

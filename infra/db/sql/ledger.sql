@@ -29,9 +29,6 @@ WHERE s.status = 'booked';
 -- Pieces promised, committed or shipped, by SKU.
 SELECT sku, sum(quantity)::bigint FROM reservation WHERE status <> 'released' GROUP BY sku;
 
--- name: told
-SELECT event_id::text FROM notice WHERE status = 'told';
-
 -- name: latencies
 -- From the raw payload stored to the write-back confirmed, 99th percentile in milliseconds, by lane.
 SELECT f.lane,

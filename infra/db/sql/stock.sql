@@ -107,11 +107,3 @@ WITH placed AS (
     RETURNING sku, on_hand
 )
 UPDATE stock_pool AS s SET on_hand = s.on_hand + p.on_hand FROM placed AS p WHERE s.sku = p.sku;
-
--- name: oversold
--- Pieces promised or shipped beyond what was ever counted in; zero while the constraints stand.
-SELECT coalesce(sum(greatest(0, r.pieces - s.on_hand - r.consumed)), 0)::bigint
-FROM stock_pool AS s
-JOIN (SELECT sku, sum(quantity) FILTER (WHERE status <> 'released') AS pieces,
-             coalesce(sum(quantity) FILTER (WHERE status = 'consumed'), 0) AS consumed
-      FROM reservation GROUP BY sku) AS r ON r.sku = s.sku;

@@ -31,11 +31,6 @@ UPDATE work
 SET lease_token = %(token)s, lease_until = now() + make_interval(secs => %(lease_s)s)
 WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s);
 
--- name: renew_lease
-UPDATE work
-SET lease_until = now() + make_interval(secs => %(lease_s)s)
-WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s) AND lease_token = %(token)s;
-
 -- name: still_ours
 -- Refuses a late save: only rows that still carry our token, locked until the transaction ends.
 SELECT subject_id, attempts
@@ -139,7 +134,3 @@ SELECT subject_id, lane, account, attempts, crashes, causes
 FROM work
 WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s)
 FOR UPDATE;
-
--- name: counts
-SELECT step, lane, count(*), min(due_at) FILTER (WHERE due_at <= now())
-FROM work GROUP BY step, lane ORDER BY step, lane;

@@ -1,0 +1,38 @@
+"""Lock files pin every package by hash and name no place to fetch it from."""
+
+import re
+
+import pytest
+
+REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(\[[a-z,]+\])?==[^\s;\\]+")
+HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}\b")
+
+
+def requirements(text):
+    """Whole requirements: continued lines joined, comments left out."""
+    lines = text.replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def pins(text):
+    return {match[0] for line in requirements(text) if (match := REQUIREMENT.match(line))}
+
+
+@pytest.fixture(params=["requirements.txt", "requirements-dev.txt"])
+def lock(request, root):
+    return (root / request.param).read_text()
+
+
+def test_every_requirement_is_pinned_with_hashes(lock):
+    assert requirements(lock)
+    assert [line for line in requirements(lock) if not (REQUIREMENT.match(line) and HASH.search(line))] == []
+
+
+def test_no_address_is_named(lock):
+    assert re.findall(r"(?i)https?://\S+|--(?:extra-)?index-url|--find-links|--trusted-host| @ ", lock) == []
+
+
+def test_the_lock_for_tests_holds_the_lock_for_work(root):
+    work, tests = ((root / name).read_text() for name in ("requirements.txt", "requirements-dev.txt"))
+    assert pins(work)
+    assert pins(work) <= pins(tests)
