@@ -18,8 +18,7 @@ def our_ledger(db: Database) -> Ours:
         }
         unread = frozenset((shop, order) for shop, order in tx.execute(LEDGER["unread"]))
         booked = {
-            reference: (waybill, (shop, order))
-            for shop, order, reference, waybill in tx.execute(LEDGER["waybills"])
+            reference: (waybill, (shop, order)) for shop, order, reference, waybill in tx.execute(LEDGER["waybills"])
         }
         pieces = dict(tx.execute(LEDGER["pieces"]).fetchall())
     return Ours(parts, unread, booked, pieces)
