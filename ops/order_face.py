@@ -61,6 +61,8 @@ def _facts(view: OrderView) -> Table:
     region = " ".join(filter(None, (receiver.province, receiver.city, receiver.district)))
     grid.add_row("receiver", f"{receiver.name or '–'} {receiver.phone or '–'} {region}   {receiver.pii}")
     grid.add_row("sums", "   ".join(f"{name} {amount}" for name, amount in view.sums.items() if amount.minor))
+    for one in view.fulfillment:
+        grid.add_row("stock", one.reservation + (f" at {one.location}" if one.location else ""))
     memos = [
         f"{who} {chars} characters"
         for who, chars in (("buyer", view.buyer_memo_chars), ("seller", view.seller_memo_chars))
@@ -115,11 +117,11 @@ def _letter(letter: DeadLetter, now: datetime) -> Group:
 
 def _next(view: OrderView) -> RenderableType:
     if not view.work:
-        waits = "a person: release the hold or replay the dead letter"
-        idle = (
-            "nothing is due" if not (view.open_holds or view.dead_letters) else f"nothing is due; it waits for {waits}"
-        )
-        return Text(idle, "dim")
+        waits = [
+            *(["its hold to be released"] if view.open_holds else []),
+            *(["its dead letter to be replayed"] if view.dead_letters else []),
+        ]
+        return Text(f"nothing is due; it waits for {' and '.join(waits)}" if waits else "nothing is due", "dim")
     table = _table("step", "when", "lane", "account", "tries", "last error")
     for work in view.work:
         when = Text("running now", _GOOD) if work.is_running else _until(work.due_at, view.seen_at)

@@ -1,0 +1,108 @@
+"""A few orders that went the whole way by the real steps, in this process, against the sandbox."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from domain.order import Order
+from infra.clock import SystemClock
+from infra.db.orders import load_orders
+from infra.db.pool import Database
+from infra.engine.settle import WORK
+from infra.queue.bells import BellKey
+from infra.settings import Settings, read_settings
+from infra.stores import Connection
+from ops.stock_up import stock_up
+from sandbox.spec import Dirt
+from workers.demo.stage import Script, sandbox_stage
+from workers.release import release
+from workers.wiring import Runtime, wired_worker
+
+DEADLINE_S = 40.0
+ORDERS = 14
+# Enough of each to be sure of one with this seed.
+DIRT = Dirt(unpaid=0.0, closed=0.0, vague_address=0.3, short_stock=0.2)
+FINISHED = b"""
+SELECT NOT EXISTS (SELECT 1 FROM work WHERE step NOT IN ('pull', 'warehouse'))
+   AND (SELECT count(*) FROM orders) >= %s
+   AND NOT EXISTS (SELECT 1 FROM fulfillment_order WHERE state IN ('approved', 'allocated', 'in_warehouse', 'packed'))
+"""
+
+
+@dataclass(frozen=True)
+class Played:
+    """What the run left. Tests read it, or undo what they write."""
+
+    settings: Settings
+    db: Database
+
+    def ids(self, state: str) -> list[int]:
+        with self.db.connection() as connection:
+            query = "SELECT order_id FROM fulfillment_order WHERE state = %s ORDER BY order_id"
+            return [row[0] for row in connection.execute(query, [state])]
+
+    def order(self, order_id: int) -> Order:
+        with self.db.transaction() as tx:
+            return load_orders(tx, [order_id])[order_id]
+
+
+@pytest.fixture(scope="session")
+def played(
+    stores: Connection, template_database: str, stores_base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Played]:
+    server = stores.database_url.reveal()
+    name = f"played_{uuid.uuid4().hex[:16]}"
+    clone = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template_database))
+    script = Script(ORDERS, None, seed=5, per_second=0.0, processes=1, threads=2, shops=2, dirt=DIRT)
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(clone)
+        url = make_conninfo(server, dbname=name)
+        # Bells are rung here and heard by nobody: apart from the databases that other tests find empty.
+        environ = {
+            "ORDERLANE_DATABASE_URL": url,
+            "ORDERLANE_REDIS_URL": stores.redis_url.reveal().replace("db=0", "db=15"),
+        }
+        with sandbox_stage(tmp_path_factory.mktemp("played"), script) as stage, Database(url, 4) as db:
+            settings = read_settings(stage.settings_file, environ)
+            release(settings)
+            stock_up(settings, db, SystemClock(), settings.locations)
+            with wired_worker(settings) as runtime:
+                drive(runtime)
+            yield Played(settings, db)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def drive(runtime: Runtime) -> None:
+    """Run whatever is due, as workers would, until nothing is left to do."""
+    pause, ends_at = threading.Event(), time.monotonic() + DEADLINE_S
+    while True:
+        with runtime.db.connection() as connection:
+            if connection.execute(FINISHED, [ORDERS]).fetchone() == (True,):
+                return
+            due = connection.execute(WORK["due_keys"]).fetchall()
+        for step, lane, account in due:
+            runtime.runners[step].run(BellKey(step, lane, account))
+        if time.monotonic() > ends_at:
+            pytest.fail(f"not finished within {DEADLINE_S} s")
+        pause.wait(0.02)
+
+
+@pytest.fixture(scope="session")
+def trade() -> Callable[..., bytes]:
+    """A small TOP trade of two lines; fields may be replaced, or left out with None."""
+    whole = msgspec.json.decode((Path(__file__).with_name("trade.json")).read_bytes())
+
+    def make(**fields: object) -> bytes:
+        trade = {name: value for name, value in {**whole, **fields}.items() if value is not None}
+        return msgspec.json.encode({"trade_fullinfo_get_response": {"trade": trade}})
+
+    return make

@@ -1,0 +1,63 @@
+import click
+import psycopg
+import pytest
+import redis
+from click.testing import CliRunner
+
+from domain.errors import Conflict, Misconfigured, Poison, Refused, Throttled, Transient, UnknownOutcome
+from workers.cli.exits import Exit, exit_of
+from workers.cli.group import Orderlane
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Refused("no"), Exit.FAILED),
+        (Conflict("moved"), Exit.FAILED),
+        (Misconfigured("settings_invalid"), Exit.FAILED),
+        (Misconfigured("settings_missing"), Exit.USAGE),
+        (Misconfigured("instance_running"), Exit.REFUSED),
+        (Poison("payload_unreadable"), Exit.QUARANTINED),
+        (Transient("away"), Exit.UNREACHABLE),
+        (Throttled("slow", after_s=1), Exit.UNREACHABLE),
+        (UnknownOutcome("perhaps"), Exit.FAILED),
+    ],
+)
+def test_an_error_says_how_a_command_ends(error, code) -> None:
+    assert exit_of(error) is code
+
+
+@pytest.fixture
+def failing():
+    def run(error: Exception):
+        group = Orderlane()
+
+        @group.command()
+        def go() -> None:
+            raise error
+
+        return CliRunner().invoke(group, ["go"])
+
+    return run
+
+
+def test_an_error_of_ours_is_one_line(failing) -> None:
+    result = failing(Misconfigured("postgres_not_started", "it said:\nfirst\nsecond"))
+    assert result.stderr == "orderlane: postgres_not_started: it said: first second\n"
+    assert result.exit_code == Exit.FAILED
+
+
+@pytest.mark.parametrize("error", [psycopg.OperationalError("refused"), redis.ConnectionError("refused")])
+def test_a_store_that_is_away_is_unreachable(failing, error) -> None:
+    result = failing(error)
+    assert result.exit_code == Exit.UNREACHABLE
+    assert "_unreachable: refused" in result.stderr
+
+
+def test_a_defect_shows_itself(failing) -> None:
+    assert isinstance(failing(KeyError("oops")).exception, KeyError)
+    assert isinstance(failing(psycopg.errors.QueryCanceled()).exception, psycopg.errors.QueryCanceled)
+
+
+def test_usage_is_clicks_own(failing) -> None:
+    assert failing(click.UsageError("which?")).exit_code == Exit.USAGE

@@ -1,0 +1,125 @@
+import json
+import os
+
+import pytest
+
+from actors.normalize import Normalize
+from actors.tools import Tools
+from infra.clock import SystemClock
+from infra.db.orders import ORDERS
+from infra.engine.failures import Failures
+from infra.engine.inner import InnerRunner
+from infra.ids import SystemDice
+from infra.queue.bells import BellKey
+from infra.rules import load_rules
+from infra.settings import Engine, Settings
+
+
+class NoBells:
+    def ring(self, keys) -> None:
+        pass
+
+    def hush(self, key) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _configured(monkeypatch, database_url, redis_url) -> None:
+    monkeypatch.setenv("ORDERLANE_DATABASE_URL", database_url.reveal())
+    monkeypatch.setenv("ORDERLANE_REDIS_URL", redis_url.reveal())
+
+
+@pytest.fixture
+def receive(database):
+    """Store a payload, as pull does, and normalize it by the real step."""
+
+    def store(shop: str, platform_order_id: str, body: bytes) -> None:
+        with database.transaction() as tx:
+            ((raw_id, lane),) = tx.execute(
+                ORDERS["store_raw"],
+                {
+                    "platform": "taobao",
+                    "shop": shop,
+                    "source": "pull",
+                    "platform_order_ids": [platform_order_id],
+                    "versions": [b"1"],
+                    "lanes": ["p1"],
+                    "changed_ats": [None],
+                    "bodies": [body],
+                },
+            ).fetchall()
+            tx.execute("INSERT INTO work (step, subject_id, lane) VALUES ('normalize', %s, %s)", [raw_id, lane])
+        dice = SystemDice()
+        tools = Tools(Settings(), database, NoBells(), SystemClock(), load_rules(), {}, {}, {}, {})
+        failures = Failures(Engine(), SystemClock(), dice)
+        runner = InnerRunner(Normalize(tools), database, NoBells(), failures, dice, 1, 50)
+        assert runner.run(BellKey("normalize", "p1", "")) == 1
+
+    return store
+
+
+def test_an_order_is_shown_to_a_person(orderlane, receive, trade) -> None:
+    receive("main", "1001", trade())
+    result = orderlane("order", "show", "1001")
+    assert result.exit_code == 0
+    assert "taobao/main/1001" in result.stdout
+    assert "张*" in result.stdout
+    assert "138********" in result.stdout
+    for secret in ("张三", "13812345678", "5678", "世纪大道"):
+        assert secret not in result.output
+
+
+def test_as_json_it_is_one_object(orderlane, receive, trade) -> None:
+    receive("main", "1001", trade())
+    view = json.loads(orderlane("order", "show", "main/1001", "--json").stdout)
+    assert view["platform_order_id"] == "1001"
+    assert view["receiver"]["name"] == "张*"
+    assert [work["step"] for work in view["work"]] == ["reserve"]
+    assert [event["kind"] for event in view["timeline"]] == ["payload_received", "normalize_done"]
+
+
+def test_one_id_in_two_shops_is_listed_and_exits_with_2(orderlane, receive, trade) -> None:
+    receive("main", "1001", trade())
+    receive("outlet", "1001", trade())
+    result = orderlane("order", "show", "1001")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "taobao/main/1001" in result.stderr
+    assert "taobao/outlet/1001" in result.stderr
+    assert orderlane("order", "show", "outlet/1001").exit_code == 0
+
+
+def test_an_unknown_id_exits_with_1(orderlane) -> None:
+    result = orderlane("order", "show", "404")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("orderlane: order_unknown: ")
+
+
+def test_an_order_whose_payload_could_not_be_read_exits_with_4(orderlane, receive, trade) -> None:
+    receive("main", "1001", trade(payment=None))
+    result = orderlane("order", "show", "1001")
+    assert result.exit_code == 4
+    assert "field_missing: trade.payment is missing (dead letter " in result.stderr
+
+
+def test_a_database_without_the_schema_is_said_to_be_behind(orderlane, stores, monkeypatch) -> None:
+    monkeypatch.setenv("ORDERLANE_DATABASE_URL", stores.database_url.reveal())
+    result = orderlane("order", "show", "1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("orderlane: schema_behind: ")
+
+
+def test_a_database_that_is_away_exits_with_7(orderlane, monkeypatch) -> None:
+    monkeypatch.setenv("ORDERLANE_DATABASE_URL", "host=127.0.0.1 port=1 dbname=none connect_timeout=2")
+    result = orderlane("order", "show", "1")
+    assert result.exit_code == 7
+    assert result.stderr.startswith("orderlane: database_unreachable: ")
+
+
+@pytest.mark.slow
+def test_the_installed_command_does_the_same(orderlane_process, receive, trade) -> None:
+    receive("main", "1001", trade())
+    done = orderlane_process("order", "show", "1001", env={**os.environ, "COLUMNS": "100"})
+    assert done.returncode == 0, done.stderr
+    assert "taobao/main/1001" in done.stdout
+    assert done.stderr == ""
