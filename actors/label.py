@@ -207,11 +207,13 @@ class Label:
 
 
 async def _ask(courier: Courier, one: Unlabelled) -> Waybill | None:
-    """What the courier has under our reference. Without look-up or idempotency a person must decide."""
+    """What the courier has under our reference; None: it may be called, once more.
+
+    Raises Refused ``outcome_unknown`` without look-up and idempotency: a person must decide.
+    """
     if courier.can_find:
         found = await courier.find(one.reference)
-        if found is not None:
-            return _ours(one, found)
+        return None if found is None else _ours(one, found)
     if courier.is_idempotent:
         return None
     raise Refused("outcome_unknown", "the courier can neither be asked nor safely be called again")
@@ -221,7 +223,7 @@ async def _book(courier: Courier, one: Unlabelled, booking: Booking) -> Waybill:
     try:
         return _ours(one, await courier.create(booking))
     except Conflict:
-        found = await courier.find(one.reference)
+        found = await courier.find(one.reference) if courier.can_find else None
         if found is None:
             raise Malformed("duplicate_not_found", "the courier knows the reference but shows no shipment") from None
         return _ours(one, found)
