@@ -7,7 +7,7 @@ def test_the_short_forms_of_the_vocabulary():
     assert Done() == Done(None, {})
     assert Done(State.APPROVED).state is State.APPROVED
     assert Hold(HoldCode.PLATFORM_HOLD).facts == {}
-    assert Later("gate_shut") == Later("gate_shut", None, 0.0)
+    assert Later("gate_shut") == Later("gate_shut", 0.0)
 
 
 def test_facts_are_never_shared_between_outcomes():
