@@ -1,0 +1,51 @@
+from contextlib import suppress
+
+import pytest
+
+from workers.cli import demo as command
+from workers.demo.stage import Script
+
+
+class NoStageError(Exception):
+    """Ends the command once the script is known: the play itself is tested with whole runs."""
+
+
+@pytest.fixture
+def script_of(orderlane, monkeypatch):
+    def given(*arguments) -> Script:
+        seen = []
+
+        def run_demo(_base, script, _show):
+            seen.append(script)
+            raise NoStageError
+
+        monkeypatch.setattr(command, "run_demo", run_demo)
+        with suppress(NoStageError):
+            orderlane("demo", *arguments)
+        return seen[0]
+
+    return given
+
+
+@pytest.fixture
+def csv(tmp_path):
+    place = tmp_path / "orders.csv"
+    place.write_text("x")
+    return place
+
+
+def test_without_options_a_small_stream_is_generated(script_of) -> None:
+    assert script_of() == Script(500, None, seed=7, per_second=0.0, processes=2, threads=4, shops=5)
+
+
+def test_a_file_is_replayed_whole_unless_a_number_is_given(script_of, csv) -> None:
+    assert script_of("--from", csv).orders == 0
+    assert script_of("--from", csv, "--orders", 40).orders == 40
+    assert script_of("--from", csv).csv == csv
+
+
+def test_every_option_reaches_the_script(script_of) -> None:
+    numbers = ["--orders", "9", "--seed", "1", "--rate", "2.5", "--processes", "3", "--threads", "6", "--shops", "2"]
+    assert script_of(*numbers, "--control") == Script(
+        9, None, seed=1, per_second=2.5, processes=3, threads=6, shops=2, control=True
+    )
