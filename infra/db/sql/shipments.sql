@@ -71,10 +71,12 @@ WHERE p.id = r.id;
 INSERT INTO warehouse_page (location, after, body) VALUES (%(location)s, %(after)s, %(body)s);
 
 -- name: early_scans
--- Oldest first, so that the scans of one package come in their order.
-SELECT event_id, reference, waybill, kind, at FROM early_scan
-WHERE location = %(location)s
-ORDER BY at, event_id
+-- Those whose label is recorded by now; oldest first, so that the scans of one package come in their order.
+-- What speaks of nobody's package stays, and must not stand in the way of the others.
+SELECT e.event_id, e.reference, e.waybill, e.kind, e.at FROM early_scan AS e
+WHERE e.location = %(location)s
+  AND EXISTS (SELECT 1 FROM shipment AS s WHERE s.reference = e.reference AND s.status = 'booked')
+ORDER BY e.at, e.event_id
 LIMIT 1000
 FOR UPDATE SKIP LOCKED;
 

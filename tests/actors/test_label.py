@@ -1,0 +1,282 @@
+import pytest
+
+from domain.errors import Conflict, Malformed, Misconfigured, Poison, Refused, Throttled, Transient, UnknownOutcome
+from domain.states import Step
+
+
+class Killed(BaseException):
+    """The end of the process, between two instructions."""
+
+
+@pytest.fixture
+def allocated(merchant, trade):
+    """One order with its package, ready for the label."""
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(trade(tid="1001"))
+    merchant.flow(Step.ROUTE)
+    return merchant
+
+
+def shipments(merchant):
+    return merchant.rows("SELECT generation, status, waybill, call_deadline IS NOT NULL FROM shipment ORDER BY id")
+
+
+def crash(merchant, step=Step.LABEL):
+    """The process dies during its call, and the sweeper frees what it held."""
+    with pytest.raises(Killed):
+        merchant.run(step)
+    merchant.rows("UPDATE work SET lease_token = NULL, lease_until = NULL, is_suspect = true WHERE step = %s", step)
+    merchant.rows("DELETE FROM flight")
+
+
+def test_a_package_gets_one_waybill(allocated):
+    allocated.run(Step.LABEL)
+    assert shipments(allocated) == [(1, "booked", "SF0001", False)]
+    assert allocated.states() == ["allocated"], "a label is a side dimension"
+    assert allocated.due(Step.LABEL) == []
+    [booking] = allocated.courier.bookings
+    assert booking.receiver.name == "林小满"
+    assert (booking.sender.city, booking.contents) == ("杭州市", (("棉质T恤", 1),))
+    assert booking.reference == allocated.one("SELECT reference FROM shipment")
+
+
+def test_the_plain_receiver_is_stored_nowhere(allocated):
+    allocated.run(Step.LABEL)
+    for table in ("receiver", "event", "shipment", "package", "hold", "dead_letter", "work", "orders"):
+        assert "林小满" not in str(allocated.rows(f"SELECT * FROM {table}"))  # noqa: S608 - names of this test
+
+
+def test_the_intent_is_durable_before_the_call(allocated):
+    seen = []
+    create = allocated.courier.create
+
+    async def look(booking):
+        seen.extend(shipments(allocated))
+        return await create(booking)
+
+    allocated.courier.create = look
+    allocated.run(Step.LABEL)
+    assert seen == [(1, "intended", None, True)]
+
+
+@pytest.mark.parametrize("at", ["create", "after_create"])
+def test_after_a_crash_the_courier_is_asked_first_and_not_before_the_deadline(allocated, at):
+    allocated.courier.errors = {at: [Killed()]}
+    crash(allocated)
+    assert shipments(allocated) == [(1, "intended", None, True)]
+    asked = dict(allocated.courier.asked)
+    allocated.run(Step.LABEL)
+    assert dict(allocated.courier.asked) == asked, "the earlier call may still run"
+    wait_s = allocated.one("SELECT extract(epoch FROM due_at - now())::float8 FROM work WHERE step = 'label'")
+    assert 30 < wait_s <= 45
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert allocated.courier.asked["find"] == 1
+    assert [one.number for one in allocated.courier.waybills] == ["SF0001"]
+    assert shipments(allocated) == [(1, "booked", "SF0001", False)]
+
+
+def test_control_without_asking_a_forgetful_courier_books_twice(allocated):
+    """The harm that asking first keeps away."""
+    allocated.courier.knows_references = False
+    allocated.courier.errors = {"after_create": [Killed()]}
+    crash(allocated)
+    allocated.rows("UPDATE shipment SET call_deadline = NULL")
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert len(allocated.courier.waybills) == 2
+
+
+def test_with_asking_a_forgetful_courier_books_once(allocated):
+    allocated.courier.knows_references = False
+    allocated.courier.errors = {"after_create": [Killed()]}
+    crash(allocated)
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert len(allocated.courier.waybills) == 1
+    assert shipments(allocated) == [(1, "booked", "SF0001", False)]
+
+
+def test_a_question_without_an_answer_is_asked_again_before_any_call(allocated):
+    allocated.courier.knows_references = False
+    allocated.courier.errors = {
+        "after_create": [UnknownOutcome("reset")],
+        "find": [Transient("down"), Transient("down")],
+    }
+    for _ in range(4):
+        allocated.run(Step.LABEL)
+        allocated.fall_due()
+    assert allocated.courier.asked["find"] == 3
+    assert len(allocated.courier.waybills) == 1
+    assert shipments(allocated) == [(1, "booked", "SF0001", False)]
+
+
+@pytest.mark.parametrize("error", [Transient("reset"), Throttled("slow", after_s=1), Misconfigured("key")])
+def test_a_call_that_surely_had_no_effect_needs_no_question(allocated, error):
+    allocated.courier.errors = {"create": [error]}
+    allocated.run(Step.LABEL)
+    assert shipments(allocated) == [(1, "intended", None, False)]
+    assert [attempts for _, attempts in allocated.due(Step.LABEL)] == [int(isinstance(error, Transient))]
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert allocated.courier.asked["find"] == 0
+    assert shipments(allocated) == [(1, "booked", "SF0001", False)]
+
+
+def test_too_short_a_lease_leaves_no_trace_of_a_call(make_merchant, trade):
+    merchant = make_merchant(lease_s=44.0)
+    merchant.stock(**{"TEE-1": 10})
+    merchant.courier.can_find = False
+    merchant.deliver(trade())
+    merchant.flow(Step.ROUTE)
+    merchant.runners[Step.LABEL].run(merchant.bells.keys[-1])
+    assert shipments(merchant) == [(1, "intended", None, False)]
+    assert merchant.due(Step.LABEL) == [(merchant.one("SELECT id FROM package"), 0)]
+    assert merchant.courier.asked == {}
+
+
+def test_an_answer_for_another_reference_is_malformed_and_asked_about(allocated):
+    allocated.courier.answers_for = "SOMEBODY-ELSE-1-1"
+    allocated.run(Step.LABEL)
+    assert shipments(allocated) == [(1, "intended", None, True)]
+    assert allocated.rows("SELECT causes->0->>'code' FROM work WHERE step = 'label'") == [("foreign_answer",)]
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert shipments(allocated) == [(1, "booked", "SF0001", False)]
+
+
+def test_a_cancelled_shipment_is_voided_before_the_next_generation(allocated):
+    allocated.courier.errors = {"after_create": [UnknownOutcome("reset")]}
+    allocated.run(Step.LABEL)
+    [one] = allocated.courier.waybills
+    allocated.courier.waybills = [type(one)(one.reference, one.number, alive=False)]
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert shipments(allocated) == [(1, "voided", None, False), (2, "booked", "SF0002", False)]
+    references = [row[0] for row in allocated.rows("SELECT reference FROM shipment ORDER BY id")]
+    assert [reference[-2:] for reference in references] == ["-1", "-2"]
+    assert references[0][:-2] == references[1][:-2]
+
+
+def test_a_duplicate_reference_is_found_and_adopted(allocated):
+    allocated.courier.errors = {"after_create": [Transient("reset although it had its effect")]}
+    allocated.run(Step.LABEL)
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert allocated.courier.asked == {"create": 2, "after_create": 1, "find": 1}
+    assert shipments(allocated) == [(1, "booked", "SF0001", False)]
+
+
+def test_a_duplicate_that_cannot_be_found_is_malformed(allocated):
+    allocated.courier.errors = {"create": [Conflict("duplicate_reference")]}
+    allocated.run(Step.LABEL)
+    assert allocated.rows("SELECT causes->0->>'code' FROM work WHERE step = 'label'") == [("duplicate_not_found",)]
+    assert shipments(allocated) == [(1, "intended", None, True)]
+
+
+def test_without_look_up_an_idempotent_courier_is_called_again(allocated):
+    allocated.courier.can_find, allocated.courier.is_idempotent = False, True
+    allocated.courier.errors = {"create": [UnknownOutcome("reset")]}
+    allocated.run(Step.LABEL)
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert allocated.courier.asked == {"create": 2, "after_create": 1}
+    assert shipments(allocated) == [(1, "booked", "SF0001", False)]
+
+
+def test_with_neither_a_person_decides(allocated):
+    allocated.courier.can_find = False
+    allocated.courier.errors = {"create": [UnknownOutcome("reset")]}
+    allocated.run(Step.LABEL)
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert allocated.courier.asked["create"] == 1
+    assert (allocated.states(), allocated.holds()) == (["on_hold"], ["waybill_error"])
+
+
+def test_a_refusal_holds_the_order(allocated):
+    allocated.courier.errors = {"create": [Refused("out_of_range", "not served")]}
+    allocated.run(Step.LABEL)
+    assert (allocated.states(), allocated.holds()) == (["on_hold"], ["waybill_error"])
+    assert allocated.rows("SELECT resume_state FROM fulfillment_order") == [("allocated",)]
+    assert allocated.due(Step.LABEL) == []
+
+
+@pytest.mark.parametrize("shown", ["refunds", "closed"])
+def test_a_refund_seen_at_the_last_moment_buys_no_label(allocated, shown):
+    getattr(allocated.platform, shown).add("1001")
+    allocated.run(Step.LABEL)
+    assert (allocated.states(), allocated.holds()) == (["on_hold"], ["refund_requested"])
+    assert allocated.courier.asked == {}
+    assert shipments(allocated) == [(1, "intended", None, False)]
+
+
+@pytest.mark.parametrize("error", [Transient("down"), Malformed("odd"), KeyError("defect")])
+def test_a_platform_that_cannot_be_asked_buys_no_label(allocated, error):
+    allocated.platform.errors = {"status": [error]}
+    allocated.run(Step.LABEL)
+    assert allocated.courier.asked["create"] == 0
+    assert [attempts for _, attempts in allocated.due(Step.LABEL)] == [1]
+
+
+def test_a_receiver_that_is_not_revealed_fails_its_own_package_only(merchant, trade):
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(trade(tid="1001"), trade(tid="1002"), trade(tid="1003", oaid=None, receiver_address="文三路 1 号"))
+    merchant.flow(Step.ROUTE)
+    known = merchant.platform.reveal
+
+    async def reveal(tokens):
+        found = await known({id_: token for id_, token in tokens.items() if id_ != "1001"})
+        return found | {id_: Refused("oaid_expired") for id_ in tokens if id_ == "1002"}
+
+    merchant.platform.reveal = reveal
+    merchant.run(Step.LABEL)
+    assert [status for _, status, *_ in shipments(merchant)] == ["intended", "intended", "booked"]
+    assert merchant.holds() == ["waybill_error"]
+    assert len(merchant.due(Step.LABEL)) == 1
+
+
+def test_a_shop_whose_receivers_cannot_be_had_at_all(allocated):
+    allocated.platform.errors = {"reveal": [Throttled("slow", after_s=1)]}
+    allocated.run(Step.LABEL)
+    assert [attempts for _, attempts in allocated.due(Step.LABEL)] == [0]
+    assert allocated.courier.asked == {}
+
+
+def test_an_unconfigured_account_waits_for_its_settings(allocated):
+    allocated.tools.couriers.clear()
+    for _ in range(5):
+        allocated.run(Step.LABEL)
+        allocated.fall_due()
+    assert [attempts for _, attempts in allocated.due(Step.LABEL)] == [0]
+    assert allocated.letters() == []
+    allocated.tools.couriers["sf/main"] = allocated.courier
+    allocated.run(Step.LABEL)
+    assert [status for _, status, *_ in shipments(allocated)] == ["booked"]
+
+
+def test_poison_is_a_dead_letter_that_holds_its_order(allocated):
+    allocated.courier.errors = {"create": [Poison("unreadable")]}
+    allocated.run(Step.LABEL)
+    assert allocated.letters() == [("label", "unreadable")]
+    assert (allocated.states(), allocated.holds()) == (["on_hold"], ["dead_letter"])
+
+
+def test_a_package_that_is_booked_or_stopped_is_left_alone(allocated):
+    allocated.run(Step.LABEL)
+    package = allocated.one("SELECT id FROM package")
+    again = "INSERT INTO work (step, subject_id, lane, account) VALUES ('label', %s, 'bulk', 'sf/main')"
+    allocated.rows(again, package)
+    allocated.run(Step.LABEL)
+    assert allocated.courier.asked["create"] == 1
+    assert allocated.due(Step.LABEL) == []
+
+
+@pytest.mark.parametrize(("ship_on", "due"), [("label", 1), ("handover", 0)])
+def test_a_shop_that_ships_on_label_hears_now(make_merchant, trade, ship_on, due):
+    merchant = make_merchant(ship_on=ship_on)
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(trade())
+    merchant.flow(Step.LABEL)
+    assert len(merchant.due(Step.WRITEBACK)) == due
+    assert merchant.one("SELECT count(*) FROM writeback") == due

@@ -1,0 +1,150 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.errors import Misconfigured, Poison, Throttled, Transient
+from domain.states import Step
+
+NOW = datetime.now(UTC)
+SHOP = "SELECT cursor_at FROM shop"
+
+
+@pytest.fixture
+def shop(merchant, trade):
+    """A merchant whose platform lists five changed orders, two on a page."""
+    merchant.platform.page_size = 2
+    for number in range(5):
+        sell(merchant, trade, f"100{number}", NOW - timedelta(minutes=10 - number))
+    return merchant
+
+
+def sell(merchant, trade, tid, at, **changes):
+    merchant.platform.trades[tid] = trade(tid=tid, **changes)
+    merchant.platform.changed[tid] = at
+
+
+def pull(merchant):
+    merchant.rows("UPDATE work SET due_at = now() WHERE step = 'pull'")
+    return merchant.run(Step.PULL)
+
+
+def stored(merchant):
+    return [row[0] for row in merchant.rows("SELECT platform_order_id FROM raw_payload ORDER BY 1")]
+
+
+def test_a_whole_window_is_stored_and_the_cursor_moves_to_its_end(shop):
+    pull(shop)
+    assert stored(shop) == ["1000", "1001", "1002", "1003", "1004"]
+    assert len(shop.due(Step.NORMALIZE)) == 5
+    [window] = shop.platform.windows
+    assert shop.one(SHOP) == window.end
+    assert window.end - window.start == timedelta(days=1, seconds=60)
+    [[due_in_s]] = shop.rows("SELECT extract(epoch FROM due_at - now())::float8 FROM work WHERE step = 'pull'")
+    assert 20 < due_in_s <= 30
+
+
+def test_the_next_window_overlaps_the_last(shop):
+    shop.rows("UPDATE shop SET cursor_at = %s", NOW - timedelta(hours=1))
+    pull(shop)
+    [window] = shop.platform.windows
+    assert window.start == NOW - timedelta(hours=1, seconds=60)
+
+
+def test_a_window_is_no_longer_than_the_platform_allows_and_the_rest_follows_at_once(shop):
+    shop.platform.window_max_s = 600.0
+    shop.rows("UPDATE shop SET cursor_at = %s", NOW - timedelta(minutes=30))
+    pull(shop)
+    [window] = shop.platform.windows
+    assert window.end - window.start == timedelta(seconds=600)
+    assert shop.one("SELECT due_at <= now() FROM work WHERE step = 'pull'")
+    for _ in range(4):
+        pull(shop)
+    assert len(stored(shop)) == 5
+    assert not shop.one("SELECT due_at <= now() FROM work WHERE step = 'pull'")
+
+
+def test_known_content_is_not_fetched_again(shop, trade):
+    pull(shop)
+    shop.rows("UPDATE shop SET cursor_at = %s", NOW - timedelta(hours=1))
+    pull(shop)
+    assert shop.platform.asked["fetch"] == 5
+    sell(shop, trade, "1002", NOW - timedelta(minutes=1), modified="2026-11-22 12:00:00")
+    shop.rows("UPDATE shop SET cursor_at = %s", NOW - timedelta(hours=1))
+    pull(shop)
+    assert shop.platform.asked["fetch"] == 6
+    assert stored(shop).count("1002") == 2
+
+
+@pytest.mark.parametrize(
+    "error", [Transient("down"), Throttled("slow", after_s=5), Misconfigured("session"), KeyError()]
+)
+def test_a_window_that_breaks_off_keeps_what_it_has_and_not_the_cursor(shop, error):
+    shop.platform.errors = {"next_page": [error]}
+    pull(shop)
+    assert len(stored(shop)) == 2
+    assert shop.one(SHOP) is None
+    pull(shop)
+    assert len(stored(shop)) == 5
+    assert shop.one(SHOP) is not None
+    assert shop.platform.asked["fetch"] == 5
+
+
+@pytest.mark.parametrize("error", [Throttled("slow", after_s=5), Misconfigured("session")])
+def test_what_the_platform_says_of_the_whole_account_stops_the_window(shop, error):
+    shop.platform.errors = {"fetch 1001": [error]}
+    pull(shop)
+    assert shop.one(SHOP) is None
+    assert shop.rows("SELECT * FROM pull_gap") == []
+    assert stored(shop) == ["1000"], "its neighbour on the page is kept"
+
+
+@pytest.mark.parametrize("error", [Poison("unreadable"), Transient("reset")])
+def test_one_order_that_cannot_be_had_is_a_gap_and_stops_nobody(shop, error):
+    shop.platform.errors = {"fetch 1001": [error, error]}
+    pull(shop)
+    assert stored(shop) == ["1000", "1002", "1003", "1004"]
+    assert shop.one(SHOP) is not None
+    assert shop.rows("SELECT platform_order_id, error, tries FROM pull_gap") == [("1001", error.code, 1)]
+    shop.platform.changed.clear()
+    pull(shop)
+    assert shop.rows("SELECT tries FROM pull_gap") == [(2,)]
+    pull(shop)
+    assert "1001" in stored(shop)
+    assert shop.rows("SELECT * FROM pull_gap") == []
+
+
+def test_a_shop_is_never_given_up(shop):
+    shop.platform.errors = {"changes": [ZeroDivisionError()] * 20}
+    for _ in range(20):
+        pull(shop)
+    assert shop.letters() == []
+    pull(shop)
+    assert len(stored(shop)) == 5
+
+
+def test_a_lease_that_runs_low_stops_the_reading_and_goes_on_at_once(make_merchant, trade):
+    merchant = make_merchant(lease_s=14.9)
+    sell(merchant, trade, "1000", NOW - timedelta(minutes=1))
+    pull(merchant)
+    assert stored(merchant) == []
+    assert merchant.one(SHOP) is None
+    assert merchant.one("SELECT due_at <= now() FROM work WHERE step = 'pull'")
+
+
+def test_the_provisional_lane_comes_with_the_payload(merchant, trade):
+    sell(merchant, trade, "1001", NOW - timedelta(minutes=2), trade_attr='{"live": 1, "vip": "plus"}')
+    sell(merchant, trade, "1002", NOW - timedelta(minutes=1))
+    pull(merchant)
+    lanes = "SELECT platform_order_id, r.lane, w.lane FROM raw_payload AS r JOIN work AS w ON w.subject_id = r.id"
+    assert merchant.rows(f"{lanes} WHERE w.step = 'normalize' ORDER BY 1") == [
+        ("1001", "p0", "p0"),
+        ("1002", "bulk", "bulk"),
+    ]
+
+
+def test_a_shop_that_is_no_longer_configured_is_asked_no_more(merchant):
+    gone = merchant.one("INSERT INTO shop (account) VALUES ('taobao/gone') RETURNING id")
+    merchant.rows("INSERT INTO work (step, subject_id, lane) VALUES ('pull', %s, 'p1')", gone)
+    pull(merchant)
+    assert [id_ for id_, _ in merchant.due(Step.PULL)] != [gone]
+    assert len(merchant.due(Step.PULL)) == 1

@@ -1,0 +1,171 @@
+import pytest
+from msgspec.structs import replace
+
+from domain.errors import Transient
+from domain.states import Step
+
+
+@pytest.fixture
+def booked(make_merchant, trade):
+    def booked(ship_on="handover"):
+        merchant = make_merchant(ship_on=ship_on)
+        merchant.stock(**{"TEE-1": 10})
+        merchant.deliver(trade(tid="1001", pieces=2))
+        merchant.flow(Step.LABEL)
+        return merchant
+
+    return booked
+
+
+def test_scans_walk_the_order_forward(booked):
+    merchant = booked()
+    for kind, state in (("accepted", "in_warehouse"), ("packed", "packed"), ("handed_over", "in_transit")):
+        merchant.scan(kind)
+        assert merchant.states() == [state]
+    assert merchant.rows("SELECT packed_at < handed_over_at FROM package") == [(True,)]
+    assert merchant.rows("SELECT after, body FROM warehouse_page ORDER BY id") == [
+        ("", b"page"),
+        ("1", b"page"),
+        ("2", b"page"),
+    ]
+
+
+def test_a_hand_over_takes_the_pieces_off_both_levels_once(booked):
+    merchant = booked()
+    merchant.scan("handed_over", "handed_over")
+    merchant.scan("handed_over")
+    assert merchant.counters() == (8, 0, 0)
+    assert merchant.rows("SELECT on_hand, allocated FROM stock_location") == [(8, 0)]
+    assert merchant.rows("SELECT reservation FROM fulfillment_order") == [("consumed",)]
+
+
+def test_one_scan_walks_the_states_that_were_missed(booked):
+    merchant = booked()
+    merchant.scan("handed_over")
+    moves = merchant.rows("SELECT from_state, to_state FROM event WHERE kind = 'warehouse_moved' ORDER BY id")
+    assert moves == [("allocated", "in_warehouse"), ("in_warehouse", "packed"), ("packed", "in_transit")]
+
+
+def test_late_and_repeated_scans_change_nothing(booked):
+    merchant = booked()
+    merchant.scan("packed")
+    merchant.scan("accepted", "packed")
+    assert merchant.states() == ["packed"]
+    assert merchant.holds() == []
+
+
+@pytest.mark.parametrize(
+    ("ship_on", "scan", "due"),
+    [
+        ("handover", "packed", 0),
+        ("handover", "handed_over", 1),
+        ("packed", "packed", 1),
+        ("packed", "accepted", 0),
+    ],
+)
+def test_the_platform_hears_when_its_shop_says(booked, ship_on, scan, due):
+    merchant = booked(ship_on)
+    merchant.scan(scan)
+    assert len(merchant.due(Step.WRITEBACK)) == due
+
+
+def test_a_shop_that_ships_on_label_has_heard_already(booked):
+    merchant = booked("label")
+    merchant.run(Step.WRITEBACK)
+    merchant.scan("handed_over")
+    assert merchant.due(Step.WRITEBACK) == []
+    assert len(merchant.due(Step.NOTIFY)) == 1
+
+
+def test_the_buyer_is_to_be_told_once(booked):
+    merchant = booked()
+    merchant.scan("handed_over")
+    merchant.scan("handed_over")
+    assert merchant.one("SELECT count(*) FROM notice") == 1
+
+
+def test_a_package_that_left_against_a_hold_is_for_a_person(booked):
+    merchant = booked()
+    merchant.rows("UPDATE fulfillment_order SET state = 'on_hold', resume_state = 'allocated'")
+    merchant.scan("packed")
+    assert merchant.rows("SELECT facts->>'code' FROM event WHERE kind = 'scan_contradicts'") == [("moved_while_held",)]
+    assert merchant.holds() == []
+    merchant.scan("handed_over")
+    assert (merchant.states(), merchant.holds()) == (["on_hold"], ["shipped_elsewhere"])
+    assert merchant.due(Step.WRITEBACK) == []
+
+
+def test_a_scan_that_overtook_its_label_is_kept_and_applied_later(booked):
+    merchant = booked()
+    merchant.rows("UPDATE shipment SET status = 'intended', waybill = NULL, booked_at = NULL")
+    merchant.scan("accepted")
+    assert merchant.states() == ["allocated"]
+    merchant.rows("UPDATE shipment SET status = 'booked', waybill = 'SF0001', booked_at = now()")
+    merchant.scan()
+    assert merchant.states() == ["in_warehouse"]
+    assert merchant.rows("SELECT * FROM early_scan") == []
+
+
+def test_scans_of_nobodys_package_do_not_stand_in_the_way(booked):
+    merchant = booked()
+    merchant.rows(
+        """INSERT INTO early_scan (event_id, location, reference, waybill, kind, at)
+           SELECT 'old' || n, 'east', 'FOREIGN-' || n, '', 'packed', now() - interval '1 day'
+           FROM generate_series(1, %s) AS n""",
+        1500,
+    )
+    merchant.rows("UPDATE shipment SET status = 'intended', waybill = NULL, booked_at = NULL")
+    merchant.scan("accepted")
+    merchant.rows("UPDATE shipment SET status = 'booked', waybill = 'SF0001', booked_at = now()")
+    merchant.scan()
+    assert merchant.states() == ["in_warehouse"]
+
+
+def test_pages_are_read_until_none_is_left_and_the_cursor_is_kept(booked):
+    merchant = booked()
+    merchant.warehouse.page_size = 1
+    merchant.scan("accepted", "packed", "handed_over")
+    assert merchant.states() == ["in_transit"]
+    assert merchant.rows("SELECT feed_cursor FROM location WHERE name = 'east'") == [("3",)]
+
+
+def test_a_page_that_somebody_else_applied_is_not_applied_again(booked):
+    merchant = booked()
+    known = merchant.warehouse.events
+
+    async def overtaken(cursor):
+        page = await known(cursor)
+        merchant.rows("UPDATE location SET feed_cursor = '99' WHERE name = 'east'")
+        return page
+
+    merchant.warehouse.events = overtaken
+    merchant.scan("packed")
+    assert merchant.states() == ["allocated"]
+    assert merchant.rows("SELECT * FROM warehouse_page") == []
+
+
+@pytest.mark.parametrize("error", [Transient("down"), ZeroDivisionError()])
+def test_a_feed_is_never_given_up(booked, error):
+    merchant = booked()
+    merchant.warehouse.errors = [error] * 12
+    for _ in range(12):
+        merchant.scan()
+    assert merchant.letters() == []
+    merchant.scan("accepted")
+    assert merchant.states() == ["in_warehouse"]
+
+
+def test_unreadable_entries_do_not_stop_the_others(booked):
+    merchant = booked()
+    merchant.warehouse.rejected = ("e7: field_missing",)
+    merchant.scan("accepted")
+    assert merchant.states() == ["in_warehouse"]
+
+
+def test_without_channels_nobody_is_told(booked):
+    merchant = booked()
+
+    step = merchant.runners[Step.WAREHOUSE].step
+    object.__setattr__(step.tools, "settings", replace(merchant.settings, channels=()))
+    merchant.scan("handed_over")
+    assert merchant.rows("SELECT * FROM notice") == []
