@@ -140,7 +140,7 @@ class ReadScans:
         """Write-backs at the moment each shop wants them, and notices for what left the house."""
         ship_on = {shop.account: shop.ship_on for shop in self.tools.settings.shops}
         told = [
-            (one, one.handed_over_at if ship_on.get(one.shop) == "handover" else one.packed_at)
+            (one, one.packed_at if ship_on.get(one.shop) == "packed" else one.handed_over_at)
             for one in touched
             if ship_on.get(one.shop) != "label"
         ]

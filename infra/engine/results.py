@@ -1,6 +1,6 @@
 """What a step hands back to the engine for each subject."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -80,7 +80,3 @@ def each(step: Step, subjects: Iterable[S], decide: Callable[[S], Result]) -> li
         except Exception as error:  # noqa: BLE001 - whatever a rule raises is this member's fate, not its batch's
             results.append(Failed(subject.place, error))
     return results
-
-
-def subjects_of(results: Sequence[Result]) -> list[int]:
-    return [result.place.subject_id for result in results]

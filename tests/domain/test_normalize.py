@@ -125,3 +125,14 @@ def test_every_platform_state_has_an_entrance(order):
 def test_cash_on_delivery_does_not_wait_for_payment(order):
     intake = initial_state(order(state=PlatformState.UNPAID, order_type=OrderType.COD))
     assert intake.state is State.PAID
+
+
+def test_a_deposit_holds_an_unpaid_order_beside_its_state(order):
+    intake = initial_state(order(state=PlatformState.UNPAID, order_type=OrderType.PRESALE, balance_open=True))
+    assert intake.state is State.PENDING_PAYMENT
+    assert [finding.code for finding in intake.holds] == [HoldCode.PRESALE_BALANCE_OPEN]
+    assert intake.reason == "presale_balance_open"
+
+
+def test_an_unpaid_order_without_a_deposit_waits_without_a_hold(order):
+    assert initial_state(order(state=PlatformState.UNPAID)).holds == ()
