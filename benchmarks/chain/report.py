@@ -1,0 +1,110 @@
+"""The figures of a course: one JSON object for machines, tables for people."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.chain.course import Course
+
+# What runs an order; the demo's own supervisor and the sandbox would not be there in production.
+ENGINE = ("workers", "sweeper", "postgres", "redis")
+
+
+def figures(course: Course) -> dict[str, Any]:
+    """Everything by order. The three nulls are filled by the benchmark against a floor and two peers."""
+    summary = course.outcome.summary()
+    orders = summary["orders"]
+    cpu_ms = {name: round(seconds * 1000 / orders, 3) for name, seconds in course.cpu_s.items()}
+    subjects = sum(step.subjects for step in course.use.steps.values())
+    batches = sum(step.bells - step.idle_bells for step in course.use.steps.values())
+    return {
+        "orders_per_minute": summary["orders_per_minute"],
+        "sustained_orders_per_minute": round(course.sustained_per_minute),
+        "engine_cpu_ms": round(sum(cpu_ms.get(name, 0.0) for name in ENGINE), 3),
+        "sandbox_cpu_ms": cpu_ms.get("sandbox", 0.0),
+        "floor_cpu_ms": None,
+        "cost_vs_dramatiq": None,
+        "cost_vs_celery": None,
+        "cpu_ms": cpu_ms,
+        "cores_used": round(sum(course.cpu_s.values()) / course.outcome.seconds, 2),
+        "tasks_per_second": round(subjects / course.outcome.seconds),
+        "batch_fill": round(subjects / batches, 1) if batches else 0.0,
+        # BEGIN and COMMIT are round trips too, but no statements.
+        "statements": round(course.use.statements / orders, 2),
+        "round_trips": round((course.use.statements + 2 * course.use.transactions) / orders, 2),
+        "commits": round(course.commits / orders, 2),
+        "wal_bytes": round(course.wal_bytes / orders),
+        "redis_commands": round(sum(course.redis_commands.values()) / orders, 2),
+        "http_calls": round(sum(course.http_calls.values()) / orders, 2),
+        "pss_mb": dict(course.pss_mb),
+        "restarts": course.restarts,
+        "steps": _steps(course),
+        "demo": summary,
+        "settings": dict(course.settings),
+    }
+
+
+def print_report(course: Course, console: Console) -> None:
+    """The same for people."""
+    numbers = figures(course)
+    console.print(
+        f"{numbers['orders_per_minute']:,} orders a minute from first to last, "
+        f"{numbers['sustained_orders_per_minute']:,} between the ramps; {numbers['tasks_per_second']:,} tasks a second"
+    )
+    _print_rows(console, "CPU-milliseconds an order", {**numbers["cpu_ms"], "engine": numbers["engine_cpu_ms"]})
+    counted = ("statements", "round_trips", "commits", "wal_bytes", "redis_commands", "http_calls")
+    _print_rows(console, "For each order", {name: numbers[name] for name in counted})
+    _print_rows(console, "HTTP calls", dict(course.http_calls))
+    _print_steps(course, console)
+    _print_rows(console, "Memory, PSS in MiB", numbers["pss_mb"])
+    if course.activity:
+        seen = sum(course.activity.values())
+        shares = sorted(course.activity.items(), key=lambda item: -item[1])[:20]
+        _print_rows(console, "Active backends, per cent of samples", {k: round(100 * v / seen, 1) for k, v in shares})
+    _print_rows(console, "Settings", numbers["settings"])
+
+
+def _steps(course: Course) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "subjects": step.subjects,
+            "batches": step.bells - step.idle_bells,
+            "idle_bells": step.idle_bells,
+            "wall_ms": round(step.wall_s * 1000 / max(step.subjects, 1), 3),
+            "cpu_ms": round(step.cpu_s * 1000 / max(step.subjects, 1), 3),
+        }
+        for name, step in course.use.steps.items()
+    }
+
+
+def _print_steps(course: Course, console: Console) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("step", "subjects", "batches", "fill", "idle bells", "wall ms each", "thread CPU ms each", "CPU s"):
+        table.add_column(name, justify="left" if name == "step" else "right")
+    for name, step in sorted(course.use.steps.items(), key=lambda item: -item[1].cpu_s):
+        batches = step.bells - step.idle_bells
+        each = max(step.subjects, 1) / 1000
+        table.add_row(
+            name,
+            f"{step.subjects:,}",
+            f"{batches:,}",
+            f"{step.subjects / max(batches, 1):.1f}",
+            f"{step.idle_bells:,}",
+            f"{step.wall_s / each:.2f}",
+            f"{step.cpu_s / each:.3f}",
+            f"{step.cpu_s:.2f}",
+        )
+    table.add_row("calls outside (loop)", "", "", "", "", "", "", f"{course.use.loop_cpu_s:.2f}")
+    console.print("\n[bold]Steps")
+    console.print(table)
+
+
+def _print_rows(console: Console, title: str, rows: dict[str, Any]) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in rows.items():
+        table.add_row(name, f"{value:,}" if isinstance(value, (int, float)) else str(value))
+    console.print(f"\n[bold]{title}")
+    console.print(table)
