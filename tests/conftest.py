@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from redis import Redis
@@ -45,6 +46,18 @@ def _only_this_machine() -> Iterator[None]:
         for name in plain:
             patch.setattr(socket.socket, name, guarded(name))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _fresh_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command under test configures the logs of its process; the next test must not inherit that.
+
+    A logger that was cached would never be captured again, so none is.
+    """
+    plain = structlog.configure
+    monkeypatch.setattr(structlog, "configure", lambda **given: plain(**given | {"cache_logger_on_first_use": False}))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

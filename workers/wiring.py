@@ -19,6 +19,7 @@ from actors.warehouse import ReadScans
 from actors.writeback import WriteBack
 from adapters import registry
 from adapters.door import Door
+from domain.errors import Misconfigured
 from domain.order import Lane
 from infra.clock import SystemClock
 from infra.db.pool import Database
@@ -73,6 +74,8 @@ def wired_worker(settings: Settings) -> Iterator[Runtime]:
 
 
 def database(settings: Settings, connections: int) -> Database:
+    if not settings.stores.database_url:
+        raise Misconfigured("database_url_missing", "set ORDERLANE_DATABASE_URL, or use `orderlane run`")
     return Database(settings.stores.database_url.reveal(), connections)
 
 

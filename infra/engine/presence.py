@@ -7,6 +7,7 @@ from infra.db.pool import Database
 # First keys of the two-key advisory locks of this application; the permanent registry.
 PRESENCE_CLASS = 7301
 SWEEPER_CLASS = 7302
+DOCTOR_CLASS = 7303
 
 
 class Presence:

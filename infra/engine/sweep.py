@@ -40,11 +40,12 @@ class Sweeper:
         return len(keys)
 
     def free_expired(self) -> None:
-        """Free leases that ran out; their members run alone from now on."""
+        """Free leases that ran out, whose members run alone from now on, and leases that no flight holds."""
         with self.db.connection() as connection:
             freed = connection.execute(WORK["release_expired"]).fetchall()
-        if freed:
-            log.warning("leases_expired", count=len(freed))
+            unflown = connection.execute(WORK["release_unflown"]).fetchall()
+        if freed or unflown:
+            log.warning("leases_freed", expired=len(freed), unflown=len(unflown))
 
     def free_crashed(self) -> None:
         """Free what died with its process. Only a subject that ran alone has the crash counted."""

@@ -10,6 +10,7 @@ from infra.clock import Clock
 from infra.db.migrate import pending
 from infra.db.pool import Connection
 from infra.db.sql import load
+from infra.engine.presence import DOCTOR_CLASS
 from infra.stores import Connection as Stores
 from ops.doctor.check import Check, fail, ok, unreachable, warn
 
@@ -20,8 +21,6 @@ SKEW_WARN_S = 2.0
 # Platforms refuse calls whose time stamp is minutes off; ours come from this machine's clock.
 SKEW_FAIL_S = 60.0
 _REDIS_WAIT_S = 2.0
-# Beside the lock classes of `infra.engine.presence`, so that no worker's lock is ever met.
-DOCTOR_CLASS = 7399
 
 
 def redis_server(connection: Stores) -> Check:

@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from adapters import registry
-from adapters.door import Door
+from domain.errors import FulfilmentError
 from domain.reckoning import Carried, Ordered, Reckoning, Theirs, Verdict, reckon
 from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.db.sql import load
-from infra.outside import Outside
 from infra.settings import Settings, read_settings
 from infra.stores import Stores
 from ops.ledgers import latencies_ms, our_ledger
-from ops.stock import load_stock
+from ops.stock_up import stock_up
 from workers.demo.control import plant_harms
 from workers.demo.stage import Script, Stage, demo_folder, sandbox_stage
 from workers.release import release
@@ -188,13 +186,9 @@ def their_ledger(stage: Stage) -> Theirs:
 
 
 def _stock_up(settings: Settings, db: Database) -> None:
-    clock = SystemClock()
-    with Outside() as outside:
-        door = Door(settings.door, registry.hosts(settings), clock)
-        outside.run(door.open())
-        for location in settings.locations:
-            load_stock(db, outside, location.name, registry.warehouse().connect(location, door, clock))
-        outside.run(door.close())
+    for outcome in stock_up(settings, db, SystemClock(), settings.locations).values():
+        if isinstance(outcome, FulfilmentError):
+            raise outcome
 
 
 def _rounded(value: float | None) -> float | None:

@@ -165,6 +165,8 @@ CREATE TABLE hold (
 );
 CREATE UNIQUE INDEX hold_one_open_of_a_code ON hold (fulfillment_order_id, code) WHERE released_at IS NULL;
 
+CREATE INDEX hold_of_fulfillment_order ON hold (fulfillment_order_id);
+
 -- Stock, pool level: what may be promised. Location level: what may be picked.
 CREATE TABLE stock_pool (
     sku       text PRIMARY KEY,

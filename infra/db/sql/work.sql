@@ -100,6 +100,16 @@ WHERE (step, subject_id) IN (
     FOR UPDATE SKIP LOCKED)
 RETURNING step, subject_id;
 
+-- name: release_unflown
+-- Leases without a flight: Postgres crashed meanwhile and forgot the flights. Whoever still calls under
+-- such a lease is refused by its token, and the next one asks before it calls.
+UPDATE work SET lease_token = NULL, lease_until = NULL
+WHERE (step, subject_id) IN (
+    SELECT w.step, w.subject_id FROM work AS w
+    WHERE w.lease_token IS NOT NULL AND NOT EXISTS (SELECT 1 FROM flight AS f WHERE f.token = w.lease_token)
+    FOR UPDATE SKIP LOCKED)
+RETURNING step, subject_id;
+
 -- name: open_flight
 INSERT INTO flight (token, worker, step, subject_ids, is_alone)
 VALUES (%(token)s, %(worker)s, %(step)s, %(subject_ids)s, %(is_alone)s);

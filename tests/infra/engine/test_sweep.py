@@ -99,6 +99,15 @@ def test_an_expired_lease_is_freed_and_its_members_run_alone(house, sweeper):
     assert set(house.bells.keys) == {BellKey("label", "bulk", ""), BellKey("label", "bulk", "", alone=True)}
 
 
+def test_a_lease_that_no_flight_holds_is_freed_at_once(house, sweeper):
+    house.due(Step.LABEL, [1])
+    fly(house, Step.LABEL, [1], worker=GONE, leased=True)
+    # What a crash of Postgres does: the unlogged table is empty, the lease is still there.
+    house.rows("TRUNCATE flight")
+    sweeper.free_expired()
+    assert house.rows("SELECT lease_token, is_suspect FROM work") == [(None, False)]
+
+
 def test_a_lease_under_way_is_left_alone(house, sweeper, living):
     house.due(Step.LABEL, [1])
     fly(house, Step.LABEL, [1], worker=living, leased=True)
