@@ -166,6 +166,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    def __post_init__(self) -> None:
+        # Ask, tell, read back: a lease that cannot outlast the three calls of one subject would never start them.
+        if self.engine.lease_s <= 3 * self.door.total_s:
+            raise ValueError("engine.lease_s must be longer than three times door.total_s")
+
 
 def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings file (``ORDERLANE_SETTINGS`` or `path`, else ``orderlane.toml`` if it exists).
