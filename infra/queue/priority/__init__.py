@@ -1,0 +1,8 @@
+"""A Dramatiq broker on Redis with a lane for each message. Imports nothing of ours, so any application can use it."""
+
+from infra.queue.priority.broker import PriorityBroker
+from infra.queue.priority.rejected import RejectedMessage
+from infra.queue.priority.rules import Rules
+from infra.queue.priority.stats import LaneStats, QueueStats
+
+__all__ = ["LaneStats", "PriorityBroker", "QueueStats", "RejectedMessage", "Rules"]

@@ -1,0 +1,289 @@
+"""The broker that Dramatiq talks to. See docs/priority-broker.md."""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from time import monotonic, sleep
+from typing import Any
+from uuid import uuid4
+
+from dramatiq import Message, Middleware
+from dramatiq.broker import Broker, Consumer, MessageProxy
+from dramatiq.errors import BrokerConnectionError, ConnectionClosed, QueueJoinTimeout
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from infra.queue.priority import rejected
+from infra.queue.priority.consumer import PriorityConsumer
+from infra.queue.priority.delivery import FAIR_KEY, LANE, WEIGHT, Delivery, End, Held, KeptSend, address
+from infra.queue.priority.heartbeat import Heartbeat
+from infra.queue.priority.holding import Holding
+from infra.queue.priority.rejected import RejectedMessage
+from infra.queue.priority.rules import Rules
+from infra.queue.priority.scripts import Entry, Scripts, chunks
+from infra.queue.priority.sending import entry, send_kept, without_eta
+from infra.queue.priority.slots import Slots
+from infra.queue.priority.stats import QueueStats, read_stats
+
+LANES = ("p0", "p1", "bulk")
+RETRIES = 3
+
+
+class PriorityBroker(Broker):
+    """Redis broker with a lane for each message, higher lanes first in `lanes`.
+
+    A message's or its actor's options `lane`, `fair_key` and `weight` say where it stands in line, whose turns it
+    uses and for how many orders it counts. Without a lane it is of `default_lane`, by default the last one.
+    `served_lanes` reserves this process's workers for some lanes. Redis is `client`, or at `url`.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str = "redis://localhost:6379/0",
+        client: Redis | None = None,
+        namespace: str = "priority",
+        lanes: Sequence[str] = LANES,
+        default_lane: str | None = None,
+        served_lanes: Sequence[str] | None = None,
+        rules: Rules | None = None,
+        middleware: list[Middleware] | None = None,
+    ) -> None:
+        """Raise ValueError for lanes that do not fit together."""
+        super().__init__(middleware=middleware)
+        self.actor_options |= {LANE, FAIR_KEY, WEIGHT}
+        self.queues: set[str] = set()
+        self.client = client or Redis.from_url(url, retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), RETRIES))
+        self.namespace = namespace
+        self.rules = rules or Rules()
+        self.lanes = _checked_lanes(lanes)
+        self.default_lane = default_lane or self.lanes[-1]
+        served = self.lanes if served_lanes is None else served_lanes
+        self.served_lanes = tuple(lane for lane in self.lanes if lane in served)
+        if not {self.default_lane, *served} <= set(self.lanes) or not self.served_lanes:
+            raise ValueError("the default lane and the served lanes must be lanes")
+        self.broker_id = uuid4().hex
+        self._slots = Slots()
+        self._scripts: dict[str, Scripts] = {}
+        self._holdings: dict[str, Holding] = {}
+        self._heartbeat: Heartbeat | None = None
+        self._lock = threading.Lock()
+        self._numbers = count(1)
+        self._thread = threading.local()
+
+    # What Dramatiq asks of a broker.
+
+    def declare_queue(self, queue_name: str) -> None:
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def get_declared_queues(self) -> set[str]:
+        return self.queues.copy()
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """Raise BrokerConnectionError when Redis is away."""
+        scripts = self._scripts_of(queue_name)
+        holding = self._holding_of(queue_name)
+        consumer = PriorityConsumer(
+            holding,
+            self._slots,
+            lanes=self.served_lanes,
+            prefetch=prefetch,
+            timeout_ms=timeout,
+            lease_s=self.rules.lease_ms / 1000,
+            next_token=lambda: f"{self._owner()}:{next(self._numbers)}",
+            is_known=self.actors.__contains__,
+            listen=lambda timeout_s: scripts.listen(self.served_lanes, timeout_s),
+        )
+        self._start_heartbeat()
+        return consumer
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
+        """Enqueue a message, to run `delay` milliseconds from now at the earliest.
+
+        A message whose id still waits is not enqueued again. When Redis is away while Dramatiq ends another message
+        (a retry, the next of a pipeline), this one is kept and goes out before that one is settled.
+
+        Raises BrokerConnectionError when Redis is away, ValueError for a lane, fair key or weight that is none.
+        """
+        message, delay = without_eta(message.copy() if isinstance(message, MessageProxy) else message, delay)
+        self.emit_before("enqueue", message, delay)
+        entries = [self._entry(message, delay)]
+        try:
+            self._send(message.queue_name, entries)
+        except ConnectionClosed:
+            if not self._keep(message.queue_name, entries[0]):
+                raise
+            return message
+        self.emit_after("enqueue", message, delay)
+        return message
+
+    def flush(self, queue_name: str) -> None:
+        """Drop waiting, delayed and running messages. Rejected ones stay."""
+        self._scripts_of(queue_name).flush(self.lanes)
+
+    def flush_all(self) -> None:
+        for queue_name in self.queues:
+            self.flush(queue_name)
+
+    def join(self, queue_name: str, *, interval: int = 100, timeout: int | None = None) -> None:
+        """Wait until no message waits, is delayed or runs, looking every `interval` milliseconds.
+
+        Raises QueueJoinTimeout after `timeout` milliseconds.
+        """
+        deadline = None if timeout is None else monotonic() + timeout / 1000
+        scripts = self._scripts_of(queue_name)
+        while scripts.size():
+            if deadline is not None and monotonic() >= deadline:
+                raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call] # Dramatiq leaves it untyped
+            sleep(interval / 1000)
+
+    def close(self) -> None:
+        """Give back what is fetched and not begun, and end the heartbeat."""
+        heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is not None:
+            heartbeat.stop()
+        for holding in self._holdings.values():
+            try:
+                holding.close()
+            except BrokerConnectionError:
+                self.logger.warning("Closed without Redis: messages come back when their leases end.", exc_info=True)
+
+    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Dramatiq's signature
+        super().emit_before(signal, *args, **kwargs)
+        if signal == "worker_boot":
+            self._slots.threads = args[0].worker_threads
+        elif signal == "process_message":
+            self._note_start(args[0])
+
+    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Dramatiq's signature
+        if signal in {"process_message", "skip_message"}:
+            with self._ending(args[0]):
+                super().emit_after(signal, *args, **kwargs)
+        else:
+            super().emit_after(signal, *args, **kwargs)
+
+    # What it can do beyond that.
+
+    def enqueue_many(self, messages: Iterable[Message[Any]], *, delay: int | None = None) -> list[Message[Any]]:
+        """Enqueue messages, up to 500 of a queue in one round trip. Raises like `enqueue`."""
+        sent = [without_eta(message, delay) for message in messages]
+        for message, due in sent:
+            self.emit_before("enqueue", message, due)
+        by_queue: dict[str, list[Entry]] = {}
+        for message, due in sent:
+            by_queue.setdefault(message.queue_name, []).append(self._entry(message, due))
+        for queue_name, entries in by_queue.items():
+            self._send(queue_name, entries)
+        for message, due in sent:
+            self.emit_after("enqueue", message, due)
+        return [message for message, _ in sent]
+
+    def known(self, queue_name: str, ids: Iterable[str]) -> set[str]:
+        """Return those message ids that wait, are delayed or run."""
+        return self._scripts_of(queue_name).known(list(ids))
+
+    def change_lane(self, queue_name: str, ids: Iterable[str], lane: str) -> int:
+        """Move waiting messages to another lane. Returns how many are known. Raises ValueError for an unknown lane."""
+        if lane not in self.lanes:
+            raise ValueError(f"lane {lane!r} is none of {self.lanes}")
+        return self._scripts_of(queue_name).move(list(ids), lane)
+
+    def stats(self, queue_name: str) -> QueueStats:
+        return read_stats(self._scripts_of(queue_name).stats(self.lanes), self.lanes)
+
+    def rejected(self, queue_name: str, *, offset: int = 0, count: int = 100) -> list[RejectedMessage]:
+        """Return rejected messages, oldest first."""
+        return rejected.list_rejected(self._scripts_of(queue_name), offset, count)
+
+    def redrive(self, queue_name: str, ids: Iterable[str]) -> int:
+        """Enqueue rejected messages again. Returns how many there were."""
+        return rejected.redrive(self._scripts_of(queue_name), ids)
+
+    def discard(self, queue_name: str, ids: Iterable[str]) -> int:
+        """Forget rejected messages. Returns how many there were."""
+        return rejected.discard(self._scripts_of(queue_name), ids)
+
+    def _entry(self, message: Message[Any], delay: int | None) -> Entry:
+        lane = self.default_lane
+        options = message.options
+        if LANE not in options and (actor := self.actors.get(message.actor_name)):
+            options = {
+                **{key: actor.options[key] for key in (LANE, FAIR_KEY, WEIGHT) if key in actor.options},
+                **options,
+            }
+        return entry(message, delay, address(options, self.lanes, lane))
+
+    def _send(self, queue_name: str, entries: Sequence[Entry]) -> None:
+        producer = f"{self._owner()}:{threading.get_ident()}"
+        for chunk in chunks(entries):
+            for message_id in self._scripts_of(queue_name).enqueue(producer, str(next(self._numbers)), chunk):
+                self.logger.error("Message %s is too large and was rejected.", message_id)
+
+    def _keep(self, queue_name: str, unsent: Entry) -> bool:
+        """Keep a message with the one that is ending on this thread, if any."""
+        sender: Delivery | None = getattr(self._thread, "ending", None)
+        if sender is None:
+            return False
+        due = None if unsent.delay_ms < 0 else monotonic() + unsent.delay_ms / 1000
+        sender.kept_sends.append(KeptSend(queue_name, unsent, due))
+        self.logger.warning("Redis is away: message %s goes out with its sender's end.", unsent.message_id)
+        return True
+
+    def _send_kept(self, ended: dict[Held, End]) -> None:
+        if any(end.kept_sends for end in ended.values()):
+            send_kept(self._scripts_of, ended)
+
+    @contextmanager
+    def _ending(self, message: object) -> Iterator[None]:
+        self._thread.ending = message if isinstance(message, Delivery) else None
+        try:
+            yield
+        finally:
+            self._thread.ending = None
+
+    def _note_start(self, message: object) -> None:
+        if isinstance(message, Delivery) and message.crashes:
+            try:
+                self._scripts_of(message.queue_name).start(message.message_id, message.token)
+            except BrokerConnectionError as error:
+                self.logger.warning("The start of message %s was not noted: %s", message.message_id, error)
+
+    def _owner(self) -> str:
+        return f"{self.broker_id}.{os.getpid()}"
+
+    def _scripts_of(self, queue_name: str) -> Scripts:
+        scripts = self._scripts.get(queue_name)
+        if scripts is None:
+            scripts = self._scripts[queue_name] = Scripts(self.client, self.namespace, queue_name, self.rules)
+        return scripts
+
+    def _holding_of(self, queue_name: str) -> Holding:
+        with self._lock:
+            if queue_name not in self._holdings:
+                self._holdings[queue_name] = Holding(
+                    self._scripts_of(queue_name),
+                    self._slots,
+                    self._owner(),
+                    self.rules.lease_ms / 1000,
+                    self._send_kept,
+                )
+            return self._holdings[queue_name]
+
+    def _start_heartbeat(self) -> None:
+        with self._lock:
+            if self._heartbeat is None:
+                interval_s = self.rules.lease_ms / 3000
+                self._heartbeat = Heartbeat(lambda: list(self._holdings.values()), interval_s)
+                self._heartbeat.start()
+
+
+def _checked_lanes(lanes: Sequence[str]) -> tuple[str, ...]:
+    if not lanes or len(set(lanes)) != len(lanes) or not all(lane.isidentifier() for lane in lanes):
+        raise ValueError("lanes are different plain names")
+    return tuple(lanes)

@@ -1,0 +1,149 @@
+"""Fetches messages of one queue in lane order and hands them to Dramatiq's worker, one for each free thread."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
+from typing import Any
+
+import dramatiq.worker
+from dramatiq import Message
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.errors import DecodeError
+
+from infra.queue.priority.delivery import Delivery, read_envelope
+from infra.queue.priority.holding import Holding, settlements
+from infra.queue.priority.rejected import FAILED, UNDECODABLE
+from infra.queue.priority.scripts import CHUNK, Fetched
+from infra.queue.priority.slots import Slots
+
+FRESH_S = 0.005
+BELL_LOST_S = 1.0
+_BRIEFLY_S = 0.002  # Redis takes 0 as for ever
+
+log = logging.getLogger(__name__)
+
+
+class PriorityConsumer(Consumer):
+    """Made by the broker for one of Dramatiq's consumer threads.
+
+    What is fetched never gets older than FRESH_S before the next message is handed over, so that a message of a
+    higher lane is found first. Ended messages are settled with that fetch, at most FRESH_S late.
+    """
+
+    def __init__(
+        self,
+        holding: Holding,
+        slots: Slots,
+        *,
+        lanes: Sequence[str],
+        prefetch: int,
+        timeout_ms: int,
+        lease_s: float,
+        next_token: Callable[[], str],
+        is_known: Callable[[str], bool],
+        listen: Callable[[float], object],
+    ) -> None:
+        self._holding = holding
+        self._slots = slots
+        self._lanes = lanes
+        self._prefetch = min(prefetch, CHUNK)
+        self._is_prefetch_fixed = slots.threads is None or dramatiq.worker.QUEUE_PREFETCH > 0
+        self._timeout_s = timeout_ms / 1000
+        self._lease_s = lease_s
+        self._next_token = next_token
+        self._is_known = is_known
+        self._listen_for = listen
+        self._next_due_s = float("inf")
+        self._fetched_at = 0.0
+        holding.beat()
+        holding.is_open = True
+
+    def __next__(self) -> MessageProxy | None:
+        """Return the next message, or None after the time-out. Raises BrokerConnectionError when Redis is away."""
+        deadline = monotonic() + self._timeout_s
+        while True:
+            is_free = self._wait_for_slot(deadline)
+            if not is_free or not self._holding.is_buffered or self._is_stale():
+                self._fetch()
+            if is_free and (delivery := self._holding.hand_over()):
+                return delivery
+            if monotonic() >= deadline:
+                return None
+            if is_free:
+                self._listen(deadline)
+
+    def ack(self, message: MessageProxy) -> None:
+        assert isinstance(message, Delivery)
+        self._holding.end(message)
+
+    def nack(self, message: MessageProxy) -> None:
+        assert isinstance(message, Delivery)
+        self._holding.end(message, FAILED)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        self._holding.give_back(message for message in messages if isinstance(message, Delivery))
+
+    def close(self) -> None:
+        self._holding.close()
+
+    def _is_stale(self) -> bool:
+        return monotonic() - self._fetched_at >= FRESH_S
+
+    def _wait_for_slot(self, deadline: float) -> bool:
+        """Return whether a thread is free; False also when ended messages should be settled meanwhile."""
+        with self._slots.changed:
+            if self._slots.wait(min(FRESH_S, deadline - monotonic())):
+                return True
+            if self._holding.has_ended:
+                return False
+            return self._slots.wait(deadline - monotonic())
+
+    def _fetch(self) -> None:
+        room, top_room = self._room()
+        ended = self._holding.ended()
+        self._holding.send_kept(ended)
+        token = self._next_token()
+        now = monotonic()
+        due_ms, fetched = self._holding.scripts.fetch(token, room, top_room, self._lanes, settlements(ended))
+        self._holding.settled(ended)
+        self._fetched_at = monotonic()
+        self._next_due_s = due_ms / 1000 if due_ms >= 0 else float("inf")
+        deliveries = (self._open(one, token, now + self._lease_s) for one in fetched)
+        self._holding.add([delivery for delivery in deliveries if delivery])
+
+    def _room(self) -> tuple[int, int]:
+        """How many of any lane, and how many more of the first: one place is always left for it."""
+        prefetch = self._prefetch if self._is_prefetch_fixed else self._slots.read_ahead(self._prefetch)
+        room = max(0, prefetch - self._holding.size)
+        is_top_open = prefetch > 1 and not room and not self._holding.has_first_rank
+        return room, int(is_top_open)
+
+    def _open(self, fetched: Fetched, token: str, lease_end: float) -> Delivery | None:
+        """Turn what was fetched into a delivery. What is undecodable or has no actor here stops nobody."""
+        try:
+            message = Message.decode(read_envelope(fetched.envelope)[1])
+        except (DecodeError, ValueError):
+            log.exception("message %s is undecodable and was rejected", fetched.message_id)
+            self._end_unopened(fetched, token)
+            return None
+        if not self._is_known(message.actor_name):
+            outcome = self._holding.scripts.postpone(fetched.message_id, token)
+            log.warning("message %s for unknown actor %s: %s", fetched.message_id, message.actor_name, outcome)
+            return None
+        return Delivery(message, token=token, rank=fetched.rank, crashes=fetched.crashes, lease_end=lease_end)
+
+    def _end_unopened(self, fetched: Fetched, token: str) -> None:
+        message: Message[Any] = Message("", "", (), {}, {}, message_id=fetched.message_id)
+        self._holding.end(Delivery(message, token=token, rank=0, crashes=0, lease_end=0.0), UNDECODABLE)
+
+    def _listen(self, deadline: float) -> None:
+        """Wait for a bell, the next due message, or briefly enough to make up for a lost bell."""
+        with self._slots.changed:
+            if self._holding.has_ended:
+                return
+            self._holding.is_listening = True
+        try:
+            timeout_s = min(deadline - monotonic(), BELL_LOST_S, self._lease_s / 3, self._next_due_s)
+            self._listen_for(max(_BRIEFLY_S, timeout_s))
+        finally:
+            self._holding.is_listening = False

@@ -1,0 +1,76 @@
+"""A message under way: how it is addressed in Redis, and one delivery of it to this process."""
+
+from typing import Any, NamedTuple
+
+from dramatiq import Message
+from dramatiq.broker import MessageProxy
+
+from infra.queue.priority.scripts import Entry
+
+SEPARATOR = "\x1f"
+LANE, FAIR_KEY, WEIGHT = "lane", "fair_key", "weight"
+
+
+Held = tuple[str, str]  # id and token of a delivery
+
+
+class Address(NamedTuple):
+    """Where a message stands in line: its lane, whose turns it uses, and for how many orders it counts."""
+
+    lane: str
+    fair_key: str
+    weight: int
+
+    def envelope(self, encoded: bytes) -> bytes:
+        return SEPARATOR.join((self.lane, self.fair_key, str(self.weight), "")).encode() + encoded
+
+
+def read_envelope(envelope: bytes) -> tuple[Address, bytes]:
+    """Raise ValueError when it is none."""
+    lane, fair_key, weight, encoded = envelope.split(SEPARATOR.encode(), 3)
+    return Address(lane.decode(), fair_key.decode(), int(weight)), encoded
+
+
+def address(options: dict[str, Any], lanes: tuple[str, ...], default_lane: str) -> Address:
+    """From a message's options. Raises ValueError for a lane nobody serves, or a weight or fair key that is none."""
+    lane = options.get(LANE, default_lane)
+    fair_key = options.get(FAIR_KEY, "")
+    weight = options.get(WEIGHT, 1)
+    if lane not in lanes:
+        raise ValueError(f"lane {lane!r} is none of {lanes}")
+    if not isinstance(fair_key, str) or SEPARATOR in fair_key:
+        raise ValueError("a fair key is a text without control characters")
+    if not isinstance(weight, int) or weight < 1:
+        raise ValueError("a weight is a whole number of at least 1")
+    return Address(lane, fair_key, weight)
+
+
+class KeptSend(NamedTuple):
+    """A message that could not be enqueued when its sender ended, to go out before the sender is settled."""
+
+    queue: str
+    entry: Entry
+    due: float | None  # on the monotonic clock
+
+
+class End(NamedTuple):
+    """How a delivery ended: an empty reason is done, any other rejects."""
+
+    reason: str
+    kept_sends: list[KeptSend]
+
+
+class Delivery(MessageProxy):
+    """One delivery of a message to this process.
+
+    `rank`: place of its lane, 0 first. `crashes`: processes that died of it so far. `lease_end`: until when it is
+    surely this process's own, on the monotonic clock. `kept_sends`: see KeptSend.
+    """
+
+    def __init__(self, message: Message[Any], *, token: str, rank: int, crashes: int, lease_end: float) -> None:
+        super().__init__(message)
+        self.token = token
+        self.rank = rank
+        self.crashes = crashes
+        self.lease_end = lease_end
+        self.kept_sends: list[KeptSend] = []

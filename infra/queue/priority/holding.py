@@ -1,0 +1,150 @@
+"""What this process holds of one queue: fetched messages, running ones, and ends that Redis has not heard of yet."""
+
+import logging
+from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
+from itertools import count
+from threading import Condition
+from time import monotonic
+
+from dramatiq.errors import BrokerConnectionError
+
+from infra.queue.priority.delivery import Delivery, End, Held
+from infra.queue.priority.scripts import CHUNK, Scripts, Settlement
+from infra.queue.priority.slots import Slots
+
+log = logging.getLogger(__name__)
+
+
+class Holding:
+    """Outlives its consumers, which Dramatiq makes anew after every lost connection. Safe to share among threads.
+
+    `owner` names this process; `lease_s` is how long a delivery is its own without a heartbeat.
+    """
+
+    def __init__(
+        self, scripts: Scripts, slots: Slots, owner: str, lease_s: float, send_kept: Callable[[dict[Held, End]], None]
+    ) -> None:
+        self.scripts = scripts
+        self.owner = owner
+        self.is_open = False
+        self.is_listening = False
+        self.send_kept = send_kept
+        self._slots = slots
+        self._lease_s = lease_s
+        self._changed: Condition = slots.changed
+        self._buffer: list[tuple[int, int, Delivery]] = []
+        self._order = count()
+        self._running: dict[Held, Delivery] = {}
+        self._ended: dict[Held, End] = {}
+
+    @property
+    def is_needed(self) -> bool:
+        return self.is_open or bool(self._running or self._ended)
+
+    @property
+    def is_buffered(self) -> bool:
+        return bool(self._buffer)
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(self._ended)
+
+    @property
+    def size(self) -> int:
+        """Messages fetched and not ended."""
+        return len(self._buffer) + len(self._running)
+
+    @property
+    def has_first_rank(self) -> bool:
+        return bool(self._buffer) and self._buffer[0][0] == 0
+
+    def add(self, deliveries: Iterable[Delivery]) -> None:
+        with self._changed:
+            for delivery in deliveries:
+                heappush(self._buffer, (delivery.rank, next(self._order), delivery))
+
+    def hand_over(self) -> Delivery | None:
+        """Return the next message to run. One whose lease may have run out is another's by now, and is dropped."""
+        with self._changed:
+            while self._buffer:
+                delivery = heappop(self._buffer)[2]
+                if delivery.lease_end > monotonic():
+                    self._running[_held(delivery)] = delivery
+                    self._slots.in_hand += 1
+                    return delivery
+        return None
+
+    def end(self, delivery: Delivery, reason: str = "") -> None:
+        """Note the end of a delivery; Redis hears of it with the next fetch, or at once when none is near."""
+        with self._changed:
+            self._release(delivery)
+            self._ended[_held(delivery)] = End(reason, delivery.kept_sends)
+            self._slots.note_end()
+            at_once = self.is_listening or not self.is_open
+        if at_once:
+            try:
+                self.settle()
+            except BrokerConnectionError as error:
+                log.warning("the end of a message is kept until Redis is back: %s", error)
+
+    def ended(self) -> dict[Held, End]:
+        """Ends to settle now. Settling one twice changes nothing."""
+        with self._changed:
+            return dict(list(self._ended.items())[:CHUNK])
+
+    def settled(self, ended: Iterable[Held]) -> None:
+        with self._changed:
+            for held in ended:
+                self._ended.pop(held, None)
+
+    def settle(self) -> None:
+        while ended := self.ended():
+            self.send_kept(ended)
+            self.scripts.settle(settlements(ended))
+            self.settled(ended)
+
+    def give_back(self, deliveries: Iterable[Delivery]) -> None:
+        """Return messages to their places in line. Those that are running keep running."""
+        with self._changed:
+            given = list(deliveries)
+            for delivery in given:
+                self._release(delivery)
+        if given:
+            self.scripts.requeue([_held(delivery) for delivery in given])
+
+    def close(self) -> None:
+        """Give back what no thread has, and settle what has ended."""
+        with self._changed:
+            self.is_open = False
+            buffered = [item[2] for item in sorted(self._buffer)]
+            self._buffer.clear()
+        self.give_back(buffered)
+        self.settle()
+
+    def beat(self) -> None:
+        """Renew what is held, and forget what is so no longer."""
+        now = monotonic()
+        with self._changed:
+            held = {*self._running, *self._ended, *(_held(delivery) for _, _, delivery in self._buffer)}
+        lost = self.scripts.beat(self.owner, held)
+        with self._changed:
+            self._buffer = [item for item in self._buffer if _held(item[2]) not in lost]
+            heapify(self._buffer)
+            for _, _, delivery in self._buffer:
+                if _held(delivery) in held:
+                    delivery.lease_end = now + self._lease_s
+        if not self.is_open or self.is_listening:
+            self.settle()
+
+    def _release(self, delivery: Delivery) -> None:
+        if self._running.pop(_held(delivery), None) is not None:
+            self._slots.in_hand -= 1
+
+
+def settlements(ended: dict[Held, End]) -> list[Settlement]:
+    return [Settlement(message_id, token, end.reason) for (message_id, token), end in ended.items()]
+
+
+def _held(delivery: Delivery) -> Held:
+    return delivery.message_id, delivery.token

@@ -1,0 +1,63 @@
+-- Enqueues a batch, once: a repeated call, and a message that waits already, change nothing.
+--
+-- ARGV[2]   producer: a name that has one call under way at a time
+-- ARGV[3]   number of the call, different from the producer's call before
+-- ARGV[4..] for each message: id, delay in ms (-1: none), envelope
+-- Result    ids of messages that were rejected because they are too large
+--
+-- A delivery of the same id that is still running is superseded: a retry and the end of its first delivery
+-- are one step. A delayed message becomes due at the earlier of the two times.
+-- If Redis is lost, so are the messages: whoever sent them must know that they were due.
+
+local now_us = time_us()
+local now_ms = math.floor(now_us / 1000)
+local call = PREFIX .. ":producer:" .. ARGV[2]
+if redis.call("SET", call, ARGV[3], "PX", RULES.producer_ttl_ms, "GET") == ARGV[3] then
+    return {}
+end
+
+local plan, rejected = {}, {}
+local position = next_positions(now_us, (#ARGV - 3) / 3)
+
+local function is_wanted(id, value, due)
+    if redis.call("HSETNX", MESSAGES, id, value) == 1 then
+        return true
+    end
+    if redis.call("HDEL", FLIGHT, id) == 1 then
+        redis.call("ZREM", LEASES, id)
+        redis.call("HDEL", HISTORY, id)
+        redis.call("HSET", MESSAGES, id, value)
+        return true
+    end
+    local due_already = redis.call("ZSCORE", DELAYED, id)
+    if due_already and due < tonumber(due_already) then
+        redis.call("ZREM", DELAYED, id)
+        redis.call("HSET", MESSAGES, id, value)
+        return true
+    end
+    return false
+end
+
+local function delay(id, value, due)
+    local first = redis.call("ZRANGE", DELAYED, 0, 0, "WITHSCORES")
+    redis.call("ZADD", DELAYED, int(due), id)
+    if not first[2] or due < tonumber(first[2]) then
+        ring(envelope(value))
+    end
+end
+
+for i = 4, #ARGV, 3 do
+    local id, after_ms, value = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+    if #value > RULES.max_bytes then
+        reject(id, value, "too_large", now_ms)
+        rejected[#rejected + 1] = id
+    elseif is_wanted(id, value, now_ms + math.max(after_ms, 0)) then
+        if after_ms > 0 then
+            delay(id, value, now_ms + after_ms)
+        else
+            line_up(plan, id, value, position + (i - 4) / 3)
+        end
+    end
+end
+carry_out(plan, true)
+return rejected

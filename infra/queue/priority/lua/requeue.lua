@@ -1,0 +1,20 @@
+-- Gives deliveries back that were not begun. They return to the place they had.
+--
+-- ARGV[2..]  pairs of id and token
+-- Result     how many went back
+--
+-- If Redis is lost, nothing is left to give back.
+
+local plan, given = {}, 0
+for i = 2, #ARGV, 2 do
+    local id = ARGV[i]
+    local record = redis.call("HGET", FLIGHT, id)
+    if holds(record, ARGV[i + 1]) then
+        redis.call("HDEL", FLIGHT, id)
+        redis.call("ZREM", LEASES, id)
+        line_up(plan, id, redis.call("HGET", MESSAGES, id), position_in(record))
+        given = given + 1
+    end
+end
+carry_out(plan, false)
+return given

@@ -1,0 +1,8 @@
+-- Settles finished deliveries when nothing is to be fetched.
+--
+-- ARGV[2..]  triples of id, token and reason; an empty reason is done, any other rejects the message
+-- Result     how many of them were still the last delivery of their message
+--
+-- If Redis is lost before, finished messages are lost with it: nothing is left to settle.
+
+return settle(2, math.floor(time_us() / 1000))

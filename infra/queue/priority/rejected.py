@@ -1,0 +1,52 @@
+"""Rejected messages: what could not be delivered, kept until a person decides."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dramatiq import Message
+from dramatiq.errors import DecodeError
+
+from infra.queue.priority.delivery import SEPARATOR, Address, read_envelope
+from infra.queue.priority.scripts import Scripts, chunks
+
+FAILED = "failed"
+UNDECODABLE = "undecodable"
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedMessage:
+    """`reason` is failed, crashed, undecodable, unknown_actor or too_large; `rejected_at_ms` is Redis's clock."""
+
+    message_id: str
+    reason: str
+    rejected_at_ms: int
+    redelivered: int
+    address: Address
+    encoded: bytes
+
+    def decode(self) -> Message[Any] | None:
+        """Return the message, or None when it is undecodable."""
+        try:
+            return Message.decode(self.encoded)
+        except DecodeError:
+            return None
+
+
+def list_rejected(scripts: Scripts, offset: int, count: int) -> list[RejectedMessage]:
+    rows = zip(*[iter(scripts.rejected("list", offset, count))] * 3, strict=True)
+    return [_read(str(message_id, "utf-8"), int(at_ms), record) for message_id, at_ms, record in rows]
+
+
+def redrive(scripts: Scripts, ids: Iterable[str]) -> int:
+    return sum(scripts.rejected("redrive", *chunk) for chunk in chunks(list(ids)))
+
+
+def discard(scripts: Scripts, ids: Iterable[str]) -> int:
+    return sum(scripts.rejected("discard", *chunk) for chunk in chunks(list(ids)))
+
+
+def _read(message_id: str, at_ms: int, record: bytes) -> RejectedMessage:
+    reason, redelivered, envelope = record.split(SEPARATOR.encode(), 2)
+    where, encoded = read_envelope(envelope)
+    return RejectedMessage(message_id, reason.decode(), at_ms, int(redelivered), where, encoded)

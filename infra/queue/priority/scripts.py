@@ -1,0 +1,150 @@
+"""The Lua scripts of one queue, as calls. What each does stands at its head."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple, TypeVar
+
+from dramatiq.errors import ConnectionClosed
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from infra.queue.priority.rules import Rules
+
+NAMES = (
+    "beat",
+    "enqueue",
+    "fetch",
+    "flush",
+    "known",
+    "move",
+    "postpone",
+    "rejected",
+    "requeue",
+    "settle",
+    "start",
+    "stats",
+)
+Value = TypeVar("Value")
+
+CHUNK = 500  # messages a call: Lua's stack holds about 8,000 values
+
+
+class Entry(NamedTuple):
+    """A message to enqueue. `delay_ms` of -1 is none."""
+
+    message_id: str
+    delay_ms: int
+    envelope: bytes
+
+
+class Settlement(NamedTuple):
+    """The end of a delivery. An empty reason is done, any other rejects the message."""
+
+    message_id: str
+    token: str
+    reason: str
+
+
+class Fetched(NamedTuple):
+    message_id: str
+    envelope: bytes
+    rank: int
+    crashes: int
+
+
+class Scripts:
+    """Calls for one queue. All raise ConnectionClosed when Redis is away, answers late or is being failed over."""
+
+    def __init__(self, client: Redis, namespace: str, queue: str, rules: Rules) -> None:
+        self.prefix = f"{{{namespace}:{queue}}}"
+        self._client = client
+        self._rules = rules.encode()
+        self._scripts = {name: client.register_script(source(name)) for name in NAMES}
+
+    def enqueue(self, producer: str, number: str, entries: Sequence[Entry]) -> list[str]:
+        """At most CHUNK entries. Returns ids of messages rejected as too large."""
+        values = (value for entry in entries for value in entry)
+        return _texts(self._call("enqueue", producer, number, *values))
+
+    def fetch(
+        self, token: str, room: int, top_room: int, lanes: Sequence[str], settlements: Iterable[Settlement]
+    ) -> tuple[int, list[Fetched]]:
+        """Return milliseconds until the next delayed message, or -1, and the leased messages."""
+        settled = (value for settlement in settlements for value in settlement)
+        reply = self._call("fetch", token, room, top_room, *lanes, "", *settled)
+        rows = zip(*[iter(reply[1:])] * 4, strict=True)
+        return reply[0], [Fetched(str(row[0], "utf-8"), *row[1:]) for row in rows if row[1] is not None]
+
+    def settle(self, settlements: Iterable[Settlement]) -> int:
+        return int(self._call("settle", *(value for settlement in settlements for value in settlement)))
+
+    def beat(self, owner: str, held: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """`held` are ids and tokens. Returns those that are held no longer."""
+        lost = iter(_texts(self._call("beat", owner, *(value for pair in held for value in pair))))
+        return set(zip(lost, lost, strict=True))
+
+    def requeue(self, held: Iterable[tuple[str, str]]) -> None:
+        for chunk in chunks(list(held)):
+            self._call("requeue", *(value for pair in chunk for value in pair))
+
+    def postpone(self, message_id: str, token: str) -> str:
+        return str(self._call("postpone", message_id, token), "utf-8")
+
+    def start(self, message_id: str, token: str) -> None:
+        self._call("start", message_id, token)
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        return {found for chunk in chunks(ids) for found in _texts(self._call("known", *chunk))}
+
+    def move(self, ids: Sequence[str], lane: str) -> int:
+        return sum(self._call("move", lane, *chunk) for chunk in chunks(ids))
+
+    def stats(self, lanes: Sequence[str]) -> list[int]:
+        return [int(value) for value in self._call("stats", *lanes)]
+
+    def flush(self, lanes: Sequence[str]) -> int:
+        return int(self._call("flush", *lanes))
+
+    def rejected(self, command: str, *args: str | int) -> Any:  # noqa: ANN401 - each command has its own answer
+        return self._call("rejected", command, *args)
+
+    def size(self) -> int:
+        """Messages that wait, are delayed or are in flight."""
+        with connected():
+            return int(self._client.hlen(f"{self.prefix}:messages"))
+
+    def listen(self, lanes: Sequence[str], timeout_s: float) -> bool:
+        """Wait for the bell of one of the lanes. A bell that is lost is made up for by waiting briefly."""
+        with connected():
+            return self._client.blpop([f"{self.prefix}:bell:{lane}" for lane in lanes], timeout=timeout_s) is not None
+
+    def _call(self, name: str, *args: str | bytes | int) -> Any:  # noqa: ANN401 - each script has its own answer
+        with connected():
+            return self._scripts[name](keys=[self.prefix], args=[self._rules, *args])
+
+
+@cache
+def source(name: str) -> str:
+    folder = files("infra.queue.priority") / "lua"
+    return (folder / "queue.lua").read_text() + (folder / f"{name}.lua").read_text()
+
+
+def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    return (values[first : first + CHUNK] for first in range(0, len(values), CHUNK))
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Dramatiq's words for a Redis that is away, answers late, or stopped being the primary."""
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
+        raise ConnectionClosed(str(error)) from error  # type: ignore[no-untyped-call] # Dramatiq leaves it untyped
+
+
+def _texts(values: Iterable[bytes]) -> list[str]:
+    return [str(value, "utf-8") for value in values]

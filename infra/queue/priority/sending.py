@@ -1,0 +1,49 @@
+"""From Dramatiq's messages to entries of the enqueue script."""
+
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any
+
+from dramatiq import Message
+from dramatiq.common import current_millis
+
+from infra.queue.priority.delivery import Address, End, Held
+from infra.queue.priority.scripts import Entry, Scripts
+
+ETA = "eta"
+
+
+def without_eta(message: Message[Any], delay: int | None) -> tuple[Message[Any], int | None]:
+    """A message that carries Dramatiq's due time (from one of its delay queues) is delayed by what is left of it.
+
+    Left in the message, it would make Dramatiq's worker keep the message in memory.
+    """
+    if ETA not in message.options:
+        return message, delay
+    options = dict(message.options)
+    eta = options.pop(ETA)
+    plain: Message[Any] = Message(
+        message.queue_name,
+        message.actor_name,
+        message.args,
+        message.kwargs,
+        options,
+        message.message_id,
+        message.message_timestamp,
+    )
+    if delay is None and isinstance(eta, int | float):
+        delay = max(0, int(eta) - current_millis())
+    return plain, delay
+
+
+def entry(message: Message[Any], delay: int | None, where: Address) -> Entry:
+    return Entry(message.message_id, -1 if delay is None else delay, where.envelope(message.encode()))
+
+
+def send_kept(scripts_of: Callable[[str], Scripts], ended: Mapping[Held, End]) -> None:
+    """Send what could not be sent when its sender ended. Sending it twice changes nothing."""
+    for (sender, token), end in ended.items():
+        for number, kept in enumerate(end.kept_sends):
+            delay = -1 if kept.due is None else max(0, int((kept.due - monotonic()) * 1000))
+            kept_entry = kept.entry._replace(delay_ms=delay)
+            scripts_of(kept.queue).enqueue(f"{sender}:{token}", str(number), [kept_entry])
