@@ -89,7 +89,7 @@ def print_summary(outcome: Outcome, console: Console) -> None:
     if outcome.an_order:
         console.print(
             f"\nLook at one order:  ORDERLANE_SETTINGS={outcome.folder}/orderlane.toml "
-            f"ORDERLANE_DATA_DIR={outcome.folder}/stores orderlane order show {outcome.an_order}",
+            f"ORDERLANE_DATA_DIR={outcome.folder}/stores {sys.argv[0]} order show {outcome.an_order}",
             soft_wrap=True,
         )
 
