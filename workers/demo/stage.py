@@ -176,7 +176,8 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
                 "name": shop.name,
                 "platform": "taobao",
                 "endpoint": f"{url}/taobao/router/rest",
-                "poll_every_s": 5.0,
+                # Hundreds of sellers of a replayed file are not all asked every few seconds.
+                "poll_every_s": min(30.0, max(5.0, len(planned.shops) / 20)),
                 "overlap_s": 30.0,
                 "first_pull_days": 1,
                 "credentials": {
