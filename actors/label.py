@@ -25,6 +25,7 @@ from infra.db.pool import Connection
 from infra.db.sql import load
 from infra.engine.outer import Intended, Lease, call_each
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
+from infra.failpoints import failpoint
 
 STEP = Step.LABEL
 SHIPMENTS = load("shipments")
@@ -103,7 +104,10 @@ class Label:
             receiver = receivers[one.place.subject_id]
             if isinstance(receiver, Exception):
                 raise receiver
-            return await _book(courier, one, self._booking(one, receiver))
+            failpoint("label.checked", one.place.subject_id)
+            waybill = await _book(courier, one, self._booking(one, receiver))
+            failpoint("label.booked", one.place.subject_id)
+            return waybill
 
         booked = await call_each(clear, book, **limits)
         found = {id_: answer for id_, answer in asked.items() if answer is not None}

@@ -15,6 +15,7 @@ from infra.db.pool import Connection
 from infra.db.sql import load
 from infra.engine.outer import Intended, Lease, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each
+from infra.failpoints import failpoint
 
 STEP = Step.NOTIFY
 SHIPMENTS = load("shipments")
@@ -57,6 +58,7 @@ class Notify:
             if one.seen_before and not notifier.is_idempotent:
                 raise UnknownOutcome("notice_unclear", "it may have been sent; a second one would annoy")
             await notifier.tell(one.notice)
+            failpoint("notify.sent", one.place.subject_id)
             return True
 
         return await call_each(

@@ -19,6 +19,7 @@ from infra.db.sql import load
 from infra.engine.outer import Intended, Lease
 from infra.engine.results import NewWork, Place, Result, Settled
 from infra.engine.settle import add_work
+from infra.failpoints import failpoints
 from infra.log import get_logger
 from infra.queue.bells import BellKey
 from infra.settings import Shop
@@ -171,6 +172,7 @@ class Pull:
                 },
             ).fetchall()
             add_work(tx, [NewWork(Step.NORMALIZE, raw_id, Lane(lane)) for raw_id, lane in new])
+        failpoints("pull.stored", [raw_id for raw_id, _ in new])
         self.tools.bells.ring({BellKey(Step.NORMALIZE, lane, "") for _, lane in new})
 
     def record(self, tx: Connection, answered: Sequence[tuple[Due, Any]]) -> Sequence[Result]:

@@ -16,6 +16,7 @@ from infra.db.pool import Connection
 from infra.db.sql import load
 from infra.engine.outer import Intended, Lease, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each
+from infra.failpoints import failpoint
 
 STEP = Step.WRITEBACK
 SHIPMENTS = load("shipments")
@@ -129,6 +130,7 @@ async def _tell(platform: Platform, one: Untold) -> Confirmed:
     except Conflict:
         # Shipped already: by an earlier call of ours, or by somebody else with another number.
         told_now = False
+    failpoint("writeback.told", one.place.subject_id)
     try:
         status = await platform.status(order_id)
     except FulfilmentError as error:

@@ -1,22 +1,76 @@
 """Named places where a test or a drill may hurt the engine. Free when none is armed.
 
 Armed through ``ORDERLANE_FAILPOINTS``, a JSON list of objects with ``at`` (the failpoint's name),
-``do`` (``raise``, ``postgres`` or ``kill``) and ``subjects`` (ids, or absent for all).
+``do`` (an `ACTIONS` key) and ``subjects`` (ids, or absent for all).
 """
 
 import json
 import os
 import signal
+import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
+
+from domain.states import STEPS, Step
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 ENVIRONMENT_KEY = "ORDERLANE_FAILPOINTS"
+# Longer than a heartbeat of the broker and a lease of a drill.
+SLEEP_S = 20.0
+
+_INNER = ("before_claim", "claimed", "work", "decide", "settled", "committed")
+_OUTER = ("before_claim", "intend", "intended", "before_call", "after_call", "record", "recorded", "committed")
+# Between two calls of one subject, and between a call and what stands beside it.
+_INSIDE: dict[Step, tuple[str, ...]] = {
+    Step.PULL: ("stored",),
+    Step.LABEL: ("checked", "booked", "decide"),
+    Step.WRITEBACK: ("told", "decide"),
+    Step.NOTIFY: ("sent", "decide"),
+}
+
+POINTS: tuple[str, ...] = tuple(
+    f"{step}.{place}"
+    for step, spec in STEPS.items()
+    for place in ((*_OUTER, *_INSIDE.get(step, ())) if spec.outside else _INNER)
+)
+"""Every failpoint there is, in the order of the chain."""
 
 
 class FailpointError(Exception):
     """What a failpoint with ``do: raise`` raises: a stand-in for a bug."""
+
+
+def _kill(_name: str, _tx: "Connection | None") -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _stop(_name: str, _tx: "Connection | None") -> None:
+    """Freeze the whole process until somebody sends SIGCONT."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _sleep(_name: str, _tx: "Connection | None") -> None:
+    time.sleep(SLEEP_S)
+
+
+def _raise(name: str, _tx: "Connection | None") -> None:
+    raise FailpointError(name)
+
+
+def _postgres(_name: str, tx: "Connection | None") -> None:
+    if tx is not None:
+        tx.execute("SELECT 1 / 0")
+
+
+ACTIONS: dict[str, Callable[[str, "Connection | None"], None]] = {
+    "kill": _kill,
+    "stop": _stop,
+    "sleep": _sleep,
+    "raise": _raise,
+    "postgres": _postgres,
+}
 
 
 def _read(text: str) -> dict[str, list[tuple[str, frozenset[int] | None]]]:
@@ -36,16 +90,20 @@ def arm(text: str) -> None:
     _armed = _read(text)
 
 
-def failpoint(name: str, subject_id: int, tx: "Connection | None" = None) -> None:
-    """Do what is armed for this name and subject; nothing when nothing is."""
+def failpoint(name: str, subject_id: int | None = None, tx: "Connection | None" = None) -> None:
+    """Do what is armed for this name and subject; nothing when nothing is.
+
+    Without a subject only what is armed for all of them strikes.
+    """
     if not _armed:
         return
     for action, subjects in _armed.get(name, ()):
-        if subjects is not None and subject_id not in subjects:
-            continue
-        if action == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if action == "postgres" and tx is not None:
-            tx.execute("SELECT 1 / 0")
-        if action == "raise":
-            raise FailpointError(name)
+        if subjects is None or subject_id in subjects:
+            ACTIONS[action](name, tx)
+
+
+def failpoints(name: str, subject_ids: Iterable[int], tx: "Connection | None" = None) -> None:
+    """The same failpoint for each subject of a batch."""
+    if _armed:
+        for subject_id in subject_ids:
+            failpoint(name, subject_id, tx)

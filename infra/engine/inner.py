@@ -13,7 +13,7 @@ from infra.engine.claims import claim, fail
 from infra.engine.failures import Failures
 from infra.engine.results import Result
 from infra.engine.settle import WORK, settle
-from infra.failpoints import failpoint
+from infra.failpoints import failpoint, failpoints
 from infra.ids import Dice
 from infra.log import get_logger
 from infra.queue.bells import BellKey, Bells
@@ -52,6 +52,7 @@ class InnerRunner:
 
         A batch that raises is rolled back and each member runs alone, so that its neighbours commit.
         """
+        failpoint(f"{self.step.step}.before_claim")
         self.bells.hush(key)
         claimed: list[int] = []
         try:
@@ -65,6 +66,7 @@ class InnerRunner:
                 rung |= self._run_alone(key, subject_id)
         if claimed and (key.alone or len(claimed) == self.batch_max):
             rung.add(key)
+        failpoints(f"{self.step.step}.committed", claimed)
         self.bells.ring(rung)
         return len(claimed)
 
@@ -75,6 +77,7 @@ class InnerRunner:
                 claimed.extend(claim(tx, key, self.batch_max))
                 if not claimed:
                     return set()
+                failpoints(f"{self.step.step}.claimed", claimed, tx)
                 self._take_off(token, claimed, is_alone=key.alone)
                 rung = self._work(tx, claimed)
                 tx.execute(WORK["close_flight"], {"token": token})
@@ -99,13 +102,14 @@ class InnerRunner:
         return rung
 
     def _work(self, tx: Connection, subject_ids: Sequence[int]) -> set[BellKey]:
-        for subject_id in subject_ids:
-            failpoint(f"{self.step.step}.work", subject_id, tx)
+        failpoints(f"{self.step.step}.work", subject_ids, tx)
         results = self.step.work(tx, subject_ids)
         vanished = sorted(set(subject_ids) - {result.place.subject_id for result in results})
         if vanished:
             tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
-        return settle(tx, self.step.step, results, self.failures)
+        rung = settle(tx, self.step.step, results, self.failures)
+        failpoints(f"{self.step.step}.settled", subject_ids, tx)
+        return rung
 
     def _take_off(self, token: UUID, subject_ids: Sequence[int], *, is_alone: bool) -> None:
         # On a connection of its own, because it must survive the roll-back that a crash is. The table

@@ -15,7 +15,7 @@ from infra.engine.claims import claim, fail
 from infra.engine.failures import Failures
 from infra.engine.results import Failed, HasPlace, Result, Settled
 from infra.engine.settle import WORK, places, settle
-from infra.failpoints import failpoint
+from infra.failpoints import failpoint, failpoints
 from infra.ids import Dice
 from infra.log import get_logger
 from infra.outside import Outside
@@ -94,18 +94,25 @@ class OuterRunner:
 
     def run(self, key: BellKey) -> int:
         """Lease, call and record one batch; return how many subjects it had."""
+        failpoint(f"{self.step.step}.before_claim")
         self.bells.hush(key)
         token = self.dice.token()
         ends_at = self.clock.monotonic() + self.lease_s
         claimed, intended, rung = self._intend(key, token)
         if len(claimed) == self.batch_max or (key.alone and claimed):
             rung.add(key)
+        failpoints(f"{self.step.step}.intended", claimed)
         self.bells.ring(rung)
         if not intended.intents:
             return len(claimed)
+        called = [intent.place.subject_id for intent in intended.intents]
+        failpoints(f"{self.step.step}.before_call", called)
         answers = self._call(intended.intents, Lease(key, token, ends_at))
         pairs = [(intent, answers.get(intent.place.subject_id, NotCalledError())) for intent in intended.intents]
-        self.bells.ring(self._record(key, token, pairs))
+        failpoints(f"{self.step.step}.after_call", called)
+        rung = self._record(key, token, pairs)
+        failpoints(f"{self.step.step}.committed", called)
+        self.bells.ring(rung)
         return len(claimed)
 
     def _call(self, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
@@ -150,8 +157,7 @@ class OuterRunner:
     def _intend_in(
         self, tx: Connection, token: UUID, subject_ids: list[int], *, is_alone: bool
     ) -> tuple[Intended[Any], set[BellKey]]:
-        for subject_id in subject_ids:
-            failpoint(f"{self.step.step}.intend", subject_id, tx)
+        failpoints(f"{self.step.step}.intend", subject_ids, tx)
         intended = self.step.intend(tx, subject_ids)
         called = [intent.place.subject_id for intent in intended.intents]
         known = {*called, *(result.place.subject_id for result in intended.settled)}
@@ -176,8 +182,6 @@ class OuterRunner:
         return intended, settle(tx, self.step.step, intended.settled, self.failures)
 
     def _record(self, key: BellKey, token: UUID, pairs: list[tuple[Any, Any]]) -> set[BellKey]:
-        for intent, _ in pairs:
-            failpoint(f"{self.step.step}.after_call", intent.place.subject_id)
         try:
             return self._record_batch(key, token, pairs)
         except Exception as error:
@@ -214,10 +218,11 @@ class OuterRunner:
             for intent, answer in pairs
             if intent.place.subject_id in now
         ]
-        for intent, _ in kept:
-            failpoint(f"{self.step.step}.record", intent.place.subject_id, tx)
+        failpoints(f"{self.step.step}.record", ours, tx)
         results = self.step.record(tx, kept) if kept else []
-        return settle(tx, self.step.step, [_untouched(result) for result in results], self.failures)
+        rung = settle(tx, self.step.step, [_untouched(result) for result in results], self.failures)
+        failpoints(f"{self.step.step}.recorded", ours, tx)
+        return rung
 
 
 def _untouched(result: Result) -> Result:
