@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ORDERS ?= 500
 
-.PHONY: help setup demo test bench lint lock clean
+.PHONY: help setup demo test coverage bench lint lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ demo: setup ## run the main job on private stores and a sandbox; ORDERS=n
 
 test: $(VENV)/.dev ## all tests, real Postgres and Redis
 	$(BIN)/pytest
+
+coverage: $(VENV)/.dev ## branch coverage; fails below 95 % for the rules or the engine
+	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/coverage report --include='domain/*,infra/engine/*,infra/queue/*,actors/*' --fail-under=95
 
 bench: setup ## orders a minute, and where an order's time goes
 	$(BIN)/python -m benchmarks.chain
