@@ -35,7 +35,10 @@ POINTS: tuple[str, ...] = tuple(
     for step, spec in STEPS.items()
     for place in ((*_OUTER, *_INSIDE.get(step, ())) if spec.outside else _INNER)
 )
-"""Every failpoint there is, in the order of the chain."""
+"""Every failpoint of the steps, in the order of the chain."""
+
+SWEEP_POINT = "sweep.freed"
+"""The sweeper has freed what a dead worker left, and has not committed."""
 
 
 class FailpointError(Exception):

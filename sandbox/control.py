@@ -7,6 +7,7 @@
 | ask_refund | tid | the buyer asks for a refund of every line |
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
+| set_courier | can_find, knows_references | what the courier can: look-ups; refusing a reference it has seen |
 | plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
 """
 
@@ -66,11 +67,18 @@ class RefuseReceiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     mobile: str
 
 
+class SetCourier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_courier"):
+    """A courier that knows no references books again whenever it is asked."""
+
+    can_find: bool = True
+    knows_references: bool = True
+
+
 class PlantWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="plant_waybill"):
     reference: str
 
 
-Command = AddOrder | SetLatency | AskRefund | CancelWaybill | RefuseReceiver | PlantWaybill
+Command = AddOrder | SetLatency | AskRefund | CancelWaybill | RefuseReceiver | SetCourier | PlantWaybill
 
 
 def pull(world: World, body: bytes, now: float) -> dict[str, str]:
@@ -91,6 +99,9 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
             _cancel_waybill(world, command.number)
         case RefuseReceiver():
             world.courier.unwelcome.add(command.mobile)
+        case SetCourier():
+            world.courier.can_find = command.can_find
+            world.courier.knows_references = command.knows_references
         case PlantWaybill():
             return {"number": _plant_waybill(world, command.reference, now)}
     return {}

@@ -17,7 +17,7 @@ import msgspec
 
 from domain.errors import Misconfigured
 from infra.settings import Settings, data_dir, read_settings
-from sandbox.spec import Arrival, Dirt, Secrets, Spec
+from sandbox.spec import Arrival, Dirt, Secrets, Spec, WarehouseDelays
 from sandbox.stream import plan
 
 _READY_S = 60.0
@@ -47,6 +47,7 @@ class Script:
     shops: int
     control: bool = False
     dirt: Dirt = CLEAN
+    delays: WarehouseDelays = WarehouseDelays()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ def make_spec(script: Script) -> Spec:
         shops=script.shops,
         arrival=Arrival(per_second=script.per_second),
         dirt=script.dirt,
+        warehouse=script.delays,
         secrets=Secrets(
             app_key=str(10_000_000 + secrets.randbelow(80_000_000)),
             app_secret=secrets.token_hex(16),
