@@ -14,6 +14,8 @@ import msgspec
 from domain.errors import Misconfigured
 
 SETTINGS_FILE = "orderlane.toml"
+# Ask, tell, read back: a lease that cannot outlast one subject's calls would never let them start.
+CALLS_MAX = 3
 
 
 class Secret(str):
@@ -166,11 +168,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    def __post_init__(self) -> None:
-        # Ask, tell, read back: a lease that cannot outlast the three calls of one subject would never start them.
-        if self.engine.lease_s <= 3 * self.door.total_s:
-            raise ValueError("engine.lease_s must be longer than three times door.total_s")
-
 
 def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings file (``ORDERLANE_SETTINGS`` or `path`, else ``orderlane.toml`` if it exists).
@@ -197,9 +194,12 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
         raise NotImplementedError(kind)
 
     try:
-        return msgspec.convert(tree, Settings, dec_hook=decode)
+        settings = msgspec.convert(tree, Settings, dec_hook=decode)
     except msgspec.ValidationError as error:
         raise Misconfigured("settings_invalid", f"{file}: {error}") from None
+    if settings.engine.lease_s <= CALLS_MAX * settings.door.total_s:
+        raise Misconfigured("settings_invalid", f"{file}: engine.lease_s must exceed {CALLS_MAX} times door.total_s")
+    return settings
 
 
 def _toml(content: bytes, file: Path) -> dict[str, Any]:

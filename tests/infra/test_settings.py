@@ -118,3 +118,13 @@ def test_the_data_folder_is_the_configured_one_else_the_usual_one(monkeypatch: p
     monkeypatch.setattr(settings.os, "geteuid", lambda: 1000)
     assert data_dir(Settings(), {"HOME": "/home/x"}) == Path("/home/x/.local/share/orderlane")
     assert data_dir(Settings(), {"HOME": "/home/x", "XDG_DATA_HOME": "/d"}) == Path("/d/orderlane")
+
+
+def test_a_lease_must_outlast_the_calls_of_one_subject(tmp_path):
+    file = tmp_path / "orderlane.toml"
+    file.write_text("[engine]\nlease_s = 30.0\n[door]\ntotal_s = 10.0\n")
+    with pytest.raises(Misconfigured) as caught:
+        read_settings(file, {})
+    assert caught.value.code == "settings_invalid"
+    file.write_text("[engine]\nlease_s = 31.0\n[door]\ntotal_s = 10.0\n")
+    assert read_settings(file, {}).engine.lease_s == 31.0
