@@ -176,5 +176,6 @@ def _contradictions(ours: Ours, theirs: Theirs) -> Iterable[str]:
             yield f"{reference}: booked here, not alive at the courier"
     for key, waybill in theirs.written_back.items():
         part = ours.parts.get(key)
-        if part is None or not part.written_back:
+        # A held order may well show a waybill of somebody else: that is what the hold is about.
+        if part is None or not (part.written_back or part.holds):
             yield f"{key[1]}: the platform has {waybill}, we have no confirmed write-back"

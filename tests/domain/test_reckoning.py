@@ -132,6 +132,13 @@ def test_contradictions_name_what_disagrees():
     assert unknown.contradictions == ("1001: the platform has SF1, we have no confirmed write-back",)
 
 
+def test_a_held_order_may_show_a_waybill_of_somebody_else():
+    elsewhere = part(state=State.ON_HOLD, holds=("shipped_elsewhere",), packages=0, written_back=0)
+    reckoning = reckon(ours(elsewhere, booked={}), theirs(carried=(), written_back={KEY: "ZT9"}))
+    assert reckoning.contradictions == ()
+    assert reckoning.verdicts == {Verdict.HELD: 1}
+
+
 @given(states=st.lists(st.sampled_from(State), max_size=8), missing=st.integers(0, 3))
 def test_every_ordered_group_is_counted_once(states, missing):
     parts = [part(("s", str(n)), state) for n, state in enumerate(states)]
