@@ -4,6 +4,7 @@ import click
 
 from workers.cli.demo import demo
 from workers.cli.doctor import doctor
+from workers.cli.due import due
 from workers.cli.group import Orderlane
 from workers.cli.normalize import normalize
 from workers.cli.order import order
@@ -25,6 +26,8 @@ def main() -> None:
 
 for command in (run, demo, order, normalize, sign, doctor):
     main.add_command(command)
+
+order.add_command(due)
 
 if __name__ == "__main__":
     main()

@@ -9,6 +9,7 @@ import redis
 
 from infra.clock import SystemClock
 from infra.db.pool import Database
+from infra.engine.duties import slow_duties
 from infra.engine.presence import take_lead
 from infra.engine.sweep import Sweeper
 from infra.log import configure, get_logger
@@ -45,6 +46,7 @@ def main() -> None:
 def lead(settings: Settings, db: Database, sweeper: Sweeper, stopping: threading.Event) -> None:
     """Wait for the lead, then sweep until told to stop, or until a store goes away and the lead with it."""
     pause = settings.engine.sweep_every_s
+    duties = slow_duties(db, SystemClock())
     try:
         with db.direct() as session:
             while not stopping.is_set() and not take_lead(session):
@@ -52,6 +54,8 @@ def lead(settings: Settings, db: Database, sweeper: Sweeper, stopping: threading
             while not stopping.wait(pause) and not is_orphaned():
                 session.execute("SELECT 1")
                 sweeper.sweep()
+                for duty in duties:
+                    duty.tend()
     except (psycopg.OperationalError, redis.RedisError) as error:
         log.warning("sweep_interrupted", error=type(error).__name__)
         stopping.wait(pause)

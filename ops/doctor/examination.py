@@ -10,7 +10,7 @@ from infra.clock import Clock
 from infra.db.pool import Database
 from infra.settings import Settings
 from infra.stores import open_stores
-from ops.doctor import accounts, backlog, configuration, stores
+from ops.doctor import accounts, backlog, configuration, invariants, stores
 from ops.doctor.check import Check, fail, unreachable
 
 
@@ -47,6 +47,7 @@ def _database(db: Database, is_private: bool, clock: Clock) -> Iterator[Check]: 
             yield migrations
             if not migrations.advice:
                 yield from backlog.all_checks(session)
+                yield invariants.check(session)
     except psycopg.OperationalError as error:
         words = " ".join(str(error).split())
         yield unreachable("postgres", words, "start it, or correct ORDERLANE_DATABASE_URL")

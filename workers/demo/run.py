@@ -13,6 +13,7 @@ from domain.reckoning import Carried, Ordered, Reckoning, Theirs, Verdict, recko
 from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.db.sql import load
+from infra.invariants import find_breaches
 from infra.settings import Settings, read_settings
 from infra.stores import Stores
 from ops.ledgers import latencies_ms, our_ledger
@@ -164,12 +165,20 @@ def watch(demo: Running, show: Callable[[Progress], None]) -> float:
 
 
 def conclude(demo: Running, seconds: float) -> Outcome:
-    """Compare the three ledgers."""
+    """Compare the three ledgers. A breached invariant is a contradiction of our ledger with itself."""
     theirs = their_ledger(demo.stage)
     ours = our_ledger(demo.db)
     example = next((key[1] for key, part in ours.parts.items() if part.written_back), "")
+    reckoning = reckon(ours, theirs)
+    with demo.db.connection() as session:
+        breached = [str(breach) for breach in find_breaches(session)]
     return Outcome(
-        reckon(ours, theirs), seconds, latencies_ms(demo.db), demo.supervisor.restarts, demo.stage.folder, example
+        replace(reckoning, contradictions=(*reckoning.contradictions, *breached)),
+        seconds,
+        latencies_ms(demo.db),
+        demo.supervisor.restarts,
+        demo.stage.folder,
+        example,
     )
 
 

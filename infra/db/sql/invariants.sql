@@ -1,0 +1,155 @@
+-- What must hold at every commit. Each query returns its breaches as (order id if there is one, what is wrong).
+-- They read whole tables: for the sweeper's slow pace, for `doctor` and for drills, never for a step.
+
+-- name: open_order_moves
+SELECT f.order_id, format('fulfillment order %%s in %%s', f.id, f.state)
+FROM fulfillment_order AS f
+WHERE f.state = ANY(%(states)s)
+  AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.fulfillment_order_id = f.id AND d.closed_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM work AS w
+                  WHERE w.step = ANY('{reserve,review,route}') AND w.subject_id = f.id)
+  AND (f.state IN ('paid', 'on_hold', 'approved')
+       OR NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id)
+       OR EXISTS (SELECT 1 FROM package AS p
+                  WHERE p.fulfillment_order_id = f.id
+                    AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')
+                    AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'label' AND w.subject_id = p.id)))
+ORDER BY f.id LIMIT %(limit)s;
+
+-- name: clock_is_heard
+-- The grace leaves the sweeper time for its round, and a late arrival time to be seen at all.
+SELECT f.order_id, format('ship by %%s, no alarm', to_char(o.ship_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'))
+FROM orders AS o JOIN fulfillment_order AS f ON f.order_id = o.id AND f.state = ANY(%(states)s)
+WHERE o.ship_by < now() - make_interval(secs => %(grace_s)s)
+  AND o.ship_by > now() - make_interval(days => %(days)s)
+  AND o.created_at < now() - make_interval(secs => %(grace_s)s)
+  AND NOT EXISTS (SELECT 1 FROM clock_alarm AS a WHERE a.order_id = o.id AND a.percent = 100)
+ORDER BY f.id LIMIT %(limit)s;
+
+-- name: hold_has_owner
+SELECT f.order_id, format('hold %%s of fulfillment order %%s', h.code, f.id)
+FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+WHERE h.released_at IS NULL AND (h.owner = '' OR h.due_at IS NULL)
+ORDER BY h.id LIMIT %(limit)s;
+
+-- name: final_has_time
+SELECT order_id, format('fulfillment order %%s in %%s', id, state)
+FROM fulfillment_order
+WHERE (state = ANY(%(final_states)s)) <> (finished_at IS NOT NULL)
+ORDER BY id LIMIT %(limit)s;
+
+-- name: history_is_legal
+-- The newest events only: older ones were looked at in their time.
+SELECT e.order_id, format('%%s to %%s by %%s', e.from_state, e.to_state, e.cause)
+FROM event AS e
+WHERE e.id > (SELECT coalesce(max(id), 0) FROM event) - %(newest)s
+  AND e.from_state IS NOT NULL AND e.kind <> 'move_refused'
+  AND e.from_state || ' ' || e.to_state || ' ' || e.cause <> ALL(%(moves)s)
+ORDER BY e.id LIMIT %(limit)s;
+
+-- name: one_live_shipment
+SELECT f.order_id, format('package %%s has %%s', p.id, count(*))
+FROM shipment AS s
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE s.status <> 'voided'
+GROUP BY f.order_id, p.id HAVING count(*) > 1
+ORDER BY p.id LIMIT %(limit)s;
+
+-- name: shipped_has_waybill
+SELECT f.order_id, format('fulfillment order %%s in %%s', f.id, f.state)
+FROM fulfillment_order AS f
+WHERE f.state IN ('in_transit', 'delivered', 'completed')
+  AND (NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id)
+       OR EXISTS (SELECT 1 FROM package AS p
+                  WHERE p.fulfillment_order_id = f.id AND NOT EXISTS (
+                      SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')))
+ORDER BY f.id LIMIT %(limit)s;
+
+-- name: pool_counts
+SELECT NULL::bigint, format('SKU %%s counts %%s reserved, %%s allocated; promises say %%s, %%s',
+                            s.sku, s.reserved, s.allocated, coalesce(r.reserved, 0), coalesce(r.allocated, 0))
+FROM stock_pool AS s
+LEFT JOIN (SELECT sku, sum(quantity) FILTER (WHERE status = 'reserved') AS reserved,
+                  sum(quantity) FILTER (WHERE status = 'allocated') AS allocated
+           FROM reservation WHERE status IN ('reserved', 'allocated') GROUP BY sku) AS r ON r.sku = s.sku
+WHERE s.reserved <> coalesce(r.reserved, 0) OR s.allocated <> coalesce(r.allocated, 0)
+ORDER BY s.sku LIMIT %(limit)s;
+
+-- name: location_counts
+SELECT NULL::bigint, format('SKU %%s at %%s counts %%s allocated; promises say %%s',
+                            s.sku, s.location, s.allocated, coalesce(r.allocated, 0))
+FROM stock_location AS s
+LEFT JOIN (SELECT sku, location, sum(quantity) AS allocated
+           FROM reservation WHERE status = 'allocated' GROUP BY sku, location) AS r
+       ON r.sku = s.sku AND r.location = s.location
+WHERE s.allocated <> coalesce(r.allocated, 0)
+ORDER BY s.sku, s.location LIMIT %(limit)s;
+
+-- name: never_oversold
+SELECT NULL::bigint, format('SKU %%s', s.sku)
+FROM stock_pool AS s
+WHERE s.reserved + s.frozen + s.allocated > s.on_hand
+   OR EXISTS (SELECT 1 FROM stock_location AS l WHERE l.sku = s.sku AND l.allocated > l.on_hand)
+ORDER BY s.sku LIMIT %(limit)s;
+
+-- name: closed_frees_stock
+SELECT f.order_id, format('fulfillment order %%s keeps %%s of SKU %%s %%s', f.id, r.quantity, r.sku, r.status)
+FROM fulfillment_order AS f JOIN reservation AS r ON r.fulfillment_order_id = f.id
+WHERE f.state = 'closed' AND r.status IN ('reserved', 'allocated')
+ORDER BY f.id, r.sku LIMIT %(limit)s;
+
+-- name: confirmed_is_booked
+SELECT w.order_id, format('package %%s', w.package_id)
+FROM writeback AS w
+WHERE w.status = 'confirmed'
+  AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = w.package_id AND s.status = 'booked')
+ORDER BY w.package_id LIMIT %(limit)s;
+
+-- name: platform_will_hear
+-- A dead letter, open or closed, says that a person looked or will look.
+SELECT f.order_id, format('package %%s, write-back %%s', p.id, coalesce(w.status, 'never wanted'))
+FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+LEFT JOIN writeback AS w ON w.package_id = p.id
+WHERE (w.package_id IS NULL AND p.handed_over_at IS NOT NULL
+       OR w.status IN ('pending', 'sending')
+          AND NOT EXISTS (SELECT 1 FROM work AS k WHERE k.step = 'writeback' AND k.subject_id = p.id))
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.step = 'writeback' AND d.subject_id = p.id)
+ORDER BY p.id LIMIT %(limit)s;
+
+-- name: buyer_will_hear
+SELECT f.order_id, format('notice %%s is %%s', n.id, n.status)
+FROM notice AS n
+JOIN package AS p ON p.id = n.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE n.status IN ('pending', 'sending')
+  AND NOT EXISTS (SELECT 1 FROM work AS k WHERE k.step = 'notify' AND k.subject_id = n.id)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.step = 'notify' AND d.subject_id = n.id)
+ORDER BY n.id LIMIT %(limit)s;
+
+-- name: payload_is_read
+-- The newest payloads only: older ones were looked at in their time. A closed letter was a person's decision.
+SELECT NULL::bigint, format('payload %%s of %%s/%%s/%%s', r.id, r.platform, r.shop, r.platform_order_id)
+FROM raw_payload AS r
+WHERE r.id > (SELECT coalesce(max(id), 0) FROM raw_payload) - %(newest)s
+  AND NOT EXISTS (SELECT 1 FROM orders AS o
+                  WHERE o.shop = r.shop AND o.platform_order_id = r.platform_order_id AND o.platform = r.platform)
+  AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'normalize' AND w.subject_id = r.id)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.step = 'normalize' AND d.subject_id = r.id)
+ORDER BY r.id LIMIT %(limit)s;
+
+-- name: work_has_subject
+SELECT NULL::bigint, format('%%s of %%s', w.step, w.subject_id)
+FROM work AS w
+WHERE NOT CASE w.step
+    WHEN 'pull' THEN EXISTS (SELECT 1 FROM shop AS x WHERE x.id = w.subject_id)
+    WHEN 'warehouse' THEN EXISTS (SELECT 1 FROM location AS x WHERE x.id = w.subject_id)
+    WHEN 'normalize' THEN EXISTS (SELECT 1 FROM raw_payload AS x WHERE x.id = w.subject_id)
+    WHEN 'label' THEN EXISTS (SELECT 1 FROM package AS x WHERE x.id = w.subject_id)
+    WHEN 'writeback' THEN EXISTS (SELECT 1 FROM writeback AS x WHERE x.package_id = w.subject_id)
+    WHEN 'notify' THEN EXISTS (SELECT 1 FROM notice AS x WHERE x.id = w.subject_id)
+    ELSE EXISTS (SELECT 1 FROM fulfillment_order AS x WHERE x.id = w.subject_id)
+END
+ORDER BY w.step, w.subject_id LIMIT %(limit)s;

@@ -1,0 +1,47 @@
+"""The sweeper's slower duties: each at a pace of its own, between its rounds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from infra.alarms import raise_alarms
+from infra.clock import Clock
+from infra.db.pool import Database
+from infra.invariants import report_breaches
+from infra.log import get_logger
+
+# An alarm may be a minute late; the invariants read whole tables.
+ALARMS_EVERY_S = 60.0
+INVARIANTS_EVERY_S = 300.0
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something to do every `every_s` seconds. One that fails is logged and keeps no other from its turn."""
+
+    name: str
+    every_s: float
+    act: Callable[[], object]
+    clock: Clock
+    due_at: float = 0.0
+
+    def tend(self) -> bool:
+        """Act if it is time; return whether it was."""
+        now = self.clock.monotonic()
+        if now < self.due_at:
+            return False
+        self.due_at = now + self.every_s
+        try:
+            self.act()
+        except Exception:
+            log.exception("duty_failed", duty=self.name)
+        return True
+
+
+def slow_duties(db: Database, clock: Clock) -> tuple[Duty, ...]:
+    """All of them, due at once."""
+    return (
+        Duty("alarms", ALARMS_EVERY_S, lambda: raise_alarms(db), clock),
+        Duty("invariants", INVARIANTS_EVERY_S, lambda: report_breaches(db), clock),
+    )

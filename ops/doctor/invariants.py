@@ -1,0 +1,17 @@
+"""Whether everything that must always hold does hold."""
+
+from infra.db.pool import Connection
+from infra.invariants import SENTENCES, find_breaches
+from ops.doctor.check import Check, fail, ok
+
+
+def check(session: Connection) -> Check:
+    breaches = find_breaches(session)
+    if not breaches:
+        return ok("invariants", f"all {len(SENTENCES)} hold")
+    shown = "; ".join(
+        f"{breach.name}: {breach.examples[0]}"
+        + (f" and {len(breach.examples) - 1} more" if breach.examples[1:] else "")
+        for breach in breaches
+    )
+    return fail("invariants", shown, "a defect: see docs/runbook.md, and `orderlane order show` for each order")

@@ -1,0 +1,41 @@
+import structlog
+
+from infra.engine.duties import ALARMS_EVERY_S, INVARIANTS_EVERY_S, Duty, slow_duties
+
+
+def test_a_duty_acts_at_its_own_pace(stepped_clock):
+    acted = []
+    duty = Duty("count", 60.0, lambda: acted.append(stepped_clock.at), stepped_clock)
+    tended = []
+    for seconds in (0, 59, 1, 200, 10):
+        stepped_clock.at += seconds
+        tended.append(duty.tend())
+    assert tended == [True, False, True, True, False]
+    assert len(acted) == 3
+
+
+def test_one_that_fails_is_logged_and_has_its_next_turn_at_its_time(stepped_clock):
+    def fail():
+        raise ZeroDivisionError
+
+    duty = Duty("harm", 60.0, fail, stepped_clock)
+    with structlog.testing.capture_logs() as lines:
+        assert duty.tend()
+        assert not duty.tend()
+    assert [(line["event"], line["duty"]) for line in lines] == [("duty_failed", "harm")]
+
+
+def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock):
+    id_ = house.order()
+    house.rows("UPDATE orders SET ship_by = now() - interval '1 minute', paid_at = now() - interval '1 hour'")
+    duties = slow_duties(house.db, stepped_clock)
+    with structlog.testing.capture_logs() as lines:
+        assert [duty.tend() for duty in duties] == [True, True]
+    assert house.one("SELECT count(*) FROM clock_alarm") == 3
+    [breach] = [line for line in lines if line["event"] == "invariant_breached"]
+    assert breach["invariant"] == "open_order_moves"
+    assert f"fulfillment order {id_} in paid" in breach["examples"][0]
+    stepped_clock.at += ALARMS_EVERY_S
+    assert [duty.tend() for duty in duties] == [True, False]
+    stepped_clock.at += INVARIANTS_EVERY_S
+    assert [duty.tend() for duty in duties] == [True, True]

@@ -1,0 +1,94 @@
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.clock import MARKS, used_percent
+from infra.alarms import raise_alarms
+
+NUMBERS = itertools.count(1)
+ORDER = """
+WITH raw AS (
+    INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
+    VALUES ('taobao', 's1', %(number)s, '', 'pull', 'bulk', '') RETURNING id
+), made AS (
+    INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
+        member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
+        balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id, buyer_memo, seller_memo,
+        seller_flag, received_at)
+    SELECT 'taobao', 's1', %(number)s, id, 'to_ship', 'normal', 'shelf', 'none', 'CNY', 0, 0, 0, 0, 1000, 1000,
+        false, false, now(), now(), now() - make_interval(hours => %(paid_h)s),
+        now() + make_interval(hours => %(left_h)s), '', '', '', 0, now() FROM raw RETURNING id
+)
+INSERT INTO fulfillment_order (order_id, state, lane) SELECT id, %(state)s, 'bulk' FROM made RETURNING order_id
+"""
+
+
+@pytest.fixture
+def order(database):
+    """An order paid so many hours ago that must leave in so many hours; its id."""
+
+    def plant(paid_h: int, left_h: int, state: str = "paid") -> int:
+        with database.connection() as connection:
+            named = {"number": str(next(NUMBERS)), "paid_h": paid_h, "left_h": left_h, "state": state}
+            return connection.execute(ORDER, named).fetchone()[0]
+
+    return plant
+
+
+@pytest.fixture
+def alarms(database):
+    def look() -> list[tuple[int, int]]:
+        with database.connection() as connection:
+            return connection.execute("SELECT order_id, percent FROM clock_alarm ORDER BY 1, 2").fetchall()
+
+    return look
+
+
+def test_each_mark_that_is_reached_is_raised_once(database, order, alarms):
+    early, half, late = order(20, 28), order(24, 24), order(60, -12)
+    assert raise_alarms(database) == 4
+    assert alarms() == [(half, 50), (late, 50), (late, 80), (late, 100)]
+    assert raise_alarms(database) == 0
+    with database.connection() as connection:
+        connection.execute("UPDATE orders SET paid_at = paid_at - interval '1 day' WHERE id = %s", [early])
+    assert raise_alarms(database) == 1
+    assert alarms()[0] == (early, 50)
+
+
+@pytest.mark.parametrize(
+    ("state", "count"), [("paid", 3), ("packed", 3), ("pending_payment", 0), ("in_transit", 0), ("delivered", 0)]
+)
+def test_only_orders_that_wait_in_the_house_have_a_running_clock(database, order, state, count):
+    order(60, -12, state)
+    assert raise_alarms(database) == count
+
+
+def test_what_has_been_late_for_ages_is_not_looked_at_again(database, order):
+    order(24 * 30, -24 * 8)
+    assert raise_alarms(database) == 0
+
+
+def test_the_log_says_how_much_money_is_at_risk_and_the_timeline_that_somebody_heard(database, order):
+    late = [order(60, -12), order(60, -1)]
+    with structlog.testing.capture_logs() as lines:
+        raise_alarms(database)
+    shown = [(line["percent"], line["orders"], line["at_risk_minor"], line["log_level"]) for line in lines]
+    assert shown == [(50, 2, 2000, "warning"), (80, 2, 2000, "warning"), (100, 2, 2000, "error")]
+    with database.connection() as connection:
+        told = connection.execute("SELECT order_id, cause, count(*) FROM event GROUP BY 1, 2 ORDER BY 1").fetchall()
+    assert told == [(id_, "timer", 3) for id_ in late]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(paid_h=st.integers(-5, 100), left_h=st.integers(-100, 100))
+def test_the_database_reaches_a_mark_when_the_rule_does(database, order, alarms, paid_h, left_h):
+    order_id = order(paid_h, left_h)
+    raise_alarms(database)
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    # The planting's own moment is a little earlier than the alarm's.
+    used = used_percent(now - timedelta(hours=paid_h), now + timedelta(hours=left_h), now + timedelta(milliseconds=1))
+    assert [percent for id_, percent in alarms() if id_ == order_id] == [mark for mark in MARKS if used >= mark]

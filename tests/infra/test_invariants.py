@@ -1,0 +1,245 @@
+"""Each breach, planted in a house in order, is reported, and nothing else is."""
+
+import itertools
+
+import pytest
+import structlog
+
+from domain.states import State
+from infra.invariants import SENTENCES, find_breaches, report_breaches
+
+ORDER = """
+WITH raw AS (
+    INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
+    VALUES ('taobao', 's1', %(number)s, '', 'pull', 'bulk', '') RETURNING id
+), made AS (
+    INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
+        member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
+        balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id, buyer_memo, seller_memo,
+        seller_flag, received_at, created_at)
+    SELECT 'taobao', 's1', %(number)s, id, 'to_ship', 'normal', 'shelf', 'none', 'CNY', 0, 0, 0, 0, 0, 0, false, false,
+        now() - interval '1 day', now(), now() - interval '1 day', now() + interval '1 day', '', '', '', 0, now(),
+        now() - interval '1 day' FROM raw RETURNING id
+)
+INSERT INTO fulfillment_order (order_id, state, resume_state, lane, finished_at, closed_reason)
+SELECT id, %(state)s, CASE WHEN %(state)s = 'on_hold' THEN 'paid' END, 'bulk',
+    CASE WHEN %(state)s IN ('closed', 'completed') THEN now() END, CASE WHEN %(state)s = 'closed' THEN 'test' END
+FROM made RETURNING id
+"""
+HOLD = """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+          VALUES (%s, 'amount_mismatch', 'review', 'finance', now())"""
+WORK = "INSERT INTO work (step, subject_id, lane) VALUES (%s, %s, 'bulk')"
+PACKAGE = """INSERT INTO package (fulfillment_order_id, number, courier, account, location, handed_over_at)
+             VALUES (%s, 1, 'sf', 'sf/main', 'east', CASE WHEN %s THEN now() END) RETURNING id"""
+SHIPMENT = """INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
+              VALUES (%s, 1, 'R-' || %s, 'sf', 'booked', 'SF' || %s, now())"""
+TOLD = """WITH w AS (INSERT INTO writeback (package_id, order_id, status, shipped_at, confirmed_at)
+                     SELECT %(package)s, order_id, 'confirmed', now(), now() FROM fulfillment_order WHERE id = %(id)s)
+          INSERT INTO notice (package_id, event, channel, status, occurred_at, told_at)
+          VALUES (%(package)s, 'package.shipped', 'webhook/buyers', 'told', now(), now())"""
+# For planting: the one fulfillment order in a state, and its package.
+NAMES = """
+CREATE FUNCTION order_in(wanted text) RETURNS bigint LANGUAGE sql
+    AS 'SELECT id FROM fulfillment_order WHERE state = wanted';
+CREATE FUNCTION package_in(wanted text) RETURNS bigint LANGUAGE sql
+    AS 'SELECT id FROM package WHERE fulfillment_order_id = order_in(wanted)'
+"""
+STOCK = """
+WITH p AS (INSERT INTO stock_pool (sku, on_hand, reserved, allocated) VALUES ('TEE', 10, 2, 3)),
+     l AS (INSERT INTO stock_location (sku, location, on_hand, allocated) VALUES ('TEE', 'east', 10, 3))
+SELECT
+"""
+RESERVATION = (
+    "INSERT INTO reservation (fulfillment_order_id, sku, quantity, status, location) VALUES (%s, 'TEE', %s, %s, %s)"
+)
+
+
+class House:
+    """Orders in all states, planted row by row; by state, the fulfillment order's id."""
+
+    def __init__(self, db) -> None:
+        self.db = db
+        self.ids: dict[str, int] = {}
+
+    def rows(self, query, values=None):
+        with self.db.connection() as connection:
+            cursor = connection.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def order(self, state: str, number: str) -> int:
+        [[id_]] = self.rows(ORDER, {"number": number, "state": state})
+        self.ids[state] = id_
+        return id_
+
+    def package(self, id_: int, *, left: bool) -> int:
+        [[package]] = self.rows(PACKAGE, (id_, left))
+        self.rows(SHIPMENT, (package, package, package))
+        if left:
+            self.rows(TOLD, {"package": package, "id": id_})
+        return package
+
+    def breaches(self):
+        with self.db.connection() as session:
+            return find_breaches(session)
+
+
+@pytest.fixture
+def house(database):
+    house = House(database)
+    numbers = map(str, itertools.count(1))
+    for state in State:
+        id_ = house.order(state, next(numbers))
+        if state is State.ON_HOLD:
+            house.rows(HOLD, (id_,))
+        elif state in {State.PAID, State.APPROVED}:
+            house.rows(WORK, ("review" if state is State.PAID else "route", id_))
+        elif state in {State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED}:
+            house.package(id_, left=False)
+        elif state in {State.IN_TRANSIT, State.DELIVERED, State.COMPLETED}:
+            house.package(id_, left=True)
+    house.rows(NAMES)
+    house.rows(STOCK)
+    house.rows(RESERVATION, (house.ids["paid"], 2, "reserved", None))
+    house.rows(RESERVATION, (house.ids["packed"], 3, "allocated", "east"))
+    house.rows(
+        """INSERT INTO event (fulfillment_order_id, kind, step, cause, from_state, to_state)
+           VALUES (1, 'route_moved', 'route', 'allocator', 'approved', 'allocated'),
+                  (1, 'warehouse_moved', 'warehouse', 'platform', 'in_transit', 'after_sale'),
+                  (1, 'move_refused', 'route', 'rules', 'closed', 'paid')"""
+    )
+    return house
+
+
+PLANTED = {
+    "nothing due": ("open_order_moves", ["DELETE FROM work WHERE step = 'route'"]),
+    "released and forgotten": ("open_order_moves", ["UPDATE hold SET released_at = now(), released_by = 'me'"]),
+    "no package": (
+        "open_order_moves",
+        [
+            "DELETE FROM shipment WHERE package_id = package_in('allocated')",
+            "DELETE FROM package WHERE fulfillment_order_id = order_in('allocated')",
+        ],
+    ),
+    "a package nobody labels": (
+        "open_order_moves",
+        ["UPDATE shipment SET status = 'intended', waybill = NULL WHERE package_id = package_in('packed')"],
+    ),
+    "late in silence": (
+        "clock_is_heard",
+        ["UPDATE orders SET ship_by = now() - interval '1 hour' WHERE id = order_in('paid')"],
+    ),
+    "a hold of nobody": ("hold_has_owner", ["UPDATE hold SET owner = ''"]),
+    "an end without its time": (
+        "final_has_time",
+        [
+            "ALTER TABLE fulfillment_order DROP CONSTRAINT final_state_has_its_time",
+            "UPDATE fulfillment_order SET finished_at = NULL WHERE state = 'completed'",
+        ],
+    ),
+    "a move outside the table": (
+        "history_is_legal",
+        ["UPDATE event SET from_state = 'packed', to_state = 'paid' WHERE kind = 'route_moved'"],
+    ),
+    "a move by the wrong hand": ("history_is_legal", ["UPDATE event SET cause = 'courier' WHERE kind = 'route_moved'"]),
+    "two live shipments": (
+        "one_live_shipment",
+        [
+            "DROP INDEX shipment_one_live_a_package",
+            """INSERT INTO shipment (package_id, generation, reference, courier, status)
+                VALUES (package_in('packed'), 2, 'second', 'sf', 'intended')""",
+        ],
+    ),
+    "gone without a waybill": (
+        "shipped_has_waybill",
+        [
+            "DELETE FROM writeback WHERE package_id = package_in('in_transit')",
+            "UPDATE package SET handed_over_at = NULL WHERE id = package_in('in_transit')",
+            "UPDATE shipment SET status = 'voided', voided_at = now() WHERE package_id = package_in('in_transit')",
+        ],
+    ),
+    "a counter that drifted": ("pool_counts", ["UPDATE stock_pool SET reserved = 3"]),
+    "a location that drifted": ("location_counts", ["UPDATE stock_location SET allocated = 4"]),
+    "oversold": (
+        "never_oversold",
+        ["ALTER TABLE stock_pool DROP CONSTRAINT pool_never_oversold", "UPDATE stock_pool SET on_hand = 4"],
+    ),
+    "a closed order that keeps stock": (
+        "closed_frees_stock",
+        ["UPDATE reservation SET fulfillment_order_id = order_in('closed') WHERE status = 'reserved'"],
+    ),
+    "confirmed without a waybill": (
+        "confirmed_is_booked",
+        [
+            """INSERT INTO writeback (package_id, order_id, status, shipped_at, confirmed_at)
+                SELECT p.id, f.order_id, 'confirmed', now(), now()
+                FROM package AS p JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+                WHERE p.id = package_in('allocated')""",
+            "UPDATE shipment SET status = 'intended', waybill = NULL WHERE package_id = package_in('allocated')",
+            "INSERT INTO work (step, subject_id, lane) VALUES ('label', package_in('allocated'), 'bulk')",
+        ],
+    ),
+    "handed over, and the platform never hears": (
+        "platform_will_hear",
+        ["DELETE FROM writeback WHERE package_id = package_in('delivered')"],
+    ),
+    "a write-back that nobody carries on": (
+        "platform_will_hear",
+        ["UPDATE writeback SET status = 'sending', confirmed_at = NULL WHERE package_id = package_in('delivered')"],
+    ),
+    "a notice that nobody carries on": ("buyer_will_hear", ["UPDATE notice SET status = 'pending', told_at = NULL"]),
+    "a payload nobody reads": (
+        "payload_is_read",
+        [
+            """INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
+               VALUES ('taobao', 's1', 'lost', '', 'pull', 'bulk', '')"""
+        ],
+    ),
+    "work of nothing": ("work_has_subject", ["INSERT INTO work (step, subject_id, lane) VALUES ('label', 999, 'p0')"]),
+}
+
+
+def test_a_house_in_order_has_no_breach(house):
+    assert house.breaches() == []
+
+
+@pytest.mark.parametrize(("name", "harm"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_breach_is_reported_and_nothing_else(house, name, harm):
+    for statement in harm:
+        house.rows(statement)
+    found = house.breaches()
+    assert [breach.name for breach in found] == [name]
+    assert found[0].examples
+    assert found[0].sentence == SENTENCES[name]
+
+
+def test_every_invariant_has_a_breach_that_shows_it():
+    assert {name for name, _ in PLANTED.values()} == set(SENTENCES)
+
+
+def test_a_decision_of_a_person_settles_what_is_not_told(house):
+    house.rows("UPDATE notice SET status = 'pending', told_at = NULL")
+    house.rows("UPDATE writeback SET status = 'pending', confirmed_at = NULL")
+    letter = """INSERT INTO dead_letter (step, subject_id, lane, account, code, fingerprint, causes, attempts, crashes,
+                                         owner, due_at)
+                SELECT %s, id, 'bulk', '', 'x', 'f', '[]', 1, 0, 'engineering', now() FROM {}"""
+    house.rows(letter.format("package"), ("writeback",))
+    house.rows(letter.format("notice"), ("notify",))
+    assert house.breaches() == []
+
+
+def test_many_breaches_are_cut_short(house):
+    house.rows("INSERT INTO work (step, subject_id, lane) SELECT 'label', 1000 + n, 'p0' FROM generate_series(1, 50) n")
+    [breach] = house.breaches()
+    assert breach.is_more
+    assert len(breach.examples) == 20
+
+
+def test_the_round_of_the_schedule_logs_each_breach_and_the_count(house):
+    with structlog.testing.capture_logs() as lines:
+        assert report_breaches(house.db) == 0
+        house.rows("UPDATE stock_pool SET reserved = 3")
+        assert report_breaches(house.db) == 1
+    assert [line["event"] for line in lines] == ["invariants_checked", "invariant_breached", "invariants_checked"]
+    assert lines[1]["invariant"] == "pool_counts"
+    assert lines[1]["log_level"] == "error"
+    assert [line["breached"] for line in lines if line["event"] == "invariants_checked"] == [0, 1]

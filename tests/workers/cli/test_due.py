@@ -1,0 +1,113 @@
+import json
+
+import pytest
+
+from infra.db.pool import Database
+
+ORDER = """
+WITH raw AS (
+    INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
+    VALUES ('taobao', %(shop)s, %(number)s, '', 'pull', 'bulk', '') RETURNING id
+), made AS (
+    INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
+        member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
+        balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id, buyer_memo, seller_memo,
+        seller_flag, received_at)
+    SELECT 'taobao', %(shop)s, %(number)s, id, 'to_ship', 'normal', 'shelf', 'none', %(currency)s, 0, 0, 0, 0,
+        %(minor)s, %(minor)s, false, false, now(), now(), now() + make_interval(hours => %(left_h)s - 48),
+        now() + make_interval(hours => %(left_h)s), '', '', '', 0, now() FROM raw RETURNING id
+)
+INSERT INTO fulfillment_order (order_id, state, resume_state, lane)
+SELECT id, %(state)s, CASE WHEN %(state)s = 'on_hold' THEN 'paid' END, 'bulk' FROM made RETURNING id
+"""
+HOLD = """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+          VALUES (%s, 'amount_mismatch', 'review', 'finance', now())"""
+WORK = "INSERT INTO work (step, subject_id, lane) VALUES ('route', %s, 'bulk')"
+PACKAGE = """WITH p AS (INSERT INTO package (fulfillment_order_id, number, courier, account, location)
+                        VALUES (%s, 1, 'sf', 'sf/main', 'east') RETURNING id)
+             INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
+             SELECT id, 1, 'R', 'sf', 'booked', 'SF1', now() FROM p"""
+
+
+@pytest.fixture(autouse=True)
+def _configured(monkeypatch, database_url, redis_url) -> None:
+    monkeypatch.setenv("ORDERLANE_DATABASE_URL", database_url.reveal())
+    monkeypatch.setenv("ORDERLANE_REDIS_URL", redis_url.reveal())
+
+
+@pytest.fixture
+def plant(database: Database):
+    def order(number: str, left_h: int, minor: int, state: str = "approved", *, shop="main", currency="CNY", then=WORK):
+        named = {
+            "number": number,
+            "left_h": left_h,
+            "minor": minor,
+            "state": state,
+            "shop": shop,
+            "currency": currency,
+        }
+        with database.connection() as connection:
+            (id_,) = connection.execute(ORDER, named).fetchone()
+            if then:
+                connection.execute(then, [id_])
+
+    return order
+
+
+@pytest.fixture
+def five(plant):
+    """Five open orders, and three without a running clock."""
+    plant("late", -2, 5_000, "on_hold", then=HOLD)
+    plant("near", 3, 90_000)
+    plant("far", 40, 20_000, "allocated", then=PACKAGE)
+    plant("other", 3, 100, shop="outlet", currency="USD")
+    plant("stuck", 3, 50, then=None)
+    plant("unpaid", 3, 70_000, "pending_payment", then=None)
+    plant("gone", 3, 70_000, "in_transit", then=None)
+
+
+def answer(result):
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_most_money_first_and_what_each_waits_for(orderlane, five) -> None:
+    found = answer(orderlane("order", "due", "--json"))
+    assert [(one["platform_order_id"], one["used_percent"], one["waits_for"]) for one in found["orders"]] == [
+        ("near", 93, "route, which is due"),
+        ("far", 16, "the warehouse's scans"),
+        ("late", 104, "finance: amount_mismatch"),
+        ("other", 93, "route, which is due"),
+        ("stuck", 93, "nothing: `orderlane doctor` tells more"),
+    ]
+    assert (found["open"], found["late"]) == (5, 1)
+    assert found["at_risk"] == [{"minor": 115_050, "currency": "CNY"}, {"minor": 100, "currency": "USD"}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "orders"),
+    [
+        (("--within", "4"), ["near", "late", "other", "stuck"]),
+        (("--within", "0"), ["late"]),
+        (("--shop", "outlet"), ["other"]),
+        (("--shop", "taobao/outlet"), ["other"]),
+        (("--shop", "elsewhere"), []),
+        (("--limit", "2"), ["near", "far"]),
+    ],
+)
+def test_a_part_of_them(orderlane, five, arguments, orders) -> None:
+    found = answer(orderlane("order", "due", "--json", *arguments))
+    assert [one["platform_order_id"] for one in found["orders"]] == orders
+
+
+def test_a_person_sees_sums_and_a_table(orderlane, five) -> None:
+    result = orderlane("order", "due", "--limit", "4")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "5 open, 1150.50 CNY, 1.00 USD at risk; late 1, 50.00 CNY"
+    assert lines[-1] == "and 1 more"
+    assert "104 %" in result.stdout
+
+
+def test_nothing_open(orderlane) -> None:
+    assert orderlane("order", "due").stdout == "no open order has a running clock\n"

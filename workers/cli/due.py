@@ -1,0 +1,47 @@
+"""``orderlane order due``: what must leave, the most money first."""
+
+import click
+import msgspec
+from rich.console import Console
+
+from infra.log import configure
+from infra.settings import read_settings
+from ops.due import DueOrder, due_orders, sums
+from ops.due_face import print_due
+from workers.cli.exits import Exit
+from workers.cli.stores import database_at_hand
+
+SHOWN = 50
+
+
+@click.command(
+    epilog="\b\nExample:  orderlane order due --within 4\n          orderlane order due --shop taobao/main --json"
+)
+@click.option("--shop", metavar="S", help="Only orders of this shop: its name, or PLATFORM/NAME.")
+@click.option("--within", "within_h", type=click.FloatRange(min=0), metavar="H", help="Late, or due within H hours.")
+@click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True, help="How many to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in UTC.")
+@click.pass_context
+def due(ctx: click.Context, shop: str | None, within_h: float | None, limit: int, *, as_json: bool) -> None:
+    """List open orders with a ship-by clock, the most money at risk first, with what each waits for.
+
+    Orders that have left the house, are closed, or are not paid have no running clock. Exits with 0, whatever
+    is late.
+    """
+    configure(level="error")
+    with database_at_hand(read_settings()) as db:
+        found = due_orders(db, shop, within_h)
+    if as_json:
+        click.echo(msgspec.json.encode(_summary(found, limit)))
+    else:
+        print_due(found, limit, Console(highlight=False, markup=False, emoji=False))
+    ctx.exit(Exit.DONE)
+
+
+def _summary(found: list[DueOrder], limit: int) -> dict[str, object]:
+    return {
+        "open": len(found),
+        "late": sum(one.is_late for one in found),
+        "at_risk": sums(found),
+        "orders": found[:limit],
+    }
