@@ -270,7 +270,7 @@ class PriorityBroker(Broker):
                     self._scripts_of(queue_name),
                     self._slots,
                     self._owner(),
-                    self.rules.lease_ms / 1000,
+                    self.rules,
                     self._send_kept,
                 )
             return self._holdings[queue_name]

@@ -10,6 +10,7 @@ from time import monotonic
 from dramatiq.errors import BrokerConnectionError
 
 from infra.queue.priority.delivery import Delivery, End, Held
+from infra.queue.priority.rules import Rules
 from infra.queue.priority.scripts import CHUNK, Scripts, Settlement
 from infra.queue.priority.slots import Slots
 
@@ -19,11 +20,11 @@ log = logging.getLogger(__name__)
 class Holding:
     """Outlives its consumers, which Dramatiq makes anew after every lost connection. Safe to share among threads.
 
-    `owner` names this process; `lease_s` is how long a delivery is its own without a heartbeat.
+    `owner` names this process; `send_kept` sends what could not be sent when its sender ended.
     """
 
     def __init__(
-        self, scripts: Scripts, slots: Slots, owner: str, lease_s: float, send_kept: Callable[[dict[Held, End]], None]
+        self, scripts: Scripts, slots: Slots, owner: str, rules: Rules, send_kept: Callable[[dict[Held, End]], None]
     ) -> None:
         self.scripts = scripts
         self.owner = owner
@@ -31,7 +32,8 @@ class Holding:
         self.is_listening = False
         self.send_kept = send_kept
         self._slots = slots
-        self._lease_s = lease_s
+        self._rules = rules
+        self._lease_s = rules.lease_ms / 1000
         self._changed: Condition = slots.changed
         self._buffer: list[tuple[int, int, Delivery]] = []
         self._order = count()
@@ -67,9 +69,13 @@ class Holding:
     def hand_over(self) -> Delivery | None:
         """Return the next message to run. One whose lease may have run out is another's by now, and is dropped."""
         with self._changed:
+            self._slots.is_alone_wanted = bool(self._buffer) and self._is_suspect(self._buffer[0][2])
+            if self._slots.is_full:
+                return None
             while self._buffer:
                 delivery = heappop(self._buffer)[2]
                 if delivery.lease_end > monotonic():
+                    self._slots.is_alone_wanted = self._is_suspect(delivery)
                     self._running[_held(delivery)] = delivery
                     self._slots.in_hand += 1
                     return delivery
@@ -136,6 +142,9 @@ class Holding:
                     delivery.lease_end = now + self._lease_s
         if not self.is_open or self.is_listening:
             self.settle()
+
+    def _is_suspect(self, delivery: Delivery) -> bool:
+        return delivery.crashes > 0 and delivery.crashes >= self._rules.max_crashes - 1
 
     def _release(self, delivery: Delivery) -> None:
         if self._running.pop(_held(delivery), None) is not None:

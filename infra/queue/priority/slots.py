@@ -15,12 +15,15 @@ class Slots:
 
     So threads that run long messages never have one waiting behind another that is less urgent, and threads that
     run very short ones need not wait for the next. `threads` is None until a worker has booted.
+
+    `is_alone_wanted`: the next message is suspected to kill its process, and runs when nothing else does.
     """
 
     def __init__(self) -> None:
         self.changed = Condition()
         self.threads: int | None = None
         self.in_hand = 0
+        self.is_alone_wanted = False
         self._waiting_for = -1
         self._ended = 0
         self._window_start = monotonic()
@@ -28,7 +31,9 @@ class Slots:
 
     @property
     def is_full(self) -> bool:
-        return self.threads is not None and self.in_hand >= self.threads + self._spare()
+        if self.threads is None:
+            return False
+        return self.in_hand >= (1 if self.is_alone_wanted else self.threads + self._spare())
 
     def read_ahead(self, prefetch: int) -> int:
         """How many messages a consumer should have fetched: more than asked for while they are very short."""
@@ -42,7 +47,7 @@ class Slots:
             if remaining <= 0:
                 return False
             assert self.threads is not None
-            self._waiting_for = self.threads - 1 + self._spare() // 2
+            self._waiting_for = 0 if self.is_alone_wanted else self.threads - 1 + self._spare() // 2
             self.changed.wait(remaining)
         return True
 

@@ -1,0 +1,370 @@
+"""Cases in which Dramatiq's Redis broker loses, doubles or delays messages: none of them here."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import dramatiq
+import dramatiq.worker
+import pytest
+from dramatiq import Message, pipeline
+from dramatiq.errors import BrokerConnectionError
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from infra.queue.priority import PriorityBroker, Rules
+
+QUEUE = "default"
+
+
+@pytest.fixture
+def at(server, monkeypatch):
+    """A broker on the server that may go away, in a process that tries again soon."""
+    monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
+    client = Redis.from_url(server.url, retry=Retry(NoBackoff(), 0))
+    broker = PriorityBroker(client=client, rules=Rules(lease_ms=1000))
+    dramatiq.set_broker(broker)
+    yield broker
+    broker.close()
+    client.close()
+
+
+class Gate:
+    """Actors wait at it, so that a test decides when they end."""
+
+    def __init__(self) -> None:
+        self.begun: list[object] = []
+        self.opened = threading.Event()
+
+    def pass_through(self, name: object) -> None:
+        self.begun.append(name)
+        assert self.opened.wait(20)
+
+
+def away(server, seconds: float = 1.5) -> None:
+    """Longer than a lease."""
+    server.kill()
+    time.sleep(seconds)
+    server.start()
+
+
+def test_redis_empty_after_a_restart_is_noticed_and_can_be_refilled(server, at, run_worker, until):
+    ran, gate = [], Gate()
+
+    @dramatiq.actor
+    def note(name):
+        gate.pass_through(name)
+        ran.append(name)
+
+    sent = [note.message(number) for number in range(30)]
+    at.enqueue_many(sent)
+    at.enqueue_many([note.message("delayed")], delay=60_000)
+    run_worker(at)
+    until(lambda: gate.begun)
+    server.kill()
+    server.empty()
+    server.start()
+    until(lambda: not at._holdings[QUEUE].is_buffered)  # the next heartbeat finds out that nothing is held any more
+    gate.opened.set()
+    ids = [one.message_id for one in sent]
+    missing = set(ids) - at.known(QUEUE, ids)
+    at.enqueue_many([one for one in sent if one.message_id in missing and one.args[0] not in gate.begun])
+    until(lambda: len(set(ran)) == 30)
+    at.join(QUEUE, timeout=10_000)
+    assert len(ran) == 30
+
+
+def test_retries_that_fall_due_while_redis_is_away_are_kept(server, at, run_worker, until):
+    runs, gate = [], Gate()
+
+    @dramatiq.actor(max_backoff=50, min_backoff=10)
+    def shaky(number):
+        runs.append(number)
+        if runs.count(number) == 1:
+            gate.pass_through(number)
+            raise ValueError("meant")
+
+    at.enqueue_many([shaky.message(number) for number in range(8)])
+    run_worker(at, threads=8)
+    until(lambda: len(gate.begun) == 8)
+    server.kill()
+    gate.opened.set()
+    time.sleep(1.5)
+    server.start()
+    until(lambda: len(runs) == 16)
+    at.join(QUEUE, timeout=10_000)
+    assert sorted(runs) == sorted([*range(8), *range(8)])
+
+
+def test_next_steps_of_a_pipeline_that_ends_while_redis_is_away_are_kept(server, at, run_worker, until):
+    ran, gate = [], Gate()
+
+    @dramatiq.actor
+    def first(number):
+        gate.pass_through(number)
+        return number
+
+    @dramatiq.actor
+    def second(number):
+        ran.append(number)
+
+    for number in range(8):
+        pipeline([first.message(number), second.message()]).run()
+    run_worker(at, threads=8)
+    until(lambda: len(gate.begun) == 8)
+    server.kill()
+    gate.opened.set()
+    time.sleep(1.5)
+    server.start()
+    until(lambda: len(ran) == 8)
+    at.join(QUEUE, timeout=10_000)
+    assert sorted(ran) == list(range(8))
+    assert len(gate.begun) == 8
+
+
+def test_an_actor_that_cannot_send_runs_again(server, at, run_worker, until):
+    ran, gate = [], Gate()
+
+    @dramatiq.actor(max_backoff=50, min_backoff=10)
+    def first(number):
+        gate.pass_through(number)
+        second.send(number)
+
+    @dramatiq.actor
+    def second(number):
+        ran.append(number)
+
+    at.enqueue_many([first.message(number) for number in range(8)])
+    run_worker(at, threads=8)
+    until(lambda: len(gate.begun) == 8)
+    server.kill()
+    gate.opened.set()
+    time.sleep(1.5)
+    server.start()
+    until(lambda: len(ran) == 8)
+    at.join(QUEUE, timeout=10_000)
+    assert sorted(ran) == list(range(8))
+
+
+def test_delayed_messages_survive_redis_being_away(server, at, run_worker, until):
+    ran = []
+    note = dramatiq.actor(ran.append, actor_name="note")
+    at.enqueue_many([note.message(number) for number in range(50)], delay=1000)
+    run_worker(at)
+    away(server)
+    until(lambda: len(ran) == 50)
+    at.join(QUEUE, timeout=10_000)
+    assert sorted(ran) == list(range(50))
+
+
+def test_running_messages_are_not_doubled_when_redis_was_away_for_longer_than_a_lease(server, at, run_worker, until):
+    gate, ended = Gate(), []
+
+    @dramatiq.actor
+    def note(number):
+        gate.pass_through(number)
+        ended.append(number)
+
+    at.enqueue_many([note.message(number) for number in range(4)])
+    run_worker(at, threads=4)
+    until(lambda: len(gate.begun) == 4)
+    away(server)
+    time.sleep(1.2)
+    gate.opened.set()
+    at.join(QUEUE, timeout=10_000)
+    assert len(gate.begun) == len(ended) == 4
+
+
+def test_the_lost_answer_of_a_fetch_strands_nothing(make_broker, run_worker, monkeypatch, until):
+    broker = make_broker(lease_ms=600)
+    ran = []
+    note = dramatiq.actor(ran.append, actor_name="note", broker=broker)
+    broker.enqueue_many([note.message(number) for number in range(30)])
+    scripts = broker._scripts_of(QUEUE)
+    fetch, lost = scripts.fetch, []
+
+    def lose_the_first(*args):
+        answer = fetch(*args)
+        if not lost and answer[1]:
+            lost.extend(answer[1])
+            raise BrokerConnectionError("lost on the wire")
+        return answer
+
+    monkeypatch.setattr(scripts, "fetch", lose_the_first)
+    monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
+    run_worker(broker)
+    broker.join(QUEUE, timeout=10_000)
+    assert lost
+    assert sorted(ran) == list(range(30))
+    assert broker.rejected(QUEUE) == []
+
+
+def test_the_lost_answer_of_an_enqueue_doubles_nothing(redis_url):
+    """redis-py repeats the call by itself; meanwhile the message has already run."""
+    with Redis.from_url(redis_url.reveal(), retry=Retry(NoBackoff(), 2)) as client:
+        broker = PriorityBroker(client=client)
+        dramatiq.actor(lambda _: None, actor_name="note", broker=broker)
+        consumer = broker.consume(QUEUE, prefetch=1, timeout=50)
+        parse = client.connection_pool.connection_class.read_response
+        ran = []
+
+        def lose(connection, *args, **options):
+            answer = parse(connection, *args, **options)
+            if not ran:
+                ran.append("run")
+                consumer.ack(next(consumer))
+                raise RedisConnectionError("lost on the wire")
+            return answer
+
+        note = broker.get_actor("note").message(1)
+        broker.known(QUEUE, ["warm"])
+        broker.enqueue(Message("other", "note", (1,), {}, {}))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(client.connection_pool.connection_class, "read_response", lose)
+            broker.enqueue(note)
+        assert ran == ["run"]
+        assert next(consumer) is None
+        broker.close()
+
+
+def test_a_call_repeated_after_its_message_ran_enqueues_nothing(make_broker):
+    broker = make_broker()
+    note = dramatiq.actor(lambda _: None, actor_name="note", broker=broker)
+    scripts = broker._scripts_of(QUEUE)
+    entry = broker._entry(note.message(1), None)
+    consumer = broker.consume(QUEUE, prefetch=1, timeout=50)
+    scripts.enqueue("producer", "1", [entry])
+    consumer.ack(next(consumer))
+    scripts.enqueue("producer", "1", [entry])
+    assert next(consumer) is None
+    scripts.enqueue("producer", "2", [entry])
+    assert next(consumer) is not None
+
+
+def test_messages_due_late_stand_before_nobody(make_broker, run_worker, until):
+    broker = make_broker()
+    ran = []
+    note = dramatiq.actor(lambda name: ran.append((name, time.monotonic())), actor_name="note", broker=broker)
+    broker.enqueue_many([note.message("late") for _ in range(150)], delay=90_000)
+    broker.enqueue_many([note.message("soon") for _ in range(10)], delay=300)
+    sent = time.monotonic()
+    run_worker(broker)
+    until(lambda: len(ran) == 10)
+    assert {name for name, _ in ran} == {"soon"}
+    assert max(at for _, at in ran) - sent < 5
+    assert broker.stats(QUEUE).delayed == 150
+
+
+def test_delayed_messages_start_on_time_on_an_idle_worker(make_broker, run_worker, until):
+    broker = make_broker()
+    late = []
+    note = dramatiq.actor(lambda due: late.append(time.monotonic() - due), actor_name="note", broker=broker)
+    run_worker(broker, timeout_ms=1000)
+    for number in range(10):
+        delay_ms = 150 + number * 40
+        note.send_with_options(args=(time.monotonic() + delay_ms / 1000,), delay=delay_ms)
+    until(lambda: len(late) == 10)
+    assert sorted(late)[5] < 0.1
+
+
+def test_delayed_messages_cost_a_worker_no_memory(make_broker, run_worker):
+    broker = make_broker()
+    note = dramatiq.actor(lambda: None, actor_name="note", broker=broker)
+    broker.enqueue_many([note.message() for _ in range(2000)], delay=60_000)
+    worker = run_worker(broker)
+    note.send()
+    while broker.stats(QUEUE).lanes["bulk"].waiting or broker.stats(QUEUE).in_flight:
+        time.sleep(0.01)
+    assert [consumer.delay_queue.qsize() for consumer in worker.consumers.values()] == [0]
+    assert broker._holdings[QUEUE].size == 0
+
+
+def test_connections_that_are_dropped_lose_and_double_nothing(make_broker, redis, run_worker, monkeypatch, until):
+    monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
+    broker = make_broker()
+    ran = []
+    note = dramatiq.actor(ran.append, actor_name="note", broker=broker)
+    broker.enqueue_many([note.message(number) for number in range(300)])
+    broker.enqueue_many([note.message(300 + number) for number in range(50)], delay=300)
+    run_worker(broker)
+    until(lambda: len(ran) > 50)
+    redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    until(lambda: len(ran) >= 350)
+    broker.join(QUEUE, timeout=10_000)
+    assert sorted(ran) == list(range(350))
+
+
+def test_redis_killed_with_a_backlog_loses_and_doubles_nothing(server, at, run_worker, until):
+    ran = []
+
+    @dramatiq.actor
+    def note(number):
+        ran.append(number)
+        time.sleep(0.005)
+
+    at.enqueue_many([note.message(number) for number in range(300)])
+    run_worker(at, threads=4)
+    until(lambda: len(ran) > 100)
+    away(server, seconds=0.5)
+    until(lambda: len(ran) >= 300)
+    at.join(QUEUE, timeout=10_000)
+    assert sorted(ran) == list(range(300))
+
+
+def test_priority_counts_among_waiting_messages_of_one_actor(make_broker, run_worker):
+    broker = make_broker()
+    ran = []
+    note = dramatiq.actor(ran.append, actor_name="note", broker=broker)
+    broker.enqueue_many([note.message("bulk") for _ in range(500)])
+    broker.enqueue(note.message_with_options(args=("urgent",), lane="p0"))
+    run_worker(broker, threads=1)
+    broker.join(QUEUE, timeout=10_000)
+    assert ran[0] == "urgent"
+
+
+def test_the_dramatiq_command_survives_a_killed_worker(tmp_path, redis, redis_url, until, request):
+    """Dramatiq's master ends all when one worker dies; what was in flight comes back to whoever is started next."""
+    (tmp_path / "app.py").write_text(
+        "import dramatiq, os, time\n"
+        "from redis import Redis\n"
+        "from infra.queue.priority import PriorityBroker, Rules\n"
+        f"redis = Redis.from_url({redis_url.reveal()!r})\n"
+        "broker = PriorityBroker(client=redis, rules=Rules(lease_ms=900))\n"
+        "dramatiq.set_broker(broker)\n"
+        "@dramatiq.actor\n"
+        "def note(name):\n"
+        "    redis.rpush('begun', os.getpid())\n"
+        "    time.sleep(0.1)\n"
+        "    redis.rpush('ran', name)\n"
+    )
+    command = [sys.executable, "-m", "dramatiq", "app", "-p", "2", "-t", "2", "--path", str(tmp_path)]
+    broker = PriorityBroker(client=redis, rules=Rules(lease_ms=900))
+    broker.enqueue_many([Message(QUEUE, "note", (number,), {}, {}) for number in range(40)])
+
+    def start() -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        request.addfinalizer(lambda: end_group(process))
+        return process
+
+    first = start()
+    until(lambda: redis.llen("begun") > 4, 30)
+    os.kill(int(redis.lindex("begun", 0)), signal.SIGKILL)
+    assert first.wait(30) == 1
+    start()
+    broker.enqueue(Message(QUEUE, "note", (40,), {}, {}))
+    until(lambda: len(set(redis.lrange("ran", 0, -1))) == 41, 30)
+    broker.join(QUEUE, timeout=10_000)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,223 @@
+"""Who goes first: lanes, the share of the lower ones, fair turns, and places that messages keep."""
+
+import threading
+import time
+
+import dramatiq
+import pytest
+from dramatiq import Message
+
+from infra.queue.priority import Rules
+
+QUEUE = "work"
+
+
+def message(name: str = "a", **options) -> Message:
+    return Message(QUEUE, "note", (name,), {}, options)
+
+
+def names(consumer, count: int) -> list[str]:
+    """Take `count` messages as they come, each done before the next."""
+    taken = []
+    for _ in range(count):
+        delivery = next(consumer)
+        taken.append(delivery.args[0])
+        consumer.ack(delivery)
+    return taken
+
+
+@pytest.fixture
+def broker(make_broker):
+    broker = make_broker()
+    dramatiq.actor(lambda _: None, actor_name="note", queue_name=QUEUE, broker=broker)
+    return broker
+
+
+def test_the_higher_lane_goes_first(broker):
+    broker.enqueue_many([message("late", lane="bulk"), message("mid", lane="p1"), message("soon", lane="p0")])
+    assert names(broker.consume(QUEUE, prefetch=1), 3) == ["soon", "mid", "late"]
+
+
+def test_a_message_without_a_lane_is_of_the_last_lane_or_its_actors(broker):
+    dramatiq.actor(lambda: None, actor_name="urgent", queue_name=QUEUE, broker=broker, lane="p0").send()
+    broker.enqueue(message())
+    lanes = broker.stats(QUEUE).lanes
+    assert (lanes["p0"].waiting, lanes["bulk"].waiting) == (1, 1)
+
+
+def test_one_of_twenty_is_of_a_lower_lane(broker):
+    broker.enqueue_many([message("p0", lane="p0") for _ in range(200)] + [message("bulk") for _ in range(200)])
+    taken = names(broker.consume(QUEUE, prefetch=16), 100)
+    assert taken.count("bulk") == 5
+
+
+def test_the_share_is_counted_in_weight(broker):
+    broker.enqueue_many([message("p0", lane="p0") for _ in range(300)])
+    broker.enqueue_many([message("bulk", weight=5) for _ in range(20)])
+    assert names(broker.consume(QUEUE, prefetch=1), 200).count("bulk") == 2
+
+
+def test_a_middle_lane_does_not_starve_the_last(broker):
+    broker.enqueue_many([message("bulk")])
+    broker.enqueue_many([message("p1", lane="p1") for _ in range(100)])
+    broker.enqueue_many([message("p0", lane="p0") for _ in range(100)])
+    assert "bulk" in names(broker.consume(QUEUE, prefetch=1), 21)
+
+
+def test_turns_of_two_shops_in_one_lane(broker):
+    broker.enqueue_many([message("A", fair_key="a") for _ in range(1000)])
+    broker.enqueue_many([message("B", fair_key="b") for _ in range(10)])
+    assert names(broker.consume(QUEUE, prefetch=8), 70).count("B") == 10
+
+
+def test_without_fair_keys_the_second_shop_waits_for_all_of_the_first(broker):
+    broker.enqueue_many([message("A") for _ in range(300)] + [message("B")])
+    assert "B" not in names(broker.consume(QUEUE, prefetch=8), 300)
+
+
+def test_turns_are_counted_in_weight(broker):
+    broker.enqueue_many([message("heavy", fair_key="a", weight=50) for _ in range(20)])
+    broker.enqueue_many([message("light", fair_key="b") for _ in range(1000)])
+    taken = names(broker.consume(QUEUE, prefetch=1), 510)
+    assert taken.count("heavy") in {10, 11}
+
+
+def test_one_shop_alone_is_served_without_waiting_for_turns(broker):
+    broker.enqueue_many([message(str(number), fair_key="a", weight=9_000) for number in range(5)])
+    assert names(broker.consume(QUEUE, prefetch=5), 5) == list("01234")
+
+
+def test_first_in_first_out_inside_one(broker):
+    broker.enqueue_many([message(str(number)) for number in range(1200)])
+    assert names(broker.consume(QUEUE, prefetch=16), 1200) == [str(number) for number in range(1200)]
+
+
+def test_what_is_given_back_returns_to_its_place(make_broker, broker):
+    broker.enqueue_many([message(str(number)) for number in range(40)])
+    consumer = broker.consume(QUEUE, prefetch=16)
+    begun = next(consumer)
+    consumer.close()
+    other = make_broker()
+    other.actors = broker.actors
+    assert names(other.consume(QUEUE, prefetch=1), 39) == [str(number) for number in range(1, 40)]
+    consumer.ack(begun)
+    assert broker.known(QUEUE, [begun.message_id]) == set()
+
+
+def test_a_later_urgent_message_overtakes_what_is_prefetched(broker, monkeypatch):
+    monkeypatch.setattr("infra.queue.priority.consumer.FRESH_S", 0.0)
+    broker.enqueue_many([message("bulk") for _ in range(16)])
+    consumer = broker.consume(QUEUE, prefetch=16)
+    consumer.ack(next(consumer))
+    broker.enqueue(message("soon", lane="p0"))
+    assert names(consumer, 1) == ["soon"]
+
+
+def test_an_urgent_message_is_next_when_a_thread_is_free(broker, run_worker):
+    """One thread, and bulk work of 20 ms: the urgent message waits for the one that runs, not for the prefetch."""
+    ran = []
+
+    @dramatiq.actor(queue_name=QUEUE, broker=broker)
+    def slow(name):
+        ran.append(name)
+        threading.Event().wait(0.02)
+
+    broker.enqueue_many([slow.message("bulk") for _ in range(60)])
+    run_worker(broker, threads=1)
+    while len(ran) < 5:
+        time.sleep(0.001)
+    before = len(ran)
+    broker.enqueue(slow.message_with_options(args=("soon",), lane="p0"))
+    broker.join(QUEUE, timeout=10_000)
+    assert ran.index("soon") <= before + 2
+
+
+def test_workers_reserved_for_a_lane_serve_nothing_else(make_broker, broker):
+    broker.enqueue_many([message("bulk"), message("p0", lane="p0")])
+    reserved = make_broker(served_lanes=("p0",))
+    reserved.actors = broker.actors
+    consumer = reserved.consume(QUEUE, prefetch=4, timeout=50)
+    assert names(consumer, 1) == ["p0"]
+    assert next(consumer) is None
+
+
+def test_a_waiting_message_changes_its_lane_and_keeps_its_age(broker):
+    first, second = message("first"), message("second", lane="p0")
+    broker.enqueue_many([first, second])
+    assert broker.change_lane(QUEUE, [first.message_id, "unknown"], "p0") == 1
+    assert broker.stats(QUEUE).lanes["bulk"].waiting == 0
+    assert names(broker.consume(QUEUE, prefetch=1), 2) == ["first", "second"]
+
+
+@pytest.mark.parametrize("options", [{"lane": "vip"}, {"weight": 0}, {"weight": "2"}, {"fair_key": "a\x1fb"}])
+def test_options_that_are_none_are_refused_where_they_are_sent(broker, options):
+    with pytest.raises(ValueError, match=r"lane|weight|fair key"):
+        broker.enqueue(message(**options))
+
+
+@pytest.mark.parametrize(
+    "options", [{"lanes": ()}, {"lanes": ("a", "a")}, {"served_lanes": ("x",)}, {"default_lane": "x"}]
+)
+def test_lanes_that_do_not_fit_are_refused(make_broker, options):
+    with pytest.raises(ValueError, match="lane"):
+        make_broker(**options)
+
+
+def test_rules_that_would_stop_a_queue_are_refused():
+    for wrong in ({"share": 1}, {"lease_ms": 0}):
+        with pytest.raises(ValueError, match="at least"):
+            Rules(**wrong)
+
+
+def test_a_waiting_id_is_not_enqueued_twice(broker):
+    twice = message()
+    broker.enqueue(twice)
+    broker.enqueue_many([twice, twice])
+    assert broker.stats(QUEUE).lanes["bulk"].waiting == 1
+
+
+def test_known_ids_wait_are_delayed_or_run(broker):
+    waiting, running, delayed = message(), message(lane="p0"), message()
+    broker.enqueue_many([waiting, running])
+    broker.enqueue(delayed, delay=60_000)
+    delivery = next(broker.consume(QUEUE, prefetch=1))
+    assert delivery.message_id == running.message_id
+    ids = {one.message_id for one in (waiting, running, delayed)}
+    assert broker.known(QUEUE, [*ids, "unknown"]) == ids
+
+
+def test_a_bell_can_ring_again_while_it_is_answered(broker):
+    """Work that commits while its bell is being answered would otherwise be heard of by nobody."""
+    bell = message("bell")
+    broker.enqueue(bell)
+    consumer = broker.consume(QUEUE, prefetch=1)
+    answered = next(consumer)
+    broker.enqueue(bell)
+    consumer.ack(answered)
+    assert names(consumer, 1) == ["bell"]
+
+
+def test_the_earlier_of_two_due_times_counts(broker):
+    twice = message()
+    broker.enqueue(twice, delay=60_000)
+    broker.enqueue(twice)
+    assert broker.stats(QUEUE).lanes["bulk"].waiting == 1
+    broker.enqueue(twice, delay=60_000)
+    assert broker.stats(QUEUE).delayed == 0
+
+
+def test_signals(broker):
+    broker.enqueue_many([message(weight=3, fair_key="a"), message(weight=4)])
+    consumer = broker.consume(QUEUE, prefetch=1, timeout=50)
+    delivery = next(consumer)
+    found = broker.stats(QUEUE)
+    assert found.in_flight == 1
+    assert (found.lanes["bulk"].waiting, found.lanes["bulk"].waiting_weight) == (1, 4)
+    assert found.lanes["bulk"].oldest_ms is not None
+    assert found.lanes["p0"].oldest_ms is None
+    consumer.ack(delivery)
+    names(consumer, 1)
+    assert next(consumer) is None
+    done = broker.stats(QUEUE)
+    assert (done.in_flight, done.lanes["bulk"].waiting_weight) == (0, 0)
+    assert (done.lanes["bulk"].inflow, done.lanes["bulk"].inflow_weight) == (2, 7)

@@ -1,0 +1,532 @@
+"""Random commands against the scripts and a twin in Python: both must answer the same, command after command.
+
+PRIORITY_MODEL_COMMANDS=100000 makes it long, PRIORITY_MODEL_SEED repeats a run.
+"""
+
+import os
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import pytest
+from redis import Redis
+
+from infra.queue.priority import Rules
+from infra.queue.priority.delivery import Address
+from infra.queue.priority.scripts import NAMES, Entry, Scripts, Settlement, source
+
+LANES = ("p0", "p1", "bulk")
+OWNERS = ("ann", "bob", "cid")
+FAIR_KEYS = ("", "a", "b", "c")
+RULES = Rules(
+    lease_ms=900,
+    share=4,
+    quantum=5,
+    max_crashes=2,
+    max_bytes=60,
+    rejected_max=3,
+    rejected_max_bytes=150,
+    unknown_actor_grace_ms=700,
+    unknown_actor_retry_ms=90,
+)
+NEVER = float("inf")
+
+
+@dataclass
+class Message:
+    where: Address
+    encoded: bytes
+    redelivered: int = 0
+    owners: list[str] = field(default_factory=list)
+    started: str = ""
+    unknown_since: int | None = None
+
+    @property
+    def envelope(self) -> bytes:
+        return self.where.envelope(self.encoded)
+
+
+class Lane:
+    def __init__(self) -> None:
+        self.turns: list[str] = []
+        self.balance: dict[str, int] = {}
+        self.lines: dict[str, list[tuple[int, str]]] = {}  # positions and ids
+        self.inflow = Counter()
+
+    @property
+    def head(self) -> float:
+        return min((line[0][0] for line in self.lines.values()), default=NEVER)
+
+
+class Twin:
+    """The queue as it is meant, with none of Redis's means."""
+
+    def __init__(self) -> None:
+        self.now_us = 0
+        self.calls: dict[str, str] = {}
+        self.messages: dict[str, Message] = {}
+        self.lanes = {lane: Lane() for lane in LANES}
+        self.delayed: dict[str, int] = {}
+        self.flight: dict[str, tuple[str, int]] = {}
+        self.leases: dict[str, int] = {}
+        self.owners: dict[str, int] = {}
+        self.gone: set[str] = set()
+        self.rejected_at: dict[str, int] = {}
+        self.records: dict[str, tuple[str, int, Message]] = {}
+        self.dropped = self.owed = self.position = 0
+        self.contact: int | None = None
+        self.reap_after = 0
+
+    @property
+    def now(self) -> int:
+        return self.now_us // 1000
+
+    def enqueue(self, producer, number, entries):
+        if self.calls.get(producer) == number:
+            return []
+        self.calls[producer] = number
+        first = self._next_positions(len(entries))
+        plan, rejected = [], []
+        for index, (message_id, delay, envelope) in enumerate(entries):
+            where, encoded = _read(envelope)
+            if len(envelope) > RULES.max_bytes:
+                self._reject(message_id, Message(where, encoded), "too_large")
+                rejected.append(message_id)
+            elif self._is_wanted(message_id, self.now + max(delay, 0)):
+                delayed = self.messages.get(message_id, Message(where, encoded))
+                self.messages[message_id] = replace(delayed, where=where, encoded=encoded)
+                if delay > 0:
+                    self.delayed[message_id] = self.now + delay
+                else:
+                    plan.append((message_id, first + index))
+        self._line_up(plan, is_inflow=True)
+        return rejected
+
+    def fetch(self, token, room, top_room, lanes, settlements):
+        self.settle(settlements)
+        self._reap()
+        due = sorted((due, one) for one, due in self.delayed.items() if due <= self.now)
+        for _, message_id in due:
+            del self.delayed[message_id]
+        self._line_up([(message_id, due * 1000) for due, message_id in due], is_inflow=True)
+        taken = self._take_in_lane_order(lanes, room) if room else []
+        if top_room:
+            taken += [(*one, 0) for one in self._take(lanes[0], top_room, NEVER)[0]]
+        for position, message_id, _ in taken:
+            self.flight[message_id] = (token, position)
+            self.leases[message_id] = self.now + RULES.lease_ms
+        answer = [
+            (message_id, self.messages[message_id].envelope, rank, self._crashes(self.messages[message_id]))
+            for _, message_id, rank in taken
+        ]
+        return max(0, min(self.delayed.values()) - self.now) if self.delayed else -1, answer
+
+    def settle(self, settlements):
+        ended = []
+        for message_id, token, reason in settlements:
+            if self._holds(message_id, token):
+                if reason:
+                    self._reject(message_id, self.messages[message_id], reason)
+                ended.append(message_id)
+        for message_id in set(ended):
+            self._forget(message_id)
+        return len(ended)
+
+    def beat(self, owner, held):
+        self.owners[owner] = self.now + RULES.lease_ms
+        self.gone.discard(owner)
+        kept = {pair for pair in held if self._holds(*pair)}
+        for message_id, _ in kept:
+            self.leases[message_id] = self.now + RULES.lease_ms
+        self._reap()
+        return set(held) - kept
+
+    def requeue(self, held):
+        plan = []
+        for message_id, token in held:
+            if self._holds(message_id, token):
+                plan.append((message_id, self._land(message_id)))
+        self._line_up(plan)
+
+    def postpone(self, message_id, token):
+        if not self._holds(message_id, token):
+            return "lost"
+        message = self.messages[message_id]
+        if message.unknown_since is None:
+            message.unknown_since = self.now
+        if self.now - message.unknown_since >= RULES.unknown_actor_grace_ms:
+            self._reject(message_id, message, "unknown_actor")
+            self._forget(message_id)
+            return "rejected"
+        self._land(message_id)
+        self.delayed[message_id] = self.now + RULES.unknown_actor_retry_ms
+        return "postponed"
+
+    def start(self, message_id, token):
+        if self._holds(message_id, token):
+            self.messages[message_id].started = token
+
+    def known(self, ids):
+        return set(ids) & set(self.messages)
+
+    def move(self, ids, lane):
+        plan = []
+        for message_id in [one for one in ids if one in self.messages]:
+            position = self._step_out(message_id)
+            message = self.messages[message_id]
+            message.where = message.where._replace(lane=lane)
+            if position is not None:
+                plan.append((message_id, position))
+        self._line_up(plan)
+        return sum(one in self.messages for one in ids)
+
+    def stats(self, lanes):
+        answer = [len(self.delayed), len(self.flight), len(self.rejected_at), self.dropped]
+        for lane in (self.lanes[name] for name in lanes):
+            waiting = [one for line in lane.lines.values() for _, one in line]
+            age = -1 if lane.head == NEVER else max(0, (self.now_us - lane.head) // 1000)
+            weight = sum(self.messages[one].where.weight for one in waiting)
+            answer += [len(waiting), weight, age, lane.inflow["messages"], lane.inflow["weight"]]
+        return answer
+
+    def flush(self, lanes):
+        dropped = len(self.messages)
+        for lane in lanes:
+            inflow = self.lanes[lane].inflow
+            self.lanes[lane] = Lane()
+            self.lanes[lane].inflow = inflow
+        self.owed = 0
+        for held in (self.messages, self.delayed, self.flight, self.leases):
+            held.clear()
+        return dropped
+
+    def listed(self, offset, count):
+        order = sorted((at, one) for one, at in self.rejected_at.items())
+        return [(one, at, *self.records[one][:2]) for at, one in order][offset : offset + count]
+
+    def redrive(self, ids):
+        first, plan, changed = self._next_positions(len(ids) + 2), [], 0
+        for index, message_id in enumerate(ids):
+            if message_id in self.records:
+                message = self._drop_record(message_id)
+                changed += 1
+                if message_id not in self.messages:
+                    self.messages[message_id] = Message(message.where, message.encoded)
+                    plan.append((message_id, first + 3 + index))
+        self._line_up(plan, is_inflow=True)
+        return changed
+
+    def discard(self, ids):
+        self._next_positions(len(ids) + 2)
+        return sum(self._drop_record(one) is not None for one in dict.fromkeys(ids) if one in self.records)
+
+    def _is_wanted(self, message_id, due):
+        if message_id not in self.messages:
+            return True
+        if message_id in self.flight:
+            self._forget(message_id)
+            return True
+        if due < self.delayed.get(message_id, -1):
+            del self.delayed[message_id]
+            return True
+        return False
+
+    def _take_in_lane_order(self, lanes, left):
+        taken, number = [], 0
+        while left > 0 and number < len(lanes):
+            lane = self.lanes[lanes[number]]
+            lower = min(lanes[number + 1 :], key=lambda name: self.lanes[name].head, default=None)
+            if lower and self.lanes[lower].head == NEVER:
+                lower = None
+            found = []
+            rank = number
+            if lane.head == NEVER:
+                number += 1
+            elif not lower:
+                found, _ = self._take(lanes[number], left, NEVER)
+                number += 1
+                self.owed = 0 if len(lanes) > 1 else self.owed
+            elif self.owed >= RULES.share - 1:
+                found, weight = self._take(lower, 1, NEVER)
+                self.owed -= (RULES.share - 1) * weight
+            else:
+                found, weight = self._take(lanes[number], left, RULES.share - 1 - self.owed)
+                self.owed += weight
+            taken += [(*one, rank) for one in found]
+            left -= len(found)
+        return taken
+
+    def _take(self, name, most, budget):
+        lane, taken, weight = self.lanes[name], [], 0
+        while len(taken) < most and weight < budget and lane.turns:
+            fair_key = lane.turns[0]
+            if lane.balance[fair_key] <= 0:
+                lane.turns.append(lane.turns.pop(0))
+                lane.balance[fair_key] += RULES.quantum
+                continue
+            position, message_id = lane.lines[fair_key][0]
+            taken.append((position, message_id))
+            heavy = self.messages[message_id].where.weight
+            weight += heavy
+            lane.balance[fair_key] -= min(heavy, 20 * RULES.quantum)
+            self._leave_line(lane, fair_key, position, message_id)
+        return taken, weight
+
+    def _leave_line(self, lane, fair_key, position, message_id):
+        lane.lines[fair_key].remove((position, message_id))
+        if not lane.lines[fair_key]:
+            del lane.lines[fair_key], lane.balance[fair_key]
+            lane.turns.remove(fair_key)
+
+    def _line_up(self, plan, *, is_inflow=False):
+        for message_id, position in plan:
+            where = self.messages[message_id].where
+            lane = self.lanes[where.lane]
+            if where.fair_key not in lane.lines:
+                lane.lines[where.fair_key] = []
+                lane.turns.append(where.fair_key)
+                lane.balance[where.fair_key] = RULES.quantum
+            lane.lines[where.fair_key].append((position, message_id))
+            lane.lines[where.fair_key].sort(key=lambda one: (one[0], f"{self.messages[one[1]].where.weight}:{one[1]}"))
+            if is_inflow:
+                lane.inflow.update({"messages": 1, "weight": where.weight})
+
+    def _step_out(self, message_id):
+        where = self.messages[message_id].where
+        lane = self.lanes[where.lane]
+        for position, one in lane.lines.get(where.fair_key, ()):
+            if one == message_id:
+                self._leave_line(lane, where.fair_key, position, one)
+                return position
+        return None
+
+    def _reap(self):
+        gap = self.now - self.contact if self.contact is not None else 0
+        self.contact = self.now
+        if gap > RULES.lease_ms * 2 / 3:
+            self.reap_after = self.now + RULES.lease_ms / 3
+            return
+        if self.now < self.reap_after:
+            return
+        plan = []
+        for _, message_id in sorted((end, one) for one, end in self.leases.items() if end <= self.now):
+            message = self.messages[message_id]
+            self._note_loss(message, self.flight[message_id][0])
+            if self._crashes(message) >= RULES.max_crashes:
+                self._reject(message_id, message, "crashed")
+                self._forget(message_id)
+            else:
+                plan.append((message_id, self._land(message_id)))
+        self._line_up(plan)
+
+    def _note_loss(self, message, token):
+        message.redelivered += 1
+        owner = token.rpartition(":")[0]
+        if self.owners.get(owner, 0) > self.now:
+            return
+        self.gone.add(owner)
+        if owner not in message.owners and (not message.owners or message.started == token):
+            message.owners.append(owner)
+
+    def _crashes(self, message):
+        return len(set(message.owners) & self.gone)
+
+    def _reject(self, message_id, message, reason):
+        others = {one: record for one, record in self.records.items() if one != message_id}
+        size = sum(_size(*record) for record in others.values()) + len(message.envelope)
+        if (message_id not in self.records and len(others) >= RULES.rejected_max) or size > RULES.rejected_max_bytes:
+            self.dropped += 1
+            return
+        self.rejected_at[message_id] = self.now
+        self.records[message_id] = (reason, message.redelivered, Message(message.where, message.encoded))
+
+    def _drop_record(self, message_id):
+        del self.rejected_at[message_id]
+        return self.records.pop(message_id)[2]
+
+    def _holds(self, message_id, token):
+        return self.flight.get(message_id, ("", 0))[0] == token
+
+    def _land(self, message_id):
+        del self.leases[message_id]
+        return self.flight.pop(message_id)[1]
+
+    def _forget(self, message_id):
+        self._land(message_id)
+        del self.messages[message_id]
+
+    def _next_positions(self, count):
+        first = max(self.now_us, self.position + 1)
+        self.position = first + count - 1
+        return first
+
+
+def _read(envelope: bytes) -> tuple[Address, bytes]:
+    lane, fair_key, weight, encoded = envelope.split(b"\x1f", 3)
+    return Address(lane.decode(), fair_key.decode(), int(weight)), encoded
+
+
+def _size(reason: str, redelivered: int, message: Message) -> int:
+    return len(f"{reason}\x1f{redelivered}\x1f") + len(message.envelope)
+
+
+class Pair:
+    """Gives each command to both and compares their answers."""
+
+    def __init__(self, redis: Redis, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - a seeded stream must be repeatable, not secret
+        self.redis = redis
+        self.scripts = Scripts(redis, "model", "q", RULES)
+        plain, replaced = 'redis.call("TIME")', 'redis.call("LRANGE", "clock", 0, 1)'
+        for name in NAMES:
+            assert source(name).count(plain) == 1
+            self.scripts._scripts[name] = redis.register_script(source(name).replace(plain, replaced))
+        self.twin = Twin()
+        self.tokens: list[tuple[str, str]] = [("none", "ann:0")]
+        self.numbers = 0
+        self.history: list[tuple] = []
+        self.done = Counter()
+        self.advance(1_700_000_000_000_000)
+
+    def advance(self, us: int) -> None:
+        self.twin.now_us += us
+        clock = divmod(self.twin.now_us, 1_000_000)
+        with self.redis.pipeline() as pipe:
+            pipe.delete("clock").rpush("clock", *clock).execute()
+
+    def ask(self, name: str, *args):
+        self.history = [*self.history[-30:], (name, *args)]
+        wanted = getattr(self.twin, name)(*args)
+        found = self._read_list(*args) if name == "listed" else self._found(name, *args)
+        assert found == wanted, (name, self.history)
+        self.done[name] += 1
+        return wanted
+
+    def _found(self, name, *args):
+        if name in {"redrive", "discard"}:
+            return self.scripts.rejected(name, *args[0])
+        answer = getattr(self.scripts, name)(*args)
+        return (answer[0], [tuple(one) for one in answer[1]]) if name == "fetch" else answer
+
+    def _read_list(self, offset, count):
+        rows = iter(self.scripts.rejected("list", offset, count))
+        listed = []
+        for message_id, at, record in zip(rows, rows, rows, strict=True):
+            reason, redelivered, _ = record.split(b"\x1f", 2)
+            listed.append((message_id.decode(), at, reason.decode(), int(redelivered)))
+        return listed
+
+    def step(self) -> None:
+        choose = self.random.choices
+        names = ["enqueue", "fetch", "settle", "beat", "requeue", "postpone", "start", "move", "known", "advance"]
+        names += ["redrive", "discard", "listed", "stats", "flush"]
+        name = choose(names, [20, 20, 10, 12, 4, 3, 4, 3, 2, 15, 2, 2, 1, 2, 0.1])[0]
+        getattr(self, f"_{name}")()
+
+    def run(self, commands: int) -> Counter:
+        for _ in range(commands):
+            self.step()
+        self.ask("stats", LANES)
+        return self.done
+
+    def _number(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    def _ids(self, most: int = 4) -> list[str]:
+        return list(dict.fromkeys(f"m{self.random.randrange(30)}" for _ in range(self.random.randint(1, most))))
+
+    def _held(self, most: int = 4) -> list[tuple[str, str]]:
+        return self.random.sample(self.tokens, min(len(self.tokens), self.random.randint(1, most)))
+
+    def _enqueue(self) -> None:
+        number = str(self._number() if self.random.random() < 0.9 else self.numbers)
+        entries = []
+        for message_id in self._ids():
+            weight = self.random.choice((1, 1, 1, 2, 7, 30, 500))
+            where = Address(self.random.choice(LANES), self.random.choice(FAIR_KEYS), weight)
+            delay = self.random.choice((-1, -1, -1, 0, 1, 60, 400))
+            encoded = b"x" * self.random.choice((3, 10, 20, 80))
+            entries.append(Entry(message_id, delay, where.envelope(encoded)))
+        self.ask("enqueue", self.random.choice(("x", "y")), number, entries)
+
+    def _fetch(self) -> None:
+        token = f"{self.random.choice(OWNERS)}:{self._number()}"
+        lanes = self.random.choice((LANES, LANES, LANES, ("p0",), ("p1", "bulk")))
+        room, top_room = self.random.choice((0, 1, 3, 8)), self.random.choice((0, 0, 1))
+        _, fetched = self.ask("fetch", token, room, top_room, lanes, self._endings())
+        self.tokens = (self.tokens + [(one[0], token) for one in fetched])[-25:]
+
+    def _endings(self) -> list[Settlement]:
+        return [Settlement(*held, self.random.choice(("", "", "failed"))) for held in self._distinct(self._held())]
+
+    def _distinct(self, held: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        return list({message_id: (message_id, token) for message_id, token in held}.values())
+
+    def _settle(self) -> None:
+        self.ask("settle", self._endings())
+
+    def _beat(self) -> None:
+        owner = self.random.choice(OWNERS)
+        self.ask("beat", owner, [held for held in self.tokens if held[1].startswith(owner)])
+
+    def _requeue(self) -> None:
+        held = self._held()
+        self.ask("requeue", held)
+
+    def _postpone(self) -> None:
+        self.ask("postpone", *self.random.choice(self.tokens))
+
+    def _start(self) -> None:
+        self.ask("start", *self.random.choice(self.tokens))
+
+    def _move(self) -> None:
+        self.ask("move", self._ids(), self.random.choice(LANES))
+
+    def _known(self) -> None:
+        self.ask("known", self._ids())
+
+    def _advance(self) -> None:
+        self.advance(self.random.choice((0, 1, 1000, 30_000, 200_000, 400_000, 1_500_000)))
+
+    def _redrive(self) -> None:
+        self.ask("redrive", self._ids(10))
+
+    def _discard(self) -> None:
+        self.ask("discard", self._ids(10))
+
+    def _listed(self) -> None:
+        self.ask("listed", 0, 10)
+
+    def _stats(self) -> None:
+        self.ask("stats", LANES)
+
+    def _flush(self) -> None:
+        self.ask("flush", LANES)
+
+
+def test_the_scripts_do_what_their_twin_does(redis):
+    seed = int(os.environ.get("PRIORITY_MODEL_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"PRIORITY_MODEL_SEED={seed}")  # noqa: T201 - shown when the test fails
+    Pair(redis, seed).run(int(os.environ.get("PRIORITY_MODEL_COMMANDS", "4000")))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_known_seeds_reach_every_command_and_outcome(redis, seed):
+    pair = Pair(redis, seed)
+    done = pair.run(3000)
+    assert {"enqueue", "fetch", "settle", "beat", "requeue", "postpone", "start", "move", "flush"} <= set(done)
+    assert pair.twin.dropped
+
+
+def test_a_twin_that_forgets_fair_turns_is_found_out(redis, monkeypatch):
+    with_turns = Twin._take
+
+    def first_come_first_served(self, name, most, budget):
+        self.lanes[name].balance = dict.fromkeys(self.lanes[name].balance, 1_000_000)
+        return with_turns(self, name, most, budget)
+
+    pair = Pair(redis, 3)
+    monkeypatch.setattr(Twin, "_take", first_come_first_served)
+    with pytest.raises(AssertionError):
+        pair.run(3000)

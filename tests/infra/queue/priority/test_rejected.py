@@ -1,0 +1,115 @@
+"""What cannot be delivered is kept for a person and stops no neighbour."""
+
+import dramatiq
+import pytest
+from dramatiq import Message
+
+from infra.queue.priority import Rules
+from infra.queue.priority.delivery import Address
+from infra.queue.priority.scripts import Entry
+
+QUEUE = "work"
+
+
+def message(name: object = "a", actor: str = "note", **options) -> Message:
+    return Message(QUEUE, actor, (name,), {}, options)
+
+
+@pytest.fixture
+def ran():
+    return []
+
+
+@pytest.fixture
+def broker(make_broker, ran):
+    rules = Rules(max_bytes=5_000, rejected_max=3, unknown_actor_grace_ms=300, unknown_actor_retry_ms=30)
+    broker = make_broker(rules=rules)
+    dramatiq.actor(ran.append, actor_name="note", queue_name=QUEUE, broker=broker)
+    return broker
+
+
+def send_undecodable(broker, message_id="bad"):
+    where = Address("p0", "", 1)
+    broker._scripts_of(QUEUE).enqueue("test", message_id, [Entry(message_id, -1, where.envelope(b"{no json"))])
+
+
+def test_an_undecodable_message_stops_no_neighbour(broker, ran, run_worker):
+    send_undecodable(broker)
+    broker.enqueue_many([message(number) for number in range(15)])
+    run_worker(broker)
+    broker.join(QUEUE, timeout=10_000)
+    assert sorted(ran) == list(range(15))
+    (found,) = broker.rejected(QUEUE)
+    assert (found.message_id, found.reason, found.encoded) == ("bad", "undecodable", b"{no json")
+    assert found.decode() is None
+
+
+def test_a_message_that_is_too_large_stops_no_neighbour(broker, ran, run_worker):
+    large, small = message("x" * 6_000), message("small")
+    broker.enqueue_many([large, small])
+    run_worker(broker)
+    broker.join(QUEUE, timeout=10_000)
+    assert ran == ["small"]
+    (found,) = broker.rejected(QUEUE)
+    assert (found.message_id, found.reason) == (large.message_id, "too_large")
+    assert found.decode().args == large.args
+
+
+def test_a_message_for_an_unknown_actor_waits_for_one_who_knows_it(make_broker, ran, run_worker, until):
+    """A rolling deploy: the old process must not reject what is meant for the new one."""
+    broker = make_broker(rules=Rules(unknown_actor_grace_ms=14_000, unknown_actor_retry_ms=30))
+    dramatiq.actor(ran.append, actor_name="note", queue_name=QUEUE, broker=broker)
+    run_worker(broker)
+    broker.enqueue_many([message("new", actor="modern"), message("old")])
+    until(lambda: ran)
+    assert broker.rejected(QUEUE) == []
+    modern = make_broker(rules=broker.rules)
+    dramatiq.actor(ran.append, actor_name="modern", queue_name=QUEUE, broker=modern)
+    dramatiq.actor(ran.append, actor_name="note", queue_name=QUEUE, broker=modern)
+    run_worker(modern)
+    until(lambda: len(ran) == 2 or broker.rejected(QUEUE))
+    assert ran == ["old", "new"]
+
+
+def test_an_actor_nobody_knows_is_rejected_after_the_grace(broker, run_worker, until):
+    run_worker(broker)
+    broker.enqueue(message(actor="gone"))
+    until(lambda: broker.rejected(QUEUE))
+    assert broker.rejected(QUEUE)[0].reason == "unknown_actor"
+
+
+def test_a_message_that_failed_for_good_is_rejected(broker, run_worker):
+    dramatiq.actor(lambda: 1 / 0, actor_name="fail", queue_name=QUEUE, broker=broker, max_retries=0).send()
+    run_worker(broker)
+    broker.join(QUEUE, timeout=10_000)
+    assert broker.rejected(QUEUE)[0].reason == "failed"
+
+
+def test_rejected_messages_survive_a_flush_and_have_no_end_of_life(broker, redis):
+    broker.enqueue(message("x" * 6_000))
+    broker.flush(QUEUE)
+    assert len(broker.rejected(QUEUE)) == 1
+    assert {redis.ttl(key) for key in redis.scan_iter("*rejected*")} == {-1}
+
+
+def test_redrive_runs_them_again(broker, ran, run_worker, until):
+    send_undecodable(broker)
+    broker.enqueue(message("later", actor="gone"))
+    run_worker(broker)
+    until(lambda: len(broker.rejected(QUEUE)) == 2)
+    dramatiq.actor(ran.append, actor_name="gone", queue_name=QUEUE, broker=broker)
+    ids = [found.message_id for found in broker.rejected(QUEUE) if found.reason == "unknown_actor"]
+    assert broker.redrive(QUEUE, [*ids, "unknown"]) == 1
+    until(lambda: ran)
+    assert ran == ["later"]
+    assert broker.discard(QUEUE, ["bad"]) == 1
+    assert broker.rejected(QUEUE) == []
+
+
+def test_the_cap_is_an_alarm_and_keeps_the_first(broker):
+    sent = [message("x" * 6_000) for _ in range(5)]
+    broker.enqueue_many(sent)
+    assert {found.message_id for found in broker.rejected(QUEUE)} == {one.message_id for one in sent[:3]}
+    found = broker.stats(QUEUE)
+    assert (found.rejected, found.rejected_dropped) == (3, 2)
+    assert len(broker.rejected(QUEUE, offset=2, count=5)) == 1

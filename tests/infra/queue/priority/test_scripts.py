@@ -1,0 +1,58 @@
+"""The package stands alone, and its scripts say what they do."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from dramatiq.errors import BrokerConnectionError
+from redis import Redis
+from redis.exceptions import ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+import infra.queue.priority
+from infra.queue.priority import Rules
+from infra.queue.priority.scripts import NAMES, Scripts, connected
+
+FOLDER = Path(infra.queue.priority.__file__).parent
+ALLOWED = {"dramatiq", "redis", "infra.queue.priority", *sys.stdlib_module_names}
+
+
+def imported(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return names | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+def is_allowed(name: str) -> bool:
+    return name.partition(".")[0] in ALLOWED or name.startswith("infra.queue.priority")
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.name)
+def test_it_imports_none_of_our_other_rooms(file):
+    assert {name for name in imported(file) if not is_allowed(name)} == set()
+
+
+def test_every_script_is_called_and_has_a_header():
+    assert {file.stem for file in (FOLDER / "lua").glob("*.lua")} == {*NAMES, "queue"}
+    for name in NAMES:
+        header = re.match(r"(--.*\n)+", (FOLDER / "lua" / f"{name}.lua").read_text())
+        assert header
+        assert "Result" in header[0]
+        assert "If Redis is lost" in header[0]
+
+
+def test_all_keys_of_a_queue_lie_in_one_slot(redis: Redis):
+    scripts = Scripts(redis, "shop", "work", Rules())
+    scripts.beat("process:1", [])
+    scripts.stats(["p0"])
+    keys = redis.keys()
+    assert keys
+    assert all(key.startswith(b"{shop:work}:") for key in keys)
+
+
+@pytest.mark.parametrize("error", [RedisTimeoutError, ReadOnlyError])
+def test_a_redis_that_is_late_or_failed_over_is_a_lost_connection(error):
+    with pytest.raises(BrokerConnectionError), connected():
+        raise error
