@@ -5,7 +5,8 @@ from typing import Any
 
 import psycopg
 
-from domain.errors import Poison, Transient
+from domain.errors import Misconfigured, Poison, Transient
+from domain.gates import PAUSED, GateShut
 from domain.holds import HOLDS, HoldCode
 from domain.outcomes import Hold
 from domain.retry import GiveUp, HoldFor, Limits, Retry, Stop, cause_of, causes_of, fate, fingerprint
@@ -13,7 +14,7 @@ from domain.states import Cause, Step
 from infra.clock import Clock
 from infra.db.pool import Connection
 from infra.engine.results import Failed, Place
-from infra.engine.settle import WORK, Row, Writes, event, postponed, stop
+from infra.engine.settle import WORK, Row, Writes, event, postponed, rested, stop
 from infra.ids import Dice
 from infra.log import get_logger
 
@@ -21,16 +22,34 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Who gave up: the worker's number (0: none), and the versions of the code and of the rules it ran."""
+
+    worker: int = 0
+    code: str = ""
+    rules: str = ""
+
+
+UNKNOWN = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Failures:
-    """Judges failed subjects by the error tree. `dice` spreads the retries."""
+    """Judges failed subjects by the error tree. `dice` spreads the retries; `origin` is noted in dead letters."""
 
     limits: Limits
     clock: Clock
     dice: Dice
+    origin: Origin = UNKNOWN
 
     def judge(self, tx: Connection, step: Step, failed: Failed, writes: Writes) -> None:
         """Gather the rows of one failure; the work row must be locked by this transaction or leased by us."""
         place, error = failed.place, _in_our_words(failed.error)
+        shut = next((link for link in (error, error.__cause__) if isinstance(link, GateShut)), None)
+        if shut is not None:
+            # Nobody failed, so the cause that is kept stays the first real one.
+            writes.rested.append(rested(place, shut.account))
+            return
         row = tx.execute(WORK["load_for_letter"], {"step": step, "subject_ids": [place.subject_id]}).fetchone()
         if row is None:
             return
@@ -50,6 +69,8 @@ class Failures:
             place=cause["at"],
         )
         match verdict:
+            case Retry() if isinstance(error, Misconfigured) and PAUSED in error.facts:
+                writes.rested.append(rested(place, str(error.facts[PAUSED]), cause))
             case Retry(after_s=after_s, spends_attempt=spends):
                 writes.postponed.append(postponed(place, after_s, spent=int(spends), cause=cause))
             case HoldFor(code=code):
@@ -59,11 +80,13 @@ class Failures:
                 writes.finished.append(place.subject_id)
                 writes.events.append(event(step, place, "step_stopped", Cause.RULES, facts=cause))
             case GiveUp():
-                bury(step, place, row, cause, writes)
+                bury(step, place, row, cause, writes, origin=self.origin)
                 log.error("dead_letter", subject_id=place.subject_id, order_id=place.order_id, code=cause["code"])
 
 
-def bury(step: Step, place: Place, work: tuple[Any, ...], cause: Row, writes: Writes) -> None:
+def bury(
+    step: Step, place: Place, work: tuple[Any, ...], cause: Row, writes: Writes, *, origin: Origin = UNKNOWN
+) -> None:
     """Close the work and open a dead letter with the whole cause chain; it blocks the order as a hold does."""
     subject_id, lane, account, attempts, crashes, causes = work
     rule = HOLDS[HoldCode.DEAD_LETTER]
@@ -83,6 +106,9 @@ def bury(step: Step, place: Place, work: tuple[Any, ...], cause: Row, writes: Wr
             "crashes": crashes,
             "owner": rule.owner,
             "due_h": rule.due_h,
+            "worker": origin.worker,
+            "code_version": origin.code,
+            "rules_version": origin.rules,
         }
     )
     if place.fulfillment_order_id is not None:

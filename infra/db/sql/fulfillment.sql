@@ -36,14 +36,28 @@ FROM json_to_recordset(%(rows)s::json)
           from_state text, to_state text, facts jsonb);
 
 -- name: bury
-INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint, causes,
-                         attempts, crashes, owner, due_at)
-SELECT r.step, r.subject_id, r.lane, r.account, r.order_id, r.fulfillment_order_id, r.code, r.fingerprint, r.causes,
-       r.attempts, r.crashes, r.owner, now() + make_interval(hours => r.due_h)
-FROM json_to_recordset(%(rows)s::json)
-     AS r(step text, subject_id bigint, lane text, account text, order_id bigint, fulfillment_order_id bigint,
-          code text, fingerprint text, causes jsonb, attempts smallint, crashes smallint, owner text, due_h integer)
-ON CONFLICT (step, subject_id) WHERE closed_at IS NULL DO NOTHING;
+-- The letter remembers what the order was worth, and how often people sent the subject back before.
+WITH buried AS (
+    INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint, causes,
+                             attempts, crashes, owner, due_at, worker, code_version, rules_version, replays,
+                             at_risk_minor, currency)
+    SELECT r.step, r.subject_id, r.lane, r.account, r.order_id, r.fulfillment_order_id, r.code, r.fingerprint, r.causes,
+           r.attempts, r.crashes, r.owner, now() + make_interval(hours => r.due_h), r.worker, r.code_version,
+           r.rules_version,
+           (SELECT coalesce(max(d.replays) + 1, 0) FROM dead_letter AS d
+            WHERE d.step = r.step AND d.subject_id = r.subject_id AND d.closed_as = 'replayed'),
+           o.payable_minor, o.currency
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(step text, subject_id bigint, lane text, account text, order_id bigint, fulfillment_order_id bigint,
+              code text, fingerprint text, causes jsonb, attempts smallint, crashes smallint, owner text, due_h integer,
+              worker integer, code_version text, rules_version text)
+    LEFT JOIN orders AS o ON o.id = r.order_id
+    ON CONFLICT (step, subject_id) WHERE closed_at IS NULL DO NOTHING
+    RETURNING fingerprint, currency, order_id, at_risk_minor
+)
+INSERT INTO letter_tally (fingerprint, currency, letters, orders, at_risk_minor)
+SELECT fingerprint, coalesce(currency, ''), count(*), count(order_id), coalesce(sum(at_risk_minor), 0)
+FROM buried GROUP BY fingerprint, coalesce(currency, '');
 
 -- name: place_of_fulfillment_orders
 SELECT f.id, f.order_id, f.id, NULL::bigint, f.state, f.lane

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from domain.errors import Poison
 from domain.order import Lane
 from domain.outcomes import Done
 from domain.states import Step
@@ -19,7 +20,7 @@ from infra.db.pool import Database
 from infra.engine.failures import Failures
 from infra.engine.inner import InnerRunner
 from infra.engine.outer import Intended, Lease, OuterRunner, call_each
-from infra.engine.results import Place, Settled, each
+from infra.engine.results import Failed, Place, Settled, each
 from infra.engine.settle import places
 from infra.outside import Outside
 from infra.queue.bells import BellKey
@@ -235,6 +236,25 @@ def toy() -> type[Toy]:
 @pytest.fixture
 def toy_call() -> type[ToyCall]:
     return ToyCall
+
+
+@pytest.fixture
+def dead(house: House) -> Callable[..., dict[int, int]]:
+    """Packages whose label died of `code`: their dead letters by package. A fresh package each unless given."""
+
+    def die(count: int = 1, code: str = "sick", *packages: int) -> dict[int, int]:
+        async def answer(_: Subject) -> None:
+            raise Poison(code, "no")
+
+        ids = packages or [house.package() for _ in range(count)]
+        key = house.due(Step.LABEL, ids, account="sf/main")
+        runner = house.outer(ToyCall(answer, lambda one, error: Failed(one.place, error)), batch_max=500)
+        while runner.run(key):
+            pass
+        query = "SELECT subject_id, id FROM dead_letter WHERE closed_at IS NULL AND subject_id = ANY(%s) ORDER BY id"
+        return dict(house.rows(query, list(ids)))
+
+    return die
 
 
 @pytest.fixture

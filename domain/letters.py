@@ -1,0 +1,114 @@
+"""What becomes of a dead letter that somebody wants to replay, and where a released order goes on."""
+
+from dataclasses import dataclass
+
+from domain.states import RANK, STEPS, State, Step, may_resume
+from domain.stock import Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the subject of a letter stands now.
+
+    `state` is None before there is an order. `holds` are the open blocking holds beside the letter's own;
+    `is_one_of_many`: the order has other open letters. `reference`: under which the courier may know it.
+    """
+
+    step: Step
+    state: State | None = None
+    resume_state: State | None = None
+    holds: tuple[str, ...] = ()
+    is_done: bool = False
+    is_one_of_many: bool = False
+    reference: str = ""
+
+    @property
+    def reached(self) -> State | None:
+        """How far the order came, looking through its hold."""
+        return self.resume_state if self.state is State.ON_HOLD else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """The step becomes due again; a held order resumes at `resume`, unless something else holds it."""
+
+    resume: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """The order moved on: there is nothing to replay. What only the letter held resumes at `resume`."""
+
+    why: str
+    resume: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Something else must be decided first; the letter stays open."""
+
+    why: str
+
+
+Prospect = PutBack | Superseded | NotYet
+
+
+def prospect(now: Standing) -> Prospect:
+    """What a replay would do."""
+    if (why := _moved_on(now)) is not None:
+        return Superseded(why, _resumes(now, by_step=False))
+    works_in = STEPS[now.step].works_in
+    if now.state is State.ON_HOLD and now.holds and works_in and State.ON_HOLD not in works_in:
+        return NotYet(f"also held by {', '.join(now.holds)}: release that first")
+    return PutBack(_resumes(now, by_step=bool(works_in)))
+
+
+def _moved_on(now: Standing) -> str | None:
+    if now.is_done:
+        return f"{now.step} is done already"
+    reached = now.reached
+    if reached is None:
+        return None
+    if reached is State.CLOSED:
+        return "the order is closed"
+    works_in = STEPS[now.step].works_in
+    if works_in and reached not in works_in:
+        way = "on" if RANK[reached] > max(RANK[state] for state in works_in) else "back"
+        return f"the order went {way} to {reached}"
+    return None
+
+
+def _resumes(now: Standing, *, by_step: bool) -> State | None:
+    """The state a held order returns to when this letter is closed.
+
+    `by_step`: the step needs the order out of its hold even though other letters are open.
+    """
+    if now.state is not State.ON_HOLD or now.resume_state is None or now.holds:
+        return None
+    if now.is_one_of_many and not by_step:
+        return None
+    return now.resume_state if may_resume(now.resume_state, now.resume_state) else None
+
+
+_LEADS_ON = {
+    State.PAID: Step.REVIEW,
+    State.APPROVED: Step.ROUTE,
+    State.ALLOCATED: Step.LABEL,
+    State.IN_WAREHOUSE: Step.LABEL,
+}
+_HAS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED, Reservation.CONSUMED})
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """The state an order returns to, and the step that leads on from there, if it is ours to take."""
+
+    state: State
+    step: Step | None
+
+
+def resumption(interrupted: State, reservation: Reservation) -> Resumption:
+    """Where an order goes on whose last hold was released. Without stock it starts again at the promise."""
+    if interrupted in {State.PAID, State.APPROVED} and reservation not in _HAS_STOCK:
+        return Resumption(State.PAID, Step.RESERVE)
+    return Resumption(interrupted, _LEADS_ON.get(interrupted))

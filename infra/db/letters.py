@@ -1,0 +1,155 @@
+"""Dead letters as values: causes, pages, one letter, and where its subject stands."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from domain.letters import Standing
+from domain.money import Money
+from domain.states import State, Step
+from infra.db.orders import rows_json
+from infra.db.pool import Connection
+from infra.db.sql import load
+
+LETTERS = load("letters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterCause:
+    """All open letters of one fingerprint. `orders` counts letters that stand before an order."""
+
+    fingerprint: str
+    step: str
+    adapter: str
+    code: str
+    message: str | None
+    letters: int
+    orders: int
+    at_risk: tuple[Money, ...]
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterFilter:
+    """What all of some letters have in common; None asks nothing. `cause` is a fingerprint."""
+
+    step: str | None = None
+    account: str | None = None
+    code: str | None = None
+    cause: str | None = None
+    since: datetime | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self == LetterFilter()
+
+    def named(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A letter as a line of a list."""
+
+    id: int
+    step: str
+    account: str
+    code: str
+    fingerprint: str
+    lane: str
+    attempts: int
+    crashes: int
+    replays: int
+    opened_at: datetime
+    due_at: datetime
+    owner: str
+    order_id: int | None
+    order_name: str | None
+    at_risk: Money | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeLetter(Letter):
+    """All that a letter says. `causes`: one entry an attempt, each with what stood behind it."""
+
+    subject_id: int
+    fulfillment_order_id: int | None
+    causes: list[dict[str, Any]]
+    worker: int
+    code_version: str
+    rules_version: str
+    closed_at: datetime | None
+    closed_as: str | None
+    closed_by: str | None
+    closed_reason: str | None
+
+
+def load_causes(tx: Connection) -> list[LetterCause]:
+    """One line for each fingerprint with open letters, the biggest first."""
+    with tx.cursor(row_factory=dict_row) as cursor:
+        return [_cause(row) for row in cursor.execute(LETTERS["causes"])]
+
+
+def _cause(row: dict[str, Any]) -> LetterCause:
+    minors, currencies = row.pop("minors"), row.pop("currencies")
+    at_risk = tuple(Money(minor, currency) for minor, currency in zip(minors, currencies, strict=True))
+    return LetterCause(at_risk=at_risk, **row)
+
+
+def load_page(tx: Connection, wanted: LetterFilter, *, after: int = 0, limit: int) -> list[Letter]:
+    """Open letters with an id above `after`, oldest first."""
+    with tx.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(LETTERS["list"], {**wanted.named(), "after": after, "limit": limit})
+        return [Letter(**_with_money(row)) for row in rows]
+
+
+def load_letter(tx: Connection, letter_id: int) -> WholeLetter | None:
+    with tx.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(LETTERS["show"], {"id": letter_id}).fetchone()
+    return WholeLetter(**_with_money(row)) if row else None
+
+
+def _with_money(row: dict[str, Any]) -> dict[str, Any]:
+    minor, currency = row.pop("at_risk_minor"), row.pop("currency")
+    return {**row, "at_risk": None if minor is None else Money(minor, currency)}
+
+
+def load_standings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Standing]:
+    """Where the subjects of open letters stand now, by letter id."""
+    return {row[0]: _standing(row) for row in tx.execute(LETTERS["standings"], {"ids": list(letter_ids)})}
+
+
+def _standing(row: tuple[Any, ...]) -> Standing:
+    _, step, state, resume_state, holds, is_done, is_one_of_many, reference = row
+    return Standing(
+        Step(step),
+        State(state) if state else None,
+        State(resume_state) if resume_state else None,
+        tuple(holds),
+        bool(is_done),
+        is_one_of_many,
+        reference or "",
+    )
+
+
+def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, str]:
+    """How letters ended, in words; of a letter that never was, that it is unknown."""
+    rows = tx.execute(LETTERS["ends"], {"ids": list(letter_ids)}).fetchall()
+    known = {
+        id_: f"{closed_as or 'closed'} by {by or 'the engine'} at {at:%Y-%m-%d %H:%M:%S %Z}" if at else "open"
+        for id_, closed_as, by, at in rows
+    }
+    return {id_: known.get(id_, "unknown") for id_ in letter_ids}
+
+
+def record_acts(
+    tx: Connection, who: str, verb: str, reason: str, objects: Iterable[tuple[str, Mapping[str, Any]]]
+) -> None:
+    """Write audit rows, one for each (object, facts); they commit with what was done."""
+    rows = [{"verb": verb, "object": name, "facts": dict(facts)} for name, facts in objects]
+    if rows:
+        tx.execute(LETTERS["record_acts"], {"who": who, "reason": reason, "rows": rows_json(rows)})

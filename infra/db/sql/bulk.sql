@@ -1,0 +1,89 @@
+-- Replays of many letters: objects with fixed members, worked off by the sweeper.
+
+-- name: create
+INSERT INTO bulk (who, reason, filter, per_second)
+VALUES (%(who)s, %(reason)s, %(filter)s::jsonb, %(per_second)s)
+RETURNING id;
+
+-- name: freeze
+-- The members are the open letters of this moment.
+INSERT INTO bulk_member (bulk_id, letter_id)
+SELECT %(id)s, d.id FROM dead_letter AS d
+WHERE d.closed_at IS NULL
+  AND (%(step)s::text IS NULL OR d.step = %(step)s)
+  AND (%(account)s::text IS NULL OR d.account = %(account)s)
+  AND (%(code)s::text IS NULL OR d.code = %(code)s)
+  AND (%(cause)s::text IS NULL OR d.fingerprint = %(cause)s)
+  AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s);
+
+-- name: open
+SELECT id FROM bulk WHERE ended_at IS NULL AND state <> 'paused' ORDER BY id;
+
+-- name: take
+-- One bulk for one round; another sweeper passes by. `elapsed_s`: since its next member was due, below zero if not yet.
+SELECT id, who, reason, per_second, state, extract(epoch FROM now() - next_at)::float8 AS elapsed_s
+FROM bulk WHERE id = %(id)s AND ended_at IS NULL AND state <> 'paused'
+FOR UPDATE SKIP LOCKED;
+
+-- name: settle_members
+-- Replayed letters whose step is over: a newer letter of the subject says that it died again, no work that it is done.
+-- `is_same`: it died of what it had died of before.
+WITH over AS (
+    SELECT m.letter_id, n.id AS newer, n.code, n.fingerprint = d.fingerprint AS is_same
+    FROM bulk_member AS m
+    JOIN dead_letter AS d ON d.id = m.letter_id
+    LEFT JOIN LATERAL (
+        SELECT id, code, fingerprint FROM dead_letter
+        WHERE step = d.step AND subject_id = d.subject_id AND id > d.id ORDER BY id LIMIT 1) AS n ON true
+    WHERE m.bulk_id = %(id)s AND m.state = 'replayed'
+      AND (n.id IS NOT NULL
+           OR NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = d.step AND w.subject_id = d.subject_id))
+)
+UPDATE bulk_member AS m
+SET state = CASE WHEN o.newer IS NULL THEN 'done' ELSE 'died' END, at = now(),
+    why = CASE WHEN o.newer IS NULL THEN '' ELSE o.code || ', letter ' || o.newer END
+FROM over AS o WHERE m.bulk_id = %(id)s AND m.letter_id = o.letter_id
+RETURNING m.state, coalesce(o.is_same, false);
+
+-- name: pick
+SELECT letter_id FROM bulk_member
+WHERE bulk_id = %(id)s AND state = 'waiting' ORDER BY letter_id LIMIT %(limit)s;
+
+-- name: count_open
+SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'replayed')
+FROM bulk_member WHERE bulk_id = %(id)s AND state IN ('waiting', 'replayed');
+
+-- name: mark_members
+UPDATE bulk_member AS m SET state = r.state, why = r.why, at = now()
+FROM json_to_recordset(%(rows)s::json) AS r(letter_id bigint, state text, why text)
+WHERE m.bulk_id = %(id)s AND m.letter_id = r.letter_id;
+
+-- name: spend
+-- `taken` members have gone: the next is due when their time at the given rate is over. Time in which nothing
+-- could go is not made up for, beyond one second.
+UPDATE bulk SET next_at = greatest(next_at, now() - interval '1 second') + make_interval(secs => %(taken)s / per_second)
+WHERE id = %(id)s;
+
+-- name: set_state
+UPDATE bulk SET state = %(state)s, note = %(note)s,
+       ended_at = CASE WHEN %(state)s IN ('done', 'cancelled') THEN now() END
+WHERE id = %(id)s;
+
+-- name: lock
+SELECT state FROM bulk WHERE id = %(id)s FOR UPDATE;
+
+-- name: cancel_waiting
+UPDATE bulk_member SET state = 'cancelled', at = now() WHERE bulk_id = %(id)s AND state = 'waiting';
+
+-- name: list
+SELECT b.id, b.who, b.reason, b.filter, b.per_second, b.state, b.note, b.created_at, b.ended_at,
+       (SELECT coalesce(json_object_agg(c.state, c.members), '{}')
+        FROM (SELECT state, count(*) AS members FROM bulk_member WHERE bulk_id = b.id GROUP BY state) AS c) AS members
+FROM bulk AS b
+WHERE %(id)s::bigint IS NULL OR b.id = %(id)s
+ORDER BY b.id DESC LIMIT 50;
+
+-- name: members
+SELECT m.letter_id, m.state, m.why, m.at FROM bulk_member AS m
+WHERE m.bulk_id = %(id)s AND (%(state)s::text IS NULL OR m.state = %(state)s) AND m.letter_id > %(after)s
+ORDER BY m.letter_id LIMIT %(limit)s;

@@ -1,0 +1,198 @@
+-- Dead letters and holds in the hands of people: look, put back, close, release.
+
+-- name: causes
+-- Open letters by cause: counts from the tally, the rest from the first and last letter. Index dead_letter_of_cause.
+WITH sums AS (
+    SELECT fingerprint, currency, sum(letters) AS letters, sum(orders) AS orders, sum(at_risk_minor) AS at_risk_minor
+    FROM letter_tally GROUP BY fingerprint, currency
+), total AS (
+    SELECT fingerprint, sum(letters)::bigint AS letters, sum(orders)::bigint AS orders,
+           coalesce(array_agg(currency ORDER BY currency) FILTER (WHERE at_risk_minor <> 0), '{}') AS currencies,
+           coalesce(array_agg(at_risk_minor::bigint ORDER BY currency) FILTER (WHERE at_risk_minor <> 0), '{}') AS minors
+    FROM sums GROUP BY fingerprint HAVING sum(letters) > 0
+)
+SELECT t.fingerprint, l.step, split_part(l.account, '/', 1) AS adapter, l.code, l.causes -> -1 ->> 'message' AS message,
+       t.letters, t.orders, e.opened_at AS first_seen, l.opened_at AS last_seen, t.currencies, t.minors
+FROM total AS t
+CROSS JOIN LATERAL (
+    SELECT opened_at FROM dead_letter WHERE fingerprint = t.fingerprint AND closed_at IS NULL
+    ORDER BY fingerprint, id LIMIT 1) AS e
+CROSS JOIN LATERAL (
+    SELECT step, account, code, causes, opened_at FROM dead_letter
+    WHERE fingerprint = t.fingerprint AND closed_at IS NULL
+    ORDER BY fingerprint DESC, id DESC LIMIT 1) AS l
+ORDER BY t.letters DESC, t.fingerprint;
+
+-- name: fold_tally
+-- One row for each cause again, once many changes have gathered. Safe beside writers and another sweeper.
+WITH taken AS (
+    DELETE FROM letter_tally
+    WHERE (SELECT count(*) FROM (SELECT 1 FROM letter_tally LIMIT %(rows_max)s + 1) AS first) > %(rows_max)s
+    RETURNING *
+)
+INSERT INTO letter_tally (fingerprint, currency, letters, orders, at_risk_minor)
+SELECT fingerprint, currency, sum(letters), sum(orders), sum(at_risk_minor)
+FROM taken GROUP BY fingerprint, currency HAVING sum(letters) <> 0 OR sum(at_risk_minor) <> 0;
+
+-- name: list
+-- A page of open letters, oldest first, after a known one.
+SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.crashes, d.replays, d.opened_at, d.due_at,
+       d.owner, d.order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name,
+       d.at_risk_minor, d.currency
+FROM dead_letter AS d LEFT JOIN orders AS o ON o.id = d.order_id
+WHERE d.closed_at IS NULL AND d.id > %(after)s
+  AND (%(step)s::text IS NULL OR d.step = %(step)s)
+  AND (%(account)s::text IS NULL OR d.account = %(account)s)
+  AND (%(code)s::text IS NULL OR d.code = %(code)s)
+  AND (%(cause)s::text IS NULL OR d.fingerprint = %(cause)s)
+  AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s)
+ORDER BY d.id
+LIMIT %(limit)s;
+
+-- name: show
+SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.crashes, d.replays, d.opened_at, d.due_at,
+       d.owner, d.order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name,
+       d.at_risk_minor, d.currency, d.subject_id, d.fulfillment_order_id, d.causes, d.worker, d.code_version,
+       d.rules_version, d.closed_at, d.closed_as, d.closed_by, d.closed_reason
+FROM dead_letter AS d LEFT JOIN orders AS o ON o.id = d.order_id
+WHERE d.id = %(id)s;
+
+-- name: ends
+-- How letters ended, of those that have.
+SELECT id, closed_as, closed_by, closed_at FROM dead_letter WHERE id = ANY(%(ids)s) ORDER BY id;
+
+-- name: lock_open
+-- Whoever comes second waits here, and then does not see the letter any more.
+SELECT id, step, subject_id, lane, account, crashes, order_id, fulfillment_order_id
+FROM dead_letter WHERE id = ANY(%(ids)s) AND closed_at IS NULL
+ORDER BY id
+FOR UPDATE;
+
+-- name: lock_work
+-- The work row first, as everywhere, then the fulfillment order.
+SELECT w.step, w.subject_id
+FROM unnest(%(steps)s::text[], %(subject_ids)s::bigint[]) AS k(step, subject_id)
+JOIN work AS w ON w.step = k.step AND w.subject_id = k.subject_id
+ORDER BY w.step, w.subject_id
+FOR UPDATE OF w;
+
+-- name: standings
+-- Where the subjects of open letters stand now; the letters asked for do not count as others of their order.
+SELECT d.id, d.step, f.state, f.resume_state,
+       ARRAY(SELECT h.code FROM hold AS h
+             WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.blocking AND h.code <> 'dead_letter'
+             ORDER BY h.code) AS holds,
+       CASE d.step
+           WHEN 'normalize' THEN EXISTS (
+               SELECT 1 FROM raw_payload AS r JOIN orders AS o
+                 ON o.shop = r.shop AND o.platform_order_id = r.platform_order_id AND o.platform = r.platform
+               WHERE r.id = d.subject_id AND o.raw_payload_id >= r.id)
+           WHEN 'reserve' THEN f.reservation IN ('reserved', 'allocated', 'consumed')
+           WHEN 'label' THEN EXISTS (SELECT 1 FROM shipment WHERE package_id = d.subject_id AND status = 'booked')
+           WHEN 'writeback' THEN EXISTS (
+               SELECT 1 FROM writeback WHERE package_id = d.subject_id AND status = 'confirmed')
+           WHEN 'notify' THEN EXISTS (
+               SELECT 1 FROM notice WHERE id = d.subject_id AND status NOT IN ('pending', 'sending'))
+           ELSE false
+       END AS is_done,
+       EXISTS (SELECT 1 FROM dead_letter AS b
+               WHERE b.fulfillment_order_id = f.id AND b.closed_at IS NULL AND b.id <> ALL(%(ids)s)) AS is_one_of_many,
+       CASE WHEN d.step = 'label' THEN (
+           SELECT reference FROM shipment WHERE package_id = d.subject_id AND status = 'intended') END AS reference
+FROM dead_letter AS d LEFT JOIN fulfillment_order AS f ON f.id = d.fulfillment_order_id
+WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL
+ORDER BY d.id;
+
+-- name: put_back
+-- Due again with a clean slate. What once killed its worker runs alone.
+INSERT INTO work (step, subject_id, lane, account, is_suspect)
+SELECT r.step, r.subject_id, r.lane, r.account, r.is_suspect
+FROM json_to_recordset(%(rows)s::json) AS r(step text, subject_id bigint, lane text, account text, is_suspect boolean)
+ORDER BY r.step, r.subject_id
+ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now()), attempts = 0, crashes = 0
+WHERE work.lease_token IS NULL;
+
+-- name: close
+WITH closed AS (
+    UPDATE dead_letter AS d
+    SET closed_at = now(), closed_as = r.closed_as, closed_by = %(by)s, closed_reason = r.reason
+    FROM json_to_recordset(%(rows)s::json) AS r(id bigint, closed_as text, reason text)
+    WHERE d.id = r.id AND d.closed_at IS NULL
+    RETURNING d.fingerprint, d.currency, d.order_id, d.at_risk_minor
+)
+INSERT INTO letter_tally (fingerprint, currency, letters, orders, at_risk_minor)
+SELECT fingerprint, coalesce(currency, ''), -count(*), -count(order_id), -coalesce(sum(at_risk_minor), 0)
+FROM closed GROUP BY fingerprint, coalesce(currency, '');
+
+-- name: reopen
+-- Only what a person discarded, and only where no newer letter has taken its place.
+WITH opened AS (
+    UPDATE dead_letter AS d SET closed_at = NULL, closed_as = NULL, closed_by = NULL, closed_reason = NULL
+    WHERE d.id = %(id)s AND d.closed_as = 'discarded'
+      AND NOT EXISTS (SELECT 1 FROM dead_letter AS n
+                      WHERE n.step = d.step AND n.subject_id = d.subject_id AND n.closed_at IS NULL)
+    RETURNING *
+), tallied AS (
+    INSERT INTO letter_tally (fingerprint, currency, letters, orders, at_risk_minor)
+    SELECT fingerprint, coalesce(currency, ''), 1, count(order_id), coalesce(sum(at_risk_minor), 0)
+    FROM opened GROUP BY fingerprint, coalesce(currency, '')
+)
+SELECT id, step, subject_id, lane, order_id, fulfillment_order_id, code FROM opened;
+
+-- name: release_blocks
+-- The hold that open letters are falls with the last of them.
+UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_reason = %(reason)s
+WHERE h.fulfillment_order_id = ANY(%(ids)s) AND h.code = 'dead_letter' AND h.released_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.fulfillment_order_id = h.fulfillment_order_id AND d.closed_at IS NULL);
+
+-- name: record_acts
+INSERT INTO audit (who, verb, object, reason, facts)
+SELECT %(who)s, r.verb, r.object, %(reason)s, r.facts
+FROM json_to_recordset(%(rows)s::json) AS r(verb text, object text, facts jsonb);
+
+-- name: open_after
+-- A stretch of open letters for the round that looks for orders that moved on. Index dead_letter_open.
+SELECT id FROM dead_letter WHERE closed_at IS NULL AND id > %(after)s ORDER BY id LIMIT %(limit)s;
+
+-- name: open_letters_of
+SELECT id FROM dead_letter WHERE fulfillment_order_id = %(id)s AND closed_at IS NULL ORDER BY id;
+
+-- name: release_hold
+-- By a person. The content that was seen is kept with it, so that review can respect the decision.
+UPDATE hold AS h
+SET released_at = now(), released_by = %(by)s, released_reason = %(reason)s,
+    waived_payload = CASE WHEN %(is_waived)s THEN o.raw_payload_id END
+FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id
+WHERE f.id = %(id)s AND h.fulfillment_order_id = f.id AND h.code = %(code)s AND h.released_at IS NULL
+RETURNING h.step;
+
+-- name: waived
+-- Codes that a person released for the content that an order has now.
+SELECT h.fulfillment_order_id, h.code
+FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id JOIN orders AS o ON o.id = f.order_id
+WHERE h.fulfillment_order_id = ANY(%(ids)s) AND h.waived_payload = o.raw_payload_id;
+
+-- name: fulfillment_with_hold
+SELECT f.id FROM fulfillment_order AS f JOIN hold AS h ON h.fulfillment_order_id = f.id
+WHERE f.order_id = %(order_id)s AND h.code = %(code)s AND h.released_at IS NULL
+ORDER BY f.id;
+
+-- name: last_release
+SELECT h.released_by, h.released_at FROM fulfillment_order AS f JOIN hold AS h ON h.fulfillment_order_id = f.id
+WHERE f.order_id = %(order_id)s AND h.code = %(code)s AND h.released_at IS NOT NULL
+ORDER BY h.released_at DESC LIMIT 1;
+
+-- name: unbooked
+-- Packages of fulfillment orders that have no waybill.
+SELECT p.id, p.fulfillment_order_id, p.account FROM package AS p
+WHERE p.fulfillment_order_id = ANY(%(ids)s)
+  AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')
+ORDER BY p.id;
+
+-- name: unconfirmed
+-- Packages of fulfillment orders whose platform has not confirmed what it must hear.
+SELECT w.package_id, p.fulfillment_order_id, o.platform || '/' || o.shop
+FROM package AS p JOIN writeback AS w ON w.package_id = p.id JOIN orders AS o ON o.id = w.order_id
+WHERE p.fulfillment_order_id = ANY(%(ids)s) AND w.status <> 'confirmed'
+ORDER BY w.package_id;

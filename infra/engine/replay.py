@@ -1,0 +1,217 @@
+"""Puts the work of dead letters back, closes what is over, and lets held orders go on.
+
+Everything happens in the caller's transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from domain.letters import NotYet, Prospect, PutBack, Superseded, prospect, resumption
+from domain.order import Lane
+from domain.outcomes import Done
+from domain.states import Cause, State, Step
+from domain.stock import Reservation
+from infra.db.letters import LETTERS, endings, load_standings, record_acts
+from infra.db.orders import Locked, lock_fulfillment
+from infra.db.pool import Connection
+from infra.engine.results import NewWork, Place, Settled
+from infra.engine.settle import Writes, add_move, add_work, event, rows_json, write
+from infra.queue.bells import BellKey
+
+ENGINE = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who acts, and why."""
+
+    who: str
+    reason: str
+
+
+class Answer(StrEnum):
+    REPLAYED = "replayed"
+    SUPERSEDED = "superseded"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of one letter."""
+
+    letter_id: int
+    answer: Answer
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An open letter whose row, work and fulfillment order this transaction holds."""
+
+    id: int
+    step: Step
+    subject_id: int
+    lane: Lane
+    account: str
+    crashes: int
+    place: Place
+    reservation: Reservation
+    prospect: Prospect
+
+
+@dataclass(frozen=True, slots=True)
+class _BackToWork:
+    """Work with a clean slate. What once killed its worker runs alone."""
+
+    case: _Case
+    lane: Lane
+
+    def bell(self) -> BellKey:
+        return BellKey(self.case.step, self.lane, self.case.account, self.case.crashes > 0)
+
+    def row(self) -> dict[str, Any]:
+        step, lane, account, is_suspect = self.bell()
+        named = {"step": step, "lane": lane, "account": account, "is_suspect": is_suspect}
+        return {**named, "subject_id": self.case.subject_id}
+
+
+def replay(
+    tx: Connection, letter_ids: Sequence[int], author: Author, *, lane: Lane | None = None
+) -> tuple[list[Replayed], set[BellKey]]:
+    """Put letters back to work, each as far as its order allows; also the bells to ring after the commit.
+
+    With `lane` the work runs in that one instead of the order's. A letter that somebody else has closed
+    meanwhile is refused with the name of who did.
+    """
+    cases = _lock(tx, letter_ids)
+    back = [case for case in cases if isinstance(case.prospect, PutBack)]
+    over = [case for case in cases if isinstance(case.prospect, Superseded)]
+    put_back = [_BackToWork(case, lane or case.place.lane) for case in back]
+    if put_back:
+        tx.execute(LETTERS["put_back"], {"rows": rows_json([work.row() for work in put_back])})
+    _close(tx, [*((case, Answer.REPLAYED, author.reason) for case in back), *_superseded(over)], author)
+    found = {case.id: _answer(case) for case in cases}
+    gone = endings(tx, [id_ for id_ in letter_ids if id_ not in found])
+    answers = [found.get(id_) or Replayed(id_, Answer.REFUSED, gone.get(id_, "")) for id_ in letter_ids]
+    return answers, {work.bell() for work in put_back}
+
+
+def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> int:
+    """Close those letters whose order moved on without them; return how many."""
+    standings = load_standings(tx, letter_ids)
+    moved_on = [id_ for id_, standing in standings.items() if isinstance(prospect(standing), Superseded)]
+    if not moved_on:
+        return 0
+    over = [case for case in _lock(tx, moved_on) if isinstance(case.prospect, Superseded)]
+    _close(tx, list(_superseded(over)), Author(ENGINE, "the order moved on"))
+    return len(over)
+
+
+def go_on(tx: Connection, locked: Locked, step: Step, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:
+    """Return a held order, whose last hold was released, to where it was, and make the step that leads on due."""
+    assert locked.resume_state is not None
+    to = resumption(locked.resume_state, Reservation(locked.reservation))
+    place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
+    writes = Writes()
+    add_move(step, Settled(place, Done(), cause), (to.state,), writes, facts=facts)
+    write(tx, step, writes)
+    return add_due(tx, locked, to.step)
+
+
+def add_due(tx: Connection, locked: Locked, step: Step | None) -> set[BellKey]:
+    """Make a step due for whatever of a fulfillment order it works on; work that is there stays as it is."""
+    ids = {"ids": [locked.id]}
+    if step is Step.LABEL:
+        due = [NewWork(step, row[0], locked.lane, row[2]) for row in tx.execute(LETTERS["unbooked"], ids)]
+    elif step is Step.WRITEBACK:
+        due = [NewWork(step, row[0], locked.lane, row[2]) for row in tx.execute(LETTERS["unconfirmed"], ids)]
+    else:
+        due = [NewWork(step, locked.id, locked.lane)] if step else []
+    add_work(tx, due)
+    return {BellKey(work.step, work.lane, work.account) for work in due}
+
+
+def _lock(tx: Connection, letter_ids: Sequence[int]) -> list[_Case]:
+    """Letters by id, then their work, then their fulfillment orders: nobody waits for us while we wait for them."""
+    rows = tx.execute(LETTERS["lock_open"], {"ids": list(letter_ids)}).fetchall()
+    pairs = {"steps": [row[1] for row in rows], "subject_ids": [row[2] for row in rows]}
+    tx.execute(LETTERS["lock_work"], pairs)
+    locked = {one.id: one for one in lock_fulfillment(tx, sorted({row[7] for row in rows if row[7] is not None}))}
+    standings = load_standings(tx, [row[0] for row in rows])
+    return [_case(row, locked.get(row[7]), prospect(standings[row[0]])) for row in rows]
+
+
+def _case(row: tuple[Any, ...], locked: Locked | None, found: Prospect) -> _Case:
+    id_, step, subject_id, lane, account, crashes, order_id, fulfillment_order_id = row
+    place = Place(
+        subject_id,
+        locked.lane if locked else Lane(lane),
+        order_id,
+        fulfillment_order_id,
+        None,
+        locked.state if locked else None,
+    )
+    reservation = Reservation(locked.reservation) if locked else Reservation.NONE
+    return _Case(id_, Step(step), subject_id, Lane(lane), account, crashes, place, reservation, found)
+
+
+def _superseded(cases: Iterable[_Case]) -> Iterable[tuple[_Case, Answer, str]]:
+    for case in cases:
+        assert isinstance(case.prospect, Superseded)
+        yield case, Answer.SUPERSEDED, case.prospect.why
+
+
+def _answer(case: _Case) -> Replayed:
+    match case.prospect:
+        case PutBack():
+            return Replayed(case.id, Answer.REPLAYED)
+        case Superseded(why=why):
+            return Replayed(case.id, Answer.SUPERSEDED, why)
+        case NotYet(why=why):
+            return Replayed(case.id, Answer.REFUSED, why)
+
+
+def _close(tx: Connection, ended: Sequence[tuple[_Case, Answer, str]], author: Author) -> None:
+    """Close letters, lift the hold that they were, and move what may go on."""
+    if not ended:
+        return
+    rows = [{"id": case.id, "closed_as": answer, "reason": reason} for case, answer, reason in ended]
+    tx.execute(LETTERS["close"], {"rows": rows_json(rows), "by": author.who})
+    held = [case.place.fulfillment_order_id for case, _, _ in ended if case.place.fulfillment_order_id is not None]
+    tx.execute(LETTERS["release_blocks"], {"ids": held, "by": author.who, "reason": author.reason})
+    writes = Writes()
+    moved: set[int] = set()
+    for case, answer, reason in ended:
+        facts = {"letter": case.id, "by": author.who, "reason": reason}
+        writes.events.append(event(case.step, case.place, f"letter_{answer}", _cause(author), facts=facts))
+        _resume(tx, case, author, moved, writes)
+    write(tx, ended[0][0].step, writes)
+    record_acts(
+        tx,
+        author.who,
+        "letter_closed",
+        author.reason,
+        ((f"letter/{case.id}", {"as": answer, "why": reason}) for case, answer, reason in ended),
+    )
+
+
+def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes: Writes) -> None:
+    fulfillment_order_id = case.place.fulfillment_order_id
+    if fulfillment_order_id is None or fulfillment_order_id in moved:
+        return
+    facts = {"letter": case.id, "by": author.who}
+    match case.prospect:
+        case PutBack(resume=State() as to):
+            add_move(case.step, Settled(case.place, Done(), _cause(author)), (to,), writes, facts=facts)
+            moved.add(fulfillment_order_id)
+        case Superseded(resume=State()):
+            # Nobody leads it on from there: the step that would have done so is the one that is over.
+            (locked,) = lock_fulfillment(tx, [fulfillment_order_id])
+            go_on(tx, locked, case.step, _cause(author), facts)
+            moved.add(fulfillment_order_id)
+
+
+def _cause(author: Author) -> Cause:
+    return Cause.RULES if author.who == ENGINE else Cause.PERSON

@@ -1,0 +1,125 @@
+"""The verbs about bulk replays: make one, look at it, pause, resume, cancel. The sweeper does the work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg.rows import class_row
+
+from domain.errors import Conflict, Refused
+from infra.db.letters import LetterFilter, record_acts
+from infra.db.pool import Connection, Database
+from infra.engine.bulk import BULK
+from infra.engine.replay import Author
+
+RATE_MAX = 500.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """A bulk replay. `members` counts them by state; `per_second` of them go at most."""
+
+    id: int
+    who: str
+    reason: str
+    filter: Mapping[str, str]
+    per_second: float
+    state: str
+    note: str
+    created_at: datetime
+    ended_at: datetime | None
+    members: Mapping[str, int]
+
+    @property
+    def is_over(self) -> bool:
+        return self.ended_at is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    letter_id: int
+    state: str
+    why: str
+    at: datetime
+
+
+def start(db: Database, wanted: LetterFilter, per_second: float, author: Author) -> Bulk:
+    """Freeze all open letters of a filter into a bulk replay.
+
+    Raises Refused ``filter_empty`` or ``nothing_matches``.
+    """
+    if wanted.is_empty:
+        raise Refused("filter_empty", "name a cause, step, account, code or time: all letters at once is no filter")
+    asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
+    with db.transaction() as tx:
+        named = {"who": author.who, "reason": author.reason, "filter": msgspec.json.encode(asked).decode()}
+        row = tx.execute(BULK["create"], {**named, "per_second": per_second}).fetchone()
+        assert row is not None
+        bulk_id: int = row[0]
+        members = tx.execute(BULK["freeze"], {"id": bulk_id, **wanted.named()}).rowcount
+        if not members:
+            raise Refused("nothing_matches", "no open dead letter matches")
+        record_acts(tx, author.who, "bulk_started", author.reason, [(f"bulk/{bulk_id}", {**asked, "members": members})])
+    return look(db, bulk_id)
+
+
+def look(db: Database, bulk_id: int) -> Bulk:
+    """One bulk. Raises Refused ``bulk_unknown``."""
+    with db.connection() as connection:
+        found = _bulks(connection, bulk_id)
+    if not found:
+        raise _unknown(bulk_id)
+    return found[0]
+
+
+def recent(db: Database) -> list[Bulk]:
+    """The last fifty, newest first."""
+    with db.connection() as connection:
+        return _bulks(connection, None)
+
+
+def members(db: Database, bulk_id: int, *, state: str | None, after: int, limit: int) -> list[Member]:
+    with db.connection() as connection, connection.cursor(row_factory=class_row(Member)) as cursor:
+        named = {"id": bulk_id, "state": state, "after": after, "limit": limit}
+        return cursor.execute(BULK["members"], named).fetchall()
+
+
+def pause(db: Database, bulk_id: int, author: Author) -> Bulk:
+    """No further member goes until it is resumed. Raises Conflict ``bulk_state``."""
+    return _turn(db, bulk_id, "paused", frozenset({"canary", "running"}), author)
+
+
+def resume(db: Database, bulk_id: int, author: Author) -> Bulk:
+    """Go on, without waiting for a canary. Raises Conflict ``bulk_state``."""
+    return _turn(db, bulk_id, "running", frozenset({"paused"}), author)
+
+
+def cancel(db: Database, bulk_id: int, author: Author) -> Bulk:
+    """Members that wait stay dead letters; what went stays gone. Raises Conflict ``bulk_state``."""
+    return _turn(db, bulk_id, "cancelled", frozenset({"canary", "running", "paused"}), author)
+
+
+def _turn(db: Database, bulk_id: int, state: str, allowed: frozenset[str], author: Author) -> Bulk:
+    with db.transaction() as tx:
+        row = tx.execute(BULK["lock"], {"id": bulk_id}).fetchone()
+        if row is None:
+            raise _unknown(bulk_id)
+        if row[0] not in allowed:
+            raise Conflict("bulk_state", f"bulk {bulk_id} is {row[0]} already")
+        tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": f"by {author.who}: {author.reason}"})
+        if state == "cancelled":
+            tx.execute(BULK["cancel_waiting"], {"id": bulk_id})
+        record_acts(tx, author.who, f"bulk_{state}", author.reason, [(f"bulk/{bulk_id}", {"was": row[0]})])
+    return look(db, bulk_id)
+
+
+def _bulks(connection: Connection, bulk_id: int | None) -> list[Bulk]:
+    with connection.cursor(row_factory=class_row(Bulk)) as cursor:
+        named: dict[str, Any] = {"id": bulk_id}
+        return cursor.execute(BULK["list"], named).fetchall()
+
+
+def _unknown(bulk_id: int) -> Refused:
+    return Refused("bulk_unknown", f"there is no bulk {bulk_id}")

@@ -1,0 +1,150 @@
+"""The verbs about dead letters: look at causes, pages and one letter; replay, discard, reopen."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from domain.errors import Conflict, Refused
+from domain.holds import HoldCode
+from domain.letters import NotYet, PutBack, Standing, Superseded, prospect
+from domain.order import Lane
+from domain.outcomes import Hold
+from domain.states import State, Step
+from infra.db.letters import (
+    LETTERS,
+    Letter,
+    LetterCause,
+    LetterFilter,
+    WholeLetter,
+    endings,
+    load_causes,
+    load_letter,
+    load_page,
+    load_standings,
+    record_acts,
+)
+from infra.db.orders import lock_fulfillment, rows_json
+from infra.db.pool import Connection, Database
+from infra.engine.replay import Author, Replayed, replay
+from infra.engine.results import Place
+from infra.engine.settle import Writes, stop, write
+
+# What the courier shows under a reference: the waybill, or None if it knows none. (account, reference) -> waybill.
+Ask = Callable[[str, str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a replay of one letter would do, as things stand. `answer`: replayed, superseded or refused."""
+
+    letter_id: int
+    state: str | None
+    answer: str
+    what: str
+
+
+def causes(db: Database) -> list[LetterCause]:
+    with db.connection() as connection:
+        return load_causes(connection)
+
+
+def page(db: Database, wanted: LetterFilter, *, after: int, limit: int) -> list[Letter]:
+    with db.connection() as connection:
+        return load_page(connection, wanted, after=after, limit=limit)
+
+
+def letter(db: Database, letter_id: int) -> WholeLetter:
+    """One letter, open or closed. Raises Refused ``letter_unknown``."""
+    with db.connection() as connection:
+        found = load_letter(connection, letter_id)
+    if found is None:
+        raise Refused("letter_unknown", f"there is no dead letter {letter_id}")
+    return found
+
+
+def preview(db: Database, letter_ids: Sequence[int], ask: Ask | None = None) -> list[Preview]:
+    """What a replay would do now. Changes nothing; with `ask` the courier is asked what it has already."""
+    with db.connection() as connection:
+        standings = load_standings(connection, letter_ids)
+        gone = endings(connection, [id_ for id_ in letter_ids if id_ not in standings])
+        accounts = {id_: found.account for id_ in standings if (found := load_letter(connection, id_))}
+    return [
+        _preview(id_, standings[id_], accounts[id_], ask)
+        if id_ in standings
+        else Preview(id_, None, "refused", gone[id_])
+        for id_ in letter_ids
+    ]
+
+
+def _preview(letter_id: int, now: Standing, account: str, ask: Ask | None) -> Preview:
+    match prospect(now):
+        case Superseded(why=why):
+            return Preview(letter_id, now.state, "superseded", f"{why}: closes as superseded")
+        case NotYet(why=why):
+            return Preview(letter_id, now.state, "refused", why)
+        case PutBack(resume=resume):
+            resumes = f"resumes as {resume}, " if resume else ""
+            return Preview(letter_id, now.state, "replayed", f"{resumes}{_next_try(now, account, ask)}")
+
+
+def _next_try(now: Standing, account: str, ask: Ask | None) -> str:
+    if not now.reference:
+        return f"{now.step} runs again"
+    if ask is None:
+        return f"{now.step} runs again and asks the courier for {now.reference} first"
+    waybill = ask(account, now.reference)
+    if waybill is None:
+        return f"the courier has nothing under {now.reference}: will book"
+    return f"will adopt waybill {waybill}, books nothing"
+
+
+def replay_letters(db: Database, letter_ids: Sequence[int], author: Author) -> list[Replayed]:
+    """Put letters back in the lanes of their orders, each in its own transaction; the sweeper rings for them."""
+    answers: list[Replayed] = []
+    for letter_id in letter_ids:
+        with db.transaction() as tx:
+            found, _ = replay(tx, [letter_id], author)
+        answers += found
+    return answers
+
+
+def discard(db: Database, letter_id: int, author: Author) -> bool:
+    """Close a letter without doing anything about it; return whether its order stays held.
+
+    An order that stands still keeps its hold: someone must release it or close the order. Raises Conflict
+    ``letter_closed`` when somebody else was faster.
+    """
+    with db.transaction() as tx:
+        rows = tx.execute(LETTERS["lock_open"], {"ids": [letter_id]}).fetchall()
+        if not rows:
+            raise Conflict("letter_closed", f"dead letter {letter_id}: {endings(tx, [letter_id])[letter_id]}")
+        fulfillment_order_id = rows[0][7]
+        held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
+        closed = [{"id": letter_id, "closed_as": "discarded", "reason": author.reason}]
+        tx.execute(LETTERS["close"], {"rows": rows_json(closed), "by": author.who})
+        stays = bool(held) and held[0].state is State.ON_HOLD
+        if held and not stays:
+            named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
+            tx.execute(LETTERS["release_blocks"], named)
+        record_acts(tx, author.who, "letter_discarded", author.reason, [(f"letter/{letter_id}", {})])
+    return stays
+
+
+def reopen(db: Database, letter_id: int, author: Author) -> None:
+    """Open a discarded letter again, and its hold. Raises Conflict ``letter_not_discarded``."""
+    with db.transaction() as tx:
+        row = tx.execute(LETTERS["reopen"], {"id": letter_id}).fetchone()
+        if row is None:
+            ended = endings(tx, [letter_id])[letter_id]
+            raise Conflict("letter_not_discarded", f"dead letter {letter_id}: {ended}; only a discarded one reopens")
+        _, step, subject_id, lane, order_id, fulfillment_order_id, code = row
+        for locked in lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else []):
+            place = Place(subject_id, Lane(lane), order_id, locked.id, None, locked.state)
+            writes = Writes()
+            stop(Step(step), place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
+            write(tx, Step(step), writes)
+        record_acts(tx, author.who, "letter_reopened", author.reason, [(f"letter/{letter_id}", {})])
+
+
+def ids_of(connection: Connection, wanted: LetterFilter, limit: int) -> list[int]:
+    """The oldest letters of a filter, as a sample."""
+    return [one.id for one in load_page(connection, wanted, limit=limit)]

@@ -1,0 +1,232 @@
+"""Bulk replays on real stores: three causes, one command, a rate, a canary, and a replayer that may die."""
+
+import psycopg
+import pytest
+
+from domain.errors import Poison
+from domain.outcomes import Done
+from infra.db.letters import LetterFilter, load_causes
+from infra.engine.bulk import LetterDuties
+from infra.engine.replay import Author
+from infra.engine.results import Failed, Settled
+from infra.queue.bells import BellKey
+from ops.bulk import cancel, look, pause, resume, start
+
+LI = Author("li", "courier is back")
+BULK_LABELS = BellKey("label", "bulk", "sf/main")
+LABELS = LetterFilter(step="label")
+FAST = 500.0
+
+
+class FakeCourier:
+    """Books once for each package; still sick of some codes."""
+
+    def __init__(self) -> None:
+        self.booked: list[int] = []
+        self.sick: dict[int, str] = {}
+
+    async def create(self, one):
+        if one.place.subject_id in self.sick:
+            raise Poison(self.sick[one.place.subject_id], "no")
+        self.booked.append(one.place.subject_id)
+
+
+@pytest.fixture
+def courier():
+    return FakeCourier()
+
+
+@pytest.fixture
+def duties(house):
+    return LetterDuties(house.db, house.bells)
+
+
+@pytest.fixture
+def label(house, toy_call, courier):
+    """Run the label step until nothing of it is due."""
+
+    def settle(one, answer):
+        return Failed(one.place, answer) if isinstance(answer, Exception) else Settled(one.place, Done())
+
+    def run():
+        runner = house.outer(toy_call(courier.create, settle), batch_max=500)
+        while runner.run(BULK_LABELS):
+            pass
+
+    return run
+
+
+@pytest.fixture
+def turn(house, duties, label):
+    """One round of the sweeper and of the workers, a second after the last."""
+
+    def go():
+        house.rows("UPDATE bulk SET next_at = next_at - interval '1 second'")
+        duties.run()
+        label()
+
+    return go
+
+
+def members(house):
+    return dict(house.rows("SELECT state, count(*) FROM bulk_member GROUP BY state"))
+
+
+def test_5000_letters_of_3_causes_come_home_by_one_command(house, dead, courier, turn):
+    causes = {"worn_out": 3000, "no_route": 1500, "strange": 500}
+    packages = {package for code, count in causes.items() for package in dead(count, code)}
+    with house.db.connection() as connection:
+        lines = load_causes(connection)
+    assert [(line.code, line.letters, line.orders) for line in lines] == [(*pair, pair[1]) for pair in causes.items()]
+    bulk = start(house.db, LABELS, FAST, LI)
+    assert bulk.members == {"waiting": 5000}
+    rounds = 0
+    while look(house.db, bulk.id).state != "done":
+        turn()
+        rounds += 1
+    assert rounds > 5000 / FAST, "faster than the rate"
+    assert members(house) == {"done": 5000}
+    assert sorted(courier.booked) == sorted(packages)
+    assert set(house.states().values()) == {"allocated"}
+    assert house.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 0
+    assert house.one("SELECT count(*) FROM audit WHERE verb = 'letter_closed'") == 5000
+    with house.db.connection() as connection:
+        assert load_causes(connection) == []
+
+
+def test_the_canary_goes_alone_and_the_rest_only_after_it(house, dead, duties, turn):
+    dead(20)
+    bulk = start(house.db, LABELS, FAST, LI)
+    duties.run()
+    duties.run()
+    assert (look(house.db, bulk.id).state, members(house)) == ("canary", {"replayed": 1, "waiting": 19})
+    turn()
+    turn()
+    assert look(house.db, bulk.id).state == "running"
+    assert members(house) == {"done": 1, "replayed": 19}
+
+
+def test_a_canary_that_dies_of_the_same_cause_stops_the_rest(house, dead, courier, turn):
+    letters = dead(20)
+    courier.sick = dict.fromkeys(letters, "sick")
+    bulk = start(house.db, LABELS, FAST, LI)
+    turn()
+    turn()
+    turn()
+    stopped = look(house.db, bulk.id)
+    assert (stopped.state, stopped.note) == ("paused", "the canary died of the same cause again")
+    assert stopped.members == {"died": 1, "waiting": 19}
+    courier.sick.clear()
+    resume(house.db, bulk.id, LI)
+    while not look(house.db, bulk.id).is_over:
+        turn()
+    assert members(house) == {"died": 1, "done": 19}
+
+
+def test_not_more_go_than_the_rate_gives(house, dead, duties):
+    dead(50)
+    bulk = start(house.db, LABELS, 10.0, LI)
+    pause(house.db, bulk.id, LI)
+    resume(house.db, bulk.id, LI)
+    # An hour in which nothing could go is not made up for.
+    house.rows("UPDATE bulk SET next_at = now() - interval '1 hour'")
+    duties.run()
+    first = members(house)["replayed"]
+    assert 1 <= first <= 11
+    duties.run()
+    assert members(house)["replayed"] <= first + 1
+
+
+def test_each_member_has_its_own_result(house, dead, courier, turn):
+    letters = dead(4)
+    done, dying, superseded, held = letters
+    house.rows(
+        """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+           SELECT fulfillment_order_id, 'refund_requested', 'label', 'service', now() FROM package WHERE id = %s""",
+        held,
+    )
+    bulk = start(house.db, LABELS, FAST, LI)
+    house.rows(
+        """INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
+           VALUES (%s, 1, 'R', 'sf', 'booked', 'SF1', now())""",
+        superseded,
+    )
+    courier.sick = {dying: "other"}
+    while not look(house.db, bulk.id).is_over:
+        turn()
+    states = dict(house.rows("SELECT letter_id, state FROM bulk_member"))
+    # What the sweeper itself closes as superseded first, is refused with its end.
+    assert states.pop(letters[superseded]) in {"superseded", "refused"}
+    assert states == {letters[done]: "done", letters[dying]: "died", letters[held]: "refused"}
+    assert courier.booked == [done]
+
+
+def test_cancelled_members_stay_letters(house, dead, turn):
+    dead(30)
+    bulk = start(house.db, LABELS, FAST, LI)
+    turn()
+    cancel(house.db, bulk.id, LI)
+    turn()
+    assert members(house) == {"replayed": 1, "cancelled": 29}
+    assert house.one("SELECT count(*) FROM dead_letter WHERE closed_at IS NULL") == 29
+
+
+CUT = """CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"""
+
+
+def test_a_replayer_cut_off_in_its_round_leaves_nothing_half_done(house, dead, duties, courier, turn):
+    packages = dead(40)
+    bulk = start(house.db, LABELS, 10.0, LI)
+    while len(courier.booked) < 10:
+        turn()
+    before = members(house)
+    assert before["waiting"] > 10
+    # At the first word of its account, after the work was put back and the letters were closed.
+    house.rows(CUT)
+    house.rows(
+        "CREATE TRIGGER cut AFTER UPDATE ON bulk_member FOR EACH ROW "
+        "WHEN (NEW.state = 'replayed') EXECUTE FUNCTION cut()"
+    )
+    due = house.one("SELECT count(*) FROM work")
+    house.rows("UPDATE bulk SET next_at = now() - interval '1 second'")
+    with pytest.raises(psycopg.OperationalError):
+        duties.run()
+    assert (members(house), house.one("SELECT count(*) FROM work")) == (before, due)
+    house.rows("DROP TRIGGER cut ON bulk_member")
+    while not look(house.db, bulk.id).is_over:
+        turn()
+    assert members(house) == {"done": 40}
+    assert sorted(courier.booked) == sorted(packages)
+
+
+def test_the_tally_is_folded_and_says_the_same(house, dead, duties):
+    for _ in range(3):
+        dead(2)
+    house.rows("INSERT INTO letter_tally SELECT 'f', 'CNY', 1, 1, 5 FROM generate_series(1, 2000)")
+    house.rows("INSERT INTO letter_tally SELECT 'f', 'CNY', -1, -1, -5 FROM generate_series(1, 2000)")
+    with house.db.connection() as connection:
+        before = load_causes(connection)
+        duties.fold_tally()
+        assert load_causes(connection) == before
+    assert house.one("SELECT count(*) FROM letter_tally") == 1
+
+
+def test_a_defect_pauses_its_bulk_and_no_other(house, dead, duties, turn, monkeypatch):
+    dead(3)
+    broken = start(house.db, LABELS, FAST, LI)
+    sound = start(house.db, LABELS, FAST, LI)
+    house.rows("UPDATE bulk SET reason = 'break me' WHERE id = %s", broken.id)
+
+    def stumble(tx, letter_ids, author, **given):
+        if "break me" in author.reason:
+            raise ValueError
+        return plain(tx, letter_ids, author, **given)
+
+    plain = duties.replay_bulks.__globals__["replay"]
+    monkeypatch.setitem(duties.replay_bulks.__globals__, "replay", stumble)
+    while not look(house.db, sound.id).is_over:
+        turn()
+    assert look(house.db, broken.id).note == "defect: ValueError"
+    assert look(house.db, broken.id).state == "paused"
+    assert look(house.db, sound.id).members == {"done": 3}
