@@ -9,6 +9,7 @@ from typing import Any
 from actors.tools import Tools
 from adapters.ports import Listed, Window
 from domain.errors import FulfilmentError, Misconfigured, Throttled
+from domain.gates import GateShut
 from domain.lanes import score
 from domain.order import Lane, PlatformState, RawOrder
 from domain.outcomes import Later
@@ -27,6 +28,8 @@ from infra.settings import Shop
 STEP = Step.PULL
 ACCOUNTS = load("accounts")
 
+# Least time until a shop whose gate was shut in the middle of a window is asked again.
+_GATE_S = 1.0
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
 log = get_logger(__name__)
@@ -182,6 +185,9 @@ class Pull:
             if answer is True:
                 tx.execute(ACCOUNTS["move_cursor"], {"id": due.place.subject_id, "cursor_at": due.window.end})
                 pause = due.shop.poll_every_s if due.is_caught_up else 0.0
+            elif isinstance(answer, GateShut):
+                # What was fetched is stored; the window is read again as soon as the shop may be asked.
+                pause = min(pause, max(_GATE_S, answer.after_s))
             elif isinstance(answer, Exception):
                 # A shop is never given up: it is asked again at its pace, and the log says why.
                 error = str(answer) if isinstance(answer, FulfilmentError) else type(answer).__name__

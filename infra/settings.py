@@ -81,6 +81,33 @@ class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     connections_per_host: int = 32
 
 
+class Guard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How accounts are guarded.
+
+    `failures_max` failures in a row open an account's breaker; it is probed once in `open_s`. After a probe
+    came through, 1, 2, 4 and so on calls may begin in each `ramp_s`, until `ramp_calls`. An account with
+    wrong credentials is tried again every `probe_every_s`. `batches_max`: batches of one account that one
+    process runs at once. Orders that wait behind a shut account are held `hold_before_ship_by_h` before
+    their ship-by, or after `hold_after_h`.
+    """
+
+    failures_max: int = 5
+    open_s: float = 10.0
+    ramp_s: float = 1.0
+    ramp_calls: int = 64
+    probe_every_s: float = 60.0
+    batches_max: int = 3
+    hold_before_ship_by_h: float = 2.0
+    hold_after_h: float = 24.0
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Calls that an account's owner allows, over all processes. A rate of 0 is no limit; a burst of 0, one second's."""
+
+    rate_per_s: float = 0.0
+    burst: int = 0
+
+
 class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One merchant account at a sales platform. `ship_on`: when the platform hears of the shipment."""
 
@@ -93,6 +120,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     overlap_s: float = 300.0
     lag_s: float = 0.0
     first_pull_days: int = 7
+    limit: Limit = Limit()
     options: dict[str, str] = {}
 
     @property
@@ -108,6 +136,7 @@ class Courier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     courier: str
     endpoint: str
     credentials: dict[str, Secret]
+    limit: Limit = Limit()
     options: dict[str, str] = {}
 
     @property
@@ -134,6 +163,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sender: Sender
     credentials: dict[str, Secret]
     poll_every_s: float = 5.0
+    limit: Limit = Limit()
 
     @property
     def account(self) -> str:
@@ -147,6 +177,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     kind: str
     endpoint: str
     credentials: dict[str, Secret]
+    limit: Limit = Limit()
 
     @property
     def account(self) -> str:
@@ -160,6 +191,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Workers = Workers()
     engine: Engine = Engine()
     door: Door = Door()
+    guard: Guard = Guard()
     shops: tuple[Shop, ...] = ()
     couriers: tuple[Courier, ...] = ()
     locations: tuple[Location, ...] = ()

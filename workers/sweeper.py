@@ -16,6 +16,7 @@ from infra.log import configure, get_logger
 from infra.queue.bells import RedisBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.settings import Settings, read_settings
+from workers.guards import gatekeeper
 from workers.parent import is_orphaned
 from workers.wiring import QUEUES, database
 
@@ -34,9 +35,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     client = connect_redis(settings.stores.redis_url.reveal())
-    with database(settings, 2) as db:
+    with database(settings, 2) as db, gatekeeper(settings, db) as gates:
         bells = RedisBells(make_broker(client, QUEUES), client, settings.engine.bell_ttl_s)
-        sweeper = Sweeper(db, bells, SystemClock(), settings.engine.crashes_max)
+        sweeper = Sweeper(db, bells, SystemClock(), settings.engine.crashes_max, gates)
         log.info("sweeper_started")
         while not stopping.is_set() and not is_orphaned():
             lead(settings, db, sweeper, stopping)

@@ -1,5 +1,6 @@
 """Builds what a worker process works with, and takes it down in order."""
 
+import importlib.metadata
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,10 +24,11 @@ from domain.errors import Misconfigured
 from domain.order import Lane
 from infra.clock import SystemClock
 from infra.db.pool import Database
-from infra.engine.failures import Failures
+from infra.engine.failures import Failures, Origin
 from infra.engine.inner import InnerRunner, InnerStep
 from infra.engine.outer import OuterRunner, OuterStep
 from infra.engine.presence import Presence
+from infra.guard.runner import GatedRunner
 from infra.ids import SystemDice
 from infra.log import bound, get_logger
 from infra.outside import Outside
@@ -34,6 +36,7 @@ from infra.queue.bells import BellKey, RedisBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.rules import load_rules
 from infra.settings import Settings
+from workers.guards import gates_of, guarded
 
 log = get_logger(__name__)
 
@@ -67,9 +70,10 @@ def wired_worker(settings: Settings) -> Iterator[Runtime]:
         door = Door(settings.door, registry.hosts(settings), SystemClock())
         outside.run(door.open())
         stack.callback(lambda: outside.run(door.close()))
-        tools = connect(settings, db, bells, door)
+        gates = stack.enter_context(gates_of(settings, db, bells))
+        tools = guarded(connect(settings, db, bells, door), gates)
         runners = make_runners(tools, outside, presence.worker)
-        declare_actors(broker, runners)
+        declare_actors(broker, {name: GatedRunner(runner, gates) for name, runner in runners.items()})
         yield Runtime(broker, bells, db, door, presence, runners)
 
 
@@ -109,7 +113,8 @@ def make_runners(tools: Tools, outside: Outside, worker: int) -> dict[str, Inner
     """One runner for each step, by the step's name."""
     engine = tools.settings.engine
     dice = SystemDice()
-    failures = Failures(engine, tools.clock, dice)
+    origin = Origin(worker, importlib.metadata.version("orderlane"), tools.rules.version)
+    failures = Failures(engine, tools.clock, dice, origin)
     inner: tuple[InnerStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
     outer: tuple[OuterStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))
     return {
@@ -135,12 +140,12 @@ def make_runners(tools: Tools, outside: Outside, worker: int) -> dict[str, Inner
     }
 
 
-def declare_actors(broker: RedisBroker, runners: dict[str, InnerRunner | OuterRunner]) -> None:
+def declare_actors(broker: RedisBroker, runners: dict[str, GatedRunner]) -> None:
     """Each step is a Dramatiq actor of its own name; Dramatiq's own retries are off, the engine's are on."""
     for name, runner in runners.items():
         broker.declare_actor(
             Actor(
-                _bell_answerer(runner),
+                _bell_answerer(name, runner),
                 broker=broker,
                 actor_name=name,
                 queue_name=Lane.BULK,
@@ -150,11 +155,11 @@ def declare_actors(broker: RedisBroker, runners: dict[str, InnerRunner | OuterRu
         )
 
 
-def _bell_answerer(runner: InnerRunner | OuterRunner) -> Callable[[str, str, bool], None]:
+def _bell_answerer(step: str, runner: GatedRunner) -> Callable[[str, str, bool], None]:
     def answer(lane: str, account: str, alone: bool) -> None:  # noqa: FBT001 - a message has positions, not names
-        with bound(step=runner.step.step, lane=lane, shop=account or None):
+        with bound(step=step, lane=lane, shop=account or None):
             try:
-                runner.run(BellKey(runner.step.step, lane, account, alone))
+                runner.run(BellKey(step, lane, account, alone))
             except Exception:
                 # The stores are away, or a defect; the sweeper rings again for whatever is still due.
                 log.exception("bell_unanswered")

@@ -13,6 +13,7 @@ from domain.holds import HOLDS
 from domain.order import Lane
 from domain.outcomes import Hold, Later
 from domain.states import FINAL_STATES, STEPS, Cause, State, Step, Subject, may
+from infra.db.gates import GATES
 from infra.db.pool import Connection
 from infra.db.sql import load
 from infra.engine.results import Failed, NewWork, Place, Result, Settled
@@ -39,6 +40,7 @@ class Writes:
 
     finished: list[int] = field(default_factory=list)
     postponed: list[Row] = field(default_factory=list)
+    rested: list[Row] = field(default_factory=list)
     moves: list[Row] = field(default_factory=list)
     holds: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
@@ -96,6 +98,11 @@ def postponed(place: Place, after_s: float, *, spent: int = 0, cause: Row | None
         "cause": cause,
         "is_fresh": is_fresh,
     }
+
+
+def rested(place: Place, gate: str, cause: Row | None = None) -> Row:
+    """Work that waits behind an account's gate until that opens."""
+    return {"subject_id": place.subject_id, "gate": gate, "cause": cause}
 
 
 def stop(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
@@ -191,6 +198,8 @@ def write(tx: Connection, step: Step, writes: Writes) -> None:
         tx.execute(WORK["finish"], {"step": step, "subject_ids": writes.finished})
     if writes.postponed:
         tx.execute(WORK["postpone"], {"step": step, "rows": rows_json(writes.postponed)})
+    if writes.rested:
+        tx.execute(GATES["rest"], {"step": step, "rows": rows_json(writes.rested)})
     add_work(tx, writes.added)
 
 

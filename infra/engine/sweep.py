@@ -1,27 +1,42 @@
 """The sweeper's duties. Each is safe to run twice, and safe beside another sweeper."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from domain.states import Step
 from infra.clock import Clock
 from infra.db.pool import Database
-from infra.engine.failures import bury, crash_cause
+from infra.engine.failures import Origin, bury, crash_cause
 from infra.engine.presence import PRESENCE_CLASS
 from infra.engine.settle import WORK, Writes, places, write
+from infra.failpoints import SWEEP_POINT, failpoints
 from infra.log import get_logger
 from infra.queue.bells import BellKey, Bells
 
 log = get_logger(__name__)
 
 
+class Gatekeeper(Protocol):
+    """Knows which keys rest behind a shut gate."""
+
+    def open_keys(self, keys: Sequence[BellKey]) -> list[BellKey]:
+        """The keys to ring for, with those of work that a gate lets through now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Rings for due work that nobody has rung for, and picks up what dead or hanging processes left."""
+    """Rings for due work that nobody has rung for, and picks up what dead or hanging processes left.
+
+    Without `gates` it rings for everything.
+    """
 
     db: Database
     bells: Bells
     clock: Clock
     crashes_max: int
+    gates: Gatekeeper | None = None
 
     def sweep(self) -> int:
         """One round of all duties; return the number of keys rung for."""
@@ -31,13 +46,19 @@ class Sweeper:
 
     def ring_due(self) -> int:
         """Ring for every key with due rows. This, not the queue, is what guarantees that work goes on."""
+        keys = self.due()
+        if self.gates is not None:
+            keys = self.gates.open_keys(keys)
+        self.bells.ring(keys)
+        return len(keys)
+
+    def due(self) -> list[BellKey]:
+        """Every key with due rows."""
         with self.db.connection() as connection:
             due = connection.execute(WORK["due_keys"]).fetchall()
             suspects = connection.execute(WORK["suspect_keys"]).fetchall()
         keys = [BellKey(step, lane, account) for step, lane, account in due]
-        keys += [BellKey(step, lane, account, alone=True) for step, lane, account in suspects]
-        self.bells.ring(keys)
-        return len(keys)
+        return keys + [BellKey(step, lane, account, alone=True) for step, lane, account in suspects]
 
     def free_expired(self) -> None:
         """Free leases that ran out, whose members run alone from now on, and leases that no flight holds."""
@@ -50,7 +71,7 @@ class Sweeper:
     def free_crashed(self) -> None:
         """Free what died with its process. Only a subject that ran alone has the crash counted."""
         with self.db.transaction() as tx:
-            for token, step, subject_ids, is_alone in tx.execute(
+            for token, step, subject_ids, is_alone, worker in tx.execute(
                 WORK["crashed_flights"], {"class": PRESENCE_CLASS}
             ).fetchall():
                 freed = tx.execute(
@@ -66,6 +87,8 @@ class Sweeper:
                     row = tx.execute(WORK["load_for_letter"], {"step": step, "subject_ids": [subject_id]}).fetchone()
                     assert row is not None
                     place = places(tx, Step(step), lane, [subject_id])[subject_id]
-                    bury(Step(step), place, row, crash_cause(self.clock.utcnow().isoformat(), crashes), writes)
+                    cause = crash_cause(self.clock.utcnow().isoformat(), crashes)
+                    bury(Step(step), place, row, cause, writes, origin=Origin(worker))
                     log.error("dead_letter", step=step, subject_id=subject_id, code="worker_killed", crashes=crashes)
                 write(tx, Step(step), writes)
+                failpoints(SWEEP_POINT, subject_ids, tx)

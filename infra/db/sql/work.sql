@@ -119,7 +119,7 @@ DELETE FROM flight WHERE token = %(token)s;
 
 -- name: crashed_flights
 -- Flights whose worker no longer holds its presence lock: the process is gone.
-SELECT token, step, subject_ids, is_alone
+SELECT token, step, subject_ids, is_alone, worker
 FROM flight AS f
 WHERE NOT EXISTS (
     SELECT 1 FROM pg_locks AS l

@@ -1,0 +1,99 @@
+-- name: load_pauses
+-- All gates that are shut now; an end that has passed opens a gate by itself.
+SELECT kind, name, reason, shut_by, shut_at, until, coalesce(probe_at <= now(), false)
+FROM gate
+WHERE until IS NULL OR until > now()
+ORDER BY kind, name;
+
+-- name: shut_by_person
+-- A person's pause replaces the engine's, and an older one of a person.
+INSERT INTO gate (kind, name, reason, shut_by, until)
+VALUES (%(kind)s, %(name)s, %(reason)s, %(by)s, %(until)s)
+ON CONFLICT (kind, name) DO UPDATE
+SET reason = excluded.reason, shut_by = excluded.shut_by, until = excluded.until, shut_at = now(), probe_at = NULL;
+
+-- name: shut_by_engine
+-- Once for each account, however many calls find out at the same time; a person's pause in force stays.
+INSERT INTO gate (kind, name, reason, shut_by, probe_at)
+VALUES ('account', %(account)s, %(reason)s, 'engine', now() + make_interval(secs => %(probe_s)s))
+ON CONFLICT (kind, name) DO UPDATE
+SET reason = excluded.reason, shut_by = excluded.shut_by, until = NULL, shut_at = now(), probe_at = excluded.probe_at
+WHERE gate.until <= now()
+RETURNING name;
+
+-- name: win_probe
+-- One prober over all processes: whoever moves the time on is it.
+UPDATE gate SET probe_at = now() + make_interval(secs => %(probe_s)s)
+WHERE kind = 'account' AND name = %(account)s AND probe_at <= now()
+RETURNING name;
+
+-- name: reopen
+DELETE FROM gate WHERE kind = 'account' AND name = %(account)s AND shut_by = 'engine' RETURNING name;
+
+-- name: resume
+DELETE FROM gate WHERE kind = %(kind)s AND name = %(name)s RETURNING shut_by, reason;
+
+-- name: audit
+INSERT INTO audit (who, verb, object, reason, facts)
+VALUES (%(who)s, %(verb)s, %(object)s, %(reason)s, %(facts)s::jsonb);
+
+-- name: rest
+-- Work behind a gate is due never; only the gate's opening makes it due. It was not called, so nothing is spent.
+UPDATE work AS w
+SET due_at = '9999-01-01 00:00+00', gate = r.gate, gated_at = coalesce(w.gated_at, now()),
+    causes = CASE WHEN r.cause IS NULL OR jsonb_array_length(w.causes) >= 20 THEN w.causes
+                  ELSE w.causes || r.cause END,
+    lease_token = NULL, lease_until = NULL
+FROM json_to_recordset(%(rows)s::json) AS r(subject_id bigint, gate text, cause jsonb)
+WHERE w.step = %(step)s AND w.subject_id = r.subject_id;
+
+-- name: gates_with_work
+-- Every account that work rests behind, by skipping over the index.
+WITH RECURSIVE waiting AS (
+    (SELECT gate FROM work WHERE gate IS NOT NULL ORDER BY gate LIMIT 1)
+    UNION ALL
+    SELECT (SELECT w.gate FROM work AS w WHERE w.gate > waiting.gate ORDER BY w.gate LIMIT 1)
+    FROM waiting WHERE waiting.gate IS NOT NULL
+)
+SELECT gate FROM waiting WHERE gate IS NOT NULL;
+
+-- name: let_through
+-- Some of the work behind an open gate becomes due. Index work_gate.
+UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL
+WHERE (step, subject_id) IN (
+    SELECT step, subject_id FROM work WHERE gate = %(account)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING step, lane, account;
+
+-- name: overdue_behind_gates
+-- Work that has waited too long behind shut accounts, for the orders' clocks or for longer than anybody should.
+-- Label and write-back wait for an order; its hold names the step, and the work goes on once the gate opens.
+SELECT f.id, f.order_id, p.id, f.lane, f.state, w.step, coalesce(w.gate, w.account)
+FROM work AS w
+JOIN package AS p ON p.id = w.subject_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE w.step IN ('label', 'writeback')
+  AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
+  AND (o.ship_by < now() + make_interval(secs => %(margin_s)s)
+       OR coalesce(w.gated_at, w.due_at) < now() - make_interval(secs => %(patience_s)s))
+  AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id
+                  AND h.code = 'waiting_on_account' AND h.released_at IS NULL)
+ORDER BY f.id
+LIMIT %(limit)s;
+
+-- name: release_waiting
+-- The wait is over for everything whose account is free again. Index hold_for_a_gate.
+UPDATE hold AS h SET released_at = now(), released_by = 'engine'
+FROM fulfillment_order AS f
+WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND NOT (h.facts ->> 'account' = ANY(%(accounts)s))
+  AND f.id = h.fulfillment_order_id
+RETURNING f.id, f.order_id, f.lane, f.state, h.step;
+
+-- name: resting
+-- How much work rests behind each account: what met its gate, and what is due for it.
+SELECT account, sum(rows)::bigint FROM (
+    SELECT gate AS account, count(*) AS rows FROM work WHERE gate IS NOT NULL GROUP BY gate
+    UNION ALL
+    SELECT account, count(*) FROM work
+    WHERE account = ANY(%(accounts)s) AND gate IS NULL AND due_at <= now() GROUP BY account) AS parts
+GROUP BY account;

@@ -1,0 +1,25 @@
+"""A step's runner behind the gates: it claims only what its gates let through."""
+
+from dataclasses import dataclass, replace
+
+from infra.engine.inner import InnerRunner
+from infra.engine.outer import OuterRunner
+from infra.guard.gates import Gates
+from infra.queue.bells import BellKey
+
+
+@dataclass(frozen=True, slots=True)
+class GatedRunner:
+    """Runs a step for one bell at a time, as its runner does."""
+
+    runner: InnerRunner | OuterRunner
+    gates: Gates
+
+    def run(self, key: BellKey) -> int:
+        """Claim and finish one batch, as large as the gates allow; return how many subjects it had."""
+        with self.gates.entry(key, self.runner.batch_max) as room:
+            if room == 0:
+                # The next bell of this key must be heard once the gate opens.
+                self.runner.bells.hush(key)
+                return 0
+            return replace(self.runner, batch_max=min(room, self.runner.batch_max)).run(key)

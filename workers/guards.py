@@ -1,0 +1,63 @@
+"""Puts the accounts of a process behind their gates."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+from actors.tools import Tools
+from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.guard.duty import GateDuty
+from infra.guard.gates import Gates
+from infra.guard.pauses import Pauses
+from infra.guard.rules import rules_by_account, rules_of
+from infra.guard.shared import SharedGates, connect_gates
+from infra.queue.bells import Bells
+from infra.settings import Limit, Settings
+
+_HOUR_S = 3600.0
+
+
+@contextmanager
+def gates_of(settings: Settings, db: Database, bells: Bells) -> Iterator[Gates]:
+    """The gates of one worker process."""
+    clock = SystemClock()
+    workers = settings.workers
+    with closing(connect_gates(settings.stores.redis_url.reveal())) as client:
+        yield Gates(
+            rules_by_account(settings),
+            SharedGates(client),
+            Pauses(db, clock, settings.guard.probe_every_s),
+            bells,
+            clock,
+            batches_max=settings.guard.batches_max,
+            share=1 / max(1, workers.processes + workers.p0_processes),
+        )
+
+
+def guarded(tools: Tools, gates: Gates) -> Tools:
+    """The same accounts, each behind its gate."""
+    locations = {location.name: location.account for location in tools.settings.locations}
+    return replace(
+        tools,
+        platforms={name: GuardedPlatform(name, port, gates) for name, port in tools.platforms.items()},
+        couriers={name: GuardedCourier(name, port, gates) for name, port in tools.couriers.items()},
+        notifiers={name: GuardedNotifier(name, port, gates) for name, port in tools.notifiers.items()},
+        warehouses={name: GuardedWarehouse(locations[name], port, gates) for name, port in tools.warehouses.items()},
+    )
+
+
+@contextmanager
+def gatekeeper(settings: Settings, db: Database) -> Iterator[GateDuty]:
+    """The sweeper's eye on all gates."""
+    guard = settings.guard
+    with closing(connect_gates(settings.stores.redis_url.reveal())) as client:
+        yield GateDuty(
+            db,
+            SharedGates(client),
+            rules_of(guard, Limit()),
+            SystemClock(),
+            margin_s=guard.hold_before_ship_by_h * _HOUR_S,
+            patience_s=guard.hold_after_h * _HOUR_S,
+        )
