@@ -127,6 +127,8 @@ class AccountGate:
             return
         with self._lock:
             self._grant, self._left = grant, grant.calls
+            # What was promised in another epoch hangs or has met the breaker.
+            self._reserved = self._reserved if grant.epoch == before.epoch else 0
             self._fresh_until = self._clock.monotonic() + GRANT_S
         if (grant.why == "open") != (before.why == "open"):
             log.info("breaker", account=self.account, now=grant.why or "closed", wait_ms=grant.wait_ms)

@@ -33,10 +33,6 @@ DELETE FROM gate WHERE kind = 'account' AND name = %(account)s AND shut_by = 'en
 -- name: resume
 DELETE FROM gate WHERE kind = %(kind)s AND name = %(name)s RETURNING shut_by, reason;
 
--- name: audit
-INSERT INTO audit (who, verb, object, reason, facts)
-VALUES (%(who)s, %(verb)s, %(object)s, %(reason)s, %(facts)s::jsonb);
-
 -- name: rest
 -- Work behind a gate is due never; only the gate's opening makes it due. It was not called, so nothing is spent.
 UPDATE work AS w

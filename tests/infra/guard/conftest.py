@@ -46,6 +46,18 @@ class Rung:
         pass
 
 
+class Counted:
+    """Shared gates that count the round trips of their users."""
+
+    def __init__(self, shared: SharedGates) -> None:
+        self._shared = shared
+        self.asked = 0
+
+    def ask(self, *given):
+        self.asked += 1
+        return self._shared.ask(*given)
+
+
 @dataclass
 class World:
     """Gates of one or more processes over one Redis and one database."""
@@ -76,10 +88,15 @@ class World:
 
 
 @pytest.fixture
-def shared(redis_url: Secret, redis: Redis) -> Iterator[SharedGates]:  # noqa: ARG001 - empties the database
+def shared(redis_url: Secret, redis: Redis) -> Iterator[SharedGates]:
     client = connect_gates(redis_url.reveal())
     yield SharedGates(client)
     client.close()
+
+
+@pytest.fixture
+def counted(shared: SharedGates) -> Counted:
+    return Counted(shared)
 
 
 @pytest.fixture

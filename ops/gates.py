@@ -1,0 +1,120 @@
+"""Gates for people: pause and resume an account, shop, lane or step, and see what is shut and what rests behind it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain.errors import Misconfigured, Refused, Transient
+from domain.gates import GateKind, Pause
+from domain.order import Lane
+from domain.states import Step
+from infra.clock import Clock
+from infra.db.gates import GATES, load_pauses, resting
+from infra.db.letters import record_acts
+from infra.db.pool import Database
+from infra.engine.replay import Author
+from infra.guard.rules import rules_by_account, rules_of
+from infra.guard.shared import Seen, SharedGates
+from infra.settings import Limit, Settings
+
+# How a person may name what they mean; a shop's gate is the gate of its account.
+SHOP = "shop"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate that is not free. `why`: paused, open, throttled or recovering. `resting` counts pieces of work."""
+
+    kind: str
+    name: str
+    why: str
+    reason: str
+    shut_by: str
+    since: datetime | None
+    until: datetime | None
+    resting: int
+
+
+def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]:
+    """The gate a person means. Raises Misconfigured ``gate_unknown``: a misspelt gate would stop nothing."""
+    accounts = sorted(rules_by_account(settings))
+    shops = {shop.name: shop.account for shop in settings.shops}
+    shops |= {account: account for account in shops.values()}
+    known: dict[str, dict[str, str]] = {
+        GateKind.ACCOUNT: {account: account for account in accounts},
+        SHOP: shops,
+        GateKind.LANE: {str(lane): str(lane) for lane in Lane},
+        GateKind.STEP: {str(step): str(step) for step in Step},
+    }
+    if name not in known[kind]:
+        advice = ", ".join(sorted(set(known[kind].values()))) or "none"
+        raise Misconfigured("gate_unknown", f"no {kind} {name}; known are: {advice}")
+    return GateKind.ACCOUNT if kind == SHOP else GateKind(kind), known[kind][name]
+
+
+def pause(db: Database, kind: GateKind, name: str, author: Author, until: datetime | None) -> None:
+    """Shut a gate until it is resumed, or until a moment. Work that is under way ends; no new work begins."""
+    named = {"kind": kind, "name": name, "reason": author.reason, "by": author.who, "until": until}
+    with db.transaction() as tx:
+        tx.execute(GATES["shut_by_person"], named)
+        record_acts(tx, author.who, "gate_paused", author.reason, [(f"{kind}/{name}", _facts(until))])
+
+
+def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author: Author) -> bool:
+    """Open a gate, also one that the engine has shut; an account's breaker starts afresh.
+
+    False when only the breaker could be reset. Raises Refused ``gate_not_shut`` when nothing was shut.
+    """
+    with db.transaction() as tx:
+        row = tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
+        facts = {"shut_by": row[0], "shut_for": row[1]} if row else {"shut_by": "breaker"}
+        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, name)):
+            raise Refused("gate_not_shut", f"{kind} {name} is not shut")
+        record_acts(tx, author.who, "gate_resumed", author.reason, [(f"{kind}/{name}", facts)])
+    if kind == GateKind.ACCOUNT:
+        shared.forget(name)
+    return row is not None
+
+
+def gates(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -> list[Gate]:
+    """Every gate that is not free, those of people first. Raises Transient when Redis is away."""
+    accounts = sorted(rules_by_account(settings))
+    seen = shared.look(accounts, rules_of(settings.guard, Limit()))
+    with db.transaction() as tx:
+        pauses = load_pauses(tx)
+        waiting = resting(tx, accounts)
+    return [*_paused(pauses, waiting), *_breakers(accounts, seen, waiting, clock.utcnow())]
+
+
+def _paused(pauses: Sequence[Pause], waiting: dict[str, int]) -> Iterator[Gate]:
+    for one in pauses:
+        count = waiting.get(one.name, 0) if one.kind == GateKind.ACCOUNT else 0
+        yield Gate(one.kind, one.name, "paused", one.reason, one.shut_by, one.shut_at, one.until, count)
+
+
+def _breakers(accounts: Sequence[str], seen: dict[str, Seen], waiting: dict[str, int], now: datetime) -> Iterator[Gate]:
+    for name in accounts:
+        standing = seen[name]
+        why = standing.why or ("" if standing.room < 0 else "recovering")
+        if why:
+            until = now + timedelta(milliseconds=standing.wait_ms) if standing.why else None
+            yield Gate(GateKind.ACCOUNT, name, why, _REASONS[why], "engine", None, until, waiting.get(name, 0))
+
+
+_REASONS = {
+    "open": "its server failed several times in a row",
+    "throttled": "it asked for patience",
+    "recovering": "it answers again; calls come back step by step",
+}
+
+
+def _is_shut(shared: SharedGates, account: str) -> bool:
+    try:
+        seen = shared.look([account], rules_of(Settings().guard, Limit()))[account]
+    except Transient:
+        return False
+    return bool(seen.why) or seen.room >= 0
+
+
+def _facts(until: datetime | None) -> dict[str, str]:
+    return {"until": until.isoformat()} if until else {}

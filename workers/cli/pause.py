@@ -1,0 +1,120 @@
+"""``orderlane pause``, ``resume`` and ``gates``: let work rest, let it go on, and see what rests."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import click
+import msgspec
+from rich.console import Console
+
+from domain.gates import GateKind
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.engine.replay import Author
+from infra.guard.shared import SharedGates, connect_gates
+from infra.log import configure
+from infra.settings import Settings, read_settings
+from infra.stores import open_stores
+from ops import gates as ops
+from ops.gates_face import print_gates
+from workers.cli.exits import Exit
+from workers.cli.stores import database_at_hand
+
+_KINDS = click.Choice([GateKind.ACCOUNT, ops.SHOP, GateKind.LANE, GateKind.STEP])
+_EXAMPLE = "\b\nExample:  "
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    db: Database
+    shared: SharedGates
+
+
+@contextmanager
+def _stores_at_hand(settings: Settings) -> Iterator[_Stores]:
+    with (
+        open_stores(settings) as stores,
+        database_at_hand(settings) as db,
+        closing(connect_gates(stores.redis_url.reveal())) as client,
+    ):
+        yield _Stores(db, SharedGates(client))
+
+
+@click.command(
+    epilog=f"{_EXAMPLE}orderlane pause account sf/main --reason 'contract is being renewed'\n"
+    "          orderlane pause lane bulk --reason 'peak of the live stream' --until '2026-11-23T02:00:00+08:00'"
+)
+@click.argument("kind", type=_KINDS)
+@click.argument("name")
+@click.option("--reason", metavar="R", required=True, help="Why, for the audit and for whoever looks.")
+@click.option("--until", metavar="T", help="Opens by itself then; a time with its zone.")
+@click.pass_context
+def pause(ctx: click.Context, kind: str, name: str, *, reason: str, until: str | None) -> None:
+    """Let the work of an account, shop, lane or step rest.
+
+    What is under way ends, nothing new begins, no attempt is spent and nothing is lost. Workers hear of it within
+    a second. For a shop, nothing is pulled from it, told to it or asked of it.
+    """
+    configure(level="error")
+    settings = read_settings()
+    gate, whole_name = ops.named_gate(settings, kind, name)
+    end = _moment(until)
+    with database_at_hand(settings) as db:
+        ops.pause(db, gate, whole_name, Author(getpass.getuser(), reason), end)
+    click.echo(f"paused {gate} {whole_name}" + (f" until {end.isoformat()}" if end else ""))
+    ctx.exit(Exit.DONE)
+
+
+@click.command(epilog=f"{_EXAMPLE}orderlane resume account sf/main --reason 'new password is in place'")
+@click.argument("kind", type=_KINDS)
+@click.argument("name")
+@click.option("--reason", metavar="R", required=True, help="Why, for the audit.")
+@click.pass_context
+def resume(ctx: click.Context, kind: str, name: str, *, reason: str) -> None:
+    """Let it go on: what a person has paused, and an account that the engine has shut.
+
+    An account's circuit breaker is closed too. Exits with 5 if the gate is not shut.
+    """
+    configure(level="error")
+    settings = read_settings()
+    gate, whole_name = ops.named_gate(settings, kind, name)
+    with _stores_at_hand(settings) as stores:
+        was_paused = ops.resume(stores.db, stores.shared, gate, whole_name, Author(getpass.getuser(), reason))
+    click.echo(f"resumed {gate} {whole_name}" if was_paused else f"closed the breaker of {gate} {whole_name}")
+    ctx.exit(Exit.DONE)
+
+
+@click.command(epilog=f"{_EXAMPLE}orderlane gates\n          orderlane gates --json")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in UTC.")
+@click.pass_context
+def gates(ctx: click.Context, *, as_json: bool) -> None:
+    """List every gate that is not open: paused by whom and why, breakers, and how much work rests behind each.
+
+    Exits with 7 if a store is away.
+    """
+    configure(level="error")
+    settings = read_settings()
+    with _stores_at_hand(settings) as stores:
+        found = ops.gates(stores.db, stores.shared, settings, SystemClock())
+    if as_json:
+        click.echo(msgspec.json.encode({"gates": found}))
+    else:
+        print_gates(found, Console(highlight=False, markup=False, emoji=False))
+    ctx.exit(Exit.DONE)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text} is no time", param_hint="--until") from None
+    if moment.tzinfo is None:
+        raise click.BadParameter("say the zone too, as in 2026-11-23T02:00:00+08:00", param_hint="--until")
+    if moment <= SystemClock().utcnow():
+        raise click.BadParameter("is over already", param_hint="--until")
+    return moment
