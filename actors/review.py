@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.tools import Tools
+from domain.holds import HoldCode
 from domain.lanes import lane_facts, score
 from domain.order import Order
 from domain.outcomes import Done, Hold
@@ -12,6 +13,7 @@ from domain.review import ReviewFacts
 from domain.review import review as ask_rules
 from domain.states import STEPS, Cause, State, Step
 from domain.stock import Reservation
+from infra.db.letters import load_waived
 from infra.db.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
 from infra.db.pool import Connection
 from infra.engine.results import NewWork, Place, Result, Settled, each
@@ -23,14 +25,19 @@ STEP = Step.REVIEW
 _OURS = frozenset({Step.NORMALIZE, Step.RESERVE, Step.REVIEW})
 
 
+def _is_ours(code: str, step: str) -> bool:
+    return step in _OURS and code != HoldCode.DEAD_LETTER
+
+
 @dataclass(frozen=True, slots=True)
 class UnderReview:
-    """A fulfillment order with its content and the open holds as (code, step)."""
+    """A fulfillment order with its content, the open holds as (code, step), and what people released for it."""
 
     place: Place
     locked: Locked
     order: Order
     holds: tuple[tuple[str, str], ...]
+    waived: frozenset[HoldCode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,9 @@ class Review:
 
         def decide(subject: UnderReview) -> Result:
             reservation = Reservation(subject.locked.reservation)
-            findings = ask_rules(subject.order, ReviewFacts(reservation), self.tools.rules)
+            findings = ask_rules(subject.order, ReviewFacts(reservation, waived=subject.waived), self.tools.rules)
             found = {finding.code for finding in findings.holds}
-            gone = [code for code, step in subject.holds if step in _OURS and code not in found]
+            gone = [code for code, step in subject.holds if _is_ours(code, step) and code not in found]
             stands = len(subject.holds) > len(gone)
             if findings.approved and not stands:
                 in_stock = reservation in {Reservation.RESERVED, Reservation.ALLOCATED}
@@ -97,12 +104,14 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:
     ]
     orders = load_orders(tx, [each_.order_id for each_ in locked])
     holds = open_holds(tx, [each_.id for each_ in locked])
+    waived = load_waived(tx, [each_.id for each_ in locked])
     return [
         UnderReview(
             Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
             each_,
             orders[each_.order_id],
             tuple(holds.get(each_.id, ())),
+            waived.get(each_.id, frozenset()),
         )
         for each_ in locked
     ]

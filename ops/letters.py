@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from domain.errors import Conflict, Refused
+from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
 from domain.letters import NotYet, PutBack, Standing, Superseded, prospect
 from domain.order import Lane
@@ -15,6 +15,7 @@ from infra.db.letters import (
     LetterCause,
     LetterFilter,
     WholeLetter,
+    count_letters,
     endings,
     load_causes,
     load_letter,
@@ -23,7 +24,7 @@ from infra.db.letters import (
     record_acts,
 )
 from infra.db.orders import lock_fulfillment, rows_json
-from infra.db.pool import Connection, Database
+from infra.db.pool import Database
 from infra.engine.replay import Author, Replayed, replay
 from infra.engine.results import Place
 from infra.engine.settle import Writes, stop, write
@@ -50,6 +51,12 @@ def causes(db: Database) -> list[LetterCause]:
 def page(db: Database, wanted: LetterFilter, *, after: int, limit: int) -> list[Letter]:
     with db.connection() as connection:
         return load_page(connection, wanted, after=after, limit=limit)
+
+
+def count(db: Database, wanted: LetterFilter) -> int:
+    """How many open letters a filter has."""
+    with db.connection() as connection:
+        return count_letters(connection, wanted)
 
 
 def letter(db: Database, letter_id: int) -> WholeLetter:
@@ -91,7 +98,10 @@ def _next_try(now: Standing, account: str, ask: Ask | None) -> str:
         return f"{now.step} runs again"
     if ask is None:
         return f"{now.step} runs again and asks the courier for {now.reference} first"
-    waybill = ask(account, now.reference)
+    try:
+        waybill = ask(account, now.reference)
+    except FulfilmentError as error:
+        return f"{now.step} runs again; the courier could not be asked now: {error.code}"
     if waybill is None:
         return f"the courier has nothing under {now.reference}: will book"
     return f"will adopt waybill {waybill}, books nothing"
@@ -143,8 +153,3 @@ def reopen(db: Database, letter_id: int, author: Author) -> None:
             stop(Step(step), place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
             write(tx, Step(step), writes)
         record_acts(tx, author.who, "letter_reopened", author.reason, [(f"letter/{letter_id}", {})])
-
-
-def ids_of(connection: Connection, wanted: LetterFilter, limit: int) -> list[int]:
-    """The oldest letters of a filter, as a sample."""
-    return [one.id for one in load_page(connection, wanted, limit=limit)]

@@ -9,7 +9,8 @@ import redis
 
 from infra.clock import SystemClock
 from infra.db.pool import Database
-from infra.engine.duties import slow_duties
+from infra.engine.bulk import LetterDuties
+from infra.engine.duties import Duty, slow_duties
 from infra.engine.presence import take_lead
 from infra.engine.sweep import Sweeper
 from infra.log import configure, get_logger
@@ -47,7 +48,9 @@ def main() -> None:
 def lead(settings: Settings, db: Database, sweeper: Sweeper, stopping: threading.Event) -> None:
     """Wait for the lead, then sweep until told to stop, or until a store goes away and the lead with it."""
     pause = settings.engine.sweep_every_s
-    duties = slow_duties(db, SystemClock())
+    clock = SystemClock()
+    letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
+    duties = (letters, *slow_duties(db, clock))
     try:
         with db.direct() as session:
             while not stopping.is_set() and not take_lead(session):

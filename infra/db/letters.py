@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from domain.holds import HoldCode
 from domain.letters import Standing
 from domain.money import Money
 from domain.states import State, Step
@@ -107,6 +108,13 @@ def load_page(tx: Connection, wanted: LetterFilter, *, after: int = 0, limit: in
         return [Letter(**_with_money(row)) for row in rows]
 
 
+def count_letters(tx: Connection, wanted: LetterFilter) -> int:
+    """How many open letters a filter has."""
+    row = tx.execute(LETTERS["count"], wanted.named()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def load_letter(tx: Connection, letter_id: int) -> WholeLetter | None:
     with tx.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(LETTERS["show"], {"id": letter_id}).fetchone()
@@ -134,6 +142,14 @@ def _standing(row: tuple[Any, ...]) -> Standing:
         is_one_of_many,
         reference or "",
     )
+
+
+def load_waived(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, frozenset[HoldCode]]:
+    """Codes that people released for the content that an order has now, by fulfillment order."""
+    found: dict[int, set[HoldCode]] = {}
+    for id_, code in tx.execute(LETTERS["waived"], {"ids": list(fulfillment_order_ids)}):
+        found.setdefault(id_, set()).add(HoldCode(code))
+    return {id_: frozenset(codes) for id_, codes in found.items()}
 
 
 def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, str]:

@@ -20,10 +20,18 @@ class Exit(IntEnum):
 
 # Where the code of an error says more than its class.
 _BY_CODE = {
+    "bulk_state": Exit.REFUSED,
     "channel_unknown": Exit.USAGE,
     "courier_unknown": Exit.USAGE,
+    "gate_not_shut": Exit.REFUSED,
+    "gate_unknown": Exit.USAGE,
+    "hold_not_open": Exit.REFUSED,
     "instance_running": Exit.REFUSED,
     "instance_silent": Exit.UNREACHABLE,
+    "letter_closed": Exit.REFUSED,
+    "letter_not_discarded": Exit.REFUSED,
+    "letter_open": Exit.REFUSED,
+    "nothing_matches": Exit.REFUSED,
     "platform_unknown": Exit.USAGE,
     "settings_missing": Exit.USAGE,
     "shops_missing": Exit.USAGE,

@@ -1,22 +1,27 @@
-"""``orderlane order``: look at one order."""
+"""``orderlane order``: look at one order, and release its holds."""
 
 import click
 import msgspec
 from rich.console import Console
 
+from domain.holds import HoldCode
 from infra.db.pool import Database
+from infra.engine.replay import Author
 from infra.log import configure
 from infra.settings import read_settings
 from ops.find import find, why_missing
+from ops.holds import Released
+from ops.holds import release as release_hold
 from ops.order_face import print_matches, print_order
 from ops.order_view import view_order
+from workers.cli.acting import author_option
 from workers.cli.exits import Exit
 from workers.cli.stores import database_at_hand
 
 
 @click.group(epilog="\b\nExample:  orderlane order show 2206140048812637")
 def order() -> None:
-    """Look at one order."""
+    """Look at one order, and release its holds."""
 
 
 @order.command(
@@ -38,6 +43,44 @@ def show(ctx: click.Context, order_id: str, *, as_json: bool) -> None:
     settings = read_settings()
     with database_at_hand(settings) as db:
         ctx.exit(_show(db, order_id, as_json=as_json))
+
+
+@order.command(
+    epilog="\b\nExample:  orderlane order release main/2206140048812637 --code address_vague --reason 'asked the buyer'"
+)
+@click.argument("order_id", metavar="ID")
+@click.option("--code", required=True, type=click.Choice([str(code) for code in HoldCode]), help="The hold's code.")
+@author_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def release(ctx: click.Context, order_id: str, code: str, author: Author, *, as_json: bool) -> None:
+    """Release a hold of an order; with the last one gone, the order goes on from where it stood.
+
+    Review does not ask again what was released, until the order's content changes; stock is promised
+    anew. Exits with 3 if other holds remain, and 5 if the hold is not there, or has an open dead letter.
+    """
+    configure(level="error")
+    with database_at_hand(read_settings()) as db:
+        with db.transaction() as tx:
+            matches = find(tx, order_id)
+            if not matches:
+                raise why_missing(tx, order_id)
+        if len(matches) > 1:
+            print_matches(order_id, matches, Console(stderr=True))
+            ctx.exit(Exit.USAGE)
+        released = release_hold(db, matches[0].id, HoldCode(code), author)
+    if as_json:
+        click.echo(msgspec.json.encode(released))
+    else:
+        click.echo(_release_in_words(released))
+    ctx.exit(Exit.HELD if released.still_held_by else Exit.DONE)
+
+
+def _release_in_words(released: Released) -> str:
+    if released.still_held_by:
+        return f"{released.code} released; still held by {', '.join(released.still_held_by)}"
+    due = f", {' and '.join(released.due)} due now" if released.due else ""
+    return f"{released.code} released; the order is {released.state}{due}"
 
 
 def _show(db: Database, order_id: str, *, as_json: bool) -> Exit:

@@ -49,6 +49,15 @@ WHERE d.closed_at IS NULL AND d.id > %(after)s
 ORDER BY d.id
 LIMIT %(limit)s;
 
+-- name: count
+SELECT count(*) FROM dead_letter AS d
+WHERE d.closed_at IS NULL
+  AND (%(step)s::text IS NULL OR d.step = %(step)s)
+  AND (%(account)s::text IS NULL OR d.account = %(account)s)
+  AND (%(code)s::text IS NULL OR d.code = %(code)s)
+  AND (%(cause)s::text IS NULL OR d.fingerprint = %(cause)s)
+  AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s);
+
 -- name: show
 SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.crashes, d.replays, d.opened_at, d.due_at,
        d.owner, d.order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name,

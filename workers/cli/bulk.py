@@ -1,0 +1,94 @@
+"""``orderlane bulk``: replays of many letters that the sweeper works off."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import click
+import msgspec
+from rich.console import Console
+
+from infra.db.pool import Database
+from infra.engine.replay import Author
+from infra.log import configure
+from infra.settings import read_settings
+from ops import bulk as verbs
+from ops.bulk_face import print_bulk, print_bulks
+from workers.cli.acting import author_option
+from workers.cli.exits import Exit
+from workers.cli.stores import database_at_hand
+
+PAGE = 50
+STATES = ("waiting", "replayed", "done", "died", "superseded", "refused", "cancelled")
+
+
+@click.group(epilog="\b\nExample:  orderlane bulk show 17")
+def bulk() -> None:
+    """Look at bulk replays, pause, resume or cancel them. `orderlane dlq replay` starts one."""
+
+
+@bulk.command(epilog="\b\nExample:  orderlane bulk show 17 --members died")
+@click.argument("bulk_id", metavar="[ID]", type=int, required=False)
+@click.option("--members", "state", type=click.Choice(STATES), help="List members with this result.")
+@click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="Go on after this letter.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in UTC.")
+@click.pass_context
+def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int, *, as_json: bool) -> None:
+    """Show how far a bulk replay is, or the last fifty without an ID.
+
+    Exits with 6 if it is over and not every member was done.
+    """
+    console = _console()
+    with _database() as db:
+        if bulk_id is None:
+            found = verbs.recent(db)
+            if as_json:
+                click.echo(msgspec.json.encode({"bulks": found}))
+            else:
+                print_bulks(found, console)
+            ctx.exit(Exit.DONE)
+        one = verbs.look(db, bulk_id)
+        members = verbs.members(db, bulk_id, state=state, after=after, limit=PAGE) if state else []
+    if as_json:
+        click.echo(msgspec.json.encode({"bulk": one, "members": members}))
+    else:
+        print_bulk(one, members, console)
+    is_partly = one.is_over and set(one.members) != {"done"}
+    ctx.exit(Exit.PARTLY if is_partly else Exit.DONE)
+
+
+@bulk.command()
+@click.argument("bulk_id", metavar="ID", type=int)
+@author_option
+def pause(bulk_id: int, author: Author) -> None:
+    """Send no further member until it is resumed."""
+    _turn(verbs.pause, bulk_id, author)
+
+
+@bulk.command()
+@click.argument("bulk_id", metavar="ID", type=int)
+@author_option
+def resume(bulk_id: int, author: Author) -> None:
+    """Go on with a paused bulk, without another canary."""
+    _turn(verbs.resume, bulk_id, author)
+
+
+@bulk.command()
+@click.argument("bulk_id", metavar="ID", type=int)
+@author_option
+def cancel(bulk_id: int, author: Author) -> None:
+    """End a bulk: members that wait stay dead letters, what was sent stays sent."""
+    _turn(verbs.cancel, bulk_id, author)
+
+
+def _turn(verb: Callable[[Database, int, Author], verbs.Bulk], bulk_id: int, author: Author) -> None:
+    with _database() as db:
+        print_bulk(verb(db, bulk_id, author), (), _console())
+
+
+def _database() -> AbstractContextManager[Database]:
+    configure(level="error")
+    return database_at_hand(read_settings())
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, emoji=False)
