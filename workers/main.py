@@ -2,7 +2,9 @@
 
 import click
 
+from workers.cli.bulk import bulk
 from workers.cli.demo import demo
+from workers.cli.dlq import dlq
 from workers.cli.doctor import doctor
 from workers.cli.due import due
 from workers.cli.group import Orderlane
@@ -24,7 +26,7 @@ def main() -> None:
     """
 
 
-for command in (run, demo, order, normalize, sign, doctor):
+for command in (run, demo, order, dlq, bulk, normalize, sign, doctor):
     main.add_command(command)
 
 order.add_command(due)
