@@ -88,17 +88,22 @@ local function take(lane, most, budget, rank)
     return taken, weight
 end
 
-local function waits(lane)
-    return redis.call("EXISTS", heads_of(lane)) == 1
+-- Position of the first message of each lane, false when nothing waits there; read again after a lane changed.
+local heads = {}
+local function head_of(number)
+    if heads[number] == nil then
+        local head = redis.call("ZRANGE", heads_of(lanes[number]), 0, 0, "WITHSCORES")
+        heads[number] = head[2] and tonumber(head[2]) or false
+    end
+    return heads[number]
 end
 
 -- Of the lanes after `number`, the one whose first message has waited longest; nil when nothing waits there.
 local function longest_waiting_below(number)
-    local oldest, position
+    local oldest
     for i = number + 1, #lanes do
-        local head = redis.call("ZRANGE", heads_of(lanes[i]), 0, 0, "WITHSCORES")
-        if head[2] and (not position or tonumber(head[2]) < position) then
-            oldest, position = lanes[i], tonumber(head[2])
+        if head_of(i) and (not oldest or heads[i] < heads[oldest]) then
+            oldest = i
         end
     end
     return oldest
@@ -111,17 +116,20 @@ local function take_in_lane_order()
     while left > 0 and number <= #lanes do
         local lower = longest_waiting_below(number)
         local taken, weight = 0, 0
-        if not waits(lanes[number]) then
+        if not head_of(number) then
             number = number + 1
         elseif not lower then
             taken = take(lanes[number], left, math.huge, number - 1)
+            heads[number] = nil
             number = number + 1
             owed = #lanes > 1 and 0 or owed
         elseif owed >= others then
-            taken, weight = take(lower, 1, math.huge, number - 1)
+            taken, weight = take(lanes[lower], 1, math.huge, number - 1)
+            heads[lower] = nil
             owed = owed - others * weight
         else
             taken, weight = take(lanes[number], left, others - owed, number - 1)
+            heads[number] = nil
             owed = owed + weight
         end
         left = left - taken
@@ -134,6 +142,7 @@ if room > 0 then
 end
 if top_room > 0 then
     take(lanes[1], top_room, math.huge, 0)
+    heads[1] = nil
 end
 
 local first_due = redis.call("ZRANGE", DELAYED, 0, 0, "WITHSCORES")
@@ -156,8 +165,8 @@ if #ids > 0 then
         end
     end
 end
-for _, lane in ipairs(lanes) do
-    if waits(lane) then
+for number, lane in ipairs(lanes) do
+    if head_of(number) then
         ring(lane)
     else
         redis.call("DEL", bell_of(lane))

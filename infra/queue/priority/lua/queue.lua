@@ -54,9 +54,9 @@ local function next_positions(now_us, count)
     return first
 end
 
+-- Lane, fair key and weight; the weight stays text, which Lua counts with all the same.
 local function envelope(value)
-    local lane, fair, weight = string.match(value, "^([^\31]*)\31([^\31]*)\31(%d+)\31")
-    return lane, fair, tonumber(weight)
+    return string.match(value, "^([^\31]*)\31([^\31]*)\31(%d+)\31")
 end
 
 local function ring(lane)
@@ -79,7 +79,7 @@ local function line_up(plan, id, value, position)
     line.count = line.count + 1
     line.first = math.min(line.first, position)
     line.members[#line.members + 1] = int(position)
-    line.members[#line.members + 1] = int(weight) .. ":" .. id
+    line.members[#line.members + 1] = weight .. ":" .. id
 end
 
 local function carry_out(plan, is_inflow)
@@ -107,7 +107,7 @@ end
 local function step_out(id, value)
     local lane, fair, weight = envelope(value)
     local line = line_of(lane, fair)
-    local member = int(weight) .. ":" .. id
+    local member = weight .. ":" .. id
     local position = redis.call("ZSCORE", line, member)
     if not position then
         return nil
@@ -122,7 +122,7 @@ local function step_out(id, value)
         redis.call("HDEL", balance_of(lane), fair)
     end
     redis.call("HINCRBY", STATE, "depth:" .. lane, -1)
-    redis.call("HINCRBY", STATE, "weight:" .. lane, -weight)
+    redis.call("HINCRBY", STATE, "weight:" .. lane, "-" .. weight)
     return tonumber(position)
 end
 
@@ -170,10 +170,14 @@ end
 -- Settles deliveries: triples of id, token and reason from ARGV[first]. An empty reason is done, any other
 -- rejects. A token that is not the last delivery's changes nothing.
 local function settle(first, now_ms)
-    local done = {}
+    local ids, done = {}, {}
     for i = first, #ARGV, 3 do
-        local id, token, reason = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-        if holds(redis.call("HGET", FLIGHT, id), token) then
+        ids[#ids + 1] = ARGV[i]
+    end
+    local records = #ids > 0 and redis.call("HMGET", FLIGHT, unpack(ids)) or {}
+    for number, id in ipairs(ids) do
+        local token, reason = ARGV[first + number * 3 - 2], ARGV[first + number * 3 - 1]
+        if holds(records[number], token) then
             if reason ~= "" then
                 reject(id, redis.call("HGET", MESSAGES, id), reason, now_ms, history_of(id))
             end
