@@ -10,8 +10,10 @@ from workers.cli.due import due
 from workers.cli.group import Orderlane
 from workers.cli.normalize import normalize
 from workers.cli.order import order
+from workers.cli.reconcile import reconcile
 from workers.cli.run import run
 from workers.cli.sign import sign
+from workers.cli.writeback import writeback
 
 
 @click.group(
@@ -26,7 +28,7 @@ def main() -> None:
     """
 
 
-for command in (run, demo, order, dlq, bulk, normalize, sign, doctor):
+for command in (run, demo, order, dlq, bulk, writeback, reconcile, normalize, sign, doctor):
     main.add_command(command)
 
 order.add_command(due)

@@ -103,17 +103,31 @@ class OuterRunner:
             rung.add(key)
         failpoints(f"{self.step.step}.intended", claimed)
         self.bells.ring(rung)
+        self._carry_out(Lease(key, token, ends_at), intended)
+        return len(claimed)
+
+    def run_named(self, key: BellKey, subject_ids: Sequence[int]) -> None:
+        """The same for named subjects of a key: those that are due and that nobody holds.
+
+        For a person's command, which must tell what became of each.
+        """
+        token = self.dice.token()
+        ends_at = self.clock.monotonic() + self.lease_s
+        intended, rung = self._intend_alone(key, token, list(subject_ids))
+        self.bells.ring(rung)
+        self._carry_out(Lease(key, token, ends_at), intended)
+
+    def _carry_out(self, lease: Lease, intended: Intended[Any]) -> None:
         if not intended.intents:
-            return len(claimed)
+            return
         called = [intent.place.subject_id for intent in intended.intents]
         failpoints(f"{self.step.step}.before_call", called)
-        answers = self._call(intended.intents, Lease(key, token, ends_at))
+        answers = self._call(intended.intents, lease)
         pairs = [(intent, answers.get(intent.place.subject_id, NotCalledError())) for intent in intended.intents]
         failpoints(f"{self.step.step}.after_call", called)
-        rung = self._record(key, token, pairs)
+        rung = self._record(lease.key, lease.token, pairs)
         failpoints(f"{self.step.step}.committed", called)
         self.bells.ring(rung)
-        return len(claimed)
 
     def _call(self, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
         try:

@@ -3,15 +3,18 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from domain.order import Order
 from infra.clock import SystemClock
@@ -19,11 +22,11 @@ from infra.db.orders import load_orders
 from infra.db.pool import Database
 from infra.engine.settle import WORK
 from infra.queue.bells import BellKey
-from infra.settings import Settings, read_settings
+from infra.settings import Secret, Settings, read_settings
 from infra.stores import Connection
 from ops.stock_up import stock_up
 from sandbox.spec import Dirt
-from workers.demo.stage import Script, sandbox_stage
+from workers.demo.stage import Script, Stage, sandbox_stage
 from workers.release import release
 from workers.wiring import Runtime, wired_worker
 
@@ -81,19 +84,99 @@ def played(
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def drive(runtime: Runtime) -> None:
-    """Run whatever is due, as workers would, until nothing is left to do."""
+def drive(runtime: Runtime, orders: int = ORDERS, *, without: Collection[str] = (), is_over: bytes = FINISHED) -> None:
+    """Run whatever is due, as workers would, until nothing is left to do; steps in `without` are left alone."""
     pause, ends_at = threading.Event(), time.monotonic() + DEADLINE_S
     while True:
         with runtime.db.connection() as connection:
-            if connection.execute(FINISHED, [ORDERS]).fetchone() == (True,):
+            if connection.execute(is_over, [orders]).fetchone() == (True,):
                 return
             due = connection.execute(WORK["due_keys"]).fetchall()
         for step, lane, account in due:
-            runtime.runners[step].run(BellKey(step, lane, account))
+            if step not in without:
+                runtime.runners[step].run(BellKey(step, lane, account))
         if time.monotonic() > ends_at:
             pytest.fail(f"not finished within {DEADLINE_S} s")
         pause.wait(0.02)
+
+
+FEW = 5
+
+
+@dataclass
+class SmallHouse:
+    """A merchant of a few orders in this process, and a sandbox that remembers what was done to it."""
+
+    stage: Stage
+    database_url: str
+    redis_url: str
+    admin: psycopg.Connection
+    copies: list[str] = field(default_factory=list)
+
+    def settings(self) -> Settings:
+        environ = {"ORDERLANE_DATABASE_URL": self.database_url, "ORDERLANE_REDIS_URL": self.redis_url}
+        return read_settings(self.stage.settings_file, environ)
+
+    def worker(self) -> AbstractContextManager[Runtime]:
+        return wired_worker(self.settings())
+
+    def play(self, *, without: Collection[str] = (), until: str = "") -> None:
+        """Work until all is done, or until every order has its row in the table `until`."""
+        is_over = b"SELECT (SELECT count(*) FROM " + until.encode() + b") >= %s" if until else FINISHED
+        with self.worker() as runtime:
+            drive(runtime, FEW, without=without, is_over=is_over)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            cursor = connection.execute(query, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def backup(self) -> str:
+        """A copy of the database as it is now. Nobody may be connected."""
+        name = f"backup_{uuid.uuid4().hex[:16]}"
+        own = conninfo_to_dict(self.database_url)["dbname"]
+        self.admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(str(own)))
+        )
+        self.copies.append(name)
+        return make_conninfo(self.database_url, dbname=name)
+
+    def living(self) -> dict[str, list[str]]:
+        """Living waybills at the courier by package."""
+        found: dict[str, list[str]] = {}
+        for row in self.stage.read("_ledger")["waybills"]:
+            if row["is_alive"]:
+                found.setdefault(row["reference"].rpartition("-")[0], []).append(row["number"])
+        return found
+
+    def told(self) -> dict[str, int]:
+        """How often the platform accepted a shipment, by platform order id."""
+        return dict(Counter(str(row["tid"]) for row in self.stage.read("_ledger")["write_backs"]))
+
+
+@pytest.fixture
+def small_house(
+    stores: Connection, database_url: Secret, redis_url: Secret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SmallHouse]:
+    script = Script(FEW, None, seed=11, per_second=0.0, processes=1, threads=2, shops=1)
+    with (
+        psycopg.connect(stores.database_url.reveal(), autocommit=True) as admin,
+        sandbox_stage(tmp_path, script) as stage,
+    ):
+        house = SmallHouse(stage, database_url.reveal(), redis_url.reveal(), admin)
+        settings = house.settings()
+        release(settings)
+        with Database(house.database_url, 2) as db:
+            stock_up(settings, db, SystemClock(), settings.locations)
+        for name, value in {
+            "SETTINGS": str(stage.settings_file),
+            "DATABASE_URL": house.database_url,
+            "REDIS_URL": house.redis_url,
+        }.items():
+            monkeypatch.setenv(f"ORDERLANE_{name}", value)
+        yield house
+        for name in house.copies:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="session")

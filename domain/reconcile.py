@@ -1,0 +1,50 @@
+"""What to make of the waybills that a courier has for one package and we may not know, as after a restored backup."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A courier's shipment under the reference of one generation."""
+
+    generation: int
+    waybill: str
+    alive: bool
+
+
+class Finding(StrEnum):
+    """How our record and the courier's differ."""
+
+    AGREES = "agrees"
+    NOTHING_THERE = "nothing there"
+    ADOPT = "adopt"
+    GONE = "gone"
+    CONTRADICTS = "contradicts"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`keep` is the waybill the package travels with; `void` are living ones beside it."""
+
+    finding: Finding
+    keep: Found | None = None
+    void: tuple[Found, ...] = ()
+
+
+def compare(generation: int | None, waybill: str | None, found: Sequence[Found]) -> Comparison:
+    """`generation` and `waybill` are our live shipment's, as far as we have them.
+
+    The waybill we know is kept while it lives, because labels, platform and buyer may have it already.
+    Otherwise the highest living generation is: it was booked after those below it were given up.
+    """
+    living = sorted((one for one in found if one.alive), key=lambda one: one.generation)
+    if not living:
+        return Comparison(Finding.GONE if waybill else Finding.NOTHING_THERE)
+    if waybill is not None and any(one.generation == generation and one.waybill != waybill for one in living):
+        return Comparison(Finding.CONTRADICTS)
+    known = next((one for one in living if one.waybill == waybill), None)
+    keep = known or living[-1]
+    void = tuple(one for one in living if one is not keep)
+    return Comparison(Finding.AGREES if known else Finding.ADOPT, keep, void)

@@ -1,0 +1,74 @@
+"""``orderlane reconcile``: after a restored backup, what the outside has that we do not know."""
+
+import getpass
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import click
+import msgspec
+
+from infra.clock import SystemClock
+from infra.engine.outer import OuterRunner
+from infra.engine.replay import Author
+from infra.log import configure
+from infra.settings import read_settings
+from ops.reconcile import OPEN, Outcome, Reconciled, Reconciler
+from ops.writeback_retry import Pace
+from workers.cli.acting import Moment
+from workers.cli.exits import Exit
+from workers.cli.stores import worker_at_hand
+
+DAYS = 7
+PER_SECOND = 20.0
+
+
+@click.command(
+    epilog="\b\nExample:  orderlane reconcile --since 2026-11-11 --dry-run\n          orderlane reconcile --json"
+)
+@click.option(
+    "--since",
+    type=Moment(),
+    metavar="T",
+    help=f"Packages made at T or later: 24h, 3d, or a time.  [default: {DAYS} days ago]",
+)
+@click.option("--dry-run", is_flag=True, help="Ask, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
+@click.pass_context
+def reconcile(ctx: click.Context, since: datetime | None, *, dry_run: bool, as_json: bool) -> None:
+    """Ask couriers for the waybills, and platforms for the write-backs, that we do not know; adopt them.
+
+    For the hour after a backup was restored: choose --since somewhat before the backup. A second living waybill of
+    a package is cancelled. Nothing is ever booked, so it may be run at any time and twice. Exits with 6 if
+    something is left for a person, and 7 if nobody could be reached.
+    """
+    configure(level="error")
+    clock = SystemClock()
+    with worker_at_hand(read_settings()) as runtime:
+        label, writeback = runtime.runners["label"], runtime.runners["writeback"]
+        assert isinstance(label, OuterRunner)
+        assert isinstance(writeback, OuterRunner)
+
+        def show(one: Reconciled) -> None:
+            if one.outcome is not Outcome.AGREES:
+                words = f" ({one.words})" if one.words else ""
+                click.echo(f"{one.order} {one.waybill or 'no waybill'}: {one.outcome}{words}", err=as_json)
+
+        author = None if dry_run else Author(getpass.getuser(), "reconcile")
+        reconciler = Reconciler(label, writeback, author, Pace(PER_SECOND, clock), show)
+        done = reconciler.run(since or clock.utcnow() - timedelta(days=DAYS))
+    counts = Counter(str(one.outcome) for one in done)
+    if as_json:
+        differing = [one for one in done if one.outcome is not Outcome.AGREES]
+        click.echo(msgspec.json.encode({"dry_run": dry_run, "counts": counts, "results": differing}))
+    else:
+        click.echo(", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())) or "nothing to compare")
+    ctx.exit(exit_of_outcomes([one.outcome for one in done]))
+
+
+def exit_of_outcomes(outcomes: Sequence[Outcome]) -> Exit:
+    """0 when nothing is left for a person."""
+    left = OPEN.intersection(outcomes)
+    if not left:
+        return Exit.DONE
+    return Exit.UNREACHABLE if set(outcomes) == {Outcome.NOT_REACHED} else Exit.PARTLY

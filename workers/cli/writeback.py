@@ -1,0 +1,134 @@
+"""``orderlane writeback``: tell a platform again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import click
+import msgspec
+
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.engine.outer import OuterRunner
+from infra.engine.replay import Author
+from infra.log import configure
+from infra.settings import read_settings
+from ops.find import find, why_missing
+from ops.writeback_retry import SETTLED, Pace, Said, Selection, Told, open_writebacks, preview, retry
+from workers.cli.acting import Moment, Rate, author_option
+from workers.cli.exits import Exit
+from workers.cli.stores import worker_at_hand
+from workers.wiring import Runtime
+
+PER_SECOND = 20.0
+
+_REFUSALS = frozenset({Said.REFUSED, Said.ELSEWHERE})
+
+
+@click.group(epilog="\b\nExample:  orderlane writeback retry --all-failed --dry-run")
+def writeback() -> None:
+    """Tell the platforms what left the house."""
+
+
+@writeback.command(
+    name="retry",
+    epilog="\b\nExample:  orderlane writeback retry --order 2206140048812637 --reason 'buyer asked'\n"
+    "          orderlane writeback retry --shop taobao/main --since 2026-11-11 --dry-run\n"
+    "          orderlane writeback retry --all-failed --rate 5 --reason 'platform is back'",
+)
+@click.option("--order", "order", metavar="ID", help="Any open write-back of this order; ID as for `order show`.")
+@click.option("--shop", metavar="S", help="A shop's name, or PLATFORM/NAME.")
+@click.option("--platform", metavar="P", help="All shops of a platform.")
+@click.option(
+    "--since",
+    type=Moment(),
+    metavar="T",
+    help="Packages that left at T or later: 24h, 3d, or a time (UTC without a zone).",
+)
+@click.option("--cause", metavar="C", help="A hold's or an error's code, or a dead letter's fingerprint.")
+@click.option("--all-failed", is_flag=True, help="Whatever was refused, died, failed, or has waited for an hour.")
+@click.option("--dry-run", is_flag=True, help="Ask the platforms what they show; tell and change nothing.")
+@click.option("--rate", type=Rate(), default=PER_SECOND, show_default=True, metavar="N", help="Packages a second.")
+@author_option
+@click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
+@click.pass_context
+def retry_command(
+    ctx: click.Context,
+    *,
+    order: str | None,
+    shop: str | None,
+    platform: str | None,
+    since: datetime | None,
+    cause: str | None,
+    all_failed: bool,
+    dry_run: bool,
+    rate: float,
+    author: Author,
+    as_json: bool,
+) -> None:
+    """Tell platforms again of packages whose write-back was refused, died, failed or waits too long.
+
+    Options narrow each other. Each platform is asked first, told only if it does not show the waybill, with the
+    time the package really left, and read back. Safe to run twice, by two people at once, and beside workers.
+    Exits with 5 if all were refused, 6 if only some were settled, and 7 if no platform could be reached.
+    """
+    if not (order or shop or platform or since or cause or all_failed):
+        raise click.UsageError("say which: --order, --shop, --platform, --since, --cause or --all-failed")
+    configure(level="error")
+    with worker_at_hand(read_settings()) as runtime:
+        wanted = Selection(
+            order_id=_order_id(runtime.db, order) if order else None,
+            shop=shop,
+            platform=platform,
+            since=since,
+            cause=cause,
+            any_open=order is not None,
+        )
+        told = _retry(runtime, wanted, None if dry_run else author, rate, as_json=as_json)
+    if as_json:
+        click.echo(msgspec.json.encode(_summary(told, dry_run=dry_run)))
+    ctx.exit(exit_of_answers([one.said for one in told]))
+
+
+def _retry(runtime: Runtime, wanted: Selection, author: Author | None, rate: float, *, as_json: bool) -> list[Told]:
+    """Without an author it is a dry run."""
+    runner = runtime.runners["writeback"]
+    assert isinstance(runner, OuterRunner)
+    chosen = open_writebacks(runtime.db, wanted)
+    if not chosen:
+        click.echo("no write-back matches", err=True)
+    count = 0
+
+    def show(one: Told) -> None:
+        nonlocal count
+        count += 1
+        words = f" ({one.words})" if one.words else ""
+        click.echo(f"[{count}/{len(chosen)}] {one.order} {one.waybill}: {one.said}{words}", err=as_json)
+
+    if author is None:
+        return preview(runner, chosen, show)
+    return retry(runner, chosen, author, Pace(rate, SystemClock()), show)
+
+
+def _order_id(db: Database, text: str) -> int:
+    with db.transaction() as tx:
+        matches = find(tx, text)
+        if not matches:
+            raise why_missing(tx, text)
+    if len(matches) > 1:
+        raise click.UsageError(f"{text} may mean {', '.join(match.full_id for match in matches)}")
+    return matches[0].id
+
+
+def _summary(told: Sequence[Told], *, dry_run: bool) -> dict[str, object]:
+    counts = {said: sum(one.said is said for one in told) for said in Said}
+    return {"dry_run": dry_run, "selected": len(told), "counts": counts, "results": told}
+
+
+def exit_of_answers(said: Sequence[Said]) -> Exit:
+    """0 when all is settled, or nothing was to be done."""
+    found = set(said)
+    if found <= SETTLED | {Said.WOULD_TELL}:
+        return Exit.DONE
+    if found <= _REFUSALS:
+        return Exit.REFUSED
+    return Exit.UNREACHABLE if found == {Said.NOT_REACHED} else Exit.PARTLY
