@@ -23,7 +23,8 @@ from ops.gates_face import print_gates
 from workers.cli.exits import Exit
 from workers.cli.stores import database_at_hand
 
-_KINDS = click.Choice([GateKind.ACCOUNT, ops.SHOP, GateKind.LANE, GateKind.STEP])
+# The values, because click shows and takes the members of an enumeration by their names.
+_KINDS = click.Choice([GateKind.ACCOUNT.value, ops.SHOP, GateKind.LANE.value, GateKind.STEP.value])
 _EXAMPLE = "\b\nExample:  "
 
 

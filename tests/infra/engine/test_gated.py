@@ -1,0 +1,118 @@
+"""What meets a shut gate: it rests without blame, comes back, and is held when it waits too long."""
+
+import pytest
+
+from domain.errors import Misconfigured, Transient, UnknownOutcome
+from domain.gates import PAUSED, GateShut
+from domain.states import Step
+from infra.clock import SystemClock
+from infra.engine.results import Failed
+from infra.guard.duty import GateDuty
+from infra.guard.rules import Rules
+from infra.guard.shared import SharedGates, connect_gates
+from infra.queue.bells import BellKey
+
+ACCOUNT = "sf/main"
+SHUT = GateShut(ACCOUNT, "open", after_s=5.0)
+
+
+@pytest.fixture
+def duty(house, redis, redis_url):
+    client = connect_gates(redis_url.reveal())
+    yield GateDuty(house.db, SharedGates(client), Rules(), SystemClock(), margin_s=7200.0, patience_s=86_400.0)
+    client.close()
+
+
+@pytest.fixture
+def ends_with(house, toy_call):
+    """Run label for a package, now, with a call that ends with an error."""
+
+    def run(package, error):
+        async def answer(_one):
+            raise error
+
+        step = toy_call(answer, lambda one, raised: Failed(one.place, raised))
+        if package in house.work():
+            house.rows("UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL")
+        else:
+            house.due(Step.LABEL, [package], account=ACCOUNT)
+        house.outer(step).run(BellKey(Step.LABEL, "bulk", ACCOUNT))
+
+    return run
+
+
+def resting(house):
+    return house.rows("SELECT gate, attempts, due_at > '9000-01-01', causes, lease_token FROM work")
+
+
+def test_it_rests_without_an_attempt_and_without_a_cause(house, ends_with):
+    ends_with(house.package(), SHUT)
+    assert resting(house) == [(ACCOUNT, 0, True, [], None)]
+    assert house.letters() == {}
+
+
+def test_the_first_real_cause_stays_visible(house, ends_with):
+    package = house.package()
+    ends_with(package, Transient("connection_failed"))
+    for _ in range(30):
+        ends_with(package, SHUT)
+    [(_, attempts, _, causes, _)] = resting(house)
+    assert (attempts, [cause["code"] for cause in causes]) == (1, ["connection_failed"])
+
+
+def test_a_gate_that_shut_after_the_effect_spends_no_attempt_either(house, ends_with):
+    told = UnknownOutcome("told_not_read_back")
+    told.__cause__ = SHUT
+    ends_with(house.package(), told)
+    assert resting(house) == [(ACCOUNT, 0, True, [], None)]
+
+
+def test_wrong_credentials_rest_behind_their_account_and_say_why(house, ends_with):
+    error = Misconfigured("http_401")
+    error.facts[PAUSED] = ACCOUNT
+    ends_with(house.package(), error)
+    [(gate, attempts, is_far, causes, _)] = resting(house)
+    assert (gate, attempts, is_far, [cause["code"] for cause in causes]) == (ACCOUNT, 0, True, ["http_401"])
+    assert house.letters() == {}
+
+
+def ship_by(house, hours):
+    house.rows("UPDATE orders SET ship_by = now() + make_interval(hours => %s)", hours)
+
+
+def holds(house):
+    return house.rows("SELECT code, step, owner, facts, released_by FROM hold ORDER BY id")
+
+
+def test_what_waits_past_its_clock_is_held_and_goes_on_by_itself(house, ends_with, duty):
+    ends_with(house.package(), SHUT)
+    ship_by(house, 1)
+    duty.hold_waiting([ACCOUNT])
+    duty.hold_waiting([ACCOUNT])
+    [(code, step, owner, facts, released)] = holds(house)
+    assert (code, step, owner, facts, released) == (
+        "waiting_on_account",
+        "label",
+        "engineering",
+        {"account": ACCOUNT},
+        None,
+    )
+    assert resting(house), "the work is still there"
+    duty.hold_waiting([])
+    assert [row[-1] for row in holds(house)] == ["engine"]
+    assert house.rows("SELECT kind FROM event ORDER BY id") == [("hold_opened",), ("hold_released",)]
+
+
+@pytest.mark.parametrize(("hours_left", "waited_h", "held"), [(72, 1, 0), (72, 25, 1), (1, 0, 1)])
+def test_it_is_held_near_its_ship_by_or_after_a_day(house, duty, hours_left, waited_h, held):
+    package = house.package()
+    house.due(Step.LABEL, [package], account=ACCOUNT, after_s=-3600.0 * waited_h)
+    ship_by(house, hours_left)
+    duty.hold_waiting([ACCOUNT])
+    assert len(holds(house)) == held
+
+
+def test_work_of_other_accounts_is_not_held(house, duty):
+    house.due(Step.LABEL, [house.package()], account="yto/a", after_s=-90_000.0)
+    duty.hold_waiting([ACCOUNT])
+    assert holds(house) == []
