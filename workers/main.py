@@ -10,6 +10,7 @@ from workers.cli.due import due
 from workers.cli.group import Orderlane
 from workers.cli.normalize import normalize
 from workers.cli.order import order
+from workers.cli.pause import gates, pause, resume
 from workers.cli.reconcile import reconcile
 from workers.cli.run import run
 from workers.cli.sign import sign
@@ -28,7 +29,21 @@ def main() -> None:
     """
 
 
-for command in (run, demo, order, dlq, bulk, writeback, reconcile, normalize, sign, doctor):
+for command in (
+    run,
+    demo,
+    order,
+    dlq,
+    bulk,
+    writeback,
+    reconcile,
+    normalize,
+    sign,
+    doctor,
+    pause,
+    resume,
+    gates,
+):
     main.add_command(command)
 
 order.add_command(due)
