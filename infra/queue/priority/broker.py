@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from infra.queue.priority import rejected
 from infra.queue.priority.consumer import PriorityConsumer
-from infra.queue.priority.delivery import FAIR_KEY, LANE, WEIGHT, Delivery, End, Held, KeptSend, address
+from infra.queue.priority.delivery import FAIR_KEY, LANE, WEIGHT, Address, Delivery, End, Held, KeptSend, address
 from infra.queue.priority.heartbeat import Heartbeat
 from infra.queue.priority.holding import Holding
 from infra.queue.priority.rejected import RejectedMessage
@@ -210,14 +210,20 @@ class PriorityBroker(Broker):
         return rejected.discard(self._scripts_of(queue_name), ids)
 
     def _entry(self, message: Message[Any], delay: int | None) -> Entry:
-        lane = self.default_lane
         options = message.options
         if LANE not in options and (actor := self.actors.get(message.actor_name)):
             options = {
                 **{key: actor.options[key] for key in (LANE, FAIR_KEY, WEIGHT) if key in actor.options},
                 **options,
             }
-        return entry(message, delay, address(options, self.lanes, lane))
+        try:
+            where = address(options, self.lanes, self.default_lane)
+        except ValueError:
+            if self._sender() is None:
+                raise
+            # A retry has nobody to tell: it must not be lost because its lane was done away with meanwhile.
+            where = Address(self.default_lane, "", 1)
+        return entry(message, delay, where)
 
     def _send(self, queue_name: str, entries: Sequence[Entry]) -> None:
         producer = f"{self._owner()}:{threading.get_ident()}"
@@ -227,13 +233,17 @@ class PriorityBroker(Broker):
 
     def _keep(self, queue_name: str, unsent: Entry) -> bool:
         """Keep a message with the one that is ending on this thread, if any."""
-        sender: Delivery | None = getattr(self._thread, "ending", None)
+        sender = self._sender()
         if sender is None:
             return False
         due = None if unsent.delay_ms < 0 else monotonic() + unsent.delay_ms / 1000
         sender.kept_sends.append(KeptSend(queue_name, unsent, due))
         self.logger.warning("Redis is away: message %s goes out with its sender's end.", unsent.message_id)
         return True
+
+    def _sender(self) -> Delivery | None:
+        """Return the message that is ending on this thread."""
+        return getattr(self._thread, "ending", None)
 
     def _send_kept(self, ended: dict[Held, End]) -> None:
         if any(end.kept_sends for end in ended.values()):

@@ -63,6 +63,8 @@ class Scripts:
         self.prefix = f"{{{namespace}:{queue}}}"
         self._client = client
         self._rules = rules.encode()
+        socket_timeout_s = client.connection_pool.connection_kwargs.get("socket_timeout")
+        self._patience_s = float(socket_timeout_s) / 2 if socket_timeout_s else float("inf")
         self._scripts = {name: client.register_script(source(name)) for name in NAMES}
 
     def enqueue(self, producer: str, number: str, entries: Sequence[Entry]) -> list[str]:
@@ -120,7 +122,12 @@ class Scripts:
     def listen(self, lanes: Sequence[str], timeout_s: float) -> bool:
         """Wait for the bell of one of the lanes. A bell that is lost is made up for by waiting briefly."""
         with connected():
-            return self._client.blpop([f"{self.prefix}:bell:{lane}" for lane in lanes], timeout=timeout_s) is not None
+            return (
+                self._client.blpop(
+                    [f"{self.prefix}:bell:{lane}" for lane in lanes], timeout=min(timeout_s, self._patience_s)
+                )
+                is not None
+            )
 
     def _call(self, name: str, *args: str | bytes | int) -> Any:  # noqa: ANN401 - each script has its own answer
         with connected():

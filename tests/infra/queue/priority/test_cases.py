@@ -102,6 +102,24 @@ def test_retries_that_fall_due_while_redis_is_away_are_kept(server, at, run_work
     assert sorted(runs) == sorted([*range(8), *range(8)])
 
 
+def test_a_retry_survives_the_end_of_its_lane(make_broker, run_worker):
+    """The rollback of a deploy that had brought a lane."""
+    runs = []
+    later, earlier = make_broker(lanes=("express", "bulk")), make_broker(lanes=("bulk", "express"))
+
+    @dramatiq.actor(broker=earlier, max_backoff=50, min_backoff=10, lane="bulk")
+    def shaky(number):
+        runs.append(number)
+        if len(runs) == 1:
+            earlier.lanes = ("bulk",)
+            raise ValueError("meant")
+
+    later.enqueue(shaky.message_with_options(args=(1,), lane="express"))
+    run_worker(earlier)
+    earlier.join(QUEUE, timeout=10_000)
+    assert runs == [1, 1]
+
+
 def test_next_steps_of_a_pipeline_that_ends_while_redis_is_away_are_kept(server, at, run_worker, until):
     ran, gate = [], Gate()
 

@@ -6,8 +6,9 @@ import time
 import dramatiq
 import pytest
 from dramatiq import Message
+from redis import Redis
 
-from infra.queue.priority import Rules
+from infra.queue.priority import PriorityBroker, Rules
 
 QUEUE = "work"
 
@@ -204,6 +205,24 @@ def test_the_earlier_of_two_due_times_counts(broker):
     assert broker.stats(QUEUE).lanes["bulk"].waiting == 1
     broker.enqueue(twice, delay=60_000)
     assert broker.stats(QUEUE).delayed == 0
+
+
+def test_an_impatient_client_waits_for_bells_all_the_same(redis_url, run_worker, until):
+    """A socket timeout that is shorter than the wait for a bell would look like a lost connection each time."""
+    ran = []
+    with Redis.from_url(redis_url.reveal(), socket_timeout=0.3) as client:
+        broker = PriorityBroker(client=client)
+        note = dramatiq.actor(ran.append, actor_name="note", broker=broker)
+        worker = run_worker(broker, timeout_ms=2000)
+        consumer = worker.consumers["default"]
+        until(lambda: consumer.consumer)
+        first = consumer.consumer
+        time.sleep(0.5)
+        note.send(1)
+        until(lambda: ran)
+        assert consumer.consumer is first
+        worker.stop()
+        broker.close()
 
 
 def test_signals(broker):
