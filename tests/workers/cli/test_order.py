@@ -116,6 +116,51 @@ def test_a_database_that_is_away_exits_with_7(orderlane, monkeypatch) -> None:
     assert result.stderr.startswith("orderlane: database_unreachable: ")
 
 
+@pytest.fixture
+def held(receive, trade, database):
+    """An order that stands still for one reason."""
+    receive("main", "1001", trade())
+    with database.connection() as connection:
+        connection.execute("DELETE FROM work")
+        connection.execute("UPDATE fulfillment_order SET state = 'on_hold', resume_state = 'paid'")
+        connection.execute(
+            """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+               SELECT id, 'address_vague', 'review', 'service', now() FROM fulfillment_order"""
+        )
+
+
+RELEASE = ("order", "release", "1001", "--code", "address_vague", "--reason", "asked the buyer")
+
+
+@pytest.mark.usefixtures("held")
+def test_a_hold_is_released_once(orderlane) -> None:
+    result = orderlane(*RELEASE)
+    assert (result.exit_code, result.stdout) == (0, "address_vague released; the order is paid, reserve due now\n")
+    twice = orderlane(*RELEASE)
+    assert twice.exit_code == 5
+    assert "hold_not_open" in twice.stderr
+
+
+@pytest.mark.usefixtures("held")
+def test_a_release_that_leaves_other_holds_exits_with_3(orderlane, database) -> None:
+    with database.connection() as connection:
+        connection.execute(
+            """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+               SELECT id, 'platform_hold', 'review', 'service', now() FROM fulfillment_order"""
+        )
+    result = orderlane(*RELEASE, "--json")
+    assert result.exit_code == 3
+    view = json.loads(result.stdout)
+    assert (view["state"], view["still_held_by"], view["due"]) == ("on_hold", ["platform_hold"], [])
+
+
+@pytest.mark.usefixtures("held")
+def test_a_release_says_why(orderlane) -> None:
+    assert orderlane(*RELEASE[:-2]).exit_code == 2
+    assert orderlane("order", "release", "1001", "--code", "whim", "--reason", "r").exit_code == 2
+    assert orderlane("order", "release", "404", "--code", "address_vague", "--reason", "r").exit_code == 1
+
+
 @pytest.mark.slow
 def test_the_installed_command_does_the_same(orderlane_process, receive, trade) -> None:
     receive("main", "1001", trade())
