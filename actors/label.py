@@ -1,5 +1,6 @@
 """label: one waybill for each package. Intent first, a last refund check, ask or book, record."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,6 @@ from actors.tools import Tools
 from adapters.ports import Booking, Courier, PlatformStatus, Waybill
 from domain.errors import (
     Conflict,
-    FulfilmentError,
     Malformed,
     Misconfigured,
     Refused,
@@ -86,6 +86,14 @@ class Label:
         return Intended(intents, settled)
 
     async def call(self, intents: Sequence[Unlabelled], lease: Lease) -> Mapping[int, Any]:
+        """Shop beside shop: what one platform takes its time over keeps no other shop's booking waiting."""
+        by_shop: dict[str, list[Unlabelled]] = {}
+        for one in intents:
+            by_shop.setdefault(_shop(one.order.key), []).append(one)
+        parts = await asyncio.gather(*(self._call_for_shop(shop, members, lease) for shop, members in by_shop.items()))
+        return {id_: answer for part in parts for id_, answer in part.items()}
+
+    async def _call_for_shop(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Any]:
         courier = self.tools.courier(lease.key.account)
         limits: dict[str, Any] = {
             "at_once": self.tools.settings.engine.outside_concurrency,
@@ -98,7 +106,7 @@ class Label:
         unbooked = [each_ for each_ in intents if asked.get(each_.place.subject_id) is None]
         checked = await call_each(unbooked, self._check_refund, **limits)
         clear = [each_ for each_ in unbooked if isinstance(checked[each_.place.subject_id], PlatformStatus)]
-        receivers = await self._reveal(clear)
+        receivers = await self._reveal(shop, clear)
 
         async def book(one: Unlabelled) -> Waybill:
             receiver = receivers[one.place.subject_id]
@@ -120,32 +128,30 @@ class Label:
             raise RefundOpenError
         return status
 
-    async def _reveal(self, intents: Sequence[Unlabelled]) -> dict[int, Address | Exception]:
+    async def _reveal(self, shop: str, intents: Sequence[Unlabelled]) -> dict[int, Address | Exception]:
         """Plain receivers for the booking only: they are held in memory and stored nowhere."""
-        receivers: dict[int, Address | Exception] = {}
-        by_shop: dict[str, list[Unlabelled]] = {}
-        for one in intents:
-            if one.order.receiver.merge_token:
-                by_shop.setdefault(_shop(one.order.key), []).append(one)
-            else:
-                receivers[one.place.subject_id] = one.order.receiver
-        for shop, members in by_shop.items():
-            for start in range(0, len(members), _REVEALED_AT_ONCE):
-                receivers |= await self._reveal_some(shop, members[start : start + _REVEALED_AT_ONCE])
+        receivers: dict[int, Address | Exception] = {
+            one.place.subject_id: one.order.receiver for one in intents if not one.order.receiver.merge_token
+        }
+        hidden = [one for one in intents if one.order.receiver.merge_token]
+        for start in range(0, len(hidden), _REVEALED_AT_ONCE):
+            receivers |= await self._reveal_some(shop, hidden[start : start + _REVEALED_AT_ONCE])
         return receivers
 
     async def _reveal_some(self, shop: str, members: Sequence[Unlabelled]) -> dict[int, Address | Exception]:
         tokens = {one.order.key.platform_order_id: one.order.receiver.merge_token for one in members}
         try:
             revealed = await self.tools.platform(shop).reveal(tokens)
-        except FulfilmentError as error:
+        except Exception as error:  # noqa: BLE001 - these members' attempt failed, whatever it was; no other's did
             return {one.place.subject_id: error for one in members}
         missing = Malformed("receiver_missing", "the platform left out a receiver")
         return {one.place.subject_id: revealed.get(one.order.key.platform_order_id, missing) for one in members}
 
     def _booking(self, one: Unlabelled, receiver: Address) -> Booking:
-        location = next(place for place in self.tools.settings.locations if place.name == one.location)
-        sender = location.sender
+        locations = {location.name: location for location in self.tools.settings.locations}
+        if one.location not in locations:
+            raise Misconfigured("location_unknown", f"{one.location} is not configured", {"location": one.location})
+        sender = locations[one.location].sender
         return Booking(
             reference=one.reference,
             sender=Address(

@@ -11,7 +11,7 @@ from domain.deadlines import ship_by
 from domain.normalize import Intake, initial_state
 from domain.order import Lane, Order
 from domain.outcomes import Done, Hold, Later
-from domain.states import FINAL_STATES, Cause, State, Step
+from domain.states import Cause, State, Step
 from infra.db.orders import ORDERS, Row, existing, line_rows, order_row, rows_json
 from infra.db.pool import Connection
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
@@ -27,6 +27,7 @@ class Raw:
     platform: str
     shop: str
     received_at: str
+    joined_at: datetime | None
     body: bytes
 
 
@@ -80,7 +81,7 @@ class Normalize:
     def _admit(self, tx: Connection, new: Sequence[Incoming]) -> list[Result]:
         if not new:
             return []
-        intakes = {each_.place.subject_id: initial_state(each_.order) for each_ in new}
+        intakes = {each_.place.subject_id: initial_state(each_.order, each_.raw.joined_at) for each_ in new}
         orders = [_admission(each_, intakes[each_.place.subject_id]) for each_ in new]
         lines = [{"raw_payload_id": each_.place.subject_id, **line} for each_ in new for line in line_rows(each_.order)]
         admitted = {
@@ -106,8 +107,8 @@ def _changed_at(incoming: Incoming) -> datetime:
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:
     return [
-        Raw(Place(id_, Lane(lane)), platform, shop, received_at.isoformat(), body)
-        for id_, platform, shop, _, lane, received_at, body in tx.execute(
+        Raw(Place(id_, Lane(lane)), platform, shop, received_at.isoformat(), joined_at, body)
+        for id_, platform, shop, lane, received_at, joined_at, body in tx.execute(
             ORDERS["load_raw"], {"ids": list(subject_ids)}
         )
     ]
@@ -128,7 +129,9 @@ def _admission(incoming: Incoming, intake: Intake) -> Row:
 def _admitted(incoming: Incoming, intake: Intake, order_id: int, fulfillment_order_id: int) -> Settled:
     raw = incoming.place
     place = Place(raw.subject_id, raw.lane, order_id, fulfillment_order_id, None, intake.state)
-    follow = () if intake.state in FINAL_STATES else (NewWork(Step.RESERVE, fulfillment_order_id, raw.lane),)
+    # What is closed needs no stock, and what was shipped by somebody else has had its own.
+    wants = intake.state in {State.PENDING_PAYMENT, State.PAID}
+    follow = (NewWork(Step.RESERVE, fulfillment_order_id, raw.lane),) if wants else ()
     return Settled(
         place,
         Done(facts={"state": intake.state, "lane": raw.lane, "reason": intake.reason}),

@@ -77,7 +77,7 @@ class Notify:
 
         def settle(one: Unsent) -> Result:
             answer, status = answers[one.place.subject_id], statuses[one.place.subject_id]
-            if isinstance(answer, Exception) and status in {"sending", "pending"}:
+            if isinstance(answer, Exception) and status != "unknown":
                 return Failed(one.place, answer)
             return Settled(one.place, Done(facts={"event": one.notice.event, "notice": status}))
 

@@ -30,6 +30,9 @@ ACCOUNTS = load("accounts")
 
 # Least time until a shop whose gate was shut in the middle of a window is asked again.
 _GATE_S = 1.0
+# One slice of fetches: so many times as many calls as may run at once.
+_WAVES = 2
+_WINDOW_MIN_S = 60.0
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
 log = get_logger(__name__)
@@ -54,22 +57,26 @@ class Pull:
 
     @property
     def call_s(self) -> float:
-        return self.tools.settings.door.total_s
+        return _WAVES * self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Due]:
         shops = {shop.account: shop for shop in self.tools.settings.shops}
         rows = tx.execute(ACCOUNTS["load_shops"], {"ids": list(subject_ids)}).fetchall()
         return Intended(
-            [self._due(id_, shops[account], cursor, now) for id_, account, cursor, now in rows if account in shops]
+            [
+                self._due(Place(id_, Lane.P1), shops[account], cursor, window_s, now)
+                for id_, account, cursor, window_s, now in rows
+                if account in shops
+            ]
         )
 
-    def _due(self, shop_id: int, shop: Shop, cursor: datetime | None, now: datetime) -> Due:
+    def _due(self, place: Place, shop: Shop, cursor: datetime | None, window_s: float | None, now: datetime) -> Due:
         """From the cursor, less the overlap, to now, less the platform's lag, at most its longest window."""
         newest = now - timedelta(seconds=shop.lag_s)
         start = (cursor or newest - timedelta(days=shop.first_pull_days)) - timedelta(seconds=shop.overlap_s)
-        longest = timedelta(seconds=self.tools.platform(shop.account).window_max_s)
-        end = min(newest, start + longest)
-        return Due(Place(shop_id, Lane.P1), shop, Window(start, end), is_caught_up=end == newest)
+        longest_s = self.tools.platform(shop.account).window_max_s
+        end = min(newest, start + timedelta(seconds=min(longest_s, window_s or longest_s)))
+        return Due(place, shop, Window(start, end), is_caught_up=end == newest)
 
     async def call(self, intents: Sequence[Due], lease: Lease) -> Mapping[int, Any]:
         answers = await asyncio.gather(*(self._read(due, lease) for due in intents), return_exceptions=True)
@@ -78,14 +85,25 @@ class Pull:
     async def _read(self, due: Due, lease: Lease) -> bool:
         """Whether the whole window was read and stored before the lease ran low."""
         platform = self.tools.platform(due.shop.account)
-        await self._fetch_and_store(due, await asyncio.to_thread(self._gaps, due))
+        if not await self._fetch_all(due, await asyncio.to_thread(self._gaps, due), lease):
+            return False
         async for page in platform.changes(due.window):
             unknown = await asyncio.to_thread(self._unknown, due, page)
-            for start in range(0, len(unknown), self.tools.settings.engine.batch_max):
-                if self.tools.clock.monotonic() > lease.ends_at - self.call_s:
-                    return False
-                await self._fetch_and_store(due, unknown[start : start + self.tools.settings.engine.batch_max])
+            if not await self._fetch_all(due, unknown, lease) or self._is_out_of_time(lease):
+                return False
         return True
+
+    async def _fetch_all(self, due: Due, listed: Sequence[Listed], lease: Lease) -> bool:
+        """Fetch slice by slice; False when the lease runs low."""
+        slice_len = _WAVES * self.tools.settings.engine.outside_concurrency
+        for start in range(0, len(listed), slice_len):
+            if self._is_out_of_time(lease):
+                return False
+            await self._fetch_and_store(due, listed[start : start + slice_len])
+        return True
+
+    def _is_out_of_time(self, lease: Lease) -> bool:
+        return self.tools.clock.monotonic() > lease.ends_at - self.call_s
 
     def _gaps(self, due: Due) -> list[Listed]:
         with self.tools.db.connection() as connection:
@@ -182,6 +200,10 @@ class Pull:
         results: list[Result] = []
         for due, answer in answered:
             pause = due.shop.poll_every_s
+            if isinstance(answer, bool):
+                tx.execute(
+                    ACCOUNTS["set_window"], {"id": due.place.subject_id, "window_s": _next_window_s(due, answer)}
+                )
             if answer is True:
                 tx.execute(ACCOUNTS["move_cursor"], {"id": due.place.subject_id, "cursor_at": due.window.end})
                 pause = due.shop.poll_every_s if due.is_caught_up else 0.0
@@ -196,3 +218,11 @@ class Pull:
                 pause = 0.0
             results.append(Settled(due.place, Later("next_poll", after_s=pause)))
         return results
+
+
+def _next_window_s(due: Due, was_read: bool) -> float | None:  # noqa: FBT001 - the answer itself
+    """Half the window after one that did not fit into a lease, twice after one that did, none once caught up."""
+    length_s = (due.window.end - due.window.start).total_seconds()
+    if not was_read:
+        return max(_WINDOW_MIN_S, length_s / 2)
+    return None if due.is_caught_up else 2 * length_s

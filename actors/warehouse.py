@@ -1,7 +1,7 @@
 """warehouse: read a location's scans and walk the fulfillment orders forward, never back."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,6 @@ class Scanned:
     shop: str
     now: State
     path: list[State] = field(default_factory=list)
-    facts: dict[str, str] = field(default_factory=dict)
     packed_at: str | None = None
     handed_over_at: str | None = None
     contradiction: Contradiction | None = None
@@ -120,10 +119,8 @@ class ReadScans:
 
     def _apply(self, tx: Connection, location: str, events: Sequence[WarehouseEvent]) -> set[BellKey]:
         scanned = _load(tx, events)
-        for scan in events:
-            if scan.reference in scanned:
-                _scan(scanned[scan.reference], scan)
-        _sort_out_early(tx, location, events, scanned.keys())
+        waiting = [scan for scan in events if not _is_understood(scanned.get(scan.reference), scan)]
+        _sort_out_early(tx, location, events, waiting)
         touched = list(scanned.values())
         _stamp(tx, touched)
         left = [one for one in touched if one.handed_over_at]
@@ -202,8 +199,10 @@ def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned
     return found
 
 
-def _sort_out_early(tx: Connection, location: str, events: Sequence[WarehouseEvent], known: Collection[str]) -> None:
-    """Keep scans of packages whose label is not recorded yet; drop the kept ones that are understood now."""
+def _sort_out_early(
+    tx: Connection, location: str, events: Sequence[WarehouseEvent], waiting: Sequence[WarehouseEvent]
+) -> None:
+    """Keep the scans that must wait, for their label's record or for a hold's end; drop those understood now."""
     early = [
         {
             "event_id": scan.event_id,
@@ -212,16 +211,19 @@ def _sort_out_early(tx: Connection, location: str, events: Sequence[WarehouseEve
             "kind": scan.kind,
             "at": scan.at,
         }
-        for scan in events
-        if scan.reference not in known
+        for scan in waiting
     ]
     if early:
         tx.execute(SHIPMENTS["keep_early_scans"], {"location": location, "rows": rows_json(early)})
-    understood = [scan.event_id for scan in events if scan.reference in known]
+    kept = {scan.event_id for scan in waiting}
+    understood = [scan.event_id for scan in events if scan.event_id not in kept]
     tx.execute(SHIPMENTS["drop_early_scans"], {"location": location, "event_ids": understood})
 
 
-def _scan(one: Scanned, scan: WarehouseEvent) -> None:
+def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
+    """Take one scan in. False: it must be looked at again, once the label is recorded or the hold is over."""
+    if one is None:
+        return False
     kind = Scan(scan.kind)
     answer = advance(one.now, kind)
     match answer:
@@ -230,7 +232,7 @@ def _scan(one: Scanned, scan: WarehouseEvent) -> None:
             one.now = path[-1]
         case Contradiction():
             one.contradiction = answer
-            return
+            return one.now is not State.ON_HOLD
         case Late():
             pass
     if kind is Scan.PACKED:
@@ -238,6 +240,7 @@ def _scan(one: Scanned, scan: WarehouseEvent) -> None:
     if kind is Scan.HANDED_OVER:
         one.handed_over_at = one.handed_over_at or scan.at.isoformat()
         one.packed_at = one.packed_at or scan.at.isoformat()
+    return True
 
 
 def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:

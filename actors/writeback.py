@@ -39,9 +39,10 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The platform shows our number. `told_now`: by this call."""
+    """The platform shows our number. `told_now`: by this call. `changed_at`: the order's, on the platform."""
 
     told_now: bool
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class WriteBack:
                 "id": one.place.subject_id,
                 "status": _status(answer),
                 "is_clear": _is_clear(one, answer),
+                "changed_at": answer.changed_at if isinstance(answer, Confirmed) else None,
             }
             for one, answer in answered
         )
@@ -122,8 +124,10 @@ def _settle(one: Untold, answer: object) -> Result:
 async def _tell(platform: Platform, one: Untold) -> Confirmed:
     """Tell, unless the platform shows our number already; then read back what it shows."""
     order_id = one.handover.platform_order_id
-    if one.seen_before and _shows(await platform.status(order_id), one.handover):
-        return Confirmed(told_now=False)
+    if one.seen_before:
+        status = await platform.status(order_id)
+        if _shows(status, one.handover):
+            return Confirmed(told_now=False, changed_at=status.changed_at)
     told_now = True
     try:
         await platform.tell_shipped(one.handover)
@@ -136,7 +140,7 @@ async def _tell(platform: Platform, one: Untold) -> Confirmed:
     except FulfilmentError as error:
         raise UnknownOutcome("told_not_read_back", "told, but the platform could not be read back") from error
     if _shows(status, one.handover):
-        return Confirmed(told_now=told_now)
+        return Confirmed(told_now=told_now, changed_at=status.changed_at)
     if status.shipments and not told_now:
         raise Conflict("shipped_elsewhere", "the platform shows another waybill for this order")
     raise UnknownOutcome("not_read_back", "told, but the platform does not show the waybill yet")

@@ -41,11 +41,12 @@ class PlatformShipment:
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
-    """The platform's view of one order right now."""
+    """The platform's view of one order right now, and when it last changed there."""
 
     state: PlatformState
     refund_open: bool
     shipments: tuple[PlatformShipment, ...]
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
     │   └── Malformed    an answer that cannot be read, after the request was sent
     ├── Refused          the other side said no for a business reason: hold, show its words to a person
     ├── Misconfigured    our credentials or settings are wrong: the account is at fault, not the order
-    ├── Conflict         the subject moved meanwhile (cancelled, already done): stop quietly, or hold
+    ├── Conflict         the subject is not where the call needs it (already done, stale): a person looks
     └── Poison           cannot be read at all, or killed a worker three times: dead letter at once
 
 Anything else that escapes a step is a bug: a few tries, then a dead letter with its fingerprint.

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from domain.errors import Facts
 from domain.holds import Finding, HoldCode
@@ -89,12 +90,15 @@ _AT_REST = {
 }
 
 
-def initial_state(order: Order) -> Intake:
+def initial_state(order: Order, joined_at: datetime | None = None) -> Intake:
     """The state of an order we see for the first time.
 
     The platform only proposes: an order it shows as shipped, though we did not ship it, waits for a
-    person; one that is over needs nothing of us and is closed. Cash on delivery never waits for payment.
+    person, unless it was shipped before the shop joined us (`joined_at`); one that is over needs nothing
+    of us and is closed. Cash on delivery never waits for payment.
     """
+    if order.state is PlatformState.SHIPPED and joined_at is not None and order.updated_at < joined_at:
+        return Intake(State.CLOSED, reason="shipped_before_joining")
     if order.state is PlatformState.UNPAID and order.order_type is OrderType.COD:
         return Intake(State.PAID)
     if order.state is PlatformState.UNPAID and order.balance_open:

@@ -57,23 +57,16 @@ class HoldFor:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """The work is over without effect; somebody else was faster."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class GiveUp:
     """Dead letter."""
 
     reason: str
 
 
-Fate = Retry | HoldFor | Stop | GiveUp
+Fate = Retry | HoldFor | GiveUp
 
 _REFUSED_HOLDS = {Step.LABEL: HoldCode.WAYBILL_ERROR, Step.WRITEBACK: HoldCode.WRITEBACK_REFUSED}
-_CONFLICT_HOLDS = {Step.WRITEBACK: HoldCode.SHIPPED_ELSEWHERE}
+_CONFLICT_HOLDS = {Step.LABEL: HoldCode.WAYBILL_ERROR, Step.WRITEBACK: HoldCode.SHIPPED_ELSEWHERE}
 
 
 def backoff_s(attempt: int, first_s: float, max_s: float, jitter: float) -> float:
@@ -106,7 +99,7 @@ def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limit
             decided = HoldFor(refused) if refused else GiveUp("refused")
         case Conflict():
             conflict = _CONFLICT_HOLDS.get(step)
-            decided = HoldFor(conflict) if conflict else Stop(error.code)
+            decided = HoldFor(conflict) if conflict else GiveUp("conflict")
         case Transient() | UnknownOutcome():
             decided = _again("attempts_spent", attempts, limits.attempts_max, limits, jitter)
         case _:

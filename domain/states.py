@@ -133,6 +133,7 @@ class StepSpec:
 
     `outside`: the step calls out, so it claims by lease and never holds a transaction over the call.
     `works_in`: states in which the step may act; empty means the state does not matter.
+    `leads_to`: steps that may become due by it; the engine refuses any other.
     """
 
     subject: Subject
@@ -145,7 +146,7 @@ _NO_STATE: frozenset[State] = frozenset()
 
 STEPS: dict[Step, StepSpec] = {
     Step.PULL: StepSpec(Subject.SHOP, True, _NO_STATE, (Step.NORMALIZE,)),
-    Step.NORMALIZE: StepSpec(Subject.RAW_PAYLOAD, False, _NO_STATE, (Step.RESERVE,)),
+    Step.NORMALIZE: StepSpec(Subject.RAW_PAYLOAD, False, _NO_STATE, (Step.RESERVE, Step.REVIEW)),
     Step.RESERVE: StepSpec(
         Subject.FULFILLMENT_ORDER, False, frozenset({_S.PENDING_PAYMENT, _S.PAID, _S.ON_HOLD}), (Step.REVIEW,)
     ),

@@ -50,8 +50,8 @@ def advance(now: State, kind: Scan) -> Move | Late | Contradiction:
     """What `kind` does to an order in state `now`.
 
     While an order is on hold the warehouse has been asked to stop and the hold has its owner, so a
-    crossing scan is only recorded: after the release the next scan walks the missed states. A package
-    that left against the hold is for a person.
+    crossing scan is only recorded, and looked at again after the release. A package that left against
+    the hold is for a person.
     """
     if now is State.CLOSED:
         return Contradiction("moved_though_closed", needs_person=True)

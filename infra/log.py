@@ -120,13 +120,14 @@ def get_logger(name: str) -> FilteringBoundLogger:
 def bound(
     *,
     step: str | None = None,
+    account: str | None = None,
     shop: str | None = None,
     order_id: int | None = None,
     lane: str | None = None,
     attempt: int | None = None,
 ) -> Iterator[None]:
     """Put what is given on every line logged inside, by libraries too; what stood there before comes back."""
-    given = {"step": step, "shop": shop, "order_id": order_id, "lane": lane, "attempt": attempt}
+    given = {"step": step, "account": account, "shop": shop, "order_id": order_id, "lane": lane, "attempt": attempt}
     with bound_contextvars(**{key: value for key, value in given.items() if value is not None}):
         yield
 

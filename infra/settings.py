@@ -53,7 +53,6 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     processes: int = 2
     threads: int = 4
     p0_processes: int = 0
-    connections: int = 6
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -157,7 +157,7 @@ def declare_actors(broker: RedisBroker, runners: dict[str, GatedRunner]) -> None
 
 def _bell_answerer(step: str, runner: GatedRunner) -> Callable[[str, str, bool], None]:
     def answer(lane: str, account: str, alone: bool) -> None:  # noqa: FBT001 - a message has positions, not names
-        with bound(step=step, lane=lane, shop=account or None):
+        with bound(step=step, lane=lane, account=account or None):
             try:
                 runner.run(BellKey(step, lane, account, alone))
             except Exception:

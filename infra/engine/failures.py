@@ -9,12 +9,12 @@ from domain.errors import Misconfigured, Poison, Transient
 from domain.gates import PAUSED, GateShut
 from domain.holds import HOLDS, HoldCode
 from domain.outcomes import Hold
-from domain.retry import GiveUp, HoldFor, Limits, Retry, Stop, cause_of, causes_of, fate, fingerprint
-from domain.states import Cause, Step
+from domain.retry import GiveUp, HoldFor, Limits, Retry, cause_of, causes_of, fate, fingerprint
+from domain.states import Step
 from infra.clock import Clock
 from infra.db.pool import Connection
 from infra.engine.results import Failed, Place
-from infra.engine.settle import WORK, Row, Writes, event, postponed, rested, stop
+from infra.engine.settle import WORK, Row, Writes, postponed, rested, stop
 from infra.ids import Dice
 from infra.log import get_logger
 
@@ -76,9 +76,6 @@ class Failures:
             case HoldFor(code=code):
                 writes.finished.append(place.subject_id)
                 stop(step, place, Hold(code, {"code": cause["code"], "message": cause["message"]}), writes)
-            case Stop():
-                writes.finished.append(place.subject_id)
-                writes.events.append(event(step, place, "step_stopped", Cause.RULES, facts=cause))
             case GiveUp():
                 bury(step, place, row, cause, writes, origin=self.origin)
                 log.error("dead_letter", subject_id=place.subject_id, order_id=place.order_id, code=cause["code"])

@@ -18,11 +18,11 @@ class Presence:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._session = db.direct()
-        row = self._session.execute("SELECT nextval('worker_number')::int").fetchone()
+        with db.connection() as connection:
+            row = connection.execute("SELECT nextval('worker_number')::int").fetchone()
         assert row is not None
         self.worker: int = row[0]
-        self._hold()
+        self._session = self._held()
 
     def renew(self) -> None:
         """Take the lock again if the session was lost; call it every few seconds."""
@@ -30,14 +30,20 @@ class Presence:
             self._session.execute("SELECT 1")
         except OperationalError:
             self._session.close()
-            self._session = self._db.direct()
-            self._hold()
+            self._session = self._held()
 
     def close(self) -> None:
         self._session.close()
 
-    def _hold(self) -> None:
-        self._session.execute("SELECT pg_advisory_lock(%s, %s)", (PRESENCE_CLASS, self.worker))
+    def _held(self) -> Connection:
+        """A new session that has the lock; raises, and is closed, while the lost one still has it."""
+        session = self._db.direct()
+        try:
+            session.execute("SELECT pg_advisory_lock(%s, %s)", (PRESENCE_CLASS, self.worker))
+        except BaseException:
+            session.close()
+            raise
+        return session
 
 
 def take_lead(session: Connection) -> bool:

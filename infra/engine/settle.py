@@ -27,6 +27,8 @@ Row = dict[str, Any]
 # Their work is never finished. A round that came through starts the next with a clean slate, or a few
 # mishaps in a year would end it.
 _ENDLESS = frozenset({Subject.SHOP, Subject.LOCATION})
+# Dimensions of their own: what fails there must never look like an unshipped order.
+_BESIDE = frozenset({Step.WRITEBACK, Step.NOTIFY})
 
 
 def rows_json(rows: Sequence[Row]) -> str:
@@ -72,6 +74,9 @@ class Judge(Protocol):
 def gather(step: Step, settled: Settled, writes: Writes) -> None:
     """Turn one outcome into rows."""
     place, outcome = settled.place, settled.outcome
+    strays = [work.step for work in settled.follow if work.step not in STEPS[step].leads_to]
+    if strays:
+        raise RuntimeError(f"{step} does not lead to {', '.join(strays)}")
     writes.added.extend(settled.follow)
     for hold in settled.holds:
         add_hold(step, place, hold, writes)
@@ -108,10 +113,11 @@ def rested(place: Place, gate: str, cause: Row | None = None) -> Row:
 def stop(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
     """Open a hold and, where the table allows it, move the fulfillment order to `on_hold`.
 
-    Past `packed` there is nothing to stop any more: the hold stands beside the state.
+    Past `packed` there is nothing to stop any more, and write-back and notice never stop a shipment: then
+    the hold stands beside the state.
     """
     add_hold(step, place, hold, writes)
-    if place.state is not None and may(place.state, State.ON_HOLD, Cause.RULES):
+    if step not in _BESIDE and place.state is not None and may(place.state, State.ON_HOLD, Cause.RULES):
         add_move(step, Settled(place, hold), (State.ON_HOLD,), writes, facts={"code": hold.code})
 
 

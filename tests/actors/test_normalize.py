@@ -30,7 +30,7 @@ def test_a_paid_order_is_admitted_whole(merchant, trade):
     [
         (UNPAID, ("pending_payment", [], True)),
         ({**UNPAID, **STEP_PAID}, ("pending_payment", ["presale_balance_open"], True)),
-        ({"status": "WAIT_BUYER_CONFIRM_GOODS"}, ("on_hold", ["shipped_elsewhere"], True)),
+        ({"status": "WAIT_BUYER_CONFIRM_GOODS"}, ("closed", [], False)),
         ({"status": "TRADE_CLOSED"}, ("closed", [], False)),
         ({"status": "TRADE_FINISHED"}, ("closed", [], False)),
     ],
@@ -40,6 +40,16 @@ def test_an_order_enters_in_the_state_that_its_platform_proposes(merchant, trade
     merchant.run(Step.NORMALIZE)
     [state] = merchant.states()
     assert (state, merchant.holds(), bool(merchant.due(Step.RESERVE))) == entered
+
+
+def test_an_order_that_somebody_else_shipped_since_we_know_the_shop_waits_for_a_person_and_takes_no_stock(
+    merchant, trade
+):
+    merchant.rows("UPDATE shop SET created_at = '2020-01-01'")
+    merchant.deliver(trade(status="WAIT_BUYER_CONFIRM_GOODS"))
+    merchant.run(Step.NORMALIZE)
+    assert (merchant.states(), merchant.holds()) == (["on_hold"], ["shipped_elsewhere"])
+    assert merchant.due(Step.RESERVE) == []
 
 
 def test_one_order_twice_in_a_batch_is_one_order_with_the_newest_content(merchant, trade):

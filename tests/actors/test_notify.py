@@ -84,6 +84,7 @@ def test_the_error_tree_decides(handed_over, error, left, attempts):
     assert status(handed_over) == left
     assert [spent for _, spent in handed_over.due(Step.NOTIFY)] == attempts
     assert handed_over.states() == ["in_transit"]
+    assert handed_over.one("SELECT count(*) FROM dead_letter") == (left == "refused"), "a refusal is not silent"
 
 
 def test_a_channel_that_is_not_called_in_time_is_not_suspected_of_having_been(handed_over, make_merchant):

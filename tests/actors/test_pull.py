@@ -129,6 +129,16 @@ def test_a_lease_that_runs_low_stops_the_reading_and_goes_on_at_once(make_mercha
     assert stored(merchant) == []
     assert merchant.one(SHOP) is None
     assert merchant.one("SELECT due_at <= now() FROM work WHERE step = 'pull'")
+    half = merchant.one("SELECT window_s FROM shop")
+    pull(merchant)
+    assert merchant.one(SHOP) is not None, "the first half of the window has nothing in it, so the cursor moves on"
+    assert merchant.one("SELECT window_s FROM shop") == 2 * half
+
+
+def test_a_shop_that_has_caught_up_reads_whole_windows_again(shop):
+    shop.rows("UPDATE shop SET window_s = 100000000")
+    pull(shop)
+    assert shop.one("SELECT window_s FROM shop") is None
 
 
 def test_the_provisional_lane_comes_with_the_payload(merchant, trade):

@@ -95,6 +95,19 @@ def test_a_package_that_left_against_a_hold_is_for_a_person(booked):
     assert merchant.due(Step.WRITEBACK) == []
 
 
+def test_what_was_scanned_during_a_hold_counts_after_its_release(booked):
+    merchant = booked()
+    merchant.rows("UPDATE fulfillment_order SET state = 'on_hold', resume_state = 'allocated'")
+    merchant.scan("packed", "handed_over")
+    merchant.scan()
+    assert merchant.one("SELECT count(*) FROM event WHERE step = 'warehouse' AND kind = 'hold_opened'") == 1
+    merchant.rows("UPDATE fulfillment_order SET state = 'allocated', resume_state = NULL")
+    merchant.scan()
+    assert merchant.states() == ["in_transit"]
+    assert len(merchant.due(Step.WRITEBACK)) == 1
+    assert merchant.rows("SELECT * FROM early_scan") == []
+
+
 def test_a_scan_that_overtook_its_label_is_kept_and_applied_later(booked):
     merchant = booked()
     merchant.rows("UPDATE shipment SET status = 'intended', waybill = NULL, booked_at = NULL")

@@ -106,6 +106,7 @@ def test_the_error_tree_decides(shipped, error, hold, left, attempts):
     shipped.platform.errors = {"tell": [error]}
     shipped.run(Step.WRITEBACK)
     assert (shipped.holds(), status(shipped)) == (hold, left)
+    assert shipped.states() == ["allocated"], "a write-back never moves the order"
     assert [spent for _, spent in shipped.due(Step.WRITEBACK)] == attempts
 
 
@@ -161,3 +162,10 @@ def test_a_confirmed_write_back_is_left_alone(shipped):
     shipped.run(Step.WRITEBACK)
     assert shipped.platform.asked["tell"] == 1
     assert shipped.due(Step.WRITEBACK) == []
+
+
+def test_a_refused_write_back_does_not_stop_a_package_that_is_still_here(shipped):
+    shipped.rows("UPDATE fulfillment_order SET state = 'packed'")
+    shipped.platform.errors = {"tell": [Refused("closed")]}
+    shipped.run(Step.WRITEBACK)
+    assert (shipped.states(), shipped.holds()) == (["packed"], ["writeback_refused"])

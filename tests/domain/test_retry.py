@@ -22,7 +22,6 @@ from domain.retry import (
     GiveUp,
     HoldFor,
     Retry,
-    Stop,
     backoff_s,
     cause_of,
     causes_of,
@@ -115,8 +114,8 @@ def test_a_sick_account_costs_its_orders_no_attempt(attempts, jitter):
         (Refused("r"), Step.WRITEBACK, HoldFor(HoldCode.WRITEBACK_REFUSED)),
         (Refused("r"), Step.NOTIFY, GiveUp("refused")),
         (Conflict("already_shipped"), Step.WRITEBACK, HoldFor(HoldCode.SHIPPED_ELSEWHERE)),
-        (Conflict("cancelled"), Step.LABEL, Stop("cancelled")),
-        (Conflict("moved_on"), Step.ROUTE, Stop("moved_on")),
+        (Conflict("receiver_token_stale"), Step.LABEL, HoldFor(HoldCode.WAYBILL_ERROR)),
+        (Conflict("moved_on"), Step.ROUTE, GiveUp("conflict")),
         (Poison("unreadable"), Step.NORMALIZE, GiveUp("poison")),
     ],
 )

@@ -33,7 +33,7 @@ def read_page(body: bytes, window_end: datetime) -> Page:
     rows = tuple(
         Listed(
             row.text("tid_str" if row.has("tid_str") else "tid"),
-            _changed_at(row, window_end),
+            _changed_at(row) or window_end,
             describe.STATES.get(row.text_or("status", "")),
         )
         for row in answer.listed("trades", "trade")
@@ -60,6 +60,7 @@ def read_status(body: bytes) -> PlatformStatus:
         state=state_of(trade),
         refund_open=any(refund_of(sub)[0] for sub in subs),
         shipments=tuple(PlatformShipment(code, number, tuple(lines)) for (code, number), lines in shipped.items()),
+        changed_at=_changed_at(trade),
     )
 
 
@@ -99,11 +100,11 @@ def _opened(body: bytes, method: str) -> Fields:
     return Fields(tree.get(name, tree), name, Malformed)
 
 
-def _changed_at(row: Fields, window_end: datetime) -> datetime:
+def _changed_at(row: Fields) -> datetime | None:
     try:
         return row.moment("modified", read_cst)
     except Malformed:
-        return window_end
+        return None
 
 
 def _receiver(row: Fields, token: str) -> Address | FulfilmentError:

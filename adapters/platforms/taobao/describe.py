@@ -15,7 +15,7 @@ SEND = "taobao.logistics.offline.send"
 
 LIST_FIELDS = "tid,modified,status"
 STATUS_FIELDS = (
-    "tid,status,orders.oid,orders.status,orders.refund_status,"
+    "tid,status,modified,orders.oid,orders.status,orders.refund_status,"
     "orders.invoice_no,orders.logistics_company,orders.consign_time"
 )
 # TOP returns nothing that is not named here, and `oaid` only beside name, address, created, mobile and phone.

@@ -6,8 +6,10 @@ CREATE TABLE shop (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account     text NOT NULL UNIQUE,
     cursor_at   timestamptz,
+    window_s    double precision,
     created_at  timestamptz NOT NULL DEFAULT now()
 );
+COMMENT ON COLUMN shop.window_s IS 'a shorter window for a shop whose last one could not be read within a lease';
 COMMENT ON COLUMN shop.cursor_at IS 'changes up to here are stored; the next window starts earlier by the overlap';
 
 -- Orders that a listing showed and a fetch could not bring: the cursor goes on, these are tried at every pull.
@@ -51,7 +53,8 @@ CREATE TABLE warehouse_page (
     body        bytea NOT NULL
 );
 
--- Scans that came before the label they speak of was recorded; looked at again at every poll.
+-- Scans that came before the label they speak of was recorded, or while their order was on hold; looked
+-- at again at every poll.
 CREATE TABLE early_scan (
     event_id   text NOT NULL,
     location   text NOT NULL,
@@ -94,6 +97,8 @@ CREATE TABLE orders (
     created_at        timestamptz NOT NULL DEFAULT now(),
     UNIQUE (shop, platform_order_id, platform)
 );
+
+CREATE INDEX orders_raw_payload ON orders (raw_payload_id);
 
 -- Personal data of the receiver stands here and nowhere else.
 CREATE TABLE receiver (
@@ -192,7 +197,6 @@ CREATE TABLE reservation (
     quantity             integer NOT NULL CHECK (quantity > 0),
     status               text NOT NULL CHECK (status IN ('reserved', 'allocated', 'consumed', 'released')),
     location             text,
-    expires_at           timestamptz,
     PRIMARY KEY (fulfillment_order_id, sku),
     CONSTRAINT allocation_names_its_location CHECK ((status IN ('allocated', 'consumed')) <= (location IS NOT NULL))
 ) WITH (fillfactor = 70);
@@ -242,8 +246,11 @@ CREATE TABLE writeback (
     shipped_at    timestamptz NOT NULL,
     call_deadline timestamptz,
     confirmed_at  timestamptz,
+    platform_changed_at timestamptz,
     CONSTRAINT confirmed_has_its_time CHECK ((status = 'confirmed') = (confirmed_at IS NOT NULL))
 ) WITH (fillfactor = 70);
+COMMENT ON COLUMN writeback.platform_changed_at IS
+    'change time that the platform showed when the write-back was read back: up to here a change is our own echo';
 CREATE INDEX writeback_of_order ON writeback (order_id);
 CREATE UNIQUE INDEX writeback_one_at_a_time_for_each_order ON writeback (order_id) WHERE status = 'sending';
 
@@ -312,6 +319,7 @@ CREATE TABLE dead_letter (
     opened_at            timestamptz NOT NULL DEFAULT now(),
     closed_at            timestamptz
 );
+CREATE INDEX dead_letter_of_order ON dead_letter (order_id) WHERE closed_at IS NULL;
 CREATE UNIQUE INDEX dead_letter_one_open ON dead_letter (step, subject_id) WHERE closed_at IS NULL;
 
 -- The timeline: every accepted and refused move, every decision with its reasons. Never updated.

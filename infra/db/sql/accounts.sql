@@ -11,7 +11,11 @@ SELECT id, account FROM shop WHERE account = ANY(%(accounts)s);
 SELECT id, name FROM location WHERE name = ANY(%(names)s);
 
 -- name: load_shops
-SELECT id, account, cursor_at, now() FROM shop WHERE id = ANY(%(ids)s);
+SELECT id, account, cursor_at, window_s, now() FROM shop WHERE id = ANY(%(ids)s);
+
+-- name: set_window
+-- Shorter after a window that could not be read whole, NULL once one was.
+UPDATE shop SET window_s = %(window_s)s WHERE id = %(id)s AND window_s IS DISTINCT FROM %(window_s)s;
 
 -- name: move_cursor
 -- Never backwards.

@@ -18,16 +18,20 @@ FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[], %(ar
 WHERE EXISTS (
     SELECT 1 FROM raw_payload AS p
     WHERE p.shop = %(shop)s AND p.platform_order_id = r.platform_order_id AND p.platform = %(platform)s
-      AND p.changed_at >= r.changed_at)
+      AND p.changed_at >= r.changed_at
+      -- Platforms tell whole seconds: what was fetched within the second of a change may miss the next one.
+      AND p.received_at >= r.changed_at + interval '2 seconds')
    OR r.is_shipped AND EXISTS (
     SELECT 1 FROM orders AS o JOIN writeback AS w ON w.order_id = o.id
     WHERE o.shop = %(shop)s AND o.platform_order_id = r.platform_order_id AND o.platform = %(platform)s
-      AND (w.status = 'sending' OR w.confirmed_at >= r.changed_at - interval '5 seconds'));
+      AND w.platform_changed_at >= r.changed_at);
 
 -- name: load_raw
-SELECT id, platform, shop, platform_order_id, lane, received_at, body
-FROM raw_payload WHERE id = ANY(%(ids)s)
-ORDER BY platform, shop, platform_order_id, changed_at, id;
+-- With the moment the shop joined us: what was shipped before is none of our business.
+SELECT p.id, p.platform, p.shop, p.lane, p.received_at, s.created_at, p.body
+FROM raw_payload AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
+WHERE p.id = ANY(%(ids)s)
+ORDER BY p.platform, p.shop, p.platform_order_id, p.changed_at, p.id;
 
 -- name: admit
 -- New orders with receiver, lines and one fulfillment order without a location, in one statement.

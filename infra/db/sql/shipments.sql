@@ -71,11 +71,14 @@ WHERE p.id = r.id;
 INSERT INTO warehouse_page (location, after, body) VALUES (%(location)s, %(after)s, %(body)s);
 
 -- name: early_scans
--- Those whose label is recorded by now; oldest first, so that the scans of one package come in their order.
--- What speaks of nobody's package stays, and must not stand in the way of the others.
+-- Those whose label is recorded and whose order is not on hold; oldest first, so that the scans of one
+-- package come in their order. What speaks of nobody's package stays, and is not in the way of the others.
 SELECT e.event_id, e.reference, e.waybill, e.kind, e.at FROM early_scan AS e
 WHERE e.location = %(location)s
-  AND EXISTS (SELECT 1 FROM shipment AS s WHERE s.reference = e.reference AND s.status = 'booked')
+  AND EXISTS (SELECT 1 FROM shipment AS s
+              JOIN package AS p ON p.id = s.package_id
+              JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+              WHERE s.reference = e.reference AND s.status = 'booked' AND f.state <> 'on_hold')
 ORDER BY e.at, e.event_id
 LIMIT 1000
 FOR UPDATE SKIP LOCKED;
@@ -132,8 +135,9 @@ WHERE package_id = ANY(%(ids)s);
 -- the call is over, so the next try asks at once.
 UPDATE writeback AS w
 SET status = r.status, confirmed_at = CASE WHEN r.status = 'confirmed' THEN now() END,
-    call_deadline = CASE WHEN NOT r.is_clear THEN now() END
-FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text, is_clear boolean)
+    call_deadline = CASE WHEN NOT r.is_clear THEN now() END,
+    platform_changed_at = coalesce(r.changed_at, w.platform_changed_at)
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text, is_clear boolean, changed_at timestamptz)
 WHERE w.package_id = r.id;
 
 -- name: want_notices

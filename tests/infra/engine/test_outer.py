@@ -218,11 +218,11 @@ def test_what_is_settled_without_a_call_needs_none(house, toy_call):
     key = house.due(Step.LABEL, [id_])
     step = toy_call(yes)
     step.intend = lambda _tx, ids: Intended(
-        (), [Settled(Place(ids[0], Lane.BULK), Done(), follow=(NewWork(Step.NOTIFY, 7, Lane.P0),))]
+        (), [Settled(Place(ids[0], Lane.BULK), Done(), follow=(NewWork(Step.WRITEBACK, 7, Lane.P0),))]
     )
     assert house.outer(step).run(key) == 1
     assert step.recorded == []
-    assert house.bells.keys == [BellKey("notify", "p0", "")]
+    assert house.bells.keys == [BellKey("writeback", "p0", "")]
 
 
 def test_vanished_subjects_are_finished_and_full_batches_ring_again(house, toy_call):
