@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ORDERS ?= 500
+SEED   ?= 7
 
 .PHONY: help setup demo test coverage bench lint lock clean
 
@@ -33,6 +34,12 @@ coverage: $(VENV)/.dev ## branch coverage; fails below 95 % for the rules or the
 
 bench: setup ## orders a minute, and where an order's time goes
 	$(BIN)/python -m benchmarks.chain
+
+drills: setup ## hurt the whole house and check every order, half an hour; SEED=n
+	$(BIN)/orderlane drill --seed $(SEED)
+
+soak: setup ## random faults without end, a new seed each round, until one shows a defect
+	while $(BIN)/orderlane drill nemesis; do :; done
 
 lint: $(VENV)/.dev ## format, lint, types, walls
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ from workers.cli.bulk import bulk
 from workers.cli.demo import demo
 from workers.cli.dlq import dlq
 from workers.cli.doctor import doctor
+from workers.cli.drill import drill
 from workers.cli.due import due
 from workers.cli.group import Orderlane
 from workers.cli.normalize import normalize
@@ -32,6 +33,7 @@ def main() -> None:
 for command in (
     run,
     demo,
+    drill,
     order,
     dlq,
     bulk,

@@ -6,8 +6,10 @@ import sys
 import psycopg
 import pytest
 
+from domain.states import STEPS
 from infra import failpoints
-from infra.failpoints import FailpointError, failpoint
+from infra.failpoints import POINTS, FailpointError, failpoint
+from infra.failpoints import failpoints as strike
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +36,26 @@ def test_without_subjects_everybody_is_struck():
         failpoint("review.work", 12345)
 
 
+def test_without_a_subject_only_what_is_armed_for_all_strikes():
+    failpoints.arm('[{"at": "x", "do": "raise", "subjects": [7]}]')
+    failpoint("x")
+    failpoints.arm('[{"at": "x", "do": "raise"}]')
+    with pytest.raises(FailpointError):
+        failpoint("x")
+
+
+def test_each_subject_of_a_batch_is_asked_for():
+    failpoints.arm('[{"at": "x", "do": "raise", "subjects": [7]}]')
+    strike("x", [1, 2])
+    with pytest.raises(FailpointError):
+        strike("x", [1, 7])
+
+
+def test_every_step_has_its_failpoints():
+    assert {point.partition(".")[0] for point in POINTS} == set(STEPS)
+    assert len(set(POINTS)) == len(POINTS)
+
+
 def test_postgres_itself_can_be_made_to_raise(database):
     failpoints.arm('[{"at": "x", "do": "postgres"}]')
     failpoint("x", 1)
@@ -53,3 +75,15 @@ def test_the_process_can_be_killed_as_the_environment_says():
         check=False,
     )
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"alive\n")
+
+
+def test_the_process_can_be_frozen_and_woken():
+    program = "from infra.failpoints import failpoint; failpoint('x', 1); print('awake')"
+    armed = '[{"at": "x", "do": "stop"}]'
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, failpoints.ENVIRONMENT_KEY: armed}, stdout=subprocess.PIPE
+    )
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    process.send_signal(signal.SIGCONT)
+    assert process.communicate()[0] == b"awake\n"

@@ -105,3 +105,16 @@ def test_the_courier_refuses_an_unwelcome_receiver_and_quotes_it(world, do, sf, 
     _, result = sf(world, "EXP_RECE_CREATE_ORDER", booking(world))
     assert result["errorCode"] == "8196"
     assert receiver["contact"] in result["errorMsg"]
+
+
+def test_a_courier_may_know_no_references(world, do, sf, booking):
+    asked = booking(world)
+    do(world, do="set_courier", can_find=False, knows_references=False)
+    for _ in range(2):
+        _, result = sf(world, "EXP_RECE_CREATE_ORDER", asked)
+        assert result["success"]
+    envelope, _ = sf(world, "EXP_RECE_SEARCH_ORDER_RESP", {"orderId": asked["orderId"]})
+    assert envelope["apiResultCode"] == "A1004"
+    do(world, do="set_courier")
+    assert sf(world, "EXP_RECE_CREATE_ORDER", asked)[1]["errorCode"] == "8016"
+    assert sf(world, "EXP_RECE_SEARCH_ORDER_RESP", {"orderId": asked["orderId"]})[1]["success"]

@@ -25,6 +25,7 @@ _POLL_S = 0.05
 _ANSWER_S = 30
 # Everything ordered is paid, so that all of it is either done or held.
 CLEAN = Dirt(unpaid=0.0, closed=0.0)
+BRISK = WarehouseDelays()
 # The sandbox is on this machine: what it has not answered by then was lost with somebody. After a crash
 # the engine waits for these limits before it asks, so they decide how long a hurt demo takes.
 _DOOR = {"connect_s": 1.0, "read_s": 3.0, "total_s": 3.0}
@@ -47,7 +48,7 @@ class Script:
     shops: int
     control: bool = False
     dirt: Dirt = CLEAN
-    delays: WarehouseDelays = WarehouseDelays()
+    delays: WarehouseDelays = BRISK
 
 
 @dataclass(frozen=True, slots=True)

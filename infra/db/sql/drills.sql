@@ -1,0 +1,54 @@
+-- name: outstanding
+-- What keeps a run from being over: orders that have not come, due work, and packages still in the house.
+SELECT greatest(0, %(orders)s - (SELECT count(*) FROM orders)),
+       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')),
+       (SELECT count(*) FROM fulfillment_order
+        WHERE state IN ('paid', 'approved', 'allocated', 'in_warehouse', 'packed'));
+
+-- name: pass_time
+-- Lets the time pass that retries and polls wait for.
+UPDATE work SET due_at = now() - interval '1 second' WHERE due_at > now() - interval '1 second' AND lease_token IS NULL;
+
+-- name: end_calls
+-- Lets the time pass in which an earlier call may still run. Only for a caller that is dead or frozen.
+WITH labels AS (
+    UPDATE shipment SET call_deadline = now() - interval '1 second' WHERE call_deadline > now())
+UPDATE writeback SET call_deadline = now() - interval '1 second' WHERE call_deadline > now();
+
+-- name: end_leases
+-- Lets the time pass that a lease lasts.
+UPDATE work SET lease_until = now() - interval '1 second' WHERE lease_token IS NOT NULL;
+
+-- name: forget_calls
+-- Harm for a control: nobody knows any more that a courier may have been called.
+UPDATE shipment SET call_deadline = NULL WHERE status = 'intended';
+
+-- name: repeated_moves
+-- A move that is told twice of one fulfillment order. Holds may come and go.
+SELECT fulfillment_order_id, from_state, to_state FROM event
+WHERE from_state IS NOT NULL AND kind <> 'move_refused' AND 'on_hold' NOT IN (from_state, to_state)
+GROUP BY fulfillment_order_id, from_state, to_state
+HAVING count(*) > 1;
+
+-- name: letters
+SELECT step, subject_id, code, crashes FROM dead_letter WHERE closed_at IS NULL ORDER BY id;
+
+-- name: backends
+-- Ends every session of the application but this one.
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid();
+
+-- name: postmaster
+SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)::int;
+
+-- name: newest
+SELECT max(id) FROM fulfillment_order;
+
+-- name: held
+SELECT count(*) FROM hold WHERE facts ->> 'code' = 'outcome_unknown' AND released_at IS NULL;
+
+-- name: lock_work
+LOCK TABLE work IN ACCESS EXCLUSIVE MODE;
+
+-- name: pause
+SELECT pg_sleep(%(seconds)s);

@@ -1,0 +1,27 @@
+"""All drills, in the order they are played."""
+
+from workers.drills import kills, nemesis, runs, unclear
+from workers.drills.drill import Drill
+
+CATALOGUE: tuple[Drill, ...] = (
+    Drill("kill-sweep", ("C1", "C3", "C4"), "kill -9 at every failpoint of every step", kills.kill_sweep),
+    Drill("kill-pairs", ("C2", "C5"), "kill -9, and again during the recovery", kills.kill_pairs),
+    Drill("zombie", ("C6",), "SIGSTOP past the lease, then SIGCONT", kills.zombie),
+    Drill("poison", ("C8",), "an order that kills every worker that touches it", kills.poison),
+    Drill("done-but-unheard", ("K3",), "calls carried out, answers lost", unclear.done_but_unheard),
+    Drill("nobody-can-tell", ("K4",), "the same without look-up and idempotency", unclear.nobody_can_tell),
+    Drill("lost-commits", ("P3",), "commits done, acknowledgements lost", unclear.lost_commits),
+    Drill("redis-emptied", ("R1", "R2"), "FLUSHALL in mid-run", runs.redis_emptied),
+    Drill("redis-replaced", ("R8",), "Redis gone, an empty one in its place", runs.redis_replaced, in_quick=False),
+    Drill("redis-full", ("R7",), "Redis refuses every write", runs.redis_full, in_quick=False),
+    Drill("redis-line", ("R3", "R4"), "line to Redis cut, then slow", nemesis.redis_line, in_quick=False),
+    Drill("wild-bells", ("R5", "R6", "S13"), "messages repeated, forged, malformed", runs.wild_bells, in_quick=False),
+    Drill("postgres-restarts", ("P1", "P2"), "restarts, backends ended", runs.postgres_restarts, in_quick=False),
+    Drill("long-transaction", ("P7",), "the table of due work locked", runs.long_transaction, in_quick=False),
+    Drill("rolling-restart", ("C7",), "SIGTERM to worker after worker", runs.rolling_restart, in_quick=False),
+    Drill("power-cut", ("C9",), "everything killed at one moment", runs.power_cut, in_quick=False),
+    Drill("poison-in-batch", ("C8",), "the same with real workers, among many", runs.poison_in_batch, in_quick=False),
+    Drill("courier-lies", ("K2", "K3"), "silence, nonsense, late answers", nemesis.courier_lies, in_quick=False),
+    Drill("nemesis", ("all",), "random faults on all sides", nemesis.nemesis),
+)
+BY_NAME = {drill.name: drill for drill in CATALOGUE}

@@ -1,0 +1,49 @@
+"""Checkers: what must hold after every drill, asked of the witness and of our own tables."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from infra.db.sql import load
+from workers.demo.run import Running, conclude
+from workers.drills.drill import Trial
+
+DRILLS = load("drills")
+_SHOWN = 5
+
+
+def check_all(demo: Running, trial: Trial, *, dead: int = 0) -> None:
+    """Three ledgers, one effect of each kind, each move once, and as many dead letters as were meant."""
+    outcome = conclude(demo, 0.0)
+    reckoning = outcome.reckoning
+    trial.check("three ledgers agree", reckoning.agrees, _brief(reckoning.contradictions) or dict(reckoning.verdicts))
+    trial.check("no second waybill", reckoning.duplicate_waybills == 0, reckoning.duplicate_waybills)
+    check_effects(demo, trial)
+    letters = letters_of(demo)
+    trial.check("dead letters", len(letters) == dead, _brief(letters) or dead)
+
+
+def check_effects(demo: Running, trial: Trial) -> None:
+    """Write-backs, notices and moves, each once."""
+    ledger = demo.stage.read("_ledger")
+    told = Counter((row["content"]["data"]["platform_order_id"], row["content"]["type"]) for row in ledger["told"])
+    told_twice = [key for key, count in told.items() if count > 1]
+    trial.check("one event id a notice", not told_twice, _brief(told_twice) or len(told))
+    written = Counter((row["tid"], line) for row in ledger["write_backs"] for line in row["line_ids"])
+    written_twice = [key for key, count in written.items() if count > 1]
+    trial.check("one write-back a line", not written_twice, _brief(written_twice) or len(written))
+    trial.check("nothing misdirected", not ledger["alarms"], _brief(ledger["alarms"]))
+    with demo.db.connection() as connection:
+        moves = connection.execute(DRILLS["repeated_moves"]).fetchall()
+    trial.check("each move once", not moves, _brief(moves))
+
+
+def letters_of(demo: Running) -> list[tuple[str, int, str, int]]:
+    """Open dead letters: step, subject, code, crashes."""
+    with demo.db.connection() as connection:
+        return [(row[0], row[1], row[2], row[3]) for row in connection.execute(DRILLS["letters"]).fetchall()]
+
+
+def _brief(rows: Iterable[object]) -> str:
+    listed = [str(row) for row in rows]
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return "; ".join(listed[:_SHOWN]) + more

@@ -1,0 +1,152 @@
+"""Forks a worker for each order it is given: ``python -m workers.drills.crew``, JSON lines in and out.
+
+A worker that is to be killed at a failpoint must be a process. Forked from one that has everything
+imported and no thread of its own, it costs a tenth of a fresh interpreter.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from typing import Literal, NamedTuple, NoReturn
+
+import msgspec
+import psycopg
+
+from adapters.couriers.sf import Sf
+from domain.states import Step
+from infra import failpoints
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.db.sql import load
+from infra.engine.sweep import Sweeper
+from infra.log import configure
+from infra.settings import read_settings
+from workers.wiring import Runtime, wired_worker
+
+DRILLS = load("drills")
+ROUNDS_MAX = 15
+STUCK = 3
+
+
+class Armed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One armed failpoint, as `infra.failpoints` reads it."""
+
+    at: str
+    do: str
+    subjects: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Work until `orders` orders have ended. `resume` wakes a stopped worker instead.
+
+    `environ` is what the worker's settings are read with. `can_find` and `is_idempotent`: what the
+    courier's adapter believes of its courier.
+    """
+
+    orders: int = 0
+    armed: tuple[Armed, ...] = ()
+    environ: dict[str, str] = {}
+    can_find: bool = True
+    is_idempotent: bool = True
+    resume: int = 0
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a worker ended; a stopped one is still there."""
+
+    pid: int
+    how: Literal["done", "stuck", "killed", "stopped", "failed"]
+
+
+def main() -> None:
+    """Serve requests until the end of the input."""
+    answers = os.dup(sys.stdout.fileno())
+    # What a worker prints by mistake must not end up between the answers.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin.buffer:
+        request = msgspec.json.decode(line, type=Request)
+        os.write(answers, msgspec.json.encode(_serve(request)) + b"\n")
+
+
+def _serve(request: Request) -> Ended:
+    pid = request.resume
+    if pid:
+        os.kill(pid, signal.SIGCONT)
+    else:
+        pid = os.fork()
+        if pid == 0:
+            _be_worker(request)
+    _, status = os.waitpid(pid, os.WUNTRACED)
+    if os.WIFSTOPPED(status):
+        return Ended(pid, "stopped")
+    if os.WIFSIGNALED(status):
+        return Ended(pid, "killed")
+    code = os.WEXITSTATUS(status)
+    return Ended(pid, "done" if code == 0 else "stuck" if code == STUCK else "failed")
+
+
+def _be_worker(request: Request) -> NoReturn:
+    code = 1
+    try:
+        configure("json", "info")
+        Sf.can_find, Sf.is_idempotent = request.can_find, request.is_idempotent
+        settings = read_settings(environ=request.environ)
+        with wired_worker(settings) as runtime:
+            sweeper = Sweeper(runtime.db, runtime.bells, SystemClock(), settings.engine.crashes_max)
+            failpoints.arm(msgspec.json.encode(request.armed).decode())
+            code = 0 if _finish(runtime, sweeper, request.orders) else STUCK
+            failpoints.arm("")
+    except Exception:  # noqa: BLE001 - the parent sees the exit code, a person reads the log
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+class Outstanding(NamedTuple):
+    """What keeps a run from being over."""
+
+    missing: int
+    due: int
+    in_house: int
+
+    def wants(self, step: str) -> bool:
+        """Polls are asked only while something is expected of them: here time does not pass by itself."""
+        if step == Step.PULL:
+            return self.missing > 0
+        return step != Step.WAREHOUSE or self.in_house > 0
+
+
+def _finish(runtime: Runtime, sweeper: Sweeper, orders: int) -> bool:
+    """Do whatever is due, round by round, with the waiting left out; whether all orders ended."""
+    for _ in range(ROUNDS_MAX):
+        try:
+            outstanding = _look(runtime.db, orders)
+            if not any(outstanding):
+                return True
+            _round(runtime, sweeper, outstanding)
+        except psycopg.OperationalError:
+            # A worker goes on when its database went away for a moment.
+            traceback.print_exc()
+    return not any(_look(runtime.db, orders))
+
+
+def _round(runtime: Runtime, sweeper: Sweeper, outstanding: Outstanding) -> None:
+    sweeper.free_crashed()
+    sweeper.free_expired()
+    with runtime.db.connection() as connection:
+        connection.execute(DRILLS["pass_time"])
+    for key in sweeper.due():
+        if outstanding.wants(key.step):
+            runtime.runners[key.step].run(key)
+
+
+def _look(db: Database, orders: int) -> Outstanding:
+    with db.connection() as connection:
+        row = connection.execute(DRILLS["outstanding"], {"orders": orders}).fetchone()
+    assert row is not None
+    return Outstanding(*row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""One order at a time in a real house: stores, sandbox and forked workers that may be killed anywhere."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import IO, Any
+
+import msgspec
+
+from domain.order import OrderKey
+from domain.references import base_of, order_base
+from infra.db.sql import load
+from infra.settings import Settings
+from sandbox.spec import Dirt, WarehouseDelays
+from workers.demo.run import Running, prepared
+from workers.demo.stage import Script
+from workers.drills.crew import Armed, Ended, Request
+from workers.drills.drill import Plan
+
+DRILLS = load("drills")
+# All but the first few orders of the stream stay in the future: they only stock the shelves.
+_STREAM = 1_500
+_NEVER = 1e-9
+_PLATFORM = "taobao"
+SPOTLESS = Dirt(presale_open=0, refund_asked=0, vague_address=0, short_stock=0, unpaid=0, closed=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order of a drill. `why` says what it was placed for; `base` is what its references begin with."""
+
+    tid: str
+    why: str
+    base: str
+
+
+@dataclass
+class SmallWorld:
+    """`opening` orders came with the stream, `placed` with the drill."""
+
+    demo: Running
+    opening: int
+    crew: "Crew"
+    shops: Iterator[str]
+    skus: Iterator[str]
+    placed: list[Placed] = field(default_factory=list)
+
+    def order(self, why: str) -> Placed:
+        """Place one order of one piece."""
+        shop = next(self.shops)
+        tid = self.demo.stage.pull("add_order", shop=shop, lines=[{"sku": next(self.skus)}])["tid"]
+        placed = Placed(tid, why, order_base(OrderKey(_PLATFORM, shop, tid)))
+        self.placed.append(placed)
+        return placed
+
+    def work(self, *armed: Armed, **given: Any) -> Ended:  # noqa: ANN401 - the fields of Request
+        """Let one worker work until all orders have ended, or until it meets what is armed."""
+        self.let_calls_end()
+        return self.crew.send(Request(orders=self.opening + len(self.placed), armed=armed, **given))
+
+    def resume(self, stopped: Ended) -> Ended:
+        return self.crew.send(Request(resume=stopped.pid))
+
+    def let_calls_end(self) -> None:
+        self.execute(DRILLS["end_calls"])
+
+    def execute(self, query: bytes) -> None:
+        with self.demo.db.connection() as connection:
+            connection.execute(query)
+
+    def number(self, query: bytes) -> int:
+        """The one number that a query answers."""
+        with self.demo.db.connection() as connection:
+            row = connection.execute(query).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def shipments(self) -> Counter[str]:
+        """How often the courier has booked, dead waybills included, by the order's base."""
+        return Counter(base_of(row["reference"]) for row in self.demo.stage.read("_ledger")["waybills"])
+
+
+@dataclass
+class Crew:
+    """The forking process. `environ` is what its workers' settings are read with."""
+
+    process: subprocess.Popen[bytes]
+    environ: Mapping[str, str]
+
+    def send(self, request: Request) -> Ended:
+        request = msgspec.structs.replace(request, environ={**self.environ, **request.environ})
+        asked, answers = self.process.stdin, self.process.stdout
+        assert asked is not None
+        assert answers is not None
+        asked.write(msgspec.json.encode(request) + b"\n")
+        asked.flush()
+        return msgspec.json.decode(answers.readline(), type=Ended)
+
+
+@contextmanager
+def small_world(plan: Plan) -> Iterator[SmallWorld]:
+    """Everything up, no order placed yet."""
+    base: Settings = msgspec.structs.replace(plan.base, stores=msgspec.structs.replace(plan.base.stores, fsync=False))
+    script = Script(
+        orders=_STREAM,
+        csv=None,
+        seed=plan.seed,
+        per_second=_NEVER,
+        processes=1,
+        threads=1,
+        shops=1,
+        dirt=SPOTLESS,
+        delays=WarehouseDelays(accept_s=0.0, pack_s=0.0, handover_s=0.0),
+    )
+    with prepared(base, script) as demo, (demo.stage.folder / "crew.log").open("wb") as log, _crew(demo, log) as crew:
+        ledger = demo.stage.read("_ledger")
+        skus = [row["sku"] for row in ledger["stock"] for _ in range(row["on_hand"] // 2)]
+        _leave_gates_open(demo)
+        opening = demo.stage.read("_progress")["visible"]
+        world = SmallWorld(demo, opening, crew, cycle(shop.name for shop in demo.settings.shops), iter(skus))
+        world.work()
+        yield world
+
+
+def _leave_gates_open(demo: Running) -> None:
+    """A shut account rests in real time, which is left out here; whole runs are guarded."""
+    file = demo.stage.settings_file
+    file.write_text(file.read_text().replace("[engine]", "[guard]\nfailures_max = 1000000\n\n[engine]"))
+
+
+@contextmanager
+def _crew(demo: Running, log: IO[bytes]) -> Iterator[Crew]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "workers.drills.crew"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+    ) as process:
+        yield Crew(process, demo.supervisor.environment)

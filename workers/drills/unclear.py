@@ -1,0 +1,129 @@
+"""Drills in which something was done and nobody says so: at the courier, at the platform, at our own database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from infra.outside import Outside
+from workers.drills.checkers import DRILLS, check_all
+from workers.drills.drill import Plan, Trial
+from workers.drills.proxy import Fault, Proxy
+from workers.drills.small_world import SmallWorld, small_world
+
+CREATE, TELL, HOOK = b"EXP_RECE_CREATE_ORDER", b"taobao.logistics.offline.send", b"webhook-id"
+COMMIT = b"COMMIT\x00"
+LOST = Fault("reply lost", is_lost=True)
+ROUNDS, ROUNDS_QUICK = 20, 3
+
+
+@dataclass
+class OnceEach:
+    """Loses the reply to the request of that number, counted from 1, which contains `mark`."""
+
+    mark: bytes
+    number: int = 1
+    seen: int = field(default=0, init=False)
+
+    def __call__(self, request: bytes) -> Fault | None:
+        if self.mark not in request:
+            return None
+        self.seen += 1
+        return LOST if self.seen == self.number else None
+
+
+def done_but_unheard(plan: Plan) -> Trial:
+    """Booking, write-back and notice are carried out, and the answer is lost: each once, whoever asks again."""
+    trial = Trial(control="asked again without looking, at a courier that knows no references: two waybills")
+    with small_world(plan) as world, _sandbox_line(world) as line:
+        for mark in (CREATE, TELL, HOOK):
+            for _ in range(ROUNDS_QUICK if plan.is_quick else ROUNDS):
+                line.judge = OnceEach(mark)
+                world.order(mark.decode())
+                ended = world.work()
+                if ended.how != "done":
+                    trial.check(mark.decode(), holds=False, seen=ended.how)
+        trial.injected["reply lost"] += line.struck["reply lost"]
+        trial.check("every reply was lost", line.struck["reply lost"] == len(world.placed), line.struck["reply lost"])
+        check_all(world.demo, trial)
+        line.judge = OnceEach(CREATE)
+        world.demo.stage.pull("set_courier", can_find=False, knows_references=False)
+        placed = world.order("control")
+        world.work(can_find=False, is_idempotent=True)
+        trial.harm_shown = world.shipments()[placed.base] > 1
+    return trial
+
+
+def nobody_can_tell(plan: Plan) -> Trial:
+    """The same at a courier with neither look-up nor idempotency: one call, then a person decides."""
+    trial = Trial(control="believed idempotent: two waybills")
+    with small_world(plan) as world, _sandbox_line(world) as line:
+        world.demo.stage.pull("set_courier", can_find=False, knows_references=False)
+        for is_guarded in (True, False):
+            line.judge = OnceEach(CREATE)
+            placed = world.order("label")
+            ended = world.work(can_find=False, is_idempotent=not is_guarded)
+            shipments = world.shipments()[placed.base]
+            if not is_guarded:
+                trial.harm_shown = shipments > 1
+                continue
+            trial.injected["reply lost"] += line.struck["reply lost"]
+            trial.check("one call", shipments == 1, shipments)
+            trial.check(
+                "the order waits for a person", ended.how == "done" and world.number(DRILLS["held"]) == 1, ended.how
+            )
+    return trial
+
+
+def lost_commits(plan: Plan) -> Trial:
+    """Postgres commits and its answer is lost, at the first commit of an order's way, the second, and so on."""
+    trial = Trial()
+    step = 5 if plan.is_quick else 1
+    with small_world(plan) as world, _database_line(world) as line:
+        number = 1
+        while True:
+            line.judge = judge = OnceEach(COMMIT, number)
+            world.order(f"commit {number}")
+            ended = world.work()
+            if ended.how == "stuck":
+                # A lease nobody knows of, not even its holder: it ends by itself, or as here with its process.
+                trial.injected["lease left behind"] += 1
+                ended = world.work()
+            if ended.how != "done":
+                trial.check(f"commit {number}", holds=False, seen=ended.how)
+            if judge.seen < number:
+                break
+            number += step
+        trial.injected["commit unheard"] += line.struck["reply lost"]
+        trial.check("commits of one way", number > step, number - step)
+        check_all(world.demo, trial)
+    return trial
+
+
+@contextmanager
+def _sandbox_line(world: SmallWorld) -> Iterator[Proxy]:
+    """A proxy before the sandbox, and settings that lead through it."""
+    url = world.demo.stage.sandbox_url
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    file = world.demo.stage.settings_file
+    with Outside() as outside, Proxy(outside, (parts.hostname, parts.port)) as line:
+        file.write_text(file.read_text().replace(url, f"http://127.0.0.1:{line.port}"))
+        yield line
+
+
+@contextmanager
+def _database_line(world: SmallWorld) -> Iterator[Proxy]:
+    """A proxy before Postgres, and workers that go through it."""
+    url = world.crew.environ["ORDERLANE_DATABASE_URL"]
+    name = ".s.PGSQL.5432"
+    there = Path(str(conninfo_to_dict(url)["host"])) / name
+    folder = world.demo.stage.folder / "line"
+    folder.mkdir()
+    with Outside() as outside, Proxy(outside, there, folder / name) as line:
+        world.crew.environ = {**world.crew.environ, "ORDERLANE_DATABASE_URL": make_conninfo(url, host=str(folder))}
+        yield line
