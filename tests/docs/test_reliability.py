@@ -1,0 +1,89 @@
+"""What the pages on reliability name exists: tests, drills, commands, invariants, log events."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from domain.holds import HoldCode
+from infra.invariants import SENTENCES
+from workers.main import main
+
+ROOT = Path(__file__).parents[2]
+TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`")
+FOOTNOTE = re.compile(r"^(\d+)\. `tests/", re.MULTILINE)
+
+
+def page(name):
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def commands(command=main, path=()):
+    yield " ".join(path)
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+def options(path):
+    command = main
+    for name in path.split():
+        command = command.commands[name]
+    return {text for option in command.params if isinstance(option, click.Option) for text in option.opts}
+
+
+def test_every_named_test_exists():
+    named = set(TEST.findall(page("reliability.md")))
+    assert len(named) > 40
+    missing = [
+        f"{file}::{test}"
+        for file, test in sorted(named)
+        if not (ROOT / file).is_file() or not re.search(rf"\bdef {test}\b", (ROOT / file).read_text(encoding="utf-8"))
+    ]
+    assert missing == []
+
+
+def test_every_named_drill_is_played():
+    known = set(re.findall(r"^\| `([a-z-]+)` \|", page("drills.md"), re.MULTILINE))
+    assert set(re.findall(r"drill\s`([a-z-]+)`", page("reliability.md"))) <= known
+
+
+def test_every_promise_says_what_is_not_proven():
+    sections = re.split(r"^## (\d+)\. ", page("reliability.md"), flags=re.MULTILINE)
+    assert sections[1::2] == [str(number) for number in range(1, 11)]
+    for section in sections[2::2]:
+        assert "**Held up by**" in section
+        assert TEST.search(section)
+        assert "**Not yet proven:**" in section
+
+
+def test_every_footnote_of_the_matrix_is_there_and_used():
+    matrix = page("reliability.md").partition("## Resiliency matrix")[2]
+    assert set(FOOTNOTE.findall(matrix)) == set(re.findall(r"\[(\d+)\]", matrix))
+
+
+@pytest.mark.parametrize("name", ["runbook.md", "reliability.md"])
+def test_every_command_and_option_exists(name):
+    known = sorted(commands(), key=len, reverse=True)
+    wrong = []
+    for line in re.findall(r"`orderlane ([^`]+)`|^orderlane (.+)$", page(name), re.MULTILINE):
+        text = next(filter(None, line))
+        path = next((path for path in known if path and f"{text} ".startswith(f"{path} ")), None)
+        if path is None or not set(re.findall(r"--[a-z-]+", text)) <= options(path) | {"--help"}:
+            wrong.append(text)
+    assert wrong == []
+
+
+def test_the_runbook_knows_every_invariant_and_nothing_else():
+    table = page("runbook.md").partition("## A breached invariant")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(SENTENCES)
+
+
+def test_the_runbook_names_holds_and_log_events_that_exist():
+    text = page("runbook.md")
+    assert set(re.findall(r"hold `(\w+)`", text)) <= set(HoldCode)
+    said = "\n".join(
+        file.read_text(encoding="utf-8") for room in ("infra", "actors") for file in (ROOT / room).rglob("*.py")
+    )
+    events = set(re.findall(r"`(\w+)`", text.partition("## Log events worth an alarm")[2]))
+    assert {event for event in events if f'"{event}"' not in said} == set()
