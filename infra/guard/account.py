@@ -114,6 +114,8 @@ class AccountGate:
 
     def _exchange(self, want: int, heard: Heard) -> None:
         with self._lock:
+            if self._is_alone():
+                return
             before = self._grant
             passed = heard.passed + (self._passed if heard.epoch == before.epoch else 0)
             told = heard._replace(passed=passed, unused=self._left)

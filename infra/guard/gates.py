@@ -87,6 +87,8 @@ class Gates:
         Wrong credentials pause the account; the error then names it, so that the work rests behind it.
         """
         gate = self._gates[account]
+        if self._pauses.is_stale:
+            await asyncio.to_thread(self._pauses.refresh)
         is_paused = self._check_pause(account)
         call = await asyncio.to_thread(gate.begin) if gate.needs_asking else gate.begin()
         try:

@@ -25,10 +25,14 @@ class Pauses:
         self._known: Sequence[Pause] = ()
         self._known_until = 0.0
 
+    @property
+    def is_stale(self) -> bool:
+        return self._clock.monotonic() >= self._known_until
+
     def refresh(self) -> None:
         """Read again if what is known is too old."""
         with self._lock:
-            if self._clock.monotonic() < self._known_until:
+            if not self.is_stale:
                 return
             self._known_until = self._clock.monotonic() + KNOWN_FOR_S
         with self._db.connection() as connection:

@@ -87,7 +87,6 @@ def test_a_pause_is_heard_within_a_second_and_ends_by_itself(make_world, databas
 async def test_a_paused_account_is_not_called_from_other_steps_either(world):
     pause(world, GateKind.ACCOUNT, "sf/main")
     gates, door = world.gates(), Door()
-    room(gates, BellKey("route", "bulk", ""))
     with pytest.raises(GateShut, match="paused"):
         await gates.call("sf/main", door)
     assert door.calls == 0
