@@ -74,8 +74,6 @@ class PriorityBroker(Broker):
         self._numbers = count(1)
         self._thread = threading.local()
 
-    # What Dramatiq asks of a broker.
-
     def declare_queue(self, queue_name: str) -> None:
         if queue_name not in self.queues:
             self.emit_before("declare_queue", queue_name)
@@ -167,8 +165,6 @@ class PriorityBroker(Broker):
                 super().emit_after(signal, *args, **kwargs)
         else:
             super().emit_after(signal, *args, **kwargs)
-
-    # What it can do beyond that.
 
     def enqueue_many(self, messages: Iterable[Message[Any]], *, delay: int | None = None) -> list[Message[Any]]:
         """Enqueue messages, up to 500 of a queue in one round trip. Raises like `enqueue`."""
