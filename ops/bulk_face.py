@@ -1,34 +1,29 @@
 """Bulk replays on a terminal. Times are China's (UTC+8)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
 
 from rich.console import Console
-from rich.table import Table
 
 from ops.bulk import Bulk, Member
-
-CHINA = timezone(timedelta(hours=8), "UTC+8")
+from ops.terminal import china_time, plain_grid, plain_table
 
 
 def print_bulk(bulk: Bulk, members: Sequence[Member], console: Console) -> None:
     """How far a bulk replay is; then members, where some were asked for."""
     console.print(f"bulk {bulk.id} is {bulk.state}: {counts_in_words(bulk.members)}", soft_wrap=True)
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = plain_grid()
     if bulk.note:
         grid.add_row("note", bulk.note)
     grid.add_row("members", "   ".join(f"{name} {value}" for name, value in bulk.filter.items()))
     grid.add_row("rate", f"{bulk.per_second:g} a second at most")
-    grid.add_row("started", f"{_time(bulk.created_at)} by {bulk.who}: {bulk.reason}")
+    grid.add_row("started", f"{china_time(bulk.created_at)} by {bulk.who}: {bulk.reason}")
     if bulk.ended_at:
-        grid.add_row("ended", _time(bulk.ended_at))
+        grid.add_row("ended", china_time(bulk.ended_at))
     console.print(grid)
     if members:
-        table = _table("letter", "result", "when", "why")
+        table = plain_table("letter", "result", "when", "why")
         for member in members:
-            table.add_row(str(member.letter_id), member.state, _time(member.at), member.why)
+            table.add_row(str(member.letter_id), member.state, china_time(member.at), member.why)
         console.print(table)
 
 
@@ -36,23 +31,12 @@ def print_bulks(bulks: Sequence[Bulk], console: Console) -> None:
     if not bulks:
         console.print("no bulk replays yet")
         return
-    table = _table("bulk", "state", "members", "started", "by", "reason")
+    table = plain_table("bulk", "state", "members", "started", "by", "reason")
     for bulk in bulks:
-        started = _time(bulk.created_at)
+        started = china_time(bulk.created_at)
         table.add_row(str(bulk.id), bulk.state, counts_in_words(bulk.members), started, bulk.who, bulk.reason)
     console.print(table)
 
 
 def counts_in_words(members: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(members.items()))
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(CHINA):%m-%d %H:%M:%S}"

@@ -1,19 +1,17 @@
 """Dead letters on a terminal. Times are China's (UTC+8)."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta, timezone
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from domain.money import Money
 from infra.db.letters import Letter, LetterCause, WholeLetter
 from infra.engine.replay import Answer, Replayed
 from ops.letters import Preview
+from ops.terminal import china_time, plain_grid, plain_table
 from ops.words import cause_in_words
 
-CHINA = timezone(timedelta(hours=8), "UTC+8")
 _STYLES = {Answer.REPLAYED: "green", Answer.SUPERSEDED: "yellow", Answer.REFUSED: "bold red"}
 
 
@@ -24,7 +22,7 @@ def print_causes(causes: Sequence[LetterCause], console: Console) -> None:
         return
     total = sum(cause.letters for cause in causes)
     console.print(f"{total} open dead letters of {len(causes)} causes")
-    table = _table("letters", "orders", "at risk", "step", "adapter", "code", "first seen", "last seen", "cause")
+    table = plain_table("letters", "orders", "at risk", "step", "adapter", "code", "first seen", "last seen", "cause")
     for column in table.columns[:3]:
         column.justify = "right"
     for cause in causes:
@@ -35,8 +33,8 @@ def print_causes(causes: Sequence[LetterCause], console: Console) -> None:
             cause.step,
             cause.adapter or "–",
             cause.code,
-            _time(cause.first_seen),
-            _time(cause.last_seen),
+            china_time(cause.first_seen),
+            china_time(cause.last_seen),
             cause.fingerprint,
         )
     console.print(table)
@@ -47,7 +45,7 @@ def print_letters(letters: Sequence[Letter], more_after: int | None, console: Co
     if not letters:
         console.print("no open dead letter matches")
         return
-    table = _table("letter", "step", "account", "code", "order", "at risk", "died", "tries", "replays", "cause")
+    table = plain_table("letter", "step", "account", "code", "order", "at risk", "died", "tries", "replays", "cause")
     for one in letters:
         table.add_row(
             str(one.id),
@@ -56,7 +54,7 @@ def print_letters(letters: Sequence[Letter], more_after: int | None, console: Co
             one.code,
             one.order_name or "–",
             str(one.at_risk or "–"),
-            _time(one.opened_at),
+            china_time(one.opened_at),
             str(one.attempts),
             str(one.replays),
             one.fingerprint,
@@ -68,13 +66,11 @@ def print_letters(letters: Sequence[Letter], more_after: int | None, console: Co
 
 def print_letter(letter: WholeLetter, preview: Preview | None, console: Console) -> None:
     """One letter with its cause chain, the first try first, and what a replay would do."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = plain_grid()
     grid.add_row("letter", f"{letter.id}   {letter.step}: {letter.code}   cause {letter.fingerprint}")
     grid.add_row("order", _order(letter))
     grid.add_row("account", f"{letter.account or '–'}   lane {letter.lane}   subject {letter.subject_id}")
-    grid.add_row("died", f"{_time(letter.opened_at)}   {letter.owner} must look by {_time(letter.due_at)}")
+    grid.add_row("died", f"{china_time(letter.opened_at)}   {letter.owner} must look by {china_time(letter.due_at)}")
     grid.add_row("tries", f"{letter.attempts}   crashes {letter.crashes}   replayed before {letter.replays}")
     grid.add_row(
         "given up by",
@@ -82,7 +78,7 @@ def print_letter(letter: WholeLetter, preview: Preview | None, console: Console)
         f"   rules {letter.rules_version or 'unknown'}",
     )
     if letter.closed_at:
-        grid.add_row("closed", f"{letter.closed_as} by {letter.closed_by}, {_time(letter.closed_at)}")
+        grid.add_row("closed", f"{letter.closed_as} by {letter.closed_by}, {china_time(letter.closed_at)}")
         grid.add_row("reason", letter.closed_reason or "–")
     for cause in letter.causes:
         label = f"try {cause.get('attempt', '?')}"
@@ -95,14 +91,14 @@ def print_letter(letter: WholeLetter, preview: Preview | None, console: Console)
 
 
 def print_previews(previews: Iterable[Preview], console: Console) -> None:
-    table = _table("letter", "order is", "a replay")
+    table = plain_table("letter", "order is", "a replay")
     for one in previews:
         table.add_row(str(one.letter_id), one.state or "–", Text(one.what, _STYLES[Answer(one.answer)]))
     console.print(table)
 
 
 def print_replayed(answers: Iterable[Replayed], console: Console) -> None:
-    table = _table("letter", "", "")
+    table = plain_table("letter", "", "")
     for one in answers:
         table.add_row(str(one.letter_id), Text(one.answer, _STYLES[one.answer]), one.why)
     console.print(table)
@@ -117,14 +113,3 @@ def _order(letter: WholeLetter) -> str:
 
 def _amounts(amounts: Iterable[Money]) -> str:
     return ", ".join(map(str, amounts)) or "–"
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(CHINA):%m-%d %H:%M:%S}"

@@ -18,9 +18,9 @@ from infra.settings import Settings, read_settings
 from ops import bulk, letters
 from ops.bulk_face import print_bulk
 from ops.letters_face import print_causes, print_letter, print_letters, print_previews, print_replayed
+from ops.lookup import courier_lookup
 from workers.cli.acting import Moment, Rate, author_option
 from workers.cli.exits import Exit
-from workers.cli.lookup import courier_lookup
 from workers.cli.stores import database_at_hand
 
 PAGE = 50
