@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ORDERS ?= 500
 SEED   ?= 7
 
-.PHONY: help setup demo test coverage bench lint lock clean
+.PHONY: help setup demo test coverage bench drills soak lint lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -7,7 +7,7 @@
 | ask_refund | tid | the buyer asks for a refund of every line |
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
-| set_courier | can_find, knows_references | what the courier can: look-ups; refusing a reference it has seen |
+| set_courier | can_find, knows_references, gives_always | what it can, and one number for all shipments |
 | plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
 """
 
@@ -68,10 +68,14 @@ class RefuseReceiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
 
 
 class SetCourier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_courier"):
-    """A courier that knows no references books again whenever it is asked."""
+    """A courier that knows no references books again whenever it is asked.
+
+    `gives_always`: a number that it answers for every shipment, whatever it has booked.
+    """
 
     can_find: bool = True
     knows_references: bool = True
+    gives_always: str = ""
 
 
 class PlantWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="plant_waybill"):
@@ -102,6 +106,7 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
         case SetCourier():
             world.courier.can_find = command.can_find
             world.courier.knows_references = command.knows_references
+            world.courier.gives_always = command.gives_always
         case PlantWaybill():
             return {"number": _plant_waybill(world, command.reference, now)}
     return {}

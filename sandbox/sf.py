@@ -14,6 +14,7 @@ What the public pages leave open, chosen here:
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -95,6 +96,7 @@ class Courier:
         """Numbers of receivers to whom nothing is carried."""
         self.can_find = True
         self.knows_references = True
+        self.gives_always = ""
         self._seen: set[str] = set()
         self._services: dict[str, Callable[[Json, float], Json]] = {
             "EXP_RECE_CREATE_ORDER": self._create,
@@ -152,7 +154,10 @@ class Courier:
             raise OrderError("8016")
         waybill = self._waybills.book(booking, now)
         self._warehouses.learn(waybill, now)
-        return _shipment([waybill], asked)
+        return _shipment(self._shown([waybill]), asked)
+
+    def _shown(self, waybills: list[Waybill]) -> list[Waybill]:
+        return [replace(each, number=self.gives_always or each.number) for each in waybills]
 
     def _booking(self, asked: Json) -> Booked:
         """Check a create request field by field. Raises OrderError."""
@@ -197,7 +202,7 @@ class Courier:
         found = self._waybills.of_reference(_order_id(asked))
         if not found:
             raise OrderError("8018")
-        return _shipment(sorted(found, key=lambda waybill: not waybill.is_alive), asked)
+        return _shipment(self._shown(sorted(found, key=lambda waybill: not waybill.is_alive)), asked)
 
     def _update(self, asked: Json, _now: float) -> Json:
         found = self._waybills.of_reference(_order_id(asked))

@@ -107,7 +107,7 @@ def test_the_courier_refuses_an_unwelcome_receiver_and_quotes_it(world, do, sf, 
     assert receiver["contact"] in result["errorMsg"]
 
 
-def test_a_courier_may_know_no_references(world, do, sf, booking):
+def test_a_courier_may_know_no_references_and_give_one_number_to_all(world, do, sf, booking):
     asked = booking(world)
     do(world, do="set_courier", can_find=False, knows_references=False)
     for _ in range(2):
@@ -115,6 +115,9 @@ def test_a_courier_may_know_no_references(world, do, sf, booking):
         assert result["success"]
     envelope, _ = sf(world, "EXP_RECE_SEARCH_ORDER_RESP", {"orderId": asked["orderId"]})
     assert envelope["apiResultCode"] == "A1004"
+    do(world, do="set_courier", gives_always="SF1400000000007")
+    _, result = sf(world, "EXP_RECE_SEARCH_ORDER_RESP", {"orderId": asked["orderId"]})
+    assert {each["waybillNo"] for each in result["msgData"]["waybillNoInfoList"]} == {"SF1400000000007"}
     do(world, do="set_courier")
     assert sf(world, "EXP_RECE_CREATE_ORDER", asked)[1]["errorCode"] == "8016"
     assert sf(world, "EXP_RECE_SEARCH_ORDER_RESP", {"orderId": asked["orderId"]})[1]["success"]

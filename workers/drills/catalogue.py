@@ -10,6 +10,7 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("poison", ("C8",), "an order that kills every worker that touches it", kills.poison),
     Drill("done-but-unheard", ("K3",), "calls carried out, answers lost", unclear.done_but_unheard),
     Drill("nobody-can-tell", ("K4",), "the same without look-up and idempotency", unclear.nobody_can_tell),
+    Drill("one-number-for-two", ("K6",), "a waybill given twice", unclear.one_number_for_two, in_quick=False),
     Drill("lost-commits", ("P3",), "commits done, acknowledgements lost", unclear.lost_commits),
     Drill("redis-emptied", ("R1", "R2"), "FLUSHALL in mid-run", runs.redis_emptied),
     Drill("redis-replaced", ("R8",), "Redis gone, an empty one in its place", runs.redis_replaced, in_quick=False),

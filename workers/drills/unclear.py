@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from infra.outside import Outside
-from workers.drills.checkers import DRILLS, check_all
+from workers.drills.checkers import DRILLS, check_all, letters_of
 from workers.drills.drill import Plan, Trial
 from workers.drills.proxy import Fault, Proxy
 from workers.drills.small_world import SmallWorld, small_world
@@ -18,6 +18,7 @@ CREATE, TELL, HOOK = b"EXP_RECE_CREATE_ORDER", b"taobao.logistics.offline.send",
 COMMIT = b"COMMIT\x00"
 LOST = Fault("reply lost", is_lost=True)
 ROUNDS, ROUNDS_QUICK = 20, 3
+_TRIES_MAX = 5
 
 
 @dataclass
@@ -75,6 +76,29 @@ def nobody_can_tell(plan: Plan) -> Trial:
             trial.check(
                 "the order waits for a person", ended.how == "done" and world.number(DRILLS["held"]) == 1, ended.how
             )
+    return trial
+
+
+def one_number_for_two(plan: Plan) -> Trial:
+    """The courier answers with the waybill of another package: it is refused, and a person hears of it."""
+    trial = Trial(control="unique index dropped: two packages with one waybill")
+    with small_world(plan) as world:
+        world.order("the rightful owner")
+        world.work()
+        [number, *_] = [row["number"] for row in world.demo.stage.read("_ledger")["waybills"]]
+        world.demo.stage.pull("set_courier", gives_always=number)
+        world.order("the other one")
+        # Each try waits until the one before it may no longer be talking to the courier.
+        while world.work().how == "stuck" and trial.injected["waybill given again"] < _TRIES_MAX:
+            trial.injected["waybill given again"] += 1
+        shared = world.number(DRILLS["shared_waybills"])
+        trial.check("one package a waybill", shared == 0, shared)
+        letters = letters_of(world.demo)
+        trial.check("its dead letter", [row[0] for row in letters] == ["label"], letters)
+        world.execute(DRILLS["drop_guard"])
+        world.order("control")
+        world.work()
+        trial.harm_shown = world.number(DRILLS["shared_waybills"]) > 0
     return trial
 
 

@@ -52,3 +52,10 @@ LOCK TABLE work IN ACCESS EXCLUSIVE MODE;
 
 -- name: pause
 SELECT pg_sleep(%(seconds)s);
+
+-- name: drop_guard
+-- Harm for a control: nothing keeps two packages from one waybill.
+DROP INDEX shipment_waybill;
+
+-- name: shared_waybills
+SELECT count(*) FROM (SELECT FROM shipment WHERE waybill IS NOT NULL GROUP BY courier, waybill HAVING count(*) > 1) AS s;
