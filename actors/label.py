@@ -16,19 +16,18 @@ from domain.errors import (
     Transient,
 )
 from domain.holds import HoldCode
-from domain.order import Address, Lane, Order, OrderKey, PlatformState
+from domain.order import Address, Order, PlatformState
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
-from domain.states import STEPS, State, Step
+from domain.states import STEPS, Step
 from infra.db.orders import load_orders, rows_json
 from infra.db.pool import Connection
-from infra.db.sql import load
+from infra.db.shipments import SHIPMENTS, UnlabelledRow, load_unlabelled
 from infra.engine.outer import Intended, Lease, call_each
-from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
+from infra.engine.results import Failed, NewWork, Place, Result, Settled, each, place_of
 from infra.failpoints import failpoint
 
 STEP = Step.LABEL
-SHIPMENTS = load("shipments")
 _REVEALED_AT_ONCE = 20
 
 
@@ -68,19 +67,19 @@ class Label:
         return 3 * self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Unlabelled]:
-        rows = tx.execute(SHIPMENTS["load_packages"], {"ids": list(subject_ids)}).fetchall()
-        orders = load_orders(tx, [row[10] for row in rows])
+        rows = load_unlabelled(tx, subject_ids)
+        orders = load_orders(tx, [row.order_id for row in rows])
         intents: list[Unlabelled] = []
         settled: list[Result] = []
         for row in rows:
-            place = Place(row[0], Lane(row[9]), row[10], row[7], row[0], State(row[8]))
-            if row[16] == "booked" or place.state not in STEPS[STEP].works_in:
-                settled.append(Settled(place, Done(facts={"left_alone": row[16] or place.state})))
-            elif row[19]:
+            place = place_of(row, row.package_id)
+            if row.status == "booked" or place.state not in STEPS[STEP].works_in:
+                settled.append(Settled(place, Done(facts={"left_alone": row.status or row.state})))
+            elif row.busy_s > 0:
                 # An earlier caller may still be talking to the courier: ask only after it has given up.
-                settled.append(Settled(place, Later("earlier_call_may_run", after_s=row[20])))
+                settled.append(Settled(place, Later("earlier_call_may_run", after_s=row.busy_s)))
             else:
-                intents.append(_unlabelled(place, row, orders[row[10]]))
+                intents.append(_unlabelled(place, row, orders[row.order_id]))
         if intents:
             tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(_intent_rows(intents)), "call_s": self.call_s})
         return Intended(intents, settled)
@@ -89,7 +88,7 @@ class Label:
         """Shop beside shop: what one platform takes its time over keeps no other shop's booking waiting."""
         by_shop: dict[str, list[Unlabelled]] = {}
         for one in intents:
-            by_shop.setdefault(_shop(one.order.key), []).append(one)
+            by_shop.setdefault(one.order.key.account, []).append(one)
         parts = await asyncio.gather(*(self._call_for_shop(shop, members, lease) for shop, members in by_shop.items()))
         return {id_: answer for part in parts for id_, answer in part.items()}
 
@@ -123,7 +122,7 @@ class Label:
 
     async def _check_refund(self, one: Unlabelled) -> PlatformStatus:
         key = one.order.key
-        status = await self.tools.platform(_shop(key)).status(key.platform_order_id)
+        status = await self.tools.platform(key.account).status(key.platform_order_id)
         if status.refund_open or status.state is PlatformState.CLOSED:
             raise RefundOpenError
         return status
@@ -194,7 +193,7 @@ class Label:
         if not answer.alive:
             return Settled(one.place, Later("shipment_was_cancelled"))
         follow = (
-            (NewWork(Step.WRITEBACK, one.place.subject_id, one.place.lane, _shop(one.order.key)),)
+            (NewWork(Step.WRITEBACK, one.place.subject_id, one.place.lane, one.order.key.account),)
             if self._ships_on_label(one)
             else ()
         )
@@ -202,7 +201,7 @@ class Label:
         return Settled(one.place, Done(facts=facts), follow=follow)
 
     def _ships_on_label(self, one: Unlabelled) -> bool:
-        shop = _shop(one.order.key)
+        shop = one.order.key.account
         return any(each_.account == shop and each_.ship_on == "label" for each_ in self.tools.settings.shops)
 
     def _want_writebacks(self, tx: Connection, booked: Sequence[Unlabelled]) -> None:
@@ -245,13 +244,18 @@ def _ours(one: Unlabelled, waybill: Waybill) -> Waybill:
     return waybill
 
 
-def _shop(key: OrderKey) -> str:
-    return f"{key.platform}/{key.shop}"
-
-
-def _unlabelled(place: Place, row: tuple[Any, ...], order: Order) -> Unlabelled:
-    known = row[15] or reference(order.key, row[1], row[21] + 1)
-    return Unlabelled(place, order, row[3], row[2], row[4], row[5], row[6], known, seen_before=row[18] is not None)
+def _unlabelled(place: Place, row: UnlabelledRow, order: Order) -> Unlabelled:
+    return Unlabelled(
+        place,
+        order,
+        row.account,
+        row.courier,
+        row.location,
+        row.service,
+        row.weight_g,
+        row.reference or reference(order.key, row.number, row.voided + 1),
+        seen_before=row.is_asked_about,
+    )
 
 
 def _intent_rows(intents: Sequence[Unlabelled]) -> list[dict[str, Any]]:

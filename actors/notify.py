@@ -7,18 +7,18 @@ from typing import Any
 from actors.tools import Tools
 from adapters.ports import Notice
 from domain.errors import Refused, UnknownOutcome
-from domain.order import Lane
 from domain.outcomes import Done
-from domain.states import State, Step
+from domain.states import Step
 from infra.db.orders import rows_json
 from infra.db.pool import Connection
-from infra.db.sql import load
+from infra.db.shipments import SHIPMENTS, NoticeRow, load_notices
 from infra.engine.outer import Intended, Lease, call_each
-from infra.engine.results import Failed, Place, Result, Settled, each
+from infra.engine.results import Failed, Place, Result, Settled, each, place_of
 from infra.failpoints import failpoint
 
 STEP = Step.NOTIFY
-SHIPMENTS = load("shipments")
+# Statuses after which nothing is sent any more.
+_OVER = frozenset({"told", "unknown"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,12 @@ class Notify:
         return self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Unsent]:
-        rows = tx.execute(SHIPMENTS["load_notices"], {"ids": list(subject_ids)}).fetchall()
-        unsent = [_unsent(row) for row in rows if row[5] not in {"told", "unknown"}]
+        rows = load_notices(tx, subject_ids)
+        unsent = [_unsent(row) for row in rows if row.status not in _OVER]
         settled = [
-            Settled(_place(row), Done(facts={"left_alone": row[5]})) for row in rows if row[5] in {"told", "unknown"}
+            Settled(place_of(row, row.notice_id), Done(facts={"left_alone": row.status}))
+            for row in rows
+            if row.status in _OVER
         ]
         if unsent:
             tx.execute(SHIPMENTS["begin_notices"], {"ids": [one.place.subject_id for one in unsent]})
@@ -94,17 +96,14 @@ class Notify:
         return "pending"
 
 
-def _place(row: tuple[Any, ...]) -> Place:
-    return Place(row[0], Lane(row[9]), row[10], row[7], row[6], State(row[8]))
-
-
-def _unsent(row: tuple[Any, ...]) -> Unsent:
+def _unsent(row: NoticeRow) -> Unsent:
     content = {
-        "channel": row[3],
-        "platform": row[11],
-        "shop": row[12],
-        "platform_order_id": row[13],
-        "courier": row[14],
-        "waybill": row[15],
+        "channel": row.channel,
+        "platform": row.platform,
+        "shop": row.shop,
+        "platform_order_id": row.platform_order_id,
+        "courier": row.courier,
+        "waybill": row.waybill,
     }
-    return Unsent(_place(row), Notice(str(row[2]), row[1], row[4], content), seen_before=row[5] == "sending")
+    notice = Notice(str(row.event_id), row.event, row.occurred_at, content)
+    return Unsent(place_of(row, row.notice_id), notice, seen_before=row.status == "sending")

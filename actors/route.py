@@ -12,12 +12,11 @@ from domain.routing import route as choose
 from domain.states import STEPS, Cause, State, Step
 from infra.db.orders import load_orders, lock_fulfillment, rows_json
 from infra.db.pool import Connection
-from infra.db.sql import load
+from infra.db.shipments import SHIPMENTS
 from infra.db.stock import allocate_stock, load_reservations, lock_location_levels
 from infra.engine.results import NewWork, Place, Result, Settled, each
 
 STEP = Step.ROUTE
-SHIPMENTS = load("shipments")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from domain.states import Cause, State, Step
 from domain.warehouse import Contradiction, Late, Move, Scan, advance
 from infra.db.orders import rows_json
 from infra.db.pool import Connection
-from infra.db.sql import load
+from infra.db.shipments import SHIPMENTS
 from infra.db.stock import consume_stock
 from infra.engine.outer import Intended, Lease
 from infra.engine.results import NewWork, Place, Result, Settled
@@ -24,7 +24,6 @@ from infra.log import get_logger
 from infra.queue.bells import BellKey
 
 STEP = Step.WAREHOUSE
-SHIPMENTS = load("shipments")
 SHIPPED = "package.shipped"
 
 log = get_logger(__name__)

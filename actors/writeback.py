@@ -8,18 +8,16 @@ from typing import Any
 from actors.tools import Tools
 from adapters.ports import Handover, Platform, PlatformStatus
 from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
-from domain.order import Lane
 from domain.outcomes import Done, Later
-from domain.states import State, Step
+from domain.states import Step
 from infra.db.orders import rows_json
 from infra.db.pool import Connection
-from infra.db.sql import load
+from infra.db.shipments import SHIPMENTS, WritebackRow, load_writebacks
 from infra.engine.outer import Intended, Lease, call_each
-from infra.engine.results import Failed, Place, Result, Settled, each
+from infra.engine.results import Failed, Place, Result, Settled, each, place_of
 from infra.failpoints import failpoint
 
 STEP = Step.WRITEBACK
-SHIPMENTS = load("shipments")
 
 # One package of an order after the other; the next one looks again this much later.
 _TURN_S = 1.0
@@ -58,20 +56,20 @@ class WriteBack:
         return 3 * self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Untold]:
-        rows = tx.execute(SHIPMENTS["load_writebacks"], {"ids": list(subject_ids)}).fetchall()
+        rows = load_writebacks(tx, subject_ids)
         intents: list[Untold] = []
         settled: list[Result] = []
         taken: set[int] = set()
         for row in rows:
-            place = Place(row[0], Lane(row[3]), row[4], row[1], row[0], State(row[2]))
-            if row[11] == "confirmed":
+            place = place_of(row, row.package_id)
+            if row.status == "confirmed":
                 settled.append(Settled(place, Done(facts={"left_alone": "confirmed"})))
-            elif row[14] or row[4] in taken:
+            elif row.is_taken or row.order_id in taken:
                 settled.append(Settled(place, Later("other_package_first", after_s=_TURN_S)))
-            elif row[12] and row[13] > 0:
-                settled.append(Settled(place, Later("earlier_call_may_run", after_s=row[13])))
+            elif row.busy_s > 0:
+                settled.append(Settled(place, Later("earlier_call_may_run", after_s=row.busy_s)))
             else:
-                taken.add(row[4])
+                taken.add(row.order_id)
                 intents.append(_untold(place, row))
         if intents:
             ids = [one.place.subject_id for one in intents]
@@ -150,11 +148,13 @@ def _shows(status: PlatformStatus, handover: Handover) -> bool:
     return any(shipment.waybill == handover.waybill for shipment in status.shipments)
 
 
-def _untold(place: Place, row: tuple[Any, ...]) -> Untold:
-    shipped_at: datetime = row[10]
-    return Untold(
-        place,
-        f"{row[5]}/{row[6]}",
-        Handover(row[7], row[8], row[9], tuple(row[16]), is_whole_order=row[15], shipped_at=shipped_at),
-        seen_before=row[12],
+def _untold(place: Place, row: WritebackRow) -> Untold:
+    handover = Handover(
+        row.platform_order_id,
+        row.courier,
+        row.waybill,
+        tuple(row.line_ids),
+        is_whole_order=row.is_whole_order,
+        shipped_at=row.shipped_at,
     )
+    return Untold(place, row.key.account, handover, seen_before=row.is_asked_about)

@@ -71,6 +71,11 @@ class OrderKey:
     shop: str
     platform_order_id: str
 
+    @property
+    def account(self) -> str:
+        """The shop over all platforms, as settings, gates and due work name it."""
+        return f"{self.platform}/{self.shop}"
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

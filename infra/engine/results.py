@@ -22,6 +22,26 @@ class Place:
     state: State | None = None
 
 
+class PlaceRow(Protocol):
+    """What a row must tell for its subject's place."""
+
+    @property
+    def lane(self) -> str: ...
+    @property
+    def order_id(self) -> int: ...
+    @property
+    def fulfillment_order_id(self) -> int: ...
+    @property
+    def package_id(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+
+
+def place_of(row: PlaceRow, subject_id: int) -> Place:
+    """The place of a subject that hangs on a package."""
+    return Place(subject_id, Lane(row.lane), row.order_id, row.fulfillment_order_id, row.package_id, State(row.state))
+
+
 @dataclass(frozen=True, slots=True)
 class NewWork:
     """Work that becomes due when the step's transaction commits."""

@@ -8,12 +8,12 @@ RETURNING id, fulfillment_order_id;
 
 -- name: load_packages
 -- Packages with their order's identity and the live shipment, if there is one. Locks the fulfillment orders.
-SELECT p.id, p.number, p.courier, p.account, p.location, p.service, p.weight_g,
-       f.id, f.state, f.lane, o.id, o.platform, o.shop, o.platform_order_id,
-       s.generation, s.reference, s.status, s.waybill, s.call_deadline,
-       s.call_deadline IS NOT NULL AND s.call_deadline > now() AS may_be_calling,
-       greatest(0, extract(epoch FROM s.call_deadline - now()))::float8,
-       (SELECT coalesce(max(generation), 0) FROM shipment WHERE package_id = p.id AND status = 'voided')
+SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
+       o.id AS order_id, o.platform, o.shop, o.platform_order_id,
+       p.number, p.courier, p.account, p.location, p.service, p.weight_g, s.status, s.reference,
+       s.call_deadline IS NOT NULL AS is_asked_about,
+       coalesce(greatest(0, extract(epoch FROM s.call_deadline - now())), 0)::float8 AS busy_s,
+       (SELECT coalesce(max(generation), 0) FROM shipment WHERE package_id = p.id AND status = 'voided') AS voided
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
@@ -109,14 +109,16 @@ ORDER BY r.package_id
 ON CONFLICT (package_id) DO NOTHING;
 
 -- name: load_writebacks
-SELECT p.id, f.id, f.state, f.lane, o.id, o.platform, o.shop, o.platform_order_id,
-       s.courier, s.waybill, w.shipped_at, w.status, w.call_deadline IS NOT NULL,
-       greatest(0, extract(epoch FROM w.call_deadline - now()))::float8,
+SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
+       o.id AS order_id, o.platform, o.shop, o.platform_order_id,
+       s.courier, s.waybill, w.shipped_at, w.status, w.call_deadline IS NOT NULL AS is_asked_about,
+       coalesce(greatest(0, extract(epoch FROM w.call_deadline - now())), 0)::float8 AS busy_s,
        EXISTS (SELECT 1 FROM writeback AS b
                WHERE b.order_id = o.id AND b.package_id <> p.id AND b.status = 'sending') AS is_taken,
        (SELECT count(*) FROM package AS q JOIN fulfillment_order AS g ON g.id = q.fulfillment_order_id
         WHERE g.order_id = o.id) = 1 AS is_whole_order,
        ARRAY(SELECT line_id FROM order_line AS l WHERE l.order_id = o.id AND NOT l.refunded ORDER BY line_id)
+           AS line_ids
 FROM writeback AS w
 JOIN package AS p ON p.id = w.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
@@ -149,8 +151,9 @@ ON CONFLICT (package_id, event, channel) DO NOTHING
 RETURNING id, package_id, channel;
 
 -- name: load_notices
-SELECT n.id, n.event, n.event_id, n.channel, n.occurred_at, n.status, p.id, f.id, f.state, f.lane,
-       o.id, o.platform, o.shop, o.platform_order_id, s.courier, s.waybill
+SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
+       o.id AS order_id, o.platform, o.shop, o.platform_order_id,
+       n.id AS notice_id, n.event, n.event_id, n.channel, n.occurred_at, n.status, s.courier, s.waybill
 FROM notice AS n
 JOIN package AS p ON p.id = n.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id

@@ -1,0 +1,97 @@
+"""Packages, write-backs and notices as the outer steps read them: rows by name, each set in one statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from domain.order import OrderKey
+from infra.db.pool import Connection
+from infra.db.sql import load
+
+SHIPMENTS = load("shipments")
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRow:
+    """A package of a platform order, with the state of its fulfillment order as text."""
+
+    package_id: int
+    fulfillment_order_id: int
+    state: str
+    lane: str
+    order_id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+
+    @property
+    def key(self) -> OrderKey:
+        return OrderKey(self.platform, self.shop, self.platform_order_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlabelledRow(PackageRow):
+    """`status`, `reference`: the live shipment's. `is_asked_about`: a call may have happened, over in `busy_s`."""
+
+    number: int
+    courier: str
+    account: str
+    location: str
+    service: str
+    weight_g: int
+    status: str | None
+    reference: str | None
+    is_asked_about: bool
+    busy_s: float
+    voided: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritebackRow(PackageRow):
+    """`is_taken`: another package of the order is being told. The rest as in `UnlabelledRow`."""
+
+    courier: str
+    waybill: str
+    shipped_at: datetime
+    status: str
+    is_asked_about: bool
+    busy_s: float
+    is_taken: bool
+    is_whole_order: bool
+    line_ids: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeRow(PackageRow):
+    notice_id: int
+    event: str
+    event_id: UUID
+    channel: str
+    occurred_at: datetime
+    status: str
+    courier: str
+    waybill: str
+
+
+def load_unlabelled(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
+    """Packages with the live shipment, if there is one; their fulfillment orders are locked."""
+    return _load(tx, "load_packages", package_ids, UnlabelledRow)
+
+
+def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[WritebackRow]:
+    return _load(tx, "load_writebacks", package_ids, WritebackRow)
+
+
+def load_notices(tx: Connection, notice_ids: Sequence[int]) -> list[NoticeRow]:
+    return _load(tx, "load_notices", notice_ids, NoticeRow)
+
+
+def _load(tx: Connection, query: str, ids: Sequence[int], kind: type[R]) -> list[R]:
+    with tx.cursor(row_factory=class_row(kind)) as cursor:
+        return cursor.execute(SHIPMENTS[query], {"ids": list(ids)}).fetchall()
