@@ -238,7 +238,9 @@ def until(is_so):
 
 def test_presence_takes_its_lock_again_when_the_session_was_lost(house):
     presence = Presence(house.db)
-    house.rows("SELECT pg_terminate_backend(%s)", presence._session.info.backend_pid)
+    lost = presence._session.info.backend_pid
+    house.rows("SELECT pg_terminate_backend(%s)", lost)
+    until(lambda: house.one("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", lost) == 0)
     presence.renew()
     held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND granted"
     assert house.one(held, PRESENCE_CLASS, presence.worker) == 1
