@@ -1,0 +1,73 @@
+from actors.tools import Tools
+from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
+from infra.clock import SystemClock
+from infra.guard.rules import Rules, rules_by_account
+from infra.rules import load_rules
+from infra.settings import Channel, Courier, Guard, Limit, Location, Sender, Settings, Shop
+from workers.guards import guarded
+
+SENDER = Sender(contact="c", phone="1", province="p", city="c", district="d", detail="x")
+SETTINGS = Settings(
+    guard=Guard(failures_max=7, open_s=2.5),
+    shops=(Shop(name="s1", platform="taobao", endpoint="http://a", credentials={}, limit=Limit(rate_per_s=2.5)),),
+    couriers=(
+        Courier(name="main", courier="sf", endpoint="http://a", credentials={}, limit=Limit(rate_per_s=10, burst=30)),
+    ),
+    locations=(Location(name="east", endpoint="http://a", sender=SENDER, credentials={}),),
+    channels=(Channel(name="buyers", kind="webhook", endpoint="http://a", credentials={}),),
+)
+
+
+class Port:
+    """Any account."""
+
+    is_idempotent = can_find = True
+
+    def __getattr__(self, name):
+        async def answer(*_):
+            return name
+
+        return answer
+
+
+class Asked:
+    def __init__(self) -> None:
+        self.accounts = []
+
+    async def call(self, account, make):
+        self.accounts.append(account)
+        return await make()
+
+
+def test_every_account_has_rules_of_its_own():
+    rules = rules_by_account(SETTINGS)
+    assert rules["warehouse/east"] == rules["webhook/buyers"] == Rules(failures_max=7, open_ms=2500)
+    assert (rules["taobao/s1"].rate_milli, rules["taobao/s1"].burst) == (2500, 3), "one second's, rounded up"
+    assert (rules["sf/main"].rate_milli, rules["sf/main"].burst) == (10_000, 30)
+
+
+async def test_every_connected_account_stands_behind_its_own_gate():
+    asked = Asked()
+    tools = guarded(
+        Tools(
+            SETTINGS,
+            None,
+            None,
+            SystemClock(),
+            load_rules(),
+            {"taobao/s1": Port()},
+            {"sf/main": Port()},
+            {"webhook/buyers": Port()},
+            {"east": Port()},
+        ),
+        asked,
+    )
+    platform, courier = tools.platform("taobao/s1"), tools.courier("sf/main")
+    notifier, warehouse = tools.notifier("webhook/buyers"), tools.warehouse("east")
+    assert (type(platform), type(courier)) == (GuardedPlatform, GuardedCourier)
+    assert (type(notifier), type(warehouse)) == (GuardedNotifier, GuardedWarehouse)
+    await platform.fetch("1")
+    await courier.find("r")
+    await notifier.tell(None)
+    await warehouse.stock()
+    assert asked.accounts == ["taobao/s1", "sf/main", "webhook/buyers", "warehouse/east"]
