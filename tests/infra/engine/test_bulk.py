@@ -16,6 +16,7 @@ LI = Author("li", "courier is back")
 BULK_LABELS = BellKey("label", "bulk", "sf/main")
 LABELS = LetterFilter(step="label")
 FAST = 500.0
+ROUNDS_MAX = 100
 
 
 class FakeCourier:
@@ -68,11 +69,25 @@ def turn(house, duties, label):
     return go
 
 
+@pytest.fixture
+def finish(house, turn):
+    """Turn until a bulk is over; the number of rounds it took."""
+
+    def until_over(bulk):
+        for rounds in range(ROUNDS_MAX):
+            if look(house.db, bulk.id).is_over:
+                return rounds
+            turn()
+        raise AssertionError(look(house.db, bulk.id))
+
+    return until_over
+
+
 def members(house):
     return dict(house.rows("SELECT state, count(*) FROM bulk_member GROUP BY state"))
 
 
-def test_5000_letters_of_3_causes_come_home_by_one_command(house, dead, courier, turn):
+def test_5000_letters_of_3_causes_come_home_by_one_command(house, dead, courier, finish):
     causes = {"worn_out": 3000, "no_route": 1500, "strange": 500}
     packages = {package for code, count in causes.items() for package in dead(count, code)}
     with house.db.connection() as connection:
@@ -80,11 +95,7 @@ def test_5000_letters_of_3_causes_come_home_by_one_command(house, dead, courier,
     assert [(line.code, line.letters, line.orders) for line in lines] == [(*pair, pair[1]) for pair in causes.items()]
     bulk = start(house.db, LABELS, FAST, LI)
     assert bulk.members == {"waiting": 5000}
-    rounds = 0
-    while look(house.db, bulk.id).state != "done":
-        turn()
-        rounds += 1
-    assert rounds > 5000 / FAST, "faster than the rate"
+    assert finish(bulk) > 5000 / FAST, "faster than the rate"
     assert members(house) == {"done": 5000}
     assert sorted(courier.booked) == sorted(packages)
     assert set(house.states().values()) == {"allocated"}
@@ -106,7 +117,7 @@ def test_the_canary_goes_alone_and_the_rest_only_after_it(house, dead, duties, t
     assert members(house) == {"done": 1, "replayed": 19}
 
 
-def test_a_canary_that_dies_of_the_same_cause_stops_the_rest(house, dead, courier, turn):
+def test_a_canary_that_dies_of_the_same_cause_stops_the_rest(house, dead, courier, turn, finish):
     letters = dead(20)
     courier.sick = dict.fromkeys(letters, "sick")
     bulk = start(house.db, LABELS, FAST, LI)
@@ -118,8 +129,7 @@ def test_a_canary_that_dies_of_the_same_cause_stops_the_rest(house, dead, courie
     assert stopped.members == {"died": 1, "waiting": 19}
     courier.sick.clear()
     resume(house.db, bulk.id, LI)
-    while not look(house.db, bulk.id).is_over:
-        turn()
+    finish(bulk)
     assert members(house) == {"died": 1, "done": 19}
 
 
@@ -137,7 +147,7 @@ def test_not_more_go_than_the_rate_gives(house, dead, duties):
     assert members(house)["replayed"] <= first + 1
 
 
-def test_each_member_has_its_own_result(house, dead, courier, turn):
+def test_each_member_has_its_own_result(house, dead, courier, finish):
     letters = dead(4)
     done, dying, superseded, held = letters
     house.rows(
@@ -152,8 +162,7 @@ def test_each_member_has_its_own_result(house, dead, courier, turn):
         superseded,
     )
     courier.sick = {dying: "other"}
-    while not look(house.db, bulk.id).is_over:
-        turn()
+    finish(bulk)
     states = dict(house.rows("SELECT letter_id, state FROM bulk_member"))
     # What the sweeper itself closes as superseded first, is refused with its end.
     assert states.pop(letters[superseded]) in {"superseded", "refused"}
@@ -175,11 +184,11 @@ CUT = """CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS
          $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"""
 
 
-def test_a_replayer_cut_off_in_its_round_leaves_nothing_half_done(house, dead, duties, courier, turn):
+def test_a_replayer_cut_off_in_its_round_leaves_nothing_half_done(house, dead, courier, turn, finish):
     packages = dead(40)
     bulk = start(house.db, LABELS, 10.0, LI)
-    while len(courier.booked) < 10:
-        turn()
+    turn()
+    turn()
     before = members(house)
     assert before["waiting"] > 10
     # At the first word of its account, after the work was put back and the letters were closed.
@@ -191,11 +200,10 @@ def test_a_replayer_cut_off_in_its_round_leaves_nothing_half_done(house, dead, d
     due = house.one("SELECT count(*) FROM work")
     house.rows("UPDATE bulk SET next_at = now() - interval '1 second'")
     with pytest.raises(psycopg.OperationalError):
-        duties.run()
+        LetterDuties(house.db, house.bells).run()
     assert (members(house), house.one("SELECT count(*) FROM work")) == (before, due)
     house.rows("DROP TRIGGER cut ON bulk_member")
-    while not look(house.db, bulk.id).is_over:
-        turn()
+    finish(bulk)
     assert members(house) == {"done": 40}
     assert sorted(courier.booked) == sorted(packages)
 
@@ -212,7 +220,7 @@ def test_the_tally_is_folded_and_says_the_same(house, dead, duties):
     assert house.one("SELECT count(*) FROM letter_tally") == 1
 
 
-def test_a_defect_pauses_its_bulk_and_no_other(house, dead, duties, turn, monkeypatch):
+def test_a_defect_pauses_its_bulk_and_no_other(house, dead, duties, finish, monkeypatch):
     dead(3)
     broken = start(house.db, LABELS, FAST, LI)
     sound = start(house.db, LABELS, FAST, LI)
@@ -225,8 +233,7 @@ def test_a_defect_pauses_its_bulk_and_no_other(house, dead, duties, turn, monkey
 
     plain = duties.replay_bulks.__globals__["replay"]
     monkeypatch.setitem(duties.replay_bulks.__globals__, "replay", stumble)
-    while not look(house.db, sound.id).is_over:
-        turn()
+    finish(sound)
     assert look(house.db, broken.id).note == "defect: ValueError"
     assert look(house.db, broken.id).state == "paused"
     assert look(house.db, sound.id).members == {"done": 3}

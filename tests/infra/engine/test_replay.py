@@ -1,6 +1,7 @@
 """Dead letters in the hands of people, on real stores: put back, closed, and never two ways at once."""
 
 import threading
+import time
 
 import pytest
 
@@ -9,6 +10,7 @@ from domain.states import Step
 from infra.engine.replay import Answer, Author, Replayed, close_superseded, replay
 
 LI = Author("li", "fixed")
+DEADLINE_S = 10.0
 CLOSE_ORDER = """UPDATE fulfillment_order SET state = 'closed', resume_state = NULL, closed_reason = 'test',
                  finished_at = now()"""
 BOOK = """INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
@@ -123,9 +125,10 @@ def test_of_two_people_one_wins_and_the_other_is_told(house, dead):
     with house.db.transaction() as tx:
         replay(tx, [letter], LI)
         other.start()
+        ends_at = time.monotonic() + DEADLINE_S
         while not waiting_for_a_lock(house):
-            pass
-    other.join()
+            assert time.monotonic() < ends_at, "the second never came"
+    other.join(DEADLINE_S)
     assert told[0].answer is Answer.REFUSED
     assert told[0].why.startswith("replayed by li at ")
     assert house.one("SELECT count(*) FROM audit") == 1
