@@ -9,7 +9,7 @@ CLOCK = load("clock")
 
 # An order that has been late for longer has had its alarms.
 LATE_DAYS = 7
-_AT_ONCE = 1000
+_AT_ONCE = 5000
 
 log = get_logger(__name__)
 

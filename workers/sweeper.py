@@ -10,7 +10,7 @@ import redis
 from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.engine.bulk import LetterDuties
-from infra.engine.duties import Duty, slow_duties
+from infra.engine.duties import Beside, Duty, slow_duties
 from infra.engine.presence import take_lead
 from infra.engine.sweep import Sweeper
 from infra.log import configure, get_logger
@@ -36,7 +36,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     client = connect_redis(settings.stores.redis_url.reveal())
-    with database(settings, 2) as db, gatekeeper(settings, db) as gates:
+    with database(settings, 3) as db, gatekeeper(settings, db) as gates:
         bells = RedisBells(make_broker(client, QUEUES), client, settings.engine.bell_ttl_s)
         sweeper = Sweeper(db, bells, SystemClock(), settings.engine.crashes_max, gates)
         log.info("sweeper_started")
@@ -50,16 +50,15 @@ def lead(settings: Settings, db: Database, sweeper: Sweeper, stopping: threading
     pause = settings.engine.sweep_every_s
     clock = SystemClock()
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
-    duties = (letters, *slow_duties(db, clock))
     try:
-        with db.direct() as session:
+        with db.direct() as session, Beside(slow_duties(db, clock)) as slow:
             while not stopping.is_set() and not take_lead(session):
                 stopping.wait(pause)
             while not stopping.wait(pause) and not is_orphaned():
                 session.execute("SELECT 1")
                 sweeper.sweep()
-                for duty in duties:
-                    duty.tend()
+                letters.tend()
+                slow.tend()
     except (psycopg.OperationalError, redis.RedisError) as error:
         log.warning("sweep_interrupted", error=type(error).__name__)
         stopping.wait(pause)

@@ -1,7 +1,9 @@
 """The sweeper's slower duties: each at a pace of its own, between its rounds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Self
 
 from infra.alarms import raise_alarms
 from infra.clock import Clock
@@ -37,6 +39,33 @@ class Duty:
         except Exception:
             log.exception("duty_failed", duty=self.name)
         return True
+
+
+class Beside:
+    """Tends duties on a thread of its own: a long one keeps no round of the sweeper waiting.
+
+    Leaving waits for the duty that is under way.
+    """
+
+    def __init__(self, duties: Sequence[Duty]) -> None:
+        self._duties = duties
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="duties")
+        self._round: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
+    def tend(self) -> None:
+        """Begin a round unless one is under way."""
+        if self._round is None or self._round.done():
+            self._round = self._thread.submit(self._tend_all)
+
+    def _tend_all(self) -> None:
+        for duty in self._duties:
+            duty.tend()
 
 
 def slow_duties(db: Database, clock: Clock) -> tuple[Duty, ...]:

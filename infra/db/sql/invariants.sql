@@ -49,12 +49,11 @@ WHERE e.id > (SELECT coalesce(max(id), 0) FROM event) - %(newest)s
 ORDER BY e.id LIMIT %(limit)s;
 
 -- name: one_live_shipment
-SELECT f.order_id, format('package %%s has %%s', p.id, count(*))
-FROM shipment AS s
-JOIN package AS p ON p.id = s.package_id
+SELECT f.order_id, format('package %%s has %%s', p.id, twice.shipments)
+FROM (SELECT package_id, count(*) AS shipments FROM shipment
+      WHERE status <> 'voided' GROUP BY package_id HAVING count(*) > 1) AS twice
+JOIN package AS p ON p.id = twice.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-WHERE s.status <> 'voided'
-GROUP BY f.order_id, p.id HAVING count(*) > 1
 ORDER BY p.id LIMIT %(limit)s;
 
 -- name: shipped_has_waybill

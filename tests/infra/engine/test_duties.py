@@ -1,6 +1,8 @@
+import threading
+
 import structlog
 
-from infra.engine.duties import ALARMS_EVERY_S, INVARIANTS_EVERY_S, Duty, slow_duties
+from infra.engine.duties import ALARMS_EVERY_S, INVARIANTS_EVERY_S, Beside, Duty, slow_duties
 
 
 def test_a_duty_acts_at_its_own_pace(stepped_clock):
@@ -23,6 +25,21 @@ def test_one_that_fails_is_logged_and_has_its_next_turn_at_its_time(stepped_cloc
         assert duty.tend()
         assert not duty.tend()
     assert [(line["event"], line["duty"]) for line in lines] == [("duty_failed", "harm")]
+
+
+def test_a_long_duty_keeps_nobody_waiting_and_is_begun_once(stepped_clock):
+    begun, go_on = [], threading.Event()
+
+    def last_long():
+        begun.append(threading.current_thread().name)
+        assert go_on.wait(20)
+
+    with Beside([Duty("long", 0.0, last_long, stepped_clock)]) as slow:
+        for _ in range(3):
+            slow.tend()
+        go_on.set()
+    assert len(begun) == 1
+    assert begun != [threading.current_thread().name]
 
 
 def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock):
