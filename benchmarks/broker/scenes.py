@@ -94,7 +94,7 @@ def _join(end: End) -> None:
 
 def _start(name: str, url: str) -> End:
     end = connect(name, url)
-    end.redis.flushall()
+    end.redis.flushall(asynchronous=True)
     return end
 
 
