@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from infra.db.sql import load
+from infra.invariants import find_breaches
 from workers.demo.run import Running, conclude
 from workers.drills.drill import Trial
 
@@ -23,7 +24,7 @@ def check_all(demo: Running, trial: Trial, *, dead: int = 0) -> None:
 
 
 def check_effects(demo: Running, trial: Trial) -> None:
-    """Write-backs, notices and moves, each once."""
+    """Write-backs, notices and moves, each once; and the invariants of production."""
     ledger = demo.stage.read("_ledger")
     told = Counter((row["content"]["data"]["platform_order_id"], row["content"]["type"]) for row in ledger["told"])
     told_twice = [key for key, count in told.items() if count > 1]
@@ -34,7 +35,9 @@ def check_effects(demo: Running, trial: Trial) -> None:
     trial.check("nothing misdirected", not ledger["alarms"], _brief(ledger["alarms"]))
     with demo.db.connection() as connection:
         moves = connection.execute(DRILLS["repeated_moves"]).fetchall()
+        breaches = find_breaches(connection)
     trial.check("each move once", not moves, _brief(moves))
+    trial.check("invariants", not breaches, _brief(breaches))
 
 
 def letters_of(demo: Running) -> list[tuple[str, int, str, int]]:

@@ -25,7 +25,7 @@ from workers.drills.proxy import Fault, harmless
 
 ORDERS, ORDERS_QUICK = 10_000, 300
 FAULTS, FAULTS_QUICK = 30, 6
-LYING_ORDERS, LYING_ORDERS_QUICK = 400, 100
+LYING_ORDERS, LYING_ORDERS_QUICK = 200, 100
 # Past the demo's lease of 12 s.
 _FROZEN_S = 14.0
 _A_WHILE_S = 4.0
