@@ -98,9 +98,11 @@ class Running:
         """Tend the processes and take a look."""
         self.supervisor.tend()
         theirs = self.stage.read("_progress")
-        with self.db.connection() as connection:
-            row = connection.execute(LEDGER["progress"]).fetchone()
-            states = dict(connection.execute(LEDGER["states"]).fetchall())
+        with self.db.transaction() as tx:
+            # One snapshot: between two a page of scans may turn what is on its way into what is due.
+            tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            row = tx.execute(LEDGER["progress"]).fetchone()
+            states = dict(tx.execute(LEDGER["states"]).fetchall())
         assert row is not None
         return Progress(
             total=theirs["orders"],
