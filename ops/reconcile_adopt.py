@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from actors.label import SHIPMENTS, Label
+from actors.label import Label
 from adapters.ports import Waybill
 from domain.errors import Conflict
 from domain.holds import HoldCode
@@ -14,6 +14,7 @@ from domain.references import reference
 from domain.states import STEPS, State, Step
 from infra.db.orders import rows_json
 from infra.db.pool import Connection, Database
+from infra.db.shipments import SHIPMENTS
 from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, call_each
 from infra.engine.replay import Author, replay
 from infra.engine.results import Result

@@ -56,7 +56,7 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
     ctx.exit(Exit.PARTLY if is_partly else Exit.DONE)
 
 
-@bulk.command()
+@bulk.command(epilog="\b\nExample:  orderlane bulk pause 17")
 @click.argument("bulk_id", metavar="ID", type=int)
 @author_option
 def pause(bulk_id: int, author: Author) -> None:
@@ -64,7 +64,7 @@ def pause(bulk_id: int, author: Author) -> None:
     _turn(verbs.pause, bulk_id, author)
 
 
-@bulk.command()
+@bulk.command(epilog="\b\nExample:  orderlane bulk resume 17")
 @click.argument("bulk_id", metavar="ID", type=int)
 @author_option
 def resume(bulk_id: int, author: Author) -> None:
@@ -72,7 +72,7 @@ def resume(bulk_id: int, author: Author) -> None:
     _turn(verbs.resume, bulk_id, author)
 
 
-@bulk.command()
+@bulk.command(epilog="\b\nExample:  orderlane bulk cancel 17")
 @click.argument("bulk_id", metavar="ID", type=int)
 @author_option
 def cancel(bulk_id: int, author: Author) -> None:

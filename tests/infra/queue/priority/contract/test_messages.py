@@ -1,72 +1,21 @@
-"""What Dramatiq's own Redis broker does, ours does too; docs/priority-broker.md lists the wanted differences."""
+"""Messages live with our broker as with Dramatiq's own; docs/priority-broker.md lists the wanted differences."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
 
 import dramatiq
 import dramatiq.worker
 import pytest
-from dramatiq import Broker, Message, Middleware, Worker, group, pipeline
-from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import ActorNotFound, QueueJoinTimeout, Retry
+from dramatiq import Message, Middleware, Worker, group, pipeline
+from dramatiq.errors import ActorNotFound, Retry
 from dramatiq.middleware import (
-    AgeLimit,
-    AsyncIO,
     CurrentMessage,
     GroupCallbacks,
-    Pipelines,
-    Retries,
     SkipMessage,
-    TimeLimit,
     TimeLimitExceeded,
 )
 from dramatiq.rate_limits.backends import StubBackend as LimiterBackend
 from dramatiq.results import Results
 from dramatiq.results.backends import StubBackend
-from redis import Redis
-
-from infra.queue.priority import PriorityBroker
-
-
-class Hooks(Middleware):
-    """Writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def __getattribute__(self, name: str):
-        if name.startswith(("before_", "after_")):
-            return lambda *_args, **_kwargs: self.told.append(name)
-        return super().__getattribute__(name)
-
-
-@pytest.fixture(params=["dramatiq", "priority"])
-def broker(request: pytest.FixtureRequest, redis: Redis) -> Iterator[Broker]:
-    middleware = [
-        AgeLimit(),
-        TimeLimit(interval=50),
-        Pipelines(),
-        Retries(min_backoff=1, max_backoff=5),
-        CurrentMessage(),
-    ]
-    broker = (RedisBroker if request.param == "dramatiq" else PriorityBroker)(client=redis, middleware=middleware)
-    dramatiq.set_broker(broker)
-    yield broker
-    broker.close()
-
-
-@pytest.fixture
-def finish(broker: Broker, run_worker: Callable[..., Worker]) -> Callable[[], None]:
-    """Run all messages to their ends."""
-
-    def run() -> None:
-        worker = run_worker(broker)
-        for queue in broker.get_declared_queues():
-            broker.join(queue, interval=5, timeout=10_000)
-        worker.join()
-
-    return run
 
 
 def test_runs_what_was_sent(broker, finish):
@@ -96,8 +45,8 @@ def test_serves_several_queues(broker, finish):
     assert sorted(ran) == ["one", "two"]
 
 
-def test_declares_queues_of_actors_once(broker):
-    hooks = Hooks()
+def test_declares_queues_of_actors_once(broker, make_hooks):
+    hooks = make_hooks()
     broker.add_middleware(hooks)
     for name in ("a", "b"):
         dramatiq.actor(lambda: None, actor_name=name, queue_name="same")
@@ -120,9 +69,9 @@ def test_the_declared_queues_are_a_copy(broker):
     assert broker.get_declared_queues() == {"own"}
 
 
-def test_tells_middleware_declared_later_about_queues(broker):
+def test_tells_middleware_declared_later_about_queues(broker, make_hooks):
     broker.declare_queue("early")
-    hooks = Hooks()
+    hooks = make_hooks()
     broker.add_middleware(hooks)
     assert "after_declare_queue" in hooks.told
 
@@ -134,8 +83,8 @@ def test_enqueue_returns_the_message(broker):
     assert (sent.message_id, sent.args, sent.actor_name) == (message.message_id, (1,), "a")
 
 
-def test_hooks_of_a_success_come_in_order(broker, finish):
-    hooks = Hooks()
+def test_hooks_of_a_success_come_in_order(broker, finish, make_hooks):
+    hooks = make_hooks()
     broker.add_middleware(hooks)
     dramatiq.actor(lambda: None, actor_name="a").send()
     finish()
@@ -166,8 +115,8 @@ def test_before_hooks_run_forward_and_after_hooks_backward(broker, finish):
     assert order == ["before 1", "before 2", "after 2", "after 1"]
 
 
-def test_hooks_of_a_failure_end_with_nack(broker, finish):
-    hooks = Hooks()
+def test_hooks_of_a_failure_end_with_nack(broker, finish, make_hooks):
+    hooks = make_hooks()
     broker.add_middleware(hooks)
     dramatiq.actor(fail, actor_name="a", max_retries=0).send()
     finish()
@@ -178,8 +127,8 @@ def fail() -> None:
     raise ValueError("meant")
 
 
-def test_a_skipped_message_is_done(broker, finish):
-    ran, hooks = [], Hooks()
+def test_a_skipped_message_is_done(broker, finish, make_hooks):
+    ran, hooks = [], make_hooks()
 
     class Skip(Middleware):
         def before_process_message(self, broker, message):
@@ -194,8 +143,8 @@ def test_a_skipped_message_is_done(broker, finish):
     assert "after_ack" in hooks.told
 
 
-def test_worker_and_thread_hooks(broker):
-    hooks = Hooks()
+def test_worker_and_thread_hooks(broker, make_hooks):
+    hooks = make_hooks()
     broker.add_middleware(hooks)
     broker.declare_queue("default")
     worker = Worker(broker, worker_threads=1, worker_timeout=20)
@@ -365,175 +314,3 @@ def test_groups_with_a_callback(broker, finish):
     finish()
     assert sorted(ran[:2]) == [1, 2]
     assert ran[2:] == ["all"]
-
-
-def test_delay_is_a_minimum(broker, finish):
-    times = []
-    actor = dramatiq.actor(lambda: times.append(time.monotonic()), actor_name="a")
-    sent = time.monotonic()
-    actor.send_with_options(delay=200)
-    finish()
-    assert times[0] - sent >= 0.199
-
-
-def test_delayed_messages_run_by_due_time(broker, run_worker):
-    ran = []
-    actor = dramatiq.actor(ran.append, actor_name="a")
-    for delay in (300, 100, 200):
-        actor.send_with_options(args=(delay,), delay=delay)
-    run_worker(broker, threads=1)
-    broker.join("default", timeout=10_000)
-    assert ran == [100, 200, 300]
-
-
-def test_join_gives_up(broker):
-    dramatiq.actor(lambda: None, actor_name="a").send()
-    with pytest.raises(QueueJoinTimeout):
-        broker.join("default", timeout=50)
-
-
-def test_join_waits_for_delayed_messages(broker):
-    dramatiq.actor(lambda: None, actor_name="a").send_with_options(delay=10_000)
-    with pytest.raises(QueueJoinTimeout):
-        broker.join("default", timeout=50)
-
-
-def test_join_of_an_empty_queue_returns(broker):
-    broker.declare_queue("empty")
-    broker.join("empty", timeout=1000)
-
-
-def test_flush_drops_waiting_and_delayed_messages(broker, finish):
-    ran = []
-    actor = dramatiq.actor(ran.append, actor_name="a")
-    actor.send(1)
-    actor.send_with_options(args=(2,), delay=50)
-    broker.flush("default")
-    finish()
-    assert ran == []
-
-
-def test_flush_leaves_other_queues(broker, finish):
-    ran = []
-    dramatiq.actor(ran.append, actor_name="a", queue_name="kept").send(1)
-    broker.declare_queue("other")
-    broker.flush("other")
-    finish()
-    assert ran == [1]
-
-
-def test_flush_all(broker, finish):
-    ran = []
-    for queue in ("one", "two"):
-        dramatiq.actor(ran.append, actor_name=queue, queue_name=queue).send(queue)
-    broker.flush_all()
-    finish()
-    assert ran == []
-
-
-def test_a_queue_can_be_used_after_a_flush(broker, finish):
-    ran = []
-    actor = dramatiq.actor(ran.append, actor_name="a")
-    actor.send(1)
-    broker.flush("default")
-    actor.send(2)
-    finish()
-    assert ran == [2]
-
-
-def test_consuming_by_hand(broker):
-    actor = dramatiq.actor(lambda _: None, actor_name="a")
-    for number in range(2):
-        actor.send(number)
-    consumer = broker.consume("default", prefetch=2, timeout=50)
-    for number in range(2):
-        message = next(consumer)
-        assert message.args == (number,)
-        consumer.ack(message)
-    assert next(consumer) is None
-    consumer.close()
-    broker.join("default", timeout=1000)
-
-
-def test_prefetch_counts_what_is_not_acknowledged(broker):
-    actor = dramatiq.actor(lambda _: None, actor_name="a")
-    for number in range(2):
-        actor.send(number)
-    consumer = broker.consume("default", prefetch=1, timeout=20)
-    first = next(consumer)
-    assert next(consumer) is None
-    consumer.ack(first)
-    assert next(consumer).args == (1,)
-    consumer.close()
-
-
-def test_a_requeued_message_is_delivered_again(broker):
-    dramatiq.actor(lambda _: None, actor_name="a").send(1)
-    consumer = broker.consume("default", prefetch=1, timeout=50)
-    message = next(consumer)
-    consumer.requeue([message])
-    consumer.close()
-    again = next(broker.consume("default", prefetch=1, timeout=50))
-    assert again.message_id == message.message_id
-
-
-def test_pause_stops_and_resume_goes_on(broker, run_worker, monkeypatch):
-    monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.02)
-    ran = []
-    actor = dramatiq.actor(ran.append, actor_name="a")
-    worker = run_worker(broker, timeout_ms=20)
-    worker.pause()
-    actor.send(1)
-    with pytest.raises(QueueJoinTimeout):
-        broker.join("default", timeout=150)
-    assert ran == []
-    worker.resume()
-    broker.join("default", timeout=10_000)
-    assert ran == [1]
-
-
-def test_stopping_gives_back_what_was_not_begun(broker, run_worker):
-    begun, may_end = threading.Event(), threading.Event()
-    ran = []
-
-    @dramatiq.actor
-    def slow(number):
-        begun.set()
-        may_end.wait(5)
-        ran.append(number)
-
-    for number in range(6):
-        slow.send(number)
-    worker = Worker(broker, worker_threads=1, worker_timeout=20)
-    worker.start()
-    assert begun.wait(5)
-    threading.Timer(0.05, may_end.set).start()
-    worker.stop()
-    assert ran == [0]
-    run_worker(broker)
-    broker.join("default", timeout=10_000)
-    assert sorted(ran) == list(range(6))
-
-
-def test_a_failure_stops_nobody(broker, finish):
-    ran = []
-    bad = dramatiq.actor(fail, actor_name="bad", max_retries=0)
-    good = dramatiq.actor(ran.append, actor_name="good")
-    for number in range(10):
-        bad.send()
-        good.send(number)
-    finish()
-    assert sorted(ran) == list(range(10))
-
-
-def test_async_actors(broker, finish):
-    broker.add_middleware(AsyncIO())
-    ran = []
-
-    @dramatiq.actor
-    async def note(number):
-        ran.append(number)
-
-    note.send(1)
-    finish()
-    assert ran == [1]
