@@ -9,8 +9,7 @@ import msgspec
 
 from domain.states import STEPS, Step
 from infra.db.pool import Counts
-from infra.engine.inner import InnerRunner, InnerStep
-from infra.engine.outer import OuterRunner, OuterStep
+from infra.guard.runner import GatedRunner
 from infra.outside import Outside
 from infra.queue.bells import BellKey
 
@@ -76,12 +75,8 @@ class Meter:
 class MeteredRunner:
     """A runner whose runs are counted."""
 
-    runner: InnerRunner | OuterRunner
+    runner: GatedRunner
     meter: Meter
-
-    @property
-    def step(self) -> InnerStep | OuterStep:
-        return self.runner.step
 
     def run(self, key: BellKey) -> int:
         wall, cpu = time.perf_counter(), time.thread_time()

@@ -13,6 +13,10 @@ import msgspec
 from actors.tools import Tools
 from benchmarks.chain.meter import Meter, MeteredRunner, loop_clock
 from benchmarks.start_line import wait_for_start
+from infra.engine.inner import InnerRunner
+from infra.engine.outer import OuterRunner
+from infra.guard.gates import Gates
+from infra.guard.runner import GatedRunner
 from infra.outside import Outside
 from workers import wiring, worker
 
@@ -25,13 +29,15 @@ def main(report: Path) -> None:
     def metered(tools: Tools, outside: Outside, number: int) -> dict[str, Any]:
         meter = Meter(tools.db.counts, loop_clock(outside))
         meters.append(meter)
-        runners = {name: MeteredRunner(runner, meter) for name, runner in plain(tools, outside, number).items()}
         wait_for_start(tools.db)
         meter.zero()
-        return runners
+        return plain(tools, outside, number)
+
+    def gated(runner: InnerRunner | OuterRunner, gates: Gates) -> MeteredRunner:
+        return MeteredRunner(GatedRunner(runner, gates), meters[0])
 
     # The worker's own main runs, so that what is measured cannot drift away from it.
-    with patch.object(wiring, "make_runners", metered):
+    with patch.object(wiring, "make_runners", metered), patch.object(wiring, "GatedRunner", gated):
         worker.main([], standalone_mode=False)
     report.write_bytes(msgspec.json.encode(meters[0].use()))
 
