@@ -223,10 +223,13 @@ def test_a_worker_that_really_dies_is_noticed(house, sweeper, database_url):
         assert house.work() == {id_: (0, 0, False)}
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s"
-    until(lambda: house.one(held, PRESENCE_CLASS, number) == 0)
+    until(lambda: house.one(PRESENCE_LOCKS, PRESENCE_CLASS, number) == 0)
     sweeper.free_crashed()
     assert house.work() == {id_: (0, 0, True)}
+
+
+PRESENCE_LOCKS = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = %s AND objid = %s"""
 
 
 def until(is_so):
@@ -242,8 +245,7 @@ def test_presence_takes_its_lock_again_when_the_session_was_lost(house):
     house.rows("SELECT pg_terminate_backend(%s)", lost)
     until(lambda: house.one("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", lost) == 0)
     presence.renew()
-    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND granted"
-    assert house.one(held, PRESENCE_CLASS, presence.worker) == 1
+    assert house.one(PRESENCE_LOCKS, PRESENCE_CLASS, presence.worker) == 1
     presence.renew()
     presence.close()
 

@@ -80,12 +80,10 @@ def test_messages_of_a_killed_process_run_elsewhere_once(broker, redis, start_pr
     until(lambda: redis.llen("begun") == 4)
     victim.kill()
     victim.wait()
-    killed = time.monotonic()
     redis.delete("begun")
     start_process()
     until(lambda: redis.llen("ran") == 20)
     assert sorted(texts(redis, "ran")) == sorted(names)
-    assert time.monotonic() - killed < 10
     until(lambda: broker.stats(QUEUE).in_flight == 0)
 
 
