@@ -20,6 +20,10 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.run requirements-bench.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.txt
+	@touch $@
+
 setup: $(VENV)/.run ## virtual environment with the locked packages
 
 demo: setup ## run the main job on private stores and a sandbox; ORDERS=n
@@ -32,7 +36,7 @@ coverage: $(VENV)/.dev ## branch coverage; fails below 95 % for the rules or the
 	$(BIN)/pytest --cov --cov-report=
 	$(BIN)/coverage report --include='domain/*,infra/engine/*,infra/queue/*,actors/*' --fail-under=95
 
-bench: setup ## orders a minute, and where an order's time goes
+bench: $(VENV)/.bench ## orders a minute and what they cost, against plain Dramatiq and plain Celery
 	$(BIN)/python -m benchmarks.chain
 
 drills: setup ## hurt the whole house and check every order, half an hour; SEED=n
@@ -50,6 +54,7 @@ lint: $(VENV)/.dev ## format, lint, types, walls
 lock: ## renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q pyproject.toml -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q pyproject.toml --group dev -o requirements-dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q pyproject.toml --group benchmarks -o requirements-bench.txt
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
