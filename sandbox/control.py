@@ -7,19 +7,26 @@
 | ask_refund | tid | the buyer asks for a refund of every line |
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
-| set_courier | can_find, knows_references, gives_always | what it can, and one number for all shipments |
+| set_courier | can_find, knows_references, gives_always, look_up_lag_s | what the courier can and does |
+| limit_calls | who, calls, says, retry_after_s | so many calls more, then refusals; see `sandbox.limit` |
+| lift_limit | who | no limit any more |
+| lock_out | who, is_out | the credentials of the courier, or of a shop, have expired or are valid again |
 | plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
 """
 
 from dataclasses import replace
+from typing import Literal
 
 import msgspec
 
 from domain.errors import Refused
+from sandbox.limit import CallLimit, Says
 from sandbox.model import Expected, Member, Person, PlannedLine, PlannedOrder
 from sandbox.places import CHINESE_PLACES, place_of
+from sandbox.sf import Courier
 from sandbox.spec import Latency
 from sandbox.stream import number
+from sandbox.taobao import Platform
 from sandbox.trades import REFUND_ASKED, TO_SHIP
 from sandbox.world import World
 
@@ -70,19 +77,42 @@ class RefuseReceiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
 class SetCourier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_courier"):
     """A courier that knows no references books again whenever it is asked.
 
-    `gives_always`: a number that it answers for every shipment, whatever it has booked.
+    `gives_always`: a number that it answers for every shipment, whatever it has booked. `look_up_lag_s`: so
+    long a look-up does not show what was booked.
     """
 
     can_find: bool = True
     knows_references: bool = True
     gives_always: str = ""
+    look_up_lag_s: float = 0.0
 
 
 class PlantWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="plant_waybill"):
     reference: str
 
 
-Command = AddOrder | SetLatency | AskRefund | CancelWaybill | RefuseReceiver | SetCourier | PlantWaybill
+class LimitCalls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="limit_calls"):
+    """The courier speaks of no quota of the day."""
+
+    who: Literal["taobao", "sf"]
+    calls: int
+    says: Says
+    retry_after_s: int | None = None
+
+
+class LiftLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="lift_limit"):
+    who: Literal["taobao", "sf"]
+
+
+class LockOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="lock_out"):
+    """`who`: ``sf``, or the name of a shop."""
+
+    who: str
+    is_out: bool = True
+
+
+Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut
+Command = AddOrder | AskRefund | CancelWaybill | PlantWaybill | Mood
 
 
 def pull(world: World, body: bytes, now: float) -> dict[str, str]:
@@ -95,21 +125,60 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
     match command:
         case AddOrder():
             return {"tid": _add_order(world, command, now)}
-        case SetLatency():
-            world.latency = Latency(taobao_ms=command.taobao_ms, sf_ms=command.sf_ms)
+        case PlantWaybill():
+            return {"number": _plant_waybill(world, command.reference, now)}
         case AskRefund():
             _ask_refund(world, command.tid, now)
         case CancelWaybill():
             _cancel_waybill(world, command.number)
+        case _:
+            _set_mood(world, command)
+    return {}
+
+
+def _set_mood(world: World, command: Mood) -> None:
+    """How platform and courier treat whoever calls from now on."""
+    match command:
+        case SetLatency():
+            world.latency = Latency(taobao_ms=command.taobao_ms, sf_ms=command.sf_ms)
         case RefuseReceiver():
             world.courier.unwelcome.add(command.mobile)
         case SetCourier():
-            world.courier.can_find = command.can_find
-            world.courier.knows_references = command.knows_references
-            world.courier.gives_always = command.gives_always
-        case PlantWaybill():
-            return {"number": _plant_waybill(world, command.reference, now)}
-    return {}
+            _set_courier(world, command)
+        case LimitCalls():
+            _limited(world, command.who).limit = _limit(command)
+        case LiftLimit():
+            _limited(world, command.who).limit = None
+        case LockOut():
+            _lock(world, command.who, is_out=command.is_out)
+
+
+def _set_courier(world: World, asked: SetCourier) -> None:
+    world.courier.can_find = asked.can_find
+    world.courier.knows_references = asked.knows_references
+    world.courier.gives_always = asked.gives_always
+    world.courier.look_up_lag_s = asked.look_up_lag_s
+
+
+def _limited(world: World, who: str) -> Platform | Courier:
+    return world.platform if who == "taobao" else world.courier
+
+
+def _limit(asked: LimitCalls) -> CallLimit:
+    if asked.who == "sf" and asked.says is Says.DAY:
+        raise Refused("control_invalid", "the courier has no quota of the day")
+    return CallLimit(asked.calls, asked.says, asked.retry_after_s)
+
+
+def _lock(world: World, who: str, *, is_out: bool) -> None:
+    if who == "sf":
+        world.courier.is_locked_out = is_out
+    elif who not in {shop.name for shop in world.plan.shops}:
+        raise Refused("control_invalid", "no such shop")
+    elif is_out:
+        world.platform.locked_out.add(who)
+    else:
+        world.platform.locked_out.discard(who)
 
 
 def _add_order(world: World, asked: AddOrder, now: float) -> str:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from domain.errors import Refused
 from sandbox import control, report
+from sandbox.limit import OverLimitError
 from sandbox.signatures import same
 from sandbox.warehouse import Answer, FeedRequest
 from sandbox.world import World
@@ -44,7 +45,7 @@ def _taobao(world: World, clock: Clock) -> Handler:
             form = {**request.query, **form}
         if world.latency.taobao_ms:
             await asyncio.sleep(world.latency.taobao_ms / 1000)
-        return _json(world.platform.answer(form, clock()))
+        return _limited(lambda: world.platform.answer(form, clock()))
 
     return handle
 
@@ -54,7 +55,7 @@ def _sf(world: World, clock: Clock) -> Handler:
         form = _form(await request.read())
         if world.latency.sf_ms:
             await asyncio.sleep(world.latency.sf_ms / 1000)
-        return _json(world.courier.answer(form, clock()))
+        return _limited(lambda: world.courier.answer(form, clock()))
 
     return handle
 
@@ -105,6 +106,15 @@ def _control(world: World, clock: Clock) -> Handler:
         return _json(msgspec.json.encode(answer))
 
     return handle
+
+
+def _limited(answer: Callable[[], bytes]) -> web.Response:
+    """The answer, or HTTP's own word for one call too many."""
+    try:
+        return _json(answer())
+    except OverLimitError as over:
+        wish = {} if over.retry_after_s is None else {"Retry-After": str(over.retry_after_s)}
+        return web.Response(status=429, headers=wish)
 
 
 def _form(body: bytes) -> dict[str, str]:

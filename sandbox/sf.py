@@ -11,6 +11,7 @@ What the public pages leave open, chosen here:
 - The `orderId` of a cancelled order stays used: creating it again is 8016.
 - Cancelling after collection is 8252.
 - A masked receiver (an asterisk in name, number or address) counts as an empty field.
+- A partner that is locked out has no permission for any service, A1004.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from typing import Any
 import msgspec
 
 from sandbox.ledger import Ledger
+from sandbox.limit import CallLimit, OverLimitError, Says
 from sandbox.signatures import same, sf_digest
 from sandbox.spec import Location, Secrets
 from sandbox.warehouse import Warehouses
@@ -97,6 +99,9 @@ class Courier:
         self.can_find = True
         self.knows_references = True
         self.gives_always = ""
+        self.look_up_lag_s = 0.0
+        self.limit: CallLimit | None = None
+        self.is_locked_out = False
         self._seen: set[str] = set()
         self._services: dict[str, Callable[[Json, float], Json]] = {
             "EXP_RECE_CREATE_ORDER": self._create,
@@ -105,13 +110,17 @@ class Courier:
         }
 
     def answer(self, form: Mapping[str, str], now: float) -> bytes:
-        """One call, checked, counted and carried out."""
+        """One call, checked, counted and carried out. Raises OverLimitError for one that HTTP refuses."""
         service = form.get("serviceCode", "")
         endpoint = service if service in self._services else "sf"
         self._ledger.calls[endpoint] += 1
         try:
+            self._spend()
             self._check_call(form, now)
             result = self._business(service, form["msgData"], now)
+        except OverLimitError:
+            self._ledger.refuse(endpoint, "429", now)
+            raise
         except GatewayError as error:
             self._ledger.refuse(endpoint, error.code, now)
             return _envelope(form, error.code, error.message, "")
@@ -120,13 +129,22 @@ class Courier:
             result = {"success": False, "errorCode": error.code, "errorMsg": error.message, "msgData": None}
         return _envelope(form, "A1000", "", msgspec.json.encode(result).decode())
 
+    def _spend(self) -> None:
+        try:
+            if self.limit is not None:
+                self.limit.spend()
+        except OverLimitError as over:
+            if over.says is Says.HTTP:
+                raise
+            raise GatewayError("A1005", "系统繁忙,流量控制") from None
+
     def _check_call(self, form: Mapping[str, str], now: float) -> None:
         empty = [name for name in _SYSTEM if not form.get(name)]
         if empty:
             raise GatewayError("A1001", f"必传参数不可为空:{empty[0]}")
         service = form["serviceCode"]
         may_be_asked = service in self._services and (self.can_find or service != "EXP_RECE_SEARCH_ORDER_RESP")
-        if form["partnerID"] != self._secrets.sf_partner_id or not may_be_asked:
+        if form["partnerID"] != self._secrets.sf_partner_id or not may_be_asked or self.is_locked_out:
             raise GatewayError("A1004", "无对应服务权限")
         expected = sf_digest(form["msgData"], form["timestamp"], self._secrets.sf_check_word)
         if not same(expected, form["msgDigest"]):
@@ -198,8 +216,9 @@ class Courier:
                 return location.name
         return next((location.name for location in self._locations if location.city == sender.get("city")), "")
 
-    def _search(self, asked: Json, _now: float) -> Json:
-        found = self._waybills.of_reference(_order_id(asked))
+    def _search(self, asked: Json, now: float) -> Json:
+        known = self._waybills.of_reference(_order_id(asked))
+        found = [waybill for waybill in known if waybill.created_at <= now - self.look_up_lag_s]
         if not found:
             raise OrderError("8018")
         return _shipment(self._shown(sorted(found, key=lambda waybill: not waybill.is_alive)), asked)

@@ -13,6 +13,7 @@ import msgspec
 
 from sandbox import top
 from sandbox.ledger import Alarm, Ledger, WriteBack
+from sandbox.limit import CallLimit, OverLimitError, Says
 from sandbox.model import Plan
 from sandbox.people import person_of
 from sandbox.spec import Secrets
@@ -76,6 +77,9 @@ class Platform:
         self._ledger = ledger
         self._shops = {shop.session: shop.name for shop in plan.shops}
         self._calls = 0
+        self.limit: CallLimit | None = None
+        self.locked_out: set[str] = set()
+        """Shops whose session has expired."""
         self._methods: dict[str, _Method] = {
             "taobao.trades.sold.increment.get": self._changed,
             "taobao.trade.fullinfo.get": self._fullinfo,
@@ -85,7 +89,7 @@ class Platform:
         }
 
     def answer(self, form: Params, now: float) -> bytes:
-        """One call, checked, counted and carried out."""
+        """One call, checked, counted and carried out. Raises OverLimitError for one that HTTP refuses."""
         self._book.advance(now)
         self._calls += 1
         request_id = f"s{self._calls:011x}"
@@ -93,13 +97,31 @@ class Platform:
         endpoint = method if method in self._methods else "taobao"
         self._ledger.calls[endpoint] += 1
         try:
+            self._spend()
             top.check_call(form, self._secrets.app_key, self._secrets.app_secret, now)
             carry_out = self._method(method)
-            body = carry_out(top.shop_of_session(form, self._shops), form, now)
+            body = carry_out(top.shop_of_session(form, self._open_shops()), form, now)
+        except OverLimitError:
+            self._ledger.refuse(endpoint, "429", now)
+            raise
         except TopError as error:
             self._ledger.refuse(endpoint, f"{error.code} {error.sub_code}".strip(), now)
             return top.refusal(error, request_id)
         return top.answer(method, body, request_id, simplify=_is_true(form, "simplify"))
+
+    def _spend(self) -> None:
+        try:
+            if self.limit is not None:
+                self.limit.spend()
+        except OverLimitError as over:
+            if over.says is Says.HTTP:
+                raise
+            raise top.over_limit(is_daily=over.says is Says.DAY, ban_s=over.retry_after_s) from None
+
+    def _open_shops(self) -> Mapping[str, str]:
+        if not self.locked_out:
+            return self._shops
+        return {session: shop for session, shop in self._shops.items() if shop not in self.locked_out}
 
     def _method(self, name: str) -> _Method:
         if name not in self._methods:

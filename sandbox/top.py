@@ -40,6 +40,15 @@ def business(sub_code: str, sub_message: str) -> TopError:
     return TopError(15, "Remote service error", sub_code, sub_message)
 
 
+def over_limit(*, is_daily: bool, ban_s: int | None) -> TopError:
+    """Too many calls of the application; the ban's length stands in the text alone."""
+    if is_daily:
+        text = "The daily quota of this app is used up"
+    else:
+        text = "This ban will last for " + (f"{ban_s} more seconds" if ban_s else "a while")
+    return TopError(7, "App Call Limited", "accesscontrol.limited-by-app-access-count", text)
+
+
 def check_call(form: Mapping[str, str], app_key: str, app_secret: str, now: float) -> None:
     """Check every system parameter but the session. Raises TopError with the documented code."""
     _require(form, "method", 21, "Missing Method")
