@@ -1,0 +1,180 @@
+"""When a pool of worker processes grows and shrinks: pure rules over signals.
+
+A pool grows by one process when orders have come in faster than a threshold for some minutes on end, once
+for each such episode; and by one at a time while work waits so long that a ship-by clock is in danger. It
+shrinks by one after a calm spell. Calm begins well below every limit, so that a rate which wavers around one
+of them does not start and stop processes.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """More than `per_min` orders a minute, for `for_s` seconds on end."""
+
+    per_min: float
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingRules:
+    """What is decided by; times in seconds.
+
+    A backlog of `backlog_min` or more counts as waiting work: less is taken up in one batch anyway. It may wait
+    for `wait_max_s`, and must be through `margin_s` before its ship-by; two steps up for that lie `pause_s`
+    apart. Calm is `calm_share` of every limit, and `calm_s` of it take one process away. A gap of more than
+    `gap_s` between two readings starts all counts anew: nobody knows what was in between.
+    """
+
+    thresholds: tuple[Threshold, ...] = (Threshold(500, 60), Threshold(100, 300))
+    backlog_min: int = 50
+    wait_max_s: float = 600.0
+    margin_s: float = 7200.0
+    pause_s: float = 60.0
+    calm_s: float = 600.0
+    calm_share: float = 0.5
+    gap_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Between how many processes a pool may have."""
+
+    least: int
+    most: int
+
+    def clamp(self, processes: int) -> int:
+        return max(self.least, min(self.most, processes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a pool's signals were at a moment, in seconds of any steady clock.
+
+    `depth`: pieces of work that are due. `oldest_s`: how long the first of them has been due. `ship_by_s`: until the
+    earliest ship-by among the first of each account, negative when it has passed, None where there is none.
+    """
+
+    at: float
+    inflow_per_min: float
+    drain_per_min: float
+    depth: int
+    oldest_s: float
+    ship_by_s: float | None = None
+
+    @property
+    def wait_s(self) -> float:
+        """How long what falls due now will wait: as long as the oldest did, or as the backlog lasts if that is more."""
+        lasts_s = self.depth / self.drain_per_min * 60 if self.drain_per_min > 0 else 0.0
+        return max(self.oldest_s, lasts_s)
+
+
+class Reason(StrEnum):
+    """Why a pool should grow."""
+
+    INFLOW = "inflow"
+    WAIT = "wait"
+    SHIP_BY = "ship_by"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One threshold's count: since when the inflow has been over it, and whether this episode was told of."""
+
+    over_since: float | None = None
+    is_told: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A pool as its rules know it; `watches` go with the thresholds."""
+
+    processes: int
+    watches: tuple[Watch, ...]
+    calm_since: float | None = None
+    told_at: float | None = None
+    read_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A pool's next standing. `signals` are the reasons to grow that this reading gave, at the maximum too."""
+
+    standing: Standing
+    signals: tuple[Reason, ...] = ()
+
+
+def at_start(rules: ScalingRules, processes: int) -> Standing:
+    """A pool that nothing is known of yet."""
+    return Standing(processes=processes, watches=tuple(Watch() for _ in rules.thresholds))
+
+
+def decide(rules: ScalingRules, size: Size, standing: Standing, reading: Reading) -> Decision:
+    """What a reading leads to: at most one process more, or one less."""
+    known = standing
+    if standing.read_at is not None and reading.at - standing.read_at > rules.gap_s:
+        watches = tuple(replace(watch, over_since=None) for watch in standing.watches)
+        known = replace(standing, watches=watches, calm_since=None)
+    watches = tuple(
+        _watched(rules, threshold, watch, reading)
+        for threshold, watch in zip(rules.thresholds, known.watches, strict=True)
+    )
+    signals = _signals(rules, known, watches, reading)
+    calm_since = _calm_since(rules, known, reading)
+    processes, told_at = known.processes, known.told_at
+    if signals:
+        processes, told_at = processes + 1, reading.at
+    elif calm_since is not None and reading.at - calm_since >= rules.calm_s and processes > size.least:
+        processes, calm_since = processes - 1, reading.at
+    return Decision(
+        Standing(
+            processes=size.clamp(processes),
+            watches=watches,
+            calm_since=calm_since,
+            told_at=told_at,
+            read_at=reading.at,
+        ),
+        signals,
+    )
+
+
+def _watched(rules: ScalingRules, threshold: Threshold, watch: Watch, reading: Reading) -> Watch:
+    """An episode that was told of ends in the calm only: dips in between do not start another."""
+    inflow = reading.inflow_per_min
+    if inflow <= threshold.per_min:
+        return Watch(None, watch.is_told and inflow > threshold.per_min * rules.calm_share)
+    since = reading.at if watch.over_since is None else watch.over_since
+    return Watch(since, watch.is_told or reading.at - since >= threshold.for_s)
+
+
+def _signals(rules: ScalingRules, known: Standing, watches: tuple[Watch, ...], reading: Reading) -> tuple[Reason, ...]:
+    is_new = any(now.is_told and not was.is_told for was, now in zip(known.watches, watches, strict=True))
+    found = [Reason.INFLOW] if is_new else []
+    if known.told_at is None or reading.at - known.told_at >= rules.pause_s:
+        found += _waits(rules, reading)
+    return tuple(found)
+
+
+def _waits(rules: ScalingRules, reading: Reading) -> list[Reason]:
+    if reading.depth < rules.backlog_min:
+        return []
+    found = []
+    if reading.wait_s > rules.wait_max_s:
+        found.append(Reason.WAIT)
+    if reading.ship_by_s is not None and reading.ship_by_s - reading.wait_s < rules.margin_s:
+        found.append(Reason.SHIP_BY)
+    return found
+
+
+def _calm_since(rules: ScalingRules, known: Standing, reading: Reading) -> float | None:
+    lowest = min((threshold.per_min for threshold in rules.thresholds), default=float("inf"))
+    is_calm = (
+        reading.inflow_per_min <= lowest * rules.calm_share
+        and (reading.depth < rules.backlog_min or reading.wait_s <= rules.wait_max_s * rules.calm_share)
+        and not _waits(rules, reading)
+    )
+    if not is_calm:
+        return None
+    return reading.at if known.calm_since is None else known.calm_since
