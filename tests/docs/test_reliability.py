@@ -21,14 +21,16 @@ def page(name):
 
 def commands(command=main, path=()):
     yield " ".join(path)
-    for name, child in getattr(command, "commands", {}).items():
-        yield from commands(child, (*path, name))
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*path, name))
 
 
 def options(path):
     command = main
     for name in path.split():
-        command = command.commands[name]
+        command = command.get_command(click.Context(command), name)
     return {text for option in command.params if isinstance(option, click.Option) for text in option.opts}
 
 

@@ -8,8 +8,9 @@ from workers.main import main
 def commands(command=main, path=()):
     yield path, command
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from commands(child, (*path, name))
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*path, name))
 
 
 @pytest.mark.parametrize("path", [path for path, _ in commands()], ids=" ".join)

@@ -1,21 +1,18 @@
 """``orderlane bulk``: replays of many letters that the sweeper works off."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 import click
 import msgspec
-from rich.console import Console
 
 from infra.db.pool import Database
 from infra.engine.replay import Author
-from infra.log import configure
-from infra.settings import read_settings
 from ops import bulk as verbs
 from ops.bulk_face import print_bulk, print_bulks
 from workers.cli.acting import author_option
 from workers.cli.exits import Exit
-from workers.cli.stores import database_at_hand
+from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.talk import console, json_option
 
 PAGE = 50
 STATES = ("waiting", "replayed", "done", "died", "superseded", "refused", "cancelled")
@@ -30,28 +27,28 @@ def bulk() -> None:
 @click.argument("bulk_id", metavar="[ID]", type=int, required=False)
 @click.option("--members", "state", type=click.Choice(STATES), help="List members with this result.")
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="Go on after this letter.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in UTC.")
+@json_option
 @click.pass_context
 def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int, *, as_json: bool) -> None:
     """Show how far a bulk replay is, or the last fifty without an ID.
 
     Exits with 6 if it is over and not every member was done.
     """
-    console = _console()
-    with _database() as db:
+    screen = console()
+    with database_at_hand(quiet_settings()) as db:
         if bulk_id is None:
             found = verbs.recent(db)
             if as_json:
                 click.echo(msgspec.json.encode({"bulks": found}))
             else:
-                print_bulks(found, console)
+                print_bulks(found, screen)
             ctx.exit(Exit.DONE)
         one = verbs.look(db, bulk_id)
         members = verbs.members(db, bulk_id, state=state, after=after, limit=PAGE) if state else []
     if as_json:
         click.echo(msgspec.json.encode({"bulk": one, "members": members}))
     else:
-        print_bulk(one, members, console)
+        print_bulk(one, members, screen)
     is_partly = one.is_over and set(one.members) != {"done"}
     ctx.exit(Exit.PARTLY if is_partly else Exit.DONE)
 
@@ -81,14 +78,5 @@ def cancel(bulk_id: int, author: Author) -> None:
 
 
 def _turn(verb: Callable[[Database, int, Author], verbs.Bulk], bulk_id: int, author: Author) -> None:
-    with _database() as db:
-        print_bulk(verb(db, bulk_id, author), (), _console())
-
-
-def _database() -> AbstractContextManager[Database]:
-    configure(level="error")
-    return database_at_hand(read_settings())
-
-
-def _console() -> Console:
-    return Console(highlight=False, markup=False, emoji=False)
+    with database_at_hand(quiet_settings()) as db:
+        print_bulk(verb(db, bulk_id, author), (), console())

@@ -1,16 +1,37 @@
-"""The command group: shows our own errors as one line and exits with their code."""
+"""The command groups: subcommands are imported when they are asked for, and our own errors are one line."""
 
-from typing import NoReturn
+import importlib
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import click
 import psycopg
-import redis
 
 from domain.errors import FulfilmentError
 from workers.cli.exits import Exit, exit_of
 
 
-class Orderlane(click.Group):
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is asked for, after click's own pattern.
+
+    `lazy` names them: subcommand -> ``module:attribute``. Only the group's own help imports them all.
+    """
+
+    def __init__(self, *, lazy: Mapping[str, str] | None = None, **options: Any) -> None:  # noqa: ANN401 - click's own
+        super().__init__(**options)
+        self._lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._lazy and cmd_name not in self.commands:
+            module, _, attribute = self._lazy[cmd_name].partition(":")
+            self.add_command(getattr(importlib.import_module(module), attribute), cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+class Orderlane(LazyGroup):
     """Shows an error of ours, or a store that is away, as one line. A defect shows its traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -23,8 +44,17 @@ class Orderlane(click.Group):
             if error.sqlstate is not None:
                 raise
             fail(ctx, f"database_unreachable: {error}", Exit.UNREACHABLE)
-        except redis.ConnectionError as error:
+        except Exception as error:
+            if not _is_redis_away(error):
+                raise
             fail(ctx, f"redis_unreachable: {error}", Exit.UNREACHABLE)
+
+
+def _is_redis_away(error: Exception) -> bool:
+    """By name: a command that only looks at Postgres has not imported redis, and starts sooner for it."""
+    return any(
+        (kind.__module__, kind.__name__) == ("redis.exceptions", "ConnectionError") for kind in type(error).mro()
+    )
 
 
 def fail(ctx: click.Context, line: str, code: Exit) -> NoReturn:

@@ -16,10 +16,15 @@ from ops.order_face import print_matches, print_order
 from ops.order_view import view_order
 from workers.cli.acting import author_option
 from workers.cli.exits import Exit
+from workers.cli.group import LazyGroup
 from workers.cli.stores import database_at_hand
 
 
-@click.group(epilog="\b\nExample:  orderlane order show 2206140048812637")
+@click.group(
+    cls=LazyGroup,
+    epilog="\b\nExample:  orderlane order show 2206140048812637",
+    lazy={"due": "workers.cli.due:due"},
+)
 def order() -> None:
     """Look at one order, and release its holds."""
 

@@ -17,7 +17,7 @@ from ops.reconcile import OPEN, Outcome, Reconciled, Reconciler
 from ops.writeback_retry import Pace
 from workers.cli.acting import Moment
 from workers.cli.exits import Exit
-from workers.cli.stores import worker_at_hand
+from workers.cli.own_worker import worker_at_hand
 
 DAYS = 7
 PER_SECOND = 20.0

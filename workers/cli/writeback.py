@@ -16,7 +16,7 @@ from ops.find import find, why_missing
 from ops.writeback_retry import SETTLED, Pace, Said, Selection, Told, open_writebacks, preview, retry
 from workers.cli.acting import Moment, Rate, author_option
 from workers.cli.exits import Exit
-from workers.cli.stores import worker_at_hand
+from workers.cli.own_worker import worker_at_hand
 from workers.wiring import Runtime
 
 PER_SECOND = 20.0

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from workers.cli import bulk, demo, dlq, doctor, due, order, reconcile, run, writeback
+from workers.cli import demo, doctor, due, order, reconcile, run, stores, writeback
 from workers.main import main
 
 
@@ -21,7 +21,7 @@ def _nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     # A logger keeps the threshold it was first used with, and other tests read its lines.
-    for module in (bulk, demo, dlq, doctor, due, order, reconcile, run, writeback):
+    for module in (demo, doctor, due, order, reconcile, run, stores, writeback):
         monkeypatch.setattr(module, "configure", lambda *_, **__: None)
 
 

@@ -1,0 +1,115 @@
+"""Acting on dead letters: ``orderlane dlq replay``, ``discard`` and ``reopen``."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import click
+import msgspec
+
+from infra.db.letters import LetterFilter
+from infra.db.pool import Database
+from infra.engine.replay import Answer, Author, Replayed
+from infra.settings import Settings
+from ops import bulk, letters
+from ops.bulk_face import print_bulk
+from ops.letters_face import print_previews, print_replayed
+from ops.lookup import courier_lookup
+from workers.cli.acting import Rate, author_option
+from workers.cli.exits import Exit
+from workers.cli.letter_filter import letter_filter
+from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.talk import console, json_option
+
+PREVIEWED = 10
+RATE = 10.0
+
+
+@click.command(
+    epilog='\b\nExample:  orderlane dlq replay 1042 --reason "settings fixed"\n'
+    '          orderlane dlq replay --cause 7f3a01b2c3d4e5f6 --rate 5/s --reason "courier is back"'
+)
+@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@letter_filter
+@click.option("--rate", type=Rate(), default=RATE, show_default=True, metavar="N/s", help="Of a filter's letters.")
+@click.option("--dry-run", is_flag=True, is_eager=True, help="Show what would happen, and change nothing.")
+@author_option
+@json_option
+@click.pass_context
+def replay(
+    ctx: click.Context,
+    ids: Sequence[int],
+    *,
+    wanted: LetterFilter,
+    rate: float,
+    dry_run: bool,
+    author: Author,
+    as_json: bool,
+) -> None:
+    """Put dead letters back to work: those named, at once, or all of a filter, by the sweeper.
+
+    A filter's letters become a bulk replay. One goes first, as a canary; the rest follow at the rate,
+    unless it died of the same cause. Exits with 5 if nothing could be replayed, and 6 if only some.
+    """
+    if bool(ids) is not wanted.is_empty:
+        raise click.UsageError("name letters, or a filter: --cause, --step, --account, --code, --since")
+    settings = quiet_settings()
+    with database_at_hand(settings) as db:
+        if dry_run:
+            _preview(db, settings, ids, wanted, as_json=as_json)
+        elif ids:
+            answers = letters.replay_letters(db, list(dict.fromkeys(ids)), author)
+            if as_json:
+                click.echo(msgspec.json.encode({"letters": answers}))
+            else:
+                print_replayed(answers, console())
+            ctx.exit(_exit(answers))
+        else:
+            started = bulk.start(db, wanted, rate, author)
+            if as_json:
+                click.echo(msgspec.json.encode(started))
+            else:
+                print_bulk(started, (), console())
+                click.echo(f"follow it with: orderlane bulk show {started.id}", err=True)
+    ctx.exit(Exit.DONE)
+
+
+def _preview(db: Database, settings: Settings, ids: Sequence[int], wanted: LetterFilter, *, as_json: bool) -> None:
+    members = letters.count(db, wanted) if not ids else len(ids)
+    sample = list(ids) or [one.id for one in letters.page(db, wanted, after=0, limit=PREVIEWED)]
+    with courier_lookup(settings) if settings.couriers else nullcontext() as ask:
+        previews = letters.preview(db, sample, ask)
+    if as_json:
+        click.echo(msgspec.json.encode({"members": members, "letters": previews}))
+        return
+    print_previews(previews, console())
+    if members > len(previews):
+        click.echo(f"the oldest {len(previews)} of {members}")
+
+
+def _exit(answers: Sequence[Replayed]) -> Exit:
+    replayed = sum(one.answer is Answer.REPLAYED for one in answers)
+    if replayed == len(answers):
+        return Exit.DONE
+    return Exit.PARTLY if replayed else Exit.REFUSED
+
+
+@click.command(epilog='\b\nExample:  orderlane dlq discard 1042 --reason "test order"')
+@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@author_option
+def discard(ids: Sequence[int], author: Author) -> None:
+    """Close dead letters without a replay. An order that stands still stays held until somebody releases it."""
+    with database_at_hand(quiet_settings()) as db:
+        for letter_id in ids:
+            stays_held = letters.discard(db, letter_id, author)
+            held = "; its order stays held: release it with `orderlane order release`" if stays_held else ""
+            click.echo(f"letter {letter_id} discarded{held}")
+
+
+@click.command(epilog='\b\nExample:  orderlane dlq reopen 1042 --reason "it was real"')
+@click.argument("letter_id", metavar="ID", type=int)
+@author_option
+def reopen(letter_id: int, author: Author) -> None:
+    """Open a discarded dead letter again."""
+    with database_at_hand(quiet_settings()) as db:
+        letters.reopen(db, letter_id, author)
+    click.echo(f"letter {letter_id} is open again")

@@ -1,0 +1,65 @@
+"""Looking at dead letters: ``orderlane dlq causes``, ``list`` and ``show``."""
+
+import click
+import msgspec
+
+from infra.db.letters import LetterFilter
+from ops import letters
+from ops.letters_face import print_causes, print_letter, print_letters
+from workers.cli.exits import Exit
+from workers.cli.letter_filter import letter_filter
+from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.talk import console, json_option
+
+PAGE = 50
+
+
+@click.command(epilog="\b\nExample:  orderlane dlq causes --json")
+@json_option
+@click.pass_context
+def causes(ctx: click.Context, *, as_json: bool) -> None:
+    """Show open dead letters by cause: how many, since when, orders that wait, money at risk.
+
+    A letter counts for its order: an order with two letters of one cause counts twice.
+    """
+    with database_at_hand(quiet_settings()) as db:
+        found = letters.causes(db)
+    if as_json:
+        click.echo(msgspec.json.encode({"causes": found}))
+    else:
+        print_causes(found, console())
+    ctx.exit(Exit.DONE)
+
+
+@click.command("list", epilog="\b\nExample:  orderlane dlq list --step label --since 24h")
+@letter_filter
+@click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="Go on after this letter.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=PAGE, show_default=True, help="How many to list.")
+@json_option
+@click.pass_context
+def list_letters(ctx: click.Context, *, wanted: LetterFilter, after: int, limit: int, as_json: bool) -> None:
+    """List open dead letters, oldest first."""
+    with database_at_hand(quiet_settings()) as db:
+        found = letters.page(db, wanted, after=after, limit=limit)
+    more_after = found[-1].id if len(found) == limit else None
+    if as_json:
+        click.echo(msgspec.json.encode({"letters": found, "more_after": more_after}))
+    else:
+        print_letters(found, more_after, console())
+    ctx.exit(Exit.DONE)
+
+
+@click.command(epilog="\b\nExample:  orderlane dlq show 1042")
+@click.argument("letter_id", metavar="ID", type=int)
+@json_option
+@click.pass_context
+def show(ctx: click.Context, letter_id: int, *, as_json: bool) -> None:
+    """Show one dead letter: every try and what stood behind it, its order, and what a replay would do."""
+    with database_at_hand(quiet_settings()) as db:
+        letter = letters.letter(db, letter_id)
+        preview = letters.preview(db, [letter_id])[0] if letter.closed_at is None else None
+    if as_json:
+        click.echo(msgspec.json.encode({"letter": letter, "replay": preview}))
+    else:
+        print_letter(letter, preview, console())
+    ctx.exit(Exit.DONE)

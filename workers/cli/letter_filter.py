@@ -1,0 +1,39 @@
+"""The options that choose dead letters."""
+
+import functools
+from collections.abc import Callable
+from datetime import datetime
+
+import click
+
+from domain.states import Step
+from infra.db.letters import LetterFilter
+from workers.cli.acting import Moment
+
+
+def letter_filter(command: Callable[..., object]) -> Callable[..., object]:
+    """Options that together are the command's `wanted`."""
+
+    @functools.wraps(command)
+    def filtered(
+        *given: object,
+        step: str | None,
+        account: str | None,
+        code: str | None,
+        cause: str | None,
+        since: datetime | None,
+        **named: object,
+    ) -> object:
+        wanted = LetterFilter(step=step, account=account, code=code, cause=cause, since=since)
+        return command(*given, wanted=wanted, **named)
+
+    options = (
+        click.option("--since", type=Moment(), metavar="T", help="Died since: 24h, 3d, or a time."),
+        click.option("--cause", metavar="F", help="Of this cause, as `dlq causes` names it."),
+        click.option("--code", metavar="C", help="With this error code."),
+        click.option("--account", metavar="A", help="Of this account, such as sf/main."),
+        click.option("--step", type=click.Choice([str(step) for step in Step]), help="Of this step."),
+    )
+    for option in options:
+        filtered = option(filtered)
+    return filtered
