@@ -81,8 +81,24 @@ class Label:
             else:
                 intents.append(_unlabelled(place, row, orders[row.order_id]))
         if intents:
-            tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(_intent_rows(intents)), "call_s": self.call_s})
+            tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(self._intent_rows(intents))})
         return Intended(intents, settled)
+
+    def _intent_rows(self, intents: Sequence[Unlabelled]) -> list[dict[str, Any]]:
+        return [
+            {
+                "package_id": one.place.subject_id,
+                "generation": int(one.reference.rpartition("-")[2]),
+                "reference": one.reference,
+                "courier": one.courier,
+                "unclear_s": self.call_s + self._find_lag_s(one.account),
+            }
+            for one in intents
+        ]
+
+    def _find_lag_s(self, account: str) -> float:
+        courier = self.tools.couriers.get(account)
+        return 0.0 if courier is None else courier.find_lag_s
 
     async def call(self, intents: Sequence[Unlabelled], lease: Lease) -> Mapping[int, Any]:
         """Shop beside shop: what one platform takes its time over keeps no other shop's booking waiting."""
@@ -176,7 +192,8 @@ class Label:
         if dead:
             tx.execute(SHIPMENTS["void_shipments"], {"references": dead})
         if over:
-            tx.execute(SHIPMENTS["end_calls"], {"references": over})
+            lag_s = max(self._find_lag_s(one.account) for one, _ in answered)
+            tx.execute(SHIPMENTS["end_calls"], {"references": over, "lag_s": lag_s})
         if clean:
             tx.execute(SHIPMENTS["clear_calls"], {"references": clean})
         answers = {one.place.subject_id: answer for one, answer in answered}
@@ -256,15 +273,3 @@ def _unlabelled(place: Place, row: UnlabelledRow, order: Order) -> Unlabelled:
         row.reference or reference(order.key, row.number, row.voided + 1),
         seen_before=row.is_asked_about,
     )
-
-
-def _intent_rows(intents: Sequence[Unlabelled]) -> list[dict[str, Any]]:
-    return [
-        {
-            "package_id": one.place.subject_id,
-            "generation": int(one.reference.rpartition("-")[2]),
-            "reference": one.reference,
-            "courier": one.courier,
-        }
-        for one in intents
-    ]

@@ -73,6 +73,7 @@ class GuardedCourier:
     def __init__(self, account: str, port: Courier, gates: Caller) -> None:
         self.is_idempotent = port.is_idempotent
         self.can_find = port.can_find
+        self.find_lag_s = port.find_lag_s
         self._account = account
         self._port = port
         self._gates = gates

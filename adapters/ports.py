@@ -121,11 +121,12 @@ class Courier(Protocol):
     """One contract with a courier.
 
     `is_idempotent`: a repeated create with one reference never makes a second waybill.
-    `can_find`: `find` works.
+    `can_find`: `find` works. `find_lag_s`: so long after a call ended, `find` may still not show what it booked.
     """
 
     is_idempotent: bool
     can_find: bool
+    find_lag_s: float
 
     async def create(self, booking: Booking) -> Waybill:
         """Book. Conflict ``duplicate_reference`` when the courier knows the reference already."""

@@ -132,6 +132,8 @@ class Sf:
 
     is_idempotent = True
     can_find = True
+    # Whatever a look-up does not show yet, a second create is refused.
+    find_lag_s = 0.0
 
     def __init__(
         self, account: settings.Courier, door: Door, clock: Clock, new_id: Callable[[], str] = lambda: uuid4().hex

@@ -151,6 +151,7 @@ class HandCourier:
 
     is_idempotent: bool = False
     can_find: bool = True
+    find_lag_s: float = 0.0
     knows_references: bool = True
     waybills: list[Waybill] = field(default_factory=list)
     errors: dict[str, list[BaseException]] = field(default_factory=dict)

@@ -97,6 +97,21 @@ def test_with_asking_a_forgetful_courier_books_once(allocated):
     assert shipments(allocated) == [(1, "booked", "SF0001", False)]
 
 
+def test_a_look_up_that_lags_is_believed_only_once_it_cannot(allocated):
+    allocated.courier.find_lag_s = 20.0
+    allocated.courier.errors = {"after_create": [UnknownOutcome("timed_out")]}
+    allocated.run(Step.LABEL)
+    allocated.rows("UPDATE work SET due_at = now()")
+    allocated.run(Step.LABEL)
+    assert dict(allocated.courier.asked) == {"create": 1, "after_create": 1}, "nobody is asked yet"
+    wait_s = allocated.one("SELECT extract(epoch FROM due_at - now())::float8 FROM work WHERE step = 'label'")
+    assert 0 < wait_s <= 20
+    allocated.fall_due()
+    allocated.run(Step.LABEL)
+    assert allocated.courier.asked["find"] == 1
+    assert shipments(allocated) == [(1, "booked", "SF0001", False)]
+
+
 def test_a_question_without_an_answer_is_asked_again_before_any_call(allocated):
     allocated.courier.knows_references = False
     allocated.courier.errors = {

@@ -34,6 +34,7 @@ class Port:
     window_max_s = 60.0
     is_idempotent = True
     can_find = False
+    find_lag_s = 1.5
 
     def __init__(self) -> None:
         self.called = []
@@ -99,5 +100,5 @@ async def test_every_page_of_a_listing_passes_the_gate_and_an_empty_one_ends_not
 def test_what_calls_nobody_needs_no_gate():
     platform, courier = GuardedPlatform("a/b", Port(), Gates(0)), GuardedCourier("a/b", Port(), Gates(0))
     assert (platform.window_max_s, platform.courier_code("sf")) == (60.0, "SF")
-    assert (courier.is_idempotent, courier.can_find) == (True, False)
+    assert (courier.is_idempotent, courier.can_find, courier.find_lag_s) == (True, False, 1.5)
     assert GuardedNotifier("a/b", Port(), Gates(0)).is_idempotent

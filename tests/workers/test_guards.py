@@ -22,6 +22,7 @@ class Port:
     """Any account."""
 
     is_idempotent = can_find = True
+    find_lag_s = 0.0
 
     def __getattr__(self, name):
         async def answer(*_):

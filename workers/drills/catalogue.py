@@ -1,6 +1,6 @@
 """All drills, in the order they are played."""
 
-from workers.drills import kills, nemesis, runs, unclear
+from workers.drills import kills, limits, nemesis, runs, unclear
 from workers.drills.drill import Drill
 
 CATALOGUE: tuple[Drill, ...] = (
@@ -10,8 +10,11 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("poison", ("C8",), "an order that kills every worker that touches it", kills.poison),
     Drill("done-but-unheard", ("K3",), "calls carried out, answers lost", unclear.done_but_unheard),
     Drill("nobody-can-tell", ("K4",), "the same without look-up and idempotency", unclear.nobody_can_tell),
+    Drill("late-look-up", ("K5",), "a booking that a look-up shows late", unclear.late_look_up, in_quick=False),
     Drill("one-number-for-two", ("K6",), "a waybill given twice", unclear.one_number_for_two, in_quick=False),
     Drill("lost-commits", ("P3",), "commits done, acknowledgements lost", unclear.lost_commits),
+    Drill("throttled", ("K7",), "calls over an account's limit", limits.throttled, in_quick=False),
+    Drill("locked-out", ("K9",), "credentials that expire", limits.locked_out, in_quick=False),
     Drill("redis-emptied", ("R1", "R2"), "FLUSHALL in mid-run", runs.redis_emptied),
     Drill("redis-replaced", ("R8",), "Redis gone, an empty one in its place", runs.redis_replaced, in_quick=False),
     Drill("redis-full", ("R7",), "Redis refuses every write", runs.redis_full, in_quick=False),

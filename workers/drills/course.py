@@ -66,6 +66,17 @@ def look(demo: Running) -> Progress:
     return patiently(demo, demo.look)
 
 
+def until(demo: Running, holds: Callable[[], bool]) -> bool:
+    """Look again and again until it holds, for as long as a run may stand still; whether it did."""
+    deadline = time.monotonic() + STALL_S
+    while not patiently(demo, holds):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_EVERY_S)
+        demo.supervisor.tend()
+    return True
+
+
 def patiently(demo: Running, ask: Callable[[], T]) -> T:
     """Ask again while a store is away; whoever keeps the house brings it back meanwhile."""
     deadline = time.monotonic() + STALL_S

@@ -40,14 +40,15 @@ class Armed(msgspec.Struct, frozen=True, omit_defaults=True):
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Work until `orders` orders have ended. `resume` wakes a stopped worker instead.
 
-    `environ` is what the worker's settings are read with. `can_find` and `is_idempotent`: what the
-    courier's adapter believes of its courier.
+    `environ` is what the worker's settings are read with. `can_find`, `find_lag_s` and `is_idempotent`: what
+    the courier's adapter believes of its courier.
     """
 
     orders: int = 0
     armed: tuple[Armed, ...] = ()
     environ: dict[str, str] = {}
     can_find: bool = True
+    find_lag_s: float = 0.0
     is_idempotent: bool = True
     resume: int = 0
 
@@ -90,7 +91,7 @@ def _be_worker(request: Request) -> NoReturn:
     code = 1
     try:
         configure("json", "info")
-        Sf.can_find, Sf.is_idempotent = request.can_find, request.is_idempotent
+        Sf.can_find, Sf.find_lag_s, Sf.is_idempotent = request.can_find, request.find_lag_s, request.is_idempotent
         settings = read_settings(environ=request.environ)
         with wired_worker(settings) as runtime:
             sweeper = Sweeper(runtime.db, runtime.bells, SystemClock(), settings.engine.crashes_max)

@@ -60,6 +60,10 @@ class SmallWorld:
     def work(self, *armed: Armed, **given: Any) -> Ended:  # noqa: ANN401 - the fields of Request
         """Let one worker work until all orders have ended, or until it meets what is armed."""
         self.let_calls_end()
+        return self.go_on(*armed, **given)
+
+    def go_on(self, *armed: Armed, **given: Any) -> Ended:  # noqa: ANN401 - the fields of Request
+        """The same, but earlier calls end in real time."""
         return self.crew.send(Request(orders=self.opening + len(self.placed), armed=armed, **given))
 
     def resume(self, stopped: Ended) -> Ended:

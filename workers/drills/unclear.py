@@ -1,5 +1,6 @@
 """Drills in which something was done and nobody says so: at the courier, at the platform, at our own database."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ COMMIT = b"COMMIT\x00"
 LOST = Fault("reply lost", is_lost=True)
 ROUNDS, ROUNDS_QUICK = 20, 3
 _TRIES_MAX = 5
+_LAG_S = 2.0
+# The courier counts from the booking, we from the end of our call.
+_SETTLED_S = 0.5
+_PATIENCE_S = 30.0
 
 
 @dataclass
@@ -76,6 +81,27 @@ def nobody_can_tell(plan: Plan) -> Trial:
             trial.check(
                 "the order waits for a person", ended.how == "done" and world.number(DRILLS["held"]) == 1, ended.how
             )
+    return trial
+
+
+def late_look_up(plan: Plan) -> Trial:
+    """The answer to a booking is lost, and a look-up shows it seconds later, at a courier that knows no references."""
+    trial = Trial(control="look-up believed at once: two waybills")
+    with small_world(plan) as world, _sandbox_line(world) as line:
+        world.demo.stage.pull("set_courier", knows_references=False, look_up_lag_s=_LAG_S)
+        for lag_s in (_LAG_S + _SETTLED_S, 0.0):
+            line.judge = OnceEach(CREATE)
+            placed = world.order("label")
+            deadline = time.monotonic() + _PATIENCE_S
+            while world.go_on(find_lag_s=lag_s, is_idempotent=False).how != "done" and time.monotonic() < deadline:
+                trial.injected["look-up put off"] += lag_s > 0
+            shipments = world.shipments()[placed.base]
+            if lag_s == 0.0:
+                trial.harm_shown = shipments > 1
+                continue
+            trial.injected["reply lost"] += line.struck["reply lost"]
+            trial.check("one call", shipments == 1, shipments)
+            check_all(world.demo, trial)
     return trial
 
 

@@ -59,3 +59,12 @@ DROP INDEX shipment_waybill;
 
 -- name: shared_waybills
 SELECT count(*) FROM (SELECT FROM shipment WHERE waybill IS NOT NULL GROUP BY courier, waybill HAVING count(*) > 1) AS s;
+
+-- name: attempts
+SELECT coalesce(max(attempts), 0) FROM work;
+
+-- name: engine_gates
+SELECT count(*) FROM gate WHERE shut_by = 'engine';
+
+-- name: resting_labels
+SELECT count(*) FROM work WHERE step = 'label' AND gate IS NOT NULL;

@@ -23,11 +23,12 @@ ORDER BY f.id
 FOR UPDATE OF f;
 
 -- name: intend_shipments
--- The intent is durable before the courier hears of it. Until the deadline a call may be under way.
+-- The intent is durable before the courier hears of it. Until the deadline a call may be under way, or what it
+-- booked may be hidden from a look-up.
 INSERT INTO shipment (package_id, generation, reference, courier, status, call_deadline)
-SELECT r.package_id, r.generation, r.reference, r.courier, 'intended', now() + make_interval(secs => %(call_s)s)
+SELECT r.package_id, r.generation, r.reference, r.courier, 'intended', now() + make_interval(secs => r.unclear_s)
 FROM json_to_recordset(%(rows)s::json)
-     AS r(package_id bigint, generation smallint, reference text, courier text)
+     AS r(package_id bigint, generation smallint, reference text, courier text, unclear_s float8)
 ORDER BY r.package_id
 ON CONFLICT (package_id) WHERE status <> 'voided'
 DO UPDATE SET call_deadline = excluded.call_deadline;
@@ -43,8 +44,8 @@ WHERE s.reference = r.reference AND s.status = 'intended';
 UPDATE shipment SET call_deadline = NULL WHERE reference = ANY(%(references)s) AND status = 'intended';
 
 -- name: end_calls
--- The call is over, whatever its effect: the next try asks first, and need not wait.
-UPDATE shipment SET call_deadline = now() WHERE reference = ANY(%(references)s) AND status = 'intended';
+-- The call is over, whatever its effect: the next try asks first, as soon as a look-up shows what was booked.
+UPDATE shipment SET call_deadline = now() + make_interval(secs => %(lag_s)s) WHERE reference = ANY(%(references)s) AND status = 'intended';
 
 -- name: void_shipments
 UPDATE shipment SET status = 'voided', voided_at = now(), call_deadline = NULL
