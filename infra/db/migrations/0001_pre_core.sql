@@ -301,6 +301,30 @@ CREATE UNLOGGED TABLE flight (
 CREATE INDEX flight_token ON flight (token);
 CREATE SEQUENCE worker_number AS integer CYCLE;
 
+-- How each lane and group of steps stood, every few seconds of the last minutes. Unlogged, as what a crash of
+-- Postgres takes is measured anew.
+CREATE UNLOGGED TABLE signal (
+    at         timestamptz NOT NULL,
+    step_group text NOT NULL,
+    lane       text NOT NULL,
+    depth      bigint NOT NULL,
+    oldest_s   double precision NOT NULL,
+    ship_by    timestamptz,
+    inflow     bigint NOT NULL,
+    drain      bigint NOT NULL,
+    PRIMARY KEY (at, step_group, lane)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+COMMENT ON COLUMN signal.inflow IS 'orders that ever came into the group: a difference of two is a rate';
+
+-- Orders that ever passed a milestone, counted up to the last row seen.
+CREATE UNLOGGED TABLE milestone (
+    name    text NOT NULL,
+    lane    text NOT NULL,
+    orders  bigint NOT NULL,
+    last_id bigint NOT NULL,
+    PRIMARY KEY (name, lane)
+) WITH (fillfactor = 50);
+
 CREATE TABLE dead_letter (
     id                   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     step                 text NOT NULL,

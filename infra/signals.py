@@ -1,0 +1,146 @@
+"""Signals of each lane and group of steps: how much is due, how long it waits, what comes in and what goes out.
+
+Queues hold bells only, so depth and age are asked of the due work itself. Flow is counted where orders pass
+anyway: payloads and timeline rows that were added since the last count. Nothing of this touches the hot path. The
+leading sweeper measures every few seconds; whoever needs signals reads what it wrote.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.gates import pause_before
+from domain.groups import Milestone, drain_of, group_by_step, inflow_of
+from domain.order import Lane
+from domain.states import Step
+from infra.db.gates import load_pauses
+from infra.db.orders import rows_json
+from infra.db.pool import Connection, Database
+from infra.db.sql import load
+
+SIGNALS = load("signals")
+
+# Due rows of a step and lane are counted up to here: more is as much a reason to grow as this many.
+DEPTH_MAX = 10_000
+# A longer stretch that nobody counted is left out: an old flood is no inflow.
+STRETCH_MAX = 200_000
+KEPT_S = 900.0
+
+# Queries that count milestones, with those they count, in the order of `newest`.
+_SOURCES = {
+    "stored_between": (Milestone.STORED,),
+    "passed_between": tuple(name for name in Milestone if name is not Milestone.STORED),
+}
+
+Groups = Mapping[str, Sequence[Step]]
+_Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """How a lane of a group stands. Rates are orders a minute over the window; `inflow` and `drain` count for ever.
+
+    `ship_by_s`: seconds until the earliest ship-by among the first in line of each account, negative when it is over.
+    """
+
+    group: str
+    lane: str
+    depth: int
+    oldest_s: float
+    ship_by_s: float | None
+    inflow_per_min: float
+    drain_per_min: float
+    inflow: int
+    drain: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """All lanes and groups as they were `age_s` seconds ago; None and empty when nothing was ever measured."""
+
+    age_s: float | None
+    lanes: tuple[Signal, ...]
+
+
+def read_signals(connection: Connection, window_s: float) -> Signals:
+    """The newest signals, with rates over the last `window_s` seconds, or as much of that as is known."""
+    rows = connection.execute(SIGNALS["read"], {"window_s": window_s}).fetchall()
+    return Signals(rows[0][8] if rows else None, tuple(map(_signal, sorted(rows))))
+
+
+def _signal(row: tuple[Any, ...]) -> Signal:
+    group, lane, depth, oldest_s, ship_by_s, came, went, span_s, _, inflow, drain = row
+    per_min = 60 / span_s if span_s else 0.0
+    return Signal(
+        group=group,
+        lane=lane,
+        depth=depth,
+        oldest_s=oldest_s,
+        ship_by_s=ship_by_s,
+        inflow_per_min=came * per_min,
+        drain_per_min=went * per_min,
+        inflow=inflow,
+        drain=drain,
+    )
+
+
+def measure_signals(db: Database, groups: Groups) -> None:
+    """Measure all lanes and groups and write that down. Safe to run twice, and side by side."""
+    with db.transaction() as tx:
+        passed = _count_milestones(tx)
+        waiting = _waiting(tx, group_by_step(groups))
+        rows = [_row(group, lane, steps, waiting, passed) for group, steps in groups.items() for lane in Lane]
+        tx.execute(SIGNALS["forget"], {"kept_s": KEPT_S})
+        tx.execute(SIGNALS["save"], {"rows": rows_json(rows)})
+
+
+def _row(
+    group: str, lane: Lane, steps: Sequence[Step], waiting: Mapping[_Key, dict[str, Any]], passed: Mapping[_Key, int]
+) -> dict[str, Any]:
+    enters, leaves = inflow_of(steps), drain_of(steps)
+    return {
+        "step_group": group,
+        "lane": lane,
+        **waiting.get((group, lane), {"depth": 0, "oldest_s": 0.0, "ship_by": None}),
+        "inflow": passed.get((enters, lane), 0) if enters else 0,
+        "drain": passed.get((leaves, lane), 0) if leaves else 0,
+    }
+
+
+def _waiting(tx: Connection, group_of: Mapping[Step, str]) -> dict[_Key, dict[str, Any]]:
+    """Due work by group and lane. What rests behind a paused gate waits for a person, not for a worker."""
+    pauses = load_pauses(tx)
+    found: dict[_Key, dict[str, Any]] = {}
+    for step, lane, account, depth, oldest_s, ship_by in tx.execute(SIGNALS["due"], {"cap": DEPTH_MAX}).fetchall():
+        if pause_before(pauses, step=step, lane=lane, account=account):
+            continue
+        row = found.setdefault((group_of[Step(step)], lane), {"depth": 0, "oldest_s": 0.0, "ship_by": None})
+        row["depth"] += depth
+        row["oldest_s"] = max(row["oldest_s"], oldest_s)
+        row["ship_by"] = min(filter(None, (row["ship_by"], ship_by)), default=None)
+    return found
+
+
+def _count_milestones(tx: Connection) -> dict[_Key, int]:
+    """Orders that ever passed each milestone, by lane, with those of the rows added since the last count.
+
+    A row that commits after one with a higher number was counted is missed: a few in a thousand, which a rate
+    does not need.
+    """
+    known = tx.execute(SIGNALS["milestones"]).fetchall()
+    newest = tx.execute(SIGNALS["newest"]).fetchone()
+    assert newest is not None
+    counts: dict[_Key, int] = {(name, lane): orders for name, lane, orders, _ in known}
+    rows = []
+    for (query, names), upto in zip(_SOURCES.items(), newest, strict=True):
+        last = max((last_id for name, _, _, last_id in known if name in names), default=upto)
+        named = {"after": max(last, upto - STRETCH_MAX), "upto": upto}
+        for name, lane, orders in tx.execute(SIGNALS[query], named).fetchall():
+            counts[name, lane] = counts.get((name, lane), 0) + orders
+        rows += [
+            {"name": name, "lane": lane, "orders": counts.get((name, lane), 0), "last_id": upto}
+            for name in names
+            for lane in Lane
+        ]
+    tx.execute(SIGNALS["save_milestones"], {"rows": rows_json(rows)})
+    return counts
