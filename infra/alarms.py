@@ -1,15 +1,24 @@
-"""Alarms on the ship-by clock: somebody hears before it runs out."""
+"""Alarms: somebody hears before the ship-by clock runs out, while an order stays late, and when letters gather."""
+
+from datetime import timedelta
+from typing import NamedTuple
 
 from domain.clock import MARKS, ON_THE_CLOCK
+from infra.db.letters import LETTERS, LetterCause, load_causes
+from infra.db.orders import rows_json
 from infra.db.pool import Database
 from infra.db.sql import load
 from infra.log import get_logger
 
 CLOCK = load("clock")
 
-# An order that has been late for longer has had its alarms.
+# An order that has been late for longer has had its first alarm, unless it came in late; it is repeated daily.
 LATE_DAYS = 7
+_NEWEST = 100_000
 _AT_ONCE = 5000
+# A cause is told of again once it has grown this much, and every day while it has open letters.
+_GROWTH = 2
+_REMINDER = timedelta(days=1)
 
 log = get_logger(__name__)
 
@@ -23,6 +32,7 @@ def raise_alarms(db: Database) -> int:
         "percents": list(MARKS),
         "states": sorted(ON_THE_CLOCK),
         "days": LATE_DAYS,
+        "newest": _NEWEST,
         "limit": _AT_ONCE,
     }
     total = 0
@@ -36,3 +46,72 @@ def raise_alarms(db: Database) -> int:
         total += found
         if found < _AT_ONCE:
             return total
+
+
+def repeat_alarms(db: Database) -> int:
+    """Raise the last mark again, once a day, of every order that is still late; return how many there were.
+
+    An order that a hold has put into somebody's hands is left to them until the hold's due time.
+    """
+    named = {"states": sorted(ON_THE_CLOCK), "limit": _AT_ONCE}
+    total = 0
+    while True:
+        with db.transaction() as tx:
+            looked_at = tx.execute(CLOCK["repeat_alarms"], named).fetchall()
+        for currency, _, orders, at_risk_minor, days_late in looked_at:
+            if orders:
+                log.error(
+                    "clock_alarm",
+                    percent=MARKS[-1],
+                    orders=orders,
+                    at_risk_minor=at_risk_minor,
+                    currency=currency,
+                    days_late_max=days_late,
+                )
+        total += sum(int(orders) for _, _, orders, _, _ in looked_at)
+        if sum(int(seen) for _, seen, *_ in looked_at) < _AT_ONCE:
+            return total
+
+
+class Told(NamedTuple):
+    """What was last said of a cause: how many letters it had, and how long ago."""
+
+    letters: int
+    age: timedelta
+
+
+def is_news(letters: int, told: Told | None) -> bool:
+    """Whether somebody must hear of a cause with so many open letters: a new one, one that grows, one that stays."""
+    return told is None or letters >= told.letters * _GROWTH or told.age >= _REMINDER
+
+
+def alarm_on_letters(db: Database) -> int:
+    """One alarm for each cause that is news; return how many there were.
+
+    Dead letters are no backlog: orders may die while every queue is empty.
+    """
+    with db.transaction() as tx:
+        told = {fingerprint: Told(*rest) for fingerprint, *rest in tx.execute(LETTERS["alarms_raised"])}
+        causes = load_causes(tx)
+        news = [cause for cause in causes if is_news(cause.letters, told.get(cause.fingerprint))]
+        tx.execute(LETTERS["forget_alarms"], {"open": [cause.fingerprint for cause in causes]})
+        if news:
+            noted = [{"fingerprint": cause.fingerprint, "letters": cause.letters} for cause in news]
+            tx.execute(LETTERS["note_alarms"], {"rows": rows_json(noted)})
+    for cause in news:
+        _say(cause)
+    return len(news)
+
+
+def _say(cause: LetterCause) -> None:
+    log.error(
+        "letters_alarm",
+        cause=cause.fingerprint,
+        at_step=cause.step,
+        adapter=cause.adapter,
+        code=cause.code,
+        letters=cause.letters,
+        orders=cause.orders,
+        at_risk=[str(money) for money in cause.at_risk],
+        look=f"orderlane dlq list --cause {cause.fingerprint}",
+    )

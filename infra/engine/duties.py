@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
-from infra.alarms import raise_alarms
+from infra.alarms import alarm_on_letters, raise_alarms, repeat_alarms
 from infra.clock import Clock
 from infra.db.pool import Database
 from infra.invariants import report_breaches
@@ -71,6 +71,8 @@ class Beside:
 def slow_duties(db: Database, clock: Clock) -> tuple[Duty, ...]:
     """All of them, due at once."""
     return (
-        Duty("alarms", ALARMS_EVERY_S, lambda: raise_alarms(db), clock),
+        Duty("clock_alarms", ALARMS_EVERY_S, lambda: raise_alarms(db), clock),
+        Duty("repeated_alarms", ALARMS_EVERY_S, lambda: repeat_alarms(db), clock),
+        Duty("letter_alarms", ALARMS_EVERY_S, lambda: alarm_on_letters(db), clock),
         Duty("invariants", INVARIANTS_EVERY_S, lambda: report_breaches(db), clock),
     )

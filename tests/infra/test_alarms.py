@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.clock import MARKS, used_percent
-from infra.alarms import raise_alarms
+from infra import alarms as alarms_module
+from infra.alarms import Told, is_news, raise_alarms, repeat_alarms
 
 NUMBERS = itertools.count(1)
 ORDER = """
@@ -67,9 +68,97 @@ def test_only_orders_that_wait_in_the_house_have_a_running_clock(database, order
     assert raise_alarms(database) == count
 
 
-def test_what_has_been_late_for_ages_is_not_looked_at_again(database, order):
+def test_an_order_that_comes_in_late_for_ages_is_heard_of_too(database, order, monkeypatch):
     order(24 * 30, -24 * 8)
+    assert raise_alarms(database) == 3
+    order(24 * 30, -24 * 8)
+    monkeypatch.setattr(alarms_module, "_NEWEST", 0)
+    assert raise_alarms(database) == 0, "what is neither new nor late of late costs nothing"
+
+
+@pytest.fixture
+def pass_time(database):
+    """Let so many hours pass."""
+
+    def pass_time(hours: float) -> None:
+        span = timedelta(hours=hours)
+        with database.connection() as connection:
+            connection.execute("UPDATE orders SET ship_by = ship_by - %s, paid_at = paid_at - %s", [span, span])
+            connection.execute("UPDATE clock_alarm SET next_at = next_at - %s", [span])
+            connection.execute("UPDATE hold SET due_at = due_at - %s", [span])
+
+    return pass_time
+
+
+def set_states(database, state: str) -> None:
+    with database.connection() as connection:
+        connection.execute("UPDATE fulfillment_order SET state = %s", [state])
+
+
+def test_a_late_order_is_repeated_once_a_day_until_it_leaves(database, order, pass_time):
+    order(60, -1)
+    raise_alarms(database)
+    heard = []
+    for _ in range(20):
+        pass_time(12)
+        heard.append(repeat_alarms(database))
+        assert repeat_alarms(database) == 0, "twice on a day"
+    assert heard == [0, 1] * 10
+    set_states(database, "in_transit")
+    pass_time(24)
+    assert repeat_alarms(database) == 0
+    set_states(database, "packed")
+    pass_time(240)
+    assert repeat_alarms(database) == 0, "what has left is not looked at again"
+
+
+def test_what_somebody_has_in_hand_is_theirs_until_the_due_time(database, order, pass_time):
+    late = order(60, -1)
+    raise_alarms(database)
+    with database.connection() as connection:
+        connection.execute(
+            """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+               SELECT id, 'address_vague', 'review', 'service', now() + interval '30 hours'
+               FROM fulfillment_order WHERE order_id = %s""",
+            [late],
+        )
+    pass_time(25)
+    assert repeat_alarms(database) == 0
+    pass_time(6)
+    with structlog.testing.capture_logs() as lines:
+        assert repeat_alarms(database) == 1
+    [line] = lines
+    assert (line["event"], line["percent"], line["days_late_max"], line["log_level"]) == (
+        "clock_alarm",
+        100,
+        1,
+        "error",
+    )
+
+
+def test_only_the_last_mark_is_repeated(database, order, pass_time):
+    order(24, 100)
     assert raise_alarms(database) == 0
+    order(24, 20)
+    assert raise_alarms(database) == 1
+    pass_time(1)
+    assert repeat_alarms(database) == 0
+
+
+@pytest.mark.parametrize(
+    ("letters", "told", "news"),
+    [
+        (1, None, True),
+        (1, Told(1, timedelta()), False),
+        (2, Told(1, timedelta()), True),
+        (59, Told(30, timedelta()), False),
+        (60, Told(30, timedelta()), True),
+        (5, Told(30, timedelta(hours=23)), False),
+        (5, Told(30, timedelta(hours=24)), True),
+    ],
+)
+def test_a_cause_is_news_when_it_is_new_grows_or_stays(letters, told, news):
+    assert is_news(letters, told) is news
 
 
 def test_the_log_says_how_much_money_is_at_risk_and_the_timeline_that_somebody_heard(database, order):

@@ -1,19 +1,25 @@
 -- name: raise_alarms
 -- Raises the marks that open orders have reached, each once, and tells the timeline. Returns how many orders
--- and how much money by mark and currency. Index orders_ship_by: orders late for longer than `days` were heard of.
-WITH reached AS (
+-- and how much money by mark and currency. Index orders_ship_by: an order that is late for longer than `days` was
+-- heard of before, unless it is one of the `newest`.
+WITH running AS (
+    SELECT id, ship_by, coalesce(paid_at, placed_at) AS started_at FROM orders
+    WHERE ship_by > now() - make_interval(days => %(days)s)
+    UNION ALL
+    SELECT id, ship_by, coalesce(paid_at, placed_at) FROM orders
+    WHERE ship_by <= now() - make_interval(days => %(days)s)
+      AND id > (SELECT max(id) FROM orders) - %(newest)s
+), reached AS (
     SELECT o.id, m.percent
-    FROM orders AS o
+    FROM running AS o
     CROSS JOIN unnest(%(percents)s::smallint[]) AS m(percent)
-    WHERE o.ship_by > now() - make_interval(days => %(days)s)
-      AND coalesce(o.paid_at, o.placed_at)
-          + (o.ship_by - coalesce(o.paid_at, o.placed_at)) * (m.percent / 100.0)::float8 <= now()
+    WHERE o.started_at + (o.ship_by - o.started_at) * (m.percent / 100.0)::float8 <= now()
       AND NOT EXISTS (SELECT 1 FROM clock_alarm AS a WHERE a.order_id = o.id AND a.percent = m.percent)
       AND EXISTS (SELECT 1 FROM fulfillment_order AS f WHERE f.order_id = o.id AND f.state = ANY(%(states)s))
     LIMIT %(limit)s
 ), raised AS (
-    INSERT INTO clock_alarm (order_id, percent)
-    SELECT id, percent FROM reached ORDER BY id, percent
+    INSERT INTO clock_alarm (order_id, percent, next_at)
+    SELECT id, percent, CASE WHEN percent = 100 THEN now() + interval '1 day' END FROM reached ORDER BY id, percent
     ON CONFLICT (order_id, percent) DO NOTHING
     RETURNING order_id, percent
 ), told AS (
@@ -24,6 +30,40 @@ SELECT r.percent, o.currency, count(*), sum(o.payable_minor)::bigint
 FROM raised AS r JOIN orders AS o ON o.id = r.order_id
 GROUP BY r.percent, o.currency
 ORDER BY r.percent, o.currency;
+
+-- name: repeat_alarms
+-- Late orders whose day is over: raised again if they are still in the house and nobody has them in hand, which is
+-- what a hold says until its due time. Returns all that were looked at, by currency. Index clock_alarm_again.
+WITH due AS (
+    SELECT a.order_id, a.percent,
+           EXISTS (SELECT 1 FROM fulfillment_order AS f
+                   WHERE f.order_id = a.order_id AND f.state = ANY(%(states)s)) AS is_running,
+           EXISTS (SELECT 1 FROM fulfillment_order AS f JOIN hold AS h ON h.fulfillment_order_id = f.id
+                   WHERE f.order_id = a.order_id AND h.released_at IS NULL AND h.due_at > now()) AS is_in_hand
+    FROM clock_alarm AS a
+    WHERE a.next_at <= now()
+    ORDER BY a.next_at LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), turned AS (
+    UPDATE clock_alarm AS a
+    SET next_at = CASE WHEN d.is_running AND d.is_in_hand THEN now() + interval '1 hour'
+                       WHEN d.is_running THEN now() + interval '1 day' END,
+        repeats = a.repeats + (d.is_running AND NOT d.is_in_hand)::int
+    FROM due AS d
+    WHERE a.order_id = d.order_id AND a.percent = d.percent
+    RETURNING a.order_id, d.is_running AND NOT d.is_in_hand AS is_raised
+), told AS (
+    INSERT INTO event (order_id, kind, step, cause, facts)
+    SELECT t.order_id, 'clock_alarm', 'clock', 'timer',
+           jsonb_build_object('days_late', extract(day FROM now() - o.ship_by)::int)
+    FROM turned AS t JOIN orders AS o ON o.id = t.order_id WHERE t.is_raised
+)
+SELECT o.currency, count(*), count(*) FILTER (WHERE t.is_raised),
+       coalesce(sum(o.payable_minor) FILTER (WHERE t.is_raised), 0)::bigint,
+       coalesce(max(extract(day FROM now() - o.ship_by)) FILTER (WHERE t.is_raised), 0)::int
+FROM turned AS t JOIN orders AS o ON o.id = t.order_id
+GROUP BY o.currency
+ORDER BY o.currency;
 
 -- name: due_orders
 -- Open orders with a clock, the most money first, with all that tells what they wait for. Index orders_ship_by.

@@ -23,6 +23,18 @@ CROSS JOIN LATERAL (
     ORDER BY fingerprint DESC, id DESC LIMIT 1) AS l
 ORDER BY t.letters DESC, t.fingerprint;
 
+-- name: alarms_raised
+SELECT fingerprint, letters, now() - raised_at FROM letter_alarm FOR UPDATE;
+
+-- name: note_alarms
+INSERT INTO letter_alarm (fingerprint, letters)
+SELECT r.fingerprint, r.letters FROM json_to_recordset(%(rows)s::json) AS r(fingerprint text, letters bigint)
+ORDER BY r.fingerprint
+ON CONFLICT (fingerprint) DO UPDATE SET letters = excluded.letters, raised_at = now();
+
+-- name: forget_alarms
+DELETE FROM letter_alarm WHERE fingerprint <> ALL(%(open)s);
+
 -- name: fold_tally
 -- One row for each cause again, once many changes have gathered. Safe beside writers and another sweeper.
 WITH taken AS (
