@@ -1,0 +1,450 @@
+"""A merchant's house in one process: the real steps, adapters, gates and sweeper, and the sandbox behind them."""
+
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import takewhile
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+import pytest
+
+from actors.tools import Tools
+from adapters import registry
+from adapters.door import Response
+from domain.errors import Conflict, Refused, Throttled, Transient, UnknownOutcome
+from domain.gates import GateKind
+from domain.holds import HoldCode
+from domain.reckoning import reckon
+from domain.references import base_of
+from domain.states import Step
+from infra import failpoints
+from infra.db.letters import LetterFilter
+from infra.db.sql import load
+from infra.engine.accounts import ensure_accounts
+from infra.engine.bulk import LetterDuties
+from infra.engine.replay import Author
+from infra.engine.sweep import Sweeper
+from infra.guard.duty import GateDuty
+from infra.guard.gates import Gates
+from infra.guard.pauses import Pauses
+from infra.guard.rules import rules_by_account, rules_of
+from infra.guard.runner import GatedRunner
+from infra.guard.shared import SharedGates, connect_gates
+from infra.invariants import find_breaches
+from infra.outside import Outside
+from infra.rules import load_rules
+from infra.settings import Engine, Guard, Limit, read_settings
+from ops import bulk, gates, letters
+from ops.holds import release
+from ops.ledgers import our_ledger
+from ops.stock import load_stock
+from sandbox import control, report
+from sandbox.model import Expected
+from sandbox.people import person_of
+from sandbox.spec import Dirt, WarehouseDelays
+from sandbox.stream import plan
+from sandbox.trades import CLOSED, TO_SHIP, UNPAID
+from sandbox.warehouse import FeedRequest, Scan
+from sandbox.world import World
+from workers.demo.run import their_ledger
+from workers.demo.stage import Script, _write_settings, make_spec
+from workers.guards import guarded
+from workers.wiring import make_runners
+
+DRILLS = load("drills")
+ROUNDS_MAX = 40
+NEVER_S = 1e9
+LI, WANG = Author("li", "looked at it"), Author("wang", "looked at it too")
+SCANS = ("accepted", "packed", "handed_over")
+SCRIPT = Script(
+    orders=40,
+    csv=None,
+    seed=7,
+    per_second=0.0,
+    processes=1,
+    threads=1,
+    shops=1,
+    dirt=Dirt(presale_open=0, refund_asked=0, vague_address=0, short_stock=0, unpaid=0, closed=0),
+    delays=WarehouseDelays(accept_s=NEVER_S),
+)
+SPEC = make_spec(SCRIPT)
+# The planned orders only stock the shelves; those of the example are placed by its moves.
+PLAN = replace(plan(SPEC), orders=())
+
+
+class Killed(BaseException):
+    """The end of the process, between two instructions."""
+
+
+class HouseClock:
+    """The time of everybody in the example. It moves by hand: each move is later than the one before."""
+
+    def __init__(self):
+        self.now = time.time() - 3600
+
+    def monotonic(self):
+        return self.now
+
+    def utcnow(self):
+        return datetime.fromtimestamp(self.now, tz=UTC)
+
+
+class Corridor:
+    """In the place of the door: the sandbox's world answers in this process, or trouble strikes the next call."""
+
+    def __init__(self, world, clock):
+        self.world = world
+        self.clock = clock
+        self.troubles = []
+
+    async def send(self, request):
+        where = urlsplit(request.url).path.split("/")[1]
+        how = next((how for place, how in self.troubles if place == where), None)
+        if how is not None:
+            self.troubles.remove((where, how))
+        if how == "away":
+            raise Transient("connection_failed", "the request did not leave")
+        if how == "slow_down":
+            raise Throttled("http_429", after_s=1.0)
+        answer = self._answer(where, request)
+        if how == "unheard":
+            raise (Transient if request.is_idempotent else UnknownOutcome)("timed_out", "no complete answer")
+        return Response(200, {}, b"<html>busy</html>") if how == "garbled" else answer
+
+    def _answer(self, where, request):
+        world, now = self.world, self.clock.now
+        world.advance(now)
+        form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+        if where == "taobao":
+            return Response(200, {}, world.platform.answer(form, now))
+        if where == "sf":
+            return Response(200, {}, world.courier.answer(form, now))
+        if where == "hook":
+            return Response(world.receiver.take(request.headers, request.body, now), {}, b"")
+        parts = urlsplit(request.url)
+        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        stamp, signature = request.headers["X-Timestamp"], request.headers["X-Signature"]
+        location, what = parts.path.split("/")[2:]
+        feed = FeedRequest(location, path, stamp, signature, asked.get("after", ""), asked.get("limit", ""))
+        assert world.feed.is_signed(feed, now)
+        status, body = getattr(world.feed, what)(feed, now)
+        return Response(status, {}, body)
+
+
+def settings_of(folder, spec):
+    """The demo's settings, with letters that come soon, and without waits that would pass in real time."""
+    known = read_settings(_write_settings(folder, spec, SCRIPT, "http://here"), {})
+    change = msgspec.structs.replace
+    return change(
+        known,
+        engine=Engine(attempts_max=2, bug_attempts_max=2, crashes_max=2),
+        guard=Guard(failures_max=1_000_000),
+        shops=tuple(change(one, overlap_s=7200.0, poll_every_s=0.0) for one in known.shops),
+        locations=tuple(change(one, poll_every_s=0.0) for one in known.locations),
+    )
+
+
+class Unrung:
+    """Bells of a house where whoever works looks for due work himself."""
+
+    def ring(self, keys):
+        pass
+
+    def hush(self, key):
+        pass
+
+
+class House:
+    """One merchant with a sandbox of its own, in this process."""
+
+    def __init__(self, db, outside, shared, known):
+        self.db, self.outside, self.shared = db, outside, shared
+        self.clock = HouseClock()
+        self.world = World(SPEC, PLAN, self.clock.now)
+        self.corridor = Corridor(self.world, self.clock)
+        self.settings = known
+        with db.transaction() as tx:
+            tx.execute("SELECT wipe()")
+            ensure_accounts(tx, self.settings)
+        bells = Unrung()
+        guard = self._gates(bells)
+        tools = guarded(self._tools(bells), guard)
+        for location in self.settings.locations:
+            load_stock(db, outside, location.name, tools.warehouse(location.name))
+        self.runners = {
+            step: GatedRunner(runner, guard) for step, runner in make_runners(tools, outside, 1_000_000).items()
+        }
+        limits = rules_of(self.settings.guard, Limit())
+        duty = GateDuty(db, shared, limits, self.clock, margin_s=7200.0, patience_s=86_400.0)
+        self.sweeper = Sweeper(db, bells, self.clock, self.settings.engine.crashes_max, duty)
+        self.duties = LetterDuties(db, bells)
+        # The first window of a new shop ends before now.
+        self.run(Step.PULL)
+
+    def _gates(self, bells):
+        rules = rules_by_account(self.settings)
+        pauses = Pauses(self.db, self.clock, probe_s=60.0)
+        return Gates(rules, self.shared, pauses, bells, self.clock, batches_max=3, share=1.0)
+
+    def _tools(self, bells):
+        door, clock, known = self.corridor, self.clock, self.settings
+        return Tools(
+            settings=known,
+            db=self.db,
+            bells=bells,
+            clock=clock,
+            rules=load_rules(),
+            platforms={one.account: registry.platform(one.platform).connect(one, door, clock) for one in known.shops},
+            couriers={one.account: registry.courier(one.courier).connect(one, door, clock) for one in known.couriers},
+            notifiers={one.account: registry.channel(one.kind).connect(one, door, clock) for one in known.channels},
+            warehouses={one.name: registry.warehouse().connect(one, door, clock) for one in known.locations},
+        )
+
+    def rows(self, query, *values):
+        with self.db.connection() as connection:
+            cursor = connection.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+    # The platform's side.
+
+    @property
+    def trades(self):
+        return list(self.world.book.trades.values())
+
+    def trade(self, which):
+        return self.trades[which % len(self.trades)]
+
+    def pull_lever(self, lever, **fields):
+        self.clock.now += 5
+        return control.pull(self.world, msgspec.json.encode({"do": lever, **fields}), self.clock.now)
+
+    def order(self, quantity=1, *, is_paid=True, detail="文三路1号"):
+        sku = PLAN.catalogue[len(self.trades) % len(PLAN.catalogue)].sku.code
+        receiver = {"name": "测试", "mobile": f"139{len(self.trades):08}", "detail": detail}
+        lines = [{"sku": sku, "quantity": quantity}]
+        self.pull_lever("add_order", shop=PLAN.shops[0].name, lines=lines, receiver=receiver, message="")
+        if not is_paid:
+            self.change(self.trades[-1], UNPAID, Expected.UNPAID)
+
+    def change(self, trade, status, expected):
+        trade.status = status
+        trade.order = replace(trade.order, expected=expected)
+        self._touch(trade)
+
+    def wish(self, trade, wish):
+        """What a buyer wants, as far as the platform lets them."""
+        order = trade.order
+        match wish:
+            case "pays" if trade.status == UNPAID:
+                self.change(trade, TO_SHIP, Expected.SHIP)
+            case "closes" if trade.status in {UNPAID, TO_SHIP}:
+                self.change(trade, CLOSED, Expected.CLOSED)
+            case "asks_refund":
+                self.pull_lever("ask_refund", tid=str(order.tid))
+            case "withdraws_refund":
+                trade.refunds.clear()
+                self.change(trade, trade.status, Expected.SHIP if order.expected is Expected.REFUND else order.expected)
+            case "amends" | "complains":
+                trade.order = replace(order, message="周末配送" if wish == "amends" else "投诉")
+                self._touch(trade)
+            case "moves":
+                trade.order = replace(order, person=replace(person_of(order), detail="学院路2号"))
+                self._touch(trade)
+
+    def _touch(self, trade):
+        self.clock.now += 5
+        self.world.book.touch(trade, self.clock.now)
+
+    # The engine's side.
+
+    def run(self, step):
+        self.clock.now += 5
+        for key in sorted(self.sweeper.gates.open_keys(self.sweeper.due())):
+            if key.step == step:
+                self.runners[step].run(key)
+
+    def run_all(self, before=None):
+        for step in takewhile(lambda step: step is not before, Step):
+            self.run(step)
+
+    def die_at(self, point):
+        """A worker dies at the point, if it comes there; what it left is freed as the sweeper does it."""
+        failpoints.arm(msgspec.json.encode([{"at": point, "do": "kill"}]).decode())
+        try:
+            with suppress(Killed):
+                self.run(Step(point.partition(".")[0]))
+        finally:
+            failpoints.arm("")
+        self.sweeper.free_crashed()
+        self.sweeper.free_expired()
+
+    def pass_time(self):
+        """Past every backoff, poll and deadline of a call; and the sweeper goes its round."""
+        self.clock.now += 60
+        with self.db.connection() as connection:
+            connection.execute(DRILLS["pass_time"])
+            connection.execute(DRILLS["end_calls"])
+            connection.execute("UPDATE bulk SET next_at = now() - interval '1 second'")
+        self.sweeper.sweep()
+        self.duties.run()
+
+    # Courier's and warehouse's side.
+
+    def cancel_unrecorded(self, which):
+        """The courier cancels a shipment whose booking we have not recorded: nobody could tell us."""
+        known = {row[0] for row in self.rows("SELECT waybill FROM shipment WHERE status = 'booked'")}
+        lost = [one for number, one in self.world.waybills.by_number.items() if number not in known and one.is_alive]
+        if lost:
+            lost[which % len(lost)].is_alive = False
+
+    def scan(self, which, kind):
+        alive = [one for one in self.world.waybills.by_number.values() if one.is_alive]
+        if alive:
+            self._scan(alive[which % len(alive)], kind)
+
+    def _scan(self, waybill, kind):
+        waybill.is_collected |= kind == "handed_over"
+        scans = self.world.warehouses.scans[waybill.booking.location]
+        event_id = f"{waybill.booking.location}-{len(scans) + 1}"
+        scans.append(Scan(event_id, kind, waybill.booking.reference, waybill.number, self.clock.now))
+
+    # The operators' side.
+
+    def operate(self, operation, which):
+        match operation:
+            case "release":
+                self.release(which)
+            case "reopen":
+                self.reopen_letter(which)
+            case "shut" | "open":
+                account = sorted(rules_by_account(self.settings))[which % 4]
+                self.shut(account) if operation == "shut" else self.open(account)
+            case _:
+                self.settle_letter(which, operation)
+
+    def shut(self, account):
+        gates.pause(self.db, GateKind.ACCOUNT, account, LI, None)
+
+    def open(self, account):
+        # It may be open already.
+        with suppress(Refused):
+            gates.resume(self.db, self.shared, GateKind.ACCOUNT, account, LI)
+
+    def release(self, which):
+        open_holds = self.rows(
+            "SELECT f.order_id, h.code FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id "
+            "WHERE h.released_at IS NULL ORDER BY h.id"
+        )
+        if open_holds:
+            order_id, code = open_holds[which % len(open_holds)]
+            # The hold that an open letter is cannot be released.
+            with suppress(Conflict):
+                release(self.db, order_id, HoldCode(code), LI)
+
+    def settle_letter(self, which, how):
+        ids = [row[0] for row in self.rows("SELECT id FROM dead_letter WHERE closed_at IS NULL ORDER BY id")]
+        if not ids:
+            return
+        letter_id = ids[which % len(ids)]
+        if how == "bulk":
+            letter = letters.letter(self.db, letter_id)
+            bulk.start(self.db, LetterFilter(cause=letter.fingerprint), 100.0, LI)
+        elif how == "discard":
+            letters.discard(self.db, letter_id, LI)
+        else:
+            for author in (LI, WANG)[: 2 if how == "replay_twice" else 1]:
+                letters.replay_letters(self.db, [letter_id], author)
+
+    def reopen_letter(self, which):
+        ids = [row[0] for row in self.rows("SELECT id FROM dead_letter WHERE closed_as = 'discarded' ORDER BY id")]
+        if ids:
+            # A newer letter may have taken its place.
+            with suppress(Conflict):
+                letters.reopen(self.db, ids[which % len(ids)], LI)
+
+    # What is true.
+
+    def breaches(self):
+        with self.db.connection() as session:
+            return [str(breach) for breach in find_breaches(session)]
+
+    def doubled(self):
+        living = Counter(
+            base_of(one.booking.reference) for one in self.world.waybills.by_number.values() if one.is_alive
+        )
+        return [base for base, count in living.items() if count > 1]
+
+    def told_twice(self):
+        told = Counter(
+            (one.content["data"]["platform_order_id"], one.content["type"]) for one in self.world.ledger.told.values()
+        )
+        return [key for key, count in told.items() if count > 1]
+
+    def reckoning(self):
+        return reckon(our_ledger(self.db), their_ledger(self))
+
+    def read(self, _report):
+        """The witness's report, as a stage reads it."""
+        return report.full(self.world)
+
+    # The end of an example.
+
+    def settle(self):
+        """All troubles end, operators do their work, the warehouse sends what it may: until nothing moves any more."""
+        self.corridor.troubles.clear()
+        for account in rules_by_account(self.settings):
+            self.open(account)
+        for _ in range(ROUNDS_MAX):
+            before = self._standing()
+            for row in self.rows("SELECT id FROM dead_letter WHERE closed_at IS NULL"):
+                letters.replay_letters(self.db, [row[0]], LI)
+            self._send_booked()
+            self.pass_time()
+            self.run_all()
+            if self._standing() == before:
+                return
+        pytest.fail(f"still moving after {ROUNDS_MAX} rounds: {self._standing()}")
+
+    def _standing(self):
+        return self.rows(
+            "SELECT (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')), "
+            "(SELECT count(*) FROM event), (SELECT count(*) FROM raw_payload), "
+            "(SELECT count(*) FROM dead_letter WHERE closed_at IS NULL)"
+        )
+
+    def _send_booked(self):
+        """The warehouse hands over what is booked and not held, as it would have all the time."""
+        for (number,) in self.rows(
+            "SELECT s.waybill FROM shipment AS s JOIN package AS p ON p.id = s.package_id "
+            "JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id "
+            "WHERE s.status = 'booked' AND f.state IN ('allocated', 'in_warehouse', 'packed')"
+        ):
+            for kind in SCANS:
+                self._scan(self.world.waybills.by_number[number], kind)
+
+
+@pytest.fixture
+def make_house(database, redis_url, outside, monkeypatch, tmp_path):
+    def kill(_name, _tx):
+        raise Killed
+
+    monkeypatch.setitem(failpoints.ACTIONS, "kill", kill)
+    with database.connection() as connection:
+        connection.execute(
+            "CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE ("
+            "SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ', ') || ' RESTART IDENTITY CASCADE' "
+            "FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migration'); END $$"
+        )
+    known = settings_of(tmp_path, SPEC)
+    with closing(connect_gates(redis_url.reveal())) as client:
+        yield lambda: House(database, outside, SharedGates(client), known)
+
+
+@pytest.fixture
+def outside():
+    with Outside() as outside:
+        yield outside
