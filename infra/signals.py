@@ -110,6 +110,7 @@ def _row(
 def _waiting(tx: Connection, group_of: Mapping[Step, str]) -> dict[_Key, dict[str, Any]]:
     """Due work by group and lane. What rests behind a paused gate waits for a person, not for a worker."""
     pauses = load_pauses(tx)
+    tx.execute(SIGNALS["keep_to_indexes"])
     found: dict[_Key, dict[str, Any]] = {}
     for step, lane, account, depth, oldest_s, ship_by in tx.execute(SIGNALS["due"], {"cap": DEPTH_MAX}).fetchall():
         if pause_before(pauses, step=step, lane=lane, account=account):

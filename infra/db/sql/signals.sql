@@ -1,5 +1,11 @@
 -- Signals that pools are scaled by. The sweeper measures them, everybody else reads what it wrote.
 
+-- name: keep_to_indexes
+-- For this transaction: `due` reads few rows in the order of work_due whatever the planner believes of a table that has
+-- just grown a thousandfold. Asked by the primary key it would read them all, once for each account.
+SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('enable_seqscan', 'off', true);
+
 -- name: due
 -- What is due by key, its oldest, and the ship-by of the first in line. Skips from key to key over work_due and
 -- counts at most %(cap)s rows of a step and lane, so that a million due rows cost what ten thousand do.

@@ -1,0 +1,139 @@
+"""Settings of worker pools: which lanes and groups of steps each serves, and with how many processes."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from domain import scaling
+from domain.errors import Misconfigured
+from domain.groups import GROUPS, group_by_step
+from domain.order import Lane
+from domain.states import Step
+
+# One queue while every pool serves all groups, so that a higher lane goes first over all steps.
+QUEUE = "work"
+# The pools that stand without any configured.
+ALL_LANES_POOL = "worker"
+P0_POOL = "p0"
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Worker processes of one kind.
+
+    No lanes or no groups named: all of them. There are `processes` of it, and up to `processes_max` if that is
+    more. `nice` lowers its claim to the processor: 0 is an equal claim, 19 takes what others leave.
+    """
+
+    name: str
+    lanes: tuple[Lane, ...] = tuple(Lane)
+    groups: tuple[str, ...] = ()
+    processes: int = 1
+    processes_max: int = 0
+    threads: int = 4
+    nice: int = 0
+
+    @property
+    def size(self) -> scaling.Size:
+        return scaling.Size(self.processes, max(self.processes, self.processes_max))
+
+
+class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pools of worker processes.
+
+    Without `pools`: `processes` that serve everything, and `p0_processes` that serve lane p0 alone. With `pools`,
+    one for p0 alone is added unless one of them is that. A worker that is told to stop ends within `drain_s`.
+    """
+
+    processes: int = 2
+    threads: int = 4
+    p0_processes: int = 0
+    pools: tuple[Pool, ...] = ()
+    groups: Mapping[str, tuple[Step, ...]] = msgspec.field(default_factory=lambda: dict(GROUPS))
+    drain_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for pools that do not fit together: a setting read from a file then says where."""
+        try:
+            group_by_step(self.groups)
+        except Misconfigured as error:
+            raise ValueError(str(error)) from None
+        _check(self)
+
+    def all_pools(self) -> tuple[Pool, ...]:
+        """Every pool there is, each with its groups named."""
+        shape = self.pools or (Pool(name=ALL_LANES_POOL, processes=self.processes, threads=self.threads),)
+        if not any(pool.lanes == (Lane.P0,) for pool in shape):
+            processes = max(1, self.p0_processes) if self.pools else self.p0_processes
+            shape = (*shape, Pool(name=P0_POOL, lanes=(Lane.P0,), processes=processes, threads=self.threads))
+        everything = tuple(self.groups)
+        return tuple(msgspec.structs.replace(pool, groups=pool.groups or everything) for pool in shape)
+
+    def pool(self, name: str) -> Pool:
+        """A pool by its name. Raises Misconfigured ``pool_unknown``."""
+        pools = {pool.name: pool for pool in self.all_pools()}
+        if name not in pools:
+            raise Misconfigured("pool_unknown", f"no pool {name}; known are: {', '.join(pools)}")
+        return pools[name]
+
+    def queues(self) -> dict[Step, str]:
+        """The queue that rings for each step: one for all, or one a group as soon as a pool leaves a group out."""
+        is_shared = all(set(pool.groups) == set(self.groups) for pool in self.all_pools())
+        return {step: QUEUE if is_shared else f"{QUEUE}-{group}" for step, group in group_by_step(self.groups).items()}
+
+    def processes_at_most(self) -> int:
+        return sum(pool.size.most for pool in self.all_pools())
+
+
+def _check(workers: Workers) -> None:
+    pools = workers.all_pools()
+    names = [pool.name for pool in pools]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two pools have one name: {', '.join(sorted(names))}")
+    for pool in pools:
+        if unknown := sorted(set(pool.groups) - set(workers.groups)):
+            raise ValueError(f"pool {pool.name} names no known group: {', '.join(unknown)}")
+        if not pool.lanes or pool.processes < 0 or pool.threads < 1:
+            raise ValueError(f"pool {pool.name} needs a lane, a thread, and no less than 0 processes")
+        if 0 < pool.processes_max < pool.processes:
+            raise ValueError(f"pool {pool.name} has a maximum below its processes")
+    served = {(lane, group) for pool in pools for lane in pool.lanes for group in pool.groups}
+    left = sorted(f"{group} in {lane}" for lane in Lane for group in workers.groups if (lane, group) not in served)
+    if left:
+        raise ValueError(f"no pool serves {', '.join(left)}")
+
+
+class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """More than `orders_per_min`, for `for_min` minutes on end, is a signal to grow."""
+
+    orders_per_min: float
+    for_min: float
+
+
+class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When pools with a maximum grow and shrink; see `domain.scaling`.
+
+    Signals are measured `every_s`, and rates are those of the last `window_s`.
+    """
+
+    every_s: float = 5.0
+    window_s: float = 60.0
+    thresholds: tuple[Threshold, ...] = (
+        Threshold(orders_per_min=500, for_min=1),
+        Threshold(orders_per_min=100, for_min=5),
+    )
+    backlog_min: int = 50
+    wait_max_min: float = 10.0
+    ship_by_margin_h: float = 2.0
+    pause_s: float = 60.0
+    calm_min: float = 10.0
+
+    def rules(self) -> scaling.ScalingRules:
+        return scaling.ScalingRules(
+            thresholds=tuple(scaling.Threshold(one.orders_per_min, one.for_min * 60) for one in self.thresholds),
+            backlog_min=self.backlog_min,
+            wait_max_s=self.wait_max_min * 60,
+            margin_s=self.ship_by_margin_h * 3600,
+            pause_s=self.pause_s,
+            calm_s=self.calm_min * 60,
+            gap_s=max(2 * self.window_s, 3 * self.every_s),
+        )
