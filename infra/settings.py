@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from domain.errors import Misconfigured
+from infra.pools import Scaling, Workers
 
 SETTINGS_FILE = "orderlane.toml"
 # Ask, tell, read back: a lease that cannot outlast one subject's calls would never let them start.
@@ -47,12 +48,10 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     fsync: bool = True
 
 
-class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pools of worker processes. `p0_processes` serve lane p0 alone."""
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the sweeper serves Prometheus metrics, as ``host:port``; nowhere without an address."""
 
-    processes: int = 2
-    threads: int = 4
-    p0_processes: int = 0
+    address: str = ""
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,6 +187,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     stores: Stores = Stores()
     workers: Workers = Workers()
+    scaling: Scaling = Scaling()
+    metrics: Metrics = Metrics()
     engine: Engine = Engine()
     door: Door = Door()
     guard: Guard = Guard()

@@ -8,16 +8,19 @@ from infra.db.pool import Database
 PRESENCE_CLASS = 7301
 SWEEPER_CLASS = 7302
 DOCTOR_CLASS = 7303
+# What a presence session is called, with the pool's name behind it: workers are counted by it.
+POOL_NAME = "orderlane worker "
 
 
 class Presence:
-    """One worker process's number and the lock that goes with it.
+    """One worker process's number and the lock that goes with it. `pool`: the worker pool it is a part of.
 
     Needs a direct connection: a transaction pooler would move the lock to another client.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, pool: str = "") -> None:
         self._db = db
+        self._pool = pool
         with db.connection() as connection:
             row = connection.execute("SELECT nextval('worker_number')::int").fetchone()
         assert row is not None
@@ -39,6 +42,7 @@ class Presence:
         """A new session that has the lock; raises, and is closed, while the lost one still has it."""
         session = self._db.direct()
         try:
+            session.execute("SELECT set_config('application_name', %s, false)", (POOL_NAME + self._pool,))
             session.execute("SELECT pg_advisory_lock(%s, %s)", (PRESENCE_CLASS, self.worker))
         except BaseException:
             session.close()

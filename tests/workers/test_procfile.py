@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import Settings, Workers
+from infra.pools import Workers
+from infra.settings import Settings
 from workers.supervisor import roles
 
 PROCFILE = Path(__file__).parents[2] / "Procfile"

@@ -325,6 +325,13 @@ CREATE UNLOGGED TABLE milestone (
     PRIMARY KEY (name, lane)
 ) WITH (fillfactor = 50);
 
+-- Invariants that the last check found breached.
+CREATE UNLOGGED TABLE breach (
+    name     text PRIMARY KEY,
+    examples integer NOT NULL,
+    found_at timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE TABLE dead_letter (
     id                   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     step                 text NOT NULL,
