@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from actors.receivers import reveal
 from actors.tools import Tools
-from adapters.ports import Booking, Courier, PlatformStatus, Waybill
+from adapters.ports import Booking, Courier, PlatformStatus, Purpose, Waybill
 from domain.errors import (
     Conflict,
     Malformed,
@@ -28,7 +29,6 @@ from infra.engine.results import Failed, NewWork, Place, Result, Settled, each, 
 from infra.failpoints import failpoint
 
 STEP = Step.LABEL
-_REVEALED_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +144,12 @@ class Label:
         return status
 
     async def _reveal(self, shop: str, intents: Sequence[Unlabelled]) -> dict[int, Address | Exception]:
-        """Plain receivers for the booking only: they are held in memory and stored nowhere."""
-        receivers: dict[int, Address | Exception] = {
-            one.place.subject_id: one.order.receiver for one in intents if not one.order.receiver.merge_token
+        hidden = [one.order for one in intents if one.order.receiver.merge_token]
+        tokens = {order.key.platform_order_id: order.receiver.merge_token for order in hidden}
+        revealed = await reveal(self.tools, shop, tokens, Purpose.LABEL)
+        return {
+            one.place.subject_id: revealed.get(one.order.key.platform_order_id, one.order.receiver) for one in intents
         }
-        hidden = [one for one in intents if one.order.receiver.merge_token]
-        for start in range(0, len(hidden), _REVEALED_AT_ONCE):
-            receivers |= await self._reveal_some(shop, hidden[start : start + _REVEALED_AT_ONCE])
-        return receivers
-
-    async def _reveal_some(self, shop: str, members: Sequence[Unlabelled]) -> dict[int, Address | Exception]:
-        tokens = {one.order.key.platform_order_id: one.order.receiver.merge_token for one in members}
-        try:
-            revealed = await self.tools.platform(shop).reveal(tokens)
-        except Exception as error:  # noqa: BLE001 - these members' attempt failed, whatever it was; no other's did
-            return {one.place.subject_id: error for one in members}
-        missing = Malformed("receiver_missing", "the platform left out a receiver")
-        return {one.place.subject_id: revealed.get(one.order.key.platform_order_id, missing) for one in members}
 
     def _booking(self, one: Unlabelled, receiver: Address) -> Booking:
         locations = {location.name: location for location in self.tools.settings.locations}

@@ -1,49 +1,77 @@
 """notify: the buyer, or the merchant's own system, is told of a package. It never moves the order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from actors.receivers import reveal
 from actors.tools import Tools
-from adapters.ports import Notice
-from domain.errors import Refused, UnknownOutcome
-from domain.outcomes import Done
+from adapters.ports import Notice, Notifier, Purpose
+from domain.contact import Unreachable, mobile_of
+from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
+from domain.order import Address, Pii
+from domain.outcomes import Done, Later
 from domain.states import Step
 from infra.db.orders import rows_json
 from infra.db.pool import Connection
-from infra.db.shipments import SHIPMENTS, NoticeRow, load_notices
+from infra.db.shipments import SHIPMENTS, ContactRow, NoticeRow, load_contacts, load_notices
 from infra.engine.outer import Intended, Lease, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
 from infra.failpoints import failpoint
+from infra.log import get_logger
 
 STEP = Step.NOTIFY
 # Statuses after which nothing is sent any more.
-_OVER = frozenset({"told", "unknown"})
+_OVER = frozenset({"told", "unknown", "unreachable"})
+# A call that ended like this surely told nobody. Whatever else it raised may have come after the telling.
+_NO_EFFECT = (Transient, Throttled, Refused, Misconfigured)
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """A notice on its way. `seen_before`: it may have been sent already."""
+    """A notice on its way. `seen_before`: it may have been sent already.
+
+    `contact`: how to reach the buyer, for channels that need a number.
+    """
 
     place: Place
     notice: Notice
+    platform_order_id: str
+    shop: str
     seen_before: bool
+    contact: ContactRow | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What becomes of a notice's row."""
+
+    status: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tells over one channel. A channel without event ids is never told twice: unclear stays unclear."""
+    """Tells over one channel. A channel without event ids is never told twice: unclear stays unclear.
+
+    A buyer who cannot be told is recorded with the reason; that is nobody's failure.
+    """
 
     tools: Tools
     step: Step = STEP
 
     @property
     def call_s(self) -> float:
-        return self.tools.settings.door.total_s
+        # The buyer's number, and the call.
+        return 2 * self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Unsent]:
         rows = load_notices(tx, subject_ids)
-        unsent = [_unsent(row) for row in rows if row.status not in _OVER]
+        open_rows = [row for row in rows if row.status not in _OVER]
+        contacts = load_contacts(tx, [row.notice_id for row in open_rows if self._needs_mobile(row.channel)])
+        unsent = [_unsent(row, contacts.get(row.notice_id)) for row in open_rows]
         settled = [
             Settled(place_of(row, row.notice_id), Done(facts={"left_alone": row.status}))
             for row in rows
@@ -53,15 +81,21 @@ class Notify:
             tx.execute(SHIPMENTS["begin_notices"], {"ids": [one.place.subject_id for one in unsent]})
         return Intended(unsent, settled)
 
+    def _needs_mobile(self, channel: str) -> bool:
+        notifier = self.tools.notifiers.get(channel)
+        return notifier is not None and notifier.needs_mobile
+
     async def call(self, intents: Sequence[Unsent], lease: Lease) -> Mapping[int, Any]:
         notifier = self.tools.notifier(lease.key.account)
+        sendable = [one for one in intents if notifier.is_idempotent or not one.seen_before]
+        receivers = await self._reveal(sendable)
 
-        async def tell(one: Unsent) -> bool:
+        async def tell(one: Unsent) -> Unreachable | Later | None:
             if one.seen_before and not notifier.is_idempotent:
                 raise UnknownOutcome("notice_unclear", "it may have been sent; a second one would annoy")
-            await notifier.tell(one.notice)
+            answer = await _tell(notifier, one, receivers.get(one.place.subject_id))
             failpoint("notify.sent", one.place.subject_id)
-            return True
+            return answer
 
         return await call_each(
             intents,
@@ -71,32 +105,74 @@ class Notify:
             now=self.tools.clock.monotonic,
         )
 
+    async def _reveal(self, intents: Sequence[Unsent]) -> dict[int, Address | Exception]:
+        """Receivers whom the platform keeps hidden, each shop asked for its own."""
+        by_shop: dict[str, dict[str, str]] = {}
+        hidden = [one for one in intents if one.contact is not None and one.contact.merge_token]
+        for one in hidden:
+            assert one.contact is not None
+            by_shop.setdefault(one.shop, {})[one.platform_order_id] = one.contact.merge_token
+        revealed = {shop: await reveal(self.tools, shop, tokens, Purpose.NOTICE) for shop, tokens in by_shop.items()}
+        return {one.place.subject_id: revealed[one.shop][one.platform_order_id] for one in hidden}
+
     def record(self, tx: Connection, answered: Sequence[tuple[Unsent, Any]]) -> Sequence[Result]:
-        statuses = {one.place.subject_id: self._status(one, answer) for one, answer in answered}
-        rows = rows_json({"id": id_, "status": status} for id_, status in statuses.items())
-        tx.execute(SHIPMENTS["end_notices"], {"rows": rows})
         answers = {one.place.subject_id: answer for one, answer in answered}
+        ended = {one.place.subject_id: self._end(one, answer) for one, answer in answered}
+        rows = rows_json({"id": id_, "status": end.status, "reason": end.reason} for id_, end in ended.items())
+        tx.execute(SHIPMENTS["end_notices"], {"rows": rows})
 
         def settle(one: Unsent) -> Result:
-            answer, status = answers[one.place.subject_id], statuses[one.place.subject_id]
-            if isinstance(answer, Exception) and status != "unknown":
+            answer, end = answers[one.place.subject_id], ended[one.place.subject_id]
+            if end.status == "unknown":
+                log.warning("notice_unknown", notice_id=one.place.subject_id, notice=one.notice.event, why=end.reason)
+            elif isinstance(answer, Exception):
                 return Failed(one.place, answer)
-            return Settled(one.place, Done(facts={"event": one.notice.event, "notice": status}))
+            elif isinstance(answer, Later):
+                return Settled(one.place, answer)
+            facts = {"event": one.notice.event, "notice": end.status}
+            return Settled(one.place, Done(facts=facts | ({"why": end.reason} if end.reason else {})))
 
         return each(STEP, [one for one, _ in answered], settle)
 
-    def _status(self, one: Unsent, answer: object) -> str:
-        if not isinstance(answer, Exception):
-            return "told"
+    def _end(self, one: Unsent, answer: object) -> Ended:
+        if isinstance(answer, Unreachable):
+            return Ended("unreachable", answer.reason)
+        if answer is None:
+            return Ended("told")
         if isinstance(answer, Refused):
-            return "refused"
-        if isinstance(answer, UnknownOutcome):
-            channel = f"{one.notice.content['channel']}"
-            return "sending" if self.tools.notifier(channel).is_idempotent else "unknown"
-        return "pending"
+            return Ended("refused")
+        if isinstance(answer, (Later, *_NO_EFFECT)):
+            # What an earlier call may have done, this one's silence does not undo.
+            return Ended("sending" if one.seen_before else "pending")
+        if self.tools.notifier(f"{one.notice.content['channel']}").is_idempotent:
+            return Ended("sending")
+        return Ended("unknown", answer.code if isinstance(answer, FulfilmentError) else type(answer).__name__)
 
 
-def _unsent(row: NoticeRow) -> Unsent:
+async def _tell(notifier: Notifier, one: Unsent, receiver: Address | Exception | None) -> Unreachable | Later | None:
+    if not notifier.needs_mobile:
+        return await notifier.tell(one.notice)
+    mobile = _mobile(one.contact, receiver) if one.contact is not None else Unreachable("phone_absent")
+    if isinstance(mobile, Unreachable):
+        return mobile
+    return await notifier.tell(replace(one.notice, mobile=mobile))
+
+
+def _mobile(contact: ContactRow, receiver: Address | Exception | None) -> str | Unreachable:
+    """The number to send to. Raises what kept the platform from revealing it for now."""
+    if isinstance(receiver, Address):
+        return mobile_of(receiver.phone, is_virtual=receiver.has_virtual_phone)
+    if isinstance(receiver, Refused | Conflict):
+        return Unreachable(receiver.code)
+    if isinstance(receiver, UnknownOutcome):
+        # Only the question went wrong: nobody was told.
+        raise Transient("receiver_unread", receiver.message, receiver.facts) from receiver
+    if receiver is not None:
+        raise receiver
+    return Unreachable("phone_hidden") if contact.pii == Pii.CIPHER else mobile_of(contact.phone)
+
+
+def _unsent(row: NoticeRow, contact: ContactRow | None) -> Unsent:
     content = {
         "channel": row.channel,
         "platform": row.platform,
@@ -106,4 +182,5 @@ def _unsent(row: NoticeRow) -> Unsent:
         "waybill": row.waybill,
     }
     notice = Notice(str(row.event_id), row.event, row.occurred_at, content)
-    return Unsent(place_of(row, row.notice_id), notice, seen_before=row.status == "sending")
+    seen_before = row.status == "sending"
+    return Unsent(place_of(row, row.notice_id), notice, row.platform_order_id, row.key.account, seen_before, contact)

@@ -13,13 +13,16 @@ from adapters.ports import (
     Notifier,
     Platform,
     PlatformStatus,
+    Purpose,
     StockLevel,
     Warehouse,
     Waybill,
     Window,
 )
+from domain.contact import Unreachable
 from domain.errors import FulfilmentError
 from domain.order import Address, RawOrder
+from domain.outcomes import Later
 
 T = TypeVar("T")
 
@@ -57,8 +60,8 @@ class GuardedPlatform:
     async def status(self, platform_order_id: str) -> PlatformStatus:
         return await self._gates.call(self._account, lambda: self._port.status(platform_order_id))
 
-    async def reveal(self, tokens: Mapping[str, str]) -> Mapping[str, Address | FulfilmentError]:
-        return await self._gates.call(self._account, lambda: self._port.reveal(tokens))
+    async def reveal(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
+        return await self._gates.call(self._account, lambda: self._port.reveal(tokens, purpose))
 
     async def tell_shipped(self, handover: Handover) -> None:
         await self._gates.call(self._account, lambda: self._port.tell_shipped(handover))
@@ -93,12 +96,13 @@ class GuardedNotifier:
 
     def __init__(self, account: str, port: Notifier, gates: Caller) -> None:
         self.is_idempotent = port.is_idempotent
+        self.needs_mobile = port.needs_mobile
         self._account = account
         self._port = port
         self._gates = gates
 
-    async def tell(self, notice: Notice) -> None:
-        await self._gates.call(self._account, lambda: self._port.tell(notice))
+    async def tell(self, notice: Notice) -> Unreachable | Later | None:
+        return await self._gates.call(self._account, lambda: self._port.tell(notice))
 
 
 class GuardedWarehouse:

@@ -7,10 +7,13 @@ only the tree of `domain.errors`. An adapter keeps no state besides its settings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
+from domain.contact import Unreachable
 from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
+from domain.outcomes import Later
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,13 @@ class Handover:
     shipped_at: datetime
 
 
+class Purpose(StrEnum):
+    """What a receiver is decrypted for; platforms allow and count each purpose on its own."""
+
+    LABEL = "label"
+    NOTICE = "notice"
+
+
 class Platform(Protocol):
     """One shop's account at a sales platform."""
 
@@ -81,8 +91,8 @@ class Platform(Protocol):
         """State, open refunds and shipments; asked before a label and around a write-back."""
         ...
 
-    async def reveal(self, tokens: Mapping[str, str]) -> Mapping[str, Address | FulfilmentError]:
-        """Decrypt receivers for booking: platform order id -> merge token in, plain address or error out."""
+    async def reveal(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
+        """Decrypt receivers: platform order id -> merge token in, plain address or error out."""
         ...
 
     async def tell_shipped(self, handover: Handover) -> None:
@@ -143,20 +153,31 @@ class Courier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One event to tell. `event_id` lets the receiver drop a repetition. `content` holds no personal data."""
+    """One event to tell. `event_id` lets the receiver drop a repetition. `content` holds no personal data.
+
+    `mobile`: the buyer's number, for channels that need one and for the time of the call only.
+    """
 
     event_id: str
     event: str
     occurred_at: datetime
     content: Mapping[str, str]
+    mobile: str = field(default="", repr=False)
 
 
 class Notifier(Protocol):
-    """One channel. `is_idempotent`: the receiver drops repeated event ids, so repeating is safe."""
+    """One channel.
+
+    `is_idempotent`: the receiver drops repeated event ids, so repeating is safe. Otherwise a notice is sent
+    once at most. `needs_mobile`: `tell` wants `Notice.mobile`.
+    """
 
     is_idempotent: bool
+    needs_mobile: bool
 
-    async def tell(self, notice: Notice) -> None: ...
+    async def tell(self, notice: Notice) -> Unreachable | Later | None:
+        """None: told. Later: surely not told, and this buyer may not be told again so soon."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

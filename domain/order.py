@@ -79,7 +79,10 @@ class OrderKey:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A receiver or sender. `merge_token` is the platform's handle (oaid) to the hidden original."""
+    """A receiver or sender. `merge_token` is the platform's handle (oaid) to the hidden original.
+
+    `has_virtual_phone`: the number is the platform's own and passes calls on to the receiver for a while.
+    """
 
     name: str
     phone: str
@@ -91,6 +94,7 @@ class Address:
     zip_code: str = ""
     pii: Pii = Pii.PLAIN
     merge_token: str = ""
+    has_virtual_phone: bool = False
 
     def __repr__(self) -> str:
         return f"Address(city={self.city!r}, pii={self.pii.value})"

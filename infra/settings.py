@@ -169,13 +169,14 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where buyers, or the merchant's own systems, are told."""
+    """Where buyers, or the merchant's own systems, are told. `options` are the kind's own."""
 
     name: str
     kind: str
     endpoint: str
     credentials: dict[str, Secret]
     limit: Limit = Limit()
+    options: dict[str, str] = {}
 
     @property
     def account(self) -> str:

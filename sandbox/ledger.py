@@ -27,6 +27,15 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Texted:
+    """A text message that was sent, each one: the provider drops none. `event_id` is the sender's own number."""
+
+    event_id: str
+    params: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A call that was answered with an error."""
 
@@ -40,8 +49,9 @@ class Alarm:
     """Something an honest engine never does, seen by the witness.
 
     Kinds: `misdirected` (the label's receiver is not the trade's), `waybill_unknown` (told a number the
-    courier never gave), `waybill_dead` (told a cancelled one). An order that must not ship needs no alarm:
-    the platform refuses it.
+    courier never gave), `waybill_dead` (told a cancelled one), `text_misdirected` (a message about a package
+    to another number than its receiver's). An order that must not ship needs no alarm: the platform refuses it.
+    `tid` is 0 where no trade was named.
     """
 
     kind: str
@@ -60,6 +70,7 @@ class Ledger:
     alarms: list[Alarm] = field(default_factory=list)
     told: dict[str, Told] = field(default_factory=dict)
     told_again: int = 0
+    texted: list[Texted] = field(default_factory=list)
 
     def refuse(self, endpoint: str, code: str, at: float) -> None:
         self.refused[f"{endpoint} {code}"] += 1

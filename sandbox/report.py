@@ -23,6 +23,7 @@ def progress(world: World) -> Json:
         "written_back": len(ledger.write_backs),
         "told": len(ledger.told),
         "told_again": ledger.told_again,
+        "texted": len(ledger.texted),
         "alarms": len(ledger.alarms),
         "refused": sum(ledger.refused.values()),
         "calls": dict(ledger.calls),
@@ -45,6 +46,7 @@ def full(world: World) -> Json:
         "write_backs": [asdict(row) for row in world.ledger.write_backs],
         "told": [asdict(row) for row in world.ledger.told.values()],
         "told_again": world.ledger.told_again,
+        "texted": [asdict(row) for row in world.ledger.texted],
         "groups": _groups(world),
         "stock": [
             {"sku": entry.sku.code, "on_hand": entry.pieces, "shipped": shipped[entry.sku.code]}

@@ -30,6 +30,8 @@ def application(world: World, clock: Clock) -> web.Application:
             web.get("/warehouse/{location}/events", _feed(world, clock, world.feed.events)),
             web.get("/warehouse/{location}/stock", _feed(world, clock, world.feed.stock)),
             web.post("/hook", _hook(world, clock)),
+            # The provider has one address, and signs the path as "/".
+            web.post("/", _texts(world, clock)),
             web.get("/_ledger", _report(world, clock, report.full)),
             web.get("/_progress", _report(world, clock, report.progress)),
             web.post("/_control", _control(world, clock)),
@@ -83,6 +85,14 @@ def _hook(world: World, clock: Clock) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         body = await request.read()
         return web.Response(status=world.receiver.take(request.headers, body, clock()))
+
+    return handle
+
+
+def _texts(world: World, clock: Clock) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return _json(world.texts.answer(headers, await request.read(), clock()))
 
     return handle
 

@@ -25,6 +25,9 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     sf_monthly_card: str
     warehouse_secret: str
     webhook_secret: str
+    sms_secret_id: str
+    sms_secret_key: str
+    sms_app_id: str
     control_secret: str
 
     def __repr__(self) -> str:

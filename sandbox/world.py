@@ -4,6 +4,7 @@ from sandbox.hook import Receiver
 from sandbox.ledger import Ledger
 from sandbox.model import Plan
 from sandbox.sf import Courier
+from sandbox.sms import SmsProvider
 from sandbox.spec import Spec
 from sandbox.taobao import Platform
 from sandbox.tradebook import Tradebook
@@ -29,6 +30,7 @@ class World:
         self.courier = Courier(plan.locations, spec.secrets, self.waybills, self.warehouses, self.ledger)
         self.feed = Feed(self.warehouses, spec.secrets.warehouse_secret, self.ledger)
         self.receiver = Receiver(spec.secrets.webhook_secret, self.ledger)
+        self.texts = SmsProvider(spec.secrets, self.waybills, self.ledger)
 
     def advance(self, now: float) -> None:
         """Let happen what was due by `now`."""

@@ -70,6 +70,7 @@ class Webhook:
     """See `adapters.ports.Notifier`."""
 
     is_idempotent = True
+    needs_mobile = False
 
     def __init__(self, channel: settings.Channel, door: Door, clock: Clock) -> None:
         self._channel = channel

@@ -1,7 +1,7 @@
 """Packages, write-backs and notices as the outer steps read them: rows by name, each set in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -79,6 +79,16 @@ class NoticeRow(PackageRow):
     waybill: str
 
 
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """How the receiver of a notice's package can be reached. Personal data: not for longer than one call."""
+
+    notice_id: int
+    phone: str = field(repr=False)
+    pii: str
+    merge_token: str = field(repr=False)
+
+
 def load_unlabelled(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
     """Packages with the live shipment, if there is one; their fulfillment orders are locked."""
     return _load(tx, "load_packages", package_ids, UnlabelledRow)
@@ -90,6 +100,11 @@ def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[Writebac
 
 def load_notices(tx: Connection, notice_ids: Sequence[int]) -> list[NoticeRow]:
     return _load(tx, "load_notices", notice_ids, NoticeRow)
+
+
+def load_contacts(tx: Connection, notice_ids: Sequence[int]) -> dict[int, ContactRow]:
+    """By notice id."""
+    return {row.notice_id: row for row in _load(tx, "load_contacts", notice_ids, ContactRow)}
 
 
 def _load(tx: Connection, query: str, ids: Sequence[int], kind: type[R]) -> list[R]:

@@ -94,6 +94,8 @@ class HandPlatform:
     told: list[str] = field(default_factory=list)
     under_way: Counter[str] = field(default_factory=Counter)
     windows: list[Any] = field(default_factory=list)
+    receiver: dict[str, Any] = field(default_factory=dict)
+    revealed_for: list[Any] = field(default_factory=list)
     page_size: int = 100
 
     def _raise(self, name: str) -> None:
@@ -120,11 +122,11 @@ class HandPlatform:
         shown = () if self.forgets else tuple(self.shipments.get(platform_order_id, ()))
         return PlatformStatus(state, platform_order_id in self.refunds, shown)
 
-    async def reveal(self, tokens):
+    async def reveal(self, tokens, purpose):
         self._raise("reveal")
-        return {
-            id_: Address("林小满", "13800000001", "浙江省", "杭州市", "西湖区", "", "文三路 1 号") for id_ in tokens
-        }
+        self.revealed_for.append(purpose)
+        revealed = Address("林小满", "13800000001", "浙江省", "杭州市", "西湖区", "", "文三路 1 号")
+        return {id_: replace(revealed, **self.receiver) for id_ in tokens}
 
     async def tell_shipped(self, handover) -> None:
         id_ = handover.platform_order_id
@@ -184,16 +186,21 @@ class HandCourier:
 @dataclass
 class HandNotifier:
     is_idempotent: bool = True
+    needs_mobile: bool = False
+    answers: list[Any] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
     errors_after: list[BaseException] = field(default_factory=list)
 
-    async def tell(self, notice) -> None:
+    async def tell(self, notice):
         if self.errors:
             raise self.errors.pop(0)
+        if self.answers:
+            return self.answers.pop(0)
         self.told.append(notice)
         if self.errors_after:
             raise self.errors_after.pop(0)
+        return None
 
 
 @dataclass

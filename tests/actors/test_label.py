@@ -240,8 +240,8 @@ def test_a_receiver_that_is_not_revealed_fails_its_own_package_only(merchant, tr
     merchant.flow(Step.ROUTE)
     known = merchant.platform.reveal
 
-    async def reveal(tokens):
-        found = await known({id_: token for id_, token in tokens.items() if id_ != "1001"})
+    async def reveal(tokens, purpose):
+        found = await known({id_: token for id_, token in tokens.items() if id_ != "1001"}, purpose)
         return found | {id_: Refused("oaid_expired") for id_ in tokens if id_ == "1002"}
 
     merchant.platform.reveal = reveal

@@ -1,15 +1,18 @@
 """Both sides of each protocol were written apart from each other; here they meet."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
+from msgspec import structs
 
 from adapters import registry
 from adapters.door import Door
 from adapters.platforms.taobao.trade import read_order
-from adapters.ports import Booking, Handover, Notice, Window
+from adapters.ports import Booking, Handover, Notice, Purpose, Window
+from domain.contact import Unreachable
 from domain.errors import Conflict, Misconfigured
 from domain.normalize import inspect
 from domain.order import Address, MemberLevel, PlatformState, Source
@@ -31,6 +34,9 @@ SECRETS = Secrets(
     sf_monthly_card="7551234567",
     warehouse_secret="w-secret",
     webhook_secret="whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+    sms_secret_id="AKIDx",
+    sms_secret_key="t-secret",
+    sms_app_id="1400000001",
     control_secret="x-secret",
 )
 
@@ -92,6 +98,13 @@ async def played():
                 endpoint=f"{url}/hook",
                 credentials=secrets(secret=SECRETS.webhook_secret),
             ),
+            Channel(
+                name="buyers",
+                kind="tencent-sms",
+                endpoint=url,
+                credentials=secrets(secret_id="AKIDx", secret_key="t-secret"),
+                options={"sdk_app_id": "1400000001", "sign_name": "示例店铺", "template_id": "1"},
+            ),
         ),
     )
     await runner.cleanup()
@@ -138,7 +151,7 @@ async def test_every_order_of_a_shop_is_listed_fetched_and_read(shop):
 async def test_one_order_goes_its_whole_way(played, door, shop, sf):
     order = await first_to_ship(shop)
     number = order.key.platform_order_id
-    receiver = (await shop.reveal({number: order.receiver.merge_token}))[number]
+    receiver = (await shop.reveal({number: order.receiver.merge_token}, Purpose.LABEL))[number]
     assert isinstance(receiver, Address)
     place = played.locations[0]
     sender = Address("甲", "02100000001", "上海市", "上海市", "青浦区", "", location_detail(played, place.name))
@@ -166,7 +179,7 @@ async def test_one_order_goes_its_whole_way(played, door, shop, sf):
 async def test_a_cancelled_shipment_is_found_dead_and_cancelling_twice_is_quiet(shop, sf):
     order = await first_to_ship(shop)
     number = order.key.platform_order_id
-    receiver = (await shop.reveal({number: order.receiver.merge_token}))[number]
+    receiver = (await shop.reveal({number: order.receiver.merge_token}, Purpose.LABEL))[number]
     waybill = await sf.create(Booking("R-1", receiver, receiver, (("x", 1),), 0))
 
     await sf.cancel("R-1", waybill.number)
@@ -187,6 +200,19 @@ async def test_warehouse_and_web_hook_accept_our_signatures(played, door):
     notice = Notice("evt-1", "package.shipped", datetime.now(UTC), {"waybill": "SF1"})
     await hook.tell(notice)
     await hook.tell(notice)
+
+
+async def test_the_text_message_provider_accepts_our_signature(played, door):
+    described = played.channels[1]
+    texts = registry.channel("tencent-sms").connect(described, door, SystemClock())
+    notice = Notice("evt-2", "package.shipped", datetime.now(UTC), {"waybill": "SF1"}, mobile="13800000001")
+    assert await texts.tell(notice) is None
+    assert await texts.tell(replace(notice, mobile="5511900000000")) == Unreachable("phone_invalid")
+
+    wrong = structs.replace(described, credentials={**described.credentials, "secret_key": Secret("other")})
+    with pytest.raises(Misconfigured) as caught:
+        await registry.channel("tencent-sms").connect(wrong, door, SystemClock()).tell(notice)
+    assert caught.value.code == "signature_invalid"
 
 
 async def test_a_wrong_secret_stops_the_account(played, door):

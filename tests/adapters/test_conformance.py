@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from adapters import registry
 from adapters.kinds import ChannelKind, CourierKind, PlatformKind, WarehouseKind
-from adapters.ports import Booking, Handover, Notice, Window
+from adapters.ports import Booking, Handover, Notice, Purpose, Window
 from domain import errors
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
 from domain.order import Address
@@ -32,7 +32,9 @@ BOOKING = Booking(REFERENCE, SHANGHAI, RECEIVER, (("棉质T恤", 2), ("袜子", 
 ORDER = "2900000000000000001"
 WINDOW = Window(datetime(2026, 11, 22, 1, 0, tzinfo=UTC), datetime(2026, 11, 22, 1, 30, tzinfo=UTC))
 HANDOVER = Handover(ORDER, "sf", WAYBILL, (ORDER,), is_whole_order=True, shipped_at=WINDOW.end)
-NOTICE = Notice("evt-1", "package.shipped", WINDOW.end, {"platform_order_id": ORDER, "waybill": WAYBILL})
+NOTICE = Notice(
+    "evt-1", "package.shipped", WINDOW.end, {"platform_order_id": ORDER, "waybill": WAYBILL}, mobile=RECEIVER.phone
+)
 
 
 async def collect(pages):
@@ -44,7 +46,7 @@ CALLS = {
         "changes": lambda platform: collect(platform.changes(WINDOW)),
         "fetch": lambda platform: platform.fetch(ORDER),
         "status": lambda platform: platform.status(ORDER),
-        "reveal": lambda platform: platform.reveal({ORDER: "oaid-1", "2900000000000000002": "oaid-2"}),
+        "reveal": lambda platform: platform.reveal({ORDER: "oaid-1", "2900000000000000002": "oaid-2"}, Purpose.LABEL),
         "tell_shipped": lambda platform: platform.tell_shipped(HANDOVER),
     },
     CourierKind: {

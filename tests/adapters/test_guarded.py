@@ -35,6 +35,7 @@ class Port:
     is_idempotent = True
     can_find = False
     find_lag_s = 1.5
+    needs_mobile = True
 
     def __init__(self) -> None:
         self.called = []

@@ -46,8 +46,20 @@ def base(home: Path) -> Settings:
 
 @pytest.fixture
 def script(seed: int) -> Callable[..., Script]:
-    def write(orders: int, csv: Path | None = None, dirt: Dirt = CLEAN, shops: int = 3) -> Script:
-        return Script(orders=orders, csv=csv, seed=seed, per_second=0.0, processes=2, threads=4, shops=shops, dirt=dirt)
+    def write(
+        orders: int, csv: Path | None = None, dirt: Dirt = CLEAN, shops: int = 3, *, texts_buyers: bool = False
+    ) -> Script:
+        return Script(
+            orders=orders,
+            csv=csv,
+            seed=seed,
+            per_second=0.0,
+            processes=2,
+            threads=4,
+            shops=shops,
+            dirt=dirt,
+            texts_buyers=texts_buyers,
+        )
 
     return write
 

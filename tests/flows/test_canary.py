@@ -139,7 +139,7 @@ def plenty(ledger):
 
 
 def test_nothing_of_a_buyer_shows(prepare, finish, count):
-    with prepare(ORDERS, shops=1) as demo:
+    with prepare(ORDERS, shops=1, texts_buyers=True) as demo:
         with listening(demo) as heard:
             shipped, refused = plant(demo)
             demo.supervisor.start()
@@ -148,6 +148,8 @@ def test_nothing_of_a_buyer_shows(prepare, finish, count):
         # The canaries went the ways they were meant to go.
         written_back = {str(row["tid"]) for row in demo.stage.read("_ledger")["write_backs"]}
         assert (shipped in written_back, refused in written_back) == (True, False)
+        texted = "SELECT count(*) FROM notice WHERE starts_with(channel, 'tencent-sms/') AND status = 'told'"
+        assert 0 < count(demo, texted) == demo.stage.read("_progress")["texted"]
         assert count(demo, "SELECT count(*) FROM hold WHERE code = 'waybill_error'") == 1
         assert count(demo, "SELECT count(*) FROM dead_letter WHERE step = 'normalize'") == 2
         assert count(demo, "SELECT count(*) FROM receiver WHERE name LIKE '金**%' AND pii = 'masked'") == 2

@@ -28,6 +28,9 @@ def secrets():
         sf_monthly_card="7551234567",
         warehouse_secret="floor",
         webhook_secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        sms_secret_id="AKIDlever",
+        sms_secret_key="texting",
+        sms_app_id="1400000000",
         control_secret="lever",
     )
 

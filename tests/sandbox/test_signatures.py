@@ -1,10 +1,11 @@
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from sandbox.signatures import java_url_encode, same, sf_digest, top_sign, webhook_signature
+from sandbox.signatures import java_url_encode, same, sf_digest, tc3_signature, top_sign, webhook_signature
 
 FACTS = Path(os.environ.get("ORDERLANE_FACTS") or Path(__file__).parents[3] / "shared" / "facts")
 METHODS = {"top-md5": "md5", "top-tmc-connect": "md5", "top-hmac-md5": "hmac", "top-hmac-sha256": "hmac-sha256"}
@@ -65,6 +66,39 @@ def test_sf_rows_of_the_vector_files():
             digest = sf_digest(row["body"], row["timestamp"], row["secret"])
             assert digest == row["expected"], row["case"]
             assert digest not in row.get("must_not_be", {}).values()
+
+
+def test_sms_rows_of_the_vector_files():
+    for row in rows("courier-signature-vectors.json", "courier", "tencent-sms"):
+        params, timestamp = row["params"], str(row["timestamp"])
+        headers = {
+            "content-type": params["content-type"],
+            "host": params["host"],
+            "x-tc-action": params["action"] or "",
+        }
+        day = datetime.fromtimestamp(row["timestamp"], UTC).strftime("%Y-%m-%d")
+        scope = f"{day}/{params['service']}/tc3_request"
+        signature = tc3_signature(
+            row["body"].encode(),
+            headers,
+            signed=params["signed_headers"],
+            timestamp=timestamp,
+            scope=scope,
+            secret=row["secret"],
+        )
+        assert signature == row["expected"], row["case"]
+
+
+def test_the_guide_s_example_of_the_cloud_signature():
+    signature = tc3_signature(
+        rb'{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}',
+        {"content-type": "application/json; charset=utf-8", "host": "cvm.tencentcloudapi.com"},
+        signed="content-type;host",
+        timestamp="1551113065",
+        scope="2019-02-25/cvm/tc3_request",
+        secret="Gu5t9xGARNpq86cd98joQYCN3EXAMPLE",
+    )
+    assert signature == "72e494ea809ad7a8c8f7a4507b9bddcbaa8e581f516e8da2f66e2c5a96525168"
 
 
 def test_java_keeps_the_asterisk_and_encodes_the_tilde():

@@ -36,7 +36,8 @@ _LEASE_S = 12.0
 class Script:
     """What a demo plays. `orders` 0 with a file means all of it; `per_second` 0 means all at once.
 
-    `control`: after the run three harms are planted, which the reckoning must find.
+    `control`: after the run three harms are planted, which the reckoning must find. `texts_buyers`: buyers
+    get a text message as well.
     """
 
     orders: int
@@ -47,6 +48,7 @@ class Script:
     threads: int
     shops: int
     control: bool = False
+    texts_buyers: bool = False
     dirt: Dirt = CLEAN
     delays: WarehouseDelays = BRISK
 
@@ -115,6 +117,9 @@ def make_spec(script: Script) -> Spec:
             sf_monthly_card=str(1_000_000_000 + secrets.randbelow(9_000_000_000)),
             warehouse_secret=secrets.token_hex(16),
             webhook_secret="whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B"),
+            sms_secret_id="AKID" + secrets.token_hex(16),
+            sms_secret_key=secrets.token_hex(16),
+            sms_app_id=str(1_400_000_000 + secrets.randbelow(99_999_999)),
             control_secret=secrets.token_hex(16),
         ),
     )
@@ -168,7 +173,7 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
     known = spec.secrets
     app_secret, app_key = kept("app_secret", known.app_secret), kept("app_key", known.app_key)
     planned = plan(spec)
-    tree = {
+    tree: dict[str, Any] = {
         "workers": {"processes": script.processes, "threads": script.threads},
         "engine": {"lease_s": _LEASE_S},
         "door": _DOOR,
@@ -229,6 +234,19 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
             }
         ],
     }
+    if script.texts_buyers:
+        tree["channels"].append(
+            {
+                "name": "texts",
+                "kind": "tencent-sms",
+                "endpoint": url,
+                "credentials": {
+                    "secret_id": kept("sms_secret_id", known.sms_secret_id),
+                    "secret_key": kept("sms_secret_key", known.sms_secret_key),
+                },
+                "options": {"sdk_app_id": known.sms_app_id, "sign_name": "示例店铺", "template_id": "100001"},
+            }
+        )
     file = folder / "orderlane.toml"
     file.write_bytes(msgspec.toml.encode(tree))
     read_settings(file, {})

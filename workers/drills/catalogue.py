@@ -1,6 +1,6 @@
 """All drills, in the order they are played."""
 
-from workers.drills import kills, limits, nemesis, runs, unclear
+from workers.drills import kills, limits, nemesis, runs, texts, unclear
 from workers.drills.drill import Drill
 
 CATALOGUE: tuple[Drill, ...] = (
@@ -8,6 +8,7 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("kill-pairs", ("C2", "C5"), "kill -9, and again during the recovery", kills.kill_pairs),
     Drill("zombie", ("C6",), "SIGSTOP past the lease, then SIGCONT", kills.zombie),
     Drill("poison", ("C8",), "an order that kills every worker that touches it", kills.poison),
+    Drill("text-once", ("C1", "C2"), "kill -9 around a text message", texts.text_once),
     Drill("done-but-unheard", ("K3",), "calls carried out, answers lost", unclear.done_but_unheard),
     Drill("nobody-can-tell", ("K4",), "the same without look-up and idempotency", unclear.nobody_can_tell),
     Drill("late-look-up", ("K5",), "a booking that a look-up shows late", unclear.late_look_up, in_quick=False),

@@ -32,12 +32,29 @@ def check_effects(demo: Running, trial: Trial) -> None:
     written = Counter((row["tid"], line) for row in ledger["write_backs"] for line in row["line_ids"])
     written_twice = [key for key, count in written.items() if count > 1]
     trial.check("one write-back a line", not written_twice, _brief(written_twice) or len(written))
+    check_texts(demo, trial)
     trial.check("nothing misdirected", not ledger["alarms"], _brief(ledger["alarms"]))
     with demo.db.connection() as connection:
         moves = connection.execute(DRILLS["repeated_moves"]).fetchall()
         breaches = find_breaches(connection)
     trial.check("each move once", not moves, _brief(moves))
     trial.check("invariants", not breaches, _brief(breaches))
+
+
+def check_texts(demo: Running, trial: Trial) -> None:
+    """At most one text message a notice; exactly one where we say so; what nobody knows is recorded as unknown."""
+    with demo.db.connection() as connection:
+        believed = dict(connection.execute(DRILLS["texts"]).fetchall())
+    if not believed:
+        return
+    sent = Counter(row["event_id"] for row in demo.stage.read("_ledger")["texted"])
+    allowed = {"told": {1}, "unknown": {0, 1}}
+    wrong = [
+        f"{status}: {sent[id_]} sent" for id_, status in believed.items() if sent[id_] not in allowed.get(status, {0})
+    ]
+    strangers = sent.keys() - believed.keys()
+    seen = ", ".join(f"{count} {status}" for status, count in sorted(Counter(believed.values()).items()))
+    trial.check("one text message a notice, or recorded as unknown", not wrong and not strangers, _brief(wrong) or seen)
 
 
 def letters_of(demo: Running) -> list[tuple[str, int, str, int]]:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, NoReturn
 import msgspec
 import psycopg
 
+from adapters.channels.tencent_sms import TencentSms
 from adapters.couriers.sf import Sf
 from domain.states import Step
 from infra import failpoints
@@ -41,7 +42,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Work until `orders` orders have ended. `resume` wakes a stopped worker instead.
 
     `environ` is what the worker's settings are read with. `can_find`, `find_lag_s` and `is_idempotent`: what
-    the courier's adapter believes of its courier.
+    the courier's adapter believes of its courier. `texts_again`: text messages are believed to be dropped by
+    their provider when they come twice.
     """
 
     orders: int = 0
@@ -50,6 +52,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     can_find: bool = True
     find_lag_s: float = 0.0
     is_idempotent: bool = True
+    texts_again: bool = False
     resume: int = 0
 
 
@@ -92,6 +95,7 @@ def _be_worker(request: Request) -> NoReturn:
     try:
         configure("json", "info")
         Sf.can_find, Sf.find_lag_s, Sf.is_idempotent = request.can_find, request.find_lag_s, request.is_idempotent
+        TencentSms.is_idempotent = request.texts_again
         settings = read_settings(environ=request.environ)
         with wired_worker(settings) as runtime:
             sweeper = Sweeper(runtime.db, runtime.bells, SystemClock(), settings.engine.crashes_max)

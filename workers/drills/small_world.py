@@ -117,6 +117,7 @@ def small_world(plan: Plan) -> Iterator[SmallWorld]:
         processes=1,
         threads=1,
         shops=1,
+        texts_buyers=True,
         dirt=SPOTLESS,
         delays=WarehouseDelays(accept_s=0.0, pack_s=0.0, handover_s=0.0),
     )

@@ -16,6 +16,7 @@ from workers.drills.proxy import Fault, Proxy
 from workers.drills.small_world import SmallWorld, small_world
 
 CREATE, TELL, HOOK = b"EXP_RECE_CREATE_ORDER", b"taobao.logistics.offline.send", b"webhook-id"
+TEXT = b"X-TC-Action: SendSms"
 COMMIT = b"COMMIT\x00"
 LOST = Fault("reply lost", is_lost=True)
 ROUNDS, ROUNDS_QUICK = 20, 3
@@ -42,10 +43,10 @@ class OnceEach:
 
 
 def done_but_unheard(plan: Plan) -> Trial:
-    """Booking, write-back and notice are carried out, and the answer is lost: each once, whoever asks again."""
+    """Booking, write-back and both notices are carried out, and the answer is lost: each once, whoever asks again."""
     trial = Trial(control="asked again without looking, at a courier that knows no references: two waybills")
     with small_world(plan) as world, _sandbox_line(world) as line:
-        for mark in (CREATE, TELL, HOOK):
+        for mark in (CREATE, TELL, HOOK, TEXT):
             for _ in range(ROUNDS_QUICK if plan.is_quick else ROUNDS):
                 line.judge = OnceEach(mark)
                 world.order(mark.decode())

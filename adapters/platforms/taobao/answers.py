@@ -124,4 +124,5 @@ def _receiver(row: Fields, token: str) -> Address | FulfilmentError:
         town=row.text_or("town", ""),
         detail=detail,
         merge_token=token,
+        has_virtual_phone=row.flag("privacy_protection"),
     )

@@ -13,13 +13,15 @@ from adapters.platforms.taobao.faults import fault_of, read_error
 from adapters.platforms.taobao.lines import GIFT_PREFIX
 from adapters.platforms.taobao.sign import SIGN_METHODS, SignMethod, sign
 from adapters.platforms.taobao.trade import raw_order
-from adapters.ports import Handover, Listed, PlatformStatus, Window
+from adapters.ports import Handover, Listed, PlatformStatus, Purpose, Window
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Poison, Refused
 from domain.order import Address, RawOrder
 from infra import settings
 from infra.clock import Clock
 
-DEFAULT_SCENE = "1001"
+# The platform's own words: courier label, customer care.
+SCENES = {Purpose.LABEL: "1001", Purpose.NOTICE: "2002"}
+_SCENE_OPTIONS = {Purpose.LABEL: "decrypt_scene", Purpose.NOTICE: "decrypt_scene.notice"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Account:
 def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
     """Credentials `app_key`, `app_secret`, `session`.
 
-    Options: `sign_method` (md5, hmac, hmac-sha256), `decrypt_scene`, and ``courier.NAME`` for a company code
-    of the shop's own. Raises Misconfigured.
+    Options: `sign_method` (md5, hmac, hmac-sha256), `decrypt_scene` (labels), ``decrypt_scene.notice``, and
+    ``courier.NAME`` for a company code of the shop's own. Raises Misconfigured.
     """
     wanted = shop.options.get("sign_method", "hmac-sha256")
     method = next((known for known in SIGN_METHODS if known == wanted), None)
@@ -114,16 +116,16 @@ class Taobao:
         body = await self._call(describe.READ_TRADE, {"fields": describe.STATUS_FIELDS, "tid": platform_order_id})
         return answers.read_status(body)
 
-    async def reveal(self, tokens: Mapping[str, str]) -> Mapping[str, Address | FulfilmentError]:
+    async def reveal(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
         """Decrypt in calls of 20. Where a call is refused as a whole, each receiver is asked for alone."""
         found: dict[str, Address | FulfilmentError] = {}
         asked = list(tokens.items())
         for start in range(0, len(asked), describe.DECRYPT_MAX):
             part = dict(asked[start : start + describe.DECRYPT_MAX])
             try:
-                found |= await self._decrypt(part)
+                found |= await self._decrypt(part, purpose)
             except Refused as error:
-                found |= dict.fromkeys(part, error) if len(part) == 1 else await self._decrypt_alone(part)
+                found |= dict.fromkeys(part, error) if len(part) == 1 else await self._decrypt_alone(part, purpose)
         return found
 
     async def tell_shipped(self, handover: Handover) -> None:
@@ -157,16 +159,18 @@ class Taobao:
         }
         return answers.read_page(await self._call(describe.LIST_CHANGES, params), window.end)
 
-    async def _decrypt(self, tokens: Mapping[str, str]) -> Mapping[str, Address | FulfilmentError]:
-        scene = self._options.get("decrypt_scene", DEFAULT_SCENE)
+    async def _decrypt(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
+        scene = self._options.get(_SCENE_OPTIONS[purpose], SCENES[purpose])
         body = await self._call(describe.DECRYPT, {"query_list": answers.decrypt_query(tokens, scene)})
         return answers.read_decrypted(body, tokens)
 
-    async def _decrypt_alone(self, tokens: Mapping[str, str]) -> Mapping[str, Address | FulfilmentError]:
+    async def _decrypt_alone(
+        self, tokens: Mapping[str, str], purpose: Purpose
+    ) -> Mapping[str, Address | FulfilmentError]:
         found: dict[str, Address | FulfilmentError] = {}
         for tid, token in tokens.items():
             try:
-                found |= await self._decrypt({tid: token})
+                found |= await self._decrypt({tid: token}, purpose)
             except Refused as error:
                 found[tid] = error
         return found

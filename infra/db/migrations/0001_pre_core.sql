@@ -260,11 +260,14 @@ CREATE TABLE notice (
     event         text NOT NULL,
     channel       text NOT NULL,
     event_id      uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
-    status        text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'sending', 'told', 'unknown', 'refused')),
+    status        text NOT NULL DEFAULT 'pending'
+                  CHECK (status IN ('pending', 'sending', 'told', 'unknown', 'unreachable', 'refused')),
+    reason        text,
     occurred_at   timestamptz NOT NULL,
     told_at       timestamptz,
     UNIQUE (package_id, event, channel),
-    CONSTRAINT told_has_its_time CHECK ((status = 'told') = (told_at IS NOT NULL))
+    CONSTRAINT told_has_its_time CHECK ((status = 'told') = (told_at IS NOT NULL)),
+    CONSTRAINT silence_has_its_reason CHECK ((status IN ('unknown', 'unreachable')) = (reason IS NOT NULL))
 ) WITH (fillfactor = 70);
 
 -- Due work: what must happen next, to what, in which lane. At most one row for each subject and step.

@@ -30,6 +30,17 @@ WHERE from_state IS NOT NULL AND kind <> 'move_refused' AND 'on_hold' NOT IN (fr
 GROUP BY fulfillment_order_id, from_state, to_state
 HAVING count(*) > 1;
 
+-- name: texts
+-- Notices by text message, with what we believe became of each.
+SELECT event_id::text, status FROM notice WHERE starts_with(channel, 'tencent-sms/') ORDER BY id;
+
+-- name: unclaimed_text
+SELECT n.id FROM notice AS n JOIN work AS w ON w.step = 'notify' AND w.subject_id = n.id
+WHERE starts_with(n.channel, 'tencent-sms/') ORDER BY n.id DESC LIMIT 1;
+
+-- name: unknown_texts
+SELECT count(*) FROM notice WHERE starts_with(channel, 'tencent-sms/') AND status = 'unknown';
+
 -- name: letters
 SELECT step, subject_id, code, crashes FROM dead_letter WHERE closed_at IS NULL ORDER BY id;
 

@@ -164,11 +164,20 @@ WHERE n.id = ANY(%(ids)s)
 ORDER BY n.id
 FOR UPDATE OF n;
 
+-- name: load_contacts
+-- Personal data, for channels that need a number and only while they are called.
+SELECT n.id AS notice_id, r.phone, r.pii, r.merge_token
+FROM notice AS n
+JOIN package AS p ON p.id = n.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN receiver AS r ON r.order_id = f.order_id
+WHERE n.id = ANY(%(ids)s);
+
 -- name: begin_notices
 UPDATE notice SET status = 'sending' WHERE id = ANY(%(ids)s);
 
 -- name: end_notices
 UPDATE notice AS n
-SET status = r.status, told_at = CASE WHEN r.status = 'told' THEN now() END
-FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text)
+SET status = r.status, told_at = CASE WHEN r.status = 'told' THEN now() END, reason = r.reason
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text, reason text)
 WHERE n.id = r.id;

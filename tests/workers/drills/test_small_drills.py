@@ -4,7 +4,7 @@ import pytest
 
 from infra.failpoints import POINTS
 from workers.demo.control import plant_harms
-from workers.drills import kills
+from workers.drills import kills, texts
 from workers.drills.checkers import check_all
 from workers.drills.crew import Armed
 from workers.drills.drill import Trial
@@ -33,6 +33,14 @@ def test_a_frozen_worker_saves_nothing_when_it_wakes(plan):
     trial = kills.zombie(plan)
     assert failures(trial) == []
     assert trial.injected.total() == 3
+
+
+def test_a_text_message_is_sent_once_wherever_its_worker_dies(plan, monkeypatch):
+    monkeypatch.setattr(texts, "POINTS", ("notify.sent",))
+    trial = texts.text_once(plan)
+    assert failures(trial) == []
+    assert trial.injected["kill -9"] == 1
+    assert trial.harm_shown, "with a provider believed to drop repetitions it must be sent twice"
 
 
 def test_where_nobody_can_tell_a_person_decides(plan):

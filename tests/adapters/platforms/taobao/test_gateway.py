@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from adapters import registry
-from adapters.ports import Handover
+from adapters.ports import Handover, Purpose
 from domain.errors import Misconfigured, Refused
 from infra.settings import Secret, Shop
 from sandbox.signatures import top_sign
@@ -111,17 +111,32 @@ async def test_receivers_are_asked_for_in_twenties(shop):
 
     platform, _ = await shop(decrypt)
 
-    found = await platform.reveal({str(number): f"oaid-{number}" for number in range(45)})
+    found = await platform.reveal({str(number): f"oaid-{number}" for number in range(45)}, Purpose.LABEL)
 
     assert sizes == [20, 20, 5]
     assert len(found) == 45
     assert found["7"].merge_token == "oaid-7"
-    assert await platform.reveal({}) == {}
+    assert await platform.reveal({}, Purpose.LABEL) == {}
 
 
 async def test_the_decryption_scene_is_an_option(shop):
     platform, server = await shop(lambda _form: {"receiver_list": []}, decrypt_scene="1002")
 
-    await platform.reveal({"1": "oaid"})
+    await platform.reveal({"1": "oaid"}, Purpose.LABEL)
 
     assert json.loads(form_of(server)["query_list"]) == [{"tid": "1", "oaid": "oaid", "scene": "1002"}]
+
+
+async def test_a_notice_is_decrypted_as_customer_care(shop):
+    platform, server = await shop(lambda _form: {"receiver_list": []})
+
+    await platform.reveal({"1": "oaid"}, Purpose.NOTICE)
+
+    assert json.loads(form_of(server)["query_list"]) == [{"tid": "1", "oaid": "oaid", "scene": "2002"}]
+
+
+async def test_a_number_of_the_platform_s_own_is_known(shop):
+    row = {"tid": "1", "matched": True, "name": "甲", "mobile": "17000000001", "address_detail": "x"}
+    platform, _ = await shop(lambda _form: {"receiver_list": [{**row, "privacy_protection": True}]})
+
+    assert (await platform.reveal({"1": "oaid"}, Purpose.NOTICE))["1"].has_virtual_phone

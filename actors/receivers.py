@@ -1,0 +1,32 @@
+"""Plain receivers, asked of their platform for one purpose: held in memory and stored nowhere."""
+
+from collections.abc import Mapping
+
+from actors.tools import Tools
+from adapters.ports import Purpose
+from domain.errors import Malformed
+from domain.order import Address
+
+_AT_ONCE = 20
+
+
+async def reveal(
+    tools: Tools, shop: str, tokens: Mapping[str, str], purpose: Purpose
+) -> dict[str, Address | Exception]:
+    """Platform order id -> merge token in, receiver or the reason why there is none out. Never raises."""
+    receivers: dict[str, Address | Exception] = {}
+    asked = list(tokens.items())
+    for start in range(0, len(asked), _AT_ONCE):
+        receivers |= await _reveal_some(tools, shop, dict(asked[start : start + _AT_ONCE]), purpose)
+    return receivers
+
+
+async def _reveal_some(
+    tools: Tools, shop: str, tokens: Mapping[str, str], purpose: Purpose
+) -> dict[str, Address | Exception]:
+    try:
+        revealed = await tools.platform(shop).reveal(tokens, purpose)
+    except Exception as error:  # noqa: BLE001 - these members' attempt failed, whatever it was; no other's did
+        return dict.fromkeys(tokens, error)
+    missing = Malformed("receiver_missing", "the platform left out a receiver")
+    return {id_: revealed.get(id_, missing) for id_ in tokens}
