@@ -14,12 +14,12 @@ from infra.engine.duties import Beside, Duty, slow_duties
 from infra.engine.presence import take_lead
 from infra.engine.sweep import Sweeper
 from infra.log import configure, get_logger
-from infra.queue.bells import RedisBells
+from infra.queue.bells import BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.settings import Settings, read_settings
 from workers.guards import gatekeeper
 from workers.parent import is_orphaned
-from workers.wiring import QUEUES, database
+from workers.wiring import LANES, database
 
 log = get_logger(__name__)
 
@@ -37,7 +37,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, stop)
     client = connect_redis(settings.stores.redis_url.reveal())
     with database(settings, 3) as db, gatekeeper(settings, db) as gates:
-        bells = RedisBells(make_broker(client, QUEUES), client, settings.engine.bell_ttl_s)
+        bells = BrokerBells(make_broker(client, LANES))
         sweeper = Sweeper(db, bells, SystemClock(), settings.engine.crashes_max, gates)
         log.info("sweeper_started")
         while not stopping.is_set() and not is_orphaned():

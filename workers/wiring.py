@@ -1,12 +1,11 @@
 """Builds what a worker process works with, and takes it down in order."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from dramatiq import Actor
-from dramatiq.brokers.redis import RedisBroker
 
 from actors.label import Label
 from actors.normalize import Normalize
@@ -32,23 +31,24 @@ from infra.guard.runner import GatedRunner
 from infra.ids import SystemDice
 from infra.log import bound, get_logger
 from infra.outside import Outside
-from infra.queue.bells import BellKey, RedisBells
+from infra.queue.bells import QUEUE, BellKey, Bells, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
+from infra.queue.priority import PriorityBroker
 from infra.rules import load_rules
 from infra.settings import Settings
 from workers.guards import gates_of, guarded
 
 log = get_logger(__name__)
 
-QUEUES = tuple(str(lane) for lane in Lane)
+LANES = tuple(str(lane) for lane in Lane)
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """A wired worker process: its broker serves bells until it is closed."""
 
-    broker: RedisBroker
-    bells: RedisBells
+    broker: PriorityBroker
+    bells: BrokerBells
     db: Database
     door: Door
     presence: Presence
@@ -56,7 +56,7 @@ class Runtime:
 
 
 @contextmanager
-def wired_worker(settings: Settings) -> Iterator[Runtime]:
+def wired_worker(settings: Settings, served_lanes: Sequence[str] = LANES) -> Iterator[Runtime]:
     """Everything a worker needs, with one actor for each step declared on its broker."""
     with ExitStack() as stack:
         db = stack.enter_context(database(settings, 2 * settings.workers.threads + 4))
@@ -64,8 +64,9 @@ def wired_worker(settings: Settings) -> Iterator[Runtime]:
         stack.callback(presence.close)
         client = connect_redis(settings.stores.redis_url.reveal())
         stack.callback(client.close)
-        broker = make_broker(client, QUEUES)
-        bells = RedisBells(broker, client, settings.engine.bell_ttl_s)
+        broker = make_broker(client, LANES, served_lanes)
+        stack.callback(broker.close)
+        bells = BrokerBells(broker)
         outside = stack.enter_context(Outside())
         door = Door(settings.door, registry.hosts(settings), SystemClock())
         outside.run(door.open())
@@ -83,7 +84,7 @@ def database(settings: Settings, connections: int) -> Database:
     return Database(settings.stores.database_url.reveal(), connections)
 
 
-def connect(settings: Settings, db: Database, bells: RedisBells, door: Door) -> Tools:
+def connect(settings: Settings, db: Database, bells: Bells, door: Door) -> Tools:
     """Connect every configured account by its adapter. Raises Misconfigured for an unknown kind."""
     clock = SystemClock()
     return Tools(
@@ -140,7 +141,7 @@ def make_runners(tools: Tools, outside: Outside, worker: int) -> dict[str, Inner
     }
 
 
-def declare_actors(broker: RedisBroker, runners: dict[str, GatedRunner]) -> None:
+def declare_actors(broker: PriorityBroker, runners: dict[str, GatedRunner]) -> None:
     """Each step is a Dramatiq actor of its own name; Dramatiq's own retries are off, the engine's are on."""
     for name, runner in runners.items():
         broker.declare_actor(
@@ -148,7 +149,7 @@ def declare_actors(broker: RedisBroker, runners: dict[str, GatedRunner]) -> None
                 _bell_answerer(name, runner),
                 broker=broker,
                 actor_name=name,
-                queue_name=Lane.BULK,
+                queue_name=QUEUE,
                 priority=0,
                 options={"max_retries": 0},
             )

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+from benchmarks.binding.bells import MarkedBells
 from benchmarks.binding.course import BATCH_MAX, NEXT, Course
 from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.engine.settle import WORK, rows_json
 from infra.engine.sweep import Sweeper
-from infra.queue.bells import BellKey, RedisBells
+from infra.queue.bells import BellKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Late:
     """See `benchmarks.binding.course.Way`."""
 
     db: Database
-    bells: RedisBells
+    bells: MarkedBells
     course: Course
 
     def handle(self, step: str, *said: object) -> int:

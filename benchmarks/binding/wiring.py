@@ -9,12 +9,12 @@ from dramatiq import Broker, Message, Middleware
 from dramatiq.brokers.redis import RedisBroker
 from redis import Redis
 
+from benchmarks.binding.bells import MarkedBells, make_broker
 from benchmarks.binding.course import LANE, Course, Way
 from benchmarks.binding.ids import Ids
 from benchmarks.binding.late import Late
 from infra.db.pool import Database
-from infra.queue.bells import RedisBells
-from infra.queue.broker import connect_redis, make_broker
+from infra.queue.broker import connect_redis
 
 THREADS = 4
 WAYS = ("ids", "late")
@@ -48,9 +48,9 @@ def wired(name: str, course: Course, database_url: str, redis_url: str) -> Itera
     """The way called `name`."""
     sent = Sent()
     with Database(database_url, THREADS + 2) as db, connect_redis(redis_url) as client:
-        broker = make_broker(client, (LANE,), (sent,))
+        broker = make_broker(client, LANE, sent)
         ways: dict[str, Way] = {
             "ids": Ids(db, broker, client, course),
-            "late": Late(db, RedisBells(broker, client, ttl_s=10.0), course),
+            "late": Late(db, MarkedBells(broker, client), course),
         }
         yield Wired(ways[name], db, broker, client, sent)

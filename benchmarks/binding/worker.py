@@ -15,11 +15,11 @@ from types import FrameType
 import msgspec
 from dramatiq import Actor, Worker
 
+from benchmarks.binding.bells import IDLE_SLEEP_MS
 from benchmarks.binding.course import LANE, STEPS, Course, Way
 from benchmarks.binding.wiring import THREADS, wired
 from benchmarks.start_line import wait_for_start
 from workers.parent import is_orphaned
-from workers.worker import IDLE_SLEEP_MS
 
 _PARENT_CHECK_S = 1.0
 

@@ -53,7 +53,6 @@ class InnerRunner:
         A batch that raises is rolled back and each member runs alone, so that its neighbours commit.
         """
         failpoint(f"{self.step.step}.before_claim")
-        self.bells.hush(key)
         claimed: list[int] = []
         try:
             rung = self._run_batch(key, claimed)

@@ -95,7 +95,6 @@ class OuterRunner:
     def run(self, key: BellKey) -> int:
         """Lease, call and record one batch; return how many subjects it had."""
         failpoint(f"{self.step.step}.before_claim")
-        self.bells.hush(key)
         token = self.dice.token()
         ends_at = self.clock.monotonic() + self.lease_s
         claimed, intended, rung = self._intend(key, token)

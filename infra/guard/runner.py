@@ -19,7 +19,5 @@ class GatedRunner:
         """Claim and finish one batch, as large as the gates allow; return how many subjects it had."""
         with self.gates.entry(key, self.runner.batch_max) as room:
             if room == 0:
-                # The next bell of this key must be heard once the gate opens.
-                self.runner.bells.hush(key)
                 return 0
             return replace(self.runner, batch_max=min(room, self.runner.batch_max)).run(key)

@@ -1,7 +1,8 @@
 """Bells: messages that say that something is due for a step, in a lane, for an account. Nothing more.
 
-The worker that hears a bell claims due rows itself, so a lost bell loses nothing and a second one
-does no harm. A marker in Redis keeps one bell of a key from being rung twice while it still waits.
+The worker that hears a bell claims due rows itself, so a lost bell loses nothing and a second one does no harm.
+A bell's message is named after its key. While one waits, the broker takes no second; one that is being answered is
+replaced by a new one that waits, so that what commits after the answer's claim is heard.
 """
 
 import logging
@@ -9,12 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from dramatiq import Broker, Message
+from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
-from redis import Redis
 from redis.exceptions import RedisError
 
-MARKER = "orderlane:bell:"
+from infra.queue.priority import PriorityBroker
+
+QUEUE = "work"
 
 log = logging.getLogger(__name__)
 
@@ -29,56 +31,35 @@ class BellKey(NamedTuple):
 
 
 class Bells(Protocol):
-    """Rings for due work and forgets that it has rung."""
+    """Rings for due work."""
 
     def ring(self, keys: Iterable[BellKey]) -> None: ...
 
-    def hush(self, key: BellKey) -> None: ...
-
 
 @dataclass(frozen=True, slots=True)
-class RedisBells:
-    """Bells over a Dramatiq broker: the queue is the lane, the actor is the step.
+class BrokerBells:
+    """Bells over the priority broker: the actor is the step, and accounts take turns inside a lane."""
 
-    `ttl_s` bounds how long a bell that was lost together with its worker keeps others from being rung.
-    """
-
-    broker: Broker
-    redis: Redis
-    ttl_s: float
+    broker: PriorityBroker
 
     def ring(self, keys: Iterable[BellKey]) -> None:
-        """Enqueue one message for each key that has none waiting. With Redis away the bells are lost, and logged."""
-        wanted = sorted(set(keys))
+        """Ring for keys that have no bell waiting, in one round trip. With Redis away bells are lost, and logged."""
+        bells = [bell(key) for key in sorted(set(keys))]
+        if not bells:
+            return
         try:
-            if wanted:
-                self._ring(wanted)
+            self.broker.enqueue_many(bells)
         except (RedisError, BrokerConnectionError) as error:
-            log.warning("%s bells lost: %s", len(wanted), type(error).__name__)
-
-    def _ring(self, wanted: list[BellKey]) -> None:
-        with self.redis.pipeline(transaction=False) as pipe:
-            for key in wanted:
-                pipe.set(_marker(key), b"1", nx=True, px=int(self.ttl_s * 1000))
-            unrung = [key for key, is_new in zip(wanted, pipe.execute(), strict=True) if is_new]
-        for key in unrung:
-            self.broker.enqueue(
-                Message(
-                    queue_name=key.lane,
-                    actor_name=key.step,
-                    args=(key.lane, key.account, key.alone),
-                    kwargs={},
-                    options={},
-                )
-            )
-
-    def hush(self, key: BellKey) -> None:
-        """Called before claiming: work that commits from here on rings again."""
-        try:
-            self.redis.delete(_marker(key))
-        except RedisError as error:
-            log.warning("a bell could not be hushed: %s", type(error).__name__)
+            log.warning("%s bells lost: %s", len(bells), type(error).__name__)
 
 
-def _marker(key: BellKey) -> str:
-    return f"{MARKER}{key.step}:{key.lane}:{key.account}:{int(key.alone)}"
+def bell(key: BellKey) -> Message[None]:
+    """The message that a key's bell is."""
+    return Message(
+        queue_name=QUEUE,
+        actor_name=key.step,
+        args=(key.lane, key.account, key.alone),
+        kwargs={},
+        options={"lane": key.lane, "fair_key": key.account},
+        message_id=f"{key.step}:{key.lane}:{key.account}:{int(key.alone)}",
+    )

@@ -1,18 +1,37 @@
-"""Dramatiq's Redis broker, tuned for bells."""
+"""The engine's end of the priority broker: one queue for all workers, whose messages are bells."""
+
+from collections.abc import Sequence
 
 import dramatiq
-from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import Middleware
+from dramatiq import Middleware
+from dramatiq.broker import MessageProxy
 from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-# After a killed worker its fetched messages come back when a dice roll hits after the heartbeat
-# time-out. Dramatiq's 60 s and 1 in 1,000 take minutes; these take seconds. Bells do not rely on it.
-HEARTBEAT_TIMEOUT_MS = 10_000
-MAINTENANCE_CHANCE = 100_000  # of 1,000,000: one command in ten
+from infra.queue.bells import QUEUE
+from infra.queue.priority import PriorityBroker, Rules
+
+NAMESPACE = "orderlane"
+# A bell stands for a batch, so an account's turn is one bell.
+RULES = Rules(quantum=1)
+
+
+class RejectUnanswerable(Middleware):
+    """Rejects a message that its actor cannot even be called with. What fails behind that the engine judges itself."""
+
+    def after_process_message(
+        self,
+        _broker: dramatiq.Broker,
+        message: MessageProxy,
+        *,
+        result: object = None,  # noqa: ARG002 - Dramatiq passes it by this name
+        exception: BaseException | None = None,
+    ) -> None:
+        if exception is not None:
+            message.fail()
 
 
 def connect_redis(url: str) -> Redis:
@@ -26,15 +45,19 @@ def connect_redis(url: str) -> Redis:
     )
 
 
-def make_broker(client: Redis, queues: tuple[str, ...], middleware: tuple[Middleware, ...] = ()) -> RedisBroker:
-    """A broker without Dramatiq's retries, time limits and age limits: the engine decides all of that."""
-    broker = RedisBroker(  # type: ignore[no-untyped-call] # published without types for its constructor
+def make_broker(client: Redis, lanes: Sequence[str], served_lanes: Sequence[str] | None = None) -> PriorityBroker:
+    """A broker without Dramatiq's retries, time limits and age limits: the engine decides all of that.
+
+    `lanes`: all there are, the highest first; `served_lanes`: those that this process's workers serve.
+    """
+    broker = PriorityBroker(
         client=client,
-        middleware=list(middleware),
-        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
-        maintenance_chance=MAINTENANCE_CHANCE,
+        namespace=NAMESPACE,
+        lanes=lanes,
+        served_lanes=served_lanes,
+        rules=RULES,
+        middleware=[RejectUnanswerable()],
     )
-    for queue in queues:
-        broker.declare_queue(queue)
+    broker.declare_queue(QUEUE)
     dramatiq.set_broker(broker)
     return broker

@@ -74,9 +74,6 @@ class Rung:
     def ring(self, keys) -> None:
         self.keys.extend(sorted(keys))
 
-    def hush(self, key: BellKey) -> None:
-        pass
-
 
 @dataclass
 class HandPlatform:

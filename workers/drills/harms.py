@@ -11,9 +11,10 @@ from dramatiq import Message
 
 from domain.order import Lane
 from infra.db.sql import load
+from infra.queue.bells import QUEUE
 from infra.queue.broker import connect_redis, make_broker
 from workers.demo.run import Running
-from workers.wiring import QUEUES
+from workers.wiring import LANES
 
 DRILLS = load("drills")
 
@@ -126,24 +127,32 @@ def quick_courier(demo: Running) -> None:
 
 
 def ring_wildly(demo: Running) -> None:
-    """Every bell five times, bells of nobody, for nothing, for an unknown step, and one of ten megabytes."""
+    """Every bell five times, bells of nobody, for nothing, for an unknown step, torn, and one of ten megabytes."""
     keys = [
         (step, lane, account)
         for step in ("normalize", "reserve", "review", "route", "label", "writeback", "notify")
-        for lane in QUEUES
+        for lane in LANES
         for account in ("", "sf/main", "webhook/buyers", *(shop.account for shop in demo.settings.shops))
     ]
     with _redis(demo) as client:
-        broker = make_broker(client, QUEUES)
-        for step, lane, account in keys * 5:
-            broker.enqueue(_message(step, lane, (lane, account, False)))
+        broker = make_broker(client, LANES)
+        broker.enqueue_many([_message(step, lane, (lane, account, False)) for step, lane, account in keys * 5])
         for content in (("x" * 10_000_000, "", False), ("p0", "foreign/shop", True), (1, None), ()):
             broker.enqueue(_message("review", Lane.BULK, content))
         broker.enqueue(_message("no_such_step", Lane.BULK, (Lane.BULK, "", False)))
+        broker.enqueue(_Torn(QUEUE, "review", (), {}, {"lane": Lane.P0}))
+
+
+class _Torn(Message[object]):
+    """A message of which half arrived."""
+
+    def encode(self) -> bytes:
+        whole = super().encode()
+        return whole[: len(whole) // 2] + b"\xff"
 
 
 def _message(step: str, lane: str, content: tuple[object, ...]) -> Message[object]:
-    return Message(queue_name=lane, actor_name=step, args=content, kwargs={}, options={})
+    return Message(queue_name=QUEUE, actor_name=step, args=content, kwargs={}, options={"lane": lane})
 
 
 def _redis(demo: Running) -> redis.Redis:

@@ -55,9 +55,6 @@ class Rung:
     def ring(self, keys) -> None:
         self.keys.extend(sorted(keys))
 
-    def hush(self, key: BellKey) -> None:
-        pass
-
 
 class FixedDice:
     """Retries without jitter."""

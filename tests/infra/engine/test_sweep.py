@@ -22,9 +22,10 @@ from infra.engine.presence import PRESENCE_CLASS, Presence, take_lead
 from infra.engine.results import Place, Settled
 from infra.engine.settle import WORK
 from infra.engine.sweep import Sweeper
-from infra.queue.bells import BellKey, RedisBells
+from infra.queue.bells import QUEUE, BellKey, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 
+LANES = ("p0", "p1", "bulk")
 GONE = 999_999
 
 
@@ -76,15 +77,15 @@ def test_nothing_due_rings_nothing(house, sweeper):
 
 def test_an_emptied_redis_is_rung_full_again(house, redis, redis_url):
     client = connect_redis(redis_url.reveal())
-    bells = RedisBells(make_broker(client, ("p0", "p1", "bulk")), client, ttl_s=60)
-    sweeper = Sweeper(house.db, bells, SystemClock(), 3)
+    broker = make_broker(client, LANES)
+    sweeper = Sweeper(house.db, BrokerBells(broker), SystemClock(), 3)
     house.due(Step.REVIEW, [1, 2])
     sweeper.sweep()
     sweeper.sweep()
-    assert redis.llen("dramatiq:bulk") == 1, "one bell waits, however often is swept"
+    assert broker.stats(QUEUE).lanes["bulk"].waiting == 1, "one bell waits, however often is swept"
     redis.flushdb()
     sweeper.sweep()
-    assert redis.llen("dramatiq:bulk") == 1
+    assert broker.stats(QUEUE).lanes["bulk"].waiting == 1
     client.close()
 
 

@@ -42,9 +42,6 @@ class Rung:
     def ring(self, keys) -> None:
         self.keys.extend(sorted(keys))
 
-    def hush(self, key: BellKey) -> None:
-        pass
-
 
 class Counted:
     """Shared gates that count the round trips of their users."""

@@ -15,9 +15,6 @@ class Rings:
     def ring(self, keys) -> None:
         assert keys == []
 
-    def hush(self, key) -> None:
-        pass
-
 
 LABEL, WRITEBACK = BellKey("label", "bulk", "sf/main"), BellKey("writeback", "p0", "taobao/s1")
 INNER = BellKey("route", "bulk", "")

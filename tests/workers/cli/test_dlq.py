@@ -22,9 +22,6 @@ class NoBells:
     def ring(self, keys) -> None:
         pass
 
-    def hush(self, key) -> None:
-        pass
-
 
 @pytest.fixture(autouse=True)
 def _configured(monkeypatch, database_url, redis_url) -> None:
