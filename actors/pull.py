@@ -17,9 +17,10 @@ from domain.states import Step
 from infra.db.orders import ORDERS, rows_json
 from infra.db.pool import Connection
 from infra.db.sql import load
+from infra.engine.failures import Origin, bury, cause_entry
 from infra.engine.outer import Intended, Lease
 from infra.engine.results import NewWork, Place, Result, Settled
-from infra.engine.settle import add_work
+from infra.engine.settle import Writes, add_work, write
 from infra.failpoints import failpoints
 from infra.log import get_logger
 from infra.queue.bells import BellKey
@@ -33,6 +34,9 @@ _GATE_S = 1.0
 # One slice of fetches: so many times as many calls as may run at once.
 _WAVES = 2
 _WINDOW_MIN_S = 60.0
+# An order that was listed and cannot be had is given up after so many tries and so long.
+_GAP_TRIES = 8
+_GAP_PATIENCE_S = 7200.0
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
 log = get_logger(__name__)
@@ -157,13 +161,16 @@ class Pull:
         fetched: Sequence[tuple[Listed, RawOrder]],
         failed: Sequence[tuple[Listed, BaseException]],
     ) -> None:
+        when = self.tools.clock.utcnow().isoformat()
+        causes = [cause_entry(error, when, 1) for _, error in failed]
         rows = [
             {
                 "platform_order_id": one.platform_order_id,
                 "changed_at": one.changed_at,
-                "error": getattr(error, "code", type(error).__name__),
+                "error": cause["code"],
+                "cause": cause,
             }
-            for one, error in failed
+            for (one, _), cause in zip(failed, causes, strict=True)
         ]
         with self.tools.db.transaction() as tx:
             tx.execute(
@@ -173,6 +180,19 @@ class Pull:
             if rows:
                 tx.execute(ACCOUNTS["note_gaps"], {"shop_id": due.place.subject_id, "rows": rows_json(rows)})
                 log.error("orders_not_fetched", shop=due.shop.account, count=len(rows))
+                self._give_up(tx, due)
+
+    def _give_up(self, tx: Connection, due: Due) -> None:
+        """An order that could not be had for long becomes a dead letter: somebody must ask the platform."""
+        limits = {"shop_id": due.place.subject_id, "tries": _GAP_TRIES, "patience_s": _GAP_PATIENCE_S}
+        writes = Writes()
+        for gap_id, tries, causes in tx.execute(ACCOUNTS["give_up_gaps"], limits).fetchall():
+            place = Place(gap_id, Lane.P1)
+            work = (gap_id, place.lane, due.shop.account, tries - 1, 0, causes[:-1])
+            bury(STEP, place, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
+        # The letter's subject is the gap; the shop's own work goes on.
+        writes.finished.clear()
+        write(tx, STEP, writes)
 
     def store(self, shop: Shop, source: str, raws: Sequence[tuple[Listed, RawOrder]]) -> None:
         """Store payloads with a provisional lane and make normalize due; known content is no news."""
@@ -201,9 +221,7 @@ class Pull:
         for due, answer in answered:
             pause = due.shop.poll_every_s
             if isinstance(answer, bool):
-                tx.execute(
-                    ACCOUNTS["set_window"], {"id": due.place.subject_id, "window_s": _next_window_s(due, answer)}
-                )
+                tx.execute(ACCOUNTS["note_read"], {"id": due.place.subject_id, "window_s": _next_window_s(due, answer)})
             if answer is True:
                 tx.execute(ACCOUNTS["move_cursor"], {"id": due.place.subject_id, "cursor_at": due.window.end})
                 pause = due.shop.poll_every_s if due.is_caught_up else 0.0

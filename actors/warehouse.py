@@ -16,6 +16,7 @@ from domain.warehouse import Contradiction, Late, Move, Scan, advance
 from infra.db.orders import rows_json
 from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS
+from infra.db.sql import load
 from infra.db.stock import consume_stock
 from infra.engine.outer import Intended, Lease
 from infra.engine.results import NewWork, Place, Result, Settled
@@ -24,6 +25,7 @@ from infra.log import get_logger
 from infra.queue.bells import BellKey
 
 STEP = Step.WAREHOUSE
+ACCOUNTS = load("accounts")
 SHIPPED = "package.shipped"
 
 log = get_logger(__name__)
@@ -176,7 +178,10 @@ class ReadScans:
             for notice_id, package_id, channel in tx.execute(SHIPMENTS["want_notices"], {"rows": rows_json(rows)})
         ]
 
-    def record(self, tx: Connection, answered: Sequence[tuple[Feed, Any]]) -> Sequence[Result]:  # noqa: ARG002 - pages are stored as they come
+    def record(self, tx: Connection, answered: Sequence[tuple[Feed, Any]]) -> Sequence[Result]:
+        """Pages were stored as they came: what is left is when to read again."""
+        read = [feed.place.subject_id for feed, answer in answered if not isinstance(answer, Exception)]
+        tx.execute(ACCOUNTS["note_feeds_read"], {"ids": read})
         results: list[Result] = []
         for feed, answer in answered:
             pause = next(each.poll_every_s for each in self.tools.settings.locations if each.name == feed.location)

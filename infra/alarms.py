@@ -10,6 +10,7 @@ from infra.db.pool import Database
 from infra.db.sql import load
 from infra.log import get_logger
 
+ACCOUNTS = load("accounts")
 CLOCK = load("clock")
 
 # An order that has been late for longer has had its first alarm, unless it came in late; it is repeated daily.
@@ -19,6 +20,8 @@ _AT_ONCE = 5000
 # A cause is told of again once it has grown this much, and every day while it has open letters.
 _GROWTH = 2
 _REMINDER = timedelta(days=1)
+# A shop or a location that could not be read for so long is silent: orders or scans may be waiting there.
+SILENT_S = 3600.0
 
 log = get_logger(__name__)
 
@@ -115,3 +118,12 @@ def _say(cause: LetterCause) -> None:
         at_risk=[str(money) for money in cause.at_risk],
         look=f"orderlane dlq list --cause {cause.fingerprint}",
     )
+
+
+def alarm_on_silent_feeds(db: Database) -> int:
+    """One alarm for each shop or location that could not be read for an hour; return how many there are."""
+    with db.connection() as connection:
+        silent = connection.execute(ACCOUNTS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
+    for account, since, silent_s in silent:
+        log.error("feed_silent", account=account, since=since, silent_h=round(silent_s / 3600, 1))
+    return len(silent)

@@ -1,6 +1,6 @@
 """Gates for people: pause and resume an account, shop, lane or step, and see what is shut and what rests behind it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +19,8 @@ from infra.settings import Limit, Settings
 
 # How a person may name what they mean; a shop's gate is the gate of its account.
 SHOP = "shop"
+# Pieces of work by the (kind, name) of their gate.
+Waiting = Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +82,34 @@ def gates(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -
     """Every gate that is not free, those of people first. Raises Transient when Redis is away."""
     accounts = sorted(rules_by_account(settings))
     seen = shared.look(accounts, rules_of(settings.guard, Limit()))
-    with db.transaction() as tx:
-        pauses = load_pauses(tx)
-        waiting = resting(tx, accounts)
+    pauses, waiting = _pauses(db, accounts)
     return [*_paused(pauses, waiting), *_breakers(accounts, seen, waiting, clock.utcnow())]
 
 
-def _paused(pauses: Sequence[Pause], waiting: dict[str, int]) -> Iterator[Gate]:
+def paused_gates(db: Database, settings: Settings) -> list[Gate]:
+    """Those that Postgres knows of: shut by people, or by the engine for wrong credentials."""
+    return list(_paused(*_pauses(db, sorted(rules_by_account(settings)))))
+
+
+def _pauses(db: Database, accounts: Sequence[str]) -> tuple[Sequence[Pause], Waiting]:
+    with db.transaction() as tx:
+        return load_pauses(tx), resting(tx, accounts)
+
+
+def _paused(pauses: Sequence[Pause], waiting: Waiting) -> Iterator[Gate]:
     for one in pauses:
-        count = waiting.get(one.name, 0) if one.kind == GateKind.ACCOUNT else 0
+        count = waiting.get((one.kind, one.name), 0)
         yield Gate(one.kind, one.name, "paused", one.reason, one.shut_by, one.shut_at, one.until, count)
 
 
-def _breakers(accounts: Sequence[str], seen: dict[str, Seen], waiting: dict[str, int], now: datetime) -> Iterator[Gate]:
+def _breakers(accounts: Sequence[str], seen: dict[str, Seen], waiting: Waiting, now: datetime) -> Iterator[Gate]:
     for name in accounts:
         standing = seen[name]
         why = standing.why or ("" if standing.room < 0 else "recovering")
         if why:
             until = now + timedelta(milliseconds=standing.wait_ms) if standing.why else None
-            yield Gate(GateKind.ACCOUNT, name, why, _REASONS[why], "engine", None, until, waiting.get(name, 0))
+            count = waiting.get((GateKind.ACCOUNT, name), 0)
+            yield Gate(GateKind.ACCOUNT, name, why, _REASONS[why], "engine", None, until, count)
 
 
 _REASONS = {

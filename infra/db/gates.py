@@ -30,6 +30,9 @@ def reopen_account(tx: Connection, account: str) -> bool:
     return tx.execute(GATES["reopen"], {"account": account}).fetchone() is not None
 
 
-def resting(tx: Connection, accounts: Sequence[str]) -> dict[str, int]:
-    """Pieces of work that wait behind accounts, the given ones and all that work has met shut."""
-    return dict(tx.execute(GATES["resting"], {"accounts": list(accounts)}).fetchall())
+def resting(tx: Connection, accounts: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Pieces of work by the (kind, name) of their gate: of paused lanes and steps, of the given accounts, and of
+    every account whose gate work has met shut.
+    """
+    rows = tx.execute(GATES["resting"], {"accounts": list(accounts)}).fetchall()
+    return {(kind, name): count for kind, name, count in rows}

@@ -57,7 +57,7 @@ class Failures:
         verdict = fate(
             error, step=step, attempts=attempts + 1, crashes=crashes, limits=self.limits, jitter=self.dice.roll()
         )
-        cause = _cause(error, self.clock.utcnow().isoformat(), attempts + 1)
+        cause = cause_entry(error, self.clock.utcnow().isoformat(), attempts + 1)
         log.warning(
             "step_failed",
             subject_id=place.subject_id,
@@ -115,7 +115,7 @@ def bury(
 def crash_cause(when: str, crashes: int) -> Row:
     """The cause of a dead letter whose subject killed its worker."""
     error = Poison("worker_killed", f"the worker died {crashes} times with this subject alone")
-    return _cause(error, when, crashes)
+    return cause_entry(error, when, crashes)
 
 
 def _in_our_words(error: Exception) -> Exception:
@@ -132,7 +132,7 @@ def _shape(cause: Row) -> str:
     return f"{cause['type']}@{cause['at'].partition(':')[0]}"
 
 
-def _cause(error: Exception, when: str, attempt: int) -> Row:
+def cause_entry(error: BaseException, when: str, attempt: int) -> Row:
     """One entry of a cause chain. A foreign error's code is the name of its type."""
     chain = causes_of(error)
     first = cause_of(error)

@@ -16,10 +16,12 @@ from domain.stock import Reservation
 from infra.db.letters import LETTERS, endings, load_standings, record_acts
 from infra.db.orders import Locked, lock_fulfillment
 from infra.db.pool import Connection
+from infra.db.sql import load
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.settle import Writes, add_move, add_work, event, rows_json, write
 from infra.queue.bells import BellKey
 
+ACCOUNTS = load("accounts")
 ENGINE = "engine"
 
 
@@ -89,8 +91,7 @@ def replay(
     back = [case for case in cases if isinstance(case.prospect, PutBack)]
     over = [case for case in cases if isinstance(case.prospect, Superseded)]
     put_back = [_BackToWork(case, lane or case.place.lane) for case in back]
-    if put_back:
-        tx.execute(LETTERS["put_back"], {"rows": rows_json([work.row() for work in put_back])})
+    _put_back(tx, put_back)
     _close(tx, [*((case, Answer.REPLAYED, author.reason) for case in back), *_superseded(over)], author)
     found = {case.id: _answer(case) for case in cases}
     gone = endings(tx, [id_ for id_ in letter_ids if id_ not in found])
@@ -155,6 +156,15 @@ def _case(row: tuple[Any, ...], locked: Locked | None, found: Prospect) -> _Case
     )
     reservation = Reservation(locked.reservation) if locked else Reservation.NONE
     return _Case(id_, Step(step), subject_id, Lane(lane), account, crashes, place, reservation, found)
+
+
+def _put_back(tx: Connection, works: Sequence[_BackToWork]) -> None:
+    gaps = [work.case.subject_id for work in works if work.case.step is Step.PULL]
+    if gaps:
+        tx.execute(ACCOUNTS["retry_gaps"], {"ids": gaps})
+    rows = [work.row() for work in works if work.case.step is not Step.PULL]
+    if rows:
+        tx.execute(LETTERS["put_back"], {"rows": rows_json(rows)})
 
 
 def _superseded(cases: Iterable[_Case]) -> Iterable[tuple[_Case, Answer, str]]:

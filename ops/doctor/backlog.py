@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 
+from infra.alarms import SILENT_S
 from infra.db.pool import Connection
 from infra.db.sql import load
 from ops.doctor.check import Check, ok, warn
 
+ACCOUNTS = load("accounts")
 INSPECT = load("inspect")
 OVERDUE_GRACE_S = 60.0
+LONE_SCANS_H = 24
 
 
 def all_checks(session: Connection) -> Iterator[Check]:
     yield overdue_work(session)
+    yield silent_feeds(session)
     yield pull_gaps(session)
+    yield lone_scans(session)
     yield expired_holds(session)
     yield dead_letters(session)
 
@@ -36,6 +41,24 @@ def pull_gaps(session: Connection) -> Check:
     )
 
 
+def silent_feeds(session: Connection) -> Check:
+    rows = session.execute(ACCOUNTS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
+    if not rows:
+        return ok("feeds", "every shop and location was read within the hour")
+    silent = ", ".join(f"{account} for {silent_s / 3600:.0f} h" for account, _, silent_s in rows)
+    advice = "is `orderlane run` running? Else `orderlane gates`, and log events `shop_unread`, `feed_unread`"
+    return warn("feeds", f"could not be read: {silent}", advice)
+
+
+def lone_scans(session: Connection) -> Check:
+    rows = session.execute(INSPECT["lone_scans"], {"patience_h": LONE_SCANS_H}).fetchall()
+    if not rows:
+        return ok("scans", "every scan speaks of a package of ours")
+    where = ", ".join(f"{location} {count} (such as {reference})" for location, count, reference in rows)
+    advice = "the warehouse scanned what we did not book: `orderlane reconcile`, then ask the warehouse"
+    return warn("scans", f"of nobody's package for a day: {where}", advice)
+
+
 def expired_holds(session: Connection) -> Check:
     rows = session.execute(INSPECT["expired_holds"]).fetchall()
     if not rows:
@@ -49,4 +72,4 @@ def dead_letters(session: Connection) -> Check:
     assert row is not None
     if not row[0]:
         return ok("dead letters", "none is open")
-    return warn("dead letters", f"{row[0]} open", "`orderlane order show` tells the causes for each order")
+    return warn("dead letters", f"{row[0]} open", "`orderlane dlq causes`: one line for each cause")

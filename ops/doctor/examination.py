@@ -9,8 +9,8 @@ from domain.errors import FulfilmentError
 from infra.clock import Clock
 from infra.db.pool import Database
 from infra.settings import Settings
-from infra.stores import open_stores
-from ops.doctor import accounts, backlog, configuration, invariants, stores
+from infra.stores import Connection, open_stores
+from ops.doctor import accounts, backlog, configuration, gates, invariants, stores
 from ops.doctor.check import Check, fail, unreachable
 
 
@@ -33,19 +33,20 @@ def _stores(settings: Settings, clock: Clock) -> Iterator[Check]:
         with open_stores(settings) as connection:
             yield stores.redis_server(connection)
             with Database(connection.database_url.reveal(), 2) as db:
-                yield from _database(db, connection.embedded, clock)
+                yield from _database(db, connection, settings, clock)
     except FulfilmentError as error:
         yield fail("stores", str(error), "private stores need a data folder they can use; see data_dir, service_user")
 
 
-def _database(db: Database, is_private: bool, clock: Clock) -> Iterator[Check]:  # noqa: FBT001 - one fact of three
+def _database(db: Database, connection: Connection, settings: Settings, clock: Clock) -> Iterator[Check]:
     try:
         with db.direct() as session, db.direct() as other:
-            yield from stores.server(session, clock, is_private=is_private)
+            yield from stores.server(session, clock, is_private=connection.embedded)
             yield stores.session_lock(session, other)
             migrations = stores.migrations(session)
             yield migrations
             if not migrations.advice:
+                yield from gates.shut(db, connection.redis_url.reveal(), settings, clock)
                 yield from backlog.all_checks(session)
                 yield invariants.check(session)
     except psycopg.OperationalError as error:

@@ -4,6 +4,10 @@ import pytest
 
 from domain.errors import Misconfigured, Poison, Throttled, Transient
 from domain.states import Step
+from infra.db.letters import load_letter
+from infra.engine.bulk import LetterDuties
+from infra.engine.replay import Author
+from ops.letters import replay_letters
 
 NOW = datetime.now(UTC)
 SHOP = "SELECT cursor_at FROM shop"
@@ -41,6 +45,7 @@ def test_a_whole_window_is_stored_and_the_cursor_moves_to_its_end(shop):
     assert window.end - window.start == timedelta(days=1, seconds=60)
     [[due_in_s]] = shop.rows("SELECT extract(epoch FROM due_at - now())::float8 FROM work WHERE step = 'pull'")
     assert 20 < due_in_s <= 30
+    assert shop.one("SELECT read_at FROM shop") is not None
 
 
 def test_the_next_window_overlaps_the_last(shop):
@@ -82,7 +87,7 @@ def test_a_window_that_breaks_off_keeps_what_it_has_and_not_the_cursor(shop, err
     shop.platform.errors = {"next_page": [error]}
     pull(shop)
     assert len(stored(shop)) == 2
-    assert shop.one(SHOP) is None
+    assert shop.rows("SELECT cursor_at, read_at FROM shop") == [(None, None)]
     pull(shop)
     assert len(stored(shop)) == 5
     assert shop.one(SHOP) is not None
@@ -111,6 +116,68 @@ def test_one_order_that_cannot_be_had_is_a_gap_and_stops_nobody(shop, error):
     pull(shop)
     assert "1001" in stored(shop)
     assert shop.rows("SELECT * FROM pull_gap") == []
+
+
+@pytest.fixture
+def given_up(shop):
+    """Order 1001 could not be had for two hours; its letter's id."""
+    shop.platform.errors = {"fetch 1001": [Poison("unreadable", "no JSON"), *[Transient("reset")] * 30]}
+    for _ in range(9):
+        pull(shop)
+    assert shop.letters() == [], "it was not tried for long enough"
+    shop.rows("UPDATE pull_gap SET noticed_at = noticed_at - interval '2 hours'")
+    pull(shop)
+    return shop.one("SELECT id FROM dead_letter")
+
+
+def fetched(shop):
+    return shop.platform.asked["fetch 1001"]
+
+
+def test_an_order_that_cannot_be_had_for_long_becomes_a_dead_letter(shop, given_up):
+    letter = load_one(shop, given_up)
+    assert (letter.step, letter.account, letter.order_name) == ("pull", "taobao/s1", "taobao/s1/1001")
+    assert (letter.attempts, letter.owner, letter.code) == (10, "engineering", "reset")
+    assert [(cause["attempt"], cause["code"]) for cause in letter.causes][:2] == [(1, "unreadable"), (2, "reset")]
+    assert len(letter.causes) == 10
+    tries = fetched(shop)
+    pull(shop)
+    assert fetched(shop) == tries, "nobody asks for it again"
+    assert shop.due(Step.PULL), "the shop is read on"
+
+
+def test_a_replay_asks_for_it_again(shop, given_up):
+    shop.platform.errors.clear()
+    [answer] = replay_letters(shop.db, [given_up], Author("li", "the platform mended it"))
+    assert answer.answer == "replayed"
+    assert shop.run(Step.PULL) == 1, "at once"
+    assert "1001" in stored(shop)
+    assert shop.rows("SELECT * FROM pull_gap") == []
+
+
+def test_a_replay_that_does_not_help_becomes_a_letter_again(shop, given_up):
+    replay_letters(shop.db, [given_up], Author("li", "try"))
+    for _ in range(9):
+        shop.rows("UPDATE pull_gap SET noticed_at = noticed_at - interval '1 hour'")
+        pull(shop)
+    [(_, replays)] = shop.rows("SELECT id, replays FROM dead_letter WHERE closed_at IS NULL")
+    assert replays == 1
+
+
+def test_its_letter_closes_by_itself_when_the_platform_lists_it_anew(shop, trade, given_up):
+    shop.platform.errors.clear()
+    sell(shop, trade, "1001", datetime.now(UTC), modified="2026-11-22 12:00:00")
+    shop.rows("UPDATE shop SET cursor_at = cursor_at - interval '1 minute'")
+    shop.platform.changed["1001"] = shop.one("SELECT now() - interval '30 seconds'")
+    pull(shop)
+    assert "1001" in stored(shop)
+    LetterDuties(shop.db, shop.bells).close_superseded()
+    assert load_one(shop, given_up).closed_as == "superseded"
+
+
+def load_one(shop, letter_id):
+    with shop.db.connection() as connection:
+        return load_letter(connection, letter_id)
 
 
 def test_a_shop_is_never_given_up(shop):

@@ -163,9 +163,11 @@ def test_a_feed_is_never_given_up(booked, error):
     merchant.warehouse.errors = [error] * 12
     for _ in range(12):
         merchant.scan()
-    assert merchant.letters() == []
+    read_at = "SELECT read_at FROM location WHERE name = 'east'"
+    assert (merchant.letters(), merchant.one(read_at)) == ([], None)
     merchant.scan("accepted")
     assert merchant.states() == ["in_warehouse"]
+    assert merchant.one(read_at) is not None
 
 
 def test_unreadable_entries_do_not_stop_the_others(booked):

@@ -40,6 +40,13 @@ CREATE TABLE letter_tally (
     at_risk_minor bigint NOT NULL
 );
 
+-- A gap that stays becomes a dead letter of `pull`; its subject is the gap, for the shop's own work never ends.
+ALTER TABLE pull_gap
+    ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    ADD COLUMN causes jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN is_given_up boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN pull_gap.is_given_up IS 'not tried again, unless a person replays its letter or the platform lists it anew';
+
 ALTER TABLE hold
     ADD COLUMN released_reason text,
     ADD COLUMN waived_payload bigint REFERENCES raw_payload;

@@ -19,3 +19,8 @@ CREATE TABLE letter_alarm (
     letters     bigint NOT NULL,
     raised_at   timestamptz NOT NULL DEFAULT now()
 );
+
+ALTER TABLE shop ADD COLUMN read_at timestamptz;
+ALTER TABLE location ADD COLUMN read_at timestamptz;
+COMMENT ON COLUMN shop.read_at IS 'when its changes were last read, whole or in part';
+COMMENT ON COLUMN location.read_at IS 'when its feed was last read';

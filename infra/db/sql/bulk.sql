@@ -37,7 +37,9 @@ WITH over AS (
         WHERE step = d.step AND subject_id = d.subject_id AND id > d.id ORDER BY id LIMIT 1) AS n ON true
     WHERE m.bulk_id = %(id)s AND m.state = 'replayed'
       AND (n.id IS NOT NULL
-           OR NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = d.step AND w.subject_id = d.subject_id))
+           OR NOT CASE d.step
+               WHEN 'pull' THEN EXISTS (SELECT 1 FROM pull_gap AS g WHERE g.id = d.subject_id)
+               ELSE EXISTS (SELECT 1 FROM work AS w WHERE w.step = d.step AND w.subject_id = d.subject_id) END)
 )
 UPDATE bulk_member AS m
 SET state = CASE WHEN o.newer IS NULL THEN 'done' ELSE 'died' END, at = now(),

@@ -62,19 +62,29 @@ RETURNING step, lane, account;
 
 -- name: overdue_behind_gates
 -- Work that has waited too long behind shut accounts, for the orders' clocks or for longer than anybody should.
--- Label and write-back wait for an order; its hold names the step, and the work goes on once the gate opens.
-SELECT f.id, f.order_id, p.id, f.lane, f.state, w.step, coalesce(w.gate, w.account)
-FROM work AS w
-JOIN package AS p ON p.id = w.subject_id
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+-- Its hold names the step, and the work goes on once the gate opens. A notice has no clock, and no hold of its own
+-- while something else of its order has one.
+WITH waiting AS (
+    SELECT p.id AS package_id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account) AS account,
+           coalesce(w.gated_at, w.due_at) AS since, true AS has_clock
+    FROM work AS w JOIN package AS p ON p.id = w.subject_id
+    WHERE w.step IN ('label', 'writeback')
+      AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
+    UNION ALL
+    SELECT p.id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account), coalesce(w.gated_at, w.due_at), false
+    FROM work AS w JOIN notice AS n ON n.id = w.subject_id JOIN package AS p ON p.id = n.package_id
+    WHERE w.step = 'notify'
+      AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
+)
+SELECT DISTINCT ON (f.id) f.id, f.order_id, w.package_id, f.lane, f.state, w.step, w.account
+FROM waiting AS w
+JOIN fulfillment_order AS f ON f.id = w.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
-WHERE w.step IN ('label', 'writeback')
-  AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
-  AND (o.ship_by < now() + make_interval(secs => %(margin_s)s)
-       OR coalesce(w.gated_at, w.due_at) < now() - make_interval(secs => %(patience_s)s))
+WHERE (w.has_clock AND o.ship_by < now() + make_interval(secs => %(margin_s)s)
+       OR w.since < now() - make_interval(secs => %(patience_s)s))
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id
                   AND h.code = 'waiting_on_account' AND h.released_at IS NULL)
-ORDER BY f.id
+ORDER BY f.id, w.has_clock DESC
 LIMIT %(limit)s;
 
 -- name: release_waiting
@@ -86,10 +96,15 @@ WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND NOT (h.facts -
 RETURNING f.id, f.order_id, f.lane, f.state, h.step;
 
 -- name: resting
--- How much work rests behind each account: what met its gate, and what is due for it.
-SELECT account, sum(rows)::bigint FROM (
+-- How much work rests behind each gate: what met an account's gate and what is due for it, and what is due in a
+-- lane or for a step that is paused.
+SELECT 'account', account, sum(rows)::bigint FROM (
     SELECT gate AS account, count(*) AS rows FROM work WHERE gate IS NOT NULL GROUP BY gate
     UNION ALL
     SELECT account, count(*) FROM work
     WHERE account = ANY(%(accounts)s) AND gate IS NULL AND due_at <= now() GROUP BY account) AS parts
-GROUP BY account;
+GROUP BY account
+UNION ALL
+SELECT g.kind, g.name, (SELECT count(*) FROM work AS w
+                        WHERE w.due_at <= now() AND g.name = CASE g.kind WHEN 'lane' THEN w.lane ELSE w.step END)
+FROM gate AS g WHERE g.kind IN ('lane', 'step');

@@ -136,9 +136,18 @@ WHERE lease_token IS NULL AND due_at < now() - make_interval(secs => %(grace_s)s
 GROUP BY step ORDER BY step;
 
 -- name: pull_gaps
+-- What is still tried; what was given up is a dead letter.
 SELECT s.account, count(*), max(g.tries)
 FROM pull_gap AS g JOIN shop AS s ON s.id = g.shop_id
+WHERE NOT g.is_given_up
 GROUP BY s.account ORDER BY s.account;
+
+-- name: lone_scans
+-- Scans whose package nobody knows of, by location. Those of an order on hold wait for its release.
+SELECT e.location, count(*), min(e.reference) FROM early_scan AS e
+WHERE e.noticed_at < now() - make_interval(hours => %(patience_h)s)
+  AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.reference = e.reference AND s.status = 'booked')
+GROUP BY e.location ORDER BY e.location;
 
 -- name: expired_holds
 -- Open holds past their due time, by owner.

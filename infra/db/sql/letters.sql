@@ -49,9 +49,15 @@ FROM taken GROUP BY fingerprint, currency HAVING sum(letters) <> 0 OR sum(at_ris
 -- name: list
 -- A page of open letters, oldest first, after a known one.
 SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.crashes, d.replays, d.opened_at, d.due_at,
-       d.owner, d.order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name,
+       d.owner, d.order_id, coalesce(
+           o.platform || '/' || o.shop || '/' || o.platform_order_id,
+           r.platform || '/' || r.shop || '/' || r.platform_order_id,
+           d.account || '/' || g.platform_order_id) AS order_name,
        d.at_risk_minor, d.currency
-FROM dead_letter AS d LEFT JOIN orders AS o ON o.id = d.order_id
+FROM dead_letter AS d
+LEFT JOIN orders AS o ON o.id = d.order_id
+LEFT JOIN raw_payload AS r ON d.step = 'normalize' AND r.id = d.subject_id
+LEFT JOIN pull_gap AS g ON d.step = 'pull' AND g.id = d.subject_id
 WHERE d.closed_at IS NULL AND d.id > %(after)s
   AND (%(step)s::text IS NULL OR d.step = %(step)s)
   AND (%(account)s::text IS NULL OR d.account = %(account)s)
@@ -72,10 +78,16 @@ WHERE d.closed_at IS NULL
 
 -- name: show
 SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.crashes, d.replays, d.opened_at, d.due_at,
-       d.owner, d.order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name,
+       d.owner, d.order_id, coalesce(
+           o.platform || '/' || o.shop || '/' || o.platform_order_id,
+           r.platform || '/' || r.shop || '/' || r.platform_order_id,
+           d.account || '/' || g.platform_order_id) AS order_name,
        d.at_risk_minor, d.currency, d.subject_id, d.fulfillment_order_id, d.causes, d.worker, d.code_version,
        d.rules_version, d.closed_at, d.closed_as, d.closed_by, d.closed_reason
-FROM dead_letter AS d LEFT JOIN orders AS o ON o.id = d.order_id
+FROM dead_letter AS d
+LEFT JOIN orders AS o ON o.id = d.order_id
+LEFT JOIN raw_payload AS r ON d.step = 'normalize' AND r.id = d.subject_id
+LEFT JOIN pull_gap AS g ON d.step = 'pull' AND g.id = d.subject_id
 WHERE d.id = %(id)s;
 
 -- name: ends
@@ -104,6 +116,7 @@ SELECT d.id, d.step, f.state, f.resume_state,
              WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.blocking AND h.code <> 'dead_letter'
              ORDER BY h.code) AS holds,
        CASE d.step
+           WHEN 'pull' THEN NOT EXISTS (SELECT 1 FROM pull_gap WHERE id = d.subject_id)
            WHEN 'normalize' THEN EXISTS (
                SELECT 1 FROM raw_payload AS r JOIN orders AS o
                  ON o.shop = r.shop AND o.platform_order_id = r.platform_order_id AND o.platform = r.platform

@@ -116,3 +116,40 @@ def test_work_of_other_accounts_is_not_held(house, duty):
     house.due(Step.LABEL, [house.package()], account="yto/a", after_s=-90_000.0)
     duty.hold_waiting([ACCOUNT])
     assert holds(house) == []
+
+
+NOTICE = """
+INSERT INTO notice (package_id, event, channel, occurred_at)
+VALUES (%s, 'package.shipped', 'webhook/buyers', now()) RETURNING id
+"""
+CHANNEL = "webhook/buyers"
+
+
+@pytest.fixture
+def waiting_notice(house):
+    """A notice of an order that has left, resting behind its channel for so many hours."""
+
+    def plant(hours):
+        package = house.package("in_transit")
+        notice = house.one(NOTICE, package)
+        house.due(Step.NOTIFY, [notice], account=CHANNEL)
+        house.rows(
+            "UPDATE work SET due_at = '9999-01-01', gate = account, gated_at = now() - make_interval(hours => %s)",
+            hours,
+        )
+        ship_by(house, 1)
+
+    return plant
+
+
+@pytest.mark.parametrize(("waited_h", "held"), [(23, 0), (25, 1)])
+def test_a_notice_that_waits_for_a_day_has_somebody_who_looks(house, duty, waiting_notice, waited_h, held):
+    waiting_notice(waited_h)
+    duty.hold_waiting([CHANNEL])
+    duty.hold_waiting([CHANNEL])
+    assert [row[:4] for row in holds(house)] == [
+        ("waiting_on_account", "notify", "engineering", {"account": CHANNEL})
+    ] * held
+    assert set(house.states().values()) == {"in_transit"}, "a notice moves nothing"
+    duty.hold_waiting([])
+    assert [row[-1] for row in holds(house)] == ["engine"] * held

@@ -55,6 +55,49 @@ def test_gaps_of_a_shop_are_named(look) -> None:
     assert "taobao/main 1 (up to 3 tries)" in check.message
 
 
+SHOP = """WITH s AS (INSERT INTO shop (account, created_at, read_at)
+                     VALUES ('taobao/main', now() - interval '9 hours', now() - interval '{} hours') RETURNING id)
+          INSERT INTO work (step, subject_id, lane, account) SELECT 'pull', id, 'p1', 'taobao/main' FROM s"""
+LOCATION = """
+WITH l AS (INSERT INTO location (name, created_at) VALUES ('east', now() - interval '9 hours') RETURNING id)
+INSERT INTO work (step, subject_id, lane, account) SELECT 'warehouse', id, 'p1', 'warehouse/east' FROM l
+"""
+PAUSE = "INSERT INTO gate (kind, name, reason, shut_by) VALUES ('account', 'taobao/main', 'stocktaking', 'mei')"
+GIVEN_UP = "UPDATE pull_gap SET is_given_up = true"
+
+
+def test_a_feed_that_could_not_be_read_for_long_is_named(look) -> None:
+    assert look(SHOP.format(0))["feeds"].level is Level.OK
+    check = look("UPDATE shop SET read_at = now() - interval '3 hours'", LOCATION)["feeds"]
+    assert check.level is Level.WARN
+    assert check.message == "could not be read: taobao/main for 3 h, warehouse/east for 9 h"
+
+
+def test_a_shop_that_somebody_paused_is_not_silent(look) -> None:
+    assert look(SHOP.format(3), PAUSE)["feeds"].level is Level.OK
+    assert look("UPDATE gate SET until = now() - interval '1 second'")["feeds"].level is Level.WARN
+
+
+def test_a_shop_that_is_no_longer_configured_is_not_silent(look) -> None:
+    assert look(SHOP.format(3), "DELETE FROM work")["feeds"].level is Level.OK
+
+
+def test_scans_of_nobodys_package_are_named_after_a_day(look) -> None:
+    scan = (
+        "INSERT INTO early_scan (event_id, location, reference, waybill, kind, at, noticed_at)"
+        " VALUES ('e{0}', 'east', 'R-{0}', 'SF1', 'packed', now(), now() - interval '{0} hours')"
+    )
+    assert look(scan.format(23))["scans"].level is Level.OK
+    check = look(scan.format(25))["scans"]
+    assert (check.level, check.message) == (Level.WARN, "of nobody's package for a day: east 1 (such as R-25)")
+
+
+def test_a_gap_that_was_given_up_is_a_letters_business(look) -> None:
+    gap = "INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error) SELECT id, '1', now(), 'x' FROM shop"
+    assert look(SHOP.format(0), gap)["pull"].level is Level.WARN
+    assert look(GIVEN_UP)["pull"].level is Level.OK
+
+
 @pytest.mark.parametrize(("hours", "level"), [(-1, Level.WARN), (1, Level.OK)])
 def test_holds_count_once_they_are_past_their_time(look, hours, level) -> None:
     assert look(ORDER.format(hours=hours))["holds"].level is level

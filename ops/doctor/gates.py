@@ -1,0 +1,45 @@
+"""Gates that are shut: since when, why, by whom, and what waits behind them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from domain.errors import Transient
+from domain.gates import ENGINE
+from infra.clock import Clock
+from infra.db.pool import Database
+from infra.guard.shared import SharedGates, connect_gates
+from infra.settings import Settings
+from ops import gates as verbs
+from ops.doctor.check import Check, ok, warn
+from ops.gates import Gate
+from ops.terminal import china_time
+
+_RECOVERING = "recovering"
+
+
+def shut(db: Database, redis_url: str, settings: Settings, clock: Clock) -> Iterator[Check]:
+    """One line for each gate that is shut. With Redis away only pauses are known."""
+    with closing(connect_gates(redis_url)) as client:
+        try:
+            found: Sequence[Gate] = verbs.gates(db, SharedGates(client), settings, clock)
+        except Transient:
+            found = verbs.paused_gates(db, settings)
+    closed = [gate for gate in found if gate.why != _RECOVERING]
+    if not closed:
+        yield ok("gates", "none is shut")
+    for gate in closed:
+        yield warn(f"gate {gate.kind} {gate.name}", _in_words(gate), _advice(gate))
+
+
+def _in_words(gate: Gate) -> str:
+    since = f" since {china_time(gate.since)}" if gate.since else ""
+    until = f" until {china_time(gate.until)}" if gate.until else ""
+    times = f"{since}{until} (UTC+8)" if since or until else ""
+    return f"{gate.why}{times} by {gate.shut_by}: {gate.reason}; {gate.resting} pieces of work wait"
+
+
+def _advice(gate: Gate) -> str:
+    if gate.why != "paused":
+        return "nothing: it is tried again by itself"
+    resume = f"`orderlane resume {gate.kind} {gate.name} --reason R`"
+    return f"put its credentials right, then {resume}" if gate.shut_by == ENGINE else f"{resume} when it may go on"
