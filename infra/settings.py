@@ -65,7 +65,6 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     backoff_first_s: float = 2.0
     backoff_max_s: float = 900.0
     sweep_every_s: float = 0.5
-    bell_ttl_s: float = 5.0
     outside_concurrency: int = 16
 
 
