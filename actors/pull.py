@@ -23,7 +23,7 @@ from infra.engine.results import NewWork, Place, Result, Settled
 from infra.engine.settle import Writes, add_work, write
 from infra.failpoints import failpoints
 from infra.log import get_logger
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 from infra.settings import Shop
 
 STEP = Step.PULL

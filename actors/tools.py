@@ -9,7 +9,7 @@ from domain.errors import Misconfigured
 from domain.rules import RuleSet
 from infra.clock import Clock
 from infra.db.pool import Database
-from infra.queue.bells import Bells
+from infra.queue.keys import Bells
 from infra.settings import Settings
 
 T = TypeVar("T")

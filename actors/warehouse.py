@@ -22,7 +22,7 @@ from infra.engine.outer import Intended, Lease
 from infra.engine.results import NewWork, Place, Result, Settled
 from infra.engine.settle import Writes, event, gather, write
 from infra.log import get_logger
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 
 STEP = Step.WAREHOUSE
 ACCOUNTS = load("accounts")

@@ -18,7 +18,7 @@ from infra.db.shipments import SHIPMENTS
 from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, call_each
 from infra.engine.replay import Author, replay
 from infra.engine.results import Result
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 from ops.holds import release
 from ops.writeback_retry import RECONCILE
 

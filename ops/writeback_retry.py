@@ -25,7 +25,7 @@ from infra.db.sql import load
 from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, OuterStep, call_each
 from infra.engine.replay import Author, replay
 from infra.engine.results import Place, Result
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 from ops.holds import release
 
 RECONCILE = load("reconcile")

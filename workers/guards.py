@@ -13,7 +13,7 @@ from infra.guard.gates import Gates
 from infra.guard.pauses import Pauses
 from infra.guard.rules import rules_by_account, rules_of
 from infra.guard.shared import SharedGates, connect_gates
-from infra.queue.bells import Bells
+from infra.queue.keys import Bells
 from infra.settings import Limit, Settings
 
 _HOUR_S = 3600.0

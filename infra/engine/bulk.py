@@ -12,7 +12,7 @@ from infra.db.pool import Connection, Database
 from infra.db.sql import load
 from infra.engine.replay import Answer, Author, close_superseded, replay
 from infra.log import get_logger
-from infra.queue.bells import BellKey, Bells
+from infra.queue.keys import BellKey, Bells
 
 BULK = load("bulk")
 MEMBERS_MAX = 200

@@ -7,7 +7,7 @@ from infra.db.pool import Connection, Database
 from infra.engine.failures import Failures
 from infra.engine.results import Failed
 from infra.engine.settle import WORK, places, settle
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 
 
 def claim(tx: Connection, key: BellKey, limit: int) -> list[int]:

@@ -16,7 +16,7 @@ from infra.engine.settle import WORK, settle
 from infra.failpoints import failpoint, failpoints
 from infra.ids import Dice
 from infra.log import get_logger
-from infra.queue.bells import BellKey, Bells
+from infra.queue.keys import BellKey, Bells
 
 log = get_logger(__name__)
 

@@ -19,7 +19,7 @@ from infra.failpoints import failpoint, failpoints
 from infra.ids import Dice
 from infra.log import get_logger
 from infra.outside import Outside
-from infra.queue.bells import BellKey, Bells
+from infra.queue.keys import BellKey, Bells
 
 log = get_logger(__name__)
 

@@ -19,7 +19,7 @@ from infra.db.pool import Connection
 from infra.db.sql import load
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.settle import Writes, add_move, add_work, event, rows_json, write
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 
 ACCOUNTS = load("accounts")
 ENGINE = "engine"

@@ -17,7 +17,7 @@ from infra.db.gates import GATES
 from infra.db.pool import Connection
 from infra.db.sql import load
 from infra.engine.results import Failed, NewWork, Place, Result, Settled
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 
 WORK = load("work")
 FULFILLMENT = load("fulfillment")

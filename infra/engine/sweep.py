@@ -12,7 +12,7 @@ from infra.engine.presence import PRESENCE_CLASS
 from infra.engine.settle import WORK, Writes, places, write
 from infra.failpoints import SWEEP_POINT, failpoints
 from infra.log import get_logger
-from infra.queue.bells import BellKey, Bells
+from infra.queue.keys import BellKey, Bells
 
 log = get_logger(__name__)
 

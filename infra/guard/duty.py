@@ -17,7 +17,7 @@ from infra.engine.settle import Writes, add_hold, event, write
 from infra.guard.rules import Rules
 from infra.guard.shared import Seen, SharedGates
 from infra.log import get_logger
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 
 # Work that comes back in one round when nothing limits it; and holds that one round opens.
 LET_THROUGH_MAX = 500

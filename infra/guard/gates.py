@@ -13,7 +13,7 @@ from infra.guard.account import AccountGate, Call
 from infra.guard.pauses import Pauses
 from infra.guard.rules import Rules
 from infra.guard.shared import SharedGates
-from infra.queue.bells import BellKey, Bells
+from infra.queue.keys import BellKey, Bells
 
 # How long the winner of a probe may call an account that is paused for everybody else.
 PROBE_PASS_S = 60.0

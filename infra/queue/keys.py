@@ -1,0 +1,19 @@
+"""What a bell says, and who rings it. Imports no queue: whoever only makes work due needs none."""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+
+class BellKey(NamedTuple):
+    """What is due. `alone`: for members of a crashed batch, which are claimed one at a time."""
+
+    step: str
+    lane: str
+    account: str
+    alone: bool = False
+
+
+class Bells(Protocol):
+    """Rings for due work."""
+
+    def ring(self, keys: Iterable[BellKey]) -> None: ...
