@@ -1,19 +1,22 @@
 """``python -m benchmarks.chain [--orders N] [--quick] [--json]``."""
 
 import sys
+from pathlib import Path
 
 import click
 import msgspec
 from rich.console import Console
 
-from benchmarks.chain.course import measure
+from benchmarks.chain.contest import Plan, play_round
+from benchmarks.chain.pictures import draw
 from benchmarks.chain.report import figures, print_report
-from benchmarks.surroundings import private_stores
+from benchmarks.peers.course import CELERY, DRAMATIQ
 from infra.log import configure
 from infra.settings import read_settings
 from workers.demo.stage import Script
 
 QUICK_ORDERS = 1000
+QUICK_OTHERS = 200
 
 
 @click.command()
@@ -22,30 +25,54 @@ QUICK_ORDERS = 1000
 @click.option("--processes", default=2, show_default=True, help="Worker processes.")
 @click.option("--threads", default=4, show_default=True, help="Threads of each worker process.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same stream.")
-@click.option("--quick", is_flag=True, help=f"{QUICK_ORDERS} orders, in less than a minute.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds of engine, floor and peers, interleaved.")
+@click.option("--floor-orders", default=2000, show_default=True, help="Orders of the floor.")
+@click.option("--peer-orders", default=1000, show_default=True, help="Orders of each peer.")
+@click.option("--alone", is_flag=True, help="One run of the engine, without floor and peers.")
+@click.option("--quick", is_flag=True, help=f"One round: {QUICK_ORDERS} orders, {QUICK_OTHERS} for the others.")
 @click.option("--sample", is_flag=True, help="Also sample what Postgres is at; costs a little.")
+@click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw pictures into.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 def main(
-    *, orders: int, shops: int, processes: int, threads: int, seed: int, quick: bool, sample: bool, as_json: bool
+    *,
+    orders: int,
+    shops: int,
+    processes: int,
+    threads: int,
+    seed: int,
+    rounds: int,
+    floor_orders: int,
+    peer_orders: int,
+    alone: bool,
+    quick: bool,
+    sample: bool,
+    pictures: Path | None,
+    as_json: bool,
 ) -> None:
-    """Measure the whole chain on private stores against the sandbox, durable writes on."""
+    """Measure the whole chain on private stores against the sandbox, durable writes on, beside floor and peers."""
     configure("auto", "warning")
-    script = Script(
-        orders=QUICK_ORDERS if quick else orders,
-        csv=None,
-        seed=seed,
-        per_second=0.0,
-        processes=processes,
-        threads=threads,
-        shops=shops,
-    )
+    if quick:
+        orders, rounds, floor_orders, peer_orders = QUICK_ORDERS, 1, QUICK_OTHERS, QUICK_OTHERS
+    if alone:
+        rounds, floor_orders = 1, 0
     base = read_settings()
-    with private_stores(base) as stores:
-        course = measure(base, stores, script, samples=sample)
-    print_report(course, Console(stderr=as_json, highlight=False, width=100))
+    script = Script(
+        orders=orders, csv=None, seed=seed, per_second=0.0, processes=processes, threads=threads, shops=shops
+    )
+    wanted = [] if alone else [DRAMATIQ, CELERY]
+    peers = [peer for peer in wanted if not peer.missing]
+    plan = Plan(script, floor_orders, peer_orders, base.engine.batch_max, peers, sample)
+    played = [play_round(base, plan, number) for number in range(rounds)]
+    console = Console(stderr=as_json, highlight=False, width=100)
+    print_report(played, plan, console)
+    for peer in wanted:
+        if peer.missing:
+            console.print(f"{peer.name} is skipped: {peer.missing}")
+    if pictures is not None:
+        draw(played, pictures)
     if as_json:
-        print(msgspec.json.encode(figures(course)).decode())
-    sys.exit(0 if course.outcome.reckoning.agrees else 1)
+        print(msgspec.json.encode(figures(played, plan)).decode())
+    sys.exit(0 if all(one.course.outcome.reckoning.agrees for one in played) else 1)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Course:
     """What was used between the start line and the end of the last order."""
 
     outcome: Outcome
+    looks: Sequence[Progress]
     sustained_per_minute: float
     cpu_s: Mapping[str, float]
     pss_mb: Mapping[str, float]
@@ -68,6 +69,7 @@ def measure(base: Settings, stores: Connection, script: Script, *, samples: bool
         commits = read_marks(stores, groups).commits
         return Course(
             outcome=conclude(demo, seconds),
+            looks=looks,
             sustained_per_minute=sustained_per_minute(looks),
             cpu_s=after.cpu_s - before.cpu_s,
             pss_mb=pss_mb,

@@ -1,31 +1,62 @@
-"""The figures of a course: one JSON object for machines, tables for people."""
+"""The figures of a contest: one JSON object for machines, tables for people."""
 
+from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.chain.contest import Plan, Round, median_cost, median_floor, typical
 from benchmarks.chain.course import Course
+from benchmarks.peers.course import CELERY, DRAMATIQ
+from benchmarks.peers.course import figures as peer_figures
 
-# What runs an order; the demo's own supervisor and the sandbox would not be there in production.
-ENGINE = ("workers", "sweeper", "postgres", "redis")
+
+def figures(rounds: Sequence[Round], plan: Plan) -> dict[str, Any]:
+    """Medians over the rounds, with the details of the round in the middle. Null is what was not measured."""
+    middle = typical(rounds)
+    engine_cpu_ms = round(median(one.engine_cpu_ms for one in rounds), 3)
+    return {
+        **_details(middle.course),
+        "orders_per_minute": round(median(_per_minute(one.course) for one in rounds)),
+        "sustained_orders_per_minute": round(median(one.course.sustained_per_minute for one in rounds)),
+        "engine_cpu_ms": engine_cpu_ms,
+        "floor_cpu_ms": median_floor(rounds),
+        "cost_vs_dramatiq": median_cost(rounds, DRAMATIQ.name),
+        "cost_vs_celery": median_cost(rounds, CELERY.name),
+        "floor": middle.floor,
+        "peers": {peer.name: peer_figures(peer, middle.peers[peer.name]) for peer in plan.peers},
+        "rounds": [
+            {
+                "engine_cpu_ms": round(one.engine_cpu_ms, 3),
+                "floor_cpu_ms": round(one.floor.cpu_ms, 3) if one.floor else None,
+                **{name: round(course.engine_cpu_ms, 3) for name, course in one.peers.items()},
+            }
+            for one in rounds
+        ],
+        "settings": {
+            **middle.course.settings,
+            "rounds": len(rounds),
+            "floor_orders": plan.floor_orders,
+            "peer_orders": plan.peer_orders,
+        },
+    }
 
 
-def figures(course: Course) -> dict[str, Any]:
-    """Everything by order. The three nulls are filled by the benchmark against a floor and two peers."""
+def _per_minute(course: Course) -> float:
+    return float(course.outcome.summary()["orders_per_minute"])
+
+
+def _details(course: Course) -> dict[str, Any]:
+    """Everything of one run by order."""
     summary = course.outcome.summary()
     orders = summary["orders"]
     cpu_ms = {name: round(seconds * 1000 / orders, 3) for name, seconds in course.cpu_s.items()}
     subjects = sum(step.subjects for step in course.use.steps.values())
     batches = sum(step.bells - step.idle_bells for step in course.use.steps.values())
     return {
-        "orders_per_minute": summary["orders_per_minute"],
-        "sustained_orders_per_minute": round(course.sustained_per_minute),
-        "engine_cpu_ms": round(sum(cpu_ms.get(name, 0.0) for name in ENGINE), 3),
         "sandbox_cpu_ms": cpu_ms.get("sandbox", 0.0),
-        "floor_cpu_ms": None,
-        "cost_vs_dramatiq": None,
-        "cost_vs_celery": None,
         "cpu_ms": cpu_ms,
         "cores_used": round(sum(course.cpu_s.values()) / course.outcome.seconds, 2),
         "tasks_per_second": round(subjects / course.outcome.seconds),
@@ -41,17 +72,18 @@ def figures(course: Course) -> dict[str, Any]:
         "restarts": course.restarts,
         "steps": _steps(course),
         "demo": summary,
-        "settings": dict(course.settings),
     }
 
 
-def print_report(course: Course, console: Console) -> None:
+def print_report(rounds: Sequence[Round], plan: Plan, console: Console) -> None:
     """The same for people."""
-    numbers = figures(course)
+    numbers = figures(rounds, plan)
+    course = typical(rounds).course
     console.print(
         f"{numbers['orders_per_minute']:,} orders a minute from first to last, "
         f"{numbers['sustained_orders_per_minute']:,} between the ramps; {numbers['tasks_per_second']:,} tasks a second"
     )
+    _print_costs(numbers, console)
     _print_rows(console, "CPU-milliseconds an order", {**numbers["cpu_ms"], "engine": numbers["engine_cpu_ms"]})
     counted = ("statements", "round_trips", "commits", "wal_bytes", "redis_commands", "http_calls")
     _print_rows(console, "For each order", {name: numbers[name] for name in counted})
@@ -63,6 +95,32 @@ def print_report(course: Course, console: Console) -> None:
         shares = sorted(course.activity.items(), key=lambda item: -item[1])[:20]
         _print_rows(console, "Active backends, per cent of samples", {k: round(100 * v / seen, 1) for k, v in shares})
     _print_rows(console, "Settings", numbers["settings"])
+
+
+def _print_costs(numbers: dict[str, Any], console: Console) -> None:
+    """Workers, Postgres and Redis of everybody, and what is left of it above the floor."""
+    floor = numbers["floor_cpu_ms"]
+    if floor is None:
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("CPU-ms an order", "all", "above the floor", "orders a minute"):
+        table.add_column(name, justify="left" if name == "CPU-ms an order" else "right")
+    table.add_row("floor", f"{floor:.2f}", "", "")
+    table.add_row(
+        "engine",
+        f"{numbers['engine_cpu_ms']:.2f}",
+        f"{numbers['engine_cpu_ms'] - floor:.2f}",
+        f"{numbers['orders_per_minute']:,}",
+    )
+    for name, peer in numbers["peers"].items():
+        cpu_ms = peer["engine_cpu_ms"]
+        table.add_row(name, f"{cpu_ms:.2f}", f"{cpu_ms - floor:.2f}", f"{peer['orders_per_minute']:,}")
+    console.print()
+    console.print(table)
+    costs = {"plain Dramatiq": numbers["cost_vs_dramatiq"], "plain Celery": numbers["cost_vs_celery"]}
+    for name, cost in costs.items():
+        if cost is not None:
+            console.print(f"engine's cost over {name}'s, both less the floor: {cost}")
 
 
 def _steps(course: Course) -> dict[str, dict[str, float]]:

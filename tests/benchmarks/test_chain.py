@@ -1,5 +1,8 @@
+from types import SimpleNamespace
+
 import pytest
 
+from benchmarks.chain.contest import Round, median_cost
 from benchmarks.chain.course import sustained_per_minute, total
 from benchmarks.chain.meter import StepUse, WorkerUse
 from workers.demo.run import Progress
@@ -16,7 +19,7 @@ PROMISED = {
 
 @pytest.mark.slow
 def test_a_small_run_shows_what_an_order_costs(benchmark):
-    found = benchmark("chain", "--orders", "60", "--shops", "2")
+    found = benchmark("chain", "--orders", "60", "--shops", "2", "--alone")
 
     assert found.keys() >= PROMISED
     assert found["settings"]["postgres_fsync"] == found["settings"]["postgres_synchronous_commit"] == "on"
@@ -28,6 +31,16 @@ def test_a_small_run_shows_what_an_order_costs(benchmark):
     assert found["http_calls"] >= 5 * found["demo"]["done"] / 60
     assert {"workers", "postgres"} <= {name for name, cost in found["cpu_ms"].items() if cost > 0}
     assert all(memory > 1 for memory in found["pss_mb"].values())
+
+
+def test_cost_is_what_stands_above_the_floor():
+    one = Round(_Costing(0.25, 100), _Floored(0.5), {"plain": _Plain(10.5)})
+
+    assert one.engine_cpu_ms == pytest.approx(2.5)
+    assert one.cost_vs("plain") == pytest.approx(0.2)
+    assert one.cost_vs("another") is None
+    assert median_cost([one, one], "another") is None
+    assert Round(one.course, None, one.peers).cost_vs("plain") is None
 
 
 def test_the_sustained_rate_leaves_out_the_ramps():
@@ -52,6 +65,24 @@ def test_worker_processes_add_up():
     assert both.steps["label"] == StepUse(bells=3, idle_bells=1, subjects=57, wall_s=1.0, cpu_s=0.5)
     assert both.steps["route"].subjects == 3
     assert (both.statements, both.transactions, both.loop_cpu_s) == (15, 3, 0.75)
+
+
+class _Costing:
+    """A course of so many orders that used so many CPU-seconds."""
+
+    def __init__(self, cpu_s, orders):
+        self.cpu_s = {"workers": cpu_s, "sandbox": 99.0}
+        self.outcome = SimpleNamespace(reckoning=SimpleNamespace(orders=orders))
+
+
+class _Floored:
+    def __init__(self, cpu_ms):
+        self.cpu_ms = cpu_ms
+
+
+class _Plain:
+    def __init__(self, engine_cpu_ms):
+        self.engine_cpu_ms = engine_cpu_ms
 
 
 def _look(seconds: float, *, written_back: int) -> Progress:

@@ -18,6 +18,7 @@ from infra.settings import Settings, read_settings
 from infra.stores import Stores
 from ops.ledgers import latencies_ms, our_ledger
 from ops.stock_up import stock_up
+from sandbox.spec import Spec
 from workers.demo.control import plant_harms
 from workers.demo.stage import Script, Stage, demo_folder, sandbox_stage
 from workers.release import release
@@ -124,10 +125,10 @@ def running(base: Settings, script: Script) -> Iterator[Running]:
 
 
 @contextmanager
-def prepared(base: Settings, script: Script) -> Iterator[Running]:
-    """Stores and sandbox up and stock counted in, but no process at work yet."""
+def prepared(base: Settings, script: Script, spec: Spec | None = None) -> Iterator[Running]:
+    """Stores and sandbox up and stock counted in, but no process at work yet. `spec`: see `sandbox_stage`."""
     folder = demo_folder(base)
-    with sandbox_stage(folder, script) as stage, Stores(base, folder / "stores") as stores:
+    with sandbox_stage(folder, script, spec) as stage, Stores(base, folder / "stores") as stores:
         connection = stores.connection
         environment = {
             "ORDERLANE_SETTINGS": str(stage.settings_file),

@@ -126,12 +126,13 @@ def make_spec(script: Script) -> Spec:
 
 
 @contextmanager
-def sandbox_stage(folder: Path, script: Script) -> Iterator[Stage]:
+def sandbox_stage(folder: Path, script: Script, spec: Spec | None = None) -> Iterator[Stage]:
     """Start the sandbox, write the settings that reach it, and stop it at the end.
 
+    `spec`: an earlier stage's, to play its stream again with the same secrets.
     Raises Misconfigured ``sandbox_silent`` when it does not start.
     """
-    spec = make_spec(script)
+    spec = spec or make_spec(script)
     spec_file, ready_file = folder / "sandbox.json", folder / "sandbox.ready"
     spec_file.write_bytes(msgspec.json.encode(spec))
     spec_file.chmod(0o600)

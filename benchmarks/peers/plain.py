@@ -1,0 +1,167 @@
+"""One step for the subjects of one message, without an engine. See the room's description."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
+
+from actors import pull
+from actors.label import Label
+from actors.normalize import Normalize
+from actors.notify import Notify
+from actors.pull import Pull
+from actors.reserve import Reserve
+from actors.review import Review
+from actors.route import RouteStep
+from actors.tools import Tools
+from actors.warehouse import ReadScans
+from actors.writeback import WriteBack
+from adapters import registry
+from adapters.door import Door
+from domain.errors import FulfilmentError, Throttled, Transient, UnknownOutcome
+from domain.order import Lane
+from domain.states import Step
+from infra.clock import SystemClock
+from infra.db.pool import Connection, Database
+from infra.db.sql import load
+from infra.engine import settle
+from infra.engine.inner import InnerStep
+from infra.engine.outer import Lease, OuterStep
+from infra.engine.results import Failed, NewWork, Result
+from infra.engine.settle import Writes, gather, places, write
+from infra.log import get_logger
+from infra.outside import Outside
+from infra.queue.bells import BellKey
+from infra.settings import Settings
+from workers.wiring import connect
+
+ACCOUNTS = load("accounts")
+# Longer than any window's reading: nobody else waits for what a message of a plain chain holds.
+_LEASE_S = 60.0
+# Trying again may help; after anything else the order stands, and the log says why.
+_AGAIN = (Transient, Throttled, UnknownOutcome)
+
+log = get_logger(__name__)
+
+Send = Callable[[Sequence[NewWork]], None]
+
+
+class Outbox(threading.local):
+    """What the transaction of this thread makes due: sent after its commit, forgotten with its roll-back.
+
+    It stands where the engine has its due rows and its bells.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._waiting: list[NewWork] = []
+
+    def add(self, _tx: Connection, added: Iterable[NewWork]) -> None:
+        self._waiting.extend(added)
+
+    def clear(self) -> None:
+        self._waiting.clear()
+
+    def ring(self, _keys: Iterable[BellKey] = ()) -> None:
+        """Called after a commit."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._send(waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Runs steps. What a step makes due leaves by the outbox."""
+
+    tools: Tools
+    outside: Outside
+    outbox: Outbox
+    inner: Mapping[Step, InnerStep] = field(default_factory=dict)
+    outer: Mapping[Step, OuterStep] = field(default_factory=dict)
+
+    def run(self, step: Step, lane: Lane, account: str, subject_ids: Sequence[int]) -> None:
+        """Do one step of the subjects of one message, then send what follows. Raises what another try may help."""
+        self.outbox.clear()
+        key = BellKey(step, lane, account)
+        if step in self.inner:
+            failed = self._run_inner(self.inner[step], key, subject_ids)
+        else:
+            failed = self._run_outer(self.outer[step], key, subject_ids)
+        self.outbox.ring()
+        for one in failed:
+            if not isinstance(one.error, FulfilmentError) or isinstance(one.error, _AGAIN):
+                raise one.error
+            log.error("given_up", step=step, subject_id=one.place.subject_id, code=one.error.code)
+
+    def _run_inner(self, step: InnerStep, key: BellKey, subject_ids: Sequence[int]) -> list[Failed]:
+        with self.tools.db.transaction() as tx:
+            return self._write(tx, key, step.work(tx, subject_ids))
+
+    def _run_outer(self, step: OuterStep, key: BellKey, subject_ids: Sequence[int]) -> list[Failed]:
+        with self.tools.db.transaction() as tx:
+            intended = step.intend(tx, subject_ids)
+            failed = self._write(tx, key, intended.settled)
+        if not intended.intents:
+            return failed
+        lease = Lease(key, uuid4(), self.tools.clock.monotonic() + _LEASE_S)
+        answers = self.outside.run(_call(step, intended.intents, lease))
+        with self.tools.db.transaction() as tx:
+            now = places(tx, step.step, key.lane, [intent.place.subject_id for intent in intended.intents])
+            pairs = [
+                (replace(intent, place=now[intent.place.subject_id]), answers[intent.place.subject_id])
+                for intent in intended.intents
+            ]
+            return [*failed, *self._write(tx, key, step.record(tx, pairs))]
+
+    def _write(self, tx: Connection, key: BellKey, results: Sequence[Result]) -> list[Failed]:
+        """States, holds and events as the engine writes them; what it keeps in due rows becomes messages."""
+        step, writes = Step(key.step), Writes()
+        failed = [result for result in results if isinstance(result, Failed)]
+        for result in results:
+            if not isinstance(result, Failed):
+                gather(step, result, writes)
+        for row in writes.postponed:
+            writes.added.append(NewWork(step, row["subject_id"], Lane(key.lane), key.account, row["after_s"]))
+        writes.finished.clear()
+        writes.postponed.clear()
+        write(tx, step, writes)
+        return failed
+
+
+@contextmanager
+def plain_chain(settings: Settings, db: Database, send: Send, *, door: Door | None = None) -> Iterator[Chain]:
+    """Everything that a process of a peer needs, with the engine's due rows out of the way."""
+    outbox = Outbox(send)
+    with ExitStack() as stack:
+        outside = stack.enter_context(Outside())
+        door = door or Door(settings.door, registry.hosts(settings), SystemClock())
+        outside.run(door.open())
+        stack.callback(lambda: outside.run(door.close()))
+        tools = connect(settings, db, outbox, door)
+        stack.enter_context(patch.object(settle, "add_work", outbox.add))
+        stack.enter_context(patch.object(pull, "add_work", outbox.add))
+        inner: tuple[InnerStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
+        outer: tuple[OuterStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))
+        yield Chain(tools, outside, outbox, {step.step: step for step in inner}, {step.step: step for step in outer})
+
+
+def first_work(db: Database, settings: Settings) -> list[NewWork]:
+    """What starts a chain: every shop is pulled, every location's scans are read, and both come again."""
+    with db.connection() as connection:
+        shops = connection.execute(
+            ACCOUNTS["find_shops"], {"accounts": [shop.account for shop in settings.shops]}
+        ).fetchall()
+        locations = connection.execute(
+            ACCOUNTS["find_locations"], {"names": [location.name for location in settings.locations]}
+        ).fetchall()
+    return [
+        *(NewWork(Step.PULL, id_, Lane.P1, account) for id_, account in shops),
+        *(NewWork(Step.WAREHOUSE, id_, Lane.P1, name) for id_, name in locations),
+    ]
+
+
+async def _call(step: OuterStep, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
+    return await step.call(intents, lease)

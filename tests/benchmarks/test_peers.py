@@ -1,0 +1,54 @@
+import importlib.util
+
+import pytest
+
+from benchmarks.peers.course import CELERY, DRAMATIQ, Peer
+from benchmarks.peers.plain import Outbox
+from domain.order import Lane
+from domain.states import Step
+from infra.engine.results import NewWork
+
+REVIEW, ROUTE = NewWork(Step.REVIEW, 1, Lane.BULK), NewWork(Step.ROUTE, 1, Lane.BULK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", ["dramatiq", "celery"])
+def test_a_peer_brings_every_order_as_far_as_the_engine(benchmark, peer):
+    if peer == "celery" and CELERY.missing:
+        pytest.skip(CELERY.missing)
+
+    found = benchmark("peers", "--peer", peer, "--orders", "30", "--shops", "2")
+
+    assert found["ledgers_agree"]
+    assert 0.7 * found["orders"] < found["done"] <= found["orders"] == 30
+    assert {"workers", "postgres", "redis"} <= {name for name, cost in found["cpu_ms"].items() if cost > 0}
+
+
+def test_what_is_not_installed_is_skipped_with_its_reason():
+    assert DRAMATIQ.missing == ""
+    assert Peer("other", "other", 1, (), needs="no_such_package").missing.startswith("no_such_package is not installed")
+    assert bool(CELERY.missing) == (importlib.util.find_spec("celery") is None)
+
+
+def test_messages_leave_after_the_commit_and_once():
+    sent = []
+    outbox = Outbox(sent.extend)
+    outbox.add(None, [REVIEW])
+    assert sent == []
+
+    outbox.ring()
+    outbox.ring()
+
+    assert sent == [REVIEW]
+
+
+def test_messages_of_a_rolled_back_transaction_are_forgotten():
+    sent = []
+    outbox = Outbox(sent.extend)
+    outbox.add(None, [REVIEW])
+
+    outbox.clear()
+    outbox.add(None, [ROUTE])
+    outbox.ring()
+
+    assert sent == [ROUTE]
