@@ -13,6 +13,7 @@ from infra.alarms import LATE_DAYS
 from infra.db.pool import Connection, Database
 from infra.db.sql import load
 from infra.log import get_logger
+from infra.signals import SIGNALS
 
 INVARIANT = load("invariants")
 
@@ -92,9 +93,14 @@ def find_breaches(session: Connection) -> list[Breach]:
 
 
 def report_breaches(db: Database) -> int:
-    """One round of the schedule: a line for each breach, and one with the count; return the count."""
+    """One round of the schedule: a line for each breach, and one with the count; return the count.
+
+    What it found is written down for whoever asks how the house stands.
+    """
     with db.connection() as session:
         breaches = find_breaches(session)
+        found = {"names": [one.name for one in breaches], "examples": [len(one.examples) for one in breaches]}
+        session.execute(SIGNALS["save_breaches"], found)
     for breach in breaches:
         log.error(
             "invariant_breached",

@@ -21,6 +21,7 @@ from workers.cli.group import Orderlane
         "normalize": "workers.cli.normalize:normalize",
         "sign": "workers.cli.sign:sign",
         "doctor": "workers.cli.doctor:doctor",
+        "status": "workers.cli.status:status",
         "pause": "workers.cli.pause:pause",
         "resume": "workers.cli.pause:resume",
         "gates": "workers.cli.pause:gates",

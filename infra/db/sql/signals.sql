@@ -105,3 +105,29 @@ SELECT n.step_group, n.lane, n.depth, n.oldest_s, extract(epoch FROM n.ship_by -
 FROM newest CROSS JOIN earlier
 JOIN signal AS n ON n.at = newest.at
 LEFT JOIN signal AS e ON e.at = earlier.at AND e.step_group = n.step_group AND e.lane = n.lane;
+
+-- name: workers
+-- Living worker processes by the name of their presence session.
+SELECT a.application_name, count(*)
+FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = %(class)s::oid
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+GROUP BY a.application_name;
+
+-- name: under_way
+-- What workers have in hand, by step.
+SELECT step, sum(cardinality(subject_ids))::bigint FROM flight GROUP BY step;
+
+-- name: open_holds
+-- Index hold_one_open_of_a_code has every open hold's code, and nothing else.
+SELECT code, count(*) FROM hold WHERE released_at IS NULL GROUP BY code ORDER BY code;
+
+-- name: save_breaches
+-- What the last check of the invariants found.
+WITH gone AS (DELETE FROM breach WHERE name <> ALL(%(names)s))
+INSERT INTO breach (name, examples)
+SELECT r.name, r.examples FROM unnest(%(names)s::text[], %(examples)s::integer[]) AS r(name, examples)
+ON CONFLICT (name) DO UPDATE SET examples = excluded.examples, found_at = now();
+
+-- name: breaches
+SELECT name, examples FROM breach ORDER BY name;

@@ -1,0 +1,194 @@
+import io
+from dataclasses import replace
+
+import msgspec
+import pytest
+from redis import Redis
+from rich.console import Console
+
+from domain.errors import Transient
+from domain.states import Step
+from infra.clock import SystemClock
+from infra.engine.presence import Presence
+from infra.guard.shared import SharedGates
+from infra.pools import Pool, Workers
+from infra.settings import Settings
+from infra.signals import DEPTH_MAX, Signal, Signals, measure_signals
+from ops import status as module
+from ops.status import PoolStatus, Status, status
+from ops.status_face import status_view
+
+SETTINGS = Settings(workers=Workers(pools=(Pool(name="main", processes=1, processes_max=3),)))
+SIGNAL = Signal(
+    group="label",
+    lane="bulk",
+    depth=120,
+    oldest_s=75.0,
+    ship_by_s=None,
+    inflow_per_min=1234.4,
+    drain_per_min=0,
+    inflow=9,
+    drain=0,
+)
+CALM = Status(
+    signals=Signals(3.2, (SIGNAL,)),
+    is_measured=True,
+    under_way={},
+    pools=(PoolStatus("main", 2, 1, 3), PoolStatus("p0", 1, 1, 1)),
+    holds={},
+    letters=(),
+    gates=(),
+    breaches={},
+)
+
+
+@pytest.fixture
+def shared(redis: Redis) -> SharedGates:
+    return SharedGates(redis)
+
+
+@pytest.fixture
+def look(database, shared):
+    return lambda: status(database, shared, SETTINGS, SystemClock())
+
+
+@pytest.fixture
+def run(database):
+    def run(query, *values):
+        with database.connection() as connection:
+            connection.execute(query, values or None)
+
+    return run
+
+
+@pytest.fixture
+def told():
+    """A status as a person reads it."""
+
+    def told(now):
+        out = io.StringIO()
+        Console(file=out, width=120, highlight=False, markup=False, emoji=False).print(status_view(now))
+        return out.getvalue()
+
+    return told
+
+
+def test_a_house_that_was_never_measured_says_so(look) -> None:
+    now = look()
+    assert (now.is_measured, now.signals.age_s, now.oldest_s) == (False, None, 0.0)
+
+
+def test_an_old_measurement_is_none(look, database, run) -> None:
+    measure_signals(database, SETTINGS.workers.groups)
+    assert look().is_measured
+    run("UPDATE signal SET at = at - interval '1 minute'")
+    assert not look().is_measured
+
+
+def test_processes_are_counted_by_pool_also_those_of_a_pool_that_is_configured_no_more(look, database) -> None:
+    living = [Presence(database, pool) for pool in ("main", "main", "old")]
+    try:
+        assert look().pools == (PoolStatus("main", 2, 1, 3), PoolStatus("p0", 0, 1, 1), PoolStatus("old", 1, 0, 0))
+    finally:
+        for each in living:
+            each.close()
+
+
+def test_holds_letters_gates_breaches_and_work_in_hand_are_counted(look, run) -> None:
+    run("INSERT INTO gate (kind, name, reason, shut_by) VALUES ('lane', 'bulk', 'peak', 'ada')")
+    run("INSERT INTO breach (name, examples) VALUES ('never_oversold', 2)")
+    run(
+        """INSERT INTO flight (token, worker, step, subject_ids, is_alone)
+           VALUES (gen_random_uuid(), 1, 'label', '{1,2,3}', false)"""
+    )
+    now = look()
+    assert [(gate.kind, gate.name, gate.why) for gate in now.gates or ()] == [("lane", "bulk", "paused")]
+    assert now.breaches == {"never_oversold": 2}
+    assert now.under_way == {Step.LABEL: 3}
+    assert (now.holds, now.letters) == ({}, ())
+
+
+HELD = """
+WITH raw AS (
+    INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
+    VALUES ('taobao', 's1', 'T1', '', 'pull', 'bulk', '') RETURNING id
+), made AS (
+    INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
+        member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
+        balance_open, platform_hold, placed_at, changed_at, buyer_id, buyer_memo, seller_memo, seller_flag, received_at)
+    SELECT 'taobao', 's1', 'T1', id, 'to_ship', 'normal', 'shelf', 'none', 'CNY', 0, 0, 0, 0, 0, 0, false, false,
+        now(), now(), '', '', '', 0, now() FROM raw RETURNING id
+), placed AS (
+    INSERT INTO fulfillment_order (order_id, state, resume_state, lane) SELECT id, 'on_hold', 'paid', 'bulk' FROM made
+    RETURNING id
+)
+INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, released_at, released_by)
+SELECT id, code, 'review', 'ops', now(), released_at, released_by
+FROM placed, (VALUES ('address_vague', NULL, NULL), ('sensitive_word', NULL, NULL), ('gift_mismatch', now(), 'ada'))
+     AS h(code, released_at, released_by)
+"""
+LETTERS = """
+WITH told AS (
+    INSERT INTO letter_tally (fingerprint, currency, letters, orders, at_risk_minor) VALUES (%s, '', %s, 0, 0)
+    RETURNING fingerprint, letters
+)
+INSERT INTO dead_letter (step, subject_id, lane, account, code, fingerprint, causes, attempts, crashes, owner, due_at)
+SELECT 'label', hashtext(fingerprint) + n, 'bulk', 'sf/main', fingerprint, fingerprint, '[{}]', 1, 0, 'ops', now()
+FROM told, generate_series(1, letters) AS n
+"""
+
+
+def test_open_holds_are_counted_by_code(look, run) -> None:
+    run(HELD)
+    assert look().holds == {"address_vague": 1, "sensitive_word": 1}
+
+
+def test_open_dead_letters_are_counted_by_cause_and_beyond_a_bound_as_one(look, run, monkeypatch) -> None:
+    for code, letters in (("sick", 3), ("odd", 2), ("rare", 1)):
+        run(LETTERS, code, letters)
+    counted = [(one.step, one.adapter, one.code, one.letters) for one in look().letters]
+    assert counted == [("label", "sf", "sick", 3), ("label", "sf", "odd", 2), ("label", "sf", "rare", 1)]
+    monkeypatch.setattr(module, "CAUSES_MAX", 1)
+    assert [(one.code, one.letters) for one in look().letters] == [("sick", 3), ("other", 3)]
+
+
+def test_without_redis_the_gates_are_unknown_and_the_rest_is_there(database, told, monkeypatch) -> None:
+    def away(*_):
+        raise Transient("redis_unavailable", "away")
+
+    monkeypatch.setattr(module, "gates", away)
+    with Redis(port=1) as client:
+        now = status(database, SharedGates(client), SETTINGS, SystemClock())
+    assert now.gates is None
+    assert "gates shut: unknown" in told(now)
+
+
+def test_the_view_has_a_line_for_each_lane_and_says_what_is_elastic(told) -> None:
+    text = told(CALM)
+    assert "measured 3 s ago" in text
+    assert ["label", "bulk", "120", "1", "min", "15", "s", "1,234", "0"] in [line.split() for line in text.splitlines()]
+    assert "workers: main 2 of 1 to 3, p0 1" in text
+    assert "gates shut: none" in text
+
+
+def test_a_depth_at_its_bound_says_that_there_may_be_more(told) -> None:
+    full = Signals(1.0, (replace(SIGNAL, depth=DEPTH_MAX),))
+    assert f"{DEPTH_MAX:,}+" in told(replace(CALM, signals=full))
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"signals": Signals(None, ()), "is_measured": False}, "never measured"),
+        ({"signals": Signals(3700.0, ()), "is_measured": False}, "last measured 1 h 1 min ago: is a sweeper running?"),
+        ({"breaches": {"never_oversold": 1}}, "invariants breached: never_oversold"),
+    ],
+)
+def test_what_is_wrong_comes_first(told, changed, line) -> None:
+    assert told(replace(CALM, **changed)).splitlines()[0].startswith(line)
+
+
+def test_it_can_be_read_by_machines() -> None:
+    tree = msgspec.json.decode(msgspec.json.encode(CALM))
+    assert tree["signals"]["lanes"][0]["depth"] == 120
+    assert tree["is_measured"] is True

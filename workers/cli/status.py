@@ -1,0 +1,80 @@
+"""``orderlane status``: what waits, what flows, who works, and what does not go on by itself."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import click
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.guard.shared import SharedGates, connect_gates
+from infra.stores import open_stores
+from ops.status import Status
+from ops.status import status as look
+from ops.status_face import status_view
+from workers.cli.exits import Exit
+from workers.cli.stores import quiet_settings, refuse_behind
+
+EVERY_S = 2.0
+
+
+@click.command(epilog="\b\nExample:  orderlane status --watch\n          orderlane status --json")
+@click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(min=0.1),
+    default=EVERY_S,
+    show_default=True,
+    metavar="S",
+    help="Seconds between two looks of --watch.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a look.")
+@click.pass_context
+def status(ctx: click.Context, every_s: float, *, watch: bool, as_json: bool) -> None:
+    """Show depth, oldest age and flow of each group and lane, and workers, holds, dead letters and gates.
+
+    The sweeper measures every few seconds; this shows what it measured last. Exits with 1 if nobody has measured
+    lately or an invariant is breached, 7 if the database is away.
+    """
+    settings = quiet_settings()
+    with (
+        open_stores(settings) as stores,
+        Database(stores.database_url.reveal(), 1) as db,
+        closing(connect_gates(stores.redis_url.reveal())) as client,
+    ):
+        refuse_behind(stores)
+        clock, shared = SystemClock(), SharedGates(client)
+        with _shown(as_json=as_json, watch=watch) as show:
+            now = _watch(lambda: look(db, shared, settings, clock), show, every_s if watch else None)
+    ctx.exit(Exit.DONE if now.is_measured and not now.breaches else Exit.FAILED)
+
+
+def _watch(see: Callable[[], Status], show: Callable[[Status], None], every_s: float | None) -> Status:
+    """Look once, or every so many seconds until Ctrl-C; the last look."""
+    now = see()
+    show(now)
+    try:
+        while every_s is not None:
+            time.sleep(every_s)
+            now = see()
+            show(now)
+    except KeyboardInterrupt:
+        pass
+    return now
+
+
+@contextmanager
+def _shown(*, as_json: bool, watch: bool) -> Iterator[Callable[[Status], None]]:
+    console = Console(highlight=False, markup=False, emoji=False)
+    if as_json:
+        yield lambda now: click.echo(msgspec.json.encode(now))
+    elif not watch:
+        yield lambda now: console.print(status_view(now))
+    else:
+        with Live(console=console, auto_refresh=False) as live:
+            yield lambda now: live.update(status_view(now), refresh=True)
