@@ -56,7 +56,6 @@ from workers.wiring import make_runners
 
 DRILLS = load("drills")
 ROUNDS_MAX = 40
-NEVER_S = 1e9
 LI, WANG = Author("li", "looked at it"), Author("wang", "looked at it too")
 SCANS = ("accepted", "packed", "handed_over")
 SCRIPT = Script(
@@ -68,7 +67,7 @@ SCRIPT = Script(
     threads=1,
     shops=1,
     dirt=Dirt(presale_open=0, refund_asked=0, vague_address=0, short_stock=0, unpaid=0, closed=0),
-    delays=WarehouseDelays(accept_s=NEVER_S),
+    delays=WarehouseDelays(accept_s=1e9),
 )
 SPEC = make_spec(SCRIPT)
 # The planned orders only stock the shelves; those of the example are placed by its moves.
@@ -162,23 +161,21 @@ class House:
     """One merchant with a sandbox of its own, in this process."""
 
     def __init__(self, db, outside, shared, known):
-        self.db, self.outside, self.shared = db, outside, shared
+        self.db, self.outside, self.shared, self.settings = db, outside, shared, known
         self.clock = HouseClock()
         self.world = World(SPEC, PLAN, self.clock.now)
         self.corridor = Corridor(self.world, self.clock)
-        self.settings = known
         with db.transaction() as tx:
             tx.execute("SELECT wipe()")
             ensure_accounts(tx, self.settings)
-        bells = Unrung()
-        guard = self._gates(bells)
+        guard = self._gates(bells := Unrung())
         tools = guarded(self._tools(bells), guard)
         for location in self.settings.locations:
             load_stock(db, outside, location.name, tools.warehouse(location.name))
         self.runners = {
             step: GatedRunner(runner, guard) for step, runner in make_runners(tools, outside, 1_000_000).items()
         }
-        limits = rules_of(self.settings.guard, Limit())
+        limits = rules_of(known.guard, Limit())
         duty = GateDuty(db, shared, limits, self.clock, margin_s=7200.0, patience_s=86_400.0)
         self.sweeper = Sweeper(db, bells, self.clock, self.settings.engine.crashes_max, duty)
         self.duties = LetterDuties(db, bells)
@@ -214,9 +211,6 @@ class House:
     @property
     def trades(self):
         return list(self.world.book.trades.values())
-
-    def trade(self, which):
-        return self.trades[which % len(self.trades)]
 
     def pull_lever(self, lever, **fields):
         self.clock.now += 5
@@ -267,9 +261,16 @@ class House:
             if key.step == step:
                 self.runners[step].run(key)
 
-    def run_all(self, before=None):
-        for step in takewhile(lambda step: step is not before, Step):
+    def run_all(self):
+        for step in Step:
             self.run(step)
+
+    def bring_order_to(self, wanted):
+        self.order()
+        for step in takewhile(lambda step: step is not wanted, Step):
+            self.run(step)
+            if step is Step.LABEL:
+                self.send_booked()
 
     def die_at(self, point):
         """A worker dies at the point, if it comes there; what it left is freed as the sweeper does it."""
@@ -388,7 +389,6 @@ class House:
         return reckon(our_ledger(self.db), their_ledger(self))
 
     def read(self, _report):
-        """The witness's report, as a stage reads it."""
         return report.full(self.world)
 
     # The end of an example.
@@ -402,7 +402,7 @@ class House:
             before = self._standing()
             for row in self.rows("SELECT id FROM dead_letter WHERE closed_at IS NULL"):
                 letters.replay_letters(self.db, [row[0]], LI)
-            self._send_booked()
+            self.send_booked()
             self.pass_time()
             self.run_all()
             if self._standing() == before:
@@ -416,7 +416,7 @@ class House:
             "(SELECT count(*) FROM dead_letter WHERE closed_at IS NULL)"
         )
 
-    def _send_booked(self):
+    def send_booked(self):
         """The warehouse hands over what is booked and not held, as it would have all the time."""
         for (number,) in self.rows(
             "SELECT s.waybill FROM shipment AS s JOIN package AS p ON p.id = s.package_id "
