@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lanes import lane_facts, score
-from domain.order import Order
+from domain.order import Lane, Order
 from domain.outcomes import Done, Hold
 from domain.review import Review as Findings
 from domain.review import ReviewFacts
@@ -60,9 +60,12 @@ class Review:
             stands = len(subject.holds) > len(gone)
             if findings.approved and not stands:
                 in_stock = reservation in {Reservation.RESERVED, Reservation.ALLOCATED}
-                lane = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=in_stock)
-                facts = {"lane": lane.lane, "score": lane.score, "reasons": list(lane.reasons)}
-                result = self._approved(subject, Done(State.APPROVED, facts | self._version()), lane.lane)
+                scored = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=in_stock)
+                is_chosen = subject.locked.is_lane_chosen
+                lane = subject.locked.lane if is_chosen else scored.lane
+                reasons = ["chosen by a person"] if is_chosen else list(scored.reasons)
+                facts = {"lane": lane, "score": scored.score, "reasons": reasons}
+                result = self._approved(subject, Done(State.APPROVED, facts | self._version()), lane)
             else:
                 result = self._held(subject, findings)
             released.extend({"fulfillment_order_id": subject.place.subject_id, "code": code} for code in gone)
@@ -73,14 +76,14 @@ class Review:
             tx.execute(FULFILLMENT["release_holds"], {"rows": rows_json(released), "by": STEP})
         return results
 
-    def _approved(self, subject: UnderReview, done: Done, lane: str) -> Settled:
+    def _approved(self, subject: UnderReview, done: Done, lane: Lane) -> Settled:
         place = subject.place
         return Settled(
             place,
             done,
             via=(State.PAID,) if place.state is State.ON_HOLD else (),
-            follow=(NewWork(Step.ROUTE, place.subject_id, type(place.lane)(lane)),),
-            lane=type(place.lane)(lane),
+            follow=(NewWork(Step.ROUTE, place.subject_id, lane),),
+            lane=lane,
         )
 
     def _held(self, subject: UnderReview, findings: Findings) -> Settled:

@@ -149,7 +149,7 @@ def _line(row: tuple[Any, ...], currency: str) -> OrderLine:
 
 
 class Locked(msgspec.Struct, frozen=True):
-    """A fulfillment order whose row this transaction holds."""
+    """A fulfillment order whose row this transaction holds. `is_lane_chosen`: by a person, so the rules leave it."""
 
     id: int
     order_id: int
@@ -157,6 +157,7 @@ class Locked(msgspec.Struct, frozen=True):
     lane: Lane
     reservation: str
     resume_state: State | None
+    is_lane_chosen: bool
 
 
 def lock_fulfillment(tx: Connection, ids: Sequence[int]) -> list[Locked]:
@@ -173,7 +174,7 @@ def lock_fulfillment_of_orders(tx: Connection, order_ids: Sequence[int]) -> dict
 
 
 def _locked(row: tuple[Any, ...]) -> Locked:
-    return Locked(row[0], row[1], State(row[2]), Lane(row[3]), row[4], State(row[5]) if row[5] else None)
+    return Locked(row[0], row[1], State(row[2]), Lane(row[3]), row[4], State(row[5]) if row[5] else None, row[6])
 
 
 def open_holds(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:

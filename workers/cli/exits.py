@@ -32,6 +32,7 @@ _BY_CODE = {
     "letter_not_discarded": Exit.REFUSED,
     "letter_open": Exit.REFUSED,
     "nothing_matches": Exit.REFUSED,
+    "order_ended": Exit.REFUSED,
     "platform_unknown": Exit.USAGE,
     "settings_missing": Exit.USAGE,
     "shops_missing": Exit.USAGE,

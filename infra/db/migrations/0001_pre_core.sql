@@ -141,6 +141,7 @@ CREATE TABLE fulfillment_order (
         'in_transit', 'delivered', 'completed', 'after_sale', 'closed')),
     resume_state  text CHECK (resume_state IN ('paid', 'approved', 'allocated', 'in_warehouse', 'packed')),
     lane          text NOT NULL CHECK (lane IN ('p0', 'p1', 'bulk')),
+    lane_by       text,
     version       integer NOT NULL DEFAULT 0,
     reservation   text NOT NULL DEFAULT 'none' CHECK (reservation IN (
         'none', 'unmapped', 'short', 'reserved', 'allocated', 'consumed', 'released')),
@@ -153,6 +154,7 @@ CREATE TABLE fulfillment_order (
     CONSTRAINT hold_knows_where_to_resume CHECK ((state = 'on_hold') = (resume_state IS NOT NULL)),
     CONSTRAINT closed_has_its_reason CHECK ((state = 'closed') = (closed_reason IS NOT NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+COMMENT ON COLUMN fulfillment_order.lane_by IS 'the person who chose the lane; the rules leave it alone then';
 
 CREATE TABLE hold (
     id                   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

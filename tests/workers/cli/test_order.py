@@ -158,6 +158,39 @@ def test_a_release_says_why(orderlane) -> None:
     assert orderlane("order", "release", "404", "--code", "address_vague", "--reason", "r").exit_code == 1
 
 
+EXPEDITE = ("order", "expedite", "1001", "--reason", "the buyer waits")
+
+
+def test_an_order_is_expedited_and_stays_so(orderlane, receive, trade) -> None:
+    receive("main", "1001", trade())
+    result = orderlane(*EXPEDITE)
+    assert (result.exit_code, result.stdout) == (0, "order 1 moved from p1 to lane p0, with reserve\n")
+    again = orderlane(*EXPEDITE, "--json")
+    assert again.exit_code == 0
+    assert json.loads(again.stdout) == {"order_id": 1, "lane": "p0", "was": [], "moved": []}
+    assert "lane p0 chosen by " in orderlane("order", "show", "1001").stdout
+
+
+def test_an_ended_order_is_not_expedited(orderlane, receive, trade, database) -> None:
+    receive("main", "1001", trade())
+    with database.connection() as connection:
+        connection.execute(
+            "UPDATE fulfillment_order SET state = 'closed', finished_at = now(), closed_reason = 'cancelled'"
+        )
+    result = orderlane(*EXPEDITE)
+    assert result.exit_code == 5
+    assert result.stderr == "orderlane: order_ended: order 1 is closed\n"
+
+
+def test_expediting_says_why_and_where(orderlane, receive, trade) -> None:
+    receive("main", "1001", trade())
+    receive("outlet", "1001", trade())
+    assert orderlane(*EXPEDITE[:3]).exit_code == 2
+    assert orderlane(*EXPEDITE, "--lane", "fast").exit_code == 2
+    assert orderlane(*EXPEDITE).exit_code == 2, "the id may mean two orders"
+    assert orderlane("order", "expedite", "404", "--reason", "r").exit_code == 1
+
+
 @pytest.mark.slow
 def test_the_installed_command_does_the_same(orderlane_process, receive, trade) -> None:
     receive("main", "1001", trade())
