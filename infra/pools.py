@@ -9,9 +9,8 @@ from domain.errors import Misconfigured
 from domain.groups import GROUPS, group_by_step
 from domain.order import Lane
 from domain.states import Step
+from infra.queue.keys import QUEUE
 
-# One queue while every pool serves all groups, so that a higher lane goes first over all steps.
-QUEUE = "work"
 # The pools that stand without any configured.
 ALL_LANES_POOL = "worker"
 P0_POOL = "p0"
@@ -75,10 +74,16 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise Misconfigured("pool_unknown", f"no pool {name}; known are: {', '.join(pools)}")
         return pools[name]
 
-    def queues(self) -> dict[Step, str]:
+    def queues(self) -> dict[str, str]:
         """The queue that rings for each step: one for all, or one a group as soon as a pool leaves a group out."""
         is_shared = all(set(pool.groups) == set(self.groups) for pool in self.all_pools())
-        return {step: QUEUE if is_shared else f"{QUEUE}-{group}" for step, group in group_by_step(self.groups).items()}
+        group_of = group_by_step(self.groups)
+        return {str(step): QUEUE if is_shared else f"{QUEUE}-{group}" for step, group in group_of.items()}
+
+    def queues_of(self, pool: Pool) -> frozenset[str]:
+        """The queues that a pool listens at."""
+        group_of = group_by_step(self.groups)
+        return frozenset(queue for step, queue in self.queues().items() if group_of[Step(step)] in pool.groups)
 
     def processes_at_most(self) -> int:
         return sum(pool.size.most for pool in self.all_pools())

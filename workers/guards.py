@@ -23,7 +23,6 @@ _HOUR_S = 3600.0
 def gates_of(settings: Settings, db: Database, bells: Bells) -> Iterator[Gates]:
     """The gates of one worker process."""
     clock = SystemClock()
-    workers = settings.workers
     with closing(connect_gates(settings.stores.redis_url.reveal())) as client:
         yield Gates(
             rules_by_account(settings),
@@ -32,7 +31,7 @@ def gates_of(settings: Settings, db: Database, bells: Bells) -> Iterator[Gates]:
             bells,
             clock,
             batches_max=settings.guard.batches_max,
-            share=1 / max(1, workers.processes + workers.p0_processes),
+            share=1 / max(1, settings.workers.processes_at_most()),
         )
 
 

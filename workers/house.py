@@ -12,6 +12,7 @@ from infra.log import get_logger
 from infra.settings import Location, Settings, read_settings
 from infra.stores import Connection, Stores
 from ops.stock_up import stock_up
+from workers.autoscaler import Autoscaler
 from workers.release import release
 from workers.supervisor import Supervisor, roles, supervised
 from workers.wiring import database
@@ -34,15 +35,16 @@ def keep(settings: Settings, settings_file: Path, stopping: threading.Event) -> 
         full = read_settings(settings_file, {**os.environ, **environment})
         release(full)
         unloaded = load(full, full.locations)
-        supervisor = Supervisor(roles(full), environment, stores)
-        with supervised(supervisor):
+        supervisor = Supervisor(roles(full), environment, stores, drain_s=full.workers.drain_s)
+        with supervised(supervisor), database(full, 1) as db:
+            autoscaler = Autoscaler(db, supervisor, full.workers.all_pools(), full.scaling, SystemClock())
             log.info(
                 "running",
                 shops=len(full.shops),
                 processes=len(supervisor.roles),
                 private_stores=stores.connection.embedded,
             )
-            _tend(full, supervisor, unloaded, stopping)
+            _tend(full, supervisor, autoscaler, unloaded, stopping)
             log.info("stopping")
     log.info("stopped")
 
@@ -70,10 +72,17 @@ def load(settings: Settings, locations: Sequence[Location]) -> list[Location]:
     return [location for location in locations if isinstance(loaded[location.name], FulfilmentError)]
 
 
-def _tend(settings: Settings, supervisor: Supervisor, unloaded: list[Location], stopping: threading.Event) -> None:
+def _tend(
+    settings: Settings,
+    supervisor: Supervisor,
+    autoscaler: Autoscaler,
+    unloaded: list[Location],
+    stopping: threading.Event,
+) -> None:
     again_at = time.monotonic() + STOCK_AGAIN_S
     while not stopping.wait(TEND_EVERY_S):
         supervisor.tend()
+        autoscaler.tend()
         if unloaded and time.monotonic() > again_at:
             unloaded = load(settings, unloaded)
             again_at = time.monotonic() + STOCK_AGAIN_S

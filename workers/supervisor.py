@@ -13,7 +13,8 @@ from infra.log import get_logger
 from infra.settings import Settings
 from infra.stores import Stores
 
-DRAIN_S = 35.0
+# Beyond the time in which a worker drains by itself.
+FORCE_AFTER_S = 5.0
 # A child that dies at once is not started again in a tight loop.
 RESTART_PAUSE_S = 1.0
 
@@ -22,26 +23,35 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One process to keep alive."""
+    """One process to keep alive. `pool`: the worker pool that it is a part of."""
 
     name: str
     command: Sequence[str]
+    pool: str = ""
 
 
 def roles(settings: Settings) -> list[Role]:
-    """The processes of ``orderlane run``; the Procfile starts the same ones one by one."""
-    workers = [Role(f"worker-{n}", ("-m", "workers.worker")) for n in range(1, settings.workers.processes + 1)]
-    reserved = [
-        Role(f"p0-{n}", ("-m", "workers.worker", "--lanes", "p0")) for n in range(1, settings.workers.p0_processes + 1)
+    """The processes of ``orderlane run`` at its start; the Procfile starts the same ones one by one."""
+    workers = [
+        worker_role(pool.name, number)
+        for pool in settings.workers.all_pools()
+        for number in range(1, pool.processes + 1)
     ]
-    return [*workers, *reserved, Role("sweeper", ("-m", "workers.sweeper"))]
+    return [*workers, Role("sweeper", ("-m", "workers.sweeper"))]
+
+
+def worker_role(pool: str, number: int) -> Role:
+    return Role(f"{pool}-{number}", ("-m", "workers.worker", "--pool", pool), pool)
 
 
 @dataclass(slots=True)
 class Child:
+    """A process of ours. One that is leaving was asked to finish, and is not started again."""
+
     role: Role
     process: subprocess.Popen[bytes]
     started_at: float
+    is_leaving: bool = False
 
 
 @dataclass(slots=True)
@@ -52,6 +62,7 @@ class Supervisor:
     environment: Mapping[str, str]
     stores: Stores | None = None
     log_file: int | None = None
+    drain_s: float = 30.0
     restarts: int = 0
     _children: list[Child] = field(default_factory=list)
 
@@ -60,18 +71,38 @@ class Supervisor:
             self._children.append(self._spawn(role))
 
     def tend(self) -> None:
-        """One round: bring back stores that are down and children that died."""
+        """One round: bring back stores that are down and children that died, and let go of those that left."""
         if self.stores is not None:
             for name in self.stores.check():
                 log.error("store_down", store=name)
                 self.stores.restart(name)
         now = time.monotonic()
-        for index, child in enumerate(self._children):
-            if child.process.poll() is None or now - child.started_at < RESTART_PAUSE_S:
-                continue
-            log.error("child_died", role=child.role.name, code=child.process.returncode)
-            self.restarts += 1
-            self._children[index] = self._spawn(child.role)
+        for child in [child for child in self._children if child.process.poll() is not None]:
+            if child.is_leaving:
+                log.info("child_left", role=child.role.name, code=child.process.returncode)
+                self._children.remove(child)
+            elif now - child.started_at >= RESTART_PAUSE_S:
+                log.error("child_died", role=child.role.name, code=child.process.returncode)
+                self.restarts += 1
+                self._children[self._children.index(child)] = self._spawn(child.role)
+
+    def size(self, pool: str) -> int:
+        """How many processes a pool has, without those that are leaving."""
+        return len(self._staying(pool))
+
+    def resize(self, pool: str, processes: int) -> None:
+        """Start processes of a pool, or ask its newest ones to finish; nobody is forced."""
+        staying = self._staying(pool)
+        taken = {child.role.name for child in self._children}
+        number = 0
+        for _ in range(len(staying), processes):
+            role = worker_role(pool, number := number + 1)
+            while role.name in taken:
+                role = worker_role(pool, number := number + 1)
+            self._children.append(self._spawn(role))
+        for child in staying[processes:]:
+            child.is_leaving = True
+            child.process.send_signal(signal.SIGTERM)
 
     def pids(self, prefix: str = "") -> list[int]:
         """Process ids of the living children whose role begins with `prefix`."""
@@ -82,11 +113,11 @@ class Supervisor:
         ]
 
     def stop(self) -> None:
-        """Ask all to finish, wait, and end by force whoever has not after `DRAIN_S` seconds."""
+        """Ask all to finish, wait, and end by force whoever takes longer than a drain may."""
         for child in self._children:
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + DRAIN_S
+        deadline = time.monotonic() + self.drain_s + FORCE_AFTER_S
         for child in self._children:
             try:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
@@ -95,6 +126,10 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
         self._children.clear()
+
+    def _staying(self, pool: str) -> list[Child]:
+        """The oldest first."""
+        return [child for child in self._children if child.role.pool == pool and not child.is_leaving]
 
     def _spawn(self, role: Role) -> Child:
         process = subprocess.Popen(  # noqa: S603 - our own modules

@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from types import FrameType
 
 import psycopg
@@ -13,11 +15,15 @@ from infra.engine.bulk import LetterDuties
 from infra.engine.duties import Beside, Duty, slow_duties
 from infra.engine.presence import take_lead
 from infra.engine.sweep import Sweeper
+from infra.guard.shared import SharedGates, connect_gates
 from infra.log import configure, get_logger
 from infra.queue.bells import BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.settings import Settings, read_settings
+from infra.signals import measure_signals
+from ops.status import status
 from workers.guards import gatekeeper
+from workers.metrics import serving
 from workers.parent import is_orphaned
 from workers.wiring import LANES, database
 
@@ -36,8 +42,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     client = connect_redis(settings.stores.redis_url.reveal())
-    with database(settings, 3) as db, gatekeeper(settings, db) as gates:
-        bells = BrokerBells(make_broker(client, LANES))
+    with database(settings, 5) as db, gatekeeper(settings, db) as gates, metrics_of(settings, db):
+        queues = settings.workers.queues()
+        bells = BrokerBells(make_broker(client, LANES, queues=queues.values()), queues)
         sweeper = Sweeper(db, bells, SystemClock(), settings.engine.crashes_max, gates)
         log.info("sweeper_started")
         while not stopping.is_set() and not is_orphaned():
@@ -45,13 +52,23 @@ def main() -> None:
     client.close()
 
 
+@contextmanager
+def metrics_of(settings: Settings, db: Database) -> Iterator[None]:
+    """Serve metrics where the settings name an address, whether this sweeper leads or waits."""
+    with closing(connect_gates(settings.stores.redis_url.reveal())) as client:
+        shared, clock = SharedGates(client), SystemClock()
+        with serving(settings.metrics.address, lambda: status(db, shared, settings, clock)):
+            yield
+
+
 def lead(settings: Settings, db: Database, sweeper: Sweeper, stopping: threading.Event) -> None:
     """Wait for the lead, then sweep until told to stop, or until a store goes away and the lead with it."""
     pause = settings.engine.sweep_every_s
     clock = SystemClock()
+    signals = Duty("signals", settings.scaling.every_s, lambda: measure_signals(db, settings.workers.groups), clock)
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
     try:
-        with db.direct() as session, Beside(slow_duties(db, clock)) as slow:
+        with db.direct() as session, Beside(slow_duties(db, clock)) as slow, Beside([signals]) as quick:
             while not stopping.is_set() and not take_lead(session):
                 stopping.wait(pause)
             while not stopping.wait(pause) and not is_orphaned():
@@ -59,6 +76,7 @@ def lead(settings: Settings, db: Database, sweeper: Sweeper, stopping: threading
                 sweeper.sweep()
                 letters.tend()
                 slow.tend()
+                quick.tend()
     except (psycopg.OperationalError, redis.RedisError) as error:
         log.warning("sweep_interrupted", error=type(error).__name__)
         stopping.wait(pause)

@@ -1,7 +1,7 @@
 """Builds what a worker process works with, and takes it down in order."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -31,7 +31,8 @@ from infra.guard.runner import GatedRunner
 from infra.ids import SystemDice
 from infra.log import bound, get_logger
 from infra.outside import Outside
-from infra.queue.bells import QUEUE, BellKey, Bells, BrokerBells
+from infra.pools import Pool
+from infra.queue.bells import BellKey, Bells, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
 from infra.rules import load_rules
@@ -45,28 +46,35 @@ LANES = tuple(str(lane) for lane in Lane)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A wired worker process: its broker serves bells until it is closed."""
+    """A wired worker process: its broker serves the bells of its `queues` until it is closed."""
 
     broker: PriorityBroker
     bells: BrokerBells
     db: Database
     door: Door
     presence: Presence
+    queues: frozenset[str]
     runners: dict[str, InnerRunner | OuterRunner]
 
 
 @contextmanager
-def wired_worker(settings: Settings, served_lanes: Sequence[str] = LANES) -> Iterator[Runtime]:
-    """Everything a worker needs, with one actor for each step declared on its broker."""
+def wired_worker(settings: Settings, pool: Pool | None = None) -> Iterator[Runtime]:
+    """Everything a worker of a pool needs, with one actor for each step declared on its broker.
+
+    Outside of all pools it serves everything.
+    """
+    workers = settings.workers
+    pool = pool or Pool(name="", groups=tuple(workers.groups), threads=workers.threads)
+    queues = workers.queues()
     with ExitStack() as stack:
-        db = stack.enter_context(database(settings, 2 * settings.workers.threads + 4))
-        presence = Presence(db)
+        db = stack.enter_context(database(settings, 2 * pool.threads + 4))
+        presence = Presence(db, pool.name)
         stack.callback(presence.close)
         client = connect_redis(settings.stores.redis_url.reveal())
         stack.callback(client.close)
-        broker = make_broker(client, LANES, served_lanes)
+        broker = make_broker(client, LANES, pool.lanes, queues.values())
         stack.callback(broker.close)
-        bells = BrokerBells(broker)
+        bells = BrokerBells(broker, queues)
         outside = stack.enter_context(Outside())
         door = Door(settings.door, registry.hosts(settings), SystemClock())
         outside.run(door.open())
@@ -74,8 +82,8 @@ def wired_worker(settings: Settings, served_lanes: Sequence[str] = LANES) -> Ite
         gates = stack.enter_context(gates_of(settings, db, bells))
         tools = guarded(connect(settings, db, bells, door), gates)
         runners = make_runners(tools, outside, presence.worker)
-        declare_actors(broker, {name: GatedRunner(runner, gates) for name, runner in runners.items()})
-        yield Runtime(broker, bells, db, door, presence, runners)
+        declare_actors(broker, {name: GatedRunner(runner, gates) for name, runner in runners.items()}, queues)
+        yield Runtime(broker, bells, db, door, presence, workers.queues_of(pool), runners)
 
 
 def database(settings: Settings, connections: int) -> Database:
@@ -141,7 +149,7 @@ def make_runners(tools: Tools, outside: Outside, worker: int) -> dict[str, Inner
     }
 
 
-def declare_actors(broker: PriorityBroker, runners: dict[str, GatedRunner]) -> None:
+def declare_actors(broker: PriorityBroker, runners: dict[str, GatedRunner], queues: Mapping[str, str]) -> None:
     """Each step is a Dramatiq actor of its own name; Dramatiq's own retries are off, the engine's are on."""
     for name, runner in runners.items():
         broker.declare_actor(
@@ -149,7 +157,7 @@ def declare_actors(broker: PriorityBroker, runners: dict[str, GatedRunner]) -> N
                 _bell_answerer(name, runner),
                 broker=broker,
                 actor_name=name,
-                queue_name=QUEUE,
+                queue_name=queues[name],
                 priority=0,
                 options={"max_retries": 0},
             )

@@ -6,32 +6,34 @@ replaced by a new one that waits, so that what commits after the answer's claim 
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
 from redis.exceptions import RedisError
 
-from infra.queue.keys import BellKey, Bells
+from infra.queue.keys import QUEUE, BellKey, Bells
 from infra.queue.priority import PriorityBroker
 
 __all__ = ["QUEUE", "BellKey", "Bells", "BrokerBells", "bell"]
-
-QUEUE = "work"
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerBells:
-    """Bells over the priority broker: the actor is the step, and accounts take turns inside a lane."""
+    """Bells over the priority broker: the actor is the step, and accounts take turns inside a lane.
+
+    `queues`: those of steps that have one of their own.
+    """
 
     broker: PriorityBroker
+    queues: Mapping[str, str] = field(default_factory=dict)
 
     def ring(self, keys: Iterable[BellKey]) -> None:
         """Ring for keys that have no bell waiting, in one round trip. With Redis away bells are lost, and logged."""
-        bells = [bell(key) for key in sorted(set(keys))]
+        bells = [bell(key, self.queues.get(key.step, QUEUE)) for key in sorted(set(keys))]
         if not bells:
             return
         try:
@@ -40,10 +42,10 @@ class BrokerBells:
             log.warning("%s bells lost: %s", len(bells), type(error).__name__)
 
 
-def bell(key: BellKey) -> Message[None]:
+def bell(key: BellKey, queue: str = QUEUE) -> Message[None]:
     """The message that a key's bell is."""
     return Message(
-        queue_name=QUEUE,
+        queue_name=queue,
         actor_name=key.step,
         args=(key.lane, key.account, key.alone),
         kwargs={},

@@ -1,6 +1,6 @@
-"""The engine's end of the priority broker: one queue for all workers, whose messages are bells."""
+"""The engine's end of the priority broker: queues whose messages are bells."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import dramatiq
 from dramatiq import Middleware
@@ -45,7 +45,12 @@ def connect_redis(url: str) -> Redis:
     )
 
 
-def make_broker(client: Redis, lanes: Sequence[str], served_lanes: Sequence[str] | None = None) -> PriorityBroker:
+def make_broker(
+    client: Redis,
+    lanes: Sequence[str],
+    served_lanes: Sequence[str] | None = None,
+    queues: Iterable[str] = (QUEUE,),
+) -> PriorityBroker:
     """A broker without Dramatiq's retries, time limits and age limits: the engine decides all of that.
 
     `lanes`: all there are, the highest first; `served_lanes`: those that this process's workers serve.
@@ -58,6 +63,7 @@ def make_broker(client: Redis, lanes: Sequence[str], served_lanes: Sequence[str]
         rules=RULES,
         middleware=[RejectUnanswerable()],
     )
-    broker.declare_queue(QUEUE)
+    for queue in sorted(set(queues)):
+        broker.declare_queue(queue)
     dramatiq.set_broker(broker)
     return broker

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
+# The queue of a step whose workers serve every other step too, so that a higher lane goes first over all of them.
+QUEUE = "work"
+
 
 class BellKey(NamedTuple):
     """What is due. `alone`: for members of a crashed batch, which are claimed one at a time."""

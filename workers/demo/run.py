@@ -139,7 +139,9 @@ def prepared(base: Settings, script: Script, spec: Spec | None = None) -> Iterat
         release(settings)
         with Database(connection.database_url.reveal(), 2) as db, (folder / "workers.log").open("wb") as log:
             _stock_up(settings, db)
-            supervisor = Supervisor(roles(settings), environment, stores, log.fileno())
+            supervisor = Supervisor(
+                roles(settings), environment, stores, log.fileno(), drain_s=settings.workers.drain_s
+            )
             yield Running(settings, stage, db, supervisor, time.monotonic())
 
 
