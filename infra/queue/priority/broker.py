@@ -2,8 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from itertools import count
 from time import monotonic, sleep
 from typing import Any
@@ -161,8 +160,11 @@ class PriorityBroker(Broker):
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Dramatiq's signature
         if signal in {"process_message", "skip_message"}:
-            with self._ending(args[0]):
+            self._thread.ending = args[0]
+            try:
                 super().emit_after(signal, *args, **kwargs)
+            finally:
+                self._thread.ending = None
         else:
             super().emit_after(signal, *args, **kwargs)
 
@@ -239,19 +241,12 @@ class PriorityBroker(Broker):
 
     def _sender(self) -> Delivery | None:
         """Return the message that is ending on this thread."""
-        return getattr(self._thread, "ending", None)
+        ending = getattr(self._thread, "ending", None)
+        return ending if isinstance(ending, Delivery) else None
 
     def _send_kept(self, ended: dict[Held, End]) -> None:
         if any(end.kept_sends for end in ended.values()):
             send_kept(self._scripts_of, ended)
-
-    @contextmanager
-    def _ending(self, message: object) -> Iterator[None]:
-        self._thread.ending = message if isinstance(message, Delivery) else None
-        try:
-            yield
-        finally:
-            self._thread.ending = None
 
     def _note_start(self, message: object) -> None:
         if isinstance(message, Delivery) and message.crashes:

@@ -10,7 +10,7 @@ from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.errors import DecodeError
 
-from infra.queue.priority.delivery import Delivery, read_envelope
+from infra.queue.priority.delivery import Delivery, encoded_message
 from infra.queue.priority.holding import Holding, settlements
 from infra.queue.priority.rejected import FAILED, UNDECODABLE
 from infra.queue.priority.scripts import CHUNK, Fetched
@@ -55,6 +55,7 @@ class PriorityConsumer(Consumer):
         self._listen_for = listen
         self._next_due_s = float("inf")
         self._fetched_at = 0.0
+        self._more_waits = False
         holding.beat()
         holding.is_open = True
 
@@ -62,6 +63,10 @@ class PriorityConsumer(Consumer):
         """Return the next message, or None after the time-out. Raises BrokerConnectionError when Redis is away."""
         deadline = monotonic() + self._timeout_s
         while True:
+            if not self._is_stale() and (delivery := self._holding.hand_over()):
+                return delivery
+            if self._should_fetch_ahead():
+                self._fetch()
             is_free = self._wait_for_slot(deadline)
             if not is_free or not self._holding.is_buffered or self._is_stale():
                 self._fetch()
@@ -86,8 +91,15 @@ class PriorityConsumer(Consumer):
     def close(self) -> None:
         self._holding.close()
 
+    def _age_s(self) -> float:
+        return monotonic() - self._fetched_at
+
     def _is_stale(self) -> bool:
-        return monotonic() - self._fetched_at >= FRESH_S
+        return self._age_s() >= FRESH_S
+
+    def _should_fetch_ahead(self) -> bool:
+        """Return whether to fetch while all threads have very short messages in hand, so that none waits for it."""
+        return self._more_waits and self._slots.is_brisk and self._slots.is_full and self._age_s() >= FRESH_S / 2
 
     def _wait_for_slot(self, deadline: float) -> bool:
         """Return whether a thread is free; False also when ended messages should be settled meanwhile."""
@@ -107,6 +119,7 @@ class PriorityConsumer(Consumer):
         due_ms, fetched = self._holding.scripts.fetch(token, room, top_room, self._lanes, settlements(ended))
         self._holding.settled(ended)
         self._fetched_at = monotonic()
+        self._more_waits = 0 < room <= len(fetched)
         self._next_due_s = due_ms / 1000 if due_ms >= 0 else float("inf")
         deliveries = (self._open(one, token, now + self._lease_s) for one in fetched)
         self._holding.add([delivery for delivery in deliveries if delivery])
@@ -121,7 +134,7 @@ class PriorityConsumer(Consumer):
     def _open(self, fetched: Fetched, token: str, lease_end: float) -> Delivery | None:
         """Turn what was fetched into a delivery. What is undecodable or has no actor here stops nobody."""
         try:
-            message = Message.decode(read_envelope(fetched.envelope)[1])
+            message = Message.decode(encoded_message(fetched.envelope))
         except (DecodeError, ValueError):
             log.exception("message %s is undecodable and was rejected", fetched.message_id)
             self._end_unopened(fetched, token)

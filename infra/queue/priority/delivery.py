@@ -8,6 +8,7 @@ from dramatiq.broker import MessageProxy
 from infra.queue.priority.scripts import Entry
 
 SEPARATOR = "\x1f"
+_SEPARATOR = SEPARATOR.encode()
 LANE, FAIR_KEY, WEIGHT = "lane", "fair_key", "weight"
 
 
@@ -27,8 +28,14 @@ class Address(NamedTuple):
 
 def read_envelope(envelope: bytes) -> tuple[Address, bytes]:
     """Raise ValueError when it is none."""
-    lane, fair_key, weight, encoded = envelope.split(SEPARATOR.encode(), 3)
+    lane, fair_key, weight, encoded = envelope.split(_SEPARATOR, 3)
     return Address(lane.decode(), fair_key.decode(), int(weight)), encoded
+
+
+def encoded_message(envelope: bytes) -> bytes:
+    """Return what stands behind the address. Raise ValueError when it is no envelope."""
+    _, _, _, encoded = envelope.split(_SEPARATOR, 3)
+    return encoded
 
 
 def address(options: dict[str, Any], lanes: tuple[str, ...], default_lane: str) -> Address:
@@ -69,6 +76,9 @@ class Delivery(MessageProxy):
 
     def __init__(self, message: Message[Any], *, token: str, rank: int, crashes: int, lease_end: float) -> None:
         super().__init__(message)
+        # Plain attributes: Dramatiq looks them up a score of times for each message, and its proxy is slow at that.
+        self.__dict__.update(message.__dict__)
+        self.held: Held = (message.message_id, token)
         self.token = token
         self.rank = rank
         self.crashes = crashes

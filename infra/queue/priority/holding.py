@@ -76,7 +76,7 @@ class Holding:
                 delivery = heappop(self._buffer)[2]
                 if delivery.lease_end > monotonic():
                     self._slots.is_alone_wanted = self._is_suspect(delivery)
-                    self._running[_held(delivery)] = delivery
+                    self._running[delivery.held] = delivery
                     self._slots.in_hand += 1
                     return delivery
         return None
@@ -85,7 +85,7 @@ class Holding:
         """Note the end of a delivery; Redis hears of it with the next fetch, or at once when none is near."""
         with self._changed:
             self._release(delivery)
-            self._ended[_held(delivery)] = End(reason, delivery.kept_sends)
+            self._ended[delivery.held] = End(reason, delivery.kept_sends)
             self._slots.note_end()
             at_once = self.is_listening or not self.is_open
         if at_once:
@@ -117,7 +117,7 @@ class Holding:
             for delivery in given:
                 self._release(delivery)
         if given:
-            self.scripts.requeue([_held(delivery) for delivery in given])
+            self.scripts.requeue([delivery.held for delivery in given])
 
     def close(self) -> None:
         """Give back what no thread has, and settle what has ended."""
@@ -132,13 +132,13 @@ class Holding:
         """Renew what is held, and forget what is so no longer."""
         now = monotonic()
         with self._changed:
-            held = {*self._running, *self._ended, *(_held(delivery) for _, _, delivery in self._buffer)}
+            held = {*self._running, *self._ended, *(delivery.held for _, _, delivery in self._buffer)}
         lost = self.scripts.beat(self.owner, held)
         with self._changed:
-            self._buffer = [item for item in self._buffer if _held(item[2]) not in lost]
+            self._buffer = [item for item in self._buffer if item[2].held not in lost]
             heapify(self._buffer)
             for _, _, delivery in self._buffer:
-                if _held(delivery) in held:
+                if delivery.held in held:
                     delivery.lease_end = now + self._lease_s
         if not self.is_open or self.is_listening:
             self.settle()
@@ -147,13 +147,9 @@ class Holding:
         return delivery.crashes > 0 and delivery.crashes >= self._rules.max_crashes - 1
 
     def _release(self, delivery: Delivery) -> None:
-        if self._running.pop(_held(delivery), None) is not None:
+        if self._running.pop(delivery.held, None) is not None:
             self._slots.in_hand -= 1
 
 
 def settlements(ended: dict[Held, End]) -> list[Settlement]:
     return [Settlement(message_id, token, end.reason) for (message_id, token), end in ended.items()]
-
-
-def _held(delivery: Delivery) -> Held:
-    return delivery.message_id, delivery.token

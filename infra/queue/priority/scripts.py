@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from dramatiq.errors import ConnectionClosed
@@ -76,13 +78,12 @@ class Scripts:
         self, token: str, room: int, top_room: int, lanes: Sequence[str], settlements: Iterable[Settlement]
     ) -> tuple[int, list[Fetched]]:
         """Return milliseconds until the next delayed message, or -1, and the leased messages."""
-        settled = (value for settlement in settlements for value in settlement)
-        reply = self._call("fetch", token, room, top_room, *lanes, "", *settled)
+        reply = self._call("fetch", token, room, top_room, *lanes, "", *_grouped(settlements))
         rows = zip(*[iter(reply[1:])] * 4, strict=True)
         return reply[0], [Fetched(str(row[0], "utf-8"), *row[1:]) for row in rows if row[1] is not None]
 
     def settle(self, settlements: Iterable[Settlement]) -> int:
-        return int(self._call("settle", *(value for settlement in settlements for value in settlement)))
+        return int(self._call("settle", *_grouped(settlements)))
 
     def beat(self, owner: str, held: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """`held` are ids and tokens. Returns those that are held no longer."""
@@ -151,6 +152,13 @@ def connected() -> Iterator[None]:
         yield
     except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
         raise ConnectionClosed(str(error)) from error  # type: ignore[no-untyped-call] # Dramatiq leaves it untyped
+
+
+def _grouped(settlements: Iterable[Settlement]) -> Iterator[str | int]:
+    """Neighbours of one fetch mostly end alike and together: their token and reason are said once."""
+    for (token, reason), group in groupby(settlements, key=attrgetter("token", "reason")):
+        ids = [settlement.message_id for settlement in group]
+        yield from (token, reason, len(ids), *ids)
 
 
 def _texts(values: Iterable[bytes]) -> list[str]:

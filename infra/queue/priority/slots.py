@@ -35,6 +35,10 @@ class Slots:
             return False
         return self.in_hand >= (1 if self.is_alone_wanted else self.threads + self._spare())
 
+    @property
+    def is_brisk(self) -> bool:
+        return self._spare() > 0
+
     def read_ahead(self, prefetch: int) -> int:
         """How many messages a consumer should have fetched: more than asked for while they are very short."""
         return max(prefetch, min(READ_AHEAD_MAX, int(self._rate_per_s * READ_AHEAD_S)))

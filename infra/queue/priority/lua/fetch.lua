@@ -3,7 +3,7 @@
 -- ARGV[2]   token of this delivery: process and number
 -- ARGV[3]   how many messages of any served lane
 -- ARGV[4]   how many more of the first lane only
--- ARGV[5..] served lanes, higher first, up to an empty string; then triples to settle (see settle)
+-- ARGV[5..] served lanes, higher first, up to an empty string; then groups to settle (see settle)
 -- Result    {ms until the next delayed message or -1, then for each message: id, envelope, rank, crashes}
 --
 -- The higher lane goes first, but of RULES.share taken (in weight) one is of a lower lane, the one whose first
@@ -148,9 +148,9 @@ end
 local first_due = redis.call("ZRANGE", DELAYED, 0, 0, "WITHSCORES")
 local result = { first_due[2] and math.max(0, tonumber(first_due[2]) - now_ms) or -1 }
 if #ids > 0 then
-    local leases, flights = {}, {}
+    local leases, flights, lease_end = {}, {}, int(now_ms + RULES.lease_ms)
     for i, id in ipairs(ids) do
-        leases[i * 2 - 1], leases[i * 2] = int(now_ms + RULES.lease_ms), id
+        leases[i * 2 - 1], leases[i * 2] = lease_end, id
         flights[i * 2 - 1], flights[i * 2] = id, token .. SEPARATOR .. positions[i]
     end
     redis.call("ZADD", LEASES, unpack(leases))
@@ -158,11 +158,9 @@ if #ids > 0 then
     local values = redis.call("HMGET", MESSAGES, unpack(ids))
     local histories = redis.call("HMGET", HISTORY, unpack(ids))
     for i, id in ipairs(ids) do
-        local history = histories[i]
-        local crashes = history and crashes_of(cjson.decode(history)) or 0
-        for _, field in ipairs({ id, values[i], ranks[i], crashes }) do
-            result[#result + 1] = field
-        end
+        local history, last = histories[i], #result
+        result[last + 1], result[last + 2], result[last + 3] = id, values[i], ranks[i]
+        result[last + 4] = history and crashes_of(cjson.decode(history)) or 0
     end
 end
 for number, lane in ipairs(lanes) do

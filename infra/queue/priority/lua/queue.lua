@@ -167,22 +167,22 @@ local function owner_of(record)
     return string.match(record, "^(.*):%d+\31")
 end
 
--- Settles deliveries: triples of id, token and reason from ARGV[first]. An empty reason is done, any other
--- rejects. A token that is not the last delivery's changes nothing.
+-- Settles deliveries: groups from ARGV[first], each a token, a reason, how many, and their ids. An empty reason
+-- is done, any other rejects. A token that is not the last delivery's changes nothing.
 local function settle(first, now_ms)
-    local ids, done = {}, {}
-    for i = first, #ARGV, 3 do
-        ids[#ids + 1] = ARGV[i]
-    end
-    local records = #ids > 0 and redis.call("HMGET", FLIGHT, unpack(ids)) or {}
-    for number, id in ipairs(ids) do
-        local token, reason = ARGV[first + number * 3 - 2], ARGV[first + number * 3 - 1]
-        if holds(records[number], token) then
-            if reason ~= "" then
-                reject(id, redis.call("HGET", MESSAGES, id), reason, now_ms, history_of(id))
+    local done = {}
+    while first < #ARGV do
+        local token, reason, last = ARGV[first], ARGV[first + 1], first + 2 + tonumber(ARGV[first + 2])
+        for number, record in ipairs(redis.call("HMGET", FLIGHT, unpack(ARGV, first + 3, last))) do
+            local id = ARGV[first + 2 + number]
+            if holds(record, token) then
+                if reason ~= "" then
+                    reject(id, redis.call("HGET", MESSAGES, id), reason, now_ms, history_of(id))
+                end
+                done[#done + 1] = id
             end
-            done[#done + 1] = id
         end
+        first = last + 1
     end
     if #done > 0 then
         redis.call("HDEL", FLIGHT, unpack(done))

@@ -1,6 +1,6 @@
 -- Settles finished deliveries when nothing is to be fetched.
 --
--- ARGV[2..]  triples of id, token and reason; an empty reason is done, any other rejects the message
+-- ARGV[2..]  groups: token, reason, how many, their ids; an empty reason is done, any other rejects them
 -- Result     how many of them were still the last delivery of their message
 --
 -- If Redis is lost before, finished messages are lost with it: nothing is left to settle.
