@@ -1,5 +1,6 @@
 """What becomes of a dead letter that somebody wants to replay, and where a released order goes on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.states import RANK, STEPS, State, Step, may_resume
@@ -12,6 +13,7 @@ class Standing:
 
     `state` is None before there is an order. `holds` are the open blocking holds beside the letter's own;
     `is_one_of_many`: the order has other open letters. `reference`: under which the courier may know it.
+    `replays`: how often people sent it back before.
     """
 
     step: Step
@@ -21,6 +23,7 @@ class Standing:
     is_done: bool = False
     is_one_of_many: bool = False
     reference: str = ""
+    replays: int = 0
 
     @property
     def reached(self) -> State | None:
@@ -53,13 +56,21 @@ class NotYet:
 Prospect = PutBack | Superseded | NotYet
 
 
-def prospect(now: Standing) -> Prospect:
-    """What a replay would do."""
+# The code of a letter whose subject killed its workers.
+KILLED = "worker_killed"
+# So often a letter is replayed without further ado; then somebody must say that it shall be tried again.
+REPLAYS_MAX = 3
+
+
+def prospect(now: Standing, *, again: bool = False) -> Prospect:
+    """What a replay would do. `again`: also for a letter that replays did not help before."""
     if (why := _moved_on(now)) is not None:
         return Superseded(why, _resumes(now, by_step=False))
     works_in = STEPS[now.step].works_in
     if now.state is State.ON_HOLD and now.holds and works_in and State.ON_HOLD not in works_in:
         return NotYet(f"also held by {', '.join(now.holds)}: release that first")
+    if now.replays >= REPLAYS_MAX and not again:
+        return NotYet(f"replayed {now.replays} times before, and it died each time: fix the cause, then say --again")
     return PutBack(_resumes(now, by_step=bool(works_in)))
 
 
@@ -112,3 +123,29 @@ def resumption(interrupted: State, reservation: Reservation) -> Resumption:
     if interrupted in {State.PAID, State.APPROVED} and reservation not in _HAS_STOCK:
         return Resumption(State.PAID, Step.RESERVE)
     return Resumption(interrupted, _LEADS_ON.get(interrupted))
+
+
+def why_not_in_bulk(code: str, replays: int, *, again: bool) -> str | None:
+    """Why a letter must stay out of a bulk replay; None: it may go."""
+    if code == KILLED:
+        return "it killed its worker: replay it alone, by its number"
+    if replays >= REPLAYS_MAX and not again:
+        return f"replayed {replays} times before: say --again"
+    return None
+
+
+# A bulk replay looks at so many of its latest ends. It stops when the newest few all died, or half of them did.
+ENDS_SEEN = 20
+_DIED_IN_A_ROW = 5
+_ENDS_LEAST = 10
+
+
+def why_stop(died: Sequence[bool]) -> str | None:
+    """Why a bulk replay must not go on: whether its latest members died, the newest first; None: it may."""
+    newest = died[:_DIED_IN_A_ROW]
+    if len(newest) == _DIED_IN_A_ROW and all(newest):
+        return f"the last {_DIED_IN_A_ROW} members died"
+    seen = died[:ENDS_SEEN]
+    if len(seen) >= _ENDS_LEAST and 2 * sum(seen) >= len(seen):
+        return f"{sum(seen)} of the last {len(seen)} members died"
+    return None

@@ -9,7 +9,9 @@ import msgspec
 from psycopg.rows import class_row
 
 from domain.errors import Conflict, Refused
+from domain.letters import KILLED, REPLAYS_MAX, why_not_in_bulk
 from infra.db.letters import LetterFilter, record_acts
+from infra.db.orders import rows_json
 from infra.db.pool import Connection, Database
 from infra.engine.bulk import BULK
 from infra.engine.replay import Author
@@ -19,13 +21,17 @@ RATE_MAX = 500.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulk:
-    """A bulk replay. `members` counts them by state; `per_second` of them go at most."""
+    """A bulk replay. `members` counts them by state; `per_second` of them go at most.
+
+    `again`: also those that replays did not help before.
+    """
 
     id: int
     who: str
     reason: str
     filter: Mapping[str, str]
     per_second: float
+    again: bool
     state: str
     note: str
     created_at: datetime
@@ -45,24 +51,38 @@ class Member:
     at: datetime
 
 
-def start(db: Database, wanted: LetterFilter, per_second: float, author: Author) -> Bulk:
+def start(db: Database, wanted: LetterFilter, per_second: float, author: Author, *, again: bool = False) -> Bulk:
     """Freeze all open letters of a filter into a bulk replay.
 
-    Raises Refused ``filter_empty`` or ``nothing_matches``.
+    Raises Refused ``filter_empty``, ``nothing_matches``, or ``none_may_go`` when each of them must be named itself.
     """
     if wanted.is_empty:
         raise Refused("filter_empty", "name a cause, step, account, code or time: all letters at once is no filter")
     asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
     with db.transaction() as tx:
         named = {"who": author.who, "reason": author.reason, "filter": msgspec.json.encode(asked).decode()}
-        row = tx.execute(BULK["create"], {**named, "per_second": per_second}).fetchone()
+        row = tx.execute(BULK["create"], {**named, "per_second": per_second, "again": again}).fetchone()
         assert row is not None
         bulk_id: int = row[0]
         members = tx.execute(BULK["freeze"], {"id": bulk_id, **wanted.named()}).rowcount
         if not members:
             raise Refused("nothing_matches", "no open dead letter matches")
+        if _keep_out(tx, bulk_id, again=again) == members:
+            raise Refused("none_may_go", f"none of {members} may go in bulk: they killed workers, or need --again")
         record_acts(tx, author.who, "bulk_started", author.reason, [(f"bulk/{bulk_id}", {**asked, "members": members})])
     return look(db, bulk_id)
+
+
+def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:
+    """Refuse members that must be replayed by name; return how many."""
+    asked = {"id": bulk_id, "killed": KILLED, "replays_max": REPLAYS_MAX}
+    kept = [
+        {"letter_id": letter_id, "state": "refused", "why": why}
+        for letter_id, code, replays in tx.execute(BULK["doubtful"], asked).fetchall()
+        if (why := why_not_in_bulk(code, replays, again=again))
+    ]
+    tx.execute(BULK["mark_members"], {"id": bulk_id, "rows": rows_json(kept)})
+    return len(kept)
 
 
 def look(db: Database, bulk_id: int) -> Bulk:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
-from domain.letters import NotYet, PutBack, Standing, Superseded, prospect
+from domain.letters import NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
 from domain.order import Lane
 from domain.outcomes import Hold
 from domain.states import State, Step
@@ -68,22 +68,28 @@ def letter(db: Database, letter_id: int) -> WholeLetter:
     return found
 
 
-def preview(db: Database, letter_ids: Sequence[int], ask: Ask | None = None) -> list[Preview]:
+def preview(
+    db: Database, letter_ids: Sequence[int], ask: Ask | None = None, *, again: bool = False, in_bulk: bool = False
+) -> list[Preview]:
     """What a replay would do now. Changes nothing; with `ask` the courier is asked what it has already."""
     with db.connection() as connection:
         standings = load_standings(connection, letter_ids)
         gone = endings(connection, [id_ for id_ in letter_ids if id_ not in standings])
-        accounts = {id_: found.account for id_ in standings if (found := load_letter(connection, id_))}
-    return [
-        _preview(id_, standings[id_], accounts[id_], ask)
-        if id_ in standings
-        else Preview(id_, None, "refused", gone[id_])
-        for id_ in letter_ids
-    ]
+        found = {id_: letter for id_ in standings if (letter := load_letter(connection, id_))}
+    previews: list[Preview] = []
+    for id_ in letter_ids:
+        if id_ not in found:
+            previews.append(Preview(id_, None, "refused", gone.get(id_, "")))
+            continue
+        letter, now = found[id_], standings[id_]
+        kept_out = why_not_in_bulk(letter.code, letter.replays, again=again) if in_bulk else None
+        would = NotYet(kept_out) if kept_out else prospect(now, again=again)
+        previews.append(_preview(id_, would, now, letter.account, ask))
+    return previews
 
 
-def _preview(letter_id: int, now: Standing, account: str, ask: Ask | None) -> Preview:
-    match prospect(now):
+def _preview(letter_id: int, would: Prospect, now: Standing, account: str, ask: Ask | None) -> Preview:
+    match would:
         case Superseded(why=why):
             return Preview(letter_id, now.state, "superseded", f"{why}: closes as superseded")
         case NotYet(why=why):
@@ -107,12 +113,12 @@ def _next_try(now: Standing, account: str, ask: Ask | None) -> str:
     return f"will adopt waybill {waybill}, books nothing"
 
 
-def replay_letters(db: Database, letter_ids: Sequence[int], author: Author) -> list[Replayed]:
+def replay_letters(db: Database, letter_ids: Sequence[int], author: Author, *, again: bool = False) -> list[Replayed]:
     """Put letters back in the lanes of their orders, each in its own transaction; the sweeper rings for them."""
     answers: list[Replayed] = []
     for letter_id in letter_ids:
         with db.transaction() as tx:
-            found, _ = replay(tx, [letter_id], author)
+            found, _ = replay(tx, [letter_id], author, again=again)
         answers += found
     return answers
 

@@ -134,7 +134,7 @@ def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
     with db.transaction() as tx:
         letters = [row[0] for row in tx.execute(RECONCILE["label_letters"], {"package_id": package.id}).fetchall()]
         if letters:
-            replay(tx, letters, author)
+            replay(tx, letters, author, again=True)
         held = {"fulfillment_order_id": package.fulfillment_order_id}
         codes = [row[0] for row in tx.execute(RECONCILE["label_holds"], held).fetchall()]
     for code in codes:

@@ -194,7 +194,7 @@ def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
     """Due at once and with nothing in its way; each of the transactions leaves the engine able to go on alone."""
     if one.letter_id is not None:
         with db.transaction() as tx:
-            replay(tx, [one.letter_id], author)
+            replay(tx, [one.letter_id], author, again=True)
     for code in one.holds:
         try:
             release(db, one.order_id, HoldCode(code), author)

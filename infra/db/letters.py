@@ -132,7 +132,7 @@ def load_standings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Stand
 
 
 def _standing(row: tuple[Any, ...]) -> Standing:
-    _, step, state, resume_state, holds, is_done, is_one_of_many, reference = row
+    _, step, state, resume_state, holds, is_done, is_one_of_many, reference, replays = row
     return Standing(
         Step(step),
         State(state) if state else None,
@@ -141,6 +141,7 @@ def _standing(row: tuple[Any, ...]) -> Standing:
         bool(is_done),
         is_one_of_many,
         reference or "",
+        replays,
     )
 
 

@@ -1,10 +1,12 @@
 """The sweeper's duties about dead letters: bulk replays, letters that are over, and the tally of causes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
+from domain.letters import ENDS_SEEN, why_stop
 from domain.order import Lane
 from infra.db.letters import LETTERS
 from infra.db.orders import rows_json
@@ -18,6 +20,7 @@ BULK = load("bulk")
 MEMBERS_MAX = 200
 _LETTERS_A_ROUND = 200
 _TALLY_ROWS_MAX = 1000
+_MOVING = frozenset({"canary", "running"})
 
 log = get_logger(__name__)
 
@@ -36,7 +39,7 @@ class LetterDuties:
         self.fold_tally()
 
     def replay_bulks(self) -> None:
-        """Let each open bulk go on. A bulk's round is one transaction: what it did and its account of it are one."""
+        """Let each open bulk go on, and see what became of the members of the others. A bulk's round is one transaction: what it did and its account of it are one."""
         with self.db.connection() as connection:
             open_bulks = [row[0] for row in connection.execute(BULK["open"]).fetchall()]
         for bulk_id in open_bulks:
@@ -75,30 +78,42 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     row = tx.execute(BULK["take"], {"id": bulk_id}).fetchone()
     if row is None:
         return set()
-    _, who, reason, per_second, state, elapsed_s = row
+    _, who, reason, per_second, again, state, elapsed_s = row
     over = tx.execute(BULK["settle_members"], {"id": bulk_id}).fetchall()
+    if state not in _MOVING:
+        return set()
     waiting, out = _count(tx, bulk_id)
-    if state == "canary":
-        if ("died", True) in over:
-            _set_state(tx, bulk_id, "paused", "the canary died of the same cause again")
-            return set()
-        if over:
-            # It got past what it had died of.
-            state = "running"
-            _set_state(tx, bulk_id, state, "")
+    if over and waiting and (stop := _why_stop(tx, bulk_id, state, over)):
+        _set_state(tx, bulk_id, "paused", stop)
+        return set()
+    if state == "canary" and over:
+        state = "running"
+        _set_state(tx, bulk_id, state, "")
     if not waiting and not out:
         _set_state(tx, bulk_id, "done", "")
         return set()
     picked = _pick(tx, bulk_id, _allowance(state, out, per_second, elapsed_s))
     if not picked:
         return set()
-    answers, rung = replay(tx, picked, Author(who, f"bulk {bulk_id}: {reason}"), lane=Lane.BULK)
+    answers, rung = replay(tx, picked, Author(who, f"bulk {bulk_id}: {reason}"), lane=Lane.BULK, again=again)
     marks = [{"letter_id": one.letter_id, "state": one.answer, "why": one.why} for one in answers]
     tx.execute(BULK["mark_members"], {"id": bulk_id, "rows": rows_json(marks)})
     # Only what asks the outside again counts against the rate.
     taken = sum(one.answer is Answer.REPLAYED for one in answers)
     tx.execute(BULK["spend"], {"id": bulk_id, "taken": taken})
     return rung
+
+
+def _why_stop(tx: Connection, bulk_id: int, state: str, over: Sequence[tuple[str, str]]) -> str | None:
+    """Why no further member may go; `over`: those whose end was just seen, each with what it died of."""
+    died = [why for end, why in over if end == "died"]
+    if not died:
+        return None
+    if state == "canary":
+        return f"the canary died again of {died[0]}"
+    latest = [row[0] for row in tx.execute(BULK["latest_ends"], {"id": bulk_id, "limit": ENDS_SEEN})]
+    stop = why_stop(latest)
+    return f"{stop}, the last of {died[-1]}" if stop else None
 
 
 def _allowance(state: str, out: int, per_second: float, elapsed_s: float) -> int:

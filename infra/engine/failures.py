@@ -8,6 +8,7 @@ import psycopg
 from domain.errors import Misconfigured, Poison, Transient
 from domain.gates import PAUSED, GateShut
 from domain.holds import HOLDS, HoldCode
+from domain.letters import KILLED
 from domain.outcomes import Hold
 from domain.retry import GiveUp, HoldFor, Limits, Retry, cause_of, causes_of, fate, fingerprint
 from domain.states import Step
@@ -114,7 +115,7 @@ def bury(
 
 def crash_cause(when: str, crashes: int) -> Row:
     """The cause of a dead letter whose subject killed its worker."""
-    error = Poison("worker_killed", f"the worker died {crashes} times with this subject alone")
+    error = Poison(KILLED, f"the worker died {crashes} times with this subject alone")
     return cause_entry(error, when, crashes)
 
 

@@ -80,14 +80,14 @@ class _BackToWork:
 
 
 def replay(
-    tx: Connection, letter_ids: Sequence[int], author: Author, *, lane: Lane | None = None
+    tx: Connection, letter_ids: Sequence[int], author: Author, *, lane: Lane | None = None, again: bool = False
 ) -> tuple[list[Replayed], set[BellKey]]:
     """Put letters back to work, each as far as its order allows; also the bells to ring after the commit.
 
-    With `lane` the work runs in that one instead of the order's. A letter that somebody else has closed
-    meanwhile is refused with the name of who did.
+    With `lane` the work runs in that one instead of the order's; with `again` also what replays did not help
+    before. A letter that somebody else has closed meanwhile is refused with the name of who did.
     """
-    cases = _lock(tx, letter_ids)
+    cases = _lock(tx, letter_ids, again=again)
     back = [case for case in cases if isinstance(case.prospect, PutBack)]
     over = [case for case in cases if isinstance(case.prospect, Superseded)]
     put_back = [_BackToWork(case, lane or case.place.lane) for case in back]
@@ -134,14 +134,14 @@ def add_due(tx: Connection, locked: Locked, step: Step | None) -> set[BellKey]:
     return {BellKey(work.step, work.lane, work.account) for work in due}
 
 
-def _lock(tx: Connection, letter_ids: Sequence[int]) -> list[_Case]:
+def _lock(tx: Connection, letter_ids: Sequence[int], *, again: bool = False) -> list[_Case]:
     """Letters by id, then their work, then their fulfillment orders: nobody waits for us while we wait for them."""
     rows = tx.execute(LETTERS["lock_open"], {"ids": list(letter_ids)}).fetchall()
     pairs = {"steps": [row[1] for row in rows], "subject_ids": [row[2] for row in rows]}
     tx.execute(LETTERS["lock_work"], pairs)
     locked = {one.id: one for one in lock_fulfillment(tx, sorted({row[7] for row in rows if row[7] is not None}))}
     standings = load_standings(tx, [row[0] for row in rows])
-    return [_case(row, locked.get(row[7]), prospect(standings[row[0]])) for row in rows]
+    return [_case(row, locked.get(row[7]), prospect(standings[row[0]], again=again)) for row in rows]
 
 
 def _case(row: tuple[Any, ...], locked: Locked | None, found: Prospect) -> _Case:

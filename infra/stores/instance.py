@@ -4,7 +4,6 @@ The owner holds a lock on ``instance.lock`` as long as it lives; the kernel drop
 so a killed owner never blocks the next. ``instance.json`` tells others where a ready instance listens.
 """
 
-import contextlib
 import fcntl
 import os
 import shutil
@@ -18,12 +17,12 @@ from typing import Protocol, Self
 
 import msgspec
 import psycopg
-import redis
 
 from domain.errors import Misconfigured
 from infra import settings as configuration
 from infra.settings import Secret, Settings
 from infra.stores.account import Account, service_account
+from infra.stores.ping import pings
 from infra.stores.postgres import Postgres
 from infra.stores.programs import postgres_folder, redis_program
 from infra.stores.redis import Redis
@@ -214,11 +213,9 @@ def _connection(stores: configuration.Stores, urls: dict[str, str]) -> Connectio
 def _answers(connection: Connection) -> bool:
     try:
         psycopg.connect(connection.database_url.reveal(), connect_timeout=2).close()
-        with contextlib.closing(redis.Redis.from_url(connection.redis_url.reveal(), socket_timeout=2)) as client:
-            client.ping()
-    except (psycopg.OperationalError, redis.RedisError):
+    except psycopg.OperationalError:
         return False
-    return True
+    return pings(connection.redis_url.reveal())
 
 
 def _make_home(home: Path, account: Account) -> None:

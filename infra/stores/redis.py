@@ -4,10 +4,9 @@ import signal
 from pathlib import Path
 from urllib.parse import quote
 
-import redis
-
 from infra.settings import Secret
 from infra.stores.account import Account
+from infra.stores.ping import pings
 from infra.stores.process import ServerProcess, end_leftovers
 from infra.stores.programs import REDIS_NAMES
 
@@ -51,10 +50,4 @@ class Redis:
         return self._process.is_running and self._answers()
 
     def _answers(self) -> bool:
-        client = redis.Redis(unix_socket_path=str(self._socket), socket_timeout=2)
-        try:
-            return bool(client.ping())
-        except (redis.ConnectionError, redis.TimeoutError):
-            return False
-        finally:
-            client.close()
+        return pings(self.url.reveal())

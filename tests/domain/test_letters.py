@@ -1,7 +1,20 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.letters import NotYet, PutBack, Resumption, Standing, Superseded, prospect, resumption
+from domain.letters import (
+    KILLED,
+    REPLAYS_MAX,
+    NotYet,
+    PutBack,
+    Resumption,
+    Standing,
+    Superseded,
+    prospect,
+    resumption,
+    why_not_in_bulk,
+    why_stop,
+)
 from domain.states import MOVES, STEPS, Cause, State, Step, may, may_resume
 from domain.stock import Reservation
 
@@ -72,3 +85,45 @@ def test_without_stock_an_order_starts_again_at_the_promise():
     assert resumption(State.APPROVED, Reservation.SHORT) == Resumption(State.PAID, Step.RESERVE)
     assert resumption(State.APPROVED, Reservation.RESERVED) == Resumption(State.APPROVED, Step.ROUTE)
     assert resumption(State.PACKED, Reservation.CONSUMED) == Resumption(State.PACKED, None)
+
+
+def test_a_letter_that_replays_did_not_help_waits_for_a_word():
+    tried = Standing(Step.NOTIFY, replays=REPLAYS_MAX)
+    assert isinstance(prospect(tried), NotYet)
+    assert prospect(tried, again=True) == PutBack()
+    assert prospect(Standing(Step.NOTIFY, replays=REPLAYS_MAX - 1)) == PutBack()
+    over = Standing(Step.NOTIFY, is_done=True, replays=REPLAYS_MAX)
+    assert isinstance(prospect(over), Superseded), "what moved on needs no word"
+
+
+@pytest.mark.parametrize(
+    ("code", "replays", "again", "goes"),
+    [
+        ("timeout", 0, False, True),
+        ("timeout", 3, False, False),
+        ("timeout", 3, True, True),
+        (KILLED, 0, False, False),
+        (KILLED, 0, True, False),
+    ],
+)
+def test_what_may_go_in_bulk(code, replays, again, goes):
+    assert (why_not_in_bulk(code, replays, again=again) is None) is goes
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "stops"),
+    [
+        ("", False),
+        ("xxxx", False),
+        ("xxxxx", True),
+        (".xxxxx", False),
+        ("xxxx.", False),
+        ("x.x.x.x.x", False),
+        ("x.x.x.x.x.", True),
+        ("xxx." * 2 + "xxx" + "." * 9, False),
+        (".x" * 10, True),
+        ("...." + "x" * 30, True),
+    ],
+)
+def test_a_bulk_stops_when_the_newest_died_or_half_of_them(newest_first, stops):
+    assert (why_stop([end == "x" for end in newest_first]) is not None) is stops

@@ -31,6 +31,7 @@ RATE = 10.0
 @click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
 @letter_filter
 @click.option("--rate", type=Rate(), default=RATE, show_default=True, metavar="N/s", help="Of a filter's letters.")
+@click.option("--again", is_flag=True, help="Also what people replayed three times before, in vain.")
 @click.option("--dry-run", is_flag=True, is_eager=True, help="Show what would happen, and change nothing.")
 @author_option
 @json_option
@@ -41,30 +42,32 @@ def replay(
     *,
     wanted: LetterFilter,
     rate: float,
+    again: bool,
     dry_run: bool,
     author: Author,
     as_json: bool,
 ) -> None:
     """Put dead letters back to work: those named, at once, or all of a filter, by the sweeper.
 
-    A filter's letters become a bulk replay. One goes first, as a canary; the rest follow at the rate,
-    unless it died of the same cause. Exits with 5 if nothing could be replayed, and 6 if only some.
+    A filter's letters become a bulk replay. One goes first, as a canary; the rest follow at the rate. It
+    pauses itself when the canary dies, five in a row, or half of the last twenty. Letters that killed their
+    worker go only by their numbers. Exits with 5 if nothing could be replayed, and 6 if only some.
     """
     if bool(ids) is not wanted.is_empty:
         raise click.UsageError("name letters, or a filter: --cause, --step, --account, --code, --since")
     settings = quiet_settings()
     with database_at_hand(settings) as db:
         if dry_run:
-            _preview(db, settings, ids, wanted, as_json=as_json)
+            _preview(db, settings, ids, wanted, again=again, as_json=as_json)
         elif ids:
-            answers = letters.replay_letters(db, list(dict.fromkeys(ids)), author)
+            answers = letters.replay_letters(db, list(dict.fromkeys(ids)), author, again=again)
             if as_json:
                 click.echo(msgspec.json.encode({"letters": answers}))
             else:
                 print_replayed(answers, console())
             ctx.exit(_exit(answers))
         else:
-            started = bulk.start(db, wanted, rate, author)
+            started = bulk.start(db, wanted, rate, author, again=again)
             if as_json:
                 click.echo(msgspec.json.encode(started))
             else:
@@ -73,11 +76,13 @@ def replay(
     ctx.exit(Exit.DONE)
 
 
-def _preview(db: Database, settings: Settings, ids: Sequence[int], wanted: LetterFilter, *, as_json: bool) -> None:
+def _preview(
+    db: Database, settings: Settings, ids: Sequence[int], wanted: LetterFilter, *, again: bool, as_json: bool
+) -> None:
     members = letters.count(db, wanted) if not ids else len(ids)
     sample = list(ids) or [one.id for one in letters.page(db, wanted, after=0, limit=PREVIEWED)]
     with courier_lookup(settings) if settings.couriers else nullcontext() as ask:
-        previews = letters.preview(db, sample, ask)
+        previews = letters.preview(db, sample, ask, again=again, in_bulk=not ids)
     if as_json:
         click.echo(msgspec.json.encode({"members": members, "letters": previews}))
         return

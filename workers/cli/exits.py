@@ -31,6 +31,7 @@ _BY_CODE = {
     "letter_closed": Exit.REFUSED,
     "letter_not_discarded": Exit.REFUSED,
     "letter_open": Exit.REFUSED,
+    "none_may_go": Exit.REFUSED,
     "nothing_matches": Exit.REFUSED,
     "order_ended": Exit.REFUSED,
     "platform_unknown": Exit.USAGE,

@@ -62,12 +62,16 @@ CREATE TABLE bulk (
     per_second real NOT NULL CHECK (per_second > 0),
     state      text NOT NULL DEFAULT 'canary' CHECK (state IN ('canary', 'running', 'paused', 'done', 'cancelled')),
     note       text NOT NULL DEFAULT '',
+    again      boolean NOT NULL DEFAULT false,
     next_at    timestamptz NOT NULL DEFAULT now(),
+    turned_at  timestamptz NOT NULL DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(),
     ended_at   timestamptz,
     CONSTRAINT ended_has_its_time CHECK ((state IN ('done', 'cancelled')) = (ended_at IS NOT NULL))
 );
-COMMENT ON COLUMN bulk.state IS 'canary: one member at a time, until one got past the cause it died of';
+COMMENT ON COLUMN bulk.state IS 'canary: one member at a time, until one came through';
+COMMENT ON COLUMN bulk.again IS 'also members that replays did not help before';
+COMMENT ON COLUMN bulk.turned_at IS 'when it came into its state; what ended before does not speak against going on';
 CREATE INDEX bulk_open ON bulk (id) WHERE ended_at IS NULL;
 
 CREATE TABLE bulk_member (
@@ -79,4 +83,5 @@ CREATE TABLE bulk_member (
     at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (bulk_id, letter_id)
 ) WITH (fillfactor = 70);
+CREATE INDEX bulk_member_ended ON bulk_member (bulk_id, at) WHERE state IN ('done', 'died');
 CREATE INDEX bulk_member_open ON bulk_member (bulk_id, state, letter_id) WHERE state IN ('waiting', 'replayed');

@@ -1,8 +1,8 @@
 -- Replays of many letters: objects with fixed members, worked off by the sweeper.
 
 -- name: create
-INSERT INTO bulk (who, reason, filter, per_second)
-VALUES (%(who)s, %(reason)s, %(filter)s::jsonb, %(per_second)s)
+INSERT INTO bulk (who, reason, filter, per_second, again)
+VALUES (%(who)s, %(reason)s, %(filter)s::jsonb, %(per_second)s, %(again)s)
 RETURNING id;
 
 -- name: freeze
@@ -16,18 +16,26 @@ WHERE d.closed_at IS NULL
   AND (%(cause)s::text IS NULL OR d.fingerprint = %(cause)s)
   AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s);
 
+-- name: doubtful
+-- Members that may have to stay out.
+SELECT m.letter_id, d.code, d.replays FROM bulk_member AS m JOIN dead_letter AS d ON d.id = m.letter_id
+WHERE m.bulk_id = %(id)s AND (d.code = %(killed)s OR d.replays >= %(replays_max)s);
+
 -- name: open
-SELECT id FROM bulk WHERE ended_at IS NULL AND state <> 'paused' ORDER BY id;
+-- What goes on, and what stands still or is cancelled while some of its members are still under way.
+SELECT b.id FROM bulk AS b
+WHERE b.ended_at IS NULL AND b.state <> 'paused'
+   OR EXISTS (SELECT 1 FROM bulk_member AS m WHERE m.bulk_id = b.id AND m.state = 'replayed')
+ORDER BY b.id;
 
 -- name: take
 -- One bulk for one round; another sweeper passes by. `elapsed_s`: since its next member was due, below zero if not yet.
-SELECT id, who, reason, per_second, state, extract(epoch FROM now() - next_at)::float8 AS elapsed_s
-FROM bulk WHERE id = %(id)s AND ended_at IS NULL AND state <> 'paused'
+SELECT id, who, reason, per_second, again, state, extract(epoch FROM now() - next_at)::float8 AS elapsed_s
+FROM bulk WHERE id = %(id)s
 FOR UPDATE SKIP LOCKED;
 
 -- name: settle_members
 -- Replayed letters whose step is over: a newer letter of the subject says that it died again, no work that it is done.
--- `is_same`: it died of what it had died of before.
 WITH over AS (
     SELECT m.letter_id, n.id AS newer, n.code, n.fingerprint = d.fingerprint AS is_same
     FROM bulk_member AS m
@@ -43,9 +51,16 @@ WITH over AS (
 )
 UPDATE bulk_member AS m
 SET state = CASE WHEN o.newer IS NULL THEN 'done' ELSE 'died' END, at = now(),
-    why = CASE WHEN o.newer IS NULL THEN '' ELSE o.code || ', letter ' || o.newer END
+    why = CASE WHEN o.newer IS NULL THEN ''
+               ELSE concat(CASE WHEN o.is_same THEN 'the same cause, ' END, o.code, ', letter ', o.newer) END
 FROM over AS o WHERE m.bulk_id = %(id)s AND m.letter_id = o.letter_id
-RETURNING m.state, coalesce(o.is_same, false);
+RETURNING m.state, m.why;
+
+-- name: latest_ends
+-- Whether the latest members died since the bulk came into its state, the newest first. Index bulk_member_ended.
+SELECT m.state = 'died' FROM bulk_member AS m JOIN bulk AS b ON b.id = m.bulk_id
+WHERE m.bulk_id = %(id)s AND m.state IN ('done', 'died') AND m.at >= b.turned_at
+ORDER BY m.at DESC, m.letter_id DESC LIMIT %(limit)s;
 
 -- name: pick
 SELECT letter_id FROM bulk_member
@@ -67,7 +82,7 @@ UPDATE bulk SET next_at = greatest(next_at, now() - interval '1 second') + make_
 WHERE id = %(id)s;
 
 -- name: set_state
-UPDATE bulk SET state = %(state)s, note = %(note)s,
+UPDATE bulk SET state = %(state)s, note = %(note)s, turned_at = now(),
        ended_at = CASE WHEN %(state)s IN ('done', 'cancelled') THEN now() END
 WHERE id = %(id)s;
 
@@ -78,7 +93,7 @@ SELECT state FROM bulk WHERE id = %(id)s FOR UPDATE;
 UPDATE bulk_member SET state = 'cancelled', at = now() WHERE bulk_id = %(id)s AND state = 'waiting';
 
 -- name: list
-SELECT b.id, b.who, b.reason, b.filter, b.per_second, b.state, b.note, b.created_at, b.ended_at,
+SELECT b.id, b.who, b.reason, b.filter, b.per_second, b.again, b.state, b.note, b.created_at, b.ended_at,
        (SELECT coalesce(json_object_agg(c.state, c.members), '{}')
         FROM (SELECT state, count(*) AS members FROM bulk_member WHERE bulk_id = b.id GROUP BY state) AS c) AS members
 FROM bulk AS b

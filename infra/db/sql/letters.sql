@@ -132,7 +132,8 @@ SELECT d.id, d.step, f.state, f.resume_state,
        EXISTS (SELECT 1 FROM dead_letter AS b
                WHERE b.fulfillment_order_id = f.id AND b.closed_at IS NULL AND b.id <> ALL(%(ids)s)) AS is_one_of_many,
        CASE WHEN d.step = 'label' THEN (
-           SELECT reference FROM shipment WHERE package_id = d.subject_id AND status = 'intended') END AS reference
+           SELECT reference FROM shipment WHERE package_id = d.subject_id AND status = 'intended') END AS reference,
+       d.replays
 FROM dead_letter AS d LEFT JOIN fulfillment_order AS f ON f.id = d.fulfillment_order_id
 WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL
 ORDER BY d.id;

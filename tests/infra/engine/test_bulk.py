@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from domain.errors import Poison
+from domain.errors import Poison, Refused
 from domain.outcomes import Done
 from infra.db.letters import LetterFilter, load_causes
 from infra.engine.bulk import LetterDuties
@@ -11,6 +11,8 @@ from infra.engine.replay import Author
 from infra.engine.results import Failed, Settled
 from infra.queue.bells import BellKey
 from ops.bulk import cancel, look, pause, resume, start
+from ops.bulk import members as list_members
+from ops.letters import preview, replay_letters
 
 LI = Author("li", "courier is back")
 BULK_LABELS = BellKey("label", "bulk", "sf/main")
@@ -125,12 +127,112 @@ def test_a_canary_that_dies_of_the_same_cause_stops_the_rest(house, dead, courie
     turn()
     turn()
     stopped = look(house.db, bulk.id)
-    assert (stopped.state, stopped.note) == ("paused", "the canary died of the same cause again")
+    newer = house.one("SELECT max(id) FROM dead_letter")
+    assert (stopped.state, stopped.note) == ("paused", f"the canary died again of the same cause, sick, letter {newer}")
     assert stopped.members == {"died": 1, "waiting": 19}
     courier.sick.clear()
     resume(house.db, bulk.id, LI)
     finish(bulk)
     assert members(house) == {"died": 1, "done": 19}
+
+
+def test_a_canary_that_dies_of_another_cause_stops_the_rest_too(house, dead, courier, turn):
+    letters = dead(20)
+    courier.sick = dict.fromkeys(letters, "other")
+    bulk = start(house.db, LABELS, FAST, LI)
+    for _ in range(3):
+        turn()
+    stopped = look(house.db, bulk.id)
+    assert stopped.state == "paused"
+    assert stopped.note.startswith("the canary died again of other, letter ")
+    assert stopped.members == {"died": 1, "waiting": 19}
+
+
+@pytest.fixture
+def canary_lives_rest_dies(dead, courier):
+    """Forty letters; the courier takes the first and is sick for the rest."""
+    letters = dead(40)
+    _, *rest = letters
+    courier.sick = dict.fromkeys(rest, "sick")
+    return letters
+
+
+@pytest.mark.usefixtures("canary_lives_rest_dies")
+def test_members_that_die_one_after_the_other_stop_the_rest(house, turn):
+    bulk = start(house.db, LABELS, 5.0, LI)
+    for _ in range(8):
+        turn()
+    stopped = look(house.db, bulk.id)
+    assert stopped.state == "paused"
+    assert stopped.note.startswith("the last 5 members died, the last of the same cause, sick, letter ")
+    assert stopped.members["waiting"] >= 20, "most were spared"
+
+
+@pytest.mark.usefixtures("canary_lives_rest_dies")
+def test_control_without_that_rule_all_die(house, finish, monkeypatch):
+    monkeypatch.setattr("infra.engine.bulk.why_stop", lambda _: None)
+    bulk = start(house.db, LABELS, FAST, LI)
+    finish(bulk)
+    assert look(house.db, bulk.id).members == {"done": 1, "died": 39}
+
+
+def test_what_ended_before_a_person_resumed_does_not_stop_it_again(
+    house, courier, turn, finish, canary_lives_rest_dies
+):
+    bulk = start(house.db, LABELS, 5.0, LI)
+    for _ in range(8):
+        turn()
+    courier.sick.clear()
+    resume(house.db, bulk.id, LI)
+    finish(bulk)
+    assert look(house.db, bulk.id).state == "done"
+    assert len(courier.booked) == len(canary_lives_rest_dies) - members(house)["died"]
+
+
+def test_members_under_way_get_their_result_while_the_bulk_stands_still(house, dead, duties, label):
+    dead(3)
+    bulk = start(house.db, LABELS, FAST, LI)
+    duties.run()
+    pause(house.db, bulk.id, LI)
+    label()
+    duties.run()
+    assert (look(house.db, bulk.id).state, members(house)) == ("paused", {"done": 1, "waiting": 2})
+
+
+def test_what_killed_its_worker_goes_only_by_its_number(house, dead, courier, finish):
+    letters = dead(3)
+    killer = min(letters)
+    house.rows("UPDATE dead_letter SET code = 'worker_killed' WHERE subject_id = %s", killer)
+    bulk = start(house.db, LABELS, FAST, LI)
+    assert bulk.members == {"waiting": 2, "refused": 1}
+    finish(bulk)
+    assert sorted(courier.booked) == sorted(set(letters) - {killer})
+    [member] = list_members(house.db, bulk.id, state="refused", after=0, limit=9)
+    assert member.why == "it killed its worker: replay it alone, by its number"
+    with pytest.raises(Refused, match="none_may_go"):
+        start(house.db, LABELS, FAST, LI)
+    assert [one.answer for one in replay_letters(house.db, [letters[killer]], LI)] == ["replayed"]
+
+
+@pytest.mark.parametrize(("again", "counts"), [(False, {"waiting": 1, "refused": 1}), (True, {"waiting": 2})])
+def test_what_replays_did_not_help_goes_only_if_that_is_said(house, dead, again, counts):
+    tried, _ = dead(2)
+    house.rows("UPDATE dead_letter SET replays = 3 WHERE subject_id = %s", tried)
+    assert start(house.db, LABELS, FAST, LI, again=again).members == counts
+
+
+def test_a_letter_counts_its_replays(house, dead, courier, label):
+    [(package, letter)] = dead(1).items()
+    courier.sick = {package: "sick"}
+    for _ in range(3):
+        [answer] = replay_letters(house.db, [letter], LI)
+        assert answer.answer == "replayed"
+        label()
+        letter = house.one("SELECT max(id) FROM dead_letter")
+    [refused] = replay_letters(house.db, [letter], LI)
+    assert (refused.answer, "3 times before" in refused.why) == ("refused", True)
+    assert [one.answer for one in preview(house.db, [letter])] == ["refused"]
+    assert [one.answer for one in replay_letters(house.db, [letter], LI, again=True)] == ["replayed"]
 
 
 def test_not_more_go_than_the_rate_gives(house, dead, duties):
@@ -176,7 +278,7 @@ def test_cancelled_members_stay_letters(house, dead, turn):
     turn()
     cancel(house.db, bulk.id, LI)
     turn()
-    assert members(house) == {"replayed": 1, "cancelled": 29}
+    assert members(house) == {"done": 1, "cancelled": 29}, "what went has its result all the same"
     assert house.one("SELECT count(*) FROM dead_letter WHERE closed_at IS NULL") == 29
 
 
