@@ -39,7 +39,10 @@ class LetterDuties:
         self.fold_tally()
 
     def replay_bulks(self) -> None:
-        """Let each open bulk go on, and see what became of the members of the others. A bulk's round is one transaction: what it did and its account of it are one."""
+        """Let each open bulk go on, and see what became of the members of the others.
+
+        A bulk's round is one transaction: what it did and its account of it are one.
+        """
         with self.db.connection() as connection:
             open_bulks = [row[0] for row in connection.execute(BULK["open"]).fetchall()]
         for bulk_id in open_bulks:
