@@ -7,6 +7,7 @@ Armed through ``ORDERLANE_FAILPOINTS``, a JSON list of objects with ``at`` (the 
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -50,8 +51,8 @@ def _kill(_name: str, _tx: "Connection | None") -> None:
 
 
 def _stop(_name: str, _tx: "Connection | None") -> None:
-    """Freeze the whole process until somebody sends SIGCONT."""
-    os.kill(os.getpid(), signal.SIGSTOP)
+    """Freeze the whole process until somebody sends SIGCONT, and this thread before its next instruction."""
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def _sleep(_name: str, _tx: "Connection | None") -> None:

@@ -58,16 +58,17 @@ class Runtime:
 
 
 @contextmanager
-def wired_worker(settings: Settings, pool: Pool | None = None) -> Iterator[Runtime]:
+def wired_worker(settings: Settings, pool: Pool | None = None, *, connections: int = 0) -> Iterator[Runtime]:
     """Everything a worker of a pool needs, with one actor for each step declared on its broker.
 
-    Outside of all pools it serves everything.
+    Outside of all pools it serves everything. `connections`: the most that it opens to Postgres for its steps;
+    0 for what its threads need.
     """
     workers = settings.workers
     pool = pool or Pool(name="", groups=tuple(workers.groups), threads=workers.threads)
     queues = workers.queues()
     with ExitStack() as stack:
-        db = stack.enter_context(database(settings, 2 * pool.threads + 4))
+        db = stack.enter_context(database(settings, connections or 2 * pool.threads + 4))
         presence = Presence(db, pool.name)
         stack.callback(presence.close)
         client = connect_redis(settings.stores.redis_url.reveal())

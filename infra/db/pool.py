@@ -17,6 +17,8 @@ LOCK_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_SESSION_TIMEOUT_MS = 10_000
 _CONNECT_TIMEOUT_S = 5
 _CHECKOUT_TIMEOUT_S = 10.0
+# What is done beside a transaction takes a fraction of its time.
+_THREADS_PER_SIDE = 4
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
@@ -46,7 +48,9 @@ class Counts:
 class Database:
     """A pool of at most `max_connections`, opened as they are needed. Time-outs are in milliseconds; 0 is none.
 
-    Connections are in autocommit mode outside `transaction`. Their errors are psycopg's own.
+    Connections are in autocommit mode outside `transaction`. Their errors are psycopg's own. A second, smaller
+    pool serves `side`: whoever holds a connection and waits for another of the same pool may wait for
+    somebody who does the same.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Database:
         statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
         lock_timeout_ms: int = LOCK_TIMEOUT_MS,
         idle_in_transaction_session_timeout_ms: int = IDLE_IN_TRANSACTION_SESSION_TIMEOUT_MS,
+        checkout_timeout_s: float = _CHECKOUT_TIMEOUT_S,
     ) -> None:
         self.counts = Counts()
         timeouts_ms = {
@@ -66,12 +71,17 @@ class Database:
         }
         self._conninfo = _with_options(conninfo, timeouts_ms)
         self._cursor = _counting_cursor(self.counts)
-        self._pool = ConnectionPool(
+        self._checkout_timeout_s = checkout_timeout_s
+        self._pool = self._opened(max_connections)
+        self._sides = self._opened(max(1, max_connections // _THREADS_PER_SIDE))
+
+    def _opened(self, max_connections: int) -> ConnectionPool:
+        return ConnectionPool(
             self._conninfo,
             kwargs={"autocommit": True, "cursor_factory": self._cursor},
             min_size=0,
             max_size=max_connections,
-            timeout=_CHECKOUT_TIMEOUT_S,
+            timeout=self._checkout_timeout_s,
             check=_refuse_closed,
             num_workers=1,
             open=True,
@@ -85,11 +95,18 @@ class Database:
 
     def close(self) -> None:
         self._pool.close()
+        self._sides.close()
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection whose statements commit one by one."""
         with self._pool.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def side(self) -> Iterator[Connection]:
+        """A connection for a statement or two, beside a transaction that this thread holds open."""
+        with self._sides.connection() as connection:
             yield connection
 
     @contextmanager
@@ -107,11 +124,17 @@ class Database:
         """A connection of the caller's own, outside the pool: for session locks and LISTEN. The caller closes it."""
         return psycopg.connect(self._conninfo, autocommit=True, cursor_factory=self._cursor)
 
+    @property
+    def waits(self) -> int:
+        """How often somebody had to wait, until a connection was opened or given back."""
+        return self._pool.get_stats().get("requests_queued", 0)
+
     def is_reachable(self) -> bool:
         """Whether the server takes connections now. Idle ones that died meanwhile are thrown out."""
         try:
             psycopg.connect(self._conninfo).close()
             self._pool.check()
+            self._sides.check()
         except psycopg.OperationalError:
             return False
         return True

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from domain.errors import Misconfigured, Poison, Transient
+from domain.errors import Misconfigured, Poison, Throttled, Transient
 from domain.gates import PAUSED, GateShut
 from domain.holds import HOLDS, HoldCode
 from domain.letters import KILLED
@@ -18,6 +18,9 @@ from infra.engine.results import Failed, Place
 from infra.engine.settle import WORK, Row, Writes, postponed, rested, stop
 from infra.ids import Dice
 from infra.log import get_logger
+
+# Until our own database is asked again for what it could not do.
+_BUSY_S = 2.0
 
 log = get_logger(__name__)
 
@@ -120,10 +123,15 @@ def crash_cause(when: str, crashes: int) -> Row:
 
 
 def _in_our_words(error: Exception) -> Exception:
-    """A deadlock, a time-out or a lost connection of our own database is nobody's bug and passes."""
+    """A deadlock, a lost connection or a full disk of our own database is nobody's bug, nobody's attempt, and passes.
+
+    A statement that took too long may take too long every time: that is an attempt.
+    """
     if not isinstance(error, psycopg.OperationalError):
         return error
-    busy = Transient("database_unavailable", type(error).__name__)
+    code, name = "database_unavailable", type(error).__name__
+    is_its_own = isinstance(error, psycopg.errors.QueryCanceled)
+    busy = Transient(code, name) if is_its_own else Throttled(code, name, after_s=_BUSY_S)
     busy.__cause__ = error
     return busy
 

@@ -113,7 +113,7 @@ class InnerRunner:
     def _take_off(self, token: UUID, subject_ids: Sequence[int], *, is_alone: bool) -> None:
         # On a connection of its own, because it must survive the roll-back that a crash is. The table
         # is unlogged: this costs a round trip and no flush.
-        with self.db.connection() as side:
+        with self.db.side() as side:
             side.execute(
                 WORK["open_flight"],
                 {
@@ -127,5 +127,5 @@ class InnerRunner:
 
     def _land(self, token: UUID) -> None:
         if self.db.is_reachable():
-            with self.db.connection() as side:
+            with self.db.side() as side:
                 side.execute(WORK["close_flight"], {"token": token})

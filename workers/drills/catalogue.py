@@ -1,6 +1,6 @@
 """All drills, in the order they are played."""
 
-from workers.drills import kills, limits, nemesis, runs, texts, unclear
+from workers.drills import contention, kills, limits, nemesis, races, runs, texts, unclear
 from workers.drills.drill import Drill
 
 CATALOGUE: tuple[Drill, ...] = (
@@ -16,6 +16,10 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("lost-commits", ("P3",), "commits done, acknowledgements lost", unclear.lost_commits),
     Drill("throttled", ("K7",), "calls over an account's limit", limits.throttled, in_quick=False),
     Drill("locked-out", ("K9",), "credentials that expire", limits.locked_out, in_quick=False),
+    Drill("refund-races", ("K14",), "refunds asked for at every instruction of the label step", races.refund_races),
+    Drill("crossed-locks", ("P4",), "stock locked crosswise, rewritten", contention.crossed_locks, in_quick=False),
+    Drill("pool-exhausted", ("P5",), "32 threads at 2 connections", contention.pool_exhausted, in_quick=False),
+    Drill("disk-full", ("P6",), "no room for an intent", contention.disk_full, in_quick=False),
     Drill("redis-emptied", ("R1", "R2"), "FLUSHALL in mid-run", runs.redis_emptied),
     Drill("redis-replaced", ("R8",), "Redis gone, an empty one in its place", runs.redis_replaced, in_quick=False),
     Drill("redis-full", ("R7",), "Redis refuses every write", runs.redis_full, in_quick=False),

@@ -8,24 +8,29 @@ import os
 import signal
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple, NoReturn
 
 import msgspec
 import psycopg
 
+from actors.label import Label, Unlabelled
 from adapters.channels.tencent_sms import TencentSms
 from adapters.couriers.sf import Sf
+from adapters.ports import PlatformStatus
 from domain.states import Step
 from infra import failpoints
 from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.db.sql import load
 from infra.engine.sweep import Sweeper
-from infra.log import configure
+from infra.log import configure, get_logger
 from infra.settings import read_settings
 from workers.wiring import Runtime, wired_worker
 
 DRILLS = load("drills")
+
+log = get_logger(__name__)
 ROUNDS_MAX = 15
 STUCK = 3
 
@@ -43,7 +48,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `environ` is what the worker's settings are read with. `can_find`, `find_lag_s` and `is_idempotent`: what
     the courier's adapter believes of its courier. `texts_again`: text messages are believed to be dropped by
-    their provider when they come twice.
+    their provider when they come twice. Without `checks_refunds` labels are bought unasked. `threads` share
+    at most `connections` to Postgres; 0 for the usual number.
     """
 
     orders: int = 0
@@ -53,6 +59,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     find_lag_s: float = 0.0
     is_idempotent: bool = True
     texts_again: bool = False
+    checks_refunds: bool = True
+    threads: int = 1
+    connections: int = 0
     resume: int = 0
 
 
@@ -96,16 +105,23 @@ def _be_worker(request: Request) -> NoReturn:
         configure("json", "info")
         Sf.can_find, Sf.find_lag_s, Sf.is_idempotent = request.can_find, request.find_lag_s, request.is_idempotent
         TencentSms.is_idempotent = request.texts_again
+        if not request.checks_refunds:
+            Label._check_refund = _ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - harm for a control
         settings = read_settings(environ=request.environ)
-        with wired_worker(settings) as runtime:
+        with wired_worker(settings, connections=request.connections) as runtime:
             sweeper = Sweeper(runtime.db, runtime.bells, SystemClock(), settings.engine.crashes_max)
             failpoints.arm(msgspec.json.encode(request.armed).decode())
-            code = 0 if _finish(runtime, sweeper, request.orders) else STUCK
+            code = 0 if _finish(runtime, sweeper, request.orders, request.threads) else STUCK
             failpoints.arm("")
+            log.info("worker_done", pool_waits=runtime.db.waits)
     except Exception:  # noqa: BLE001 - the parent sees the exit code, a person reads the log
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+async def _ask_and_ignore(label: Label, one: Unlabelled) -> PlatformStatus:
+    return await label.tools.platform(one.order.key.account).status(one.order.key.platform_order_id)
 
 
 class Outstanding(NamedTuple):
@@ -122,28 +138,29 @@ class Outstanding(NamedTuple):
         return step != Step.WAREHOUSE or self.in_house > 0
 
 
-def _finish(runtime: Runtime, sweeper: Sweeper, orders: int) -> bool:
+def _finish(runtime: Runtime, sweeper: Sweeper, orders: int, threads: int) -> bool:
     """Do whatever is due, round by round, with the waiting left out; whether all orders ended."""
     for _ in range(ROUNDS_MAX):
         try:
             outstanding = _look(runtime.db, orders)
             if not any(outstanding):
                 return True
-            _round(runtime, sweeper, outstanding)
+            _round(runtime, sweeper, outstanding, threads)
         except psycopg.OperationalError:
             # A worker goes on when its database went away for a moment.
             traceback.print_exc()
     return not any(_look(runtime.db, orders))
 
 
-def _round(runtime: Runtime, sweeper: Sweeper, outstanding: Outstanding) -> None:
+def _round(runtime: Runtime, sweeper: Sweeper, outstanding: Outstanding, threads: int) -> None:
     sweeper.free_crashed()
     sweeper.free_expired()
     with runtime.db.connection() as connection:
         connection.execute(DRILLS["pass_time"])
-    for key in sweeper.due():
-        if outstanding.wants(key.step):
-            runtime.runners[key.step].run(key)
+    keys = [key for key in sweeper.due() if outstanding.wants(key.step)]
+    with ThreadPoolExecutor(threads) as crowd:
+        for ended in [crowd.submit(runtime.runners[key.step].run, key) for key in keys * threads]:
+            ended.result()
 
 
 def _look(db: Database, orders: int) -> Outstanding:

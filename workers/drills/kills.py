@@ -63,8 +63,7 @@ def zombie(plan: Plan) -> Trial:
             world.execute(DRILLS["end_leases"])
             trial.check(f"{step}: another worker ends it", world.work().how == "done")
             trial.check(f"{step}: the frozen one goes on", world.resume(frozen).how == "done")
-        log = (world.demo.stage.folder / "crew.log").read_text()
-        refused = log.count("late_save_refused")
+        refused = world.log().count("late_save_refused")
         trial.check("late saves refused", refused == len(steps), refused)
         check_all(world.demo, trial)
     return trial

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -49,10 +49,11 @@ class SmallWorld:
     skus: Iterator[str]
     placed: list[Placed] = field(default_factory=list)
 
-    def order(self, why: str) -> Placed:
-        """Place one order of one piece."""
+    def order(self, why: str, skus: Sequence[str] = ()) -> Placed:
+        """Place one order of one piece, or of one piece of each of `skus`."""
         shop = next(self.shops)
-        tid = self.demo.stage.pull("add_order", shop=shop, lines=[{"sku": next(self.skus)}])["tid"]
+        lines = [{"sku": sku} for sku in skus or (next(self.skus),)]
+        tid = self.demo.stage.pull("add_order", shop=shop, lines=lines)["tid"]
         placed = Placed(tid, why, order_base(OrderKey(_PLATFORM, shop, tid)))
         self.placed.append(placed)
         return placed
@@ -68,6 +69,10 @@ class SmallWorld:
 
     def resume(self, stopped: Ended) -> Ended:
         return self.crew.send(Request(resume=stopped.pid))
+
+    def log(self) -> str:
+        """What the workers have logged so far."""
+        return (self.demo.stage.folder / "crew.log").read_text()
 
     def let_calls_end(self) -> None:
         self.execute(DRILLS["end_calls"])

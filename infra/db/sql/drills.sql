@@ -79,3 +79,40 @@ SELECT count(*) FROM gate WHERE shut_by = 'engine';
 
 -- name: resting_labels
 SELECT count(*) FROM work WHERE step = 'label' AND gate IS NOT NULL;
+
+-- name: open_holds
+SELECT o.platform_order_id, array_agg(h.code ORDER BY h.code)
+FROM hold AS h
+JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE h.released_at IS NULL
+GROUP BY o.platform_order_id;
+
+-- name: deadlocks
+SELECT deadlocks FROM pg_stat_database WHERE datname = current_database();
+
+-- name: waiting_for_locks
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock';
+
+-- name: touch_stock
+UPDATE stock_pool SET on_hand = on_hand WHERE sku = %(sku)s;
+
+-- name: references
+SELECT reference FROM shipment;
+
+-- name: make_tablespace
+CREATE TABLESPACE scarce LOCATION %(folder)s;
+
+-- name: move_shipments
+ALTER TABLE shipment SET TABLESPACE scarce;
+
+-- name: say_disk_is_full
+-- The code of a full disk, where no disk can be filled.
+CREATE FUNCTION say_disk_is_full() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$;
+
+-- name: refuse_intents
+CREATE TRIGGER full_disk BEFORE INSERT ON shipment EXECUTE FUNCTION say_disk_is_full();
+
+-- name: accept_intents
+DROP TRIGGER full_disk ON shipment;

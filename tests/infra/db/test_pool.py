@@ -2,6 +2,7 @@ import threading
 
 import psycopg
 import pytest
+from psycopg_pool import PoolTimeout
 
 from infra.db.pool import Connection, Database, in_transaction
 
@@ -129,3 +130,12 @@ def test_reachable_as_long_as_the_server_takes_connections(database: Database, d
     nowhere = psycopg.conninfo.make_conninfo(database_url.reveal(), host=str(tmp_path))
     with Database(nowhere) as unreachable:
         assert not unreachable.is_reachable()
+
+
+def test_beside_a_full_pool_a_side_connection_is_free(database_url) -> None:
+    with Database(database_url.reveal(), 1, checkout_timeout_s=0.2) as database, database.transaction():
+        with database.side() as side:
+            assert side.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(PoolTimeout), database.connection():
+            pytest.fail("the control: a second one of the same pool is not")
+        assert database.waits == 2, "the first one waited until it was opened"

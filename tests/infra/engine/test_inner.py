@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from psycopg_pool import PoolTimeout
 
 from domain.errors import Conflict, Poison, Refused, Throttled, Transient
 from domain.holds import HoldCode
@@ -285,6 +286,26 @@ def test_a_busy_database_is_no_bug(house, toy):
     [[causes]] = house.rows("SELECT causes FROM work WHERE subject_id = %s", id_)
     assert causes[0]["code"] == "database_unavailable"
     assert causes[0]["behind"][0]["type"].endswith("QueryCanceled")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.errors.DeadlockDetected,
+        psycopg.errors.SerializationFailure,
+        psycopg.errors.LockNotAvailable,
+        psycopg.errors.DiskFull,
+        PoolTimeout,
+    ],
+)
+def test_a_database_that_cannot_now_spends_nobodys_attempt(house, toy, error):
+    [id_] = ids = [house.order()]
+    runner, key = house.inner(toy(raising(error("not now")))), house.due(Step.REVIEW, ids)
+    for _ in range(house.limits.attempts_max + 1):
+        runner.run(key)
+        house.fall_due()
+    assert house.letters() == {}
+    assert house.work() == {id_: (0, 0, False)}
 
 
 def test_a_database_that_is_away_leaves_the_batch_alone(house, toy, monkeypatch):

@@ -1,0 +1,60 @@
+"""Drills in which a buyer changes their mind while we act on the order."""
+
+from domain.holds import HoldCode
+from domain.states import Step
+from infra.failpoints import POINTS
+from workers.drills.checkers import DRILLS, check_all
+from workers.drills.crew import Armed
+from workers.drills.drill import Plan, Trial
+from workers.drills.small_world import Placed, SmallWorld, small_world
+
+MOMENTS = tuple(point for point in POINTS if point.startswith(f"{Step.LABEL}."))
+# At these the platform has not been asked yet.
+UNASKED = {f"{Step.LABEL}.{place}" for place in ("before_claim", "intend", "intended", "before_call")}
+_STOPPED = {HoldCode.REFUND_REQUESTED, HoldCode.WRITEBACK_REFUSED}
+
+
+def refund_races(plan: Plan) -> Trial:
+    """A buyer asks for the money back at every instruction of the label step, while the worker stands still.
+
+    Either no label is bought, or a person has the order with its one waybill before the platform hears of it.
+    """
+    trial = Trial(control="platform not asked before the booking: a label for an order that is refunded")
+    with small_world(plan) as world:
+        placed = {moment: _refund_at(world, moment, trial) for moment in MOMENTS}
+        # The shop's next order brings the news of all the others.
+        world.order("brings the news")
+        trial.check("all end", world.work().how == "done")
+        held = dict(_holds(world))
+        booked, told = world.shipments(), _told(world)
+        for moment, order in placed.items():
+            bought = booked[order.base]
+            trial.check(f"{moment}: labels", bought == (moment not in UNASKED), bought)
+            codes = set(held.get(order.tid, ()))
+            trial.check(f"{moment}: a person has it", bool(codes) and codes <= _STOPPED, sorted(codes))
+            trial.check(f"{moment}: the platform is not told", order.tid not in told)
+        check_all(world.demo, trial)
+        unguarded = _refund_at(world, f"{Step.LABEL}.before_claim", trial, checks_refunds=False)
+        trial.harm_shown = world.shipments()[unguarded.base] == 1
+    return trial
+
+
+def _refund_at(world: SmallWorld, moment: str, trial: Trial, *, checks_refunds: bool = True) -> Placed:
+    placed = world.order(moment)
+    frozen = world.work(Armed(moment, "stop"), checks_refunds=checks_refunds)
+    world.demo.stage.pull("ask_refund", tid=placed.tid)
+    trial.injected["refund asked"] += frozen.how == "stopped"
+    trial.check(f"{moment}: met", frozen.how == "stopped", frozen.how)
+    ended = world.resume(frozen)
+    trial.check(f"{moment}: the worker goes on", ended.how == "done", ended.how)
+    return placed
+
+
+def _holds(world: SmallWorld) -> list[tuple[str, list[str]]]:
+    """Open holds by platform order id."""
+    with world.demo.db.connection() as connection:
+        return [(row[0], row[1]) for row in connection.execute(DRILLS["open_holds"]).fetchall()]
+
+
+def _told(world: SmallWorld) -> set[str]:
+    return {str(row["tid"]) for row in world.demo.stage.read("_ledger")["write_backs"]}
