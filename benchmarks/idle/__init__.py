@@ -1,0 +1,1 @@
+"""What a house with nothing to do uses: ``python -m benchmarks.idle``."""
