@@ -20,13 +20,12 @@ _LETTER = 6.8
 
 
 def lines(title: str, x_name: str, y_name: str, series: Mapping[str, Points], *, log: bool = False) -> str:
-    """Lines through points, one colour a name. `log`: powers of ten on the y axis; values below 1 stand at 1."""
+    """Lines through points, one colour a name. `log`: powers of ten on the y axis, from below the lowest value."""
     x_ticks = _ticks(max((x for points in series.values() for x, _ in points), default=1.0))
-    highest = max((y for points in series.values() for _, y in points), default=1.0)
-    y_ticks = [10.0**power for power in range(max(1, math.ceil(math.log10(max(highest, 1.0)))) + 1)]
-    if not log:
-        y_ticks = _ticks(highest)
-    across, up = _scale(x_ticks[-1], _LEFT, _WIDTH - _RIGHT), _scale(y_ticks[-1], _HEIGHT - _BOTTOM, _TOP, log=log)
+    values = [y for points in series.values() for _, y in points]
+    y_ticks = _powers(values) if log else _ticks(max(values, default=1.0))
+    across = _scale(0.0, x_ticks[-1], _LEFT, _WIDTH - _RIGHT)
+    up = _scale(y_ticks[0], y_ticks[-1], _HEIGHT - _BOTTOM, _TOP, log=log)
     parts = [_text(_LEFT - 60, 26, title, size=16, weight=600)]
     if len(series) > 1:
         parts.append(_legend(list(series), _LEFT, 52))
@@ -51,7 +50,7 @@ def bars(title: str, unit: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     colours = dict(zip(names, cycle(_COLOURS), strict=False))
     left = 24 + max(len(row) for row in rows) * _LETTER
     ticks = _ticks(max((sum(parts.values()) for parts in rows.values()), default=1.0))
-    across = _scale(ticks[-1], left, _WIDTH - 70)
+    across = _scale(0.0, ticks[-1], left, _WIDTH - 70)
     bottom = _TOP + len(rows) * (_BAR + _GAP)
     parts = [_text(16, 26, title, size=16, weight=600), _legend(names, 16, 52)]
     for tick in ticks:
@@ -76,12 +75,23 @@ def save(folder: Path, name: str, picture: str) -> None:
     (folder / f"{name}.svg").write_text(picture, encoding="utf-8")
 
 
-def _scale(highest: float, start: float, end: float, *, log: bool = False) -> Callable[[float], float]:
+def _scale(low: float, high: float, start: float, end: float, *, log: bool = False) -> Callable[[float], float]:
+    def share(value: float) -> float:
+        if log:
+            return math.log10(max(value, low) / low) / math.log10(high / low)
+        return (value - low) / (high - low)
+
     def place(value: float) -> float:
-        share = math.log10(max(value, 1.0)) / math.log10(highest) if log else value / highest
-        return start + (end - start) * share
+        return start + (end - start) * share(value)
 
     return place
+
+
+def _powers(values: Sequence[float]) -> list[float]:
+    """Powers of ten around all values above zero, two at the least."""
+    known = [value for value in values if value > 0] or [1.0]
+    low = math.floor(math.log10(min(known)))
+    return [10.0**power for power in range(low, max(low + 1, math.ceil(math.log10(max(known)))) + 1)]
 
 
 def _ticks(highest: float) -> list[float]:

@@ -11,7 +11,7 @@ from domain.states import STEPS, Step
 from infra.db.pool import Counts
 from infra.guard.runner import GatedRunner
 from infra.outside import Outside
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 
 
 class StepUse(msgspec.Struct):

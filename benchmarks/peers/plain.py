@@ -34,7 +34,7 @@ from infra.engine.results import Failed, NewWork, Result
 from infra.engine.settle import Writes, gather, places, write
 from infra.log import get_logger
 from infra.outside import Outside
-from infra.queue.bells import BellKey
+from infra.queue.keys import BellKey
 from infra.settings import Settings
 from workers.wiring import connect
 

@@ -1,0 +1,89 @@
+"""The engine's own runners in one thread of this process: claims, leases and due rows, but no queue and no gates."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from adapters import registry
+from adapters.door import Door
+from domain.states import Step
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.engine.inner import InnerRunner
+from infra.engine.outer import OuterRunner
+from infra.engine.presence import Presence
+from infra.engine.sweep import Sweeper
+from infra.outside import Outside
+from infra.queue.keys import BellKey
+from infra.settings import Settings
+from workers.wiring import connect, make_runners
+
+# Shops and feeds are asked for ever: that they were is no sign of progress.
+_ENDLESS = frozenset({Step.PULL, Step.WAREHOUSE})
+_POLL_S = 0.25
+
+
+@dataclass(slots=True)
+class Rung:
+    """Bells that are only remembered."""
+
+    keys: set[BellKey] = field(default_factory=set)
+
+    def ring(self, keys: Iterable[BellKey]) -> None:
+        self.keys.update(keys)
+
+    def take(self) -> list[BellKey]:
+        keys, self.keys = sorted(self.keys), set()
+        return keys
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Runs what is due, batch after batch."""
+
+    runners: dict[str, InnerRunner | OuterRunner]
+    rung: Rung
+    sweeper: Sweeper
+
+    def run_step(self, step: Step, at_most: int | None = None) -> int:
+        """Run one step until nothing of it is due, or so many subjects have been through; return how many."""
+        done = 0
+        while at_most is None or done < at_most:
+            keys = [key for key in self.sweeper.due() if key.step == step]
+            ran = 0
+            for key in keys:
+                if at_most is None or done + ran < at_most:
+                    ran += self.runners[step].run(key)
+            if not ran:
+                break
+            done += ran
+        return done
+
+    def run_all(self, quiet_s: float) -> None:
+        """Run every step until nothing but polling has happened for `quiet_s`."""
+        moved_at = time.monotonic()
+        while time.monotonic() - moved_at < quiet_s:
+            keys = self.rung.take() or self.sweeper.due()
+            for key in keys:
+                if self.runners[key.step].run(key) and key.step not in _ENDLESS:
+                    moved_at = time.monotonic()
+            if not keys:
+                time.sleep(_POLL_S)
+
+
+@contextmanager
+def engine_loop(settings: Settings, db: Database, watching: Database) -> Iterator[Loop]:
+    """`db` is what the steps use; `watching` is asked for what is due."""
+    with ExitStack() as stack:
+        presence = Presence(watching)
+        stack.callback(presence.close)
+        outside = stack.enter_context(Outside())
+        clock = SystemClock()
+        door = Door(settings.door, registry.hosts(settings), clock)
+        outside.run(door.open())
+        stack.callback(lambda: outside.run(door.close()))
+        rung = Rung()
+        tools = connect(settings, db, rung, door)
+        sweeper = Sweeper(watching, rung, clock, settings.engine.crashes_max)
+        yield Loop(make_runners(tools, outside, presence.worker), rung, sweeper)

@@ -1,0 +1,65 @@
+"""New orders at a steady pace, stored as a web hook's payload is: raw, with a lane, and rung for."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import cycle
+
+from actors.pull import Pull
+from adapters.ports import Listed
+from benchmarks.priority.control import lane_bells
+from domain.states import Step
+from infra.engine.outer import OuterRunner
+from infra.outside import Outside
+from infra.settings import Settings, Shop
+from workers.demo.stage import Stage
+from workers.wiring import wired_worker
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Orders appear at the sandbox's platform and are fetched and stored at once by this process."""
+
+    stage: Stage
+    pull: Pull
+    outside: Outside
+    skus: Iterator[str]
+
+    def store(self, shop: Shop, *, urgent: bool) -> str:
+        """One order of one piece; its id. An urgent one is a member's, from a live stream, around the corner."""
+        member = {"live": True, "vip": "plus", "is_local": True} if urgent else {}
+        lines = [{"sku": next(self.skus)}]
+        tid = str(self.stage.pull("add_order", shop=shop.name, lines=lines, **member)["tid"])
+        raw = self.outside.run(self.pull.tools.platform(shop.account).fetch(tid))
+        self.pull.store(shop, "webhook", [(Listed(tid, self.pull.tools.clock.utcnow()), raw)])
+        return tid
+
+    def run(self, urgent: int, per_second: float, bulk_per_second: float) -> list[str]:
+        """Urgent orders one by one at their pace with bulk ones between them; the ids of the urgent ones."""
+        shops = cycle(self.pull.tools.settings.shops)
+        plan = [(number / per_second, True) for number in range(urgent)]
+        plan += [(number / bulk_per_second, False) for number in range(int(urgent / per_second * bulk_per_second))]
+        began = time.monotonic()
+        tids: list[str] = []
+        for at, is_urgent in sorted(plan):
+            time.sleep(max(0.0, began + at - time.monotonic()))
+            tid = self.store(next(shops), urgent=is_urgent)
+            if is_urgent:
+                tids.append(tid)
+        return tids
+
+
+@contextmanager
+def feeding(settings: Settings, stage: Stage, *, is_control: bool) -> Iterator[Feed]:
+    """A feed that rings the engine's bells, or the control's."""
+    stock: Sequence[dict[str, int | str]] = stage.read("_ledger")["stock"]
+    skus = cycle(str(row["sku"]) for row in stock)
+    with wired_worker(settings) as runtime, lane_bells(settings) as control_bells:
+        runner = runtime.runners[Step.PULL]
+        assert isinstance(runner, OuterRunner)
+        pull = runner.step
+        assert isinstance(pull, Pull)
+        if is_control:
+            pull = replace(pull, tools=replace(pull.tools, bells=control_bells))
+        yield Feed(stage, pull, runner.outside, skus)
