@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from domain.errors import Misconfigured
+from infra.exposure import check_database, check_redis
 from infra.pools import Scaling, Workers
 
 SETTINGS_FILE = "orderlane.toml"
@@ -39,13 +40,17 @@ class Secret(str):
 
 
 class Stores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the stores are. With no URL the application runs its own under `data_dir`."""
+    """Where the stores are. With no URL the application runs its own under `data_dir`.
+
+    `trusts_network`: what lies between us and the stores is ours alone, so they need neither password nor TLS.
+    """
 
     data_dir: str = ""
     database_url: Secret = Secret("")
     redis_url: Secret = Secret("")
     service_user: str = ""
     fsync: bool = True
+    trusts_network: bool = False
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -229,9 +234,19 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
         settings = msgspec.convert(tree, Settings, dec_hook=decode)
     except msgspec.ValidationError as error:
         raise Misconfigured("settings_invalid", f"{file}: {error}") from None
+    _check_stores(settings.stores, environ)
     if settings.engine.lease_s <= CALLS_MAX * settings.door.total_s:
         raise Misconfigured("settings_invalid", f"{file}: engine.lease_s must exceed {CALLS_MAX} times door.total_s")
     return settings
+
+
+def _check_stores(stores: Stores, environ: Mapping[str, str]) -> None:
+    if stores.trusts_network:
+        return
+    if stores.database_url:
+        check_database(stores.database_url.reveal(), environ)
+    if stores.redis_url:
+        check_redis(stores.redis_url.reveal())
 
 
 def _toml(content: bytes, file: Path) -> dict[str, Any]:

@@ -99,15 +99,15 @@ def test_a_named_file_must_exist(tmp_path: Path) -> None:
 
 
 def test_the_environment_outranks_the_file(tmp_path: Path) -> None:
-    file = write(tmp_path, '[stores]\ndatabase_url = "postgresql://file/x"\ndata_dir = "/file"')
+    file = write(tmp_path, '[stores]\ndatabase_url = "postgresql:///file"\ndata_dir = "/file"')
     environ = {
         "ORDERLANE_SETTINGS": str(file),
-        "ORDERLANE_DATABASE_URL": "postgresql://environment/x",
-        "ORDERLANE_REDIS_URL": "redis://environment/0",
+        "ORDERLANE_DATABASE_URL": "postgresql:///environment",
+        "ORDERLANE_REDIS_URL": "unix:///environment",
     }
     stores = read_settings(environ=environ).stores
-    assert stores.database_url.reveal() == "postgresql://environment/x"
-    assert stores.redis_url.reveal() == "redis://environment/0"
+    assert stores.database_url.reveal() == "postgresql:///environment"
+    assert stores.redis_url.reveal() == "unix:///environment"
     assert stores.data_dir == "/file"
 
 
