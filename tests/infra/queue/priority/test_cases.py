@@ -306,7 +306,7 @@ def test_delayed_messages_cost_a_worker_no_memory(make_broker, run_worker):
 
 def test_connections_that_are_dropped_lose_and_double_nothing(make_broker, redis, run_worker, monkeypatch, until):
     monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
-    broker = make_broker()
+    broker = make_broker(lease_ms=3000)
     ran = []
     note = dramatiq.actor(ran.append, actor_name="note", broker=broker)
     broker.enqueue_many([note.message(number) for number in range(300)])

@@ -43,11 +43,11 @@ def test_every_script_is_called_and_has_a_header():
         assert "If Redis is lost" in header[0]
 
 
-def test_all_keys_of_a_queue_lie_in_one_slot(redis: Redis):
-    scripts = Scripts(redis, "shop", "work", Rules())
+def test_all_keys_of_a_queue_lie_in_one_slot(each_redis: Redis):
+    scripts = Scripts(each_redis, "shop", "work", Rules())
     scripts.beat("process:1", [])
     scripts.stats(["p0"])
-    keys = redis.keys()
+    keys = each_redis.keys()
     assert keys
     assert all(key.startswith(b"{shop:work}:") for key in keys)
 

@@ -24,8 +24,8 @@ class Hooks(Middleware):
         return super().__getattribute__(name)
 
 
-@pytest.fixture(params=["dramatiq", "priority"])
-def broker(request: pytest.FixtureRequest, redis: Redis) -> Iterator[Broker]:
+@pytest.fixture(params=[RedisBroker, PriorityBroker])
+def broker(request: pytest.FixtureRequest, each_redis: Redis) -> Iterator[Broker]:
     middleware = [
         AgeLimit(),
         TimeLimit(interval=50),
@@ -33,7 +33,7 @@ def broker(request: pytest.FixtureRequest, redis: Redis) -> Iterator[Broker]:
         Retries(min_backoff=1, max_backoff=5),
         CurrentMessage(),
     ]
-    broker = (RedisBroker if request.param == "dramatiq" else PriorityBroker)(client=redis, middleware=middleware)
+    broker = request.param(client=each_redis, middleware=middleware)
     dramatiq.set_broker(broker)
     yield broker
     broker.close()

@@ -153,10 +153,10 @@ class Pair:
         self.ask("flush", LANES)
 
 
-def test_the_scripts_do_what_their_twin_does(redis, twin_kind):
+def test_the_scripts_do_what_their_twin_does(each_redis, twin_kind):
     seed = int(os.environ.get("PRIORITY_MODEL_SEED") or random.SystemRandom().randrange(2**32))
     print(f"PRIORITY_MODEL_SEED={seed}")  # noqa: T201 - shown when the test fails
-    Pair(redis, seed, twin_kind).run(int(os.environ.get("PRIORITY_MODEL_COMMANDS", "4000")))
+    Pair(each_redis, seed, twin_kind).run(int(os.environ.get("PRIORITY_MODEL_COMMANDS", "3000")))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
