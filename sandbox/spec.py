@@ -38,10 +38,19 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return "6100" + hmac.new(self.session_secret.encode(), shop.encode(), hashlib.sha256).hexdigest()[:46]
 
 
+class Surge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stretch of the stream in which orders come `times` as fast; seconds since the opening."""
+
+    from_s: float
+    for_s: float
+    times: float
+
+
 class Arrival(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When orders become visible: `per_second` 0 means all at the start, changed in bursts of the last hour."""
 
     per_second: float = 0.0
+    surge: Surge | None = None
 
 
 class Dirt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

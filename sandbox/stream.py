@@ -14,7 +14,7 @@ from pathlib import Path
 from sandbox import olist
 from sandbox.model import Expected, Member, Place, Plan, PlannedLine, PlannedOrder, Shop, Sku, Stocked, demand
 from sandbox.places import BRAZILIAN_LOCATIONS, CHINESE_LOCATIONS, CHINESE_PLACES, place_of
-from sandbox.spec import Dirt, Location, Spec
+from sandbox.spec import Dirt, Location, Spec, Surge
 
 _BURST_MEAN = 6
 _PAST_S = 3600.0
@@ -34,13 +34,14 @@ def plan(spec: Spec) -> Plan:
     Raises Misconfigured when the file to replay cannot be read.
     """
     source = _replayed(spec) if spec.csv is not None else _generated(spec)
-    offsets = arrivals(random.Random(f"{spec.seed}/arrival"), len(source.orders), spec.arrival.per_second)
+    draw = random.Random(f"{spec.seed}/arrival")
+    offsets = arrivals(draw, len(source.orders), spec.arrival.per_second, spec.arrival.surge)
     orders = tuple(replace(order, offset_s=offset) for order, offset in zip(source.orders, offsets, strict=True))
     draw = random.Random(f"{spec.seed}/stock")
     return Plan(source.shops, source.locations, stock(draw, orders, source.locations, spec.dirt), orders)
 
 
-def arrivals(draw: random.Random, count: int, per_second: float) -> list[float]:
+def arrivals(draw: random.Random, count: int, per_second: float, surge: Surge | None = None) -> list[float]:
     """Ascending offsets in seconds, in bursts that share one instant; with no pace all lie in the past."""
     pace = per_second or count / _PAST_S
     offsets: list[float] = []
@@ -48,7 +49,8 @@ def arrivals(draw: random.Random, count: int, per_second: float) -> list[float]:
     while len(offsets) < count:
         burst = draw.randint(1, 2 * _BURST_MEAN - 1)
         offsets.extend([round(at, 3)] * min(burst, count - len(offsets)))
-        at += draw.expovariate(pace / _BURST_MEAN)
+        times = surge.times if surge and surge.from_s <= at < surge.from_s + surge.for_s else 1.0
+        at += draw.expovariate(pace * times / _BURST_MEAN)
     if per_second or not offsets:
         return offsets
     span = offsets[-1] + 1.0

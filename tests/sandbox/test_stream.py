@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sandbox.amounts import amounts_of, spread
 from sandbox.model import Expected, demand
 from sandbox.people import masked, person_of
-from sandbox.spec import Arrival, Dirt, Secrets, Spec
+from sandbox.spec import Arrival, Dirt, Secrets, Spec, Surge
 from sandbox.stream import arrivals, plan
 
 NAMES = Secrets.__struct_fields__
@@ -128,3 +128,12 @@ def test_an_empty_stream_is_a_plan_too():
 def test_paced_orders_come_after_the_opening():
     paced = plan(msgspec.structs.replace(spec_of(1, 50), arrival=Arrival(per_second=10)))
     assert paced.orders[0].offset_s >= 0
+
+
+def test_in_a_surge_orders_come_faster_and_before_and_after_it_as_ever(rng):
+    offsets = arrivals(rng, 4000, 10.0, Surge(from_s=60, for_s=20, times=15))
+    before = sum(offset < 60 for offset in offsets)
+    during = sum(60 <= offset < 80 for offset in offsets)
+    assert before == pytest.approx(600, rel=0.3)
+    assert during == pytest.approx(3000, rel=0.3)
+    assert offsets == sorted(offsets)

@@ -1,0 +1,1 @@
+"""A surge of orders against a pool that follows it: ``python -m benchmarks.burst``."""
