@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ORDERS ?= 500
 SEED   ?= 7
+PICTURES ?= build/pictures
 
 .PHONY: help setup demo test coverage bench drills soak lint lock clean
 
@@ -37,7 +38,7 @@ coverage: $(VENV)/.dev ## branch coverage; fails below 95 % for the rules or the
 	$(BIN)/coverage report --include='domain/*,infra/engine/*,infra/queue/*,actors/*' --fail-under=95
 
 bench: $(VENV)/.bench ## orders a minute and what they cost, against plain Dramatiq and plain Celery
-	$(BIN)/python -m benchmarks.chain
+	$(BIN)/python -m benchmarks.chain --pictures $(PICTURES)
 
 drills: setup ## hurt the whole house and check every order, half an hour; SEED=n
 	$(BIN)/orderlane drill --seed $(SEED)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import svg
+from benchmarks.priority.fairness import measure_fairness
 from benchmarks.priority.measure import Points, Scene, Seen, play
 from infra.log import configure
 from infra.settings import read_settings
@@ -26,6 +27,7 @@ NAMES = ("idle", "flood", "control")
 @click.option("--bulk-per-second", default=5.0, show_default=True, help="Bulk orders that arrive meanwhile.")
 @click.option("--courier-ms", default=0.0, show_default=True, help="How long each courier call takes on top.")
 @click.option("--ship-on", type=click.Choice(["label", "handover"]), default="label", show_default=True)
+@click.option("--fair", is_flag=True, help="Instead: 10 orders of one shop behind 10,000 of another, in one lane.")
 @click.option("--threads", default=4, show_default=True, help="Threads of each worker process.")
 @click.option("--scene", "names", type=click.Choice(NAMES), multiple=True, help="Only these; else all three.")
 @click.option("--quick", is_flag=True, help="5,000 waiting, 100 urgent.")
@@ -39,6 +41,7 @@ def main(
     bulk_per_second: float,
     courier_ms: float,
     ship_on: str,
+    fair: bool,
     threads: int,
     names: tuple[str, ...],
     quick: bool,
@@ -51,6 +54,10 @@ def main(
         waiting, urgent = 5_000, 100
     base = read_settings()
     flood = Scene(waiting, urgent, urgent_per_second, bulk_per_second, courier_ms, ship_on, threads)
+    if fair:
+        found = measure_fairness(base, flood, many=2_000 if quick else 10_000, few=10)
+        print(msgspec.json.encode(found).decode() if as_json else found)
+        return
     scenes = {"idle": replace(flood, waiting=0), "flood": flood, "control": replace(flood, is_control=True)}
     seen = {name: play(base, scene) for name, scene in scenes.items() if name in (names or NAMES)}
     show(seen, Console(stderr=as_json, highlight=False, width=110))

@@ -26,6 +26,7 @@ SPOTLESS = Dirt(presale_open=0.0, refund_asked=0.0, vague_address=0.0, short_sto
 _WARM_UP = 10
 _SETTLE_S = 120.0
 _NEVER = 1e-9
+_LOOK_S = 0.05
 
 Points = list[tuple[float, float]]
 
@@ -79,12 +80,12 @@ def play(base: Settings, scene: Scene) -> Seen:
             tx.execute(PRIORITY["rest_pulls"])
         demo.stage.pull("set_latency", sf_ms=scene.courier_ms)
         with working(demo, settings, scene), feeding(settings, demo.stage, is_control=scene.is_control) as feed:
-            _warm_up(demo.db, feed)
+            warm_up(demo.db, feed)
             since = _now(demo.db)
             began = time.monotonic()
             tids = feed.run(scene.urgent, scene.urgent_per_second, scene.bulk_per_second if scene.waiting else 0.001)
             left, fed_s = _left(demo.db), time.monotonic() - began
-            _await(demo.db, tids)
+            await_confirmed(demo.db, tids)
             seconds = time.monotonic() - began
             settings_shown = describe(stores)
             return _read(
@@ -146,16 +147,16 @@ def _control_roles(settings: Settings) -> list[Role]:
     return [*workers, *reserved, Role("sweeper", (*command, "sweeper"))]
 
 
-def _warm_up(db: Database, feed: Feed) -> None:
+def warm_up(db: Database, feed: Feed) -> None:
     """Until some urgent orders are through: every process is up, and has loaded what it needs."""
-    _await(db, feed.run(_WARM_UP, 5.0, 0.001))
+    await_confirmed(db, feed.run(_WARM_UP, 5.0, 0.001))
 
 
-def _await(db: Database, tids: Sequence[str]) -> None:
+def await_confirmed(db: Database, tids: Sequence[str]) -> None:
     """Until all are written back; who is not in time stays unfinished and is counted."""
     deadline = time.monotonic() + _SETTLE_S
     while _confirmed(db, tids) < len(tids) and time.monotonic() < deadline:
-        time.sleep(0.2)
+        time.sleep(_LOOK_S)
 
 
 def _confirmed(db: Database, tids: Sequence[str]) -> int:
