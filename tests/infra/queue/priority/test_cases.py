@@ -1,4 +1,8 @@
-"""Cases in which Dramatiq's Redis broker loses, doubles or delays messages: none of them here."""
+"""Cases in which Dramatiq's Redis broker loses, doubles or delays messages: none of them here.
+
+More of them stand in test_rejected (undecodable, unknown actor, dead letters), test_leases (stopped and killed
+processes), test_lanes (messages given back) and test_failover.
+"""
 
 import os
 import signal
@@ -55,7 +59,19 @@ def away(server, seconds: float = 1.5) -> None:
     server.start()
 
 
-def test_redis_empty_after_a_restart_is_noticed_and_can_be_refilled(server, at, run_worker, until):
+def restart_empty(server) -> None:
+    server.kill()
+    server.empty()
+    server.start()
+
+
+def flush_all(server) -> None:
+    with Redis.from_url(server.url) as client:
+        client.flushall()
+
+
+@pytest.mark.parametrize("lose_all", [restart_empty, flush_all])
+def test_a_redis_that_lost_all_is_noticed_and_can_be_refilled(server, at, run_worker, until, lose_all):
     ran, gate = [], Gate()
 
     @dramatiq.actor
@@ -68,9 +84,7 @@ def test_redis_empty_after_a_restart_is_noticed_and_can_be_refilled(server, at, 
     at.enqueue_many([note.message("delayed")], delay=60_000)
     run_worker(at)
     until(lambda: gate.begun)
-    server.kill()
-    server.empty()
-    server.start()
+    lose_all(server)
     until(lambda: not at._holdings[QUEUE].is_buffered)  # the next heartbeat finds out that nothing is held any more
     gate.opened.set()
     ids = [one.message_id for one in sent]
