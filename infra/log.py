@@ -22,6 +22,7 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from domain.errors import FulfilmentError
+from infra.printable import in_line
 
 _PERSONAL_KEYS = frozenset(
     {
@@ -84,7 +85,9 @@ def configure(
     target = stream or cast("TextIO", _Stderr())
     is_console = target.isatty() if form == "auto" else form == "console"
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    last: Processor = structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
+    last: list[Processor] = (
+        [show_controls, structlog.dev.ConsoleRenderer()] if is_console else [structlog.processors.JSONRenderer()]
+    )
     shared: list[Processor] = [
         merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -93,7 +96,7 @@ def configure(
         drop_personal_data,
     ]
     structlog.configure(
-        processors=[*shared, last],
+        processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=True,
@@ -103,7 +106,7 @@ def configure(
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_add_module, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     logging.captureWarnings(capture=True)
@@ -136,6 +139,11 @@ def drop_personal_data(_: WrappedLogger, __: str, event: EventDict) -> EventDict
     """Processor: without known personal keys at any depth, and with mobile numbers blacked out."""
     internal = {key: value for key, value in event.items() if key.startswith("_")}
     return {key: _clean(value) for key, value in event.items() if key not in _PERSONAL_KEYS} | internal
+
+
+def show_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Processor: a message of a library is one line that no terminal obeys; values are quoted anyway."""
+    return {**event, "event": in_line(str(event["event"]))}
 
 
 def describe_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

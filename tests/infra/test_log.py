@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 
@@ -205,3 +206,14 @@ def test_a_kept_logger_follows_stderr(lines: Lines, capsys) -> None:
         log.info("two")
     assert "two" in elsewhere.getvalue()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_one_line_for_one_event_whatever_its_texts_say(lines: Lines, form: str) -> None:
+    hostile = "a\nb\x1b[31mc\x9b2J\u202e"
+    # Over the form of the fixture, which puts everything back.
+    configure(form, stream=lines.stream)
+    get_logger(__name__).info("event", sku=hostile)
+    logging.getLogger("library").warning("said %s", hostile)
+    assert len(lines.text.splitlines()) == 2
+    assert not re.search(r"\x1b\[31m|\x9b|\u202e", lines.text)

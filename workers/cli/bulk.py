@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import click
-import msgspec
 
 from infra.db.pool import Database
 from infra.engine.replay import Author
@@ -12,7 +11,7 @@ from ops.bulk_face import print_bulk, print_bulks
 from workers.cli.acting import author_option
 from workers.cli.exits import Exit
 from workers.cli.stores import database_at_hand, quiet_settings
-from workers.cli.talk import console, json_option
+from workers.cli.talk import console, json_option, say_json
 
 PAGE = 50
 STATES = ("waiting", "replayed", "done", "died", "superseded", "refused", "cancelled")
@@ -39,14 +38,14 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
         if bulk_id is None:
             found = verbs.recent(db)
             if as_json:
-                click.echo(msgspec.json.encode({"bulks": found}))
+                say_json({"bulks": found})
             else:
                 print_bulks(found, screen)
             ctx.exit(Exit.DONE)
         one = verbs.look(db, bulk_id)
         members = verbs.members(db, bulk_id, state=state, after=after, limit=PAGE) if state else []
     if as_json:
-        click.echo(msgspec.json.encode({"bulk": one, "members": members}))
+        say_json({"bulk": one, "members": members})
     else:
         print_bulk(one, members, screen)
     is_partly = one.is_over and set(one.members) != {"done"}

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import click
-import msgspec
 
 from infra.log import configure
 from infra.settings import read_settings
 from workers.cli.exits import Exit
+from workers.cli.talk import say_json
 from workers.demo.face import LiveFace, consoles, print_summary, silent
 from workers.demo.run import run as run_demo
 from workers.demo.stage import Script
@@ -74,7 +74,7 @@ def demo(
         with LiveFace(progress_console).shown() as face:
             outcome = run_demo(base, script, face)
     if as_json:
-        click.echo(msgspec.json.encode(outcome.summary()))
+        say_json(outcome.summary())
     else:
         print_summary(outcome, console)
     ctx.exit(Exit.DONE if outcome.reckoning.agrees else Exit.FAILED)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 import click
-import msgspec
 
 from infra.db.letters import LetterFilter
 from infra.db.pool import Database
@@ -18,7 +17,7 @@ from workers.cli.acting import Rate, author_option
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
 from workers.cli.stores import database_at_hand, quiet_settings
-from workers.cli.talk import console, json_option
+from workers.cli.talk import console, json_option, say, say_json
 
 PREVIEWED = 10
 RATE = 10.0
@@ -62,17 +61,17 @@ def replay(
         elif ids:
             answers = letters.replay_letters(db, list(dict.fromkeys(ids)), author, again=again)
             if as_json:
-                click.echo(msgspec.json.encode({"letters": answers}))
+                say_json({"letters": answers})
             else:
                 print_replayed(answers, console())
             ctx.exit(_exit(answers))
         else:
             started = bulk.start(db, wanted, rate, author, again=again)
             if as_json:
-                click.echo(msgspec.json.encode(started))
+                say_json(started)
             else:
                 print_bulk(started, (), console())
-                click.echo(f"follow it with: orderlane bulk show {started.id}", err=True)
+                say(f"follow it with: orderlane bulk show {started.id}", err=True)
     ctx.exit(Exit.DONE)
 
 
@@ -84,11 +83,11 @@ def _preview(
     with courier_lookup(settings) if settings.couriers else nullcontext() as ask:
         previews = letters.preview(db, sample, ask, again=again, in_bulk=not ids)
     if as_json:
-        click.echo(msgspec.json.encode({"members": members, "letters": previews}))
+        say_json({"members": members, "letters": previews})
         return
     print_previews(previews, console())
     if members > len(previews):
-        click.echo(f"the oldest {len(previews)} of {members}")
+        say(f"the oldest {len(previews)} of {members}")
 
 
 def _exit(answers: Sequence[Replayed]) -> Exit:
@@ -107,7 +106,7 @@ def discard(ids: Sequence[int], author: Author) -> None:
         for letter_id in ids:
             stays_held = letters.discard(db, letter_id, author)
             held = "; its order stays held: release it with `orderlane order release`" if stays_held else ""
-            click.echo(f"letter {letter_id} discarded{held}")
+            say(f"letter {letter_id} discarded{held}")
 
 
 @click.command(epilog='\b\nExample:  orderlane dlq reopen 1042 --reason "it was real"')
@@ -117,4 +116,4 @@ def reopen(letter_id: int, author: Author) -> None:
     """Open a discarded dead letter again."""
     with database_at_hand(quiet_settings()) as db:
         letters.reopen(db, letter_id, author)
-    click.echo(f"letter {letter_id} is open again")
+    say(f"letter {letter_id} is open again")

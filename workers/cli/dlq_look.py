@@ -1,7 +1,6 @@
 """Looking at dead letters: ``orderlane dlq causes``, ``list`` and ``show``."""
 
 import click
-import msgspec
 
 from infra.db.letters import LetterFilter
 from ops import letters
@@ -9,7 +8,7 @@ from ops.letters_face import print_causes, print_letter, print_letters
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
 from workers.cli.stores import database_at_hand, quiet_settings
-from workers.cli.talk import console, json_option
+from workers.cli.talk import console, json_option, say_json
 
 PAGE = 50
 
@@ -25,7 +24,7 @@ def causes(ctx: click.Context, *, as_json: bool) -> None:
     with database_at_hand(quiet_settings()) as db:
         found = letters.causes(db)
     if as_json:
-        click.echo(msgspec.json.encode({"causes": found}))
+        say_json({"causes": found})
     else:
         print_causes(found, console())
     ctx.exit(Exit.DONE)
@@ -43,7 +42,7 @@ def list_letters(ctx: click.Context, *, wanted: LetterFilter, after: int, limit:
         found = letters.page(db, wanted, after=after, limit=limit)
     more_after = found[-1].id if len(found) == limit else None
     if as_json:
-        click.echo(msgspec.json.encode({"letters": found, "more_after": more_after}))
+        say_json({"letters": found, "more_after": more_after})
     else:
         print_letters(found, more_after, console())
     ctx.exit(Exit.DONE)
@@ -59,7 +58,7 @@ def show(ctx: click.Context, letter_id: int, *, as_json: bool) -> None:
         letter = letters.letter(db, letter_id)
         preview = letters.preview(db, [letter_id])[0] if letter.closed_at is None else None
     if as_json:
-        click.echo(msgspec.json.encode({"letter": letter, "replay": preview}))
+        say_json({"letter": letter, "replay": preview})
     else:
         print_letter(letter, preview, console())
     ctx.exit(Exit.DONE)

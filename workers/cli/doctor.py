@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 
 import click
-import msgspec
 
 from infra.clock import SystemClock
 from infra.log import configure
+from infra.printable import in_line
 from infra.settings import SETTINGS_FILE
 from ops.doctor import Check, Level, examine, worst
 from workers.cli.exits import Exit
+from workers.cli.talk import say_json
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
@@ -32,13 +33,14 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
         if not as_json:
             _print(check)
     if as_json:
-        click.echo(msgspec.json.encode({"status": worst(checks), "checks": checks}))
+        say_json({"status": worst(checks), "checks": checks})
     ctx.exit(_exit(checks))
 
 
 def _print(check: Check) -> None:
     advice = f" → {check.advice}" if check.advice else ""
-    click.echo(f"{click.style(f'{check.level:<5}', fg=_COLOURS[check.level])}{check.name}: {check.message}{advice}")
+    level = click.style(f"{check.level:<5}", fg=_COLOURS[check.level])
+    click.echo(level + in_line(f"{check.name}: {check.message}{advice}"))
 
 
 def _exit(checks: list[Check]) -> Exit:

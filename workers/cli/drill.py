@@ -3,11 +3,11 @@
 import secrets
 
 import click
-import msgspec
 
 from infra.log import configure
 from infra.settings import read_settings
 from workers.cli.exits import Exit
+from workers.cli.talk import say, say_json
 from workers.demo.face import consoles
 from workers.drills.catalogue import BY_NAME, CATALOGUE
 from workers.drills.drill import Plan
@@ -35,14 +35,14 @@ def drill(
     chosen = [BY_NAME[name] for name in names] or [one for one in CATALOGUE if one.in_quick or not quick]
     if is_listed:
         for one in chosen:
-            click.echo(f"{one.name:<20} {one.injects} ({', '.join(one.covers)})")
+            say(f"{one.name:<20} {one.injects} ({', '.join(one.covers)})")
         return
     plan = Plan(read_settings(), secrets.randbelow(1_000_000) if seed is None else seed, quick)
     progress_console.print(f"seed {plan.seed}")
     played = play(plan, chosen, lambda one: print_played(one, progress_console))
     outcome = summary(played, plan)
     if as_json:
-        click.echo(msgspec.json.encode(outcome))
+        say_json(outcome)
     else:
         print_table(played, console)
     ctx.exit(Exit.FAILED if outcome["failed"] else Exit.DONE)

@@ -1,8 +1,6 @@
 """``orderlane order due``: what must leave, the most money first."""
 
 import click
-import msgspec
-from rich.console import Console
 
 from infra.log import configure
 from infra.settings import read_settings
@@ -10,6 +8,7 @@ from ops.due import DueOrder, due_orders, sums
 from ops.due_face import print_due
 from workers.cli.exits import Exit
 from workers.cli.stores import database_at_hand
+from workers.cli.talk import console, say_json
 
 SHOWN = 50
 
@@ -32,9 +31,9 @@ def due(ctx: click.Context, shop: str | None, within_h: float | None, limit: int
     with database_at_hand(read_settings()) as db:
         found = due_orders(db, shop, within_h)
     if as_json:
-        click.echo(msgspec.json.encode(_summary(found, limit)))
+        say_json(_summary(found, limit))
     else:
-        print_due(found, limit, Console(highlight=False, markup=False, emoji=False))
+        print_due(found, limit, console())
     ctx.exit(Exit.DONE)
 
 

@@ -8,6 +8,7 @@ import click
 import psycopg
 
 from domain.errors import FulfilmentError
+from infra.printable import in_line
 from workers.cli.exits import Exit, exit_of
 
 
@@ -59,5 +60,5 @@ def _is_redis_away(error: Exception) -> bool:
 
 def fail(ctx: click.Context, line: str, code: Exit) -> NoReturn:
     """End the command."""
-    click.echo(f"orderlane: {' '.join(line.split())}", err=True)
+    click.echo(in_line(f"orderlane: {' '.join(line.split())}"), err=True)
     ctx.exit(code)

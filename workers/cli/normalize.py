@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from infra.printable import in_json
 from infra.rules import load_rules
 from ops.dry_run import as_tree, read_bounded
 from ops.dry_run import normalize as normalize_payload
@@ -27,5 +28,5 @@ def normalize(ctx: click.Context, platform: str, shop: str, rules_file: str, fil
     rules = load_rules(rules_file)
     with click.open_file(str(file), "rb") as stream:
         result = normalize_payload(read_bounded(stream), platform, shop, rules)
-    click.echo(msgspec.json.format(msgspec.json.encode(as_tree(result)), indent=2))
+    click.echo(in_json(msgspec.json.format(msgspec.json.encode(as_tree(result)), indent=2).decode()))
     ctx.exit(Exit.HELD if result.findings else Exit.DONE)

@@ -1,8 +1,6 @@
 """``orderlane order``: look at one order, release its holds, and change its lane."""
 
 import click
-import msgspec
-from rich.console import Console
 
 from domain.holds import HoldCode
 from domain.order import Lane
@@ -21,6 +19,7 @@ from workers.cli.acting import author_option
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
 from workers.cli.stores import database_at_hand
+from workers.cli.talk import console, say, say_json
 
 
 @click.group(
@@ -74,9 +73,9 @@ def release(ctx: click.Context, order_id: str, code: str, author: Author, *, as_
             ctx.exit(Exit.USAGE)
         released = release_hold(db, match.id, HoldCode(code), author)
     if as_json:
-        click.echo(msgspec.json.encode(released))
+        say_json(released)
     else:
-        click.echo(_release_in_words(released))
+        say(_release_in_words(released))
     ctx.exit(Exit.HELD if released.still_held_by else Exit.DONE)
 
 
@@ -112,9 +111,9 @@ def expedite(ctx: click.Context, order_id: str, lane: str, author: Author, *, as
             ctx.exit(Exit.USAGE)
         expedited = change_lane(db, match.id, Lane(lane), author)
     if as_json:
-        click.echo(msgspec.json.encode(expedited))
+        say_json(expedited)
     else:
-        click.echo(_expedite_in_words(expedited))
+        say(_expedite_in_words(expedited))
 
 
 def _expedite_in_words(expedited: Expedited) -> str:
@@ -130,7 +129,7 @@ def _one_match(db: Database, order_id: str) -> Match | None:
         if not matches:
             raise why_missing(tx, order_id)
     if len(matches) > 1:
-        print_matches(order_id, matches, Console(stderr=True))
+        print_matches(order_id, matches, console(stderr=True))
         return None
     return matches[0]
 
@@ -141,7 +140,7 @@ def _show(db: Database, order_id: str, *, as_json: bool) -> Exit:
         return Exit.USAGE
     view = view_order(db, match.id)
     if as_json:
-        click.echo(msgspec.json.encode(view))
+        say_json(view)
     else:
-        print_order(view, Console(highlight=False, markup=False, emoji=False))
+        print_order(view, console())
     return Exit.DONE

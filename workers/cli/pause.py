@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import click
-import msgspec
-from rich.console import Console
 
 from domain.gates import GateKind
 from infra.clock import SystemClock
@@ -22,6 +20,7 @@ from ops import gates as ops
 from ops.gates_face import print_gates
 from workers.cli.exits import Exit
 from workers.cli.stores import database_at_hand
+from workers.cli.talk import console, say, say_json
 
 # The values, because click shows and takes the members of an enumeration by their names.
 _KINDS = click.Choice([GateKind.ACCOUNT.value, ops.SHOP, GateKind.LANE.value, GateKind.STEP.value])
@@ -65,7 +64,7 @@ def pause(ctx: click.Context, kind: str, name: str, *, reason: str, until: str |
     end = _moment(until)
     with database_at_hand(settings) as db:
         ops.pause(db, gate, whole_name, Author(getpass.getuser(), reason), end)
-    click.echo(f"paused {gate} {whole_name}" + (f" until {end.isoformat()}" if end else ""))
+    say(f"paused {gate} {whole_name}" + (f" until {end.isoformat()}" if end else ""))
     ctx.exit(Exit.DONE)
 
 
@@ -84,7 +83,7 @@ def resume(ctx: click.Context, kind: str, name: str, *, reason: str) -> None:
     gate, whole_name = ops.named_gate(settings, kind, name)
     with _stores_at_hand(settings) as stores:
         was_paused = ops.resume(stores.db, stores.shared, gate, whole_name, Author(getpass.getuser(), reason))
-    click.echo(f"resumed {gate} {whole_name}" if was_paused else f"closed the breaker of {gate} {whole_name}")
+    say(f"resumed {gate} {whole_name}" if was_paused else f"closed the breaker of {gate} {whole_name}")
     ctx.exit(Exit.DONE)
 
 
@@ -101,9 +100,9 @@ def gates(ctx: click.Context, *, as_json: bool) -> None:
     with _stores_at_hand(settings) as stores:
         found = ops.gates(stores.db, stores.shared, settings, SystemClock())
     if as_json:
-        click.echo(msgspec.json.encode({"gates": found}))
+        say_json({"gates": found})
     else:
-        print_gates(found, Console(highlight=False, markup=False, emoji=False))
+        print_gates(found, console())
     ctx.exit(Exit.DONE)
 
 

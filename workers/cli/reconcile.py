@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import click
-import msgspec
 
 from infra.clock import SystemClock
 from infra.engine.outer import OuterRunner
@@ -18,6 +17,7 @@ from ops.writeback_retry import Pace
 from workers.cli.acting import Moment
 from workers.cli.exits import Exit
 from workers.cli.own_worker import worker_at_hand
+from workers.cli.talk import say, say_json
 
 DAYS = 7
 PER_SECOND = 20.0
@@ -52,7 +52,7 @@ def reconcile(ctx: click.Context, since: datetime | None, *, dry_run: bool, as_j
         def show(one: Reconciled) -> None:
             if one.outcome is not Outcome.AGREES:
                 words = f" ({one.words})" if one.words else ""
-                click.echo(f"{one.order} {one.waybill or 'no waybill'}: {one.outcome}{words}", err=as_json)
+                say(f"{one.order} {one.waybill or 'no waybill'}: {one.outcome}{words}", err=as_json)
 
         author = None if dry_run else Author(getpass.getuser(), "reconcile")
         reconciler = Reconciler(label, writeback, author, Pace(PER_SECOND, clock), show)
@@ -60,9 +60,9 @@ def reconcile(ctx: click.Context, since: datetime | None, *, dry_run: bool, as_j
     counts = Counter(str(one.outcome) for one in done)
     if as_json:
         differing = [one for one in done if one.outcome is not Outcome.AGREES]
-        click.echo(msgspec.json.encode({"dry_run": dry_run, "counts": counts, "results": differing}))
+        say_json({"dry_run": dry_run, "counts": counts, "results": differing})
     else:
-        click.echo(", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())) or "nothing to compare")
+        say(", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())) or "nothing to compare")
     ctx.exit(exit_of_outcomes([one.outcome for one in done]))
 
 

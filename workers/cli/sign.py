@@ -6,6 +6,7 @@ import click
 
 from adapters.signing import check_vectors
 from workers.cli.exits import Exit
+from workers.cli.talk import say
 
 
 @click.command(epilog="\b\nExample:  orderlane sign --vectors vectors.json --platform taobao")
@@ -27,8 +28,8 @@ def sign(ctx: click.Context, vectors: Path, platform: str | None, courier: str |
     """
     checked = check_vectors(vectors, platform, courier, channel)
     for failure in checked.failures:
-        click.echo(f"failed: {failure.owner} {failure.algorithm}, {failure.case or 'unnamed case'}: {failure.reason}")
+        say(f"failed: {failure.owner} {failure.algorithm}, {failure.case or 'unnamed case'}: {failure.reason}")
     if not checked.passed and not checked.failures:
-        click.echo("orderlane: vectors_not_selected: no row of the file matches the filter", err=True)
-    click.echo(f"{checked.passed} passed, {len(checked.failures)} failed")
+        say("orderlane: vectors_not_selected: no row of the file matches the filter", err=True)
+    say(f"{checked.passed} passed, {len(checked.failures)} failed")
     ctx.exit(Exit.DONE if checked.passed and not checked.failures else Exit.FAILED)

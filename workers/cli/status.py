@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import click
-import msgspec
-from rich.console import Console
 from rich.live import Live
 
 from infra.clock import SystemClock
@@ -18,6 +16,7 @@ from ops.status import status as look
 from ops.status_face import status_view
 from workers.cli.exits import Exit
 from workers.cli.stores import quiet_settings, refuse_behind
+from workers.cli.talk import console, say_json
 
 EVERY_S = 2.0
 
@@ -70,11 +69,11 @@ def _watch(see: Callable[[], Status], show: Callable[[Status], None], every_s: f
 
 @contextmanager
 def _shown(*, as_json: bool, watch: bool) -> Iterator[Callable[[Status], None]]:
-    console = Console(highlight=False, markup=False, emoji=False)
+    screen = console()
     if as_json:
-        yield lambda now: click.echo(msgspec.json.encode(now))
+        yield say_json
     elif not watch:
-        yield lambda now: console.print(status_view(now))
+        yield lambda now: screen.print(status_view(now))
     else:
-        with Live(console=console, auto_refresh=False) as live:
+        with Live(console=screen, auto_refresh=False) as live:
             yield lambda now: live.update(status_view(now), refresh=True)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import click
-import msgspec
 
 from infra.clock import SystemClock
 from infra.db.pool import Database
@@ -17,6 +16,7 @@ from ops.writeback_retry import SETTLED, Pace, Said, Selection, Told, open_write
 from workers.cli.acting import Moment, Rate, author_option
 from workers.cli.exits import Exit
 from workers.cli.own_worker import worker_at_hand
+from workers.cli.talk import say, say_json
 from workers.wiring import Runtime
 
 PER_SECOND = 20.0
@@ -85,7 +85,7 @@ def retry_command(
         )
         told = _retry(runtime, wanted, None if dry_run else author, rate, as_json=as_json)
     if as_json:
-        click.echo(msgspec.json.encode(_summary(told, dry_run=dry_run)))
+        say_json(_summary(told, dry_run=dry_run))
     ctx.exit(exit_of_answers([one.said for one in told]))
 
 
@@ -95,14 +95,14 @@ def _retry(runtime: Runtime, wanted: Selection, author: Author | None, rate: flo
     assert isinstance(runner, OuterRunner)
     chosen = open_writebacks(runtime.db, wanted)
     if not chosen:
-        click.echo("no write-back matches", err=True)
+        say("no write-back matches", err=True)
     count = 0
 
     def show(one: Told) -> None:
         nonlocal count
         count += 1
         words = f" ({one.words})" if one.words else ""
-        click.echo(f"[{count}/{len(chosen)}] {one.order} {one.waybill}: {one.said}{words}", err=as_json)
+        say(f"[{count}/{len(chosen)}] {one.order} {one.waybill}: {one.said}{words}", err=as_json)
 
     if author is None:
         return preview(runner, chosen, show)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 
 import pytest
 
@@ -198,3 +199,28 @@ def test_the_installed_command_does_the_same(orderlane_process, receive, trade) 
     assert done.returncode == 0, done.stderr
     assert "taobao/main/1001" in done.stdout
     assert done.stderr == ""
+
+
+HOSTILE = "a\x1b[31mb\x9b2Jc\u202ed\re"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("order", "show", "1001"),
+        ("order", "show", "1001", "--json"),
+        ("order", "explain", "1001"),
+        ("due", "--json"),
+        ("normalize", "--platform", "taobao", "trade.json"),
+    ],
+)
+def test_no_field_of_an_order_commands_the_terminal(orderlane, receive, trade, tmp_path, words) -> None:
+    fields = ("buyer_message", "seller_memo", "receiver_name", "receiver_state", "receiver_city", "receiver_address")
+    order = json.loads(trade())["trade_fullinfo_get_response"]["trade"]["orders"]["order"]
+    lines = {"order": [{**line, "title": HOSTILE, "outer_sku_id": HOSTILE} for line in order]}
+    body = trade(**dict.fromkeys(fields, HOSTILE), orders=lines)
+    (tmp_path / "trade.json").write_bytes(body)
+    receive("main", "1001", body)
+    said = orderlane(*words).output
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", said)
+    assert said.count("\n") >= 1
