@@ -113,3 +113,12 @@ def test_a_settled_notice_is_left_alone(handed_over):
     handed_over.rows(again, notice)
     handed_over.run(Step.NOTIFY)
     assert len(handed_over.notifier.told) == 1
+
+
+def test_a_notice_that_is_lost_and_made_again_keeps_its_event_id(handed_over):
+    """As after a restored backup: the receiver knows it and drops it."""
+    before = handed_over.one("SELECT event_id FROM notice")
+    handed_over.rows("DELETE FROM work WHERE step = 'notify'")
+    handed_over.rows("DELETE FROM notice")
+    handed_over.scan("handed_over")
+    assert handed_over.one("SELECT event_id FROM notice") == before

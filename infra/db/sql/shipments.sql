@@ -144,9 +144,14 @@ FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text, is_clear boo
 WHERE w.package_id = r.id;
 
 -- name: want_notices
-INSERT INTO notice (package_id, event, channel, occurred_at)
-SELECT r.package_id, r.event, r.channel, r.occurred_at
+-- The event id is derived, never drawn: a restored backup tells again under the same one, and the receiver drops it.
+INSERT INTO notice (package_id, event, channel, occurred_at, event_id)
+SELECT r.package_id, r.event, r.channel, r.occurred_at,
+       md5(json_build_array(o.platform, o.shop, o.platform_order_id, f.number, p.number, r.event, r.channel)::text)::uuid
 FROM json_to_recordset(%(rows)s::json) AS r(package_id bigint, event text, channel text, occurred_at timestamptz)
+JOIN package AS p ON p.id = r.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
 ORDER BY r.package_id
 ON CONFLICT (package_id, event, channel) DO NOTHING
 RETURNING id, package_id, channel;
