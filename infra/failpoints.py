@@ -4,6 +4,7 @@ Armed through ``ORDERLANE_FAILPOINTS``, a JSON list of objects with ``at`` (the 
 ``do`` (an `ACTIONS` key) and ``subjects`` (ids, or absent for all).
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -59,6 +60,12 @@ def _sleep(_name: str, _tx: "Connection | None") -> None:
     time.sleep(SLEEP_S)
 
 
+def _block(_name: str, _tx: "Connection | None") -> None:
+    """Sleep in C with the interpreter in hand: no other thread of the process runs meanwhile. Once in a process."""
+    arm("")
+    ctypes.PyDLL(None).sleep(int(SLEEP_S))
+
+
 def _raise(name: str, _tx: "Connection | None") -> None:
     raise FailpointError(name)
 
@@ -72,6 +79,7 @@ ACTIONS: dict[str, Callable[[str, "Connection | None"], None]] = {
     "kill": _kill,
     "stop": _stop,
     "sleep": _sleep,
+    "block": _block,
     "raise": _raise,
     "postgres": _postgres,
 }

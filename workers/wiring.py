@@ -21,7 +21,7 @@ from adapters import registry
 from adapters.door import Door
 from domain.errors import Misconfigured
 from domain.order import Lane
-from infra.clock import SystemClock
+from infra.clock import Clock, SystemClock
 from infra.db.pool import Database
 from infra.engine.failures import Failures, Origin
 from infra.engine.inner import InnerRunner, InnerStep
@@ -42,6 +42,7 @@ from workers.guards import gates_of, guarded
 log = get_logger(__name__)
 
 LANES = tuple(str(lane) for lane in Lane)
+MACHINE = SystemClock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ class Runtime:
 
 
 @contextmanager
-def wired_worker(settings: Settings, pool: Pool | None = None, *, connections: int = 0) -> Iterator[Runtime]:
+def wired_worker(
+    settings: Settings, pool: Pool | None = None, *, connections: int = 0, clock: Clock = MACHINE
+) -> Iterator[Runtime]:
     """Everything a worker of a pool needs, with one actor for each step declared on its broker.
 
     Outside of all pools it serves everything. `connections`: the most that it opens to Postgres for its steps;
@@ -77,11 +80,11 @@ def wired_worker(settings: Settings, pool: Pool | None = None, *, connections: i
         stack.callback(broker.close)
         bells = BrokerBells(broker, queues)
         outside = stack.enter_context(Outside())
-        door = Door(settings.door, registry.hosts(settings), SystemClock())
+        door = Door(settings.door, registry.hosts(settings), clock)
         outside.run(door.open())
         stack.callback(lambda: outside.run(door.close()))
         gates = stack.enter_context(gates_of(settings, db, bells))
-        tools = guarded(connect(settings, db, bells, door), gates)
+        tools = guarded(connect(settings, db, bells, door, clock), gates)
         runners = make_runners(tools, outside, presence.worker)
         declare_actors(broker, {name: GatedRunner(runner, gates) for name, runner in runners.items()}, queues)
         yield Runtime(broker, bells, db, door, presence, workers.queues_of(pool), runners)
@@ -93,9 +96,8 @@ def database(settings: Settings, connections: int) -> Database:
     return Database(settings.stores.database_url.reveal(), connections)
 
 
-def connect(settings: Settings, db: Database, bells: Bells, door: Door) -> Tools:
+def connect(settings: Settings, db: Database, bells: Bells, door: Door, clock: Clock = MACHINE) -> Tools:
     """Connect every configured account by its adapter. Raises Misconfigured for an unknown kind."""
-    clock = SystemClock()
     return Tools(
         settings=settings,
         db=db,

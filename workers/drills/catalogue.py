@@ -1,6 +1,6 @@
 """All drills, in the order they are played."""
 
-from workers.drills import contention, kills, limits, nemesis, races, runs, texts, unclear
+from workers.drills import contention, kills, limits, machine, nemesis, operators, races, runs, texts, unclear
 from workers.drills.drill import Drill
 
 CATALOGUE: tuple[Drill, ...] = (
@@ -20,6 +20,20 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("crossed-locks", ("P4",), "stock locked crosswise, rewritten", contention.crossed_locks, in_quick=False),
     Drill("pool-exhausted", ("P5",), "32 threads at 2 connections", contention.pool_exhausted, in_quick=False),
     Drill("disk-full", ("P6",), "no room for an intent", contention.disk_full, in_quick=False),
+    Drill(
+        "bulk-replay",
+        ("O1", "O2", "O7"),
+        "thousands of letters replayed at once",
+        operators.bulk_replay,
+        in_quick=False,
+    ),
+    Drill("restored-backup", ("O5",), "an older state restored", operators.restored_backup, in_quick=False),
+    Drill("wrong-clock", ("T1",), "a worker's clock off by minutes", machine.wrong_clock, in_quick=False),
+    Drill("memory", ("T2",), "thousands of orders, workers measured", machine.memory, in_quick=False),
+    Drill(
+        "blocked-interpreter", ("T3",), "a step that lets nobody else run", machine.blocked_interpreter, in_quick=False
+    ),
+    Drill("no-descriptors", ("T4",), "no file or socket can be opened", machine.no_descriptors, in_quick=False),
     Drill("redis-emptied", ("R1", "R2"), "FLUSHALL in mid-run", runs.redis_emptied),
     Drill("redis-replaced", ("R8",), "Redis gone, an empty one in its place", runs.redis_replaced, in_quick=False),
     Drill("redis-full", ("R7",), "Redis refuses every write", runs.redis_full, in_quick=False),

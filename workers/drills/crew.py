@@ -9,6 +9,8 @@ import signal
 import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, NoReturn
 
 import msgspec
@@ -49,7 +51,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `environ` is what the worker's settings are read with. `can_find`, `find_lag_s` and `is_idempotent`: what
     the courier's adapter believes of its courier. `texts_again`: text messages are believed to be dropped by
     their provider when they come twice. Without `checks_refunds` labels are bought unasked. `threads` share
-    at most `connections` to Postgres; 0 for the usual number.
+    at most `connections` to Postgres; 0 for the usual number. `clock_off_s`: by how much the clock is wrong.
     """
 
     orders: int = 0
@@ -62,7 +64,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     checks_refunds: bool = True
     threads: int = 1
     connections: int = 0
+    clock_off_s: float = 0.0
     resume: int = 0
+
+
+@dataclass(frozen=True)
+class WrongClock(SystemClock):
+    """A machine whose wall clock is off by so many seconds. What it measures between two moments is right."""
+
+    off_s: float
+
+    def utcnow(self) -> datetime:
+        return super().utcnow() + timedelta(seconds=self.off_s)
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -108,7 +121,8 @@ def _be_worker(request: Request) -> NoReturn:
         if not request.checks_refunds:
             Label._check_refund = _ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - harm for a control
         settings = read_settings(environ=request.environ)
-        with wired_worker(settings, connections=request.connections) as runtime:
+        clock = WrongClock(request.clock_off_s)
+        with wired_worker(settings, connections=request.connections, clock=clock) as runtime:
             sweeper = Sweeper(runtime.db, runtime.bells, SystemClock(), settings.engine.crashes_max)
             failpoints.arm(msgspec.json.encode(request.armed).decode())
             code = 0 if _finish(runtime, sweeper, request.orders, request.threads) else STUCK

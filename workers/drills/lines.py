@@ -1,7 +1,7 @@
 """A house whose lines to the courier and to Redis run through proxies."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,8 @@ class Lines:
 
 
 @contextmanager
-def lined(plan: Plan, script: Script) -> Iterator[Lines]:
-    """The whole house at work, with both lines whole."""
+def lined(plan: Plan, script: Script, amend: Callable[[str], str] = str) -> Iterator[Lines]:
+    """The whole house at work, with both lines whole. `amend` changes the settings file's text before."""
     with prepared(plan.base, script) as demo, Outside() as outside:
         parts = urlsplit(demo.stage.sandbox_url)
         assert parts.hostname is not None
@@ -60,7 +60,7 @@ def lined(plan: Plan, script: Script) -> Iterator[Lines]:
         with Proxy(outside, (parts.hostname, parts.port)) as courier, Proxy(outside, socket, line) as queue:
             file = demo.stage.settings_file
             through = f"http://127.0.0.1:{courier.port}/sf"
-            file.write_text(file.read_text().replace(f"{demo.stage.sandbox_url}/sf", through))
+            file.write_text(amend(file.read_text().replace(f"{demo.stage.sandbox_url}/sf", through)))
             demo.supervisor.environment = {
                 **demo.supervisor.environment,
                 "ORDERLANE_REDIS_URL": f"unix://{line}?db=0",

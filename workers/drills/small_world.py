@@ -111,7 +111,7 @@ class Crew:
 
 
 @contextmanager
-def small_world(plan: Plan) -> Iterator[SmallWorld]:
+def small_world(plan: Plan, *, texts_buyers: bool = True) -> Iterator[SmallWorld]:
     """Everything up, no order placed yet."""
     base: Settings = msgspec.structs.replace(plan.base, stores=msgspec.structs.replace(plan.base.stores, fsync=False))
     script = Script(
@@ -122,7 +122,7 @@ def small_world(plan: Plan) -> Iterator[SmallWorld]:
         processes=1,
         threads=1,
         shops=1,
-        texts_buyers=True,
+        texts_buyers=texts_buyers,
         dirt=SPOTLESS,
         delays=WarehouseDelays(accept_s=0.0, pack_s=0.0, handover_s=0.0),
     )

@@ -116,3 +116,49 @@ CREATE TRIGGER full_disk BEFORE INSERT ON shipment EXECUTE FUNCTION say_disk_is_
 
 -- name: accept_intents
 DROP TRIGGER full_disk ON shipment;
+
+-- name: lease_left
+-- Seconds until the last lease ends, by the database's clock; 0 without one.
+SELECT coalesce(ceil(extract(epoch FROM max(lease_until) - now())), 0)::int FROM work;
+
+-- name: paused_accounts
+SELECT name, reason FROM gate WHERE shut_by = 'engine' ORDER BY kind, name;
+
+-- name: most_crashes
+SELECT coalesce(max(crashes), 0) FROM (SELECT crashes FROM work UNION ALL SELECT crashes FROM dead_letter) AS c;
+
+-- name: spoil_one
+-- Harm: what is stored of one order cannot be read any more.
+UPDATE orders SET source = 'unreadable' WHERE id = (SELECT max(order_id) FROM dead_letter WHERE closed_at IS NULL);
+
+-- name: mend_all
+UPDATE orders SET source = 'shelf' WHERE source = 'unreadable';
+
+-- name: sent_back
+-- What a bulk's audit says: letters closed, different ones of them, and the seconds from first to last.
+SELECT count(*), count(DISTINCT object), coalesce(extract(epoch FROM max(at) - min(at)), 0)::float8
+FROM audit WHERE verb = 'letter_closed' AND reason LIKE 'bulk ' || %(id)s || ':%%';
+
+-- name: back_up
+-- Nobody may be connected. Everything as it is now, under another name.
+CREATE DATABASE backup TEMPLATE orderlane STRATEGY file_copy;
+
+-- name: lose
+ALTER DATABASE orderlane RENAME TO lost;
+
+-- name: restore
+ALTER DATABASE backup RENAME TO orderlane;
+
+-- name: forget_lost
+DROP DATABASE lost;
+
+-- name: sessions
+-- Ends every session with the application's database.
+SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = 'orderlane';
+
+-- name: held_as_shipped
+SELECT f.order_id FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+WHERE h.code = 'shipped_elsewhere' AND h.released_at IS NULL ORDER BY h.id;
+
+-- name: open_letters
+SELECT id FROM dead_letter WHERE closed_at IS NULL ORDER BY id;
