@@ -43,7 +43,7 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]])
             closed.append(locked.id)
         if asked.reserves_again:
             again.append(locked.id)
-        results.append(_settled(step, place, locked, asked))
+        results.append(_settled(step, place, locked, asked, order.key.account))
     if closed:
         # Nobody need look at what is over.
         tx.execute(FULFILLMENT["release_all_holds"], {"ids": closed, "by": step})
@@ -51,11 +51,11 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]])
     return results
 
 
-def _settled(step: Step, subject: Place, locked: Locked, asked: Change) -> Settled:
+def _settled(step: Step, subject: Place, locked: Locked, asked: Change, shop: str) -> Settled:
     place = Place(subject.subject_id, locked.lane, locked.order_id, locked.id, None, locked.state)
     if asked.closes:
         return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="closed_by_platform")
-    follow = _follow(locked, asked)
+    follow = _follow(locked, asked, shop)
     if asked.hold is not None:
         return Settled(place, Hold(asked.hold, {"step": step}), Cause.PLATFORM, follow=follow)
     if asked.becomes_paid:
@@ -63,11 +63,11 @@ def _settled(step: Step, subject: Place, locked: Locked, asked: Change) -> Settl
     return Settled(place, Done(facts={"amended": True}), Cause.PLATFORM, follow=follow)
 
 
-def _follow(locked: Locked, asked: Change) -> tuple[NewWork, ...]:
+def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:
     if asked.reserves_again:
-        return (NewWork(Step.RESERVE, locked.id, locked.lane),)
+        return (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
     if asked.becomes_paid or asked.review:
-        return (NewWork(Step.REVIEW, locked.id, locked.lane),)
+        return (NewWork(Step.REVIEW, locked.id, locked.lane, shop=shop),)
     return ()
 
 

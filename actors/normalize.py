@@ -131,7 +131,7 @@ def _admitted(incoming: Incoming, intake: Intake, order_id: int, fulfillment_ord
     place = Place(raw.subject_id, raw.lane, order_id, fulfillment_order_id, None, intake.state)
     # What is closed needs no stock, and what was shipped by somebody else has had its own.
     wants = intake.state in {State.PENDING_PAYMENT, State.PAID}
-    follow = (NewWork(Step.RESERVE, fulfillment_order_id, raw.lane),) if wants else ()
+    follow = (NewWork(Step.RESERVE, fulfillment_order_id, raw.lane, shop=incoming.order.key.account),) if wants else ()
     return Settled(
         place,
         Done(facts={"state": intake.state, "lane": raw.lane, "reason": intake.reason}),

@@ -212,7 +212,7 @@ class Pull:
                     "bodies": [raw.body for _, raw in raws],
                 },
             ).fetchall()
-            add_work(tx, [NewWork(Step.NORMALIZE, raw_id, Lane(lane)) for raw_id, lane in new])
+            add_work(tx, [NewWork(Step.NORMALIZE, raw_id, Lane(lane), shop=shop.account) for raw_id, lane in new])
         failpoints("pull.stored", [raw_id for raw_id, _ in new])
         self.tools.bells.ring({BellKey(Step.NORMALIZE, lane, "") for _, lane in new})
 

@@ -24,6 +24,7 @@ class Wanting:
 
     place: Place
     demand: Demand
+    shop: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Reserve:
                 want.place,
                 Done(facts={"reservation": grant.reservation, "skus": list(grant.skus)}),
                 holds=(Hold(hold, {"skus": ",".join(grant.skus)}),) if hold else (),
-                follow=(NewWork(Step.REVIEW, want.place.subject_id, want.place.lane),),
+                follow=(NewWork(Step.REVIEW, want.place.subject_id, want.place.lane, shop=want.shop),),
             )
 
         return each(STEP, wanting, settle)
@@ -79,6 +80,7 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
         Wanting(
             Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
             Demand(each_.id, each_.lane, orders[each_.order_id].paid_at, pieces_of(orders[each_.order_id].lines)),
+            orders[each_.order_id].key.account,
         )
         for each_ in locked
     ]

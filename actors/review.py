@@ -82,7 +82,7 @@ class Review:
             place,
             done,
             via=(State.PAID,) if place.state is State.ON_HOLD else (),
-            follow=(NewWork(Step.ROUTE, place.subject_id, lane),),
+            follow=(NewWork(Step.ROUTE, place.subject_id, lane, shop=subject.order.key.account),),
             lane=lane,
         )
 

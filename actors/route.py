@@ -101,13 +101,13 @@ class RouteStep:
         return [self._allocated(one, packages[one.subject.place.subject_id], accounts) for one in routed]
 
     def _allocated(self, one: Routed, package_id: int, accounts: Mapping[str, str]) -> Settled:
-        place, route = one.subject.place, one.route
+        place, route, shop = one.subject.place, one.route, one.subject.order.key.account
         facts = {"location": route.location, "courier": route.courier, "reasons": list(route.reasons)}
         return Settled(
             place,
             Done(State.ALLOCATED, facts | self._version()),
             Cause.ALLOCATOR,
-            follow=(NewWork(Step.LABEL, package_id, place.lane, accounts[route.courier]),),
+            follow=(NewWork(Step.LABEL, package_id, place.lane, accounts[route.courier], shop),),
         )
 
     def _version(self) -> dict[str, str]:

@@ -155,7 +155,7 @@ class ReadScans:
         for one, notice_id, channel in self._want_notices(tx, [one for one in touched if one.handed_over_at]):
             work[one.place.subject_id] = (
                 *work.get(one.place.subject_id, ()),
-                NewWork(Step.NOTIFY, notice_id, one.place.lane, channel),
+                NewWork(Step.NOTIFY, notice_id, one.place.lane, channel, one.shop),
             )
         return work
 

@@ -31,7 +31,7 @@ class Dead(msgspec.Struct):
 
 def measure_dead(url: str, dead: int) -> dict[str, Dead]:
     """Claims beside nothing dead, beside `dead` entries that are held back, and after they may go."""
-    named = {"step": STEPS[0], "lane": LANE, "account": "", "limit": BATCH_MAX}
+    named = {"step": STEPS[0], "lane": LANE, "account": "", "limit": BATCH_MAX, "taken": []}
     with psycopg.connect(url, autocommit=True) as session, psycopg.connect(url) as old:
         _seed(session, 0)
         found = {"clean": _look(session, named)}

@@ -24,7 +24,7 @@ class Late:
         key = BellKey(step, str(lane), str(account))
         self.bells.hush(key)
         with self.db.transaction() as tx:
-            named = {"step": step, "lane": key.lane, "account": key.account, "limit": BATCH_MAX}
+            named = {"step": step, "lane": key.lane, "account": key.account, "limit": BATCH_MAX, "taken": []}
             claimed = [row[0] for row in tx.execute(WORK["claim_due"], named)]
             if not claimed:
                 return 0

@@ -1,5 +1,6 @@
 """What inner and outer steps share: how due rows are claimed, and how one member of a batch is failed alone."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from domain.states import Step
@@ -10,11 +11,27 @@ from infra.engine.settle import WORK, places, settle
 from infra.queue.keys import BellKey
 
 
-def claim(tx: Connection, key: BellKey, limit: int) -> list[int]:
-    """Lock due rows of a key, skipping those that others hold; a key for suspects has one at a time."""
-    query = WORK["claim_suspect" if key.alone else "claim_due"]
-    named = {"step": key.step, "lane": key.lane, "account": key.account, "limit": limit}
-    return [row[0] for row in tx.execute(query, named).fetchall()]
+def claim(tx: Connection, key: BellKey, limit: int, crowded: set[BellKey]) -> list[int]:
+    """Lock due rows of a key, skipping those that others hold; a key for suspects has one at a time.
+
+    `crowded`: keys that had more due than a batch holds when this process last claimed. There shops take turns, or
+    one with a thousand orders would keep the others waiting. Elsewhere a batch takes all, and turns would only cost.
+    """
+    named = {"step": key.step, "lane": key.lane, "account": key.account}
+    if key.alone:
+        return _ids(tx, "claim_suspect", named)
+    claimed = _ids(tx, "claim_turns", {**named, "limit": limit}) if key in crowded else []
+    if len(claimed) < limit:
+        claimed += _ids(tx, "claim_due", {**named, "limit": limit - len(claimed), "taken": claimed})
+    if len(claimed) < limit:
+        crowded.discard(key)
+    else:
+        crowded.add(key)
+    return claimed
+
+
+def _ids(tx: Connection, query: str, named: Mapping[str, object]) -> list[int]:
+    return [row[0] for row in tx.execute(WORK[query], named).fetchall()]
 
 
 def fail(

@@ -1,7 +1,7 @@
 """Inner steps: a batch of due rows, locked and finished in one short transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -46,6 +46,7 @@ class InnerRunner:
     dice: Dice
     worker: int
     batch_max: int
+    crowded: set[BellKey] = field(default_factory=set)
 
     def run(self, key: BellKey) -> int:
         """Claim and finish one batch; return how many subjects it had.
@@ -73,7 +74,7 @@ class InnerRunner:
         token = self.dice.token()
         try:
             with self.db.transaction() as tx:
-                claimed.extend(claim(tx, key, self.batch_max))
+                claimed.extend(claim(tx, key, self.batch_max, self.crowded))
                 if not claimed:
                     return set()
                 failpoints(f"{self.step.step}.claimed", claimed, tx)

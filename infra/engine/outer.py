@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -91,6 +91,7 @@ class OuterRunner:
     worker: int
     batch_max: int
     lease_s: float
+    crowded: set[BellKey] = field(default_factory=set)
 
     def run(self, key: BellKey) -> int:
         """Lease, call and record one batch; return how many subjects it had."""
@@ -147,7 +148,7 @@ class OuterRunner:
 
     def _intend_batch(self, key: BellKey, token: UUID, claimed: list[int]) -> tuple[Intended[Any], set[BellKey]]:
         with self.db.transaction() as tx:
-            claimed.extend(claim(tx, key, self.batch_max))
+            claimed.extend(claim(tx, key, self.batch_max, self.crowded))
             if not claimed:
                 return Intended(()), set()
             return self._intend_in(tx, token, claimed, is_alone=key.alone)

@@ -44,12 +44,16 @@ def place_of(row: PlaceRow, subject_id: int) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class NewWork:
-    """Work that becomes due when the step's transaction commits."""
+    """Work that becomes due when the step's transaction commits.
+
+    `shop`: whose turn it takes while its line is crowded, where the account does not say it.
+    """
 
     step: Step
     subject_id: int
     lane: Lane
     account: str = ""
+    shop: str = ""
     after_s: float = 0.0
 
 

@@ -216,6 +216,7 @@ def add_work(tx: Connection, added: Iterable[NewWork]) -> None:
             "subject_id": work.subject_id,
             "lane": work.lane,
             "account": work.account,
+            "shop": work.shop,
             "after_s": work.after_s,
         }
         for work in added

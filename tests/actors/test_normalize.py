@@ -1,5 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_contents_of_one_new_order_in_two_workers_at_once_are_one_order(merchant
         merchant.deliver(trade(tid="1001", modified=modified, seller_memo=modified))
     start = threading.Barrier(2, timeout=20)
     runner = merchant.runners[Step.NORMALIZE]
-    single = type(runner)(*(getattr(runner, name) for name in runner.__slots__[:-1]), batch_max=1)
+    single = replace(runner, batch_max=1)
     key = merchant.bells.keys[0]
 
     def work(_):

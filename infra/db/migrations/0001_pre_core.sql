@@ -278,6 +278,7 @@ CREATE TABLE work (
     subject_id  bigint NOT NULL,
     lane        text NOT NULL CHECK (lane IN ('p0', 'p1', 'bulk')),
     account     text NOT NULL DEFAULT '',
+    shop        text NOT NULL DEFAULT '',
     due_at      timestamptz NOT NULL DEFAULT now(),
     attempts    smallint NOT NULL DEFAULT 0,
     crashes     smallint NOT NULL DEFAULT 0,
@@ -289,8 +290,11 @@ CREATE TABLE work (
     CONSTRAINT lease_has_its_end CHECK ((lease_token IS NULL) = (lease_until IS NULL))
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000,
         autovacuum_vacuum_cost_delay = 0);
+COMMENT ON COLUMN work.shop IS
+    'whose turn it takes in a crowded line; empty where the account says it, and for what people put back';
 COMMENT ON COLUMN work.is_suspect IS 'was in a batch whose process died: runs alone until it is done';
 CREATE INDEX work_due ON work (step, lane, account, due_at) WHERE lease_token IS NULL AND NOT is_suspect;
+CREATE INDEX work_turns ON work (step, lane, account, shop, due_at) WHERE lease_token IS NULL AND NOT is_suspect;
 CREATE INDEX work_suspect ON work (due_at) WHERE is_suspect;
 CREATE INDEX work_leased ON work (lease_until) WHERE lease_token IS NOT NULL;
 

@@ -1,12 +1,41 @@
 -- name: claim_due
--- Inner steps: due rows of one key, locked until the transaction ends. Index work_due.
+-- Due rows of one key, the oldest first, locked until the transaction ends; `taken` are ours already. Index work_due.
 SELECT subject_id, attempts
 FROM work
-WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s
+WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND subject_id <> ALL(%(taken)s)
   AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
 ORDER BY due_at
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED;
+
+-- name: claim_turns
+-- The same for a crowded line: as many rows of each shop, its oldest first, and if there are more shops than places,
+-- of those whose first row is the oldest. Skips from shop to shop over index work_turns.
+WITH RECURSIVE line AS (
+    (SELECT shop, due_at FROM work
+     WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND lease_token IS NULL AND NOT is_suspect
+     ORDER BY shop, due_at LIMIT 1)
+    UNION ALL
+    SELECT next.shop, next.due_at
+    FROM line CROSS JOIN LATERAL (
+        SELECT shop, due_at FROM work
+        WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND lease_token IS NULL AND NOT is_suspect
+          AND shop > line.shop
+        ORDER BY shop, due_at LIMIT 1) AS next
+), turn AS (
+    SELECT shop, greatest(1, %(limit)s / count(*) OVER ()) AS share
+    FROM line WHERE due_at <= now()
+    ORDER BY due_at
+    LIMIT %(limit)s
+)
+SELECT mine.subject_id, mine.attempts
+FROM turn CROSS JOIN LATERAL (
+    SELECT subject_id, attempts FROM work
+    WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND shop = turn.shop
+      AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
+    ORDER BY due_at
+    LIMIT turn.share
+    FOR UPDATE SKIP LOCKED) AS mine;
 
 -- name: claim_one
 -- One named row, for members of a failed batch that run again on their own.
@@ -60,10 +89,10 @@ WHERE w.step = %(step)s AND w.subject_id = r.subject_id;
 
 -- name: add
 -- New due work. A row that is there already keeps its place.
-INSERT INTO work (step, subject_id, lane, account, due_at)
-SELECT r.step, r.subject_id, r.lane, r.account, now() + make_interval(secs => r.after_s)
+INSERT INTO work (step, subject_id, lane, account, shop, due_at)
+SELECT r.step, r.subject_id, r.lane, r.account, r.shop, now() + make_interval(secs => r.after_s)
 FROM json_to_recordset(%(rows)s::json)
-     AS r(step text, subject_id bigint, lane text, account text, after_s float8)
+     AS r(step text, subject_id bigint, lane text, account text, shop text, after_s float8)
 ORDER BY r.step, r.subject_id
 ON CONFLICT (step, subject_id) DO NOTHING;
 
