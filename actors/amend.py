@@ -1,11 +1,13 @@
 """A newer content of an order that is under way: stored whole, then closed, held, paid or reviewed again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from domain.changes import Change, change
 from domain.order import Order
 from domain.outcomes import Done, Hold
 from domain.states import Cause, State, Step
+from domain.waivers import Waiver, refund_facts, refunds_waived, stays
+from infra.db.letters import LETTERS, load_waivers
 from infra.db.orders import (
     ORDERS,
     Locked,
@@ -31,14 +33,19 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]])
     order_ids = [order_id for order_id, _, _ in newer]
     old = load_orders(tx, order_ids)
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
+    waivers = load_waivers(tx, [each[0].id for each in fulfillment.values()])
     _store(tx, newer)
+    _keep_waivers(
+        tx, newer, old, {locked[0].order_id: waivers.get(locked[0].id, ()) for locked in fulfillment.values()}
+    )
     results: list[Result] = []
     closed: list[int] = []
     again: list[int] = []
     for order_id, place, order in newer:
         # One fulfillment order for each order until orders are split.
         locked = fulfillment[order_id][0]
-        asked = change(old[order_id], order, locked.state, locked.resume_state)
+        waived = refunds_waived(waivers.get(locked.id, ()))
+        asked = change(old[order_id], order, locked.state, locked.resume_state, waived)
         if asked.closes:
             closed.append(locked.id)
         if asked.reserves_again:
@@ -57,7 +64,8 @@ def _settled(step: Step, subject: Place, locked: Locked, asked: Change, shop: st
         return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="closed_by_platform")
     follow = _follow(locked, asked, shop)
     if asked.hold is not None:
-        return Settled(place, Hold(asked.hold, {"step": step}), Cause.PLATFORM, follow=follow)
+        facts = {"step": step, **(refund_facts(asked.refunds) if asked.refunds else {})}
+        return Settled(place, Hold(asked.hold, facts), Cause.PLATFORM, follow=follow)
     if asked.becomes_paid:
         return Settled(place, Done(State.PAID), Cause.PLATFORM, follow=follow)
     return Settled(place, Done(facts={"amended": True}), Cause.PLATFORM, follow=follow)
@@ -69,6 +77,23 @@ def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:
     if asked.becomes_paid or asked.review:
         return (NewWork(Step.REVIEW, locked.id, locked.lane, shop=shop),)
     return ()
+
+
+def _keep_waivers(
+    tx: Connection,
+    newer: Sequence[tuple[int, Place, Order]],
+    old: Mapping[int, Order],
+    waivers: Mapping[int, Sequence[Waiver]],
+) -> None:
+    """What a person let pass is not asked again for as long as it is the same fact."""
+    kept = [
+        {"id": waiver.hold_id, "raw_payload_id": place.subject_id}
+        for order_id, place, order in newer
+        for waiver in waivers[order_id]
+        if stays(waiver, old[order_id], order)
+    ]
+    if kept:
+        tx.execute(LETTERS["keep_waivers"], {"rows": rows_json(kept)})
 
 
 def _store(tx: Connection, newer: Sequence[tuple[int, Place, Order]]) -> None:

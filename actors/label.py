@@ -10,6 +10,7 @@ from actors.tools import Tools
 from adapters.ports import Booking, Courier, PlatformStatus, Purpose, Waybill
 from domain.errors import (
     Conflict,
+    Facts,
     Malformed,
     Misconfigured,
     Refused,
@@ -21,6 +22,8 @@ from domain.order import Address, Order, PlatformState
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
 from domain.states import STEPS, Step
+from domain.waivers import CLOSED, SOME_LINE, Waiver, covers, refund_facts
+from infra.db.letters import load_waivers
 from infra.db.orders import load_orders, rows_json
 from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS, UnlabelledRow, load_unlabelled
@@ -44,10 +47,15 @@ class Unlabelled:
     weight_g: int
     reference: str
     seen_before: bool
+    waivers: tuple[Waiver, ...]
 
 
 class RefundOpenError(Exception):
-    """The platform shows an open refund or a closed order: no label is bought."""
+    """The platform shows an open refund or a closed order that nobody let pass: no label is bought."""
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__()
+        self.facts = facts
 
 
 # A first call that ended like this surely booked nothing.
@@ -69,6 +77,7 @@ class Label:
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Unlabelled]:
         rows = load_unlabelled(tx, subject_ids)
         orders = load_orders(tx, [row.order_id for row in rows])
+        waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
         intents: list[Unlabelled] = []
         settled: list[Result] = []
         for row in rows:
@@ -79,7 +88,8 @@ class Label:
                 # An earlier caller may still be talking to the courier: ask only after it has given up.
                 settled.append(Settled(place, Later("earlier_call_may_run", after_s=row.busy_s)))
             else:
-                intents.append(_unlabelled(place, row, orders[row.order_id]))
+                let_pass = waivers.get(row.fulfillment_order_id, ())
+                intents.append(_unlabelled(place, row, orders[row.order_id], let_pass))
         if intents:
             tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(self._intent_rows(intents))})
         return Intended(intents, settled)
@@ -139,8 +149,9 @@ class Label:
     async def _check_refund(self, one: Unlabelled) -> PlatformStatus:
         key = one.order.key
         status = await self.tools.platform(key.account).status(key.platform_order_id)
-        if status.refund_open or status.state is PlatformState.CLOSED:
-            raise RefundOpenError
+        shown = _refunds_shown(status)
+        if shown and not covers(one.waivers, HoldCode.REFUND_REQUESTED, facts := refund_facts(shown)):
+            raise RefundOpenError(facts)
         return status
 
     async def _reveal(self, shop: str, intents: Sequence[Unlabelled]) -> dict[int, Address | Exception]:
@@ -192,7 +203,7 @@ class Label:
 
     def _settle(self, one: Unlabelled, answer: object) -> Result:
         if isinstance(answer, RefundOpenError):
-            return Settled(one.place, Hold(HoldCode.REFUND_REQUESTED, {"found_by": "label"}))
+            return Settled(one.place, Hold(HoldCode.REFUND_REQUESTED, {"found_by": "label", **answer.facts}))
         if isinstance(answer, Exception):
             return Failed(one.place, answer)
         assert isinstance(answer, Waybill)
@@ -219,6 +230,15 @@ class Label:
         ]
         if rows:
             tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
+
+
+def _refunds_shown(status: PlatformStatus) -> set[str]:
+    shown = set(status.refund_lines)
+    if status.refund_open and not shown:
+        shown.add(SOME_LINE)
+    if status.state is PlatformState.CLOSED:
+        shown.add(CLOSED)
+    return shown
 
 
 async def _ask(courier: Courier, one: Unlabelled) -> Waybill | None:
@@ -250,7 +270,7 @@ def _ours(one: Unlabelled, waybill: Waybill) -> Waybill:
     return waybill
 
 
-def _unlabelled(place: Place, row: UnlabelledRow, order: Order) -> Unlabelled:
+def _unlabelled(place: Place, row: UnlabelledRow, order: Order, waivers: tuple[Waiver, ...]) -> Unlabelled:
     return Unlabelled(
         place,
         order,
@@ -261,4 +281,5 @@ def _unlabelled(place: Place, row: UnlabelledRow, order: Order) -> Unlabelled:
         row.weight_g,
         row.reference or reference(order.key, row.number, row.voided + 1),
         seen_before=row.is_asked_about,
+        waivers=waivers,
     )

@@ -13,7 +13,8 @@ from domain.review import ReviewFacts
 from domain.review import review as ask_rules
 from domain.states import STEPS, Cause, State, Step
 from domain.stock import Reservation
-from infra.db.letters import load_waived
+from domain.waivers import Waiver
+from infra.db.letters import load_waivers
 from infra.db.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
 from infra.db.pool import Connection
 from infra.engine.results import NewWork, Place, Result, Settled, each
@@ -37,7 +38,7 @@ class UnderReview:
     locked: Locked
     order: Order
     holds: tuple[tuple[str, str], ...]
-    waived: frozenset[HoldCode]
+    waivers: tuple[Waiver, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Review:
 
         def decide(subject: UnderReview) -> Result:
             reservation = Reservation(subject.locked.reservation)
-            findings = ask_rules(subject.order, ReviewFacts(reservation, waived=subject.waived), self.tools.rules)
+            findings = ask_rules(subject.order, ReviewFacts(reservation, waivers=subject.waivers), self.tools.rules)
             found = {finding.code for finding in findings.holds}
             gone = [code for code, step in subject.holds if _is_ours(code, step) and code not in found]
             stands = len(subject.holds) > len(gone)
@@ -107,14 +108,14 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:
     ]
     orders = load_orders(tx, [each_.order_id for each_ in locked])
     holds = open_holds(tx, [each_.id for each_ in locked])
-    waived = load_waived(tx, [each_.id for each_ in locked])
+    waivers = load_waivers(tx, [each_.id for each_ in locked])
     return [
         UnderReview(
             Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
             each_,
             orders[each_.order_id],
             tuple(holds.get(each_.id, ())),
-            waived.get(each_.id, frozenset()),
+            waivers.get(each_.id, ()),
         )
         for each_ in locked
     ]

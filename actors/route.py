@@ -10,6 +10,7 @@ from domain.outcomes import Done, Hold
 from domain.routing import Candidate, Route, Unroutable
 from domain.routing import route as choose
 from domain.states import STEPS, Cause, State, Step
+from infra.db.letters import load_waivers
 from infra.db.orders import load_orders, lock_fulfillment, rows_json
 from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS
@@ -21,11 +22,12 @@ STEP = Step.ROUTE
 
 @dataclass(frozen=True, slots=True)
 class Unplaced:
-    """An approved fulfillment order with its reserved pieces."""
+    """An approved fulfillment order with its reserved pieces, and the codes that a person let pass."""
 
     place: Place
     order: Order
     pieces: Mapping[str, int]
+    waived: frozenset[HoldCode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class RouteStep:
                 self._candidates(levels),
                 self.tools.rules,
                 seller_memo=subject.order.seller_memo,
+                waived=subject.waived,
             )
             if isinstance(answer, Unroutable):
                 return Settled(subject.place, Hold(answer.code, {**answer.facts, **self._version()}))
@@ -122,11 +125,13 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Unplaced]:
     locked = [each_ for each_ in lock_fulfillment(tx, subject_ids) if each_.state in STEPS[STEP].works_in]
     orders = load_orders(tx, [each_.order_id for each_ in locked])
     pieces = load_reservations(tx, [each_.id for each_ in locked])
+    waivers = load_waivers(tx, [each_.id for each_ in locked])
     return [
         Unplaced(
             Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
             orders[each_.order_id],
             pieces.get(each_.id, {}),
+            frozenset(waiver.code for waiver in waivers.get(each_.id, ())),
         )
         for each_ in locked
     ]

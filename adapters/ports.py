@@ -44,12 +44,16 @@ class PlatformShipment:
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
-    """The platform's view of one order right now, and when it last changed there."""
+    """The platform's view of one order right now, and when it last changed there.
+
+    `refund_lines`: the lines whose refund is open, if the platform says which.
+    """
 
     state: PlatformState
     refund_open: bool
     shipments: tuple[PlatformShipment, ...]
     changed_at: datetime | None = None
+    refund_lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """What a newer content of an order asks of the fulfillment order that is under way."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from domain.holds import HoldCode
-from domain.order import Order, OrderLine, PlatformState
+from domain.order import Order, PlatformState
 from domain.states import State
 from domain.stock import pieces_of
+from domain.waivers import ordered, refunds_of
 
 # States in which closing takes back no more than a promise of stock.
 _CLOSABLE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
@@ -16,19 +17,24 @@ _STOPPABLE = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, Sta
 class Change:
     """At most one of these: close it, hold it, mark it paid, or review it again. All empty: nothing to do.
 
-    `reserves_again`: what was promised is no longer what is wanted; review follows by itself.
+    `refunds`: those that the hold is for. `reserves_again`: what was promised is no longer what is wanted;
+    review follows by itself.
     """
 
     closes: bool = False
     hold: HoldCode | None = None
+    refunds: frozenset[str] = frozenset()
     becomes_paid: bool = False
     review: bool = False
     reserves_again: bool = False
 
 
-def change(old: Order, new: Order, now: State, resume: State | None) -> Change:
+def change(
+    old: Order, new: Order, now: State, resume: State | None, waived_refunds: frozenset[str] = frozenset()
+) -> Change:
     """Decide by the two contents and the state (`resume`: what a hold interrupted).
 
+    `waived_refunds` a person has let pass, though the old content may not have shown them yet.
     A platform that shows the order as shipped after we shipped it tells us nothing new.
     """
     at = resume if now is State.ON_HOLD and resume is not None else now
@@ -42,21 +48,13 @@ def change(old: Order, new: Order, now: State, resume: State | None) -> Change:
         return Change(hold=HoldCode.PRESALE_BALANCE_OPEN if deposit_paid else None, reserves_again=wants_other)
     if at is State.PAID:
         return Change(review=True, reserves_again=wants_other)
-    return Change(hold=_why_stop(old, new) if at in _STOPPABLE else None)
+    return _stop(old, new, waived_refunds) if at in _STOPPABLE else Change()
 
 
-def _why_stop(old: Order, new: Order) -> HoldCode | None:
-    """Why an order that was reviewed before must not go on by itself."""
-    if new.state is PlatformState.CLOSED or (_refund_open(new) and not _refund_open(old)):
-        return HoldCode.REFUND_REQUESTED
-    is_same = new.receiver == old.receiver and new.totals == old.totals and _ordered(new) == _ordered(old)
-    return None if is_same else HoldCode.BUYER_CHANGED
-
-
-def _ordered(order: Order) -> tuple[OrderLine, ...]:
-    """What the buyer ordered, whatever became of refunds: a withdrawn one changes nothing."""
-    return tuple(replace(line, refund_open=False, refunded=False) for line in order.lines)
-
-
-def _refund_open(order: Order) -> bool:
-    return any(line.refund_open or line.refunded for line in order.lines)
+def _stop(old: Order, new: Order, waived_refunds: frozenset[str]) -> Change:
+    """Whether an order that was reviewed before must not go on by itself. Another line's refund is another reason."""
+    refunds = refunds_of(new)
+    if refunds - refunds_of(old) - waived_refunds:
+        return Change(hold=HoldCode.REFUND_REQUESTED, refunds=refunds)
+    is_same = new.receiver == old.receiver and new.totals == old.totals and ordered(new) == ordered(old)
+    return Change(hold=None if is_same else HoldCode.BUYER_CHANGED)

@@ -9,6 +9,7 @@ from domain.normalize import inspect, shipped_elsewhere
 from domain.order import Order, OrderType, Pii, PlatformState
 from domain.rules import RuleSet
 from domain.stock import Reservation
+from domain.waivers import Waiver, covers, refund_facts, refunds_of
 
 _SHIPPED = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
 _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
@@ -18,13 +19,12 @@ _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
 class ReviewFacts:
     """What review must know beside the order.
 
-    `skus`: the short or unmapped SKUs of the reservation. `waived`: codes whose hold a person released
-    for this content of the order; they must be forgotten when the content changes.
+    `skus`: the short or unmapped SKUs of the reservation. `waivers`: what people let pass of this content.
     """
 
     reservation: Reservation
     skus: tuple[str, ...] = ()
-    waived: frozenset[HoldCode] = frozenset()
+    waivers: tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Review:
 def review(order: Order, facts: ReviewFacts, rules: RuleSet) -> Review:
     """Look at everything, so that a person sees all reasons at once."""
     findings = (finding for check in _CHECKS for finding in check(order, facts, rules))
-    holds = tuple(finding for finding in findings if finding.code not in facts.waived)
+    holds = tuple(finding for finding in findings if not covers(facts.waivers, finding.code, finding.facts))
     return Review(holds, approved=not holds)
 
 
@@ -82,9 +82,9 @@ def _presale_balance_open(order: Order, _facts: ReviewFacts, _rules: RuleSet) ->
 
 
 def _refund_requested(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
-    lines = sum(line.refund_open or line.refunded for line in order.lines)
-    if lines:
-        yield Finding(HoldCode.REFUND_REQUESTED, {"lines": lines}, "review.refund_requested")
+    refunds = refunds_of(order)
+    if refunds:
+        yield Finding(HoldCode.REFUND_REQUESTED, refund_facts(refunds), "review.refund_requested")
 
 
 def _platform_hold(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:

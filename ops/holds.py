@@ -1,4 +1,4 @@
-"""Release a hold as a person: the order goes on from where it stood, and review respects the decision."""
+"""Release a hold as a person: the order goes on from where it stood, and every step respects the decision."""
 
 from dataclasses import dataclass
 

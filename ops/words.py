@@ -17,6 +17,7 @@ _NAMES = {
     "skus": "SKU",
     "path": "wanted to go to",
     "found_by": "found by",
+    "refunds": "refund of",
 }
 
 

@@ -11,6 +11,7 @@ from domain.holds import HoldCode
 from domain.letters import Standing
 from domain.money import Money
 from domain.states import State, Step
+from domain.waivers import Waiver, read_refunds
 from infra.db.orders import rows_json
 from infra.db.pool import Connection
 from infra.db.sql import load
@@ -145,12 +146,12 @@ def _standing(row: tuple[Any, ...]) -> Standing:
     )
 
 
-def load_waived(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, frozenset[HoldCode]]:
-    """Codes that people released for the content that an order has now, by fulfillment order."""
-    found: dict[int, set[HoldCode]] = {}
-    for id_, code in tx.execute(LETTERS["waived"], {"ids": list(fulfillment_order_ids)}):
-        found.setdefault(id_, set()).add(HoldCode(code))
-    return {id_: frozenset(codes) for id_, codes in found.items()}
+def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[Waiver, ...]]:
+    """What people let pass of the content that an order has now, by fulfillment order."""
+    found: dict[int, tuple[Waiver, ...]] = {}
+    for id_, hold_id, code, facts in tx.execute(LETTERS["waived"], {"ids": list(fulfillment_order_ids)}):
+        found[id_] = (*found.get(id_, ()), Waiver(hold_id, HoldCode(code), read_refunds(facts)))
+    return found
 
 
 def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, str]:

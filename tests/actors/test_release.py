@@ -1,14 +1,19 @@
 """A person releases a hold: the order goes on by itself from where it stood, and nobody asks the same again."""
 
+from dataclasses import replace
+
 import pytest
 
+from adapters.ports import PlatformStatus
 from domain.errors import Conflict
 from domain.holds import HoldCode
+from domain.order import PlatformState
 from domain.outcomes import Hold
 from domain.states import State, Step
 from infra.engine.replay import Author
 from infra.engine.results import Place
 from infra.engine.settle import Writes, stop, write
+from infra.rules import load_rules
 from ops.holds import release
 
 LI = Author("li", "asked the buyer")
@@ -101,6 +106,148 @@ def test_a_label_hold_leads_on_to_the_label(stocked, trade, let_go):
     assert (released.state, released.due) == ("allocated", ("label",))
     stocked.run(Step.LABEL)
     assert len(stocked.courier.waybills) == 1
+
+
+LINES = ("7001", "7002")
+TWO_LINES = {
+    "order": [
+        {
+            "oid": int(oid),
+            "num_iid": 600000000001,
+            "title": "棉质T恤",
+            "num": 1,
+            "price": "10.00",
+            "payment": "10.00",
+            "refund_status": "NO_REFUND",
+            "status": "WAIT_SELLER_SEND_GOODS",
+            "outer_iid": "TEE-1",
+        }
+        for oid in LINES
+    ]
+}
+
+
+@pytest.fixture
+def two_lines(trade):
+    """A trade of two lines, with those in refund that are named; a later one is the newer content."""
+
+    def build(*refunded, at="10:00:00", **changes):
+        lines = [
+            line | ({"refund_status": "WAIT_SELLER_AGREE"} if str(line["oid"]) in refunded else {})
+            for line in TWO_LINES["order"]
+        ]
+        whole = {"payment": "20.00", "total_fee": "20.00", "orders": {"order": lines}}
+        return trade(tid="1001", modified=f"2026-11-22 {at}", **whole, **changes)
+
+    return build
+
+
+@pytest.fixture
+def shows(stocked, monkeypatch):
+    """What the platform shows of every order from now on."""
+
+    def shows(*refunded, state=PlatformState.TO_SHIP):
+        async def status(_):
+            return PlatformStatus(state, bool(refunded), (), refund_lines=refunded)
+
+        monkeypatch.setattr(stocked.platform, "status", status)
+
+    return shows
+
+
+@pytest.fixture
+def let_pass_at_label(stocked, two_lines, shows, let_go):
+    """The label step found a refund of the first line before any pull did, and a person let it pass."""
+    stocked.deliver(two_lines())
+    stocked.flow(Step.ROUTE)
+    shows(LINES[0])
+    stocked.run(Step.LABEL)
+    assert stocked.rows("SELECT code, facts ->> 'refunds' FROM hold") == [("refund_requested", LINES[0])]
+    let_go(HoldCode.REFUND_REQUESTED)
+    return stocked
+
+
+def test_a_refund_that_a_person_let_pass_is_not_asked_of_again(let_pass_at_label):
+    let_pass_at_label.run(Step.LABEL)
+    assert (let_pass_at_label.holds(), len(let_pass_at_label.courier.waybills)) == ([], 1)
+
+
+def test_control_without_the_waiver_the_label_asks_again(let_pass_at_label):
+    let_pass_at_label.rows("UPDATE hold SET waived_payload = NULL")
+    let_pass_at_label.run(Step.LABEL)
+    assert (let_pass_at_label.holds(), let_pass_at_label.courier.waybills) == (["refund_requested"], [])
+
+
+def test_nor_when_the_pull_brings_the_same_refund(let_pass_at_label, two_lines):
+    let_pass_at_label.deliver(two_lines(LINES[0], at="10:05:00"), two_lines(LINES[0], at="10:06:00", seller_memo="ok"))
+    let_pass_at_label.run(Step.NORMALIZE)
+    assert (let_pass_at_label.states(), let_pass_at_label.holds()) == (["allocated"], [])
+    let_pass_at_label.run(Step.LABEL)
+    assert len(let_pass_at_label.courier.waybills) == 1
+
+
+def test_another_refund_is_another_fact_for_the_label(let_pass_at_label, shows, let_go):
+    shows(*LINES)
+    let_pass_at_label.run(Step.LABEL)
+    assert (let_pass_at_label.holds(), let_pass_at_label.courier.waybills) == (["refund_requested"], [])
+    let_go(HoldCode.REFUND_REQUESTED)
+    let_pass_at_label.run(Step.LABEL)
+    assert len(let_pass_at_label.courier.waybills) == 1
+
+
+def test_another_refund_is_another_fact_for_the_pull(let_pass_at_label, two_lines):
+    let_pass_at_label.deliver(two_lines(*LINES, at="10:05:00"))
+    let_pass_at_label.run(Step.NORMALIZE)
+    assert (let_pass_at_label.states(), let_pass_at_label.holds()) == (["on_hold"], ["refund_requested"])
+
+
+def test_a_refund_that_was_withdrawn_and_returns_is_another_fact(let_pass_at_label, two_lines):
+    for at, refunded in (("10:05:00", [LINES[0]]), ("10:06:00", []), ("10:07:00", [LINES[0]])):
+        let_pass_at_label.deliver(two_lines(*refunded, at=at))
+        let_pass_at_label.run(Step.NORMALIZE)
+    assert let_pass_at_label.holds() == ["refund_requested"]
+
+
+def test_an_order_that_the_platform_closed_after_a_refund_was_let_pass_is_another_fact(let_pass_at_label, shows):
+    shows(LINES[0], state=PlatformState.CLOSED)
+    let_pass_at_label.run(Step.LABEL)
+    assert let_pass_at_label.holds() == ["refund_requested"]
+
+
+def test_what_review_let_pass_the_label_lets_pass_too(stocked, two_lines, shows, let_go):
+    stocked.deliver(two_lines(LINES[0]))
+    stocked.flow(Step.REVIEW)
+    let_go(HoldCode.REFUND_REQUESTED)
+    shows(LINES[0])
+    stocked.flow(Step.LABEL)
+    assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
+
+
+def test_a_memo_does_not_ask_review_again(stocked, trade, let_go):
+    first = trade(receiver_address="待定")
+    stocked.deliver(first)
+    stocked.flow(Step.REVIEW)
+    let_go(HoldCode.ADDRESS_VAGUE)
+    stocked.deliver({**first, "seller_memo": "asked", "modified": "2026-11-22 09:20:00"})
+    stocked.flow(Step.REVIEW)
+    assert (stocked.states(), stocked.holds()) == (["approved"], [])
+
+
+def test_a_remote_province_that_a_person_allowed_is_routed(stocked, trade, let_go):
+    object.__setattr__(stocked.tools, "rules", _no_courier_goes_to("浙江"))
+    stocked.deliver(trade())
+    stocked.flow(Step.ROUTE)
+    assert (stocked.states(), stocked.holds()) == (["on_hold"], ["remote_courier"])
+    released = let_go(HoldCode.REMOTE_COURIER)
+    assert (released.state, released.due) == ("approved", ("route",))
+    stocked.run(Step.ROUTE)
+    assert (stocked.states(), stocked.holds()) == (["allocated"], [])
+
+
+def _no_courier_goes_to(province):
+    rules = load_rules()
+    couriers = tuple(replace(courier, serves_remote=False) for courier in rules.routing.couriers)
+    return replace(rules, routing=replace(rules.routing, remote_provinces=frozenset({province}), couriers=couriers))
 
 
 def test_a_booked_package_is_not_labelled_again(stocked, trade, let_go):

@@ -7,9 +7,11 @@ from domain.holds import HoldCode
 from domain.money import Money
 from domain.order import PlatformState
 from domain.states import State
+from domain.waivers import CLOSED
 
 REVIEW, PAID = Change(review=True), Change(becomes_paid=True)
-REFUND, CHANGED = Change(hold=HoldCode.REFUND_REQUESTED), Change(hold=HoldCode.BUYER_CHANGED)
+REFUND, CANCELLED = (Change(hold=HoldCode.REFUND_REQUESTED, refunds=frozenset({what})) for what in ("l1", CLOSED))
+CHANGED = Change(hold=HoldCode.BUYER_CHANGED)
 CLOSES, NOTHING = Change(closes=True), Change()
 STOPPABLE = [State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED]
 GONE = [State.IN_TRANSIT, State.DELIVERED, State.COMPLETED, State.AFTER_SALE, State.CLOSED]
@@ -19,7 +21,7 @@ GONE = [State.IN_TRANSIT, State.DELIVERED, State.COMPLETED, State.AFTER_SALE, St
     ("now", "asked"),
     [
         *((state, CLOSES) for state in (State.PENDING_PAYMENT, State.PAID, State.APPROVED)),
-        *((state, REFUND) for state in (State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED)),
+        *((state, CANCELLED) for state in (State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED)),
         *((state, NOTHING) for state in GONE),
     ],
 )
@@ -27,7 +29,9 @@ def test_a_closed_order_is_closed_held_or_gone(order, now, asked):
     assert change(order(), order(state=PlatformState.CLOSED), now, None) == asked
 
 
-@pytest.mark.parametrize(("resume", "asked"), [(State.PAID, CLOSES), (State.APPROVED, CLOSES), (State.PACKED, REFUND)])
+@pytest.mark.parametrize(
+    ("resume", "asked"), [(State.PAID, CLOSES), (State.APPROVED, CLOSES), (State.PACKED, CANCELLED)]
+)
 def test_a_held_order_is_judged_by_what_the_hold_interrupted(order, resume, asked):
     assert change(order(), order(state=PlatformState.CLOSED), State.ON_HOLD, resume) == asked
 
@@ -82,6 +86,14 @@ def test_after_the_approval_a_change_stops_the_order(order, line, now):
     ]:
         assert change(old, new, now, None) == asked
         assert change(old, new, State.ON_HOLD, now) == asked
+
+
+def test_the_refund_of_another_line_stops_it_again_and_one_that_was_let_pass_does_not(order, line):
+    one, both = ((line(refund_open=True), line(line_id="l2", refund_open=more)) for more in (False, True))
+    asked = change(order(lines=one), order(lines=both), State.ALLOCATED, None)
+    assert asked == Change(hold=HoldCode.REFUND_REQUESTED, refunds=frozenset({"l1", "l2"}))
+    waived = frozenset({"l2"})
+    assert change(order(lines=one), order(lines=both), State.ALLOCATED, None, waived) == NOTHING
 
 
 def test_a_withdrawn_refund_is_no_change_by_the_buyer(order, line):

@@ -11,6 +11,7 @@ from domain.order import OrderType, Pii, PlatformState
 from domain.review import ReviewFacts, review
 from domain.rules import parse_rules
 from domain.stock import Reservation
+from domain.waivers import Waiver
 
 SAFE = ReviewFacts(Reservation.RESERVED)
 
@@ -111,7 +112,7 @@ def test_an_open_balance_is_one_hold_not_two(order, codes):
 def test_a_refund_on_any_line_holds_the_order(order, line, rules, flag):
     lines = (line(paid=Money(4000, "CNY")), line(line_id="l2", paid=Money(5000, "CNY"), **{flag: True}))
     (finding,) = review(order(lines=lines), SAFE, rules).holds
-    assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"lines": 1})
+    assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"refunds": "l2"})
 
 
 @pytest.mark.parametrize("change", [{"platform_hold": True}, {"state": PlatformState.HOLD}])
@@ -201,11 +202,11 @@ def test_all_reasons_are_found_at_once(order, codes):
 
 def test_what_a_person_released_is_not_found_again(order, rules):
     bad = order(buyer_memo="投诉", platform_hold=True)
-    waived = frozenset({HoldCode.SENSITIVE_WORD})
-    once = review(bad, dataclasses.replace(SAFE, waived=waived), rules)
+    waivers = (Waiver(1, HoldCode.SENSITIVE_WORD),)
+    once = review(bad, dataclasses.replace(SAFE, waivers=waivers), rules)
     assert [finding.code for finding in once.holds] == [HoldCode.PLATFORM_HOLD]
     assert not once.approved
-    assert review(bad, dataclasses.replace(SAFE, waived=waived | {HoldCode.PLATFORM_HOLD}), rules).approved
+    assert review(bad, dataclasses.replace(SAFE, waivers=(*waivers, Waiver(2, HoldCode.PLATFORM_HOLD))), rules).approved
 
 
 PRIVATE = st.text(st.sampled_from("隐私投诉待定abc"), min_size=4, max_size=8)

@@ -63,7 +63,7 @@ def show(ctx: click.Context, order_id: str, *, as_json: bool) -> None:
 def release(ctx: click.Context, order_id: str, code: str, author: Author, *, as_json: bool) -> None:
     """Release a hold of an order; with the last one gone, the order goes on from where it stood.
 
-    Review does not ask again what was released, until the order's content changes; stock is promised
+    No step asks again what was released, until the fact is another, such as another refund; stock is promised
     anew. Exits with 3 if other holds remain, and 5 if the hold is not there, or has an open dead letter.
     """
     configure(level="error")

@@ -56,11 +56,13 @@ def read_status(body: bytes) -> PlatformStatus:
         if waybill:
             company = sub.text_or("logistics_company", "")
             shipped.setdefault((describe.COMPANY_NAMES.get(company, company), waybill), []).append(sub.text("oid"))
+    refund_lines = tuple(sub.text("oid") for sub in subs if refund_of(sub)[0])
     return PlatformStatus(
         state=state_of(trade),
-        refund_open=any(refund_of(sub)[0] for sub in subs),
+        refund_open=bool(refund_lines),
         shipments=tuple(PlatformShipment(code, number, tuple(lines)) for (code, number), lines in shipped.items()),
         changed_at=_changed_at(trade),
+        refund_lines=refund_lines,
     )
 
 

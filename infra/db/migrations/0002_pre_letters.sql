@@ -51,7 +51,7 @@ ALTER TABLE hold
     ADD COLUMN released_reason text,
     ADD COLUMN waived_payload bigint REFERENCES raw_payload;
 COMMENT ON COLUMN hold.waived_payload IS
-    'released by a person who had seen this content: review does not ask the same again until it changes';
+    'released by a person who had seen this content: nobody asks the same again while the fact stays';
 
 -- A replay of many letters: its members are fixed when it is made, the sweeper works it off.
 CREATE TABLE bulk (

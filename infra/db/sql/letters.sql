@@ -194,7 +194,7 @@ SELECT id FROM dead_letter WHERE closed_at IS NULL AND id > %(after)s ORDER BY i
 SELECT id FROM dead_letter WHERE fulfillment_order_id = %(id)s AND closed_at IS NULL ORDER BY id;
 
 -- name: release_hold
--- By a person. The content that was seen is kept with it, so that review can respect the decision.
+-- By a person. The content that was seen is kept with it, so that every step can respect the decision.
 UPDATE hold AS h
 SET released_at = now(), released_by = %(by)s, released_reason = %(reason)s,
     waived_payload = CASE WHEN %(is_waived)s THEN o.raw_payload_id END
@@ -203,10 +203,15 @@ WHERE f.id = %(id)s AND h.fulfillment_order_id = f.id AND h.code = %(code)s AND 
 RETURNING h.step;
 
 -- name: waived
--- Codes that a person released for the content that an order has now.
-SELECT h.fulfillment_order_id, h.code
+-- Holds that a person released for the content that an order has now.
+SELECT h.fulfillment_order_id, h.id, h.code, h.facts
 FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id JOIN orders AS o ON o.id = f.order_id
 WHERE h.fulfillment_order_id = ANY(%(ids)s) AND h.waived_payload = o.raw_payload_id;
+
+-- name: keep_waivers
+-- They stand for a newer content too.
+UPDATE hold AS h SET waived_payload = r.raw_payload_id
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, raw_payload_id bigint) WHERE h.id = r.id;
 
 -- name: fulfillment_with_hold
 SELECT f.id FROM fulfillment_order AS f JOIN hold AS h ON h.fulfillment_order_id = f.id

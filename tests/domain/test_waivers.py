@@ -1,0 +1,85 @@
+import pytest
+
+from domain.holds import HoldCode
+from domain.money import Money
+from domain.order import PlatformState
+from domain.waivers import CLOSED, Waiver, covers, read_refunds, refund_facts, refunds_of, stays
+
+REFUND = HoldCode.REFUND_REQUESTED
+
+
+def refund(*lines):
+    return Waiver(1, REFUND, frozenset(lines))
+
+
+@pytest.fixture
+def refunded(order, line):
+    """An order of three lines, with those in refund that are named."""
+
+    def refunded(*ids, **fields):
+        return order(lines=tuple(line(line_id=id_, refund_open=id_ in ids) for id_ in ("1", "2", "3")), **fields)
+
+    return refunded
+
+
+def test_the_refunds_of_an_order_are_its_lines_and_its_end(refunded):
+    assert refunds_of(refunded()) == frozenset()
+    assert refunds_of(refunded("1", "3")) == {"1", "3"}
+    assert refunds_of(refunded("1", state=PlatformState.CLOSED)) == {"1", CLOSED}
+
+
+@pytest.mark.parametrize("refunds", [frozenset(), {"1"}, {"1", CLOSED}])
+def test_refunds_are_read_back_from_the_facts_of_a_hold(refunds):
+    assert read_refunds(refund_facts(refunds)) == refunds
+
+
+@pytest.mark.parametrize(
+    ("waivers", "asked", "is_covered"),
+    [
+        ((), {"1"}, False),
+        ((refund("1"),), {"1"}, True),
+        ((refund("1"),), {"1", "2"}, False),
+        ((refund("1"), refund("2")), {"1", "2"}, True),
+        ((refund("1", "2"),), {"2"}, True),
+        ((refund("1"),), set(), False),
+        ((Waiver(1, HoldCode.BUYER_CHANGED),), {"1"}, False),
+    ],
+)
+def test_a_refund_passes_only_if_it_was_seen(waivers, asked, is_covered):
+    assert covers(waivers, REFUND, refund_facts(asked)) is is_covered
+
+
+def test_other_codes_pass_whatever_their_facts():
+    assert covers([Waiver(1, HoldCode.SENSITIVE_WORD)], HoldCode.SENSITIVE_WORD, {"fields": "name"})
+
+
+@pytest.mark.parametrize(
+    ("waived", "before", "after", "is_kept"),
+    [
+        (("1",), (), ("1",), True),
+        (("1",), ("1",), ("1",), True),
+        (("1",), (), (), True),
+        (("1",), ("1",), ("1", "2"), False),
+        (("1",), ("1",), (), False),
+        (("1", "2"), ("1",), ("1", "2"), True),
+    ],
+)
+def test_a_refund_that_was_let_pass_stays_so_until_it_is_another(refunded, waived, before, after, is_kept):
+    assert stays(refund(*waived), refunded(*before), refunded(*after)) is is_kept
+
+
+@pytest.mark.parametrize("code", [HoldCode.ADDRESS_VAGUE, HoldCode.REMOTE_COURIER, HoldCode.AMOUNT_MISMATCH])
+def test_a_memo_asks_nothing_again_that_does_not_look_at_it(order, code):
+    assert stays(Waiver(1, code), order(), order(seller_memo="ok"))
+
+
+@pytest.mark.parametrize("code", [HoldCode.SENSITIVE_WORD, HoldCode.PLATFORM_HOLD, HoldCode.BUYER_CHANGED])
+def test_what_looks_at_the_texts_or_at_everything_is_asked_again(order, code):
+    assert not stays(Waiver(1, code), order(), order(seller_memo="ok"))
+
+
+def test_another_address_or_sum_is_another_fact(order, line):
+    moved = order(receiver={"detail": "文三路 2 号"})
+    assert not stays(Waiver(1, HoldCode.ADDRESS_VAGUE), order(), moved)
+    more = order(lines=(line(quantity=3, paid=Money(2, "CNY")),))
+    assert not stays(Waiver(1, HoldCode.APPROVAL_NEEDED), order(), more)
