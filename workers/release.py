@@ -1,10 +1,22 @@
-"""Brings the database up to date before anything else starts: ``python -m workers.release``."""
+"""Brings database and stock up to date before anything else starts: ``python -m workers.release``.
 
-from infra.db.migrate import migrate
+With ``--wait`` it changes nothing and ends once somebody else has done so: for processes that start beside it.
+"""
+
+import time
+from collections.abc import Callable
+
+import click
+
+from domain.errors import Misconfigured
+from infra.db.migrate import migrate, pending
 from infra.engine.accounts import ensure_accounts
 from infra.log import configure, get_logger
 from infra.settings import Settings, read_settings
+from workers.stocking import load
 from workers.wiring import database
+
+LOOK_EVERY_S = 1.0
 
 log = get_logger(__name__)
 
@@ -19,10 +31,33 @@ def release(settings: Settings) -> None:
     log.info("released", applied=len(applied))
 
 
-def main() -> None:
+def wait_for_release(settings: Settings, sleep: Callable[[float], object] = time.sleep) -> None:
+    """Return once no migration of this version is waiting. A database that is further on is no obstacle.
+
+    Raises Misconfigured ``migration_changed``, and psycopg.OperationalError when the database is away.
+    """
+    with database(settings, 1) as db, db.direct() as session:
+        try:
+            while waiting := pending(session):
+                log.info("release_awaited", waiting=len(waiting))
+                sleep(LOOK_EVERY_S)
+        except Misconfigured as error:
+            if error.code != "schema_newer":
+                raise
+
+
+@click.command()
+@click.option("--wait", "is_waiting", is_flag=True, help="Change nothing; wait until the database is up to date.")
+def main(*, is_waiting: bool) -> None:
+    """Apply waiting migrations, make accounts known, and load counted stock."""
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
+    if is_waiting:
+        wait_for_release(settings)
+        return
     release(settings)
+    with database(settings, 1) as db:
+        load(settings, db, settings.locations)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,12 @@ from infra.queue.broker import connect_redis, make_broker
 from infra.settings import Settings, read_settings
 from infra.signals import measure_signals
 from ops.status import status
+from workers import stocking
 from workers.guards import gatekeeper
+from workers.heartbeat import beat
 from workers.metrics import serving
 from workers.parent import is_orphaned
+from workers.stocking import Stocking
 from workers.wiring import LANES, database
 
 log = get_logger(__name__)
@@ -48,6 +51,7 @@ def main() -> None:
         sweeper = Sweeper(db, bells, SystemClock(), settings.engine.crashes_max, gates)
         log.info("sweeper_started")
         while not stopping.is_set() and not is_orphaned():
+            beat()
             lead(settings, db, sweeper, stopping)
     client.close()
 
@@ -67,16 +71,25 @@ def lead(settings: Settings, db: Database, sweeper: Sweeper, stopping: threading
     clock = SystemClock()
     signals = Duty("signals", settings.scaling.every_s, lambda: measure_signals(db, settings.workers.groups), clock)
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
+    stock = Duty("stock", stocking.AGAIN_S, Stocking(settings, db).tend, clock)
     try:
-        with db.direct() as session, Beside(slow_duties(db, clock)) as slow, Beside([signals]) as quick:
+        with (
+            db.direct() as session,
+            Beside(slow_duties(db, clock)) as slow,
+            Beside([signals]) as quick,
+            Beside([stock]) as outside,
+        ):
             while not stopping.is_set() and not take_lead(session):
+                beat()
                 stopping.wait(pause)
             while not stopping.wait(pause) and not is_orphaned():
+                beat()
                 session.execute("SELECT 1")
                 sweeper.sweep()
                 letters.tend()
                 slow.tend()
                 quick.tend()
+                outside.tend()
     except (psycopg.OperationalError, redis.RedisError) as error:
         log.warning("sweep_interrupted", error=type(error).__name__)
         stopping.wait(pause)

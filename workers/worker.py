@@ -11,6 +11,7 @@ from dramatiq import Worker
 from infra.log import configure, get_logger
 from infra.pools import ALL_LANES_POOL
 from infra.settings import read_settings
+from workers.heartbeat import beat
 from workers.parent import is_orphaned
 from workers.wiring import wired_worker
 
@@ -41,6 +42,7 @@ def main(name: str) -> None:
         worker.start()
         log.info("worker_started", worker=runtime.presence.worker, pool=name)
         while not stopping.wait(RENEW_EVERY_S) and not is_orphaned():
+            beat()
             try:
                 runtime.presence.renew()
             except Exception:

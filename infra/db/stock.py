@@ -141,3 +141,8 @@ def count_in(tx: Connection, location: str, levels: Mapping[str, int]) -> None:
     rows = rows_json({"sku": sku, "quantity": quantity} for sku, quantity in levels.items())
     tx.execute(STOCK["count_in"], {"rows": rows})
     tx.execute(STOCK["count_in_location"], {"rows": rows, "location": location})
+
+
+def uncounted(connection: Connection, locations: Sequence[str]) -> set[str]:
+    """Those of the locations of which no SKU was ever counted."""
+    return {row[0] for row in connection.execute(STOCK["uncounted"], {"names": list(locations)})}

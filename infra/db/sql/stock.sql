@@ -107,3 +107,8 @@ WITH placed AS (
     RETURNING sku, on_hand
 )
 UPDATE stock_pool AS s SET on_hand = s.on_hand + p.on_hand FROM placed AS p WHERE s.sku = p.sku;
+
+-- name: uncounted
+-- Locations of which no SKU was ever counted.
+SELECT n.name FROM unnest(%(names)s::text[]) AS n(name)
+WHERE NOT EXISTS (SELECT 1 FROM stock_location AS s WHERE s.location = n.name);

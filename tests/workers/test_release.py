@@ -1,0 +1,49 @@
+import psycopg
+import pytest
+from click.testing import CliRunner
+from psycopg import sql
+
+from infra.settings import Secret, Settings, Stores
+from workers.release import main, release, wait_for_release
+
+
+@pytest.fixture
+def empty_url(database_url):
+    """A database in which nothing has been released yet."""
+    parts = psycopg.conninfo.conninfo_to_dict(database_url.reveal())
+    name = f"{parts['dbname']}_empty"
+    with psycopg.connect(database_url.reveal(), autocommit=True) as session:
+        session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield Secret(psycopg.conninfo.make_conninfo(**{**parts, "dbname": name}))
+        session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def settings(url):
+    return Settings(stores=Stores(database_url=url))
+
+
+def test_who_starts_beside_the_release_waits_for_it(empty_url):
+    looks = []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            release(settings(empty_url))
+
+    wait_for_release(settings(empty_url), sleep)
+    assert len(looks) == 3
+
+
+def test_a_database_that_is_up_to_date_or_further_on_keeps_nobody_waiting(database, database_url):
+    wait_for_release(settings(database_url), pytest.fail)
+    with database.transaction() as tx:
+        tx.execute("INSERT INTO schema_migration (version, name, checksum) VALUES (9999, 'pre_later', '')")
+    wait_for_release(settings(database_url), pytest.fail)
+
+
+@pytest.mark.parametrize("options", [[], ["--wait"]])
+def test_the_command(options, database_url, monkeypatch, tmp_path):
+    monkeypatch.setenv("ORDERLANE_DATABASE_URL", database_url.reveal())
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, options)
+    assert done.exit_code == 0, done.output

@@ -1,0 +1,45 @@
+"""Counted stock of every location: asked for when a release is made, and again where nothing could be counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.errors import FulfilmentError
+from infra.clock import SystemClock
+from infra.db.pool import Database
+from infra.db.stock import uncounted
+from infra.log import get_logger
+from infra.settings import Location, Settings
+from ops.stock_up import stock_up
+
+# How long after a failed load a warehouse is asked for its stock again.
+AGAIN_S = 60.0
+
+log = get_logger(__name__)
+
+
+def load(settings: Settings, db: Database, locations: Sequence[Location]) -> None:
+    """Count in what the locations' warehouses report; one that is away is logged."""
+    if not locations:
+        return
+    for name, answer in stock_up(settings, db, SystemClock(), locations).items():
+        if isinstance(answer, FulfilmentError):
+            log.error("stock_not_loaded", location=name, error=str(answer), again_in_s=AGAIN_S)
+        else:
+            log.info("stock_loaded", location=name, skus=answer)
+
+
+@dataclass(slots=True)
+class Stocking:
+    """The leading sweeper's duty: locations of which nothing was ever counted are asked until something is."""
+
+    settings: Settings
+    db: Database
+    is_done: bool = False
+
+    def tend(self) -> None:
+        if self.is_done:
+            return
+        with self.db.connection() as connection:
+            bare = uncounted(connection, [location.name for location in self.settings.locations])
+        self.is_done = not bare
+        load(self.settings, self.db, [location for location in self.settings.locations if location.name in bare])
