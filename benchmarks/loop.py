@@ -66,7 +66,8 @@ class Loop:
         while time.monotonic() - moved_at < quiet_s:
             keys = self.rung.take() or self.sweeper.due()
             for key in keys:
-                if self.runners[key.step].run(key) and key.step not in _ENDLESS:
+                ran = self.runners[key.step].run(key)
+                if self.rung.keys or (ran and key.step not in _ENDLESS):
                     moved_at = time.monotonic()
             if not keys:
                 time.sleep(_POLL_S)

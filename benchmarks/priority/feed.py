@@ -1,15 +1,18 @@
 """New orders at a steady pace, stored as a web hook's payload is: raw, with a lane, and rung for."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
 
 from actors.pull import Pull
-from adapters.ports import Listed
+from adapters import registry
+from adapters.ports import Listed, Platform
 from benchmarks.priority.control import lane_bells
+from domain.order import RawOrder
 from domain.states import Step
+from infra.clock import SystemClock
 from infra.engine.outer import OuterRunner
 from infra.outside import Outside
 from infra.settings import Settings, Shop
@@ -19,10 +22,14 @@ from workers.wiring import wired_worker
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Orders appear at the sandbox's platform and are fetched and stored at once by this process."""
+    """Orders appear at the sandbox's platform and are fetched and stored at once by this process.
+
+    Its calls pass no gate: a web hook brings its payload along.
+    """
 
     stage: Stage
     pull: Pull
+    platforms: Mapping[str, Platform]
     outside: Outside
     skus: Iterator[str]
 
@@ -31,7 +38,7 @@ class Feed:
         member = {"live": True, "vip": "plus", "is_local": True} if urgent else {}
         lines = [{"sku": next(self.skus)}]
         tid = str(self.stage.pull("add_order", shop=shop.name, lines=lines, **member)["tid"])
-        raw = self.outside.run(self.pull.tools.platform(shop.account).fetch(tid))
+        raw = self.outside.run(_fetch(self.platforms[shop.account], tid))
         self.pull.store(shop, "webhook", [(Listed(tid, self.pull.tools.clock.utcnow()), raw)])
         return tid
 
@@ -52,7 +59,9 @@ class Feed:
 
 @contextmanager
 def feeding(settings: Settings, stage: Stage, *, is_control: bool) -> Iterator[Feed]:
-    """A feed that rings the engine's bells, or the control's."""
+    """A feed that rings the engine's bells, or the control's. Enter it before anybody works: its first question, what
+    there is to sell, keeps the sandbox busy.
+    """
     stock: Sequence[dict[str, int | str]] = stage.read("_ledger")["stock"]
     skus = cycle(str(row["sku"]) for row in stock)
     with wired_worker(settings) as runtime, lane_bells(settings) as control_bells:
@@ -62,4 +71,12 @@ def feeding(settings: Settings, stage: Stage, *, is_control: bool) -> Iterator[F
         assert isinstance(pull, Pull)
         if is_control:
             pull = replace(pull, tools=replace(pull.tools, bells=control_bells))
-        yield Feed(stage, pull, runner.outside, skus)
+        platforms = {
+            shop.account: registry.platform(shop.platform).connect(shop, runtime.door, SystemClock())
+            for shop in settings.shops
+        }
+        yield Feed(stage, pull, platforms, runner.outside, skus)
+
+
+async def _fetch(platform: Platform, tid: str) -> RawOrder:
+    return await platform.fetch(tid)

@@ -79,7 +79,7 @@ def play(base: Settings, scene: Scene) -> Seen:
         with demo.db.transaction() as tx:
             tx.execute(PRIORITY["rest_pulls"])
         demo.stage.pull("set_latency", sf_ms=scene.courier_ms)
-        with working(demo, settings, scene), feeding(settings, demo.stage, is_control=scene.is_control) as feed:
+        with feeding(settings, demo.stage, is_control=scene.is_control) as feed, working(demo, settings, scene):
             warm_up(demo.db, feed)
             since = _now(demo.db)
             began = time.monotonic()
