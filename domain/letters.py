@@ -56,6 +56,8 @@ class NotYet:
 Prospect = PutBack | Superseded | NotYet
 
 
+# The step of a letter about a message that the broker rejected. It stands for no order, and is never replayed.
+MESSAGE = "queue"
 # The code of a letter whose subject killed its workers.
 KILLED = "worker_killed"
 # So often a letter is replayed without further ado; then somebody must say that it shall be tried again.

@@ -14,11 +14,13 @@ from infra.db.pool import Database
 from infra.engine.bulk import LetterDuties
 from infra.engine.duties import Beside, Duty, slow_duties
 from infra.engine.presence import take_lead
+from infra.engine.rejected import RejectedDuty
 from infra.engine.sweep import Sweeper
 from infra.guard.shared import SharedGates, connect_gates
 from infra.log import configure, get_logger
 from infra.queue.bells import BrokerBells
 from infra.queue.broker import connect_redis, make_broker
+from infra.queue.priority import PriorityBroker
 from infra.settings import Settings, read_settings
 from infra.signals import measure_signals
 from ops.status import status
@@ -29,6 +31,8 @@ from workers.metrics import serving
 from workers.parent import is_orphaned
 from workers.stocking import Stocking
 from workers.wiring import LANES, database
+
+REJECTED_EVERY_S = 2.0
 
 log = get_logger(__name__)
 
@@ -47,12 +51,12 @@ def main() -> None:
     client = connect_redis(settings.stores.redis_url.reveal())
     with database(settings, 5) as db, gatekeeper(settings, db) as gates, metrics_of(settings, db):
         queues = settings.workers.queues()
-        bells = BrokerBells(make_broker(client, LANES, queues=queues.values()), queues)
-        sweeper = Sweeper(db, bells, SystemClock(), settings.engine.crashes_max, gates)
+        broker = make_broker(client, LANES, queues=queues.values())
+        sweeper = Sweeper(db, BrokerBells(broker, queues), SystemClock(), settings.engine.crashes_max, gates)
         log.info("sweeper_started")
         while not stopping.is_set() and not is_orphaned():
             beat()
-            lead(settings, db, sweeper, stopping)
+            lead(settings, db, sweeper, broker, stopping)
     client.close()
 
 
@@ -65,18 +69,19 @@ def metrics_of(settings: Settings, db: Database) -> Iterator[None]:
             yield
 
 
-def lead(settings: Settings, db: Database, sweeper: Sweeper, stopping: threading.Event) -> None:
+def lead(settings: Settings, db: Database, sweeper: Sweeper, broker: PriorityBroker, stopping: threading.Event) -> None:
     """Wait for the lead, then sweep until told to stop, or until a store goes away and the lead with it."""
     pause = settings.engine.sweep_every_s
     clock = SystemClock()
     signals = Duty("signals", settings.scaling.every_s, lambda: measure_signals(db, settings.workers.groups), clock)
+    rejected = Duty("rejected_messages", REJECTED_EVERY_S, RejectedDuty(db, broker).run, clock)
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
     stock = Duty("stock", stocking.AGAIN_S, Stocking(settings, db).tend, clock)
     try:
         with (
             db.direct() as session,
             Beside(slow_duties(db, clock)) as slow,
-            Beside([signals]) as quick,
+            Beside([signals, rejected]) as quick,
             Beside([stock]) as outside,
         ):
             while not stopping.is_set() and not take_lead(session):

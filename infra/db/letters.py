@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from domain.holds import HoldCode
-from domain.letters import Standing
+from domain.letters import MESSAGE, Standing
 from domain.money import Money
 from domain.states import State, Step
 from domain.waivers import Waiver, read_refunds
@@ -158,10 +158,16 @@ def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, str]:
     """How letters ended, in words; of a letter that never was, that it is unknown."""
     rows = tx.execute(LETTERS["ends"], {"ids": list(letter_ids)}).fetchall()
     known = {
-        id_: f"{closed_as or 'closed'} by {by or 'the engine'} at {at:%Y-%m-%d %H:%M:%S %Z}" if at else "open"
-        for id_, closed_as, by, at in rows
+        id_: f"{closed_as or 'closed'} by {by or 'the engine'} at {at:%Y-%m-%d %H:%M:%S %Z}" if at else _still(step)
+        for id_, closed_as, by, at, step in rows
     }
     return {id_: known.get(id_, "unknown") for id_ in letter_ids}
+
+
+def _still(step: str) -> str:
+    return (
+        "open; a message stands for no order, so there is nothing to replay: discard it" if step == MESSAGE else "open"
+    )
 
 
 def record_acts(

@@ -141,7 +141,9 @@ def _lock(tx: Connection, letter_ids: Sequence[int], *, again: bool = False) -> 
     tx.execute(LETTERS["lock_work"], pairs)
     locked = {one.id: one for one in lock_fulfillment(tx, sorted({row[7] for row in rows if row[7] is not None}))}
     standings = load_standings(tx, [row[0] for row in rows])
-    return [_case(row, locked.get(row[7]), prospect(standings[row[0]], again=again)) for row in rows]
+    return [
+        _case(row, locked.get(row[7]), prospect(standings[row[0]], again=again)) for row in rows if row[0] in standings
+    ]
 
 
 def _case(row: tuple[Any, ...], locked: Locked | None, found: Prospect) -> _Case:

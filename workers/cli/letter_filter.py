@@ -6,6 +6,7 @@ from datetime import datetime
 
 import click
 
+from domain.letters import MESSAGE
 from domain.states import Step
 from infra.db.letters import LetterFilter
 from workers.cli.acting import Moment
@@ -32,7 +33,7 @@ def letter_filter(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--cause", metavar="F", help="Of this cause, as `dlq causes` names it."),
         click.option("--code", metavar="C", help="With this error code."),
         click.option("--account", metavar="A", help="Of this account, such as sf/main."),
-        click.option("--step", type=click.Choice([str(step) for step in Step]), help="Of this step."),
+        click.option("--step", type=click.Choice([*map(str, Step), MESSAGE]), help="Of this step."),
     )
     for option in options:
         filtered = option(filtered)

@@ -92,7 +92,7 @@ WHERE d.id = %(id)s;
 
 -- name: ends
 -- How letters ended, of those that have.
-SELECT id, closed_as, closed_by, closed_at FROM dead_letter WHERE id = ANY(%(ids)s) ORDER BY id;
+SELECT id, closed_as, closed_by, closed_at, step FROM dead_letter WHERE id = ANY(%(ids)s) ORDER BY id;
 
 -- name: lock_open
 -- Whoever comes second waits here, and then does not see the letter any more.
@@ -110,7 +110,8 @@ ORDER BY w.step, w.subject_id
 FOR UPDATE OF w;
 
 -- name: standings
--- Where the subjects of open letters stand now; the letters asked for do not count as others of their order.
+-- Where the subjects of open letters stand now; the letters asked for do not count as others of their order. A message
+-- stands nowhere.
 SELECT d.id, d.step, f.state, f.resume_state,
        ARRAY(SELECT h.code FROM hold AS h
              WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.blocking AND h.code <> 'dead_letter'
@@ -135,7 +136,7 @@ SELECT d.id, d.step, f.state, f.resume_state,
            SELECT reference FROM shipment WHERE package_id = d.subject_id AND status = 'intended') END AS reference,
        d.replays
 FROM dead_letter AS d LEFT JOIN fulfillment_order AS f ON f.id = d.fulfillment_order_id
-WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL
+WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL AND d.step <> 'queue'
 ORDER BY d.id;
 
 -- name: put_back

@@ -135,8 +135,9 @@ class PriorityConsumer(Consumer):
         """Turn what was fetched into a delivery. What is undecodable or has no actor here stops nobody."""
         try:
             message = Message.decode(encoded_message(fetched.envelope))
-        except (DecodeError, ValueError):
-            log.exception("message %s is undecodable and was rejected", fetched.message_id)
+        except (DecodeError, ValueError) as error:
+            # Without the trace, which would show what the message says.
+            log.warning("message %s is undecodable and was rejected: %s", fetched.message_id, type(error).__name__)
             self._end_unopened(fetched, token)
             return None
         if not self._is_known(message.actor_name):
