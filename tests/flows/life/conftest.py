@@ -92,17 +92,18 @@ class HouseClock:
 
 
 class Corridor:
-    """In the place of the door: the sandbox's world answers in this process, or trouble strikes the next call."""
+    """In the place of the door: the sandbox's world answers in this process, or trouble strikes one call, or all."""
 
     def __init__(self, world, clock):
         self.world = world
         self.clock = clock
         self.troubles = []
+        self.down = {}
 
     async def send(self, request):
         where = urlsplit(request.url).path.split("/")[1]
-        how = next((how for place, how in self.troubles if place == where), None)
-        if how is not None:
+        how = self.down.get(where) or next((how for place, how in self.troubles if place == where), None)
+        if (where, how) in self.troubles:
             self.troubles.remove((where, how))
         if how == "away":
             raise Transient("connection_failed", "the request did not leave")
@@ -147,14 +148,14 @@ def settings_of(folder, spec):
     )
 
 
-class Unrung:
-    """Bells of a house where whoever works looks for due work himself."""
+class Rung:
+    """Bells that are only written down: whoever works looks for due work himself."""
+
+    def __init__(self):
+        self.keys = []
 
     def ring(self, keys):
-        pass
-
-    def hush(self, key):
-        pass
+        self.keys += keys
 
 
 class House:
@@ -168,15 +169,15 @@ class House:
         with db.transaction() as tx:
             tx.execute("SELECT wipe()")
             ensure_accounts(tx, self.settings)
-        guard = self._gates(bells := Unrung())
+        self.bells = bells = Rung()
+        guard = self._gates(bells)
         tools = guarded(self._tools(bells), guard)
         for location in self.settings.locations:
             load_stock(db, outside, location.name, tools.warehouse(location.name))
         self.runners = {
             step: GatedRunner(runner, guard) for step, runner in make_runners(tools, outside, 1_000_000).items()
         }
-        limits = rules_of(known.guard, Limit())
-        duty = GateDuty(db, shared, limits, self.clock, margin_s=7200.0, patience_s=86_400.0)
+        duty = GateDuty(db, shared, rules_of(known.guard, Limit()), self.clock, margin_s=7200.0, patience_s=86_400.0)
         self.sweeper = Sweeper(db, bells, self.clock, self.settings.engine.crashes_max, duty)
         self.duties = LetterDuties(db, bells)
         # The first window of a new shop ends before now.
@@ -374,9 +375,8 @@ class House:
             return [str(breach) for breach in find_breaches(session)]
 
     def doubled(self):
-        living = Counter(
-            base_of(one.booking.reference) for one in self.world.waybills.by_number.values() if one.is_alive
-        )
+        waybills = self.world.waybills.by_number.values()
+        living = Counter(base_of(one.booking.reference) for one in waybills if one.is_alive)
         return [base for base, count in living.items() if count > 1]
 
     def told_twice(self):
