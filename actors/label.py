@@ -124,6 +124,7 @@ class Label:
             "at_once": self.tools.settings.engine.outside_concurrency,
             "start_before": lease.ends_at - self.call_s,
             "now": self.tools.clock.monotonic,
+            "is_draining": lease.is_draining,
         }
         asked = await call_each(
             [each_ for each_ in intents if each_.seen_before], lambda one: _ask(courier, one), **limits

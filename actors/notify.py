@@ -103,6 +103,7 @@ class Notify:
             at_once=self.tools.settings.engine.outside_concurrency,
             start_before=lease.ends_at - self.call_s,
             now=self.tools.clock.monotonic,
+            is_draining=lease.is_draining,
         )
 
     async def _reveal(self, intents: Sequence[Unsent]) -> dict[int, Address | Exception]:

@@ -84,6 +84,7 @@ class WriteBack:
             at_once=self.tools.settings.engine.outside_concurrency,
             start_before=lease.ends_at - self.call_s,
             now=self.tools.clock.monotonic,
+            is_draining=lease.is_draining,
         )
 
     def record(self, tx: Connection, answered: Sequence[tuple[Untold, Any]]) -> Sequence[Result]:

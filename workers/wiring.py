@@ -25,7 +25,7 @@ from infra.clock import Clock, SystemClock
 from infra.db.pool import Database
 from infra.engine.failures import Failures, Origin
 from infra.engine.inner import InnerRunner, InnerStep
-from infra.engine.outer import OuterRunner, OuterStep
+from infra.engine.outer import OuterRunner, OuterStep, never
 from infra.engine.presence import Presence
 from infra.guard.runner import GatedRunner
 from infra.ids import SystemDice
@@ -60,12 +60,17 @@ class Runtime:
 
 @contextmanager
 def wired_worker(
-    settings: Settings, pool: Pool | None = None, *, connections: int = 0, clock: Clock = MACHINE
+    settings: Settings,
+    pool: Pool | None = None,
+    *,
+    connections: int = 0,
+    clock: Clock = MACHINE,
+    is_draining: Callable[[], bool] = never,
 ) -> Iterator[Runtime]:
     """Everything a worker of a pool needs, with one actor for each step declared on its broker.
 
     Outside of all pools it serves everything. `connections`: the most that it opens to Postgres for its steps;
-    0 for what its threads need.
+    0 for what its threads need. `is_draining`: from then on no call to the outside begins.
     """
     workers = settings.workers
     pool = pool or Pool(name="", groups=tuple(workers.groups), threads=workers.threads)
@@ -85,7 +90,7 @@ def wired_worker(
         stack.callback(lambda: outside.run(door.close()))
         gates = stack.enter_context(gates_of(settings, db, bells))
         tools = guarded(connect(settings, db, bells, door, clock), gates)
-        runners = make_runners(tools, outside, presence.worker)
+        runners = make_runners(tools, outside, presence.worker, is_draining)
         declare_actors(broker, {name: GatedRunner(runner, gates) for name, runner in runners.items()}, queues)
         yield Runtime(broker, bells, db, door, presence, workers.queues_of(pool), runners)
 
@@ -121,7 +126,9 @@ def connect(settings: Settings, db: Database, bells: Bells, door: Door, clock: C
     )
 
 
-def make_runners(tools: Tools, outside: Outside, worker: int) -> dict[str, InnerRunner | OuterRunner]:
+def make_runners(
+    tools: Tools, outside: Outside, worker: int, is_draining: Callable[[], bool] = never
+) -> dict[str, InnerRunner | OuterRunner]:
     """One runner for each step, by the step's name."""
     engine = tools.settings.engine
     dice = SystemDice()
@@ -146,6 +153,7 @@ def make_runners(tools: Tools, outside: Outside, worker: int) -> dict[str, Inner
                 worker,
                 engine.batch_max,
                 engine.lease_s,
+                is_draining=is_draining,
             )
             for step in outer
         },

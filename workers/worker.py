@@ -35,7 +35,7 @@ def main(name: str) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    with wired_worker(settings, pool) as runtime:
+    with wired_worker(settings, pool, is_draining=stopping.is_set) as runtime:
         worker = Worker(runtime.broker, queues=set(runtime.queues), worker_threads=pool.threads)
         # A bell that is fetched and not begun is no reason not to ring again, so none is fetched early.
         worker.queue_prefetch = pool.threads

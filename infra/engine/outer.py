@@ -28,19 +28,27 @@ A = TypeVar("A")
 
 
 class NotCalledError(Throttled):
-    """The lease had too little time left for the call's own limit: surely nothing was called."""
+    """The lease had too little time left for the call's own limit, or the process drains: surely nothing was called."""
 
     def __init__(self) -> None:
         super().__init__("lease_too_short", after_s=0.0)
 
 
+def never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a batch holds while it calls out: its token, and the moment (monotonic) its calls must end."""
+    """What a batch holds while it calls out: its token, and the moment (monotonic) its calls must end.
+
+    `is_draining`: this process was told to stop, and begins no more calls.
+    """
 
     key: BellKey
     token: UUID
     ends_at: float
+    is_draining: Callable[[], bool] = never
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class OuterRunner:
     batch_max: int
     lease_s: float
     crowded: set[BellKey] = field(default_factory=set)
+    is_draining: Callable[[], bool] = never
 
     def run(self, key: BellKey) -> int:
         """Lease, call and record one batch; return how many subjects it had."""
@@ -103,7 +112,7 @@ class OuterRunner:
             rung.add(key)
         failpoints(f"{self.step.step}.intended", claimed)
         self.bells.ring(rung)
-        self._carry_out(Lease(key, token, ends_at), intended)
+        self._carry_out(Lease(key, token, ends_at, self.is_draining), intended)
         return len(claimed)
 
     def run_named(self, key: BellKey, subject_ids: Sequence[int]) -> None:
@@ -253,16 +262,18 @@ async def call_each(
     at_once: int,
     start_before: float,
     now: Callable[[], float],
+    is_draining: Callable[[], bool] = never,
 ) -> dict[int, A | Exception]:
     """Call out for all intents, `at_once` at a time; every one ends with its answer or its own exception.
 
-    No call starts after `start_before` (monotonic): what is left then ends with NotCalledError.
+    No call starts after `start_before` (monotonic) or in a process that drains: what is left then ends with
+    NotCalledError.
     """
     gate = asyncio.Semaphore(at_once)
 
     async def one(intent: I) -> A | Exception:
         async with gate:
-            if now() > start_before:
+            if now() > start_before or is_draining():
                 return NotCalledError()
             try:
                 return await call(intent)

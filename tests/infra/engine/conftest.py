@@ -124,6 +124,7 @@ class ToyCall:
             at_once=self.at_once,
             start_before=lease.ends_at - self.call_s,
             now=self.clock.monotonic,
+            is_draining=lease.is_draining,
         )
 
     def record(self, tx, answered):

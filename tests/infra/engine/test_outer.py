@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -269,6 +270,27 @@ def test_a_missing_answer_means_that_nobody_was_called(house, toy_call):
     house.outer(step).run(key)
     assert isinstance(step.recorded[0][1], NotCalledError)
     assert house.work() == {id_: (0, 0, False)}
+
+
+def test_a_process_that_drains_ends_the_calls_it_has_begun_and_begins_no_more(house, toy_call):
+    ids = [house.package() for _ in range(6)]
+    key = house.due(Step.LABEL, ids)
+    begun, told_to_stop = [], threading.Event()
+
+    async def answer(one):
+        begun.append(one.place.subject_id)
+        if len(begun) == 2:
+            told_to_stop.set()
+        await asyncio.sleep(0)
+        return "yes"
+
+    step = toy_call(answer, judge, at_once=2)
+    replace(house.outer(step), is_draining=told_to_stop.is_set).run(key)
+    assert {id_ for id_, given in step.recorded if given == "yes"} == set(begun)
+    assert len(begun) == 2
+    assert house.work() == dict.fromkeys(set(ids) - set(begun), (0, 0, False))
+    house.outer(step).run(key)
+    assert house.work() == {}
 
 
 @pytest.mark.parametrize(
