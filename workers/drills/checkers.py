@@ -58,9 +58,16 @@ def check_texts(demo: Running, trial: Trial) -> None:
 
 
 def letters_of(demo: Running) -> list[tuple[str, int, str, int]]:
-    """Open dead letters: step, subject, code, crashes."""
+    """Open dead letters of orders: step, subject, code, crashes."""
     with demo.db.connection() as connection:
         return [(row[0], row[1], row[2], row[3]) for row in connection.execute(DRILLS["letters"]).fetchall()]
+
+
+def rejected_messages(demo: Running) -> dict[str, int]:
+    """Messages that became letters, by code; not those for a step nobody knows, which are offered for a while."""
+    with demo.db.connection() as connection:
+        found = dict(connection.execute(DRILLS["rejected_messages"]).fetchall())
+    return {code: count for code, count in found.items() if code != "message_unknown_actor"}
 
 
 def _brief(rows: Iterable[object]) -> str:

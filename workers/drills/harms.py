@@ -20,6 +20,8 @@ DRILLS = load("drills")
 
 Harm = Callable[[Running], None]
 _DEADLINE_S = 20.0
+# What `ring_wildly` sends that must be rejected, by the code of its letter.
+WILD = {"message_failed": 2, "message_too_large": 1, "message_undecodable": 1}
 
 
 def kill(role: str) -> Harm:

@@ -3,13 +3,15 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 
 from infra.failpoints import ENVIRONMENT_KEY
 from workers.demo.run import Running, running
-from workers.drills.checkers import check_all, letters_of
-from workers.drills.course import Moment, hurt, look, script, stands_still
+from workers.drills.checkers import check_all, letters_of, rejected_messages
+from workers.drills.course import LOOK_EVERY_S, Moment, hurt, look, script, stands_still
 from workers.drills.drill import Plan, Trial
 from workers.drills.harms import (
+    WILD,
     cut_power,
     empty_redis,
     end_backends,
@@ -91,8 +93,16 @@ def power_cut(plan: Plan) -> Trial:
 
 
 def wild_bells(plan: Plan) -> Trial:
-    """Messages several times, forged, foreign, malformed and ten megabytes long."""
-    return _play(plan, Trial(), [(0.0, "wild bells", ring_wildly), (0.2, "wild bells", ring_wildly)])
+    """Messages several times, forged, foreign, malformed, torn and ten megabytes long: told, and in nobody's way."""
+
+    def look_for_letters(demo: Running, trial: Trial) -> None:
+        expected = {code: 2 * count for code, count in WILD.items()}
+        deadline = time.monotonic() + _AWAY_S
+        while (letters := rejected_messages(demo)) != expected and time.monotonic() < deadline:
+            time.sleep(LOOK_EVERY_S)
+        trial.check("what cannot be answered is told", letters == expected, letters)
+
+    return _play(plan, Trial(), [(share, "wild bells", ring_wildly) for share in (0.0, 0.2)], look_for_letters)
 
 
 def poison_in_batch(plan: Plan) -> Trial:
@@ -112,11 +122,14 @@ def poison_in_batch(plan: Plan) -> Trial:
     return trial
 
 
-def _play(plan: Plan, trial: Trial, moments: list[Moment]) -> Trial:
+def _play(
+    plan: Plan, trial: Trial, moments: list[Moment], also: Callable[[Running, Trial], None] = lambda _demo, _trial: None
+) -> Trial:
     orders = ORDERS_QUICK if plan.is_quick else ORDERS
     with running(plan.base, script(plan, orders)) as demo:
         # So that the harm meets calls under way.
         slow_courier(demo)
         trial.check("all ended", hurt(demo, moments, trial), dict(look(demo).states))
+        also(demo, trial)
         check_all(demo, trial)
     return trial

@@ -42,7 +42,11 @@ WHERE starts_with(n.channel, 'tencent-sms/') ORDER BY n.id DESC LIMIT 1;
 SELECT count(*) FROM notice WHERE starts_with(channel, 'tencent-sms/') AND status = 'unknown';
 
 -- name: letters
-SELECT step, subject_id, code, crashes FROM dead_letter WHERE closed_at IS NULL ORDER BY id;
+-- Those of orders: rejected messages stand for none.
+SELECT step, subject_id, code, crashes FROM dead_letter WHERE closed_at IS NULL AND step <> 'queue' ORDER BY id;
+
+-- name: rejected_messages
+SELECT code, count(*) FROM dead_letter WHERE step = 'queue' GROUP BY code ORDER BY code;
 
 -- name: backends
 -- Ends every session of the application but this one.
