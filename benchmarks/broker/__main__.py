@@ -1,18 +1,38 @@
-"""``python -m benchmarks.broker [--quick] [--json]``."""
+"""``python -m benchmarks.broker [--quick] [--json] [--pictures FOLDER]``."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.broker.scenes import drain, flood, footprint, pickup
-from benchmarks.broker.systems import PROCESSES, SYSTEMS
+from benchmarks.broker.pictures import draw
+from benchmarks.broker.scenes import Figures, Points, delayed, drain, flood, footprint, pickup
+from benchmarks.broker.systems import BEST, CELERY, CELERY_IN_FLOOD, DEFAULT, PRIORITY, PROCESSES, SYSTEMS
 from benchmarks.surroundings import describe, private_stores
 from infra.log import configure
 
-Figures = dict[str, float]
+TUNED = "priority, 2 threads"
+DELAYING = (BEST, PRIORITY)
+
+
+class Size(NamedTuple):
+    """How much is measured. `far` are delayed messages that stay delayed, `due` those that become due."""
+
+    messages: int
+    rounds: int
+    waiting: int
+    pickups: int = 60
+    urgent: int = 50
+    far: int = 100_000
+    due: int = 2_000
+
+
+QUICK = Size(6_000, 2, 100_000, pickups=15, urgent=20, far=10_000, due=500)
 
 
 @click.command()
@@ -21,66 +41,89 @@ Figures = dict[str, float]
 @click.option("--waiting", default=1_000_000, show_default=True, help="Messages that wait in the last scene.")
 @click.option("--quick", is_flag=True, help="6,000 messages, two rounds, 100,000 waiting: for a look.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
-def main(*, messages: int, rounds: int, waiting: int, quick: bool, as_json: bool) -> None:
-    """Compare the priority broker with Dramatiq's Redis broker."""
+@click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Write SVG into this folder.")
+def main(*, messages: int, rounds: int, waiting: int, quick: bool, as_json: bool, pictures: Path | None) -> None:
+    """Compare the priority broker with Dramatiq's Redis broker and with Celery."""
     configure("auto", "critical")
-    messages, rounds, waiting = (6_000, 2, 100_000) if quick else (messages, rounds, waiting)
-    pickups, urgent = (20, 20) if quick else (60, 50)
+    console = Console(stderr=as_json, width=120)
+    size = QUICK if quick else Size(messages, rounds, waiting)
+    names = [name for name, system in SYSTEMS.items() if not system.missing]
+    for system in SYSTEMS.values():
+        if system.missing:
+            console.print(f"without {system.name}: {system.missing}")
     with private_stores() as stores:
         url = stores.redis_url.reveal()
-        settings = {**describe(stores), "messages": messages, "rounds": rounds, "waiting": waiting}
-        settings |= {"processes": PROCESSES, "systems": msgspec.to_builtins(SYSTEMS)}
-        runs: dict[str, list[Figures]] = {name: [] for name in SYSTEMS}
-        for number in range(rounds):
-            for name in list(SYSTEMS)[:: 1 if number % 2 else -1]:
-                found = drain(name, url, messages) | pickup(name, url, pickups)
-                runs[name].append(found | flood(name, url, messages, urgent))
-        few, many = _footprints(url, waiting, rounds)
+        settings = {**describe(stores), **size._asdict(), "processes": PROCESSES}
+        settings |= {"systems": msgspec.to_builtins(SYSTEMS)}
+        runs: dict[str, list[Figures]] = {name: [] for name in names}
+        floods: dict[str, Mapping[str, Points]] = {}
+        for number in range(size.rounds):
+            for name in names[:: 1 if number % 2 else -1]:
+                figures, floods[name] = _round(name, url, size)
+                runs[name].append(figures)
+        few, many = _footprints(url, size)
     systems = {name: _medians(found) for name, found in runs.items()}
     result = _compare(runs, systems, few, many)
-    _show(systems, {"1,000 waiting": few, f"{waiting:,} waiting": many}, result, Console(stderr=as_json, width=120))
+    _show(systems, {"1,000 waiting": few, f"{size.waiting:,} waiting": many}, result, console)
+    if pictures:
+        draw(systems, floods, pictures)
     if as_json:
         details = {"systems": systems, "few_waiting": few, "many_waiting": many, "settings": settings}
         print(msgspec.json.encode(result | details).decode())
 
 
-def _footprints(url: str, waiting: int, rounds: int) -> tuple[Figures, Figures]:
-    runs: dict[int, list[Figures]] = {1_000: [], waiting: []}
-    for _ in range(rounds):
+def _round(name: str, url: str, size: Size) -> tuple[Figures, Mapping[str, Points]]:
+    found = drain(name, url, size.messages) | pickup(name, url, size.pickups)
+    in_flood = CELERY_IN_FLOOD.name if name == CELERY else name
+    waits, over_time = flood(in_flood, url, size.messages, size.urgent)
+    found |= waits
+    if name in DELAYING:
+        found |= delayed(name, url, size.far, size.due)
+    return found, over_time
+
+
+def _footprints(url: str, size: Size) -> tuple[Figures, Figures]:
+    runs: dict[int, list[Figures]] = {1_000: [], size.waiting: []}
+    for _ in range(size.rounds):
         for number, found in runs.items():
             found.append(footprint(url, number, 10_000))
-    return _medians(runs[1_000]), _medians(runs[waiting])
+    return _medians(runs[1_000]), _medians(runs[size.waiting])
 
 
 def _medians(runs: list[Figures]) -> Figures:
     return {name: round(median(run[name] for run in runs), 4) for name in runs[0]}
 
 
-def _compare(runs: dict[str, list[Figures]], systems: dict[str, Figures], few: Figures, many: Figures) -> Figures:
+def _compare(runs: Mapping[str, list[Figures]], systems: Mapping[str, Figures], few: Figures, many: Figures) -> Figures:
     """Ratios are medians of the ratios within one round."""
 
-    def ratio(name: str, other: str) -> float:
-        pairs = zip(runs["priority"], runs[other], strict=True)
-        return round(median(ours[name] / theirs[name] for ours, theirs in pairs), 2)
+    def ratio(name: str, other: str, ours: str = PRIORITY) -> float:
+        pairs = zip(runs[ours], runs[other], strict=True)
+        return round(median(mine[name] / theirs[name] for mine, theirs in pairs), 2)
 
+    celery = {"drain_vs_celery": ratio("drain_per_s", CELERY)} if CELERY in runs else {}
     return {
-        "drain_vs_default": ratio("drain_per_s", "default"),
-        "drain_vs_best": ratio("drain_per_s", "best"),
-        "enqueue_vs_default": ratio("enqueue_per_s", "default"),
-        "enqueue_vs_pipelined": ratio("enqueue_per_s", "best"),
-        "pickup_p50_ms": round(systems["priority"]["pickup_p50_ms"], 2),
+        "drain_vs_default": ratio("drain_per_s", DEFAULT),
+        "drain_vs_best": ratio("drain_per_s", BEST),
+        "drain_tuned_vs_best": ratio("drain_per_s", BEST, TUNED),
+        **celery,
+        "enqueue_vs_default": ratio("enqueue_per_s", DEFAULT),
+        "enqueue_vs_pipelined": ratio("enqueue_per_s", BEST),
+        "pickup_p50_ms": round(systems[PRIORITY]["pickup_p50_ms"], 2),
+        "late_p99_ms": round(systems[PRIORITY]["late_p99_ms"], 2),
+        "delayed_memory_mb": round(systems[PRIORITY]["delayed_memory_mb"], 2),
         "commands_1m_vs_1k": round(many["commands"] / few["commands"], 3),
         "redis_cpu_1m_vs_1k": round(many["redis_cpu_us"] / few["redis_cpu_us"], 3),
     }
 
 
-def _show(systems: dict[str, Figures], footprints: dict[str, Figures], result: Figures, console: Console) -> None:
+def _show(systems: Mapping[str, Figures], footprints: Mapping[str, Figures], result: Figures, console: Console) -> None:
     for title, columns in (("Medians", systems), ("For each message", footprints)):
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in (title, *columns):
             table.add_column(column, justify="left" if column == title else "right")
-        for name in next(iter(columns.values())):
-            table.add_row(name, *(f"{figures[name]:,.2f}" for figures in columns.values()))
+        for name in dict.fromkeys(name for figures in columns.values() for name in figures):
+            table.add_row(name, *(f"{figures[name]:,.2f}" if name in figures else "" for figures in columns.values()))
         console.print(table)
         console.print()
     for name, value in result.items():

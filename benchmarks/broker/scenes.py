@@ -2,20 +2,27 @@
 
 import random
 import time
+from collections.abc import Mapping
 from statistics import median, quantiles
 
-from dramatiq.brokers.redis import RedisBroker
+import msgspec
 from redis import Redis
 
 from benchmarks import processes
-from benchmarks.broker.systems import LATENCIES, QUEUE, SHOPS, End, connect, go, workers
-from infra.queue.priority import PriorityBroker
+from benchmarks.broker.dramatiq_end import DramatiqEnd
+from benchmarks.broker.pool import connect, go, workers
+from benchmarks.broker.systems import ALL, BULK, LATENCIES, PRIORITY, QUEUE, SHOPS, URGENT, End, Ran
+
+Figures = dict[str, float]
+Points = list[tuple[float, float]]
 
 _DEADLINE_S = 120.0
 _BULK_S = 0.005
+_DUE_PER_S = 500
+_FAR_MS = 3_600_000
 
 
-def drain(name: str, url: str, count: int) -> dict[str, float]:
+def drain(name: str, url: str, count: int) -> Figures:
     """How fast messages that do nothing are enqueued by one producer, and then run by all workers."""
     end = _start(name, url)
     messages = end.bulk(count)
@@ -25,46 +32,73 @@ def drain(name: str, url: str, count: int) -> dict[str, float]:
     with workers(end, url) as pids:
         used, began = sum(map(processes.own_cpu_s, pids)), time.monotonic()
         go(end)
-        _join(end)
+        end.join(_DEADLINE_S)
         seconds = time.monotonic() - began
         cpu_ms = (sum(map(processes.own_cpu_s, pids)) - used) * 1000 / count
     return {"drain_per_s": count / seconds, "enqueue_per_s": count / enqueue_s, "worker_cpu_ms": cpu_ms}
 
 
-def pickup(name: str, url: str, count: int) -> dict[str, float]:
+def pickup(name: str, url: str, count: int) -> Figures:
     """How long a message waits for idle workers, milliseconds, and what the idling costs."""
     end = _start(name, url)
     with workers(end, url) as pids:
-        go(end)
-        end.urgent.send(time.time())
-        _await_latencies(end, 1)
-        end.redis.delete(LATENCIES)
+        _warm_up(end)
         used, began = sum(map(processes.own_cpu_s, pids)), time.monotonic()
         for _ in range(count):
             time.sleep(random.uniform(0.2, 0.6))  # noqa: S311 - only out of step with any poll
-            end.urgent.send(time.time())
-        latencies = _await_latencies(end, count)
+            end.send_urgent()
+        ran = _await_runs(end, URGENT, count)
         share = (sum(map(processes.own_cpu_s, pids)) - used) / (time.monotonic() - began) / len(pids)
-    return {**_percentiles("pickup", latencies), "idle_cpu_percent": share * 100}
+    return {**_percentiles("pickup", ran), "idle_cpu_percent": share * 100}
 
 
-def flood(name: str, url: str, bulk: int, urgent: int) -> dict[str, float]:
-    """How long urgent messages, ten a second, wait behind bulk ones of 5 ms, milliseconds."""
+def flood(name: str, url: str, bulk: int, urgent: int) -> tuple[Figures, Mapping[str, Points]]:
+    """How long urgent messages, ten a second, wait behind bulk ones of 5 ms.
+
+    Milliseconds; and the waits of each lane over time, as (second, milliseconds).
+    """
     end = _start(name, url)
-    end.enqueue([end.sleep.message(_BULK_S) for _ in range(bulk)])
+    end.enqueue(end.naps(bulk, _BULK_S))
     with workers(end, url):
         go(end)
+        _await_runs(end, BULK, 1)
+        began = time.time()
         for _ in range(urgent):
             time.sleep(0.1)
-            end.urgent.send(time.time())
-        latencies = _await_latencies(end, urgent)
-    return _percentiles("flood", latencies)
+            end.send_urgent()
+        ran = _await_runs(end, URGENT, urgent)
+        every = _runs(end)
+    over_time = {
+        lane: [(one.at - began, one.waited_s * 1000) for one in every if one.lane == lane] for lane in (URGENT, BULK)
+    }
+    return _percentiles("flood", ran), over_time
 
 
-def footprint(url: str, waiting: int, count: int) -> dict[str, float]:
+def delayed(name: str, url: str, far: int, due: int) -> Figures:
+    """How late due messages start on idle workers, milliseconds, and what `far` ones that wait cost a worker, MiB.
+
+    The due ones come first: behind many that are due much later, Dramatiq's would not start at all.
+    """
+    end = _start(name, url)
+    assert isinstance(end, DramatiqEnd)
+    with workers(end, url) as pids:
+        _warm_up(end)
+        before = max(map(processes.pss_mb, pids))
+        first = time.time() + due / 1000 + 2
+        for number in range(due):
+            end.send_due(first + number / _DUE_PER_S)
+        ran = _await_runs(end, URGENT, due)
+        for began in range(0, far, 10_000):
+            end.enqueue(end.bulk(min(10_000, far - began)), delay_ms=_FAR_MS)
+        _warm_up(end)
+        memory = max(map(processes.pss_mb, pids)) - before
+    return {**_percentiles("late", ran), "delayed_memory_mb": memory}
+
+
+def footprint(url: str, waiting: int, count: int) -> Figures:
     """What `count` messages cost while `waiting` bulk ones wait: Redis's commands, its CPU and ours, for each."""
-    end = _start("priority", url)
-    assert isinstance(end.broker, PriorityBroker)
+    end = _start(PRIORITY, url)
+    assert isinstance(end, DramatiqEnd)
     for first in range(0, waiting, 10_000):
         filler = range(min(10_000, waiting - first))
         end.enqueue([end.nothing.message_with_options(fair_key=f"shop-{number % SHOPS}") for number in filler])
@@ -86,29 +120,39 @@ def footprint(url: str, waiting: int, count: int) -> dict[str, float]:
     return used
 
 
-def _join(end: End) -> None:
-    """Like the brokers' own join, looking more often."""
-    assert isinstance(end.broker, PriorityBroker | RedisBroker)
-    end.broker.join(QUEUE, interval=5, timeout=int(_DEADLINE_S * 1000))
-
-
 def _start(name: str, url: str) -> End:
+    if missing := ALL[name].missing:
+        raise LookupError(missing)
     end = connect(name, url)
-    end.redis.flushall(asynchronous=True)
+    end.redis.flushdb(asynchronous=True)
     return end
 
 
-def _await_latencies(end: End, count: int) -> list[float]:
+def _warm_up(end: End) -> None:
+    """Let every process run a message, and forget that it did."""
+    go(end)
+    for number in range(1, 9):
+        end.send_urgent()
+        _await_runs(end, URGENT, number)
+    end.redis.delete(LATENCIES)
+
+
+def _await_runs(end: End, lane: str, count: int) -> list[Ran]:
     deadline = time.monotonic() + _DEADLINE_S
-    while end.redis.llen(LATENCIES) < count:
+    while len(ran := [one for one in _runs(end) if one.lane == lane]) < count:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{end.system.name}: messages did not run in time")
-        time.sleep(0.01)
-    return [float(value) * 1000 for value in end.redis.lrange(LATENCIES, 0, -1)]
+        time.sleep(0.02)
+    return ran
 
 
-def _percentiles(name: str, values: list[float]) -> dict[str, float]:
-    return {f"{name}_p50_ms": median(values), f"{name}_p99_ms": quantiles(values, n=100, method="inclusive")[-1]}
+def _runs(end: End) -> list[Ran]:
+    return [msgspec.json.decode(value, type=Ran) for value in end.redis.lrange(LATENCIES, 0, -1)]
+
+
+def _percentiles(name: str, ran: list[Ran]) -> Figures:
+    waits = [one.waited_s * 1000 for one in ran]
+    return {f"{name}_p50_ms": median(waits), f"{name}_p99_ms": quantiles(waits, n=100, method="inclusive")[-1]}
 
 
 def _commands(redis: Redis) -> int:

@@ -1,26 +1,21 @@
-"""The brokers that are compared, and the actors that run on them."""
+"""The brokers that are compared, and what a scene asks of each."""
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, NamedTuple, Protocol
 
-import dramatiq
-from dramatiq import Actor, Broker, Message
-from dramatiq.brokers.redis import RedisBroker
+import msgspec
 from redis import Redis
-
-from infra.queue.priority import PriorityBroker
 
 QUEUE, URGENT_QUEUE = "work", "urgent"
 PROCESSES = 2
 BATCH = 500
 READY, GO, LATENCIES = "bench:ready", "bench:go", "bench:latencies"
 SHOPS = 10
+SAMPLED = 20  # of so many bulk messages in a flood one notes when it ran
+BULK, URGENT = "bulk", "p0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,110 +25,72 @@ class System:
     name: str
     threads: int
     prefetch: int
-    worker_timeout_ms: int
+    worker_timeout_ms: int = 1000
+    needs: str = ""
+
+    @property
+    def missing(self) -> str:
+        """Why it cannot run here, or nothing."""
+        is_there = not self.needs or find_spec(self.needs) is not None
+        return "" if is_there else f"{self.needs} is not installed (dependency group benchmarks)"
 
 
+PRIORITY, DEFAULT, BEST, CELERY = "priority", "default", "best", "celery"
 SYSTEMS = {
     system.name: system
     for system in (
-        System("default", threads=8, prefetch=0, worker_timeout_ms=1000),
-        System("best", threads=2, prefetch=256, worker_timeout_ms=20),
-        System("priority", threads=8, prefetch=0, worker_timeout_ms=1000),
+        System(DEFAULT, threads=8, prefetch=0),
+        System(BEST, threads=2, prefetch=256, worker_timeout_ms=20),
+        System(CELERY, threads=1, prefetch=64, needs="celery"),
+        System(PRIORITY, threads=8, prefetch=0),
+        # The settings that are best for very short messages, as Dramatiq's own has them.
+        System("priority, 2 threads", threads=2, prefetch=0),
     )
 }
+# What serves an urgent message soonest with Celery: more slots, nothing fetched ahead.
+CELERY_IN_FLOOD = System("celery in a flood", threads=8, prefetch=1, needs="celery")
+ALL = SYSTEMS | {CELERY_IN_FLOOD.name: CELERY_IN_FLOOD}
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """A producer's end of a system."""
+class End(Protocol):
+    """One end of a system: a producer's, or with `work` a worker's."""
 
     system: System
     redis: Redis
-    broker: Broker
-    nothing: Actor[Any, Any]
-    sleep: Actor[Any, Any]
-    urgent: Actor[Any, Any]
 
-    def bulk(self, count: int) -> list[Message[Any]]:
-        """Messages that do nothing: for the priority broker of ten shops, a tenth of them urgent."""
-        if not isinstance(self.broker, PriorityBroker):
-            return [self.nothing.message() for _ in range(count)]
-        return [
-            self.nothing.message_with_options(lane="bulk" if number % 10 else "p0", fair_key=f"shop-{number % SHOPS}")
-            for number in range(count)
-        ]
+    def bulk(self, count: int) -> Sequence[Any]:
+        """Messages that do nothing."""
 
-    def enqueue(self, messages: Sequence[Message[Any]]) -> None:
-        """In the quickest way that the broker offers: one by one for Dramatiq at its defaults, else in batches."""
-        if isinstance(self.broker, PriorityBroker):
-            self.broker.enqueue_many(messages)
-        elif self.system.name == "best":
-            _pipelined(self.broker, self.redis, messages)
-        else:
-            for message in messages:
-                self.broker.enqueue(message)
+    def naps(self, count: int, seconds: float) -> Sequence[Any]:
+        """Bulk messages that sleep; one of SAMPLED notes how long it waited."""
+
+    def enqueue(self, messages: Sequence[Any]) -> None:
+        """In the quickest way that the broker offers."""
+
+    def send_urgent(self) -> None:
+        """One message that notes how long it waited."""
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until all messages have run."""
+
+    def work(self) -> None:
+        """Serve as a worker process, until killed."""
 
 
-def connect(name: str, url: str) -> End:
-    redis = Redis.from_url(url)
-    broker: Broker = PriorityBroker(client=redis) if name == "priority" else _dramatiq(redis)
-    dramatiq.set_broker(broker)
-    urgent: dict[str, Any] = {"lane": "p0", "queue_name": QUEUE} if name == "priority" else {"queue_name": URGENT_QUEUE}
-
-    def nothing() -> None:
-        """Do nothing: only the way here counts."""
-
-    def sleep(seconds: float) -> None:
-        time.sleep(seconds)
-
-    def note(sent: float) -> None:
-        redis.rpush(LATENCIES, str(time.time() - sent))
-
-    return End(
-        SYSTEMS[name],
-        redis,
-        broker,
-        dramatiq.actor(actor_name="nothing", queue_name=QUEUE, broker=broker)(nothing),
-        dramatiq.actor(actor_name="sleep", queue_name=QUEUE, broker=broker, priority=1)(sleep),
-        dramatiq.actor(actor_name="urgent", broker=broker, priority=0, **urgent)(note),
-    )
+def connect_redis(url: str) -> Redis:
+    """Patient: a worker process on a busy machine takes its time to come up."""
+    return Redis.from_url(url, socket_timeout=None)
 
 
-@contextmanager
-def workers(end: End, url: str) -> Iterator[list[int]]:
-    """Worker processes that stand ready and begin when GO is given. Ended by force: no end is measured."""
-    system = end.system
-    environment = {**os.environ, "dramatiq_queue_prefetch": str(system.prefetch)}
-    started = [
-        subprocess.Popen([sys.executable, "-m", "benchmarks.broker.worker", system.name, url], env=environment)  # noqa: S603 - our own module
-        for _ in range(PROCESSES)
-    ]
-    try:
-        for _ in started:
-            if end.redis.blpop([READY], timeout=30) is None:
-                raise TimeoutError("a worker did not come up")
-        yield [process.pid for process in started]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
+class Ran(NamedTuple):
+    """A message that noted its run: when, and how long after it was sent or due, in seconds."""
+
+    lane: str
+    at: float
+    waited_s: float
 
 
-def go(end: End) -> None:
-    end.redis.rpush(GO, *range(PROCESSES))
-
-
-def _dramatiq(redis: Redis) -> Broker:
-    return RedisBroker(client=redis)  # type: ignore[no-untyped-call] # Dramatiq leaves its constructor untyped
-
-
-def _pipelined(broker: Any, redis: Redis, messages: Sequence[Message[Any]]) -> None:  # noqa: ANN401 - its privates
-    """What Dramatiq's enqueue does, many in one round trip, as its users write it for themselves."""
-    dispatch = broker.scripts["dispatch"]
-    for first in range(0, len(messages), BATCH):
-        with redis.pipeline(transaction=False) as pipe:
-            for message in messages[first : first + BATCH]:
-                sent = message.copy(options={"redis_message_id": message.message_id})
-                args = ["enqueue", sent.message_timestamp, sent.queue_name, broker.broker_id, 60_000, 1, 0, 100]
-                dispatch(keys=[broker.namespace], args=[*args, sent.message_id, sent.encode()], client=pipe)
-            pipe.execute()
+def note(redis: Redis, lane: str, since: float) -> None:
+    """Note that a message of a lane runs now."""
+    now = time.time()
+    redis.rpush(LATENCIES, msgspec.json.encode(Ran(lane, now, now - since)))

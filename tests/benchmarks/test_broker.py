@@ -1,0 +1,29 @@
+"""The scenes run, small, and what they find can be drawn."""
+
+import pytest
+
+from benchmarks.broker.pictures import draw
+from benchmarks.broker.scenes import delayed, drain, flood
+from benchmarks.broker.systems import ALL, CELERY, PRIORITY, SYSTEMS
+
+
+def test_a_flood_is_measured_and_drawn(redis_url, tmp_path):
+    url = redis_url.reveal()
+    systems = {PRIORITY: drain(PRIORITY, url, 100)}
+    figures, waits = flood(PRIORITY, url, 100, 5)
+    assert figures["flood_p50_ms"] > 0
+    draw(systems, {PRIORITY: waits}, tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"broker-drain.svg", "broker-flood.svg"}
+
+
+def test_due_messages_start_and_the_others_wait(redis_url, redis):
+    assert delayed(PRIORITY, redis_url.reveal(), far=50, due=10)["late_p50_ms"] > 0
+    assert redis.zcard("{priority:work}:delayed") == 50
+
+
+def test_a_system_that_is_not_installed_is_left_out():
+    missing = ALL[CELERY].missing
+    if not missing:
+        pytest.skip("Celery is installed")
+    assert "celery" in missing
+    assert [name for name, system in SYSTEMS.items() if system.missing] == [CELERY]
