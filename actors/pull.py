@@ -98,7 +98,7 @@ class Pull:
         return True
 
     async def _fetch_all(self, due: Due, listed: Sequence[Listed], lease: Lease) -> bool:
-        """Fetch slice by slice; False when the lease runs low."""
+        """Fetch slice by slice; False when the lease runs low, or the process drains."""
         slice_len = _WAVES * self.tools.settings.engine.outside_concurrency
         for start in range(0, len(listed), slice_len):
             if self._is_out_of_time(lease):
@@ -107,7 +107,7 @@ class Pull:
         return True
 
     def _is_out_of_time(self, lease: Lease) -> bool:
-        return self.tools.clock.monotonic() > lease.ends_at - self.call_s
+        return lease.is_draining() or self.tools.clock.monotonic() > lease.ends_at - self.call_s
 
     def _gaps(self, due: Due) -> list[Listed]:
         with self.tools.db.connection() as connection:

@@ -82,7 +82,7 @@ class ReadScans:
         warehouse = self.tools.warehouse(feed.location)
         cursor, read = feed.cursor, 0
         await asyncio.to_thread(self._look_again, feed)
-        while self.tools.clock.monotonic() < lease.ends_at - self.call_s:
+        while not lease.is_draining() and self.tools.clock.monotonic() < lease.ends_at - self.call_s:
             page = await warehouse.events(cursor)
             if page.cursor != cursor:
                 await asyncio.to_thread(self._store, feed, cursor, page)
