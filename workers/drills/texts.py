@@ -14,6 +14,8 @@ PAIRS, PAIRS_QUICK = 24, 4
 _BEFORE_CLAIM = "notify.before_claim"
 # A worker that finds an intent does not send: what follows the sending is met once in a notice's life.
 _ONCE = "notify.sent"
+# After it nothing is left to recover.
+_LAST = "notify.committed"
 
 
 def text_once(plan: Plan) -> Trial:
@@ -23,7 +25,7 @@ def text_once(plan: Plan) -> Trial:
     """
     trial = Trial(control="believed to be dropped when repeated: two text messages")
     points = [point for point in POINTS if point.startswith("notify.") and point != _BEFORE_CLAIM]
-    pairs = [pair for pair in product(points, points) if pair[1] != _ONCE]
+    pairs = [pair for pair in product(points, points) if pair[0] != _LAST and pair[1] != _ONCE]
     random.Random(f"{plan.seed}/texts").shuffle(pairs)  # noqa: S311 - repeatable, not secret
     chosen = pairs[: PAIRS_QUICK if plan.is_quick else PAIRS]
     deaths: list[tuple[str, ...]] = [*((point,) for point in points), *chosen]
