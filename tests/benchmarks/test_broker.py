@@ -1,10 +1,16 @@
 """The scenes run, small, and what they find can be drawn."""
 
+import dramatiq
 import pytest
 
 from benchmarks.broker.pictures import draw
 from benchmarks.broker.scenes import delayed, drain, flood
 from benchmarks.broker.systems import ALL, CELERY, PRIORITY, SYSTEMS
+
+
+@pytest.fixture(autouse=True)
+def _own_global_broker(monkeypatch):
+    monkeypatch.setattr(dramatiq.broker, "global_broker", None)
 
 
 def test_a_flood_is_measured_and_drawn(redis_url, tmp_path):
