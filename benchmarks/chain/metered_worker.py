@@ -26,12 +26,12 @@ def main(report: Path) -> None:
     meters: list[Meter] = []
     plain = wiring.make_runners
 
-    def metered(tools: Tools, outside: Outside, number: int) -> dict[str, Any]:
+    def metered(tools: Tools, outside: Outside, *others: Any) -> dict[str, Any]:  # noqa: ANN401 - as the worker has them
         meter = Meter(tools.db.counts, loop_clock(outside))
         meters.append(meter)
         wait_for_start(tools.db)
         meter.zero()
-        return plain(tools, outside, number)
+        return plain(tools, outside, *others)
 
     def gated(runner: InnerRunner | OuterRunner, gates: Gates) -> MeteredRunner:
         return MeteredRunner(GatedRunner(runner, gates), meters[0])

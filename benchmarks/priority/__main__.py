@@ -29,6 +29,7 @@ NAMES = ("idle", "flood", "control")
 @click.option("--ship-on", type=click.Choice(["label", "handover"]), default="label", show_default=True)
 @click.option("--fair", is_flag=True, help="Instead: 10 orders of one shop behind 10,000 of another, in one lane.")
 @click.option("--threads", default=4, show_default=True, help="Threads of each worker process.")
+@click.option("--shape", type=click.Choice(["shared", "parted"]), default="shared", show_default=True, help="Pools.")
 @click.option("--scene", "names", type=click.Choice(NAMES), multiple=True, help="Only these; else all three.")
 @click.option("--quick", is_flag=True, help="5,000 waiting, 100 urgent.")
 @click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw pictures into.")
@@ -43,6 +44,7 @@ def main(
     ship_on: str,
     fair: bool,
     threads: int,
+    shape: str,
     names: tuple[str, ...],
     quick: bool,
     pictures: Path | None,
@@ -53,7 +55,7 @@ def main(
     if quick:
         waiting, urgent = 5_000, 100
     base = read_settings()
-    flood = Scene(waiting, urgent, urgent_per_second, bulk_per_second, courier_ms, ship_on, threads)
+    flood = Scene(waiting, urgent, urgent_per_second, bulk_per_second, courier_ms, ship_on, threads, shape)
     if fair:
         found = measure_fairness(base, flood, many=2_000 if quick else 10_000, few=10)
         print(msgspec.json.encode(found).decode() if as_json else found)

@@ -1,13 +1,14 @@
 """The control: the same engine, its bells on Dramatiq's Redis broker with a queue for each lane.
 
-``python -m benchmarks.priority.control worker [LANE ...]`` and ``... sweeper``. Tuned as well as that broker can be:
+``python -m benchmarks.priority.control worker POOL`` and ``... sweeper``. Tuned as well as that broker can be:
 short sleeps of idle consumers, quick redelivery, a marker in Redis instead of a second bell for the same key.
 """
 
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -23,6 +24,7 @@ from infra.engine.presence import Presence
 from infra.engine.sweep import Sweeper
 from infra.guard.runner import GatedRunner
 from infra.outside import Outside
+from infra.pools import Pool
 from infra.queue.broker import connect_redis
 from infra.queue.keys import BellKey
 from infra.settings import Settings, read_settings
@@ -80,10 +82,11 @@ def lane_bells(settings: Settings) -> Iterator[LaneBells]:
         client.close()
 
 
-def work(settings: Settings, lanes: Sequence[str], stopping: threading.Event) -> None:
+def work(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
     """A worker process as the engine's own, but for its broker."""
+    os.nice(pool.nice)
     with ExitStack() as stack:
-        db = stack.enter_context(database(settings, 2 * settings.workers.threads + 4))
+        db = stack.enter_context(database(settings, 2 * pool.threads + 4))
         presence = Presence(db)
         stack.callback(presence.close)
         bells = stack.enter_context(lane_bells(settings))
@@ -97,8 +100,8 @@ def work(settings: Settings, lanes: Sequence[str], stopping: threading.Event) ->
             _declare(bells, step, GatedRunner(runner, gates))
         worker = Worker(
             bells.broker,
-            queues=set(lanes),
-            worker_threads=settings.workers.threads,
+            queues=set(pool.lanes),
+            worker_threads=pool.threads,
             worker_timeout=_IDLE_SLEEP_MS,
         )
         worker.start()
@@ -128,7 +131,7 @@ def _marker(key: BellKey) -> str:
     return f"{MARKER}{key.step}:{key.lane}:{key.account}:{int(key.alone)}"
 
 
-def main(role: str, lanes: Sequence[str]) -> None:
+def main(role: str, pool: str = "") -> None:
     settings = read_settings()
     stopping = threading.Event()
 
@@ -137,10 +140,10 @@ def main(role: str, lanes: Sequence[str]) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     if role == "worker":
-        work(settings, lanes or LANES, stopping)
+        work(settings, settings.workers.pool(pool), stopping)
     else:
         sweep(settings, stopping)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(*sys.argv[1:])

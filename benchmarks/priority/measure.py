@@ -33,7 +33,11 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What happens. Rates are orders a second; `courier_ms`: how long each courier call takes on top."""
+    """What happens. Rates are orders a second; `courier_ms`: how long each courier call takes on top.
+
+    `shape` of the worker processes: `shared`, two serve every lane and one p0 alone; `parted`, two serve the lower
+    lanes, with a lower claim to the processor, and one p0 alone.
+    """
 
     waiting: int
     urgent: int
@@ -42,6 +46,7 @@ class Scene:
     courier_ms: float
     ship_on: str
     threads: int
+    shape: str = "shared"
     shops: int = 5
     is_control: bool = False
 
@@ -129,9 +134,9 @@ _FILE = "flood.toml"
 
 
 def _settings_file(demo: Running, scene: Scene) -> Path:
-    """The demo's settings with a process for p0 alone, beside them so that its secrets are found."""
+    """The demo's settings with the scene's pools, beside them so that their secrets are found."""
     tree = msgspec.toml.decode(demo.stage.settings_file.read_bytes())
-    tree["workers"] = {"processes": 2, "threads": scene.threads, "p0_processes": 1}
+    tree["workers"] = {"pools": _pools(scene)}
     for shop in tree["shops"]:
         shop["ship_on"] = scene.ship_on
     tree["log_level"] = "warning"
@@ -140,11 +145,23 @@ def _settings_file(demo: Running, scene: Scene) -> Path:
     return file
 
 
+def _pools(scene: Scene) -> list[dict[str, Any]]:
+    lower = {"lanes": ["p1", "bulk"], "nice": 10} if scene.shape == "parted" else {}
+    return [
+        {"name": "worker", "processes": 2, "threads": scene.threads, **lower},
+        {"name": "p0", "lanes": ["p0"], "processes": 1, "threads": scene.threads},
+    ]
+
+
 def _control_roles(settings: Settings) -> list[Role]:
+    """The same pools, served by the control."""
     command = ("-m", "benchmarks.priority.control")
-    workers = [Role(f"worker-{number}", (*command, "worker")) for number in range(settings.workers.processes)]
-    reserved = [Role(f"p0-{number}", (*command, "worker", "p0")) for number in range(settings.workers.p0_processes)]
-    return [*workers, *reserved, Role("sweeper", (*command, "sweeper"))]
+    workers = [
+        Role(f"{pool.name}-{number}", (*command, "worker", pool.name))
+        for pool in settings.workers.all_pools()
+        for number in range(pool.processes)
+    ]
+    return [*workers, Role("sweeper", (*command, "sweeper"))]
 
 
 def warm_up(db: Database, feed: Feed) -> None:
