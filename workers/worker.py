@@ -8,6 +8,7 @@ from types import FrameType
 import click
 from dramatiq import Worker
 
+from domain.errors import Misconfigured
 from infra.log import configure, get_logger
 from infra.pools import ALL_LANES_POOL
 from infra.settings import read_settings
@@ -26,7 +27,10 @@ def main(name: str) -> None:
     """Serve the bells of a pool's lanes and groups until SIGTERM, then finish what is under way."""
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
-    pool = settings.workers.pool(name)
+    try:
+        pool = settings.workers.pool(name)
+    except Misconfigured as error:
+        raise click.BadParameter(str(error), param_hint="--pool") from None
     os.nice(pool.nice)
     stopping = threading.Event()
 
