@@ -118,10 +118,10 @@ def serving(address: str, look: Callable[[], Status]) -> Iterator[int | None]:
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
-        log.warning("metrics_not_served", address=address, error=type(error).__name__)
+        log.warning("metrics_not_served", host=host, port=port, error=type(error).__name__)
         yield None
         return
-    log.info("metrics_served", address=f"{host}:{server.server_port}")
+    log.info("metrics_served", host=host, port=server.server_port)
     try:
         yield server.server_port
     finally:

@@ -1,0 +1,51 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import pytest
+
+DEADLINE_S = 60.0
+SETTINGS = """
+log_format = "json"
+
+[metrics]
+address = "127.0.0.1:0"
+"""
+
+
+@pytest.fixture
+def sweeper(tmp_path, database_url, redis_url):
+    (tmp_path / "orderlane.toml").write_text(SETTINGS)
+    known = {name: value for name, value in os.environ.items() if not name.startswith("ORDERLANE_")}
+    stores = {"ORDERLANE_DATABASE_URL": database_url.reveal(), "ORDERLANE_REDIS_URL": redis_url.reveal()}
+    with subprocess.Popen(
+        [sys.executable, "-m", "workers.sweeper"],
+        env={**known, **stores, "ORDERLANE_SETTINGS": str(tmp_path / "orderlane.toml")},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_it_measures_serves_what_it_measured_and_leaves_when_asked(sweeper) -> None:
+    lines = (json.loads(line) for line in sweeper.stderr)
+    port = next(line["port"] for line in lines if line["event"] == "metrics_served")
+    pause, ends_at = threading.Event(), time.monotonic() + DEADLINE_S
+    while True:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=DEADLINE_S) as answer:
+            text = answer.read().decode()
+        assert "orderlane_up 1.0" in text
+        if "orderlane_signals_age_seconds" in text:
+            break
+        assert time.monotonic() < ends_at, text
+        pause.wait(0.1)
+    assert 'orderlane_depth{group="label",lane="p0"} 0.0' in text
+    assert 'orderlane_workers{pool="worker"} 0.0' in text
+    sweeper.send_signal(signal.SIGTERM)
+    assert sweeper.wait(DEADLINE_S) == 0
