@@ -15,6 +15,8 @@ from ops.gates import Gate
 from ops.terminal import china_time
 
 _RECOVERING = "recovering"
+# What platforms and couriers say of a signature whose time is not theirs.
+_WRONG_TIME = "timestamp_invalid"
 
 
 def shut(db: Database, redis_url: str, settings: Settings, clock: Clock) -> Iterator[Check]:
@@ -42,4 +44,7 @@ def _advice(gate: Gate) -> str:
     if gate.why != "paused":
         return "nothing: it is tried again by itself"
     resume = f"`orderlane resume {gate.kind} {gate.name} --reason R`"
-    return f"put its credentials right, then {resume}" if gate.shut_by == ENGINE else f"{resume} when it may go on"
+    if gate.shut_by != ENGINE:
+        return f"{resume} when it may go on"
+    wrong = "the clock of every machine with workers" if gate.reason == _WRONG_TIME else "its credentials"
+    return f"put {wrong} right, then {resume}"

@@ -89,6 +89,41 @@ def test_every_footnote_of_the_matrix_is_there_and_used():
     assert set(FOOTNOTE.findall(matrix)) == set(re.findall(r"\[(\d+)\]", matrix))
 
 
+SAMPLES = {
+    "ID": "1",
+    "N": "1",
+    "C": "4666037492dfb251",
+    "R": "reason",
+    "T": "1d",
+    "NAME": "sf/main",
+    "CODE": "waybill_error",
+    "P": "taobao",
+    "FILE": __file__,
+}
+
+
+def parse(words):
+    """Parse a command line as it would be, without carrying it out. Raises click.UsageError."""
+    command, context = main, click.Context(main)
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        command = command.get_command(context, name) or pytest.fail(f"no command {name}")
+    command.make_context(name, words)
+
+
+@pytest.mark.parametrize("name", ["runbook.md", "reliability.md"])
+def test_every_command_can_be_typed_as_it_stands(name):
+    lines = re.findall(r"`orderlane ([^`]+)`|^orderlane (.+)$", page(name), re.MULTILINE)
+    assert lines
+    for line in lines:
+        parse([SAMPLES.get(word, word) for word in next(filter(None, line)).split()])
+
+
+def test_control_a_command_that_lacks_its_reason_is_found():
+    with pytest.raises(click.UsageError):
+        parse(["dlq", "discard", "1"])
+
+
 @pytest.mark.parametrize("name", ["runbook.md", "reliability.md"])
 def test_every_command_and_option_exists(name):
     known = sorted(commands(), key=len, reverse=True)
@@ -112,5 +147,9 @@ def test_the_runbook_names_holds_and_log_events_that_exist():
     said = "\n".join(
         file.read_text(encoding="utf-8") for room in ("infra", "actors") for file in (ROOT / room).rglob("*.py")
     )
-    events = set(re.findall(r"`(\w+)`", text.partition("## Log events worth an alarm")[2]))
+    table = text.partition("## Log events worth an alarm")[2]
+    events = {
+        event for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for event in re.findall(r"`(\w+)`", row)
+    }
+    assert len(events) > 10
     assert {event for event in events if f'"{event}"' not in said} == set()

@@ -87,3 +87,11 @@ def test_the_process_can_be_frozen_and_woken():
     assert os.WIFSTOPPED(status)
     process.send_signal(signal.SIGCONT)
     assert process.communicate()[0] == b"awake\n"
+
+
+def test_the_interpreter_is_kept_once_in_a_process(monkeypatch):
+    monkeypatch.setattr(failpoints, "SLEEP_S", 0)
+    failpoints.arm('[{"at": "x", "do": "block"}, {"at": "x", "do": "raise"}]')
+    with pytest.raises(FailpointError):
+        failpoint("x")
+    failpoint("x")

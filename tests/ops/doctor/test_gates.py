@@ -64,12 +64,16 @@ def test_a_pause_says_since_when_by_whom_why_and_what_waits(database, look, due)
     assert "; 5 pieces of work wait" in found["gate step label"].message
 
 
-def test_wrong_credentials_say_what_to_do(database, look):
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [("http_401", "put its credentials right"), ("timestamp_invalid", "put the clock of every machine with workers")],
+)
+def test_what_the_engine_paused_says_what_to_do(database, look, reason, advice):
     with database.transaction() as tx:
-        shut_account(tx, "sf/main", "http_401", 60.0)
+        shut_account(tx, "sf/main", reason, 60.0)
     [check] = look().values()
-    assert "by engine: http_401" in check.message
-    assert check.advice.startswith("put its credentials right")
+    assert f"by engine: {reason}" in check.message
+    assert check.advice.startswith(advice)
 
 
 def test_an_open_breaker_is_a_line_and_one_that_recovers_is_none(look, redis_url):
