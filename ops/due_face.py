@@ -1,17 +1,18 @@
 """Due orders on a terminal. Times are China's (UTC+8)."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from domain.clock import MARKS
 from domain.money import Money
 from ops.due import DueOrder, sums
+from ops.terminal import china_minute, plain_table
 
-CHINA = timezone(timedelta(hours=8), "UTC+8")
+_SHIP_BY = "ship by (UTC+8)"
+# From here on an order's whole name stands on one line.
+_WIDE = 100
 _NEAR, _LATE = MARKS[1], MARKS[2]
 
 
@@ -25,16 +26,17 @@ def print_due(orders: Sequence[DueOrder], limit: int, console: Console) -> None:
         f"{len(orders)} open, {_amounts(sums(orders))} at risk; late {len(late)}, {_amounts(sums(late))}",
         soft_wrap=True,
     )
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("at risk", "order", "state", "ship by (UTC+8)", "clock", "waits for"):
-        table.add_column(name, overflow="fold")
-    table.columns[0].justify = table.columns[4].justify = "right"
+    table = plain_table(
+        *("at risk", "order", "state", _SHIP_BY, "clock", "waits for"),
+        right=("at risk", "clock"),
+        whole=("at risk", "state", _SHIP_BY, "clock", *(("order",) if console.width >= _WIDE else ())),
+    )
     for one in orders[:limit]:
         table.add_row(
             str(one.at_risk),
             f"{one.platform}/{one.shop}/{one.platform_order_id}",
             one.state,
-            _time(one.ship_by),
+            china_minute(one.ship_by),
             _clock(one.used_percent),
             one.waits_for,
         )
@@ -45,10 +47,6 @@ def print_due(orders: Sequence[DueOrder], limit: int, console: Console) -> None:
 
 def _amounts(amounts: Sequence[Money]) -> str:
     return ", ".join(map(str, amounts)) or "nothing"
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(CHINA):%m-%d %H:%M}"
 
 
 def _clock(percent: int) -> Text:

@@ -1,14 +1,12 @@
 """Gates on a terminal. Times are China's (UTC+8)."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from rich.console import Console
-from rich.table import Table
 
 from ops.gates import Gate
-
-CHINA = timezone(timedelta(hours=8), "UTC+8")
+from ops.terminal import china_minute, plain_table
 
 
 def print_gates(gates: Sequence[Gate], console: Console) -> None:
@@ -16,10 +14,8 @@ def print_gates(gates: Sequence[Gate], console: Console) -> None:
     if not gates:
         console.print("all gates are open")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("gate", "is", "because", "by", "since", "until (UTC+8)", "resting"):
-        table.add_column(name, overflow="fold")
-    table.columns[-1].justify = "right"
+    whole = ("is", "since", "until (UTC+8)", "resting")
+    table = plain_table("gate", "is", "because", "by", *whole[1:], right=("resting",), whole=whole)
     for one in gates:
         table.add_row(
             f"{one.kind} {one.name}",
@@ -34,4 +30,4 @@ def print_gates(gates: Sequence[Gate], console: Console) -> None:
 
 
 def _time(moment: datetime | None) -> str:
-    return f"{moment.astimezone(CHINA):%m-%d %H:%M:%S}" if moment else "–"
+    return china_minute(moment) if moment else "–"

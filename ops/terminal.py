@@ -1,16 +1,20 @@
 """What faces on a terminal share: plain tables, and times of China (UTC+8)."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
+from typing import Literal
 
 from rich.table import Table
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")
 
 
-def plain_table(*names: str) -> Table:
+def plain_table(*names: str, right: Collection[str] = (), whole: Collection[str] = ()) -> Table:
+    """`right` columns are set flush right; `whole` ones are never folded, so that the others make room."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in names:
-        table.add_column(name, overflow="fold")
+        justify: Literal["left", "right"] = "right" if name in right else "left"
+        table.add_column(name, overflow="fold", justify=justify, no_wrap=name in whole)
     return table
 
 
@@ -24,3 +28,16 @@ def plain_grid() -> Table:
 
 def china_time(moment: datetime) -> str:
     return f"{moment.astimezone(CHINA):%m-%d %H:%M:%S}"
+
+
+def china_minute(moment: datetime) -> str:
+    return f"{moment.astimezone(CHINA):%m-%d %H:%M}"
+
+
+def china_span(first: datetime, last: datetime) -> str:
+    """From one minute to another; a day that is the same is named once."""
+    start, end = china_minute(first), china_minute(last)
+    if start == end:
+        return start
+    day, _, time = end.partition(" ")
+    return f"{start}–{time if start.startswith(day) else end}"

@@ -37,7 +37,7 @@ class LetterCause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterFilter:
-    """What all of some letters have in common; None asks nothing. `cause` is a fingerprint."""
+    """What all of some letters have in common; None asks nothing. `cause` is a fingerprint, or how one begins."""
 
     step: str | None = None
     account: str | None = None

@@ -10,13 +10,15 @@ from workers.cli.letter_filter import letter_filter
 from workers.cli.stores import database_at_hand, quiet_settings
 from workers.cli.talk import console, json_option, say_json
 
+CAUSES = 30
 PAGE = 50
 
 
 @click.command(epilog="\b\nExample:  orderlane dlq causes --json")
+@click.option("--limit", type=click.IntRange(min=1), default=CAUSES, show_default=True, help="How many to list.")
 @json_option
 @click.pass_context
-def causes(ctx: click.Context, *, as_json: bool) -> None:
+def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
     """Show open dead letters by cause: how many, since when, orders that wait, money at risk.
 
     A letter counts for its order: an order with two letters of one cause counts twice.
@@ -24,9 +26,9 @@ def causes(ctx: click.Context, *, as_json: bool) -> None:
     with database_at_hand(quiet_settings()) as db:
         found = letters.causes(db)
     if as_json:
-        say_json({"causes": found})
+        say_json({"causes": found[:limit], "more": len(found[limit:])})
     else:
-        print_causes(found, console())
+        print_causes(found, limit, console())
     ctx.exit(Exit.DONE)
 
 

@@ -30,7 +30,7 @@ def letter_filter(command: Callable[..., object]) -> Callable[..., object]:
 
     options = (
         click.option("--since", type=Moment(), metavar="T", help="Died since: 24h, 3d, or a time."),
-        click.option("--cause", metavar="F", help="Of this cause, as `dlq causes` names it."),
+        click.option("--cause", metavar="F", help="Of this cause: its fingerprint, or how that begins."),
         click.option("--code", metavar="C", help="With this error code."),
         click.option("--account", metavar="A", help="Of this account, such as sf/main."),
         click.option("--step", type=click.Choice([*map(str, Step), MESSAGE]), help="Of this step."),

@@ -13,7 +13,7 @@ WHERE d.closed_at IS NULL
   AND (%(step)s::text IS NULL OR d.step = %(step)s)
   AND (%(account)s::text IS NULL OR d.account = %(account)s)
   AND (%(code)s::text IS NULL OR d.code = %(code)s)
-  AND (%(cause)s::text IS NULL OR d.fingerprint = %(cause)s)
+  AND (%(cause)s::text IS NULL OR d.fingerprint BETWEEN %(cause)s AND %(cause)s || 'z')
   AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s);
 
 -- name: doubtful

@@ -47,7 +47,7 @@ SELECT fingerprint, currency, sum(letters), sum(orders), sum(at_risk_minor)
 FROM taken GROUP BY fingerprint, currency HAVING sum(letters) <> 0 OR sum(at_risk_minor) <> 0;
 
 -- name: list
--- A page of open letters, oldest first, after a known one.
+-- A page of open letters, oldest first, after a known one. "z" sorts behind whatever a cause goes on with.
 SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.crashes, d.replays, d.opened_at, d.due_at,
        d.owner, d.order_id, coalesce(
            o.platform || '/' || o.shop || '/' || o.platform_order_id,
@@ -62,7 +62,7 @@ WHERE d.closed_at IS NULL AND d.id > %(after)s
   AND (%(step)s::text IS NULL OR d.step = %(step)s)
   AND (%(account)s::text IS NULL OR d.account = %(account)s)
   AND (%(code)s::text IS NULL OR d.code = %(code)s)
-  AND (%(cause)s::text IS NULL OR d.fingerprint = %(cause)s)
+  AND (%(cause)s::text IS NULL OR d.fingerprint BETWEEN %(cause)s AND %(cause)s || 'z')
   AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s)
 ORDER BY d.id
 LIMIT %(limit)s;
@@ -73,7 +73,7 @@ WHERE d.closed_at IS NULL
   AND (%(step)s::text IS NULL OR d.step = %(step)s)
   AND (%(account)s::text IS NULL OR d.account = %(account)s)
   AND (%(code)s::text IS NULL OR d.code = %(code)s)
-  AND (%(cause)s::text IS NULL OR d.fingerprint = %(cause)s)
+  AND (%(cause)s::text IS NULL OR d.fingerprint BETWEEN %(cause)s AND %(cause)s || 'z')
   AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s);
 
 -- name: show

@@ -94,6 +94,33 @@ def test_a_list_is_filtered_and_goes_on_where_it_ended(orderlane, plant):
     assert orderlane("dlq", "list", "--account", "none/here").stdout == "no open dead letter matches\n"
 
 
+def test_a_cause_is_named_by_how_it_begins(orderlane, plant):
+    plant(2, "timeout")
+    plant(1, "gone", first=100)
+    assert len(json.loads(orderlane("dlq", "list", "--cause", "cause-t", "--json").stdout)["letters"]) == 2
+    bulk = json.loads(orderlane("dlq", "replay", "--cause", "cause-gon", *REASON, "--json").stdout)
+    assert bulk["members"] == {"waiting": 1}
+
+
+def test_a_letter_that_replays_did_not_help_needs_a_word(orderlane, plant, database):
+    (letter_id,) = plant(1)
+    with database.connection() as connection:
+        connection.execute("UPDATE dead_letter SET replays = 3")
+    refused = orderlane("dlq", "replay", letter_id, *REASON)
+    assert (refused.exit_code, "--again" in refused.stdout) == (5, True)
+    in_bulk = orderlane("dlq", "replay", "--step", "notify", *REASON)
+    assert (in_bulk.exit_code, "none_may_go" in in_bulk.stderr) == (5, True)
+    assert "--again" in orderlane("dlq", "replay", "--step", "notify", "--dry-run").stdout
+    assert orderlane("dlq", "replay", letter_id, "--again", *REASON).exit_code == 0
+
+
+def test_only_the_biggest_causes_are_listed(orderlane, plant):
+    plant(5, "timeout")
+    plant(2, "gone", first=100)
+    view = json.loads(orderlane("dlq", "causes", "--limit", 1, "--json").stdout)
+    assert ([one["code"] for one in view["causes"]], view["more"]) == (["timeout"], 1)
+
+
 def test_a_letter_shows_every_try(orderlane, plant):
     (letter_id,) = plant(1)
     result = orderlane("dlq", "show", letter_id)
@@ -196,4 +223,4 @@ def test_letters_are_discarded_and_reopened(orderlane, plant):
     assert "test shop" in orderlane("dlq", "show", letter_id).stdout
     assert orderlane("dlq", "reopen", letter_id, "--reason", "real").exit_code == 0
     assert orderlane("dlq", "reopen", letter_id, "--reason", "real").exit_code == 5
-    assert "1 open dead letters of 1 causes" in orderlane("dlq", "causes").stdout
+    assert "1 open dead letter of 1 cause" in orderlane("dlq", "causes").stdout
