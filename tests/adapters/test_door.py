@@ -1,5 +1,7 @@
 import asyncio
+import errno
 import gzip
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -77,6 +79,20 @@ async def test_a_refused_connection_is_transient_even_for_a_create(open_door, cl
 
     assert type(error) is Transient
     assert door.tallies[closed_host].attempts == RETRY_ATTEMPTS_MAX
+
+
+@pytest.mark.parametrize("build", [ask, create])
+@pytest.mark.parametrize(
+    "error", [socket.gaierror(socket.EAI_AGAIN, "no resolver"), OSError(errno.EMFILE, "no descriptor left")]
+)
+async def test_without_a_resolver_or_a_descriptor_nothing_leaves(open_door, monkeypatch, build, error):
+    async def fail(*_args, **_kwargs):
+        raise error
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+    door = await open_door("courier.test:80")
+
+    assert type(await fault(door, build("http://courier.test/"))) is Transient
 
 
 async def test_quick_attempts_heal_a_short_fault(serve, open_door):

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ _WRONG_S = (660.0, -660.0, -3600.0)
 _WITHOUT_S = 8.0
 # Of memory: what a worker may have, and how much more in the last third of a run than in the middle one.
 # Samples are taken evenly until so many of the orders are written back; some never are.
-_SAMPLES, _SAMPLED_UNTIL = 30, 0.85
+SAMPLES, _SAMPLED_UNTIL = 30, 0.85
 _PSS_MAX_KB = 120 * 1024
 _GROWTH_MAX_KB = 4 * 1024
 
@@ -167,26 +167,32 @@ def memory(plan: Plan) -> Trial:
     samples: list[dict[int, int]] = []
 
     def sample(demo: Running) -> None:
-        samples.append({pid: _pss_kb(pid) for pid in demo.supervisor.pids("worker")})
+        samples.append({pid: pss_kb(pid) for pid in demo.supervisor.pids("worker")})
 
     with running(plan.base, script(plan, orders, shops=5)) as demo:
-        moments = [(share * _SAMPLED_UNTIL / _SAMPLES, "sample", sample) for share in range(_SAMPLES)]
+        moments = [(share * _SAMPLED_UNTIL / SAMPLES, "sample", sample) for share in range(SAMPLES)]
         trial.check("all ended", hurt(demo, moments, trial), dict(look(demo).states))
         del trial.injected["sample"]
         trial.injected["orders"] += orders
         most_kb = max(max(one.values()) for one in samples)
         trial.check("at most 120 MB a worker", most_kb <= _PSS_MAX_KB, f"{most_kb // 1024} MB")
-        growth_kb = _level_kb(samples[-_SAMPLES // 3 :]) - _level_kb(samples[_SAMPLES // 3 : -_SAMPLES // 3])
-        trial.check("no growth", growth_kb <= _GROWTH_MAX_KB, f"{growth_kb} kB")
+        growth = growth_kb(samples)
+        trial.check("no growth", growth <= _GROWTH_MAX_KB, f"{growth} kB")
         check_all(demo, trial)
     return trial
 
 
-def _level_kb(samples: list[dict[int, int]]) -> int:
+def growth_kb(samples: Sequence[Mapping[int, int]]) -> int:
+    """How much larger the workers are in the last third than in the second; in the first they warm up."""
+    third = len(samples) // 3
+    return _level_kb(samples[-third:]) - _level_kb(samples[third:-third])
+
+
+def _level_kb(samples: Sequence[Mapping[int, int]]) -> int:
     return int(statistics.median(statistics.mean(one.values()) for one in samples))
 
 
-def _pss_kb(pid: int) -> int:
+def pss_kb(pid: int) -> int:
     """Memory of a process, its share of what it shares with others counted as a share."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
