@@ -14,6 +14,7 @@ from infra.queue.keys import QUEUE
 # The pools that stand without any configured.
 ALL_LANES_POOL = "worker"
 P0_POOL = "p0"
+NICE_MAX = 19
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,8 +98,8 @@ def _check(workers: Workers) -> None:
     for pool in pools:
         if unknown := sorted(set(pool.groups) - set(workers.groups)):
             raise ValueError(f"pool {pool.name} names no known group: {', '.join(unknown)}")
-        if not pool.lanes or pool.processes < 0 or pool.threads < 1:
-            raise ValueError(f"pool {pool.name} needs a lane, a thread, and no less than 0 processes")
+        if not pool.lanes or pool.processes < 0 or pool.threads < 1 or not 0 <= pool.nice <= NICE_MAX:
+            raise ValueError(f"pool {pool.name} needs a lane, a thread, 0 processes or more, and a nice of 0 to 19")
         if 0 < pool.processes_max < pool.processes:
             raise ValueError(f"pool {pool.name} has a maximum below its processes")
     served = {(lane, group) for pool in pools for lane in pool.lanes for group in pool.groups}

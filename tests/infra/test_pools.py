@@ -54,6 +54,8 @@ def test_a_pool_that_leaves_a_group_out_parts_the_queues() -> None:
         ({"pools": [{"name": "a", "groups": ["nothing"]}]}, "no known group: nothing"),
         ({"pools": [{"name": "a", "threads": 0}]}, "pool a needs"),
         ({"pools": [{"name": "a", "lanes": []}]}, "pool a needs"),
+        ({"pools": [{"name": "a", "nice": -1}]}, "pool a needs"),
+        ({"pools": [{"name": "a", "nice": 20}]}, "pool a needs"),
         ({"pools": [{"name": "a", "processes": 3, "processes_max": 2}]}, "maximum below"),
         ({"pools": [{"name": "a", "lanes": ["p0", "p1"]}]}, "no pool serves label in bulk"),
         ({"groups": {"all": ["label"]}}, "no group has the step"),
