@@ -1,7 +1,7 @@
 """New orders at a steady pace, stored as a web hook's payload is: raw, with a lane, and rung for."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
@@ -9,6 +9,7 @@ from itertools import cycle
 from actors.pull import Pull
 from adapters import registry
 from adapters.ports import Listed, Platform
+from benchmarks.priority.backlog import PRIORITY
 from benchmarks.priority.control import lane_bells
 from domain.order import RawOrder
 from domain.states import Step
@@ -59,11 +60,7 @@ class Feed:
 
 @contextmanager
 def feeding(settings: Settings, stage: Stage, *, is_control: bool) -> Iterator[Feed]:
-    """A feed that rings the engine's bells, or the control's. Enter it before anybody works: its first question, what
-    there is to sell, keeps the sandbox busy.
-    """
-    stock: Sequence[dict[str, int | str]] = stage.read("_ledger")["stock"]
-    skus = cycle(str(row["sku"]) for row in stock)
+    """A feed that rings the engine's bells, or the control's."""
     with wired_worker(settings) as runtime, lane_bells(settings) as control_bells:
         runner = runtime.runners[Step.PULL]
         assert isinstance(runner, OuterRunner)
@@ -75,7 +72,9 @@ def feeding(settings: Settings, stage: Stage, *, is_control: bool) -> Iterator[F
             shop.account: registry.platform(shop.platform).connect(shop, runtime.door, SystemClock())
             for shop in settings.shops
         }
-        yield Feed(stage, pull, platforms, runner.outside, skus)
+        with runtime.db.connection() as connection:
+            skus = [row[0] for row in connection.execute(PRIORITY["skus"])]
+        yield Feed(stage, pull, platforms, runner.outside, cycle(skus))
 
 
 async def _fetch(platform: Platform, tid: str) -> RawOrder:

@@ -8,6 +8,9 @@ UPDATE stock_pool SET on_hand = on_hand + 1000000;
 -- name: fill_locations
 UPDATE stock_location SET on_hand = on_hand + 1000000;
 
+-- name: skus
+SELECT sku FROM stock_pool ORDER BY sku;
+
 -- name: waiting
 -- Due rows before each step.
 SELECT step, count(*) FROM work WHERE step NOT IN ('pull', 'warehouse') GROUP BY step ORDER BY step;
