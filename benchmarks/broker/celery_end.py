@@ -1,10 +1,12 @@
 """Celery on Redis: acknowledged after the run like the others, and with its own priorities."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 
 from benchmarks.broker.systems import BULK, QUEUE, SAMPLED, URGENT, System, connect_redis, note
 
@@ -74,6 +76,7 @@ class CeleryEnd:
             time.sleep(0.005)
 
     def work(self) -> None:
+        warnings.simplefilter("ignore", SecurityWarning)  # a benchmark may be run by root
         worker = self._app.Worker(
             pool="solo" if self.system.threads == 1 else "threads",
             concurrency=self.system.threads,

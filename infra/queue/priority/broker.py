@@ -84,7 +84,6 @@ class PriorityBroker(Broker):
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """Raise BrokerConnectionError when Redis is away."""
-        scripts = self._scripts_of(queue_name)
         holding = self._holding_of(queue_name)
         consumer = PriorityConsumer(
             holding,
@@ -95,7 +94,6 @@ class PriorityBroker(Broker):
             lease_s=self.rules.lease_ms / 1000,
             next_token=lambda: f"{self._owner()}:{next(self._numbers)}",
             is_known=self.actors.__contains__,
-            listen=lambda timeout_s: scripts.listen(self.served_lanes, timeout_s),
         )
         self._start_heartbeat()
         return consumer

@@ -13,7 +13,7 @@ from dramatiq.errors import DecodeError
 from infra.queue.priority.delivery import Delivery, encoded_message
 from infra.queue.priority.holding import Holding, settlements
 from infra.queue.priority.rejected import FAILED, UNDECODABLE
-from infra.queue.priority.scripts import CHUNK, Fetched
+from infra.queue.priority.scripts import CHUNK, Fetched, Wanted
 from infra.queue.priority.slots import Slots
 
 FRESH_S = 0.005
@@ -41,7 +41,6 @@ class PriorityConsumer(Consumer):
         lease_s: float,
         next_token: Callable[[], str],
         is_known: Callable[[str], bool],
-        listen: Callable[[float], object],
     ) -> None:
         self._holding = holding
         self._slots = slots
@@ -52,7 +51,6 @@ class PriorityConsumer(Consumer):
         self._lease_s = lease_s
         self._next_token = next_token
         self._is_known = is_known
-        self._listen_for = listen
         self._next_due_s = float("inf")
         self._fetched_at = 0.0
         self._more_waits = False
@@ -72,10 +70,10 @@ class PriorityConsumer(Consumer):
                 self._fetch()
             if is_free and (delivery := self._holding.hand_over()):
                 return delivery
-            if monotonic() >= deadline:
-                return None
             if is_free:
                 self._listen(deadline)
+            if monotonic() >= deadline:
+                return self._holding.hand_over()
 
     def ack(self, message: MessageProxy) -> None:
         assert isinstance(message, Delivery)
@@ -111,17 +109,19 @@ class PriorityConsumer(Consumer):
             return self._slots.wait(deadline - monotonic())
 
     def _fetch(self) -> None:
-        room, top_room = self._room()
         ended = self._holding.ended()
         self._holding.send_kept(ended)
-        token = self._next_token()
-        now = monotonic()
-        due_ms, fetched = self._holding.scripts.fetch(token, room, top_room, self._lanes, settlements(ended))
+        wanted = Wanted(self._next_token(), *self._room(), self._lanes)
+        asked_at = monotonic()
+        answer = self._holding.scripts.fetch(wanted, settlements(ended))
         self._holding.settled(ended)
+        self._take(wanted, asked_at, *answer)
+
+    def _take(self, wanted: Wanted, asked_at: float, due_ms: int, fetched: list[Fetched]) -> None:
         self._fetched_at = monotonic()
-        self._more_waits = 0 < room <= len(fetched)
+        self._more_waits = 0 < wanted.room <= len(fetched)
         self._next_due_s = due_ms / 1000 if due_ms >= 0 else float("inf")
-        deliveries = (self._open(one, token, now + self._lease_s) for one in fetched)
+        deliveries = (self._open(one, wanted.token, asked_at + self._lease_s) for one in fetched)
         self._holding.add([delivery for delivery in deliveries if delivery])
 
     def _room(self) -> tuple[int, int]:
@@ -151,13 +151,19 @@ class PriorityConsumer(Consumer):
         self._holding.end(Delivery(message, token=token, rank=0, crashes=0, lease_end=0.0), UNDECODABLE)
 
     def _listen(self, deadline: float) -> None:
-        """Wait for a bell, the next due message, or briefly enough to make up for a lost bell."""
+        """Wait for a bell, the next due message, or briefly enough to make up for a lost bell; then fetch."""
+        asked_at = monotonic()
+        timeout_s = min(deadline - asked_at, BELL_LOST_S, self._lease_s / 3, self._next_due_s)
         with self._slots.changed:
-            if self._holding.has_ended:
+            if timeout_s <= 0 or self._holding.has_ended:
+                return
+            wanted = Wanted(self._next_token(), *self._room(), self._lanes)
+            if not wanted.room:
+                self._slots.wait_for_end(timeout_s)
                 return
             self._holding.is_listening = True
         try:
-            timeout_s = min(deadline - monotonic(), BELL_LOST_S, self._lease_s / 3, self._next_due_s)
-            self._listen_for(max(_BRIEFLY_S, timeout_s))
+            answer = self._holding.scripts.fetch_when_rung(wanted, max(_BRIEFLY_S, timeout_s))
         finally:
             self._holding.is_listening = False
+        self._take(wanted, asked_at, *answer)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from dramatiq.errors import ConnectionClosed
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import NoScriptError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from infra.queue.priority.rules import Rules
@@ -51,6 +51,19 @@ class Settlement(NamedTuple):
     reason: str
 
 
+class Wanted(NamedTuple):
+    """What a fetch asks for: `room` messages of any of the lanes and `top_room` more of the first."""
+
+    token: str
+    room: int
+    top_room: int
+    lanes: Sequence[str]
+
+    @property
+    def arguments(self) -> tuple[str | int, ...]:
+        return (self.token, self.room, self.top_room, *self.lanes, "")
+
+
 class Fetched(NamedTuple):
     message_id: str
     envelope: bytes
@@ -74,13 +87,23 @@ class Scripts:
         values = (value for entry in entries for value in entry)
         return _texts(self._call("enqueue", producer, number, *values))
 
-    def fetch(
-        self, token: str, room: int, top_room: int, lanes: Sequence[str], settlements: Iterable[Settlement]
-    ) -> tuple[int, list[Fetched]]:
+    def fetch(self, wanted: Wanted, settlements: Iterable[Settlement]) -> tuple[int, list[Fetched]]:
         """Return milliseconds until the next delayed message, or -1, and the leased messages."""
-        reply = self._call("fetch", token, room, top_room, *lanes, "", *_grouped(settlements))
-        rows = zip(*[iter(reply[1:])] * 4, strict=True)
-        return reply[0], [Fetched(str(row[0], "utf-8"), *row[1:]) for row in rows if row[1] is not None]
+        return _read_fetched(self._call("fetch", *wanted.arguments, *_grouped(settlements)))
+
+    def fetch_when_rung(self, wanted: Wanted, timeout_s: float) -> tuple[int, list[Fetched]]:
+        """Wait for the bell of one of the lanes and fetch, or fetch after the time-out.
+
+        Both are sent at once: Redis goes on to the fetch as soon as the bell rings, which spares a round trip.
+        """
+        bells = [f"{self.prefix}:bell:{lane}" for lane in wanted.lanes]
+        with connected(), self._client.pipeline(transaction=False) as pipe:
+            pipe.blpop(bells, timeout=min(timeout_s, self._patience_s))
+            pipe.evalsha(self._scripts["fetch"].sha, 1, self.prefix, self._rules, *wanted.arguments)
+            try:
+                return _read_fetched(pipe.execute()[1])
+            except NoScriptError:  # Redis has restarted
+                return self.fetch(wanted, ())
 
     def settle(self, settlements: Iterable[Settlement]) -> int:
         return int(self._call("settle", *_grouped(settlements)))
@@ -120,16 +143,6 @@ class Scripts:
         with connected():
             return int(self._client.hlen(f"{self.prefix}:messages"))
 
-    def listen(self, lanes: Sequence[str], timeout_s: float) -> bool:
-        """Wait for the bell of one of the lanes. A bell that is lost is made up for by waiting briefly."""
-        with connected():
-            return (
-                self._client.blpop(
-                    [f"{self.prefix}:bell:{lane}" for lane in lanes], timeout=min(timeout_s, self._patience_s)
-                )
-                is not None
-            )
-
     def _call(self, name: str, *args: str | bytes | int) -> Any:  # noqa: ANN401 - each script has its own answer
         with connected():
             return self._scripts[name](keys=[self.prefix], args=[self._rules, *args])
@@ -152,6 +165,11 @@ def connected() -> Iterator[None]:
         yield
     except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
         raise ConnectionClosed(str(error)) from error  # type: ignore[no-untyped-call] # Dramatiq leaves it untyped
+
+
+def _read_fetched(reply: Any) -> tuple[int, list[Fetched]]:  # noqa: ANN401 - as it comes from Redis
+    rows = zip(*[iter(reply[1:])] * 4, strict=True)
+    return reply[0], [Fetched(str(row[0], "utf-8"), *row[1:]) for row in rows if row[1] is not None]
 
 
 def _grouped(settlements: Iterable[Settlement]) -> Iterator[str | int]:

@@ -55,6 +55,11 @@ class Slots:
             self.changed.wait(remaining)
         return True
 
+    def wait_for_end(self, timeout_s: float) -> None:
+        """Wait until any message in hand has ended. Call with `changed` held."""
+        self._waiting_for = self.in_hand
+        self.changed.wait(timeout_s)
+
     def note_end(self) -> None:
         """Call with `changed` held whenever a message has ended."""
         self._ended += 1

@@ -295,9 +295,11 @@ def test_messages_due_late_stand_before_nobody(make_broker, run_worker, until):
 def test_an_idle_consumer_waits_no_longer_than_to_the_next_due_message(make_broker, monkeypatch):
     broker = make_broker()
     waits = []
-    listen = Scripts.listen
+    listen = Scripts.fetch_when_rung
     monkeypatch.setattr(
-        Scripts, "listen", lambda scripts, lanes, wait_s: waits.append(wait_s) or listen(scripts, lanes, wait_s)
+        Scripts,
+        "fetch_when_rung",
+        lambda scripts, wanted, wait_s: waits.append(wait_s) or listen(scripts, wanted, wait_s),
     )
     note = dramatiq.actor(lambda: None, actor_name="note", broker=broker)
     consumer = broker.consume(QUEUE, timeout=10_000)

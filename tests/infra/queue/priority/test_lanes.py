@@ -9,6 +9,7 @@ from dramatiq import Message
 from redis import Redis
 
 from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority.scripts import Scripts
 
 QUEUE = "work"
 
@@ -133,6 +134,29 @@ def test_an_urgent_message_is_next_when_a_thread_is_free(broker, run_worker, unt
     may_end.release(10)
     broker.join(QUEUE, timeout=10_000)
     assert ran[:2] == ["bulk", "soon"]
+
+
+def test_a_full_prefetch_beside_a_free_thread_waits_for_an_end(broker, run_worker, until, monkeypatch):
+    """Waiting messages ring all the time, and cannot be fetched."""
+    monkeypatch.setattr("dramatiq.worker.QUEUE_PREFETCH", 1)
+    fetches, begun, may_end = [], [], threading.Event()
+    fetch = Scripts.fetch
+    monkeypatch.setattr(Scripts, "fetch", lambda *args: fetches.append(args) or fetch(*args))
+
+    @dramatiq.actor(queue_name=QUEUE, broker=broker)
+    def slow(name):
+        begun.append(name)
+        assert may_end.wait(20)
+
+    broker.enqueue_many([slow.message(number) for number in range(3)])
+    run_worker(broker, threads=2, timeout_ms=5000)
+    until(lambda: begun)
+    threading.Event().wait(0.3)
+    assert begun == [0]
+    assert len(fetches) < 10
+    may_end.set()
+    broker.join(QUEUE, timeout=10_000)
+    assert begun == [0, 1, 2]
 
 
 def test_workers_reserved_for_a_lane_serve_nothing_else(make_broker, broker):

@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from infra.queue.priority.delivery import Address
-from infra.queue.priority.scripts import NAMES, Entry, Scripts, Settlement, source
+from infra.queue.priority.scripts import NAMES, Entry, Scripts, Settlement, Wanted, source
 
 LANES = ("p0", "p1", "bulk")
 OWNERS = ("ann", "bob", "cid")
@@ -53,8 +53,11 @@ class Pair:
     def _found(self, name, *args):
         if name in {"redrive", "discard"}:
             return self.scripts.rejected(name, *args[0])
-        answer = getattr(self.scripts, name)(*args)
-        return (answer[0], [tuple(one) for one in answer[1]]) if name == "fetch" else answer
+        if name == "fetch":
+            *wanted, endings = args
+            due_ms, fetched = self.scripts.fetch(Wanted(*wanted), endings)
+            return due_ms, [tuple(one) for one in fetched]
+        return getattr(self.scripts, name)(*args)
 
     def _read_list(self, offset, count):
         rows = iter(self.scripts.rejected("list", offset, count))
