@@ -1,6 +1,18 @@
 """All drills, in the order they are played."""
 
-from workers.drills import contention, kills, limits, machine, nemesis, operators, races, runs, texts, unclear
+from workers.drills import (
+    contention,
+    kills,
+    limits,
+    machine,
+    neighbours,
+    nemesis,
+    operators,
+    races,
+    runs,
+    texts,
+    unclear,
+)
 from workers.drills.drill import Drill
 
 CATALOGUE: tuple[Drill, ...] = (
@@ -34,6 +46,8 @@ CATALOGUE: tuple[Drill, ...] = (
         "blocked-interpreter", ("T3",), "a step that lets nobody else run", machine.blocked_interpreter, in_quick=False
     ),
     Drill("no-descriptors", ("T4",), "no file or socket can be opened", machine.no_descriptors, in_quick=False),
+    Drill("sick-neighbour", ("K1", "K8"), "one of two couriers sick", neighbours.sick_neighbour, in_quick=False),
+    Drill("breaker-herd", ("K8",), "64 threads at a sick account", neighbours.breaker_herd, in_quick=False),
     Drill("redis-emptied", ("R1", "R2"), "FLUSHALL in mid-run", runs.redis_emptied),
     Drill("redis-replaced", ("R8",), "Redis gone, an empty one in its place", runs.redis_replaced, in_quick=False),
     Drill("redis-full", ("R7",), "Redis refuses every write", runs.redis_full, in_quick=False),

@@ -57,6 +57,14 @@ def check_texts(demo: Running, trial: Trial) -> None:
     trial.check("one text message a notice, or recorded as unknown", not wrong and not strangers, _brief(wrong) or seen)
 
 
+def number(demo: Running, query: bytes) -> int:
+    """The one number that a query answers."""
+    with demo.db.connection() as connection:
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def letters_of(demo: Running) -> list[tuple[str, int, str, int]]:
     """Open dead letters of orders: step, subject, code, crashes."""
     with demo.db.connection() as connection:

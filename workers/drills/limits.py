@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from infra.guard.rules import rules_by_account
 from infra.guard.shared import Seen, SharedGates, connect_gates
 from infra.settings import Settings
-from workers.demo.run import Running, prepared
-from workers.drills.checkers import DRILLS, check_all
+from workers.demo.run import prepared
+from workers.drills.checkers import DRILLS, check_all, number
 from workers.drills.course import hurt, look, script, until
 from workers.drills.drill import Plan, Trial
 from workers.drills.small_world import SmallWorld, small_world
@@ -81,15 +81,15 @@ def locked_out(plan: Plan) -> Trial:
             for who in locked:
                 demo.stage.pull("lock_out", who=who)
                 trial.injected["credentials expired"] += 1
-            trial.check("both paused", until(demo, lambda: _number(demo, DRILLS["engine_gates"]) == len(locked)))
-            trial.check("labels rest", until(demo, lambda: _number(demo, DRILLS["resting_labels"]) > 0))
+            trial.check("both paused", until(demo, lambda: number(demo, DRILLS["engine_gates"]) == len(locked)))
+            trial.check("labels rest", until(demo, lambda: number(demo, DRILLS["resting_labels"]) > 0))
             for who in locked:
                 demo.stage.pull("lock_out", who=who, is_out=False)
             trial.check("all ended", hurt(demo, (), trial), dict(look(demo).states))
             check_all(demo, trial)
         alarms = (demo.stage.folder / "workers.log").read_text().count('"account_paused"')
         trial.check("one alarm an account", alarms == len(locked), alarms)
-        trial.check("reopened by themselves", _number(demo, DRILLS["engine_gates"]) == 0)
+        trial.check("reopened by themselves", number(demo, DRILLS["engine_gates"]) == 0)
     return trial
 
 
@@ -145,10 +145,3 @@ def _forgetful(world: SmallWorld, gates: SharedGates) -> bool:
         world.work()
         gates.forget(_account(world.demo.settings, limit))
     return _calls(world, limit) - before >= _CALLS + _AGAIN
-
-
-def _number(demo: Running, query: bytes) -> int:
-    with demo.db.connection() as connection:
-        row = connection.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])

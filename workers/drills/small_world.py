@@ -18,6 +18,7 @@ from infra.settings import Settings
 from sandbox.spec import Dirt, WarehouseDelays
 from workers.demo.run import Running, prepared
 from workers.demo.stage import Script
+from workers.drills.checkers import number
 from workers.drills.crew import Armed, Ended, Request
 from workers.drills.drill import Plan
 
@@ -83,10 +84,7 @@ class SmallWorld:
 
     def number(self, query: bytes) -> int:
         """The one number that a query answers."""
-        with self.demo.db.connection() as connection:
-            row = connection.execute(query).fetchone()
-        assert row is not None
-        return int(row[0])
+        return number(self.demo, query)
 
     def shipments(self) -> Counter[str]:
         """How often the courier has booked, dead waybills included, by the order's base."""

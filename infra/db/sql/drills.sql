@@ -166,3 +166,16 @@ WHERE h.code = 'shipped_elsewhere' AND h.released_at IS NULL ORDER BY h.id;
 
 -- name: open_letters
 SELECT id FROM dead_letter WHERE closed_at IS NULL ORDER BY id;
+
+-- name: waiting_labels
+SELECT account, count(*) FROM work WHERE step = 'label' GROUP BY account;
+
+-- name: share_labels
+-- Every second package goes to another account.
+UPDATE work SET account = %(account)s WHERE step = 'label' AND subject_id %% 2 = 0 RETURNING subject_id;
+
+-- name: share_packages
+UPDATE package SET account = %(account)s WHERE id %% 2 = 0;
+
+-- name: spent_on_labels
+SELECT coalesce(sum(attempts), 0) FROM work WHERE step = 'label';
