@@ -12,12 +12,17 @@ from infra.settings import Settings
 
 
 class Fairness(msgspec.Struct, frozen=True):
-    """Seconds until the small shop's last order was written back; `left`: due rows of the other one by then."""
+    """Seconds until the small shop's last order was written back; `left`: due rows of the other one by then.
+
+    `batch_s`: what one bulk batch takes through all steps when quiet. `goal_s`: twice the quiet time, and that.
+    """
 
     many: int
     few: int
     quiet_s: float
+    batch_s: float
     behind_s: float
+    goal_s: float
     ratio: float
     left: int
 
@@ -25,8 +30,18 @@ class Fairness(msgspec.Struct, frozen=True):
 def measure_fairness(base: Settings, scene: Scene, many: int, few: int) -> Fairness:
     """Quiet first, then behind `many`."""
     quiet_s, _ = _few(base, scene, 0, few)
+    batch_s, _ = _few(base, scene, 0, base.engine.batch_max)
     behind_s, left = _few(base, scene, many, few)
-    return Fairness(many, few, round(quiet_s, 2), round(behind_s, 2), round(behind_s / quiet_s, 2), left)
+    return Fairness(
+        many=many,
+        few=few,
+        quiet_s=round(quiet_s, 2),
+        batch_s=round(batch_s, 2),
+        behind_s=round(behind_s, 2),
+        goal_s=round(2 * quiet_s + batch_s, 2),
+        ratio=round(behind_s / quiet_s, 2),
+        left=left,
+    )
 
 
 def _few(base: Settings, scene: Scene, many: int, few: int) -> tuple[float, int]:
