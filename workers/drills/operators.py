@@ -19,6 +19,7 @@ from infra.engine.replay import Answer, Author
 from ops.bulk import cancel, look, members, start
 from ops.holds import release
 from ops.letters import replay_letters
+from workers.cli.exits import Exit
 from workers.demo.run import Running
 from workers.demo.stage import Script
 from workers.drills.checkers import DRILLS, check_all, letters_of
@@ -174,7 +175,7 @@ def restored_backup(plan: Plan) -> Trial:
             world.order(f"{number}: ended before")
         world.work()
         _backed_up(world, trial)
-        trial.check("reconciled", _reconcile(world) == 0)
+        trial.check("reconciled", _reconcile(world) == Exit.DONE)
         trial.check("all ends again", world.work().how == "done")
         trial.check("what was shipped meanwhile is asked about", _release_shipped(world) == 1)
         trial.check("and ends", world.work().how == "done")
@@ -182,11 +183,12 @@ def restored_backup(plan: Plan) -> Trial:
         booked = world.shipments()
         twice = [one.why for one in world.placed if booked[one.base] != 1]
         trial.check("one shipment an order", not twice, twice or len(world.placed))
-        trial.check("reconciled again, nothing to do", _reconcile(world) == 0)
+        trial.check("reconciled again, nothing to do", _reconcile(world) == Exit.DONE)
         world.demo.stage.pull("set_courier", knows_references=False)
         _backed_up(world, Trial(), is_idempotent=False)
         world.work(is_idempotent=False)
         trial.harm_shown = max(world.shipments().values()) > 1
+        trial.check("whoever reconciles too late is told of the double", _reconcile(world) == Exit.PARTLY)
     return trial
 
 
