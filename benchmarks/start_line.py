@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from infra.db.pool import Connection, Database
 
 _KEY = 7_390_001
-_READY_S = 60.0
+_READY_S = 180.0
 _POLL_S = 0.05
 
 

@@ -33,7 +33,7 @@ def benchmark(benchmark_folder: Path) -> Benchmark:
             env={**known, "ORDERLANE_DATA_DIR": str(benchmark_folder)},
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stderr
