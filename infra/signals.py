@@ -65,7 +65,12 @@ class Signals:
 def read_signals(connection: Connection, window_s: float) -> Signals:
     """The newest signals, with rates over the last `window_s` seconds, or as much of that as is known."""
     rows = connection.execute(SIGNALS["read"], {"window_s": window_s}).fetchall()
-    return Signals(rows[0][8] if rows else None, tuple(map(_signal, sorted(rows))))
+    return Signals(rows[0][8] if rows else None, tuple(map(_signal, sorted(rows, key=_place))))
+
+
+def _place(row: tuple[Any, ...]) -> tuple[str, int]:
+    """Group beside group, the highest lane first."""
+    return row[0], list(Lane).index(Lane(row[1]))
 
 
 def _signal(row: tuple[Any, ...]) -> Signal:

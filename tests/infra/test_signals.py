@@ -77,6 +77,10 @@ def test_every_lane_of_every_group_is_told_of_even_when_nothing_is_due(measured)
     assert {(one.depth, one.oldest_s, one.ship_by_s) for one in found.values()} == {(0, 0.0, None)}
 
 
+def test_they_stand_group_by_group_with_the_highest_lane_first(measured) -> None:
+    assert [lane for group, lane in measured() if group == "label"] == ["p0", "p1", "bulk"]
+
+
 def test_depth_and_age_are_those_of_what_is_due_by_lane_and_group(due, measured) -> None:
     due(Step.NORMALIZE, "bulk", 3, waited_s=50)
     due(Step.ROUTE, "bulk", 2, waited_s=90)
