@@ -8,7 +8,7 @@ from domain.holds import HoldCode
 from domain.letters import NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
 from domain.order import Lane
 from domain.outcomes import Hold
-from domain.states import State, Step
+from domain.states import Cause, State, Step
 from infra.db.letters import (
     LETTERS,
     Letter,
@@ -24,10 +24,10 @@ from infra.db.letters import (
     record_acts,
 )
 from infra.db.orders import lock_fulfillment, rows_json
-from infra.db.pool import Database
+from infra.db.pool import Connection, Database
 from infra.engine.replay import Author, Replayed, replay
 from infra.engine.results import Place
-from infra.engine.settle import Writes, stop, write
+from infra.engine.settle import Writes, event, stop, write
 
 # What the courier shows under a reference: the waybill, or None if it knows none. (account, reference) -> waybill.
 Ask = Callable[[str, str], str | None]
@@ -133,7 +133,7 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
         rows = tx.execute(LETTERS["lock_open"], {"ids": [letter_id]}).fetchall()
         if not rows:
             raise Conflict("letter_closed", f"dead letter {letter_id}: {endings(tx, [letter_id])[letter_id]}")
-        fulfillment_order_id = rows[0][7]
+        _, step, subject_id, lane, _, _, order_id, fulfillment_order_id = rows[0]
         held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
         closed = [{"id": letter_id, "closed_as": "discarded", "reason": author.reason}]
         tx.execute(LETTERS["close"], {"rows": rows_json(closed), "by": author.who})
@@ -141,7 +141,8 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
         if held and not stays:
             named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
             tx.execute(LETTERS["release_blocks"], named)
-        record_acts(tx, author.who, "letter_discarded", author.reason, [(f"letter/{letter_id}", {})])
+        place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
+        _tell(tx, Step(step), place, verb="letter_discarded", letter_id=letter_id, author=author)
     return stays
 
 
@@ -158,4 +159,12 @@ def reopen(db: Database, letter_id: int, author: Author) -> None:
             writes = Writes()
             stop(Step(step), place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
             write(tx, Step(step), writes)
-        record_acts(tx, author.who, "letter_reopened", author.reason, [(f"letter/{letter_id}", {})])
+        place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
+        _tell(tx, Step(step), place, verb="letter_reopened", letter_id=letter_id, author=author)
+
+
+def _tell(tx: Connection, step: Step, place: Place, *, verb: str, letter_id: int, author: Author) -> None:
+    """Write an act down, and on its order's timeline."""
+    record_acts(tx, author.who, verb, author.reason, [(f"letter/{letter_id}", {})])
+    facts = {"letter": letter_id, "by": author.who, "reason": author.reason}
+    write(tx, step, Writes(events=[event(step, place, verb, Cause.PERSON, facts=facts)]))

@@ -117,14 +117,14 @@ def _tries(causes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def print_previews(previews: Iterable[Preview], console: Console) -> None:
-    table = plain_table("letter", "order is", "a replay")
+    table = plain_table("letter", "order is", "a replay", whole=("letter", "order is"))
     for one in previews:
         table.add_row(str(one.letter_id), one.state or "–", Text(one.what, _STYLES[Answer(one.answer)]))
     console.print(table)
 
 
 def print_replayed(answers: Iterable[Replayed], console: Console) -> None:
-    table = plain_table("letter", "", "")
+    table = plain_table("letter", "is", "why", whole=("letter", "is"))
     for one in answers:
         table.add_row(str(one.letter_id), Text(one.answer, _STYLES[one.answer]), one.why)
     console.print(table)

@@ -56,6 +56,17 @@ def _hold_opened(rest: dict[str, Any]) -> str:
     return f"hold {code}: {meaning(code)}" if meaning(code) else f"hold {code}"
 
 
+def _letter(verb: str, rest: dict[str, Any]) -> str:
+    by = f" by {rest.pop('by')}" if rest.get("by") else ""
+    return f"dead letter {rest.pop('letter', '?')} {verb}{by}"
+
+
+def _clock_alarm(rest: dict[str, Any]) -> str:
+    if "days_late" in rest:
+        return f"still here, {rest.pop('days_late')} days after its ship-by time"
+    return f"{rest.pop('clock_used_percent', '?')} % of the time until its ship-by have passed"
+
+
 _OPENINGS: dict[str, Callable[[dict[str, Any]], str]] = {
     "hold_opened": _hold_opened,
     "hold_released": lambda rest: f"hold {rest.pop('code', '')} released by {rest.pop('by', '')}",
@@ -64,6 +75,11 @@ _OPENINGS: dict[str, Callable[[dict[str, Any]], str]] = {
     "scan_contradicts": lambda rest: f"the warehouse's scan contradicts the state: {rest.pop('code', '')}",
     "lane_chosen": lambda rest: f"lane {rest.pop('lane', '')} chosen by {rest.pop('by', '')}",
     "step_stopped": lambda _: "stopped without effect",
+    "letter_replayed": lambda rest: _letter("replayed", rest),
+    "letter_superseded": lambda rest: _letter("closed: the order moved on without it", rest),
+    "letter_discarded": lambda rest: _letter("discarded", rest),
+    "letter_reopened": lambda rest: _letter("opened again", rest),
+    "clock_alarm": _clock_alarm,
 }
 
 

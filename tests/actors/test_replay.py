@@ -88,6 +88,8 @@ def test_a_discarded_letter_can_be_opened_again(merchant, dead_label):
         reopen(merchant.db, dead_label, LI)
     replay_letters(merchant.db, [dead_label], LI)
     assert merchant.states() == ["allocated"]
+    told = merchant.rows("SELECT kind, facts ->> 'by' FROM event WHERE starts_with(kind, 'letter') ORDER BY id")
+    assert told == [("letter_discarded", "li"), ("letter_reopened", "li"), ("letter_replayed", "li")]
 
 
 def test_a_payload_read_meanwhile_in_a_newer_version_supersedes_its_letter(merchant, trade):

@@ -34,6 +34,21 @@ from ops.words import cause_in_words, event_in_words, facts_in_words, meaning
             "hold amount_mismatch: the order's sums do not add up; negative amounts 2",
         ),
         ("hold_opened", {"code": "of_a_later_version"}, "hold of_a_later_version"),
+        (
+            "hold_opened",
+            {"code": "refund_requested", "found_by": "label", "refunds": "7001"},
+            "hold refund_requested: the buyer asked for a refund or cancelled; found by label; refund of 7001",
+        ),
+        (
+            "letter_replayed",
+            {"letter": 7, "by": "li", "reason": "courier is back"},
+            "dead letter 7 replayed by li; reason courier is back",
+        ),
+        ("letter_superseded", {"letter": 7}, "dead letter 7 closed: the order moved on without it"),
+        ("letter_discarded", {"letter": 7, "by": "li"}, "dead letter 7 discarded by li"),
+        ("letter_reopened", {"letter": 7, "by": "li"}, "dead letter 7 opened again by li"),
+        ("clock_alarm", {"clock_used_percent": 80}, "80 % of the time until its ship-by have passed"),
+        ("clock_alarm", {"days_late": 3}, "still here, 3 days after its ship-by time"),
         ("move_refused", {"path": ["packed"]}, "move refused: not in the table of states; wanted to go to packed"),
         (
             "step_stopped",
