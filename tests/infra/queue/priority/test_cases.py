@@ -214,13 +214,12 @@ def test_running_messages_are_not_doubled_when_redis_was_away_for_longer_than_a_
     assert len(gate.begun) == len(ended) == 4
 
 
-def test_the_lost_answer_of_a_fetch_strands_nothing(make_broker, run_worker, monkeypatch, until):
+@pytest.mark.parametrize("call", ["fetch", "fetch_when_rung"])
+def test_the_lost_answer_of_a_fetch_strands_nothing(make_broker, run_worker, monkeypatch, until, call):
     broker = make_broker(lease_ms=600)
     ran = []
     note = dramatiq.actor(ran.append, actor_name="note", broker=broker)
-    broker.enqueue_many([note.message(number) for number in range(30)])
-    scripts = broker._scripts_of(QUEUE)
-    fetch, lost = scripts.fetch, []
+    fetch, lost = getattr(Scripts, call), []
 
     def lose_the_first(*args):
         answer = fetch(*args)
@@ -229,9 +228,17 @@ def test_the_lost_answer_of_a_fetch_strands_nothing(make_broker, run_worker, mon
             raise BrokerConnectionError("lost on the wire")
         return answer
 
-    monkeypatch.setattr(scripts, "fetch", lose_the_first)
+    monkeypatch.setattr(Scripts, call, lose_the_first)
     monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
-    run_worker(broker)
+    messages = [note.message(number) for number in range(30)]
+    if call == "fetch":
+        broker.enqueue_many(messages)
+        run_worker(broker)
+    else:
+        run_worker(broker)
+        for message in messages:
+            until(lambda: QUEUE in broker._holdings and broker._holdings[QUEUE].is_listening)
+            broker.enqueue(message)
     broker.join(QUEUE, timeout=10_000)
     assert lost
     assert sorted(ran) == list(range(30))
