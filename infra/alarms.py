@@ -12,6 +12,7 @@ from infra.log import get_logger
 
 ACCOUNTS = load("accounts")
 CLOCK = load("clock")
+INSPECT = load("inspect")
 
 # An order that has been late for longer has had its first alarm, unless it came in late; it is repeated daily.
 LATE_DAYS = 7
@@ -127,3 +128,12 @@ def alarm_on_silent_feeds(db: Database) -> int:
     for account, since, silent_s in silent:
         log.error("feed_silent", account=account, since=since, silent_h=round(silent_s / 3600, 1))
     return len(silent)
+
+
+def alarm_on_expired_holds(db: Database) -> int:
+    """Remind each owner of holds past their due time; return how many there are."""
+    with db.connection() as connection:
+        expired = connection.execute(INSPECT["expired_holds"]).fetchall()
+    for owner, holds in expired:
+        log.warning("holds_expired", owner=owner, holds=holds)
+    return sum(int(holds) for _, holds in expired)

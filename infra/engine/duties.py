@@ -5,7 +5,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
-from infra.alarms import alarm_on_letters, alarm_on_silent_feeds, raise_alarms, repeat_alarms
+from infra.alarms import (
+    alarm_on_expired_holds,
+    alarm_on_letters,
+    alarm_on_silent_feeds,
+    raise_alarms,
+    repeat_alarms,
+)
 from infra.clock import Clock
 from infra.db.pool import Database
 from infra.invariants import report_breaches
@@ -13,7 +19,7 @@ from infra.log import get_logger
 
 # An alarm may be a minute late; the invariants read whole tables.
 ALARMS_EVERY_S = 60.0
-SILENT_FEEDS_EVERY_S = 3600.0
+REMINDERS_EVERY_S = 3600.0
 INVARIANTS_EVERY_S = 300.0
 
 log = get_logger(__name__)
@@ -75,6 +81,7 @@ def slow_duties(db: Database, clock: Clock) -> tuple[Duty, ...]:
         Duty("clock_alarms", ALARMS_EVERY_S, lambda: raise_alarms(db), clock),
         Duty("repeated_alarms", ALARMS_EVERY_S, lambda: repeat_alarms(db), clock),
         Duty("letter_alarms", ALARMS_EVERY_S, lambda: alarm_on_letters(db), clock),
-        Duty("silent_feeds", SILENT_FEEDS_EVERY_S, lambda: alarm_on_silent_feeds(db), clock),
+        Duty("silent_feeds", REMINDERS_EVERY_S, lambda: alarm_on_silent_feeds(db), clock),
+        Duty("expired_holds", REMINDERS_EVERY_S, lambda: alarm_on_expired_holds(db), clock),
         Duty("invariants", INVARIANTS_EVERY_S, lambda: report_breaches(db), clock),
     )

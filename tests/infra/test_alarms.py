@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from domain.clock import MARKS, used_percent
 from infra import alarms as alarms_module
-from infra.alarms import Told, is_news, raise_alarms, repeat_alarms
+from infra.alarms import (
+    Told,
+    alarm_on_expired_holds,
+    alarm_on_silent_feeds,
+    is_news,
+    raise_alarms,
+    repeat_alarms,
+)
 
 NUMBERS = itertools.count(1)
 ORDER = """
@@ -134,6 +141,37 @@ def test_what_somebody_has_in_hand_is_theirs_until_the_due_time(database, order,
         1,
         "error",
     )
+
+
+HOLD = """
+INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+SELECT id, 'address_vague', 'review', %s, now() + make_interval(hours => %s) FROM fulfillment_order WHERE order_id = %s
+"""
+
+
+def test_owners_are_reminded_of_holds_past_their_due_time(database, order):
+    with database.connection() as connection:
+        for owner, hours in (("service", -1), ("service", -2), ("finance", -1), ("finance", 1)):
+            connection.execute(HOLD, [owner, hours, order(1, 20)])
+    with structlog.testing.capture_logs() as lines:
+        assert alarm_on_expired_holds(database) == 3
+    assert [(line["event"], line["owner"], line["holds"]) for line in lines] == [
+        ("holds_expired", "finance", 1),
+        ("holds_expired", "service", 2),
+    ]
+
+
+def test_a_feed_that_falls_silent_is_named(database):
+    with database.connection() as connection:
+        connection.execute(
+            """WITH s AS (INSERT INTO shop (account, read_at) VALUES ('taobao/s1', now() - interval '90 minutes')
+                         RETURNING id)
+               INSERT INTO work (step, subject_id, lane, account) SELECT 'pull', id, 'p1', 'taobao/s1' FROM s"""
+        )
+    with structlog.testing.capture_logs() as lines:
+        assert alarm_on_silent_feeds(database) == 1
+    [line] = lines
+    assert (line["event"], line["account"], line["silent_h"]) == ("feed_silent", "taobao/s1", 1.5)
 
 
 def test_only_the_last_mark_is_repeated(database, order, pass_time):

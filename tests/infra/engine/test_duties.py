@@ -42,6 +42,9 @@ def test_a_long_duty_keeps_nobody_waiting_and_is_begun_once(stepped_clock):
     assert begun != [threading.current_thread().name]
 
 
+REMINDERS = {"silent_feeds", "expired_holds"}
+
+
 def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock, dead):
     dead()
     id_ = house.order()
@@ -55,6 +58,6 @@ def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock
     assert breach["invariant"] == "open_order_moves"
     assert f"fulfillment order {id_} in paid" in breach["examples"][0]
     stepped_clock.at += ALARMS_EVERY_S
-    assert {duty.name for duty in duties if not duty.tend()} == {"invariants", "silent_feeds"}
+    assert {duty.name for duty in duties if not duty.tend()} == {"invariants", *REMINDERS}
     stepped_clock.at += INVARIANTS_EVERY_S
-    assert {duty.name for duty in duties if not duty.tend()} == {"silent_feeds"}
+    assert {duty.name for duty in duties if not duty.tend()} == REMINDERS
