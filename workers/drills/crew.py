@@ -9,7 +9,6 @@ import signal
 import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, NoReturn
 
@@ -51,7 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `environ` is what the worker's settings are read with. `can_find`, `find_lag_s` and `is_idempotent`: what
     the courier's adapter believes of its courier. `texts_again`: text messages are believed to be dropped by
     their provider when they come twice. Without `checks_refunds` labels are bought unasked. `threads` share
-    at most `connections` to Postgres; 0 for the usual number. `clock_off_s`: by how much the clock is wrong.
+    at most `connections` to Postgres; 0 for the usual number. `clock_off_s`: by how much the clock is wrong, after
+    it was read `clock_right_for` times.
     """
 
     orders: int = 0
@@ -65,17 +65,20 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     threads: int = 1
     connections: int = 0
     clock_off_s: float = 0.0
+    clock_right_for: int = 0
     resume: int = 0
 
 
-@dataclass(frozen=True)
 class WrongClock(SystemClock):
-    """A machine whose wall clock is off by so many seconds. What it measures between two moments is right."""
+    """A machine whose wall clock is off by so many seconds, once it was read `right_for` times; durations are right."""
 
-    off_s: float
+    def __init__(self, off_s: float, right_for: int = 0) -> None:
+        self._off = timedelta(seconds=off_s)
+        self._right_for = right_for
 
     def utcnow(self) -> datetime:
-        return super().utcnow() + timedelta(seconds=self.off_s)
+        self._right_for -= 1
+        return super().utcnow() + (self._off if self._right_for < 0 else timedelta())
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -121,7 +124,7 @@ def _be_worker(request: Request) -> NoReturn:
         if not request.checks_refunds:
             Label._check_refund = _ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - harm for a control
         settings = read_settings(environ=request.environ)
-        clock = WrongClock(request.clock_off_s)
+        clock = WrongClock(request.clock_off_s, request.clock_right_for)
         with wired_worker(settings, connections=request.connections, clock=clock) as runtime:
             sweeper = Sweeper(runtime.db, runtime.bells, SystemClock(), settings.engine.crashes_max)
             failpoints.arm(msgspec.json.encode(request.armed).decode())

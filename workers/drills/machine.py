@@ -30,6 +30,9 @@ MANY, MANY_QUICK = 3_000, 600
 # Signatures are good for five minutes at warehouses and receivers, for ten at the platform.
 _TOLERABLE_S = (240.0, -240.0)
 _WRONG_S = (660.0, -660.0, -3600.0)
+_JUMPS_S = (-3600.0, 3600.0)
+# Readings before the clock jumps: enough to bring orders in, too few to end them.
+_IN_HAND, _RIGHT_FOR = 3, 10
 _WITHOUT_S = 8.0
 # Of memory: what a worker may have, and how much more in the last third of a run than in the middle one.
 # Samples are taken evenly until so many of the orders are written back; some never are.
@@ -52,6 +55,8 @@ def wrong_clock(plan: Plan) -> Trial:
             trial.injected["clock a little wrong"] += 1
         for off_s in _WRONG_S:
             _refused(world, off_s, trial)
+        for off_s in _JUMPS_S:
+            _jumped(world, off_s, trial)
         check_all(world.demo, trial)
     return trial
 
@@ -72,6 +77,18 @@ def _refused(world: SmallWorld, off_s: float, trial: Trial) -> None:
     trial.check(f"{name}: no attempt spent", world.number(DRILLS["attempts"]) == 0)
     trial.check(f"{name}: accounts rest for it", "timestamp_invalid" in reasons, sorted(reasons))
     trial.check(f"{name}: doctor names the clock", told == [Level.FAIL], told)
+    _resume_all(world)
+    trial.check(f"{name}: set right, all ends", world.work().how == "done")
+
+
+def _jumped(world: SmallWorld, off_s: float, trial: Trial) -> None:
+    """The clock jumps while a worker has orders in its hands."""
+    name = f"jump by {off_s:+.0f} s"
+    for _ in range(_IN_HAND):
+        world.order(name)
+    world.work(clock_off_s=off_s, clock_right_for=_RIGHT_FOR)
+    trial.injected["clock jumped"] += len(_paused(world)) > 0
+    trial.check(f"{name}: no attempt spent", world.number(DRILLS["attempts"]) == 0)
     _resume_all(world)
     trial.check(f"{name}: set right, all ends", world.work().how == "done")
 

@@ -14,6 +14,13 @@ def test_a_wrong_clock_is_off_on_the_wall_and_right_between_two_moments():
     assert wrong.monotonic() <= wrong.monotonic()
 
 
+def test_a_clock_may_go_wrong_later():
+    jumping = WrongClock(-3600.0, right_for=2)
+    first, second, third = (jumping.utcnow() for _ in range(3))
+    assert first <= second
+    assert 3500 < (second - third).total_seconds() < 3700
+
+
 @pytest.mark.parametrize(("leak_kb", "is_seen"), [(0, False), (500, True)])
 def test_growth_is_told_from_warming_up(leak_kb, is_seen):
     """Workers warm up in the first third, and waver; a leak goes on."""
