@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
-from domain.letters import NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
+from domain.letters import MESSAGE, NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
 from domain.order import Lane
 from domain.outcomes import Hold
 from domain.states import Cause, State, Step
@@ -142,7 +142,7 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
             named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
             tx.execute(LETTERS["release_blocks"], named)
         place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
-        _tell(tx, Step(step), place, verb="letter_discarded", letter_id=letter_id, author=author)
+        _tell(tx, step, place, verb="letter_discarded", letter_id=letter_id, author=author)
     return stays
 
 
@@ -160,11 +160,12 @@ def reopen(db: Database, letter_id: int, author: Author) -> None:
             stop(Step(step), place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
             write(tx, Step(step), writes)
         place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
-        _tell(tx, Step(step), place, verb="letter_reopened", letter_id=letter_id, author=author)
+        _tell(tx, step, place, verb="letter_reopened", letter_id=letter_id, author=author)
 
 
-def _tell(tx: Connection, step: Step, place: Place, *, verb: str, letter_id: int, author: Author) -> None:
-    """Write an act down, and on its order's timeline."""
+def _tell(tx: Connection, step: str, place: Place, *, verb: str, letter_id: int, author: Author) -> None:
+    """Write an act down, and on its order's timeline. A message has no order."""
     record_acts(tx, author.who, verb, author.reason, [(f"letter/{letter_id}", {})])
     facts = {"letter": letter_id, "by": author.who, "reason": author.reason}
-    write(tx, step, Writes(events=[event(step, place, verb, Cause.PERSON, facts=facts)]))
+    if step != MESSAGE:
+        write(tx, Step(step), Writes(events=[event(Step(step), place, verb, Cause.PERSON, facts=facts)]))
