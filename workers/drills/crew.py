@@ -15,10 +15,8 @@ from typing import Literal, NamedTuple, NoReturn
 import msgspec
 import psycopg
 
-from actors.label import Label, Unlabelled
 from adapters.channels.tencent_sms import TencentSms
 from adapters.couriers.sf import Sf
-from adapters.ports import PlatformStatus
 from domain.states import Step
 from infra import failpoints
 from infra.clock import SystemClock
@@ -27,6 +25,7 @@ from infra.db.sql import load
 from infra.engine.sweep import Sweeper
 from infra.log import configure, get_logger
 from infra.settings import read_settings
+from workers.drills.unguarded import Guard, switch_off
 from workers.wiring import Runtime, wired_worker
 
 DRILLS = load("drills")
@@ -49,7 +48,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `environ` is what the worker's settings are read with. `can_find`, `find_lag_s` and `is_idempotent`: what
     the courier's adapter believes of its courier. `texts_again`: text messages are believed to be dropped by
-    their provider when they come twice. Without `checks_refunds` labels are bought unasked. `threads` share
+    their provider when they come twice. `without` names guards that are off. `threads` share
     at most `connections` to Postgres; 0 for the usual number. `clock_off_s`: by how much the clock is wrong, after
     it was read `clock_right_for` times.
     """
@@ -61,7 +60,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     find_lag_s: float = 0.0
     is_idempotent: bool = True
     texts_again: bool = False
-    checks_refunds: bool = True
+    without: tuple[Guard, ...] = ()
     threads: int = 1
     connections: int = 0
     clock_off_s: float = 0.0
@@ -121,8 +120,7 @@ def _be_worker(request: Request) -> NoReturn:
         configure("json", "info")
         Sf.can_find, Sf.find_lag_s, Sf.is_idempotent = request.can_find, request.find_lag_s, request.is_idempotent
         TencentSms.is_idempotent = request.texts_again
-        if not request.checks_refunds:
-            Label._check_refund = _ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - harm for a control
+        switch_off(request.without)
         settings = read_settings(environ=request.environ)
         clock = WrongClock(request.clock_off_s, request.clock_right_for)
         with wired_worker(settings, connections=request.connections, clock=clock) as runtime:
@@ -135,10 +133,6 @@ def _be_worker(request: Request) -> NoReturn:
         traceback.print_exc()
     finally:
         os._exit(code)
-
-
-async def _ask_and_ignore(label: Label, one: Unlabelled) -> PlatformStatus:
-    return await label.tools.platform(one.order.key.account).status(one.order.key.platform_order_id)
 
 
 class Outstanding(NamedTuple):

@@ -9,6 +9,7 @@ from workers.drills.checkers import DRILLS, check_all, letters_of
 from workers.drills.crew import Armed
 from workers.drills.drill import Plan, Trial
 from workers.drills.small_world import SmallWorld, small_world
+from workers.drills.unguarded import Guard
 
 PAIRS, PAIRS_QUICK = 500, 12
 # More deaths than the house allows a subject, by far.
@@ -34,7 +35,7 @@ def kill_sweep(plan: Plan) -> Trial:
 def kill_pairs(plan: Plan) -> Trial:
     """A worker dies, and the one that recovers its order dies as well, at every sampled pair of failpoints."""
     wanted = PAIRS_QUICK if plan.is_quick else PAIRS
-    trial, met = Trial(), 0
+    trial, met = Trial(control="nobody looks for the dead: what they held stays with them"), 0
     with small_world(plan) as world:
         for pair in _pairs(plan):
             met += _die_and_recover(world, pair, trial)
@@ -47,12 +48,15 @@ def kill_pairs(plan: Plan) -> Trial:
         trial.check("pairs met", met == wanted, met)
         _check_ends(world, trial)
         check_all(world.demo, trial)
+        world.order("control")
+        world.work(Armed("label.after_call", "kill"))
+        trial.harm_shown = world.work(without=(Guard.DEATH_WATCH,)).how == "stuck"
     return trial
 
 
 def zombie(plan: Plan) -> Trial:
     """A worker freezes with an answer in its hands; its lease runs out, another ends the order, it wakes up."""
-    trial = Trial()
+    trial = Trial(control="a save needs no lease: it is made under another worker's")
     steps = [step for step in STEPS if STEPS[step].outside and step not in {Step.PULL, Step.WAREHOUSE}]
     with small_world(plan) as world:
         for step in steps:
@@ -66,6 +70,8 @@ def zombie(plan: Plan) -> Trial:
         refused = world.log().count("late_save_refused")
         trial.check("late saves refused", refused == len(steps), refused)
         check_all(world.demo, trial)
+        trial.check("nor under another's lease", not _saves_under_another_lease(world))
+        trial.harm_shown = _saves_under_another_lease(world, Guard.TOKEN_CHECK)
     return trial
 
 
@@ -85,6 +91,18 @@ def poison(plan: Plan) -> Trial:
         _, deaths = _poisoned(world)
         trial.harm_shown = deaths > _DEATHS
     return trial
+
+
+def _saves_under_another_lease(world: SmallWorld, *without: Guard) -> bool:
+    """Freeze one worker with its answer and the next one before its call; whether the first one saves on waking up."""
+    world.order("two at one label")
+    first = world.work(Armed("label.after_call", "stop"), without=without)
+    world.execute(DRILLS["end_leases"])
+    second = world.work(Armed("label.before_call", "stop"))
+    world.resume(first)
+    has_saved = world.number(DRILLS["newest_is_booked"]) == 1
+    world.resume(second)
+    return has_saved
 
 
 def _pairs(plan: Plan) -> list[tuple[str, str]]:

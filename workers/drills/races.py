@@ -7,6 +7,7 @@ from workers.drills.checkers import DRILLS, check_all
 from workers.drills.crew import Armed
 from workers.drills.drill import Plan, Trial
 from workers.drills.small_world import Placed, SmallWorld, small_world
+from workers.drills.unguarded import Guard
 
 MOMENTS = tuple(point for point in POINTS if point.startswith(f"{Step.LABEL}."))
 # At these the platform has not been asked yet.
@@ -34,14 +35,14 @@ def refund_races(plan: Plan) -> Trial:
             trial.check(f"{moment}: a person has it", bool(codes) and codes <= _STOPPED, sorted(codes))
             trial.check(f"{moment}: the platform is not told", order.tid not in told)
         check_all(world.demo, trial)
-        unguarded = _refund_at(world, f"{Step.LABEL}.before_claim", trial, checks_refunds=False)
+        unguarded = _refund_at(world, f"{Step.LABEL}.before_claim", trial, Guard.REFUND_CHECK)
         trial.harm_shown = world.shipments()[unguarded.base] == 1
     return trial
 
 
-def _refund_at(world: SmallWorld, moment: str, trial: Trial, *, checks_refunds: bool = True) -> Placed:
+def _refund_at(world: SmallWorld, moment: str, trial: Trial, *without: Guard) -> Placed:
     placed = world.order(moment)
-    frozen = world.work(Armed(moment, "stop"), checks_refunds=checks_refunds)
+    frozen = world.work(Armed(moment, "stop"), without=without)
     world.demo.stage.pull("ask_refund", tid=placed.tid)
     trial.injected["refund asked"] += frozen.how == "stopped"
     trial.check(f"{moment}: met", frozen.how == "stopped", frozen.how)

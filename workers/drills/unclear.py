@@ -14,6 +14,7 @@ from workers.drills.checkers import DRILLS, check_all, letters_of
 from workers.drills.drill import Plan, Trial
 from workers.drills.proxy import Fault, Proxy
 from workers.drills.small_world import SmallWorld, small_world
+from workers.drills.unguarded import Guard
 
 CREATE, TELL, HOOK = b"EXP_RECE_CREATE_ORDER", b"taobao.logistics.offline.send", b"webhook-id"
 TEXT = b"X-TC-Action: SendSms"
@@ -131,7 +132,7 @@ def one_number_for_two(plan: Plan) -> Trial:
 
 def lost_commits(plan: Plan) -> Trial:
     """Postgres commits and its answer is lost, at the first commit of an order's way, the second, and so on."""
-    trial = Trial()
+    trial = Trial(control="nobody looks for the dead: a lease left behind stays")
     step = 5 if plan.is_quick else 1
     with small_world(plan) as world, _database_line(world) as line:
         number = 1
@@ -142,6 +143,8 @@ def lost_commits(plan: Plan) -> Trial:
             if ended.how == "stuck":
                 # A lease nobody knows of, not even its holder: it ends by itself, or as here with its process.
                 trial.injected["lease left behind"] += 1
+                if trial.harm_shown is None:
+                    trial.harm_shown = world.work(without=(Guard.DEATH_WATCH,)).how == "stuck"
                 ended = world.work()
             if ended.how != "done":
                 trial.check(f"commit {number}", holds=False, seen=ended.how)

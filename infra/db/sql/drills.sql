@@ -179,3 +179,6 @@ UPDATE package SET account = %(account)s WHERE id %% 2 = 0;
 
 -- name: spent_on_labels
 SELECT coalesce(sum(attempts), 0) FROM work WHERE step = 'label';
+
+-- name: newest_is_booked
+SELECT (status = 'booked')::int FROM shipment ORDER BY id DESC LIMIT 1;

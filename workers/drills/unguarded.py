@@ -1,0 +1,54 @@
+"""Guards that a control switches off, to show the harm they keep away. Only in a worker that was forked for it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+
+from actors.label import Label, Unlabelled
+from adapters.ports import PlatformStatus
+from infra.db.sql import Queries, load
+from infra.engine import outer
+from infra.engine.sweep import Sweeper
+
+WORK = load("work")
+
+
+class Guard(StrEnum):
+    """`REFUND_CHECK`: the platform is asked before a booking. `TOKEN_CHECK`: a save needs the lease it began with.
+
+    `DEATH_WATCH`: what a dead process held is given back at once.
+    """
+
+    REFUND_CHECK = "refund_check"
+    TOKEN_CHECK = "token_check"  # noqa: S105 - a guard's name
+    DEATH_WATCH = "death_watch"
+
+
+def switch_off(guards: Iterable[Guard]) -> None:
+    """For the rest of this process."""
+    for guard in guards:
+        _OFF[guard]()
+
+
+def _buy_labels_unasked() -> None:
+    async def ask_and_ignore(label: Label, one: Unlabelled) -> PlatformStatus:
+        return await label.tools.platform(one.order.key.account).status(one.order.key.platform_order_id)
+
+    Label._check_refund = ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
+
+
+def _save_under_any_lease() -> None:
+    vars(outer)["WORK"] = Queries("work", {**WORK, "still_ours": WORK["load_for_letter"]})
+
+
+def _see_no_death() -> None:
+    def look_away(_sweeper: Sweeper) -> None:
+        """Nobody has died."""
+
+    Sweeper.free_crashed = look_away  # type: ignore[method-assign, assignment]  # the harm itself
+
+
+_OFF: Mapping[Guard, Callable[[], None]] = {
+    Guard.REFUND_CHECK: _buy_labels_unasked,
+    Guard.TOKEN_CHECK: _save_under_any_lease,
+    Guard.DEATH_WATCH: _see_no_death,
+}
