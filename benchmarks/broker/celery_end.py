@@ -48,7 +48,7 @@ class CeleryEnd:
             note(self.redis, URGENT, since)
 
         for task in (nothing, nap, urgent):
-            self._app.task(task, name=task.__name__)
+            self._app.task(task, name=task.__name__, shared=False)
         self._app.finalize()
 
     def bulk(self, count: int) -> list[tuple[str, tuple[float, ...]]]:

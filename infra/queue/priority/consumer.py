@@ -18,6 +18,7 @@ from infra.queue.priority.slots import Slots
 
 FRESH_S = 0.005
 BELL_LOST_S = 1.0
+TOP_LOOK_S = 0.05  # between looks for the first lane while the prefetch is full and a thread is free
 _BRIEFLY_S = 0.002  # Redis takes 0 as for ever
 
 log = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ class PriorityConsumer(Consumer):
                 return
             wanted = Wanted(self._next_token(), *self._room(), self._lanes)
             if not wanted.room:
-                self._slots.wait_for_end(timeout_s)
+                self._slots.wait_for_end(min(timeout_s, TOP_LOOK_S) if wanted.top_room else timeout_s)
                 return
             self._holding.is_listening = True
         try:

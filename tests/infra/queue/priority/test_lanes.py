@@ -159,6 +159,25 @@ def test_a_full_prefetch_beside_a_free_thread_waits_for_an_end(broker, run_worke
     assert begun == [0, 1, 2]
 
 
+def test_a_full_prefetch_beside_a_free_thread_has_a_place_for_the_first_lane(broker, run_worker, until, monkeypatch):
+    monkeypatch.setattr("dramatiq.worker.QUEUE_PREFETCH", 2)
+    begun, may_end = [], threading.Event()
+
+    @dramatiq.actor(queue_name=QUEUE, broker=broker)
+    def slow(name):
+        begun.append(name)
+        assert may_end.wait(20)
+
+    broker.enqueue_many([slow.message("bulk") for _ in range(3)])
+    run_worker(broker, threads=4, timeout_ms=20_000)
+    until(lambda: len(begun) == 2)
+    broker.enqueue(slow.message_with_options(args=("soon",), lane="p0"))
+    until(lambda: len(begun) == 3)
+    assert begun == ["bulk", "bulk", "soon"]
+    may_end.set()
+    broker.join(QUEUE, timeout=10_000)
+
+
 def test_workers_reserved_for_a_lane_serve_nothing_else(make_broker, broker):
     broker.enqueue_many([message("bulk"), message("p0", lane="p0")])
     reserved = make_broker(served_lanes=("p0",))
