@@ -17,7 +17,7 @@ from infra.failpoints import POINTS
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "15"))
 MOVES = 15
 ORDERS_MAX = 12
 ENDED = {Verdict.DONE, Verdict.CLOSED, Verdict.UNPAID, Verdict.HELD}
@@ -117,8 +117,11 @@ class Life(RuleBasedStateMachine):
         assert self.house.doubled() == []
 
     @invariant()
-    def no_piece_is_promised_twice(self):
-        assert self.house.reckoning().oversold == 0
+    def the_ledgers_agree_on_stock_and_bookings(self):
+        """What a platform was told may be recorded later; what we call booked is booked, and alive."""
+        reckoning = self.house.reckoning()
+        assert reckoning.oversold == 0
+        assert [one for one in reckoning.contradictions if "not alive at the courier" in one] == []
 
     def teardown(self):
         self.house.settle()
