@@ -24,15 +24,20 @@ def database_at_hand(settings: Settings) -> Iterator[Database]:
     Raises Misconfigured ``schema_behind`` for a database that has not been released to yet, and
     psycopg.OperationalError when there is none.
     """
-    with open_stores(settings) as stores:
-        refuse_behind(stores)
-        with Database(stores.database_url.reveal(), 1) as db:
-            yield db
+    with open_stores(settings) as stores, Database(stores.database_url.reveal(), 1) as db:
+        _refuse_behind(db)
+        yield db
 
 
 def refuse_behind(stores: Connection) -> None:
     """Raises Misconfigured ``schema_behind`` for a database that has not been released to yet."""
-    with Database(stores.database_url.reveal(), 1) as db, db.direct() as session:
+    with Database(stores.database_url.reveal(), 1) as db:
+        _refuse_behind(db)
+
+
+def _refuse_behind(db: Database) -> None:
+    # Not from the pool: that would wait ten seconds for a server that is away.
+    with db.direct() as session:
         if pending(session):
             advice = "start `orderlane run`, or apply them with `python -m workers.release`"
             raise Misconfigured("schema_behind", f"migrations are waiting: {advice}")
