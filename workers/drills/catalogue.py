@@ -2,6 +2,7 @@
 
 from workers.drills import (
     contention,
+    flood,
     kills,
     limits,
     machine,
@@ -48,6 +49,7 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("no-descriptors", ("T4",), "no file or socket can be opened", machine.no_descriptors, in_quick=False),
     Drill("sick-neighbour", ("K1", "K8"), "one of two couriers sick", neighbours.sick_neighbour, in_quick=False),
     Drill("breaker-herd", ("K8",), "64 threads at a sick account", neighbours.breaker_herd, in_quick=False),
+    Drill("flood", ("K15",), "a shop's flood before another's few", flood.flood, in_quick=False),
     Drill("redis-emptied", ("R1", "R2"), "FLUSHALL in mid-run", runs.redis_emptied),
     Drill("redis-replaced", ("R8",), "Redis gone, an empty one in its place", runs.redis_replaced, in_quick=False),
     Drill("redis-full", ("R7",), "Redis refuses every write", runs.redis_full, in_quick=False),

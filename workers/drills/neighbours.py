@@ -90,8 +90,7 @@ def sick_neighbour(plan: Plan) -> Trial:
                 tx.execute(DRILLS["share_packages"], {"account": _SICK})
             trial.injected["package for a sick courier"] += shared
             line.judge = lambda _request: _SICK_ANSWER
-            with closing(connect_gates(demo.settings.stores.redis_url.reveal())) as client:
-                gates.resume(demo.db, SharedGates(client), GateKind.STEP, Step.LABEL, _DRILL)
+            resume_step(demo, Step.LABEL, _DRILL)
             trial.check("the other's are booked", until(demo, lambda: _waiting(demo)[_HEALTHY] == 0), _waiting(demo))
             _check_quiet(demo, line, trial)
             trial.check("none of the sick one's is", _waiting(demo)[_SICK] == shared, _waiting(demo))
@@ -99,6 +98,11 @@ def sick_neighbour(plan: Plan) -> Trial:
             trial.check("all ended", hurt(demo, (), trial), dict(look(demo).states))
             check_all(demo, trial)
     return trial
+
+
+def resume_step(demo: Running, step: Step, author: Author) -> None:
+    with closing(connect_gates(demo.settings.stores.redis_url.reveal())) as client:
+        gates.resume(demo.db, SharedGates(client), GateKind.STEP, step, author)
 
 
 def _check_quiet(demo: Running, line: Proxy, trial: Trial) -> None:

@@ -108,28 +108,39 @@ class Crew:
         return msgspec.json.decode(answers.readline(), type=Ended)
 
 
-@contextmanager
-def small_world(plan: Plan, *, texts_buyers: bool = True) -> Iterator[SmallWorld]:
-    """Everything up, no order placed yet."""
-    base: Settings = msgspec.structs.replace(plan.base, stores=msgspec.structs.replace(plan.base.stores, fsync=False))
-    script = Script(
+def still_stream(
+    plan: Plan, *, shops: int = 1, processes: int = 1, threads: int = 1, texts_buyers: bool = True
+) -> Script:
+    """Full shelves, and next to no order that comes by itself."""
+    return Script(
         orders=_STREAM,
         csv=None,
         seed=plan.seed,
         per_second=_NEVER,
-        processes=1,
-        threads=1,
-        shops=1,
+        processes=processes,
+        threads=threads,
+        shops=shops,
         texts_buyers=texts_buyers,
         dirt=SPOTLESS,
         delays=WarehouseDelays(accept_s=0.0, pack_s=0.0, handover_s=0.0),
     )
+
+
+def shelf(demo: Running) -> Iterator[str]:
+    """Goods that can be ordered piece by piece, and never run out before the last of them."""
+    stock = demo.stage.read("_ledger")["stock"]
+    return iter([row["sku"] for row in stock for _ in range(row["on_hand"] // 2)])
+
+
+@contextmanager
+def small_world(plan: Plan, *, texts_buyers: bool = True) -> Iterator[SmallWorld]:
+    """Everything up, no order placed yet."""
+    base: Settings = msgspec.structs.replace(plan.base, stores=msgspec.structs.replace(plan.base.stores, fsync=False))
+    script = still_stream(plan, texts_buyers=texts_buyers)
     with prepared(base, script) as demo, (demo.stage.folder / "crew.log").open("wb") as log, _crew(demo, log) as crew:
-        ledger = demo.stage.read("_ledger")
-        skus = [row["sku"] for row in ledger["stock"] for _ in range(row["on_hand"] // 2)]
         _leave_gates_open(demo)
         opening = demo.stage.read("_progress")["visible"]
-        world = SmallWorld(demo, opening, crew, cycle(shop.name for shop in demo.settings.shops), iter(skus))
+        world = SmallWorld(demo, opening, crew, cycle(shop.name for shop in demo.settings.shops), shelf(demo))
         world.work()
         yield world
 

@@ -182,3 +182,9 @@ SELECT coalesce(sum(attempts), 0) FROM work WHERE step = 'label';
 
 -- name: newest_is_booked
 SELECT (status = 'booked')::int FROM shipment ORDER BY id DESC LIMIT 1;
+
+-- name: stored
+SELECT count(*) FROM raw_payload;
+
+-- name: due
+SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse');
