@@ -124,7 +124,8 @@ class Chain:
             if not isinstance(result, Failed):
                 gather(step, result, writes)
         for row in writes.postponed:
-            writes.added.append(NewWork(step, row["subject_id"], Lane(key.lane), key.account, row["after_s"]))
+            again = NewWork(step, row["subject_id"], Lane(key.lane), key.account, after_s=row["after_s"])
+            writes.added.append(again)
         writes.finished.clear()
         writes.postponed.clear()
         write(tx, step, writes)
