@@ -9,16 +9,20 @@ from infra.engine.bulk import LetterDuties
 from infra.engine.replay import Author
 from ops.letters import replay_letters
 
-NOW = datetime.now(UTC)
 SHOP = "SELECT cursor_at FROM shop"
 
 
 @pytest.fixture
-def shop(merchant, trade):
+def now():
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def shop(merchant, trade, now):
     """A merchant whose platform lists five changed orders, two on a page."""
     merchant.platform.page_size = 2
     for number in range(5):
-        sell(merchant, trade, f"100{number}", NOW - timedelta(minutes=10 - number))
+        sell(merchant, trade, f"100{number}", now - timedelta(minutes=10 - number))
     return merchant
 
 
@@ -48,16 +52,16 @@ def test_a_whole_window_is_stored_and_the_cursor_moves_to_its_end(shop):
     assert shop.one("SELECT read_at FROM shop") is not None
 
 
-def test_the_next_window_overlaps_the_last(shop):
-    shop.rows("UPDATE shop SET cursor_at = %s", NOW - timedelta(hours=1))
+def test_the_next_window_overlaps_the_last(shop, now):
+    shop.rows("UPDATE shop SET cursor_at = %s", now - timedelta(hours=1))
     pull(shop)
     [window] = shop.platform.windows
-    assert window.start == NOW - timedelta(hours=1, seconds=60)
+    assert window.start == now - timedelta(hours=1, seconds=60)
 
 
-def test_a_window_is_no_longer_than_the_platform_allows_and_the_rest_follows_at_once(shop):
+def test_a_window_is_no_longer_than_the_platform_allows_and_the_rest_follows_at_once(shop, now):
     shop.platform.window_max_s = 600.0
-    shop.rows("UPDATE shop SET cursor_at = %s", NOW - timedelta(minutes=30))
+    shop.rows("UPDATE shop SET cursor_at = %s", now - timedelta(minutes=30))
     pull(shop)
     [window] = shop.platform.windows
     assert window.end - window.start == timedelta(seconds=600)
@@ -68,13 +72,13 @@ def test_a_window_is_no_longer_than_the_platform_allows_and_the_rest_follows_at_
     assert not shop.one("SELECT due_at <= now() FROM work WHERE step = 'pull'")
 
 
-def test_known_content_is_not_fetched_again(shop, trade):
+def test_known_content_is_not_fetched_again(shop, trade, now):
     pull(shop)
-    shop.rows("UPDATE shop SET cursor_at = %s", NOW - timedelta(hours=1))
+    shop.rows("UPDATE shop SET cursor_at = %s", now - timedelta(hours=1))
     pull(shop)
     assert shop.platform.asked["fetch"] == 5
-    sell(shop, trade, "1002", NOW - timedelta(minutes=1), modified="2026-11-22 12:00:00")
-    shop.rows("UPDATE shop SET cursor_at = %s", NOW - timedelta(hours=1))
+    sell(shop, trade, "1002", now - timedelta(minutes=1), modified="2026-11-22 12:00:00")
+    shop.rows("UPDATE shop SET cursor_at = %s", now - timedelta(hours=1))
     pull(shop)
     assert shop.platform.asked["fetch"] == 6
     assert stored(shop).count("1002") == 2
@@ -189,9 +193,9 @@ def test_a_shop_is_never_given_up(shop):
     assert len(stored(shop)) == 5
 
 
-def test_a_lease_that_runs_low_stops_the_reading_and_goes_on_at_once(make_merchant, trade):
+def test_a_lease_that_runs_low_stops_the_reading_and_goes_on_at_once(make_merchant, trade, now):
     merchant = make_merchant(lease_s=14.9)
-    sell(merchant, trade, "1000", NOW - timedelta(minutes=1))
+    sell(merchant, trade, "1000", now - timedelta(minutes=1))
     pull(merchant)
     assert stored(merchant) == []
     assert merchant.one(SHOP) is None
@@ -208,9 +212,9 @@ def test_a_shop_that_has_caught_up_reads_whole_windows_again(shop):
     assert shop.one("SELECT window_s FROM shop") is None
 
 
-def test_the_provisional_lane_comes_with_the_payload(merchant, trade):
-    sell(merchant, trade, "1001", NOW - timedelta(minutes=2), trade_attr='{"live": 1, "vip": "plus"}')
-    sell(merchant, trade, "1002", NOW - timedelta(minutes=1))
+def test_the_provisional_lane_comes_with_the_payload(merchant, trade, now):
+    sell(merchant, trade, "1001", now - timedelta(minutes=2), trade_attr='{"live": 1, "vip": "plus"}')
+    sell(merchant, trade, "1002", now - timedelta(minutes=1))
     pull(merchant)
     lanes = "SELECT platform_order_id, r.lane, w.lane FROM raw_payload AS r JOIN work AS w ON w.subject_id = r.id"
     assert merchant.rows(f"{lanes} WHERE w.step = 'normalize' ORDER BY 1") == [
