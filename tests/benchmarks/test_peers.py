@@ -1,12 +1,15 @@
 import importlib.util
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.peers.course import CELERY, DRAMATIQ, Peer
-from benchmarks.peers.plain import Outbox
+from benchmarks.peers.plain import Chain, Outbox
 from domain.order import Lane
+from domain.outcomes import Later
 from domain.states import Step
-from infra.engine.results import NewWork
+from infra.engine import settle
+from infra.engine.results import NewWork, Place, Settled
 
 REVIEW, ROUTE = NewWork(Step.REVIEW, 1, Lane.BULK), NewWork(Step.ROUTE, 1, Lane.BULK)
 
@@ -52,3 +55,23 @@ def test_messages_of_a_rolled_back_transaction_are_forgotten():
     outbox.ring()
 
     assert sent == [ROUTE]
+
+
+class _Asked:
+    """A step that wants to be asked again later."""
+
+    step = Step.PULL
+
+    def work(self, _tx, subject_ids):
+        return [Settled(Place(id_, Lane.P1), Later("next_poll", after_s=30.0)) for id_ in subject_ids]
+
+
+def test_what_comes_again_comes_in_its_time_to_the_same_account(database, monkeypatch):
+    sent = []
+    outbox = Outbox(sent.extend)
+    monkeypatch.setattr(settle, "add_work", outbox.add)
+    chain = Chain(SimpleNamespace(db=database), None, outbox, {Step.PULL: _Asked()})
+
+    chain.run(Step.PULL, Lane.P1, "taobao/s1", [7])
+
+    assert sent == [NewWork(Step.PULL, 7, Lane.P1, "taobao/s1", after_s=30.0)]
