@@ -44,4 +44,4 @@ class Late:
 
     def _row(self, step: str, subject_id: int, lane: str) -> dict[str, object]:
         account = self.course.account(step, subject_id)
-        return {"step": step, "subject_id": subject_id, "lane": lane, "account": account, "after_s": 0}
+        return {"step": step, "subject_id": subject_id, "lane": lane, "account": account, "shop": "", "after_s": 0}
