@@ -5,6 +5,7 @@ It knows time limits, sizes, hosts and what a failure means for the caller; it k
 - nothing of the request left the process: Transient, whatever the request was;
 - something left, and repeating is harmless: Transient; otherwise UnknownOutcome;
 - the other side asks for patience (429, or 503 with Retry-After): Throttled;
+- a host that is not configured, or a name that resolves to a machine inside: Misconfigured, and nothing left;
 - 401, 403: Misconfigured; 3xx: never followed; other 4xx: returned, the protocol must judge the body.
 
 Only `Transient` is tried again in here, for about two seconds; all attempts share one total limit.
@@ -34,6 +35,7 @@ from tenacity import (
 )
 from yarl import URL
 
+from adapters.resolver import OutsideResolver
 from domain.errors import Facts, FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
 from infra import settings
 from infra.clock import Clock
@@ -137,7 +139,11 @@ class Door:
 
     async def open(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=self._limits.connections_per_host),
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                limit_per_host=self._limits.connections_per_host,
+                resolver=OutsideResolver(self._limits.inside_hosts),
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "orderlane"},
             trace_configs=[_trace()],
@@ -341,6 +347,8 @@ def _failure(request: Request, error: Exception, *, has_left: bool) -> Fulfilmen
     facts: Facts = {"call": request.call, "cause": type(error).__name__}
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return Misconfigured("certificate_invalid", "the server's certificate is not trusted", facts)
+    if isinstance(error, aiohttp.InvalidURL):
+        return Misconfigured("endpoint_invalid", "not an http(s) address", facts)
     if isinstance(error, aiohttp.ClientResponseError):
         return Malformed("http_malformed", "the answer is not HTTP", facts)
     code = "timed_out" if isinstance(error, TimeoutError) else "connection_failed"

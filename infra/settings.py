@@ -74,13 +74,18 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of the one HTTP door."""
+    """Limits of the one HTTP door.
+
+    `inside_hosts`: names that may resolve to a machine of our own network, without a port. An endpoint that
+    is written as an address needs no entry.
+    """
 
     connect_s: float = 3.0
     read_s: float = 10.0
     total_s: float = 15.0
     body_max_bytes: int = 8 * 1024 * 1024
     connections_per_host: int = 32
+    inside_hosts: tuple[str, ...] = ()
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from adapters import registry
 from adapters.door import Door, place_of
 from adapters.kinds import Account
+from adapters.resolver import OutsideResolver
 from domain.errors import Misconfigured
 from infra import settings as configuration
 from infra.clock import Clock
@@ -54,29 +56,39 @@ def endpoints(settings: Settings) -> Iterator[Check]:
             users.setdefault(place_of(account.endpoint), []).append(account.account)
         except ValueError:
             yield fail(account.account, "its endpoint is no http(s) address", "correct it in the settings")
-    answers = asyncio.run(_knock_all(list(users)))
-    for place, fault in answers.items():
-        who = ", ".join(users[place])
-        if fault:
-            yield unreachable(place, f"{fault} (used by {who})", "check the address, the network, or their status page")
-        else:
-            yield ok(place, f"takes connections (used by {who})")
+    yield from asyncio.run(_knock_all(users, settings.door.inside_hosts))
 
 
-async def _knock_all(places: list[str]) -> dict[str, str]:
-    faults = await asyncio.gather(*map(_knock, places))
-    return dict(zip(places, faults, strict=True))
+async def _knock_all(users: Mapping[str, list[str]], inside_hosts: Iterable[str]) -> list[Check]:
+    resolver = OutsideResolver(inside_hosts)
+    return await asyncio.gather(*(_knock(place, ", ".join(names), resolver) for place, names in users.items()))
 
 
-async def _knock(place: str) -> str:
-    """Why there is no connection; empty when there is one."""
+async def _knock(place: str, who: str, resolver: OutsideResolver) -> Check:
     host, _, port = place.rpartition(":")
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), CONNECT_S)
+        await asyncio.wait_for(_connect_to(host, int(port), resolver), CONNECT_S)
+    except Misconfigured as error:
+        return fail(place, f"{error} (used by {who})", "list it there if it is yours, otherwise correct the endpoint")
     except TimeoutError:
-        return f"no connection within {CONNECT_S:.0f} s"
+        fault = f"no connection within {CONNECT_S:.0f} s"
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
-        return f"no connection: {reason}"
+        fault = f"no connection: {reason}"
+    else:
+        return ok(place, f"takes connections (used by {who})")
+    return unreachable(place, f"{fault} (used by {who})", "check the address, the network, or their status page")
+
+
+async def _connect_to(host: str, port: int, resolver: OutsideResolver) -> None:
+    """Connect to the first of the judged addresses that answers, as the door would. Raises what the last one did."""
+    *others, last = [found["host"] for found in await resolver.resolve(host, port)]
+    for address in others:
+        with suppress(OSError):
+            return await _touch(address, port)
+    return await _touch(last, port)
+
+
+async def _touch(address: str, port: int) -> None:
+    _, writer = await asyncio.open_connection(address, port)
     writer.close()
-    return ""

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 import pytest
 
 from infra.clock import SystemClock
-from infra.settings import Channel, Courier, Secret, Settings, Shop
+from infra.settings import Channel, Courier, Door, Secret, Settings, Shop
 from ops.doctor import accounts
 from ops.doctor.check import Level
 
@@ -86,3 +86,27 @@ def test_a_host_that_never_answers_is_given_up_in_time(monkeypatch) -> None:
 def test_an_endpoint_that_is_no_address_fails() -> None:
     (check,) = accounts.endpoints(Settings(shops=(shop("ftp://somewhere"),)))
     assert (check.level, check.is_unreachable) == (Level.FAIL, False)
+
+
+@pytest.fixture
+def resolves_to_loopback(monkeypatch):
+    def answer(_host, port, *_hints, **_named):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+
+
+def test_a_name_of_a_machine_inside_fails_and_is_not_knocked_at(listening, resolves_to_loopback) -> None:
+    port = listening.rpartition(":")[2]
+    (check,) = accounts.endpoints(Settings(shops=(shop(f"http://wms.test:{port}/"),)))
+    assert (check.name, check.level, check.is_unreachable) == (f"wms.test:{port}", Level.FAIL, False)
+    assert "address_inside" in check.message
+    assert "door.inside_hosts" in check.message
+    assert "taobao/main" in check.message
+
+
+def test_a_listed_name_is_knocked_at_each_of_its_addresses(listening, resolves_to_loopback) -> None:
+    port = listening.rpartition(":")[2]
+    door = Door(inside_hosts=("wms.test",))
+    (check,) = accounts.endpoints(Settings(shops=(shop(f"http://wms.test:{port}/"),), door=door))
+    assert check.level is Level.OK

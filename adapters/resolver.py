@@ -1,0 +1,72 @@
+"""What a configured name may turn out to be.
+
+An address written in the settings is the operator's own word. A name is the word of whoever owns its zone, who may
+point it at a machine of ours, at once or later (server-side request forgery, DNS rebinding). Names are therefore
+judged by what they resolve to, and the client connects to the very addresses that were judged.
+"""
+
+import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+from aiohttp import ThreadedResolver
+from aiohttp.abc import ResolveResult
+
+from domain.errors import Misconfigured
+
+# RFC 6052: the last 32 bits are the IPv4 address that a translator calls.
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+class OutsideResolver(ThreadedResolver):
+    """The machine's own resolver, for machines outside and for those of `inside_hosts`.
+
+    Create it on the event loop that resolves.
+    """
+
+    def __init__(self, inside_hosts: Iterable[str]) -> None:
+        super().__init__()
+        self._inside_hosts = frozenset(map(_plain, inside_hosts))
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Raises Misconfigured ``address_inside`` when any address is inside, OSError when there is none."""
+        found = await super().resolve(host, port, family)
+        if _is_literal(host) or _plain(host) in self._inside_hosts:
+            return found
+        if any(is_inside(ip_address(one["host"])) for one in found):
+            message = f"{host} resolves to a machine inside and is not listed in door.inside_hosts"
+            raise Misconfigured("address_inside", message, {"host": host})
+        return found
+
+
+def is_inside(address: IPv4Address | IPv6Address) -> bool:
+    """Whether this is no unicast address of the public Internet: loopback, link-local, private, shared, reserved.
+
+    IPv6 forms that lead to an IPv4 address are what that one is.
+    """
+    target = _target(address)
+    is_site_local = isinstance(target, IPv6Address) and target.is_site_local
+    return not target.is_global or target.is_multicast or target.is_reserved or is_site_local
+
+
+def _target(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(name: str) -> str:
+    """Names are the same in any case, and with the dot of the root."""
+    return name.casefold().rstrip(".")
