@@ -3,7 +3,8 @@
 A pool grows by one process when orders have come in faster than a threshold for some minutes on end, once
 for each such episode; and by one at a time while work waits so long that a ship-by clock is in danger. It
 shrinks by one after a calm spell. Calm begins well below every limit, so that a rate which wavers around one
-of them does not start and stop processes.
+of them does not start and stop processes. A pool without a process gets one for whatever is due, and its last
+one leaves only after a calm spell in which nothing was.
 """
 
 from dataclasses import dataclass, replace
@@ -22,9 +23,9 @@ class Threshold:
 class ScalingRules:
     """What is decided by; times in seconds.
 
-    A backlog of `backlog_min` or more counts as waiting work: less is taken up in one batch anyway. It may wait
-    for `wait_max_s`, and must be through `margin_s` before its ship-by; two steps up for that lie `pause_s`
-    apart. Calm is `calm_share` of every limit, and `calm_s` of it take one process away. A gap of more than
+    A backlog of `backlog_min` or more counts as waiting work: less is taken up in one batch anyway, where there is
+    a process to take it. It may wait for `wait_max_s`, and must be through `margin_s` before its ship-by; two steps
+    up for that lie `pause_s` apart. Calm is `calm_share` of every limit, and `calm_s` of it take one process away. A gap of more than
     `gap_s` between two readings starts all counts anew: nobody knows what was in between.
     """
 
@@ -153,17 +154,17 @@ def _signals(rules: ScalingRules, known: Standing, watches: tuple[Watch, ...], r
     is_new = any(now.is_told and not was.is_told for was, now in zip(known.watches, watches, strict=True))
     found = [Reason.INFLOW] if is_new else []
     if known.told_at is None or reading.at - known.told_at >= rules.pause_s:
-        found += _waits(rules, reading)
+        found += _waits(rules, known, reading)
     return tuple(found)
 
 
-def _waits(rules: ScalingRules, reading: Reading) -> list[Reason]:
-    if reading.depth < rules.backlog_min:
-        return []
+def _waits(rules: ScalingRules, known: Standing, reading: Reading) -> list[Reason]:
+    is_backlog = reading.depth >= rules.backlog_min
+    has_nobody = known.processes == 0 and reading.depth > 0
     found = []
-    if reading.wait_s > rules.wait_max_s:
+    if has_nobody or (is_backlog and reading.wait_s > rules.wait_max_s):
         found.append(Reason.WAIT)
-    if reading.ship_by_s is not None and reading.ship_by_s - reading.wait_s < rules.margin_s:
+    if is_backlog and reading.ship_by_s is not None and reading.ship_by_s - reading.wait_s < rules.margin_s:
         found.append(Reason.SHIP_BY)
     return found
 
@@ -173,7 +174,8 @@ def _calm_since(rules: ScalingRules, known: Standing, reading: Reading) -> float
     is_calm = (
         reading.inflow_per_min <= lowest * rules.calm_share
         and (reading.depth < rules.backlog_min or reading.wait_s <= rules.wait_max_s * rules.calm_share)
-        and not _waits(rules, reading)
+        and not _waits(rules, known, reading)
+        and (known.processes > 1 or reading.depth == 0)
     )
     if not is_calm:
         return None

@@ -128,6 +128,21 @@ def test_a_pool_beyond_its_bounds_comes_back_to_them() -> None:
     assert sizes(play(RULES, [reading(0)], Size(2, 3), processes=0)) == [2]
 
 
+@pytest.mark.parametrize(("depth", "reasons"), [(0, []), (1, [Reason.WAIT]), (49, [Reason.WAIT])])
+def test_work_that_no_process_is_there_for_starts_one_however_little_it_is(depth, reasons) -> None:
+    [decision] = play(RULES, [reading(0, depth=depth, oldest_s=7200.0, drain=0.0)], Size(0, 2), processes=0)
+    assert list(decision.signals) == reasons
+    assert decision.standing.processes == len(reasons)
+
+
+def test_the_last_process_stays_until_a_whole_calm_spell_brought_it_no_work() -> None:
+    trickle = steady(30, 0, depth=1, oldest_s=1.0)
+    decisions = play(RULES, [*trickle, *steady(20, 0, start=1810)], Size(0, 3), processes=3)
+    changes = [later.standing.read_at for earlier, later in pairwise(decisions) if sizes([earlier]) != sizes([later])]
+    assert changes == [600, 1200, 1810 + 600]
+    assert sizes(decisions)[-1] == 0
+
+
 rates = st.sampled_from([0.0, 49.0, 51.0, 99.0, 101.0, 499.0, 501.0, 7500.0])
 readings = st.lists(
     st.tuples(
@@ -158,6 +173,13 @@ def test_never_beyond_its_bounds_never_in_leaps_and_never_up_without_a_reason(st
         assert abs(now - before) <= 1
     for (before, now), one in zip(pairwise([least, *sizes(decisions)]), decisions, strict=True):
         assert bool(one.signals) or now <= before
+
+
+@given(readings, st.integers(1, 3), st.integers(0, 3))
+def test_due_work_never_has_nobody(steps, most, processes) -> None:
+    seen = list(series(steps))
+    decisions = play(RULES, seen, Size(0, most), processes=min(most, processes))
+    assert all(now >= 1 for one, now in zip(seen, sizes(decisions), strict=True) if one.depth > 0)
 
 
 @given(readings)
