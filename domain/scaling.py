@@ -25,8 +25,8 @@ class ScalingRules:
 
     A backlog of `backlog_min` or more counts as waiting work: less is taken up in one batch anyway, where there is
     a process to take it. It may wait for `wait_max_s`, and must be through `margin_s` before its ship-by; two steps
-    up for that lie `pause_s` apart. Calm is `calm_share` of every limit, and `calm_s` of it take one process away. A gap of more than
-    `gap_s` between two readings starts all counts anew: nobody knows what was in between.
+    up for that lie `pause_s` apart. Calm is `calm_share` of every limit, and `calm_s` of it take one process away. A
+    gap of more than `gap_s` between two readings starts all counts anew: nobody knows what was in between.
     """
 
     thresholds: tuple[Threshold, ...] = (Threshold(500, 60), Threshold(100, 300))
