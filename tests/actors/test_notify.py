@@ -2,6 +2,9 @@ import pytest
 
 from domain.errors import Misconfigured, Refused, Transient, UnknownOutcome
 from domain.states import Step
+from infra.engine.bulk import LetterDuties
+from infra.engine.replay import Author
+from ops.letters import replay_letters
 
 
 class Killed(BaseException):
@@ -84,7 +87,27 @@ def test_the_error_tree_decides(handed_over, error, left, attempts):
     assert status(handed_over) == left
     assert [spent for _, spent in handed_over.due(Step.NOTIFY)] == attempts
     assert handed_over.states() == ["in_transit"]
-    assert handed_over.one("SELECT count(*) FROM dead_letter") == (left == "refused"), "a refusal is not silent"
+    LetterDuties(handed_over.db, handed_over.bells).close_superseded()
+    open_letters = handed_over.one("SELECT count(*) FROM dead_letter WHERE closed_at IS NULL")
+    assert open_letters == (left == "refused"), "a refusal is not silent"
+
+
+def test_a_refused_notice_is_told_by_a_replay_once_its_cause_is_mended(handed_over):
+    handed_over.notifier.errors = [Refused("template_unknown")]
+    handed_over.run(Step.NOTIFY)
+    letter = handed_over.one("SELECT id FROM dead_letter")
+    [answer] = replay_letters(handed_over.db, [letter], Author("li", "the template is registered"))
+    assert answer.answer == "replayed"
+    handed_over.run(Step.NOTIFY)
+    assert (status(handed_over), len(handed_over.notifier.told)) == ("told", 1)
+
+
+def test_a_letter_of_a_notice_that_was_told_after_all_is_over(handed_over):
+    handed_over.notifier.errors = [Refused("gone")]
+    handed_over.run(Step.NOTIFY)
+    handed_over.rows("UPDATE notice SET status = 'told', told_at = now()")
+    LetterDuties(handed_over.db, handed_over.bells).close_superseded()
+    assert handed_over.one("SELECT closed_as FROM dead_letter") == "superseded"
 
 
 def test_a_channel_that_is_not_called_in_time_is_not_suspected_of_having_been(handed_over, make_merchant):

@@ -127,7 +127,7 @@ SELECT d.id, d.step, f.state, f.resume_state,
            WHEN 'writeback' THEN EXISTS (
                SELECT 1 FROM writeback WHERE package_id = d.subject_id AND status = 'confirmed')
            WHEN 'notify' THEN EXISTS (
-               SELECT 1 FROM notice WHERE id = d.subject_id AND status NOT IN ('pending', 'sending'))
+               SELECT 1 FROM notice WHERE id = d.subject_id AND status IN ('told', 'unknown', 'unreachable'))
            ELSE false
        END AS is_done,
        EXISTS (SELECT 1 FROM dead_letter AS b
