@@ -23,16 +23,16 @@ UPDATE location SET read_at = now() WHERE id = ANY(%(ids)s);
 -- name: silent_feeds
 -- Shops and locations that could not be read for so long, unless a person has paused them.
 WITH feed AS (
-    SELECT w.account, coalesce(s.read_at, s.created_at) AS since
+    SELECT w.step, w.account, coalesce(s.read_at, s.created_at) AS since
     FROM shop AS s JOIN work AS w ON w.step = 'pull' AND w.subject_id = s.id
     UNION ALL
-    SELECT w.account, coalesce(l.read_at, l.created_at)
+    SELECT w.step, w.account, coalesce(l.read_at, l.created_at)
     FROM location AS l JOIN work AS w ON w.step = 'warehouse' AND w.subject_id = l.id
 )
 SELECT f.account, f.since, extract(epoch FROM now() - f.since)::float8 FROM feed AS f
 WHERE f.since < now() - make_interval(secs => %(patience_s)s)
   AND NOT EXISTS (SELECT 1 FROM gate AS g WHERE g.shut_by <> 'engine' AND (g.until IS NULL OR g.until > now())
-                  AND (g.kind = 'account' AND g.name = f.account OR g.kind = 'step' AND g.name IN ('pull', 'warehouse')))
+                  AND (g.kind = 'account' AND g.name = f.account OR g.kind = 'step' AND g.name = f.step))
 ORDER BY f.account;
 
 -- name: move_cursor

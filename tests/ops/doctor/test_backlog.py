@@ -78,6 +78,14 @@ def test_a_shop_that_somebody_paused_is_not_silent(look) -> None:
     assert look("UPDATE gate SET until = now() - interval '1 second'")["feeds"].level is Level.WARN
 
 
+def test_a_paused_step_silences_its_own_feeds_only(look) -> None:
+    """A closed warehouse feed is no reason not to be told of a shop."""
+    pause = "INSERT INTO gate (kind, name, reason, shut_by) VALUES ('step', 'warehouse', 'stocktaking', 'mei')"
+    check = look(SHOP.format(3), LOCATION, pause)["feeds"]
+    assert check.message == "could not be read: taobao/main for 3 h"
+    assert look("UPDATE gate SET name = 'pull'")["feeds"].message == "could not be read: warehouse/east for 9 h"
+
+
 def test_a_shop_that_is_no_longer_configured_is_not_silent(look) -> None:
     assert look(SHOP.format(3), "DELETE FROM work")["feeds"].level is Level.OK
 
