@@ -46,6 +46,13 @@ class Unsent:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """The channel was never called. `error` kept us from it, be it a defect: nothing is unclear about the notice."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """What becomes of a notice's row."""
 
@@ -91,7 +98,7 @@ class Notify:
         sendable = [one for one in intents if notifier.is_idempotent or not one.seen_before]
         receivers = await self._reveal(sendable)
 
-        async def tell(one: Unsent) -> Unreachable | Later | None:
+        async def tell(one: Unsent) -> Unreachable | Untold | Later | None:
             if one.seen_before and not notifier.is_idempotent:
                 raise UnknownOutcome("notice_unclear", "it may have been sent; a second one would annoy")
             answer = await _tell(notifier, one, receivers.get(one.place.subject_id))
@@ -128,6 +135,8 @@ class Notify:
             answer, end = answers[one.place.subject_id], ended[one.place.subject_id]
             if end.status == "unknown":
                 log.warning("notice_unknown", notice_id=one.place.subject_id, notice=one.notice.event, why=end.reason)
+            elif isinstance(answer, Untold):
+                return Failed(one.place, answer.error)
             elif isinstance(answer, Exception):
                 return Failed(one.place, answer)
             elif isinstance(answer, Later):
@@ -144,7 +153,7 @@ class Notify:
             return Ended("told")
         if isinstance(answer, Refused):
             return Ended("refused")
-        if isinstance(answer, (Later, *_NO_EFFECT)):
+        if isinstance(answer, (Untold, Later, *_NO_EFFECT)):
             # What an earlier call may have done, this one's silence does not undo.
             return Ended("sending" if one.seen_before else "pending")
         if self.tools.notifier(f"{one.notice.content['channel']}").is_idempotent:
@@ -152,10 +161,15 @@ class Notify:
         return Ended("unknown", answer.code if isinstance(answer, FulfilmentError) else type(answer).__name__)
 
 
-async def _tell(notifier: Notifier, one: Unsent, receiver: Address | Exception | None) -> Unreachable | Later | None:
+async def _tell(
+    notifier: Notifier, one: Unsent, receiver: Address | Exception | None
+) -> Unreachable | Untold | Later | None:
     if not notifier.needs_mobile:
         return await notifier.tell(one.notice)
-    mobile = _mobile(one.contact, receiver) if one.contact is not None else Unreachable("phone_absent")
+    try:
+        mobile = _mobile(one.contact, receiver) if one.contact is not None else Unreachable("phone_absent")
+    except Exception as error:  # noqa: BLE001 - whatever it was, it came before the telling
+        return Untold(error)
     if isinstance(mobile, Unreachable):
         return mobile
     return await notifier.tell(replace(one.notice, mobile=mobile))

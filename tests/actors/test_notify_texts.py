@@ -4,7 +4,7 @@ import pytest
 
 from adapters.ports import Purpose
 from domain.contact import Unreachable
-from domain.errors import Conflict, Malformed, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
+from domain.errors import Conflict, Malformed, Misconfigured, Poison, Refused, Throttled, Transient, UnknownOutcome
 from domain.outcomes import Later
 from domain.states import Step
 
@@ -108,6 +108,28 @@ def test_a_platform_that_cannot_reveal_now_is_asked_again(texting, error, attemp
     texting.fall_due()
     texting.run(Step.NOTIFY)
     assert ended(texting) == ("told", None)
+
+
+def test_a_defect_before_the_sending_leaves_the_message_unsent(texting):
+    """Nothing is unclear about it: it is tried as often as any defect, then a dead letter tells."""
+    tries = texting.settings.engine.bug_attempts_max
+    texting.platform.errors = {"reveal": [KeyError("a bug") for _ in range(tries)]}
+    for spent in range(1, tries):
+        texting.run(Step.NOTIFY)
+        assert ended(texting) == ("pending", None)
+        assert [attempts for _, attempts in texting.due(Step.NOTIFY)] == [spent]
+        texting.fall_due()
+    texting.run(Step.NOTIFY)
+    assert ended(texting) == ("pending", None)
+    assert (texting.letters(), texting.due(Step.NOTIFY)) == ([("notify", "KeyError")], [])
+    assert texting.notifier.told == []
+
+
+def test_a_number_that_cannot_be_read_at_all_is_a_dead_letter_at_once(texting):
+    texting.platform.errors = {"reveal": [Poison("receiver_unreadable")]}
+    texting.run(Step.NOTIFY)
+    assert ended(texting) == ("pending", None)
+    assert texting.letters() == [("notify", "receiver_unreadable")]
 
 
 def test_what_the_provider_says_of_the_buyer_is_a_reason(texting):
