@@ -21,6 +21,10 @@ from infra.log import get_logger
 
 # Until our own database is asked again for what it could not do.
 _BUSY_S = 2.0
+# SQLSTATEs, or their beginnings, that speak of the server's moment and not of the statement: connection lost, rolled
+# back for another's sake, disk full, out of memory, too many connections, lock not had in time, shutting down or
+# starting. A connection that fails on our side has none. (PostgreSQL manual, appendix A.)
+_PASSING = ("08", "40", "53100", "53200", "53300", "55P03", "57P")
 
 log = get_logger(__name__)
 
@@ -125,13 +129,13 @@ def crash_cause(when: str, crashes: int) -> Row:
 def _in_our_words(error: Exception) -> Exception:
     """A deadlock, a lost connection or a full disk of our own database is nobody's bug, nobody's attempt, and passes.
 
-    A statement that took too long may take too long every time: that is an attempt.
+    Whatever else it could not do it may never be able to do, as a statement that took too long: that is an attempt.
     """
     if not isinstance(error, psycopg.OperationalError):
         return error
     code, name = "database_unavailable", type(error).__name__
-    is_its_own = isinstance(error, psycopg.errors.QueryCanceled)
-    busy = Transient(code, name) if is_its_own else Throttled(code, name, after_s=_BUSY_S)
+    passes = error.sqlstate is None or error.sqlstate.startswith(_PASSING)
+    busy = Throttled(code, name, after_s=_BUSY_S) if passes else Transient(code, name)
     busy.__cause__ = error
     return busy
 

@@ -295,6 +295,11 @@ def test_a_busy_database_is_no_bug(house, toy):
         psycopg.errors.SerializationFailure,
         psycopg.errors.LockNotAvailable,
         psycopg.errors.DiskFull,
+        psycopg.errors.OutOfMemory,
+        psycopg.errors.TooManyConnections,
+        psycopg.errors.AdminShutdown,
+        psycopg.errors.ConnectionFailure,
+        psycopg.OperationalError,
         PoolTimeout,
     ],
 )
@@ -306,6 +311,25 @@ def test_a_database_that_cannot_now_spends_nobodys_attempt(house, toy, error):
         house.fall_due()
     assert house.letters() == {}
     assert house.work() == {id_: (0, 0, False)}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.errors.StatementTooComplex,
+        psycopg.errors.ConfigurationLimitExceeded,
+        psycopg.errors.ObjectInUse,
+        psycopg.errors.UndefinedFile,
+    ],
+)
+def test_what_the_database_may_never_be_able_to_do_ends_in_a_letter(house, toy, error):
+    [id_] = ids = [house.order()]
+    runner, key = house.inner(toy(raising(error("never")))), house.due(Step.REVIEW, ids)
+    for _ in range(house.limits.attempts_max):
+        assert house.letters() == {}
+        runner.run(key)
+        house.fall_due()
+    assert house.letters()[id_][0] == "database_unavailable"
 
 
 def test_a_database_that_is_away_leaves_the_batch_alone(house, toy, monkeypatch):
