@@ -35,24 +35,37 @@ FROM bulk WHERE id = %(id)s
 FOR UPDATE SKIP LOCKED;
 
 -- name: settle_members
--- Replayed letters whose step is over: a newer letter of the subject says that it died again, no work that it is done.
+-- Replayed letters whose step is over. A newer letter of the subject says that it died again; so does a hold that the
+-- step opened since, for what made it hold one order may hold them all. No work and neither of these: it is done. The
+-- work of shops and locations never ends: it is done when they were read since.
 WITH over AS (
-    SELECT m.letter_id, n.id AS newer, n.code, n.fingerprint = d.fingerprint AS is_same
+    SELECT m.letter_id, CASE
+           WHEN n.id IS NULL THEN 'hold ' || h.code
+           ELSE concat(CASE WHEN n.fingerprint = d.fingerprint THEN 'the same cause, ' END, n.code, ', letter ', n.id)
+           END AS died_of
     FROM bulk_member AS m
     JOIN dead_letter AS d ON d.id = m.letter_id
     LEFT JOIN LATERAL (
         SELECT id, code, fingerprint FROM dead_letter
         WHERE step = d.step AND subject_id = d.subject_id AND id > d.id ORDER BY id LIMIT 1) AS n ON true
+    LEFT JOIN LATERAL (
+        SELECT code FROM hold
+        WHERE fulfillment_order_id = d.fulfillment_order_id AND step = d.step AND code <> 'dead_letter'
+          AND released_at IS NULL AND opened_at > m.at ORDER BY id LIMIT 1) AS h ON true
     WHERE m.bulk_id = %(id)s AND m.state = 'replayed'
       AND (n.id IS NOT NULL
-           OR NOT CASE d.step
-               WHEN 'pull' THEN EXISTS (SELECT 1 FROM pull_gap AS g WHERE g.id = d.subject_id)
-               ELSE EXISTS (SELECT 1 FROM work AS w WHERE w.step = d.step AND w.subject_id = d.subject_id) END)
+           OR NOT CASE
+               WHEN d.step = 'pull' AND d.subject_id < 0 THEN
+                   EXISTS (SELECT 1 FROM pull_gap AS g WHERE g.id = -d.subject_id)
+               ELSE EXISTS (
+                   SELECT 1 FROM work AS w
+                   LEFT JOIN shop AS s ON w.step = 'pull' AND s.id = w.subject_id
+                   LEFT JOIN location AS l ON w.step = 'warehouse' AND l.id = w.subject_id
+                   WHERE w.step = d.step AND w.subject_id = d.subject_id
+                     AND (coalesce(s.read_at, l.read_at) > m.at) IS NOT TRUE) END)
 )
 UPDATE bulk_member AS m
-SET state = CASE WHEN o.newer IS NULL THEN 'done' ELSE 'died' END, at = now(),
-    why = CASE WHEN o.newer IS NULL THEN ''
-               ELSE concat(CASE WHEN o.is_same THEN 'the same cause, ' END, o.code, ', letter ', o.newer) END
+SET state = CASE WHEN o.died_of IS NULL THEN 'done' ELSE 'died' END, at = now(), why = coalesce(o.died_of, '')
 FROM over AS o WHERE m.bulk_id = %(id)s AND m.letter_id = o.letter_id
 RETURNING m.state, m.why;
 

@@ -4,7 +4,8 @@ import psycopg
 import pytest
 
 from domain.errors import Poison, Refused
-from domain.outcomes import Done
+from domain.holds import HoldCode
+from domain.outcomes import Done, Hold
 from infra.db.letters import LetterFilter, load_causes
 from infra.engine.bulk import LetterDuties
 from infra.engine.replay import Author
@@ -22,16 +23,20 @@ ROUNDS_MAX = 100
 
 
 class FakeCourier:
-    """Books once for each package; still sick of some codes."""
+    """Books once for each package; still sick of some codes, and refuses some for a person to look at."""
 
     def __init__(self) -> None:
         self.booked: list[int] = []
         self.sick: dict[int, str] = {}
+        self.refused: dict[int, HoldCode] = {}
 
     async def create(self, one):
         if one.place.subject_id in self.sick:
             raise Poison(self.sick[one.place.subject_id], "no")
+        if one.place.subject_id in self.refused:
+            return Hold(self.refused[one.place.subject_id])
         self.booked.append(one.place.subject_id)
+        return Done()
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def label(house, toy_call, courier):
     """Run the label step until nothing of it is due."""
 
     def settle(one, answer):
-        return Failed(one.place, answer) if isinstance(answer, Exception) else Settled(one.place, Done())
+        return Failed(one.place, answer) if isinstance(answer, Exception) else Settled(one.place, answer)
 
     def run():
         runner = house.outer(toy_call(courier.create, settle), batch_max=500)
@@ -146,6 +151,43 @@ def test_a_canary_that_dies_of_another_cause_stops_the_rest_too(house, dead, cou
     assert stopped.state == "paused"
     assert stopped.note.startswith("the canary died again of other, letter ")
     assert stopped.members == {"died": 1, "waiting": 19}
+
+
+def test_a_canary_that_ends_in_a_hold_stops_the_rest(house, dead, courier, turn):
+    letters = dead(20)
+    courier.refused = dict.fromkeys(letters, HoldCode.WAYBILL_ERROR)
+    bulk = start(house.db, LABELS, FAST, LI)
+    for _ in range(3):
+        turn()
+    stopped = look(house.db, bulk.id)
+    assert (stopped.state, stopped.note) == ("paused", "the canary died again of hold waybill_error")
+    assert stopped.members == {"died": 1, "waiting": 19}
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        pytest.param(("refund_requested", "normalize", 0, None), id="of another step"),
+        pytest.param(("dead_letter", "label", 0, None), id="a letter of another package"),
+        pytest.param(("waybill_error", "label", 1, None), id="from before the replay"),
+        pytest.param(("waybill_error", "label", 0, "li"), id="released"),
+    ],
+)
+def test_a_hold_that_is_not_the_end_of_the_replay_kills_no_member(house, dead, duties, label, hold):
+    code, step, days_ago, released_by = hold
+    [package] = dead(1)
+    bulk = start(house.db, LABELS, FAST, LI)
+    duties.run()
+    label()
+    house.rows(
+        """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, opened_at, released_at, released_by)
+           SELECT fulfillment_order_id, %s, %s, 'service', now(), now() - make_interval(days => %s),
+                  CASE WHEN %s::text IS NOT NULL THEN now() END, %s
+           FROM package WHERE id = %s""",
+        *(code, step, days_ago, released_by, released_by, package),
+    )
+    duties.run()
+    assert look(house.db, bulk.id).members == {"done": 1}
 
 
 @pytest.fixture
