@@ -138,5 +138,5 @@ def _count(tx: Connection, bulk_id: int) -> tuple[int, int]:
 
 
 def _set_state(tx: Connection, bulk_id: int, state: str, note: str) -> None:
-    tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": note})
-    log.info("bulk_turned", bulk_id=bulk_id, state=state, note=note)
+    if tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": note}).rowcount:
+        log.info("bulk_turned", bulk_id=bulk_id, state=state, note=note)

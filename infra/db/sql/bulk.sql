@@ -95,9 +95,10 @@ UPDATE bulk SET next_at = greatest(next_at, now() - interval '1 second') + make_
 WHERE id = %(id)s;
 
 -- name: set_state
+-- What has ended stays as it ended.
 UPDATE bulk SET state = %(state)s, note = %(note)s, turned_at = now(),
        ended_at = CASE WHEN %(state)s IN ('done', 'cancelled') THEN now() END
-WHERE id = %(id)s;
+WHERE id = %(id)s AND ended_at IS NULL;
 
 -- name: lock
 SELECT state FROM bulk WHERE id = %(id)s FOR UPDATE;

@@ -381,3 +381,19 @@ def test_a_defect_pauses_its_bulk_and_no_other(house, dead, duties, finish, monk
     assert look(house.db, broken.id).note == "defect: ValueError"
     assert look(house.db, broken.id).state == "paused"
     assert look(house.db, sound.id).members == {"done": 3}
+
+
+def test_a_defect_does_not_open_a_cancelled_bulk_again(house, dead, duties, monkeypatch):
+    dead(3)
+    bulk = start(house.db, LABELS, FAST, LI)
+    duties.run()
+    cancel(house.db, bulk.id, LI)
+    before = look(house.db, bulk.id)
+
+    def stumble(_tx, _bulk_id):
+        raise ValueError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("infra.engine.bulk._go_on", stumble)
+        duties.run()
+    assert look(house.db, bulk.id) == before
