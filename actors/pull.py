@@ -186,12 +186,10 @@ class Pull:
         """An order that could not be had for long becomes a dead letter: somebody must ask the platform."""
         limits = {"shop_id": due.place.subject_id, "tries": _GAP_TRIES, "patience_s": _GAP_PATIENCE_S}
         writes = Writes()
-        for gap_id, tries, causes in tx.execute(ACCOUNTS["give_up_gaps"], limits).fetchall():
-            place = Place(gap_id, Lane.P1)
-            work = (gap_id, place.lane, due.shop.account, tries - 1, 0, causes[:-1])
+        for subject_id, tries, causes in tx.execute(ACCOUNTS["give_up_gaps"], limits).fetchall():
+            place = Place(subject_id, Lane.P1)
+            work = (subject_id, place.lane, due.shop.account, tries - 1, 0, causes[:-1])
             bury(STEP, place, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
-        # The letter's subject is the gap; the shop's own work goes on.
-        writes.finished.clear()
         write(tx, STEP, writes)
 
     def store(self, shop: Shop, source: str, raws: Sequence[tuple[Listed, RawOrder]]) -> None:

@@ -62,6 +62,11 @@ class _Case:
     reservation: Reservation
     prospect: Prospect
 
+    @property
+    def is_gap(self) -> bool:
+        """Whether it is about one order of a shop, which has no work of its own: those subjects are below zero."""
+        return self.step is Step.PULL and self.subject_id < 0
+
 
 @dataclass(frozen=True, slots=True)
 class _BackToWork:
@@ -161,10 +166,10 @@ def _case(row: tuple[Any, ...], locked: Locked | None, found: Prospect) -> _Case
 
 
 def _put_back(tx: Connection, works: Sequence[_BackToWork]) -> None:
-    gaps = [work.case.subject_id for work in works if work.case.step is Step.PULL]
+    gaps = [work.case.subject_id for work in works if work.case.is_gap]
     if gaps:
-        tx.execute(ACCOUNTS["retry_gaps"], {"ids": gaps})
-    rows = [work.row() for work in works if work.case.step is not Step.PULL]
+        tx.execute(ACCOUNTS["retry_gaps"], {"subject_ids": gaps})
+    rows = [work.row() for work in works if not work.case.is_gap]
     if rows:
         tx.execute(LETTERS["put_back"], {"rows": rows_json(rows)})
 

@@ -4,9 +4,13 @@ import pytest
 
 from domain.errors import Misconfigured, Poison, Throttled, Transient
 from domain.states import Step
-from infra.db.letters import load_letter
+from infra.alarms import alarm_on_silent_feeds
+from infra.clock import SystemClock
+from infra.db.letters import LetterFilter, load_letter, load_page
 from infra.engine.bulk import LetterDuties
 from infra.engine.replay import Author
+from infra.engine.sweep import Sweeper
+from ops.bulk import look, start
 from ops.letters import replay_letters
 
 SHOP = "SELECT cursor_at FROM shop"
@@ -177,6 +181,78 @@ def test_its_letter_closes_by_itself_when_the_platform_lists_it_anew(shop, trade
     assert "1001" in stored(shop)
     LetterDuties(shop.db, shop.bells).close_superseded()
     assert load_one(shop, given_up).closed_as == "superseded"
+
+
+@pytest.fixture
+def namesake(shop):
+    """The gap of order 1001 has the number that its shop has."""
+    shop.rows(
+        """INSERT INTO pull_gap (id, shop_id, platform_order_id, changed_at, error) OVERRIDING SYSTEM VALUE
+           SELECT id, id, '1001', now(), 'reset' FROM shop"""
+    )
+
+
+@pytest.fixture
+def kill(shop):
+    """Let the shop's reading end a third worker; the number of its letter."""
+
+    def kill_once_more():
+        shop.rows("UPDATE work SET is_suspect = true, crashes = 2 WHERE step = 'pull'")
+        shop.rows(
+            """INSERT INTO flight (token, worker, step, subject_ids, is_alone)
+               SELECT gen_random_uuid(), 999999, step, array_agg(subject_id), true FROM work WHERE step = 'pull'
+               GROUP BY step"""
+        )
+        Sweeper(shop.db, shop.bells, SystemClock(), 3).free_crashed()
+        assert shop.due(Step.PULL) == []
+        return shop.one("SELECT id FROM dead_letter WHERE code = 'worker_killed' AND closed_at IS NULL")
+
+    return kill_once_more
+
+
+def test_a_shop_and_a_gap_of_the_same_number_have_letters_of_their_own(shop, namesake, given_up, kill):
+    of_shop = kill()
+    with shop.db.connection() as connection:
+        page = load_page(connection, LetterFilter(step="pull"), limit=10)
+    assert [(letter.id, letter.order_name) for letter in page] == [(given_up, "taobao/s1/1001"), (of_shop, None)]
+    assert load_one(shop, of_shop).order_name is None
+
+
+@pytest.mark.parametrize("has_namesake", [False, True])
+def test_the_letter_of_a_shop_is_never_done_already_and_its_replay_reads_on(shop, request, kill, has_namesake):
+    if has_namesake:
+        request.getfixturevalue("namesake")
+    of_shop = kill()
+    LetterDuties(shop.db, shop.bells).close_superseded()
+    assert load_one(shop, of_shop).closed_as is None
+    [answer] = replay_letters(shop.db, [of_shop], Author("li", "the parser is mended"))
+    assert answer.answer == "replayed"
+    pull(shop)
+    assert len(stored(shop)) == 5
+
+
+def test_a_shop_whose_work_is_a_dead_letter_is_a_silent_feed(shop, kill):
+    pull(shop)
+    kill()
+    shop.rows("UPDATE shop SET read_at = now() - interval '3 hours'")
+    assert alarm_on_silent_feeds(shop.db) == 1
+
+
+def test_in_bulk_a_shop_came_through_when_it_was_read_and_a_gap_when_it_was_fetched(shop, namesake, given_up, kill):
+    of_shop = kill()
+    shop.rows("UPDATE dead_letter SET code = 'bug' WHERE id = %s", of_shop)
+    shop.platform.errors.clear()
+    duties = LetterDuties(shop.db, shop.bells)
+    for code in ("bug", "reset"):
+        bulk = start(shop.db, LetterFilter(step="pull", code=code), 50.0, Author("li", "mended"))
+        for _ in range(3):
+            duties.run()
+        assert look(shop.db, bulk.id).members == {"replayed": 1}, "nobody has asked the platform yet"
+        pull(shop)
+        duties.run()
+        duties.run()
+        assert (look(shop.db, bulk.id).members, look(shop.db, bulk.id).is_over) == ({"done": 1}, True)
+    assert "1001" in stored(shop)
 
 
 def load_one(shop, letter_id):

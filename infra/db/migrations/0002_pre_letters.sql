@@ -40,7 +40,8 @@ CREATE TABLE letter_tally (
     at_risk_minor bigint NOT NULL
 );
 
--- A gap that stays becomes a dead letter of `pull`; its subject is the gap, for the shop's own work never ends.
+-- A gap that stays becomes a dead letter of `pull`; its subject is the gap, as its id below zero: above
+-- zero stand the shops, whose own work may die too.
 ALTER TABLE pull_gap
     ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     ADD COLUMN causes jsonb NOT NULL DEFAULT '[]',

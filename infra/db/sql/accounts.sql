@@ -21,16 +21,18 @@ UPDATE shop SET window_s = %(window_s)s, read_at = now() WHERE id = %(id)s;
 UPDATE location SET read_at = now() WHERE id = ANY(%(ids)s);
 
 -- name: silent_feeds
--- Shops and locations that could not be read for so long, unless a person has paused them.
+-- Shops and locations that could not be read for so long, unless a person has paused them. Work that is gone ended as
+-- a dead letter, or the feed is not configured any more.
 WITH feed AS (
-    SELECT w.step, w.account, coalesce(s.read_at, s.created_at) AS since
-    FROM shop AS s JOIN work AS w ON w.step = 'pull' AND w.subject_id = s.id
+    SELECT 'pull' AS step, id, account, coalesce(read_at, created_at) AS since FROM shop
     UNION ALL
-    SELECT w.step, w.account, coalesce(l.read_at, l.created_at)
-    FROM location AS l JOIN work AS w ON w.step = 'warehouse' AND w.subject_id = l.id
+    SELECT 'warehouse', id, 'warehouse/' || name, coalesce(read_at, created_at) FROM location
 )
 SELECT f.account, f.since, extract(epoch FROM now() - f.since)::float8 FROM feed AS f
 WHERE f.since < now() - make_interval(secs => %(patience_s)s)
+  AND (EXISTS (SELECT 1 FROM work AS w WHERE w.step = f.step AND w.subject_id = f.id)
+       OR EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = f.step AND d.subject_id = f.id AND d.closed_as IS DISTINCT FROM 'replayed'))
   AND NOT EXISTS (SELECT 1 FROM gate AS g WHERE g.shut_by <> 'engine' AND (g.until IS NULL OR g.until > now())
                   AND (g.kind = 'account' AND g.name = f.account OR g.kind = 'step' AND g.name = f.step))
 ORDER BY f.account;
@@ -61,15 +63,17 @@ DO UPDATE SET changed_at = excluded.changed_at, error = excluded.error, is_given
                        || (excluded.causes -> 0 || jsonb_build_object('attempt', g.tries + 1)) END;
 
 -- name: give_up_gaps
+-- As subjects of `pull`: below zero, for above it are the shops.
 UPDATE pull_gap SET is_given_up = true
 WHERE shop_id = %(shop_id)s AND NOT is_given_up
   AND tries >= %(tries)s AND noticed_at < now() - make_interval(secs => %(patience_s)s)
-RETURNING id, tries, causes;
+RETURNING -id, tries, causes;
 
 -- name: retry_gaps
 -- The shop is asked at once.
 WITH again AS (
-    UPDATE pull_gap SET is_given_up = false, tries = 0, noticed_at = now() WHERE id = ANY(%(ids)s) RETURNING shop_id
+    UPDATE pull_gap SET is_given_up = false, tries = 0, noticed_at = now()
+    WHERE id IN (SELECT -s.id FROM unnest(%(subject_ids)s::bigint[]) AS s(id)) RETURNING shop_id
 )
 UPDATE work SET due_at = least(due_at, now())
 WHERE step = 'pull' AND subject_id IN (SELECT shop_id FROM again);

@@ -57,7 +57,7 @@ SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.cra
 FROM dead_letter AS d
 LEFT JOIN orders AS o ON o.id = d.order_id
 LEFT JOIN raw_payload AS r ON d.step = 'normalize' AND r.id = d.subject_id
-LEFT JOIN pull_gap AS g ON d.step = 'pull' AND g.id = d.subject_id
+LEFT JOIN pull_gap AS g ON d.step = 'pull' AND g.id = -d.subject_id
 WHERE d.closed_at IS NULL AND d.id > %(after)s
   AND (%(step)s::text IS NULL OR d.step = %(step)s)
   AND (%(account)s::text IS NULL OR d.account = %(account)s)
@@ -87,7 +87,7 @@ SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.cra
 FROM dead_letter AS d
 LEFT JOIN orders AS o ON o.id = d.order_id
 LEFT JOIN raw_payload AS r ON d.step = 'normalize' AND r.id = d.subject_id
-LEFT JOIN pull_gap AS g ON d.step = 'pull' AND g.id = d.subject_id
+LEFT JOIN pull_gap AS g ON d.step = 'pull' AND g.id = -d.subject_id
 WHERE d.id = %(id)s;
 
 -- name: ends
@@ -111,13 +111,13 @@ FOR UPDATE OF w;
 
 -- name: standings
 -- Where the subjects of open letters stand now; the letters asked for do not count as others of their order. A message
--- stands nowhere.
+-- stands nowhere, and what a shop still has to tell is never done.
 SELECT d.id, d.step, f.state, f.resume_state,
        ARRAY(SELECT h.code FROM hold AS h
              WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.blocking AND h.code <> 'dead_letter'
              ORDER BY h.code) AS holds,
        CASE d.step
-           WHEN 'pull' THEN NOT EXISTS (SELECT 1 FROM pull_gap WHERE id = d.subject_id)
+           WHEN 'pull' THEN d.subject_id < 0 AND NOT EXISTS (SELECT 1 FROM pull_gap WHERE id = -d.subject_id)
            WHEN 'normalize' THEN EXISTS (
                SELECT 1 FROM raw_payload AS r JOIN orders AS o
                  ON o.shop = r.shop AND o.platform_order_id = r.platform_order_id AND o.platform = r.platform

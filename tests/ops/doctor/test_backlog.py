@@ -90,6 +90,28 @@ def test_a_shop_that_is_no_longer_configured_is_not_silent(look) -> None:
     assert look(SHOP.format(3), "DELETE FROM work")["feeds"].level is Level.OK
 
 
+LETTER = """INSERT INTO dead_letter (step, subject_id, lane, account, code, fingerprint, causes, attempts, crashes,
+                                     owner, due_at, closed_at, closed_as, closed_by, closed_reason)
+            SELECT step, subject_id * {}, lane, account, 'x', 'f', '[]', 1, 3, 'engineering', now(), {} FROM work"""
+OPEN = "NULL, NULL, NULL, NULL"
+ENDED = "now(), '{}', 'mei', 'as she said'"
+
+
+@pytest.mark.parametrize(
+    ("sign", "end", "level"),
+    [
+        (1, OPEN, Level.WARN),
+        (1, ENDED.format("discarded"), Level.WARN),
+        (1, ENDED.format("replayed"), Level.OK),
+        (-1, OPEN, Level.OK),
+    ],
+    ids=["open", "discarded", "replayed, and later unconfigured", "of a gap, and unconfigured"],
+)
+@pytest.mark.parametrize("feed", [SHOP.format(3), LOCATION], ids=["shop", "location"])
+def test_a_feed_whose_work_ended_as_a_letter_is_silent(look, feed, sign, end, level) -> None:
+    assert look(feed, LETTER.format(sign, end), "DELETE FROM work")["feeds"].level is level
+
+
 def test_scans_of_nobodys_package_are_named_after_a_day(look) -> None:
     scan = (
         "INSERT INTO early_scan (event_id, location, reference, waybill, kind, at, noticed_at)"
