@@ -4,7 +4,8 @@ It knows time limits, sizes, hosts and what a failure means for the caller; it k
 
 - nothing of the request left the process: Transient, whatever the request was;
 - something left, and repeating is harmless: Transient; otherwise UnknownOutcome;
-- the other side asks for patience (429, or 503 with Retry-After): Throttled;
+- the other side asks for patience (429; 503 with Retry-After if repeating is harmless, for a gateway may say so of a
+  request that was passed on): Throttled;
 - a host that is not configured, or a name that resolves to a machine inside: Misconfigured, and nothing left;
 - 401, 403: Misconfigured; 3xx: never followed; other 4xx: returned, the protocol must judge the body.
 
@@ -263,7 +264,10 @@ class Door:
         facts: Facts = {"call": request.call, "status": status}
         wish = response.headers.get("retry-after")
         after_s = retry_after_s(wish, self._clock.utcnow()) if wish else None
-        if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and after_s is not None):
+        if after_s is not None:
+            facts = {**facts, "after_s": after_s}
+        is_away = status == HTTPStatus.SERVICE_UNAVAILABLE and after_s is not None
+        if status == HTTPStatus.TOO_MANY_REQUESTS or (is_away and request.is_idempotent):
             raise Throttled(f"http_{status}", facts=facts, after_s=THROTTLED_DEFAULT_S if after_s is None else after_s)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise Misconfigured(f"http_{status}", "the server does not accept our credentials", facts)

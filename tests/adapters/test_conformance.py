@@ -326,6 +326,20 @@ async def test_the_server_s_own_refusals(connected, kind, call, handle, expected
 
 
 @each_call
+async def test_a_server_that_is_away_for_some_seconds_may_have_done_it(connected, kind, call):
+    """Whoever stands before the server may give up on a request that it has passed on."""
+    adapter, server = await connected(kind, answering(503, Retry_After="9"))
+
+    _, error = await outcome(CALLS[type(kind)][call], adapter)
+
+    if is_repeatable(adapter, call):
+        assert (type(error), error.after_s) == (Throttled, 9.0)
+    else:
+        assert (type(error), error.facts["after_s"]) == (UnknownOutcome, 9.0)
+    assert len(server.received) == 1
+
+
+@each_call
 async def test_a_redirect_is_not_followed(connected, serve, kind, call):
     other = await serve(answering(200))
     adapter, _ = await connected(kind, answering(302, Location=other.url))

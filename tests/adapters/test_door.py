@@ -349,7 +349,6 @@ async def test_redirects_are_not_followed(serve, open_door, build, kind):
         (429, "Sun, 22 Nov 2026 01:00:00 GMT", 0.0),
         (429, "soon", 5.0),
         (429, "99999999", RETRY_AFTER_MAX_S),
-        (503, "3", 3.0),
     ],
 )
 async def test_throttled(serve, open_door, status, header, after_s):
