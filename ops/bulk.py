@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from domain.errors import Conflict, Refused
 from domain.letters import KILLED, REPLAYS_MAX, why_not_in_bulk
-from infra.db.letters import LetterFilter, record_acts
+from infra.db.letters import LetterFilter, of_one_cause, record_acts
 from infra.db.orders import rows_json
 from infra.db.pool import Connection, Database
 from infra.engine.bulk import BULK
@@ -54,12 +54,14 @@ class Member:
 def start(db: Database, wanted: LetterFilter, per_second: float, author: Author, *, again: bool = False) -> Bulk:
     """Freeze all open letters of a filter into a bulk replay.
 
-    Raises Refused ``filter_empty``, ``nothing_matches``, or ``none_may_go`` when each of them must be named itself.
+    Raises Refused ``filter_empty``, ``cause_ambiguous``, ``nothing_matches``, or ``none_may_go`` when each of them must
+    be named itself.
     """
     if wanted.is_empty:
         raise Refused("filter_empty", "name a cause, step, account, code or time: all letters at once is no filter")
-    asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
     with db.transaction() as tx:
+        wanted = of_one_cause(tx, wanted)
+        asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
         named = {"who": author.who, "reason": author.reason, "filter": msgspec.json.encode(asked).decode()}
         row = tx.execute(BULK["create"], {**named, "per_second": per_second, "again": again}).fetchone()
         assert row is not None

@@ -21,6 +21,7 @@ from infra.db.letters import (
     load_letter,
     load_page,
     load_standings,
+    of_one_cause,
     record_acts,
 )
 from infra.db.orders import lock_fulfillment, rows_json
@@ -51,6 +52,12 @@ def causes(db: Database) -> list[LetterCause]:
 def page(db: Database, wanted: LetterFilter, *, after: int, limit: int) -> list[Letter]:
     with db.connection() as connection:
         return load_page(connection, wanted, after=after, limit=limit)
+
+
+def actable(db: Database, wanted: LetterFilter) -> LetterFilter:
+    """The filter as a replay would take it. Raises Refused ``cause_ambiguous``."""
+    with db.connection() as connection:
+        return of_one_cause(connection, wanted)
 
 
 def count(db: Database, wanted: LetterFilter) -> int:

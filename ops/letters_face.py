@@ -13,7 +13,7 @@ from ops.letters import Preview
 from ops.terminal import china_minute, china_span, china_time, plain_grid, plain_table
 from ops.words import cause_in_words
 
-# Of a fingerprint; `--cause` takes any beginning of it.
+# Of a fingerprint; `--cause` takes any beginning that no other shares.
 CAUSE_SHOWN = 8
 _SEEN, _DIED = "seen (UTC+8)", "died (UTC+8)"
 _STYLES = {Answer.REPLAYED: "green", Answer.SUPERSEDED: "yellow", Answer.REFUSED: "bold red"}

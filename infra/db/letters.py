@@ -1,12 +1,14 @@
 """Dead letters as values: causes, pages, one letter, and where its subject stands."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from psycopg.rows import dict_row
 
+from domain.errors import Refused
 from domain.holds import HoldCode
 from domain.letters import MESSAGE, Standing
 from domain.money import Money
@@ -17,6 +19,9 @@ from infra.db.pool import Connection
 from infra.db.sql import load
 
 LETTERS = load("letters")
+# How a fingerprint begins. Nothing begins them all, and a shell variable that is not set is nothing.
+_BEGINNING = re.compile(r"[0-9a-f]+")
+_CAUSES_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +42,20 @@ class LetterCause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterFilter:
-    """What all of some letters have in common; None asks nothing. `cause` is a fingerprint, or how one begins."""
+    """What all of some letters have in common; None asks nothing. `cause` is a fingerprint, or how one begins.
+
+    Raises Refused ``cause_malformed`` for what can begin no fingerprint.
+    """
 
     step: str | None = None
     account: str | None = None
     code: str | None = None
     cause: str | None = None
     since: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.cause is not None and not _BEGINNING.fullmatch(self.cause):
+            raise Refused("cause_malformed", "a cause is a fingerprint or how it begins, in digits and small a to f")
 
     @property
     def is_empty(self) -> bool:
@@ -114,6 +126,20 @@ def count_letters(tx: Connection, wanted: LetterFilter) -> int:
     row = tx.execute(LETTERS["count"], wanted.named()).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def of_one_cause(tx: Connection, wanted: LetterFilter) -> LetterFilter:
+    """A filter with the whole fingerprint of the open letters that its cause means.
+
+    Raises Refused ``cause_ambiguous`` when it means several: who acts must know on what.
+    """
+    if wanted.cause is None:
+        return wanted
+    meant = [row[0] for row in tx.execute(LETTERS["fingerprints"], {"cause": wanted.cause})]
+    if len(meant) > 1:
+        more = f" and {len(meant) - _CAUSES_NAMED} more" if len(meant) > _CAUSES_NAMED else ""
+        raise Refused("cause_ambiguous", f"{wanted.cause} means {', '.join(meant[:_CAUSES_NAMED])}{more}: say which")
+    return replace(wanted, cause=meant[0]) if meant else wanted
 
 
 def load_letter(tx: Connection, letter_id: int) -> WholeLetter | None:

@@ -50,7 +50,8 @@ def replay(
 
     A filter's letters become a bulk replay. One goes first, as a canary; the rest follow at the rate. It
     pauses itself when the canary dies, five in a row, or half of the last twenty. Letters that killed their
-    worker go only by their numbers. Exits with 5 if nothing could be replayed, and 6 if only some.
+    worker go only by their numbers. Exits with 5 if nothing could be replayed, or --cause begins several
+    causes, and 6 if only some.
     """
     if bool(ids) is not wanted.is_empty:
         raise click.UsageError("name letters, or a filter: --cause, --step, --account, --code, --since")
@@ -78,6 +79,7 @@ def replay(
 def _preview(
     db: Database, settings: Settings, ids: Sequence[int], wanted: LetterFilter, *, again: bool, as_json: bool
 ) -> None:
+    wanted = letters.actable(db, wanted)
     members = letters.count(db, wanted) if not ids else len(ids)
     sample = list(ids) or [one.id for one in letters.page(db, wanted, after=0, limit=PREVIEWED)]
     with courier_lookup(settings) if settings.couriers else nullcontext() as ask:

@@ -21,6 +21,8 @@ class Exit(IntEnum):
 # Where the code of an error says more than its class.
 _BY_CODE = {
     "bulk_state": Exit.REFUSED,
+    "cause_ambiguous": Exit.REFUSED,
+    "cause_malformed": Exit.USAGE,
     "channel_unknown": Exit.USAGE,
     "courier_unknown": Exit.USAGE,
     "gate_not_shut": Exit.REFUSED,

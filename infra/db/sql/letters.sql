@@ -76,6 +76,12 @@ WHERE d.closed_at IS NULL
   AND (%(cause)s::text IS NULL OR d.fingerprint BETWEEN %(cause)s AND %(cause)s || 'z')
   AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s);
 
+-- name: fingerprints
+-- Of open letters, those that begin so. Index dead_letter_of_cause.
+SELECT DISTINCT fingerprint FROM dead_letter
+WHERE closed_at IS NULL AND fingerprint BETWEEN %(cause)s AND %(cause)s || 'z'
+ORDER BY fingerprint;
+
 -- name: show
 SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.crashes, d.replays, d.opened_at, d.due_at,
        d.owner, d.order_id, coalesce(

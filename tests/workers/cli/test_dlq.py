@@ -14,6 +14,13 @@ SELECT 'notify', g, 'p1', %(account)s, %(code)s, %(cause)s, %(causes)s, 8, 0, 'e
        %(opened_at)s
 FROM generate_series(%(first)s::bigint, %(first)s + %(count)s - 1) AS g
 """
+# A fingerprint for each code.
+CAUSES = {
+    "timeout": "7f3a01b2c3d4e5f6",
+    "gone": "7f3b000000000001",
+    "old": "0100000000000002",
+    "other": "0200000000000003",
+}
 TALLY = "INSERT INTO letter_tally VALUES (%s, 'CNY', %s, 0, 0)"
 CAUSE = [{"code": "timeout", "message": "no answer", "at": "adapters/door.py:12", "attempt": 1, "behind": []}]
 
@@ -38,14 +45,14 @@ def plant(database):
             "count": count,
             "first": first,
             "code": code,
-            "cause": f"cause-{code}",
+            "cause": CAUSES[code],
             "causes": json.dumps(CAUSE),
             "account": account,
             "opened_at": datetime.now(UTC) - timedelta(days=days_ago),
         }
         with database.connection() as connection:
             connection.execute(PLANT, named)
-            connection.execute(TALLY, [f"cause-{code}", count])
+            connection.execute(TALLY, [CAUSES[code], count])
             rows = connection.execute("SELECT id FROM dead_letter WHERE code = %s ORDER BY id", [code]).fetchall()
         return [row[0] for row in rows]
 
@@ -87,7 +94,7 @@ def test_a_list_is_filtered_and_goes_on_where_it_ended(orderlane, plant):
     assert ([one["id"] for one in first["letters"]], first["more_after"]) == (ids[:3], ids[2])
     rest = json.loads(orderlane("dlq", "list", "--code", "timeout", "--after", ids[2], "--json").stdout)
     assert ([one["id"] for one in rest["letters"]], rest["more_after"]) == (ids[3:], None)
-    for asked in (["--since", "24h"], ["--cause", "cause-timeout"], ["--step", "notify", "--since", "2d"]):
+    for asked in (["--since", "24h"], ["--cause", CAUSES["timeout"]], ["--step", "notify", "--since", "2d"]):
         found = json.loads(orderlane("dlq", "list", *asked, "--json").stdout)["letters"]
         assert [one["id"] for one in found] == ids
     assert f"more: --after {ids[1]}" in orderlane("dlq", "list", "--limit", 2).stdout
@@ -97,9 +104,30 @@ def test_a_list_is_filtered_and_goes_on_where_it_ended(orderlane, plant):
 def test_a_cause_is_named_by_how_it_begins(orderlane, plant):
     plant(2, "timeout")
     plant(1, "gone", first=100)
-    assert len(json.loads(orderlane("dlq", "list", "--cause", "cause-t", "--json").stdout)["letters"]) == 2
-    bulk = json.loads(orderlane("dlq", "replay", "--cause", "cause-gon", *REASON, "--json").stdout)
+    assert len(json.loads(orderlane("dlq", "list", "--cause", "7f3a", "--json").stdout)["letters"]) == 2
+    assert len(json.loads(orderlane("dlq", "list", "--cause", "7f3", "--json").stdout)["letters"]) == 3
+    bulk = json.loads(orderlane("dlq", "replay", "--cause", "7f3b", *REASON, "--json").stdout)
     assert bulk["members"] == {"waiting": 1}
+    assert bulk["filter"] == {"cause": CAUSES["gone"]}, "the whole fingerprint is kept with it"
+
+
+@pytest.mark.parametrize("how", [REASON, ("--dry-run",)])
+def test_a_beginning_that_several_causes_share_replays_none_of_them(orderlane, plant, how):
+    plant(2, "timeout")
+    plant(1, "gone", first=100)
+    refused = orderlane("dlq", "replay", "--cause", "7f3", *how)
+    assert refused.exit_code == 5
+    assert f"cause_ambiguous: 7f3 means {CAUSES['timeout']}, {CAUSES['gone']}" in " ".join(refused.stderr.split())
+    assert json.loads(orderlane("bulk", "show", "--json").stdout)["bulks"] == []
+
+
+@pytest.mark.parametrize("verb", [("list",), ("replay", *REASON), ("replay", "--dry-run")])
+def test_what_can_begin_no_fingerprint_is_wrong_use_not_every_letter(orderlane, plant, verb):
+    plant(1)
+    for cause in ("", " ", "7f3%", "7F3A", "timeout"):
+        wrong = orderlane("dlq", *verb, "--cause", cause)
+        assert (wrong.exit_code, "cause_malformed" in wrong.stderr) == (2, True), cause
+    assert json.loads(orderlane("bulk", "show", "--json").stdout)["bulks"] == []
 
 
 def test_a_letter_that_replays_did_not_help_needs_a_word(orderlane, plant, database):
@@ -176,7 +204,7 @@ def test_wrong_use_exits_with_2(orderlane, arguments):
 def test_a_filter_becomes_a_bulk_that_the_sweeper_works_off(orderlane, plant, due, database):
     plant(5)
     plant(1, "other", first=100)
-    started = orderlane("dlq", "replay", "--cause", "cause-timeout", "--rate", "50/s", *REASON, "--json")
+    started = orderlane("dlq", "replay", "--cause", CAUSES["timeout"], "--rate", "50/s", *REASON, "--json")
     bulk = json.loads(started.stdout)
     assert (started.exit_code, bulk["members"], bulk["per_second"]) == (0, {"waiting": 5}, 50.0)
     duties = LetterDuties(database, NoBells())
