@@ -12,7 +12,7 @@ from workers.demo.face import consoles
 from workers.drills.catalogue import BY_NAME, CATALOGUE
 from workers.drills.drill import Plan
 from workers.drills.face import print_played, print_table
-from workers.drills.round import play, summary
+from workers.drills.round import Played, account, play, summary
 
 
 @click.command(epilog="\b\nExample:  orderlane drill --quick\n          orderlane drill kill-sweep zombie --seed 11")
@@ -20,7 +20,7 @@ from workers.drills.round import play, summary
 @click.option("--quick", is_flag=True, help="The short round: fewer orders, fewer faults, three minutes.")
 @click.option("--seed", type=int, help="The same seed gives the same stream and the same faults.  [default: drawn]")
 @click.option("--list", "is_listed", is_flag=True, help="Only say which drills there are.")
-@click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a drill; the last line is the round's.")
 @click.pass_context
 def drill(
     ctx: click.Context, *, names: tuple[str, ...], quick: bool, seed: int | None, is_listed: bool, as_json: bool
@@ -39,7 +39,13 @@ def drill(
         return
     plan = Plan(read_settings(), secrets.randbelow(1_000_000) if seed is None else seed, quick)
     progress_console.print(f"seed {plan.seed}")
-    played = play(plan, chosen, lambda one: print_played(one, progress_console))
+
+    def show(one: Played) -> None:
+        print_played(one, progress_console)
+        if as_json:
+            say_json(account(one))
+
+    played = play(plan, chosen, show)
     outcome = summary(played, plan)
     if as_json:
         say_json(outcome)

@@ -28,6 +28,21 @@ def play(plan: Plan, drills: Sequence[Drill], show: Callable[[Played], None]) ->
     return played
 
 
+def account(played: Played) -> dict[str, Any]:
+    """One drill as ``orderlane drill --json`` tells it: what was injected and how often, and every verdict."""
+    trial = played.trial
+    return {
+        "drill": played.drill.name,
+        "covers": played.drill.covers,
+        "passed": trial.passed,
+        "injected": {name: count for name, count in sorted(trial.injected.items()) if count},
+        "checks": [{"name": check.name, "holds": check.holds, "seen": check.seen} for check in trial.checks],
+        "control": trial.control,
+        "harm_shown": trial.harm_shown,
+        "seconds": round(played.seconds, 1),
+    }
+
+
 def summary(played: Sequence[Played], plan: Plan) -> dict[str, Any]:
     """The stable last line of ``orderlane drill --json``."""
     return {

@@ -15,12 +15,15 @@ def played(monkeypatch):
     seen = {}
 
     def given(*failing):
-        def play(plan, drills, _show):
+        def play(plan, drills, show):
             seen.update(plan=plan, names=[one.name for one in drills])
             trials = {one.name: Trial() for one in drills}
             for name, trial in trials.items():
                 trial.check("it", name not in failing)
-            return [Played(one, trials[one.name], 0.5) for one in drills]
+            ended = [Played(one, trials[one.name], 0.5) for one in drills]
+            for one in ended:
+                show(one)
+            return ended
 
         monkeypatch.setattr(command, "play", play)
         return seen
@@ -48,7 +51,9 @@ def test_the_last_line_is_for_machines(orderlane, played):
     played("zombie")
     result = orderlane("drill", "zombie", "poison", "--seed", "11", "--json")
     assert result.exit_code == Exit.FAILED
-    assert json.loads(result.stdout.splitlines()[-1]) == {
+    *each, last = map(json.loads, result.stdout.splitlines())
+    assert [(one["drill"], one["passed"]) for one in each] == [("zombie", False), ("poison", True)]
+    assert last == {
         "drills": 2,
         "passed": 1,
         "failed": ["zombie"],

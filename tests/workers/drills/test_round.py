@@ -6,7 +6,7 @@ import pytest
 from workers.drills.catalogue import BY_NAME, CATALOGUE
 from workers.drills.drill import Drill, Trial
 from workers.drills.nemesis import fault_plan
-from workers.drills.round import play, summary
+from workers.drills.round import account, play, summary
 
 
 def held(_plan):
@@ -48,6 +48,21 @@ def test_a_broken_drill_does_not_stop_the_round(plan):
     outcome = summary(played, plan)
     assert outcome.pop("seconds") >= 0
     assert outcome == {"drills": 2, "passed": 1, "failed": ["broken"], "controls": 1, "seed": plan.seed}
+
+
+def test_a_drill_tells_what_was_injected_and_every_verdict(plan):
+    [one] = play(plan, [drill("held", held)], lambda _: None)
+    told = account(one)
+    assert told.pop("seconds") >= 0
+    assert told == {
+        "drill": "held",
+        "covers": (),
+        "passed": True,
+        "injected": {"harm": 2},
+        "checks": [{"name": "it", "holds": True, "seen": ""}],
+        "control": "unguarded",
+        "harm_shown": True,
+    }
 
 
 def test_the_seed_decides_which_fault_comes_when():
