@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 from celery.exceptions import SecurityWarning
 
-from benchmarks.broker.systems import BULK, QUEUE, SAMPLED, URGENT, System, connect_redis, note
+from benchmarks.broker.systems import QUEUE, SAMPLED, Errands, System, connect_redis
 
 _STEPS = (0, 9)  # kombu's lists, most urgent first
 
@@ -36,19 +36,9 @@ class CeleryEnd:
             worker_cancel_long_running_tasks_on_connection_loss=False,
         )
 
-        def nothing() -> None:
-            """Do nothing: only the way here counts."""
-
-        def nap(seconds: float, sent: float) -> None:
-            if sent:
-                note(self.redis, BULK, sent)
-            time.sleep(seconds)
-
-        def urgent(since: float) -> None:
-            note(self.redis, URGENT, since)
-
-        for task in (nothing, nap, urgent):
-            self._app.task(task, name=task.__name__, shared=False)
+        errands = Errands(self.redis)
+        for name, errand in {"nothing": errands.nothing, "nap": errands.nap, "urgent": errands.urgent}.items():
+            self._app.task(errand, name=name, shared=False)
         self._app.finalize()
 
     def bulk(self, count: int) -> list[tuple[str, tuple[float, ...]]]:

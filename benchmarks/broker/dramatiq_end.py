@@ -1,5 +1,6 @@
 """Dramatiq's Redis broker and the priority broker, with the same actors."""
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,16 +13,14 @@ from redis import Redis
 
 from benchmarks.broker.systems import (
     BATCH,
-    BULK,
     DEFAULT,
     QUEUE,
     SAMPLED,
     SHOPS,
-    URGENT,
     URGENT_QUEUE,
+    Errands,
     System,
     connect_redis,
-    note,
 )
 from infra.queue.priority import PriorityBroker
 
@@ -36,22 +35,12 @@ class DramatiqEnd:
         self.broker: Broker = self.priority or _dramatiq(self.redis)
         dramatiq.set_broker(self.broker)
 
-        def nothing() -> None:
-            """Do nothing: only the way here counts."""
-
-        def nap(seconds: float, sent: float) -> None:
-            if sent:
-                note(self.redis, BULK, sent)
-            time.sleep(seconds)
-
-        def urgent(since: float) -> None:
-            note(self.redis, URGENT, since)
-
+        errands = Errands(self.redis)
         lane: dict[str, Any] = {"lane": "p0", "queue_name": QUEUE} if self.priority else {"queue_name": URGENT_QUEUE}
         actor = dramatiq.actor
-        self.nothing = actor(actor_name="nothing", queue_name=QUEUE, broker=self.broker)(nothing)
-        self.nap = actor(actor_name="nap", queue_name=QUEUE, broker=self.broker, priority=1)(nap)
-        self.urgent = actor(actor_name="urgent", broker=self.broker, priority=0, **lane)(urgent)
+        self.nothing = actor(actor_name="nothing", queue_name=QUEUE, broker=self.broker)(errands.nothing)
+        self.nap = actor(actor_name="nap", queue_name=QUEUE, broker=self.broker, priority=1)(errands.nap)
+        self.urgent = actor(actor_name="urgent", broker=self.broker, priority=0, **lane)(errands.urgent)
 
     def bulk(self, count: int) -> list[Message[Any]]:
         """For the priority broker of ten shops, a tenth of them urgent."""
@@ -91,8 +80,7 @@ class DramatiqEnd:
     def work(self) -> None:
         system = self.system
         Worker(self.broker, worker_threads=system.threads, worker_timeout=system.worker_timeout_ms).start()
-        while True:
-            time.sleep(60)
+        threading.Event().wait()
 
     def _pipelined(self, messages: Sequence[Message[Any]], delay_ms: int | None) -> None:
         """What Dramatiq's enqueue does, many in one round trip, as its users write it for themselves."""

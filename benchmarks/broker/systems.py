@@ -94,3 +94,22 @@ def note(redis: Redis, lane: str, since: float) -> None:
     """Note that a message of a lane runs now."""
     now = time.time()
     redis.rpush(LATENCIES, msgspec.json.encode(Ran(lane, now, now - since)))
+
+
+class Errands:
+    """What every system's messages do; its methods are the actors or tasks, by their names."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def nothing(self) -> None:
+        """Do nothing: only the way here counts."""
+
+    def nap(self, seconds: float, sent: float) -> None:
+        """Take as long as a call outside would; `sent`: 0 where nobody asks how long it waited."""
+        if sent:
+            note(self._redis, BULK, sent)
+        time.sleep(seconds)
+
+    def urgent(self, since: float) -> None:
+        note(self._redis, URGENT, since)
