@@ -10,6 +10,7 @@ import msgspec
 
 from benchmarks.chain.activity import sample_activity
 from benchmarks.chain.marks import find_groups, read_marks
+from benchmarks.chain.memory import Memory
 from benchmarks.chain.meter import StepUse, WorkerUse
 from benchmarks.start_line import await_workers, start_line
 from benchmarks.surroundings import describe
@@ -32,6 +33,7 @@ class Course:
     sustained_per_minute: float
     cpu_s: Mapping[str, float]
     pss_mb: Mapping[str, float]
+    memory: Memory
     use: WorkerUse
     commits: int
     wal_bytes: int
@@ -57,12 +59,18 @@ def measure(base: Settings, stores: Connection, script: Script, *, samples: bool
             workers = Supervisor(_roles(reports), _environment(demo), log_file=log.fileno())
             with supervised(workers):
                 groups = find_groups(workers, demo, stores)
+                memory = Memory(groups.pss_mb)
+
+                def see(look: Progress) -> None:
+                    looks.append(look)
+                    memory.look(look)
+
                 with start_line(demo.db) as session:
                     await_workers(session, script.processes)
                     before = read_marks(stores, groups)
                     started_at = time.monotonic()
                 with sample_activity(stores, is_on=samples) as activity:
-                    watch(demo, looks.append)
+                    watch(demo, see)
                 seconds = time.monotonic() - started_at
                 after, pss_mb = read_marks(stores, groups), groups.pss_mb()
         # Backends hand in their statistics when they end, and those of the workers have ended by now.
@@ -73,6 +81,7 @@ def measure(base: Settings, stores: Connection, script: Script, *, samples: bool
             sustained_per_minute=sustained_per_minute(looks),
             cpu_s=after.cpu_s - before.cpu_s,
             pss_mb=pss_mb,
+            memory=memory,
             use=total([msgspec.json.decode(report.read_bytes(), type=WorkerUse) for report in reports]),
             commits=commits - before.commits,
             wal_bytes=after.wal_bytes - before.wal_bytes,

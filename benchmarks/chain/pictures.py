@@ -1,4 +1,4 @@
-"""Pictures of a contest: orders over time, where an order's CPU goes, and what the peers need."""
+"""Pictures of a contest: orders and memory over time, where an order's CPU goes, and what the peers need."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +26,9 @@ def draw(rounds: Sequence[Round], folder: Path) -> None:
             {"orders a minute": per_minute(looks)},
         ),
     )
+    if middle.course.memory.growth_mb():
+        memory = svg.lines("Memory of a process", "orders written back", "PSS, MiB", middle.course.memory.samples)
+        svg.save(folder, "chain-memory", memory)
     cpu_ms = {name: seconds * 1000 / orders for name, seconds in middle.course.cpu_s.items() if name != "supervisor"}
     rows = {
         "orderlane": {name: cpu_ms.get(name, 0.0) for name in ("workers", "sweeper", "postgres", "redis", "sandbox")}

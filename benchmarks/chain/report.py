@@ -69,6 +69,7 @@ def _details(course: Course) -> dict[str, Any]:
         "redis_commands": round(sum(course.redis_commands.values()) / orders, 2),
         "http_calls": round(sum(course.http_calls.values()) / orders, 2),
         "pss_mb": dict(course.pss_mb),
+        "pss_growth_mb": course.memory.growth_mb(),
         "restarts": course.restarts,
         "steps": _steps(course),
         "demo": summary,
@@ -90,6 +91,8 @@ def print_report(rounds: Sequence[Round], plan: Plan, console: Console) -> None:
     _print_rows(console, "HTTP calls", dict(course.http_calls))
     _print_steps(course, console)
     _print_rows(console, "Memory, PSS in MiB", numbers["pss_mb"])
+    if numbers["pss_growth_mb"]:
+        _print_rows(console, "Growth of it, MiB for each 100,000 orders", numbers["pss_growth_mb"])
     if course.activity:
         seen = sum(course.activity.values())
         shares = sorted(course.activity.items(), key=lambda item: -item[1])[:20]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from infra.failpoints import ENVIRONMENT_KEY
 from workers.demo.run import Running, running
-from workers.drills.checkers import check_all, letters_of, rejected_messages
+from workers.drills.checkers import DRILLS, check_all, letters_of, number, rejected_messages
 from workers.drills.course import LOOK_EVERY_S, Moment, hurt, look, script, stands_still
 from workers.drills.drill import Plan, Trial
 from workers.drills.harms import (
@@ -82,9 +82,20 @@ def postgres_restarts(plan: Plan) -> Trial:
 
 
 def rolling_restart(plan: Plan) -> Trial:
-    """SIGTERM to one worker after the other, three rounds: drained, nothing failed, nothing doubled."""
-    rounds: list[Moment] = [(share, "workers restarted", restart_workers) for share in (0.02, 0.2, 0.4)]
-    return _play(plan, Trial(), rounds)
+    """SIGTERM to one worker after the other, three rounds: drained in time, no attempt spent, nothing doubled."""
+    drained_s: list[float] = []
+    attempts: list[int] = []
+
+    def restart(demo: Running) -> None:
+        drained_s.extend(restart_workers(demo))
+        attempts.append(number(demo, DRILLS["attempts"]))
+
+    def judge(demo: Running, trial: Trial) -> None:
+        trial.check("drained in time", max(drained_s) <= demo.settings.workers.drain_s, f"{drained_s} s")
+        trial.check("no attempt spent", not any(attempts), attempts)
+
+    rounds: list[Moment] = [(share, "workers restarted", restart) for share in (0.02, 0.2, 0.4)]
+    return _play(plan, Trial(), rounds, judge)
 
 
 def power_cut(plan: Plan) -> Trial:
