@@ -12,6 +12,7 @@ from domain.errors import Misconfigured
 from infra.log import configure, get_logger
 from infra.pools import ALL_LANES_POOL
 from infra.settings import read_settings
+from workers.collector import settle_collector
 from workers.heartbeat import beat
 from workers.parent import is_orphaned
 from workers.wiring import wired_worker
@@ -44,6 +45,7 @@ def main(name: str) -> None:
         # A bell that is fetched and not begun is no reason not to ring again, so none is fetched early.
         worker.queue_prefetch = pool.threads
         worker.start()
+        settle_collector()
         log.info("worker_started", worker=runtime.presence.worker, pool=name)
         while not stopping.wait(RENEW_EVERY_S) and not is_orphaned():
             beat()
