@@ -81,7 +81,7 @@ class _BackToWork:
     def row(self) -> dict[str, Any]:
         step, lane, account, is_suspect = self.bell()
         named = {"step": step, "lane": lane, "account": account, "is_suspect": is_suspect}
-        return {**named, "subject_id": self.case.subject_id}
+        return {**named, "subject_id": self.case.subject_id, "order_id": self.case.place.order_id}
 
 
 def replay(
@@ -129,12 +129,15 @@ def go_on(tx: Connection, locked: Locked, step: Step, cause: Cause, facts: Mappi
 def add_due(tx: Connection, locked: Locked, step: Step | None) -> set[BellKey]:
     """Make a step due for whatever of a fulfillment order it works on; work that is there stays as it is."""
     ids = {"ids": [locked.id]}
+    row = tx.execute(LETTERS["shop_of"], {"id": locked.id}).fetchone()
+    assert row is not None
+    shop = row[0]
     if step is Step.LABEL:
-        due = [NewWork(step, row[0], locked.lane, row[2]) for row in tx.execute(LETTERS["unbooked"], ids)]
+        due = [NewWork(step, row[0], locked.lane, row[2], shop) for row in tx.execute(LETTERS["unbooked"], ids)]
     elif step is Step.WRITEBACK:
         due = [NewWork(step, row[0], locked.lane, row[2]) for row in tx.execute(LETTERS["unconfirmed"], ids)]
     else:
-        due = [NewWork(step, locked.id, locked.lane)] if step else []
+        due = [NewWork(step, locked.id, locked.lane, shop=shop)] if step else []
     add_work(tx, due)
     return {BellKey(work.step, work.lane, work.account) for work in due}
 

@@ -291,7 +291,7 @@ CREATE TABLE work (
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000,
         autovacuum_vacuum_cost_delay = 0);
 COMMENT ON COLUMN work.shop IS
-    'whose turn it takes in a crowded line; empty where the account says it, and for what people put back';
+    'whose turn it takes in a crowded line; empty where the account says it';
 COMMENT ON COLUMN work.is_suspect IS 'was in a batch whose process died: runs alone until it is done';
 CREATE INDEX work_due ON work (step, lane, account, due_at) WHERE lease_token IS NULL AND NOT is_suspect;
 CREATE INDEX work_turns ON work (step, lane, account, shop, due_at) WHERE lease_token IS NULL AND NOT is_suspect;

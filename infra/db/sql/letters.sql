@@ -146,10 +146,14 @@ WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL AND d.step <> 'queue'
 ORDER BY d.id;
 
 -- name: put_back
--- Due again with a clean slate. What once killed its worker runs alone.
-INSERT INTO work (step, subject_id, lane, account, is_suspect)
-SELECT r.step, r.subject_id, r.lane, r.account, r.is_suspect
-FROM json_to_recordset(%(rows)s::json) AS r(step text, subject_id bigint, lane text, account text, is_suspect boolean)
+-- Due again with a clean slate, in the turn of its own shop. What once killed its worker runs alone.
+INSERT INTO work (step, subject_id, lane, account, shop, is_suspect)
+SELECT r.step, r.subject_id, r.lane, r.account,
+       coalesce(nullif(coalesce(o.platform, p.platform) || '/' || coalesce(o.shop, p.shop), r.account), ''), r.is_suspect
+FROM json_to_recordset(%(rows)s::json)
+     AS r(step text, subject_id bigint, lane text, account text, order_id bigint, is_suspect boolean)
+LEFT JOIN orders AS o ON o.id = r.order_id
+LEFT JOIN raw_payload AS p ON r.step = 'normalize' AND p.id = r.subject_id
 ORDER BY r.step, r.subject_id
 ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now()), attempts = 0, crashes = 0
 WHERE work.lease_token IS NULL;
@@ -229,6 +233,10 @@ ORDER BY f.id;
 SELECT h.released_by, h.released_at FROM fulfillment_order AS f JOIN hold AS h ON h.fulfillment_order_id = f.id
 WHERE f.order_id = %(order_id)s AND h.code = %(code)s AND h.released_at IS NOT NULL
 ORDER BY h.released_at DESC LIMIT 1;
+
+-- name: shop_of
+-- The shop's account, by a fulfillment order.
+SELECT o.platform || '/' || o.shop FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id WHERE f.id = %(id)s;
 
 -- name: unbooked
 -- Packages of fulfillment orders that have no waybill.

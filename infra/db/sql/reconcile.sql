@@ -76,7 +76,12 @@ ON CONFLICT (package_id, generation)
 DO UPDATE SET status = 'intended', waybill = NULL, booked_at = NULL, voided_at = NULL, call_deadline = now();
 
 -- name: label_found
-INSERT INTO work (step, subject_id, lane, account) VALUES ('label', %(package_id)s, %(lane)s, %(account)s)
+INSERT INTO work (step, subject_id, lane, account, shop)
+SELECT 'label', p.id, %(lane)s, %(account)s, o.platform || '/' || o.shop
+FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.id = %(package_id)s
 ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now())
 RETURNING lane, account;
 

@@ -43,8 +43,9 @@ def test_a_replay_puts_the_work_back_and_lets_the_order_go_on(house, dead, send_
     assert set(house.states().values()) == {"on_hold"}
     assert tally() == (1, 1, 0)
     assert send_back(letter) == [Replayed(letter, Answer.REPLAYED)]
-    assert house.rows("SELECT step, subject_id, lane, account, attempts, causes FROM work") == [
-        ("label", package, "bulk", "sf/main", 0, [])
+    (shop,) = house.rows("SELECT platform || '/' || shop FROM orders")[0]
+    assert house.rows("SELECT step, subject_id, lane, account, shop, attempts, causes FROM work") == [
+        ("label", package, "bulk", "sf/main", shop, 0, [])
     ]
     assert set(house.states().values()) == {"allocated"}
     assert house.rows("SELECT released_by, released_reason FROM hold") == [("li", "fixed")]
