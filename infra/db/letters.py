@@ -44,7 +44,8 @@ class LetterCause:
 class LetterFilter:
     """What all of some letters have in common; None asks nothing. `cause` is a fingerprint, or how one begins.
 
-    Raises Refused ``cause_malformed`` for what can begin no fingerprint.
+    Raises Refused ``cause_malformed`` for what can begin no fingerprint, and ``filter_empty`` for an empty text: a
+    shell variable that was not set must not choose letters.
     """
 
     step: str | None = None
@@ -56,6 +57,9 @@ class LetterFilter:
     def __post_init__(self) -> None:
         if self.cause is not None and not _BEGINNING.fullmatch(self.cause):
             raise Refused("cause_malformed", "a cause is a fingerprint or how it begins, in digits and small a to f")
+        for name in ("step", "account", "code"):
+            if getattr(self, name) == "":
+                raise Refused("filter_empty", f"the {name} asked for is empty")
 
     @property
     def is_empty(self) -> bool:

@@ -130,6 +130,14 @@ def test_what_can_begin_no_fingerprint_is_wrong_use_not_every_letter(orderlane, 
     assert json.loads(orderlane("bulk", "show", "--json").stdout)["bulks"] == []
 
 
+@pytest.mark.parametrize("option", ["--account", "--code"])
+def test_an_empty_option_is_wrong_use_not_every_letter_of_inner_steps(orderlane, plant, option):
+    plant(1)
+    wrong = orderlane("dlq", "replay", option, "", *REASON)
+    assert (wrong.exit_code, "filter_empty" in wrong.stderr) == (2, True)
+    assert json.loads(orderlane("bulk", "show", "--json").stdout)["bulks"] == []
+
+
 def test_a_letter_that_replays_did_not_help_needs_a_word(orderlane, plant, database):
     (letter_id,) = plant(1)
     with database.connection() as connection:
