@@ -44,7 +44,7 @@ class LetterCause:
 class LetterFilter:
     """What all of some letters have in common; None asks nothing. `cause` is a fingerprint, or how one begins.
 
-    Raises Refused ``cause_malformed`` for what can begin no fingerprint, and ``filter_empty`` for an empty text: a
+    Raises Refused ``cause_malformed`` for what can begin no fingerprint, and ``filter_malformed`` for an empty text: a
     shell variable that was not set must not choose letters.
     """
 
@@ -59,7 +59,7 @@ class LetterFilter:
             raise Refused("cause_malformed", "a cause is a fingerprint or how it begins, in digits and small a to f")
         for name in ("step", "account", "code"):
             if getattr(self, name) == "":
-                raise Refused("filter_empty", f"the {name} asked for is empty")
+                raise Refused("filter_malformed", f"the {name} asked for is empty")
 
     @property
     def is_empty(self) -> bool:

@@ -134,7 +134,7 @@ def test_what_can_begin_no_fingerprint_is_wrong_use_not_every_letter(orderlane, 
 def test_an_empty_option_is_wrong_use_not_every_letter_of_inner_steps(orderlane, plant, option):
     plant(1)
     wrong = orderlane("dlq", "replay", option, "", *REASON)
-    assert (wrong.exit_code, "filter_empty" in wrong.stderr) == (2, True)
+    assert (wrong.exit_code, "filter_malformed" in wrong.stderr) == (2, True)
     assert json.loads(orderlane("bulk", "show", "--json").stdout)["bulks"] == []
 
 
