@@ -26,6 +26,7 @@ class Raw:
     place: Place
     platform: str
     shop: str
+    lane_by: str | None
     received_at: str
     joined_at: datetime | None
     body: bytes
@@ -107,8 +108,8 @@ def _changed_at(incoming: Incoming) -> datetime:
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:
     return [
-        Raw(Place(id_, Lane(lane)), platform, shop, received_at.isoformat(), joined_at, body)
-        for id_, platform, shop, lane, received_at, joined_at, body in tx.execute(
+        Raw(Place(id_, Lane(lane)), platform, shop, lane_by, received_at.isoformat(), joined_at, body)
+        for id_, platform, shop, lane, lane_by, received_at, joined_at, body in tx.execute(
             ORDERS["load_raw"], {"ids": list(subject_ids)}
         )
     ]
@@ -120,6 +121,7 @@ def _admission(incoming: Incoming, intake: Intake) -> Row:
         "raw_payload_id": incoming.place.subject_id,
         "received_at": incoming.raw.received_at,
         "lane": incoming.place.lane,
+        "lane_by": incoming.raw.lane_by,
         "state": intake.state,
         "resume_state": State.PAID if intake.state is State.ON_HOLD else None,
         "closed_reason": intake.reason if intake.state is State.CLOSED else None,

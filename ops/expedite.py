@@ -1,4 +1,4 @@
-"""Change an order's lane as a person, while it waits."""
+"""Change an order's lane as a person, while it waits: also while nobody has read its payload yet."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,13 @@ EXPEDITE = load("expedite")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expedited:
-    """`was`: the lanes that were left, none when it ran in `lane` already; `moved`: steps whose work moved."""
+    """`was`: the lanes that were left, none when it ran in `lane` already; `moved`: steps whose work moved.
 
-    order_id: int
+    `order_id`: None while there are only `payloads`, which nobody has read.
+    """
+
+    order_id: int | None
+    payloads: tuple[int, ...] = ()
     lane: str
     was: tuple[str, ...]
     moved: tuple[str, ...]
@@ -38,6 +42,31 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
     with db.transaction() as tx:
         rows = tx.execute(EXPEDITE["move_work"], {"order_id": order_id, "lane": lane}).fetchall()
     return Expedited(order_id=order_id, lane=lane, was=was, moved=tuple(sorted({row[0] for row in rows})))
+
+
+def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expedited | None:
+    """Move what waits to be read under a platform's order id, with or without its shop; None when nothing does.
+
+    The order keeps the lane when it comes to be. Raises Conflict ``order_ambiguous``, when shops share the id.
+    """
+    place, _, platform_order_id = text.strip().rpartition("/")
+    named = {"place": place, "platform_order_id": platform_order_id, "lane": lane, "by": author.who}
+    with db.transaction() as tx:
+        rows = tx.execute(EXPEDITE["choose_payload_lane"], named).fetchall()
+        accounts = sorted({account for _, _, account in rows})
+        if len(accounts) > 1:
+            meant = ", ".join(f"{account}/{platform_order_id}" for account in accounts)
+            raise Conflict("order_ambiguous", f"{platform_order_id} may mean {meant}: say which")
+        acts = [(f"payload/{id_}", {"lane": lane, "was": [was]}) for id_, was, _ in rows if was != lane]
+        record_acts(tx, author.who, "order_expedited", author.reason, acts)
+    ids = [id_ for id_, _, _ in rows]
+    with db.transaction() as tx:
+        # Whatever was read meanwhile is an order now, perhaps in its old lane.
+        waiting = tuple(row[0] for row in tx.execute(EXPEDITE["move_payload_work"], {"ids": ids, "lane": lane}))
+    if not waiting:
+        return None
+    was = tuple(sorted({before for _, before, _ in rows if before != lane}))
+    return Expedited(order_id=None, payloads=waiting, lane=lane, was=was, moved=(Step.NORMALIZE,) if was else ())
 
 
 def _choose(tx: Connection, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ _BY_CODE = {
     "bulk_state": Exit.REFUSED,
     "cause_ambiguous": Exit.REFUSED,
     "cause_malformed": Exit.USAGE,
+    "order_ambiguous": Exit.USAGE,
     "filter_malformed": Exit.USAGE,
     "channel_unknown": Exit.USAGE,
     "courier_unknown": Exit.USAGE,

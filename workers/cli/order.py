@@ -2,13 +2,14 @@
 
 import click
 
+from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.order import Lane
 from infra.db.pool import Database
 from infra.engine.replay import Author
 from infra.log import configure
 from infra.settings import read_settings
-from ops.expedite import Expedited
+from ops.expedite import Expedited, expedite_unread
 from ops.expedite import expedite as change_lane
 from ops.find import Match, find, why_missing
 from ops.holds import Released
@@ -99,27 +100,40 @@ def _release_in_words(released: Released) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def expedite(ctx: click.Context, order_id: str, lane: str, author: Author, *, as_json: bool) -> None:
-    """Move an order to another lane, with all that is due for it.
+    """Move an order to another lane, with all that is due for it; also one that is stored and not read yet.
 
     The rules leave it there; what runs right now ends as it began. Safe to run twice. Exits with 5 for an
     order that has ended.
     """
     configure(level="error")
     with database_at_hand(read_settings()) as db:
-        match = _one_match(db, order_id)
-        if match is None:
+        expedited = _expedite(db, order_id, Lane(lane), author)
+        if expedited is None:
             ctx.exit(Exit.USAGE)
-        expedited = change_lane(db, match.id, Lane(lane), author)
     if as_json:
         say_json(expedited)
     else:
         say(_expedite_in_words(expedited))
 
 
+def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedited | None:
+    """Move the order, or what waits to become it. None when the id may mean several orders."""
+    try:
+        match = _one_match(db, order_id)
+    except Conflict:
+        unread = expedite_unread(db, order_id, lane, author)
+        if unread is not None:
+            return unread
+        # It was read a moment ago.
+        match = _one_match(db, order_id)
+    return change_lane(db, match.id, lane, author) if match else None
+
+
 def _expedite_in_words(expedited: Expedited) -> str:
     was = f"moved from {' and '.join(expedited.was)} to" if expedited.was else "is in"
     moved = f", with {' and '.join(expedited.moved)}" if expedited.moved else ""
-    return f"order {expedited.order_id} {was} lane {expedited.lane}{moved}"
+    what = f"order {expedited.order_id}" if expedited.order_id else "what came in and waits to be read"
+    return f"{what} {was} lane {expedited.lane}{moved}"
 
 
 def _one_match(db: Database, order_id: str) -> Match | None:

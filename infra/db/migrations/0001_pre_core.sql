@@ -39,11 +39,14 @@ CREATE TABLE raw_payload (
     version           bytea NOT NULL,
     source            text NOT NULL CHECK (source IN ('pull', 'webhook', 'file')),
     lane              text NOT NULL CHECK (lane IN ('p0', 'p1', 'bulk')),
+    lane_by           text,
     changed_at        timestamptz,
     received_at       timestamptz NOT NULL DEFAULT now(),
     body              bytea NOT NULL,
     UNIQUE (shop, platform_order_id, platform, version)
 );
+
+COMMENT ON COLUMN raw_payload.lane_by IS 'the person who chose the lane before the payload was read; the order takes it over';
 
 CREATE TABLE warehouse_page (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

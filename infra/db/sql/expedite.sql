@@ -1,4 +1,32 @@
--- A person chooses an order's lane while it waits.
+-- A person chooses an order's lane while it waits, or its payload's while nobody has read it.
+
+-- name: choose_payload_lane
+-- Payloads of an id that wait to be read and are no order yet. Whoever reads them takes lane and person over.
+WITH RECURSIVE known(shop) AS (
+    SELECT min(shop) FROM raw_payload
+    UNION ALL
+    SELECT (SELECT min(r.shop) FROM raw_payload AS r WHERE r.shop > known.shop) FROM known WHERE known.shop IS NOT NULL
+), waiting AS (
+    SELECT r.id, r.lane
+    FROM known
+    JOIN raw_payload AS r ON r.shop = known.shop AND r.platform_order_id = %(platform_order_id)s
+    JOIN work AS w ON w.step = 'normalize' AND w.subject_id = r.id
+    WHERE %(place)s IN ('', r.shop, r.platform || '/' || r.shop)
+      AND NOT EXISTS (SELECT 1 FROM orders AS o
+                      WHERE o.shop = r.shop AND o.platform_order_id = r.platform_order_id AND o.platform = r.platform)
+    ORDER BY r.id
+    FOR UPDATE OF r
+)
+UPDATE raw_payload AS r SET lane = %(lane)s, lane_by = %(by)s FROM waiting WHERE r.id = waiting.id
+RETURNING r.id, waiting.lane, r.platform || '/' || r.shop;
+
+-- name: move_payload_work
+-- Waits for a batch that reads them just now; what it read is no work any more.
+WITH own AS (
+    SELECT subject_id FROM work WHERE step = 'normalize' AND subject_id = ANY(%(ids)s) ORDER BY subject_id FOR UPDATE
+)
+UPDATE work AS w SET lane = %(lane)s FROM own WHERE w.step = 'normalize' AND w.subject_id = own.subject_id
+RETURNING w.subject_id;
 
 -- name: choose_lane
 -- Review leaves a chosen lane alone. Rows that stand so already are not returned.

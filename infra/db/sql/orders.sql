@@ -28,7 +28,7 @@ WHERE EXISTS (
 
 -- name: load_raw
 -- With the moment the shop joined us: what was shipped before is none of our business.
-SELECT p.id, p.platform, p.shop, p.lane, p.received_at, s.created_at, p.body
+SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, p.body
 FROM raw_payload AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
 WHERE p.id = ANY(%(ids)s)
 ORDER BY p.platform, p.shop, p.platform_order_id, p.changed_at, p.id;
@@ -45,7 +45,7 @@ WITH incoming AS (
         paid_at timestamptz, ship_by timestamptz, buyer_id text, buyer_memo text, seller_memo text,
         seller_flag smallint, received_at timestamptz, name text, phone text, province text, city text,
         district text, town text, detail text, zip_code text, pii text, merge_token text,
-        state text, resume_state text, lane text, closed_reason text)
+        state text, resume_state text, lane text, lane_by text, closed_reason text)
 ), admitted AS (
     INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
         member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
@@ -73,8 +73,8 @@ WITH incoming AS (
         quantity integer, unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean,
         refunded boolean) USING (raw_payload_id)
 )
-INSERT INTO fulfillment_order (order_id, state, resume_state, lane, closed_reason, finished_at)
-SELECT a.id, i.state, i.resume_state, i.lane, i.closed_reason, CASE WHEN i.state = 'closed' THEN now() END
+INSERT INTO fulfillment_order (order_id, state, resume_state, lane, lane_by, closed_reason, finished_at)
+SELECT a.id, i.state, i.resume_state, i.lane, i.lane_by, i.closed_reason, CASE WHEN i.state = 'closed' THEN now() END
 FROM admitted AS a JOIN incoming AS i USING (raw_payload_id)
 RETURNING order_id, id, (SELECT raw_payload_id FROM admitted WHERE admitted.id = order_id);
 

@@ -28,8 +28,8 @@ def _configured(monkeypatch, database_url, redis_url) -> None:
 
 
 @pytest.fixture
-def receive(database):
-    """Store a payload, as pull does, and normalize it by the real step."""
+def arrive(database):
+    """Store a payload, as pull does."""
 
     def store(shop: str, platform_order_id: str, body: bytes) -> None:
         with database.transaction() as tx:
@@ -47,13 +47,31 @@ def receive(database):
                 },
             ).fetchall()
             tx.execute("INSERT INTO work (step, subject_id, lane) VALUES ('normalize', %s, %s)", [raw_id, lane])
+
+    return store
+
+
+@pytest.fixture
+def normalize(database):
+    """The real step, on what waits in a lane."""
+
+    def run(lane: str = "p1") -> None:
         dice = SystemDice()
         tools = Tools(Settings(), database, NoBells(), SystemClock(), load_rules(), {}, {}, {}, {})
         failures = Failures(Engine(), SystemClock(), dice)
         runner = InnerRunner(Normalize(tools), database, NoBells(), failures, dice, 1, 50)
-        assert runner.run(BellKey("normalize", "p1", "")) == 1
+        assert runner.run(BellKey("normalize", lane, "")) == 1
 
-    return store
+    return run
+
+
+@pytest.fixture
+def receive(arrive, normalize):
+    def both(shop: str, platform_order_id: str, body: bytes) -> None:
+        arrive(shop, platform_order_id, body)
+        normalize()
+
+    return both
 
 
 def test_an_order_is_shown_to_a_person(orderlane, receive, trade) -> None:
@@ -168,8 +186,48 @@ def test_an_order_is_expedited_and_stays_so(orderlane, receive, trade) -> None:
     assert (result.exit_code, result.stdout) == (0, "order 1 moved from p1 to lane p0, with reserve\n")
     again = orderlane(*EXPEDITE, "--json")
     assert again.exit_code == 0
-    assert json.loads(again.stdout) == {"order_id": 1, "lane": "p0", "was": [], "moved": []}
+    assert json.loads(again.stdout) == {"order_id": 1, "payloads": [], "lane": "p0", "was": [], "moved": []}
     assert "lane p0 chosen by " in orderlane("order", "show", "1001").stdout
+
+
+@pytest.fixture
+def unread(arrive, trade) -> None:
+    arrive("main", "1001", trade())
+    arrive("main", "1002", trade(tid="1002"))
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize("text", ["1001", "main/1001", "taobao/main/1001"])
+def test_what_nobody_has_read_yet_is_expedited_and_stays_so(orderlane, normalize, database, text) -> None:
+    command = ("order", "expedite", text, "--reason", "the buyer waits")
+    result = orderlane(*command)
+    moved = "what came in and waits to be read moved from p1 to lane p0, with normalize\n"
+    assert (result.exit_code, result.stdout) == (0, moved)
+    again = json.loads(orderlane(*command, "--json").stdout)
+    assert again == {"order_id": None, "payloads": [1], "lane": "p0", "was": [], "moved": []}
+    normalize("p0")
+    with database.connection() as connection:
+        assert connection.execute("SELECT lane, lane_by IS NULL FROM fulfillment_order").fetchall() == [("p0", False)]
+        assert connection.execute("SELECT verb, object, reason FROM audit").fetchall() == [
+            ("order_expedited", "payload/1", "the buyer waits")
+        ]
+        assert connection.execute("SELECT subject_id, lane FROM work WHERE step = 'normalize'").fetchall() == [
+            (2, "p1")
+        ]
+
+
+def test_an_unread_id_that_two_shops_share_is_not_guessed(orderlane, arrive, trade, database) -> None:
+    arrive("main", "1001", trade())
+    arrive("outlet", "1001", trade())
+    refused = orderlane(*EXPEDITE)
+    assert refused.exit_code == 2
+    assert "taobao/main/1001, taobao/outlet/1001" in refused.stderr
+    assert orderlane("order", "expedite", "outlet/1001", "--reason", "r").exit_code == 0
+    with database.connection() as connection:
+        assert connection.execute("SELECT subject_id, lane FROM work ORDER BY subject_id").fetchall() == [
+            (1, "p1"),
+            (2, "p0"),
+        ]
 
 
 def test_an_ended_order_is_not_expedited(orderlane, receive, trade, database) -> None:
