@@ -20,14 +20,14 @@ QUICK_OTHERS = 200
 
 
 @click.command()
-@click.option("--orders", default=5000, show_default=True, help="How many orders to generate.")
+@click.option("--orders", default=2000, show_default=True, help="How many orders to generate.")
 @click.option("--shops", default=5, show_default=True, help="Shops they are spread over.")
 @click.option("--processes", default=2, show_default=True, help="Worker processes.")
 @click.option("--threads", default=4, show_default=True, help="Threads of each worker process.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same stream.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds of engine, floor and peers, interleaved.")
-@click.option("--floor-orders", default=2000, show_default=True, help="Orders of the floor.")
-@click.option("--peer-orders", default=1000, show_default=True, help="Orders of each peer.")
+@click.option("--floor-orders", type=int, help="Orders of the floor, if not as many.")
+@click.option("--peer-orders", type=int, help="Orders of each peer, if not as many.")
 @click.option("--alone", is_flag=True, help="One run of the engine, without floor and peers.")
 @click.option("--quick", is_flag=True, help=f"One round: {QUICK_ORDERS} orders, {QUICK_OTHERS} for the others.")
 @click.option("--sample", is_flag=True, help="Also sample what Postgres is at; costs a little.")
@@ -41,8 +41,8 @@ def main(
     threads: int,
     seed: int,
     rounds: int,
-    floor_orders: int,
-    peer_orders: int,
+    floor_orders: int | None,
+    peer_orders: int | None,
     alone: bool,
     quick: bool,
     sample: bool,
@@ -55,6 +55,9 @@ def main(
         orders, rounds, floor_orders, peer_orders = QUICK_ORDERS, 1, QUICK_OTHERS, QUICK_OTHERS
     if alone:
         rounds, floor_orders = 1, 0
+    # As many for everybody: connecting and preparing statements is shared out over the same number.
+    floor_orders = orders if floor_orders is None else floor_orders
+    peer_orders = orders if peer_orders is None else peer_orders
     base = read_settings()
     script = Script(
         orders=orders, csv=None, seed=seed, per_second=0.0, processes=processes, threads=threads, shops=shops
@@ -72,7 +75,7 @@ def main(
         draw(played, pictures)
     if as_json:
         print(msgspec.json.encode(figures(played, plan)).decode())
-    sys.exit(0 if all(one.course.outcome.reckoning.agrees for one in played) else 1)
+    sys.exit(0 if all(one.is_whole for one in played) else 1)
 
 
 if __name__ == "__main__":

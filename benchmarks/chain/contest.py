@@ -8,16 +8,19 @@ from benchmarks.chain.course import Course, measure
 from benchmarks.floor.measure import Floor, measure_floor
 from benchmarks.peers.course import Peer, PeerCourse, measure_peer
 from benchmarks.surroundings import private_stores
+from domain.reckoning import Verdict
 from infra.settings import Settings
 from workers.demo.stage import Script
 
+# Streams of different length hold back slightly different shares of their orders.
+_DONE_ALIKE = 0.97
 # What runs an order; the demo's own supervisor and the sandbox would not be there in production.
 ENGINE = ("workers", "sweeper", "postgres", "redis")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much each is given: peers need much longer for an order, and their cost does not depend on the number."""
+    """How much each is given."""
 
     script: Script
     floor_orders: int
@@ -39,6 +42,15 @@ class Round:
     def engine_cpu_ms(self) -> float:
         orders = self.course.outcome.reckoning.orders
         return sum(self.course.cpu_s.get(name, 0.0) for name in ENGINE) * 1000 / orders
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the engine's ledgers agree, and each peer brought as large a share of its orders to their end."""
+        reckoning = self.course.outcome.reckoning
+        share = _DONE_ALIKE * reckoning.verdicts.get(Verdict.DONE, 0) / reckoning.orders
+        return reckoning.agrees and all(
+            peer.is_whole and peer.done >= share * peer.orders for peer in self.peers.values()
+        )
 
     def cost_vs(self, peer: str) -> float | None:
         """The engine's CPU an order over the peer's, both less the floor's."""

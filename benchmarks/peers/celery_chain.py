@@ -18,6 +18,7 @@ from domain.order import Lane
 from domain.states import Step
 from infra.engine.results import NewWork
 from infra.settings import Settings, read_settings
+from workers.collector import settle_collector
 from workers.wiring import database
 
 PREFETCH = 16
@@ -63,6 +64,7 @@ class Processes:
         db = self._stack.enter_context(database(self._settings, self._threads + 4))
         sender = partial(send, self._app)
         self._chain = self._stack.enter_context(plain_chain(self._settings, db, sender))
+        settle_collector()
 
     def leave(self, **_: object) -> None:
         self._stack.close()

@@ -45,7 +45,7 @@ class Peer:
         return "" if is_there else f"{self.needs} is not installed: pip install -r requirements-bench.txt"
 
 
-DRAMATIQ = Peer("plain Dramatiq", "benchmarks.peers.dramatiq_chain", 2, ("16",))
+DRAMATIQ = Peer("plain Dramatiq", "benchmarks.peers.dramatiq_chain", 2, ("8",))
 CELERY = Peer("plain Celery", "benchmarks.peers.celery_chain", 2, ("threads", "8"), needs="celery")
 
 
@@ -100,7 +100,8 @@ def measure_peer(base: Settings, stores: Connection, script: Script, peer: Peer)
             done=verdicts.verdicts.get(Verdict.DONE, 0),
             seconds=seconds,
             cpu_s=after.cpu_s - before.cpu_s,
-            is_whole=not verdicts.lost and not verdicts.oversold and not verdicts.duplicate_waybills,
+            is_whole=not (verdicts.lost or verdicts.oversold or verdicts.duplicate_waybills)
+            and not any(verdicts.verdicts.get(verdict, 0) for verdict in (Verdict.OPEN, Verdict.DEAD)),
         )
 
 

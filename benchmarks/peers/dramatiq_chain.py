@@ -17,6 +17,7 @@ from domain.order import Lane
 from domain.states import Step
 from infra.engine.results import NewWork
 from infra.settings import read_settings
+from workers.collector import settle_collector
 from workers.wiring import database
 
 PREFETCH = 64
@@ -74,6 +75,7 @@ def main(threads: int) -> None:
             options = {"max_retries": RETRIES_MAX, "min_backoff": 2000}
             Actor(answer, broker=broker, actor_name=step, queue_name=QUEUE, priority=0, options=options)
         worker = Worker(broker, worker_threads=threads, worker_timeout=IDLE_SLEEP_MS)
+        settle_collector()
         wait_for_start(db)
         worker.start()
         stopping.wait()

@@ -43,6 +43,18 @@ def test_cost_is_what_stands_above_the_floor():
     assert Round(one.course, None, one.peers).cost_vs("plain") is None
 
 
+@pytest.mark.parametrize(
+    ("agrees", "peer_done", "peer_is_whole", "is_whole"),
+    [(True, 95, True, True), (False, 95, True, False), (True, 80, True, False), (True, 95, False, False)],
+    ids=["as many", "our ledgers differ", "a peer held more back", "a peer lost some"],
+)
+def test_a_round_counts_only_if_everybody_did_the_same_work(agrees, peer_done, peer_is_whole, is_whole):
+    course = _Costing(0.25, 100, done=95, agrees=agrees)
+    peer = _Plain(10.5, done=peer_done, is_whole=peer_is_whole)
+
+    assert Round(course, None, {"plain": peer}).is_whole is is_whole
+
+
 def test_the_sustained_rate_leaves_out_the_ramps():
     slow_start = [_look(seconds, written_back=0) for seconds in range(10)]
     steady = [_look(10 + second, written_back=50 * second) for second in range(21)]
@@ -70,9 +82,10 @@ def test_worker_processes_add_up():
 class _Costing:
     """A course of so many orders that used so many CPU-seconds."""
 
-    def __init__(self, cpu_s, orders):
+    def __init__(self, cpu_s, orders, *, done=0, agrees=True):
         self.cpu_s = {"workers": cpu_s, "sandbox": 99.0}
-        self.outcome = SimpleNamespace(reckoning=SimpleNamespace(orders=orders))
+        reckoning = SimpleNamespace(orders=orders, verdicts={"done": done}, agrees=agrees)
+        self.outcome = SimpleNamespace(reckoning=reckoning)
 
 
 class _Floored:
@@ -81,8 +94,9 @@ class _Floored:
 
 
 class _Plain:
-    def __init__(self, engine_cpu_ms):
+    def __init__(self, engine_cpu_ms, *, orders=100, done=0, is_whole=True):
         self.engine_cpu_ms = engine_cpu_ms
+        self.orders, self.done, self.is_whole = orders, done, is_whole
 
 
 def _look(seconds: float, *, written_back: int) -> Progress:
