@@ -13,7 +13,6 @@ from redis import Redis
 
 from benchmarks.broker.systems import (
     BATCH,
-    DEFAULT,
     QUEUE,
     SAMPLED,
     SHOPS,
@@ -26,7 +25,7 @@ from infra.queue.priority import PriorityBroker
 
 
 class DramatiqEnd:
-    """Urgent messages have a lane with the priority broker, a queue and an actor priority with Dramatiq's own."""
+    """Urgent messages have a lane with the priority broker, else an actor priority, and in a flood a queue."""
 
     def __init__(self, system: System, url: str) -> None:
         self.system = system
@@ -36,11 +35,13 @@ class DramatiqEnd:
         dramatiq.set_broker(self.broker)
 
         errands = Errands(self.redis)
-        lane: dict[str, Any] = {"lane": "p0", "queue_name": QUEUE} if self.priority else {"queue_name": URGENT_QUEUE}
+        urgent: dict[str, Any] = {"queue_name": URGENT_QUEUE if system.parts_urgent else QUEUE}
+        if self.priority:
+            urgent["lane"] = "p0"
         actor = dramatiq.actor
         self.nothing = actor(actor_name="nothing", queue_name=QUEUE, broker=self.broker)(errands.nothing)
         self.nap = actor(actor_name="nap", queue_name=QUEUE, broker=self.broker, priority=1)(errands.nap)
-        self.urgent = actor(actor_name="urgent", broker=self.broker, priority=0, **lane)(errands.urgent)
+        self.urgent = actor(actor_name="urgent", broker=self.broker, priority=0, **urgent)(errands.urgent)
 
     def bulk(self, count: int) -> list[Message[Any]]:
         """For the priority broker of ten shops, a tenth of them urgent."""
@@ -59,7 +60,7 @@ class DramatiqEnd:
         """One by one for Dramatiq at its defaults, else in batches."""
         if self.priority:
             self.priority.enqueue_many(messages, delay=delay_ms)
-        elif self.system.name != DEFAULT:
+        elif self.system.prefetch:
             self._pipelined(messages, delay_ms)
         else:
             for message in messages:

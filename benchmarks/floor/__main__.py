@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.floor.measure import Floor, measure_floor
+from benchmarks.surroundings import describe, private_stores
 from infra.log import configure
 from infra.settings import read_settings
 from workers.demo.stage import Script
@@ -29,7 +30,10 @@ def main(*, orders: int, shops: int, rounds: int, batch: int, seed: int, quick: 
     script = Script(orders=orders, csv=None, seed=seed, per_second=0.0, processes=0, threads=1, shops=shops)
     base = read_settings()
     found = medians([measure_floor(base, script, batch) for _ in range(rounds)])
-    settings = {"orders": orders, "shops": shops, "rounds": rounds, "batch": batch, "seed": seed}
+    with private_stores(base) as stores:
+        surroundings = describe(stores)
+    counts = {"orders": orders, "shops": shops, "rounds": rounds, "batch": batch, "seed": seed}
+    settings = {**surroundings, **counts}
     show(found, Console(stderr=as_json, highlight=False, width=100))
     if as_json:
         print(msgspec.json.encode(figures(found) | {"settings": settings}).decode())

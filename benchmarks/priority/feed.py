@@ -36,12 +36,22 @@ class Feed:
 
     def store(self, shop: Shop, *, urgent: bool) -> str:
         """One order of one piece; its id. An urgent one is a member's, from a live stream, around the corner."""
+        listed, raw = self._order(shop, urgent=urgent)
+        self.pull.store(shop, "webhook", [(listed, raw)])
+        return listed.platform_order_id
+
+    def store_at_once(self, shop: Shop, count: int) -> list[str]:
+        """So many ordinary orders in one transaction; their ids."""
+        orders = [self._order(shop, urgent=False) for _ in range(count)]
+        self.pull.store(shop, "webhook", orders)
+        return [listed.platform_order_id for listed, _ in orders]
+
+    def _order(self, shop: Shop, *, urgent: bool) -> tuple[Listed, RawOrder]:
         member = {"live": True, "vip": "plus", "is_local": True} if urgent else {}
         lines = [{"sku": next(self.skus)}]
         tid = str(self.stage.pull("add_order", shop=shop.name, lines=lines, **member)["tid"])
         raw = self.outside.run(_fetch(self.platforms[shop.account], tid))
-        self.pull.store(shop, "webhook", [(Listed(tid, self.pull.tools.clock.utcnow()), raw)])
-        return tid
+        return Listed(tid, self.pull.tools.clock.utcnow()), raw
 
     def run(self, urgent: int, per_second: float, bulk_per_second: float) -> list[str]:
         """Urgent orders one by one at their pace with bulk ones between them; the ids of the urgent ones."""

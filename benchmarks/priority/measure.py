@@ -24,7 +24,7 @@ from workers.supervisor import Role, Supervisor, roles, supervised
 # Everything flows: a held order would say nothing about waiting.
 SPOTLESS = Dirt(presale_open=0.0, refund_asked=0.0, vague_address=0.0, short_stock=0.0, unpaid=0.0, closed=0.0)
 _WARM_UP = 10
-_SETTLE_S = 120.0
+SETTLE_S = 120.0
 _NEVER = 1e-9
 _LOOK_S = 0.05
 
@@ -173,7 +173,7 @@ def warm_up(db: Database, feed: Feed) -> None:
 
 def await_confirmed(db: Database, tids: Sequence[str]) -> None:
     """Until all are written back; who is not in time stays unfinished and is counted."""
-    deadline = time.monotonic() + _SETTLE_S
+    deadline = time.monotonic() + SETTLE_S
     while _confirmed(db, tids) < len(tids) and time.monotonic() < deadline:
         time.sleep(_LOOK_S)
 

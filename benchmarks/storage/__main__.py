@@ -29,7 +29,8 @@ def main(*, orders: int, stored: int, quick: bool, as_json: bool) -> None:
     few, many = measure(base, script, FEW), measure(base, script, stored)
     show(few, many, Console(stderr=as_json, highlight=False, width=150))
     if as_json:
-        settings = {"orders": orders, "stored": [few.stored, many.stored], "fill_s": round(many.fill_s, 1)}
+        counts = {"orders": orders, "stored": [few.stored, many.stored], "fill_s": round(many.fill_s, 1)}
+        settings = {**many.surroundings, **counts}
         print(msgspec.json.encode(figures(few, many) | {"settings": settings}).decode())
 
 

@@ -1,6 +1,7 @@
 """One run: a store filled with old orders, and new ones played through it by the engine in one thread."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 
@@ -8,7 +9,7 @@ from benchmarks.floor.recording import Statement, Tape, TapedDatabase
 from benchmarks.loop import engine_loop
 from benchmarks.storage.plans import Plan, examples, explain
 from benchmarks.storage.store import buffers, fill
-from benchmarks.surroundings import private_stores
+from benchmarks.surroundings import describe, private_stores
 from infra.db.pool import Database
 from infra.settings import Settings
 from workers.demo.run import Running, prepared
@@ -30,6 +31,7 @@ class Cost:
     buffers: float
     done: int
     fill_s: float
+    surroundings: dict[str, Any]
     plans: dict[str, Plan]
 
 
@@ -49,6 +51,7 @@ def measure(base: Settings, script: Script, stored: int) -> Cost:
                 buffers=used / script.orders,
                 done=demo.stage.read("_progress")["written_back"],
                 fill_s=fill_s,
+                surroundings=describe(stores),
                 plans=explain(stores, examples(tape.acts)),
             )
 

@@ -38,3 +38,10 @@ def test_percentiles_are_in_milliseconds():
     assert p50_ms(points) == 51.0
     assert p99_ms(points) == 100.0
     assert p99_ms([]) is p50_ms([]) is None
+
+
+def test_who_never_came_through_is_not_left_out():
+    points = [(0.0, 0.001)] * 98
+
+    assert p99_ms(points) == 1.0
+    assert p99_ms(points, unfinished=2) > 100_000

@@ -66,8 +66,8 @@ def test_a_plan_names_what_it_reads(stored):
 
 
 def test_ratios_are_of_many_to_few_and_changed_plans_are_named():
-    few = Cost(10, 5.0, 200.0, 1, 0.0, {"a": Plan(("a_pkey",), 3), "b": Plan(("b_pkey",), 3)})
-    many = Cost(1000, 5.5, 250.0, 1, 0.0, {"a": Plan(("a_pkey",), 4), "b": Plan(("all of b",), 90)})
+    few = Cost(10, 5.0, 200.0, 1, 0.0, {}, {"a": Plan(("a_pkey",), 3), "b": Plan(("b_pkey",), 3)})
+    many = Cost(1000, 5.5, 250.0, 1, 0.0, {}, {"a": Plan(("a_pkey",), 4), "b": Plan(("all of b",), 90)})
 
     found = figures(few, many)
 
