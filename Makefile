@@ -6,7 +6,7 @@ ORDERS ?= 500
 SEED   ?= 7
 PICTURES ?= build/pictures
 
-.PHONY: help setup demo test coverage bench drills soak lint lock clean
+.PHONY: help setup demo test coverage bench drills soak model lint lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ drills: setup ## hurt the whole house and check every order, half an hour; SEED=
 
 soak: setup ## random faults without end, a new seed each round, until one shows a defect
 	while $(BIN)/orderlane drill nemesis; do :; done
+
+model: $(VENV)/.dev ## the broker's scripts beside their twin: 100,000 random commands on each Redis at hand
+	PRIORITY_MODEL_COMMANDS=100000 $(BIN)/pytest -n 0 -s tests/infra/queue/priority/model
 
 lint: $(VENV)/.dev ## format, lint, types, walls
 	$(BIN)/ruff format --check .
