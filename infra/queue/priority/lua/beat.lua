@@ -8,6 +8,7 @@
 
 local DAY_MS = 86400000
 local now_ms = math.floor(time_us() / 1000)
+write_when_full()
 redis.call("ZADD", OWNERS, int(now_ms + RULES.lease_ms), ARGV[2])
 redis.call("ZREM", GONE, ARGV[2])
 

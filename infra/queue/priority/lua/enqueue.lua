@@ -11,6 +11,20 @@
 
 local now_us = time_us()
 local now_ms = math.floor(now_us / 1000)
+
+-- A retry takes no more room than the delivery that it supersedes, and what that one holds is freed by its end only.
+local function are_retries()
+    for i = 4, #ARGV, 3 do
+        if redis.call("HEXISTS", FLIGHT, ARGV[i]) == 0 then
+            return false
+        end
+    end
+    return true
+end
+if are_retries() then
+    write_when_full()
+end
+
 local call = PREFIX .. ":producer:" .. ARGV[2]
 if redis.call("SET", call, ARGV[3], "PX", RULES.producer_ttl_ms, "GET") == ARGV[3] then
     return {}

@@ -10,6 +10,7 @@ local now_ms = math.floor(time_us() / 1000)
 if not holds(redis.call("HGET", FLIGHT, id), ARGV[3]) then
     return "lost"
 end
+write_when_full()
 local value, history = redis.call("HGET", MESSAGES, id), history_of(id)
 history.unknown_since_ms = history.unknown_since_ms or now_ms
 if now_ms - history.unknown_since_ms >= RULES.unknown_actor_grace_ms then

@@ -59,6 +59,12 @@ local function envelope(value)
     return string.match(value, "^([^\31]*)\31([^\31]*)\31(%d+)\31")
 end
 
+-- A full Redis refuses a script's first write if that could grow. After one that cannot, the others pass: for
+-- scripts that free memory, or that keep alive what is held.
+local function write_when_full()
+    redis.call("HDEL", STATE, "")
+end
+
 local function ring(lane)
     if redis.call("LLEN", bell_of(lane)) == 0 then
         redis.call("LPUSH", bell_of(lane), "1")
@@ -170,6 +176,7 @@ end
 -- Settles deliveries: groups from ARGV[first], each a token, a reason, how many, and their ids. An empty reason
 -- is done, any other rejects. A token that is not the last delivery's changes nothing.
 local function settle(first, now_ms)
+    write_when_full()
     local done = {}
     while first < #ARGV do
         local token, reason, last = ARGV[first], ARGV[first + 1], first + 2 + tonumber(ARGV[first + 2])

@@ -19,6 +19,7 @@ if ARGV[2] == "list" then
     return listed
 end
 
+write_when_full()
 local plan, changed = {}, 0
 local position = next_positions(time_us(), #ARGV)
 for i = 3, #ARGV do

@@ -9,6 +9,7 @@
 if not holds(redis.call("HGET", FLIGHT, ARGV[2]), ARGV[3]) then
     return 0
 end
+write_when_full()
 local history = history_of(ARGV[2])
 history.started = ARGV[3]
 redis.call("HSET", HISTORY, ARGV[2], cjson.encode(history))
