@@ -109,9 +109,10 @@ local function longest_waiting_below(number)
     return oldest
 end
 
--- `owed` is the weight that higher lanes took since a lower one had its share, while it waited.
+-- `owed` is the weight that higher lanes took since a lower one had its share, while it waited. It is counted for
+-- each set of served lanes: those who serve no lower lane would else forgive what others owe it.
 local function take_in_lane_order()
-    local owed = tonumber(redis.call("HGET", STATE, "owed") or "0")
+    local owed = tonumber(redis.call("HGET", STATE, owed_of(lanes)) or "0")
     local others, number, left = RULES.share - 1, 1, room
     while left > 0 and number <= #lanes do
         local lower = longest_waiting_below(number)
@@ -122,7 +123,7 @@ local function take_in_lane_order()
             taken = take(lanes[number], left, math.huge, number - 1)
             heads[number] = nil
             number = number + 1
-            owed = #lanes > 1 and 0 or owed
+            owed = 0
         elseif owed >= others then
             taken, weight = take(lanes[lower], 1, math.huge, number - 1)
             heads[lower] = nil
@@ -134,7 +135,7 @@ local function take_in_lane_order()
         end
         left = left - taken
     end
-    redis.call("HSET", STATE, "owed", int(owed))
+    redis.call("HSET", STATE, owed_of(lanes), int(owed))
 end
 
 if room > 0 then

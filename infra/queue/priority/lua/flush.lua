@@ -14,6 +14,10 @@ for i = 2, #ARGV do
     redis.call("DEL", turns_of(lane), balance_of(lane), heads_of(lane), bell_of(lane))
     redis.call("HDEL", STATE, "depth:" .. lane, "weight:" .. lane)
 end
-redis.call("HDEL", STATE, "owed")
+for _, field in ipairs(redis.call("HKEYS", STATE)) do
+    if string.match(field, "^owed:") then
+        redis.call("HDEL", STATE, field)
+    end
+end
 redis.call("UNLINK", MESSAGES, DELAYED, FLIGHT, LEASES, HISTORY)
 return dropped

@@ -33,6 +33,9 @@ end
 local function heads_of(lane) -- sorted set: fair key by position of its first message
     return PREFIX .. ":heads:" .. lane
 end
+local function owed_of(lanes) -- field of STATE: what those who serve just these lanes owe the lower ones, in weight
+    return "owed:" .. table.concat(lanes, ",")
+end
 local function bell_of(lane) -- list of at most one element: something waits
     return PREFIX .. ":bell:" .. lane
 end

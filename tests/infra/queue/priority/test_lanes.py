@@ -66,6 +66,19 @@ def test_a_middle_lane_does_not_starve_the_last(broker):
     assert "bulk" in names(broker.consume(QUEUE, prefetch=1), 21)
 
 
+def test_workers_of_the_upper_lanes_do_not_starve_the_last(make_broker, broker):
+    """They see nothing wait below what they serve; the others owe the last lane its share all the same."""
+    broker.enqueue_many([message("p0", lane="p0") for _ in range(100)] + [message("bulk")])
+    upper = make_broker(served_lanes=("p0", "p1"))
+    upper.actors = broker.actors
+    beside, consumer = upper.consume(QUEUE, prefetch=1), broker.consume(QUEUE, prefetch=1)
+    taken = []
+    for _ in range(21):
+        assert names(beside, 1) == ["p0"]
+        taken += names(consumer, 1)
+    assert "bulk" in taken
+
+
 def test_turns_of_two_shops_in_one_lane(broker):
     broker.enqueue_many([message("A", fair_key="a") for _ in range(1000)])
     broker.enqueue_many([message("B", fair_key="b") for _ in range(10)])

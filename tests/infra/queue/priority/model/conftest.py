@@ -65,7 +65,8 @@ class Twin:
         self.gone: set[str] = set()
         self.rejected_at: dict[str, int] = {}
         self.records: dict[str, tuple[str, int, Message]] = {}
-        self.dropped = self.owed = self.position = 0
+        self.dropped = self.position = 0
+        self.owed = Counter()  # by the set of lanes that is served
         self.contact: int | None = None
         self.reap_after = 0
 
@@ -187,7 +188,7 @@ class Twin:
             inflow = self.lanes[lane].inflow
             self.lanes[lane] = Lane()
             self.lanes[lane].inflow = inflow
-        self.owed = 0
+        self.owed.clear()
         for held in (self.messages, self.delayed, self.flight, self.leases):
             held.clear()
         return dropped
@@ -237,13 +238,13 @@ class Twin:
             elif not lower:
                 found, _ = self._take(lanes[number], left, NEVER)
                 number += 1
-                self.owed = 0 if len(lanes) > 1 else self.owed
-            elif self.owed >= RULES.share - 1:
+                self.owed[lanes] = 0
+            elif self.owed[lanes] >= RULES.share - 1:
                 found, weight = self._take(lower, 1, NEVER)
-                self.owed -= (RULES.share - 1) * weight
+                self.owed[lanes] -= (RULES.share - 1) * weight
             else:
-                found, weight = self._take(lanes[number], left, RULES.share - 1 - self.owed)
-                self.owed += weight
+                found, weight = self._take(lanes[number], left, RULES.share - 1 - self.owed[lanes])
+                self.owed[lanes] += weight
             taken += [(*one, rank) for one in found]
             left -= len(found)
         return taken

@@ -103,7 +103,7 @@ class Pair:
 
     def _fetch(self) -> None:
         token = f"{self.random.choice(OWNERS)}:{self._number()}"
-        lanes = self.random.choice((LANES, LANES, LANES, ("p0",), ("p1", "bulk")))
+        lanes = self.random.choice((LANES, LANES, LANES, ("p0",), ("p0", "p1"), ("p1", "bulk")))
         room, top_room = self.random.choice((0, 1, 3, 8)), self.random.choice((0, 0, 1))
         _, fetched = self.ask("fetch", token, room, top_room, lanes, self._endings())
         self.tokens = (self.tokens + [(one[0], token) for one in fetched])[-25:]
