@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import psycopg
 from dramatiq import Actor
 
 from actors.label import Label
@@ -23,6 +24,7 @@ from domain.errors import Misconfigured
 from domain.order import Lane
 from infra.clock import Clock, SystemClock
 from infra.db.pool import Database
+from infra.engine.claims import hand_back
 from infra.engine.failures import Failures, Origin
 from infra.engine.inner import InnerRunner, InnerStep
 from infra.engine.outer import OuterRunner, OuterStep, never
@@ -92,7 +94,17 @@ def wired_worker(
         tools = guarded(connect(settings, db, bells, door, clock), gates)
         runners = make_runners(tools, outside, presence.worker, is_draining)
         declare_actors(broker, {name: GatedRunner(runner, gates) for name, runner in runners.items()}, queues)
+        # Before the door closes under calls that are still under way: that is no failure of theirs.
+        stack.callback(_hand_back, db, presence.worker)
         yield Runtime(broker, bells, db, door, presence, workers.queues_of(pool), runners)
+
+
+def _hand_back(db: Database, worker: int) -> None:
+    try:
+        hand_back(db, worker)
+    except psycopg.Error as error:
+        # The sweeper takes it for a crash: without a database there is no other way to tell.
+        log.warning("not_handed_back", error=type(error).__name__)
 
 
 def database(settings: Settings, connections: int) -> Database:

@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 
 import click
@@ -18,6 +20,8 @@ from workers.parent import is_orphaned
 from workers.wiring import wired_worker
 
 RENEW_EVERY_S = 1.0
+# For the threads that fetch, which have nothing in hand.
+_CONSUMERS_S = 1.0
 
 log = get_logger(__name__)
 
@@ -53,8 +57,21 @@ def main(name: str) -> None:
                 runtime.presence.renew()
             except Exception:
                 log.exception("presence_lost")
-        worker.stop(timeout=int(settings.workers.drain_s * 1000))
+        drain(worker, settings.workers.drain_s)
         log.info("worker_stopped", worker=runtime.presence.worker)
+
+
+def drain(worker: Worker, drain_s: float, now: Callable[[], float] = time.monotonic) -> None:
+    """Take up nothing more, and wait up to `drain_s` for what is under way.
+
+    The time-out of Dramatiq's own stop shrinks with every thread that it has waited for.
+    """
+    ends_at = now() + drain_s
+    for thread in worker.workers:
+        thread.stop()
+    for thread in worker.workers:
+        thread.join(max(0.0, ends_at - now()))
+    worker.stop(timeout=int(_CONSUMERS_S * 1000))
 
 
 if __name__ == "__main__":

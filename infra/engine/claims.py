@@ -1,4 +1,4 @@
-"""What inner and outer steps share: how due rows are claimed, and how one member of a batch is failed alone."""
+"""What inner and outer steps share: how due rows are claimed, failed alone, and handed back by a worker that goes."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -8,7 +8,10 @@ from infra.db.pool import Connection, Database
 from infra.engine.failures import Failures
 from infra.engine.results import Failed
 from infra.engine.settle import WORK, places, settle
+from infra.log import get_logger
 from infra.queue.keys import BellKey
+
+log = get_logger(__name__)
 
 
 def claim(tx: Connection, key: BellKey, limit: int, crowded: set[BellKey]) -> list[int]:
@@ -50,3 +53,16 @@ def fail(
             return set()
         place = places(tx, step, key.lane, [subject_id])[subject_id]
         return settle(tx, step, [Failed(place, error)], failures)
+
+
+def hand_back(db: Database, worker: int) -> None:
+    """Free what a worker still has in hand when it must go.
+
+    It was told to stop, so nobody crashed and no attempt failed. Answers that come later are refused by their lease's
+    token, and whoever is next asks before it calls.
+    """
+    with db.connection() as connection:
+        # Work before flights, as everywhere; what is being recorded right now is waited for.
+        connection.execute(WORK["free_flown"], {"worker": worker})
+        for step, subject_ids in connection.execute(WORK["close_flights"], {"worker": worker}).fetchall():
+            log.warning("handed_back", step=step, subjects=len(subject_ids))

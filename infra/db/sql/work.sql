@@ -146,6 +146,19 @@ VALUES (%(token)s, %(worker)s, %(step)s, %(subject_ids)s, %(is_alone)s);
 -- name: close_flight
 DELETE FROM flight WHERE token = %(token)s;
 
+-- name: free_flown
+-- What a worker has leased, free for others. Whoever still calls for it is refused by its token.
+UPDATE work SET lease_token = NULL, lease_until = NULL
+WHERE (step, subject_id) IN (
+    SELECT w.step, w.subject_id
+    FROM flight AS f JOIN work AS w ON w.step = f.step AND w.subject_id = ANY(f.subject_ids)
+    WHERE f.worker = %(worker)s AND w.lease_token = f.token
+    ORDER BY w.step, w.subject_id
+    FOR UPDATE OF w);
+
+-- name: close_flights
+DELETE FROM flight WHERE worker = %(worker)s RETURNING step, subject_ids;
+
 -- name: crashed_flights
 -- Flights whose worker no longer holds its presence lock: the process is gone.
 SELECT token, step, subject_ids, is_alone, worker

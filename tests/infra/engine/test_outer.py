@@ -8,12 +8,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from domain.errors import Misconfigured, Refused, Throttled, Transient
+from domain.errors import Misconfigured, Refused, Throttled, Transient, UnknownOutcome
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Done, Hold
 from domain.states import Step
-from infra.engine.claims import fail
+from infra.engine.claims import fail, hand_back
 from infra.engine.outer import Intended, NotCalledError, call_each
 from infra.engine.results import Failed, NewWork, Settled
 from infra.engine.settle import Place
@@ -290,6 +290,35 @@ def test_a_process_that_drains_ends_the_calls_it_has_begun_and_begins_no_more(ho
     assert len(begun) == 2
     assert house.work() == dict.fromkeys(set(ids) - set(begun), (0, 0, False))
     house.outer(step).run(key)
+    assert house.work() == {}
+
+
+@pytest.mark.parametrize("is_handed_back", [True, False])
+def test_what_a_leaving_worker_hands_back_has_no_failure_counted(house, toy_call, is_handed_back):
+    """The door closes under a call. Without handing back, its failure would be the subject's."""
+    id_ = house.package()
+    key = house.due(Step.LABEL, [id_])
+
+    async def answer(_one):
+        if is_handed_back:
+            await asyncio.to_thread(hand_back, house.db, house.worker)
+        raise UnknownOutcome("connection_failed")
+
+    house.outer(toy_call(answer, judge)).run(key)
+    assert house.work() == {id_: (0 if is_handed_back else 1, 0, False)}
+    assert house.rows("SELECT lease_token FROM work") == [(None,)]
+    assert house.rows("SELECT 1 FROM flight") == []
+
+
+def test_only_its_own_is_handed_back(house, toy_call):
+    id_ = house.package()
+    key = house.due(Step.LABEL, [id_])
+
+    async def answer(_one):
+        await asyncio.to_thread(hand_back, house.db, house.worker + 1)
+        return "yes"
+
+    house.outer(toy_call(answer, judge)).run(key)
     assert house.work() == {}
 
 
