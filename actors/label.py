@@ -132,7 +132,7 @@ class Label:
         unbooked = [each_ for each_ in intents if asked.get(each_.place.subject_id) is None]
         checked = await call_each(unbooked, self._check_refund, **limits)
         clear = [each_ for each_ in unbooked if isinstance(checked[each_.place.subject_id], PlatformStatus)]
-        receivers = await self._reveal(shop, clear)
+        receivers = await self._reveal(shop, clear, lease)
 
         async def book(one: Unlabelled) -> Waybill:
             receiver = receivers[one.place.subject_id]
@@ -155,10 +155,10 @@ class Label:
             raise RefundOpenError(facts)
         return status
 
-    async def _reveal(self, shop: str, intents: Sequence[Unlabelled]) -> dict[int, Address | Exception]:
+    async def _reveal(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Address | Exception]:
         hidden = [one.order for one in intents if one.order.receiver.merge_token]
         tokens = {order.key.platform_order_id: order.receiver.merge_token for order in hidden}
-        revealed = await reveal(self.tools, shop, tokens, Purpose.LABEL)
+        revealed = await reveal(self.tools, shop, tokens, Purpose.LABEL, lease.is_draining)
         return {
             one.place.subject_id: revealed.get(one.order.key.platform_order_id, one.order.receiver) for one in intents
         }

@@ -96,7 +96,7 @@ class Notify:
     async def call(self, intents: Sequence[Unsent], lease: Lease) -> Mapping[int, Any]:
         notifier = self.tools.notifier(lease.key.account)
         sendable = [one for one in intents if notifier.is_idempotent or not one.seen_before]
-        receivers = await self._reveal(sendable)
+        receivers = await self._reveal(sendable, lease)
 
         async def tell(one: Unsent) -> Unreachable | Untold | Later | None:
             if one.seen_before and not notifier.is_idempotent:
@@ -114,14 +114,16 @@ class Notify:
             is_draining=lease.is_draining,
         )
 
-    async def _reveal(self, intents: Sequence[Unsent]) -> dict[int, Address | Exception]:
+    async def _reveal(self, intents: Sequence[Unsent], lease: Lease) -> dict[int, Address | Exception]:
         """Receivers whom the platform keeps hidden. Shops are asked side by side: a slow one keeps no other waiting."""
         by_shop: dict[str, dict[str, str]] = {}
         hidden = [one for one in intents if one.contact is not None and one.contact.merge_token]
         for one in hidden:
             assert one.contact is not None
             by_shop.setdefault(one.shop, {})[one.platform_order_id] = one.contact.merge_token
-        asked = [reveal(self.tools, shop, tokens, Purpose.NOTICE) for shop, tokens in by_shop.items()]
+        asked = [
+            reveal(self.tools, shop, tokens, Purpose.NOTICE, lease.is_draining) for shop, tokens in by_shop.items()
+        ]
         revealed = dict(zip(by_shop, await asyncio.gather(*asked), strict=True))
         return {one.place.subject_id: revealed[one.shop][one.platform_order_id] for one in hidden}
 

@@ -13,7 +13,7 @@ from domain.states import Step
 from infra.db.orders import rows_json
 from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS, WritebackRow, load_writebacks
-from infra.engine.outer import Intended, Lease, call_each
+from infra.engine.outer import Intended, Lease, NotCalledError, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
 from infra.failpoints import failpoint
 
@@ -80,7 +80,7 @@ class WriteBack:
         platform = self.tools.platform(lease.key.account)
         return await call_each(
             intents,
-            lambda one: _tell(platform, one),
+            lambda one: _tell(platform, one, lease),
             at_once=self.tools.settings.engine.outside_concurrency,
             start_before=lease.ends_at - self.call_s,
             now=self.tools.clock.monotonic,
@@ -120,13 +120,18 @@ def _settle(one: Untold, answer: object) -> Result:
     return Settled(one.place, Done(facts={"waybill": one.handover.waybill, "told_now": answer.told_now}))
 
 
-async def _tell(platform: Platform, one: Untold) -> Confirmed:
-    """Tell, unless the platform shows our number already; then read back what it shows."""
+async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed:
+    """Tell, unless the platform shows our number already; then read back what it shows.
+
+    Raises NotCalledError, having only asked, in a process that drains.
+    """
     order_id = one.handover.platform_order_id
     if one.seen_before:
         status = await platform.status(order_id)
         if _shows(status, one.handover):
             return Confirmed(told_now=False, changed_at=status.changed_at)
+        if lease.is_draining():
+            raise NotCalledError
     told_now = True
     try:
         await platform.tell_shipped(one.handover)
