@@ -12,7 +12,7 @@ from infra.guard.shared import SharedGates
 from infra.pools import Pool
 from infra.settings import Settings
 from infra.signals import SIGNALS, Signals, read_signals
-from ops.gates import Gate, gates
+from ops.gates import Gate, uncounted_gates
 
 # Of dead letters, the causes with the most; what is beyond them counts as one.
 CAUSES_MAX = 50
@@ -104,6 +104,6 @@ def _letters(connection: Connection) -> tuple[LetterCount, ...]:
 
 def _gates(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -> tuple[Gate, ...] | None:
     try:
-        return tuple(gates(db, shared, settings, clock))
+        return tuple(uncounted_gates(db, shared, settings, clock))
     except Transient:
         return None

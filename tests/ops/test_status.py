@@ -2,6 +2,7 @@ import io
 from dataclasses import replace
 
 import msgspec
+import psycopg
 import pytest
 from redis import Redis
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from domain.errors import Transient
 from domain.states import Step
 from infra.clock import SystemClock
+from infra.db.gates import GATES
 from infra.engine.presence import Presence
 from infra.guard.shared import SharedGates
 from infra.pools import Pool, Workers
@@ -102,10 +104,28 @@ def test_holds_letters_gates_breaches_and_work_in_hand_are_counted(look, run) ->
            VALUES (gen_random_uuid(), 1, 'label', '{1,2,3}', false)"""
     )
     now = look()
-    assert [(gate.kind, gate.name, gate.why) for gate in now.gates or ()] == [("lane", "bulk", "paused")]
+    assert [(gate.kind, gate.name, gate.why, gate.resting) for gate in now.gates or ()] == [
+        ("lane", "bulk", "paused", None)
+    ]
     assert now.breaches == {"never_oversold": 2}
     assert now.under_way == {Step.LABEL: 3}
     assert (now.holds, now.letters) == ({}, ())
+
+
+def test_a_look_never_counts_what_rests(look, run, monkeypatch) -> None:
+    """It is asked for again and again, also while a million pieces of work rest."""
+    run("INSERT INTO gate (kind, name, reason, shut_by) VALUES ('account', 'sf/main', 'peak', 'ada')")
+    asked = []
+    execute = psycopg.Cursor.execute
+
+    def note(cursor, query, *given, **named):
+        asked.append(query)
+        return execute(cursor, query, *given, **named)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", note)
+    assert look().gates
+    assert GATES["load_pauses"] in asked
+    assert GATES["resting"] not in asked
 
 
 HELD = """
@@ -156,7 +176,7 @@ def test_without_redis_the_gates_are_unknown_and_the_rest_is_there(database, tol
     def away(*_):
         raise Transient("redis_unavailable", "away")
 
-    monkeypatch.setattr(module, "gates", away)
+    monkeypatch.setattr(module, "uncounted_gates", away)
     with Redis(port=1) as client:
         now = status(database, SharedGates(client), SETTINGS, SystemClock())
     assert now.gates is None
