@@ -10,6 +10,7 @@ from infra.queue.priority.scripts import Entry
 SEPARATOR = "\x1f"
 _SEPARATOR = SEPARATOR.encode()
 LANE, FAIR_KEY, WEIGHT = "lane", "fair_key", "weight"
+MAX_WEIGHT = 1_000_000  # so that sums over all that ever came stay below 2^53, up to which Lua counts exactly
 
 
 Held = tuple[str, str]  # id and token of a delivery
@@ -47,8 +48,8 @@ def address(options: dict[str, Any], lanes: tuple[str, ...], default_lane: str) 
         raise ValueError(f"lane {lane!r} is none of {lanes}")
     if not isinstance(fair_key, str) or SEPARATOR in fair_key:
         raise ValueError("a fair key is a text without control characters")
-    if not isinstance(weight, int) or weight < 1:
-        raise ValueError("a weight is a whole number of at least 1")
+    if not isinstance(weight, int) or isinstance(weight, bool) or not 1 <= weight <= MAX_WEIGHT:
+        raise ValueError(f"a weight is a whole number from 1 to {MAX_WEIGHT:,}")
     return Address(lane, fair_key, weight)
 
 

@@ -33,6 +33,11 @@ end
 local plan, rejected = {}, {}
 local position = next_positions(now_us, (#ARGV - 3) / 3)
 
+local function is_waiting(id)
+    local lane, fair, weight = envelope(redis.call("HGET", MESSAGES, id))
+    return redis.call("ZSCORE", line_of(lane, fair), weight .. ":" .. id)
+end
+
 local function is_wanted(id, value, due)
     if redis.call("HSETNX", MESSAGES, id, value) == 1 then
         return true
@@ -46,6 +51,12 @@ local function is_wanted(id, value, due)
     local due_already = redis.call("ZSCORE", DELAYED, id)
     if due_already and due < tonumber(due_already) then
         redis.call("ZREM", DELAYED, id)
+        redis.call("HSET", MESSAGES, id, value)
+        return true
+    end
+    if not due_already and not is_waiting(id) then
+        -- Part of the queue was lost, and the message with it: nobody would ever run it.
+        redis.call("ZREM", LEASES, id)
         redis.call("HSET", MESSAGES, id, value)
         return true
     end

@@ -30,8 +30,11 @@ local function promote()
     end
     local plan = {}
     for i = 1, #due, 2 do
+        local value = redis.call("HGET", MESSAGES, due[i])
         redis.call("ZREM", DELAYED, due[i])
-        line_up(plan, due[i], redis.call("HGET", MESSAGES, due[i]), tonumber(due[i + 1]) * 1000)
+        if value then
+            line_up(plan, due[i], value, tonumber(due[i + 1]) * 1000)
+        end
     end
     carry_out(plan, true)
 end
@@ -63,8 +66,8 @@ local function take_turn(lane, fair, balance, most, budget, rank)
         redis.call("ZREM", heads_of(lane), fair)
         redis.call("HDEL", balance_of(lane), fair)
     end
-    redis.call("HINCRBY", STATE, "depth:" .. lane, -taken)
-    redis.call("HINCRBY", STATE, "weight:" .. lane, -weight)
+    redis.call("HINCRBY", STATE, "depth:" .. lane, 0 - taken) -- the minus sign alone makes -0, which Redis refuses
+    redis.call("HINCRBY", STATE, "weight:" .. lane, 0 - weight)
     return taken, weight
 end
 
@@ -150,18 +153,20 @@ local first_due = redis.call("ZRANGE", DELAYED, 0, 0, "WITHSCORES")
 local result = { first_due[2] and math.max(0, tonumber(first_due[2]) - now_ms) or -1 }
 if #ids > 0 then
     local leases, flights, lease_end = {}, {}, int(now_ms + RULES.lease_ms)
-    for i, id in ipairs(ids) do
-        leases[i * 2 - 1], leases[i * 2] = lease_end, id
-        flights[i * 2 - 1], flights[i * 2] = id, token .. SEPARATOR .. positions[i]
-    end
-    redis.call("ZADD", LEASES, unpack(leases))
-    redis.call("HSET", FLIGHT, unpack(flights))
     local values = redis.call("HMGET", MESSAGES, unpack(ids))
     local histories = redis.call("HMGET", HISTORY, unpack(ids))
     for i, id in ipairs(ids) do
-        local history, last = histories[i], #result
-        result[last + 1], result[last + 2], result[last + 3] = id, values[i], ranks[i]
-        result[last + 4] = history and crashes_of(cjson.decode(history)) or 0
+        if values[i] then
+            local history, held, last = histories[i], #leases, #result
+            leases[held + 1], leases[held + 2] = lease_end, id
+            flights[held + 1], flights[held + 2] = id, token .. SEPARATOR .. positions[i]
+            result[last + 1], result[last + 2], result[last + 3] = id, values[i], ranks[i]
+            result[last + 4] = history and crashes_of(cjson.decode(history)) or 0
+        end
+    end
+    if #leases > 0 then
+        redis.call("ZADD", LEASES, unpack(leases))
+        redis.call("HSET", FLIGHT, unpack(flights))
     end
 end
 for number, lane in ipairs(lanes) do

@@ -12,6 +12,10 @@ if not holds(redis.call("HGET", FLIGHT, id), ARGV[3]) then
 end
 write_when_full()
 local value, history = redis.call("HGET", MESSAGES, id), history_of(id)
+if not value then
+    forget(id)
+    return "lost"
+end
 history.unknown_since_ms = history.unknown_since_ms or now_ms
 if now_ms - history.unknown_since_ms >= RULES.unknown_actor_grace_ms then
     reject(id, value, "unknown_actor", now_ms, history)

@@ -186,8 +186,9 @@ local function settle(first, now_ms)
         for number, record in ipairs(redis.call("HMGET", FLIGHT, unpack(ARGV, first + 3, last))) do
             local id = ARGV[first + 2 + number]
             if holds(record, token) then
-                if reason ~= "" then
-                    reject(id, redis.call("HGET", MESSAGES, id), reason, now_ms, history_of(id))
+                local value = reason ~= "" and redis.call("HGET", MESSAGES, id)
+                if value then
+                    reject(id, value, reason, now_ms, history_of(id))
                 end
                 done[#done + 1] = id
             end
@@ -233,6 +234,29 @@ local function note_loss(history, record, now_ms)
     end
 end
 
+-- Brings one message back, or rejects it. Redis undoes nothing when a script fails: where part of the queue was lost,
+-- what is left of a message must stop no other. Without its delivery record it has lost its place only.
+local function bring_back(plan, id, now_ms)
+    local record = redis.call("HGET", FLIGHT, id)
+    local value = redis.call("HGET", MESSAGES, id)
+    local history = history_of(id)
+    if value and record then
+        note_loss(history, record, now_ms)
+    end
+    if value and crashes_of(history) >= RULES.max_crashes then
+        reject(id, value, "crashed", now_ms, history)
+        value = false
+    end
+    if not value then
+        forget(id)
+        return
+    end
+    redis.call("HDEL", FLIGHT, id)
+    redis.call("ZREM", LEASES, id)
+    redis.call("HSET", HISTORY, id, cjson.encode(history))
+    line_up(plan, id, value, record and position_in(record) or now_ms * 1000)
+end
+
 -- Brings back messages whose lease ran out. When nobody was in touch for a while, Redis itself may have been
 -- away: then living processes first get the time to renew.
 local function reap(now_ms)
@@ -247,19 +271,7 @@ local function reap(now_ms)
     end
     local plan = {}
     for _, id in ipairs(redis.call("ZRANGEBYSCORE", LEASES, "-inf", int(now_ms), "LIMIT", 0, 100)) do
-        local record = redis.call("HGET", FLIGHT, id)
-        local value = redis.call("HGET", MESSAGES, id)
-        local history = history_of(id)
-        note_loss(history, record, now_ms)
-        if crashes_of(history) >= RULES.max_crashes then
-            reject(id, value, "crashed", now_ms, history)
-            forget(id)
-        else
-            redis.call("HDEL", FLIGHT, id)
-            redis.call("ZREM", LEASES, id)
-            redis.call("HSET", HISTORY, id, cjson.encode(history))
-            line_up(plan, id, value, position_in(record))
-        end
+        bring_back(plan, id, now_ms)
     end
     carry_out(plan, false)
 end

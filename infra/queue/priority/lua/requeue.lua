@@ -10,10 +10,13 @@ for i = 2, #ARGV, 2 do
     local id = ARGV[i]
     local record = redis.call("HGET", FLIGHT, id)
     if holds(record, ARGV[i + 1]) then
+        local value = redis.call("HGET", MESSAGES, id)
         redis.call("HDEL", FLIGHT, id)
         redis.call("ZREM", LEASES, id)
-        line_up(plan, id, redis.call("HGET", MESSAGES, id), position_in(record))
-        given = given + 1
+        if value then
+            line_up(plan, id, value, position_in(record))
+            given = given + 1
+        end
     end
 end
 carry_out(plan, false)

@@ -208,10 +208,14 @@ def test_a_waiting_message_changes_its_lane_and_keeps_its_age(broker):
     assert names(broker.consume(QUEUE, prefetch=1), 2) == ["first", "second"]
 
 
-@pytest.mark.parametrize("options", [{"lane": "vip"}, {"weight": 0}, {"weight": "2"}, {"fair_key": "a\x1fb"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"lane": "vip"}, {"weight": 0}, {"weight": "2"}, {"weight": True}, {"weight": 10**30}, {"fair_key": "a\x1fb"}],
+)
 def test_options_that_are_none_are_refused_where_they_are_sent(broker, options):
     with pytest.raises(ValueError, match=r"lane|weight|fair key"):
-        broker.enqueue(message(**options))
+        broker.enqueue_many([message(), message(**options)])
+    assert broker.stats(QUEUE).lanes["bulk"].waiting == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,104 @@
+"""Part of a queue is gone, by eviction or by a flush of fewer lanes: what is left stops no other message."""
+
+import pytest
+
+from infra.queue.priority import Rules
+from infra.queue.priority.delivery import Address
+from infra.queue.priority.scripts import Entry, Scripts, Settlement, Wanted
+
+LANES = ("p0", "bulk")
+TOKEN = "ann:1"
+
+
+@pytest.fixture
+def scripts(redis):
+    scripts = Scripts(redis, "half", "q", Rules())
+    scripts.beat("ann", [])
+    return scripts
+
+
+@pytest.fixture
+def lose(redis, scripts):
+    """Drop fields of a hash, or all of it."""
+
+    def drop(name, *ids):
+        key = f"{scripts.prefix}:{name}"
+        assert redis.hdel(key, *ids) if ids else redis.delete(key)
+
+    return drop
+
+
+@pytest.fixture
+def end_leases(redis, scripts):
+    def end(*ids):
+        redis.zadd(f"{scripts.prefix}:leases", dict.fromkeys(ids, 1))
+
+    return end
+
+
+def send(scripts, *ids, number="1", delay=-1, lane="bulk"):
+    where = Address(lane, "", 1)
+    scripts.enqueue("test", number, [Entry(one, delay, where.envelope(b"x")) for one in ids])
+
+
+def fetch(scripts, token=TOKEN, room=9):
+    return [one.message_id for one in scripts.fetch(Wanted(token, room, 0, LANES), ())[1]]
+
+
+def depth(scripts):
+    delayed, in_flight, *rest = scripts.stats(LANES)
+    waiting = sum(rest[-5 * number] for number in range(1, len(LANES) + 1))
+    return waiting, delayed, in_flight
+
+
+def test_a_lease_without_its_message_is_dropped(scripts, lose, end_leases):
+    send(scripts, "a", "b", "c")
+    assert fetch(scripts) == ["a", "b", "c"]
+    lose("messages", "b")
+    end_leases("a", "b", "c")
+    assert fetch(scripts, "bob:1") == ["a", "c"]
+    assert depth(scripts) == (0, 0, 2)
+
+
+def test_a_lease_without_its_delivery_brings_the_message_back(scripts, lose, end_leases):
+    send(scripts, "a", "b")
+    assert fetch(scripts) == ["a", "b"]
+    lose("flight")
+    end_leases("a", "b")
+    assert scripts.beat("ann", [("a", TOKEN)]) == {("a", TOKEN)}
+    assert sorted(fetch(scripts, "bob:1")) == ["a", "b"]
+
+
+def test_a_due_message_that_is_gone_is_passed_over(scripts, redis, lose):
+    send(scripts, "a", "b", delay=60_000)
+    lose("messages", "a")
+    redis.zadd(f"{scripts.prefix}:delayed", {"a": 1, "b": 2})
+    assert fetch(scripts) == ["b"]
+    assert depth(scripts) == (0, 0, 1)
+
+
+def test_a_delivery_whose_message_is_gone_can_be_given_back_ended_and_put_off(scripts, lose):
+    send(scripts, "a", "b", "c", "d")
+    fetch(scripts)
+    lose("messages", "a", "b", "c")
+    scripts.requeue([("a", TOKEN), ("d", TOKEN)])
+    assert scripts.settle([Settlement("b", TOKEN, "failed")]) == 1
+    assert scripts.postpone("c", TOKEN) == "lost"
+    assert depth(scripts) == (1, 0, 0)
+
+
+def test_a_place_in_line_without_its_message_is_passed_over(scripts, lose):
+    send(scripts, "a", "b")
+    lose("messages", "a")
+    assert fetch(scripts) == ["b"]
+    assert depth(scripts) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("lost", ["waiting:bulk:", "flight", "delayed"])
+def test_a_message_that_stands_nowhere_is_taken_again(scripts, redis, lost):
+    send(scripts, "a", delay=60_000 if lost == "delayed" else -1)
+    if lost == "flight":
+        fetch(scripts)
+    assert redis.delete(f"{scripts.prefix}:{lost}")
+    send(scripts, "a", number="2", lane="p0")
+    assert fetch(scripts, "bob:1") == ["a"]
