@@ -1,5 +1,6 @@
 """The Lua scripts of one queue, as calls. What each does stands at its head."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -10,8 +11,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from dramatiq.errors import ConnectionClosed
 from redis import Redis
+from redis.exceptions import (
+    ClusterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from infra.queue.priority.rules import Rules
@@ -33,6 +41,11 @@ NAMES = (
 Value = TypeVar("Value")
 
 CHUNK = 500  # messages a call: Lua's stack holds about 8,000 values
+
+# How a Redis that lives says that it does nothing for now: full, not durable, failed over, busy. redis-py has classes
+# for some of that; a script of Redis 6.2 says it behind the line that stopped, and a pipeline behind the command.
+_REFUSALS = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
+_REFUSED = re.compile(r"(?:^|caused error: |: -)(?:OOM|MISCONF|NOREPLICAS|BUSY|READONLY|UNBLOCKED) ")
 
 
 class Entry(NamedTuple):
@@ -72,7 +85,7 @@ class Fetched(NamedTuple):
 
 
 class Scripts:
-    """Calls for one queue. All raise ConnectionClosed when Redis is away, answers late or is being failed over."""
+    """Calls for one queue. All raise ConnectionClosed when Redis is away, answers late, or does nothing for now."""
 
     def __init__(self, client: Redis, namespace: str, queue: str, rules: Rules) -> None:
         self.prefix = f"{{{namespace}:{queue}}}"
@@ -160,16 +173,25 @@ def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
 
 @contextmanager
 def connected() -> Iterator[None]:
-    """Dramatiq's words for a Redis that is away, answers late, or stopped being the primary."""
+    """Dramatiq's words for a Redis that is away, answers late, or refuses what it will take later.
+
+    A script that Redis can never run raises ResponseError: whoever repeated that would repeat it for ever.
+    """
     try:
         yield
-    except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
+    except (RedisConnectionError, RedisTimeoutError, ResponseError) as error:
+        if isinstance(error, ResponseError) and not _is_refusal(error):
+            raise
         raise ConnectionClosed(str(error)) from error  # type: ignore[no-untyped-call] # Dramatiq leaves it untyped
+
+
+def _is_refusal(error: ResponseError) -> bool:
+    return isinstance(error, _REFUSALS) or bool(_REFUSED.search(str(error)))
 
 
 def _read_fetched(reply: Any) -> tuple[int, list[Fetched]]:  # noqa: ANN401 - as it comes from Redis
     rows = zip(*[iter(reply[1:])] * 4, strict=True)
-    return reply[0], [Fetched(str(row[0], "utf-8"), *row[1:]) for row in rows if row[1] is not None]
+    return reply[0], [Fetched(str(row[0], "utf-8"), *row[1:]) for row in rows]
 
 
 def _grouped(settlements: Iterable[Settlement]) -> Iterator[str | int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dramatiq.errors import BrokerConnectionError
 from redis import Redis
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 import infra.queue.priority
@@ -52,7 +52,28 @@ def test_all_keys_of_a_queue_lie_in_one_slot(each_redis: Redis):
     assert all(key.startswith(b"{shop:work}:") for key in keys)
 
 
-@pytest.mark.parametrize("error", [RedisTimeoutError, ReadOnlyError])
-def test_a_redis_that_is_late_or_failed_over_is_a_lost_connection(error):
+SCRIPT = "Error running script (call to f_0): @user_script:9:"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RedisTimeoutError(),
+        ReadOnlyError(),
+        MasterDownError("Link with MASTER is down"),
+        OutOfMemoryError("command not allowed"),
+        ResponseError("MISCONF Errors writing to the AOF file"),
+        ResponseError("BUSY Redis is busy running a script."),
+        ResponseError(f"{SCRIPT} @user_script: 9: -NOREPLICAS Not enough good replicas to write."),
+        ResponseError("Command # 1 (BLPOP a 1) of pipeline caused error: UNBLOCKED force unblock"),
+    ],
+)
+def test_a_redis_that_is_late_failed_over_or_takes_nothing_is_a_lost_connection(error):
     with pytest.raises(BrokerConnectionError), connected():
         raise error
+
+
+@pytest.mark.parametrize("text", [f"{SCRIPT} attempt to index a nil value", "BUSYKEY Target key name already exists."])
+def test_what_redis_will_never_do_is_no_lost_connection(text):
+    with pytest.raises(ResponseError), connected():
+        raise ResponseError(text)
