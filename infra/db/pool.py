@@ -15,7 +15,19 @@ from psycopg_pool import ConnectionPool
 STATEMENT_TIMEOUT_MS = 15_000
 LOCK_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_SESSION_TIMEOUT_MS = 10_000
-_CONNECT_TIMEOUT_S = 5
+# What the operator's URL may say otherwise. A server that vanished without a farewell, as in a fail-over, is given up
+# once bytes stay unacknowledged for 10 s (tcp_user_timeout is in milliseconds), or probes of a silent connection for
+# about as long; by the kernel's own measure that takes a quarter of an hour, or hours. Not for sockets of this
+# machine. (PostgreSQL manual, libpq: parameter key words.)
+_UNLESS_TOLD = {
+    "application_name": "orderlane",
+    "connect_timeout": "5",
+    "tcp_user_timeout": "10000",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
 _CHECKOUT_TIMEOUT_S = 10.0
 # What is done beside a transaction takes a fraction of its time.
 _THREADS_PER_SIDE = 4
@@ -147,8 +159,7 @@ def _with_options(conninfo: str, timeouts_ms: dict[str, int]) -> str:
     return make_conninfo(
         conninfo,
         options=options.strip(),
-        application_name=str(known.get("application_name", "orderlane")),
-        connect_timeout=str(known.get("connect_timeout", _CONNECT_TIMEOUT_S)),
+        **{key: value for key, value in _UNLESS_TOLD.items() if key not in known},
     )
 
 

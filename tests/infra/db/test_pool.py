@@ -107,6 +107,26 @@ def test_options_of_the_url_survive(database_url) -> None:
         assert connection.execute("SHOW application_name").fetchone() == ("x",)
 
 
+@pytest.mark.parametrize("make", ["connection", "side", "direct"])
+def test_a_server_that_vanished_is_given_up_in_seconds(database: Database, make: str) -> None:
+    with getattr(database, make)() as connection:
+        told = connection.info.get_parameters()
+    expected = {
+        "tcp_user_timeout": "10000",
+        "keepalives_idle": "10",
+        "keepalives_interval": "5",
+        "keepalives_count": "3",
+    }
+    assert expected.items() <= told.items()
+
+
+def test_what_the_url_says_of_its_network_holds(database_url) -> None:
+    given = {"tcp_user_timeout": "1234", "keepalives": "0", "keepalives_idle": "77", "connect_timeout": "9"}
+    url = psycopg.conninfo.make_conninfo(database_url.reveal(), **given)
+    with Database(url) as database, database.connection() as connection:
+        assert given.items() <= connection.info.get_parameters().items()
+
+
 def test_a_connection_that_died_in_the_pool_is_replaced_unseen(database: Database) -> None:
     with database.connection() as connection:
         dead = connection.info.backend_pid
