@@ -5,11 +5,11 @@ anyway: payloads and timeline rows that were added since the last count. Nothing
 leading sweeper measures every few seconds; whoever needs signals reads what it wrote.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.gates import pause_before
+from domain.gates import Pause, pause_before
 from domain.groups import Milestone, drain_of, group_by_step, inflow_of
 from domain.order import Lane
 from domain.states import Step
@@ -18,7 +18,7 @@ from infra.db.orders import rows_json
 from infra.db.pool import Connection, Database
 from infra.db.sql import load
 
-SIGNALS = load("signals")
+SIGNALS, WORK = load("signals"), load("work")
 
 # Due rows of a step and lane are counted up to here: more is as much a reason to grow as this many.
 DEPTH_MAX = 10_000
@@ -33,7 +33,15 @@ _SOURCES = {
 }
 
 Groups = Mapping[str, Sequence[Step]]
+# Of some accounts, those that do not take all their work now, with how much they take.
+Rooms = Callable[[Sequence[str]], Mapping[str, int]]
 _Key = tuple[str, str]
+_NOTHING: Mapping[str, Any] = {"depth": 0, "oldest_s": 0.0, "ship_by": None}
+
+
+def all_open(_accounts: Sequence[str]) -> Mapping[str, int]:
+    """Every account takes all its work."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +97,12 @@ def _signal(row: tuple[Any, ...]) -> Signal:
     )
 
 
-def measure_signals(db: Database, groups: Groups) -> None:
+def measure_signals(db: Database, groups: Groups, rooms: Rooms = all_open) -> None:
     """Measure all lanes and groups and write that down. Safe to run twice, and side by side."""
     with db.transaction() as tx:
+        tx.execute(SIGNALS["keep_to_indexes"])
+        waiting = _waiting(tx, group_by_step(groups), rooms)
         passed = _count_milestones(tx)
-        waiting = _waiting(tx, group_by_step(groups))
         rows = [_row(group, lane, steps, waiting, passed) for group, steps in groups.items() for lane in Lane]
         tx.execute(SIGNALS["forget"], {"kept_s": KEPT_S})
         tx.execute(SIGNALS["save"], {"rows": rows_json(rows)})
@@ -106,25 +115,41 @@ def _row(
     return {
         "step_group": group,
         "lane": lane,
-        **waiting.get((group, lane), {"depth": 0, "oldest_s": 0.0, "ship_by": None}),
+        **waiting.get((group, lane), _NOTHING),
         "inflow": passed.get((enters, lane), 0) if enters else 0,
         "drain": passed.get((leaves, lane), 0) if leaves else 0,
     }
 
 
-def _waiting(tx: Connection, group_of: Mapping[Step, str]) -> dict[_Key, dict[str, Any]]:
-    """Due work by group and lane. What rests behind a paused gate waits for a person, not for a worker."""
+def _waiting(tx: Connection, group_of: Mapping[Step, str], rooms: Rooms) -> dict[_Key, dict[str, Any]]:
+    """Due work by group and lane, that of crashed batches too.
+
+    What rests behind a shut gate waits for the gate, not for a worker. Where one is ajar, a single piece counts: it
+    gets a pool without a process to try, and its age says nothing of workers.
+    """
     pauses = load_pauses(tx)
-    tx.execute(SIGNALS["keep_to_indexes"])
+    accounts = sorted({account for _, _, account in tx.execute(WORK["due_keys"]).fetchall() if account})
+    narrow = {**rooms(accounts), **_paused(pauses, accounts)}
+    bounds = {"cap": DEPTH_MAX, "narrow": list(narrow)}
+    due = [*tx.execute(SIGNALS["due"], bounds).fetchall(), *tx.execute(SIGNALS["due_suspects"], bounds).fetchall()]
     found: dict[_Key, dict[str, Any]] = {}
-    for step, lane, account, depth, oldest_s, ship_by in tx.execute(SIGNALS["due"], {"cap": DEPTH_MAX}).fetchall():
-        if pause_before(pauses, step=step, lane=lane, account=account):
+    for step, lane, account, depth, oldest_s, ship_by in due:
+        pause = pause_before(pauses, step=step, lane=lane)
+        room = int(pause.is_probe_due) if pause else narrow.get(account, depth)
+        if room == 0:
             continue
-        row = found.setdefault((group_of[Step(step)], lane), {"depth": 0, "oldest_s": 0.0, "ship_by": None})
-        row["depth"] += depth
-        row["oldest_s"] = max(row["oldest_s"], oldest_s)
-        row["ship_by"] = min(filter(None, (row["ship_by"], ship_by)), default=None)
+        row = found.setdefault((group_of[Step(step)], lane), dict(_NOTHING))
+        row["depth"] += min(depth, room)
+        if account not in narrow:
+            row["oldest_s"] = max(row["oldest_s"], oldest_s)
+            row["ship_by"] = min(filter(None, (row["ship_by"], ship_by)), default=None)
     return found
+
+
+def _paused(pauses: Sequence[Pause], accounts: Iterable[str]) -> dict[str, int]:
+    """Paused accounts: one piece of work may try those that the engine has paused, when it is time."""
+    found = {account: pause_before(pauses, account=account) for account in accounts}
+    return {account: int(pause.is_probe_due) for account, pause in found.items() if pause}
 
 
 def _count_milestones(tx: Connection) -> dict[_Key, int]:

@@ -16,6 +16,7 @@ from infra.engine.duties import Beside, Duty, slow_duties
 from infra.engine.presence import take_lead
 from infra.engine.rejected import RejectedDuty
 from infra.engine.sweep import Sweeper
+from infra.guard.duty import GateDuty
 from infra.guard.shared import SharedGates, connect_gates
 from infra.log import configure, get_logger
 from infra.queue.bells import BrokerBells
@@ -56,7 +57,7 @@ def main() -> None:
         log.info("sweeper_started")
         while not stopping.is_set() and not is_orphaned():
             beat()
-            lead(settings, db, sweeper, broker, stopping)
+            lead(settings, db, sweeper, gates=gates, broker=broker, stopping=stopping)
     client.close()
 
 
@@ -69,11 +70,20 @@ def metrics_of(settings: Settings, db: Database) -> Iterator[None]:
             yield
 
 
-def lead(settings: Settings, db: Database, sweeper: Sweeper, broker: PriorityBroker, stopping: threading.Event) -> None:
+def lead(
+    settings: Settings,
+    db: Database,
+    sweeper: Sweeper,
+    *,
+    gates: GateDuty,
+    broker: PriorityBroker,
+    stopping: threading.Event,
+) -> None:
     """Wait for the lead, then sweep until told to stop, or until a store goes away and the lead with it."""
     pause = settings.engine.sweep_every_s
     clock = SystemClock()
-    signals = Duty("signals", settings.scaling.every_s, lambda: measure_signals(db, settings.workers.groups), clock)
+    groups = settings.workers.groups
+    signals = Duty("signals", settings.scaling.every_s, lambda: measure_signals(db, groups, gates.rooms), clock)
     rejected = Duty("rejected_messages", REJECTED_EVERY_S, RejectedDuty(db, broker).run, clock)
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
     stock = Duty("stock", stocking.AGAIN_S, Stocking(settings, db).tend, clock)
@@ -84,7 +94,7 @@ def lead(settings: Settings, db: Database, sweeper: Sweeper, broker: PriorityBro
             Beside([signals, rejected]) as quick,
             Beside([stock]) as outside,
         ):
-            while not stopping.is_set() and not take_lead(session):
+            while not (stopping.is_set() or is_orphaned() or take_lead(session)):
                 beat()
                 stopping.wait(pause)
             while not stopping.wait(pause) and not is_orphaned():

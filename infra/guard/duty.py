@@ -56,6 +56,11 @@ class GateDuty:
             self.hold_waiting(_not_free(accounts, pauses, seen))
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
+    def rooms(self, accounts: Sequence[str]) -> dict[str, int]:
+        """How much work may begin at accounts whose breaker does not let through all of it. Changes nothing."""
+        seen = self._look(accounts) or {}
+        return {name: _room(name, (), seen) for name, standing in seen.items() if standing != _FREE}
+
     def hold_waiting(self, accounts: Sequence[str]) -> None:
         """Open a hold for what waits too long behind these accounts, and release those that wait no more.
 

@@ -1,13 +1,21 @@
+from contextlib import closing
+
 import pytest
 
 from domain.groups import GROUPS
 from domain.order import Lane
 from domain.states import Step
 from infra import signals
-from infra.db.sql import load
-from infra.signals import measure_signals, read_signals
+from infra.clock import SystemClock
+from infra.db.gates import GATES
+from infra.guard.duty import GateDuty
+from infra.guard.rules import Rules
+from infra.guard.shared import PREFIX, Heard, SharedGates, connect_gates
+from infra.signals import SIGNALS, all_open, measure_signals, read_signals
 
 WINDOW_S = 60.0
+BREAKER = Rules(failures_max=1, open_ms=3_600_000)
+TOKEN = "0f0e4b1e-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -46,8 +54,8 @@ def store(database):
 def measured(database):
     """Measure, and read everything back by group and lane."""
 
-    def measure(groups=GROUPS):
-        measure_signals(database, groups)
+    def measure(groups=GROUPS, rooms=all_open):
+        measure_signals(database, groups, rooms)
         with database.connection() as connection:
             return {(one.group, one.lane): one for one in read_signals(connection, WINDOW_S).lanes}
 
@@ -115,12 +123,84 @@ def test_work_behind_a_paused_gate_is_no_backlog(database, due, measured) -> Non
     assert measured()["label", "bulk"].depth == 4
 
 
-def test_what_is_under_way_or_suspected_is_not_waiting(due, measured) -> None:
-    token = "0f0e4b1e-0000-4000-8000-000000000000"
-    due(Step.LABEL, "bulk", lease_token=token, lease_until="2030-01-01")
-    due(Step.LABEL, "bulk", first=2, is_suspect=True)
+@pytest.fixture
+def rooms(database, redis):
+    """What the sweeper says of accounts, over real gates."""
+    return GateDuty(database, SharedGates(redis), BREAKER, SystemClock(), margin_s=0.0, patience_s=3600.0).rooms
+
+
+@pytest.fixture
+def breaker(redis):
+    """Open an account's breaker; a past one is due to be probed."""
+
+    def breaker(account, *, is_past=False):
+        SharedGates(redis).ask(account, 1, Heard(failed=1), BREAKER)
+        if is_past:
+            redis.hset(PREFIX + account, "open_until", 1)
+
+    return breaker
+
+
+def test_work_behind_an_open_breaker_is_no_backlog(due, measured, rooms, breaker) -> None:
+    due(Step.LABEL, "bulk", 30, account="sf/a", waited_s=3600)
+    due(Step.LABEL, "bulk", 4, account="sf/b", first=100, waited_s=50)
+    assert measured(rooms=rooms)["label", "bulk"].depth == 34
+    breaker("sf/a")
+    found = measured(rooms=rooms)["label", "bulk"]
+    assert (found.depth, found.oldest_s < 3000) == (4, True)
+
+
+def test_one_piece_counts_where_a_breaker_waits_for_somebody_to_try(due, measured, rooms, breaker) -> None:
+    due(Step.LABEL, "bulk", 30, account="sf/a", waited_s=3600)
+    breaker("sf/a", is_past=True)
+    found = measured(rooms=rooms)["label", "bulk"]
+    assert (found.depth, found.oldest_s, found.ship_by_s) == (1, 0.0, None)
+
+
+def test_what_is_shut_takes_no_place_of_what_is_counted(due, measured, rooms, breaker, monkeypatch) -> None:
+    monkeypatch.setattr(signals, "DEPTH_MAX", 10)
+    due(Step.LABEL, "bulk", 30, account="sf/a")
+    due(Step.LABEL, "bulk", 8, account="sf/b", first=100)
+    breaker("sf/a")
+    assert measured(rooms=rooms)["label", "bulk"].depth == 8
+
+
+def test_with_redis_away_everything_counts(database, due, measured) -> None:
+    due(Step.LABEL, "bulk", 3, account="sf/a")
+    with closing(connect_gates("unix:///nowhere/redis.sock")) as away:
+        duty = GateDuty(database, SharedGates(away), BREAKER, SystemClock(), margin_s=0.0, patience_s=3600.0)
+        assert measured(rooms=duty.rooms)["label", "bulk"].depth == 3
+
+
+def test_an_account_that_the_engine_has_paused_counts_when_it_may_be_tried(database, due, measured) -> None:
+    due(Step.LABEL, "bulk", 30, account="sf/a")
+    with database.connection() as connection:
+        connection.execute(GATES["shut_by_engine"], {"account": "sf/a", "reason": "http_401", "probe_s": 60.0})
+    assert measured()["label", "bulk"].depth == 0
+    with database.connection() as connection:
+        connection.execute("UPDATE gate SET probe_at = now()")
+    assert measured()["label", "bulk"].depth == 1
+
+
+def test_what_is_under_way_is_not_waiting(due, measured) -> None:
+    due(Step.LABEL, "bulk", lease_token=TOKEN, lease_until="2030-01-01")
+    due(Step.LABEL, "bulk", first=2, lease_token=TOKEN, lease_until="2030-01-01", is_suspect=True)
     due(Step.LABEL, "bulk", first=3)
     assert measured()["label", "bulk"].depth == 1
+
+
+def test_what_a_dead_process_left_behind_is_waiting(due, measured) -> None:
+    due(Step.LABEL, "bulk", 2, account="sf/a", waited_s=900, is_suspect=True)
+    due(Step.LABEL, "p0", first=10, account="sf/a", is_suspect=True, waited_s=-1000)  # due later
+    found = measured()
+    assert (found["label", "bulk"].depth, found["label", "bulk"].oldest_s >= 900) == (2, True)
+    assert found["label", "p0"].depth == 0
+
+
+def test_suspects_are_counted_up_to_the_bound(due, measured, monkeypatch) -> None:
+    monkeypatch.setattr(signals, "DEPTH_MAX", 10)
+    due(Step.LABEL, "bulk", 30, is_suspect=True)
+    assert measured()["label", "bulk"].depth == 10
 
 
 def test_inflow_is_what_was_stored_since_the_measurement_before(store, measured, minutes_pass) -> None:
@@ -217,16 +297,18 @@ def test_a_stretch_that_nobody_counted_is_left_out(store, measured, monkeypatch)
     assert measured()["order", "bulk"].inflow == 20
 
 
-def test_a_million_due_rows_are_not_read(database, due) -> None:
+def test_due_rows_beyond_the_bound_are_not_read(database, due) -> None:
     """Buffers, not milliseconds: the plan counts up to its bound, and skips from account to account."""
     due(Step.LABEL, "bulk", 20_000, account="sf/a")
     due(Step.LABEL, "bulk", 20_000, account="sf/b", first=100_000, waited_s=-50_000)
     with database.connection() as connection:
         connection.execute("VACUUM ANALYZE work")
+    with database.transaction() as tx:
+        tx.execute(SIGNALS["keep_to_indexes"])
 
         def buffers(cap):
-            explain = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + load("signals")["due"]
-            [[[plan]]] = connection.execute(explain, {"cap": cap}).fetchall()
+            explain = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + SIGNALS["due"]
+            [[[plan]]] = tx.execute(explain, {"cap": cap, "narrow": []}).fetchall()
             return plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
 
         assert buffers(100) * 3 < buffers(20_000)

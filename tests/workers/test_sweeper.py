@@ -9,6 +9,9 @@ import urllib.request
 
 import pytest
 
+from infra.guard.rules import Rules
+from infra.guard.shared import Heard, SharedGates
+
 DEADLINE_S = 60.0
 SETTINGS = """
 log_format = "json"
@@ -33,6 +36,15 @@ def sweeper(tmp_path, database_url, redis_url):
         process.kill()
 
 
+@pytest.fixture
+def _shut_courier(database, redis):
+    """Due work in lane p0 that nobody may begin: its account's breaker is open."""
+    SharedGates(redis).ask("sf/main", 1, Heard(failed=1), Rules(failures_max=1, open_ms=3_600_000))
+    with database.connection() as connection:
+        connection.execute("INSERT INTO work (step, subject_id, lane, account) VALUES ('label', 1, 'p0', 'sf/main')")
+
+
+@pytest.mark.usefixtures("_shut_courier")
 def test_it_measures_serves_what_it_measured_and_leaves_when_asked(sweeper) -> None:
     lines = (json.loads(line) for line in sweeper.stderr)
     port = next(line["port"] for line in lines if line["event"] == "metrics_served")

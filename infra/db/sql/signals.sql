@@ -8,12 +8,14 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', '
 
 -- name: due
 -- What is due by key, its oldest, and the ship-by of the first in line. Skips from key to key over work_due and
--- counts at most %(cap)s rows of a step and lane, so that a million due rows cost what ten thousand do.
+-- counts at most %(cap)s rows of a step and lane, so that a million due rows cost what ten thousand do. Of a `narrow`
+-- account one row is read, and the others keep the whole bound.
 WITH RECURSIVE key AS (
     SELECT ''::text AS step, ''::text AS lane, ''::text AS account, 0::bigint AS depth, 0::bigint AS room,
            NULL::timestamptz AS oldest
     UNION ALL
-    SELECT next.step, next.lane, next.account, found.depth, have.room - found.depth, found.oldest
+    SELECT next.step, next.lane, next.account, found.depth,
+           have.room - CASE WHEN next.account = ANY(%(narrow)s) THEN 0 ELSE found.depth END, found.oldest
     FROM key
     CROSS JOIN LATERAL (
         SELECT step, lane, account FROM work
@@ -26,7 +28,8 @@ WITH RECURSIVE key AS (
         FROM (SELECT w.due_at FROM work AS w
               WHERE w.step = next.step AND w.lane = next.lane AND w.account = next.account AND w.due_at <= now()
                 AND w.lease_token IS NULL AND NOT w.is_suspect
-              ORDER BY w.due_at LIMIT greatest(have.room, 1)) AS line) AS found
+              ORDER BY w.due_at
+              LIMIT CASE WHEN next.account = ANY(%(narrow)s) THEN 1 ELSE greatest(have.room, 1) END) AS line) AS found
 )
 SELECT key.step, key.lane, key.account, key.depth,
        extract(epoch FROM now() - key.oldest)::float8 AS oldest_s, clock.ship_by
@@ -44,6 +47,14 @@ LEFT JOIN LATERAL (
     JOIN orders AS o ON o.id = f.order_id
     WHERE p.id = head.subject_id AND key.step IN ('label', 'writeback')) AS clock ON true
 WHERE key.depth > 0;
+
+-- name: due_suspects
+-- Members of crashed batches that nobody has taken up again, the oldest of them by key. Index work_suspect.
+SELECT s.step, s.lane, s.account, count(*), extract(epoch FROM now() - min(s.due_at))::float8, NULL::timestamptz
+FROM (SELECT step, lane, account, due_at FROM work
+      WHERE is_suspect AND lease_token IS NULL AND due_at <= now()
+      ORDER BY due_at LIMIT %(cap)s) AS s
+GROUP BY s.step, s.lane, s.account;
 
 -- name: milestones
 SELECT name, lane, orders, last_id FROM milestone;
