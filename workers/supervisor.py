@@ -46,12 +46,16 @@ def worker_role(pool: str, number: int) -> Role:
 
 @dataclass(slots=True)
 class Child:
-    """A process of ours. One that is leaving was asked to finish, and is not started again."""
+    """A process of ours. One that is leaving was asked to finish by a moment, and is not started again."""
 
     role: Role
     process: subprocess.Popen[bytes]
     started_at: float
-    is_leaving: bool = False
+    leaves_by: float | None = None
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.leaves_by is not None
 
 
 @dataclass(slots=True)
@@ -85,13 +89,17 @@ class Supervisor:
                 log.error("child_died", role=child.role.name, code=child.process.returncode)
                 self.restarts += 1
                 self._children[self._children.index(child)] = self._spawn(child.role)
+        for child in self._children:
+            if child.leaves_by is not None and now >= child.leaves_by:
+                log.warning("child_killed", role=child.role.name)
+                child.process.kill()
 
     def size(self, pool: str) -> int:
         """How many processes a pool has, without those that are leaving."""
         return len(self._staying(pool))
 
     def resize(self, pool: str, processes: int) -> None:
-        """Start processes of a pool, or ask its newest ones to finish; nobody is forced."""
+        """Start processes of a pool, or ask its newest ones to finish; only who hangs after its drain is forced."""
         staying = self._staying(pool)
         taken = {child.role.name for child in self._children}
         number = 0
@@ -101,7 +109,7 @@ class Supervisor:
                 role = worker_role(pool, number := number + 1)
             self._children.append(self._spawn(role))
         for child in staying[processes:]:
-            child.is_leaving = True
+            child.leaves_by = time.monotonic() + self.drain_s + FORCE_AFTER_S
             child.process.send_signal(signal.SIGTERM)
 
     def pids(self, prefix: str = "") -> list[int]:

@@ -74,6 +74,17 @@ def test_the_newest_are_asked_to_finish_and_leave_when_they_have(house, until, t
     assert house.restarts == 0
 
 
+def test_whoever_hangs_after_its_drain_is_ended_by_force(house, until, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "FORCE_AFTER_S", 0.0)
+    house.drain_s = 0.1
+    house.resize("main", 2)
+    until(lambda: len(names(tmp_path, "up")) == 2)
+    house.resize("main", 1)
+    until(lambda: len(house.pids("main")) == 1)
+    assert names(tmp_path, "done") == set()
+    assert house.restarts == 0
+
+
 def test_a_name_that_is_still_leaving_is_not_given_again(house, until, tmp_path) -> None:
     house.resize("main", 2)
     until(lambda: len(names(tmp_path, "up")) == 2)
