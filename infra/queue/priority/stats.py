@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class LaneStats(NamedTuple):
-    """Of one lane: what waits now, and what ever came (for rates, as differences)."""
+    """Of one lane: what waits now, and what senders ever brought (for rates, as differences)."""
 
     waiting: int
     waiting_weight: int
@@ -15,9 +15,16 @@ class LaneStats(NamedTuple):
 
 
 class QueueStats(NamedTuple):
-    """Of one queue. `rejected_dropped` above 0 is an alarm: the cap was reached and messages are gone."""
+    """Of one queue.
+
+    `overdue` of the delayed messages should have begun, the oldest `overdue_ms` ago: they join their lanes when
+    somebody fetches, so of a queue that nobody serves they are what waits.
+    `rejected_dropped` above 0 is an alarm: the cap was reached and messages are gone.
+    """
 
     delayed: int
+    overdue: int
+    overdue_ms: int | None
     in_flight: int
     rejected: int
     rejected_dropped: int
@@ -25,10 +32,14 @@ class QueueStats(NamedTuple):
 
 
 def read_stats(values: Sequence[int], lanes: Sequence[str]) -> QueueStats:
-    delayed, in_flight, rejected, dropped, *rest = values
+    delayed, overdue, overdue_ms, in_flight, rejected, dropped, *rest = values
     rows = zip(*[iter(rest)] * 5, strict=True)
     by_lane = {
-        lane: LaneStats(waiting, weight, None if oldest < 0 else oldest, inflow, inflow_weight)
+        lane: LaneStats(waiting, weight, _age(oldest), inflow, inflow_weight)
         for lane, (waiting, weight, oldest, inflow, inflow_weight) in zip(lanes, rows, strict=True)
     }
-    return QueueStats(delayed, in_flight, rejected, dropped, by_lane)
+    return QueueStats(delayed, overdue, _age(overdue_ms), in_flight, rejected, dropped, by_lane)
+
+
+def _age(value_ms: int) -> int | None:
+    return None if value_ms < 0 else value_ms

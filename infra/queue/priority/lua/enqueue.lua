@@ -30,7 +30,7 @@ if redis.call("SET", call, ARGV[3], "PX", RULES.producer_ttl_ms, "GET") == ARGV[
     return {}
 end
 
-local plan, rejected = {}, {}
+local plan, arrivals, rejected = {}, {}, {}
 local position = next_positions(now_us, (#ARGV - 3) / 3)
 
 local function is_waiting(id)
@@ -38,29 +38,30 @@ local function is_waiting(id)
     return redis.call("ZSCORE", line_of(lane, fair), weight .. ":" .. id)
 end
 
+-- Whether a message is wanted, and whether it is one more: one that is delayed already only becomes due sooner.
 local function is_wanted(id, value, due)
     if redis.call("HSETNX", MESSAGES, id, value) == 1 then
-        return true
+        return true, true
     end
     if redis.call("HDEL", FLIGHT, id) == 1 then
         redis.call("ZREM", LEASES, id)
         redis.call("HDEL", HISTORY, id)
         redis.call("HSET", MESSAGES, id, value)
-        return true
+        return true, true
     end
     local due_already = redis.call("ZSCORE", DELAYED, id)
     if due_already and due < tonumber(due_already) then
         redis.call("ZREM", DELAYED, id)
         redis.call("HSET", MESSAGES, id, value)
-        return true
+        return true, false
     end
     if not due_already and not is_waiting(id) then
         -- Part of the queue was lost, and the message with it: nobody would ever run it.
         redis.call("ZREM", LEASES, id)
         redis.call("HSET", MESSAGES, id, value)
-        return true
+        return true, true
     end
-    return false
+    return false, false
 end
 
 local function delay(id, value, due)
@@ -71,18 +72,26 @@ local function delay(id, value, due)
     end
 end
 
-for i = 4, #ARGV, 3 do
-    local id, after_ms, value = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+local function admit(id, after_ms, value, place)
     if #value > RULES.max_bytes then
         reject(id, value, "too_large", now_ms)
         rejected[#rejected + 1] = id
-    elseif is_wanted(id, value, now_ms + math.max(after_ms, 0)) then
-        if after_ms > 0 then
-            delay(id, value, now_ms + after_ms)
-        else
-            line_up(plan, id, value, position + (i - 4) / 3)
-        end
+        return
+    end
+    local wanted, is_one_more = is_wanted(id, value, now_ms + math.max(after_ms, 0))
+    if is_one_more then
+        note_arrival(arrivals, value)
+    end
+    if wanted and after_ms > 0 then
+        delay(id, value, now_ms + after_ms)
+    elseif wanted then
+        line_up(plan, id, value, place)
     end
 end
-carry_out(plan, true)
+
+for i = 4, #ARGV, 3 do
+    admit(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], position + (i - 4) / 3)
+end
+carry_out(plan)
+count_arrivals(arrivals)
 return rejected

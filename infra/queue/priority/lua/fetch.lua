@@ -36,7 +36,7 @@ local function promote()
             line_up(plan, due[i], value, tonumber(due[i + 1]) * 1000)
         end
     end
-    carry_out(plan, true)
+    carry_out(plan)
 end
 promote()
 

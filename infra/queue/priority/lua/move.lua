@@ -21,5 +21,5 @@ for i = 3, #ARGV do
         moved = moved + 1
     end
 end
-carry_out(plan, false)
+carry_out(plan)
 return moved

@@ -91,7 +91,7 @@ local function line_up(plan, id, value, position)
     line.members[#line.members + 1] = weight .. ":" .. id
 end
 
-local function carry_out(plan, is_inflow)
+local function carry_out(plan)
     for _, line in ipairs(plan) do
         redis.call("ZADD", line_of(line.lane, line.fair), unpack(line.members))
         local head = redis.call("ZSCORE", heads_of(line.lane), line.fair)
@@ -104,11 +104,21 @@ local function carry_out(plan, is_inflow)
         end
         redis.call("HINCRBY", STATE, "depth:" .. line.lane, line.count)
         redis.call("HINCRBY", STATE, "weight:" .. line.lane, line.weight)
-        if is_inflow then
-            redis.call("HINCRBY", STATE, "inflow:" .. line.lane, line.count)
-            redis.call("HINCRBY", STATE, "inflow_weight:" .. line.lane, line.weight)
-        end
         ring(line.lane)
+    end
+end
+
+-- Arrivals are what senders brought, by lane: what falls due, returns or changes its lane is none.
+local function note_arrival(arrivals, value)
+    local lane, _, weight = envelope(value)
+    local sums = arrivals[lane] or { count = 0, weight = 0 }
+    arrivals[lane] = { count = sums.count + 1, weight = sums.weight + weight }
+end
+
+local function count_arrivals(arrivals)
+    for lane, sums in pairs(arrivals) do
+        redis.call("HINCRBY", STATE, "inflow:" .. lane, sums.count)
+        redis.call("HINCRBY", STATE, "inflow_weight:" .. lane, sums.weight)
     end
 end
 
@@ -273,5 +283,5 @@ local function reap(now_ms)
     for _, id in ipairs(redis.call("ZRANGEBYSCORE", LEASES, "-inf", int(now_ms), "LIMIT", 0, 100)) do
         bring_back(plan, id, now_ms)
     end
-    carry_out(plan, false)
+    carry_out(plan)
 end

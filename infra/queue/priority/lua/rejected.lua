@@ -20,7 +20,7 @@ if ARGV[2] == "list" then
 end
 
 write_when_full()
-local plan, changed = {}, 0
+local plan, arrivals, changed = {}, {}, 0
 local position = next_positions(time_us(), #ARGV)
 for i = 3, #ARGV do
     local id = ARGV[i]
@@ -33,8 +33,10 @@ for i = 3, #ARGV do
         changed = changed + 1
         if ARGV[2] == "redrive" and redis.call("HSETNX", MESSAGES, id, value) == 1 then
             line_up(plan, id, value, position + i)
+            note_arrival(arrivals, value)
         end
     end
 end
-carry_out(plan, true)
+carry_out(plan)
+count_arrivals(arrivals)
 return changed

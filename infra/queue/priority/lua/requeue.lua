@@ -19,5 +19,5 @@ for i = 2, #ARGV, 2 do
         end
     end
 end
-carry_out(plan, false)
+carry_out(plan)
 return given

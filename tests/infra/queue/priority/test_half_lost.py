@@ -46,7 +46,7 @@ def fetch(scripts, token=TOKEN, room=9):
 
 
 def depth(scripts):
-    delayed, in_flight, *rest = scripts.stats(LANES)
+    delayed, _, _, in_flight, *rest = scripts.stats(LANES)
     waiting = sum(rest[-5 * number] for number in range(1, len(LANES) + 1))
     return waiting, delayed, in_flight
 

@@ -86,13 +86,15 @@ class Twin:
                 self._reject(message_id, Message(where, encoded), "too_large")
                 rejected.append(message_id)
             elif self._is_wanted(message_id, self.now + max(delay, 0)):
+                if message_id not in self.messages:
+                    self._note_arrival(where)
                 delayed = self.messages.get(message_id, Message(where, encoded))
                 self.messages[message_id] = replace(delayed, where=where, encoded=encoded)
                 if delay > 0:
                     self.delayed[message_id] = self.now + delay
                 else:
                     plan.append((message_id, first + index))
-        self._line_up(plan, is_inflow=True)
+        self._line_up(plan)
         return rejected
 
     def fetch(self, token, room, top_room, lanes, settlements):
@@ -101,7 +103,7 @@ class Twin:
         due = sorted((due, one) for one, due in self.delayed.items() if due <= self.now)
         for _, message_id in due:
             del self.delayed[message_id]
-        self._line_up([(message_id, due * 1000) for due, message_id in due], is_inflow=True)
+        self._line_up([(message_id, due * 1000) for due, message_id in due])
         taken = self._take_in_lane_order(lanes, room) if room else []
         if top_room:
             taken += [(*one, 0) for one in self._take(lanes[0], top_room, NEVER)[0]]
@@ -174,7 +176,15 @@ class Twin:
         return sum(one in self.messages for one in ids)
 
     def stats(self, lanes):
-        answer = [len(self.delayed), len(self.flight), len(self.rejected_at), self.dropped]
+        overdue = [self.now - due for due in self.delayed.values() if due <= self.now]
+        answer = [
+            len(self.delayed),
+            len(overdue),
+            max(overdue, default=-1),
+            len(self.flight),
+            len(self.rejected_at),
+            self.dropped,
+        ]
         for lane in (self.lanes[name] for name in lanes):
             waiting = [one for line in lane.lines.values() for _, one in line]
             age = -1 if lane.head == NEVER else max(0, (self.now_us - lane.head) // 1000)
@@ -205,8 +215,9 @@ class Twin:
                 changed += 1
                 if message_id not in self.messages:
                     self.messages[message_id] = Message(message.where, message.encoded)
+                    self._note_arrival(message.where)
                     plan.append((message_id, first + 3 + index))
-        self._line_up(plan, is_inflow=True)
+        self._line_up(plan)
         return changed
 
     def discard(self, ids):
@@ -271,7 +282,10 @@ class Twin:
             del lane.lines[fair_key], lane.balance[fair_key]
             lane.turns.remove(fair_key)
 
-    def _line_up(self, plan, *, is_inflow=False):
+    def _note_arrival(self, where):
+        self.lanes[where.lane].inflow.update({"messages": 1, "weight": where.weight})
+
+    def _line_up(self, plan):
         for message_id, position in plan:
             where = self.messages[message_id].where
             lane = self.lanes[where.lane]
@@ -281,8 +295,6 @@ class Twin:
                 lane.balance[where.fair_key] = RULES.quantum
             lane.lines[where.fair_key].append((position, message_id))
             lane.lines[where.fair_key].sort(key=lambda one: (one[0], f"{self.messages[one[1]].where.weight}:{one[1]}"))
-            if is_inflow:
-                lane.inflow.update({"messages": 1, "weight": where.weight})
 
     def _step_out(self, message_id):
         where = self.messages[message_id].where
