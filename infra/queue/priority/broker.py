@@ -71,6 +71,7 @@ class PriorityBroker(Broker):
         self._heartbeat: Heartbeat | None = None
         self._lock = threading.Lock()
         self._numbers = count(1)
+        self._generation = 0
         self._thread = threading.local()
 
     def declare_queue(self, queue_name: str) -> None:
@@ -108,11 +109,12 @@ class PriorityBroker(Broker):
         """
         message, delay = without_eta(message.copy() if isinstance(message, MessageProxy) else message, delay)
         self.emit_before("enqueue", message, delay)
-        entries = [self._entry(message, delay)]
+        unsent = self._entry(message, delay)
+        call = self._next_call()
         try:
-            self._send(message.queue_name, entries)
+            self._send(message.queue_name, call, [unsent])
         except ConnectionClosed:
-            if not self._keep(message.queue_name, entries[0]):
+            if not self._keep(message.queue_name, call, unsent):
                 raise
             return message
         self.emit_after("enqueue", message, delay)
@@ -175,7 +177,8 @@ class PriorityBroker(Broker):
         for message, due in sent:
             by_queue.setdefault(message.queue_name, []).append(self._entry(message, due))
         for queue_name, entries in by_queue.items():
-            self._send(queue_name, entries)
+            for chunk in chunks(entries):
+                self._send(queue_name, self._next_call(), chunk)
         for message, due in sent:
             self.emit_after("enqueue", message, due)
         return [message for message, _ in sent]
@@ -221,19 +224,24 @@ class PriorityBroker(Broker):
             where = Address(self.default_lane, "", 1)
         return entry(message, delay, where)
 
-    def _send(self, queue_name: str, entries: Sequence[Entry]) -> None:
-        producer = f"{self._owner()}:{threading.get_ident()}"
-        for chunk in chunks(entries):
-            for message_id in self._scripts_of(queue_name).enqueue(producer, str(next(self._numbers)), chunk):
-                self.logger.error("Message %s is too large and was rejected.", message_id)
+    def _next_call(self) -> tuple[str, str]:
+        """Producer and number: Redis remembers the last number of each producer, so a thread is one."""
+        return f"{self._owner()}:{threading.get_ident()}:{self._generation}", str(next(self._numbers))
 
-    def _keep(self, queue_name: str, unsent: Entry) -> bool:
+    def _send(self, queue_name: str, call: tuple[str, str], entries: Sequence[Entry]) -> None:
+        for message_id in self._scripts_of(queue_name).enqueue(*call, entries):
+            self.logger.error("Message %s is too large and was rejected.", message_id)
+
+    def _keep(self, queue_name: str, call: tuple[str, str], unsent: Entry) -> bool:
         """Keep a message with the one that is ending on this thread, if any."""
         sender = self._sender()
         if sender is None:
             return False
         due = None if unsent.delay_ms < 0 else monotonic() + unsent.delay_ms / 1000
-        sender.kept_sends.append(KeptSend(queue_name, unsent, due))
+        sender.kept_sends.append(KeptSend(queue_name, call, unsent, due))
+        # The call may have arrived and only its answer be lost. No other may take its producer's name until it is
+        # repeated, or Redis would not recognize it.
+        self._generation = next(self._numbers)
         self.logger.warning("Redis is away: message %s goes out with its sender's end.", unsent.message_id)
         return True
 

@@ -54,9 +54,13 @@ def address(options: dict[str, Any], lanes: tuple[str, ...], default_lane: str) 
 
 
 class KeptSend(NamedTuple):
-    """A message that could not be enqueued when its sender ended, to go out before the sender is settled."""
+    """A message that could not be enqueued when its sender ended, to go out before the sender is settled.
+
+    `call`: producer and number of the call that failed. Repeated under these, it changes nothing if it had arrived.
+    """
 
     queue: str
+    call: tuple[str, str]
     entry: Entry
     due: float | None  # on the monotonic clock
 

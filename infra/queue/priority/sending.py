@@ -42,8 +42,8 @@ def entry(message: Message[Any], delay: int | None, where: Address) -> Entry:
 
 def send_kept(scripts_of: Callable[[str], Scripts], ended: Mapping[Held, End]) -> None:
     """Send what could not be sent when its sender ended. Sending it twice changes nothing."""
-    for (sender, token), end in ended.items():
-        for number, kept in enumerate(end.kept_sends):
+    for end in ended.values():
+        for kept in end.kept_sends:
             delay = -1 if kept.due is None else max(0, int((kept.due - monotonic()) * 1000))
             kept_entry = kept.entry._replace(delay_ms=delay)
-            scripts_of(kept.queue).enqueue(f"{sender}:{token}", str(number), [kept_entry])
+            scripts_of(kept.queue).enqueue(*kept.call, [kept_entry])

@@ -5,7 +5,7 @@ import threading
 import dramatiq
 import dramatiq.worker
 import pytest
-from dramatiq import pipeline
+from dramatiq import Middleware, pipeline
 from dramatiq.errors import ConnectionClosed
 
 from infra.queue.priority.scripts import Scripts
@@ -33,6 +33,21 @@ def refused(monkeypatch):
 
     monkeypatch.setattr(Scripts, "enqueue", watched)
     return ids
+
+
+@pytest.fixture
+def lose_answers(monkeypatch):
+    """Redis does what it is told, and the answer to each send is lost while the list is not empty."""
+    lost, enqueue = [], Scripts.enqueue
+
+    def without_answer(scripts, producer, number, entries):
+        answer = enqueue(scripts, producer, number, entries)
+        if lost:
+            raise ConnectionClosed("lost on the wire")
+        return answer
+
+    monkeypatch.setattr(Scripts, "enqueue", without_answer)
+    return lost
 
 
 @pytest.mark.parametrize("setting", ["maxmemory", "min-replicas-to-write"])
@@ -67,3 +82,50 @@ def test_a_redis_that_refuses_writes_loses_no_retry_and_no_next_step(broker, run
     broker.join(QUEUE, timeout=10_000)
     assert sorted(ran) == ["retry", "second"]
     assert begun.count("first") == 1
+
+
+def test_what_arrived_and_ran_is_not_sent_again_because_its_answer_was_lost(make_broker, lose_answers):
+    """A retry and the next of a pipeline, both of which another process runs before the link is back."""
+    broker, other = make_broker(), make_broker()
+    note = dramatiq.actor(print, actor_name="note", broker=broker, min_backoff=1, max_backoff=1)
+    dramatiq.actor(print, actor_name="note", broker=other)
+    broker.enqueue(note.message("retry"))
+    consumer, others = broker.consume(QUEUE, timeout=50), other.consume(QUEUE, prefetch=2, timeout=10_000)
+    delivery = next(consumer)
+
+    class AndAnother(Middleware):
+        def after_process_message(self, broker, _message, *, result=None, exception=None):
+            broker.enqueue(note.message("next"))
+
+    broker.add_middleware(AndAnother())
+    lose_answers.append("all")
+    broker.emit_after("process_message", delivery, exception=ValueError("meant"))
+    lose_answers.clear()
+    ran = [next(others), next(others)]
+    for one in ran:
+        others.ack(one)
+    others.close()
+    consumer.ack(delivery)
+    broker._send_kept(broker._holdings[QUEUE].ended())  # as a heartbeat beside the consumer may
+    assert sorted(one.args[0] for one in ran) == ["next", "retry"]
+    assert next(consumer) is None
+    assert broker.known(QUEUE, [one.message_id for one in ran]) == set()
+
+
+def test_a_thread_goes_on_sending_beside_what_it_keeps(make_broker, lose_answers):
+    broker = make_broker()
+    note = dramatiq.actor(print, actor_name="note", broker=broker, min_backoff=1, max_backoff=1)
+    broker.enqueue(note.message("retry"))
+    consumer = broker.consume(QUEUE, prefetch=4, timeout=10_000)
+    delivery = next(consumer)
+    lose_answers.append("one")
+    broker.emit_after("process_message", delivery, exception=ValueError("meant"))
+    lose_answers.clear()
+    retry = next(consumer)
+    broker.enqueue(note.message("more"))
+    consumer.ack(retry)
+    more = next(consumer)
+    consumer.ack(delivery)
+    assert more.args == ("more",)
+    consumer.ack(more)
+    assert next(broker.consume(QUEUE, timeout=50)) is None
