@@ -267,12 +267,25 @@ local function bring_back(plan, id, now_ms)
     line_up(plan, id, value, record and position_in(record) or now_ms * 1000)
 end
 
--- Brings back messages whose lease ran out. When nobody was in touch for a while, Redis itself may have been
--- away: then living processes first get the time to renew.
+-- A failover may bring a clock that is behind: what was to end within a lease by the old one does so by the new one.
+local function end_within_a_lease(key, now_ms)
+    local last = int(now_ms + RULES.lease_ms)
+    for _, member in ipairs(redis.call("ZRANGEBYSCORE", key, "(" .. last, "+inf")) do
+        redis.call("ZADD", key, last, member)
+    end
+end
+
+-- Brings back messages whose lease ran out. When nobody was in touch for a while, or the clock stepped back, Redis
+-- itself may have been away: then living processes first get the time to renew.
 local function reap(now_ms)
     local seen = redis.call("HMGET", STATE, "contact", "reap_after")
+    local silence_ms = now_ms - tonumber(seen[1] or int(now_ms))
     redis.call("HSET", STATE, "contact", int(now_ms))
-    if seen[1] and now_ms - tonumber(seen[1]) > RULES.lease_ms * 2 / 3 then
+    if silence_ms < 0 then
+        end_within_a_lease(LEASES, now_ms)
+        end_within_a_lease(OWNERS, now_ms)
+    end
+    if silence_ms < 0 or silence_ms > RULES.lease_ms * 2 / 3 then
         redis.call("HSET", STATE, "reap_after", int(now_ms + RULES.lease_ms / 3))
         return
     end

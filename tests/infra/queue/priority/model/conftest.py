@@ -308,7 +308,10 @@ class Twin:
     def _reap(self):
         gap = self.now - self.contact if self.contact is not None else 0
         self.contact = self.now
-        if gap > RULES.lease_ms * 2 / 3:
+        if gap < 0:
+            for ends in (self.leases, self.owners):
+                ends.update({one: min(end, self.now + RULES.lease_ms) for one, end in ends.items()})
+        if not 0 <= gap <= RULES.lease_ms * 2 / 3:
             self.reap_after = self.now + RULES.lease_ms / 3
             return
         if self.now < self.reap_after:

@@ -138,7 +138,7 @@ class Pair:
         self.ask("known", self._ids())
 
     def _advance(self) -> None:
-        self.advance(self.random.choice((0, 1, 1000, 30_000, 200_000, 400_000, 1_500_000)))
+        self.advance(self.random.choice((0, 1, 1000, 30_000, 30_000, 200_000, 400_000, 1_500_000, -900_000)))
 
     def _redrive(self) -> None:
         self.ask("redrive", self._ids(10))
