@@ -1,6 +1,9 @@
 """Containers start what the Procfile starts, and may do no more than they need."""
 
+import os
 import re
+import subprocess
+import time
 
 import pytest
 
@@ -112,6 +115,54 @@ def test_whoever_goes_round_is_watched(pods, compose, deploy):
         assert any(heartbeat.startswith(f"{place}/") for place in writable)
     assert compose["services"]["release"]["healthcheck"] == {"disable": True}
     assert all("healthcheck" in compose["services"][name] for name in STORES)
+
+
+@pytest.mark.parametrize(("age_s", "is_well"), [(None, False), (0, True), (30, True), (300, False)])
+def test_a_probe_believes_a_fresh_heartbeat_only(of_kind, tmp_path, age_s, is_well):
+    heartbeat = tmp_path / "heartbeat"
+    if age_s is not None:
+        heartbeat.touch()
+        os.utime(heartbeat, (time.time() - age_s,) * 2)
+    for each in of_kind("Deployment").values():
+        [container] = each["spec"]["template"]["spec"]["containers"]
+        probes = [container[name]["exec"]["command"] for name in ("readinessProbe", "livenessProbe")]
+        assert probes[0] == probes[1]
+        environ = {**os.environ, "ORDERLANE_HEARTBEAT": str(heartbeat)}
+        done = subprocess.run(probes[0], env=environ, capture_output=True, check=False)
+        assert (done.returncode == 0) == is_well
+
+
+def test_a_new_version_that_dies_does_not_replace_the_old_one(of_kind):
+    """Nobody of the old leaves before one of the new has been ready for longer than a start takes to fail."""
+    for name, each in of_kind("Deployment").items():
+        spec = each["spec"]
+        [container] = spec["template"]["spec"]["containers"]
+        assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}, name
+        assert spec["minReadySeconds"] == 15, name
+        assert 2 * container["readinessProbe"]["periodSeconds"] < spec["minReadySeconds"], "a death in between is seen"
+
+
+def test_only_monitoring_comes_to_the_metrics_and_nobody_to_the_rest(of_kind, pods, clustered):
+    policies = {name: each["spec"] for name, each in of_kind("NetworkPolicy").items()}
+    [selector] = policies["closed"].pop("podSelector")["matchExpressions"]
+    assert (selector["key"], selector["operator"]) == ("app.kubernetes.io/component", "In")
+    assert set(selector["values"]) == set(pods), "every pod of ours"
+    assert policies["closed"] == {"policyTypes": ["Ingress"]}
+    assert policies["metrics"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/component": "sweeper"}}
+    [rule] = policies["metrics"]["ingress"]
+    [source] = rule["from"]
+    assert source == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    port = int(clustered.metrics.address.rpartition(":")[2])
+    assert rule["ports"] == [{"protocol": "TCP", "port": port}]
+    listening = {name for name, pod in pods.items() for each in pod["containers"] if "ports" in each}
+    assert listening == {"sweeper"}
+
+
+def test_compose_starts_stores_of_the_versions_that_the_tests_run_on(compose, database, redis):
+    with database.connection() as connection:
+        postgres = connection.info.server_version // 10_000
+    assert compose["services"]["postgres"]["image"] == f"postgres:{postgres}"
+    assert compose["services"]["redis"]["image"] == "redis:" + redis.info("server")["redis_version"].rpartition(".")[0]
 
 
 def test_a_drain_of_nodes_leaves_somebody_at_work(of_kind):

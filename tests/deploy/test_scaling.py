@@ -1,4 +1,8 @@
-"""KEDA is asked for fields it knows, and its questions are answered by our own signals."""
+"""KEDA is asked for fields it knows, and its questions are answered by our own signals.
+
+`keda.schema.json` mirrors the fields that KEDA documents (https://keda.sh, "ScaledObject specification"); no KEDA has
+read the manifests.
+"""
 
 import copy
 import json
@@ -53,6 +57,44 @@ def test_only_documented_fields_are_used(of_kind):
     assert set(documents) == {"worker", "p0worker", "signals"}
     for document in documents.values():
         jsonschema.validate(document, SCHEMA)
+
+
+def renamed(tree):
+    """The tree once for each of its fields, with that field's name misspelt."""
+    if isinstance(tree, list):
+        for place, item in enumerate(tree):
+            for name, other in renamed(item):
+                yield name, [*tree[:place], other, *tree[place + 1 :]]
+    if isinstance(tree, dict):
+        for name, item in tree.items():
+            yield name, {f"{key}s" if key == name else key: value for key, value in tree.items()}
+            for below, other in renamed(item):
+                yield f"{name}.{below}", {**tree, name: other}
+
+
+def objects(schema):
+    """Every schema of an object, wherever it stands."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield schema
+        for part in schema.values():
+            yield from objects(part)
+    if isinstance(schema, list):
+        for part in schema:
+            yield from objects(part)
+
+
+def test_the_schema_is_strict():
+    assert len(list(objects(SCHEMA))) > 8
+    assert [each for each in objects(SCHEMA) if each.get("additionalProperties") is not False] == []
+
+
+def test_no_field_may_be_misspelt(of_kind):
+    documents = {**of_kind("ScaledObject"), **of_kind("TriggerAuthentication")}
+    broken = [(name, other) for document in documents.values() for name, other in renamed(document)]
+    assert len(broken) > 100
+    validator = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
+    assert [name for name, other in broken if validator.is_valid(other)] == []
 
 
 @pytest.mark.parametrize("harm", ["maxReplicas", "targetQueryValue", "metricType"])
