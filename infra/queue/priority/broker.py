@@ -87,6 +87,7 @@ class PriorityBroker(Broker):
         """Raise BrokerConnectionError when Redis is away."""
         holding = self._holding_of(queue_name)
         consumer = PriorityConsumer(
+            queue_name,
             holding,
             self._slots,
             lanes=self.served_lanes,

@@ -10,7 +10,7 @@ from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.errors import DecodeError
 
-from infra.queue.priority.delivery import Delivery, encoded_message
+from infra.queue.priority.delivery import LANE, Delivery, read_envelope
 from infra.queue.priority.holding import Holding, settlements
 from infra.queue.priority.rejected import FAILED, UNDECODABLE
 from infra.queue.priority.scripts import CHUNK, Fetched, Wanted
@@ -33,6 +33,7 @@ class PriorityConsumer(Consumer):
 
     def __init__(
         self,
+        queue: str,
         holding: Holding,
         slots: Slots,
         *,
@@ -43,6 +44,7 @@ class PriorityConsumer(Consumer):
         next_token: Callable[[], str],
         is_known: Callable[[str], bool],
     ) -> None:
+        self._queue = queue
         self._holding = holding
         self._slots = slots
         self._lanes = lanes
@@ -135,7 +137,7 @@ class PriorityConsumer(Consumer):
     def _open(self, fetched: Fetched, token: str, lease_end: float) -> Delivery | None:
         """Turn what was fetched into a delivery. What is undecodable or has no actor here stops nobody."""
         try:
-            message = Message.decode(encoded_message(fetched.envelope))
+            message = self._decoded(fetched)
         except (DecodeError, ValueError) as error:
             # Without the trace, which would show what the message says.
             log.warning("message %s is undecodable and was rejected: %s", fetched.message_id, type(error).__name__)
@@ -146,6 +148,18 @@ class PriorityConsumer(Consumer):
             log.warning("message %s for unknown actor %s: %s", fetched.message_id, message.actor_name, outcome)
             return None
         return Delivery(message, token=token, rank=fetched.rank, crashes=fetched.crashes, lease_end=lease_end)
+
+    def _decoded(self, fetched: Fetched) -> Message[Any]:
+        """Raise DecodeError or ValueError for what is no message, or one that Dramatiq could not handle or settle."""
+        where, encoded = read_envelope(fetched.envelope)
+        message = Message.decode(encoded)
+        if (message.queue_name, message.message_id) != (self._queue, fetched.message_id):
+            raise ValueError("it says that it is another one")
+        for value, wanted in ((message.actor_name, str), (message.kwargs, dict), (message.options, dict)):
+            if not isinstance(value, wanted):
+                raise ValueError(f"{wanted.__name__} expected")  # noqa: TRY004 - wrong data, not a wrong call
+        message.options[LANE] = where.lane  # which may have been changed while it waited: its retries stay there
+        return message
 
     def _end_unopened(self, fetched: Fetched, token: str) -> None:
         message: Message[Any] = Message("", "", (), {}, {}, message_id=fetched.message_id)

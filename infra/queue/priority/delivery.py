@@ -33,12 +33,6 @@ def read_envelope(envelope: bytes) -> tuple[Address, bytes]:
     return Address(lane.decode(), fair_key.decode(), int(weight)), encoded
 
 
-def encoded_message(envelope: bytes) -> bytes:
-    """Return what stands behind the address. Raise ValueError when it is no envelope."""
-    _, _, _, encoded = envelope.split(_SEPARATOR, 3)
-    return encoded
-
-
 def address(options: dict[str, Any], lanes: tuple[str, ...], default_lane: str) -> Address:
     """From a message's options. Raises ValueError for a lane nobody serves, or a weight or fair key that is none."""
     lane = options.get(LANE, default_lane)

@@ -208,6 +208,17 @@ def test_a_waiting_message_changes_its_lane_and_keeps_its_age(broker):
     assert names(broker.consume(QUEUE, prefetch=1), 2) == ["first", "second"]
 
 
+def test_a_changed_lane_is_that_of_its_retries_too(broker):
+    shaky = dramatiq.actor(print, actor_name="shaky", queue_name=QUEUE, broker=broker, min_backoff=1, max_backoff=1)
+    sent = shaky.send_with_options(args=("a",), lane="bulk")
+    broker.change_lane(QUEUE, [sent.message_id], "p0")
+    consumer = broker.consume(QUEUE, prefetch=2, timeout=10_000)
+    broker.emit_after("process_message", next(consumer), exception=ValueError("meant"))
+    retry = next(consumer)
+    assert retry.options["retries"] == 1
+    assert retry.rank == 0
+
+
 @pytest.mark.parametrize(
     "options",
     [{"lane": "vip"}, {"weight": 0}, {"weight": "2"}, {"weight": True}, {"weight": 10**30}, {"fair_key": "a\x1fb"}],

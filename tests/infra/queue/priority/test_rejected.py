@@ -1,5 +1,7 @@
 """What cannot be delivered is kept for a person and stops no neighbour."""
 
+import json
+
 import dramatiq
 import pytest
 from dramatiq import Message
@@ -42,6 +44,21 @@ def test_an_undecodable_message_stops_no_neighbour(broker, ran, run_worker):
     (found,) = broker.rejected(QUEUE)
     assert (found.message_id, found.reason, found.encoded) == ("bad", "undecodable", b"{no json")
     assert found.decode() is None
+
+
+def test_messages_that_dramatiq_could_not_handle_stop_no_neighbour(broker, ran, run_worker):
+    """Decodable they are. Each would raise where nobody catches it, or never be settled."""
+    wrongs = ({"actor_name": ["note"]}, {"kwargs": []}, {"options": None}, {"queue_name": "other"}, {"message_id": "b"})
+    for number, wrong in enumerate(wrongs):
+        encoded = json.dumps({**message().asdict(), "message_id": str(number), **wrong}).encode()
+        entry = Entry(str(number), -1, Address("p0", "", 1).envelope(encoded))
+        broker._scripts_of(QUEUE).enqueue("test", str(number), [entry])
+    broker.enqueue_many([message(number) for number in range(15)])
+    run_worker(broker)
+    broker.join(QUEUE, timeout=10_000)
+    assert sorted(ran) == list(range(15))
+    assert broker.stats(QUEUE).rejected_dropped == len(wrongs) - 3
+    assert {found.reason for found in broker.rejected(QUEUE)} == {"undecodable"}
 
 
 def test_a_message_that_is_too_large_stops_no_neighbour(broker, ran, run_worker):
