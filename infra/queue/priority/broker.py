@@ -211,11 +211,8 @@ class PriorityBroker(Broker):
 
     def _entry(self, message: Message[Any], delay: int | None) -> Entry:
         options = message.options
-        if LANE not in options and (actor := self.actors.get(message.actor_name)):
-            options = {
-                **{key: actor.options[key] for key in (LANE, FAIR_KEY, WEIGHT) if key in actor.options},
-                **options,
-            }
+        if actor := self.actors.get(message.actor_name):
+            options = {key: actor.options[key] for key in (LANE, FAIR_KEY, WEIGHT) if key in actor.options} | options
         try:
             where = address(options, self.lanes, self.default_lane)
         except ValueError:

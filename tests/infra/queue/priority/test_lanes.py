@@ -47,6 +47,15 @@ def test_a_message_without_a_lane_is_of_the_last_lane_or_its_actors(broker):
     assert (lanes["p0"].waiting, lanes["bulk"].waiting) == (1, 1)
 
 
+def test_a_message_that_names_a_lane_keeps_its_actors_fair_key_and_weight(broker):
+    order = dramatiq.actor(
+        print, actor_name="order", queue_name=QUEUE, broker=broker, lane="bulk", fair_key="shop", weight=5
+    )
+    order.send_with_options(lane="p0")
+    assert broker.stats(QUEUE).lanes["p0"].waiting_weight == 5
+    assert broker.client.zcard(f"{broker._scripts_of(QUEUE).prefix}:waiting:p0:shop") == 1
+
+
 def test_one_of_twenty_is_of_a_lower_lane(broker):
     broker.enqueue_many([message("p0", lane="p0") for _ in range(200)] + [message("bulk") for _ in range(200)])
     taken = names(broker.consume(QUEUE, prefetch=16), 100)
