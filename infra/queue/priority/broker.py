@@ -22,7 +22,7 @@ from infra.queue.priority.heartbeat import Heartbeat
 from infra.queue.priority.holding import Holding
 from infra.queue.priority.rejected import RejectedMessage
 from infra.queue.priority.rules import Rules
-from infra.queue.priority.scripts import Entry, Scripts, chunks
+from infra.queue.priority.scripts import Entry, Scripts, batches
 from infra.queue.priority.sending import entry, send_kept, without_eta
 from infra.queue.priority.slots import Slots
 from infra.queue.priority.stats import QueueStats, read_stats
@@ -123,7 +123,7 @@ class PriorityBroker(Broker):
 
     def flush(self, queue_name: str) -> None:
         """Drop waiting, delayed and running messages. Rejected ones stay."""
-        self._scripts_of(queue_name).flush(self.lanes)
+        self._scripts_of(queue_name).flush()
 
     def flush_all(self) -> None:
         for queue_name in self.queues:
@@ -170,7 +170,7 @@ class PriorityBroker(Broker):
             super().emit_after(signal, *args, **kwargs)
 
     def enqueue_many(self, messages: Iterable[Message[Any]], *, delay: int | None = None) -> list[Message[Any]]:
-        """Enqueue messages, up to 500 of a queue in one round trip. Raises like `enqueue`."""
+        """Enqueue messages, up to 500 or 4 MB of a queue in one round trip. Raises like `enqueue`."""
         sent = [without_eta(message, delay) for message in messages]
         for message, due in sent:
             self.emit_before("enqueue", message, due)
@@ -178,8 +178,8 @@ class PriorityBroker(Broker):
         for message, due in sent:
             by_queue.setdefault(message.queue_name, []).append(self._entry(message, due))
         for queue_name, entries in by_queue.items():
-            for chunk in chunks(entries):
-                self._send(queue_name, self._next_call(), chunk)
+            for batch in batches(entries):
+                self._send(queue_name, self._next_call(), batch)
         for message, due in sent:
             self.emit_after("enqueue", message, due)
         return [message for message, _ in sent]

@@ -41,6 +41,7 @@ NAMES = (
 Value = TypeVar("Value")
 
 CHUNK = 500  # messages a call: Lua's stack holds about 8,000 values
+CHUNK_BYTES = 4_000_000  # of messages a call: Redis answers nobody else meanwhile
 
 # How a Redis that lives says that it does nothing for now: full, not durable, failed over, busy. redis-py has classes
 # for some of that; a script of Redis 6.2 says it behind the line that stopped, and a pipeline behind the command.
@@ -96,7 +97,7 @@ class Scripts:
         self._scripts = {name: client.register_script(source(name)) for name in NAMES}
 
     def enqueue(self, producer: str, number: str, entries: Sequence[Entry]) -> list[str]:
-        """At most CHUNK entries. Returns ids of messages rejected as too large."""
+        """One batch of entries. Returns ids of messages rejected as too large."""
         values = (value for entry in entries for value in entry)
         return _texts(self._call("enqueue", producer, number, *values))
 
@@ -145,8 +146,8 @@ class Scripts:
     def stats(self, lanes: Sequence[str]) -> list[int]:
         return [int(value) for value in self._call("stats", *lanes)]
 
-    def flush(self, lanes: Sequence[str]) -> int:
-        return int(self._call("flush", *lanes))
+    def flush(self) -> int:
+        return int(self._call("flush"))
 
     def rejected(self, command: str, *args: str | int) -> Any:  # noqa: ANN401 - each command has its own answer
         return self._call("rejected", command, *args)
@@ -169,6 +170,18 @@ def source(name: str) -> str:
 
 def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
     return (values[first : first + CHUNK] for first in range(0, len(values), CHUNK))
+
+
+def batches(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """What goes into one call each: up to CHUNK entries of CHUNK_BYTES together, but at least one."""
+    first = size = 0
+    for number, entry in enumerate(entries):
+        size += len(entry.envelope)
+        if number > first and (size > CHUNK_BYTES or number - first == CHUNK):
+            yield entries[first:number]
+            first, size = number, len(entry.envelope)
+    if entries:
+        yield entries[first:]
 
 
 @contextmanager

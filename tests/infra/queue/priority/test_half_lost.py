@@ -1,6 +1,8 @@
-"""Part of a queue is gone, by eviction or by a flush of fewer lanes: what is left stops no other message."""
+"""Part of a queue is gone, by eviction or by hand: what is left stops no other message."""
 
+import dramatiq
 import pytest
+from dramatiq import Message
 
 from infra.queue.priority import Rules
 from infra.queue.priority.delivery import Address
@@ -92,6 +94,19 @@ def test_a_place_in_line_without_its_message_is_passed_over(scripts, lose):
     lose("messages", "a")
     assert fetch(scripts) == ["b"]
     assert depth(scripts) == (0, 0, 1)
+
+
+def test_a_flush_drops_lanes_that_were_done_away_with(make_broker):
+    before, after = make_broker(lanes=("p0", "express")), make_broker(lanes=("p0",))
+    waits = Message("work", "note", (), {}, {"lane": "express"})
+    before.enqueue(waits)
+    after.flush("work")
+    assert before.stats("work").lanes["express"].waiting == 0
+    before.enqueue(waits.copy(options={"lane": "p0"}))
+    consumer = before.consume("work", prefetch=2, timeout=1)
+    dramatiq.actor(lambda: None, actor_name="note", queue_name="work", broker=before)
+    assert next(consumer).message_id == waits.message_id
+    assert next(consumer) is None
 
 
 @pytest.mark.parametrize("lost", ["waiting:bulk:", "flight", "delayed"])

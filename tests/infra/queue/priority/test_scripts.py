@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
 from redis import Redis
 from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
@@ -13,7 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 import infra.queue.priority
 from infra.queue.priority import Rules
-from infra.queue.priority.scripts import NAMES, Scripts, connected
+from infra.queue.priority.scripts import CHUNK_BYTES, NAMES, Entry, Scripts, batches, connected
 
 FOLDER = Path(infra.queue.priority.__file__).parent
 ALLOWED = {"dramatiq", "redis", "infra.queue.priority", *sys.stdlib_module_names}
@@ -50,6 +51,32 @@ def test_all_keys_of_a_queue_lie_in_one_slot(each_redis: Redis):
     keys = each_redis.keys()
     assert keys
     assert all(key.startswith(b"{shop:work}:") for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wanted"),
+    [
+        ([], []),
+        ([1] * 1001, [500, 500, 1]),
+        ([CHUNK_BYTES // 4] * 9, [4, 4, 1]),
+        ([1, CHUNK_BYTES * 2, 1, 1], [1, 1, 2]),
+    ],
+)
+def test_a_call_carries_so_many_messages_and_bytes_and_at_least_one(sizes, wanted):
+    entries = [Entry(str(number), -1, bytes(size)) for number, size in enumerate(sizes)]
+    found = list(batches(entries))
+    assert [len(batch) for batch in found] == wanted
+    assert [entry for batch in found for entry in batch] == entries
+
+
+def test_large_messages_keep_redis_from_nobody_for_long(make_broker, monkeypatch):
+    enqueue, calls = Scripts.enqueue, []
+    monkeypatch.setattr(Scripts, "enqueue", lambda *args: calls.append(len(args[3])) or enqueue(*args))
+    monkeypatch.setattr("infra.queue.priority.scripts.CHUNK_BYTES", 1000)
+    broker = make_broker()
+    broker.enqueue_many([Message("work", "note", ("x" * 300,), {}, {}) for _ in range(5)])
+    assert calls == [2, 2, 1]
+    assert broker.stats("work").lanes["bulk"].waiting == 5
 
 
 SCRIPT = "Error running script (call to f_0): @user_script:9:"

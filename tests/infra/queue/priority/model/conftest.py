@@ -192,9 +192,9 @@ class Twin:
             answer += [len(waiting), weight, age, lane.inflow["messages"], lane.inflow["weight"]]
         return answer
 
-    def flush(self, lanes):
+    def flush(self):
         dropped = len(self.messages)
-        for lane in lanes:
+        for lane in LANES:
             inflow = self.lanes[lane].inflow
             self.lanes[lane] = Lane()
             self.lanes[lane].inflow = inflow

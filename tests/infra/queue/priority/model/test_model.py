@@ -153,7 +153,7 @@ class Pair:
         self.ask("stats", LANES)
 
     def _flush(self) -> None:
-        self.ask("flush", LANES)
+        self.ask("flush")
 
 
 def test_the_scripts_do_what_their_twin_does(each_redis, twin_kind):
