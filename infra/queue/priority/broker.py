@@ -248,9 +248,8 @@ class PriorityBroker(Broker):
         ending = getattr(self._thread, "ending", None)
         return ending if isinstance(ending, Delivery) else None
 
-    def _send_kept(self, ended: dict[Held, End]) -> None:
-        if any(end.kept_sends for end in ended.values()):
-            send_kept(self._scripts_of, ended)
+    def _send_kept(self, ended: dict[Held, End]) -> set[Held]:
+        return send_kept(self._scripts_of, {held: end for held, end in ended.items() if end.kept_sends})
 
     def _note_start(self, message: object) -> None:
         if isinstance(message, Delivery) and message.crashes:

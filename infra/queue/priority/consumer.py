@@ -113,7 +113,6 @@ class PriorityConsumer(Consumer):
 
     def _fetch(self) -> None:
         ended = self._holding.ended()
-        self._holding.send_kept(ended)
         wanted = Wanted(self._next_token(), *self._room(), self._lanes)
         asked_at = monotonic()
         answer = self._holding.scripts.fetch(wanted, settlements(ended))

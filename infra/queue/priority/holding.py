@@ -20,17 +20,23 @@ log = logging.getLogger(__name__)
 class Holding:
     """Outlives its consumers, which Dramatiq makes anew after every lost connection. Safe to share among threads.
 
-    `owner` names this process; `send_kept` sends what could not be sent when its sender ended.
+    `owner` names this process; `send_kept` sends what could not be sent when its sender ended, and returns the senders
+    that still have something unsent. They are held on to until a later heartbeat, and hold nobody else up.
     """
 
     def __init__(
-        self, scripts: Scripts, slots: Slots, owner: str, rules: Rules, send_kept: Callable[[dict[Held, End]], None]
+        self,
+        scripts: Scripts,
+        slots: Slots,
+        owner: str,
+        rules: Rules,
+        send_kept: Callable[[dict[Held, End]], set[Held]],
     ) -> None:
         self.scripts = scripts
         self.owner = owner
         self.is_open = False
         self.is_listening = False
-        self.send_kept = send_kept
+        self._send_kept = send_kept
         self._slots = slots
         self._rules = rules
         self._lease_s = rules.lease_ms / 1000
@@ -39,10 +45,11 @@ class Holding:
         self._order = count()
         self._running: dict[Held, Delivery] = {}
         self._ended: dict[Held, End] = {}
+        self._unsent: dict[Held, End] = {}
 
     @property
     def is_needed(self) -> bool:
-        return self.is_open or bool(self._running or self._ended)
+        return self.is_open or bool(self._running or self._ended or self._unsent)
 
     @property
     def is_buffered(self) -> bool:
@@ -95,18 +102,24 @@ class Holding:
                 log.warning("the end of a message is kept until Redis is back: %s", error)
 
     def ended(self) -> dict[Held, End]:
-        """Ends to settle now. Settling one twice changes nothing."""
+        """Ends to settle now: those with nothing left to send. Settling one twice changes nothing."""
         with self._changed:
-            return dict(list(self._ended.items())[:CHUNK])
+            ended = dict(list(self._ended.items())[:CHUNK])
+        unsent = self._send_kept(ended)
+        if not unsent:
+            return ended
+        with self._changed:
+            self._unsent |= {held: self._ended.pop(held) for held in unsent if held in self._ended}
+        return {held: end for held, end in ended.items() if held not in unsent}
 
     def settled(self, ended: Iterable[Held]) -> None:
         with self._changed:
             for held in ended:
                 self._ended.pop(held, None)
+                self._unsent.pop(held, None)
 
     def settle(self) -> None:
         while ended := self.ended():
-            self.send_kept(ended)
             self.scripts.settle(settlements(ended))
             self.settled(ended)
 
@@ -125,6 +138,7 @@ class Holding:
             self.is_open = False
             buffered = [item[2] for item in sorted(self._buffer)]
             self._buffer.clear()
+            self._retry_unsent()
         self.give_back(buffered)
         self.settle()
 
@@ -132,6 +146,7 @@ class Holding:
         """Renew what is held, and forget what is so no longer."""
         now = monotonic()
         with self._changed:
+            self._retry_unsent()
             held = {*self._running, *self._ended, *(delivery.held for _, _, delivery in self._buffer)}
         lost = self.scripts.beat(self.owner, held)
         with self._changed:
@@ -142,6 +157,10 @@ class Holding:
                     delivery.lease_end = now + self._lease_s
         if not self.is_open or self.is_listening:
             self.settle()
+
+    def _retry_unsent(self) -> None:
+        self._ended |= self._unsent
+        self._unsent.clear()
 
     def _is_suspect(self, delivery: Delivery) -> bool:
         return delivery.crashes > 0 and delivery.crashes >= self._rules.max_crashes - 1

@@ -1,16 +1,21 @@
 """From Dramatiq's messages to entries of the enqueue script."""
 
+import logging
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
 from dramatiq import Message
 from dramatiq.common import current_millis
+from dramatiq.errors import BrokerConnectionError
+from redis.exceptions import RedisError
 
-from infra.queue.priority.delivery import Address, End, Held
+from infra.queue.priority.delivery import Address, End, Held, KeptSend
 from infra.queue.priority.scripts import Entry, Scripts
 
 ETA = "eta"
+
+log = logging.getLogger(__name__)
 
 
 def without_eta(message: Message[Any], delay: int | None) -> tuple[Message[Any], int | None]:
@@ -40,10 +45,22 @@ def entry(message: Message[Any], delay: int | None, where: Address) -> Entry:
     return Entry(message.message_id, -1 if delay is None else delay, where.envelope(message.encode()))
 
 
-def send_kept(scripts_of: Callable[[str], Scripts], ended: Mapping[Held, End]) -> None:
-    """Send what could not be sent when its sender ended. Sending it twice changes nothing."""
-    for end in ended.values():
-        for kept in end.kept_sends:
-            delay = -1 if kept.due is None else max(0, int((kept.due - monotonic()) * 1000))
-            kept_entry = kept.entry._replace(delay_ms=delay)
-            scripts_of(kept.queue).enqueue(*kept.call, [kept_entry])
+def send_kept(scripts_of: Callable[[str], Scripts], ended: Mapping[Held, End]) -> set[Held]:
+    """Send what could not be sent when its sender ended, until Redis refuses. Sending it twice changes nothing.
+
+    Returns the senders of which something is still unsent.
+    """
+    unsent = dict(ended)
+    try:
+        for held, end in ended.items():
+            for kept in end.kept_sends:
+                _send(scripts_of(kept.queue), kept)
+            del unsent[held]
+    except (BrokerConnectionError, RedisError) as error:
+        log.warning("%s ended messages wait until what they sent can be sent: %s", len(unsent), error)
+    return set(unsent)
+
+
+def _send(scripts: Scripts, kept: KeptSend) -> None:
+    delay = -1 if kept.due is None else max(0, int((kept.due - monotonic()) * 1000))
+    scripts.enqueue(*kept.call, [kept.entry._replace(delay_ms=delay)])

@@ -1,6 +1,7 @@
 """What Dramatiq enqueues while a message ends (its retry, the next of a pipeline) arrives once, whatever Redis does."""
 
 import threading
+from unittest.mock import Mock
 
 import dramatiq
 import dramatiq.worker
@@ -106,7 +107,7 @@ def test_what_arrived_and_ran_is_not_sent_again_because_its_answer_was_lost(make
         others.ack(one)
     others.close()
     consumer.ack(delivery)
-    broker._send_kept(broker._holdings[QUEUE].ended())  # as a heartbeat beside the consumer may
+    broker._holdings[QUEUE].ended()  # as a heartbeat beside the consumer may
     assert sorted(one.args[0] for one in ran) == ["next", "retry"]
     assert next(consumer) is None
     assert broker.known(QUEUE, [one.message_id for one in ran]) == set()
@@ -129,3 +130,23 @@ def test_a_thread_goes_on_sending_beside_what_it_keeps(make_broker, lose_answers
     assert more.args == ("more",)
     consumer.ack(more)
     assert next(broker.consume(QUEUE, timeout=50)) is None
+
+
+def test_a_message_that_cannot_be_sent_yet_holds_up_no_other(make_broker, monkeypatch):
+    """A full Redis is emptied by those who work, and they must go on although there is no room for their next steps."""
+    broker = make_broker()
+    note = dramatiq.actor(print, actor_name="note", broker=broker, min_backoff=1, max_backoff=1)
+    broker.enqueue_many([note.message("retry"), note.message("other")])
+    consumer = broker.consume(QUEUE, timeout=10_000)
+    delivery = next(consumer)
+    with monkeypatch.context() as patch:
+        patch.setattr(Scripts, "enqueue", Mock(side_effect=ConnectionClosed("no room")))
+        broker.emit_after("process_message", delivery, exception=ValueError("meant"))
+        consumer.ack(delivery)
+        other = next(consumer)
+        consumer.ack(other)
+        assert other.args == ("other",)
+        assert broker.known(QUEUE, [delivery.message_id])
+    broker._holdings[QUEUE].beat()
+    retry = next(consumer)
+    assert (retry.args, retry.options["retries"]) == (("retry",), 1)
