@@ -7,7 +7,7 @@ nobody can answer.
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dramatiq.errors import BrokerConnectionError
@@ -41,7 +41,6 @@ class RejectedDuty:
 
     db: Database
     broker: PriorityBroker
-    _dropped: dict[str, int] = field(default_factory=dict, init=False)
 
     def run(self) -> int:
         """Move all rejected messages; return how many. With Redis away they wait there for the next round."""
@@ -65,11 +64,11 @@ class RejectedDuty:
         return moved
 
     def _alarm(self, queue: str) -> None:
-        """The broker keeps only so many; what it had to drop meanwhile has no letter."""
+        """The broker keeps only so many; what it had to drop meanwhile has no letter, and is told of once."""
         dropped = self.broker.stats(queue).rejected_dropped
-        if dropped > self._dropped.get(queue, 0):
+        if dropped:
             log.error("rejected_messages_dropped", queue=queue, messages=dropped)
-        self._dropped[queue] = dropped
+            self.broker.acknowledge_dropped(queue, dropped)
 
 
 def _letter(message: RejectedMessage) -> Row:

@@ -209,6 +209,10 @@ class PriorityBroker(Broker):
         """Forget rejected messages. Returns how many there were."""
         return rejected.discard(self._scripts_of(queue_name), ids)
 
+    def acknowledge_dropped(self, queue_name: str, count: int) -> None:
+        """Take `count` off `rejected_dropped`: somebody has been told of them."""
+        self._scripts_of(queue_name).rejected("acknowledge", count)
+
     def _entry(self, message: Message[Any], delay: int | None) -> Entry:
         options = message.options
         if actor := self.actors.get(message.actor_name):

@@ -19,7 +19,7 @@ class QueueStats(NamedTuple):
 
     `overdue` of the delayed messages should have begun, the oldest `overdue_ms` ago: they join their lanes when
     somebody fetches, so of a queue that nobody serves they are what waits.
-    `rejected_dropped` above 0 is an alarm: the cap was reached and messages are gone.
+    `rejected_dropped` above 0 is an alarm: the cap was reached and messages are gone. It falls when acknowledged.
     """
 
     delayed: int

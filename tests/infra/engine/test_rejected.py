@@ -124,13 +124,17 @@ def test_with_redis_away_they_wait(house, tmp_path):
 
 
 def test_what_the_cap_dropped_is_an_alarm_once(house, redis):
+    """Also for a sweeper that starts later, which is told of what is dropped since."""
     broker = PriorityBroker(client=redis, lanes=LANES, rules=Rules(rejected_max=1, max_bytes=1000))
     broker.declare_queue(QUEUE)
-    duty = RejectedDuty(house.db, broker)
-    for number in range(3):
-        broker.enqueue(Message(QUEUE, "review", ("x" * 2000,), {}, {}, message_id=str(number)))
-    with structlog.testing.capture_logs() as lines:
-        duty.run()
-        duty.run()
-    [alarm] = [line for line in lines if line["event"] == "rejected_messages_dropped"]
-    assert (alarm["log_level"], alarm["messages"]) == ("error", 2)
+
+    def told_by_a_new_sweeper(*numbers):
+        for number in numbers:
+            broker.enqueue(Message(QUEUE, "review", ("x" * 2000,), {}, {}, message_id=str(number)))
+        with structlog.testing.capture_logs() as lines:
+            RejectedDuty(house.db, broker).run()
+        return [(x["log_level"], x["messages"]) for x in lines if x["event"] == "rejected_messages_dropped"]
+
+    assert told_by_a_new_sweeper(0, 1, 2) == [("error", 2)]
+    assert told_by_a_new_sweeper() == []
+    assert told_by_a_new_sweeper(3, 4) == [("error", 1)]

@@ -1,8 +1,9 @@
--- Rejected messages: list, enqueue again, discard.
+-- Rejected messages: list, enqueue again, discard, and take off the count of dropped ones what a person heard of.
 --
--- ARGV[2]    "list", "redrive" or "discard"
--- ARGV[3..]  for list: offset and count, oldest first; else ids
--- Result     list: for each message id, time of rejection in ms, record; else how many were changed
+-- ARGV[2]    "list", "acknowledge", "redrive" or "discard"
+-- ARGV[3..]  for list: offset and count, oldest first; for acknowledge: how many; else ids
+-- Result     list: for each message id, time of rejection in ms, record; acknowledge: how many are left;
+--            else how many were changed
 --
 -- A redriven message starts with a clean history; one whose id is known again is only removed from here.
 -- If Redis is lost, rejected messages are: move what must stay to a place that lasts.
@@ -20,6 +21,11 @@ if ARGV[2] == "list" then
 end
 
 write_when_full()
+if ARGV[2] == "acknowledge" then
+    local dropped = tonumber(redis.call("HGET", STATE, "rejected_dropped") or "0")
+    return redis.call("HINCRBY", STATE, "rejected_dropped", 0 - math.min(dropped, tonumber(ARGV[3])))
+end
+
 local plan, arrivals, changed = {}, {}, 0
 local position = next_positions(time_us(), #ARGV)
 for i = 3, #ARGV do

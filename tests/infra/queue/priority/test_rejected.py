@@ -130,3 +130,7 @@ def test_the_cap_is_an_alarm_and_keeps_the_first(broker):
     found = broker.stats(QUEUE)
     assert (found.rejected, found.rejected_dropped) == (3, 2)
     assert len(broker.rejected(QUEUE, offset=2, count=5)) == 1
+    broker.acknowledge_dropped(QUEUE, 1)
+    assert broker.stats(QUEUE).rejected_dropped == 1
+    broker.acknowledge_dropped(QUEUE, 5)
+    assert broker.stats(QUEUE).rejected_dropped == 0
