@@ -50,6 +50,12 @@ def drain_of(steps: Iterable[Step]) -> Milestone | None:
     return next((milestone for step, milestone in _ENDS.items() if step in members), None)
 
 
+def entry_of(groups: Mapping[str, Iterable[Step]]) -> str | None:
+    """The group that orders come into first, None where they come into none."""
+    entries = {name: milestone for name, steps in groups.items() if (milestone := inflow_of(steps))}
+    return min(entries, key=lambda name: list(Milestone).index(entries[name]), default=None)
+
+
 def group_by_step(groups: Mapping[str, Iterable[Step]]) -> dict[Step, str]:
     """The one group of each step. Raises Misconfigured ``groups_invalid`` unless every step is in exactly one."""
     found: dict[Step, str] = {}

@@ -4,7 +4,7 @@ A pool grows by one process when orders have come in faster than a threshold for
 for each such episode; and by one at a time while work waits so long that a ship-by clock is in danger. It
 shrinks by one after a calm spell. Calm begins well below every limit, so that a rate which wavers around one
 of them does not start and stop processes. A pool without a process gets one for whatever is due, and its last
-one leaves only after a calm spell in which nothing was.
+one leaves only after a calm spell in which nothing was, nothing was under way and nothing came in.
 """
 
 from dataclasses import dataclass, replace
@@ -27,6 +27,10 @@ class ScalingRules:
     a process to take it. It may wait for `wait_max_s`, and must be through `margin_s` before its ship-by; two steps
     up for that lie `pause_s` apart. Calm is `calm_share` of every limit, and `calm_s` of it take one process away. A
     gap of more than `gap_s` between two readings starts all counts anew: nobody knows what was in between.
+
+    What a threshold is held against is counted over `surge_window_s`; other rates over `window_s`. As readings lie
+    apart, a time above a threshold may look up to `slack_s` too short. Shops that are polled bring their orders in
+    lumps, so a lull of up to `lull_s` ends no such time; but its mean must be above the threshold too.
     """
 
     thresholds: tuple[Threshold, ...] = (Threshold(500, 60), Threshold(100, 300))
@@ -37,6 +41,10 @@ class ScalingRules:
     calm_s: float = 600.0
     calm_share: float = 0.5
     gap_s: float = 120.0
+    window_s: float = 60.0
+    surge_window_s: float = 0.0
+    slack_s: float = 0.0
+    lull_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +59,47 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """How one group of steps stands in the lanes of a pool. Rates are orders a minute.
+
+    `depth`: pieces of work that are due; `under_way`: that a worker has begun. `oldest_s`: how long the first has
+    been due. `ship_by_s`: until the earliest ship-by among the first of each account, negative when it has passed,
+    None where there is none.
+    """
+
+    depth: int
+    oldest_s: float
+    ship_by_s: float | None
+    inflow_per_min: float
+    drain_per_min: float
+    under_way: int = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return self.depth == 0 and self.under_way == 0 and self.inflow_per_min == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What a pool's signals were at a moment, in seconds of any steady clock.
 
-    `depth`: pieces of work that are due. `oldest_s`: how long the first of them has been due. `ship_by_s`: until the
-    earliest ship-by among the first of each account, negative when it has passed, None where there is none.
+    `inflow_per_min`: orders that came into the pool; `recent_per_min`: those of the last few seconds alone.
     """
 
     at: float
     inflow_per_min: float
-    drain_per_min: float
-    depth: int
-    oldest_s: float
-    ship_by_s: float | None = None
+    recent_per_min: float
+    lines: tuple[Line, ...]
 
-    @property
-    def wait_s(self) -> float:
-        """How long what falls due now will wait: as long as the oldest did, or as the backlog lasts if that is more."""
-        lasts_s = self.depth / self.drain_per_min * 60 if self.drain_per_min > 0 else 0.0
-        return max(self.oldest_s, lasts_s)
+
+def wait_s(rules: ScalingRules, line: Line) -> float:
+    """How long what falls due now will wait: as long as the oldest did, or as the backlog lasts if that is more.
+
+    A backlog younger than the window came after most of what the drain was counted over: it says nothing yet.
+    """
+    if line.drain_per_min <= 0 or line.oldest_s < rules.window_s:
+        return line.oldest_s
+    return max(line.oldest_s, line.depth / line.drain_per_min * 60)
 
 
 class Reason(StrEnum):
@@ -82,9 +112,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One threshold's count: since when the inflow has been over it, and whether this episode was told of."""
+    """One threshold's count: since when the inflow has been over it, and whether this episode was told of.
+
+    `over_at`: the last reading that was over it. `excess`: orders beyond it since then, less what lulls lack.
+    """
 
     over_since: float | None = None
+    over_at: float = 0.0
+    excess: float = 0.0
     is_told: bool = False
 
 
@@ -116,10 +151,10 @@ def decide(rules: ScalingRules, size: Size, standing: Standing, reading: Reading
     """What a reading leads to: at most one process more, or one less."""
     known = standing
     if standing.read_at is not None and reading.at - standing.read_at > rules.gap_s:
-        watches = tuple(replace(watch, over_since=None) for watch in standing.watches)
+        watches = tuple(Watch(is_told=watch.is_told) for watch in standing.watches)
         known = replace(standing, watches=watches, calm_since=None)
     watches = tuple(
-        _watched(rules, threshold, watch, reading)
+        _watched(rules, threshold, _counted(threshold, watch, known, reading), reading)
         for threshold, watch in zip(rules.thresholds, known.watches, strict=True)
     )
     signals = _signals(rules, known, watches, reading)
@@ -141,13 +176,24 @@ def decide(rules: ScalingRules, size: Size, standing: Standing, reading: Reading
     )
 
 
+def _counted(threshold: Threshold, watch: Watch, known: Standing, reading: Reading) -> Watch:
+    """A watch with what came since the reading before."""
+    if watch.over_since is None or known.read_at is None:
+        return watch
+    minutes = (reading.at - known.read_at) / 60
+    return replace(watch, excess=watch.excess + (reading.recent_per_min - threshold.per_min) * minutes)
+
+
 def _watched(rules: ScalingRules, threshold: Threshold, watch: Watch, reading: Reading) -> Watch:
     """An episode that was told of ends in the calm only: dips in between do not start another."""
-    inflow = reading.inflow_per_min
-    if inflow <= threshold.per_min:
-        return Watch(None, watch.is_told and inflow > threshold.per_min * rules.calm_share)
+    if reading.recent_per_min <= threshold.per_min:
+        if watch.over_since is not None and reading.at - watch.over_at <= rules.lull_s:
+            return watch
+        return Watch(is_told=watch.is_told and reading.inflow_per_min > threshold.per_min * rules.calm_share)
     since = reading.at if watch.over_since is None else watch.over_since
-    return Watch(since, watch.is_told or reading.at - since >= threshold.for_s)
+    lasted_s = reading.at - since + rules.surge_window_s
+    is_due = lasted_s >= threshold.for_s - rules.slack_s and watch.excess >= 0
+    return Watch(since, reading.at, watch.excess, watch.is_told or is_due)
 
 
 def _signals(rules: ScalingRules, known: Standing, watches: tuple[Watch, ...], reading: Reading) -> tuple[Reason, ...]:
@@ -159,12 +205,13 @@ def _signals(rules: ScalingRules, known: Standing, watches: tuple[Watch, ...], r
 
 
 def _waits(rules: ScalingRules, known: Standing, reading: Reading) -> list[Reason]:
-    is_backlog = reading.depth >= rules.backlog_min
-    has_nobody = known.processes == 0 and reading.depth > 0
+    """Each group by itself: the wait of one is no danger to the clock of another."""
+    has_nobody = known.processes == 0 and any(line.depth > 0 for line in reading.lines)
+    backlogs = [line for line in reading.lines if line.depth >= rules.backlog_min]
     found = []
-    if has_nobody or (is_backlog and reading.wait_s > rules.wait_max_s):
+    if has_nobody or any(wait_s(rules, line) > rules.wait_max_s for line in backlogs):
         found.append(Reason.WAIT)
-    if is_backlog and reading.ship_by_s is not None and reading.ship_by_s - reading.wait_s < rules.margin_s:
+    if any(line.ship_by_s is not None and line.ship_by_s - wait_s(rules, line) < rules.margin_s for line in backlogs):
         found.append(Reason.SHIP_BY)
     return found
 
@@ -172,11 +219,15 @@ def _waits(rules: ScalingRules, known: Standing, reading: Reading) -> list[Reaso
 def _calm_since(rules: ScalingRules, known: Standing, reading: Reading) -> float | None:
     lowest = min((threshold.per_min for threshold in rules.thresholds), default=float("inf"))
     is_calm = (
-        reading.inflow_per_min <= lowest * rules.calm_share
-        and (reading.depth < rules.backlog_min or reading.wait_s <= rules.wait_max_s * rules.calm_share)
+        all(_is_calm(rules, line, lowest * rules.calm_share) for line in reading.lines)
         and not _waits(rules, known, reading)
-        and (known.processes > 1 or reading.depth == 0)
+        and (known.processes > 1 or all(line.is_idle for line in reading.lines))
     )
     if not is_calm:
         return None
     return reading.at if known.calm_since is None else known.calm_since
+
+
+def _is_calm(rules: ScalingRules, line: Line, inflow_max: float) -> bool:
+    is_short = line.depth < rules.backlog_min or wait_s(rules, line) <= rules.wait_max_s * rules.calm_share
+    return is_short and line.inflow_per_min <= inflow_max

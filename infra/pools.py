@@ -15,6 +15,10 @@ from infra.queue.keys import QUEUE
 ALL_LANES_POOL = "worker"
 P0_POOL = "p0"
 NICE_MAX = 19
+# For so long measurements are kept.
+KEPT_S = 900.0
+# So many measurements may lie between an inflow that rises or falls and one that shows it.
+_LATE_BY = 3
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,11 +122,14 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When pools with a maximum grow and shrink; see `domain.scaling`.
 
-    Signals are measured `every_s`, and rates are those of the last `window_s`.
+    Signals are measured `every_s`. Rates are those of the last `window_s`; what thresholds are held against, those of
+    the last `surge_window_s`.
     """
 
     every_s: float = 5.0
     window_s: float = 60.0
+    surge_window_s: float = 10.0
+    lull_s: float = 30.0
     thresholds: tuple[Threshold, ...] = (
         Threshold(orders_per_min=500, for_min=1),
         Threshold(orders_per_min=100, for_min=5),
@@ -133,6 +140,21 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pause_s: float = 60.0
     calm_min: float = 10.0
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for times that no rate could come of: a setting read from a file then says where."""
+        if not self.every_s > 0:
+            raise ValueError(f"scaling.every_s must be above 0, not {self.every_s}")
+        for name in ("window_s", "surge_window_s"):
+            window_s = getattr(self, name)
+            if not 0 < window_s <= KEPT_S - self.every_s:
+                raise ValueError(
+                    f"scaling.{name} must be above 0 and, with scaling.every_s, at most {KEPT_S:.0f}: "
+                    f"signals are kept for so long"
+                )
+        negative = [name for name in ("lull_s", "pause_s", "calm_min", "wait_max_min") if getattr(self, name) < 0]
+        if negative:
+            raise ValueError(f"scaling.{negative[0]} must be 0 or more")
+
     def rules(self) -> scaling.ScalingRules:
         return scaling.ScalingRules(
             thresholds=tuple(scaling.Threshold(one.orders_per_min, one.for_min * 60) for one in self.thresholds),
@@ -142,4 +164,8 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             pause_s=self.pause_s,
             calm_s=self.calm_min * 60,
             gap_s=max(2 * self.window_s, 3 * self.every_s),
+            window_s=self.window_s,
+            surge_window_s=self.surge_window_s,
+            slack_s=_LATE_BY * self.every_s,
+            lull_s=self.lull_s,
         )

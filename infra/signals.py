@@ -17,14 +17,15 @@ from infra.db.gates import load_pauses
 from infra.db.orders import rows_json
 from infra.db.pool import Connection, Database
 from infra.db.sql import load
+from infra.pools import KEPT_S
 
-SIGNALS, WORK = load("signals"), load("work")
+SIGNALS = load("signals")
+WORK = load("work")
 
 # Due rows of a step and lane are counted up to here: more is as much a reason to grow as this many.
 DEPTH_MAX = 10_000
 # A longer stretch that nobody counted is left out: an old flood is no inflow.
 STRETCH_MAX = 200_000
-KEPT_S = 900.0
 
 # Queries that count milestones, with those they count, in the order of `newest`.
 _SOURCES = {
@@ -36,7 +37,7 @@ Groups = Mapping[str, Sequence[Step]]
 # Of some accounts, those that do not take all their work now, with how much they take.
 Rooms = Callable[[Sequence[str]], Mapping[str, int]]
 _Key = tuple[str, str]
-_NOTHING: Mapping[str, Any] = {"depth": 0, "oldest_s": 0.0, "ship_by": None}
+_NOTHING: Mapping[str, Any] = {"depth": 0, "under_way": 0, "oldest_s": 0.0, "ship_by": None}
 
 
 def all_open(_accounts: Sequence[str]) -> Mapping[str, int]:
@@ -47,6 +48,8 @@ def all_open(_accounts: Sequence[str]) -> Mapping[str, int]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """How a lane of a group stands. Rates are orders a minute over the window; `inflow` and `drain` count for ever.
+
+    `under_way` counts what workers hold a lease of.
 
     `ship_by_s`: seconds until the earliest ship-by among the first in line of each account, negative when it is over.
     """
@@ -60,6 +63,7 @@ class Signal:
     drain_per_min: float
     inflow: int
     drain: int
+    under_way: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,9 @@ class Signals:
 
     age_s: float | None
     lanes: tuple[Signal, ...]
+
+
+UNKNOWN = Signals(None, ())
 
 
 def read_signals(connection: Connection, window_s: float) -> Signals:
@@ -82,7 +89,7 @@ def _place(row: tuple[Any, ...]) -> tuple[str, int]:
 
 
 def _signal(row: tuple[Any, ...]) -> Signal:
-    group, lane, depth, oldest_s, ship_by_s, came, went, span_s, _, inflow, drain = row
+    group, lane, depth, oldest_s, ship_by_s, came, went, span_s, _, inflow, drain, under_way = row
     per_min = 60 / span_s if span_s else 0.0
     return Signal(
         group=group,
@@ -94,6 +101,7 @@ def _signal(row: tuple[Any, ...]) -> Signal:
         drain_per_min=went * per_min,
         inflow=inflow,
         drain=drain,
+        under_way=under_way,
     )
 
 
@@ -122,7 +130,7 @@ def _row(
 
 
 def _waiting(tx: Connection, group_of: Mapping[Step, str], rooms: Rooms) -> dict[_Key, dict[str, Any]]:
-    """Due work by group and lane, that of crashed batches too.
+    """Due work by group and lane, that of crashed batches too, and how much is under way.
 
     What rests behind a shut gate waits for the gate, not for a worker. Where one is ajar, a single piece counts: it
     gets a pool without a process to try, and its age says nothing of workers.
@@ -143,6 +151,8 @@ def _waiting(tx: Connection, group_of: Mapping[Step, str], rooms: Rooms) -> dict
         if account not in narrow:
             row["oldest_s"] = max(row["oldest_s"], oldest_s)
             row["ship_by"] = min(filter(None, (row["ship_by"], ship_by)), default=None)
+    for step, lane, count in tx.execute(SIGNALS["leased"]).fetchall():
+        found.setdefault((group_of[Step(step)], lane), dict(_NOTHING))["under_way"] += count
     return found
 
 

@@ -4,83 +4,94 @@ It only asks: a process that is to go gets SIGTERM, ends what it has begun, and 
 signals drive an autoscaler of its own.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import psycopg
 
-from domain.scaling import Decision, Reading, Standing, at_start, decide
+from domain.groups import entry_of
+from domain.scaling import Decision, Line, Reading, Standing, at_start, decide, wait_s
 from infra.clock import Clock
 from infra.db.pool import Database
 from infra.log import get_logger
-from infra.pools import Pool, Scaling
-from infra.signals import Signal, Signals, read_signals
+from infra.pools import Pool, Scaling, Workers
+from infra.signals import UNKNOWN, Groups, Signals, read_signals
 from workers.supervisor import Supervisor
 
 log = get_logger(__name__)
 
 
-def reading_of(pool: Pool, signals: Signals, at: float, backlog_min: int) -> Reading:
-    """A pool's signals: its longest wait among groups with a backlog, its largest inflow, its nearest ship-by."""
-    groups = [
-        _group_reading([one for one in signals.lanes if one.group == group and one.lane in pool.lanes], at)
-        for group in pool.groups
-    ]
-    slowest = max(groups, key=lambda one: (one.depth >= backlog_min, one.wait_s))
-    return replace(slowest, inflow_per_min=max(one.inflow_per_min for one in groups), ship_by_s=_nearest(groups))
+def reading_of(pool: Pool, groups: Groups, signals: Signals, recent: Signals, at: float) -> Reading:
+    """A pool's signals: each of its groups, and what comes in at the first of them on an order's way.
 
-
-def _group_reading(lanes: Sequence[Signal], at: float) -> Reading:
+    `recent`: the same signals with rates of the last few seconds.
+    """
+    mine = {group: groups[group] for group in pool.groups}
+    lines = {group: _line(pool, group, signals) for group in mine}
+    entry = entry_of(mine)
     return Reading(
         at=at,
-        inflow_per_min=sum(one.inflow_per_min for one in lanes),
-        drain_per_min=sum(one.drain_per_min for one in lanes),
-        depth=sum(one.depth for one in lanes),
-        oldest_s=max((one.oldest_s for one in lanes), default=0.0),
-        ship_by_s=_nearest(lanes),
+        inflow_per_min=lines[entry].inflow_per_min if entry else 0.0,
+        recent_per_min=_line(pool, entry, recent).inflow_per_min if entry else 0.0,
+        lines=tuple(lines.values()),
     )
 
 
-def _nearest(those: Sequence[Signal] | Sequence[Reading]) -> float | None:
-    return min((one.ship_by_s for one in those if one.ship_by_s is not None), default=None)
+def _line(pool: Pool, group: str, signals: Signals) -> Line:
+    lanes = [one for one in signals.lanes if one.group == group and one.lane in pool.lanes]
+    return Line(
+        depth=sum(one.depth for one in lanes),
+        oldest_s=max((one.oldest_s for one in lanes), default=0.0),
+        ship_by_s=min((one.ship_by_s for one in lanes if one.ship_by_s is not None), default=None),
+        inflow_per_min=sum(one.inflow_per_min for one in lanes),
+        drain_per_min=sum(one.drain_per_min for one in lanes),
+        under_way=sum(one.under_way for one in lanes),
+    )
 
 
 @dataclass(slots=True)
 class Autoscaler:
-    """Looks at the signals every `scaling.every_s` and resizes the pools that have room between their bounds."""
+    """Looks at the signals and resizes the pools that have room between their bounds."""
 
     db: Database
     supervisor: Supervisor
-    pools: Sequence[Pool]
+    workers: Workers
     scaling: Scaling
     clock: Clock
     _due_at: float = field(default=0.0, init=False)
     _standings: dict[str, Standing] = field(default_factory=dict, init=False)
 
     def tend(self) -> dict[str, Decision]:
-        """Decide if it is time; what was decided, by pool. Without signals, or with old ones, all stays as it is."""
+        """Decide if it is time; what was decided, by pool. Without signals, or with old ones, all stays as it is.
+
+        It looks twice as often as signals are measured, so that it misses no measurement.
+        """
         now = self.clock.monotonic()
-        elastic = [pool for pool in self.pools if pool.size.most > pool.size.least]
+        elastic = [pool for pool in self.workers.all_pools() if pool.size.most > pool.size.least]
         if not elastic or now < self._due_at:
             return {}
-        self._due_at = now + self.scaling.every_s
-        signals = self._signals()
-        if signals is None or signals.age_s is None or signals.age_s > self.scaling.rules().gap_s:
+        self._due_at = now + self.scaling.every_s / 2
+        signals, recent = self._signals()
+        if signals.age_s is None or signals.age_s > self.scaling.rules().gap_s:
             return {}
-        return {pool.name: self._follow(pool, signals, now - signals.age_s) for pool in elastic}
+        at = now - signals.age_s
+        return {
+            pool.name: self._follow(pool, reading_of(pool, self.workers.groups, signals, recent, at))
+            for pool in elastic
+        }
 
-    def _signals(self) -> Signals | None:
+    def _signals(self) -> tuple[Signals, Signals]:
+        """Over the window, and over the short one that thresholds are held against."""
         try:
             with self.db.connection() as connection:
-                return read_signals(connection, self.scaling.window_s)
+                recent = read_signals(connection, self.scaling.surge_window_s)
+                return read_signals(connection, self.scaling.window_s), recent
         except psycopg.OperationalError as error:
             log.warning("signals_unread", error=type(error).__name__)
-            return None
+            return UNKNOWN, UNKNOWN
 
-    def _follow(self, pool: Pool, signals: Signals, at: float) -> Decision:
+    def _follow(self, pool: Pool, reading: Reading) -> Decision:
         rules = self.scaling.rules()
         was = self._standings.get(pool.name) or at_start(rules, self.supervisor.size(pool.name))
-        reading = reading_of(pool, signals, at, rules.backlog_min)
         decision = decide(rules, pool.size, was, reading)
         processes = decision.standing.processes
         self._standings[pool.name] = decision.standing
@@ -89,9 +100,9 @@ class Autoscaler:
                 "scale_out_signal",
                 pool=pool.name,
                 reason=str(reason),
-                inflow_per_min=round(reading.inflow_per_min),
-                depth=reading.depth,
-                wait_s=round(reading.wait_s, 1),
+                inflow_per_min=round(reading.recent_per_min),
+                depth=sum(line.depth for line in reading.lines),
+                wait_s=round(max(wait_s(rules, line) for line in reading.lines), 1),
                 is_at_maximum=was.processes >= pool.size.most,
             )
         if processes != was.processes:

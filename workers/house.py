@@ -32,7 +32,7 @@ def keep(settings: Settings, settings_file: Path, stopping: threading.Event) -> 
         supervisor = Supervisor(roles(full), environment, stores, drain_s=full.workers.drain_s)
         with database(full, 1) as db:
             load(full, db, full.locations)
-            autoscaler = Autoscaler(db, supervisor, full.workers.all_pools(), full.scaling, SystemClock())
+            autoscaler = Autoscaler(db, supervisor, full.workers, full.scaling, SystemClock())
             with supervised(supervisor):
                 log.info(
                     "running",

@@ -124,10 +124,9 @@ def play(base: Settings, stores: Connection, tide: Tide) -> Course:
     script = Script(tide.orders, None, tide.seed, tide.average_per_min / 60, 1, tide.threads, tide.shops)
     offsets = [order.offset_s for order in plan(spec).orders]
     with prepared(msgspec.structs.replace(base, stores=given), script, spec) as stage, _elastic(stage, tide) as demo:
-        pools, scaling = demo.settings.workers.all_pools(), demo.settings.scaling
         watch = Watch(
             demo,
-            Autoscaler(demo.db, demo.supervisor, pools, scaling, SystemClock()),
+            Autoscaler(demo.db, demo.supervisor, demo.settings.workers, demo.settings.scaling, SystemClock()),
             before=sum(offset < tide.before_s for offset in offsets),
             during=sum(offset < tide.before_s + tide.surge_s for offset in offsets),
         )

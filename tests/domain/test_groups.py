@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Misconfigured
-from domain.groups import GROUPS, Milestone, drain_of, group_by_step, inflow_of
+from domain.groups import GROUPS, Milestone, drain_of, entry_of, group_by_step, inflow_of
 from domain.states import Step
 
 
@@ -34,3 +34,16 @@ def test_a_step_in_two_groups_or_in_none_is_refused(groups, word) -> None:
 )
 def test_orders_enter_and_leave_a_group_at_milestones(steps, flow) -> None:
     assert (inflow_of(steps), drain_of(steps)) == flow
+
+
+@pytest.mark.parametrize(
+    ("names", "entry"),
+    [
+        (("tell", "order", "label"), "order"),
+        (("tell", "label"), "label"),
+        (("pull",), None),
+        (("pull", "tell"), "tell"),
+    ],
+)
+def test_orders_come_first_into_the_group_that_begins_earliest_on_their_way(names, entry) -> None:
+    assert entry_of({name: GROUPS[name] for name in names}) == entry

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.scaling import Reading, Reason, ScalingRules, Size, Threshold, at_start, decide
+from domain.scaling import Line, Reading, Reason, ScalingRules, Size, Threshold, at_start, decide
 
 EVERY_S = 10
 RULES = ScalingRules()
@@ -15,10 +15,19 @@ HUNDRED = replace(RULES, thresholds=(Threshold(100, 300),))
 SIZE = Size(1, 4)
 
 
-def reading(at, inflow=0.0, *, depth=0, oldest_s=0.0, ship_by_s=None, drain=600.0):
-    return Reading(
-        at=at, inflow_per_min=inflow, drain_per_min=drain, depth=depth, oldest_s=oldest_s, ship_by_s=ship_by_s
+def line(inflow=0.0, *, depth=0, oldest_s=0.0, ship_by_s=None, drain=600.0, under_way=0):
+    return Line(
+        depth=depth,
+        oldest_s=oldest_s,
+        ship_by_s=ship_by_s,
+        inflow_per_min=inflow,
+        drain_per_min=drain,
+        under_way=under_way,
     )
+
+
+def reading(at, inflow=0.0, **given):
+    return Reading(at=at, inflow_per_min=inflow, recent_per_min=inflow, lines=(line(inflow, **given),))
 
 
 def play(rules, readings, size=SIZE, processes=1):
@@ -83,17 +92,35 @@ def test_minutes_that_nobody_saw_do_not_count() -> None:
         ({"depth": 49, "oldest_s": 5000.0}, []),
         ({"depth": 50, "oldest_s": 601.0}, [Reason.WAIT]),
         ({"depth": 50, "oldest_s": 599.0}, []),
-        ({"depth": 6100, "drain": 600.0}, [Reason.WAIT]),
-        ({"depth": 6100, "drain": 0.0}, []),
+        ({"depth": 6100, "drain": 600.0, "oldest_s": 60.0}, [Reason.WAIT]),
+        ({"depth": 6100, "drain": 600.0, "oldest_s": 59.0}, []),
+        ({"depth": 6100, "drain": 0.0, "oldest_s": 60.0}, []),
+        ({"depth": 60, "drain": 1.0, "oldest_s": 1.0}, []),
         ({"depth": 50, "ship_by_s": 7100.0}, [Reason.SHIP_BY]),
         ({"depth": 50, "ship_by_s": 9000.0}, []),
         ({"depth": 50, "ship_by_s": -60.0}, [Reason.SHIP_BY]),
         ({"depth": 49, "ship_by_s": -60.0}, []),
-        ({"depth": 5000, "drain": 600.0, "ship_by_s": 7500.0}, [Reason.SHIP_BY]),
+        ({"depth": 5000, "drain": 600.0, "ship_by_s": 7500.0, "oldest_s": 60.0}, [Reason.SHIP_BY]),
+        ({"depth": 5000, "drain": 600.0, "ship_by_s": 7500.0, "oldest_s": 1.0}, []),
     ],
 )
 def test_waiting_work_that_threatens_a_clock_is_a_reason(given, reasons) -> None:
     assert signals(play(RULES, [reading(0, **given)])) == reasons
+
+
+@pytest.mark.parametrize(
+    ("lines", "reasons"),
+    [
+        ([{"depth": 900, "oldest_s": 550.0}, {"depth": 50, "ship_by_s": 7500.0}], []),
+        ([{"depth": 900, "oldest_s": 5000.0}, {"depth": 1, "ship_by_s": 60.0}], [Reason.WAIT]),
+        ([{"depth": 900, "oldest_s": 5000.0}, {"depth": 50, "ship_by_s": 60.0}], [Reason.WAIT, Reason.SHIP_BY]),
+        ([{"depth": 49, "oldest_s": 5000.0}, {"depth": 50, "oldest_s": 1.0}], []),
+    ],
+)
+def test_each_group_is_judged_by_itself(lines, reasons) -> None:
+    groups = tuple(line(**given) for given in lines)
+    one = Reading(at=0, inflow_per_min=0.0, recent_per_min=0.0, lines=groups)
+    assert signals(play(RULES, [one])) == reasons
 
 
 def test_a_lasting_wait_adds_a_process_at_a_time_up_to_the_maximum() -> None:
@@ -143,6 +170,18 @@ def test_the_last_process_stays_until_a_whole_calm_spell_brought_it_no_work() ->
     assert sizes(decisions)[-1] == 0
 
 
+@pytest.mark.parametrize("given", [{"under_way": 1}, {"depth": 1}])
+def test_the_last_process_stays_while_its_work_is_due_or_under_way(given) -> None:
+    decisions = play(RULES, [*steady(60, 0, **given), *steady(20, 0, start=3610)], Size(0, 2))
+    assert sizes(decisions)[360] == 1
+    assert sizes(decisions)[-1] == 0
+
+
+def test_the_last_process_stays_under_steady_work_that_no_reading_finds_due() -> None:
+    assert sizes(play(RULES, steady(60, 40), Size(0, 2)))[-1] == 1
+    assert sizes(play(RULES, steady(60, 40), Size(0, 2), processes=2))[-1] == 1
+
+
 rates = st.sampled_from([0.0, 49.0, 51.0, 99.0, 101.0, 499.0, 501.0, 7500.0])
 readings = st.lists(
     st.tuples(
@@ -179,7 +218,7 @@ def test_never_beyond_its_bounds_never_in_leaps_and_never_up_without_a_reason(st
 def test_due_work_never_has_nobody(steps, most, processes) -> None:
     seen = list(series(steps))
     decisions = play(RULES, seen, Size(0, most), processes=min(most, processes))
-    assert all(now >= 1 for one, now in zip(seen, sizes(decisions), strict=True) if one.depth > 0)
+    assert all(now >= 1 for one, now in zip(seen, sizes(decisions), strict=True) if one.lines[0].depth > 0)
 
 
 @given(readings)

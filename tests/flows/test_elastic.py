@@ -48,7 +48,7 @@ def demo(base, script):
 
 def test_a_pool_grows_with_the_surge_and_returns_to_its_least(demo, until) -> None:
     workers = demo.settings.workers
-    scaler = Autoscaler(demo.db, demo.supervisor, workers.all_pools(), demo.settings.scaling, SystemClock())
+    scaler = Autoscaler(demo.db, demo.supervisor, workers, demo.settings.scaling, SystemClock())
     signals, sizes = [], []
 
     def round_of_the_house():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -78,6 +80,28 @@ def test_a_pool_that_is_not_there_is_named_with_those_that_are() -> None:
 
 
 def test_the_settings_of_scaling_become_rules_in_seconds() -> None:
-    assert Scaling().rules() == ScalingRules()
-    assert Scaling(window_s=1, every_s=0.5, calm_min=0.1).rules() == ScalingRules(calm_s=6.0, gap_s=2.0)
+    windows = ScalingRules(window_s=60.0, surge_window_s=10.0, slack_s=15.0, lull_s=30.0)
+    assert Scaling().rules() == windows
+    quick = replace(windows, calm_s=6.0, gap_s=2.0, window_s=1.0, slack_s=1.5)
+    assert Scaling(window_s=1, every_s=0.5, calm_min=0.1).rules() == quick
     assert Threshold(100, 300) in Scaling().rules().thresholds
+
+
+@pytest.mark.parametrize(
+    ("tree", "word"),
+    [
+        ({"every_s": 0}, "every_s must be above 0"),
+        ({"every_s": -5}, "every_s must be above 0"),
+        ({"every_s": 901}, "window_s must be above 0 and, with scaling.every_s, at most 900"),
+        ({"window_s": 0}, "scaling.window_s"),
+        ({"window_s": 900}, "scaling.window_s"),
+        ({"surge_window_s": 0}, "scaling.surge_window_s"),
+        ({"surge_window_s": 900}, "scaling.surge_window_s"),
+        ({"lull_s": -1}, "scaling.lull_s"),
+        ({"pause_s": -1}, "scaling.pause_s"),
+        ({"calm_min": -1}, "scaling.calm_min"),
+    ],
+)
+def test_times_that_no_rate_could_come_of_are_refused(tree, word) -> None:
+    with pytest.raises(msgspec.ValidationError, match=word):
+        msgspec.convert(tree, Scaling)

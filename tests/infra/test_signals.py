@@ -186,7 +186,9 @@ def test_what_is_under_way_is_not_waiting(due, measured) -> None:
     due(Step.LABEL, "bulk", lease_token=TOKEN, lease_until="2030-01-01")
     due(Step.LABEL, "bulk", first=2, lease_token=TOKEN, lease_until="2030-01-01", is_suspect=True)
     due(Step.LABEL, "bulk", first=3)
-    assert measured()["label", "bulk"].depth == 1
+    found = measured()
+    assert (found["label", "bulk"].depth, found["label", "bulk"].under_way) == (1, 2)
+    assert found["label", "p0"].under_way == found["order", "bulk"].under_way == 0
 
 
 def test_what_a_dead_process_left_behind_is_waiting(due, measured) -> None:

@@ -5,11 +5,12 @@ from domain.groups import GROUPS
 from domain.order import Lane
 from domain.scaling import Reason
 from infra.db.pool import Database
-from infra.pools import Pool, Scaling, Threshold
+from infra.pools import Pool, Scaling, Threshold, Workers
 from infra.signals import Signal, Signals, measure_signals
 from workers.autoscaler import Autoscaler, reading_of
 
 POOL = Pool(name="main", groups=("order", "label"), processes=1, processes_max=3)
+WORKERS = Workers(pools=(POOL, Pool(name="fixed", groups=tuple(GROUPS), processes=2)))
 QUICK = Scaling(
     every_s=1.0,
     window_s=60.0,
@@ -65,8 +66,7 @@ def clock():
 
 @pytest.fixture
 def scaler(database, crew, clock):
-    pools = (POOL, Pool(name="fixed", groups=tuple(GROUPS), processes=2))
-    return Autoscaler(database, crew, pools, QUICK, clock)
+    return Autoscaler(database, crew, WORKERS, QUICK, clock)
 
 
 @pytest.fixture
@@ -91,22 +91,26 @@ def test_a_pool_reads_its_own_lanes_and_groups_only() -> None:
     signals = Signals(
         1.0,
         (
-            signal("order", "p0", depth=5, oldest_s=70.0, inflow_per_min=30.0),
+            signal("order", "p0", depth=5, oldest_s=70.0, inflow_per_min=30.0, under_way=4),
             signal("order", "bulk", depth=90, oldest_s=10.0, inflow_per_min=100.0, ship_by_s=500.0),
             signal("tell", "bulk", depth=900, oldest_s=9000.0, inflow_per_min=5000.0),
         ),
     )
-    mine = reading_of(POOL, signals, 7.0, backlog_min=50)
-    assert (mine.at, mine.depth, mine.oldest_s, mine.inflow_per_min, mine.ship_by_s) == (7.0, 95, 70.0, 130.0, 500.0)
-    urgent = reading_of(Pool(name="p0", lanes=(Lane.P0,), groups=("order",)), signals, 7.0, backlog_min=50)
-    assert (urgent.depth, urgent.inflow_per_min, urgent.ship_by_s) == (5, 30.0, None)
+    recent = Signals(1.0, (signal("order", "bulk", inflow_per_min=300.0), signal("label", inflow_per_min=900.0)))
+    mine = reading_of(POOL, GROUPS, signals, recent, 7.0)
+    assert (mine.at, mine.inflow_per_min, mine.recent_per_min) == (7.0, 130.0, 300.0)
+    orders, labels = mine.lines
+    assert (orders.depth, orders.oldest_s, orders.inflow_per_min, orders.ship_by_s) == (95, 70.0, 130.0, 500.0)
+    assert (labels.depth, labels.under_way, labels.ship_by_s) == (0, 0, None)
+    p0 = Pool(name="p0", lanes=(Lane.P0,), groups=("order",))
+    [urgent] = reading_of(p0, GROUPS, signals, signals, 7.0).lines
+    assert (urgent.depth, urgent.under_way, urgent.inflow_per_min, urgent.ship_by_s) == (5, 4, 30.0, None)
 
 
-def test_of_its_groups_the_slowest_with_a_backlog_counts() -> None:
-    lone_straggler = signal("order", depth=1, oldest_s=5000.0, inflow_per_min=30.0)
-    backlog = signal("label", depth=80, oldest_s=700.0, inflow_per_min=20.0)
-    found = reading_of(POOL, Signals(1.0, (lone_straggler, backlog)), 0.0, backlog_min=50)
-    assert (found.depth, found.oldest_s, found.inflow_per_min) == (80, 700.0, 30.0)
+def test_a_pool_that_no_order_comes_into_has_no_inflow() -> None:
+    found = Signals(1.0, (signal("pull", depth=3),))
+    mine = reading_of(Pool(name="pulls", groups=("pull",)), GROUPS, found, found, 0.0)
+    assert (mine.inflow_per_min, mine.recent_per_min, mine.lines[0].depth) == (0.0, 0.0, 3)
 
 
 def test_it_grows_with_the_inflow_and_shrinks_in_the_calm(scaler, crew, seconds_pass) -> None:
@@ -128,7 +132,7 @@ def test_it_grows_with_the_inflow_and_shrinks_in_the_calm(scaler, crew, seconds_
 def test_it_looks_as_often_as_it_should(scaler, clock, seconds_pass) -> None:
     seconds_pass(0)
     assert set(scaler.tend()) == {"main"}
-    clock.at += 0.9
+    clock.at += 0.4
     assert scaler.tend() == {}
     clock.at += 0.2
     assert set(scaler.tend()) == {"main"}
@@ -152,5 +156,5 @@ def test_a_database_that_is_away_changes_nothing(crew, clock, tmp_path) -> None:
     with Database(f"host={tmp_path} connect_timeout=1", 1) as away:
         away._pool.timeout = 0.1
         with capture_logs() as logs:
-            assert Autoscaler(away, crew, (POOL,), QUICK, clock).tend() == {}
+            assert Autoscaler(away, crew, WORKERS, QUICK, clock).tend() == {}
     assert [line["event"] for line in logs] == ["signals_unread"]

@@ -320,6 +320,7 @@ CREATE UNLOGGED TABLE signal (
     step_group text NOT NULL,
     lane       text NOT NULL,
     depth      bigint NOT NULL,
+    under_way  bigint NOT NULL DEFAULT 0,
     oldest_s   double precision NOT NULL,
     ship_by    timestamptz,
     inflow     bigint NOT NULL,

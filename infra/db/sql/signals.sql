@@ -56,6 +56,10 @@ FROM (SELECT step, lane, account, due_at FROM work
       ORDER BY due_at LIMIT %(cap)s) AS s
 GROUP BY s.step, s.lane, s.account;
 
+-- name: leased
+-- What workers hold a lease of: as little as they can have in hand. Index work_leased.
+SELECT step, lane, count(*) FROM work WHERE lease_token IS NOT NULL GROUP BY step, lane;
+
 -- name: milestones
 SELECT name, lane, orders, last_id FROM milestone;
 
@@ -91,10 +95,11 @@ ORDER BY r.name, r.lane
 ON CONFLICT (name, lane) DO UPDATE SET orders = excluded.orders, last_id = excluded.last_id;
 
 -- name: save
-INSERT INTO signal (at, step_group, lane, depth, oldest_s, ship_by, inflow, drain)
-SELECT now(), r.step_group, r.lane, r.depth, r.oldest_s, r.ship_by, r.inflow, r.drain
+INSERT INTO signal (at, step_group, lane, depth, under_way, oldest_s, ship_by, inflow, drain)
+SELECT now(), r.step_group, r.lane, r.depth, r.under_way, r.oldest_s, r.ship_by, r.inflow, r.drain
 FROM json_to_recordset(%(rows)s::json)
-     AS r(step_group text, lane text, depth bigint, oldest_s float8, ship_by timestamptz, inflow bigint, drain bigint);
+     AS r(step_group text, lane text, depth bigint, under_way bigint, oldest_s float8, ship_by timestamptz,
+          inflow bigint, drain bigint);
 
 -- name: forget
 DELETE FROM signal WHERE at < now() - make_interval(secs => %(kept_s)s);
@@ -112,7 +117,7 @@ WITH newest AS (
 SELECT n.step_group, n.lane, n.depth, n.oldest_s, extract(epoch FROM n.ship_by - now())::float8,
        greatest(0, n.inflow - coalesce(e.inflow, n.inflow)), greatest(0, n.drain - coalesce(e.drain, n.drain)),
        extract(epoch FROM newest.at - earlier.at)::float8, extract(epoch FROM now() - newest.at)::float8,
-       n.inflow, n.drain
+       n.inflow, n.drain, n.under_way
 FROM newest CROSS JOIN earlier
 JOIN signal AS n ON n.at = newest.at
 LEFT JOIN signal AS e ON e.at = earlier.at AND e.step_group = n.step_group AND e.lane = n.lane;
