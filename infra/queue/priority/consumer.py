@@ -100,16 +100,21 @@ class PriorityConsumer(Consumer):
 
     def _should_fetch_ahead(self) -> bool:
         """Return whether to fetch while all threads have very short messages in hand, so that none waits for it."""
-        return self._more_waits and self._slots.is_brisk and self._slots.is_full and self._age_s() >= FRESH_S / 2
+        return (
+            self._more_waits
+            and self._slots.is_brisk
+            and self._slots.is_full(self._holding)
+            and self._age_s() >= FRESH_S / 2
+        )
 
     def _wait_for_slot(self, deadline: float) -> bool:
         """Return whether a thread is free; False also when ended messages should be settled meanwhile."""
         with self._slots.changed:
-            if self._slots.wait(min(FRESH_S, deadline - monotonic())):
+            if self._slots.wait(self._holding, min(FRESH_S, deadline - monotonic())):
                 return True
             if self._holding.has_ended:
                 return False
-            return self._slots.wait(deadline - monotonic())
+            return self._slots.wait(self._holding, deadline - monotonic())
 
     def _fetch(self) -> None:
         ended = self._holding.ended()

@@ -76,17 +76,18 @@ class Holding:
     def hand_over(self) -> Delivery | None:
         """Return the next message to run. One whose lease may have run out is another's by now, and is dropped."""
         with self._changed:
-            self._slots.is_alone_wanted = bool(self._buffer) and self._is_suspect(self._buffer[0][2])
-            if self._slots.is_full:
+            while self._buffer and self._buffer[0][2].lease_end <= monotonic():
+                heappop(self._buffer)
+            self._look_for_suspect()
+            if not self._buffer or self._slots.is_full(self):
                 return None
-            while self._buffer:
-                delivery = heappop(self._buffer)[2]
-                if delivery.lease_end > monotonic():
-                    self._slots.is_alone_wanted = self._is_suspect(delivery)
-                    self._running[delivery.held] = delivery
-                    self._slots.in_hand += 1
-                    return delivery
-        return None
+            delivery = heappop(self._buffer)[2]
+            self._running[delivery.held] = delivery
+            self._slots.in_hand += 1
+            if self._is_suspect(delivery):
+                self._slots.suspects += 1
+                self._slots.want_alone(self, is_wanted=False)
+            return delivery
 
     def end(self, delivery: Delivery, reason: str = "") -> None:
         """Note the end of a delivery; Redis hears of it with the next fetch, or at once when none is near."""
@@ -138,6 +139,7 @@ class Holding:
             self.is_open = False
             buffered = [item[2] for item in sorted(self._buffer)]
             self._buffer.clear()
+            self._look_for_suspect()
             self._retry_unsent()
         self.give_back(buffered)
         self.settle()
@@ -152,6 +154,7 @@ class Holding:
         with self._changed:
             self._buffer = [item for item in self._buffer if item[2].held not in lost]
             heapify(self._buffer)
+            self._look_for_suspect()
             for _, _, delivery in self._buffer:
                 if delivery.held in held:
                     delivery.lease_end = now + self._lease_s
@@ -162,12 +165,16 @@ class Holding:
         self._ended |= self._unsent
         self._unsent.clear()
 
+    def _look_for_suspect(self) -> None:
+        self._slots.want_alone(self, is_wanted=bool(self._buffer) and self._is_suspect(self._buffer[0][2]))
+
     def _is_suspect(self, delivery: Delivery) -> bool:
         return delivery.crashes > 0 and delivery.crashes >= self._rules.max_crashes - 1
 
     def _release(self, delivery: Delivery) -> None:
         if self._running.pop(delivery.held, None) is not None:
             self._slots.in_hand -= 1
+            self._slots.suspects -= self._is_suspect(delivery)
 
 
 def settlements(ended: dict[Held, End]) -> list[Settlement]:

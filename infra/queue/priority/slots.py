@@ -16,24 +16,32 @@ class Slots:
     So threads that run long messages never have one waiting behind another that is less urgent, and threads that
     run very short ones need not wait for the next. `threads` is None until a worker has booted.
 
-    `is_alone_wanted`: the next message is suspected to kill its process, and runs when nothing else does.
+    `suspects`: how many of those in hand are suspected to kill their process. Nothing is begun beside one, and one is
+    begun when nothing else is in hand: a queue whose next message is a suspect keeps the others from beginning more.
+    Queues are told apart by what they pass as `queue`.
     """
 
     def __init__(self) -> None:
         self.changed = Condition()
         self.threads: int | None = None
         self.in_hand = 0
-        self.is_alone_wanted = False
+        self.suspects = 0
+        self._alone_next: object = None
         self._waiting_for = -1
         self._ended = 0
         self._window_start = monotonic()
         self._rate_per_s = 0.0
 
-    @property
-    def is_full(self) -> bool:
-        if self.threads is None:
-            return False
-        return self.in_hand >= (1 if self.is_alone_wanted else self.threads + self._spare())
+    def is_full(self, queue: object) -> bool:
+        return self.threads is not None and self.in_hand >= self._most(queue)
+
+    def want_alone(self, queue: object, *, is_wanted: bool) -> None:
+        """Say whether the queue's next message is a suspect. Call with `changed` held."""
+        if is_wanted:
+            self._alone_next = self._alone_next or queue
+        elif self._alone_next is queue:
+            self._alone_next = None
+            self.changed.notify_all()
 
     @property
     def is_brisk(self) -> bool:
@@ -43,22 +51,19 @@ class Slots:
         """How many messages a consumer should have fetched: more than asked for while they are very short."""
         return max(prefetch, min(READ_AHEAD_MAX, int(self._rate_per_s * READ_AHEAD_S)))
 
-    def wait(self, timeout_s: float) -> bool:
+    def wait(self, queue: object, timeout_s: float) -> bool:
         """Wait for a free slot. Call with `changed` held. Returns whether there is one."""
         deadline = monotonic() + timeout_s
-        while self.is_full:
+        while self.is_full(queue):
             remaining = deadline - monotonic()
             if remaining <= 0:
                 return False
-            assert self.threads is not None
-            self._waiting_for = 0 if self.is_alone_wanted else self.threads - 1 + self._spare() // 2
-            self.changed.wait(remaining)
+            self._wait_for(max(0, self._most(queue) - 1 - (self._spare() + 1) // 2), remaining)
         return True
 
     def wait_for_end(self, timeout_s: float) -> None:
         """Wait until any message in hand has ended. Call with `changed` held."""
-        self._waiting_for = self.in_hand
-        self.changed.wait(timeout_s)
+        self._wait_for(self.in_hand, timeout_s)
 
     def note_end(self) -> None:
         """Call with `changed` held whenever a message has ended."""
@@ -71,6 +76,18 @@ class Slots:
         if self.in_hand <= self._waiting_for:
             self._waiting_for = -1
             self.changed.notify_all()
+
+    def _wait_for(self, in_hand: int, timeout_s: float) -> None:
+        """Wait until so few are in hand. Other queues may be waiting for more or fewer."""
+        self._waiting_for = max(self._waiting_for, in_hand)
+        self.changed.wait(timeout_s)
+
+    def _most(self, queue: object) -> int:
+        """How many may be in hand when one of the queue has begun."""
+        if self._alone_next is not None or self.suspects:
+            return 1 if self._alone_next in {None, queue} else 0
+        assert self.threads is not None
+        return self.threads + self._spare()
 
     def _spare(self) -> int:
         is_stale = monotonic() - self._window_start > _STALE_S

@@ -1,0 +1,58 @@
+"""What one process has in hand, over all its queues."""
+
+from unittest.mock import Mock
+
+import pytest
+from dramatiq import Message
+
+from infra.queue.priority import Rules
+from infra.queue.priority.delivery import Delivery
+from infra.queue.priority.holding import Holding
+from infra.queue.priority.slots import Slots
+
+
+@pytest.fixture
+def slots():
+    slots = Slots()
+    slots.threads = 4
+    return slots
+
+
+@pytest.fixture
+def make_holding(slots):
+    return lambda: Holding(Mock(), slots, "ann", Rules(max_crashes=2), lambda _: set())
+
+
+def delivery(crashes=0, rank=1):
+    return Delivery(Message("q", "note", (), {}, {}), token="ann:1", rank=rank, crashes=crashes, lease_end=float("inf"))
+
+
+def test_a_suspect_gets_its_turn_beside_a_busy_queue_and_runs_alone(make_holding):
+    busy, other = make_holding(), make_holding()
+    busy.add(delivery() for _ in range(3))
+    other.add([delivery(crashes=1)])
+    begun = [busy.hand_over(), busy.hand_over()]
+    assert other.hand_over() is None
+    assert busy.hand_over() is None, "else there would always be something beside the suspect"
+    for one in begun:
+        busy.end(one)
+    suspect = other.hand_over()
+    assert suspect.crashes == 1
+    other.add([delivery()])
+    assert busy.hand_over() is other.hand_over() is None
+    other.end(suspect)
+    assert busy.hand_over()
+    assert other.hand_over()
+
+
+def test_a_suspect_that_is_given_back_or_overtaken_keeps_nobody_waiting(make_holding):
+    busy, other = make_holding(), make_holding()
+    busy.add(delivery() for _ in range(3))
+    other.add([delivery(crashes=1)])
+    assert busy.hand_over()
+    assert other.hand_over() is None
+    other.add([delivery(rank=0)])
+    assert other.hand_over().rank == 0
+    assert other.hand_over() is None
+    other.close()
+    assert busy.hand_over()
