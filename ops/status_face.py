@@ -38,7 +38,8 @@ def _lanes(now: Status) -> RenderableType:
 
 
 def _depth(one: Signal) -> str:
-    return f"{one.depth:,}+" if one.depth >= DEPTH_MAX else f"{one.depth:,}" if one.depth else "–"
+    """From the bound of one step on, that step or another of the group may have more than was counted."""
+    return f"≥ {one.depth:,}" if one.depth >= DEPTH_MAX else f"{one.depth:,}" if one.depth else "–"
 
 
 def _flow(one: Signal) -> tuple[str, str]:

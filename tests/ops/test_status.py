@@ -192,8 +192,10 @@ def test_the_view_has_a_line_for_each_lane_and_says_what_is_elastic(told) -> Non
 
 
 def test_a_depth_at_its_bound_says_that_there_may_be_more(told) -> None:
-    full = Signals(1.0, (replace(SIGNAL, depth=DEPTH_MAX),))
-    assert f"{DEPTH_MAX:,}+" in told(replace(CALM, signals=full))
+    full = Signals(1.0, (replace(SIGNAL, depth=DEPTH_MAX), replace(SIGNAL, depth=DEPTH_MAX - 1)))
+    shown = told(replace(CALM, signals=full))
+    assert "≥ 10,000" in shown
+    assert "≥ 9,999" not in shown
 
 
 @pytest.mark.parametrize(
