@@ -6,11 +6,16 @@ import sys
 import threading
 import time
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 
+from infra.engine.presence import take_lead
 from infra.guard.rules import Rules
 from infra.guard.shared import Heard, SharedGates
+from infra.settings import Settings
+from infra.signals import all_open
+from workers import sweeper as module
 
 DEADLINE_S = 60.0
 SETTINGS = """
@@ -61,3 +66,13 @@ def test_it_measures_serves_what_it_measured_and_leaves_when_asked(sweeper) -> N
     assert 'orderlane_workers{pool="worker"} 0.0' in text
     sweeper.send_signal(signal.SIGTERM)
     assert sweeper.wait(DEADLINE_S) == 0
+
+
+def test_one_that_waits_for_the_lead_does_not_outlive_its_parent(database, monkeypatch) -> None:
+    monkeypatch.setattr(module, "is_orphaned", lambda: True)
+    idle = SimpleNamespace(bells=None, rooms=all_open)
+    rounds = iter([False] * 3)  # and then no more: it would wait for ever
+    stopping = SimpleNamespace(is_set=lambda: False, wait=lambda _seconds: next(rounds))
+    with database.direct() as leader:
+        assert take_lead(leader)
+        module.lead(Settings(), database, idle, gates=idle, broker=None, stopping=stopping)
