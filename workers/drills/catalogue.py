@@ -52,7 +52,7 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("flood", ("K15",), "a shop's flood before another's few", flood.flood, in_quick=False),
     Drill("redis-emptied", ("R1", "R2"), "FLUSHALL in mid-run", runs.redis_emptied),
     Drill("redis-replaced", ("R8",), "Redis gone, an empty one in its place", runs.redis_replaced, in_quick=False),
-    Drill("redis-full", ("R7",), "Redis refuses every write", runs.redis_full, in_quick=False),
+    Drill("redis-full", ("R7",), "Redis takes no new message", runs.redis_full, in_quick=False),
     Drill("redis-line", ("R3", "R4"), "line to Redis cut, then slow", nemesis.redis_line, in_quick=False),
     Drill("wild-bells", ("R5", "R6", "S13"), "messages repeated, forged, malformed", runs.wild_bells, in_quick=False),
     Drill("postgres-restarts", ("P1", "P2"), "restarts, backends ended", runs.postgres_restarts, in_quick=False),

@@ -61,7 +61,7 @@ def redis_replaced(plan: Plan) -> Trial:
 
 
 def redis_full(plan: Plan) -> Trial:
-    """Redis refuses every write for ten seconds, because its memory is full."""
+    """Redis takes no new message for ten seconds, because its memory is full."""
     return _play(plan, Trial(), [(0.05, "Redis full for 10 s", fill_redis(_AWAY_S))])
 
 
