@@ -57,9 +57,15 @@ class GateDuty:
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
     def rooms(self, accounts: Sequence[str]) -> dict[str, int]:
-        """How much work may begin at accounts whose breaker does not let through all of it. Changes nothing."""
-        seen = self._look(accounts) or {}
-        return {name: _room(name, (), seen) for name, standing in seen.items() if standing != _FREE}
+        """How much work may begin at accounts that do not take all of it now. Changes nothing.
+
+        At its rate an account takes no more from more workers: one piece is as much as all.
+        """
+        seen = self._look(accounts)
+        if seen is None:
+            return {}
+        narrow = {name: _room(name, (), seen) for name, standing in seen.items() if standing != _FREE}
+        return dict.fromkeys(self._at_their_rate(accounts), 1) | narrow
 
     def hold_waiting(self, accounts: Sequence[str]) -> None:
         """Open a hold for what waits too long behind these accounts, and release those that wait no more.
@@ -100,6 +106,12 @@ class GateDuty:
             return self.shared.look(accounts, self.rules)
         except Transient:
             return None
+
+    def _at_their_rate(self, accounts: Sequence[str]) -> set[str]:
+        try:
+            return self.shared.at_their_rate(accounts)
+        except Transient:
+            return set()
 
     def _let_through(self, account: str, pauses: Iterable[Pause], seen: dict[str, Seen] | None) -> Iterable[BellKey]:
         room = _room(account, pauses, seen or {})

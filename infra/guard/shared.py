@@ -16,6 +16,8 @@ from infra.guard.rules import Rules
 PREFIX = "orderlane:gate:"
 # A guard must not take longer than what it guards: with Redis slow, the process judges for itself.
 _TIMEOUT_S = 0.25
+# Longer than two rounds of the sweeper's bells: at its rate an account is asked in each, and turns somebody away.
+AT_RATE_S = 10
 
 
 class Heard(NamedTuple):
@@ -72,6 +74,19 @@ class SharedGates:
             raise Transient("redis_unavailable", type(error).__name__) from error
         seen = (Seen(str(why, "utf-8"), int(wait_ms), int(room)) for why, wait_ms, room in rows)
         return dict(zip(accounts, seen, strict=True))
+
+    def at_their_rate(self, accounts: Sequence[str]) -> set[str]:
+        """Accounts whose bucket somebody has found empty in the last `AT_RATE_S`, in one round trip."""
+        try:
+            with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.time()
+                for name in accounts:
+                    pipeline.hget(PREFIX + name, "refused_at")
+                (now_s, _), *refused_at = pipeline.execute()
+        except RedisError as error:
+            raise Transient("redis_unavailable", type(error).__name__) from error
+        since_ms = (now_s - AT_RATE_S) * 1000
+        return {name for name, at in zip(accounts, refused_at, strict=True) if at is not None and int(at) >= since_ms}
 
     def forget(self, account: str) -> None:
         """Close a breaker, and forget that the account wants to be left alone."""

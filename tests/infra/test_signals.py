@@ -157,6 +157,21 @@ def test_one_piece_counts_where_a_breaker_waits_for_somebody_to_try(due, measure
     assert (found.depth, found.oldest_s, found.ship_by_s) == (1, 0.0, None)
 
 
+def test_of_an_account_at_its_rate_one_piece_counts(due, measured, rooms, redis) -> None:
+    shared, rules = SharedGates(redis), Rules(rate_per_s=0.001, burst=1)
+    due(Step.WRITEBACK, "bulk", 60, account="taobao/s1", waited_s=3600)
+    redis.hset(PREFIX + "taobao/s1", "filled", 1)  # long ago: the bucket is full by now
+    assert shared.ask("taobao/s1", 1, Heard(), rules).calls == 1
+    assert measured(rooms=rooms)["tell", "bulk"].depth == 60, "nobody was turned away"
+    assert shared.ask("taobao/s1", 0, Heard(), rules).calls == 0
+    assert measured(rooms=rooms)["tell", "bulk"].depth == 60, "nobody asked for more"
+    assert shared.ask("taobao/s1", 1, Heard(), rules).calls == 0
+    found = measured(rooms=rooms)["tell", "bulk"]
+    assert (found.depth, found.oldest_s) == (1, 0.0)
+    redis.hset(PREFIX + "taobao/s1", "refused_at", 1)
+    assert measured(rooms=rooms)["tell", "bulk"].depth == 60, "long ago"
+
+
 def test_what_is_shut_takes_no_place_of_what_is_counted(due, measured, rooms, breaker, monkeypatch) -> None:
     monkeypatch.setattr(signals, "DEPTH_MAX", 10)
     due(Step.LABEL, "bulk", 30, account="sf/a")

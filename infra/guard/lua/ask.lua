@@ -9,11 +9,14 @@
 -- Result   {granted, epoch, why, wait_ms, now_ms}; why is "" for a free gate, else what limits the grant:
 --          "probe", "ramp", "rate", "open" or "throttled"; wait_ms is when to ask again if nothing was granted
 --
+-- `refused_at` is when somebody last found the bucket empty: what waits then, waits for the rate.
+--
 -- Times are Redis's own, in ms. An absent hash is a closed breaker with an empty bucket: so after a loss of
 -- Redis the breaker has to fail again to open, and the bucket refills from nothing. A grant of an open breaker
 -- is one call, and re-arms the breaker at once: one probe in each interval, whatever becomes of the prober.
 
-local FIELDS = { "epoch", "failures", "open_until", "ramp_from", "ramp_slot", "ramp_used", "quiet_until", "tokens", "filled" }
+local FIELDS = { "epoch", "failures", "open_until", "ramp_from", "ramp_slot", "ramp_used", "quiet_until", "tokens", "filled",
+    "refused_at" }
 local FORGET_MS = 3600000
 
 local key, arg = KEYS[1], {}
@@ -104,6 +107,9 @@ if gate.ramp_from > 0 then
     end
 end
 if rate > 0 then
+    if want > 0 and gate.tokens < 1000000 then
+        set("refused_at", now)
+    end
     limit(math.floor(gate.tokens / 1000000), "rate", math.ceil((1000000 - gate.tokens) / rate))
 end
 if gate.open_until > now then
