@@ -7,8 +7,8 @@ from benchmarks import svg
 from benchmarks.chain.contest import Round, typical
 from workers.demo.run import Progress
 
-# A look's own jitter is smoothed over about this long.
-_SMOOTH_S = 2.0
+# A look's own jitter is smoothed over about this long, or this share of a long run.
+_SMOOTH_S, _SMOOTH_SHARE = 2.0, 0.04
 
 
 def draw(rounds: Sequence[Round], folder: Path) -> None:
@@ -45,11 +45,12 @@ def draw(rounds: Sequence[Round], folder: Path) -> None:
 
 
 def per_minute(looks: Sequence[Progress]) -> list[tuple[float, float]]:
-    """(second, orders a minute) between looks that are `_SMOOTH_S` apart, from the first look on."""
+    """(second, orders a minute) between looks that are a smoothing apart, from the first look on."""
     points: list[tuple[float, float]] = []
     first, began_s = 0, looks[0].seconds if looks else 0.0
+    smooth_s = max(_SMOOTH_S, _SMOOTH_SHARE * (looks[-1].seconds - began_s)) if looks else _SMOOTH_S
     for look in looks:
-        while look.seconds - looks[first].seconds > _SMOOTH_S:
+        while look.seconds - looks[first].seconds > smooth_s:
             first += 1
         span_s = look.seconds - looks[first].seconds
         if span_s > 0:
