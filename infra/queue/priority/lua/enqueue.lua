@@ -30,10 +30,13 @@ if redis.call("SET", call, ARGV[3], "PX", RULES.producer_ttl_ms, "GET") == ARGV[
     return {}
 end
 
-local plan, arrivals, rejected = {}, {}, {}
+local plan, planned, arrivals, rejected = {}, {}, {}, {}
 local position = next_positions(now_us, (#ARGV - 3) / 3)
 
 local function is_waiting(id)
+    if planned[id] then
+        return true
+    end
     local lane, fair, weight = envelope(redis.call("HGET", MESSAGES, id))
     return redis.call("ZSCORE", line_of(lane, fair), weight .. ":" .. id)
 end
@@ -86,6 +89,7 @@ local function admit(id, after_ms, value, place)
         delay(id, value, now_ms + after_ms)
     elseif wanted then
         line_up(plan, id, value, place)
+        planned[id] = true
     end
 end
 

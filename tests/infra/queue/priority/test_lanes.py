@@ -257,6 +257,9 @@ def test_a_waiting_id_is_not_enqueued_twice(broker):
     broker.enqueue(twice)
     broker.enqueue_many([twice, twice])
     assert broker.stats(QUEUE).lanes["bulk"].waiting == 1
+    new = message(lane="p0")
+    broker.enqueue_many([new, new])
+    assert broker.stats(QUEUE).lanes["p0"].waiting == 1
 
 
 def test_known_ids_wait_are_delayed_or_run(broker):

@@ -93,7 +93,7 @@ class Pair:
     def _enqueue(self) -> None:
         number = str(self._number() if self.random.random() < 0.9 else self.numbers)
         entries = []
-        for message_id in self._ids():
+        for message_id in self.random.choices(self._ids(), k=self.random.randint(1, 4)):
             weight = self.random.choice((1, 1, 1, 2, 7, 30, 500))
             where = Address(self.random.choice(LANES), self.random.choice(FAIR_KEYS), weight)
             delay = self.random.choice((-1, -1, -1, 0, 1, 60, 400))
