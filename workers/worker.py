@@ -57,6 +57,8 @@ def main(name: str) -> None:
                 runtime.presence.renew()
             except Exception:
                 log.exception("presence_lost")
+        # Also when it was the parent that went: nothing new is begun from here on.
+        stopping.set()
         drain(worker, settings.workers.drain_s)
         log.info("worker_stopped", worker=runtime.presence.worker)
 
