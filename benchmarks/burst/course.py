@@ -25,13 +25,16 @@ TIMES = 15
 POOL = "worker"
 _LOOK_EVERY_S = 0.25
 _DEADLINE_S = 1800.0
+_MEASURED_EVERY_S = 1.0
+# Longer than it takes to look into a shop again: its orders come in lumps.
+_LULL_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tide:
     """Orders a minute on average, and seconds before, in and after the surge.
 
-    The signal is due when the inflow, taken over `window_s`, has been over `threshold_per_min` for `threshold_s`.
+    The signal is due when the inflow, taken over `surge_window_s`, has been over `threshold_per_min` for `threshold_s`.
     """
 
     average_per_min: float
@@ -41,6 +44,7 @@ class Tide:
     threshold_per_min: float
     threshold_s: float
     window_s: float
+    surge_window_s: float
     calm_s: float
     processes_max: int
     threads: int
@@ -51,10 +55,21 @@ class Tide:
     def orders(self) -> int:
         return round(self.average_per_min / 60 * (self.before_s + TIMES * self.surge_s + self.after_s))
 
+    @property
+    def signal_due_s(self) -> tuple[float, float]:
+        """When the signal may come, from the beginning of the surge: at the earliest, and at the latest.
+
+        Earlier by its window and by what is forgiven for measurements that lie apart; later while orders queue to be
+        pulled, but no later than the surge ends.
+        """
+        return self.threshold_s - self.surge_window_s - 4 * _MEASURED_EVERY_S, self.surge_s
+
     def scaling(self) -> Scaling:
         return Scaling(
-            every_s=1.0,
+            every_s=_MEASURED_EVERY_S,
             window_s=self.window_s,
+            surge_window_s=self.surge_window_s,
+            lull_s=_LULL_S,
             thresholds=(Threshold(orders_per_min=self.threshold_per_min, for_min=self.threshold_s / 60),),
             calm_min=self.calm_s / 60,
         )
@@ -82,7 +97,7 @@ class Watch:
     surge_ended_s: float | None = None
     signals: list[tuple[float, str]] = field(default_factory=list)
     sizes: list[tuple[float, int]] = field(default_factory=list)
-    depth_most: int = 0
+    depths: list[tuple[float, int]] = field(default_factory=list)
     oldest_most_s: float = 0.0
     drained_s: float | None = None
 
@@ -102,7 +117,7 @@ class Watch:
             self.sizes.append((at_s, size))
         with demo.db.connection() as connection:
             lanes = read_signals(connection, demo.settings.scaling.window_s).lanes
-        self.depth_most = max(self.depth_most, sum(one.depth for one in lanes))
+        self.depths.append((at_s, sum(one.depth for one in lanes)))
         self.oldest_most_s = max([self.oldest_most_s, *(one.oldest_s for one in lanes)])
         return look
 
@@ -114,6 +129,7 @@ class Course:
     watch: Watch
     outcome: Outcome
     is_least_again: bool
+    signal_due_s: tuple[float, float]
     settings: Mapping[str, Any]
 
 
@@ -136,7 +152,7 @@ def play(base: Settings, stores: Connection, tide: Tide) -> Course:
             look = watch.look()
         is_least_again = demo.supervisor.size(POOL) == 1
         outcome = conclude(demo, look.seconds)
-    return Course(watch, outcome, is_least_again, msgspec.to_builtins(tide))
+    return Course(watch, outcome, is_least_again, tide.signal_due_s, msgspec.to_builtins(tide))
 
 
 @contextmanager

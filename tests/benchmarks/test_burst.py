@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.burst.__main__ import figures
 from benchmarks.burst.course import TIMES, Tide
+from benchmarks.burst.pictures import draw
 from domain.scaling import Threshold
 from sandbox.stream import plan
 
@@ -15,6 +16,7 @@ TIDE = Tide(
     threshold_per_min=180.0,
     threshold_s=5.0,
     window_s=15.0,
+    surge_window_s=2.0,
     calm_s=6.0,
     processes_max=2,
     threads=4,
@@ -34,6 +36,14 @@ def test_it_is_judged_by_the_rules_of_scaling() -> None:
     rules = TIDE.scaling().rules()
     assert rules.thresholds == (Threshold(180.0, 5.0),)
     assert rules.calm_s == pytest.approx(6.0)
+    assert (rules.surge_window_s, rules.slack_s) == (2.0, 3.0)
+
+
+def test_its_signal_is_due_neither_before_its_time_nor_after_the_surge() -> None:
+    soonest_s, latest_s = TIDE.signal_due_s
+    rules = TIDE.scaling().rules()
+    assert soonest_s < TIDE.threshold_s - rules.surge_window_s - rules.slack_s
+    assert latest_s == TIDE.surge_s
 
 
 @pytest.fixture
@@ -50,12 +60,12 @@ def course():
             surge_ended_s=41.0,
             signals=list(signals),
             sizes=[(0.5, 1), (30.0, 2), (70.0, 1)],
-            depth_most=9,
+            depths=[(0.5, 0), (30.0, 9), (90.0, 0)],
             oldest_most_s=1.5,
             drained_s=60.0,
         )
         return SimpleNamespace(
-            watch=watch, outcome=outcome, is_least_again=is_least_again, settings={"threshold_s": 5.0}
+            watch=watch, outcome=outcome, is_least_again=is_least_again, signal_due_s=(5.0, 15.0), settings={}
         )
 
     return course
@@ -67,14 +77,25 @@ def test_seconds_are_counted_from_the_beginning_of_the_surge(course) -> None:
     assert found["other_signals"] == ["wait"]
     assert found["processes"] == [[-19.5, 1], [10.0, 2], [50.0, 1]]
     assert (found["surge_took_s"], found["drained_after_s"]) == (21.0, 40.0)
+    assert (found["signal_due_s"], found["depth_most"]) == ([5.0, 15.0], 9)
     assert found["holds"]
+
+
+def test_it_is_drawn_over_time(course, tmp_path) -> None:
+    draw(course().watch, tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["burst-due.svg", "burst-processes.svg"]
+    drawn = (tmp_path / "burst-processes.svg").read_text().partition("points='")[2].partition("'")[0]
+    assert len(drawn.split()) == 6, "each size from its beginning to its end"
 
 
 @pytest.mark.parametrize(
     "harm",
     [
         {"signals": ()},
+        {"signals": ((30.0, "wait"),)},
         {"signals": ((24.0, "inflow"),)},
+        {"signals": ((35.1, "inflow"),)},
+        {"signals": ((30.0, "inflow"), (34.0, "inflow"))},
         {"agrees": False},
         {"restarts": 1},
         {"is_least_again": False},
