@@ -108,9 +108,9 @@ def _signal(row: tuple[Any, ...]) -> Signal:
 def measure_signals(db: Database, groups: Groups, rooms: Rooms = all_open) -> None:
     """Measure all lanes and groups and write that down. Safe to run twice, and side by side."""
     with db.transaction() as tx:
+        passed = _count_milestones(tx)
         tx.execute(SIGNALS["keep_to_indexes"])
         waiting = _waiting(tx, group_by_step(groups), rooms)
-        passed = _count_milestones(tx)
         rows = [_row(group, lane, steps, waiting, passed) for group, steps in groups.items() for lane in Lane]
         tx.execute(SIGNALS["forget"], {"kept_s": KEPT_S})
         tx.execute(SIGNALS["save"], {"rows": rows_json(rows)})
@@ -136,12 +136,13 @@ def _waiting(tx: Connection, group_of: Mapping[Step, str], rooms: Rooms) -> dict
     gets a pool without a process to try, and its age says nothing of workers.
     """
     pauses = load_pauses(tx)
-    accounts = sorted({account for _, _, account in tx.execute(WORK["due_keys"]).fetchall() if account})
+    suspects = tx.execute(SIGNALS["due_suspects"], {"cap": DEPTH_MAX}).fetchall()
+    keys = [*tx.execute(WORK["due_keys"]).fetchall(), *(row[:3] for row in suspects)]
+    accounts = sorted({account for _, _, account in keys if account})
     narrow = {**rooms(accounts), **_paused(pauses, accounts)}
-    bounds = {"cap": DEPTH_MAX, "narrow": list(narrow)}
-    due = [*tx.execute(SIGNALS["due"], bounds).fetchall(), *tx.execute(SIGNALS["due_suspects"], bounds).fetchall()]
+    due = tx.execute(SIGNALS["due"], {"cap": DEPTH_MAX, "narrow": list(narrow)}).fetchall()
     found: dict[_Key, dict[str, Any]] = {}
-    for step, lane, account, depth, oldest_s, ship_by in due:
+    for step, lane, account, depth, oldest_s, ship_by in [*due, *suspects]:
         pause = pause_before(pauses, step=step, lane=lane)
         room = int(pause.is_probe_due) if pause else narrow.get(account, depth)
         if room == 0:

@@ -214,6 +214,12 @@ def test_what_a_dead_process_left_behind_is_waiting(due, measured) -> None:
     assert found["label", "p0"].depth == 0
 
 
+def test_what_it_left_behind_an_open_breaker_is_no_backlog(due, measured, rooms, breaker) -> None:
+    due(Step.LABEL, "bulk", 2, account="sf/a", is_suspect=True)
+    breaker("sf/a")
+    assert measured(rooms=rooms)["label", "bulk"].depth == 0
+
+
 def test_suspects_are_counted_up_to_the_bound(due, measured, monkeypatch) -> None:
     monkeypatch.setattr(signals, "DEPTH_MAX", 10)
     due(Step.LABEL, "bulk", 30, is_suspect=True)
