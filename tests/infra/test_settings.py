@@ -78,6 +78,7 @@ def test_a_secret_that_is_missing_or_written_down_is_refused(tmp_path: Path, wri
         ('[workers]\nprocesses = "many"', "$.workers.processes"),
         (SHOP.replace('name = "one"', ""), "name"),
         ('log_level = "loud"', "loud"),
+        ("[scaling]\nwindow_s = 0", "scaling.window_s"),
     ],
 )
 def test_an_error_names_the_offending_key(tmp_path: Path, text: str, named: str) -> None:
