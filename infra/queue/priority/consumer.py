@@ -69,7 +69,9 @@ class PriorityConsumer(Consumer):
             if self._should_fetch_ahead():
                 self._fetch()
             is_free = self._wait_for_slot(deadline)
-            if not is_free or not self._holding.is_buffered or self._is_stale():
+            if not is_free and not self._slots.is_brisk:
+                self._holding.settle()  # what waits is for a process that has a thread for it sooner
+            elif not is_free or not self._holding.is_buffered or self._is_stale():
                 self._fetch()
             if is_free and (delivery := self._holding.hand_over()):
                 return delivery
@@ -112,9 +114,10 @@ class PriorityConsumer(Consumer):
         with self._slots.changed:
             if self._slots.wait(self._holding, min(FRESH_S, deadline - monotonic())):
                 return True
-            if self._holding.has_ended:
-                return False
-            return self._slots.wait(self._holding, deadline - monotonic())
+            if not self._holding.has_ended:
+                self._slots.wait_for_end(deadline - monotonic())
+                self._slots.wait(self._holding, min(FRESH_S, deadline - monotonic()))
+            return not self._slots.is_full(self._holding)
 
     def _fetch(self) -> None:
         ended = self._holding.ended()

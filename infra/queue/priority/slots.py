@@ -1,5 +1,6 @@
 """How many messages this process may have in hand, over all its queues."""
 
+from sys import maxsize
 from threading import Condition
 from time import monotonic
 
@@ -63,7 +64,7 @@ class Slots:
 
     def wait_for_end(self, timeout_s: float) -> None:
         """Wait until any message in hand has ended. Call with `changed` held."""
-        self._wait_for(self.in_hand, timeout_s)
+        self._wait_for(maxsize, timeout_s)
 
     def note_end(self) -> None:
         """Call with `changed` held whenever a message has ended."""

@@ -10,6 +10,7 @@ from redis import Redis
 
 from infra.queue.priority import PriorityBroker, Rules
 from infra.queue.priority.scripts import Scripts
+from infra.queue.priority.slots import Slots
 
 QUEUE = "work"
 
@@ -198,6 +199,50 @@ def test_a_full_prefetch_beside_a_free_thread_has_a_place_for_the_first_lane(bro
     assert begun == ["bulk", "bulk", "soon"]
     may_end.set()
     broker.join(QUEUE, timeout=10_000)
+
+
+def test_an_urgent_message_is_left_to_a_process_with_a_free_thread(make_broker, broker, run_worker, until, monkeypatch):
+    """However often the busy one looks, and although it has room left in its prefetch."""
+    begun, may_end, looks = [], threading.Event(), []
+    wait = Slots.wait
+    monkeypatch.setattr(Slots, "wait", lambda *args: looks.append(1) or wait(*args))
+
+    @dramatiq.actor(queue_name=QUEUE, broker=broker)
+    def slow(name):
+        begun.append(name)
+        assert may_end.wait(20)
+
+    broker.enqueue(slow.message("bulk"))
+    run_worker(broker, threads=1, timeout_ms=10)
+    until(lambda: begun)
+    broker.enqueue(slow.message_with_options(args=("soon",), lane="p0"))
+    looked = len(looks)
+    until(lambda: len(looks) > looked + 10)
+    other = make_broker()
+    other.actors = broker.actors
+    consumer = other.consume(QUEUE, prefetch=1)
+    assert names(consumer, 1) == ["soon"]
+    consumer.close()
+    may_end.set()
+    broker.join(QUEUE, timeout=10_000)
+
+
+def test_an_end_is_settled_although_no_thread_gets_free(broker, until):
+    """And long before the consumer's time-out."""
+    broker.enqueue_many([message("one"), message("two")])
+    consumer = broker.consume(QUEUE, prefetch=2, timeout=60_000)
+    first, second = next(consumer), next(consumer)
+    broker._slots.threads = 1
+    taken = []
+    taking = threading.Thread(target=lambda: taken.append(next(consumer)), daemon=True)
+    taking.start()
+    until(lambda: broker._slots._waiting_for >= 0)
+    consumer.ack(first)
+    until(lambda: not broker.known(QUEUE, [first.message_id]))
+    consumer.ack(second)
+    broker.enqueue(message("three"))
+    taking.join()
+    assert taken[0].args == ("three",)
 
 
 def test_workers_reserved_for_a_lane_serve_nothing_else(make_broker, broker):
