@@ -51,11 +51,13 @@ class PriorityBroker(Broker):
         rules: Rules | None = None,
         middleware: list[Middleware] | None = None,
     ) -> None:
-        """Raise ValueError for lanes that do not fit together."""
+        """Raise ValueError for lanes that do not fit together, and for a client that decodes what Redis answers."""
         super().__init__(middleware=middleware)
         self.actor_options |= {LANE, FAIR_KEY, WEIGHT}
         self.queues: set[str] = set()
         self.client = client or Redis.from_url(url, retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), RETRIES))
+        if self.client.get_encoder().decode_responses:
+            raise ValueError("the client must leave answers as they are (decode_responses=False): messages are bytes")
         self.namespace = namespace
         self.rules = rules or Rules()
         self.lanes = _checked_lanes(lanes)

@@ -291,6 +291,14 @@ def test_lanes_that_do_not_fit_are_refused(make_broker, options):
         make_broker(**options)
 
 
+def test_a_client_that_decodes_answers_is_refused(redis_url):
+    with (
+        Redis.from_url(redis_url.reveal(), decode_responses=True) as client,
+        pytest.raises(ValueError, match="decode_responses"),
+    ):
+        PriorityBroker(client=client)
+
+
 def test_rules_that_would_stop_a_queue_are_refused():
     for wrong in ({"share": 1}, {"lease_ms": 0}):
         with pytest.raises(ValueError, match="at least"):
