@@ -54,3 +54,13 @@ def test_messages_that_an_old_worker_holds_come_later(old, make_broker):
     assert move_from_dramatiq(old, new, QUEUE) == 0
     worker.requeue([held])
     assert move_from_dramatiq(old, new, QUEUE) == 1
+
+
+def test_a_message_whose_options_mean_something_else_here_stops_no_other(old, make_broker):
+    new = make_broker()
+    old.enqueue(Message(QUEUE, "note", (1,), {}, {"weight": "12 kg"}))
+    old.enqueue(Message(QUEUE, "note", (2,), {}, {}))
+    assert move_from_dramatiq(old, new, QUEUE) == 1
+    assert new.stats(QUEUE).lanes["bulk"].waiting == 1
+    assert old.client.zcard(f"dramatiq:{QUEUE}.XQ") == 1
+    old.join(QUEUE, timeout=1000)
