@@ -1,16 +1,11 @@
 """Cases in which Dramatiq's Redis broker loses, doubles or delays messages: none of them here.
 
 More of them stand in test_rejected (undecodable, unknown actor, dead letters), test_leases (stopped and killed
-processes), test_lanes (messages given back) and test_failover.
+processes), test_lanes (messages given back), test_sending (retries and next steps), test_command and test_failover.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
-from contextlib import suppress
 
 import dramatiq
 import dramatiq.worker
@@ -368,45 +363,3 @@ def test_priority_counts_among_waiting_messages_of_one_actor(make_broker, run_wo
     run_worker(broker, threads=1)
     broker.join(QUEUE, timeout=10_000)
     assert ran[0] == "urgent"
-
-
-def test_the_dramatiq_command_survives_a_killed_worker(tmp_path, redis, redis_url, until, request):
-    """Dramatiq's master ends all when one worker dies; what was in flight comes back to whoever is started next."""
-    (tmp_path / "app.py").write_text(
-        "import dramatiq, os, time\n"
-        "from redis import Redis\n"
-        "from infra.queue.priority import PriorityBroker, Rules\n"
-        f"redis = Redis.from_url({redis_url.reveal()!r})\n"
-        "broker = PriorityBroker(client=redis, rules=Rules(lease_ms=900))\n"
-        "dramatiq.set_broker(broker)\n"
-        "@dramatiq.actor\n"
-        "def note(name):\n"
-        "    redis.rpush('begun', os.getpid())\n"
-        "    time.sleep(0.1)\n"
-        "    redis.rpush('ran', name)\n"
-    )
-    command = [sys.executable, "-m", "dramatiq", "app", "-p", "2", "-t", "2", "--path", str(tmp_path)]
-    broker = PriorityBroker(client=redis, rules=Rules(lease_ms=900))
-    broker.enqueue_many([Message(QUEUE, "note", (number,), {}, {}) for number in range(40)])
-
-    def start() -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        request.addfinalizer(lambda: end_group(process))
-        return process
-
-    first = start()
-    until(lambda: redis.llen("begun") > 4, 30)
-    os.kill(int(redis.lindex("begun", 0)), signal.SIGKILL)
-    assert first.wait(30) == 1
-    start()
-    broker.enqueue(Message(QUEUE, "note", (40,), {}, {}))
-    until(lambda: len(set(redis.lrange("ran", 0, -1))) == 41, 30)
-    broker.join(QUEUE, timeout=10_000)
-
-
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -72,6 +72,18 @@ def test_a_message_that_is_too_large_stops_no_neighbour(broker, ran, run_worker)
     assert found.decode().args == large.args
 
 
+def test_ten_megabytes_stop_no_neighbour_at_default_rules(make_broker, ran, run_worker):
+    broker = make_broker()
+    dramatiq.actor(ran.append, actor_name="note", queue_name=QUEUE, broker=broker)
+    broker.enqueue_many([message("x" * 10_000_000), message("small")])
+    run_worker(broker)
+    broker.join(QUEUE, timeout=10_000)
+    assert ran == ["small"]
+    assert [(found.reason, len(found.encoded) > 10_000_000) for found in broker.rejected(QUEUE)] == [
+        ("too_large", True)
+    ]
+
+
 def test_a_message_for_an_unknown_actor_waits_for_one_who_knows_it(make_broker, ran, run_worker, until):
     """A rolling deploy: the old process must not reject what is meant for the new one."""
     broker = make_broker(rules=Rules(unknown_actor_grace_ms=14_000, unknown_actor_retry_ms=30))
