@@ -17,7 +17,7 @@ QUEUE = "default"
 @pytest.fixture
 def broker(each_redis, make_broker, monkeypatch):
     monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.02)
-    return make_broker(client=each_redis, lease_ms=1000)
+    return make_broker(client=each_redis, lease_ms=3000)
 
 
 @pytest.fixture
