@@ -42,9 +42,17 @@ def test_a_database_that_is_away_exits_with_7(orderlane, monkeypatch) -> None:
     assert orderlane("status").exit_code == 7
 
 
+# As a terminal starts it: what runs in the background of a script inherits an ignored SIGINT.
+ATTENTIVE = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("workers.main", run_name="__main__", alter_sys=True)
+"""
+
+
 def test_watching_looks_again_until_it_is_interrupted(database) -> None:
     measure_signals(database, GROUPS)
-    command = [sys.executable, "-m", "workers.main", "status", "--watch", "--json", "--every", "0.1"]
+    command = [sys.executable, "-c", ATTENTIVE, "status", "--watch", "--json", "--every", "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ), text=True) as watching:
         looks = [json.loads(watching.stdout.readline()) for _ in range(3)]
         watching.send_signal(signal.SIGINT)
