@@ -59,7 +59,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class GroupReading:
     """How one group of steps stands in the lanes of a pool. Rates are orders a minute.
 
     `depth`: pieces of work that are due; `under_way`: that a worker has begun. `oldest_s`: how long the first has
@@ -89,17 +89,17 @@ class Reading:
     at: float
     inflow_per_min: float
     recent_per_min: float
-    lines: tuple[Line, ...]
+    groups: tuple[GroupReading, ...]
 
 
-def wait_s(rules: ScalingRules, line: Line) -> float:
+def wait_s(rules: ScalingRules, group: GroupReading) -> float:
     """How long what falls due now will wait: as long as the oldest did, or as the backlog lasts if that is more.
 
     A backlog younger than the window came after most of what the drain was counted over: it says nothing yet.
     """
-    if line.drain_per_min <= 0 or line.oldest_s < rules.window_s:
-        return line.oldest_s
-    return max(line.oldest_s, line.depth / line.drain_per_min * 60)
+    if group.drain_per_min <= 0 or group.oldest_s < rules.window_s:
+        return group.oldest_s
+    return max(group.oldest_s, group.depth / group.drain_per_min * 60)
 
 
 class Reason(StrEnum):
@@ -206,12 +206,14 @@ def _signals(rules: ScalingRules, known: Standing, watches: tuple[Watch, ...], r
 
 def _waits(rules: ScalingRules, known: Standing, reading: Reading) -> list[Reason]:
     """Each group by itself: the wait of one is no danger to the clock of another."""
-    has_nobody = known.processes == 0 and any(line.depth > 0 for line in reading.lines)
-    backlogs = [line for line in reading.lines if line.depth >= rules.backlog_min]
+    has_nobody = known.processes == 0 and any(group.depth > 0 for group in reading.groups)
+    backlogs = [group for group in reading.groups if group.depth >= rules.backlog_min]
     found = []
-    if has_nobody or any(wait_s(rules, line) > rules.wait_max_s for line in backlogs):
+    if has_nobody or any(wait_s(rules, group) > rules.wait_max_s for group in backlogs):
         found.append(Reason.WAIT)
-    if any(line.ship_by_s is not None and line.ship_by_s - wait_s(rules, line) < rules.margin_s for line in backlogs):
+    if any(
+        group.ship_by_s is not None and group.ship_by_s - wait_s(rules, group) < rules.margin_s for group in backlogs
+    ):
         found.append(Reason.SHIP_BY)
     return found
 
@@ -219,15 +221,15 @@ def _waits(rules: ScalingRules, known: Standing, reading: Reading) -> list[Reaso
 def _calm_since(rules: ScalingRules, known: Standing, reading: Reading) -> float | None:
     lowest = min((threshold.per_min for threshold in rules.thresholds), default=float("inf"))
     is_calm = (
-        all(_is_calm(rules, line, lowest * rules.calm_share) for line in reading.lines)
+        all(_is_calm(rules, group, lowest * rules.calm_share) for group in reading.groups)
         and not _waits(rules, known, reading)
-        and (known.processes > 1 or all(line.is_idle for line in reading.lines))
+        and (known.processes > 1 or all(group.is_idle for group in reading.groups))
     )
     if not is_calm:
         return None
     return reading.at if known.calm_since is None else known.calm_since
 
 
-def _is_calm(rules: ScalingRules, line: Line, inflow_max: float) -> bool:
-    is_short = line.depth < rules.backlog_min or wait_s(rules, line) <= rules.wait_max_s * rules.calm_share
-    return is_short and line.inflow_per_min <= inflow_max
+def _is_calm(rules: ScalingRules, group: GroupReading, inflow_max: float) -> bool:
+    is_short = group.depth < rules.backlog_min or wait_s(rules, group) <= rules.wait_max_s * rules.calm_share
+    return is_short and group.inflow_per_min <= inflow_max

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from domain.groups import entry_of
-from domain.scaling import Decision, Line, Reading, Standing, at_start, decide, wait_s
+from domain.scaling import Decision, GroupReading, Reading, Standing, at_start, decide, wait_s
 from infra.clock import Clock
 from infra.db.pool import Database
 from infra.log import get_logger
@@ -26,19 +26,19 @@ def reading_of(pool: Pool, groups: Groups, signals: Signals, recent: Signals, at
     `recent`: the same signals with rates of the last few seconds.
     """
     mine = {group: groups[group] for group in pool.groups}
-    lines = {group: _line(pool, group, signals) for group in mine}
+    readings = {group: _group_reading(pool, group, signals) for group in mine}
     entry = entry_of(mine)
     return Reading(
         at=at,
-        inflow_per_min=lines[entry].inflow_per_min if entry else 0.0,
-        recent_per_min=_line(pool, entry, recent).inflow_per_min if entry else 0.0,
-        lines=tuple(lines.values()),
+        inflow_per_min=readings[entry].inflow_per_min if entry else 0.0,
+        recent_per_min=_group_reading(pool, entry, recent).inflow_per_min if entry else 0.0,
+        groups=tuple(readings.values()),
     )
 
 
-def _line(pool: Pool, group: str, signals: Signals) -> Line:
+def _group_reading(pool: Pool, group: str, signals: Signals) -> GroupReading:
     lanes = [one for one in signals.lanes if one.group == group and one.lane in pool.lanes]
-    return Line(
+    return GroupReading(
         depth=sum(one.depth for one in lanes),
         oldest_s=max((one.oldest_s for one in lanes), default=0.0),
         ship_by_s=min((one.ship_by_s for one in lanes if one.ship_by_s is not None), default=None),
@@ -101,8 +101,8 @@ class Autoscaler:
                 pool=pool.name,
                 reason=str(reason),
                 inflow_per_min=round(reading.recent_per_min),
-                depth=sum(line.depth for line in reading.lines),
-                wait_s=round(max(wait_s(rules, line) for line in reading.lines), 1),
+                depth=sum(group.depth for group in reading.groups),
+                wait_s=round(max(wait_s(rules, group) for group in reading.groups), 1),
                 is_at_maximum=was.processes >= pool.size.most,
             )
         if processes != was.processes:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.scaling import Line, Reading, Reason, ScalingRules, Size, Threshold, at_start, decide
+from domain.scaling import GroupReading, Reading, Reason, ScalingRules, Size, Threshold, at_start, decide
 
 EVERY_S = 10
 RULES = ScalingRules()
@@ -15,8 +15,8 @@ HUNDRED = replace(RULES, thresholds=(Threshold(100, 300),))
 SIZE = Size(1, 4)
 
 
-def line(inflow=0.0, *, depth=0, oldest_s=0.0, ship_by_s=None, drain=600.0, under_way=0):
-    return Line(
+def group(inflow=0.0, *, depth=0, oldest_s=0.0, ship_by_s=None, drain=600.0, under_way=0):
+    return GroupReading(
         depth=depth,
         oldest_s=oldest_s,
         ship_by_s=ship_by_s,
@@ -27,7 +27,7 @@ def line(inflow=0.0, *, depth=0, oldest_s=0.0, ship_by_s=None, drain=600.0, unde
 
 
 def reading(at, inflow=0.0, **given):
-    return Reading(at=at, inflow_per_min=inflow, recent_per_min=inflow, lines=(line(inflow, **given),))
+    return Reading(at=at, inflow_per_min=inflow, recent_per_min=inflow, groups=(group(inflow, **given),))
 
 
 def play(rules, readings, size=SIZE, processes=1):
@@ -109,7 +109,7 @@ def test_waiting_work_that_threatens_a_clock_is_a_reason(given, reasons) -> None
 
 
 @pytest.mark.parametrize(
-    ("lines", "reasons"),
+    ("groups_given", "reasons"),
     [
         ([{"depth": 900, "oldest_s": 550.0}, {"depth": 50, "ship_by_s": 7500.0}], []),
         ([{"depth": 900, "oldest_s": 5000.0}, {"depth": 1, "ship_by_s": 60.0}], [Reason.WAIT]),
@@ -117,9 +117,9 @@ def test_waiting_work_that_threatens_a_clock_is_a_reason(given, reasons) -> None
         ([{"depth": 49, "oldest_s": 5000.0}, {"depth": 50, "oldest_s": 1.0}], []),
     ],
 )
-def test_each_group_is_judged_by_itself(lines, reasons) -> None:
-    groups = tuple(line(**given) for given in lines)
-    one = Reading(at=0, inflow_per_min=0.0, recent_per_min=0.0, lines=groups)
+def test_each_group_is_judged_by_itself(groups_given, reasons) -> None:
+    groups = tuple(group(**given) for given in groups_given)
+    one = Reading(at=0, inflow_per_min=0.0, recent_per_min=0.0, groups=groups)
     assert signals(play(RULES, [one])) == reasons
 
 
@@ -218,7 +218,7 @@ def test_never_beyond_its_bounds_never_in_leaps_and_never_up_without_a_reason(st
 def test_due_work_never_has_nobody(steps, most, processes) -> None:
     seen = list(series(steps))
     decisions = play(RULES, seen, Size(0, most), processes=min(most, processes))
-    assert all(now >= 1 for one, now in zip(seen, sizes(decisions), strict=True) if one.lines[0].depth > 0)
+    assert all(now >= 1 for one, now in zip(seen, sizes(decisions), strict=True) if one.groups[0].depth > 0)
 
 
 @given(readings)

@@ -99,18 +99,18 @@ def test_a_pool_reads_its_own_lanes_and_groups_only() -> None:
     recent = Signals(1.0, (signal("order", "bulk", inflow_per_min=300.0), signal("label", inflow_per_min=900.0)))
     mine = reading_of(POOL, GROUPS, signals, recent, 7.0)
     assert (mine.at, mine.inflow_per_min, mine.recent_per_min) == (7.0, 130.0, 300.0)
-    orders, labels = mine.lines
+    orders, labels = mine.groups
     assert (orders.depth, orders.oldest_s, orders.inflow_per_min, orders.ship_by_s) == (95, 70.0, 130.0, 500.0)
     assert (labels.depth, labels.under_way, labels.ship_by_s) == (0, 0, None)
     p0 = Pool(name="p0", lanes=(Lane.P0,), groups=("order",))
-    [urgent] = reading_of(p0, GROUPS, signals, signals, 7.0).lines
+    [urgent] = reading_of(p0, GROUPS, signals, signals, 7.0).groups
     assert (urgent.depth, urgent.under_way, urgent.inflow_per_min, urgent.ship_by_s) == (5, 4, 30.0, None)
 
 
 def test_a_pool_that_no_order_comes_into_has_no_inflow() -> None:
     found = Signals(1.0, (signal("pull", depth=3),))
     mine = reading_of(Pool(name="pulls", groups=("pull",)), GROUPS, found, found, 0.0)
-    assert (mine.inflow_per_min, mine.recent_per_min, mine.lines[0].depth) == (0.0, 0.0, 3)
+    assert (mine.inflow_per_min, mine.recent_per_min, mine.groups[0].depth) == (0.0, 0.0, 3)
 
 
 def test_it_grows_with_the_inflow_and_shrinks_in_the_calm(scaler, crew, seconds_pass) -> None:
