@@ -20,8 +20,8 @@ from workers.parent import is_orphaned
 from workers.wiring import wired_worker
 
 RENEW_EVERY_S = 1.0
-# For the threads that fetch, which have nothing in hand.
-_CONSUMERS_S = 1.0
+# For a thread that fetches: twice the longest that it waits for a bell.
+_CONSUMERS_S = 2.0
 
 log = get_logger(__name__)
 
@@ -66,11 +66,17 @@ def main(name: str) -> None:
 def drain(worker: Worker, drain_s: float, now: Callable[[], float] = time.monotonic) -> None:
     """Take up nothing more, and wait up to `drain_s` for what is under way.
 
-    The time-out of Dramatiq's own stop shrinks with every thread that it has waited for.
+    Who fetches goes first: bells that it took now would wait for threads that are gone. The broker renews what is in
+    hand without it. The time-out of Dramatiq's own stop shrinks with every thread that it has waited for.
     """
     ends_at = now() + drain_s
     for thread in worker.workers:
         thread.stop()
+    for consumer in worker.consumers.values():
+        consumer.stop()
+    for consumer in worker.consumers.values():
+        consumer.join(_CONSUMERS_S)
+        consumer.close()
     for thread in worker.workers:
         thread.join(max(0.0, ends_at - now()))
     worker.stop(timeout=int(_CONSUMERS_S * 1000))

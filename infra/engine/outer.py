@@ -103,7 +103,9 @@ class OuterRunner:
     is_draining: Callable[[], bool] = never
 
     def run(self, key: BellKey) -> int:
-        """Lease, call and record one batch; return how many subjects it had."""
+        """Lease, call and record one batch; return how many subjects it had. A process that drains leases none."""
+        if self.is_draining():
+            return 0
         failpoint(f"{self.step.step}.before_claim")
         token = self.dice.token()
         ends_at = self.clock.monotonic() + self.lease_s

@@ -18,7 +18,7 @@ from infra.settings import read_settings
 from workers.wiring import LANES
 from workers.worker import drain
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 SETTINGS = """
 [workers]
 drain_s = 0.1
@@ -93,6 +93,10 @@ class Thread:
     ends_at: float
     is_asked: bool = False
     is_over: bool = False
+    closed_at: float = 0.0
+
+    def close(self) -> None:
+        self.closed_at = self.clock.at
 
     def stop(self) -> None:
         self.is_asked = True
@@ -105,6 +109,7 @@ class Thread:
 @dataclass
 class Threads:
     workers: list[Thread]
+    consumers: dict[str, Thread] = field(default_factory=dict)
     stopped: list[int] = field(default_factory=list)
 
     def stop(self, timeout):
@@ -118,4 +123,12 @@ def test_every_thread_has_the_whole_drain_to_end_in():
     drain(worker, 30.0, clock)
     assert [thread.is_over for thread in worker.workers] == [True, True, True, True, False]
     assert clock.at == 130.0
-    assert worker.stopped == [1000]
+    assert worker.stopped == [2000]
+
+
+def test_nothing_is_fetched_while_threads_still_work():
+    clock = Clock()
+    fetching, at_work = Thread(clock, 101.0), Thread(clock, 130.0)
+    drain(Threads([at_work], {"bells": fetching}), 30.0, clock)
+    assert fetching.closed_at == 101.0
+    assert at_work.is_over

@@ -126,9 +126,13 @@ def _be_worker(request: Request) -> NoReturn:
         with wired_worker(settings, connections=request.connections, clock=clock) as runtime:
             sweeper = Sweeper(runtime.db, runtime.bells, SystemClock(), settings.engine.crashes_max)
             failpoints.arm(msgspec.json.encode(request.armed).decode())
-            code = 0 if _finish(runtime, sweeper, request.orders, request.threads) else STUCK
+            is_finished = _finish(runtime, sweeper, request.orders, request.threads)
             failpoints.arm("")
             log.info("worker_done", pool_waits=runtime.db.waits)
+            if not is_finished:
+                # It dies as it stands and hands nothing back: what it leaves behind is for others to find.
+                os._exit(STUCK)
+        code = 0
     except Exception:  # noqa: BLE001 - the parent sees the exit code, a person reads the log
         traceback.print_exc()
     finally:
