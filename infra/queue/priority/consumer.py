@@ -75,7 +75,7 @@ class PriorityConsumer(Consumer):
                 self._fetch()
             if is_free and (delivery := self._holding.hand_over()):
                 return delivery
-            if is_free:
+            if is_free and not self._holding.is_buffered:
                 self._listen(deadline)
             if monotonic() >= deadline:
                 return self._holding.hand_over()

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 from itertools import count
+from operator import itemgetter
 from threading import Condition
 from time import monotonic
 
@@ -43,6 +44,7 @@ class Holding:
         self._changed: Condition = slots.changed
         self._buffer: list[tuple[int, int, Delivery]] = []
         self._order = count()
+        self._passed_over = 0
         self._running: dict[Held, Delivery] = {}
         self._ended: dict[Held, End] = {}
         self._unsent: dict[Held, End] = {}
@@ -81,7 +83,7 @@ class Holding:
             self._look_for_suspect()
             if not self._buffer or self._slots.is_full(self):
                 return None
-            delivery = heappop(self._buffer)[2]
+            delivery = self._next()
             self._running[delivery.held] = delivery
             self._slots.in_hand += 1
             if self._is_suspect(delivery):
@@ -160,6 +162,23 @@ class Holding:
                     delivery.lease_end = now + self._lease_s
         if not self.is_open or self.is_listening:
             self.settle()
+
+    def _next(self) -> Delivery:
+        """Take the first in lane order out of the buffer.
+
+        The first lane has a place of its own in a full buffer, so the share of what waits there is kept here: of
+        `share` messages one is of a lower lane, unless that must run alone.
+        """
+        self._passed_over = self._passed_over + 1 if self.has_first_rank else 0
+        if self._passed_over >= self._rules.share:
+            self._passed_over = 0
+            lower = [item for item in self._buffer if item[0] > 0 and not self._is_suspect(item[2])]
+            if lower:
+                longest_here = min(lower, key=itemgetter(1))
+                self._buffer.remove(longest_here)
+                heapify(self._buffer)
+                return longest_here[2]
+        return heappop(self._buffer)[2]
 
     def _retry_unsent(self) -> None:
         self._ended |= self._unsent

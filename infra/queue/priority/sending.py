@@ -48,16 +48,18 @@ def entry(message: Message[Any], delay: int | None, where: Address) -> Entry:
 def send_kept(scripts_of: Callable[[str], Scripts], ended: Mapping[Held, End]) -> set[Held]:
     """Send what could not be sent when its sender ended, until Redis refuses. Sending it twice changes nothing.
 
-    Returns the senders of which something is still unsent.
+    Returns the senders of which something is still unsent. What Redis never takes keeps only its own sender waiting.
     """
     unsent = dict(ended)
-    try:
-        for held, end in ended.items():
+    for held, end in ended.items():
+        try:
             for kept in end.kept_sends:
                 _send(scripts_of(kept.queue), kept)
             del unsent[held]
-    except (BrokerConnectionError, RedisError) as error:
-        log.warning("%s ended messages wait until what they sent can be sent: %s", len(unsent), error)
+        except (BrokerConnectionError, RedisError) as error:
+            log.warning("%s ended messages wait until what they sent can be sent: %s", len(unsent), error)
+            if isinstance(error, BrokerConnectionError):
+                break
     return set(unsent)
 
 

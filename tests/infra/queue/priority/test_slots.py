@@ -56,3 +56,24 @@ def test_a_suspect_that_is_given_back_or_overtaken_keeps_nobody_waiting(make_hol
     assert other.hand_over() is None
     other.close()
     assert busy.hand_over()
+
+
+def test_what_is_fetched_already_keeps_its_share_beside_a_stream_of_the_first_lane(make_holding):
+    holding = make_holding()
+    holding.add([delivery(rank=2)])
+    begun = []
+    for _ in range(40):
+        holding.add([delivery(rank=0)])
+        begun.append(holding.hand_over())
+        holding.end(begun[-1])
+    assert [number for number, one in enumerate(begun, 1) if one.rank == 2] == [20]
+
+
+def test_a_suspect_has_no_share_of_its_own(make_holding):
+    holding = make_holding()
+    holding.add([delivery(crashes=1, rank=2)])
+    for _ in range(40):
+        holding.add([delivery(rank=0)])
+        first = holding.hand_over()
+        assert first.rank == 0
+        holding.end(first)
