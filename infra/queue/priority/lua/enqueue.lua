@@ -82,14 +82,19 @@ local function admit(id, after_ms, value, place)
         return
     end
     local wanted, is_one_more = is_wanted(id, value, now_ms + math.max(after_ms, 0))
-    if is_one_more then
-        note_arrival(arrivals, value)
+    if not wanted then
+        return
     end
-    if wanted and after_ms > 0 then
+    local lane, weight, _
+    if after_ms > 0 then
+        lane, _, weight = envelope(value)
         delay(id, value, now_ms + after_ms)
-    elseif wanted then
-        line_up(plan, id, value, place)
+    else
+        lane, weight = line_up(plan, id, value, place)
         planned[id] = true
+    end
+    if is_one_more then
+        note_arrival(arrivals, lane, weight)
     end
 end
 

@@ -89,6 +89,7 @@ local function line_up(plan, id, value, position)
     line.first = math.min(line.first, position)
     line.members[#line.members + 1] = int(position)
     line.members[#line.members + 1] = weight .. ":" .. id
+    return lane, weight
 end
 
 local function carry_out(plan)
@@ -109,8 +110,7 @@ local function carry_out(plan)
 end
 
 -- Arrivals are what senders brought, by lane: what falls due, returns or changes its lane is none.
-local function note_arrival(arrivals, value)
-    local lane, _, weight = envelope(value)
+local function note_arrival(arrivals, lane, weight)
     local sums = arrivals[lane] or { count = 0, weight = 0 }
     arrivals[lane] = { count = sums.count + 1, weight = sums.weight + weight }
 end

@@ -38,8 +38,7 @@ for i = 3, #ARGV do
         redis.call("HINCRBY", STATE, "rejected_bytes", -#record)
         changed = changed + 1
         if ARGV[2] == "redrive" and redis.call("HSETNX", MESSAGES, id, value) == 1 then
-            line_up(plan, id, value, position + i)
-            note_arrival(arrivals, value)
+            note_arrival(arrivals, line_up(plan, id, value, position + i))
         end
     end
 end
