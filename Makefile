@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 ORDERS ?= 500
 SEED   ?= 7
 PICTURES ?= build/pictures
+# The lock names every package there is, so pip resolves nothing: it would take the newest release of what a
+# package asks for with an extra, and then refuse that for having no hash.
+LOCKED := $(BIN)/pip install --quiet --require-hashes --no-deps -r
 
 .PHONY: help setup demo test coverage bench drills soak model lint lock clean
 
@@ -13,16 +16,16 @@ help: ## list the targets
 
 $(VENV)/.run: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements.txt
+	$(LOCKED) requirements.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
-	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	$(LOCKED) requirements-dev.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.run requirements-bench.txt
-	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.txt
+	$(LOCKED) requirements-bench.txt
 	@touch $@
 
 setup: $(VENV)/.run ## virtual environment with the locked packages

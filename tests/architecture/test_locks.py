@@ -1,6 +1,8 @@
 """Lock files pin every package by hash and name no place to fetch it from."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -36,3 +38,15 @@ def test_the_lock_for_tests_holds_the_lock_for_work(root):
     work, tests = ((root / name).read_text() for name in ("requirements.txt", "requirements-dev.txt"))
     assert pins(work)
     assert pins(work) <= pins(tests)
+
+
+@pytest.mark.parametrize("name", ["Makefile", "deploy/Dockerfile"])
+def test_what_the_lock_names_is_all_that_is_installed(root, name):
+    installs = re.findall(r"pip install.*--require-hashes.*", (root / name).read_text())
+    assert installs
+    assert [line for line in installs if "--no-deps" not in line] == []
+
+
+def test_the_lock_leaves_out_nothing_that_a_package_needs():
+    check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    assert check.stdout.strip() == "No broken requirements found."
