@@ -1,6 +1,6 @@
 """reserve: promise stock at once, before any review, so that nothing else can sell it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.tools import Tools
@@ -56,15 +56,20 @@ class Reserve:
         hint = allocate(demands, read_levels(tx, skus))
         grants = {grant.demand_id: grant for grant in hint.grants}
         hopeful = [demand for demand in demands if grants[demand.id].reservation is Reservation.RESERVED]
+        taken: Mapping[str, int] = {}
+        pieces: dict[int, Mapping[str, int]] = {}
         if hopeful:
             levels = lock_levels(tx, (sku for demand in hopeful for sku in demand.pieces))
             sure = allocate(hopeful, levels)
             grants |= {grant.demand_id: grant for grant in sure.grants}
+            taken = sure.taken
             pieces = {
                 demand.id: demand.pieces for demand in hopeful if grants[demand.id].reservation is Reservation.RESERVED
             }
-            reserve_stock(tx, sure.taken, pieces)
-        set_reservations(tx, {id_: grant.reservation for id_, grant in grants.items()})
+        # Others wait for the same SKUs: everything goes out in one round trip.
+        with tx.pipeline():
+            reserve_stock(tx, taken, pieces)
+            set_reservations(tx, {id_: grant.reservation for id_, grant in grants.items()})
         return grants
 
 

@@ -10,11 +10,12 @@ from domain.outcomes import Done, Hold
 from domain.routing import Candidate, Route, Unroutable
 from domain.routing import route as choose
 from domain.states import STEPS, Cause, State, Step
+from domain.stock import covers
 from infra.db.letters import load_waivers
 from infra.db.orders import load_orders, lock_fulfillment, rows_json
 from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS
-from infra.db.stock import allocate_stock, load_reservations, lock_location_levels
+from infra.db.stock import allocate_stock, load_reservations, lock_location_levels, read_location_levels
 from infra.engine.results import NewWork, Place, Result, Settled, each
 
 STEP = Step.ROUTE
@@ -47,7 +48,19 @@ class RouteStep:
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         subjects = _load(tx, subject_ids)
-        levels = lock_location_levels(tx, (sku for subject in subjects for sku in subject.pieces))
+        skus = {sku for subject in subjects for sku in subject.pieces}
+        # Choosing takes longer than all that must be done under the locks, and others wait for the same SKUs.
+        routed, held = self._choose(subjects, read_location_levels(tx, skus))
+        if routed:
+            levels = lock_location_levels(tx, skus)
+            if not covers(levels, ((one.route.location, one.subject.pieces) for one in routed)):
+                routed, held = self._choose(subjects, levels)
+        return [*held, *self._commit(tx, routed)]
+
+    def _choose(
+        self, subjects: Sequence[Unplaced], levels: dict[str, dict[str, int]]
+    ) -> tuple[list[Routed], list[Result]]:
+        """Routes, and results of those that have none. What is placed is taken off `levels`."""
         routed: list[Routed] = []
 
         def decide(subject: Unplaced) -> Result:
@@ -69,8 +82,7 @@ class RouteStep:
             routed.append(Routed(subject, answer))
             return Settled(subject.place, Done())
 
-        held = [result for result in each(STEP, subjects, decide) if not _is_done(result)]
-        return [*held, *self._commit(tx, routed)]
+        return routed, [result for result in each(STEP, subjects, decide) if not _is_done(result)]
 
     def _candidates(self, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
         couriers = tuple(courier.courier for courier in self.tools.settings.couriers)
@@ -85,7 +97,6 @@ class RouteStep:
         if not routed:
             return []
         accounts = {courier.courier: courier.account for courier in reversed(self.tools.settings.couriers)}
-        allocate_stock(tx, {one.subject.place.subject_id: (one.route.location, one.subject.pieces) for one in routed})
         rows = rows_json(
             {
                 "fulfillment_order_id": one.subject.place.subject_id,
@@ -97,10 +108,12 @@ class RouteStep:
             }
             for one in routed
         )
-        packages = {
-            fulfillment_order_id: package_id
-            for package_id, fulfillment_order_id in tx.execute(SHIPMENTS["create_packages"], {"rows": rows})
-        }
+        with tx.pipeline():
+            allocate_stock(
+                tx, {one.subject.place.subject_id: (one.route.location, one.subject.pieces) for one in routed}
+            )
+            created = tx.execute(SHIPMENTS["create_packages"], {"rows": rows}).fetchall()
+        packages = {fulfillment_order_id: package_id for package_id, fulfillment_order_id in created}
         return [self._allocated(one, packages[one.subject.place.subject_id], accounts) for one in routed]
 
     def _allocated(self, one: Routed, package_id: int, accounts: Mapping[str, str]) -> Settled:

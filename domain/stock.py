@@ -70,6 +70,15 @@ def available(*, on_hand: int, reserved: int, frozen: int, allocated: int) -> in
     return max(0, on_hand - reserved - frozen - allocated)
 
 
+def covers(levels: Mapping[str, Mapping[str, int]], placed: Iterable[tuple[str, Mapping[str, int]]]) -> bool:
+    """Whether there is enough by location and SKU for all (location, pieces by SKU) together."""
+    wanted: dict[tuple[str, str], int] = {}
+    for location, pieces in placed:
+        for sku, count in pieces.items():
+            wanted[location, sku] = wanted.get((location, sku), 0) + count
+    return all(levels.get(location, {}).get(sku, 0) >= count for (location, sku), count in wanted.items())
+
+
 def allocate(demands: Iterable[Demand], levels: Mapping[str, int]) -> Allocation:
     """Serve demands by lane, then payment time (unpaid last), then id.
 

@@ -32,12 +32,22 @@ def _levels(rows: Iterable[tuple[Any, ...]]) -> dict[str, int]:
     }
 
 
+def read_location_levels(tx: Connection, skus: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Pieces that may still be picked, by location and SKU, without a lock: a hint."""
+    return _location_levels(tx.execute(STOCK["load_location_levels"], {"skus": sorted(set(skus))}).fetchall())
+
+
 def lock_location_levels(tx: Connection, skus: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Pieces that may still be picked, by location and SKU, locked; the pool rows are locked first."""
+    """The same, locked until the transaction ends; the pool rows are locked first."""
     wanted = sorted(set(skus))
-    tx.execute(STOCK["lock_levels"], {"skus": wanted})
+    with tx.pipeline():
+        tx.execute(STOCK["lock_levels"], {"skus": wanted})
+        return _location_levels(tx.execute(STOCK["lock_location_levels"], {"skus": wanted}).fetchall())
+
+
+def _location_levels(rows: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, int]]:
     levels: dict[str, dict[str, int]] = {}
-    for sku, location, on_hand, allocated in tx.execute(STOCK["lock_location_levels"], {"skus": wanted}):
+    for sku, location, on_hand, allocated in rows:
         levels.setdefault(location, {})[sku] = on_hand - allocated
     return levels
 

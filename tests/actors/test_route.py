@@ -1,5 +1,7 @@
 import pytest
+from structlog.testing import capture_logs
 
+from actors import route
 from domain.states import Step
 
 
@@ -53,3 +55,67 @@ def test_only_an_approved_order_is_routed(merchant, trade, state):
     merchant.run(Step.ROUTE)
     assert merchant.rows("SELECT * FROM package") == []
     assert merchant.due(Step.ROUTE) == []
+
+
+@pytest.fixture
+def after_the_first_choice(monkeypatch):
+    """Do something when locations were chosen by what was there without a lock, as another worker would."""
+
+    def arrange(act):
+        locked = route.lock_location_levels
+
+        def act_and_lock(tx, skus):
+            act()
+            return locked(tx, skus)
+
+        monkeypatch.setattr(route, "lock_location_levels", act_and_lock)
+
+    return arrange
+
+
+def test_what_somebody_else_took_meanwhile_is_chosen_anew(merchant, trade, after_the_first_choice):
+    merchant.stock("east", **{"TEE-1": 5})
+    merchant.stock("west", **{"TEE-1": 5})
+    merchant.deliver(trade(pieces=2))
+    merchant.flow(Step.REVIEW)
+    after_the_first_choice(
+        lambda: merchant.rows("UPDATE stock_location SET allocated = 4 WHERE location = 'east' AND sku = 'TEE-1'")
+    )
+    merchant.run(Step.ROUTE)
+    assert merchant.rows("SELECT location FROM package") == [("west",)]
+    assert merchant.rows("SELECT location, allocated FROM stock_location ORDER BY 1") == [("east", 4), ("west", 2)]
+    [[facts]] = merchant.rows("SELECT facts FROM event WHERE kind = 'route_moved'")
+    assert facts["location"] == "west", "the reasons are those of the choice that holds"
+
+
+def test_control_the_first_choice_alone_meets_the_constraint_of_the_table(
+    merchant, trade, after_the_first_choice, monkeypatch
+):
+    merchant.stock("east", **{"TEE-1": 5})
+    merchant.stock("west", **{"TEE-1": 5})
+    merchant.deliver(trade(pieces=2))
+    merchant.flow(Step.REVIEW)
+    monkeypatch.setattr(route, "covers", lambda *_: True)
+    after_the_first_choice(
+        lambda: merchant.rows("UPDATE stock_location SET allocated = 4 WHERE location = 'east' AND sku = 'TEE-1'")
+    )
+    with capture_logs() as logs:
+        merchant.run(Step.ROUTE)
+    assert [entry["error"] for entry in logs if entry["event"] == "batch_failed"] == ["CheckViolation"]
+
+
+def test_choosing_holds_no_lock(merchant, trade, monkeypatch):
+    merchant.stock("east", **{"TEE-1": 5})
+    merchant.deliver(trade(pieces=2))
+    merchant.flow(Step.REVIEW)
+    waited = []
+    choose = route.choose
+
+    def choose_beside_others(*args, **kwargs):
+        waited.append(merchant.rows("SELECT sku FROM stock_pool FOR UPDATE NOWAIT"))
+        return choose(*args, **kwargs)
+
+    monkeypatch.setattr(route, "choose", choose_beside_others)
+    merchant.run(Step.ROUTE)
+    assert waited == [[("TEE-1",)]]
+    assert merchant.states() == ["allocated"]

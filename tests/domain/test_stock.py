@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.order import Lane
-from domain.stock import Demand, Grant, Reservation, allocate, available, fill, pieces_of
+from domain.stock import Demand, Grant, Reservation, allocate, available, covers, fill, pieces_of
 
 START = datetime(2026, 6, 18, tzinfo=UTC)
 SKUS = ("A", "B", "C")
@@ -143,3 +143,16 @@ def test_a_location_fills_all_or_nothing():
     assert fill({"A": 2, "B": 1}, {"A": 2, "B": 1})
     assert not fill({"A": 2, "B": 1}, {"A": 9})
     assert fill({}, {})
+
+
+@given(
+    st.dictionaries(st.sampled_from(["east", "west"]), levels),
+    st.lists(st.tuples(st.sampled_from(["east", "west"]), wanted), max_size=6),
+)
+def test_levels_cover_what_can_be_taken_from_them_one_after_the_other(by_location, placed):
+    left = {location: dict(pool) for location, pool in by_location.items()}
+    for location, pieces in placed:
+        for sku, count in pieces.items():
+            left.setdefault(location, {})[sku] = left.get(location, {}).get(sku, 0) - count
+    taken = {(location, sku) for location, pieces in placed for sku in pieces}
+    assert covers(by_location, placed) == all(left[location][sku] >= 0 for location, sku in taken)

@@ -2,6 +2,9 @@
 -- Unlocked, so that a sold-out SKU is refused without waiting for anybody.
 SELECT sku, on_hand, reserved, frozen, allocated FROM stock_pool WHERE sku = ANY(%(skus)s);
 
+-- name: load_location_levels
+SELECT sku, location, on_hand, allocated FROM stock_location WHERE sku = ANY(%(skus)s);
+
 -- name: lock_levels
 -- Pool rows, locked in SKU order; always before location rows, always last in a transaction.
 SELECT sku, on_hand, reserved, frozen, allocated FROM stock_pool WHERE sku = ANY(%(skus)s)
