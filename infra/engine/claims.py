@@ -14,22 +14,37 @@ from infra.queue.keys import BellKey
 log = get_logger(__name__)
 
 
-def claim(tx: Connection, key: BellKey, limit: int, crowded: set[BellKey]) -> list[int]:
+# Keys that had more due than a batch holds when this process last claimed, and how many orders the shops that have few
+# may still take there before it is the others' turn.
+Crowded = dict[BellKey, int]
+
+
+def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded) -> list[int]:
     """Lock due rows of a key, skipping those that others hold; a key for suspects has one at a time.
 
-    `crowded`: keys that had more due than a batch holds when this process last claimed. There shops take turns, or
-    one with a thousand orders would keep the others waiting. Elsewhere a batch takes all, and turns would only cost.
+    In a crowded line shops take turns, or one with a thousand orders would keep the others waiting. Those with
+    few go first, and without the rows of those with many, with which their batch would take so much longer; but in the
+    long run they take no more orders than these. Elsewhere a batch takes all, and turns would only
+    cost. The key is left in `crowded` while more may be due.
     """
     named = {"step": key.step, "lane": key.lane, "account": key.account}
     if key.alone:
         return _ids(tx, "claim_suspect", named)
-    claimed = _ids(tx, "claim_turns", {**named, "limit": limit}) if key in crowded else []
+    claimed: list[int] = []
+    if (credit := crowded.get(key)) is not None:
+        rows = tx.execute(WORK["claim_turns"], {**named, "limit": limit, "many": credit < 0}).fetchall()
+        claimed = [subject_id for subject_id, _, _ in rows]
+        if rows:
+            _, had_many, are_others_due = rows[0]
+            crowded[key] = min(limit, credit + len(rows)) if had_many else credit - len(rows)
+            if are_others_due and not had_many:
+                return claimed
     if len(claimed) < limit:
         claimed += _ids(tx, "claim_due", {**named, "limit": limit - len(claimed), "taken": claimed})
     if len(claimed) < limit:
-        crowded.discard(key)
+        crowded.pop(key, None)
     else:
-        crowded.add(key)
+        crowded.setdefault(key, 0)
     return claimed
 
 

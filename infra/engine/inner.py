@@ -9,7 +9,7 @@ import psycopg
 
 from domain.states import Step
 from infra.db.pool import Connection, Database
-from infra.engine.claims import claim, fail
+from infra.engine.claims import Crowded, claim, fail
 from infra.engine.failures import Failures
 from infra.engine.results import Result
 from infra.engine.settle import WORK, settle
@@ -46,7 +46,7 @@ class InnerRunner:
     dice: Dice
     worker: int
     batch_max: int
-    crowded: set[BellKey] = field(default_factory=set)
+    crowded: Crowded = field(default_factory=dict)
 
     def run(self, key: BellKey) -> int:
         """Claim and finish one batch; return how many subjects it had.
@@ -64,7 +64,7 @@ class InnerRunner:
             rung = set()
             for subject_id in claimed:
                 rung |= self._run_alone(key, subject_id)
-        if claimed and (key.alone or len(claimed) == self.batch_max):
+        if claimed and (key.alone or key in self.crowded):
             rung.add(key)
         failpoints(f"{self.step.step}.committed", claimed)
         self.bells.ring(rung)
@@ -79,8 +79,7 @@ class InnerRunner:
                     return set()
                 failpoints(f"{self.step.step}.claimed", claimed, tx)
                 self._take_off(token, claimed, is_alone=key.alone)
-                rung = self._work(tx, claimed)
-                tx.execute(WORK["close_flight"], {"token": token})
+                rung = self._work(tx, claimed, token)
         except Exception:
             self._land(token)
             raise
@@ -94,20 +93,21 @@ class InnerRunner:
                 if row is None:
                     return set()
                 self._take_off(token, [subject_id], is_alone=True)
-                rung = self._work(tx, [subject_id])
-                tx.execute(WORK["close_flight"], {"token": token})
+                rung = self._work(tx, [subject_id], token)
         except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
             self._land(token)
             return fail(self.db, key, subject_id, error, self.failures)
         return rung
 
-    def _work(self, tx: Connection, subject_ids: Sequence[int]) -> set[BellKey]:
+    def _work(self, tx: Connection, subject_ids: Sequence[int], token: UUID) -> set[BellKey]:
         failpoints(f"{self.step.step}.work", subject_ids, tx)
         results = self.step.work(tx, subject_ids)
         vanished = sorted(set(subject_ids) - {result.place.subject_id for result in results})
-        if vanished:
-            tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
-        rung = settle(tx, self.step.step, results, self.failures)
+        with tx.pipeline():
+            if vanished:
+                tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
+            rung = settle(tx, self.step.step, results, self.failures)
+            tx.execute(WORK["close_flight"], {"token": token})
         failpoints(f"{self.step.step}.settled", subject_ids, tx)
         return rung
 

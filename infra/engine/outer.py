@@ -11,7 +11,7 @@ from domain.outcomes import Later
 from domain.states import Step
 from infra.clock import Clock
 from infra.db.pool import Connection, Database
-from infra.engine.claims import claim, fail
+from infra.engine.claims import Crowded, claim, fail
 from infra.engine.failures import Failures
 from infra.engine.results import Failed, HasPlace, Result, Settled
 from infra.engine.settle import WORK, places, settle
@@ -99,7 +99,7 @@ class OuterRunner:
     worker: int
     batch_max: int
     lease_s: float
-    crowded: set[BellKey] = field(default_factory=set)
+    crowded: Crowded = field(default_factory=dict)
     is_draining: Callable[[], bool] = never
 
     def run(self, key: BellKey) -> int:
@@ -110,7 +110,7 @@ class OuterRunner:
         token = self.dice.token()
         ends_at = self.clock.monotonic() + self.lease_s
         claimed, intended, rung = self._intend(key, token)
-        if len(claimed) == self.batch_max or (key.alone and claimed):
+        if claimed and (key.alone or key in self.crowded):
             rung.add(key)
         failpoints(f"{self.step.step}.intended", claimed)
         self.bells.ring(rung)
@@ -187,24 +187,25 @@ class OuterRunner:
         called = [intent.place.subject_id for intent in intended.intents]
         known = {*called, *(result.place.subject_id for result in intended.settled)}
         vanished = sorted(set(subject_ids) - known)
-        if vanished:
-            tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
-        if called:
-            tx.execute(
-                WORK["lease"],
-                {"step": self.step.step, "subject_ids": called, "token": token, "lease_s": self.lease_s},
-            )
-            tx.execute(
-                WORK["open_flight"],
-                {
-                    "token": token,
-                    "worker": self.worker,
-                    "step": self.step.step,
-                    "subject_ids": called,
-                    "is_alone": is_alone,
-                },
-            )
-        return intended, settle(tx, self.step.step, intended.settled, self.failures)
+        with tx.pipeline():
+            if vanished:
+                tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
+            if called:
+                tx.execute(
+                    WORK["lease"],
+                    {"step": self.step.step, "subject_ids": called, "token": token, "lease_s": self.lease_s},
+                )
+                tx.execute(
+                    WORK["open_flight"],
+                    {
+                        "token": token,
+                        "worker": self.worker,
+                        "step": self.step.step,
+                        "subject_ids": called,
+                        "is_alone": is_alone,
+                    },
+                )
+            return intended, settle(tx, self.step.step, intended.settled, self.failures)
 
     def _record(self, key: BellKey, token: UUID, pairs: list[tuple[Any, Any]]) -> set[BellKey]:
         try:
@@ -226,11 +227,11 @@ class OuterRunner:
 
     def _record_batch(self, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]]) -> set[BellKey]:
         with self.db.transaction() as tx:
-            rung = self._record_in(tx, key, token, pairs)
-            tx.execute(WORK["close_flight"], {"token": token})
-        return rung
+            return self._record_in(tx, key, token, pairs, is_last=True)
 
-    def _record_in(self, tx: Connection, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]]) -> set[BellKey]:
+    def _record_in(
+        self, tx: Connection, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]], *, is_last: bool = False
+    ) -> set[BellKey]:
         ids = [intent.place.subject_id for intent, _ in pairs]
         held = {"step": self.step.step, "subject_ids": ids, "token": token}
         ours = [row[0] for row in tx.execute(WORK["still_ours"], held).fetchall()]
@@ -245,7 +246,10 @@ class OuterRunner:
         ]
         failpoints(f"{self.step.step}.record", ours, tx)
         results = self.step.record(tx, kept) if kept else []
-        rung = settle(tx, self.step.step, [_untouched(result) for result in results], self.failures)
+        with tx.pipeline():
+            rung = settle(tx, self.step.step, [_untouched(result) for result in results], self.failures)
+            if is_last:
+                tx.execute(WORK["close_flight"], {"token": token})
         failpoints(f"{self.step.step}.recorded", ours, tx)
         return rung
 

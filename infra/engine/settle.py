@@ -189,11 +189,8 @@ def event(
 
 
 def write(tx: Connection, step: Step, writes: Writes) -> None:
-    """Send the gathered rows, at most one statement a table."""
-    if writes.moves:
-        moved = tx.execute(FULFILLMENT["move"], {"rows": rows_json(writes.moves)}).fetchall()
-        if len(moved) != len({row["id"] for row in writes.moves}):
-            raise RuntimeError(f"{step}: a fulfillment order moved while its row was locked")
+    """Send the gathered rows, at most one statement a table; nothing is read until all are sent."""
+    moved = tx.execute(FULFILLMENT["move"], {"rows": rows_json(writes.moves)}) if writes.moves else None
     if writes.holds:
         tx.execute(FULFILLMENT["open_holds"], {"rows": rows_json(writes.holds)})
     if writes.letters:
@@ -207,6 +204,8 @@ def write(tx: Connection, step: Step, writes: Writes) -> None:
     if writes.rested:
         tx.execute(GATES["rest"], {"step": step, "rows": rows_json(writes.rested)})
     add_work(tx, writes.added)
+    if moved is not None and len(moved.fetchall()) != len({row["id"] for row in writes.moves}):
+        raise RuntimeError(f"{step}: a fulfillment order moved while its row was locked")
 
 
 def add_work(tx: Connection, added: Iterable[NewWork]) -> None:

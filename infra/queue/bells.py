@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BrokerBells:
-    """Bells over the priority broker: the actor is the step, and accounts take turns inside a lane.
+    """Bells over the priority broker: the actor is the step; inside a lane accounts take turns, and inner steps.
 
     `queues`: those of steps that have one of their own.
     """
@@ -49,6 +49,6 @@ def bell(key: BellKey, queue: str = QUEUE) -> Message[None]:
         actor_name=key.step,
         args=(key.lane, key.account, key.alone),
         kwargs={},
-        options={"lane": key.lane, "fair_key": key.account},
+        options={"lane": key.lane, "fair_key": key.account or key.step},
         message_id=f"{key.step}:{key.lane}:{key.account}:{int(key.alone)}",
     )

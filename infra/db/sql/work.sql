@@ -9,8 +9,10 @@ LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED;
 
 -- name: claim_turns
--- The same for a crowded line: as many rows of each shop, its oldest first, and if there are more shops than places,
--- of those whose first row is the oldest. Skips from shop to shop over index work_turns.
+-- The same for a crowded line, where shops with more rows than half a batch or four equal shares (many) and the others
+-- (few) have turns: as many rows of each shop whose turn it is, its oldest first, and if there are more shops than places, of those whose
+-- first row is the oldest. Tells whose turn it was, and whether the others have something due as well.
+-- Skips from shop to shop over index work_turns.
 WITH RECURSIVE line AS (
     (SELECT shop, due_at FROM work
      WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND lease_token IS NULL AND NOT is_suspect
@@ -22,15 +24,25 @@ WITH RECURSIVE line AS (
         WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND lease_token IS NULL AND NOT is_suspect
           AND shop > line.shop
         ORDER BY shop, due_at LIMIT 1) AS next
-), turn AS (
-    SELECT shop, greatest(1, %(limit)s / count(*) OVER ()) AS share
+), sized AS (
+    SELECT shop, due_at, EXISTS (
+        SELECT 1 FROM work
+        WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND shop = line.shop
+          AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
+        OFFSET least(%(limit)s / 2, 4 * %(limit)s / (SELECT count(*) FROM line)) LIMIT 1) AS has_many
     FROM line WHERE due_at <= now()
+), turn AS (
+    SELECT shop, has_many, greatest(1, %(limit)s / count(*) OVER ()) AS share, others.are_due
+    FROM sized CROSS JOIN (
+        SELECT bool_or(has_many = %(many)s) AS has_turn, bool_or(has_many) AND NOT bool_and(has_many) AS are_due
+        FROM sized) AS others
+    WHERE (has_many = %(many)s) = has_turn
     ORDER BY due_at
     LIMIT %(limit)s
 )
-SELECT mine.subject_id, mine.attempts
+SELECT mine.subject_id, turn.has_many, turn.are_due
 FROM turn CROSS JOIN LATERAL (
-    SELECT subject_id, attempts FROM work
+    SELECT subject_id FROM work
     WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND shop = turn.shop
       AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
     ORDER BY due_at

@@ -47,15 +47,68 @@ def claim_in(house, crowded, limit=BATCH):
         return claim(tx, KEY, limit, crowded)
 
 
-def test_who_has_few_is_in_the_next_batch(house, flood):
-    claimed = claim_in(house, {KEY})
-    assert len(claimed) == BATCH
-    assert flood <= set(claimed)
-    assert set(claimed) - flood == set(range(1, 41)), "the rest is the oldest of the other shop"
+def test_who_has_few_has_the_next_batch_alone(house, flood):
+    """Filled up by the other shop it would take five times as long."""
+    crowded = {KEY: 0}
+    assert set(claim_in(house, crowded)) == flood
+    assert KEY in crowded, "there is more"
+    assert claim_in(house, crowded) == list(range(1, BATCH + 1)), "the other shop's turn"
+
+
+def test_who_has_many_takes_as_many_orders_as_those_who_have_few(house, line):
+    """However steadily these bring some."""
+    line(*[("A", 1000 - n / 1000) for n in range(1000)])
+    crowded, few, many = {KEY: 0}, 0, 0
+    for number in range(20):
+        line(*[("B", 10.0)] * 20, first=2001 + 20 * number)
+        claimed = claim_in(house, crowded)
+        house.rows("DELETE FROM work WHERE subject_id = ANY(%s)", claimed)
+        few += sum(id_ > 2000 for id_ in claimed)
+        many += sum(id_ <= 1000 for id_ in claimed)
+        assert few <= many + BATCH
+    assert many >= 20 * BATCH / 3
+
+
+def test_what_few_did_not_take_in_a_quiet_hour_is_not_saved_up(house, line):
+    line(*[("A", 1000 - n / 1000) for n in range(1000)])
+    crowded = {KEY: 0}
+    for _ in range(5):
+        house.rows("DELETE FROM work WHERE subject_id = ANY(%s)", claim_in(house, crowded))
+    assert crowded == {KEY: BATCH}
+
+
+def test_who_has_many_alone_fills_every_batch(house, line):
+    line(*[("A", 10.0)] * (3 * BATCH))
+    crowded = {KEY: 0}
+    for _ in range(3):
+        claimed = claim_in(house, crowded)
+        house.rows("DELETE FROM work WHERE subject_id = ANY(%s)", claimed)
+        assert len(claimed) == BATCH
+
+
+def test_those_who_have_few_share_a_batch(house, line):
+    line(*[("A", 1000.0)] * 100, *[(shop, 10.0) for shop in "BCDE" for _ in range(4)])
+    assert set(claim_in(house, {KEY: 0})) == set(range(101, 117))
+
+
+def test_among_more_shops_fewer_rows_are_many(house, line):
+    """The look at each shop's line is paid for by every batch."""
+    line(*[(f"shop-{n:02}", 1000.0) for n in range(50) for _ in range(4 if n else 5)])
+    crowded = {KEY: 0}
+    assert len(claim_in(house, crowded)) == 49
+    assert claim_in(house, {KEY: -1})[:5] == [1, 2, 3, 4, 5]
+
+
+def test_the_last_batch_holds_who_is_left(house, line):
+    """Turns of a line that one batch empties would only make two of it."""
+    line(*[("A", 10.0)] * 30, *[("B", 10.0)] * 10)
+    crowded = {KEY: -1}
+    assert len(claim_in(house, crowded)) == 40
+    assert crowded == {}
 
 
 def test_control_without_turns_they_wait_behind_the_flood(house, flood):
-    assert claim_in(house, set()) == list(range(1, BATCH + 1))
+    assert claim_in(house, {}) == list(range(1, BATCH + 1))
 
 
 def batches_until(house, runner, done, before=lambda: None):
@@ -79,31 +132,32 @@ def test_control_a_worker_that_never_finds_out_does_the_flood_first(house, toy, 
 
 def test_a_line_is_crowded_while_a_batch_does_not_empty_it(house, line):
     line(*[("A", 10.0)] * (2 * BATCH + 1))
-    crowded = set()
+    crowded = {}
     for left in (BATCH + 1, 1, 0):
         claimed = claim_in(house, crowded)
         house.rows("DELETE FROM work WHERE subject_id = ANY(%s)", claimed)
         assert house.one("SELECT count(*) FROM work") == left
-        assert crowded == ({KEY} if left else set())
+        assert set(crowded) == ({KEY} if left else set())
 
 
 def test_of_more_shops_than_places_those_who_waited_longest(house, line):
     line(*[(f"shop-{n:03}", float(n)) for n in range(1, 101)])
-    assert set(claim_in(house, {KEY}, limit=10)) == set(range(91, 101))
+    assert set(claim_in(house, {KEY: 0}, limit=10)) == set(range(91, 101))
 
 
-def test_what_another_batch_holds_is_passed_over_and_its_place_is_filled(house, flood):
+@pytest.mark.parametrize("credit", [0, -1])
+def test_what_another_batch_holds_is_passed_over_and_its_place_is_filled(house, flood, credit):
     with house.db.transaction() as tx:
-        held = claim(tx, KEY, BATCH, {KEY})
-        assert flood <= set(held)
-        assert set(claim_in(house, {KEY})) == set(range(41, 91)), "nothing twice, and a full batch"
+        held = claim(tx, KEY, BATCH, {KEY: 0}) + claim(tx, KEY, BATCH, {KEY: -1})
+        assert set(held) == flood | set(range(1, BATCH + 1))
+        assert set(claim_in(house, {KEY: credit})) == set(range(51, 101)), "nothing twice, and a full batch"
 
 
 def test_a_suspect_is_claimed_alone_whatever_the_crowd(house, flood):
     house.rows("UPDATE work SET is_suspect = true WHERE subject_id IN (3, 4)")
     alone = KEY._replace(alone=True)
     with house.db.transaction() as tx:
-        assert len(claim(tx, alone, BATCH, {KEY, alone})) == 1
+        assert len(claim(tx, alone, BATCH, {KEY: 0, alone: 0})) == 1
 
 
 ROW = st.tuples(
@@ -116,9 +170,9 @@ ROW = st.tuples(
 )
 
 
-@given(rows=st.lists(ROW, max_size=40), limit=st.integers(1, 12), is_crowded=st.booleans())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_a_claim_is_full_due_and_fair(house, rows, limit, is_crowded):
+@given(rows=st.lists(ROW, max_size=40), limit=st.integers(1, 12), credit=st.sampled_from([None, 0, -1]))
+@settings(max_examples=90, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_claim_is_due_and_fair_and_full_but_for_those_who_have_few(house, rows, limit, credit):
     rows = [(step, n, *rest) for n, (step, *rest) in enumerate(rows)]
     free = {
         n: shop
@@ -129,16 +183,24 @@ def test_a_claim_is_full_due_and_fair(house, rows, limit, is_crowded):
         connection.execute("TRUNCATE work")
         if rows:
             connection.execute(PLANT, [list(column) for column in zip(*rows, strict=True)])
-    claimed = claim_in(house, {KEY} if is_crowded else set(), limit)
-    assert len(claimed) == len(set(claimed)) == min(limit, len(free))
+    crowded = {} if credit is None else {KEY: credit}
+    claimed = claim_in(house, crowded, limit)
+    assert len(claimed) == len(set(claimed)) <= limit
     assert set(claimed) <= set(free)
-    if is_crowded and 0 < len(set(free.values())) <= limit:
-        due, took = Counter(free.values()), Counter(free[n] for n in claimed)
+    assert KEY in crowded or len(claimed) == len(free), "what is left is remembered"
+    due, took = Counter(free.values()), Counter(free[n] for n in claimed)
+    few = {shop for shop in due if due[shop] <= limit // 2}  # of four shops at most: four equal shares are no less
+    if credit == 0 and few and few != set(due):
+        assert took == Counter({shop: due[shop] for shop in few}), "all that they have, and nobody else's"
+    else:
+        assert len(claimed) == min(limit, len(free))
+    if credit == -1 and 0 < len(due) <= limit:
         share = limit // len(due)
-        assert all(took[shop] >= min(share, due[shop]) for shop in due), "nobody gets less than an equal share"
+        assert all(took[shop] >= min(share, due[shop]) for shop in due if shop not in few), "an equal share at least"
 
 
-def test_turns_skip_over_the_index_instead_of_reading_the_line(house):
+@pytest.mark.parametrize("many", [False, True])
+def test_turns_skip_over_the_index_instead_of_reading_the_line(house, many):
     house.rows(
         """INSERT INTO work (step, subject_id, lane, shop, due_at)
            SELECT 'review', n, 'bulk', 'shop-' || n %% 50, now() - n * interval '1 ms'
@@ -146,7 +208,7 @@ def test_turns_skip_over_the_index_instead_of_reading_the_line(house):
         20_000,
     )
     house.rows("ANALYZE work")
-    named = {"step": Step.REVIEW, "lane": "bulk", "account": "", "limit": BATCH}
+    named = {"step": Step.REVIEW, "lane": "bulk", "account": "", "limit": BATCH, "many": many}
     with house.db.connection() as connection, contextlib.closing(connection.cursor()) as cursor:
         plan = cursor.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + WORK["claim_turns"], named).fetchone()[0][0]
     nodes = list(walk(plan["Plan"]))
