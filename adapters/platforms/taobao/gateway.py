@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from adapters.china_time import cst_text
 from adapters.door import Door, Request, post_form
@@ -86,8 +86,28 @@ class Taobao:
         return describe.WINDOW_MAX_S
 
     async def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
-        """Count first, then read from the last page to the first: a row that moves is seen twice, never skipped."""
+        """Each listing is counted first, then read from the last page to the first.
+
+        The newest row stands first. One that changes again leaves the window, which moves others to pages still to be
+        read. While the window's end is hardly past, it comes in again at the front, and pushes others from pages still
+        to be read onto pages that were. So of a window of several pages the end is read apart, last; whoever is skipped
+        there is younger than the overlap of the next window.
+        """
         first = await self._page(window, 1, use_has_next=False)
+        if first.total <= describe.PAGE_SIZE and (first.rows or not first.total):
+            yield first.rows
+            return
+        settled = min(window.end, self._clock.utcnow() - timedelta(seconds=describe.OPEN_S))
+        if window.start < settled < window.end:
+            for part in (Window(window.start, settled), Window(settled, window.end)):
+                async for rows in self._backwards(part, await self._page(part, 1, use_has_next=False)):
+                    yield rows
+        else:
+            async for rows in self._backwards(window, first):
+                yield rows
+
+    async def _backwards(self, window: Window, first: answers.Page) -> AsyncIterator[Sequence[Listed]]:
+        """`first`: the first page, with the count."""
         last = -(-first.total // describe.PAGE_SIZE)
         if last <= 1 and (first.rows or not first.total):
             yield first.rows

@@ -1,16 +1,19 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
 import pytest
 
 from adapters import registry
-from adapters.ports import Handover, Purpose
+from adapters.china_time import cst_text, read_cst
+from adapters.platforms.taobao import describe
+from adapters.ports import Handover, Purpose, Window
 from domain.errors import Misconfigured, Refused
 from infra.settings import Secret, Shop
 from sandbox.signatures import top_sign
 
 SECRET = "app-secret"
+NOW = datetime(2026, 11, 22, 2, 0, 0, tzinfo=UTC)  # where the clock of these tests stands
 
 
 @pytest.fixture
@@ -140,3 +143,68 @@ async def test_a_number_of_the_platform_s_own_is_known(shop):
     platform, _ = await shop(lambda _form: {"receiver_list": [{**row, "privacy_protection": True}]})
 
     assert (await platform.reveal({"1": "oaid"}, Purpose.NOTICE))["1"].has_virtual_phone
+
+
+class Changing:
+    """A platform's listing, newest first, in which a few orders change between any two pages.
+
+    Every order changes once at most, the oldest first, for they were read first. `moment`: seconds before the window's
+    end at which it changes.
+    """
+
+    def __init__(self, orders: int, moment: int) -> None:
+        self.rows = sorted((NOW - timedelta(seconds=60 + number // 3), str(number)) for number in range(orders))
+        self.stays = {tid for _, tid in self.rows}
+        self.moment = moment
+
+    def __call__(self, form):
+        start, end = (read_cst(form[f"{name}_modified"]) for name in ("start", "end"))
+        listed = [row for row in reversed(self.rows) if start <= row[0] <= end]
+        size, page = int(form["page_size"]), int(form["page_no"])
+        rows = [
+            {"tid": tid, "modified": cst_text(at), "status": "WAIT_SELLER_SEND_GOODS"}
+            for at, tid in listed[(page - 1) * size : page * size]
+        ]
+        body = {"trades": {"trade": rows}}
+        body |= (
+            {"has_next": page * size < len(listed)}
+            if form["use_has_next"] == "true"
+            else {"total_results": len(listed)}
+        )
+        self.change()
+        return {"trades_sold_increment_get_response": body}
+
+    def change(self) -> None:
+        for tid in sorted(self.stays, key=int)[-3:]:
+            self.stays.discard(tid)
+            self.rows = [row for row in self.rows if row[1] != tid]
+            self.rows.append((NOW - timedelta(seconds=self.moment), tid))
+            self.rows.sort()
+
+
+async def missed(platform, listing):
+    window = Window(NOW - timedelta(hours=1), NOW)
+    seen = {row.platform_order_id async for page in platform.changes(window) for row in page}
+    return listing.stays - seen
+
+
+@pytest.mark.parametrize("moment", [-5, 0, 1, 19])
+async def test_no_order_is_missed_while_others_change_before_and_after_the_window_s_end(shop, moment):
+    listing = Changing(950, moment)
+    platform, _ = await shop(listing)
+    assert await missed(platform, listing) == set()
+
+
+async def test_control_read_in_one_piece_changes_within_the_window_push_orders_out_of_sight(shop, monkeypatch):
+    monkeypatch.setattr(describe, "OPEN_S", 0.0)
+    listing = Changing(950, 0)
+    platform, _ = await shop(listing)
+    assert await missed(platform, listing)
+
+
+async def test_a_window_that_ended_long_ago_is_read_in_one_piece(shop):
+    listing = Changing(950, -5)
+    platform, server = await shop(listing)
+    window = Window(NOW - timedelta(hours=2), NOW - timedelta(seconds=describe.OPEN_S))
+    assert [page async for page in platform.changes(window)]
+    assert len(server.received) == 1 + 10
