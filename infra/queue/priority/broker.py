@@ -11,6 +11,7 @@ from uuid import uuid4
 from dramatiq import Message, Middleware
 from dramatiq.broker import Broker, Consumer, MessageProxy
 from dramatiq.errors import BrokerConnectionError, ConnectionClosed, QueueJoinTimeout
+from dramatiq.middleware import MiddlewareError
 from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
@@ -20,6 +21,7 @@ from infra.queue.priority.consumer import PriorityConsumer
 from infra.queue.priority.delivery import FAIR_KEY, LANE, WEIGHT, Address, Delivery, End, Held, KeptSend, address
 from infra.queue.priority.heartbeat import Heartbeat
 from infra.queue.priority.holding import Holding
+from infra.queue.priority.hooks import Hooks
 from infra.queue.priority.rejected import RejectedMessage
 from infra.queue.priority.rules import Rules
 from infra.queue.priority.scripts import Entry, Scripts, batches
@@ -67,6 +69,7 @@ class PriorityBroker(Broker):
         if not {self.default_lane, *served} <= set(self.lanes) or not self.served_lanes:
             raise ValueError("the default lane and the served lanes must be lanes")
         self.broker_id = uuid4().hex
+        self._hooks = Hooks()
         self._slots = Slots()
         self._scripts: dict[str, Scripts] = {}
         self._holdings: dict[str, Holding] = {}
@@ -155,21 +158,33 @@ class PriorityBroker(Broker):
                 self.logger.warning("Closed without Redis: messages come back when their leases end.", exc_info=True)
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Dramatiq's signature
-        super().emit_before(signal, *args, **kwargs)
+        hook = f"before_{signal}"
+        for middleware in self._hooks.hearing(self.middleware, hook):
+            try:
+                getattr(middleware, hook)(self, *args, **kwargs)
+            except MiddlewareError:
+                raise
+            except Exception:
+                self.logger.critical("%s of %r failed.", hook, middleware, exc_info=True)
         if signal == "worker_boot":
             self._slots.threads = args[0].worker_threads
         elif signal == "process_message":
             self._note_start(args[0])
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Dramatiq's signature
-        if signal in {"process_message", "skip_message"}:
+        hook = f"after_{signal}"
+        is_ending = signal in {"process_message", "skip_message"}
+        if is_ending:
             self._thread.ending = args[0]
-            try:
-                super().emit_after(signal, *args, **kwargs)
-            finally:
+        try:
+            for middleware in self._hooks.hearing(self.middleware, hook):
+                try:
+                    getattr(middleware, hook)(self, *args, **kwargs)
+                except Exception:
+                    self.logger.critical("%s of %r failed.", hook, middleware, exc_info=True)
+        finally:
+            if is_ending:
                 self._thread.ending = None
-        else:
-            super().emit_after(signal, *args, **kwargs)
 
     def enqueue_many(self, messages: Iterable[Message[Any]], *, delay: int | None = None) -> list[Message[Any]]:
         """Enqueue messages, up to 500 or 4 MB of a queue in one round trip. Raises like `enqueue`."""

@@ -314,3 +314,38 @@ def test_groups_with_a_callback(broker, finish):
     finish()
     assert sorted(ran[:2]) == [1, 2]
     assert ran[2:] == ["all"]
+
+
+def test_a_middleware_that_fails_keeps_nobody_from_hearing(broker, finish, make_hooks):
+    class Failing(dramatiq.Middleware):
+        def before_process_message(self, _broker, _message):
+            raise ValueError("a defect of its own")
+
+        def after_process_message(self, _broker, _message, *, result=None, exception=None):
+            raise ValueError("a defect of its own")
+
+    first, last = make_hooks(), make_hooks()
+    for middleware in (first, Failing(), last):
+        broker.add_middleware(middleware)
+    ran = []
+    dramatiq.actor(broker=broker, actor_name="noted")(lambda: ran.append(1)).send()
+    finish()
+    assert ran == [1]
+    for hooks in (first, last):
+        assert {"before_process_message", "after_process_message", "before_ack", "after_ack"} <= set(hooks.told)
+
+
+def test_middleware_may_come_and_go(broker, finish, make_hooks):
+    actor = dramatiq.actor(broker=broker, actor_name="quiet")(lambda: None)
+    actor.send()
+    finish()
+    hooks = make_hooks()
+    broker.add_middleware(hooks)
+    actor.send()
+    finish()
+    heard = len(hooks.told)
+    assert "after_ack" in hooks.told
+    broker.middleware.remove(hooks)
+    actor.send()
+    finish()
+    assert len(hooks.told) == heard

@@ -1,0 +1,27 @@
+"""Which middleware has something to do at a signal: most hooks of most middleware are the empty ones they inherit."""
+
+from dramatiq import Middleware
+
+
+class Hooks:
+    """Looks up once, whenever a broker's middleware has changed, what would be looked up for each message."""
+
+    def __init__(self) -> None:
+        self._known: list[Middleware] = []
+        self._hearing: dict[str, tuple[Middleware, ...]] = {}
+
+    def hearing(self, middleware: list[Middleware], hook: str) -> tuple[Middleware, ...]:
+        """Those that do not leave a hook empty, in the order in which they hear of it: `after` is heard backwards."""
+        if middleware != self._known:
+            self._known, self._hearing = middleware.copy(), {}
+        found = self._hearing.get(hook)
+        if found is None:
+            found = tuple(one for one in middleware if not _is_empty(one, hook))
+            found = self._hearing[hook] = found[:: -1 if hook.startswith("after_") else 1]
+        return found
+
+
+def _is_empty(middleware: Middleware, hook: str) -> bool:
+    inherited = getattr(Middleware, hook, None)
+    found = getattr(middleware, hook, None)
+    return inherited is not None and getattr(found, "__func__", None) is inherited
