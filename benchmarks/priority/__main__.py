@@ -57,7 +57,7 @@ def main(
     base = read_settings()
     flood = Scene(waiting, urgent, urgent_per_second, bulk_per_second, courier_ms, ship_on, threads, shape)
     if fair:
-        found = measure_fairness(base, flood, many=2_000 if quick else 10_000, few=10)
+        found = measure_fairness(base, flood, many=2_000 if quick else 10_000, few=10, rounds=1 if quick else 5)
         print(msgspec.json.encode(found).decode() if as_json else found)
         return
     scenes = {"idle": replace(flood, waiting=0), "flood": flood, "control": replace(flood, is_control=True)}

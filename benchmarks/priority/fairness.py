@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from statistics import median
 
 import msgspec
 
@@ -11,11 +12,26 @@ from benchmarks.priority.measure import Scene, await_confirmed, staged, warm_up,
 from infra.settings import Settings
 
 
-class Fairness(msgspec.Struct, frozen=True):
-    """Seconds until the small shop's last order was written back; `left`: due rows of the other one by then.
+class Round(msgspec.Struct, frozen=True):
+    """Seconds until the small shop's last order was written back.
 
-    `batch_s`: what one bulk batch takes through all steps when quiet. `goal_s`: twice the quiet time, and that.
+    `batch_s`: what one bulk batch takes through all steps when quiet. `left`: due rows of the large shop when the small
+    one was done, so that nobody takes an emptied backlog for fairness.
     """
+
+    quiet_s: float
+    batch_s: float
+    behind_s: float
+    left: int
+
+    @property
+    def goal_s(self) -> float:
+        """Twice the quiet time, and one bulk batch for each step."""
+        return 2 * self.quiet_s + self.batch_s
+
+
+class Fairness(msgspec.Struct, frozen=True):
+    """Medians over rounds. `of_goal`: the time behind the large shop over the goal of the same round."""
 
     many: int
     few: int
@@ -23,25 +39,30 @@ class Fairness(msgspec.Struct, frozen=True):
     batch_s: float
     behind_s: float
     goal_s: float
-    ratio: float
-    left: int
+    of_goal: float
+    rounds: list[Round]
 
 
-def measure_fairness(base: Settings, scene: Scene, many: int, few: int) -> Fairness:
-    """Quiet first, then behind `many`."""
-    quiet_s, _ = _few(base, scene, 0, few)
-    batch_s, _ = _few(base, scene, 0, base.engine.batch_max)
-    behind_s, left = _few(base, scene, many, few)
+def measure_fairness(base: Settings, scene: Scene, many: int, few: int, rounds: int) -> Fairness:
+    """In each round quiet first, then a batch, then behind `many`."""
+    seen = [_round(base, scene, many, few) for _ in range(rounds)]
     return Fairness(
         many=many,
         few=few,
-        quiet_s=round(quiet_s, 2),
-        batch_s=round(batch_s, 2),
-        behind_s=round(behind_s, 2),
-        goal_s=round(2 * quiet_s + batch_s, 2),
-        ratio=round(behind_s / quiet_s, 2),
-        left=left,
+        quiet_s=round(median(one.quiet_s for one in seen), 2),
+        batch_s=round(median(one.batch_s for one in seen), 2),
+        behind_s=round(median(one.behind_s for one in seen), 2),
+        goal_s=round(median(one.goal_s for one in seen), 2),
+        of_goal=round(median(one.behind_s / one.goal_s for one in seen), 2),
+        rounds=seen,
     )
+
+
+def _round(base: Settings, scene: Scene, many: int, few: int) -> Round:
+    quiet_s, _ = _few(base, scene, 0, few)
+    batch_s, _ = _few(base, scene, 0, base.engine.batch_max)
+    behind_s, left = _few(base, scene, many, few)
+    return Round(round(quiet_s, 3), round(batch_s, 3), round(behind_s, 3), left)
 
 
 def _few(base: Settings, scene: Scene, many: int, few: int) -> tuple[float, int]:
