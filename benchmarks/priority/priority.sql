@@ -45,3 +45,8 @@ WHERE o.platform_order_id = ANY(%(tids)s) AND w.status = 'confirmed';
 SELECT o.platform_order_id, h.code FROM orders AS o
 JOIN fulfillment_order AS f ON f.order_id = o.id JOIN hold AS h ON h.fulfillment_order_id = f.id
 WHERE o.platform_order_id = ANY(%(tids)s) AND h.released_at IS NULL;
+
+-- name: batches
+-- Batches under way, those of members that run alone left out: for how long, in seconds.
+SELECT token, step, cardinality(subject_ids), extract(epoch FROM clock_timestamp() - started_at)
+FROM flight WHERE NOT is_alone;
