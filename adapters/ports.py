@@ -84,7 +84,10 @@ class Platform(Protocol):
         ...
 
     def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
-        """Pages of changed orders in an order that loses nothing while rows move."""
+        """Pages of changed orders in an order that loses nothing while rows move.
+
+        What changes around the window's end may be left to the next window, which overlaps this one.
+        """
         ...
 
     async def fetch(self, platform_order_id: str) -> RawOrder:

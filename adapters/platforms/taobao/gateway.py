@@ -45,6 +45,10 @@ def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
     method = next((known for known in SIGN_METHODS if known == wanted), None)
     if method is None:
         raise Misconfigured("sign_method_unknown", f"one of {', '.join(SIGN_METHODS)}", {"account": shop.account})
+    if shop.overlap_s < describe.OPEN_S:
+        raise Misconfigured(
+            "overlap_too_short", f"overlap_s is at least {describe.OPEN_S:.0f} for Taobao", {"account": shop.account}
+        )
     account = Account(
         shop.endpoint,
         credential(shop, "app_key"),

@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 22, 2, 0, 0, tzinfo=UTC)  # where the clock of these te
 async def shop(serve, open_door, clock):
     """`await shop(answer, **options)`: a connected shop and its server; `answer(form)` gives the JSON."""
 
-    async def connect(answer, **options):
+    async def connect(answer, overlap_s=300.0, **options):
         async def handle(wire):
             while True:
                 received = await wire.receive()
@@ -34,6 +34,7 @@ async def shop(serve, open_door, clock):
             endpoint=f"{server.url}/router/rest",
             credentials={name: Secret(value) for name, value in named.items()},
             options=options,
+            overlap_s=overlap_s,
         )
         return registry.platform("taobao").connect(account, await open_door(server.host), clock), server
 
@@ -208,3 +209,9 @@ async def test_a_window_that_ended_long_ago_is_read_in_one_piece(shop):
     window = Window(NOW - timedelta(hours=2), NOW - timedelta(seconds=describe.OPEN_S))
     assert [page async for page in platform.changes(window)]
     assert len(server.received) == 1 + 10
+
+
+async def test_windows_that_overlap_less_than_their_ends_stay_open_are_refused(shop):
+    with pytest.raises(Misconfigured) as caught:
+        await shop(shipped, overlap_s=describe.OPEN_S - 1)
+    assert caught.value.code == "overlap_too_short"
