@@ -22,10 +22,10 @@ Crowded = dict[BellKey, int]
 def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded) -> list[int]:
     """Lock due rows of a key, skipping those that others hold; a key for suspects has one at a time.
 
-    In a crowded line shops take turns, or one with a thousand orders would keep the others waiting. Those with
-    few go first, and without the rows of those with many, with which their batch would take so much longer; but in the
-    long run they take no more orders than these. Elsewhere a batch takes all, and turns would only
-    cost. The key is left in `crowded` while more may be due.
+    In a crowded line shops take turns, or one with a thousand orders would keep the others waiting. Those with few go
+    first, and without the rows of those with many, with which their batch would take so much longer; but in the long
+    run they take no more orders than these. Elsewhere a batch takes all, and turns would only cost. The key is left in
+    `crowded` while more may be due.
     """
     named = {"step": key.step, "lane": key.lane, "account": key.account}
     if key.alone:

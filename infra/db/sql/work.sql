@@ -10,8 +10,8 @@ FOR UPDATE SKIP LOCKED;
 
 -- name: claim_turns
 -- The same for a crowded line, where shops with more rows than half a batch or four equal shares (many) and the others
--- (few) have turns: as many rows of each shop whose turn it is, its oldest first, and if there are more shops than places, of those whose
--- first row is the oldest. Tells whose turn it was, and whether the others have something due as well.
+-- (few) have turns: as many rows of each shop whose turn it is, its oldest first, and if there are more shops than
+-- places, of those whose first row is the oldest. Tells whose turn it was, and whether others have something due too.
 -- Skips from shop to shop over index work_turns.
 WITH RECURSIVE line AS (
     (SELECT shop, due_at FROM work

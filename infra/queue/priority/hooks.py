@@ -7,17 +7,18 @@ class Hooks:
     """Looks up once, whenever a broker's middleware has changed, what would be looked up for each message."""
 
     def __init__(self) -> None:
-        self._known: list[Middleware] = []
-        self._hearing: dict[str, tuple[Middleware, ...]] = {}
+        self._seen: tuple[list[Middleware], dict[str, tuple[Middleware, ...]]] = ([], {})
 
     def hearing(self, middleware: list[Middleware], hook: str) -> tuple[Middleware, ...]:
         """Those that do not leave a hook empty, in the order in which they hear of it: `after` is heard backwards."""
-        if middleware != self._known:
-            self._known, self._hearing = middleware.copy(), {}
-        found = self._hearing.get(hook)
+        known, hearing = self._seen
+        if middleware != known:
+            # Both at once: another thread that is still at the old ones must not note them among the new.
+            known, hearing = self._seen = middleware.copy(), {}
+        found = hearing.get(hook)
         if found is None:
-            found = tuple(one for one in middleware if not _is_empty(one, hook))
-            found = self._hearing[hook] = found[:: -1 if hook.startswith("after_") else 1]
+            found = tuple(one for one in known if not _is_empty(one, hook))
+            found = hearing[hook] = found[:: -1 if hook.startswith("after_") else 1]
         return found
 
 
