@@ -49,4 +49,4 @@ def test_what_the_lock_names_is_all_that_is_installed(root, name):
 
 def test_the_lock_leaves_out_nothing_that_a_package_needs():
     check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
-    assert check.stdout.strip() == "No broken requirements found."
+    assert check.returncode == 0, check.stdout
