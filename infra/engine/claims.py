@@ -14,8 +14,8 @@ from infra.queue.keys import BellKey
 log = get_logger(__name__)
 
 
-# Keys that had more due than a batch holds when this process last claimed, and how many orders the shops that have few
-# may still take there before it is the others' turn.
+# Keys that had more due than a batch holds when this process last claimed, and the credit that shops with few orders
+# have there: how many orders they may still take before it is the turn of those with many.
 Crowded = dict[BellKey, int]
 
 
@@ -23,9 +23,9 @@ def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded) -> list[in
     """Lock due rows of a key, skipping those that others hold; a key for suspects has one at a time.
 
     In a crowded line shops take turns, or one with a thousand orders would keep the others waiting. Those with few go
-    first, and without the rows of those with many, with which their batch would take so much longer; but in the long
-    run they take no more orders than these. Elsewhere a batch takes all, and turns would only cost. The key is left in
-    `crowded` while more may be due.
+    first, and without the rows of those with many, with which their batch would take so much longer; but while both
+    have something due they take no more orders than these, and no more than two batches for one of these. Elsewhere a
+    batch takes all, and turns would only cost. The key is left in `crowded` while more may be due.
     """
     named = {"step": key.step, "lane": key.lane, "account": key.account}
     if key.alone:
@@ -36,9 +36,11 @@ def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded) -> list[in
         claimed = [subject_id for subject_id, _, _ in rows]
         if rows:
             _, had_many, are_others_due = rows[0]
-            crowded[key] = min(limit, credit + len(rows)) if had_many else credit - len(rows)
-            if are_others_due and not had_many:
-                return claimed
+            if are_others_due:
+                # A batch of few orders costs nearly what a full one costs: it counts for half of one at least.
+                crowded[key] = credit + len(rows) if had_many else credit - max(len(rows), limit // 2)
+                if not had_many:
+                    return claimed
     if len(claimed) < limit:
         claimed += _ids(tx, "claim_due", {**named, "limit": limit - len(claimed), "taken": claimed})
     if len(claimed) < limit:

@@ -10,8 +10,9 @@ FOR UPDATE SKIP LOCKED;
 
 -- name: claim_turns
 -- The same for a crowded line, where shops with more rows than half a batch or four equal shares (many) and the others
--- (few) have turns: as many rows of each shop whose turn it is, its oldest first, and if there are more shops than
--- places, of those whose first row is the oldest. Tells whose turn it was, and whether others have something due too.
+-- (few) have turns. Those with few: all that they have, first of the shop whose first row is the oldest, until the
+-- batch is full. Those with many: as many rows of each, and if there are more shops than places, of those whose first
+-- row is the oldest. Tells whose turn it was, and whether others have something due too.
 -- Skips from shop to shop over index work_turns.
 WITH RECURSIVE line AS (
     (SELECT shop, due_at FROM work
@@ -25,19 +26,26 @@ WITH RECURSIVE line AS (
           AND shop > line.shop
         ORDER BY shop, due_at LIMIT 1) AS next
 ), sized AS (
-    SELECT shop, due_at, EXISTS (
-        SELECT 1 FROM work
-        WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND shop = line.shop
-          AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
-        OFFSET least(%(limit)s / 2, 4 * %(limit)s / (SELECT count(*) FROM line)) LIMIT 1) AS has_many
-    FROM line WHERE due_at <= now()
+    SELECT line.shop, line.due_at, found.due, found.due > bound.few_max AS has_many
+    FROM line
+    CROSS JOIN (SELECT least(%(limit)s / 2, 4 * %(limit)s / nullif(count(*), 0)) AS few_max FROM line) AS bound
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS due FROM (
+            SELECT FROM work
+            WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND shop = line.shop
+              AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
+            LIMIT bound.few_max + 1) AS counted) AS found
+    WHERE line.due_at <= now()
 ), turn AS (
-    SELECT shop, has_many, greatest(1, %(limit)s / count(*) OVER ()) AS share, others.are_due
+    SELECT shop, has_many, others.are_due,
+           CASE WHEN has_many THEN greatest(1, %(limit)s / count(*) OVER ())
+                ELSE greatest(0, least(due, %(limit)s - (sum(due) OVER (ORDER BY due_at, shop))::bigint + due))
+           END AS places
     FROM sized CROSS JOIN (
         SELECT bool_or(has_many = %(many)s) AS has_turn, bool_or(has_many) AND NOT bool_and(has_many) AS are_due
         FROM sized) AS others
     WHERE (has_many = %(many)s) = has_turn
-    ORDER BY due_at
+    ORDER BY due_at, shop
     LIMIT %(limit)s
 )
 SELECT mine.subject_id, turn.has_many, turn.are_due
@@ -46,7 +54,7 @@ FROM turn CROSS JOIN LATERAL (
     WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND shop = turn.shop
       AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
     ORDER BY due_at
-    LIMIT turn.share
+    LIMIT turn.places
     FOR UPDATE SKIP LOCKED) AS mine;
 
 -- name: claim_one
