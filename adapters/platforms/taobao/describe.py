@@ -6,8 +6,7 @@ NAME = "taobao"
 CURRENCY = "CNY"
 WINDOW_MAX_S = 86_400.0
 PAGE_SIZE = 100
-# How long after a window's end rows may still come into it: changes are told in whole seconds, late ones are seen late,
-# and the platform's clock is not ours. Shorter than any sensible overlap of windows.
+# How long after a window's end rows usually still come into it: changes are told in whole seconds, and seen late.
 OPEN_S = 20.0
 DECRYPT_MAX = 20
 

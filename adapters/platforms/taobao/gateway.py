@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from adapters.china_time import cst_text
 from adapters.door import Door, Request, post_form
@@ -45,10 +46,6 @@ def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
     method = next((known for known in SIGN_METHODS if known == wanted), None)
     if method is None:
         raise Misconfigured("sign_method_unknown", f"one of {', '.join(SIGN_METHODS)}", {"account": shop.account})
-    if shop.overlap_s < describe.OPEN_S:
-        raise Misconfigured(
-            "overlap_too_short", f"overlap_s is at least {describe.OPEN_S:.0f} for Taobao", {"account": shop.account}
-        )
     account = Account(
         shop.endpoint,
         credential(shop, "app_key"),
@@ -56,7 +53,7 @@ def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
         credential(shop, "session"),
         method,
     )
-    return Taobao(account, shop.options, door, clock)
+    return Taobao(account, shop.options, door, clock, shop.overlap_s)
 
 
 def build_call(account: Account, method: str, params: Mapping[str, str], now: datetime) -> Request:
@@ -79,11 +76,14 @@ def build_call(account: Account, method: str, params: Mapping[str, str], now: da
 class Taobao:
     """See `adapters.ports.Platform`."""
 
-    def __init__(self, account: Account, options: Mapping[str, str], door: Door, clock: Clock) -> None:
+    def __init__(
+        self, account: Account, options: Mapping[str, str], door: Door, clock: Clock, overlap_s: float
+    ) -> None:
         self._account = account
         self._options = options
         self._door = door
         self._clock = clock
+        self._overlap_s = overlap_s
 
     @property
     def window_max_s(self) -> float:
@@ -93,25 +93,21 @@ class Taobao:
         """Each listing is counted first, then read from the last page to the first.
 
         The newest row stands first. One that changes again leaves the window, which moves others to pages still to be
-        read. While the window's end is hardly past, it comes in again at the front, and pushes others from pages still
-        to be read onto pages that were. So of a window of several pages the end is read apart, last; whoever is skipped
-        there is younger than the overlap of the next window.
+        read. Just after the window's end it may come in again at the front, and pushes others from pages still to be
+        read onto pages that were. So a window of several pages is read in parts, the last of which ends soon: whoever
+        is skipped in a part stands in it. Where the platform's clock is behind by up to half the overlap, rows come
+        into the middle part as well; whoever is skipped there is young enough for the next window.
         """
         first = await self._page(window, 1, use_has_next=False)
         if first.total <= describe.PAGE_SIZE and (first.rows or not first.total):
             yield first.rows
             return
-        settled = min(window.end, self._clock.utcnow() - timedelta(seconds=describe.OPEN_S))
-        if window.start < settled < window.end:
-            for part in (Window(window.start, settled), Window(settled, window.end)):
-                async for rows in self._backwards(part, await self._page(part, 1, use_has_next=False)):
-                    yield rows
-        else:
-            async for rows in self._backwards(window, first):
+        for part in _parts(window, self._overlap_s):
+            async for rows in self._backwards(part):
                 yield rows
 
-    async def _backwards(self, window: Window, first: answers.Page) -> AsyncIterator[Sequence[Listed]]:
-        """`first`: the first page, with the count."""
+    async def _backwards(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
+        first = await self._page(window, 1, use_has_next=False)
         last = -(-first.total // describe.PAGE_SIZE)
         if last <= 1 and (first.rows or not first.total):
             yield first.rows
@@ -209,3 +205,11 @@ class Taobao:
         if not response.is_ok:
             raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
         return response.body
+
+
+def _parts(window: Window, overlap_s: float) -> list[Window]:
+    """The span that the next window does not read again, with half of the overlap; the next; and the open end."""
+    half = overlap_s / 2
+    ages_s = (half, min(describe.OPEN_S, half), 0.0)
+    cuts = [max(window.start, window.end - timedelta(seconds=age_s)) for age_s in ages_s]
+    return [Window(start, end) for start, end in pairwise([window.start, *cuts]) if start < end]

@@ -6,7 +6,6 @@ import pytest
 
 from adapters import registry
 from adapters.china_time import cst_text, read_cst
-from adapters.platforms.taobao import describe
 from adapters.ports import Handover, Purpose, Window
 from domain.errors import Misconfigured, Refused
 from infra.settings import Secret, Shop
@@ -196,22 +195,24 @@ async def test_no_order_is_missed_while_others_change_before_and_after_the_windo
     assert await missed(platform, listing) == set()
 
 
-async def test_control_read_in_one_piece_changes_within_the_window_push_orders_out_of_sight(shop, monkeypatch):
-    monkeypatch.setattr(describe, "OPEN_S", 0.0)
+async def test_where_the_platform_s_clock_is_behind_those_are_missed_whom_the_next_window_reads(shop):
+    listing = Changing(950, 30)
+    platform, _ = await shop(listing, overlap_s=300.0)
+    young = {tid for at, tid in listing.rows if at > NOW - timedelta(seconds=150)}
+    missing = await missed(platform, listing)
+    assert missing
+    assert missing <= young
+
+
+async def test_control_read_in_one_piece_changes_within_the_window_push_orders_out_of_sight(shop):
+    """As windows that do not overlap are read, which have nothing behind them."""
     listing = Changing(950, 0)
-    platform, _ = await shop(listing)
+    platform, _ = await shop(listing, overlap_s=0.0)
     assert await missed(platform, listing)
 
 
-async def test_a_window_that_ended_long_ago_is_read_in_one_piece(shop):
-    listing = Changing(950, -5)
-    platform, server = await shop(listing)
-    window = Window(NOW - timedelta(hours=2), NOW - timedelta(seconds=describe.OPEN_S))
-    assert [page async for page in platform.changes(window)]
-    assert len(server.received) == 1 + 10
-
-
-async def test_windows_that_overlap_less_than_their_ends_stay_open_are_refused(shop):
-    with pytest.raises(Misconfigured) as caught:
-        await shop(shipped, overlap_s=describe.OPEN_S - 1)
-    assert caught.value.code == "overlap_too_short"
+async def test_a_window_shorter_than_half_the_overlap_is_read_in_two_parts(shop):
+    listing = Changing(950, 19)
+    platform, server = await shop(listing, overlap_s=7200.0)
+    assert await missed(platform, listing) == set()
+    assert read_cst(form_of(server, 1)["end_modified"]) == NOW - timedelta(seconds=20)
