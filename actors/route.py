@@ -51,10 +51,10 @@ class RouteStep:
         skus = {sku for subject in subjects for sku in subject.pieces}
         # Choosing takes longer than all that must be done under the locks, and others wait for the same SKUs.
         routed, held = self._choose(subjects, read_location_levels(tx, skus))
-        if routed:
-            levels = lock_location_levels(tx, skus)
-            if not covers(levels, ((one.route.location, one.subject.pieces) for one in routed)):
-                routed, held = self._choose(subjects, levels)
+        levels = lock_location_levels(tx, skus)
+        # Nobody is held for want of what another transaction was just giving back.
+        if held or not covers(levels, ((one.route.location, one.subject.pieces) for one in routed)):
+            routed, held = self._choose(subjects, levels)
         return [*held, *self._commit(tx, routed)]
 
     def _choose(

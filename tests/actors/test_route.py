@@ -88,6 +88,17 @@ def test_what_somebody_else_took_meanwhile_is_chosen_anew(merchant, trade, after
     assert facts["location"] == "west", "the reasons are those of the choice that holds"
 
 
+def test_nobody_is_held_for_want_of_what_somebody_else_gave_back_meanwhile(merchant, trade, after_the_first_choice):
+    merchant.stock("east", **{"TEE-1": 5})
+    merchant.deliver(trade(pieces=2))
+    merchant.flow(Step.REVIEW)
+    merchant.rows("UPDATE stock_location SET allocated = 4 WHERE sku = 'TEE-1'")
+    after_the_first_choice(lambda: merchant.rows("UPDATE stock_location SET allocated = 0 WHERE sku = 'TEE-1'"))
+    merchant.run(Step.ROUTE)
+    assert merchant.rows("SELECT location FROM package") == [("east",)]
+    assert merchant.states() == ["allocated"]
+
+
 def test_control_the_first_choice_alone_meets_the_constraint_of_the_table(
     merchant, trade, after_the_first_choice, monkeypatch
 ):
