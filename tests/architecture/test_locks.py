@@ -3,8 +3,12 @@
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import requires
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(\[[a-z,]+\])?==[^\s;\\]+")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}\b")
@@ -50,3 +54,29 @@ def test_what_the_lock_names_is_all_that_is_installed(root, name):
 def test_the_lock_leaves_out_nothing_that_a_package_needs():
     check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout
+
+
+def needed(wanted):
+    """Names of all that these requirements lead to, with what their extras ask for, which `pip check` passes over."""
+    seen = {}
+    queue = [Requirement(text) for text in wanted]
+    while queue:
+        requirement = queue.pop()
+        name = canonicalize_name(requirement.name)
+        extras = {"", *requirement.extras}
+        if (requirement.marker and not requirement.marker.evaluate()) or extras <= seen.setdefault(name, set()):
+            continue
+        seen[name] |= extras
+        for text in requires(name) or ():
+            found = Requirement(text)
+            if found.marker is None or any(found.marker.evaluate({"extra": extra}) for extra in extras):
+                found.marker = None
+                queue.append(found)
+    return set(seen)
+
+
+def test_the_lock_for_work_names_what_extras_ask_for(root):
+    wanted = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {canonicalize_name(re.split(r"[=\[]", pin)[0]) for pin in pins((root / "requirements.txt").read_text())}
+    assert needed(wanted) <= names
+    assert {"hiredis", "psycopg-binary", "psycopg-pool"} <= needed(wanted)
