@@ -25,11 +25,11 @@ WHERE o.received_at >= %(since)s AND o.platform_order_id = ANY(%(tids)s) AND w.s
 ORDER BY o.received_at;
 
 -- name: bulk_latencies
--- The same for bulk orders that were written back since then, whenever they were stored.
+-- The same for all orders but urgent ones that were written back since then, whenever they were stored.
 SELECT extract(epoch FROM w.confirmed_at - %(since)s), extract(epoch FROM w.confirmed_at - o.received_at)
 FROM writeback AS w JOIN orders AS o ON o.id = w.order_id
 JOIN fulfillment_order AS f ON f.order_id = o.id
-WHERE f.lane = 'bulk' AND w.confirmed_at BETWEEN %(since)s AND %(until)s
+WHERE f.lane <> 'p0' AND w.confirmed_at BETWEEN %(since)s AND %(until)s
 ORDER BY w.confirmed_at;
 
 -- name: steps_done
