@@ -148,7 +148,7 @@ def _settings_file(demo: Running, scene: Scene) -> Path:
 
 
 def _pools(scene: Scene) -> list[dict[str, Any]]:
-    lower = {"lanes": ["p1", "bulk"], "nice": 10} if scene.shape == "parted" else {}
+    lower = {"lanes": ["p1", "bulk"], "nice": 19} if scene.shape == "parted" else {}
     return [
         {"name": "worker", "processes": 2, "threads": scene.threads, **lower},
         {"name": "p0", "lanes": ["p0"], "processes": 1, "threads": scene.threads},
