@@ -32,14 +32,17 @@ class Heartbeat(Thread):
         self.join(RETRY_S)
 
     def _beat(self) -> bool:
-        try:
-            for holding in self._holdings():
-                if holding.is_needed:
-                    holding.beat()
-        except BrokerConnectionError as error:
-            log.warning("no heartbeat: %s", error)
-            return False
-        except Exception:
-            log.exception("no heartbeat")
-            return False
-        return True
+        renewed = [_is_renewed(holding) for holding in self._holdings() if holding.is_needed]
+        return all(renewed)
+
+
+def _is_renewed(holding: Holding) -> bool:
+    try:
+        holding.beat()
+    except BrokerConnectionError as error:
+        log.warning("no heartbeat: %s", error)
+        return False
+    except Exception:
+        log.exception("no heartbeat")
+        return False
+    return True

@@ -124,8 +124,13 @@ class Scripts:
 
     def beat(self, owner: str, held: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """`held` are ids and tokens. Returns those that are held no longer."""
-        lost = iter(_texts(self._call("beat", owner, *(value for pair in held for value in pair))))
-        return set(zip(lost, lost, strict=True))
+        pairs = list(held)
+        lost: set[tuple[str, str]] = set()
+        for chunk in chunks(pairs) if pairs else [pairs]:
+            is_last = chunk[-1:] == pairs[-1:]
+            answer = iter(_texts(self._call("beat", owner, int(is_last), *(value for pair in chunk for value in pair))))
+            lost |= set(zip(answer, answer, strict=True))
+        return lost
 
     def requeue(self, held: Iterable[tuple[str, str]]) -> None:
         for chunk in chunks(list(held)):

@@ -40,6 +40,9 @@ local function bell_of(lane) -- list of at most one element: something waits
     return PREFIX .. ":bell:" .. lane
 end
 
+-- A consumer asks again after this time at the latest. Of what is due sooner it must be told.
+local LISTEN_MS = 1000
+
 local function int(number)
     return string.format("%.0f", number)
 end
@@ -214,19 +217,24 @@ local function settle(first, now_ms)
     return #done
 end
 
--- How many processes that ran this message are still gone. One that was only away for a while has come back.
-local function crashes_of(history)
-    local crashes = 0
+-- Processes that ran this message and are still gone. One that was only away for a while has come back.
+local function gone_owners(history)
+    local gone = {}
     for _, owner in ipairs(history.owners) do
         if redis.call("ZSCORE", GONE, owner) then
-            crashes = crashes + 1
+            gone[#gone + 1] = owner
         end
     end
-    return crashes
+    return gone
+end
+
+local function crashes_of(history)
+    return #gone_owners(history)
 end
 
 local function note_loss(history, record, now_ms)
     history.redelivered = history.redelivered + 1
+    history.owners = gone_owners(history)
     local owner = owner_of(record)
     local alive_until = redis.call("ZSCORE", OWNERS, owner)
     if alive_until and tonumber(alive_until) > now_ms then
@@ -285,7 +293,7 @@ local function reap(now_ms)
         end_within_a_lease(LEASES, now_ms)
         end_within_a_lease(OWNERS, now_ms)
     end
-    if silence_ms < 0 or silence_ms > RULES.lease_ms * 2 / 3 then
+    if silence_ms < 0 or silence_ms > RULES.lease_ms / 2 then
         redis.call("HSET", STATE, "reap_after", int(now_ms + RULES.lease_ms / 3))
         return
     end

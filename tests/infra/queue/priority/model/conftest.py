@@ -311,7 +311,7 @@ class Twin:
         if gap < 0:
             for ends in (self.leases, self.owners):
                 ends.update({one: min(end, self.now + RULES.lease_ms) for one, end in ends.items()})
-        if not 0 <= gap <= RULES.lease_ms * 2 / 3:
+        if not 0 <= gap <= RULES.lease_ms / 2:
             self.reap_after = self.now + RULES.lease_ms / 3
             return
         if self.now < self.reap_after:
@@ -329,6 +329,7 @@ class Twin:
 
     def _note_loss(self, message, token):
         message.redelivered += 1
+        message.owners = [one for one in message.owners if one in self.gone]
         owner = token.rpartition(":")[0]
         if self.owners.get(owner, 0) > self.now:
             return
