@@ -14,6 +14,7 @@ from dramatiq.errors import BrokerConnectionError, ConnectionClosed, QueueJoinTi
 from dramatiq.middleware import MiddlewareError
 from redis import Redis
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from infra.queue.priority import rejected
@@ -108,8 +109,8 @@ class PriorityBroker(Broker):
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """Enqueue a message, to run `delay` milliseconds from now at the earliest.
 
-        A message whose id still waits is not enqueued again. When Redis is away while Dramatiq ends another message
-        (a retry, the next of a pipeline), this one is kept and goes out before that one is settled.
+        A message whose id still waits is not enqueued again. When Redis is away or does not take it while Dramatiq ends
+        another message (a retry, the next of a pipeline), this one is kept and goes out before that one is settled.
 
         Raises BrokerConnectionError when Redis is away, ValueError for a lane, fair key or weight that is none.
         """
@@ -119,7 +120,7 @@ class PriorityBroker(Broker):
         call = self._next_call()
         try:
             self._send(message.queue_name, call, [unsent])
-        except ConnectionClosed:
+        except (ConnectionClosed, RedisError):
             if not self._keep(message.queue_name, call, unsent):
                 raise
             return message
@@ -261,7 +262,7 @@ class PriorityBroker(Broker):
         # The call may have arrived and only its answer be lost. No other may take its producer's name until it is
         # repeated, or Redis would not recognize it.
         self._generation = next(self._numbers)
-        self.logger.warning("Redis is away: message %s goes out with its sender's end.", unsent.message_id)
+        self.logger.warning("Redis does not take it now: message %s goes out with its sender's end.", unsent.message_id)
         return True
 
     def _sender(self) -> Delivery | None:

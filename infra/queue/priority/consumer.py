@@ -18,7 +18,9 @@ from infra.queue.priority.slots import Slots
 
 FRESH_S = 0.005
 BELL_LOST_S = 1.0
+UNSENT_MAX = 1000  # nothing is fetched while more ended messages wait until Redis takes what they sent
 TOP_LOOK_S = 0.05  # between looks for the first lane while the prefetch is full and a thread is free
+_DRAMATIQ_PREFETCH = 2  # for each thread
 _BRIEFLY_S = 0.002  # Redis takes 0 as for ever
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,9 @@ class PriorityConsumer(Consumer):
         self._slots = slots
         self._lanes = lanes
         self._prefetch = min(prefetch, CHUNK)
-        self._is_prefetch_fixed = slots.threads is None or dramatiq.worker.QUEUE_PREFETCH > 0
+        # Dramatiq's own choice may be exceeded; a number that somebody chose is kept.
+        is_chosen = dramatiq.worker.QUEUE_PREFETCH > 0 or prefetch != _DRAMATIQ_PREFETCH * (slots.threads or 0)
+        self._is_prefetch_fixed = slots.threads is None or is_chosen
         self._timeout_s = timeout_ms / 1000
         self._lease_s = lease_s
         self._next_token = next_token
@@ -136,6 +140,8 @@ class PriorityConsumer(Consumer):
 
     def _room(self) -> tuple[int, int]:
         """How many of any lane, and how many more of the first: one place is always left for it."""
+        if self._holding.unsent > UNSENT_MAX:
+            return 0, 0
         prefetch = self._prefetch if self._is_prefetch_fixed else self._slots.read_ahead(self._prefetch)
         room = max(0, prefetch - self._holding.size)
         is_top_open = prefetch > 1 and not room and not self._holding.has_first_rank

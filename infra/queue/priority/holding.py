@@ -67,6 +67,11 @@ class Holding:
         return len(self._buffer) + len(self._running)
 
     @property
+    def unsent(self) -> int:
+        """Ended messages that must not be settled before what they sent has gone out."""
+        return len(self._unsent)
+
+    @property
     def has_first_rank(self) -> bool:
         return bool(self._buffer) and self._buffer[0][0] == 0
 
