@@ -70,7 +70,7 @@ end
 local function delay(id, value, due)
     local first = redis.call("ZRANGE", DELAYED, 0, 0, "WITHSCORES")
     redis.call("ZADD", DELAYED, int(due), id)
-    if not first[2] or due < tonumber(first[2]) then
+    if not first[2] or due < tonumber(first[2]) or due - now_ms < LISTEN_MS then
         ring(envelope(value))
     end
 end

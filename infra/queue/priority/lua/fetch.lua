@@ -71,14 +71,26 @@ local function take_turn(lane, fair, balance, most, budget, rank)
     return taken, weight
 end
 
+-- Whose turn it is. Where the turns were lost, all who wait there have new ones.
+local function next_turn(lane)
+    local fair = redis.call("LINDEX", turns_of(lane), 0)
+    if not fair then
+        for _, waiting in ipairs(redis.call("ZRANGE", heads_of(lane), 0, -1)) do
+            redis.call("RPUSH", turns_of(lane), waiting)
+        end
+        fair = redis.call("LINDEX", turns_of(lane), 0)
+    end
+    return fair
+end
+
 local function take(lane, most, budget, rank)
     local taken, weight = 0, 0
     while taken < most and weight < budget do
-        local fair = redis.call("LINDEX", turns_of(lane), 0)
+        local fair = next_turn(lane)
         if not fair then
             break
         end
-        local balance = tonumber(redis.call("HGET", balance_of(lane), fair))
+        local balance = tonumber(redis.call("HGET", balance_of(lane), fair) or RULES.quantum)
         if balance > 0 then
             local count, load = take_turn(lane, fair, balance, most - taken, budget - weight, rank)
             taken = taken + count
@@ -91,11 +103,29 @@ local function take(lane, most, budget, rank)
     return taken, weight
 end
 
+-- Where the heads were lost, they are those of the fair keys that have turns.
+local function find_heads(lane)
+    for _, fair in ipairs(redis.call("LRANGE", turns_of(lane), 0, -1)) do
+        local first = redis.call("ZRANGE", line_of(lane, fair), 0, 0, "WITHSCORES")
+        if first[2] then
+            redis.call("ZADD", heads_of(lane), first[2], fair)
+        else
+            redis.call("LREM", turns_of(lane), 0, fair)
+            redis.call("HDEL", balance_of(lane), fair)
+        end
+    end
+end
+
 -- Position of the first message of each lane, false when nothing waits there; read again after a lane changed.
 local heads = {}
 local function head_of(number)
     if heads[number] == nil then
-        local head = redis.call("ZRANGE", heads_of(lanes[number]), 0, 0, "WITHSCORES")
+        local lane = lanes[number]
+        local head = redis.call("ZRANGE", heads_of(lane), 0, 0, "WITHSCORES")
+        if not head[2] and redis.call("EXISTS", turns_of(lane)) == 1 then
+            find_heads(lane)
+            head = redis.call("ZRANGE", heads_of(lane), 0, 0, "WITHSCORES")
+        end
         heads[number] = head[2] and tonumber(head[2]) or false
     end
     return heads[number]
@@ -169,8 +199,10 @@ if #ids > 0 then
         redis.call("HSET", FLIGHT, unpack(flights))
     end
 end
+-- Who takes messages may be busy when the next delayed one is due: somebody else must know of it.
+local is_due_soon = #ids > 0 and result[1] >= 0 and result[1] < LISTEN_MS
 for number, lane in ipairs(lanes) do
-    if head_of(number) then
+    if head_of(number) or is_due_soon then
         ring(lane)
     else
         redis.call("DEL", bell_of(lane))

@@ -117,3 +117,27 @@ def test_a_message_that_stands_nowhere_is_taken_again(scripts, redis, lost):
     assert redis.delete(f"{scripts.prefix}:{lost}")
     send(scripts, "a", number="2", lane="p0")
     assert fetch(scripts, "bob:1") == ["a"]
+
+
+@pytest.mark.parametrize("lost", ["turns:p0", "balance:p0", "heads:p0", "turns:bulk", "balance:bulk", "heads:bulk"])
+def test_places_that_are_lost_are_found_again(scripts, redis, lost):
+    """Without its turns a lane would else be asked for ever, and Redis with it."""
+    send(scripts, "a", "b", lane="p0")
+    send(scripts, "c", "d", number="2")
+    assert redis.delete(f"{scripts.prefix}:{lost}")
+    assert fetch(scripts, room=3) == ["a", "b", "c"]
+    send(scripts, "e", number="3", lane="p0")
+    assert fetch(scripts, "ann:2") == ["e", "d"]
+    assert depth(scripts) == (0, 0, 5)
+
+
+@pytest.mark.parametrize("owed", [0, 19])
+def test_a_lane_that_has_turns_and_no_line_is_passed_over(scripts, redis, owed):
+    send(scripts, "a", lane="p0")
+    send(scripts, "b", number="2")
+    redis.hset(f"{scripts.prefix}:state", f"owed:{','.join(LANES)}", owed)
+    assert redis.delete(f"{scripts.prefix}:waiting:p0:", f"{scripts.prefix}:heads:p0")
+    assert fetch(scripts) == ["b"]
+    send(scripts, "c", number="3", lane="p0")
+    assert fetch(scripts, "ann:2") == ["c"]
+    assert redis.exists(f"{scripts.prefix}:turns:p0") == 0

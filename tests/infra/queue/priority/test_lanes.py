@@ -345,6 +345,38 @@ def test_the_earlier_of_two_due_times_counts(broker):
     assert broker.stats(QUEUE).delayed == 0
 
 
+def test_who_sleeps_hears_of_what_is_due_before_it_would_ask_again(broker, redis):
+    """Of another lane's as well, and although something else is due before it."""
+    broker.enqueue(message("first"), delay=300)
+    broker.enqueue(message("soon", lane="p0"), delay=500)
+    broker.enqueue(message("later", lane="p1"), delay=60_000)
+    assert [lane for lane in broker.lanes if redis.exists(bell(lane))] == ["p0", "bulk"]
+
+
+def test_who_takes_something_leaves_word_of_what_is_due_soon(broker, redis):
+    """It may be busy then, and all others asleep."""
+    broker.enqueue(message("due"), delay=500)
+    broker.enqueue(message("now"))
+    consumer = broker.consume(QUEUE, prefetch=2, timeout=1)
+    assert next(consumer).args == ("now",)
+    assert redis.exists(bell("bulk"))
+    assert next(consumer) is None
+    assert not redis.exists(bell("bulk")), "else nobody would sleep any more"
+
+
+def bell(lane):
+    return f"{{priority:{QUEUE}}}:bell:{lane}"
+
+
+@pytest.mark.parametrize(("prefetch", "most"), [(2, 2), (4, 256)])
+def test_a_prefetch_that_was_chosen_is_never_exceeded(make_broker, monkeypatch, prefetch, most):
+    """Twice as many as threads is Dramatiq's own choice."""
+    monkeypatch.setattr(Slots, "read_ahead", lambda _self, _prefetch: 256)
+    broker = make_broker()
+    broker._slots.threads = 2
+    assert broker.consume(QUEUE, prefetch=prefetch)._room() == (most, 0)
+
+
 def test_an_impatient_client_waits_for_bells_all_the_same(redis_url, run_worker, until):
     """A socket timeout that is shorter than the wait for a bell would look like a lost connection each time."""
     ran = []
