@@ -17,6 +17,7 @@ from benchmarks.surroundings import describe, private_stores
 from infra.log import configure
 
 DELAYING = (BEST, PRIORITY)
+DEEP = (BEST, PRIORITY)  # those that enqueue in batches: the others would take many minutes for a million
 
 
 class Size(NamedTuple):
@@ -37,7 +38,7 @@ QUICK = Size(6_000, 2, 100_000, pickups=8, urgent=15, far=10_000, due=250)
 @click.command()
 @click.option("--messages", default=20_000, show_default=True, help="Messages of each drain and flood.")
 @click.option("--rounds", default=3, show_default=True, help="Runs of each system and scene, interleaved.")
-@click.option("--waiting", default=1_000_000, show_default=True, help="Messages that wait in the last scene.")
+@click.option("--waiting", default=1_000_000, show_default=True, help="Messages that wait in the last scenes.")
 @click.option("--quick", is_flag=True, help="6,000 messages, two rounds, 100,000 waiting: for a look.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 @click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Write SVG into this folder.")
@@ -63,13 +64,17 @@ def main(*, messages: int, rounds: int, waiting: int, quick: bool, as_json: bool
                 if over_time:
                     floods[name] = over_time
         few, many = _footprints(url, size)
+        deep = {name: flood(_in_flood(name), url, size.waiting, size.urgent)[0] for name in DEEP}
     systems = {name: _medians(found) for name, found in runs.items()}
     result = _compare(runs, systems, few, many)
     _show(systems, {"1,000 waiting": few, f"{size.waiting:,} waiting": many}, result, console)
+    for name, figures in deep.items():
+        shown = ", ".join(f"{key} {value:,.1f}" for key, value in figures.items())
+        console.print(f"urgent behind {size.waiting:,}, {name}: {shown}")
     if pictures:
         draw(systems, floods, pictures)
     if as_json:
-        details = {"systems": systems, "few_waiting": few, "many_waiting": many, "settings": settings}
+        details = {"systems": systems, "few_waiting": few, "many_waiting": many, "deep": deep, "settings": settings}
         print(msgspec.json.encode(result | details).decode())
 
 
@@ -78,11 +83,15 @@ def _round(name: str, url: str, size: Size) -> tuple[Figures, Mapping[str, Point
     if name == TUNED:
         return found, {}
     found |= pickup(name, url, size.pickups)
-    waits, over_time = flood(IN_FLOOD[name].name if name in IN_FLOOD else name, url, size.messages, size.urgent)
+    waits, over_time = flood(_in_flood(name), url, size.messages, size.urgent)
     found |= waits
     if name in DELAYING:
         found |= delayed(name, url, size.far, size.due)
     return found, over_time
+
+
+def _in_flood(name: str) -> str:
+    return IN_FLOOD[name].name if name in IN_FLOOD else name
 
 
 def _footprints(url: str, size: Size) -> tuple[Figures, Figures]:

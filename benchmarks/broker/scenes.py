@@ -20,6 +20,7 @@ _DEADLINE_S = 120.0
 _BULK_S = 0.005
 _DUE_PER_S = 500
 _FAR_MS = 3_600_000
+_AT_ONCE = 10_000  # messages that the producer makes before it sends them
 
 
 def drain(name: str, url: str, count: int) -> Figures:
@@ -58,7 +59,8 @@ def flood(name: str, url: str, bulk: int, urgent: int) -> tuple[Figures, Mapping
     Milliseconds; and the waits of each lane over time, as (second, milliseconds).
     """
     end = _start(name, url)
-    end.enqueue(end.naps(bulk, _BULK_S))
+    for first in range(0, bulk, _AT_ONCE):
+        end.enqueue(end.naps(min(_AT_ONCE, bulk - first), _BULK_S))
     with workers(end, url):
         go(end)
         _await_runs(end, BULK, 1)
@@ -86,8 +88,8 @@ def delayed(name: str, url: str, far: int, due: int) -> Figures:
         before = max(map(processes.pss_mb, pids))
         if end.priority is None:
             ran = _run_due(end, due)
-        for began in range(0, far, 10_000):
-            end.enqueue(end.bulk(min(10_000, far - began)), delay_ms=_FAR_MS)
+        for began in range(0, far, _AT_ONCE):
+            end.enqueue(end.bulk(min(_AT_ONCE, far - began)), delay_ms=_FAR_MS)
         _warm_up(end)
         memory = max(map(processes.pss_mb, pids)) - before
         if end.priority is not None:
@@ -106,8 +108,8 @@ def footprint(url: str, waiting: int, count: int) -> Figures:
     """What `count` messages cost while `waiting` bulk ones wait: Redis's commands, its CPU and ours, for each."""
     end = _start(PRIORITY, url)
     assert isinstance(end, DramatiqEnd)
-    for first in range(0, waiting, 10_000):
-        filler = range(min(10_000, waiting - first))
+    for first in range(0, waiting, _AT_ONCE):
+        filler = range(min(_AT_ONCE, waiting - first))
         end.enqueue([end.nothing.message_with_options(fair_key=f"shop-{number % SHOPS}") for number in filler])
     consumer = end.broker.consume(QUEUE, prefetch=64, timeout=1000)
     batch = 500
