@@ -96,18 +96,24 @@ class Taobao:
         read. Just after the window's end it may come in again at the front, and pushes others from pages still to be
         read onto pages that were. So a window of several pages is read in parts, the last of which ends soon: whoever
         is skipped in a part stands in it. Where the platform's clock is behind by up to half the overlap, rows come
-        into the middle part as well; whoever is skipped there is young enough for the next window.
+        into the middle part as well; whoever is skipped there is young enough for the next window. Into a window that
+        ended longer ago than windows overlap nothing comes any more.
         """
         first = await self._page(window, 1, use_has_next=False)
         if first.total <= describe.PAGE_SIZE and (first.rows or not first.total):
             yield first.rows
             return
-        for part in _parts(window, self._overlap_s):
-            async for rows in self._backwards(part):
+        parts = _parts(window, self._overlap_s)
+        if len(parts) == 1 or window.end < self._clock.utcnow() - timedelta(seconds=self._overlap_s):
+            async for rows in self._backwards(window, first):
+                yield rows
+            return
+        for part in parts:
+            async for rows in self._backwards(part, await self._page(part, 1, use_has_next=False)):
                 yield rows
 
-    async def _backwards(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
-        first = await self._page(window, 1, use_has_next=False)
+    async def _backwards(self, window: Window, first: answers.Page) -> AsyncIterator[Sequence[Listed]]:
+        """`first`: the first page, with the count."""
         last = -(-first.total // describe.PAGE_SIZE)
         if last <= 1 and (first.rows or not first.total):
             yield first.rows

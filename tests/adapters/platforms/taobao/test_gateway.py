@@ -211,6 +211,14 @@ async def test_control_read_in_one_piece_changes_within_the_window_push_orders_o
     assert await missed(platform, listing)
 
 
+async def test_a_window_that_ended_long_ago_is_read_in_one_piece(shop):
+    listing = Changing(950, -5)
+    platform, server = await shop(listing, overlap_s=300.0)
+    window = Window(NOW - timedelta(hours=2), NOW - timedelta(seconds=301))
+    assert [page async for page in platform.changes(window)]
+    assert len(server.received) == 1 + 3
+
+
 async def test_a_window_shorter_than_half_the_overlap_is_read_in_two_parts(shop):
     listing = Changing(950, 19)
     platform, server = await shop(listing, overlap_s=7200.0)
