@@ -120,8 +120,10 @@ class PriorityBroker(Broker):
         call = self._next_call()
         try:
             self._send(message.queue_name, call, [unsent])
-        except (ConnectionClosed, RedisError):
-            if not self._keep(message.queue_name, call, unsent):
+        except (ConnectionClosed, RedisError) as error:
+            due = None if unsent.delay_ms < 0 else monotonic() + unsent.delay_ms / 1000
+            kept = KeptSend(message.queue_name, call, unsent, due)
+            if not self._keep(kept if isinstance(error, ConnectionClosed) else kept.anew()):
                 raise
             return message
         self.emit_after("enqueue", message, delay)
@@ -252,17 +254,16 @@ class PriorityBroker(Broker):
         for message_id in self._scripts_of(queue_name).enqueue(*call, entries):
             self.logger.error("Message %s is too large and was rejected.", message_id)
 
-    def _keep(self, queue_name: str, call: tuple[str, str], unsent: Entry) -> bool:
+    def _keep(self, kept: KeptSend) -> bool:
         """Keep a message with the one that is ending on this thread, if any."""
         sender = self._sender()
         if sender is None:
             return False
-        due = None if unsent.delay_ms < 0 else monotonic() + unsent.delay_ms / 1000
-        sender.kept_sends.append(KeptSend(queue_name, call, unsent, due))
+        sender.kept_sends.append(kept)
         # The call may have arrived and only its answer be lost. No other may take its producer's name until it is
         # repeated, or Redis would not recognize it.
         self._generation = next(self._numbers)
-        self.logger.warning("Redis does not take it now: message %s goes out with its sender's end.", unsent.message_id)
+        self.logger.warning("Redis does not take message %s: it goes out with its sender's end.", kept.entry.message_id)
         return True
 
     def _sender(self) -> Delivery | None:

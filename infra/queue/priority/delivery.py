@@ -10,6 +10,7 @@ from infra.queue.priority.scripts import Entry
 SEPARATOR = "\x1f"
 _SEPARATOR = SEPARATOR.encode()
 LANE, FAIR_KEY, WEIGHT = "lane", "fair_key", "weight"
+_AGAIN = "'"
 MAX_WEIGHT = 1_000_000  # so that sums over all that ever came stay below 2^53, up to which Lua counts exactly
 
 
@@ -57,6 +58,11 @@ class KeptSend(NamedTuple):
     call: tuple[str, str]
     entry: Entry
     due: float | None  # on the monotonic clock
+
+    def anew(self) -> "KeptSend":
+        """The same as another call: the last one surely did not arrive, although Redis may have noted its number."""
+        producer, number = self.call
+        return self._replace(call=(producer, number[:-1] if number.endswith(_AGAIN) else number + _AGAIN))
 
 
 class End(NamedTuple):

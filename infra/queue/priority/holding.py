@@ -69,7 +69,8 @@ class Holding:
     @property
     def unsent(self) -> int:
         """Ended messages that must not be settled before what they sent has gone out."""
-        return len(self._unsent)
+        with self._changed:
+            return len(self._unsent) + sum(1 for end in self._ended.values() if end.kept_sends)
 
     @property
     def has_first_rank(self) -> bool:

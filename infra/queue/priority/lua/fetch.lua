@@ -40,6 +40,30 @@ local function promote()
 end
 promote()
 
+-- Each fair key that waits has a turn and a head. Where some were lost, those of the other kind tell of them.
+local function mend(lane)
+    local fairs, seen = redis.call("LRANGE", turns_of(lane), 0, -1), {}
+    for _, fair in ipairs(redis.call("ZRANGE", heads_of(lane), 0, -1)) do
+        fairs[#fairs + 1] = fair
+    end
+    redis.call("DEL", turns_of(lane), heads_of(lane))
+    for _, fair in ipairs(fairs) do
+        local first = redis.call("ZRANGE", line_of(lane, fair), 0, 0, "WITHSCORES")
+        if first[2] and not seen[fair] then
+            seen[fair] = true
+            redis.call("RPUSH", turns_of(lane), fair)
+            redis.call("ZADD", heads_of(lane), first[2], fair)
+        elseif not first[2] then
+            redis.call("HDEL", balance_of(lane), fair)
+        end
+    end
+end
+for _, lane in ipairs(lanes) do
+    if redis.call("LLEN", turns_of(lane)) ~= redis.call("ZCARD", heads_of(lane)) then
+        mend(lane)
+    end
+end
+
 local ids, positions, ranks = {}, {}, {}
 
 -- One turn: the next fair key of the lane, until its balance, `most` or `budget` is used up.
@@ -71,22 +95,10 @@ local function take_turn(lane, fair, balance, most, budget, rank)
     return taken, weight
 end
 
--- Whose turn it is. Where the turns were lost, all who wait there have new ones.
-local function next_turn(lane)
-    local fair = redis.call("LINDEX", turns_of(lane), 0)
-    if not fair then
-        for _, waiting in ipairs(redis.call("ZRANGE", heads_of(lane), 0, -1)) do
-            redis.call("RPUSH", turns_of(lane), waiting)
-        end
-        fair = redis.call("LINDEX", turns_of(lane), 0)
-    end
-    return fair
-end
-
 local function take(lane, most, budget, rank)
     local taken, weight = 0, 0
     while taken < most and weight < budget do
-        local fair = next_turn(lane)
+        local fair = redis.call("LINDEX", turns_of(lane), 0)
         if not fair then
             break
         end
@@ -103,29 +115,11 @@ local function take(lane, most, budget, rank)
     return taken, weight
 end
 
--- Where the heads were lost, they are those of the fair keys that have turns.
-local function find_heads(lane)
-    for _, fair in ipairs(redis.call("LRANGE", turns_of(lane), 0, -1)) do
-        local first = redis.call("ZRANGE", line_of(lane, fair), 0, 0, "WITHSCORES")
-        if first[2] then
-            redis.call("ZADD", heads_of(lane), first[2], fair)
-        else
-            redis.call("LREM", turns_of(lane), 0, fair)
-            redis.call("HDEL", balance_of(lane), fair)
-        end
-    end
-end
-
 -- Position of the first message of each lane, false when nothing waits there; read again after a lane changed.
 local heads = {}
 local function head_of(number)
     if heads[number] == nil then
-        local lane = lanes[number]
-        local head = redis.call("ZRANGE", heads_of(lane), 0, 0, "WITHSCORES")
-        if not head[2] and redis.call("EXISTS", turns_of(lane)) == 1 then
-            find_heads(lane)
-            head = redis.call("ZRANGE", heads_of(lane), 0, 0, "WITHSCORES")
-        end
+        local head = redis.call("ZRANGE", heads_of(lanes[number]), 0, 0, "WITHSCORES")
         heads[number] = head[2] and tonumber(head[2]) or false
     end
     return heads[number]

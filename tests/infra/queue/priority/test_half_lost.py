@@ -38,8 +38,8 @@ def end_leases(redis, scripts):
     return end
 
 
-def send(scripts, *ids, number="1", delay=-1, lane="bulk"):
-    where = Address(lane, "", 1)
+def send(scripts, *ids, number="1", delay=-1, lane="bulk", fair=""):
+    where = Address(lane, fair, 1)
     scripts.enqueue("test", number, [Entry(one, delay, where.envelope(b"x")) for one in ids])
 
 
@@ -129,6 +129,18 @@ def test_places_that_are_lost_are_found_again(scripts, redis, lost):
     send(scripts, "e", number="3", lane="p0")
     assert fetch(scripts, "ann:2") == ["e", "d"]
     assert depth(scripts) == (0, 0, 5)
+
+
+@pytest.mark.parametrize("lost", ["turns:bulk", "heads:bulk"])
+def test_who_came_before_a_place_was_lost_is_served_beside_who_came_after(scripts, redis, lost):
+    send(scripts, "a", "b", fair="x")
+    assert redis.delete(f"{scripts.prefix}:{lost}")
+    send(scripts, *(f"y{number}" for number in range(60)), number="2", fair="y")
+    send(scripts, "c", number="3", fair="x")
+    assert {"a", "b", "c"} <= set(fetch(scripts, room=55)), "turns of 50"
+    assert len(fetch(scripts, "ann:2")) == 8
+    assert depth(scripts) == (0, 0, 63)
+    assert not redis.exists(f"{scripts.prefix}:turns:bulk", f"{scripts.prefix}:heads:bulk")
 
 
 @pytest.mark.parametrize("owed", [0, 19])

@@ -153,25 +153,36 @@ def test_a_message_that_cannot_be_sent_yet_holds_up_no_other(make_broker, monkey
     assert (retry.args, retry.options["retries"]) == (("retry",), 1)
 
 
-def test_what_redis_refuses_for_good_is_kept_with_its_sender_all_the_same(make_broker, monkeypatch):
-    """A script that was stopped by hand, a right that was taken away: nobody else would ever send the retry."""
+def test_what_redis_refuses_for_good_is_kept_with_its_sender_all_the_same(make_broker, redis, monkeypatch):
+    """A right that was taken away, a script that broke off: nobody else would ever send the retry.
+
+    Redis has noted the number of the call by then, and takes nothing under it any more.
+    """
+
+    def break_off(scripts, producer, number, _entries):
+        redis.set(f"{scripts.prefix}:producer:{producer}", number)
+        raise NoPermissionError("no right")
+
     broker = make_broker()
     note = dramatiq.actor(print, actor_name="note", broker=broker, min_backoff=1, max_backoff=1)
     note.send("retry")
     consumer = broker.consume(QUEUE, timeout=10_000)
     delivery = next(consumer)
     with monkeypatch.context() as patch:
-        patch.setattr(Scripts, "enqueue", Mock(side_effect=NoPermissionError("no right")))
+        patch.setattr(Scripts, "enqueue", break_off)
         broker.emit_after("process_message", delivery, exception=ValueError("meant"))
+        consumer.ack(delivery)
+        assert broker._holdings[QUEUE].ended() == {}
+        broker._holdings[QUEUE].beat()
         with pytest.raises(NoPermissionError):
             note.send("nobody's")
-    consumer.ack(delivery)
     assert next(consumer).options["retries"] == 1
 
 
 def test_nothing_more_is_fetched_while_too_many_cannot_send(make_broker, monkeypatch):
     """Each would run again and again: their leases end when they are too many to be renewed."""
     monkeypatch.setattr("infra.queue.priority.consumer.UNSENT_MAX", 1)
+    monkeypatch.setattr("infra.queue.priority.holding.CHUNK", 1)
     broker = make_broker()
     note = dramatiq.actor(print, actor_name="note", broker=broker, min_backoff=60_000)
     broker.enqueue_many([note.message(number) for number in range(5)])
@@ -181,8 +192,11 @@ def test_nothing_more_is_fetched_while_too_many_cannot_send(make_broker, monkeyp
         patch.setattr(Scripts, "enqueue", Mock(side_effect=ConnectionClosed("no room")))
         while delivery := next(consumer):
             begun.append(delivery)
+            broker._holdings[QUEUE].beat()
             broker.emit_after("process_message", delivery, exception=ValueError("meant"))
             consumer.ack(delivery)
+        broker._holdings[QUEUE].beat()
+        assert next(consumer) is None
     assert len(begun) < 5
     broker._holdings[QUEUE].beat()
     assert next(consumer)
