@@ -38,9 +38,7 @@ WITH RECURSIVE line AS (
     WHERE line.due_at <= now()
 ), turn AS (
     SELECT shop, has_many, others.are_due,
-           CASE WHEN has_many THEN greatest(1, %(limit)s / count(*) OVER ())
-                ELSE greatest(0, least(due, %(limit)s - (sum(due) OVER (ORDER BY due_at, shop))::bigint + due))
-           END AS places
+           CASE WHEN has_many THEN greatest(1, %(limit)s / count(*) OVER ()) ELSE due END AS places
     FROM sized CROSS JOIN (
         SELECT bool_or(has_many = %(many)s) AS has_turn, bool_or(has_many) AND NOT bool_and(has_many) AS are_due
         FROM sized) AS others
@@ -55,7 +53,8 @@ FROM turn CROSS JOIN LATERAL (
       AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
     ORDER BY due_at
     LIMIT turn.places
-    FOR UPDATE SKIP LOCKED) AS mine;
+    FOR UPDATE SKIP LOCKED) AS mine
+LIMIT %(limit)s;
 
 -- name: claim_one
 -- One named row, for members of a failed batch that run again on their own.

@@ -175,6 +175,14 @@ def test_of_more_shops_than_places_those_who_waited_longest(house, line):
     assert set(claim_in(house, {KEY: 0}, limit=10)) == set(range(91, 101))
 
 
+def test_of_those_who_have_few_others_are_served_where_a_batch_holds_some(house, line):
+    line(*[("A", 1000.0)] * 200, *[(shop, 10.0) for shop in "BCDEF" for _ in range(20)])
+    with house.db.transaction() as tx:
+        first = claim(tx, KEY, BATCH, {KEY: 0})
+        second = claim_in(house, {KEY: 0})
+    assert sorted(first + second) == list(range(201, 301))
+
+
 @pytest.mark.parametrize("credit", [0, -1])
 def test_what_another_batch_holds_is_passed_over_and_its_place_is_filled(house, flood, credit):
     with house.db.transaction() as tx:
