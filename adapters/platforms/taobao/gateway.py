@@ -19,6 +19,9 @@ from domain.errors import FulfilmentError, Malformed, Misconfigured, Poison, Ref
 from domain.order import Address, RawOrder
 from infra import settings
 from infra.clock import Clock
+from infra.log import get_logger
+
+log = get_logger(__name__)
 
 # The platform's own words: courier label, customer care.
 SCENES = {Purpose.LABEL: "1001", Purpose.NOTICE: "2002"}
@@ -53,6 +56,8 @@ def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
         credential(shop, "session"),
         method,
     )
+    if shop.overlap_s < describe.OPEN_S:
+        log.warning("overlap_short", account=shop.account, overlap_s=shop.overlap_s, at_least_s=describe.OPEN_S)
     return Taobao(account, shop.options, door, clock, shop.overlap_s)
 
 
@@ -104,7 +109,8 @@ class Taobao:
             yield first.rows
             return
         parts = _parts(window, self._overlap_s)
-        if len(parts) == 1 or window.end < self._clock.utcnow() - timedelta(seconds=self._overlap_s):
+        open_s = max(self._overlap_s, describe.OPEN_S)
+        if len(parts) == 1 or window.end < self._clock.utcnow() - timedelta(seconds=open_s):
             async for rows in self._backwards(window, first):
                 yield rows
             return
@@ -214,8 +220,11 @@ class Taobao:
 
 
 def _parts(window: Window, overlap_s: float) -> list[Window]:
-    """The span that the next window does not read again, with half of the overlap; the next; and the open end."""
-    half = overlap_s / 2
-    ages_s = (half, min(describe.OPEN_S, half), 0.0)
+    """The span that nothing comes into, the span that a late clock brings rows into, and the open end.
+
+    The next window reads both of the latter again.
+    """
+    open_s = min(describe.OPEN_S, overlap_s)
+    ages_s = (max(overlap_s / 2, open_s), open_s, 0.0)
     cuts = [max(window.start, window.end - timedelta(seconds=age_s)) for age_s in ages_s]
     return [Window(start, end) for start, end in pairwise([window.start, *cuts]) if start < end]

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters import registry
 from adapters.china_time import cst_text, read_cst
@@ -188,10 +189,11 @@ async def missed(platform, listing):
     return listing.stays - seen
 
 
+@pytest.mark.parametrize("overlap_s", [30.0, 300.0])
 @pytest.mark.parametrize("moment", [-5, 0, 1, 19])
-async def test_no_order_is_missed_while_others_change_before_and_after_the_window_s_end(shop, moment):
+async def test_no_order_is_missed_while_others_change_before_and_after_the_window_s_end(shop, moment, overlap_s):
     listing = Changing(950, moment)
-    platform, _ = await shop(listing)
+    platform, _ = await shop(listing, overlap_s=overlap_s)
     assert await missed(platform, listing) == set()
 
 
@@ -209,6 +211,15 @@ async def test_control_read_in_one_piece_changes_within_the_window_push_orders_o
     listing = Changing(950, 0)
     platform, _ = await shop(listing, overlap_s=0.0)
     assert await missed(platform, listing)
+
+
+async def test_an_overlap_shorter_than_a_window_stays_open_is_said(shop):
+    with capture_logs() as logs:
+        await shop(shipped, overlap_s=19.0)
+        await shop(shipped, overlap_s=20.0)
+    assert [(entry["event"], entry["overlap_s"]) for entry in logs if entry["log_level"] == "warning"] == [
+        ("overlap_short", 19.0)
+    ]
 
 
 async def test_a_window_that_ended_long_ago_is_read_in_one_piece(shop):
