@@ -53,7 +53,9 @@ class RouteStep:
         routed, held = self._choose(subjects, read_location_levels(tx, skus))
         levels = lock_location_levels(tx, skus)
         # Nobody is held for want of what another transaction was just giving back.
-        if held or not covers(levels, ((one.route.location, one.subject.pieces) for one in routed)):
+        if any(map(_is_short, held)) or not covers(
+            levels, ((one.route.location, one.subject.pieces) for one in routed)
+        ):
             routed, held = self._choose(subjects, levels)
         return [*held, *self._commit(tx, routed)]
 
@@ -128,6 +130,12 @@ class RouteStep:
 
     def _version(self) -> dict[str, str]:
         return {"rules": self.tools.rules.version}
+
+
+def _is_short(result: Result) -> bool:
+    """Whether more stock would have helped."""
+    outcome = result.outcome if isinstance(result, Settled) else None
+    return isinstance(outcome, Hold) and outcome.code is HoldCode.STOCK_SHORT_PAID
 
 
 def _is_done(result: Result) -> bool:
