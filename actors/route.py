@@ -52,10 +52,9 @@ class RouteStep:
         # Choosing takes longer than all that must be done under the locks, and others wait for the same SKUs.
         routed, held = self._choose(subjects, read_location_levels(tx, skus))
         levels = lock_location_levels(tx, skus)
+        is_covered = covers(levels, ((one.route.location, one.subject.pieces) for one in routed))
         # Nobody is held for want of what another transaction was just giving back.
-        if any(map(_is_short, held)) or not covers(
-            levels, ((one.route.location, one.subject.pieces) for one in routed)
-        ):
+        if any(map(_is_short, held)) or not is_covered:
             routed, held = self._choose(subjects, levels)
         return [*held, *self._commit(tx, routed)]
 

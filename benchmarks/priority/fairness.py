@@ -8,7 +8,7 @@ from statistics import median
 import msgspec
 
 from benchmarks.priority.backlog import PRIORITY, STEPS
-from benchmarks.priority.batches import Batches
+from benchmarks.priority.batches import mean_s, watched_batches
 from benchmarks.priority.feed import feeding
 from benchmarks.priority.measure import Scene, await_confirmed, staged, warm_up, working
 from domain.states import Step
@@ -97,12 +97,12 @@ def _few(base: Settings, scene: Scene, many: int, few: int) -> tuple[float, dict
                 feed.store(large, urgent=False)
             with working(demo, settings, scene):
                 warm_up(demo.db, feed)
-                with Batches(demo.db) as batches:
+                with watched_batches(demo.db) as batches:
                     tids = feed.store_at_once(small, few)
                     began = time.monotonic()
                     await_confirmed(demo.db, tids)
                     seconds = time.monotonic() - began
-                beside = batches.mean_s(base.engine.batch_max // 2)
+                beside = mean_s(batches, base.engine.batch_max // 2)
                 with demo.db.connection() as connection:
                     left = sum(count for _, count in connection.execute(PRIORITY["waiting"]))
                 return seconds, {step: beside[step] for step in (*STEPS, Step.WRITEBACK) if step in beside}, left

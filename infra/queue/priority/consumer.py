@@ -17,7 +17,7 @@ from infra.queue.priority.scripts import CHUNK, Fetched, Wanted
 from infra.queue.priority.slots import Slots
 
 FRESH_S = 0.005
-BELL_LOST_S = 1.0
+BELL_LOST_S = 1.0  # LISTEN_MS in queue.lua
 UNSENT_MAX = 1000  # nothing is fetched while more ended messages wait until Redis takes what they sent
 TOP_LOOK_S = 0.05  # between looks for the first lane while the prefetch is full and a thread is free
 _DRAMATIQ_PREFETCH = 2  # for each thread

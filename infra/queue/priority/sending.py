@@ -52,16 +52,17 @@ def send_kept(scripts_of: Callable[[str], Scripts], ended: Mapping[Held, End]) -
     """
     unsent = dict(ended)
     for held, end in ended.items():
-        number = 0
-        try:
-            for number, kept in enumerate(end.kept_sends):  # noqa: B007 - which one it was
+        for number, kept in enumerate(end.kept_sends):
+            try:
                 _send(scripts_of(kept.queue), kept)
-            del unsent[held]
-        except (BrokerConnectionError, RedisError) as error:
-            log.warning("%s ended messages wait until what they sent can be sent: %s", len(unsent), error)
-            if isinstance(error, BrokerConnectionError):
+            except (BrokerConnectionError, RedisError) as error:
+                log.warning("%s ended messages wait until what they sent can be sent: %s", len(unsent), error)
+                if isinstance(error, BrokerConnectionError):
+                    return set(unsent)
+                end.kept_sends[number] = kept.anew()
                 break
-            end.kept_sends[number] = end.kept_sends[number].anew()
+        else:
+            del unsent[held]
     return set(unsent)
 
 

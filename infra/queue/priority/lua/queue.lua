@@ -40,7 +40,7 @@ local function bell_of(lane) -- list of at most one element: something waits
     return PREFIX .. ":bell:" .. lane
 end
 
--- A consumer asks again after this time at the latest. Of what is due sooner it must be told.
+-- A consumer asks again after this time at the latest (BELL_LOST_S in consumer.py). Of what is due sooner it must be told.
 local LISTEN_MS = 1000
 
 local function int(number)

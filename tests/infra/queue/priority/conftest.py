@@ -20,6 +20,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority.scripts import Scripts
 
 DEADLINE_S = 15.0
 
@@ -57,6 +58,14 @@ def make_broker(redis: Redis) -> Iterator[Callable[..., PriorityBroker]]:
     yield make
     for broker in made:
         broker.close()
+
+
+@pytest.fixture
+def scripts(redis: Redis) -> Scripts:
+    """Those of one queue, and a process that was in touch just now."""
+    scripts = Scripts(redis, "scripts", "q", Rules())
+    scripts.beat("ann", [])
+    return scripts
 
 
 @pytest.fixture

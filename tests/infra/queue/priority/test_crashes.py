@@ -4,14 +4,7 @@ import pytest
 
 from infra.queue.priority import Rules
 from infra.queue.priority.delivery import Address
-from infra.queue.priority.scripts import CHUNK, Entry, Scripts, Wanted
-
-
-@pytest.fixture
-def scripts(redis):
-    scripts = Scripts(redis, "crashes", "q", Rules())
-    scripts.beat("judge", [])
-    return scripts
+from infra.queue.priority.scripts import CHUNK, Entry, Wanted
 
 
 @pytest.fixture

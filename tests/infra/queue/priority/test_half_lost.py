@@ -4,19 +4,11 @@ import dramatiq
 import pytest
 from dramatiq import Message
 
-from infra.queue.priority import Rules
 from infra.queue.priority.delivery import Address
-from infra.queue.priority.scripts import Entry, Scripts, Settlement, Wanted
+from infra.queue.priority.scripts import Entry, Settlement, Wanted
 
 LANES = ("p0", "bulk")
 TOKEN = "ann:1"
-
-
-@pytest.fixture
-def scripts(redis):
-    scripts = Scripts(redis, "half", "q", Rules())
-    scripts.beat("ann", [])
-    return scripts
 
 
 @pytest.fixture
