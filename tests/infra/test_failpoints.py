@@ -65,7 +65,8 @@ def test_postgres_itself_can_be_made_to_raise(database):
 
 def test_the_process_can_be_killed_as_the_environment_says():
     program = (
-        "from infra.failpoints import failpoint; failpoint('x', 1); print('alive'); failpoint('x', 2); print('no')"
+        "from infra.failpoints import failpoint; failpoint('x', 1); print('alive', flush=True); "
+        "failpoint('x', 2); print('no')"
     )
     armed = '[{"at": "x", "do": "kill", "subjects": [2]}]'
     done = subprocess.run(
