@@ -2,7 +2,7 @@
 
 import codecs
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -196,7 +196,8 @@ class Taobao:
             "page_size": str(describe.PAGE_SIZE),
             "use_has_next": str(use_has_next).lower(),
         }
-        return answers.read_page(await self._call(describe.LIST_CHANGES, params), window.end)
+        page = answers.read_page(await self._call(describe.LIST_CHANGES, params), window.end)
+        return replace(page, rows=(*page.rows, *_from_rejected(page, window))) if page.rejected else page
 
     async def _decrypt(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
         scene = self._options.get(_SCENE_OPTIONS[purpose], SCENES[purpose])
@@ -231,6 +232,11 @@ def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now
         raise fault_of(error, is_read=method != describe.SEND, now=now)
     if not response.is_ok:
         raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
+
+
+def _from_rejected(page: answers.Page, window: Window) -> list[Listed]:
+    """Rows that could not be read. One whose order id is known is fetched as if it had changed at the window's end."""
+    return [Listed(id_, window.end, fault="" if id_ else f"row_{code}") for id_, code, _ in page.rejected]
 
 
 def _parts(window: Window, overlap_s: float) -> list[Window]:
