@@ -41,11 +41,16 @@ WHERE EXISTS (
     WHERE g.shop_id = %(shop_id)s AND g.platform_order_id = r.platform_order_id AND g.changed_at >= r.changed_at);
 
 -- name: load_raw
--- With the moment the shop joined us: what was shipped before is none of our business.
-SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, p.body
+-- With the moment the shop joined us: what was shipped before is none of our business. Bodies come until they are
+-- `most` bytes together; a NULL stands for each of the others.
+SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, octet_length(p.body),
+       CASE WHEN sum(octet_length(p.body)) OVER (ORDER BY octet_length(p.body), p.id) <= %(most)s THEN p.body END
 FROM raw_payload AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
 WHERE p.id = ANY(%(ids)s)
 ORDER BY p.platform, p.shop, p.platform_order_id, p.changed_at, p.id;
+
+-- name: load_body
+SELECT body FROM raw_payload WHERE id = %(id)s;
 
 -- name: admit
 -- New orders with receiver, lines and one fulfillment order without a location, in one statement.
