@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from traceback import clear_frames
 
 import msgspec
 import psycopg
@@ -99,6 +100,7 @@ class Intake:
                     try:
                         raw = await self.tools.platform(shop.account).fetch(one.platform_order_id)
                     except Exception as error:  # noqa: BLE001 - whatever one order raises is that order's
+                        _forget_locals(error)
                         self.room.resize(place, 0)
                         basket.failed.append((one, error))
                         if stops_window(error):
@@ -245,6 +247,14 @@ def _worth_keeping(tx: Connection, shop: Shop, raws: Sequence[Kept]) -> Sequence
     named = {"platform": shop.platform, "shop": shop.name, "platform_order_ids": unread, "most": _UNREAD_MAX}
     full = {row[0] for row in tx.execute(ORDERS["unread_versions"], named).fetchall()}
     return [(one, raw) for one, raw in raws if not (raw.fault and raw.platform_order_id in full)]
+
+
+def _forget_locals(error: BaseException) -> None:
+    """Let go of the answers that an error's frames would keep until it is noted."""
+    link: BaseException | None = error
+    while link is not None:
+        clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
 
 
 def _gap(one: Listed, error: Exception, when: str) -> Row:
