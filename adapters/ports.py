@@ -15,6 +15,9 @@ from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
 from domain.outcomes import Later
 
+# The fact of a Throttled by which a platform asks for a shorter window the next time.
+NARROWER = "narrower"
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -26,11 +29,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One row of a platform's change listing. `state` is None where the listing does not tell it."""
+    """One row of a platform's change listing. `state` is None where the listing does not tell it.
+
+    `fault`: the code of why the row does not tell its order's id, which is then empty.
+    """
 
     platform_order_id: str
     changed_at: datetime
     state: PlatformState | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

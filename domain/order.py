@@ -165,9 +165,13 @@ class LaneFacts:
 
 @dataclass(frozen=True, slots=True)
 class RawOrder:
-    """A payload as received. `version` is a digest of its content: the same content is the same version."""
+    """A payload as received. `version` is a digest of its content: the same content is the same version.
+
+    `fault`: the code of why it cannot be read as this order; empty where nothing is known against it.
+    """
 
     platform_order_id: str
     version: bytes
     body: bytes = field(repr=False)
     lane_facts: LaneFacts
+    fault: str = ""

@@ -20,28 +20,32 @@ _ROWS_MAX = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the change listing. `total` is zero where the call did not ask for a count."""
+    """One page of the change listing. `total` is zero where the call did not ask for a count.
+
+    `rejected`: rows that could not be read, as platform order id (empty where it is unreadable too), code and field.
+    """
 
     rows: tuple[Listed, ...]
     total: int
     has_next: bool
+    rejected: tuple[tuple[str, str, str], ...] = ()
 
 
 def read_page(body: bytes, window_end: datetime) -> Page:
     """A row whose change time cannot be read counts as changed at the window's end; it must not block the page."""
     answer = _opened(body, describe.LIST_CHANGES)
-    rows = tuple(
-        Listed(
-            row.text("tid_str" if row.has("tid_str") else "tid"),
-            _changed_at(row) or window_end,
-            describe.STATES.get(row.text_or("status", "")),
-        )
-        for row in answer.listed("trades", "trade")
-    )
+    rows: list[Listed] = []
+    rejected: list[tuple[str, str, str]] = []
+    for row in answer.listed("trades", "trade"):
+        try:
+            tid = row.text("tid_str" if row.has("tid_str") else "tid")
+            rows.append(Listed(tid, _changed_at(row) or window_end, describe.STATES.get(row.text_or("status", ""))))
+        except Malformed as error:
+            rejected.append(("", error.code, str(error.facts.get("field", ""))))
     total = answer.whole("total_results", 0, _ROWS_MAX) if answer.has("total_results") else 0
-    if not (rows or answer.has("total_results") or answer.has("has_next")):
+    if not (rows or rejected or answer.has("total_results") or answer.has("has_next")):
         answer.missing("total_results")
-    return Page(rows, total, answer.flag("has_next"))
+    return Page(tuple(rows), total, answer.flag("has_next"), tuple(rejected))
 
 
 def read_status(body: bytes) -> PlatformStatus:

@@ -2,16 +2,27 @@
 -- Raw payloads as they came; the same content again is the same row. Returns the new ones only.
 INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, changed_at, body)
 SELECT %(platform)s, %(shop)s, r.platform_order_id, r.version, %(source)s, r.lane, r.changed_at, r.body
-FROM unnest(%(platform_order_ids)s::text[], %(versions)s::bytea[], %(lanes)s::text[],
-            %(changed_ats)s::timestamptz[], %(bodies)s::bytea[])
+FROM unnest(%(platform_order_ids)s::text[], %(versions)b::bytea[], %(lanes)s::text[],
+            %(changed_ats)s::timestamptz[], %(bodies)b::bytea[])
      AS r(platform_order_id, version, lane, changed_at, body)
 ORDER BY r.platform_order_id
 ON CONFLICT (shop, platform_order_id, platform, version) DO NOTHING
 RETURNING id, lane;
 
+-- name: unread_versions
+-- Orders with this many stored payloads, or more, that could not be read or wait to be read.
+SELECT r.platform_order_id
+FROM raw_payload AS r
+WHERE r.platform = %(platform)s AND r.shop = %(shop)s AND r.platform_order_id = ANY(%(platform_order_ids)s)
+  AND (EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'normalize' AND w.subject_id = r.id)
+       OR EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'normalize' AND d.subject_id = r.id AND d.closed_at IS NULL))
+GROUP BY r.platform_order_id
+HAVING count(*) >= %(most)s;
+
 -- name: known_changes
--- Which of the listed (order, change time) pairs need no fetch: stored already, or no more than the echo
--- of our own write-back (`is_shipped`: the listing shows the order as shipped).
+-- Which of the listed (order, change time) pairs need no fetch: stored already, no more than the echo of our own
+-- write-back (`is_shipped`: the listing shows the order as shipped), or a gap, which is tried at its own time.
 SELECT r.platform_order_id, r.changed_at
 FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[], %(are_shipped)s::boolean[])
      AS r(platform_order_id, changed_at, is_shipped)
@@ -20,18 +31,26 @@ WHERE EXISTS (
     WHERE p.shop = %(shop)s AND p.platform_order_id = r.platform_order_id AND p.platform = %(platform)s
       AND p.changed_at >= r.changed_at
       -- Platforms tell whole seconds: what was fetched within the second of a change may miss the next one.
-      AND p.received_at >= r.changed_at + interval '2 seconds')
+      AND p.received_at >= r.changed_at + make_interval(secs => %(margin_s)s))
    OR r.is_shipped AND EXISTS (
     SELECT 1 FROM orders AS o JOIN writeback AS w ON w.order_id = o.id
     WHERE o.shop = %(shop)s AND o.platform_order_id = r.platform_order_id AND o.platform = %(platform)s
-      AND w.platform_changed_at >= r.changed_at);
+      AND w.platform_changed_at >= r.changed_at)
+   OR EXISTS (
+    SELECT 1 FROM pull_gap AS g
+    WHERE g.shop_id = %(shop_id)s AND g.platform_order_id = r.platform_order_id AND g.changed_at >= r.changed_at);
 
 -- name: load_raw
--- With the moment the shop joined us: what was shipped before is none of our business.
-SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, p.body
+-- With the moment the shop joined us: what was shipped before is none of our business. Bodies come until they are
+-- `most` bytes together; a NULL stands for each of the others.
+SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, octet_length(p.body),
+       CASE WHEN sum(octet_length(p.body)) OVER (ORDER BY octet_length(p.body), p.id) <= %(most)s THEN p.body END
 FROM raw_payload AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
 WHERE p.id = ANY(%(ids)s)
 ORDER BY p.platform, p.shop, p.platform_order_id, p.changed_at, p.id;
+
+-- name: load_body
+SELECT body FROM raw_payload WHERE id = %(id)s;
 
 -- name: admit
 -- New orders with receiver, lines and one fulfillment order without a location, in one statement.
