@@ -189,7 +189,8 @@ class Taobao:
             "page_size": str(describe.PAGE_SIZE),
             "use_has_next": str(use_has_next).lower(),
         }
-        return answers.read_page(await self._call(describe.LIST_CHANGES, params), window.end)
+        body = await self._call(describe.LIST_CHANGES, params)
+        return answers.read_page(body, window.end, use_has_next=use_has_next)
 
     async def _decrypt(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
         scene = self._options.get(_SCENE_OPTIONS[purpose], SCENES[purpose])
