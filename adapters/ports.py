@@ -53,7 +53,8 @@ class PlatformShipment:
 class PlatformStatus:
     """The platform's view of one order right now, and when it last changed there.
 
-    `refund_lines`: the lines whose refund is open, if the platform says which.
+    `refund_lines`: the lines whose refund is open, if the platform says which. `unknown_lines`: those of which it does
+    not say whether a refund is open. `line_ids`: all that it shows, if it shows lines.
     """
 
     state: PlatformState
@@ -61,6 +62,8 @@ class PlatformStatus:
     shipments: tuple[PlatformShipment, ...]
     changed_at: datetime | None = None
     refund_lines: tuple[str, ...] = ()
+    unknown_lines: tuple[str, ...] = ()
+    line_ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

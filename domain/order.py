@@ -102,7 +102,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """One SKU of an order. `paid` is the line's share of what the buyer paid, without freight."""
+    """One SKU of an order. `paid` is the line's share of what the buyer paid, without freight.
+
+    `refund_unknown`: the platform did not say whether a refund is open, or whether the line still stands.
+    """
 
     line_id: str
     product_id: str
@@ -115,6 +118,7 @@ class OrderLine:
     is_gift: bool = False
     refund_open: bool = False
     refunded: bool = False
+    refund_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

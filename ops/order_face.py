@@ -144,7 +144,12 @@ def _lines(view: OrderView) -> Table:
     for column in table.columns[2:5]:
         column.justify = "right"
     for line in view.lines:
-        marks = (("gift", line.is_gift), ("refund asked", line.refund_open), ("refunded", line.refunded))
+        marks = (
+            ("gift", line.is_gift),
+            ("refund asked", line.refund_open),
+            ("refunded", line.refunded),
+            ("refund unknown", line.refund_unknown),
+        )
         shown = ", ".join(name for name, is_set in marks if is_set)
         table.add_row(
             line.sku or "–", line.title, str(line.quantity), str(line.unit_price), str(line.paid), Text(shown, _LATE)

@@ -44,6 +44,7 @@ class Line:
     is_gift: bool
     refund_open: bool
     refunded: bool
+    refund_unknown: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -196,7 +196,8 @@ class Taobao:
             "page_size": str(describe.PAGE_SIZE),
             "use_has_next": str(use_has_next).lower(),
         }
-        page = answers.read_page(await self._call(describe.LIST_CHANGES, params), window.end)
+        body = await self._call(describe.LIST_CHANGES, params)
+        page = answers.read_page(body, window.end, use_has_next=use_has_next)
         return replace(page, rows=(*page.rows, *_from_rejected(page, window))) if page.rejected else page
 
     async def _decrypt(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:

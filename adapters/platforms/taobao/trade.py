@@ -65,7 +65,7 @@ def read_order(body: bytes, shop: str) -> Order:
         paid_at=paid_at,
         ship_by=_ship_by(trade, paid_at),
         balance_open=balance_open,
-        platform_hold=state is PlatformState.HOLD or any(trade.flag(mark) for mark in describe.HOLD_MARKS),
+        platform_hold=state is PlatformState.HOLD or any(_is_marked(trade, mark) for mark in describe.HOLD_MARKS),
         buyer_memo=trade.text_or("buyer_message", "") or trade.text_or("buyer_memo", ""),
         seller_memo=trade.text_or("seller_memo", ""),
         seller_flag=trade.whole("seller_flag", 0, _FLAG_MAX) if trade.has("seller_flag") else 0,
@@ -215,12 +215,19 @@ def _order_type(trade: Fields) -> OrderType:
 
 
 def _balance_open(trade: Fields) -> bool:
-    if trade.text_or("type", "") != "step":
+    # A deposit trade whose type is missing would look like a paid one.
+    is_step = trade.text("type") == "step"
+    if not (is_step or trade.has("step_trade_status")):
         return False
     status = trade.text("step_trade_status")
     if status not in describe.STEP_BALANCE_OPEN:
         raise unknown_status("step_trade_status", status)
     return describe.STEP_BALANCE_OPEN[status]
+
+
+def _is_marked(trade: Fields, mark: str) -> bool:
+    """Absent is a no: the platform sends a mark only with trades that it holds. What we cannot read is none."""
+    return trade.has(mark) and not trade.denies(mark)
 
 
 def _buyer(trade: Fields) -> str:

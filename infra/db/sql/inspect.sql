@@ -78,7 +78,7 @@ FROM orders AS o JOIN receiver AS c ON c.order_id = o.id
 WHERE o.id = %(id)s;
 
 -- name: order_lines
-SELECT line_id, sku, title, quantity, unit_price_minor, paid_minor, is_gift, refund_open, refunded
+SELECT line_id, sku, title, quantity, unit_price_minor, paid_minor, is_gift, refund_open, refunded, refund_unknown
 FROM order_line WHERE order_id = %(id)s ORDER BY line_id;
 
 -- name: order_payloads

@@ -83,14 +83,14 @@ WITH incoming AS (
     FROM admitted AS a JOIN incoming USING (raw_payload_id)
 ), lined AS (
     INSERT INTO order_line (order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor,
-        paid_minor, is_gift, refund_open, refunded)
+        paid_minor, is_gift, refund_open, refunded, refund_unknown)
     SELECT a.id, l.line_id, l.product_id, l.platform_sku, l.sku, l.title, l.quantity, l.unit_price_minor,
-        l.paid_minor, l.is_gift, l.refund_open, l.refunded
+        l.paid_minor, l.is_gift, l.refund_open, l.refunded, l.refund_unknown
     FROM admitted AS a
     JOIN json_to_recordset(%(lines)s::json) AS l(
         raw_payload_id bigint, line_id text, product_id text, platform_sku text, sku text, title text,
         quantity integer, unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean,
-        refunded boolean) USING (raw_payload_id)
+        refunded boolean, refund_unknown boolean) USING (raw_payload_id)
 )
 INSERT INTO fulfillment_order (order_id, state, resume_state, lane, lane_by, closed_reason, finished_at)
 SELECT a.id, i.state, i.resume_state, i.lane, i.lane_by, i.closed_reason, CASE WHEN i.state = 'closed' THEN now() END
@@ -136,12 +136,13 @@ DELETE FROM order_line WHERE order_id = ANY(%(ids)s);
 
 -- name: add_lines
 INSERT INTO order_line (order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor,
-    paid_minor, is_gift, refund_open, refunded)
+    paid_minor, is_gift, refund_open, refunded, refund_unknown)
 SELECT l.id, l.line_id, l.product_id, l.platform_sku, l.sku, l.title, l.quantity, l.unit_price_minor,
-    l.paid_minor, l.is_gift, l.refund_open, l.refunded
+    l.paid_minor, l.is_gift, l.refund_open, l.refunded, l.refund_unknown
 FROM json_to_recordset(%(lines)s::json) AS l(
     id bigint, line_id text, product_id text, platform_sku text, sku text, title text, quantity integer,
-    unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean, refunded boolean);
+    unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean, refunded boolean,
+    refund_unknown boolean);
 
 -- name: load_orders
 SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_type, o.source, o.member_level,
@@ -154,7 +155,7 @@ WHERE o.id = ANY(%(ids)s);
 
 -- name: load_lines
 SELECT order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor, paid_minor, is_gift,
-       refund_open, refunded
+       refund_open, refunded, refund_unknown
 FROM order_line WHERE order_id = ANY(%(ids)s)
 ORDER BY order_id, line_id;
 
