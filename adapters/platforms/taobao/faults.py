@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adapters.china_time import CST
+from adapters.foreign import code_of, sentence
 from adapters.payload import Fields
-from adapters.words import words
 from domain.errors import (
     Conflict,
     Facts,
@@ -49,6 +49,28 @@ LOGISTICS_FAULTS: dict[str, tuple[type[FulfilmentError], str]] = {
     "CD01": (Refused, "resend_rejected"),
     "CD19": (Refused, "resend_rejected"),
 }
+# Our own words for these faults: the platform's may quote the buyer.
+PHRASES = {
+    "call_limit": "the platform limits the calls of the app",
+    "session_expired": "the shop's authorization has ended: authorize the app again",
+    "permission_denied": "the app may not call this interface",
+    "signature_invalid": "the platform does not accept the signature: check the app secret",
+    "app_key_invalid": "the platform does not accept the app key",
+    "timestamp_invalid": "the platform finds the request's time wrong: check this machine's clock",
+    "request_invalid": "the platform cannot read the request",
+    "platform_failed": "the platform's system failed",
+    "order_not_found": "the platform knows no such order",
+    "order_state_wrong": "the order's state on the platform does not allow this",
+    "already_shipped": "the platform shows the order as shipped",
+    "courier_code_unknown": "the platform does not know the courier's code",
+    "waybill_rejected": "the platform does not accept the waybill number",
+    "platform_busy": "the platform is busy",
+    "split_rejected": "the platform does not accept the split into packages",
+    "shipment_rejected": "the platform does not accept the shipment",
+    "resend_rejected": "the platform does not accept a changed waybill number",
+    "error_unknown": "the platform answered with an error that is not known",
+}
+_REFUSED = "the platform refused"
 _ORDER_UNKNOWN = ("trade-not-exist", "trade-not-found")
 
 
@@ -66,7 +88,11 @@ class TopError:
 
     @property
     def facts(self) -> Facts:
-        return {"code": self.code, "sub_code": words(self.sub_code)}
+        return {"code": self.code, "sub_code": code_of(self.sub_code)}
+
+    def said(self, name: str) -> str:
+        """Our sentence for `name`, with the platform's code."""
+        return sentence(PHRASES, name, code_of(self.sub_code) or str(self.code), _REFUSED)
 
 
 def read_error(fields: Fields) -> TopError:
@@ -78,16 +104,17 @@ def read_error(fields: Fields) -> TopError:
 
 
 def fault_of(error: TopError, *, is_read: bool, now: datetime) -> FulfilmentError:
-    """What an error answer means. For a write that may have been carried out it is UnknownOutcome."""
-    text, facts = words(error.text), error.facts
+    """What an error answer means, in words of ours. For a write that may have been carried out it is UnknownOutcome."""
+    facts = error.facts
     if error.code in CALL_LIMITS or error.sub_code.startswith("accesscontrol."):
-        return Throttled("call_limit", text, facts, after_s=_ban_s(error, now))
+        return Throttled("call_limit", error.said("call_limit"), facts, after_s=_ban_s(error, now))
     if error.code in ACCOUNT_FAULTS:
-        return Misconfigured(ACCOUNT_FAULTS[error.code], text, facts)
+        code = ACCOUNT_FAULTS[error.code]
+        return Misconfigured(code, error.said(code), facts)
     if error.code == _SERVICE_UNAVAILABLE or error.sub_code.startswith("isp."):
-        return (Transient if is_read else UnknownOutcome)("platform_failed", text, facts)
+        return (Transient if is_read else UnknownOutcome)("platform_failed", error.said("platform_failed"), facts)
     kind, code = _business_fault(error)
-    return kind(code, text, facts)
+    return kind(code, error.said(code), facts)
 
 
 def _business_fault(error: TopError) -> tuple[type[FulfilmentError], str]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from adapters.china_time import cst_text
-from adapters.door import Door, Request, post_form
+from adapters.door import Door, Request, Response, post_form
 from adapters.kinds import credential
 from adapters.payload import Fields, read_answer
 from adapters.platforms.taobao import answers, describe
@@ -15,7 +15,7 @@ from adapters.platforms.taobao.lines import GIFT_PREFIX
 from adapters.platforms.taobao.sign import SIGN_METHODS, SignMethod, sign
 from adapters.platforms.taobao.trade import raw_order
 from adapters.ports import Handover, Listed, PlatformStatus, Purpose, Window
-from domain.errors import FulfilmentError, Malformed, Misconfigured, Poison, Refused
+from domain.errors import FulfilmentError, Malformed, Misconfigured, Poison, Refused, keep_evidence
 from domain.order import Address, RawOrder
 from infra import settings
 from infra.clock import Clock
@@ -25,6 +25,8 @@ log = get_logger(__name__)
 
 # The platform's own words: courier label, customer care.
 SCENES = {Purpose.LABEL: "1001", Purpose.NOTICE: "2002"}
+# An answer about several orders may quote several buyers: it is nobody's evidence.
+_OF_ONE_ORDER = frozenset({describe.READ_TRADE, describe.SEND})
 _SCENE_OPTIONS = {Purpose.LABEL: "decrypt_scene", Purpose.NOTICE: "decrypt_scene.notice"}
 
 
@@ -210,13 +212,22 @@ class Taobao:
     async def _call(self, method: str, params: Mapping[str, str]) -> bytes:
         now = self._clock.utcnow()
         response = await self._door.send(build_call(self._account, method, params, now))
-        tree = read_answer(response.body)
-        if "error_response" in tree:
-            error = read_error(Fields(tree["error_response"], "error_response", Malformed))
-            raise fault_of(error, is_read=method != describe.SEND, now=now)
-        if not response.is_ok:
-            raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
+        try:
+            _check(response, method, now)
+        except FulfilmentError as error:
+            if method in _OF_ONE_ORDER:
+                keep_evidence(error, response.body)
+            raise
         return response.body
+
+
+def _check(response: Response, method: str, now: datetime) -> None:
+    tree = read_answer(response.body)
+    if "error_response" in tree:
+        error = read_error(Fields(tree["error_response"], "error_response", Malformed))
+        raise fault_of(error, is_read=method != describe.SEND, now=now)
+    if not response.is_ok:
+        raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
 
 
 def _parts(window: Window, overlap_s: float) -> list[Window]:

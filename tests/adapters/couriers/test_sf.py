@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.couriers import sf
 from adapters.ports import Booking
-from domain.errors import Misconfigured, Refused
+from domain.errors import Malformed, Misconfigured, Refused
 from domain.order import Address, Pii
 from infra.settings import Courier, Secret
 from sandbox.signatures import java_url_encode, sf_digest
@@ -109,5 +109,17 @@ def test_a_refusal_that_quotes_the_receiver_is_kept_without_the_quote():
     inner = json.dumps({"success": False, "errorCode": "8196", "errorMsg": quoting})
     body = json.dumps({"apiResultCode": "A1000", "apiResultData": inner}).encode()
     with pytest.raises(Refused) as refused:
-        sf.read_envelope(body, is_idempotent=False, hidden=(PERSON.name, PERSON.phone, PERSON.town, PERSON.detail))
-    assert refused.value.message == "收件人 ***,***,*** *** 不可达"
+        sf.read_envelope(body, is_idempotent=False)
+    assert refused.value.message == "the courier blocks this phone number (code 8196)"
+    assert refused.value.facts == {"courier_code": "8196"}
+
+
+@pytest.mark.parametrize("code", [*sf.GATEWAY_FAULTS, *sf.BUSINESS_FAULTS])
+def test_every_known_fault_has_a_sentence_of_ours(code):
+    assert (sf.GATEWAY_FAULTS | sf.BUSINESS_FAULTS)[code][1] in sf.PHRASES
+
+
+def test_a_waybill_number_that_is_none_is_not_taken():
+    answer = sf.Fields({"orderId": "r", "waybillNoInfoList": [{"waybillNo": "甲 13800000001"}]}, "", Malformed)
+    with pytest.raises(Malformed, match="waybillNo"):
+        sf.read_shipment(answer, "r")
