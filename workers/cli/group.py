@@ -12,6 +12,7 @@ import psycopg
 from domain.errors import FulfilmentError
 from infra.printable import in_line
 from workers.cli.exits import Exit, exit_of
+from workers.cli.values import check_arguments
 
 _FRAMES_SHOWN = 12
 
@@ -41,6 +42,10 @@ class Orderlane(LazyGroup):
 
     A defect shows its type and the way to it, never its text: that may quote what the command worked on.
     """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        check_arguments(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
