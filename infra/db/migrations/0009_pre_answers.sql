@@ -12,3 +12,13 @@ CREATE TABLE foreign_answer (
 );
 CREATE INDEX foreign_answer_of_order ON foreign_answer (order_id, step, subject_id, id);
 COMMENT ON COLUMN foreign_answer.code IS 'our code of the error that the answer led to';
+
+-- What each worker process runs, said once at its start. Who lives is told by the session lock of its number; rows of
+-- others are dropped by the next worker that starts.
+CREATE TABLE worker_report (
+    worker        integer PRIMARY KEY,
+    pool          text NOT NULL,
+    code_version  text NOT NULL,
+    rules_version text NOT NULL,
+    started_at    timestamptz NOT NULL DEFAULT now()
+);
