@@ -187,9 +187,14 @@ class ReadScans:
             pause = next(each.poll_every_s for each in self.tools.settings.locations if each.name == feed.location)
             if isinstance(answer, Exception):
                 # A feed is never given up: it is asked again at its pace, and the log says why.
-                log.warning("feed_unread", location=feed.location, error=str(answer))
+                log.warning("feed_unread", location=feed.location, error=_told(answer))
             results.append(Settled(feed.place, Later("next_poll", after_s=pause)))
         return results
+
+
+def _told(error: Exception) -> str:
+    """A foreign text may quote what it is about."""
+    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__
 
 
 def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:

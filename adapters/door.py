@@ -37,7 +37,16 @@ from tenacity import (
 from yarl import URL
 
 from adapters.resolver import OutsideResolver
-from domain.errors import Facts, FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
+from domain.errors import (
+    Facts,
+    FulfilmentError,
+    Malformed,
+    Misconfigured,
+    Throttled,
+    Transient,
+    UnknownOutcome,
+    keep_evidence,
+)
 from infra import settings
 from infra.clock import Clock
 from infra.log import get_logger
@@ -210,7 +219,11 @@ class Door:
         outcome = "cancelled"
         try:
             response = await self._exchange(self._session, request, url, deadline - started, flight)
-            self._judge(request, response)
+            try:
+                self._judge(request, response)
+            except FulfilmentError as error:
+                keep_evidence(error, response.body)
+                raise
             outcome = "ok"
         except FulfilmentError as error:
             outcome = error.code

@@ -13,7 +13,8 @@
 Anything else that escapes a step is a bug: a few tries, then a dead letter with its fingerprint.
 
 `code` is stable snake_case and groups errors in listings; `message` is for people and carries no
-personal data; `facts` is a small mapping of plain values, also free of personal data.
+personal data; `facts` is a small mapping of plain values, also free of personal data. `evidence` is the
+other side's answer as it came: it may quote a buyer, so it is kept in Postgres only and stands in no text of the error.
 """
 
 from collections.abc import Mapping
@@ -21,8 +22,13 @@ from collections.abc import Mapping
 Facts = Mapping[str, str | int | float | bool | None]
 
 
+EVIDENCE_MAX_BYTES = 8192
+
+
 class FulfilmentError(Exception):
     """Base of all errors a step may end with."""
+
+    evidence: bytes = b""
 
     def __init__(self, code: str, message: str = "", facts: Facts | None = None) -> None:
         super().__init__(f"{code}: {message}" if message else code)
@@ -65,3 +71,22 @@ class Conflict(FulfilmentError):
 
 class Poison(FulfilmentError):
     """Nothing can be done with this input by any number of repetitions."""
+
+
+def keep_evidence(error: FulfilmentError, answer: bytes) -> FulfilmentError:
+    """`error` with the beginning of the answer that led to it; what it carries already stays."""
+    error.evidence = error.evidence or answer[:EVIDENCE_MAX_BYTES]
+    return error
+
+
+def evidence_of(error: BaseException) -> bytes:
+    """The answer behind an error: its own, else that of the nearest error before it, even of one that is not shown."""
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        found = getattr(link, "evidence", b"")
+        if isinstance(found, bytes) and found:
+            return found
+        link = link.__cause__ or link.__context__
+    return b""

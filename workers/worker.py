@@ -14,6 +14,7 @@ from domain.errors import Misconfigured
 from infra.log import configure, get_logger
 from infra.pools import ALL_LANES_POOL
 from infra.settings import read_settings
+from infra.uncaught import log_uncaught
 from workers.collector import settle_collector
 from workers.heartbeat import beat
 from workers.parent import is_orphaned
@@ -32,6 +33,7 @@ def main(name: str) -> None:
     """Serve the bells of a pool's lanes and groups until SIGTERM, then finish what is under way."""
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
+    log_uncaught()
     try:
         pool = settings.workers.pool(name)
     except Misconfigured as error:

@@ -20,12 +20,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from adapters.door import Door, Request
+from adapters.foreign import code_of
 from adapters.kinds import ChannelKind, credential
 from adapters.payload import Fields, read_answer
 from adapters.ports import Notice
 from adapters.vectors import Row, Sign, Signature, secret_of
 from domain.contact import Unreachable
-from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, Throttled, UnknownOutcome
+from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, Throttled, UnknownOutcome, keep_evidence
 from domain.outcomes import Later
 from infra import settings
 from infra.clock import Clock
@@ -37,7 +38,6 @@ CONTENT_TYPE = "application/json; charset=utf-8"
 SIGNED_HEADERS = ("content-type", "host", "x-tc-action")
 DEFAULT_REGION = "ap-guangzhou"
 _OPTIONS = ("sdk_app_id", "sign_name", "template_id")
-_CODE_MAX = 80
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _FLOW_CONTROL_S, _DAY_LIMIT_S, _QUIET_HOURS_S = 1.0, 3600.0, 1800.0
 
@@ -122,7 +122,11 @@ class TencentSms:
         now_s = int(self._clock.utcnow().timestamp())
         request = build_call(self._channel, msgspec.json.encode(content), now_s, is_idempotent=self.is_idempotent)
         response = await self._door.send(request)
-        return read_sent(response.body, notice.event_id)
+        try:
+            return read_sent(response.body, notice.event_id)
+        except FulfilmentError as error:
+            keep_evidence(error, response.body)
+            raise
 
 
 def build_message(channel: settings.Channel, notice: Notice) -> dict[str, object]:
@@ -184,12 +188,13 @@ def read_sent(body: bytes, event_id: str) -> Unreachable | Later | None:
 
 def _fault(code: str) -> FulfilmentError:
     """The provider's words may quote the number, so its code alone is kept."""
-    facts = {"provider_code": code[:_CODE_MAX]}
+    shown = code_of(code)
+    facts = {"provider_code": shown}
     known = max((begin for begin in FAULTS if code.startswith(begin)), key=len, default="")
     kind, name = FAULTS.get(known, (Refused, "sms_refused"))
     if kind is Throttled:
         return Throttled(name, facts=facts, after_s=_WAIT_S[name])
-    return kind(name, f"the provider says {code[:_CODE_MAX]}", facts)
+    return kind(name, f"the provider says {shown}" if shown else "the provider refused", facts)
 
 
 def _row(row: Row) -> Signature:

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from domain.errors import Misconfigured, Poison, Throttled, Transient
+from domain.errors import EVIDENCE_MAX_BYTES, Misconfigured, Poison, Throttled, Transient, evidence_of
 from domain.gates import PAUSED, GateShut
 from domain.holds import HOLDS, HoldCode
 from domain.letters import KILLED
@@ -13,6 +13,7 @@ from domain.outcomes import Hold
 from domain.retry import GiveUp, HoldFor, Limits, Retry, cause_of, causes_of, fate, fingerprint
 from domain.states import Step
 from infra.clock import Clock
+from infra.db.answers import NewAnswer
 from infra.db.pool import Connection
 from infra.engine.results import Failed, Place
 from infra.engine.settle import WORK, Row, Writes, postponed, rested, stop
@@ -76,6 +77,11 @@ class Failures:
             error=cause["message"],
             place=cause["at"],
         )
+        answer = evidence_of(failed.error)
+        if answer and place.order_id is not None:
+            writes.answers.append(
+                NewAnswer(place.order_id, step, place.subject_id, row[2], cause["code"], answer[:EVIDENCE_MAX_BYTES])
+            )
         match verdict:
             case Retry() if isinstance(error, Misconfigured) and PAUSED in error.facts:
                 writes.rested.append(rested(place, str(error.facts[PAUSED]), cause))

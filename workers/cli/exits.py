@@ -39,6 +39,7 @@ _BY_CODE = {
     "nothing_matches": Exit.REFUSED,
     "order_ended": Exit.REFUSED,
     "platform_unknown": Exit.USAGE,
+    "rules_missing": Exit.USAGE,
     "settings_missing": Exit.USAGE,
     "shops_missing": Exit.USAGE,
     "vectors_unreadable": Exit.USAGE,

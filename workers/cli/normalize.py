@@ -26,7 +26,11 @@ def normalize(ctx: click.Context, platform: str, shop: str, rules_file: str, fil
     Exits with 3 if the order would be held, and 4 if it would be quarantined.
     """
     rules = load_rules(rules_file)
-    with click.open_file(str(file), "rb") as stream:
-        result = normalize_payload(read_bounded(stream), platform, shop, rules)
+    try:
+        with click.open_file(str(file), "rb") as stream:
+            body = read_bounded(stream)
+    except OSError as error:
+        raise click.BadParameter(f"cannot be read: {error.strerror}", param_hint="FILE") from None
+    result = normalize_payload(body, platform, shop, rules)
     click.echo(in_json(msgspec.json.format(msgspec.json.encode(as_tree(result)), indent=2).decode()))
     ctx.exit(Exit.HELD if result.findings else Exit.DONE)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from adapters.foreign import code_of
 from adapters.payload import Fields
 from adapters.platforms.taobao import describe
 from domain.errors import Poison
@@ -73,8 +74,7 @@ def refund_of(sub: Fields) -> Refund:
 
 def unknown_status(field: str, status: str) -> Poison:
     """A status outside the tables is never guessed."""
-    shown = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in status)[:64]
-    return Poison("status_unknown", f"unknown {field}", {"field": field, "status": shown})
+    return Poison("status_unknown", f"unknown {field}", {"field": field, "status": code_of(status)})
 
 
 def _line(sub: Fields, freight_inside: Money | None) -> OrderLine:

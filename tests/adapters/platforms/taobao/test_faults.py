@@ -73,10 +73,10 @@ def test_the_length_of_a_ban(text, after_s):
     assert fault(7, "accesscontrol.limited-by-app-access-count", text).after_s == after_s
 
 
-def test_the_platform_s_words_are_kept_without_phone_numbers():
+def test_the_platform_s_words_are_not_kept():
     error = fault(15, "isv.x", "收件人电话13800000001不正确")
 
-    assert error.message == "收件人电话***不正确"
+    assert error.message == "the platform refused (code isv.x)"
     assert error.facts == {"code": 15, "sub_code": "isv.x"}
 
 
