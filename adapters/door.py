@@ -7,9 +7,11 @@ It knows time limits, sizes, hosts and what a failure means for the caller; it k
 - the other side asks for patience (429; 503 with Retry-After if repeating is harmless, for a gateway may say so of a
   request that was passed on): Throttled;
 - a host that is not configured, or a name that resolves to a machine inside: Misconfigured, and nothing left;
-- 401, 403: Misconfigured; 3xx: never followed; other 4xx: returned, the protocol must judge the body.
+- 401, 403: Misconfigured, although a firewall may mean this request only: the account's guard finds that out;
+- 3xx: never followed; other 4xx: returned, the protocol must judge the body.
 
-Only `Transient` is tried again in here, for about two seconds; all attempts share one total limit.
+Only `Transient` is tried again in here, for about two seconds; all attempts share one total limit. The account's guard
+counts each attempt, and allows none to a call that tries whether a sick account works again.
 Logged are call name, host, path, status, duration and sizes: never a query, a header or a body.
 """
 
@@ -29,7 +31,7 @@ from urllib.parse import urlencode
 import aiohttp
 from tenacity import (
     AsyncRetrying,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     stop_before_delay,
     wait_random_exponential,
@@ -50,6 +52,7 @@ from domain.errors import (
 from infra import settings
 from infra.clock import Clock
 from infra.log import get_logger
+from infra.repeats import may_repeat
 
 log = get_logger(__name__)
 
@@ -194,7 +197,7 @@ class Door:
             return await self._attempt(request, url, deadline)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Transient),
+            retry=retry_if_exception(lambda error: isinstance(error, Transient) and may_repeat()),
             stop=stop_before_delay(span_s) | stop_after_attempt(RETRY_ATTEMPTS_MAX),
             wait=wait_random_exponential(multiplier=0.1, max=1.0),
             sleep=self._sleep,
@@ -283,7 +286,7 @@ class Door:
         if status == HTTPStatus.TOO_MANY_REQUESTS or (is_away and request.is_idempotent):
             raise Throttled(f"http_{status}", facts=facts, after_s=THROTTLED_DEFAULT_S if after_s is None else after_s)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            raise Misconfigured(f"http_{status}", "the server does not accept our credentials", facts)
+            raise Misconfigured(f"http_{status}", "the server accepts neither us nor this request", facts)
         if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _by_repeatability(request, f"http_{status}", "the server failed", facts)
         if not response.is_ok and status < HTTPStatus.BAD_REQUEST:

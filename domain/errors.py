@@ -6,7 +6,7 @@
     ├── UnknownOutcome   the call may have happened: ask by reference, never repeat blindly
     │   └── Malformed    an answer that cannot be read, after the request was sent
     ├── Refused          the other side said no for a business reason: hold, show its words to a person
-    ├── Misconfigured    our credentials or settings are wrong: the account is at fault, not the order
+    ├── Misconfigured    our credentials or settings are wrong: pauses the account once that is proven
     ├── Conflict         the subject is not where the call needs it (already done, stale): a person looks
     └── Poison           cannot be read at all, or killed a worker three times: dead letter at once
 
@@ -62,7 +62,10 @@ class Refused(FulfilmentError):
 
 
 class Misconfigured(FulfilmentError):
-    """Credentials, signature, permission or settings are wrong for a whole account."""
+    """Credentials, signature, permission or settings seem to be wrong for a whole account.
+
+    In a call about one subject it may still be that subject's own: a firewall answers 403 to a single address.
+    """
 
 
 class Conflict(FulfilmentError):

@@ -43,16 +43,17 @@ _FLOW_CONTROL_S, _DAY_LIMIT_S, _QUIET_HOURS_S = 1.0, 3600.0, 1800.0
 
 Fault = tuple[type[FulfilmentError], str]
 
-# By the longest beginning of a code.
+# By the longest beginning of a code. Misconfigured stands only for what belongs to the whole account: keys, permission
+# and balance. A wrong sign name, template or parameter is the fault of that message, and so is an unknown code.
 FAULTS: Mapping[str, Fault] = {
     "AuthFailure": (Misconfigured, "credentials_rejected"),
     "AuthFailure.SignatureExpire": (Misconfigured, "timestamp_invalid"),
     "AuthFailure.SignatureFailure": (Misconfigured, "signature_invalid"),
     "UnauthorizedOperation": (Misconfigured, "permission_denied"),
     "FailedOperation.InsufficientBalanceInSmsPackage": (Misconfigured, "balance_empty"),
-    "FailedOperation.SignatureIncorrectOrUnapproved": (Misconfigured, "sign_name_rejected"),
-    "FailedOperation.TemplateIncorrectOrUnapproved": (Misconfigured, "template_rejected"),
-    "FailedOperation.TemplateParamSetNotMatchApprovedTemplate": (Misconfigured, "template_rejected"),
+    "FailedOperation.SignatureIncorrectOrUnapproved": (Refused, "sign_name_rejected"),
+    "FailedOperation.TemplateIncorrectOrUnapproved": (Refused, "template_rejected"),
+    "FailedOperation.TemplateParamSetNotMatchApprovedTemplate": (Refused, "template_rejected"),
     "FailedOperation.MarketingSendTimeConstraint": (Throttled, "quiet_hours"),
     "RequestLimitExceeded": (Throttled, "flow_control"),
     "LimitExceeded.AppDailyLimit": (Throttled, "day_limit"),

@@ -64,9 +64,11 @@ _MOBILE = re.compile(r"1\d{10}(-\d{1,6})?", re.ASCII)
 T = TypeVar("T")
 Fault = tuple[type[FulfilmentError], str]
 
-# UnknownOutcome stands for "perhaps carried out"; for a repeatable call it becomes Transient.
+# UnknownOutcome stands for "perhaps carried out"; for a repeatable call it becomes Transient. Misconfigured stands only
+# for what belongs to the contract as a whole: timestamp, IP list, permission, signature and monthly card. Whatever else
+# SF refuses, and every unknown code, is the fault of that order.
 GATEWAY_FAULTS: Mapping[str, Fault] = {
-    "A1001": (Misconfigured, "request_invalid"),
+    "A1001": (Refused, "request_invalid"),
     "A1002": (Misconfigured, "timestamp_invalid"),
     "A1003": (Misconfigured, "ip_not_allowed"),
     "A1004": (Misconfigured, "permission_denied"),
@@ -87,12 +89,12 @@ BUSINESS_FAULTS: Mapping[str, Fault] = {
     CANCELLED: (Conflict, "shipment_cancelled"),
     "8252": (Conflict, "shipment_collected"),
     "8177": (Throttled, "peak_control"),
-    **dict.fromkeys(("1010", "1011", "1012"), (Misconfigured, "sender_incomplete")),
+    **dict.fromkeys(("1010", "1011", "1012"), (Refused, "sender_incomplete")),
     **dict.fromkeys(("1014", "1015", "1016"), (Refused, "receiver_incomplete")),
     "1023": (Refused, "contents_unnamed"),
     **dict.fromkeys(("6126", "8114", "8119"), (Misconfigured, "monthly_card_rejected")),
-    **dict.fromkeys(("8057", "8179", "8256"), (Misconfigured, "product_not_in_contract")),
-    **dict.fromkeys(("8191", "8247"), (Misconfigured, "waybill_of_other_environment")),
+    **dict.fromkeys(("8057", "8179", "8256"), (Refused, "product_not_in_contract")),
+    **dict.fromkeys(("8191", "8247"), (Refused, "waybill_of_other_environment")),
     **dict.fromkeys(("8067", "8117"), (Refused, "too_many_packages")),
     "8196": (Refused, "phone_blocked"),
     "20035": (Refused, "goods_prohibited"),
@@ -243,7 +245,9 @@ def build_call(
 
 
 def build_create(booking: Booking, account: settings.Courier) -> dict[str, Any]:
-    """Raises Refused ``receiver_masked``: SF takes no platform's token instead of a plain receiver."""
+    """Raises Refused: ``receiver_masked``, for SF takes no platform's token instead of a plain receiver, and
+    ``service_unknown`` for a service that the order's route names wrongly.
+    """
     if booking.receiver.pii is not Pii.PLAIN:
         raise Refused("receiver_masked", "SF needs the plain receiver", {"pii": booking.receiver.pii.value})
     content: dict[str, Any] = {
@@ -253,7 +257,7 @@ def build_create(booking: Booking, account: settings.Courier) -> dict[str, Any]:
         "contactInfoList": [_contact(_SENDER, booking.sender), _contact(_RECEIVER, booking.receiver)],
         "monthlyCard": credential(account, "monthly_card").reveal(),
         "payMethod": int(account.options.get("pay_method", "1")),
-        "expressTypeId": _product(booking.service or account.options.get("service", DEFAULT_SERVICE)),
+        "expressTypeId": _booked_product(booking, account),
         "parcelQty": 1,
         "isReturnRoutelabel": 1,
     }
@@ -358,6 +362,14 @@ def _product(service: str) -> int:
     if re.fullmatch(r"[0-9]{1,4}", service):
         return int(service)
     raise Misconfigured("service_unknown", f"one of {', '.join(SERVICES)} or a number", {"service": service})
+
+
+def _booked_product(booking: Booking, account: settings.Courier) -> int:
+    """A service that one order's route names wrongly is no fault of the account."""
+    try:
+        return _product(booking.service or account.options.get("service", DEFAULT_SERVICE))
+    except Misconfigured as error:
+        raise Refused(error.code, error.message, error.facts) from None
 
 
 def _fault(kind: type[FulfilmentError], name: str, code: str, *, is_idempotent: bool) -> FulfilmentError:

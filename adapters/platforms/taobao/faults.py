@@ -27,15 +27,17 @@ _FIRST_BUSINESS_CODE = 15
 _BAN = re.compile(r"([0-9]{1,6})\s*(?:more\s+)?second", re.IGNORECASE)
 _DAILY = re.compile(r"\bdaily\b|\bper day\b|\bone day\b|当天|每天|每日", re.IGNORECASE)
 
-# Our account is at fault: nothing about one order changes it.
+# Only these speak of the account: token, permission, signature, app key and timestamp. In a call about one order even
+# they are no more than an accusation, see `domain.gates`.
 ACCOUNT_FAULTS = {
     **dict.fromkeys((26, 27), "session_expired"),
     **dict.fromkeys((11, 12, 13), "permission_denied"),
-    25: "signature_invalid",
+    **dict.fromkeys((24, 25), "signature_invalid"),
     **dict.fromkeys((28, 29), "app_key_invalid"),
     **dict.fromkeys((30, 31), "timestamp_invalid"),
-    **dict.fromkeys((9, 21, 22, 23, 24, 32, 33, 34, 40, 41, 43), "request_invalid"),
 }
+# The gateway refuses this one request, most often an argument of it. It was not carried out, and never will be.
+REQUEST_FAULTS = frozenset({9, 21, 22, 23, 32, 33, 34, 40, 41, 42, 43})
 
 # The last part of the logistics service's sub-codes.
 LOGISTICS_FAULTS: dict[str, tuple[type[FulfilmentError], str]] = {
@@ -119,6 +121,8 @@ def fault_of(error: TopError, *, is_read: bool, now: datetime) -> FulfilmentErro
     if error.code in ACCOUNT_FAULTS:
         code = ACCOUNT_FAULTS[error.code]
         return Misconfigured(code, error.said(code), facts)
+    if error.code in REQUEST_FAULTS:
+        return Refused("request_invalid", error.said("request_invalid"), facts)
     if error.code == _SERVICE_UNAVAILABLE or error.sub_code.startswith("isp."):
         return (Transient if is_read else UnknownOutcome)("platform_failed", error.said("platform_failed"), facts)
     kind, code = _business_fault(error)

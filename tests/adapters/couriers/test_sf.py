@@ -176,3 +176,30 @@ def test_an_answer_that_does_not_say_that_it_worked_did_not(inner):
     body = json.dumps({"apiResultCode": "A1000", "apiResultData": json.dumps(told)}).encode()
     with pytest.raises(Malformed):
         sf.read_envelope(body, is_idempotent=False)
+
+
+@pytest.mark.parametrize("code", ["A1001", "A9999"])
+def test_the_gateway_refuses_one_request(code):
+    body = json.dumps({"apiResultCode": code, "apiErrorMsg": "", "apiResultData": ""}).encode()
+    with pytest.raises((Refused, Malformed)):
+        sf.read_envelope(body, is_idempotent=False)
+
+
+@pytest.mark.parametrize("code", sorted(sf.GATEWAY_FAULTS | sf.BUSINESS_FAULTS))
+def test_only_what_belongs_to_the_contract_speaks_of_the_account(code):
+    kind, name = (sf.GATEWAY_FAULTS | sf.BUSINESS_FAULTS)[code]
+    of_contract = {"timestamp_invalid", "ip_not_allowed", "permission_denied", "signature_invalid"}
+    assert (kind is Misconfigured) == (name in of_contract | {"monthly_card_rejected"})
+
+
+@pytest.mark.parametrize("code", ["8057", "8179", "8256", "1010", "8191", "9999"])
+def test_a_business_code_is_the_order_s(code):
+    inner = {"success": False, "errorCode": code, "errorMsg": "x"}
+    body = json.dumps({"apiResultCode": "A1000", "apiErrorMsg": "", "apiResultData": json.dumps(inner)}).encode()
+    with pytest.raises(Refused):
+        sf.read_envelope(body, is_idempotent=False)
+
+
+def test_a_service_that_a_route_names_wrongly_is_the_order_s():
+    with pytest.raises(Refused, match="service_unknown"):
+        sf.build_create(replace(BOOKING, service="by balloon"), account())
