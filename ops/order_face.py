@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.find import Match
-from ops.order_view import DeadLetter, Hold, OrderView, Package, Shipment
+from ops.order_view import DeadLetter, Hold, OrderView, Package, Shipment, UnreadableScan
 from ops.words import cause_in_words
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")
@@ -78,6 +78,8 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
         yield "Held", _holds(view)
     if view.dead_letters:
         yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
+    if view.unreadable_scans:
+        yield "Scans that could not be read", _unreadable(view.unreadable_scans, view.seen_at)
     yield "Next", _next(view)
     yield "Lines", _lines(view)
     if view.packages:
@@ -113,6 +115,14 @@ def _letter(letter: DeadLetter, now: datetime) -> Group:
             chain.add_row(attempt, link)
             attempt = "  because of"
     return Group(head, chain)
+
+
+def _unreadable(scans: Iterable[UnreadableScan], now: datetime) -> Table:
+    table = _table("number", "noticed", "owner", "due", "what is wrong")
+    for scan in scans:
+        wrong = f"{scan.account} {scan.field}: {scan.code}" if scan.field else f"{scan.account}: {scan.code}"
+        table.add_row(str(scan.id), _time(scan.noticed_at), scan.owner, _deadline(scan.due_at, now), wrong)
+    return table
 
 
 def _next(view: OrderView) -> RenderableType:

@@ -22,7 +22,7 @@ import msgspec
 
 from adapters.door import Door, Request, post_form
 from adapters.kinds import CourierKind, credential
-from adapters.payload import Fields, read_answer
+from adapters.payload import PAYLOAD_MAX_BYTES, Fields, read_answer
 from adapters.ports import Booking, Waybill
 from adapters.vectors import Row, Sign, Signature, secret_of
 from adapters.words import words
@@ -237,15 +237,15 @@ def read_envelope(body: bytes, *, is_idempotent: bool, hidden: Sequence[str] = (
     code = outer.text("apiResultCode")
     if code != "A1000":
         kind, name = GATEWAY_FAULTS.get(code, (Malformed, "gateway_code_unknown"))
-        message = words(outer.text_or("apiErrorMsg", ""), hidden)
+        message = words(outer.said("apiErrorMsg"), hidden)
         raise _fault(kind, name, message, code, is_idempotent=is_idempotent)
-    inner = Fields(read_answer(outer.text("apiResultData").encode()), "apiResultData", Malformed)
+    inner = Fields(read_answer(outer.text("apiResultData", PAYLOAD_MAX_BYTES).encode()), "apiResultData", Malformed)
     number = inner.text("errorCode") if inner.has("errorCode") else ""
     if not inner.flag("success") or number != "S0000":
         kind, name = BUSINESS_FAULTS.get(number, (Refused, "courier_refused"))
         if number in {"", "S0000"}:
             kind, name = Malformed, "answer_contradicts_itself"
-        message = words(inner.text_or("errorMsg", ""), hidden)
+        message = words(inner.said("errorMsg"), hidden)
         raise _fault(kind, name, message, number, is_idempotent=is_idempotent)
     return inner.child("msgData")
 
@@ -259,9 +259,9 @@ def read_shipment(shipment: Fields, reference: str) -> Waybill:
     if shipment.text("orderId") != reference:
         raise Malformed("answer_not_ours", "the answer speaks of another reference")
     if shipment.has("filterResult") and shipment.whole("filterResult", 1, _UNREACHABLE) == _UNREACHABLE:
-        raise Refused("unreachable", "SF does not deliver there", {"side": shipment.text_or("remark", "")[:1]})
+        raise Refused("unreachable", "SF does not deliver there", {"side": shipment.said("remark")[:1]})
     numbers = [
-        entry.text("waybillNo")
+        entry.key("waybillNo")
         for entry in shipment.listed("waybillNoInfoList")
         if entry.text_or("waybillType", _MOTHER) == _MOTHER
     ]
@@ -278,16 +278,15 @@ def read_cancelled(answer: Fields) -> None:
 
 def _is_alive(shipment: Fields) -> bool:
     """[assumption] A look-up tells a cancelled order in its extension list, as ``orderStatus`` = ``cancelled``."""
-    extras = {
-        extra.text_or("attrName", ""): extra.text_or("attrVal", "") for extra in shipment.listed("returnExtraInfoList")
-    }
-    return extras.get("orderStatus", "normal") != "cancelled"
+    extras = shipment.listed("returnExtraInfoList")
+    states = [extra.text_or("attrVal", "") for extra in extras if extra.said("attrName") == "orderStatus"]
+    return "cancelled" not in states
 
 
 def _sort_code(shipment: Fields) -> str:
     for label in shipment.listed("routeLabelInfo"):
-        if label.text_or("code", "") == "1000" and label.has("routeLabelData"):
-            return label.child("routeLabelData").text_or("destRouteLabel", "")
+        if label.said("code") == "1000" and label.has("routeLabelData"):
+            return label.child("routeLabelData").key_or("destRouteLabel", "")
     return ""
 
 

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from adapters.china_time import read_cst
 from adapters.payload import Fields, read_answer
+from adapters.payload import read_page as read_page_tree
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.lines import refund_of
-from adapters.platforms.taobao.trade import state_of
+from adapters.platforms.taobao.trade import state_of, trade_id
 from adapters.ports import Listed, PlatformShipment, PlatformStatus
+from adapters.rejection import Rejected, rejection
 from domain.errors import Conflict, FulfilmentError, Malformed, Refused
 from domain.order import Address
 
@@ -20,43 +23,50 @@ _ROWS_MAX = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the change listing. `total` is zero where the call did not ask for a count."""
+    """One page of the change listing. `total` is zero where the call did not ask for a count.
+
+    `rejected`: rows that could not be read; they stop no neighbour.
+    """
 
     rows: tuple[Listed, ...]
     total: int
     has_next: bool
+    rejected: tuple[Rejected, ...] = ()
 
 
 def read_page(body: bytes, window_end: datetime) -> Page:
     """A row whose change time cannot be read counts as changed at the window's end; it must not block the page."""
-    answer = _opened(body, describe.LIST_CHANGES)
-    rows = tuple(
-        Listed(
-            row.text("tid_str" if row.has("tid_str") else "tid"),
-            _changed_at(row) or window_end,
-            describe.STATES.get(row.text_or("status", "")),
-        )
-        for row in answer.listed("trades", "trade")
-    )
+    answer = _opened(read_page_tree(body), describe.LIST_CHANGES)
+    rows: list[Listed] = []
+    rejected: list[Rejected] = []
+    for position, (path, row) in enumerate(answer.entries("trades", "trade")):
+        try:
+            rows.append(_listed(Fields(row, path, Malformed), window_end))
+        except Exception as error:  # noqa: BLE001 - whatever one row raises is that row's fault alone
+            rejected.append(rejection(position, error, row, "tid"))
     total = answer.whole("total_results", 0, _ROWS_MAX) if answer.has("total_results") else 0
-    if not (rows or answer.has("total_results") or answer.has("has_next")):
+    if not (rows or rejected or answer.has("total_results") or answer.has("has_next")):
         answer.missing("total_results")
-    return Page(rows, total, answer.flag("has_next"))
+    return Page(tuple(rows), total, answer.flag("has_next"), tuple(rejected))
+
+
+def _listed(row: Fields, window_end: datetime) -> Listed:
+    return Listed(trade_id(row), _changed_at(row) or window_end, describe.STATES.get(row.said("status")))
 
 
 def read_status(body: bytes) -> PlatformStatus:
     """Raises Malformed, or Poison ``status_unknown``."""
-    trade = _opened(body, describe.READ_TRADE).child("trade")
+    trade = _opened(read_answer(body), describe.READ_TRADE).child("trade")
     subs = trade.listed("orders", "order")
     if not subs:
         trade.missing("orders")
     shipped: dict[tuple[str, str], list[str]] = {}
     for sub in subs:
-        waybill = sub.text_or("invoice_no", "")
+        waybill = sub.key_or("invoice_no", "")
         if waybill:
             company = sub.text_or("logistics_company", "")
-            shipped.setdefault((describe.COMPANY_NAMES.get(company, company), waybill), []).append(sub.text("oid"))
-    refund_lines = tuple(sub.text("oid") for sub in subs if refund_of(sub)[0])
+            shipped.setdefault((describe.COMPANY_NAMES.get(company, company), waybill), []).append(sub.key("oid"))
+    refund_lines = tuple(sub.key("oid") for sub in subs if refund_of(sub)[0])
     return PlatformStatus(
         state=state_of(trade),
         refund_open=bool(refund_lines),
@@ -73,22 +83,27 @@ def decrypt_query(tokens: Mapping[str, str], scene: str) -> str:
 
 def read_decrypted(body: bytes, tokens: Mapping[str, str]) -> dict[str, Address | FulfilmentError]:
     """One result for each order asked for: an address, or why there is none."""
-    answer = _opened(body, describe.DECRYPT)
+    answer = _opened(read_answer(body), describe.DECRYPT)
     if not answer.has("receiver_list"):
         answer.missing("receiver_list")
     found: dict[str, Address | FulfilmentError] = {
         tid: Malformed("receiver_not_answered", "the answer leaves this order out") for tid in tokens
     }
-    for row in answer.listed("receiver_list", "receiver"):
-        tid = row.text_or("tid", "") or row.text_or("order_id", "")
+    for path, entry in answer.entries("receiver_list", "receiver"):
+        try:
+            row = Fields(entry, path, Malformed)
+            tid = row.text_or("tid", "") or row.text_or("order_id", "")
+        except Malformed:
+            # Whose receiver this is cannot be read: that order counts as left out.
+            continue
         if tid in tokens:
-            found[tid] = _receiver(row, tokens[tid])
+            found[tid] = _receiver_or_fault(row, tokens[tid])
     return found
 
 
 def read_shipped(body: bytes) -> None:
     """Quiet when the shipment was accepted. Raises Refused ``shipment_rejected`` or Malformed."""
-    answer = _opened(body, describe.SEND)
+    answer = _opened(read_answer(body), describe.SEND)
     shipping = answer.child("shipping") if answer.has("shipping") else answer
     if not shipping.has("is_success"):
         shipping.missing("is_success")
@@ -96,9 +111,8 @@ def read_shipped(body: bytes) -> None:
         raise Refused("shipment_rejected", "the platform answered without success")
 
 
-def _opened(body: bytes, method: str) -> Fields:
+def _opened(tree: Mapping[str, Any], method: str) -> Fields:
     name = method.removeprefix("taobao.").replace(".", "_") + "_response"
-    tree = read_answer(body)
     return Fields(tree.get(name, tree), name, Malformed)
 
 
@@ -107,6 +121,14 @@ def _changed_at(row: Fields) -> datetime | None:
         return row.moment("modified", read_cst)
     except Malformed:
         return None
+
+
+def _receiver_or_fault(row: Fields, token: str) -> Address | FulfilmentError:
+    """What one receiver raises is that order's fault alone."""
+    try:
+        return _receiver(row, token)
+    except Malformed as error:
+        return error
 
 
 def _receiver(row: Fields, token: str) -> Address | FulfilmentError:
