@@ -6,7 +6,8 @@ It knows time limits, sizes, hosts and what a failure means for the caller; it k
 - something left, and repeating is harmless: Transient; otherwise UnknownOutcome;
 - the other side asks for patience (429; 503 with Retry-After if repeating is harmless, for a gateway may say so of a
   request that was passed on): Throttled;
-- a host that is not configured, or a name that resolves to a machine inside: Misconfigured, and nothing left;
+- a host that is not configured, a name that resolves to a machine inside, or a header that no line can hold:
+  Misconfigured, and nothing left;
 - 401, 403: Misconfigured, although a firewall may mean this request only: the account's guard finds that out;
 - 3xx: never followed; other 4xx: returned, the protocol must judge the body.
 
@@ -38,6 +39,7 @@ from tenacity import (
 )
 from yarl import URL
 
+from adapters.instants import within
 from adapters.resolver import OutsideResolver
 from domain.errors import (
     Facts,
@@ -61,7 +63,12 @@ RETRY_ATTEMPTS_MAX = 4
 THROTTLED_DEFAULT_S = 5.0
 # A server's wish is honoured up to here, so that a bad header cannot park an account for days.
 RETRY_AFTER_MAX_S = 3600.0
+# Longer ones are no date and no number of seconds.
+_RETRY_AFTER_TEXT_MAX = 64
 _CHUNK_BYTES = 64 * 1024
+# What ends a header line, or cannot be sent in one.
+_NOT_IN_HEADERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_NOT_IN_ADDRESSES = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 # aiohttp itself repeats these once when a kept-alive connection turns out to be dead.
 _REPEATED_BY_CLIENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
@@ -212,6 +219,10 @@ class Door:
             raise Misconfigured("endpoint_invalid", "not an http(s) address", {"call": request.call}) from None
         if place not in self._hosts:
             raise Misconfigured("host_not_allowed", f"{place} is not a configured endpoint", {"host": place})
+        for name, value in request.headers.items():
+            if _NOT_IN_HEADERS.search(value) or _NOT_IN_HEADERS.search(name):
+                facts = {"call": request.call, "header": name.encode("ascii", "replace").decode()}
+                raise Misconfigured("header_invalid", "a header holds what no header line can", facts)
         return url
 
     async def _attempt(self, request: Request, url: URL, deadline: float) -> Response:
@@ -256,7 +267,9 @@ class Door:
                 body = await self._read(answer, flight)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, headers, body)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except FulfilmentError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever an answer makes the client raise is an answer of theirs
             # The client's own texts may quote the address with its query, so the chain ends here.
             raise _failure(request, error, has_left=flight.has_left) from None
 
@@ -324,6 +337,8 @@ def place_of(address: str) -> str:
 @lru_cache(maxsize=4096)
 def _parsed(address: str) -> tuple[URL, str]:
     """The address as it is sent, and its ``host:port``. Endpoints repeat: parsing costs more than the look-up."""
+    if _NOT_IN_ADDRESSES.search(address):
+        raise ValueError("not a plain http(s) address")
     url = URL(address, encoded=True)
     return url, _place(url)
 
@@ -339,13 +354,14 @@ def retry_after_s(value: str, now: datetime) -> float | None:
     value = value.strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return min(float(value), RETRY_AFTER_MAX_S)
+    if len(value) > _RETRY_AFTER_TEXT_MAX:
+        return None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        moment = within(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return min(max((moment - now).total_seconds(), 0.0), RETRY_AFTER_MAX_S)
+    except Exception:  # noqa: BLE001 - the parser of dates raises what it comes across
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), RETRY_AFTER_MAX_S)
 
 
 def _trace() -> aiohttp.TraceConfig:

@@ -17,7 +17,7 @@ from adapters.ports import (
     Platform,
     PlatformStatus,
     Purpose,
-    StockLevel,
+    StockCount,
     Warehouse,
     Waybill,
     Window,
@@ -141,5 +141,5 @@ class GuardedWarehouse:
     async def events(self, cursor: str) -> EventPage:
         return await self._gates.call(self._account, lambda: self._port.events(cursor))
 
-    async def stock(self) -> Sequence[StockLevel]:
+    async def stock(self) -> StockCount:
         return await self._gates.call(self._account, self._port.stock)

@@ -121,6 +121,20 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableScan:
+    """An open record of a scan of this order that could not be read: its place on the page, and why."""
+
+    id: int
+    account: str
+    position: int
+    code: str
+    field: str
+    owner: str
+    noticed_at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """`causes`: one entry for each failed try, the last one last."""
 
@@ -202,6 +216,7 @@ class OrderView:
     fulfillment: tuple[Fulfillment, ...]
     holds: tuple[Hold, ...]
     packages: tuple[Package, ...]
+    unreadable_scans: tuple[UnreadableScan, ...]
     dead_letters: tuple[DeadLetter, ...]
     gaps: tuple[Gap, ...]
     work: tuple[Work, ...]
@@ -229,6 +244,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
             fulfillment=fulfillment,
             holds=holds,
             packages=packages,
+            unreadable_scans=_rows(tx, "order_unreadable_scans", order_id, UnreadableScan),
             dead_letters=_rows(tx, "open_letters", order_id, DeadLetter, **pairs),
             gaps=_rows(tx, "order_gap", order_id, Gap),
             work=_rows(tx, "due_work", order_id, Work, **pairs),

@@ -24,7 +24,7 @@ import msgspec
 from adapters.door import Door, Request, post_form
 from adapters.foreign import code_of, is_waybill, sentence
 from adapters.kinds import CourierKind, credential
-from adapters.payload import Fields, read_answer
+from adapters.payload import PAYLOAD_MAX_BYTES, Fields, read_answer
 from adapters.ports import Booking, Waybill
 from adapters.vectors import Row, Sign, Signature, secret_of
 from domain.errors import (
@@ -275,7 +275,7 @@ def read_envelope(body: bytes, *, is_idempotent: bool) -> Fields:
     if code != "A1000":
         kind, name = GATEWAY_FAULTS.get(code, (Malformed, "gateway_code_unknown"))
         raise _fault(kind, name, code, is_idempotent=is_idempotent)
-    inner = Fields(read_answer(outer.text("apiResultData").encode()), "apiResultData", Malformed)
+    inner = Fields(read_answer(outer.text("apiResultData", PAYLOAD_MAX_BYTES).encode()), "apiResultData", Malformed)
     number = inner.text("errorCode") if inner.has("errorCode") else ""
     if not inner.flag("success") or number != "S0000":
         kind, name = BUSINESS_FAULTS.get(number, (Refused, "courier_refused"))
@@ -297,7 +297,7 @@ def read_shipment(shipment: Fields, reference: str) -> Waybill:
     if shipment.has("filterResult") and shipment.whole("filterResult", 1, _UNREACHABLE) == _UNREACHABLE:
         raise Refused("unreachable", "SF does not deliver there", {"side": _side(shipment)})
     numbers = [
-        entry.text("waybillNo")
+        entry.key("waybillNo")
         for entry in shipment.listed("waybillNoInfoList")
         if entry.text_or("waybillType", _MOTHER) == _MOTHER
     ]
@@ -316,7 +316,7 @@ def read_cancelled(answer: Fields) -> None:
 
 def _side(shipment: Fields) -> str:
     """Where SF does not deliver: 1 the sender's place, 2 the receiver's, 3 both."""
-    side = shipment.text_or("remark", "")
+    side = shipment.said("remark")
     return side if side in {"1", "2", "3"} else ""
 
 
@@ -325,19 +325,18 @@ def _is_alive(shipment: Fields) -> bool:
 
     [assumption] The optional extension list may also say so, as ``orderStatus`` = ``normal`` or ``cancelled``.
     """
-    extras = {
-        extra.text_or("attrName", ""): extra.text_or("attrVal", "") for extra in shipment.listed("returnExtraInfoList")
-    }
-    status = extras.get("orderStatus", "") or "normal"
-    if status not in _ALIVE:
+    extras = shipment.listed("returnExtraInfoList")
+    states = [extra.text_or("attrVal", "") for extra in extras if extra.said("attrName") == "orderStatus"]
+    said = [state for state in states if state]
+    if any(state not in _ALIVE for state in said):
         shipment.invalid("returnExtraInfoList")
-    return _ALIVE[status]
+    return all(_ALIVE[state] for state in said)
 
 
 def _sort_code(shipment: Fields) -> str:
     for label in shipment.listed("routeLabelInfo"):
-        if label.text_or("code", "") == "1000" and label.has("routeLabelData"):
-            return label.child("routeLabelData").text_or("destRouteLabel", "")
+        if label.said("code") == "1000" and label.has("routeLabelData"):
+            return label.child("routeLabelData").key_or("destRouteLabel", "")
     return ""
 
 

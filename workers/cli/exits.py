@@ -24,6 +24,7 @@ _BY_CODE = {
     "cause_ambiguous": Exit.REFUSED,
     "cause_malformed": Exit.USAGE,
     "order_ambiguous": Exit.USAGE,
+    "entry_not_open": Exit.REFUSED,
     "filter_malformed": Exit.USAGE,
     "channel_unknown": Exit.USAGE,
     "courier_unknown": Exit.USAGE,

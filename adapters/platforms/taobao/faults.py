@@ -105,9 +105,9 @@ class TopError:
 def read_error(fields: Fields) -> TopError:
     """Read an `error_response` object; an unreadable number becomes -1."""
     code = fields.text_or("code", "")
-    text = fields.text_or("sub_msg", "") or fields.text_or("msg", "")
+    text = fields.said("sub_msg") or fields.said("msg")
     number = int(code) if re.fullmatch(r"[0-9]{1,6}", code) else -1
-    return TopError(number, fields.text_or("sub_code", ""), text)
+    return TopError(number, fields.said("sub_code"), text)
 
 
 def fault_of(error: TopError, *, is_read: bool, now: datetime) -> FulfilmentError:

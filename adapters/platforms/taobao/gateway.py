@@ -244,7 +244,7 @@ def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now
 
 def _from_rejected(page: answers.Page, window: Window) -> list[Listed]:
     """Rows that could not be read. One whose order id is known is fetched as if it had changed at the window's end."""
-    return [Listed(id_, window.end, fault="" if id_ else f"row_{code}") for id_, code, _ in page.rejected]
+    return [Listed(row.key, window.end, fault="" if row.key else f"row_{row.code}") for row in page.rejected]
 
 
 def _parts(window: Window, overlap_s: float) -> list[Window]:

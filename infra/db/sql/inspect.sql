@@ -112,6 +112,14 @@ JOIN package AS p ON p.id = s.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 WHERE f.order_id = %(id)s ORDER BY s.package_id, s.generation;
 
+-- name: order_unreadable_scans
+SELECT u.id, u.account, u.position, u.code, u.field, u.owner, u.noticed_at, u.due_at
+FROM unreadable_entry AS u
+JOIN shipment AS s ON s.reference = u.reference
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE f.order_id = %(id)s AND u.closed_at IS NULL ORDER BY u.id;
+
 -- name: order_notices
 SELECT n.id, n.package_id, n.event, n.channel, n.status, n.told_at
 FROM notice AS n
