@@ -8,6 +8,7 @@ from actors.amend import amend
 from actors.tools import Tools
 from adapters import registry
 from domain.deadlines import ship_by
+from domain.errors import Poison
 from domain.normalize import Intake, initial_state
 from domain.order import Lane, Order
 from domain.outcomes import Done, Hold, Later
@@ -21,7 +22,7 @@ STEP = Step.NORMALIZE
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A stored payload on its way to an order."""
+    """A stored payload on its way to an order. It has no body if its order was purged or erased."""
 
     place: Place
     platform: str
@@ -29,7 +30,7 @@ class Raw:
     lane_by: str | None
     received_at: str
     joined_at: datetime | None
-    body: bytes
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Normalize:
         incoming: list[Incoming] = []
 
         def read(raw: Raw) -> Result:
+            if raw.body is None:
+                raise Poison("order_forgotten", "its order was purged or erased, so nothing of it is read again")
             order = registry.platform(raw.platform).read_order(raw.body, raw.shop)
             due = ship_by(raw.platform, order.paid_at, order.ship_by, self.tools.rules)
             incoming.append(Incoming(raw, replace(order, ship_by=due)))
