@@ -42,6 +42,9 @@ POINTS: tuple[str, ...] = tuple(
 SWEEP_POINT = "sweep.freed"
 """The sweeper has freed what a dead worker left, and has not committed."""
 
+PURGE_POINTS = ("purge.locked", "purge.forgotten", "purge.committed", "purge.deleted")
+"""A purge has locked what ended; has forgotten it and not committed; has; has deleted old rows and not committed."""
+
 
 class FailpointError(Exception):
     """What a failpoint with ``do: raise`` raises: a stand-in for a bug."""

@@ -25,6 +25,7 @@ from workers.cli.group import Orderlane
         "pause": "workers.cli.pause:pause",
         "resume": "workers.cli.pause:resume",
         "gates": "workers.cli.pause:gates",
+        "retention": "workers.cli.retention:retention",
     },
 )
 def main() -> None:

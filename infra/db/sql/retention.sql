@@ -339,3 +339,48 @@ SELECT CASE %(kind)s
     WHEN 'letters' THEN (SELECT count(*) FROM dead_letter WHERE closed_at < now() - make_interval(days => %(days)s))
     WHEN 'bulks' THEN (SELECT count(*) FROM bulk WHERE ended_at < now() - make_interval(days => %(days)s))
 END;
+
+-- name: sizes
+-- Bytes with indexes and long values, rows as last counted by vacuum, and the oldest row, of the tables that grow.
+-- Primary keys grow with time, so the oldest row is the first.
+SELECT c.relname, pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint,
+       CASE c.relname
+           WHEN 'raw_payload' THEN (SELECT received_at FROM raw_payload WHERE id = (SELECT min(id) FROM raw_payload))
+           WHEN 'orders' THEN (SELECT created_at FROM orders WHERE id = (SELECT min(id) FROM orders))
+           WHEN 'event' THEN (SELECT at FROM event WHERE id = (SELECT min(id) FROM event))
+           WHEN 'warehouse_page' THEN (
+               SELECT received_at FROM warehouse_page WHERE id = (SELECT min(id) FROM warehouse_page))
+           WHEN 'dead_letter' THEN (SELECT opened_at FROM dead_letter WHERE id = (SELECT min(id) FROM dead_letter))
+           WHEN 'audit' THEN (SELECT at FROM audit WHERE id = (SELECT min(id) FROM audit))
+           WHEN 'early_scan' THEN (SELECT min(noticed_at) FROM early_scan)
+           WHEN 'pull_gap' THEN (SELECT min(noticed_at) FROM pull_gap)
+       END
+FROM pg_class AS c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+ORDER BY 2 DESC, 1;
+
+-- name: purged
+-- Rows that purges took so far, by kind, and when last.
+SELECT CASE WHEN kind IN ('orders', 'orders_left', 'payloads', 'payloads_left') THEN 'persons' ELSE kind END,
+       sum(rows)::bigint, max(at)
+FROM retention_mark GROUP BY 1 ORDER BY 1;
+
+-- name: behind
+-- The first order behind the front of the purge, in days beyond the policy: how late the purge is. NULL: not at all.
+SELECT extract(epoch FROM now() - make_interval(days => %(days)s) - o.created_at)::float8 / 86400
+FROM orders AS o
+WHERE o.id = (SELECT min(id) FROM orders
+              WHERE id > coalesce((SELECT upto FROM retention_mark WHERE kind = 'orders'), 0));
+
+-- name: oldest_page
+SELECT extract(epoch FROM now() - received_at)::float8 / 86400
+FROM warehouse_page WHERE id = (SELECT min(id) FROM warehouse_page);
+
+-- name: tombstones
+SELECT cause, count(*), sum(refused)::bigint FROM tombstone GROUP BY cause ORDER BY cause;
+
+-- name: refused_inputs
+SELECT kind, name, count, first_at, last_at FROM refused_input ORDER BY last_at DESC, kind, name LIMIT 100;
+
+-- name: open_erasures
+SELECT count(*), count(*) FILTER (WHERE due_at < now()), min(due_at) FROM erasure WHERE done_at IS NULL;
