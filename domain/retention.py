@@ -80,3 +80,8 @@ def too_short(kind: Kind, days: int) -> str | None:
     if days == KEEP or days >= least:
         return None
     return f"retention.{kind}_days is {days}: it is {KEEP} (keep for ever) or at least {least}"
+
+
+ERASURE_OWNER = "service"
+ERASURE_DUE_DAYS = 15
+"""Days until an erasure that waits for its order's end is late."""

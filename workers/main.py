@@ -26,6 +26,7 @@ from workers.cli.group import Orderlane
         "resume": "workers.cli.pause:resume",
         "gates": "workers.cli.pause:gates",
         "retention": "workers.cli.retention:retention",
+        "erase": "workers.cli.erase:erase",
     },
 )
 def main() -> None:

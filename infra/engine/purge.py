@@ -22,6 +22,7 @@ from infra.db.retention import (
     read_mark,
     set_mark,
 )
+from infra.engine.erase import carry_out
 from infra.engine.forgotten import tell_refused
 from infra.failpoints import failpoint
 from infra.log import get_logger
@@ -71,6 +72,7 @@ class Purge:
         for kind, (page, query) in _STRETCHES.items():
             if days[kind] != KEEP:
                 self._delete_stretches(kind, page, query, days[kind])
+        carry_out(self.db)
         tell_refused(self.db)
         if self.purged.total():
             log.info("purged", **self.purged)

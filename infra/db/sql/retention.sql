@@ -107,7 +107,7 @@ RETURNING r.id;
 -- Facts by an allow-list: what others said is not on it.
 WITH kept AS (
     SELECT h.id, (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(h.facts) AS e
-                  WHERE e.key = ANY(%(kept)s)) AS facts
+                  WHERE e.key = ANY(%(kept)s) OR e.value = '""') AS facts
     FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
     WHERE f.order_id = ANY(%(ids)s)
 )
@@ -120,7 +120,7 @@ RETURNING h.id;
 -- name: forget_events
 WITH kept AS (
     SELECT v.id, (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(v.facts) AS e
-                  WHERE e.key = ANY(%(kept)s)) AS facts
+                  WHERE e.key = ANY(%(kept)s) OR e.value = '""') AS facts
     FROM event AS v WHERE v.order_id = ANY(%(ids)s)
 )
 UPDATE event AS v SET facts = k.facts FROM kept AS k WHERE v.id = k.id AND v.facts <> k.facts
