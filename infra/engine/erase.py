@@ -191,9 +191,9 @@ def stretches(last: int, length: int) -> Iterator[tuple[int, int]]:
 
 
 def usable(words: Iterable[str]) -> list[str]:
-    """Words that say whom they mean: not empty, not short, and not masked."""
+    """Words that say whom they mean: not empty, not short, not masked, and storable."""
     stripped = {word.strip() for word in words}
-    return sorted(word for word in stripped if len(word) >= _LEAST_CHARS and "*" not in word)
+    return sorted(word for word in stripped if len(word) >= _LEAST_CHARS and "*" not in word and "\0" not in word)
 
 
 def needles(words: Iterable[str]) -> list[bytes]:

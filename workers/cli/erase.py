@@ -72,7 +72,7 @@ def orders(
     """
     if not order_ids and search is None:
         raise click.UsageError("name an order, or give words with --search")
-    words = [line.strip() for line in search or () if line.strip()]
+    words = _words(search) if search else []
     with database_at_hand(quiet_settings()) as db:
         if dry_run:
             _say_plan(ops.plan(db, _wanted(db, order_ids, words)), as_json=as_json)
@@ -80,6 +80,13 @@ def orders(
         record = ops.erase(db, _wanted(db, order_ids, words), author, words=words, when_ended=when_ended)
     _say_record(record, as_json=as_json)
     ctx.exit(Exit.DONE if record.done_at else Exit.HELD)
+
+
+def _words(file: IO[str]) -> list[str]:
+    try:
+        return [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError:
+        raise click.BadParameter("is no text in UTF-8", param_hint="--search") from None
 
 
 def _wanted(db: Database, order_ids: tuple[str, ...], words: list[str]) -> list[Named]:
