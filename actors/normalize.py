@@ -9,6 +9,7 @@ from actors.amend import amend
 from actors.tools import Tools
 from adapters import registry
 from domain.deadlines import ship_by
+from domain.errors import Poison
 from domain.normalize import Intake, initial_state
 from domain.order import Lane, Order
 from domain.outcomes import Done, Hold, Later
@@ -25,7 +26,10 @@ LARGE_BYTES_MAX = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A stored payload on its way to an order. `body` is None where it is too large to come with the others."""
+    """A stored payload on its way to an order. `body` is None where it is too large to come with the others.
+
+    `is_forgotten`: its order was purged or erased, so its body does not come at all.
+    """
 
     place: Place
     platform: str
@@ -34,6 +38,7 @@ class Raw:
     received_at: str
     joined_at: datetime | None
     size: int
+    is_forgotten: bool
     body: bytes | None
 
 
@@ -66,6 +71,8 @@ class Normalize:
         incoming: list[Incoming] = []
 
         def read(raw: Raw) -> Result:
+            if raw.is_forgotten:
+                raise Poison("order_forgotten", "its order was purged or erased, so nothing of it is read again")
             if raw.body is not None:
                 return take(raw, raw.body)
             # Nothing is locked in the database meanwhile that whoever holds this may wait for.
@@ -126,8 +133,18 @@ def _changed_at(incoming: Incoming) -> datetime:
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:
     return [
-        Raw(Place(id_, Lane(lane)), platform, shop, lane_by, received_at.isoformat(), joined_at, size, body)
-        for id_, platform, shop, lane, lane_by, received_at, joined_at, size, body in tx.execute(
+        Raw(
+            Place(id_, Lane(lane)),
+            platform,
+            shop,
+            lane_by,
+            received_at.isoformat(),
+            joined_at,
+            size,
+            is_forgotten,
+            body,
+        )
+        for id_, platform, shop, lane, lane_by, received_at, joined_at, size, is_forgotten, body in tx.execute(
             ORDERS["load_raw"], {"ids": list(subject_ids), "most": BATCH_BYTES}
         )
     ]

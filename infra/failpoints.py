@@ -42,6 +42,12 @@ POINTS: tuple[str, ...] = tuple(
 SWEEP_POINT = "sweep.freed"
 """The sweeper has freed what a dead worker left, and has not committed."""
 
+PURGE_POINTS = ("purge.locked", "purge.forgotten", "purge.committed", "purge.deleted")
+"""A purge has locked what ended; has forgotten it and not committed; has; has deleted old rows and not committed."""
+
+ERASE_POINTS = ("erase.forgotten", "erase.committed")
+"""An erasure has forgotten an order and not committed; has."""
+
 
 class FailpointError(Exception):
     """What a failpoint with ``do: raise`` raises: a stand-in for a bug."""

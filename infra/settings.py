@@ -14,6 +14,7 @@ import msgspec
 from domain.errors import Misconfigured
 from infra.exposure import check_database, check_redis
 from infra.pools import Scaling, Workers
+from infra.retention import Retention
 
 SETTINGS_FILE = "orderlane.toml"
 # Ask, tell, read back: a lease that cannot outlast one subject's calls would never let them start.
@@ -207,6 +208,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     engine: Engine = Engine()
     door: Door = Door()
     guard: Guard = Guard()
+    retention: Retention = Retention()
     shops: tuple[Shop, ...] = ()
     couriers: tuple[Courier, ...] = ()
     locations: tuple[Location, ...] = ()

@@ -26,6 +26,8 @@ from workers.cli.group import Orderlane
         "pause": "workers.cli.pause:pause",
         "resume": "workers.cli.pause:resume",
         "gates": "workers.cli.pause:gates",
+        "retention": "workers.cli.retention:retention",
+        "erase": "workers.cli.erase:erase",
     },
 )
 def main() -> None:

@@ -12,7 +12,7 @@ import redis
 from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.engine.bulk import LetterDuties
-from infra.engine.duties import Beside, Duty, slow_duties
+from infra.engine.duties import Beside, Duty, purge_duty, slow_duties
 from infra.engine.presence import take_lead
 from infra.engine.rejected import RejectedDuty
 from infra.engine.sweep import Sweeper
@@ -52,7 +52,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     client = connect_redis(settings.stores.redis_url.reveal())
-    with database(settings, 5) as db, gatekeeper(settings, db) as gates, metrics_of(settings, db):
+    with database(settings, 6) as db, gatekeeper(settings, db) as gates, metrics_of(settings, db):
         queues = settings.workers.queues()
         broker = make_broker(client, LANES, queues=queues.values())
         sweeper = Sweeper(db, BrokerBells(broker, queues), SystemClock(), settings.engine.crashes_max, gates)
@@ -95,6 +95,7 @@ def lead(
             Beside(slow_duties(db, clock)) as slow,
             Beside([signals, rejected]) as quick,
             Beside([stock]) as outside,
+            Beside([purge_duty(db, clock, settings.retention)]) as purge,
         ):
             while not (stopping.is_set() or is_orphaned() or take_lead(session)):
                 beat()
@@ -107,6 +108,7 @@ def lead(
                 slow.tend()
                 quick.tend()
                 outside.tend()
+                purge.tend()
     except (psycopg.OperationalError, redis.RedisError) as error:
         log.warning("sweep_interrupted", error=type(error).__name__)
         stopping.wait(pause)

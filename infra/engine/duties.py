@@ -14,8 +14,10 @@ from infra.alarms import (
 )
 from infra.clock import Clock
 from infra.db.pool import Database
+from infra.engine.purge import Purge
 from infra.invariants import report_breaches
 from infra.log import get_logger
+from infra.retention import Retention
 
 # An alarm may be a minute late; the invariants read whole tables.
 ALARMS_EVERY_S = 60.0
@@ -85,3 +87,8 @@ def slow_duties(db: Database, clock: Clock) -> tuple[Duty, ...]:
         Duty("expired_holds", REMINDERS_EVERY_S, lambda: alarm_on_expired_holds(db), clock),
         Duty("invariants", INVARIANTS_EVERY_S, lambda: report_breaches(db), clock),
     )
+
+
+def purge_duty(db: Database, clock: Clock, policy: Retention) -> Duty:
+    """The purge, at a pace of its own; for a thread of its own, as a backlog takes long."""
+    return Duty("purge", policy.every_s, Purge(db, policy).run, clock)

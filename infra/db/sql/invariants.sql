@@ -137,6 +137,8 @@ WHERE r.id > (SELECT coalesce(max(id), 0) FROM raw_payload) - %(newest)s
                   WHERE o.shop = r.shop AND o.platform_order_id = r.platform_order_id AND o.platform = r.platform)
   AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'normalize' AND w.subject_id = r.id)
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.step = 'normalize' AND d.subject_id = r.id)
+  AND NOT EXISTS (SELECT 1 FROM tombstone AS t
+                  WHERE t.shop = r.shop AND t.platform_order_id = r.platform_order_id AND t.platform = r.platform)
 ORDER BY r.id LIMIT %(limit)s;
 
 -- name: work_has_subject

@@ -1,10 +1,19 @@
 -- name: store_raw
--- Raw payloads as they came; the same content again is the same row. Returns the new ones only.
+-- Raw payloads as they came; the same content again is the same row. Returns the new ones only. Of an order that was
+-- forgotten nothing is stored again; a change that we do not know yet is noted, for a person to hear of.
+WITH refused AS (
+    UPDATE tombstone AS t SET refused = t.refused + 1, refused_at = now(), known_change = r.changed_at
+    FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[]) AS r(platform_order_id, changed_at)
+    WHERE t.shop = %(shop)s AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s
+      AND (t.known_change IS NULL OR r.changed_at > t.known_change)
+)
 INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, changed_at, body)
 SELECT %(platform)s, %(shop)s, r.platform_order_id, r.version, %(source)s, r.lane, r.changed_at, r.body
 FROM unnest(%(platform_order_ids)s::text[], %(versions)b::bytea[], %(lanes)s::text[],
             %(changed_ats)s::timestamptz[], %(bodies)b::bytea[])
      AS r(platform_order_id, version, lane, changed_at, body)
+WHERE NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = %(shop)s
+                  AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s)
 ORDER BY r.platform_order_id
 ON CONFLICT (shop, platform_order_id, platform, version) DO NOTHING
 RETURNING id, lane;
@@ -22,7 +31,17 @@ HAVING count(*) >= %(most)s;
 
 -- name: known_changes
 -- Which of the listed (order, change time) pairs need no fetch: stored already, no more than the echo of our own
--- write-back (`is_shipped`: the listing shows the order as shipped), or a gap, which is tried at its own time.
+-- write-back (`is_shipped`: the listing shows the order as shipped), or a gap, which is tried at its own time. What was
+-- forgotten is not fetched either: a change that we do not know yet is noted, unless it shows an order that has ended.
+WITH refused AS (
+    UPDATE tombstone AS t
+    SET refused = t.refused + 1, known_change = r.changed_at,
+        refused_at = CASE WHEN r.is_shipped THEN t.refused_at ELSE now() END
+    FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[], %(are_shipped)s::boolean[])
+         AS r(platform_order_id, changed_at, is_shipped)
+    WHERE t.shop = %(shop)s AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s
+      AND (t.known_change IS NULL OR r.changed_at > t.known_change)
+)
 SELECT r.platform_order_id, r.changed_at
 FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[], %(are_shipped)s::boolean[])
      AS r(platform_order_id, changed_at, is_shipped)
@@ -38,15 +57,24 @@ WHERE EXISTS (
       AND w.platform_changed_at >= r.changed_at)
    OR EXISTS (
     SELECT 1 FROM pull_gap AS g
-    WHERE g.shop_id = %(shop_id)s AND g.platform_order_id = r.platform_order_id AND g.changed_at >= r.changed_at);
+    WHERE g.shop_id = %(shop_id)s AND g.platform_order_id = r.platform_order_id AND g.changed_at >= r.changed_at)
+   OR EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = %(shop)s
+              AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s);
 
 -- name: load_raw
 -- With the moment the shop joined us: what was shipped before is none of our business. Bodies come until they are
--- `most` bytes together; a NULL stands for each of the others.
-SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, octet_length(p.body),
-       CASE WHEN sum(octet_length(p.body)) OVER (ORDER BY octet_length(p.body), p.id) <= %(most)s THEN p.body END
-FROM raw_payload AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
-WHERE p.id = ANY(%(ids)s)
+-- `most` bytes together; a NULL stands for each of the others, and for those of a forgotten order, whose size is 0.
+WITH asked AS (
+    SELECT p.*, t.platform_order_id IS NOT NULL AS is_forgotten,
+           CASE WHEN t.platform_order_id IS NULL THEN octet_length(p.body) ELSE 0 END AS size
+    FROM raw_payload AS p
+    LEFT JOIN tombstone AS t
+      ON t.shop = p.shop AND t.platform_order_id = p.platform_order_id AND t.platform = p.platform
+    WHERE p.id = ANY(%(ids)s)
+)
+SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, p.size, p.is_forgotten,
+       CASE WHEN NOT p.is_forgotten AND sum(p.size) OVER (ORDER BY p.size, p.id) <= %(most)s THEN p.body END
+FROM asked AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
 ORDER BY p.platform, p.shop, p.platform_order_id, p.changed_at, p.id;
 
 -- name: load_body
@@ -74,7 +102,10 @@ WITH incoming AS (
         member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
         balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id, buyer_memo, seller_memo,
         seller_flag, received_at
-    FROM incoming ORDER BY shop, platform_order_id, platform
+    FROM incoming AS i
+    WHERE NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = i.shop
+                      AND t.platform_order_id = i.platform_order_id AND t.platform = i.platform)
+    ORDER BY shop, platform_order_id, platform
     ON CONFLICT (shop, platform_order_id, platform) DO NOTHING
     RETURNING id, raw_payload_id
 ), received AS (
@@ -120,7 +151,7 @@ FROM json_to_recordset(%(orders)s::json) AS r(
     freight_minor bigint, tax_minor bigint, payable_minor bigint, paid_minor bigint, balance_open boolean,
     platform_hold boolean, changed_at timestamptz, paid_at timestamptz, ship_by timestamptz, buyer_memo text,
     seller_memo text, seller_flag smallint)
-WHERE o.id = r.id;
+WHERE o.id = r.id AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = o.id);
 
 -- name: amend_receiver
 UPDATE receiver AS c
@@ -129,7 +160,7 @@ SET name = r.name, phone = r.phone, province = r.province, city = r.city, distri
 FROM json_to_recordset(%(orders)s::json) AS r(
     id bigint, name text, phone text, province text, city text, district text, town text, detail text,
     zip_code text, pii text, merge_token text)
-WHERE c.order_id = r.id;
+WHERE c.order_id = r.id AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = c.order_id);
 
 -- name: drop_lines
 DELETE FROM order_line WHERE order_id = ANY(%(ids)s);

@@ -2,7 +2,8 @@ import threading
 
 import structlog
 
-from infra.engine.duties import ALARMS_EVERY_S, INVARIANTS_EVERY_S, Beside, Duty, slow_duties
+from infra.engine.duties import ALARMS_EVERY_S, INVARIANTS_EVERY_S, Beside, Duty, purge_duty, slow_duties
+from infra.retention import Retention
 
 
 def test_a_duty_acts_at_its_own_pace(stepped_clock):
@@ -61,3 +62,13 @@ def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock
     assert {duty.name for duty in duties if not duty.tend()} == {"invariants", *REMINDERS}
     stepped_clock.at += INVARIANTS_EVERY_S
     assert {duty.name for duty in duties if not duty.tend()} == REMINDERS
+
+
+def test_production_purges_what_is_older_than_its_policy(house, stepped_clock):
+    house.rows("INSERT INTO warehouse_page (location, after, body, received_at) VALUES ('e', '', '', '2020-01-01')")
+    duty = purge_duty(house.db, stepped_clock, Retention(every_s=5.0))
+    assert duty.tend()
+    assert house.rows("SELECT 1 FROM warehouse_page") == []
+    assert not duty.tend()
+    stepped_clock.at += 5
+    assert duty.tend()

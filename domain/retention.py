@@ -1,0 +1,87 @@
+"""How long what is kept: defaults, the least that is safe, and what stays of facts when a person is forgotten."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a policy is about."""
+
+    PERSONS = "persons"
+    PAGES = "pages"
+    EARLY_SCANS = "early_scans"
+    GAPS = "gaps"
+    EVENTS = "events"
+    LETTERS = "letters"
+    BULKS = "bulks"
+
+
+KEEP = 0
+"""Days of a kind that is kept for ever."""
+
+LEAST_DAYS: Mapping[Kind, int] = {
+    # A return within the platforms' week, and its refund, still find the address.
+    Kind.PERSONS: 15,
+    Kind.PAGES: 1,
+    # A scan that overtook the record of its label waits for it.
+    Kind.EARLY_SCANS: 7,
+    Kind.GAPS: 7,
+    Kind.EVENTS: 30,
+    Kind.LETTERS: 30,
+    Kind.BULKS: 30,
+}
+"""A shorter policy is refused, so that nothing that is under way can be purged."""
+
+MEANING: Mapping[Kind, str] = {
+    Kind.PERSONS: "receivers, memos, buyer ids, raw payloads and foreign words of orders, after their end",
+    Kind.PAGES: "warehouse pages as they came",
+    Kind.EARLY_SCANS: "scans of nobody's package",
+    Kind.GAPS: "listed orders that were given up and whose dead letter is closed",
+    Kind.EVENTS: "the timeline of orders whose person was forgotten",
+    Kind.LETTERS: "closed dead letters of orders whose person was forgotten",
+    Kind.BULKS: "ended bulk replays and their members",
+}
+
+# Keys of facts on holds and in events that our own rules fill. The words of others stand under other keys.
+KEPT_FACTS = (
+    "adopted",
+    "amended",
+    "as",
+    "by",
+    "code",
+    "courier",
+    "event",
+    "found_by",
+    "lane",
+    "left_alone",
+    "letter",
+    "location",
+    "notice",
+    "path",
+    "platform_state",
+    "reasons",
+    "repeated",
+    "reservation",
+    "rule",
+    "rules",
+    "score",
+    "skus",
+    "state",
+    "step",
+    "told_now",
+    "was",
+    "waybill",
+)
+
+
+def too_short(kind: Kind, days: int) -> str | None:
+    """Why a policy is refused; None for one that is safe."""
+    least = LEAST_DAYS[kind]
+    if days == KEEP or days >= least:
+        return None
+    return f"retention.{kind}_days is {days}: it is {KEEP} (keep for ever) or at least {least}"
+
+
+ERASURE_OWNER = "service"
+ERASURE_DUE_DAYS = 15
+"""Days until an erasure that waits for its order's end is late."""

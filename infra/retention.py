@@ -1,0 +1,48 @@
+"""Settings of retention: how many days each kind is kept, and how much a feed may fill."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from domain.retention import Kind, too_short
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Days by kind; 0 keeps a kind for ever.
+
+    `transit_days`: a package that was handed over so long ago counts as delivered. The purge runs `every_s`.
+    `early_scans_max`: scans of nobody's package kept of one location; `versions_max`: contents of one order stored in
+    a day. What is beyond them is counted and told.
+    """
+
+    persons_days: int = 90
+    transit_days: int = 30
+    pages_days: int = 30
+    early_scans_days: int = 30
+    gaps_days: int = 30
+    events_days: int = 400
+    letters_days: int = 400
+    bulks_days: int = 400
+    every_s: float = 60.0
+    early_scans_max: int = 10_000
+    versions_max: int = 100
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for days that could purge what is under way: a setting read from a file says where."""
+        wrong = [why for kind, days in self.days.items() if (why := too_short(kind, days))]
+        if self.transit_days < 1 or self.every_s <= 0 or self.early_scans_max < 1 or self.versions_max < 1:
+            wrong.append("retention.transit_days, every_s, early_scans_max and versions_max are above 0")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+
+    @property
+    def days(self) -> Mapping[Kind, int]:
+        return {
+            Kind.PERSONS: self.persons_days,
+            Kind.PAGES: self.pages_days,
+            Kind.EARLY_SCANS: self.early_scans_days,
+            Kind.GAPS: self.gaps_days,
+            Kind.EVENTS: self.events_days,
+            Kind.LETTERS: self.letters_days,
+            Kind.BULKS: self.bulks_days,
+        }

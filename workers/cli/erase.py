@@ -1,0 +1,151 @@
+"""``orderlane erase``: everything personal of some orders, with a record that proves it."""
+
+from typing import IO
+
+import click
+
+from infra.db.pool import Database
+from infra.db.retention import Named
+from infra.engine.replay import Author
+from ops import erase as ops
+from workers.cli.acting import author_option
+from workers.cli.exits import Exit
+from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.talk import json_option, say, say_json
+
+_ORDERS = "orders"
+
+
+class _OrdersFirst(click.Group):
+    """``erase ID`` is ``erase orders ID``."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = [_ORDERS, *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, [_ORDERS, *args] if args and args[0] not in own else args)
+
+
+@click.group(
+    cls=_OrdersFirst,
+    epilog="\b\nExample:  orderlane erase main/2206140048812637 --reason 'asked by mail on 3 May'\n"
+    "          orderlane erase --search - --reason 'asked by mail on 3 May' < words.txt\n"
+    "          orderlane erase show 7",
+)
+def erase() -> None:
+    """Erase a person: by orders, or by what they are called; and show the records that prove it."""
+
+
+@erase.command(_ORDERS)
+@click.argument("order_ids", metavar="[ID]...", nargs=-1)
+@click.option(
+    "--search",
+    type=click.File("r", encoding="utf-8"),
+    metavar="FILE",
+    help="All orders that name a word of this file, one a line: name, phone or buyer id. '-' is standard input, "
+    "so that no word stands in the history of the shell.",
+)
+@click.option("--when-ended", is_flag=True, help="Erase what is under way after its end; the rest now.")
+@click.option("--dry-run", is_flag=True, help="Say what would be erased, and change nothing.")
+@author_option
+@json_option
+@click.pass_context
+def orders(
+    ctx: click.Context,
+    order_ids: tuple[str, ...],
+    search: IO[str] | None,
+    author: Author,
+    *,
+    when_ended: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Erase the person of some orders: receiver, memos, buyer id, payloads, pages, scans, and the words of others.
+
+    The order's numbers, goods, amounts, times and states stay. Exits with 5 for an order that is under way, and 3
+    if some orders wait for their end.
+    """
+    if not order_ids and search is None:
+        raise click.UsageError("name an order, or give words with --search")
+    words = _words(search) if search else []
+    with database_at_hand(quiet_settings()) as db:
+        if dry_run:
+            _say_plan(ops.plan(db, _wanted(db, order_ids, words)), as_json=as_json)
+            ctx.exit(Exit.DONE)
+        record = ops.erase(db, _wanted(db, order_ids, words), author, words=words, when_ended=when_ended)
+    _say_record(record, as_json=as_json)
+    ctx.exit(Exit.DONE if record.done_at else Exit.HELD)
+
+
+def _words(file: IO[str]) -> list[str]:
+    try:
+        return [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError:
+        raise click.BadParameter("is no text in UTF-8", param_hint="--search") from None
+
+
+def _wanted(db: Database, order_ids: tuple[str, ...], words: list[str]) -> list[Named]:
+    named = ops.orders_named(db, order_ids)
+    return sorted({*named, *(ops.orders_of(db, words) if words else ())}, key=str)
+
+
+def _say_plan(plan: ops.Plan, *, as_json: bool) -> None:
+    if as_json:
+        say_json(plan)
+        return
+    for name in plan.orders:
+        say(f"would erase the person of {name}")
+    for sentence in plan.in_flight:
+        say(f"in the way: {sentence}")
+
+
+@erase.command(epilog="\b\nExample:  orderlane erase show 7 --json")
+@click.argument("erasure_id", metavar="ID", type=click.IntRange(1, 2**63 - 1))
+@json_option
+@click.pass_context
+def show(ctx: click.Context, erasure_id: int, *, as_json: bool) -> None:
+    """Show the record of an erasure: when, by whom, which orders, and how many rows of which tables."""
+    with database_at_hand(quiet_settings()) as db:
+        record = ops.show(db, erasure_id)
+    _say_record(record, as_json=as_json)
+    ctx.exit(Exit.DONE)
+
+
+@erase.command("list", epilog="\b\nExample:  orderlane erase list --open")
+@click.option("--open", "only_open", is_flag=True, help="Those that wait for the end of an order.")
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, *, only_open: bool, as_json: bool) -> None:
+    """List all erasures, oldest first."""
+    with database_at_hand(quiet_settings()) as db:
+        found = ops.erasures(db, only_open=only_open)
+    if as_json:
+        say_json({"erasures": found})
+    else:
+        for one in found:
+            end = (
+                f"done {one.done_at:%Y-%m-%d}" if one.done_at else f"{one.orders_open} wait, due {one.due_at:%Y-%m-%d}"
+            )
+            say(f"{one.id}  {one.asked_at:%Y-%m-%d %H:%M}  by {one.who}  {one.orders} orders  {end}")
+    ctx.exit(Exit.DONE)
+
+
+def _say_record(record: ops.Erasure, *, as_json: bool) -> None:
+    if as_json:
+        say_json(record)
+        return
+    say(f"erasure {record.id}, asked {record.asked_at:%Y-%m-%d %H:%M:%S %Z} by {record.who}: {record.reason}")
+    say(f"subject {record.subject}")
+    for one in record.orders:
+        rows = ", ".join(f"{table} {count}" for table, count in one.rows.items()) or "nothing was left to erase"
+        say(
+            f"{one.name}  "
+            + (f"erased {one.done_at:%Y-%m-%d %H:%M:%S %Z}: {rows}" if one.done_at else "waits for its end")
+        )
+    if record.done_at is None:
+        say(f"owner {record.owner}, due {record.due_at:%Y-%m-%d}")

@@ -1,0 +1,53 @@
+"""``orderlane retention``: what is kept how long, and the purge by hand."""
+
+import click
+
+from infra.retention import Retention
+from ops import retention as ops
+from ops.retention_face import print_standing
+from workers.cli.exits import Exit
+from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.talk import console, json_option, say, say_json
+
+
+@click.group(epilog="\b\nExample:  orderlane retention show")
+def retention() -> None:
+    """What is kept how long, how large it is, and the purge by hand."""
+
+
+@retention.command(epilog="\b\nExample:  orderlane retention show --json")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, *, as_json: bool) -> None:
+    """Show the policy of each kind, the tables by size, and whether the purge keeps up.
+
+    Exits with 1 if the purge is behind, or an erasure is late.
+    """
+    settings = quiet_settings()
+    with database_at_hand(settings) as db, db.connection() as session:
+        found = ops.standing(session, settings.retention)
+    if as_json:
+        say_json(found)
+    else:
+        print_standing(found, console())
+    ctx.exit(Exit.FAILED if found.late_days or found.erasures_late else Exit.DONE)
+
+
+@retention.command(epilog="\b\nExample:  orderlane retention purge --dry-run")
+@click.option("--dry-run", is_flag=True, help="Count what is older than its policy, and change nothing.")
+@json_option
+@click.pass_context
+def purge(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
+    """Purge now what is older than its policy, until nothing is left to.
+
+    The sweeper does the same by itself. Safe to stop and to run twice, also beside the sweeper.
+    """
+    settings = quiet_settings()
+    policy: Retention = settings.retention
+    with database_at_hand(settings) as db:
+        rows = ops.purge_preview(db, policy) if dry_run else ops.purge(db, policy)
+    if as_json:
+        say_json({"dry_run": dry_run, "rows": dict(rows)})
+    else:
+        say(f"{'would purge' if dry_run else 'purged'}: {ops.kinds_in_words(rows)}")
+    ctx.exit(Exit.DONE)
