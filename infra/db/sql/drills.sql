@@ -15,6 +15,16 @@ WITH labels AS (
     UPDATE shipment SET call_deadline = now() - interval '1 second' WHERE call_deadline > now())
 UPDATE writeback SET call_deadline = now() - interval '1 second' WHERE call_deadline > now();
 
+-- name: settle_shops
+-- Lets the time pass in which the changes of two hours settle.
+UPDATE shop SET settled_at = settled_at - interval '2 hours';
+
+-- name: found_late
+SELECT coalesce(sum(found_late), 0) FROM shop;
+
+-- name: open_gaps
+SELECT count(*) FROM pull_gap;
+
 -- name: end_leases
 -- Lets the time pass that a lease lasts.
 UPDATE work SET lease_until = now() - interval '1 second' WHERE lease_token IS NOT NULL;
