@@ -7,6 +7,7 @@ SELECT greatest(0, %(orders)s - (SELECT count(*) FROM orders)),
 
 -- name: pass_time
 -- Lets the time pass that retries and polls wait for.
+WITH gaps AS (UPDATE pull_gap SET due_at = now() - interval '1 second' WHERE due_at > now())
 UPDATE work SET due_at = now() - interval '1 second' WHERE due_at > now() - interval '1 second' AND lease_token IS NULL;
 
 -- name: end_calls
