@@ -10,7 +10,7 @@ from adapters.china_time import read_cst
 from adapters.payload import Fields, read_answer
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.lines import refund_of
-from adapters.platforms.taobao.trade import state_of
+from adapters.platforms.taobao.trade import state_of, trade_id
 from adapters.ports import Listed, PlatformShipment, PlatformStatus
 from domain.errors import Conflict, FulfilmentError, Malformed, Refused
 from domain.order import Address
@@ -38,8 +38,9 @@ def read_page(body: bytes, window_end: datetime) -> Page:
     rejected: list[tuple[str, str, str]] = []
     for row in answer.listed("trades", "trade"):
         try:
-            tid = row.text("tid_str" if row.has("tid_str") else "tid")
-            rows.append(Listed(tid, _changed_at(row) or window_end, describe.STATES.get(row.text_or("status", ""))))
+            rows.append(
+                Listed(trade_id(row), _changed_at(row) or window_end, describe.STATES.get(row.text_or("status", "")))
+            )
         except Malformed as error:
             rejected.append(("", error.code, str(error.facts.get("field", ""))))
     total = answer.whole("total_results", 0, _ROWS_MAX) if answer.has("total_results") else 0
