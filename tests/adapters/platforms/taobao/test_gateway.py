@@ -237,7 +237,7 @@ async def test_a_window_shorter_than_half_the_overlap_is_read_in_two_parts(shop)
     assert read_cst(form_of(server, 1)["end_modified"]) == NOW - timedelta(seconds=20)
 
 
-@pytest.mark.parametrize("tid", [None, "", [1], "abc", "1" * 5000, "12\n", {"a": 1}, -5])
+@pytest.mark.parametrize("tid", [None, "", [1], "abc", "1" * 5000, {"a": 1}, -5])
 async def test_a_row_without_a_readable_order_id_does_not_lose_its_page(shop, tid):
     rows = [{"tid": "1", "modified": "2026-11-22 09:00:00"}, {"tid": tid}, {"tid": "2", "modified": "x"}]
 
