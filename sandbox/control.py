@@ -2,7 +2,7 @@
 
 | do | fields | effect |
 |---|---|---|
-| add_order | shop, lines, live, vip, is_local, receiver, message | one that must ship is visible; answers its tid |
+| add_order | see `AddOrder` | one that must ship is visible; answers its tid |
 | set_latency | taobao_ms, sf_ms | from the next call on |
 | ask_refund | tid | the buyer asks for a refund of every line |
 | cancel_waybill | number | the courier cancels it |
@@ -46,7 +46,11 @@ class Receiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="add_order"):
-    """`is_local`: the receiver lives in the first location's city. `receiver` and `message` are drawn if absent."""
+    """`is_local`: the receiver lives in the first location's city. `receiver` and `message` are drawn if absent.
+
+    `changed_ago_s`: the platform writes it late, with a time of change that is so old. `padding_bytes`: what its
+    attributes weigh besides.
+    """
 
     shop: str
     lines: tuple[AddedLine, ...]
@@ -55,6 +59,8 @@ class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     is_local: bool = False
     receiver: Receiver | None = None
     message: str | None = None
+    changed_ago_s: float = 0.0
+    padding_bytes: int = 0
 
 
 class SetLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_latency"):
@@ -203,8 +209,9 @@ def _add_order(world: World, asked: AddOrder, now: float) -> str:
         member=asked.vip,
         person=_person(asked.receiver) if asked.receiver else None,
         message=asked.message,
+        padding=asked.padding_bytes,
     )
-    return str(world.book.add(order, now).order.tid)
+    return str(world.book.add(order, now - asked.changed_ago_s).order.tid)
 
 
 def _person(receiver: Receiver) -> Person:

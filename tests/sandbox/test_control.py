@@ -5,6 +5,7 @@ import pytest
 from domain.errors import Refused
 from sandbox.control import pull
 from sandbox.report import full
+from sandbox.trades import document
 
 
 @pytest.fixture
@@ -45,6 +46,16 @@ def test_two_added_orders_are_two(world, do):
     sku = world.plan.catalogue[0].sku.code
     answers = [do(world, do="add_order", shop="shop-1", lines=[{"sku": sku}])["tid"] for _ in range(2)]
     assert len(set(answers)) == 2
+
+
+def test_an_order_may_be_written_late_and_weigh_much(world, do, now):
+    sku = world.plan.catalogue[0].sku.code
+    given = {"do": "add_order", "shop": "shop-1", "lines": [{"sku": sku}]}
+    tid = int(do(world, **given, changed_ago_s=900, padding_bytes=5000)["tid"])
+    trade = world.book.trades[tid]
+    assert trade.modified == int(now - 900)
+    assert len(document(trade, frozenset({"trade_attr"}), simplify=True)["trade_attr"]) > 5000
+    assert (trade.modified, tid) in world.book.changed("shop-1", int(now) - 901, int(now) - 899)
 
 
 def test_latency_is_set(world, do):

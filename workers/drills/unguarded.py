@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
+from actors import intake, normalize
 from actors.label import Label, Unlabelled
 from adapters.ports import PlatformStatus
 from infra.db.sql import Queries, load
 from infra.engine import outer
 from infra.engine.sweep import Sweeper
+from infra.room import ByteRoom
 
 WORK = load("work")
 
@@ -15,12 +17,13 @@ WORK = load("work")
 class Guard(StrEnum):
     """`REFUND_CHECK`: the platform is asked before a booking. `TOKEN_CHECK`: a save needs the lease it began with.
 
-    `DEATH_WATCH`: what a dead process held is given back at once.
+    `DEATH_WATCH`: what a dead process held is given back at once. `BYTE_BOUND`: batches are bounded by bytes.
     """
 
     REFUND_CHECK = "refund_check"
     TOKEN_CHECK = "token_check"  # noqa: S105 - a guard's name
     DEATH_WATCH = "death_watch"
+    BYTE_BOUND = "byte_bound"
 
 
 def switch_off(guards: Iterable[Guard]) -> None:
@@ -47,8 +50,16 @@ def _see_no_death() -> None:
     Sweeper.free_crashed = look_away  # type: ignore[method-assign, assignment]  # the harm itself
 
 
+def _count_no_bytes() -> None:
+    boundless = 2**60
+    vars(intake).update(STORE_BYTES=boundless, INSERT_MAX_BYTES=boundless)
+    vars(normalize).update(BATCH_BYTES=boundless, LARGE_BYTES_MAX=boundless)
+    ByteRoom.expected = lambda _room: 0  # type: ignore[method-assign, assignment]  # the harm itself
+
+
 _OFF: Mapping[Guard, Callable[[], None]] = {
     Guard.REFUND_CHECK: _buy_labels_unasked,
     Guard.TOKEN_CHECK: _save_under_any_lease,
     Guard.DEATH_WATCH: _see_no_death,
+    Guard.BYTE_BOUND: _count_no_bytes,
 }

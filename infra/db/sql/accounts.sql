@@ -47,12 +47,13 @@ UPDATE shop SET cursor_at = %(cursor_at)s, settled_at = coalesce(settled_at, %(s
 WHERE id = %(id)s AND (cursor_at IS NULL OR cursor_at < %(cursor_at)s);
 
 -- name: note_settled
--- How far the second reading has come, and what it alone has found. Never backwards.
+-- How far the second reading has come. Never backwards.
 UPDATE shop
-SET settled_at = greatest(settled_at, coalesce(%(settled_at)s, settled_at)), settle_window_s = %(window_s)s,
-    found_late = found_late + %(found)s,
-    found_late_at = CASE WHEN %(found)s > 0 THEN now() ELSE found_late_at END
+SET settled_at = greatest(settled_at, coalesce(%(settled_at)s, settled_at)), settle_window_s = %(window_s)s
 WHERE id = %(id)s;
+
+-- name: count_late
+UPDATE shop SET found_late = found_late + %(found)s, found_late_at = now() WHERE id = %(id)s;
 
 -- name: found_late
 -- Shops with changes that only the second reading found.

@@ -7,6 +7,7 @@ SELECT greatest(0, %(orders)s - (SELECT count(*) FROM orders)),
 
 -- name: pass_time
 -- Lets the time pass that retries and polls wait for.
+WITH gaps AS (UPDATE pull_gap SET due_at = now() - interval '1 second' WHERE due_at > now())
 UPDATE work SET due_at = now() - interval '1 second' WHERE due_at > now() - interval '1 second' AND lease_token IS NULL;
 
 -- name: end_calls
@@ -14,6 +15,16 @@ UPDATE work SET due_at = now() - interval '1 second' WHERE due_at > now() - inte
 WITH labels AS (
     UPDATE shipment SET call_deadline = now() - interval '1 second' WHERE call_deadline > now())
 UPDATE writeback SET call_deadline = now() - interval '1 second' WHERE call_deadline > now();
+
+-- name: settle_shops
+-- Lets the time pass in which the changes of two hours settle.
+UPDATE shop SET settled_at = settled_at - interval '2 hours';
+
+-- name: found_late
+SELECT coalesce(sum(found_late), 0) FROM shop;
+
+-- name: open_gaps
+SELECT count(*) FROM pull_gap;
 
 -- name: end_leases
 -- Lets the time pass that a lease lasts.
