@@ -10,9 +10,14 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 
 import infra.queue.priority
+from infra.guard.rules import Rules as GateRules
+from infra.guard.shared import Heard, SharedGates
+from infra.queue.bells import BellKey, BrokerBells
+from infra.queue.broker import make_broker as make_engine_broker
 from infra.queue.priority import MessageTooLarge, PriorityBroker, Rules
 from infra.queue.priority.scripts import Wanted
 
+DOCUMENT = Path(__file__).parents[4] / "docs" / "priority-broker.md"
 QUEUE = "default"
 CALL = re.compile(r'redis\.call\("([A-Z]+)"')
 PASSWORD = "a-secret-of-the-test"
@@ -21,8 +26,7 @@ OWN = {"info", "evalsha", "script|load", "blpop", "hlen"}
 
 
 def documented() -> list[str]:
-    text = (Path(__file__).parents[4] / "docs" / "priority-broker.md").read_text()
-    (block,) = re.findall(r"```\n(ACL SETUSER broker .*?)```", text, re.DOTALL)
+    (block,) = re.findall(r"```\n(ACL SETUSER broker .*?)```", DOCUMENT.read_text(), re.DOTALL)
     return block.split()
 
 
@@ -90,6 +94,28 @@ def test_they_suffice_for_all_that_the_broker_offers(at, each_redis, run_worker,
     each_redis.script_flush()
     at.enqueue(note.message("after"))
     assert "NOPERM" not in caplog.text
+
+
+def test_with_a_little_more_they_suffice_for_orderlane(each_redis):
+    rights = documented()
+    text = DOCUMENT.read_text()
+    assert "its gates add\n`~orderlane:gate:* +pexpire`" in text
+    each_redis.execute_command(
+        *(word.replace("PASSWORD", PASSWORD).replace("{priority:", "{orderlane:") for word in rights),
+        "~orderlane:gate:*",
+        "+pexpire",
+        "+ping",
+    )
+    path = each_redis.connection_pool.connection_kwargs["path"]
+    with Redis(unix_socket_path=path, username="broker", password=PASSWORD) as client:
+        assert client.ping()
+        gates, rules = SharedGates(client), GateRules(rate_per_s=1.0, burst=5)
+        gates.ask("sf/main", 1, Heard(failed=1), rules)
+        gates.look(["sf/main"], rules)
+        gates.at_their_rate(["sf/main"])
+        gates.forget("sf/main")
+        BrokerBells(make_engine_broker(client, ("p0", "p1"))).ring([BellKey("review", "p1", "")])
+    each_redis.execute_command("ACL", "DELUSER", "broker")
 
 
 def test_other_keys_and_commands_are_out_of_reach(at):
