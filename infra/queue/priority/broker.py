@@ -131,7 +131,7 @@ class PriorityBroker(Broker):
 
     def flush(self, queue_name: str) -> None:
         """Drop waiting, delayed and running messages. Rejected ones stay."""
-        self._scripts_of(queue_name).flush()
+        self._scripts_of(queue_name).flush(self.lanes)
 
     def flush_all(self) -> None:
         for queue_name in self.queues:
@@ -218,7 +218,7 @@ class PriorityBroker(Broker):
         return read_stats(self._scripts_of(queue_name).stats(self.lanes), self.lanes)
 
     def rejected(self, queue_name: str, *, offset: int = 0, count: int = 100) -> list[RejectedMessage]:
-        """Return rejected messages, oldest first."""
+        """Return rejected messages, oldest first: up to `count`, 500, or 4 MB, but one if there is one at `offset`."""
         return rejected.list_rejected(self._scripts_of(queue_name), offset, count)
 
     def redrive(self, queue_name: str, ids: Iterable[str]) -> int:

@@ -110,6 +110,11 @@ class Holding:
             except BrokerConnectionError as error:
                 log.warning("the end of a message is kept until Redis is back: %s", error)
 
+    def refuse(self, held: Held, reason: str) -> None:
+        """Note the end of a delivery that no thread can have; Redis hears of it with the next fetch."""
+        with self._changed:
+            self._ended[held] = End(reason, [])
+
     def ended(self) -> dict[Held, End]:
         """Ends to settle now: those with nothing left to send. Settling one twice changes nothing."""
         with self._changed:
