@@ -5,6 +5,7 @@ import pytest
 from dramatiq import Message
 
 from infra.queue.priority.delivery import Address
+from infra.queue.priority.rejected import UNKNOWN_ACTOR
 from infra.queue.priority.scripts import Entry, Settlement, Wanted
 
 LANES = ("p0", "bulk")
@@ -77,7 +78,7 @@ def test_a_delivery_whose_message_is_gone_can_be_given_back_ended_and_put_off(sc
     lose("messages", "a", "b", "c")
     scripts.requeue([("a", TOKEN), ("d", TOKEN)])
     assert scripts.settle([Settlement("b", TOKEN, "failed")]) == 1
-    assert scripts.postpone("c", TOKEN) == "lost"
+    assert scripts.settle([Settlement("c", TOKEN, UNKNOWN_ACTOR)]) == 1
     assert depth(scripts) == (1, 0, 0)
 
 
@@ -111,7 +112,7 @@ def test_a_message_that_stands_nowhere_is_taken_again(scripts, redis, lost):
     assert fetch(scripts, "bob:1") == ["a"]
 
 
-@pytest.mark.parametrize("lost", ["turns:p0", "balance:p0", "heads:p0", "turns:bulk", "balance:bulk", "heads:bulk"])
+@pytest.mark.parametrize("lost", ["rounds:p0", "balance:p0", "heads:p0", "rounds:bulk", "balance:bulk", "heads:bulk"])
 def test_places_that_are_lost_are_found_again(scripts, redis, lost):
     """Without its turns a lane would else be asked for ever, and Redis with it."""
     send(scripts, "a", "b", lane="p0")
@@ -123,7 +124,7 @@ def test_places_that_are_lost_are_found_again(scripts, redis, lost):
     assert depth(scripts) == (0, 0, 5)
 
 
-@pytest.mark.parametrize("lost", ["turns:bulk", "heads:bulk"])
+@pytest.mark.parametrize("lost", ["rounds:bulk", "heads:bulk"])
 def test_who_came_before_a_place_was_lost_is_served_beside_who_came_after(scripts, redis, lost):
     send(scripts, "a", "b", fair="x")
     assert redis.delete(f"{scripts.prefix}:{lost}")
@@ -132,7 +133,7 @@ def test_who_came_before_a_place_was_lost_is_served_beside_who_came_after(script
     assert {"a", "b", "c"} <= set(fetch(scripts, room=55)), "turns of 50"
     assert len(fetch(scripts, "ann:2")) == 8
     assert depth(scripts) == (0, 0, 63)
-    assert not redis.exists(f"{scripts.prefix}:turns:bulk", f"{scripts.prefix}:heads:bulk")
+    assert not redis.exists(f"{scripts.prefix}:rounds:bulk", f"{scripts.prefix}:heads:bulk")
 
 
 @pytest.mark.parametrize("owed", [0, 19])
@@ -144,4 +145,4 @@ def test_a_lane_that_has_turns_and_no_line_is_passed_over(scripts, redis, owed):
     assert fetch(scripts) == ["b"]
     send(scripts, "c", number="3", lane="p0")
     assert fetch(scripts, "ann:2") == ["c"]
-    assert redis.exists(f"{scripts.prefix}:turns:p0") == 0
+    assert redis.exists(f"{scripts.prefix}:rounds:p0") == 0

@@ -232,11 +232,11 @@ def test_an_end_is_settled_although_no_thread_gets_free(broker, until):
     broker.enqueue_many([message("one"), message("two")])
     consumer = broker.consume(QUEUE, prefetch=2, timeout=60_000)
     first, second = next(consumer), next(consumer)
-    broker._slots.threads = 1
+    broker._crews.first.slots.threads = 1
     taken = []
     taking = threading.Thread(target=lambda: taken.append(next(consumer)), daemon=True)
     taking.start()
-    until(lambda: broker._slots._waiting_for >= 0)
+    until(lambda: broker._crews.first.slots._waiting_for >= 0)
     consumer.ack(first)
     until(lambda: not broker.known(QUEUE, [first.message_id]))
     consumer.ack(second)
@@ -373,7 +373,7 @@ def test_a_prefetch_that_was_chosen_is_never_exceeded(make_broker, monkeypatch, 
     """Twice as many as threads is Dramatiq's own choice."""
     monkeypatch.setattr(Slots, "read_ahead", lambda _self, _prefetch: 256)
     broker = make_broker()
-    broker._slots.threads = 2
+    broker._crews.first.slots.threads = 2
     assert broker.consume(QUEUE, prefetch=prefetch)._room() == (most, 0)
 
 
