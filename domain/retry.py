@@ -120,8 +120,8 @@ def _misconfigured(error: Misconfigured, step: Step, attempts: int, limits: Limi
         return Retry(limits.backoff_max_s * (0.5 + jitter / 2), spends_attempt=False)
     attempts_max = limits.bug_attempts_max if error.facts.get(ALONE) else min(limits.attempts_max, _ACCUSING_TRIES_MAX)
     again = _again("misconfigured", attempts, attempts_max, limits, jitter)
-    hold = _REFUSED_HOLDS.get(step)
-    return HoldFor(hold) if isinstance(again, GiveUp) and hold else again
+    # A label is a hold, as for a refusal. Nobody has refused a write-back or a notice: a letter can be replayed.
+    return HoldFor(HoldCode.WAYBILL_ERROR) if isinstance(again, GiveUp) and step is Step.LABEL else again
 
 
 def _again(reason: str, attempts: int, attempts_max: int, limits: Limits, jitter: float) -> Fate:

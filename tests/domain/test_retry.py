@@ -112,7 +112,7 @@ def test_a_paused_account_costs_its_orders_no_attempt(attempts, jitter):
     ("step", "end"),
     [
         (Step.LABEL, HoldFor(HoldCode.WAYBILL_ERROR)),
-        (Step.WRITEBACK, HoldFor(HoldCode.WRITEBACK_REFUSED)),
+        (Step.WRITEBACK, GiveUp("misconfigured")),
         (Step.NOTIFY, GiveUp("misconfigured")),
     ],
 )
