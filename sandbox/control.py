@@ -11,6 +11,8 @@
 | limit_calls | who, calls, says, retry_after_s | so many calls more, then refusals; see `sandbox.limit` |
 | lift_limit | who | no limit any more |
 | lock_out | who, is_out | the credentials of the courier, or of a shop, have expired or are valid again |
+| set_firewall | marks | a firewall before the courier answers 403 to what contains one of these texts |
+| spoil_order | tid, how | the platform cannot be asked for this trade any more; see `sandbox.poison` |
 | plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
 """
 
@@ -23,6 +25,7 @@ from domain.errors import Refused
 from sandbox.limit import CallLimit, Says
 from sandbox.model import Expected, Member, Person, PlannedLine, PlannedOrder
 from sandbox.places import CHINESE_PLACES, place_of
+from sandbox.poison import Spoilt
 from sandbox.sf import Courier
 from sandbox.spec import Latency
 from sandbox.stream import number
@@ -117,7 +120,16 @@ class LockOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     is_out: bool = True
 
 
-Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut
+class SetFirewall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_firewall"):
+    marks: tuple[str, ...] = ()
+
+
+class SpoilOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="spoil_order"):
+    tid: str
+    how: Spoilt
+
+
+Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut | SetFirewall | SpoilOrder
 Command = AddOrder | AskRefund | CancelWaybill | PlantWaybill | Mood
 
 
@@ -157,6 +169,10 @@ def _set_mood(world: World, command: Mood) -> None:
             _limited(world, command.who).limit = None
         case LockOut():
             _lock(world, command.who, is_out=command.is_out)
+        case SetFirewall():
+            world.courier.firewall.marks = frozenset(command.marks)
+        case SpoilOrder():
+            world.platform.spoilt[command.tid] = command.how
 
 
 def _set_courier(world: World, asked: SetCourier) -> None:

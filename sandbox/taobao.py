@@ -16,6 +16,7 @@ from sandbox.ledger import Alarm, Ledger, WriteBack
 from sandbox.limit import CallLimit, OverLimitError, Says
 from sandbox.model import Plan
 from sandbox.people import person_of
+from sandbox.poison import Spoilt
 from sandbox.spec import Secrets
 from sandbox.top import TopError
 from sandbox.tradebook import Tradebook
@@ -80,6 +81,8 @@ class Platform:
         self.limit: CallLimit | None = None
         self.locked_out: set[str] = set()
         """Shops whose session has expired."""
+        self.spoilt: dict[str, Spoilt] = {}
+        """Numbers of trades that can never be read in full."""
         self._methods: dict[str, _Method] = {
             "taobao.trades.sold.increment.get": self._changed,
             "taobao.trade.fullinfo.get": self._fullinfo,
@@ -107,7 +110,9 @@ class Platform:
         except TopError as error:
             self._ledger.refuse(endpoint, f"{error.code} {error.sub_code}".strip(), now)
             return top.refusal(error, request_id)
-        return top.answer(method, body, request_id, simplify=_is_true(form, "simplify"))
+        whole = top.answer(method, body, request_id, simplify=_is_true(form, "simplify"))
+        is_torn = "fullinfo" in method and self.spoilt.get(form.get("tid", "")) is Spoilt.TORN
+        return whole[: len(whole) // 2] if is_torn else whole
 
     def _spend(self) -> None:
         try:
@@ -153,6 +158,8 @@ class Platform:
     def _fullinfo(self, shop: str, params: Params, _now: float) -> Body:
         fields = _fields(_required(params, "fields"))
         trade = self._book.find(shop, _number(params, "tid"))
+        if self.spoilt.get(params["tid"]) is Spoilt.ARGUMENT:
+            raise top.invalid("tid")
         if trade is None:
             raise top.business("isv.trade-not-exist", "交易订单不存在")
         wants_oaid = params.get("include_oaid", "").lower() not in _FALSE

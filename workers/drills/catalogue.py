@@ -12,6 +12,7 @@ from workers.drills import (
     operators,
     races,
     runs,
+    subjects,
     texts,
     unclear,
 )
@@ -51,6 +52,8 @@ CATALOGUE: tuple[Drill, ...] = (
     ),
     Drill("no-descriptors", ("T4",), "no file or socket can be opened", machine.no_descriptors, in_quick=False),
     Drill("sick-neighbour", ("K1", "K8"), "one of two couriers sick", neighbours.sick_neighbour, in_quick=False),
+    Drill("poison-address", ("K16",), "a firewall refuses one address", subjects.poison_address, in_quick=False),
+    Drill("unreadable-orders", ("K17",), "orders nobody can read", subjects.unreadable_orders, in_quick=False),
     Drill("breaker-herd", ("K8",), "64 threads at a sick account", neighbours.breaker_herd, in_quick=False),
     Drill("flood", ("K15",), "a shop's flood before another's few", flood.flood, in_quick=False),
     Drill("redis-emptied", ("R1", "R2"), "FLUSHALL in mid-run", runs.redis_emptied),

@@ -103,6 +103,9 @@ JOIN orders AS o ON o.id = f.order_id
 WHERE h.released_at IS NULL
 GROUP BY o.platform_order_id;
 
+-- name: open_gaps
+SELECT platform_order_id FROM pull_gap;
+
 -- name: deadlocks
 SELECT deadlocks FROM pg_stat_database WHERE datname = current_database();
 

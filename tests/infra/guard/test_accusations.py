@@ -1,5 +1,7 @@
 """Whose fault is it? One subject's error accuses its account; only several subjects prove it."""
 
+import asyncio
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -96,6 +98,32 @@ async def test_a_success_between_two_accusers_clears_them(server, world):
         await server.ask(about)
     assert gate(world) == []
     assert (await server.ask("R1")).facts[ALONE], "others came through since it accused the account before"
+
+
+async def test_what_fails_while_others_succeed_proves_nothing_and_counts_later(server, world):
+    """Calls of one batch are under way together: those that succeed say the same of each that fails."""
+    server.poison |= dict.fromkeys(("R1", "R2", "R3", "R4"), forbidden)
+    arrived = asyncio.Event()
+
+    async def slow(about):
+        async def make():
+            await arrived.wait()
+            raise forbidden()
+
+        with pytest.raises(Misconfigured) as caught:
+            await server.gates.call(ACCOUNT, make, about)
+        return caught.value
+
+    async def well():
+        assert await server.ask("well") is None
+        arrived.set()
+
+    *errors, _ = await asyncio.gather(*(slow(about) for about in ("R1", "R2", "R3", "R4")), well())
+    assert [PAUSED in error.facts for error in errors] == [False] * 4
+    assert gate(world) == []
+    for about in ("R1", "R2", "R3"):
+        await server.ask(about)
+    assert gate(world) == [("http_403", "engine")], "without a success meanwhile they prove it"
 
 
 async def test_a_refusal_for_business_reasons_is_a_success(server, world):
