@@ -56,6 +56,7 @@ _MOTHER = "1"
 _UNREACHABLE = 3
 _CANCEL = 2
 _FLOW_CONTROL_S, _PEAK_CONTROL_S = 5.0, 60.0
+_CODE = re.compile(r"[A-Z]{0,2}[0-9]{0,6}", re.ASCII)
 _MOBILE = re.compile(r"1\d{10}(-\d{1,6})?", re.ASCII)
 
 Fault = tuple[type[FulfilmentError], str]
@@ -314,7 +315,7 @@ def _product(service: str) -> int:
 
 
 def _fault(kind: type[FulfilmentError], name: str, message: str, code: str, *, is_idempotent: bool) -> FulfilmentError:
-    facts: Facts = {"courier_code": code[:16]}
+    facts: Facts = {"courier_code": code if _CODE.fullmatch(code) else "not_a_code"}
     if kind is Throttled:
         return Throttled(name, message, facts, after_s=_PEAK_CONTROL_S if code == "8177" else _FLOW_CONTROL_S)
     if kind is UnknownOutcome and is_idempotent:

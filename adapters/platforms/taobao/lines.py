@@ -1,5 +1,7 @@
 """The lines of a TOP trade, gifts included."""
 
+import re
+
 from adapters.payload import Fields
 from adapters.platforms.taobao import describe
 from domain.errors import Poison
@@ -11,6 +13,7 @@ GIFT_PREFIX = "gift:"
 _QUANTITY_MAX = 1_000_000
 # Lines of a trade, and promotions of one. With pieces and amounts at their limits the sums still fit their columns.
 LINES_MAX = 1_000
+_CODE = re.compile(r"(?!.*[0-9]{5})[A-Z][A-Z0-9_]{1,63}", re.ASCII)
 
 
 def read_lines(trade: Fields) -> tuple[OrderLine, ...]:
@@ -61,8 +64,8 @@ def refund_of(sub: Fields) -> tuple[bool, bool]:
 
 
 def unknown_status(field: str, status: str) -> Poison:
-    """A status outside the tables is never guessed."""
-    shown = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in status)[:64]
+    """A status outside the tables is never guessed. It is named where it looks like a code: else it may be anything."""
+    shown = status if _CODE.fullmatch(status) else "not_a_code"
     return Poison("status_unknown", f"unknown {field}", {"field": field, "status": shown})
 
 
