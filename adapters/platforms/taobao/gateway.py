@@ -189,7 +189,10 @@ class Taobao:
             "page_size": str(describe.PAGE_SIZE),
             "use_has_next": str(use_has_next).lower(),
         }
-        return answers.read_page(await self._call(describe.LIST_CHANGES, params), window.end)
+        page = answers.read_page(await self._call(describe.LIST_CHANGES, params), window.end)
+        if page.rejected:
+            log.error("rows_unreadable", page=number, count=len(page.rejected), code=page.rejected[0].code)
+        return page
 
     async def _decrypt(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
         scene = self._options.get(_SCENE_OPTIONS[purpose], SCENES[purpose])
