@@ -11,6 +11,7 @@
 | limit_calls | who, calls, says, retry_after_s | so many calls more, then refusals; see `sandbox.limit` |
 | lift_limit | who | no limit any more |
 | lock_out | who, is_out | the credentials of the courier, or of a shop, have expired or are valid again |
+| spoil_trade, spoil_scans, spoil_stock | see `sandbox.spoil` | answers in which somebody else's mistake stands |
 | plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
 """
 
@@ -25,6 +26,7 @@ from sandbox.model import Expected, Member, Person, PlannedLine, PlannedOrder
 from sandbox.places import CHINESE_PLACES, place_of
 from sandbox.sf import Courier
 from sandbox.spec import Latency
+from sandbox.spoil import Spoil, SpoilScans, SpoilStock, SpoilTrade, spoil
 from sandbox.stream import number
 from sandbox.taobao import Platform
 from sandbox.trades import REFUND_ASKED, TO_SHIP
@@ -112,7 +114,7 @@ class LockOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
 
 Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut
-Command = AddOrder | AskRefund | CancelWaybill | PlantWaybill | Mood
+Command = AddOrder | AskRefund | CancelWaybill | PlantWaybill | Mood | Spoil
 
 
 def pull(world: World, body: bytes, now: float) -> dict[str, str]:
@@ -131,6 +133,8 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
             _ask_refund(world, command.tid, now)
         case CancelWaybill():
             _cancel_waybill(world, command.number)
+        case SpoilTrade() | SpoilScans() | SpoilStock():
+            spoil(world, command, now)
         case _:
             _set_mood(world, command)
     return {}
