@@ -13,6 +13,7 @@
 | lock_out | who, is_out | the credentials of the courier, or of a shop, have expired or are valid again |
 | set_firewall | marks | a firewall before the courier answers 403 to what contains one of these texts |
 | spoil_order | tid, how | the platform cannot be asked for this trade any more; see `sandbox.poison` |
+| spoil_trade, spoil_scans, spoil_stock | see `sandbox.spoil` | answers in which somebody else's mistake stands |
 | plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
 """
 
@@ -28,6 +29,7 @@ from sandbox.places import CHINESE_PLACES, place_of
 from sandbox.poison import Spoilt
 from sandbox.sf import Courier
 from sandbox.spec import Latency
+from sandbox.spoil import Spoil, SpoilScans, SpoilStock, SpoilTrade, spoil
 from sandbox.stream import number
 from sandbox.taobao import Platform
 from sandbox.trades import REFUND_ASKED, TO_SHIP
@@ -130,7 +132,7 @@ class SpoilOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 
 
 Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut | SetFirewall | SpoilOrder
-Command = AddOrder | AskRefund | CancelWaybill | PlantWaybill | Mood
+Command = AddOrder | AskRefund | CancelWaybill | PlantWaybill | Mood | Spoil
 
 
 def pull(world: World, body: bytes, now: float) -> dict[str, str]:
@@ -149,6 +151,8 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
             _ask_refund(world, command.tid, now)
         case CancelWaybill():
             _cancel_waybill(world, command.number)
+        case SpoilTrade() | SpoilScans() | SpoilStock():
+            spoil(world, command, now)
         case _:
             _set_mood(world, command)
     return {}

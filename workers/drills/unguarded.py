@@ -1,12 +1,16 @@
 """Guards that a control switches off, to show the harm they keep away. Only in a worker that was forked for it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 import domain.gates
 import infra.guard.gates
 from actors import intake, normalize
 from actors.label import Label, Unlabelled
+from adapters import payload
 from adapters.ports import PlatformStatus
 from domain.gates import About
 from infra.db.sql import Queries, load
@@ -21,7 +25,8 @@ class Guard(StrEnum):
     """`REFUND_CHECK`: the platform is asked before a booking. `TOKEN_CHECK`: a save needs the lease it began with.
 
     `DEATH_WATCH`: what a dead process held is given back at once. `BYTE_BOUND`: batches are bounded by bytes.
-    `WHOSE_FAULT`: an error in a call about one subject is not its account's.
+    `WHOSE_FAULT`: an error in a call about one subject is not its account's. `LIMITS`: numbers that come from outside
+    have limits.
     """
 
     REFUND_CHECK = "refund_check"
@@ -29,6 +34,7 @@ class Guard(StrEnum):
     DEATH_WATCH = "death_watch"
     BYTE_BOUND = "byte_bound"
     WHOSE_FAULT = "whose_fault"
+    LIMITS = "limits"
 
 
 def switch_off(guards: Iterable[Guard]) -> None:
@@ -70,10 +76,16 @@ def _blame_accounts() -> None:
         vars(module)["charge_of"] = as_if_about_nothing
 
 
+def _read_without_limits() -> None:
+    """As a plain reader does, which takes what the libraries take."""
+    vars(payload)["_decoder"] = msgspec.json.Decoder(float_hook=Decimal)
+
+
 _OFF: Mapping[Guard, Callable[[], None]] = {
     Guard.REFUND_CHECK: _buy_labels_unasked,
     Guard.TOKEN_CHECK: _save_under_any_lease,
     Guard.DEATH_WATCH: _see_no_death,
     Guard.BYTE_BOUND: _count_no_bytes,
     Guard.WHOSE_FAULT: _blame_accounts,
+    Guard.LIMITS: _read_without_limits,
 }

@@ -202,3 +202,27 @@ SELECT count(*) FROM raw_payload;
 
 -- name: due
 SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse');
+
+-- name: dead_payloads
+-- Orders whose payload became a dead letter, by the platform's own id.
+SELECT r.platform_order_id, d.code, d.causes -> -1 ->> 'message' FROM dead_letter AS d
+JOIN raw_payload AS r ON r.id = d.subject_id
+WHERE d.step = 'normalize' AND d.closed_at IS NULL ORDER BY r.platform_order_id;
+
+-- name: left_the_house
+SELECT o.platform_order_id FROM orders AS o
+JOIN fulfillment_order AS f ON f.order_id = o.id WHERE f.state = 'in_transit';
+
+-- name: came_in
+SELECT platform_order_id FROM orders;
+
+-- name: take_any_early_scan
+-- Harm for a control: the table takes times that nobody can read back.
+ALTER TABLE early_scan DROP CONSTRAINT scan_is_an_instant;
+
+-- name: plant_early_scans
+-- One at each location, of a label that is recorded by now.
+INSERT INTO early_scan (event_id, location, reference, waybill, kind, at)
+SELECT DISTINCT ON (p.location) 'planted', p.location, s.reference, '', 'packed', '0001-01-01 00:00:00+08'::timestamptz
+FROM shipment AS s JOIN package AS p ON p.id = s.package_id
+WHERE s.status = 'booked' ORDER BY p.location, s.id;
