@@ -1,10 +1,15 @@
 """Guards that a control switches off, to show the harm they keep away. Only in a worker that was forked for it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 
+from actors import label
 from actors.label import Label, Unlabelled
 from adapters.ports import PlatformStatus
+from domain.states import STEPS, Step
+from infra.db.pool import Connection
+from infra.db.shipments import UnlabelledRow, load_unlabelled
 from infra.db.sql import Queries, load
 from infra.engine import outer
 from infra.engine.sweep import Sweeper
@@ -15,12 +20,14 @@ WORK = load("work")
 class Guard(StrEnum):
     """`REFUND_CHECK`: the platform is asked before a booking. `TOKEN_CHECK`: a save needs the lease it began with.
 
-    `DEATH_WATCH`: what a dead process held is given back at once.
+    `DEATH_WATCH`: what a dead process held is given back at once. `STOPPED_ASKED`: a booking that may have happened is
+    asked about also when its order was stopped meanwhile.
     """
 
     REFUND_CHECK = "refund_check"
     TOKEN_CHECK = "token_check"  # noqa: S105 - a guard's name
     DEATH_WATCH = "death_watch"
+    STOPPED_ASKED = "stopped_asked"
 
 
 def switch_off(guards: Iterable[Guard]) -> None:
@@ -47,8 +54,19 @@ def _see_no_death() -> None:
     Sweeper.free_crashed = look_away  # type: ignore[method-assign, assignment]  # the harm itself
 
 
+def _leave_the_stopped_alone() -> None:
+    works_in = STEPS[Step.LABEL].works_in
+
+    def forget(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
+        rows = load_unlabelled(tx, package_ids)
+        return [row if row.state in works_in else replace(row, is_asked_about=False) for row in rows]
+
+    vars(label)["load_unlabelled"] = forget
+
+
 _OFF: Mapping[Guard, Callable[[], None]] = {
     Guard.REFUND_CHECK: _buy_labels_unasked,
     Guard.TOKEN_CHECK: _save_under_any_lease,
     Guard.DEATH_WATCH: _see_no_death,
+    Guard.STOPPED_ASKED: _leave_the_stopped_alone,
 }
