@@ -29,6 +29,7 @@ class HoldCode(StrEnum):
     SKU_UNMAPPED = "sku_unmapped"
     WAYBILL_ERROR = "waybill_error"
     UNWANTED_WAYBILL = "unwanted_waybill"
+    WAYBILL_CONTRADICTS = "waybill_contradicts"
     WRITEBACK_REFUSED = "writeback_refused"
     AMOUNT_MISMATCH = "amount_mismatch"
     PRESALE_BALANCE_OPEN = "presale_balance_open"
@@ -78,6 +79,7 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.SKU_UNMAPPED: HoldRule("catalogue", 8, "a line's SKU is unknown to our stock"),
     HoldCode.WAYBILL_ERROR: HoldRule("logistics", 2, "the courier refused the booking"),
     HoldCode.UNWANTED_WAYBILL: HoldRule("logistics", 4, "the order is closed, and its waybill lives at the courier"),
+    HoldCode.WAYBILL_CONTRADICTS: HoldRule("logistics", 2, "the warehouse scanned another waybill than ours"),
     HoldCode.WRITEBACK_REFUSED: HoldRule("logistics", 2, "the platform refused the tracking number"),
     HoldCode.AMOUNT_MISMATCH: HoldRule("finance", 4, "the order's sums do not add up"),
     HoldCode.PRESALE_BALANCE_OPEN: HoldRule("service", 72, "deposit paid, balance open"),
