@@ -5,6 +5,7 @@
 | add_order | see `AddOrder` | one that must ship is visible; answers its tid |
 | set_latency | taobao_ms, sf_ms | from the next call on |
 | ask_refund | tid | the buyer asks for a refund of every line |
+| close_order | tid | the platform closes an order that has not been shipped, its money goes back |
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
 | set_courier | can_find, knows_references, gives_always, look_up_lag_s | what the courier can and does |
@@ -32,7 +33,7 @@ from sandbox.spec import Latency
 from sandbox.spoil import Spoil, SpoilScans, SpoilStock, SpoilTrade, spoil
 from sandbox.stream import number
 from sandbox.taobao import Platform
-from sandbox.trades import REFUND_ASKED, TO_SHIP
+from sandbox.trades import CLOSED, REFUND_ASKED, TO_SHIP, UNPAID, Trade
 from sandbox.world import World
 
 
@@ -74,6 +75,10 @@ class SetLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 
 
 class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="ask_refund"):
+    tid: str
+
+
+class CloseOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="close_order"):
     tid: str
 
 
@@ -132,7 +137,7 @@ class SpoilOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 
 
 Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut | SetFirewall | SpoilOrder
-Command = AddOrder | AskRefund | CancelWaybill | PlantWaybill | Mood | Spoil
+Command = AddOrder | AskRefund | CloseOrder | CancelWaybill | PlantWaybill | Mood | Spoil
 
 
 def pull(world: World, body: bytes, now: float) -> dict[str, str]:
@@ -149,6 +154,8 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
             return {"number": _plant_waybill(world, command.reference, now)}
         case AskRefund():
             _ask_refund(world, command.tid, now)
+        case CloseOrder():
+            _close_order(world, command.tid, now)
         case CancelWaybill():
             _cancel_waybill(world, command.number)
         case SpoilTrade() | SpoilScans() | SpoilStock():
@@ -238,10 +245,24 @@ def _person(receiver: Receiver) -> Person:
     return Person(receiver.name, receiver.mobile, receiver.town, receiver.detail)
 
 
-def _ask_refund(world: World, tid: str, now: float) -> None:
+def _trade(world: World, tid: str) -> Trade:
     trade = world.book.trades.get(int(tid)) if tid.isdecimal() else None
     if trade is None:
         raise Refused("control_invalid", "no such visible trade")
+    return trade
+
+
+def _close_order(world: World, tid: str, now: float) -> None:
+    trade = _trade(world, tid)
+    if trade.status not in {UNPAID, TO_SHIP}:
+        raise Refused("control_invalid", "the trade has been shipped, or is closed")
+    trade.status = CLOSED
+    trade.order = replace(trade.order, expected=Expected.CLOSED)
+    world.book.touch(trade, now)
+
+
+def _ask_refund(world: World, tid: str, now: float) -> None:
+    trade = _trade(world, tid)
     trade.refunds.update(dict.fromkeys(trade.line_ids, REFUND_ASKED))
     if trade.status == TO_SHIP:
         trade.order = replace(trade.order, expected=Expected.REFUND)

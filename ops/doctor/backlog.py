@@ -15,6 +15,7 @@ OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LATE_RECENT_H = 24
 LONE_SCANS_H = 24
+_NAMED = 5
 
 
 def all_checks(session: Connection) -> Iterator[Check]:
@@ -25,6 +26,7 @@ def all_checks(session: Connection) -> Iterator[Check]:
     yield lone_scans(session)
     yield unreadable_entries(session)
     yield expired_holds(session)
+    yield unwanted_waybills(session)
     yield dead_letters(session)
 
 
@@ -94,6 +96,16 @@ def expired_holds(session: Connection) -> Check:
         return ok("holds", "none is past its due time")
     owners = ", ".join(f"{owner} {count}" for owner, count in rows)
     return warn("holds", f"{sum(count for _, count in rows)} past their due time ({owners})", "remind their owners")
+
+
+def unwanted_waybills(session: Connection) -> Check:
+    rows = session.execute(INSPECT["unwanted_waybills"], {"limit": _NAMED + 1}).fetchall()
+    if not rows:
+        return ok("waybills", "none lives for a closed order")
+    named = ", ".join(f"{order} has {waybill} of {courier}" for order, courier, waybill in rows[:_NAMED])
+    more = " and more" if len(rows) > _NAMED else ""
+    advice = "cancel each at its courier, then `orderlane order release ID --code unwanted_waybill --reason R`"
+    return warn("waybills", f"living for closed orders: {named}{more}", advice)
 
 
 def dead_letters(session: Connection) -> Check:

@@ -70,6 +70,14 @@ def test_a_refund_is_asked_for(world, do, to_ship):
     assert trade.order.expected == "refund"
 
 
+def test_an_order_is_closed_once(world, do, to_ship):
+    trade = to_ship(world)[0]
+    do(world, do="close_order", tid=str(trade.order.tid))
+    assert (trade.status, trade.order.expected) == ("TRADE_CLOSED", "closed")
+    with pytest.raises(Refused):
+        do(world, do="close_order", tid=str(trade.order.tid))
+
+
 def test_a_planted_waybill_shows_as_doubled(world, do, book, sf):
     number = book(world)
     assert full(world)["doubled"] == []

@@ -33,6 +33,13 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("throttled", ("K7",), "calls over an account's limit", limits.throttled, in_quick=False),
     Drill("locked-out", ("K9",), "credentials that expire", limits.locked_out, in_quick=False),
     Drill("refund-races", ("K14",), "refunds asked for at every instruction of the label step", races.refund_races),
+    Drill(
+        "intent-of-a-closed-order",
+        ("C1", "K14"),
+        "kill -9 behind a booking, then the order is closed",
+        races.intent_of_a_closed_order,
+        in_quick=False,
+    ),
     Drill("crossed-locks", ("P4",), "stock locked crosswise, rewritten", contention.crossed_locks, in_quick=False),
     Drill("pool-exhausted", ("P5",), "32 threads at 2 connections", contention.pool_exhausted, in_quick=False),
     Drill("disk-full", ("P6",), "no room for an intent", contention.disk_full, in_quick=False),

@@ -1,6 +1,7 @@
 """Guards that a control switches off, to show the harm they keep away. Only in a worker that was forked for it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -8,11 +9,14 @@ import msgspec
 
 import domain.gates
 import infra.guard.gates
-from actors import intake, normalize
+from actors import intake, label, normalize
 from actors.label import Label, Unlabelled
 from adapters import payload
 from adapters.ports import PlatformStatus
 from domain.gates import About
+from domain.states import STEPS, Step
+from infra.db.pool import Connection
+from infra.db.shipments import UnlabelledRow, load_unlabelled
 from infra.db.sql import Queries, load
 from infra.engine import outer
 from infra.engine.sweep import Sweeper
@@ -26,7 +30,8 @@ class Guard(StrEnum):
 
     `DEATH_WATCH`: what a dead process held is given back at once. `BYTE_BOUND`: batches are bounded by bytes.
     `WHOSE_FAULT`: an error in a call about one subject is not its account's. `LIMITS`: numbers that come from outside
-    have limits.
+    have limits. `STOPPED_ASKED`: a booking that may have happened is asked about also when its order was stopped
+    meanwhile.
     """
 
     REFUND_CHECK = "refund_check"
@@ -35,6 +40,7 @@ class Guard(StrEnum):
     BYTE_BOUND = "byte_bound"
     WHOSE_FAULT = "whose_fault"
     LIMITS = "limits"
+    STOPPED_ASKED = "stopped_asked"
 
 
 def switch_off(guards: Iterable[Guard]) -> None:
@@ -81,6 +87,16 @@ def _read_without_limits() -> None:
     vars(payload)["_decoder"] = msgspec.json.Decoder(float_hook=Decimal)
 
 
+def _leave_the_stopped_alone() -> None:
+    works_in = STEPS[Step.LABEL].works_in
+
+    def forget(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
+        rows = load_unlabelled(tx, package_ids)
+        return [row if row.state in works_in else replace(row, is_asked_about=False) for row in rows]
+
+    vars(label)["load_unlabelled"] = forget
+
+
 _OFF: Mapping[Guard, Callable[[], None]] = {
     Guard.REFUND_CHECK: _buy_labels_unasked,
     Guard.TOKEN_CHECK: _save_under_any_lease,
@@ -88,4 +104,5 @@ _OFF: Mapping[Guard, Callable[[], None]] = {
     Guard.BYTE_BOUND: _count_no_bytes,
     Guard.WHOSE_FAULT: _blame_accounts,
     Guard.LIMITS: _read_without_limits,
+    Guard.STOPPED_ASKED: _leave_the_stopped_alone,
 }

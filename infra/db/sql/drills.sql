@@ -83,6 +83,9 @@ SELECT pg_sleep(%(seconds)s);
 -- Harm for a control: nothing keeps two packages from one waybill.
 DROP INDEX shipment_waybill;
 
+-- name: known_waybills
+SELECT waybill FROM shipment WHERE waybill IS NOT NULL;
+
 -- name: shared_waybills
 SELECT count(*) FROM (SELECT FROM shipment WHERE waybill IS NOT NULL GROUP BY courier, waybill HAVING count(*) > 1) AS s;
 

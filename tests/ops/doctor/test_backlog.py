@@ -166,3 +166,11 @@ def test_open_dead_letters_are_counted(look) -> None:
     )
     check = look(letter.format(1, "NULL"), letter.format(2, "now()"))["dead letters"]
     assert check.message == "1 open"
+
+
+def test_waybills_that_nobody_wants_are_named_with_their_order(look) -> None:
+    unwanted = ORDER.format(hours=4).replace("amount_mismatch", "unwanted_waybill")
+    told = """UPDATE hold SET facts = '{"courier": "sf", "waybill": "SF7"}'"""
+    found = look(unwanted, told)["waybills"]
+    assert (found.level, found.message) == (Level.WARN, "living for closed orders: p/s/1 has SF7 of sf")
+    assert look("UPDATE hold SET released_at = now(), released_by = 'li'")["waybills"].level is Level.OK
