@@ -9,8 +9,10 @@ from ops.doctor.check import Check, ok, warn
 
 ACCOUNTS = load("accounts")
 INSPECT = load("inspect")
+RECOUNT = load("recount")
 OVERDUE_GRACE_S = 60.0
 LONE_SCANS_H = 24
+COUNTS_NAMED_MAX = 5
 
 
 def all_checks(session: Connection) -> Iterator[Check]:
@@ -20,6 +22,7 @@ def all_checks(session: Connection) -> Iterator[Check]:
     yield lone_scans(session)
     yield expired_holds(session)
     yield dead_letters(session)
+    yield refused_counts(session)
 
 
 def overdue_work(session: Connection) -> Check:
@@ -73,3 +76,14 @@ def dead_letters(session: Connection) -> Check:
     if not row[0]:
         return ok("dead letters", "none is open")
     return warn("dead letters", f"{row[0]} open", "`orderlane dlq causes`: one line for each cause")
+
+
+def refused_counts(session: Connection) -> Check:
+    """Counts of warehouses that would break promises: our figure stayed."""
+    named = session.execute(RECOUNT["refusals"], {"limit": COUNTS_NAMED_MAX}).fetchall()
+    if not named:
+        return ok("stock", "no warehouse counts less than is promised")
+    (total,) = session.execute(RECOUNT["count_refusals"]).fetchone() or (0,)
+    skus = ", ".join(f"{sku} at {location}: {counted}, ours {ours}" for location, sku, ours, counted in named)
+    advice = "hold or cancel orders of these SKUs, or have them counted again: `orderlane stock count`"
+    return warn("stock", f"{total} counts are below what is promised ({skus})", advice)
