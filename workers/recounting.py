@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from domain.errors import FulfilmentError
+from domain.gates import GateKind
 from infra.clock import SystemClock
+from infra.db.gates import load_pauses
 from infra.db.pool import Database
 from infra.db.recount import asked_s_ago
 from infra.log import get_logger
@@ -18,7 +20,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recounting:
-    """Asks the warehouses whose last count is `count_every_s` old; 0 leaves a location alone."""
+    """Asks the warehouses whose last count is `count_every_s` old; 0 leaves a location alone, and so does a pause."""
 
     settings: Settings
     db: Database
@@ -45,7 +47,12 @@ class Recounting:
             return []
         with self.db.connection() as connection:
             asked = asked_s_ago(connection, [location.name for location in paced])
-        return [one for one in paced if one.name in asked and _is_due(asked[one.name], one.count_every_s)]
+            paused = {pause.name for pause in load_pauses(connection) if pause.kind is GateKind.ACCOUNT}
+        return [
+            one
+            for one in paced
+            if one.account not in paused and one.name in asked and _is_due(asked[one.name], one.count_every_s)
+        ]
 
 
 def _is_due(asked_s: float | None, every_s: float) -> bool:

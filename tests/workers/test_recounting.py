@@ -1,7 +1,10 @@
 import msgspec
 import pytest
 
+from domain.gates import GateKind
+from infra.engine.replay import Author
 from infra.settings import Location, Sender, Settings
+from ops.gates import pause
 from workers import recounting
 from workers.recounting import Recounting
 
@@ -45,6 +48,12 @@ def test_one_that_was_never_counted_again_is_due(settings, database, asked):
         tx.execute("UPDATE location SET stock_asked_at = NULL")
     Recounting(settings, database).tend()
     assert asked == [["east", "west"]]
+
+
+def test_a_warehouse_whose_account_is_paused_is_left_alone(settings, database, asked):
+    pause(database, GateKind.ACCOUNT, "warehouse/west", Author("mei", "inventory"), None)
+    Recounting(settings, database).tend()
+    assert asked == []
 
 
 def test_nobody_is_asked_where_nothing_is_due(settings, database, asked):
