@@ -11,11 +11,13 @@ from ops.doctor.check import Check, ok, warn
 ACCOUNTS = load("accounts")
 INSPECT = load("inspect")
 _ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows", Source.LISTING: "listed orders"}
+RECOUNT = load("recount")
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LATE_RECENT_H = 24
 LONE_SCANS_H = 24
 _NAMED = 5
+COUNTS_NAMED_MAX = 5
 
 
 def all_checks(session: Connection) -> Iterator[Check]:
@@ -28,6 +30,7 @@ def all_checks(session: Connection) -> Iterator[Check]:
     yield expired_holds(session)
     yield unwanted_waybills(session)
     yield dead_letters(session)
+    yield refused_counts(session)
 
 
 def overdue_work(session: Connection) -> Check:
@@ -114,3 +117,14 @@ def dead_letters(session: Connection) -> Check:
     if not row[0]:
         return ok("dead letters", "none is open")
     return warn("dead letters", f"{row[0]} open", "`orderlane dlq causes`: one line for each cause")
+
+
+def refused_counts(session: Connection) -> Check:
+    """Counts of warehouses that would break promises: our figure stayed."""
+    named = session.execute(RECOUNT["refusals"], {"limit": COUNTS_NAMED_MAX}).fetchall()
+    if not named:
+        return ok("stock", "no warehouse counts less than is promised")
+    (total,) = session.execute(RECOUNT["count_refusals"]).fetchone() or (0,)
+    skus = ", ".join(f"{sku} at {location}: {counted}, ours {ours}" for location, sku, ours, counted in named)
+    advice = "hold or cancel orders of these SKUs, or have them counted again: `orderlane stock count`"
+    return warn("stock", f"{total} counts are below what is promised ({skus})", advice)
