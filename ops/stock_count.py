@@ -7,7 +7,8 @@ import psycopg
 
 from adapters import registry
 from adapters.door import Door
-from adapters.ports import StockLevel, Warehouse
+from adapters.ports import Warehouse
+from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Transient
 from infra.clock import Clock
 from infra.db.pool import Database
@@ -15,6 +16,7 @@ from infra.db.recount import Changes, held_at, note_asked, write_count
 from infra.log import get_logger
 from infra.outside import Outside
 from infra.settings import Location, Settings
+from ops.stock import ask_count, note_bad_rows
 
 log = get_logger(__name__)
 
@@ -24,6 +26,7 @@ class Counted:
     """A location's count: SKUs it reported, and by SKU the pieces that are new, more or fewer.
 
     `refused`: SKUs whose count is not taken over, because more is promised; our figure and the count.
+    `rejected`: rows of the count that could not be read.
     """
 
     skus: int
@@ -31,6 +34,7 @@ class Counted:
     raised: Mapping[str, int]
     lowered: Mapping[str, int]
     refused: Mapping[str, tuple[int, int]]
+    rejected: tuple[Rejected, ...] = ()
 
 
 def count_again(
@@ -55,7 +59,7 @@ def count_again(
 def _counted(db: Database, outside: Outside, location: Location, door: Door, clock: Clock) -> Counted | FulfilmentError:
     try:
         warehouse = registry.warehouse().connect(location, door, clock)
-        found = count_location(db, outside, location.name, warehouse)
+        found = count_location(db, outside, location, warehouse)
     except FulfilmentError as error:
         return error
     except psycopg.OperationalError:
@@ -68,15 +72,17 @@ def _counted(db: Database, outside: Outside, location: Location, door: Door, clo
     return found
 
 
-def count_location(db: Database, outside: Outside, location: str, warehouse: Warehouse) -> Counted:
-    """Ask one warehouse and write its count. Raises what the call raises."""
+def count_location(db: Database, outside: Outside, location: Location, warehouse: Warehouse) -> Counted:
+    """Ask one warehouse and write its count. Raises what the call raises.
+
+    A SKU whose row cannot be read keeps our figure, and the row is recorded.
+    """
     with db.connection() as connection:
-        note_asked(connection, location)
-        before = held_at(connection, location)
-    counted = {level.sku: level.quantity for level in outside.run(_levels(warehouse))}
-    changes: Changes = write_count(db, location, before, counted)
-    return Counted(len(counted), changes.new, changes.raised, changes.lowered, changes.refused)
-
-
-async def _levels(warehouse: Warehouse) -> Iterable[StockLevel]:
-    return await warehouse.stock()
+        note_asked(connection, location.name)
+        before = held_at(connection, location.name)
+    count = ask_count(outside, warehouse)
+    counted = {level.sku: level.quantity for level in count.levels}
+    changes: Changes = write_count(db, location.name, before, counted)
+    with db.transaction() as tx:
+        note_bad_rows(tx, location, count)
+    return Counted(len(counted), changes.new, changes.raised, changes.lowered, changes.refused, count.rejected)

@@ -1,6 +1,7 @@
 import pytest
 
-from adapters.ports import StockLevel
+from adapters.ports import StockCount, StockLevel
+from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Malformed
 from infra.clock import SystemClock
 from infra.db.recount import asked_s_ago
@@ -14,12 +15,16 @@ from ops.stock_count import count_again, count_location
 SENDER = Sender(contact="仓库", phone="02112345678", province="上海", city="上海市", district="嘉定区", detail="1号")
 
 
+EAST = Location(name="east", endpoint="http://127.0.0.1:1/x", sender=SENDER, credentials={"secret": Secret("x")})
+
+
 class HandWarehouse:
     def __init__(self, **levels):
         self.levels = levels
+        self.rejected = ()
 
     async def stock(self):
-        return [StockLevel(sku, quantity) for sku, quantity in self.levels.items()]
+        return StockCount(tuple(StockLevel(sku, quantity) for sku, quantity in self.levels.items()), self.rejected)
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def settings(database):
 
 def count(database, warehouse):
     with Outside() as outside:
-        return count_location(database, outside, "east", warehouse)
+        return count_location(database, outside, EAST, warehouse)
 
 
 def test_a_warehouse_that_corrects_itself_upwards_is_believed(settings, database):
@@ -61,10 +66,10 @@ def test_doctor_names_a_count_below_what_is_promised(settings, database):
 def test_one_location_that_cannot_be_counted_keeps_no_other_from_it(settings, database, monkeypatch):
     answers = {"east": ValueError("张三"), "west": HandWarehouse(A=1)}
 
-    def counted(db, outside, name, _):
-        if isinstance(answers[name], Exception):
-            raise answers[name]
-        return count_location(db, outside, name, answers[name])
+    def counted(db, outside, location, _):
+        if isinstance(answers[location.name], Exception):
+            raise answers[location.name]
+        return count_location(db, outside, location, answers[location.name])
 
     monkeypatch.setattr(stock_count, "count_location", counted)
     found = count_again(settings, database, SystemClock(), settings.locations)
@@ -72,3 +77,16 @@ def test_one_location_that_cannot_be_counted_keeps_no_other_from_it(settings, da
     assert found["west"].new == {"A": 1}
     answers["east"] = Malformed("field_missing")
     assert isinstance(count_again(settings, database, SystemClock(), settings.locations)["east"], FulfilmentError)
+
+
+def test_a_row_that_cannot_be_read_keeps_our_figure_and_is_recorded(settings, database):
+    count(database, HandWarehouse(A=3, B=3))
+    warehouse = HandWarehouse(A=5)
+    warehouse.rejected = (Rejected(1, "field_invalid", "stock[1].quantity", "B"),)
+
+    found = count(database, warehouse)
+
+    assert (found.raised, found.lowered) == ({"A": 2}, {})
+    with database.connection() as session:
+        check = backlog.unreadable_entries(session)
+    assert check.level is not Level.OK
