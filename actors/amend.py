@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from domain.changes import Change, change
+from domain.holds import HoldCode
 from domain.order import Order
 from domain.outcomes import Done, Hold
 from domain.states import Cause, State, Step
@@ -44,8 +45,15 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]])
     for order_id, place, order in newer:
         # One fulfillment order for each order until orders are split.
         locked = fulfillment[order_id][0]
-        waived = refunds_waived(waivers.get(locked.id, ()))
-        asked = change(old[order_id], order, locked.state, locked.resume_state, waived)
+        waived = waivers.get(locked.id, ())
+        asked = change(
+            old[order_id],
+            order,
+            locked.state,
+            locked.resume_state,
+            refunds_waived(waived),
+            waived_unknown=refunds_waived(waived, HoldCode.REFUND_UNKNOWN),
+        )
         if asked.closes:
             closed.append(locked.id)
         if asked.reserves_again:

@@ -51,10 +51,11 @@ class Unlabelled:
 
 
 class RefundOpenError(Exception):
-    """The platform shows an open refund or a closed order that nobody let pass: no label is bought."""
+    """What the platform shows of refunds, or does not say of them, and nobody let pass: no label is bought."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, code: HoldCode, facts: Facts) -> None:
         super().__init__()
+        self.code = code
         self.facts = facts
 
 
@@ -150,9 +151,13 @@ class Label:
     async def _check_refund(self, one: Unlabelled) -> PlatformStatus:
         key = one.order.key
         status = await self.tools.platform(key.account).status(key.platform_order_id)
-        shown = _refunds_shown(status)
-        if shown and not covers(one.waivers, HoldCode.REFUND_REQUESTED, facts := refund_facts(shown)):
-            raise RefundOpenError(facts)
+        found = {
+            HoldCode.REFUND_REQUESTED: _refunds_shown(status),
+            HoldCode.REFUND_UNKNOWN: _refunds_unknown(status, one.order),
+        }
+        for code, lines in found.items():
+            if lines and not covers(one.waivers, code, facts := refund_facts(lines)):
+                raise RefundOpenError(code, facts)
         return status
 
     async def _reveal(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Address | Exception]:
@@ -204,7 +209,7 @@ class Label:
 
     def _settle(self, one: Unlabelled, answer: object) -> Result:
         if isinstance(answer, RefundOpenError):
-            return Settled(one.place, Hold(HoldCode.REFUND_REQUESTED, {"found_by": "label", **answer.facts}))
+            return Settled(one.place, Hold(answer.code, {"found_by": "label", **answer.facts}))
         if isinstance(answer, Exception):
             return Failed(one.place, answer)
         assert isinstance(answer, Waybill)
@@ -240,6 +245,15 @@ def _refunds_shown(status: PlatformStatus) -> set[str]:
     if status.state is PlatformState.CLOSED:
         shown.add(CLOSED)
     return shown
+
+
+def _refunds_unknown(status: PlatformStatus, order: Order) -> set[str]:
+    """Lines that say nothing, and lines left out. The gifts of a promotion are no lines on the platform."""
+    unknown = set(status.unknown_lines)
+    if status.line_ids is not None:
+        expected = {line.line_id for line in order.lines if not (line.is_gift or line.refunded)}
+        unknown |= expected - set(status.line_ids)
+    return unknown
 
 
 async def _ask(courier: Courier, one: Unlabelled) -> Waybill | None:

@@ -1,7 +1,8 @@
 """normalize: a raw payload becomes a canonical order, or changes the one that is there, or is quarantined."""
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from actors.amend import amend
@@ -18,11 +19,17 @@ from infra.db.pool import Connection
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
 
 STEP = Step.NORMALIZE
+# Bodies of a batch come together up to so many bytes, the smallest first; larger ones come one by one.
+BATCH_BYTES = 1024 * 1024
+LARGE_BYTES_MAX = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A stored payload on its way to an order. It has no body if its order was purged or erased."""
+    """A stored payload on its way to an order. `body` is None where it is too large to come with the others.
+
+    `is_forgotten`: its order was purged or erased, and nothing of it is read again.
+    """
 
     place: Place
     platform: str
@@ -30,7 +37,9 @@ class Raw:
     lane_by: str | None
     received_at: str
     joined_at: datetime | None
+    size: int
     body: bytes | None
+    is_forgotten: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +56,38 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Normalize:
-    """Reads payloads by their platform's adapter; a payload that cannot be read becomes a dead letter."""
+    """Reads payloads by their platform's adapter; a payload that cannot be read becomes a dead letter.
+
+    A batch is bounded by bytes as well as by count: large bodies are read one at a time in the whole process, and what
+    is over `LARGE_BYTES_MAX` of them in one batch is left due.
+    """
 
     tools: Tools
     step: Step = STEP
+    large: threading.Lock = field(default_factory=threading.Lock)
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
-        raws = _load(tx, subject_ids)
+        now, later = _in_turn(_load(tx, subject_ids))
         incoming: list[Incoming] = []
 
         def read(raw: Raw) -> Result:
-            if raw.body is None:
+            if raw.is_forgotten:
                 raise Poison("order_forgotten", "its order was purged or erased, so nothing of it is read again")
-            order = registry.platform(raw.platform).read_order(raw.body, raw.shop)
+            if raw.body is not None:
+                return take(raw, raw.body)
+            # Nothing is locked in the database meanwhile that whoever holds this may wait for.
+            with self.large:
+                return take(raw, _load_body(tx, raw.place.subject_id))
+
+        def take(raw: Raw, body: bytes) -> Result:
+            order = registry.platform(raw.platform).read_order(body, raw.shop)
             due = ship_by(raw.platform, order.paid_at, order.ship_by, self.tools.rules)
-            incoming.append(Incoming(raw, replace(order, ship_by=due)))
+            incoming.append(Incoming(replace(raw, body=None), replace(order, ship_by=due)))
             return Settled(raw.place, Done())
 
-        unread = [result for result in each(STEP, raws, read) if isinstance(result, Failed)]
-        return [*unread, *self._store(tx, incoming)]
+        unread = [result for result in each(STEP, now, read) if isinstance(result, Failed)]
+        left = [Settled(raw.place, Later("batch_too_large")) for raw in later]
+        return [*unread, *left, *self._store(tx, incoming)]
 
     def _store(self, tx: Connection, incoming: Sequence[Incoming]) -> list[Result]:
         # Of several contents of one order in a batch only the newest counts.
@@ -111,11 +133,32 @@ def _changed_at(incoming: Incoming) -> datetime:
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:
     return [
-        Raw(Place(id_, Lane(lane)), platform, shop, lane_by, received_at.isoformat(), joined_at, body)
-        for id_, platform, shop, lane, lane_by, received_at, joined_at, body in tx.execute(
-            ORDERS["load_raw"], {"ids": list(subject_ids)}
+        Raw(Place(id_, Lane(lane)), platform, shop, lane_by, received_at.isoformat(), joined_at, *body)
+        for id_, platform, shop, lane, lane_by, received_at, joined_at, *body in tx.execute(
+            ORDERS["load_raw"], {"ids": list(subject_ids), "most": BATCH_BYTES}
         )
     ]
+
+
+def _load_body(tx: Connection, raw_id: int) -> bytes:
+    row = tx.execute(ORDERS["load_body"], {"id": raw_id}, binary=True).fetchone()
+    assert row is not None
+    body: bytes = row[0]
+    return body
+
+
+def _in_turn(raws: Sequence[Raw]) -> tuple[list[Raw], list[Raw]]:
+    """What is read now, and what is left due; of large bodies at least one is read."""
+    now: list[Raw] = []
+    later: list[Raw] = []
+    size = 0
+    for raw in raws:
+        if raw.body is None and size and size + raw.size > LARGE_BYTES_MAX:
+            later.append(raw)
+            continue
+        size += raw.size if raw.body is None else 0
+        now.append(raw)
+    return now, later
 
 
 def _admission(incoming: Incoming, intake: Intake) -> Row:

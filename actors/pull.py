@@ -1,29 +1,25 @@
 """pull: store what changed at a shop, raw, before anything interprets it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+from actors.intake import Intake, Kept, stops_window
 from actors.tools import Tools
-from adapters.ports import Listed, Window
-from domain.errors import FulfilmentError, Misconfigured, Throttled
+from adapters.ports import NARROWER, Listed, Window
+from domain.errors import FulfilmentError, Throttled
 from domain.gates import GateShut
-from domain.lanes import score
-from domain.order import Lane, PlatformState, RawOrder
+from domain.order import Lane, PlatformState
 from domain.outcomes import Later
 from domain.states import Step
-from infra.db.orders import ORDERS, rows_json
+from infra.db.orders import ORDERS
 from infra.db.pool import Connection
 from infra.db.sql import load
-from infra.engine.failures import Origin, bury, cause_entry
 from infra.engine.outer import Intended, Lease
-from infra.engine.results import NewWork, Place, Result, Settled
-from infra.engine.settle import Writes, add_work, write
-from infra.failpoints import failpoints
+from infra.engine.results import Place, Result, Settled
 from infra.log import get_logger
-from infra.queue.keys import BellKey
 from infra.settings import Shop
 
 STEP = Step.PULL
@@ -34,30 +30,67 @@ _GATE_S = 1.0
 # One slice of fetches: so many times as many calls as may run at once.
 _WAVES = 2
 _WINDOW_MIN_S = 60.0
-# An order that was listed and cannot be had is given up after so many tries and so long.
-_GAP_TRIES = 8
-_GAP_PATIENCE_S = 7200.0
+# Orders that could not be had: so many are tried again in one round, after what is newly listed.
+_GAPS_MAX = 200
+# The second reading begins when so much of the settle time has gathered, and reads at most so much at once.
+_SETTLE_PART = 1 / 3
+_SETTLE_MAX_S = 3600.0
+# Platforms tell whole seconds: what was fetched within the second of a change may miss the next one.
+_SAME_SECOND_S = 2.0
+T = TypeVar("T")
+
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
 log = get_logger(__name__)
 
 
+class SoFar(NamedTuple):
+    """How far a shop was read, and the database's time. The windows are shorter ones, where the usual did not fit."""
+
+    cursor_at: datetime | None
+    window_s: float | None
+    settled_at: datetime | None
+    settle_window_s: float | None
+    now: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A shop and the span of changes to read now."""
+    """A shop and the span of changes to read now; `settled` is the span to read a second time, if it is time for it."""
 
     place: Place
     shop: Shop
     window: Window
     is_caught_up: bool
+    settled: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What one round has read. `is_settled`: the second reading came to its end; None where there was none.
+
+    `late`: changes that the second reading alone has found.
+    """
+
+    is_whole: bool
+    is_settled: bool | None = None
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Reads one window of a shop's changes. The cursor moves only when the whole window is stored."""
+    """Reads one window of a shop's changes. The cursor moves only when the whole window is stored.
+
+    A change that the platform writes late bears a time that was read already. So each window is read a second time
+    once it has settled: ids and change times only, and what is not stored is fetched then.
+    """
 
     tools: Tools
     step: Step = STEP
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "intake", Intake(self.tools))
 
     @property
     def call_s(self) -> float:
@@ -67,55 +100,104 @@ class Pull:
         shops = {shop.account: shop for shop in self.tools.settings.shops}
         rows = tx.execute(ACCOUNTS["load_shops"], {"ids": list(subject_ids)}).fetchall()
         return Intended(
-            [
-                self._due(Place(id_, Lane.P1), shops[account], cursor, window_s, now)
-                for id_, account, cursor, window_s, now in rows
-                if account in shops
-            ]
+            [self._due(id_, shops[account], SoFar(*row)) for id_, account, *row in rows if account in shops]
         )
 
-    def _due(self, place: Place, shop: Shop, cursor: datetime | None, window_s: float | None, now: datetime) -> Due:
+    def _due(self, id_: int, shop: Shop, so_far: SoFar) -> Due:
         """From the cursor, less the overlap, to now, less the platform's lag, at most its longest window."""
-        newest = now - timedelta(seconds=shop.lag_s)
-        start = (cursor or newest - timedelta(days=shop.first_pull_days)) - timedelta(seconds=shop.overlap_s)
+        newest = so_far.now - timedelta(seconds=shop.lag_s)
+        start = (so_far.cursor_at or newest - timedelta(days=shop.first_pull_days)) - timedelta(seconds=shop.overlap_s)
         longest_s = self.tools.platform(shop.account).window_max_s
-        end = min(newest, start + timedelta(seconds=min(longest_s, window_s or longest_s)))
-        return Due(place, shop, Window(start, end), is_caught_up=end == newest)
+        end = min(newest, start + timedelta(seconds=min(longest_s, so_far.window_s or longest_s)))
+        settle_max_s = min(longest_s, so_far.settle_window_s or longest_s)
+        settled = _settled_window(shop, so_far.settled_at, newest, settle_max_s)
+        return Due(Place(id_, Lane.P1), shop, Window(start, end), is_caught_up=end == newest, settled=settled)
 
     async def call(self, intents: Sequence[Due], lease: Lease) -> Mapping[int, Any]:
         answers = await asyncio.gather(*(self._read(due, lease) for due in intents), return_exceptions=True)
         return dict(zip((due.place.subject_id for due in intents), answers, strict=True))
 
-    async def _read(self, due: Due, lease: Lease) -> bool:
+    async def _read(self, due: Due, lease: Lease) -> Read:
+        """New changes first, then what could not be had before, then what may have been written late."""
+
+        def may_begin() -> bool:
+            return not lease.is_draining() and self.tools.clock.monotonic() <= lease.ends_at - self.call_s
+
+        error: Exception | None = None
+        is_whole = False
+        try:
+            is_whole = await self._read_window(due, may_begin)
+        except Exception as caught:
+            if stops_window(caught):
+                raise
+            error = caught
+        await self._beside(due, self._retry_gaps(due, may_begin))
+        if error is not None:
+            raise error
+        if not (is_whole and due.is_caught_up and due.settled is not None and may_begin()):
+            return Read(is_whole)
+        found = await self._beside(due, self._read_again(due, due.settled, may_begin))
+        return Read(is_whole) if found is None else Read(is_whole, *found)
+
+    async def _beside(self, due: Due, work: Awaitable[T]) -> T | None:
+        """What is done after the window, whose own end it must not change; None when it broke off."""
+        try:
+            return await work
+        except Exception as error:  # noqa: BLE001 - comes again with the next round
+            log.warning("shop_not_followed_up", shop=due.shop.account, error=_code(error))
+            return None
+
+    async def _read_window(self, due: Due, may_begin: Callable[[], bool]) -> bool:
         """Whether the whole window was read and stored before the lease ran low."""
-        platform = self.tools.platform(due.shop.account)
-        if not await self._fetch_all(due, await asyncio.to_thread(self._gaps, due), lease):
-            return False
-        async for page in platform.changes(due.window):
-            unknown = await asyncio.to_thread(self._unknown, due, page)
-            if not await self._fetch_all(due, unknown, lease) or self._is_out_of_time(lease):
+        async for page in self.tools.platform(due.shop.account).changes(due.window):
+            unknown = await asyncio.to_thread(self._unknown, due, page, _SAME_SECOND_S)
+            if await self._take_all(due, unknown, may_begin) is None or not may_begin():
                 return False
         return True
 
-    async def _fetch_all(self, due: Due, listed: Sequence[Listed], lease: Lease) -> bool:
-        """Fetch slice by slice; False when the lease runs low, or the process drains."""
+    async def _retry_gaps(self, due: Due, may_begin: Callable[[], bool]) -> None:
+        if may_begin():
+            await self._take_all(due, await asyncio.to_thread(self._gaps, due), may_begin)
+
+    async def _read_again(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> tuple[bool, int]:
+        """Whether the second reading came to its end, and how many changes only it has found."""
+        late = 0
+        async for page in self.tools.platform(due.shop.account).changes(window):
+            missing = await asyncio.to_thread(self._unknown, due, page, 0.0)
+            new = await self._take_all(due, missing, may_begin)
+            late += new or 0
+            if new:
+                ids = [one.platform_order_id for one in missing[:5]]
+                log.warning("found_late", shop=due.shop.account, count=new, orders=ids)
+            if new is None or not may_begin():
+                return False, late
+        return True, late
+
+    async def _take_all(self, due: Due, listed: Sequence[Listed], may_begin: Callable[[], bool]) -> int | None:
+        """Fetch slice by slice; how many payloads were new, or None when the lease runs low, or the process drains."""
         slice_len = _WAVES * self.tools.settings.engine.outside_concurrency
+        new = 0
         for start in range(0, len(listed), slice_len):
-            if self._is_out_of_time(lease):
-                return False
-            await self._fetch_and_store(due, listed[start : start + slice_len])
-        return True
-
-    def _is_out_of_time(self, lease: Lease) -> bool:
-        return lease.is_draining() or self.tools.clock.monotonic() > lease.ends_at - self.call_s
+            if not may_begin():
+                return None
+            part = listed[start : start + slice_len]
+            taken = await self.intake.take(due.place.subject_id, due.shop, part, may_begin)
+            if not taken.is_all:
+                return None
+            new += taken.new
+        return new
 
     def _gaps(self, due: Due) -> list[Listed]:
         with self.tools.db.connection() as connection:
-            rows = connection.execute(ACCOUNTS["load_gaps"], {"shop_id": due.place.subject_id}).fetchall()
+            named = {"shop_id": due.place.subject_id, "limit": _GAPS_MAX}
+            rows = connection.execute(ACCOUNTS["load_gaps"], named).fetchall()
         return [Listed(platform_order_id, changed_at) for platform_order_id, changed_at in rows]
 
-    def _unknown(self, due: Due, page: Sequence[Listed]) -> list[Listed]:
-        listed = {(one.platform_order_id, one.changed_at): one for one in page}
+    def _unknown(self, due: Due, page: Sequence[Listed], margin_s: float) -> list[Listed]:
+        """What must be fetched. `margin_s`: a payload that came so soon after its change may be an older one."""
+        for nameless in [one for one in page if one.fault][:1]:
+            self.intake.note_nameless(due.place.subject_id, due.shop, due.window.start, nameless.fault)
+        listed = {(one.platform_order_id, one.changed_at): one for one in page if not one.fault}
         with self.tools.db.connection() as connection:
             known = set(
                 connection.execute(
@@ -123,6 +205,8 @@ class Pull:
                     {
                         "platform": due.shop.platform,
                         "shop": due.shop.name,
+                        "shop_id": due.place.subject_id,
+                        "margin_s": margin_s,
                         "platform_order_ids": [one.platform_order_id for one in listed.values()],
                         "changed_ats": [one.changed_at for one in listed.values()],
                         "are_shipped": [one.state in _SHIPPED for one in listed.values()],
@@ -131,112 +215,70 @@ class Pull:
             )
         return [one for pair, one in listed.items() if pair not in known]
 
-    async def _fetch_and_store(self, due: Due, listed: Sequence[Listed]) -> None:
-        """Fetch some orders. One that cannot be had is noted as a gap and does not stop the others.
-
-        Raises what the platform says of the account as a whole; then the window is read again.
-        """
-        if not listed:
-            return
-        platform = self.tools.platform(due.shop.account)
-        gate = asyncio.Semaphore(self.tools.settings.engine.outside_concurrency)
-
-        async def fetch(one: Listed) -> RawOrder:
-            async with gate:
-                return await platform.fetch(one.platform_order_id)
-
-        answers = await asyncio.gather(*(fetch(one) for one in listed), return_exceptions=True)
-        fetched = [(one, raw) for one, raw in zip(listed, answers, strict=True) if isinstance(raw, RawOrder)]
-        failed = [(one, error) for one, error in zip(listed, answers, strict=True) if isinstance(error, BaseException)]
-        if fetched:
-            await asyncio.to_thread(self.store, due.shop, "pull", fetched)
-        for _, error in failed:
-            if not isinstance(error, FulfilmentError) or isinstance(error, (Misconfigured, Throttled)):
-                raise error
-        await asyncio.to_thread(self._note_gaps, due, fetched, failed)
-
-    def _note_gaps(
-        self,
-        due: Due,
-        fetched: Sequence[tuple[Listed, RawOrder]],
-        failed: Sequence[tuple[Listed, BaseException]],
-    ) -> None:
-        when = self.tools.clock.utcnow().isoformat()
-        causes = [cause_entry(error, when, 1) for _, error in failed]
-        rows = [
-            {
-                "platform_order_id": one.platform_order_id,
-                "changed_at": one.changed_at,
-                "error": cause["code"],
-                "cause": cause,
-            }
-            for (one, _), cause in zip(failed, causes, strict=True)
-        ]
-        with self.tools.db.transaction() as tx:
-            tx.execute(
-                ACCOUNTS["close_gaps"],
-                {"shop_id": due.place.subject_id, "ids": [one.platform_order_id for one, _ in fetched]},
-            )
-            if rows:
-                tx.execute(ACCOUNTS["note_gaps"], {"shop_id": due.place.subject_id, "rows": rows_json(rows)})
-                log.error("orders_not_fetched", shop=due.shop.account, count=len(rows))
-                self._give_up(tx, due)
-
-    def _give_up(self, tx: Connection, due: Due) -> None:
-        """An order that could not be had for long becomes a dead letter: somebody must ask the platform."""
-        limits = {"shop_id": due.place.subject_id, "tries": _GAP_TRIES, "patience_s": _GAP_PATIENCE_S}
-        writes = Writes()
-        for subject_id, tries, causes in tx.execute(ACCOUNTS["give_up_gaps"], limits).fetchall():
-            place = Place(subject_id, Lane.P1)
-            work = (subject_id, place.lane, due.shop.account, tries - 1, 0, causes[:-1])
-            bury(STEP, place, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
-        write(tx, STEP, writes)
-
-    def store(self, shop: Shop, source: str, raws: Sequence[tuple[Listed, RawOrder]]) -> None:
+    def store(self, shop: Shop, source: str, raws: Sequence[Kept]) -> None:
         """Store payloads with a provisional lane and make normalize due; known content is no news."""
-        cities = [location.sender.city for location in self.tools.settings.locations]
-        lanes = [score(raw.lane_facts, cities, self.tools.rules, in_stock=None).lane for _, raw in raws]
-        with self.tools.db.transaction() as tx:
-            new = tx.execute(
-                ORDERS["store_raw"],
-                {
-                    "platform": shop.platform,
-                    "shop": shop.name,
-                    "source": source,
-                    "platform_order_ids": [raw.platform_order_id for _, raw in raws],
-                    "versions": [raw.version for _, raw in raws],
-                    "lanes": lanes,
-                    "changed_ats": [one.changed_at for one, _ in raws],
-                    "bodies": [raw.body for _, raw in raws],
-                },
-            ).fetchall()
-            add_work(tx, [NewWork(Step.NORMALIZE, raw_id, Lane(lane), shop=shop.account) for raw_id, lane in new])
-        failpoints("pull.stored", [raw_id for raw_id, _ in new])
-        self.tools.bells.ring({BellKey(Step.NORMALIZE, lane, "") for _, lane in new})
+        self.intake.store(shop, source, raws)
 
     def record(self, tx: Connection, answered: Sequence[tuple[Due, Any]]) -> Sequence[Result]:
         results: list[Result] = []
         for due, answer in answered:
-            pause = due.shop.poll_every_s
-            if isinstance(answer, bool):
-                tx.execute(ACCOUNTS["note_read"], {"id": due.place.subject_id, "window_s": _next_window_s(due, answer)})
-            if answer is True:
-                tx.execute(ACCOUNTS["move_cursor"], {"id": due.place.subject_id, "cursor_at": due.window.end})
-                pause = due.shop.poll_every_s if due.is_caught_up else 0.0
-            elif isinstance(answer, GateShut):
-                # What was fetched is stored; the window is read again as soon as the shop may be asked.
-                pause = min(pause, max(_GATE_S, answer.after_s))
-            elif isinstance(answer, Exception):
-                # A shop is never given up: it is asked again at its pace, and the log says why.
-                error = str(answer) if isinstance(answer, FulfilmentError) else type(answer).__name__
-                log.error("shop_unread", shop=due.shop.account, error=error)
-            else:
-                pause = 0.0
-            results.append(Settled(due.place, Later("next_poll", after_s=pause)))
+            if isinstance(answer, Read):
+                self._record_read(tx, due, answer)
+            elif isinstance(answer, Throttled) and answer.facts.get(NARROWER):
+                named = {"id": due.place.subject_id, "window_s": _next_window_s(due, was_read=False)}
+                tx.execute(ACCOUNTS["narrow_window"], named)
+            results.append(Settled(due.place, Later("next_poll", after_s=_pause_s(due, answer))))
         return results
 
+    def _record_read(self, tx: Connection, due: Due, read: Read) -> None:
+        id_ = due.place.subject_id
+        tx.execute(ACCOUNTS["note_read"], {"id": id_, "window_s": _next_window_s(due, was_read=read.is_whole)})
+        if read.is_whole:
+            settle_s = due.shop.settle_s
+            first = due.window.end - timedelta(seconds=settle_s) if settle_s > 0 else None
+            tx.execute(ACCOUNTS["move_cursor"], {"id": id_, "cursor_at": due.window.end, "settled_at": first})
+        if due.settled is not None and read.is_settled is not None:
+            length_s = (due.settled.end - due.settled.start).total_seconds()
+            tx.execute(
+                ACCOUNTS["note_settled"],
+                {
+                    "id": id_,
+                    "settled_at": due.settled.end if read.is_settled else None,
+                    "window_s": 2 * length_s if read.is_settled else max(_WINDOW_MIN_S, length_s / 2),
+                    "found": read.late,
+                },
+            )
 
-def _next_window_s(due: Due, was_read: bool) -> float | None:  # noqa: FBT001 - the answer itself
+
+def _settled_window(shop: Shop, settled_at: datetime | None, newest: datetime, longest_s: float) -> Window | None:
+    """The span to read a second time, if enough of it has settled."""
+    if settled_at is None or shop.settle_s <= 0:
+        return None
+    end = newest - timedelta(seconds=shop.settle_s)
+    if end - settled_at < timedelta(seconds=shop.settle_s * _SETTLE_PART):
+        return None
+    return Window(settled_at, min(end, settled_at + timedelta(seconds=min(longest_s, _SETTLE_MAX_S))))
+
+
+def _pause_s(due: Due, answer: Read | Exception) -> float:
+    """Until the shop is asked again. A shop is never given up: after any error it is asked at its pace."""
+    pace_s = due.shop.poll_every_s
+    if isinstance(answer, Read):
+        return pace_s if answer.is_whole and due.is_caught_up else 0.0
+    if isinstance(answer, GateShut):
+        # What was fetched is stored; the window is read again as soon as the shop may be asked.
+        return min(pace_s, max(_GATE_S, answer.after_s))
+    log.error("shop_unread", shop=due.shop.account, error=_code(answer))
+    if isinstance(answer, Throttled) and answer.facts.get(NARROWER):
+        return max(pace_s, answer.after_s)
+    return pace_s
+
+
+def _code(error: Exception) -> str:
+    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__
+
+
+def _next_window_s(due: Due, *, was_read: bool) -> float | None:
     """Half the window after one that did not fit into a lease, twice after one that did, none once caught up."""
     length_s = (due.window.end - due.window.start).total_seconds()
     if not was_read:

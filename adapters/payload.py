@@ -135,6 +135,17 @@ class Fields:
         value = self._tree.get(name)
         return value is True or str(value).strip().lower() in {"1", "true"}
 
+    def denies(self, name: str) -> bool:
+        """Whether a mark is there and says no: false, 0 or their texts. Neither absent nor unreadable is a no."""
+        value = self._tree.get(name)
+        return value is False or (not isinstance(value, bool) and str(value).strip().lower() in {"0", "false"})
+
+    def decided(self, name: str) -> bool:
+        """A required yes or no."""
+        if self.flag(name) or self.denies(name):
+            return self.flag(name)
+        return self.invalid(name) if self.has(name) else self.missing(name)
+
     def amount(self, name: str, currency: str) -> Money:
         """A required amount of zero or more in major units, as text or number."""
         if not self.has(name):

@@ -15,6 +15,9 @@ from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
 from domain.outcomes import Later
 
+# The fact of a Throttled by which a platform asks for a shorter window the next time.
+NARROWER = "narrower"
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -26,11 +29,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One row of a platform's change listing. `state` is None where the listing does not tell it."""
+    """One row of a platform's change listing. `state` is None where the listing does not tell it.
+
+    `fault`: the code of why the row does not tell its order's id, which is then empty.
+    """
 
     platform_order_id: str
     changed_at: datetime
     state: PlatformState | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class PlatformShipment:
 class PlatformStatus:
     """The platform's view of one order right now, and when it last changed there.
 
-    `refund_lines`: the lines whose refund is open, if the platform says which.
+    `refund_lines`: the lines whose refund is open, if the platform says which. `unknown_lines`: those of which it does
+    not say whether a refund is open. `line_ids`: all that it shows, if it shows lines.
     """
 
     state: PlatformState
@@ -54,6 +62,8 @@ class PlatformStatus:
     shipments: tuple[PlatformShipment, ...]
     changed_at: datetime | None = None
     refund_lines: tuple[str, ...] = ()
+    unknown_lines: tuple[str, ...] = ()
+    line_ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

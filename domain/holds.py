@@ -20,6 +20,7 @@ class HoldCode(StrEnum):
     DUPLICATE_SUSPECT = "duplicate_suspect"
     GIFT_MISMATCH = "gift_mismatch"
     REFUND_REQUESTED = "refund_requested"
+    REFUND_UNKNOWN = "refund_unknown"
     BUYER_CHANGED = "buyer_changed"
     APPROVAL_NEEDED = "approval_needed"
     SKU_UNMAPPED = "sku_unmapped"
@@ -67,6 +68,7 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.DUPLICATE_SUSPECT: HoldRule("service", 4, "looks like another order of the same buyer"),
     HoldCode.GIFT_MISMATCH: HoldRule("warehouse", 4, "expected and picked gifts differ"),
     HoldCode.REFUND_REQUESTED: HoldRule("service", 2, "the buyer asked for a refund or cancelled"),
+    HoldCode.REFUND_UNKNOWN: HoldRule("service", 2, "the platform does not say whether a refund is open"),
     HoldCode.BUYER_CHANGED: HoldRule("service", 2, "address, lines or sums changed after review"),
     HoldCode.APPROVAL_NEEDED: HoldRule("finance", 4, "an approval is missing"),
     HoldCode.SKU_UNMAPPED: HoldRule("catalogue", 8, "a line's SKU is unknown to our stock"),

@@ -102,7 +102,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """One SKU of an order. `paid` is the line's share of what the buyer paid, without freight."""
+    """One SKU of an order. `paid` is the line's share of what the buyer paid, without freight.
+
+    `refund_unknown`: the platform did not say whether a refund is open, or whether the line still stands.
+    """
 
     line_id: str
     product_id: str
@@ -115,6 +118,7 @@ class OrderLine:
     is_gift: bool = False
     refund_open: bool = False
     refunded: bool = False
+    refund_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +169,13 @@ class LaneFacts:
 
 @dataclass(frozen=True, slots=True)
 class RawOrder:
-    """A payload as received. `version` is a digest of its content: the same content is the same version."""
+    """A payload as received. `version` is a digest of its content: the same content is the same version.
+
+    `fault`: the code of why it cannot be read as this order; empty where nothing is known against it.
+    """
 
     platform_order_id: str
     version: bytes
     body: bytes = field(repr=False)
     lane_facts: LaneFacts
+    fault: str = ""

@@ -9,7 +9,7 @@ from domain.normalize import inspect, shipped_elsewhere
 from domain.order import Order, OrderType, Pii, PlatformState
 from domain.rules import RuleSet
 from domain.stock import Reservation
-from domain.waivers import Waiver, covers, refund_facts, refunds_of
+from domain.waivers import Waiver, covers, refund_facts, refunds_of, unknown_refunds_of
 
 _SHIPPED = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
 _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
@@ -87,6 +87,12 @@ def _refund_requested(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Ite
         yield Finding(HoldCode.REFUND_REQUESTED, refund_facts(refunds), "review.refund_requested")
 
 
+def _refund_unknown(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    unknown = unknown_refunds_of(order)
+    if unknown:
+        yield Finding(HoldCode.REFUND_UNKNOWN, refund_facts(unknown), "review.refund_unknown")
+
+
 def _platform_hold(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
     if order.platform_hold or order.state is PlatformState.HOLD:
         yield Finding(HoldCode.PLATFORM_HOLD, {}, "review.platform_hold")
@@ -147,6 +153,7 @@ _CHECKS: tuple[Callable[[Order, ReviewFacts, RuleSet], Iterator[Finding]], ...] 
     _payment_unconfirmed,
     _presale_balance_open,
     _refund_requested,
+    _refund_unknown,
     _platform_hold,
     _shipped_elsewhere,
     _amount_mismatch,

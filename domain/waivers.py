@@ -11,6 +11,8 @@ from domain.order import Order, OrderLine, PlatformState
 CLOSED, SOME_LINE = "closed", "some_line"
 # The fact of a hold that names them all.
 REFUNDS = "refunds"
+# Codes whose facts name lines.
+_OF_LINES = frozenset({HoldCode.REFUND_REQUESTED, HoldCode.REFUND_UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +25,28 @@ class Waiver:
 
 
 def covers(waivers: Iterable[Waiver], code: HoldCode, facts: Facts) -> bool:
-    """Whether a person has let this finding pass. Another refund is another fact."""
+    """Whether a person has let this finding pass. Another refund, or another line, is another fact."""
     ours = [waiver for waiver in waivers if waiver.code is code]
-    if code is HoldCode.REFUND_REQUESTED:
+    if code in _OF_LINES:
         asked = read_refunds(facts)
-        return bool(asked) and asked <= refunds_waived(ours)
+        return bool(asked) and asked <= refunds_waived(ours, code)
     return bool(ours)
 
 
-def refunds_waived(waivers: Iterable[Waiver]) -> frozenset[str]:
-    """Every refund that a person has let pass."""
-    return frozenset().union(*(one.refunds for one in waivers if one.code is HoldCode.REFUND_REQUESTED))
+def refunds_waived(waivers: Iterable[Waiver], code: HoldCode = HoldCode.REFUND_REQUESTED) -> frozenset[str]:
+    """Every refund, or by `code` every line whose refund is unknown, that a person has let pass."""
+    return frozenset().union(*(one.refunds for one in waivers if one.code is code))
 
 
 def refunds_of(order: Order) -> frozenset[str]:
     """What of an order is, or was, in refund."""
     lines = frozenset(line.line_id for line in order.lines if line.refund_open or line.refunded)
     return lines | {CLOSED} if order.state is PlatformState.CLOSED else lines
+
+
+def unknown_refunds_of(order: Order) -> frozenset[str]:
+    """The lines of which the platform does not say whether a refund is open."""
+    return frozenset(line.line_id for line in order.lines if line.refund_unknown)
 
 
 def refund_facts(refunds: Iterable[str]) -> Facts:
@@ -54,13 +61,15 @@ def stays(waiver: Waiver, old: Order, new: Order) -> bool:
     """Whether a waiver outlives a newer content of its order: the fact it speaks of must be the same."""
     if waiver.code is HoldCode.REFUND_REQUESTED:
         return refunds_of(old) <= refunds_of(new) <= waiver.refunds
+    if waiver.code is HoldCode.REFUND_UNKNOWN:
+        return unknown_refunds_of(new) <= waiver.refunds
     seen = _SEEN.get(waiver.code)
     return seen is not None and seen(old) == seen(new)
 
 
 def ordered(order: Order) -> tuple[OrderLine, ...]:
     """What the buyer ordered, whatever became of refunds: a withdrawn one changes nothing."""
-    return tuple(replace(line, refund_open=False, refunded=False) for line in order.lines)
+    return tuple(replace(line, refund_open=False, refunded=False, refund_unknown=False) for line in order.lines)
 
 
 def _receiver(order: Order) -> object:

@@ -117,7 +117,11 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One merchant account at a sales platform. `ship_on`: when the platform hears of the shipment."""
+    """One merchant account at a sales platform. `ship_on`: when the platform hears of the shipment.
+
+    `settle_s`: each window of changes is read a second time so long after its end, for what the platform wrote late;
+    0 switches that off.
+    """
 
     name: str
     platform: str
@@ -127,6 +131,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     poll_every_s: float = 30.0
     overlap_s: float = 300.0
     lag_s: float = 0.0
+    settle_s: float = 1800.0
     first_pull_days: int = 7
     limit: Limit = Limit()
     options: dict[str, str] = {}

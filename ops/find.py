@@ -82,11 +82,12 @@ def why_missing(tx: Connection, text: str) -> FulfilmentError:
         return _not_an_order_yet(unread)
     gap = tx.execute(INSPECT["unfetched"], asked).fetchone()
     if gap is not None:
-        account, platform_order_id, noticed_at, tries, error = gap
+        account, platform_order_id, noticed_at, tries, error, letter = gap
+        failed = f"fetching it failed {tries} times, last with {error}" if tries else f"it was not tried yet ({error})"
+        end = f" (dead letter {letter})" if letter is not None else ""
         return Transient(
             "order_not_fetched",
-            f"{account}/{platform_order_id} was listed at {noticed_at:%Y-%m-%d %H:%M:%S %Z}, "
-            f"but fetching it failed {tries} times, last with {error}",
+            f"{account}/{platform_order_id} was listed at {noticed_at:%Y-%m-%d %H:%M:%S %Z}, but {failed}{end}",
         )
     return _unknown(wanted)
 

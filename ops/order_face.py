@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.find import Match
-from ops.order_view import DeadLetter, Hold, OrderView, Package, Shipment
+from ops.order_view import DeadLetter, Gap, Hold, OrderView, Package, Shipment
 from ops.words import cause_in_words
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")
@@ -78,6 +78,8 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
         yield "Held", _holds(view)
     if view.dead_letters:
         yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
+    if view.gaps:
+        yield "Not fetched", Group(*(_gap(gap, view.seen_at) for gap in view.gaps))
     yield "Next", _next(view)
     yield "Lines", _lines(view)
     if view.packages:
@@ -115,6 +117,14 @@ def _letter(letter: DeadLetter, now: datetime) -> Group:
     return Group(head, chain)
 
 
+def _gap(gap: Gap, now: datetime) -> Text:
+    return Text.assemble(
+        (f"its change of {_time(gap.changed_at)}: {gap.error}", _LATE),
+        f"  {gap.tries} tries since {_time(gap.noticed_at)}, ",
+        _until(gap.due_at, now) if gap.due_at else "given up: see the dead letters of `pull`",
+    )
+
+
 def _next(view: OrderView) -> RenderableType:
     if not view.work:
         waits = [
@@ -134,7 +144,12 @@ def _lines(view: OrderView) -> Table:
     for column in table.columns[2:5]:
         column.justify = "right"
     for line in view.lines:
-        marks = (("gift", line.is_gift), ("refund asked", line.refund_open), ("refunded", line.refunded))
+        marks = (
+            ("gift", line.is_gift),
+            ("refund asked", line.refund_open),
+            ("refunded", line.refunded),
+            ("refund unknown", line.refund_unknown),
+        )
         shown = ", ".join(name for name, is_set in marks if is_set)
         table.add_row(
             line.sku or "–", line.title, str(line.quantity), str(line.unit_price), str(line.paid), Text(shown, _LATE)

@@ -44,6 +44,7 @@ class Line:
     is_gift: bool
     refund_open: bool
     refunded: bool
+    refund_unknown: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +163,17 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A change that the platform has listed and that could not be fetched. `due_at` is None once it was given up."""
+
+    changed_at: datetime
+    error: str
+    tries: int
+    noticed_at: datetime
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
     """`seen_at` is the database's time: what is overdue was overdue then."""
 
@@ -187,6 +199,7 @@ class OrderView:
     holds: tuple[Hold, ...]
     packages: tuple[Package, ...]
     dead_letters: tuple[DeadLetter, ...]
+    gaps: tuple[Gap, ...]
     work: tuple[Work, ...]
     timeline: tuple[Event, ...]
 
@@ -212,6 +225,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
             holds=holds,
             packages=packages,
             dead_letters=_rows(tx, "open_letters", order_id, DeadLetter, **pairs),
+            gaps=_rows(tx, "order_gap", order_id, Gap),
             work=_rows(tx, "due_work", order_id, Work, **pairs),
             timeline=_timeline(payloads, _dicts(tx, "order_events", order_id), holds),
         )

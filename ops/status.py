@@ -45,7 +45,8 @@ class LetterCount:
 class Status:
     """One look. `gates` is None when Redis, which knows the breakers, is away.
 
-    `breaches`: invariants that the last check found breached, with how many examples.
+    `breaches`: invariants that the last check found breached, with how many examples. `gaps`: orders that were listed
+    and could not be fetched, by shop; `late`: changes that only the second reading of a shop has found, ever.
     """
 
     signals: Signals
@@ -56,6 +57,8 @@ class Status:
     letters: tuple[LetterCount, ...]
     gates: tuple[Gate, ...] | None
     breaches: Mapping[str, int]
+    gaps: Mapping[str, int]
+    late: Mapping[str, int]
 
     @property
     def oldest_s(self) -> float:
@@ -73,6 +76,8 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         holds = dict(connection.execute(SIGNALS["open_holds"]).fetchall())
         letters = _letters(connection)
         breaches = dict(connection.execute(SIGNALS["breaches"]).fetchall())
+        gaps = dict(connection.execute(SIGNALS["open_gaps"]).fetchall())
+        late = dict(connection.execute(SIGNALS["found_late"]).fetchall())
     return Status(
         signals=signals,
         is_measured=signals.age_s is not None and signals.age_s <= MISSED_MAX * scaling.every_s,
@@ -82,6 +87,8 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         letters=letters,
         gates=_gates(db, shared, settings, clock),
         breaches=breaches,
+        gaps=gaps,
+        late=late,
     )
 
 

@@ -58,6 +58,8 @@ def _sums(now: Status) -> list[RenderableType]:
         _line("under way", now.under_way),
         _line("open holds", now.holds),
         _line("dead letters", letters),
+        _line("listed but not fetched", now.gaps),
+        _line("found late", now.late),
         _line("gates shut", shut) if now.gates is not None else Text("gates shut: unknown while Redis is away", "red"),
     ]
 

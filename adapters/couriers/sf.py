@@ -55,6 +55,7 @@ _SENDER, _RECEIVER = 1, 2
 _MOTHER = "1"
 _UNREACHABLE = 3
 _CANCEL = 2
+_ALIVE = {"normal": True, "cancelled": False}
 _FLOW_CONTROL_S, _PEAK_CONTROL_S = 5.0, 60.0
 _MOBILE = re.compile(r"1\d{10}(-\d{1,6})?", re.ASCII)
 
@@ -148,7 +149,7 @@ class Sf:
         receiver = booking.receiver
         quoted = (receiver.name, receiver.phone, receiver.town, receiver.detail)
         answer = await self._call(CREATE, content, is_idempotent=False, hidden=quoted)
-        return read_shipment(answer, booking.reference)
+        return read_shipment(answer, booking.reference, is_new=True)
 
     async def find(self, reference: str) -> Waybill | None:
         """A cancelled shipment may come back without its number."""
@@ -250,11 +251,12 @@ def read_envelope(body: bytes, *, is_idempotent: bool, hidden: Sequence[str] = (
     return inner.child("msgData")
 
 
-def read_shipment(shipment: Fields, reference: str) -> Waybill:
-    """Answer of create and look-up.
+def read_shipment(shipment: Fields, reference: str, *, is_new: bool = False) -> Waybill:
+    """Answer of create (`is_new`) and look-up.
 
-    Raises Malformed for an answer about another order, Refused ``unreachable`` for filterResult 3. With
-    filterResult 1 a person at SF checks the address first, and the route label may still be missing.
+    Raises Malformed for an answer about another order, and for a look-up that does not say whether the shipment is
+    alive; Refused ``unreachable`` for filterResult 3. With filterResult 1 a person at SF checks the address first, and
+    the route label may still be missing; without one it is the number that says that SF took the order.
     """
     if shipment.text("orderId") != reference:
         raise Malformed("answer_not_ours", "the answer speaks of another reference")
@@ -267,7 +269,7 @@ def read_shipment(shipment: Fields, reference: str) -> Waybill:
     ]
     if not numbers:
         shipment.missing("waybillNoInfoList")
-    return Waybill(reference, numbers[0], alive=_is_alive(shipment), sort_code=_sort_code(shipment))
+    return Waybill(reference, numbers[0], alive=_is_alive(shipment, is_new=is_new), sort_code=_sort_code(shipment))
 
 
 def read_cancelled(answer: Fields) -> None:
@@ -276,12 +278,17 @@ def read_cancelled(answer: Fields) -> None:
         raise Conflict("shipment_not_found", "SF knows no such order with this waybill")
 
 
-def _is_alive(shipment: Fields) -> bool:
-    """[assumption] A look-up tells a cancelled order in its extension list, as ``orderStatus`` = ``cancelled``."""
+def _is_alive(shipment: Fields, *, is_new: bool) -> bool:
+    """[assumption] A look-up tells in its extension list whether the order lives, as ``orderStatus`` = ``normal`` or
+    ``cancelled``. What was made this moment lives, said or not.
+    """
     extras = {
         extra.text_or("attrName", ""): extra.text_or("attrVal", "") for extra in shipment.listed("returnExtraInfoList")
     }
-    return extras.get("orderStatus", "normal") != "cancelled"
+    status = extras.get("orderStatus", "") or ("normal" if is_new else shipment.missing("returnExtraInfoList"))
+    if status not in _ALIVE:
+        shipment.invalid("returnExtraInfoList")
+    return _ALIVE[status]
 
 
 def _sort_code(shipment: Fields) -> str:

@@ -99,7 +99,7 @@ def read_events(body: bytes, cursor: str) -> EventPage:
             events.append(_event(Fields(entry, f"events[{place}]", Malformed)))
         except Malformed as error:
             rejected.append(f"{error.code} {error.facts['field']}")
-    moved, has_more = page.text_or("cursor", cursor), page.flag("has_more")
+    moved, has_more = page.text("cursor") if entries else page.text_or("cursor", cursor), page.flag("has_more")
     if has_more and moved == cursor:
         raise Malformed("cursor_stuck", "the feed promises more but does not move on")
     return EventPage(body, tuple(events), tuple(rejected), moved, has_more)

@@ -84,6 +84,7 @@ def line_rows(order: Order) -> list[Row]:
             "is_gift": line.is_gift,
             "refund_open": line.refund_open,
             "refunded": line.refunded,
+            "refund_unknown": line.refund_unknown,
         }
         for line in order.lines
     ]
@@ -132,7 +133,8 @@ def _order(row: tuple[Any, ...], lines: Iterable[tuple[Any, ...]]) -> Order:
 
 
 def _line(row: tuple[Any, ...], currency: str) -> OrderLine:
-    _, line_id, product_id, platform_sku, sku, title, quantity, unit_price, paid, is_gift, refund_open, refunded = row
+    _, line_id, product_id, platform_sku, sku, title, quantity, unit_price, paid, is_gift = row[:10]
+    refund_open, refunded, refund_unknown = row[10:]
     return OrderLine(
         line_id,
         product_id,
@@ -145,6 +147,7 @@ def _line(row: tuple[Any, ...], currency: str) -> OrderLine:
         is_gift,
         refund_open,
         refunded,
+        refund_unknown,
     )
 
 

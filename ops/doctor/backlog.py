@@ -10,6 +10,8 @@ from ops.doctor.check import Check, ok, warn
 ACCOUNTS = load("accounts")
 INSPECT = load("inspect")
 OVERDUE_GRACE_S = 60.0
+GAPS_SHOWN = 5
+LATE_RECENT_H = 24
 LONE_SCANS_H = 24
 
 
@@ -17,6 +19,7 @@ def all_checks(session: Connection) -> Iterator[Check]:
     yield overdue_work(session)
     yield silent_feeds(session)
     yield pull_gaps(session)
+    yield found_late(session)
     yield lone_scans(session)
     yield expired_holds(session)
     yield dead_letters(session)
@@ -32,13 +35,27 @@ def overdue_work(session: Connection) -> Check:
 
 
 def pull_gaps(session: Connection) -> Check:
-    rows = session.execute(INSPECT["pull_gaps"]).fetchall()
+    rows = session.execute(INSPECT["pull_gaps"], {"limit": GAPS_SHOWN}).fetchall()
     if not rows:
         return ok("pull", "every listed order could be fetched")
-    gaps = ", ".join(f"{account} {count} (up to {tries} tries)" for account, count, tries in rows)
-    return warn(
-        "pull", f"orders listed but not fetched: {gaps}", "they are tried at every pull; ask the platform if they stay"
+    named = ", ".join(
+        f"{order} ({error}, {tries} tries, for {age_s / 60:.0f} min)" for order, error, tries, age_s, _ in rows
     )
+    total = rows[0][-1]
+    more = f" and {total - len(rows)} more" if total > len(rows) else ""
+    advice = "they are tried again with longer and longer pauses; after two hours each is a dead letter of `pull`"
+    return warn("pull", f"{total} listed but not fetched: {named}{more}", advice)
+
+
+def found_late(session: Connection) -> Check:
+    rows = session.execute(ACCOUNTS["found_late"], {"recent_h": LATE_RECENT_H}).fetchall()
+    if not rows:
+        return ok("late", "no second reading has found a change that the first had missed")
+    shops = ", ".join(f"{account} {count} (last {at:%Y-%m-%d %H:%M} UTC)" for account, count, at, _ in rows)
+    told = f"changes that the platform wrote later than it says, found by the second reading: {shops}"
+    if not any(is_recent for *_, is_recent in rows):
+        return ok("late", told)
+    return warn("late", told, "they came `settle_s` late; a longer `overlap_s` of the shop finds them sooner")
 
 
 def silent_feeds(session: Connection) -> Check:

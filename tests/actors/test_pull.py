@@ -1,8 +1,12 @@
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
-from domain.errors import Misconfigured, Poison, Throttled, Transient
+from actors.pull import Pull
+from adapters.ports import NARROWER, Listed
+from domain.errors import Malformed, Misconfigured, Poison, Refused, Throttled, Transient
+from domain.gates import PAUSED, GateShut
 from domain.states import Step
 from infra.alarms import alarm_on_silent_feeds
 from infra.clock import SystemClock
@@ -37,6 +41,7 @@ def sell(merchant, trade, tid, at, **changes):
 
 def pull(merchant):
     merchant.rows("UPDATE work SET due_at = now() WHERE step = 'pull'")
+    merchant.rows("UPDATE pull_gap SET due_at = now()")
     return merchant.run(Step.PULL)
 
 
@@ -102,28 +107,164 @@ def test_a_window_that_breaks_off_keeps_what_it_has_and_not_the_cursor(shop, err
     assert shop.platform.asked["fetch"] == 5
 
 
-@pytest.mark.parametrize("error", [Throttled("slow", after_s=5), Misconfigured("session")])
+OF_ACCOUNT = [
+    Throttled("slow", after_s=5),
+    Misconfigured("session", facts={PAUSED: "taobao/s1"}),
+    GateShut("taobao/s1", "open", after_s=5),
+]
+
+
+@pytest.mark.parametrize("error", OF_ACCOUNT, ids=lambda error: error.code)
 def test_what_the_platform_says_of_the_whole_account_stops_the_window(shop, error):
     shop.platform.errors = {"fetch 1001": [error]}
     pull(shop)
     assert shop.one(SHOP) is None
-    assert shop.rows("SELECT * FROM pull_gap") == []
     assert stored(shop) == ["1000"], "its neighbour on the page is kept"
+    gap = ("1001", error.code, 0, [])
+    assert shop.rows("SELECT platform_order_id, error, tries, causes FROM pull_gap") == [gap], "no try was spent"
+    pull(shop)
+    assert len(stored(shop)) == 5
+    assert shop.rows("SELECT * FROM pull_gap") == []
 
 
-@pytest.mark.parametrize("error", [Poison("unreadable"), Transient("reset")])
+def test_a_gate_that_only_paces_the_shop_makes_no_gaps(shop):
+    shop.platform.errors = {"fetch 1001": [GateShut("taobao/s1", "rate", after_s=1)]}
+    pull(shop)
+    assert shop.rows("SELECT * FROM pull_gap") == []
+    pull(shop)
+    assert len(stored(shop)) == 5
+
+
+def test_a_window_with_poison_before_a_shut_gate_moves_on(shop):
+    """Poison that opened the gate is a gap already when the window is read again."""
+    shut = GateShut("taobao/s1", "open", after_s=5)
+    shop.platform.errors = {"fetch 1000": [Malformed("cut")] * 9, "fetch 1001": [shut], "fetch 1002": [shut]}
+    pull_without_gaps(shop)
+    assert shop.rows("SELECT platform_order_id, tries FROM pull_gap ORDER BY 1") == [("1000", 1), ("1001", 0)]
+    pull_without_gaps(shop)
+    pull_without_gaps(shop)
+    assert shop.one(SHOP) is not None
+    assert shop.platform.asked["fetch 1000"] == 1
+    assert stored(shop) == ["1003", "1004"]
+    pull(shop)
+    assert stored(shop) == ["1001", "1002", "1003", "1004"]
+
+
+def pull_without_gaps(merchant):
+    """Read the shop while none of its gaps is due."""
+    merchant.rows("UPDATE pull_gap SET due_at = now() + interval '1 hour'")
+    merchant.rows("UPDATE work SET due_at = now() WHERE step = 'pull'")
+    return merchant.run(Step.PULL)
+
+
+OF_ONE_ORDER = [
+    Poison("unreadable"),
+    Transient("reset"),
+    Malformed("cut"),
+    Refused("order_not_found"),
+    Misconfigured("request_invalid"),
+    ZeroDivisionError(),
+    ArithmeticError(),
+]
+
+
+def code(error):
+    return getattr(error, "code", type(error).__name__)
+
+
+@pytest.mark.parametrize("error", OF_ONE_ORDER, ids=code)
 def test_one_order_that_cannot_be_had_is_a_gap_and_stops_nobody(shop, error):
     shop.platform.errors = {"fetch 1001": [error, error]}
     pull(shop)
     assert stored(shop) == ["1000", "1002", "1003", "1004"]
     assert shop.one(SHOP) is not None
-    assert shop.rows("SELECT platform_order_id, error, tries FROM pull_gap") == [("1001", error.code, 1)]
+    assert shop.rows("SELECT platform_order_id, error, tries FROM pull_gap") == [("1001", code(error), 1)]
     shop.platform.changed.clear()
     pull(shop)
     assert shop.rows("SELECT tries FROM pull_gap") == [(2,)]
     pull(shop)
     assert "1001" in stored(shop)
     assert shop.rows("SELECT * FROM pull_gap") == []
+
+
+def test_a_gap_is_tried_again_after_a_pause_that_doubles(shop):
+    shop.platform.errors = {"fetch 1001": [Transient("reset")] * 20}
+    pauses = []
+    for _ in range(9):
+        pull(shop)
+        pauses.append(shop.one("SELECT extract(epoch FROM due_at - now())::float8 FROM pull_gap"))
+    assert [round(pause / 15) * 15 for pause in pauses] == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+    pull_without_gaps(shop)
+    assert shop.platform.asked["fetch 1001"] == 9, "neither when it is listed again nor before its time"
+
+
+def test_a_newer_change_of_a_gap_is_fetched_at_once(shop, now):
+    shop.platform.errors = {"fetch 1001": [Transient("reset")]}
+    pull(shop)
+    shop.rows("UPDATE shop SET cursor_at = %s", now - timedelta(hours=1))
+    shop.platform.changed["1001"] = now - timedelta(minutes=2)
+    pull_without_gaps(shop)
+    assert "1001" in stored(shop)
+    assert shop.rows("SELECT * FROM pull_gap") == []
+
+
+def test_old_gaps_do_not_keep_new_orders_waiting(shop, trade, now):
+    shop.rows(
+        """INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error)
+           SELECT id, (90000 + n)::text, now(), 'reset' FROM shop, generate_series(1, 300) AS n"""
+    )
+    asked = []
+    shop.platform.fetch, fetch = lambda tid: asked.append(tid) or fetch(tid), shop.platform.fetch
+    pull(shop)
+    assert asked[:5] == ["1000", "1001", "1002", "1003", "1004"]
+    assert len(asked) == 205, "two hundred gaps in one round"
+    assert shop.one(SHOP) is not None
+
+
+def test_gaps_are_tried_although_the_listing_cannot_be_read(shop):
+    shop.platform.errors = {"fetch 1001": [Transient("reset")]}
+    pull(shop)
+    shop.platform.errors = {"changes": [Malformed("page")]}
+    pull(shop)
+    assert "1001" in stored(shop)
+
+
+def test_a_row_that_does_not_tell_its_order_id_is_a_dead_letter_and_stops_nobody(shop, now):
+    unnamed = Listed("", now, fault="row_field_invalid")
+    changes = shop.platform.changes
+
+    async def with_a_nameless_row(window):
+        async for page in changes(window):
+            yield [*page, unnamed]
+
+    shop.platform.changes = with_a_nameless_row
+    for _ in range(2):
+        pull(shop)
+    assert len(stored(shop)) == 5
+    assert shop.letters() == [("pull", "row_field_invalid")], "one, however often it is listed"
+    cursor = shop.one(SHOP)
+    letter = shop.one("SELECT id FROM dead_letter")
+    shop.platform.changes = changes
+    [answer] = replay_letters(shop.db, [letter], Author("li", "the platform mended it"))
+    assert answer.answer == "replayed"
+    assert shop.one(SHOP) < cursor, "its window is read again"
+    pull(shop)
+    assert shop.rows("SELECT * FROM pull_gap") == []
+
+
+def test_a_platform_that_wants_a_shorter_window_gets_one_after_its_pause(shop):
+    shop.platform.errors = {"changes": [Throttled("listing_rejected", facts={NARROWER: True}, after_s=180)]}
+    pull(shop)
+    [(pause, half, read_at)] = shop.rows(
+        """SELECT extract(epoch FROM w.due_at - now())::float8, s.window_s, s.read_at
+           FROM shop AS s JOIN work AS w ON w.step = 'pull' AND w.subject_id = s.id"""
+    )
+    assert 170 < pause <= 180
+    assert half == pytest.approx((86_400 + 60) / 2)
+    assert read_at is None
+    pull(shop)
+    [_, shorter] = shop.platform.windows
+    assert (shorter.end - shorter.start).total_seconds() == pytest.approx(half)
 
 
 @pytest.fixture
@@ -305,3 +446,120 @@ def test_a_shop_that_is_no_longer_configured_is_asked_no_more(merchant):
     pull(merchant)
     assert [id_ for id_, _ in merchant.due(Step.PULL)] != [gone]
     assert len(merchant.due(Step.PULL)) == 1
+
+
+@pytest.fixture
+def late(shop, trade):
+    """The shop was read; then an order came whose change time lies further back than windows overlap."""
+    pull(shop)
+    sell(shop, trade, "2001", shop.one(SHOP) - timedelta(minutes=9))
+    return shop
+
+
+def settle(merchant, minutes=60):
+    """Let so much time pass for the shop, and read it."""
+    merchant.rows(
+        """UPDATE shop SET cursor_at = cursor_at - make_interval(mins => %s),
+                  settled_at = settled_at - make_interval(mins => %s)""",
+        minutes,
+        minutes,
+    )
+    for tid, at in merchant.platform.changed.items():
+        merchant.platform.changed[tid] = at - timedelta(minutes=minutes)
+    merchant.rows("UPDATE raw_payload SET changed_at = changed_at - make_interval(mins => %s)", minutes)
+    pull(merchant)
+
+
+def test_a_change_that_was_written_late_is_found_by_the_second_reading_and_counted(late):
+    pull(late)
+    assert "2001" not in stored(late), "windows do not overlap so far"
+    settle(late)
+    assert "2001" in stored(late)
+    assert late.platform.asked["fetch"] == 6, "what is stored is not fetched again"
+    assert late.rows("SELECT account, found_late, found_late_at IS NOT NULL FROM shop") == [("taobao/s1", 1, True)]
+    assert late.rows("SELECT * FROM pull_gap") == []
+
+
+def test_control_without_the_second_reading_a_late_change_is_never_found(database, outside, make_merchant, late):
+    shops = tuple(msgspec.structs.replace(shop, settle_s=0.0) for shop in late.settings.shops)
+    blind = type(late)(database, outside, msgspec.structs.replace(late.settings, shops=shops), platform=late.platform)
+    for _ in range(3):
+        settle(blind)
+    assert "2001" not in stored(blind)
+
+
+def test_the_second_reading_begins_at_the_first_cursor_and_follows_it(shop):
+    pull(shop)
+    [(cursor, settled)] = shop.rows("SELECT cursor_at, settled_at FROM shop")
+    assert cursor - settled == timedelta(minutes=30)
+    pull(shop)
+    assert len(shop.platform.windows) == 2, "too little has settled for a second reading"
+    settle(shop, minutes=45)
+    [window] = shop.platform.windows[3:]
+    assert window.start == settled - timedelta(minutes=45)
+    assert shop.one("SELECT settled_at FROM shop") == window.end
+    assert shop.one("SELECT now() - %s BETWEEN '29 min' AND '31 min'", window.end)
+
+
+def test_after_an_outage_the_second_reading_takes_an_hour_at_a_time_beside_the_first(shop):
+    pull(shop)
+    for _ in range(3):
+        settle(shop, minutes=300)
+    lengths = [(window.end - window.start).total_seconds() for window in shop.platform.windows]
+    assert lengths.count(3600) == 3
+
+
+def test_a_shop_that_was_read_before_begins_its_second_reading_now(shop):
+    shop.rows("UPDATE shop SET cursor_at = now() - interval '1 minute'")
+    pull(shop)
+    assert shop.one("SELECT cursor_at - settled_at FROM shop") == timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    "error", [Malformed("page"), GateShut("taobao/s1", "rate", after_s=1), Throttled("slow", after_s=9), KeyError()]
+)
+def test_a_second_reading_that_breaks_off_leaves_the_first_alone_and_comes_again(late, error):
+    changes = late.platform.changes
+
+    async def only_the_first(window):
+        if len(late.platform.windows) % 2:
+            late.platform.windows.append(window)
+            raise error
+        async for page in changes(window):
+            yield page
+
+    cursor = late.one(SHOP)
+    late.platform.windows.append(None)
+    late.platform.changes = only_the_first
+    settle(late)
+    assert late.one(SHOP) > cursor - timedelta(minutes=1)
+    assert "2001" not in stored(late)
+    late.platform.changes = changes
+    pull(late)
+    assert "2001" in stored(late)
+
+
+def test_a_second_reading_that_does_not_fit_into_the_lease_reads_half_the_next_time(late, monkeypatch):
+    takes_all = Pull._take_all
+
+    async def short(self, due, listed, may_begin):
+        return None if late.platform.windows[-1] == due.settled else await takes_all(self, due, listed, may_begin)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pull, "_take_all", short)
+        settle(late)
+    assert late.one(SHOP) is not None
+    [(length_s, settled_at)] = late.rows("SELECT settle_window_s, settled_at FROM shop")
+    assert length_s == pytest.approx(1800, abs=5)
+    assert settled_at < late.platform.windows[-1].end
+    for _ in range(3):
+        pull(late)
+    assert "2001" in stored(late)
+
+
+def test_what_cannot_be_had_in_the_second_reading_is_a_gap(late):
+    late.platform.errors = {"fetch 2001": [Transient("reset")]}
+    settle(late)
+    assert late.rows("SELECT platform_order_id FROM pull_gap") == [("2001",)]
+    pull(late)
+    assert "2001" in stored(late)

@@ -282,3 +282,69 @@ def test_a_hold_past_the_door_only_makes_its_side_due(stocked, trade, let_go):
     assert (released.state, released.due) == ("in_transit", ("writeback",))
     stocked.run(Step.WRITEBACK)
     assert len(stocked.platform.told) == 1
+
+
+def silent_about_refunds(trade, *missing):
+    lines = [{name: value for name, value in line.items() if name not in missing} for line in trade["orders"]["order"]]
+    return {**trade, "orders": {"order": lines}}
+
+
+@pytest.mark.parametrize("missing", ["refund_status", "status"])
+def test_an_order_that_does_not_say_whether_a_refund_is_open_waits_for_a_person(stocked, trade, let_go, missing):
+    stocked.deliver(silent_about_refunds(trade(tid="1001"), missing))
+    stocked.flow(Step.LABEL)
+    assert (stocked.states(), stocked.holds(), stocked.courier.waybills) == (["on_hold"], ["refund_unknown"], [])
+    [(owner, refunds)] = stocked.rows("SELECT owner, facts ->> 'refunds' FROM hold")
+    assert (owner, refunds) == ("service", "1001")
+    let_go(HoldCode.REFUND_UNKNOWN)
+    stocked.flow(Step.LABEL)
+    assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
+
+
+@pytest.fixture
+def silent_at_label(stocked, trade, monkeypatch):
+    """Known to have no refund when it was read; at the last moment the platform does not say."""
+
+    def become(**status):
+        async def answer(_):
+            return PlatformStatus(PlatformState.TO_SHIP, False, (), **status)
+
+        monkeypatch.setattr(stocked.platform, "status", answer)
+
+    stocked.deliver(trade(tid="1001"))
+    stocked.flow(Step.ROUTE)
+    return become
+
+
+@pytest.mark.parametrize("status", [{"unknown_lines": ("1001",)}, {"line_ids": ()}, {"line_ids": ("9",)}])
+def test_the_last_moment_check_takes_silence_for_unknown(stocked, silent_at_label, let_go, status):
+    silent_at_label(**status)
+    stocked.run(Step.LABEL)
+    assert (stocked.states(), stocked.holds(), stocked.courier.waybills) == (["on_hold"], ["refund_unknown"], [])
+    let_go(HoldCode.REFUND_UNKNOWN)
+    stocked.run(Step.LABEL)
+    assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
+
+
+def test_control_a_last_moment_check_that_says_it_lets_it_go(stocked, silent_at_label):
+    silent_at_label(line_ids=("1001",))
+    stocked.run(Step.LABEL)
+    assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
+
+
+def test_control_a_silence_that_is_read_as_no_refund_is_labelled(stocked, silent_at_label, monkeypatch):
+    monkeypatch.setattr("actors.label._refunds_unknown", lambda _status, _order: set())
+    silent_at_label(unknown_lines=("1001",))
+    stocked.run(Step.LABEL)
+    assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
+
+
+def test_a_newer_content_that_falls_silent_stops_the_order(stocked, trade):
+    first = trade(tid="1001")
+    stocked.deliver(first)
+    stocked.flow(Step.ROUTE)
+    stocked.deliver(silent_about_refunds(first | {"modified": "2026-11-22 09:20:00"}, "refund_status"))
+    stocked.run(Step.NORMALIZE)
+    assert (stocked.states(), stocked.holds()) == (["on_hold"], ["refund_unknown"])
+    stocked.run(Step.LABEL)
+    assert stocked.courier.waybills == []

@@ -40,6 +40,8 @@ STATUS = Status(
     letters=(LetterCount("label", "sf", "sick", 1),),
     gates=(Gate("lane", "bulk", "paused", "", "ada", None, None, 0),),
     breaches={"never_oversold": 1},
+    gaps={},
+    late={},
 )
 
 

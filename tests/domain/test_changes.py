@@ -113,3 +113,12 @@ def test_a_change_asks_for_one_thing_and_never_touches_what_has_left(order, old,
     assert sum([asked.closes, asked.hold is not None, asked.becomes_paid, asked.review]) <= 1
     if now in GONE:
         assert asked == NOTHING
+
+
+@pytest.mark.parametrize("now", STOPPABLE)
+def test_a_refund_that_became_unknown_stops_it(order, line, now):
+    known, unknown = (order(lines=(line(refund_unknown=is_unknown),)) for is_unknown in (False, True))
+    assert change(known, unknown, now, None) == Change(hold=HoldCode.REFUND_UNKNOWN, refunds=frozenset({"l1"}))
+    assert change(known, unknown, now, None, waived_unknown=frozenset({"l1"})) == NOTHING
+    assert change(unknown, unknown, now, None) == NOTHING, "its hold was opened before"
+    assert change(unknown, known, now, None) == NOTHING

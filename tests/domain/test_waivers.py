@@ -3,7 +3,7 @@ import pytest
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.order import PlatformState
-from domain.waivers import CLOSED, Waiver, covers, read_refunds, refund_facts, refunds_of, stays
+from domain.waivers import CLOSED, Waiver, covers, read_refunds, refund_facts, refunds_of, stays, unknown_refunds_of
 
 REFUND = HoldCode.REFUND_REQUESTED
 
@@ -83,3 +83,18 @@ def test_another_address_or_sum_is_another_fact(order, line):
     assert not stays(Waiver(1, HoldCode.ADDRESS_VAGUE), order(), moved)
     more = order(lines=(line(quantity=3, paid=Money(2, "CNY")),))
     assert not stays(Waiver(1, HoldCode.APPROVAL_NEEDED), order(), more)
+
+
+def test_what_is_unknown_is_waived_line_by_line(order, line):
+    def unknown(*ids, **fields):
+        return order(lines=tuple(line(line_id=id_, refund_unknown=id_ in ids) for id_ in ("1", "2")), **fields)
+
+    assert unknown_refunds_of(unknown("2")) == {"2"}
+    assert refunds_of(unknown("2")) == frozenset(), "unknown is neither a refund nor none"
+    waiver = Waiver(1, HoldCode.REFUND_UNKNOWN, frozenset({"2"}))
+    assert covers([waiver], HoldCode.REFUND_UNKNOWN, refund_facts({"2"}))
+    assert not covers([waiver], HoldCode.REFUND_UNKNOWN, refund_facts({"1", "2"}))
+    assert not covers([waiver], HoldCode.REFUND_REQUESTED, refund_facts({"2"})), "a refund that shows is another fact"
+    assert not covers([waiver], HoldCode.REFUND_UNKNOWN, {})
+    assert stays(waiver, unknown("2"), unknown("2"))
+    assert not stays(waiver, unknown("2"), unknown("1", "2"))

@@ -125,3 +125,13 @@ def test_an_order_that_could_not_be_fetched_says_so(database, why) -> None:
     error = why("77")
     assert isinstance(error, Transient)
     assert "failed 4 times, last with http_503" in error.message
+
+
+def test_what_a_shut_gate_kept_from_being_fetched_was_not_tried(why, database) -> None:
+    with database.connection() as connection:
+        connection.execute(
+            "WITH s AS (INSERT INTO shop (account) VALUES ('taobao/main') RETURNING id)"
+            " INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error, tries)"
+            " SELECT id, '78', now(), 'gate_shut', 0 FROM s"
+        )
+    assert "it was not tried yet (gate_shut)" in why("78").message

@@ -128,3 +128,18 @@ def test_as_json_times_carry_their_zone_and_money_its_currency(shipped) -> None:
     tree = msgspec.json.decode(msgspec.json.encode(shipped))
     assert tree["sums"]["payable"] == {"minor": shipped.sums["payable"].minor, "currency": "CNY"}
     assert tree["placed_at"].endswith(("Z", "+00:00"))
+
+
+def test_a_change_that_could_not_be_fetched_is_shown(played, shipped) -> None:
+    assert shipped.gaps == ()
+    with played.db.transaction() as tx:
+        tx.execute(
+            "INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error, tries)"
+            " SELECT s.id, o.platform_order_id, now(), 'http_503', 4 FROM orders AS o"
+            " JOIN shop AS s ON s.account = o.platform || '/' || o.shop WHERE o.id = %s",
+            [shipped.id],
+        )
+    [gap] = view_order(played.db, shipped.id).gaps
+    assert (gap.error, gap.tries) == ("http_503", 4)
+    with played.db.connection() as connection:
+        connection.execute("DELETE FROM pull_gap")

@@ -41,6 +41,8 @@ CALM = Status(
     letters=(),
     gates=(),
     breaches={},
+    gaps={},
+    late={},
 )
 
 

@@ -32,6 +32,8 @@ STATUS = Status(
     letters=(LetterCount("label", "sf", "sick", 5),),
     gates=(GATE, GATE),
     breaches={"never_oversold": 1},
+    gaps={},
+    late={},
 )
 
 

@@ -20,28 +20,36 @@ _ROWS_MAX = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the change listing. `total` is zero where the call did not ask for a count."""
+    """One page of the change listing. `total` is zero where the call did not ask for a count.
+
+    `rejected`: rows that could not be read, as platform order id (empty where it is unreadable too), code and field.
+    """
 
     rows: tuple[Listed, ...]
     total: int
     has_next: bool
+    rejected: tuple[tuple[str, str, str], ...] = ()
 
 
-def read_page(body: bytes, window_end: datetime) -> Page:
-    """A row whose change time cannot be read counts as changed at the window's end; it must not block the page."""
+def read_page(body: bytes, window_end: datetime, *, use_has_next: bool) -> Page:
+    """A row whose change time cannot be read counts as changed at the window's end; it must not block the page.
+
+    Raises Malformed for a page that does not say what it was asked for: whether another page follows
+    (`use_has_next`), or how many rows there are. Read as a no, either would leave orders behind.
+    """
     answer = _opened(body, describe.LIST_CHANGES)
-    rows = tuple(
-        Listed(
-            row.text("tid_str" if row.has("tid_str") else "tid"),
-            _changed_at(row) or window_end,
-            describe.STATES.get(row.text_or("status", "")),
-        )
-        for row in answer.listed("trades", "trade")
-    )
+    rows: list[Listed] = []
+    rejected: list[tuple[str, str, str]] = []
+    for row in answer.listed("trades", "trade"):
+        try:
+            tid = row.text("tid_str" if row.has("tid_str") else "tid")
+            rows.append(Listed(tid, _changed_at(row) or window_end, describe.STATES.get(row.text_or("status", ""))))
+        except Malformed as error:
+            rejected.append(("", error.code, str(error.facts.get("field", ""))))
     total = answer.whole("total_results", 0, _ROWS_MAX) if answer.has("total_results") else 0
-    if not (rows or answer.has("total_results") or answer.has("has_next")):
+    if not (use_has_next or answer.has("total_results")):
         answer.missing("total_results")
-    return Page(rows, total, answer.flag("has_next"))
+    return Page(tuple(rows), total, use_has_next and answer.decided("has_next"), tuple(rejected))
 
 
 def read_status(body: bytes) -> PlatformStatus:
@@ -56,13 +64,16 @@ def read_status(body: bytes) -> PlatformStatus:
         if waybill:
             company = sub.text_or("logistics_company", "")
             shipped.setdefault((describe.COMPANY_NAMES.get(company, company), waybill), []).append(sub.text("oid"))
-    refund_lines = tuple(sub.text("oid") for sub in subs if refund_of(sub)[0])
+    refunds = [(sub.text("oid"), refund_of(sub)) for sub in subs]
+    refund_lines = tuple(oid for oid, refund in refunds if refund.is_open)
     return PlatformStatus(
         state=state_of(trade),
         refund_open=bool(refund_lines),
         shipments=tuple(PlatformShipment(code, number, tuple(lines)) for (code, number), lines in shipped.items()),
         changed_at=_changed_at(trade),
         refund_lines=refund_lines,
+        unknown_lines=tuple(oid for oid, refund in refunds if refund.is_unknown),
+        line_ids=tuple(oid for oid, _ in refunds),
     )
 
 
@@ -90,9 +101,7 @@ def read_shipped(body: bytes) -> None:
     """Quiet when the shipment was accepted. Raises Refused ``shipment_rejected`` or Malformed."""
     answer = _opened(body, describe.SEND)
     shipping = answer.child("shipping") if answer.has("shipping") else answer
-    if not shipping.has("is_success"):
-        shipping.missing("is_success")
-    if not shipping.flag("is_success"):
+    if not shipping.decided("is_success"):
         raise Refused("shipment_rejected", "the platform answered without success")
 
 
@@ -110,7 +119,11 @@ def _changed_at(row: Fields) -> datetime | None:
 
 
 def _receiver(row: Fields, token: str) -> Address | FulfilmentError:
-    if row.has("matched") and not row.flag("matched"):
+    try:
+        is_matched = row.decided("matched")
+    except Malformed as error:
+        return error
+    if not is_matched:
         return Conflict("receiver_token_stale", "the order has a newer token: read it again")
     name = row.text_or("name", "")
     phone = row.text_or("mobile", "") or row.text_or("phone", "")
@@ -126,5 +139,6 @@ def _receiver(row: Fields, token: str) -> Address | FulfilmentError:
         town=row.text_or("town", ""),
         detail=detail,
         merge_token=token,
-        has_virtual_phone=row.flag("privacy_protection"),
+        # A number of which the platform does not say whose it is may be the platform's own.
+        has_virtual_phone=not row.denies("privacy_protection"),
     )

@@ -58,7 +58,8 @@ COD_TYPES = frozenset({"cod", "b2c_cod", "super_market_cod_trade"})
 REFUND_OPEN = frozenset(
     {"WAIT_SELLER_AGREE", "WAIT_BUYER_RETURN_GOODS", "WAIT_SELLER_CONFIRM_GOODS", "SELLER_REFUSE_BUYER"}
 )
-REFUND_NONE = frozenset({"", "NO_REFUND", "CLOSED"})
+# Said in words: a line that says nothing of its refund may be in one.
+REFUND_NONE = frozenset({"NO_REFUND", "CLOSED"})
 REFUND_DONE = "SUCCESS"
 
 # Our courier -> `company_code`. J&T is still listed under the code of the network it took over.

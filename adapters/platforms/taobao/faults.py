@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from adapters.china_time import CST
 from adapters.payload import Fields
+from adapters.ports import NARROWER
 from adapters.words import words
 from domain.errors import (
     Conflict,
@@ -49,6 +50,9 @@ LOGISTICS_FAULTS: dict[str, tuple[type[FulfilmentError], str]] = {
     "CD01": (Refused, "resend_rejected"),
     "CD19": (Refused, "resend_rejected"),
 }
+# A listing that asks for too much: the platform wants a pause and a shorter window.
+_TOO_MUCH = "isv.trade-service-rejection"
+_TOO_MUCH_WAIT_S = 180.0
 _ORDER_UNKNOWN = ("trade-not-exist", "trade-not-found")
 
 
@@ -82,6 +86,8 @@ def fault_of(error: TopError, *, is_read: bool, now: datetime) -> FulfilmentErro
     text, facts = words(error.text), error.facts
     if error.code in CALL_LIMITS or error.sub_code.startswith("accesscontrol."):
         return Throttled("call_limit", text, facts, after_s=_ban_s(error, now))
+    if error.sub_code == _TOO_MUCH:
+        return Throttled("listing_rejected", text, {**facts, NARROWER: True}, after_s=_TOO_MUCH_WAIT_S)
     if error.code in ACCOUNT_FAULTS:
         return Misconfigured(ACCOUNT_FAULTS[error.code], text, facts)
     if error.code == _SERVICE_UNAVAILABLE or error.sub_code.startswith("isp."):

@@ -1,21 +1,23 @@
 """One Taobao shop behind the TOP gateway: builds calls, sends them, reads answers."""
 
+import codecs
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from adapters.china_time import cst_text
-from adapters.door import Door, Request, post_form
+from adapters.door import Door, Request, Response, post_form
 from adapters.kinds import credential
 from adapters.payload import Fields, read_answer
 from adapters.platforms.taobao import answers, describe
 from adapters.platforms.taobao.faults import fault_of, read_error
 from adapters.platforms.taobao.lines import GIFT_PREFIX
 from adapters.platforms.taobao.sign import SIGN_METHODS, SignMethod, sign
-from adapters.platforms.taobao.trade import raw_order
+from adapters.platforms.taobao.trade import answered_order, unread_order
 from adapters.ports import Handover, Listed, PlatformStatus, Purpose, Window
-from domain.errors import FulfilmentError, Malformed, Misconfigured, Poison, Refused
+from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused
 from domain.order import Address, RawOrder
 from infra import settings
 from infra.clock import Clock
@@ -134,15 +136,20 @@ class Taobao:
             yield (await self._page(window, number, use_has_next=True)).rows
 
     async def fetch(self, platform_order_id: str) -> RawOrder:
+        """An accepted answer that begins as JSON and cannot be read is this order's content, with a `fault`.
+
+        What is no JSON object at all, as the page of a proxy, speaks of no order: Malformed.
+        """
         params = {"fields": describe.TRADE_FIELDS, "tid": platform_order_id, "include_oaid": "include_oaid"}
-        body = await self._call(describe.READ_TRADE, params)
+        response, now = await self._send(describe.READ_TRADE, params)
         try:
-            order = raw_order(body)
-        except Poison as error:
-            raise Malformed(error.code, error.message, error.facts) from None
-        if order.platform_order_id != platform_order_id:
-            raise Malformed("answer_not_ours", "another order than the one asked for")
-        return order
+            tree = read_answer(response.body)
+        except Malformed as error:
+            if response.is_ok and response.body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
+                return unread_order(response.body, platform_order_id, error.code)
+            raise
+        _refuse_errors(describe.READ_TRADE, response, tree, now)
+        return answered_order(tree, response.body, platform_order_id)
 
     async def status(self, platform_order_id: str) -> PlatformStatus:
         body = await self._call(describe.READ_TRADE, {"fields": describe.STATUS_FIELDS, "tid": platform_order_id})
@@ -189,7 +196,9 @@ class Taobao:
             "page_size": str(describe.PAGE_SIZE),
             "use_has_next": str(use_has_next).lower(),
         }
-        return answers.read_page(await self._call(describe.LIST_CHANGES, params), window.end)
+        body = await self._call(describe.LIST_CHANGES, params)
+        page = answers.read_page(body, window.end, use_has_next=use_has_next)
+        return replace(page, rows=(*page.rows, *_from_rejected(page, window))) if page.rejected else page
 
     async def _decrypt(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
         scene = self._options.get(_SCENE_OPTIONS[purpose], SCENES[purpose])
@@ -208,15 +217,27 @@ class Taobao:
         return found
 
     async def _call(self, method: str, params: Mapping[str, str]) -> bytes:
-        now = self._clock.utcnow()
-        response = await self._door.send(build_call(self._account, method, params, now))
-        tree = read_answer(response.body)
-        if "error_response" in tree:
-            error = read_error(Fields(tree["error_response"], "error_response", Malformed))
-            raise fault_of(error, is_read=method != describe.SEND, now=now)
-        if not response.is_ok:
-            raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
+        response, now = await self._send(method, params)
+        _refuse_errors(method, response, read_answer(response.body), now)
         return response.body
+
+    async def _send(self, method: str, params: Mapping[str, str]) -> tuple[Response, datetime]:
+        """The answer as it came, and when it was asked for."""
+        now = self._clock.utcnow()
+        return await self._door.send(build_call(self._account, method, params, now)), now
+
+
+def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now: datetime) -> None:
+    if tree.get("error_response") is not None:
+        error = read_error(Fields(tree["error_response"], "error_response", Malformed))
+        raise fault_of(error, is_read=method != describe.SEND, now=now)
+    if not response.is_ok:
+        raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
+
+
+def _from_rejected(page: answers.Page, window: Window) -> list[Listed]:
+    """Rows that could not be read. One whose order id is known is fetched as if it had changed at the window's end."""
+    return [Listed(id_, window.end, fault="" if id_ else f"row_{code}") for id_, code, _ in page.rejected]
 
 
 def _parts(window: Window, overlap_s: float) -> list[Window]:

@@ -1,5 +1,7 @@
 """The lines of a TOP trade, gifts included."""
 
+from typing import NamedTuple
+
 from adapters.payload import Fields
 from adapters.platforms.taobao import describe
 from domain.errors import Poison
@@ -9,6 +11,14 @@ from domain.order import OrderLine, PlatformState
 # Marks lines that the platform knows only as a promotion: its write-back must not name them.
 GIFT_PREFIX = "gift:"
 _QUANTITY_MAX = 1_000_000
+
+
+class Refund(NamedTuple):
+    """Of one line. `is_over`: granted, or the line is closed. `is_unknown`: the platform does not say."""
+
+    is_open: bool
+    is_over: bool
+    is_unknown: bool
 
 
 def read_lines(trade: Fields) -> tuple[OrderLine, ...]:
@@ -46,16 +56,19 @@ def read_gifts(trade: Fields, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, 
     return tuple(gifts)
 
 
-def refund_of(sub: Fields) -> tuple[bool, bool]:
-    """Whether a refund is open, and whether one was granted or the line closed. Raises Poison ``status_unknown``."""
+def refund_of(sub: Fields) -> Refund:
+    """Whether a line may still go. Raises Poison ``status_unknown``.
+
+    Both fields are asked for with every line, so a line without one of them is unknown, not without a refund.
+    """
     refund = sub.text_or("refund_status", "")
-    if refund not in describe.REFUND_OPEN | describe.REFUND_NONE | {describe.REFUND_DONE}:
+    if refund and refund not in describe.REFUND_OPEN | describe.REFUND_NONE | {describe.REFUND_DONE}:
         raise unknown_status("refund_status", refund)
     status = sub.text_or("status", "")
     if status and status not in describe.STATES:
         raise unknown_status("orders.order.status", status)
-    is_closed = describe.STATES.get(status) is PlatformState.CLOSED
-    return refund in describe.REFUND_OPEN, refund == describe.REFUND_DONE or is_closed
+    is_over = refund == describe.REFUND_DONE or describe.STATES.get(status) is PlatformState.CLOSED
+    return Refund(refund in describe.REFUND_OPEN, is_over, not is_over and "" in {refund, status})
 
 
 def unknown_status(field: str, status: str) -> Poison:
@@ -65,7 +78,7 @@ def unknown_status(field: str, status: str) -> Poison:
 
 
 def _line(sub: Fields, freight_inside: Money | None) -> OrderLine:
-    refund_open, refunded = refund_of(sub)
+    refund = refund_of(sub)
     return OrderLine(
         line_id=sub.text("oid"),
         product_id=sub.text_or("num_iid", ""),
@@ -76,8 +89,9 @@ def _line(sub: Fields, freight_inside: Money | None) -> OrderLine:
         unit_price=sub.amount("price", describe.CURRENCY),
         paid=_paid(sub, freight_inside),
         is_gift=sub.flag("is_free_gift"),
-        refund_open=refund_open,
-        refunded=refunded,
+        refund_open=refund.is_open,
+        refunded=refund.is_over,
+        refund_unknown=refund.is_unknown,
     )
 
 

@@ -15,7 +15,7 @@ from adapters.china_time import CST, read_cst
 from adapters.payload import Fields, read_payload
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.lines import read_gifts, read_lines, unknown_status
-from domain.errors import Poison
+from domain.errors import Malformed, Poison
 from domain.money import Money
 from domain.order import (
     Address,
@@ -65,7 +65,7 @@ def read_order(body: bytes, shop: str) -> Order:
         paid_at=paid_at,
         ship_by=_ship_by(trade, paid_at),
         balance_open=balance_open,
-        platform_hold=state is PlatformState.HOLD or any(trade.flag(mark) for mark in describe.HOLD_MARKS),
+        platform_hold=state is PlatformState.HOLD or any(_is_marked(trade, mark) for mark in describe.HOLD_MARKS),
         buyer_memo=trade.text_or("buyer_message", "") or trade.text_or("buyer_memo", ""),
         seller_memo=trade.text_or("seller_memo", ""),
         seller_flag=trade.whole("seller_flag", 0, _FLAG_MAX) if trade.has("seller_flag") else 0,
@@ -73,22 +73,54 @@ def read_order(body: bytes, shop: str) -> Order:
 
 
 def read_facts(body: bytes) -> LaneFacts:
-    """The lane facts of any payload; the defaults where it cannot be read."""
+    """The lane facts of any payload; the defaults where it cannot be read. Raises nothing."""
     try:
         return lane_facts(Fields(trade_of(read_payload(body)), "trade"))
-    except Poison:
+    except Exception:  # noqa: BLE001 - a hint never keeps a payload from being stored
         return LaneFacts()
 
 
 def raw_order(body: bytes) -> RawOrder:
-    """A payload as it will be stored.
+    """A payload as it will be stored, under the id that it names itself. Raises Poison."""
+    trade = trade_of(read_payload(body))
+    return _content(trade_id(Fields(trade, "trade")), trade, body)
 
-    The version covers the trade alone: an answer's envelope carries a new request id each time.
+
+def answered_order(tree: Mapping[str, Any], body: bytes, asked: str) -> RawOrder:
+    """The answer `body`, decoded as `tree`, about the order `asked`, as it will be stored.
+
+    What has the shape of such an answer but no trade, or no id that can be read, is this order's content with a
+    `fault`. Raises Malformed ``answer_not_ours`` for another order's trade, ``answer_unreadable`` for what is no
+    answer about an order.
     """
-    tree = trade_of(read_payload(body))
-    trade = Fields(tree, "trade")
-    version = hashlib.sha256(msgspec.json.encode(tree, order="sorted")).digest()
-    return RawOrder(trade_id(trade), version, body, lane_facts(trade))
+    if not ("trade" in tree or "tid" in tree or "tid_str" in tree or any(name in tree for name in _ENVELOPES)):
+        raise Malformed("answer_unreadable", "neither a trade nor an error")
+    try:
+        trade = trade_of(tree)
+        named = trade_id(Fields(trade, "trade"))
+    except Poison as error:
+        return unread_order(body, asked, error.code)
+    if named != asked:
+        raise Malformed("answer_not_ours", "another order than the one asked for")
+    return _content(asked, trade, body)
+
+
+def unread_order(body: bytes, asked: str, fault: str) -> RawOrder:
+    """Bytes that came for the order `asked` and cannot be read as an order."""
+    return RawOrder(asked, hashlib.sha256(body).digest(), body, LaneFacts(), fault)
+
+
+def _content(platform_order_id: str, trade: Mapping[str, Any], body: bytes) -> RawOrder:
+    """The version covers the trade alone: an answer's envelope carries a new request id each time."""
+    try:
+        content = msgspec.json.encode(trade, order="sorted")
+    except (ValueError, TypeError, OverflowError, ArithmeticError, RecursionError):
+        content = body
+    try:
+        hints = lane_facts(Fields(trade, "trade"))
+    except Exception:  # noqa: BLE001 - a hint never keeps a payload from being stored
+        hints = LaneFacts()
+    return RawOrder(platform_order_id, hashlib.sha256(content).digest(), body, hints)
 
 
 def lane_facts(trade: Fields) -> LaneFacts:
@@ -183,12 +215,19 @@ def _order_type(trade: Fields) -> OrderType:
 
 
 def _balance_open(trade: Fields) -> bool:
-    if trade.text_or("type", "") != "step":
+    # A deposit trade whose type is missing would look like a paid one.
+    is_step = trade.text("type") == "step"
+    if not (is_step or trade.has("step_trade_status")):
         return False
     status = trade.text("step_trade_status")
     if status not in describe.STEP_BALANCE_OPEN:
         raise unknown_status("step_trade_status", status)
     return describe.STEP_BALANCE_OPEN[status]
+
+
+def _is_marked(trade: Fields, mark: str) -> bool:
+    """Absent is a no: the platform sends a mark only with trades that it holds. What we cannot read is none."""
+    return trade.has(mark) and not trade.denies(mark)
 
 
 def _buyer(trade: Fields) -> str:

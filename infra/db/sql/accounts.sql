@@ -11,11 +11,15 @@ SELECT id, account FROM shop WHERE account = ANY(%(accounts)s);
 SELECT id, name FROM location WHERE name = ANY(%(names)s);
 
 -- name: load_shops
-SELECT id, account, cursor_at, window_s, now() FROM shop WHERE id = ANY(%(ids)s);
+SELECT id, account, cursor_at, window_s, settled_at, settle_window_s, now() FROM shop WHERE id = ANY(%(ids)s);
 
 -- name: note_read
 -- The window is shorter after one that could not be read whole, NULL once one was.
 UPDATE shop SET window_s = %(window_s)s, read_at = now() WHERE id = %(id)s;
+
+-- name: narrow_window
+-- The platform refused a listing and wants a shorter window.
+UPDATE shop SET window_s = %(window_s)s WHERE id = %(id)s;
 
 -- name: note_feeds_read
 UPDATE location SET read_at = now() WHERE id = ANY(%(ids)s);
@@ -38,29 +42,66 @@ WHERE f.since < now() - make_interval(secs => %(patience_s)s)
 ORDER BY f.account;
 
 -- name: move_cursor
--- Never backwards.
-UPDATE shop SET cursor_at = %(cursor_at)s
+-- Never backwards. The second reading starts at the first cursor, less the time in which changes settle.
+UPDATE shop SET cursor_at = %(cursor_at)s, settled_at = coalesce(settled_at, %(settled_at)s)
 WHERE id = %(id)s AND (cursor_at IS NULL OR cursor_at < %(cursor_at)s);
 
+-- name: note_settled
+-- How far the second reading has come, and what it alone has found. Never backwards.
+UPDATE shop
+SET settled_at = greatest(settled_at, coalesce(%(settled_at)s, settled_at)), settle_window_s = %(window_s)s,
+    found_late = found_late + %(found)s,
+    found_late_at = CASE WHEN %(found)s > 0 THEN now() ELSE found_late_at END
+WHERE id = %(id)s;
+
+-- name: found_late
+-- Shops with changes that only the second reading found.
+SELECT account, found_late, found_late_at, found_late_at > now() - make_interval(hours => %(recent_h)s)
+FROM shop WHERE found_late > 0 ORDER BY account;
+
 -- name: load_gaps
--- Orders that were listed but could not be fetched; tried again at every pull, until they are given up.
+-- Orders that were listed but could not be fetched and are due again, the longest due first.
 SELECT platform_order_id, changed_at FROM pull_gap
-WHERE shop_id = %(shop_id)s AND NOT is_given_up ORDER BY changed_at LIMIT 200;
+WHERE shop_id = %(shop_id)s AND NOT is_given_up AND due_at <= now() AND platform_order_id <> ''
+ORDER BY due_at, id LIMIT %(limit)s;
 
 -- name: note_gaps
--- The first causes stay, and the last. What was given up begins anew when the platform lists it with a newer change.
-INSERT INTO pull_gap AS g (shop_id, platform_order_id, changed_at, error, causes)
-SELECT %(shop_id)s, r.platform_order_id, r.changed_at, r.error, jsonb_build_array(r.cause)
-FROM json_to_recordset(%(rows)s::json)
-     AS r(platform_order_id text, changed_at timestamptz, error text, cause jsonb)
-ORDER BY r.platform_order_id
+-- The first causes stay, and the last. `spent` is 1 for a try and 0 for what a shut gate kept from being tried: that has
+-- no cause of its own, and comes back after `after_s`. What was given up begins anew when the platform lists it with a
+-- newer change.
+WITH noted AS (
+    SELECT r.*, coalesce(g.is_given_up, true) AS is_new, coalesce(g.causes, '[]') AS before,
+           CASE WHEN g.is_given_up IS FALSE THEN g.tries ELSE 0 END + r.spent AS tries
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(platform_order_id text, changed_at timestamptz, error text, spent integer, after_s float8, cause jsonb)
+    LEFT JOIN pull_gap AS g ON g.shop_id = %(shop_id)s AND g.platform_order_id = r.platform_order_id
+)
+INSERT INTO pull_gap AS g (shop_id, platform_order_id, changed_at, error, tries, due_at, causes)
+SELECT %(shop_id)s, n.platform_order_id, n.changed_at, n.error, n.tries,
+       now() + make_interval(secs => greatest(n.after_s, CASE WHEN n.spent > 0 THEN
+           least(%(first_s)s * power(2, least(n.tries, 30) - 1), %(max_s)s) ELSE 0 END)),
+       CASE WHEN n.spent = 0 THEN CASE WHEN n.is_new THEN '[]' ELSE n.before END
+            WHEN n.is_new THEN jsonb_build_array(n.cause)
+            ELSE CASE WHEN jsonb_array_length(n.before) < 20 THEN n.before ELSE n.before - -1 END
+                 || (n.cause || jsonb_build_object('attempt', n.tries)) END
+FROM noted AS n
+ORDER BY n.platform_order_id
 ON CONFLICT (shop_id, platform_order_id)
-DO UPDATE SET changed_at = excluded.changed_at, error = excluded.error, is_given_up = false,
-    tries = CASE WHEN g.is_given_up THEN 1 ELSE g.tries + 1 END,
-    noticed_at = CASE WHEN g.is_given_up THEN now() ELSE g.noticed_at END,
-    causes = CASE WHEN g.is_given_up THEN excluded.causes
-                  ELSE CASE WHEN jsonb_array_length(g.causes) < 20 THEN g.causes ELSE g.causes - -1 END
-                       || (excluded.causes -> 0 || jsonb_build_object('attempt', g.tries + 1)) END;
+DO UPDATE SET changed_at = greatest(g.changed_at, excluded.changed_at), is_given_up = false,
+    error = CASE WHEN excluded.tries > g.tries OR g.is_given_up THEN excluded.error ELSE g.error END,
+    tries = excluded.tries, due_at = excluded.due_at, causes = excluded.causes,
+    noticed_at = CASE WHEN g.is_given_up THEN now() ELSE g.noticed_at END;
+
+-- name: note_nameless
+-- A row of the listing that does not tell its order id: one for a shop, until a person has closed its letter.
+INSERT INTO pull_gap AS g (shop_id, platform_order_id, changed_at, error, causes, is_given_up)
+VALUES (%(shop_id)s, '', %(changed_at)s, %(error)s, jsonb_build_array(%(cause)s::jsonb), true)
+ON CONFLICT (shop_id, platform_order_id)
+DO UPDATE SET changed_at = excluded.changed_at, error = excluded.error, causes = excluded.causes,
+    is_given_up = true, tries = 1, noticed_at = now()
+WHERE NOT EXISTS (
+    SELECT 1 FROM dead_letter AS d WHERE d.step = 'pull' AND d.subject_id = -g.id AND d.closed_at IS NULL)
+RETURNING -id, tries, causes;
 
 -- name: give_up_gaps
 -- As subjects of `pull`: below zero, for above it are the shops.
@@ -70,13 +111,21 @@ WHERE shop_id = %(shop_id)s AND NOT is_given_up
 RETURNING -id, tries, causes;
 
 -- name: retry_gaps
--- The shop is asked at once.
-WITH again AS (
-    UPDATE pull_gap SET is_given_up = false, tries = 0, noticed_at = now()
-    WHERE id IN (SELECT -s.id FROM unnest(%(subject_ids)s::bigint[]) AS s(id)) RETURNING shop_id
+-- The shop is asked at once. For a row of the listing without an order id its window is read again.
+WITH chosen AS (
+    SELECT g.id, g.shop_id, g.platform_order_id, g.changed_at
+    FROM pull_gap AS g JOIN unnest(%(subject_ids)s::bigint[]) AS s(id) ON g.id = -s.id
+), again AS (
+    UPDATE pull_gap AS g SET is_given_up = false, tries = 0, noticed_at = now(), due_at = now()
+    FROM chosen AS c WHERE g.id = c.id AND c.platform_order_id <> ''
+), nameless AS (
+    DELETE FROM pull_gap AS g USING chosen AS c WHERE g.id = c.id AND c.platform_order_id = ''
+), back AS (
+    UPDATE shop AS s SET cursor_at = least(s.cursor_at, c.changed_at)
+    FROM chosen AS c WHERE s.id = c.shop_id AND c.platform_order_id = ''
 )
 UPDATE work SET due_at = least(due_at, now())
-WHERE step = 'pull' AND subject_id IN (SELECT shop_id FROM again);
+WHERE step = 'pull' AND subject_id IN (SELECT shop_id FROM chosen);
 
 -- name: close_gaps
 DELETE FROM pull_gap WHERE shop_id = %(shop_id)s AND platform_order_id = ANY(%(ids)s);

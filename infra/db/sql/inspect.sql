@@ -53,10 +53,20 @@ ORDER BY r.id DESC;
 
 -- name: unfetched
 -- Orders that a listing showed and that could not be fetched.
-SELECT s.account, g.platform_order_id, g.noticed_at, g.tries, g.error
-FROM pull_gap AS g JOIN shop AS s ON s.id = g.shop_id
+SELECT s.account, g.platform_order_id, g.noticed_at, g.tries, g.error, d.id AS dead_letter
+FROM pull_gap AS g
+JOIN shop AS s ON s.id = g.shop_id
+LEFT JOIN dead_letter AS d ON d.step = 'pull' AND d.subject_id = -g.id AND d.closed_at IS NULL
 WHERE g.platform_order_id = %(platform_order_id)s
 ORDER BY s.account;
+
+-- name: order_gap
+-- A change of an order that the platform has listed and that could not be fetched.
+SELECT g.changed_at, g.error, g.tries, g.noticed_at, CASE WHEN NOT g.is_given_up THEN g.due_at END AS due_at
+FROM orders AS o
+JOIN shop AS s ON s.account = o.platform || '/' || o.shop
+JOIN pull_gap AS g ON g.shop_id = s.id AND g.platform_order_id = o.platform_order_id
+WHERE o.id = %(id)s;
 
 -- name: order_head
 SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_type, o.source, o.member_level,
@@ -68,7 +78,7 @@ FROM orders AS o JOIN receiver AS c ON c.order_id = o.id
 WHERE o.id = %(id)s;
 
 -- name: order_lines
-SELECT line_id, sku, title, quantity, unit_price_minor, paid_minor, is_gift, refund_open, refunded
+SELECT line_id, sku, title, quantity, unit_price_minor, paid_minor, is_gift, refund_open, refunded, refund_unknown
 FROM order_line WHERE order_id = %(id)s ORDER BY line_id;
 
 -- name: order_payloads
@@ -136,11 +146,12 @@ WHERE lease_token IS NULL AND due_at < now() - make_interval(secs => %(grace_s)s
 GROUP BY step ORDER BY step;
 
 -- name: pull_gaps
--- What is still tried; what was given up is a dead letter.
-SELECT s.account, count(*), max(g.tries)
+-- What is still tried, the oldest first; what was given up is a dead letter. With how many there are.
+SELECT s.account || '/' || g.platform_order_id, g.error, g.tries, extract(epoch FROM now() - g.noticed_at)::float8,
+       count(*) OVER ()
 FROM pull_gap AS g JOIN shop AS s ON s.id = g.shop_id
 WHERE NOT g.is_given_up
-GROUP BY s.account ORDER BY s.account;
+ORDER BY g.noticed_at, g.id LIMIT %(limit)s;
 
 -- name: lone_scans
 -- Scans whose package nobody knows of, by location. Those of an order on hold wait for its release.

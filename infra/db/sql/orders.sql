@@ -9,8 +9,8 @@ WITH refused AS (
 )
 INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, changed_at, body)
 SELECT %(platform)s, %(shop)s, r.platform_order_id, r.version, %(source)s, r.lane, r.changed_at, r.body
-FROM unnest(%(platform_order_ids)s::text[], %(versions)s::bytea[], %(lanes)s::text[],
-            %(changed_ats)s::timestamptz[], %(bodies)s::bytea[])
+FROM unnest(%(platform_order_ids)s::text[], %(versions)b::bytea[], %(lanes)s::text[],
+            %(changed_ats)s::timestamptz[], %(bodies)b::bytea[])
      AS r(platform_order_id, version, lane, changed_at, body)
 WHERE NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = %(shop)s
                   AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s)
@@ -18,10 +18,21 @@ ORDER BY r.platform_order_id
 ON CONFLICT (shop, platform_order_id, platform, version) DO NOTHING
 RETURNING id, lane;
 
+-- name: unread_versions
+-- Orders with this many stored payloads, or more, that could not be read or wait to be read.
+SELECT r.platform_order_id
+FROM raw_payload AS r
+WHERE r.platform = %(platform)s AND r.shop = %(shop)s AND r.platform_order_id = ANY(%(platform_order_ids)s)
+  AND (EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'normalize' AND w.subject_id = r.id)
+       OR EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'normalize' AND d.subject_id = r.id AND d.closed_at IS NULL))
+GROUP BY r.platform_order_id
+HAVING count(*) >= %(most)s;
+
 -- name: known_changes
--- Which of the listed (order, change time) pairs need no fetch: stored already, or no more than the echo
--- of our own write-back (`is_shipped`: the listing shows the order as shipped). What was forgotten is not fetched
--- either: a change that we do not know yet is noted, unless it shows an order that has ended.
+-- Which of the listed (order, change time) pairs need no fetch: stored already, no more than the echo of our own
+-- write-back (`is_shipped`: the listing shows the order as shipped), or a gap, which is tried at its own time. What was
+-- forgotten is not fetched either: a change that we do not know yet is noted, for a person unless the order has ended.
 WITH refused AS (
     UPDATE tombstone AS t
     SET refused = t.refused + 1, known_change = r.changed_at,
@@ -39,23 +50,30 @@ WHERE EXISTS (
     WHERE p.shop = %(shop)s AND p.platform_order_id = r.platform_order_id AND p.platform = %(platform)s
       AND p.changed_at >= r.changed_at
       -- Platforms tell whole seconds: what was fetched within the second of a change may miss the next one.
-      AND p.received_at >= r.changed_at + interval '2 seconds')
+      AND p.received_at >= r.changed_at + make_interval(secs => %(margin_s)s))
    OR r.is_shipped AND EXISTS (
     SELECT 1 FROM orders AS o JOIN writeback AS w ON w.order_id = o.id
     WHERE o.shop = %(shop)s AND o.platform_order_id = r.platform_order_id AND o.platform = %(platform)s
       AND w.platform_changed_at >= r.changed_at)
+   OR EXISTS (
+    SELECT 1 FROM pull_gap AS g
+    WHERE g.shop_id = %(shop_id)s AND g.platform_order_id = r.platform_order_id AND g.changed_at >= r.changed_at)
    OR EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = %(shop)s
               AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s);
 
 -- name: load_raw
--- With the moment the shop joined us: what was shipped before is none of our business. No body of a forgotten order.
-SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at,
-       CASE WHEN NOT EXISTS (
-           SELECT 1 FROM tombstone AS t WHERE t.shop = p.shop AND t.platform_order_id = p.platform_order_id
-             AND t.platform = p.platform) THEN p.body END
+-- With the moment the shop joined us: what was shipped before is none of our business. Bodies come until they are
+-- `most` bytes together; a NULL stands for each of the others.
+SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, octet_length(p.body),
+       CASE WHEN sum(octet_length(p.body)) OVER (ORDER BY octet_length(p.body), p.id) <= %(most)s THEN p.body END,
+       EXISTS (SELECT 1 FROM tombstone AS t
+               WHERE t.shop = p.shop AND t.platform_order_id = p.platform_order_id AND t.platform = p.platform)
 FROM raw_payload AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
 WHERE p.id = ANY(%(ids)s)
 ORDER BY p.platform, p.shop, p.platform_order_id, p.changed_at, p.id;
+
+-- name: load_body
+SELECT body FROM raw_payload WHERE id = %(id)s;
 
 -- name: admit
 -- New orders with receiver, lines and one fulfillment order without a location, in one statement.
@@ -91,14 +109,14 @@ WITH incoming AS (
     FROM admitted AS a JOIN incoming USING (raw_payload_id)
 ), lined AS (
     INSERT INTO order_line (order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor,
-        paid_minor, is_gift, refund_open, refunded)
+        paid_minor, is_gift, refund_open, refunded, refund_unknown)
     SELECT a.id, l.line_id, l.product_id, l.platform_sku, l.sku, l.title, l.quantity, l.unit_price_minor,
-        l.paid_minor, l.is_gift, l.refund_open, l.refunded
+        l.paid_minor, l.is_gift, l.refund_open, l.refunded, l.refund_unknown
     FROM admitted AS a
     JOIN json_to_recordset(%(lines)s::json) AS l(
         raw_payload_id bigint, line_id text, product_id text, platform_sku text, sku text, title text,
         quantity integer, unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean,
-        refunded boolean) USING (raw_payload_id)
+        refunded boolean, refund_unknown boolean) USING (raw_payload_id)
 )
 INSERT INTO fulfillment_order (order_id, state, resume_state, lane, lane_by, closed_reason, finished_at)
 SELECT a.id, i.state, i.resume_state, i.lane, i.lane_by, i.closed_reason, CASE WHEN i.state = 'closed' THEN now() END
@@ -144,12 +162,13 @@ DELETE FROM order_line WHERE order_id = ANY(%(ids)s);
 
 -- name: add_lines
 INSERT INTO order_line (order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor,
-    paid_minor, is_gift, refund_open, refunded)
+    paid_minor, is_gift, refund_open, refunded, refund_unknown)
 SELECT l.id, l.line_id, l.product_id, l.platform_sku, l.sku, l.title, l.quantity, l.unit_price_minor,
-    l.paid_minor, l.is_gift, l.refund_open, l.refunded
+    l.paid_minor, l.is_gift, l.refund_open, l.refunded, l.refund_unknown
 FROM json_to_recordset(%(lines)s::json) AS l(
     id bigint, line_id text, product_id text, platform_sku text, sku text, title text, quantity integer,
-    unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean, refunded boolean);
+    unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean, refunded boolean,
+    refund_unknown boolean);
 
 -- name: load_orders
 SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_type, o.source, o.member_level,
@@ -162,7 +181,7 @@ WHERE o.id = ANY(%(ids)s);
 
 -- name: load_lines
 SELECT order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor, paid_minor, is_gift,
-       refund_open, refunded
+       refund_open, refunded, refund_unknown
 FROM order_line WHERE order_id = ANY(%(ids)s)
 ORDER BY order_id, line_id;
 

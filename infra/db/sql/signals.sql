@@ -147,3 +147,10 @@ ON CONFLICT (name) DO UPDATE SET examples = excluded.examples, found_at = now();
 
 -- name: breaches
 SELECT name, examples FROM breach ORDER BY name;
+
+-- name: open_gaps
+SELECT s.account, count(*) FROM pull_gap AS g JOIN shop AS s ON s.id = g.shop_id
+WHERE NOT g.is_given_up GROUP BY s.account ORDER BY s.account;
+
+-- name: found_late
+SELECT account, found_late FROM shop WHERE found_late > 0 ORDER BY account;

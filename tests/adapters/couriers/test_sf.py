@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.couriers import sf
+from adapters.payload import Fields
 from adapters.ports import Booking
-from domain.errors import Misconfigured, Refused
+from domain.errors import Malformed, Misconfigured, Refused
 from domain.order import Address, Pii
 from infra.settings import Courier, Secret
 from sandbox.signatures import java_url_encode, sf_digest
@@ -111,3 +112,57 @@ def test_a_refusal_that_quotes_the_receiver_is_kept_without_the_quote():
     with pytest.raises(Refused) as refused:
         sf.read_envelope(body, is_idempotent=False, hidden=(PERSON.name, PERSON.phone, PERSON.town, PERSON.detail))
     assert refused.value.message == "收件人 ***,***,*** *** 不可达"
+
+
+SHOWN = {
+    "orderId": "R-1",
+    "filterResult": 2,
+    "waybillNoInfoList": [{"waybillType": 1, "waybillNo": "SF1"}],
+    "returnExtraInfoList": [{"attrName": "orderStatus", "attrVal": "normal"}],
+}
+GONE = [
+    [],
+    None,
+    [{"attrName": "orderStatus_v2", "attrVal": "normal"}],
+    [{"attrName": "orderStatus", "attrVal": None}],
+    [{"attrName": "orderStatus", "attrVal": ""}],
+    [{"attrName": "orderStatus", "attrVal": "perhaps"}],
+]
+
+
+def shipment(**changed):
+    return Fields({**SHOWN, **changed}, "msgData", Malformed)
+
+
+@pytest.mark.parametrize("extras", GONE)
+def test_a_look_up_that_does_not_say_whether_the_shipment_lives_is_no_answer(extras):
+    assert sf.read_shipment(shipment(), "R-1").alive
+    with pytest.raises(Malformed):
+        sf.read_shipment(shipment(returnExtraInfoList=extras), "R-1")
+
+
+@pytest.mark.parametrize("extras", GONE[:5])
+def test_what_was_made_this_moment_lives(extras):
+    assert sf.read_shipment(shipment(returnExtraInfoList=extras), "R-1", is_new=True).alive
+
+
+@pytest.mark.parametrize("field", ["orderId", "waybillNoInfoList"])
+@pytest.mark.parametrize("value", [None, "", "gone"])
+def test_an_answer_without_reference_or_number_is_none(field, value):
+    with pytest.raises(Malformed):
+        sf.read_shipment(shipment(**{field: value}), "R-1", is_new=True)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_a_filter_result_the_number_says_that_the_order_was_taken(value):
+    assert sf.read_shipment(shipment(filterResult=value), "R-1", is_new=True).number == "SF1"
+    with pytest.raises(Malformed):
+        sf.read_shipment(shipment(filterResult="perhaps"), "R-1", is_new=True)
+
+
+@pytest.mark.parametrize("inner", [{}, {"success": None}, {"success": "perhaps"}, {"success": True, "errorCode": ""}])
+def test_an_answer_that_does_not_say_that_it_worked_did_not(inner):
+    told = {"errorCode": "S0000", "msgData": SHOWN, **inner}
+    body = json.dumps({"apiResultCode": "A1000", "apiResultData": json.dumps(told)}).encode()
+    with pytest.raises(Malformed):
+        sf.read_envelope(body, is_idempotent=False)

@@ -1,6 +1,9 @@
 from datetime import UTC, datetime
 
+import pytest
+
 from adapters.warehouses import feed
+from domain.errors import Malformed
 from infra.settings import Location, Secret, Sender
 from sandbox.signatures import warehouse_signature
 
@@ -31,3 +34,28 @@ async def test_a_cursor_of_any_text_comes_back_as_it_was(serve, open_door, clock
     await warehouse.events("a/b c=+&?#ö")
 
     assert server.received[0].target == "/events?after=a%2Fb%20c%3D%2B%26%3F%23%C3%B6&limit=500"
+
+
+SCAN = b'{"event_id":"1","type":"packed","reference":"R","waybill":"W","at":"2026-11-22T10:00:00+08:00"}'
+
+
+@pytest.mark.parametrize("cursor", [b"", b'"cursor":null,', b'"cursor":"",', b'"cursor_v2":"7",'])
+def test_scans_without_a_cursor_behind_them_are_no_page(cursor):
+    assert feed.read_events(b'{"cursor":"7","events":[%b]}' % SCAN, "6").cursor == "7"
+    with pytest.raises(Malformed):
+        feed.read_events(b'{%b"events":[%b]}' % (cursor, SCAN), "6")
+    assert feed.read_events(b'{%b"events":[]}' % cursor, "6").cursor == "6", "nothing new: nothing moves"
+
+
+@pytest.mark.parametrize("field", [b"event_id", b"type", b"reference", b"at"])
+def test_a_scan_without_a_field_is_named_and_moves_nothing(field):
+    page = feed.read_events(b'{"cursor":"7","events":[%b]}' % SCAN.replace(field, field + b"_v2"), "6")
+    assert (page.events, page.rejected) == ((), (f"field_missing events[0].{field.decode()}",))
+
+
+@pytest.mark.parametrize(
+    "row", [b'"sku":"A"', b'"sku":"A","quantity":null', b'"sku":"A","quantity":""', b'"quantity":1']
+)
+def test_a_count_without_a_number_is_no_count(row):
+    with pytest.raises(Malformed):
+        feed.read_stock(b'{"stock":[{"sku":"B","quantity":1},{%b}]}' % row)

@@ -50,7 +50,7 @@ ORDER = Order(
         "林**", "1**", "浙江省", "杭州市", "西湖区", "三墩镇", "文三路***", "310000", Pii.MASKED, "oaid-1"
     ),
     lines=(
-        OrderLine("l1", "p1", "ps1", "A", "毛衣 🧶", 2, yuan(5000), yuan(9000), refund_open=True),
+        OrderLine("l1", "p1", "ps1", "A", "毛衣 🧶", 2, yuan(5000), yuan(9000), refund_open=True, refund_unknown=True),
         OrderLine("l2", "p2", "", "", "赠品", 1, yuan(0), yuan(0), is_gift=True, refunded=True),
     ),
     totals=Totals(yuan(10000), yuan(1000), yuan(600), yuan(0), yuan(9600), yuan(100)),

@@ -49,10 +49,23 @@ def test_gaps_of_a_shop_are_named(look) -> None:
     check = look(
         "INSERT INTO shop (account) VALUES ('taobao/main')",
         "INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error, tries)"
-        " SELECT id, '1', now(), 'x', 3 FROM shop",
+        " SELECT id, n::text, now(), 'x', 3 FROM shop, generate_series(1, 7) AS n",
     )["pull"]
     assert check.level is Level.WARN
-    assert "taobao/main 1 (up to 3 tries)" in check.message
+    assert check.message.startswith("7 listed but not fetched: taobao/main/1 (x, 3 tries, for 0 min), taobao/main/2")
+    assert check.message.endswith("taobao/main/5 (x, 3 tries, for 0 min) and 2 more")
+
+
+FOUND_LATE = """INSERT INTO shop (account, found_late, found_late_at)
+                VALUES ('taobao/main', 3, now() - interval '{} hours')"""
+
+
+@pytest.mark.parametrize(("hours", "level"), [(1, Level.WARN), (25, Level.OK)])
+def test_changes_that_only_the_second_reading_found_are_named(look, hours, level) -> None:
+    assert look()["late"].level is Level.OK
+    check = look(FOUND_LATE.format(hours))["late"]
+    assert check.level is level
+    assert "taobao/main 3 (last " in check.message
 
 
 SHOP = """WITH s AS (INSERT INTO shop (account, created_at, read_at)

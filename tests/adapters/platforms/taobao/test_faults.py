@@ -4,6 +4,7 @@ import pytest
 
 from adapters.payload import Fields
 from adapters.platforms.taobao.faults import fault_of, read_error
+from adapters.ports import NARROWER
 from domain.errors import Conflict, Malformed, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -77,3 +78,9 @@ def test_the_platform_s_words_are_kept_without_phone_numbers():
 
     assert error.message == "收件人电话***不正确"
     assert error.facts == {"code": 15, "sub_code": "isv.x"}
+
+
+def test_a_listing_that_asks_for_too_much_is_asked_again_in_three_minutes_with_a_shorter_window():
+    error = fault(15, "isv.trade-service-rejection")
+    assert (type(error), error.code, error.after_s) == (Throttled, "listing_rejected", 180)
+    assert error.facts[NARROWER] is True

@@ -1,0 +1,277 @@
+"""Listed orders on their way into the store: fetched, kept raw, and noted as a gap where they cannot be had."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from traceback import clear_frames
+
+import msgspec
+import psycopg
+
+from actors.tools import Tools
+from adapters.ports import Listed
+from domain.errors import Malformed, Misconfigured, Throttled
+from domain.gates import PAUSED, GateShut
+from domain.lanes import score
+from domain.order import Lane, RawOrder
+from domain.states import Step
+from infra.db.orders import ORDERS, rows_json
+from infra.db.pool import Connection
+from infra.db.sql import load
+from infra.engine.failures import Origin, bury, cause_entry
+from infra.engine.results import NewWork, Place
+from infra.engine.settle import Row, Writes, add_work, write
+from infra.failpoints import failpoints
+from infra.log import get_logger
+from infra.queue.keys import BellKey
+from infra.room import ByteRoom
+from infra.settings import Shop
+
+ACCOUNTS = load("accounts")
+
+# Fetched bodies are stored when they have come to so many bytes; one statement carries at most so many.
+STORE_BYTES = 2 * 1024 * 1024
+INSERT_MAX_BYTES = 8 * 1024 * 1024
+# Payloads of one order that could not be read are kept up to so many; beyond them the gap alone tells.
+_UNREAD_MAX = 3
+# An order that cannot be had is asked for again after a pause that doubles, and is given up after so many tries and
+# so long.
+_GAP_FIRST_S, _GAP_MAX_S = 30.0, 3600.0
+_GAP_TRIES = 8
+_GAP_PATIENCE_S = 7200.0
+# A gate that only paces a healthy account: what it turned away is read again with its window.
+_PACE = frozenset({"rate", "busy"})
+
+log = get_logger(__name__)
+
+Kept = tuple[Listed, RawOrder]
+Failed = tuple[Listed, Exception]
+
+
+def stops_window(error: Exception) -> bool:
+    """Whether an error speaks of the whole account now. Any other is the gap of the one order that raised it."""
+    return isinstance(error, Throttled) or (isinstance(error, Misconfigured) and PAUSED in error.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of listed orders. `new`: payloads that were not known. `is_all`: every one was asked for in time."""
+
+    new: int
+    is_all: bool
+
+
+@dataclass(slots=True)
+class _Basket:
+    """What has come and is not stored yet. `new`: stored payloads that were not known."""
+
+    kept: list[Kept] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    size: int = 0
+    new: int = 0
+    is_all: bool = True
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Fetches and stores orders of any shop. `room` bounds the bytes that a process fetches at once."""
+
+    tools: Tools
+    room: ByteRoom = field(default_factory=ByteRoom)
+
+    async def take(self, shop_id: int, shop: Shop, listed: Sequence[Listed], may_begin: Callable[[], bool]) -> Taken:
+        """Fetch some orders and store what comes. One that cannot be had is noted as a gap and stops no other.
+
+        Raises what the platform says of the account as a whole, after all else is stored and noted; what was not
+        had for that reason is a gap too, without a spent try.
+        """
+        basket = _Basket()
+        gate = asyncio.Semaphore(self.tools.settings.engine.outside_concurrency)
+        stops: list[Exception] = []
+
+        async def ask(one: Listed) -> None:
+            async with gate:
+                if not may_begin():
+                    basket.is_all = False
+                    return
+                async with self.room.place() as place:
+                    try:
+                        raw = await self.tools.platform(shop.account).fetch(one.platform_order_id)
+                    except Exception as error:  # noqa: BLE001 - whatever one order raises is that order's
+                        _forget_locals(error)
+                        self.room.resize(place, 0)
+                        basket.failed.append((one, error))
+                        if stops_window(error):
+                            stops.append(error)
+                        return
+                    self.room.resize(place, len(raw.body))
+                    async with basket.lock:
+                        basket.kept.append((one, raw))
+                        basket.size += len(raw.body)
+                        if basket.size >= STORE_BYTES:
+                            await self._empty(shop_id, shop, basket)
+
+        ends = await asyncio.gather(*(ask(one) for one in listed), return_exceptions=True)
+        await self._empty(shop_id, shop, basket)
+        for end in ends:
+            if end is not None:
+                raise end
+        if stops:
+            raise max(stops, key=lambda error: isinstance(error, Misconfigured))
+        return Taken(basket.new, basket.is_all)
+
+    async def _empty(self, shop_id: int, shop: Shop, basket: _Basket) -> None:
+        kept, failed = basket.kept, basket.failed
+        basket.kept, basket.failed, basket.size = [], [], 0
+        if kept or failed:
+            basket.new += await asyncio.to_thread(self._keep, shop_id, shop, kept, failed)
+
+    def _keep(self, shop_id: int, shop: Shop, kept: Sequence[Kept], failed: Sequence[Failed]) -> int:
+        """Store payloads and note gaps; how many payloads were new."""
+        new, unstored = 0, list(failed)
+        for part in _parts(kept):
+            try:
+                new += self._store(shop, "pull", part, shop_id)
+            except psycopg.Error:
+                if not self.tools.db.is_reachable():
+                    raise
+                more, refused = self._store_alone(shop_id, shop, part)
+                new += more
+                unstored += refused
+        unread = [
+            (one, Malformed(raw.fault, "the answer cannot be read as this order")) for one, raw in kept if raw.fault
+        ]
+        self._note_gaps(shop_id, shop, [*unstored, *unread])
+        return new
+
+    def _store_alone(self, shop_id: int, shop: Shop, part: Sequence[Kept]) -> tuple[int, list[Failed]]:
+        """One payload after the other, so that what the database refuses is known by its order."""
+        new = 0
+        refused: list[Failed] = []
+        for one, raw in part:
+            try:
+                new += self._store(shop, "pull", [(one, raw)], shop_id)
+            except psycopg.Error as error:
+                if not self.tools.db.is_reachable():
+                    raise
+                refused.append((one, error))
+        return new, refused
+
+    def store(self, shop: Shop, source: str, raws: Sequence[Kept]) -> int:
+        """Store payloads with a provisional lane and make normalize due; known content is no news.
+
+        Returns how many were new. One statement carries `INSERT_MAX_BYTES` at most, or one payload.
+        """
+        return sum(self._store(shop, source, part) for part in _parts(raws))
+
+    def _store(self, shop: Shop, source: str, raws: Sequence[Kept], shop_id: int | None = None) -> int:
+        """With `shop_id`, what was stored and can be read is a gap no more."""
+        cities = [location.sender.city for location in self.tools.settings.locations]
+        with self.tools.db.transaction() as tx:
+            raws = _worth_keeping(tx, shop, raws)
+            lanes = [score(raw.lane_facts, cities, self.tools.rules, in_stock=None).lane for _, raw in raws]
+            new = tx.execute(
+                ORDERS["store_raw"],
+                {
+                    "platform": shop.platform,
+                    "shop": shop.name,
+                    "source": source,
+                    "platform_order_ids": [raw.platform_order_id for _, raw in raws],
+                    "versions": [raw.version for _, raw in raws],
+                    "lanes": lanes,
+                    "changed_ats": [one.changed_at for one, _ in raws],
+                    "bodies": [raw.body for _, raw in raws],
+                },
+            ).fetchall()
+            add_work(tx, [NewWork(Step.NORMALIZE, raw_id, Lane(lane), shop=shop.account) for raw_id, lane in new])
+            if shop_id is not None:
+                had = [raw.platform_order_id for _, raw in raws if not raw.fault]
+                tx.execute(ACCOUNTS["close_gaps"], {"shop_id": shop_id, "ids": had})
+        failpoints("pull.stored", [raw_id for raw_id, _ in new])
+        self.tools.bells.ring({BellKey(Step.NORMALIZE, lane, "") for _, lane in new})
+        return len(new)
+
+    def _note_gaps(self, shop_id: int, shop: Shop, failed: Sequence[Failed]) -> None:
+        when = self.tools.clock.utcnow().isoformat()
+        rows = [_gap(one, error, when) for one, error in failed if not _is_paced(error)]
+        if not rows:
+            return
+        log.error("orders_not_fetched", shop=shop.account, count=len(rows), orders=_some_ids(rows))
+        limits = {"shop_id": shop_id, "tries": _GAP_TRIES, "patience_s": _GAP_PATIENCE_S}
+        with self.tools.db.transaction() as tx:
+            tx.execute(
+                ACCOUNTS["note_gaps"],
+                {"shop_id": shop_id, "rows": rows_json(rows), "first_s": _GAP_FIRST_S, "max_s": _GAP_MAX_S},
+            )
+            self._bury(tx, shop, tx.execute(ACCOUNTS["give_up_gaps"], limits).fetchall())
+
+    def note_nameless(self, shop_id: int, shop: Shop, since: datetime, fault: str) -> None:
+        """A row of the listing that does not tell its order id is a dead letter at once: nobody can ask for it."""
+        error = Malformed(fault, "a row of the change listing does not tell its order id")
+        cause = cause_entry(error, self.tools.clock.utcnow().isoformat(), 1)
+        named = {"shop_id": shop_id, "changed_at": since, "error": fault, "cause": msgspec.json.encode(cause).decode()}
+        with self.tools.db.transaction() as tx:
+            self._bury(tx, shop, tx.execute(ACCOUNTS["note_nameless"], named).fetchall())
+
+    def _bury(self, tx: Connection, shop: Shop, given_up: Iterable[tuple[int, int, list[Row]]]) -> None:
+        """An order that could not be had for long becomes a dead letter: somebody must ask the platform."""
+        writes = Writes()
+        for subject_id, tries, causes in given_up:
+            place = Place(subject_id, Lane.P1)
+            work = (subject_id, place.lane, shop.account, tries - 1, 0, causes[:-1])
+            bury(Step.PULL, place, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
+        write(tx, Step.PULL, writes)
+
+
+def _parts(raws: Sequence[Kept]) -> Iterator[list[Kept]]:
+    """Consecutive parts of at most `INSERT_MAX_BYTES`, or of one payload."""
+    part: list[Kept] = []
+    size = 0
+    for one, raw in raws:
+        if part and size + len(raw.body) > INSERT_MAX_BYTES:
+            yield part
+            part, size = [], 0
+        part.append((one, raw))
+        size += len(raw.body)
+    if part:
+        yield part
+
+
+def _worth_keeping(tx: Connection, shop: Shop, raws: Sequence[Kept]) -> Sequence[Kept]:
+    """Without what cannot be read and comes from an order of which enough of that kind is stored already."""
+    unread = [raw.platform_order_id for _, raw in raws if raw.fault]
+    if not unread:
+        return raws
+    named = {"platform": shop.platform, "shop": shop.name, "platform_order_ids": unread, "most": _UNREAD_MAX}
+    full = {row[0] for row in tx.execute(ORDERS["unread_versions"], named).fetchall()}
+    return [(one, raw) for one, raw in raws if not (raw.fault and raw.platform_order_id in full)]
+
+
+def _forget_locals(error: BaseException) -> None:
+    """Let go of the answers that an error's frames would keep until it is noted."""
+    link: BaseException | None = error
+    while link is not None:
+        clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
+
+
+def _gap(one: Listed, error: Exception, when: str) -> Row:
+    cause = cause_entry(error, when, 1)
+    return {
+        "platform_order_id": one.platform_order_id,
+        "changed_at": one.changed_at,
+        "error": cause["code"],
+        "spent": int(not stops_window(error)),
+        "after_s": max(0.0, error.after_s) if isinstance(error, Throttled) else 0.0,
+        "cause": cause,
+    }
+
+
+def _is_paced(error: Exception) -> bool:
+    return isinstance(error, GateShut) and error.why in _PACE
+
+
+def _some_ids(rows: Sequence[Row]) -> list[str]:
+    return [str(row["platform_order_id"]) for row in rows[:5]]

@@ -1,0 +1,59 @@
+"""Room for bytes: how many answers of unknown size may be fetched at once."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+BUDGET_BYTES = 32 * 1024 * 1024
+# A body is expected to be as large as the largest of so many before it.
+_REMEMBERED = 64
+
+
+@dataclass(slots=True)
+class Place:
+    """What one answer holds of the room: the bytes that are expected, then those that came."""
+
+    size: int
+
+
+class ByteRoom:
+    """A semaphore that counts bytes. For the coroutines of one event loop.
+
+    The size of an answer is known when it has come. So each takes the size of the largest recent one, and says
+    afterwards how large it was: small answers come all at once, and after the first large ones few do.
+    """
+
+    def __init__(self, budget: int = BUDGET_BYTES) -> None:
+        self._budget = budget
+        self._taken = 0
+        self._recent: deque[int] = deque([0], maxlen=_REMEMBERED)
+        self._changed = asyncio.Condition()
+
+    @property
+    def taken(self) -> int:
+        return self._taken
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[Place]:
+        """Wait until one more answer has room, and hold it. A single answer always has room."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._taken == 0 or self._taken + self._expected() <= self._budget)
+            place = Place(self._expected())
+            self._taken += place.size
+        try:
+            yield place
+        finally:
+            async with self._changed:
+                self._taken -= place.size
+                self._changed.notify_all()
+
+    def resize(self, place: Place, size: int) -> None:
+        """The answer has come and is `size` bytes long."""
+        self._recent.append(size)
+        self._taken += size - place.size
+        place.size = size
+
+    def _expected(self) -> int:
+        return min(max(self._recent), self._budget)
