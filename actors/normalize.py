@@ -28,7 +28,7 @@ LARGE_BYTES_MAX = 8 * 1024 * 1024
 class Raw:
     """A stored payload on its way to an order. `body` is None where it is too large to come with the others.
 
-    `is_forgotten`: its order was purged or erased, and nothing of it is read again.
+    `is_forgotten`: its order was purged or erased, so its body does not come at all.
     """
 
     place: Place
@@ -38,8 +38,8 @@ class Raw:
     received_at: str
     joined_at: datetime | None
     size: int
-    body: bytes | None
     is_forgotten: bool
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,18 @@ def _changed_at(incoming: Incoming) -> datetime:
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:
     return [
-        Raw(Place(id_, Lane(lane)), platform, shop, lane_by, received_at.isoformat(), joined_at, *body)
-        for id_, platform, shop, lane, lane_by, received_at, joined_at, *body in tx.execute(
+        Raw(
+            Place(id_, Lane(lane)),
+            platform,
+            shop,
+            lane_by,
+            received_at.isoformat(),
+            joined_at,
+            size,
+            is_forgotten,
+            body,
+        )
+        for id_, platform, shop, lane, lane_by, received_at, joined_at, size, is_forgotten, body in tx.execute(
             ORDERS["load_raw"], {"ids": list(subject_ids), "most": BATCH_BYTES}
         )
     ]

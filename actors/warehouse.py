@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+import psycopg
 
 from actors.tools import Tools
 from adapters.ports import EventPage, WarehouseEvent
+from adapters.rejection import Rejected
 from domain.errors import FulfilmentError
 from domain.holds import HoldCode
 from domain.order import Lane
@@ -18,6 +21,7 @@ from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS
 from infra.db.sql import load
 from infra.db.stock import consume_stock
+from infra.db.unreadable import Entry, Source, note_unreadable
 from infra.engine.outer import Intended, Lease
 from infra.engine.results import NewWork, Place, Result, Settled
 from infra.engine.settle import Writes, event, gather, write
@@ -54,6 +58,22 @@ class Scanned:
 
 
 @dataclass(frozen=True, slots=True)
+class Unapplied:
+    """A scan that could be read, and the kind of error that applying it raised."""
+
+    scan: WarehouseEvent
+    error: str
+
+
+class Apply(Protocol):
+    """Applies scans and returns the bells to ring; it may add to `unapplied` what it could not apply."""
+
+    def __call__(
+        self, tx: Connection, location: str, events: Sequence[WarehouseEvent], unapplied: list[Unapplied], /
+    ) -> set[BellKey]: ...
+
+
+@dataclass(frozen=True, slots=True)
 class ReadScans:
     """Reads pages until none is left; each page is stored raw and applied in one transaction."""
 
@@ -74,7 +94,7 @@ class ReadScans:
         for feed in intents:
             try:
                 answers[feed.place.subject_id] = await self._read(feed, lease)
-            except FulfilmentError as error:
+            except Exception as error:  # noqa: BLE001 - whatever one feed raises is that feed's own answer
                 answers[feed.place.subject_id] = error
         return answers
 
@@ -93,32 +113,84 @@ class ReadScans:
         return read
 
     def _store(self, feed: Feed, after: str, page: EventPage) -> None:
+        try:
+            bells = self._store_page(feed, after, page, self._apply)
+        except psycopg.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one scan raises is its own fault
+            log.warning("page_unapplied", location=feed.location, error=type(error).__name__)
+            bells = self._store_page(feed, after, page, self._apply_apart)
+        self.tools.bells.ring(bells)
+
+    def _store_page(self, feed: Feed, after: str, page: EventPage, apply: Apply) -> set[BellKey]:
         with self.tools.db.transaction() as tx:
             moved = tx.execute(
                 SHIPMENTS["advance_feed"], {"id": feed.place.subject_id, "after": after, "cursor": page.cursor}
             ).fetchone()
             if moved is None:
-                return
-            tx.execute(SHIPMENTS["store_page"], {"location": feed.location, "after": after, "body": page.body})
+                return set()
+            stored = tx.execute(
+                SHIPMENTS["store_page"], {"location": feed.location, "after": after, "body": page.body}
+            ).fetchone()
             if page.rejected:
-                log.error("scans_unreadable", location=feed.location, count=len(page.rejected))
-            bells = self._apply(tx, feed.location, page.events)
-        self.tools.bells.ring(bells)
+                self._note(tx, feed.location, [_entry(one) for one in page.rejected], stored)
+            unapplied: list[Unapplied] = []
+            bells = apply(tx, feed.location, page.events, unapplied)
+            if unapplied:
+                self._note(tx, feed.location, _unapplied_entries(page, unapplied), stored)
+        return bells
+
+    def _note(self, tx: Connection, location: str, entries: Sequence[Entry], page: tuple[int] | None = None) -> None:
+        account = next(each.account for each in self.tools.settings.locations if each.name == location)
+        couriers = sorted({courier.courier for courier in self.tools.settings.couriers})
+        note_unreadable(tx, Source.SCAN, account, entries, page_id=page and page[0], couriers=couriers)
+        log.error("scans_unreadable", location=location, count=len(entries))
 
     def _look_again(self, feed: Feed) -> None:
         """Scans that overtook the record of their label may be understood by now."""
+        try:
+            bells = self._look_again_with(feed, self._apply)
+        except psycopg.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above: one scan stops no other
+            log.warning("early_scans_unapplied", location=feed.location, error=type(error).__name__)
+            bells = self._look_again_with(feed, self._apply_apart)
+        self.tools.bells.ring(bells)
+
+    def _look_again_with(self, feed: Feed, apply: Apply) -> set[BellKey]:
         with self.tools.db.transaction() as tx:
             rows = tx.execute(SHIPMENTS["early_scans"], {"location": feed.location}).fetchall()
             if not rows:
-                return
+                return set()
             early = [
                 WarehouseEvent(event_id, reference, waybill, kind, at)
                 for event_id, reference, waybill, kind, at in rows
             ]
-            bells = self._apply(tx, feed.location, early)
-        self.tools.bells.ring(bells)
+            unapplied: list[Unapplied] = []
+            bells = apply(tx, feed.location, early, unapplied)
+            if unapplied:
+                self._note(tx, feed.location, [_unapplied_entry(0, one) for one in unapplied])
+                _drop_early(tx, feed.location, [one.scan for one in unapplied])
+        return bells
 
-    def _apply(self, tx: Connection, location: str, events: Sequence[WarehouseEvent]) -> set[BellKey]:
+    def _apply_apart(
+        self, tx: Connection, location: str, events: Sequence[WarehouseEvent], unapplied: list[Unapplied]
+    ) -> set[BellKey]:
+        """One scan after the other; what one raises takes back its own writes only."""
+        bells: set[BellKey] = set()
+        for scan in events:
+            try:
+                with tx.transaction():
+                    bells |= self._apply(tx, location, [scan], unapplied)
+            except psycopg.OperationalError:
+                raise
+            except Exception as error:  # noqa: BLE001 - alone now, so the error is this scan's
+                unapplied.append(Unapplied(scan, type(error).__name__))
+        return bells
+
+    def _apply(
+        self, tx: Connection, location: str, events: Sequence[WarehouseEvent], _unapplied: list[Unapplied]
+    ) -> set[BellKey]:
         scanned = _load(tx, events)
         waiting = [scan for scan in events if not _is_understood(scanned.get(scan.reference), scan)]
         _sort_out_early(tx, location, events, waiting)
@@ -187,9 +259,30 @@ class ReadScans:
             pause = next(each.poll_every_s for each in self.tools.settings.locations if each.name == feed.location)
             if isinstance(answer, Exception):
                 # A feed is never given up: it is asked again at its pace, and the log says why.
-                log.warning("feed_unread", location=feed.location, error=str(answer))
+                log.warning("feed_unread", location=feed.location, error=_told(answer))
             results.append(Settled(feed.place, Later("next_poll", after_s=pause)))
         return results
+
+
+def _told(error: Exception) -> str:
+    """A foreign text may quote what it is about."""
+    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__
+
+
+def _entry(rejected: Rejected) -> Entry:
+    return Entry(rejected.position, rejected.code, rejected.field, rejected.key, rejected.waybill)
+
+
+def _unapplied_entry(position: int, one: Unapplied) -> Entry:
+    return Entry(position, one.error, "", one.scan.reference, one.scan.waybill)
+
+
+def _unapplied_entries(page: EventPage, unapplied: Sequence[Unapplied]) -> list[Entry]:
+    """With their places on the page, where the rejected entries have theirs."""
+    taken = {rejected.position for rejected in page.rejected}
+    free = (position for position in range(len(page.events) + len(taken)) if position not in taken)
+    positions = {scan.event_id: position for scan, position in zip(page.events, free, strict=True)}
+    return [_unapplied_entry(positions[one.scan.event_id], one) for one in unapplied]
 
 
 def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:
@@ -220,8 +313,12 @@ def _sort_out_early(
     if early:
         tx.execute(SHIPMENTS["keep_early_scans"], {"location": location, "rows": rows_json(early)})
     kept = {scan.event_id for scan in waiting}
-    understood = [scan.event_id for scan in events if scan.event_id not in kept]
-    tx.execute(SHIPMENTS["drop_early_scans"], {"location": location, "event_ids": understood})
+    _drop_early(tx, location, [scan for scan in events if scan.event_id not in kept])
+
+
+def _drop_early(tx: Connection, location: str, scans: Sequence[WarehouseEvent]) -> None:
+    event_ids = [scan.event_id for scan in scans]
+    tx.execute(SHIPMENTS["drop_early_scans"], {"location": location, "event_ids": event_ids})
 
 
 def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:

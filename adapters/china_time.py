@@ -1,19 +1,27 @@
 """The time text of Chinese platforms. China Standard Time has no daylight saving: a fixed offset is exact."""
 
-from datetime import UTC, datetime, timedelta, timezone
+import re
+from datetime import datetime, timedelta, timezone
+
+from adapters.instants import instant
 
 CST = timezone(timedelta(hours=8), "CST")
-_TEXT = "%Y-%m-%d %H:%M:%S"
-_TEXT_LENGTH = len("2026-11-22 10:00:00")
+_FORMAT = "%Y-%m-%d %H:%M:%S"
+_TEXT = re.compile(r"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)", re.ASCII)
 
 
 def cst_text(moment: datetime) -> str:
     """A zone-aware moment as ``yyyy-MM-dd HH:mm:ss`` in China Standard Time."""
-    return moment.astimezone(CST).strftime(_TEXT)
+    return moment.astimezone(CST).strftime(_FORMAT)
 
 
 def read_cst(text: str) -> datetime:
-    """The instant, in UTC, of ``yyyy-MM-dd HH:mm:ss`` in China Standard Time. Raises ValueError."""
-    if len(text) != _TEXT_LENGTH or text[10] != " ":
+    """The instant, in UTC, of ``yyyy-MM-dd HH:mm:ss`` in China Standard Time.
+
+    24:00:00 is 00:00:00 of the next day. Raises ValueError for another text, NoInstantError outside 2000 to 2100.
+    """
+    match = _TEXT.fullmatch(text)
+    if match is None:
         raise ValueError("not yyyy-MM-dd HH:mm:ss")
-    return datetime.fromisoformat(text).replace(tzinfo=CST).astimezone(UTC)
+    year, month, day, hour, minute, second = map(int, match.groups())
+    return instant((year, month, day), (hour, minute, second), CST)

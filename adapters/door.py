@@ -6,10 +6,13 @@ It knows time limits, sizes, hosts and what a failure means for the caller; it k
 - something left, and repeating is harmless: Transient; otherwise UnknownOutcome;
 - the other side asks for patience (429; 503 with Retry-After if repeating is harmless, for a gateway may say so of a
   request that was passed on): Throttled;
-- a host that is not configured, or a name that resolves to a machine inside: Misconfigured, and nothing left;
-- 401, 403: Misconfigured; 3xx: never followed; other 4xx: returned, the protocol must judge the body.
+- a host that is not configured, a name that resolves to a machine inside, or a header that no line can hold:
+  Misconfigured, and nothing left;
+- 401, 403: Misconfigured, although a firewall may mean this request only: the account's guard finds that out;
+- 3xx: never followed; other 4xx: returned, the protocol must judge the body.
 
-Only `Transient` is tried again in here, for about two seconds; all attempts share one total limit.
+Only `Transient` is tried again in here, for about two seconds; all attempts share one total limit. The account's guard
+counts each attempt, and allows none to a call that tries whether a sick account works again.
 Logged are call name, host, path, status, duration and sizes: never a query, a header or a body.
 """
 
@@ -29,18 +32,29 @@ from urllib.parse import urlencode
 import aiohttp
 from tenacity import (
     AsyncRetrying,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     stop_before_delay,
     wait_random_exponential,
 )
 from yarl import URL
 
+from adapters.instants import within
 from adapters.resolver import OutsideResolver
-from domain.errors import Facts, FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
+from domain.errors import (
+    Facts,
+    FulfilmentError,
+    Malformed,
+    Misconfigured,
+    Throttled,
+    Transient,
+    UnknownOutcome,
+    keep_evidence,
+)
 from infra import settings
 from infra.clock import Clock
 from infra.log import get_logger
+from infra.repeats import may_repeat
 
 log = get_logger(__name__)
 
@@ -49,7 +63,12 @@ RETRY_ATTEMPTS_MAX = 4
 THROTTLED_DEFAULT_S = 5.0
 # A server's wish is honoured up to here, so that a bad header cannot park an account for days.
 RETRY_AFTER_MAX_S = 3600.0
+# Longer ones are no date and no number of seconds.
+_RETRY_AFTER_TEXT_MAX = 64
 _CHUNK_BYTES = 64 * 1024
+# What ends a header line, or cannot be sent in one.
+_NOT_IN_HEADERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_NOT_IN_ADDRESSES = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 # aiohttp itself repeats these once when a kept-alive connection turns out to be dead.
 _REPEATED_BY_CLIENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
@@ -185,7 +204,7 @@ class Door:
             return await self._attempt(request, url, deadline)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Transient),
+            retry=retry_if_exception(lambda error: isinstance(error, Transient) and may_repeat()),
             stop=stop_before_delay(span_s) | stop_after_attempt(RETRY_ATTEMPTS_MAX),
             wait=wait_random_exponential(multiplier=0.1, max=1.0),
             sleep=self._sleep,
@@ -200,6 +219,10 @@ class Door:
             raise Misconfigured("endpoint_invalid", "not an http(s) address", {"call": request.call}) from None
         if place not in self._hosts:
             raise Misconfigured("host_not_allowed", f"{place} is not a configured endpoint", {"host": place})
+        for name, value in request.headers.items():
+            if _NOT_IN_HEADERS.search(value) or _NOT_IN_HEADERS.search(name):
+                facts = {"call": request.call, "header": name.encode("ascii", "replace").decode()}
+                raise Misconfigured("header_invalid", "a header holds what no header line can", facts)
         return url
 
     async def _attempt(self, request: Request, url: URL, deadline: float) -> Response:
@@ -210,7 +233,11 @@ class Door:
         outcome = "cancelled"
         try:
             response = await self._exchange(self._session, request, url, deadline - started, flight)
-            self._judge(request, response)
+            try:
+                self._judge(request, response)
+            except FulfilmentError as error:
+                keep_evidence(error, response.body)
+                raise
             outcome = "ok"
         except FulfilmentError as error:
             outcome = error.code
@@ -240,7 +267,9 @@ class Door:
                 body = await self._read(answer, flight)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, headers, body)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except FulfilmentError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever an answer makes the client raise is an answer of theirs
             # The client's own texts may quote the address with its query, so the chain ends here.
             raise _failure(request, error, has_left=flight.has_left) from None
 
@@ -270,7 +299,7 @@ class Door:
         if status == HTTPStatus.TOO_MANY_REQUESTS or (is_away and request.is_idempotent):
             raise Throttled(f"http_{status}", facts=facts, after_s=THROTTLED_DEFAULT_S if after_s is None else after_s)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            raise Misconfigured(f"http_{status}", "the server does not accept our credentials", facts)
+            raise Misconfigured(f"http_{status}", "the server accepts neither us nor this request", facts)
         if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _by_repeatability(request, f"http_{status}", "the server failed", facts)
         if not response.is_ok and status < HTTPStatus.BAD_REQUEST:
@@ -308,6 +337,8 @@ def place_of(address: str) -> str:
 @lru_cache(maxsize=4096)
 def _parsed(address: str) -> tuple[URL, str]:
     """The address as it is sent, and its ``host:port``. Endpoints repeat: parsing costs more than the look-up."""
+    if _NOT_IN_ADDRESSES.search(address):
+        raise ValueError("not a plain http(s) address")
     url = URL(address, encoded=True)
     return url, _place(url)
 
@@ -323,13 +354,14 @@ def retry_after_s(value: str, now: datetime) -> float | None:
     value = value.strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return min(float(value), RETRY_AFTER_MAX_S)
+    if len(value) > _RETRY_AFTER_TEXT_MAX:
+        return None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        moment = within(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return min(max((moment - now).total_seconds(), 0.0), RETRY_AFTER_MAX_S)
+    except Exception:  # noqa: BLE001 - the parser of dates raises what it comes across
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), RETRY_AFTER_MAX_S)
 
 
 def _trace() -> aiohttp.TraceConfig:

@@ -1,4 +1,7 @@
-"""Ports behind their account's gate: each call passes it, and raises GateShut instead of calling while it is shut."""
+"""Ports behind their account's gate: each call passes it, and raises GateShut instead of calling while it is shut.
+
+Each call says which subject it is about, so that the gate can tell a subject's fault from its account's.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
@@ -14,13 +17,14 @@ from adapters.ports import (
     Platform,
     PlatformStatus,
     Purpose,
-    StockLevel,
+    StockCount,
     Warehouse,
     Waybill,
     Window,
 )
 from domain.contact import Unreachable
-from domain.errors import FulfilmentError
+from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused
+from domain.gates import PAUSED, About
 from domain.order import Address, RawOrder
 from domain.outcomes import Later
 
@@ -30,7 +34,7 @@ T = TypeVar("T")
 class Caller(Protocol):
     """Makes a call if the account's gate lets it. Raises GateShut."""
 
-    async def call(self, account: str, make: Callable[[], Awaitable[T]]) -> T: ...
+    async def call(self, account: str, make: Callable[[], Awaitable[T]], about: About = None) -> T: ...
 
 
 class GuardedPlatform:
@@ -55,16 +59,37 @@ class GuardedPlatform:
             yield page
 
     async def fetch(self, platform_order_id: str) -> RawOrder:
-        return await self._gates.call(self._account, lambda: self._port.fetch(platform_order_id))
+        return await self._gates.call(self._account, lambda: self._port.fetch(platform_order_id), platform_order_id)
 
     async def status(self, platform_order_id: str) -> PlatformStatus:
-        return await self._gates.call(self._account, lambda: self._port.status(platform_order_id))
+        return await self._gates.call(self._account, lambda: self._port.status(platform_order_id), platform_order_id)
 
     async def reveal(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
-        return await self._gates.call(self._account, lambda: self._port.reveal(tokens, purpose))
+        """What fails for several receivers at once is asked for each alone: one of them may be the cause."""
+        try:
+            return await self._reveal(tokens, purpose)
+        except (Malformed, Misconfigured) as error:
+            if len(tokens) == 1 or PAUSED in error.facts:
+                raise
+        found: dict[str, Address | FulfilmentError] = {}
+        for id_, token in tokens.items():
+            try:
+                found |= await self._reveal({id_: token}, purpose)
+            except FulfilmentError as error:
+                found[id_] = error
+        return found
+
+    async def _reveal(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
+        about = next(iter(tokens)) if len(tokens) == 1 else tuple(tokens)
+        return await self._gates.call(self._account, lambda: self._port.reveal(tokens, purpose), about)
 
     async def tell_shipped(self, handover: Handover) -> None:
-        await self._gates.call(self._account, lambda: self._port.tell_shipped(handover))
+        """Raises Refused for a courier that our settings do not map: that is no fault of the shop's account."""
+        try:
+            self._port.courier_code(handover.courier)
+        except Misconfigured as error:
+            raise Refused(error.code, error.message, error.facts) from None
+        await self._gates.call(self._account, lambda: self._port.tell_shipped(handover), handover.platform_order_id)
 
     def courier_code(self, courier: str) -> str:
         return self._port.courier_code(courier)
@@ -82,13 +107,13 @@ class GuardedCourier:
         self._gates = gates
 
     async def create(self, booking: Booking) -> Waybill:
-        return await self._gates.call(self._account, lambda: self._port.create(booking))
+        return await self._gates.call(self._account, lambda: self._port.create(booking), booking.reference)
 
     async def find(self, reference: str) -> Waybill | None:
-        return await self._gates.call(self._account, lambda: self._port.find(reference))
+        return await self._gates.call(self._account, lambda: self._port.find(reference), reference)
 
     async def cancel(self, reference: str, waybill: str) -> None:
-        await self._gates.call(self._account, lambda: self._port.cancel(reference, waybill))
+        await self._gates.call(self._account, lambda: self._port.cancel(reference, waybill), reference)
 
 
 class GuardedNotifier:
@@ -102,7 +127,7 @@ class GuardedNotifier:
         self._gates = gates
 
     async def tell(self, notice: Notice) -> Unreachable | Later | None:
-        return await self._gates.call(self._account, lambda: self._port.tell(notice))
+        return await self._gates.call(self._account, lambda: self._port.tell(notice), notice.event_id)
 
 
 class GuardedWarehouse:
@@ -116,5 +141,5 @@ class GuardedWarehouse:
     async def events(self, cursor: str) -> EventPage:
         return await self._gates.call(self._account, lambda: self._port.events(cursor))
 
-    async def stock(self) -> Sequence[StockLevel]:
+    async def stock(self) -> StockCount:
         return await self._gates.call(self._account, self._port.stock)

@@ -2,21 +2,42 @@
 
 `Fields` raises the error class it was made with: Poison while a stored payload is normalized,
 Malformed while an answer is read. Facts name the field and never quote its value.
+
+Every value has a limit, so that whatever was read can be stored, compared and written again. Of a name that stands
+twice in one object the last value counts, as in most readers of JSON.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 import msgspec
 
+from adapters.instants import NoInstantError
 from domain.errors import FulfilmentError, Malformed, Poison
 from domain.money import Money, parse_money
 
 PAYLOAD_MAX_BYTES = 8 * 1024 * 1024
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+# Objects and lists inside each other. Deeper ones come near the interpreter's own limit when they are written again.
+NESTING_MAX = 64
+# Characters of a text without a limit of its own: memos, titles, addresses.
+TEXT_MAX = 4_096
+# Characters of an identifier. Postgres refuses index entries of more than about 2,700 bytes.
+KEY_MAX = 128
+# Characters of what the other side says in words; the rest is cut.
+SAID_MAX = 1_024
+# Entries of a list without a limit of its own.
+LIST_MAX = 10_000
+# Whole numbers without a range of their own: bits of the largest that is taken as a text of digits.
+_NUMBER_BITS_MAX = 128
+_EXPONENT_MAX = 40
+# A piece of a text that was damaged on its way.
+_DAMAGED = "\ufffd"
+_NO = frozenset({"", "0", "false", "no", "n"})
+_YES = frozenset({"1", "true", "yes", "y"})
 _BOM = b"\xef\xbb\xbf"
 _AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 _WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -28,9 +49,35 @@ _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
 
+# A whole number of more digits than the interpreter converts.
+_ENDLESS = re.compile(rb"(?<=[:,\[\s])-?[0-9]{1000,}(?=[,\]}\s])")
+
+
+class OddNumber(msgspec.Struct, frozen=True):
+    """A number that no field of ours can hold: a huge exponent, or hundreds of digits.
+
+    It stays in the tree, so that a field that nobody reads stops nothing. Every reader of `Fields` refuses it.
+    `text` is the number as written, or its digest.
+    """
+
+    text: str
+
+
+def _number(text: str) -> Decimal | OddNumber:
+    if len(text) > _NUMBER_TEXT_MAX:
+        return OddNumber(hashlib.sha256(text.encode()).hexdigest())
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return OddNumber(text)
+    return number if abs(number.adjusted()) <= _EXPONENT_MAX else OddNumber(text)
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
+
 
 def read_payload(body: bytes) -> object:
-    """Decode a stored payload; fractions become Decimal.
+    """Decode a stored payload; fractions become Decimal, or OddNumber.
 
     Raises Poison ``payload_too_large`` (before any parsing), ``payload_truncated`` for JSON that ends too
     early, or ``payload_unreadable``.
@@ -39,7 +86,7 @@ def read_payload(body: bytes) -> object:
         raise Poison("payload_too_large", facts={"bytes": len(body), "limit_bytes": PAYLOAD_MAX_BYTES})
     text = body.removeprefix(_BOM)
     try:
-        return _decode(text)
+        tree = _decode(text)
     except RecursionError:
         raise Poison("payload_unreadable", "nested too deeply", {"bytes": len(body)}) from None
     except msgspec.ValidationError:
@@ -50,6 +97,26 @@ def read_payload(body: bytes) -> object:
         raise Poison("payload_unreadable", "not JSON", {"bytes": len(body)}) from None
     except UnicodeDecodeError:
         raise Poison("payload_unreadable", "not UTF-8", {"bytes": len(body)}) from None
+    # Counting brackets is quick, and says for almost every payload that it cannot be too deep.
+    if text.count(b"{") + text.count(b"[") > NESTING_MAX and _is_too_deep(tree):
+        raise Poison("payload_unreadable", "nested too deeply", {"bytes": len(body)})
+    return tree
+
+
+def _is_too_deep(tree: object) -> bool:
+    """Whether it is nested more than `NESTING_MAX` deep, found level by level."""
+    level = [tree]
+    for _ in range(NESTING_MAX):
+        inner: list[object] = []
+        for part in level:
+            if isinstance(part, dict):
+                inner.extend(part.values())
+            elif isinstance(part, list):
+                inner.extend(part)
+        if not inner:
+            return False
+        level = inner
+    return any(isinstance(part, dict | list) for part in level)
 
 
 def read_answer(body: bytes) -> dict[str, Any]:
@@ -63,11 +130,21 @@ def read_answer(body: bytes) -> dict[str, Any]:
     return tree
 
 
+def read_page(body: bytes) -> dict[str, Any]:
+    """The same for a page of entries: bytes that are no UTF-8 damage their entry, not the whole page."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        body = body[: PAYLOAD_MAX_BYTES + 1].decode(errors="replace").encode()
+    return read_answer(body)
+
+
 def _decode(text: bytes) -> object:
     try:
         return _decoder.decode(text)
     except msgspec.ValidationError:
-        raise
+        # Only a number can be at fault where no type is asked for.
+        return _decoder.decode(_ENDLESS.sub(b"1e999", text))
     except msgspec.DecodeError:
         repaired = _LONE_SURROGATE.sub(rb"\\ufffd", text)
         if repaired == text:
@@ -106,34 +183,52 @@ class Fields:
     def has(self, name: str) -> bool:
         return self._tree.get(name) not in (None, "")
 
-    def text(self, name: str) -> str:
-        """A required text; whole numbers are taken as their digits."""
-        return self.text_or(name, "") or self.missing(name)
+    def text(self, name: str, limit: int = TEXT_MAX) -> str:
+        """A required text of at most `limit` characters; whole numbers are taken as their digits."""
+        return self.text_or(name, "", limit) or self.missing(name)
 
-    def text_or(self, name: str, default: str) -> str:
+    def text_or(self, name: str, default: str, limit: int = TEXT_MAX) -> str:
         value = self._tree.get(name)
         if value is None:
             return default
         if isinstance(value, str):
-            return tidy(value) or default
-        if isinstance(value, int) and not isinstance(value, bool):
+            text = tidy(value)
+            return text or default if len(text) <= limit else self.invalid(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _NUMBER_BITS_MAX:
             return str(value)
         return self.invalid(name)
+
+    def key(self, name: str) -> str:
+        """A required identifier: short enough for an index, and not damaged."""
+        return self.key_or(name, "") or self.missing(name)
+
+    def key_or(self, name: str, default: str) -> str:
+        text = self.text_or(name, default, KEY_MAX)
+        return text if _DAMAGED not in text else self.invalid(name)
+
+    def said(self, name: str) -> str:
+        """What the other side says in words, cut; empty where it cannot be read. It never decides anything."""
+        value = self._tree.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _NUMBER_BITS_MAX:
+            return str(value)
+        return tidy(value[:SAID_MAX]) if isinstance(value, str) else ""
 
     def whole(self, name: str, low: int, high: int) -> int:
         """A required whole number, as number or text, within the closed range."""
         if not self.has(name):
             self.missing(name)
-        value = self._tree[name]
-        text = value.strip() if isinstance(value, str) else str(value)
-        if isinstance(value, bool) or not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+        text = self._digits(name)
+        if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
             self.invalid(name)
         return int(text)
 
     def flag(self, name: str) -> bool:
-        """Whether a mark is set: true, 1 or their texts. Absent means no."""
+        """Whether a mark is set, as a boolean, 0 or 1, or their texts. Absent means no; anything else is invalid."""
         value = self._tree.get(name)
-        return value is True or str(value).strip().lower() in {"1", "true"}
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        text = str(value).strip().lower() if isinstance(value, str | int | Decimal) else "?"
+        return text in _YES or (text not in _NO and self.invalid(name))
 
     def denies(self, name: str) -> bool:
         """Whether a mark is there and says no: false, 0 or their texts. Neither absent nor unreadable is a no."""
@@ -150,10 +245,7 @@ class Fields:
         """A required amount of zero or more in major units, as text or number."""
         if not self.has(name):
             self.missing(name)
-        value = self._tree[name]
-        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-            self.invalid(name)
-        text = str(value).strip() if not isinstance(value, str) or len(value) <= _NUMBER_TEXT_MAX else ""
+        text = self._digits(name)
         if not _AMOUNT.fullmatch(text):
             self.invalid(name)
         try:
@@ -175,28 +267,51 @@ class Fields:
             self.invalid(name)
 
     def moment_or_none(self, name: str, read: Callable[[str], datetime]) -> datetime | None:
-        return self.moment(name, read) if self.has(name) else None
+        """None where it is absent, or where the text stands for "no date"."""
+        if not self.has(name):
+            return None
+        try:
+            return read(self.text(name))
+        except NoInstantError:
+            return None
+        except ValueError:
+            self.invalid(name)
 
     def child(self, name: str) -> "Fields":
         if self._tree.get(name) is None:
             self.missing(name)
         return Fields(self._tree[name], self._at(name), self._fault)
 
-    def listed(self, name: str, *wrappers: str) -> tuple["Fields", ...]:
-        """The objects of a list; empty when absent.
+    def listed(self, name: str, *wrappers: str, limit: int = LIST_MAX) -> tuple["Fields", ...]:
+        """The objects of a list of at most `limit`; empty when absent.
 
         Gateways write one list in several shapes: plain, wrapped once more under one of `wrappers`, or a
         single object without a list.
         """
+        return tuple(Fields(item, path, self._fault) for path, item in self.entries(name, *wrappers, limit=limit))
+
+    def entries(self, name: str, *wrappers: str, limit: int = LIST_MAX) -> list[tuple[str, object]]:
+        """The same before each is looked at: paths and values, so that one that cannot be read stops no other."""
         value, path = self._tree.get(name), self._at(name)
         for wrapper in wrappers:
             if isinstance(value, dict) and wrapper in value:
                 value, path = value[wrapper], f"{path}.{wrapper}"
                 break
         if value is None or value in ("", {}):
-            return ()
+            return []
         items = value if isinstance(value, list) else [value]
-        return tuple(Fields(item, f"{path}[{place}]", self._fault) for place, item in enumerate(items))
+        if len(items) > limit:
+            self.invalid(name)
+        return [(f"{path}[{place}]", item) for place, item in enumerate(items)]
+
+    def _digits(self, name: str) -> str:
+        """A number as text, whichever of the two it was; empty for anything else, or too long for a number."""
+        value = self._tree[name]
+        if isinstance(value, str):
+            return value.strip() if len(value) <= _NUMBER_TEXT_MAX else ""
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            return ""
+        return str(value) if isinstance(value, Decimal) or value.bit_length() <= _NUMBER_BITS_MAX else ""
 
     def _at(self, name: str) -> str:
         return f"{self._path}.{name}" if self._path else name

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from adapters.rejection import Rejected
 from domain.contact import Unreachable
 from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
@@ -214,7 +215,7 @@ class EventPage:
 
     body: bytes
     events: tuple[WarehouseEvent, ...]
-    rejected: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
     cursor: str
     has_more: bool
 
@@ -225,9 +226,17 @@ class StockLevel:
     quantity: int
 
 
+@dataclass(frozen=True, slots=True)
+class StockCount:
+    """A location's counted stock. A SKU with a row in `rejected`, or with two rows, is not in `levels`."""
+
+    levels: tuple[StockLevel, ...]
+    rejected: tuple[Rejected, ...] = ()
+
+
 class Warehouse(Protocol):
     """One location's event feed and counted stock."""
 
     async def events(self, cursor: str) -> EventPage: ...
 
-    async def stock(self) -> Sequence[StockLevel]: ...
+    async def stock(self) -> StockCount: ...

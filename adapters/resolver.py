@@ -7,15 +7,13 @@ judged by what they resolve to, and the client connects to the very addresses th
 
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from aiohttp import ThreadedResolver
 from aiohttp.abc import ResolveResult
 
+from adapters.special_addresses import IPV4, IPV4_MAPPED, IPV6, IPV6_UNICAST, ISATAP_IDS, NAT64
 from domain.errors import Misconfigured
-
-# RFC 6052: the last 32 bits are the IPv4 address that a translator calls.
-_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class OutsideResolver(ThreadedResolver):
@@ -42,21 +40,17 @@ class OutsideResolver(ThreadedResolver):
 
 
 def is_inside(address: IPv4Address | IPv6Address) -> bool:
-    """Whether this is no unicast address of the public Internet: loopback, link-local, private, shared, reserved.
+    """Whether this is no unicast address of the public Internet, by our own tables.
 
     IPv6 forms that lead to an IPv4 address are what that one is.
     """
-    target = _target(address)
-    is_site_local = isinstance(target, IPv6Address) and target.is_site_local
-    return not target.is_global or target.is_multicast or target.is_reserved or is_site_local
-
-
-def _target(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if isinstance(address, IPv4Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(address.packed[-4:])
-    return address.ipv4_mapped or address.sixtofour or address
+        return any(address in block for block in IPV4)
+    last = IPv4Address(address.packed[-4:])
+    if address in IPV4_MAPPED or address in NAT64:
+        return is_inside(last)
+    is_special = address not in IPV6_UNICAST or any(address in block for block in IPV6)
+    return is_special or (address.packed[8:12] in ISATAP_IDS and is_inside(last))
 
 
 def _is_literal(host: str) -> bool:

@@ -56,7 +56,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         tree = msgspec.json.decode(path.read_bytes())
         rows = msgspec.convert(tree["vectors"] if isinstance(tree, dict) else tree, list[dict[str, Any]])
-    except (OSError, KeyError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Misconfigured("vectors_unreadable", f"{path.name}: {type(error).__name__}") from None
     return rows
 

@@ -6,14 +6,15 @@
     ├── UnknownOutcome   the call may have happened: ask by reference, never repeat blindly
     │   └── Malformed    an answer that cannot be read, after the request was sent
     ├── Refused          the other side said no for a business reason: hold, show its words to a person
-    ├── Misconfigured    our credentials or settings are wrong: the account is at fault, not the order
+    ├── Misconfigured    our credentials or settings are wrong: pauses the account once that is proven
     ├── Conflict         the subject is not where the call needs it (already done, stale): a person looks
     └── Poison           cannot be read at all, or killed a worker three times: dead letter at once
 
 Anything else that escapes a step is a bug: a few tries, then a dead letter with its fingerprint.
 
 `code` is stable snake_case and groups errors in listings; `message` is for people and carries no
-personal data; `facts` is a small mapping of plain values, also free of personal data.
+personal data; `facts` is a small mapping of plain values, also free of personal data. `evidence` is the
+other side's answer as it came: it may quote a buyer, so it is kept in Postgres only and stands in no text of the error.
 """
 
 from collections.abc import Mapping
@@ -21,8 +22,13 @@ from collections.abc import Mapping
 Facts = Mapping[str, str | int | float | bool | None]
 
 
+EVIDENCE_MAX_BYTES = 8192
+
+
 class FulfilmentError(Exception):
     """Base of all errors a step may end with."""
+
+    evidence: bytes = b""
 
     def __init__(self, code: str, message: str = "", facts: Facts | None = None) -> None:
         super().__init__(f"{code}: {message}" if message else code)
@@ -56,7 +62,10 @@ class Refused(FulfilmentError):
 
 
 class Misconfigured(FulfilmentError):
-    """Credentials, signature, permission or settings are wrong for a whole account."""
+    """Credentials, signature, permission or settings seem to be wrong for a whole account.
+
+    In a call about one subject it may still be that subject's own: a firewall answers 403 to a single address.
+    """
 
 
 class Conflict(FulfilmentError):
@@ -65,3 +74,22 @@ class Conflict(FulfilmentError):
 
 class Poison(FulfilmentError):
     """Nothing can be done with this input by any number of repetitions."""
+
+
+def keep_evidence(error: FulfilmentError, answer: bytes) -> FulfilmentError:
+    """`error` with the beginning of the answer that led to it; what it carries already stays."""
+    error.evidence = error.evidence or answer[:EVIDENCE_MAX_BYTES]
+    return error
+
+
+def evidence_of(error: BaseException) -> bytes:
+    """The answer behind an error: its own, else that of the nearest error before it, even of one that is not shown."""
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        found = getattr(link, "evidence", b"")
+        if isinstance(found, bytes) and found:
+            return found
+        link = link.__cause__ or link.__context__
+    return b""

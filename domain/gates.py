@@ -1,16 +1,38 @@
 """Gates: an account, lane or step whose work rests for a while, without being anybody's failure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from domain.errors import Throttled, Transient, UnknownOutcome
+from domain.errors import (
+    Conflict,
+    FulfilmentError,
+    Malformed,
+    Misconfigured,
+    Refused,
+    Throttled,
+    Transient,
+    UnknownOutcome,
+)
 
 # Who shuts a gate when no person does. Only such a gate is tried again and reopened by itself.
 ENGINE = "engine"
 # The fact of a Misconfigured that names the account it has paused.
 PAUSED = "paused"
+# Facts of an error that may be one subject's own: the account it accuses, of what, in a call about which subject, and
+# whether other calls of that account succeeded after this subject accused it before.
+ACCUSED, CHARGE, ABOUT, ALONE = "accused", "charge", "about", "alone"
+
+# So many different subjects, within so many seconds and without a success between, prove that the account is the cause.
+SUBJECTS_MIN = 3
+PROOF_WITHIN_S = 300.0
+
+# Codes of errors about the configured endpoint. Every call of the account has the same endpoint, so one call is proof.
+_OF_ENDPOINT = frozenset({"address_inside", "certificate_invalid", "endpoint_invalid", "host_not_allowed"})
+
+About = str | Collection[str] | None
+"""What a call is about: one subject's key, the keys of several subjects, or nothing in particular (a listing)."""
 
 
 class GateKind(StrEnum):
@@ -49,9 +71,63 @@ class GateShut(Throttled):
         self.why = why
 
 
-def is_sickness(error: BaseException) -> bool:
-    """Whether an error speaks against the health of the account's server. A refusal is a healthy answer."""
-    return isinstance(error, (Transient, UnknownOutcome))
+class Charge(StrEnum):
+    """What an error of one subject accuses its account of."""
+
+    CREDENTIALS = "credentials"
+    CONTENT = "content"
+
+
+@dataclass(frozen=True, slots=True)
+class Accusation:
+    """What became of one accusation.
+
+    `is_alone`: other calls of the account succeeded after this subject accused it before: the fault is the subject's.
+    `subjects`: how many different subjects accuse the account, this one included, with no success since.
+    """
+
+    is_alone: bool
+    subjects: int
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the account is the cause."""
+        return not self.is_alone and self.subjects >= SUBJECTS_MIN
+
+
+def charge_of(error: BaseException, about: About) -> Charge | None:
+    """What a failed call accuses its account of, where only several subjects can tell whose fault it is.
+
+    None for a call about nothing, and for an error that says by itself whose fault it is.
+    """
+    if about is None:
+        return None
+    if isinstance(error, Misconfigured):
+        return None if error.code in _OF_ENDPOINT else Charge.CREDENTIALS
+    return Charge.CONTENT if isinstance(error, Malformed) else None
+
+
+def is_account_fault(error: BaseException, about: About) -> bool:
+    """Whether one error alone proves that the account's credentials or settings are wrong."""
+    return isinstance(error, Misconfigured) and charge_of(error, about) is None
+
+
+def mark(error: FulfilmentError, account: str, charge: Charge, about: str, accusation: Accusation) -> None:
+    """Note in an error whom it accuses, for those who decide what becomes of its subject."""
+    error.facts |= {ACCUSED: account, CHARGE: charge, ABOUT: about, ALONE: accusation.is_alone}
+
+
+def is_sickness(error: BaseException, about: About = None) -> bool:
+    """Whether an error speaks against the health of the account's server.
+
+    A refusal is a healthy answer, and so is an answer about one subject that cannot be read.
+    """
+    return isinstance(error, (Transient, UnknownOutcome)) and charge_of(error, about) is not Charge.CONTENT
+
+
+def is_success(error: BaseException | None) -> bool:
+    """Whether a call proves that the account accepts us and answers readably. A business refusal proves it too."""
+    return error is None or isinstance(error, (Refused, Conflict))
 
 
 def pause_before(pauses: Iterable[Pause], *, step: str = "", lane: str = "", account: str = "") -> Pause | None:

@@ -17,8 +17,9 @@ from domain.errors import (
     Transient,
     UnknownOutcome,
 )
+from domain.gates import ACCUSED, ALONE, PAUSED
 from domain.holds import HoldCode
-from domain.states import Step
+from domain.states import STEPS, Step, Subject
 
 # A far-off or broken "come back later" must not park an order out of sight.
 _THROTTLED_MAX_S = 3600.0
@@ -66,6 +67,7 @@ class GiveUp:
 Fate = Retry | HoldFor | GiveUp
 
 _REFUSED_HOLDS = {Step.LABEL: HoldCode.WAYBILL_ERROR, Step.WRITEBACK: HoldCode.WRITEBACK_REFUSED}
+_ENDLESS = frozenset({Subject.SHOP, Subject.LOCATION})
 _CONFLICT_HOLDS = {Step.LABEL: HoldCode.WAYBILL_ERROR, Step.WRITEBACK: HoldCode.SHIPPED_ELSEWHERE}
 
 
@@ -76,7 +78,7 @@ def backoff_s(attempt: int, first_s: float, max_s: float, jitter: float) -> floa
 
 
 def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limits: Limits, jitter: float) -> Fate:
-    """Decide by the class of the error alone.
+    """Decide by the class of the error, and for Misconfigured by whose fault it was found to be.
 
     `attempts` counts the tries that were spent, the failed one included; `crashes` the workers that
     died on the subject alone; `jitter` in [0, 1).
@@ -92,8 +94,7 @@ def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limit
             # Whatever was turned away together must not come back together.
             decided = Retry(wait_s + limits.backoff_first_s * jitter, spends_attempt=False)
         case Misconfigured():
-            # No number of tries heals an account, and the order is not at fault: slow and patient.
-            decided = Retry(limits.backoff_max_s * (0.5 + jitter / 2), spends_attempt=False)
+            decided = _misconfigured(error, step, attempts, limits, jitter)
         case Refused():
             refused = _REFUSED_HOLDS.get(step)
             decided = HoldFor(refused) if refused else GiveUp("refused")
@@ -105,6 +106,20 @@ def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limit
         case _:
             decided = _again("bug", attempts, limits.bug_attempts_max, limits, jitter)
     return decided
+
+
+def _misconfigured(error: Misconfigured, step: Step, attempts: int, limits: Limits, jitter: float) -> Fate:
+    """A paused account, or settings of ours, heal by no number of tries: slow and patient.
+
+    An error that only accuses its account spends the subject's attempts. Few are enough where others of the account
+    succeeded meanwhile.
+    """
+    if PAUSED in error.facts or ACCUSED not in error.facts or STEPS[step].subject in _ENDLESS:
+        return Retry(limits.backoff_max_s * (0.5 + jitter / 2), spends_attempt=False)
+    attempts_max = limits.bug_attempts_max if error.facts.get(ALONE) else limits.attempts_max
+    again = _again("misconfigured", attempts, attempts_max, limits, jitter)
+    hold = _REFUSED_HOLDS.get(step)
+    return HoldFor(hold) if isinstance(again, GiveUp) and hold else again
 
 
 def _again(reason: str, attempts: int, attempts_max: int, limits: Limits, jitter: float) -> Fate:

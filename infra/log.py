@@ -5,6 +5,7 @@ dropped, mobile numbers are blacked out, and an exception shows its type, its co
 raised. Its text is shown only for our own errors, whose messages are free of personal data.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -12,6 +13,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 from uuid import UUID
@@ -58,8 +60,11 @@ _PERSONAL_KEYS = frozenset(
 )
 # Eleven digits that start like a mainland mobile number, alone or after 86. Order ids have 15 digits or more.
 _MOBILE = re.compile(r"(?<!\d)(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)")
+_WARNING = re.compile(r"(?P<file>[^\n]*?):(?P<line>\d+): (?P<category>\w+): ")
 _BLACKED_OUT = "1**********"
 _FRAMES_SHOWN = 6
+# What a library's log line may show of its arguments as it is.
+_PLAIN = (str, int, float, Decimal, datetime, timedelta, Path, UUID)
 
 
 class _Stderr:
@@ -73,6 +78,14 @@ class _Stderr:
 
     def isatty(self) -> bool:
         return sys.stderr.isatty()
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """A line that cannot be written is said to be missing. The usual words for that would show its arguments."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"a log line of {in_line(record.name)} could not be written\n")
 
 
 def configure(
@@ -101,8 +114,8 @@ def configure(
         logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(target)
-    handler.addFilter(_name_message_only)
+    handler = _Handler(target)
+    handler.addFilter(_without_values)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_add_module, *shared],
@@ -142,8 +155,19 @@ def drop_personal_data(_: WrappedLogger, __: str, event: EventDict) -> EventDict
 
 
 def show_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Processor: a message of a library is one line that no terminal obeys; values are quoted anyway."""
-    return {**event, "event": in_line(str(event["event"]))}
+    """Processor: one event is one line that no terminal obeys, whatever its keys and values at any depth say."""
+    return {in_line(key): _harmless(value) for key, value in event.items()}
+
+
+def _harmless(value: object) -> object:
+    match value:
+        case str():
+            return in_line(value)
+        case dict():
+            return {in_line(str(key)): _harmless(item) for key, item in value.items()}
+        case list():
+            return [_harmless(item) for item in value]
+    return value
 
 
 def describe_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -199,17 +223,53 @@ def _clean(value: object) -> object:
     return f"<{type(value).__qualname__}>"
 
 
-def _name_message_only(record: logging.LogRecord) -> bool:
-    """Filter: a queue message in a library's log shows its actor and id, an exception its type: never their values."""
+def _without_values(record: logging.LogRecord) -> bool:
+    """Filter: what a library logs may quote what it works on, so objects show no more than what they are."""
     if isinstance(record.msg, str) and record.msg.startswith("Received args="):
         return False  # Dramatiq's actors say nothing but their arguments here
-    if isinstance(record.args, tuple):
+    if record.name == "asyncio":
+        # Its texts hold the repr of tasks, results and exceptions.
+        record.msg, record.args = re.split(r"[<(\n]", record.getMessage(), maxsplit=1)[0].strip(), None
+    elif record.name == "py.warnings":
+        record.msg, record.args = _warning_at(record.getMessage()), None
+    elif isinstance(record.args, tuple):
         record.args = tuple(_named(argument) for argument in record.args)
+    elif isinstance(record.args, dict):
+        # Logging unpacks an only argument that is a mapping, whether the text names its keys or not.
+        is_by_key = "%(" in str(record.msg)
+        record.args = {key: _named(one) for key, one in record.args.items()} if is_by_key else (_named(record.args),)
+    if isinstance(record.msg, BaseException):
+        record.msg = type(record.msg).__qualname__
     return True
 
 
+def _warning_at(text: str) -> str:
+    """Category and place of a Python warning: its text may quote a value, and the line of code follows it."""
+    found = _WARNING.match(text)
+    return f"{found['category']} at {Path(found['file']).name}:{found['line']}" if found else "a Python warning"
+
+
 def _named(argument: object) -> object:
-    if isinstance(argument, BaseException) and not isinstance(argument, FulfilmentError):
+    if isinstance(argument, FulfilmentError):
+        return f"{argument}"
+    if isinstance(argument, BaseException):
         return type(argument).__qualname__
+    if argument is None or isinstance(argument, _PLAIN):
+        return argument
     actor, message_id = getattr(argument, "actor_name", None), getattr(argument, "message_id", None)
-    return f"{actor}[{message_id}]" if actor and message_id else argument
+    return f"{actor}[{message_id}]" if actor and message_id else _Shown(argument)
+
+
+class _Shown:
+    """An argument of a library's log line: a simple collection as it is, any other object by its type alone."""
+
+    def __init__(self, argument: object) -> None:
+        is_plain = isinstance(argument, list | tuple | set | frozenset) and all(
+            isinstance(item, _PLAIN) for item in argument
+        )
+        self._text = str(argument) if is_plain else f"<{type(argument).__qualname__}>"
+
+    def __str__(self) -> str:
+        return self._text
+
+    __repr__ = __str__

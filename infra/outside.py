@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from infra.db.pool import in_transaction
+from infra.uncaught import log_of_loop
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ class Outside:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(log_of_loop)
         self._thread = threading.Thread(target=self.loop.run_forever, name="outside", daemon=True)
 
     def __enter__(self) -> Self:

@@ -17,12 +17,16 @@ def load_rules(rules_file: str = "") -> RuleSet:
     """
     source = Path(rules_file) if rules_file else resources.files("domain") / _PACKAGED
     name = rules_file or _PACKAGED
-    if not source.is_file():
-        raise Misconfigured("rules_missing", f"no rules file at {name}")
     try:
+        if not source.is_file():
+            raise Misconfigured("rules_missing", f"no rules file at {name}")
         return parse_rules(tomllib.loads(source.read_bytes().decode()))
     except InvalidRules as error:
         raise Misconfigured("rules_invalid", f"{name}: {error}", {"key": error.key}) from None
+    except OSError as error:
+        raise Misconfigured("rules_missing", f"{name}: {error.strerror}") from None
+    except RecursionError:
+        raise Misconfigured("rules_unreadable", f"{name}: nested too deeply") from None
     except ValueError as error:
         # Both a broken encoding and broken TOML are ValueErrors.
         raise Misconfigured("rules_unreadable", f"{name}: {error}") from None

@@ -226,9 +226,12 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     """
     named = path or (Path(environ["ORDERLANE_SETTINGS"]) if environ.get("ORDERLANE_SETTINGS") else None)
     file = named or Path(SETTINGS_FILE)
-    if named is not None and not file.is_file():
-        raise Misconfigured("settings_missing", f"no settings file at {file}")
-    content = file.read_bytes() if file.is_file() else b""
+    try:
+        if named is not None and not file.is_file():
+            raise Misconfigured("settings_missing", f"no settings file at {file}")
+        content = file.read_bytes() if file.is_file() else b""
+    except OSError as error:
+        raise Misconfigured("settings_missing", f"{file}: {error.strerror}") from None
     tree = _toml(content, file)
     stores = dict(tree.get("stores", {}))
     for key in ("database_url", "redis_url", "data_dir"):
@@ -264,7 +267,7 @@ def _check_stores(stores: Stores, environ: Mapping[str, str]) -> None:
 def _toml(content: bytes, file: Path) -> dict[str, Any]:
     try:
         return dict(msgspec.toml.decode(content))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Misconfigured("settings_unreadable", f"{file}: {error}") from None
 
 
@@ -282,7 +285,10 @@ def _secret(value: object, folder: Path, environ: Mapping[str, str]) -> Secret:
         place = folder / name
         if not place.is_file():
             raise Misconfigured("secret_missing", f"no secret file at {place}")
-        return Secret(place.read_text().strip())
+        try:
+            return Secret(place.read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise Misconfigured("secret_unreadable", f"{place}: {type(error).__name__}") from None
     raise Misconfigured("secret_in_file", "a secret is written as env:NAME or file:PATH")
 
 

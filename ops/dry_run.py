@@ -8,7 +8,7 @@ import msgspec
 from adapters import registry
 from adapters.payload import PAYLOAD_MAX_BYTES
 from domain.deadlines import ship_by
-from domain.errors import Poison
+from domain.errors import FulfilmentError, Poison
 from domain.holds import HOLDS, Finding
 from domain.normalize import Intake, initial_state, inspect
 from domain.order import Order
@@ -36,9 +36,20 @@ def read_bounded(stream: IO[bytes]) -> bytes:
 
 
 def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
-    """Read a payload of `platform`. Raises Poison, or Misconfigured ``platform_unknown``."""
-    order = registry.platform(platform).read_order(body, shop)
-    due = ship_by(platform, order.paid_at, order.ship_by, rules)
+    """Read a payload of `platform`. Raises Poison, or Misconfigured ``platform_unknown``.
+
+    An error outside the tree is a bug of the reader; to whoever tries a payload it is one that cannot be read, as it
+    is a dead letter of one order in the step.
+    """
+    kind = registry.platform(platform)
+    try:
+        order = kind.read_order(body, shop)
+        due = ship_by(platform, order.paid_at, order.ship_by, rules)
+    except FulfilmentError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever one payload raises is told as its own fault
+        # Its text may quote the payload, so the chain ends here.
+        raise Poison("reader_failed", "a defect of the reader", {"error": type(error).__name__}) from None
     order = replace(order, ship_by=due)
     intake = initial_state(order)
     return DryRun(order, intake, (*intake.holds, *inspect(order)))

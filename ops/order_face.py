@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.find import Match
-from ops.order_view import DeadLetter, Gap, Hold, OrderView, Package, Shipment
+from ops.order_view import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
 from ops.words import cause_in_words
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")
@@ -23,6 +23,16 @@ def print_order(view: OrderView, console: Console) -> None:
         console.print()
         console.print(Text(name, "bold"))
         console.print(part)
+
+
+def print_raw(answers: Iterable[RawAnswer], console: Console) -> None:
+    """The other side's answers as they came."""
+    console.print()
+    console.print(Text("Raw answers, as they came: personal data", "bold"))
+    table = _table("time", "step", "account", "code", "answer")
+    for answer in answers:
+        table.add_row(_time(answer.at), answer.step, answer.account, answer.code, answer.text)
+    console.print(table)
 
 
 def print_matches(text: str, matches: Iterable[Match], console: Console) -> None:
@@ -80,6 +90,10 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
         yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
     if view.gaps:
         yield "Not fetched", Group(*(_gap(gap, view.seen_at) for gap in view.gaps))
+    if view.raw_answers:
+        yield "Raw answers", Text(f"{view.raw_answers} kept; order show {view.id} --raw shows them, with personal data")
+    if view.unreadable_scans:
+        yield "Scans that could not be read", _unreadable(view.unreadable_scans, view.seen_at)
     yield "Next", _next(view)
     yield "Lines", _lines(view)
     if view.packages:
@@ -123,6 +137,14 @@ def _gap(gap: Gap, now: datetime) -> Text:
         f"  {gap.tries} tries since {_time(gap.noticed_at)}, ",
         _until(gap.due_at, now) if gap.due_at else "given up: see the dead letters of `pull`",
     )
+
+
+def _unreadable(scans: Iterable[UnreadableScan], now: datetime) -> Table:
+    table = _table("number", "noticed", "owner", "due", "what is wrong")
+    for scan in scans:
+        wrong = f"{scan.account} {scan.field}: {scan.code}" if scan.field else f"{scan.account}: {scan.code}"
+        table.add_row(str(scan.id), _time(scan.noticed_at), scan.owner, _deadline(scan.due_at, now), wrong)
+    return table
 
 
 def _next(view: OrderView) -> RenderableType:

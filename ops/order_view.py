@@ -12,6 +12,7 @@ from psycopg.rows import class_row, dict_row
 
 from domain.money import Money
 from domain.states import STEPS, Cause, Step, Subject
+from infra.db.answers import answers_of
 from infra.db.pool import Connection, Database
 from infra.db.sql import load
 from ops.masking import mask_name, mask_phone
@@ -120,6 +121,20 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableScan:
+    """An open record of a scan of this order that could not be read: its place on the page, and why."""
+
+    id: int
+    account: str
+    position: int
+    code: str
+    field: str
+    owner: str
+    noticed_at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """`causes`: one entry for each failed try, the last one last."""
 
@@ -175,7 +190,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
-    """`seen_at` is the database's time: what is overdue was overdue then."""
+    """`seen_at` is the database's time: what is overdue was overdue then.
+
+    `raw_answers`: how many answers of the other side are kept with the order, which are not part of this.
+    """
 
     id: int
     platform: str
@@ -198,10 +216,12 @@ class OrderView:
     fulfillment: tuple[Fulfillment, ...]
     holds: tuple[Hold, ...]
     packages: tuple[Package, ...]
+    unreadable_scans: tuple[UnreadableScan, ...]
     dead_letters: tuple[DeadLetter, ...]
     gaps: tuple[Gap, ...]
     work: tuple[Work, ...]
     timeline: tuple[Event, ...]
+    raw_answers: int = 0
 
     @property
     def open_holds(self) -> tuple[Hold, ...]:
@@ -224,6 +244,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
             fulfillment=fulfillment,
             holds=holds,
             packages=packages,
+            unreadable_scans=_rows(tx, "order_unreadable_scans", order_id, UnreadableScan),
             dead_letters=_rows(tx, "open_letters", order_id, DeadLetter, **pairs),
             gaps=_rows(tx, "order_gap", order_id, Gap),
             work=_rows(tx, "due_work", order_id, Work, **pairs),
@@ -332,3 +353,29 @@ def _plain_event(kind: str, at: datetime, step: str, cause: str, facts: dict[str
         reason=event_in_words(kind, facts),
         facts=facts,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawAnswer:
+    """What the other side answered when a step failed, as it came: it may quote the buyer."""
+
+    step: str
+    account: str
+    code: str
+    at: datetime
+    text: str
+
+
+def raw_answers(db: Database, order_id: int) -> tuple[RawAnswer, ...]:
+    """The kept answers of an order, the oldest first. Personal data: for a person who asks for exactly this."""
+    with db.transaction() as tx:
+        return tuple(
+            RawAnswer(
+                step=one.step,
+                account=one.account,
+                code=one.code,
+                at=one.at,
+                text=one.body.decode(errors="replace"),
+            )
+            for one in answers_of(tx, order_id)
+        )

@@ -4,6 +4,7 @@ import os
 import threading
 from pathlib import Path
 
+from infra import settings as configuration
 from infra.clock import SystemClock
 from infra.log import get_logger
 from infra.settings import Settings, read_settings
@@ -15,6 +16,7 @@ from workers.supervisor import Supervisor, roles, supervised
 from workers.wiring import database
 
 TEND_EVERY_S = 1.0
+_NOTHING_CONFIGURED = configuration.Stores()
 
 log = get_logger(__name__)
 
@@ -26,7 +28,7 @@ def keep(settings: Settings, settings_file: Path, stopping: threading.Event) -> 
     psycopg.OperationalError when a configured database is away at the start.
     """
     with Stores(settings) as stores:
-        environment = environment_of(settings_file, stores.connection)
+        environment = environment_of(settings_file, stores.connection, settings.stores)
         full = read_settings(settings_file, {**os.environ, **environment})
         release(full)
         supervisor = Supervisor(roles(full), environment, stores, drain_s=full.workers.drain_s)
@@ -47,10 +49,17 @@ def keep(settings: Settings, settings_file: Path, stopping: threading.Event) -> 
     log.info("stopped")
 
 
-def environment_of(settings_file: Path, stores: Connection) -> dict[str, str]:
-    """What tells a child process where its settings and stores are."""
-    return {
-        "ORDERLANE_SETTINGS": str(settings_file),
-        "ORDERLANE_DATABASE_URL": stores.database_url.reveal(),
-        "ORDERLANE_REDIS_URL": stores.redis_url.reveal(),
-    }
+def environment_of(
+    settings_file: Path, stores: Connection, configured: configuration.Stores = _NOTHING_CONFIGURED
+) -> dict[str, str]:
+    """What tells a child process where its settings and stores are.
+
+    The address of a store that is configured stands where the child reads it itself, in the settings file or in the
+    environment that it inherits. Its value, password and all, is not handed on: environments are easily seen.
+    """
+    environment = {"ORDERLANE_SETTINGS": str(settings_file)}
+    if not configured.database_url:
+        environment["ORDERLANE_DATABASE_URL"] = stores.database_url.reveal()
+    if not configured.redis_url:
+        environment["ORDERLANE_REDIS_URL"] = stores.redis_url.reveal()
+    return environment

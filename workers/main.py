@@ -19,6 +19,7 @@ from workers.cli.group import Orderlane
         "writeback": "workers.cli.writeback:writeback",
         "reconcile": "workers.cli.reconcile:reconcile",
         "normalize": "workers.cli.normalize:normalize",
+        "scans": "workers.cli.scans:scans",
         "sign": "workers.cli.sign:sign",
         "doctor": "workers.cli.doctor:doctor",
         "status": "workers.cli.status:status",

@@ -6,9 +6,8 @@ No label carries personal data, and every label has few values: groups, lanes, p
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Thread
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -16,6 +15,7 @@ from domain.errors import Misconfigured
 from infra.log import get_logger
 from infra.signals import Signal
 from ops.status import Status
+from workers.metrics_server import MetricsServer
 
 PREFIX = "orderlane_"
 
@@ -116,11 +116,14 @@ def serving(address: str, look: Callable[[], Status]) -> Iterator[int | None]:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(HouseCollector(look))
     try:
-        server, thread = start_http_server(port, host, registry)
+        server = MetricsServer(host, port)
     except OSError as error:
         log.warning("metrics_not_served", host=host, port=port, error=type(error).__name__)
         yield None
         return
+    server.set_app(make_wsgi_app(registry))
+    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     log.info("metrics_served", host=host, port=server.server_port)
     try:
         yield server.server_port
@@ -128,7 +131,7 @@ def serving(address: str, look: Callable[[], Status]) -> Iterator[int | None]:
         _stop(server, thread)
 
 
-def _stop(server: WSGIServer, thread: Thread) -> None:
+def _stop(server: MetricsServer, thread: Thread) -> None:
     server.shutdown()
     server.server_close()
     thread.join()

@@ -13,6 +13,7 @@ from infra.db.migrate import migrate, pending
 from infra.engine.accounts import ensure_accounts
 from infra.log import configure, get_logger
 from infra.settings import Settings, read_settings
+from infra.uncaught import log_uncaught
 from workers.stocking import load
 from workers.wiring import database
 
@@ -52,6 +53,7 @@ def main(*, is_waiting: bool) -> None:
     """Apply waiting migrations, make accounts known, and load counted stock."""
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
+    log_uncaught()
     if is_waiting:
         wait_for_release(settings)
         return

@@ -7,6 +7,7 @@ from domain.errors import FulfilmentError
 from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.db.stock import uncounted
+from infra.db.unreadable import accounts_with_bad_rows
 from infra.log import get_logger
 from infra.settings import Location, Settings
 from ops.stock_up import stock_up
@@ -25,12 +26,15 @@ def load(settings: Settings, db: Database, locations: Sequence[Location]) -> Non
         if isinstance(answer, FulfilmentError):
             log.error("stock_not_loaded", location=name, error=str(answer), again_in_s=AGAIN_S)
         else:
-            log.info("stock_loaded", location=name, skus=answer)
+            log.info("stock_loaded", location=name, skus=answer.skus)
+            if answer.rejected:
+                unreadable = len(answer.rejected)
+                log.error("stock_rows_unreadable", location=name, count=unreadable, again_in_s=AGAIN_S)
 
 
 @dataclass(slots=True)
 class Stocking:
-    """The leading sweeper's duty: locations of which nothing was ever counted are asked until something is."""
+    """The leading sweeper's duty: locations are asked until something was counted and every row could be read."""
 
     settings: Settings
     db: Database
@@ -41,5 +45,7 @@ class Stocking:
             return
         with self.db.connection() as connection:
             bare = uncounted(connection, [location.name for location in self.settings.locations])
-        self.is_done = not bare
-        load(self.settings, self.db, [location for location in self.settings.locations if location.name in bare])
+            bad = accounts_with_bad_rows(connection, [location.account for location in self.settings.locations])
+        asked = [each for each in self.settings.locations if each.name in bare or each.account in bad]
+        self.is_done = not asked
+        load(self.settings, self.db, asked)

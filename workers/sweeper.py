@@ -24,6 +24,7 @@ from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
 from infra.settings import Settings, read_settings
 from infra.signals import measure_signals
+from infra.uncaught import log_uncaught
 from ops.status import status
 from workers import stocking
 from workers.guards import gatekeeper
@@ -42,6 +43,7 @@ def main() -> None:
     """Sweep until SIGTERM."""
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
+    log_uncaught()
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

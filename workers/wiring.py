@@ -29,6 +29,7 @@ from infra.engine.failures import Failures, Origin
 from infra.engine.inner import InnerRunner, InnerStep
 from infra.engine.outer import OuterRunner, OuterStep, never
 from infra.engine.presence import Presence
+from infra.engine.reports import report
 from infra.guard.runner import GatedRunner
 from infra.ids import SystemDice
 from infra.log import bound, get_logger
@@ -92,6 +93,13 @@ def wired_worker(
         stack.callback(lambda: outside.run(door.close()))
         gates = stack.enter_context(gates_of(settings, db, bells))
         tools = guarded(connect(settings, db, bells, door, clock), gates)
+        report(
+            db,
+            presence.worker,
+            pool=pool.name,
+            code=importlib.metadata.version("orderlane"),
+            rules=tools.rules.version,
+        )
         runners = make_runners(tools, outside, presence.worker, is_draining)
         declare_actors(broker, {name: GatedRunner(runner, gates) for name, runner in runners.items()}, queues)
         # Before the door closes under calls that are still under way: that is no failure of theirs.

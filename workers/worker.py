@@ -12,8 +12,10 @@ from dramatiq import Worker
 
 from domain.errors import Misconfigured
 from infra.log import configure, get_logger
-from infra.pools import ALL_LANES_POOL
-from infra.settings import read_settings
+from infra.pools import ALL_LANES_POOL, Pool
+from infra.queue.priority import Unfit
+from infra.settings import Settings, read_settings
+from infra.uncaught import log_uncaught
 from workers.collector import settle_collector
 from workers.heartbeat import beat
 from workers.parent import is_orphaned
@@ -32,6 +34,7 @@ def main(name: str) -> None:
     """Serve the bells of a pool's lanes and groups until SIGTERM, then finish what is under way."""
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
+    log_uncaught()
     try:
         pool = settings.workers.pool(name)
     except Misconfigured as error:
@@ -44,13 +47,21 @@ def main(name: str) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    try:
+        serve(settings, pool, stopping)
+    except Unfit as error:
+        raise click.ClickException(str(error)) from None
+
+
+def serve(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
+    """Serve a pool until told to stop. Raises Unfit when the configured Redis cannot carry the queue."""
     with wired_worker(settings, pool, is_draining=stopping.is_set) as runtime:
         worker = Worker(runtime.broker, queues=set(runtime.queues), worker_threads=pool.threads)
         # A bell that is fetched and not begun is no reason not to ring again, so none is fetched early.
         worker.queue_prefetch = pool.threads
         worker.start()
         settle_collector()
-        log.info("worker_started", worker=runtime.presence.worker, pool=name)
+        log.info("worker_started", worker=runtime.presence.worker, pool=pool.name)
         while not stopping.wait(RENEW_EVERY_S) and not is_orphaned():
             beat()
             try:

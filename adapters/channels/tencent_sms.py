@@ -20,12 +20,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from adapters.door import Door, Request
+from adapters.foreign import code_of
 from adapters.kinds import ChannelKind, credential
 from adapters.payload import Fields, read_answer
 from adapters.ports import Notice
 from adapters.vectors import Row, Sign, Signature, secret_of
 from domain.contact import Unreachable
-from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, Throttled, UnknownOutcome
+from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, Throttled, UnknownOutcome, keep_evidence
 from domain.outcomes import Later
 from infra import settings
 from infra.clock import Clock
@@ -37,22 +38,22 @@ CONTENT_TYPE = "application/json; charset=utf-8"
 SIGNED_HEADERS = ("content-type", "host", "x-tc-action")
 DEFAULT_REGION = "ap-guangzhou"
 _OPTIONS = ("sdk_app_id", "sign_name", "template_id")
-_CODE_MAX = 80
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _FLOW_CONTROL_S, _DAY_LIMIT_S, _QUIET_HOURS_S = 1.0, 3600.0, 1800.0
 
 Fault = tuple[type[FulfilmentError], str]
 
-# By the longest beginning of a code.
+# By the longest beginning of a code. Misconfigured stands only for what belongs to the whole account: keys, permission
+# and balance. A wrong sign name, template or parameter is the fault of that message, and so is an unknown code.
 FAULTS: Mapping[str, Fault] = {
     "AuthFailure": (Misconfigured, "credentials_rejected"),
     "AuthFailure.SignatureExpire": (Misconfigured, "timestamp_invalid"),
     "AuthFailure.SignatureFailure": (Misconfigured, "signature_invalid"),
     "UnauthorizedOperation": (Misconfigured, "permission_denied"),
     "FailedOperation.InsufficientBalanceInSmsPackage": (Misconfigured, "balance_empty"),
-    "FailedOperation.SignatureIncorrectOrUnapproved": (Misconfigured, "sign_name_rejected"),
-    "FailedOperation.TemplateIncorrectOrUnapproved": (Misconfigured, "template_rejected"),
-    "FailedOperation.TemplateParamSetNotMatchApprovedTemplate": (Misconfigured, "template_rejected"),
+    "FailedOperation.SignatureIncorrectOrUnapproved": (Refused, "sign_name_rejected"),
+    "FailedOperation.TemplateIncorrectOrUnapproved": (Refused, "template_rejected"),
+    "FailedOperation.TemplateParamSetNotMatchApprovedTemplate": (Refused, "template_rejected"),
     "FailedOperation.MarketingSendTimeConstraint": (Throttled, "quiet_hours"),
     "RequestLimitExceeded": (Throttled, "flow_control"),
     "LimitExceeded.AppDailyLimit": (Throttled, "day_limit"),
@@ -122,7 +123,11 @@ class TencentSms:
         now_s = int(self._clock.utcnow().timestamp())
         request = build_call(self._channel, msgspec.json.encode(content), now_s, is_idempotent=self.is_idempotent)
         response = await self._door.send(request)
-        return read_sent(response.body, notice.event_id)
+        try:
+            return read_sent(response.body, notice.event_id)
+        except FulfilmentError as error:
+            keep_evidence(error, response.body)
+            raise
 
 
 def build_message(channel: settings.Channel, notice: Notice) -> dict[str, object]:
@@ -184,12 +189,13 @@ def read_sent(body: bytes, event_id: str) -> Unreachable | Later | None:
 
 def _fault(code: str) -> FulfilmentError:
     """The provider's words may quote the number, so its code alone is kept."""
-    facts = {"provider_code": code[:_CODE_MAX]}
+    shown = code_of(code)
+    facts = {"provider_code": shown}
     known = max((begin for begin in FAULTS if code.startswith(begin)), key=len, default="")
     kind, name = FAULTS.get(known, (Refused, "sms_refused"))
     if kind is Throttled:
         return Throttled(name, facts=facts, after_s=_WAIT_S[name])
-    return kind(name, f"the provider says {code[:_CODE_MAX]}", facts)
+    return kind(name, f"the provider says {shown}" if shown else "the provider refused", facts)
 
 
 def _row(row: Row) -> Signature:

@@ -20,7 +20,7 @@ from adapters.door import Door, Request
 from adapters.kinds import ChannelKind, credential
 from adapters.ports import Notice
 from adapters.vectors import Row, Sign, Signature
-from domain.errors import Misconfigured, Refused
+from domain.errors import Misconfigured, Refused, keep_evidence
 from infra import settings
 from infra.clock import Clock
 
@@ -80,11 +80,13 @@ class Webhook:
     async def tell(self, notice: Notice) -> None:
         response = await self._door.send(build(self._channel, notice, self._clock.utcnow()))
         if response.status == HTTPStatus.GONE:
-            raise Misconfigured(
+            gone = Misconfigured(
                 "receiver_gone", "the receiver asks for no more deliveries", {"status": response.status}
             )
+            raise keep_evidence(gone, response.body)
         if not response.is_ok:
-            raise Refused("notice_refused", "the receiver refused the delivery", {"status": response.status})
+            refused = Refused("notice_refused", "the receiver refused the delivery", {"status": response.status})
+            raise keep_evidence(refused, response.body)
 
 
 def _row(row: Row) -> Signature:

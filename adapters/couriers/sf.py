@@ -13,19 +13,20 @@ Source: SF Express open platform documentation (qiao), partner interface and err
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import quote_plus
 from uuid import uuid4
 
 import msgspec
 
 from adapters.door import Door, Request, post_form
+from adapters.foreign import code_of, is_waybill, sentence
 from adapters.kinds import CourierKind, credential
-from adapters.payload import Fields, read_answer
+from adapters.payload import PAYLOAD_MAX_BYTES, Fields, read_answer
 from adapters.ports import Booking, Waybill
 from adapters.vectors import Row, Sign, Signature, secret_of
-from adapters.words import words
 from domain.errors import (
     Conflict,
     Facts,
@@ -36,6 +37,7 @@ from domain.errors import (
     Throttled,
     Transient,
     UnknownOutcome,
+    keep_evidence,
 )
 from domain.order import Address, Pii
 from infra import settings
@@ -59,11 +61,14 @@ _ALIVE = {"normal": True, "cancelled": False}
 _FLOW_CONTROL_S, _PEAK_CONTROL_S = 5.0, 60.0
 _MOBILE = re.compile(r"1\d{10}(-\d{1,6})?", re.ASCII)
 
+T = TypeVar("T")
 Fault = tuple[type[FulfilmentError], str]
 
-# UnknownOutcome stands for "perhaps carried out"; for a repeatable call it becomes Transient.
+# UnknownOutcome stands for "perhaps carried out"; for a repeatable call it becomes Transient. Misconfigured stands only
+# for what belongs to the contract as a whole: timestamp, IP list, permission, signature and monthly card. Whatever else
+# SF refuses, and every unknown code, is the fault of that order.
 GATEWAY_FAULTS: Mapping[str, Fault] = {
-    "A1001": (Misconfigured, "request_invalid"),
+    "A1001": (Refused, "request_invalid"),
     "A1002": (Misconfigured, "timestamp_invalid"),
     "A1003": (Misconfigured, "ip_not_allowed"),
     "A1004": (Misconfigured, "permission_denied"),
@@ -84,17 +89,48 @@ BUSINESS_FAULTS: Mapping[str, Fault] = {
     CANCELLED: (Conflict, "shipment_cancelled"),
     "8252": (Conflict, "shipment_collected"),
     "8177": (Throttled, "peak_control"),
-    **dict.fromkeys(("1010", "1011", "1012"), (Misconfigured, "sender_incomplete")),
+    **dict.fromkeys(("1010", "1011", "1012"), (Refused, "sender_incomplete")),
     **dict.fromkeys(("1014", "1015", "1016"), (Refused, "receiver_incomplete")),
     "1023": (Refused, "contents_unnamed"),
     **dict.fromkeys(("6126", "8114", "8119"), (Misconfigured, "monthly_card_rejected")),
-    **dict.fromkeys(("8057", "8179", "8256"), (Misconfigured, "product_not_in_contract")),
-    **dict.fromkeys(("8191", "8247"), (Misconfigured, "waybill_of_other_environment")),
+    **dict.fromkeys(("8057", "8179", "8256"), (Refused, "product_not_in_contract")),
+    **dict.fromkeys(("8191", "8247"), (Refused, "waybill_of_other_environment")),
     **dict.fromkeys(("8067", "8117"), (Refused, "too_many_packages")),
     "8196": (Refused, "phone_blocked"),
     "20035": (Refused, "goods_prohibited"),
     **dict.fromkeys(("20036", "8051", "8052", "8053", "8096", "20011", "20012"), (Refused, "service_unavailable")),
 }
+
+# Our own words for these faults: the courier's may quote the receiver.
+PHRASES: Mapping[str, str] = {
+    "request_invalid": "the courier cannot read the request",
+    "timestamp_invalid": "the courier finds the request's time wrong: check this machine's clock",
+    "ip_not_allowed": "the courier does not accept this machine's address",
+    "permission_denied": "the account may not call this service",
+    "flow_control": "the courier limits the calls of the account",
+    "peak_control": "the courier limits calls in its peak",
+    "signature_invalid": "the courier does not accept the signature: check the check word",
+    "request_repeated": "the courier has seen this request before",
+    "courier_failed": "the courier's system failed",
+    "gateway_code_unknown": "the courier's gateway answered with a code that is not known",
+    "answer_contradicts_itself": "the courier's answer says success and failure at once",
+    "booking_invalid": "the courier finds the booking's content wrong",
+    "duplicate_reference": "the courier has a shipment with this reference",
+    "shipment_not_found": "the courier knows no such shipment",
+    "shipment_cancelled": "the shipment is cancelled",
+    "shipment_collected": "the courier has collected the shipment",
+    "sender_incomplete": "the sender's data are not complete",
+    "receiver_incomplete": "the receiver's data are not complete",
+    "contents_unnamed": "the contents have no name",
+    "monthly_card_rejected": "the courier does not accept the monthly card",
+    "product_not_in_contract": "the contract does not hold this product",
+    "waybill_of_other_environment": "the waybill belongs to the courier's other environment",
+    "too_many_packages": "the order has too many packages",
+    "phone_blocked": "the courier blocks this phone number",
+    "goods_prohibited": "the courier does not carry these goods",
+    "service_unavailable": "the courier does not offer this service there",
+}
+_REFUSED = "the courier refused"
 
 
 def java_url_encode(text: str) -> str:
@@ -146,16 +182,15 @@ class Sf:
 
     async def create(self, booking: Booking) -> Waybill:
         content = build_create(booking, self._account)
-        receiver = booking.receiver
-        quoted = (receiver.name, receiver.phone, receiver.town, receiver.detail)
-        answer = await self._call(CREATE, content, is_idempotent=False, hidden=quoted)
-        return read_shipment(answer, booking.reference, is_new=True)
+        return await self._call(
+            CREATE, content, partial(read_shipment, reference=booking.reference), is_idempotent=False
+        )
 
     async def find(self, reference: str) -> Waybill | None:
         """A cancelled shipment may come back without its number."""
         content = {"orderId": reference, "searchType": "1", "language": "zh-CN", "isReturnRoutelabel": 1}
         try:
-            return read_shipment(await self._call(SEARCH, content, is_idempotent=True), reference)
+            return await self._call(SEARCH, content, partial(read_shipment, reference=reference), is_idempotent=True)
         except Conflict as error:
             if error.code == "shipment_not_found":
                 return None
@@ -169,24 +204,26 @@ class Sf:
         if waybill:
             content["waybillNoInfoList"] = [{"waybillType": 1, "waybillNo": waybill}]
         try:
-            answer = await self._call(UPDATE, content, is_idempotent=True)
+            await self._call(UPDATE, content, read_cancelled, is_idempotent=True)
         except Conflict as error:
             if error.code != "shipment_cancelled":
                 raise
-        else:
-            read_cancelled(answer)
 
     async def _call(
-        self, service: str, content: Mapping[str, Any], *, is_idempotent: bool, hidden: Sequence[str] = ()
-    ) -> Fields:
+        self, service: str, content: Mapping[str, Any], read: Callable[[Fields], T], *, is_idempotent: bool
+    ) -> T:
         body = msgspec.json.encode(content).decode()
         request = build_call(
             self._account, service, body, self._new_id(), self._clock.utcnow().timestamp(), is_idempotent=is_idempotent
         )
         response = await self._door.send(request)
-        if not response.is_ok:
-            raise Malformed(f"http_{response.status}", "an answer without an envelope", {"call": service})
-        return read_envelope(response.body, is_idempotent=is_idempotent, hidden=hidden)
+        try:
+            if not response.is_ok:
+                raise Malformed(f"http_{response.status}", "an answer without an envelope", {"call": service})
+            return read(read_envelope(response.body, is_idempotent=is_idempotent))
+        except FulfilmentError as error:
+            keep_evidence(error, response.body)
+            raise
 
 
 def build_call(
@@ -208,7 +245,9 @@ def build_call(
 
 
 def build_create(booking: Booking, account: settings.Courier) -> dict[str, Any]:
-    """Raises Refused ``receiver_masked``: SF takes no platform's token instead of a plain receiver."""
+    """Raises Refused: ``receiver_masked``, for SF takes no platform's token instead of a plain receiver, and
+    ``service_unknown`` for a service that the order's route names wrongly.
+    """
     if booking.receiver.pii is not Pii.PLAIN:
         raise Refused("receiver_masked", "SF needs the plain receiver", {"pii": booking.receiver.pii.value})
     content: dict[str, Any] = {
@@ -218,7 +257,7 @@ def build_create(booking: Booking, account: settings.Courier) -> dict[str, Any]:
         "contactInfoList": [_contact(_SENDER, booking.sender), _contact(_RECEIVER, booking.receiver)],
         "monthlyCard": credential(account, "monthly_card").reveal(),
         "payMethod": int(account.options.get("pay_method", "1")),
-        "expressTypeId": _product(booking.service or account.options.get("service", DEFAULT_SERVICE)),
+        "expressTypeId": _booked_product(booking, account),
         "parcelQty": 1,
         "isReturnRoutelabel": 1,
     }
@@ -229,47 +268,44 @@ def build_create(booking: Booking, account: settings.Courier) -> dict[str, Any]:
     return content
 
 
-def read_envelope(body: bytes, *, is_idempotent: bool, hidden: Sequence[str] = ()) -> Fields:
-    """The inner `msgData` of a successful answer, decoded twice. Raises what the code tables say, or Malformed.
-
-    `hidden`: what SF had from us and may quote, but nobody may read in an error.
-    """
+def read_envelope(body: bytes, *, is_idempotent: bool) -> Fields:
+    """The inner `msgData` of a successful answer, decoded twice. Raises what the code tables say, or Malformed."""
     outer = Fields(read_answer(body), "", Malformed)
     code = outer.text("apiResultCode")
     if code != "A1000":
         kind, name = GATEWAY_FAULTS.get(code, (Malformed, "gateway_code_unknown"))
-        message = words(outer.text_or("apiErrorMsg", ""), hidden)
-        raise _fault(kind, name, message, code, is_idempotent=is_idempotent)
-    inner = Fields(read_answer(outer.text("apiResultData").encode()), "apiResultData", Malformed)
+        raise _fault(kind, name, code, is_idempotent=is_idempotent)
+    inner = Fields(read_answer(outer.text("apiResultData", PAYLOAD_MAX_BYTES).encode()), "apiResultData", Malformed)
     number = inner.text("errorCode") if inner.has("errorCode") else ""
     if not inner.flag("success") or number != "S0000":
         kind, name = BUSINESS_FAULTS.get(number, (Refused, "courier_refused"))
         if number in {"", "S0000"}:
             kind, name = Malformed, "answer_contradicts_itself"
-        message = words(inner.text_or("errorMsg", ""), hidden)
-        raise _fault(kind, name, message, number, is_idempotent=is_idempotent)
+        raise _fault(kind, name, number, is_idempotent=is_idempotent)
     return inner.child("msgData")
 
 
-def read_shipment(shipment: Fields, reference: str, *, is_new: bool = False) -> Waybill:
-    """Answer of create (`is_new`) and look-up.
+def read_shipment(shipment: Fields, reference: str) -> Waybill:
+    """Answer of create and look-up.
 
-    Raises Malformed for an answer about another order, and for a look-up that does not say whether the shipment is
-    alive; Refused ``unreachable`` for filterResult 3. With filterResult 1 a person at SF checks the address first, and
-    the route label may still be missing; without one it is the number that says that SF took the order.
+    Raises Malformed for an answer about another order, or one whose state of the shipment cannot be read; Refused
+    ``unreachable`` for filterResult 3. With filterResult 1 a person at SF checks the address first, and the route label
+    may still be missing; without filterResult the number says that SF took the order.
     """
     if shipment.text("orderId") != reference:
         raise Malformed("answer_not_ours", "the answer speaks of another reference")
     if shipment.has("filterResult") and shipment.whole("filterResult", 1, _UNREACHABLE) == _UNREACHABLE:
-        raise Refused("unreachable", "SF does not deliver there", {"side": shipment.text_or("remark", "")[:1]})
+        raise Refused("unreachable", "SF does not deliver there", {"side": _side(shipment)})
     numbers = [
-        entry.text("waybillNo")
+        entry.key("waybillNo")
         for entry in shipment.listed("waybillNoInfoList")
         if entry.text_or("waybillType", _MOTHER) == _MOTHER
     ]
     if not numbers:
         shipment.missing("waybillNoInfoList")
-    return Waybill(reference, numbers[0], alive=_is_alive(shipment, is_new=is_new), sort_code=_sort_code(shipment))
+    if not is_waybill(numbers[0]):
+        shipment.invalid("waybillNo")
+    return Waybill(reference, numbers[0], alive=_is_alive(shipment), sort_code=_sort_code(shipment))
 
 
 def read_cancelled(answer: Fields) -> None:
@@ -278,23 +314,29 @@ def read_cancelled(answer: Fields) -> None:
         raise Conflict("shipment_not_found", "SF knows no such order with this waybill")
 
 
-def _is_alive(shipment: Fields, *, is_new: bool) -> bool:
-    """[assumption] A look-up tells in its extension list whether the order lives, as ``orderStatus`` = ``normal`` or
-    ``cancelled``. What was made this moment lives, said or not.
+def _side(shipment: Fields) -> str:
+    """Where SF does not deliver: 1 the sender's place, 2 the receiver's, 3 both."""
+    side = shipment.said("remark")
+    return side if side in {"1", "2", "3"} else ""
+
+
+def _is_alive(shipment: Fields) -> bool:
+    """A look-up of a cancelled order is answered with error 8037, so a shipment that is shown is alive.
+
+    [assumption] The optional extension list may also say so, as ``orderStatus`` = ``normal`` or ``cancelled``.
     """
-    extras = {
-        extra.text_or("attrName", ""): extra.text_or("attrVal", "") for extra in shipment.listed("returnExtraInfoList")
-    }
-    status = extras.get("orderStatus", "") or ("normal" if is_new else shipment.missing("returnExtraInfoList"))
-    if status not in _ALIVE:
+    extras = shipment.listed("returnExtraInfoList")
+    states = [extra.text_or("attrVal", "") for extra in extras if extra.said("attrName") == "orderStatus"]
+    said = [state for state in states if state]
+    if any(state not in _ALIVE for state in said):
         shipment.invalid("returnExtraInfoList")
-    return _ALIVE[status]
+    return all(_ALIVE[state] for state in said)
 
 
 def _sort_code(shipment: Fields) -> str:
     for label in shipment.listed("routeLabelInfo"):
-        if label.text_or("code", "") == "1000" and label.has("routeLabelData"):
-            return label.child("routeLabelData").text_or("destRouteLabel", "")
+        if label.said("code") == "1000" and label.has("routeLabelData"):
+            return label.child("routeLabelData").key_or("destRouteLabel", "")
     return ""
 
 
@@ -321,8 +363,17 @@ def _product(service: str) -> int:
     raise Misconfigured("service_unknown", f"one of {', '.join(SERVICES)} or a number", {"service": service})
 
 
-def _fault(kind: type[FulfilmentError], name: str, message: str, code: str, *, is_idempotent: bool) -> FulfilmentError:
-    facts: Facts = {"courier_code": code[:16]}
+def _booked_product(booking: Booking, account: settings.Courier) -> int:
+    """A service that one order's route names wrongly is no fault of the account."""
+    try:
+        return _product(booking.service or account.options.get("service", DEFAULT_SERVICE))
+    except Misconfigured as error:
+        raise Refused(error.code, error.message, error.facts) from None
+
+
+def _fault(kind: type[FulfilmentError], name: str, code: str, *, is_idempotent: bool) -> FulfilmentError:
+    message = sentence(PHRASES, name, code, _REFUSED)
+    facts: Facts = {"courier_code": code_of(code)}
     if kind is Throttled:
         return Throttled(name, message, facts, after_s=_PEAK_CONTROL_S if code == "8177" else _FLOW_CONTROL_S)
     if kind is UnknownOutcome and is_idempotent:

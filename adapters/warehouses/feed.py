@@ -9,8 +9,9 @@ Two signed GET requests below the location's endpoint:
     GET {endpoint}/stock
     -> {"stock": [{"sku": "A-1", "quantity": 12}]}
 
-- ``type`` is accepted, packed or handed_over; ``at`` is ISO 8601 with an offset; ``after`` is empty at first,
-  then the cursor of the last answer, whatever text the warehouse chose.
+- ``type`` is accepted, packed or handed_over; ``at`` is ISO 8601 with an offset, in 2000 to 2100; ``after`` is empty
+  at first, then the cursor of the last answer, whatever text of at most 1,024 characters the warehouse chose.
+- Ids, references, waybills and SKUs have at most 128 characters; a quantity is at most ten million pieces.
 - ``X-Timestamp``: unix seconds. ``X-Signature``: lower hex HMAC-SHA256, key = the shared secret, over
   ``GET``, path with query as sent, and timestamp, joined by line feeds.
 - Both requests only read, so repeating them is harmless.
@@ -18,14 +19,17 @@ Two signed GET requests below the location's endpoint:
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 from adapters.door import Door, Request
+from adapters.instants import read_iso
 from adapters.kinds import WarehouseKind, credential
-from adapters.payload import Fields, read_answer
-from adapters.ports import EventPage, StockLevel, WarehouseEvent
+from adapters.payload import Fields, read_page
+from adapters.ports import EventPage, StockCount, StockLevel, WarehouseEvent
+from adapters.rejection import Rejected, rejection
 from adapters.vectors import Row, Sign, Signature, secret_of
 from domain.errors import Malformed
 from infra import settings
@@ -34,8 +38,12 @@ from infra.clock import Clock
 NAME = "feed"
 PAGE_SIZE = 500
 EVENT_TYPES = frozenset({"accepted", "packed", "handed_over"})
-_QUANTITY_MAX = 10**9
-_ID_MAX = 128
+# Pieces of one SKU at one location. The pool adds up to 200 locations in a column of 32 bits.
+QUANTITY_MAX = 10_000_000
+# Entries of a page, whatever was asked for, and SKUs of a count.
+EVENTS_MAX = 10_000
+SKUS_MAX = 200_000
+CURSOR_MAX = 1_024
 
 
 def sign(method: str, path_and_query: str, timestamp: str, secret: bytes) -> str:
@@ -72,7 +80,7 @@ class Feed:
         query = f"/events?after={quote(cursor, safe='')}&limit={PAGE_SIZE}"
         return read_events(await self._get(query, "feed.events"), cursor)
 
-    async def stock(self) -> Sequence[StockLevel]:
+    async def stock(self) -> StockCount:
         return read_stock(await self._get("/stock", "feed.stock"))
 
     async def _get(self, path_and_query: str, call: str) -> bytes:
@@ -85,53 +93,72 @@ class Feed:
 def read_events(body: bytes, cursor: str) -> EventPage:
     """One page. An entry that cannot be read is named in `rejected` and stops no neighbour.
 
-    Raises Malformed for a page without a cursor, or one that promises more without moving on.
+    Raises Malformed for a page without a list of events, or one that brings or promises something without moving on.
     """
-    tree = read_answer(body)
+    tree = read_page(body)
     page = Fields(tree, "", Malformed)
-    entries = tree.get("events")
-    if not isinstance(entries, list):
-        page.missing("events")
+    entries = _entries(tree, page, "events", EVENTS_MAX)
     events: list[WarehouseEvent] = []
-    rejected: list[str] = []
-    for place, entry in enumerate(entries):
+    rejected: list[Rejected] = []
+    for position, entry in enumerate(entries):
         try:
-            events.append(_event(Fields(entry, f"events[{place}]", Malformed)))
-        except Malformed as error:
-            rejected.append(f"{error.code} {error.facts['field']}")
-    moved, has_more = page.text("cursor") if entries else page.text_or("cursor", cursor), page.flag("has_more")
-    if has_more and moved == cursor:
-        raise Malformed("cursor_stuck", "the feed promises more but does not move on")
+            events.append(_event(Fields(entry, f"events[{position}]", Malformed)))
+        except Exception as error:  # noqa: BLE001 - whatever one entry raises is that entry's fault alone
+            rejected.append(rejection(position, error, entry, "reference", "waybill"))
+    moved = page.text("cursor", CURSOR_MAX) if entries else page.text_or("cursor", cursor, CURSOR_MAX)
+    has_more = page.flag("has_more")
+    if moved == cursor and (has_more or entries):
+        raise Malformed("cursor_stuck", "the feed brings or promises events but does not move on")
     return EventPage(body, tuple(events), tuple(rejected), moved, has_more)
 
 
-def read_stock(body: bytes) -> tuple[StockLevel, ...]:
-    """Counted stock. Raises Malformed for any entry that cannot be read: half a count is a wrong count."""
-    tree = read_answer(body)
-    entries = tree.get("stock")
+def read_stock(body: bytes) -> StockCount:
+    """Counted stock.
+
+    A row that cannot be read leaves out its SKU: unknown stock is never promised, and its orders wait for a person.
+    So does a SKU with several rows, for none of them is known to be the count. Raises Malformed for an answer
+    without a list.
+    """
+    tree = read_page(body)
+    entries = _entries(tree, Fields(tree, "", Malformed), "stock", SKUS_MAX)
+    levels: list[tuple[int, StockLevel]] = []
+    rejected: list[Rejected] = []
+    for position, entry in enumerate(entries):
+        try:
+            row = Fields(entry, f"stock[{position}]", Malformed)
+            levels.append((position, StockLevel(row.key("sku"), row.whole("quantity", 0, QUANTITY_MAX))))
+        except Exception as error:  # noqa: BLE001 - whatever one row raises is that row's fault alone
+            rejected.append(rejection(position, error, entry, "sku"))
+    rows = Counter([level.sku for _, level in levels])
+    rows.update([one.key for one in rejected if one.key])
+    rejected += [
+        Rejected(position, "sku_repeated", f"stock[{position}].sku", level.sku)
+        for position, level in levels
+        if rows[level.sku] > 1
+    ]
+    return StockCount(tuple(level for _, level in levels if rows[level.sku] == 1), tuple(rejected))
+
+
+def _entries(tree: Mapping[str, object], page: Fields, name: str, limit: int) -> list[object]:
+    entries = tree.get(name)
     if not isinstance(entries, list):
-        Fields(tree, "", Malformed).missing("stock")
-    rows = [Fields(entry, f"stock[{place}]", Malformed) for place, entry in enumerate(entries)]
-    return tuple(StockLevel(row.text("sku"), row.whole("quantity", 0, _QUANTITY_MAX)) for row in rows)
+        page.missing(name)
+    if len(entries) > limit:
+        page.invalid(name)
+    return entries
 
 
 def _event(entry: Fields) -> WarehouseEvent:
     kind = entry.text("type")
     if kind not in EVENT_TYPES:
         entry.invalid("type")
-    event_id = entry.text("event_id")
-    if len(event_id) > _ID_MAX:
-        entry.invalid("event_id")
     return WarehouseEvent(
-        event_id, entry.text("reference"), entry.text_or("waybill", ""), kind, entry.moment("at", _read_moment)
+        entry.key("event_id"),
+        entry.key("reference"),
+        entry.key_or("waybill", ""),
+        kind,
+        entry.moment("at", read_iso),
     )
-
-
-def _read_moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("no offset")
-    return moment
 
 
 def _row(row: Row) -> Signature:

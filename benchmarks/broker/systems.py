@@ -88,7 +88,7 @@ class End(Protocol):
 
 def connect_redis(url: str) -> Redis:
     """Patient: a worker process on a busy machine takes its time to come up."""
-    return Redis.from_url(url, socket_timeout=None)
+    return Redis.from_url(url, socket_timeout=120.0)
 
 
 class Ran(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.gates import GateKind, Pause
+from domain.gates import PROOF_WITHIN_S, SUBJECTS_MIN, Accusation, Charge, GateKind, Pause
 from infra.db.pool import Connection
 from infra.db.sql import load
 
@@ -14,6 +14,45 @@ def load_pauses(tx: Connection) -> tuple[Pause, ...]:
     return tuple(Pause(GateKind(kind), *rest) for kind, *rest in tx.execute(GATES["load_pauses"]))
 
 
+def load_standings(tx: Connection) -> tuple[tuple[Pause, ...], frozenset[str]]:
+    """Every pause in force, and the accounts that some subject accuses, in one statement."""
+    rows = tx.execute(GATES["load_standings"], {"within_s": PROOF_WITHIN_S}).fetchall()
+    pauses = tuple(Pause(GateKind(kind), *rest) for kind, *rest in rows if kind != "accused")
+    return pauses, frozenset(name for kind, name, *_ in rows if kind == "accused")
+
+
+def accuse(tx: Connection, account: str, charge: Charge, subject: str, code: str) -> Accusation:
+    """Record that a call about `subject` blames its account, and forget what was recorded more than a day ago."""
+    named = {"account": account, "charge": charge, "subject": subject, "code": code, "within_s": PROOF_WITHIN_S}
+    tx.execute(GATES["forget_accusations"])
+    row = tx.execute(GATES["accuse"], named).fetchone()
+    assert row is not None
+    is_alone, others = row
+    return Accusation(is_alone, others + 1)
+
+
+def acquit(tx: Connection, account: str) -> None:
+    """A call of the account succeeded, so open accusations are their subjects' own faults."""
+    tx.execute(GATES["acquit"], {"account": account})
+
+
+def is_proven(tx: Connection, account: str, charge: str) -> bool:
+    """Whether several subjects have proven by now that the account is the cause."""
+    named = {"account": account, "charge": charge, "within_s": PROOF_WITHIN_S, "subjects_min": SUBJECTS_MIN}
+    row = tx.execute(GATES["is_proven"], named).fetchone()
+    return row is not None and bool(row[0])
+
+
+def note_spent(tx: Connection, account: str, charge: str, step: str, subject_id: int) -> None:
+    """Remember that a subject spent an attempt on its accusation."""
+    tx.execute(GATES["note_spent"], {"account": account, "charge": charge, "step": step, "subject_id": subject_id})
+
+
+def give_back(tx: Connection, account: str, charge: Charge) -> None:
+    """The account is the cause: return the attempts that were spent on it."""
+    tx.execute(GATES["give_back"], {"account": account, "charge": charge})
+
+
 def shut_account(tx: Connection, account: str, reason: str, probe_s: float) -> bool:
     """Shut an account that does not accept us. False when it is shut already."""
     named = {"account": account, "reason": reason, "probe_s": probe_s}
@@ -23,6 +62,11 @@ def shut_account(tx: Connection, account: str, reason: str, probe_s: float) -> b
 def win_probe(tx: Connection, account: str, probe_s: float) -> bool:
     """Whether the caller is the one that may try an account which the engine has shut."""
     return tx.execute(GATES["win_probe"], {"account": account, "probe_s": probe_s}).fetchone() is not None
+
+
+def return_probe(tx: Connection, account: str) -> None:
+    """The winner of a probe has called nobody: another may try at once."""
+    tx.execute(GATES["return_probe"], {"account": account})
 
 
 def reopen_account(tx: Connection, account: str) -> bool:

@@ -19,8 +19,11 @@ log = get_logger(__name__)
 Crowded = dict[BellKey, int]
 
 
-def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded) -> list[int]:
+def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded, *, is_probe: bool = False) -> list[int]:
     """Lock due rows of a key, skipping those that others hold; a key for suspects has one at a time.
+
+    `is_probe`: the rows try an account that was sick or paused. They are chosen over all lanes of the key's step and
+    account: first those that have never failed, so that no subject's own fault keeps the account shut.
 
     In a crowded line shops take turns, or one with a thousand orders would keep the others waiting. Those with few go
     first, and without the rows of those with many, with which their batch would take so much longer; but while both
@@ -31,7 +34,9 @@ def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded) -> list[in
     if key.alone:
         return _ids(tx, "claim_suspect", named)
     claimed: list[int] = []
-    if (credit := crowded.get(key)) is not None:
+    if is_probe:
+        claimed = _ids(tx, "claim_probe", {**named, "limit": limit})
+    elif (credit := crowded.get(key)) is not None:
         rows = tx.execute(WORK["claim_turns"], {**named, "limit": limit, "many": credit < 0}).fetchall()
         claimed = [subject_id for subject_id, _, _ in rows]
         if rows:
@@ -41,7 +46,7 @@ def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded) -> list[in
                 crowded[key] = credit + len(rows) if had_many else credit - max(len(rows), limit // 2)
                 if not had_many:
                     return claimed
-    if len(claimed) < limit:
+    if len(claimed) < limit and not is_probe:
         claimed += _ids(tx, "claim_due", {**named, "limit": limit - len(claimed), "taken": claimed})
     if len(claimed) < limit:
         crowded.pop(key, None)

@@ -5,14 +5,16 @@ from typing import Any
 
 import psycopg
 
-from domain.errors import Misconfigured, Poison, Throttled, Transient
-from domain.gates import PAUSED, GateShut
+from domain.errors import EVIDENCE_MAX_BYTES, Facts, FulfilmentError, Poison, Throttled, Transient, evidence_of
+from domain.gates import ACCUSED, ALONE, CHARGE, PAUSED, Charge, GateShut
 from domain.holds import HOLDS, HoldCode
 from domain.letters import KILLED
 from domain.outcomes import Hold
-from domain.retry import GiveUp, HoldFor, Limits, Retry, cause_of, causes_of, fate, fingerprint
+from domain.retry import GiveUp, HoldFor, Limits, Retry, backoff_s, cause_of, causes_of, fate, fingerprint
 from domain.states import Step
 from infra.clock import Clock
+from infra.db.answers import NewAnswer
+from infra.db.gates import is_proven, note_spent
 from infra.db.pool import Connection
 from infra.engine.results import Failed, Place
 from infra.engine.settle import WORK, Row, Writes, postponed, rested, stop
@@ -76,9 +78,20 @@ class Failures:
             error=cause["message"],
             place=cause["at"],
         )
+        answer = evidence_of(failed.error)
+        if answer and place.order_id is not None:
+            writes.answers.append(
+                NewAnswer(place.order_id, step, place.subject_id, row[2], cause["code"], answer[:EVIDENCE_MAX_BYTES])
+            )
+        excuse = _excuse(tx, step, place, _accusing(error)) if crashes < self.limits.crashes_max else None
         match verdict:
-            case Retry() if isinstance(error, Misconfigured) and PAUSED in error.facts:
-                writes.rested.append(rested(place, str(error.facts[PAUSED]), cause))
+            case _ if excuse:
+                writes.rested.append(rested(place, excuse, cause))
+            case _ if excuse is not None:
+                after_s = backoff_s(
+                    attempts + 1, self.limits.backoff_first_s, self.limits.backoff_max_s, self.dice.roll()
+                )
+                writes.postponed.append(postponed(place, after_s, cause=cause))
             case Retry(after_s=after_s, spends_attempt=spends):
                 writes.postponed.append(postponed(place, after_s, spent=int(spends), cause=cause))
             case HoldFor(code=code):
@@ -87,6 +100,31 @@ class Failures:
             case GiveUp():
                 bury(step, place, row, cause, writes, origin=self.origin)
                 log.error("dead_letter", subject_id=place.subject_id, order_id=place.order_id, code=cause["code"])
+
+
+def _accusing(error: BaseException) -> Facts:
+    """What an error, or the one behind it, says of an account that may be at fault; empty if it says nothing."""
+    for link in (error, error.__cause__):
+        if isinstance(link, FulfilmentError) and (PAUSED in link.facts or ACCUSED in link.facts):
+            return link.facts
+    return {}
+
+
+def _excuse(tx: Connection, step: Step, place: Place, facts: Facts) -> str | None:
+    """The account that the subject waits behind, empty to try again without it; None where its attempt is spent.
+
+    The first accusers of an account are often judged after it is proven to be the cause. An attempt that is
+    spent before that is written down, to be given back.
+    """
+    if PAUSED in facts:
+        return str(facts[PAUSED])
+    if ACCUSED not in facts or facts[ALONE]:
+        return None
+    account, charge = str(facts[ACCUSED]), str(facts[CHARGE])
+    if is_proven(tx, account, charge):
+        return account if charge == Charge.CREDENTIALS else ""
+    note_spent(tx, account, charge, step, place.subject_id)
+    return None
 
 
 def bury(

@@ -87,7 +87,7 @@ class OuterStep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OuterRunner:
-    """Runs one outer step for one bell at a time."""
+    """Runs one outer step for one bell at a time. `is_probe`: what it claims tries whether the account works again."""
 
     step: OuterStep
     db: Database
@@ -101,6 +101,7 @@ class OuterRunner:
     lease_s: float
     crowded: Crowded = field(default_factory=dict)
     is_draining: Callable[[], bool] = never
+    is_probe: bool = False
 
     def run(self, key: BellKey) -> int:
         """Lease, call and record one batch; return how many subjects it had. A process that drains leases none."""
@@ -159,7 +160,7 @@ class OuterRunner:
 
     def _intend_batch(self, key: BellKey, token: UUID, claimed: list[int]) -> tuple[Intended[Any], set[BellKey]]:
         with self.db.transaction() as tx:
-            claimed.extend(claim(tx, key, self.batch_max, self.crowded))
+            claimed.extend(claim(tx, key, self.batch_max, self.crowded, is_probe=self.is_probe))
             if not claimed:
                 return Intended(()), set()
             return self._intend_in(tx, token, claimed, is_alone=key.alone)

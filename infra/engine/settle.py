@@ -13,6 +13,7 @@ from domain.holds import HOLDS
 from domain.order import Lane
 from domain.outcomes import Hold, Later
 from domain.states import FINAL_STATES, STEPS, Cause, State, Step, Subject, may
+from infra.db.answers import NewAnswer, keep
 from infra.db.gates import GATES
 from infra.db.pool import Connection
 from infra.db.sql import load
@@ -47,6 +48,7 @@ class Writes:
     holds: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     letters: list[Row] = field(default_factory=list)
+    answers: list[NewAnswer] = field(default_factory=list)
     added: list[NewWork] = field(default_factory=list)
 
 
@@ -195,6 +197,8 @@ def write(tx: Connection, step: Step, writes: Writes) -> None:
         tx.execute(FULFILLMENT["open_holds"], {"rows": rows_json(writes.holds)})
     if writes.letters:
         tx.execute(FULFILLMENT["bury"], {"rows": rows_json(writes.letters)})
+    if writes.answers:
+        keep(tx, writes.answers)
     if writes.events:
         tx.execute(FULFILLMENT["tell"], {"rows": rows_json(writes.events)})
     if writes.finished:

@@ -33,7 +33,9 @@ class Call(Protocol):
 
     def tells_at_once(self, error: BaseException | None) -> bool: ...
 
-    def end(self, error: BaseException | None) -> None: ...
+    def end(self, error: BaseException | None, *, is_proven: bool = False) -> None:
+        """The call is over. `is_proven`: this failure alone opens the breaker."""
+        ...
 
 
 class AccountGate:
@@ -58,6 +60,30 @@ class AccountGate:
         """Whether the next call has to wait for Redis."""
         with self._lock:
             return not self._is_fresh() and not self._is_alone()
+
+    @property
+    def is_on_its_way_back(self) -> bool:
+        """Whether what begins now tries a server that was sick."""
+        with self._lock:
+            return self._grant.why in {"probe", "ramp"}
+
+    @property
+    def failures_max(self) -> int:
+        return self._rules.failures_max
+
+    def take_another(self) -> bool:
+        """Take one more call of this second's grant, for a quick repetition. Waits for nobody.
+
+        Where a counted rate, a probe or the way back leaves none, the call fails for now and the engine tries again.
+        """
+        with self._lock:
+            if self._is_unlimited() and not self._is_alone():
+                return True
+            if self._is_fresh():
+                self._left -= 1
+                return True
+            is_alone = self._is_alone()
+        return is_alone and self._own.take_another()
 
     def reserve(self, subjects: int) -> int:
         """How many of `subjects` may be begun now; asks if need be. `give_up` returns them."""
@@ -162,12 +188,12 @@ class _GrantedCall:
     def tells_at_once(self, error: BaseException | None) -> bool:
         return self.is_probe or isinstance(error, Throttled) or (error is not None and is_sickness(error))
 
-    def end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None, *, is_proven: bool = False) -> None:
         if isinstance(error, Throttled):
             # An account that asks for patience answers: that speaks for its health.
             self.gate.tell(Heard(self.epoch, passed=1, quiet_ms=max(1, round(error.after_s * 1000))))
         elif error is not None and is_sickness(error):
-            self.gate.tell(Heard(self.epoch, failed=1))
+            self.gate.tell(Heard(self.epoch, failed=self.gate.failures_max if is_proven else 1))
         elif self.is_probe:
             self.gate.tell(Heard(self.epoch, passed=1))
         else:

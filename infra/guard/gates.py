@@ -4,21 +4,36 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
-from domain.errors import Misconfigured
-from domain.gates import PAUSED, GateShut
+import psycopg
+
+from domain.errors import FulfilmentError
+from domain.gates import PAUSED, About, Charge, GateShut, Pause, charge_of, is_account_fault, is_success, mark
 from infra.clock import Clock
 from infra.guard.account import AccountGate, Call
 from infra.guard.pauses import Pauses
 from infra.guard.rules import Rules
 from infra.guard.shared import SharedGates
+from infra.log import get_logger
 from infra.queue.keys import BellKey, Bells
+from infra.repeats import repeating
 
-# How long the winner of a probe may call an account that is paused for everybody else.
+# How long the winner of a probe may wait until it makes its one call.
 PROBE_PASS_S = 60.0
 
 T = TypeVar("T")
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many subjects may be claimed now. `is_probe`: they try an account that was sick or paused."""
+
+    subjects: int
+    is_probe: bool = False
 
 
 class Gates:
@@ -52,69 +67,119 @@ class Gates:
         self._passes: dict[str, float] = {}
 
     @contextmanager
-    def entry(self, key: BellKey, batch_max: int) -> Iterator[int]:
-        """How many subjects of a key may be claimed now; 0 while a gate before them is shut.
+    def entry(self, key: BellKey, batch_max: int) -> Iterator[Room]:
+        """How many subjects of a key may be claimed now; none while a gate before them is shut.
 
         At most one look at the pauses a second, and one question to Redis for each grant.
         """
         self._pauses.refresh()
         pause = self._pauses.before(step=key.step, lane=key.lane, account=key.account)
         if pause is not None:
-            is_probe = self._pauses.win_probe(pause)
-            if is_probe:
-                with self._lock:
-                    self._passes[key.account] = self._clock.monotonic() + PROBE_PASS_S
-            yield int(is_probe)
+            is_probe = self._win_probe(pause)
+            try:
+                yield Room(int(is_probe), is_probe)
+            finally:
+                self._return_probe(key.account)
             return
         gate = self._gates.get(key.account)
         if gate is None:
-            yield batch_max
+            yield Room(batch_max)
             return
         if not self._enter(key):
-            yield 0
+            yield Room(0)
             return
         begun = 0
         try:
             begun = gate.reserve(batch_max)
-            yield begun
+            yield Room(begun, gate.is_on_its_way_back)
         finally:
             gate.give_up(begun)
             self._leave(key)
 
-    async def call(self, account: str, make: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, account: str, make: Callable[[], Awaitable[T]], about: About = None) -> T:
         """Make one call through the account's gate. Raises GateShut instead of calling.
 
-        Wrong credentials pause the account; the error then names it, so that the work rests behind it.
+        `about`: the subject of the call, or the subjects of one call for many; None for a call about nothing in
+        particular. Wrong credentials in a call about nothing pause the account; the error then names it, so that the
+        work rests behind it. In a call about one subject they accuse the account: it is paused once several subjects
+        have accused it without a success between. Answers about one subject that cannot be read open the breaker by
+        the same rule.
         """
         gate = self._gates[account]
         if self._pauses.is_stale:
             await asyncio.to_thread(self._pauses.refresh)
-        is_paused = self._check_pause(account)
+        is_paused = await self._check_pause(account)
         call = await asyncio.to_thread(gate.begin) if gate.needs_asking else gate.begin()
         try:
-            answer = await make()
+            with repeating(_never if is_paused else gate.take_another):
+                answer = await make()
         except BaseException as error:
-            await _end(call, error)
-            if isinstance(error, Misconfigured):
-                await asyncio.to_thread(self._pause, account, error)
+            await self._failed(account, call, error, about, is_paused=is_paused)
             raise
         await _end(call, None)
-        if is_paused:
-            await asyncio.to_thread(self._pauses.reopen, account)
+        await self._succeeded(account, is_paused=is_paused)
         return answer
 
-    def _check_pause(self, account: str) -> bool:
+    async def _succeeded(self, account: str, *, is_paused: bool) -> None:
+        if is_paused:
+            await asyncio.to_thread(self._pauses.reopen, account)
+        elif self._pauses.is_accused(account):
+            await asyncio.to_thread(self._pauses.acquit, account)
+
+    async def _failed(self, account: str, call: Call, error: BaseException, about: About, *, is_paused: bool) -> None:
+        charge = charge_of(error, about)
+        if charge is not None and isinstance(error, FulfilmentError) and isinstance(about, str):
+            is_proven = await asyncio.to_thread(self._accuse, account, error, about)
+        else:
+            is_proven = is_account_fault(error, about)
+        # Content that only one subject cannot have read proves that the server answers.
+        is_excused = charge is Charge.CONTENT and not is_proven
+        await _end(call, None if is_excused else error, is_proven=is_proven)
+        if is_success(error):
+            await self._succeeded(account, is_paused=is_paused)
+        elif isinstance(error, FulfilmentError) and is_account_fault(error, None) and (is_proven or is_paused):
+            await asyncio.to_thread(self._pause, account, error)
+
+    def _accuse(self, account: str, error: FulfilmentError, about: str) -> bool:
+        """Record what a subject's error accuses the account of; whether that is proven now."""
+        charge = charge_of(error, about)
+        assert charge is not None
+        try:
+            accusation = self._pauses.accuse(account, charge, about, error.code)
+        except psycopg.Error as unavailable:
+            # The subject's own error says more than this one, and another subject will accuse again.
+            log.warning("accusation_unrecorded", account=account, error=type(unavailable).__name__)
+            return False
+        mark(error, account, charge, about, accusation)
+        return accusation.is_proven
+
+    async def _check_pause(self, account: str) -> bool:
+        """Whether the account is paused and this call is the one that tries it. Raises GateShut for any other."""
         pause = self._pauses.of(account)
         if pause is None:
             return False
-        if self._clock.monotonic() >= self._passes.get(account, 0.0):
+        with self._lock:
+            has_pass = self._clock.monotonic() < self._passes.pop(account, 0.0)
+        if not has_pass and not (pause.is_probe_due and await asyncio.to_thread(self._pauses.win_probe, pause)):
             raise GateShut(account, "paused", after_s=0.0)
         return True
 
-    def _pause(self, account: str, error: Misconfigured) -> None:
-        error.facts[PAUSED] = account
+    def _win_probe(self, pause: Pause) -> bool:
+        if not self._pauses.win_probe(pause):
+            return False
         with self._lock:
-            self._passes.pop(account, None)
+            self._passes[pause.name] = self._clock.monotonic() + PROBE_PASS_S
+        return True
+
+    def _return_probe(self, account: str) -> None:
+        """A pass that nobody has used."""
+        with self._lock:
+            is_unused = self._passes.pop(account, None) is not None
+        if is_unused:
+            self._pauses.return_probe(account)
+
+    def _pause(self, account: str, error: FulfilmentError) -> None:
+        error.facts[PAUSED] = account
         self._pauses.shut(account, error.code)
 
     def _enter(self, key: BellKey) -> bool:
@@ -134,8 +199,12 @@ class Gates:
             self._bells.ring(waiting)
 
 
-async def _end(call: Call, error: BaseException | None) -> None:
+async def _end(call: Call, error: BaseException | None, *, is_proven: bool = False) -> None:
     if call.tells_at_once(error):
-        await asyncio.to_thread(call.end, error)
+        await asyncio.to_thread(call.end, error, is_proven=is_proven)
     else:
-        call.end(error)
+        call.end(error, is_proven=is_proven)
+
+
+def _never() -> bool:
+    return False

@@ -49,6 +49,15 @@ class OwnGate:
             self._is_probing = self._breaker.current_state != STATE_CLOSED
             return OwnCall(self, attempt, self._is_probing)
 
+    def take_another(self) -> bool:
+        """Take one more call from the bucket, for a quick repetition of a call that is no probe."""
+        with self._lock:
+            try:
+                self._take_token()
+            except GateShut:
+                return False
+            return not self._is_probing
+
     def end(self, attempt: AbstractContextManager[None], error: BaseException | None, *, is_probe: bool) -> None:
         """A call is over."""
         with self._lock:
@@ -78,5 +87,5 @@ class OwnCall:
     def tells_at_once(self, error: BaseException | None) -> bool:  # noqa: ARG002 - nobody is told
         return False
 
-    def end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None, *, is_proven: bool = False) -> None:  # noqa: ARG002 - counted one by one
         self.gate.end(self.attempt, error, is_probe=self.is_probe)

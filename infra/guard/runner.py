@@ -18,6 +18,9 @@ class GatedRunner:
     def run(self, key: BellKey) -> int:
         """Claim and finish one batch, as large as the gates allow; return how many subjects it had."""
         with self.gates.entry(key, self.runner.batch_max) as room:
-            if room == 0:
+            if room.subjects == 0:
                 return 0
-            return replace(self.runner, batch_max=min(room, self.runner.batch_max)).run(key)
+            batch_max = min(room.subjects, self.runner.batch_max)
+            if isinstance(self.runner, OuterRunner):
+                return replace(self.runner, batch_max=batch_max, is_probe=room.is_probe).run(key)
+            return replace(self.runner, batch_max=batch_max).run(key)

@@ -14,7 +14,7 @@ from dramatiq.errors import BrokerConnectionError
 from redis.exceptions import RedisError
 
 from infra.queue.keys import QUEUE, BellKey, Bells
-from infra.queue.priority import PriorityBroker
+from infra.queue.priority import MessageTooLarge, PriorityBroker
 
 __all__ = ["QUEUE", "BellKey", "Bells", "BrokerBells", "bell"]
 
@@ -32,7 +32,7 @@ class BrokerBells:
     queues: Mapping[str, str] = field(default_factory=dict)
 
     def ring(self, keys: Iterable[BellKey]) -> None:
-        """Ring for keys that have no bell waiting, in one round trip. With Redis away bells are lost, and logged."""
+        """Ring for keys that have no bell waiting, in one round trip. Lost bells, as with Redis away, are logged."""
         bells = [bell(key, self.queues.get(key.step, QUEUE)) for key in sorted(set(keys))]
         if not bells:
             return
@@ -40,6 +40,9 @@ class BrokerBells:
             self.broker.enqueue_many(bells)
         except (RedisError, BrokerConnectionError) as error:
             log.warning("%s bells lost: %s", len(bells), type(error).__name__)
+        except MessageTooLarge as error:
+            # The others rang. What rang for nothing is a rejected message, which becomes a dead letter.
+            log.error("%s bells are larger than %s bytes", len(error.sizes), error.max_bytes)  # noqa: TRY400 - no defect
 
 
 def bell(key: BellKey, queue: str = QUEUE) -> Message[None]:

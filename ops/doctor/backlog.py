@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from infra.alarms import SILENT_S
 from infra.db.pool import Connection
 from infra.db.sql import load
+from infra.db.unreadable import UNREADABLE, Source
 from ops.doctor.check import Check, ok, warn
 
 ACCOUNTS = load("accounts")
 INSPECT = load("inspect")
+_ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows", Source.LISTING: "listed orders"}
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LATE_RECENT_H = 24
@@ -21,6 +23,7 @@ def all_checks(session: Connection) -> Iterator[Check]:
     yield pull_gaps(session)
     yield found_late(session)
     yield lone_scans(session)
+    yield unreadable_entries(session)
     yield expired_holds(session)
     yield dead_letters(session)
 
@@ -74,6 +77,15 @@ def lone_scans(session: Connection) -> Check:
     where = ", ".join(f"{location} {count} (such as {reference})" for location, count, reference in rows)
     advice = "the warehouse scanned what we did not book: `orderlane reconcile`, then ask the warehouse"
     return warn("scans", f"of nobody's package for a day: {where}", advice)
+
+
+def unreadable_entries(session: Connection) -> Check:
+    rows = session.execute(UNREADABLE["open_by_account"]).fetchall()
+    if not rows:
+        return ok("unreadable", "every scan, stock row and listed order could be read")
+    where = ", ".join(f"{account} {count} {_ENTRIES[Source(source)]}" for account, source, count in rows)
+    total = sum(count for *_, count in rows)
+    return warn("unreadable", f"{total} open: {where}", "`orderlane scans list` names them; ask the warehouse")
 
 
 def expired_holds(session: Connection) -> Check:

@@ -10,7 +10,7 @@ from infra.clock import Clock
 from infra.db.pool import Database
 from infra.settings import Settings
 from infra.stores import Connection, open_stores
-from ops.doctor import accounts, backlog, configuration, gates, invariants, retention, stores
+from ops.doctor import accounts, backlog, configuration, gates, invariants, retention, stores, workers
 from ops.doctor.check import Check, fail, unreachable
 
 
@@ -47,6 +47,7 @@ def _database(db: Database, connection: Connection, settings: Settings, clock: C
             yield migrations
             if not migrations.advice:
                 yield from gates.shut(db, connection.redis_url.reveal(), settings, clock)
+                yield from workers.versions(session, settings)
                 yield from backlog.all_checks(session)
                 yield from retention.all_checks(session, settings.retention)
                 yield invariants.check(session)

@@ -11,6 +11,7 @@ from infra.db.migrate import pending
 from infra.db.pool import Connection
 from infra.db.sql import load
 from infra.engine.presence import DOCTOR_CLASS
+from infra.queue.priority.fitness import NO_EVICTION
 from infra.stores import Connection as Stores
 from ops.doctor.check import Check, fail, ok, unreachable, warn
 
@@ -28,14 +29,20 @@ def redis_server(connection: Stores) -> Check:
         connection.redis_url.reveal(), socket_timeout=_REDIS_WAIT_S, socket_connect_timeout=_REDIS_WAIT_S
     )
     try:
-        version = str(client.info("server")["redis_version"])
+        found = client.info()
     except redis.RedisError as error:
         words = " ".join(str(error).split())
         return unreachable("redis", f"{type(error).__name__}: {words}", "start it, or correct ORDERLANE_REDIS_URL")
     finally:
         client.close()
+    version, policy = str(found["redis_version"]), str(found.get("maxmemory_policy", NO_EVICTION))
     if tuple(int(part) for part in version.split(".")[:2]) < REDIS_LEAST:
         return fail("redis", f"version {version}", "6.2 or newer is needed")
+    if found.get("cluster_enabled"):
+        return fail("redis", f"version {version}, a node of a cluster", "use a primary with replicas")
+    if policy != NO_EVICTION:
+        advice = f"set it to {NO_EVICTION}: a full Redis drops what waits with any other, and refuses with this one"
+        return warn("redis", f"version {version}, maxmemory-policy is {policy}", advice)
     return ok("redis", f"version {version}")
 
 

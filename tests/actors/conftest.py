@@ -15,7 +15,8 @@ import pytest
 from actors.pull import Pull
 from actors.tools import Tools
 from adapters.platforms.taobao.trade import raw_order
-from adapters.ports import EventPage, Listed, PlatformShipment, PlatformStatus, WarehouseEvent, Waybill
+from adapters.ports import EventPage, Listed, PlatformShipment, PlatformStatus, StockCount, WarehouseEvent, Waybill
+from adapters.rejection import Rejected
 from domain.errors import Conflict
 from domain.order import Address, PlatformState
 from domain.states import Step
@@ -205,7 +206,7 @@ class HandWarehouse:
     """A feed of scans, `page_size` at a time; the cursor is the number of scans read."""
 
     scans: list[WarehouseEvent] = field(default_factory=list)
-    rejected: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
     page_size: int = 100
     errors: list[BaseException] = field(default_factory=list)
 
@@ -218,7 +219,7 @@ class HandWarehouse:
         return EventPage(b"page", tuple(page), self.rejected, str(end) if page else cursor, end < len(self.scans))
 
     async def stock(self):
-        return []
+        return StockCount(())
 
 
 @dataclass

@@ -170,13 +170,6 @@ def test_a_feed_is_never_given_up(booked, error):
     assert merchant.one(read_at) is not None
 
 
-def test_unreadable_entries_do_not_stop_the_others(booked):
-    merchant = booked()
-    merchant.warehouse.rejected = ("e7: field_missing",)
-    merchant.scan("accepted")
-    assert merchant.states() == ["in_warehouse"]
-
-
 def test_without_channels_nobody_is_told(booked):
     merchant = booked()
 

@@ -37,6 +37,14 @@ INSIDE = [
     pytest.param("64:ff9b::7f00:1", id="nat64"),
     pytest.param("64:ff9b:1::7f00:1", id="nat64-local"),
     pytest.param("2001:0:7f00:1::", id="teredo"),
+    pytest.param("2002:808:808::", id="6to4-outside"),
+    pytest.param("168.63.129.16", id="azure"),
+    pytest.param("192.0.0.8", id="protocol-assignments"),
+    pytest.param("192.88.99.1", id="6to4-relay"),
+    pytest.param("3fff::1", id="documentation-v6"),
+    pytest.param("5f00::1", id="segment-routing"),
+    pytest.param("64:ff9b::a83f:8110", id="nat64-azure"),
+    pytest.param("2400:3200::5efe:a00:1", id="isatap"),
 ]
 
 
@@ -159,7 +167,7 @@ async def test_control_the_same_name_is_called_once_it_is_listed(internet, open_
 
 
 @pytest.mark.parametrize(
-    "address", [OUTSIDE, "2001:4860:4860::8888", "::ffff:8.8.8.8", "2002:808:808::", "64:ff9b::808:808"]
+    "address", [OUTSIDE, "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::808:808", "2400:3200::5efe:808:808"]
 )
 async def test_a_machine_outside_is_called(internet, open_door, address):
     net = await internet([address])

@@ -1,10 +1,13 @@
 import inspect
+from types import SimpleNamespace
 
 import pytest
 
 from adapters import ports
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
-from domain.gates import GateShut
+from adapters.ports import Purpose
+from domain.errors import Malformed, Misconfigured, Refused, Transient
+from domain.gates import PAUSED, GateShut
 
 PAIRS = [
     (ports.Platform, GuardedPlatform),
@@ -20,9 +23,11 @@ class Gates:
     def __init__(self, room: int = 100) -> None:
         self.room = room
         self.asked = []
+        self.about = []
 
-    async def call(self, account, make):
+    async def call(self, account, make, about=None):
         self.asked.append(account)
+        self.about.append(about)
         if len(self.asked) > self.room:
             raise GateShut(account, "open", after_s=1.0)
         return await make()
@@ -56,9 +61,35 @@ class Port:
             yield page
 
 
+# What each operation is given, by the names of its parameters, and the subject that it is about.
+GIVEN = {
+    "platform_order_id": "T1",
+    "tokens": {"T1": "token"},
+    "purpose": Purpose.LABEL,
+    "handover": SimpleNamespace(platform_order_id="T1", courier="sf"),
+    "booking": SimpleNamespace(reference="R1"),
+    "reference": "R1",
+    "waybill": "SF1",
+    "notice": SimpleNamespace(event_id="E1"),
+    "cursor": "7",
+}
+ABOUT = {
+    "fetch": "T1",
+    "status": "T1",
+    "reveal": "T1",
+    "tell_shipped": "T1",
+    "create": "R1",
+    "find": "R1",
+    "cancel": "R1",
+    "tell": "E1",
+    "events": None,
+    "stock": None,
+}
+
+
 def operations(port):
     return {
-        name: len(inspect.signature(member).parameters) - 1
+        name: [GIVEN[each] for each in list(inspect.signature(member).parameters)[1:]]
         for name, member in vars(port).items()
         if inspect.iscoroutinefunction(member)
     }
@@ -69,20 +100,20 @@ async def test_every_operation_of_a_port_passes_its_gate_once(port, wrapper):
     gates, inner = Gates(), Port()
     ours = wrapper("a/b", inner, gates)
     assert operations(port)
-    for count, (name, arguments) in enumerate(operations(port).items(), start=1):
-        given = tuple(range(arguments))
+    for count, (name, given) in enumerate(operations(port).items(), start=1):
         assert await getattr(ours, name)(*given) in {name, None}
         assert inner.called[-1] == (name, *given)
         assert gates.asked == ["a/b"] * count
+        assert gates.about[-1] == ABOUT[name], "a gate knows which subject a call is about"
 
 
 @pytest.mark.parametrize(("port", "wrapper"), PAIRS)
 async def test_a_shut_gate_keeps_every_operation_from_being_called(port, wrapper):
     inner = Port()
     ours = wrapper("a/b", inner, Gates(room=0))
-    for name, arguments in operations(port).items():
+    for name, given in operations(port).items():
         with pytest.raises(GateShut):
-            await getattr(ours, name)(*range(arguments))
+            await getattr(ours, name)(*given)
     assert inner.called == []
 
 
@@ -90,6 +121,7 @@ async def test_every_page_of_a_listing_passes_the_gate_and_an_empty_one_ends_not
     gates = Gates()
     ours = GuardedPlatform("a/b", Port(), gates)
     assert [page async for page in ours.changes("window")] == [["window"], [], ["last"]]
+    assert set(gates.about) == {None}
     assert len(gates.asked) == 4, "the end of the listing is found out by asking"
     shut = GuardedPlatform("a/b", Port(), Gates(room=2))
     pages = shut.changes("window")
@@ -103,3 +135,43 @@ def test_what_calls_nobody_needs_no_gate():
     assert (platform.window_max_s, platform.courier_code("sf")) == (60.0, "SF")
     assert (courier.is_idempotent, courier.can_find, courier.find_lag_s) == (True, False, 1.5)
     assert GuardedNotifier("a/b", Port(), Gates(0)).is_idempotent
+
+
+class Revealing(Port):
+    """A platform that reveals receivers, unless one of them is its poison."""
+
+    def __init__(self, poison: str, error: Exception) -> None:
+        super().__init__()
+        self.poison, self.error = poison, error
+
+    async def reveal(self, tokens, _purpose):
+        self.called.append(sorted(tokens))
+        if self.poison in tokens:
+            raise self.error
+        return dict.fromkeys(tokens, "receiver")
+
+    def courier_code(self, courier):
+        raise Misconfigured("courier_unmapped", courier)
+
+
+@pytest.mark.parametrize("error", [Misconfigured("http_403"), Malformed("not_json")])
+async def test_one_receiver_that_spoils_a_batch_is_found_by_asking_for_each_alone(error):
+    gates, inner = Gates(), Revealing("T2", error)
+    found = await GuardedPlatform("a/b", inner, gates).reveal({"T1": "x", "T2": "y", "T3": "z"}, Purpose.LABEL)
+    assert found == {"T1": "receiver", "T2": error, "T3": "receiver"}
+    assert gates.about == [("T1", "T2", "T3"), "T1", "T2", "T3"]
+
+
+@pytest.mark.parametrize("error", [Misconfigured("http_401", facts={PAUSED: "a/b"}), Transient("timed_out")])
+async def test_nobody_is_asked_for_alone_where_the_account_or_its_server_is_the_cause(error):
+    inner = Revealing("T2", error)
+    with pytest.raises(type(error)):
+        await GuardedPlatform("a/b", inner, Gates()).reveal({"T1": "x", "T2": "y"}, Purpose.LABEL)
+    assert inner.called == [["T1", "T2"]]
+
+
+async def test_a_courier_that_our_own_settings_do_not_map_accuses_no_account():
+    gates = Gates()
+    with pytest.raises(Refused, match="courier_unmapped"):
+        await GuardedPlatform("a/b", Revealing("", Refused("x")), gates).tell_shipped(GIVEN["handover"])
+    assert gates.asked == []

@@ -1,14 +1,25 @@
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.china_time import cst_text, read_cst
-from adapters.payload import PAYLOAD_MAX_BYTES, Fields, read_answer, read_payload, tidy
-from adapters.words import words
+from adapters.payload import (
+    KEY_MAX,
+    NESTING_MAX,
+    PAYLOAD_MAX_BYTES,
+    SAID_MAX,
+    TEXT_MAX,
+    Fields,
+    read_answer,
+    read_page,
+    read_payload,
+    tidy,
+)
 from domain.errors import Malformed, Poison
 from domain.money import Money
 
@@ -49,7 +60,7 @@ def test_what_is_not_json_is_unreadable(body):
     ids=["lists", "objects", "huge number", "long number"],
 )
 def test_bombs_end_quickly(body):
-    assert poison_of(read_payload, body).code in {"payload_unreadable", "payload_truncated"}
+    assert end_of(read_payload, body) in {"payload_unreadable", "payload_truncated", "read"}
 
 
 def test_an_oversize_payload_is_not_parsed():
@@ -79,6 +90,101 @@ def test_half_an_emoji_does_not_cost_the_order(text, expected):
 @given(st.binary(max_size=200))
 def test_any_bytes_end_in_json_or_poison(body):
     assert end_of(read_payload, body) in {"read", "payload_unreadable", "payload_truncated"}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        b"1e9999999999999999999999",
+        b"-1e-9999999999999999999999",
+        b"1E+400",
+        b"0e99999",
+        b"1." + b"3" * 500,
+        b"9" * 5_000,
+    ],
+)
+def test_a_number_that_nothing_can_hold_stops_nothing_and_is_read_by_nobody(number):
+    tree = read_payload(b'{"a":' + number + b',"b":1.5}')
+
+    assert Fields(tree).amount("b", "CNY") == Money(150, "CNY")
+    read = Fields(tree)
+    for refuse in (
+        lambda: read.text("a"),
+        lambda: read.key("a"),
+        lambda: read.whole("a", 0, 10),
+        lambda: read.amount("a", "CNY"),
+        lambda: read.flag("a"),
+        lambda: read.moment("a", read_cst),
+        lambda: read.listed("a"),
+        lambda: read.child("a"),
+    ):
+        assert poison_of(refuse).code == "field_invalid"
+    assert read.said("a") == ""
+    assert msgspec.json.decode(msgspec.json.encode(tree, order="sorted")), "what was read can be written again"
+
+
+def test_plain_decimal_alone_raises_outside_the_tree():
+    """The control: what a plain reader does with one of them."""
+    with pytest.raises(InvalidOperation):
+        msgspec.json.Decoder(float_hook=Decimal).decode(b'{"a":1e9999999999999999999999}')
+
+
+def test_two_odd_numbers_are_two_contents():
+    assert read_payload(b"[1e999]") != read_payload(b"[1e998]")
+    assert read_payload(b"[0." + b"1" * 60 + b"]") != read_payload(b"[0." + b"1" * 61 + b"]")
+
+
+@pytest.mark.parametrize("opener", [b"[", b'{"a":'])
+@pytest.mark.parametrize("depth", [1, 63, 64, 65, 200, 900, *range(980, 1010), 5_000])
+def test_every_depth_is_read_and_can_be_written_again_or_is_poison(opener, depth):
+    closer = {b"[": b"]", b'{"a":': b"}"}[opener]
+    body = opener * depth + b"1" + closer * depth
+
+    if depth > NESTING_MAX:
+        assert poison_of(read_payload, body).code == "payload_unreadable"
+    else:
+        assert msgspec.json.encode(read_payload(body), order="sorted") == body
+
+
+def test_many_brackets_are_not_deep():
+    body = b'{"a":[' + b",".join([b'{"b":[{}]}'] * 200) + b'],"c":"' + b"[" * 200 + b'"}'
+    assert read_payload(body)["c"] == "[" * 200
+
+
+def test_of_a_name_that_stands_twice_the_last_value_counts():
+    assert read_payload(b'{"a":1,"a":2}') == {"a": 2}
+
+
+def test_bytes_that_are_no_text_damage_their_entry_and_not_the_page():
+    page = read_page(b'{"rows":[{"id":"1"},{"id":"\xff\xfe"}]}')
+    assert [Fields(row).text("id") for row in page["rows"]] == ["1", "\ufffd\ufffd"]
+    assert poison_of(Fields(page["rows"][1]).key, "id").code == "field_invalid"
+
+
+def test_texts_keys_and_lists_have_limits():
+    assert fields(a="x" * TEXT_MAX).text("a")
+    assert poison_of(fields(a="x" * (TEXT_MAX + 1)).text_or, "a", "").code == "field_invalid"
+    assert fields(a="x" * KEY_MAX).key("a")
+    assert poison_of(fields(a="x" * (KEY_MAX + 1)).key, "a").code == "field_invalid"
+    assert poison_of(fields(a=10**40).text, "a").code == "field_invalid"
+    assert fields(a="x" * 10_000).said("a") == "x" * SAID_MAX
+    assert (fields(a=["x"]).said("a"), fields(a=8016).said("a"), fields().said("a")) == ("", "8016", "")
+    assert len(fields(a=[{}] * 3).listed("a", limit=3)) == 3
+    assert poison_of(lambda: fields(a=[{}] * 4).listed("a", limit=3)).code == "field_invalid"
+
+
+@pytest.mark.parametrize(
+    ("value", "is_set"), [(True, True), (1, True), ("1", True), (" TRUE ", True), ("Y", True), (None, False)]
+)
+def test_marks(value, is_set):
+    assert fields(a=value).flag("a") is is_set
+    for no in (False, 0, "0", "false", "", "N"):
+        assert fields(a=no).flag("a") is False
+
+
+@pytest.mark.parametrize("value", [[], {}, "maybe", 2, Decimal("0.5"), [1]])
+def test_a_mark_that_cannot_be_read_is_not_a_no(value):
+    assert poison_of(fields(a=value).flag, "a").code == "field_invalid"
 
 
 def test_an_answer_must_be_an_object():
@@ -176,9 +282,27 @@ def test_times_read_back(moment):
     assert read_cst(cst_text(moment)) == moment
 
 
-def test_tidy_and_words():
+NO_DATES = [
+    *("0000-00-00 00:00:00", "0001-01-01 00:00:00", "1970-01-01 08:00:00", "1999-12-31 00:00:00"),
+    *("2100-01-01 08:00:01", "9999-12-31 23:59:59", "9999-12-31 24:00:00"),
+]
+
+
+@pytest.mark.parametrize("text", NO_DATES)
+def test_a_date_outside_2000_to_2100_is_no_date(text):
+    assert fields(a=text).moment_or_none("a", read_cst) is None
+    assert poison_of(fields(a=text).moment, "a", read_cst).code == "field_invalid"
+
+
+@pytest.mark.parametrize("text", ["2026-13-01 00:00:00", "2026-11-22 24:00:01", "2026-11-22 25:00:00", "soon", "٢"])
+def test_what_is_no_date_at_all_is_invalid_even_where_none_is_needed(text):
+    assert poison_of(fields(a=text).moment_or_none, "a", read_cst).code == "field_invalid"
+
+
+def test_the_end_of_a_day_is_the_beginning_of_the_next():
+    assert read_cst("2026-11-22 24:00:00") == read_cst("2026-11-23 00:00:00")
+    assert read_cst("2027-12-31 24:00:00") == read_cst("2028-01-01 00:00:00")
+
+
+def test_tidy():
     assert tidy(" 周末\u0000配送\r\n ") == "周末 配送"
-    assert words("收件人 13800000001\n电话 021-12345678 单号 SF1380000000112345") == (
-        "收件人 *** 电话 *** 单号 SF1380000000112345"
-    )
-    assert len(words("长" * 1000)) == 200

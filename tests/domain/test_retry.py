@@ -16,6 +16,7 @@ from domain.errors import (
     Transient,
     UnknownOutcome,
 )
+from domain.gates import ACCUSED, ALONE, PAUSED
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.retry import (
@@ -100,11 +101,37 @@ def test_a_strange_time_to_come_back_is_bounded(after_s, waited):
 
 
 @given(st.integers(0, 1000), jitters)
-def test_a_sick_account_costs_its_orders_no_attempt(attempts, jitter):
-    verdict = decide(Misconfigured("bad_key"), attempts=attempts, jitter=jitter)
+def test_a_paused_account_costs_its_orders_no_attempt(attempts, jitter):
+    verdict = decide(Misconfigured("bad_key", facts={PAUSED: "sf/main"}), attempts=attempts, jitter=jitter)
     assert isinstance(verdict, Retry)
     assert not verdict.spends_attempt
     assert 450 <= verdict.after_s <= 900
+
+
+@pytest.mark.parametrize(
+    ("step", "end"),
+    [
+        (Step.LABEL, HoldFor(HoldCode.WAYBILL_ERROR)),
+        (Step.WRITEBACK, HoldFor(HoldCode.WRITEBACK_REFUSED)),
+        (Step.NOTIFY, GiveUp("misconfigured")),
+    ],
+)
+@pytest.mark.parametrize(("is_alone", "tries"), [(False, 8), (True, 3)])
+def test_a_fault_that_pauses_nobody_is_its_subject_s_and_ends(step, end, is_alone, tries):
+    error = Misconfigured("http_403", facts={ACCUSED: "sf/main", ALONE: is_alone})
+    assert decide(error, step=step) == Retry(1.0, spends_attempt=True)
+    assert isinstance(decide(error, step=step, attempts=tries - 1), Retry)
+    assert decide(error, step=step, attempts=tries) == end
+
+
+@pytest.mark.parametrize("step", [Step.PULL, Step.WAREHOUSE])
+def test_a_shop_and_a_location_are_never_given_up(step):
+    error = Misconfigured("http_403", facts={ACCUSED: "taobao/s1", ALONE: True})
+    assert decide(error, step=step, attempts=99) == Retry(450.0, spends_attempt=False)
+
+
+def test_settings_of_ours_are_waited_for():
+    assert decide(Misconfigured("account_unknown"), attempts=99) == Retry(450.0, spends_attempt=False)
 
 
 @pytest.mark.parametrize(

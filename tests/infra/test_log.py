@@ -1,10 +1,13 @@
 """What reaches a log line, and what must not."""
 
+import asyncio
+import gc
 import io
 import json
 import logging
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 
 import dramatiq
@@ -20,6 +23,7 @@ from infra.log import bound, configure, drop_personal_data, get_logger
 from infra.settings import Secret
 
 PHONE = "13800138000"
+NAME = "欧阳小满"
 
 
 @pytest.fixture
@@ -220,3 +224,58 @@ def test_one_line_for_one_event_whatever_its_texts_say(lines: Lines, form: str) 
     logging.getLogger("library").warning("said %s", hostile)
     assert len(lines.text.splitlines()) == 2
     assert not re.search(r"\x1b\[31m|\x9b|\u202e", lines.text)
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("hostile", ["\x1b[31mred", "a\x9b2J", "a\u202eb", "\x07", "a\x7fb"])
+def test_no_value_without_blanks_reaches_a_terminal_as_it_is(lines: Lines, form: str, hostile: str) -> None:
+    configure(form, stream=lines.stream)
+    get_logger(__name__).info("event", sku=hostile, deep={"a": [hostile], hostile: 1})
+    assert hostile not in lines.text
+    assert not re.search(r"\x1b\[31m|[\x07\x7f-\x9f\u202e]", lines.text)
+
+
+@pytest.mark.parametrize(
+    "log_it",
+    [
+        lambda: logging.getLogger("library").warning("handled %r", {"receiver": NAME}),
+        lambda: logging.getLogger("library").warning("handled %s", ValueError(NAME)),
+        lambda: logging.getLogger("library").warning("handled %s", [ValueError(NAME)]),
+        lambda: logging.getLogger("library").warning("handled %(one)s", {"one": ValueError(NAME)}),
+        lambda: logging.getLogger("library").warning(ValueError(NAME)),
+        lambda: warnings.warn(f"not closed: {NAME}", ResourceWarning, stacklevel=1),
+        lambda: logging.getLogger("asyncio").error("Exception in callback tell(%s)\nhandle: %s", NAME, NAME),
+        lambda: asyncio.run(_forgotten()),
+    ],
+)
+def test_no_library_shows_what_it_works_on(lines: Lines, log_it) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        log_it()
+        gc.collect()
+    assert lines.text
+    assert NAME not in json.dumps([json.loads(line) for line in lines.text.splitlines()], ensure_ascii=False)
+
+
+async def _forgotten() -> None:
+    async def fail() -> None:
+        raise ValueError(NAME)
+
+    task = asyncio.ensure_future(fail())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    del task
+    gc.collect()
+
+
+def test_a_warning_says_its_category_and_place(lines: Lines) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn(NAME, ResourceWarning, stacklevel=1)
+    assert re.fullmatch(r"ResourceWarning at test_log.py:\d+", lines.only()["event"])
+
+
+def test_a_line_that_cannot_be_written_shows_none_of_its_arguments(lines: Lines, capsys) -> None:
+    record = logging.LogRecord("library", logging.WARNING, "", 1, "%d of it", (NAME,), None)
+    logging.getLogger().handlers[0].handle(record)
+    assert capsys.readouterr().err == "a log line of library could not be written\n"

@@ -1,5 +1,6 @@
 import io
 import tracemalloc
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -42,6 +43,18 @@ def test_an_unknown_platform_is_named_with_the_known_ones(trade, rules) -> None:
     with pytest.raises(Misconfigured, match="taobao") as caught:
         normalize(trade(), "ebay", "main", rules)
     assert caught.value.code == "platform_unknown"
+
+
+def test_a_defect_of_the_reader_is_a_payload_that_cannot_be_read(trade, rules, monkeypatch) -> None:
+    def read(_body, _shop):
+        raise ZeroDivisionError("13812345678")
+
+    monkeypatch.setattr("ops.dry_run.registry.platform", lambda _: SimpleNamespace(read_order=read))
+    with pytest.raises(Poison) as caught:
+        normalize(trade(), "taobao", "main", rules)
+    assert (caught.value.code, caught.value.facts) == ("reader_failed", {"error": "ZeroDivisionError"})
+    assert caught.value.__cause__ is None
+    assert "13812345678" not in str(caught.value)
 
 
 class Endless(io.RawIOBase):

@@ -1,8 +1,12 @@
+import io
 from itertools import pairwise
 
 import msgspec
 import pytest
+from rich.console import Console
 
+from infra.db.unreadable import Entry, Source, note_unreadable
+from ops.order_face import print_order
 from ops.order_view import view_order
 
 
@@ -54,6 +58,23 @@ def test_a_hold_names_its_owner_its_due_time_and_its_reason(held) -> None:
         assert hold.meaning
     assert held.open_holds
     assert any(event.kind == "hold_opened" for event in held.timeline)
+
+
+def test_a_scan_that_could_not_be_read_is_shown_with_its_order(played, shipped) -> None:
+    reference = shipped.packages[0].shipments[0].reference
+    entry = Entry(3, "field_invalid", "events[3].at", reference)
+    with played.db.transaction() as tx:
+        note_unreadable(tx, Source.SCAN, "warehouse/east", [entry])
+    try:
+        view = view_order(played.db, shipped.id)
+        text = Console(record=True, width=160, file=io.StringIO())
+        print_order(view, text)
+    finally:
+        with played.db.transaction() as tx:
+            tx.execute("DELETE FROM unreadable_entry")
+    (scan,) = view.unreadable_scans
+    assert (scan.position, scan.code, scan.owner) == (3, "field_invalid", "warehouse")
+    assert "warehouse/east events[3].at: field_invalid" in text.export_text()
 
 
 def test_a_released_hold_stays_on_the_timeline(played, held) -> None:

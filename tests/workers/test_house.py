@@ -1,4 +1,4 @@
-from infra.settings import Secret
+from infra.settings import Secret, Stores, read_settings
 from infra.stores import Connection
 from workers import house
 
@@ -10,3 +10,26 @@ def test_children_are_told_where_settings_and_stores_are(tmp_path) -> None:
         "ORDERLANE_DATABASE_URL": "host=db",
         "ORDERLANE_REDIS_URL": "redis://q",
     }
+
+
+def test_children_read_a_configured_store_s_secret_themselves(tmp_path, monkeypatch) -> None:
+    """A secret of a file stands in no process's environment; the child finds it where the settings point to."""
+    (tmp_path / "db").write_text("host=/run/db password=secret")
+    (tmp_path / "redis").write_text("unix:///run/redis?password=secret")
+    file = tmp_path / "orderlane.toml"
+    file.write_text('[stores]\ndatabase_url = "file:db"\nredis_url = "file:redis"\n')
+    configured = read_settings(file, {})
+    stores = Connection(configured.stores.database_url, configured.stores.redis_url, embedded=False)
+
+    environment = house.environment_of(file, stores, configured.stores)
+
+    assert "secret" not in repr(environment)
+    assert read_settings(environ=environment).stores == configured.stores
+
+
+def test_a_private_store_beside_a_configured_one_is_named(tmp_path) -> None:
+    stores = Connection(Secret("host=db password=secret"), Secret("unix:///run/redis"), embedded=True)
+    configured = Stores(database_url=stores.database_url)
+    environment = house.environment_of(tmp_path / "orderlane.toml", stores, configured)
+    assert environment.get("ORDERLANE_REDIS_URL") == "unix:///run/redis"
+    assert "ORDERLANE_DATABASE_URL" not in environment

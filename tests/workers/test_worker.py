@@ -82,3 +82,22 @@ def test_a_pool_that_is_not_there_is_a_usage_error(worker) -> None:
     _, told = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 2
     assert "no pool parcels; known are: main, labels, p0" in told
+
+
+def test_a_redis_that_cannot_carry_the_queue_is_a_sentence(environ, worker) -> None:
+    environ["ORDERLANE_REDIS_URL"] += "&max_connections=2"
+    process = worker("--pool", "labels")
+    _, told = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 1
+    assert "Error: the client's pool has 2 connections and this worker needs" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("module", ["workers.worker", "workers.sweeper", "workers.wiring"])
+def test_dramatiqs_own_command_is_refused_with_a_sentence(environ, module) -> None:
+    """It would find no actor, and serve nothing without a word."""
+    command = [sys.executable, "-m", "dramatiq", module, "-p", "1", "-t", "1"]
+    process = subprocess.run(command, env=environ, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False)
+    assert process.returncode == 1
+    assert "start workers by `orderlane run` or `python -m workers.worker --pool NAME`" in process.stderr
+    assert "Traceback" not in process.stderr

@@ -11,9 +11,10 @@ import click
 from infra.clock import SystemClock
 from infra.engine.replay import Author
 from ops.bulk import RATE_MAX
+from workers.cli.values import is_in_range
 
 F = TypeVar("F", bound=Callable[..., object])
-_SPAN = re.compile(r"(\d{1,6})(m|h|d)")
+_SPAN = re.compile(r"([0-9]{1,6})(m|h|d)")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -26,13 +27,17 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         text = str(value)
-        if span := _SPAN.fullmatch(text):
-            return SystemClock().utcnow() - int(span[1]) * _UNITS[span[2]]
         try:
-            moment = datetime.fromisoformat(text)
+            span = _SPAN.fullmatch(text)
+            moment = SystemClock().utcnow() - int(span[1]) * _UNITS[span[2]] if span else datetime.fromisoformat(text)
         except ValueError:
             self.fail(f"{text!r} is neither a span such as 24h nor a time such as 2026-01-31T08:00", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except OverflowError:
+            self.fail(f"{text!r} lies before all times", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if not is_in_range(moment):
+            self.fail(f"{text!r} is not in the years 2000 to 2099", param, ctx)
+        return moment
 
 
 class Rate(click.ParamType[float]):

@@ -12,6 +12,7 @@ from workers.cli.acting import author_option
 from workers.cli.exits import Exit
 from workers.cli.stores import database_at_hand, quiet_settings
 from workers.cli.talk import console, json_option, say_json
+from workers.cli.values import WHOLE
 
 PAGE = 50
 STATES = ("waiting", "replayed", "done", "died", "superseded", "refused", "cancelled")
@@ -23,9 +24,9 @@ def bulk() -> None:
 
 
 @bulk.command(epilog="\b\nExample:  orderlane bulk show 17 --members died")
-@click.argument("bulk_id", metavar="[ID]", type=int, required=False)
+@click.argument("bulk_id", metavar="[ID]", type=WHOLE, required=False)
 @click.option("--members", "state", type=click.Choice(STATES), help="List members with this result.")
-@click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="Go on after this letter.")
+@click.option("--after", type=WHOLE, default=0, metavar="ID", help="Go on after this letter.")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int, *, as_json: bool) -> None:
@@ -53,7 +54,7 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
 
 
 @bulk.command(epilog="\b\nExample:  orderlane bulk pause 17")
-@click.argument("bulk_id", metavar="ID", type=int)
+@click.argument("bulk_id", metavar="ID", type=WHOLE)
 @author_option
 def pause(bulk_id: int, author: Author) -> None:
     """Send no further member until it is resumed."""
@@ -61,7 +62,7 @@ def pause(bulk_id: int, author: Author) -> None:
 
 
 @bulk.command(epilog="\b\nExample:  orderlane bulk resume 17")
-@click.argument("bulk_id", metavar="ID", type=int)
+@click.argument("bulk_id", metavar="ID", type=WHOLE)
 @author_option
 def resume(bulk_id: int, author: Author) -> None:
     """Go on with a paused bulk, without another canary."""
@@ -69,7 +70,7 @@ def resume(bulk_id: int, author: Author) -> None:
 
 
 @bulk.command(epilog="\b\nExample:  orderlane bulk cancel 17")
-@click.argument("bulk_id", metavar="ID", type=int)
+@click.argument("bulk_id", metavar="ID", type=WHOLE)
 @author_option
 def cancel(bulk_id: int, author: Author) -> None:
     """End a bulk: members that wait stay dead letters, what was sent stays sent."""

@@ -8,17 +8,19 @@ from infra.log import configure
 from infra.settings import read_settings
 from workers.cli.exits import Exit
 from workers.cli.talk import say_json
+from workers.cli.values import WHOLE, Number
 from workers.demo.face import LiveFace, consoles, print_summary, silent
 from workers.demo.run import run as run_demo
 from workers.demo.stage import Script
 
 DEFAULT_ORDERS = 500
+ORDERS_MAX = 100_000_000
 
 
 @click.command(epilog="\b\nExample:  orderlane demo --orders 2000\n          orderlane demo --from orders.csv --json")
 @click.option(
     "--orders",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, ORDERS_MAX),
     help=f"How many orders to play.  [default: {DEFAULT_ORDERS}; with --from the whole file]",
 )
 @click.option(
@@ -28,13 +30,15 @@ DEFAULT_ORDERS = 500
     metavar="CSV",
     help="Replay a CSV instead of a generated stream.",
 )
-@click.option("--seed", default=7, show_default=True, help="The same seed gives the same stream.")
+@click.option("--seed", type=WHOLE, default=7, show_default=True, help="The same seed gives the same stream.")
 @click.option(
-    "--rate", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Orders a second; 0: all at once."
+    "--rate", type=Number(0, ORDERS_MAX), default=0.0, show_default=True, help="Orders a second; 0: all at once."
 )
-@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
-@click.option("--threads", type=click.IntRange(min=1), default=4, show_default=True, help="Threads of each of them.")
-@click.option("--shops", type=click.IntRange(min=1), default=5, show_default=True, help="Shops of a generated stream.")
+@click.option("--processes", type=click.IntRange(1, 1000), default=2, show_default=True, help="Worker processes.")
+@click.option("--threads", type=click.IntRange(1, 1000), default=4, show_default=True, help="Threads of each of them.")
+@click.option(
+    "--shops", type=click.IntRange(1, 100_000), default=5, show_default=True, help="Shops of a generated stream."
+)
 @click.option("--control", is_flag=True, help="After the run plant three harms, to see that they are found.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 @click.pass_context

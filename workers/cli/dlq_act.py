@@ -18,6 +18,7 @@ from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
 from workers.cli.stores import database_at_hand, quiet_settings
 from workers.cli.talk import console, json_option, say, say_json
+from workers.cli.values import WHOLE
 
 PREVIEWED = 10
 RATE = 10.0
@@ -27,7 +28,7 @@ RATE = 10.0
     epilog='\b\nExample:  orderlane dlq replay 1042 --reason "settings fixed"\n'
     '          orderlane dlq replay --cause 7f3a01b2c3d4e5f6 --rate 5/s --reason "courier is back"'
 )
-@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.argument("ids", metavar="[ID]...", type=WHOLE, nargs=-1)
 @letter_filter
 @click.option("--rate", type=Rate(), default=RATE, show_default=True, metavar="N/s", help="Of a filter's letters.")
 @click.option("--again", is_flag=True, help="Also what people replayed three times before, in vain.")
@@ -100,7 +101,7 @@ def _exit(answers: Sequence[Replayed]) -> Exit:
 
 
 @click.command(epilog='\b\nExample:  orderlane dlq discard 1042 --reason "test order"')
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=WHOLE, nargs=-1, required=True)
 @author_option
 def discard(ids: Sequence[int], author: Author) -> None:
     """Close dead letters without a replay. An order that stands still stays held until somebody releases it."""
@@ -112,7 +113,7 @@ def discard(ids: Sequence[int], author: Author) -> None:
 
 
 @click.command(epilog='\b\nExample:  orderlane dlq reopen 1042 --reason "it was real"')
-@click.argument("letter_id", metavar="ID", type=int)
+@click.argument("letter_id", metavar="ID", type=WHOLE)
 @author_option
 def reopen(letter_id: int, author: Author) -> None:
     """Open a discarded dead letter again."""

@@ -9,13 +9,14 @@ from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
 from workers.cli.stores import database_at_hand, quiet_settings
 from workers.cli.talk import console, json_option, say_json
+from workers.cli.values import WHOLE, WHOLE_MAX
 
 CAUSES = 30
 PAGE = 50
 
 
 @click.command(epilog="\b\nExample:  orderlane dlq causes --json")
-@click.option("--limit", type=click.IntRange(min=1), default=CAUSES, show_default=True, help="How many to list.")
+@click.option("--limit", type=click.IntRange(1, WHOLE_MAX), default=CAUSES, show_default=True, help="How many to list.")
 @json_option
 @click.pass_context
 def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
@@ -34,7 +35,7 @@ def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
 
 @click.command("list", epilog="\b\nExample:  orderlane dlq list --step label --since 24h")
 @letter_filter
-@click.option("--after", type=click.IntRange(min=0), default=0, metavar="ID", help="Go on after this letter.")
+@click.option("--after", type=WHOLE, default=0, metavar="ID", help="Go on after this letter.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=PAGE, show_default=True, help="How many to list.")
 @json_option
 @click.pass_context
@@ -51,7 +52,7 @@ def list_letters(ctx: click.Context, *, wanted: LetterFilter, after: int, limit:
 
 
 @click.command(epilog="\b\nExample:  orderlane dlq show 1042")
-@click.argument("letter_id", metavar="ID", type=int)
+@click.argument("letter_id", metavar="ID", type=WHOLE)
 @json_option
 @click.pass_context
 def show(ctx: click.Context, letter_id: int, *, as_json: bool) -> None:

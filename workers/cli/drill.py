@@ -8,6 +8,7 @@ from infra.log import configure
 from infra.settings import read_settings
 from workers.cli.exits import Exit
 from workers.cli.talk import say, say_json
+from workers.cli.values import WHOLE
 from workers.demo.face import consoles
 from workers.drills.catalogue import BY_NAME, CATALOGUE
 from workers.drills.drill import Plan
@@ -18,7 +19,7 @@ from workers.drills.round import Played, account, play, summary
 @click.command(epilog="\b\nExample:  orderlane drill --quick\n          orderlane drill kill-sweep zombie --seed 11")
 @click.argument("names", nargs=-1, metavar="[NAME ...]", type=click.Choice(list(BY_NAME)))
 @click.option("--quick", is_flag=True, help="The short round: fewer orders, fewer faults, three minutes.")
-@click.option("--seed", type=int, help="The same seed gives the same stream and the same faults.  [default: drawn]")
+@click.option("--seed", type=WHOLE, help="The same seed gives the same stream and the same faults.  [default: drawn]")
 @click.option("--list", "is_listed", is_flag=True, help="Only say which drills there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a drill; the last line is the round's.")
 @click.pass_context

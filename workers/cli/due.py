@@ -9,16 +9,19 @@ from ops.due_face import print_due
 from workers.cli.exits import Exit
 from workers.cli.stores import database_at_hand
 from workers.cli.talk import console, say_json
+from workers.cli.values import WHOLE_MAX, Number
 
 SHOWN = 50
+# Ten years.
+_HOURS_MAX = 87_660.0
 
 
 @click.command(
     epilog="\b\nExample:  orderlane order due --within 4\n          orderlane order due --shop taobao/main --json"
 )
 @click.option("--shop", metavar="S", help="Only orders of this shop: its name, or PLATFORM/NAME.")
-@click.option("--within", "within_h", type=click.FloatRange(min=0), metavar="H", help="Late, or due within H hours.")
-@click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True, help="How many to list.")
+@click.option("--within", "within_h", type=Number(0, _HOURS_MAX), metavar="H", help="Late, or due within H hours.")
+@click.option("--limit", type=click.IntRange(1, WHOLE_MAX), default=SHOWN, show_default=True, help="How many to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in UTC.")
 @click.pass_context
 def due(ctx: click.Context, shop: str | None, within_h: float | None, limit: int, *, as_json: bool) -> None:

@@ -1,7 +1,9 @@
 """The command groups: subcommands are imported when they are asked for, and our own errors are one line."""
 
 import importlib
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -10,6 +12,9 @@ import psycopg
 from domain.errors import FulfilmentError
 from infra.printable import in_line
 from workers.cli.exits import Exit, exit_of
+from workers.cli.values import check_arguments
+
+_FRAMES_SHOWN = 12
 
 
 class LazyGroup(click.Group):
@@ -33,7 +38,14 @@ class LazyGroup(click.Group):
 
 
 class Orderlane(LazyGroup):
-    """Shows an error of ours, or a store that is away, as one line. A defect shows its traceback."""
+    """Shows an error of ours, or a store that is away, as one line.
+
+    A defect shows its type and the way to it, never its text: that may quote what the command worked on.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        check_arguments(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -43,11 +55,13 @@ class Orderlane(LazyGroup):
         except psycopg.OperationalError as error:
             # With a state the server has answered: that is a defect of ours, not its absence.
             if error.sqlstate is not None:
-                raise
+                defect(ctx, error)
             fail(ctx, f"database_unreachable: {error}", Exit.UNREACHABLE)
-        except Exception as error:
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not show what it was about
             if not _is_redis_away(error):
-                raise
+                defect(ctx, error)
             fail(ctx, f"redis_unreachable: {error}", Exit.UNREACHABLE)
 
 
@@ -62,3 +76,12 @@ def fail(ctx: click.Context, line: str, code: Exit) -> NoReturn:
     """End the command."""
     click.echo(in_line(f"orderlane: {' '.join(line.split())}"), err=True)
     ctx.exit(code)
+
+
+def defect(ctx: click.Context, error: Exception) -> NoReturn:
+    """End the command for a defect of ours."""
+    kind = type(error)
+    click.echo(in_line(f"orderlane: internal error: {kind.__module__}.{kind.__qualname__}"), err=True)
+    for frame in traceback.extract_tb(error.__traceback__)[-_FRAMES_SHOWN:]:
+        click.echo(in_line(f"  at {Path(frame.filename).name}:{frame.lineno} {frame.name}"), err=True)
+    ctx.exit(Exit.FAILED)

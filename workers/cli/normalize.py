@@ -12,9 +12,18 @@ from ops.dry_run import normalize as normalize_payload
 from workers.cli.exits import Exit
 
 
+def _whole_text(_ctx: click.Context, _param: click.Parameter, text: str) -> str:
+    """Bytes of a command line that are no text of the terminal's encoding arrive as halves of characters."""
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):  # noqa: PLR2004 - the surrogates of Unicode
+        raise click.BadParameter("not a text in this terminal's encoding")
+    return text
+
+
 @click.command(epilog="\b\nExample:  orderlane normalize --platform taobao trade.json")
 @click.option("--platform", required=True, metavar="P", help="The platform the payload comes from.")
-@click.option("--shop", default="dry-run", show_default=True, help="The shop's name in the result.")
+@click.option(
+    "--shop", default="dry-run", show_default=True, callback=_whole_text, help="The shop's name in the result."
+)
 @click.option("--rules", "rules_file", default="", metavar="FILE", help="A rules file; the packaged one if not given.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.pass_context
@@ -26,7 +35,11 @@ def normalize(ctx: click.Context, platform: str, shop: str, rules_file: str, fil
     Exits with 3 if the order would be held, and 4 if it would be quarantined.
     """
     rules = load_rules(rules_file)
-    with click.open_file(str(file), "rb") as stream:
-        result = normalize_payload(read_bounded(stream), platform, shop, rules)
+    try:
+        with click.open_file(str(file), "rb") as stream:
+            body = read_bounded(stream)
+    except OSError as error:
+        raise click.FileError(str(file), error.strerror or type(error).__name__) from None
+    result = normalize_payload(body, platform, shop, rules)
     click.echo(in_json(msgspec.json.format(msgspec.json.encode(as_tree(result)), indent=2).decode()))
     ctx.exit(Exit.HELD if result.findings else Exit.DONE)

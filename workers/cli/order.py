@@ -1,6 +1,7 @@
 """``orderlane order``: look at one order, release its holds, and change its lane."""
 
 import click
+import msgspec
 
 from domain.errors import Conflict
 from domain.holds import HoldCode
@@ -14,8 +15,8 @@ from ops.expedite import expedite as change_lane
 from ops.find import Match, find, why_missing
 from ops.holds import Released
 from ops.holds import release as release_hold
-from ops.order_face import print_matches, print_order
-from ops.order_view import view_order
+from ops.order_face import print_matches, print_order, print_raw
+from ops.order_view import raw_answers, view_order
 from workers.cli.acting import author_option
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
@@ -38,19 +39,20 @@ def order() -> None:
     "          orderlane order show SF1390010300412"
 )
 @click.argument("order_id", metavar="ID")
+@click.option("--raw", is_flag=True, help="Also the answers behind failures, as they came: personal data.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in UTC.")
 @click.pass_context
-def show(ctx: click.Context, order_id: str, *, as_json: bool) -> None:
+def show(ctx: click.Context, order_id: str, *, raw: bool, as_json: bool) -> None:
     """Show where an order is, why it is there, and what happens next.
 
     ID is orderlane's own order id, the platform's order id, SHOP/ID, PLATFORM/SHOP/ID, or a waybill.
-    Personal data is masked. Exits with 1 for an unknown id, 2 if it may mean several orders, and 4 if its
-    payload could not be read.
+    Personal data is masked, but with --raw. Exits with 1 for an unknown id, 2 if it may mean several orders,
+    and 4 if its payload could not be read.
     """
     configure(level="error")
     settings = read_settings()
     with database_at_hand(settings) as db:
-        ctx.exit(_show(db, order_id, as_json=as_json))
+        ctx.exit(_show(db, order_id, raw=raw, as_json=as_json))
 
 
 @order.command(
@@ -148,13 +150,16 @@ def _one_match(db: Database, order_id: str) -> Match | None:
     return matches[0]
 
 
-def _show(db: Database, order_id: str, *, as_json: bool) -> Exit:
+def _show(db: Database, order_id: str, *, raw: bool, as_json: bool) -> Exit:
     match = _one_match(db, order_id)
     if match is None:
         return Exit.USAGE
     view = view_order(db, match.id)
+    answers = raw_answers(db, match.id) if raw else ()
     if as_json:
-        say_json(view)
+        say_json({**msgspec.to_builtins(view), "answers": answers} if raw else view)
     else:
         print_order(view, console())
+        if answers:
+            print_raw(answers, console())
     return Exit.DONE

@@ -21,6 +21,7 @@ from ops.gates_face import print_gates
 from workers.cli.exits import Exit
 from workers.cli.stores import database_at_hand
 from workers.cli.talk import console, say, say_json
+from workers.cli.values import is_in_range
 
 # The values, because click shows and takes the members of an enumeration by their names.
 _KINDS = click.Choice([GateKind.ACCOUNT.value, ops.SHOP, GateKind.LANE.value, GateKind.STEP.value])
@@ -112,9 +113,11 @@ def _moment(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise click.BadParameter(f"{text} is no time", param_hint="--until") from None
+        raise click.BadParameter(f"{text!r} is no time", param_hint="--until") from None
     if moment.tzinfo is None:
         raise click.BadParameter("say the zone too, as in 2026-11-23T02:00:00+08:00", param_hint="--until")
+    if not is_in_range(moment):
+        raise click.BadParameter("is not in the years 2000 to 2099", param_hint="--until")
     if moment <= SystemClock().utcnow():
         raise click.BadParameter("is over already", param_hint="--until")
     return moment

@@ -11,6 +11,7 @@ import click
 from domain.errors import Misconfigured
 from infra.log import configure
 from infra.settings import SETTINGS_FILE, read_settings
+from infra.uncaught import log_uncaught
 from workers.house import keep
 
 
@@ -34,6 +35,7 @@ def run() -> None:
     if not settings.shops:
         raise Misconfigured("shops_missing", f"{file} names no shop: add one under [[shops]] (README.md shows how)")
     configure(settings.log_format, settings.log_level)
+    log_uncaught()
     keep(settings, file.resolve(), _stop_on_signals())
 
 

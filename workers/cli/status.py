@@ -17,8 +17,10 @@ from ops.status_face import status_view
 from workers.cli.exits import Exit
 from workers.cli.stores import quiet_settings, refuse_behind
 from workers.cli.talk import console, say_json
+from workers.cli.values import Number
 
 EVERY_S = 2.0
+_EVERY_MAX_S = 86_400.0
 
 
 @click.command(epilog="\b\nExample:  orderlane status --watch\n          orderlane status --json")
@@ -26,7 +28,7 @@ EVERY_S = 2.0
 @click.option(
     "--every",
     "every_s",
-    type=click.FloatRange(min=0.1),
+    type=Number(0.1, _EVERY_MAX_S),
     default=EVERY_S,
     show_default=True,
     metavar="S",

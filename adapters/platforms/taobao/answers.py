@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from adapters.china_time import read_cst
 from adapters.payload import Fields, read_answer
+from adapters.payload import read_page as read_page_tree
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.lines import refund_of
-from adapters.platforms.taobao.trade import state_of
+from adapters.platforms.taobao.trade import state_of, trade_id
 from adapters.ports import Listed, PlatformShipment, PlatformStatus
+from adapters.rejection import Rejected, rejection
 from domain.errors import Conflict, FulfilmentError, Malformed, Refused
 from domain.order import Address
 
@@ -22,13 +25,13 @@ _ROWS_MAX = 10**9
 class Page:
     """One page of the change listing. `total` is zero where the call did not ask for a count.
 
-    `rejected`: rows that could not be read, as platform order id (empty where it is unreadable too), code and field.
+    `rejected`: rows that could not be read; they stop no neighbour.
     """
 
     rows: tuple[Listed, ...]
     total: int
     has_next: bool
-    rejected: tuple[tuple[str, str, str], ...] = ()
+    rejected: tuple[Rejected, ...] = ()
 
 
 def read_page(body: bytes, window_end: datetime, *, use_has_next: bool) -> Page:
@@ -37,34 +40,37 @@ def read_page(body: bytes, window_end: datetime, *, use_has_next: bool) -> Page:
     Raises Malformed for a page that does not say what it was asked for: whether another page follows
     (`use_has_next`), or how many rows there are. Read as a no, either would leave orders behind.
     """
-    answer = _opened(body, describe.LIST_CHANGES)
+    answer = _opened(read_page_tree(body), describe.LIST_CHANGES)
     rows: list[Listed] = []
-    rejected: list[tuple[str, str, str]] = []
-    for row in answer.listed("trades", "trade"):
+    rejected: list[Rejected] = []
+    for position, (path, row) in enumerate(answer.entries("trades", "trade")):
         try:
-            tid = row.text("tid_str" if row.has("tid_str") else "tid")
-            rows.append(Listed(tid, _changed_at(row) or window_end, describe.STATES.get(row.text_or("status", ""))))
-        except Malformed as error:
-            rejected.append(("", error.code, str(error.facts.get("field", ""))))
+            rows.append(_listed(Fields(row, path, Malformed), window_end))
+        except Exception as error:  # noqa: BLE001 - whatever one row raises is that row's fault alone
+            rejected.append(rejection(position, error, row, "tid"))
     total = answer.whole("total_results", 0, _ROWS_MAX) if answer.has("total_results") else 0
     if not (use_has_next or answer.has("total_results")):
         answer.missing("total_results")
     return Page(tuple(rows), total, use_has_next and answer.decided("has_next"), tuple(rejected))
 
 
+def _listed(row: Fields, window_end: datetime) -> Listed:
+    return Listed(trade_id(row), _changed_at(row) or window_end, describe.STATES.get(row.said("status")))
+
+
 def read_status(body: bytes) -> PlatformStatus:
     """Raises Malformed, or Poison ``status_unknown``."""
-    trade = _opened(body, describe.READ_TRADE).child("trade")
+    trade = _opened(read_answer(body), describe.READ_TRADE).child("trade")
     subs = trade.listed("orders", "order")
     if not subs:
         trade.missing("orders")
     shipped: dict[tuple[str, str], list[str]] = {}
     for sub in subs:
-        waybill = sub.text_or("invoice_no", "")
+        waybill = sub.key_or("invoice_no", "")
         if waybill:
             company = sub.text_or("logistics_company", "")
-            shipped.setdefault((describe.COMPANY_NAMES.get(company, company), waybill), []).append(sub.text("oid"))
-    refunds = [(sub.text("oid"), refund_of(sub)) for sub in subs]
+            shipped.setdefault((describe.COMPANY_NAMES.get(company, company), waybill), []).append(sub.key("oid"))
+    refunds = [(sub.key("oid"), refund_of(sub)) for sub in subs]
     refund_lines = tuple(oid for oid, refund in refunds if refund.is_open)
     return PlatformStatus(
         state=state_of(trade),
@@ -84,30 +90,34 @@ def decrypt_query(tokens: Mapping[str, str], scene: str) -> str:
 
 def read_decrypted(body: bytes, tokens: Mapping[str, str]) -> dict[str, Address | FulfilmentError]:
     """One result for each order asked for: an address, or why there is none."""
-    answer = _opened(body, describe.DECRYPT)
+    answer = _opened(read_answer(body), describe.DECRYPT)
     if not answer.has("receiver_list"):
         answer.missing("receiver_list")
     found: dict[str, Address | FulfilmentError] = {
         tid: Malformed("receiver_not_answered", "the answer leaves this order out") for tid in tokens
     }
-    for row in answer.listed("receiver_list", "receiver"):
-        tid = row.text_or("tid", "") or row.text_or("order_id", "")
+    for path, entry in answer.entries("receiver_list", "receiver"):
+        try:
+            row = Fields(entry, path, Malformed)
+            tid = row.text_or("tid", "") or row.text_or("order_id", "")
+        except Malformed:
+            # Whose receiver this is cannot be read: that order counts as left out.
+            continue
         if tid in tokens:
-            found[tid] = _receiver(row, tokens[tid])
+            found[tid] = _receiver_or_fault(row, tokens[tid])
     return found
 
 
 def read_shipped(body: bytes) -> None:
     """Quiet when the shipment was accepted. Raises Refused ``shipment_rejected`` or Malformed."""
-    answer = _opened(body, describe.SEND)
+    answer = _opened(read_answer(body), describe.SEND)
     shipping = answer.child("shipping") if answer.has("shipping") else answer
     if not shipping.decided("is_success"):
         raise Refused("shipment_rejected", "the platform answered without success")
 
 
-def _opened(body: bytes, method: str) -> Fields:
+def _opened(tree: Mapping[str, Any], method: str) -> Fields:
     name = method.removeprefix("taobao.").replace(".", "_") + "_response"
-    tree = read_answer(body)
     return Fields(tree.get(name, tree), name, Malformed)
 
 
@@ -118,12 +128,16 @@ def _changed_at(row: Fields) -> datetime | None:
         return None
 
 
-def _receiver(row: Fields, token: str) -> Address | FulfilmentError:
+def _receiver_or_fault(row: Fields, token: str) -> Address | FulfilmentError:
+    """What one receiver raises is that order's fault alone."""
     try:
-        is_matched = row.decided("matched")
+        return _receiver(row, token)
     except Malformed as error:
         return error
-    if not is_matched:
+
+
+def _receiver(row: Fields, token: str) -> Address | FulfilmentError:
+    if not row.decided("matched"):
         return Conflict("receiver_token_stale", "the order has a newer token: read it again")
     name = row.text_or("name", "")
     phone = row.text_or("mobile", "") or row.text_or("phone", "")

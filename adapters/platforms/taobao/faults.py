@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adapters.china_time import CST
+from adapters.foreign import code_of, sentence
 from adapters.payload import Fields
 from adapters.ports import NARROWER
-from adapters.words import words
 from domain.errors import (
     Conflict,
     Facts,
@@ -27,15 +27,17 @@ _FIRST_BUSINESS_CODE = 15
 _BAN = re.compile(r"([0-9]{1,6})\s*(?:more\s+)?second", re.IGNORECASE)
 _DAILY = re.compile(r"\bdaily\b|\bper day\b|\bone day\b|当天|每天|每日", re.IGNORECASE)
 
-# Our account is at fault: nothing about one order changes it.
+# Only these speak of the account: token, permission, signature, app key and timestamp. In a call about one order even
+# they are no more than an accusation, see `domain.gates`.
 ACCOUNT_FAULTS = {
     **dict.fromkeys((26, 27), "session_expired"),
     **dict.fromkeys((11, 12, 13), "permission_denied"),
-    25: "signature_invalid",
+    **dict.fromkeys((24, 25), "signature_invalid"),
     **dict.fromkeys((28, 29), "app_key_invalid"),
     **dict.fromkeys((30, 31), "timestamp_invalid"),
-    **dict.fromkeys((9, 21, 22, 23, 24, 32, 33, 34, 40, 41, 43), "request_invalid"),
 }
+# The gateway refuses this one request, most often an argument of it. It was not carried out, and never will be.
+REQUEST_FAULTS = frozenset({9, 21, 22, 23, 32, 33, 34, 40, 41, 42, 43})
 
 # The last part of the logistics service's sub-codes.
 LOGISTICS_FAULTS: dict[str, tuple[type[FulfilmentError], str]] = {
@@ -53,6 +55,29 @@ LOGISTICS_FAULTS: dict[str, tuple[type[FulfilmentError], str]] = {
 # A listing that asks for too much: the platform wants a pause and a shorter window.
 _TOO_MUCH = "isv.trade-service-rejection"
 _TOO_MUCH_WAIT_S = 180.0
+# Our own words for these faults: the platform's may quote the buyer.
+PHRASES = {
+    "call_limit": "the platform limits the calls of the app",
+    "listing_rejected": "the platform finds the listing too large: it is asked again later, for a shorter window",
+    "session_expired": "the shop's authorization has ended: authorize the app again",
+    "permission_denied": "the app may not call this interface",
+    "signature_invalid": "the platform does not accept the signature: check the app secret",
+    "app_key_invalid": "the platform does not accept the app key",
+    "timestamp_invalid": "the platform finds the request's time wrong: check this machine's clock",
+    "request_invalid": "the platform cannot read the request",
+    "platform_failed": "the platform's system failed",
+    "order_not_found": "the platform knows no such order",
+    "order_state_wrong": "the order's state on the platform does not allow this",
+    "already_shipped": "the platform shows the order as shipped",
+    "courier_code_unknown": "the platform does not know the courier's code",
+    "waybill_rejected": "the platform does not accept the waybill number",
+    "platform_busy": "the platform is busy",
+    "split_rejected": "the platform does not accept the split into packages",
+    "shipment_rejected": "the platform does not accept the shipment",
+    "resend_rejected": "the platform does not accept a changed waybill number",
+    "error_unknown": "the platform answered with an error that is not known",
+}
+_REFUSED = "the platform refused"
 _ORDER_UNKNOWN = ("trade-not-exist", "trade-not-found")
 
 
@@ -70,30 +95,38 @@ class TopError:
 
     @property
     def facts(self) -> Facts:
-        return {"code": self.code, "sub_code": words(self.sub_code)}
+        return {"code": self.code, "sub_code": code_of(self.sub_code)}
+
+    def said(self, name: str) -> str:
+        """Our sentence for `name`, with the platform's code."""
+        return sentence(PHRASES, name, code_of(self.sub_code) or str(self.code), _REFUSED)
 
 
 def read_error(fields: Fields) -> TopError:
     """Read an `error_response` object; an unreadable number becomes -1."""
     code = fields.text_or("code", "")
-    text = fields.text_or("sub_msg", "") or fields.text_or("msg", "")
+    text = fields.said("sub_msg") or fields.said("msg")
     number = int(code) if re.fullmatch(r"[0-9]{1,6}", code) else -1
-    return TopError(number, fields.text_or("sub_code", ""), text)
+    return TopError(number, fields.said("sub_code"), text)
 
 
 def fault_of(error: TopError, *, is_read: bool, now: datetime) -> FulfilmentError:
-    """What an error answer means. For a write that may have been carried out it is UnknownOutcome."""
-    text, facts = words(error.text), error.facts
+    """What an error answer means, in words of ours. For a write that may have been carried out it is UnknownOutcome."""
+    facts = error.facts
     if error.code in CALL_LIMITS or error.sub_code.startswith("accesscontrol."):
-        return Throttled("call_limit", text, facts, after_s=_ban_s(error, now))
+        return Throttled("call_limit", error.said("call_limit"), facts, after_s=_ban_s(error, now))
     if error.sub_code == _TOO_MUCH:
-        return Throttled("listing_rejected", text, {**facts, NARROWER: True}, after_s=_TOO_MUCH_WAIT_S)
+        narrower = {**facts, NARROWER: True}
+        return Throttled("listing_rejected", error.said("listing_rejected"), narrower, after_s=_TOO_MUCH_WAIT_S)
     if error.code in ACCOUNT_FAULTS:
-        return Misconfigured(ACCOUNT_FAULTS[error.code], text, facts)
+        code = ACCOUNT_FAULTS[error.code]
+        return Misconfigured(code, error.said(code), facts)
+    if error.code in REQUEST_FAULTS:
+        return Refused("request_invalid", error.said("request_invalid"), facts)
     if error.code == _SERVICE_UNAVAILABLE or error.sub_code.startswith("isp."):
-        return (Transient if is_read else UnknownOutcome)("platform_failed", text, facts)
+        return (Transient if is_read else UnknownOutcome)("platform_failed", error.said("platform_failed"), facts)
     kind, code = _business_fault(error)
-    return kind(code, text, facts)
+    return kind(code, error.said(code), facts)
 
 
 def _business_fault(error: TopError) -> tuple[type[FulfilmentError], str]:

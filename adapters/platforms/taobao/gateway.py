@@ -17,7 +17,7 @@ from adapters.platforms.taobao.lines import GIFT_PREFIX
 from adapters.platforms.taobao.sign import SIGN_METHODS, SignMethod, sign
 from adapters.platforms.taobao.trade import answered_order, unread_order
 from adapters.ports import Handover, Listed, PlatformStatus, Purpose, Window
-from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused
+from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, keep_evidence
 from domain.order import Address, RawOrder
 from infra import settings
 from infra.clock import Clock
@@ -27,6 +27,8 @@ log = get_logger(__name__)
 
 # The platform's own words: courier label, customer care.
 SCENES = {Purpose.LABEL: "1001", Purpose.NOTICE: "2002"}
+# An answer about several orders may quote several buyers: it is nobody's evidence.
+_OF_ONE_ORDER = frozenset({describe.READ_TRADE, describe.SEND})
 _SCENE_OPTIONS = {Purpose.LABEL: "decrypt_scene", Purpose.NOTICE: "decrypt_scene.notice"}
 
 
@@ -218,7 +220,12 @@ class Taobao:
 
     async def _call(self, method: str, params: Mapping[str, str]) -> bytes:
         response, now = await self._send(method, params)
-        _refuse_errors(method, response, read_answer(response.body), now)
+        try:
+            _refuse_errors(method, response, read_answer(response.body), now)
+        except FulfilmentError as error:
+            if method in _OF_ONE_ORDER:
+                keep_evidence(error, response.body)
+            raise
         return response.body
 
     async def _send(self, method: str, params: Mapping[str, str]) -> tuple[Response, datetime]:
@@ -237,7 +244,7 @@ def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now
 
 def _from_rejected(page: answers.Page, window: Window) -> list[Listed]:
     """Rows that could not be read. One whose order id is known is fetched as if it had changed at the window's end."""
-    return [Listed(id_, window.end, fault="" if id_ else f"row_{code}") for id_, code, _ in page.rejected]
+    return [Listed(row.key, window.end, fault="" if row.key else f"row_{row.code}") for row in page.rejected]
 
 
 def _parts(window: Window, overlap_s: float) -> list[Window]:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from adapters.foreign import code_of
 from adapters.payload import Fields
 from adapters.platforms.taobao import describe
 from domain.errors import Poison
@@ -11,6 +12,8 @@ from domain.order import OrderLine, PlatformState
 # Marks lines that the platform knows only as a promotion: its write-back must not name them.
 GIFT_PREFIX = "gift:"
 _QUANTITY_MAX = 1_000_000
+# Lines of a trade, and promotions of one. With pieces and amounts at their limits the sums still fit their columns.
+LINES_MAX = 1_000
 
 
 class Refund(NamedTuple):
@@ -23,7 +26,7 @@ class Refund(NamedTuple):
 
 def read_lines(trade: Fields) -> tuple[OrderLine, ...]:
     """The trade's sub-orders. Raises Poison when there is none, or two share one id."""
-    subs = trade.listed("orders", "order")
+    subs = trade.listed("orders", "order", limit=LINES_MAX)
     if not subs:
         trade.missing("orders")
     freight = trade.amount_or("post_fee", describe.CURRENCY, Money(0, describe.CURRENCY))
@@ -44,8 +47,8 @@ def read_gifts(trade: Fields, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, 
     as_lines = {line.product_id for line in lines if line.is_gift}
     zero = Money(0, describe.CURRENCY)
     gifts: list[OrderLine] = []
-    for promotion in trade.listed("promotion_details", "promotion_detail"):
-        product = promotion.text_or("gift_item_id", "")
+    for promotion in trade.listed("promotion_details", "promotion_detail", limit=LINES_MAX):
+        product = promotion.key_or("gift_item_id", "")
         if product in {"", "0"} or product in as_lines:
             continue
         quantity = promotion.whole("gift_item_num", 0, _QUANTITY_MAX) if promotion.has("gift_item_num") else 1
@@ -73,17 +76,16 @@ def refund_of(sub: Fields) -> Refund:
 
 def unknown_status(field: str, status: str) -> Poison:
     """A status outside the tables is never guessed."""
-    shown = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in status)[:64]
-    return Poison("status_unknown", f"unknown {field}", {"field": field, "status": shown})
+    return Poison("status_unknown", f"unknown {field}", {"field": field, "status": code_of(status)})
 
 
 def _line(sub: Fields, freight_inside: Money | None) -> OrderLine:
     refund = refund_of(sub)
     return OrderLine(
-        line_id=sub.text("oid"),
-        product_id=sub.text_or("num_iid", ""),
-        platform_sku=sub.text_or("sku_id", ""),
-        sku=sub.text_or("outer_sku_id", "") or sub.text_or("outer_iid", ""),
+        line_id=sub.key("oid"),
+        product_id=sub.key_or("num_iid", ""),
+        platform_sku=sub.key_or("sku_id", ""),
+        sku=sub.key_or("outer_sku_id", "") or sub.key_or("outer_iid", ""),
         title=sub.text_or("title", ""),
         quantity=sub.whole("num", 1, _QUANTITY_MAX),
         unit_price=sub.amount("price", describe.CURRENCY),

@@ -6,16 +6,18 @@ A payload is the whole answer (`trade_fullinfo_get_response`), its simplified fo
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from adapters.china_time import CST, read_cst
+from adapters.instants import instant, within
 from adapters.payload import Fields, read_payload
 from adapters.platforms.taobao import describe
-from adapters.platforms.taobao.lines import read_gifts, read_lines, unknown_status
-from domain.errors import Malformed, Poison
+from adapters.platforms.taobao.lines import LINES_MAX, read_gifts, read_lines, unknown_status
+from domain.errors import FulfilmentError, Malformed, Poison
 from domain.money import Money
 from domain.order import (
     Address,
@@ -130,8 +132,8 @@ def lane_facts(trade: Fields) -> LaneFacts:
     `trade_attr`, a JSON text of tags (``live`` = 1, ``vip`` = ``plus`` or ``vip``), and ``LIVE`` in `trade_from`.
     """
     tags = _tags(trade)
-    is_live = str(tags.get("live")) in {"1", "True", "true"} or "LIVE" in trade.text_or("trade_from", "").split(",")
-    level = str(tags.get("vip") or "").lower()
+    is_live = _tag(tags, "live") in {"1", "true"} or "LIVE" in trade.text_or("trade_from", "").split(",")
+    level = _tag(tags, "vip")
     return LaneFacts(
         source=Source.LIVE if is_live else Source.SHELF,
         order_type=_order_type(trade),
@@ -201,10 +203,16 @@ def _tags(trade: Fields) -> Mapping[str, Any]:
     if not trade.has("trade_attr"):
         return {}
     try:
-        tags = msgspec.json.decode(trade.text("trade_attr"))
-    except (Poison, msgspec.DecodeError, RecursionError):
+        tags = read_payload(trade.text("trade_attr").encode())
+    except FulfilmentError:
         return {}
     return tags if isinstance(tags, dict) else {}
+
+
+def _tag(tags: Mapping[str, Any], name: str) -> str:
+    """A tag in lower case; empty where it is neither a text nor a number."""
+    value = tags.get(name)
+    return str(value).lower() if isinstance(value, str | bool) or value in (0, 1) else ""
 
 
 def _order_type(trade: Fields) -> OrderType:
@@ -260,7 +268,7 @@ def _totals(trade: Fields, state: PlatformState, order_type: OrderType, *, balan
 
 def _ship_by(trade: Fields, paid_at: datetime | None) -> datetime | None:
     """The earliest promise of the trade and its lines; a promise in words that say no time is no clock."""
-    lines = trade.listed("orders", "order")
+    lines = trade.listed("orders", "order", limit=LINES_MAX)
     texts = [fields.text_or("estimate_con_time", "") for fields in (trade, *lines)]
     promises = [moment for text in texts if (moment := _promise(text, paid_at)) is not None]
     return min(promises, default=None)
@@ -273,11 +281,12 @@ def _promise(text: str, paid_at: datetime | None) -> datetime | None:
         # A bare date means the whole of that day.
         clock = (int(date[4]), int(date[5]), int(date[6] or 0)) if date[4] else (23, 59, 59)
         try:
-            return datetime(year, month, day, *clock, tzinfo=CST).astimezone(UTC)
+            return instant((year, month, day), clock, CST)
         except ValueError:
             return None
     span = _SPAN.search(text)
     if span and paid_at:
         count = int(span[1])
-        return paid_at + (timedelta(hours=count) if span[2] == "小时" else timedelta(days=count))
+        with suppress(ValueError):
+            return within(paid_at + (timedelta(hours=count) if span[2] == "小时" else timedelta(days=count)))
     return None

@@ -5,6 +5,57 @@ FROM gate
 WHERE until IS NULL OR until > now()
 ORDER BY kind, name;
 
+-- name: load_standings
+-- The same for the guards of a process, in one statement with the accounts that somebody accuses: kind 'accused'.
+SELECT kind, name, reason, shut_by, shut_at, until, coalesce(probe_at <= now(), false)
+FROM gate
+WHERE until IS NULL OR until > now()
+UNION ALL
+SELECT DISTINCT 'accused', account, '', '', now(), NULL::timestamptz, false
+FROM accusation WHERE NOT is_acquitted AND made_at > now() - make_interval(secs => %(within_s)s)
+ORDER BY 1, 2;
+
+-- name: accuse
+-- One subject accuses its account; the answer tells whether this subject's fault is known to be its own, and how many
+-- others accuse the account now. A subject that was acquitted once stays so for a day.
+INSERT INTO accusation AS a (account, charge, subject, code) VALUES (%(account)s, %(charge)s, %(subject)s, %(code)s)
+ON CONFLICT (account, charge, subject) DO UPDATE
+SET code = excluded.code, made_at = now(), is_acquitted = a.is_acquitted AND a.made_at > now() - interval '1 day'
+RETURNING is_acquitted,
+    (SELECT count(*) FROM accusation AS o
+     WHERE o.account = a.account AND o.charge = a.charge AND o.subject <> a.subject
+       AND NOT o.is_acquitted AND o.made_at > now() - make_interval(secs => %(within_s)s));
+
+-- name: acquit
+-- A call of the account succeeded: what its subjects suffer from is their own, and their attempts stay spent.
+WITH kept AS (DELETE FROM spent_attempt WHERE account = %(account)s)
+UPDATE accusation SET is_acquitted = true WHERE account = %(account)s AND NOT is_acquitted;
+
+-- name: forget_accusations
+WITH spent AS (DELETE FROM spent_attempt WHERE spent_at < now() - interval '1 day')
+DELETE FROM accusation WHERE made_at < now() - interval '1 day';
+
+-- name: is_proven
+-- Whether the account itself is known to be the cause by now.
+SELECT EXISTS (SELECT 1 FROM gate WHERE kind = 'account' AND name = %(account)s AND shut_by = 'engine'
+               AND %(charge)s = 'credentials')
+    OR (SELECT count(*) FROM accusation
+        WHERE account = %(account)s AND charge = %(charge)s AND NOT is_acquitted
+          AND made_at > now() - make_interval(secs => %(within_s)s)) >= %(subjects_min)s;
+
+-- name: note_spent
+INSERT INTO spent_attempt AS s (account, charge, step, subject_id, attempts)
+VALUES (%(account)s, %(charge)s, %(step)s, %(subject_id)s, 1)
+ON CONFLICT (account, charge, step, subject_id) DO UPDATE SET attempts = s.attempts + 1, spent_at = now();
+
+-- name: give_back
+-- The account was the cause: the attempts that its subjects spent on it are theirs again.
+WITH spent AS (
+    DELETE FROM spent_attempt WHERE account = %(account)s AND charge = %(charge)s RETURNING step, subject_id, attempts
+)
+UPDATE work AS w SET attempts = greatest(0, w.attempts - s.attempts)
+FROM spent AS s WHERE w.step = s.step AND w.subject_id = s.subject_id;
+
 -- name: shut_by_person
 -- A person's pause replaces the engine's, and an older one of a person.
 INSERT INTO gate (kind, name, reason, shut_by, until)
@@ -26,6 +77,10 @@ RETURNING name;
 UPDATE gate SET probe_at = now() + make_interval(secs => %(probe_s)s)
 WHERE kind = 'account' AND name = %(account)s AND probe_at <= now()
 RETURNING name;
+
+-- name: return_probe
+-- Whoever won the probe has called nobody: another may try at once.
+UPDATE gate SET probe_at = now() WHERE kind = 'account' AND name = %(account)s AND shut_by = 'engine';
 
 -- name: reopen
 DELETE FROM gate WHERE kind = 'account' AND name = %(account)s AND shut_by = 'engine' RETURNING name;
@@ -54,10 +109,13 @@ WITH RECURSIVE waiting AS (
 SELECT gate FROM waiting WHERE gate IS NOT NULL;
 
 -- name: let_through
--- Some of the work behind an open gate becomes due. Index work_gate.
+-- Some of the work behind an open gate becomes due: first what has never failed, then the higher lane, then what waits
+-- longest. Index work_gate_turn, whose expressions these are.
 UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL
 WHERE (step, subject_id) IN (
-    SELECT step, subject_id FROM work WHERE gate = %(account)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    SELECT step, subject_id FROM work WHERE gate = %(account)s
+    ORDER BY (causes <> '[]'::jsonb), (CASE lane WHEN 'p0' THEN 0 WHEN 'p1' THEN 1 ELSE 2 END), gated_at
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING step, lane, account;
 
 -- name: overdue_behind_gates

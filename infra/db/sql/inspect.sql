@@ -73,7 +73,8 @@ SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_
        o.currency, o.goods_minor, o.discount_minor, o.freight_minor, o.tax_minor, o.payable_minor, o.paid_minor,
        o.placed_at, o.paid_at, o.ship_by, o.received_at, length(o.buyer_memo) AS buyer_memo_chars,
        length(o.seller_memo) AS seller_memo_chars,
-       c.name, c.phone, c.province, c.city, c.district, c.pii, now() AS seen_at
+       c.name, c.phone, c.province, c.city, c.district, c.pii, now() AS seen_at,
+       (SELECT count(*) FROM foreign_answer AS a WHERE a.order_id = o.id) AS raw_answers
 FROM orders AS o JOIN receiver AS c ON c.order_id = o.id
 WHERE o.id = %(id)s;
 
@@ -110,6 +111,14 @@ FROM shipment AS s
 JOIN package AS p ON p.id = s.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 WHERE f.order_id = %(id)s ORDER BY s.package_id, s.generation;
+
+-- name: order_unreadable_scans
+SELECT u.id, u.account, u.position, u.code, u.field, u.owner, u.noticed_at, u.due_at
+FROM unreadable_entry AS u
+JOIN shipment AS s ON s.reference = u.reference
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE f.order_id = %(id)s AND u.closed_at IS NULL ORDER BY u.id;
 
 -- name: order_notices
 SELECT n.id, n.package_id, n.event, n.channel, n.status, n.told_at

@@ -32,7 +32,7 @@ HAVING count(*) >= %(most)s;
 -- name: known_changes
 -- Which of the listed (order, change time) pairs need no fetch: stored already, no more than the echo of our own
 -- write-back (`is_shipped`: the listing shows the order as shipped), or a gap, which is tried at its own time. What was
--- forgotten is not fetched either: a change that we do not know yet is noted, for a person unless the order has ended.
+-- forgotten is not fetched either: a change that we do not know yet is noted, unless it shows an order that has ended.
 WITH refused AS (
     UPDATE tombstone AS t
     SET refused = t.refused + 1, known_change = r.changed_at,
@@ -63,13 +63,18 @@ WHERE EXISTS (
 
 -- name: load_raw
 -- With the moment the shop joined us: what was shipped before is none of our business. Bodies come until they are
--- `most` bytes together; a NULL stands for each of the others.
-SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, octet_length(p.body),
-       CASE WHEN sum(octet_length(p.body)) OVER (ORDER BY octet_length(p.body), p.id) <= %(most)s THEN p.body END,
-       EXISTS (SELECT 1 FROM tombstone AS t
-               WHERE t.shop = p.shop AND t.platform_order_id = p.platform_order_id AND t.platform = p.platform)
-FROM raw_payload AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
-WHERE p.id = ANY(%(ids)s)
+-- `most` bytes together; a NULL stands for each of the others, and for those of a forgotten order, whose size is 0.
+WITH asked AS (
+    SELECT p.*, t.platform_order_id IS NOT NULL AS is_forgotten,
+           CASE WHEN t.platform_order_id IS NULL THEN octet_length(p.body) ELSE 0 END AS size
+    FROM raw_payload AS p
+    LEFT JOIN tombstone AS t
+      ON t.shop = p.shop AND t.platform_order_id = p.platform_order_id AND t.platform = p.platform
+    WHERE p.id = ANY(%(ids)s)
+)
+SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, p.size, p.is_forgotten,
+       CASE WHEN NOT p.is_forgotten AND sum(p.size) OVER (ORDER BY p.size, p.id) <= %(most)s THEN p.body END
+FROM asked AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
 ORDER BY p.platform, p.shop, p.platform_order_id, p.changed_at, p.id;
 
 -- name: load_body

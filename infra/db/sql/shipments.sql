@@ -69,7 +69,7 @@ FROM json_to_recordset(%(rows)s::json) AS r(id bigint, packed_at timestamptz, ha
 WHERE p.id = r.id;
 
 -- name: store_page
-INSERT INTO warehouse_page (location, after, body) VALUES (%(location)s, %(after)s, %(body)s);
+INSERT INTO warehouse_page (location, after, body) VALUES (%(location)s, %(after)s, %(body)s) RETURNING id;
 
 -- name: early_scans
 -- Those whose label is recorded and whose order is not on hold; oldest first, so that the scans of one

@@ -73,6 +73,23 @@ ORDER BY due_at
 LIMIT 1
 FOR UPDATE SKIP LOCKED;
 
+-- name: claim_probe
+-- Rows of a step and account, of any lane, to try that account with: first those that have never failed, then the higher
+-- lane, then the oldest. Looks at the 100 oldest of each lane at most. Index work_due.
+SELECT w.subject_id, w.attempts
+FROM (VALUES ('p0', 0), ('p1', 1), ('bulk', 2)) AS l(lane, rank)
+CROSS JOIN LATERAL (
+    SELECT subject_id, causes <> '[]' AS has_failed FROM work
+    WHERE step = %(step)s AND lane = l.lane AND account = %(account)s
+      AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
+    ORDER BY due_at
+    LIMIT 100) AS due
+JOIN work AS w ON w.step = %(step)s AND w.subject_id = due.subject_id
+WHERE w.due_at <= now() AND w.lease_token IS NULL
+ORDER BY due.has_failed, l.rank, w.due_at
+LIMIT %(limit)s
+FOR UPDATE OF w SKIP LOCKED;
+
 -- name: lease
 -- Outer steps: rows just locked become ours until the lease ends, by the database's clock.
 UPDATE work

@@ -20,6 +20,7 @@ from redis.retry import Retry
 from infra.queue.priority import rejected
 from infra.queue.priority.consumer import PriorityConsumer
 from infra.queue.priority.delivery import FAIR_KEY, LANE, WEIGHT, Address, Delivery, End, Held, KeptSend, address
+from infra.queue.priority.fitness import check_client, check_connections, check_namespace, check_server
 from infra.queue.priority.heartbeat import Heartbeat
 from infra.queue.priority.holding import Holding
 from infra.queue.priority.hooks import Hooks
@@ -29,9 +30,11 @@ from infra.queue.priority.scripts import Entry, Scripts, batches
 from infra.queue.priority.sending import entry, send_kept, without_eta
 from infra.queue.priority.slots import Slots
 from infra.queue.priority.stats import QueueStats, read_stats
+from infra.queue.priority.too_large import MessageTooLarge, too_large
 
 LANES = ("p0", "p1", "bulk")
 RETRIES = 3
+TIMEOUT_S = 5.0  # of a connection that the broker makes itself
 
 
 class PriorityBroker(Broker):
@@ -54,13 +57,18 @@ class PriorityBroker(Broker):
         rules: Rules | None = None,
         middleware: list[Middleware] | None = None,
     ) -> None:
-        """Raise ValueError for lanes that do not fit together, and for a client that decodes what Redis answers."""
+        """Raise ValueError for lanes that do not fit together, Unfit for a client or namespace that cannot carry it."""
         super().__init__(middleware=middleware)
         self.actor_options |= {LANE, FAIR_KEY, WEIGHT}
         self.queues: set[str] = set()
-        self.client = client or Redis.from_url(url, retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), RETRIES))
-        if self.client.get_encoder().decode_responses:
-            raise ValueError("the client must leave answers as they are (decode_responses=False): messages are bytes")
+        self.client = client or Redis.from_url(
+            url,
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), RETRIES),
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+        )
+        check_client(self.client)
+        check_namespace(namespace)
         self.namespace = namespace
         self.rules = rules or Rules()
         self.lanes = _checked_lanes(lanes)
@@ -112,7 +120,8 @@ class PriorityBroker(Broker):
         A message whose id still waits is not enqueued again. When Redis is away or does not take it while Dramatiq ends
         another message (a retry, the next of a pipeline), this one is kept and goes out before that one is settled.
 
-        Raises BrokerConnectionError when Redis is away, ValueError for a lane, fair key or weight that is none.
+        Raises BrokerConnectionError when Redis is away, ValueError for a lane, fair key or weight that is none, and
+        MessageTooLarge.
         """
         message, delay = without_eta(message.copy() if isinstance(message, MessageProxy) else message, delay)
         self.emit_before("enqueue", message, delay)
@@ -125,6 +134,9 @@ class PriorityBroker(Broker):
             kept = KeptSend(message.queue_name, call, unsent, due)
             if not self._keep(kept if isinstance(error, ConnectionClosed) else kept.anew()):
                 raise
+            return message
+        if oversized := too_large([unsent], self.rules.max_bytes):
+            self._tell(oversized)
             return message
         self.emit_after("enqueue", message, delay)
         return message
@@ -161,6 +173,10 @@ class PriorityBroker(Broker):
                 self.logger.warning("Closed without Redis: messages come back when their leases end.", exc_info=True)
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Dramatiq's signature
+        if signal == "worker_boot":
+            worker = args[0]
+            check_connections(self.client, len(worker.consumer_whitelist or self.queues), worker.worker_threads)
+            check_server(self.client)
         hook = f"before_{signal}"
         for middleware in self._hooks.hearing(self.middleware, hook):
             try:
@@ -190,7 +206,10 @@ class PriorityBroker(Broker):
                 self._thread.ending = None
 
     def enqueue_many(self, messages: Iterable[Message[Any]], *, delay: int | None = None) -> list[Message[Any]]:
-        """Enqueue messages, up to 500 or 4 MB of a queue in one round trip. Raises like `enqueue`."""
+        """Enqueue messages, up to 500 or 4 MB of a queue in one round trip.
+
+        Raises like `enqueue`, MessageTooLarge when all others have been sent.
+        """
         sent = [without_eta(message, delay) for message in messages]
         for message, due in sent:
             self.emit_before("enqueue", message, due)
@@ -200,8 +219,12 @@ class PriorityBroker(Broker):
         for queue_name, entries in by_queue.items():
             for batch in batches(entries):
                 self._send(queue_name, self._next_call(), batch)
+        oversized = too_large([one for entries in by_queue.values() for one in entries], self.rules.max_bytes)
         for message, due in sent:
-            self.emit_after("enqueue", message, due)
+            if message.message_id not in oversized:
+                self.emit_after("enqueue", message, due)
+        if oversized:
+            self._tell(oversized)
         return [message for message, _ in sent]
 
     def known(self, queue_name: str, ids: Iterable[str]) -> set[str]:
@@ -234,13 +257,16 @@ class PriorityBroker(Broker):
         self._scripts_of(queue_name).rejected("acknowledge", count)
 
     def _entry(self, message: Message[Any], delay: int | None) -> Entry:
-        options = message.options
+        options, sender = message.options, self._sender()
         if actor := self.actors.get(message.actor_name):
             options = {key: actor.options[key] for key in (LANE, FAIR_KEY, WEIGHT) if key in actor.options} | options
+        if sender is not None and LANE not in options:
+            # The next of a pipeline, or what follows a group, goes on in the lane of the one that brings it.
+            options = options | {LANE: sender.options[LANE]}
         try:
             where = address(options, self.lanes, self.default_lane)
         except ValueError:
-            if self._sender() is None:
+            if sender is None:
                 raise
             # A retry has nobody to tell: it must not be lost because its lane was done away with meanwhile.
             where = Address(self.default_lane, "", 1)
@@ -251,8 +277,14 @@ class PriorityBroker(Broker):
         return f"{self._owner()}:{threading.get_ident()}:{self._generation}", str(next(self._numbers))
 
     def _send(self, queue_name: str, call: tuple[str, str], entries: Sequence[Entry]) -> None:
-        for message_id in self._scripts_of(queue_name).enqueue(*call, entries):
-            self.logger.error("Message %s is too large and was rejected.", message_id)
+        self._scripts_of(queue_name).enqueue(*call, entries)
+
+    def _tell(self, oversized: dict[str, int]) -> None:
+        """Tell the sender what was rejected. What Dramatiq sends while a message ends has nobody to tell."""
+        error = MessageTooLarge(oversized, self.rules.max_bytes)
+        if self._sender() is None:
+            raise error
+        self.logger.error("%s", error)
 
     def _keep(self, kept: KeptSend) -> bool:
         """Keep a message with the one that is ending on this thread, if any."""

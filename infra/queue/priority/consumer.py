@@ -1,6 +1,7 @@
 """Fetches messages of one queue in lane order and hands them to Dramatiq's worker, one for each free thread."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
@@ -22,6 +23,8 @@ UNSENT_MAX = 1000  # nothing is fetched while more ended messages wait until Red
 TOP_LOOK_S = 0.05  # between looks for the first lane while the prefetch is full and a thread is free
 _DRAMATIQ_PREFETCH = 2  # for each thread
 _BRIEFLY_S = 0.002  # Redis takes 0 as for ever
+_FETCHES = 8  # of which the quickest tells how far away Redis is: the others may have waited for somebody else
+_FAR_S = 0.05  # and no further
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ class PriorityConsumer(Consumer):
         self._next_due_s = float("inf")
         self._fetched_at = 0.0
         self._more_waits = False
+        self._took_s: deque[float] = deque(maxlen=_FETCHES)
         holding.beat()
         holding.is_open = True
 
@@ -129,6 +133,9 @@ class PriorityConsumer(Consumer):
         asked_at = monotonic()
         answer = self._holding.scripts.fetch(wanted, settlements(ended))
         self._holding.settled(ended)
+        self._took_s.append(monotonic() - asked_at)
+        quickest_s = min(self._took_s)
+        self._slots.distance_s = min(quickest_s, _FAR_S) if quickest_s > FRESH_S else 0.0
         self._take(wanted, asked_at, *answer)
 
     def _take(self, wanted: Wanted, asked_at: float, due_ms: int, fetched: list[Fetched]) -> None:

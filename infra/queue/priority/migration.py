@@ -6,6 +6,7 @@ from dramatiq.broker import Broker, Consumer, MessageProxy
 from dramatiq.common import dq_name
 
 from infra.queue.priority.broker import PriorityBroker
+from infra.queue.priority.too_large import MessageTooLarge
 
 PREFETCH = 100
 TIMEOUT_MS = 1000
@@ -38,6 +39,8 @@ def _move(message: MessageProxy, source: Consumer, target: PriorityBroker, queue
     moved.options.pop(DRAMATIQS_OWN, None)
     try:
         target.enqueue(moved)
+    except MessageTooLarge as error:
+        log.warning("message %s is a rejected message now: %s", message.message_id, error)
     except ValueError as error:
         log.warning("message %s was not moved and is a dead letter now: %s", message.message_id, error)
         source.nack(message)

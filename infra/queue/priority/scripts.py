@@ -1,27 +1,16 @@
 """The Lua scripts of one queue, as calls. What each does stands at its head."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
-from dramatiq.errors import ConnectionClosed
 from redis import Redis
-from redis.exceptions import (
-    ClusterDownError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-    TryAgainError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import NoScriptError
 
+from infra.queue.priority.refusals import ask
 from infra.queue.priority.rules import Rules
 
 NAMES = (
@@ -42,11 +31,6 @@ Value = TypeVar("Value")
 
 CHUNK = 500  # messages a call: Lua's stack holds about 8,000 values
 CHUNK_BYTES = 4_000_000  # of messages a call: Redis answers nobody else meanwhile
-
-# How a Redis that lives says that it does nothing for now: full, not durable, failed over, busy. redis-py has classes
-# for some of that; a script of Redis 6.2 says it behind the line that stopped, and a pipeline behind the command.
-_REFUSALS = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
-_REFUSED = re.compile(r"(?:^|caused error: |: -)(?:OOM|MISCONF|NOREPLICAS|BUSY|READONLY|UNBLOCKED) ")
 
 
 class Entry(NamedTuple):
@@ -110,14 +94,10 @@ class Scripts:
 
         Both are sent at once: Redis goes on to the fetch as soon as the bell rings, which spares a round trip.
         """
-        bells = [f"{self.prefix}:bell:{lane}" for lane in wanted.lanes]
-        with connected(), self._client.pipeline(transaction=False) as pipe:
-            pipe.blpop(bells, timeout=min(timeout_s, self._patience_s))
-            pipe.evalsha(self._scripts["fetch"].sha, 1, self.prefix, self._rules, *wanted.arguments)
-            try:
-                return _read_fetched(pipe.execute()[1])
-            except NoScriptError:  # Redis has restarted
-                return self.fetch(wanted, ())
+        try:
+            return ask(self._client, lambda: self._listen(wanted, min(timeout_s, self._patience_s)))
+        except NoScriptError:  # Redis has restarted
+            return self.fetch(wanted, ())
 
     def settle(self, settlements: Iterable[Settlement]) -> int:
         return int(self._call("settle", *_grouped(settlements)))
@@ -159,12 +139,17 @@ class Scripts:
 
     def size(self) -> int:
         """Messages that wait, are delayed or are in flight."""
-        with connected():
-            return int(self._client.hlen(f"{self.prefix}:messages"))
+        return ask(self._client, lambda: int(self._client.hlen(f"{self.prefix}:messages")))
+
+    def _listen(self, wanted: Wanted, timeout_s: float) -> tuple[int, list[Fetched]]:
+        bells = [f"{self.prefix}:bell:{lane}" for lane in wanted.lanes]
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.blpop(bells, timeout=timeout_s)
+            pipe.evalsha(self._scripts["fetch"].sha, 1, self.prefix, self._rules, *wanted.arguments)
+            return _read_fetched(pipe.execute()[1])
 
     def _call(self, name: str, *args: str | bytes | int) -> Any:  # noqa: ANN401 - each script has its own answer
-        with connected():
-            return self._scripts[name](keys=[self.prefix], args=[self._rules, *args])
+        return ask(self._client, lambda: self._scripts[name](keys=[self.prefix], args=[self._rules, *args]))
 
 
 @cache
@@ -187,24 +172,6 @@ def batches(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
             first, size = number, len(entry.envelope)
     if entries:
         yield entries[first:]
-
-
-@contextmanager
-def connected() -> Iterator[None]:
-    """Dramatiq's words for a Redis that is away, answers late, or refuses what it will take later.
-
-    A script that Redis can never run raises ResponseError: whoever repeated that would repeat it for ever.
-    """
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError, ResponseError) as error:
-        if isinstance(error, ResponseError) and not _is_refusal(error):
-            raise
-        raise ConnectionClosed(str(error)) from error  # type: ignore[no-untyped-call] # Dramatiq leaves it untyped
-
-
-def _is_refusal(error: ResponseError) -> bool:
-    return isinstance(error, _REFUSALS) or bool(_REFUSED.search(str(error)))
 
 
 def _read_fetched(reply: Any) -> tuple[int, list[Fetched]]:  # noqa: ANN401 - as it comes from Redis

@@ -68,4 +68,5 @@ def send_kept(scripts_of: Callable[[str], Scripts], ended: Mapping[Held, End]) -
 
 def _send(scripts: Scripts, kept: KeptSend) -> None:
     delay = -1 if kept.due is None else max(0, int((kept.due - monotonic()) * 1000))
-    scripts.enqueue(*kept.call, [kept.entry._replace(delay_ms=delay)])
+    for message_id in scripts.enqueue(*kept.call, [kept.entry._replace(delay_ms=delay)]):
+        log.error("message %s is too large and was rejected", message_id)

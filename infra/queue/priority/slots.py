@@ -20,6 +20,8 @@ class Slots:
     `suspects`: how many of those in hand are suspected to kill their process. Nothing is begun beside one, and one is
     begun when nothing else is in hand: a queue whose next message is a suspect keeps the others from beginning more.
     Queues are told apart by what they pass as `queue`.
+
+    `distance_s`: how long a fetch takes where Redis is far away, 0 where it is near. What is in hand must last so long.
     """
 
     def __init__(self) -> None:
@@ -27,6 +29,7 @@ class Slots:
         self.threads: int | None = None
         self.in_hand = 0
         self.suspects = 0
+        self.distance_s = 0.0
         self._alone_next: object = None
         self._waiting_for = -1
         self._ended = 0
@@ -50,7 +53,7 @@ class Slots:
 
     def read_ahead(self, prefetch: int) -> int:
         """How many messages a consumer should have fetched: more than asked for while they are very short."""
-        return max(prefetch, min(READ_AHEAD_MAX, int(self._rate_per_s * READ_AHEAD_S)))
+        return max(prefetch, min(READ_AHEAD_MAX, int(self._rate_per_s * (READ_AHEAD_S + 2 * self.distance_s))))
 
     def wait(self, queue: object, timeout_s: float) -> bool:
         """Wait for a free slot. Call with `changed` held. Returns whether there is one."""
@@ -92,4 +95,4 @@ class Slots:
 
     def _spare(self) -> int:
         is_stale = monotonic() - self._window_start > _STALE_S
-        return 0 if is_stale else int(self._rate_per_s * LOOK_AHEAD_S)
+        return 0 if is_stale else int(self._rate_per_s * (LOOK_AHEAD_S + self.distance_s))

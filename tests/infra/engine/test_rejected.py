@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 import structlog
 from dramatiq import Actor, Message
@@ -10,7 +12,7 @@ from infra.engine.rejected import RejectedDuty
 from infra.engine.replay import Answer, Author, replay
 from infra.queue.bells import QUEUE, BellKey, bell
 from infra.queue.broker import connect_redis, make_broker
-from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority import MessageTooLarge, PriorityBroker, Rules
 
 LANES = ("p0", "p1", "bulk")
 LI = Author("li", "a test of ours")
@@ -45,12 +47,14 @@ def reject(broker, *messages):
     consumer.close()
 
 
-def too_large(number=0):
-    return Message(QUEUE, "review", ("张三 13812345678" * 80_000,), {}, {}, message_id=f"huge-{number}")
+def send_too_large(broker, number=0):
+    message = Message(QUEUE, "review", ("张三 13812345678" * 80_000,), {}, {}, message_id=f"huge-{number}")
+    with pytest.raises(MessageTooLarge):
+        broker.enqueue(message)
 
 
 def test_each_becomes_a_letter_without_an_order(house, broker, duty):
-    broker.enqueue(too_large())
+    send_too_large(broker)
     reject(broker, Torn(QUEUE, "review", (), {}, {"lane": "p0"}), Message(QUEUE, "no_such_step", (), {}, {}))
     reject(broker, bell(BellKey("review", "bulk", "")))
     assert duty.run() == 3, "what is for an unknown step is offered for a while first"
@@ -65,7 +69,7 @@ def test_each_becomes_a_letter_without_an_order(house, broker, duty):
 
 
 def test_nothing_of_its_content_is_kept(house, broker, duty):
-    broker.enqueue(too_large())
+    send_too_large(broker)
     reject(broker, Message(QUEUE, "13812345678", ("张三",), {}, {"fair_key": "张三"}, message_id="13812345678"))
     reject(broker, Torn(QUEUE, "张三", ("13812345678",), {}, {"fair_key": "13812345678"}))
     duty.run()
@@ -77,7 +81,7 @@ def test_nothing_of_its_content_is_kept(house, broker, duty):
 
 def test_one_cause_is_one_line(house, broker, duty):
     for number in range(3):
-        broker.enqueue(too_large(number))
+        send_too_large(broker, number)
     duty.run()
     with house.db.connection() as connection:
         [cause] = load_causes(connection)
@@ -95,7 +99,7 @@ def test_more_than_one_round_holds(house, broker, duty, monkeypatch):
 
 
 def test_whoever_dies_between_letter_and_message_makes_no_second_letter(house, broker, duty, monkeypatch):
-    broker.enqueue(too_large())
+    send_too_large(broker)
     with monkeypatch.context() as patch:
         patch.setattr(PriorityBroker, "discard", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -107,7 +111,7 @@ def test_whoever_dies_between_letter_and_message_makes_no_second_letter(house, b
 
 
 def test_there_is_nothing_to_replay_and_the_sweeper_closes_none(house, broker, duty):
-    broker.enqueue(too_large())
+    send_too_large(broker)
     duty.run()
     [letter_id] = [row[0] for row in house.rows("SELECT id FROM dead_letter")]
     with house.db.transaction() as tx:
@@ -130,7 +134,8 @@ def test_what_the_cap_dropped_is_an_alarm_once(house, redis):
 
     def told_by_a_new_sweeper(*numbers):
         for number in numbers:
-            broker.enqueue(Message(QUEUE, "review", ("x" * 2000,), {}, {}, message_id=str(number)))
+            with suppress(MessageTooLarge):
+                broker.enqueue(Message(QUEUE, "review", ("x" * 2000,), {}, {}, message_id=str(number)))
         with structlog.testing.capture_logs() as lines:
             RejectedDuty(house.db, broker).run()
         return [(x["log_level"], x["messages"]) for x in lines if x["event"] == "rejected_messages_dropped"]

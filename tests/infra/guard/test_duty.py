@@ -37,6 +37,24 @@ def rest(world, account, count, step="label"):
         )
 
 
+def mixed(world, rows):
+    """Work behind a gate: (subject, lane, minutes it has waited, whether it failed before)."""
+    with world.db.connection() as connection:
+        for subject_id, lane, waited_min, has_failed in rows:
+            connection.execute(
+                """INSERT INTO work (step, subject_id, lane, account, due_at, gate, gated_at, causes)
+                   VALUES ('label', %s, %s, 'sf/main', '9999-01-01', 'taobao/s1', now() - make_interval(mins => %s),
+                           CASE WHEN %s THEN '[{"code": "x"}]'::jsonb ELSE '[]'::jsonb END)""",
+                [subject_id, lane, waited_min, has_failed],
+            )
+
+
+def due_ids(world):
+    with world.db.connection() as connection:
+        rows = connection.execute("SELECT subject_id FROM work WHERE due_at <= now() AND gate IS NULL ORDER BY 1")
+        return [row[0] for row in rows]
+
+
 def due(world):
     with world.db.connection() as connection:
         return connection.execute("SELECT count(*) FROM work WHERE due_at <= now() AND gate IS NULL").fetchone()[0]
@@ -90,6 +108,36 @@ def test_work_that_rests_behind_another_account_comes_back_when_that_opens(world
     world.pass_ms("taobao/s1", 1_000)
     keys(duty, INNER)
     assert due(world) == 3
+
+
+def test_work_comes_back_by_lane_and_what_failed_before_comes_last(world, duty, monkeypatch):
+    mixed(
+        world,
+        [
+            *[(1, "bulk", 90, False), (2, "p1", 80, False), (3, "p0", 1, False), (4, "p0", 5, False)],
+            *[(5, "p0", 99, True), (6, "bulk", 95, False)],
+        ],
+    )
+    monkeypatch.setattr("infra.guard.duty.LET_THROUGH_MAX", 1)
+    came_back = []
+    for _ in range(6):
+        keys(duty, INNER)
+        came_back += [id_ for id_ in due_ids(world) if id_ not in came_back]
+    assert came_back == [4, 3, 2, 6, 1, 5]
+
+
+def test_who_comes_back_is_read_from_the_index(world, duty):
+    """The pages read for one of a hundred thousand are as many as for one of ten."""
+    read = []
+    for count in (10, 100_000):
+        with world.db.connection() as connection:
+            connection.execute("TRUNCATE work")
+        rest(world, "taobao/s1", count)
+        with world.db.connection() as connection:
+            connection.execute("VACUUM ANALYZE work")
+            query = GATES["let_through"].replace(b"%(account)s", b"'taobao/s1'").replace(b"%(limit)s", b"1")
+            read.append(pages(connection, query))
+    assert read[1] <= read[0] + 10
 
 
 def test_a_lost_redis_keeps_nothing_back(make_world, database, lost_redis):

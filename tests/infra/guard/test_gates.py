@@ -6,6 +6,7 @@ import pytest
 from domain.errors import Misconfigured, Transient
 from domain.gates import PAUSED, GateKind, GateShut
 from infra.db.gates import GATES, load_pauses
+from infra.guard.gates import Room
 from infra.queue.bells import BellKey
 
 KEY = BellKey("label", "bulk", "sf/main")
@@ -44,8 +45,8 @@ def let_probe(world):
 
 
 def room(gates, key=KEY):
-    with gates.entry(key, 50) as count:
-        return count
+    with gates.entry(key, 50) as found:
+        return found.subjects
 
 
 async def test_a_call_goes_through_an_open_gate(world):
@@ -112,10 +113,14 @@ async def test_one_subject_in_each_interval_tries_whether_the_account_works_agai
     for each in (gates, *others):
         each._pauses._forget()
     with ThreadPoolExecutor(4) as pool:
-        rooms = list(pool.map(room, (gates, *others)))
-    assert sorted(rooms) == [0, 0, 0, 1]
-    prober = (gates, *others)[rooms.index(1)]
+        entries = [each.entry(KEY, 50) for each in (gates, *others)]
+        rooms = list(pool.map(lambda entry: entry.__enter__(), entries))
+    assert sorted(found.subjects for found in rooms) == [0, 0, 0, 1]
+    assert sorted(found.is_probe for found in rooms) == [False, False, False, True]
+    prober = (gates, *others)[[found.subjects for found in rooms].index(1)]
     assert await prober.call("sf/main", Door()) == "answer"
+    for entry in entries:
+        entry.__exit__(None, None, None)
     assert pauses(world) == ()
     assert room(prober) == 50
 
@@ -126,9 +131,10 @@ async def test_a_probe_that_is_refused_again_leaves_it_shut_without_another_alar
         await gates.call("sf/main", Door(Misconfigured("http_401")))
     let_probe(world)
     gates._pauses._forget()
-    assert room(gates) == 1
-    with pytest.raises(Misconfigured):
-        await gates.call("sf/main", Door(Misconfigured("http_401")))
+    with gates.entry(KEY, 50) as found:
+        assert found == Room(1, is_probe=True)
+        with pytest.raises(Misconfigured):
+            await gates.call("sf/main", Door(Misconfigured("http_401")))
     assert room(gates) == 0
     with pytest.raises(GateShut):
         await gates.call("sf/main", Door())
@@ -145,7 +151,7 @@ def test_the_pause_of_a_person_is_not_probed(world):
 def test_a_slow_account_leaves_threads_for_the_others(world):
     gates = world.gates("sf/main", "yto/a", batches_max=2)
     with gates.entry(KEY, 50) as first, gates.entry(KEY, 50) as second:
-        assert (first, second) == (50, 50)
+        assert (first.subjects, second.subjects) == (50, 50)
         assert room(gates) == 0
         assert room(gates, BellKey("label", "bulk", "yto/a")) == 50
         assert world.bells.keys == []
@@ -156,10 +162,10 @@ def test_a_slow_account_leaves_threads_for_the_others(world):
 async def test_a_healthy_batch_reads_the_pauses_once_and_asks_redis_once(make_world, database, counted, stepped_clock):
     gates = make_world(shared=counted, db=database, clock=stepped_clock).gates()
     statements = database.counts.statements
-    with gates.entry(KEY, 50) as count:
-        assert count == 50
-        await asyncio.gather(*(gates.call("sf/main", Door()) for _ in range(3 * count)))
-    with gates.entry(KEY, 50) as count:
-        assert count == 50
+    with gates.entry(KEY, 50) as found:
+        assert found.subjects == 50
+        await asyncio.gather(*(gates.call("sf/main", Door()) for _ in range(3 * 50)))
+    with gates.entry(KEY, 50) as found:
+        assert found.subjects == 50
     assert counted.asked == 1
     assert database.counts.statements - statements == 1

@@ -120,6 +120,13 @@ def test_a_redis_that_refuses_writes_loses_bells_and_breaks_nothing(bells, monke
     assert waiting(bells) == 1
 
 
+def test_a_bell_that_is_too_large_is_logged_and_keeps_no_other_from_ringing(bells, caplog):
+    bells.ring([KEY, KEY._replace(account="x" * 1_000_000), KEY._replace(account="z")])
+    assert waiting(bells) == 2
+    assert "1 bells are larger than 1000000 bytes" in caplog.text
+    assert [found.reason for found in bells.broker.rejected(QUEUE)] == ["too_large"]
+
+
 def test_a_worker_hears_what_was_rung(bells, listen):
     heard = []
     done = threading.Event()

@@ -68,6 +68,19 @@ def test_changes_that_only_the_second_reading_found_are_named(look, hours, level
     assert "taobao/main 3 (last " in check.message
 
 
+def test_entries_that_could_not_be_read_are_counted_by_account(look) -> None:
+    check = look(
+        """INSERT INTO unreadable_entry (source, account, position, code, field, owner, due_at, closed_at, closed_by)
+           VALUES ('scan', 'warehouse/east', 3, 'field_invalid', 'events[3].at', 'warehouse', now(), NULL, NULL),
+                  ('scan', 'warehouse/east', 4, 'field_invalid', 'events[4].at', 'warehouse', now(), NULL, NULL),
+                  ('scan', 'warehouse/east', 5, 'field_invalid', 'events[5].at', 'warehouse', now(), now(), 'mei'),
+                  ('stock', 'warehouse/west', 0, 'field_invalid', 'stock[0].sku', 'warehouse', now(), NULL, NULL)"""
+    )["unreadable"]
+    assert check.level is Level.WARN
+    assert check.message == "3 open: warehouse/east 2 scans, warehouse/west 1 stock rows"
+    assert "orderlane scans list" in check.advice
+
+
 SHOP = """WITH s AS (INSERT INTO shop (account, created_at, read_at)
                      VALUES ('taobao/main', now() - interval '9 hours', now() - interval '{} hours') RETURNING id)
           INSERT INTO work (step, subject_id, lane, account) SELECT 'pull', id, 'p1', 'taobao/main' FROM s"""

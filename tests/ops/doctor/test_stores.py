@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from redis import Redis
 
 from infra.clock import SystemClock
 from infra.settings import Secret
@@ -75,6 +76,24 @@ def test_a_redis_that_is_away_is_unreachable(stores) -> None:
 
 def test_a_redis_that_answers_tells_its_version(stores) -> None:
     assert checks.redis_server(stores).level is Level.OK
+
+
+def test_a_redis_that_evicts_is_warned_of(stores, redis) -> None:
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        check = checks.redis_server(stores)
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+    assert check.level is Level.WARN
+    assert "maxmemory-policy is allkeys-lru" in check.message
+
+
+def test_a_node_of_a_cluster_fails(stores, monkeypatch) -> None:
+    found = {"redis_version": "7.0.1", "cluster_enabled": 1}
+    monkeypatch.setattr(Redis, "info", lambda _client: found)
+    check = checks.redis_server(stores)
+    assert check.level is Level.FAIL
+    assert "cluster" in check.message
 
 
 def test_waiting_and_foreign_migrations_are_told_apart(database, stores) -> None:

@@ -8,6 +8,7 @@ from dramatiq import Message
 from infra.engine.rejected import RejectedDuty
 from infra.queue.bells import QUEUE
 from infra.queue.broker import connect_redis, make_broker
+from infra.queue.priority import MessageTooLarge
 
 REASON = ("--reason", "the sender is gone")
 
@@ -19,7 +20,8 @@ def letter(monkeypatch, database, database_url, redis_url) -> str:
     monkeypatch.setenv("ORDERLANE_REDIS_URL", redis_url.reveal())
     with connect_redis(redis_url.reveal()) as client:
         broker = make_broker(client, ("p0", "p1", "bulk"))
-        broker.enqueue(Message(QUEUE, "review", ("x" * 2_000_000,), {}, {"lane": "p1"}))
+        with pytest.raises(MessageTooLarge):
+            broker.enqueue(Message(QUEUE, "review", ("x" * 2_000_000,), {}, {"lane": "p1"}))
         RejectedDuty(database, broker).run()
     return "1"
 

@@ -54,9 +54,13 @@ def test_a_store_that_is_away_is_unreachable(failing, error) -> None:
     assert "_unreachable: refused" in result.stderr
 
 
-def test_a_defect_shows_itself(failing) -> None:
-    assert isinstance(failing(KeyError("oops")).exception, KeyError)
-    assert isinstance(failing(psycopg.errors.QueryCanceled()).exception, psycopg.errors.QueryCanceled)
+@pytest.mark.parametrize("error", [KeyError("oops"), psycopg.errors.QueryCanceled("oops")])
+def test_a_defect_shows_its_type_and_the_way_to_it_but_no_value(failing, error) -> None:
+    result = failing(error)
+    assert result.exit_code == Exit.FAILED
+    assert result.stderr.startswith(f"orderlane: internal error: {type(error).__module__}.{type(error).__qualname__}\n")
+    assert "  at test_exits.py:" in result.stderr
+    assert "oops" not in result.output + result.stderr
 
 
 def test_usage_is_clicks_own(failing) -> None:

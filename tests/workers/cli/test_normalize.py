@@ -81,3 +81,18 @@ def test_an_unknown_platform_is_a_matter_of_usage(orderlane, file, trade) -> Non
 
 def test_a_missing_file_is_a_matter_of_usage(orderlane) -> None:
     assert orderlane("normalize", "--platform", "taobao", "nowhere.json").exit_code == 2
+
+
+@pytest.mark.parametrize("shop", ["\udcff", "s\ud800"])
+def test_a_shop_that_is_no_text_is_a_matter_of_usage(orderlane, file, trade, shop) -> None:
+    assert orderlane("normalize", "--platform", "taobao", "--shop", shop, file(trade())).exit_code == 2
+
+
+def test_a_file_that_cannot_be_read_is_one_line(orderlane, trade, file, monkeypatch) -> None:
+    def fails(_stream):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("workers.cli.normalize.read_bounded", fails)
+    result = orderlane("normalize", "--platform", "taobao", file(trade()))
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
+    assert "Input/output error" in result.output

@@ -25,7 +25,8 @@ def fault(code, sub_code="", text="", *, is_read=True):
         (25, "isv.invalid-signature", Misconfigured, "signature_invalid"),
         *[(code, "", Misconfigured, "app_key_invalid") for code in (28, 29)],
         *[(code, "", Misconfigured, "timestamp_invalid") for code in (30, 31)],
-        *[(code, "isv.x", Misconfigured, "request_invalid") for code in (21, 22, 23, 24, 32, 33, 34, 40, 41, 43)],
+        (24, "isv.missing-signature", Misconfigured, "signature_invalid"),
+        *[(code, "isv.x", Refused, "request_invalid") for code in (9, 21, 22, 23, 32, 33, 34, 40, 41, 42, 43)],
         *[(code, "", Throttled, "call_limit") for code in (4, 5, 6, 7, 8)],
         (15, "accesscontrol.limited-by-api-access-count", Throttled, "call_limit"),
         (15, OFFLINE + "B01", Refused, "order_not_found"),
@@ -73,10 +74,10 @@ def test_the_length_of_a_ban(text, after_s):
     assert fault(7, "accesscontrol.limited-by-app-access-count", text).after_s == after_s
 
 
-def test_the_platform_s_words_are_kept_without_phone_numbers():
+def test_the_platform_s_words_are_not_kept():
     error = fault(15, "isv.x", "收件人电话13800000001不正确")
 
-    assert error.message == "收件人电话***不正确"
+    assert error.message == "the platform refused (code isv.x)"
     assert error.facts == {"code": 15, "sub_code": "isv.x"}
 
 

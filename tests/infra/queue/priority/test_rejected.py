@@ -4,9 +4,9 @@ import json
 
 import dramatiq
 import pytest
-from dramatiq import Message
+from dramatiq import Message, Middleware, pipeline
 
-from infra.queue.priority import Rules
+from infra.queue.priority import MessageTooLarge, Rules
 from infra.queue.priority.delivery import Address
 from infra.queue.priority.scripts import Entry
 
@@ -63,7 +63,8 @@ def test_messages_that_dramatiq_could_not_handle_stop_no_neighbour(broker, ran, 
 
 def test_a_message_that_is_too_large_stops_no_neighbour(broker, ran, run_worker):
     large, small = message("x" * 6_000), message("small")
-    broker.enqueue_many([large, small])
+    with pytest.raises(MessageTooLarge):
+        broker.enqueue_many([large, small])
     run_worker(broker)
     broker.join(QUEUE, timeout=10_000)
     assert ran == ["small"]
@@ -75,13 +76,61 @@ def test_a_message_that_is_too_large_stops_no_neighbour(broker, ran, run_worker)
 def test_ten_megabytes_stop_no_neighbour_at_default_rules(make_broker, ran, run_worker):
     broker = make_broker()
     dramatiq.actor(ran.append, actor_name="note", queue_name=QUEUE, broker=broker)
-    broker.enqueue_many([message("x" * 10_000_000), message("small")])
+    with pytest.raises(MessageTooLarge):
+        broker.enqueue_many([message("x" * 10_000_000), message("small")])
     run_worker(broker)
     broker.join(QUEUE, timeout=10_000)
     assert ran == ["small"]
     assert [(found.reason, len(found.encoded) > 10_000_000) for found in broker.rejected(QUEUE)] == [
         ("too_large", True)
     ]
+
+
+def test_the_sender_hears_which_are_too_large_and_by_how_much_and_the_rest_is_sent(broker):
+    """In more than one call to Redis, and in another queue."""
+    heard = []
+
+    class Ears(Middleware):
+        def after_enqueue(self, _broker, message, _delay):
+            heard.append(message.message_id)
+
+    broker.add_middleware(Ears())
+    broker.declare_queue("other")
+    small = [message(number) for number in range(600)]
+    large = [message("x" * 6_000), message("x" * 7_000).copy(queue_name="other")]
+    with pytest.raises(MessageTooLarge, match="larger than 5,000 bytes") as caught:
+        broker.enqueue_many([large[0], *small, large[1]])
+    assert set(caught.value.sizes) == {one.message_id for one in large}
+    assert 6_000 < caught.value.sizes[large[0].message_id] < 7_000 < caught.value.sizes[large[1].message_id]
+    assert caught.value.max_bytes == 5_000
+    assert broker.stats(QUEUE).lanes["bulk"].waiting == 600
+    assert heard == [one.message_id for one in small]
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_the_limit_is_of_what_lies_in_redis(make_broker, excess):
+    broker, one = make_broker(), message("x")
+    size = len(broker._entry(one, None).envelope)
+    broker = make_broker(rules=Rules(max_bytes=size - excess))
+    if excess:
+        with pytest.raises(MessageTooLarge):
+            broker.enqueue(one)
+    else:
+        broker.enqueue(one)
+    assert len(broker.rejected(QUEUE)) == excess
+
+
+def test_what_dramatiq_sends_while_a_message_ends_has_nobody_to_tell(broker, caplog):
+    """The next of a pipeline, made too large by a result: it is kept as rejected, and its sender ends in peace."""
+    note = broker.get_actor("note")
+    pipeline([note.message("first"), note.message()], broker=broker).run()
+    consumer = broker.consume(QUEUE, timeout=10_000)
+    delivery = next(consumer)
+    broker.emit_after("process_message", delivery, result="x" * 6_000)
+    consumer.ack(delivery)
+    assert "larger than 5,000 bytes" in caplog.text
+    assert "failed" not in caplog.text
+    assert [found.reason for found in broker.rejected(QUEUE)] == ["too_large"]
 
 
 def test_a_message_for_an_unknown_actor_waits_for_one_who_knows_it(make_broker, ran, run_worker, until):
@@ -115,7 +164,8 @@ def test_a_message_that_failed_for_good_is_rejected(broker, run_worker):
 
 
 def test_rejected_messages_survive_a_flush_and_have_no_end_of_life(broker, redis):
-    broker.enqueue(message("x" * 6_000))
+    with pytest.raises(MessageTooLarge):
+        broker.enqueue(message("x" * 6_000))
     broker.flush(QUEUE)
     assert len(broker.rejected(QUEUE)) == 1
     assert {redis.ttl(key) for key in redis.scan_iter("*rejected*")} == {-1}
@@ -137,7 +187,8 @@ def test_redrive_runs_them_again(broker, ran, run_worker, until):
 
 def test_the_cap_is_an_alarm_and_keeps_the_first(broker):
     sent = [message("x" * 6_000) for _ in range(5)]
-    broker.enqueue_many(sent)
+    with pytest.raises(MessageTooLarge):
+        broker.enqueue_many(sent)
     assert {found.message_id for found in broker.rejected(QUEUE)} == {one.message_id for one in sent[:3]}
     found = broker.stats(QUEUE)
     assert (found.rejected, found.rejected_dropped) == (3, 2)

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from dramatiq import Message
@@ -14,7 +15,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 import infra.queue.priority
 from infra.queue.priority import Rules
-from infra.queue.priority.scripts import CHUNK_BYTES, NAMES, Entry, Scripts, batches, connected
+from infra.queue.priority.refusals import ask
+from infra.queue.priority.scripts import CHUNK_BYTES, NAMES, Entry, Scripts, batches
 
 FOLDER = Path(infra.queue.priority.__file__).parent
 ALLOWED = {"dramatiq", "redis", "infra.queue.priority", *sys.stdlib_module_names}
@@ -96,11 +98,11 @@ SCRIPT = "Error running script (call to f_0): @user_script:9:"
     ],
 )
 def test_a_redis_that_is_late_failed_over_or_takes_nothing_is_a_lost_connection(error):
-    with pytest.raises(BrokerConnectionError), connected():
-        raise error
+    with pytest.raises(BrokerConnectionError):
+        ask(Mock(), Mock(side_effect=error))
 
 
 @pytest.mark.parametrize("text", [f"{SCRIPT} attempt to index a nil value", "BUSYKEY Target key name already exists."])
 def test_what_redis_will_never_do_is_no_lost_connection(text):
-    with pytest.raises(ResponseError), connected():
-        raise ResponseError(text)
+    with pytest.raises(ResponseError):
+        ask(Mock(), Mock(side_effect=ResponseError(text)))

@@ -6,8 +6,10 @@ from unittest.mock import Mock
 import dramatiq
 import dramatiq.worker
 import pytest
-from dramatiq import Middleware, pipeline
+from dramatiq import Middleware, group, pipeline
 from dramatiq.errors import ConnectionClosed
+from dramatiq.middleware import GroupCallbacks
+from dramatiq.rate_limits.backends import StubBackend
 from redis.exceptions import NoPermissionError
 
 from infra.queue.priority.scripts import Scripts
@@ -200,3 +202,47 @@ def test_nothing_more_is_fetched_while_too_many_cannot_send(make_broker, monkeyp
     assert len(begun) < 5
     broker._holdings[QUEUE].beat()
     assert next(consumer)
+
+
+@pytest.fixture
+def lanes_of(broker, run_worker):
+    """Run what was sent, and tell in which lane each message was received."""
+    seen = {}
+
+    class Eyes(Middleware):
+        def before_process_message(self, _broker, message):
+            seen[message.actor_name] = message.options["lane"]
+
+    broker.add_middleware(Eyes())
+
+    def run():
+        run_worker(broker)
+        broker.join(QUEUE, timeout=10_000)
+        return seen
+
+    return run
+
+
+def test_a_pipeline_keeps_its_lane(broker, lanes_of):
+    steps = [dramatiq.actor(lambda *_: None, actor_name=name, broker=broker) for name in ("first", "second", "third")]
+    named = dramatiq.actor(lambda *_: None, actor_name="named", broker=broker, lane="p1")
+    first, second, third = (step.message() for step in steps)
+    pipeline([first.copy(options={"lane": "p0"}), second, named.message(), third], broker=broker).run()
+    # An actor that names a lane has it, and what follows goes on in that one.
+    assert lanes_of() == {"first": "p0", "second": "p0", "named": "p1", "third": "p1"}
+
+
+def test_what_follows_a_group_keeps_its_lane(broker, lanes_of):
+    broker.add_middleware(GroupCallbacks(StubBackend()))
+    part, last = (dramatiq.actor(lambda: None, actor_name=name, broker=broker) for name in ("part", "last"))
+    parts = group([part.message_with_options(lane="p0") for _ in range(3)], broker=broker)
+    parts.add_completion_callback(last.message())
+    parts.run()
+    assert lanes_of() == {"part": "p0", "last": "p0"}
+
+
+def test_what_an_actor_sends_itself_has_the_lane_that_it_names(broker, lanes_of):
+    other = dramatiq.actor(lambda: None, actor_name="other", broker=broker)
+    sender = dramatiq.actor(lambda: other.send() and None, actor_name="sender", broker=broker)
+    sender.send_with_options(lane="p0")
+    assert lanes_of() == {"sender": "p0", "other": "bulk"}

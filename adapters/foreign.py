@@ -1,0 +1,35 @@
+"""What may be repeated of the other side's answer: its code and a sentence of ours, never its own words.
+
+Whoever refuses an address may quote it: with blanks inserted, in full-width digits, shortened, in another order or
+script. No comparison with what was sent finds all of that, so nothing is searched for. The answer as it came stays with
+the error as evidence (`domain.errors`), which the engine stores in Postgres next to the order.
+"""
+
+import re
+from collections.abc import Mapping
+
+_CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+# More than any code of a courier, platform or channel has; a phone number has more.
+_DIGITS_MAX = 6
+_WAYBILL = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
+
+
+def code_of(text: str) -> str:
+    """The other side's code if it has the form of one, else an empty text."""
+    digits = sum(character.isdigit() for character in text)
+    return text if digits <= _DIGITS_MAX and _CODE.fullmatch(text) else ""
+
+
+def is_waybill(text: str) -> bool:
+    """Whether this may be stored and shown as a waybill number."""
+    return _WAYBILL.fullmatch(text) is not None
+
+
+def sentence(phrases: Mapping[str, str], name: str, code: str, unknown: str) -> str:
+    """Our words for `name`, our own name of an error; else `unknown`. The other side's `code` follows where it is one.
+
+    >>> sentence({"phone_blocked": "the courier blocks this phone number"}, "phone_blocked", "8196", "")
+    'the courier blocks this phone number (code 8196)'
+    """
+    shown = code_of(code)
+    return phrases.get(name, unknown) + (f" (code {shown})" if shown else "")

@@ -1,0 +1,134 @@
+"""Who tries an account that was sick, and who pays for an error that may be the account's."""
+
+import pytest
+
+from domain.errors import Malformed, Misconfigured, UnknownOutcome
+from domain.gates import Accusation, Charge, mark
+from domain.states import Step
+from infra.engine.claims import claim
+from infra.engine.results import Failed
+from infra.queue.bells import BellKey
+
+ACCOUNT = "sf/main"
+KEY = BellKey(Step.LABEL, "bulk", ACCOUNT)
+
+
+def due(house, rows):
+    """Due work: (subject, lane, minutes it has been due, whether it failed before)."""
+    for subject_id, lane, due_min, has_failed in rows:
+        house.rows(
+            """INSERT INTO work (step, subject_id, lane, account, due_at, causes)
+               VALUES ('label', %s, %s, 'sf/main', now() - make_interval(mins => %s),
+                       CASE WHEN %s THEN '[{"code": "x"}]'::jsonb ELSE '[]'::jsonb END)""",
+            *(subject_id, lane, due_min, has_failed),
+        )
+
+
+def claimed(house, limit, *, is_probe=True):
+    with house.db.transaction() as tx:
+        return claim(tx, KEY, limit, {}, is_probe=is_probe)
+
+
+WAITING = [(1, "bulk", 90, True), (2, "bulk", 5, False), (3, "p1", 3, False), (4, "p0", 50, True), (5, "p0", 2, False)]
+
+
+def test_a_probe_takes_the_highest_lane_of_what_never_failed(house):
+    due(house, WAITING)
+    assert claimed(house, 1) == [5]
+    assert claimed(house, 4) == [5, 3, 2, 4]
+
+
+def test_control_any_other_claim_takes_the_oldest_of_its_lane(house):
+    due(house, WAITING)
+    assert claimed(house, 1, is_probe=False) == [1]
+
+
+def test_a_probe_takes_what_failed_where_nothing_else_is_due(house):
+    due(house, [(1, "bulk", 90, True), (4, "p0", 50, True)])
+    assert claimed(house, 1) == [4]
+
+
+def test_two_probes_take_two_subjects(house):
+    due(house, WAITING)
+    with house.db.transaction() as tx:
+        assert claim(tx, KEY, 1, {}, is_probe=True) == [5]
+        assert claimed(house, 1) == [3]
+
+
+def accusing(error, *, is_alone=False):
+    mark(error, ACCOUNT, Charge.CREDENTIALS if isinstance(error, Misconfigured) else Charge.CONTENT, "R1",
+         Accusation(is_alone, 1))  # fmt: skip
+    return error
+
+
+@pytest.fixture
+def ends_with(house, toy_call):
+    """Run label for a package, now, with a call that ends with an error."""
+
+    def run(package, error):
+        async def answer(_one):
+            raise error
+
+        step = toy_call(answer, lambda one, raised: Failed(one.place, raised))
+        if package in house.work():
+            house.rows("UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL")
+        else:
+            house.due(Step.LABEL, [package], account=ACCOUNT)
+        house.outer(step).run(KEY)
+
+    return run
+
+
+def spent(house):
+    return house.rows("SELECT account, charge, step, attempts FROM spent_attempt")
+
+
+@pytest.mark.parametrize("error", [Misconfigured("http_403"), Malformed("not_json")])
+def test_an_accusation_spends_an_attempt_that_is_written_down(house, ends_with, error):
+    package = house.package()
+    ends_with(package, accusing(error))
+    ends_with(package, accusing(error))
+    charge = "credentials" if isinstance(error, Misconfigured) else "content"
+    assert spent(house) == [(ACCOUNT, charge, "label", 2)]
+    assert house.rows("SELECT attempts, gate FROM work") == [(2, None)]
+
+
+def test_an_accusation_behind_another_error_counts_too(house, ends_with):
+    told = UnknownOutcome("told_not_read_back")
+    told.__cause__ = accusing(Misconfigured("http_403"))
+    ends_with(house.package(), told)
+    assert spent(house) == [(ACCOUNT, "credentials", "label", 1)]
+
+
+def test_a_fault_that_others_do_not_share_becomes_its_order_s_hold(house, ends_with):
+    package = house.package()
+    for _ in range(house.limits.bug_attempts_max):
+        ends_with(package, accusing(Misconfigured("http_403"), is_alone=True))
+    assert house.rows("SELECT code, facts ->> 'code' FROM hold") == [("waybill_error", "http_403")]
+    assert house.work() == {}
+    assert spent(house) == []
+
+
+def accuse(house, *subjects, charge="credentials"):
+    for subject in subjects:
+        house.rows("INSERT INTO accusation (account, charge, subject, code) VALUES (%s, %s, %s, 'x')",
+                   *(ACCOUNT, charge, subject))  # fmt: skip
+
+
+def test_who_accused_first_and_is_judged_after_the_proof_spends_nothing(house, ends_with):
+    accuse(house, "R1", "R2", "R3")
+    ends_with(house.package(), accusing(Misconfigured("http_401")))
+    assert house.rows("SELECT attempts, gate FROM work") == [(0, ACCOUNT)]
+    assert spent(house) == []
+
+
+def test_content_that_nobody_can_read_spends_nothing_either(house, ends_with):
+    accuse(house, "R1", "R2", "R3", charge="content")
+    ends_with(house.package(), accusing(Malformed("not_json")))
+    assert house.rows("SELECT attempts, gate, due_at > now() FROM work") == [(0, None, True)]
+
+
+def test_control_two_accusers_prove_nothing(house, ends_with):
+    accuse(house, "R1", "R2")
+    ends_with(house.package(), accusing(Misconfigured("http_401")))
+    assert house.rows("SELECT attempts, gate FROM work") == [(1, None)]

@@ -1,0 +1,62 @@
+import pytest
+
+from infra.engine.presence import Presence
+from infra.engine.reports import living, report
+from infra.rules import load_rules
+from infra.settings import Settings
+from ops.doctor import workers
+from ops.doctor.check import Level
+
+
+@pytest.fixture
+def worker(database):
+    """Start a worker that says which rules it runs."""
+    started = []
+
+    def start(rules, pool="main"):
+        presence = Presence(database, pool)
+        report(database, presence.worker, pool=pool, code=workers.version("orderlane"), rules=rules)
+        started.append(presence)
+        return presence
+
+    yield start
+    for presence in started:
+        presence.close()
+
+
+def look(database):
+    with database.connection() as session:
+        return {check.name: check for check in workers.versions(session, Settings())}
+
+
+def test_a_worker_with_other_rules_than_the_file_is_named(database, worker) -> None:
+    current = load_rules().version
+    worker(current)
+    old = worker("00000000", "urgent")
+    found = look(database)
+    assert found["worker rules"].level is Level.WARN
+    assert f"1 of 2 workers do not run version {current}: worker {old.worker} (urgent) runs 00000000" in (
+        found["worker rules"].message
+    )
+    assert found["worker code"].level is Level.OK
+
+
+def test_workers_with_the_rules_of_the_file_are_in_order(database, worker) -> None:
+    worker(load_rules().version)
+    assert {check.level for check in look(database).values()} == {Level.OK}
+
+
+def test_control_without_reports_nothing_tells_what_workers_run(database, worker) -> None:
+    worker("00000000")
+    with database.connection() as session:
+        session.execute("DELETE FROM worker_report")
+    assert look(database) == {}
+
+
+def test_a_worker_that_is_gone_is_not_shown_and_its_row_goes_with_the_next_start(database, worker) -> None:
+    worker("00000000").close()
+    with database.connection() as session:
+        assert living(session) == []
+    worker(load_rules().version)
+    with database.connection() as session:
+        assert session.execute("SELECT count(*) FROM worker_report").fetchone() == (1,)

@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from workers.cli import scans as module
+
+BAD = """INSERT INTO unreadable_entry (source, account, position, code, field, owner, due_at)
+         VALUES ('scan', 'warehouse/east', 3, 'field_invalid', 'events[3].at', 'warehouse', now()) RETURNING id"""
+
+
+@pytest.fixture(autouse=True)
+def _configured(monkeypatch, tmp_path, database_url, redis_url):
+    (tmp_path / "orderlane.toml").write_text("")
+    monkeypatch.setenv("ORDERLANE_DATABASE_URL", database_url.reveal())
+    monkeypatch.setenv("ORDERLANE_REDIS_URL", redis_url.reveal())
+    monkeypatch.setattr(module, "configure", lambda *_, **__: None)
+
+
+@pytest.fixture
+def number(database) -> int:
+    with database.connection() as connection:
+        return connection.execute(BAD).fetchone()[0]
+
+
+def test_each_record_is_named_and_closed_with_a_reason(orderlane, number, database) -> None:
+    shown = orderlane("scans", "list")
+    assert shown.exit_code == 0, shown.output
+    assert "warehouse/east events[3].at: field_invalid, of nothing known  (owner warehouse)" in shown.stdout
+    (one,) = json.loads(orderlane("scans", "list", "--json").stdout)["unreadable"]
+    assert (one["id"], one["position"], one["order_name"]) == (number, 3, None)
+
+    assert orderlane("scans", "close", number).exit_code == 2
+    closed = orderlane("scans", "close", number, "--reason", "asked them")
+    assert (closed.exit_code, closed.stdout) == (0, f"record {number} closed\n")
+    assert orderlane("scans", "list").stdout == "every scan, stock row and listed order could be read\n"
+    again = orderlane("scans", "close", number, "--reason", "asked them")
+    assert (again.exit_code, again.stderr) == (
+        5,
+        f"orderlane: entry_not_open: no open record has the number {number}\n",
+    )
+    with database.connection() as connection:
+        assert connection.execute("SELECT verb, object, reason FROM audit").fetchall() == [
+            ("entry_closed", f"entry/{number}", "asked them")
+        ]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "9" * 30, "1.5"])
+def test_what_is_no_number_is_a_matter_of_usage(orderlane, text) -> None:
+    assert orderlane("scans", "close", "--reason", "r", "--", text).exit_code == 2

@@ -1,0 +1,47 @@
+"""``orderlane scans``: entries of warehouses that could not be read."""
+
+import click
+
+from infra.engine.replay import Author
+from infra.log import configure
+from infra.settings import read_settings
+from ops.terminal import china_time
+from ops.unreadable import close as close_entry
+from ops.unreadable import unreadable
+from workers.cli.acting import author_option
+from workers.cli.stores import database_at_hand
+from workers.cli.talk import json_option, say, say_json
+
+_NUMBER_MAX = 2**63 - 1
+
+
+@click.group(epilog="\b\nExample:  orderlane scans list")
+def scans() -> None:
+    """Scans, stock rows and listed orders that could not be read: list them, close those that were seen to."""
+
+
+@scans.command("list", epilog="\b\nExample:  orderlane scans list --json")
+@json_option
+def list_scans(*, as_json: bool) -> None:
+    """List the open records, the oldest first: number, when, whose it is, and what it speaks of."""
+    configure(level="error")
+    with database_at_hand(read_settings()) as db:
+        found = unreadable(db)
+    if as_json:
+        say_json({"unreadable": found})
+        return
+    for one in found:
+        say(f"{one.id}  {china_time(one.noticed_at)}  {one.source}  {one.where}  (owner {one.owner})")
+    if not found:
+        say("every scan, stock row and listed order could be read")
+
+
+@scans.command(epilog="\b\nExample:  orderlane scans close 17 --reason 'scanned again by the warehouse'")
+@click.argument("number", type=click.IntRange(1, _NUMBER_MAX))
+@author_option
+def close(number: int, author: Author) -> None:
+    """Close a record that was seen to; the raw page stays. Exits with 5 if no open record has the number."""
+    configure(level="error")
+    with database_at_hand(read_settings()) as db:
+        close_entry(db, number, author)
+    say(f"record {number} closed")
