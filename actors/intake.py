@@ -179,6 +179,7 @@ class Intake:
                     "lanes": lanes,
                     "changed_ats": [one.changed_at for one, _ in raws],
                     "bodies": [raw.body for _, raw in raws],
+                    "contents_max": self.tools.settings.retention.contents_max,
                 },
             ).fetchall()
             add_work(tx, [NewWork(Step.NORMALIZE, raw_id, Lane(lane), shop=shop.account) for raw_id, lane in new])

@@ -127,12 +127,19 @@ class ReadScans:
     def _store_page(self, feed: Feed, after: str, page: EventPage, apply: Apply) -> set[BellKey]:
         with self.tools.db.transaction() as tx:
             moved = tx.execute(
-                SHIPMENTS["advance_feed"], {"id": feed.place.subject_id, "after": after, "cursor": page.cursor}
+                SHIPMENTS["advance_feed"],
+                {"id": feed.place.subject_id, "after": after, "cursor": page.cursor, "size": len(page.body)},
             ).fetchone()
             if moved is None:
                 return set()
             stored = tx.execute(
-                SHIPMENTS["store_page"], {"location": feed.location, "after": after, "body": page.body}
+                SHIPMENTS["store_page"],
+                {
+                    "location": feed.location,
+                    "after": after,
+                    "body": page.body,
+                    "bytes_max": self.tools.settings.retention.pages_max_bytes,
+                },
             ).fetchone()
             if page.rejected:
                 self._note(tx, feed.location, [_entry(one) for one in page.rejected], stored)
@@ -195,7 +202,7 @@ class ReadScans:
     ) -> set[BellKey]:
         scanned = _load(tx, events)
         waiting = [scan for scan in events if not _is_understood(scanned.get(scan.reference), scan)]
-        _sort_out_early(tx, location, events, waiting)
+        _sort_out_early(tx, location, events, waiting, self.tools.settings.retention.early_scans_max)
         touched = list(scanned.values())
         _stamp(tx, touched)
         left = [one for one in touched if one.handed_over_at]
@@ -299,9 +306,12 @@ def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned
 
 
 def _sort_out_early(
-    tx: Connection, location: str, events: Sequence[WarehouseEvent], waiting: Sequence[WarehouseEvent]
+    tx: Connection, location: str, events: Sequence[WarehouseEvent], waiting: Sequence[WarehouseEvent], most: int
 ) -> None:
-    """Keep the scans that must wait, for their label's record or for a hold's end; drop those understood now."""
+    """Keep the scans that must wait, for their label's record or for a hold's end; drop those understood now.
+
+    `most`: scans of nobody's package that are kept.
+    """
     early = [
         {
             "event_id": scan.event_id,
@@ -313,7 +323,7 @@ def _sort_out_early(
         for scan in waiting
     ]
     if early:
-        tx.execute(SHIPMENTS["keep_early_scans"], {"location": location, "rows": rows_json(early)})
+        tx.execute(SHIPMENTS["keep_early_scans"], {"location": location, "rows": rows_json(early), "most": most})
     kept = {scan.event_id for scan in waiting}
     _drop_early(tx, location, [scan for scan in events if scan.event_id not in kept])
 

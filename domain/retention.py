@@ -14,6 +14,7 @@ class Kind(StrEnum):
     EVENTS = "events"
     LETTERS = "letters"
     BULKS = "bulks"
+    ENTRIES = "entries"
 
 
 KEEP = 0
@@ -29,17 +30,19 @@ LEAST_DAYS: Mapping[Kind, int] = {
     Kind.EVENTS: 30,
     Kind.LETTERS: 30,
     Kind.BULKS: 30,
+    Kind.ENTRIES: 30,
 }
 """A shorter policy is refused, so that nothing that is under way can be purged."""
 
 MEANING: Mapping[Kind, str] = {
-    Kind.PERSONS: "receivers, memos, buyer ids, raw payloads and foreign words of orders, after their end",
+    Kind.PERSONS: "receivers, memos, buyer ids, raw payloads and answers of others, after an order's end",
     Kind.PAGES: "warehouse pages as they came",
     Kind.EARLY_SCANS: "scans of nobody's package",
     Kind.GAPS: "listed orders that were given up and whose dead letter is closed",
     Kind.EVENTS: "the timeline of orders whose person was forgotten",
     Kind.LETTERS: "closed dead letters of orders whose person was forgotten",
     Kind.BULKS: "ended bulk replays and their members",
+    Kind.ENTRIES: "closed records of entries that could not be read",
 }
 
 # Keys of facts on holds and in events that our own rules fill. The words of others stand under other keys.

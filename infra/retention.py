@@ -11,8 +11,9 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Days by kind; 0 keeps a kind for ever.
 
     `transit_days`: a package that was handed over so long ago counts as delivered. The purge runs `every_s`.
-    `early_scans_max`: scans of nobody's package kept of one location; `versions_max`: contents of one order stored in
-    a day. What is beyond them is counted and told.
+    `early_scans_max`: scans of nobody's package that are kept of one location. `contents_max`: contents of one order
+    that are stored in a day. `pages_max_bytes`: bodies of a location's pages that are stored in a day. What is beyond
+    is counted and told.
     """
 
     persons_days: int = 90
@@ -23,15 +24,18 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     events_days: int = 400
     letters_days: int = 400
     bulks_days: int = 400
+    entries_days: int = 400
     every_s: float = 60.0
     early_scans_max: int = 10_000
-    versions_max: int = 100
+    contents_max: int = 100
+    pages_max_bytes: int = 4 * 1024**3
 
     def __post_init__(self) -> None:
         """Raise ValueError for days that could purge what is under way: a setting read from a file says where."""
         wrong = [why for kind, days in self.days.items() if (why := too_short(kind, days))]
-        if self.transit_days < 1 or self.every_s <= 0 or self.early_scans_max < 1 or self.versions_max < 1:
-            wrong.append("retention.transit_days, every_s, early_scans_max and versions_max are above 0")
+        limits = (self.early_scans_max, self.contents_max, self.pages_max_bytes)
+        if self.transit_days < 1 or self.every_s <= 0 or min(limits) < 1:
+            wrong.append("retention.transit_days, every_s and all limits are above 0")
         if wrong:
             raise ValueError("; ".join(wrong))
 
@@ -45,4 +49,5 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             Kind.EVENTS: self.events_days,
             Kind.LETTERS: self.letters_days,
             Kind.BULKS: self.bulks_days,
+            Kind.ENTRIES: self.entries_days,
         }

@@ -51,6 +51,7 @@ _FORGET: Mapping[str, str] = {
     "forget_events": "event",
     "forget_letters": "dead_letter",
     "forget_gaps": "pull_gap",
+    "forget_answers": "foreign_answer",
 }
 
 

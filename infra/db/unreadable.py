@@ -11,6 +11,8 @@ from infra.db.sql import load
 
 UNREADABLE = load("unreadable")
 OWNER, DUE_H = "warehouse", 4
+# Open records of one account: a feed that sends rubbish fills no more, and what is beyond is counted.
+OPEN_MAX = 10_000
 
 
 class Source(StrEnum):
@@ -40,10 +42,11 @@ def note_unreadable(
     *,
     page_id: int | None = None,
     couriers: Sequence[str] = (),
+    most: int = OPEN_MAX,
 ) -> None:
     """Record entries; a row of a count that is on record already stays one record.
 
-    `couriers`: whose waybills may lead to a package.
+    `couriers`: whose waybills may lead to a package. `most`: open records of the account that are kept.
     """
     rows = [
         {
@@ -65,6 +68,7 @@ def note_unreadable(
             "couriers": list(couriers),
             "owner": OWNER,
             "due_h": DUE_H,
+            "most": most,
             "rows": rows_json(rows),
         },
     )

@@ -24,6 +24,7 @@ from infra.db.retention import (
 )
 from infra.engine.erase import carry_out
 from infra.engine.forgotten import tell_refused
+from infra.engine.limits import mind_limits
 from infra.failpoints import failpoint
 from infra.log import get_logger
 from infra.retention import Retention
@@ -33,12 +34,13 @@ BATCH = 200
 # Batches of a kind in one round of the sweeper: a backlog of years is worked off over hours.
 BATCHES_MAX = 20
 _DELETES: dict[Kind, tuple[str, ...]] = {
-    Kind.PAGES: ("purge_pages",),
     Kind.EARLY_SCANS: ("purge_early_scans",),
     Kind.GAPS: ("purge_gaps",),
     Kind.BULKS: ("purge_bulk_members", "purge_bulks"),
+    Kind.ENTRIES: ("purge_entries",),
 }
 _STRETCHES: dict[Kind, tuple[str, str]] = {
+    Kind.PAGES: ("page_of_pages", "purge_pages"),
     Kind.EVENTS: ("page_of_events", "purge_events"),
     Kind.LETTERS: ("page_of_letters", "purge_letters"),
 }
@@ -74,6 +76,7 @@ class Purge:
                 self._delete_stretches(kind, page, query, days[kind])
         carry_out(self.db)
         tell_refused(self.db)
+        mind_limits(self.db, self.policy)
         if self.purged.total():
             log.info("purged", **self.purged)
         return self.purged
@@ -153,6 +156,7 @@ class Purge:
             with self.db.transaction() as tx:
                 upto, is_old = tx.execute(RETENTION[page], named).fetchone() or (0, False)
                 done = len(tx.execute(RETENTION[query], {**named, "upto": upto}).fetchall()) if upto else 0
+                failpoint("purge.deleted", None, tx)
                 if done:
                     set_mark(tx, kind, 0, done)
             self.purged[kind] += done
@@ -167,7 +171,7 @@ def count_due(db: Database, policy: Retention) -> Counter[str]:
     days = policy.days
     if days[Kind.PERSONS] != KEEP:
         counts[Kind.PERSONS] = _count_persons(db, policy)
-    for kind in (Kind.PAGES, Kind.EARLY_SCANS, Kind.GAPS, Kind.EVENTS, Kind.LETTERS, Kind.BULKS):
+    for kind in (Kind.PAGES, Kind.EARLY_SCANS, Kind.GAPS, Kind.EVENTS, Kind.LETTERS, Kind.BULKS, Kind.ENTRIES):
         if days[kind] != KEEP:
             with db.connection() as connection:
                 named = {"kind": kind, "days": days[kind]}

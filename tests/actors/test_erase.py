@@ -41,6 +41,8 @@ PLANTED = {
         VALUES ('li', 'hold_released', 'order/' || %s, '林小满 asked', '{"code": "c", "note": "xiaoman-lin"}')""",
     "an audit row of anything": """INSERT INTO audit (who, verb, object, reason, facts)
         SELECT 'li', 'gate_paused', 'account/sf', 'wait for 林小满', '{}' WHERE %s > 0""",
+    "an answer of a courier": """INSERT INTO foreign_answer (order_id, step, subject_id, account, code, body)
+        VALUES (%s, 'label', 1, 'sf/main', 'refused', convert_to('收件人林小满', 'UTF8'))""",
     "a page": """INSERT INTO warehouse_page (location, after, body)
         SELECT 'east', '', convert_to('{"note": "\\u6797\\u5c0f\\u6ee1"}', 'UTF8') WHERE %s > 0""",
     "an early scan": """INSERT INTO early_scan (event_id, location, reference, waybill, kind, at)
@@ -118,6 +120,7 @@ def test_nothing_of_an_erased_person_is_left(merchant, redis, planted):
         "dead_letter": 1,
         "early_scan": 1,
         "event": 1,
+        "foreign_answer": 1,
         "gate": 1,
         "hold": 1,
         "order_line": 1,
@@ -153,6 +156,7 @@ def test_control_without_the_erasure_the_person_is_found_everywhere(merchant, re
         "audit.facts",
         "warehouse_page.body",
         "early_scan.waybill",
+        "foreign_answer.body",
         "order_line.title",
         "gate.reason",
         "bulk.reason",

@@ -116,7 +116,14 @@ def test_nothing_is_purged_without_a_policy(merchant, shipped, age):
     shipped()
     age(4000)
     kept = Retention(
-        persons_days=0, pages_days=0, early_scans_days=0, gaps_days=0, events_days=0, letters_days=0, bulks_days=0
+        persons_days=0,
+        pages_days=0,
+        early_scans_days=0,
+        gaps_days=0,
+        events_days=0,
+        letters_days=0,
+        bulks_days=0,
+        entries_days=0,
     )
     assert Purge(merchant.db, kept, batches_max=None).run().total() == 0
     assert count_due(merchant.db, kept).total() == 0
@@ -180,7 +187,7 @@ def listed(merchant, trade, at, state=PlatformState.TO_SHIP):
     due = Pull(merchant.tools).intend
     with merchant.db.transaction() as tx:
         [one] = due(tx, [merchant.one("SELECT id FROM shop")]).intents
-    return bool(Pull(merchant.tools)._unknown(one, [Listed(trade["tid_str"], at, state)]))
+    return bool(Pull(merchant.tools)._unknown(one, [Listed(trade["tid_str"], at, state)], 0.0))
 
 
 WAYS = {
@@ -342,11 +349,26 @@ def test_pages_scans_gaps_events_and_letters_go_by_their_own_days(merchant, ship
     age(500)
     purged = purge.run()
     assert purged == Counter(
-        persons=1, pages=pages + 1, early_scans=1, events=purged["events"], gaps=0, letters=0, bulks=0
+        persons=1, pages=pages + 1, early_scans=1, events=purged["events"], gaps=0, letters=0, bulks=0, entries=0
     )
     assert purged["events"] > 5
     assert merchant.one("SELECT count(*) FROM event") == 0
     assert merchant.one("SELECT count(*) FROM warehouse_page") == 0
+
+
+def test_a_page_stays_while_an_entry_of_it_is_on_record_as_unreadable(merchant, shipped, age, purge):
+    shipped()
+    merchant.rows(
+        """INSERT INTO unreadable_entry (source, account, page_id, position, code, field, owner, due_at)
+           SELECT 'scan', 'warehouse/east', min(id), 0, 'field_invalid', 'at', 'warehouse', now() FROM warehouse_page"""
+    )
+    age(500)
+    purge.run()
+    assert merchant.one("SELECT count(*) FROM warehouse_page") == 1
+    merchant.rows("UPDATE unreadable_entry SET closed_at = now() - interval '2 years', closed_by = 'li'")
+    purged = purge.run()
+    assert (purged["pages"], purged["entries"]) == (1, 1)
+    assert merchant.one("SELECT (SELECT count(*) FROM warehouse_page) + (SELECT count(*) FROM unreadable_entry)") == 0
 
 
 def test_the_timeline_of_an_open_order_stays(merchant, trade, unpaid, age, purge):

@@ -1,11 +1,31 @@
 -- name: store_raw
 -- Raw payloads as they came; the same content again is the same row. Returns the new ones only. Of an order that was
--- forgotten nothing is stored again; a change that we do not know yet is noted, for a person to hear of.
+-- forgotten nothing is stored again; a change that we do not know yet is noted, for a person to hear of. An order has
+-- so many contents in a day; the newest of those beyond them is asked for when there is room again.
 WITH refused AS (
     UPDATE tombstone AS t SET refused = t.refused + 1, refused_at = now(), known_change = r.changed_at
     FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[]) AS r(platform_order_id, changed_at)
     WHERE t.shop = %(shop)s AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s
       AND (t.known_change IS NULL OR r.changed_at > t.known_change)
+), crowded AS MATERIALIZED (
+    SELECT r.platform_order_id
+    FROM unnest(%(platform_order_ids)s::text[], %(versions)b::bytea[]) AS r(platform_order_id, version)
+    WHERE %(contents_max)s <= (
+        SELECT count(*) FROM (
+            SELECT 1 FROM raw_payload AS p
+            WHERE p.shop = %(shop)s AND p.platform_order_id = r.platform_order_id AND p.platform = %(platform)s
+              AND p.received_at > now() - interval '1 day'
+            LIMIT %(contents_max)s) AS kept)
+      AND NOT EXISTS (
+        SELECT 1 FROM raw_payload AS p
+        WHERE p.shop = %(shop)s AND p.platform_order_id = r.platform_order_id AND p.platform = %(platform)s
+          AND p.version = r.version)
+), counted AS (
+    INSERT INTO refused_input AS i (kind, name, count, account, platform_order_id)
+    SELECT 'contents', %(platform)s || '/' || %(shop)s || '/' || c.platform_order_id, count(*),
+           %(platform)s || '/' || %(shop)s, c.platform_order_id
+    FROM crowded AS c GROUP BY c.platform_order_id
+    ON CONFLICT (kind, name) DO UPDATE SET count = i.count + excluded.count, last_at = now(), asked_at = NULL
 )
 INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, changed_at, body)
 SELECT %(platform)s, %(shop)s, r.platform_order_id, r.version, %(source)s, r.lane, r.changed_at, r.body
@@ -14,6 +34,7 @@ FROM unnest(%(platform_order_ids)s::text[], %(versions)b::bytea[], %(lanes)s::te
      AS r(platform_order_id, version, lane, changed_at, body)
 WHERE NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = %(shop)s
                   AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s)
+  AND r.platform_order_id <> ALL (ARRAY(SELECT platform_order_id FROM crowded))
 ORDER BY r.platform_order_id
 ON CONFLICT (shop, platform_order_id, platform, version) DO NOTHING
 RETURNING id, lane;

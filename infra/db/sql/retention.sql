@@ -159,6 +159,9 @@ FROM of_order AS k
 WHERE d.step = k.step AND d.subject_id = k.id AND d.closed_at IS NOT NULL
 RETURNING d.id;
 
+-- name: forget_answers
+DELETE FROM foreign_answer WHERE order_id = ANY(%(ids)s) RETURNING id;
+
 -- name: forget_gaps
 DELETE FROM pull_gap AS g USING orders AS o, shop AS s
 WHERE o.id = ANY(%(ids)s) AND s.account = o.platform || '/' || o.shop
@@ -235,11 +238,24 @@ WHERE d.closed_at IS NULL AND d.step = 'normalize' AND d.code = 'order_forgotten
   AND r.id = d.subject_id AND octet_length(r.body) > 0
 RETURNING r.id;
 
+-- name: page_of_pages
+SELECT coalesce(max(p.id), 0), coalesce(bool_and(p.received_at < now() - make_interval(days => %(days)s)), false)
+FROM (SELECT id, received_at FROM warehouse_page WHERE id > %(after)s ORDER BY id LIMIT %(limit)s) AS p;
+
 -- name: purge_pages
--- Oldest first; a short statement for each batch.
+-- A page stays as long as an open record says that an entry of it could not be read.
 DELETE FROM warehouse_page WHERE id = ANY(ARRAY(
-    SELECT p.id FROM (SELECT id, received_at FROM warehouse_page ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS p
-    WHERE p.received_at < now() - make_interval(days => %(days)s)))
+    SELECT p.id FROM warehouse_page AS p
+    WHERE p.id > %(after)s AND p.id <= %(upto)s AND p.received_at < now() - make_interval(days => %(days)s)
+      AND NOT EXISTS (SELECT 1 FROM unreadable_entry AS u WHERE u.page_id = p.id AND u.closed_at IS NULL)
+    ORDER BY p.id FOR UPDATE OF p SKIP LOCKED))
+RETURNING id;
+
+-- name: purge_entries
+DELETE FROM unreadable_entry WHERE id = ANY(ARRAY(
+    SELECT u.id FROM unreadable_entry AS u
+    WHERE u.closed_at < now() - make_interval(days => %(days)s)
+    ORDER BY u.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 RETURNING id;
 
 -- name: purge_early_scans
@@ -338,6 +354,7 @@ SELECT CASE %(kind)s
     WHEN 'events' THEN (SELECT count(*) FROM event WHERE at < now() - make_interval(days => %(days)s))
     WHEN 'letters' THEN (SELECT count(*) FROM dead_letter WHERE closed_at < now() - make_interval(days => %(days)s))
     WHEN 'bulks' THEN (SELECT count(*) FROM bulk WHERE ended_at < now() - make_interval(days => %(days)s))
+    WHEN 'entries' THEN (SELECT count(*) FROM unreadable_entry WHERE closed_at < now() - make_interval(days => %(days)s))
 END;
 
 -- name: sizes
@@ -384,3 +401,32 @@ SELECT kind, name, count, first_at, last_at FROM refused_input ORDER BY last_at 
 
 -- name: open_erasures
 SELECT count(*), count(*) FILTER (WHERE due_at < now()), min(due_at) FROM erasure WHERE done_at IS NULL;
+
+-- name: say_refused_inputs
+-- Limits that were reached since anybody was told, each at most once a day.
+UPDATE refused_input SET said_at = now()
+WHERE said_at IS NULL OR said_at < last_at AND said_at < now() - interval '1 day'
+RETURNING kind, name, count;
+
+-- name: ask_for_newest
+-- Orders that had too many contents and have room again: the platform is asked for the newest one, as for a gap.
+WITH due AS (
+    SELECT i.kind, i.name, s.id AS shop_id, i.platform_order_id
+    FROM refused_input AS i JOIN shop AS s ON s.account = i.account
+    WHERE i.kind = 'contents' AND i.asked_at IS NULL
+      AND %(contents_max)s > (
+        SELECT count(*) FROM (
+            SELECT 1 FROM raw_payload AS p
+            WHERE p.platform || '/' || p.shop = i.account AND p.shop = substr(i.account, strpos(i.account, '/') + 1)
+              AND p.platform_order_id = i.platform_order_id AND p.received_at > now() - interval '1 day'
+            LIMIT %(contents_max)s) AS kept)
+    ORDER BY i.name LIMIT %(limit)s
+    FOR UPDATE OF i SKIP LOCKED
+), asked AS (
+    UPDATE refused_input AS i SET asked_at = now() FROM due WHERE i.kind = due.kind AND i.name = due.name
+)
+INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error)
+SELECT due.shop_id, due.platform_order_id, now(), 'too_many_contents' FROM due
+ORDER BY due.platform_order_id
+ON CONFLICT (shop_id, platform_order_id) DO UPDATE SET is_given_up = false, due_at = now()
+RETURNING platform_order_id;

@@ -1,13 +1,26 @@
 -- name: note_entries
--- Of the entry's own words only those are kept that name something of ours. A waybill leads to its reference.
+-- Of the entry's own words only those are kept that name something of ours. A waybill leads to its reference. An account
+-- has so many open records; those beyond are counted.
+WITH given AS (
+    SELECT r.*, row_number() OVER (ORDER BY r.position) > %(most)s - (
+        SELECT count(*) FROM (
+            SELECT 1 FROM unreadable_entry AS u
+            WHERE u.source = %(source)s AND u.account = %(account)s AND u.closed_at IS NULL LIMIT %(most)s) AS kept)
+        AS is_beyond
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(position integer, code text, field text, reference text, waybill text, sku text)
+), counted AS (
+    INSERT INTO refused_input AS i (kind, name, count)
+    SELECT 'unreadable entries', %(account)s, count(*) FROM given WHERE is_beyond HAVING count(*) > 0
+    ON CONFLICT (kind, name) DO UPDATE SET count = i.count + excluded.count, last_at = now()
+)
 INSERT INTO unreadable_entry (source, account, page_id, position, code, field, reference, sku, owner, due_at)
 SELECT %(source)s, %(account)s, %(page_id)s, r.position, r.code, r.field,
        coalesce(r.reference, (SELECT s.reference FROM shipment AS s
                               WHERE s.courier = ANY(%(couriers)s) AND s.waybill = r.waybill LIMIT 1)),
        (SELECT p.sku FROM stock_pool AS p WHERE p.sku = r.sku),
        %(owner)s, now() + make_interval(hours => %(due_h)s)
-FROM json_to_recordset(%(rows)s::json)
-     AS r(position integer, code text, field text, reference text, waybill text, sku text)
+FROM given AS r WHERE NOT r.is_beyond
 ORDER BY r.position
 ON CONFLICT DO NOTHING;
 

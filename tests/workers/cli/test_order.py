@@ -43,6 +43,7 @@ def arrive(database):
                     "versions": [b"1"],
                     "lanes": ["p1"],
                     "changed_ats": [None],
+                    "contents_max": 100,
                     "bodies": [body],
                 },
             ).fetchall()
