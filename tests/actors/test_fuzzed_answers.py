@@ -24,6 +24,7 @@ from infra.db.orders import load_orders
 from infra.settings import Courier, Secret
 from ops.order_view import view_order
 from sandbox.mutations import Mutations
+from workers.wiring import make_runners
 
 ROUNDS = max(24, int(os.environ.get("FUZZ_MUTATIONS", "0")) // 100)
 SEED = int(os.environ.get("FUZZ_SEED", "11"))
@@ -120,8 +121,7 @@ def scripted(make_merchant):
         couriers={"sf/main": courier},
         warehouses={"east": Feed(east, door, clock), "west": merchant.tools.warehouses["west"]},
     )
-    for runner in merchant.runners.values():
-        object.__setattr__(runner.step, "tools", tools)
+    merchant.runners = make_runners(tools, merchant.outside, 1_000_000)
     merchant.stock(**{"TEE-1": 1_000_000})
     return merchant, door
 

@@ -30,7 +30,7 @@ def large_bodies(plan: Plan) -> Trial:
         peak_kb = _peak_kb(world)
         trial.check("all orders end", ended.how == "done", ended.how)
         trial.check("at most 160 MB", peak_kb <= PEAK_MAX_KB, f"{peak_kb // 1024} MB")
-        trial.check("no gap", world.number(DRILLS["open_gaps"]) == 0)
+        trial.check("no gap", world.number(DRILLS["count_gaps"]) == 0)
         _place(world, LARGE, padding_bytes=LARGE_BYTES)
         world.work(threads=THREADS, without=(Guard.BYTE_BOUND,))
         trial.harm_shown = _peak_kb(world) > PEAK_MAX_KB

@@ -23,9 +23,6 @@ UPDATE shop SET settled_at = settled_at - interval '2 hours';
 -- name: found_late
 SELECT coalesce(sum(found_late), 0) FROM shop;
 
--- name: open_gaps
-SELECT count(*) FROM pull_gap;
-
 -- name: end_leases
 -- Lets the time pass that a lease lasts.
 UPDATE work SET lease_until = now() - interval '1 second' WHERE lease_token IS NOT NULL;
@@ -105,6 +102,9 @@ JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 WHERE h.released_at IS NULL
 GROUP BY o.platform_order_id;
+
+-- name: count_gaps
+SELECT count(*) FROM pull_gap;
 
 -- name: open_gaps
 SELECT platform_order_id FROM pull_gap;
