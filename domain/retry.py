@@ -25,7 +25,7 @@ from domain.states import STEPS, Step, Subject
 _THROTTLED_MAX_S = 3600.0
 _CAUSES_MAX = 8
 # An error that accuses its account and that nobody else shares must have a name within a minute.
-_ACCUSING_TRIES_MAX = 5
+_ACCUSING_TRIES_MAX = 4
 _ROOMS = frozenset({"domain", "infra", "adapters", "actors", "ops", "workers", "sandbox", "benchmarks"})
 
 

@@ -130,7 +130,10 @@ class Gates:
         gate = self._gates[account]
         if self._pauses.is_stale:
             await asyncio.to_thread(self._pauses.refresh)
-        is_paused = await self._check_pause(account)
+        pause = self._pauses.of(account)
+        is_paused = pause is not None
+        if pause is not None:
+            await self._use_pass(pause)
         call = await asyncio.to_thread(gate.begin) if gate.needs_asking else gate.begin()
         successes = gate.successes
         try:
@@ -139,16 +142,15 @@ class Gates:
         except BaseException as error:
             await self._failed(_Failed(gate, call, about, successes, is_paused=is_paused), error)
             raise
+        gate.successes += 1
         await _end(call, None)
-        await self._succeeded(gate, is_paused=is_paused)
+        if is_paused or self._pauses.is_accused(account):
+            await self._acquit(account, is_paused=is_paused)
         return answer
 
-    async def _succeeded(self, gate: AccountGate, *, is_paused: bool) -> None:
-        gate.successes += 1
-        if is_paused:
-            await asyncio.to_thread(self._pauses.reopen, gate.account)
-        elif self._pauses.is_accused(gate.account):
-            await asyncio.to_thread(self._pauses.acquit, gate.account)
+    async def _acquit(self, account: str, *, is_paused: bool) -> None:
+        """A call succeeded: a paused account is reopened, an accused one acquitted."""
+        await asyncio.to_thread(self._pauses.reopen if is_paused else self._pauses.acquit, account)
 
     async def _failed(self, failed: _Failed, error: BaseException) -> None:
         charge = charge_of(error, failed.about)
@@ -159,7 +161,9 @@ class Gates:
         is_excused = charge is Charge.CONTENT and not is_proven
         await _end(failed.call, None if is_excused else error, is_proven=is_proven)
         if is_success(error):
-            await self._succeeded(failed.gate, is_paused=failed.is_paused)
+            failed.gate.successes += 1
+            if failed.is_paused or self._pauses.is_accused(failed.gate.account):
+                await self._acquit(failed.gate.account, is_paused=failed.is_paused)
         elif isinstance(error, FulfilmentError) and is_account_fault(error, None) and (is_proven or failed.is_paused):
             await asyncio.to_thread(self._pause, failed.gate.account, error)
 
@@ -176,16 +180,12 @@ class Gates:
         mark(error, failed.gate.account, charge, about, accusation)
         return accusation.is_proven
 
-    async def _check_pause(self, account: str) -> bool:
-        """Whether the account is paused and this call is the one that tries it. Raises GateShut for any other."""
-        pause = self._pauses.of(account)
-        if pause is None:
-            return False
+    async def _use_pass(self, pause: Pause) -> None:
+        """Let the one call begin that tries a paused account. Raises GateShut for any other."""
         with self._lock:
-            has_pass = self._clock.monotonic() < self._passes.pop(account, 0.0)
+            has_pass = self._clock.monotonic() < self._passes.pop(pause.name, 0.0)
         if not has_pass and not (pause.is_probe_due and await asyncio.to_thread(self._pauses.win_probe, pause)):
-            raise GateShut(account, "paused", after_s=0.0)
-        return True
+            raise GateShut(pause.name, "paused", after_s=0.0)
 
     def _win_probe(self, pause: Pause) -> bool:
         if not self._pauses.win_probe(pause):

@@ -141,6 +141,28 @@ async def test_accusations_of_more_than_five_minutes_ago_prove_nothing(server, w
     assert PAUSED not in (await server.ask("R3")).facts
 
 
+async def test_what_is_older_than_a_day_is_forgotten(server, world):
+    for charge in ("credentials", "content"):
+        world.rows_of(
+            """INSERT INTO accusation (account, charge, subject, code, made_at)
+               VALUES ('yto/a', %s, 'old', 'x', now() - interval '25 hours')""",
+            charge,
+        )
+    world.rows_of("""INSERT INTO spent_attempt (account, charge, step, subject_id, attempts, spent_at)
+                     VALUES ('yto/a', 'content', 'label', 1, 1, now() - interval '25 hours')""")
+    server.poison["R" * 10_000] = forbidden
+    await server.ask("R" * 10_000)
+    assert world.rows_of("SELECT account, length(subject) FROM accusation") == [(ACCOUNT, 128)]
+    assert world.rows_of("SELECT * FROM spent_attempt") == []
+
+
+@pytest.mark.parametrize("about", ["", "\0", "\ud83d", "甲" * 5_000, "'; DROP TABLE gate; --"])
+async def test_whatever_a_platform_calls_its_order_can_accuse(server, world, about):
+    server.poison[about] = forbidden
+    assert isinstance(await server.ask(about), Misconfigured)
+    assert len(world.rows_of("SELECT subject FROM accusation")) == 1
+
+
 async def test_the_subjects_may_meet_different_processes(server, world):
     others = [Server(world), Server(world)]
     for one, about in zip((server, *others), ("R1", "R2", "R3"), strict=True):
