@@ -37,12 +37,12 @@ def read_page(body: bytes, window_end: datetime) -> Page:
     rows: list[Listed] = []
     rejected: list[tuple[str, str, str]] = []
     for row in answer.listed("trades", "trade"):
+        tid = ""
         try:
-            rows.append(
-                Listed(trade_id(row), _changed_at(row) or window_end, describe.STATES.get(row.text_or("status", "")))
-            )
+            tid = trade_id(row)
+            rows.append(Listed(tid, _changed_at(row) or window_end, describe.STATES.get(row.text_or("status", ""))))
         except Malformed as error:
-            rejected.append(("", error.code, str(error.facts.get("field", ""))))
+            rejected.append((tid, error.code, str(error.facts.get("field", ""))))
     total = answer.whole("total_results", 0, _ROWS_MAX) if answer.has("total_results") else 0
     if not (rows or rejected or answer.has("total_results") or answer.has("has_next")):
         answer.missing("total_results")
