@@ -1,10 +1,10 @@
 """pull: store what changed at a shop, raw, before anything interprets it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from actors.intake import Feed, Intake, Kept, stops_window
 from actors.tools import Tools
@@ -37,8 +37,6 @@ _SETTLE_PART = 1 / 3
 _SETTLE_MAX_S = 3600.0
 # Platforms tell whole seconds: what was fetched within the second of a change may miss the next one.
 _SAME_SECOND_S = 2.0
-T = TypeVar("T")
-
 _IDS_SHOWN = 5
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
@@ -128,20 +126,12 @@ class Pull:
             if stops_window(caught):
                 raise
             error = caught
-        await self._beside(due, self._retry_gaps(due, may_begin))
+        await self._retry_gaps(due, may_begin)
         if error is not None:
             raise error
         if not (is_whole and due.is_caught_up and due.settled is not None and may_begin()):
             return Read(is_whole)
-        return Read(is_whole, await self._beside(due, self._read_again(due, due.settled, may_begin)))
-
-    async def _beside(self, due: Due, work: Awaitable[T]) -> T | None:
-        """What is done after the window, whose own end it must not change; None when it broke off."""
-        try:
-            return await work
-        except Exception as error:  # noqa: BLE001 - comes again with the next round
-            log.warning("shop_not_followed_up", shop=due.shop.account, error=_code(error))
-            return None
+        return Read(is_whole, await self._settle(due, due.settled, may_begin))
 
     async def _read_window(self, due: Due, may_begin: Callable[[], bool]) -> bool:
         """Whether the whole window was read and stored before the lease ran low."""
@@ -152,11 +142,26 @@ class Pull:
         return True
 
     async def _retry_gaps(self, due: Due, may_begin: Callable[[], bool]) -> None:
-        if may_begin():
+        """Whatever ends it is not the window's end: what is left comes again with the next round."""
+        if not may_begin():
+            return
+        try:
             await self._take_all(due, await asyncio.to_thread(self._gaps, due), may_begin)
+        except Exception as error:  # noqa: BLE001 - see above
+            log.warning("gaps_not_tried", shop=due.shop.account, error=_code(error))
+
+    async def _settle(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> bool | None:
+        """Whether the second reading came to its end; None when the shop could not be asked."""
+        try:
+            return await self._read_again(due, window, may_begin)
+        except GateShut:
+            return None
+        except Exception as error:  # noqa: BLE001 - the first reading came through, and this one comes again
+            log.warning("shop_not_read_again", shop=due.shop.account, error=_code(error))
+            return False
 
     async def _read_again(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> bool:
-        """Whether the second reading came to its end."""
+        """Whether the whole window was read before the lease ran low."""
         async for page in self.tools.platform(due.shop.account).changes(window):
             missing = await asyncio.to_thread(self._unknown, due, page, 0.0)
             is_all = await self._take_all(due, missing, may_begin, is_late=True)

@@ -15,6 +15,7 @@ RECOUNT = load("recount")
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LATE_RECENT_H = 24
+UNSETTLED_H = 24
 LONE_SCANS_H = 24
 _NAMED = 5
 COUNTS_NAMED_MAX = 5
@@ -56,6 +57,10 @@ def pull_gaps(session: Connection) -> Check:
 
 
 def found_late(session: Connection) -> Check:
+    behind = session.execute(ACCOUNTS["unsettled"], {"behind_h": UNSETTLED_H}).fetchall()
+    if behind:
+        shops = ", ".join(f"{account} by {behind_s / 3600:.0f} h" for account, behind_s in behind)
+        return warn("late", f"the second reading is behind: {shops}", "log event `shop_not_read_again` says why")
     rows = session.execute(ACCOUNTS["found_late"], {"recent_h": LATE_RECENT_H}).fetchall()
     if not rows:
         return ok("late", "no second reading has found a change that the first had missed")

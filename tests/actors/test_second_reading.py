@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from actors.pull import Pull
+from adapters.ports import NARROWER
 from domain.errors import Malformed, Throttled, Transient
 from domain.gates import GateShut
 from domain.states import Step
@@ -110,9 +111,15 @@ def test_a_shop_that_was_read_before_begins_its_second_reading_now(shop):
 
 
 @pytest.mark.parametrize(
-    "error", [Malformed("page"), GateShut("taobao/s1", "rate", after_s=1), Throttled("slow", after_s=9), KeyError()]
+    ("error", "length_s"),
+    [
+        (Malformed("page"), 1800),
+        (Throttled("listing_rejected", facts={NARROWER: True}, after_s=180), 1800),
+        (KeyError(), 1800),
+        (GateShut("taobao/s1", "rate", after_s=1), None),
+    ],
 )
-def test_a_second_reading_that_breaks_off_leaves_the_first_alone_and_comes_again(late, error):
+def test_a_second_reading_that_breaks_off_leaves_the_first_alone_and_comes_again(late, error, length_s):
     changes = late.platform.changes
 
     async def only_the_first(window):
@@ -128,8 +135,10 @@ def test_a_second_reading_that_breaks_off_leaves_the_first_alone_and_comes_again
     settle(late)
     assert late.one(SHOP) > cursor - timedelta(minutes=1)
     assert "2001" not in stored(late)
+    assert late.one("SELECT settle_window_s FROM shop") == (length_s and pytest.approx(length_s, abs=5))
     late.platform.changes = changes
-    pull(late)
+    for _ in range(3):
+        pull(late)
     assert "2001" in stored(late)
 
 
