@@ -15,6 +15,7 @@ from infra.engine.replay import Author
 from infra.invariants import find_breaches
 from ops import letters
 from ops.holds import release
+from ops.writeback_retry import Selection, open_writebacks
 
 LI = Author("li", "looked at it")
 CLOSED = {"status": "TRADE_CLOSED", "modified": "2026-11-22 10:00:00"}
@@ -245,6 +246,7 @@ def test_a_shop_that_ships_on_label_hears_of_a_held_order_after_its_release(make
     becomes(unheard, first, MOVED)
     recover(unheard)
     assert (unheard.one("SELECT status FROM writeback"), unheard.due(Step.WRITEBACK)) == ("pending", [])
+    assert open_writebacks(unheard.db, Selection(any_open=True)) == [], "no command tells it either"
     assert breaches(unheard) == []
     assert let_go(unheard, HoldCode.BUYER_CHANGED).due == ("writeback",)
     unheard.run(Step.WRITEBACK)
