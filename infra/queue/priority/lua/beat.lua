@@ -56,8 +56,9 @@ local function look_for_losses()
             leave_recount(lane)
         end
         leave_walk()
-    elseif flight > leases then
-        leave_walk()
+    end
+    if flight > leases then
+        leave_unfinished({ "flight", "0" })
     end
 end
 

@@ -7,6 +7,7 @@
 --   {"drop", lane, key}       fair keys whose lines are flushed
 --   {"walk", cursor, lanes}   all messages are looked at, and what stands nowhere is lined up; if there are lanes, all
 --                             counters were lost, and those of these lanes are mended already
+--   {"flight", cursor}        deliveries without a lease get one
 --   {"cut"}                   the clock stepped back
 
 local PIECE = 100 -- so many keys or messages a call
@@ -117,14 +118,11 @@ local function drop_lines(piece, left)
     return #lines + 1, #lines < left
 end
 
--- One message of a walk. One that runs without a lease gets one; a lease without a delivery brings it back by itself.
+-- One message of a walk. What is in flight comes back when its lease ends, with or without its delivery.
 local function look_after(piece, plan, id, value, now_ms)
     local lane, fair, weight = envelope(value)
-    if redis.call("HEXISTS", FLIGHT, id) == 1 then
-        redis.call("ZADD", LEASES, "NX", int(now_ms + RULES.lease_ms), id)
-        return 1
-    end
-    if not lane or redis.call("ZSCORE", LEASES, id) or redis.call("ZSCORE", DELAYED, id) then
+    local is_in_flight = redis.call("HEXISTS", FLIGHT, id) == 1 or redis.call("ZSCORE", LEASES, id)
+    if not lane or is_in_flight or redis.call("ZSCORE", DELAYED, id) then
         return 1
     end
     if piece[3] then
@@ -155,6 +153,18 @@ local function walk(piece, _, now_ms)
     return used, found[1] == "0"
 end
 
+local function renew_flight(piece, _, now_ms)
+    local found, leases = redis.call("HSCAN", FLIGHT, piece[2], "COUNT", PIECE), {}
+    for i = 1, #found[2], 2 do
+        leases[i], leases[i + 1] = int(now_ms + RULES.lease_ms), found[2][i]
+    end
+    if #leases > 0 then
+        redis.call("ZADD", LEASES, "NX", unpack(leases))
+    end
+    piece[2] = found[1]
+    return #leases / 2 + 1, found[1] == "0"
+end
+
 -- A failover may bring a clock that is behind: what was to end within a lease by the old one does so by the new one.
 local function end_within_a_lease(_, _, now_ms)
     local last, is_done = int(now_ms + RULES.lease_ms), true
@@ -172,8 +182,14 @@ local function end_within_a_lease(_, _, now_ms)
     return PIECE, is_done
 end
 
-local STEPS =
-    { recount = recount, names = admit_names, drop = drop_lines, walk = walk, cut = end_within_a_lease }
+local STEPS = {
+    recount = recount,
+    names = admit_names,
+    drop = drop_lines,
+    walk = walk,
+    flight = renew_flight,
+    cut = end_within_a_lease,
+}
 
 -- Goes on with what is unfinished, for `left` keys or messages.
 local function go_on(left, now_ms)

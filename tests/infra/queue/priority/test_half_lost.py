@@ -146,3 +146,65 @@ def test_a_lane_that_has_turns_and_no_line_is_passed_over(scripts, redis, owed):
     send(scripts, "c", number="3", lane="p0")
     assert fetch(scripts, "ann:2") == ["c"]
     assert redis.exists(f"{scripts.prefix}:rounds:p0") == 0
+
+
+def mend(scripts):
+    scripts.beat("ann", [])
+    for _ in range(3):
+        fetch(scripts, "ann:mend", room=0)
+        scripts.beat("ann", [])
+
+
+@pytest.mark.parametrize("lost", ["waiting:bulk:x", "delayed"])
+def test_messages_that_stand_nowhere_are_lined_up_again(scripts, lose, lost):
+    send(scripts, "a", "b", "c", fair="x", delay=60_000 if lost == "delayed" else -1)
+    send(scripts, "d", number="2", fair="y")
+    lose(lost)
+    assert fetch(scripts) == ["d"]
+    mend(scripts)
+    assert sorted(fetch(scripts, "ann:2")) == ["a", "b", "c"]
+    assert depth(scripts) == (0, 0, 4)
+
+
+def test_a_delivery_without_its_lease_comes_back_when_its_process_is_gone(scripts, lose, end_leases):
+    send(scripts, "a")
+    fetch(scripts)
+    lose("leases")
+    mend(scripts)
+    end_leases("a")
+    assert fetch(scripts, "bob:1") == ["a"]
+
+
+@pytest.mark.parametrize("lost", [["state"], ["turns"], ["rounds:bulk"], ["heads:bulk"]])
+def test_the_depth_is_right_again_after_one_look(scripts, redis, lost):
+    for number in range(5):
+        send(scripts, *(f"{number}-{one}" for one in range(3)), number=str(number), fair=f"key{number}")
+    redis.delete(*(f"{scripts.prefix}:{name}" for name in lost))
+    send(scripts, "more", number="more", fair="key0")
+    mend(scripts)
+    assert depth(scripts) == (16, 0, 0)
+    assert len(fetch(scripts, room=20)) == 16
+    assert depth(scripts) == (0, 0, 16)
+
+
+def test_lines_that_nothing_names_any_more_are_found_when_the_lane_runs_empty(scripts, redis):
+    for number in range(5):
+        send(scripts, *(f"{number}-{one}" for one in range(3)), number=str(number), fair=f"key{number}")
+    redis.delete(f"{scripts.prefix}:rounds:bulk", f"{scripts.prefix}:heads:bulk")
+    send(scripts, "more", number="more", fair="key0")
+    assert fetch(scripts, room=20) == ["0-0", "0-1", "0-2", "more"]
+    assert len(fetch(scripts, "ann:2", room=20)) == 12
+    assert depth(scripts) == (0, 0, 16)
+
+
+def test_who_comes_after_a_lost_clock_overtakes_nobody(scripts, lose):
+    """A lane without its clock would else count its rounds from the first, before all who wait already."""
+    for number in range(4):  # each round makes the clock go on
+        send(scripts, "a", "b", number=f"ab{number}", fair="x")
+        send(scripts, "c", number=f"c{number}", fair="y")
+        fetch(scripts, f"ann:{number}", room=2)
+    waiting = depth(scripts)[0]
+    assert waiting
+    lose("balance:bulk")
+    send(scripts, "new", number="new", fair="z")
+    assert fetch(scripts, "ann:9")[-1] == "new"

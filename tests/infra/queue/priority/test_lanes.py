@@ -273,6 +273,23 @@ def test_a_changed_lane_is_that_of_its_retries_too(broker):
     assert retry.rank == 0
 
 
+@pytest.mark.parametrize("moves", [["p0"], ["p1", "p0"]])
+def test_the_retry_of_a_message_that_runs_goes_to_the_lane_that_it_was_moved_to(broker, moves):
+    """Its process fetched it with the old lane, and sends that again."""
+    shaky = dramatiq.actor(print, actor_name="shaky", queue_name=QUEUE, broker=broker, min_backoff=1, max_backoff=1)
+    sent = shaky.send_with_options(args=("a",), lane="bulk")
+    consumer = broker.consume(QUEUE, prefetch=2, timeout=10_000)
+    running = next(consumer)
+    for lane in moves:
+        assert broker.change_lane(QUEUE, [sent.message_id], lane) == 1
+    broker.emit_after("process_message", running, exception=ValueError("meant"))
+    consumer.ack(running)
+    retry = next(consumer)
+    assert (retry.options["retries"], retry.options["lane"], retry.rank) == (1, "p0", 0)
+    broker.emit_after("process_message", retry, exception=ValueError("meant"))
+    assert next(consumer).rank == 0, "and so do its further ones"
+
+
 @pytest.mark.parametrize(
     "options",
     [{"lane": "vip"}, {"weight": 0}, {"weight": "2"}, {"weight": True}, {"weight": 10**30}, {"fair_key": "a\x1fb"}],
@@ -300,7 +317,7 @@ def test_a_client_that_decodes_answers_is_refused(redis_url):
 
 
 def test_rules_that_would_stop_a_queue_are_refused():
-    for wrong in ({"share": 1}, {"lease_ms": 0}):
+    for wrong in ({"share": 1}, {"lease_ms": 0}, {"max_crashes": 1}):
         with pytest.raises(ValueError, match="at least"):
             Rules(**wrong)
 

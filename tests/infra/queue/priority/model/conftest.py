@@ -31,6 +31,7 @@ class Message:
     owners: list[str] = field(default_factory=list)
     started: str = ""
     unknown_since: int | None = None
+    moved_to: str = ""  # while it ran, or after it came back
 
     @property
     def envelope(self) -> bytes:
@@ -105,7 +106,10 @@ class Twin:
             if len(envelope) > RULES.max_bytes:
                 self._reject(message_id, Message(where, encoded), "too_large")
                 rejected.append(message_id)
-            elif self._is_wanted(message_id, self.now + max(delay, 0)):
+                continue
+            if message_id in self.flight and self.messages[message_id].moved_to:
+                where = where._replace(lane=self.messages[message_id].moved_to)
+            if self._is_wanted(message_id, self.now + max(delay, 0)):
                 if message_id not in self.messages:
                     self._note_arrival(where)
                 delayed = self.messages.get(message_id, Message(where, encoded))
@@ -189,6 +193,9 @@ class Twin:
             position = self._step_out(message_id)
             message = self.messages[message_id]
             message.where = message.where._replace(lane=lane)
+            has_history = message.redelivered or message.owners or message.started or message.unknown_since is not None
+            if message_id in self.flight or has_history or message.moved_to:
+                message.moved_to = lane
             if position is not None:
                 plan.append((message_id, position))
         self._line_up(plan)
