@@ -1,7 +1,5 @@
 """``orderlane erase``: everything personal of some orders, with a record that proves it."""
 
-from typing import IO
-
 import click
 
 from infra.db.pool import Database
@@ -14,6 +12,7 @@ from workers.cli.stores import database_at_hand, quiet_settings
 from workers.cli.talk import json_option, say, say_json
 
 _ORDERS = "orders"
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 
 
 class _OrdersFirst(click.Group):
@@ -45,7 +44,7 @@ def erase() -> None:
 @click.argument("order_ids", metavar="[ID]...", nargs=-1)
 @click.option(
     "--search",
-    type=click.File("r", encoding="utf-8"),
+    type=_FILE,
     metavar="FILE",
     help="All orders that name a word of this file, one a line: name, phone or buyer id. '-' is standard input, "
     "so that no word stands in the history of the shell.",
@@ -58,7 +57,7 @@ def erase() -> None:
 def orders(
     ctx: click.Context,
     order_ids: tuple[str, ...],
-    search: IO[str] | None,
+    search: str | None,
     author: Author,
     *,
     when_ended: bool,
@@ -82,9 +81,10 @@ def orders(
     ctx.exit(Exit.DONE if record.done_at else Exit.HELD)
 
 
-def _words(file: IO[str]) -> list[str]:
+def _words(file: str) -> list[str]:
     try:
-        return [line.strip() for line in file if line.strip()]
+        with click.open_file(file, encoding="utf-8") as lines:
+            return [line.strip() for line in lines if line.strip()]
     except UnicodeDecodeError:
         raise click.BadParameter("the file is no text in UTF-8") from None
 
@@ -146,10 +146,10 @@ def export(ctx: click.Context) -> None:
 
 
 @erase.command(epilog="\b\nExample:  orderlane erase again erased.txt --reason 'restored the backup of 1 May'")
-@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.argument("file", type=_FILE)
 @author_option
 @click.pass_context
-def again(ctx: click.Context, file: IO[str], author: Author) -> None:
+def again(ctx: click.Context, file: str, author: Author) -> None:
     """After a restored backup: erase again what `erase export` listed, and let what is not here never come in.
 
     Exits with 3 if some orders wait for their end.
