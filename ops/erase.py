@@ -8,7 +8,7 @@ from typing import Any
 from domain.errors import Conflict, Refused
 from infra.db.letters import record_acts
 from infra.db.pool import Connection, Database
-from infra.db.retention import Named
+from infra.db.retention import Named, by_column
 from infra.engine.erase import ERASURES, Standing, ask, can_erase, carry_out, search, standing, usable
 from infra.engine.replay import Author
 from ops.find import find, why_missing
@@ -155,3 +155,31 @@ def show(db: Database, id_: int) -> Erasure:
 def erasures(db: Database, *, only_open: bool = False) -> list[Listed]:
     with db.connection() as connection:
         return [Listed(*row) for row in connection.execute(ERASURES["list"], {"only_open": only_open}).fetchall()]
+
+
+def erased_names(db: Database) -> list[Named]:
+    """Every order that was ever erased: what a restored backup does not know, so it is kept apart from backups."""
+    with db.connection() as connection:
+        return [Named(*row) for row in connection.execute(ERASURES["erased_names"]).fetchall()]
+
+
+def read_name(line: str) -> Named:
+    """``platform/shop/platform-order-id``. Raises Refused ``name_malformed``."""
+    platform, _, rest = line.partition("/")
+    shop, _, platform_order_id = rest.rpartition("/")
+    if not (platform and shop and platform_order_id) or not line.isprintable():
+        raise Refused("name_malformed", "a line is PLATFORM/SHOP/ORDER-ID, as `orderlane erase export` prints it")
+    return Named(platform, shop, platform_order_id)
+
+
+def erase_again(db: Database, names: Sequence[Named], author: Author) -> tuple[Erasure | None, int]:
+    """After a restored backup: erase what is here again, now or after its end, and let the others never come in.
+
+    The record, if there was anything here, and how many orders were not.
+    """
+    with db.transaction() as tx:
+        known = [Named(*row) for row in tx.execute(ERASURES["known_names"], by_column(names)).fetchall()]
+        others = sorted({*names} - {*known}, key=str)
+        tx.execute(ERASURES["bury_names"], by_column(others))
+    record = erase(db, known, author, when_ended=True) if known else None
+    return record, len(others)

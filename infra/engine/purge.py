@@ -4,8 +4,9 @@ It waits for no lock and holds its own for one batch; what somebody else holds i
 second purge each batch is done once.
 """
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from domain.retention import KEEP, Kind
@@ -33,6 +34,11 @@ from infra.retention import Retention
 BATCH = 200
 # Batches of a kind in one round of the sweeper: a backlog of years is worked off over hours.
 BATCHES_MAX = 20
+# Of rows that were passed over because they had not ended: some are looked at again in each round.
+LEFT_BATCHES_MAX = 2
+
+Act = Callable[[Connection, list[int]], int]
+
 _DELETES: dict[Kind, tuple[str, ...]] = {
     Kind.EARLY_SCANS: ("purge_early_scans",),
     Kind.GAPS: ("purge_gaps",),
@@ -85,40 +91,40 @@ class Purge:
     def _patience(self) -> Patience:
         return Patience(self.policy.persons_days, self.policy.transit_days)
 
-    def _batches(self) -> Iterator[int]:
-        number = 0
-        while self.batches_max is None or number < self.batches_max:
-            yield number
-            number += 1
+    def _batches(self) -> Iterable[int]:
+        return itertools.count() if self.batches_max is None else range(self.batches_max)
 
-    def _walk(self, name: str, page: str, act: Callable[[Connection, list[int]], int]) -> None:
+    def _walk(self, name: str, page: str, act: Act) -> None:
         """Look at rows in id order: on from where the last round ended, and once more at those that were left.
 
         A row that has not ended yet is passed over; a second mark goes round behind the first and finds it again.
         """
         with self.db.connection() as connection:
             front, tail = read_mark(connection, name), read_mark(connection, f"{name}_left")
-        self._stretch(name, page, front, None, act)
+        self._stretch(name, page, act, after=front, upto=None, batches_max=self.batches_max)
         if tail >= front or self.batches_max is None:
             tail = 0
-        if self._stretch(f"{name}_left", page, tail, front, act):
+        # Of the marks the one behind has no hurry.
+        batches_max = self.batches_max and LEFT_BATCHES_MAX
+        if self._stretch(f"{name}_left", page, act, after=tail, upto=front, batches_max=batches_max):
             with self.db.transaction() as tx:
                 set_mark(tx, f"{name}_left", 0, 0)
 
     def _stretch(
-        self, mark: str, page: str, after: int, upto: int | None, act: Callable[[Connection, list[int]], int]
+        self, mark: str, page: str, act: Act, *, after: int, upto: int | None, batches_max: int | None
     ) -> bool:
         """Whether the end was reached: of all rows, of those that are old enough, or of what lies before `upto`."""
-        for _ in self._batches():
+        for _ in itertools.count() if batches_max is None else range(batches_max):
             with self.db.transaction() as tx:
                 named = {"after": after, "limit": self.batch, "days": self.policy.persons_days}
                 rows = tx.execute(RETENTION[page], named).fetchall()
-                due = [id_ for id_, is_due in rows if is_due and (upto is None or id_ <= upto)]
+                due = [(id_, is_left) for id_, is_due, is_left in rows if is_due and (upto is None or id_ <= upto)]
                 if not due:
                     return True
-                done = act(tx, due)
-                failpoint("purge.forgotten", due[0], tx)
-                after = due[-1]
+                left = [id_ for id_, is_left in due if is_left]
+                done = act(tx, left) if left else 0
+                failpoint("purge.forgotten", due[0][0], tx)
+                after = due[-1][0]
                 set_mark(tx, mark, after, done)
             self.purged[Kind.PERSONS] += done
             failpoint("purge.committed", after)
@@ -185,8 +191,10 @@ def _count_persons(db: Database, policy: Retention) -> int:
     while True:
         with db.connection() as connection:
             named = {"after": after, "limit": BATCH, "days": policy.persons_days}
-            due = [id_ for id_, is_due in connection.execute(RETENTION["page_of_orders"], named).fetchall() if is_due]
+            rows = connection.execute(RETENTION["page_of_orders"], named).fetchall()
+            due = [(id_, is_left) for id_, is_due, is_left in rows if is_due]
             if not due:
                 return total
-            total += len(find_ended(connection, due, Patience(policy.persons_days, policy.transit_days)))
-            after = due[-1]
+            left = [id_ for id_, is_left in due if is_left]
+            total += len(find_ended(connection, left, Patience(policy.persons_days, policy.transit_days)))
+            after = due[-1][0]

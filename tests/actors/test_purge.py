@@ -12,9 +12,11 @@ from adapters.ports import Listed
 from domain.order import PlatformState
 from domain.states import Step
 from infra.db.retention import Patience, find_ended
+from infra.db.sql import load
 from infra.engine.purge import Purge, count_due
 from infra.invariants import find_breaches
 from infra.retention import Retention
+from ops.order_view import view_order
 
 DAYS = Retention().persons_days + Retention().transit_days + 1
 CLOSED = {"status": "TRADE_CLOSED"}
@@ -102,6 +104,23 @@ def test_a_shipped_order_loses_its_person_and_keeps_its_record(merchant, shipped
         ("purged", "in_transit", 3)
     ]
     assert purge.run().total() == 0
+
+
+def test_reports_and_the_view_of_an_order_are_as_before(merchant, shipped, age, purge):
+    shipped(3)
+    ledger = load("ledger")
+
+    def reports():
+        with merchant.db.connection() as session:
+            return {name: sorted(session.execute(ledger[name]).fetchall(), key=str) for name in ledger}
+
+    age()
+    before = reports()
+    assert purge.run()["persons"] == 3
+    assert reports() == before
+    view = view_order(merchant.db, merchant.one("SELECT min(id) FROM orders"))
+    assert (view.receiver.name, view.receiver.pii) == ("", "absent")
+    assert "waybill" in str(view.timeline)
 
 
 def test_nothing_is_purged_before_its_time(merchant, shipped, age, purge):

@@ -1,7 +1,5 @@
 """``orderlane erase``: everything personal of some orders, with a record that proves it."""
 
-from typing import IO
-
 import click
 
 from infra.db.pool import Database
@@ -14,6 +12,7 @@ from workers.cli.stores import database_at_hand, quiet_settings
 from workers.cli.talk import json_option, say, say_json
 
 _ORDERS = "orders"
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 
 
 class _OrdersFirst(click.Group):
@@ -45,7 +44,7 @@ def erase() -> None:
 @click.argument("order_ids", metavar="[ID]...", nargs=-1)
 @click.option(
     "--search",
-    type=click.File("r", encoding="utf-8"),
+    type=_FILE,
     metavar="FILE",
     help="All orders that name a word of this file, one a line: name, phone or buyer id. '-' is standard input, "
     "so that no word stands in the history of the shell.",
@@ -58,7 +57,7 @@ def erase() -> None:
 def orders(
     ctx: click.Context,
     order_ids: tuple[str, ...],
-    search: IO[str] | None,
+    search: str | None,
     author: Author,
     *,
     when_ended: bool,
@@ -82,11 +81,12 @@ def orders(
     ctx.exit(Exit.DONE if record.done_at else Exit.HELD)
 
 
-def _words(file: IO[str]) -> list[str]:
+def _words(file: str) -> list[str]:
     try:
-        return [line.strip() for line in file if line.strip()]
+        with click.open_file(file, encoding="utf-8") as lines:
+            return [line.strip() for line in lines if line.strip()]
     except UnicodeDecodeError:
-        raise click.BadParameter("is no text in UTF-8", param_hint="--search") from None
+        raise click.BadParameter("the file is no text in UTF-8") from None
 
 
 def _wanted(db: Database, order_ids: tuple[str, ...], words: list[str]) -> list[Named]:
@@ -133,6 +133,34 @@ def list_(ctx: click.Context, *, only_open: bool, as_json: bool) -> None:
             )
             say(f"{one.id}  {one.asked_at:%Y-%m-%d %H:%M}  by {one.who}  {one.orders} orders  {end}")
     ctx.exit(Exit.DONE)
+
+
+@erase.command(epilog="\b\nExample:  orderlane erase export > erased.txt")
+@click.pass_context
+def export(ctx: click.Context) -> None:
+    """Print the names of all orders that were ever erased, one a line, to keep apart from the backups."""
+    with database_at_hand(quiet_settings()) as db:
+        for name in ops.erased_names(db):
+            say(str(name))
+    ctx.exit(Exit.DONE)
+
+
+@erase.command(epilog="\b\nExample:  orderlane erase again erased.txt --reason 'restored the backup of 1 May'")
+@click.argument("file", type=_FILE)
+@author_option
+@click.pass_context
+def again(ctx: click.Context, file: str, author: Author) -> None:
+    """After a restored backup: erase again what `erase export` listed, and let what is not here never come in.
+
+    Exits with 3 if some orders wait for their end.
+    """
+    names = [ops.read_name(line) for line in _words(file)]
+    with database_at_hand(quiet_settings()) as db:
+        record, others = ops.erase_again(db, names, author)
+    say(f"{others} orders are not here and will not come in")
+    if record:
+        _say_record(record, as_json=False)
+    ctx.exit(Exit.HELD if record and not record.done_at else Exit.DONE)
 
 
 def _say_record(record: ops.Erasure, *, as_json: bool) -> None:

@@ -28,6 +28,7 @@ _BY_CODE = {
     "order_in_flight": Exit.REFUSED,
     "reason_personal": Exit.REFUSED,
     "words_unusable": Exit.USAGE,
+    "name_malformed": Exit.USAGE,
     "erasure_unknown": Exit.USAGE,
     "filter_malformed": Exit.USAGE,
     "channel_unknown": Exit.USAGE,

@@ -166,3 +166,25 @@ SELECT e.id, e.who, e.owner, e.asked_at, e.due_at, e.done_at, count(o.*), count(
 FROM erasure AS e JOIN erasure_order AS o ON o.erasure_id = e.id
 WHERE NOT %(only_open)s OR e.done_at IS NULL
 GROUP BY e.id ORDER BY e.id;
+
+-- name: erased_names
+SELECT DISTINCT platform, shop, platform_order_id FROM erasure_order ORDER BY 1, 2, 3;
+
+-- name: known_names
+-- Of some names, those of orders or payloads that are here.
+SELECT k.platform, k.shop, k.platform_order_id
+FROM unnest(%(platforms)s::text[], %(shops)s::text[], %(platform_order_ids)s::text[])
+     AS k(platform, shop, platform_order_id)
+WHERE EXISTS (SELECT 1 FROM raw_payload AS r
+              WHERE r.shop = k.shop AND r.platform_order_id = k.platform_order_id AND r.platform = k.platform)
+ORDER BY 1, 2, 3;
+
+-- name: bury_names
+-- Orders that are not here and must not come in again, as after a restored backup.
+INSERT INTO tombstone (platform, shop, platform_order_id, cause, end_state)
+SELECT k.platform, k.shop, k.platform_order_id, 'erased', 'unknown'
+FROM unnest(%(platforms)s::text[], %(shops)s::text[], %(platform_order_ids)s::text[])
+     AS k(platform, shop, platform_order_id)
+ORDER BY k.shop, k.platform_order_id, k.platform
+ON CONFLICT (shop, platform_order_id, platform) DO NOTHING
+RETURNING platform_order_id;

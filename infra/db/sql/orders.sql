@@ -2,9 +2,15 @@
 -- Raw payloads as they came; the same content again is the same row. Returns the new ones only. Of an order that was
 -- forgotten nothing is stored again; a change that we do not know yet is noted, for a person to hear of. An order has
 -- so many contents in a day; the newest of those beyond them is asked for when there is room again.
-WITH refused AS (
-    UPDATE tombstone AS t SET refused = t.refused + 1, refused_at = now(), known_change = r.changed_at
+WITH forgotten AS MATERIALIZED (
+    SELECT r.platform_order_id, max(r.changed_at) AS changed_at
     FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[]) AS r(platform_order_id, changed_at)
+    JOIN tombstone AS t
+      ON t.shop = %(shop)s AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s
+    GROUP BY r.platform_order_id
+), refused AS (
+    UPDATE tombstone AS t SET refused = t.refused + 1, refused_at = now(), known_change = r.changed_at
+    FROM forgotten AS r
     WHERE t.shop = %(shop)s AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s
       AND (t.known_change IS NULL OR r.changed_at > t.known_change)
 ), crowded AS MATERIALIZED (
@@ -32,8 +38,7 @@ SELECT %(platform)s, %(shop)s, r.platform_order_id, r.version, %(source)s, r.lan
 FROM unnest(%(platform_order_ids)s::text[], %(versions)b::bytea[], %(lanes)s::text[],
             %(changed_ats)s::timestamptz[], %(bodies)b::bytea[])
      AS r(platform_order_id, version, lane, changed_at, body)
-WHERE NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = %(shop)s
-                  AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s)
+WHERE r.platform_order_id <> ALL (ARRAY(SELECT platform_order_id FROM forgotten))
   AND r.platform_order_id <> ALL (ARRAY(SELECT platform_order_id FROM crowded))
 ORDER BY r.platform_order_id
 ON CONFLICT (shop, platform_order_id, platform, version) DO NOTHING
@@ -54,12 +59,18 @@ HAVING count(*) >= %(most)s;
 -- Which of the listed (order, change time) pairs need no fetch: stored already, no more than the echo of our own
 -- write-back (`is_shipped`: the listing shows the order as shipped), or a gap, which is tried at its own time. What was
 -- forgotten is not fetched either: a change that we do not know yet is noted, unless it shows an order that has ended.
-WITH refused AS (
+WITH forgotten AS MATERIALIZED (
+    SELECT r.platform_order_id, max(r.changed_at) AS changed_at, bool_and(r.is_shipped) AS is_shipped
+    FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[], %(are_shipped)s::boolean[])
+         AS r(platform_order_id, changed_at, is_shipped)
+    JOIN tombstone AS t
+      ON t.shop = %(shop)s AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s
+    GROUP BY r.platform_order_id
+), refused AS (
     UPDATE tombstone AS t
     SET refused = t.refused + 1, known_change = r.changed_at,
         refused_at = CASE WHEN r.is_shipped THEN t.refused_at ELSE now() END
-    FROM unnest(%(platform_order_ids)s::text[], %(changed_ats)s::timestamptz[], %(are_shipped)s::boolean[])
-         AS r(platform_order_id, changed_at, is_shipped)
+    FROM forgotten AS r
     WHERE t.shop = %(shop)s AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s
       AND (t.known_change IS NULL OR r.changed_at > t.known_change)
 )
@@ -79,8 +90,7 @@ WHERE EXISTS (
    OR EXISTS (
     SELECT 1 FROM pull_gap AS g
     WHERE g.shop_id = %(shop_id)s AND g.platform_order_id = r.platform_order_id AND g.changed_at >= r.changed_at)
-   OR EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = %(shop)s
-              AND t.platform_order_id = r.platform_order_id AND t.platform = %(platform)s);
+   OR r.platform_order_id = ANY (ARRAY(SELECT platform_order_id FROM forgotten));
 
 -- name: load_raw
 -- With the moment the shop joined us: what was shipped before is none of our business. Bodies come until they are

@@ -2,9 +2,10 @@
 -- order and without waiting, as a step may hold them.
 
 -- name: page_of_orders
--- A stretch of orders after a known one. `is_due`: old enough that it may have ended so long ago.
-SELECT id, created_at < now() - make_interval(days => %(days)s) AS is_due
-FROM orders WHERE id > %(after)s ORDER BY id LIMIT %(limit)s;
+-- A stretch of orders after a known one. `is_due`: old enough that it may have ended so long ago. `is_left`: not forgotten.
+SELECT o.id, o.created_at < now() - make_interval(days => %(days)s) AS is_due,
+       NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = o.id) AS is_left
+FROM orders AS o WHERE o.id > %(after)s ORDER BY o.id LIMIT %(limit)s;
 
 -- name: ended
 -- Of some orders, those that ended `days` ago and of which nothing is open, due, under way or unclear. A package that
@@ -177,7 +178,7 @@ ON CONFLICT (kind) DO UPDATE SET upto = excluded.upto, rows = m.rows + excluded.
 
 -- name: page_of_payloads
 -- A stretch of payloads after a known one, as for orders.
-SELECT id, received_at < now() - make_interval(days => %(days)s) AS is_due
+SELECT id, received_at < now() - make_interval(days => %(days)s) AS is_due, octet_length(body) > 0 AS is_left
 FROM raw_payload WHERE id > %(after)s ORDER BY id LIMIT %(limit)s;
 
 -- name: unread

@@ -99,3 +99,27 @@ def test_words_that_are_no_text_are_refused(orderlane, planted, tmp_path, databa
     done = orderlane("erase", "--search", tmp_path / "words", "--reason", "r")
     assert done.exit_code == 2
     assert isinstance(done.exception, SystemExit)
+
+
+def test_a_restored_backup_is_erased_again_and_what_is_not_in_it_never_comes_in(orderlane, planted, database, tmp_path):
+    orderlane("erase", "4001", "--reason", "asked by mail")
+    listed = orderlane("erase", "export").output
+    assert listed == "taobao/s1/4001\n"
+    # The backup knows of no erasure: the order is there again, and one that came later is not.
+    with database.connection() as connection:
+        connection.execute("TRUNCATE erasure, erasure_order, tombstone")
+        connection.execute("UPDATE receiver SET name = %s", [WORD])
+    (tmp_path / "erased").write_text(f"{listed}taobao/s1/4009\n")
+    done = orderlane("erase", "again", tmp_path / "erased", "--reason", "restored the backup of 1 May")
+    assert done.exit_code == 0, done.output
+    assert "1 orders are not here" in done.output
+    assert receivers(database) == ["", WORD]
+    with database.connection() as connection:
+        stones = connection.execute("SELECT platform_order_id, end_state FROM tombstone ORDER BY 1").fetchall()
+    assert stones == [("4001", "closed"), ("4009", "unknown")]
+    assert orderlane("erase", "again", tmp_path / "erased", "--reason", "once more").exit_code == 0
+
+
+def test_names_that_are_none_are_refused(orderlane, planted, tmp_path):
+    (tmp_path / "erased").write_text("4001\n")
+    assert orderlane("erase", "again", tmp_path / "erased", "--reason", "r").exit_code == 2
