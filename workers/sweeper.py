@@ -27,6 +27,7 @@ from infra.signals import measure_signals
 from infra.uncaught import log_uncaught
 from ops.status import status
 from workers import recounting, stocking
+from workers.ending import run_process
 from workers.guards import gatekeeper
 from workers.heartbeat import beat
 from workers.metrics import serving
@@ -117,4 +118,4 @@ def lead(
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)
