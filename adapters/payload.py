@@ -159,7 +159,7 @@ def _ends_early(fault: str, text: bytes) -> bool:
 
 def tidy(text: str) -> str:
     """Without control characters and surrounding blanks."""
-    return _CONTROL.sub(" ", text).strip()
+    return text.strip() if text.isprintable() else _CONTROL.sub(" ", text).strip()
 
 
 class Fields:
