@@ -101,7 +101,8 @@ class Gates:
             try:
                 yield Room(int(is_probe), is_probe)
             finally:
-                self._return_probe(key.account)
+                if is_probe:
+                    self._return_probe(key.account)
             return
         gate = self._gates.get(key.account)
         if gate is None:

@@ -236,6 +236,18 @@ def test_a_probe_that_calls_nobody_is_left_to_another(server, world):
         assert found.is_probe
 
 
+async def test_who_comes_beside_a_probe_takes_nothing_of_it(server, world):
+    world.rows_of("""INSERT INTO gate (kind, name, reason, shut_by, probe_at)
+                     VALUES ('account', 'sf/main', 'http_401', 'engine', now())""")
+    with server.gates.entry(KEY, 50) as prober:
+        with server.gates.entry(KEY, 50) as other:
+            assert (prober.subjects, other.subjects) == (1, 0)
+        with Server(world).gates.entry(KEY, 50) as elsewhere:
+            assert elsewhere.subjects == 0
+        assert await server.ask("R1") is None
+    assert gate(world) == []
+
+
 def breaker(world):
     return world.redis.hget(PREFIX + ACCOUNT, "open_until")
 
