@@ -1,6 +1,7 @@
 """Ask warehouses for their stock again, and take over what they corrected."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -17,6 +18,9 @@ from infra.log import get_logger
 from infra.outside import Outside
 from infra.settings import Location, Settings
 from ops.stock import ask_count, note_bad_rows
+
+# Who corrects stock on the schedule.
+ENGINE = "engine"
 
 log = get_logger(__name__)
 
@@ -38,11 +42,11 @@ class Counted:
 
 
 def count_again(
-    settings: Settings, db: Database, clock: Clock, locations: Iterable[Location]
+    settings: Settings, db: Database, clock: Clock, locations: Iterable[Location], who: str = ENGINE
 ) -> dict[str, Counted | FulfilmentError]:
     """Count every location by itself: what is wrong with one, or with its answer, keeps no other from it.
 
-    Raises psycopg.OperationalError when the database is away.
+    `who` is noted with every correction. Raises psycopg.OperationalError when the database is away.
     """
     done: dict[str, Counted | FulfilmentError] = {}
     with Outside() as outside:
@@ -50,29 +54,29 @@ def count_again(
         outside.run(door.open())
         try:
             for location in locations:
-                done[location.name] = _counted(db, outside, location, door, clock)
+                with _named(location.name, done):
+                    warehouse = registry.warehouse().connect(location, door, clock)
+                    done[location.name] = count_location(db, outside, location, warehouse, who)
         finally:
             outside.run(door.close())
     return done
 
 
-def _counted(db: Database, outside: Outside, location: Location, door: Door, clock: Clock) -> Counted | FulfilmentError:
+@contextmanager
+def _named(location: str, done: dict[str, Counted | FulfilmentError]) -> Iterator[None]:
+    """What went wrong with a location is its answer."""
     try:
-        warehouse = registry.warehouse().connect(location, door, clock)
-        found = count_location(db, outside, location, warehouse)
+        yield
     except FulfilmentError as error:
-        return error
+        done[location] = error
     except psycopg.OperationalError:
         raise
     except Exception as error:
-        log.exception("stock_not_counted", location=location.name)
-        return Transient("count_not_written", type(error).__name__)
-    if found.refused:
-        log.error("stock_count_refused", location=location.name, skus=len(found.refused))
-    return found
+        log.exception("stock_not_counted", location=location)
+        done[location] = Transient("count_not_written", type(error).__name__)
 
 
-def count_location(db: Database, outside: Outside, location: Location, warehouse: Warehouse) -> Counted:
+def count_location(db: Database, outside: Outside, location: Location, warehouse: Warehouse, who: str) -> Counted:
     """Ask one warehouse and write its count. Raises what the call raises.
 
     A SKU whose row cannot be read keeps our figure, and the row is recorded.
@@ -82,7 +86,9 @@ def count_location(db: Database, outside: Outside, location: Location, warehouse
         before = held_at(connection, location.name)
     count = ask_count(outside, warehouse)
     counted = {level.sku: level.quantity for level in count.levels}
-    changes: Changes = write_count(db, location.name, before, counted)
+    changes: Changes = write_count(db, location.name, before, counted, who)
     with db.transaction() as tx:
         note_bad_rows(tx, location, count)
+    if changes.refused:
+        log.error("stock_count_refused", location=location.name, skus=len(changes.refused))
     return Counted(len(counted), changes.new, changes.raised, changes.lowered, changes.refused, count.rejected)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from domain.recount import Held, Pool, recount
 from domain.stock import available
+from infra.db.letters import record_acts
 from infra.db.orders import rows_json
 from infra.db.pool import Connection, Database
 from infra.db.sql import load
@@ -31,10 +32,13 @@ def held_at(connection: Connection, location: str) -> dict[str, Held]:
     return {sku: Held(on_hand, allocated) for sku, on_hand, allocated in rows}
 
 
-def write_count(db: Database, location: str, before: Mapping[str, Held], counted: Mapping[str, int]) -> Changes:
+def write_count(
+    db: Database, location: str, before: Mapping[str, Held], counted: Mapping[str, int], who: str
+) -> Changes:
     """Write a count that was asked for after `before` was read. SKUs that it leaves out stay as they are.
 
-    A figure that moved since then is left to the next count: pieces left meanwhile that the count may still hold.
+    `who` is noted in the audit with every correction. A figure that moved since then is left to the next count: pieces
+    left meanwhile that the count may still hold.
     """
     changes = Changes()
     unknown = sorted(sku for sku in counted if sku not in before)
@@ -45,7 +49,7 @@ def write_count(db: Database, location: str, before: Mapping[str, Held], counted
     differing = sorted(sku for sku, held in before.items() if sku in counted and _differs(held, counted[sku]))
     for skus in _parts(differing):
         with db.transaction() as tx:
-            _write_part(tx, location, {sku: (before[sku], counted[sku]) for sku in skus}, changes)
+            _write_part(tx, location, {sku: (before[sku], counted[sku]) for sku in skus}, changes, who)
     _note_refusals(db, location, changes.refused)
     return changes
 
@@ -58,7 +62,9 @@ def _parts(skus: Sequence[str]) -> Iterator[Sequence[str]]:
     return (skus[start : start + PART] for start in range(0, len(skus), PART))
 
 
-def _write_part(tx: Connection, location: str, counts: Mapping[str, tuple[Held, int]], changes: Changes) -> None:
+def _write_part(
+    tx: Connection, location: str, counts: Mapping[str, tuple[Held, int]], changes: Changes, who: str
+) -> None:
     skus = sorted(counts)
     pools = {
         sku: Pool(on_hand, available(on_hand=on_hand, reserved=reserved, frozen=frozen, allocated=allocated))
@@ -82,6 +88,7 @@ def _write_part(tx: Connection, location: str, counts: Mapping[str, tuple[Held, 
         rows = [{"sku": sku, "on_hand": pieces, "reserved": 0, "allocated": 0} for sku, pieces in moved.items()]
         tx.execute(STOCK["move_pool"], {"rows": rows_json(rows)})
         tx.execute(STOCK["move_location"], {"rows": rows_json({**row, "location": location} for row in rows)})
+        record_acts(tx, who, "stock_corrected", "the warehouse's count", [(f"location/{location}", {"pieces": moved})])
     changes.raised |= {sku: pieces for sku, pieces in moved.items() if pieces > 0}
     changes.lowered |= {sku: -pieces for sku, pieces in moved.items() if pieces < 0}
 

@@ -41,7 +41,7 @@ def settings(database):
 
 def count(database, warehouse):
     with Outside() as outside:
-        return count_location(database, outside, EAST, warehouse)
+        return count_location(database, outside, EAST, warehouse, "mei")
 
 
 def test_a_warehouse_that_corrects_itself_upwards_is_believed(settings, database):
@@ -66,10 +66,10 @@ def test_doctor_names_a_count_below_what_is_promised(settings, database):
 def test_one_location_that_cannot_be_counted_keeps_no_other_from_it(settings, database, monkeypatch):
     answers = {"east": ValueError("张三"), "west": HandWarehouse(A=1)}
 
-    def counted(db, outside, location, _):
+    def counted(db, outside, location, _, who):
         if isinstance(answers[location.name], Exception):
             raise answers[location.name]
-        return count_location(db, outside, location, answers[location.name])
+        return count_location(db, outside, location, answers[location.name], who)
 
     monkeypatch.setattr(stock_count, "count_location", counted)
     found = count_again(settings, database, SystemClock(), settings.locations)

@@ -57,7 +57,8 @@ class Orderlane(LazyGroup):
             if error.sqlstate is not None:
                 defect(ctx, error)
             fail(ctx, f"database_unreachable: {error}", Exit.UNREACHABLE)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError, EOFError):
+            # Click's own business: usage, an answer that nobody reads any more, a question that nobody answers.
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not show what it was about
             if not _is_redis_away(error):

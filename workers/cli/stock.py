@@ -1,5 +1,6 @@
 """``orderlane stock``: what the warehouses have."""
 
+import getpass
 from collections.abc import Mapping
 
 import click
@@ -36,7 +37,7 @@ def count(ctx: click.Context, location: str | None, *, as_json: bool) -> None:
         known = ", ".join(one.name for one in settings.locations) or "none is configured"
         raise click.BadParameter(f"locations are: {known}", param_hint="LOCATION")
     with database_at_hand(settings) as db:
-        found = count_again(settings, db, SystemClock(), wanted)
+        found = count_again(settings, db, SystemClock(), wanted, getpass.getuser())
     if as_json:
         say_json({"locations": {name: _tree(answer) for name, answer in found.items()}})
     else:

@@ -1,3 +1,5 @@
+import errno
+
 import click
 import psycopg
 import pytest
@@ -61,6 +63,11 @@ def test_a_defect_shows_its_type_and_the_way_to_it_but_no_value(failing, error) 
     assert result.stderr.startswith(f"orderlane: internal error: {type(error).__module__}.{type(error).__qualname__}\n")
     assert "  at test_exits.py:" in result.stderr
     assert "oops" not in result.output + result.stderr
+
+
+def test_a_reader_that_goes_away_is_no_defect(failing) -> None:
+    result = failing(BrokenPipeError(errno.EPIPE, "gone"))
+    assert (result.exit_code, result.stderr) == (1, "")
 
 
 def test_usage_is_clicks_own(failing) -> None:
