@@ -220,7 +220,7 @@ class Door:
         if place not in self._hosts:
             raise Misconfigured("host_not_allowed", f"{place} is not a configured endpoint", {"host": place})
         for name, value in request.headers.items():
-            if _NOT_IN_HEADERS.search(value) or _NOT_IN_HEADERS.search(name):
+            if not (name.isprintable() and value.isprintable()) and _NOT_IN_HEADERS.search(name + value):
                 facts = {"call": request.call, "header": name.encode("ascii", "replace").decode()}
                 raise Misconfigured("header_invalid", "a header holds what no header line can", facts)
         return url
