@@ -12,7 +12,10 @@ from domain.errors import FulfilmentError, Poison
 from domain.holds import HOLDS, Finding
 from domain.normalize import Intake, initial_state, inspect
 from domain.order import Order
+from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
+from domain.states import State
+from domain.stock import Reservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,14 @@ def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
         raise Poison("reader_failed", "a defect of the reader", {"error": type(error).__name__}) from None
     order = replace(order, ship_by=due)
     intake = initial_state(order)
-    return DryRun(order, intake, (*intake.holds, *inspect(order)))
+    return DryRun(order, intake, (*intake.holds, *_findings(order, intake, rules)))
+
+
+def _findings(order: Order, intake: Intake, rules: RuleSet) -> tuple[Finding, ...]:
+    """What review would say of a paid order if its stock were there; before that, whether the sums add up."""
+    if intake.state is not State.PAID:
+        return inspect(order)
+    return review(order, ReviewFacts(Reservation.RESERVED), rules).holds
 
 
 def as_tree(result: DryRun) -> dict[str, Any]:

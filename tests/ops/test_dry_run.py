@@ -39,6 +39,22 @@ def test_an_order_shipped_by_somebody_else_would_be_held(trade, rules) -> None:
     assert [hold["code"] for hold in tree["holds"]] == ["shipped_elsewhere"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"refund_status": None}, "refund_unknown"),
+        ({"refund_status": "SELLER_REFUSE_BUYER"}, "refund_requested"),
+        ({"outer_sku_id": None, "outer_iid": None}, "sku_unmapped"),
+    ],
+)
+def test_what_review_would_hold_is_said(trade, rules, changes, code) -> None:
+    whole = msgspec.json.decode(trade())
+    for line in whole["trade_fullinfo_get_response"]["trade"]["orders"]["order"]:
+        line.update(changes)
+    tree = as_tree(normalize(msgspec.json.encode(whole), "taobao", "main", rules))
+    assert [hold["code"] for hold in tree["holds"]] == [code]
+
+
 def test_an_unknown_platform_is_named_with_the_known_ones(trade, rules) -> None:
     with pytest.raises(Misconfigured, match="taobao") as caught:
         normalize(trade(), "ebay", "main", rules)

@@ -50,7 +50,8 @@ WITH over AS (
         WHERE step = d.step AND subject_id = d.subject_id AND id > d.id ORDER BY id LIMIT 1) AS n ON true
     LEFT JOIN LATERAL (
         SELECT code FROM hold
-        WHERE fulfillment_order_id = d.fulfillment_order_id AND step = d.step AND code <> 'dead_letter'
+        WHERE fulfillment_order_id = d.fulfillment_order_id AND step = d.step
+          AND code NOT IN ('dead_letter', 'unwanted_waybill')
           AND released_at IS NULL AND opened_at > m.at ORDER BY id LIMIT 1) AS h ON true
     WHERE m.bulk_id = %(id)s AND m.state = 'replayed'
       AND (n.id IS NOT NULL

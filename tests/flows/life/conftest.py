@@ -413,7 +413,7 @@ class House:
         return self.rows(
             "SELECT (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')), "
             "(SELECT count(*) FROM event), (SELECT count(*) FROM raw_payload), "
-            "(SELECT count(*) FROM dead_letter WHERE closed_at IS NULL)"
+            "(SELECT count(*) FROM dead_letter WHERE closed_at IS NULL), (SELECT count(voided_at) FROM shipment)"
         )
 
     def send_booked(self):

@@ -175,6 +175,17 @@ def test_control_left_alone_its_waybill_lives_and_nobody_knows_it(make_house, mo
         life.teardown()
 
 
+def test_a_booking_that_was_cancelled_before_the_recovery_is_made_again(make_house):
+    """Once drawn: a round that only finds the shipment dead has moved something."""
+    life = Life(make_house())
+    life.opens(forgets=True)
+    life.die("label.decide")
+    life.cancel_unrecorded(0)
+    life.let_time_pass()
+    life.teardown()
+    assert life.house.rows("SELECT status FROM shipment ORDER BY generation") == [("voided",), ("booked",)]
+
+
 def test_whatever_happens_every_order_ends(make_house):
     run_state_machine_as_test(
         lambda: Life(make_house()),

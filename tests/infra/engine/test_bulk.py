@@ -169,6 +169,7 @@ def test_a_canary_that_ends_in_a_hold_stops_the_rest(house, dead, courier, turn)
     [
         pytest.param(("refund_requested", "normalize", 0, None), id="of another step"),
         pytest.param(("dead_letter", "label", 0, None), id="a letter of another package"),
+        pytest.param(("unwanted_waybill", "label", 0, None), id="a waybill found for a closed order"),
         pytest.param(("waybill_error", "label", 1, None), id="from before the replay"),
         pytest.param(("waybill_error", "label", 0, "li"), id="released"),
     ],
