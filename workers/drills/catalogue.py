@@ -3,6 +3,7 @@
 from workers.drills import (
     contention,
     flood,
+    forgetting,
     kills,
     limits,
     machine,
@@ -41,6 +42,7 @@ CATALOGUE: tuple[Drill, ...] = (
         in_quick=False,
     ),
     Drill("restored-backup", ("O5",), "an older state restored", operators.restored_backup, in_quick=False),
+    Drill("purge-killed", ("O9",), "kill -9 in the purge, cursors set back", forgetting.purge_killed, in_quick=False),
     Drill("wrong-clock", ("T1",), "a worker's clock off by minutes", machine.wrong_clock, in_quick=False),
     Drill("memory", ("T2",), "thousands of orders, workers measured", machine.memory, in_quick=False),
     Drill(
