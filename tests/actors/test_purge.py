@@ -11,9 +11,11 @@ from adapters.platforms.taobao.trade import raw_order
 from adapters.ports import Listed
 from domain.order import PlatformState
 from domain.states import Step
+from infra.db.letters import LETTERS
 from infra.db.retention import Patience, find_ended
 from infra.db.sql import load
 from infra.engine.purge import Purge, count_due
+from infra.engine.replay import Author, replay
 from infra.invariants import find_breaches
 from infra.retention import Retention
 from ops.order_view import view_order
@@ -301,6 +303,43 @@ def test_a_payload_that_came_in_meanwhile_is_not_read(merchant, forgotten, purge
     assert merchant.letters() == [("normalize", "order_forgotten")]
     purge.run()
     assert persons(merchant) == 0
+
+
+def test_what_was_stored_all_the_same_goes_with_its_time_whatever_became_of_its_letter(merchant, forgotten, purge, age):
+    merchant.rows(
+        "INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body) "
+        "VALUES ('taobao', 's1', %s, '2', 'pull', 'bulk', 'x')",
+        forgotten["tid_str"],
+    )
+    purge.run()
+    assert persons(merchant) == 1
+    age()
+    assert purge.run()["persons"] == 1
+    assert persons(merchant) == 0
+
+
+def test_an_old_letter_that_is_opened_and_replayed_reads_nothing(merchant, age, purge):
+    merchant.rows(
+        """WITH raw AS (INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
+             VALUES ('taobao', 's1', '77', '1', 'pull', 'bulk', 'no order') RETURNING id)
+           INSERT INTO work (step, subject_id, lane, shop) SELECT 'normalize', id, 'bulk', 'taobao/s1' FROM raw"""
+    )
+    merchant.run(Step.NORMALIZE)
+    letter = merchant.one("SELECT id FROM dead_letter")
+    author = Author("li", "try again")
+    with merchant.db.transaction() as tx:
+        tx.execute(
+            "UPDATE dead_letter SET closed_at = now(), closed_as = 'discarded', closed_by = 'li', closed_reason = ''"
+        )
+    age()
+    assert purge.run()["persons"] == 1
+    with merchant.db.transaction() as tx:
+        assert tx.execute(LETTERS["reopen"], {"id": letter}).fetchone()
+    with merchant.db.transaction() as tx:
+        assert [one.answer for one in replay(tx, [letter], author)[0]] == ["replayed"]
+    merchant.run(Step.NORMALIZE)
+    assert merchant.rows("SELECT code FROM dead_letter WHERE closed_at IS NULL") == [("order_forgotten",)]
+    assert merchant.rows("SELECT 1 FROM orders") == []
 
 
 def test_a_tombstone_between_the_look_and_the_lock_stores_nobody(merchant, shipped, trade):
