@@ -9,7 +9,7 @@ PICTURES ?= build/pictures
 # package asks for with an extra, and then refuse that for having no hash.
 LOCKED := $(BIN)/pip install --quiet --require-hashes --no-deps -r
 
-.PHONY: help setup demo test coverage bench drills soak model lint lock clean
+.PHONY: help setup demo test coverage bench drills soak model fuzz lint lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ soak: setup ## random faults without end, a new seed each round, until one shows
 
 model: $(VENV)/.dev ## the broker's scripts beside their twin: 100,000 random commands on each Redis at hand
 	PRIORITY_MODEL_COMMANDS=100000 $(BIN)/pytest -n 0 -s tests/infra/queue/priority/model
+
+fuzz: $(VENV)/.dev ## every reader and the paths behind it under half a million mutations; SEED=n
+	FUZZ_MUTATIONS=500000 FUZZ_SEED=$(SEED) $(BIN)/pytest -n 0 -s tests/fuzz tests/actors/test_fuzzed_answers.py
 
 lint: $(VENV)/.dev ## format, lint, types, walls
 	$(BIN)/ruff format --check .

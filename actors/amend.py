@@ -1,10 +1,11 @@
 """A newer content of an order that is under way: stored whole, then closed, held, paid or reviewed again."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from domain.changes import Change, change
-from domain.holds import HoldCode
-from domain.order import Order
+from domain.holds import HoldCode, waybill_facts
+from domain.order import Order, PlatformState
 from domain.outcomes import Done, Hold
 from domain.states import Cause, State, Step
 from domain.waivers import Waiver, refund_facts, refunds_waived, stays
@@ -19,6 +20,7 @@ from infra.db.orders import (
     rows_json,
 )
 from infra.db.pool import Connection
+from infra.db.shipments import ask_about, living_waybills
 from infra.db.stock import release_stock
 from infra.engine.results import NewWork, Place, Result, Settled
 from infra.engine.settle import FULFILLMENT
@@ -39,9 +41,7 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]])
     _keep_waivers(
         tx, newer, old, {locked[0].order_id: waivers.get(locked[0].id, ()) for locked in fulfillment.values()}
     )
-    results: list[Result] = []
-    closed: list[int] = []
-    again: list[int] = []
+    changes: list[tuple[Place, Order, Locked, Change]] = []
     for order_id, place, order in newer:
         # One fulfillment order for each order until orders are split.
         locked = fulfillment[order_id][0]
@@ -54,16 +54,30 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]])
             refunds_waived(waived),
             waived_unknown=refunds_waived(waived, HoldCode.REFUND_UNKNOWN),
         )
-        if asked.closes:
-            closed.append(locked.id)
-        if asked.reserves_again:
-            again.append(locked.id)
-        results.append(_settled(step, place, locked, asked, order.key.account))
+        changes.append((place, order, locked, asked))
+    closed = [locked.id for _, _, locked, asked in changes if asked.closes]
+    again = [locked.id for _, _, locked, asked in changes if asked.reserves_again]
     if closed:
-        # Nobody need look at what is over.
+        # Nobody need look at what is over, except at what the courier may have.
         tx.execute(FULFILLMENT["release_all_holds"], {"ids": closed, "by": step})
+        ask_about(tx, closed)
+    unwanted = _unwanted(tx, changes)
     release_stock(tx, [*closed, *again])
-    return results
+    return [
+        replace(_settled(step, place, locked, asked, order.key.account), holds=unwanted.get(locked.id, ()))
+        for place, order, locked, asked in changes
+    ]
+
+
+def _unwanted(tx: Connection, changes: Sequence[tuple[Place, Order, Locked, Change]]) -> dict[int, tuple[Hold, ...]]:
+    """Waybills that live although their order is over on its platform, each with a hold that names it."""
+    over = [
+        locked.id
+        for _, order, locked, asked in changes
+        if asked.closes or (asked.hold is not None and order.state is PlatformState.CLOSED)
+    ]
+    living = living_waybills(tx, over) if over else {}
+    return {id_: (Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(*waybill)),) for id_, waybill in living.items()}
 
 
 def _settled(step: Step, subject: Place, locked: Locked, asked: Change, shop: str) -> Settled:

@@ -55,21 +55,21 @@ def stops_window(error: Exception) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of listed orders. `new`: payloads that were not known. `is_all`: every one was asked for in time."""
+class Feed:
+    """Whose orders they are. `is_late`: only a second reading has found them, which is counted."""
 
-    new: int
-    is_all: bool
+    shop_id: int
+    shop: Shop
+    is_late: bool = False
 
 
 @dataclass(slots=True)
 class _Basket:
-    """What has come and is not stored yet. `new`: stored payloads that were not known."""
+    """What has come and is not stored yet. `is_all`: every order was asked for in time."""
 
     kept: list[Kept] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     size: int = 0
-    new: int = 0
     is_all: bool = True
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -81,11 +81,11 @@ class Intake:
     tools: Tools
     room: ByteRoom = field(default_factory=ByteRoom)
 
-    async def take(self, shop_id: int, shop: Shop, listed: Sequence[Listed], may_begin: Callable[[], bool]) -> Taken:
-        """Fetch some orders and store what comes. One that cannot be had is noted as a gap and stops no other.
+    async def take(self, feed: Feed, listed: Sequence[Listed], may_begin: Callable[[], bool]) -> bool:
+        """Fetch some orders and store what comes; whether all were asked for in time.
 
-        Raises what the platform says of the account as a whole, after all else is stored and noted; what was not
-        had for that reason is a gap too, without a spent try.
+        One that cannot be had is noted as a gap and stops no other. Raises what the platform says of the account as a
+        whole, after all else is stored and noted; what was not had for that reason is a gap too, without a spent try.
         """
         basket = _Basket()
         gate = asyncio.Semaphore(self.tools.settings.engine.outside_concurrency)
@@ -98,7 +98,7 @@ class Intake:
                     return
                 async with self.room.place() as place:
                     try:
-                        raw = await self.tools.platform(shop.account).fetch(one.platform_order_id)
+                        raw = await self.tools.platform(feed.shop.account).fetch(one.platform_order_id)
                     except Exception as error:  # noqa: BLE001 - whatever one order raises is that order's
                         _forget_locals(error)
                         self.room.resize(place, 0)
@@ -111,63 +111,59 @@ class Intake:
                         basket.kept.append((one, raw))
                         basket.size += len(raw.body)
                         if basket.size >= STORE_BYTES:
-                            await self._empty(shop_id, shop, basket)
+                            await self._empty(feed, basket)
 
         ends = await asyncio.gather(*(ask(one) for one in listed), return_exceptions=True)
-        await self._empty(shop_id, shop, basket)
+        await self._empty(feed, basket)
         for end in ends:
             if end is not None:
                 raise end
         if stops:
             raise max(stops, key=lambda error: isinstance(error, Misconfigured))
-        return Taken(basket.new, basket.is_all)
+        return basket.is_all
 
-    async def _empty(self, shop_id: int, shop: Shop, basket: _Basket) -> None:
+    async def _empty(self, feed: Feed, basket: _Basket) -> None:
         kept, failed = basket.kept, basket.failed
         basket.kept, basket.failed, basket.size = [], [], 0
         if kept or failed:
-            basket.new += await asyncio.to_thread(self._keep, shop_id, shop, kept, failed)
+            await asyncio.to_thread(self._keep, feed, kept, failed)
 
-    def _keep(self, shop_id: int, shop: Shop, kept: Sequence[Kept], failed: Sequence[Failed]) -> int:
-        """Store payloads and note gaps; how many payloads were new."""
-        new, unstored = 0, list(failed)
+    def _keep(self, feed: Feed, kept: Sequence[Kept], failed: Sequence[Failed]) -> None:
+        """Store payloads and note gaps."""
+        unstored = list(failed)
         for part in _parts(kept):
             try:
-                new += self._store(shop, "pull", part, shop_id)
+                self._store(feed.shop, "pull", part, feed)
             except psycopg.Error:
                 if not self.tools.db.is_reachable():
                     raise
-                more, refused = self._store_alone(shop_id, shop, part)
-                new += more
-                unstored += refused
-        unread = [
-            (one, Malformed(raw.fault, "the answer cannot be read as this order")) for one, raw in kept if raw.fault
-        ]
-        self._note_gaps(shop_id, shop, [*unstored, *unread])
-        return new
+                unstored += self._store_alone(feed, part)
+        # What cannot be read is stored, and asked for again: the next answer may be whole.
+        unread = [(one, Malformed(raw.fault, "not readable as this order")) for one, raw in kept if raw.fault]
+        self._note_gaps(feed, [*unstored, *unread])
 
-    def _store_alone(self, shop_id: int, shop: Shop, part: Sequence[Kept]) -> tuple[int, list[Failed]]:
+    def _store_alone(self, feed: Feed, part: Sequence[Kept]) -> list[Failed]:
         """One payload after the other, so that what the database refuses is known by its order."""
-        new = 0
         refused: list[Failed] = []
         for one, raw in part:
             try:
-                new += self._store(shop, "pull", [(one, raw)], shop_id)
+                self._store(feed.shop, "pull", [(one, raw)], feed)
             except psycopg.Error as error:
                 if not self.tools.db.is_reachable():
                     raise
                 refused.append((one, error))
-        return new, refused
+        return refused
 
-    def store(self, shop: Shop, source: str, raws: Sequence[Kept]) -> int:
+    def store(self, shop: Shop, source: str, raws: Sequence[Kept]) -> None:
         """Store payloads with a provisional lane and make normalize due; known content is no news.
 
-        Returns how many were new. One statement carries `INSERT_MAX_BYTES` at most, or one payload.
+        One statement carries `INSERT_MAX_BYTES` at most, or one payload.
         """
-        return sum(self._store(shop, source, part) for part in _parts(raws))
+        for part in _parts(raws):
+            self._store(shop, source, part)
 
-    def _store(self, shop: Shop, source: str, raws: Sequence[Kept], shop_id: int | None = None) -> int:
-        """With `shop_id`, what was stored and can be read is a gap no more."""
+    def _store(self, shop: Shop, source: str, raws: Sequence[Kept], feed: Feed | None = None) -> None:
+        """With a `feed`, what was stored and can be read is a gap no more."""
         cities = [location.sender.city for location in self.tools.settings.locations]
         with self.tools.db.transaction() as tx:
             raws = _worth_keeping(tx, shop, raws)
@@ -187,41 +183,43 @@ class Intake:
                 },
             ).fetchall()
             add_work(tx, [NewWork(Step.NORMALIZE, raw_id, Lane(lane), shop=shop.account) for raw_id, lane in new])
-            if shop_id is not None:
+            if feed is not None:
                 had = [raw.platform_order_id for _, raw in raws if not raw.fault]
-                tx.execute(ACCOUNTS["close_gaps"], {"shop_id": shop_id, "ids": had})
+                tx.execute(ACCOUNTS["close_gaps"], {"shop_id": feed.shop_id, "ids": had})
+                if feed.is_late and new:
+                    tx.execute(ACCOUNTS["count_late"], {"id": feed.shop_id, "found": len(new)})
         failpoints("pull.stored", [raw_id for raw_id, _ in new])
         self.tools.bells.ring({BellKey(Step.NORMALIZE, lane, "") for _, lane in new})
-        return len(new)
 
-    def _note_gaps(self, shop_id: int, shop: Shop, failed: Sequence[Failed]) -> None:
+    def _note_gaps(self, feed: Feed, failed: Sequence[Failed]) -> None:
         when = self.tools.clock.utcnow().isoformat()
         rows = [_gap(one, error, when) for one, error in failed if not _is_paced(error)]
         if not rows:
             return
-        log.error("orders_not_fetched", shop=shop.account, count=len(rows), orders=_some_ids(rows))
-        limits = {"shop_id": shop_id, "tries": _GAP_TRIES, "patience_s": _GAP_PATIENCE_S}
+        log.error("orders_not_fetched", shop=feed.shop.account, count=len(rows), orders=_some_ids(rows))
+        limits = {"shop_id": feed.shop_id, "tries": _GAP_TRIES, "patience_s": _GAP_PATIENCE_S}
         with self.tools.db.transaction() as tx:
             tx.execute(
                 ACCOUNTS["note_gaps"],
-                {"shop_id": shop_id, "rows": rows_json(rows), "first_s": _GAP_FIRST_S, "max_s": _GAP_MAX_S},
+                {"shop_id": feed.shop_id, "rows": rows_json(rows), "first_s": _GAP_FIRST_S, "max_s": _GAP_MAX_S},
             )
-            self._bury(tx, shop, tx.execute(ACCOUNTS["give_up_gaps"], limits).fetchall())
+            self._bury(tx, feed, tx.execute(ACCOUNTS["give_up_gaps"], limits).fetchall())
 
-    def note_nameless(self, shop_id: int, shop: Shop, since: datetime, fault: str) -> None:
+    def note_nameless(self, feed: Feed, since: datetime, fault: str) -> None:
         """A row of the listing that does not tell its order id is a dead letter at once: nobody can ask for it."""
         error = Malformed(fault, "a row of the change listing does not tell its order id")
         cause = cause_entry(error, self.tools.clock.utcnow().isoformat(), 1)
-        named = {"shop_id": shop_id, "changed_at": since, "error": fault, "cause": msgspec.json.encode(cause).decode()}
+        said = msgspec.json.encode(cause).decode()
+        named = {"shop_id": feed.shop_id, "changed_at": since, "error": fault, "cause": said}
         with self.tools.db.transaction() as tx:
-            self._bury(tx, shop, tx.execute(ACCOUNTS["note_nameless"], named).fetchall())
+            self._bury(tx, feed, tx.execute(ACCOUNTS["note_nameless"], named).fetchall())
 
-    def _bury(self, tx: Connection, shop: Shop, given_up: Iterable[tuple[int, int, list[Row]]]) -> None:
+    def _bury(self, tx: Connection, feed: Feed, given_up: Iterable[tuple[int, int, list[Row]]]) -> None:
         """An order that could not be had for long becomes a dead letter: somebody must ask the platform."""
         writes = Writes()
         for subject_id, tries, causes in given_up:
             place = Place(subject_id, Lane.P1)
-            work = (subject_id, place.lane, shop.account, tries - 1, 0, causes[:-1])
+            work = (subject_id, place.lane, feed.shop.account, tries - 1, 0, causes[:-1])
             bury(Step.PULL, place, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
         write(tx, Step.PULL, writes)
 

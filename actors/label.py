@@ -1,4 +1,8 @@
-"""label: one waybill for each package. Intent first, a last refund check, ask or book, record."""
+"""label: one waybill for each package. Intent first, a last refund check, ask or book, record.
+
+A call that may have happened is asked about whatever became of its order: what the courier has is recorded, and only an
+order that still wants a label gets one.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -17,11 +21,11 @@ from domain.errors import (
     Throttled,
     Transient,
 )
-from domain.holds import HoldCode
+from domain.holds import OUTCOME_UNKNOWN, HoldCode, waybill_facts
 from domain.order import Address, Order, PlatformState
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
-from domain.states import STEPS, Step
+from domain.states import STEPS, State, Step
 from domain.waivers import CLOSED, SOME_LINE, Waiver, covers, refund_facts
 from infra.db.letters import load_waivers
 from infra.db.orders import load_orders, rows_json
@@ -36,7 +40,11 @@ STEP = Step.LABEL
 
 @dataclass(frozen=True, slots=True)
 class Unlabelled:
-    """A package and the intent to book it. `seen_before`: a call may have happened, so ask first."""
+    """A package and the intent to book it.
+
+    `seen_before`: a call may have happened, so ask first. `may_book`: the order still wants a label; otherwise asking
+    is all.
+    """
 
     place: Place
     order: Order
@@ -47,7 +55,13 @@ class Unlabelled:
     weight_g: int
     reference: str
     seen_before: bool
+    may_book: bool
     waivers: tuple[Waiver, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NothingBooked:
+    """The courier, asked after every earlier call had ended, has nothing, and nothing more is wanted of it."""
 
 
 class RefundOpenError(Exception):
@@ -83,16 +97,18 @@ class Label:
         settled: list[Result] = []
         for row in rows:
             place = place_of(row, row.package_id)
-            if row.status == "booked" or place.state not in STEPS[STEP].works_in:
+            may_book = place.state in STEPS[STEP].works_in
+            if row.status == "booked" or not (may_book or row.is_asked_about):
                 settled.append(Settled(place, Done(facts={"left_alone": row.status or row.state})))
             elif row.busy_s > 0:
                 # An earlier caller may still be talking to the courier: ask only after it has given up.
                 settled.append(Settled(place, Later("earlier_call_may_run", after_s=row.busy_s)))
             else:
                 let_pass = waivers.get(row.fulfillment_order_id, ())
-                intents.append(_unlabelled(place, row, orders[row.order_id], let_pass))
-        if intents:
-            tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(self._intent_rows(intents))})
+                intents.append(_unlabelled(place, row, orders[row.order_id], let_pass, may_book=may_book))
+        may_be_called = [one for one in intents if one.may_book]
+        if may_be_called:
+            tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(self._intent_rows(may_be_called))})
         return Intended(intents, settled)
 
     def _intent_rows(self, intents: Sequence[Unlabelled]) -> list[dict[str, Any]]:
@@ -130,7 +146,7 @@ class Label:
         asked = await call_each(
             [each_ for each_ in intents if each_.seen_before], lambda one: _ask(courier, one), **limits
         )
-        unbooked = [each_ for each_ in intents if asked.get(each_.place.subject_id) is None]
+        unbooked = [each_ for each_ in intents if each_.may_book and asked.get(each_.place.subject_id) is None]
         checked = await call_each(unbooked, self._check_refund, **limits)
         clear = [each_ for each_ in unbooked if isinstance(checked[each_.place.subject_id], PlatformStatus)]
         receivers = await self._reveal(shop, clear, lease)
@@ -146,7 +162,8 @@ class Label:
 
         booked = await call_each(clear, book, **limits)
         found = {id_: answer for id_, answer in asked.items() if answer is not None}
-        return {**checked, **booked, **found}
+        nothing = {each_.place.subject_id: NothingBooked() for each_ in intents if not each_.may_book}
+        return {**checked, **booked, **nothing, **found}
 
     async def _check_refund(self, one: Unlabelled) -> PlatformStatus:
         key = one.order.key
@@ -188,7 +205,7 @@ class Label:
         waybills = {one.reference: answer for one, answer in answered if isinstance(answer, Waybill)}
         alive = [waybill for waybill in waybills.values() if waybill.alive]
         dead = [waybill.reference for waybill in waybills.values() if not waybill.alive]
-        clean = [one.reference for one, answer in answered if isinstance(answer, _NO_EFFECT) and not one.seen_before]
+        clean = [one.reference for one, answer in answered if self._is_clear(one, answer)]
         over = [one.reference for one, answer in answered if isinstance(answer, Exception)]
         if alive:
             rows = rows_json(
@@ -204,24 +221,47 @@ class Label:
             tx.execute(SHIPMENTS["clear_calls"], {"references": clean})
         answers = {one.place.subject_id: answer for one, answer in answered}
         told = [one for one, answer in answered if isinstance(answer, Waybill) and answer.alive]
-        self._want_writebacks(tx, told)
-        return each(STEP, [one for one, _ in answered], lambda one: self._settle(one, answers[one.place.subject_id]))
+        unwanted = _unwanted(tx, told)
+        self._want_writebacks(tx, [one for one in told if one.place.subject_id not in unwanted])
 
-    def _settle(self, one: Unlabelled, answer: object) -> Result:
+        def settle(one: Unlabelled) -> Result:
+            answer = answers[one.place.subject_id]
+            return self._settle(one, answer, is_wanted=one.place.subject_id not in unwanted)
+
+        return each(STEP, [one for one, _ in answered], settle)
+
+    def _is_clear(self, one: Unlabelled, answer: object) -> bool:
+        """Whether the courier surely has nothing: no call had an effect, or a look-up has found none since."""
+        if isinstance(answer, NothingBooked):
+            return True
+        if not isinstance(answer, _NO_EFFECT):
+            return False
+        return not one.seen_before or (isinstance(answer, RefundOpenError) and self._can_find(one))
+
+    def _can_find(self, one: Unlabelled) -> bool:
+        courier = self.tools.couriers.get(one.account)
+        return courier is not None and courier.can_find
+
+    def _settle(self, one: Unlabelled, answer: object, *, is_wanted: bool) -> Result:
         if isinstance(answer, RefundOpenError):
-            return Settled(one.place, Hold(answer.code, {"found_by": "label", **answer.facts}))
+            # What may be booked already, and cannot be looked up, needs somebody who asks the courier.
+            open_question = one.seen_before and not self._can_find(one)
+            holds = (Hold(HoldCode.WAYBILL_ERROR, {"code": OUTCOME_UNKNOWN}),) if open_question else ()
+            return Settled(one.place, Hold(answer.code, {"found_by": "label", **answer.facts}), holds=holds)
         if isinstance(answer, Exception):
             return Failed(one.place, answer)
+        if isinstance(answer, NothingBooked):
+            return Settled(one.place, Done(facts={"asked_about": one.reference, "found": "nothing"}))
         assert isinstance(answer, Waybill)
         if not answer.alive:
             return Settled(one.place, Later("shipment_was_cancelled"))
-        follow = (
-            (NewWork(Step.WRITEBACK, one.place.subject_id, one.place.lane, one.order.key.account),)
-            if self._ships_on_label(one)
-            else ()
-        )
         facts = {"courier": one.courier, "waybill": answer.number, "adopted": one.seen_before}
-        return Settled(one.place, Done(facts=facts), follow=follow)
+        if not is_wanted:
+            return Settled(one.place, Done(facts=facts), holds=(_unwanted_hold(one, answer),))
+        # A held order is told once its hold is released.
+        tells_now = self._ships_on_label(one) and one.place.state is not State.ON_HOLD
+        follow = (NewWork(Step.WRITEBACK, one.place.subject_id, one.place.lane, one.order.key.account),)
+        return Settled(one.place, Done(facts=facts), follow=follow if tells_now else ())
 
     def _ships_on_label(self, one: Unlabelled) -> bool:
         shop = one.order.key.account
@@ -236,6 +276,18 @@ class Label:
         ]
         if rows:
             tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
+
+
+def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:
+    """Packages that got a waybill though their order is closed, here or on its platform."""
+    stopped = [one.place.subject_id for one in booked if one.place.state not in STEPS[STEP].works_in]
+    if not stopped:
+        return set()
+    return {row[0] for row in tx.execute(SHIPMENTS["closed_packages"], {"ids": stopped})}
+
+
+def _unwanted_hold(one: Unlabelled, waybill: Waybill) -> Hold:
+    return Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(one.courier, waybill.number))
 
 
 def _refunds_shown(status: PlatformStatus) -> set[str]:
@@ -257,16 +309,17 @@ def _refunds_unknown(status: PlatformStatus, order: Order) -> set[str]:
 
 
 async def _ask(courier: Courier, one: Unlabelled) -> Waybill | None:
-    """What the courier has under our reference; None: it may be called, once more.
+    """What the courier has under our reference; None: nothing, or that it may be called once more.
 
-    Raises Refused ``outcome_unknown`` without look-up and idempotency: a person must decide.
+    Raises Refused ``outcome_unknown`` where it can neither be asked nor, without harm, be called again: a person must
+    decide.
     """
     if courier.can_find:
         found = await courier.find(one.reference)
         return None if found is None else _ours(one, found)
-    if courier.is_idempotent:
+    if courier.is_idempotent and one.may_book:
         return None
-    raise Refused("outcome_unknown", "the courier can neither be asked nor safely be called again")
+    raise Refused(OUTCOME_UNKNOWN, "the courier can neither be asked nor safely be called again")
 
 
 async def _book(courier: Courier, one: Unlabelled, booking: Booking) -> Waybill:
@@ -285,7 +338,9 @@ def _ours(one: Unlabelled, waybill: Waybill) -> Waybill:
     return waybill
 
 
-def _unlabelled(place: Place, row: UnlabelledRow, order: Order, waivers: tuple[Waiver, ...]) -> Unlabelled:
+def _unlabelled(
+    place: Place, row: UnlabelledRow, order: Order, waivers: tuple[Waiver, ...], *, may_book: bool
+) -> Unlabelled:
     return Unlabelled(
         place,
         order,
@@ -296,5 +351,6 @@ def _unlabelled(place: Place, row: UnlabelledRow, order: Order, waivers: tuple[W
         row.weight_g,
         row.reference or reference(order.key, row.number, row.voided + 1),
         seen_before=row.is_asked_about,
+        may_book=may_book,
         waivers=waivers,
     )

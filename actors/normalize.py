@@ -21,7 +21,7 @@ from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
 STEP = Step.NORMALIZE
 # Bodies of a batch come together up to so many bytes, the smallest first; larger ones come one by one.
 BATCH_BYTES = 1024 * 1024
-LARGE_BYTES_MAX = 8 * 1024 * 1024
+LARGE_BYTES_MAX = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """pull: store what changed at a shop, raw, before anything interprets it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from actors.intake import Intake, Kept, stops_window
+from actors.intake import Feed, Intake, Kept, stops_window
 from actors.tools import Tools
 from adapters.ports import NARROWER, Listed, Window
 from domain.errors import FulfilmentError, Throttled
@@ -37,8 +37,7 @@ _SETTLE_PART = 1 / 3
 _SETTLE_MAX_S = 3600.0
 # Platforms tell whole seconds: what was fetched within the second of a change may miss the next one.
 _SAME_SECOND_S = 2.0
-T = TypeVar("T")
-
+_IDS_SHOWN = 5
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
 log = get_logger(__name__)
@@ -67,14 +66,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What one round has read. `is_settled`: the second reading came to its end; None where there was none.
-
-    `late`: changes that the second reading alone has found.
-    """
+    """What one round has read. `is_settled`: the second reading came to its end; None where there was none."""
 
     is_whole: bool
     is_settled: bool | None = None
-    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,61 +126,62 @@ class Pull:
             if stops_window(caught):
                 raise
             error = caught
-        await self._beside(due, self._retry_gaps(due, may_begin))
+        await self._retry_gaps(due, may_begin)
         if error is not None:
             raise error
         if not (is_whole and due.is_caught_up and due.settled is not None and may_begin()):
             return Read(is_whole)
-        found = await self._beside(due, self._read_again(due, due.settled, may_begin))
-        return Read(is_whole) if found is None else Read(is_whole, *found)
-
-    async def _beside(self, due: Due, work: Awaitable[T]) -> T | None:
-        """What is done after the window, whose own end it must not change; None when it broke off."""
-        try:
-            return await work
-        except Exception as error:  # noqa: BLE001 - comes again with the next round
-            log.warning("shop_not_followed_up", shop=due.shop.account, error=_code(error))
-            return None
+        return Read(is_whole, await self._settle(due, due.settled, may_begin))
 
     async def _read_window(self, due: Due, may_begin: Callable[[], bool]) -> bool:
         """Whether the whole window was read and stored before the lease ran low."""
         async for page in self.tools.platform(due.shop.account).changes(due.window):
             unknown = await asyncio.to_thread(self._unknown, due, page, _SAME_SECOND_S)
-            if await self._take_all(due, unknown, may_begin) is None or not may_begin():
+            if not await self._take_all(due, unknown, may_begin) or not may_begin():
                 return False
         return True
 
     async def _retry_gaps(self, due: Due, may_begin: Callable[[], bool]) -> None:
-        if may_begin():
+        """Whatever ends it is not the window's end: what is left comes again with the next round."""
+        if not may_begin():
+            return
+        try:
             await self._take_all(due, await asyncio.to_thread(self._gaps, due), may_begin)
+        except Exception as error:  # noqa: BLE001 - see above
+            log.warning("gaps_not_tried", shop=due.shop.account, error=_code(error))
 
-    async def _read_again(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> tuple[bool, int]:
-        """Whether the second reading came to its end, and how many changes only it has found."""
-        late = 0
+    async def _settle(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> bool | None:
+        """Whether the second reading came to its end; None when the shop could not be asked."""
+        try:
+            return await self._read_again(due, window, may_begin)
+        except GateShut:
+            return None
+        except Exception as error:  # noqa: BLE001 - the first reading came through, and this one comes again
+            log.warning("shop_not_read_again", shop=due.shop.account, error=_code(error))
+            return False
+
+    async def _read_again(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> bool:
+        """Whether the whole window was read before the lease ran low."""
         async for page in self.tools.platform(due.shop.account).changes(window):
             missing = await asyncio.to_thread(self._unknown, due, page, 0.0)
-            new = await self._take_all(due, missing, may_begin)
-            late += new or 0
-            if new:
-                ids = [one.platform_order_id for one in missing[:5]]
-                log.warning("found_late", shop=due.shop.account, count=new, orders=ids)
-            if new is None or not may_begin():
-                return False, late
-        return True, late
+            is_all = await self._take_all(due, missing, may_begin, is_late=True)
+            if missing:
+                ids = [one.platform_order_id for one in missing[:_IDS_SHOWN]]
+                log.warning("found_late", shop=due.shop.account, count=len(missing), orders=ids)
+            if not is_all or not may_begin():
+                return False
+        return True
 
-    async def _take_all(self, due: Due, listed: Sequence[Listed], may_begin: Callable[[], bool]) -> int | None:
-        """Fetch slice by slice; how many payloads were new, or None when the lease runs low, or the process drains."""
+    async def _take_all(
+        self, due: Due, listed: Sequence[Listed], may_begin: Callable[[], bool], *, is_late: bool = False
+    ) -> bool:
+        """Fetch slice by slice; False when the lease runs low, or the process drains."""
+        feed = Feed(due.place.subject_id, due.shop, is_late)
         slice_len = _WAVES * self.tools.settings.engine.outside_concurrency
-        new = 0
         for start in range(0, len(listed), slice_len):
-            if not may_begin():
-                return None
-            part = listed[start : start + slice_len]
-            taken = await self.intake.take(due.place.subject_id, due.shop, part, may_begin)
-            if not taken.is_all:
-                return None
-            new += taken.new
-        return new
+            if not may_begin() or not await self.intake.take(feed, listed[start : start + slice_len], may_begin):
+                return False
+        return True
 
     def _gaps(self, due: Due) -> list[Listed]:
         with self.tools.db.connection() as connection:
@@ -196,7 +192,7 @@ class Pull:
     def _unknown(self, due: Due, page: Sequence[Listed], margin_s: float) -> list[Listed]:
         """What must be fetched. `margin_s`: a payload that came so soon after its change may be an older one."""
         for nameless in [one for one in page if one.fault][:1]:
-            self.intake.note_nameless(due.place.subject_id, due.shop, due.window.start, nameless.fault)
+            self.intake.note_nameless(Feed(due.place.subject_id, due.shop), due.window.start, nameless.fault)
         listed = {(one.platform_order_id, one.changed_at): one for one in page if not one.fault}
         with self.tools.db.connection() as connection:
             known = set(
@@ -245,7 +241,6 @@ class Pull:
                     "id": id_,
                     "settled_at": due.settled.end if read.is_settled else None,
                     "window_s": 2 * length_s if read.is_settled else max(_WINDOW_MIN_S, length_s / 2),
-                    "found": read.late,
                 },
             )
 

@@ -15,7 +15,7 @@ from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Done, Hold, Later
 from domain.states import Cause, State, Step
-from domain.warehouse import Contradiction, Late, Move, Scan, advance
+from domain.warehouse import Contradiction, Late, Move, Scan, advance, names_other_waybill
 from infra.db.orders import rows_json
 from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS
@@ -24,7 +24,7 @@ from infra.db.stock import consume_stock
 from infra.db.unreadable import Entry, Source, note_unreadable
 from infra.engine.outer import Intended, Lease
 from infra.engine.results import NewWork, Place, Result, Settled
-from infra.engine.settle import Writes, event, gather, write
+from infra.engine.settle import Writes, add_hold, event, gather, write
 from infra.log import get_logger
 from infra.queue.keys import BellKey
 
@@ -46,15 +46,17 @@ class Feed:
 
 @dataclass(slots=True)
 class Scanned:
-    """A package and what this page says of it."""
+    """A package and what this page says of it. `other_waybill`: a number that a scan names instead of `waybill`."""
 
     place: Place
     shop: str
+    waybill: str
     now: State
     path: list[State] = field(default_factory=list)
     packed_at: str | None = None
     handed_over_at: str | None = None
     contradiction: Contradiction | None = None
+    other_waybill: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,11 +297,11 @@ def _unapplied_entries(page: EventPage, unapplied: Sequence[Unapplied]) -> list[
 def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:
     references = sorted({scan.reference for scan in events})
     found: dict[str, Scanned] = {}
-    for reference, _, package_id, fulfillment_order_id, state, lane, order_id, platform, shop in tx.execute(
+    for reference, waybill, package_id, fulfillment_order_id, state, lane, order_id, platform, shop in tx.execute(
         SHIPMENTS["packages_by_reference"], {"references": references}
     ):
         place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
-        found[reference] = Scanned(place, f"{platform}/{shop}", State(state))
+        found[reference] = Scanned(place, f"{platform}/{shop}", waybill, State(state))
     return found
 
 
@@ -335,6 +337,10 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
     """Take one scan in. False: it must be looked at again, once the label is recorded or the hold is over."""
     if one is None:
         return False
+    if names_other_waybill(one.waybill, scan.waybill):
+        # Whatever was scanned does not travel under our number: the state stays, and nobody is told.
+        one.other_waybill = scan.waybill
+        return True
     kind = Scan(scan.kind)
     answer = advance(one.now, kind)
     match answer:
@@ -365,6 +371,9 @@ def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
 
 
 def _settle(one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
+    if one.other_waybill:
+        facts = {"waybill": one.waybill, "scanned": one.other_waybill}
+        add_hold(STEP, one.place, Hold(HoldCode.WAYBILL_CONTRADICTS, facts), writes)
     if one.contradiction is not None:
         code = one.contradiction.code
         if one.contradiction.needs_person:

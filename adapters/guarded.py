@@ -27,6 +27,7 @@ from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused
 from domain.gates import PAUSED, About
 from domain.order import Address, RawOrder
 from domain.outcomes import Later
+from domain.references import base_of
 
 T = TypeVar("T")
 
@@ -107,13 +108,13 @@ class GuardedCourier:
         self._gates = gates
 
     async def create(self, booking: Booking) -> Waybill:
-        return await self._gates.call(self._account, lambda: self._port.create(booking), booking.reference)
+        return await self._gates.call(self._account, lambda: self._port.create(booking), _order_of(booking.reference))
 
     async def find(self, reference: str) -> Waybill | None:
-        return await self._gates.call(self._account, lambda: self._port.find(reference), reference)
+        return await self._gates.call(self._account, lambda: self._port.find(reference), _order_of(reference))
 
     async def cancel(self, reference: str, waybill: str) -> None:
-        await self._gates.call(self._account, lambda: self._port.cancel(reference, waybill), reference)
+        await self._gates.call(self._account, lambda: self._port.cancel(reference, waybill), _order_of(reference))
 
 
 class GuardedNotifier:
@@ -127,7 +128,7 @@ class GuardedNotifier:
         self._gates = gates
 
     async def tell(self, notice: Notice) -> Unreachable | Later | None:
-        return await self._gates.call(self._account, lambda: self._port.tell(notice), notice.event_id)
+        return await self._gates.call(self._account, lambda: self._port.tell(notice), _order_told_of(notice))
 
 
 class GuardedWarehouse:
@@ -143,3 +144,16 @@ class GuardedWarehouse:
 
     async def stock(self) -> StockCount:
         return await self._gates.call(self._account, self._port.stock)
+
+
+def _order_of(reference: str) -> str:
+    """All packages of one order have its address: three of them are one subject."""
+    try:
+        return base_of(reference)
+    except ValueError:
+        return reference
+
+
+def _order_told_of(notice: Notice) -> str:
+    order = (notice.content.get(name, "") for name in ("platform", "shop", "platform_order_id"))
+    return "/".join(order).strip("/") or notice.event_id

@@ -11,6 +11,8 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 _TEXT_MAX = 40
+# Before it stands the date, in the shortest form of ISO 8601.
+_CLOCK_AT = len("20261122")
 # The end of a day as ISO 8601 writes it: the first moment of the next day.
 _DAY_END = re.compile(r"(?<=[T ])24(?::?00(?::?00(?:[.,]0{1,9})?)?)?(?=Z|[+-])", re.ASCII)
 
@@ -34,7 +36,7 @@ def instant(day: tuple[int, int, int], clock: tuple[int, int, int], zone: tzinfo
 
 def within(moment: datetime) -> datetime:
     """The same moment. Raises NoInstantError when it is outside 2000 to 2100."""
-    if not EARLIEST <= moment <= LATEST:
+    if not EARLIEST.year < moment.year < LATEST.year and not EARLIEST <= moment <= LATEST:
         raise NoInstantError("outside 2000 to 2100")
     return moment
 
@@ -43,11 +45,14 @@ def read_iso(text: str) -> datetime:
     """The moment, in UTC, of an ISO 8601 text with an offset. Raises ValueError as `instant` does."""
     if len(text) > _TEXT_MAX:
         raise ValueError("too long for an instant")
-    text, days = _DAY_END.subn("00:00:00", text)
+    days = 0
+    if "24" in text[_CLOCK_AT:]:
+        text, days = _DAY_END.subn("00:00:00", text)
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("no offset")
     try:
-        return within(moment.astimezone(UTC) + timedelta(days=days))
+        moment = moment.astimezone(UTC)
+        return within(moment + timedelta(days=days) if days else moment)
     except OverflowError:
         raise NoInstantError("outside 2000 to 2100") from None

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Any, NoReturn
 
 import msgspec
@@ -50,6 +51,10 @@ _LONE_SURROGATE = re.compile(
 )
 
 # A whole number of more digits than the interpreter converts.
+_ODD = b"1e999"
+# Texts, brackets, and numbers that JSON does not know.
+_PARTS = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?(?:NaN|Infinity)\b|[\[\]{}]', re.DOTALL)
+_PARTS_MAX = 200_000
 _ENDLESS = re.compile(rb"(?<=[:,\[\s])-?[0-9]{1000,}(?=[,\]}\s])")
 
 
@@ -131,12 +136,41 @@ def read_answer(body: bytes) -> dict[str, Any]:
 
 
 def read_page(body: bytes) -> dict[str, Any]:
-    """The same for a page of entries: bytes that are no UTF-8 damage their entry, not the whole page."""
+    """The same for a page of entries, of which a part that cannot be read shall cost its own entry alone.
+
+    Bytes that are no UTF-8, NaN and Infinity, and what is nested too deeply are replaced by what no reader takes.
+    """
     try:
         body.decode()
     except UnicodeDecodeError:
         body = body[: PAYLOAD_MAX_BYTES + 1].decode(errors="replace").encode()
-    return read_answer(body)
+    try:
+        return read_answer(body)
+    except Malformed:
+        if len(body) > PAYLOAD_MAX_BYTES or (repaired := _without_odd_parts(body)) == body:
+            raise
+        return read_answer(repaired)
+
+
+def _without_odd_parts(body: bytes) -> bytes:
+    """The same bytes where nothing is odd, or where nothing can be told because of other damage."""
+    parts: list[bytes] = []
+    kept, depth = 0, 0
+    for match in islice(_PARTS.finditer(body), _PARTS_MAX):
+        first = match[0][:1]
+        if first in b"[{":
+            depth += 1
+            if depth == NESTING_MAX + 1:
+                parts.append(body[kept : match.start()])
+        elif first in b"]}":
+            if depth == NESTING_MAX + 1:
+                parts.append(_ODD)
+                kept = match.end()
+            depth -= 1
+        elif first != b'"' and depth <= NESTING_MAX:
+            parts += [body[kept : match.start()], _ODD]
+            kept = match.end()
+    return body if depth else b"".join([*parts, body[kept:]])
 
 
 def _decode(text: bytes) -> object:
@@ -144,7 +178,7 @@ def _decode(text: bytes) -> object:
         return _decoder.decode(text)
     except msgspec.ValidationError:
         # Only a number can be at fault where no type is asked for.
-        return _decoder.decode(_ENDLESS.sub(b"1e999", text))
+        return _decoder.decode(_ENDLESS.sub(_ODD, text))
     except msgspec.DecodeError:
         repaired = _LONE_SURROGATE.sub(rb"\\ufffd", text)
         if repaired == text:
@@ -159,7 +193,7 @@ def _ends_early(fault: str, text: bytes) -> bool:
 
 def tidy(text: str) -> str:
     """Without control characters and surrounding blanks."""
-    return _CONTROL.sub(" ", text).strip()
+    return text.strip() if text.isprintable() else _CONTROL.sub(" ", text).strip()
 
 
 class Fields:

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from domain.errors import Facts
 
+# Why a booking that may have happened needs a person: its courier can neither be asked nor be called again.
+OUTCOME_UNKNOWN = "outcome_unknown"
+
 
 class HoldCode(StrEnum):
     """Stable codes; texts for people live in `HOLDS`."""
@@ -25,6 +28,8 @@ class HoldCode(StrEnum):
     APPROVAL_NEEDED = "approval_needed"
     SKU_UNMAPPED = "sku_unmapped"
     WAYBILL_ERROR = "waybill_error"
+    UNWANTED_WAYBILL = "unwanted_waybill"
+    WAYBILL_CONTRADICTS = "waybill_contradicts"
     WRITEBACK_REFUSED = "writeback_refused"
     AMOUNT_MISMATCH = "amount_mismatch"
     PRESALE_BALANCE_OPEN = "presale_balance_open"
@@ -73,6 +78,8 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.APPROVAL_NEEDED: HoldRule("finance", 4, "an approval is missing"),
     HoldCode.SKU_UNMAPPED: HoldRule("catalogue", 8, "a line's SKU is unknown to our stock"),
     HoldCode.WAYBILL_ERROR: HoldRule("logistics", 2, "the courier refused the booking"),
+    HoldCode.UNWANTED_WAYBILL: HoldRule("logistics", 4, "the order is closed, and its waybill lives at the courier"),
+    HoldCode.WAYBILL_CONTRADICTS: HoldRule("logistics", 2, "the warehouse scanned another waybill than ours"),
     HoldCode.WRITEBACK_REFUSED: HoldRule("logistics", 2, "the platform refused the tracking number"),
     HoldCode.AMOUNT_MISMATCH: HoldRule("finance", 4, "the order's sums do not add up"),
     HoldCode.PRESALE_BALANCE_OPEN: HoldRule("service", 72, "deposit paid, balance open"),
@@ -82,3 +89,8 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account was shut past the order's clock"),
     HoldCode.DEAD_LETTER: HoldRule("engineering", 2, "a step gave up; see its dead letter"),
 }
+
+
+def waybill_facts(courier: str, waybill: str) -> Facts:
+    """Of a hold about one waybill."""
+    return {"courier": courier, "waybill": waybill}

@@ -13,7 +13,7 @@ class Standing:
 
     `state` is None before there is an order. `holds` are the open blocking holds beside the letter's own;
     `is_one_of_many`: the order has other open letters. `reference`: under which the courier may know it.
-    `replays`: how often people sent it back before.
+    `replays`: how often people sent it back before. `is_unresolved`: a call of it may have happened, and nobody knows.
     """
 
     step: Step
@@ -24,6 +24,7 @@ class Standing:
     is_one_of_many: bool = False
     reference: str = ""
     replays: int = 0
+    is_unresolved: bool = False
 
     @property
     def reached(self) -> State | None:
@@ -65,15 +66,19 @@ REPLAYS_MAX = 3
 
 
 def prospect(now: Standing, *, again: bool = False) -> Prospect:
-    """What a replay would do. `again`: also for a letter that replays did not help before."""
-    if (why := _moved_on(now)) is not None:
+    """What a replay would do. `again`: also for a letter that replays did not help before.
+
+    A call that may have happened is asked about whatever became of the order, and whatever else holds it.
+    """
+    asks = now.is_unresolved and not now.is_done
+    if (why := _moved_on(now)) is not None and not asks:
         return Superseded(why, _resumes(now, by_step=False))
     works_in = STEPS[now.step].works_in
-    if now.state is State.ON_HOLD and now.holds and works_in and State.ON_HOLD not in works_in:
+    if now.state is State.ON_HOLD and now.holds and works_in and State.ON_HOLD not in works_in and not asks:
         return NotYet(f"also held by {', '.join(now.holds)}: release that first")
     if now.replays >= REPLAYS_MAX and not again:
         return NotYet(f"replayed {now.replays} times before, and it died each time: fix the cause, then say --again")
-    return PutBack(_resumes(now, by_step=bool(works_in)))
+    return PutBack(_resumes(now, by_step=bool(works_in)) if why is None else None)
 
 
 def _moved_on(now: Standing) -> str | None:

@@ -24,6 +24,8 @@ from domain.states import STEPS, Step, Subject
 # A far-off or broken "come back later" must not park an order out of sight.
 _THROTTLED_MAX_S = 3600.0
 _CAUSES_MAX = 8
+# An error that accuses its account and that nobody else shares must have a name within a minute.
+_ACCUSING_TRIES_MAX = 4
 _ROOMS = frozenset({"domain", "infra", "adapters", "actors", "ops", "workers", "sandbox", "benchmarks"})
 
 
@@ -116,10 +118,10 @@ def _misconfigured(error: Misconfigured, step: Step, attempts: int, limits: Limi
     """
     if PAUSED in error.facts or ACCUSED not in error.facts or STEPS[step].subject in _ENDLESS:
         return Retry(limits.backoff_max_s * (0.5 + jitter / 2), spends_attempt=False)
-    attempts_max = limits.bug_attempts_max if error.facts.get(ALONE) else limits.attempts_max
+    attempts_max = limits.bug_attempts_max if error.facts.get(ALONE) else min(limits.attempts_max, _ACCUSING_TRIES_MAX)
     again = _again("misconfigured", attempts, attempts_max, limits, jitter)
-    hold = _REFUSED_HOLDS.get(step)
-    return HoldFor(hold) if isinstance(again, GiveUp) and hold else again
+    # A label is a hold, as for a refusal. Nobody has refused a write-back or a notice: a letter can be replayed.
+    return HoldFor(HoldCode.WAYBILL_ERROR) if isinstance(again, GiveUp) and step is Step.LABEL else again
 
 
 def _again(reason: str, attempts: int, attempts_max: int, limits: Limits, jitter: float) -> Fate:

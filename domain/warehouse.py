@@ -63,3 +63,9 @@ def advance(now: State, kind: Scan) -> Move | Late | Contradiction:
     if RANK[now] >= RANK[TARGET[kind]]:
         return Late()
     return Move(_WAY[_WAY.index(now) + 1 : _WAY.index(TARGET[kind]) + 1])
+
+
+def names_other_waybill(ours: str, scanned: str) -> bool:
+    """Whether a scan that names a waybill at all names another than ours, whatever its case and blanks."""
+    named = "".join(scanned.split()).casefold()
+    return bool(named) and named != "".join(ours.split()).casefold()

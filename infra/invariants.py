@@ -28,6 +28,10 @@ SENTENCES: Mapping[str, str] = {
     "final_has_time": "A final state, and no other, has its time.",
     "history_is_legal": "Every move on the timeline stands in the table of moves, with who made it.",
     "one_live_shipment": "A package has at most one live shipment.",
+    "intent_is_resolved": (
+        "A booking that may have happened is due to be asked about, or has an open dead letter or hold of its label."
+    ),
+    "unwanted_is_shown": "A waybill that lives for a closed order is shown by a hold, until a person releases that.",
     "shipped_has_waybill": "What has left the house has a booked waybill for each package.",
     "pool_counts": "The pool's counters are the sums of its reservations.",
     "location_counts": "A location's counter is the sum of what is allocated there.",

@@ -1,7 +1,6 @@
 """Whether a call may be repeated quickly: its guard counts every request that reaches an account."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 
 
@@ -17,11 +16,16 @@ def may_repeat() -> bool:
     return _MAY_REPEAT.get()()
 
 
-@contextmanager
-def repeating(may: Callable[[], bool]) -> Iterator[None]:
-    """Let `may` decide about repetitions of what is called inside."""
-    token = _MAY_REPEAT.set(may)
-    try:
-        yield
-    finally:
-        _MAY_REPEAT.reset(token)
+class repeating:  # noqa: N801 - used like a function; a generator would cost each call several times as much
+    """Context in which `may` decides about repetitions of what is called inside."""
+
+    __slots__ = ("_may", "_token")
+
+    def __init__(self, may: Callable[[], bool]) -> None:
+        self._may = may
+
+    def __enter__(self) -> None:
+        self._token = _MAY_REPEAT.set(self._may)
+
+    def __exit__(self, *raised: object) -> None:
+        _MAY_REPEAT.reset(self._token)

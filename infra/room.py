@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-BUDGET_BYTES = 32 * 1024 * 1024
+BUDGET_BYTES = 16 * 1024 * 1024
 # A body is expected to be as large as the largest of so many before it.
 _REMEMBERED = 64
 
@@ -39,8 +39,8 @@ class ByteRoom:
     async def place(self) -> AsyncIterator[Place]:
         """Wait until one more answer has room, and hold it. A single answer always has room."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._taken == 0 or self._taken + self._expected() <= self._budget)
-            place = Place(self._expected())
+            await self._changed.wait_for(lambda: self._taken == 0 or self._taken + self.expected() <= self._budget)
+            place = Place(self.expected())
             self._taken += place.size
         try:
             yield place
@@ -55,5 +55,6 @@ class ByteRoom:
         self._taken += size - place.size
         place.size = size
 
-    def _expected(self) -> int:
+    def expected(self) -> int:
+        """How large the next answer is taken to be."""
         return min(max(self._recent), self._budget)

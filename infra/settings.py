@@ -169,13 +169,17 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A warehouse, its sender address and its event feed."""
+    """A warehouse, its sender address and its event feed.
+
+    `count_every_s`: how often its counted stock is read again; 0: never, but by ``orderlane stock count``.
+    """
 
     name: str
     endpoint: str
     sender: Sender
     credentials: dict[str, Secret]
     poll_every_s: float = 5.0
+    count_every_s: float = 900.0
     limit: Limit = Limit()
 
     @property

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from domain.errors import Conflict
-from domain.holds import HoldCode
+from domain.holds import OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State, Step
 from infra.db.letters import LETTERS, record_acts
 from infra.db.orders import Locked, lock_fulfillment, open_holds
 from infra.db.pool import Connection, Database
+from infra.db.shipments import SHIPMENTS, ask_about
 from infra.engine.replay import Author, add_due, go_on
+from infra.queue.keys import BellKey
 
 # Saying so does not put goods on a shelf: these are promised again, not waived.
 _NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED})
@@ -60,17 +62,26 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
     ).fetchone()
     if row is None:
         return None
-    opened_by = Step(row[0])
+    opened_by, error = Step(row[0]), row[1]
     left = tuple(sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ())))
-    due = set()
+    due: set[BellKey] = set()
     if locked.state is State.ON_HOLD and not left:
         due |= go_on(tx, locked, opened_by, Cause.PERSON, {"code": code, "by": author.who, "reason": author.reason})
     if opened_by is Step.WRITEBACK:
         # The platform is a side dimension: it hears whatever else holds the order.
         due |= add_due(tx, locked, Step.WRITEBACK)
+    if opened_by is Step.LABEL:
+        due |= _about_the_courier(tx, locked, error)
     (now,) = lock_fulfillment(tx, [locked.id])
     steps = tuple(sorted({key.step for key in due}))
     return Released(order_id=locked.order_id, code=code, state=now.state, still_held_by=left, due=steps)
+
+
+def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set[BellKey]:
+    """A call that may have happened is asked about, unless a person had to settle it and the order is over."""
+    if locked.state is State.CLOSED and error == OUTCOME_UNKNOWN:
+        tx.execute(SHIPMENTS["give_up_intents"], {"id": locked.id})
+    return {BellKey(Step.LABEL, lane, account) for lane, account in ask_about(tx, [locked.id])}
 
 
 def _why_not_open(tx: Connection, order_id: int, code: HoldCode) -> str:

@@ -8,7 +8,7 @@ from domain.holds import HoldCode
 from domain.letters import MESSAGE, NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
 from domain.order import Lane
 from domain.outcomes import Hold
-from domain.states import Cause, State, Step
+from domain.states import STEPS, Cause, State, Step
 from infra.db.letters import (
     LETTERS,
     Letter,
@@ -21,11 +21,13 @@ from infra.db.letters import (
     load_letter,
     load_page,
     load_standings,
+    load_waybill_owner,
     of_one_cause,
     record_acts,
 )
 from infra.db.orders import lock_fulfillment, rows_json
 from infra.db.pool import Connection, Database
+from infra.db.shipments import ask_about
 from infra.engine.replay import Author, Replayed, replay
 from infra.engine.results import Place
 from infra.engine.settle import Writes, event, stop, write
@@ -83,6 +85,11 @@ def preview(
         standings = load_standings(connection, letter_ids)
         gone = endings(connection, [id_ for id_ in letter_ids if id_ not in standings])
         found = {id_: letter for id_ in standings if (letter := load_letter(connection, id_))}
+
+    def owner_of(reference: str, waybill: str) -> str | None:
+        with db.connection() as connection:
+            return load_waybill_owner(connection, reference, waybill)
+
     previews: list[Preview] = []
     for id_ in letter_ids:
         if id_ not in found:
@@ -91,11 +98,21 @@ def preview(
         letter, now = found[id_], standings[id_]
         kept_out = why_not_in_bulk(letter.code, letter.replays, again=again) if in_bulk else None
         would = NotYet(kept_out) if kept_out else prospect(now, again=again)
-        previews.append(_preview(id_, would, now, letter.account, ask))
+        asked = _Asked(letter.account, ask, owner_of)
+        previews.append(_preview(id_, would, now, asked))
     return previews
 
 
-def _preview(letter_id: int, would: Prospect, now: Standing, account: str, ask: Ask | None) -> Preview:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How to foresee what label will find. `owner_of`: the order of another package that has this waybill already."""
+
+    account: str
+    ask: Ask | None
+    owner_of: Callable[[str, str], str | None]
+
+
+def _preview(letter_id: int, would: Prospect, now: Standing, asked: _Asked) -> Preview:
     match would:
         case Superseded(why=why):
             return Preview(letter_id, now.state, "superseded", f"{why}: closes as superseded")
@@ -103,21 +120,25 @@ def _preview(letter_id: int, would: Prospect, now: Standing, account: str, ask: 
             return Preview(letter_id, now.state, "refused", why)
         case PutBack(resume=resume):
             resumes = f"resumes as {resume}, " if resume else ""
-            return Preview(letter_id, now.state, "replayed", f"{resumes}{_next_try(now, account, ask)}")
+            books = resume is not None or now.state in STEPS[now.step].works_in
+            return Preview(letter_id, now.state, "replayed", f"{resumes}{_next_try(now, asked, books=books)}")
 
 
-def _next_try(now: Standing, account: str, ask: Ask | None) -> str:
+def _next_try(now: Standing, asked: _Asked, *, books: bool) -> str:
+    """`books`: the order still wants a label; otherwise asking is all."""
     if not now.reference:
         return f"{now.step} runs again"
-    if ask is None:
+    if asked.ask is None:
         return f"{now.step} runs again and asks the courier for {now.reference} first"
     try:
-        waybill = ask(account, now.reference)
+        waybill = asked.ask(asked.account, now.reference)
     except FulfilmentError as error:
         return f"{now.step} runs again; the courier could not be asked now: {error.code}"
     if waybill is None:
-        return f"the courier has nothing under {now.reference}: will book"
-    return f"will adopt waybill {waybill}, books nothing"
+        return f"the courier has nothing under {now.reference}: {'will book' if books else 'books nothing'}"
+    if (owner := asked.owner_of(now.reference, waybill)) is not None:
+        return f"the courier shows waybill {waybill}, which {owner} has already: cannot be recorded, a person must ask"
+    return f"will {'adopt' if books else 'record'} waybill {waybill}, books nothing"
 
 
 def replay_letters(db: Database, letter_ids: Sequence[int], author: Author, *, again: bool = False) -> list[Replayed]:
@@ -140,7 +161,7 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
         rows = tx.execute(LETTERS["lock_open"], {"ids": [letter_id]}).fetchall()
         if not rows:
             raise Conflict("letter_closed", f"dead letter {letter_id}: {endings(tx, [letter_id])[letter_id]}")
-        _, step, subject_id, lane, _, _, order_id, fulfillment_order_id = rows[0]
+        _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = rows[0]
         held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
         closed = [{"id": letter_id, "closed_as": "discarded", "reason": author.reason}]
         tx.execute(LETTERS["close"], {"rows": rows_json(closed), "by": author.who})
@@ -148,6 +169,9 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
         if held and not stays:
             named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
             tx.execute(LETTERS["release_blocks"], named)
+        if held and step == Step.LABEL:
+            # Nobody need do anything about it, but what the courier may have booked is found out.
+            ask_about(tx, [held[0].id], is_suspect=crashes > 0)
         place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
         _tell(tx, step, place, verb="letter_discarded", letter_id=letter_id, author=author)
     return stays

@@ -7,8 +7,9 @@ from typing import Any
 from actors.label import Label
 from adapters.ports import Waybill
 from domain.errors import Conflict
-from domain.holds import HoldCode
+from domain.holds import HoldCode, waybill_facts
 from domain.order import Lane, OrderKey
+from domain.outcomes import Hold
 from domain.reconcile import Found
 from domain.references import reference
 from domain.states import STEPS, State, Step
@@ -17,7 +18,8 @@ from infra.db.pool import Connection, Database
 from infra.db.shipments import SHIPMENTS
 from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, call_each
 from infra.engine.replay import Author, replay
-from infra.engine.results import Result
+from infra.engine.results import Place, Result
+from infra.engine.settle import Writes, add_hold, write
 from infra.queue.keys import BellKey
 from ops.holds import release
 from ops.writeback_retry import RECONCILE
@@ -122,11 +124,21 @@ def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None
         # Past label already: only the number was wrong.
         rows = rows_json([{"reference": named["reference"], "waybill": keep.waybill, "sort_code": ""}])
         tx.execute(SHIPMENTS["book_shipments"], {"rows": rows})
+        if package.state == State.CLOSED:
+            _show_unwanted(tx, package, keep)
         return None
     due = {"package_id": package.id, "lane": Lane(package.lane), "account": package.account}
     row = tx.execute(RECONCILE["label_found"], due).fetchone()
     assert row is not None
     return BellKey(Step.LABEL, *row)
+
+
+def _show_unwanted(tx: Connection, package: PackageHere, keep: Found) -> None:
+    place = Place(package.id, Lane(package.lane), package.order_id, package.fulfillment_order_id, package.id)
+    writes = Writes()
+    hold = Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(package.courier, keep.waybill))
+    add_hold(Step.LABEL, place, hold, writes)
+    write(tx, Step.LABEL, writes)
 
 
 def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:

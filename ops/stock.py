@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from adapters.ports import StockCount, Warehouse
 from adapters.rejection import Rejected
-from infra.db.pool import Database
+from infra.db.pool import Connection, Database
 from infra.db.stock import count_in
 from infra.db.unreadable import Entry, replace_rows
 from infra.outside import Outside
@@ -24,17 +24,24 @@ def load_stock(db: Database, outside: Outside, location: Location, warehouse: Wa
 
     Rows that could not be read are recorded, until a later count has them right.
     """
-    count = outside.run(_count(warehouse))
+    count = ask_count(outside, warehouse)
     levels = {level.sku: level.quantity for level in count.levels}
     with db.transaction() as tx:
         count_in(tx, location.name, levels)
-        replace_rows(tx, location.account, [_entry(row) for row in count.rejected], by="stock")
+        note_bad_rows(tx, location, count)
     return Loaded(len(levels), count.rejected)
 
 
-async def _count(warehouse: Warehouse) -> StockCount:
-    return await warehouse.stock()
+def ask_count(outside: Outside, warehouse: Warehouse) -> StockCount:
+    """What the warehouse counts now. Raises what the call raises."""
+
+    async def ask() -> StockCount:
+        return await warehouse.stock()
+
+    return outside.run(ask())
 
 
-def _entry(row: Rejected) -> Entry:
-    return Entry(row.position, row.code, row.field, row.key)
+def note_bad_rows(tx: Connection, location: Location, count: StockCount) -> None:
+    """Record the rows of a count that could not be read, in place of those of the count before it."""
+    rows = [Entry(row.position, row.code, row.field, row.key) for row in count.rejected]
+    replace_rows(tx, location.account, rows, by="stock")

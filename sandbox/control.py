@@ -2,15 +2,19 @@
 
 | do | fields | effect |
 |---|---|---|
-| add_order | shop, lines, live, vip, is_local, receiver, message | one that must ship is visible; answers its tid |
+| add_order | see `AddOrder` | one that must ship is visible; answers its tid |
 | set_latency | taobao_ms, sf_ms | from the next call on |
 | ask_refund | tid | the buyer asks for a refund of every line |
+| close_order | tid | the platform closes an order that has not been shipped, its money goes back |
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
 | set_courier | can_find, knows_references, gives_always, look_up_lag_s | what the courier can and does |
 | limit_calls | who, calls, says, retry_after_s | so many calls more, then refusals; see `sandbox.limit` |
 | lift_limit | who | no limit any more |
 | lock_out | who, is_out | the credentials of the courier, or of a shop, have expired or are valid again |
+| set_firewall | marks | a firewall before the courier answers 403 to what contains one of these texts |
+| spoil_order | tid, how | the platform cannot be asked for this trade any more; see `sandbox.poison` |
+| spoil_trade, spoil_scans, spoil_stock | see `sandbox.spoil` | answers in which somebody else's mistake stands |
 | plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
 """
 
@@ -23,11 +27,13 @@ from domain.errors import Refused
 from sandbox.limit import CallLimit, Says
 from sandbox.model import Expected, Member, Person, PlannedLine, PlannedOrder
 from sandbox.places import CHINESE_PLACES, place_of
+from sandbox.poison import Spoilt
 from sandbox.sf import Courier
 from sandbox.spec import Latency
+from sandbox.spoil import Spoil, SpoilScans, SpoilStock, SpoilTrade, spoil
 from sandbox.stream import number
 from sandbox.taobao import Platform
-from sandbox.trades import REFUND_ASKED, TO_SHIP
+from sandbox.trades import CLOSED, REFUND_ASKED, TO_SHIP, UNPAID, Trade
 from sandbox.world import World
 
 
@@ -46,7 +52,11 @@ class Receiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="add_order"):
-    """`is_local`: the receiver lives in the first location's city. `receiver` and `message` are drawn if absent."""
+    """`is_local`: the receiver lives in the first location's city. `receiver` and `message` are drawn if absent.
+
+    `changed_ago_s`: the platform writes it late, with a time of change that is so old. `padding_bytes`: what its
+    attributes weigh besides.
+    """
 
     shop: str
     lines: tuple[AddedLine, ...]
@@ -55,6 +65,8 @@ class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     is_local: bool = False
     receiver: Receiver | None = None
     message: str | None = None
+    changed_ago_s: float = 0.0
+    padding_bytes: int = 0
 
 
 class SetLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_latency"):
@@ -63,6 +75,10 @@ class SetLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 
 
 class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="ask_refund"):
+    tid: str
+
+
+class CloseOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="close_order"):
     tid: str
 
 
@@ -111,8 +127,17 @@ class LockOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     is_out: bool = True
 
 
-Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut
-Command = AddOrder | AskRefund | CancelWaybill | PlantWaybill | Mood
+class SetFirewall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_firewall"):
+    marks: tuple[str, ...] = ()
+
+
+class SpoilOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="spoil_order"):
+    tid: str
+    how: Spoilt
+
+
+Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut | SetFirewall | SpoilOrder
+Command = AddOrder | AskRefund | CloseOrder | CancelWaybill | PlantWaybill | Mood | Spoil
 
 
 def pull(world: World, body: bytes, now: float) -> dict[str, str]:
@@ -129,8 +154,12 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
             return {"number": _plant_waybill(world, command.reference, now)}
         case AskRefund():
             _ask_refund(world, command.tid, now)
+        case CloseOrder():
+            _close_order(world, command.tid, now)
         case CancelWaybill():
             _cancel_waybill(world, command.number)
+        case SpoilTrade() | SpoilScans() | SpoilStock():
+            spoil(world, command, now)
         case _:
             _set_mood(world, command)
     return {}
@@ -151,6 +180,10 @@ def _set_mood(world: World, command: Mood) -> None:
             _limited(world, command.who).limit = None
         case LockOut():
             _lock(world, command.who, is_out=command.is_out)
+        case SetFirewall():
+            world.courier.firewall.marks = frozenset(command.marks)
+        case SpoilOrder():
+            world.platform.spoilt[command.tid] = command.how
 
 
 def _set_courier(world: World, asked: SetCourier) -> None:
@@ -203,18 +236,33 @@ def _add_order(world: World, asked: AddOrder, now: float) -> str:
         member=asked.vip,
         person=_person(asked.receiver) if asked.receiver else None,
         message=asked.message,
+        padding=asked.padding_bytes,
     )
-    return str(world.book.add(order, now).order.tid)
+    return str(world.book.add(order, now - asked.changed_ago_s).order.tid)
 
 
 def _person(receiver: Receiver) -> Person:
     return Person(receiver.name, receiver.mobile, receiver.town, receiver.detail)
 
 
-def _ask_refund(world: World, tid: str, now: float) -> None:
+def _trade(world: World, tid: str) -> Trade:
     trade = world.book.trades.get(int(tid)) if tid.isdecimal() else None
     if trade is None:
         raise Refused("control_invalid", "no such visible trade")
+    return trade
+
+
+def _close_order(world: World, tid: str, now: float) -> None:
+    trade = _trade(world, tid)
+    if trade.status not in {UNPAID, TO_SHIP}:
+        raise Refused("control_invalid", "the trade has been shipped, or is closed")
+    trade.status = CLOSED
+    trade.order = replace(trade.order, expected=Expected.CLOSED)
+    world.book.touch(trade, now)
+
+
+def _ask_refund(world: World, tid: str, now: float) -> None:
+    trade = _trade(world, tid)
     trade.refunds.update(dict.fromkeys(trade.line_ids, REFUND_ASKED))
     if trade.status == TO_SHIP:
         trade.order = replace(trade.order, expected=Expected.REFUND)

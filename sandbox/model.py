@@ -102,7 +102,8 @@ class PlannedOrder:
     `group`: the source order it is a part of (itself, when generated).
     `offset_s`: when it becomes visible, relative to the opening of the sandbox.
     `seed`: decides all decoration (texts, discounts, payment time); `buyer` decides the person.
-    `person` and `message`: the receiver and the buyer's message, where they are given and not drawn.
+    `person` and `message`: the receiver and the buyer's message, where they are given and not drawn. `padding`: bytes
+    that its attributes weigh besides.
     """
 
     tid: int
@@ -122,6 +123,7 @@ class PlannedOrder:
     """Prices exactly as given: no promotions, no discounts."""
     person: Person | None = None
     message: str | None = None
+    padding: int = 0
 
     def line_ids(self) -> tuple[int, ...]:
         """TOP's `oid` of each line; a trade of one line shares its `tid` with it."""

@@ -10,6 +10,7 @@ from aiohttp import web
 from domain.errors import Refused
 from sandbox import control, report
 from sandbox.limit import OverLimitError
+from sandbox.poison import ForbiddenError
 from sandbox.signatures import same
 from sandbox.warehouse import Answer, FeedRequest
 from sandbox.world import World
@@ -119,12 +120,14 @@ def _control(world: World, clock: Clock) -> Handler:
 
 
 def _limited(answer: Callable[[], bytes]) -> web.Response:
-    """The answer, or HTTP's own word for one call too many."""
+    """The answer, or HTTP's own word for one call too many, or for one that a firewall stops."""
     try:
         return _json(answer())
     except OverLimitError as over:
         wish = {} if over.retry_after_s is None else {"Retry-After": str(over.retry_after_s)}
         return web.Response(status=429, headers=wish)
+    except ForbiddenError:
+        return web.Response(status=403, text="<html>Forbidden</html>", content_type="text/html")
 
 
 def _form(body: bytes) -> dict[str, str]:

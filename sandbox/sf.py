@@ -22,6 +22,7 @@ import msgspec
 
 from sandbox.ledger import Ledger
 from sandbox.limit import CallLimit, OverLimitError, Says
+from sandbox.poison import Firewall, ForbiddenError
 from sandbox.signatures import same, sf_digest
 from sandbox.spec import Location, Secrets
 from sandbox.warehouse import Warehouses
@@ -102,6 +103,7 @@ class Courier:
         self.look_up_lag_s = 0.0
         self.limit: CallLimit | None = None
         self.is_locked_out = False
+        self.firewall = Firewall()
         self._seen: set[str] = set()
         self._services: dict[str, Callable[[Json, float], Json]] = {
             "EXP_RECE_CREATE_ORDER": self._create,
@@ -110,16 +112,20 @@ class Courier:
         }
 
     def answer(self, form: Mapping[str, str], now: float) -> bytes:
-        """One call, checked, counted and carried out. Raises OverLimitError for one that HTTP refuses."""
+        """One call, checked, counted and carried out. Raises OverLimitError or ForbiddenError where HTTP refuses it."""
         service = form.get("serviceCode", "")
         endpoint = service if service in self._services else "sf"
         self._ledger.calls[endpoint] += 1
         try:
+            self.firewall.check(form.get("msgData", ""))
             self._spend()
             self._check_call(form, now)
             result = self._business(service, form["msgData"], now)
         except OverLimitError:
             self._ledger.refuse(endpoint, "429", now)
+            raise
+        except ForbiddenError:
+            self._ledger.refuse(endpoint, "403", now)
             raise
         except GatewayError as error:
             self._ledger.refuse(endpoint, error.code, now)

@@ -16,6 +16,7 @@ from sandbox.ledger import Alarm, Ledger, WriteBack
 from sandbox.limit import CallLimit, OverLimitError, Says
 from sandbox.model import Plan
 from sandbox.people import person_of
+from sandbox.poison import Spoilt
 from sandbox.spec import Secrets
 from sandbox.top import TopError
 from sandbox.tradebook import Tradebook
@@ -80,6 +81,10 @@ class Platform:
         self.limit: CallLimit | None = None
         self.locked_out: set[str] = set()
         """Shops whose session has expired."""
+        self.spoilt: dict[str, Spoilt] = {}
+        """Numbers of trades that can never be read in full."""
+        self.spoiled: dict[int, dict[str, msgspec.Raw]] = {}
+        """Fields that stand in every answer that shows the trade, whatever was asked for."""
         self._methods: dict[str, _Method] = {
             "taobao.trades.sold.increment.get": self._changed,
             "taobao.trade.fullinfo.get": self._fullinfo,
@@ -107,7 +112,9 @@ class Platform:
         except TopError as error:
             self._ledger.refuse(endpoint, f"{error.code} {error.sub_code}".strip(), now)
             return top.refusal(error, request_id)
-        return top.answer(method, body, request_id, simplify=_is_true(form, "simplify"))
+        whole = top.answer(method, body, request_id, simplify=_is_true(form, "simplify"))
+        is_torn = "fullinfo" in method and self.spoilt.get(form.get("tid", "")) is Spoilt.TORN
+        return whole[: len(whole) // 2] if is_torn else whole
 
     def _spend(self) -> None:
         try:
@@ -144,7 +151,9 @@ class Platform:
         numbers = _with_repeat(numbers, size, f"{shop}/{start}/{end}")
         simplify = _is_true(params, "simplify")
         chosen = numbers[(page - 1) * size : page * size]
-        rows = [document(self._book.trades[tid], fields, simplify=simplify) for tid in chosen]
+        rows = [
+            document(self._book.trades[tid], fields, simplify=simplify) | self.spoiled.get(tid, {}) for tid in chosen
+        ]
         body: Body = {"trades": rows if simplify else {"trade": rows}}
         if _is_true(params, "use_has_next"):
             return {**body, "has_next": page * size < len(numbers)}
@@ -153,11 +162,13 @@ class Platform:
     def _fullinfo(self, shop: str, params: Params, _now: float) -> Body:
         fields = _fields(_required(params, "fields"))
         trade = self._book.find(shop, _number(params, "tid"))
+        if self.spoilt.get(params["tid"]) is Spoilt.ARGUMENT:
+            raise top.invalid("tid")
         if trade is None:
             raise top.business("isv.trade-not-exist", "交易订单不存在")
         wants_oaid = params.get("include_oaid", "").lower() not in _FALSE
         shown = document(trade, fields, simplify=_is_true(params, "simplify"), include_oaid=wants_oaid)
-        return {"trade": shown}
+        return {"trade": shown | self.spoiled.get(trade.order.tid, {})}
 
     def _decrypt(self, shop: str, params: Params, _now: float) -> Body:
         try:

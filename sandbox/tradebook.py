@@ -32,9 +32,9 @@ class Tradebook:
             self._next += 1
             self._show(Trade(order, visible_at))
 
-    def add(self, order: PlannedOrder, now: float) -> Trade:
-        """Make an unplanned order visible."""
-        trade = Trade(order, now)
+    def add(self, order: PlannedOrder, changed_at: float) -> Trade:
+        """Make an unplanned order visible at once, as changed at that time."""
+        trade = Trade(order, changed_at)
         self._show(trade)
         return trade
 

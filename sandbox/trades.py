@@ -182,6 +182,8 @@ def _texts(order: PlannedOrder) -> Json:
         attributes["live"] = 1
     if order.member:
         attributes["vip"] = order.member.value
+    if order.padding:
+        attributes["padding"] = "x" * order.padding
     shown: Json = {
         "buyer_message": buyer_message(draw) if order.message is None else order.message,
         "seller_memo": seller_memo(draw),

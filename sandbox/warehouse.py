@@ -59,6 +59,10 @@ class Warehouses:
         self._due: list[tuple[float, int, Waybill, str]] = []
         self._ticket = count()
         self.scans: dict[str, list[Scan]] = {location.name: [] for location in plan.locations}
+        self.spoiled: dict[str, str] = {}
+        """By reference: what its scans show as their time."""
+        self.odd_rows: dict[str, tuple[str, ...]] = {}
+        """By location: rows that stand in its count besides its own, as JSON."""
         self.stock = {
             location.name: [(entry.sku.code, entry.levels.get(location.name, 0)) for entry in plan.catalogue]
             for location in plan.locations
@@ -103,7 +107,7 @@ class Feed:
         start = int(after)
         page = scans[start : start + max(1, min(int(limit), _LIMIT_MAX))]
         end = start + len(page)
-        shown = [_shown(scan) for scan in page]
+        shown = [_shown(scan, self._warehouses.spoiled.get(scan.reference, "")) for scan in page]
         return 200, msgspec.json.encode({"cursor": str(end), "has_more": end < len(scans), "events": shown})
 
     def stock(self, request: FeedRequest, _now: float) -> Answer:
@@ -112,7 +116,8 @@ class Feed:
         levels = self._warehouses.stock.get(request.location)
         if levels is None:
             return 404, b'{"error":"unknown location"}'
-        shown = [{"sku": sku, "quantity": quantity} for sku, quantity in levels]
+        shown: list[object] = [{"sku": sku, "quantity": quantity} for sku, quantity in levels]
+        shown += [msgspec.Raw(row.encode()) for row in self._warehouses.odd_rows.get(request.location, ())]
         return 200, msgspec.json.encode({"stock": shown})
 
     def is_signed(self, request: FeedRequest, now: float) -> bool:
@@ -126,12 +131,12 @@ class Feed:
         return False
 
 
-def _shown(scan: Scan) -> dict[str, str]:
+def _shown(scan: Scan, at_text: str) -> dict[str, str]:
     at = datetime.fromtimestamp(scan.at, tz=UTC).astimezone(_CST)
     return {
         "event_id": scan.event_id,
         "type": scan.type,
         "reference": scan.reference,
         "waybill": scan.waybill,
-        "at": at.isoformat(timespec="milliseconds"),
+        "at": at_text or at.isoformat(timespec="milliseconds"),
     }

@@ -14,6 +14,7 @@ from infra.engine.accounts import ensure_accounts
 from infra.log import configure, get_logger
 from infra.settings import Settings, read_settings
 from infra.uncaught import log_uncaught
+from workers.ending import run_process
 from workers.stocking import load
 from workers.wiring import database
 
@@ -63,4 +64,4 @@ def main(*, is_waiting: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

@@ -26,11 +26,13 @@ from infra.settings import Settings, read_settings
 from infra.signals import measure_signals
 from infra.uncaught import log_uncaught
 from ops.status import status
-from workers import stocking
+from workers import recounting, stocking
+from workers.ending import run_process
 from workers.guards import gatekeeper
 from workers.heartbeat import beat
 from workers.metrics import serving
 from workers.parent import is_orphaned
+from workers.recounting import Recounting
 from workers.stocking import Stocking
 from workers.wiring import LANES, database
 
@@ -89,12 +91,13 @@ def lead(
     rejected = Duty("rejected_messages", REJECTED_EVERY_S, RejectedDuty(db, broker).run, clock)
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
     stock = Duty("stock", stocking.AGAIN_S, Stocking(settings, db).tend, clock)
+    recount = Duty("stock_again", recounting.LOOK_EVERY_S, Recounting(settings, db).tend, clock)
     try:
         with (
             db.direct() as session,
             Beside(slow_duties(db, clock)) as slow,
             Beside([signals, rejected]) as quick,
-            Beside([stock]) as outside,
+            Beside([stock, recount]) as outside,
             Beside([purge_duty(db, clock, settings.retention)]) as purge,
         ):
             while not (stopping.is_set() or is_orphaned() or take_lead(session)):
@@ -115,4 +118,4 @@ def lead(
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

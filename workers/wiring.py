@@ -33,6 +33,7 @@ from infra.engine.reports import report
 from infra.guard.runner import GatedRunner
 from infra.ids import SystemDice
 from infra.log import bound, get_logger
+from infra.memory import give_back_large_blocks
 from infra.outside import Outside
 from infra.pools import Pool
 from infra.queue.bells import BellKey, Bells, BrokerBells
@@ -75,6 +76,7 @@ def wired_worker(
     Outside of all pools it serves everything. `connections`: the most that it opens to Postgres for its steps;
     0 for what its threads need. `is_draining`: from then on no call to the outside begins.
     """
+    give_back_large_blocks()
     workers = settings.workers
     pool = pool or Pool(name="", groups=tuple(workers.groups), threads=workers.threads)
     queues = workers.queues()

@@ -17,6 +17,7 @@ from infra.queue.priority import Unfit
 from infra.settings import Settings, read_settings
 from infra.uncaught import log_uncaught
 from workers.collector import settle_collector
+from workers.ending import run_process
 from workers.heartbeat import beat
 from workers.parent import is_orphaned
 from workers.wiring import wired_worker
@@ -94,4 +95,4 @@ def drain(worker: Worker, drain_s: float, now: Callable[[], float] = time.monoto
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

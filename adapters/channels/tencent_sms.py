@@ -13,6 +13,7 @@ Source: Tencent Cloud's signature v3 guide and API pages; error names as in its 
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -38,6 +39,7 @@ CONTENT_TYPE = "application/json; charset=utf-8"
 SIGNED_HEADERS = ("content-type", "host", "x-tc-action")
 DEFAULT_REGION = "ap-guangzhou"
 _OPTIONS = ("sdk_app_id", "sign_name", "template_id")
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,63}", re.ASCII)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _FLOW_CONTROL_S, _DAY_LIMIT_S, _QUIET_HOURS_S = 1.0, 3600.0, 1800.0
 
@@ -189,7 +191,7 @@ def read_sent(body: bytes, event_id: str) -> Unreachable | Later | None:
 
 def _fault(code: str) -> FulfilmentError:
     """The provider's words may quote the number, so its code alone is kept."""
-    shown = code_of(code)
+    shown = code_of(code, _CODE)
     facts = {"provider_code": shown}
     known = max((begin for begin in FAULTS if code.startswith(begin)), key=len, default="")
     kind, name = FAULTS.get(known, (Refused, "sms_refused"))

@@ -59,6 +59,7 @@ _UNREACHABLE = 3
 _CANCEL = 2
 _ALIVE = {"normal": True, "cancelled": False}
 _FLOW_CONTROL_S, _PEAK_CONTROL_S = 5.0, 60.0
+_CODE = re.compile(r"[A-Z]{0,2}[0-9]{0,6}", re.ASCII)
 _MOBILE = re.compile(r"1\d{10}(-\d{1,6})?", re.ASCII)
 
 T = TypeVar("T")
@@ -372,8 +373,9 @@ def _booked_product(booking: Booking, account: settings.Courier) -> int:
 
 
 def _fault(kind: type[FulfilmentError], name: str, code: str, *, is_idempotent: bool) -> FulfilmentError:
-    message = sentence(PHRASES, name, code, _REFUSED)
-    facts: Facts = {"courier_code": code_of(code)}
+    shown = code_of(code, _CODE)
+    message = sentence(PHRASES, name, shown, _REFUSED)
+    facts: Facts = {"courier_code": shown}
     if kind is Throttled:
         return Throttled(name, message, facts, after_s=_PEAK_CONTROL_S if code == "8177" else _FLOW_CONTROL_S)
     if kind is UnknownOutcome and is_idempotent:

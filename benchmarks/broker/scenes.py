@@ -39,6 +39,17 @@ def drain(name: str, url: str, count: int) -> Figures:
     return {"drain_per_s": count / seconds, "enqueue_per_s": count / enqueue_s, "worker_cpu_ms": cpu_ms}
 
 
+def steady(name: str, url: str, count: int, far: str) -> Figures:
+    """How fast messages of 5 ms are run by workers that find Redis at `far`."""
+    end = _start(name, url)
+    end.enqueue(end.naps(count, _BULK_S))
+    with workers(end, far):
+        began = time.monotonic()
+        go(end)
+        end.join(_DEADLINE_S)
+        return {"steady_per_s": count / (time.monotonic() - began)}
+
+
 def pickup(name: str, url: str, count: int) -> Figures:
     """How long a message waits for idle workers, milliseconds, and what the idling costs."""
     end = _start(name, url)
@@ -53,15 +64,15 @@ def pickup(name: str, url: str, count: int) -> Figures:
     return {**_percentiles("pickup", ran), "idle_cpu_percent": share * 100}
 
 
-def flood(name: str, url: str, bulk: int, urgent: int) -> tuple[Figures, Mapping[str, Points]]:
+def flood(name: str, url: str, bulk: int, urgent: int, far: str = "") -> tuple[Figures, Mapping[str, Points]]:
     """How long urgent messages, ten a second, wait behind bulk ones of 5 ms.
 
-    Milliseconds; and the waits of each lane over time, as (second, milliseconds).
+    Milliseconds; and the waits of each lane over time, as (second, milliseconds). `far`: where workers find Redis.
     """
     end = _start(name, url)
     for first in range(0, bulk, _AT_ONCE):
         end.enqueue(end.naps(min(_AT_ONCE, bulk - first), _BULK_S))
-    with workers(end, url):
+    with workers(end, far or url):
         go(end)
         _await_runs(end, BULK, 1)
         began = time.time()

@@ -8,6 +8,9 @@ from infra.db.sql import load
 
 GATES = load("gates")
 
+# Ours are shorter; what a platform calls an order may be anything.
+_SUBJECT_MAX = 128
+
 
 def load_pauses(tx: Connection) -> tuple[Pause, ...]:
     """Every pause in force."""
@@ -16,19 +19,30 @@ def load_pauses(tx: Connection) -> tuple[Pause, ...]:
 
 def load_standings(tx: Connection) -> tuple[tuple[Pause, ...], frozenset[str]]:
     """Every pause in force, and the accounts that some subject accuses, in one statement."""
-    rows = tx.execute(GATES["load_standings"], {"within_s": PROOF_WITHIN_S}).fetchall()
+    rows = tx.execute(GATES["load_standings"]).fetchall()
     pauses = tuple(Pause(GateKind(kind), *rest) for kind, *rest in rows if kind != "accused")
     return pauses, frozenset(name for kind, name, *_ in rows if kind == "accused")
 
 
 def accuse(tx: Connection, account: str, charge: Charge, subject: str, code: str) -> Accusation:
     """Record that a call about `subject` blames its account, and forget what was recorded more than a day ago."""
-    named = {"account": account, "charge": charge, "subject": subject, "code": code, "within_s": PROOF_WITHIN_S}
+    named = {
+        "account": account,
+        "charge": charge,
+        "subject": _storable(subject),
+        "code": code,
+        "within_s": PROOF_WITHIN_S,
+    }
     tx.execute(GATES["forget_accusations"])
     row = tx.execute(GATES["accuse"], named).fetchone()
     assert row is not None
     is_alone, others = row
     return Accusation(is_alone, others + 1)
+
+
+def _storable(subject: str) -> str:
+    """What a platform calls an order, as far as Postgres can keep it."""
+    return subject[:_SUBJECT_MAX].encode(errors="replace").decode().replace("\0", "?")
 
 
 def acquit(tx: Connection, account: str) -> None:

@@ -163,7 +163,7 @@ def load_standings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Stand
 
 
 def _standing(row: tuple[Any, ...]) -> Standing:
-    _, step, state, resume_state, holds, is_done, is_one_of_many, reference, replays = row
+    _, step, state, resume_state, holds, is_done, is_one_of_many, reference, replays, is_unresolved = row
     return Standing(
         Step(step),
         State(state) if state else None,
@@ -173,6 +173,7 @@ def _standing(row: tuple[Any, ...]) -> Standing:
         is_one_of_many,
         reference or "",
         replays,
+        is_unresolved,
     )
 
 
@@ -182,6 +183,12 @@ def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[i
     for id_, hold_id, code, facts in tx.execute(LETTERS["waived"], {"ids": list(fulfillment_order_ids)}):
         found[id_] = (*found.get(id_, ()), Waiver(hold_id, HoldCode(code), read_refunds(facts)))
     return found
+
+
+def load_waybill_owner(tx: Connection, reference: str, waybill: str) -> str | None:
+    """The order whose package has this waybill of the same courier under another reference; None: nobody's."""
+    row = tx.execute(LETTERS["waybill_owner"], {"reference": reference, "waybill": waybill}).fetchone()
+    return None if row is None else str(row[0])
 
 
 def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, str]:

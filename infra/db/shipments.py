@@ -110,3 +110,22 @@ def load_contacts(tx: Connection, notice_ids: Sequence[int]) -> dict[int, Contac
 def _load(tx: Connection, query: str, ids: Sequence[int], kind: type[R]) -> list[R]:
     with tx.cursor(row_factory=class_row(kind)) as cursor:
         return cursor.execute(SHIPMENTS[query], {"ids": list(ids)}).fetchall()
+
+
+def living_waybills(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """(courier, waybill) of what is booked and has not left, by fulfillment order."""
+    rows = tx.execute(SHIPMENTS["living_waybills"], {"ids": list(fulfillment_order_ids)}).fetchall()
+    return {id_: (courier, waybill) for id_, courier, waybill in rows}
+
+
+def ask_about(
+    tx: Connection, fulfillment_order_ids: Sequence[int], *, is_suspect: bool = False
+) -> list[tuple[str, str]]:
+    """Make label due for calls that may have happened and that nobody asks about; (lane, account) of each."""
+    named = {"ids": list(fulfillment_order_ids), "is_suspect": is_suspect}
+    return [(lane, account) for lane, account in tx.execute(SHIPMENTS["ask_about"], named)]
+
+
+def tell_untold(tx: Connection, fulfillment_order_id: int) -> list[tuple[str, str]]:
+    """Make write-backs due that waited for a hold's end; (lane, account) of each."""
+    return [(lane, account) for lane, account in tx.execute(SHIPMENTS["tell_untold"], {"id": fulfillment_order_id})]

@@ -148,8 +148,12 @@ def _move(tx: Connection, deltas: Sequence[tuple[str, str | None, int, int, int]
 
 def count_in(tx: Connection, location: str, levels: Mapping[str, int]) -> None:
     """First load of a location's counted pieces by SKU; what is known already is left alone."""
+    if not levels:
+        return
     rows = rows_json({"sku": sku, "quantity": quantity} for sku, quantity in levels.items())
     tx.execute(STOCK["count_in"], {"rows": rows})
+    # Pool rows before location rows, in the order in which everybody locks them.
+    tx.execute(STOCK["lock_levels"], {"skus": sorted(levels)})
     tx.execute(STOCK["count_in_location"], {"rows": rows, "location": location})
 
 

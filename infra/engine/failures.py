@@ -79,7 +79,8 @@ class Failures:
             place=cause["at"],
         )
         answer = evidence_of(failed.error)
-        if answer and place.order_id is not None:
+        # A call limit says nothing about the order.
+        if answer and place.order_id is not None and not isinstance(error, Throttled):
             writes.answers.append(
                 NewAnswer(place.order_id, step, place.subject_id, row[2], cause["code"], answer[:EVIDENCE_MAX_BYTES])
             )

@@ -16,6 +16,7 @@ from domain.stock import Reservation
 from infra.db.letters import LETTERS, endings, load_standings, record_acts
 from infra.db.orders import Locked, lock_fulfillment
 from infra.db.pool import Connection
+from infra.db.shipments import tell_untold
 from infra.db.sql import load
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.settle import Writes, add_move, add_work, event, rows_json, write
@@ -123,7 +124,8 @@ def go_on(tx: Connection, locked: Locked, step: Step, cause: Cause, facts: Mappi
     writes = Writes()
     add_move(step, Settled(place, Done(), cause), (to.state,), writes, facts=facts)
     write(tx, step, writes)
-    return add_due(tx, locked, to.step)
+    due = add_due(tx, locked, to.step)
+    return due | {BellKey(Step.WRITEBACK, lane, account) for lane, account in tell_untold(tx, locked.id)}
 
 
 def add_due(tx: Connection, locked: Locked, step: Step | None) -> set[BellKey]:
@@ -225,6 +227,7 @@ def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes
     match case.prospect:
         case PutBack(resume=State() as to):
             add_move(case.step, Settled(case.place, Done(), _cause(author)), (to,), writes, facts=facts)
+            tell_untold(tx, fulfillment_order_id)
             moved.add(fulfillment_order_id)
         case Superseded(resume=State()):
             # Nobody leads it on from there: the step that would have done so is the one that is over.

@@ -135,7 +135,9 @@ def add_hold(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
             "facts": dict(hold.facts),
         }
     )
-    writes.events.append(event(step, place, "hold_opened", Cause.RULES, facts={"code": hold.code, **hold.facts}))
+    # An error behind a hold has a code of its own.
+    facts = {"error" if name == "code" else name: value for name, value in hold.facts.items()}
+    writes.events.append(event(step, place, "hold_opened", Cause.RULES, facts={"code": hold.code, **facts}))
 
 
 def add_move(step: Step, settled: Settled, path: Sequence[State], writes: Writes, *, facts: Mapping[str, Any]) -> None:

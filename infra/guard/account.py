@@ -43,6 +43,8 @@ class AccountGate:
 
     def __init__(self, account: str, rules: Rules, shared: SharedGates, clock: Clock, *, share: float) -> None:
         self.account = account
+        # Calls of this process that succeeded. A failed call compares it with what it was when it began.
+        self.successes = 0
         self._rules = rules
         self._shared = shared
         self._clock = clock

@@ -4,13 +4,24 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import psycopg
 
 from domain.errors import FulfilmentError
-from domain.gates import PAUSED, About, Charge, GateShut, Pause, charge_of, is_account_fault, is_success, mark
+from domain.gates import (
+    PAUSED,
+    About,
+    Accusation,
+    Charge,
+    GateShut,
+    Pause,
+    charge_of,
+    is_account_fault,
+    is_success,
+    mark,
+)
 from infra.clock import Clock
 from infra.guard.account import AccountGate, Call
 from infra.guard.pauses import Pauses
@@ -34,6 +45,17 @@ class Room:
 
     subjects: int
     is_probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A call that failed. `successes`: of its account, in this process, when the call began."""
+
+    gate: AccountGate
+    call: Call
+    about: About
+    successes: int
+    is_paused: bool = field(kw_only=True)
 
 
 class Gates:
@@ -108,61 +130,62 @@ class Gates:
         gate = self._gates[account]
         if self._pauses.is_stale:
             await asyncio.to_thread(self._pauses.refresh)
-        is_paused = await self._check_pause(account)
+        pause = self._pauses.of(account)
+        is_paused = pause is not None
+        if pause is not None:
+            await self._use_pass(pause)
         call = await asyncio.to_thread(gate.begin) if gate.needs_asking else gate.begin()
+        successes = gate.successes
         try:
             with repeating(_never if is_paused else gate.take_another):
                 answer = await make()
         except BaseException as error:
-            await self._failed(account, call, error, about, is_paused=is_paused)
+            await self._failed(_Failed(gate, call, about, successes, is_paused=is_paused), error)
             raise
+        gate.successes += 1
         await _end(call, None)
-        await self._succeeded(account, is_paused=is_paused)
+        if is_paused or self._pauses.is_accused(account):
+            await self._acquit(account, is_paused=is_paused)
         return answer
 
-    async def _succeeded(self, account: str, *, is_paused: bool) -> None:
-        if is_paused:
-            await asyncio.to_thread(self._pauses.reopen, account)
-        elif self._pauses.is_accused(account):
-            await asyncio.to_thread(self._pauses.acquit, account)
+    async def _acquit(self, account: str, *, is_paused: bool) -> None:
+        """A call succeeded: a paused account is reopened, an accused one acquitted."""
+        await asyncio.to_thread(self._pauses.reopen if is_paused else self._pauses.acquit, account)
 
-    async def _failed(self, account: str, call: Call, error: BaseException, about: About, *, is_paused: bool) -> None:
-        charge = charge_of(error, about)
-        if charge is not None and isinstance(error, FulfilmentError) and isinstance(about, str):
-            is_proven = await asyncio.to_thread(self._accuse, account, error, about)
-        else:
-            is_proven = is_account_fault(error, about)
+    async def _failed(self, failed: _Failed, error: BaseException) -> None:
+        charge = charge_of(error, failed.about)
+        is_proven = is_account_fault(error, failed.about)
+        if charge is not None and isinstance(error, FulfilmentError) and isinstance(failed.about, str):
+            is_proven = await asyncio.to_thread(self._accuse, failed, error, charge, failed.about)
         # Content that only one subject cannot have read proves that the server answers.
         is_excused = charge is Charge.CONTENT and not is_proven
-        await _end(call, None if is_excused else error, is_proven=is_proven)
+        await _end(failed.call, None if is_excused else error, is_proven=is_proven)
         if is_success(error):
-            await self._succeeded(account, is_paused=is_paused)
-        elif isinstance(error, FulfilmentError) and is_account_fault(error, None) and (is_proven or is_paused):
-            await asyncio.to_thread(self._pause, account, error)
+            failed.gate.successes += 1
+            if failed.is_paused or self._pauses.is_accused(failed.gate.account):
+                await self._acquit(failed.gate.account, is_paused=failed.is_paused)
+        elif isinstance(error, FulfilmentError) and is_account_fault(error, None) and (is_proven or failed.is_paused):
+            await asyncio.to_thread(self._pause, failed.gate.account, error)
 
-    def _accuse(self, account: str, error: FulfilmentError, about: str) -> bool:
+    def _accuse(self, failed: _Failed, error: FulfilmentError, charge: Charge, about: str) -> bool:
         """Record what a subject's error accuses the account of; whether that is proven now."""
-        charge = charge_of(error, about)
-        assert charge is not None
-        try:
-            accusation = self._pauses.accuse(account, charge, about, error.code)
-        except psycopg.Error as unavailable:
-            # The subject's own error says more than this one, and another subject will accuse again.
-            log.warning("accusation_unrecorded", account=account, error=type(unavailable).__name__)
-            return False
-        mark(error, account, charge, about, accusation)
+        accusation = Accusation(is_alone=False, subjects=0)
+        # Where another call succeeded while this one was under way, the account works and nothing is proven.
+        if failed.gate.successes == failed.successes:
+            try:
+                accusation = self._pauses.accuse(failed.gate.account, charge, about, error.code)
+            except psycopg.Error as unavailable:
+                # The subject's own error says more than this one, and another subject will accuse again.
+                log.warning("accusation_unrecorded", account=failed.gate.account, error=type(unavailable).__name__)
+        mark(error, failed.gate.account, charge, about, accusation)
         return accusation.is_proven
 
-    async def _check_pause(self, account: str) -> bool:
-        """Whether the account is paused and this call is the one that tries it. Raises GateShut for any other."""
-        pause = self._pauses.of(account)
-        if pause is None:
-            return False
+    async def _use_pass(self, pause: Pause) -> None:
+        """Let the one call begin that tries a paused account. Raises GateShut for any other."""
         with self._lock:
-            has_pass = self._clock.monotonic() < self._passes.pop(account, 0.0)
+            has_pass = self._clock.monotonic() < self._passes.pop(pause.name, 0.0)
         if not has_pass and not (pause.is_probe_due and await asyncio.to_thread(self._pauses.win_probe, pause)):
-            raise GateShut(account, "paused", after_s=0.0)
-        return True
+            raise GateShut(pause.name, "paused", after_s=0.0)
 
     def _win_probe(self, pause: Pause) -> bool:
         if not self._pauses.win_probe(pause):

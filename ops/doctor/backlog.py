@@ -11,10 +11,14 @@ from ops.doctor.check import Check, ok, warn
 ACCOUNTS = load("accounts")
 INSPECT = load("inspect")
 _ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows", Source.LISTING: "listed orders"}
+RECOUNT = load("recount")
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LATE_RECENT_H = 24
+UNSETTLED_H = 24
 LONE_SCANS_H = 24
+_NAMED = 5
+COUNTS_NAMED_MAX = 5
 
 
 def all_checks(session: Connection) -> Iterator[Check]:
@@ -25,7 +29,9 @@ def all_checks(session: Connection) -> Iterator[Check]:
     yield lone_scans(session)
     yield unreadable_entries(session)
     yield expired_holds(session)
+    yield unwanted_waybills(session)
     yield dead_letters(session)
+    yield refused_counts(session)
 
 
 def overdue_work(session: Connection) -> Check:
@@ -51,6 +57,10 @@ def pull_gaps(session: Connection) -> Check:
 
 
 def found_late(session: Connection) -> Check:
+    behind = session.execute(ACCOUNTS["unsettled"], {"behind_h": UNSETTLED_H}).fetchall()
+    if behind:
+        shops = ", ".join(f"{account} by {behind_s / 3600:.0f} h" for account, behind_s in behind)
+        return warn("late", f"the second reading is behind: {shops}", "log event `shop_not_read_again` says why")
     rows = session.execute(ACCOUNTS["found_late"], {"recent_h": LATE_RECENT_H}).fetchall()
     if not rows:
         return ok("late", "no second reading has found a change that the first had missed")
@@ -96,9 +106,30 @@ def expired_holds(session: Connection) -> Check:
     return warn("holds", f"{sum(count for _, count in rows)} past their due time ({owners})", "remind their owners")
 
 
+def unwanted_waybills(session: Connection) -> Check:
+    rows = session.execute(INSPECT["unwanted_waybills"], {"limit": _NAMED + 1}).fetchall()
+    if not rows:
+        return ok("waybills", "none lives for a closed order")
+    named = ", ".join(f"{order} has {waybill} of {courier}" for order, courier, waybill in rows[:_NAMED])
+    more = " and more" if len(rows) > _NAMED else ""
+    advice = "cancel each at its courier, then `orderlane order release ID --code unwanted_waybill --reason R`"
+    return warn("waybills", f"living for closed orders: {named}{more}", advice)
+
+
 def dead_letters(session: Connection) -> Check:
     row = session.execute(INSPECT["dead_letters"]).fetchone()
     assert row is not None
     if not row[0]:
         return ok("dead letters", "none is open")
     return warn("dead letters", f"{row[0]} open", "`orderlane dlq causes`: one line for each cause")
+
+
+def refused_counts(session: Connection) -> Check:
+    """Counts of warehouses that would break promises: our figure stayed."""
+    named = session.execute(RECOUNT["refusals"], {"limit": COUNTS_NAMED_MAX}).fetchall()
+    if not named:
+        return ok("stock", "no warehouse counts less than is promised")
+    (total,) = session.execute(RECOUNT["count_refusals"]).fetchone() or (0,)
+    skus = ", ".join(f"{sku} at {location}: {counted}, ours {ours}" for location, sku, ours, counted in named)
+    advice = "hold or cancel orders of these SKUs, or have them counted again: `orderlane stock count`"
+    return warn("stock", f"{total} counts are below what is promised ({skus})", advice)

@@ -32,9 +32,9 @@ def statements(monkeypatch):
     sizes = []
     store = Intake._store
 
-    def noted(self, shop, source, raws, shop_id=None):
+    def noted(self, shop, source, raws, feed=None):
         sizes.append(sum(len(raw.body) for _, raw in raws))
-        return store(self, shop, source, raws, shop_id)
+        return store(self, shop, source, raws, feed)
 
     monkeypatch.setattr(Intake, "_store", noted)
     return sizes
@@ -82,10 +82,10 @@ def test_a_statement_carries_no_more_than_its_bytes_whoever_stores(merchant, tra
 def test_what_the_database_refuses_is_the_gap_of_its_order(shop, monkeypatch):
     store = Intake._store
 
-    def refusing(self, shop_, source, raws, shop_id=None):
+    def refusing(self, shop_, source, raws, feed=None):
         if any(raw.platform_order_id == "1003" for _, raw in raws):
             raise psycopg.DataError
-        return store(self, shop_, source, raws, shop_id)
+        return store(self, shop_, source, raws, feed)
 
     monkeypatch.setattr(Intake, "_store", refusing)
     pull(shop)
@@ -148,9 +148,9 @@ def test_errors_do_not_keep_the_answers_that_they_speak_of(merchant):
     errors = []
     note = Intake._note_gaps
 
-    def noted(self, shop_id, shop, failed):
+    def noted(self, feed, failed):
         errors.extend(error for _, error in failed)
-        return note(self, shop_id, shop, failed)
+        return note(self, feed, failed)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Intake, "_note_gaps", noted)

@@ -2,6 +2,7 @@ import pytest
 
 from domain.errors import Conflict, Malformed, Misconfigured, Poison, Refused, Throttled, Transient, UnknownOutcome
 from domain.states import Step
+from ops.words import event_in_words
 
 
 class Killed(BaseException):
@@ -295,3 +296,14 @@ def test_a_shop_that_ships_on_label_hears_now(make_merchant, trade, ship_on, due
     merchant.flow(Step.LABEL)
     assert len(merchant.due(Step.WRITEBACK)) == due
     assert merchant.one("SELECT count(*) FROM writeback") == due
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(Refused("out_of_range", "not served"), "waybill_error"), (Poison("unreadable"), "dead_letter")]
+)
+def test_the_timeline_names_the_hold_and_beside_it_the_error(allocated, error, code):
+    allocated.courier.errors = {"create": [error]}
+    allocated.run(Step.LABEL)
+    [(facts,)] = allocated.rows("SELECT facts FROM event WHERE kind = 'hold_opened'")
+    assert (facts["code"], facts["error"]) == (code, error.code)
+    assert event_in_words("hold_opened", facts).startswith(f"hold {code}: ")

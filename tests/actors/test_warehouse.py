@@ -1,6 +1,9 @@
+from datetime import UTC, datetime
+
 import pytest
 from msgspec.structs import replace
 
+from adapters.ports import WarehouseEvent
 from domain.errors import Transient
 from domain.states import Step
 
@@ -177,3 +180,32 @@ def test_without_channels_nobody_is_told(booked):
     object.__setattr__(step.tools, "settings", replace(merchant.settings, channels=()))
     merchant.scan("handed_over")
     assert merchant.rows("SELECT * FROM notice") == []
+
+
+def scan_naming(merchant, waybill, kind="handed_over"):
+    reference = merchant.one("SELECT reference FROM shipment")
+    number = f"n{len(merchant.warehouse.scans)}"
+    at = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    merchant.warehouse.scans.append(WarehouseEvent(number, reference, waybill, kind, at))
+    merchant.scan()
+
+
+@pytest.mark.parametrize("ship_on", ["handover", "packed"])
+def test_a_scan_that_names_another_waybill_moves_nothing_and_tells_nobody(booked, ship_on):
+    merchant = booked(ship_on)
+    for _ in range(2):
+        scan_naming(merchant, "SF9999")
+    assert (merchant.states(), merchant.holds()) == (["allocated"], ["waybill_contradicts"])
+    assert merchant.rows("SELECT owner, facts ->> 'waybill', facts ->> 'scanned' FROM hold") == [
+        ("logistics", "SF0001", "SF9999")
+    ]
+    assert (merchant.due(Step.WRITEBACK), merchant.due(Step.NOTIFY)) == ([], [])
+    assert merchant.rows("SELECT * FROM early_scan") == []
+
+
+@pytest.mark.parametrize("waybill", ["SF0001", "", "sf 0001"])
+def test_control_a_scan_of_our_waybill_or_of_none_moves_it(booked, waybill):
+    merchant = booked()
+    scan_naming(merchant, waybill)
+    assert (merchant.states(), merchant.holds()) == (["in_transit"], [])
+    assert len(merchant.due(Step.WRITEBACK)) == 1

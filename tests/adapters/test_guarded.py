@@ -8,6 +8,8 @@ from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, G
 from adapters.ports import Purpose
 from domain.errors import Malformed, Misconfigured, Refused, Transient
 from domain.gates import PAUSED, GateShut
+from domain.order import OrderKey
+from domain.references import order_base, reference
 
 PAIRS = [
     (ports.Platform, GuardedPlatform),
@@ -70,7 +72,7 @@ GIVEN = {
     "booking": SimpleNamespace(reference="R1"),
     "reference": "R1",
     "waybill": "SF1",
-    "notice": SimpleNamespace(event_id="E1"),
+    "notice": SimpleNamespace(event_id="E1", content={}),
     "cursor": "7",
 }
 ABOUT = {
@@ -175,3 +177,15 @@ async def test_a_courier_that_our_own_settings_do_not_map_accuses_no_account():
     with pytest.raises(Refused, match="courier_unmapped"):
         await GuardedPlatform("a/b", Revealing("", Refused("x")), gates).tell_shipped(GIVEN["handover"])
     assert gates.asked == []
+
+
+async def test_all_packages_and_notices_of_one_order_are_one_subject():
+    key = OrderKey("taobao", "s1", "T1")
+    content = {"platform": "taobao", "shop": "s1", "platform_order_id": "T1"}
+    gates = Gates()
+    courier, notifier = GuardedCourier("a/b", Port(), gates), GuardedNotifier("a/b", Port(), gates)
+    for number in (1, 2):
+        await courier.create(SimpleNamespace(reference=reference(key, number, 1)))
+        await courier.find(reference(key, number, 1))
+        await notifier.tell(SimpleNamespace(event_id=f"E{number}", content=content))
+    assert set(gates.about) == {order_base(key), "taobao/s1/T1"}

@@ -1,3 +1,4 @@
+import contextlib
 import json
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -159,6 +160,47 @@ def test_bytes_that_are_no_text_damage_their_entry_and_not_the_page():
     page = read_page(b'{"rows":[{"id":"1"},{"id":"\xff\xfe"}]}')
     assert [Fields(row).text("id") for row in page["rows"]] == ["1", "\ufffd\ufffd"]
     assert poison_of(Fields(page["rows"][1]).key, "id").code == "field_invalid"
+
+
+ODD_PARTS = [
+    b"NaN",
+    b"-Infinity",
+    b"Infinity",
+    b"[" * 70 + b"]" * 70,
+    b'{"a":' * 2_000 + b"1" + b"}" * 2_000,
+    b'[{"a":' * 3_000 + b'"]}"' + b"}]" * 3_000,
+    b"1e99999999999999999999999",
+    b"9" * 6_000,
+    b'"\\ud83d"',
+    b'"\xff"',
+]
+
+
+@pytest.mark.parametrize("part", ODD_PARTS)
+def test_an_odd_part_of_a_page_costs_its_own_entry(part):
+    page = read_page(b'{"n":"NaN, [[","rows":[{"id":"1"},{"id":' + part + b'},{"id":"3","other":' + part + b"}]}")
+
+    rows = [Fields(row, fault=Malformed) for row in page["rows"]]
+    assert (page["n"], rows[0].key("id"), rows[2].key("id")) == ("NaN, [[", "1", "3")
+    with pytest.raises(Malformed):
+        rows[1].key("id")
+
+
+@pytest.mark.parametrize("body", [b'{"rows":[NaN', b"{'a':1}", b'{"a":' + b"[" * 5_000, b"", b'{"a":"NaN}', b"]]NaN[["])
+def test_other_damage_costs_the_page(body):
+    with pytest.raises(Malformed):
+        read_page(body)
+
+
+def test_repairing_a_page_ends_quickly():
+    with pytest.raises(Malformed):
+        read_page(b'{"a":' + b"[" * 4_000_000)
+
+
+@given(st.binary(max_size=200) | st.from_regex(rb'[\[{"NaInfity:,0-9\]}]{0,80}'))
+def test_any_bytes_end_in_a_page_or_malformed(body):
+    with contextlib.suppress(Malformed):
+        read_page(body)
 
 
 def test_texts_keys_and_lists_have_limits():

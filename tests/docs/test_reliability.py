@@ -145,7 +145,9 @@ def test_the_runbook_names_holds_and_log_events_that_exist():
     text = page("runbook.md")
     assert set(re.findall(r"hold `(\w+)`", text)) <= set(HoldCode)
     said = "\n".join(
-        file.read_text(encoding="utf-8") for room in ("infra", "actors") for file in (ROOT / room).rglob("*.py")
+        file.read_text(encoding="utf-8")
+        for room in ("infra", "actors", "ops", "workers")
+        for file in (ROOT / room).rglob("*.py")
     )
     table = text.partition("## Log events worth an alarm")[2]
     events = {

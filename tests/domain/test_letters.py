@@ -31,6 +31,7 @@ def standings(draw):
         holds=draw(st.sampled_from([(), ("refund_requested",)])),
         is_done=draw(st.booleans()),
         is_one_of_many=draw(st.booleans()),
+        is_unresolved=draw(st.booleans()),
     )
 
 
@@ -48,7 +49,7 @@ def test_a_replay_resumes_only_where_the_table_allows(now):
 def test_work_is_put_back_only_where_its_step_will_take_it(now):
     found = prospect(now)
     works_in = STEPS[now.step].works_in
-    if isinstance(found, PutBack) and works_in and now.state is not None:
+    if isinstance(found, PutBack) and works_in and now.state is not None and not now.is_unresolved:
         assert (found.resume or now.state) in works_in
 
 
@@ -61,8 +62,17 @@ def test_nothing_is_let_out_of_another_hold(now):
 
 @given(standings())
 def test_what_is_done_or_closed_is_superseded(now):
-    if now.is_done or now.state is State.CLOSED:
+    if now.is_done or (now.state is State.CLOSED and not now.is_unresolved):
         assert isinstance(prospect(now), Superseded)
+
+
+@given(standings())
+def test_a_call_that_may_have_happened_is_asked_about_wherever_its_order_went(now):
+    if now.is_unresolved and not now.is_done:
+        found = prospect(now)
+        assert isinstance(found, PutBack)
+        reached_elsewhere = STEPS[now.step].works_in and now.reached not in STEPS[now.step].works_in
+        assert found.resume is None or not (now.holds or reached_elsewhere)
 
 
 def test_it_says_which_way_the_order_went():

@@ -112,11 +112,11 @@ def test_a_paused_account_costs_its_orders_no_attempt(attempts, jitter):
     ("step", "end"),
     [
         (Step.LABEL, HoldFor(HoldCode.WAYBILL_ERROR)),
-        (Step.WRITEBACK, HoldFor(HoldCode.WRITEBACK_REFUSED)),
+        (Step.WRITEBACK, GiveUp("misconfigured")),
         (Step.NOTIFY, GiveUp("misconfigured")),
     ],
 )
-@pytest.mark.parametrize(("is_alone", "tries"), [(False, 8), (True, 3)])
+@pytest.mark.parametrize(("is_alone", "tries"), [(False, 4), (True, 3)])
 def test_a_fault_that_pauses_nobody_is_its_subject_s_and_ends(step, end, is_alone, tries):
     error = Misconfigured("http_403", facts={ACCUSED: "sf/main", ALONE: is_alone})
     assert decide(error, step=step) == Retry(1.0, spends_attempt=True)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.states import RANK, Cause, State, may
-from domain.warehouse import TARGET, Contradiction, Late, Move, Scan, advance
+from domain.warehouse import TARGET, Contradiction, Late, Move, Scan, advance, names_other_waybill
 
 ON_THE_WAY = [State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED]
 
@@ -71,3 +71,13 @@ def test_what_a_state_forbids_is_recorded_and_not_applied(now, scan, code, needs
 def test_after_a_release_the_next_scan_makes_up_for_what_the_hold_kept_back():
     assert isinstance(advance(State.ON_HOLD, Scan.PACKED), Contradiction)
     assert advance(State.ALLOCATED, Scan.HANDED_OVER).path[-1] is State.IN_TRANSIT
+
+
+@pytest.mark.parametrize("scanned", ["SF1", "sf1", " SF 1 ", "", " "])
+def test_our_waybill_however_it_is_written_or_none_contradicts_nothing(scanned):
+    assert not names_other_waybill("SF1", scanned)
+
+
+@pytest.mark.parametrize("scanned", ["SF2", "SF11", "1"])
+def test_another_waybill_contradicts(scanned):
+    assert names_other_waybill("SF1", scanned)

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from actors.pull import Read
 from adapters.ports import Listed
 from domain.order import Lane
 from domain.states import Step
@@ -31,7 +32,7 @@ def read_window(demo, runtime):
         intended = runner.step.intend(tx, shops)
     key = BellKey(Step.PULL, Lane.P1, demo.settings.shops[0].account)
     lease = Lease(key, uuid4(), runner.clock.monotonic() + DEADLINE_S)
-    assert set(runner.outside.run(runner.step.call(intended.intents, lease)).values()) == {True}
+    assert set(runner.outside.run(runner.step.call(intended.intents, lease)).values()) == {Read(is_whole=True)}
 
 
 def fetched(demo, runtime):

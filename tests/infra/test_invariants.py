@@ -110,6 +110,12 @@ def house(database):
     return house
 
 
+PACKAGE_OF_HELD = """INSERT INTO package (fulfillment_order_id, number, courier, account, location)
+                     VALUES (order_in('on_hold'), 1, 'sf', 'sf/main', 'east')"""
+OTHERWISE_HELD = """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+                    VALUES (order_in('packed'), 'buyer_changed', 'normalize', 'service', now()),
+                           (order_in('closed'), 'buyer_changed', 'normalize', 'service', now())"""
+
 PLANTED = {
     "nothing due": ("open_order_moves", ["DELETE FROM work WHERE step = 'route'"]),
     "released and forgotten": ("open_order_moves", ["UPDATE hold SET released_at = now(), released_by = 'me'"]),
@@ -147,6 +153,21 @@ PLANTED = {
             "DROP INDEX shipment_one_live_a_package",
             """INSERT INTO shipment (package_id, generation, reference, courier, status)
                 VALUES (package_in('packed'), 2, 'second', 'sf', 'intended')""",
+        ],
+    ),
+    "a call that nobody asks about": (
+        "intent_is_resolved",
+        [
+            PACKAGE_OF_HELD,
+            """INSERT INTO shipment (package_id, generation, reference, courier, status, call_deadline)
+               VALUES (package_in('on_hold'), 1, 'unheard', 'sf', 'intended', now())""",
+        ],
+    ),
+    "a waybill that nobody wants": (
+        "unwanted_is_shown",
+        [
+            "UPDATE package SET fulfillment_order_id = order_in('closed') WHERE id = package_in('packed')",
+            OTHERWISE_HELD,
         ],
     ),
     "gone without a waybill": (
@@ -210,6 +231,34 @@ def test_a_planted_breach_is_reported_and_nothing_else(house, name, harm):
     assert [breach.name for breach in found] == [name]
     assert found[0].examples
     assert found[0].sentence == SENTENCES[name]
+
+
+ANSWERS = {
+    "due": "INSERT INTO work (step, subject_id, lane) VALUES ('label', package_in('on_hold'), 'bulk')",
+    "hold of its label": """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+                            VALUES (order_in('on_hold'), 'waybill_error', 'label', 'logistics', now())""",
+    "dead letter": """INSERT INTO dead_letter (step, subject_id, lane, account, code, fingerprint, causes, attempts,
+                                               crashes, owner, due_at)
+                      VALUES ('label', package_in('on_hold'), 'bulk', '', 'x', 'f', '[{}]', 1, 0, 'me', now())""",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_a_call_that_may_have_happened_is_somebodys(house, answer):
+    for statement in (*PLANTED["a call that nobody asks about"][1], answer):
+        house.rows(statement)
+    assert house.breaches() == []
+
+
+def test_what_is_booked_under_a_hold_is_told_after_it(house):
+    house.rows(PACKAGE_OF_HELD)
+    house.rows(
+        """INSERT INTO writeback (package_id, order_id, status, shipped_at)
+           SELECT package_in('on_hold'), order_id, 'pending', now() FROM fulfillment_order WHERE state = 'on_hold'"""
+    )
+    assert house.breaches() == []
+    house.rows("UPDATE fulfillment_order SET state = 'allocated', resume_state = NULL WHERE state = 'on_hold'")
+    assert "platform_will_hear" in {breach.name for breach in house.breaches()}
 
 
 def test_every_invariant_has_a_breach_that_shows_it():

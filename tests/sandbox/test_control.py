@@ -5,6 +5,7 @@ import pytest
 from domain.errors import Refused
 from sandbox.control import pull
 from sandbox.report import full
+from sandbox.trades import document
 
 
 @pytest.fixture
@@ -47,6 +48,16 @@ def test_two_added_orders_are_two(world, do):
     assert len(set(answers)) == 2
 
 
+def test_an_order_may_be_written_late_and_weigh_much(world, do, now):
+    sku = world.plan.catalogue[0].sku.code
+    given = {"do": "add_order", "shop": "shop-1", "lines": [{"sku": sku}]}
+    tid = int(do(world, **given, changed_ago_s=900, padding_bytes=5000)["tid"])
+    trade = world.book.trades[tid]
+    assert trade.modified == int(now - 900)
+    assert len(document(trade, frozenset({"trade_attr"}), simplify=True)["trade_attr"]) > 5000
+    assert (trade.modified, tid) in world.book.changed("shop-1", int(now) - 901, int(now) - 899)
+
+
 def test_latency_is_set(world, do):
     do(world, do="set_latency", sf_ms=250)
     assert (world.latency.sf_ms, world.latency.taobao_ms) == (250, 0)
@@ -57,6 +68,14 @@ def test_a_refund_is_asked_for(world, do, to_ship):
     do(world, do="ask_refund", tid=str(trade.order.tid))
     assert set(trade.refunds) == set(trade.line_ids)
     assert trade.order.expected == "refund"
+
+
+def test_an_order_is_closed_once(world, do, to_ship):
+    trade = to_ship(world)[0]
+    do(world, do="close_order", tid=str(trade.order.tid))
+    assert (trade.status, trade.order.expected) == ("TRADE_CLOSED", "closed")
+    with pytest.raises(Refused):
+        do(world, do="close_order", tid=str(trade.order.tid))
 
 
 def test_a_planted_waybill_shows_as_doubled(world, do, book, sf):

@@ -10,6 +10,7 @@ import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal, NamedTuple, NoReturn
 
 import msgspec
@@ -128,7 +129,7 @@ def _be_worker(request: Request) -> NoReturn:
             failpoints.arm(msgspec.json.encode(request.armed).decode())
             is_finished = _finish(runtime, sweeper, request.orders, request.threads)
             failpoints.arm("")
-            log.info("worker_done", pool_waits=runtime.db.waits)
+            log.info("worker_done", pool_waits=runtime.db.waits, peak_kb=_peak_kb())
             if not is_finished:
                 # It dies as it stands and hands nothing back: what it leaves behind is for others to find.
                 os._exit(STUCK)
@@ -137,6 +138,12 @@ def _be_worker(request: Request) -> NoReturn:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _peak_kb() -> int:
+    """The most memory that this process has had at once, with all that it shares."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 class Outstanding(NamedTuple):

@@ -59,3 +59,43 @@ def _holds(world: SmallWorld) -> list[tuple[str, list[str]]]:
 
 def _told(world: SmallWorld) -> set[str]:
     return {str(row["tid"]) for row in world.demo.stage.read("_ledger")["write_backs"]}
+
+
+def intent_of_a_closed_order(plan: Plan) -> Trial:
+    """A worker dies right after the courier booked, and the buyer closes the order before anybody recovers it.
+
+    The courier is asked all the same, the waybill is recorded, and a person has it.
+    """
+    trial = Trial(control="a stopped order left alone: a living waybill that nobody knows")
+    with small_world(plan) as world:
+        closed = _close_unheard(world, trial)
+        codes = dict(_holds(world)).get(closed.tid, [])
+        wanted = [HoldCode.REFUND_REQUESTED, HoldCode.UNWANTED_WAYBILL]
+        trial.check("a person has the order and its waybill", codes == wanted, codes)
+        trial.check("one shipment", world.shipments()[closed.base] == 1, world.shipments()[closed.base])
+        trial.check("no unknown living waybill", not _unknown(world), sorted(_unknown(world)))
+        trial.check("the platform is not told", closed.tid not in _told(world))
+        check_all(world.demo, trial)
+        left = _close_unheard(world, trial, Guard.STOPPED_ASKED)
+        trial.harm_shown = world.shipments()[left.base] == 1 and len(_unknown(world)) == 1
+    return trial
+
+
+def _close_unheard(world: SmallWorld, trial: Trial, *without: Guard) -> Placed:
+    placed = world.order("booked and unheard, then closed")
+    killed = world.work(Armed(f"{Step.LABEL}.booked", "kill"), without=without)
+    trial.injected["kill -9"] += killed.how == "killed"
+    world.demo.stage.pull("close_order", tid=placed.tid)
+    # The next order of the shop brings the news, while the dead worker's call may still run.
+    world.order("brings the news")
+    world.go_on(without=without)
+    ended = world.work(without=without)
+    trial.check("it is recovered", killed.how == "killed" and ended.how == "done", ended.how)
+    return placed
+
+
+def _unknown(world: SmallWorld) -> set[str]:
+    """Waybills that live at the courier and that we do not have."""
+    with world.demo.db.connection() as connection:
+        known = {row[0] for row in connection.execute(DRILLS["known_waybills"]).fetchall()}
+    return {row["number"] for row in world.demo.stage.read("_ledger")["waybills"] if row["is_alive"]} - known

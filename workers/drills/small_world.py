@@ -50,11 +50,11 @@ class SmallWorld:
     skus: Iterator[str]
     placed: list[Placed] = field(default_factory=list)
 
-    def order(self, why: str, skus: Sequence[str] = ()) -> Placed:
+    def order(self, why: str, skus: Sequence[str] = (), **given: Any) -> Placed:  # noqa: ANN401 - the control's fields
         """Place one order of one piece, or of one piece of each of `skus`."""
         shop = next(self.shops)
         lines = [{"sku": sku} for sku in skus or (next(self.skus),)]
-        tid = self.demo.stage.pull("add_order", shop=shop, lines=lines)["tid"]
+        tid = self.demo.stage.pull("add_order", shop=shop, lines=lines, **given)["tid"]
         placed = Placed(tid, why, order_base(OrderKey(_PLATFORM, shop, tid)))
         self.placed.append(placed)
         return placed

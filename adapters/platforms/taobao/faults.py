@@ -22,6 +22,8 @@ from domain.errors import (
 
 CALL_LIMITS = frozenset({4, 5, 6, 7, 8})
 _LIMIT_WAIT_S = 10.0
+# Longer ones are taken for this long, so that a wrong number cannot park a shop for weeks.
+_BAN_MAX_S = 86_400.0
 _SERVICE_UNAVAILABLE = 10
 _FIRST_BUSINESS_CODE = 15
 _BAN = re.compile(r"([0-9]{1,6})\s*(?:more\s+)?second", re.IGNORECASE)
@@ -143,7 +145,7 @@ def _ban_s(error: TopError, now: datetime) -> float:
     """The ban's length: from the text, else until midnight in China for a daily quota, else a short wait."""
     found = _BAN.search(error.text)
     if found:
-        return float(found[1])
+        return min(float(found[1]), _BAN_MAX_S)
     if _DAILY.search(error.text):
         today = now.astimezone(CST)
         midnight = (today + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -15,7 +15,7 @@ from adapters.platforms.taobao import answers, describe
 from adapters.platforms.taobao.faults import fault_of, read_error
 from adapters.platforms.taobao.lines import GIFT_PREFIX
 from adapters.platforms.taobao.sign import SIGN_METHODS, SignMethod, sign
-from adapters.platforms.taobao.trade import answered_order, unread_order
+from adapters.platforms.taobao.trade import answered_order, is_trade_id, unread_order
 from adapters.ports import Handover, Listed, PlatformStatus, Purpose, Window
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, keep_evidence
 from domain.order import Address, RawOrder
@@ -244,7 +244,10 @@ def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now
 
 def _from_rejected(page: answers.Page, window: Window) -> list[Listed]:
     """Rows that could not be read. One whose order id is known is fetched as if it had changed at the window's end."""
-    return [Listed(row.key, window.end, fault="" if row.key else f"row_{row.code}") for row in page.rejected]
+    return [
+        Listed(row.key, window.end) if is_trade_id(row.key) else Listed("", window.end, fault=f"row_{row.code}")
+        for row in page.rejected
+    ]
 
 
 def _parts(window: Window, overlap_s: float) -> list[Window]:

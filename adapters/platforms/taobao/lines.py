@@ -1,5 +1,6 @@
 """The lines of a TOP trade, gifts included."""
 
+import re
 from typing import NamedTuple
 
 from adapters.foreign import code_of
@@ -14,6 +15,7 @@ GIFT_PREFIX = "gift:"
 _QUANTITY_MAX = 1_000_000
 # Lines of a trade, and promotions of one. With pieces and amounts at their limits the sums still fit their columns.
 LINES_MAX = 1_000
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}", re.ASCII)
 
 
 class Refund(NamedTuple):
@@ -75,8 +77,8 @@ def refund_of(sub: Fields) -> Refund:
 
 
 def unknown_status(field: str, status: str) -> Poison:
-    """A status outside the tables is never guessed."""
-    return Poison("status_unknown", f"unknown {field}", {"field": field, "status": code_of(status)})
+    """A status outside the tables is never guessed. It is named where it looks like a code: else it may be anything."""
+    return Poison("status_unknown", f"unknown {field}", {"field": field, "status": code_of(status, _CODE)})
 
 
 def _line(sub: Fields, freight_inside: Money | None) -> OrderLine:

@@ -167,7 +167,11 @@ def trade_id(trade: Fields) -> str:
     """`tid`, which exceeds what a double can hold; as text where the platform gives it as text."""
     name = "tid_str" if trade.has("tid_str") else "tid"
     text = trade.text(name)
-    return text if _ID.fullmatch(text) else trade.invalid(name)
+    return text if is_trade_id(text) else trade.invalid(name)
+
+
+def is_trade_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
 
 
 def read_receiver(trade: Fields) -> Address:

@@ -12,6 +12,7 @@ CREATE TABLE accusation (
 COMMENT ON COLUMN accusation.is_acquitted IS
     'a call of the account succeeded since: the fault is the subject''s, which proves nothing against the account any more';
 CREATE INDEX accusation_open ON accusation (account) WHERE NOT is_acquitted;
+CREATE INDEX accusation_age ON accusation (made_at);
 
 -- Attempts that subjects spent on their accusations, given back if the account turns out to be the cause.
 CREATE TABLE spent_attempt (
@@ -23,6 +24,7 @@ CREATE TABLE spent_attempt (
     spent_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (account, charge, step, subject_id)
 );
+CREATE INDEX spent_attempt_age ON spent_attempt (spent_at);
 
 -- Work comes back from behind a gate in this order: what has never failed, the higher lane, the longest wait.
 CREATE INDEX work_gate_turn ON work

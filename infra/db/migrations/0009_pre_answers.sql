@@ -22,3 +22,17 @@ CREATE TABLE worker_report (
     rules_version text NOT NULL,
     started_at    timestamptz NOT NULL DEFAULT now()
 );
+
+-- Counted stock is read again on a schedule.
+ALTER TABLE location ADD COLUMN stock_asked_at timestamptz;
+COMMENT ON COLUMN location.stock_asked_at IS 'when its warehouse was last asked to count again, whatever it answered';
+
+-- Counts that were not taken over: more is promised than the warehouse says it has.
+CREATE TABLE stock_refusal (
+    location text NOT NULL,
+    sku      text NOT NULL,
+    on_hand  integer NOT NULL,
+    counted  integer NOT NULL,
+    since    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (location, sku)
+);

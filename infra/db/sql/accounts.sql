@@ -42,22 +42,30 @@ WHERE f.since < now() - make_interval(secs => %(patience_s)s)
 ORDER BY f.account;
 
 -- name: move_cursor
--- Never backwards. The second reading starts at the first cursor, less the time in which changes settle.
-UPDATE shop SET cursor_at = %(cursor_at)s, settled_at = coalesce(settled_at, %(settled_at)s)
+-- Never backwards. The second reading starts at the first cursor, less the time in which changes settle; without one
+-- (NULL) it starts anew when it is switched on.
+UPDATE shop SET cursor_at = %(cursor_at)s,
+    settled_at = CASE WHEN %(settled_at)s::timestamptz IS NOT NULL THEN coalesce(settled_at, %(settled_at)s) END
 WHERE id = %(id)s AND (cursor_at IS NULL OR cursor_at < %(cursor_at)s);
 
 -- name: note_settled
--- How far the second reading has come, and what it alone has found. Never backwards.
+-- How far the second reading has come. Never backwards.
 UPDATE shop
-SET settled_at = greatest(settled_at, coalesce(%(settled_at)s, settled_at)), settle_window_s = %(window_s)s,
-    found_late = found_late + %(found)s,
-    found_late_at = CASE WHEN %(found)s > 0 THEN now() ELSE found_late_at END
+SET settled_at = greatest(settled_at, coalesce(%(settled_at)s, settled_at)), settle_window_s = %(window_s)s
 WHERE id = %(id)s;
+
+-- name: count_late
+UPDATE shop SET found_late = found_late + %(found)s, found_late_at = now() WHERE id = %(id)s;
 
 -- name: found_late
 -- Shops with changes that only the second reading found.
 SELECT account, found_late, found_late_at, found_late_at > now() - make_interval(hours => %(recent_h)s)
 FROM shop WHERE found_late > 0 ORDER BY account;
+
+-- name: unsettled
+-- Shops whose second reading is so far behind the first.
+SELECT account, extract(epoch FROM cursor_at - settled_at)::float8 FROM shop
+WHERE settled_at < cursor_at - make_interval(hours => %(behind_h)s) ORDER BY account;
 
 -- name: load_gaps
 -- Orders that were listed but could not be fetched and are due again, the longest due first.

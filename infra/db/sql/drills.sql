@@ -7,6 +7,7 @@ SELECT greatest(0, %(orders)s - (SELECT count(*) FROM orders)),
 
 -- name: pass_time
 -- Lets the time pass that retries and polls wait for.
+WITH gaps AS (UPDATE pull_gap SET due_at = now() - interval '1 second' WHERE due_at > now())
 UPDATE work SET due_at = now() - interval '1 second' WHERE due_at > now() - interval '1 second' AND lease_token IS NULL;
 
 -- name: end_calls
@@ -14,6 +15,13 @@ UPDATE work SET due_at = now() - interval '1 second' WHERE due_at > now() - inte
 WITH labels AS (
     UPDATE shipment SET call_deadline = now() - interval '1 second' WHERE call_deadline > now())
 UPDATE writeback SET call_deadline = now() - interval '1 second' WHERE call_deadline > now();
+
+-- name: settle_shops
+-- Lets the time pass in which the changes of two hours settle.
+UPDATE shop SET settled_at = settled_at - interval '2 hours';
+
+-- name: found_late
+SELECT coalesce(sum(found_late), 0) FROM shop;
 
 -- name: end_leases
 -- Lets the time pass that a lease lasts.
@@ -72,6 +80,9 @@ SELECT pg_sleep(%(seconds)s);
 -- Harm for a control: nothing keeps two packages from one waybill.
 DROP INDEX shipment_waybill;
 
+-- name: known_waybills
+SELECT waybill FROM shipment WHERE waybill IS NOT NULL;
+
 -- name: shared_waybills
 SELECT count(*) FROM (SELECT FROM shipment WHERE waybill IS NOT NULL GROUP BY courier, waybill HAVING count(*) > 1) AS s;
 
@@ -91,6 +102,12 @@ JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 WHERE h.released_at IS NULL
 GROUP BY o.platform_order_id;
+
+-- name: count_gaps
+SELECT count(*) FROM pull_gap;
+
+-- name: open_gaps
+SELECT platform_order_id FROM pull_gap;
 
 -- name: deadlocks
 SELECT deadlocks FROM pg_stat_database WHERE datname = current_database();
@@ -231,3 +248,27 @@ UPDATE work SET due_at = now() WHERE step IN ('pull', 'warehouse');
 
 -- name: remove_tombstones
 DELETE FROM tombstone;
+
+-- name: dead_payloads
+-- Orders whose payload became a dead letter, by the platform's own id.
+SELECT r.platform_order_id, d.code, d.causes -> -1 ->> 'message' FROM dead_letter AS d
+JOIN raw_payload AS r ON r.id = d.subject_id
+WHERE d.step = 'normalize' AND d.closed_at IS NULL ORDER BY r.platform_order_id;
+
+-- name: left_the_house
+SELECT o.platform_order_id FROM orders AS o
+JOIN fulfillment_order AS f ON f.order_id = o.id WHERE f.state = 'in_transit';
+
+-- name: came_in
+SELECT platform_order_id FROM orders;
+
+-- name: take_any_early_scan
+-- Harm for a control: the table takes times that nobody can read back.
+ALTER TABLE early_scan DROP CONSTRAINT scan_is_an_instant;
+
+-- name: plant_early_scans
+-- One at each location, of a label that is recorded by now.
+INSERT INTO early_scan (event_id, location, reference, waybill, kind, at)
+SELECT DISTINCT ON (p.location) 'planted', p.location, s.reference, '', 'packed', '0001-01-01 00:00:00+08'::timestamptz
+FROM shipment AS s JOIN package AS p ON p.id = s.package_id
+WHERE s.status = 'booked' ORDER BY p.location, s.id;

@@ -175,6 +175,15 @@ SELECT owner, count(*) FROM hold
 WHERE released_at IS NULL AND due_at < now()
 GROUP BY owner ORDER BY owner;
 
+-- name: unwanted_waybills
+-- Waybills that live although their order is closed, the oldest first.
+SELECT o.platform || '/' || o.shop || '/' || o.platform_order_id, h.facts ->> 'courier', h.facts ->> 'waybill'
+FROM hold AS h
+JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE h.code = 'unwanted_waybill' AND h.released_at IS NULL
+ORDER BY h.id LIMIT %(limit)s;
+
 -- name: dead_letters
 SELECT count(*) FROM dead_letter WHERE closed_at IS NULL;
 

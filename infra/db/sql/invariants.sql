@@ -56,6 +56,28 @@ JOIN package AS p ON p.id = twice.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 ORDER BY p.id LIMIT %(limit)s;
 
+-- name: intent_is_resolved
+SELECT f.order_id, format('package %%s may be booked as %%s', p.id, s.reference)
+FROM shipment AS s
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE s.status = 'intended' AND s.call_deadline IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'label' AND w.subject_id = p.id)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'label' AND d.subject_id = p.id AND d.closed_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM hold AS h
+                  WHERE h.fulfillment_order_id = f.id AND h.code = 'waybill_error' AND h.released_at IS NULL)
+ORDER BY p.id LIMIT %(limit)s;
+
+-- name: unwanted_is_shown
+SELECT f.order_id, format('waybill %%s of package %%s', s.waybill, p.id)
+FROM fulfillment_order AS f
+JOIN package AS p ON p.fulfillment_order_id = f.id AND p.handed_over_at IS NULL
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
+WHERE f.state = 'closed'
+  AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.code = 'unwanted_waybill')
+ORDER BY p.id LIMIT %(limit)s;
+
 -- name: shipped_has_waybill
 SELECT f.order_id, format('fulfillment order %%s in %%s', f.id, f.state)
 FROM fulfillment_order AS f
@@ -107,14 +129,15 @@ WHERE w.status = 'confirmed'
 ORDER BY w.package_id LIMIT %(limit)s;
 
 -- name: platform_will_hear
--- A dead letter, open or closed, says that a person looked or will look.
+-- A dead letter, open or closed, says that a person looked or will look. What is held is told after its release.
 SELECT f.order_id, format('package %%s, write-back %%s', p.id, coalesce(w.status, 'never wanted'))
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 LEFT JOIN writeback AS w ON w.package_id = p.id
 WHERE (w.package_id IS NULL AND p.handed_over_at IS NOT NULL
        OR w.status IN ('pending', 'sending')
-          AND NOT EXISTS (SELECT 1 FROM work AS k WHERE k.step = 'writeback' AND k.subject_id = p.id))
+          AND NOT EXISTS (SELECT 1 FROM work AS k WHERE k.step = 'writeback' AND k.subject_id = p.id)
+          AND NOT (f.state IN ('on_hold', 'closed') AND p.handed_over_at IS NULL))
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.step = 'writeback' AND d.subject_id = p.id)
 ORDER BY p.id LIMIT %(limit)s;
 

@@ -140,10 +140,23 @@ SELECT d.id, d.step, f.state, f.resume_state,
                WHERE b.fulfillment_order_id = f.id AND b.closed_at IS NULL AND b.id <> ALL(%(ids)s)) AS is_one_of_many,
        CASE WHEN d.step = 'label' THEN (
            SELECT reference FROM shipment WHERE package_id = d.subject_id AND status = 'intended') END AS reference,
-       d.replays
+       d.replays,
+       d.step = 'label' AND EXISTS (
+           SELECT 1 FROM shipment
+           WHERE package_id = d.subject_id AND status = 'intended' AND call_deadline IS NOT NULL) AS is_unresolved
 FROM dead_letter AS d LEFT JOIN fulfillment_order AS f ON f.id = d.fulfillment_order_id
 WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL AND d.step <> 'queue'
 ORDER BY d.id;
+
+-- name: waybill_owner
+-- Index shipment_waybill: a number belongs to one shipment of its courier.
+SELECT o.platform || '/' || o.shop || '/' || o.platform_order_id
+FROM shipment AS ours
+JOIN shipment AS s ON s.courier = ours.courier AND s.waybill = %(waybill)s AND s.id <> ours.id
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE ours.reference = %(reference)s;
 
 -- name: put_back
 -- Due again with a clean slate, in the turn of its own shop. What once killed its worker runs alone.
@@ -211,7 +224,7 @@ SET released_at = now(), released_by = %(by)s, released_reason = %(reason)s,
     waived_payload = CASE WHEN %(is_waived)s THEN o.raw_payload_id END
 FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id
 WHERE f.id = %(id)s AND h.fulfillment_order_id = f.id AND h.code = %(code)s AND h.released_at IS NULL
-RETURNING h.step;
+RETURNING h.step, h.facts ->> 'code';
 
 -- name: waived
 -- Holds that a person released for the content that an order has now.

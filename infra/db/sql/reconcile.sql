@@ -2,7 +2,8 @@
 
 -- name: open_writebacks
 -- Write-backs that the platform has not confirmed, the oldest first. `any_open` takes them all; otherwise those
--- that were refused, died, failed before, or have waited longer than `late_s` since the package left.
+-- that were refused, died, failed before, or have waited longer than `late_s` since the package left. What waits for
+-- a hold's end is told after it.
 SELECT w.package_id, w.order_id, o.platform, o.shop, o.platform_order_id, f.lane, s.waybill, w.shipped_at, w.status,
        d.id AS letter_id, held.codes AS holds, coalesce(d.code, failed.code, held.why) AS cause
 FROM writeback AS w
@@ -19,6 +20,8 @@ CROSS JOIN LATERAL (
     WHERE h.fulfillment_order_id = f.id AND h.step = 'writeback' AND h.code <> 'dead_letter'
       AND h.released_at IS NULL) AS held
 WHERE w.status <> 'confirmed'
+  AND NOT (w.status = 'pending' AND k.subject_id IS NULL AND d.id IS NULL AND p.handed_over_at IS NULL
+           AND f.state IN ('on_hold', 'closed'))
   AND (%(any_open)s OR w.status = 'refused' OR d.id IS NOT NULL OR k.subject_id IS NULL
        OR failed.code IS NOT NULL OR w.shipped_at < now() - make_interval(secs => %(late_s)s))
   AND (%(order_id)s::bigint IS NULL OR w.order_id = %(order_id)s)

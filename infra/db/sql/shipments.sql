@@ -51,6 +51,56 @@ UPDATE shipment SET call_deadline = now() + make_interval(secs => %(lag_s)s) WHE
 UPDATE shipment SET status = 'voided', voided_at = now(), call_deadline = NULL
 WHERE reference = ANY(%(references)s) AND status <> 'voided';
 
+-- name: closed_packages
+-- Of some packages, those whose order is closed, here or on its platform: nobody wants a waybill for them.
+SELECT p.id FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.id = ANY(%(ids)s) AND (f.state = 'closed' OR o.platform_state = 'closed');
+
+-- name: living_waybills
+-- Booked waybills of fulfillment orders whose packages have not left.
+SELECT p.fulfillment_order_id, s.courier, s.waybill
+FROM package AS p JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
+WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.handed_over_at IS NULL
+ORDER BY p.id;
+
+-- name: ask_about
+-- Label is due for every call of fulfillment orders that may have happened and that nobody asks about: it asks, and
+-- books only what is still wanted. What is due already stays as it is, and an open letter has its owner.
+INSERT INTO work (step, subject_id, lane, account, shop, is_suspect)
+SELECT 'label', p.id, f.lane, p.account, o.platform || '/' || o.shop, %(is_suspect)s
+FROM package AS p
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.fulfillment_order_id = ANY(%(ids)s)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'label' AND d.subject_id = p.id AND d.closed_at IS NULL)
+ORDER BY p.id
+ON CONFLICT (step, subject_id) DO NOTHING
+RETURNING lane, account;
+
+-- name: give_up_intents
+-- A person has settled with the courier what nobody can ask it. The order is closed, so nothing is booked again.
+UPDATE shipment AS s SET status = 'voided', voided_at = now(), call_deadline = NULL
+FROM package AS p WHERE p.id = s.package_id AND p.fulfillment_order_id = %(id)s AND s.status = 'intended';
+
+-- name: tell_untold
+-- What a platform must hear of a label that was booked while the order was held.
+INSERT INTO work (step, subject_id, lane, account)
+SELECT 'writeback', w.package_id, f.lane, o.platform || '/' || o.shop
+FROM package AS p
+JOIN writeback AS w ON w.package_id = p.id AND w.status = 'pending'
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.fulfillment_order_id = %(id)s
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'writeback' AND d.subject_id = p.id AND d.closed_at IS NULL)
+ORDER BY p.id
+ON CONFLICT (step, subject_id) DO NOTHING
+RETURNING lane, account;
+
 -- name: packages_by_reference
 -- What a warehouse event speaks of. Locks the fulfillment orders, in id order.
 SELECT s.reference, s.waybill, p.id, f.id, f.state, f.lane, o.id, o.platform, o.shop

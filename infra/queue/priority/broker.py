@@ -19,6 +19,7 @@ from redis.retry import Retry
 
 from infra.queue.priority import rejected
 from infra.queue.priority.consumer import PriorityConsumer
+from infra.queue.priority.crews import Crews
 from infra.queue.priority.delivery import FAIR_KEY, LANE, WEIGHT, Address, Delivery, End, Held, KeptSend, address
 from infra.queue.priority.fitness import check_client, check_connections, check_namespace, check_server
 from infra.queue.priority.heartbeat import Heartbeat
@@ -28,7 +29,6 @@ from infra.queue.priority.rejected import RejectedMessage
 from infra.queue.priority.rules import Rules
 from infra.queue.priority.scripts import Entry, Scripts, batches
 from infra.queue.priority.sending import entry, send_kept, without_eta
-from infra.queue.priority.slots import Slots
 from infra.queue.priority.stats import QueueStats, read_stats
 from infra.queue.priority.too_large import MessageTooLarge, too_large
 
@@ -79,9 +79,8 @@ class PriorityBroker(Broker):
             raise ValueError("the default lane and the served lanes must be lanes")
         self.broker_id = uuid4().hex
         self._hooks = Hooks()
-        self._slots = Slots()
+        self._crews = Crews()
         self._scripts: dict[str, Scripts] = {}
-        self._holdings: dict[str, Holding] = {}
         self._heartbeat: Heartbeat | None = None
         self._lock = threading.Lock()
         self._numbers = count(1)
@@ -103,7 +102,7 @@ class PriorityBroker(Broker):
         consumer = PriorityConsumer(
             queue_name,
             holding,
-            self._slots,
+            holding.slots,
             lanes=self.served_lanes,
             prefetch=prefetch,
             timeout_ms=timeout,
@@ -143,7 +142,7 @@ class PriorityBroker(Broker):
 
     def flush(self, queue_name: str) -> None:
         """Drop waiting, delayed and running messages. Rejected ones stay."""
-        self._scripts_of(queue_name).flush()
+        self._scripts_of(queue_name).flush(self.lanes)
 
     def flush_all(self) -> None:
         for queue_name in self.queues:
@@ -166,7 +165,7 @@ class PriorityBroker(Broker):
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
-        for holding in self._holdings.values():
+        for holding in self._crews.holdings():
             try:
                 holding.close()
             except BrokerConnectionError:
@@ -186,7 +185,7 @@ class PriorityBroker(Broker):
             except Exception:
                 self.logger.critical("%s of %r failed.", hook, middleware, exc_info=True)
         if signal == "worker_boot":
-            self._slots.threads = args[0].worker_threads
+            self._crews.boot(args[0])
         elif signal == "process_message":
             self._note_start(args[0])
 
@@ -204,6 +203,8 @@ class PriorityBroker(Broker):
         finally:
             if is_ending:
                 self._thread.ending = None
+            elif signal == "worker_shutdown":
+                self._crews.shut_down(args[0])
 
     def enqueue_many(self, messages: Iterable[Message[Any]], *, delay: int | None = None) -> list[Message[Any]]:
         """Enqueue messages, up to 500 or 4 MB of a queue in one round trip.
@@ -241,7 +242,7 @@ class PriorityBroker(Broker):
         return read_stats(self._scripts_of(queue_name).stats(self.lanes), self.lanes)
 
     def rejected(self, queue_name: str, *, offset: int = 0, count: int = 100) -> list[RejectedMessage]:
-        """Return rejected messages, oldest first."""
+        """Return rejected messages, oldest first: up to `count`, 500, or 4 MB, but one if there is one at `offset`."""
         return rejected.list_rejected(self._scripts_of(queue_name), offset, count)
 
     def redrive(self, queue_name: str, ids: Iterable[str]) -> int:
@@ -323,22 +324,18 @@ class PriorityBroker(Broker):
         return scripts
 
     def _holding_of(self, queue_name: str) -> Holding:
+        crew = self._crews.current()
         with self._lock:
-            if queue_name not in self._holdings:
-                self._holdings[queue_name] = Holding(
-                    self._scripts_of(queue_name),
-                    self._slots,
-                    self._owner(),
-                    self.rules,
-                    self._send_kept,
-                )
-            return self._holdings[queue_name]
+            if queue_name not in crew.holdings:
+                scripts = self._scripts_of(queue_name)
+                crew.holdings[queue_name] = Holding(scripts, crew.slots, self._owner(), self.rules, self._send_kept)
+            return crew.holdings[queue_name]
 
     def _start_heartbeat(self) -> None:
         with self._lock:
             if self._heartbeat is None:
                 interval_s = self.rules.lease_ms / 3000
-                self._heartbeat = Heartbeat(lambda: list(self._holdings.values()), interval_s)
+                self._heartbeat = Heartbeat(self._crews.holdings, interval_s)
                 self._heartbeat.start()
 
 

@@ -1,8 +1,9 @@
 """Fetches messages of one queue in lane order and hands them to Dramatiq's worker, one for each free thread."""
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from time import monotonic
 from typing import Any
 
@@ -13,7 +14,7 @@ from dramatiq.errors import DecodeError
 
 from infra.queue.priority.delivery import LANE, Delivery, read_envelope
 from infra.queue.priority.holding import Holding, settlements
-from infra.queue.priority.rejected import FAILED, UNDECODABLE
+from infra.queue.priority.rejected import FAILED, UNDECODABLE, UNKNOWN_ACTOR
 from infra.queue.priority.scripts import CHUNK, Fetched, Wanted
 from infra.queue.priority.slots import Slots
 
@@ -65,6 +66,8 @@ class PriorityConsumer(Consumer):
         self._fetched_at = 0.0
         self._more_waits = False
         self._took_s: deque[float] = deque(maxlen=_FETCHES)
+        self._unknown: Counter[str] = Counter()  # actors of the last fetch
+        self._past_unknown = 0
         holding.beat()
         holding.is_open = True
 
@@ -129,7 +132,7 @@ class PriorityConsumer(Consumer):
 
     def _fetch(self) -> None:
         ended = self._holding.ended()
-        wanted = Wanted(self._next_token(), *self._room(), self._lanes)
+        wanted = self._wanted()
         asked_at = monotonic()
         answer = self._holding.scripts.fetch(wanted, settlements(ended))
         self._holding.settled(ended)
@@ -142,8 +145,31 @@ class PriorityConsumer(Consumer):
         self._fetched_at = monotonic()
         self._more_waits = 0 < wanted.room <= len(fetched)
         self._next_due_s = due_ms / 1000 if due_ms >= 0 else float("inf")
-        deliveries = (self._open(one, wanted.token, asked_at + self._lease_s) for one in fetched)
-        self._holding.add([delivery for delivery in deliveries if delivery])
+        self._unknown.clear()
+        opened = (self._open(one, wanted.token, asked_at + self._lease_s) for one in fetched)
+        deliveries = sorted((delivery for delivery in opened if delivery), key=attrgetter("rank"))
+        most = wanted.room - self._past_unknown + wanted.top_room
+        self._holding.add(deliveries[:most])
+        self._look_past_unknown()
+        self._holding.give_back(deliveries[most:])
+
+    def _wanted(self) -> Wanted:
+        room, top_room = self._room()
+        if not room:
+            self._past_unknown = 0
+        return Wanted(self._next_token(), room + self._past_unknown, top_room, self._lanes)
+
+    def _look_past_unknown(self) -> None:
+        """Messages whose actors are unknown use no room: the next fetch asks for as many more as the last one met.
+
+        They are put off together with that fetch, so a flood of them costs known ones few round trips. What then was
+        fetched beyond the room goes back to its place.
+        """
+        unknown = self._unknown.total()
+        self._past_unknown = min(self._past_unknown + unknown, CHUNK - self._prefetch) if unknown else 0
+        if unknown:
+            names = ", ".join(f"{name[:40]!r}" for name, _ in self._unknown.most_common(5))
+            log.warning("%s messages for unknown actors are put off: %s", unknown, names)
 
     def _room(self) -> tuple[int, int]:
         """How many of any lane, and how many more of the first: one place is always left for it."""
@@ -161,11 +187,11 @@ class PriorityConsumer(Consumer):
         except (DecodeError, ValueError) as error:
             # Without the trace, which would show what the message says.
             log.warning("message %s is undecodable and was rejected: %s", fetched.message_id, type(error).__name__)
-            self._end_unopened(fetched, token)
+            self._holding.refuse((fetched.message_id, token), UNDECODABLE)
             return None
         if not self._is_known(message.actor_name):
-            outcome = self._holding.scripts.postpone(fetched.message_id, token)
-            log.warning("message %s for unknown actor %s: %s", fetched.message_id, message.actor_name, outcome)
+            self._unknown[message.actor_name] += 1
+            self._holding.refuse((fetched.message_id, token), UNKNOWN_ACTOR)
             return None
         return Delivery(message, token=token, rank=fetched.rank, crashes=fetched.crashes, lease_end=lease_end)
 
@@ -181,10 +207,6 @@ class PriorityConsumer(Consumer):
         message.options[LANE] = where.lane  # which may have been changed while it waited: its retries stay there
         return message
 
-    def _end_unopened(self, fetched: Fetched, token: str) -> None:
-        message: Message[Any] = Message("", "", (), {}, {}, message_id=fetched.message_id)
-        self._holding.end(Delivery(message, token=token, rank=0, crashes=0, lease_end=0.0), UNDECODABLE)
-
     def _listen(self, deadline: float) -> None:
         """Wait for a bell, the next due message, or briefly enough to make up for a lost bell; then fetch."""
         asked_at = monotonic()
@@ -192,7 +214,7 @@ class PriorityConsumer(Consumer):
         with self._slots.changed:
             if timeout_s <= 0 or self._holding.has_ended:
                 return
-            wanted = Wanted(self._next_token(), *self._room(), self._lanes)
+            wanted = self._wanted()
             if not wanted.room:
                 self._slots.wait_for_end(min(timeout_s, TOP_LOOK_S) if wanted.top_room else timeout_s)
                 return

@@ -38,7 +38,7 @@ class Holding:
         self.is_open = False
         self.is_listening = False
         self._send_kept = send_kept
-        self._slots = slots
+        self.slots = slots
         self._rules = rules
         self._lease_s = rules.lease_ms / 1000
         self._changed: Condition = slots.changed
@@ -87,14 +87,13 @@ class Holding:
             while self._buffer and self._buffer[0][2].lease_end <= monotonic():
                 heappop(self._buffer)
             self._look_for_suspect()
-            if not self._buffer or self._slots.is_full(self):
+            if not self._buffer or self.slots.is_full(self):
                 return None
             delivery = self._next()
             self._running[delivery.held] = delivery
-            self._slots.in_hand += 1
+            self.slots.take(is_suspect=self._is_suspect(delivery))
             if self._is_suspect(delivery):
-                self._slots.suspects += 1
-                self._slots.want_alone(self, is_wanted=False)
+                self.slots.want_alone(self, is_wanted=False)
             return delivery
 
     def end(self, delivery: Delivery, reason: str = "") -> None:
@@ -102,13 +101,18 @@ class Holding:
         with self._changed:
             self._release(delivery)
             self._ended[delivery.held] = End(reason, delivery.kept_sends)
-            self._slots.note_end()
+            self.slots.note_end()
             at_once = self.is_listening or not self.is_open
         if at_once:
             try:
                 self.settle()
             except BrokerConnectionError as error:
                 log.warning("the end of a message is kept until Redis is back: %s", error)
+
+    def refuse(self, held: Held, reason: str) -> None:
+        """Note the end of a delivery that no thread can have; Redis hears of it with the next fetch."""
+        with self._changed:
+            self._ended[held] = End(reason, [])
 
     def ended(self) -> dict[Held, End]:
         """Ends to settle now: those with nothing left to send. Settling one twice changes nothing."""
@@ -191,15 +195,14 @@ class Holding:
         self._unsent.clear()
 
     def _look_for_suspect(self) -> None:
-        self._slots.want_alone(self, is_wanted=bool(self._buffer) and self._is_suspect(self._buffer[0][2]))
+        self.slots.want_alone(self, is_wanted=bool(self._buffer) and self._is_suspect(self._buffer[0][2]))
 
     def _is_suspect(self, delivery: Delivery) -> bool:
         return delivery.crashes > 0 and delivery.crashes >= self._rules.max_crashes - 1
 
     def _release(self, delivery: Delivery) -> None:
         if self._running.pop(delivery.held, None) is not None:
-            self._slots.in_hand -= 1
-            self._slots.suspects -= self._is_suspect(delivery)
+            self.slots.release(is_suspect=self._is_suspect(delivery))
 
 
 def settlements(ended: dict[Held, End]) -> list[Settlement]:

@@ -8,10 +8,11 @@ from dramatiq import Message
 from dramatiq.errors import DecodeError
 
 from infra.queue.priority.delivery import SEPARATOR, Address, read_envelope
-from infra.queue.priority.scripts import Scripts, chunks
+from infra.queue.priority.scripts import Scripts
 
 FAILED = "failed"
 UNDECODABLE = "undecodable"
+UNKNOWN_ACTOR = "unknown_actor"  # until its grace is over, such a message is only put off
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ def list_rejected(scripts: Scripts, offset: int, count: int) -> list[RejectedMes
 
 
 def redrive(scripts: Scripts, ids: Iterable[str]) -> int:
-    return sum(scripts.rejected("redrive", *chunk) for chunk in chunks(list(ids)))
+    return scripts.change_rejected("redrive", list(ids))
 
 
 def discard(scripts: Scripts, ids: Iterable[str]) -> int:
-    return sum(scripts.rejected("discard", *chunk) for chunk in chunks(list(ids)))
+    return scripts.change_rejected("discard", list(ids))
 
 
 def _read(message_id: str, at_ms: int, record: bytes) -> RejectedMessage:

@@ -34,6 +34,8 @@ class Rules:
         for name, value in asdict(self).items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if self.max_crashes == 1:
+            raise ValueError("max_crashes must be at least 2: with 1, a deadly message takes what is beside it along")
         if self.share == 1:
             raise ValueError("share must be at least 2: with 1 the higher lane would get nothing")
 

@@ -20,13 +20,13 @@ NAMES = (
     "flush",
     "known",
     "move",
-    "postpone",
     "rejected",
     "requeue",
     "settle",
     "start",
     "stats",
 )
+SHARED = ("queue", "mending")  # stand before each of them
 Value = TypeVar("Value")
 
 CHUNK = 500  # messages a call: Lua's stack holds about 8,000 values
@@ -116,9 +116,6 @@ class Scripts:
         for chunk in chunks(list(held)):
             self._call("requeue", *(value for pair in chunk for value in pair))
 
-    def postpone(self, message_id: str, token: str) -> str:
-        return str(self._call("postpone", message_id, token), "utf-8")
-
     def start(self, message_id: str, token: str) -> None:
         self._call("start", message_id, token)
 
@@ -126,16 +123,24 @@ class Scripts:
         return {found for chunk in chunks(ids) for found in _texts(self._call("known", *chunk))}
 
     def move(self, ids: Sequence[str], lane: str) -> int:
-        return sum(self._call("move", lane, *chunk) for chunk in chunks(ids))
+        return self._in_pieces("move", lane, ids)
 
     def stats(self, lanes: Sequence[str]) -> list[int]:
         return [int(value) for value in self._call("stats", *lanes)]
 
-    def flush(self) -> int:
-        return int(self._call("flush"))
+    def flush(self, lanes: Sequence[str] = ()) -> int:
+        """Return how many messages were dropped. The lanes are needed only where their counters were lost."""
+        dropped, is_unfinished = self._call("flush", "all", *lanes)
+        while is_unfinished:
+            _, is_unfinished = self._call("flush", "rest")
+        return int(dropped)
 
     def rejected(self, command: str, *args: str | int) -> Any:  # noqa: ANN401 - each command has its own answer
         return self._call("rejected", command, *args)
+
+    def change_rejected(self, command: str, ids: Sequence[str]) -> int:
+        """`command` is redrive or discard. Returns how many there were."""
+        return self._in_pieces("rejected", command, ids)
 
     def size(self) -> int:
         """Messages that wait, are delayed or are in flight."""
@@ -148,6 +153,15 @@ class Scripts:
             pipe.evalsha(self._scripts["fetch"].sha, 1, self.prefix, self._rules, *wanted.arguments)
             return _read_fetched(pipe.execute()[1])
 
+    def _in_pieces(self, name: str, command: str, ids: Sequence[str]) -> int:
+        """Call until all ids were looked at: a call may stop early. Returns how many were changed."""
+        changed = first = 0
+        while first < len(ids):
+            count, looked_at = self._call(name, command, *ids[first : first + CHUNK])
+            changed += int(count)
+            first += int(looked_at)
+        return changed
+
     def _call(self, name: str, *args: str | bytes | int) -> Any:  # noqa: ANN401 - each script has its own answer
         return ask(self._client, lambda: self._scripts[name](keys=[self.prefix], args=[self._rules, *args]))
 
@@ -155,7 +169,7 @@ class Scripts:
 @cache
 def source(name: str) -> str:
     folder = files("infra.queue.priority") / "lua"
-    return (folder / "queue.lua").read_text() + (folder / f"{name}.lua").read_text()
+    return "".join((folder / f"{part}.lua").read_text() for part in (*SHARED, name))
 
 
 def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:

@@ -5,12 +5,14 @@ ledgers agree. LIFE_EXAMPLES=2000 makes it long; Hypothesis prints what repeats 
 """
 
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from actors import label
 from domain.reckoning import Verdict
 from domain.states import Step
 from infra.failpoints import POINTS
@@ -49,6 +51,12 @@ ours = st.one_of(
     named("meet_trouble", places, st.sampled_from(["away", "unheard", "garbled", "slow_down"])),
     named("let_time_pass"),
 )
+
+
+def unknown_living(house):
+    """Waybills that live at the courier and that we do not have."""
+    known = {row[0] for row in house.rows("SELECT waybill FROM shipment WHERE waybill IS NOT NULL")}
+    return [number for number, one in house.world.waybills.by_number.items() if one.is_alive and number not in known]
 
 
 class Life(RuleBasedStateMachine):
@@ -130,6 +138,41 @@ class Life(RuleBasedStateMachine):
         assert set(reckoning.verdicts) <= ENDED, reckoning
         assert self.house.breaches() == []
         assert self.house.told_twice() == []
+        assert unknown_living(self.house) == []
+
+
+def closes_before_the_recovery(life):
+    """Once drawn: the courier books, the worker dies, and the buyer closes the order before anybody asks."""
+    life.opens(forgets=True)
+    life.die("label.booked")
+    life.wish(0, "pays")
+    life.wish(0, "closes")
+    life.work_through()
+
+
+def test_a_booking_is_known_though_its_order_closes_before_the_recovery(make_house):
+    life = Life(make_house())
+    closes_before_the_recovery(life)
+    life.invariants_hold()
+    life.teardown()
+    assert life.house.rows("SELECT status FROM shipment") == [("booked",)]
+    held = life.house.rows("SELECT code FROM hold WHERE released_at IS NULL ORDER BY code")
+    assert held == [("refund_requested",), ("unwanted_waybill",)]
+
+
+def test_control_left_alone_its_waybill_lives_and_nobody_knows_it(make_house, monkeypatch):
+    known = label.load_unlabelled
+
+    def forget_who_is_stopped(tx, ids):
+        return [one if one.state == "allocated" else replace(one, is_asked_about=False) for one in known(tx, ids)]
+
+    monkeypatch.setattr(label, "load_unlabelled", forget_who_is_stopped)
+    life = Life(make_house())
+    closes_before_the_recovery(life)
+    life.house.settle()
+    assert len(unknown_living(life.house)) == 1
+    with pytest.raises(AssertionError):
+        life.teardown()
 
 
 def test_whatever_happens_every_order_ends(make_house):

@@ -147,3 +147,48 @@ def test_a_long_migration_is_not_cut_off(connect, tmp_path: Path) -> None:
 def test_our_own_migrations_apply(connect) -> None:
     with connect() as connection:
         assert migrate(connection) == sorted(file.name for file in FOLDER.glob("*.sql"))
+
+
+POISONED = """
+WITH r AS (INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
+           VALUES ('p', 's', '1', '', 'pull', 'bulk', '') RETURNING id),
+o AS (INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
+        member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
+        balance_open, platform_hold, placed_at, changed_at, buyer_id, buyer_memo, seller_memo, seller_flag, received_at)
+      SELECT 'p', 's', '1', id, 'to_ship', 'normal', 'shelf', 'none', 'CNY', 0, 0, 0, 0, 0, 0, false, false, now(),
+             now(), '', '', '', 0, now() FROM r RETURNING id),
+f AS (INSERT INTO fulfillment_order (order_id, state, lane) SELECT id, 'packed', 'bulk' FROM o RETURNING id),
+k AS (INSERT INTO package (fulfillment_order_id, number, courier, account, location, packed_at, handed_over_at)
+      SELECT id, 1, 'sf', 'main', 'east', '0001-01-01 00:00:00+08', now() FROM f RETURNING id),
+t AS (INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
+      SELECT id, 1, 'REF', 'sf', 'booked', 'W', now() FROM k),
+w AS (INSERT INTO writeback (package_id, order_id, shipped_at)
+      SELECT k.id, o.id, '0001-01-01 00:00:00+08' FROM k, o),
+n AS (INSERT INTO notice (package_id, event, channel, occurred_at) SELECT id, 'e', 'c', '0001-01-01 00:00:00+08' FROM k)
+INSERT INTO early_scan (event_id, location, reference, waybill, kind, at)
+VALUES ('1', 'east', 'REF', '', 'packed', '0001-01-01 00:00:00+08'), ('2', 'east', 'X', '', 'packed', now())
+"""
+TIMES = """
+SELECT p.packed_at = p.created_at, p.handed_over_at IS NOT NULL,
+       w.shipped_at = p.created_at, n.occurred_at = p.created_at
+FROM package AS p JOIN writeback AS w ON w.package_id = p.id JOIN notice AS n ON n.package_id = p.id
+"""
+
+
+def test_scan_times_that_nobody_can_read_back_become_records(connect, tmp_path: Path) -> None:
+    for file in sorted(FOLDER.glob("000[1-6]_*.sql")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with connect() as connection:
+        migrate(connection, tmp_path)
+        connection.execute(POISONED)
+        for column, table in (("at", "early_scan"), ("packed_at", "package"), ("shipped_at", "writeback")):
+            read = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), sql.Identifier(table))
+            with pytest.raises(psycopg.DataError):  # the control: no reader gets past them
+                connection.execute(read).fetchall()
+        assert migrate(connection)[0] == "0007_pre_scans.sql"
+        assert connection.execute(TIMES).fetchall() == [(True, True, True, True)]
+        assert connection.execute("SELECT event_id FROM early_scan WHERE at < now()").fetchall() == [("2",)]
+        found = connection.execute("SELECT source, account, reference, owner FROM unreadable_entry").fetchall()
+        assert found == [("scan", "warehouse/east", "REF", "warehouse")]
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute("UPDATE package SET packed_at = '0001-01-01 00:00:00+08'")

@@ -4,9 +4,16 @@ import pytest
 
 from domain.errors import Malformed, Misconfigured, UnknownOutcome
 from domain.gates import Accusation, Charge, mark
+from domain.outcomes import Done
 from domain.states import Step
+from infra.clock import SystemClock
 from infra.engine.claims import claim
-from infra.engine.results import Failed
+from infra.engine.results import Failed, Settled
+from infra.guard.gates import Gates
+from infra.guard.pauses import Pauses
+from infra.guard.rules import Rules
+from infra.guard.runner import GatedRunner
+from infra.guard.shared import SharedGates, connect_gates
 from infra.queue.bells import BellKey
 
 ACCOUNT = "sf/main"
@@ -53,6 +60,49 @@ def test_two_probes_take_two_subjects(house):
     with house.db.transaction() as tx:
         assert claim(tx, KEY, 1, {}, is_probe=True) == [5]
         assert claimed(house, 1) == [3]
+
+
+@pytest.fixture
+def gates(house, redis, redis_url):
+    client = connect_gates(redis_url.reveal())
+    clock = SystemClock()
+    pauses = Pauses(house.db, clock, probe_s=60.0)
+    yield Gates({ACCOUNT: Rules()}, SharedGates(client), pauses, house.bells, clock, batches_max=3, share=1.0)
+    client.close()
+
+
+@pytest.mark.parametrize(("has_healthy", "left"), [(True, []), (False, [(ACCOUNT,)])])
+def test_a_paused_account_is_reopened_by_a_healthy_subject_though_the_poison_is_older(
+    house, toy_call, gates, has_healthy, left
+):
+    """The other way round, with the poison alone, the account stays shut."""
+    poison, *healthy = [house.package() for _ in range(4 if has_healthy else 1)]
+    house.due(Step.LABEL, [poison], account=ACCOUNT, after_s=-60.0)
+    house.rows("""UPDATE work SET causes = '[{"code": "http_403"}]'""")
+    house.due(Step.LABEL, healthy, account=ACCOUNT)
+    house.rows("""INSERT INTO gate (kind, name, reason, shut_by, probe_at)
+                  VALUES ('account', %s, 'http_403', 'engine', now())""", ACCOUNT)  # fmt: skip
+    called = []
+
+    async def answer(one):
+        subject_id = one.place.subject_id
+
+        async def make():
+            called.append(subject_id)
+            if subject_id == poison:
+                raise Misconfigured("http_403")
+            return "yes"
+
+        return await gates.call(ACCOUNT, make, f"R{subject_id}")
+
+    step = toy_call(answer, lambda one, ended: Failed(one.place, ended) if isinstance(ended, Exception) else done(one))
+    GatedRunner(house.outer(step), gates).run(KEY)
+    assert called == [healthy[0] if has_healthy else poison]
+    assert house.rows("SELECT name FROM gate") == left
+
+
+def done(one):
+    return Settled(one.place, Done())
 
 
 def accusing(error, *, is_alone=False):

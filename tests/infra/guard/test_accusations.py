@@ -1,5 +1,7 @@
 """Whose fault is it? One subject's error accuses its account; only several subjects prove it."""
 
+import asyncio
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -98,6 +100,32 @@ async def test_a_success_between_two_accusers_clears_them(server, world):
     assert (await server.ask("R1")).facts[ALONE], "others came through since it accused the account before"
 
 
+async def test_what_fails_while_others_succeed_proves_nothing_and_counts_later(server, world):
+    """Calls of one batch are under way together: those that succeed say the same of each that fails."""
+    server.poison |= dict.fromkeys(("R1", "R2", "R3", "R4"), forbidden)
+    arrived = asyncio.Event()
+
+    async def slow(about):
+        async def make():
+            await arrived.wait()
+            raise forbidden()
+
+        with pytest.raises(Misconfigured) as caught:
+            await server.gates.call(ACCOUNT, make, about)
+        return caught.value
+
+    async def well():
+        assert await server.ask("well") is None
+        arrived.set()
+
+    *errors, _ = await asyncio.gather(*(slow(about) for about in ("R1", "R2", "R3", "R4")), well())
+    assert [PAUSED in error.facts for error in errors] == [False] * 4
+    assert gate(world) == []
+    for about in ("R1", "R2", "R3"):
+        await server.ask(about)
+    assert gate(world) == [("http_403", "engine")], "without a success meanwhile they prove it"
+
+
 async def test_a_refusal_for_business_reasons_is_a_success(server, world):
     server.poison |= {"R1": forbidden, "R2": forbidden, "R3": forbidden, "refused": lambda: Refused("no_service")}
     for about in ("R1", "R2", "refused", "R3"):
@@ -111,6 +139,28 @@ async def test_accusations_of_more_than_five_minutes_ago_prove_nothing(server, w
     await server.ask("R2")
     world.rows_of("UPDATE accusation SET made_at = made_at - interval '6 minutes'")
     assert PAUSED not in (await server.ask("R3")).facts
+
+
+async def test_what_is_older_than_a_day_is_forgotten(server, world):
+    for charge in ("credentials", "content"):
+        world.rows_of(
+            """INSERT INTO accusation (account, charge, subject, code, made_at)
+               VALUES ('yto/a', %s, 'old', 'x', now() - interval '25 hours')""",
+            charge,
+        )
+    world.rows_of("""INSERT INTO spent_attempt (account, charge, step, subject_id, attempts, spent_at)
+                     VALUES ('yto/a', 'content', 'label', 1, 1, now() - interval '25 hours')""")
+    server.poison["R" * 10_000] = forbidden
+    await server.ask("R" * 10_000)
+    assert world.rows_of("SELECT account, length(subject) FROM accusation") == [(ACCOUNT, 128)]
+    assert world.rows_of("SELECT * FROM spent_attempt") == []
+
+
+@pytest.mark.parametrize("about", ["", "\0", "\ud83d", "甲" * 5_000, "'; DROP TABLE gate; --"])
+async def test_whatever_a_platform_calls_its_order_can_accuse(server, world, about):
+    server.poison[about] = forbidden
+    assert isinstance(await server.ask(about), Misconfigured)
+    assert len(world.rows_of("SELECT subject FROM accusation")) == 1
 
 
 async def test_the_subjects_may_meet_different_processes(server, world):

@@ -60,6 +60,17 @@ FOUND_LATE = """INSERT INTO shop (account, found_late, found_late_at)
                 VALUES ('taobao/main', 3, now() - interval '{} hours')"""
 
 
+BEHIND = """INSERT INTO shop (account, cursor_at, settled_at)
+            VALUES ('taobao/main', now(), now() - interval '{} hours')"""
+
+
+@pytest.mark.parametrize(("hours", "level"), [(23, Level.OK), (25, Level.WARN)])
+def test_a_second_reading_that_is_a_day_behind_is_named(look, hours, level) -> None:
+    check = look(BEHIND.format(hours))["late"]
+    assert check.level is level
+    assert ("taobao/main by 25 h" in check.message) is (level is Level.WARN)
+
+
 @pytest.mark.parametrize(("hours", "level"), [(1, Level.WARN), (25, Level.OK)])
 def test_changes_that_only_the_second_reading_found_are_named(look, hours, level) -> None:
     assert look()["late"].level is Level.OK
@@ -166,3 +177,11 @@ def test_open_dead_letters_are_counted(look) -> None:
     )
     check = look(letter.format(1, "NULL"), letter.format(2, "now()"))["dead letters"]
     assert check.message == "1 open"
+
+
+def test_waybills_that_nobody_wants_are_named_with_their_order(look) -> None:
+    unwanted = ORDER.format(hours=4).replace("amount_mismatch", "unwanted_waybill")
+    told = """UPDATE hold SET facts = '{"courier": "sf", "waybill": "SF7"}'"""
+    found = look(unwanted, told)["waybills"]
+    assert (found.level, found.message) == (Level.WARN, "living for closed orders: p/s/1 has SF7 of sf")
+    assert look("UPDATE hold SET released_at = now(), released_by = 'li'")["waybills"].level is Level.OK

@@ -3,9 +3,10 @@ import pytest
 from infra.engine.presence import Presence
 from infra.engine.reports import living, report
 from infra.rules import load_rules
-from infra.settings import Settings
+from infra.settings import Settings, Stores
 from ops.doctor import workers
 from ops.doctor.check import Level
+from workers.wiring import wired_worker
 
 
 @pytest.fixture
@@ -60,3 +61,10 @@ def test_a_worker_that_is_gone_is_not_shown_and_its_row_goes_with_the_next_start
     worker(load_rules().version)
     with database.connection() as session:
         assert session.execute("SELECT count(*) FROM worker_report").fetchone() == (1,)
+
+
+def test_every_worker_says_at_its_start_what_it_runs(database, database_url, redis_url) -> None:
+    settings = Settings(stores=Stores(database_url=database_url, redis_url=redis_url))
+    with wired_worker(settings) as runtime, database.connection() as session:
+        [one] = living(session)
+    assert (one.worker, one.rules_version) == (runtime.presence.worker, load_rules().version)

@@ -7,6 +7,7 @@ import pytest
 from actors.normalize import Normalize
 from actors.tools import Tools
 from infra.clock import SystemClock
+from infra.db.answers import NewAnswer, keep
 from infra.db.orders import ORDERS
 from infra.engine.failures import Failures
 from infra.engine.inner import InnerRunner
@@ -283,3 +284,21 @@ def test_no_field_of_an_order_commands_the_terminal(orderlane, receive, trade, t
     said = orderlane(*words).output
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", said)
     assert said.count("\n") >= 1
+
+
+def test_raw_answers_are_shown_to_whoever_asks_for_them_and_no_terminal_obeys_them(
+    orderlane, receive, trade, database
+) -> None:
+    receive("main", "2206140048812637", trade())
+    body = '{"errorMsg": "欧 阳 小 满\x1b[31m"}'.encode()
+    with database.transaction() as tx:
+        ((id_,),) = tx.execute("SELECT id FROM orders").fetchall()
+        keep(tx, [NewAnswer(id_, "label", 1, "sf/main", "refused", body)])
+    usual = orderlane("order", "show", id_)
+    assert "1 kept" in usual.output
+    assert "欧" not in usual.output + orderlane("order", "show", id_, "--json").output
+    asked = orderlane("order", "show", id_, "--raw")
+    assert "欧 阳 小 满" in asked.output
+    assert "\x1b[31m" not in asked.output
+    [answer] = json.loads(orderlane("order", "show", id_, "--raw", "--json").output)["answers"]
+    assert (answer["code"], answer["text"]) == ("refused", body.decode())

@@ -5,6 +5,8 @@
 -- ARGV[4..] pairs of id and token that it holds
 -- Result    pairs that it holds no longer: delivered elsewhere, superseded or flushed
 --
+-- Bound: 500 pairs. With the last of them up to 100 leases that ran out, 100 keys or messages of what is unfinished, and
+-- 100 processes that are forgotten.
 -- If Redis is lost, so are all leases: every pair comes back as no longer held.
 
 local DAY_MS = 86400000
@@ -26,9 +28,47 @@ end
 if #renewed > 0 then
     redis.call("ZADD", LEASES, unpack(renewed))
 end
-if ARGV[3] == "1" then
-    reap(now_ms)
+
+-- What no process has heard of for so long.
+local function forget_older(key, age_ms)
+    local old = redis.call("ZRANGEBYSCORE", key, "-inf", int(now_ms - age_ms), "LIMIT", 0, PIECE)
+    if #old > 0 then
+        redis.call("ZREM", key, unpack(old))
+    end
 end
-redis.call("ZREMRANGEBYSCORE", OWNERS, "-inf", int(now_ms - DAY_MS))
-redis.call("ZREMRANGEBYSCORE", GONE, "-inf", int(now_ms - 7 * DAY_MS))
+
+-- Each message waits, is delayed or in flight, and what is in flight has a lease. Where that does not add up, part of
+-- the queue was lost.
+local function look_for_losses()
+    local waiting, lanes = 0, {}
+    local state = redis.call("HGETALL", STATE)
+    for i = 1, #state, 2 do
+        local lane = string.match(state[i], "^depth:(.*)")
+        if lane then
+            lanes[#lanes + 1] = lane
+            waiting = waiting + tonumber(state[i + 1])
+        end
+    end
+    local flight, leases = redis.call("HLEN", FLIGHT), redis.call("ZCARD", LEASES)
+    local placed = waiting + redis.call("ZCARD", DELAYED) + math.max(flight, leases)
+    if redis.call("HLEN", MESSAGES) > placed then
+        for _, lane in ipairs(lanes) do
+            leave_recount(lane)
+        end
+        leave_walk()
+    end
+    if flight > leases then
+        leave_unfinished({ "flight", "0" })
+    end
+end
+
+if ARGV[3] == "1" then
+    reap(look({}), now_ms)
+    if #unfinished == 0 then
+        look_for_losses()
+    end
+    go_on(PIECE, now_ms)
+    forget_older(OWNERS, DAY_MS)
+    forget_older(GONE, 7 * DAY_MS)
+end
 return lost

@@ -7,6 +7,7 @@
 --
 -- A delivery of the same id that is still running is superseded: a retry and the end of its first delivery
 -- are one step. A delayed message becomes due at the earlier of the two times.
+-- Bound: 500 messages.
 -- If Redis is lost, so are the messages: whoever sent them must know that they were due.
 
 local now_us = time_us()
@@ -41,30 +42,38 @@ local function is_waiting(id)
     return redis.call("ZSCORE", line_of(lane, fair), weight .. ":" .. id)
 end
 
--- Whether a message is wanted, and whether it is one more: one that is delayed already only becomes due sooner.
-local function is_wanted(id, value, due)
+-- A retry goes to the lane that its message was moved to while it ran (see move).
+local function in_its_lane(id, value)
+    local lane = history_of(id).lane
+    return lane and lane .. string.sub(value, #envelope(value) + 1) or value
+end
+
+-- The value of a message that is wanted, else nil, and whether it is one more: one that is delayed already only becomes
+-- due sooner.
+local function wanted_value(id, value, due)
     if redis.call("HSETNX", MESSAGES, id, value) == 1 then
-        return true, true
+        return value, true
     end
     if redis.call("HDEL", FLIGHT, id) == 1 then
+        value = in_its_lane(id, value)
         redis.call("ZREM", LEASES, id)
         redis.call("HDEL", HISTORY, id)
         redis.call("HSET", MESSAGES, id, value)
-        return true, true
+        return value, true
     end
     local due_already = redis.call("ZSCORE", DELAYED, id)
     if due_already and due < tonumber(due_already) then
         redis.call("ZREM", DELAYED, id)
         redis.call("HSET", MESSAGES, id, value)
-        return true, false
+        return value, false
     end
     if not due_already and not is_waiting(id) then
         -- Part of the queue was lost, and the message with it: nobody would ever run it.
         redis.call("ZREM", LEASES, id)
         redis.call("HSET", MESSAGES, id, value)
-        return true, true
+        return value, true
     end
-    return false, false
+    return nil, false
 end
 
 local function delay(id, value, due)
@@ -81,8 +90,9 @@ local function admit(id, after_ms, value, place)
         rejected[#rejected + 1] = id
         return
     end
-    local wanted, is_one_more = is_wanted(id, value, now_ms + math.max(after_ms, 0))
-    if not wanted then
+    local is_one_more
+    value, is_one_more = wanted_value(id, value, now_ms + math.max(after_ms, 0))
+    if not value then
         return
     end
     local lane, weight, _

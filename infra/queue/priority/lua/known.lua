@@ -3,6 +3,7 @@
 -- ARGV[2..]  ids
 -- Result     the known ones among them
 --
+-- Bound: 500 ids.
 -- If Redis is lost, none is known, and whoever asked may enqueue them again.
 
 local known = {}

@@ -1,4 +1,5 @@
--- What all scripts of a queue share: its keys and the moves a message can make. Prepended to every script.
+-- What all scripts of a queue share: its keys and the moves a message can make. Prepended to every script, before
+-- mending.lua.
 --
 -- KEYS[1]   prefix of all keys of the queue, with its hash tag, for example {orders:work}
 -- ARGV[1]   settings as JSON, the same in every call (see Rules in rules.py)
@@ -17,17 +18,17 @@ local LEASES = PREFIX .. ":leases" -- sorted set: id by end of lease, ms
 local OWNERS = PREFIX .. ":owners" -- sorted set: process by end of its heartbeat, ms
 local GONE = PREFIX .. ":gone" -- sorted set: process by when it was found gone, ms
 local HISTORY = PREFIX .. ":history" -- hash: id -> JSON, only of messages that came back
-local STATE = PREFIX .. ":state" -- hash: counters
+local STATE = PREFIX .. ":state" -- hash: counters, and what is unfinished
 local REJECTED = PREFIX .. ":rejected" -- sorted set: id by when it was rejected, ms
 local RECORDS = PREFIX .. ":rejected:records" -- hash: id -> record
 
 local function line_of(lane, fair) -- sorted set: weight:id by position
     return PREFIX .. ":waiting:" .. lane .. ":" .. fair
 end
-local function turns_of(lane) -- list: fair keys with waiting messages, next turn first
-    return PREFIX .. ":turns:" .. lane
+local function rounds_of(lane) -- sorted set: fair key with waiting messages by its next turn (see ROUND)
+    return PREFIX .. ":rounds:" .. lane
 end
-local function balance_of(lane) -- hash: fair key -> weight it may still take in its turn
+local function balance_of(lane) -- hash: fair key -> weight it may take in its next turn, a quantum if absent; clock
     return PREFIX .. ":balance:" .. lane
 end
 local function heads_of(lane) -- sorted set: fair key by position of its first message
@@ -43,6 +44,22 @@ end
 -- A consumer asks again after this time at the latest (BELL_LOST_S in consumer.py). Of what is due sooner it must be told.
 local LISTEN_MS = 1000
 
+-- A call takes on at most so many ids, and goes on with no more once it has read so many bytes of messages (CHUNK and
+-- CHUNK_BYTES in scripts.py): Redis answers nobody else meanwhile.
+local CHUNK_BYTES = 4000000
+
+-- A turn is a number: its round times ROUND, and its place inside that round. The clock of a lane is the last turn that
+-- was given out in the round that is under way; new turns are of later rounds. So debts of many rounds are paid by one
+-- sum, and nobody has two turns in one round.
+local ROUND = 65536
+local CLOCK = SEPARATOR
+
+-- Work that goes on in the next calls, each a bounded piece of it (see mending.lua). Kept as JSON in STATE; whoever
+-- changes lines must have read it before.
+local unfinished = {}
+
+local depths = {} -- by lane, as far as this call knows it
+
 local function int(number)
     return string.format("%.0f", number)
 end
@@ -52,11 +69,25 @@ local function time_us()
     return tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
 
--- Later messages have higher positions, also within one microsecond and when the clock steps back.
+local function read_unfinished(text)
+    unfinished = text and cjson.decode(text) or {}
+end
+
+local function leave_unfinished(piece)
+    unfinished[#unfinished + 1] = piece
+    redis.call("HSET", STATE, "unfinished", cjson.encode(unfinished))
+end
+
+-- Later messages have higher positions, also within one microsecond and when the clock steps back. A queue without
+-- messages is whole; otherwise who finds no mark of that knows that STATE was lost (see look_for_losses).
 local function next_positions(now_us, count)
-    local last = tonumber(redis.call("HGET", STATE, "position") or "0")
-    local first = math.max(now_us, last + 1)
+    local seen = redis.call("HMGET", STATE, "position", "unfinished")
+    read_unfinished(seen[2])
+    local first = math.max(now_us, tonumber(seen[1] or "0") + 1)
     redis.call("HSET", STATE, "position", int(first + count - 1))
+    if not seen[1] and redis.call("EXISTS", MESSAGES) == 0 then
+        redis.call("HSET", STATE, "whole", 1)
+    end
     return first
 end
 
@@ -95,19 +126,65 @@ local function line_up(plan, id, value, position)
     return lane, weight
 end
 
+-- Gives a fair key a turn in the next round, after those who have one already. Without its clock, which may have been
+-- lost, a lane goes on from its last turn.
+local function join_turns(lane, fair)
+    local clock = redis.call("HINCRBY", balance_of(lane), CLOCK, 1)
+    if clock == 1 then
+        local last = redis.call("ZRANGE", rounds_of(lane), -1, -1, "WITHSCORES")
+        if last[2] then
+            clock = tonumber(last[2]) + 1
+            redis.call("HSET", balance_of(lane), CLOCK, int(clock))
+        end
+    end
+    redis.call("ZADD", rounds_of(lane), int(clock + ROUND), fair)
+end
+
+local function count_in(lane, count, weight)
+    depths[lane] = redis.call("HINCRBY", STATE, "depth:" .. lane, count)
+    redis.call("HINCRBY", STATE, "weight:" .. lane, weight)
+end
+
+-- How many wait in a line, and their weight: of a line longer than 2,000 that of the rest is estimated by these.
+local function weigh(line)
+    local members, count, weight = redis.call("ZRANGE", line, 0, 1999), redis.call("ZCARD", line), 0
+    for _, member in ipairs(members) do
+        weight = weight + tonumber(string.match(member, "^(%d+)"))
+    end
+    return count, math.floor(weight * count / math.max(1, #members)), #members
+end
+
+-- A line without a head may be a leftover: flushed, then it goes; or not counted yet, then it is now.
+local function drop_leftover(lane, fair)
+    for _, piece in ipairs(unfinished) do
+        if piece[1] == "drop" and piece[2] == lane and redis.call("ZREM", piece[3], fair) == 1 then
+            redis.call("UNLINK", line_of(lane, fair))
+        end
+    end
+end
+
 local function carry_out(plan)
     for _, line in ipairs(plan) do
-        redis.call("ZADD", line_of(line.lane, line.fair), unpack(line.members))
+        local name = line_of(line.lane, line.fair)
         local head = redis.call("ZSCORE", heads_of(line.lane), line.fair)
+        if not head and #unfinished > 0 then
+            drop_leftover(line.lane, line.fair)
+        end
+        local count, weight = redis.call("ZADD", name, unpack(line.members)), int(line.weight)
+        if count < line.count then -- a place had outlived its message
+            leave_unfinished({ "recount", line.lane })
+        end
         if not head then
-            redis.call("RPUSH", turns_of(line.lane), line.fair)
-            redis.call("HSET", balance_of(line.lane), line.fair, RULES.quantum)
+            join_turns(line.lane, line.fair)
+            if #unfinished > 0 then
+                count, weight = weigh(name)
+                line.first = tonumber(redis.call("ZRANGE", name, 0, 0, "WITHSCORES")[2])
+            end
         end
         if not head or line.first < tonumber(head) then
             redis.call("ZADD", heads_of(line.lane), int(line.first), line.fair)
         end
-        redis.call("HINCRBY", STATE, "depth:" .. line.lane, line.count)
-        redis.call("HINCRBY", STATE, "weight:" .. line.lane, line.weight)
+        count_in(line.lane, count, weight)
         ring(line.lane)
     end
 end
@@ -135,16 +212,18 @@ local function step_out(id, value)
         return nil
     end
     redis.call("ZREM", line, member)
+    if #unfinished > 0 and not redis.call("ZSCORE", heads_of(lane), fair) then
+        return tonumber(position) -- its line is not counted yet
+    end
     local head = redis.call("ZRANGE", line, 0, 0, "WITHSCORES")
     if head[1] then
         redis.call("ZADD", heads_of(lane), head[2], fair)
     else
         redis.call("ZREM", heads_of(lane), fair)
-        redis.call("LREM", turns_of(lane), 1, fair)
+        redis.call("ZREM", rounds_of(lane), fair)
         redis.call("HDEL", balance_of(lane), fair)
     end
-    redis.call("HINCRBY", STATE, "depth:" .. lane, -1)
-    redis.call("HINCRBY", STATE, "weight:" .. lane, "-" .. weight)
+    count_in(lane, -1, "-" .. weight)
     return tonumber(position)
 end
 
@@ -154,6 +233,10 @@ local function reject(id, value, reason, now_ms, history)
     local known = size > 0
     local counts = redis.call("HMGET", STATE, "rejected_bytes", "rejected_total")
     local bytes = tonumber(counts[1] or "0") - size + #value
+    if bytes > RULES.rejected_max_bytes and redis.call("EXISTS", RECORDS) == 0 then
+        redis.call("HSET", STATE, "rejected_bytes", 0) -- what was counted is lost
+        bytes = #value
+    end
     redis.call("HINCRBY", STATE, "rejected_total", 1)
     if (not known and redis.call("ZCARD", REJECTED) >= RULES.rejected_max) or bytes > RULES.rejected_max_bytes then
         redis.call("HINCRBY", STATE, "rejected_dropped", 1)
@@ -189,22 +272,75 @@ local function owner_of(record)
     return string.match(record, "^(.*):%d+\31")
 end
 
--- Settles deliveries: groups from ARGV[first], each a token, a reason, how many, and their ids. An empty reason
--- is done, any other rejects. A token that is not the last delivery's changes nothing.
+-- Of deliveries for which their process has no actor: the ids to put off, and the ids whose grace is over. Those are
+-- rejected.
+local function part_unknown(ids, now_ms)
+    local put_off, over = {}, {}
+    local histories = redis.call("HMGET", HISTORY, unpack(ids))
+    for number, id in ipairs(ids) do
+        local history = histories[number] and cjson.decode(histories[number]) or { redelivered = 0, owners = {} }
+        history.unknown_since_ms = history.unknown_since_ms or now_ms
+        local is_over = now_ms - history.unknown_since_ms >= RULES.unknown_actor_grace_ms
+        if is_over or redis.call("HEXISTS", MESSAGES, id) == 0 then
+            local value = redis.call("HGET", MESSAGES, id)
+            if value then
+                reject(id, value, "unknown_actor", now_ms, history)
+            end
+            over[#over + 1] = id
+        else
+            put_off[#put_off + 1] = { id, cjson.encode(history) }
+        end
+    end
+    return put_off, over
+end
+
+local function put_off_all(put_off, now_ms)
+    local ids, histories, due = {}, {}, {}
+    for number, one in ipairs(put_off) do
+        ids[number] = one[1]
+        histories[number * 2 - 1], histories[number * 2] = one[1], one[2]
+        due[number * 2 - 1], due[number * 2] = int(now_ms + RULES.unknown_actor_retry_ms), one[1]
+    end
+    redis.call("HDEL", FLIGHT, unpack(ids))
+    redis.call("ZREM", LEASES, unpack(ids))
+    redis.call("HSET", HISTORY, unpack(histories))
+    redis.call("ZADD", DELAYED, unpack(due))
+end
+
+-- Those ids that a token holds.
+local function held_by(token, first, last)
+    local held = {}
+    for number, record in ipairs(redis.call("HMGET", FLIGHT, unpack(ARGV, first, last))) do
+        if holds(record, token) then
+            held[#held + 1] = ARGV[first + number - 1]
+        end
+    end
+    return held
+end
+
+-- Settles deliveries: groups from ARGV[first], each a token, a reason, how many, and their ids. An empty reason is done.
+-- "unknown_actor" puts off until another process has that actor, or rejects after a grace. Any other rejects. A token
+-- that is not the last delivery's changes nothing.
 local function settle(first, now_ms)
     write_when_full()
-    local done = {}
+    local done, settled = {}, 0
     while first < #ARGV do
         local token, reason, last = ARGV[first], ARGV[first + 1], first + 2 + tonumber(ARGV[first + 2])
-        for number, record in ipairs(redis.call("HMGET", FLIGHT, unpack(ARGV, first + 3, last))) do
-            local id = ARGV[first + 2 + number]
-            if holds(record, token) then
-                local value = reason ~= "" and redis.call("HGET", MESSAGES, id)
-                if value then
-                    reject(id, value, reason, now_ms, history_of(id))
-                end
-                done[#done + 1] = id
+        local held = held_by(token, first + 3, last)
+        settled = settled + #held
+        if reason == "unknown_actor" and #held > 0 then
+            local put_off
+            put_off, held = part_unknown(held, now_ms)
+            if #put_off > 0 then
+                put_off_all(put_off, now_ms)
             end
+        end
+        for _, id in ipairs(held) do
+            local value = reason ~= "" and reason ~= "unknown_actor" and redis.call("HGET", MESSAGES, id)
+            if value then
+                reject(id, value, reason, now_ms, history_of(id))
+            end
+            done[#done + 1] = id
         end
         first = last + 1
     end
@@ -214,7 +350,7 @@ local function settle(first, now_ms)
         redis.call("HDEL", MESSAGES, unpack(done))
         redis.call("HDEL", HISTORY, unpack(done))
     end
-    return #done
+    return settled
 end
 
 -- Processes that ran this message and are still gone. One that was only away for a while has come back.
@@ -253,7 +389,8 @@ local function note_loss(history, record, now_ms)
 end
 
 -- Brings one message back, or rejects it. Redis undoes nothing when a script fails: where part of the queue was lost,
--- what is left of a message must stop no other. Without its delivery record it has lost its place only.
+-- what is left of a message must stop no other. Without its delivery record it has lost its place only. Returns how
+-- many bytes went back.
 local function bring_back(plan, id, now_ms)
     local record = redis.call("HGET", FLIGHT, id)
     local value = redis.call("HGET", MESSAGES, id)
@@ -267,42 +404,11 @@ local function bring_back(plan, id, now_ms)
     end
     if not value then
         forget(id)
-        return
+        return 0
     end
     redis.call("HDEL", FLIGHT, id)
     redis.call("ZREM", LEASES, id)
     redis.call("HSET", HISTORY, id, cjson.encode(history))
     line_up(plan, id, value, record and position_in(record) or now_ms * 1000)
-end
-
--- A failover may bring a clock that is behind: what was to end within a lease by the old one does so by the new one.
-local function end_within_a_lease(key, now_ms)
-    local last = int(now_ms + RULES.lease_ms)
-    for _, member in ipairs(redis.call("ZRANGEBYSCORE", key, "(" .. last, "+inf")) do
-        redis.call("ZADD", key, last, member)
-    end
-end
-
--- Brings back messages whose lease ran out. When nobody was in touch for a while, or the clock stepped back, Redis
--- itself may have been away: then living processes first get the time to renew.
-local function reap(now_ms)
-    local seen = redis.call("HMGET", STATE, "contact", "reap_after")
-    local silence_ms = now_ms - tonumber(seen[1] or int(now_ms))
-    redis.call("HSET", STATE, "contact", int(now_ms))
-    if silence_ms < 0 then
-        end_within_a_lease(LEASES, now_ms)
-        end_within_a_lease(OWNERS, now_ms)
-    end
-    if silence_ms < 0 or silence_ms > RULES.lease_ms / 2 then
-        redis.call("HSET", STATE, "reap_after", int(now_ms + RULES.lease_ms / 3))
-        return
-    end
-    if seen[2] and now_ms < tonumber(seen[2]) then
-        return
-    end
-    local plan = {}
-    for _, id in ipairs(redis.call("ZRANGEBYSCORE", LEASES, "-inf", int(now_ms), "LIMIT", 0, 100)) do
-        bring_back(plan, id, now_ms)
-    end
-    carry_out(plan)
+    return #value
 end

@@ -3,9 +3,11 @@
 -- ARGV[2..]  pairs of id and token
 -- Result     how many went back
 --
+-- Bound: 500 pairs.
 -- If Redis is lost, nothing is left to give back.
 
 local plan, given = {}, 0
+read_unfinished(redis.call("HGET", STATE, "unfinished"))
 for i = 2, #ARGV, 2 do
     local id = ARGV[i]
     local record = redis.call("HGET", FLIGHT, id)

@@ -4,6 +4,7 @@
 -- ARGV[2] id   ARGV[3] token
 -- Result  1 when this is its last delivery, else 0
 --
+-- Bound: one id.
 -- If Redis is lost, the suspicion is forgotten.
 
 if not holds(redis.call("HGET", FLIGHT, ARGV[2]), ARGV[3]) then

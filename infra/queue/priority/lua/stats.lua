@@ -6,6 +6,7 @@
 --            that ever came, their weight}
 --
 -- Delayed messages join their lane when somebody fetches: with nobody there they become overdue.
+-- Bound: the lanes that are asked for.
 -- If Redis is lost, the counters start again at zero.
 
 local now_us = time_us()
@@ -24,8 +25,8 @@ for i = 2, #ARGV do
     local counts =
         redis.call("HMGET", STATE, "depth:" .. lane, "weight:" .. lane, "inflow:" .. lane, "inflow_weight:" .. lane)
     local head = redis.call("ZRANGE", heads_of(lane), 0, 0, "WITHSCORES")
-    result[#result + 1] = tonumber(counts[1] or "0")
-    result[#result + 1] = tonumber(counts[2] or "0")
+    result[#result + 1] = math.max(0, tonumber(counts[1] or "0"))
+    result[#result + 1] = math.max(0, tonumber(counts[2] or "0"))
     result[#result + 1] = head[2] and math.max(0, math.floor((now_us - tonumber(head[2])) / 1000)) or -1
     result[#result + 1] = tonumber(counts[3] or "0")
     result[#result + 1] = tonumber(counts[4] or "0")

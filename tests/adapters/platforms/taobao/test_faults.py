@@ -65,6 +65,7 @@ def test_a_platform_failure_leaves_a_write_open(code, sub_code):
     [
         ("This ban will last for 1 more seconds", 1.0),
         ("This ban will last for 3600 seconds", 3600.0),
+        ("This ban will last for 999999 more seconds", 86_400.0),
         ("App Call Limited", 10.0),
         # 18:00 in China: six hours to midnight.
         ("call quota per day used up", 6 * 3600.0),

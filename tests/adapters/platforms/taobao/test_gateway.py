@@ -235,3 +235,19 @@ async def test_a_window_shorter_than_half_the_overlap_is_read_in_two_parts(shop)
     platform, server = await shop(listing, overlap_s=7200.0)
     assert await missed(platform, listing) == set()
     assert read_cst(form_of(server, 1)["end_modified"]) == NOW - timedelta(seconds=20)
+
+
+@pytest.mark.parametrize("tid", [None, "", [1], "abc", "1" * 5000, {"a": 1}, -5])
+async def test_a_row_without_a_readable_order_id_does_not_lose_its_page(shop, tid):
+    rows = [{"tid": "1", "modified": "2026-11-22 09:00:00"}, {"tid": tid}, {"tid": "2", "status": []}]
+
+    def listing(_form):
+        return {"trades_sold_increment_get_response": {"trades": {"trade": rows}, "total_results": 3}}
+
+    platform, _ = await shop(listing)
+    window = Window(NOW - timedelta(hours=1), NOW)
+
+    [page] = [page async for page in platform.changes(window)]
+
+    assert [(one.platform_order_id, bool(one.fault)) for one in page] == [("1", False), ("", True), ("2", False)]
+    assert page[2].changed_at == window.end, "what cannot be read counts as the window's end"

@@ -80,7 +80,9 @@ def test_a_redis_that_lost_all_is_noticed_and_can_be_refilled(server, at, run_wo
     run_worker(at)
     until(lambda: gate.begun)
     lose_all(server)
-    until(lambda: not at._holdings[QUEUE].is_buffered)  # the next heartbeat finds out that nothing is held any more
+    until(
+        lambda: not at._crews.first.holdings[QUEUE].is_buffered
+    )  # the next heartbeat finds out that nothing is held any more
     gate.opened.set()
     ids = [one.message_id for one in sent]
     missing = set(ids) - at.known(QUEUE, ids)
@@ -232,7 +234,7 @@ def test_the_lost_answer_of_a_fetch_strands_nothing(make_broker, run_worker, mon
     else:
         run_worker(broker)
         for message in messages:
-            until(lambda: QUEUE in broker._holdings and broker._holdings[QUEUE].is_listening)
+            until(lambda: QUEUE in broker._crews.first.holdings and broker._crews.first.holdings[QUEUE].is_listening)
             broker.enqueue(message)
     broker.join(QUEUE, timeout=10_000)
     assert lost
@@ -319,7 +321,7 @@ def test_delayed_messages_cost_a_worker_no_memory(make_broker, run_worker):
     while broker.stats(QUEUE).lanes["bulk"].waiting or broker.stats(QUEUE).in_flight:
         time.sleep(0.01)
     assert [consumer.delay_queue.qsize() for consumer in worker.consumers.values()] == [0]
-    assert broker._holdings[QUEUE].size == 0
+    assert broker._crews.first.holdings[QUEUE].size == 0
 
 
 def test_connections_that_are_dropped_lose_and_double_nothing(make_broker, redis, run_worker, monkeypatch, until):

@@ -6,6 +6,7 @@ from redis.exceptions import ResponseError
 
 from infra.queue.priority import Rules
 from infra.queue.priority.delivery import Address
+from infra.queue.priority.rejected import UNKNOWN_ACTOR
 from infra.queue.priority.scripts import Entry, Scripts, Settlement, Wanted
 
 LANES = ("p0", "bulk")
@@ -85,14 +86,16 @@ def test_a_retry_takes_the_place_of_its_delivery(scripts, fill):
 def test_rejected_messages_can_be_discarded(scripts, fill):
     send(scripts, "a", size=200)
     fill()
-    assert scripts.rejected("discard", "a") == 1
+    assert scripts.change_rejected("discard", ["a"]) == 1
 
 
-@pytest.mark.parametrize(("since_ms", "outcome"), [("9999999999999", "postponed"), ("1", "rejected")])
-def test_an_unknown_actors_message_is_put_off_or_rejected(scripts, fill, each_redis, since_ms, outcome):
+@pytest.mark.parametrize(("since_ms", "wanted"), [("9999999999999", (1, 0)), ("1", (0, 1))])
+def test_an_unknown_actors_message_is_put_off_or_rejected(scripts, fill, each_redis, since_ms, wanted):
     send(scripts, "a")
     fetch(scripts)
     history = f'{{"redelivered":0,"owners":[],"unknown_since_ms":{since_ms}}}'
     each_redis.hset(f"{scripts.prefix}:history", "a", history)
     fill()
-    assert scripts.postpone("a", TOKEN) == outcome
+    assert scripts.settle([Settlement("a", TOKEN, UNKNOWN_ACTOR)]) == 1
+    found = scripts.stats(LANES)
+    assert (found[0], found[4]) == wanted

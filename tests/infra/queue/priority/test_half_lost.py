@@ -5,6 +5,7 @@ import pytest
 from dramatiq import Message
 
 from infra.queue.priority.delivery import Address
+from infra.queue.priority.rejected import UNKNOWN_ACTOR
 from infra.queue.priority.scripts import Entry, Settlement, Wanted
 
 LANES = ("p0", "bulk")
@@ -77,7 +78,7 @@ def test_a_delivery_whose_message_is_gone_can_be_given_back_ended_and_put_off(sc
     lose("messages", "a", "b", "c")
     scripts.requeue([("a", TOKEN), ("d", TOKEN)])
     assert scripts.settle([Settlement("b", TOKEN, "failed")]) == 1
-    assert scripts.postpone("c", TOKEN) == "lost"
+    assert scripts.settle([Settlement("c", TOKEN, UNKNOWN_ACTOR)]) == 1
     assert depth(scripts) == (1, 0, 0)
 
 
@@ -111,7 +112,7 @@ def test_a_message_that_stands_nowhere_is_taken_again(scripts, redis, lost):
     assert fetch(scripts, "bob:1") == ["a"]
 
 
-@pytest.mark.parametrize("lost", ["turns:p0", "balance:p0", "heads:p0", "turns:bulk", "balance:bulk", "heads:bulk"])
+@pytest.mark.parametrize("lost", ["rounds:p0", "balance:p0", "heads:p0", "rounds:bulk", "balance:bulk", "heads:bulk"])
 def test_places_that_are_lost_are_found_again(scripts, redis, lost):
     """Without its turns a lane would else be asked for ever, and Redis with it."""
     send(scripts, "a", "b", lane="p0")
@@ -123,7 +124,7 @@ def test_places_that_are_lost_are_found_again(scripts, redis, lost):
     assert depth(scripts) == (0, 0, 5)
 
 
-@pytest.mark.parametrize("lost", ["turns:bulk", "heads:bulk"])
+@pytest.mark.parametrize("lost", ["rounds:bulk", "heads:bulk"])
 def test_who_came_before_a_place_was_lost_is_served_beside_who_came_after(scripts, redis, lost):
     send(scripts, "a", "b", fair="x")
     assert redis.delete(f"{scripts.prefix}:{lost}")
@@ -132,7 +133,7 @@ def test_who_came_before_a_place_was_lost_is_served_beside_who_came_after(script
     assert {"a", "b", "c"} <= set(fetch(scripts, room=55)), "turns of 50"
     assert len(fetch(scripts, "ann:2")) == 8
     assert depth(scripts) == (0, 0, 63)
-    assert not redis.exists(f"{scripts.prefix}:turns:bulk", f"{scripts.prefix}:heads:bulk")
+    assert not redis.exists(f"{scripts.prefix}:rounds:bulk", f"{scripts.prefix}:heads:bulk")
 
 
 @pytest.mark.parametrize("owed", [0, 19])
@@ -144,4 +145,66 @@ def test_a_lane_that_has_turns_and_no_line_is_passed_over(scripts, redis, owed):
     assert fetch(scripts) == ["b"]
     send(scripts, "c", number="3", lane="p0")
     assert fetch(scripts, "ann:2") == ["c"]
-    assert redis.exists(f"{scripts.prefix}:turns:p0") == 0
+    assert redis.exists(f"{scripts.prefix}:rounds:p0") == 0
+
+
+def mend(scripts):
+    scripts.beat("ann", [])
+    for _ in range(3):
+        fetch(scripts, "ann:mend", room=0)
+        scripts.beat("ann", [])
+
+
+@pytest.mark.parametrize("lost", ["waiting:bulk:x", "delayed"])
+def test_messages_that_stand_nowhere_are_lined_up_again(scripts, lose, lost):
+    send(scripts, "a", "b", "c", fair="x", delay=60_000 if lost == "delayed" else -1)
+    send(scripts, "d", number="2", fair="y")
+    lose(lost)
+    assert fetch(scripts) == ["d"]
+    mend(scripts)
+    assert sorted(fetch(scripts, "ann:2")) == ["a", "b", "c"]
+    assert depth(scripts) == (0, 0, 4)
+
+
+def test_a_delivery_without_its_lease_comes_back_when_its_process_is_gone(scripts, lose, end_leases):
+    send(scripts, "a")
+    fetch(scripts)
+    lose("leases")
+    mend(scripts)
+    end_leases("a")
+    assert fetch(scripts, "bob:1") == ["a"]
+
+
+@pytest.mark.parametrize("lost", [["state"], ["turns"], ["rounds:bulk"], ["heads:bulk"]])
+def test_the_depth_is_right_again_after_one_look(scripts, redis, lost):
+    for number in range(5):
+        send(scripts, *(f"{number}-{one}" for one in range(3)), number=str(number), fair=f"key{number}")
+    redis.delete(*(f"{scripts.prefix}:{name}" for name in lost))
+    send(scripts, "more", number="more", fair="key0")
+    mend(scripts)
+    assert depth(scripts) == (16, 0, 0)
+    assert len(fetch(scripts, room=20)) == 16
+    assert depth(scripts) == (0, 0, 16)
+
+
+def test_lines_that_nothing_names_any_more_are_found_when_the_lane_runs_empty(scripts, redis):
+    for number in range(5):
+        send(scripts, *(f"{number}-{one}" for one in range(3)), number=str(number), fair=f"key{number}")
+    redis.delete(f"{scripts.prefix}:rounds:bulk", f"{scripts.prefix}:heads:bulk")
+    send(scripts, "more", number="more", fair="key0")
+    assert fetch(scripts, room=20) == ["0-0", "0-1", "0-2", "more"]
+    assert len(fetch(scripts, "ann:2", room=20)) == 12
+    assert depth(scripts) == (0, 0, 16)
+
+
+def test_who_comes_after_a_lost_clock_overtakes_nobody(scripts, lose):
+    """A lane without its clock would else count its rounds from the first, before all who wait already."""
+    for number in range(4):  # each round makes the clock go on
+        send(scripts, "a", "b", number=f"ab{number}", fair="x")
+        send(scripts, "c", number=f"c{number}", fair="y")
+        fetch(scripts, f"ann:{number}", room=2)
+    waiting = depth(scripts)[0]
+    assert waiting
+    lose("balance:bulk")
+    send(scripts, "new", number="new", fair="z")
+    assert fetch(scripts, "ann:9")[-1] == "new"

@@ -232,11 +232,11 @@ def test_an_end_is_settled_although_no_thread_gets_free(broker, until):
     broker.enqueue_many([message("one"), message("two")])
     consumer = broker.consume(QUEUE, prefetch=2, timeout=60_000)
     first, second = next(consumer), next(consumer)
-    broker._slots.threads = 1
+    broker._crews.first.slots.threads = 1
     taken = []
     taking = threading.Thread(target=lambda: taken.append(next(consumer)), daemon=True)
     taking.start()
-    until(lambda: broker._slots._waiting_for >= 0)
+    until(lambda: broker._crews.first.slots._waiting_for >= 0)
     consumer.ack(first)
     until(lambda: not broker.known(QUEUE, [first.message_id]))
     consumer.ack(second)
@@ -273,6 +273,23 @@ def test_a_changed_lane_is_that_of_its_retries_too(broker):
     assert retry.rank == 0
 
 
+@pytest.mark.parametrize("moves", [["p0"], ["p1", "p0"]])
+def test_the_retry_of_a_message_that_runs_goes_to_the_lane_that_it_was_moved_to(broker, moves):
+    """Its process fetched it with the old lane, and sends that again."""
+    shaky = dramatiq.actor(print, actor_name="shaky", queue_name=QUEUE, broker=broker, min_backoff=1, max_backoff=1)
+    sent = shaky.send_with_options(args=("a",), lane="bulk")
+    consumer = broker.consume(QUEUE, prefetch=2, timeout=10_000)
+    running = next(consumer)
+    for lane in moves:
+        assert broker.change_lane(QUEUE, [sent.message_id], lane) == 1
+    broker.emit_after("process_message", running, exception=ValueError("meant"))
+    consumer.ack(running)
+    retry = next(consumer)
+    assert (retry.options["retries"], retry.options["lane"], retry.rank) == (1, "p0", 0)
+    broker.emit_after("process_message", retry, exception=ValueError("meant"))
+    assert next(consumer).rank == 0, "and so do its further ones"
+
+
 @pytest.mark.parametrize(
     "options",
     [{"lane": "vip"}, {"weight": 0}, {"weight": "2"}, {"weight": True}, {"weight": 10**30}, {"fair_key": "a\x1fb"}],
@@ -300,7 +317,7 @@ def test_a_client_that_decodes_answers_is_refused(redis_url):
 
 
 def test_rules_that_would_stop_a_queue_are_refused():
-    for wrong in ({"share": 1}, {"lease_ms": 0}):
+    for wrong in ({"share": 1}, {"lease_ms": 0}, {"max_crashes": 1}):
         with pytest.raises(ValueError, match="at least"):
             Rules(**wrong)
 
@@ -373,7 +390,7 @@ def test_a_prefetch_that_was_chosen_is_never_exceeded(make_broker, monkeypatch, 
     """Twice as many as threads is Dramatiq's own choice."""
     monkeypatch.setattr(Slots, "read_ahead", lambda _self, _prefetch: 256)
     broker = make_broker()
-    broker._slots.threads = 2
+    broker._crews.first.slots.threads = 2
     assert broker.consume(QUEUE, prefetch=prefetch)._room() == (most, 0)
 
 

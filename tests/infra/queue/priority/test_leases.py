@@ -159,7 +159,7 @@ def test_a_crash_is_taken_back_when_the_process_turns_out_to_live(broker, make_b
     found = []
     until(lambda: found.append(next(consumer)) or found[-1])
     assert found[-1].crashes == 1
-    broker._holdings[QUEUE].beat()
+    broker._crews.first.holdings[QUEUE].beat()
     consumer.requeue([found[-1]])
     until(lambda: found.append(next(consumer)) or found[-1])
     assert found[-1].crashes == 0

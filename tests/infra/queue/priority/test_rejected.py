@@ -197,3 +197,49 @@ def test_the_cap_is_an_alarm_and_keeps_the_first(broker):
     assert broker.stats(QUEUE).rejected_dropped == 1
     broker.acknowledge_dropped(QUEUE, 5)
     assert broker.stats(QUEUE).rejected_dropped == 0
+
+
+def test_rejected_messages_are_listed_and_sent_again_in_pages_of_4_mb(make_broker, ran):
+    """Else a page of large ones would hold Redis up, and fill the memory of who asks."""
+    broker = make_broker(rules=Rules(max_bytes=1_000))
+    dramatiq.actor(ran.append, actor_name="note", queue_name=QUEUE, broker=broker)
+    scripts = broker._scripts_of(QUEUE)
+    sent = [message(str(number) + "x" * 1_500_000) for number in range(6)] + [message("y" * 5_000_000)]
+    for number, one in enumerate(sent):
+        scripts.enqueue("test", str(number), [Entry(one.message_id, -1, Address("bulk", "", 1).envelope(one.encode()))])
+    pages, offset = [], 0
+    while page := broker.rejected(QUEUE, offset=offset):
+        pages.append(len(page))
+        offset += len(page)
+    assert pages == [2, 2, 2, 1]
+    assert broker.redrive(QUEUE, [one.message_id for one in sent]) == 7
+    assert broker.rejected(QUEUE) == []
+    assert broker.stats(QUEUE).lanes["bulk"].waiting == 7
+
+
+@pytest.mark.parametrize("lost", ["rejected", "rejected:records"])
+def test_a_list_of_rejected_messages_of_which_part_is_lost_can_be_read(broker, redis, lost):
+    """A record without a place gets one, a place without a record goes."""
+    sent = [message("x" * 6_000), message("y" * 6_000)]
+    broker._scripts_of(QUEUE).enqueue(
+        "test", "1", [Entry(one.message_id, -1, Address("bulk", "", 1).envelope(one.encode())) for one in sent]
+    )
+    redis.delete(f"{{priority:{QUEUE}}}:{lost}")
+    found = {one.message_id for one in broker.rejected(QUEUE)}
+    assert found == ({one.message_id for one in sent} if lost == "rejected" else set())
+    assert broker.stats(QUEUE).rejected == len(found)
+
+
+def test_what_was_counted_of_lost_rejected_messages_drops_no_new_ones(make_broker, redis):
+    broker = make_broker(rules=Rules(max_bytes=100, rejected_max_bytes=10_000))
+    scripts = broker._scripts_of(QUEUE)
+
+    def reject(name):
+        scripts.enqueue("test", name, [Entry(name, -1, Address("bulk", "", 1).envelope(b"x" * 6_000))])
+
+    reject("a")
+    redis.delete(f"{scripts.prefix}:rejected", f"{scripts.prefix}:rejected:records")
+    reject("b")
+    assert redis.hkeys(f"{scripts.prefix}:rejected:records") == [b"b"]
+    reject("c")
+    assert broker.stats(QUEUE).rejected_dropped == 1

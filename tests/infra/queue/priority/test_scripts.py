@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 import infra.queue.priority
 from infra.queue.priority import Rules
 from infra.queue.priority.refusals import ask
-from infra.queue.priority.scripts import CHUNK_BYTES, NAMES, Entry, Scripts, batches
+from infra.queue.priority.scripts import CHUNK_BYTES, NAMES, SHARED, Entry, Scripts, batches
 
 FOLDER = Path(infra.queue.priority.__file__).parent
 ALLOWED = {"dramatiq", "redis", "infra.queue.priority", *sys.stdlib_module_names}
@@ -38,11 +38,12 @@ def test_it_imports_none_of_our_other_rooms(file):
 
 
 def test_every_script_is_called_and_has_a_header():
-    assert {file.stem for file in (FOLDER / "lua").glob("*.lua")} == {*NAMES, "queue"}
+    assert {file.stem for file in (FOLDER / "lua").glob("*.lua")} == {*NAMES, *SHARED}
     for name in NAMES:
         header = re.match(r"(--.*\n)+", (FOLDER / "lua" / f"{name}.lua").read_text())
         assert header
         assert "Result" in header[0]
+        assert "Bound: " in header[0]
         assert "If Redis is lost" in header[0]
 
 

@@ -31,6 +31,7 @@ class Message:
     owners: list[str] = field(default_factory=list)
     started: str = ""
     unknown_since: int | None = None
+    moved_to: str = ""  # while it ran, or after it came back
 
     @property
     def envelope(self) -> bytes:
@@ -39,10 +40,30 @@ class Message:
 
 class Lane:
     def __init__(self) -> None:
-        self.turns: list[str] = []
+        self.turns: dict[str, tuple[int, int]] = {}  # fair keys by their next turn: its round and place
+        self.round = self.place = 0
         self.balance: dict[str, int] = {}
         self.lines: dict[str, list[tuple[int, str]]] = {}  # positions and ids
         self.inflow = Counter()
+
+    def join(self, fair_key: str) -> None:
+        self.place += 1
+        self.turns[fair_key] = (self.round + 1, self.place)
+        self.balance[fair_key] = RULES.quantum
+
+    def begin_turn(self) -> str:
+        fair_key = min(self.turns, key=lambda one: (self.turns[one], one))
+        number = self.turns[fair_key][0]
+        if number > self.round:
+            self.round, self.place = number, 0
+        return fair_key
+
+    def end_turn(self, fair_key: str) -> None:
+        """Pass as many rounds as its debts take."""
+        rounds = -self.balance[fair_key] // RULES.quantum + 1
+        self.place += 1
+        self.turns[fair_key] = (self.turns[fair_key][0] + rounds, self.place)
+        self.balance[fair_key] += rounds * RULES.quantum
 
     @property
     def head(self) -> float:
@@ -85,7 +106,10 @@ class Twin:
             if len(envelope) > RULES.max_bytes:
                 self._reject(message_id, Message(where, encoded), "too_large")
                 rejected.append(message_id)
-            elif self._is_wanted(message_id, self.now + max(delay, 0)):
+                continue
+            if message_id in self.flight and self.messages[message_id].moved_to:
+                where = where._replace(lane=self.messages[message_id].moved_to)
+            if self._is_wanted(message_id, self.now + max(delay, 0)):
                 if message_id not in self.messages:
                     self._note_arrival(where)
                 delayed = self.messages.get(message_id, Message(where, encoded))
@@ -117,15 +141,28 @@ class Twin:
         return max(0, min(self.delayed.values()) - self.now) if self.delayed else -1, answer
 
     def settle(self, settlements):
-        ended = []
+        ended, put_off = [], 0
         for message_id, token, reason in settlements:
             if self._holds(message_id, token):
+                if reason == "unknown_actor" and self._is_put_off(message_id):
+                    put_off += 1
+                    continue
                 if reason:
                     self._reject(message_id, self.messages[message_id], reason)
                 ended.append(message_id)
         for message_id in set(ended):
             self._forget(message_id)
-        return len(ended)
+        return len(ended) + put_off
+
+    def _is_put_off(self, message_id):
+        message = self.messages[message_id]
+        if message.unknown_since is None:
+            message.unknown_since = self.now
+        if self.now - message.unknown_since >= RULES.unknown_actor_grace_ms:
+            return False
+        self._land(message_id)
+        self.delayed[message_id] = self.now + RULES.unknown_actor_retry_ms
+        return True
 
     def beat(self, owner, held):
         self.owners[owner] = self.now + RULES.lease_ms
@@ -143,20 +180,6 @@ class Twin:
                 plan.append((message_id, self._land(message_id)))
         self._line_up(plan)
 
-    def postpone(self, message_id, token):
-        if not self._holds(message_id, token):
-            return "lost"
-        message = self.messages[message_id]
-        if message.unknown_since is None:
-            message.unknown_since = self.now
-        if self.now - message.unknown_since >= RULES.unknown_actor_grace_ms:
-            self._reject(message_id, message, "unknown_actor")
-            self._forget(message_id)
-            return "rejected"
-        self._land(message_id)
-        self.delayed[message_id] = self.now + RULES.unknown_actor_retry_ms
-        return "postponed"
-
     def start(self, message_id, token):
         if self._holds(message_id, token):
             self.messages[message_id].started = token
@@ -170,6 +193,9 @@ class Twin:
             position = self._step_out(message_id)
             message = self.messages[message_id]
             message.where = message.where._replace(lane=lane)
+            has_history = message.redelivered or message.owners or message.started or message.unknown_since is not None
+            if message_id in self.flight or has_history or message.moved_to:
+                message.moved_to = lane
             if position is not None:
                 plan.append((message_id, position))
         self._line_up(plan)
@@ -263,24 +289,23 @@ class Twin:
     def _take(self, name, most, budget):
         lane, taken, weight = self.lanes[name], [], 0
         while len(taken) < most and weight < budget and lane.turns:
-            fair_key = lane.turns[0]
-            if lane.balance[fair_key] <= 0:
-                lane.turns.append(lane.turns.pop(0))
-                lane.balance[fair_key] += RULES.quantum
-                continue
+            fair_key = lane.begin_turn()
             position, message_id = lane.lines[fair_key][0]
             taken.append((position, message_id))
             heavy = self.messages[message_id].where.weight
             weight += heavy
             lane.balance[fair_key] -= min(heavy, 20 * RULES.quantum)
             self._leave_line(lane, fair_key, position, message_id)
+            if not lane.turns:
+                lane.round = lane.place = 0
+            elif fair_key in lane.turns and lane.balance[fair_key] <= 0:
+                lane.end_turn(fair_key)
         return taken, weight
 
     def _leave_line(self, lane, fair_key, position, message_id):
         lane.lines[fair_key].remove((position, message_id))
         if not lane.lines[fair_key]:
-            del lane.lines[fair_key], lane.balance[fair_key]
-            lane.turns.remove(fair_key)
+            del lane.lines[fair_key], lane.balance[fair_key], lane.turns[fair_key]
 
     def _note_arrival(self, where):
         self.lanes[where.lane].inflow.update({"messages": 1, "weight": where.weight})
@@ -291,8 +316,7 @@ class Twin:
             lane = self.lanes[where.lane]
             if where.fair_key not in lane.lines:
                 lane.lines[where.fair_key] = []
-                lane.turns.append(where.fair_key)
-                lane.balance[where.fair_key] = RULES.quantum
+                lane.join(where.fair_key)
             lane.lines[where.fair_key].append((position, message_id))
             lane.lines[where.fair_key].sort(key=lambda one: (one[0], f"{self.messages[one[1]].where.weight}:{one[1]}"))
 

@@ -1,0 +1,1 @@
+"""Workers that are far from Redis: ``python -m benchmarks.distance``."""

@@ -1,0 +1,88 @@
+"""Ask warehouses for their stock again, and take over what they corrected."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import psycopg
+
+from adapters import registry
+from adapters.door import Door
+from adapters.ports import Warehouse
+from adapters.rejection import Rejected
+from domain.errors import FulfilmentError, Transient
+from infra.clock import Clock
+from infra.db.pool import Database
+from infra.db.recount import Changes, held_at, note_asked, write_count
+from infra.log import get_logger
+from infra.outside import Outside
+from infra.settings import Location, Settings
+from ops.stock import ask_count, note_bad_rows
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A location's count: SKUs it reported, and by SKU the pieces that are new, more or fewer.
+
+    `refused`: SKUs whose count is not taken over, because more is promised; our figure and the count.
+    `rejected`: rows of the count that could not be read.
+    """
+
+    skus: int
+    new: Mapping[str, int]
+    raised: Mapping[str, int]
+    lowered: Mapping[str, int]
+    refused: Mapping[str, tuple[int, int]]
+    rejected: tuple[Rejected, ...] = ()
+
+
+def count_again(
+    settings: Settings, db: Database, clock: Clock, locations: Iterable[Location]
+) -> dict[str, Counted | FulfilmentError]:
+    """Count every location by itself: what is wrong with one, or with its answer, keeps no other from it.
+
+    Raises psycopg.OperationalError when the database is away.
+    """
+    done: dict[str, Counted | FulfilmentError] = {}
+    with Outside() as outside:
+        door = Door(settings.door, registry.hosts(settings), clock)
+        outside.run(door.open())
+        try:
+            for location in locations:
+                done[location.name] = _counted(db, outside, location, door, clock)
+        finally:
+            outside.run(door.close())
+    return done
+
+
+def _counted(db: Database, outside: Outside, location: Location, door: Door, clock: Clock) -> Counted | FulfilmentError:
+    try:
+        warehouse = registry.warehouse().connect(location, door, clock)
+        found = count_location(db, outside, location, warehouse)
+    except FulfilmentError as error:
+        return error
+    except psycopg.OperationalError:
+        raise
+    except Exception as error:
+        log.exception("stock_not_counted", location=location.name)
+        return Transient("count_not_written", type(error).__name__)
+    if found.refused:
+        log.error("stock_count_refused", location=location.name, skus=len(found.refused))
+    return found
+
+
+def count_location(db: Database, outside: Outside, location: Location, warehouse: Warehouse) -> Counted:
+    """Ask one warehouse and write its count. Raises what the call raises.
+
+    A SKU whose row cannot be read keeps our figure, and the row is recorded.
+    """
+    with db.connection() as connection:
+        note_asked(connection, location.name)
+        before = held_at(connection, location.name)
+    count = ask_count(outside, warehouse)
+    counted = {level.sku: level.quantity for level in count.levels}
+    changes: Changes = write_count(db, location.name, before, counted)
+    with db.transaction() as tx:
+        note_bad_rows(tx, location, count)
+    return Counted(len(counted), changes.new, changes.raised, changes.lowered, changes.refused, count.rejected)

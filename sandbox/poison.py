@@ -1,0 +1,26 @@
+"""One order that its own server cannot stand, on demand: a firewall that dislikes a text, an answer that is torn."""
+
+from enum import StrEnum
+
+
+class Spoilt(StrEnum):
+    """How the platform answers about a spoilt order: half an answer, or that an argument is invalid."""
+
+    TORN = "torn"
+    ARGUMENT = "argument"
+
+
+class ForbiddenError(Exception):
+    """A firewall before the server refuses this request, whatever its credentials."""
+
+
+class Firewall:
+    """Refuses requests that contain one of its marks."""
+
+    def __init__(self) -> None:
+        self.marks: frozenset[str] = frozenset()
+
+    def check(self, text: str) -> None:
+        """Raises ForbiddenError."""
+        if any(mark in text for mark in self.marks):
+            raise ForbiddenError

@@ -1,0 +1,225 @@
+"""Every reader of foreign bytes, fed with mutations: a value that can be stored, or an error of the tree."""
+
+import base64
+import dataclasses
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.channels.tencent_sms import read_sent
+from adapters.china_time import read_cst
+from adapters.couriers import sf
+from adapters.door import retry_after_s
+from adapters.instants import EARLIEST, LATEST, read_iso
+from adapters.payload import Fields, read_answer
+from adapters.platforms.taobao import answers
+from adapters.platforms.taobao.faults import fault_of, read_error
+from adapters.platforms.taobao.trade import raw_order, read_facts, read_order
+from adapters.warehouses.feed import read_events, read_stock
+from domain.errors import FulfilmentError, Malformed
+from infra.db.orders import line_rows, order_row, rows_json
+from infra.rules import load_rules
+from ops.dry_run import as_tree, normalize
+from sandbox.mutations import Mutations
+
+NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
+TOKENS = {"2900000000000000001": "oaid-1", "2900000000000000002": "oaid-2"}
+REFERENCE = "TB2900000000000000001-1-0"
+RULES = load_rules()
+# Bytes of a key that an index of Postgres takes.
+KEY_BYTES_MAX = 2_000
+FAULTS_SHOWN = 8
+
+
+def whole_order(body: bytes) -> None:
+    order = read_order(body, "main")
+    row, lines = order_row(order), line_rows(order)
+    assert msgspec.json.decode(rows_json([row, *lines]))
+    assert 0 <= row["seller_flag"] < 2**15
+    assert sum(line["quantity"] for line in lines) < 2**31
+    assert sum(line["paid_minor"] + line["unit_price_minor"] for line in lines) < 2**62
+    assert all(len(str(line[key]).encode()) <= KEY_BYTES_MAX for line in lines for key in ("line_id", "sku"))
+    assert len({line["line_id"] for line in lines}) == len(lines)
+
+
+def tried(body: bytes) -> None:
+    assert msgspec.json.encode(as_tree(normalize(body, "taobao", "main", RULES)))
+
+
+def error_answer(body: bytes) -> None:
+    tree = read_answer(body)
+    error = read_error(Fields(tree.get("error_response", tree), "error_response", Malformed))
+    for is_read in (True, False):
+        fault = fault_of(error, is_read=is_read, now=NOW)
+        assert isinstance(fault, FulfilmentError)
+        stored(fault.facts)
+
+
+def shipment(body: bytes) -> Any:
+    return sf.read_shipment(sf.read_envelope(body, is_idempotent=False), REFERENCE)
+
+
+def a_text(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
+    """A reader of a text, which raises ValueError and nothing else."""
+
+    def reader(body: bytes) -> Any:
+        try:
+            return read(body.decode("utf-8", "surrogatepass"))
+        except ValueError:
+            return None
+
+    return reader
+
+
+def stored(value: Any) -> None:
+    """Whether Postgres takes it and gives it back."""
+    if isinstance(value, str):
+        assert "\x00" not in value
+        value.encode()
+    elif isinstance(value, bool | bytes | float | Enum | FulfilmentError | None):
+        return
+    elif isinstance(value, int):
+        assert -(2**63) <= value < 2**63
+    elif isinstance(value, datetime):
+        assert EARLIEST <= value <= LATEST
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            stored(getattr(value, field.name))
+    elif isinstance(value, dict):
+        for part in (*value, *value.values()):
+            stored(part)
+    else:
+        for part in value:
+            stored(part)
+
+
+def in_text(inner: dict[str, Any]) -> dict[str, Any]:
+    """An answer of SF with its inner document opened, so that mutations reach it: see `closed`."""
+    data = inner.get("apiResultData")
+    return {**inner, "apiResultData": json.loads(data)} if isinstance(data, str) and data[:1] == "{" else inner
+
+
+def closed(body: bytes) -> bytes:
+    """The inner document of SF's answer becomes a text again, as far as the mutation left it one."""
+    try:
+        tree = json.loads(body)
+        if isinstance(tree.get("apiResultData"), dict | list):
+            tree["apiResultData"] = json.dumps(tree["apiResultData"])
+        return json.dumps(tree).encode()
+    except (ValueError, AttributeError, RecursionError):
+        return body
+
+
+@pytest.fixture(scope="module")
+def readers(trades, recorded):
+    """By name: how often of a hundred, documents, reader, and what is done to a document before it is read."""
+    sf_answers = [
+        in_text(answer)
+        for answer in recorded(
+            "sf", "create_ok", "find_ok", "find_cancelled", "cancel_ok", "create_without", "create_refused"
+        )
+    ]
+    plain = bytes
+    return {
+        "taobao.read_order": (18, trades, whole_order, plain),
+        "taobao.read_facts": (6, trades, read_facts, plain),
+        "taobao.raw_order": (10, trades, raw_order, plain),
+        "taobao.read_page": (8, recorded("taobao", "changes"), lambda body: answers.read_page(body, NOW), plain),
+        "taobao.read_status": (7, recorded("taobao", "status"), answers.read_status, plain),
+        "taobao.read_decrypted": (
+            7,
+            recorded("taobao", "reveal"),
+            lambda body: answers.read_decrypted(body, TOKENS),
+            plain,
+        ),
+        "taobao.read_shipped": (3, recorded("taobao", "tell_shipped_ok"), answers.read_shipped, plain),
+        "taobao.read_error": (4, recorded("taobao", "tell_shipped", "fetch"), error_answer, plain),
+        "sf.read_shipment": (9, sf_answers, shipment, closed),
+        "sf.read_cancelled": (
+            4,
+            sf_answers,
+            lambda body: sf.read_cancelled(sf.read_envelope(body, is_idempotent=True)),
+            closed,
+        ),
+        "feed.read_events": (8, recorded("feed", "events"), lambda body: read_events(body, "41"), plain),
+        "feed.read_stock": (5, recorded("feed", "stock"), read_stock, plain),
+        "sms.read_sent": (4, recorded("tencent-sms", "tell"), lambda body: read_sent(body, "evt-1"), plain),
+        "door.retry_after_s": (
+            2,
+            ["7", "Sun, 22 Nov 2026 02:01:30 GMT", "Sun, 22 Nov 2026 02:01:30 +0800"],
+            lambda body: retry_after_s(body.decode("utf-8", "surrogatepass"), NOW),
+            plain,
+        ),
+        "china_time.read_cst": (1, ["2026-11-22 10:00:00"], a_text(read_cst), plain),
+        "instants.read_iso": (1, ["2026-11-22T10:00:00+08:00", "20261122T100000Z"], a_text(read_iso), plain),
+        "dry_run.normalize": (3, trades, tried, plain),
+    }
+
+
+def inputs(mutations: Mutations, documents: list[Any], count: int):
+    """Mutations of documents, or of texts."""
+    for number in range(count):
+        if isinstance(documents[0], str):
+            yield mutations.text(documents).encode("utf-8", "surrogatepass")
+        else:
+            yield mutations.of(documents[number % len(documents)])
+
+
+def test_no_reader_raises_outside_the_tree(readers, mutations, mutations_wanted, fuzz_seed, personal_in):
+    faults: dict[str, str] = {}
+    read, refused, seconds = Counter(), Counter(), Counter()
+    for name, (share, documents, reader, before) in readers.items():
+        secrets = personal_in(documents)
+        began = time.perf_counter()
+        for body in inputs(mutations, documents, max(20, mutations_wanted * share // 100)):
+            sent = before(body)
+            try:
+                value = reader(sent)
+                stored(value)
+            except FulfilmentError as error:
+                refused[name] += 1
+                told = f"{error} {error.message} {error.facts}"
+                stored(error.facts)
+                if any(secret in told for secret in secrets):
+                    faults.setdefault(f"{name}: personal data in {error.code}", base64.b64encode(sent).decode())
+            except BaseException as error:  # noqa: BLE001 - what the fuzzer is looking for
+                where = error.__traceback__
+                while where and where.tb_next:
+                    where = where.tb_next
+                place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else ""
+                faults.setdefault(f"{name}: {type(error).__name__} at {place}", base64.b64encode(sent).decode())
+            else:
+                read[name] += 1
+        seconds[name] = round(time.perf_counter() - began, 1)
+    for name in readers:
+        print(f"{name:24} {read[name] + refused[name]:8} mutations, {read[name]:8} read, {seconds[name]:6} s")  # noqa: T201 - the report of a long run
+    print(f"in all {(read + refused).total()} mutations, {sum(seconds.values()):.0f} s, seed {fuzz_seed}")  # noqa: T201 - as above
+    assert {fault: sent[:4_000] for fault, sent in list(faults.items())[:FAULTS_SHOWN]} == {}
+    assert all(read[name] for name in readers), "a reader that refuses everything is not tried"
+    assert all(refused[name] for name in readers if name.startswith(("taobao.read_o", "sf", "feed", "sms", "dry")))
+
+
+def test_a_reader_without_care_is_found_out(trades, mutations):
+    """The control: the fuzzer finds what a plain reader does not expect."""
+    raised = Counter()
+    for number in range(400):
+        try:
+            tree = json.loads(mutations.of(trades[number % len(trades)]))
+            trade = next(iter(tree.values()))["trade"]
+            datetime.fromisoformat(trade["created"]).astimezone(UTC)
+            int(trade["orders"]["order"][0]["num"])
+        except Exception as error:  # noqa: BLE001 - what the fuzzer is looking for
+            raised[type(error).__name__] += 1
+    assert len(raised) > 3, raised
+
+
+def test_the_same_seed_draws_the_same_bytes(trades, fuzz_seed):
+    one, other = Mutations(fuzz_seed), Mutations(fuzz_seed)
+    assert [one.of(trades) for _ in range(50)] == [other.of(trades) for _ in range(50)]

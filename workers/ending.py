@@ -1,0 +1,28 @@
+"""How a process that is started by hand or by a supervisor ends when it cannot begin: one line and an exit code."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import psycopg
+
+from domain.errors import FulfilmentError
+from infra.printable import in_line
+from workers.cli.exits import Exit, exit_of
+
+
+def run_process(main: Callable[[], object]) -> None:
+    """Run `main`. An error of ours, or a database that is away, is said in a line on stderr; a defect is raised."""
+    try:
+        main()
+    except FulfilmentError as error:
+        _end(f"{error}", exit_of(error))
+    except psycopg.OperationalError as error:
+        if error.sqlstate is not None:
+            raise
+        _end(f"database_unreachable: {error}", Exit.UNREACHABLE)
+
+
+def _end(line: str, code: Exit) -> NoReturn:
+    sys.stderr.write(in_line(f"orderlane: {' '.join(line.split())}") + "\n")
+    sys.exit(code)

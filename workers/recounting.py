@@ -1,0 +1,59 @@
+"""The leading sweeper's duty: counted stock is read again at each location's pace."""
+
+from dataclasses import dataclass
+
+from domain.errors import FulfilmentError
+from domain.gates import GateKind
+from infra.clock import SystemClock
+from infra.db.gates import load_pauses
+from infra.db.pool import Database
+from infra.db.recount import asked_s_ago
+from infra.log import get_logger
+from infra.settings import Location, Settings
+from ops.stock_count import count_again
+
+# How often the duty looks whether a location is due.
+LOOK_EVERY_S = 30.0
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recounting:
+    """Asks the warehouses whose last count is `count_every_s` old; 0 leaves a location alone, and so does a pause."""
+
+    settings: Settings
+    db: Database
+
+    def tend(self) -> None:
+        due = self._due()
+        if not due:
+            return
+        for name, answer in count_again(self.settings, self.db, SystemClock(), due).items():
+            if isinstance(answer, FulfilmentError):
+                log.error("stock_not_counted", location=name, error=str(answer))
+            elif answer.new or answer.raised or answer.lowered:
+                log.info(
+                    "stock_recounted",
+                    location=name,
+                    new=len(answer.new),
+                    raised=len(answer.raised),
+                    lowered=len(answer.lowered),
+                )
+
+    def _due(self) -> list[Location]:
+        paced = [location for location in self.settings.locations if location.count_every_s > 0]
+        if not paced:
+            return []
+        with self.db.connection() as connection:
+            asked = asked_s_ago(connection, [location.name for location in paced])
+            paused = {pause.name for pause in load_pauses(connection) if pause.kind is GateKind.ACCOUNT}
+        return [
+            one
+            for one in paced
+            if one.account not in paused and one.name in asked and _is_due(asked[one.name], one.count_every_s)
+        ]
+
+
+def _is_due(asked_s: float | None, every_s: float) -> bool:
+    return asked_s is None or asked_s >= every_s
