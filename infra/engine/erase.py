@@ -27,6 +27,7 @@ _AT_ONCE = 1000
 _AT_ONCE_ENDED = Patience(0, 0)
 # A shorter word would be found everywhere.
 _LEAST_CHARS = 2
+_LEAST_ASCII = 5
 
 log = get_logger(__name__)
 
@@ -96,7 +97,7 @@ def _carry_out(db: Database, erasure_id: int, order: Named, words: Sequence[str]
             return False
         found = standing(tx, order)
         said, numbers = _said(tx, found.order_id)
-    wanted = sorted({*usable([*words, *said])})
+    wanted = sorted({*usable(words), *filter(_is_telling, usable(said))})
     pages = _scrub_pages(db, [*wanted, *numbers])
     with db.transaction() as tx:
         if tx.execute(ERASURES["lock_open"], key).fetchone() is None:
@@ -138,7 +139,12 @@ def _unread(tx: Connection, order: Named) -> list[int]:
 def _said(tx: Connection, order_id: int | None) -> tuple[list[str], list[str]]:
     """What the order says of its person, and the numbers under which a warehouse speaks of it."""
     row = tx.execute(ERASURES["words_of"], {"id": order_id}).fetchone() if order_id is not None else None
-    return (list(row[0]), [number for number in row[1] if number]) if row else ([], [])
+    return (list(row[0]), [number for number in row[1] if number and _is_telling(number)]) if row else ([], [])
+
+
+def _is_telling(word: str) -> bool:
+    """Whether a word that a buyer or a courier chose may be searched for in what others wrote: `ok` is everywhere."""
+    return not word.isascii() or len(word) >= _LEAST_ASCII
 
 
 def _scrub(tx: Connection, order_id: int | None, words: list[str], numbers: list[str]) -> Counter[str]:

@@ -141,7 +141,7 @@ class Purge:
         payloads = lock_unread(tx, ids, self.policy.persons_days)
         if payloads:
             forget_unread(tx, payloads, Why.PURGED)
-        return len(payloads)
+        return len(payloads) + len(tx.execute(RETENTION["forget_leftovers"], {"ids": ids}).fetchall())
 
     def _delete(self, kind: Kind, query: str, days: int) -> None:
         for _ in self._batches():

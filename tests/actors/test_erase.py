@@ -184,6 +184,22 @@ def test_a_purge_leaves_nothing_in_the_rows_of_its_order(merchant, redis, plante
     }
 
 
+def test_a_buyer_who_is_called_like_any_word_erases_nobody_elses(merchant, trade):
+    merchant.stock(**{"TEE-1": 50})
+    hostile = trade(receiver_name="ok", buyer_nick="east", buyer_message="谢谢", oaid=None)
+    merchant.deliver(hostile)
+    merchant.flow(Step.LABEL)
+    merchant.rows("UPDATE shipment SET waybill = '7'")
+    merchant.scan("packed", "handed_over")
+    merchant.flow()
+    merchant.rows("INSERT INTO audit (who, verb, object, reason) VALUES ('li', 'v', 'account/east', '谢谢, ok, 7')")
+    merchant.rows("INSERT INTO warehouse_page (location, after, body) VALUES ('east', '', 'ok east 7')")
+    erase(merchant.db, [Named("taobao", "s1", hostile["tid_str"])], Author("li", "asked by mail"))
+    assert merchant.one("SELECT reason FROM audit WHERE verb = 'v'") == "谢谢, ok, 7"
+    assert merchant.one("SELECT count(*) FROM warehouse_page WHERE body = 'ok east 7'") == 1
+    assert merchant.one("SELECT name || buyer_id || buyer_memo FROM receiver JOIN orders ON id = order_id") == ""
+
+
 @pytest.mark.parametrize("source", ["pull", "webhook"])
 def test_nothing_brings_an_erased_person_back(merchant, redis, planted, trade_of, source):
     _, name = planted

@@ -4,6 +4,7 @@ from workers.drills import (
     contention,
     feeds,
     flood,
+    forgetting,
     kills,
     limits,
     machine,
@@ -53,6 +54,7 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("large-bodies", ("K2",), "orders of 4 MB among sixty small ones", feeds.large_bodies, in_quick=False),
     Drill("late-writer", ("K13",), "an order written late, with an old time", feeds.late_writer, in_quick=False),
     Drill("restored-backup", ("O5",), "an older state restored", operators.restored_backup, in_quick=False),
+    Drill("purge-killed", ("O9",), "kill -9 in the purge, cursors set back", forgetting.purge_killed, in_quick=False),
     Drill("wrong-clock", ("T1",), "a worker's clock off by minutes", machine.wrong_clock, in_quick=False),
     Drill("memory", ("T2",), "thousands of orders, workers measured", machine.memory, in_quick=False),
     Drill(

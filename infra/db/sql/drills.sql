@@ -206,6 +206,49 @@ SELECT count(*) FROM raw_payload;
 -- name: due
 SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse');
 
+-- name: grow_old
+-- A year passes for all that is stored, but for the timeline.
+WITH aged_orders AS (
+    UPDATE orders SET created_at = created_at - interval '1 year'
+), aged_payloads AS (
+    UPDATE raw_payload SET received_at = received_at - interval '1 year'
+), aged_pages AS (
+    UPDATE warehouse_page SET received_at = received_at - interval '1 year'
+), aged_ends AS (
+    UPDATE fulfillment_order SET finished_at = finished_at - interval '1 year'
+)
+UPDATE package SET packed_at = packed_at - interval '1 year', handed_over_at = handed_over_at - interval '1 year';
+
+-- name: persons
+SELECT (SELECT count(*) FROM receiver WHERE name || phone || detail <> '')
+     + (SELECT count(*) FROM raw_payload WHERE octet_length(body) > 0);
+
+-- name: old_persons
+-- The same, of orders that have grown old.
+SELECT (SELECT count(*) FROM receiver AS c JOIN orders AS o ON o.id = c.order_id
+        WHERE c.name || c.phone || c.detail <> '' AND o.created_at < now() - interval '90 days')
+     + (SELECT count(*) FROM raw_payload AS r
+        JOIN orders AS o ON o.shop = r.shop AND o.platform_order_id = r.platform_order_id AND o.platform = r.platform
+        WHERE octet_length(r.body) > 0 AND o.created_at < now() - interval '90 days');
+
+-- name: half_forgotten
+-- Orders with a tombstone and something of their person, or without one and nothing.
+SELECT count(*) FROM orders AS o JOIN receiver AS c ON c.order_id = o.id JOIN raw_payload AS r ON r.id = o.raw_payload_id
+WHERE EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = o.id)
+   <> (c.pii = 'absent' AND c.name = '' AND octet_length(r.body) = 0);
+
+-- name: begin_anew
+-- Every shop and location is read again from where its memory begins.
+WITH shops AS (
+    UPDATE shop SET cursor_at = cursor_at - interval '1 day'
+), feeds AS (
+    UPDATE location SET feed_cursor = ''
+)
+UPDATE work SET due_at = now() WHERE step IN ('pull', 'warehouse');
+
+-- name: remove_tombstones
+DELETE FROM tombstone;
+
 -- name: dead_payloads
 -- Orders whose payload became a dead letter, by the platform's own id.
 SELECT r.platform_order_id, d.code, d.causes -> -1 ->> 'message' FROM dead_letter AS d

@@ -56,8 +56,9 @@ WHERE shop = %(shop)s AND platform_order_id = %(platform_order_id)s AND platform
 ORDER BY id;
 
 -- name: words_of
--- What an order says of its person, and under which numbers a warehouse speaks of it.
-SELECT ARRAY[c.name, c.phone, c.detail, c.merge_token, o.buyer_id, o.buyer_memo, o.seller_memo],
+-- What an order calls its person, and under which numbers a warehouse speaks of it. Memos are not among them: their
+-- words are anybody's.
+SELECT ARRAY[c.name, c.phone, c.detail, c.merge_token, o.buyer_id],
        ARRAY(SELECT unnest(ARRAY[s.reference, s.waybill]) FROM fulfillment_order AS f
              JOIN package AS p ON p.fulfillment_order_id = f.id JOIN shipment AS s ON s.package_id = p.id
              WHERE f.order_id = o.id)

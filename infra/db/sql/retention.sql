@@ -231,6 +231,14 @@ SET closed_reason = CASE WHEN d.closed_reason IS NOT NULL THEN '' END,
 WHERE d.step = 'normalize' AND d.subject_id = ANY(%(ids)s) AND d.closed_at IS NOT NULL
 RETURNING d.id;
 
+-- name: forget_leftovers
+-- Bodies of forgotten orders that were stored all the same, whatever became of their letters.
+UPDATE raw_payload AS r SET body = ''
+FROM tombstone AS t
+WHERE r.id = ANY(%(ids)s) AND octet_length(r.body) > 0
+  AND t.shop = r.shop AND t.platform_order_id = r.platform_order_id AND t.platform = r.platform
+RETURNING r.id;
+
 -- name: forget_refused_payloads
 -- Bodies that came in the moment their order was forgotten: normalize has refused them.
 UPDATE raw_payload AS r SET body = ''
