@@ -53,6 +53,8 @@ def late_writer(plan: Plan) -> Trial:
         file.write_text(guarded.replace("overlap_s =", "settle_s = 0.0\noverlap_s ="))
         trial.harm_shown = world.work().how == "stuck" and world.number(DRILLS["found_late"]) == 0
         file.write_text(guarded)
+        # The second reading starts anew when it is switched on again.
+        world.execute(DRILLS["settle_shops"])
         trial.check("all orders end", world.work(Armed("pull.stored", "kill")).how == "killed")
         trial.check("all orders end after a death", world.work().how == "done")
         found = world.number(DRILLS["found_late"])

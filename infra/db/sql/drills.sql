@@ -18,7 +18,7 @@ UPDATE writeback SET call_deadline = now() - interval '1 second' WHERE call_dead
 
 -- name: settle_shops
 -- Lets the time pass in which the changes of two hours settle.
-UPDATE shop SET settled_at = settled_at - interval '2 hours';
+UPDATE shop SET settled_at = now() - interval '2 hours';
 
 -- name: found_late
 SELECT coalesce(sum(found_late), 0) FROM shop;
