@@ -17,5 +17,6 @@ def mind_limits(db: Database, policy: Retention) -> int:
     for kind, name, count in said:
         log.error("input_refused", what=kind, of=name, count=count)
     with db.transaction() as tx:
+        tx.execute(RETENTION["purge_refused_inputs"])
         tx.execute(RETENTION["ask_for_newest"], {"contents_max": policy.contents_max, "limit": _AT_ONCE})
     return len(said)

@@ -73,6 +73,19 @@ def test_an_order_that_changes_all_day_is_stored_so_often_and_its_newest_content
     assert merchant.rows("SELECT 1 FROM pull_gap") == []
 
 
+def test_what_is_long_over_is_forgotten_once_its_newest_content_was_asked_for(merchant):
+    merchant.rows(
+        "INSERT INTO refused_input (kind, name, count, last_at, account, platform_order_id) VALUES "
+        "('early scans', 'east', 1, now() - interval '31 days', NULL, NULL), "
+        "('contents', 'taobao/s1/1', 1, now() - interval '31 days', 'taobao/s1', '1')"
+    )
+    mind_limits(merchant.db, LIMITS)
+    assert refused(merchant) == {"contents": 1}
+    mind_limits(merchant.db, LIMITS)
+    assert refused(merchant) == {}
+    assert merchant.rows("SELECT platform_order_id FROM pull_gap") == [("1",)]
+
+
 def test_a_known_content_is_no_refused_one(merchant, trade):
     one = trade()
     for _ in range(2):

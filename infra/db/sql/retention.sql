@@ -406,7 +406,15 @@ FROM warehouse_page WHERE id = (SELECT min(id) FROM warehouse_page);
 SELECT cause, count(*), sum(refused)::bigint FROM tombstone GROUP BY cause ORDER BY cause;
 
 -- name: refused_inputs
-SELECT kind, name, count, first_at, last_at FROM refused_input ORDER BY last_at DESC, kind, name LIMIT 100;
+-- Of the last week.
+SELECT kind, name, count, first_at, last_at FROM refused_input
+WHERE last_at > now() - interval '7 days'
+ORDER BY last_at DESC, kind, name LIMIT 100;
+
+-- name: purge_refused_inputs
+-- What has not been beyond its limit for a month, unless an order's newest content is still to be asked for.
+DELETE FROM refused_input
+WHERE last_at < now() - interval '30 days' AND (kind <> 'contents' OR asked_at IS NOT NULL);
 
 -- name: open_erasures
 SELECT count(*), count(*) FILTER (WHERE due_at < now()), min(due_at) FROM erasure WHERE done_at IS NULL;

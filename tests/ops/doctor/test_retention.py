@@ -36,3 +36,6 @@ def test_input_beyond_a_limit_is_a_warning(checks, database):
         connection.execute("INSERT INTO refused_input (kind, name, count) VALUES ('early scans', 'east', 7)")
     found = checks()["limits"]
     assert (found.level, found.message) == (Level.WARN, "refused beyond a limit: early scans of east 7")
+    with database.connection() as connection:
+        connection.execute("UPDATE refused_input SET last_at = now() - interval '8 days'")
+    assert checks()["limits"].level is Level.OK
