@@ -164,7 +164,7 @@ def test_an_idle_worker_wakes_at_the_new_primary(pair, make_broker, run_worker, 
     broker, sender = make_broker(), make_broker()
     slow = Slow(broker)
     run_worker(broker, threads=1)
-    until(lambda: QUEUE in broker._holdings and broker._holdings[QUEUE].is_listening)
+    until(lambda: any(holding.is_listening for holding in broker._crews.holdings()))
     pair.hand_over()
     sender.enqueue(slow.actor.message("after"))
     until(lambda: slow.begun["after"] == 1)
