@@ -47,12 +47,14 @@ def late_writer(plan: Plan) -> Trial:
         _place(world, LATE, changed_ago_s=LATE_S)
         world.order("on time")
         trial.injected["order written late"] += LATE
-        world.execute(DRILLS["settle_shops"])
         file = world.demo.stage.settings_file
         guarded = file.read_text()
         file.write_text(guarded.replace("overlap_s =", "settle_s = 0.0\noverlap_s ="))
         trial.harm_shown = world.work().how == "stuck" and world.number(DRILLS["found_late"]) == 0
         file.write_text(guarded)
+        # Switched on again it begins at the cursor.
+        world.work()
+        world.execute(DRILLS["settle_shops"])
         trial.check("all orders end", world.work(Armed("pull.stored", "kill")).how == "killed")
         trial.check("all orders end after a death", world.work().how == "done")
         found = world.number(DRILLS["found_late"])
