@@ -47,7 +47,6 @@ def late_writer(plan: Plan) -> Trial:
         _place(world, LATE, changed_ago_s=LATE_S)
         world.order("on time")
         trial.injected["order written late"] += LATE
-        world.execute(DRILLS["settle_shops"])
         file = world.demo.stage.settings_file
         guarded = file.read_text()
         file.write_text(guarded.replace("overlap_s =", "settle_s = 0.0\noverlap_s ="))
