@@ -26,7 +26,8 @@ NAMES = (
     "start",
     "stats",
 )
-SHARED = ("queue", "mending")  # stand before each of them
+SHARED = ("queue", "mending")  # stand before them, the second only where it is needed: reading it takes time
+MENDING = frozenset({"beat", "fetch", "flush"})
 Value = TypeVar("Value")
 
 CHUNK = 500  # messages a call: Lua's stack holds about 8,000 values
@@ -169,7 +170,8 @@ class Scripts:
 @cache
 def source(name: str) -> str:
     folder = files("infra.queue.priority") / "lua"
-    return "".join((folder / f"{part}.lua").read_text() for part in (*SHARED, name))
+    parts = (*(SHARED if name in MENDING else SHARED[:1]), name)
+    return "".join((folder / f"{part}.lua").read_text() for part in parts)
 
 
 def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:

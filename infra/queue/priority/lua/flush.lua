@@ -54,7 +54,7 @@ local function drop_all()
     end
     local dropped = redis.call("HLEN", MESSAGES)
     redis.call("UNLINK", MESSAGES, DELAYED, FLIGHT, LEASES, HISTORY)
-    redis.call("HSET", STATE, "unfinished", #unfinished > 0 and cjson.encode(unfinished) or "[]")
+    keep_unfinished()
     return dropped
 end
 

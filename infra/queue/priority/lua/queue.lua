@@ -1,5 +1,5 @@
 -- What all scripts of a queue share: its keys and the moves a message can make. Prepended to every script, before
--- mending.lua.
+-- mending.lua where that is needed.
 --
 -- KEYS[1]   prefix of all keys of the queue, with its hash tag, for example {orders:work}
 -- ARGV[1]   settings as JSON, the same in every call (see Rules in rules.py)
@@ -47,6 +47,7 @@ local LISTEN_MS = 1000
 -- A call takes on at most so many ids, and goes on with no more once it has read so many bytes of messages (CHUNK and
 -- CHUNK_BYTES in scripts.py): Redis answers nobody else meanwhile.
 local CHUNK_BYTES = 4000000
+local PIECE = 100 -- so many keys or messages of what is not named in the call
 
 -- A turn is a number: its round times ROUND, and its place inside that round. The clock of a lane is the last turn that
 -- was given out in the round that is under way; new turns are of later rounds. So debts of many rounds are paid by one
@@ -73,9 +74,17 @@ local function read_unfinished(text)
     unfinished = text and cjson.decode(text) or {}
 end
 
+local function keep_unfinished()
+    if #unfinished > 0 then
+        redis.call("HSET", STATE, "unfinished", cjson.encode(unfinished))
+    else
+        redis.call("HDEL", STATE, "unfinished")
+    end
+end
+
 local function leave_unfinished(piece)
     unfinished[#unfinished + 1] = piece
-    redis.call("HSET", STATE, "unfinished", cjson.encode(unfinished))
+    keep_unfinished()
 end
 
 -- Later messages have higher positions, also within one microsecond and when the clock steps back. A queue without
