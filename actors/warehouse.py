@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import psycopg
 
 from actors.tools import Tools
+from adapters.foreign import is_waybill
 from adapters.ports import EventPage, WarehouseEvent
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError
@@ -372,7 +373,9 @@ def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
 
 def _settle(one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
     if one.other_waybill:
-        facts = {"waybill": one.waybill, "scanned": one.other_waybill}
+        # Whatever stands in the place of a number may be anything, and stays in the stored page.
+        shown = one.other_waybill if is_waybill(one.other_waybill) else "not a waybill number"
+        facts = {"waybill": one.waybill, "scanned": shown}
         add_hold(STEP, one.place, Hold(HoldCode.WAYBILL_CONTRADICTS, facts), writes)
     if one.contradiction is not None:
         code = one.contradiction.code

@@ -34,6 +34,9 @@ LEAST_DAYS: Mapping[Kind, int] = {
 }
 """A shorter policy is refused, so that nothing that is under way can be purged."""
 
+MOST_DAYS = 36_500
+"""A longer policy is refused: a database cannot count back as far as one likes. To keep a kind there is `KEEP`."""
+
 MEANING: Mapping[Kind, str] = {
     Kind.PERSONS: "receivers, memos, buyer ids, raw payloads and answers of others, after an order's end",
     Kind.PAGES: "warehouse pages as they came",
@@ -77,12 +80,12 @@ KEPT_FACTS = (
 )
 
 
-def too_short(kind: Kind, days: int) -> str | None:
+def why_refused(kind: Kind, days: int) -> str | None:
     """Why a policy is refused; None for one that is safe."""
     least = LEAST_DAYS[kind]
-    if days == KEEP or days >= least:
+    if days == KEEP or least <= days <= MOST_DAYS:
         return None
-    return f"retention.{kind}_days is {days}: it is {KEEP} (keep for ever) or at least {least}"
+    return f"retention.{kind}_days is {days}: it is {KEEP} (keep for ever), or from {least} to {MOST_DAYS}"
 
 
 ERASURE_OWNER = "service"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from domain.retention import Kind, too_short
+from domain.retention import MOST_DAYS, Kind, why_refused
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,10 +32,12 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         """Raise ValueError for days that could purge what is under way: a setting read from a file says where."""
-        wrong = [why for kind, days in self.days.items() if (why := too_short(kind, days))]
+        wrong = [why for kind, days in self.days.items() if (why := why_refused(kind, days))]
         limits = (self.early_scans_max, self.contents_max, self.pages_max_bytes)
-        if self.transit_days < 1 or self.every_s <= 0 or min(limits) < 1:
+        if self.transit_days < 1 or not self.every_s > 0 or min(limits) < 1:
             wrong.append("retention.transit_days, every_s and all limits are above 0")
+        if self.transit_days > MOST_DAYS:
+            wrong.append(f"retention.transit_days is at most {MOST_DAYS}")
         if wrong:
             raise ValueError("; ".join(wrong))
 

@@ -39,6 +39,8 @@ class _Unread:
     dead_letter: int | None
     code: str | None
     message: str | None
+    forgotten: str | None
+    forgotten_at: datetime | None
 
 
 def find(tx: Connection, text: str) -> list[Match]:
@@ -70,7 +72,7 @@ def _matches(tx: Connection, wanted: str) -> Iterator[Match]:
 
 def why_missing(tx: Connection, text: str) -> FulfilmentError:
     """What there is instead of an order: an unreadable payload (Poison), one that waits to be read
-    (Conflict), one that could not be fetched (Transient), or nothing at all (Refused).
+    (Conflict), one that could not be fetched (Transient), one that was forgotten, or nothing at all (Refused).
     """
     wanted = text.strip()
     if not wanted.isprintable():
@@ -95,6 +97,9 @@ def why_missing(tx: Connection, text: str) -> FulfilmentError:
 def _not_an_order_yet(unread: _Unread) -> FulfilmentError:
     name = f"{unread.platform}/{unread.shop}/{unread.platform_order_id}"
     came = f"{name} came in at {unread.received_at:%Y-%m-%d %H:%M:%S %Z}"
+    if unread.forgotten_at is not None:
+        when = f"{unread.forgotten_at:%Y-%m-%d %H:%M:%S %Z}"
+        return Refused("order_forgotten", f"{came}, never became an order, and was {unread.forgotten} at {when}")
     if unread.dead_letter is None:
         return Conflict("order_not_normalized", f"{came} and waits to be normalized")
     reason = f"{unread.code}: {unread.message}" if unread.message else unread.code

@@ -45,6 +45,12 @@ def unreadable(db: Database, limit: int = LISTED_MAX) -> list[Unreadable]:
         return cursor.execute(UNREADABLE["open_entries"], {"limit": limit}).fetchall()
 
 
+def count_unreadable(db: Database) -> int:
+    """How many records are open."""
+    with db.connection() as connection:
+        return sum(count for *_, count in connection.execute(UNREADABLE["open_by_account"]))
+
+
 def close(db: Database, number: int, author: Author) -> None:
     """Close one record. Raises Conflict ``entry_not_open``."""
     with db.transaction() as tx:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from adapters.foreign import is_waybill
 from infra.alarms import SILENT_S
 from infra.db.pool import Connection
 from infra.db.sql import load
@@ -84,7 +85,10 @@ def lone_scans(session: Connection) -> Check:
     rows = session.execute(INSPECT["lone_scans"], {"patience_h": LONE_SCANS_H}).fetchall()
     if not rows:
         return ok("scans", "every scan speaks of a package of ours")
-    where = ", ".join(f"{location} {count} (such as {reference})" for location, count, reference in rows)
+    where = ", ".join(
+        f"{location} {count}" + (f" (such as {reference})" if is_waybill(reference) else "")
+        for location, count, reference in rows
+    )
     advice = "the warehouse scanned what we did not book: `orderlane reconcile`, then ask the warehouse"
     return warn("scans", f"of nobody's package for a day: {where}", advice)
 

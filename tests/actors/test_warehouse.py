@@ -203,6 +203,13 @@ def test_a_scan_that_names_another_waybill_moves_nothing_and_tells_nobody(booked
     assert merchant.rows("SELECT * FROM early_scan") == []
 
 
+def test_words_in_the_place_of_a_waybill_are_not_repeated(booked):
+    merchant = booked()
+    scan_naming(merchant, "林小满 13877776666")
+    assert merchant.rows("SELECT facts ->> 'scanned' FROM hold") == [("not a waybill number",)]
+    assert merchant.rows("SELECT 1 FROM event WHERE facts::text LIKE '%%1387%%'") == []
+
+
 @pytest.mark.parametrize("waybill", ["SF0001", "", "sf 0001"])
 def test_control_a_scan_of_our_waybill_or_of_none_moves_it(booked, waybill):
     merchant = booked()

@@ -1,14 +1,16 @@
 import pytest
 
-from domain.retention import KEEP, KEPT_FACTS, LEAST_DAYS, MEANING, Kind, too_short
+from domain.retention import KEEP, KEPT_FACTS, LEAST_DAYS, MEANING, MOST_DAYS, Kind, why_refused
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_policy_is_for_ever_or_long_enough(kind):
-    assert too_short(kind, KEEP) is None
-    assert too_short(kind, LEAST_DAYS[kind]) is None
-    assert kind in too_short(kind, LEAST_DAYS[kind] - 1 or -1)
-    assert too_short(kind, -5) is not None
+    assert why_refused(kind, KEEP) is None
+    assert why_refused(kind, LEAST_DAYS[kind]) is None
+    assert kind in why_refused(kind, LEAST_DAYS[kind] - 1 or -1)
+    assert why_refused(kind, -5) is not None
+    assert why_refused(kind, MOST_DAYS) is None
+    assert why_refused(kind, MOST_DAYS + 1) is not None
     assert MEANING[kind]
 
 

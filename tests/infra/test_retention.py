@@ -11,7 +11,12 @@ def test_every_kind_has_its_days():
 
 
 @pytest.mark.parametrize(
-    "line", ["persons_days = 3", "events_days = -1", "transit_days = 0", "every_s = 0", "nonsense = 1"]
+    "line",
+    [
+        *("persons_days = 3", "events_days = -1", "transit_days = 0", "every_s = 0", "nonsense = 1"),
+        # What no interval of the database reaches back to.
+        *("persons_days = 10000000", "pages_days = 36501", "transit_days = 36501", "every_s = nan"),
+    ],
 )
 def test_an_unsafe_policy_is_refused_at_start(tmp_path, line):
     file = tmp_path / "orderlane.toml"

@@ -99,6 +99,19 @@ def test_a_payload_that_waits_says_so(database, why) -> None:
     assert error.code == "order_not_normalized"
 
 
+def test_a_payload_that_was_forgotten_waits_for_nobody(database, why) -> None:
+    with database.connection() as connection:
+        connection.execute(INSERT_RAW, ["taobao", "main", "77", b""])
+        connection.execute(
+            "INSERT INTO tombstone (platform, shop, platform_order_id, cause, end_state)"
+            " VALUES ('taobao', 'main', '77', 'erased', 'unread')"
+        )
+    error = why("main/77")
+    assert isinstance(error, Refused)
+    assert error.code == "order_forgotten"
+    assert "never became an order, and was erased at" in error.message
+
+
 def test_a_quarantined_payload_says_why(database, why) -> None:
     with database.connection() as connection:
         (raw_id,) = connection.execute(INSERT_RAW, ["taobao", "main", "77", b"1"]).fetchone()

@@ -7,7 +7,7 @@ from infra.log import configure
 from infra.settings import read_settings
 from ops.terminal import china_time
 from ops.unreadable import close as close_entry
-from ops.unreadable import unreadable
+from ops.unreadable import count_unreadable, unreadable
 from workers.cli.acting import author_option
 from workers.cli.stores import database_at_hand
 from workers.cli.talk import json_option, say, say_json
@@ -26,12 +26,14 @@ def list_scans(*, as_json: bool) -> None:
     """List the open records, the oldest first: number, when, whose it is, and what it speaks of."""
     configure(level="error")
     with database_at_hand(read_settings()) as db:
-        found = unreadable(db)
+        found, total = unreadable(db), count_unreadable(db)
     if as_json:
-        say_json({"unreadable": found})
+        say_json({"unreadable": found, "open": total})
         return
     for one in found:
         say(f"{one.id}  {china_time(one.noticed_at)}  {one.source}  {one.where}  (owner {one.owner})")
+    if total > len(found) > 0:
+        say(f"{total} are open; the others are listed once these are closed")
     if not found:
         say("every scan, stock row and listed order could be read")
 

@@ -169,7 +169,11 @@ WHERE NOT %(only_open)s OR e.done_at IS NULL
 GROUP BY e.id ORDER BY e.id;
 
 -- name: erased_names
-SELECT DISTINCT platform, shop, platform_order_id FROM erasure_order ORDER BY 1, 2, 3;
+-- Also those that a restored backup did not hold: of them there is a tombstone only.
+SELECT platform, shop, platform_order_id FROM erasure_order
+UNION
+SELECT platform, shop, platform_order_id FROM tombstone WHERE cause = 'erased'
+ORDER BY 1, 2, 3;
 
 -- name: known_names
 -- Of some names, those of orders or payloads that are here.

@@ -38,16 +38,19 @@ JOIN orders AS o ON o.id = f.order_id
 ORDER BY o.id;
 
 -- name: unread_payloads
--- Payloads of an order id that never became an order, with their open dead letter, if they have one.
+-- Payloads of an order id that never became an order, with their open dead letter, if they have one, and why their
+-- content is gone, if it is.
 WITH RECURSIVE known(shop) AS (
     SELECT min(shop) FROM raw_payload
     UNION ALL
     SELECT (SELECT min(r.shop) FROM raw_payload AS r WHERE r.shop > known.shop) FROM known WHERE known.shop IS NOT NULL
 )
 SELECT r.platform, r.shop, r.platform_order_id, r.received_at, d.id AS dead_letter,
-       d.code, d.causes -> -1 ->> 'message' AS message
+       d.code, d.causes -> -1 ->> 'message' AS message, t.cause AS forgotten, t.at AS forgotten_at
 FROM known
 JOIN raw_payload AS r ON r.shop = known.shop AND r.platform_order_id = %(platform_order_id)s
+LEFT JOIN tombstone AS t
+  ON t.shop = r.shop AND t.platform_order_id = r.platform_order_id AND t.platform = r.platform
 LEFT JOIN dead_letter AS d ON d.step = 'normalize' AND d.subject_id = r.id AND d.closed_at IS NULL
 ORDER BY r.id DESC;
 

@@ -157,6 +157,9 @@ def test_scans_of_nobodys_package_are_named_after_a_day(look) -> None:
     assert look(scan.format(23))["scans"].level is Level.OK
     check = look(scan.format(25))["scans"]
     assert (check.level, check.message) == (Level.WARN, "of nobody's package for a day: east 1 (such as R-25)")
+    # Whatever stands there may be anything, a person's name too.
+    check = look("UPDATE early_scan SET reference = '林小满 ' || reference")["scans"]
+    assert (check.level, check.message) == (Level.WARN, "of nobody's package for a day: east 1")
 
 
 def test_a_gap_that_was_given_up_is_a_letters_business(look) -> None:

@@ -117,6 +117,8 @@ def test_a_restored_backup_is_erased_again_and_what_is_not_in_it_never_comes_in(
     with database.connection() as connection:
         stones = connection.execute("SELECT platform_order_id, end_state FROM tombstone ORDER BY 1").fetchall()
     assert stones == [("4001", "closed"), ("4009", "unknown")]
+    # The next list holds both, so that a second restored backup is treated alike.
+    assert orderlane("erase", "export").output == "taobao/s1/4001\ntaobao/s1/4009\n"
     assert orderlane("erase", "again", tmp_path / "erased", "--reason", "once more").exit_code == 0
 
 

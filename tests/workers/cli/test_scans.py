@@ -44,6 +44,18 @@ def test_each_record_is_named_and_closed_with_a_reason(orderlane, number, databa
         ]
 
 
+def test_records_beyond_those_listed_are_said(orderlane, database) -> None:
+    with database.connection() as connection:
+        connection.execute(
+            """INSERT INTO unreadable_entry (source, account, position, code, field, owner, due_at)
+               SELECT 'scan', 'warehouse/east', n, 'field_invalid', 'at', 'warehouse', now()
+               FROM generate_series(1, 501) AS n"""
+        )
+    assert orderlane("scans", "list").stdout.endswith("501 are open; the others are listed once these are closed\n")
+    listed = json.loads(orderlane("scans", "list", "--json").stdout)
+    assert (len(listed["unreadable"]), listed["open"]) == (500, 501)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "x", "9" * 30, "1.5"])
 def test_what_is_no_number_is_a_matter_of_usage(orderlane, text) -> None:
     assert orderlane("scans", "close", "--reason", "r", "--", text).exit_code == 2
