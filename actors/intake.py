@@ -193,7 +193,7 @@ class Intake:
 
     def _note_gaps(self, feed: Feed, failed: Sequence[Failed]) -> None:
         when = self.tools.clock.utcnow().isoformat()
-        rows = [_gap(one, error, when) for one, error in failed if not _is_paced(error)]
+        rows = _newest(_gap(one, error, when) for one, error in failed if not _is_paced(error))
         if not rows:
             return
         log.error("orders_not_fetched", shop=feed.shop.account, count=len(rows), orders=_some_ids(rows))
@@ -266,6 +266,12 @@ def _gap(one: Listed, error: Exception, when: str) -> Row:
         "after_s": max(0.0, error.after_s) if isinstance(error, Throttled) else 0.0,
         "cause": cause,
     }
+
+
+def _newest(gaps: Iterable[Row]) -> list[Row]:
+    """One gap for each order, though a page may list it with several changes."""
+    ordered = sorted(gaps, key=lambda row: (row["changed_at"], row["spent"]))
+    return list({row["platform_order_id"]: row for row in ordered}.values())
 
 
 def _is_paced(error: Exception) -> bool:

@@ -64,7 +64,9 @@ def note_spent(tx: Connection, account: str, charge: str, step: str, subject_id:
 
 def give_back(tx: Connection, account: str, charge: Charge) -> None:
     """The account is the cause: return the attempts that were spent on it."""
-    tx.execute(GATES["give_back"], {"account": account, "charge": charge})
+    named = {"account": account, "charge": charge}
+    tx.execute(GATES["lock_spenders"], named)
+    tx.execute(GATES["give_back"], named)
 
 
 def shut_account(tx: Connection, account: str, reason: str, probe_s: float) -> bool:

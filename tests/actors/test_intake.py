@@ -9,6 +9,7 @@ import pytest
 from actors import intake, normalize
 from actors.intake import Intake
 from adapters.platforms.taobao.trade import unread_order
+from adapters.ports import Listed
 from domain.errors import Malformed
 from domain.states import Step
 
@@ -92,6 +93,25 @@ def test_what_the_database_refuses_is_the_gap_of_its_order(shop, monkeypatch):
     assert len(stored(shop)) == 7
     assert shop.rows("SELECT platform_order_id, error FROM pull_gap") == [("1003", "DataError")]
     assert shop.one("SELECT cursor_at FROM shop") is not None
+
+
+def test_an_order_that_is_listed_twice_and_cannot_be_had_is_one_gap_and_stops_nobody(merchant, trade):
+    now = datetime.now(UTC)
+    for tid in ("1000", "1001", "1002"):
+        merchant.platform.trades[tid] = trade(tid=tid)
+        merchant.platform.changed[tid] = now - timedelta(minutes=10)
+    changes = merchant.platform.changes
+
+    async def with_one_twice(window):
+        async for page in changes(window):
+            yield [*page, Listed("1001", now)]
+
+    merchant.platform.changes = with_one_twice
+    merchant.platform.errors = {"fetch 1001": [Malformed("answer_not_ours")] * 9}
+    pull(merchant)
+    assert stored(merchant) == ["1000", "1002"]
+    assert merchant.one("SELECT cursor_at FROM shop") is not None
+    assert merchant.rows("SELECT platform_order_id, changed_at, tries FROM pull_gap") == [("1001", now, 1)]
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ LOGISTICS_FAULTS: dict[str, tuple[type[FulfilmentError], str]] = {
     "CD01": (Refused, "resend_rejected"),
     "CD19": (Refused, "resend_rejected"),
 }
-# A listing that asks for too much: the platform wants a pause and a shorter window.
+# A listing that asks for too much: the platform wants a pause and a shorter window. In a call about one order it says
+# no more than that this call failed.
 _TOO_MUCH = "isv.trade-service-rejection"
 _TOO_MUCH_WAIT_S = 180.0
 # Our own words for these faults: the platform's may quote the buyer.
@@ -112,12 +113,15 @@ def read_error(fields: Fields) -> TopError:
     return TopError(number, fields.said("sub_code"), text)
 
 
-def fault_of(error: TopError, *, is_read: bool, now: datetime) -> FulfilmentError:
-    """What an error answer means, in words of ours. For a write that may have been carried out it is UnknownOutcome."""
+def fault_of(error: TopError, *, is_read: bool, now: datetime, is_listing: bool = False) -> FulfilmentError:
+    """What an error answer means, in words of ours. For a write that may have been carried out it is UnknownOutcome.
+
+    `is_listing`: a page of changes was asked for.
+    """
     facts = error.facts
     if error.code in CALL_LIMITS or error.sub_code.startswith("accesscontrol."):
         return Throttled("call_limit", error.said("call_limit"), facts, after_s=_ban_s(error, now))
-    if error.sub_code == _TOO_MUCH:
+    if error.sub_code == _TOO_MUCH and is_listing:
         narrower = {**facts, NARROWER: True}
         return Throttled("listing_rejected", error.said("listing_rejected"), narrower, after_s=_TOO_MUCH_WAIT_S)
     if error.code in ACCOUNT_FAULTS:
@@ -125,7 +129,7 @@ def fault_of(error: TopError, *, is_read: bool, now: datetime) -> FulfilmentErro
         return Misconfigured(code, error.said(code), facts)
     if error.code in REQUEST_FAULTS:
         return Refused("request_invalid", error.said("request_invalid"), facts)
-    if error.code == _SERVICE_UNAVAILABLE or error.sub_code.startswith("isp."):
+    if error.code == _SERVICE_UNAVAILABLE or error.sub_code.startswith("isp.") or error.sub_code == _TOO_MUCH:
         return (Transient if is_read else UnknownOutcome)("platform_failed", error.said("platform_failed"), facts)
     kind, code = _business_fault(error)
     return kind(code, error.said(code), facts)

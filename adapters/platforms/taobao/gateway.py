@@ -237,7 +237,8 @@ class Taobao:
 def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now: datetime) -> None:
     if tree.get("error_response") is not None:
         error = read_error(Fields(tree["error_response"], "error_response", Malformed))
-        raise fault_of(error, is_read=method != describe.SEND, now=now)
+        is_listing = method == describe.LIST_CHANGES
+        raise fault_of(error, is_read=method != describe.SEND, now=now, is_listing=is_listing)
     if not response.is_ok:
         raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
 

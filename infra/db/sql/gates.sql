@@ -27,8 +27,13 @@ RETURNING is_acquitted,
        AND NOT o.is_acquitted AND o.made_at > now() - make_interval(secs => %(within_s)s));
 
 -- name: acquit
--- A call of the account succeeded: what its subjects suffer from is their own, and their attempts stay spent.
-WITH kept AS (DELETE FROM spent_attempt WHERE account = %(account)s)
+-- A call of the account succeeded: what its subjects suffer from is their own, and their attempts stay spent. Whoever
+-- is just noting an attempt is not waited for: it may wait for us.
+WITH kept AS (
+    DELETE FROM spent_attempt WHERE (account, charge, step, subject_id) IN (
+        SELECT account, charge, step, subject_id FROM spent_attempt
+        WHERE account = %(account)s FOR UPDATE SKIP LOCKED)
+)
 UPDATE accusation SET is_acquitted = true WHERE account = %(account)s AND NOT is_acquitted;
 
 -- name: forget_accusations
@@ -54,6 +59,13 @@ SELECT EXISTS (SELECT 1 FROM gate WHERE kind = 'account' AND name = %(account)s 
 INSERT INTO spent_attempt AS s (account, charge, step, subject_id, attempts)
 VALUES (%(account)s, %(charge)s, %(step)s, %(subject_id)s, 1)
 ON CONFLICT (account, charge, step, subject_id) DO UPDATE SET attempts = s.attempts + 1, spent_at = now();
+
+-- name: lock_spenders
+-- The work rows come first, as in every transaction that notes an attempt.
+SELECT FROM work AS w JOIN spent_attempt AS s ON s.step = w.step AND s.subject_id = w.subject_id
+WHERE s.account = %(account)s AND s.charge = %(charge)s
+ORDER BY w.step, w.subject_id
+FOR UPDATE OF w;
 
 -- name: give_back
 -- The account was the cause: the attempts that its subjects spent on it are theirs again.

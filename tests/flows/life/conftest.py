@@ -173,7 +173,7 @@ class House:
         guard = self._gates(bells)
         tools = guarded(self._tools(bells), guard)
         for location in self.settings.locations:
-            load_stock(db, outside, location.name, tools.warehouse(location.name))
+            load_stock(db, outside, location, tools.warehouse(location.name))
         self.runners = {
             step: GatedRunner(runner, guard) for step, runner in make_runners(tools, outside, 1_000_000).items()
         }

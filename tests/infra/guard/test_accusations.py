@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Malformed, Misconfigured, Refused, Transient
-from domain.gates import ALONE, PAUSED, GateShut
+from domain.gates import ALONE, PAUSED, Charge, GateShut
+from infra.db.gates import note_spent
 from infra.guard.shared import PREFIX
 from infra.queue.bells import BellKey
 from infra.repeats import may_repeat
@@ -198,6 +199,44 @@ async def test_attempts_that_were_spent_on_an_account_are_given_back(server, wor
         await server.ask(about)
     assert world.rows_of("SELECT subject_id, attempts FROM work ORDER BY 1") == [(1, 1), (2, 2)]
     assert world.rows_of("SELECT account FROM spent_attempt") == [("yto/a",)]
+
+
+def until_somebody_waits(connection):
+    while not connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+        pass
+
+
+async def test_attempts_are_given_back_beside_a_subject_that_is_just_being_judged(server, world):
+    """Both lock the work row first, so neither waits for the other in a circle."""
+    world.rows_of(
+        "INSERT INTO work (step, subject_id, lane, account, attempts) VALUES ('label', 1, 'bulk', 'sf/main', 3)"
+    )
+    world.rows_of("""INSERT INTO spent_attempt (account, charge, step, subject_id, attempts)
+                     VALUES ('sf/main', 'credentials', 'label', 1, 2)""")
+    server.poison |= dict.fromkeys(("R1", "R2", "R3"), forbidden)
+    for about in ("R1", "R2"):
+        await server.ask(about)
+    with world.db.transaction() as judge:
+        judge.execute("SELECT FROM work WHERE subject_id = 1 FOR UPDATE")
+        proof = asyncio.create_task(server.ask("R3"))
+        await asyncio.to_thread(until_somebody_waits, judge)
+        note_spent(judge, ACCOUNT, Charge.CREDENTIALS, "label", 1)
+    assert (await proof).facts[PAUSED] == ACCOUNT
+    assert world.rows_of("SELECT attempts FROM work") == [(0,)]
+    assert world.rows_of("SELECT account FROM spent_attempt") == []
+
+
+async def test_an_acquittal_does_not_wait_for_whoever_notes_an_attempt(server, world):
+    world.rows_of("""INSERT INTO spent_attempt (account, charge, step, subject_id, attempts)
+                     VALUES ('sf/main', 'credentials', 'label', 1, 2), ('sf/main', 'credentials', 'label', 2, 2)""")
+    server.poison["R1"] = forbidden
+    await server.ask("R1")
+    with world.db.transaction() as judge:
+        judge.execute("SET LOCAL lock_timeout = '5s'")
+        note_spent(judge, ACCOUNT, Charge.CREDENTIALS, "label", 2)
+        await asyncio.wait_for(server.ask("well"), 5)
+        note_spent(judge, ACCOUNT, Charge.CREDENTIALS, "label", 1)
+    assert world.rows_of("SELECT is_acquitted FROM accusation") == [(True,)]
 
 
 async def test_after_a_reopening_the_same_accusers_shut_it_no_more(server, world):

@@ -73,86 +73,6 @@ local function note_taken(lane, count, weight, is_last)
     taken_of[lane] = { count = sum.count + count, weight = sum.weight + weight, is_empty = is_last }
 end
 
--- Ends a turn, or leaves it for the next call. Its clock is that of the last turn that was begun.
-local function end_turn(lane, fair, turn, balance)
-    local round = math.floor(turn.tag / ROUND)
-    local clock = math.max(turn.clock, round * ROUND)
-    if balance <= 0 then
-        local rounds = math.floor(-balance / RULES.quantum) + 1
-        clock = clock + 1
-        balance = balance + rounds * RULES.quantum
-        redis.call("ZADD", rounds_of(lane), int((round + rounds) * ROUND + clock % ROUND), fair)
-    end
-    redis.call("HSET", balance_of(lane), fair, int(balance), CLOCK, int(clock))
-end
-
-local function leave_turns(lane, fair, turn)
-    redis.call("ZREM", rounds_of(lane), fair)
-    redis.call("ZREM", heads_of(lane), fair)
-    if turn.is_last then
-        redis.call("DEL", balance_of(lane))
-        return
-    end
-    if turn.has_balance then
-        redis.call("HDEL", balance_of(lane), fair)
-    end
-    local clock = math.floor(turn.tag / ROUND) * ROUND
-    if clock > turn.clock then
-        redis.call("HSET", balance_of(lane), CLOCK, int(clock))
-    end
-end
-
--- One turn: the next fair key of the lane, until its balance, `most` or `budget` is used up.
-local function take_turn(lane, fair, turn, most, budget, rank)
-    local line, balance = line_of(lane, fair), turn.balance
-    local asked = math.max(0, math.min(most, math.ceil(math.min(balance, budget))))
-    local found = redis.call("ZRANGE", line, 0, asked, "WITHSCORES")
-    local taken, weight = 0, 0
-    while taken < asked and found[taken * 2 + 1] and balance > 0 and weight < budget do
-        local heavy, id = string.match(found[taken * 2 + 1], "^(%d+):(.*)$")
-        taken = taken + 1
-        weight = weight + tonumber(heavy)
-        balance = balance - math.min(tonumber(heavy), RULES.quantum * 20)
-        ids[#ids + 1] = id
-        positions[#positions + 1] = found[taken * 2]
-        ranks[#ranks + 1] = rank
-    end
-    if taken > 0 then
-        redis.call("ZREMRANGEBYRANK", line, 0, taken - 1)
-    elseif asked > 0 and not found[1] then
-        leave_walk() -- the line was lost, and its messages stand nowhere
-    end
-    local is_over = not found[taken * 2 + 1]
-    if is_over then
-        leave_turns(lane, fair, turn)
-    else
-        redis.call("ZADD", heads_of(lane), found[taken * 2 + 2], fair)
-        end_turn(lane, fair, turn, balance)
-    end
-    note_taken(lane, taken, weight, is_over and turn.is_last)
-    return taken, weight
-end
-
-local function take(lane, most, budget, rank)
-    local taken, weight, is_empty = 0, 0, false
-    while taken < most and weight < budget and turns_left > 0 and not is_empty do
-        turns_left = turns_left - 1
-        local next = redis.call("ZRANGE", rounds_of(lane), 0, 1, "WITHSCORES")
-        local fair = next[1]
-        if not fair then
-            break
-        end
-        local known = redis.call("HMGET", balance_of(lane), fair, CLOCK)
-        local turn = { tag = tonumber(next[2]), is_last = not next[3], has_balance = known[1] }
-        turn.balance, turn.clock = tonumber(known[1] or RULES.quantum), tonumber(known[2] or "0")
-        local count, load = take_turn(lane, fair, turn, most - taken, budget - weight, rank)
-        taken = taken + count
-        weight = weight + load
-        is_empty = taken_of[lane].is_empty
-    end
-    return taken, weight
-end
-
 -- Position of the first message of each lane, false when nothing waits there; read again after a lane changed.
 local heads = {}
 for number, lane in ipairs(lanes) do
@@ -175,56 +95,147 @@ local function head_of(number)
     return heads[number]
 end
 
--- Of the lanes after `number`, the one whose first message has waited longest; nil when nothing waits there.
-local function longest_waiting_below(number)
-    local oldest
-    for i = number + 1, #lanes do
-        if head_of(i) and (not oldest or heads[i] < heads[oldest]) then
-            oldest = i
-        end
-    end
-    return oldest
-end
-
--- `owed` is the weight that higher lanes took since a lower one had its share, while it waited. It is counted for
--- each set of served lanes: those who serve no lower lane would else forgive what others owe it.
-local function take_in_lane_order()
-    local owed, others, number, left = tonumber(seen.owed or "0"), RULES.share - 1, 1, room
-    while left > 0 and number <= #lanes and turns_left > 0 do
-        local lower = longest_waiting_below(number)
-        local taken, weight = 0, 0
-        if not head_of(number) then
-            number = number + 1
-        elseif not lower then
-            taken = take(lanes[number], left, math.huge, number - 1)
-            forget_head(number)
-            number = number + 1
-            owed = 0
-        elseif owed >= others then
-            taken, weight = take(lanes[lower], 1, math.huge, number - 1)
-            forget_head(lower)
-            owed = owed - others * weight
-        else
-            taken, weight = take(lanes[number], left, others - owed, number - 1)
-            forget_head(number)
-            owed = owed + weight
-        end
-        left = left - taken
-    end
-    return int(owed)
-end
-
 local changed = {}
 local function note_change(field, value)
     changed[#changed + 1] = field
     changed[#changed + 1] = value
 end
-if room > 0 then
-    note_change(owed_of(lanes), take_in_lane_order())
+-- Made only where something waits: most fetches of idle processes do without it.
+local function take_messages()
+    -- Ends a turn, or leaves it for the next call. Its clock is that of the last turn that was begun.
+    local function end_turn(lane, fair, turn, balance)
+        local round = math.floor(turn.tag / ROUND)
+        local clock = math.max(turn.clock, round * ROUND)
+        if balance <= 0 then
+            local rounds = math.floor(-balance / RULES.quantum) + 1
+            clock = clock + 1
+            balance = balance + rounds * RULES.quantum
+            redis.call("ZADD", rounds_of(lane), int((round + rounds) * ROUND + clock % ROUND), fair)
+        end
+        redis.call("HSET", balance_of(lane), fair, int(balance), CLOCK, int(clock))
+    end
+
+    local function leave_turns(lane, fair, turn)
+        redis.call("ZREM", rounds_of(lane), fair)
+        redis.call("ZREM", heads_of(lane), fair)
+        if turn.is_last then
+            redis.call("DEL", balance_of(lane))
+            return
+        end
+        if turn.has_balance then
+            redis.call("HDEL", balance_of(lane), fair)
+        end
+        local clock = math.floor(turn.tag / ROUND) * ROUND
+        if clock > turn.clock then
+            redis.call("HSET", balance_of(lane), CLOCK, int(clock))
+        end
+    end
+
+    -- One turn: the next fair key of the lane, until its balance, `most` or `budget` is used up.
+    local function take_turn(lane, fair, turn, most, budget, rank)
+        local line, balance = line_of(lane, fair), turn.balance
+        local asked = math.max(0, math.min(most, math.ceil(math.min(balance, budget))))
+        local found = redis.call("ZRANGE", line, 0, asked, "WITHSCORES")
+        local taken, weight = 0, 0
+        while taken < asked and found[taken * 2 + 1] and balance > 0 and weight < budget do
+            local heavy, id = string.match(found[taken * 2 + 1], "^(%d+):(.*)$")
+            taken = taken + 1
+            weight = weight + tonumber(heavy)
+            balance = balance - math.min(tonumber(heavy), RULES.quantum * 20)
+            ids[#ids + 1] = id
+            positions[#positions + 1] = found[taken * 2]
+            ranks[#ranks + 1] = rank
+        end
+        if taken > 0 then
+            redis.call("ZREMRANGEBYRANK", line, 0, taken - 1)
+        elseif asked > 0 and not found[1] then
+            leave_walk() -- the line was lost, and its messages stand nowhere
+        end
+        local is_over = not found[taken * 2 + 1]
+        if is_over then
+            leave_turns(lane, fair, turn)
+        else
+            redis.call("ZADD", heads_of(lane), found[taken * 2 + 2], fair)
+            end_turn(lane, fair, turn, balance)
+        end
+        note_taken(lane, taken, weight, is_over and turn.is_last)
+        return taken, weight
+    end
+
+    local function take(lane, most, budget, rank)
+        local taken, weight, is_empty = 0, 0, false
+        while taken < most and weight < budget and turns_left > 0 and not is_empty do
+            turns_left = turns_left - 1
+            local next = redis.call("ZRANGE", rounds_of(lane), 0, 1, "WITHSCORES")
+            local fair = next[1]
+            if not fair then
+                break
+            end
+            local known = redis.call("HMGET", balance_of(lane), fair, CLOCK)
+            local turn = { tag = tonumber(next[2]), is_last = not next[3], has_balance = known[1] }
+            turn.balance, turn.clock = tonumber(known[1] or RULES.quantum), tonumber(known[2] or "0")
+            local count, load = take_turn(lane, fair, turn, most - taken, budget - weight, rank)
+            taken = taken + count
+            weight = weight + load
+            is_empty = taken_of[lane].is_empty
+        end
+        return taken, weight
+    end
+
+    -- Of the lanes after `number`, the one whose first message has waited longest; nil when nothing waits there.
+    local function longest_waiting_below(number)
+        local oldest
+        for i = number + 1, #lanes do
+            if head_of(i) and (not oldest or heads[i] < heads[oldest]) then
+                oldest = i
+            end
+        end
+        return oldest
+    end
+
+    -- `owed` is the weight that higher lanes took since a lower one had its share, while it waited. It is counted for
+    -- each set of served lanes: those who serve no lower lane would else forgive what others owe it.
+    local function take_in_lane_order()
+        local owed, others, number, left = tonumber(seen.owed or "0"), RULES.share - 1, 1, room
+        while left > 0 and number <= #lanes and turns_left > 0 do
+            local lower = longest_waiting_below(number)
+            local taken, weight = 0, 0
+            if not head_of(number) then
+                number = number + 1
+            elseif not lower then
+                taken = take(lanes[number], left, math.huge, number - 1)
+                forget_head(number)
+                number = number + 1
+                owed = 0
+            elseif owed >= others then
+                taken, weight = take(lanes[lower], 1, math.huge, number - 1)
+                forget_head(lower)
+                owed = owed - others * weight
+            else
+                taken, weight = take(lanes[number], left, others - owed, number - 1)
+                forget_head(number)
+                owed = owed + weight
+            end
+            left = left - taken
+        end
+        return int(owed)
+    end
+
+    if room > 0 then
+        note_change(owed_of(lanes), take_in_lane_order())
+    end
+    if top_room > 0 then
+        take(lanes[1], top_room, math.huge, 0)
+        forget_head(1)
+    end
 end
-if top_room > 0 then
-    take(lanes[1], top_room, math.huge, 0)
-    forget_head(1)
+
+local is_waiting = false
+for _, lane in ipairs(lanes) do
+    is_waiting = is_waiting or depths[lane] ~= 0
+end
+if is_waiting then
+    take_messages()
 end
 for lane, taken in pairs(taken_of) do
     local depth = depths[lane] - taken.count

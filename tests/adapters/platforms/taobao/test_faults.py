@@ -11,9 +11,9 @@ NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 OFFLINE = "isv.logistics-offline-service-error:"
 
 
-def fault(code, sub_code="", text="", *, is_read=True):
+def fault(code, sub_code="", text="", *, is_read=True, is_listing=False):
     error = read_error(Fields({"code": code, "msg": text, "sub_code": sub_code}))
-    return fault_of(error, is_read=is_read, now=NOW)
+    return fault_of(error, is_read=is_read, now=NOW, is_listing=is_listing)
 
 
 @pytest.mark.parametrize("is_read", [True, False])
@@ -83,6 +83,13 @@ def test_the_platform_s_words_are_not_kept():
 
 
 def test_a_listing_that_asks_for_too_much_is_asked_again_in_three_minutes_with_a_shorter_window():
-    error = fault(15, "isv.trade-service-rejection")
+    error = fault(15, "isv.trade-service-rejection", is_listing=True)
     assert (type(error), error.code, error.after_s) == (Throttled, "listing_rejected", 180)
     assert error.facts[NARROWER] is True
+
+
+@pytest.mark.parametrize(("is_read", "kind"), [(True, Transient), (False, UnknownOutcome)])
+def test_the_same_words_in_a_call_about_one_order_do_not_keep_the_shop_waiting(is_read, kind):
+    error = fault(15, "isv.trade-service-rejection", is_read=is_read)
+    assert (type(error), error.code) == (kind, "platform_failed")
+    assert NARROWER not in error.facts

@@ -17,6 +17,7 @@ GOOD = [
 ]
 TRADE = {
     "tid": 1,
+    "type": "fixed",
     "status": "WAIT_SELLER_SEND_GOODS",
     "created": "2026-11-22 09:00:00",
     "modified": "2026-11-22 09:10:00",
@@ -62,7 +63,7 @@ def trade(**changed) -> bytes:
     ],
 )
 def test_a_row_whose_order_cannot_be_read_costs_no_other_row(row):
-    page = read_page(listing(row), END)
+    page = read_page(listing(row), END, use_has_next=False)
     assert len(page.rows) == len(GOOD)
     assert [(one.position, one.code in {"field_invalid", "field_missing"}) for one in page.rejected] == [(30, True)]
     assert (page.total, page.has_next) == (61, False)
@@ -73,17 +74,17 @@ def test_a_row_whose_order_cannot_be_read_costs_no_other_row(row):
     "value", ['"0001-01-01 00:00:00"', "1e99999999999999999999", "NaN", "[]", '"%s"' % ("x" * 9_000)]
 )
 def test_a_row_is_listed_whatever_stands_beside_its_order_s_id(field, value):
-    page = read_page(listing(f'{{"tid":7,"{field}":{value}}}'), END)
+    page = read_page(listing(f'{{"tid":7,"{field}":{value}}}'), END, use_has_next=False)
     assert (len(page.rows), page.rejected) == (len(GOOD) + 1, ())
     assert (page.rows[30].platform_order_id, page.rows[30].changed_at) == ("7", END)
 
 
 def test_one_receiver_that_cannot_be_read_is_its_own_answer():
     rows = [
-        {"tid": "1", "name": ["x"]},
+        {"tid": "1", "matched": True, "name": ["x"]},
         {"tid": ["2"]},
         7,
-        {"tid": "3", "name": "a", "mobile": "1", "address_detail": "d"},
+        {"tid": "3", "matched": True, "name": "a", "mobile": "1", "address_detail": "d"},
     ]
     found = read_decrypted(json.dumps({"receiver_list": rows}).encode(), dict.fromkeys("1234", "t"))
     assert [type(found[tid]).__name__ for tid in "1234"] == ["Malformed", "Malformed", "Address", "Malformed"]
@@ -150,7 +151,7 @@ def test_an_unknown_status_is_shown_only_where_it_is_a_code():
         return caught.value.facts["status"]
 
     assert shown("TRADE_OF_TOMORROW") == "TRADE_OF_TOMORROW"
-    assert {shown(text) for text in ("13812345678", "Lin Xiaoce", "A" * 90, "TEL_13812345678")} == {"not_a_code"}
+    assert {shown(text) for text in ("13812345678", "Lin Xiaoce", "A" * 90, "TEL_13812345678")} == {""}
 
 
 def test_more_lines_than_an_order_may_have_are_refused():
