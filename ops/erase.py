@@ -9,7 +9,7 @@ from domain.errors import Conflict, Refused
 from infra.db.letters import record_acts
 from infra.db.pool import Connection, Database
 from infra.db.retention import Named, by_column
-from infra.engine.erase import ERASURES, Standing, ask, can_erase, carry_out, search, standing, usable
+from infra.engine.erase import ERASURES, Standing, ask, can_erase, carry_out, search, standing, usable, words_of
 from infra.engine.replay import Author
 from ops.find import find, why_missing
 
@@ -126,9 +126,12 @@ def erase(
 ) -> Erasure:
     """Erase the person of these orders, and return the record.
 
-    Raises Refused ``order_in_flight`` unless `when_ended`, and ``reason_personal`` for a reason that names the person.
+    Raises Refused ``order_in_flight`` unless `when_ended`, and ``reason_personal`` for a reason that names the person,
+    by one of the words or as an order does.
     """
-    if any(word in author.reason for word in usable(words)):
+    with db.connection() as connection:
+        said = words_of(connection, orders)
+    if any(word in author.reason for word in (*usable(words), *said)):
         raise Refused("reason_personal", "the reason names the person, and would be kept: say it without")
     found = plan(db, orders)
     if found.in_flight and not when_ended:

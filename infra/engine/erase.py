@@ -142,6 +142,12 @@ def _said(tx: Connection, order_id: int | None) -> tuple[list[str], list[str]]:
     return (list(row[0]), [number for number in row[1] if number and _is_telling(number)]) if row else ([], [])
 
 
+def words_of(tx: Connection, orders: Sequence[Named]) -> list[str]:
+    """What orders call their persons, as far as it says whom it means."""
+    said = [word for one in orders for word in _said(tx, standing(tx, one).order_id)[0]]
+    return [word for word in usable(said) if _is_telling(word)]
+
+
 def _is_telling(word: str) -> bool:
     """Whether a word that a buyer or a courier chose may be searched for in what others wrote: `ok` is everywhere."""
     return not word.isascii() or len(word) >= _LEAST_ASCII

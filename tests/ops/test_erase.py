@@ -122,6 +122,14 @@ def test_a_reason_that_names_the_person_is_refused(database, planted):
     assert names(database) == ["林小满"]
 
 
+def test_a_reason_that_names_the_person_as_the_order_does_is_refused(database, planted):
+    planted("1")
+    with pytest.raises(Refused, match="reason_personal") as raised:
+        erase(database, orders_named(database, ["1"]), Author("li", "林小满 asked, 13800000001"))
+    assert "林小满" not in str(raised.value)
+    assert (names(database), erasures(database)) == (["林小满"], [])
+
+
 def test_twice_is_harmless_and_leaves_two_records(database, planted):
     planted("1")
     orders = [Named("taobao", "s1", "1")]

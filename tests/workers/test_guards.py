@@ -1,5 +1,8 @@
+from datetime import UTC, datetime
+
 from actors.tools import Tools
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
+from adapters.ports import Notice
 from infra.clock import SystemClock
 from infra.guard.rules import Rules, rules_by_account
 from infra.rules import load_rules
@@ -35,7 +38,7 @@ class Asked:
     def __init__(self) -> None:
         self.accounts = []
 
-    async def call(self, account, make):
+    async def call(self, account, make, _about=None):
         self.accounts.append(account)
         return await make()
 
@@ -69,6 +72,6 @@ async def test_every_connected_account_stands_behind_its_own_gate():
     assert (type(notifier), type(warehouse)) == (GuardedNotifier, GuardedWarehouse)
     await platform.fetch("1")
     await courier.find("r")
-    await notifier.tell(None)
+    await notifier.tell(Notice("e", "package.shipped", datetime(2026, 11, 22, tzinfo=UTC), {}))
     await warehouse.stock()
     assert asked.accounts == ["taobao/s1", "sf/main", "webhook/buyers", "warehouse/east"]

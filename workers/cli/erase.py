@@ -40,7 +40,7 @@ def erase() -> None:
     """Erase a person: by orders, or by what they are called; and show the records that prove it."""
 
 
-@erase.command(_ORDERS)
+@erase.command(_ORDERS, epilog="\b\nExample:  orderlane erase orders main/2206140048812637 --reason 'asked by mail'")
 @click.argument("order_ids", metavar="[ID]...", nargs=-1)
 @click.option(
     "--search",
@@ -87,6 +87,8 @@ def _words(file: str) -> list[str]:
             return [line.strip() for line in lines if line.strip()]
     except UnicodeDecodeError:
         raise click.BadParameter("the file is no text in UTF-8") from None
+    except OSError as error:
+        raise click.BadParameter(f"the file cannot be read: {error.strerror or type(error).__name__}") from None
 
 
 def _wanted(db: Database, order_ids: tuple[str, ...], words: list[str]) -> list[Named]:

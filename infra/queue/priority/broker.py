@@ -285,7 +285,8 @@ class PriorityBroker(Broker):
         error = MessageTooLarge(oversized, self.rules.max_bytes)
         if self._sender() is None:
             raise error
-        self.logger.error("%s", error)
+        # As a text: of an exception the log shows its type alone.
+        self.logger.error("%s", str(error))
 
     def _keep(self, kept: KeptSend) -> bool:
         """Keep a message with the one that is ending on this thread, if any."""

@@ -40,7 +40,7 @@ def _move(message: MessageProxy, source: Consumer, target: PriorityBroker, queue
     try:
         target.enqueue(moved)
     except MessageTooLarge as error:
-        log.warning("message %s is a rejected message now: %s", message.message_id, error)
+        log.warning("message %s is a rejected message now: %s", message.message_id, str(error))
     except ValueError as error:
         log.warning("message %s was not moved and is a dead letter now: %s", message.message_id, error)
         source.nack(message)
