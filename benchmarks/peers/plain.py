@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
-from actors import pull
+from actors import intake
 from actors.label import Label
 from actors.normalize import Normalize
 from actors.notify import Notify
@@ -143,7 +143,7 @@ def plain_chain(settings: Settings, db: Database, send: Send, *, door: Door | No
         stack.callback(lambda: outside.run(door.close()))
         tools = connect(settings, db, outbox, door)
         stack.enter_context(patch.object(settle, "add_work", outbox.add))
-        stack.enter_context(patch.object(pull, "add_work", outbox.add))
+        stack.enter_context(patch.object(intake, "add_work", outbox.add))
         inner: tuple[InnerStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
         outer: tuple[OuterStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))
         yield Chain(tools, outside, outbox, {step.step: step for step in inner}, {step.step: step for step in outer})
