@@ -136,7 +136,7 @@ class Pull:
     async def _read_window(self, due: Due, may_begin: Callable[[], bool]) -> bool:
         """Whether the whole window was read and stored before the lease ran low."""
         async for page in self.tools.platform(due.shop.account).changes(due.window):
-            unknown = await asyncio.to_thread(self._unknown, due, page, _SAME_SECOND_S)
+            unknown = await asyncio.to_thread(self._unknown, due, due.window, page, _SAME_SECOND_S)
             if not await self._take_all(due, unknown, may_begin) or not may_begin():
                 return False
         return True
@@ -163,7 +163,7 @@ class Pull:
     async def _read_again(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> bool:
         """Whether the whole window was read before the lease ran low."""
         async for page in self.tools.platform(due.shop.account).changes(window):
-            missing = await asyncio.to_thread(self._unknown, due, page, 0.0)
+            missing = await asyncio.to_thread(self._unknown, due, window, page, 0.0)
             is_all = await self._take_all(due, missing, may_begin, is_late=True)
             if missing:
                 ids = [one.platform_order_id for one in missing[:_IDS_SHOWN]]
@@ -189,10 +189,10 @@ class Pull:
             rows = connection.execute(ACCOUNTS["load_gaps"], named).fetchall()
         return [Listed(platform_order_id, changed_at) for platform_order_id, changed_at in rows]
 
-    def _unknown(self, due: Due, page: Sequence[Listed], margin_s: float) -> list[Listed]:
+    def _unknown(self, due: Due, window: Window, page: Sequence[Listed], margin_s: float) -> list[Listed]:
         """What must be fetched. `margin_s`: a payload that came so soon after its change may be an older one."""
         for nameless in [one for one in page if one.fault][:1]:
-            self.intake.note_nameless(Feed(due.place.subject_id, due.shop), due.window.start, nameless.fault)
+            self.intake.note_nameless(Feed(due.place.subject_id, due.shop), window.start, nameless.fault)
         listed = {(one.platform_order_id, one.changed_at): one for one in page if not one.fault}
         with self.tools.db.connection() as connection:
             known = set(

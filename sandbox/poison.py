@@ -4,9 +4,10 @@ from enum import StrEnum
 
 
 class Spoilt(StrEnum):
-    """How the platform answers about a spoilt order: half an answer, or that an argument is invalid."""
+    """How the platform answers about a spoilt order: half of it, a page for people, or that an argument is invalid."""
 
     TORN = "torn"
+    PAGE = "page"
     ARGUMENT = "argument"
 
 

@@ -58,6 +58,7 @@ COMPANIES: dict[str, tuple[int, str, str]] = {
 Params = Mapping[str, str]
 Body = dict[str, object]
 _Method = Callable[[str, Params, float], Body]
+_PAGE = b"<html><body>Please try again later.</body></html>"
 
 
 class _Query(msgspec.Struct, frozen=True):
@@ -113,8 +114,10 @@ class Platform:
             self._ledger.refuse(endpoint, f"{error.code} {error.sub_code}".strip(), now)
             return top.refusal(error, request_id)
         whole = top.answer(method, body, request_id, simplify=_is_true(form, "simplify"))
-        is_torn = "fullinfo" in method and self.spoilt.get(form.get("tid", "")) is Spoilt.TORN
-        return whole[: len(whole) // 2] if is_torn else whole
+        spoilt = self.spoilt.get(form.get("tid", "")) if "fullinfo" in method else None
+        if spoilt is Spoilt.PAGE:
+            return _PAGE
+        return whole[: len(whole) // 2] if spoilt is Spoilt.TORN else whole
 
     def _spend(self) -> None:
         try:

@@ -6,10 +6,12 @@ import msgspec
 import pytest
 
 from actors.pull import Pull
-from adapters.ports import NARROWER
+from adapters.ports import NARROWER, Listed
 from domain.errors import Malformed, Throttled, Transient
 from domain.gates import GateShut
 from domain.states import Step
+from infra.engine.replay import Author
+from ops.letters import replay_letters
 
 SHOP = "SELECT cursor_at FROM shop"
 
@@ -166,3 +168,22 @@ def test_what_cannot_be_had_in_the_second_reading_is_a_gap(late):
     assert late.rows("SELECT platform_order_id FROM pull_gap") == [("2001",)]
     pull(late)
     assert "2001" in stored(late)
+
+
+def test_a_replay_of_a_row_that_only_the_second_reading_has_seen_reads_its_window_again(late):
+    """The row does not tell its order id, so nothing but its window leads to it."""
+    changes = late.platform.changes
+
+    async def with_a_nameless_row_written_late(window):
+        async for page in changes(window):
+            yield [
+                *page,
+                *([Listed("", window.end, fault="row_field_invalid")] if len(late.platform.windows) == 3 else []),
+            ]
+
+    late.platform.changes = with_a_nameless_row_written_late
+    settle(late)
+    window = late.platform.windows[-1]
+    assert len(late.platform.windows) == 3
+    replay_letters(late.db, [late.one("SELECT id FROM dead_letter")], Author("li", "the platform mended it"))
+    assert late.one(SHOP) <= window.start

@@ -56,10 +56,15 @@ def tried(body: bytes) -> None:
 def error_answer(body: bytes) -> None:
     tree = read_answer(body)
     error = read_error(Fields(tree.get("error_response", tree), "error_response", Malformed))
-    for is_read in (True, False):
-        fault = fault_of(error, is_read=is_read, now=NOW)
+    for is_read, is_listing in ((True, False), (True, True), (False, False)):
+        fault = fault_of(error, is_read=is_read, now=NOW, is_listing=is_listing)
         assert isinstance(fault, FulfilmentError)
         stored(fault.facts)
+
+
+def page_of_changes(body: bytes) -> Any:
+    """As the first page of a window, or as a later one."""
+    return answers.read_page(body, NOW, use_has_next=len(body) % 2 == 0)
 
 
 def shipment(body: bytes) -> Any:
@@ -131,7 +136,7 @@ def readers(trades, recorded):
         "taobao.read_order": (18, trades, whole_order, plain),
         "taobao.read_facts": (6, trades, read_facts, plain),
         "taobao.raw_order": (10, trades, raw_order, plain),
-        "taobao.read_page": (8, recorded("taobao", "changes"), lambda body: answers.read_page(body, NOW), plain),
+        "taobao.read_page": (8, recorded("taobao", "changes"), page_of_changes, plain),
         "taobao.read_status": (7, recorded("taobao", "status"), answers.read_status, plain),
         "taobao.read_decrypted": (
             7,

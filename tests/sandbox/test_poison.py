@@ -39,3 +39,12 @@ def test_the_answer_about_one_trade_is_torn(world, do, form_of, to_ship, now):
     form = form_of(FULL, first.order.shop, fields="tid,status", tid=str(first.order.tid))
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(world.platform.answer(form, now))
+
+
+def test_the_answer_about_one_trade_is_a_page_for_people(world, do, form_of, to_ship, now):
+    first, second = to_ship(world)[:2]
+    do(do="spoil_order", tid=str(first.order.tid), how="page")
+    form = form_of(FULL, first.order.shop, fields="tid,status", tid=str(first.order.tid))
+    assert world.platform.answer(form, now).startswith(b"<html>")
+    form = form_of(FULL, second.order.shop, fields="tid,status", tid=str(second.order.tid))
+    assert msgspec.json.decode(world.platform.answer(form, now))

@@ -42,12 +42,11 @@ def poison_address(plan: Plan) -> Trial:
 
 
 def unreadable_orders(plan: Plan) -> Trial:
-    """Six orders of a shop that its platform answers unreadably, and one that it refuses to be asked about."""
+    """Six orders that a shop's platform answers with a page for people, one with half an answer, and one with a no."""
     trial = Trial(control="unreadable orders believed to be a sick server: the shop's other orders stay away")
     with prepared(plan.base, _script(plan)) as demo:
         shop = demo.settings.shops[0].name
-        spoilt = [_spoilt_order(demo, shop, "torn") for _ in range(_UNREADABLE)]
-        spoilt.append(_spoilt_order(demo, shop, "argument"))
+        spoilt = [_spoilt_order(demo, shop, how) for how in ("page",) * _UNREADABLE + ("torn", "argument")]
         trial.injected["order that cannot be read"] += len(spoilt)
         with supervised(demo.supervisor):
             started = time.monotonic()
@@ -138,5 +137,5 @@ def _spoil_courier(world: SmallWorld) -> None:
 
 def _spoil_shop(world: SmallWorld) -> None:
     for _ in range(_UNREADABLE):
-        _spoilt_order(world.demo, world.demo.settings.shops[0].name, "torn")
+        _spoilt_order(world.demo, world.demo.settings.shops[0].name, "page")
         world.opening += 1

@@ -20,7 +20,7 @@ def listed(merchant, trade, at, state=PlatformState.TO_SHIP):
     due = Pull(merchant.tools).intend
     with merchant.db.transaction() as tx:
         [one] = due(tx, [merchant.one("SELECT id FROM shop")]).intents
-    return bool(Pull(merchant.tools)._unknown(one, [Listed(trade["tid_str"], at, state)], 0.0))
+    return bool(Pull(merchant.tools)._unknown(one, one.window, [Listed(trade["tid_str"], at, state)], 0.0))
 
 
 WAYS = {

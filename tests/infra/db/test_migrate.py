@@ -192,3 +192,47 @@ def test_scan_times_that_nobody_can_read_back_become_records(connect, tmp_path: 
         assert found == [("scan", "warehouse/east", "REF", "warehouse")]
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute("UPDATE package SET packed_at = '0001-01-01 00:00:00+08'")
+
+
+LEFT_ALONE = """
+WITH r AS (INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
+           SELECT 'p', 's', n::text, '', 'pull', 'bulk', '' FROM generate_series(1, 3) AS n
+           RETURNING id, platform_order_id),
+o AS (INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
+        member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
+        balance_open, platform_hold, placed_at, changed_at, buyer_id, buyer_memo, seller_memo, seller_flag, received_at)
+      SELECT 'p', 's', platform_order_id, id, 'closed', 'normal', 'shelf', 'none', 'CNY', 0, 0, 0, 0, 0, 0, false,
+             false, now(), now(), '', '', '', 0, now() FROM r ORDER BY id RETURNING id, platform_order_id),
+f AS (INSERT INTO fulfillment_order (order_id, state, lane, closed_reason, finished_at)
+      SELECT id, 'closed', 'bulk', 'closed_by_platform', now() FROM o RETURNING id, order_id),
+k AS (INSERT INTO package (fulfillment_order_id, number, courier, account, location, handed_over_at)
+      SELECT f.id, 1, 'sf', 'sf/main', 'east', CASE WHEN o.platform_order_id = '3' THEN now() END
+      FROM f JOIN o ON o.id = f.order_id RETURNING id, fulfillment_order_id)
+INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at, call_deadline)
+SELECT k.id, 1, 'REF' || o.platform_order_id, 'sf', CASE WHEN n = '1' THEN 'intended' ELSE 'booked' END,
+       CASE WHEN n <> '1' THEN 'W' || n END, CASE WHEN n <> '1' THEN now() END, CASE WHEN n = '1' THEN now() END
+FROM k JOIN f ON f.id = k.fulfillment_order_id JOIN o ON o.id = f.order_id, LATERAL (SELECT o.platform_order_id) AS t(n)
+"""
+ASKED = """
+SELECT o.platform_order_id, w.account, w.shop
+FROM work AS w JOIN package AS p ON p.id = w.subject_id JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id WHERE w.step = 'label'
+"""
+HELD = """
+SELECT o.platform_order_id, h.code, h.owner, h.facts
+FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id JOIN orders AS o ON o.id = f.order_id
+"""
+
+
+def test_calls_that_earlier_versions_left_alone_are_asked_about_and_living_waybills_have_an_owner(
+    connect, tmp_path: Path
+) -> None:
+    for file in sorted(FOLDER.glob("000[1-7]_*.sql")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with connect() as connection:
+        migrate(connection, tmp_path)
+        connection.execute(LEFT_ALONE)
+        assert migrate(connection)[0] == "0008_pre_intents.sql"
+        assert connection.execute(ASKED).fetchall() == [("1", "sf/main", "p/s")]
+        facts = {"courier": "sf", "waybill": "W2"}
+        assert connection.execute(HELD).fetchall() == [("2", "unwanted_waybill", "logistics", facts)]
