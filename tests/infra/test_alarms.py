@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from domain.clock import MARKS, used_percent
@@ -212,6 +212,7 @@ def test_the_log_says_how_much_money_is_at_risk_and_the_timeline_that_somebody_h
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(paid_h=st.integers(-5, 100), left_h=st.integers(-100, 100))
+@example(paid_h=-1, left_h=0)
 def test_the_database_reaches_a_mark_when_the_rule_does(database, order, alarms, paid_h, left_h):
     order_id = order(paid_h, left_h)
     raise_alarms(database)

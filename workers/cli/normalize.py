@@ -39,7 +39,8 @@ def normalize(ctx: click.Context, platform: str, shop: str, rules_file: str, fil
         with click.open_file(str(file), "rb") as stream:
             body = read_bounded(stream)
     except OSError as error:
-        raise click.FileError(str(file), error.strerror or type(error).__name__) from None
+        why = error.strerror or type(error).__name__
+        raise click.BadParameter(f"the file cannot be read: {why}", param_hint="FILE") from None
     result = normalize_payload(body, platform, shop, rules)
     click.echo(in_json(msgspec.json.format(msgspec.json.encode(as_tree(result)), indent=2).decode()))
     ctx.exit(Exit.HELD if result.findings else Exit.DONE)

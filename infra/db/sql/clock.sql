@@ -1,12 +1,12 @@
 -- name: raise_alarms
 -- Raises the marks that open orders have reached, each once, and tells the timeline. Returns how many orders
 -- and how much money by mark and currency. Index orders_ship_by: an order that is late for longer than `days` was
--- heard of before, unless it is one of the `newest`.
+-- heard of before, unless it is one of the `newest`. A clock that ends before it starts is full from its end.
 WITH running AS (
-    SELECT id, ship_by, coalesce(paid_at, placed_at) AS started_at FROM orders
+    SELECT id, ship_by, least(coalesce(paid_at, placed_at), ship_by) AS started_at FROM orders
     WHERE ship_by > now() - make_interval(days => %(days)s)
     UNION ALL
-    SELECT id, ship_by, coalesce(paid_at, placed_at) FROM orders
+    SELECT id, ship_by, least(coalesce(paid_at, placed_at), ship_by) FROM orders
     WHERE ship_by <= now() - make_interval(days => %(days)s)
       AND id > (SELECT max(id) FROM orders) - %(newest)s
 ), reached AS (

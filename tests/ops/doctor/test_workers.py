@@ -1,12 +1,16 @@
 import pytest
 
-from infra.engine.presence import Presence
+from infra.engine.presence import PRESENCE_CLASS, Presence
 from infra.engine.reports import living, report
 from infra.rules import load_rules
 from infra.settings import Settings, Stores
 from ops.doctor import workers
 from ops.doctor.check import Level
 from workers.wiring import wired_worker
+
+HANG_UP = """SELECT pg_terminate_backend(pid, 20000) FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 2 AND classid = %(class)s::integer::oid AND objid = %(worker)s::integer::oid
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 @pytest.fixture
@@ -55,8 +59,10 @@ def test_control_without_reports_nothing_tells_what_workers_run(database, worker
 
 
 def test_a_worker_that_is_gone_is_not_shown_and_its_row_goes_with_the_next_start(database, worker) -> None:
-    worker("00000000").close()
+    gone = worker("00000000")
     with database.connection() as session:
+        # Waits until the server has let go of the lock, as it does a moment after any end of a session.
+        session.execute(HANG_UP, {"class": PRESENCE_CLASS, "worker": gone.worker})
         assert living(session) == []
     worker(load_rules().version)
     with database.connection() as session:

@@ -94,5 +94,5 @@ def test_a_file_that_cannot_be_read_is_one_line(orderlane, trade, file, monkeypa
 
     monkeypatch.setattr("workers.cli.normalize.read_bounded", fails)
     result = orderlane("normalize", "--platform", "taobao", file(trade()))
-    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (2, True)
     assert "Input/output error" in result.output

@@ -44,4 +44,4 @@ def test_an_unsafe_policy_is_refused(orderlane, configured, tmp_path):
     (tmp_path / "orderlane.toml").write_text("[retention]\npersons_days = 1\n")
     done = orderlane("retention", "purge")
     assert done.exit_code == 1
-    assert "at least 15" in done.stderr
+    assert "from 15 to" in done.stderr
