@@ -29,6 +29,8 @@ log = get_logger(__name__)
 SCENES = {Purpose.LABEL: "1001", Purpose.NOTICE: "2002"}
 # An answer about several orders may quote several buyers: it is nobody's evidence.
 _OF_ONE_ORDER = frozenset({describe.READ_TRADE, describe.SEND})
+# So many empty pages in a row show that a count, or the promise of another page, is wrong.
+_EMPTY_MAX = 2
 _SCENE_OPTIONS = {Purpose.LABEL: "decrypt_scene", Purpose.NOTICE: "decrypt_scene.notice"}
 
 
@@ -128,14 +130,34 @@ class Taobao:
         if last <= 1 and (first.rows or not first.total):
             yield first.rows
             return
-        number = last
+        number, empty = last, 0
         # Rows that arrived since the count have pushed the tail onto further pages.
-        while (page := await self._page(window, number, use_has_next=True)).has_next:
+        while True:
+            page = await self._page(window, number, use_has_next=True)
             yield page.rows
+            empty = 0 if page.rows else empty + 1
+            if not page.has_next or empty == _EMPTY_MAX:
+                break
             number += 1
-        yield page.rows
-        for number in range(last - 1, 0, -1):
-            yield (await self._page(window, number, use_has_next=True)).rows
+        number, empty = last, int(not page.rows)
+        while number > 1:
+            number -= 1
+            page = await self._page(window, number, use_has_next=True)
+            yield page.rows
+            empty = 0 if page.rows else empty + 1
+            if empty == _EMPTY_MAX:
+                number, empty = await self._end(window, number) + 1, 0
+
+    async def _end(self, window: Window, empty: int) -> int:
+        """The last page with rows before an empty one, where the count was far too high; 0 if there is none."""
+        shown = 0
+        while empty - shown > 1:
+            middle = (shown + empty) // 2
+            if (await self._page(window, middle, use_has_next=True)).rows:
+                shown = middle
+            else:
+                empty = middle
+        return shown
 
     async def fetch(self, platform_order_id: str) -> RawOrder:
         """An accepted answer that begins as JSON and cannot be read is this order's content, with a `fault`.

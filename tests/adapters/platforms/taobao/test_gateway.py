@@ -213,6 +213,35 @@ async def test_control_read_in_one_piece_changes_within_the_window_push_orders_o
     assert await missed(platform, listing)
 
 
+class Boasting(Changing):
+    """A listing in which nothing changes, that counts wrongly or promises another page for ever."""
+
+    def __init__(self, orders: int, *, total: int | None = None, has_next: bool | None = None) -> None:
+        super().__init__(orders, 0)
+        self.claims = {"total_results": total, "has_next": has_next}
+
+    def __call__(self, form):
+        body = super().__call__(form)["trades_sold_increment_get_response"]
+        for name, claim in self.claims.items():
+            if name in body and claim is not None:
+                body[name] = claim
+        return {"trades_sold_increment_get_response": body}
+
+    def change(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("orders", [0, 1, 99, 100, 101, 250, 950])
+@pytest.mark.parametrize(
+    "claims", [{"total": 10**9}, {"has_next": True}, {"total": 10**9, "has_next": True}, {"total": 2_000}]
+)
+async def test_a_wrong_count_or_a_promise_of_more_for_ever_hides_no_order_and_is_read_to_an_end(shop, orders, claims):
+    listing = Boasting(orders, **claims)
+    platform, server = await shop(listing)
+    assert await missed(platform, listing) == set()
+    assert len(server.received) < 200
+
+
 async def test_an_overlap_shorter_than_a_window_stays_open_is_said(shop):
     with capture_logs() as logs:
         await shop(shipped, overlap_s=19.0)
