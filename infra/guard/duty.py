@@ -12,6 +12,7 @@ from domain.states import Cause, State, Step
 from infra.clock import Clock
 from infra.db.gates import GATES, load_pauses
 from infra.db.pool import Connection, Database
+from infra.engine.reinstate import reinstate
 from infra.engine.results import Place
 from infra.engine.settle import Writes, add_hold, event, write
 from infra.guard.rules import Rules
@@ -54,6 +55,7 @@ class GateDuty:
         if seen is not None and self.clock.monotonic() >= self._holds_at:
             self._holds_at = self.clock.monotonic() + HOLDS_EVERY_S
             self.hold_waiting(_not_free(accounts, pauses, seen))
+            returned |= self.reinstate_accusers()
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
     def rooms(self, accounts: Sequence[str]) -> dict[str, int]:
@@ -66,6 +68,11 @@ class GateDuty:
             return {}
         narrow = {name: _room(name, (), seen) for name, standing in seen.items() if standing != _FREE}
         return dict.fromkeys(self._at_their_rate(accounts), 1) | narrow
+
+    def reinstate_accusers(self) -> set[BellKey]:
+        """Put back to work what had ended before its account turned out to be the cause; return its bells."""
+        with self.db.transaction() as tx:
+            return reinstate(tx)
 
     def hold_waiting(self, accounts: Sequence[str]) -> None:
         """Open a hold for what waits too long behind these accounts, and release those that wait no more.

@@ -26,6 +26,16 @@ CREATE TABLE spent_attempt (
 );
 CREATE INDEX spent_attempt_age ON spent_attempt (spent_at);
 
+-- Subjects that had spent all their attempts on such accusations when the account turned out to be the cause: the
+-- sweeper puts them back to work.
+CREATE TABLE ended_accuser (
+    account    text NOT NULL,
+    step       text NOT NULL,
+    subject_id bigint NOT NULL,
+    proven_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account, step, subject_id)
+);
+
 -- Work comes back from behind a gate in this order: what has never failed, the higher lane, the longest wait.
 CREATE INDEX work_gate_turn ON work
     (gate, (causes <> '[]'::jsonb), (CASE lane WHEN 'p0' THEN 0 WHEN 'p1' THEN 1 ELSE 2 END), gated_at)

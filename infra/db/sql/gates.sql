@@ -68,12 +68,41 @@ ORDER BY w.step, w.subject_id
 FOR UPDATE OF w;
 
 -- name: give_back
--- The account was the cause: the attempts that its subjects spent on it are theirs again.
+-- The account was the cause: the attempts that its subjects spent on it are theirs again. A subject whose work has ended
+-- meanwhile, in a hold or a dead letter, is noted for the sweeper.
 WITH spent AS (
     DELETE FROM spent_attempt WHERE account = %(account)s AND charge = %(charge)s RETURNING step, subject_id, attempts
+), returned AS (
+    UPDATE work AS w SET attempts = greatest(0, w.attempts - s.attempts)
+    FROM spent AS s WHERE w.step = s.step AND w.subject_id = s.subject_id RETURNING w.step, w.subject_id
 )
-UPDATE work AS w SET attempts = greatest(0, w.attempts - s.attempts)
-FROM spent AS s WHERE w.step = s.step AND w.subject_id = s.subject_id;
+INSERT INTO ended_accuser (account, step, subject_id)
+SELECT %(account)s, s.step, s.subject_id FROM spent AS s
+WHERE NOT EXISTS (SELECT FROM returned AS r WHERE r.step = s.step AND r.subject_id = s.subject_id)
+ON CONFLICT DO NOTHING;
+
+-- name: take_ended_accusers
+DELETE FROM ended_accuser WHERE (account, step, subject_id) IN (
+    SELECT account, step, subject_id FROM ended_accuser ORDER BY proven_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING account, step, subject_id;
+
+-- name: letters_of_accusers
+-- Open dead letters of these subjects. Index dead_letter_of_subject.
+SELECT d.id
+FROM unnest(%(steps)s::text[], %(subject_ids)s::bigint[]) AS a(step, subject_id)
+JOIN dead_letter AS d ON d.step = a.step AND d.subject_id = a.subject_id
+WHERE d.closed_at IS NULL
+ORDER BY d.id;
+
+-- name: holds_of_accusers
+-- Fulfillment orders that the label step holds for an error that these packages blame on their account.
+SELECT DISTINCT h.fulfillment_order_id
+FROM unnest(%(accounts)s::text[], %(package_ids)s::bigint[]) AS a(account, package_id)
+JOIN package AS p ON p.id = a.package_id
+JOIN hold AS h ON h.fulfillment_order_id = p.fulfillment_order_id
+WHERE h.code = 'waybill_error' AND h.step = 'label' AND h.released_at IS NULL
+  AND EXISTS (SELECT FROM accusation AS c WHERE c.account = a.account AND c.code = h.facts ->> 'code')
+ORDER BY h.fulfillment_order_id;
 
 -- name: shut_by_person
 -- A person's pause replaces the engine's, and an older one of a person.
