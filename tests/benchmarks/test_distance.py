@@ -17,8 +17,12 @@ def test_both_brokers_are_measured_from_afar(benchmark):
 
 
 def test_a_line_keeps_order_and_carries_more_than_one_at_a_time(redis):
-    path = redis.connection_pool.connection_kwargs["path"]
-    with Outside() as outside, Line(outside, path, 0.01) as line, Redis.from_url(line.url) as far:
+    path, database = (redis.connection_pool.connection_kwargs[name] for name in ("path", "db"))
+    with (
+        Outside() as outside,
+        Line(outside, path, 0.01) as line,
+        Redis.from_url(f"{line.url.removesuffix('/0')}/{database}") as far,
+    ):
         with far.pipeline(transaction=False) as pipe:
             for number in range(500):
                 pipe.rpush("far", number)

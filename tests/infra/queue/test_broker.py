@@ -22,7 +22,7 @@ def test_a_worker_may_be_reserved_for_a_lane(redis_url):
 def test_the_client_answers_after_its_connection_was_cut(redis_url):
     with connect_redis(redis_url.reveal()) as client:
         client.set("a", "1")
-        client.client_kill_filter(_type="normal", skipme=False)
+        client.client_kill_filter(_id=client.client_id(), skipme=False)
         assert client.get("a") == b"1"
 
 
