@@ -2,6 +2,7 @@
 
 import fcntl
 import ipaddress
+import logging
 import os
 import shutil
 import socket
@@ -67,7 +68,12 @@ def _fresh_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """
     plain = structlog.configure
     monkeypatch.setattr(structlog, "configure", lambda **given: plain(**given | {"cache_logger_on_first_use": False}))
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
     yield
+    root.setLevel(level)
+    root.handlers[:] = [handler for handler in root.handlers if handler in handlers]
+    logging.captureWarnings(capture=False)
     structlog.reset_defaults()
 
 
