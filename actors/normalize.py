@@ -75,7 +75,7 @@ class Normalize:
                 raise Poison("order_forgotten", "its order was purged or erased, so nothing of it is read again")
             if raw.body is not None:
                 return take(raw, raw.body)
-            # Nothing is locked in the database meanwhile that whoever holds this may wait for.
+            # No database lock is held here that the current owner of this lock could need: no deadlock.
             with self.large:
                 return take(raw, _load_body(tx, raw.place.subject_id))
 

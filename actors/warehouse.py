@@ -373,7 +373,7 @@ def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
 
 def _settle(one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
     if one.other_waybill:
-        # Whatever stands in the place of a number may be anything, and stays in the stored page.
+        # A text that is no waybill number may hold personal data: it is kept in the stored page only.
         shown = one.other_waybill if is_waybill(one.other_waybill) else "not a waybill number"
         facts = {"waybill": one.waybill, "scanned": shown}
         add_hold(STEP, one.place, Hold(HoldCode.WAYBILL_CONTRADICTS, facts), writes)

@@ -18,7 +18,7 @@ _DAY_END = re.compile(r"(?<=[T ])24(?::?00(?::?00(?:[.,]0{1,9})?)?)?(?=Z|[+-])",
 
 
 class NoInstantError(ValueError):
-    """A date that stands for "no date": outside 2000 to 2100."""
+    """A date that means "no date": outside 2000 to 2100."""
 
 
 def instant(day: tuple[int, int, int], clock: tuple[int, int, int], zone: tzinfo) -> datetime:

@@ -28,7 +28,7 @@ NESTING_MAX = 64
 TEXT_MAX = 4_096
 # Characters of an identifier. Postgres refuses index entries of more than about 2,700 bytes.
 KEY_MAX = 128
-# Characters of what the other side says in words; the rest is cut.
+# Most characters that are kept of a free text of the other side; the rest is cut.
 SAID_MAX = 1_024
 # Entries of a list without a limit of its own.
 LIST_MAX = 10_000
@@ -301,7 +301,7 @@ class Fields:
             self.invalid(name)
 
     def moment_or_none(self, name: str, read: Callable[[str], datetime]) -> datetime | None:
-        """None where it is absent, or where the text stands for "no date"."""
+        """None where it is absent, or where the text means "no date"."""
         if not self.has(name):
             return None
         try:
