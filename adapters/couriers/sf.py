@@ -65,9 +65,9 @@ _MOBILE = re.compile(r"1\d{10}(-\d{1,6})?", re.ASCII)
 T = TypeVar("T")
 Fault = tuple[type[FulfilmentError], str]
 
-# UnknownOutcome: SF may have carried it out; for a repeatable call it becomes Transient. Misconfigured is used only for
-# what belongs to the contract as a whole: timestamp, IP list, permission, signature and monthly card. Any other refusal,
-# and every unknown code, is the fault of that order.
+# UnknownOutcome: SF may have carried it out; for a repeatable call it becomes Transient. Misconfigured is only for what
+# belongs to the contract as a whole: timestamp, IP list, permission, signature and monthly card. Any other refusal, and
+# every unknown code, is the fault of that order.
 GATEWAY_FAULTS: Mapping[str, Fault] = {
     "A1001": (Refused, "request_invalid"),
     "A1002": (Misconfigured, "timestamp_invalid"),
