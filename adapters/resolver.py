@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from aiohttp import ThreadedResolver
 from aiohttp.abc import ResolveResult
 
-from adapters.special_addresses import IPV4, IPV4_MAPPED, IPV6, IPV6_UNICAST, ISATAP_IDS, NAT64
+from adapters.special_addresses import IPV4_MAPPED, ISATAP_IDS, NAT64, is_special
 from domain.errors import Misconfigured
 
 
@@ -40,17 +40,18 @@ class OutsideResolver(ThreadedResolver):
 
 
 def is_inside(address: IPv4Address | IPv6Address) -> bool:
-    """Whether this is no unicast address of the public Internet, by our own tables.
+    """Whether this is no unicast address of the public Internet, by our own tables or by Python's.
 
-    IPv6 forms that lead to an IPv4 address are what that one is.
+    Python's table adds what a newer Python knows and our copy of the registries does not hold yet. IPv6 forms that lead
+    to an IPv4 address are what that one is.
     """
     if isinstance(address, IPv4Address):
-        return any(address in block for block in IPV4)
+        return is_special(address) or not address.is_global
     last = IPv4Address(address.packed[-4:])
     if address in IPV4_MAPPED or address in NAT64:
         return is_inside(last)
-    is_special = address not in IPV6_UNICAST or any(address in block for block in IPV6)
-    return is_special or (address.packed[8:12] in ISATAP_IDS and is_inside(last))
+    is_outside = address.is_global and not is_special(address)
+    return not is_outside or (address.packed[8:12] in ISATAP_IDS and is_inside(last))
 
 
 def _is_literal(host: str) -> bool:

@@ -1,57 +1,55 @@
 """Addresses that are no machine of the public Internet, as data of our own: Python's tables change with its version.
 
-Sources: the IANA special-purpose address registries for IPv4 and IPv6 and the IANA IPv6 address space registry, as of
-October 2024, and the documentation of the cloud providers named. Whole blocks are listed where the registry singles out
-parts of them. Also listed is what the registries call globally reachable but no merchant's server has: anycast relays,
-DNS sinks, transition mechanisms.
+The folder ``address_tables`` holds the blocks, one CSV row each:
+
+- ``iana-ipv4-special-registry-1.csv`` and ``iana-ipv6-special-registry-1.csv`` are the special-purpose address
+  registries of IANA as of 2025-10-09, byte for byte, from www.iana.org/assignments/iana-ipv4-special-registry and
+  .../iana-ipv6-special-registry. To renew them, replace both files, and the digests in the tests.
+- ``others.csv`` holds what these registries do not name: blocks of other registries, and services that a cloud offers
+  inside its network, each with its source.
+
+Every row counts. Some rows are globally reachable by the registry, but no merchant's server has such an address: they
+are anycast relays, DNS sinks, transition mechanisms and identifiers.
 """
 
-from ipaddress import IPv4Network, IPv6Network
+import csv
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from pathlib import Path
 
-IPV4: dict[IPv4Network, str] = {
-    IPv4Network(block): name
-    for block, name in (
-        ("0.0.0.0/8", "this network"),
-        ("10.0.0.0/8", "private use"),
-        ("100.64.0.0/10", "shared address space; metadata of Alibaba Cloud at 100.100.100.200"),
-        ("127.0.0.0/8", "loopback"),
-        ("169.254.0.0/16", "link-local; metadata of most clouds at 169.254.169.254"),
-        ("172.16.0.0/12", "private use"),
-        ("192.0.0.0/24", "IETF protocol assignments; metadata of Oracle Cloud at 192.0.0.192"),
-        ("192.0.2.0/24", "documentation"),
-        ("192.31.196.0/24", "AS112"),
-        ("192.52.193.0/24", "AMT"),
-        ("192.88.99.0/24", "6to4 relay anycast, deprecated"),
-        ("192.168.0.0/16", "private use"),
-        ("192.175.48.0/24", "direct delegation AS112 service"),
-        ("198.18.0.0/15", "benchmarking"),
-        ("198.51.100.0/24", "documentation"),
-        ("203.0.113.0/24", "documentation"),
-        ("224.0.0.0/4", "multicast"),
-        ("240.0.0.0/4", "reserved, and limited broadcast"),
-        ("168.63.129.16/32", "Azure: wire server, DNS and health probes of every virtual machine"),
-        ("161.26.0.0/16", "IBM Cloud: services inside its network"),
-        ("166.8.0.0/14", "IBM Cloud: services inside its network"),
-    )
-}
+FOLDER = Path(__file__).with_name("address_tables")
+FILES = ("iana-ipv4-special-registry-1.csv", "iana-ipv6-special-registry-1.csv", "others.csv")
 
-# Everything outside it is special: loopback, mapped and compatible IPv4, discard, local translation (64:ff9b:1::/48),
-# segment routing (5f00::/16), unique local with the metadata of AWS, Google and Scaleway, link-local, multicast.
+# The only block of IPv6 from which global unicast addresses are given out, by the IANA IPv6 address space registry.
 IPV6_UNICAST = IPv6Network("2000::/3")
-IPV6: dict[IPv6Network, str] = {
-    IPv6Network(block): name
-    for block, name in (
-        ("2001::/23", "IETF protocol assignments: Teredo, benchmarking, AMT, AS112, ORCHID, drone remote id"),
-        ("2001:db8::/32", "documentation"),
-        ("2002::/16", "6to4, deprecated"),
-        ("2620:4f:8000::/48", "direct delegation AS112 service"),
-        ("3ffe::/16", "6bone, returned"),
-        ("3fff::/20", "documentation"),
-    )
-}
 
-# Forms whose last 32 bits are an IPv4 address that is called in the end.
+# Forms whose last 32 bits are an IPv4 address that is called in the end. The registry calls the first one not globally
+# reachable, which is so on the wire: the kernel calls the IPv4 address instead.
 IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
 NAT64 = IPv6Network("64:ff9b::/96")
 # RFC 5214: an interface id of this form, with the universal bit set or not, leads to the IPv4 address after it.
 ISATAP_IDS = frozenset({bytes.fromhex("00005efe"), bytes.fromhex("02005efe")})
+
+_FOOTNOTE = re.compile(r" \[\d+\]")
+
+
+def _read(file: str) -> Iterator[IPv4Network | IPv6Network]:
+    """Raises KeyError or ValueError where the file is no table of blocks."""
+    with (FOLDER / file).open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            # IANA writes footnotes behind a block, and may write two blocks in one row.
+            for block in _FOOTNOTE.sub("", row["Address Block"]).split(", "):
+                yield ip_network(block)
+
+
+_BLOCKS = tuple(block for file in FILES for block in _read(file))
+IPV4 = tuple(block for block in _BLOCKS if isinstance(block, IPv4Network))
+IPV6 = tuple(block for block in _BLOCKS if isinstance(block, IPv6Network))
+
+
+def is_special(address: IPv4Address | IPv6Address) -> bool:
+    """Whether a table holds it, or IPv6 has it outside its global unicast. Embedded IPv4 addresses are not read."""
+    if isinstance(address, IPv4Address):
+        return any(address in block for block in IPV4)
+    return address not in IPV6_UNICAST or any(address in block for block in IPV6)

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from adapters.door import Request
+from adapters.special_addresses import IPV4, IPV6
 from domain.errors import Misconfigured
 
 ALLOWED = "eco.taobao.com:443"
@@ -45,6 +46,7 @@ INSIDE = [
     pytest.param("5f00::1", id="segment-routing"),
     pytest.param("64:ff9b::a83f:8110", id="nat64-azure"),
     pytest.param("2400:3200::5efe:a00:1", id="isatap"),
+    *(pytest.param(str(block[0]), id=str(block)) for block in (*IPV4, *IPV6)),
 ]
 
 
