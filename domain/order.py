@@ -34,6 +34,21 @@ class PlatformState(StrEnum):
     CLOSED = "closed"
 
 
+class FulfilledBy(StrEnum):
+    """Who ships a line, or an order: the merchant (we), the platform's warehouse, nobody (nothing to ship: a virtual
+    good, a ticket, a service), a courier who has it already, or the buyer collects it (`pickup`).
+
+    `unknown` where the platform does not say: it holds the order.
+    """
+
+    MERCHANT = "merchant"
+    PLATFORM = "platform"
+    PICKUP = "pickup"
+    NOBODY = "nobody"
+    COURIER = "courier"
+    UNKNOWN = "unknown"
+
+
 class OrderType(StrEnum):
     NORMAL = "normal"
     PRESALE = "presale"
@@ -102,9 +117,12 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """One SKU of an order. `paid` is the line's share of what the buyer paid, without freight.
+    """One SKU of an order. `paid` is the line's share of what the buyer paid, without freight and fees.
 
-    `refund_unknown`: the platform did not say whether a refund is open, or whether the line still stands.
+    `refund_open`: a refund is asked, or the seller has refused one. `refunded`: a refund was paid, or the platform
+    closed the line; its pieces are no longer wanted. `refund_unknown`: the platform did not say whether a refund is
+    open, or whether the line still stands. `shipped`: pieces that the platform shows as shipped, by whomever, and
+    `waybill` the number that it shows for them. `is_missing`: the newest content leaves the line out.
     """
 
     line_id: str
@@ -119,11 +137,19 @@ class OrderLine:
     refund_open: bool = False
     refunded: bool = False
     refund_unknown: bool = False
+    fulfilled_by: FulfilledBy = FulfilledBy.MERCHANT
+    shipped: int = 0
+    waybill: str = ""
+    is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Order sums: `payable` is what the buyer owes, `paid` what has arrived."""
+    """Order sums: `payable` is what the buyer owes, `paid` what has arrived.
+
+    goods - discount + freight + tax + services + fees = payable. `services`: sold beside the goods, each a line of its
+    own. `fees`: what the buyer pays for the way of paying, as for cash on delivery.
+    """
 
     goods: Money
     discount: Money
@@ -131,6 +157,17 @@ class Totals:
     tax: Money
     payable: Money
     paid: Money
+    services: Money
+    fees: Money
+
+
+_DECIDES = (
+    FulfilledBy.UNKNOWN,
+    FulfilledBy.MERCHANT,
+    FulfilledBy.PLATFORM,
+    FulfilledBy.PICKUP,
+    FulfilledBy.COURIER,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +192,15 @@ class Order:
     buyer_memo: str = field(default="", repr=False)
     seller_memo: str = field(default="", repr=False)
     seller_flag: int = 0
+
+    @property
+    def fulfilled_by(self) -> FulfilledBy:
+        """Of the whole order: ours as soon as one line is, unknown as soon as one line is.
+
+        Of several others the first of platform, pickup and courier; nobody where there is nothing to ship.
+        """
+        found = {line.fulfilled_by for line in self.lines if not line.is_missing}
+        return next((kind for kind in _DECIDES if kind in found), FulfilledBy.NOBODY if found else FulfilledBy.MERCHANT)
 
 
 @dataclass(frozen=True, slots=True)

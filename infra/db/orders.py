@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
+from domain.lines import Tally, first_tally
 from domain.money import Money
 from domain.order import (
     Address,
+    FulfilledBy,
     Lane,
     MemberLevel,
     Order,
@@ -47,6 +49,9 @@ def order_row(order: Order) -> Row:
         "tax_minor": totals.tax.minor,
         "payable_minor": totals.payable.minor,
         "paid_minor": totals.paid.minor,
+        "services_minor": totals.services.minor,
+        "fees_minor": totals.fees.minor,
+        "fulfilled_by": order.fulfilled_by,
         "balance_open": order.balance_open,
         "platform_hold": order.platform_hold,
         "placed_at": order.created_at,
@@ -70,9 +75,12 @@ def order_row(order: Order) -> Row:
     }
 
 
-def line_rows(order: Order) -> list[Row]:
+def line_rows(order: Order, tallies: Mapping[str, Tally] | None = None) -> list[Row]:
+    """The rows of `order_line`. Without `tallies` the lines are new."""
+    counted = tallies or {line.line_id: first_tally(order, line) for line in order.lines}
     return [
         {
+            **_tally_row(counted[line.line_id]),
             "line_id": line.line_id,
             "product_id": line.product_id,
             "platform_sku": line.platform_sku,
@@ -85,9 +93,16 @@ def line_rows(order: Order) -> list[Row]:
             "refund_open": line.refund_open,
             "refunded": line.refunded,
             "refund_unknown": line.refund_unknown,
+            "fulfilled_by": line.fulfilled_by,
+            "shipped": line.shipped,
+            "waybill": line.waybill,
         }
         for line in order.lines
     ]
+
+
+def _tally_row(tally: Tally) -> Row:
+    return {"planned": tally.planned, "cancelled": tally.cancelled, "elsewhere": tally.elsewhere}
 
 
 def rows_json(rows: Iterable[Row]) -> str:
@@ -110,6 +125,7 @@ def _order(row: tuple[Any, ...], lines: Iterable[tuple[Any, ...]]) -> Order:
     balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id = row[15:22]
     buyer_memo, seller_memo, seller_flag = row[22:25]
     name, phone, province, city, district, town, detail, zip_code, pii, token = row[25:35]
+    services, fees = (Money(minor, currency) for minor in row[35:37])
     return Order(
         key=OrderKey(platform, shop, platform_order_id),
         state=PlatformState(state),
@@ -119,7 +135,7 @@ def _order(row: tuple[Any, ...], lines: Iterable[tuple[Any, ...]]) -> Order:
         buyer_id=buyer_id,
         receiver=Address(name, phone, province, city, district, town, detail, zip_code, Pii(pii), token),
         lines=tuple(_line(line, currency) for line in lines),
-        totals=Totals(goods, discount, freight, tax, payable, paid),
+        totals=Totals(goods, discount, freight, tax, payable, paid, services, fees),
         created_at=placed_at,
         updated_at=changed_at,
         paid_at=paid_at,
@@ -134,7 +150,7 @@ def _order(row: tuple[Any, ...], lines: Iterable[tuple[Any, ...]]) -> Order:
 
 def _line(row: tuple[Any, ...], currency: str) -> OrderLine:
     _, line_id, product_id, platform_sku, sku, title, quantity, unit_price, paid, is_gift = row[:10]
-    refund_open, refunded, refund_unknown = row[10:]
+    refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, is_missing = row[10:17]
     return OrderLine(
         line_id,
         product_id,
@@ -148,11 +164,26 @@ def _line(row: tuple[Any, ...], currency: str) -> OrderLine:
         refund_open,
         refunded,
         refund_unknown,
+        FulfilledBy(fulfilled_by),
+        shipped,
+        waybill,
+        is_missing,
     )
 
 
+class FulfillmentLine(msgspec.Struct, frozen=True, array_like=True):
+    """Pieces of one line that a fulfillment order works on, and how many of them are in packages."""
+
+    line_id: str
+    quantity: int
+    packed: int
+
+
 class Locked(msgspec.Struct, frozen=True):
-    """A fulfillment order whose row this transaction holds. `is_lane_chosen`: by a person, so the rules leave it."""
+    """A fulfillment order whose row this transaction holds, with its lines.
+
+    `is_lane_chosen`: by a person, so the rules leave it.
+    """
 
     id: int
     order_id: int
@@ -161,6 +192,17 @@ class Locked(msgspec.Struct, frozen=True):
     reservation: str
     resume_state: State | None
     is_lane_chosen: bool
+    lines: tuple[FulfillmentLine, ...] = ()
+
+    @property
+    def at(self) -> State:
+        """The state, or what a hold has interrupted."""
+        return self.resume_state if self.state is State.ON_HOLD and self.resume_state is not None else self.state
+
+    @property
+    def quantities(self) -> tuple[tuple[str, int], ...]:
+        """(line, pieces) of what it works on."""
+        return tuple((line.line_id, line.quantity) for line in self.lines if line.quantity)
 
 
 def lock_fulfillment(tx: Connection, ids: Sequence[int]) -> list[Locked]:
@@ -177,7 +219,17 @@ def lock_fulfillment_of_orders(tx: Connection, order_ids: Sequence[int]) -> dict
 
 
 def _locked(row: tuple[Any, ...]) -> Locked:
-    return Locked(row[0], row[1], State(row[2]), Lane(row[3]), row[4], State(row[5]) if row[5] else None, row[6])
+    id_, order_id, state, lane, reservation, resume_state, is_lane_chosen, lines = row
+    return Locked(
+        id_,
+        order_id,
+        State(state),
+        Lane(lane),
+        reservation,
+        State(resume_state) if resume_state else None,
+        is_lane_chosen,
+        tuple(FulfillmentLine(*line) for line in lines or ()),
+    )
 
 
 def open_holds(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:

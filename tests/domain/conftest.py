@@ -45,6 +45,8 @@ ORDER = Order(
         tax=Money(0, "CNY"),
         payable=Money(9600, "CNY"),
         paid=Money(9600, "CNY"),
+        services=Money(0, "CNY"),
+        fees=Money(0, "CNY"),
     ),
     created_at=PAID_AT,
     updated_at=PAID_AT,

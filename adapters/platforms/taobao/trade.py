@@ -266,7 +266,14 @@ def _totals(trade: Fields, state: PlatformState, order_type: OrderType, *, balan
         paid = zero
     goods = max(goods, payable - freight)
     return Totals(
-        goods=goods, discount=goods + freight - payable, freight=freight, tax=zero, payable=payable, paid=paid
+        goods=goods,
+        discount=goods + freight - payable,
+        freight=freight,
+        tax=zero,
+        payable=payable,
+        paid=paid,
+        services=zero,
+        fees=zero,
     )
 
 

@@ -53,7 +53,7 @@ ORDER = Order(
         OrderLine("l1", "p1", "ps1", "A", "毛衣 🧶", 2, yuan(5000), yuan(9000), refund_open=True, refund_unknown=True),
         OrderLine("l2", "p2", "", "", "赠品", 1, yuan(0), yuan(0), is_gift=True, refunded=True),
     ),
-    totals=Totals(yuan(10000), yuan(1000), yuan(600), yuan(0), yuan(9600), yuan(100)),
+    totals=Totals(yuan(10000), yuan(1000), yuan(600), yuan(0), yuan(10000), yuan(100), yuan(300), yuan(100)),
     created_at=AT,
     updated_at=AT,
     paid_at=None,
