@@ -101,7 +101,7 @@ class Normalize:
         return [
             *(Settled(each_.place, Done(facts={"repeated": True})) for each_ in (*overtaken, *stale)),
             *self._admit(tx, new),
-            *amend(tx, STEP, [(order_id, each_.place, each_.order) for order_id, each_ in fresh]),
+            *amend(tx, STEP, [(order_id, each_.place, each_.order) for order_id, each_ in fresh], self.tools.rules),
         ]
 
     def _admit(self, tx: Connection, new: Sequence[Incoming]) -> list[Result]:
