@@ -57,7 +57,7 @@ def total(planned: list[Planned], name: str = "quantity") -> int:
 
 @settings(max_examples=500)
 @given(contents(), plans(), st.integers(0, 4), st.booleans())
-def test_whatever_comes_the_pieces_of_a_line_add_up(order, line, content, planned, own, may_grow):
+def test_whatever_comes_the_pieces_of_a_line_add_up(order, line, content, planned, own, may_grow):  # noqa: PLR0917 - hypothesis names them
     fields, state = content
     new = order(lines=(line(**fields),), state=state)
     [met] = new.lines
@@ -94,7 +94,7 @@ def test_whatever_comes_the_pieces_of_a_line_add_up(order, line, content, planne
 
 @settings(max_examples=500)
 @given(contents(), plans(), st.integers(0, 4), st.booleans())
-def test_the_same_content_again_changes_nothing(order, line, content, planned, own, may_grow):
+def test_the_same_content_again_changes_nothing(order, line, content, planned, own, may_grow):  # noqa: PLR0917 - hypothesis names them
     fields, state = content
     new = order(lines=(line(**fields),), state=state)
     own = {"l1": min(own, total(live(planned), "bound"))}
