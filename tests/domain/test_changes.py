@@ -134,11 +134,19 @@ def test_a_hold_whose_reason_is_gone_is_released(order, now):
 
 @pytest.mark.parametrize(
     "code",
-    [HoldCode.BUYER_CHANGED, HoldCode.DEAD_LETTER, HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT],
+    [
+        HoldCode.BUYER_CHANGED,
+        HoldCode.DEAD_LETTER,
+        HoldCode.STOCK_SHORT_PAID,
+        HoldCode.STOCK_CONFLICT,
+        HoldCode.REMOTE_COURIER,
+        HoldCode.WAYBILL_ERROR,
+        HoldCode.UNWANTED_WAYBILL,
+    ],
 )
 def test_some_holds_are_taken_back_by_no_content(order, code):
     held = standing(State.ALLOCATED, held_by=frozenset({code}))
-    assert change(order(), order(), held, ()) == NOTHING
+    assert change(order(), order(seller_memo="ok"), held, ()) == NOTHING
 
 
 @pytest.mark.parametrize("now", AFTER)
