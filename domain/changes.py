@@ -11,8 +11,26 @@ from domain.states import State
 # Nothing was routed yet, so the pieces are promised again as they are wanted now.
 _BEFORE_REVIEW = frozenset({State.PENDING_PAYMENT, State.PAID})
 _AFTER_REVIEW = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED})
-# Opened by a person's absence from the platform's content: no newer content takes them back.
-_STAYS = frozenset({HoldCode.BUYER_CHANGED, HoldCode.DEAD_LETTER, HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT})
+# What the checks of a content find, a newer content may take back. Every other hold is somebody's to release: what a
+# courier refused, what a waybill lives for, what the buyer changed after the review.
+_OF_CONTENT = frozenset(
+    {
+        HoldCode.ADDRESS_MISSING,
+        HoldCode.ADDRESS_VAGUE,
+        HoldCode.AMOUNT_MISMATCH,
+        HoldCode.APPROVAL_NEEDED,
+        HoldCode.CASH_ON_DELIVERY,
+        HoldCode.FULFILLER_UNKNOWN,
+        HoldCode.PAYMENT_UNCONFIRMED,
+        HoldCode.PLATFORM_HOLD,
+        HoldCode.PRESALE_BALANCE_OPEN,
+        HoldCode.REFUND_REQUESTED,
+        HoldCode.REFUND_UNKNOWN,
+        HoldCode.SENSITIVE_WORD,
+        HoldCode.SHIPPED_ELSEWHERE,
+        HoldCode.SKU_UNMAPPED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +78,7 @@ def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -
     if now.at in _BEFORE_REVIEW:
         return _before_review(old, new, now)
     found = (*findings, *buyer_changed(old, new))
-    gone = now.held_by - {finding.code for finding in found} - _STAYS
+    gone = (now.held_by & _OF_CONTENT) - {finding.code for finding in found}
     return Change(holds=tuple(finding for finding in found if finding.code not in now.held_by), releases=gone)
 
 
@@ -69,7 +87,7 @@ def _of_nothing_left(new: Order, now: Standing) -> Change | None:
     if reason:
         return Change(closes=reason)
     if not _is_any_ours(new):
-        return Change(becomes_paid=_becomes_paid(new, now), releases=now.held_by)
+        return Change(becomes_paid=_becomes_paid(new, now), releases=now.held_by & _OF_CONTENT)
     return None
 
 
