@@ -74,14 +74,13 @@ LIMIT 1
 FOR UPDATE SKIP LOCKED;
 
 -- name: exclusive_due
--- Whether the next suspect of a key is exclusive. Locks it for a moment, so that one that is held does not count.
--- Index work_suspect.
+-- Whether any suspect of a key is exclusive. Takes no lock and skips none: two threads that ask at once must both
+-- know of it, or one of them would claim it beside others. Index work_suspect.
 SELECT subject_id
 FROM work
 WHERE is_suspect AND is_exclusive AND step = %(step)s AND lane = %(lane)s AND account = %(account)s
   AND due_at <= now() AND lease_token IS NULL
-LIMIT 1
-FOR UPDATE SKIP LOCKED;
+LIMIT 1;
 
 -- name: claim_probe
 -- Rows of a step and account, of any lane, to try that account with: first those that have never failed, then the higher

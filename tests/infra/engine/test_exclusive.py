@@ -112,6 +112,19 @@ def test_the_only_one_in_its_process_is_blamed(house, toy, sweeper):
 
 
 @dataclass
+class Mortal:
+    """Begins nothing once its process is dead."""
+
+    runner: object
+    is_dead: threading.Event
+
+    def run(self, key):
+        if self.is_dead.is_set():
+            raise Killed
+        return self.runner.run(key)
+
+
+@dataclass
 class Process:
     """Threads that answer bells until a killer among their subjects ends them all at once."""
 
@@ -131,10 +144,9 @@ class Process:
 
     def answer(self, step, key):
         runner = self.house.outer(step) if hasattr(step, "call_s") else self.house.inner(step)
-        runner = ProcessRunner(replace(runner, worker=self.worker), self.runs, self.house.db, PATIENCE_S)
+        mortal = Mortal(replace(runner, worker=self.worker), self.is_dead)
         with suppress(Killed):
-            if not self.is_dead.is_set():
-                runner.run(key)
+            ProcessRunner(mortal, self.runs, self.house.db, PATIENCE_S).run(key)
 
     def serve(self, step, keys):
         """Every bell on two threads."""
@@ -281,13 +293,19 @@ def test_an_exclusive_run_gives_up_when_the_others_run_on(house, threads):
 
 
 def test_one_process_at_a_time_has_an_exclusive_run(house, toy):
-    suspects(house, 1)
-    house.rows("UPDATE work SET is_exclusive = true")
-    runner = ProcessRunner(house.inner(toy()), ProcessRuns(), house.db, PATIENCE_S)
+    under_way, waiting = suspects(house, 2)
+    house.rows("UPDATE work SET is_exclusive = true WHERE subject_id = %s", under_way)
+    step = toy()
+    runner = ProcessRunner(house.inner(step), ProcessRuns(), house.db, PATIENCE_S)
     with house.db.direct() as another:
         assert take_exclusive(another)
         assert runner.run(ALONE) == 0
+        with house.db.transaction() as tx:
+            tx.execute("SELECT FROM work WHERE subject_id = %s FOR UPDATE", [under_way])
+            assert runner.run(ALONE) == 0
     until(lambda: runner.run(ALONE) == 1)
+    assert runner.run(ALONE) == 1
+    assert step.batches == [[under_way], [waiting]]
 
 
 def test_a_suspect_that_died_but_once_runs_beside_others(house, toy):
