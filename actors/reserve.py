@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from actors.tools import Tools
 from domain.holds import HoldCode
+from domain.lines import pieces_by_sku
+from domain.order import Order
 from domain.outcomes import Done, Hold
 from domain.states import STEPS, Step
-from domain.stock import Demand, Grant, Reservation, allocate, pieces_of
-from infra.db.orders import load_orders, lock_fulfillment
+from domain.stock import Demand, Grant, Reservation, allocate
+from infra.db.orders import Locked, load_orders, lock_fulfillment
 from infra.db.pool import Connection
 from infra.db.stock import lock_levels, read_levels, reserve_stock, set_reservations
 from infra.engine.results import NewWork, Place, Result, Settled, each
@@ -81,11 +83,10 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
         if order.state in may_act and order.reservation not in {Reservation.RESERVED, Reservation.ALLOCATED}
     ]
     orders = load_orders(tx, [each_.order_id for each_ in locked])
-    return [
-        Wanting(
-            Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
-            Demand(each_.id, each_.lane, orders[each_.order_id].paid_at, pieces_of(orders[each_.order_id].lines)),
-            orders[each_.order_id].key.account,
-        )
-        for each_ in locked
-    ]
+    return [_wanting(each_, orders[each_.order_id]) for each_ in locked]
+
+
+def _wanting(locked: Locked, order: Order) -> Wanting:
+    place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
+    demand = Demand(locked.id, locked.lane, order.paid_at, pieces_by_sku(order, locked.quantities))
+    return Wanting(place, demand, order.key.account)
