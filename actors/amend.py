@@ -134,13 +134,15 @@ def _decide(
 ) -> Decided:
     quantities = one.quantities(locked)
     excess = frozenset(line_id for line_id, _ in locked.quantities if line_id in one.plan.excess)
-    facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(waivers), own=one.own, excess=excess)
+    lines = frozenset(quantities)
+    facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(waivers), own=one.own, excess=excess, lines=lines)
     standing = Standing(
         at=locked.at,
         has_pieces=bool(quantities),
         is_bound=locked.id in one.bound,
         pieces_changed=pieces_by_sku(one.old, locked.quantities) != pieces_by_sku(one.new, quantities.items()),
         held_by=frozenset(HoldCode(code) for code, opened_by in holds if opened_by in _OF_THE_RULES),
+        lines=frozenset(line.line_id for line in locked.lines),
     )
     return Decided(one, locked, standing, change(one.old, one.new, standing, review(one.new, facts, rules).holds))
 
