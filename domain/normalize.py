@@ -98,11 +98,9 @@ class Intake:
     reason: str = ""
 
 
-_ENDED = {
-    PlatformState.DONE: Intake(State.CLOSED, reason="completed_elsewhere"),
-    PlatformState.CLOSED: Intake(State.CLOSED, reason="closed_by_platform"),
-}
-_NOT_OURS = "not_ours"
+_ENDED = {PlatformState.DONE: "completed_elsewhere", PlatformState.CLOSED: "closed_by_platform"}
+# Why we do nothing with an order of which we ship nothing.
+NOT_OURS = "not_ours"
 
 
 def initial_state(order: Order, joined_at: datetime | None = None) -> Intake:
@@ -117,12 +115,9 @@ def initial_state(order: Order, joined_at: datetime | None = None) -> Intake:
     """
     if order.lines and not any(is_ours(line) for line in order.lines):
         return _of_others(order)
-    if order.state is PlatformState.SHIPPED and joined_at is not None and order.updated_at < joined_at:
-        return Intake(State.CLOSED, reason="shipped_before_joining")
-    if order.lines and order.state not in _ENDED and all(is_gone(line) for line in order.lines):
-        return Intake(State.CLOSED, reason="refunded")
-    if order.state in _ENDED:
-        return _ENDED[order.state]
+    over = _why_over(order, joined_at)
+    if over:
+        return Intake(State.CLOSED, reason=over)
     if _is_unpaid(order):
         return _unpaid(order)
     elsewhere = lines_elsewhere(order)
@@ -132,10 +127,19 @@ def initial_state(order: Order, joined_at: datetime | None = None) -> Intake:
     return Intake(State.PAID)
 
 
+def _why_over(order: Order, joined_at: datetime | None) -> str:
+    """Why nothing of an order of ours is left to do; empty where something is."""
+    if order.state in _ENDED:
+        return _ENDED[order.state]
+    if order.state is PlatformState.SHIPPED and joined_at is not None and order.updated_at < joined_at:
+        return "shipped_before_joining"
+    return "refunded" if order.lines and all(is_gone(line) for line in order.lines) else ""
+
+
 def _of_others(order: Order) -> Intake:
     if order.state in _ENDED:
-        return Intake(State.CLOSED, reason=_NOT_OURS)
-    return Intake(State.PENDING_PAYMENT if _is_unpaid(order) else State.PAID, reason=_NOT_OURS)
+        return Intake(State.CLOSED, reason=NOT_OURS)
+    return Intake(State.PENDING_PAYMENT if _is_unpaid(order) else State.PAID, reason=NOT_OURS)
 
 
 def _unpaid(order: Order) -> Intake:

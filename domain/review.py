@@ -114,9 +114,10 @@ def _fulfiller_unknown(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> It
 
 
 def _cash_on_delivery(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
-    owed = order.totals.payable - order.totals.paid
-    if order.order_type is OrderType.COD and owed.minor > 0 and any(_wanted(order)):
-        yield Finding(HoldCode.CASH_ON_DELIVERY, {"owed": str(owed)}, "review.cash_on_delivery")
+    totals = order.totals
+    if order.order_type is OrderType.COD and totals.paid.minor < totals.payable.minor and any(_wanted(order)):
+        sums: Facts = {"paid": str(totals.paid), "payable": str(totals.payable)}
+        yield Finding(HoldCode.CASH_ON_DELIVERY, sums, "review.cash_on_delivery")
 
 
 def _wanted(order: Order) -> Iterator[OrderLine]:
