@@ -21,7 +21,7 @@ def ship_by(order: Order, rules: RuleSet) -> datetime | None:
         return None
     if order.ship_by is not None:
         return order.ship_by
-    starts_at = order.paid_at or (order.created_at if is_cod else None)
+    starts_at = order.created_at if is_cod else order.paid_at
     if starts_at is None:
         return None
     hours = rules.ship_by.platform_h.get(order.key.platform, rules.ship_by.default_h)

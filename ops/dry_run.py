@@ -68,7 +68,7 @@ def _findings(order: Order, intake: Intake, rules: RuleSet) -> tuple[Finding, ..
 
 
 def as_tree(result: DryRun) -> dict[str, Any]:
-    """The order's fields, then `fulfilled_by`, `intake` and `holds`. Money is ``{"minor": 32358, "currency": "CNY"}``."""
+    """The order's fields, `fulfilled_by`, `intake` and `holds`. Money is ``{"minor": 32358, "currency": "CNY"}``."""
     tree: dict[str, Any] = msgspec.to_builtins(result.order)
     return {
         **tree,

@@ -65,7 +65,8 @@ def order_of(trade: Fields, shop: str) -> Order:
     lines = (*read_lines(trade, subs, service_subs, sums, state), *services)
     by_id = {line.line_id: sub for line, sub in zip(lines, subs, strict=False)}
     is_cod = facts.order_type is OrderType.COD
-    is_owed = paid_at is None and (is_cod or state in {PlatformState.UNPAID, PlatformState.CLOSED})
+    # Of cash on delivery `pay_time` says when the parcel was booked, not that the courier has the money.
+    is_owed = is_cod or (paid_at is None and state in {PlatformState.UNPAID, PlatformState.CLOSED})
     return Order(
         key=OrderKey(describe.NAME, shop, trade_id(trade)),
         state=state,
@@ -79,7 +80,7 @@ def order_of(trade: Fields, shop: str) -> Order:
         created_at=created_at,
         updated_at=trade.moment("modified", read_cst),
         paid_at=paid_at,
-        ship_by=ship_by_of(trade, by_id, lines, paid_at or (created_at if is_cod else None)),
+        ship_by=ship_by_of(trade, by_id, lines, created_at if is_cod else paid_at),
         balance_open=balance_open,
         platform_hold=state is PlatformState.HOLD or any(_is_marked(trade, mark) for mark in describe.HOLD_MARKS),
         buyer_memo=trade.text_or("buyer_message", "") or trade.text_or("buyer_memo", ""),
