@@ -127,10 +127,33 @@ def test_an_open_balance_is_one_hold_not_two(order, codes):
     assert codes(order(balance_open=True, paid_at=None, totals={"paid": 1000})) == ["presale_balance_open"]
 
 
-def test_a_refund_that_is_asked_on_any_line_holds_the_order(order, line, rules):
-    lines = (line(paid=Money(4000, "CNY")), line(line_id="l2", paid=Money(5000, "CNY"), refund_open=True))
-    (finding,) = review(order(lines=lines), SAFE, rules).holds
+@pytest.fixture
+def two_lines(order, line):
+    """An order of two lines; keywords replace fields of the second."""
+
+    def two_lines(**fields):
+        second = {"line_id": "l2", "paid": Money(5000, "CNY")} | fields
+        return order(lines=(line(paid=Money(4000, "CNY")), line(**second)))
+
+    return two_lines
+
+
+def test_a_refund_that_is_asked_on_any_line_holds_the_order(two_lines, rules):
+    (finding,) = review(two_lines(refund_open=True), SAFE, rules).holds
     assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"refunds": "l2"})
+
+
+def test_a_refund_that_was_paid_holds_only_what_is_labelled_already(two_lines, rules):
+    paid = two_lines(refunded=True)
+    assert review(paid, SAFE, rules).approved
+    (finding,) = review(paid, dataclasses.replace(SAFE, excess=frozenset({"l2"})), rules).holds
+    assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"refunds": "l2"})
+
+
+@pytest.mark.parametrize("fields", [{"refund_unknown": True}, {"is_missing": True}])
+def test_what_became_of_a_line_may_be_unknown(two_lines, codes, fields):
+    assert "refund_unknown" in codes(two_lines(**fields))
+    assert "refund_unknown" not in codes(two_lines(refunded=True, **fields))
 
 
 @pytest.mark.parametrize("payable", [9600, 4600])
@@ -148,18 +171,30 @@ def test_the_platform_may_forbid_shipping(order, codes, change):
 @pytest.mark.parametrize("state", [PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE])
 def test_what_left_without_us_never_ships_again(order, rules, state):
     (finding,) = review(order(state=state), SAFE, rules).holds
-    assert finding.code is HoldCode.SHIPPED_ELSEWHERE
-    assert finding.facts == {"platform_state": state.value, "lines": "some_line"}
+    facts = {"platform_state": state.value, "lines": "some_line"}
+    assert (finding.code, finding.facts) == (HoldCode.SHIPPED_ELSEWHERE, facts)
+
+
+def test_a_shipment_of_somebody_else_names_its_lines(two_lines, rules):
+    part = dataclasses.replace(two_lines(shipped=2, waybill="SF1"), state=PlatformState.PART_SHIPPED)
+    (finding,) = review(part, SAFE, rules).holds
+    facts = {"platform_state": "part_shipped", "lines": "l2"}
+    assert (finding.code, finding.facts) == (HoldCode.SHIPPED_ELSEWHERE, facts)
+    for own, is_ours in (({"l2": 2}, True), ({"l2": 1}, False), ({"l1": 2}, False)):
+        assert review(part, dataclasses.replace(SAFE, own=own), rules).approved is is_ours
+    theirs = two_lines(shipped=2, waybill="SF1", fulfilled_by=FulfilledBy.PLATFORM)
+    assert review(theirs, SAFE, rules).approved, "what others ship is theirs"
 
 
 @pytest.mark.parametrize("state", [PlatformState.PART_SHIPPED, PlatformState.SHIPPED])
-def test_review_upholds_what_intake_held(order, rules, state):
-    met = order(state=state)
+@pytest.mark.parametrize("shipped", [0, 2])
+def test_review_upholds_what_intake_held(order, line, rules, state, shipped):
+    met = order(state=state, lines=(line(shipped=shipped),))
     assert initial_state(met).holds == review(met, SAFE, rules).holds
 
 
 @pytest.fixture
-def two_lines(line):
+def first_left(line):
     """The clean order's line in two, the first of which has left, with other fields."""
 
     def build(first=None, second=None):
@@ -170,39 +205,39 @@ def two_lines(line):
     return build
 
 
-def test_the_lines_that_left_without_us_are_named(order, two_lines, rules):
-    met = order(state=PlatformState.PART_SHIPPED, lines=two_lines())
+def test_the_lines_that_left_without_us_are_named(order, first_left, rules):
+    met = order(state=PlatformState.PART_SHIPPED, lines=first_left())
     (finding,) = review(met, SAFE, rules).holds
     assert finding.facts == {"platform_state": "part_shipped", "lines": "l1"}
     assert initial_state(met).holds == (finding,)
 
 
-def test_a_line_that_left_is_named_even_if_the_order_says_nothing_of_it(order, two_lines, codes):
-    assert codes(order(lines=two_lines())) == ["shipped_elsewhere"]
+def test_a_line_that_left_is_named_even_if_the_order_says_nothing_of_it(order, first_left, codes):
+    assert codes(order(lines=first_left())) == ["shipped_elsewhere"]
 
 
-def test_what_left_under_our_own_number_is_no_news(order, two_lines, rules):
-    met = order(state=PlatformState.PART_SHIPPED, lines=two_lines())
+def test_what_left_under_our_own_number_is_no_news(order, first_left, rules):
+    met = order(state=PlatformState.PART_SHIPPED, lines=first_left())
     assert review(met, dataclasses.replace(SAFE, own={"l1": 2}), rules).approved
     (finding,) = review(met, dataclasses.replace(SAFE, own={"l1": 1}), rules).holds
     assert finding.facts["lines"] == "l1"
 
 
-def test_what_others_had_to_ship_is_no_news_either(order, two_lines, codes):
-    theirs = two_lines({"fulfilled_by": FulfilledBy.PLATFORM})
+def test_what_others_had_to_ship_is_no_news_either(order, first_left, codes):
+    theirs = first_left({"fulfilled_by": FulfilledBy.PLATFORM})
     assert codes(order(state=PlatformState.PART_SHIPPED, lines=theirs)) == []
     assert codes(order(state=PlatformState.SHIPPED, lines=theirs)) == ["shipped_elsewhere"], "ours has left as well"
 
 
-def test_stock_is_asked_for_what_is_ours_and_wanted(order, two_lines, rules):
+def test_stock_is_asked_for_what_is_ours_and_wanted(order, first_left, rules):
     gone = [{"fulfilled_by": FulfilledBy.NOBODY}, {"refunded": True}]
     for change in gone:
-        unnamed = order(lines=two_lines({"sku": "", "shipped": 0, **change}))
+        unnamed = order(lines=first_left({"sku": "", "shipped": 0, **change}))
         assert review(unnamed, SAFE, rules).approved
-    left = order(lines=two_lines({"sku": ""}))
+    left = order(lines=first_left({"sku": ""}))
     facts = dataclasses.replace(SAFE, own={"l1": 2})
     assert review(left, facts, rules).approved
-    nothing = order(lines=two_lines({"refunded": True, "shipped": 0}, {"refunded": True}))
+    nothing = order(lines=first_left({"refunded": True, "shipped": 0}, {"refunded": True}))
     assert review(nothing, ReviewFacts(Reservation.NONE), rules).approved
 
 
