@@ -42,10 +42,11 @@ def inspect(order: Order) -> tuple[Finding, ...]:
 
 def _differences(order: Order) -> Iterator[tuple[str, int | str]]:
     totals = order.totals
+    # The sums of a content speak of the lines that it shows.
     lines = [line for line in order.lines if not line.is_missing]
     if not lines:
         yield "lines", 0
-    bad_quantities = sum(line.quantity < 1 for line in order.lines)
+    bad_quantities = sum(line.quantity < 1 for line in lines)
     if bad_quantities:
         yield "lines_without_quantity", bad_quantities
     amounts = [totals.goods, totals.discount, totals.freight, totals.tax, totals.payable, totals.paid]
@@ -57,7 +58,7 @@ def _differences(order: Order) -> Iterator[tuple[str, int | str]]:
     if any(amount.minor < 0 for amount in amounts):
         yield "negative_amounts", sum(amount.minor < 0 for amount in amounts)
     extras = totals.freight.minor + totals.tax.minor
-    lines_off = _minor(line.paid for line in order.lines) + extras - totals.payable.minor
+    lines_off = _minor(line.paid for line in lines) + extras - totals.payable.minor
     if abs(lines_off) > _TOLERANCE_MINOR:
         yield "lines_off_minor", lines_off
     # Some payloads carry no breakdown of the goods; both sums are zero then.

@@ -136,3 +136,10 @@ def test_a_deposit_holds_an_unpaid_order_beside_its_state(order):
 
 def test_an_unpaid_order_without_a_deposit_waits_without_a_hold(order):
     assert initial_state(order(state=PlatformState.UNPAID)).holds == ()
+
+
+def test_the_sums_speak_of_the_lines_that_are_shown(order, line):
+    shown = (line(line_id="l2"),)
+    assert inspect(order(lines=(*shown, line(is_missing=True)))) == ()
+    (finding,) = inspect(order(lines=(line(is_missing=True),)))
+    assert finding.facts["lines"] == 0
