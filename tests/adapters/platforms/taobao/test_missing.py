@@ -160,10 +160,10 @@ def test_a_mark_that_says_something_unreadable_holds_and_an_absent_one_does_not(
     assert outcome({**TRADE, mark: value}) == ({"platform_hold"} if holds else set())
 
 
-@pytest.mark.parametrize("refund", ["SUCCESS", "WAIT_SELLER_AGREE"])
-def test_a_line_in_refund_is_held_as_before(refund):
+@pytest.mark.parametrize(("refund", "holds"), [("WAIT_SELLER_AGREE", {"refund_requested"}), ("SUCCESS", set())])
+def test_a_refund_that_is_asked_holds_and_one_that_was_paid_takes_its_line_away(refund, holds):
     held = {**TRADE, "orders": {"order": [{**LINE, "refund_status": refund}]}}
-    assert outcome(held) == {"refund_requested"}
+    assert outcome(held) == holds
 
 
 def read_status(trade):
