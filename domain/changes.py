@@ -39,7 +39,7 @@ class Standing:
 
     `at`: its state, or what a hold interrupts. `has_pieces`: something is left of it. `is_bound`: it has a label, or
     may have one. `pieces_changed`: other pieces by SKU than before. `held_by`: codes of open holds that the rules
-    opened, and may take back.
+    opened, and may take back. `lines`: ids of the lines that it works, or worked, on.
     """
 
     at: State
@@ -47,6 +47,7 @@ class Standing:
     is_bound: bool
     pieces_changed: bool
     held_by: frozenset[HoldCode] = frozenset()
+    lines: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -
 
 
 def _of_nothing_left(new: Order, now: Standing) -> Change | None:
-    reason = _why_over(new)
+    reason = _why_over(new, now.lines)
     if reason:
         return Change(closes=reason)
     if not _is_any_ours(new):
@@ -143,8 +144,8 @@ def _becomes_paid(new: Order, now: Standing) -> bool:
     return now.at is State.PENDING_PAYMENT and new.state is not PlatformState.UNPAID
 
 
-def _why_over(new: Order) -> str:
-    """Why an order of which nothing is left for us is over; empty where it is not."""
+def _why_over(new: Order, lines: frozenset[str]) -> str:
+    """Why a fulfillment order of which nothing is left for us is over; empty where it is not."""
     if not _is_any_ours(new):
         return "not_ours" if new.state in {PlatformState.DONE, PlatformState.CLOSED} else ""
     if new.state is PlatformState.CLOSED:
@@ -152,4 +153,4 @@ def _why_over(new: Order) -> str:
     if new.state is PlatformState.DONE:
         return "completed_elsewhere"
     # Somebody else's shipment waits for a person to look at it.
-    return "refunded" if all(is_gone(line) for line in new.lines if is_ours(line)) else ""
+    return "refunded" if all(is_gone(line) for line in new.lines if line.line_id in lines) else ""
