@@ -245,6 +245,22 @@ def test_a_shop_that_was_quiet_again_is_soon_asked_once(busy, now):
     assert shop.one("SELECT window_s FROM shop") is None
 
 
+def test_orders_that_could_not_be_had_have_their_turn_while_a_shop_catches_up(busy, trade, now):
+    shop = busy(orders=100, over_s=100_000.0, page_s=1.0)
+    set_cursor(shop, now - timedelta(seconds=100_000), window_s=1000.0)
+    shop.platform.hand.trades["7"] = trade(tid="7")
+    shop.rows(
+        """INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error)
+           SELECT id, '7', %s, 'reset' FROM shop""",
+        now - timedelta(days=3),
+    )
+    shop.platform.window_max_s = 1000.0 + 1
+    pull(shop)
+    assert "7" in stored(shop)
+    assert shop.one(CURSOR) < now - timedelta(seconds=80_000), "half of the lease was left to it"
+    assert shop.one("SELECT due_at <= now() FROM work WHERE step = 'pull'")
+
+
 def test_whoever_sets_the_cursor_back_during_a_reading_is_obeyed(busy, now):
     shop = busy(orders=5, over_s=60.0)
     set_cursor(shop, now - timedelta(seconds=60))
