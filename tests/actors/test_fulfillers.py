@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.states import Step
-
 LATER = {"modified": "2026-11-22 11:00:00"}
 MARKS = [{"is_sh_ship": True}, {"shop_pick": "1"}, {"shipping_type": "virtual"}, {"no_shipping": True}]
 SERVICE = {"oid": 90, "num": 1, "price": "9.00", "payment": "9.00", "title": "安装"}
