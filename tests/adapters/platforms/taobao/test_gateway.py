@@ -94,6 +94,34 @@ async def test_a_package_of_promised_gifts_alone_cannot_be_told(shop):
     assert server.received == []
 
 
+async def test_nor_a_service_of_it(shop):
+    platform, server = await shop(shipped)
+
+    await platform.tell_shipped(handover(is_whole_order=False, lines={"11": 1, "service:90": 1}))
+
+    assert form_of(server)["sub_tid"] == "11"
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+async def test_an_empty_error_that_a_relay_adds_stops_no_call(shop, nothing):
+    def answer(form):
+        if form["method"].endswith("increment.get"):
+            told = {"trades": {"trade": [{"tid": 10, "modified": "2026-11-22 09:00:00"}]}, "total_results": 1}
+        elif form["method"].endswith("fullinfo.get"):
+            line = {"oid": 10, "status": "WAIT_SELLER_SEND_GOODS", "refund_status": "NO_REFUND"}
+            told = {"trade": {"tid": 10, "status": "WAIT_SELLER_SEND_GOODS", "orders": [line]}}
+        else:
+            told = {"shipping": {"is_success": True}}
+        return {**told, "error_response": nothing}
+
+    platform, _ = await shop(answer)
+    window = Window(datetime(2026, 11, 22, 0, tzinfo=UTC), datetime(2026, 11, 22, 2, tzinfo=UTC))
+
+    assert [row.platform_order_id async for page in platform.changes(window) for row in page] == ["10"]
+    assert (await platform.status("10")).line_ids == ("10",)
+    await platform.tell_shipped(handover())
+
+
 async def test_courier_codes(shop):
     platform, _ = await shop(shipped, **{"courier.own": "OTHER"})
 
@@ -187,6 +215,19 @@ async def missed(platform, listing):
     window = Window(NOW - timedelta(hours=1), NOW)
     seen = {row.platform_order_id async for page in platform.changes(window) for row in page}
     return listing.stays - seen
+
+
+@pytest.mark.parametrize("part_s", [10, 300, 700])
+@pytest.mark.parametrize("moment", [-5, 0, 19, 140])
+async def test_in_consecutive_parts_only_those_are_missed_that_are_still_open(shop, moment, part_s):
+    listing = Changing(950, moment)
+    platform, _ = await shop(listing, overlap_s=300.0)
+    seen = set()
+    for start_s in range(3600, 0, -part_s):
+        part = Window(NOW - timedelta(seconds=start_s), NOW - timedelta(seconds=max(0, start_s - part_s)))
+        seen |= {row.platform_order_id async for page in platform.changes(part) for row in page}
+    missing = listing.stays - seen
+    assert missing <= {tid for at, tid in listing.rows if at > NOW - timedelta(seconds=300)}
 
 
 @pytest.mark.parametrize("overlap_s", [30.0, 300.0])
