@@ -40,7 +40,8 @@ SENTENCES: Mapping[str, str] = {
     "planned_counts": "A line's counter of planned pieces is the sum of its fulfillment lines that are not closed.",
     "packed_counts": "A fulfillment line's counter of packed pieces is the sum of its packages that are not cancelled.",
     "never_beyond_sold": (
-        "No more pieces are planned, cancelled or shipped elsewhere than were sold, and none is packed that is not planned."
+        "No more pieces are planned, cancelled or shipped elsewhere than were sold, and none is packed that is not "
+        "planned."
     ),
     "nothing_is_forgotten": (
         "While an order is under way, each piece of ours is planned, cancelled or shipped elsewhere."
