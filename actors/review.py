@@ -69,7 +69,9 @@ class Review:
             gone = [code for code, step in subject.holds if _is_ours(code, step) and code not in found]
             stands = len(subject.holds) > len(gone)
             if findings.approved and not stands and not subject.locked.quantities:
-                result = nothing_left(subject.place)
+                # What is not ours stays open until its platform shows the end.
+                is_ours = subject.order.is_ours
+                result = nothing_left(subject.place) if is_ours else Settled(subject.place, Done(State.PAID))
             elif findings.approved and not stands:
                 in_stock = reservation in {Reservation.RESERVED, Reservation.ALLOCATED}
                 scored = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=in_stock)
