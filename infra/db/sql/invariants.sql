@@ -2,9 +2,12 @@
 -- They read whole tables: for the sweeper's slow pace, for `doctor` and for drills, never for a step.
 
 -- name: open_order_moves
+-- What somebody else fulfils, or nobody, rests until its platform shows its end.
 SELECT f.order_id, format('fulfillment order %%s in %%s', f.id, f.state)
 FROM fulfillment_order AS f
 WHERE f.state = ANY(%(states)s)
+  AND NOT (f.state = 'paid' AND EXISTS (SELECT 1 FROM orders AS o
+                                        WHERE o.id = f.order_id AND o.fulfilled_by NOT IN ('merchant', 'unknown')))
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.fulfillment_order_id = f.id AND d.closed_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM work AS w
