@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError
+from actors.parts import nothing_left
 from actors.receivers import reveal
 from actors.tools import Tools
 from adapters.ports import Booking, Courier, Purpose, Waybill
@@ -25,7 +26,7 @@ from domain.holds import OUTCOME_UNKNOWN, HoldCode, waybill_facts
 from domain.order import Address, Order
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
-from domain.states import STEPS, Cause, State, Step
+from domain.states import STEPS, State, Step
 from domain.waivers import Waiver
 from infra.db.letters import load_waivers
 from infra.db.orders import load_orders, rows_json
@@ -100,7 +101,7 @@ class Label:
             place = place_of(row, row.package_id)
             may_book = place.state in STEPS[STEP].works_in
             if may_book and not row.lines and row.status != "booked" and not row.is_asked_about:
-                settled.append(_nothing_left(place))
+                settled.append(nothing_left(place))
             elif row.status == "booked" or not (may_book or row.is_asked_about):
                 settled.append(Settled(place, Done(facts={"left_alone": row.status or row.state})))
             elif row.busy_s > 0:
@@ -278,11 +279,6 @@ class Label:
         ]
         if rows:
             tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
-
-
-def _nothing_left(place: Place) -> Settled:
-    """Every piece of the package was refunded, or somebody else has shipped it."""
-    return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="nothing_left")
 
 
 def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:

@@ -153,4 +153,5 @@ def _why_over(new: Order, lines: frozenset[str]) -> str:
     if new.state is PlatformState.DONE:
         return "completed_elsewhere"
     # Somebody else's shipment waits for a person to look at it.
-    return "refunded" if all(is_gone(line) for line in new.lines if line.line_id in lines) else ""
+    worked_on = [line for line in new.lines if line.line_id in lines]
+    return "refunded" if all(is_gone(line) for line in worked_on or new.lines if is_ours(line)) else ""
