@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from domain.changes import Change, change
 from domain.holds import HoldCode, waybill_facts
+from domain.listings import keep_skus
 from domain.order import Order, PlatformState
 from domain.outcomes import Done, Hold
 from domain.states import Cause, State, Step
@@ -35,6 +36,7 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]])
         return []
     order_ids = [order_id for order_id, _, _ in newer]
     old = load_orders(tx, order_ids)
+    newer = [(order_id, place, keep_skus(old[order_id], order)) for order_id, place, order in newer]
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
     waivers = load_waivers(tx, [each[0].id for each in fulfillment.values()])
     _store(tx, newer)

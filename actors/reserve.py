@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from actors.listings import send_on
 from actors.tools import Tools
 from domain.holds import HoldCode
-from domain.outcomes import Done, Hold
+from domain.lines import pieces_by_sku
+from domain.outcomes import Done, Hold, Later
 from domain.states import STEPS, Step
-from domain.stock import Demand, Grant, Reservation, allocate, pieces_of
+from domain.stock import Allocation, Demand, Grant, Reservation, allocate
 from infra.db.orders import load_orders, lock_fulfillment
 from infra.db.pool import Connection
 from infra.db.stock import lock_levels, read_levels, reserve_stock, set_reservations
@@ -36,9 +38,16 @@ class Reserve:
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         wanting = _load(tx, subject_ids)
-        grants = self._grant(tx, wanting)
+        demands = [want.demand for want in wanting]
+        hint = allocate(demands, read_levels(tx, {sku for demand in demands for sku in demand.pieces}))
+        unmapped = [grant.demand_id for grant in hint.grants if grant.reservation is Reservation.UNMAPPED]
+        # Before any lock on stock. The listing map may name other SKUs for them: with those they are promised next.
+        mapped = send_on(tx, unmapped).changed
+        grants = self._grant(tx, demands, hint)
 
         def settle(want: Wanting) -> Settled:
+            if want.place.subject_id in mapped:
+                return Settled(want.place, Later("skus_mapped"))
             grant = grants[want.place.subject_id]
             hold = _HOLDS.get(grant.reservation)
             return Settled(
@@ -50,10 +59,7 @@ class Reserve:
 
         return each(STEP, wanting, settle)
 
-    def _grant(self, tx: Connection, wanting: Sequence[Wanting]) -> dict[int, Grant]:
-        demands = [want.demand for want in wanting]
-        skus = {sku for demand in demands for sku in demand.pieces}
-        hint = allocate(demands, read_levels(tx, skus))
+    def _grant(self, tx: Connection, demands: Sequence[Demand], hint: Allocation) -> dict[int, Grant]:
         grants = {grant.demand_id: grant for grant in hint.grants}
         hopeful = [demand for demand in demands if grants[demand.id].reservation is Reservation.RESERVED]
         taken: Mapping[str, int] = {}
@@ -84,7 +90,12 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
     return [
         Wanting(
             Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
-            Demand(each_.id, each_.lane, orders[each_.order_id].paid_at, pieces_of(orders[each_.order_id].lines)),
+            Demand(
+                each_.id,
+                each_.lane,
+                orders[each_.order_id].paid_at,
+                pieces_by_sku(orders[each_.order_id], each_.quantities),
+            ),
             orders[each_.order_id].key.account,
         )
         for each_ in locked

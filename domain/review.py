@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from domain.errors import Facts
 from domain.holds import Finding, HoldCode
+from domain.lines import is_gone
 from domain.normalize import inspect, shipped_elsewhere
 from domain.order import Order, OrderType, Pii, PlatformState
 from domain.rules import RuleSet
@@ -140,7 +141,7 @@ def _approval_needed(order: Order, _facts: ReviewFacts, rules: RuleSet) -> Itera
 
 def _stock(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
     skus = ",".join(filter(None, facts.skus))
-    unnamed = [line.line_id for line in order.lines if not line.sku]
+    unnamed = [line.line_id for line in order.lines if not line.sku and not is_gone(line)]
     if facts.reservation is Reservation.UNMAPPED or unnamed:
         yield Finding(HoldCode.SKU_UNMAPPED, {"skus": skus, "lines": ",".join(unnamed)}, "review.sku_unmapped")
     elif facts.reservation not in _HOLDS_STOCK:
