@@ -61,10 +61,20 @@ def fill_skus(tx: Connection, orders: Sequence[Order]) -> list[Order]:
 
 @dataclass(frozen=True, slots=True)
 class SentOn:
-    """Fulfillment orders whose lines got a SKU; and those that go on, as all of theirs are known now."""
+    """Fulfillment orders by what became of them.
+
+    `changed`: lines of theirs got a SKU, or turned out to be nothing to pick. `ready`: stock knows all their SKUs now.
+    `empty`: nothing is left to pick; they stay open, without work, until the platform shows their end.
+    """
 
     changed: frozenset[int] = frozenset()
-    going: frozenset[int] = frozenset()
+    ready: frozenset[int] = frozenset()
+    empty: frozenset[int] = frozenset()
+
+    @property
+    def going(self) -> frozenset[int]:
+        """Those that wait for no SKU any more."""
+        return self.ready | self.empty
 
 
 def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
@@ -82,7 +92,7 @@ def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
     left = standing(lines, changed, unknown_skus(tx, {one.sku for one in changed if one.sku != NOTHING}))
     _tell(tx, ids, lines, changed, left)
     _set_fulfillers(tx, changed)
-    return SentOn(frozenset(one.line.fulfillment_order_id for one in changed), left.ready | left.empty)
+    return SentOn(frozenset(one.line.fulfillment_order_id for one in changed), left.ready, left.empty)
 
 
 def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
@@ -179,7 +189,6 @@ def _tell(
         if one.id in left.ready:
             writes.added.append(NewWork(Step.RESERVE, one.id, one.lane, shop=accounts[one.id]))
         elif one.id in left.empty and one.state is State.ON_HOLD and one.id not in still_held:
-            # It stays open, without work, until the platform shows its end.
             facts_of_move = {"code": HoldCode.SKU_UNMAPPED, "by": ENGINE}
             add_move(Step.RESERVE, Settled(_place(one), Done()), (State.PAID,), writes, facts=facts_of_move)
     write(tx, Step.RESERVE, writes)

@@ -7,10 +7,11 @@ from actors.listings import send_on
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lines import pieces_by_sku
+from domain.order import Order
 from domain.outcomes import Done, Hold, Later
 from domain.states import STEPS, Step
 from domain.stock import Allocation, Demand, Grant, Reservation, allocate
-from infra.db.orders import load_orders, lock_fulfillment
+from infra.db.orders import Locked, load_orders, lock_fulfillment
 from infra.db.pool import Connection
 from infra.db.stock import lock_levels, read_levels, reserve_stock, set_reservations
 from infra.engine.results import NewWork, Place, Result, Settled, each
@@ -42,11 +43,13 @@ class Reserve:
         hint = allocate(demands, read_levels(tx, {sku for demand in demands for sku in demand.pieces}))
         unmapped = [grant.demand_id for grant in hint.grants if grant.reservation is Reservation.UNMAPPED]
         # Before any lock on stock. The listing map may name other SKUs for them: with those they are promised next.
-        mapped = send_on(tx, unmapped).changed
-        grants = self._grant(tx, demands, hint)
+        sent = send_on(tx, unmapped)
+        grants = self._grant(tx, [demand for demand in demands if demand.id not in sent.empty], hint)
 
         def settle(want: Wanting) -> Settled:
-            if want.place.subject_id in mapped:
+            if want.place.subject_id in sent.empty:
+                return Settled(want.place, Done(facts={"left_alone": "nothing to pick"}))
+            if want.place.subject_id in sent.changed:
                 return Settled(want.place, Later("skus_mapped"))
             grant = grants[want.place.subject_id]
             hold = _HOLDS.get(grant.reservation)
@@ -60,7 +63,8 @@ class Reserve:
         return each(STEP, wanting, settle)
 
     def _grant(self, tx: Connection, demands: Sequence[Demand], hint: Allocation) -> dict[int, Grant]:
-        grants = {grant.demand_id: grant for grant in hint.grants}
+        asked = {demand.id for demand in demands}
+        grants = {grant.demand_id: grant for grant in hint.grants if grant.demand_id in asked}
         hopeful = [demand for demand in demands if grants[demand.id].reservation is Reservation.RESERVED]
         taken: Mapping[str, int] = {}
         pieces: dict[int, Mapping[str, int]] = {}
@@ -87,16 +91,10 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
         if order.state in may_act and order.reservation not in {Reservation.RESERVED, Reservation.ALLOCATED}
     ]
     orders = load_orders(tx, [each_.order_id for each_ in locked])
-    return [
-        Wanting(
-            Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
-            Demand(
-                each_.id,
-                each_.lane,
-                orders[each_.order_id].paid_at,
-                pieces_by_sku(orders[each_.order_id], each_.quantities),
-            ),
-            orders[each_.order_id].key.account,
-        )
-        for each_ in locked
-    ]
+    return [_wanting(each_, orders[each_.order_id]) for each_ in locked]
+
+
+def _wanting(locked: Locked, order: Order) -> Wanting:
+    place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
+    demand = Demand(locked.id, locked.lane, order.paid_at, pieces_by_sku(order, locked.quantities))
+    return Wanting(place, demand, order.key.account)

@@ -59,7 +59,9 @@ class Review:
             found = {finding.code for finding in findings.holds}
             gone = [code for code, step in subject.holds if _is_ours(code, step) and code not in found]
             stands = len(subject.holds) > len(gone)
-            if findings.approved and not stands:
+            if findings.approved and not stands and not subject.locked.quantities:
+                result = _nothing_left(subject)
+            elif findings.approved and not stands:
                 in_stock = reservation in {Reservation.RESERVED, Reservation.ALLOCATED}
                 scored = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=in_stock)
                 is_chosen = subject.locked.is_lane_chosen
@@ -98,6 +100,11 @@ class Review:
 
     def _version(self) -> dict[str, str]:
         return {"rules": self.tools.rules.version}
+
+
+def _nothing_left(subject: UnderReview) -> Settled:
+    """Every piece was refunded, or somebody else has shipped it, and a person has looked at that."""
+    return Settled(subject.place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="nothing_left")
 
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:

@@ -7,9 +7,11 @@ from datetime import datetime
 
 from domain.errors import Facts
 from domain.holds import Finding, HoldCode
+from domain.lines import is_ours
 from domain.money import Money
 from domain.order import Order, OrderType, PlatformState
 from domain.states import State
+from domain.waivers import SOME_LINE, line_facts
 
 # Platforms round each line's share on its own; one minor unit may be lost over an order.
 _TOLERANCE_MINOR = 1
@@ -40,7 +42,8 @@ def inspect(order: Order) -> tuple[Finding, ...]:
 
 def _differences(order: Order) -> Iterator[tuple[str, int | str]]:
     totals = order.totals
-    if not order.lines:
+    lines = [line for line in order.lines if not line.is_missing]
+    if not lines:
         yield "lines", 0
     bad_quantities = sum(line.quantity < 1 for line in order.lines)
     if bad_quantities:
@@ -106,10 +109,11 @@ def initial_state(order: Order, joined_at: datetime | None = None) -> Intake:
         return Intake(State.PENDING_PAYMENT, (held,), HoldCode.PRESALE_BALANCE_OPEN.value)
     if order.state in _AT_REST:
         return _AT_REST[order.state]
-    return Intake(State.ON_HOLD, (shipped_elsewhere(order.state),), HoldCode.SHIPPED_ELSEWHERE.value)
+    lines = [line.line_id for line in order.lines if line.shipped and is_ours(line)]
+    return Intake(State.ON_HOLD, (shipped_elsewhere(order.state, lines),), HoldCode.SHIPPED_ELSEWHERE.value)
 
 
-def shipped_elsewhere(state: PlatformState) -> Finding:
-    """The finding for an order that its platform shows in `state` though nothing of ours has left."""
-    facts: Facts = {"platform_state": state.value}
+def shipped_elsewhere(state: PlatformState, lines: Iterable[str] = ()) -> Finding:
+    """The finding for lines that the platform shows as shipped though we did not ship them; `state`: the order's."""
+    facts: Facts = {"platform_state": state.value, **line_facts(lines or (SOME_LINE,))}
     return Finding(HoldCode.SHIPPED_ELSEWHERE, facts, "normalize.platform_state")

@@ -196,6 +196,11 @@ class Order:
     seller_flag: int = 0
 
     @property
+    def is_ours(self) -> bool:
+        """Whether some of it is ours to ship, as far as we know."""
+        return self.fulfilled_by in {FulfilledBy.MERCHANT, FulfilledBy.UNKNOWN}
+
+    @property
     def fulfilled_by(self) -> FulfilledBy:
         """Of the whole order: ours as soon as one line is, unknown as soon as one line is.
 

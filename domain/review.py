@@ -1,16 +1,16 @@
 """Whether an order may go on by itself: every rule that can hold it, each looked at on its own."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from domain.errors import Facts
 from domain.holds import Finding, HoldCode
-from domain.lines import is_gone
+from domain.lines import is_gone, is_ours, refunded
 from domain.normalize import inspect, shipped_elsewhere
 from domain.order import Order, OrderType, Pii, PlatformState
 from domain.rules import RuleSet
 from domain.stock import Reservation
-from domain.waivers import Waiver, covers, refund_facts, refunds_of, unknown_refunds_of
+from domain.waivers import SOME_LINE, Waiver, covers, refund_facts, refunds_of, unknown_refunds_of
 
 _SHIPPED = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
 _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
@@ -20,12 +20,15 @@ _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
 class ReviewFacts:
     """What review must know beside the order.
 
-    `skus`: the short or unmapped SKUs of the reservation. `waivers`: what people let pass of this content.
+    `skus`: the short or unmapped SKUs of the reservation. `waivers`: what people let pass of this content. `own`:
+    pieces by line that are shipped under numbers of ours. `excess`: lines of which more is labelled than is wanted.
     """
 
     reservation: Reservation
     skus: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    own: Mapping[str, int] = field(default_factory=dict)
+    excess: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,8 @@ def _presale_balance_open(order: Order, _facts: ReviewFacts, _rules: RuleSet) ->
         yield Finding(HoldCode.PRESALE_BALANCE_OPEN, {}, "review.presale_balance_open")
 
 
-def _refund_requested(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
-    refunds = refunds_of(order)
+def _refund_requested(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    refunds = refunds_of(order) | (facts.excess & refunded(order))
     if refunds:
         yield Finding(HoldCode.REFUND_REQUESTED, refund_facts(refunds), "review.refund_requested")
 
@@ -99,10 +102,12 @@ def _platform_hold(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterat
         yield Finding(HoldCode.PLATFORM_HOLD, {}, "review.platform_hold")
 
 
-def _shipped_elsewhere(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
-    # Review stands before the first label: whatever has left, was not ours.
-    if order.state in _SHIPPED:
-        yield shipped_elsewhere(order.state)
+def _shipped_elsewhere(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    lines = [line.line_id for line in order.lines if is_ours(line) and line.shipped > facts.own.get(line.line_id, 0)]
+    if not lines and order.state in _SHIPPED and not any(line.shipped for line in order.lines) and not facts.own:
+        lines = [SOME_LINE]
+    if lines:
+        yield shipped_elsewhere(order.state, lines)
 
 
 def _amount_mismatch(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:

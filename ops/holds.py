@@ -59,7 +59,6 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
         letters = [str(row[0]) for row in tx.execute(LETTERS["open_letters_of"], {"id": locked.id}).fetchall()]
         if letters:
             raise Conflict("letter_open", f"dead letter {', '.join(letters)} stands behind it: replay or discard that")
-    # Before the hold is released: an order that waits for a SKU is known by it.
     left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
     row = tx.execute(
         LETTERS["release_hold"],

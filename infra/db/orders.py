@@ -96,6 +96,7 @@ def line_rows(order: Order, tallies: Mapping[str, Tally] | None = None) -> list[
             "fulfilled_by": line.fulfilled_by,
             "shipped": line.shipped,
             "waybill": line.waybill,
+            "is_missing": line.is_missing,
             "replaced_sku": line.replaced_sku,
         }
         for line in order.lines

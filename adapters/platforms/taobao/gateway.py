@@ -100,6 +100,11 @@ class Taobao:
     def window_max_s(self) -> float:
         return describe.WINDOW_MAX_S
 
+    @property
+    def divides_lines(self) -> bool:
+        """A sub-order is sent whole: `sub_tid` names it, and no quantity."""
+        return False
+
     async def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
         """Each listing is counted first, then read from the last page to the first.
 
@@ -199,7 +204,7 @@ class Taobao:
             "company_code": self.courier_code(handover.courier),
         }
         if not handover.is_whole_order:
-            named = [line for line in handover.line_ids if not line.startswith(GIFT_PREFIX)]
+            named = [line for line in handover.lines if not line.startswith(GIFT_PREFIX)]
             if not named:
                 raise Refused("lines_unknown_to_platform", "the package holds promotion gifts only")
             params |= {"is_split": "1", "sub_tid": ",".join(named)}

@@ -52,9 +52,14 @@ CREATE TABLE package_line (
 ALTER TABLE worker_report ADD COLUMN knows_lines boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN worker_report.knows_lines IS 'false for workers of versions that carry every order whole';
 
--- Whatever closes a fulfillment order frees the pieces that it planned.
+-- Whatever closes a fulfillment order frees the pieces that it planned, and its package if nobody may know of it.
 CREATE FUNCTION cancel_lines_of_closed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    UPDATE package AS p SET cancelled_at = now()
+    WHERE p.fulfillment_order_id = NEW.id AND p.cancelled_at IS NULL AND p.handed_over_at IS NULL
+      AND NOT EXISTS (SELECT FROM shipment AS s
+                      WHERE s.package_id = p.id
+                        AND (s.status = 'booked' OR s.status = 'intended' AND s.call_deadline IS NOT NULL));
     UPDATE order_line AS l SET planned = l.planned - f.quantity, cancelled = l.cancelled + f.quantity
     FROM fulfillment_line AS f
     WHERE f.fulfillment_order_id = NEW.id AND f.quantity > 0 AND l.order_id = f.order_id AND l.line_id = f.line_id;

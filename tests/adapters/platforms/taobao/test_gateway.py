@@ -46,7 +46,7 @@ def handover(**changed) -> Handover:
         "platform_order_id": "10",
         "courier": "sf",
         "waybill": "SF1",
-        "line_ids": ("10",),
+        "lines": {"10": 1},
         "is_whole_order": True,
         "shipped_at": datetime(2026, 11, 22, tzinfo=UTC),
     }
@@ -80,7 +80,7 @@ async def test_an_unknown_sign_method_is_found_when_connecting(shop):
 async def test_part_of_an_order_names_its_lines_but_no_promised_gift(shop):
     platform, server = await shop(shipped)
 
-    await platform.tell_shipped(handover(is_whole_order=False, line_ids=("11", "gift:1:7", "12")))
+    await platform.tell_shipped(handover(is_whole_order=False, lines={"11": 1, "gift:1:7": 1, "12": 2}))
 
     form = form_of(server)
     assert (form["is_split"], form["sub_tid"]) == ("1", "11,12")
@@ -90,7 +90,7 @@ async def test_a_package_of_promised_gifts_alone_cannot_be_told(shop):
     platform, server = await shop(shipped)
 
     with pytest.raises(Refused):
-        await platform.tell_shipped(handover(is_whole_order=False, line_ids=("gift:1:7",)))
+        await platform.tell_shipped(handover(is_whole_order=False, lines={"gift:1:7": 1}))
     assert server.received == []
 
 
