@@ -42,7 +42,7 @@ from infra.log import get_logger
 
 _WRITTEN, _COMMITTED = "listings.written", "listings.committed"
 # Fulfillment orders that are looked at in one transaction.
-STRETCH = 500
+STRETCH = 200
 # Who sends orders on: not a person, and no step.
 ENGINE = "engine"
 
