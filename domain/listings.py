@@ -73,7 +73,7 @@ def keep_skus(old: Order, new: Order) -> Order:
 
     So a change of the map changes no order that has its SKUs, and a line that a person let go does not come back.
     """
-    before = {line.line_id: line for line in old.lines if line.replaced_sku is not None}
+    before = {line.line_id: line for line in old.lines if _is_decided(line)}
     decided = {
         line.line_id: NOTHING if old_line.fulfilled_by is FulfilledBy.NOBODY else old_line.sku
         for line in new.lines
@@ -86,6 +86,11 @@ def keep_skus(old: Order, new: Order) -> Order:
         for line in new.lines
     )
     return replace(new, lines=lines) if decided else new
+
+
+def _is_decided(line: OrderLine) -> bool:
+    """Whether what was decided still stands: a worker of an earlier version may have stored the platform's SKU again."""
+    return line.replaced_sku is not None and (line.fulfilled_by is FulfilledBy.NOBODY or line.sku != line.replaced_sku)
 
 
 def _given(line: OrderLine) -> tuple[str, str, str]:

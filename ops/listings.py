@@ -64,12 +64,19 @@ class Missing:
     orders: int
 
 
-def check_account(settings: Settings, account: str) -> tuple[str, str]:
+Accounts = Mapping[str, tuple[str, str]]
+
+
+def accounts_of(settings: Settings) -> Accounts:
+    """Platform and shop of each configured shop, by ``PLATFORM/SHOP``."""
+    return {shop.account: (shop.platform, shop.name) for shop in settings.shops}
+
+
+def check_account(accounts: Accounts, account: str) -> tuple[str, str]:
     """Platform and shop of ``PLATFORM/SHOP``. Raises Refused ``shop_unknown``."""
-    known = {shop.account: (shop.platform, shop.name) for shop in settings.shops}
-    if account not in known:
-        raise Refused("shop_unknown", f"shops are: {', '.join(sorted(known)) or 'none is configured'}")
-    return known[account]
+    if account not in accounts:
+        raise Refused("shop_unknown", f"shops are: {', '.join(sorted(accounts)) or 'none is configured'}")
+    return accounts[account]
 
 
 def check_name(name: str, what: str) -> str:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from domain.errors import FulfilmentError, Refused
 from domain.listings import EVERY, NOTHING, Listing
-from infra.settings import Settings
-from ops.listings import check_account, check_name
+from ops.listings import Accounts, check_account, check_name
 
 COLUMNS = ("shop", "product", "variant", "sku")
 NOTHING_MARK = "-"
-BYTES_MAX = 32 * 1024 * 1024
-ROWS_MAX = 200_000
+BYTES_MAX = 8 * 1024 * 1024
+ROWS_MAX = 50_000
 # Errors that are told; the others are counted.
 ERRORS_MAX = 100
 # What spreadsheets make of long numbers: the last digits are lost.
@@ -39,7 +38,7 @@ class ReadFile:
     errors_total: int
 
 
-def read_listings(body: bytes, settings: Settings) -> ReadFile:
+def read_listings(body: bytes, accounts: Accounts) -> ReadFile:
     """Read a whole file.
 
     Raises Refused ``file_unreadable`` for what is no such file at all: too large, not UTF-8, no CSV, another header.
@@ -50,7 +49,7 @@ def read_listings(body: bytes, settings: Settings) -> ReadFile:
     total = 0
     for line, row in _rows(body):
         try:
-            listing, sku = _entry(row, settings)
+            listing, sku = _entry(row, accounts)
             if listing in entries:
                 raise Refused("listing_repeated", f"line {lines[listing]} says of the same listing")
         except FulfilmentError as error:
@@ -86,11 +85,11 @@ def _rows(body: bytes) -> Iterator[tuple[int, list[str]]]:
         raise Refused("file_unreadable", f"line {reader.line_num} is no CSV: {error}") from None
 
 
-def _entry(row: list[str], settings: Settings) -> tuple[Listing, str]:
+def _entry(row: list[str], accounts: Accounts) -> tuple[Listing, str]:
     if len(row) != len(COLUMNS):
         raise Refused("row_malformed", f"{len(row)} columns instead of {len(COLUMNS)}")
     account, product, variant, sku = (field.strip() for field in row)
-    platform, shop = check_account(settings, account)
+    platform, shop = check_account(accounts, account)
     listing = Listing(platform, shop, _id(product, "product"), _id(variant, "variant") if variant else EVERY)
     return listing, NOTHING if sku == NOTHING_MARK else check_name(sku, "SKU")
 

@@ -114,6 +114,13 @@ def test_what_a_person_let_go_does_not_come_back(order, line):
     assert (again.lines[0].fulfilled_by, again.lines[0].title) == (FulfilledBy.NOBODY, "new")
 
 
+def test_a_decision_that_an_earlier_version_stored_over_is_none(order, line):
+    """Above all it does not make the line nobody's."""
+    stored = order(lines=(line(sku="", replaced_sku=""),))
+    new = order(lines=(line(sku=""),))
+    assert keep_skus(stored, new) == new
+
+
 def test_who_ships_is_the_platforms_word(order, line):
     stored = order(lines=(with_sku(line(sku=""), "MUG"),))
     new = order(lines=(line(sku="", fulfilled_by=FulfilledBy.PLATFORM),))

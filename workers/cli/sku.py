@@ -8,7 +8,7 @@ from domain.errors import Refused
 from domain.listings import EVERY, NOTHING, Listing
 from infra.engine.replay import Author
 from infra.settings import Settings
-from ops.listings import FIRST, Changed, check_account, check_name, drop, entries, missing, put
+from ops.listings import FIRST, Changed, accounts_of, check_account, check_name, drop, entries, missing, put
 from ops.listings_file import BYTES_MAX, COLUMNS, NOTHING_MARK, ReadFile, read_listings
 from ops.terminal import china_time
 from workers.cli.acting import optional_author
@@ -112,7 +112,7 @@ def import_listings(ctx: click.Context, file: Path, *, dry_run: bool, author: Au
     with a mistake.
     """
     settings = quiet_settings()
-    read = read_listings(_bounded(file), settings)
+    read = read_listings(_bounded(file), accounts_of(settings))
     if read.errors_total:
         _refuse(read, as_json=as_json)
         ctx.exit(Exit.USAGE)
@@ -135,7 +135,7 @@ def _bounded(file: Path) -> bytes:
 
 
 def _listing(settings: Settings, shop: str, product: str, variant: str | None) -> Listing:
-    platform, name = check_account(settings, shop)
+    platform, name = check_account(accounts_of(settings), shop)
     return Listing(
         platform, name, check_name(product, "product"), EVERY if variant is None else check_name(variant, "variant")
     )
