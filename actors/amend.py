@@ -1,7 +1,7 @@
 """A newer content of an order under way: its plan of lines, then closed, held, freed, paid or reviewed again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.changes import Change, Standing, change
 from domain.holds import HoldCode, waybill_facts
@@ -9,11 +9,12 @@ from domain.lines import Replan, pieces_by_sku, replan, with_missing
 from domain.listings import keep_skus
 from domain.order import Order, PlatformState
 from domain.outcomes import Done, Hold
+from domain.part_shipping import lines_held_back
 from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
 from domain.states import FINAL_STATES, Cause, State, Step
 from domain.stock import Reservation
-from domain.waivers import Waiver, stays
+from domain.waivers import Waiver, lines_waived, refunds_of, stays
 from infra.db.letters import LETTERS, load_waivers
 from infra.db.lines import (
     NewPart,
@@ -44,6 +45,8 @@ from infra.engine.settle import FULFILLMENT
 # Steps whose holds follow the platform's content: the same rules opened them.
 _OF_THE_RULES = frozenset({Step.NORMALIZE, Step.REVIEW, Step.LABEL})
 _TAKES_MORE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
+# Review divides what it has not approved yet.
+_MAY_DIVIDE = frozenset({State.APPROVED, State.ALLOCATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Newer:
     """An order's content before and now, its fulfillment orders, and what is left of its plan.
 
     `place`: of the payload that brings the content. `own`: pieces by line that were shipped under numbers of ours.
-    `bound`: fulfillment orders with pieces in a package that has, or may have, a label.
+    `bound`: fulfillment orders with pieces in a package that has, or may have, a label. `held_back`: pieces by line
+    that leave a fulfillment order because a refund is asked for them, and the others may go.
     """
 
     order_id: int
@@ -62,6 +66,7 @@ class Newer:
     plan: Replan
     own: Mapping[str, int]
     bound: frozenset[int]
+    held_back: Mapping[int, Mapping[str, int]]
 
     def quantities(self, locked: Locked) -> dict[str, int]:
         """Pieces by line that one of the fulfillment orders works on from now on."""
@@ -77,6 +82,14 @@ class Newer:
     def grows(self) -> int | None:
         """The fulfillment order that takes what is added: the first that has no package yet."""
         return next((one.id for one in self.fulfillment if one.at in _TAKES_MORE), None)
+
+    @property
+    def parts(self) -> list[tuple[Locked, Mapping[str, int]]]:
+        """Pieces by line of new fulfillment orders, each with the one that it is made from."""
+        parts = [(one, self.held_back[one.id]) for one in self.fulfillment if one.id in self.held_back]
+        if self.plan.added and self.grows is None:
+            parts.append((self.fulfillment[0], self.plan.added))
+        return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +109,7 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]],
     """
     if not newer:
         return []
-    changed = _load(tx, newer)
-    waivers = load_waivers(tx, [locked.id for one in changed for locked in one.fulfillment])
+    changed, waivers = _load(tx, newer, rules)
     holds = open_holds(tx, [locked.id for one in changed for locked in one.fulfillment])
     decided = [
         _decide(one, locked, waivers.get(locked.id, ()), holds.get(locked.id, ()), rules)
@@ -110,15 +122,19 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]],
     _release_holds(tx, step, decided)
     unwanted = _unwanted(tx, decided)
     settled = [_settled(tx, step, one, holds.get(one.locked.id, ()), unwanted) for one in decided]
-    return [*settled, *_grown(tx, changed)]
+    return [*settled, *_add_parts(tx, changed)]
 
 
-def _load(tx: Connection, newer: Sequence[tuple[int, Place, Order]]) -> list[Newer]:
+def _load(
+    tx: Connection, newer: Sequence[tuple[int, Place, Order]], rules: RuleSet
+) -> tuple[list[Newer], dict[int, tuple[Waiver, ...]]]:
+    """With what people let pass, by fulfillment order."""
     order_ids = [order_id for order_id, _, _ in newer]
     old = load_orders(tx, order_ids)
     newer = [(order_id, place, keep_skus(old[order_id], order)) for order_id, place, order in newer]
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
     planned, told = load_plans(tx, order_ids)
+    waivers = load_waivers(tx, [locked.id for each in fulfillment.values() for locked in each])
     changed = []
     for order_id, place, content in newer:
         new = with_missing(old[order_id], content)
@@ -127,8 +143,22 @@ def _load(tx: Connection, newer: Sequence[tuple[int, Place, Order]]) -> list[New
         may_grow = any(one.state not in FINAL_STATES for one in mine)
         plan = replan(new, planned.get(order_id, ()), own, may_grow=may_grow)
         bound = frozenset(one.fulfillment_order_id for one in planned.get(order_id, ()) if one.bound)
-        changed.append(Newer(order_id, place, old[order_id], new, mine, plan, own, bound))
-    return changed
+        free = [one for one in mine if one.at in _MAY_DIVIDE and one.id not in bound]
+        stays = {one.id: _held_back(new, one, plan, waivers.get(one.id, ()), rules) for one in free}
+        back = {id_: pieces for id_, pieces in stays.items() if pieces}
+        gone = {(id_, line_id): 0 for id_, pieces in back.items() for line_id in pieces}
+        plan = replace(plan, quantities={**plan.quantities, **gone})
+        changed.append(Newer(order_id, place, old[order_id], new, mine, plan, own, bound, back))
+    return changed, waivers
+
+
+def _held_back(new: Order, locked: Locked, plan: Replan, waivers: Sequence[Waiver], rules: RuleSet) -> dict[str, int]:
+    """Pieces by line that stay for a refund while others of the fulfillment order may go; empty where all stay."""
+    asked = refunds_of(new) - lines_waived(waivers, HoldCode.REFUND_REQUESTED)
+    lines = lines_held_back(new.lines, asked, rules)
+    left = {line_id: plan.quantities.get((locked.id, line_id), quantity) for line_id, quantity in locked.quantities}
+    back = {line_id: quantity for line_id, quantity in left.items() if quantity and line_id in lines}
+    return back if any(quantity for line_id, quantity in left.items() if line_id not in back) else {}
 
 
 def _decide(
@@ -136,13 +166,15 @@ def _decide(
 ) -> Decided:
     quantities = one.quantities(locked)
     excess = frozenset(line_id for line_id, _ in locked.quantities if line_id in one.plan.excess)
-    facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(waivers), own=one.own, excess=excess)
+    lines = frozenset(quantities)
+    facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(waivers), own=one.own, excess=excess, lines=lines)
     standing = Standing(
         at=locked.at,
         has_pieces=bool(quantities),
         is_bound=locked.id in one.bound,
         pieces_changed=pieces_by_sku(one.old, locked.quantities) != pieces_by_sku(one.new, quantities.items()),
         held_by=frozenset(HoldCode(code) for code, opened_by in holds if opened_by in _OF_THE_RULES),
+        lines=frozenset(line.line_id for line in locked.lines),
     )
     return Decided(one, locked, standing, change(one.old, one.new, standing, review(one.new, facts, rules).holds))
 
@@ -249,21 +281,23 @@ def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:
     return ()
 
 
-def _grown(tx: Connection, changed: Sequence[Newer]) -> list[Settled]:
-    """What is added to orders whose goods are all packed already becomes a part of its own, from the start."""
-    grown = [one for one in sorted(changed, key=lambda one: one.order_id) if one.plan.added and one.grows is None]
-    parts = [NewPart(one.fulfillment[0].id, one.order_id, 1, State.PAID) for one in grown]
-    made = add_parts(tx, parts)
-    pieces = [
-        Quantity(id_, one.order_id, line_id, quantity)
-        for id_, one in zip(made, grown, strict=True)
-        for line_id, quantity in one.plan.added.items()
+def _add_parts(tx: Connection, changed: Sequence[Newer]) -> list[Settled]:
+    """Pieces that go a way of their own, from the start: promised, reviewed, and held there if they must wait."""
+    parts = [
+        (one, number, locked, pieces)
+        for one in sorted(changed, key=lambda one: one.order_id)
+        for number, (locked, pieces) in enumerate(one.parts, 1)
     ]
-    add_quantities(tx, pieces)
+    made = add_parts(tx, [NewPart(locked.id, one.order_id, number, State.PAID) for one, number, locked, _ in parts])
+    quantities = [
+        Quantity(id_, one.order_id, line_id, quantity)
+        for id_, (one, _, _, pieces) in zip(made, parts, strict=True)
+        for line_id, quantity in pieces.items()
+    ]
+    add_quantities(tx, quantities)
     settled = []
-    for id_, one in zip(made, grown, strict=True):
-        lane, shop = one.fulfillment[0].lane, one.new.key.account
-        place = Place(one.place.subject_id, lane, one.order_id, id_, None, State.PAID)
-        follow = (NewWork(Step.RESERVE, id_, lane, shop=shop),)
-        settled.append(Settled(place, Done(facts={"added": one.plan.added}), Cause.PLATFORM, follow=follow))
+    for id_, (one, _, locked, pieces) in zip(made, parts, strict=True):
+        place = Place(one.place.subject_id, locked.lane, one.order_id, id_, None, State.PAID)
+        follow = (NewWork(Step.RESERVE, id_, locked.lane, shop=one.new.key.account),)
+        settled.append(Settled(place, Done(facts={"pieces": dict(pieces)}), Cause.PLATFORM, follow=follow))
     return settled

@@ -69,7 +69,8 @@ class LastCheck:
         listed = Listed(key.platform_order_id, now.updated_at)
         await asyncio.to_thread(self.intake.store, shop, "pull", [(listed, raw)])
         own = await asyncio.to_thread(self._own, one, now)
-        facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(one.waivers), own=own)
+        lines = frozenset(one.quantities)
+        facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(one.waivers), own=own, lines=lines)
         findings = (*review(now, facts, self.tools.rules).holds, *buyer_changed(one.order, now))
         if findings:
             raise OrderHeldError(findings)

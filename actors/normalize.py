@@ -7,6 +7,7 @@ from datetime import datetime
 
 from actors.amend import amend
 from actors.listings import fill_skus
+from actors.parts import WAITS
 from actors.tools import Tools
 from adapters import registry
 from domain.deadlines import ship_by
@@ -21,8 +22,6 @@ from infra.engine.reports import carry_whole
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
 
 STEP = Step.NORMALIZE
-# While workers of a version that carries every order whole are still about.
-WAITS = Later("earlier_version_runs", after_s=5.0)
 # Bodies of a batch come together up to so many bytes, the smallest first; larger ones come one by one.
 BATCH_BYTES = 1024 * 1024
 LARGE_BYTES_MAX = 16 * 1024 * 1024

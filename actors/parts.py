@@ -3,13 +3,37 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from actors.tools import Tools
 from domain.lines import pieces_by_sku
-from domain.order import Order
+from domain.money import Money
+from domain.order import Order, OrderLine
+from domain.outcomes import Later
+from domain.splitting import Want
 from domain.states import State
 from domain.stock import Reservation
 from infra.db.lines import NewPart, Quantity, add_parts, add_quantities, move_reserved, set_quantities
 from infra.db.orders import Locked
 from infra.db.pool import Connection
+
+# While workers of a version that carries every order whole are still about.
+WAITS = Later("earlier_version_runs", after_s=5.0)
+
+
+def divides_lines(tools: Tools, order: Order) -> bool:
+    """What the shop's write-back can express; a shop that is not configured any more hears of whole lines."""
+    platform = tools.platforms.get(order.key.account)
+    return platform is not None and platform.divides_lines
+
+
+def wants_of(order: Order, quantities: Sequence[tuple[str, int]]) -> tuple[Want, ...]:
+    """Pieces by line with what was paid for them."""
+    lines = {line.line_id: line for line in order.lines}
+    return tuple(_want(lines[line_id], quantity) for line_id, quantity in quantities)
+
+
+def _want(line: OrderLine, quantity: int) -> Want:
+    paid = Money(line.paid.minor * quantity // line.quantity, line.paid.currency)
+    return Want(line.line_id, line.sku, quantity, paid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,24 @@
 """reserve: promise stock at once, before any review, so that nothing else can sell it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.listings import send_on
+from actors.parts import SplitOff, divides_lines, split_off, wants_of
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lines import pieces_by_sku
 from domain.order import Order
 from domain.outcomes import Done, Hold, Later
-from domain.states import STEPS, Step
+from domain.part_shipping import Cut, cut_by_stock
+from domain.rules import WhenShort
+from domain.states import STEPS, State, Step
 from domain.stock import Allocation, Demand, Grant, Reservation, allocate
+from infra.db.lines import count_parts
 from infra.db.orders import Locked, load_orders, lock_fulfillment
 from infra.db.pool import Connection
 from infra.db.stock import lock_levels, read_levels, reserve_stock, set_reservations
+from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
 
 STEP = Step.RESERVE
@@ -27,12 +32,20 @@ class Wanting:
 
     place: Place
     demand: Demand
-    shop: str
+    locked: Locked
+    order: Order
+
+    @property
+    def shop(self) -> str:
+        return self.order.key.account
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """All or nothing for each fulfillment order. Short stock becomes a hold, and review goes on."""
+    """All or nothing for each fulfillment order. Short stock becomes a hold, and review goes on.
+
+    Where the rules ship what is there of a short order, the rest becomes a part of its own, which is held.
+    """
 
     tools: Tools
     step: Step = STEP
@@ -45,6 +58,9 @@ class Reserve:
         # Before any lock on stock. The listing map may name other SKUs for them: with those they are promised next.
         sent = send_on(tx, unmapped)
         grants = self._grant(tx, [demand for demand in demands if demand.id not in sent.empty], hint)
+        short = {id_ for id_, grant in grants.items() if grant.reservation is Reservation.SHORT}
+        cut = self._cut(tx, [want for want in wanting if want.demand.id in short])
+        wanting = [want for want in wanting if want.demand.id not in cut]
 
         def settle(want: Wanting) -> Settled:
             if want.place.subject_id in sent.empty:
@@ -60,7 +76,29 @@ class Reserve:
                 follow=(NewWork(Step.REVIEW, want.place.subject_id, want.place.lane, shop=want.shop),),
             )
 
-        return each(STEP, wanting, settle)
+        return [*each(STEP, wanting, settle), *(result for results in cut.values() for result in results)]
+
+    def _cut(self, tx: Connection, short: Sequence[Wanting]) -> dict[int, list[Result]]:
+        """Cut short orders in two, if the rules want that: both parts are promised anew, and the second is short."""
+        if self.tools.rules.routing.split.when_short is WhenShort.HOLD or not short or carry_whole(tx):
+            return {}
+        levels = read_levels(tx, {sku for want in short for sku in want.demand.pieces})
+        made = count_parts(tx, [want.locked.order_id for want in short])
+        cuts = {}
+        for want in short:
+            answer = cut_by_stock(
+                wants_of(want.order, want.locked.quantities),
+                levels,
+                self.tools.rules,
+                divides_lines=divides_lines(self.tools, want.order),
+                parts_made=made[want.locked.order_id] - 1,
+            )
+            if isinstance(answer, Cut) and answer.waiting:
+                cuts[want.demand.id] = (want, answer)
+        new = split_off(
+            tx, [SplitOff(want.locked, want.order, answer.waiting, State.PAID) for want, answer in cuts.values()]
+        )
+        return {id_: _both(want, answer, part) for (id_, (want, answer)), part in zip(cuts.items(), new, strict=True)}
 
     def _grant(self, tx: Connection, demands: Sequence[Demand], hint: Allocation) -> dict[int, Grant]:
         asked = {demand.id for demand in demands}
@@ -83,6 +121,14 @@ class Reserve:
         return grants
 
 
+def _both(want: Wanting, cut: Cut, part: int) -> list[Result]:
+    """What goes on is promised in the next round, and so is what waits."""
+    place = replace(want.place, subject_id=part, fulfillment_order_id=part, state=State.PAID)
+    follow = (NewWork(Step.RESERVE, part, want.place.lane, shop=want.shop),)
+    waits = Settled(place, Done(facts={"waiting": dict(cut.waiting), "short": cut.short}), follow=follow)
+    return [waits, Settled(want.place, Later("cut_by_stock"))]
+
+
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
     may_act = STEPS[STEP].works_in
     locked = [
@@ -97,4 +143,4 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
 def _wanting(locked: Locked, order: Order) -> Wanting:
     place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
     demand = Demand(locked.id, locked.lane, order.paid_at, pieces_by_sku(order, locked.quantities))
-    return Wanting(place, demand, order.key.account)
+    return Wanting(place, demand, locked, order)

@@ -11,8 +11,26 @@ from domain.states import State
 # Nothing was routed yet, so the pieces are promised again as they are wanted now.
 _BEFORE_REVIEW = frozenset({State.PENDING_PAYMENT, State.PAID})
 _AFTER_REVIEW = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED})
-# Opened by a person's absence from the platform's content: no newer content takes them back.
-_STAYS = frozenset({HoldCode.BUYER_CHANGED, HoldCode.DEAD_LETTER, HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT})
+# What the checks of a content find, a newer content may take back. Every other hold is somebody's to release: what a
+# courier refused, what a waybill lives for, what the buyer changed after the review.
+_OF_CONTENT = frozenset(
+    {
+        HoldCode.ADDRESS_MISSING,
+        HoldCode.ADDRESS_VAGUE,
+        HoldCode.AMOUNT_MISMATCH,
+        HoldCode.APPROVAL_NEEDED,
+        HoldCode.CASH_ON_DELIVERY,
+        HoldCode.FULFILLER_UNKNOWN,
+        HoldCode.PAYMENT_UNCONFIRMED,
+        HoldCode.PLATFORM_HOLD,
+        HoldCode.PRESALE_BALANCE_OPEN,
+        HoldCode.REFUND_REQUESTED,
+        HoldCode.REFUND_UNKNOWN,
+        HoldCode.SENSITIVE_WORD,
+        HoldCode.SHIPPED_ELSEWHERE,
+        HoldCode.SKU_UNMAPPED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +39,7 @@ class Standing:
 
     `at`: its state, or what a hold interrupts. `has_pieces`: something is left of it. `is_bound`: it has a label, or
     may have one. `pieces_changed`: other pieces by SKU than before. `held_by`: codes of open holds that the rules
-    opened, and may take back.
+    opened, and may take back. `lines`: ids of the lines that it works, or worked, on.
     """
 
     at: State
@@ -29,6 +47,7 @@ class Standing:
     is_bound: bool
     pieces_changed: bool
     held_by: frozenset[HoldCode] = frozenset()
+    lines: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +78,16 @@ def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -
     if now.at in _BEFORE_REVIEW:
         return _before_review(old, new, now)
     found = (*findings, *buyer_changed(old, new))
-    gone = now.held_by - {finding.code for finding in found} - _STAYS
+    gone = (now.held_by & _OF_CONTENT) - {finding.code for finding in found}
     return Change(holds=tuple(finding for finding in found if finding.code not in now.held_by), releases=gone)
 
 
 def _of_nothing_left(new: Order, now: Standing) -> Change | None:
-    reason = _why_over(new)
+    reason = _why_over(new, now.lines)
     if reason:
         return Change(closes=reason)
     if not _is_any_ours(new):
-        return Change(becomes_paid=_becomes_paid(new, now), releases=now.held_by)
+        return Change(becomes_paid=_becomes_paid(new, now), releases=now.held_by & _OF_CONTENT)
     return None
 
 
@@ -125,8 +144,8 @@ def _becomes_paid(new: Order, now: Standing) -> bool:
     return now.at is State.PENDING_PAYMENT and new.state is not PlatformState.UNPAID
 
 
-def _why_over(new: Order) -> str:
-    """Why an order of which nothing is left for us is over; empty where it is not."""
+def _why_over(new: Order, lines: frozenset[str]) -> str:
+    """Why a fulfillment order of which nothing is left for us is over; empty where it is not."""
     if not _is_any_ours(new):
         return "not_ours" if new.state in {PlatformState.DONE, PlatformState.CLOSED} else ""
     if new.state is PlatformState.CLOSED:
@@ -134,4 +153,4 @@ def _why_over(new: Order) -> str:
     if new.state is PlatformState.DONE:
         return "completed_elsewhere"
     # Somebody else's shipment waits for a person to look at it.
-    return "refunded" if all(is_gone(line) for line in new.lines if is_ours(line)) else ""
+    return "refunded" if all(is_gone(line) for line in new.lines if line.line_id in lines) else ""

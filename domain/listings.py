@@ -89,7 +89,7 @@ def keep_skus(old: Order, new: Order) -> Order:
 
 
 def _is_decided(line: OrderLine) -> bool:
-    """Whether what was decided still stands: a worker of an earlier version may have stored the platform's SKU again."""
+    """Whether a decision still stands: a worker of an earlier version may have stored the platform's SKU again."""
     return line.replaced_sku is not None and (line.fulfilled_by is FulfilledBy.NOBODY or line.sku != line.replaced_sku)
 
 

@@ -8,9 +8,10 @@ from domain.holds import Finding, HoldCode
 from domain.lines import is_gone, is_ours, refunded
 from domain.normalize import inspect, shipped_elsewhere
 from domain.order import Order, OrderType, Pii, PlatformState
+from domain.part_shipping import lines_held_back
 from domain.rules import RuleSet
 from domain.stock import Reservation
-from domain.waivers import SOME_LINE, Waiver, covers, refund_facts, refunds_of, unknown_refunds_of
+from domain.waivers import CLOSED, SOME_LINE, Waiver, covers, refund_facts, refunds_of, unknown_refunds_of
 
 _SHIPPED = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
 _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
@@ -22,6 +23,7 @@ class ReviewFacts:
 
     `skus`: the short or unmapped SKUs of the reservation. `waivers`: what people let pass of this content. `own`:
     pieces by line that are shipped under numbers of ours. `excess`: lines of which more is labelled than is wanted.
+    `lines`: those that the fulfillment order works on; None: all of the order.
     """
 
     reservation: Reservation
@@ -29,6 +31,7 @@ class ReviewFacts:
     waivers: tuple[Waiver, ...] = ()
     own: Mapping[str, int] = field(default_factory=dict)
     excess: frozenset[str] = frozenset()
+    lines: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,12 @@ def _presale_balance_open(order: Order, _facts: ReviewFacts, _rules: RuleSet) ->
         yield Finding(HoldCode.PRESALE_BALANCE_OPEN, {}, "review.presale_balance_open")
 
 
-def _refund_requested(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
-    refunds = refunds_of(order) | (facts.excess & refunded(order))
+def _refund_requested(order: Order, facts: ReviewFacts, rules: RuleSet) -> Iterator[Finding]:
+    asked = refunds_of(order)
+    held_back = lines_held_back(order.lines, asked, rules)
+    if facts.lines is not None and not held_back & facts.lines and CLOSED not in asked:
+        asked = frozenset()
+    refunds = asked | (facts.excess & refunded(order))
     if refunds:
         yield Finding(HoldCode.REFUND_REQUESTED, refund_facts(refunds), "review.refund_requested")
 

@@ -80,6 +80,11 @@ def _row(one: Quantity) -> dict[str, object]:
     }
 
 
+def count_parts(tx: Connection, order_ids: Sequence[int]) -> dict[int, int]:
+    """Fulfillment orders of each order that are not closed."""
+    return dict(tx.execute(LINES["count_parts"], {"order_ids": list(order_ids)}).fetchall())
+
+
 @dataclass(frozen=True, slots=True)
 class NewPart:
     """A further fulfillment order of an order, made from the one with that id. `part` counts from 1 in each order."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.normalize import initial_state
-from domain.order import OrderType, Pii, PlatformState
+from domain.order import FulfilledBy, OrderType, Pii, PlatformState
 from domain.review import ReviewFacts, review
 from domain.rules import parse_rules
 from domain.stock import Reservation
@@ -108,11 +108,33 @@ def test_an_open_balance_is_one_hold_not_two(order, codes):
     assert codes(order(balance_open=True, paid_at=None, totals={"paid": 1000})) == ["presale_balance_open"]
 
 
-@pytest.mark.parametrize("flag", ["refund_open", "refunded"])
-def test_a_refund_on_any_line_holds_the_order(order, line, rules, flag):
-    lines = (line(paid=Money(4000, "CNY")), line(line_id="l2", paid=Money(5000, "CNY"), **{flag: True}))
-    (finding,) = review(order(lines=lines), SAFE, rules).holds
+@pytest.fixture
+def two_lines(order, line):
+    """An order of two lines; keywords replace fields of the second."""
+
+    def two_lines(**fields):
+        second = {"line_id": "l2", "paid": Money(5000, "CNY")} | fields
+        return order(lines=(line(paid=Money(4000, "CNY")), line(**second)))
+
+    return two_lines
+
+
+def test_a_refund_that_is_asked_on_any_line_holds_the_order(two_lines, rules):
+    (finding,) = review(two_lines(refund_open=True), SAFE, rules).holds
     assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"refunds": "l2"})
+
+
+def test_a_refund_that_was_paid_holds_only_what_is_labelled_already(two_lines, rules):
+    paid = two_lines(refunded=True)
+    assert review(paid, SAFE, rules).approved
+    (finding,) = review(paid, dataclasses.replace(SAFE, excess=frozenset({"l2"})), rules).holds
+    assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"refunds": "l2"})
+
+
+@pytest.mark.parametrize("fields", [{"refund_unknown": True}, {"is_missing": True}])
+def test_what_became_of_a_line_may_be_unknown(two_lines, codes, fields):
+    assert "refund_unknown" in codes(two_lines(**fields))
+    assert "refund_unknown" not in codes(two_lines(refunded=True, **fields))
 
 
 @pytest.mark.parametrize("change", [{"platform_hold": True}, {"state": PlatformState.HOLD}])
@@ -123,12 +145,25 @@ def test_the_platform_may_forbid_shipping(order, codes, change):
 @pytest.mark.parametrize("state", [PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE])
 def test_what_left_without_us_never_ships_again(order, rules, state):
     (finding,) = review(order(state=state), SAFE, rules).holds
-    assert (finding.code, finding.facts) == (HoldCode.SHIPPED_ELSEWHERE, {"platform_state": state.value})
+    facts = {"platform_state": state.value, "lines": "some_line"}
+    assert (finding.code, finding.facts) == (HoldCode.SHIPPED_ELSEWHERE, facts)
+
+
+def test_a_shipment_of_somebody_else_names_its_lines(two_lines, rules):
+    part = dataclasses.replace(two_lines(shipped=2, waybill="SF1"), state=PlatformState.PART_SHIPPED)
+    (finding,) = review(part, SAFE, rules).holds
+    facts = {"platform_state": "part_shipped", "lines": "l2"}
+    assert (finding.code, finding.facts) == (HoldCode.SHIPPED_ELSEWHERE, facts)
+    for own, is_ours in (({"l2": 2}, True), ({"l2": 1}, False), ({"l1": 2}, False)):
+        assert review(part, dataclasses.replace(SAFE, own=own), rules).approved is is_ours
+    theirs = two_lines(shipped=2, waybill="SF1", fulfilled_by=FulfilledBy.PLATFORM)
+    assert review(theirs, SAFE, rules).approved, "what others ship is theirs"
 
 
 @pytest.mark.parametrize("state", [PlatformState.PART_SHIPPED, PlatformState.SHIPPED])
-def test_review_upholds_what_intake_held(order, rules, state):
-    met = order(state=state)
+@pytest.mark.parametrize("shipped", [0, 2])
+def test_review_upholds_what_intake_held(order, line, rules, state, shipped):
+    met = order(state=state, lines=(line(shipped=shipped),))
     assert initial_state(met).holds == review(met, SAFE, rules).holds
 
 

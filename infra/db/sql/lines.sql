@@ -56,6 +56,10 @@ FROM json_to_recordset(%(rows)s::json)
 ORDER BY r.fulfillment_order_id, r.order_id, r.line_id
 ON CONFLICT (fulfillment_order_id, order_id, line_id) DO UPDATE SET quantity = l.quantity + excluded.quantity;
 
+-- name: count_parts
+SELECT order_id, count(*) FROM fulfillment_order WHERE order_id = ANY(%(order_ids)s) AND state <> 'closed'
+GROUP BY order_id;
+
 -- name: add_parts
 -- Further fulfillment orders of orders, numbered on. `part` tells them apart until they have an id.
 INSERT INTO fulfillment_order (order_id, number, state, resume_state, lane, lane_by, reservation)
