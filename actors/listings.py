@@ -35,6 +35,7 @@ from infra.db.orders import Locked, load_orders, lock_fulfillment, open_holds, r
 from infra.db.pool import Connection, Database
 from infra.db.stock import set_reservations
 from infra.engine.replay import Author
+from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.settle import FULFILLMENT, Writes, add_move, event, write
 from infra.failpoints import failpoints
@@ -88,6 +89,9 @@ def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
     lines = open_lines(tx, ids)
     listing_map = load_entries(tx, (line.listing for line in lines if not line.is_known))
     changed = new_skus(lines, listing_map)
+    if any(one.sku == NOTHING for one in changed) and carry_whole(tx):
+        # A worker of an earlier version would want the line all the same: it waits until that has gone.
+        changed = [one for one in changed if one.sku != NOTHING]
     write_skus(tx, changed)
     left = standing(lines, changed, unknown_skus(tx, {one.sku for one in changed if one.sku != NOTHING}))
     _tell(tx, ids, lines, changed, left)
@@ -99,7 +103,8 @@ def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     """Leave out the lines of an order that have no SKU, for this order alone, as a person; the ids of those lines.
 
     What the map knows stays: `reserve` asks it. The order must be locked (`infra.db.listings.lock_order`), and its
-    fulfillment order. Raises Conflict ``nothing_left`` where no line would be left to pick.
+    fulfillment order. Raises Conflict ``nothing_left`` where no line would be left to pick, and
+    ``earlier_version_runs`` while a worker lives that would pick them all the same.
     """
     lines = open_lines(tx, [locked.id])
     gone = to_let_go(lines, load_entries(tx, (line.listing for line in lines if not line.sku)))
@@ -108,6 +113,8 @@ def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     if len(gone) == len(lines):
         advice = "map its listing (`orderlane sku map`), with --nothing if there is nothing to ship"
         raise Conflict("nothing_left", f"no line of order {locked.order_id} has a SKU: {advice}")
+    if carry_whole(tx):
+        raise Conflict("earlier_version_runs", "workers of an earlier version carry every order whole: stop them first")
     write_skus(tx, gone)
     _set_fulfillers(tx, gone)
     line_ids = tuple(one.line.line_id for one in gone)

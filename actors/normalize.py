@@ -84,7 +84,7 @@ class Normalize:
 
         def take(raw: Raw, body: bytes) -> Result:
             order = registry.platform(raw.platform).read_order(body, raw.shop)
-            due = ship_by(raw.platform, order.paid_at, order.ship_by, self.tools.rules)
+            due = ship_by(order, self.tools.rules)
             incoming.append(Incoming(replace(raw, body=None), replace(order, ship_by=due)))
             return Settled(raw.place, Done())
 

@@ -85,7 +85,7 @@ def keep_skus(old: Order, new: Order) -> Order:
         else line
         for line in new.lines
     )
-    return replace(new, lines=lines) if decided else new
+    return _with_lines(new, lines) if decided else new
 
 
 def _is_decided(line: OrderLine) -> bool:
@@ -102,7 +102,13 @@ def _replaced(order: Order, skus: Mapping[str, str]) -> Order:
     if not skus:
         return order
     lines = (with_sku(line, skus[line.line_id]) if line.line_id in skus else line for line in order.lines)
-    return replace(order, lines=tuple(lines))
+    return _with_lines(order, tuple(lines))
+
+
+def _with_lines(order: Order, lines: tuple[OrderLine, ...]) -> Order:
+    """What is nobody's to ship has no clock."""
+    changed = replace(order, lines=lines)
+    return changed if changed.is_ours else replace(changed, ship_by=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 
 from domain.errors import Facts
 from domain.holds import Finding, HoldCode
-from domain.lines import is_gone, is_ours, refunded
-from domain.normalize import inspect, shipped_elsewhere
-from domain.order import Order, OrderType, Pii, PlatformState
+from domain.lines import is_gone, refunded
+from domain.normalize import inspect, lines_elsewhere, shipped_elsewhere
+from domain.order import FulfilledBy, Order, OrderLine, OrderType, Pii, PlatformState
 from domain.part_shipping import lines_held_back
 from domain.rules import RuleSet
 from domain.stock import Reservation
-from domain.waivers import CLOSED, SOME_LINE, Waiver, covers, refund_facts, refunds_of, unknown_refunds_of
+from domain.waivers import CLOSED, Waiver, covers, line_facts, refund_facts, refunds_of, unknown_refunds_of
 
-_SHIPPED = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
 _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
 
 
@@ -110,11 +109,27 @@ def _platform_hold(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterat
 
 
 def _shipped_elsewhere(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
-    lines = [line.line_id for line in order.lines if is_ours(line) and line.shipped > facts.own.get(line.line_id, 0)]
-    if not lines and order.state in _SHIPPED and not any(line.shipped for line in order.lines) and not facts.own:
-        lines = [SOME_LINE]
+    lines = lines_elsewhere(order, facts.own)
     if lines:
         yield shipped_elsewhere(order.state, lines)
+
+
+def _fulfiller_unknown(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    unknown = [line.line_id for line in _wanted(order) if line.fulfilled_by is FulfilledBy.UNKNOWN]
+    if unknown:
+        yield Finding(HoldCode.FULFILLER_UNKNOWN, line_facts(unknown), "review.fulfiller_unknown")
+
+
+def _cash_on_delivery(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    totals = order.totals
+    if order.order_type is OrderType.COD and totals.paid.minor < totals.payable.minor and any(_wanted(order)):
+        sums: Facts = {"paid": str(totals.paid), "payable": str(totals.payable)}
+        yield Finding(HoldCode.CASH_ON_DELIVERY, sums, "review.cash_on_delivery")
+
+
+def _wanted(order: Order) -> Iterator[OrderLine]:
+    """Lines that are ours to ship, and that nobody has taken back."""
+    return (line for line in order.lines if not is_gone(line))
 
 
 def _amount_mismatch(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
@@ -152,8 +167,11 @@ def _approval_needed(order: Order, _facts: ReviewFacts, rules: RuleSet) -> Itera
 
 
 def _stock(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    wanted = [line for line in _wanted(order) if line.shipped < line.quantity]
+    if not wanted:
+        return
     skus = ",".join(filter(None, facts.skus))
-    unnamed = [line.line_id for line in order.lines if not line.sku and not is_gone(line)]
+    unnamed = [line.line_id for line in wanted if not line.sku]
     if facts.reservation is Reservation.UNMAPPED or unnamed:
         yield Finding(HoldCode.SKU_UNMAPPED, {"skus": skus, "lines": ",".join(unnamed)}, "review.sku_unmapped")
     elif facts.reservation not in _HOLDS_STOCK:
@@ -169,6 +187,8 @@ _CHECKS: tuple[Callable[[Order, ReviewFacts, RuleSet], Iterator[Finding]], ...] 
     _refund_unknown,
     _platform_hold,
     _shipped_elsewhere,
+    _fulfiller_unknown,
+    _cash_on_delivery,
     _amount_mismatch,
     _sensitive_word,
     _approval_needed,

@@ -345,6 +345,7 @@ class Merchant:
 _TRADE = {
     "status": "WAIT_SELLER_SEND_GOODS",
     "type": "fixed",
+    "shipping_type": "express",
     "created": "2026-11-22 09:00:00",
     "modified": "2026-11-22 09:10:00",
     "pay_time": "2026-11-22 09:01:00",

@@ -10,6 +10,7 @@ from domain.states import Step
 from infra.db import listings as module
 from infra.db.listings import LISTINGS, put_entries
 from infra.db.stock import count_in
+from infra.engine.presence import Presence
 from infra.engine.replay import Author
 from ops.holds import release
 from ops.listings import drop, missing, put
@@ -152,7 +153,7 @@ def test_an_order_of_nothing_to_pick_is_nobodys_and_waits_for_its_end(stocked, t
     assert stocked.states() == ["on_hold"]
     assert put(stocked.db, {SHIRT: NOTHING}, LI).going == 1
     assert (stocked.states(), stocked.holds(), due_steps(stocked)) == (["paid"], [], [])
-    assert stocked.one("SELECT fulfilled_by FROM orders") == "nobody"
+    assert stocked.rows("SELECT fulfilled_by, ship_by FROM orders") == [("nobody", None)]
     stocked.deliver(trade(sku="VOUCHER"))
     stocked.flow(Step.RESERVE)
     assert (stocked.states(), due_steps(stocked)) == (["paid", "paid"], []), "the same at once"
@@ -303,6 +304,18 @@ def test_control_without_the_lock_of_the_order_it_does(stocked, gifted, monkeypa
     monkeypatch.setattr(module, "LISTINGS", without)
     stocked.deliver(gifted())
     assert stored_meanwhile(stocked) == (["on_hold"], {"TEE-1": 1, "CUP-1": 2}, "")
+
+
+def test_nothing_is_left_out_while_a_worker_of_an_earlier_version_lives(stocked, gifted):
+    stocked.deliver(gifted())
+    stocked.flow(Step.REVIEW)
+    earlier = Presence(stocked.db)
+    assert put(stocked.db, {CUP: NOTHING}, LI).going == 0
+    drop(stocked.db, CUP, LI)
+    with pytest.raises(Conflict, match="earlier_version_runs"):
+        let_go(stocked)
+    earlier.close()
+    assert put(stocked.db, {CUP: NOTHING}, LI).going == 1
 
 
 def test_the_duty_goes_round_in_stretches(stocked, gifted):

@@ -76,6 +76,15 @@ def test_lines_that_somebody_else_ships_need_no_sku(lines):
     assert unnamed(lines({"sku": "", "fulfilled_by": FulfilledBy.PLATFORM}, {"sku": "", "product_id": ""})) == ()
 
 
+def test_an_order_of_nothing_to_pick_has_no_clock(order, line):
+    raw = order(lines=(line(sku=""), line(line_id="l2", sku="TEE")), ship_by=order().paid_at)
+    warranty = {listing_of(raw, raw.lines[0]): NOTHING}
+    assert mapped(raw, warranty).ship_by is not None
+    alone = replace(raw, lines=raw.lines[:1])
+    assert mapped(alone, warranty).ship_by is None
+    assert keep_skus(mapped(alone, warranty), alone).ship_by is None
+
+
 def test_what_the_platform_gave_is_kept_with_the_line(lines):
     first = lines({"sku": ""})
     found = mapped(first, {listing_of(first, first.lines[0]).product: "MUG"})

@@ -24,6 +24,7 @@ _BY_CODE = {
     "cause_ambiguous": Exit.REFUSED,
     "cause_malformed": Exit.USAGE,
     "order_ambiguous": Exit.USAGE,
+    "earlier_version_runs": Exit.REFUSED,
     "entry_not_open": Exit.REFUSED,
     "order_in_flight": Exit.REFUSED,
     "reason_personal": Exit.REFUSED,

@@ -116,7 +116,10 @@ FROM (SELECT order_id, line_id, sum(quantity)::integer AS quantity FROM asked GR
 WHERE l.order_id = a.order_id AND l.line_id = a.line_id;
 
 -- name: set_fulfilled_by
-UPDATE orders AS o SET fulfilled_by = r.fulfilled_by
+-- An order of which nothing is ours to ship has no clock.
+UPDATE orders AS o
+SET fulfilled_by = r.fulfilled_by,
+    ship_by = CASE WHEN r.fulfilled_by IN ('merchant', 'unknown') THEN o.ship_by END
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, fulfilled_by text)
 WHERE o.id = r.id;
 

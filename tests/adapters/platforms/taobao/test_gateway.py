@@ -94,6 +94,34 @@ async def test_a_package_of_promised_gifts_alone_cannot_be_told(shop):
     assert server.received == []
 
 
+async def test_nor_a_service_of_it(shop):
+    platform, server = await shop(shipped)
+
+    await platform.tell_shipped(handover(is_whole_order=False, lines={"11": 1, "service:90": 1}))
+
+    assert form_of(server)["sub_tid"] == "11"
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+async def test_an_empty_error_that_a_relay_adds_stops_no_call(shop, nothing):
+    def answer(form):
+        if form["method"].endswith("increment.get"):
+            told = {"trades": {"trade": [{"tid": 10, "modified": "2026-11-22 09:00:00"}]}, "total_results": 1}
+        elif form["method"].endswith("fullinfo.get"):
+            line = {"oid": 10, "status": "WAIT_SELLER_SEND_GOODS", "refund_status": "NO_REFUND"}
+            told = {"trade": {"tid": 10, "status": "WAIT_SELLER_SEND_GOODS", "orders": [line]}}
+        else:
+            told = {"shipping": {"is_success": True}}
+        return {**told, "error_response": nothing}
+
+    platform, _ = await shop(answer)
+    window = Window(datetime(2026, 11, 22, 0, tzinfo=UTC), datetime(2026, 11, 22, 2, tzinfo=UTC))
+
+    assert [row.platform_order_id async for page in platform.changes(window) for row in page] == ["10"]
+    assert (await platform.status("10")).line_ids == ("10",)
+    await platform.tell_shipped(handover())
+
+
 async def test_courier_codes(shop):
     platform, _ = await shop(shipped, **{"courier.own": "OTHER"})
 
