@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from domain.changes import Change, Standing, change
 from domain.holds import HoldCode, waybill_facts
 from domain.lines import Replan, pieces_by_sku, replan, with_missing
 from domain.listings import keep_skus
 from domain.order import Order, PlatformState
-from domain.outcomes import Done, Hold
+from domain.outcomes import Done, Hold, Later
 from domain.part_shipping import lines_held_back
 from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
@@ -36,7 +38,7 @@ from infra.db.orders import (
     rows_json,
 )
 from infra.db.pool import Connection
-from infra.db.shipments import living_waybills
+from infra.db.shipments import SHIPMENTS, living_waybills
 from infra.db.stock import release_stock, shrink_stock
 from infra.engine.replay import go_on
 from infra.engine.results import NewWork, Place, Result, Settled
@@ -44,6 +46,8 @@ from infra.engine.settle import FULFILLMENT
 
 # Steps whose holds follow the platform's content: the same rules opened them.
 _OF_THE_RULES = frozenset({Step.NORMALIZE, Step.REVIEW, Step.LABEL})
+# Until a call about a label has ended: its answer is recorded within the second.
+_WAITS = Later("being_labelled", after_s=0.2)
 _TAKES_MORE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
 # Review divides what it has not approved yet.
 _MAY_DIVIDE = frozenset({State.APPROVED, State.ALLOCATED})
@@ -109,7 +113,8 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]],
     """
     if not newer:
         return []
-    changed, waivers = _load(tx, newer, rules)
+    loaded, waivers = _load(tx, newer, rules)
+    changed, waiting = _apart(tx, loaded)
     holds = open_holds(tx, [locked.id for one in changed for locked in one.fulfillment])
     decided = [
         _decide(one, locked, waivers.get(locked.id, ()), holds.get(locked.id, ()), rules)
@@ -122,7 +127,18 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]],
     _release_holds(tx, step, decided)
     unwanted = _unwanted(tx, decided)
     settled = [_settled(tx, step, one, holds.get(one.locked.id, ()), unwanted) for one in decided]
-    return [*settled, *_add_parts(tx, changed)]
+    return [*waiting, *settled, *_add_parts(tx, changed)]
+
+
+def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[Settled]]:
+    """Without those that must wait: pieces of theirs are wanted no more, and a call about a label of them runs.
+
+    How it ends decides whether the pieces are taken away or held.
+    """
+    shrunk = [one.order_id for one in changed if one.plan.excess]
+    called = {row[0] for row in tx.execute(SHIPMENTS["being_labelled"], {"order_ids": shrunk})} if shrunk else set()
+    waiting = [Settled(one.place, _WAITS) for one in changed if one.order_id in called]
+    return [one for one in changed if one.order_id not in called], waiting
 
 
 def _load(
@@ -247,7 +263,9 @@ def _unwanted(tx: Connection, decided: Sequence[Decided]) -> dict[int, Hold]:
     over = [
         one.locked.id
         for one in decided
-        if one.change.holds and one.newer.new.state is PlatformState.CLOSED and one.standing.is_bound
+        if (one.change.holds or one.change.review)
+        and one.newer.new.state is PlatformState.CLOSED
+        and one.standing.is_bound
     ]
     living = living_waybills(tx, over) if over else {}
     return {id_: Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(*waybill)) for id_, waybill in living.items()}
@@ -261,16 +279,21 @@ def _settled(
     if asked.closes:
         return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason=asked.closes)
     follow = _follow(locked, asked, shop)
+    beside = (unwanted[locked.id],) if locked.id in unwanted else ()
     if asked.holds:
         first, *others = (Hold(finding.code, {"step": step, **finding.facts}) for finding in asked.holds)
-        beside = (*others, unwanted[locked.id]) if locked.id in unwanted else tuple(others)
-        return Settled(place, first, Cause.PLATFORM, holds=beside, follow=follow)
+        return Settled(place, first, Cause.PLATFORM, holds=(*others, *beside), follow=follow)
     if asked.becomes_paid:
-        return Settled(place, Done(State.PAID), Cause.PLATFORM, follow=follow)
+        return Settled(place, Done(State.PAID), Cause.PLATFORM, holds=beside, follow=follow)
+    if _grew(one) and locked.state is State.APPROVED:
+        # Nobody need look at what is wanted again, but its stock was given back with the rest.
+        again = (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
+        return Settled(place, Done(State.PAID), Cause.PLATFORM, via=(State.ON_HOLD,), follow=again)
     left = {code for code, _ in holds} - asked.releases
     if asked.releases and not left and locked.state is State.ON_HOLD and not asked.review and one.standing.has_pieces:
-        go_on(tx, locked, step, Cause.PLATFORM, {"released": sorted(asked.releases)})
-    return Settled(place, Done(facts={"amended": True}), Cause.PLATFORM, follow=follow)
+        stands = msgspec.structs.replace(locked, reservation=Reservation.RELEASED) if _grew(one) else locked
+        go_on(tx, stands, step, Cause.PLATFORM, {"released": sorted(asked.releases)})
+    return Settled(place, Done(facts={"amended": True}), Cause.PLATFORM, holds=beside, follow=follow)
 
 
 def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:

@@ -30,10 +30,11 @@ STEP = Step.REVIEW
 
 # Holds that the rules opened, the rules may take back; what a person or a later step opened stays.
 _OURS = frozenset({Step.NORMALIZE, Step.RESERVE, Step.REVIEW})
+_NOT_OF_RULES = frozenset({HoldCode.DEAD_LETTER, HoldCode.UNWANTED_WAYBILL})
 
 
 def _is_ours(code: str, step: str) -> bool:
-    return step in _OURS and code != HoldCode.DEAD_LETTER
+    return step in _OURS and code not in _NOT_OF_RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,18 +74,25 @@ def keep_skus(old: Order, new: Order) -> Order:
     So a change of the map changes no order that has its SKUs, and a line that a person let go does not come back.
     """
     before = {line.line_id: line for line in old.lines if _is_decided(line)}
-    decided = {
-        line.line_id: NOTHING if old_line.fulfilled_by is FulfilledBy.NOBODY else old_line.sku
+    kept = {
+        line.line_id: _decided_as(before[line.line_id], line)
         for line in new.lines
-        if (old_line := before.get(line.line_id)) is not None and is_ours(line) and _given(line) == _given(old_line)
+        if line.line_id in before
+        and _given(line) == _given(before[line.line_id])
+        # The platform itself may say that the line is somebody else's.
+        and (is_ours(line) or line.replaced_sku is not None)
     }
-    lines = tuple(
-        with_sku(replace(line, sku=_given(line)[0], replaced_sku=None), decided[line.line_id])
-        if line.line_id in decided
-        else line
-        for line in new.lines
-    )
-    return _with_lines(new, lines) if decided else new
+    if not kept:
+        return new
+    # The map may have made it nobody's meanwhile, and so without a clock.
+    with_clock = new if new.is_ours else replace(new, ship_by=old.ship_by)
+    return _with_lines(with_clock, tuple(kept.get(line.line_id, line) for line in new.lines))
+
+
+def _decided_as(old: OrderLine, new: OrderLine) -> OrderLine:
+    """A line of a newer content as it was decided before; the map may have decided otherwise meanwhile."""
+    fulfilled_by = old.fulfilled_by if FulfilledBy.NOBODY in {old.fulfilled_by, new.fulfilled_by} else new.fulfilled_by
+    return replace(new, sku=old.sku, fulfilled_by=fulfilled_by, replaced_sku=old.replaced_sku)
 
 
 def _is_decided(line: OrderLine) -> bool:

@@ -46,6 +46,7 @@ def inspect(order: Order) -> tuple[Finding, ...]:
 
 def _differences(order: Order) -> Iterator[tuple[str, int | str]]:
     totals = order.totals
+    # The sums of a content speak of the lines that it shows.
     lines = [line for line in order.lines if not line.is_missing]
     if not lines:
         yield "lines", 0

@@ -98,7 +98,7 @@ def lead(
     try:
         with (
             db.direct() as session,
-            Beside(slow_duties(db, clock)) as slow,
+            Beside(slow_duties(db, clock, settings.shops)) as slow,
             Beside([signals, rejected, listings]) as quick,
             Beside([stock, recount]) as outside,
             Beside([purge_duty(db, clock, settings.retention)]) as purge,

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.listings import (
@@ -96,10 +96,12 @@ CONTENT = {"sku": st.sampled_from(SKUS), "product_id": st.sampled_from(PRODUCTS)
 
 
 @given(content=st.fixed_dictionaries(CONTENT), listing_map=MAPS, later_map=MAPS)
+@example(content={"sku": "", "product_id": "p1"}, listing_map={P1.product: "A"}, later_map={P1.product: NOTHING})
+@example(content={"sku": "", "product_id": "p1"}, listing_map={P1.product: NOTHING}, later_map={P1.product: "A"})
 def test_the_same_content_again_keeps_every_decision_whatever_the_map_says_by_then(
     order, line, content, listing_map, later_map
 ):
-    raw = order(lines=(line(**content),))
+    raw = order(lines=(line(**content),), ship_by=order().paid_at)
     stored = mapped(raw, listing_map)
     again = keep_skus(stored, mapped(raw, later_map))
     if stored.lines[0].replaced_sku is not None:

@@ -257,3 +257,10 @@ def test_an_order_of_which_every_line_was_refunded_is_over(order, line, platform
 def test_one_refunded_line_leaves_the_rest(order, line):
     intake = initial_state(order(lines=(line(refunded=True), line(line_id="l2"))))
     assert (intake.state, intake.holds) == (State.PAID, ())
+
+
+def test_the_sums_speak_of_the_lines_that_are_shown(order, line):
+    shown = (line(line_id="l2"),)
+    assert inspect(order(lines=(*shown, line(is_missing=True)))) == ()
+    (finding,) = inspect(order(lines=(line(is_missing=True),)))
+    assert finding.facts["lines"] == 0

@@ -92,6 +92,15 @@ FROM package AS p JOIN shipment AS s ON s.package_id = p.id AND s.status = 'book
 WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.handed_over_at IS NULL
 ORDER BY p.id;
 
+-- name: being_labelled
+-- Orders of which a worker is about to call a courier, or talks to one right now.
+SELECT DISTINCT f.order_id
+FROM fulfillment_order AS f
+JOIN package AS p ON p.fulfillment_order_id = f.id
+JOIN work AS w ON w.step = 'label' AND w.subject_id = p.id AND w.lease_until > now()
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL
+WHERE f.order_id = ANY(%(order_ids)s);
+
 -- name: ask_about
 -- Label is due for every call of fulfillment orders that may have happened and that nobody asks about: it asks, and
 -- books only what is still wanted. What is due already stays as it is, and an open letter has its owner.

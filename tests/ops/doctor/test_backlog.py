@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from infra.settings import Shop
 from ops.doctor import backlog
 from ops.doctor.check import Level
 
 WITHOUT_SKU = (Path(__file__).parents[2] / "infra/db/waiting_orders.sql").read_bytes()
+MAIN = Shop(name="main", platform="taobao", endpoint="", credentials={})
 
 
 @pytest.fixture
@@ -14,7 +16,7 @@ def look(database):
         with database.connection() as session:
             for statement in statements:
                 session.execute(statement)
-            return {check.name: check for check in backlog.all_checks(session)}
+            return {check.name: check for check in backlog.all_checks(session, [MAIN])}
 
     return at
 
@@ -117,6 +119,16 @@ def test_a_feed_that_could_not_be_read_for_long_is_named(look) -> None:
 def test_a_shop_that_somebody_paused_is_not_silent(look) -> None:
     assert look(SHOP.format(3), PAUSE)["feeds"].level is Level.OK
     assert look("UPDATE gate SET until = now() - interval '1 second'")["feeds"].level is Level.WARN
+
+
+def test_a_shop_whose_cursor_is_old_is_named_although_it_is_read(look) -> None:
+    assert (
+        look(SHOP.format(0), "UPDATE shop SET cursor_at = now() - interval '15 minutes'")["cursors"].level is Level.OK
+    )
+    check = look("UPDATE shop SET cursor_at = now() - interval '31 minutes'")["cursors"]
+    assert check.level is Level.WARN
+    assert check.message == "behind the present: taobao/main by 31 min (allowed 16)"
+    assert look(PAUSE)["cursors"].level is Level.OK
 
 
 def test_a_paused_step_silences_its_own_feeds_only(look) -> None:

@@ -217,6 +217,19 @@ async def missed(platform, listing):
     return listing.stays - seen
 
 
+@pytest.mark.parametrize("part_s", [10, 300, 700])
+@pytest.mark.parametrize("moment", [-5, 0, 19, 140])
+async def test_in_consecutive_parts_only_those_are_missed_that_are_still_open(shop, moment, part_s):
+    listing = Changing(950, moment)
+    platform, _ = await shop(listing, overlap_s=300.0)
+    seen = set()
+    for start_s in range(3600, 0, -part_s):
+        part = Window(NOW - timedelta(seconds=start_s), NOW - timedelta(seconds=max(0, start_s - part_s)))
+        seen |= {row.platform_order_id async for page in platform.changes(part) for row in page}
+    missing = listing.stays - seen
+    assert missing <= {tid for at, tid in listing.rows if at > NOW - timedelta(seconds=300)}
+
+
 @pytest.mark.parametrize("overlap_s", [30.0, 300.0])
 @pytest.mark.parametrize("moment", [-5, 0, 1, 19])
 async def test_no_order_is_missed_while_others_change_before_and_after_the_window_s_end(shop, moment, overlap_s):
