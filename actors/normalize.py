@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from actors.amend import amend
+from actors.listings import fill_skus
 from actors.parts import WAITS
 from actors.tools import Tools
 from adapters import registry
@@ -92,6 +93,8 @@ class Normalize:
         return [*unread, *left, *self._store(tx, incoming)]
 
     def _store(self, tx: Connection, incoming: Sequence[Incoming]) -> list[Result]:
+        orders = fill_skus(tx, [each_.order for each_ in incoming])
+        incoming = [replace(each_, order=order) for each_, order in zip(incoming, orders, strict=True)]
         # Of several contents of one order in a batch only the newest counts.
         newest = {each_.order.key: each_ for each_ in sorted(incoming, key=_changed_at)}
         overtaken = [each_ for each_ in incoming if newest[each_.order.key] is not each_]
