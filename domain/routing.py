@@ -56,27 +56,27 @@ def route(
     location: named in the seller's memo, first choice for the province, order of the rules. With
     ``remote_courier`` in `waived` a person has allowed any courier to go to the remote province.
     """
-    able = [candidate for candidate in candidates if fill(pieces, candidate.available)]
+    able: list[Candidate] = []
+    rejected: list[str] = []
+    for candidate in candidates:
+        if fill(pieces, candidate.available):
+            able.append(candidate)
+        else:
+            rejected.append(f"{candidate.location}: cannot fill the order")
     if not able:
-        return Unroutable(HoldCode.STOCK_SHORT_PAID, {"split_needed": fill(pieces, _together(candidates))})
-    province = region_key(receiver.province)
-    is_remote = province in rules.routing.remote_provinces and HoldCode.REMOTE_COURIER not in waived
-    wish = wished_courier(seller_memo, rules.routing.couriers)
-    rejected = [f"{candidate.location}: cannot fill the order" for candidate in candidates if candidate not in able]
-    for place in sorted((_place(candidate, pieces, receiver, rules.routing) for candidate in able), key=_by_rank):
-        name = place.candidate.location
-        offers = _offers(place.candidate, province, wish, rules.routing)
-        if wish and all(offer.rule.name != wish for offer in offers):
-            rejected.append(f"{name}: {wish}, asked for in the memo, does not pick up here")
-        for offer in offers:
-            if not is_remote or offer.rule.serves_remote:
-                reasons = (f"{name}: {place.why}", f"{offer.rule.name}: {offer.why}", *rejected)
-                return Route(name, offer.rule.name, offer.rule.service, reasons)
-            rejected.append(f"{name}: {offer.rule.name} does not serve {province} at this grade")
-    return Unroutable(HoldCode.REMOTE_COURIER, {"province": province, "is_remote": is_remote})
+        return Unroutable(HoldCode.STOCK_SHORT_PAID, {"split_needed": fill(pieces, together(candidates))})
+    trip = trip_to(receiver, rules, seller_memo, waived)
+    for site in ranked(able, pieces, receiver, rules.routing):
+        offer = choose_courier(site.candidate, trip, rules, rejected)
+        if offer is not None:
+            name, courier = site.candidate.location, offer.rule
+            reasons = (f"{name}: {site.why}", f"{courier.name}: {offer.why}", *rejected)
+            return Route(name, courier.name, courier.service, reasons)
+    return Unroutable(HoldCode.REMOTE_COURIER, {"province": trip.province, "is_remote": trip.is_remote})
 
 
-def _together(candidates: Iterable[Candidate]) -> dict[str, int]:
+def together(candidates: Iterable[Candidate]) -> dict[str, int]:
+    """Available pieces by SKU over all candidates."""
     total: dict[str, int] = {}
     for candidate in candidates:
         for sku, count in candidate.available.items():
@@ -85,51 +85,97 @@ def _together(candidates: Iterable[Candidate]) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Site:
+    """A candidate with its rank (the smallest is best, ties are broken by name) and why it has that rank."""
+
     candidate: Candidate
     rank: tuple[int, int]
     why: str
 
 
-def _by_rank(place: _Place) -> tuple[tuple[int, int], str]:
-    return place.rank, place.candidate.location
-
-
-def _place(candidate: Candidate, pieces: Mapping[str, int], receiver: Address, rules: RoutingRules) -> _Place:
+def ranked(
+    candidates: Iterable[Candidate], pieces: Mapping[str, int], receiver: Address, rules: RoutingRules
+) -> list[Site]:
+    """Best first: preferred for the region, same city, same province, most stock of the SKUs of `pieces`, name."""
     province = region_key(receiver.province)
+    city = city_key(receiver.province, receiver.city) if province else ""
     preferred = rules.preferred_locations.get(province, ())
-    if candidate.location in preferred:
-        return _Place(candidate, (0, preferred.index(candidate.location)), f"preferred for {province}")
-    stock = sum(candidate.available.get(sku, 0) for sku in pieces)
-    is_same_province = province != "" and region_key(candidate.province) == province
-    city = city_key(receiver.province, receiver.city)
-    if is_same_province and city and city_key(candidate.province, candidate.city) == city:
-        return _Place(candidate, (1, -stock), "same city")
-    if is_same_province:
-        return _Place(candidate, (2, -stock), "same province")
-    return _Place(candidate, (3, -stock), "most stock")
+    sites = []
+    for candidate in candidates:
+        if candidate.location in preferred:
+            rank, why = (0, preferred.index(candidate.location)), f"preferred for {province}"
+        else:
+            nearness, why = _nearness(candidate, province, city)
+            rank = nearness, -sum(candidate.available.get(sku, 0) for sku in pieces)
+        sites.append(Site(candidate, rank, why))
+    return sorted(sites, key=_by_rank)
+
+
+def _by_rank(site: Site) -> tuple[tuple[int, int], str]:
+    return site.rank, site.candidate.location
+
+
+def _nearness(candidate: Candidate, province: str, city: str) -> tuple[int, str]:
+    if not province or region_key(candidate.province) != province:
+        return 3, "most stock"
+    if city and city_key(candidate.province, candidate.city) == city:
+        return 1, "same city"
+    return 2, "same province"
 
 
 @dataclass(frozen=True, slots=True)
-class _Offer:
+class Trip:
+    """What decides among couriers. `wish`: the courier that the seller's memo asks for.
+
+    `is_remote`: only couriers that serve remote provinces may go there.
+    """
+
+    province: str
+    is_remote: bool
+    wish: str | None
+
+
+def trip_to(receiver: Address, rules: RuleSet, seller_memo: str, waived: frozenset[HoldCode]) -> Trip:
+    province = region_key(receiver.province)
+    is_remote = province in rules.routing.remote_provinces and HoldCode.REMOTE_COURIER not in waived
+    return Trip(province, is_remote, wished_courier(seller_memo, rules.routing.couriers))
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A courier that picks up at a location, how good a choice it is (the smallest is best), and why."""
+
     rule: CourierRule
     rank: int
     why: str
 
 
-def _offers(candidate: Candidate, province: str, wish: str | None, rules: RoutingRules) -> list[_Offer]:
+def choose_courier(candidate: Candidate, trip: Trip, rules: RuleSet, rejected: list[str]) -> Offer | None:
+    """The best courier that serves the trip from there, or None. Adds to `rejected` why others do not."""
+    name = candidate.location
+    offers = _offers(candidate, trip, rules.routing)
+    if trip.wish and all(offer.rule.name != trip.wish for offer in offers):
+        rejected.append(f"{name}: {trip.wish}, asked for in the memo, does not pick up here")
+    for offer in offers:
+        if not trip.is_remote or offer.rule.serves_remote:
+            return offer
+        rejected.append(f"{name}: {offer.rule.name} does not serve {trip.province} at this grade")
+    return None
+
+
+def _offers(candidate: Candidate, trip: Trip, rules: RoutingRules) -> list[Offer]:
     """The couriers that pick up at a location, best first."""
-    first_choice = rules.courier_by_province.get(province)
+    first_choice = rules.courier_by_province.get(trip.province)
     offers = []
     for rule in rules.couriers:
         if rule.name not in candidate.couriers:
             continue
-        if rule.name == wish:
-            offers.append(_Offer(rule, 0, "asked for in the seller's memo"))
+        if rule.name == trip.wish:
+            offers.append(Offer(rule, 0, "asked for in the seller's memo"))
         elif rule.name == first_choice:
-            offers.append(_Offer(rule, 1, f"first choice for {province}"))
+            offers.append(Offer(rule, 1, f"first choice for {trip.province}"))
         else:
-            offers.append(_Offer(rule, 2, "by order of the rules"))
+            offers.append(Offer(rule, 2, "by order of the rules"))
     return sorted(offers, key=lambda offer: offer.rank)
 
 
