@@ -1,7 +1,8 @@
 """The rules a merchant may change: one frozen, versioned value read from a plain mapping.
 
 A rule set is whole: every key must be there and unknown keys are errors, so what a file says is what
-runs. `domain/default_rules.toml` is the packaged one and shows every key.
+runs. `domain/default_rules.toml` is the packaged one and shows every key. Only keys that are younger than a
+merchant's file (`YOUNGER_KEYS`) may be left out: they are then taken from the packaged rules, and named.
 """
 
 import hashlib
@@ -17,6 +18,24 @@ from domain.order import MemberLevel, OrderType, Source
 from domain.regions import region_key
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
+
+
+# Keys that files of an earlier version do not have; a table counts as one key.
+YOUNGER_KEYS = ("review.refund_asked_holds", "routing.split")
+
+
+class RefundScope(StrEnum):
+    """What a refund that is asked for some lines holds: the whole order, or those lines alone."""
+
+    ORDER = "order"
+    LINES = "lines"
+
+
+class WhenShort(StrEnum):
+    """An order that all locations together cannot fill waits as a whole, or ships what is there."""
+
+    HOLD = "hold"
+    SHIP_PART = "ship_part"
 
 
 class InvalidRules(ValueError):
@@ -48,6 +67,7 @@ class ReviewRules:
     sensitive_words: tuple[str, ...]
     detail_min_chars: int
     approval_above: Mapping[str, int]
+    refund_asked_holds: RefundScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +81,18 @@ class CourierRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SplitRules:
+    """`max_parts`: of one order; 1 is never split. `least_part_value`: currency -> minor units of paid goods.
+
+    A currency that is not in it has no least value.
+    """
+
+    max_parts: int
+    least_part_value: Mapping[str, int]
+    when_short: WhenShort
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingRules:
     """Provinces are region keys. `couriers` stand in order of preference."""
 
@@ -68,6 +100,7 @@ class RoutingRules:
     remote_provinces: frozenset[str]
     couriers: tuple[CourierRule, ...]
     courier_by_province: Mapping[str, str]
+    split: SplitRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +113,46 @@ class ShipByRules:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All rules of one version. `version` is a digest of the content and is stored with every decision."""
+    """All rules of one version. `version` is a digest of the content and is stored with every decision.
+
+    `borrowed`: the younger keys that the merchant's file leaves out and that were taken from the packaged rules.
+    """
 
     version: str
     lanes: LaneRules
     review: ReviewRules
     routing: RoutingRules
     ship_by: ShipByRules
+    borrowed: tuple[str, ...] = ()
 
 
-def parse_rules(mapping: Mapping[str, object]) -> RuleSet:
-    """Read and check a rule set. Raises InvalidRules (a ValueError) naming the key."""
-    root = _Table(mapping, "")
+def parse_rules(mapping: Mapping[str, object], packaged: Mapping[str, object] | None = None) -> RuleSet:
+    """Read and check a rule set. Raises InvalidRules (a ValueError) naming the key.
+
+    Younger keys that `mapping` leaves out come from `packaged`; without it every key must be there.
+    """
+    content, borrowed = (mapping, ()) if packaged is None else _completed(mapping, packaged)
+    root = _Table(content, "")
     lanes, review = _lanes(root.table("lanes")), _review(root.table("review"))
     routing, ship_by = _routing(root.table("routing")), _ship_by(root.table("ship_by"))
     root.close()
-    return RuleSet(_digest(mapping), lanes, review, routing, ship_by)
+    # Over what runs, borrowed keys included: other packaged values are another version.
+    return RuleSet(_digest(content), lanes, review, routing, ship_by, borrowed)
+
+
+def _completed(
+    mapping: Mapping[str, object], packaged: Mapping[str, object]
+) -> tuple[Mapping[str, object], tuple[str, ...]]:
+    content = dict(mapping)
+    borrowed = []
+    for path in YOUNGER_KEYS:
+        name, key = path.split(".")
+        table, source = content.get(name), packaged.get(name)
+        # A table that is missing as a whole is not old but broken, and is named when it is read.
+        if isinstance(table, Mapping) and isinstance(source, Mapping) and key not in table:
+            content[name] = {**table, key: source[key]}
+            borrowed.append(path)
+    return content, tuple(borrowed)
 
 
 def _digest(mapping: Mapping[str, object]) -> str:
@@ -140,6 +197,13 @@ class _Table:
         if not isinstance(value, str) or not (value.strip() or may_be_empty):
             raise InvalidRules(self.key(name), "must be a text")
         return value.strip()
+
+    def choice(self, name: str, kinds: type[_Kind]) -> _Kind:
+        value = self.take(name)
+        for kind in kinds:
+            if value == kind.value:
+                return kind
+        raise InvalidRules(self.key(name), f"must be one of: {', '.join(kinds)}")
 
     def texts(self, name: str) -> tuple[str, ...]:
         values = self.take(name)
@@ -193,6 +257,7 @@ def _review(table: _Table) -> ReviewRules:
         sensitive_words=_casefolded(table.texts("sensitive_words")),
         detail_min_chars=table.whole("detail_min_chars", at_least=0),
         approval_above=_amounts(table.table("approval_above")),
+        refund_asked_holds=table.choice("refund_asked_holds", RefundScope),
     )
     table.close()
     return rules
@@ -225,6 +290,17 @@ def _routing(table: _Table) -> RoutingRules:
         courier_by_province=_province_couriers(
             table.table("courier_by_province"), frozenset(courier.name for courier in couriers)
         ),
+        split=_split(table.table("split")),
+    )
+    table.close()
+    return rules
+
+
+def _split(table: _Table) -> SplitRules:
+    rules = SplitRules(
+        max_parts=table.whole("max_parts", at_least=1),
+        least_part_value=_amounts(table.table("least_part_value")),
+        when_short=table.choice("when_short", WhenShort),
     )
     table.close()
     return rules
