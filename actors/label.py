@@ -1,4 +1,4 @@
-"""label: one waybill for each package. Intent first, a last refund check, ask or book, record.
+"""label: one waybill for each package. Intent first, a last check, ask or book, record.
 
 A call that may have happened is asked about whatever became of its order: what the courier has is recorded, and only an
 order that still wants a label gets one.
@@ -6,15 +6,17 @@ order that still wants a label gets one.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from actors.amend import trim
+from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError
+from actors.parts import nothing_left
 from actors.receivers import reveal
 from actors.tools import Tools
-from adapters.ports import Booking, Courier, PlatformStatus, Purpose, Waybill
+from adapters.ports import Booking, Courier, Purpose, Waybill
 from domain.errors import (
     Conflict,
-    Facts,
     Malformed,
     Misconfigured,
     Refused,
@@ -22,11 +24,12 @@ from domain.errors import (
     Transient,
 )
 from domain.holds import OUTCOME_UNKNOWN, HoldCode, waybill_facts
-from domain.order import Address, Order, PlatformState
+from domain.lines import is_gone
+from domain.order import Address, Order
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
 from domain.states import STEPS, State, Step
-from domain.waivers import CLOSED, SOME_LINE, Waiver, covers, refund_facts
+from domain.waivers import Waiver
 from infra.db.letters import load_waivers
 from infra.db.orders import load_orders, rows_json
 from infra.db.pool import Connection
@@ -43,7 +46,7 @@ class Unlabelled:
     """A package and the intent to book it.
 
     `seen_before`: a call may have happened, so ask first. `may_book`: the order still wants a label; otherwise asking
-    is all.
+    is all. `quantities`: pieces by line that lie in it. `version`: of the order's content.
     """
 
     place: Place
@@ -57,6 +60,8 @@ class Unlabelled:
     seen_before: bool
     may_book: bool
     waivers: tuple[Waiver, ...]
+    quantities: Mapping[str, int]
+    version: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +69,12 @@ class NothingBooked:
     """The courier, asked after every earlier call had ended, has nothing, and nothing more is wanted of it."""
 
 
-class RefundOpenError(Exception):
-    """What the platform shows of refunds, or does not say of them, and nobody let pass: no label is bought."""
-
-    def __init__(self, code: HoldCode, facts: Facts) -> None:
-        super().__init__()
-        self.code = code
-        self.facts = facts
-
-
+# The order, as it is now, wants no label of what lies in the package.
+_NOT_BOUGHT = (OrderHeldError, OrderChangedError)
+# Until an order that has changed at the last moment is looked at again: its update runs meanwhile.
+_UPDATE_S = 1.0
 # A first call that ended like this surely booked nothing.
-_NO_EFFECT = (Transient, Throttled, Refused, Misconfigured, RefundOpenError)
+_NO_EFFECT = (Transient, Throttled, Refused, Misconfigured, OrderHeldError, OrderChangedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,14 @@ class Label:
 
     tools: Tools
     step: Step = STEP
+    last_check: LastCheck = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "last_check", LastCheck(self.tools))
 
     @property
     def call_s(self) -> float:
-        # Refund check, receiver and booking, one after the other.
+        # Last check, receiver and booking, one after the other.
         return 3 * self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Unlabelled]:
@@ -95,10 +99,16 @@ class Label:
         waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
         intents: list[Unlabelled] = []
         settled: list[Result] = []
+        outdated: set[int] = set()
         for row in rows:
             place = place_of(row, row.package_id)
             may_book = place.state in STEPS[STEP].works_in
-            if row.status == "booked" or not (may_book or row.is_asked_about):
+            if may_book and not row.lines and row.status != "booked" and not row.is_asked_about:
+                settled.append(nothing_left(place))
+            elif may_book and row.status != "booked" and not row.is_asked_about and _has_gone(row, orders):
+                outdated.add(row.order_id)
+                settled.append(Settled(place, Later("order_changed")))
+            elif row.status == "booked" or not (may_book or row.is_asked_about):
                 settled.append(Settled(place, Done(facts={"left_alone": row.status or row.state})))
             elif row.busy_s > 0:
                 # An earlier caller may still be talking to the courier: ask only after it has given up.
@@ -106,6 +116,8 @@ class Label:
             else:
                 let_pass = waivers.get(row.fulfillment_order_id, ())
                 intents.append(_unlabelled(place, row, orders[row.order_id], let_pass, may_book=may_book))
+        if outdated:
+            trim(tx, sorted(outdated))
         may_be_called = [one for one in intents if one.may_book]
         if may_be_called:
             tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(self._intent_rows(may_be_called))})
@@ -147,8 +159,8 @@ class Label:
             [each_ for each_ in intents if each_.seen_before], lambda one: _ask(courier, one), **limits
         )
         unbooked = [each_ for each_ in intents if each_.may_book and asked.get(each_.place.subject_id) is None]
-        checked = await call_each(unbooked, self._check_refund, **limits)
-        clear = [each_ for each_ in unbooked if isinstance(checked[each_.place.subject_id], PlatformStatus)]
+        checked = await call_each(unbooked, self._check, **limits)
+        clear = [each_ for each_ in unbooked if checked[each_.place.subject_id] is None]
         receivers = await self._reveal(shop, clear, lease)
 
         async def book(one: Unlabelled) -> Waybill:
@@ -165,17 +177,8 @@ class Label:
         nothing = {each_.place.subject_id: NothingBooked() for each_ in intents if not each_.may_book}
         return {**checked, **booked, **nothing, **found}
 
-    async def _check_refund(self, one: Unlabelled) -> PlatformStatus:
-        key = one.order.key
-        status = await self.tools.platform(key.account).status(key.platform_order_id)
-        found = {
-            HoldCode.REFUND_REQUESTED: _refunds_shown(status),
-            HoldCode.REFUND_UNKNOWN: _refunds_unknown(status, one.order),
-        }
-        for code, lines in found.items():
-            if lines and not covers(one.waivers, code, facts := refund_facts(lines)):
-                raise RefundOpenError(code, facts)
-        return status
+    async def _check(self, one: Unlabelled) -> None:
+        await self.last_check.ask(Checked(one.place, one.order, one.quantities, one.version, one.waivers))
 
     async def _reveal(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Address | Exception]:
         hidden = [one.order for one in intents if one.order.receiver.merge_token]
@@ -196,7 +199,9 @@ class Label:
                 sender.contact, sender.phone, sender.province, sender.city, sender.district, "", sender.detail
             ),
             receiver=receiver,
-            contents=tuple((line.title, line.quantity) for line in one.order.lines if not line.refunded),
+            contents=tuple(
+                (line.title, one.quantities[line.line_id]) for line in one.order.lines if line.line_id in one.quantities
+            ),
             weight_g=one.weight_g,
             service=one.service,
         )
@@ -236,18 +241,15 @@ class Label:
             return True
         if not isinstance(answer, _NO_EFFECT):
             return False
-        return not one.seen_before or (isinstance(answer, RefundOpenError) and self._can_find(one))
+        return not one.seen_before or (isinstance(answer, _NOT_BOUGHT) and self._can_find(one))
 
     def _can_find(self, one: Unlabelled) -> bool:
         courier = self.tools.couriers.get(one.account)
         return courier is not None and courier.can_find
 
     def _settle(self, one: Unlabelled, answer: object, *, is_wanted: bool) -> Result:
-        if isinstance(answer, RefundOpenError):
-            # What may be booked already, and cannot be looked up, needs somebody who asks the courier.
-            open_question = one.seen_before and not self._can_find(one)
-            holds = (Hold(HoldCode.WAYBILL_ERROR, {"code": OUTCOME_UNKNOWN}),) if open_question else ()
-            return Settled(one.place, Hold(answer.code, {"found_by": "label", **answer.facts}), holds=holds)
+        if isinstance(answer, _NOT_BOUGHT):
+            return self._not_bought(one, answer)
         if isinstance(answer, Exception):
             return Failed(one.place, answer)
         if isinstance(answer, NothingBooked):
@@ -262,6 +264,15 @@ class Label:
         tells_now = self._ships_on_label(one) and one.place.state is not State.ON_HOLD
         follow = (NewWork(Step.WRITEBACK, one.place.subject_id, one.place.lane, one.order.key.account),)
         return Settled(one.place, Done(facts=facts), follow=follow if tells_now else ())
+
+    def _not_bought(self, one: Unlabelled, why: OrderHeldError | OrderChangedError) -> Settled:
+        if isinstance(why, OrderChangedError):
+            return Settled(one.place, Later("order_changed", after_s=_UPDATE_S))
+        # What may be booked already, and cannot be looked up, needs somebody who asks the courier.
+        open_question = one.seen_before and not self._can_find(one)
+        unknown = (Hold(HoldCode.WAYBILL_ERROR, {"code": OUTCOME_UNKNOWN}),) if open_question else ()
+        first, *others = (Hold(found.code, {"found_by": "label", **found.facts}) for found in why.findings)
+        return Settled(one.place, first, holds=(*others, *unknown))
 
     def _ships_on_label(self, one: Unlabelled) -> bool:
         shop = one.order.key.account
@@ -278,6 +289,11 @@ class Label:
             tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
 
 
+def _has_gone(row: UnlabelledRow, orders: Mapping[int, Order]) -> bool:
+    """Whether the package holds what nobody wants: a call that may have happened had kept it there."""
+    return any(is_gone(line) and line.line_id in dict(row.lines) for line in orders[row.order_id].lines)
+
+
 def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:
     """Packages that got a waybill though their order is closed, here or on its platform."""
     stopped = [one.place.subject_id for one in booked if one.place.state not in STEPS[STEP].works_in]
@@ -288,24 +304,6 @@ def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:
 
 def _unwanted_hold(one: Unlabelled, waybill: Waybill) -> Hold:
     return Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(one.courier, waybill.number))
-
-
-def _refunds_shown(status: PlatformStatus) -> set[str]:
-    shown = set(status.refund_lines)
-    if status.refund_open and not shown:
-        shown.add(SOME_LINE)
-    if status.state is PlatformState.CLOSED:
-        shown.add(CLOSED)
-    return shown
-
-
-def _refunds_unknown(status: PlatformStatus, order: Order) -> set[str]:
-    """Lines that say nothing, and lines left out. The gifts of a promotion are no lines on the platform."""
-    unknown = set(status.unknown_lines)
-    if status.line_ids is not None:
-        expected = {line.line_id for line in order.lines if not (line.is_gift or line.refunded)}
-        unknown |= expected - set(status.line_ids)
-    return unknown
 
 
 async def _ask(courier: Courier, one: Unlabelled) -> Waybill | None:
@@ -353,4 +351,6 @@ def _unlabelled(
         seen_before=row.is_asked_about,
         may_book=may_book,
         waivers=waivers,
+        quantities=dict(row.lines),
+        version=row.version,
     )

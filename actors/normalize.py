@@ -6,16 +6,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from actors.amend import amend
+from actors.listings import fill_skus
+from actors.parts import WAITS
 from actors.tools import Tools
 from adapters import registry
 from domain.deadlines import ship_by
 from domain.errors import Poison
 from domain.normalize import Intake, initial_state
-from domain.order import Lane, Order
+from domain.order import FulfilledBy, Lane, Order
 from domain.outcomes import Done, Hold, Later
 from domain.states import Cause, State, Step
 from infra.db.orders import ORDERS, Row, existing, line_rows, order_row, rows_json
 from infra.db.pool import Connection
+from infra.engine.reports import carry_whole
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
 
 STEP = Step.NORMALIZE
@@ -81,7 +84,7 @@ class Normalize:
 
         def take(raw: Raw, body: bytes) -> Result:
             order = registry.platform(raw.platform).read_order(body, raw.shop)
-            due = ship_by(raw.platform, order.paid_at, order.ship_by, self.tools.rules)
+            due = ship_by(order, self.tools.rules)
             incoming.append(Incoming(replace(raw, body=None), replace(order, ship_by=due)))
             return Settled(raw.place, Done())
 
@@ -90,6 +93,8 @@ class Normalize:
         return [*unread, *left, *self._store(tx, incoming)]
 
     def _store(self, tx: Connection, incoming: Sequence[Incoming]) -> list[Result]:
+        orders = fill_skus(tx, [each_.order for each_ in incoming])
+        incoming = [replace(each_, order=order) for each_, order in zip(incoming, orders, strict=True)]
         # Of several contents of one order in a batch only the newest counts.
         newest = {each_.order.key: each_ for each_ in sorted(incoming, key=_changed_at)}
         overtaken = [each_ for each_ in incoming if newest[each_.order.key] is not each_]
@@ -101,12 +106,16 @@ class Normalize:
         return [
             *(Settled(each_.place, Done(facts={"repeated": True})) for each_ in (*overtaken, *stale)),
             *self._admit(tx, new),
-            *amend(tx, STEP, [(order_id, each_.place, each_.order) for order_id, each_ in fresh]),
+            *amend(tx, STEP, [(order_id, each_.place, each_.order) for order_id, each_ in fresh], self.tools.rules),
         ]
 
     def _admit(self, tx: Connection, new: Sequence[Incoming]) -> list[Result]:
         if not new:
             return []
+        late: list[Result] = []
+        if any(not _goes_whole(each_.order) for each_ in new) and carry_whole(tx):
+            late = [Settled(each_.place, WAITS) for each_ in new if not _goes_whole(each_.order)]
+            new = [each_ for each_ in new if _goes_whole(each_.order)]
         intakes = {each_.place.subject_id: initial_state(each_.order, each_.raw.joined_at) for each_ in new}
         orders = [_admission(each_, intakes[each_.place.subject_id]) for each_ in new]
         lines = [{"raw_payload_id": each_.place.subject_id, **line} for each_ in new for line in line_rows(each_.order)]
@@ -116,7 +125,7 @@ class Normalize:
                 ORDERS["admit"], {"orders": rows_json(orders), "lines": rows_json(lines)}
             )
         }
-        results: list[Result] = []
+        results: list[Result] = late
         for each_ in new:
             ids = admitted.get(each_.place.subject_id)
             if ids is None:
@@ -125,6 +134,11 @@ class Normalize:
             else:
                 results.append(_admitted(each_, intakes[each_.place.subject_id], *ids))
         return results
+
+
+def _goes_whole(order: Order) -> bool:
+    """Whether a worker that knows no parts would do right by it: everything is ours, and nothing has been shipped."""
+    return all(line.fulfilled_by is FulfilledBy.MERCHANT and not line.shipped for line in order.lines)
 
 
 def _changed_at(incoming: Incoming) -> datetime:
@@ -188,7 +202,7 @@ def _admitted(incoming: Incoming, intake: Intake, order_id: int, fulfillment_ord
     raw = incoming.place
     place = Place(raw.subject_id, raw.lane, order_id, fulfillment_order_id, None, intake.state)
     # What is closed needs no stock, and what was shipped by somebody else has had its own.
-    wants = intake.state in {State.PENDING_PAYMENT, State.PAID}
+    wants = intake.state in {State.PENDING_PAYMENT, State.PAID} and incoming.order.is_ours
     follow = (NewWork(Step.RESERVE, fulfillment_order_id, raw.lane, shop=incoming.order.key.account),) if wants else ()
     return Settled(
         place,

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from actors.intake import Feed, Intake, Kept, stops_window
 from actors.tools import Tools
@@ -14,6 +14,8 @@ from domain.gates import GateShut
 from domain.order import Lane, PlatformState
 from domain.outcomes import Later
 from domain.states import Step
+from domain.windows import PART_MIN_S, Marks, begin, longer_s, never_read, note_part, shorter_s, spans
+from infra.clock import Clock
 from infra.db.orders import ORDERS
 from infra.db.pool import Connection
 from infra.db.sql import load
@@ -29,7 +31,9 @@ ACCOUNTS = load("accounts")
 _GATE_S = 1.0
 # One slice of fetches: so many times as many calls as may run at once.
 _WAVES = 2
-_WINDOW_MIN_S = 60.0
+# Another part begins within this share of the time that a lease leaves for reading, so that gaps have their turn.
+_EARLY = 1 / 2
+_DAY_S = 86_400.0
 # Orders that could not be had: so many are tried again in one round, after what is newly listed.
 _GAPS_MAX = 200
 # The second reading begins when so much of the settle time has gathered, and reads at most so much at once.
@@ -44,9 +48,11 @@ log = get_logger(__name__)
 
 
 class SoFar(NamedTuple):
-    """How far a shop was read, and the database's time. The windows are shorter ones, where the usual did not fit."""
+    """How far a shop was read, and the database's time. `window_s` and `settle_window_s` are lengths that fit."""
 
     cursor_at: datetime | None
+    open_from: datetime | None
+    open_to: datetime | None
     window_s: float | None
     settled_at: datetime | None
     settle_window_s: float | None
@@ -55,26 +61,75 @@ class SoFar(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A shop and the span of changes to read now; `settled` is the span to read a second time, if it is time for it."""
+    """A shop and the span of changes to read now, in parts of `part_s`, each `longest_s` at most.
+
+    `cursor_was`: the stored cursor. `settled` is the span to read a second time, if it is time for it.
+    """
 
     place: Place
     shop: Shop
     window: Window
-    is_caught_up: bool
+    marks: Marks
+    cursor_was: datetime | None
+    part_s: float
+    longest_s: float
     settled: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What one round has read. `is_settled`: the second reading came to its end; None where there was none."""
+    """What one round has read. `error` is what it broke off with; what was read before is kept.
 
+    `part_s`: the length of the next round's parts. `is_sparse`: no part had more than one page. `is_settled`: the
+    second reading came to its end; None where there was none.
+    """
+
+    marks: Marks
+    part_s: float
     is_whole: bool
+    is_sparse: bool = False
+    error: Exception | None = None
     is_settled: bool | None = None
+
+
+@dataclass(slots=True)
+class Pages:
+    """The pages of a part that were stored, and the latest change in them."""
+
+    stored: int = 0
+    furthest: datetime | None = None
+
+    def note(self, page: Sequence[Listed]) -> None:
+        self.stored += 1
+        for one in page:
+            self.furthest = max(self.furthest or one.changed_at, one.changed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The time that a lease leaves for reading, from `began` to `ends` on the process's clock."""
+
+    clock: Clock
+    lease: Lease
+    began: float
+    ends: float
+
+    def may_begin(self) -> bool:
+        return not self.lease.is_draining() and self.clock.monotonic() <= self.ends
+
+    def is_early(self) -> bool:
+        return self.may_begin() and self.share_since(self.began) < _EARLY
+
+    def share_since(self, since: float) -> float:
+        """Of the whole time, how much has passed since then."""
+        return (self.clock.monotonic() - since) / (self.ends - self.began) if self.ends > self.began else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Reads one window of a shop's changes. The cursor moves only when the whole window is stored.
+    """Reads a shop's changes from where the last round left off, part by part, the oldest first.
+
+    The cursor moves with each part that is stored whole, whatever becomes of the next one.
 
     A change that the platform writes late bears a time that was read already. So each window is read a second time
     once it has settled: ids and change times only, and what is not stored is fetched then.
@@ -99,14 +154,23 @@ class Pull:
         )
 
     def _due(self, id_: int, shop: Shop, so_far: SoFar) -> Due:
-        """From the cursor, less the overlap, to now, less the platform's lag, at most its longest window."""
+        """From where the next reading begins to now, less the platform's lag."""
         newest = so_far.now - timedelta(seconds=shop.lag_s)
-        start = (so_far.cursor_at or newest - timedelta(days=shop.first_pull_days)) - timedelta(seconds=shop.overlap_s)
+        marks = _marks(so_far, shop, newest)
         longest_s = self.tools.platform(shop.account).window_max_s
-        end = min(newest, start + timedelta(seconds=min(longest_s, so_far.window_s or longest_s)))
+        part_s = min(longest_s, so_far.window_s or longest_s)
         settle_max_s = min(longest_s, so_far.settle_window_s or longest_s)
         settled = _settled_window(shop, so_far.settled_at, newest, settle_max_s)
-        return Due(Place(id_, Lane.P1), shop, Window(start, end), is_caught_up=end == newest, settled=settled)
+        return Due(
+            place=Place(id_, Lane.P1),
+            shop=shop,
+            window=Window(marks.start, newest),
+            marks=marks,
+            cursor_was=so_far.cursor_at,
+            part_s=part_s,
+            longest_s=longest_s,
+            settled=settled,
+        )
 
     async def call(self, intents: Sequence[Due], lease: Lease) -> Mapping[int, Any]:
         answers = await asyncio.gather(*(self._read(due, lease) for due in intents), return_exceptions=True)
@@ -114,30 +178,48 @@ class Pull:
 
     async def _read(self, due: Due, lease: Lease) -> Read:
         """New changes first, then what could not be had before, then what may have been written late."""
+        pace = Pace(self.tools.clock, lease, self.tools.clock.monotonic(), lease.ends_at - self.call_s)
+        read = await self._read_window(due, pace)
+        if read.error is not None and stops_window(read.error):
+            return read
+        await self._retry_gaps(due, pace.may_begin)
+        if not read.is_whole or due.settled is None or not pace.may_begin():
+            return read
+        return replace(read, is_settled=await self._settle(due, due.settled, pace.may_begin))
 
-        def may_begin() -> bool:
-            return not lease.is_draining() and self.tools.clock.monotonic() <= lease.ends_at - self.call_s
+    async def _read_window(self, due: Due, pace: Pace) -> Read:
+        """Part by part, until one does not fit into the lease, or breaks off with an error."""
+        shop, window, marks, part_s = due.shop, due.window, due.marks, due.part_s
+        parts, pages_most = 0, 0
+        own_s = part_s if part_s < due.longest_s else None
+        for start, end in spans(marks, window.end, shop.overlap_s, own_s):
+            at = start
+            while at < end:
+                if parts and not pace.is_early():
+                    return Read(marks, part_s, is_whole=False)
+                part = Window(at, min(end, at + timedelta(seconds=part_s)))
+                began, pages = self.tools.clock.monotonic(), Pages()
+                try:
+                    is_whole, error = await self._read_part(due, part, pace.may_begin, pages), None
+                except Exception as caught:  # noqa: BLE001 - the parts before it are kept
+                    is_whole, error = False, caught
+                if not is_whole:
+                    if error is None or pages.stored or _wants_less(error):
+                        part_s = shorter_s((part.start, part.end), pages.furthest)
+                    return Read(marks, part_s, is_whole=False, error=error)
+                marks = note_part(marks, (part.start, part.end), window.end, shop.overlap_s)
+                part_s = longer_s(part_s, (part.start, part.end), pace.share_since(began), due.longest_s)
+                at, parts, pages_most = part.end, parts + 1, max(pages_most, pages.stored)
+        return Read(marks, part_s, is_whole=True, is_sparse=pages_most <= 1)
 
-        error: Exception | None = None
-        is_whole = False
-        try:
-            is_whole = await self._read_window(due, may_begin)
-        except Exception as caught:
-            if stops_window(caught):
-                raise
-            error = caught
-        await self._retry_gaps(due, may_begin)
-        if error is not None:
-            raise error
-        if not (is_whole and due.is_caught_up and due.settled is not None and may_begin()):
-            return Read(is_whole)
-        return Read(is_whole, await self._settle(due, due.settled, may_begin))
-
-    async def _read_window(self, due: Due, may_begin: Callable[[], bool]) -> bool:
-        """Whether the whole window was read and stored before the lease ran low."""
-        async for page in self.tools.platform(due.shop.account).changes(due.window):
-            unknown = await asyncio.to_thread(self._unknown, due, due.window, page, _SAME_SECOND_S)
-            if not await self._take_all(due, unknown, may_begin) or not may_begin():
+    async def _read_part(self, due: Due, part: Window, may_begin: Callable[[], bool], pages: Pages) -> bool:
+        """Whether the whole part was read and stored before the lease ran low."""
+        async for page in self.tools.platform(due.shop.account).changes(part):
+            unknown = await asyncio.to_thread(self._unknown, due, part, page, _SAME_SECOND_S)
+            if not await self._take_all(due, unknown, may_begin):
+                return False
+            pages.note(page)
+            if not may_begin():
                 return False
         return True
 
@@ -220,19 +302,29 @@ class Pull:
         for due, answer in answered:
             if isinstance(answer, Read):
                 self._record_read(tx, due, answer)
-            elif isinstance(answer, Throttled) and answer.facts.get(NARROWER):
-                named = {"id": due.place.subject_id, "window_s": _next_window_s(due, was_read=False)}
-                tx.execute(ACCOUNTS["narrow_window"], named)
             results.append(Settled(due.place, Later("next_poll", after_s=_pause_s(due, answer))))
         return results
 
     def _record_read(self, tx: Connection, due: Due, read: Read) -> None:
-        id_ = due.place.subject_id
-        tx.execute(ACCOUNTS["note_read"], {"id": id_, "window_s": _next_window_s(due, was_read=read.is_whole)})
-        if read.is_whole:
-            settle_s = due.shop.settle_s
-            first = due.window.end - timedelta(seconds=settle_s) if settle_s > 0 else None
-            tx.execute(ACCOUNTS["move_cursor"], {"id": id_, "cursor_at": due.window.end, "settled_at": first})
+        id_, shop, marks = due.place.subject_id, due.shop, read.marks
+        has_moved = marks != due.marks
+        tx.execute(
+            ACCOUNTS["note_read"],
+            {"id": id_, "window_s": _window_s(due, read), "is_read": has_moved or read.error is None},
+        )
+        if has_moved:
+            first = marks.cursor_at - timedelta(seconds=shop.settle_s) if shop.settle_s > 0 else None
+            tx.execute(
+                ACCOUNTS["move_cursor"],
+                {
+                    "id": id_,
+                    "cursor_at": marks.cursor_at,
+                    "open_from": marks.open_from,
+                    "open_to": marks.open_to,
+                    "settled_at": first,
+                    "cursor_was": due.cursor_was,
+                },
+            )
         if due.settled is not None and read.is_settled is not None:
             length_s = (due.settled.end - due.settled.start).total_seconds()
             tx.execute(
@@ -240,9 +332,17 @@ class Pull:
                 {
                     "id": id_,
                     "settled_at": due.settled.end if read.is_settled else None,
-                    "window_s": 2 * length_s if read.is_settled else max(_WINDOW_MIN_S, length_s / 2),
+                    "window_s": 2 * length_s if read.is_settled else max(PART_MIN_S, length_s / 2),
                 },
             )
+
+
+def _marks(so_far: SoFar, shop: Shop, newest: datetime) -> Marks:
+    if so_far.cursor_at is None:
+        return never_read(newest, shop.overlap_s, shop.first_pull_days * _DAY_S)
+    open_from, open_to = so_far.open_from, so_far.open_to
+    known = None if open_from is None or open_to is None else (open_from, open_to)
+    return begin(so_far.cursor_at, known, newest, shop.overlap_s)
 
 
 def _settled_window(shop: Shop, settled_at: datetime | None, newest: datetime, longest_s: float) -> Window | None:
@@ -258,24 +358,26 @@ def _settled_window(shop: Shop, settled_at: datetime | None, newest: datetime, l
 def _pause_s(due: Due, answer: Read | Exception) -> float:
     """Until the shop is asked again. A shop is never given up: after any error it is asked at its pace."""
     pace_s = due.shop.poll_every_s
-    if isinstance(answer, Read):
-        return pace_s if answer.is_whole and due.is_caught_up else 0.0
-    if isinstance(answer, GateShut):
+    error = answer.error if isinstance(answer, Read) else answer
+    if isinstance(answer, Read) and error is None:
+        return pace_s if answer.is_whole else 0.0
+    if isinstance(error, GateShut):
         # What was fetched is stored; the window is read again as soon as the shop may be asked.
-        return min(pace_s, max(_GATE_S, answer.after_s))
-    log.error("shop_unread", shop=due.shop.account, error=_code(answer))
-    if isinstance(answer, Throttled) and answer.facts.get(NARROWER):
-        return max(pace_s, answer.after_s)
-    return pace_s
+        return min(pace_s, max(_GATE_S, error.after_s))
+    log.error("shop_unread", shop=due.shop.account, error=_code(error))
+    return max(pace_s, error.after_s) if _wants_less(error) else pace_s
 
 
-def _code(error: Exception) -> str:
+def _wants_less(error: Exception | None) -> TypeGuard[Throttled]:
+    """Whether the platform asks for a shorter window."""
+    return isinstance(error, Throttled) and bool(error.facts.get(NARROWER))
+
+
+def _code(error: Exception | None) -> str:
     return str(error) if isinstance(error, FulfilmentError) else type(error).__name__
 
 
-def _next_window_s(due: Due, *, was_read: bool) -> float | None:
-    """Half the window after one that did not fit into a lease, twice after one that did, none once caught up."""
-    length_s = (due.window.end - due.window.start).total_seconds()
-    if not was_read:
-        return max(_WINDOW_MIN_S, length_s / 2)
-    return None if due.is_caught_up else 2 * length_s
+def _window_s(due: Due, read: Read) -> float | None:
+    """The length of the next parts; none of its own once all that is to be read fits into one, or is little."""
+    fits = read.is_sparse or read.part_s >= (due.window.end - due.window.start).total_seconds()
+    return None if (read.is_whole and fits) or read.part_s >= due.longest_s else read.part_s

@@ -1,16 +1,24 @@
 """reserve: promise stock at once, before any review, so that nothing else can sell it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from actors.listings import send_on
+from actors.parts import SplitOff, divides_lines, split_off, wants_of
 from actors.tools import Tools
 from domain.holds import HoldCode
-from domain.outcomes import Done, Hold
-from domain.states import STEPS, Step
-from domain.stock import Demand, Grant, Reservation, allocate, pieces_of
-from infra.db.orders import load_orders, lock_fulfillment
+from domain.lines import pieces_by_sku
+from domain.order import Order
+from domain.outcomes import Done, Hold, Later
+from domain.part_shipping import Cut, cut_by_stock
+from domain.rules import WhenShort
+from domain.states import STEPS, State, Step
+from domain.stock import Allocation, Demand, Grant, Reservation, allocate
+from infra.db.lines import count_parts
+from infra.db.orders import Locked, load_orders, lock_fulfillment
 from infra.db.pool import Connection
 from infra.db.stock import lock_levels, read_levels, reserve_stock, set_reservations
+from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
 
 STEP = Step.RESERVE
@@ -24,21 +32,41 @@ class Wanting:
 
     place: Place
     demand: Demand
-    shop: str
+    locked: Locked
+    order: Order
+
+    @property
+    def shop(self) -> str:
+        return self.order.key.account
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """All or nothing for each fulfillment order. Short stock becomes a hold, and review goes on."""
+    """All or nothing for each fulfillment order. Short stock becomes a hold, and review goes on.
+
+    Where the rules ship what is there of a short order, the rest becomes a part of its own, which is held.
+    """
 
     tools: Tools
     step: Step = STEP
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         wanting = _load(tx, subject_ids)
-        grants = self._grant(tx, wanting)
+        demands = [want.demand for want in wanting]
+        hint = allocate(demands, read_levels(tx, {sku for demand in demands for sku in demand.pieces}))
+        unmapped = [grant.demand_id for grant in hint.grants if grant.reservation is Reservation.UNMAPPED]
+        # Before any lock on stock. The listing map may name other SKUs for them: with those they are promised next.
+        sent = send_on(tx, unmapped)
+        grants = self._grant(tx, [demand for demand in demands if demand.id not in sent.empty], hint)
+        short = {id_ for id_, grant in grants.items() if grant.reservation is Reservation.SHORT}
+        cut = self._cut(tx, [want for want in wanting if want.demand.id in short])
+        wanting = [want for want in wanting if want.demand.id not in cut]
 
         def settle(want: Wanting) -> Settled:
+            if want.place.subject_id in sent.empty:
+                return Settled(want.place, Done(facts={"left_alone": "nothing to pick"}))
+            if want.place.subject_id in sent.changed:
+                return Settled(want.place, Later("skus_mapped"))
             grant = grants[want.place.subject_id]
             hold = _HOLDS.get(grant.reservation)
             return Settled(
@@ -48,13 +76,33 @@ class Reserve:
                 follow=(NewWork(Step.REVIEW, want.place.subject_id, want.place.lane, shop=want.shop),),
             )
 
-        return each(STEP, wanting, settle)
+        return [*each(STEP, wanting, settle), *(result for results in cut.values() for result in results)]
 
-    def _grant(self, tx: Connection, wanting: Sequence[Wanting]) -> dict[int, Grant]:
-        demands = [want.demand for want in wanting]
-        skus = {sku for demand in demands for sku in demand.pieces}
-        hint = allocate(demands, read_levels(tx, skus))
-        grants = {grant.demand_id: grant for grant in hint.grants}
+    def _cut(self, tx: Connection, short: Sequence[Wanting]) -> dict[int, list[Result]]:
+        """Cut short orders in two, if the rules want that: both parts are promised anew, and the second is short."""
+        if self.tools.rules.routing.split.when_short is WhenShort.HOLD or not short or carry_whole(tx):
+            return {}
+        levels = read_levels(tx, {sku for want in short for sku in want.demand.pieces})
+        made = count_parts(tx, [want.locked.order_id for want in short])
+        cuts = {}
+        for want in short:
+            answer = cut_by_stock(
+                wants_of(want.order, want.locked.quantities),
+                levels,
+                self.tools.rules,
+                divides_lines=divides_lines(self.tools, want.order),
+                parts_made=made[want.locked.order_id] - 1,
+            )
+            if isinstance(answer, Cut) and answer.waiting:
+                cuts[want.demand.id] = (want, answer)
+        new = split_off(
+            tx, [SplitOff(want.locked, want.order, answer.waiting, State.PAID) for want, answer in cuts.values()]
+        )
+        return {id_: _both(want, answer, part) for (id_, (want, answer)), part in zip(cuts.items(), new, strict=True)}
+
+    def _grant(self, tx: Connection, demands: Sequence[Demand], hint: Allocation) -> dict[int, Grant]:
+        asked = {demand.id for demand in demands}
+        grants = {grant.demand_id: grant for grant in hint.grants if grant.demand_id in asked}
         hopeful = [demand for demand in demands if grants[demand.id].reservation is Reservation.RESERVED]
         taken: Mapping[str, int] = {}
         pieces: dict[int, Mapping[str, int]] = {}
@@ -73,6 +121,14 @@ class Reserve:
         return grants
 
 
+def _both(want: Wanting, cut: Cut, part: int) -> list[Result]:
+    """What goes on is promised in the next round, and so is what waits."""
+    place = replace(want.place, subject_id=part, fulfillment_order_id=part, state=State.PAID)
+    follow = (NewWork(Step.RESERVE, part, want.place.lane, shop=want.shop),)
+    waits = Settled(place, Done(facts={"waiting": dict(cut.waiting), "short": cut.short}), follow=follow)
+    return [waits, Settled(want.place, Later("cut_by_stock"))]
+
+
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
     may_act = STEPS[STEP].works_in
     locked = [
@@ -81,11 +137,10 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
         if order.state in may_act and order.reservation not in {Reservation.RESERVED, Reservation.ALLOCATED}
     ]
     orders = load_orders(tx, [each_.order_id for each_ in locked])
-    return [
-        Wanting(
-            Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
-            Demand(each_.id, each_.lane, orders[each_.order_id].paid_at, pieces_of(orders[each_.order_id].lines)),
-            orders[each_.order_id].key.account,
-        )
-        for each_ in locked
-    ]
+    return [_wanting(each_, orders[each_.order_id]) for each_ in locked]
+
+
+def _wanting(locked: Locked, order: Order) -> Wanting:
+    place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
+    demand = Demand(locked.id, locked.lane, order.paid_at, pieces_by_sku(order, locked.quantities))
+    return Wanting(place, demand, locked, order)

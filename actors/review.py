@@ -1,22 +1,28 @@
 """review: every rule that can hold an order is asked; none fires, and it is approved in its final lane."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import msgspec
+
+from actors.parts import SplitOff, nothing_left, split_off
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lanes import lane_facts, score
 from domain.order import Lane, Order
 from domain.outcomes import Done, Hold
+from domain.part_shipping import lines_held_back
 from domain.review import Review as Findings
 from domain.review import ReviewFacts
 from domain.review import review as ask_rules
+from domain.rules import RuleSet
 from domain.states import STEPS, Cause, State, Step
 from domain.stock import Reservation
-from domain.waivers import Waiver
+from domain.waivers import Waiver, lines_waived, refund_facts, refunds_of
 from infra.db.letters import load_waivers
 from infra.db.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
 from infra.db.pool import Connection
+from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
 from infra.engine.settle import FULFILLMENT
 
@@ -24,10 +30,11 @@ STEP = Step.REVIEW
 
 # Holds that the rules opened, the rules may take back; what a person or a later step opened stays.
 _OURS = frozenset({Step.NORMALIZE, Step.RESERVE, Step.REVIEW})
+_NOT_OF_RULES = frozenset({HoldCode.DEAD_LETTER, HoldCode.UNWANTED_WAYBILL})
 
 
 def _is_ours(code: str, step: str) -> bool:
-    return step in _OURS and code != HoldCode.DEAD_LETTER
+    return step in _OURS and code not in _NOT_OF_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +56,23 @@ class Review:
     step: Step = STEP
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
-        subjects = _load(tx, subject_ids)
+        subjects, stays = self._hold_back(tx, _load(tx, subject_ids))
         cities = [location.sender.city for location in self.tools.settings.locations]
         released: list[dict[str, object]] = []
 
         def decide(subject: UnderReview) -> Result:
             reservation = Reservation(subject.locked.reservation)
-            findings = ask_rules(subject.order, ReviewFacts(reservation, waivers=subject.waivers), self.tools.rules)
+            lines = frozenset(line_id for line_id, _ in subject.locked.quantities)
+            known = ReviewFacts(reservation, waivers=subject.waivers, lines=lines)
+            findings = ask_rules(subject.order, known, self.tools.rules)
             found = {finding.code for finding in findings.holds}
             gone = [code for code, step in subject.holds if _is_ours(code, step) and code not in found]
             stands = len(subject.holds) > len(gone)
-            if findings.approved and not stands:
+            if findings.approved and not stands and not subject.locked.quantities:
+                # What is not ours stays open until its platform shows the end.
+                is_ours = subject.order.is_ours
+                result = nothing_left(subject.place) if is_ours else Settled(subject.place, Done(State.PAID))
+            elif findings.approved and not stands:
                 in_stock = reservation in {Reservation.RESERVED, Reservation.ALLOCATED}
                 scored = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=in_stock)
                 is_chosen = subject.locked.is_lane_chosen
@@ -75,7 +88,25 @@ class Review:
         results = each(STEP, subjects, decide)
         if released:
             tx.execute(FULFILLMENT["release_holds"], {"rows": rows_json(released), "by": STEP})
-        return results
+        return [*results, *stays]
+
+    def _hold_back(self, tx: Connection, subjects: Sequence[UnderReview]) -> tuple[list[UnderReview], list[Result]]:
+        """Take lines for which a refund is asked into a part of their own, where the rules let the others go."""
+        backs = {subject.place.subject_id: _held_back(subject, self.tools.rules) for subject in subjects}
+        split = [subject for subject in subjects if backs[subject.place.subject_id]]
+        if not split or carry_whole(tx):
+            return list(subjects), []
+        parts = split_off(
+            tx,
+            [SplitOff(subject.locked, subject.order, backs[subject.place.subject_id], State.PAID) for subject in split],
+        )
+        results: list[Result] = []
+        for subject, part in zip(split, parts, strict=True):
+            place = replace(subject.place, subject_id=part, fulfillment_order_id=part, state=State.PAID)
+            back = backs[subject.place.subject_id]
+            hold = Hold(HoldCode.REFUND_REQUESTED, {**refund_facts(back), **self._version()})
+            results.append(Settled(place, Done(State.ON_HOLD, {"held_back": dict(back)}), holds=(hold,)))
+        return [_without(subject, backs[subject.place.subject_id]) for subject in subjects], results
 
     def _approved(self, subject: UnderReview, done: Done, lane: Lane) -> Settled:
         place = subject.place
@@ -98,6 +129,21 @@ class Review:
 
     def _version(self) -> dict[str, str]:
         return {"rules": self.tools.rules.version}
+
+
+def _held_back(subject: UnderReview, rules: RuleSet) -> dict[str, int]:
+    """Pieces by line that stay for a refund while others of the fulfillment order may go; empty where all stay."""
+    asked = refunds_of(subject.order) - lines_waived(subject.waivers, HoldCode.REFUND_REQUESTED)
+    lines = lines_held_back(subject.order.lines, asked, rules)
+    back = {line_id: quantity for line_id, quantity in subject.locked.quantities if line_id in lines}
+    return back if len(back) < len(subject.locked.quantities) else {}
+
+
+def _without(subject: UnderReview, back: Mapping[str, int]) -> UnderReview:
+    if not back:
+        return subject
+    kept = tuple(line for line in subject.locked.lines if line.line_id not in back)
+    return replace(subject, locked=msgspec.structs.replace(subject.locked, lines=kept))
 
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:

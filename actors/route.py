@@ -1,21 +1,26 @@
-"""route: choose a location and a courier, commit the stock there, and make the package."""
+"""route: choose locations and couriers, commit the stock there, and make a package of each part."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from actors.parts import WAITS, SplitOff, divides_lines, nothing_left, split_off, wants_of
 from actors.tools import Tools
 from domain.holds import HoldCode
+from domain.lines import pieces_by_sku
 from domain.order import Order
 from domain.outcomes import Done, Hold
-from domain.routing import Candidate, Route, Unroutable
-from domain.routing import route as choose
+from domain.placing import Placement
+from domain.placing import place as choose
+from domain.routing import Candidate, Unroutable
+from domain.splitting import Part
 from domain.states import STEPS, Cause, State, Step
 from domain.stock import covers
 from infra.db.letters import load_waivers
-from infra.db.orders import load_orders, lock_fulfillment, rows_json
+from infra.db.orders import Locked, load_orders, lock_fulfillment, rows_json
 from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS
 from infra.db.stock import allocate_stock, load_reservations, lock_location_levels, read_location_levels
+from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
 
 STEP = Step.ROUTE
@@ -23,9 +28,10 @@ STEP = Step.ROUTE
 
 @dataclass(frozen=True, slots=True)
 class Unplaced:
-    """An approved fulfillment order with its reserved pieces, and the codes that a person let pass."""
+    """An approved fulfillment order with its reserved pieces by SKU, and the codes that a person let pass."""
 
     place: Place
+    locked: Locked
     order: Order
     pieces: Mapping[str, int]
     waived: frozenset[HoldCode]
@@ -33,15 +39,30 @@ class Unplaced:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """The choice made for one fulfillment order."""
+    """The choice made for one fulfillment order: one part, or several, and what waits for stock."""
 
     subject: Unplaced
-    route: Route
+    placement: Placement
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.placement.parts) == 1 and not self.placement.waiting
+
+    @property
+    def wanted(self) -> list[tuple[str, dict[str, int]]]:
+        """(location, pieces by SKU) of each part."""
+        return [(part.location, self.pieces(part)) for part in self.placement.parts]
+
+    def pieces(self, part: Part) -> dict[str, int]:
+        return pieces_by_sku(self.subject.order, part.pieces.items())
 
 
 @dataclass(frozen=True, slots=True)
 class RouteStep:
-    """Decides one order after the other on the stock that is left, and stores why."""
+    """Decides one order after the other on the stock that is left, and stores why.
+
+    An order that no location can fill alone goes in parts, each a fulfillment order with a package of its own.
+    """
 
     tools: Tools
     step: Step = STEP
@@ -52,38 +73,43 @@ class RouteStep:
         # Choosing takes longer than all that must be done under the locks, and others wait for the same SKUs.
         routed, held = self._choose(subjects, read_location_levels(tx, skus))
         levels = lock_location_levels(tx, skus)
-        is_covered = covers(levels, ((one.route.location, one.subject.pieces) for one in routed))
+        is_covered = covers(levels, (wanted for one in routed for wanted in one.wanted))
         # Nobody is held for want of what another transaction was just giving back.
-        if any(map(_is_short, held)) or not is_covered:
+        if any(map(_is_short, held)) or not is_covered or not all(one.is_whole for one in routed):
             routed, held = self._choose(subjects, levels)
         return [*held, *self._commit(tx, routed)]
 
     def _choose(
         self, subjects: Sequence[Unplaced], levels: dict[str, dict[str, int]]
     ) -> tuple[list[Routed], list[Result]]:
-        """Routes, and results of those that have none. What is placed is taken off `levels`."""
+        """Choices, and results of those that have none. What is placed is taken off `levels`."""
         routed: list[Routed] = []
 
         def decide(subject: Unplaced) -> Result:
-            if not subject.pieces:
-                # Any location can ship nothing; what was promised has been taken away since the approval.
-                return Settled(subject.place, Hold(HoldCode.STOCK_CONFLICT, {"reserved": 0}))
+            if not subject.locked.quantities:
+                return nothing_left(subject.place)
+            if not subject.pieces or subject.pieces != pieces_by_sku(subject.order, subject.locked.quantities):
+                # What was promised has been taken away since the approval, or something else is wanted.
+                return Settled(subject.place, Hold(HoldCode.STOCK_CONFLICT, {"reserved": sum(subject.pieces.values())}))
             answer = choose(
-                subject.pieces,
+                wants_of(subject.order, subject.locked.quantities),
                 subject.order.receiver,
                 self._candidates(levels),
                 self.tools.rules,
+                divides_lines=divides_lines(self.tools, subject.order),
                 seller_memo=subject.order.seller_memo,
                 waived=subject.waived,
             )
             if isinstance(answer, Unroutable):
                 return Settled(subject.place, Hold(answer.code, {**answer.facts, **self._version()}))
-            for sku, count in subject.pieces.items():
-                levels[answer.location][sku] -= count
-            routed.append(Routed(subject, answer))
+            one = Routed(subject, answer)
+            for location, pieces in one.wanted:
+                for sku, count in pieces.items():
+                    levels[location][sku] -= count
+            routed.append(one)
             return Settled(subject.place, Done())
 
-        return routed, [result for result in each(STEP, subjects, decide) if not _is_done(result)]
+        return routed, [result for result in each(STEP, subjects, decide) if not _is_placed(result)]
 
     def _candidates(self, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
         couriers = tuple(courier.courier for courier in self.tools.settings.couriers)
@@ -95,40 +121,83 @@ class RouteStep:
         ]
 
     def _commit(self, tx: Connection, routed: Sequence[Routed]) -> list[Result]:
+        waits: list[Result] = []
+        if not all(one.is_whole for one in routed) and carry_whole(tx):
+            waits = [Settled(one.subject.place, WAITS) for one in routed if not one.is_whole]
+            routed = [one for one in routed if one.is_whole]
         if not routed:
-            return []
+            return waits
+        parts, waiting = _split_off(tx, routed)
         accounts = {courier.courier: courier.account for courier in reversed(self.tools.settings.couriers)}
         rows = rows_json(
             {
-                "fulfillment_order_id": one.subject.place.subject_id,
-                "courier": one.route.courier,
-                "account": accounts[one.route.courier],
-                "location": one.route.location,
-                "service": one.route.service,
+                "fulfillment_order_id": one.id,
+                "courier": one.part.courier,
+                "account": accounts[one.part.courier],
+                "location": one.part.location,
+                "service": one.part.service,
                 "weight_g": 0,
             }
-            for one in routed
+            for one in parts
         )
         with tx.pipeline():
-            allocate_stock(
-                tx, {one.subject.place.subject_id: (one.route.location, one.subject.pieces) for one in routed}
-            )
+            allocate_stock(tx, {one.id: (one.part.location, one.routed.pieces(one.part)) for one in parts})
             created = tx.execute(SHIPMENTS["create_packages"], {"rows": rows}).fetchall()
         packages = {fulfillment_order_id: package_id for package_id, fulfillment_order_id in created}
-        return [self._allocated(one, packages[one.subject.place.subject_id], accounts) for one in routed]
+        return [
+            *waits,
+            *(self._allocated(one, packages[one.id], accounts) for one in parts),
+            *(self._short(one, id_) for one, id_ in waiting),
+        ]
 
-    def _allocated(self, one: Routed, package_id: int, accounts: Mapping[str, str]) -> Settled:
-        place, route, shop = one.subject.place, one.route, one.subject.order.key.account
-        facts = {"location": route.location, "courier": route.courier, "reasons": list(route.reasons)}
+    def _allocated(self, one: "Placed", package_id: int, accounts: Mapping[str, str]) -> Settled:
+        subject, part = one.routed.subject, one.part
+        facts: dict[str, object] = {
+            "location": part.location,
+            "courier": part.courier,
+            "reasons": list(part.reasons),
+        }
+        if not one.routed.is_whole:
+            facts |= {"parts": len(one.routed.placement.parts), "pieces": dict(part.pieces)}
         return Settled(
-            place,
+            replace(subject.place, subject_id=one.id, fulfillment_order_id=one.id),
             Done(State.ALLOCATED, facts | self._version()),
             Cause.ALLOCATOR,
-            follow=(NewWork(Step.LABEL, package_id, place.lane, accounts[route.courier], shop),),
+            follow=(
+                NewWork(Step.LABEL, package_id, subject.place.lane, accounts[part.courier], subject.order.key.account),
+            ),
         )
+
+    def _short(self, one: Routed, id_: int) -> Settled:
+        facts = {"short": one.placement.short, "split_needed": False, **self._version()}
+        place = replace(one.subject.place, subject_id=id_, fulfillment_order_id=id_)
+        return Settled(place, Hold(HoldCode.STOCK_SHORT_PAID, facts))
 
     def _version(self) -> dict[str, str]:
         return {"rules": self.tools.rules.version}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A part with the fulfillment order that it is."""
+
+    id: int
+    routed: Routed
+    part: Part
+
+
+def _split_off(tx: Connection, routed: Sequence[Routed]) -> tuple[list[Placed], list[tuple[Routed, int]]]:
+    """Every part with its fulfillment order, and those that wait for stock: the first part keeps the one there is."""
+    further = [(one, part) for one in routed for part in one.placement.parts[1:]]
+    short = [one for one in routed if one.placement.waiting]
+    splits = [
+        *(SplitOff(one.subject.locked, one.subject.order, part.pieces, State.APPROVED) for one, part in further),
+        *(SplitOff(one.subject.locked, one.subject.order, one.placement.waiting, State.APPROVED) for one in short),
+    ]
+    made = split_off(tx, splits)
+    parts = [Placed(one.subject.locked.id, one, one.placement.parts[0]) for one in routed]
+    parts += [Placed(id_, one, part) for id_, (one, part) in zip(made, further, strict=False)]
+    return parts, list(zip(short, made[len(further) :], strict=True))
 
 
 def _is_short(result: Result) -> bool:
@@ -137,8 +206,8 @@ def _is_short(result: Result) -> bool:
     return isinstance(outcome, Hold) and outcome.code is HoldCode.STOCK_SHORT_PAID
 
 
-def _is_done(result: Result) -> bool:
-    return isinstance(result, Settled) and isinstance(result.outcome, Done)
+def _is_placed(result: Result) -> bool:
+    return isinstance(result, Settled) and isinstance(result.outcome, Done) and result.outcome.state is None
 
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Unplaced]:
@@ -149,6 +218,7 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Unplaced]:
     return [
         Unplaced(
             Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
+            each_,
             orders[each_.order_id],
             pieces.get(each_.id, {}),
             frozenset(waiver.code for waiver in waivers.get(each_.id, ())),

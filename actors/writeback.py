@@ -145,13 +145,25 @@ async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed:
         raise UnknownOutcome("told_not_read_back", "told, but the platform could not be read back") from error
     if _shows(status, one.handover):
         return Confirmed(told_now=told_now, changed_at=status.changed_at)
-    if status.shipments and not told_now:
+    if not told_now and _shows_other(status, one.handover):
         raise Conflict("shipped_elsewhere", "the platform shows another waybill for this order")
     raise UnknownOutcome("not_read_back", "told, but the platform does not show the waybill yet")
 
 
 def _shows(status: PlatformStatus, handover: Handover) -> bool:
-    return any(shipment.waybill == handover.waybill for shipment in status.shipments)
+    """Whether our number stands at our lines, as far as the platform knows them."""
+    shown = [shipment for shipment in status.shipments if shipment.waybill == handover.waybill]
+    if handover.is_whole_order or not all(shipment.line_ids for shipment in shown) or status.line_ids is None:
+        return bool(shown)
+    lines = {line for shipment in shown for line in shipment.line_ids}
+    return bool(shown) and lines >= handover.lines.keys() & set(status.line_ids)
+
+
+def _shows_other(status: PlatformStatus, handover: Handover) -> bool:
+    others = [shipment for shipment in status.shipments if shipment.waybill != handover.waybill]
+    if handover.is_whole_order:
+        return bool(others)
+    return any(not shipment.line_ids or handover.lines.keys() & set(shipment.line_ids) for shipment in others)
 
 
 def _untold(place: Place, row: WritebackRow) -> Untold:
@@ -159,7 +171,7 @@ def _untold(place: Place, row: WritebackRow) -> Untold:
         row.platform_order_id,
         row.courier,
         row.waybill,
-        tuple(row.line_ids),
+        dict(row.lines),
         is_whole_order=row.is_whole_order,
         shipped_at=row.shipped_at,
     )

@@ -50,6 +50,10 @@ class GuardedPlatform:
     def window_max_s(self) -> float:
         return self._port.window_max_s
 
+    @property
+    def divides_lines(self) -> bool:
+        return self._port.divides_lines
+
     async def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
         pages = aiter(self._port.changes(window))
 

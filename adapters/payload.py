@@ -28,6 +28,8 @@ NESTING_MAX = 64
 TEXT_MAX = 4_096
 # Characters of an identifier. Postgres refuses index entries of more than about 2,700 bytes.
 KEY_MAX = 128
+# Instead of a word that cannot be read.
+UNREADABLE = "?"
 # Most characters that are kept of a free text of the other side; the rest is cut.
 SAID_MAX = 1_024
 # Entries of a list without a limit of its own.
@@ -268,6 +270,22 @@ class Fields:
         """Whether a mark is there and says no: false, 0 or their texts. Neither absent nor unreadable is a no."""
         value = self._tree.get(name)
         return value is False or (not isinstance(value, bool) and str(value).strip().lower() in {"0", "false"})
+
+    def word(self, name: str) -> str:
+        """One word that decides something: a text, a whole number, true or false; `?` for anything else.
+
+        Empty where it is absent. Raises nothing: what an unknown word means is for its reader to say.
+        """
+        value = self._tree.get(name)
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str):
+            return tidy(value) if len(value) <= KEY_MAX else UNREADABLE
+        if isinstance(value, int) and value.bit_length() <= _NUMBER_BITS_MAX:
+            return str(value)
+        return UNREADABLE
 
     def decided(self, name: str) -> bool:
         """A required yes or no."""

@@ -69,12 +69,15 @@ class PlatformStatus:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """A write-back: this order (or these lines of it) left with that waybill. `courier` is our name."""
+    """A write-back: this order (or these lines of it) left with that waybill. `courier` is our name.
+
+    `lines`: pieces by line of this package.
+    """
 
     platform_order_id: str
     courier: str
     waybill: str
-    line_ids: tuple[str, ...]
+    lines: Mapping[str, int]
     is_whole_order: bool
     shipped_at: datetime
 
@@ -92,6 +95,11 @@ class Platform(Protocol):
     @property
     def window_max_s(self) -> float:
         """Longest change window that one listing may span."""
+        ...
+
+    @property
+    def divides_lines(self) -> bool:
+        """Whether a write-back can tell of some pieces of a line; otherwise a line travels whole."""
         ...
 
     def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:

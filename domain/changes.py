@@ -1,70 +1,162 @@
-"""What a newer content of an order asks of the fulfillment order that is under way."""
+"""What a newer content of an order asks of a fulfillment order that is under way."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from domain.holds import HoldCode
-from domain.order import Order, PlatformState
+from domain.holds import Finding, HoldCode
+from domain.lines import is_gone, is_ours, refunded
+from domain.order import FulfilledBy, Order, OrderLine, PlatformState
 from domain.states import State
-from domain.stock import pieces_of
-from domain.waivers import ordered, refunds_of, unknown_refunds_of
 
-# States in which closing takes back no more than a promise of stock.
-_CLOSABLE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
-_STOPPABLE = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED})
+# Nothing was routed yet, so the pieces are promised again as they are wanted now.
+_BEFORE_REVIEW = frozenset({State.PENDING_PAYMENT, State.PAID})
+_AFTER_REVIEW = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED})
+# What the checks of a content find, a newer content may take back. Every other hold is somebody's to release: what a
+# courier refused, what a waybill lives for, what the buyer changed after the review.
+_OF_CONTENT = frozenset(
+    {
+        HoldCode.ADDRESS_MISSING,
+        HoldCode.ADDRESS_VAGUE,
+        HoldCode.AMOUNT_MISMATCH,
+        HoldCode.APPROVAL_NEEDED,
+        HoldCode.CASH_ON_DELIVERY,
+        HoldCode.FULFILLER_UNKNOWN,
+        HoldCode.PAYMENT_UNCONFIRMED,
+        HoldCode.PLATFORM_HOLD,
+        HoldCode.PRESALE_BALANCE_OPEN,
+        HoldCode.REFUND_REQUESTED,
+        HoldCode.REFUND_UNKNOWN,
+        HoldCode.SENSITIVE_WORD,
+        HoldCode.SHIPPED_ELSEWHERE,
+        HoldCode.SKU_UNMAPPED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a fulfillment order stands once the newer content has taken pieces from it, or added some.
+
+    `at`: its state, or what a hold interrupts. `has_pieces`: something is left of it. `is_bound`: it has a label, or
+    may have one. `pieces_changed`: other pieces by SKU than before. `held_by`: codes of open holds that the rules
+    opened, and may take back. `lines`: ids of the lines that it works, or worked, on.
+    """
+
+    at: State
+    has_pieces: bool
+    is_bound: bool
+    pieces_changed: bool
+    held_by: frozenset[HoldCode] = frozenset()
+    lines: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """At most one of these: close it, hold it, mark it paid, or review it again. All empty: nothing to do.
+    """What to do. All empty: nothing.
 
-    `refunds`: the lines that the hold is for. `reserves_again`: what was promised is no longer what is wanted;
-    review follows by itself.
+    `closes`: the reason for which it closes. `reserves_again`: what was promised is no longer what is wanted; review
+    follows by itself. `releases`: holds whose reason is gone. `becomes_paid`: or returns to it, where nothing is ours.
     """
 
-    closes: bool = False
-    hold: HoldCode | None = None
-    refunds: frozenset[str] = frozenset()
+    closes: str = ""
+    holds: tuple[Finding, ...] = ()
+    releases: frozenset[HoldCode] = frozenset()
     becomes_paid: bool = False
     review: bool = False
     reserves_again: bool = False
 
 
-def change(
-    old: Order,
-    new: Order,
-    now: State,
-    resume: State | None,
-    waived_refunds: frozenset[str] = frozenset(),
-    *,
-    waived_unknown: frozenset[str] = frozenset(),
-) -> Change:
-    """Decide by the two contents and the state (`resume`: what a hold interrupted).
+def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -> Change:
+    """Decide by the two contents, the standing, and what the checks find in the new content (`domain.review`).
 
-    `waived_refunds` a person has let pass, though the old content may not have shown them yet; `waived_unknown` are
-    lines of which the platform does not say whether a refund is open.
     A platform that shows the order as shipped after we shipped it tells us nothing new.
     """
-    at = resume if now is State.ON_HOLD and resume is not None else now
-    if new.state is PlatformState.CLOSED and at in _CLOSABLE:
-        return Change(closes=True)
-    wants_other = pieces_of(new.lines) != pieces_of(old.lines)
-    if at is State.PENDING_PAYMENT:
-        if new.state is not PlatformState.UNPAID:
-            return Change(becomes_paid=True, reserves_again=wants_other)
-        deposit_paid = new.balance_open and not old.balance_open
-        return Change(hold=HoldCode.PRESALE_BALANCE_OPEN if deposit_paid else None, reserves_again=wants_other)
-    if at is State.PAID:
-        return Change(review=True, reserves_again=wants_other)
-    return _stop(old, new, waived_refunds, waived_unknown) if at in _STOPPABLE else Change()
+    if now.at not in _BEFORE_REVIEW | _AFTER_REVIEW:
+        return Change()
+    if not now.has_pieces and not now.is_bound and (empty := _of_nothing_left(new, now)) is not None:
+        return empty
+    if now.at in _BEFORE_REVIEW:
+        return _before_review(old, new, now)
+    found = (*findings, *buyer_changed(old, new))
+    gone = (now.held_by & _OF_CONTENT) - {finding.code for finding in found}
+    if not (now.has_pieces or now.is_bound or found or now.held_by - gone):
+        return Change(closes="nothing_left")
+    return Change(holds=tuple(finding for finding in found if finding.code not in now.held_by), releases=gone)
 
 
-def _stop(old: Order, new: Order, waived_refunds: frozenset[str], waived_unknown: frozenset[str]) -> Change:
-    """Whether an order that was reviewed before must not go on by itself. Another line's refund is another reason."""
-    refunds = refunds_of(new)
-    if refunds - refunds_of(old) - waived_refunds:
-        return Change(hold=HoldCode.REFUND_REQUESTED, refunds=refunds)
-    unknown = unknown_refunds_of(new)
-    if unknown - unknown_refunds_of(old) - waived_unknown:
-        return Change(hold=HoldCode.REFUND_UNKNOWN, refunds=unknown)
-    is_same = new.receiver == old.receiver and new.totals == old.totals and ordered(new) == ordered(old)
-    return Change(hold=None if is_same else HoldCode.BUYER_CHANGED)
+def _of_nothing_left(new: Order, now: Standing) -> Change | None:
+    reason = _why_over(new, now.lines)
+    if reason:
+        return Change(closes=reason)
+    if not _is_any_ours(new):
+        is_paid = now.at is not State.PENDING_PAYMENT or _becomes_paid(new, now)
+        return Change(becomes_paid=is_paid, releases=now.held_by & _OF_CONTENT)
+    return None
+
+
+def _before_review(old: Order, new: Order, now: Standing) -> Change:
+    if now.at is State.PAID:
+        return Change(review=True, reserves_again=now.pieces_changed)
+    if _becomes_paid(new, now):
+        return Change(becomes_paid=True, review=True, reserves_again=now.pieces_changed)
+    deposit_paid = new.balance_open and not old.balance_open
+    held = (Finding(HoldCode.PRESALE_BALANCE_OPEN, {}, "normalize.presale_balance_open"),) if deposit_paid else ()
+    return Change(holds=held, reserves_again=now.pieces_changed)
+
+
+def buyer_changed(old: Order, new: Order) -> tuple[Finding, ...]:
+    """Whether the receiver, the sums, or what is still wanted differ from what was reviewed; at most one finding.
+
+    A refund that was paid takes its line and its money away, which is no change of the buyer's.
+    """
+    changed = []
+    if new.receiver != old.receiver:
+        changed.append("receiver")
+    left = {line.line_id for line in new.lines if not (is_gone(line) or line.is_missing)}
+    if _bought(old, left) != _bought(new, left):
+        changed.append("lines")
+    if new.totals != old.totals and refunded(new) == refunded(old):
+        changed.append("sums")
+    facts = {"changed": ",".join(changed)}
+    return (Finding(HoldCode.BUYER_CHANGED, facts, "changes.buyer_changed"),) if changed else ()
+
+
+def _bought(order: Order, line_ids: set[str]) -> tuple[OrderLine, ...]:
+    """What the buyer bought of some lines, whatever became of refunds and shipments since."""
+    return tuple(
+        replace(
+            line,
+            refund_open=False,
+            refunded=False,
+            refund_unknown=False,
+            fulfilled_by=FulfilledBy.MERCHANT,
+            shipped=0,
+            waybill="",
+            is_missing=False,
+        )
+        for line in order.lines
+        if line.line_id in line_ids
+    )
+
+
+def _is_any_ours(order: Order) -> bool:
+    return any(is_ours(line) for line in order.lines)
+
+
+def _becomes_paid(new: Order, now: Standing) -> bool:
+    return now.at is State.PENDING_PAYMENT and new.state is not PlatformState.UNPAID
+
+
+def _why_over(new: Order, lines: frozenset[str]) -> str:
+    """Why a fulfillment order of which nothing is left for us is over; empty where it is not."""
+    if not _is_any_ours(new):
+        return "not_ours" if new.state in {PlatformState.DONE, PlatformState.CLOSED} else ""
+    if new.state is PlatformState.CLOSED:
+        return "closed_by_platform"
+    if new.state is PlatformState.DONE:
+        return "completed_elsewhere"
+    mine = [line for line in new.lines if (line.line_id in lines if lines else is_ours(line))]
+    if not all(is_gone(line) for line in mine):
+        # Somebody else's shipment waits for a person to look at it.
+        return ""
+    return "refunded" if any(line.refunded for line in mine) else "nothing_left"

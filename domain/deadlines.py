@@ -2,18 +2,27 @@
 
 from datetime import datetime, timedelta
 
+from domain.lines import is_gone
+from domain.order import Order, OrderType, PlatformState
 from domain.rules import RuleSet
 
 
-def ship_by(platform: str, paid_at: datetime | None, promised: datetime | None, rules: RuleSet) -> datetime | None:
-    """The ship-by time; None while nothing is paid and nothing promised.
+def ship_by(order: Order, rules: RuleSet) -> datetime | None:
+    """The ship-by time; None while nothing is paid, and where nothing of the order is ours to ship.
 
-    `promised` is the payload's own date and always wins: a presale ships by its own date, and a
-    platform that names one counts its penalties from it.
+    The promise that the payload names (`Order.ship_by`) wins: a presale ships by its own date, and a platform that
+    names one counts its penalties from it. Else the rule's hours run from payment; with cash on delivery, which is paid
+    last, from the order's creation.
     """
-    if promised is not None:
-        return promised
-    if paid_at is None:
+    is_cod = order.order_type is OrderType.COD
+    if order.lines and all(is_gone(line) for line in order.lines):
         return None
-    hours = rules.ship_by.platform_h.get(platform, rules.ship_by.default_h)
-    return paid_at + timedelta(hours=hours)
+    if order.state is PlatformState.UNPAID and not is_cod:
+        return None
+    if order.ship_by is not None:
+        return order.ship_by
+    starts_at = order.created_at if is_cod else order.paid_at
+    if starts_at is None:
+        return None
+    hours = rules.ship_by.platform_h.get(order.key.platform, rules.ship_by.default_h)
+    return starts_at + timedelta(hours=hours)

@@ -24,6 +24,8 @@ class HoldCode(StrEnum):
     GIFT_MISMATCH = "gift_mismatch"
     REFUND_REQUESTED = "refund_requested"
     REFUND_UNKNOWN = "refund_unknown"
+    FULFILLER_UNKNOWN = "fulfiller_unknown"
+    CASH_ON_DELIVERY = "cash_on_delivery"
     BUYER_CHANGED = "buyer_changed"
     APPROVAL_NEEDED = "approval_needed"
     SKU_UNMAPPED = "sku_unmapped"
@@ -74,6 +76,8 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.GIFT_MISMATCH: HoldRule("warehouse", 4, "expected and picked gifts differ"),
     HoldCode.REFUND_REQUESTED: HoldRule("service", 2, "the buyer asked for a refund or cancelled"),
     HoldCode.REFUND_UNKNOWN: HoldRule("service", 2, "the platform does not say whether a refund is open"),
+    HoldCode.FULFILLER_UNKNOWN: HoldRule("service", 4, "the platform does not say who ships a line"),
+    HoldCode.CASH_ON_DELIVERY: HoldRule("logistics", 4, "no courier product of ours collects the sum"),
     HoldCode.BUYER_CHANGED: HoldRule("service", 2, "address, lines or sums changed after review"),
     HoldCode.APPROVAL_NEEDED: HoldRule("finance", 4, "an approval is missing"),
     HoldCode.SKU_UNMAPPED: HoldRule("catalogue", 8, "a line's SKU is unknown to our stock"),

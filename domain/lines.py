@@ -1,11 +1,12 @@
 """Pieces of an order's lines: what is still wanted of us, and what a newer content leaves of the plan.
 
-The sums of one line, at every commit: planned + cancelled + elsewhere <= quantity. *Planned* pieces stand in fulfillment
-orders that are not closed, *cancelled* ones nobody ships any more, and those shipped *elsewhere* somebody else has sent.
+The sums of one line, at every commit: planned + cancelled + elsewhere <= quantity. *Planned* pieces stand in
+fulfillment orders that are not closed, *cancelled* ones nobody ships any more, and pieces *elsewhere* somebody else has
+shipped.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.order import FulfilledBy, Order, OrderLine, PlatformState
 
@@ -19,8 +20,23 @@ def is_ours(line: OrderLine) -> bool:
 
 
 def is_gone(line: OrderLine) -> bool:
-    """Whether nobody wants the line of us: refunded, closed, left out, or somebody else's to ship."""
-    return line.refunded or line.is_missing or not is_ours(line)
+    """Whether nobody wants the line of us: refunded, closed, or somebody else's to ship.
+
+    A line that the newest content leaves out is not gone: what became of it is unknown, which holds the order.
+    """
+    return line.refunded or not is_ours(line)
+
+
+def refunded(order: Order) -> frozenset[str]:
+    """Lines whose refund was paid, or that the platform closed."""
+    return frozenset(line.line_id for line in order.lines if line.refunded)
+
+
+def with_missing(old: Order, new: Order) -> Order:
+    """With the lines that the newer content leaves out: what became of them is unknown."""
+    shown = {line.line_id for line in new.lines}
+    missing = tuple(replace(line, is_missing=True) for line in old.lines if line.line_id not in shown)
+    return replace(new, lines=(*new.lines, *missing)) if missing else new
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +81,10 @@ class Replan:
     excess: Mapping[str, int]
 
 
-def replan(order: Order, planned: Sequence[Planned], own: Mapping[str, int]) -> Replan:
+def replan(order: Order, planned: Sequence[Planned], own: Mapping[str, int], *, may_grow: bool) -> Replan:
     """`own`: pieces by line that the platform shows as shipped under a number of ours.
+
+    `may_grow`: some of the order is still under way; to one that has ended nothing is added.
 
     Pieces are taken from what is not bound, from the youngest fulfillment order first. What was closed stays closed.
     """
@@ -83,7 +101,7 @@ def replan(order: Order, planned: Sequence[Planned], own: Mapping[str, int]) -> 
         target = 0 if gone else max(0, line.quantity - elsewhere - closed)
         now = sum(one.quantity for one in live)
         bound = sum(one.bound for one in live)
-        after = max(target, bound)
+        after = max(target, bound) if may_grow else max(min(target, now), bound)
         if bound > target:
             excess[line.line_id] = bound - target
         if after > now:
@@ -96,7 +114,8 @@ def replan(order: Order, planned: Sequence[Planned], own: Mapping[str, int]) -> 
                 surplus -= taken
         room = max(0, line.quantity - after)
         elsewhere = min(elsewhere, room)
-        cancelled = min(room - elsewhere, room if gone and is_ours(line) else closed)
+        is_over = is_ours(line) and (gone or not may_grow)
+        cancelled = min(room - elsewhere, room if is_over else closed)
         tallies[line.line_id] = Tally(after, cancelled, elsewhere)
     return Replan(quantities, added, tallies, excess)
 

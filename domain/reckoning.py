@@ -1,10 +1,12 @@
-"""Three ledgers side by side: what the platform ordered, what we hold, what the courier carries."""
+"""Ledgers side by side: what the platform ordered, what we hold, what the courier carries, what the warehouse sent."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from domain.ledger import Box, Carried, Ordered, OrderedLine, Ours, Part, PartKey, Stocked, Theirs
+from domain.ledger_lines import accounted, boxes_by_line, contradictions_of_line, contradictions_of_package
 from domain.states import State
 
 
@@ -13,6 +15,7 @@ class Verdict(StrEnum):
 
     DONE = "done"
     CLOSED = "closed"
+    NOT_OURS = "not_ours"
     UNPAID = "unpaid"
     HELD = "held"
     OPEN = "open"
@@ -21,58 +24,10 @@ class Verdict(StrEnum):
 
 
 _WORST_LAST = tuple(Verdict)
-
-PartKey = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Our record of one platform order. Counts are of its packages."""
-
-    key: PartKey
-    state: State
-    holds: tuple[str, ...]
-    is_dead: bool
-    packages: int
-    written_back: int
-    untold: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """The platform's record of one order. `group` ties the parts of one source order together."""
-
-    key: PartKey
-    group: str
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """The courier's record of one waybill."""
-
-    reference: str
-    waybill: str
-    is_alive: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """Our side: parts, payloads nobody could read, booked waybills (reference -> number and owner), pieces by SKU."""
-
-    parts: Mapping[PartKey, Part]
-    unread: frozenset[PartKey]
-    booked: Mapping[str, tuple[str, PartKey]]
-    pieces: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Theirs:
-    """The witnesses' side. `written_back`: platform order key -> waybill. `stocked`: SKU -> (counted, shipped)."""
-
-    ordered: Sequence[Ordered]
-    carried: Sequence[Carried]
-    written_back: Mapping[PartKey, str]
-    stocked: Mapping[str, tuple[int, int]]
+# What waits for a person, or was given up, may look different on the platform: that is what it waits for.
+_LOOKED_AT = frozenset({Verdict.HELD, Verdict.DEAD})
+# Nothing will happen to such an order any more.
+_OVER = frozenset({Verdict.DONE, Verdict.CLOSED, Verdict.NOT_OURS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,38 +56,51 @@ class Reckoning:
 
 
 def reckon(ours: Ours, theirs: Theirs) -> Reckoning:
-    """Compare. A part counts as done only if all three ledgers say so."""
-    alive = {carried.waybill for carried in theirs.carried if carried.is_alive}
-    waybills = {key: waybill for waybill, key in ours.booked.values()}
+    """Compare. An order counts as done only if all ledgers say so of each of its lines."""
+    alive = {carried.waybill: carried for carried in theirs.carried if carried.is_alive}
+    by_line = boxes_by_line(ours.boxes.values())
     verdicts: dict[str, Verdict] = {}
     held: dict[str, set[str]] = {}
+    contradictions: list[str] = []
     for ordered in theirs.ordered:
-        part = ours.parts.get(ordered.key)
-        verdict = _verdict(part, ordered.key in ours.unread)
-        if verdict is Verdict.DONE and not _is_witnessed(ordered.key, waybills, alive, theirs.written_back):
+        verdict = _verdict(ours, ordered.key)
+        contradictions += _contradictions_of_order(ours, ordered, verdict, by_line)
+        if verdict is Verdict.DONE and not _is_witnessed(ordered, alive, by_line):
             verdict = Verdict.OPEN
-        if verdict is Verdict.HELD and part is not None:
-            held.setdefault(ordered.group, set()).update(part.holds)
+        if verdict is Verdict.HELD:
+            codes = {code for part in ours.parts[ordered.key] for code in part.holds}
+            held.setdefault(ordered.group, set()).update(codes)
         worst = verdicts.get(ordered.group, Verdict.DONE)
         verdicts[ordered.group] = max(worst, verdict, key=_WORST_LAST.index)
+    for reference, box in ours.boxes.items():
+        contradictions += contradictions_of_package(reference, box, alive.get(box.waybill), ours.skus)
+    contradictions += _contradictions_of_stock(ours, theirs.stocked)
     return Reckoning(
         verdicts=Counter(verdicts.values()),
         held_by_code=Counter(
             code for group, codes in held.items() if verdicts[group] is Verdict.HELD for code in codes
         ),
         oversold=_oversold(ours.pieces, theirs.stocked),
-        duplicate_waybills=_duplicates(ours.booked, theirs.carried),
-        contradictions=tuple(_contradictions(ours, theirs)),
+        duplicate_waybills=_duplicates(ours.boxes, theirs.carried),
+        contradictions=tuple(contradictions),
     )
 
 
-def _verdict(part: Part | None, is_unread: bool) -> Verdict:  # noqa: FBT001 - one fact of two
-    if part is None:
-        return Verdict.DEAD if is_unread else Verdict.LOST
-    if part.is_dead:
+def _verdict(ours: Ours, key: PartKey) -> Verdict:
+    parts = ours.parts.get(key)
+    if parts is None:
+        return Verdict.DEAD if key in ours.unread else Verdict.LOST
+    if any(part.is_dead for part in parts):
         return Verdict.DEAD
-    if part.state is State.CLOSED:
-        return Verdict.CLOSED
+    standing = [part for part in parts if part.state is not State.CLOSED]
+    if key in ours.not_ours and not any(part.holds for part in standing):
+        return Verdict.NOT_OURS
+    if not standing:
+        return Verdict.CLOSED if parts else Verdict.OPEN
+    return max((_verdict_of_part(part) for part in standing), key=_WORST_LAST.index)
+
+
+def _verdict_of_part(part: Part) -> Verdict:
     if part.holds:
         return Verdict.HELD
     if part.state is State.PENDING_PAYMENT:
@@ -142,40 +110,76 @@ def _verdict(part: Part | None, is_unread: bool) -> Verdict:  # noqa: FBT001 - o
 
 
 def _is_witnessed(
-    key: PartKey, waybills: Mapping[PartKey, str], alive: set[str], written_back: Mapping[PartKey, str]
+    ordered: Ordered, alive: Mapping[str, Carried], by_line: Mapping[tuple[PartKey, str], Sequence[Box]]
 ) -> bool:
-    waybill = waybills.get(key)
-    return waybill in alive and written_back.get(key) == waybill
+    """Whether each line that is still the merchant's was told whole, with living waybills of packages that hold it."""
+    told = [line for line in ordered.lines if line.told]
+    wanted = [line for line in ordered.lines if line.is_merchants and line.gone_at is None]
+    return bool(told) and all(_is_line_witnessed(ordered.key, line, alive, by_line) for line in wanted)
 
 
-def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, tuple[int, int]]) -> int:
+def _is_line_witnessed(
+    key: PartKey,
+    line: OrderedLine,
+    alive: Mapping[str, Carried],
+    by_line: Mapping[tuple[PartKey, str], Sequence[Box]],
+) -> bool:
+    told = {telling.waybill for telling in line.told} & alive.keys()
+    boxes = by_line.get((key, line.line_id), ())
+    return sum(box.lines[line.line_id] for box in boxes if box.waybill in told) == line.quantity
+
+
+def _contradictions_of_order(
+    ours: Ours, ordered: Ordered, verdict: Verdict, by_line: Mapping[tuple[PartKey, str], Sequence[Box]]
+) -> Iterable[str]:
+    key = ordered.key
+    sums = ours.lines.get(key, {})
+    is_looked_at = verdict in _LOOKED_AT and key in ours.parts
+    for line in ordered.lines:
+        name = f"{key[1]}, line {line.line_id}"
+        boxes = by_line.get((key, line.line_id), ())
+        for wrong in contradictions_of_line(line, boxes, is_looked_at=is_looked_at):
+            yield f"{name}: {wrong}"
+        if verdict in _OVER and line.is_wanted:
+            yield f"{name}: {verdict.value} here, and the platform still waits for it"
+        if verdict is Verdict.DONE:
+            sold, packed = sums.get(line.line_id), sum(box.lines[line.line_id] for box in boxes)
+            if sold is None or sold.quantity != line.quantity:
+                yield f"{name}: {line.quantity} ordered, {sold.quantity if sold else 0} known here"
+            elif sold.is_ours and (sold.planned != packed or accounted(sold) != sold.quantity):
+                yield f"{name}: of {sold.quantity} ordered {accounted(sold)} accounted for, {packed} packed"
+    if verdict is Verdict.NOT_OURS and any(box.key == key for line in sums for box in by_line.get((key, line), ())):
+        yield f"{key[1]}: labelled here, though somebody else fulfils it"
+
+
+def _contradictions_of_stock(ours: Ours, stocked: Mapping[str, Stocked]) -> Iterable[str]:
+    """More handed over than the warehouses have seen leave. They may have seen more: a scan may still be on its way."""
+    sent: Counter[str] = Counter()
+    for box in ours.boxes.values():
+        if box.is_handed_over:
+            sent.update({ours.skus.get((box.key, line), ""): count for line, count in box.lines.items()})
+    for sku, count in sorted(sent.items()):
+        left = stocked[sku].left if sku in stocked else None
+        if left is not None and count > left:
+            yield f"{sku}: {count} pieces handed over here, {left} left the warehouses"
+
+
+def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, Stocked]) -> int:
     """Pieces promised or shipped beyond what was counted, whichever ledger shows more."""
     total = 0
     for sku in pieces.keys() | stocked.keys():
-        counted, shipped = stocked.get(sku, (0, 0))
-        total += max(0, pieces.get(sku, 0) - counted, shipped - counted)
+        shelf = stocked.get(sku, Stocked(0, 0))
+        total += max(0, max(pieces.get(sku, 0), shelf.shipped, shelf.left or 0) - shelf.counted)
     return total
 
 
-def _duplicates(booked: Mapping[str, tuple[str, PartKey]], carried: Iterable[Carried]) -> int:
+def _duplicates(boxes: Mapping[str, Box], carried: Iterable[Carried]) -> int:
     """Living waybills beyond the one that each package may have, and those of no package of ours."""
     living = Counter(_package_of(each.reference) for each in carried if each.is_alive)
-    known = {_package_of(reference) for reference in booked}
+    known = {_package_of(reference) for reference in boxes}
     return sum(count - 1 if package in known else count for package, count in living.items())
 
 
 def _package_of(reference: str) -> str:
     """A reference without its generation."""
     return reference.rpartition("-")[0]
-
-
-def _contradictions(ours: Ours, theirs: Theirs) -> Iterable[str]:
-    alive = {carried.waybill: carried.reference for carried in theirs.carried if carried.is_alive}
-    for reference, (waybill, _) in ours.booked.items():
-        if alive.get(waybill) != reference:
-            yield f"{reference}: booked here, not alive at the courier"
-    for key, waybill in theirs.written_back.items():
-        part = ours.parts.get(key)
-        # A held order may well show a waybill of somebody else: that is what the hold is about.
-        if part is None or not (part.written_back or part.holds):
-            yield f"{key[1]}: the platform has {waybill}, we have no confirmed write-back"

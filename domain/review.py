@@ -1,17 +1,18 @@
 """Whether an order may go on by itself: every rule that can hold it, each looked at on its own."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from domain.errors import Facts
 from domain.holds import Finding, HoldCode
-from domain.normalize import inspect, shipped_elsewhere
-from domain.order import Order, OrderType, Pii, PlatformState
+from domain.lines import is_gone, is_ours, refunded
+from domain.normalize import inspect, lines_elsewhere, shipped_elsewhere
+from domain.order import FulfilledBy, Order, OrderLine, OrderType, Pii, PlatformState
+from domain.part_shipping import lines_held_back
 from domain.rules import RuleSet
 from domain.stock import Reservation
-from domain.waivers import Waiver, covers, refund_facts, refunds_of, unknown_refunds_of
+from domain.waivers import CLOSED, Waiver, covers, line_facts, refund_facts, refunds_of, unknown_refunds_of
 
-_SHIPPED = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
 _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
 
 
@@ -19,12 +20,17 @@ _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
 class ReviewFacts:
     """What review must know beside the order.
 
-    `skus`: the short or unmapped SKUs of the reservation. `waivers`: what people let pass of this content.
+    `skus`: the short or unmapped SKUs of the reservation. `waivers`: what people let pass of this content. `own`:
+    pieces by line that are shipped under numbers of ours. `excess`: lines of which more is labelled than is wanted.
+    `lines`: those that the fulfillment order works on; None: all of the order.
     """
 
     reservation: Reservation
     skus: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    own: Mapping[str, int] = field(default_factory=dict)
+    excess: frozenset[str] = frozenset()
+    lines: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,12 @@ def _presale_balance_open(order: Order, _facts: ReviewFacts, _rules: RuleSet) ->
         yield Finding(HoldCode.PRESALE_BALANCE_OPEN, {}, "review.presale_balance_open")
 
 
-def _refund_requested(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
-    refunds = refunds_of(order)
+def _refund_requested(order: Order, facts: ReviewFacts, rules: RuleSet) -> Iterator[Finding]:
+    asked = refunds_of(order)
+    held_back = lines_held_back(order.lines, asked, rules)
+    if facts.lines is not None and not held_back & facts.lines and CLOSED not in asked:
+        asked = frozenset()
+    refunds = asked | (facts.excess & refunded(order))
     if refunds:
         yield Finding(HoldCode.REFUND_REQUESTED, refund_facts(refunds), "review.refund_requested")
 
@@ -98,10 +108,30 @@ def _platform_hold(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterat
         yield Finding(HoldCode.PLATFORM_HOLD, {}, "review.platform_hold")
 
 
-def _shipped_elsewhere(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
-    # Review stands before the first label: whatever has left, was not ours.
-    if order.state in _SHIPPED:
-        yield shipped_elsewhere(order.state)
+def _shipped_elsewhere(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    lines = lines_elsewhere(order, facts.own)
+    if lines:
+        yield shipped_elsewhere(order.state, lines)
+
+
+def _fulfiller_unknown(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    unknown = [line.line_id for line in _wanted(order) if line.fulfilled_by is FulfilledBy.UNKNOWN]
+    # The platform says that it is somebody else's, and our package holds it.
+    unknown += [line.line_id for line in order.lines if line.line_id in facts.excess and not is_ours(line)]
+    if unknown:
+        yield Finding(HoldCode.FULFILLER_UNKNOWN, line_facts(unknown), "review.fulfiller_unknown")
+
+
+def _cash_on_delivery(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    totals = order.totals
+    if order.order_type is OrderType.COD and totals.paid.minor < totals.payable.minor and any(_wanted(order)):
+        sums: Facts = {"paid": str(totals.paid), "payable": str(totals.payable)}
+        yield Finding(HoldCode.CASH_ON_DELIVERY, sums, "review.cash_on_delivery")
+
+
+def _wanted(order: Order) -> Iterator[OrderLine]:
+    """Lines that are ours to ship, and that nobody has taken back."""
+    return (line for line in order.lines if not is_gone(line))
 
 
 def _amount_mismatch(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
@@ -139,8 +169,11 @@ def _approval_needed(order: Order, _facts: ReviewFacts, rules: RuleSet) -> Itera
 
 
 def _stock(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+    wanted = [line for line in _wanted(order) if line.shipped < line.quantity]
+    if not wanted:
+        return
     skus = ",".join(filter(None, facts.skus))
-    unnamed = [line.line_id for line in order.lines if not line.sku]
+    unnamed = [line.line_id for line in wanted if not line.sku]
     if facts.reservation is Reservation.UNMAPPED or unnamed:
         yield Finding(HoldCode.SKU_UNMAPPED, {"skus": skus, "lines": ",".join(unnamed)}, "review.sku_unmapped")
     elif facts.reservation not in _HOLDS_STOCK:
@@ -156,6 +189,8 @@ _CHECKS: tuple[Callable[[Order, ReviewFacts, RuleSet], Iterator[Finding]], ...] 
     _refund_unknown,
     _platform_hold,
     _shipped_elsewhere,
+    _fulfiller_unknown,
+    _cash_on_delivery,
     _amount_mismatch,
     _sensitive_word,
     _approval_needed,

@@ -148,7 +148,10 @@ STEPS: dict[Step, StepSpec] = {
     Step.PULL: StepSpec(Subject.SHOP, True, _NO_STATE, (Step.NORMALIZE,)),
     Step.NORMALIZE: StepSpec(Subject.RAW_PAYLOAD, False, _NO_STATE, (Step.RESERVE, Step.REVIEW)),
     Step.RESERVE: StepSpec(
-        Subject.FULFILLMENT_ORDER, False, frozenset({_S.PENDING_PAYMENT, _S.PAID, _S.ON_HOLD}), (Step.REVIEW,)
+        Subject.FULFILLMENT_ORDER,
+        False,
+        frozenset({_S.PENDING_PAYMENT, _S.PAID, _S.ON_HOLD}),
+        (Step.RESERVE, Step.REVIEW),
     ),
     Step.REVIEW: StepSpec(Subject.FULFILLMENT_ORDER, False, frozenset({_S.PAID, _S.ON_HOLD}), (Step.ROUTE,)),
     Step.ROUTE: StepSpec(Subject.FULFILLMENT_ORDER, False, frozenset({_S.APPROVED}), (Step.LABEL,)),

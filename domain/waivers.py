@@ -5,71 +5,88 @@ from dataclasses import dataclass, replace
 
 from domain.errors import Facts
 from domain.holds import HoldCode
+from domain.lines import is_gone
 from domain.order import Order, OrderLine, PlatformState
 
-# Beside the ids of lines in refund: the platform closed the whole order, or shows a refund without its line.
+# Beside the ids of lines: the platform closed the whole order, or shows a refund or shipment without its line.
 CLOSED, SOME_LINE = "closed", "some_line"
-# The fact of a hold that names them all.
-REFUNDS = "refunds"
+# The facts of a hold that name its lines: those in refund, those shipped by somebody else.
+REFUNDS, LINES = "refunds", "lines"
 # Codes whose facts name lines.
-_OF_LINES = frozenset({HoldCode.REFUND_REQUESTED, HoldCode.REFUND_UNKNOWN})
+_OF_LINES = frozenset({HoldCode.REFUND_REQUESTED, HoldCode.REFUND_UNKNOWN, HoldCode.SHIPPED_ELSEWHERE})
 
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A hold that a person released for the content that the order has. `refunds`: those that were seen."""
+    """A hold that a person released for the content that the order has. `lines`: those that the hold named."""
 
     hold_id: int
     code: HoldCode
-    refunds: frozenset[str] = frozenset()
+    lines: frozenset[str] = frozenset()
 
 
 def covers(waivers: Iterable[Waiver], code: HoldCode, facts: Facts) -> bool:
     """Whether a person has let this finding pass. Another refund, or another line, is another fact."""
     ours = [waiver for waiver in waivers if waiver.code is code]
     if code in _OF_LINES:
-        asked = read_refunds(facts)
-        return bool(asked) and asked <= refunds_waived(ours, code)
+        asked = read_named(facts)
+        return bool(asked) and asked <= lines_waived(ours, code)
     return bool(ours)
 
 
-def refunds_waived(waivers: Iterable[Waiver], code: HoldCode = HoldCode.REFUND_REQUESTED) -> frozenset[str]:
-    """Every refund, or by `code` every line whose refund is unknown, that a person has let pass."""
-    return frozenset().union(*(one.refunds for one in waivers if one.code is code))
+def lines_waived(waivers: Iterable[Waiver], code: HoldCode) -> frozenset[str]:
+    """Every line of the holds of that code that a person has let pass."""
+    return frozenset().union(*(one.lines for one in waivers if one.code is code))
 
 
 def refunds_of(order: Order) -> frozenset[str]:
-    """What of an order is, or was, in refund."""
-    lines = frozenset(line.line_id for line in order.lines if line.refund_open or line.refunded)
+    """The lines of ours for which a refund is asked, or refused by the seller; and whether the order is closed.
+
+    A refund that was paid takes its line out of the order, and holds nothing.
+    """
+    lines = frozenset(line.line_id for line in order.lines if line.refund_open and not is_gone(line))
     return lines | {CLOSED} if order.state is PlatformState.CLOSED else lines
 
 
 def unknown_refunds_of(order: Order) -> frozenset[str]:
-    """The lines of which the platform does not say whether a refund is open."""
-    return frozenset(line.line_id for line in order.lines if line.refund_unknown)
+    """The lines of ours of which the platform does not say whether a refund is open, or says nothing any more."""
+    return frozenset(
+        line.line_id for line in order.lines if (line.refund_unknown or line.is_missing) and not is_gone(line)
+    )
 
 
 def refund_facts(refunds: Iterable[str]) -> Facts:
     return {REFUNDS: ",".join(sorted(refunds))}
 
 
-def read_refunds(facts: Mapping[str, object]) -> frozenset[str]:
-    return frozenset(filter(None, str(facts.get(REFUNDS, "")).split(",")))
+def line_facts(lines: Iterable[str]) -> Facts:
+    return {LINES: ",".join(sorted(lines))}
+
+
+def read_named(facts: Mapping[str, object]) -> frozenset[str]:
+    """The lines that the facts of a hold name."""
+    return frozenset(filter(None, str(facts.get(REFUNDS) or facts.get(LINES) or "").split(",")))
 
 
 def stays(waiver: Waiver, old: Order, new: Order) -> bool:
     """Whether a waiver outlives a newer content of its order: the fact it speaks of must be the same."""
     if waiver.code is HoldCode.REFUND_REQUESTED:
-        return refunds_of(old) <= refunds_of(new) <= waiver.refunds
+        return refunds_of(old) <= refunds_of(new) <= waiver.lines
     if waiver.code is HoldCode.REFUND_UNKNOWN:
-        return unknown_refunds_of(new) <= waiver.refunds
+        return unknown_refunds_of(new) <= waiver.lines
+    if waiver.code is HoldCode.SHIPPED_ELSEWHERE:
+        # It names its lines: whatever else is shipped is another fact.
+        return True
     seen = _SEEN.get(waiver.code)
     return seen is not None and seen(old) == seen(new)
 
 
-def ordered(order: Order) -> tuple[OrderLine, ...]:
-    """What the buyer ordered, whatever became of refunds: a withdrawn one changes nothing."""
-    return tuple(replace(line, refund_open=False, refunded=False, refund_unknown=False) for line in order.lines)
+def _ordered(order: Order) -> tuple[OrderLine, ...]:
+    """What the buyer ordered, whatever became of refunds and shipments: a withdrawn refund changes nothing."""
+    return tuple(
+        replace(line, refund_open=False, refunded=False, refund_unknown=False, shipped=0, waybill="", is_missing=False)
+        for line in order.lines
+    )
 
 
 def _receiver(order: Order) -> object:
@@ -77,11 +94,15 @@ def _receiver(order: Order) -> object:
 
 
 def _sums(order: Order) -> object:
-    return order.totals, ordered(order)
+    return order.totals, _ordered(order)
 
 
 def _texts(order: Order) -> object:
     return order.receiver, order.buyer_memo, order.seller_memo
+
+
+def _fulfillers(order: Order) -> object:
+    return {line.line_id: line.fulfilled_by for line in order.lines}
 
 
 # What of an order a rule looks at. A code that is not here is asked again with every newer content.
@@ -92,4 +113,5 @@ _SEEN: dict[HoldCode, Callable[[Order], object]] = {
     HoldCode.SENSITIVE_WORD: _texts,
     HoldCode.AMOUNT_MISMATCH: _sums,
     HoldCode.APPROVAL_NEEDED: _sums,
+    HoldCode.FULFILLER_UNKNOWN: _fulfillers,
 }

@@ -1,14 +1,17 @@
 """Alarms: somebody hears before the ship-by clock runs out, while an order stays late, and when letters gather."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from domain.clock import MARKS, ON_THE_CLOCK
+from infra.cursors import cursor_ages
 from infra.db.letters import LETTERS, LetterCause, load_causes
 from infra.db.orders import rows_json
 from infra.db.pool import Database
 from infra.db.sql import load
 from infra.log import get_logger
+from infra.settings import Shop
 
 ACCOUNTS = load("accounts")
 CLOCK = load("clock")
@@ -23,6 +26,8 @@ _GROWTH = 2
 _REMINDER = timedelta(days=1)
 # A shop or a location that could not be read for so long is silent: orders or scans may be waiting there.
 SILENT_S = 3600.0
+# While a shop stays behind it is told of again after so long.
+_BEHIND_AGAIN_S = 3600.0
 
 log = get_logger(__name__)
 
@@ -128,6 +133,33 @@ def alarm_on_silent_feeds(db: Database) -> int:
     for account, since, silent_s in silent:
         log.error("feed_silent", account=account, since=since, silent_h=round(silent_s / 3600, 1))
     return len(silent)
+
+
+def alarm_on_old_cursors(db: Database, shops: Sequence[Shop]) -> int:
+    """Tell of each shop whose cursor has become too old, again every hour, and once when it has caught up.
+
+    A shop may be read without an error and never come to the present: this alarm asks how far, not whether. Returns
+    how many shops are behind.
+    """
+    with db.transaction() as tx:
+        ages = cursor_ages(tx, shops)
+        behind = [one for one in ages if one.is_behind]
+        news = [one for one in behind if one.told_s is None or one.told_s >= _BEHIND_AGAIN_S]
+        calm = [one for one in ages if one.has_caught_up]
+        if news or calm:
+            named = {"behind": [one.account for one in news], "caught_up": [one.account for one in calm]}
+            tx.execute(ACCOUNTS["note_behind"], named)
+    for one in news:
+        log.error(
+            "shop_behind",
+            account=one.account,
+            cursor_at=one.cursor_at,
+            behind_min=round(one.age_s / 60),
+            allowed_min=round(one.patience_s / 60),
+        )
+    for one in calm:
+        log.info("shop_caught_up", account=one.account, behind_min=round(one.age_s / 60))
+    return len(behind)
 
 
 def alarm_on_expired_holds(db: Database) -> int:

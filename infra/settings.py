@@ -7,7 +7,7 @@ Unknown keys are errors. Names carry their units.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -120,7 +120,8 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One merchant account at a sales platform. `ship_on`: when the platform hears of the shipment.
 
     `settle_s`: each window of changes is read a second time so long after its end, for what the platform wrote late;
-    0 switches that off.
+    0 switches that off. `cursor_age_max_s`: a shop whose changes are stored up to a moment longer ago than that, beyond
+    `lag_s` and `poll_every_s`, raises an alarm.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     lag_s: float = 0.0
     settle_s: float = 1800.0
     first_pull_days: int = 7
+    cursor_age_max_s: Annotated[float, msgspec.Meta(gt=0)] = 900.0
     limit: Limit = Limit()
     options: dict[str, str] = {}
 
@@ -140,6 +142,11 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def account(self) -> str:
         """The shop's name over all platforms: unit of cursors, limits and breakers."""
         return f"{self.platform}/{self.name}"
+
+    @property
+    def cursor_patience_s(self) -> float:
+        """How old the shop's cursor may be before somebody is told."""
+        return self.lag_s + self.poll_every_s + self.cursor_age_max_s
 
 
 class Courier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

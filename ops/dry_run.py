@@ -10,11 +10,11 @@ from adapters.payload import PAYLOAD_MAX_BYTES
 from domain.deadlines import ship_by
 from domain.errors import FulfilmentError, Poison
 from domain.holds import HOLDS, Finding
-from domain.normalize import Intake, initial_state, inspect
+from domain.normalize import NOT_OURS, Intake, initial_state
 from domain.order import Order
 from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
-from domain.states import State
+from domain.states import STEPS, Step
 from domain.stock import Reservation
 
 
@@ -47,7 +47,7 @@ def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
     kind = registry.platform(platform)
     try:
         order = kind.read_order(body, shop)
-        due = ship_by(platform, order.paid_at, order.ship_by, rules)
+        due = ship_by(order, rules)
     except FulfilmentError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever one payload raises is told as its own fault
@@ -55,21 +55,24 @@ def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
         raise Poison("reader_failed", "a defect of the reader", {"error": type(error).__name__}) from None
     order = replace(order, ship_by=due)
     intake = initial_state(order)
-    return DryRun(order, intake, (*intake.holds, *_findings(order, intake, rules)))
+    return DryRun(order, intake, _findings(order, intake, rules))
 
 
 def _findings(order: Order, intake: Intake, rules: RuleSet) -> tuple[Finding, ...]:
-    """What review would say of a paid order if its stock were there; before that, whether the sums add up."""
-    if intake.state is not State.PAID:
-        return inspect(order)
-    return review(order, ReviewFacts(Reservation.RESERVED), rules).holds
+    """What intake holds, and what review would if the stock were there, where the chain asks it; each code once."""
+    if intake.reason == NOT_OURS or intake.state not in STEPS[Step.REVIEW].works_in:
+        return intake.holds
+    held = {finding.code for finding in intake.holds}
+    found = review(order, ReviewFacts(Reservation.RESERVED), rules).holds
+    return (*intake.holds, *(finding for finding in found if finding.code not in held))
 
 
 def as_tree(result: DryRun) -> dict[str, Any]:
-    """The order's fields, then `intake` and `holds`. Money is ``{"minor": 32358, "currency": "CNY"}``."""
+    """The order's fields, `fulfilled_by`, `intake` and `holds`. Money is ``{"minor": 32358, "currency": "CNY"}``."""
     tree: dict[str, Any] = msgspec.to_builtins(result.order)
     return {
         **tree,
+        "fulfilled_by": result.order.fulfilled_by,
         "intake": {"state": result.intake.state, "reason": result.intake.reason},
         "holds": [_hold(finding) for finding in result.findings],
     }

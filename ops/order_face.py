@@ -1,12 +1,13 @@
 """One order on a terminal: where it is, why, what is next; then what happened. Times are China's (UTC+8)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from domain.order import FulfilledBy
 from ops.find import Match
 from ops.order_view import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
 from ops.words import cause_in_words
@@ -50,10 +51,13 @@ def _title(view: OrderView) -> Text:
     )
     for one in view.fulfillment:
         style = _LATE if view.open_holds or view.dead_letters else _GOOD
+        title.append(f"  part {one.number}:" if len(view.fulfillment) > 1 else "")
         title.append(f"  {one.state}", style)
         if one.closed_reason:
             title.append(f" ({one.closed_reason})")
         title.append(f"  lane {one.lane}")
+    if view.fulfilled_by != FulfilledBy.MERCHANT:
+        title.append(f"  fulfilled by {view.fulfilled_by}", "bold")
     return title
 
 
@@ -72,7 +76,9 @@ def _facts(view: OrderView) -> Table:
     grid.add_row("receiver", f"{receiver.name or '–'} {receiver.phone or '–'} {region}   {receiver.pii}")
     grid.add_row("sums", "   ".join(f"{name} {amount}" for name, amount in view.sums.items() if amount.minor))
     for one in view.fulfillment:
-        grid.add_row("stock", one.reservation + (f" at {one.location}" if one.location else ""))
+        name = f"part {one.number}" if len(view.fulfillment) > 1 else "stock"
+        pieces = f", {_pieces(view, one.quantities)}" if len(view.fulfillment) > 1 else ""
+        grid.add_row(name, one.reservation + (f" at {one.location}" if one.location else "") + pieces)
     memos = [
         f"{who} {chars} characters"
         for who, chars in (("buyer", view.buyer_memo_chars), ("seller", view.seller_memo_chars))
@@ -171,6 +177,10 @@ def _lines(view: OrderView) -> Table:
             ("refund asked", line.refund_open),
             ("refunded", line.refunded),
             ("refund unknown", line.refund_unknown),
+            ("no longer shown by the platform", line.is_missing),
+            (f"fulfilled by {line.fulfilled_by}", line.fulfilled_by != FulfilledBy.MERCHANT),
+            (f"{line.elsewhere} shipped elsewhere", line.elsewhere > 0),
+            (f"{line.cancelled} not shipped any more", line.cancelled > 0),
         )
         shown = ", ".join(name for name, is_set in marks if is_set)
         table.add_row(
@@ -180,10 +190,11 @@ def _lines(view: OrderView) -> Table:
 
 
 def _packages(view: OrderView) -> Table:
-    table = _table("no.", "from", "courier", "waybill", "scans", "platform", "buyer")
+    table = _table("no.", "what", "from", "courier", "waybill", "scans", "platform", "buyer")
     for package in view.packages:
         table.add_row(
             str(package.number),
+            "cancelled" if package.cancelled_at else _pieces(view, package.quantities) or "nothing",
             package.location,
             package.courier,
             _waybills(package.shipments),
@@ -192,6 +203,13 @@ def _packages(view: OrderView) -> Table:
             ", ".join(notice.status for notice in package.notices) or "not yet",
         )
     return table
+
+
+def _pieces(view: OrderView, quantities: Mapping[str, int]) -> str:
+    """Pieces by SKU, in the order of the lines; a line without a SKU by its id."""
+    return ", ".join(
+        f"{quantities[line.line_id]} x {line.sku or line.line_id}" for line in view.lines if line.line_id in quantities
+    )
 
 
 def _waybills(shipments: Iterable[Shipment]) -> str:

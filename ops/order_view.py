@@ -36,6 +36,8 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
+    """Of `quantity` pieces so many are planned here, cancelled, and shipped by somebody else."""
+
     line_id: str
     sku: str
     title: str
@@ -46,6 +48,11 @@ class Line:
     refund_open: bool
     refunded: bool
     refund_unknown: bool
+    fulfilled_by: str
+    planned: int
+    cancelled: int
+    elsewhere: int
+    is_missing: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +74,8 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fulfillment:
+    """One location's work on an order. `quantities`: pieces by line."""
+
     id: int
     number: int
     state: str
@@ -76,6 +85,7 @@ class Fulfillment:
     location: str | None
     closed_reason: str | None
     finished_at: datetime | None
+    quantities: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +114,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """`writeback` is None until the platform is to be told."""
+    """`writeback` is None until the platform is to be told. `quantities`: pieces by line that lie in it."""
 
     id: int
     fulfillment_order_id: int
@@ -114,6 +124,8 @@ class Package:
     location: str
     packed_at: datetime | None
     handed_over_at: datetime | None
+    cancelled_at: datetime | None
+    quantities: dict[str, int]
     writeback: str | None
     written_back_at: datetime | None
     shipments: tuple[Shipment, ...] = ()
@@ -203,6 +215,7 @@ class OrderView:
     order_type: str
     source: str
     member_level: str
+    fulfilled_by: str
     placed_at: datetime
     paid_at: datetime | None
     ship_by: datetime | None
@@ -263,7 +276,7 @@ def _rows(tx: Connection, query: str, order_id: int, kind: type[T], **more: obje
 
 
 def _head(row: Mapping[str, Any]) -> dict[str, Any]:
-    amounts = ("goods", "discount", "freight", "tax", "payable", "paid")
+    amounts = ("goods", "discount", "freight", "tax", "services", "fees", "payable", "paid")
     receiver = Receiver(
         name=mask_name(row["name"]),
         phone=mask_phone(row["phone"]),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from domain.errors import Transient
 from infra.clock import Clock
+from infra.cursors import CursorAge, cursor_ages
 from infra.db.letters import load_causes
 from infra.db.pool import Connection, Database
 from infra.engine.presence import POOL_NAME, PRESENCE_CLASS
@@ -47,6 +48,7 @@ class Status:
 
     `breaches`: invariants that the last check found breached, with how many examples. `gaps`: orders that were listed
     and could not be fetched, by shop; `late`: changes that only the second reading of a shop has found, ever.
+    `cursors`: how old the cursors of the configured shops are.
     """
 
     signals: Signals
@@ -59,6 +61,7 @@ class Status:
     breaches: Mapping[str, int]
     gaps: Mapping[str, int]
     late: Mapping[str, int]
+    cursors: Sequence[CursorAge]
 
     @property
     def oldest_s(self) -> float:
@@ -78,6 +81,7 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         breaches = dict(connection.execute(SIGNALS["breaches"]).fetchall())
         gaps = dict(connection.execute(SIGNALS["open_gaps"]).fetchall())
         late = dict(connection.execute(SIGNALS["found_late"]).fetchall())
+        cursors = cursor_ages(connection, settings.shops)
     return Status(
         signals=signals,
         is_measured=signals.age_s is not None and signals.age_s <= MISSED_MAX * scaling.every_s,
@@ -89,6 +93,7 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         breaches=breaches,
         gaps=gaps,
         late=late,
+        cursors=cursors,
     )
 
 

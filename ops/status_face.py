@@ -60,6 +60,7 @@ def _sums(now: Status) -> list[RenderableType]:
         _line("dead letters", letters),
         _line("listed but not fetched", now.gaps),
         _line("found late", now.late),
+        _line("behind", {one.account: _span(one.age_s) for one in now.cursors if one.is_behind}),
         _line("gates shut", shut) if now.gates is not None else Text("gates shut: unknown while Redis is away", "red"),
     ]
 

@@ -28,33 +28,45 @@ class LineAmounts:
 
 @dataclass(frozen=True, slots=True)
 class TradeAmounts:
-    """Fen. `promotion` is the trade's own discount, the sum of the lines' shares."""
+    """Fen. `promotion` is the trade's own discount, the sum of the lines' shares.
+
+    `goods` and `payment` leave out the lines that were closed before the buyer paid.
+    """
 
     lines: tuple[LineAmounts, ...]
     promotion: int
     freight: int
+    closed: frozenset[int] = frozenset()
+    """Places of the lines that count in no sum."""
+
+    @property
+    def counted(self) -> tuple[LineAmounts, ...]:
+        return tuple(line for place, line in enumerate(self.lines) if place not in self.closed)
 
     @property
     def goods(self) -> int:
-        return sum(line.gross for line in self.lines)
+        return sum(line.gross for line in self.counted)
 
     @property
     def payment(self) -> int:
-        return sum(line.divided for line in self.lines) + self.freight
+        return sum(line.divided for line in self.counted) + self.freight
 
 
 def amounts_of(order: PlannedOrder) -> TradeAmounts:
     """The order's sums; the same order always has the same ones."""
     gross = [line.price * line.quantity for line in order.lines]
+    closed = frozenset(place for place, line in enumerate(order.lines) if line.is_closed)
     if order.is_plain:
-        return TradeAmounts(tuple(LineAmounts(sum_, 0, 0) for sum_ in gross), 0, order.freight)
+        return TradeAmounts(tuple(LineAmounts(sum_, 0, 0) for sum_ in gross), 0, order.freight, closed)
     draw = random.Random(order.seed)
     discounts = [_line_discount(draw, sum_) for sum_ in gross]
-    left = [sum_ - discount for sum_, discount in zip(gross, discounts, strict=True)]
+    discounts = [0 if place in closed else discount for place, discount in enumerate(discounts)]
+    left = [gross[place] - discounts[place] for place in range(len(gross)) if place not in closed]
     promotion = sum(left) * draw.randint(3, 15) // 100 if draw.random() < _PROMOTION_SHARE else 0
-    shares = spread(promotion, left)
+    spread_ = iter(spread(promotion, left)) if left else iter(())
+    shares = [0 if place in closed else next(spread_) for place in range(len(gross))]
     lines = tuple(LineAmounts(*row) for row in zip(gross, discounts, shares, strict=True))
-    return TradeAmounts(lines, promotion, order.freight)
+    return TradeAmounts(lines, promotion, order.freight, closed)
 
 
 def spread(total: int, weights: list[int]) -> list[int]:

@@ -4,8 +4,12 @@
 |---|---|---|
 | add_order | see `AddOrder` | one that must ship is visible; answers its tid |
 | set_latency | taobao_ms, sf_ms | from the next call on |
-| ask_refund | tid | the buyer asks for a refund of every line |
+| ask_refund, withdraw_refund | tid, lines | the buyer wants money back, or not any more, for some lines or for all |
+| refuse_refund, pay_refund | tid, lines | the seller answers what was asked; a line that is paid back is closed |
+| close_lines | tid, lines | the platform closes lines that have not been shipped |
 | close_order | tid | the platform closes an order that has not been shipped, its money goes back |
+| ship_by_hand | tid, lines, number | somebody ships lines on the platform, with another account's waybill |
+| change_order | see `ChangeOrder` | the buyer's message, the seller's memo and flag, the address, hold marks |
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
 | set_courier | can_find, knows_references, gives_always, look_up_lag_s | what the courier can and does |
@@ -18,14 +22,14 @@
 | plant_waybill | reference | harm: a second living waybill for a reference; answers its number |
 """
 
-from dataclasses import replace
 from typing import Literal
 
 import msgspec
 
 from domain.errors import Refused
+from sandbox.changes import Change, Receiver, change
 from sandbox.limit import CallLimit, Says
-from sandbox.model import Expected, Member, Person, PlannedLine, PlannedOrder
+from sandbox.model import Expected, Member, PlannedLine, PlannedOrder, Ships
 from sandbox.places import CHINESE_PLACES, place_of
 from sandbox.poison import Spoilt
 from sandbox.sf import Courier
@@ -33,22 +37,16 @@ from sandbox.spec import Latency
 from sandbox.spoil import Spoil, SpoilScans, SpoilStock, SpoilTrade, spoil
 from sandbox.stream import number
 from sandbox.taobao import Platform
-from sandbox.trades import CLOSED, REFUND_ASKED, TO_SHIP, UNPAID, Trade
 from sandbox.world import World
 
 
 class AddedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`ships`: who ships it. `is_closed`: closed before the buyer paid."""
+
     sku: str
     quantity: int = 1
-
-
-class Receiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who the order is for, in the clear."""
-
-    name: str
-    mobile: str
-    detail: str
-    town: str = ""
+    ships: Ships = Ships.MERCHANT
+    is_closed: bool = False
 
 
 class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="add_order"):
@@ -72,14 +70,6 @@ class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 class SetLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_latency"):
     taobao_ms: float = 0.0
     sf_ms: float = 0.0
-
-
-class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="ask_refund"):
-    tid: str
-
-
-class CloseOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="close_order"):
-    tid: str
 
 
 class CancelWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="cancel_waybill"):
@@ -137,7 +127,7 @@ class SpoilOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 
 
 Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut | SetFirewall | SpoilOrder
-Command = AddOrder | AskRefund | CloseOrder | CancelWaybill | PlantWaybill | Mood | Spoil
+Command = AddOrder | CancelWaybill | PlantWaybill | Mood | Spoil | Change
 
 
 def pull(world: World, body: bytes, now: float) -> dict[str, str]:
@@ -152,16 +142,14 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
             return {"tid": _add_order(world, command, now)}
         case PlantWaybill():
             return {"number": _plant_waybill(world, command.reference, now)}
-        case AskRefund():
-            _ask_refund(world, command.tid, now)
-        case CloseOrder():
-            _close_order(world, command.tid, now)
         case CancelWaybill():
             _cancel_waybill(world, command.number)
         case SpoilTrade() | SpoilScans() | SpoilStock():
             spoil(world, command, now)
-        case _:
+        case _ if isinstance(command, Mood):
             _set_mood(world, command)
+        case _:
+            change(world, command, now)
     return {}
 
 
@@ -227,46 +215,21 @@ def _add_order(world: World, asked: AddOrder, now: float) -> str:
         shop=asked.shop,
         expected=Expected.SHIP,
         offset_s=0.0,
-        lines=tuple(PlannedLine(skus[line.sku], line.quantity, skus[line.sku].price) for line in asked.lines),
+        lines=tuple(
+            PlannedLine(skus[line.sku], line.quantity, skus[line.sku].price, line.ships, line.is_closed)
+            for line in asked.lines
+        ),
         freight=0,
         seed=tid,
         buyer=tid,
         place=place_of(world.plan.locations[0]) if asked.is_local else CHINESE_PLACES[index % len(CHINESE_PLACES)],
         is_live=asked.live,
         member=asked.vip,
-        person=_person(asked.receiver) if asked.receiver else None,
+        person=asked.receiver.person() if asked.receiver else None,
         message=asked.message,
         padding=asked.padding_bytes,
     )
     return str(world.book.add(order, now - asked.changed_ago_s).order.tid)
-
-
-def _person(receiver: Receiver) -> Person:
-    return Person(receiver.name, receiver.mobile, receiver.town, receiver.detail)
-
-
-def _trade(world: World, tid: str) -> Trade:
-    trade = world.book.trades.get(int(tid)) if tid.isdecimal() else None
-    if trade is None:
-        raise Refused("control_invalid", "no such visible trade")
-    return trade
-
-
-def _close_order(world: World, tid: str, now: float) -> None:
-    trade = _trade(world, tid)
-    if trade.status not in {UNPAID, TO_SHIP}:
-        raise Refused("control_invalid", "the trade has been shipped, or is closed")
-    trade.status = CLOSED
-    trade.order = replace(trade.order, expected=Expected.CLOSED)
-    world.book.touch(trade, now)
-
-
-def _ask_refund(world: World, tid: str, now: float) -> None:
-    trade = _trade(world, tid)
-    trade.refunds.update(dict.fromkeys(trade.line_ids, REFUND_ASKED))
-    if trade.status == TO_SHIP:
-        trade.order = replace(trade.order, expected=Expected.REFUND)
-    world.book.touch(trade, now)
 
 
 def _cancel_waybill(world: World, number_: str) -> None:

@@ -17,6 +17,27 @@ class Expected(StrEnum):
     VAGUE_ADDRESS = "vague_address"
     UNPAID = "unpaid"
     CLOSED = "closed"
+    NOT_OURS = "not_ours"
+    UNDIVIDABLE = "undividable"
+
+
+class Ships(StrEnum):
+    """Who ships a line: the merchant, the platform's own warehouse, or nobody (a virtual good)."""
+
+    MERCHANT = "merchant"
+    PLATFORM = "platform"
+    NOBODY = "nobody"
+
+
+class Scene(StrEnum):
+    """What happens to one line of an order, or to all of them, after the order was first read whole."""
+
+    REFUND_WITHDRAWN = "refund_withdrawn"
+    REFUND_PAID = "refund_paid"
+    REFUND_ALL = "refund_all"
+    SHIPPED_BY_HAND = "shipped_by_hand"
+    PLATFORM_SHIPS = "platform_ships"
+    DELIVERED = "delivered"
 
 
 class Member(StrEnum):
@@ -40,7 +61,10 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class Sku:
-    """A sellable variant; `code` is the merchant's own (`outer_sku_id`)."""
+    """A sellable variant; `code` is the merchant's own (`outer_sku_id`).
+
+    `shares`: how its pieces lie at the locations, in proportion and in their order; empty for enough at each of them.
+    """
 
     code: str
     product_id: int
@@ -48,6 +72,7 @@ class Sku:
     title: str
     variant: str
     price: int
+    shares: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +113,18 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class PlannedLine:
-    """`price` is a piece's price, before any discount."""
+    """`price` is a piece's price, before any discount. `is_closed`: closed before the buyer paid, in no sum."""
 
     sku: Sku
     quantity: int
     price: int
+    ships: Ships = Ships.MERCHANT
+    is_closed: bool = False
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the merchant is to ship it."""
+        return self.ships is Ships.MERCHANT and not self.is_closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +135,7 @@ class PlannedOrder:
     `offset_s`: when it becomes visible, relative to the opening of the sandbox.
     `seed`: decides all decoration (texts, discounts, payment time); `buyer` decides the person.
     `person` and `message`: the receiver and the buyer's message, where they are given and not drawn. `padding`: bytes
-    that its attributes weigh besides.
+    that its attributes weigh besides. `scene`: what happens to it on the way, to its line number `scene_line`.
     """
 
     tid: int
@@ -124,6 +156,8 @@ class PlannedOrder:
     person: Person | None = None
     message: str | None = None
     padding: int = 0
+    scene: Scene | None = None
+    scene_line: int = 0
 
     def line_ids(self) -> tuple[int, ...]:
         """TOP's `oid` of each line; a trade of one line shares its `tid` with it."""
@@ -143,10 +177,11 @@ class Plan:
 
 
 def demand(orders: Iterable[PlannedOrder]) -> Counter[str]:
-    """Pieces of each SKU code that open orders ask for; a closed one asks for nothing."""
+    """Pieces of each SKU code that open orders ask the merchant for; a closed one asks for nothing."""
     wanted: Counter[str] = Counter()
     for order in orders:
         if order.expected is not Expected.CLOSED:
             for line in order.lines:
-                wanted[line.sku.code] += line.quantity
+                if line.is_ours:
+                    wanted[line.sku.code] += line.quantity
     return wanted

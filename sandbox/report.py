@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from sandbox.model import Expected, PlannedOrder
-from sandbox.trades import SHIPPED, Trade
+from sandbox.model import Expected, PlannedLine, PlannedOrder
+from sandbox.trades import CLOSED, CLOSED_UNPAID, SHIPPED, Trade
 from sandbox.waybills import Waybill
 from sandbox.world import World
 
@@ -27,6 +27,9 @@ def progress(world: World) -> Json:
         "alarms": len(ledger.alarms),
         "refused": sum(ledger.refused.values()),
         "calls": dict(ledger.calls),
+        "to_come": world.happenings.to_come,
+        "happened": world.happenings.done,
+        "happened_at": world.happenings.last_at,
     }
 
 
@@ -34,22 +37,31 @@ def full(world: World) -> Json:
     """Everything, personal data left out.
 
     - ``ordered``: each visible order with what must become of it; ``group`` ties the parts of a source
-      order together; ``is_p0`` says live stream, PLUS member and a location's own city.
+      order together; ``is_p0`` says live stream, PLUS member and a location's own city. Of each line: who is to ship
+      it, what the platform shows of it, ``gone_at`` since when (unix seconds) it is not the merchant's to ship any
+      more, and ``told``: each write-back that the platform took for it.
     - ``groups``: source orders with anything to ship, and how many of them have shipped whole.
-    - ``stock``: pieces counted before the run and pieces that left according to the write-backs.
+    - ``stock``: pieces counted before the run, pieces that left according to the write-backs (``shipped``), and pieces
+      in the packages that the courier has (``left``), by the contents on their labels.
     - ``doubled``: references with more than one living waybill.
     """
-    shipped = _shipped(world)
+    shipped, left = _shipped(world), _left(world)
+    told = _told_of_lines(world)
     return {
-        "ordered": [_ordered(world, trade) for trade in world.book.trades.values()],
-        "waybills": [_waybill(waybill) for waybill in world.waybills.by_number.values()],
+        "ordered": [_ordered(world, trade, told) for trade in world.book.trades.values()],
+        "waybills": [_waybill(world, waybill) for waybill in world.waybills.by_number.values()],
         "write_backs": [asdict(row) for row in world.ledger.write_backs],
         "told": [asdict(row) for row in world.ledger.told.values()],
         "told_again": world.ledger.told_again,
         "texted": [asdict(row) for row in world.ledger.texted],
         "groups": _groups(world),
         "stock": [
-            {"sku": entry.sku.code, "on_hand": entry.pieces, "shipped": shipped[entry.sku.code]}
+            {
+                "sku": entry.sku.code,
+                "on_hand": entry.pieces,
+                "shipped": shipped[entry.sku.code],
+                "left": left[entry.sku.code],
+            }
             for entry in world.plan.catalogue
         ],
         "doubled": _doubled(world),
@@ -60,7 +72,16 @@ def full(world: World) -> Json:
     }
 
 
-def _ordered(world: World, trade: Trade) -> Json:
+def _told_of_lines(world: World) -> dict[int, list[Json]]:
+    """Write-backs by line id."""
+    told: dict[int, list[Json]] = {}
+    for row in world.ledger.write_backs:
+        for oid in row.line_ids:
+            told.setdefault(oid, []).append({"number": row.number, "at": row.at})
+    return told
+
+
+def _ordered(world: World, trade: Trade, told: dict[int, list[Json]]) -> Json:
     order = trade.order
     return {
         "tid": str(order.tid),
@@ -70,7 +91,24 @@ def _ordered(world: World, trade: Trade) -> Json:
         "status": trade.status,
         "modified": trade.modified,
         "is_p0": _is_p0(world, order),
-        "lines": [{"sku": line.sku.code, "quantity": line.quantity} for line in order.lines],
+        "lines": [_line(trade, oid, line, told.get(oid, [])) for oid, line in trade.lines],
+    }
+
+
+def _line(trade: Trade, oid: int, line: PlannedLine, told: list[Json]) -> Json:
+    shipment = trade.shipments.get(oid)
+    is_closed = oid in trade.closed or (shipment is None and trade.status in {CLOSED, CLOSED_UNPAID})
+    return {
+        "oid": str(oid),
+        "sku": line.sku.code,
+        "quantity": line.quantity,
+        "ships": line.ships.value,
+        "shipped_by": shipment.by.value if shipment else "",
+        "number": shipment.number if shipment else "",
+        "is_closed": is_closed,
+        "refund": trade.refunds.get(oid, ""),
+        "gone_at": trade.gone.get(oid, float(trade.modified) if is_closed else None),
+        "told": told,
     }
 
 
@@ -89,7 +127,7 @@ def _is_p0(world: World, order: PlannedOrder) -> bool:
     return order.is_live and order.member == "plus" and order.place.city in cities
 
 
-def _waybill(waybill: Waybill) -> Json:
+def _waybill(world: World, waybill: Waybill) -> Json:
     return {
         "reference": waybill.booking.reference,
         "number": waybill.number,
@@ -97,8 +135,28 @@ def _waybill(waybill: Waybill) -> Json:
         "is_collected": waybill.is_collected,
         "location": waybill.booking.location,
         "cargo": waybill.booking.cargo,
+        "pieces": _pieces(world, waybill),
         "created_at": waybill.created_at,
     }
+
+
+def _pieces(world: World, waybill: Waybill) -> dict[str, int] | None:
+    """What the label says is in the package, by SKU; None where it names something that no SKU is called."""
+    pieces: Counter[str] = Counter()
+    for name, count in waybill.booking.cargo:
+        sku = world.sku_by_title.get(name)
+        if sku is None:
+            return None
+        pieces[sku] += count
+    return dict(pieces)
+
+
+def _left(world: World) -> Counter[str]:
+    pieces: Counter[str] = Counter()
+    for waybill in world.waybills.by_number.values():
+        if waybill.is_collected:
+            pieces.update(_pieces(world, waybill) or {})
+    return pieces
 
 
 def _shipped(world: World) -> Counter[str]:
@@ -106,7 +164,7 @@ def _shipped(world: World) -> Counter[str]:
     pieces: Counter[str] = Counter()
     for row in world.ledger.write_backs:
         trade = world.book.trades[row.tid]
-        for line_id, line in zip(trade.line_ids, trade.order.lines, strict=True):
+        for line_id, line in trade.lines:
             if line_id in row.line_ids:
                 pieces[line.sku.code] += line.quantity
     return pieces

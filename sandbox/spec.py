@@ -69,6 +69,30 @@ class Dirt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     closed: float = 0.01
 
 
+class Scenes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Shares of the orders that must ship: of several lines, or changed on the way. See `sandbox.scenes`.
+
+    `split`: three lines whose SKUs no location has all of, but two together have. `undividable`: one line with pieces
+    at two locations, enough only together. `line_closed`: one of two lines was closed before the buyer paid. The other
+    shares: an order of two or three lines (of `platform_line` also of one) to which that happens.
+
+    Things begin to happen up to twice `after_s` after the order was first read whole; what was asked is answered
+    `answered_s` later.
+    """
+
+    split: float = 0.0
+    undividable: float = 0.0
+    line_closed: float = 0.0
+    refund_withdrawn: float = 0.0
+    refund_paid: float = 0.0
+    refund_all: float = 0.0
+    shipped_by_hand: float = 0.0
+    platform_line: float = 0.0
+    virtual_line: float = 0.0
+    after_s: float = 0.5
+    answered_s: float = 1.0
+
+
 class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Milliseconds each answer is held back."""
 
@@ -114,6 +138,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     p0_share: float = 0.05
     arrival: Arrival = Arrival()
     dirt: Dirt = Dirt()
+    scenes: Scenes = Scenes()
     latency: Latency = Latency()
     warehouse: WarehouseDelays = WarehouseDelays()
     locations: tuple[Location, ...] = ()

@@ -12,8 +12,10 @@ from itertools import accumulate
 from pathlib import Path
 
 from sandbox import olist
-from sandbox.model import Expected, Member, Place, Plan, PlannedLine, PlannedOrder, Shop, Sku, Stocked, demand
+from sandbox.amounts import spread
+from sandbox.model import Expected, Member, Place, Plan, PlannedLine, PlannedOrder, Ships, Shop, Sku, Stocked, demand
 from sandbox.places import BRAZILIAN_LOCATIONS, CHINESE_LOCATIONS, CHINESE_PLACES, place_of
+from sandbox.scenery import with_scenes
 from sandbox.spec import Dirt, Location, Spec, Surge
 
 _BURST_MEAN = 6
@@ -63,21 +65,32 @@ def stock(
     """Enough of every SKU at every location, except a few SKUs that lack pieces in all.
 
     The SKUs with too few lie at the first location only, so that a shortage is a shortage and never a
-    matter of splitting an order.
+    matter of splitting an order. Those of split orders lie where their shares say.
     """
     wanted = demand(orders)
-    skus = {line.sku.code: line.sku for order in orders for line in order.lines}
+    skus = {line.sku.code: line.sku for order in orders for line in order.lines if line.ships is not Ships.NOBODY}
     open_orders = sum(1 for order in orders if order.expected is not Expected.CLOSED)
-    missing = _missing(draw, wanted, round(open_orders * dirt.short_stock))
+    usual = {code: pieces for code, pieces in wanted.items() if not skus[code].shares}
+    missing = _missing(draw, usual, round(open_orders * dirt.short_stock))
     catalogue = []
     for code, sku in sorted(skus.items()):
         pieces = wanted[code]
-        if code in missing:
+        if sku.shares:
+            levels = _shared(pieces, sku.shares, locations)
+        elif code in missing:
             levels = {place.name: 0 for place in locations} | {locations[0].name: pieces - missing[code]}
         else:
             levels = {place.name: pieces + pieces // 10 + 2 for place in locations}
         catalogue.append(Stocked(sku, levels))
     return tuple(catalogue)
+
+
+def _shared(pieces: int, shares: Sequence[int], locations: Sequence[Location]) -> dict[str, int]:
+    """Exactly the pieces that are wanted, in these proportions; a location without a share has none."""
+    divided = spread(pieces, list(shares))
+    return {place.name: 0 for place in locations} | {
+        place.name: part for place, part in zip(locations, divided, strict=False)
+    }
 
 
 def _missing(draw: random.Random, wanted: dict[str, int], pieces: int) -> dict[str, int]:
@@ -124,7 +137,9 @@ def _marked(draw: random.Random, order: PlannedOrder, p0_share: float) -> Planne
 def _generated(spec: Spec) -> Plan:
     locations = spec.locations or CHINESE_LOCATIONS
     shops = tuple(_shop(spec, place) for place in range(spec.shops))
-    orders = list(_orders(spec, shops, _skus(spec), [place_of(location) for location in locations]))
+    skus = _skus(spec)
+    orders = list(_orders(spec, shops, skus, [place_of(location) for location in locations]))
+    orders = with_scenes(random.Random(f"{spec.seed}/scenes"), orders, spec.scenes, skus, len(locations))
     random.Random(f"{spec.seed}/order").shuffle(orders)
     return Plan(shops, locations, (), tuple(orders))
 

@@ -12,25 +12,16 @@ from zlib import crc32
 import msgspec
 
 from sandbox import top
+from sandbox.happenings import Happenings
 from sandbox.ledger import Alarm, Ledger, WriteBack
 from sandbox.limit import CallLimit, OverLimitError, Says
 from sandbox.model import Plan
 from sandbox.people import person_of
 from sandbox.poison import Spoilt
+from sandbox.sending import DUMMY, OFFLINE, lines_to_hand_out, lines_to_send
 from sandbox.spec import Secrets
 from sandbox.top import TopError
-from sandbox.tradebook import Tradebook
-from sandbox.trades import (
-    CLOSED,
-    PART_SHIPPED,
-    REFUND_ASKED,
-    SHIPPED,
-    TO_SHIP,
-    Shipment,
-    Trade,
-    document,
-    plain_receiver,
-)
+from sandbox.trades import Shipment, Trade, document, plain_receiver
 from sandbox.waybills import WaybillBook
 
 _DAY_S = 86_400
@@ -38,7 +29,6 @@ _PAGE_MAX, _PAGE_USUAL = 100, 40
 _DECRYPT_MAX = 20
 _REPEAT_EVERY = 8
 _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"", "false", "0"})
-_OFFLINE = "isv.logistics-offline-service-error:"
 _ONLY_IN_FULLINFO = frozenset(
     {"buyer_message", "buyer_memo", "seller_memo", "trade_attr", "promotion_details", "step_paid_fee"}
 )
@@ -72,9 +62,12 @@ class _Query(msgspec.Struct, frozen=True):
 class Platform:
     """Answers TOP calls for all shops of one application."""
 
-    def __init__(self, plan: Plan, secrets: Secrets, book: Tradebook, waybills: WaybillBook, ledger: Ledger) -> None:
+    def __init__(
+        self, plan: Plan, secrets: Secrets, happenings: Happenings, waybills: WaybillBook, ledger: Ledger
+    ) -> None:
         self._secrets = secrets
-        self._book = book
+        self._book = happenings.book
+        self._happenings = happenings
         self._waybills = waybills
         self._ledger = ledger
         self._shops = {shop.session: shop.name for shop in plan.shops}
@@ -91,12 +84,14 @@ class Platform:
             "taobao.trade.fullinfo.get": self._fullinfo,
             "taobao.top.oaid.decrypt": self._decrypt,
             "taobao.logistics.offline.send": self._send,
+            "taobao.logistics.dummy.send": self._hand_out,
             "taobao.logistics.companies.get": self._companies,
         }
 
     def answer(self, form: Params, now: float) -> bytes:
         """One call, checked, counted and carried out. Raises OverLimitError for one that HTTP refuses."""
         self._book.advance(now)
+        self._happenings.advance(now)
         self._calls += 1
         request_id = f"s{self._calls:011x}"
         method = form.get("method", "")
@@ -162,7 +157,7 @@ class Platform:
             return {**body, "has_next": page * size < len(numbers)}
         return {**body, "total_results": len(numbers)}
 
-    def _fullinfo(self, shop: str, params: Params, _now: float) -> Body:
+    def _fullinfo(self, shop: str, params: Params, now: float) -> Body:
         fields = _fields(_required(params, "fields"))
         trade = self._book.find(shop, _number(params, "tid"))
         if self.spoilt.get(params["tid"]) is Spoilt.ARGUMENT:
@@ -171,6 +166,8 @@ class Platform:
             raise top.business("isv.trade-not-exist", "交易订单不存在")
         wants_oaid = params.get("include_oaid", "").lower() not in _FALSE
         shown = document(trade, fields, simplify=_is_true(params, "simplify"), include_oaid=wants_oaid)
+        if "payment" in fields:
+            self._happenings.was_read(trade, now)
         return {"trade": shown | self.spoiled.get(trade.order.tid, {})}
 
     def _decrypt(self, shop: str, params: Params, _now: float) -> Body:
@@ -196,17 +193,28 @@ class Platform:
         trade = self._book.find(shop, _number(params, "tid"))
         number, company = _required(params, "out_sid"), _required(params, "company_code")
         if trade is None:
-            raise top.business(_OFFLINE + "B01", "发货时,没有找到对应的订单")
-        line_ids = _lines_to_ship(trade, params)
+            raise top.business(OFFLINE + "B01", "发货时,没有找到对应的订单")
+        line_ids = lines_to_send(trade, params)
         if company not in COMPANIES:
-            raise top.business(_OFFLINE + "B56", "物流公司不存在")
+            raise top.business(OFFLINE + "B56", "物流公司不存在")
         if not re.search(COMPANIES[company][2], number):
-            raise top.business(_OFFLINE + "B60", "运单号不符合规则或已经被使用")
-        trade.ship(line_ids, Shipment(company, COMPANIES[company][1], number, int(now)))
-        self._book.touch(trade, now)
-        self._ledger.write_backs.append(WriteBack(trade.order.tid, line_ids, company, number, now))
+            raise top.business(OFFLINE + "B60", "运单号不符合规则或已经被使用")
+        self._ship(trade, line_ids, Shipment(company, COMPANIES[company][1], number, int(now)), now)
         self._ledger.alarms += [Alarm(kind, trade.order.tid, number) for kind in self._wrongs(trade, number)]
         return {"shipping": {"is_success": True}}
+
+    def _hand_out(self, shop: str, params: Params, now: float) -> Body:
+        trade = self._book.find(shop, _number(params, "tid"))
+        if trade is None:
+            raise top.business(DUMMY + "B01", "发货时,没有找到对应的订单")
+        self._ship(trade, lines_to_hand_out(trade), Shipment("", "", "", int(now)), now)
+        return {"shipping": {"is_success": True}}
+
+    def _ship(self, trade: Trade, line_ids: tuple[int, ...], shipment: Shipment, now: float) -> None:
+        trade.ship(line_ids, shipment)
+        self._book.touch(trade, now)
+        said = WriteBack(trade.order.tid, line_ids, shipment.company_code, shipment.number, now)
+        self._ledger.write_backs.append(said)
 
     def _wrongs(self, trade: Trade, number: str) -> list[str]:
         """What the platform itself would not notice, but a witness of both sides does."""
@@ -226,25 +234,6 @@ class Platform:
         ]
         shown = [{name: value for name, value in row.items() if name in fields} for row in rows]
         return {"logistics_companies": shown if _is_true(params, "simplify") else {"logistics_company": shown}}
-
-
-def _lines_to_ship(trade: Trade, params: Params) -> tuple[int, ...]:
-    """The lines an `offline.send` is for. Raises TopError when the trade's state forbids it."""
-    if trade.status == SHIPPED:
-        raise top.business(_OFFLINE + "B04", "该订单已经发货或者关闭,不能重复发货")
-    if trade.status not in {TO_SHIP, PART_SHIPPED}:
-        raise top.business(_OFFLINE + "B02", "订单状态不允许发货" if trade.status != CLOSED else "订单已关闭")
-    line_ids = tuple(oid for oid in trade.line_ids if oid not in trade.shipments)
-    if _is_true(params, "is_split"):
-        asked = [_whole(text, "sub_tid") for text in _required(params, "sub_tid").split(",")]
-        if not set(asked) <= set(trade.line_ids):
-            raise top.business(_OFFLINE + "P38", "拆单校验未通过")
-        if not set(asked) <= set(line_ids):
-            raise top.business(_OFFLINE + "B04", "子订单已经发货,不能重复发货")
-        line_ids = tuple(dict.fromkeys(asked))
-    if any(trade.refunds.get(oid) == REFUND_ASKED for oid in line_ids):
-        raise top.business(_OFFLINE + "B02", "订单正在退款,不允许发货")
-    return line_ids
 
 
 def _with_repeat(numbers: list[int], size: int, window: str) -> list[int]:

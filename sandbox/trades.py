@@ -2,7 +2,9 @@
 
 import random
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
 from time import gmtime, strftime
@@ -11,13 +13,16 @@ from typing import Any
 import msgspec
 
 from sandbox.amounts import LineAmounts, TradeAmounts, amounts_of, yuan
-from sandbox.model import Expected, Person, PlannedLine, PlannedOrder
+from sandbox.model import Expected, Person, PlannedLine, PlannedOrder, Ships
 from sandbox.people import buyer_message, masked, person_of, seller_memo
 
 CST_S = 8 * 3600
-NO_REFUND, REFUND_ASKED = "NO_REFUND", "WAIT_SELLER_AGREE"
+NO_REFUND, REFUND_ASKED, REFUND_REFUSED = "NO_REFUND", "WAIT_SELLER_AGREE", "SELLER_REFUSE_BUYER"
+REFUND_WITHDRAWN, REFUND_PAID = "CLOSED", "SUCCESS"
+OPEN_REFUNDS = frozenset({REFUND_ASKED, REFUND_REFUSED, "WAIT_BUYER_RETURN_GOODS", "WAIT_SELLER_CONFIRM_GOODS"})
 TO_SHIP, PART_SHIPPED, SHIPPED = "WAIT_SELLER_SEND_GOODS", "SELLER_CONSIGNED_PART", "WAIT_BUYER_CONFIRM_GOODS"
-UNPAID, CLOSED = "WAIT_BUYER_PAY", "TRADE_CLOSED"
+UNPAID, CLOSED, CLOSED_UNPAID = "WAIT_BUYER_PAY", "TRADE_CLOSED", "TRADE_CLOSED_BY_TAOBAO"
+ENDED = frozenset({SHIPPED, CLOSED, CLOSED_UNPAID})
 
 _STATUS = {Expected.UNPAID: UNPAID, Expected.PRESALE_OPEN: UNPAID, Expected.CLOSED: CLOSED}
 _OAID_NEEDS = frozenset({"receiver_name", "receiver_address", "created", "receiver_mobile", "receiver_phone"})
@@ -30,23 +35,44 @@ _SUMS = frozenset(
     {"payment", "total_fee", "post_fee", "discount_fee", "adjust_fee", "received_payment", "step_paid_fee"}
 )
 
+_PLATFORM_STORE = "CAINIAO-1"
+
 Json = dict[str, Any]
+
+
+class Sender(StrEnum):
+    """Who shipped a line."""
+
+    API = "api"
+    """Whoever calls the platform's interface: the engine."""
+    HAND = "hand"
+    PLATFORM = "platform"
+    NOBODY = "nobody"
+    """Nothing left: a virtual good was handed out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """What the shop told the platform of some lines; `at` in unix seconds."""
+    """Of some lines; `at` in unix seconds. A virtual good has no company and no number."""
 
     company_code: str
     company_name: str
     number: str
     at: int
+    by: Sender = Sender.API
 
 
 class Trade:
-    """One order on the platform. Times are whole unix seconds; `modified` moves with every change."""
+    """One order on the platform. Times are whole unix seconds; `modified` moves with every change.
 
-    __slots__ = ("created", "line_ids", "modified", "order", "paid", "refunds", "shipments", "status")
+    `closed`: status of each line that was closed. `gone`: since when (unix seconds) a line is not the merchant's to
+    ship any more: closed, or shipped by somebody else. `marks`: what the platform shows besides, by field.
+    """
+
+    __slots__ = (
+        *("closed", "created", "gone", "line_ids", "marks", "modified"),
+        *("order", "paid", "refunds", "shipments", "status"),
+    )
 
     def __init__(self, order: PlannedOrder, visible_at: float) -> None:
         self.order = order
@@ -57,22 +83,62 @@ class Trade:
         self.line_ids = order.line_ids()
         self.refunds: dict[int, str] = {}
         self.shipments: dict[int, Shipment] = {}
+        self.closed: dict[int, str] = {}
+        self.gone: dict[int, float] = {}
+        self.marks: dict[str, object] = {}
+        for oid, line in zip(self.line_ids, order.lines, strict=True):
+            if line.is_closed:
+                self.closed[oid] = CLOSED_UNPAID
+                self.gone[oid] = visible_at
         if order.expected is Expected.REFUND:
             self.refunds[self.line_ids[-1]] = REFUND_ASKED
 
     @property
     def is_paid(self) -> bool:
-        return self.order.expected not in {Expected.UNPAID, Expected.PRESALE_OPEN}
+        return self.status != CLOSED_UNPAID and self.order.expected not in {Expected.UNPAID, Expected.PRESALE_OPEN}
+
+    @property
+    def lines(self) -> Iterator[tuple[int, PlannedLine]]:
+        """Each line with its id."""
+        return zip(self.line_ids, self.order.lines, strict=True)
+
+    def waiting(self) -> tuple[int, ...]:
+        """The lines that were neither shipped nor closed."""
+        if self.status in {CLOSED, CLOSED_UNPAID}:
+            return ()
+        return tuple(oid for oid in self.line_ids if oid not in self.shipments and oid not in self.closed)
 
     def ship(self, line_ids: tuple[int, ...], shipment: Shipment) -> None:
         """Record a shipment of these lines and move the status on."""
         self.shipments.update(dict.fromkeys(line_ids, shipment))
-        self.status = SHIPPED if len(self.shipments) == len(self.line_ids) else PART_SHIPPED
+        if shipment.by is not Sender.API:
+            self.gone = dict.fromkeys(line_ids, float(shipment.at)) | self.gone
+        self._settle()
+
+    def close(self, line_ids: tuple[int, ...], at: float, refund: str = REFUND_PAID) -> None:
+        """Close these lines; of a paid trade the money goes back."""
+        status = CLOSED if self.is_paid else CLOSED_UNPAID
+        self.closed.update(dict.fromkeys(line_ids, status))
+        self.gone = dict.fromkeys(line_ids, at) | self.gone
+        if self.is_paid:
+            self.refunds.update(dict.fromkeys(line_ids, refund))
+        self._settle()
+
+    def _settle(self) -> None:
+        """The status that follows from the lines."""
+        live = [oid for oid in self.line_ids if oid not in self.closed]
+        if not live:
+            self.status = CLOSED if self.is_paid else CLOSED_UNPAID
+            self.order = replace(self.order, expected=Expected.CLOSED)
+        elif self.is_paid and self.shipments:
+            self.status = SHIPPED if all(oid in self.shipments for oid in live) else PART_SHIPPED
 
     def oaid(self) -> str:
         """The platform's handle to the hidden receiver: equal for the same receiver in the same shop."""
         place = self.order.place
         text = f"{self.order.shop}/{self.order.buyer}/{place.province}/{place.city}/{place.district}"
+        if (person := self.order.person) is not None:
+            text += f"/{person.name}/{person.mobile}/{person.town}/{person.detail}"
         return "1" + urlsafe_b64encode(blake2b(text.encode(), digest_size=24).digest()).decode()
 
 
@@ -96,7 +162,7 @@ def document(trade: Trade, fields: frozenset[str], *, simplify: bool, include_oa
             shown["orders"] = _wrapped("order", _lines(trade, sums, line_fields), simplify=simplify)
         shown["promotion_details"] = _wrapped("promotion_detail", _promotions(trade, sums), simplify=simplify)
     if fields & _TEXTS:
-        shown.update(_texts(trade.order))
+        shown.update(_texts(trade))
     if fields & _RECEIVER:
         shown.update(_receiver(trade.order, masked(person_of(trade.order))))
     answer = {name: value for name, value in shown.items() if name in fields}
@@ -147,7 +213,7 @@ def _state(trade: Trade) -> Json:
         "buyer_nick": "t**" + str(order.buyer % 10),
         "buyer_open_uid": f"AAE{order.buyer:x}",
         "num": order.lines[0].quantity,
-        "shipping_type": "express",
+        "shipping_type": "virtual" if all(line.ships is Ships.NOBODY for line in order.lines) else "express",
         "created": cst(trade.created),
         "modified": cst(trade.modified),
     }
@@ -158,7 +224,9 @@ def _state(trade: Trade) -> Json:
         shown["step_trade_status"] = "FRONT_PAID_FINAL_NOPAID" if is_open else "FRONT_PAID_FINAL_PAID"
     if trade.shipments:
         shown["consign_time"] = cst(max(shipment.at for shipment in trade.shipments.values()))
-    return shown
+    if all(line.ships is Ships.PLATFORM for line in order.lines):
+        shown["is_sh_ship"] = True
+    return shown | trade.marks
 
 
 def _sums(trade: Trade, sums: TradeAmounts) -> Json:
@@ -175,7 +243,8 @@ def _sums(trade: Trade, sums: TradeAmounts) -> Json:
     return shown
 
 
-def _texts(order: PlannedOrder) -> Json:
+def _texts(trade: Trade) -> Json:
+    order = trade.order
     draw = random.Random(order.seed + 1)
     attributes: dict[str, object] = {}
     if order.is_live:
@@ -192,7 +261,7 @@ def _texts(order: PlannedOrder) -> Json:
     }
     if attributes:
         shown["trade_attr"] = msgspec.json.encode(attributes).decode()
-    return shown
+    return shown | {name: value for name, value in trade.marks.items() if name in _TEXTS}
 
 
 def _receiver(order: PlannedOrder, person: Person) -> Json:
@@ -245,14 +314,22 @@ def _line(trade: Trade, oid: int, line: PlannedLine, sums: LineAmounts) -> Json:
         "order_from": "WAP,WAP",
         "is_oversold": False,
     }
+    if line.ships is Ships.PLATFORM:
+        shown |= {"is_sh_ship": True, "store_code": _PLATFORM_STORE}
+    if line.ships is Ships.NOBODY:
+        shown["shipping_type"] = "virtual"
     shipment = trade.shipments.get(oid)
     if shipment is not None:
         shown["status"] = SHIPPED
-        shown["invoice_no"] = shipment.number
-        shown["logistics_company"] = shipment.company_name
         shown["consign_time"] = cst(shipment.at)
+        if shipment.number:
+            shown["invoice_no"] = shipment.number
+            shown["logistics_company"] = shipment.company_name
     elif trade.status == PART_SHIPPED:
         shown["status"] = TO_SHIP
+    if oid in trade.closed:
+        shown["status"] = trade.closed[oid]
+        shown["end_time"] = cst(int(trade.gone[oid]))
     return shown
 
 

@@ -1,5 +1,8 @@
 """One simulated world: everything the server plays, put together from a spec."""
 
+from collections import Counter
+
+from sandbox.happenings import Happenings
 from sandbox.hook import Receiver
 from sandbox.ledger import Ledger
 from sandbox.model import Plan
@@ -23,10 +26,15 @@ class World:
         self.plan = plan
         self.latency = spec.latency
         self.ledger = Ledger()
+        titles = Counter(entry.sku.title for entry in plan.catalogue)
+        self.sku_by_title = {
+            entry.sku.title: entry.sku.code for entry in plan.catalogue if titles[entry.sku.title] == 1
+        }
         self.book = Tradebook(plan, opened_at)
         self.waybills = WaybillBook()
         self.warehouses = Warehouses(plan, spec.warehouse)
-        self.platform = Platform(plan, spec.secrets, self.book, self.waybills, self.ledger)
+        self.happenings = Happenings(self.book, spec.scenes)
+        self.platform = Platform(plan, spec.secrets, self.happenings, self.waybills, self.ledger)
         self.courier = Courier(plan.locations, spec.secrets, self.waybills, self.warehouses, self.ledger)
         self.feed = Feed(self.warehouses, spec.secrets.warehouse_secret, self.ledger)
         self.receiver = Receiver(spec.secrets.webhook_secret, self.ledger)
@@ -35,4 +43,5 @@ class World:
     def advance(self, now: float) -> None:
         """Let happen what was due by `now`."""
         self.book.advance(now)
+        self.happenings.advance(now)
         self.warehouses.advance(now)

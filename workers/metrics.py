@@ -1,6 +1,6 @@
 """``/metrics`` for Prometheus, from the same look that ``orderlane status`` shows.
 
-No label carries personal data, and every label has few values: groups, lanes, pools, steps, codes.
+No label carries personal data, and every label has few values: groups, lanes, pools, steps, codes, shops.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -69,6 +69,12 @@ def _of_house(now: Status) -> Iterator[Metric]:
     if now.gates is not None:
         shut = [(gate.kind, gate.why) for gate in now.gates]
         yield _gauge("gates_shut", "gates not open", {key: shut.count(key) for key in shut}, "kind", "why")
+    yield _gauge(
+        "cursor_age_seconds",
+        "how long ago the changes of a shop are stored up to",
+        {(one.account,): one.age_s for one in now.cursors},
+        "shop",
+    )
     yield _gauge(
         "invariants_breached",
         "examples that the last check found",

@@ -25,6 +25,7 @@ from domain.order import Lane
 from infra.clock import Clock, SystemClock
 from infra.db.pool import Database
 from infra.engine.claims import hand_back
+from infra.engine.exclusive import ProcessRunner, ProcessRuns, Runner
 from infra.engine.failures import Failures, Origin
 from infra.engine.inner import InnerRunner, InnerStep
 from infra.engine.outer import OuterRunner, OuterStep, never
@@ -103,7 +104,12 @@ def wired_worker(
             rules=tools.rules.version,
         )
         runners = make_runners(tools, outside, presence.worker, is_draining)
-        declare_actors(broker, {name: GatedRunner(runner, gates) for name, runner in runners.items()}, queues)
+        runs = ProcessRuns()
+        answering = {
+            name: ProcessRunner(GatedRunner(runner, gates), runs, db, settings.engine.lease_s)
+            for name, runner in runners.items()
+        }
+        declare_actors(broker, answering, queues)
         # Before the door closes under calls that are still under way: that is no failure of theirs.
         stack.callback(_hand_back, db, presence.worker)
         yield Runtime(broker, bells, db, door, presence, workers.queues_of(pool), runners)
@@ -185,7 +191,7 @@ def make_runners(
     }
 
 
-def declare_actors(broker: PriorityBroker, runners: dict[str, GatedRunner], queues: Mapping[str, str]) -> None:
+def declare_actors(broker: PriorityBroker, runners: Mapping[str, Runner], queues: Mapping[str, str]) -> None:
     """Each step is a Dramatiq actor of its own name; Dramatiq's own retries are off, the engine's are on."""
     for name, runner in runners.items():
         broker.declare_actor(
@@ -200,7 +206,7 @@ def declare_actors(broker: PriorityBroker, runners: dict[str, GatedRunner], queu
         )
 
 
-def _bell_answerer(step: str, runner: GatedRunner) -> Callable[[str, str, bool], None]:
+def _bell_answerer(step: str, runner: Runner) -> Callable[[str, str, bool], None]:
     def answer(lane: str, account: str, alone: bool) -> None:  # noqa: FBT001 - a message has positions, not names
         with bound(step=step, lane=lane, account=account or None):
             try:

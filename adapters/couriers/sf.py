@@ -40,6 +40,7 @@ from domain.errors import (
     keep_evidence,
 )
 from domain.order import Address, Pii
+from domain.regions import country_of
 from infra import settings
 from infra.clock import Clock
 
@@ -132,6 +133,10 @@ PHRASES: Mapping[str, str] = {
     "service_unavailable": "the courier does not offer this service there",
 }
 _REFUSED = "the courier refused"
+
+
+# Codes of countries and regions: beyond the mainland those of the telephone.
+_COUNTRIES = {"CN": "CN", "HK": "852", "MO": "853", "TW": "886"}
 
 
 def java_url_encode(text: str) -> str:
@@ -347,13 +352,21 @@ def _contact(side: int, address: Address) -> dict[str, Any]:
         "contactType": side,
         "contact": address.name,
         "mobile" if _MOBILE.fullmatch(address.phone) else "tel": address.phone,
-        "country": "CN",
+        "country": _country(address),
         "province": address.province,
         "city": address.city or address.district,
         "county": address.district,
         "address": address.town + address.detail,
         **({"postCode": address.zip_code} if address.zip_code else {}),
     }
+
+
+def _country(address: Address) -> str:
+    """Raises Refused ``country_unknown`` for an address abroad: it names no country."""
+    code = _COUNTRIES.get(country_of(address.province))
+    if code is None:
+        raise Refused("country_unknown", "the address is abroad and names no country")
+    return code
 
 
 def _product(service: str) -> int:

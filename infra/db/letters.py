@@ -13,7 +13,7 @@ from domain.holds import HoldCode
 from domain.letters import MESSAGE, Standing
 from domain.money import Money
 from domain.states import State, Step
-from domain.waivers import Waiver, read_refunds
+from domain.waivers import Waiver, read_named
 from infra.db.orders import rows_json
 from infra.db.pool import Connection
 from infra.db.sql import load
@@ -181,7 +181,7 @@ def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[i
     """What people let pass of the content that an order has now, by fulfillment order."""
     found: dict[int, tuple[Waiver, ...]] = {}
     for id_, hold_id, code, facts in tx.execute(LETTERS["waived"], {"ids": list(fulfillment_order_ids)}):
-        found[id_] = (*found.get(id_, ()), Waiver(hold_id, HoldCode(code), read_refunds(facts)))
+        found[id_] = (*found.get(id_, ()), Waiver(hold_id, HoldCode(code), read_named(facts)))
     return found
 
 

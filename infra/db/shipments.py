@@ -37,7 +37,10 @@ class PackageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlabelledRow(PackageRow):
-    """`status`, `reference`: the live shipment's. `is_asked_about`: a call may have happened, over in `busy_s`."""
+    """`status`, `reference`: the live shipment's. `is_asked_about`: a call may have happened, over in `busy_s`.
+
+    `lines`: (line, pieces) of the package. `version`: of the order's content.
+    """
 
     number: int
     courier: str
@@ -50,6 +53,8 @@ class UnlabelledRow(PackageRow):
     is_asked_about: bool
     busy_s: float
     voided: int
+    lines: list[tuple[str, int]]
+    version: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,7 @@ class WritebackRow(PackageRow):
     busy_s: float
     is_taken: bool
     is_whole_order: bool
-    line_ids: list[str]
+    lines: list[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

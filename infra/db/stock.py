@@ -120,6 +120,25 @@ def release_stock(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
     )
 
 
+def shrink_stock(tx: Connection, left: Mapping[int, Mapping[str, int]]) -> None:
+    """Give back what fulfillment orders no longer want: id -> pieces by SKU that stay. More than before is ignored."""
+    if not left:
+        return
+    rows = rows_json(
+        {"fulfillment_order_id": id_, "sku": sku, "quantity": count}
+        for id_, pieces in left.items()
+        for sku, count in pieces.items()
+    )
+    freed = tx.execute(STOCK["shrink_reservations"], {"ids": list(left), "rows": rows}).fetchall()
+    _move(
+        tx,
+        [
+            (sku, location, 0, -n if status == Reservation.RESERVED else 0, -n if location else 0)
+            for sku, location, status, n in freed
+        ],
+    )
+
+
 def _move(tx: Connection, deltas: Sequence[tuple[str, str | None, int, int, int]]) -> None:
     """Apply (sku, location, on_hand, reserved, allocated) deltas to both levels, pool first, locked in order."""
     if not deltas:

@@ -8,6 +8,7 @@ from typing import Self
 from infra.alarms import (
     alarm_on_expired_holds,
     alarm_on_letters,
+    alarm_on_old_cursors,
     alarm_on_silent_feeds,
     raise_alarms,
     repeat_alarms,
@@ -18,6 +19,7 @@ from infra.engine.purge import Purge
 from infra.invariants import report_breaches
 from infra.log import get_logger
 from infra.retention import Retention
+from infra.settings import Shop
 
 # An alarm may be a minute late; the invariants read whole tables.
 ALARMS_EVERY_S = 60.0
@@ -77,12 +79,13 @@ class Beside:
             duty.tend()
 
 
-def slow_duties(db: Database, clock: Clock) -> tuple[Duty, ...]:
+def slow_duties(db: Database, clock: Clock, shops: Sequence[Shop]) -> tuple[Duty, ...]:
     """All of them, due at once."""
     return (
         Duty("clock_alarms", ALARMS_EVERY_S, lambda: raise_alarms(db), clock),
         Duty("repeated_alarms", ALARMS_EVERY_S, lambda: repeat_alarms(db), clock),
         Duty("letter_alarms", ALARMS_EVERY_S, lambda: alarm_on_letters(db), clock),
+        Duty("old_cursors", ALARMS_EVERY_S, lambda: alarm_on_old_cursors(db, shops), clock),
         Duty("silent_feeds", REMINDERS_EVERY_S, lambda: alarm_on_silent_feeds(db), clock),
         Duty("expired_holds", REMINDERS_EVERY_S, lambda: alarm_on_expired_holds(db), clock),
         Duty("invariants", INVARIANTS_EVERY_S, lambda: report_breaches(db), clock),

@@ -8,6 +8,7 @@ from infra.db.pool import Database
 PRESENCE_CLASS = 7301
 SWEEPER_CLASS = 7302
 DOCTOR_CLASS = 7303
+EXCLUSIVE_CLASS = 7304
 # What a presence session is called, with the pool's name behind it: workers are counted by it.
 POOL_NAME = "orderlane worker "
 
@@ -53,4 +54,10 @@ class Presence:
 def take_lead(session: Connection) -> bool:
     """Become the one sweeper, if nobody is; held until the session ends."""
     row = session.execute("SELECT pg_try_advisory_lock(%s, 0)", (SWEEPER_CLASS,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def take_exclusive(session: Connection) -> bool:
+    """Become the one process in which a subject runs exclusively, if none is; held until the session ends."""
+    row = session.execute("SELECT pg_try_advisory_lock(%s, 0)", (EXCLUSIVE_CLASS,)).fetchone()
     return row is not None and bool(row[0])

@@ -30,6 +30,12 @@ def report(db: Database, worker: int, *, pool: str, code: str, rules: str) -> No
         connection.execute(REPORTS["report"], given)
 
 
+def carry_whole(tx: Connection) -> bool:
+    """Whether a worker lives whose version knows no parts of orders: what must go in parts waits until it has gone."""
+    row = tx.execute(REPORTS["carry_whole"], {"class": PRESENCE_CLASS}).fetchone()
+    return row is not None and bool(row[0])
+
+
 def living(connection: Connection) -> list[Report]:
     """The reports of workers that live, by their numbers."""
     with connection.cursor(row_factory=class_row(Report)) as cursor:

@@ -69,20 +69,26 @@ class Sweeper:
             log.warning("leases_freed", expired=len(freed), unflown=len(unflown))
 
     def free_crashed(self) -> None:
-        """Free what died with its process. Only a subject that ran alone has the crash counted."""
+        """Free what died with its process. The crash counts only for a subject that was the only one under way in it.
+
+        Who ran beside others is innocent until it dies again: as a suspect that did, it runs exclusively from then on
+        (`infra/engine/exclusive.py`).
+        """
         with self.db.transaction() as tx:
-            for token, step, subject_ids, is_alone, worker in tx.execute(
+            for token, step, subject_ids, is_to_blame, worker in tx.execute(
                 WORK["crashed_flights"], {"class": PRESENCE_CLASS}
             ).fetchall():
                 freed = tx.execute(
                     WORK["suspect"],
-                    {"step": step, "subject_ids": subject_ids, "token": token, "crashed": int(is_alone)},
+                    {"step": step, "subject_ids": subject_ids, "token": token, "crashed": int(is_to_blame)},
                 ).fetchall()
                 tx.execute(WORK["close_flight"], {"token": token})
-                log.warning("worker_died", step=step, subjects=len(subject_ids), freed=len(freed), alone=is_alone)
+                log.warning(
+                    "worker_died", step=step, subjects=len(subject_ids), freed=len(freed), is_to_blame=is_to_blame
+                )
                 writes = Writes()
                 for subject_id, crashes, lane in freed:
-                    if crashes < self.crashes_max:
+                    if not is_to_blame or crashes < self.crashes_max:
                         continue
                     row = tx.execute(WORK["load_for_letter"], {"step": step, "subject_ids": [subject_id]}).fetchone()
                     assert row is not None

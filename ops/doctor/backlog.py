@@ -1,12 +1,15 @@
 """What waits longer than it should."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from adapters.foreign import is_waybill
 from infra.alarms import SILENT_S
+from infra.cursors import cursor_ages
+from infra.db.listings import count_wanted
 from infra.db.pool import Connection
 from infra.db.sql import load
 from infra.db.unreadable import UNREADABLE, Source
+from infra.settings import Shop
 from ops.doctor.check import Check, ok, warn
 
 ACCOUNTS = load("accounts")
@@ -22,9 +25,10 @@ _NAMED = 5
 COUNTS_NAMED_MAX = 5
 
 
-def all_checks(session: Connection) -> Iterator[Check]:
+def all_checks(session: Connection, shops: Sequence[Shop]) -> Iterator[Check]:
     yield overdue_work(session)
     yield silent_feeds(session)
+    yield old_cursors(session, shops)
     yield pull_gaps(session)
     yield found_late(session)
     yield lone_scans(session)
@@ -33,6 +37,7 @@ def all_checks(session: Connection) -> Iterator[Check]:
     yield unwanted_waybills(session)
     yield dead_letters(session)
     yield refused_counts(session)
+    yield missing_skus(session)
 
 
 def overdue_work(session: Connection) -> Check:
@@ -79,6 +84,20 @@ def silent_feeds(session: Connection) -> Check:
     silent = ", ".join(f"{account} for {silent_s / 3600:.0f} h" for account, _, silent_s in rows)
     advice = "is `orderlane run` running? Else `orderlane gates`, and log events `shop_unread`, `feed_unread`"
     return warn("feeds", f"could not be read: {silent}", advice)
+
+
+def old_cursors(session: Connection, shops: Sequence[Shop]) -> Check:
+    behind = [one for one in cursor_ages(session, shops) if one.is_behind]
+    if not behind:
+        return ok("cursors", "the changes of every shop are stored as far as `cursor_age_max_s` demands")
+    named = ", ".join(
+        f"{one.account} by {one.age_s / 60:.0f} min (allowed {one.patience_s / 60:.0f})" for one in behind
+    )
+    advice = (
+        "a shop that is read catches up by itself, as fast as its `limit` and the platform allow;"
+        " else `orderlane gates`, and log event `shop_unread`"
+    )
+    return warn("cursors", f"behind the present: {named}", advice)
 
 
 def lone_scans(session: Connection) -> Check:
@@ -137,3 +156,12 @@ def refused_counts(session: Connection) -> Check:
     skus = ", ".join(f"{sku} at {location}: {counted}, ours {ours}" for location, sku, ours, counted in named)
     advice = "hold or cancel orders of these SKUs, or have them counted again: `orderlane stock count`"
     return warn("stock", f"{total} counts are below what is promised ({skus})", advice)
+
+
+def missing_skus(session: Connection) -> Check:
+    """Lines that nobody can pick: without a SKU, or with one that stock does not know."""
+    listings, orders = count_wanted(session)
+    if not listings:
+        return ok("listings", "no order waits for a SKU")
+    advice = "`orderlane sku list --unmapped` names them, `orderlane sku map` says what they are"
+    return warn("listings", f"{listings} listings without SKU, {orders} orders wait", advice)

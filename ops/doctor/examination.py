@@ -48,7 +48,7 @@ def _database(db: Database, connection: Connection, settings: Settings, clock: C
             if not migrations.advice:
                 yield from gates.shut(db, connection.redis_url.reveal(), settings, clock)
                 yield from workers.versions(session, settings)
-                yield from backlog.all_checks(session)
+                yield from backlog.all_checks(session, settings.shops)
                 yield from retention.all_checks(session, settings.retention)
                 yield invariants.check(session)
     except psycopg.OperationalError as error:

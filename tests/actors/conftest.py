@@ -81,6 +81,7 @@ class HandPlatform:
     """A shop that keeps trades and shipments in memory and can be made to fail, once for each error given."""
 
     window_max_s: float = 172_800.0
+    divides_lines: bool = False
     trades: dict[str, dict[str, Any]] = field(default_factory=dict)
     changed: dict[str, datetime] = field(default_factory=dict)
     shipments: dict[str, list[PlatformShipment]] = field(default_factory=dict)
@@ -112,7 +113,16 @@ class HandPlatform:
     async def fetch(self, platform_order_id: str):
         self._raise("fetch")
         self._raise(f"fetch {platform_order_id}")
-        return raw_order(msgspec.json.encode({"trade": self.trades[platform_order_id]}))
+        return raw_order(msgspec.json.encode({"trade": self._now(platform_order_id)}))
+
+    def _now(self, platform_order_id: str) -> dict[str, Any]:
+        trade = copy.deepcopy(self.trades[platform_order_id])
+        if platform_order_id in self.closed:
+            trade["status"] = "TRADE_CLOSED"
+        if platform_order_id in self.refunds:
+            for line in trade["orders"]["order"]:
+                line["refund_status"] = "WAIT_SELLER_AGREE"
+        return trade
 
     async def status(self, platform_order_id: str) -> PlatformStatus:
         self._raise("status")
@@ -136,7 +146,7 @@ class HandPlatform:
             if self.shipments.get(id_) and handover.is_whole_order:
                 raise Conflict("already_shipped")
             self.told.append(handover.waybill)
-            self.shipments.setdefault(id_, []).append(PlatformShipment("SF", handover.waybill, handover.line_ids))
+            self.shipments.setdefault(id_, []).append(PlatformShipment("SF", handover.waybill, tuple(handover.lines)))
             self._raise("after_tell")
         finally:
             self.under_way[id_] -= 1
@@ -267,6 +277,7 @@ class Merchant:
     def deliver(self, *trades: dict[str, Any], source: str = "pull") -> None:
         """Store payloads as a pull does."""
         raws = [raw_order(msgspec.json.encode({"trade": trade})) for trade in trades]
+        self.platform.trades |= {raw.platform_order_id: trade for raw, trade in zip(raws, trades, strict=True)}
         at = datetime(2026, 11, 22, tzinfo=UTC)
         Pull(self.tools).store(
             self.settings.shops[0], source, [(Listed(raw.platform_order_id, at), raw) for raw in raws]
@@ -334,6 +345,7 @@ class Merchant:
 _TRADE = {
     "status": "WAIT_SELLER_SEND_GOODS",
     "type": "fixed",
+    "shipping_type": "express",
     "created": "2026-11-22 09:00:00",
     "modified": "2026-11-22 09:10:00",
     "pay_time": "2026-11-22 09:01:00",

@@ -53,8 +53,8 @@ def run_once(house, step):
     return [attempts for _, attempts in house.due(step)]
 
 
-def test_after_the_refund_check_nobody_is_revealed_or_booked(house, stop_during, told_to_stop):
-    stop_during(house.platform, "status")
+def test_after_the_last_check_nobody_is_revealed_or_booked(house, stop_during, told_to_stop):
+    stop_during(house.platform, "fetch")
     assert run_once(house, Step.LABEL) == [0]
     assert (house.platform.asked["reveal"], house.courier.asked["create"]) == (0, 0)
     assert house.rows("SELECT call_deadline FROM shipment") == [(None,)], "surely nothing was booked"

@@ -11,6 +11,7 @@ from domain.holds import HoldCode
 from domain.states import Step
 from infra.db.migrate import FOLDER
 from infra.db.shipments import load_unlabelled
+from infra.db.stock import release_stock
 from infra.engine.replay import Author
 from infra.invariants import find_breaches
 from ops import letters
@@ -150,34 +151,49 @@ def test_a_shipment_that_was_cancelled_meanwhile_is_voided_and_no_other_is_booke
     assert (unheard.courier.asked["create"], unheard.holds(), breaches(unheard)) == (1, ["refund_requested"], [])
 
 
-def test_an_order_that_is_over_altogether_is_asked_about_too(unheard, first):
+def test_an_order_that_started_again_is_held_and_asked_about_too(unheard, first):
     send_back(unheard)
     becomes(unheard, first, CLOSED)
-    assert (unheard.states(), unheard.holds()) == (["closed"], [])
+    unheard.run(Step.REVIEW)
+    assert (unheard.states(), unheard.holds()) == (["on_hold"], ["refund_requested"])
     recover(unheard)
-    assert (shipments(unheard), unheard.holds()) == ([(1, "booked", "SF0001", False)], ["unwanted_waybill"])
+    assert shipments(unheard) == [(1, "booked", "SF0001", False)]
+    assert unheard.holds() == ["refund_requested", "unwanted_waybill"]
     assert (unknown_living(unheard), breaches(unheard)) == ([], [])
-    assert let_go(unheard, HoldCode.UNWANTED_WAYBILL).state == "closed"
+    let_go(unheard, HoldCode.UNWANTED_WAYBILL)
     assert breaches(unheard) == [], "a person has looked"
 
 
-def test_closing_makes_the_question_due_that_a_hold_stood_for(unheard, first):
+def test_an_order_that_started_again_with_its_label_shows_the_waybill(merchant, first):
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(first)
+    merchant.flow(Step.LABEL)
+    send_back(merchant)
+    becomes(merchant, first, CLOSED)
+    merchant.run(Step.REVIEW)
+    assert (merchant.states(), merchant.holds()) == (["on_hold"], ["refund_requested", "unwanted_waybill"])
+
+
+def test_a_hold_of_the_label_stays_beside_that_of_the_closed_order(unheard, first):
     unheard.courier.can_find = False
     recover(unheard)
     assert (unheard.holds(), unheard.due(Step.LABEL)) == (["waybill_error"], [])
-    unheard.rows("UPDATE fulfillment_order SET resume_state = 'paid'")
     becomes(unheard, first, CLOSED)
-    assert (unheard.states(), unheard.holds(), len(unheard.due(Step.LABEL))) == (["closed"], [], 1)
+    assert (unheard.states(), unheard.holds()) == (["on_hold"], ["refund_requested", "waybill_error"])
+    becomes(unheard, first, CLOSED | {"seller_memo": "again", "modified": "2026-11-22 10:05:00"})
+    assert unheard.holds() == ["refund_requested", "waybill_error"]
     unheard.courier.can_find = True
+    let_go(unheard, HoldCode.WAYBILL_ERROR)
     recover(unheard)
-    assert (unknown_living(unheard), unheard.holds()) == ([], ["unwanted_waybill"])
+    assert (unknown_living(unheard), unheard.holds()) == ([], ["refund_requested", "unwanted_waybill"])
 
 
 @pytest.mark.parametrize("is_idempotent", [True, False])
 def test_what_cannot_be_asked_is_never_called_again_for_a_closed_order(unheard, first, is_idempotent):
     unheard.courier.can_find, unheard.courier.is_idempotent = False, is_idempotent
-    send_back(unheard)
-    becomes(unheard, first, CLOSED)
+    with unheard.db.transaction() as tx:
+        release_stock(tx, [unheard.one("SELECT id FROM fulfillment_order")])
+    unheard.rows("UPDATE fulfillment_order SET state = 'closed', finished_at = now(), closed_reason = 'by hand'")
     recover(unheard)
     assert (unheard.courier.asked["create"], unheard.holds(), breaches(unheard)) == (1, ["waybill_error"], [])
     assert unheard.rows("SELECT owner, facts ->> 'code' FROM hold") == [("logistics", "outcome_unknown")]

@@ -229,7 +229,7 @@ def test_a_refund_seen_at_the_last_moment_buys_no_label(allocated, shown):
 
 @pytest.mark.parametrize("error", [Transient("down"), Malformed("odd"), KeyError("defect")])
 def test_a_platform_that_cannot_be_asked_buys_no_label(allocated, error):
-    allocated.platform.errors = {"status": [error]}
+    allocated.platform.errors = {"fetch": [error]}
     allocated.run(Step.LABEL)
     assert allocated.courier.asked["create"] == 0
     assert [attempts for _, attempts in allocated.due(Step.LABEL)] == [1]

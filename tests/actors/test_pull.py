@@ -66,15 +66,14 @@ def test_the_next_window_overlaps_the_last(shop, now):
     assert window.start == now - timedelta(hours=1, seconds=60)
 
 
-def test_a_window_is_no_longer_than_the_platform_allows_and_the_rest_follows_at_once(shop, now):
+def test_no_part_is_longer_than_the_platform_allows_and_each_follows_the_last(shop, now):
     shop.platform.window_max_s = 600.0
     shop.rows("UPDATE shop SET cursor_at = %s", now - timedelta(minutes=30))
     pull(shop)
-    [window] = shop.platform.windows
-    assert window.end - window.start == timedelta(seconds=600)
-    assert shop.one("SELECT due_at <= now() FROM work WHERE step = 'pull'")
-    for _ in range(4):
-        pull(shop)
+    windows = shop.platform.windows
+    assert [window.end - window.start for window in windows[:3]] == [timedelta(seconds=600)] * 3
+    assert [window.start for window in windows[1:]] == [window.end for window in windows[:-1]]
+    assert shop.one(SHOP) == windows[-1].end
     assert len(stored(shop)) == 5
     assert not shop.one("SELECT due_at <= now() FROM work WHERE step = 'pull'")
 
@@ -261,8 +260,9 @@ def test_a_platform_that_wants_a_shorter_window_gets_one_after_its_pause(shop):
     assert half == pytest.approx((86_400 + 60) / 2)
     assert read_at is None
     pull(shop)
-    [_, shorter] = shop.platform.windows
+    [_, shorter, rest] = shop.platform.windows
     assert (shorter.end - shorter.start).total_seconds() == pytest.approx(half)
+    assert shop.one(SHOP) == rest.end
 
 
 @pytest.fixture
@@ -416,9 +416,11 @@ def test_a_lease_that_runs_low_stops_the_reading_and_goes_on_at_once(make_mercha
     assert merchant.one(SHOP) is None
     assert merchant.one("SELECT due_at <= now() FROM work WHERE step = 'pull'")
     half = merchant.one("SELECT window_s FROM shop")
+    assert half == pytest.approx((86_400 + 60) / 2)
     pull(merchant)
-    assert merchant.one(SHOP) is not None, "the first half of the window has nothing in it, so the cursor moves on"
-    assert merchant.one("SELECT window_s FROM shop") == 2 * half
+    [_, window] = merchant.platform.windows
+    assert (window.end - window.start).total_seconds() == pytest.approx(half)
+    assert merchant.one(SHOP) == window.end, "the first half has nothing in it, so the cursor moves on"
 
 
 def test_a_shop_that_has_caught_up_reads_whole_windows_again(shop):

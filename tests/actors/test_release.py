@@ -4,10 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.ports import PlatformStatus
 from domain.errors import Conflict
 from domain.holds import HoldCode
-from domain.order import PlatformState
 from domain.outcomes import Hold
 from domain.states import State, Step
 from infra.engine.replay import Author
@@ -143,14 +141,11 @@ def two_lines(trade):
 
 
 @pytest.fixture
-def shows(stocked, monkeypatch):
-    """What the platform shows of every order from now on."""
+def shows(stocked, two_lines):
+    """What the platform shows of the order from now on."""
 
-    def shows(*refunded, state=PlatformState.TO_SHIP):
-        async def status(_):
-            return PlatformStatus(state, bool(refunded), (), refund_lines=refunded)
-
-        monkeypatch.setattr(stocked.platform, "status", status)
+    def shows(*refunded, **changes):
+        stocked.platform.trades["1001"] = two_lines(*refunded, **changes)
 
     return shows
 
@@ -209,7 +204,7 @@ def test_a_refund_that_was_withdrawn_and_returns_is_another_fact(let_pass_at_lab
 
 
 def test_an_order_that_the_platform_closed_after_a_refund_was_let_pass_is_another_fact(let_pass_at_label, shows):
-    shows(LINES[0], state=PlatformState.CLOSED)
+    shows(LINES[0], status="TRADE_CLOSED")
     let_pass_at_label.run(Step.LABEL)
     assert let_pass_at_label.holds() == ["refund_requested"]
 
@@ -302,39 +297,48 @@ def test_an_order_that_does_not_say_whether_a_refund_is_open_waits_for_a_person(
 
 
 @pytest.fixture
-def silent_at_label(stocked, trade, monkeypatch):
-    """Known to have no refund when it was read; at the last moment the platform does not say."""
+def shown_at_label(stocked, trade):
+    """Known to have no refund when it was read; at the last moment the platform shows a trade with other lines."""
 
-    def become(**status):
-        async def answer(_):
-            return PlatformStatus(PlatformState.TO_SHIP, False, (), **status)
-
-        monkeypatch.setattr(stocked.platform, "status", answer)
+    def shown(change):
+        stocked.platform.trades["1001"] = change(trade(tid="1001"))
 
     stocked.deliver(trade(tid="1001"))
     stocked.flow(Step.ROUTE)
-    return become
+    return shown
 
 
-@pytest.mark.parametrize("status", [{"unknown_lines": ("1001",)}, {"line_ids": ()}, {"line_ids": ("9",)}])
-def test_the_last_moment_check_takes_silence_for_unknown(stocked, silent_at_label, let_go, status):
-    silent_at_label(**status)
+def without_its_line(trade):
+    [line] = trade["orders"]["order"]
+    return {**trade, "orders": {"order": [line | {"oid": 9}]}}
+
+
+@pytest.mark.parametrize(
+    ("change", "codes"),
+    [
+        (lambda trade: silent_about_refunds(trade, "refund_status"), ["refund_unknown"]),
+        (lambda trade: silent_about_refunds(trade, "status"), ["refund_unknown"]),
+        (without_its_line, ["buyer_changed", "refund_unknown"]),
+    ],
+)
+def test_the_last_moment_check_takes_silence_for_unknown(stocked, shown_at_label, let_go, change, codes):
+    shown_at_label(change)
     stocked.run(Step.LABEL)
-    assert (stocked.states(), stocked.holds(), stocked.courier.waybills) == (["on_hold"], ["refund_unknown"], [])
-    let_go(HoldCode.REFUND_UNKNOWN)
+    assert (stocked.states(), stocked.holds(), stocked.courier.waybills) == (["on_hold"], codes, [])
+    for code in codes:
+        let_go(HoldCode(code))
+    assert (stocked.states(), stocked.holds()) == (["allocated"], [])
+
+
+def test_control_a_last_moment_check_that_says_it_lets_it_go(stocked, shown_at_label):
+    shown_at_label(lambda trade: trade | {"seller_memo": "ok"})
     stocked.run(Step.LABEL)
     assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
 
 
-def test_control_a_last_moment_check_that_says_it_lets_it_go(stocked, silent_at_label):
-    silent_at_label(line_ids=("1001",))
-    stocked.run(Step.LABEL)
-    assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
-
-
-def test_control_a_silence_that_is_read_as_no_refund_is_labelled(stocked, silent_at_label, monkeypatch):
-    monkeypatch.setattr("actors.label._refunds_unknown", lambda _status, _order: set())
-    silent_at_label(unknown_lines=("1001",))
+def test_control_a_silence_that_is_read_as_no_refund_is_labelled(stocked, shown_at_label, monkeypatch):
+    monkeypatch.setattr("domain.review.unknown_refunds_of", lambda _order: frozenset())
+    shown_at_label(lambda trade: silent_about_refunds(trade, "refund_status"))
     stocked.run(Step.LABEL)
     assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
 

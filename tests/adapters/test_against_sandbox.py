@@ -165,7 +165,7 @@ async def test_one_order_goes_its_whole_way(played, door, shop, sf):
         await sf.create(booking)
     assert caught.value.code == "duplicate_reference"
 
-    lines = tuple(line.line_id for line in order.lines)
+    lines = {line.line_id: line.quantity for line in order.lines}
     handover = Handover(number, "sf", waybill.number, lines, is_whole_order=True, shipped_at=order.created_at)
     await shop.tell_shipped(handover)
     status = await shop.status(number)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from domain.groups import GROUPS
+from infra.cursors import CursorAge
 from infra.pools import Scaling, Workers
 from infra.settings import Settings
 from infra.signals import Signal, Signals
@@ -42,6 +43,7 @@ STATUS = Status(
     breaches={"never_oversold": 1},
     gaps={},
     late={},
+    cursors=(CursorAge("taobao/s1", None, 12.5, 930.0, None, False),),
 )
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.regions import city_key, region_key
+from domain.regions import city_key, country_of, region_key
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,22 @@ def test_elsewhere_the_city_counts():
     assert city_key("浙江省", "杭州市") == city_key("浙江", "杭州")
     assert city_key("浙江省", "宁波市") != city_key("浙江省", "杭州市")
     assert city_key("浙江省", "") == ""
+
+
+@pytest.mark.parametrize(
+    ("province", "country"),
+    [
+        ("香港特别行政区", "HK"),
+        ("香港", "HK"),
+        ("澳门特别行政区", "MO"),
+        ("澳門特別行政區", "MO"),
+        ("台湾省", "TW"),
+        ("台湾", "TW"),
+        ("臺灣", "TW"),
+        ("广东省", "CN"),
+        ("", "CN"),
+        ("海外", ""),
+    ],
+)
+def test_a_province_stands_in_a_country_or_region(province, country):
+    assert country_of(province) == country

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.normalize import initial_state
-from domain.order import OrderType, Pii, PlatformState
+from domain.order import FulfilledBy, OrderType, Pii, PlatformState
 from domain.review import ReviewFacts, review
 from domain.rules import parse_rules
 from domain.stock import Reservation
@@ -100,19 +100,74 @@ def test_a_free_order_needs_no_payment(order, codes, line):
     assert codes(free) == []
 
 
-def test_cash_on_delivery_is_paid_later(order, codes):
-    assert codes(order(order_type=OrderType.COD, paid_at=None, totals={"paid": 0})) == []
+def test_cash_on_delivery_waits_for_a_courier_who_collects_it(order, rules):
+    (finding,) = review(order(order_type=OrderType.COD, paid_at=None, totals={"paid": 0}), SAFE, rules).holds
+    assert finding.code is HoldCode.CASH_ON_DELIVERY
+    assert finding.facts == {"paid": "0.00 CNY", "payable": "96.00 CNY"}
+
+
+def test_nothing_is_to_be_collected_of_what_is_paid_or_not_ours(order, line, codes):
+    assert codes(order(order_type=OrderType.COD)) == []
+    theirs = (line(fulfilled_by=FulfilledBy.COURIER),)
+    assert codes(order(order_type=OrderType.COD, paid_at=None, totals={"paid": 0}, lines=theirs)) == []
+
+
+def test_lines_of_unknown_fulfilment_hold_by_name(order, line, rules):
+    lines = (
+        line(paid=Money(4000, "CNY")),
+        line(line_id="l2", paid=Money(5000, "CNY"), fulfilled_by=FulfilledBy.UNKNOWN),
+        line(line_id="l3", paid=Money(0, "CNY"), fulfilled_by=FulfilledBy.UNKNOWN, refunded=True),
+        line(line_id="l4", paid=Money(0, "CNY"), fulfilled_by=FulfilledBy.PLATFORM),
+    )
+    (finding,) = review(order(lines=lines), SAFE, rules).holds
+    assert (finding.code, finding.facts) == (HoldCode.FULFILLER_UNKNOWN, {"lines": "l2"})
 
 
 def test_an_open_balance_is_one_hold_not_two(order, codes):
     assert codes(order(balance_open=True, paid_at=None, totals={"paid": 1000})) == ["presale_balance_open"]
 
 
-@pytest.mark.parametrize("flag", ["refund_open", "refunded"])
-def test_a_refund_on_any_line_holds_the_order(order, line, rules, flag):
-    lines = (line(paid=Money(4000, "CNY")), line(line_id="l2", paid=Money(5000, "CNY"), **{flag: True}))
-    (finding,) = review(order(lines=lines), SAFE, rules).holds
+@pytest.fixture
+def two_lines(order, line):
+    """An order of two lines; keywords replace fields of the second."""
+
+    def two_lines(**fields):
+        second = {"line_id": "l2", "paid": Money(5000, "CNY")} | fields
+        return order(lines=(line(paid=Money(4000, "CNY")), line(**second)))
+
+    return two_lines
+
+
+def test_a_refund_that_is_asked_on_any_line_holds_the_order(two_lines, rules):
+    (finding,) = review(two_lines(refund_open=True), SAFE, rules).holds
     assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"refunds": "l2"})
+
+
+def test_a_refund_that_was_paid_holds_only_what_is_labelled_already(two_lines, rules):
+    paid = two_lines(refunded=True)
+    assert review(paid, SAFE, rules).approved
+    (finding,) = review(paid, dataclasses.replace(SAFE, excess=frozenset({"l2"})), rules).holds
+    assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"refunds": "l2"})
+
+
+def test_a_labelled_line_that_is_somebody_elses_now_is_held(two_lines, rules):
+    theirs = two_lines(fulfilled_by=FulfilledBy.PLATFORM)
+    assert review(theirs, SAFE, rules).approved
+    (finding,) = review(theirs, dataclasses.replace(SAFE, excess=frozenset({"l2"})), rules).holds
+    assert (finding.code, finding.facts) == (HoldCode.FULFILLER_UNKNOWN, {"lines": "l2"})
+
+
+@pytest.mark.parametrize("fields", [{"refund_unknown": True}, {"is_missing": True}])
+def test_what_became_of_a_line_may_be_unknown(two_lines, codes, fields):
+    assert "refund_unknown" in codes(two_lines(**fields))
+    assert "refund_unknown" not in codes(two_lines(refunded=True, **fields))
+
+
+@pytest.mark.parametrize("payable", [9600, 4600])
+def test_one_that_was_paid_takes_its_line_out_and_holds_nothing(order, line, codes, payable):
+    lines = (line(paid=Money(4000, "CNY")), line(line_id="l2", sku="", paid=Money(5000, "CNY"), refunded=True))
+    sums = {"goods": payable - 600, "discount": 0, "payable": payable, "paid": payable}
+    assert codes(order(lines=lines, totals=sums)) == []
 
 
 @pytest.mark.parametrize("change", [{"platform_hold": True}, {"state": PlatformState.HOLD}])
@@ -123,13 +178,74 @@ def test_the_platform_may_forbid_shipping(order, codes, change):
 @pytest.mark.parametrize("state", [PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE])
 def test_what_left_without_us_never_ships_again(order, rules, state):
     (finding,) = review(order(state=state), SAFE, rules).holds
-    assert (finding.code, finding.facts) == (HoldCode.SHIPPED_ELSEWHERE, {"platform_state": state.value})
+    facts = {"platform_state": state.value, "lines": "some_line"}
+    assert (finding.code, finding.facts) == (HoldCode.SHIPPED_ELSEWHERE, facts)
+
+
+def test_a_shipment_of_somebody_else_names_its_lines(two_lines, rules):
+    part = dataclasses.replace(two_lines(shipped=2, waybill="SF1"), state=PlatformState.PART_SHIPPED)
+    (finding,) = review(part, SAFE, rules).holds
+    facts = {"platform_state": "part_shipped", "lines": "l2"}
+    assert (finding.code, finding.facts) == (HoldCode.SHIPPED_ELSEWHERE, facts)
+    for own, is_ours in (({"l2": 2}, True), ({"l2": 1}, False), ({"l1": 2}, False)):
+        assert review(part, dataclasses.replace(SAFE, own=own), rules).approved is is_ours
+    theirs = two_lines(shipped=2, waybill="SF1", fulfilled_by=FulfilledBy.PLATFORM)
+    assert review(theirs, SAFE, rules).approved, "what others ship is theirs"
 
 
 @pytest.mark.parametrize("state", [PlatformState.PART_SHIPPED, PlatformState.SHIPPED])
-def test_review_upholds_what_intake_held(order, rules, state):
-    met = order(state=state)
+@pytest.mark.parametrize("shipped", [0, 2])
+def test_review_upholds_what_intake_held(order, line, rules, state, shipped):
+    met = order(state=state, lines=(line(shipped=shipped),))
     assert initial_state(met).holds == review(met, SAFE, rules).holds
+
+
+@pytest.fixture
+def first_left(line):
+    """The clean order's line in two, the first of which has left, with other fields."""
+
+    def build(first=None, second=None):
+        one = {"paid": Money(4000, "CNY"), "shipped": 2, **(first or {})}
+        other = {"line_id": "l2", "paid": Money(5000, "CNY"), **(second or {})}
+        return line(**one), line(**other)
+
+    return build
+
+
+def test_the_lines_that_left_without_us_are_named(order, first_left, rules):
+    met = order(state=PlatformState.PART_SHIPPED, lines=first_left())
+    (finding,) = review(met, SAFE, rules).holds
+    assert finding.facts == {"platform_state": "part_shipped", "lines": "l1"}
+    assert initial_state(met).holds == (finding,)
+
+
+def test_a_line_that_left_is_named_even_if_the_order_says_nothing_of_it(order, first_left, codes):
+    assert codes(order(lines=first_left())) == ["shipped_elsewhere"]
+
+
+def test_what_left_under_our_own_number_is_no_news(order, first_left, rules):
+    met = order(state=PlatformState.PART_SHIPPED, lines=first_left())
+    assert review(met, dataclasses.replace(SAFE, own={"l1": 2}), rules).approved
+    (finding,) = review(met, dataclasses.replace(SAFE, own={"l1": 1}), rules).holds
+    assert finding.facts["lines"] == "l1"
+
+
+def test_what_others_had_to_ship_is_no_news_either(order, first_left, codes):
+    theirs = first_left({"fulfilled_by": FulfilledBy.PLATFORM})
+    assert codes(order(state=PlatformState.PART_SHIPPED, lines=theirs)) == []
+    assert codes(order(state=PlatformState.SHIPPED, lines=theirs)) == ["shipped_elsewhere"], "ours has left as well"
+
+
+def test_stock_is_asked_for_what_is_ours_and_wanted(order, first_left, rules):
+    gone = [{"fulfilled_by": FulfilledBy.NOBODY}, {"refunded": True}]
+    for change in gone:
+        unnamed = order(lines=first_left({"sku": "", "shipped": 0, **change}))
+        assert review(unnamed, SAFE, rules).approved
+    left = order(lines=first_left({"sku": ""}))
+    facts = dataclasses.replace(SAFE, own={"l1": 2})
+    assert review(left, facts, rules).approved
+    nothing = order(lines=first_left({"refunded": True, "shipped": 0}, {"refunded": True}))
+    assert review(nothing, ReviewFacts(Reservation.NONE), rules).approved
 
 
 def test_sums_that_do_not_add_up_hold(order, codes):

@@ -1,9 +1,23 @@
+import dataclasses
+
 import pytest
 
 from domain.holds import HoldCode
 from domain.money import Money
-from domain.order import PlatformState
-from domain.waivers import CLOSED, Waiver, covers, read_refunds, refund_facts, refunds_of, stays, unknown_refunds_of
+from domain.order import FulfilledBy, PlatformState
+from domain.waivers import (
+    CLOSED,
+    SOME_LINE,
+    Waiver,
+    covers,
+    line_facts,
+    lines_waived,
+    read_named,
+    refund_facts,
+    refunds_of,
+    stays,
+    unknown_refunds_of,
+)
 
 REFUND = HoldCode.REFUND_REQUESTED
 
@@ -28,9 +42,19 @@ def test_the_refunds_of_an_order_are_its_lines_and_its_end(refunded):
     assert refunds_of(refunded("1", state=PlatformState.CLOSED)) == {"1", CLOSED}
 
 
+@pytest.mark.parametrize("fields", [{"refunded": True}, {"fulfilled_by": FulfilledBy.PLATFORM}])
+def test_a_line_that_has_gone_is_in_refund_no_more(order, line, fields):
+    gone = order(lines=(line(refund_open=True, refund_unknown=True, is_missing=True, **fields),))
+    assert refunds_of(gone) == unknown_refunds_of(gone) == frozenset()
+
+
+def test_a_line_that_is_missing_is_unknown(order, line):
+    assert unknown_refunds_of(order(lines=(line(), line(line_id="2", is_missing=True)))) == {"2"}
+
+
 @pytest.mark.parametrize("refunds", [frozenset(), {"1"}, {"1", CLOSED}])
 def test_refunds_are_read_back_from_the_facts_of_a_hold(refunds):
-    assert read_refunds(refund_facts(refunds)) == refunds
+    assert read_named(refund_facts(refunds)) == refunds
 
 
 @pytest.mark.parametrize(
@@ -47,6 +71,34 @@ def test_refunds_are_read_back_from_the_facts_of_a_hold(refunds):
 )
 def test_a_refund_passes_only_if_it_was_seen(waivers, asked, is_covered):
     assert covers(waivers, REFUND, refund_facts(asked)) is is_covered
+
+
+@pytest.mark.parametrize("lines", [{"1"}, {"1", "2"}, {SOME_LINE}])
+def test_lines_are_read_back_from_the_facts_of_a_hold(lines):
+    assert read_named({"platform_state": "shipped", **line_facts(lines)}) == lines
+
+
+def test_somebody_elses_shipment_passes_line_by_line(order, line):
+    code = HoldCode.SHIPPED_ELSEWHERE
+    waiver = Waiver(1, code, frozenset({"1"}))
+    assert lines_waived([waiver, refund("2")], code) == {"1"}
+    assert covers([waiver], code, line_facts({"1"}))
+    assert not covers([waiver], code, line_facts({"1", "2"}))
+    assert not covers([waiver], code, {"platform_state": "shipped"}), "a hold that names no line is no answer"
+    shipped = order(lines=(line(line_id="1", shipped=2, waybill="SF1"), line(line_id="2")))
+    assert stays(waiver, shipped, order(lines=(shipped.lines[0], line(line_id="2", shipped=2))))
+
+
+def test_who_ships_is_asked_again_when_it_changes(order, line):
+    waiver = Waiver(1, HoldCode.FULFILLER_UNKNOWN)
+    unknown = order(lines=(line(fulfilled_by=FulfilledBy.UNKNOWN),))
+    assert stays(waiver, unknown, dataclasses.replace(unknown, seller_memo="ok"))
+    assert not stays(waiver, unknown, order())
+
+
+@pytest.mark.parametrize("fields", [{"refund_open": True}, {"refunded": True}, {"shipped": 2, "waybill": "SF1"}])
+def test_a_refund_or_a_shipment_is_no_other_sum(order, line, fields):
+    assert stays(Waiver(1, HoldCode.APPROVAL_NEEDED), order(), order(lines=(line(**fields),)))
 
 
 def test_other_codes_pass_whatever_their_facts():

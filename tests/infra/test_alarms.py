@@ -11,11 +11,13 @@ from infra import alarms as alarms_module
 from infra.alarms import (
     Told,
     alarm_on_expired_holds,
+    alarm_on_old_cursors,
     alarm_on_silent_feeds,
     is_news,
     raise_alarms,
     repeat_alarms,
 )
+from infra.settings import Shop
 
 NUMBERS = itertools.count(1)
 ORDER = """
@@ -172,6 +174,92 @@ def test_a_feed_that_falls_silent_is_named(database):
         assert alarm_on_silent_feeds(database) == 1
     [line] = lines
     assert (line["event"], line["account"], line["silent_h"]) == ("feed_silent", "taobao/s1", 1.5)
+
+
+TAOBAO = Shop(
+    name="s1",
+    platform="taobao",
+    endpoint="",
+    credentials={},
+    lag_s=60.0,
+    poll_every_s=40.0,
+    cursor_age_max_s=500.0,
+)
+
+
+@pytest.fixture
+def cursor(database):
+    """Plant the shop, or let its cursor be so many seconds old; what is heard of it then."""
+
+    def heard(age_s: float | None, created_s: float = 100_000.0) -> list[tuple[str, str, int]]:
+        with database.connection() as connection:
+            connection.execute(
+                """INSERT INTO shop (account, cursor_at, created_at)
+                   VALUES ('taobao/s1', now() - make_interval(secs => %(age)s), now() - make_interval(secs => %(made)s))
+                   ON CONFLICT (account) DO UPDATE
+                   SET cursor_at = excluded.cursor_at, created_at = excluded.created_at""",
+                {"age": age_s, "made": created_s},
+            )
+        with structlog.testing.capture_logs() as lines:
+            alarm_on_old_cursors(database, [TAOBAO])
+        return [(line["event"], line["account"], line["behind_min"]) for line in lines]
+
+    return heard
+
+
+def test_somebody_hears_of_a_shop_that_falls_behind_and_once_it_has_caught_up(cursor):
+    assert cursor(595) == []
+    assert cursor(605) == [("shop_behind", "taobao/s1", 10)]
+    assert cursor(1200) == [], "it was said"
+    assert cursor(400) == [], "near the limit it is neither"
+    assert cursor(700) == []
+    assert cursor(100) == [("shop_caught_up", "taobao/s1", 2)]
+    assert cursor(100) == []
+    assert cursor(700) == [("shop_behind", "taobao/s1", 12)]
+
+
+def test_while_it_stays_behind_it_is_said_again_every_hour(cursor, database):
+    assert len(cursor(5000)) == 1
+    for minutes, said in ((59, 0), (2, 1), (59, 0), (2, 1)):
+        with database.connection() as connection:
+            connection.execute("UPDATE shop SET behind_told_at = behind_told_at - make_interval(mins => %s)", [minutes])
+        assert len(cursor(5000)) == said
+
+
+def test_a_new_shop_has_time_to_catch_up(cursor):
+    assert cursor(7 * 86_400, created_s=300) == []
+    assert cursor(7 * 86_400, created_s=700) == [("shop_behind", "taobao/s1", 12)]
+
+
+def test_a_shop_that_was_never_read_falls_behind_too(cursor):
+    assert cursor(None, created_s=300) == []
+    assert cursor(None, created_s=700) == [("shop_behind", "taobao/s1", 12)]
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        (("account", "taobao/s1", "mei", None), 0),
+        (("step", "pull", "mei", None), 0),
+        (("account", "taobao/s2", "mei", None), 1),
+        (("step", "label", "mei", None), 1),
+        (("account", "taobao/s1", "engine", "now"), 1),
+    ],
+)
+def test_nobody_is_behind_whom_a_person_has_paused(cursor, database, gate, said):
+    with database.connection() as connection:
+        connection.execute(
+            "INSERT INTO gate (kind, name, reason, shut_by, probe_at) VALUES (%s, %s, 'x', %s, %s)", gate
+        )
+    assert len(cursor(5000)) == said
+
+
+def test_a_shop_that_is_configured_no_more_is_not_behind(cursor, database):
+    cursor(100)
+    with database.connection() as connection:
+        connection.execute("UPDATE shop SET cursor_at = now() - interval '1 day'")
+    assert alarm_on_old_cursors(database, []) == 0
+    assert alarm_on_old_cursors(database, [TAOBAO]) == 1
 
 
 def test_only_the_last_mark_is_repeated(database, order, pass_time):

@@ -49,6 +49,13 @@ def test_secrets_come_from_the_environment_or_a_file_beside_the_settings(tmp_pat
     assert shop.account == "taobao/one"
 
 
+@pytest.mark.parametrize("value", ["0", "-1.0"])
+def test_the_alarm_on_an_old_cursor_cannot_be_switched_off(tmp_path: Path, value) -> None:
+    (tmp_path / "secret").write_text("x")
+    text = f"{SHOP}cursor_age_max_s = {value}\n"
+    assert refusal(tmp_path, text, {"APP_KEY": "x"}).code == "settings_invalid"
+
+
 @pytest.mark.parametrize("show", [repr, str, "{}".format, lambda secret: f"{secret}"])
 def test_a_secret_does_not_show_itself(show) -> None:
     assert show(Secret("hush")) == "***"

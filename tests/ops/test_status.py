@@ -14,7 +14,7 @@ from infra.db.gates import GATES
 from infra.engine.presence import Presence
 from infra.guard.shared import SharedGates
 from infra.pools import Pool, Workers
-from infra.settings import Settings
+from infra.settings import Settings, Shop
 from infra.signals import DEPTH_MAX, Signal, Signals, measure_signals
 from ops import status as module
 from ops.status import PoolStatus, Status, status
@@ -43,6 +43,7 @@ CALM = Status(
     breaches={},
     gaps={},
     late={},
+    cursors=(),
 )
 
 
@@ -172,6 +173,21 @@ def test_open_dead_letters_are_counted_by_cause_and_beyond_a_bound_as_one(look, 
     assert counted == [("label", "sf", "sick", 3), ("label", "sf", "odd", 2), ("label", "sf", "rare", 1)]
     monkeypatch.setattr(module, "CAUSES_MAX", 1)
     assert [(one.code, one.letters) for one in look().letters] == [("sick", 3), ("other", 3)]
+
+
+def test_a_shop_that_is_behind_is_named_with_its_age(database, shared, run, told) -> None:
+    shop = Shop(name="s1", platform="taobao", endpoint="", credentials={})
+    settings = msgspec.structs.replace(SETTINGS, shops=(shop,))
+    run(
+        """INSERT INTO shop (account, cursor_at, created_at)
+           VALUES ('taobao/s1', now() - interval '2 hours', now() - interval '1 day')"""
+    )
+    now = status(database, shared, settings, SystemClock())
+    assert "behind: taobao/s1 2 h 0 min" in told(now)
+    run("UPDATE shop SET cursor_at = now()")
+    now = status(database, shared, settings, SystemClock())
+    assert [one.account for one in now.cursors] == ["taobao/s1"]
+    assert "behind: none" in told(now)
 
 
 def test_without_redis_the_gates_are_unknown_and_the_rest_is_there(database, told, monkeypatch) -> None:

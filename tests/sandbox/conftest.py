@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from sandbox.control import pull
 from sandbox.signatures import sf_digest, top_sign
 from sandbox.spec import Dirt, Secrets, Spec
 from sandbox.stream import plan
 from sandbox.world import World
 
 NOW = 1_790_000_000.0
+FULLINFO = "taobao.trade.fullinfo.get"
+SEND = "taobao.logistics.offline.send"
 
 
 @pytest.fixture(scope="session")
@@ -180,3 +183,38 @@ def to_ship():
         return [trade for trade in world.book.trades.values() if trade.order.expected == "ship"]
 
     return choose
+
+
+@pytest.fixture
+def send(top):
+    """The sub-code of a refused write-back, empty when it was taken."""
+
+    def write(
+        world: World, tid: int, number: str = "SF1400000000000", company: str = "SF", at: float = NOW, **params: str
+    ) -> str:
+        answer = top(world, SEND, now=at, tid=str(tid), out_sid=number, company_code=company, **params)
+        if "error_response" in answer:
+            return str(answer["error_response"]["sub_code"])
+        assert answer["logistics_offline_send_response"]["shipping"] == {"is_success": True}
+        return ""
+
+    return write
+
+
+@pytest.fixture
+def fullinfo(top):
+    def read(world: World, tid: int, fields: str = "tid,status,orders", **params: str) -> Any:
+        answer = top(world, FULLINFO, tid=str(tid), fields=fields, **params)
+        return answer["trade_fullinfo_get_response"]["trade"]
+
+    return read
+
+
+@pytest.fixture
+def do():
+    """Pull a lever."""
+
+    def command(world: World, at: float = NOW, **fields: object) -> dict[str, str]:
+        return pull(world, json.dumps(fields).encode(), at)
+
+    return command

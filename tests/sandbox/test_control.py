@@ -1,19 +1,8 @@
-import json
-
 import pytest
 
 from domain.errors import Refused
-from sandbox.control import pull
 from sandbox.report import full
 from sandbox.trades import document
-
-
-@pytest.fixture
-def do(now):
-    def command(world, **fields):
-        return pull(world, json.dumps(fields).encode(), now)
-
-    return command
 
 
 @pytest.fixture
@@ -39,7 +28,7 @@ def test_an_added_order_is_visible_at_once(world, do):
     entry = next(row for row in full(world)["ordered"] if row["tid"] == answer["tid"])
     assert entry["expected"] == "ship"
     assert entry["is_p0"] is True
-    assert entry["lines"] == [{"sku": sku.code, "quantity": 2}]
+    assert [(line["sku"], line["quantity"], line["ships"]) for line in entry["lines"]] == [(sku.code, 2, "merchant")]
 
 
 def test_two_added_orders_are_two(world, do):
@@ -63,21 +52,6 @@ def test_latency_is_set(world, do):
     assert (world.latency.sf_ms, world.latency.taobao_ms) == (250, 0)
 
 
-def test_a_refund_is_asked_for(world, do, to_ship):
-    trade = to_ship(world)[0]
-    do(world, do="ask_refund", tid=str(trade.order.tid))
-    assert set(trade.refunds) == set(trade.line_ids)
-    assert trade.order.expected == "refund"
-
-
-def test_an_order_is_closed_once(world, do, to_ship):
-    trade = to_ship(world)[0]
-    do(world, do="close_order", tid=str(trade.order.tid))
-    assert (trade.status, trade.order.expected) == ("TRADE_CLOSED", "closed")
-    with pytest.raises(Refused):
-        do(world, do="close_order", tid=str(trade.order.tid))
-
-
 def test_a_planted_waybill_shows_as_doubled(world, do, book, sf):
     number = book(world)
     assert full(world)["doubled"] == []
@@ -95,8 +69,6 @@ def test_a_planted_waybill_shows_as_doubled(world, do, book, sf):
         {"do": "add_order", "shop": "shop-1", "lines": []},
         {"do": "add_order", "shop": "nowhere", "lines": [{"sku": "SKU-00000"}]},
         {"do": "add_order", "shop": "shop-1", "lines": [{"sku": "none"}]},
-        {"do": "ask_refund", "tid": "1"},
-        {"do": "ask_refund", "tid": "x"},
         {"do": "cancel_waybill", "number": "SF0"},
         {"do": "plant_waybill", "reference": "none"},
         {"do": "set_latency", "speed": 1},

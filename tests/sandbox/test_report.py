@@ -35,6 +35,31 @@ def test_the_ledger_counts_what_left_the_shelf(world, top, to_ship):
     assert shipped == wanted
 
 
+def test_the_ledger_counts_what_the_courier_has_by_the_labels(world, book, sf, booking, now):
+    sku = world.plan.catalogue[3].sku
+    sf(world, "EXP_RECE_CREATE_ORDER", booking(world, "REF-2-1", cargoDetails=[{"name": sku.title, "count": 3}]))
+    book(world)
+    assert not any(row["left"] for row in full(world)["stock"])
+    world.advance(now + 10)
+    assert {row["sku"]: row["left"] for row in full(world)["stock"] if row["left"]} == {sku.code: 3}
+    # The other label names what no SKU is called.
+    assert [row["pieces"] for row in full(world)["waybills"]] == [{sku.code: 3}, None]
+
+
+def test_the_ledger_tells_of_each_line_what_became_of_it(world, top, to_ship, now):
+    trade = next(trade for trade in to_ship(world) if len(trade.line_ids) > 1)
+    first, second = trade.line_ids[:2]
+    params = {"tid": str(trade.order.tid), "out_sid": "SF1400000000000", "company_code": "SF"}
+    top(world, SEND, **params, is_split="1", sub_tid=str(first))
+    trade.close((second,), now + 1)
+    lines = next(row["lines"] for row in full(world)["ordered"] if row["tid"] == params["tid"])
+    by_id = {line["oid"]: line for line in lines}
+    told = [{"number": "SF1400000000000", "at": now}]
+    assert by_id[str(first)] | {"shipped_by": "api", "gone_at": None, "told": told} == by_id[str(first)]
+    closed = {"shipped_by": "", "is_closed": True, "refund": "SUCCESS", "gone_at": now + 1, "told": []}
+    assert by_id[str(second)] | closed == by_id[str(second)]
+
+
 def test_the_ledger_holds_no_personal_data(world, book):
     book(world)
     text = json.dumps(full(world), ensure_ascii=False)

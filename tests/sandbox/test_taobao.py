@@ -12,7 +12,6 @@ from sandbox.world import World
 PULL = "taobao.trades.sold.increment.get"
 FULLINFO = "taobao.trade.fullinfo.get"
 DECRYPT = "taobao.top.oaid.decrypt"
-SEND = "taobao.logistics.offline.send"
 RECEIVER = "receiver_name,receiver_address,created,receiver_mobile,receiver_phone"
 B = "isv.logistics-offline-service-error:"
 
@@ -31,29 +30,6 @@ def pull(top, now):
         return answer["trades_sold_increment_get_response"]
 
     return read
-
-
-@pytest.fixture
-def fullinfo(top):
-    def read(world, tid, fields="tid,status,orders", **params):
-        answer = top(world, FULLINFO, tid=str(tid), fields=fields, **params)
-        return answer["trade_fullinfo_get_response"]["trade"]
-
-    return read
-
-
-@pytest.fixture
-def send(top, now):
-    """The sub-code of a refused write-back, empty when it was taken."""
-
-    def write(world, tid, number="SF1400000000000", company="SF", at=now, **params):
-        answer = top(world, SEND, now=at, tid=str(tid), out_sid=number, company_code=company, **params)
-        if "error_response" in answer:
-            return answer["error_response"]["sub_code"]
-        assert answer["logistics_offline_send_response"]["shipping"] == {"is_success": True}
-        return ""
-
-    return write
 
 
 def tids(page) -> list[int]:
@@ -233,23 +209,6 @@ def test_a_write_back_shows_on_the_order_and_moves_it(world, fullinfo, send, to_
         assert (line["invoice_no"], line["logistics_company"]) == ("SF1400000000000", "顺丰速运")
     assert send(world, trade.order.tid) == B + "B04"
     assert [row.tid for row in world.ledger.write_backs] == [trade.order.tid]
-
-
-def test_an_order_ships_in_parts(world, fullinfo, send, to_ship):
-    trade = next(trade for trade in to_ship(world) if len(trade.line_ids) > 1)
-    first, *rest = (str(oid) for oid in trade.line_ids)
-    assert send(world, trade.order.tid, is_split="1", sub_tid=first) == ""
-    assert fullinfo(world, trade.order.tid)["status"] == "SELLER_CONSIGNED_PART"
-    assert send(world, trade.order.tid, is_split="1", sub_tid=first) == B + "B04"
-    assert send(world, trade.order.tid, is_split="1", sub_tid="1") == B + "P38"
-    assert send(world, trade.order.tid, is_split="1", sub_tid=",".join(rest)) == ""
-    assert fullinfo(world, trade.order.tid)["status"] == "WAIT_BUYER_CONFIRM_GOODS"
-
-
-@pytest.mark.parametrize(("expected", "code"), [("refund", "B02"), ("closed", "B02"), ("unpaid", "B02")])
-def test_what_must_not_ship_is_refused(world, send, expected, code):
-    trade = next(trade for trade in world.book.trades.values() if trade.order.expected == expected)
-    assert send(world, trade.order.tid) == B + code
 
 
 def test_refusals_of_a_write_back(world, send, to_ship):

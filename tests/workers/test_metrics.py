@@ -6,6 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from domain.errors import Misconfigured
+from infra.cursors import CursorAge
 from infra.signals import Signal, Signals
 from ops.gates import Gate
 from ops.status import LetterCount, PoolStatus, Status
@@ -34,6 +35,7 @@ STATUS = Status(
     breaches={"never_oversold": 1},
     gaps={},
     late={},
+    cursors=(CursorAge("taobao/s1", None, 12.5, 930.0, None, False),),
 )
 
 
@@ -68,6 +70,7 @@ def test_everything_that_status_shows_can_be_scraped(scrape) -> None:
         ("orderlane_holds_open", "address_vague"): 4,
         ("orderlane_dead_letters_open", "sf", "sick", "label"): 5,
         ("orderlane_gates_shut", "account", "open"): 2,
+        ("orderlane_cursor_age_seconds", "taobao/s1"): 12.5,
         ("orderlane_invariants_breached", "never_oversold"): 1,
     }
 

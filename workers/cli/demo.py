@@ -11,9 +11,11 @@ from workers.cli.talk import say_json
 from workers.cli.values import WHOLE, Number
 from workers.demo.face import LiveFace, consoles, print_summary, silent
 from workers.demo.run import run as run_demo
-from workers.demo.stage import Script
+from workers.demo.stage import Script, scenes_of
 
 DEFAULT_ORDERS = 500
+# Changes on the way are not played by default: a demo with them ends only after each shop's next pull.
+DEFAULT_SPLIT_SHARE = 0.05
 ORDERS_MAX = 100_000_000
 
 
@@ -39,6 +41,20 @@ ORDERS_MAX = 100_000_000
 @click.option(
     "--shops", type=click.IntRange(1, 100_000), default=5, show_default=True, help="Shops of a generated stream."
 )
+@click.option(
+    "--split-share",
+    type=Number(0, 1),
+    default=DEFAULT_SPLIT_SHARE,
+    show_default=True,
+    help="Share of generated orders whose lines no location has all of.",
+)
+@click.option(
+    "--change-share",
+    type=Number(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of generated orders of which a line is refunded, shipped by others, closed, or not ours.",
+)
 @click.option("--control", is_flag=True, help="After the run plant three harms, to see that they are found.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 @click.pass_context
@@ -52,6 +68,8 @@ def demo(
     processes: int,
     threads: int,
     shops: int,
+    split_share: float,
+    change_share: float,
     control: bool,
     as_json: bool,
 ) -> None:
@@ -69,6 +87,7 @@ def demo(
         threads=threads,
         shops=shops,
         control=control,
+        scenes=scenes_of(split_share, change_share),
     )
     base = read_settings()
     progress_console, console = consoles()

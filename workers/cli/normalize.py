@@ -30,9 +30,10 @@ def _whole_text(_ctx: click.Context, _param: click.Parameter, text: str) -> str:
 def normalize(ctx: click.Context, platform: str, shop: str, rules_file: str, file: Path) -> None:
     """Print the canonical order of a platform's payload, or the typed error. FILE - is standard input.
 
-    Nothing is stored, and at most 8 MiB are read. The JSON object on stdout holds the order with its receiver,
-    `intake` (the state it would enter in) and `holds`; an amount is {"minor": 32358, "currency": "CNY"}.
-    Exits with 3 if the order would be held, and 4 if it would be quarantined.
+    Nothing is stored, and at most 8 MiB are read. The JSON object on stdout holds the order with its receiver, who
+    fulfils it and each of its lines (`fulfilled_by`), `intake` (the state it would enter in) and `holds`, as if all its
+    stock were there; an amount is {"minor": 32358, "currency": "CNY"}. Exits with 0 if the order would be fulfilled,
+    waits for payment, is closed or is not ours to ship, 3 if it would be held, and 4 if it would be quarantined.
     """
     rules = load_rules(rules_file)
     try:

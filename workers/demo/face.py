@@ -69,9 +69,11 @@ def print_summary(outcome: Outcome, console: Console) -> None:
     rows = [
         ("orders", numbers["orders"], "seen on the platform"),
         ("done", numbers["done"], "waybill alive at the courier, platform shows it, buyer told"),
+        ("split", numbers["split"], "in more than one package, as no location had all of it"),
         ("held", numbers["held"], "waiting for a person, each with a reason and an owner"),
         ("dead letters", numbers["dead"], "the machine gave up; a person can see why and replay"),
         ("closed", numbers["closed"], "cancelled on the platform, never shipped"),
+        ("not ours", numbers["not_ours"], "the platform's warehouse ships it, or there is nothing to ship"),
         ("unpaid", numbers["unpaid"], "waiting for the buyer's payment"),
         ("unfinished", numbers["open"], "still on their way when the demo ended"),
     ]

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import FulfilmentError
-from domain.reckoning import Carried, Ordered, Reckoning, Theirs, Verdict, reckon
+from domain.ledger import Carried, Ordered, OrderedLine, Stocked, Telling, Theirs
+from domain.reckoning import Reckoning, Verdict, reckon
 from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.db.sql import load
@@ -28,11 +30,17 @@ LEDGER = load("ledger")
 LOOK_EVERY_S = 0.25
 # A stream that makes no progress for so long is over, finished or not.
 STALL_S = 60.0
+# On the platform: paid, and not all of it shipped.
+_WAITING = frozenset({"WAIT_SELLER_SEND_GOODS", "SELLER_CONSIGNED_PART"})
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counts at one moment of a run. `total` and `visible` are the platform's, the rest is ours."""
+    """Counts at one moment of a run. `total` and `visible` are the platform's, the rest is ours.
+
+    `to_come`: what is about to happen to orders on the platform. `unseen_s`: how long before the last thing that
+    happened there our reading of some shop has ended; at most 0 when every shop was read after it.
+    """
 
     total: int
     visible: int
@@ -42,18 +50,24 @@ class Progress:
     written_back: int
     states: Mapping[str, int]
     seconds: float
+    to_come: int = 0
+    unseen_s: float = 0.0
 
     @property
     def is_over(self) -> bool:
-        """Every order has come, nothing is due, and no package is still on its way through the warehouse."""
+        """Every order has come, nothing is due, and no package is still on its way through the warehouse.
+
+        Nor will an order change any more, or has changed since its shop was last read.
+        """
         on_the_way = sum(self.states.get(state, 0) for state in ("approved", "allocated", "in_warehouse", "packed"))
         is_all_here = self.visible >= self.total and self.stored + self.unread >= self.visible
-        return is_all_here and self.due == 0 and on_the_way == 0
+        is_all_seen = self.to_come == 0 and self.unseen_s <= 0
+        return is_all_here and is_all_seen and self.due == 0 and on_the_way == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a demo ends with."""
+    """What a demo ends with. `split`: orders that travel in more than one package."""
 
     reckoning: Reckoning
     seconds: float
@@ -61,6 +75,7 @@ class Outcome:
     restarts: int
     folder: Path
     an_order: str
+    split: int
 
     def summary(self) -> dict[str, Any]:
         """The stable last line of ``orderlane demo --json``."""
@@ -69,9 +84,11 @@ class Outcome:
         return {
             "orders": self.reckoning.orders,
             "done": done,
+            "split": self.split,
             "held": verdicts.get(Verdict.HELD, 0),
             "dead": verdicts.get(Verdict.DEAD, 0),
             "closed": verdicts.get(Verdict.CLOSED, 0),
+            "not_ours": verdicts.get(Verdict.NOT_OURS, 0),
             "unpaid": verdicts.get(Verdict.UNPAID, 0),
             "open": verdicts.get(Verdict.OPEN, 0),
             "seconds": round(self.seconds, 2),
@@ -114,6 +131,9 @@ class Running:
             written_back=row[3],
             states=states,
             seconds=time.monotonic() - self.started_at,
+            to_come=theirs["to_come"],
+            # The platform dates changes in whole seconds.
+            unseen_s=max(0.0, theirs["happened_at"] + 1 - row[5]) if theirs["happened_at"] else 0.0,
         )
 
 
@@ -173,7 +193,7 @@ def conclude(demo: Running, seconds: float) -> Outcome:
     """Compare the three ledgers. A breached invariant is a contradiction of our ledger with itself."""
     theirs = their_ledger(demo.stage)
     ours = our_ledger(demo.db)
-    example = next((key[1] for key, part in ours.parts.items() if part.written_back), "")
+    example = next((box.key[1] for box in ours.boxes.values() if box.is_told), "")
     reckoning = reckon(ours, theirs)
     with demo.db.connection() as session:
         breached = [str(breach) for breach in find_breaches(session)]
@@ -184,18 +204,38 @@ def conclude(demo: Running, seconds: float) -> Outcome:
         demo.supervisor.restarts,
         demo.stage.folder,
         example,
+        sum(packages > 1 for packages in Counter(box.key for box in ours.boxes.values()).values()),
     )
 
 
 def their_ledger(stage: Stage) -> Theirs:
     """The sandbox's own ledger: platform, courier and warehouse as they saw it."""
     ledger = stage.read("_ledger")
-    shop_of = {row["tid"]: row["shop"] for row in ledger["ordered"]}
+    are_labels_read = all(row["pieces"] is not None for row in ledger["waybills"])
     return Theirs(
-        ordered=[Ordered((row["shop"], row["tid"]), row["group"]) for row in ledger["ordered"]],
-        carried=[Carried(row["reference"], row["number"], row["is_alive"]) for row in ledger["waybills"]],
-        written_back={(shop_of[str(row["tid"])], str(row["tid"])): row["number"] for row in ledger["write_backs"]},
-        stocked={row["sku"]: (row["on_hand"], row["shipped"]) for row in ledger["stock"]},
+        ordered=[
+            Ordered((row["shop"], row["tid"]), row["group"], tuple(_line(line, row["status"]) for line in row["lines"]))
+            for row in ledger["ordered"]
+        ],
+        carried=[
+            Carried(row["reference"], row["number"], row["is_alive"], row["pieces"]) for row in ledger["waybills"]
+        ],
+        stocked={
+            row["sku"]: Stocked(row["on_hand"], row["shipped"], row["left"] if are_labels_read else None)
+            for row in ledger["stock"]
+        },
+    )
+
+
+def _line(row: Mapping[str, Any], status: str) -> OrderedLine:
+    is_merchants = row["ships"] == "merchant"
+    return OrderedLine(
+        line_id=row["oid"],
+        quantity=row["quantity"],
+        told=tuple(Telling(one["number"], one["at"]) for one in row["told"]),
+        is_merchants=is_merchants,
+        gone_at=row["gone_at"],
+        is_wanted=is_merchants and row["gone_at"] is None and not row["shipped_by"] and status in _WAITING,
     )
 
 

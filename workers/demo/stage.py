@@ -17,7 +17,7 @@ import msgspec
 
 from domain.errors import Misconfigured
 from infra.settings import Settings, data_dir, read_settings
-from sandbox.spec import Arrival, Dirt, Secrets, Spec, WarehouseDelays
+from sandbox.spec import Arrival, Dirt, Scenes, Secrets, Spec, WarehouseDelays
 from sandbox.stream import plan
 
 _READY_S = 60.0
@@ -25,7 +25,10 @@ _POLL_S = 0.05
 _ANSWER_S = 30
 # Everything ordered is paid, so that all of it is either done or held.
 CLEAN = Dirt(unpaid=0.0, closed=0.0)
+NO_SCENES = Scenes()
 BRISK = WarehouseDelays()
+# Of the orders that are to be split, so many have a line that no platform lets us divide.
+_UNDIVIDABLE = 0.05
 # The sandbox is on this machine: what it has not answered by then was lost with somebody. After a crash
 # the engine waits for these limits before it asks, so they decide how long a hurt demo takes.
 _DOOR = {"connect_s": 1.0, "read_s": 3.0, "total_s": 3.0}
@@ -50,6 +53,7 @@ class Script:
     control: bool = False
     texts_buyers: bool = False
     dirt: Dirt = CLEAN
+    scenes: Scenes = NO_SCENES
     delays: WarehouseDelays = BRISK
 
 
@@ -81,6 +85,22 @@ class Stage:
             return dict(msgspec.json.decode(answer.read()))
 
 
+def scenes_of(split_share: float, change_share: float) -> Scenes:
+    """Shares of the orders that need two locations, and of those that change on the way, of each kind as many."""
+    each = change_share / 7
+    return Scenes(
+        split=split_share * (1 - _UNDIVIDABLE),
+        undividable=split_share * _UNDIVIDABLE,
+        line_closed=each,
+        refund_withdrawn=each,
+        refund_paid=each,
+        refund_all=each,
+        shipped_by_hand=each,
+        platform_line=each,
+        virtual_line=each,
+    )
+
+
 def demo_folder(base: Settings) -> Path:
     """A fresh folder for one demo; those of earlier demos that run no more are removed."""
     home = data_dir(base) / "demo"
@@ -107,6 +127,7 @@ def make_spec(script: Script) -> Spec:
         shops=script.shops,
         arrival=Arrival(per_second=script.per_second),
         dirt=script.dirt,
+        scenes=script.scenes,
         warehouse=script.delays,
         secrets=Secrets(
             app_key=str(10_000_000 + secrets.randbelow(80_000_000)),

@@ -53,7 +53,7 @@ def _buy_labels_unasked() -> None:
     async def ask_and_ignore(label: Label, one: Unlabelled) -> PlatformStatus:
         return await label.tools.platform(one.order.key.account).status(one.order.key.platform_order_id)
 
-    Label._check_refund = ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
+    Label._check = ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
 
 
 def _save_under_any_lease() -> None:

@@ -1,6 +1,6 @@
 """What TOP calls things: methods, fields, states, courier codes. Source: TOP trade and logistics pages."""
 
-from domain.order import PlatformState
+from domain.order import FulfilledBy, PlatformState
 
 NAME = "taobao"
 CURRENCY = "CNY"
@@ -17,17 +17,37 @@ SEND = "taobao.logistics.offline.send"
 
 LIST_FIELDS = "tid,modified,status"
 STATUS_FIELDS = (
-    "tid,status,modified,orders.oid,orders.status,orders.refund_status,"
+    "tid,status,modified,orders.oid,orders.status,orders.refund_status,orders.special_refund_type,"
     "orders.invoice_no,orders.logistics_company,orders.consign_time"
 )
+# Of a line, those that decide something. `orders` alone asks for whole lines; named as well they cannot be lost.
+LINE_FIELDS = (
+    *("oid", "status", "num", "price", "total_fee", "payment", "divide_order_fee", "part_mjz_discount"),
+    *("num_iid", "sku_id", "outer_iid", "outer_sku_id", "title", "is_free_gift"),
+    *("refund_status", "special_refund_type", "invoice_no", "logistics_company", "consign_time"),
+    *("shipping_type", "is_sh_ship", "is_force_dc", "is_service_order", "is_daixiao"),
+    *("estimate_con_time", "delivery_time"),
+)
+SERVICE_FIELDS = ("oid", "service_id", "title", "num", "price", "payment", "total_fee", "refund_id")
 # TOP returns nothing that is not named here, and `oaid` only beside name, address, created, mobile and phone.
-TRADE_FIELDS = (
-    "tid,tid_str,type,status,created,modified,pay_time,payment,total_fee,post_fee,"
-    "step_trade_status,step_paid_fee,new_presell,general_new_presell,"
-    "buyer_nick,buyer_open_uid,buyer_message,buyer_memo,seller_memo,seller_flag,trade_from,trade_attr,"
-    "receiver_name,receiver_mobile,receiver_phone,receiver_state,receiver_city,receiver_district,"
-    "receiver_town,receiver_address,receiver_zip,oaid,estimate_con_time,"
-    "top_hold,forbid_consign,team_buy_hold,share_group_hold,ofp_hold,promotion_details,orders"
+TRADE_FIELDS = ",".join(
+    (
+        *("tid", "tid_str", "type", "status", "created", "modified", "pay_time"),
+        *("payment", "total_fee", "post_fee", "order_tax_fee"),
+        *("step_trade_status", "step_paid_fee", "new_presell", "general_new_presell"),
+        *("cod_status", "cod_fee", "buyer_cod_fee", "seller_cod_fee"),
+        *("buyer_nick", "buyer_open_uid", "buyer_message", "buyer_memo", "seller_memo", "seller_flag"),
+        *("trade_from", "trade_attr"),
+        *("receiver_name", "receiver_mobile", "receiver_phone", "receiver_state", "receiver_city"),
+        *("receiver_district", "receiver_town", "receiver_address", "receiver_zip", "oaid"),
+        *("send_time", "delivery_time", "est_con_time", "estimate_con_time"),
+        *("top_hold", "forbid_consign", "team_buy_hold", "share_group_hold", "ofp_hold"),
+        *("shipping_type", "no_shipping", "q_r_pay", "receipt_type", "receipt_rel_ids"),
+        *("is_sh_ship", "is_force_dc", "is_force_wlb", "is_brand_sale", "is_daixiao"),
+        *("o2o", "o2o_delivery", "shop_pick", "obs", "rt_omni_send_type"),
+        *("promotion_details", "service_orders", *(f"service_orders.{name}" for name in SERVICE_FIELDS)),
+        *("orders", *(f"orders.{name}" for name in LINE_FIELDS)),
+    )
 )
 
 STATES = {
@@ -46,9 +66,36 @@ STATES = {
 }
 HOLD_MARKS = ("top_hold", "forbid_consign", "team_buy_hold", "share_group_hold", "ofp_hold")
 
+# A trade's type: whether parcels belong to it. A type that is not here is unknown.
+GOODS_TYPES = frozenset(
+    {"fixed", "auction", "guarantee_trade", "step", "nopaid", "cod", "b2c_cod", "super_market_cod_trade"}
+    | {"super_market_trade", "independent_simple_trade", "independent_shop_trade", "shopex_trade", "external_trade"}
+    | {"fenxiao", "instant_trade", "pre_auth_type", "tmall_i18n"}
+)
+# Codes, recharges, vouchers, bookings: sent by a message, if at all.
+NO_GOODS_TYPES = frozenset({"auto_delivery", "ec", "eticket", "game_equipment", "hotel_trade", "taohua"})
+# How a line is to travel. Not here, so unknown: `instant`, for a rider fetches it in a shop of the merchant's.
+SHIPPING_BY = {
+    **dict.fromkeys(("free", "post", "express", "ems", "25", "26", "seller"), FulfilledBy.MERCHANT),
+    "virtual": FulfilledBy.NOBODY,
+}
+# Cash on delivery by the platform's couriers: whether one of them has taken the parcel, or the booking of it.
+COD_WITH_COURIER = {
+    **dict.fromkeys(("NEW_CREATED", "REJECTED_BY_COMPANY", "RECIEVE_TIMEOUT", "CANCELED"), False),
+    **dict.fromkeys(("TAKEN_IN_FAILED", "TAKEN_TIMEOUT"), False),
+    **dict.fromkeys(("WAITING_TO_BE_SENT", "ACCEPTED_BY_COMPANY", "TAKEN_IN_SUCCESS"), True),
+    **dict.fromkeys(("SIGN_IN", "REJECTED_BY_OTHER_SIDE"), True),
+}
+# Trades that pay a difference of another trade.
+RECEIPT_POSTAGE, RECEIPT_OTHER = "POSTAGE", "OTHER"
+# Where an order made in a shop is handed over, and who sends one that all of a merchant's channels may fill.
+O2O_DELIVERY = {"inshop": FulfilledBy.PICKUP, "online": FulfilledBy.MERCHANT}
+OMNI_SEND_TYPES = {"pickUp": FulfilledBy.PICKUP, "tmall": FulfilledBy.MERCHANT}
+
 # Deposit trades (type `step`): whether the final payment is still owed. Goods leave only when it is paid.
+STEP_NOTHING_PAID = "FRONT_NOPAID_FINAL_NOPAID"
 STEP_BALANCE_OPEN = {
-    "FRONT_NOPAID_FINAL_NOPAID": True,
+    STEP_NOTHING_PAID: True,
     "FRONT_PAID_FINAL_NOPAID": True,
     "FRONT_PAID_FRONT_FORFEITED": True,
     "FRONT_PAID_FINAL_PAID": False,
@@ -61,6 +108,12 @@ REFUND_OPEN = frozenset(
 # Said in words: a line that says nothing of its refund may be in one.
 REFUND_NONE = frozenset({"NO_REFUND", "CLOSED"})
 REFUND_DONE = "SUCCESS"
+# Refunds for which no goods come back and none are stopped: price protection, cash back.
+COMPENSATIONS = frozenset({"priceprotect", "cashback"})
+# States of a refund in which goods come back: no compensation has them.
+REFUND_OF_GOODS = frozenset({"WAIT_BUYER_RETURN_GOODS", "WAIT_SELLER_CONFIRM_GOODS"})
+# A line in one of these has left, by whomever.
+LEFT_STATES = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
 
 # Our courier -> `company_code`. J&T is still listed under the code of the network it took over.
 COURIER_CODES = {

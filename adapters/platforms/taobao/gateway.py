@@ -13,9 +13,9 @@ from adapters.kinds import credential
 from adapters.payload import Fields, read_answer
 from adapters.platforms.taobao import answers, describe
 from adapters.platforms.taobao.faults import fault_of, read_error
-from adapters.platforms.taobao.lines import GIFT_PREFIX
+from adapters.platforms.taobao.lines import is_sub_order
 from adapters.platforms.taobao.sign import SIGN_METHODS, SignMethod, sign
-from adapters.platforms.taobao.trade import answered_order, is_trade_id, unread_order
+from adapters.platforms.taobao.trade import answered_order, error_in, is_trade_id, unread_order
 from adapters.ports import Handover, Listed, PlatformStatus, Purpose, Window
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, keep_evidence
 from domain.order import Address, RawOrder
@@ -99,6 +99,11 @@ class Taobao:
     @property
     def window_max_s(self) -> float:
         return describe.WINDOW_MAX_S
+
+    @property
+    def divides_lines(self) -> bool:
+        """A sub-order is sent whole: `sub_tid` names it, and no quantity."""
+        return False
 
     async def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
         """Each listing is counted first, then read from the last page to the first.
@@ -199,9 +204,9 @@ class Taobao:
             "company_code": self.courier_code(handover.courier),
         }
         if not handover.is_whole_order:
-            named = [line for line in handover.line_ids if not line.startswith(GIFT_PREFIX)]
+            named = [line for line in handover.lines if is_sub_order(line)]
             if not named:
-                raise Refused("lines_unknown_to_platform", "the package holds promotion gifts only")
+                raise Refused("lines_unknown_to_platform", "the platform has no sub-order for any line of the package")
             params |= {"is_split": "1", "sub_tid": ",".join(named)}
         answers.read_shipped(await self._call(describe.SEND, params))
 
@@ -257,8 +262,8 @@ class Taobao:
 
 
 def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now: datetime) -> None:
-    if tree.get("error_response") is not None:
-        error = read_error(Fields(tree["error_response"], "error_response", Malformed))
+    if (told := error_in(tree)) is not None:
+        error = read_error(Fields(told, "error_response", Malformed))
         is_listing = method == describe.LIST_CHANGES
         raise fault_of(error, is_read=method != describe.SEND, now=now, is_listing=is_listing)
     if not response.is_ok:

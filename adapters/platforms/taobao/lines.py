@@ -1,21 +1,25 @@
-"""The lines of a TOP trade, gifts included."""
+"""The lines of a TOP trade: its sub-orders, the services sold beside them, and gifts that only a promotion names."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from adapters.foreign import code_of
 from adapters.payload import Fields
 from adapters.platforms.taobao import describe
+from adapters.platforms.taobao.fulfiller import Fulfillers, fulfiller_of_gifts
+from adapters.platforms.taobao.sums import ZERO, Sums, share_of
 from domain.errors import Poison
-from domain.money import Money
-from domain.order import OrderLine, PlatformState
+from domain.order import FulfilledBy, OrderLine, PlatformState
 
-# Marks lines that the platform knows only as a promotion: its write-back must not name them.
-GIFT_PREFIX = "gift:"
+# Lines for which the platform has no sub-order that a shipment could name.
+_GIFT_PREFIX, _SERVICE_PREFIX = "gift:", "service:"
 _QUANTITY_MAX = 1_000_000
-# Lines of a trade, and promotions of one. With pieces and amounts at their limits the sums still fit their columns.
+# Lines of a trade, services and promotions of one. With pieces and amounts at their limits the sums still fit their
+# columns.
 LINES_MAX = 1_000
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}", re.ASCII)
+_NO_ID = frozenset({"", "0"})
 
 
 class Refund(NamedTuple):
@@ -26,38 +30,86 @@ class Refund(NamedTuple):
     is_unknown: bool
 
 
-def read_lines(trade: Fields) -> tuple[OrderLine, ...]:
-    """The trade's sub-orders. Raises Poison when there is none, or two share one id."""
-    subs = trade.listed("orders", "order", limit=LINES_MAX)
-    if not subs:
-        trade.missing("orders")
-    freight = trade.amount_or("post_fee", describe.CURRENCY, Money(0, describe.CURRENCY))
-    lines = tuple(_line(sub, freight if len(subs) == 1 else None) for sub in subs)
+def is_sub_order(line_id: str) -> bool:
+    """Whether a shipment may name the line."""
+    return not line_id.startswith((_GIFT_PREFIX, _SERVICE_PREFIX))
+
+
+def sub_orders(trade: Fields) -> tuple[Fields, ...]:
+    """Raises Poison where there is none."""
+    return trade.listed("orders", "order", limit=LINES_MAX) or trade.missing("orders")
+
+
+def read_lines(
+    trade: Fields, subs: Sequence[Fields], services: Sequence[Fields], sums: Sums, state: PlatformState
+) -> tuple[OrderLine, ...]:
+    """The trade's sub-orders. Raises Poison when two share one id."""
+    fulfillers = Fulfillers(trade, subs)
+    service_ids = {service.key_or("oid", "") for service in services}
+    lines: list[OrderLine] = []
     seen: set[str] = set()
-    for sub, line in zip(subs, lines, strict=True):
-        if line.line_id in seen:
+    for sub in subs:
+        line_id = sub.key("oid")
+        if line_id in seen:
             sub.invalid("oid")
-        seen.add(line.line_id)
-    return lines
+        seen.add(line_id)
+        has_left = _has_left(sub, state)
+        ships = FulfilledBy.NOBODY if line_id in service_ids else fulfillers.of(sub, has_left=has_left)
+        lines.append(_line(sub, line_id, sums, ships, is_only=len(subs) == 1, has_left=has_left))
+    return tuple(lines)
 
 
-def read_gifts(trade: Fields, lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
+def service_orders(trade: Fields) -> tuple[Fields, ...]:
+    return trade.listed("service_orders", "service_order", limit=LINES_MAX)
+
+
+def read_services(services: Sequence[Fields], subs: Sequence[Fields]) -> tuple[OrderLine, ...]:
+    """Services that are sold beside the goods, as installation is: nobody ships them, and they are a part of the sum.
+
+    One that is a sub-order as well is a line already. Raises Poison when two share one id.
+    """
+    known = {sub.key("oid") for sub in subs}
+    lines: list[OrderLine] = []
+    for service in services:
+        oid = service.key("oid")
+        if oid in known:
+            continue
+        lines.append(_service(service, oid))
+    if len({line.line_id for line in lines}) < len(lines):
+        services[0].invalid("oid")
+    return tuple(lines)
+
+
+def read_gifts(trade: Fields, lines: Sequence[OrderLine]) -> tuple[OrderLine, ...]:
     """Gifts that a promotion promises without a line of their own.
 
-    Their SKU is left open for the catalogue: a gift that nobody mapped is held, not forgotten.
+    Their SKU is left open for the catalogue: a gift that nobody mapped is held, not forgotten. With the last of the
+    trade's lines its gifts go too.
     """
+    promotions = trade.listed("promotion_details", "promotion_detail", limit=LINES_MAX)
     as_lines = {line.product_id for line in lines if line.is_gift}
-    zero = Money(0, describe.CURRENCY)
     gifts: list[OrderLine] = []
-    for promotion in trade.listed("promotion_details", "promotion_detail", limit=LINES_MAX):
+    for promotion in promotions:
         product = promotion.key_or("gift_item_id", "")
-        if product in {"", "0"} or product in as_lines:
+        if product in _NO_ID or product in as_lines:
             continue
         quantity = promotion.whole("gift_item_num", 0, _QUANTITY_MAX) if promotion.has("gift_item_num") else 1
         if quantity:
-            title = promotion.text_or("gift_item_name", "")
-            line_id = f"{GIFT_PREFIX}{len(gifts) + 1}:{product}"
-            gifts.append(OrderLine(line_id, product, "", "", title, quantity, zero, zero, is_gift=True))
+            gifts.append(
+                OrderLine(
+                    line_id=f"{_GIFT_PREFIX}{len(gifts) + 1}:{product}",
+                    product_id=product,
+                    platform_sku="",
+                    sku="",
+                    title=promotion.text_or("gift_item_name", ""),
+                    quantity=quantity,
+                    unit_price=ZERO,
+                    paid=ZERO,
+                    is_gift=True,
+                    refunded=all(line.refunded for line in lines),
+                    fulfilled_by=fulfiller_of_gifts(lines),
+                )
+            )
     return tuple(gifts)
 
 
@@ -65,6 +117,10 @@ def refund_of(sub: Fields) -> Refund:
     """Whether a line may still go. Raises Poison ``status_unknown``.
 
     Both fields are asked for with every line, so a line without one of them is unknown, not without a refund.
+
+    Compensation (price protection, cash back) shows in a trade as `special_refund_type` of a line, and its state as the
+    line's `refund_status`. No goods are stopped for it. A special refund of another kind, or in a state in which goods
+    come back, may be anything. A refund of freight alone is a case of its own and shows in no line.
     """
     refund = sub.text_or("refund_status", "")
     if refund and refund not in describe.REFUND_OPEN | describe.REFUND_NONE | {describe.REFUND_DONE}:
@@ -72,7 +128,13 @@ def refund_of(sub: Fields) -> Refund:
     status = sub.text_or("status", "")
     if status and status not in describe.STATES:
         raise unknown_status("orders.order.status", status)
-    is_over = refund == describe.REFUND_DONE or describe.STATES.get(status) is PlatformState.CLOSED
+    is_closed = describe.STATES.get(status) is PlatformState.CLOSED
+    is_done = refund == describe.REFUND_DONE
+    special = sub.word("special_refund_type").lower()
+    if special and not is_closed and refund not in describe.REFUND_NONE:
+        is_money_only = special in describe.COMPENSATIONS and refund not in describe.REFUND_OF_GOODS
+        return Refund(False, False, not is_money_only or "" in {refund, status})
+    is_over = is_done or is_closed
     return Refund(refund in describe.REFUND_OPEN, is_over, not is_over and "" in {refund, status})
 
 
@@ -81,29 +143,56 @@ def unknown_status(field: str, status: str) -> Poison:
     return Poison("status_unknown", f"unknown {field}", {"field": field, "status": code_of(status, _CODE)})
 
 
-def _line(sub: Fields, freight_inside: Money | None) -> OrderLine:
+def _line(sub: Fields, line_id: str, sums: Sums, ships: FulfilledBy, *, is_only: bool, has_left: bool) -> OrderLine:
     refund = refund_of(sub)
+    quantity = sub.whole("num", 1, _QUANTITY_MAX)
     return OrderLine(
-        line_id=sub.key("oid"),
+        line_id=line_id,
         product_id=sub.key_or("num_iid", ""),
         platform_sku=sub.key_or("sku_id", ""),
         sku=sub.key_or("outer_sku_id", "") or sub.key_or("outer_iid", ""),
         title=sub.text_or("title", ""),
-        quantity=sub.whole("num", 1, _QUANTITY_MAX),
+        quantity=quantity,
         unit_price=sub.amount("price", describe.CURRENCY),
-        paid=_paid(sub, freight_inside),
+        paid=share_of(sub, sums, is_only=is_only),
         is_gift=sub.flag("is_free_gift"),
         refund_open=refund.is_open,
         refunded=refund.is_over,
         refund_unknown=refund.is_unknown,
+        fulfilled_by=ships,
+        # A sub-order is shown as shipped whole: TOP says nothing of its pieces here.
+        shipped=quantity if has_left else 0,
+        waybill=sub.key_or("invoice_no", ""),
     )
 
 
-def _paid(sub: Fields, freight_inside: Money | None) -> Money:
-    """The line's share of the final amount; the `payment` of an only line carries the freight as well."""
-    if sub.has("divide_order_fee"):
-        return sub.amount("divide_order_fee", describe.CURRENCY)
-    payment = sub.amount("payment", describe.CURRENCY)
-    if freight_inside is None or freight_inside > payment:
-        return payment
-    return payment - freight_inside
+def _has_left(sub: Fields, state: PlatformState) -> bool:
+    """By the line's own state, number and time. Where it has no state the trade's counts."""
+    if sub.has("invoice_no") or sub.has("consign_time"):
+        return True
+    status = sub.text_or("status", "")
+    if status:
+        return describe.STATES.get(status) in describe.LEFT_STATES
+    return state in {PlatformState.SHIPPED, PlatformState.DONE}
+
+
+def _service(service: Fields, oid: str) -> OrderLine:
+    refund = service.text_or("refund_status", "")
+    if refund and refund not in describe.REFUND_OPEN | describe.REFUND_NONE | {describe.REFUND_DONE}:
+        raise unknown_status("service_orders.refund_status", refund)
+    paid = service.amount("total_fee" if not service.has("payment") else "payment", describe.CURRENCY)
+    return OrderLine(
+        line_id=f"{_SERVICE_PREFIX}{oid}",
+        product_id=service.key_or("service_id", ""),
+        platform_sku="",
+        sku="",
+        title=service.text_or("title", ""),
+        quantity=service.whole("num", 1, _QUANTITY_MAX) if service.has("num") else 1,
+        unit_price=service.amount_or("price", describe.CURRENCY, paid),
+        paid=paid,
+        refund_open=refund in describe.REFUND_OPEN,
+        refunded=refund == describe.REFUND_DONE,
+        # It names the last refund of the service, and not how it ended.
+        refund_unknown=not refund and service.key_or("refund_id", "") not in _NO_ID,
+        fulfilled_by=FulfilledBy.NOBODY,
+    )

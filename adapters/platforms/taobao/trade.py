@@ -6,17 +6,23 @@ A payload is the whole answer (`trade_fullinfo_get_response`), its simplified fo
 import hashlib
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from adapters.china_time import CST, read_cst
-from adapters.instants import instant, within
+from adapters.china_time import read_cst
 from adapters.payload import Fields, read_payload
 from adapters.platforms.taobao import describe
-from adapters.platforms.taobao.lines import LINES_MAX, read_gifts, read_lines, unknown_status
+from adapters.platforms.taobao.lines import (
+    read_gifts,
+    read_lines,
+    read_services,
+    service_orders,
+    sub_orders,
+    unknown_status,
+)
+from adapters.platforms.taobao.promises import ship_by_of
+from adapters.platforms.taobao.sums import ZERO, Sums, read_sums, totals_of
 from domain.errors import FulfilmentError, Malformed, Poison
 from domain.money import Money
 from domain.order import (
@@ -30,13 +36,10 @@ from domain.order import (
     PlatformState,
     RawOrder,
     Source,
-    Totals,
 )
 
 _ENVELOPES = ("trade_fullinfo_get_response", "trade_get_response")
 _ID = re.compile(r"[0-9]{1,32}", re.ASCII)
-_DATE = re.compile(r"(\d{4})[-年/](\d{1,2})[-月/](\d{1,2})日?(?:\s*(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
-_SPAN = re.compile(r"(?:付款|支付)后\s*(\d{1,4})\s*(天|日|小时)", re.ASCII)
 _FLAG_MAX = 99
 
 
@@ -46,12 +49,24 @@ def read_order(body: bytes, shop: str) -> Order:
     Raises Poison: ``payload_too_large``, ``payload_truncated``, ``payload_unreadable``, ``payload_is_error``,
     ``field_missing``, ``field_invalid`` or ``status_unknown``, each naming the field.
     """
-    trade = Fields(trade_of(read_payload(body)), "trade")
+    return order_of(Fields(trade_of(read_payload(body)), "trade"), shop)
+
+
+def order_of(trade: Fields, shop: str) -> Order:
+    """Raises Poison as `read_order` does."""
     state = state_of(trade)
     facts = lane_facts(trade)
-    lines = read_lines(trade)
     paid_at = trade.moment_or_none("pay_time", read_cst)
-    balance_open = _balance_open(trade)
+    created_at = trade.moment("created", read_cst)
+    balance_open = _balance_open(trade, state)
+    subs, service_subs = sub_orders(trade), service_orders(trade)
+    services = read_services(service_subs, subs)
+    sums = read_sums(trade, services, facts.order_type)
+    lines = (*read_lines(trade, subs, service_subs, sums, state), *services)
+    by_id = {line.line_id: sub for line, sub in zip(lines, subs, strict=False)}
+    is_cod = facts.order_type is OrderType.COD
+    # Of cash on delivery `pay_time` says when the parcel was booked, not that the courier has the money.
+    is_owed = is_cod or (paid_at is None and state in {PlatformState.UNPAID, PlatformState.CLOSED})
     return Order(
         key=OrderKey(describe.NAME, shop, trade_id(trade)),
         state=state,
@@ -61,11 +76,11 @@ def read_order(body: bytes, shop: str) -> Order:
         buyer_id=_buyer(trade),
         receiver=read_receiver(trade),
         lines=lines + read_gifts(trade, lines),
-        totals=_totals(trade, state, facts.order_type, balance_open=balance_open, is_paid=paid_at is not None),
-        created_at=trade.moment("created", read_cst),
+        totals=totals_of(trade, sums, lines, _paid(trade, sums, balance_open=balance_open, is_owed=is_owed)),
+        created_at=created_at,
         updated_at=trade.moment("modified", read_cst),
         paid_at=paid_at,
-        ship_by=_ship_by(trade, paid_at),
+        ship_by=ship_by_of(trade, by_id, lines, created_at if is_cod else paid_at),
         balance_open=balance_open,
         platform_hold=state is PlatformState.HOLD or any(_is_marked(trade, mark) for mark in describe.HOLD_MARKS),
         buyer_memo=trade.text_or("buyer_message", "") or trade.text_or("buyer_memo", ""),
@@ -146,13 +161,18 @@ def trade_of(tree: object) -> Mapping[str, Any]:
     """The trade object inside a payload. Raises Poison."""
     if not isinstance(tree, dict):
         raise Poison("payload_unreadable", "not a JSON object")
-    if "error_response" in tree:
+    if error_in(tree) is not None:
         raise Poison("payload_is_error", "the payload is an error answer")
     answer = next((tree[name] for name in _ENVELOPES if isinstance(tree.get(name), dict)), tree)
     trade = answer if "tid" in answer or "tid_str" in answer else answer.get("trade")
     if not isinstance(trade, dict):
         raise Poison("field_missing", "trade is missing", {"field": "trade"})
     return trade
+
+
+def error_in(tree: Mapping[str, Any]) -> object:
+    """The `error_response` of an answer; None where there is none. Relays add an empty one to every answer."""
+    return tree.get("error_response") or None
 
 
 def state_of(trade: Fields) -> PlatformState:
@@ -226,7 +246,8 @@ def _order_type(trade: Fields) -> OrderType:
     return OrderType.COD if kind in describe.COD_TYPES else OrderType.NORMAL
 
 
-def _balance_open(trade: Fields) -> bool:
+def _balance_open(trade: Fields, state: PlatformState) -> bool:
+    """Whether goods wait for a final payment. While not even the deposit is paid the order is an unpaid one."""
     # A deposit trade whose type is missing would look like a paid one.
     is_step = trade.text("type") == "step"
     if not (is_step or trade.has("step_trade_status")):
@@ -234,6 +255,8 @@ def _balance_open(trade: Fields) -> bool:
     status = trade.text("step_trade_status")
     if status not in describe.STEP_BALANCE_OPEN:
         raise unknown_status("step_trade_status", status)
+    if status == describe.STEP_NOTHING_PAID and state is PlatformState.UNPAID:
+        return False
     return describe.STEP_BALANCE_OPEN[status]
 
 
@@ -248,56 +271,7 @@ def _buyer(trade: Fields) -> str:
     return trade.text_or("buyer_open_uid", "") or ("" if "*" in nick else nick)
 
 
-def _totals(trade: Fields, state: PlatformState, order_type: OrderType, *, balance_open: bool, is_paid: bool) -> Totals:
-    """`discount` is the balance between goods with freight and the sum owed; a raised price raises the goods.
-
-    TOP repeats one discount on trade, line and promotion, so its own fields cannot be added up. What must
-    hold is that the lines' shares and the freight make the sum owed.
-    """
-    zero = Money(0, describe.CURRENCY)
-    payable = trade.amount("payment", describe.CURRENCY)
-    freight = trade.amount_or("post_fee", describe.CURRENCY, zero)
-    goods = trade.amount("total_fee", describe.CURRENCY)
+def _paid(trade: Fields, sums: Sums, *, balance_open: bool, is_owed: bool) -> Money:
     if balance_open:
-        paid = trade.amount_or("step_paid_fee", describe.CURRENCY, zero)
-    elif is_paid or (order_type is not OrderType.COD and state not in {PlatformState.UNPAID, PlatformState.CLOSED}):
-        paid = payable
-    else:
-        paid = zero
-    goods = max(goods, payable - freight)
-    return Totals(
-        goods=goods,
-        discount=goods + freight - payable,
-        freight=freight,
-        tax=zero,
-        payable=payable,
-        paid=paid,
-        services=zero,
-        fees=zero,
-    )
-
-
-def _ship_by(trade: Fields, paid_at: datetime | None) -> datetime | None:
-    """The earliest promise of the trade and its lines; a promise in words that say no time is no clock."""
-    lines = trade.listed("orders", "order", limit=LINES_MAX)
-    texts = [fields.text_or("estimate_con_time", "") for fields in (trade, *lines)]
-    promises = [moment for text in texts if (moment := _promise(text, paid_at)) is not None]
-    return min(promises, default=None)
-
-
-def _promise(text: str, paid_at: datetime | None) -> datetime | None:
-    date = _DATE.search(text)
-    if date:
-        year, month, day = (int(part) for part in date.groups()[:3])
-        # A bare date means the whole of that day.
-        clock = (int(date[4]), int(date[5]), int(date[6] or 0)) if date[4] else (23, 59, 59)
-        try:
-            return instant((year, month, day), clock, CST)
-        except ValueError:
-            return None
-    span = _SPAN.search(text)
-    if span and paid_at:
-        count = int(span[1])
-        with suppress(ValueError):
-            return within(paid_at + (timedelta(hours=count) if span[2] == "小时" else timedelta(days=count)))
-    return None
+        return trade.amount_or("step_paid_fee", describe.CURRENCY, ZERO)
+    return ZERO if is_owed else sums.payable

@@ -11,15 +11,13 @@ SELECT id, account FROM shop WHERE account = ANY(%(accounts)s);
 SELECT id, name FROM location WHERE name = ANY(%(names)s);
 
 -- name: load_shops
-SELECT id, account, cursor_at, window_s, settled_at, settle_window_s, now() FROM shop WHERE id = ANY(%(ids)s);
+SELECT id, account, cursor_at, open_from, open_to, window_s, settled_at, settle_window_s, now() FROM shop
+WHERE id = ANY(%(ids)s);
 
 -- name: note_read
--- The window is shorter after one that could not be read whole, NULL once one was.
-UPDATE shop SET window_s = %(window_s)s, read_at = now() WHERE id = %(id)s;
-
--- name: narrow_window
--- The platform refused a listing and wants a shorter window.
-UPDATE shop SET window_s = %(window_s)s WHERE id = %(id)s;
+-- The length of the next part, and whether anything could be read.
+UPDATE shop SET window_s = %(window_s)s, read_at = CASE WHEN %(is_read)s THEN now() ELSE read_at END
+WHERE id = %(id)s;
 
 -- name: note_feeds_read
 UPDATE location SET read_at = now() WHERE id = ANY(%(ids)s);
@@ -42,11 +40,27 @@ WHERE f.since < now() - make_interval(secs => %(patience_s)s)
 ORDER BY f.account;
 
 -- name: move_cursor
--- Never backwards. The second reading starts at the first cursor, less the time in which changes settle; without one
--- (NULL) it starts anew when it is switched on.
-UPDATE shop SET cursor_at = %(cursor_at)s,
+-- Unless somebody has set the cursor back since the reading began: then it is read from there. The second reading
+-- starts at the first cursor, less the time in which changes settle; without one (NULL) it starts anew when it is
+-- switched on.
+UPDATE shop SET cursor_at = %(cursor_at)s, open_from = %(open_from)s, open_to = %(open_to)s,
     settled_at = CASE WHEN %(settled_at)s::timestamptz IS NOT NULL THEN coalesce(settled_at, %(settled_at)s) END
-WHERE id = %(id)s AND (cursor_at IS NULL OR cursor_at < %(cursor_at)s);
+WHERE id = %(id)s AND cursor_at IS NOT DISTINCT FROM %(cursor_was)s;
+
+-- name: cursor_ages
+-- How old the cursors of some shops are; a shop without one is as old as its row. Nobody is behind who was paused by a
+-- person. `told_s`: since somebody was last told of it.
+SELECT s.account, s.cursor_at, a.age_s, p.patience_s, extract(epoch FROM now() - s.behind_told_at)::float8,
+       EXISTS (SELECT 1 FROM gate AS g WHERE g.shut_by <> 'engine' AND (g.until IS NULL OR g.until > now())
+               AND (g.kind = 'account' AND g.name = s.account OR g.kind = 'step' AND g.name = 'pull'))
+FROM unnest(%(accounts)s::text[], %(patiences_s)s::float8[]) AS p(account, patience_s)
+JOIN shop AS s ON s.account = p.account
+CROSS JOIN LATERAL (SELECT extract(epoch FROM now() - greatest(s.cursor_at, s.created_at))::float8 AS age_s) AS a
+ORDER BY s.account;
+
+-- name: note_behind
+UPDATE shop SET behind_told_at = CASE WHEN account = ANY(%(behind)s) THEN now() END
+WHERE account = ANY(%(behind)s) OR account = ANY(%(caught_up)s);
 
 -- name: note_settled
 -- How far the second reading has come. Never backwards.

@@ -73,8 +73,8 @@ WHERE o.id = %(id)s;
 
 -- name: order_head
 SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_type, o.source, o.member_level,
-       o.currency, o.goods_minor, o.discount_minor, o.freight_minor, o.tax_minor, o.payable_minor, o.paid_minor,
-       o.placed_at, o.paid_at, o.ship_by, o.received_at, length(o.buyer_memo) AS buyer_memo_chars,
+       o.currency, o.goods_minor, o.discount_minor, o.freight_minor, o.tax_minor, o.services_minor, o.fees_minor,
+       o.payable_minor, o.paid_minor, o.fulfilled_by, o.placed_at, o.paid_at, o.ship_by, o.received_at, length(o.buyer_memo) AS buyer_memo_chars,
        length(o.seller_memo) AS seller_memo_chars,
        c.name, c.phone, c.province, c.city, c.district, c.pii, now() AS seen_at,
        (SELECT count(*) FROM foreign_answer AS a WHERE a.order_id = o.id) AS raw_answers
@@ -82,7 +82,8 @@ FROM orders AS o JOIN receiver AS c ON c.order_id = o.id
 WHERE o.id = %(id)s;
 
 -- name: order_lines
-SELECT line_id, sku, title, quantity, unit_price_minor, paid_minor, is_gift, refund_open, refunded, refund_unknown
+SELECT line_id, sku, title, quantity, unit_price_minor, paid_minor, is_gift, refund_open, refunded, refund_unknown,
+       fulfilled_by, planned, cancelled, elsewhere, is_missing
 FROM order_line WHERE order_id = %(id)s ORDER BY line_id;
 
 -- name: order_payloads
@@ -92,8 +93,10 @@ FROM raw_payload AS r JOIN orders AS o
 WHERE o.id = %(id)s ORDER BY r.id;
 
 -- name: order_fulfillment
-SELECT id, number, state, resume_state, lane, reservation, location, closed_reason, finished_at
-FROM fulfillment_order WHERE order_id = %(id)s ORDER BY number;
+SELECT f.id, f.number, f.state, f.resume_state, f.lane, f.reservation, f.location, f.closed_reason, f.finished_at,
+       (SELECT coalesce(json_object_agg(l.line_id, l.quantity ORDER BY l.line_id), '{}')
+        FROM fulfillment_line AS l WHERE l.fulfillment_order_id = f.id AND l.quantity > 0) AS quantities
+FROM fulfillment_order AS f WHERE f.order_id = %(id)s ORDER BY f.number;
 
 -- name: order_holds
 SELECT h.fulfillment_order_id, h.code, h.step, h.owner, h.opened_at, h.due_at, h.facts, h.released_at, h.released_by
@@ -102,6 +105,9 @@ WHERE f.order_id = %(id)s ORDER BY h.id;
 
 -- name: order_packages
 SELECT p.id, p.fulfillment_order_id, p.number, p.courier, p.account, p.location, p.packed_at, p.handed_over_at,
+       p.cancelled_at,
+       (SELECT coalesce(json_object_agg(k.line_id, k.quantity ORDER BY k.line_id), '{}')
+        FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0) AS quantities,
        w.status AS writeback, w.confirmed_at AS written_back_at
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id

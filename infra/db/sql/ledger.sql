@@ -1,15 +1,22 @@
 -- name: parts
--- What we hold of every platform order: its state, why it stands, and how far each dimension got.
-SELECT o.shop, o.platform_order_id, f.state, f.lane,
+-- Every fulfillment order, by the platform's name of its order: its state, why it stands, and how far each dimension got.
+-- An order without any has no state.
+SELECT o.shop, o.platform_order_id, o.fulfilled_by IN ('merchant', 'unknown'), f.state,
        coalesce((SELECT array_agg(h.code ORDER BY h.code) FROM hold AS h
                  WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL), '{}'),
        EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.order_id = o.id AND d.closed_at IS NULL),
-       (SELECT count(*) FROM package AS p WHERE p.fulfillment_order_id = f.id),
+       (SELECT count(*) FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL),
        (SELECT count(*) FROM package AS p JOIN writeback AS w ON w.package_id = p.id
-        WHERE p.fulfillment_order_id = f.id AND w.status = 'confirmed'),
+        WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND w.status = 'confirmed'),
        (SELECT count(*) FROM package AS p JOIN notice AS n ON n.package_id = p.id
-        WHERE p.fulfillment_order_id = f.id AND n.status IN ('pending', 'sending'))
-FROM orders AS o JOIN fulfillment_order AS f ON f.order_id = o.id;
+        WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND n.status IN ('pending', 'sending'))
+FROM orders AS o LEFT JOIN fulfillment_order AS f ON f.order_id = o.id;
+
+-- name: lines
+-- The pieces of every line: sold, planned, and no longer ours to ship.
+SELECT o.shop, o.platform_order_id, l.line_id, l.sku, l.quantity, l.planned, l.cancelled, l.elsewhere,
+       l.fulfilled_by IN ('merchant', 'unknown')
+FROM order_line AS l JOIN orders AS o ON o.id = l.order_id;
 
 -- name: unread
 -- Payloads that became dead letters before they were orders.
@@ -18,11 +25,15 @@ JOIN raw_payload AS r ON r.id = d.subject_id
 WHERE d.step = 'normalize' AND d.closed_at IS NULL AND d.order_id IS NULL;
 
 -- name: waybills
-SELECT o.shop, o.platform_order_id, s.reference, s.waybill
+-- Every booked waybill, once for each line that is in its package.
+SELECT o.shop, o.platform_order_id, s.reference, s.waybill, k.line_id, k.quantity,
+       p.handed_over_at IS NOT NULL, coalesce(w.status = 'confirmed', false)
 FROM shipment AS s
 JOIN package AS p ON p.id = s.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
+LEFT JOIN package_line AS k ON k.package_id = p.id AND k.order_id = o.id AND k.quantity > 0
+LEFT JOIN writeback AS w ON w.package_id = p.id
 WHERE s.status = 'booked';
 
 -- name: pieces
@@ -41,11 +52,13 @@ WHERE w.status = 'confirmed'
 GROUP BY f.lane;
 
 -- name: progress
+-- The last: up to when (unix seconds) every shop's changes have been read.
 SELECT (SELECT count(*) FROM orders),
        (SELECT count(*) FROM dead_letter WHERE closed_at IS NULL AND step = 'normalize'),
        (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')),
        (SELECT count(*) FROM writeback WHERE status = 'confirmed'),
-       (SELECT count(*) FROM pull_gap);
+       (SELECT count(*) FROM pull_gap),
+       (SELECT coalesce(min(extract(epoch FROM coalesce(cursor_at, to_timestamp(0)))), 0)::float8 FROM shop);
 
 -- name: states
 SELECT state, count(*) FROM fulfillment_order GROUP BY state;

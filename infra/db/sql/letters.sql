@@ -228,9 +228,12 @@ RETURNING h.step, h.facts ->> 'code';
 
 -- name: waived
 -- Holds that a person released for the content that an order has now.
-SELECT h.fulfillment_order_id, h.id, h.code, h.facts
-FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id JOIN orders AS o ON o.id = f.order_id
-WHERE h.fulfillment_order_id = ANY(%(ids)s) AND h.waived_payload = o.raw_payload_id;
+SELECT f.id, h.id, h.code, h.facts
+FROM fulfillment_order AS f
+JOIN orders AS o ON o.id = f.order_id
+JOIN fulfillment_order AS g ON g.order_id = f.order_id
+JOIN hold AS h ON h.fulfillment_order_id = g.id
+WHERE f.id = ANY(%(ids)s) AND h.waived_payload = o.raw_payload_id;
 
 -- name: keep_waivers
 -- They stand for a newer content too.
@@ -254,7 +257,7 @@ SELECT o.platform || '/' || o.shop FROM fulfillment_order AS f JOIN orders AS o 
 -- name: unbooked
 -- Packages of fulfillment orders that have no waybill.
 SELECT p.id, p.fulfillment_order_id, p.account FROM package AS p
-WHERE p.fulfillment_order_id = ANY(%(ids)s)
+WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')
 ORDER BY p.id;
 

@@ -9,11 +9,20 @@ WITH gone AS (
           AND l.objid = w.worker::oid
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 )
-INSERT INTO worker_report (worker, pool, code_version, rules_version)
-VALUES (%(worker)s, %(pool)s, %(code)s, %(rules)s)
+INSERT INTO worker_report (worker, pool, code_version, rules_version, knows_lines)
+VALUES (%(worker)s, %(pool)s, %(code)s, %(rules)s, true)
 ON CONFLICT (worker) DO UPDATE
 SET pool = excluded.pool, code_version = excluded.code_version, rules_version = excluded.rules_version,
-    started_at = excluded.started_at;
+    started_at = excluded.started_at, knows_lines = true;
+
+-- name: carry_whole
+-- Whether a worker lives whose version carries every order whole: parts of an order would be shipped twice by it. One
+-- that has just started and not reported yet holds its lock already, and counts.
+SELECT EXISTS (
+    SELECT FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = %(class)s::oid
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND NOT EXISTS (SELECT FROM worker_report AS w WHERE w.worker = l.objid::bigint AND w.knows_lines));
 
 -- name: living
 SELECT w.worker, w.pool, w.code_version, w.rules_version, w.started_at

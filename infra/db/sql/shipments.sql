@@ -1,22 +1,49 @@
 -- name: create_packages
-INSERT INTO package (fulfillment_order_id, number, courier, account, location, service, weight_g)
-SELECT r.fulfillment_order_id, 1, r.courier, r.account, r.location, r.service, r.weight_g
-FROM json_to_recordset(%(rows)s::json)
-     AS r(fulfillment_order_id bigint, courier text, account text, location text, service text, weight_g integer)
-ORDER BY r.fulfillment_order_id
-RETURNING id, fulfillment_order_id;
+-- One package for each fulfillment order, with all of it that is in no package yet. Numbers run over the whole order, as
+-- the courier's reference is made of order and number.
+WITH wanted AS (
+    SELECT r.*, f.order_id, row_number() OVER (PARTITION BY f.order_id ORDER BY f.id) AS place
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(fulfillment_order_id bigint, courier text, account text, location text, service text, weight_g integer)
+    JOIN fulfillment_order AS f ON f.id = r.fulfillment_order_id
+), made AS (
+    INSERT INTO package (fulfillment_order_id, number, courier, account, location, service, weight_g)
+    SELECT w.fulfillment_order_id,
+           w.place + coalesce((SELECT max(p.number) FROM fulfillment_order AS g
+                               JOIN package AS p ON p.fulfillment_order_id = g.id
+                               WHERE g.order_id = w.order_id), 0),
+           w.courier, w.account, w.location, w.service, w.weight_g
+    FROM wanted AS w
+    ORDER BY w.fulfillment_order_id
+    RETURNING id, fulfillment_order_id
+), filled AS (
+    INSERT INTO package_line (package_id, fulfillment_order_id, order_id, line_id, quantity)
+    SELECT m.id, l.fulfillment_order_id, l.order_id, l.line_id, l.quantity - l.packed
+    FROM made AS m JOIN fulfillment_line AS l ON l.fulfillment_order_id = m.fulfillment_order_id
+    WHERE l.quantity > l.packed
+), packed AS (
+    UPDATE fulfillment_line AS l SET packed = l.quantity
+    FROM made AS m
+    WHERE l.fulfillment_order_id = m.fulfillment_order_id AND l.quantity > l.packed
+)
+SELECT id, fulfillment_order_id FROM made;
 
 -- name: load_packages
--- Packages with their order's identity and the live shipment, if there is one. Locks the fulfillment orders.
+-- Packages with their order's identity, what is in them, and the live shipment, if there is one. `version`: of the
+-- content that the order has. Locks the fulfillment orders.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        o.id AS order_id, o.platform, o.shop, o.platform_order_id,
        p.number, p.courier, p.account, p.location, p.service, p.weight_g, s.status, s.reference,
        s.call_deadline IS NOT NULL AS is_asked_about,
        coalesce(greatest(0, extract(epoch FROM s.call_deadline - now())), 0)::float8 AS busy_s,
-       (SELECT coalesce(max(generation), 0) FROM shipment WHERE package_id = p.id AND status = 'voided') AS voided
+       (SELECT coalesce(max(generation), 0) FROM shipment WHERE package_id = p.id AND status = 'voided') AS voided,
+       (SELECT coalesce(json_agg(json_build_array(k.line_id, k.quantity) ORDER BY k.line_id), '[]')
+        FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0) AS lines,
+       c.version
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
+JOIN raw_payload AS c ON c.id = o.raw_payload_id
 LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
 WHERE p.id = ANY(%(ids)s)
 ORDER BY f.id
@@ -64,6 +91,15 @@ SELECT p.fulfillment_order_id, s.courier, s.waybill
 FROM package AS p JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
 WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.handed_over_at IS NULL
 ORDER BY p.id;
+
+-- name: being_labelled
+-- Orders of which a worker is about to call a courier, or talks to one right now.
+SELECT DISTINCT f.order_id
+FROM fulfillment_order AS f
+JOIN package AS p ON p.fulfillment_order_id = f.id
+JOIN work AS w ON w.step = 'label' AND w.subject_id = p.id AND w.lease_until > now()
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL
+WHERE f.order_id = ANY(%(order_ids)s);
 
 -- name: ask_about
 -- Label is due for every call of fulfillment orders that may have happened and that nobody asks about: it asks, and
@@ -192,16 +228,24 @@ ORDER BY r.package_id
 ON CONFLICT (package_id) DO NOTHING;
 
 -- name: load_writebacks
+-- `is_whole_order`: nothing of the order travels, or has travelled, in another way. What is for nobody to ship does not
+-- count.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        o.id AS order_id, o.platform, o.shop, o.platform_order_id,
        s.courier, s.waybill, w.shipped_at, w.status, w.call_deadline IS NOT NULL AS is_asked_about,
        coalesce(greatest(0, extract(epoch FROM w.call_deadline - now())), 0)::float8 AS busy_s,
        EXISTS (SELECT 1 FROM writeback AS b
                WHERE b.order_id = o.id AND b.package_id <> p.id AND b.status = 'sending') AS is_taken,
-       (SELECT count(*) FROM package AS q JOIN fulfillment_order AS g ON g.id = q.fulfillment_order_id
-        WHERE g.order_id = o.id) = 1 AS is_whole_order,
-       ARRAY(SELECT line_id FROM order_line AS l WHERE l.order_id = o.id AND NOT l.refunded ORDER BY line_id)
-           AS line_ids
+       NOT EXISTS (SELECT FROM order_line AS l
+                   WHERE l.order_id = o.id
+                     AND l.planned + l.elsewhere
+                         + CASE WHEN l.fulfilled_by IN ('platform', 'pickup', 'courier') THEN l.quantity ELSE 0 END
+                         > coalesce((SELECT sum(k.quantity) FROM package_line AS k
+                                     WHERE k.package_id = p.id AND k.order_id = l.order_id
+                                       AND k.line_id = l.line_id), 0)) AS is_whole_order,
+       (SELECT coalesce(json_agg(json_build_array(k.line_id, k.quantity) ORDER BY k.line_id), '[]')
+        FROM package_line AS k
+        WHERE k.package_id = p.id AND k.order_id = w.order_id AND k.quantity > 0) AS lines
 FROM writeback AS w
 JOIN package AS p ON p.id = w.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id

@@ -81,6 +81,24 @@ WITH freed AS (
 )
 SELECT sku, location, status, sum(quantity)::integer FROM freed GROUP BY sku, location, status ORDER BY sku, location;
 
+-- name: shrink_reservations
+-- Fewer pieces than were promised or allocated; a SKU that is not named is wanted no more. Returns what came free.
+WITH wanted AS (
+    SELECT v.fulfillment_order_id, v.sku, v.quantity AS had, v.status AS was, coalesce(r.quantity, 0) AS stays
+    FROM reservation AS v
+    LEFT JOIN json_to_recordset(%(rows)s::json) AS r(fulfillment_order_id bigint, sku text, quantity integer)
+      USING (fulfillment_order_id, sku)
+    WHERE v.fulfillment_order_id = ANY(%(ids)s) AND v.status IN ('reserved', 'allocated')
+), freed AS (
+    UPDATE reservation AS v
+    SET quantity = CASE WHEN w.stays > 0 THEN w.stays ELSE w.had END,
+        status = CASE WHEN w.stays > 0 THEN v.status ELSE 'released' END
+    FROM wanted AS w
+    WHERE v.fulfillment_order_id = w.fulfillment_order_id AND v.sku = w.sku AND w.stays < w.had
+    RETURNING v.sku, v.location, w.was, w.had - w.stays AS count
+)
+SELECT sku, location, was, sum(count)::integer FROM freed GROUP BY sku, location, was ORDER BY sku, location, was;
+
 -- name: move_pool
 UPDATE stock_pool AS s
 SET on_hand = s.on_hand + r.on_hand, reserved = s.reserved + r.reserved, allocated = s.allocated + r.allocated

@@ -64,14 +64,23 @@ WHERE step = %(step)s AND subject_id = %(subject_id)s AND due_at <= now() AND le
 FOR UPDATE SKIP LOCKED;
 
 -- name: claim_suspect
--- One member of a batch whose process died. Index work_suspect.
+-- One member of a batch whose process died, exclusive ones first. Index work_suspect.
 SELECT subject_id, attempts
 FROM work
 WHERE is_suspect AND step = %(step)s AND lane = %(lane)s AND account = %(account)s
   AND due_at <= now() AND lease_token IS NULL
-ORDER BY due_at
+ORDER BY is_exclusive DESC, due_at
 LIMIT 1
 FOR UPDATE SKIP LOCKED;
+
+-- name: exclusive_due
+-- Whether any suspect of a key is exclusive. Takes no lock and skips none: two threads that ask at once must both
+-- know of it, or one of them would claim it beside others. Index work_suspect.
+SELECT subject_id
+FROM work
+WHERE is_suspect AND is_exclusive AND step = %(step)s AND lane = %(lane)s AND account = %(account)s
+  AND due_at <= now() AND lease_token IS NULL
+LIMIT 1;
 
 -- name: claim_probe
 -- Rows of a step and account, of any lane, to try that account with: first those that have never failed, then the higher
@@ -110,11 +119,13 @@ DELETE FROM work WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s);
 -- name: postpone
 -- Due again later; `spent` is 1 when an attempt was used up. A cause is appended, the first ones stay.
 -- `is_fresh`: a round of endless work came through, so its past is forgotten.
+-- Its process has survived it, so it need not be the only one there the next time.
 UPDATE work AS w
 SET due_at = now() + make_interval(secs => r.after_s),
     attempts = CASE WHEN r.is_fresh THEN 0 ELSE w.attempts + r.spent END,
     crashes = CASE WHEN r.is_fresh THEN 0 ELSE w.crashes END,
     is_suspect = w.is_suspect AND NOT r.is_fresh,
+    is_exclusive = false,
     causes = CASE WHEN r.is_fresh THEN '[]'
                   WHEN r.cause IS NULL OR jsonb_array_length(w.causes) >= 20 THEN w.causes
                   ELSE w.causes || r.cause END,
@@ -196,8 +207,9 @@ WHERE (step, subject_id) IN (
 DELETE FROM flight WHERE worker = %(worker)s RETURNING step, subject_ids;
 
 -- name: crashed_flights
--- Flights whose worker no longer holds its presence lock: the process is gone.
-SELECT token, step, subject_ids, is_alone, worker
+-- Flights whose worker no longer holds its presence lock: the process is gone. `is_to_blame`: of one member, and the
+-- only flight of its process. Beside another one, either may have been the cause.
+SELECT token, step, subject_ids, is_alone AND (SELECT count(*) FROM flight AS o WHERE o.worker = f.worker) = 1, worker
 FROM flight AS f
 WHERE NOT EXISTS (
     SELECT 1 FROM pg_locks AS l
@@ -207,9 +219,11 @@ WHERE NOT EXISTS (
 FOR UPDATE SKIP LOCKED;
 
 -- name: suspect
--- Members of a crashed flight are freed and run alone; one that was alone has its crash counted.
+-- Members of a crashed flight are freed and run alone; `crashed` is 1 when the crash counts. What was a suspect already
+-- runs exclusively from now on, so that its next crash does count.
 UPDATE work
-SET is_suspect = true, lease_token = NULL, lease_until = NULL, crashes = crashes + %(crashed)s
+SET is_suspect = true, is_exclusive = is_suspect, lease_token = NULL, lease_until = NULL,
+    crashes = crashes + %(crashed)s
 WHERE (step, subject_id) IN (
     SELECT step, subject_id FROM work
     WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s)

@@ -203,3 +203,25 @@ def test_a_business_code_is_the_order_s(code):
 def test_a_service_that_a_route_names_wrongly_is_the_order_s():
     with pytest.raises(Refused, match="service_unknown"):
         sf.build_create(replace(BOOKING, service="by balloon"), account())
+
+
+@pytest.mark.parametrize(
+    ("province", "country"),
+    [
+        ("河南省", "CN"),
+        ("香港特别行政区", "852"),
+        ("香港", "852"),
+        ("澳门特别行政区", "853"),
+        ("台湾省", "886"),
+    ],
+)
+def test_a_contact_names_the_country_or_region_as_the_courier_writes_it(province, country):
+    there = replace(BOOKING, receiver=replace(PERSON, province=province))
+    contacts = sf.build_create(there, account())["contactInfoList"]
+    assert [contact["country"] for contact in contacts] == ["CN", country]
+
+
+def test_an_address_abroad_is_not_sent_to_the_mainland():
+    with pytest.raises(Refused) as caught:
+        sf.build_create(replace(BOOKING, receiver=replace(PERSON, province="海外")), account())
+    assert caught.value.code == "country_unknown"

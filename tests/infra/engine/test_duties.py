@@ -50,7 +50,7 @@ def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock
     dead()
     id_ = house.order()
     house.rows("UPDATE orders SET ship_by = now() - interval '1 minute', paid_at = now() - interval '1 hour'")
-    duties = slow_duties(house.db, stepped_clock)
+    duties = slow_duties(house.db, stepped_clock, ())
     with structlog.testing.capture_logs() as lines:
         assert all(duty.tend() for duty in duties)
     assert house.one("SELECT count(*) FROM clock_alarm") == 6

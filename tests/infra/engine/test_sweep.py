@@ -183,7 +183,7 @@ def test_two_sweepers_at_once_do_no_harm(house, database_url):
     ids = [house.order() for _ in range(20)]
     house.due(Step.REVIEW, ids)
     for id_ in ids:
-        fly(house, Step.REVIEW, [id_], alone=True)
+        fly(house, Step.REVIEW, [id_], worker=GONE + id_, alone=True)
     start = threading.Barrier(2, timeout=20)
 
     def sweep(_):

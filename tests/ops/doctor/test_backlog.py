@@ -1,7 +1,13 @@
+from pathlib import Path
+
 import pytest
 
+from infra.settings import Shop
 from ops.doctor import backlog
 from ops.doctor.check import Level
+
+WITHOUT_SKU = (Path(__file__).parents[2] / "infra/db/waiting_orders.sql").read_bytes()
+MAIN = Shop(name="main", platform="taobao", endpoint="", credentials={})
 
 
 @pytest.fixture
@@ -10,7 +16,7 @@ def look(database):
         with database.connection() as session:
             for statement in statements:
                 session.execute(statement)
-            return {check.name: check for check in backlog.all_checks(session)}
+            return {check.name: check for check in backlog.all_checks(session, [MAIN])}
 
     return at
 
@@ -115,6 +121,16 @@ def test_a_shop_that_somebody_paused_is_not_silent(look) -> None:
     assert look("UPDATE gate SET until = now() - interval '1 second'")["feeds"].level is Level.WARN
 
 
+def test_a_shop_whose_cursor_is_old_is_named_although_it_is_read(look) -> None:
+    assert (
+        look(SHOP.format(0), "UPDATE shop SET cursor_at = now() - interval '15 minutes'")["cursors"].level is Level.OK
+    )
+    check = look("UPDATE shop SET cursor_at = now() - interval '31 minutes'")["cursors"]
+    assert check.level is Level.WARN
+    assert check.message == "behind the present: taobao/main by 31 min (allowed 16)"
+    assert look(PAUSE)["cursors"].level is Level.OK
+
+
 def test_a_paused_step_silences_its_own_feeds_only(look) -> None:
     """A closed warehouse feed is no reason not to be told of a shop."""
     pause = "INSERT INTO gate (kind, name, reason, shut_by) VALUES ('step', 'warehouse', 'stocktaking', 'mei')"
@@ -188,3 +204,13 @@ def test_waybills_that_nobody_wants_are_named_with_their_order(look) -> None:
     found = look(unwanted, told)["waybills"]
     assert (found.level, found.message) == (Level.WARN, "living for closed orders: p/s/1 has SF7 of sf")
     assert look("UPDATE hold SET released_at = now(), released_by = 'li'")["waybills"].level is Level.OK
+
+
+def test_listings_that_orders_wait_for_are_counted(look, database) -> None:
+    assert look()["listings"].message == "no order waits for a SKU"
+    with database.connection() as connection:
+        connection.execute(WITHOUT_SKU, {"orders": 5, "waiting": 3})
+        connection.execute("INSERT INTO stock_pool (sku, on_hand) VALUES ('TEE-1', 0)")
+    check = look()["listings"]
+    assert (check.level, check.message) == (Level.WARN, "1 listings without SKU, 3 orders wait")
+    assert "orderlane sku list --unmapped" in check.advice

@@ -3,7 +3,7 @@ from contextlib import suppress
 import pytest
 
 from workers.cli import demo as command
-from workers.demo.stage import Script
+from workers.demo.stage import Script, scenes_of
 
 
 class NoStageError(Exception):
@@ -35,7 +35,8 @@ def csv(tmp_path):
 
 
 def test_without_options_a_small_stream_is_generated(script_of) -> None:
-    assert script_of() == Script(500, None, seed=7, per_second=0.0, processes=2, threads=4, shops=5)
+    scenes = scenes_of(0.05, 0.0)
+    assert script_of() == Script(500, None, seed=7, per_second=0.0, processes=2, threads=4, shops=5, scenes=scenes)
 
 
 def test_a_file_is_replayed_whole_unless_a_number_is_given(script_of, csv) -> None:
@@ -46,6 +47,16 @@ def test_a_file_is_replayed_whole_unless_a_number_is_given(script_of, csv) -> No
 
 def test_every_option_reaches_the_script(script_of) -> None:
     numbers = ["--orders", "9", "--seed", "1", "--rate", "2.5", "--processes", "3", "--threads", "6", "--shops", "2"]
-    assert script_of(*numbers, "--control") == Script(
-        9, None, seed=1, per_second=2.5, processes=3, threads=6, shops=2, control=True
+    shares = ["--split-share", "0.2", "--change-share", "0.07"]
+    script = script_of(*numbers, *shares, "--control")
+    scenes = scenes_of(0.2, 0.07)
+    assert script == Script(
+        9, None, seed=1, per_second=2.5, processes=3, threads=6, shops=2, control=True, scenes=scenes
     )
+    assert scenes.split + scenes.undividable == pytest.approx(0.2)
+    assert scenes.refund_paid == scenes.virtual_line == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.5", "nan"])
+def test_a_share_is_a_share(orderlane, share) -> None:
+    assert orderlane("demo", f"--split-share={share}").exit_code == 2

@@ -40,6 +40,20 @@ async def test_a_whole_answer_has_no_fault_and_a_version_that_leaves_the_envelop
     assert order.version == again.version
 
 
+@pytest.mark.parametrize("nothing", [b"null", b"{}"])
+async def test_an_empty_error_that_a_relay_adds_is_none(fetch, nothing):
+    relayed = WHOLE[:-1] + b', "error_response": ' + nothing + b"}"
+    order = await fetch(relayed)
+    assert (order.platform_order_id, order.fault, order.body) == ("10", "", relayed)
+    assert order.version == (await fetch(WHOLE)).version
+
+
+@pytest.mark.parametrize("nothing", [b"null", b"{}"])
+async def test_nor_is_it_an_answer_about_the_order(fetch, nothing):
+    with pytest.raises(Malformed):
+        await fetch(b'{"error_response": ' + nothing + b"}")
+
+
 @pytest.mark.parametrize("cut", [1, 20, len(WHOLE) // 2, len(WHOLE) - 1])
 async def test_a_truncated_answer_is_the_asked_orders_content_with_a_fault(fetch, cut):
     body = WHOLE[:cut]

@@ -46,7 +46,7 @@ def handover(**changed) -> Handover:
         "platform_order_id": "10",
         "courier": "sf",
         "waybill": "SF1",
-        "line_ids": ("10",),
+        "lines": {"10": 1},
         "is_whole_order": True,
         "shipped_at": datetime(2026, 11, 22, tzinfo=UTC),
     }
@@ -80,7 +80,7 @@ async def test_an_unknown_sign_method_is_found_when_connecting(shop):
 async def test_part_of_an_order_names_its_lines_but_no_promised_gift(shop):
     platform, server = await shop(shipped)
 
-    await platform.tell_shipped(handover(is_whole_order=False, line_ids=("11", "gift:1:7", "12")))
+    await platform.tell_shipped(handover(is_whole_order=False, lines={"11": 1, "gift:1:7": 1, "12": 2}))
 
     form = form_of(server)
     assert (form["is_split"], form["sub_tid"]) == ("1", "11,12")
@@ -90,8 +90,36 @@ async def test_a_package_of_promised_gifts_alone_cannot_be_told(shop):
     platform, server = await shop(shipped)
 
     with pytest.raises(Refused):
-        await platform.tell_shipped(handover(is_whole_order=False, line_ids=("gift:1:7",)))
+        await platform.tell_shipped(handover(is_whole_order=False, lines={"gift:1:7": 1}))
     assert server.received == []
+
+
+async def test_nor_a_service_of_it(shop):
+    platform, server = await shop(shipped)
+
+    await platform.tell_shipped(handover(is_whole_order=False, lines={"11": 1, "service:90": 1}))
+
+    assert form_of(server)["sub_tid"] == "11"
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+async def test_an_empty_error_that_a_relay_adds_stops_no_call(shop, nothing):
+    def answer(form):
+        if form["method"].endswith("increment.get"):
+            told = {"trades": {"trade": [{"tid": 10, "modified": "2026-11-22 09:00:00"}]}, "total_results": 1}
+        elif form["method"].endswith("fullinfo.get"):
+            line = {"oid": 10, "status": "WAIT_SELLER_SEND_GOODS", "refund_status": "NO_REFUND"}
+            told = {"trade": {"tid": 10, "status": "WAIT_SELLER_SEND_GOODS", "orders": [line]}}
+        else:
+            told = {"shipping": {"is_success": True}}
+        return {**told, "error_response": nothing}
+
+    platform, _ = await shop(answer)
+    window = Window(datetime(2026, 11, 22, 0, tzinfo=UTC), datetime(2026, 11, 22, 2, tzinfo=UTC))
+
+    assert [row.platform_order_id async for page in platform.changes(window) for row in page] == ["10"]
+    assert (await platform.status("10")).line_ids == ("10",)
+    await platform.tell_shipped(handover())
 
 
 async def test_courier_codes(shop):
@@ -187,6 +215,19 @@ async def missed(platform, listing):
     window = Window(NOW - timedelta(hours=1), NOW)
     seen = {row.platform_order_id async for page in platform.changes(window) for row in page}
     return listing.stays - seen
+
+
+@pytest.mark.parametrize("part_s", [10, 300, 700])
+@pytest.mark.parametrize("moment", [-5, 0, 19, 140])
+async def test_in_consecutive_parts_only_those_are_missed_that_are_still_open(shop, moment, part_s):
+    listing = Changing(950, moment)
+    platform, _ = await shop(listing, overlap_s=300.0)
+    seen = set()
+    for start_s in range(3600, 0, -part_s):
+        part = Window(NOW - timedelta(seconds=start_s), NOW - timedelta(seconds=max(0, start_s - part_s)))
+        seen |= {row.platform_order_id async for page in platform.changes(part) for row in page}
+    missing = listing.stays - seen
+    assert missing <= {tid for at, tid in listing.rows if at > NOW - timedelta(seconds=300)}
 
 
 @pytest.mark.parametrize("overlap_s", [30.0, 300.0])

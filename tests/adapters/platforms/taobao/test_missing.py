@@ -35,6 +35,7 @@ TRADE = {
     "tid": 10,
     "status": "WAIT_SELLER_SEND_GOODS",
     "type": "fixed",
+    "shipping_type": "express",
     "created": "2026-11-22 09:00:00",
     "modified": "2026-11-22 09:10:00",
     "pay_time": "2026-11-22 09:01:00",
@@ -50,6 +51,7 @@ TRADE = {
     "oaid": "oaid-1",
     "orders": {"order": [LINE]},
 }
+COD = {**TRADE, "type": "cod", "cod_status": "NEW_CREATED", "buyer_cod_fee": "3.00", "payment": "31.00"}
 STEP = {**TRADE, "type": "step", "step_trade_status": "FRONT_PAID_FINAL_PAID"}
 
 POISON = "quarantine"
@@ -64,6 +66,7 @@ OF_A_TRADE = {
     "payment": POISON,
     "total_fee": POISON,
     "post_fee": "amount_mismatch",
+    "shipping_type": "fulfiller_unknown",
     "orders": POISON,
     "receiver_name": "address_missing",
     "receiver_mobile": "address_missing",
@@ -136,6 +139,15 @@ def test_a_field_of_a_line(name, way):
 
 
 @way_of
+@pytest.mark.parametrize(
+    ("name", "held"), [("cod_status", "fulfiller_unknown"), ("buyer_cod_fee", "amount_mismatch"), ("type", POISON)]
+)
+def test_a_field_of_cash_on_delivery(name, held, way):
+    assert outcome(COD) == {"cash_on_delivery"}
+    assert held in outcome(without(COD, way, name))
+
+
+@way_of
 def test_a_deposit_trade_does_not_go_without_its_step(way):
     assert outcome(without(STEP, way, "step_trade_status")) == {POISON}
 
@@ -160,10 +172,9 @@ def test_a_mark_that_says_something_unreadable_holds_and_an_absent_one_does_not(
     assert outcome({**TRADE, mark: value}) == ({"platform_hold"} if holds else set())
 
 
-@pytest.mark.parametrize("refund", ["SUCCESS", "WAIT_SELLER_AGREE"])
-def test_a_line_in_refund_is_held_as_before(refund):
-    held = {**TRADE, "orders": {"order": [{**LINE, "refund_status": refund}]}}
-    assert outcome(held) == {"refund_requested"}
+@pytest.mark.parametrize(("refund", "held"), [("SUCCESS", set()), ("WAIT_SELLER_AGREE", {"refund_requested"})])
+def test_a_line_in_refund_is_held_until_the_refund_is_paid(refund, held):
+    assert outcome({**TRADE, "orders": {"order": [{**LINE, "refund_status": refund}]}}) == held
 
 
 def read_status(trade):

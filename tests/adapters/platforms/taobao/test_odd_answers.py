@@ -18,6 +18,7 @@ GOOD = [
 TRADE = {
     "tid": 1,
     "type": "fixed",
+    "shipping_type": "express",
     "status": "WAIT_SELLER_SEND_GOODS",
     "created": "2026-11-22 09:00:00",
     "modified": "2026-11-22 09:10:00",

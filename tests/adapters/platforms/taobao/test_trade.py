@@ -41,6 +41,7 @@ TRADE = {
     "tid": 2900000000000000010,
     "status": "WAIT_SELLER_SEND_GOODS",
     "type": "fixed",
+    "shipping_type": "express",
     "created": "2026-11-22 09:00:00",
     "modified": "2026-11-22 09:10:00",
     "pay_time": "2026-11-22 09:01:00",
@@ -371,6 +372,21 @@ def test_two_lines_with_one_id_are_refused():
 
 def test_an_error_answer_is_no_order():
     assert poison(b'{"error_response":{"code":27,"msg":"Invalid session"}}').code == "payload_is_error"
+    assert poison(json.dumps({"trade": TRADE, "error_response": "busy"}).encode()).code == "payload_is_error"
+
+
+@pytest.mark.parametrize("nothing", [None, {}, "", []])
+def test_an_empty_error_beside_an_order_is_none(nothing):
+    relayed = json.dumps({**json.loads(body(TRADE)), "error_response": nothing}).encode()
+
+    assert read_order(relayed, "flagship") == read()
+    assert read_facts(relayed) == read_facts(body(TRADE))
+    assert raw_order(relayed).version == raw_order(body(TRADE)).version
+
+
+@pytest.mark.parametrize("nothing", [b"null", b"{}"])
+def test_an_empty_error_alone_is_no_order_either(nothing):
+    assert poison(b'{"error_response":' + nothing + b"}").code == "field_missing"
 
 
 @pytest.mark.parametrize("text", [b"[]", b"1", b"null", b'"x"'])

@@ -1,0 +1,96 @@
+"""The last check before a label: the order as the platform has it now, asked everything that review asks.
+
+What differs from the stored content is stored, so that the order is updated as after any pull.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from actors.intake import Intake
+from actors.tools import Tools
+from adapters import registry
+from adapters.ports import Listed
+from domain.changes import buyer_changed
+from domain.errors import Malformed
+from domain.holds import Finding
+from domain.lines import is_gone, is_ours, with_missing
+from domain.order import Order, PlatformState
+from domain.review import ReviewFacts, review
+from domain.stock import Reservation
+from domain.waivers import Waiver
+from infra.db.lines import load_plans, own_shipments
+from infra.engine.results import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A package whose order still wants it, as far as we know. `version`: of the content that we know."""
+
+    place: Place
+    order: Order
+    quantities: Mapping[str, int]
+    version: bytes
+    waivers: Sequence[Waiver]
+
+
+class OrderHeldError(Exception):
+    """The platform's content, as it is now, holds the order: no label is bought."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__()
+        self.findings = tuple(findings)
+
+
+class OrderChangedError(Exception):
+    """Fewer pieces of the package are wanted than lie in it: the order is updated first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastCheck:
+    """Asks the platform for each order. One call each, with no transaction open."""
+
+    tools: Tools
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "intake", Intake(self.tools))
+
+    async def ask(self, one: Checked) -> None:
+        """Quiet when the label may be bought. Raises OrderHeldError, OrderChangedError, or of the error tree."""
+        key = one.order.key
+        raw = await self.tools.platform(key.account).fetch(key.platform_order_id)
+        if raw.version == one.version:
+            return
+        if raw.fault:
+            raise Malformed(raw.fault, "the platform's answer about the order cannot be read")
+        now = with_missing(one.order, registry.platform(key.platform).read_order(raw.body, key.shop))
+        shop = next(each for each in self.tools.settings.shops if each.account == key.account)
+        listed = Listed(key.platform_order_id, now.updated_at)
+        await asyncio.to_thread(self.intake.store, shop, "pull", [(listed, raw)])
+        own = await asyncio.to_thread(self._own, one, now)
+        lines = frozenset(one.quantities)
+        facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(one.waivers), own=own, lines=lines)
+        findings = (*review(now, facts, self.tools.rules).holds, *buyer_changed(one.order, now))
+        if findings:
+            raise OrderHeldError(findings)
+        if not _wants(now, one.quantities, own):
+            raise OrderChangedError
+
+    def _own(self, one: Checked, now: Order) -> Mapping[str, int]:
+        assert one.place.order_id is not None
+        with self.tools.db.transaction() as tx:
+            _, told = load_plans(tx, [one.place.order_id])
+        return own_shipments(now, told.get(one.place.order_id, ()))
+
+
+def _wants(now: Order, quantities: Mapping[str, int], own: Mapping[str, int]) -> bool:
+    """Whether every piece of the package is still wanted of us."""
+    if now.state is PlatformState.CLOSED:
+        return False
+    left = {
+        line.line_id: line.quantity - max(0, line.shipped - own.get(line.line_id, 0))
+        for line in now.lines
+        if is_ours(line) and not is_gone(line)
+    }
+    return all(left.get(line_id, 0) >= count for line_id, count in quantities.items())

@@ -1,0 +1,71 @@
+"""When a TOP trade must have left, by every field that names a time. Source: TOP's trade and sub-order structures."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from adapters.china_time import CST
+from adapters.instants import instant, within
+from adapters.payload import Fields
+from domain.lines import is_gone
+from domain.order import OrderLine
+
+_OF_TRADE = ("send_time", "delivery_time", "est_con_time", "estimate_con_time")
+_OF_LINE = ("estimate_con_time", "delivery_time")
+_DATE = re.compile(
+    r"(\d{4})[-年/](\d{1,2})[-月/](\d{1,2})日?"
+    r"(?:[T\s]*(\d{1,2})(?:[:：](\d{2})(?:[:：](\d{2}))?|[点时](?:(\d{1,2})分?)?))?",
+    re.ASCII,
+)
+_AFTER_PAYMENT = (
+    re.compile(r"(?:付款|支付)后\s*(\d{1,4})\s*(天|日|小时)", re.ASCII),
+    re.compile(r"(\d{1,4})\s*(天|日|小时)\s*(?:之?内|以内)?\s*(?:发货|发出)", re.ASCII),
+)
+# A presale's: kind 2 counts days after payment. Kind 1 is a date.
+_PRESALE_DAYS = re.compile(r"2_(\d{1,3})", re.ASCII)
+
+
+def ship_by_of(
+    trade: Fields, subs: Mapping[str, Fields], lines: Sequence[OrderLine], starts_at: datetime | None
+) -> datetime | None:
+    """The earliest promise of the trade and of the lines that we still owe; None where no text says a time.
+
+    Lines that have left count only when all have: by whom, is not known here. `starts_at`: payment, or what starts the
+    clock instead.
+    """
+    owed = [line for line in lines if not is_gone(line)]
+    owed = [line for line in owed if not line.shipped] or owed
+    if not owed:
+        return None
+    texts = [trade.text_or(name, "") for name in _OF_TRADE]
+    texts += [subs[line.line_id].text_or(name, "") for line in owed if line.line_id in subs for name in _OF_LINE]
+    promises = (_promise(text, starts_at) for text in texts if text)
+    return min((moment for moment in promises if moment is not None), default=None)
+
+
+def _promise(text: str, starts_at: datetime | None) -> datetime | None:
+    date = _DATE.search(text)
+    if date:
+        year, month, day = (int(part) for part in date.groups()[:3])
+        # A bare date means the whole of that day.
+        clock = (int(date[4]), int(date[5] or date[7] or 0), int(date[6] or 0)) if date[4] else (23, 59, 59)
+        try:
+            return instant((year, month, day), clock, CST)
+        except ValueError:
+            return None
+    if starts_at is None:
+        return None
+    for length in _spans(text):
+        with suppress(ValueError, OverflowError):
+            return within(starts_at + length)
+    return None
+
+
+def _spans(text: str) -> Iterator[timedelta]:
+    if days := _PRESALE_DAYS.fullmatch(text):
+        yield timedelta(days=int(days[1]))
+    for pattern in _AFTER_PAYMENT:
+        if found := pattern.search(text):
+            count = int(found[1])
+            yield timedelta(hours=count) if found[2] == "小时" else timedelta(days=count)

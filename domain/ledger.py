@@ -1,0 +1,124 @@
+"""The ledgers that are compared at the end of a run: ours, and what platform, courier and warehouse saw.
+
+An order is named by (shop, platform order id), a line by the platform's id of it. Quantities are pieces.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from domain.states import State
+
+PartKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Our record of one fulfillment order. Counts are of its packages, without the cancelled ones."""
+
+    key: PartKey
+    state: State
+    holds: tuple[str, ...]
+    is_dead: bool
+    packages: int
+    written_back: int
+    untold: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineSum:
+    """What we plan of one line. `is_ours`: we ship it, as far as we know."""
+
+    quantity: int
+    planned: int
+    cancelled: int = 0
+    elsewhere: int = 0
+    is_ours: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A package with a booked waybill, and the pieces in it by line. `is_told`: its write-back is confirmed."""
+
+    key: PartKey
+    waybill: str
+    lines: Mapping[str, int]
+    is_told: bool = True
+    is_handed_over: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Our side. `parts`: the fulfillment orders of each order. `unread`: payloads nobody could read.
+
+    `not_ours`: orders that somebody else fulfils, or nobody. `boxes`: by reference. `pieces`: promised, committed or
+    shipped, by SKU. `skus`: of each line.
+    """
+
+    parts: Mapping[PartKey, Sequence[Part]]
+    unread: frozenset[PartKey]
+    boxes: Mapping[str, Box]
+    pieces: Mapping[str, int]
+    lines: Mapping[PartKey, Mapping[str, LineSum]] = field(default_factory=dict)
+    skus: Mapping[tuple[PartKey, str], str] = field(default_factory=dict)
+    not_ours: frozenset[PartKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A write-back that the platform took for a line; `at` in unix seconds."""
+
+    waybill: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedLine:
+    """The platform's record of one line.
+
+    `is_merchants`: the merchant is to ship it, or was. `gone_at`: since when (unix seconds) it no longer is: closed,
+    refunded, or shipped by somebody else. `is_wanted`: it waits for the merchant to ship it now.
+    """
+
+    line_id: str
+    quantity: int
+    told: tuple[Telling, ...] = ()
+    is_merchants: bool = True
+    gone_at: float | None = None
+    is_wanted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The platform's record of one order. `group` ties the parts of one source order together."""
+
+    key: PartKey
+    group: str
+    lines: tuple[OrderedLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The courier's record of one waybill. `pieces`: by SKU, as the label says; None where it cannot be read."""
+
+    reference: str
+    waybill: str
+    is_alive: bool
+    pieces: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stocked:
+    """The record of one SKU: counted before the run, told as shipped, and left in packages (None where unknown)."""
+
+    counted: int
+    shipped: int
+    left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """The witnesses' side. `stocked` by SKU."""
+
+    ordered: Sequence[Ordered]
+    carried: Sequence[Carried]
+    stocked: Mapping[str, Stocked]

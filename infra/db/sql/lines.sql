@@ -1,0 +1,89 @@
+-- Pieces of lines: in the work of a location (fulfillment_line) and in the box (package_line).
+
+-- name: load_plan
+-- Pieces of some orders by fulfillment order and line. Bound are those in a package that has left, has a waybill, or for
+-- which a call to the courier may have happened.
+SELECT l.order_id, l.fulfillment_order_id, l.line_id, l.quantity, f.state = 'closed',
+       coalesce((SELECT sum(k.quantity)::integer
+                 FROM package_line AS k
+                 JOIN package AS p ON p.id = k.package_id AND p.cancelled_at IS NULL
+                 WHERE k.fulfillment_order_id = l.fulfillment_order_id AND k.order_id = l.order_id
+                   AND k.line_id = l.line_id
+                   AND (p.handed_over_at IS NOT NULL
+                        OR EXISTS (SELECT FROM shipment AS s
+                                   WHERE s.package_id = p.id
+                                     AND (s.status = 'booked'
+                                          OR s.status = 'intended' AND s.call_deadline IS NOT NULL)))), 0)
+FROM fulfillment_order AS f JOIN fulfillment_line AS l ON l.fulfillment_order_id = f.id
+WHERE f.order_id = ANY(%(order_ids)s)
+ORDER BY l.order_id, l.fulfillment_order_id, l.line_id;
+
+-- name: load_told
+-- Pieces of some orders by line and waybill, and whether the platform was told of them, or may have been.
+SELECT k.order_id, k.line_id, s.waybill, k.quantity, coalesce(w.status <> 'pending' OR w.call_deadline IS NOT NULL, false)
+FROM fulfillment_order AS f
+JOIN package AS p ON p.fulfillment_order_id = f.id
+JOIN shipment AS s ON s.package_id = p.id AND s.waybill IS NOT NULL
+JOIN package_line AS k ON k.package_id = p.id
+LEFT JOIN writeback AS w ON w.package_id = p.id
+WHERE f.order_id = ANY(%(order_ids)s);
+
+-- name: set_quantities
+-- Fewer pieces than before. What is taken leaves the package that is not labelled yet: there is at most one.
+WITH fewer AS (
+    SELECT r.*, greatest(0, l.packed - r.quantity) AS unpacked
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(fulfillment_order_id bigint, order_id bigint, line_id text, quantity integer)
+    JOIN fulfillment_line AS l USING (fulfillment_order_id, order_id, line_id)
+), unpacked AS (
+    UPDATE package_line AS k SET quantity = k.quantity - w.unpacked
+    FROM fewer AS w, package AS p
+    WHERE w.unpacked > 0 AND k.fulfillment_order_id = w.fulfillment_order_id AND k.order_id = w.order_id
+      AND k.line_id = w.line_id AND p.id = k.package_id AND p.cancelled_at IS NULL AND p.handed_over_at IS NULL
+      AND NOT EXISTS (SELECT FROM shipment AS s
+                      WHERE s.package_id = p.id
+                        AND (s.status = 'booked' OR s.status = 'intended' AND s.call_deadline IS NOT NULL))
+)
+UPDATE fulfillment_line AS l SET quantity = w.quantity, packed = l.packed - w.unpacked
+FROM fewer AS w
+WHERE l.fulfillment_order_id = w.fulfillment_order_id AND l.order_id = w.order_id AND l.line_id = w.line_id;
+
+-- name: add_quantities
+INSERT INTO fulfillment_line AS l (fulfillment_order_id, order_id, line_id, quantity)
+SELECT r.fulfillment_order_id, r.order_id, r.line_id, r.quantity
+FROM json_to_recordset(%(rows)s::json)
+     AS r(fulfillment_order_id bigint, order_id bigint, line_id text, quantity integer)
+ORDER BY r.fulfillment_order_id, r.order_id, r.line_id
+ON CONFLICT (fulfillment_order_id, order_id, line_id) DO UPDATE SET quantity = l.quantity + excluded.quantity;
+
+-- name: count_parts
+SELECT order_id, count(*) FROM fulfillment_order WHERE order_id = ANY(%(order_ids)s) AND state <> 'closed'
+GROUP BY order_id;
+
+-- name: add_parts
+-- Further fulfillment orders of orders, numbered on. `part` tells them apart until they have an id.
+INSERT INTO fulfillment_order (order_id, number, state, resume_state, lane, lane_by, reservation)
+SELECT r.order_id,
+       (SELECT max(f.number) FROM fulfillment_order AS f WHERE f.order_id = r.order_id) + r.part, r.state, r.resume_state,
+       f.lane, f.lane_by, r.reservation
+FROM json_to_recordset(%(rows)s::json)
+     AS r(fulfillment_order_id bigint, order_id bigint, part smallint, state text, resume_state text, reservation text)
+JOIN fulfillment_order AS f ON f.id = r.fulfillment_order_id
+ORDER BY r.order_id, r.part
+RETURNING id, order_id, number;
+
+-- name: move_reservations
+-- Pieces that one fulfillment order had reserved become another one's. What the first keeps is in `kept`.
+WITH moved AS (
+    SELECT * FROM json_to_recordset(%(rows)s::json)
+         AS r(from_id bigint, to_id bigint, sku text, quantity integer, kept integer)
+), given AS (
+    UPDATE reservation AS v
+    SET quantity = CASE WHEN k.kept > 0 THEN k.kept ELSE v.quantity END,
+        status = CASE WHEN k.kept > 0 THEN v.status ELSE 'released' END
+    FROM (SELECT DISTINCT from_id, sku, kept FROM moved) AS k
+    WHERE v.fulfillment_order_id = k.from_id AND v.sku = k.sku
+)
+INSERT INTO reservation (fulfillment_order_id, sku, quantity, status)
+SELECT to_id, sku, quantity, 'reserved' FROM moved
+ORDER BY to_id, sku;
