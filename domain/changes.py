@@ -26,6 +26,7 @@ _OF_CONTENT = frozenset(
         HoldCode.PRESALE_BALANCE_OPEN,
         HoldCode.REFUND_REQUESTED,
         HoldCode.REFUND_UNKNOWN,
+        HoldCode.SELLER_FLAG,
         HoldCode.SENSITIVE_WORD,
         HoldCode.SHIPPED_ELSEWHERE,
         HoldCode.SKU_UNMAPPED,

@@ -18,6 +18,7 @@ class HoldCode(StrEnum):
     STOCK_SHORT_PAID = "stock_short_paid"
     STOCK_CONFLICT = "stock_conflict"
     SENSITIVE_WORD = "sensitive_word"
+    SELLER_FLAG = "seller_flag"
     REMOTE_COURIER = "remote_courier"
     PROMO_UNCOVERED = "promo_uncovered"
     DUPLICATE_SUSPECT = "duplicate_suspect"
@@ -70,6 +71,7 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.STOCK_SHORT_PAID: HoldRule("purchasing", 12, "paid, but no location can fill it"),
     HoldCode.STOCK_CONFLICT: HoldRule("stock", 4, "promised stock was lost to a correction"),
     HoldCode.SENSITIVE_WORD: HoldRule("service", 4, "a listed word in memo or address"),
+    HoldCode.SELLER_FLAG: HoldRule("service", 24, "the shop's staff flagged the order to wait"),
     HoldCode.REMOTE_COURIER: HoldRule("service", 4, "no courier serves the region at that grade"),
     HoldCode.PROMO_UNCOVERED: HoldRule("rules", 4, "no rule covers this order"),
     HoldCode.DUPLICATE_SUSPECT: HoldRule("service", 4, "looks like another order of the same buyer"),

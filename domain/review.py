@@ -152,6 +152,11 @@ def _sensitive_word(order: Order, _facts: ReviewFacts, rules: RuleSet) -> Iterat
         yield Finding(HoldCode.SENSITIVE_WORD, {"fields": field}, f"review.sensitive_words[{index}]")
 
 
+def _seller_flag(order: Order, _facts: ReviewFacts, rules: RuleSet) -> Iterator[Finding]:
+    if order.seller_flag in rules.review.held_flags:
+        yield Finding(HoldCode.SELLER_FLAG, {"flag": order.seller_flag}, "review.held_flags")
+
+
 def _first_word(texts: dict[str, str], words: Sequence[str]) -> tuple[str, int] | None:
     for name, text in texts.items():
         folded = text.casefold()
@@ -193,6 +198,7 @@ _CHECKS: tuple[Callable[[Order, ReviewFacts, RuleSet], Iterator[Finding]], ...] 
     _cash_on_delivery,
     _amount_mismatch,
     _sensitive_word,
+    _seller_flag,
     _approval_needed,
     _stock,
 )

@@ -21,7 +21,7 @@ _Kind = TypeVar("_Kind", bound=StrEnum)
 
 
 # Keys that files of an earlier version do not have; a table counts as one key.
-YOUNGER_KEYS = ("review.refund_asked_holds", "routing.split")
+YOUNGER_KEYS = ("review.held_flags", "review.refund_asked_holds", "routing.split")
 
 
 class RefundScope(StrEnum):
@@ -61,13 +61,17 @@ class LaneRules:
 
 @dataclass(frozen=True, slots=True)
 class ReviewRules:
-    """Word lists are casefolded. `approval_above`: currency -> minor units; empty switches approvals off."""
+    """Word lists are casefolded. `approval_above`: currency -> minor units; empty switches approvals off.
+
+    `held_flags`: the seller's flags, by the platform's numbers, that hold an order.
+    """
 
     vague_words: tuple[str, ...]
     sensitive_words: tuple[str, ...]
     detail_min_chars: int
     approval_above: Mapping[str, int]
     refund_asked_holds: RefundScope
+    held_flags: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,12 @@ class _Table:
             raise InvalidRules(self.key(name), "must be a list of texts, none blank")
         return tuple(value.strip() for value in values)
 
+    def wholes(self, name: str) -> frozenset[int]:
+        values = self.take(name)
+        if not isinstance(values, list | tuple) or not all(type(value) is int for value in values):
+            raise InvalidRules(self.key(name), "must be a list of whole numbers")
+        return frozenset(values)
+
     def table(self, name: str) -> "_Table":
         return _Table(self.take(name), self.key(name))
 
@@ -258,6 +268,7 @@ def _review(table: _Table) -> ReviewRules:
         detail_min_chars=table.whole("detail_min_chars", at_least=0),
         approval_above=_amounts(table.table("approval_above")),
         refund_asked_holds=table.choice("refund_asked_holds", RefundScope),
+        held_flags=table.wholes("held_flags"),
     )
     table.close()
     return rules

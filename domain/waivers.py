@@ -101,6 +101,10 @@ def _texts(order: Order) -> object:
     return order.receiver, order.buyer_memo, order.seller_memo
 
 
+def _flag(order: Order) -> object:
+    return order.seller_flag
+
+
 def _fulfillers(order: Order) -> object:
     return {line.line_id: line.fulfilled_by for line in order.lines}
 
@@ -111,6 +115,7 @@ _SEEN: dict[HoldCode, Callable[[Order], object]] = {
     HoldCode.ADDRESS_VAGUE: _receiver,
     HoldCode.REMOTE_COURIER: _receiver,
     HoldCode.SENSITIVE_WORD: _texts,
+    HoldCode.SELLER_FLAG: _flag,
     HoldCode.AMOUNT_MISMATCH: _sums,
     HoldCode.APPROVAL_NEEDED: _sums,
     HoldCode.FULFILLER_UNKNOWN: _fulfillers,

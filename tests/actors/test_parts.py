@@ -231,3 +231,25 @@ def test_a_part_waits_while_a_worker_of_an_earlier_version_lives(two_places, thr
     two_places.fall_due()
     two_places.run(Step.ROUTE)
     assert two_places.states() == ["allocated", "allocated"]
+
+
+@pytest.mark.parametrize("until", [None, Step.REVIEW, Step.ROUTE])
+def test_a_flag_that_the_rules_hold_stops_an_order_wherever_it_is_seen(two_places, three_lines, until):
+    rules = two_places.tools.rules
+    two_places.tools = replace(
+        two_places.tools, rules=replace(rules, review=replace(rules.review, held_flags=frozenset({1})))
+    )
+    two_places.runners = make_runners(two_places.tools, two_places.outside, 1_000_000)
+    if until is not None:
+        two_places.deliver(three_lines())
+        two_places.flow(until)
+    if until is Step.ROUTE:
+        two_places.platform.trades["9000"] = three_lines(at="10:05:00") | {"seller_flag": 1}
+    else:
+        two_places.deliver(three_lines(at="10:05:00") | {"seller_flag": 1})
+    two_places.flow()
+    assert set(two_places.holds()) == {"seller_flag"}
+    assert two_places.courier.waybills == []
+    two_places.deliver(three_lines(at="10:06:00") | {"seller_flag": 0})
+    two_places.flow()
+    assert (two_places.holds(), len(two_places.courier.waybills)) == ([], 2)
