@@ -8,6 +8,7 @@ from domain.rules import RefundScope, WhenShort
 from domain.states import Step
 from infra.engine.presence import Presence
 from infra.invariants import find_breaches
+from ops.due import due_orders
 from workers.wiring import make_runners
 
 SKUS = {"TEE-A": 5, "TEE-B": 2, "TEE-C": 1}
@@ -253,3 +254,10 @@ def test_a_flag_that_the_rules_hold_stops_an_order_wherever_it_is_seen(two_place
     two_places.deliver(three_lines(at="10:06:00") | {"seller_flag": 0})
     two_places.flow()
     assert (two_places.holds(), len(two_places.courier.waybills)) == ([], 2)
+
+
+def test_an_order_in_parts_is_one_order_on_the_list_of_clocks(two_places, three_lines):
+    two_places.deliver(three_lines())
+    two_places.flow(Step.ROUTE)
+    [row] = due_orders(two_places.db)
+    assert row.state == "allocated"

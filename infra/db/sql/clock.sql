@@ -66,7 +66,8 @@ GROUP BY o.currency
 ORDER BY o.currency;
 
 -- name: due_orders
--- Open orders with a clock, the most money first, with all that tells what they wait for. Index orders_ship_by.
+-- Open orders with a clock, the most money first, with all that tells what they wait for; of an order in parts the one
+-- that is held, or the first. Index orders_ship_by.
 SELECT o.id, o.platform, o.shop, o.platform_order_id, f.state, f.lane, o.currency, o.payable_minor,
        coalesce(o.paid_at, o.placed_at) AS started_at, o.ship_by, now() AS seen_at,
        ARRAY(SELECT h.code FROM hold AS h
@@ -77,7 +78,10 @@ SELECT o.id, o.platform, o.shop, o.platform_order_id, f.state, f.lane, o.currenc
        EXISTS (SELECT 1 FROM package AS p JOIN shipment AS s ON s.package_id = p.id
                WHERE p.fulfillment_order_id = f.id AND s.status = 'booked') AS is_booked
 FROM orders AS o
-JOIN fulfillment_order AS f ON f.order_id = o.id AND f.state = ANY(%(states)s)
+JOIN LATERAL (
+    SELECT g.* FROM fulfillment_order AS g
+    WHERE g.order_id = o.id AND g.state = ANY(%(states)s)
+    ORDER BY g.state <> 'on_hold', g.number LIMIT 1) AS f ON true
 LEFT JOIN LATERAL (
     SELECT w.step, w.due_at FROM work AS w
     WHERE w.step = ANY('{reserve,review,route}') AND w.subject_id = f.id
