@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from domain.states import Step
+
 LATER = {"modified": "2026-11-22 11:00:00"}
 MARKS = [{"is_sh_ship": True}, {"shop_pick": "1"}, {"shipping_type": "virtual"}, {"no_shipping": True}]
 SERVICE = {"oid": 90, "num": 1, "price": "9.00", "payment": "9.00", "title": "安装"}
@@ -50,3 +52,27 @@ def test_a_service_beside_the_goods_goes_with_nobody(stocked, trade):
     assert (stocked.states(), stocked.holds()) == (["allocated"], [])
     assert stocked.counters() == (10, 0, 1)
     assert stocked.rows("SELECT line_id FROM package_line") == [("1001",)]
+
+
+def test_a_payload_that_an_earlier_version_asked_for_is_asked_for_again_once(stocked, trade):
+    """Its fields do not say who ships; the platform, asked as we ask now, does."""
+    whole = trade(tid="1001")
+    stocked.deliver({name: value for name, value in whole.items() if name != "shipping_type"})
+    stocked.flow()
+    assert stocked.holds() == ["fulfiller_unknown"]
+    stocked.platform.trades["1001"] = whole
+    for _ in range(2):
+        stocked.fall_due()
+        stocked.run(Step.PULL)
+        stocked.flow()
+    assert (stocked.states(), stocked.holds()) == (["allocated"], [])
+    assert (stocked.platform.asked["fetch 1001"], stocked.rows("SELECT * FROM pull_gap")) == (2, [])
+
+
+def test_one_that_the_platform_does_not_say_either_is_asked_for_once(stocked, trade):
+    stocked.deliver(trade(tid="1001", shipping_type="teleport"))
+    for _ in range(3):
+        stocked.fall_due()
+        stocked.run(Step.PULL)
+        stocked.flow()
+    assert (stocked.platform.asked["fetch 1001"], stocked.holds()) == (1, ["fulfiller_unknown"])
