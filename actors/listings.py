@@ -1,6 +1,6 @@
 """The listing map at work: lines get their SKU on the way in, and orders that waited for one go on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import Conflict
@@ -17,6 +17,7 @@ from domain.listings import (
     to_let_go,
     unnamed,
 )
+from domain.normalize import NOT_OURS
 from domain.order import Order
 from domain.outcomes import Done
 from domain.states import Cause, State, Step
@@ -44,6 +45,8 @@ from infra.log import get_logger
 _WRITTEN, _COMMITTED = "listings.written", "listings.committed"
 # Fulfillment orders that are looked at in one transaction.
 STRETCH = 200
+# Steps whose holds the rules opened.
+_OF_THE_RULES = frozenset({Step.NORMALIZE, Step.RESERVE, Step.REVIEW})
 # Who sends orders on: not a person, and no step.
 ENGINE = "engine"
 
@@ -65,7 +68,7 @@ class SentOn:
     """Fulfillment orders by what became of them.
 
     `changed`: lines of theirs got a SKU, or turned out to be nothing to pick. `ready`: stock knows all their SKUs now.
-    `empty`: nothing is left to pick; they stay open, without work, until the platform shows their end.
+    `empty`: nothing is left to pick.
     """
 
     changed: frozenset[int] = frozenset()
@@ -94,8 +97,8 @@ def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
         changed = [one for one in changed if one.sku != NOTHING]
     write_skus(tx, changed)
     left = standing(lines, changed, unknown_skus(tx, {one.sku for one in changed if one.sku != NOTHING}))
-    _tell(tx, ids, lines, changed, left)
-    _set_fulfillers(tx, changed)
+    orders = _set_fulfillers(tx, changed)
+    _tell(tx, ids, lines, changed, left=left, orders=orders)
     return SentOn(frozenset(one.line.fulfillment_order_id for one in changed), left.ready, left.empty)
 
 
@@ -112,7 +115,7 @@ def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
         return ()
     if len(gone) == len(lines):
         advice = "map its listing (`orderlane sku map`), with --nothing if there is nothing to ship"
-        raise Conflict("nothing_left", f"no line of order {locked.order_id} has a SKU: {advice}")
+        raise Conflict("nothing_left", f"no line to pick has a SKU in order {locked.order_id}: {advice}")
     if carry_whole(tx):
         raise Conflict("earlier_version_runs", "workers of an earlier version carry every order whole: stop them first")
     write_skus(tx, gone)
@@ -173,21 +176,20 @@ def _stretch(db: Database, after: int, limit: int) -> tuple[list[int], SentOn]:
 
 
 def _tell(
-    tx: Connection, ids: Sequence[int], lines: Sequence[OpenLine], changed: Sequence[NewSku], left: Standing
+    tx: Connection,
+    ids: Sequence[int],
+    lines: Sequence[OpenLine],
+    changed: Sequence[NewSku],
+    *,
+    left: Standing,
+    orders: Mapping[int, Order],
 ) -> None:
-    """Events of what changed, `reserve` for what is ready, and no hold for that of which nothing is left."""
+    """Events of what changed, `reserve` for what is ready, and an end for that of which nothing is left."""
     accounts = {line.fulfillment_order_id: line.listing.account for line in lines}
     words: dict[int, list[str]] = {}
     for change in changed:
         words.setdefault(change.line.fulfillment_order_id, []).append(_in_words(change))
     locked = lock_fulfillment(tx, ids)
-    # A step releases the hold of what is paid; before that nobody asks again.
-    done = [one for one in locked if one.id in left.empty or (one.id in left.ready and _is_unpaid(one))]
-    if done:
-        rows = [{"fulfillment_order_id": one.id, "code": HoldCode.SKU_UNMAPPED} for one in done]
-        tx.execute(FULFILLMENT["release_holds"], {"rows": rows_json(rows), "by": ENGINE})
-    set_reservations(tx, dict.fromkeys(sorted(left.empty), Reservation.NONE))
-    still_held = open_holds(tx, sorted(left.empty)) if left.empty else {}
     writes = Writes()
     for one in locked:
         if one.id in words:
@@ -195,20 +197,51 @@ def _tell(
             writes.events.append(event(Step.RESERVE, _place(one), "skus_mapped", Cause.RULES, facts=facts))
         if one.id in left.ready:
             writes.added.append(NewWork(Step.RESERVE, one.id, one.lane, shop=accounts[one.id]))
-        elif one.id in left.empty and one.state is State.ON_HOLD and one.id not in still_held:
-            facts_of_move = {"code": HoldCode.SKU_UNMAPPED, "by": ENGINE}
-            add_move(Step.RESERVE, Settled(_place(one), Done()), (State.PAID,), writes, facts=facts_of_move)
+    # Of what is paid, review releases the hold; before that nobody asks again.
+    unpaid = [(one.id, HoldCode.SKU_UNMAPPED.value) for one in locked if one.id in left.ready and _is_unpaid(one)]
+    _release(tx, unpaid)
+    _end(tx, [one for one in locked if one.id in left.empty], orders, writes)
     write(tx, Step.RESERVE, writes)
+
+
+def _end(tx: Connection, empty: Sequence[Locked], orders: Mapping[int, Order], writes: Writes) -> None:
+    """Nothing is left to pick: what the rules hold is free.
+
+    A part of an order of ours closes. An order that is nobody's stays open until the platform shows its end.
+    """
+    if not empty:
+        return
+    set_reservations(tx, {one.id: Reservation.NONE for one in empty})
+    holds = open_holds(tx, [one.id for one in empty])
+    free = {
+        one.id: [code for code, step in holds.get(one.id, ()) if step in _OF_THE_RULES and code != HoldCode.DEAD_LETTER]
+        for one in empty
+    }
+    _release(tx, [(id_, code) for id_, codes in free.items() for code in codes])
+    for one in empty:
+        if _is_unpaid(one) or len(free[one.id]) < len(holds.get(one.id, ())):
+            continue
+        to = State.CLOSED if orders[one.order_id].is_ours else State.PAID
+        settled = Settled(_place(one), Done(), Cause.PERSON, closed_reason=NOT_OURS)
+        add_move(Step.RESERVE, settled, (to,), writes, facts={"by": ENGINE})
+
+
+def _release(tx: Connection, holds: Sequence[tuple[int, str]]) -> None:
+    if holds:
+        rows = rows_json({"fulfillment_order_id": id_, "code": code} for id_, code in holds)
+        tx.execute(FULFILLMENT["release_holds"], {"rows": rows, "by": ENGINE})
 
 
 def _is_unpaid(locked: Locked) -> bool:
     return locked.state is State.PENDING_PAYMENT
 
 
-def _set_fulfillers(tx: Connection, changed: Iterable[NewSku]) -> None:
+def _set_fulfillers(tx: Connection, changed: Iterable[NewSku]) -> dict[int, Order]:
+    """The orders of which lines became nobody's, as they are now."""
     order_ids = sorted({one.line.order_id for one in changed if one.sku == NOTHING})
-    if order_ids:
-        set_fulfilled_by(tx, {id_: order.fulfilled_by for id_, order in load_orders(tx, order_ids).items()})
+    orders = load_orders(tx, order_ids) if order_ids else {}
+    set_fulfilled_by(tx, {id_: order.fulfilled_by for id_, order in orders.items()})
+    return orders
 
 
 def _place(locked: Locked) -> Place:

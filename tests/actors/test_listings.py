@@ -12,6 +12,7 @@ from infra.db.listings import LISTINGS, put_entries
 from infra.db.stock import count_in
 from infra.engine.presence import Presence
 from infra.engine.replay import Author
+from infra.invariants import find_breaches
 from ops.holds import release
 from ops.listings import drop, missing, put
 
@@ -304,6 +305,39 @@ def test_control_without_the_lock_of_the_order_it_does(stocked, gifted, monkeypa
     monkeypatch.setattr(module, "LISTINGS", without)
     stocked.deliver(gifted())
     assert stored_meanwhile(stocked) == (["on_hold"], {"TEE-1": 1, "CUP-1": 2}, "")
+
+
+@pytest.mark.parametrize("sku", ["TEE-1", ""])
+def test_the_invariants_hold_after_lines_were_left_out(stocked, gifted, sku):
+    stocked.deliver(gifted(sku=sku))
+    stocked.flow(Step.REVIEW)
+    put(stocked.db, {CUP: NOTHING, SHIRT: NOTHING}, LI)
+    stocked.flow(Step.LABEL)
+    assert stocked.one("SELECT fulfilled_by FROM orders") == ("merchant" if sku else "nobody")
+    with stocked.db.connection() as connection:
+        assert find_breaches(connection) == []
+
+
+def test_a_part_of_which_nothing_is_left_closes_and_the_rest_of_its_order_goes_on(stocked, gifted, trade):
+    """The gift came after the goods had their label, so it is a part of its own."""
+    stocked.deliver(trade(tid="1001"))
+    stocked.flow(Step.LABEL)
+    stocked.deliver(gifted(tid="1001", **LATER))
+    stocked.flow(Step.REVIEW)
+    assert stocked.states()[1:] == ["on_hold"]
+    put(stocked.db, {CUP: NOTHING}, LI)
+    assert stocked.states()[1:] == ["closed"]
+    assert stocked.rows("SELECT closed_reason FROM fulfillment_order ORDER BY id")[1] == ("not_ours",)
+    with stocked.db.connection() as connection:
+        assert find_breaches(connection) == []
+
+
+def test_other_holds_of_an_order_of_nothing_to_pick_are_free_too(stocked, trade):
+    stocked.deliver(trade(sku="VOUCHER", receiver_address="待定"))
+    stocked.flow(Step.REVIEW)
+    assert stocked.holds() == ["address_vague", "sku_unmapped"]
+    put(stocked.db, {SHIRT: NOTHING}, LI)
+    assert (stocked.states(), stocked.holds(), due_steps(stocked)) == (["paid"], [], [])
 
 
 def test_nothing_is_left_out_while_a_worker_of_an_earlier_version_lives(stocked, gifted):
