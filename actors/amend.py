@@ -29,6 +29,7 @@ from infra.db.lines import (
 from infra.db.orders import (
     ORDERS,
     Locked,
+    Row,
     line_rows,
     load_orders,
     lock_fulfillment_of_orders,
@@ -127,6 +128,29 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]],
     unwanted = _unwanted(tx, decided)
     settled = [_settled(tx, step, one, holds.get(one.locked.id, ()), unwanted) for one in decided]
     return [*waiting, *settled, *_add_parts(tx, changed)]
+
+
+def trim(tx: Connection, order_ids: Sequence[int]) -> None:
+    """Take away what the stored contents no longer want of us, where a label bound it when they came."""
+    orders = load_orders(tx, order_ids)
+    fulfillment = lock_fulfillment_of_orders(tx, order_ids)
+    planned, told = load_plans(tx, order_ids)
+    lower: list[Quantity] = []
+    lines: list[Row] = []
+    left: dict[int, Mapping[str, int]] = {}
+    for id_, order in orders.items():
+        plan = replan(order, planned.get(id_, ()), own_shipments(order, told.get(id_, ())), may_grow=True)
+        lower += [Quantity(part, id_, line_id, count) for (part, line_id), count in plan.quantities.items()]
+        fewer = {line_id for _, line_id in plan.quantities}
+        lines += [{"id": id_, **row} for row in line_rows(order, plan.tallies) if row["line_id"] in fewer]
+        for locked in fulfillment[id_]:
+            pieces = {line: plan.quantities.get((locked.id, line), count) for line, count in locked.quantities}
+            if pieces != dict(locked.quantities):
+                left[locked.id] = pieces_by_sku(order, pieces.items())
+    if lower:
+        set_quantities(tx, lower)
+        tx.execute(ORDERS["amend_lines"], {"lines": rows_json(lines)})
+        shrink_stock(tx, left)
 
 
 def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[Settled]]:
@@ -281,13 +305,15 @@ def _settled(
     if asked.holds:
         first, *others = (Hold(finding.code, {"step": step, **finding.facts}) for finding in asked.holds)
         return Settled(place, first, Cause.PLATFORM, holds=(*others, *beside), follow=follow)
-    if asked.becomes_paid:
-        return Settled(place, Done(State.PAID), Cause.PLATFORM, holds=beside, follow=follow)
     if _grew(one) and locked.state is State.APPROVED:
         # Nobody need look at what is wanted again, but its stock was given back with the rest.
         again = (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
         return Settled(place, Done(State.PAID), Cause.PLATFORM, via=(State.ON_HOLD,), follow=again)
     left = {code for code, _ in holds} - asked.releases
+    if asked.becomes_paid and (locked.state is State.PENDING_PAYMENT or not left):
+        is_direct = locked.state in {State.PENDING_PAYMENT, State.PAID, State.ON_HOLD}
+        via = () if is_direct else (State.ON_HOLD,)
+        return Settled(place, Done(State.PAID), Cause.PLATFORM, via=via, holds=beside, follow=follow)
     if asked.releases and not left and locked.state is State.ON_HOLD and not asked.review and one.standing.has_pieces:
         stands = msgspec.structs.replace(locked, reservation=Reservation.RELEASED) if _grew(one) else locked
         go_on(tx, stands, step, Cause.PLATFORM, {"released": sorted(asked.releases)})

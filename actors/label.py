@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.amend import trim
 from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError
 from actors.receivers import reveal
 from actors.tools import Tools
@@ -22,6 +23,7 @@ from domain.errors import (
     Transient,
 )
 from domain.holds import OUTCOME_UNKNOWN, HoldCode, waybill_facts
+from domain.lines import is_gone
 from domain.order import Address, Order
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
@@ -96,11 +98,15 @@ class Label:
         waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
         intents: list[Unlabelled] = []
         settled: list[Result] = []
+        outdated: set[int] = set()
         for row in rows:
             place = place_of(row, row.package_id)
             may_book = place.state in STEPS[STEP].works_in
             if may_book and not row.lines and row.status != "booked" and not row.is_asked_about:
                 settled.append(_nothing_left(place))
+            elif may_book and row.status != "booked" and not row.is_asked_about and _has_gone(row, orders):
+                outdated.add(row.order_id)
+                settled.append(Settled(place, Later("order_changed")))
             elif row.status == "booked" or not (may_book or row.is_asked_about):
                 settled.append(Settled(place, Done(facts={"left_alone": row.status or row.state})))
             elif row.busy_s > 0:
@@ -109,6 +115,8 @@ class Label:
             else:
                 let_pass = waivers.get(row.fulfillment_order_id, ())
                 intents.append(_unlabelled(place, row, orders[row.order_id], let_pass, may_book=may_book))
+        if outdated:
+            trim(tx, sorted(outdated))
         may_be_called = [one for one in intents if one.may_book]
         if may_be_called:
             tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(self._intent_rows(may_be_called))})
@@ -278,6 +286,11 @@ class Label:
         ]
         if rows:
             tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
+
+
+def _has_gone(row: UnlabelledRow, orders: Mapping[int, Order]) -> bool:
+    """Whether the package holds what nobody wants: a call that may have happened had kept it there."""
+    return any(is_gone(line) and line.line_id in dict(row.lines) for line in orders[row.order_id].lines)
 
 
 def _nothing_left(place: Place) -> Settled:

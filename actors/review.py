@@ -145,7 +145,12 @@ def _without(subject: UnderReview, back: Mapping[str, int]) -> UnderReview:
 
 
 def _nothing_left(subject: UnderReview) -> Settled:
-    """Every piece was refunded, or somebody else has shipped it, and a person has looked at that."""
+    """Every piece was refunded, or somebody else has shipped it, and a person has looked at that.
+
+    What is not ours stays open until its platform shows the end.
+    """
+    if not subject.order.is_ours:
+        return Settled(subject.place, Done(State.PAID))
     return Settled(subject.place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="nothing_left")
 
 

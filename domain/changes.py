@@ -55,7 +55,7 @@ class Change:
     """What to do. All empty: nothing.
 
     `closes`: the reason for which it closes. `reserves_again`: what was promised is no longer what is wanted; review
-    follows by itself. `releases`: holds whose reason is gone.
+    follows by itself. `releases`: holds whose reason is gone. `becomes_paid`: or returns to it, where nothing is ours.
     """
 
     closes: str = ""
@@ -79,6 +79,8 @@ def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -
         return _before_review(old, new, now)
     found = (*findings, *buyer_changed(old, new))
     gone = (now.held_by & _OF_CONTENT) - {finding.code for finding in found}
+    if not (now.has_pieces or now.is_bound or found or now.held_by - gone):
+        return Change(closes="nothing_left")
     return Change(holds=tuple(finding for finding in found if finding.code not in now.held_by), releases=gone)
 
 
@@ -87,7 +89,8 @@ def _of_nothing_left(new: Order, now: Standing) -> Change | None:
     if reason:
         return Change(closes=reason)
     if not _is_any_ours(new):
-        return Change(becomes_paid=_becomes_paid(new, now), releases=now.held_by & _OF_CONTENT)
+        is_paid = now.at is not State.PENDING_PAYMENT or _becomes_paid(new, now)
+        return Change(becomes_paid=is_paid, releases=now.held_by & _OF_CONTENT)
     return None
 
 
@@ -152,5 +155,8 @@ def _why_over(new: Order, lines: frozenset[str]) -> str:
         return "closed_by_platform"
     if new.state is PlatformState.DONE:
         return "completed_elsewhere"
-    # Somebody else's shipment waits for a person to look at it.
-    return "refunded" if all(is_gone(line) for line in new.lines if line.line_id in lines) else ""
+    mine = [line for line in new.lines if (line.line_id in lines if lines else is_ours(line))]
+    if not all(is_gone(line) for line in mine):
+        # Somebody else's shipment waits for a person to look at it.
+        return ""
+    return "refunded" if any(line.refunded for line in mine) else "nothing_left"

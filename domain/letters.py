@@ -125,8 +125,13 @@ class Resumption:
     step: Step | None
 
 
-def resumption(interrupted: State, reservation: Reservation) -> Resumption:
-    """Where an order goes on whose last hold was released. Without stock it starts again at the promise."""
+def resumption(interrupted: State, reservation: Reservation, *, is_empty: bool = False) -> Resumption:
+    """Where an order goes on whose last hold was released. Without stock it starts again at the promise.
+
+    `is_empty`: nothing of it is left to ship; review closes it.
+    """
+    if interrupted in {State.PAID, State.APPROVED} and is_empty:
+        return Resumption(State.PAID, Step.REVIEW)
     if interrupted in {State.PAID, State.APPROVED} and reservation not in _HAS_STOCK:
         return Resumption(State.PAID, Step.RESERVE)
     return Resumption(interrupted, _LEADS_ON.get(interrupted))

@@ -21,7 +21,7 @@ INVARIANT = load("invariants")
 SENTENCES: Mapping[str, str] = {
     "open_order_moves": (
         "Every open fulfillment order has due work, an open hold or dead letter, "
-        "or a booked label and waits for the warehouse's scans."
+        "or a booked label and waits for the warehouse's scans, or is not ours."
     ),
     "clock_is_heard": "Whoever is past its ship-by clock has raised its last alarm.",
     "hold_has_owner": "Every open hold has an owner and a due time.",
@@ -37,6 +37,15 @@ SENTENCES: Mapping[str, str] = {
     "location_counts": "A location's counter is the sum of what is allocated there.",
     "never_oversold": "Nothing is promised beyond what is on hand.",
     "closed_frees_stock": "A closed order keeps no stock.",
+    "planned_counts": "A line's counter of planned pieces is the sum of its fulfillment lines that are not closed.",
+    "packed_counts": "A fulfillment line's counter of packed pieces is the sum of its packages that are not cancelled.",
+    "never_beyond_sold": (
+        "No more pieces are planned, cancelled or shipped elsewhere than were sold, and none is packed that is not "
+        "planned."
+    ),
+    "nothing_is_forgotten": (
+        "While an order is under way, each piece of ours is planned, cancelled or shipped elsewhere."
+    ),
     "confirmed_is_booked": "A confirmed write-back has a booked waybill.",
     "platform_will_hear": "What was handed over is written back, or is due to be, or somebody decides.",
     "buyer_will_hear": "A notice is settled, or is due, or somebody decides.",

@@ -119,7 +119,7 @@ def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> int:
 def go_on(tx: Connection, locked: Locked, step: Step, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:
     """Return a held order, whose last hold was released, to where it was, and make the step that leads on due."""
     assert locked.resume_state is not None
-    to = resumption(locked.resume_state, Reservation(locked.reservation))
+    to = resumption(locked.resume_state, Reservation(locked.reservation), is_empty=not locked.quantities)
     place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
     writes = Writes()
     add_move(step, Settled(place, Done(), cause), (to.state,), writes, facts=facts)

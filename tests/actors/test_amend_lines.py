@@ -96,6 +96,11 @@ def sums(merchant):
     }
 
 
+def work(merchant):
+    """Steps of fulfillment orders and packages that are due."""
+    return [row[0] for row in merchant.rows("SELECT step FROM work WHERE step <> ALL('{pull,warehouse}')")]
+
+
 def booked(merchant):
     return [booking.contents for booking in merchant.courier.bookings]
 
@@ -273,7 +278,7 @@ def test_an_order_that_somebody_else_has_shipped_whole_closes_after_a_person_has
     house.flow(until)
     said |= {TEE: {"shipped": 2, "waybill": "YTO1"}, CAP: {"shipped": 1, "waybill": "YTO1"}}
     becomes(house, lines(1, status="WAIT_BUYER_CONFIRM_GOODS"))
-    house.run(Step.REVIEW)
+    house.flow(Step.REVIEW)
     assert (house.states(), house.holds()) == (["on_hold"], ["shipped_elsewhere"])
     let_go(house, HoldCode.SHIPPED_ELSEWHERE)
     house.flow()
@@ -292,12 +297,12 @@ def test_what_the_platform_shows_under_our_number_is_ours(house, lines, said):
     assert sums(house) == {TEE: (2, 2, 0, 0), CAP: (1, 1, 0, 0)}
 
 
-@pytest.mark.parametrize(("status", "is_over"), [("TRADE_FINISHED", True), (CLOSED, True)])
-def test_what_is_not_ours_is_followed_to_its_end(house, lines, said, status, is_over):
+@pytest.mark.parametrize("status", ["TRADE_FINISHED", CLOSED])
+def test_what_is_not_ours_is_followed_to_its_end(house, lines, said, status):
     said |= {TEE: {"fulfilled_by": FulfilledBy.PLATFORM}, CAP: {"fulfilled_by": FulfilledBy.NOBODY}}
     house.deliver(lines())
     house.flow()
-    assert (house.states(), house.rows("SELECT step FROM work")) == (["paid"], [])
+    assert (house.states(), work(house)) == (["paid"], [])
     assert (sums(house), breaches(house)) == ({TEE: (2, 0, 0, 0), CAP: (1, 0, 0, 0)}, [])
     becomes(house, lines(1, seller_memo="ok"))
     assert (house.states(), house.holds()) == (["paid"], [])
@@ -315,6 +320,40 @@ def test_a_line_that_becomes_somebody_elses_leaves_the_rest_alone(house, lines, 
     assert (house.holds(), sums(house)) == ([], {TEE: (2, 0, 0, 0), CAP: (1, 1, 0, 0)})
     house.flow()
     assert (booked(house), breaches(house)) == ([(("CAP-1", 1),)], [])
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("until", [Step.NORMALIZE, Step.RESERVE, Step.REVIEW, Step.ROUTE])
+def test_an_order_that_becomes_somebody_elses_waits_for_its_end(house, lines, said, until, held):
+    house.deliver(lines())
+    house.flow(until)
+    if held:
+        becomes(house, lines(1, refunds={TEE: ASKED}))
+        house.flow(Step.REVIEW)
+        assert house.states() == ["on_hold"]
+    said |= {TEE: {"fulfilled_by": FulfilledBy.PLATFORM}, CAP: {"fulfilled_by": FulfilledBy.PLATFORM}}
+    becomes(house, lines(2))
+    for _ in range(2):
+        house.flow()
+    assert (house.states(), house.holds(), work(house)) == (["paid"], [], [])
+    assert (house.counters("TEE-1"), house.counters("CAP-1")) == ((10, 0, 0), (10, 0, 0))
+    assert breaches(house) == []
+    becomes(house, lines(3, status="TRADE_FINISHED"))
+    assert (house.states(), house.one("SELECT closed_reason FROM fulfillment_order")) == (["closed"], "not_ours")
+    assert (house.courier.asked, breaches(house)) == ({}, [])
+
+
+@pytest.mark.parametrize("until", [Step.REVIEW, Step.ROUTE])
+def test_when_the_last_line_goes_after_a_person_has_looked_at_the_others_it_closes(house, lines, said, until):
+    house.deliver(lines())
+    house.flow(until)
+    said[TEE] = {"shipped": 2, "waybill": "YTO1"}
+    becomes(house, lines(1))
+    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    becomes(house, lines(2, refunds={CAP: PAID_BACK}))
+    assert (house.states(), house.holds()) == (["closed"], [])
+    assert house.one("SELECT closed_reason FROM fulfillment_order") == "nothing_left"
+    assert (house.counters("TEE-1"), house.counters("CAP-1"), breaches(house)) == ((10, 0, 0), (10, 0, 0), [])
 
 
 @pytest.fixture

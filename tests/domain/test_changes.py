@@ -20,7 +20,8 @@ MEMO = Finding(HoldCode.SENSITIVE_WORD, {"fields": "seller_memo"}, "review.sensi
 
 def standing(at, **changes):
     """Where a fulfillment order stands that has pieces, and no label."""
-    return dataclasses.replace(Standing(at, has_pieces=True, is_bound=False, pieces_changed=False), **changes)
+    usual = Standing(at, has_pieces=True, is_bound=False, pieces_changed=False, lines=frozenset({"l1"}))
+    return dataclasses.replace(usual, **changes)
 
 
 def empty(at, **changes):
@@ -53,8 +54,7 @@ def test_a_closed_order_with_a_label_is_held(order, now):
         (PlatformState.DONE, {"shipped": 2}, "completed_elsewhere"),
         (PlatformState.DONE, {"fulfilled_by": FulfilledBy.PLATFORM}, "not_ours"),
         (PlatformState.CLOSED, {"fulfilled_by": FulfilledBy.PLATFORM}, "not_ours"),
-        # A person looks at what somebody else has shipped, and what is not ours is followed to its end.
-        (PlatformState.SHIPPED, {"shipped": 2}, ""),
+        # What is not ours is followed to its end.
         (PlatformState.TO_SHIP, {"fulfilled_by": FulfilledBy.PLATFORM}, ""),
         (PlatformState.SHIPPED, {"fulfilled_by": FulfilledBy.PICKUP}, ""),
     ],
@@ -67,14 +67,31 @@ def test_why_an_order_is_over_of_which_nothing_is_left(order, line, now, state, 
 
 def test_a_refund_of_one_line_closes_nothing_while_another_waits_for_a_person(order, line):
     new = order(lines=(line(refunded=True), line(line_id="l2", shipped=2)))
-    assert change(order(), new, empty(State.ALLOCATED), ()).closes == ""
+    seen = Finding(HoldCode.SHIPPED_ELSEWHERE, {"lines": "l2"}, "normalize.platform_state")
+    both = empty(State.ALLOCATED, lines=frozenset({"l1", "l2"}))
+    assert change(order(), new, both, [seen]) == Change(holds=(seen,))
+    assert change(order(), new, empty(State.ALLOCATED, lines=frozenset()), [seen]) == Change(holds=(seen,))
+    assert change(order(), new, both, ()).closes == "nothing_left", "the person has looked"
+
+
+def test_of_several_parts_each_ends_for_itself(order, line):
+    new = order(lines=(line(refunded=True), line(line_id="l2")))
+    assert change(order(), new, empty(State.ALLOCATED), ()).closes == "refunded"
+    theirs = order(lines=(line(fulfilled_by=FulfilledBy.PLATFORM), line(line_id="l2")))
+    assert change(order(), theirs, empty(State.ALLOCATED), ()).closes == "nothing_left"
+
+
+@pytest.mark.parametrize("held_by", [HoldCode.BUYER_CHANGED, HoldCode.WAYBILL_ERROR])
+def test_what_is_empty_stays_while_somebody_must_look(order, line, held_by):
+    new = order(lines=(line(shipped=2),))
+    assert change(order(), new, empty(State.ALLOCATED, held_by=frozenset({held_by})), ()) == NOTHING
 
 
 @pytest.mark.parametrize("now", [State.PAID, *AFTER])
-def test_what_became_somebody_elses_stays_open_and_asks_nobody(order, line, now):
+def test_what_became_somebody_elses_waits_as_paid_and_asks_nobody(order, line, now):
     new = order(lines=(line(fulfilled_by=FulfilledBy.PLATFORM),))
     held_by = frozenset({HoldCode.FULFILLER_UNKNOWN})
-    assert change(order(), new, empty(now, held_by=held_by), ()) == Change(releases=held_by)
+    assert change(order(), new, empty(now, held_by=held_by), ()) == Change(becomes_paid=True, releases=held_by)
 
 
 def test_what_is_not_ours_becomes_paid_without_work(order, line):

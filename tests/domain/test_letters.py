@@ -97,6 +97,14 @@ def test_without_stock_an_order_starts_again_at_the_promise():
     assert resumption(State.PACKED, Reservation.CONSUMED) == Resumption(State.PACKED, None)
 
 
+@pytest.mark.parametrize("reservation", [Reservation.RELEASED, Reservation.RESERVED])
+def test_an_order_of_which_nothing_is_left_goes_to_review(reservation):
+    for interrupted in (State.PAID, State.APPROVED):
+        assert resumption(interrupted, reservation, is_empty=True) == Resumption(State.PAID, Step.REVIEW)
+    allocated = resumption(State.ALLOCATED, Reservation.ALLOCATED, is_empty=True)
+    assert allocated == Resumption(State.ALLOCATED, Step.LABEL)
+
+
 def test_a_letter_that_replays_did_not_help_waits_for_a_word():
     tried = Standing(Step.NOTIFY, replays=REPLAYS_MAX)
     assert isinstance(prospect(tried), NotYet)

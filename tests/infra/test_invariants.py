@@ -26,6 +26,20 @@ SELECT id, %(state)s, CASE WHEN %(state)s = 'on_hold' THEN 'paid' END, 'bulk',
     CASE WHEN %(state)s IN ('closed', 'completed') THEN now() END, CASE WHEN %(state)s = 'closed' THEN 'test' END
 FROM made RETURNING id
 """
+LINE = """INSERT INTO order_line (order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor,
+              paid_minor, is_gift, refund_open, refunded, planned, cancelled)
+          SELECT order_id, 'l1', 'p', '', 'TEE', '', 2, 0, 0, false, false, false,
+              CASE WHEN state = 'closed' THEN 0 ELSE 2 END, CASE WHEN state = 'closed' THEN 2 ELSE 0 END
+          FROM fulfillment_order WHERE id = %s"""
+PLANNED = """INSERT INTO fulfillment_line (fulfillment_order_id, order_id, line_id, quantity)
+             SELECT id, order_id, 'l1', 2 FROM fulfillment_order WHERE id = %s"""
+PACKED = """WITH packed AS (
+                INSERT INTO package_line (package_id, fulfillment_order_id, order_id, line_id, quantity)
+                SELECT p.id, l.fulfillment_order_id, l.order_id, l.line_id, l.quantity
+                FROM package AS p JOIN fulfillment_line AS l USING (fulfillment_order_id) WHERE p.id = %s
+                ON CONFLICT DO NOTHING)
+            UPDATE fulfillment_line SET packed = quantity
+            WHERE fulfillment_order_id = (SELECT fulfillment_order_id FROM package WHERE id = %s)"""
 HOLD = """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
           VALUES (%s, 'amount_mismatch', 'review', 'finance', now())"""
 WORK = "INSERT INTO work (step, subject_id, lane) VALUES (%s, %s, 'bulk')"
@@ -68,11 +82,14 @@ class House:
 
     def order(self, state: str, number: str) -> int:
         [[id_]] = self.rows(ORDER, {"number": number, "state": state})
+        self.rows(LINE, (id_,))
+        self.rows(PLANNED, (id_,))
         self.ids[state] = id_
         return id_
 
     def package(self, id_: int, *, left: bool) -> int:
         [[package]] = self.rows(PACKAGE, (id_, left))
+        self.rows(PACKED, (package, package))
         self.rows(SHIPMENT, (package, package, package))
         if left:
             self.rows(TOLD, {"package": package, "id": id_})
@@ -123,7 +140,17 @@ PLANTED = {
         "open_order_moves",
         [
             "DELETE FROM shipment WHERE package_id = package_in('allocated')",
+            "DELETE FROM package_line WHERE package_id = package_in('allocated')",
+            "UPDATE fulfillment_line SET packed = 0 WHERE fulfillment_order_id = order_in('allocated')",
             "DELETE FROM package WHERE fulfillment_order_id = order_in('allocated')",
+        ],
+    ),
+    "a package that was cancelled": (
+        "open_order_moves",
+        [
+            "DELETE FROM shipment WHERE package_id = package_in('allocated')",
+            "UPDATE fulfillment_line SET packed = 0 WHERE fulfillment_order_id = order_in('allocated')",
+            "UPDATE package SET cancelled_at = now() WHERE id = package_in('allocated')",
         ],
     ),
     "a package nobody labels": (
@@ -187,6 +214,49 @@ PLANTED = {
     "a closed order that keeps stock": (
         "closed_frees_stock",
         ["UPDATE reservation SET fulfillment_order_id = order_in('closed') WHERE status = 'reserved'"],
+    ),
+    "planned and not counted": (
+        "planned_counts",
+        [
+            "UPDATE fulfillment_line SET quantity = 1, packed = 0 WHERE fulfillment_order_id = order_in('paid')",
+        ],
+    ),
+    "counted as planned by a closed order": (
+        "planned_counts",
+        ["UPDATE order_line SET planned = 2, cancelled = 0 WHERE order_id = order_in('closed')"],
+    ),
+    "packed and not counted": (
+        "packed_counts",
+        ["UPDATE fulfillment_line SET packed = 1 WHERE fulfillment_order_id = order_in('packed')"],
+    ),
+    "counted as packed in a package that was cancelled": (
+        "packed_counts",
+        [
+            "UPDATE package SET cancelled_at = now() WHERE id = package_in('in_transit')",
+            """INSERT INTO package (fulfillment_order_id, number, courier, account, location)
+                VALUES (order_in('in_transit'), 2, 'sf', 'sf/main', 'east')""",
+            """INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
+                SELECT max(id), 1, 'R-more', 'sf', 'booked', 'SFmore', now() FROM package""",
+        ],
+    ),
+    "more than was sold": (
+        "never_beyond_sold",
+        [
+            "ALTER TABLE order_line DROP CONSTRAINT never_more_than_sold",
+            "UPDATE order_line SET elsewhere = 1 WHERE order_id = order_in('paid')",
+        ],
+    ),
+    "more in boxes than planned": (
+        "never_beyond_sold",
+        [
+            "ALTER TABLE fulfillment_line DROP CONSTRAINT never_more_packed_than_planned",
+            "UPDATE package_line SET quantity = 3 WHERE package_id = package_in('packed')",
+            "UPDATE fulfillment_line SET packed = 3 WHERE fulfillment_order_id = order_in('packed')",
+        ],
+    ),
+    "sold and planned by nobody": (
+        "nothing_is_forgotten",
+        ["UPDATE order_line SET quantity = 3 WHERE order_id = order_in('packed')"],
     ),
     "confirmed without a waybill": (
         "confirmed_is_booked",
@@ -259,6 +329,23 @@ def test_what_is_booked_under_a_hold_is_told_after_it(house):
     assert house.breaches() == []
     house.rows("UPDATE fulfillment_order SET state = 'allocated', resume_state = NULL WHERE state = 'on_hold'")
     assert "platform_will_hear" in {breach.name for breach in house.breaches()}
+
+
+@pytest.mark.parametrize("fulfilled_by", ["platform", "pickup", "nobody", "courier"])
+def test_what_is_not_ours_waits_as_paid_and_is_planned_by_nobody(house, fulfilled_by):
+    house.rows("DELETE FROM work WHERE subject_id = order_in('paid')")
+    house.rows("DELETE FROM fulfillment_line WHERE fulfillment_order_id = order_in('paid')")
+    house.rows("UPDATE order_line SET planned = 0 WHERE order_id = order_in('paid')")
+    assert {breach.name for breach in house.breaches()} == {"open_order_moves", "nothing_is_forgotten"}
+    for table, key in (("orders", "id"), ("order_line", "order_id")):
+        house.rows(f"UPDATE {table} SET fulfilled_by = %s WHERE {key} = order_in('paid')", (fulfilled_by,))  # noqa: S608 - names of this test
+    assert house.breaches() == []
+
+
+def test_of_an_order_that_has_ended_nothing_is_asked_any_more(house):
+    for state in ("completed", "closed"):
+        house.rows("UPDATE order_line SET quantity = 3 WHERE order_id = order_in(%s)", (state,))
+    assert house.breaches() == []
 
 
 def test_every_invariant_has_a_breach_that_shows_it():

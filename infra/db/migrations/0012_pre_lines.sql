@@ -55,11 +55,21 @@ COMMENT ON COLUMN worker_report.knows_lines IS 'false for workers of versions th
 -- Whatever closes a fulfillment order frees the pieces that it planned, and its package if nobody may know of it.
 CREATE FUNCTION cancel_lines_of_closed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE package AS p SET cancelled_at = now()
-    WHERE p.fulfillment_order_id = NEW.id AND p.cancelled_at IS NULL AND p.handed_over_at IS NULL
-      AND NOT EXISTS (SELECT FROM shipment AS s
-                      WHERE s.package_id = p.id
-                        AND (s.status = 'booked' OR s.status = 'intended' AND s.call_deadline IS NOT NULL));
+    WITH gone AS (
+        UPDATE package AS p SET cancelled_at = now()
+        WHERE p.fulfillment_order_id = NEW.id AND p.cancelled_at IS NULL AND p.handed_over_at IS NULL
+          AND NOT EXISTS (SELECT FROM shipment AS s
+                          WHERE s.package_id = p.id
+                            AND (s.status = 'booked' OR s.status = 'intended' AND s.call_deadline IS NOT NULL))
+        RETURNING id
+    ), unpacked AS (
+        SELECT k.fulfillment_order_id, k.order_id, k.line_id, sum(k.quantity) AS quantity
+        FROM gone AS g JOIN package_line AS k ON k.package_id = g.id
+        GROUP BY k.fulfillment_order_id, k.order_id, k.line_id
+    )
+    UPDATE fulfillment_line AS f SET packed = f.packed - u.quantity
+    FROM unpacked AS u
+    WHERE f.fulfillment_order_id = u.fulfillment_order_id AND f.order_id = u.order_id AND f.line_id = u.line_id;
     UPDATE order_line AS l SET planned = l.planned - f.quantity, cancelled = l.cancelled + f.quantity
     FROM fulfillment_line AS f
     WHERE f.fulfillment_order_id = NEW.id AND f.quantity > 0 AND l.order_id = f.order_id AND l.line_id = f.line_id;
@@ -83,6 +93,10 @@ BEGIN
     )
     UPDATE order_line AS l SET planned = p.quantity
     FROM planned AS p WHERE l.order_id = p.order_id AND l.line_id = p.line_id;
+    UPDATE order_line AS l SET cancelled = l.quantity
+    FROM added AS a
+    WHERE a.refunded AND l.order_id = a.order_id AND l.line_id = a.line_id AND l.refunded
+      AND l.planned = 0 AND l.cancelled = 0 AND l.elsewhere = 0;
     RETURN NULL;
 END $$;
 CREATE TRIGGER earlier_version_plans AFTER INSERT ON order_line
@@ -99,7 +113,7 @@ CREATE TRIGGER earlier_version_deletes BEFORE DELETE ON order_line
 
 CREATE FUNCTION update_line_of_earlier_version() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    wanted integer := CASE WHEN NEW.refunded THEN 0 ELSE NEW.quantity END;
+    wanted integer;
     alone  bigint;
     was    integer;
 BEGIN
@@ -107,6 +121,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NEW;
     END IF;
+    SELECT CASE WHEN NEW.refunded THEN 0 ELSE greatest(0, NEW.quantity - l.elsewhere) END INTO wanted
+    FROM order_line AS l WHERE l.order_id = NEW.order_id AND l.line_id = NEW.line_id;
     SELECT f.id, coalesce(p.quantity, 0) INTO alone, was
     FROM fulfillment_order AS f
     LEFT JOIN fulfillment_line AS p
@@ -116,9 +132,11 @@ BEGIN
       AND NOT EXISTS (SELECT FROM fulfillment_order AS g WHERE g.order_id = f.order_id AND g.id <> f.id);
     UPDATE order_line AS l
     SET product_id = NEW.product_id, platform_sku = NEW.platform_sku, sku = NEW.sku, title = NEW.title,
-        quantity = greatest(NEW.quantity, l.cancelled + l.elsewhere
-                            + CASE WHEN alone IS NULL THEN l.planned ELSE l.planned - was + wanted END),
+        quantity = greatest(NEW.quantity, l.elsewhere
+                            + CASE WHEN alone IS NULL THEN l.planned + l.cancelled ELSE l.planned - was + wanted END),
         planned = CASE WHEN alone IS NULL THEN l.planned ELSE l.planned - was + wanted END,
+        cancelled = CASE WHEN alone IS NULL THEN l.cancelled
+                         WHEN NEW.refunded THEN greatest(0, NEW.quantity - l.elsewhere) ELSE 0 END,
         unit_price_minor = NEW.unit_price_minor, paid_minor = NEW.paid_minor, is_gift = NEW.is_gift,
         refund_open = NEW.refund_open, refunded = NEW.refunded, refund_unknown = NEW.refund_unknown, is_missing = false
     WHERE l.order_id = NEW.order_id AND l.line_id = NEW.line_id;

@@ -17,6 +17,11 @@ UPDATE order_line AS l SET planned = f.quantity
 FROM fulfillment_line AS f
 WHERE l.order_id = f.order_id AND l.line_id = f.line_id AND l.planned <> f.quantity;
 
+UPDATE order_line AS l SET cancelled = l.quantity - l.planned
+FROM fulfillment_order AS f
+WHERE f.order_id = l.order_id AND f.number = 1 AND f.state <> 'closed'
+  AND l.refunded AND l.cancelled = 0 AND l.elsewhere = 0 AND l.planned < l.quantity;
+
 INSERT INTO package_line (package_id, fulfillment_order_id, order_id, line_id, quantity)
 SELECT p.id, f.fulfillment_order_id, f.order_id, f.line_id, f.quantity
 FROM package AS p JOIN fulfillment_line AS f ON f.fulfillment_order_id = p.fulfillment_order_id

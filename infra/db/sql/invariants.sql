@@ -2,17 +2,21 @@
 -- They read whole tables: for the sweeper's slow pace, for `doctor` and for drills, never for a step.
 
 -- name: open_order_moves
+-- What is not ours waits as paid for its end on the platform, without work.
 SELECT f.order_id, format('fulfillment order %%s in %%s', f.id, f.state)
 FROM fulfillment_order AS f
 WHERE f.state = ANY(%(states)s)
+  AND NOT (f.state = 'paid'
+           AND EXISTS (SELECT 1 FROM orders AS o
+                       WHERE o.id = f.order_id AND o.fulfilled_by NOT IN ('merchant', 'unknown')))
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.fulfillment_order_id = f.id AND d.closed_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM work AS w
                   WHERE w.step = ANY('{reserve,review,route}') AND w.subject_id = f.id)
   AND (f.state IN ('paid', 'on_hold', 'approved')
-       OR NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id)
+       OR NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL)
        OR EXISTS (SELECT 1 FROM package AS p
-                  WHERE p.fulfillment_order_id = f.id
+                  WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
                     AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')
                     AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'label' AND w.subject_id = p.id)))
 ORDER BY f.id LIMIT %(limit)s;
@@ -82,9 +86,9 @@ ORDER BY p.id LIMIT %(limit)s;
 SELECT f.order_id, format('fulfillment order %%s in %%s', f.id, f.state)
 FROM fulfillment_order AS f
 WHERE f.state IN ('in_transit', 'delivered', 'completed')
-  AND (NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id)
+  AND (NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL)
        OR EXISTS (SELECT 1 FROM package AS p
-                  WHERE p.fulfillment_order_id = f.id AND NOT EXISTS (
+                  WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND NOT EXISTS (
                       SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')))
 ORDER BY f.id LIMIT %(limit)s;
 
@@ -120,6 +124,49 @@ SELECT f.order_id, format('fulfillment order %%s keeps %%s of SKU %%s %%s', f.id
 FROM fulfillment_order AS f JOIN reservation AS r ON r.fulfillment_order_id = f.id
 WHERE f.state = 'closed' AND r.status IN ('reserved', 'allocated')
 ORDER BY f.id, r.sku LIMIT %(limit)s;
+
+-- name: planned_counts
+SELECT l.order_id, format('line %%s counts %%s planned; fulfillment orders say %%s', l.line_id, l.planned,
+                          coalesce(s.planned, 0))
+FROM order_line AS l
+LEFT JOIN (SELECT k.order_id, k.line_id, sum(k.quantity) AS planned
+           FROM fulfillment_line AS k
+           JOIN fulfillment_order AS f ON f.id = k.fulfillment_order_id AND f.state <> 'closed'
+           GROUP BY k.order_id, k.line_id) AS s ON s.order_id = l.order_id AND s.line_id = l.line_id
+WHERE l.planned <> coalesce(s.planned, 0)
+ORDER BY l.order_id, l.line_id LIMIT %(limit)s;
+
+-- name: packed_counts
+SELECT l.order_id, format('line %%s of fulfillment order %%s counts %%s packed; packages say %%s', l.line_id,
+                          l.fulfillment_order_id, l.packed, coalesce(s.packed, 0))
+FROM fulfillment_line AS l
+LEFT JOIN (SELECT k.fulfillment_order_id, k.order_id, k.line_id, sum(k.quantity) AS packed
+           FROM package_line AS k
+           JOIN package AS p ON p.id = k.package_id AND p.cancelled_at IS NULL
+           GROUP BY k.fulfillment_order_id, k.order_id, k.line_id) AS s
+  ON s.fulfillment_order_id = l.fulfillment_order_id AND s.order_id = l.order_id AND s.line_id = l.line_id
+WHERE l.packed <> coalesce(s.packed, 0)
+ORDER BY l.fulfillment_order_id, l.line_id LIMIT %(limit)s;
+
+-- name: never_beyond_sold
+SELECT l.order_id, format('line %%s: %%s planned, %%s cancelled, %%s elsewhere of %%s', l.line_id, l.planned,
+                          l.cancelled, l.elsewhere, l.quantity)
+FROM order_line AS l
+WHERE l.planned + l.cancelled + l.elsewhere > l.quantity
+   OR EXISTS (SELECT 1 FROM fulfillment_line AS f
+              WHERE f.order_id = l.order_id AND f.line_id = l.line_id AND f.packed > f.quantity)
+ORDER BY l.order_id, l.line_id LIMIT %(limit)s;
+
+-- name: nothing_is_forgotten
+-- While something of an order is under way. What others fulfil is theirs.
+SELECT l.order_id, format('line %%s: %%s planned, %%s cancelled, %%s elsewhere of %%s', l.line_id, l.planned,
+                          l.cancelled, l.elsewhere, l.quantity)
+FROM order_line AS l
+WHERE l.fulfilled_by IN ('merchant', 'unknown')
+  AND l.planned + l.cancelled + l.elsewhere < l.quantity
+  AND EXISTS (SELECT 1 FROM fulfillment_order AS f
+              WHERE f.order_id = l.order_id AND f.finished_at IS NULL AND f.state <> ALL(%(final_states)s))
+ORDER BY l.order_id, l.line_id LIMIT %(limit)s;
 
 -- name: confirmed_is_booked
 SELECT w.order_id, format('package %%s', w.package_id)
