@@ -229,7 +229,7 @@ ON CONFLICT (package_id) DO NOTHING;
 
 -- name: load_writebacks
 -- `is_whole_order`: nothing of the order travels, or has travelled, in another way. What is for nobody to ship does not
--- count.
+-- count. `lines`: without those that were refunded or closed since the label, which the platform would refuse.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        o.id AS order_id, o.platform, o.shop, o.platform_order_id,
        s.courier, s.waybill, w.shipped_at, w.status, w.call_deadline IS NOT NULL AS is_asked_about,
@@ -244,8 +244,8 @@ SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
                                      WHERE k.package_id = p.id AND k.order_id = l.order_id
                                        AND k.line_id = l.line_id), 0)) AS is_whole_order,
        (SELECT coalesce(json_agg(json_build_array(k.line_id, k.quantity) ORDER BY k.line_id), '[]')
-        FROM package_line AS k
-        WHERE k.package_id = p.id AND k.order_id = w.order_id AND k.quantity > 0) AS lines
+        FROM package_line AS k JOIN order_line AS l USING (order_id, line_id)
+        WHERE k.package_id = p.id AND k.order_id = w.order_id AND k.quantity > 0 AND NOT l.refunded) AS lines
 FROM writeback AS w
 JOIN package AS p ON p.id = w.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
