@@ -18,8 +18,9 @@ from domain.errors import Conflict, Refused, Throttled, Transient, UnknownOutcom
 from domain.gates import GateKind
 from domain.holds import HoldCode
 from domain.reckoning import reckon
-from domain.references import base_of
+from domain.rules import RefundScope, WhenShort
 from domain.states import Step
+from domain.waivers import read_named
 from infra import failpoints
 from infra.db.letters import LetterFilter
 from infra.db.sql import load
@@ -42,11 +43,11 @@ from ops.holds import release
 from ops.ledgers import our_ledger
 from ops.stock import load_stock
 from sandbox import control, report
-from sandbox.model import Expected
+from sandbox.model import Expected, Sku, Stocked
 from sandbox.people import person_of
 from sandbox.spec import Dirt, WarehouseDelays
 from sandbox.stream import plan
-from sandbox.trades import CLOSED, TO_SHIP, UNPAID
+from sandbox.trades import CLOSED, OPEN_REFUNDS, PART_SHIPPED, SHIPPED, TO_SHIP, UNPAID
 from sandbox.warehouse import FeedRequest, Scan
 from sandbox.world import World
 from workers.demo.run import their_ledger
@@ -70,8 +71,36 @@ SCRIPT = Script(
     delays=WarehouseDelays(accept_s=1e9),
 )
 SPEC = make_spec(SCRIPT)
-# The planned orders only stock the shelves; those of the example are placed by its moves.
-PLAN = replace(plan(SPEC), orders=())
+SHELVES = {
+    "BOTH-A": (60, 60),
+    "BOTH-B": (60, 60),
+    "FIRST": (60, 0),
+    "SECOND": (0, 60),
+    # Too few for all, and no location has three.
+    "SCARCE": (2, 1),
+}
+
+
+def _shelves(locations):
+    """Every SKU with its pieces at the two locations: orders of several lines need both, or find too little."""
+    return tuple(
+        Stocked(
+            Sku(code, 600_000_000_000 + place, 4_900_000_000_000 + place, f"杯 {code}", "颜色:黑色", 1990),
+            dict(zip((location.name for location in locations), levels, strict=True)),
+        )
+        for place, (code, levels) in enumerate(SHELVES.items())
+    )
+
+
+# Lines in parts that a person has before them.
+LOOKED_AT = """
+SELECT l.line_id FROM fulfillment_line AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
+WHERE l.quantity > 0 AND f.state <> 'closed'
+  AND (EXISTS (SELECT FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
+       OR EXISTS (SELECT FROM dead_letter AS d WHERE d.order_id = f.order_id AND d.closed_at IS NULL))
+"""
+# No planned orders: those of the example are placed by its moves.
+PLAN = replace(plan(SPEC), orders=(), catalogue=_shelves(plan(SPEC).locations))
 
 
 class Killed(BaseException):
@@ -92,11 +121,15 @@ class HouseClock:
 
 
 class Corridor:
-    """In the place of the door: the sandbox's world answers in this process, or trouble strikes one call, or all."""
+    """In the place of the door: the sandbox's world answers in this process, or trouble strikes one call, or all.
 
-    def __init__(self, world, clock):
+    Whatever it answers, the witness sees.
+    """
+
+    def __init__(self, world, clock, witness):
         self.world = world
         self.clock = clock
+        self.witness = witness
         self.troubles = []
         self.down = {}
 
@@ -110,6 +143,7 @@ class Corridor:
         if how == "slow_down":
             raise Throttled("http_429", after_s=1.0)
         answer = self._answer(where, request)
+        self.witness.look()
         if how == "unheard":
             raise (Transient if request.is_idempotent else UnknownOutcome)("timed_out", "no complete answer")
         return Response(200, {}, b"<html>busy</html>") if how == "garbled" else answer
@@ -161,27 +195,40 @@ class Rung:
 class House:
     """One merchant with a sandbox of its own, in this process."""
 
-    def __init__(self, db, outside, shared, known):
+    def __init__(self, db, outside, shared, known, make_witness):
         self.db, self.outside, self.shared, self.settings = db, outside, shared, known
         self.clock = HouseClock()
         self.world = World(SPEC, PLAN, self.clock.now)
-        self.corridor = Corridor(self.world, self.clock)
+        self.witness = make_witness(self.world)
+        self.corridor = Corridor(self.world, self.clock, self.witness)
         with db.transaction() as tx:
             tx.execute("SELECT wipe()")
             ensure_accounts(tx, self.settings)
         self.bells = bells = Rung()
-        guard = self._gates(bells)
-        tools = guarded(self._tools(bells), guard)
+        self.guard = self._gates(bells)
+        self.tools = guarded(self._tools(bells), self.guard)
         for location in self.settings.locations:
-            load_stock(db, outside, location, tools.warehouse(location.name))
-        self.runners = {
-            step: GatedRunner(runner, guard) for step, runner in make_runners(tools, outside, 1_000_000).items()
-        }
+            load_stock(db, outside, location, self.tools.warehouse(location.name))
+        self.hire()
         duty = GateDuty(db, shared, rules_of(known.guard, Limit()), self.clock, margin_s=7200.0, patience_s=86_400.0)
         self.sweeper = Sweeper(db, bells, self.clock, self.settings.engine.crashes_max, duty)
         self.duties = LetterDuties(db, bells)
         # The first window of a new shop ends before now.
         self.run(Step.PULL)
+
+    def hire(self):
+        """Workers, who know the rules of now."""
+        runners = make_runners(self.tools, self.outside, 1_000_000)
+        self.runners = {step: GatedRunner(runner, self.guard) for step, runner in runners.items()}
+
+    def live_by(self, refund_asked_holds=RefundScope.ORDER, when_short=WhenShort.HOLD, max_parts=3):
+        rules = self.tools.rules
+        review = replace(rules.review, refund_asked_holds=refund_asked_holds)
+        split = replace(rules.routing.split, when_short=when_short, max_parts=max_parts)
+        rules = replace(rules, review=review, routing=replace(rules.routing, split=split))
+        self.tools = replace(self.tools, rules=rules)
+        self.witness.scope = refund_asked_holds
+        self.hire()
 
     def _gates(self, bells):
         rules = rules_by_account(self.settings)
@@ -217,10 +264,11 @@ class House:
         self.clock.now += 5
         return control.pull(self.world, msgspec.json.encode({"do": lever, **fields}), self.clock.now)
 
-    def order(self, quantity=1, *, is_paid=True, detail="文三路1号"):
-        sku = PLAN.catalogue[len(self.trades) % len(PLAN.catalogue)].sku.code
+    def order(self, *lines, is_paid=True, detail="文三路1号"):
+        """`lines`: SKU, pieces, and who ships it where that is not the merchant."""
+        names = ("sku", "quantity", "ships")
+        lines = [dict(zip(names, line, strict=False)) for line in lines or [("BOTH-A", 1)]]
         receiver = {"name": "测试", "mobile": f"139{len(self.trades):08}", "detail": detail}
-        lines = [{"sku": sku, "quantity": quantity}]
         self.pull_lever("add_order", shop=PLAN.shops[0].name, lines=lines, receiver=receiver, message="")
         if not is_paid:
             self.change(self.trades[-1], UNPAID, Expected.UNPAID)
@@ -231,24 +279,36 @@ class House:
         self._touch(trade)
 
     def wish(self, trade, wish):
-        """What a buyer wants, as far as the platform lets them."""
-        order = trade.order
+        """What a buyer or the platform wants, as far as the platform lets them."""
+        order, tid = trade.order, str(trade.order.tid)
         match wish:
             case "pays" if trade.status == UNPAID:
                 self.change(trade, TO_SHIP, Expected.SHIP)
             case "closes" if trade.status in {UNPAID, TO_SHIP}:
+                # Without a word of a refund.
+                trade.gone = dict.fromkeys(trade.waiting(), self.clock.now) | trade.gone
                 self.change(trade, CLOSED, Expected.CLOSED)
-            case "asks_refund":
-                self.pull_lever("ask_refund", tid=str(order.tid))
-            case "withdraws_refund":
-                trade.refunds.clear()
-                self.change(trade, trade.status, Expected.SHIP if order.expected is Expected.REFUND else order.expected)
+            case "asks_refund" | "withdraws_refund":
+                self.pull_lever(wish.replace("s_", "_"), tid=tid)
+            case "is_refunded":
+                self.pull_lever("ask_refund", tid=tid)
+                self.pull_lever("pay_refund", tid=tid)
+            case "is_stopped" | "is_let_go":
+                self.pull_lever("change_order", tid=tid, marks={"top_hold": int(wish == "is_stopped")})
             case "amends" | "complains":
                 trade.order = replace(order, message="周末配送" if wish == "amends" else "投诉")
                 self._touch(trade)
             case "moves":
                 trade.order = replace(order, person=replace(person_of(order), detail="学院路2号"))
                 self._touch(trade)
+
+    def wish_of_line(self, trade, which, wish):
+        """What happens to one line of a trade."""
+        line_id = trade.line_ids[which % len(trade.line_ids)]
+        named = {"tid": str(trade.order.tid), "lines": (str(line_id),)}
+        if wish == "pay_refund" and trade.refunds.get(line_id) not in OPEN_REFUNDS:
+            self.pull_lever("ask_refund", **named)
+        self.pull_lever(wish, **named)
 
     def _touch(self, trade):
         self.clock.now += 5
@@ -266,8 +326,8 @@ class House:
         for step in Step:
             self.run(step)
 
-    def bring_order_to(self, wanted):
-        self.order()
+    def bring_order_to(self, wanted, *lines):
+        self.order(*lines)
         for step in takewhile(lambda step: step is not wanted, Step):
             self.run(step)
             if step is Step.LABEL:
@@ -320,6 +380,8 @@ class House:
         match operation:
             case "release":
                 self.release(which)
+            case "release_all":
+                self.release_all()
             case "reopen":
                 self.reopen_letter(which)
             case "shut" | "open":
@@ -336,16 +398,32 @@ class House:
         with suppress(Refused):
             gates.resume(self.db, self.shared, GateKind.ACCOUNT, account, LI)
 
-    def release(self, which):
-        open_holds = self.rows(
-            "SELECT f.order_id, h.code FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id "
+    def open_holds(self):
+        return self.rows(
+            "SELECT f.order_id, o.platform_order_id, h.code, h.facts FROM hold AS h "
+            "JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id JOIN orders AS o ON o.id = f.order_id "
             "WHERE h.released_at IS NULL ORDER BY h.id"
         )
-        if open_holds:
-            order_id, code = open_holds[which % len(open_holds)]
-            # The hold that an open letter is cannot be released.
-            with suppress(Conflict):
-                release(self.db, order_id, HoldCode(code), LI)
+
+    def release(self, which):
+        holds = self.open_holds()
+        if holds:
+            order_id, _, code, _ = holds[which % len(holds)]
+            self.release_hold(order_id, code)
+
+    def release_all(self):
+        for order_id, code in sorted({(hold[0], hold[2]) for hold in self.open_holds()}):
+            self.release_hold(order_id, code)
+
+    def release_hold(self, order_id, code):
+        for held, tid, open_code, facts in self.open_holds():
+            if held == order_id and open_code == code == HoldCode.REFUND_REQUESTED:
+                self.witness.let_pass |= read_named(facts)
+            if held == order_id and open_code == code == HoldCode.PLATFORM_HOLD:
+                self.witness.let_pass.add(tid)
+        # The hold that an open letter is cannot be released; and it may have been released with another.
+        with suppress(Conflict):
+            release(self.db, order_id, HoldCode(code), LI)
 
     def settle_letter(self, which, how):
         ids = [row[0] for row in self.rows("SELECT id FROM dead_letter WHERE closed_at IS NULL ORDER BY id")]
@@ -375,14 +453,36 @@ class House:
             return [str(breach) for breach in find_breaches(session)]
 
     def doubled(self):
+        """Packages with more than one living waybill."""
         waybills = self.world.waybills.by_number.values()
-        living = Counter(base_of(one.booking.reference) for one in waybills if one.is_alive)
-        return [base for base, count in living.items() if count > 1]
+        living = Counter(one.booking.reference.rpartition("-")[0] for one in waybills if one.is_alive)
+        return [package for package, count in living.items() if count > 1]
+
+    def wrong_with_pieces(self):
+        return [*self.witness.wrongs, *self.witness.labelled_beyond_sold()]
+
+    def forgotten(self):
+        """Lines that were sold and are still wanted, that nobody was told of, and that stand in no hold or letter."""
+        told = {oid for said in self.world.ledger.write_backs for oid in said.line_ids}
+        looked_at = {row[0] for row in self.rows(LOOKED_AT)}
+        return [
+            f"{trade.order.tid}: line {oid}"
+            for trade in self.trades
+            if trade.status in {TO_SHIP, PART_SHIPPED, SHIPPED}
+            for oid, line in trade.lines
+            if line.is_ours and oid not in trade.gone and oid not in told and str(oid) not in looked_at
+        ]
+
+    def unaccounted(self):
+        """Lines of ours of which some pieces are neither planned, cancelled nor shipped elsewhere."""
+        return self.rows(
+            "SELECT o.platform_order_id, l.line_id, l.quantity, l.planned, l.cancelled, l.elsewhere "
+            "FROM order_line AS l JOIN orders AS o ON o.id = l.order_id "
+            "WHERE l.fulfilled_by IN ('merchant', 'unknown') AND l.planned + l.cancelled + l.elsewhere <> l.quantity"
+        )
 
     def told_twice(self):
-        told = Counter(
-            (one.content["data"]["platform_order_id"], one.content["type"]) for one in self.world.ledger.told.values()
-        )
+        told = Counter((one.content["data"]["waybill"], one.content["type"]) for one in self.world.ledger.told.values())
         return [key for key, count in told.items() if count > 1]
 
     def reckoning(self):
@@ -427,12 +527,18 @@ class House:
                 self._scan(self.world.waybills.by_number[number], kind)
 
 
-@pytest.fixture
-def make_house(database, redis_url, outside, monkeypatch, tmp_path):
+@pytest.fixture(autouse=True)
+def _dies_in_the_story(monkeypatch):
+    """A failpoint that kills ends the step in hand, not the process of the test."""
+
     def kill(_name, _tx):
         raise Killed
 
     monkeypatch.setitem(failpoints.ACTIONS, "kill", kill)
+
+
+@pytest.fixture
+def make_house(database, redis_url, outside, tmp_path, make_witness):
     with database.connection() as connection:
         connection.execute(
             "CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE ("
@@ -441,7 +547,7 @@ def make_house(database, redis_url, outside, monkeypatch, tmp_path):
         )
     known = settings_of(tmp_path, SPEC)
     with closing(connect_gates(redis_url.reveal())) as client:
-        yield lambda: House(database, outside, SharedGates(client), known)
+        yield lambda: House(database, outside, SharedGates(client), known, make_witness)
 
 
 @pytest.fixture
