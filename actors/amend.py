@@ -8,6 +8,7 @@ import msgspec
 from domain.changes import Change, Standing, change
 from domain.holds import HoldCode, waybill_facts
 from domain.lines import Replan, pieces_by_sku, replan, with_missing
+from domain.listings import keep_skus
 from domain.order import Order, PlatformState
 from domain.outcomes import Done, Hold, Later
 from domain.part_shipping import lines_held_back
@@ -174,6 +175,7 @@ def _load(
     """With what people let pass, by fulfillment order."""
     order_ids = [order_id for order_id, _, _ in newer]
     old = load_orders(tx, order_ids)
+    newer = [(order_id, place, keep_skus(old[order_id], order)) for order_id, place, order in newer]
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
     planned, told = load_plans(tx, order_ids)
     waivers = load_waivers(tx, [locked.id for each in fulfillment.values() for locked in each])

@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.amend import trim
 from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError
+from actors.parts import nothing_left
 from actors.receivers import reveal
 from actors.tools import Tools
 from adapters.ports import Booking, Courier, Purpose, Waybill
@@ -27,7 +28,7 @@ from domain.lines import is_gone
 from domain.order import Address, Order
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
-from domain.states import STEPS, Cause, State, Step
+from domain.states import STEPS, State, Step
 from domain.waivers import Waiver
 from infra.db.letters import load_waivers
 from infra.db.orders import load_orders, rows_json
@@ -103,7 +104,7 @@ class Label:
             place = place_of(row, row.package_id)
             may_book = place.state in STEPS[STEP].works_in
             if may_book and not row.lines and row.status != "booked" and not row.is_asked_about:
-                settled.append(_nothing_left(place))
+                settled.append(nothing_left(place))
             elif may_book and row.status != "booked" and not row.is_asked_about and _has_gone(row, orders):
                 outdated.add(row.order_id)
                 settled.append(Settled(place, Later("order_changed")))
@@ -291,11 +292,6 @@ class Label:
 def _has_gone(row: UnlabelledRow, orders: Mapping[int, Order]) -> bool:
     """Whether the package holds what nobody wants: a call that may have happened had kept it there."""
     return any(is_gone(line) and line.line_id in dict(row.lines) for line in orders[row.order_id].lines)
-
-
-def _nothing_left(place: Place) -> Settled:
-    """Every piece of the package was refunded, or somebody else has shipped it."""
-    return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="nothing_left")
 
 
 def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:

@@ -15,6 +15,7 @@ from domain.changes import buyer_changed
 from domain.errors import Malformed
 from domain.holds import Finding
 from domain.lines import is_gone, is_ours, with_missing
+from domain.listings import keep_skus
 from domain.order import Order, PlatformState
 from domain.review import ReviewFacts, review
 from domain.stock import Reservation
@@ -64,7 +65,8 @@ class LastCheck:
             return
         if raw.fault:
             raise Malformed(raw.fault, "the platform's answer about the order cannot be read")
-        now = with_missing(one.order, registry.platform(key.platform).read_order(raw.body, key.shop))
+        read = registry.platform(key.platform).read_order(raw.body, key.shop)
+        now = keep_skus(one.order, with_missing(one.order, read))
         shop = next(each for each in self.tools.settings.shops if each.account == key.account)
         listed = Listed(key.platform_order_id, now.updated_at)
         await asyncio.to_thread(self.intake.store, shop, "pull", [(listed, raw)])

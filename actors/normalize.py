@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from actors.amend import amend
+from actors.listings import fill_skus
 from actors.parts import WAITS
 from actors.tools import Tools
 from adapters import registry
@@ -17,9 +18,11 @@ from domain.outcomes import Done, Hold, Later
 from domain.states import Cause, State, Step
 from infra.db.orders import ORDERS, Row, existing, line_rows, order_row, rows_json
 from infra.db.pool import Connection
+from infra.db.sql import load
 from infra.engine.reports import carry_whole
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
 
+ACCOUNTS = load("accounts")
 STEP = Step.NORMALIZE
 # Bodies of a batch come together up to so many bytes, the smallest first; larger ones come one by one.
 BATCH_BYTES = 1024 * 1024
@@ -92,6 +95,8 @@ class Normalize:
         return [*unread, *left, *self._store(tx, incoming)]
 
     def _store(self, tx: Connection, incoming: Sequence[Incoming]) -> list[Result]:
+        orders = fill_skus(tx, [each_.order for each_ in incoming])
+        incoming = [replace(each_, order=order) for each_, order in zip(incoming, orders, strict=True)]
         # Of several contents of one order in a batch only the newest counts.
         newest = {each_.order.key: each_ for each_ in sorted(incoming, key=_changed_at)}
         overtaken = [each_ for each_ in incoming if newest[each_.order.key] is not each_]
@@ -100,6 +105,7 @@ class Normalize:
         changed = [(known[key], each_) for key, each_ in newest.items() if key in known]
         stale = [each_ for (_, changed_at), each_ in changed if each_.order.updated_at < changed_at]
         fresh = [(order_id, each_) for (order_id, changed_at), each_ in changed if each_.order.updated_at >= changed_at]
+        _ask_again(tx, [*new, *(each_ for _, each_ in fresh)])
         return [
             *(Settled(each_.place, Done(facts={"repeated": True})) for each_ in (*overtaken, *stale)),
             *self._admit(tx, new),
@@ -131,6 +137,24 @@ class Normalize:
             else:
                 results.append(_admitted(each_, intakes[each_.place.subject_id], *ids))
         return results
+
+
+def _ask_again(tx: Connection, incoming: Sequence[Incoming]) -> None:
+    """A payload that does not say who fulfils it may have been asked for by a version that does not know the question.
+
+    The same content again is no news, so this ends by itself.
+    """
+    unknown = [each_ for each_ in incoming if each_.order.fulfilled_by is FulfilledBy.UNKNOWN]
+    if unknown:
+        rows = [
+            {
+                "account": each_.order.key.account,
+                "platform_order_id": each_.order.key.platform_order_id,
+                "changed_at": each_.order.updated_at,
+            }
+            for each_ in unknown
+        ]
+        tx.execute(ACCOUNTS["ask_again"], {"rows": rows_json(rows)})
 
 
 def _goes_whole(order: Order) -> bool:

@@ -7,13 +7,14 @@ from actors.tools import Tools
 from domain.lines import pieces_by_sku
 from domain.money import Money
 from domain.order import Order, OrderLine
-from domain.outcomes import Later
+from domain.outcomes import Done, Later
 from domain.splitting import Want
-from domain.states import State
+from domain.states import Cause, State
 from domain.stock import Reservation
 from infra.db.lines import NewPart, Quantity, add_parts, add_quantities, move_reserved, set_quantities
 from infra.db.orders import Locked
 from infra.db.pool import Connection
+from infra.engine.results import Place, Settled
 
 # While workers of a version that carries every order whole are still about.
 WAITS = Later("earlier_version_runs", after_s=5.0)
@@ -34,6 +35,11 @@ def wants_of(order: Order, quantities: Sequence[tuple[str, int]]) -> tuple[Want,
 def _want(line: OrderLine, quantity: int) -> Want:
     paid = Money(line.paid.minor * quantity // line.quantity, line.paid.currency)
     return Want(line.line_id, line.sku, quantity, paid)
+
+
+def nothing_left(place: Place) -> Settled:
+    """Every piece was refunded, or somebody else has shipped it and a person has looked at that: the end."""
+    return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="nothing_left")
 
 
 @dataclass(frozen=True, slots=True)

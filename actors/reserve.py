@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from actors.listings import send_on
 from actors.parts import SplitOff, divides_lines, split_off, wants_of
 from actors.tools import Tools
 from domain.holds import HoldCode
@@ -12,7 +13,7 @@ from domain.outcomes import Done, Hold, Later
 from domain.part_shipping import Cut, cut_by_stock
 from domain.rules import WhenShort
 from domain.states import STEPS, State, Step
-from domain.stock import Demand, Grant, Reservation, allocate
+from domain.stock import Allocation, Demand, Grant, Reservation, allocate
 from infra.db.lines import count_parts
 from infra.db.orders import Locked, load_orders, lock_fulfillment
 from infra.db.pool import Connection
@@ -51,11 +52,21 @@ class Reserve:
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         wanting = _load(tx, subject_ids)
-        grants = self._grant(tx, wanting)
-        cut = self._cut(tx, [want for want in wanting if grants[want.demand.id].reservation is Reservation.SHORT])
+        demands = [want.demand for want in wanting]
+        hint = allocate(demands, read_levels(tx, {sku for demand in demands for sku in demand.pieces}))
+        unmapped = [grant.demand_id for grant in hint.grants if grant.reservation is Reservation.UNMAPPED]
+        # Before any lock on stock. The listing map may name other SKUs for them: with those they are promised next.
+        sent = send_on(tx, unmapped)
+        grants = self._grant(tx, [demand for demand in demands if demand.id not in sent.empty], hint)
+        short = {id_ for id_, grant in grants.items() if grant.reservation is Reservation.SHORT}
+        cut = self._cut(tx, [want for want in wanting if want.demand.id in short])
         wanting = [want for want in wanting if want.demand.id not in cut]
 
         def settle(want: Wanting) -> Settled:
+            if want.place.subject_id in sent.empty:
+                return Settled(want.place, Done(facts={"left_alone": "nothing to pick"}))
+            if want.place.subject_id in sent.changed:
+                return Settled(want.place, Later("skus_mapped"))
             grant = grants[want.place.subject_id]
             hold = _HOLDS.get(grant.reservation)
             return Settled(
@@ -89,11 +100,9 @@ class Reserve:
         )
         return {id_: _both(want, answer, part) for (id_, (want, answer)), part in zip(cuts.items(), new, strict=True)}
 
-    def _grant(self, tx: Connection, wanting: Sequence[Wanting]) -> dict[int, Grant]:
-        demands = [want.demand for want in wanting]
-        skus = {sku for demand in demands for sku in demand.pieces}
-        hint = allocate(demands, read_levels(tx, skus))
-        grants = {grant.demand_id: grant for grant in hint.grants}
+    def _grant(self, tx: Connection, demands: Sequence[Demand], hint: Allocation) -> dict[int, Grant]:
+        asked = {demand.id for demand in demands}
+        grants = {grant.demand_id: grant for grant in hint.grants if grant.demand_id in asked}
         hopeful = [demand for demand in demands if grants[demand.id].reservation is Reservation.RESERVED]
         taken: Mapping[str, int] = {}
         pieces: dict[int, Mapping[str, int]] = {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from actors.parts import SplitOff, split_off
+from actors.parts import SplitOff, nothing_left, split_off
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lanes import lane_facts, score
@@ -69,7 +69,9 @@ class Review:
             gone = [code for code, step in subject.holds if _is_ours(code, step) and code not in found]
             stands = len(subject.holds) > len(gone)
             if findings.approved and not stands and not subject.locked.quantities:
-                result = _nothing_left(subject)
+                # What is not ours stays open until its platform shows the end.
+                is_ours = subject.order.is_ours
+                result = nothing_left(subject.place) if is_ours else Settled(subject.place, Done(State.PAID))
             elif findings.approved and not stands:
                 in_stock = reservation in {Reservation.RESERVED, Reservation.ALLOCATED}
                 scored = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=in_stock)
@@ -142,16 +144,6 @@ def _without(subject: UnderReview, back: Mapping[str, int]) -> UnderReview:
         return subject
     kept = tuple(line for line in subject.locked.lines if line.line_id not in back)
     return replace(subject, locked=msgspec.structs.replace(subject.locked, lines=kept))
-
-
-def _nothing_left(subject: UnderReview) -> Settled:
-    """Every piece was refunded, or somebody else has shipped it, and a person has looked at that.
-
-    What is not ours stays open until its platform shows the end.
-    """
-    if not subject.order.is_ours:
-        return Settled(subject.place, Done(State.PAID))
-    return Settled(subject.place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="nothing_left")
 
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:

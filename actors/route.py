@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from actors.parts import WAITS, SplitOff, divides_lines, split_off, wants_of
+from actors.parts import WAITS, SplitOff, divides_lines, nothing_left, split_off, wants_of
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lines import pieces_by_sku
@@ -86,6 +86,8 @@ class RouteStep:
         routed: list[Routed] = []
 
         def decide(subject: Unplaced) -> Result:
+            if not subject.locked.quantities:
+                return nothing_left(subject.place)
             if not subject.pieces or subject.pieces != pieces_by_sku(subject.order, subject.locked.quantities):
                 # What was promised has been taken away since the approval, or something else is wanted.
                 return Settled(subject.place, Hold(HoldCode.STOCK_CONFLICT, {"reserved": sum(subject.pieces.values())}))
@@ -107,7 +109,7 @@ class RouteStep:
             routed.append(one)
             return Settled(subject.place, Done())
 
-        return routed, [result for result in each(STEP, subjects, decide) if not _is_done(result)]
+        return routed, [result for result in each(STEP, subjects, decide) if not _is_placed(result)]
 
     def _candidates(self, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
         couriers = tuple(courier.courier for courier in self.tools.settings.couriers)
@@ -204,8 +206,8 @@ def _is_short(result: Result) -> bool:
     return isinstance(outcome, Hold) and outcome.code is HoldCode.STOCK_SHORT_PAID
 
 
-def _is_done(result: Result) -> bool:
-    return isinstance(result, Settled) and isinstance(result.outcome, Done)
+def _is_placed(result: Result) -> bool:
+    return isinstance(result, Settled) and isinstance(result.outcome, Done) and result.outcome.state is None
 
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Unplaced]:

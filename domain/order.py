@@ -122,7 +122,8 @@ class OrderLine:
     `refund_open`: a refund is asked, or the seller has refused one. `refunded`: a refund was paid, or the platform
     closed the line; its pieces are no longer wanted. `refund_unknown`: the platform did not say whether a refund is
     open, or whether the line still stands. `shipped`: pieces that the platform shows as shipped, by whomever, and
-    `waybill` the number that it shows for them. `is_missing`: the newest content leaves the line out.
+    `waybill` the number that it shows for them. `is_missing`: the newest content leaves the line out. `replaced_sku`:
+    what the platform gave as SKU (empty for none) where the listing map or a person decided otherwise; else None.
     """
 
     line_id: str
@@ -141,6 +142,7 @@ class OrderLine:
     shipped: int = 0
     waybill: str = ""
     is_missing: bool = False
+    replaced_sku: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

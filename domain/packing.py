@@ -2,7 +2,7 @@
 
 Numbers only: a site is its rank (0 is best), an item the index of a line. What is best, in this order: the fewest SKUs
 of which a line is divided (none where lines must stay whole), then the most pieces from the best-ranked site, then from
-the next. SKUs share nothing, so each is packed by itself until a guard, the least value of a site's goods, ties them
+the next. SKUs share nothing, so each is packed by itself until a limit, the least value of a site's goods, ties them
 together.
 
 Small inputs are searched exactly. Above a number of nodes first fit decides: the largest lines first, each at the
@@ -16,7 +16,7 @@ from typing import TypeVar
 _Answer = TypeVar("_Answer")
 
 _SKU_NODES = 4_000
-_GUARD_NODES = 4_000
+_VALUE_NODES = 4_000
 # Above these numbers of lines no recursion is tried.
 _EXACT_LINES_OF_SKU = 12
 _EXACT_LINES = 24
@@ -75,6 +75,14 @@ class Packing:
         for index, item in enumerate(items):
             self.of_sku.setdefault(item.sku, []).append(index)
 
+    def fits(self, sku: str, sites: Sequence[int], budget: Budget) -> bool:
+        """Whether these sites can ship all of a SKU. Never raises CutOff."""
+        counts = [self.items[index].quantity for index in self.of_sku[sku]]
+        room = [self.stock[site].get(sku, 0) for site in sites]
+        if self.divides or sum(room) < sum(counts):
+            return sum(room) >= sum(counts)
+        return _first_fit_of(counts, room) is not None or self._keep_whole(counts, room, budget) is not None
+
     def pack(self, sites: Sequence[int], budget: Budget) -> Loads | None:
         """The best loads of these sites, or None where they cannot ship everything. Never raises CutOff."""
         loads: Loads = {site: {} for site in sites}
@@ -108,8 +116,7 @@ class Packing:
                 return budget.within(_SKU_NODES, lambda own: _Whole(counts, own).places(room))
             except CutOff:
                 pass
-        largest_first = sorted(range(len(counts)), key=lambda index: -counts[index])
-        places = _first_fit(counts, room, largest_first) or _first_fit(counts, room, range(len(counts)))
+        places = _first_fit_of(counts, room)
         self.is_cut_off = self.is_cut_off or places is None
         return places
 
@@ -130,7 +137,7 @@ class Packing:
             return None
         if len(self.items) <= _EXACT_LINES:
             try:
-                return budget.within(_GUARD_NODES, lambda own: _Guarded(self, tuple(loads), least, own).best())
+                return budget.within(_VALUE_NODES, lambda own: _WithLeastValue(self, tuple(loads), least, own).best())
             except CutOff:
                 pass
         topped_up = self._top_up(loads, least)
@@ -161,7 +168,7 @@ class Packing:
         return -self.items[index].value * 1000 // self.items[index].quantity, index, donor
 
     def _spare(self, loads: Loads, values: Mapping[int, int], move: tuple[int, int], index: int, least: int) -> int:
-        """How many pieces of an item the donor can give to the poor site: no more than that site lacks."""
+        """How many pieces of an item the donor can give to the poor site, about as many as that site lacks."""
         donor, poor = move
         item, has = self.items[index], loads[donor][index]
         used = sum(count for other, count in loads[poor].items() if self.items[other].sku == item.sku)
@@ -190,6 +197,12 @@ def _spread(
             room[place] -= takes
             wanted -= takes
             place += wanted > 0
+
+
+def _first_fit_of(counts: Sequence[int], room: Sequence[int]) -> Sequence[int] | None:
+    # What was filled in the order of the lines packs in that order again.
+    largest_first = sorted(range(len(counts)), key=lambda index: -counts[index])
+    return _first_fit(counts, room, largest_first) or _first_fit(counts, room, range(len(counts)))
 
 
 def _first_fit(counts: Sequence[int], room: Sequence[int], turns: Sequence[int]) -> Sequence[int] | None:
@@ -245,7 +258,7 @@ class _Whole:
         return best
 
 
-class _Guarded:
+class _WithLeastValue:
     """The exact packing of all lines under a least value: branch and bound over lines in their order."""
 
     def __init__(self, packing: Packing, sites: Sequence[int], least: int, budget: Budget) -> None:

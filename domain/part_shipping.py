@@ -11,7 +11,7 @@ from domain.routing import Unroutable
 from domain.rules import RefundScope, RuleSet, WhenShort
 from domain.splitting import Limits, Want, check_wants, short_of
 
-# Beside the guards of a split, what `part_refused` names.
+# Beside the limits of a split, what `part_refused` names.
 NOTHING_IN_STOCK, NOTHING_PAID = "nothing_in_stock", "nothing_paid"
 
 
@@ -35,7 +35,7 @@ def cut_by_stock(
     """What of an order the stock of a pool (`available` pieces by SKU) can fill now; all of it, where it can.
 
     Lines take their turn in the order of the order, each whole or, where lines are divided, with the pieces that are
-    there. An order that is short is cut only where ``when_short`` says so and the guards allow: the part that waits
+    there. An order that is short is cut only where ``when_short`` says so and the limits allow: the part that waits
     counts as a part and may not be below the least value either. Else the hold tells ``short``, and ``part_refused``.
 
     Raises ValueError as `domain.splitting.split` does.
@@ -85,7 +85,7 @@ def refusal_of_cut(
 
 
 def part_refusal(split_refusal: Facts) -> Facts:
-    """The facts of a split that a guard refused, as the reason why no part of an order goes."""
+    """The facts of a split that a limit refused, as the reason why no part of an order goes."""
     facts = dict(split_refusal)
     del facts["split_needed"]
     return {"part_refused": facts.pop("split_refused"), **facts}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from domain.errors import Facts
 from domain.holds import Finding, HoldCode
-from domain.lines import is_gone, refunded
+from domain.lines import is_gone, is_ours, refunded
 from domain.normalize import inspect, lines_elsewhere, shipped_elsewhere
 from domain.order import FulfilledBy, Order, OrderLine, OrderType, Pii, PlatformState
 from domain.part_shipping import lines_held_back
@@ -114,8 +114,10 @@ def _shipped_elsewhere(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Ite
         yield shipped_elsewhere(order.state, lines)
 
 
-def _fulfiller_unknown(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
+def _fulfiller_unknown(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
     unknown = [line.line_id for line in _wanted(order) if line.fulfilled_by is FulfilledBy.UNKNOWN]
+    # The platform says that it is somebody else's, and our package holds it.
+    unknown += [line.line_id for line in order.lines if line.line_id in facts.excess and not is_ours(line)]
     if unknown:
         yield Finding(HoldCode.FULFILLER_UNKNOWN, line_facts(unknown), "review.fulfiller_unknown")
 

@@ -188,8 +188,10 @@ def wished_courier(memo: str, couriers: Sequence[CourierRule]) -> str | None:
 
     A name alone is no wish (已发顺丰单号…), nor is a refused one (不要发顺丰).
     """
+    if not memo:
+        return None
     named = {alias: courier.name for courier in couriers for alias in courier.memo_names}
-    if not memo or not named:
+    if not named:
         return None
     names = "|".join(map(re.escape, sorted(named, key=len, reverse=True)))
     wish = re.compile(f"(?P<done>已)?(?P<no>{_REFUSAL})?再?(?:(?:{_VERBS})\\s*)+(?P<name>{names})(?![a-z0-9])")

@@ -10,6 +10,7 @@ greedy choice misses; `is_cut_off` tells so. An answer depends on the input alon
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from itertools import accumulate
 
 from domain.packing import Budget, CutOff, Item, Loads, Packing
@@ -26,7 +27,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A guard forbids every split that was found. `parts`: sites of the best one without guards.
+    """A limit forbids every split that was found. `parts`: sites of the best one without limits.
 
     `value`: minor units at its poorest site. `by_value`: it has few enough parts, and the least value refused it.
     """
@@ -49,8 +50,9 @@ class Search:
         self._sites = range(len(stock))
         self._budget = Budget(nodes)
         self._is_greedy = False
-        # The best split without guards, once one is found.
-        self._unguarded: Loads | None = None
+        self._unplaceable: tuple[str, ...] | None = None
+        # The best split without limits, once one is found.
+        self._unlimited: Loads | None = None
         self._every = (1 << len(self._packing.of_sku)) - 1
         self._reach = [self._reached(levels) for levels in stock]
         # What the sites from a rank on reach together.
@@ -65,15 +67,16 @@ class Search:
 
     def unplaceable(self) -> tuple[str, ...]:
         """SKUs that all sites together cannot ship."""
-        budget = Budget(NODES)
-        packing = self._packing
-        return tuple(sku for sku in packing.of_sku if packing.pack_sku(sku, self._sites, budget) is None)
+        if self._unplaceable is None:
+            packing, budget = self._packing, Budget(NODES)
+            self._unplaceable = tuple(sku for sku in packing.of_sku if not packing.fits(sku, self._sites, budget))
+        return self._unplaceable
 
     def best(self, max_parts: int, least_value: int = 0) -> Found | Refused:
-        """The best split within the guards. Raises ValueError where something is unplaceable."""
+        """The best split within the limits. Raises ValueError where something is unplaceable."""
         if self.unplaceable():
             raise ValueError("all sites together cannot ship everything")
-        self._unguarded = None
+        self._unlimited = None
         try:
             answer = self._exactly(max_parts, least_value)
         except CutOff:
@@ -94,7 +97,7 @@ class Search:
         now: dict[int, int] = {}
         for sku, of in packing.of_sku.items():
             room = [packing.stock[site].get(sku, 0) for site in sites]
-            if packing.pack_sku(sku, sites, budget) is not None:
+            if packing.fits(sku, sites, budget):
                 now |= {index: packing.items[index].quantity for index in of}
                 continue
             for index, count in _by_turns(packing, of, room):
@@ -109,17 +112,17 @@ class Search:
         """Raises CutOff; None where a packing was missed for want of nodes."""
         value = sum(item.value for item in self._packing.items)
         for sites in self._all_sets():
-            if self._unguarded is not None and (len(sites) > max_parts or value < least_value * len(sites)):
+            if self._unlimited is not None and (len(sites) > max_parts or value < least_value * len(sites)):
                 break
             loads = self._pack(sites)
             if loads is None:
                 continue
-            self._unguarded = self._unguarded or loads
+            self._unlimited = self._unlimited or loads
             if len(sites) <= max_parts:
                 kept = self._packing.keep_least_value(loads, least_value, self._budget)
                 if kept is not None:
                     return Found({site: load for site, load in kept.items() if load})
-        return None if self._unguarded is None else self._refused(self._unguarded, max_parts)
+        return None if self._unlimited is None else self._refused(self._unlimited, max_parts)
 
     def _reached(self, levels: Mapping[str, int]) -> int:
         """One bit for each SKU of which the site can ship an item, or a piece where items are divided."""
@@ -170,48 +173,58 @@ class Search:
             kept = self._packing.keep_least_value(loads, least_value, Budget(NODES))
             if kept is not None:
                 return Found({site: load for site, load in kept.items() if load})
-        return self._refused(self._unguarded or loads, max_parts)
+        return self._refused(self._unlimited or loads, max_parts)
 
     def _slimmed(self, chosen: Sequence[int]) -> Loads:
         """Loads of the chosen sites without those that the others can spare, the worst-ranked first."""
         packing, budget = self._packing, Budget(NODES)
-        loads = packing.pack(sorted(chosen), budget) or packing.pack(self._sites, budget)
-        assert loads is not None, "nothing is unplaceable"
+        loads = packing.pack(sorted(chosen), budget) or packing.pack(self._sites, Budget(NODES)) or {}
         for site in reversed([site for site, load in loads.items() if load]):
-            budget.left -= 2 * len(packing.items)
+            others = [other for other, load in loads.items() if load and other != site]
+            budget.left -= len(packing.items) * (2 + len(others) // 8)
             if budget.left < 0:
                 break
-            loads = packing.pack([other for other, load in loads.items() if load and other != site], budget) or loads
+            loads = packing.pack(others, budget) or loads
         return {site: load for site, load in loads.items() if load}
 
     def _fill_up(self, count: int) -> list[int]:
         """At most `count` sites, each the one that ships the most of what is open after those before it."""
         packing = self._packing
-        open_items = {index: item.quantity for index, item in enumerate(packing.items)}
+        open_pieces = {
+            sku: {index: packing.items[index].quantity for index in of} for sku, of in packing.of_sku.items()
+        }
         chosen: list[int] = []
-        while open_items and len(chosen) < count:
-            loads = {site: self._takes(site, open_items) for site in self._sites if site not in chosen}
-            site = max(loads, key=lambda site: (sum(loads[site].values()), -site), default=None)
-            if site is None or not loads[site]:
-                break
-            chosen.append(site)
-            for index, takes in loads[site].items():
-                open_items[index] -= takes
-                if not open_items[index]:
-                    del open_items[index]
+        # A site never ships more when less is open, so only the first of the heap must be asked again.
+        heap = [(-self._gain(site, open_pieces), site) for site in self._sites]
+        heapify(heap)
+        while open_pieces and heap and len(chosen) < count:
+            _, site = heappop(heap)
+            gain = -self._gain(site, open_pieces)
+            if heap and (gain, site) > heap[0]:
+                heappush(heap, (gain, site))
+            elif gain:
+                chosen.append(site)
+                for sku, index, takes in self._takes(site, open_pieces):
+                    open_pieces[sku][index] -= takes
+                    if not open_pieces[sku][index]:
+                        del open_pieces[sku][index]
+                    if not open_pieces[sku]:
+                        del open_pieces[sku]
         return chosen
 
-    def _takes(self, site: int, open_items: Mapping[int, int]) -> dict[int, int]:
-        packing, levels = self._packing, self._packing.stock[site]
-        used: dict[str, int] = {}
-        takes: dict[int, int] = {}
-        for index, wanted in open_items.items():
-            sku = packing.items[index].sku
-            free = levels.get(sku, 0) - used.get(sku, 0)
-            count = min(wanted, free) if packing.divides or free >= wanted else 0
-            if count:
-                takes[index] = count
-                used[sku] = used.get(sku, 0) + count
+    def _gain(self, site: int, open_pieces: Mapping[str, Mapping[int, int]]) -> int:
+        return sum(takes for _, _, takes in self._takes(site, open_pieces))
+
+    def _takes(self, site: int, open_pieces: Mapping[str, Mapping[int, int]]) -> list[tuple[str, int, int]]:
+        """(SKU, item, pieces) that a site would ship of what is open."""
+        takes = []
+        for sku, free in self._packing.stock[site].items():
+            left = free
+            for index, wanted in open_pieces.get(sku, {}).items():
+                count = min(wanted, left) if self._packing.divides or left >= wanted else 0
+                if count > 0:
+                    takes.append((sku, index, count))
+                    left -= count
         return takes
 
 

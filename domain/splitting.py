@@ -19,7 +19,7 @@ from domain.rules import RuleSet
 from domain.split_search import Found, Refused, Search
 from domain.stock import fill
 
-# What `split_refused` names: the guard, or lines that the platform does not let us divide.
+# What `split_refused` names: the limit, or lines that the platform does not let us divide.
 MAX_PARTS, LEAST_PART_VALUE, UNDIVIDED_LINE = "max_parts", "least_part_value", "undivided_line"
 
 _NAMED_MAX = 5
@@ -72,7 +72,7 @@ def split(
 
     A location without a courier that serves the receiver is no candidate. Without `divides_lines` a line goes whole to
     one location. `parts_made`: parts that the order has beside this; they count against ``max_parts``. One part alone
-    passes every guard. The hold's facts:
+    passes every limit. The hold's facts:
 
     - ``short`` (SKU have/need) with ``split_needed`` false: all locations together have too little;
     - ``split_refused`` with ``split_needed`` true: `UNDIVIDED_LINE` with ``lines``, `MAX_PARTS` or `LEAST_PART_VALUE`
@@ -118,7 +118,7 @@ def pieces_of(wants: Iterable[Want]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the guards allow an order: how many `parts` from now on, none of them below `value`."""
+    """What the limits allow an order: how many `parts` from now on, none of them below `value`."""
 
     parts: int
     value: Money
@@ -127,10 +127,10 @@ class Limits:
 
     @classmethod
     def of(cls, wants: Sequence[Want], rules: RuleSet, parts_made: int) -> "Limits":
-        guard, currency = rules.routing.split, wants[0].value.currency
-        least = Money(guard.least_part_value.get(currency, 0), currency)
+        rule, currency = rules.routing.split, wants[0].value.currency
+        least = Money(rule.least_part_value.get(currency, 0), currency)
         # What is left of an order that is split already still goes, as one part.
-        return cls(max(1, guard.max_parts - parts_made), least, guard.max_parts, parts_made)
+        return cls(max(1, rule.max_parts - parts_made), least, rule.max_parts, parts_made)
 
     def refusal(self, refused: Refused, *, is_cut_off: bool = False) -> Facts:
         cut_off: Facts = {"search": "cut_off"} if is_cut_off else {}

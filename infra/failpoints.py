@@ -45,6 +45,9 @@ SWEEP_POINT = "sweep.freed"
 PURGE_POINTS = ("purge.locked", "purge.forgotten", "purge.committed", "purge.deleted")
 """A purge has locked what ended; has forgotten it and not committed; has; has deleted old rows and not committed."""
 
+LISTING_POINTS = ("listings.mapped", "listings.written", "listings.committed")
+"""A change of the listing map is committed; a stretch of waiting orders has its SKUs and is not committed; it is."""
+
 ERASE_POINTS = ("erase.forgotten", "erase.committed")
 """An erasure has forgotten an order and not committed; has."""
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from actors.listings import let_go
 from domain.errors import Conflict
 from domain.holds import OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State, Step
 from infra.db.letters import LETTERS, record_acts
+from infra.db.listings import lock_order
 from infra.db.orders import Locked, lock_fulfillment, open_holds
 from infra.db.pool import Connection, Database
 from infra.db.shipments import SHIPMENTS, ask_about
@@ -18,23 +20,30 @@ _NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, Hol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """`state` after the release; `still_held_by`: codes that keep the order where it is; `due`: steps that run now."""
+    """`state` after the release; `still_held_by`: codes that keep the order where it is; `due`: steps that run now.
+
+    `left_out`: lines without a SKU that the order goes on without.
+    """
 
     order_id: int
     code: str
     state: str
     still_held_by: tuple[str, ...]
     due: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Released:
     """Release one hold of an order.
 
-    Raises Conflict ``hold_not_open`` when it is not there (any more), and ``letter_open`` for the hold
-    that an open dead letter is.
+    Lines without a SKU are left out for this order when `sku_unmapped` is released. Raises Conflict ``hold_not_open``
+    when it is not there (any more), ``letter_open`` for the hold that an open dead letter is, and ``nothing_left``
+    where no line has a SKU.
     """
     named = {"order_id": order_id, "code": code}
     with db.transaction() as tx:
+        if code is HoldCode.SKU_UNMAPPED:
+            lock_order(tx, order_id)
         ids = [row[0] for row in tx.execute(LETTERS["fulfillment_with_hold"], named).fetchall()]
         # Locked before anything is decided: the second of two people waits here, and then finds no hold.
         locked = lock_fulfillment(tx, ids)
@@ -50,6 +59,7 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
         letters = [str(row[0]) for row in tx.execute(LETTERS["open_letters_of"], {"id": locked.id}).fetchall()]
         if letters:
             raise Conflict("letter_open", f"dead letter {', '.join(letters)} stands behind it: replay or discard that")
+    left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
     row = tx.execute(
         LETTERS["release_hold"],
         {
@@ -74,7 +84,9 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
         due |= _about_the_courier(tx, locked, error)
     (now,) = lock_fulfillment(tx, [locked.id])
     steps = tuple(sorted({key.step for key in due}))
-    return Released(order_id=locked.order_id, code=code, state=now.state, still_held_by=left, due=steps)
+    return Released(
+        order_id=locked.order_id, code=code, state=now.state, still_held_by=left, due=steps, left_out=left_out
+    )
 
 
 def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set[BellKey]:

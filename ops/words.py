@@ -73,6 +73,8 @@ _OPENINGS: dict[str, Callable[[dict[str, Any]], str]] = {
     "payload_received": lambda rest: f"payload received by {rest.pop('source', '')}",
     "move_refused": lambda _: "move refused: not in the table of states",
     "scan_contradicts": lambda rest: f"the warehouse's scan contradicts the state: {rest.pop('code', '')}",
+    "skus_mapped": lambda rest: f"by the listing map {', '.join(rest.pop('lines', ()))}",
+    "lines_let_go": lambda rest: f"{rest.pop('by', '')} let go of {', '.join(rest.pop('lines', ()))}",
     "lane_chosen": lambda rest: f"lane {rest.pop('lane', '')} chosen by {rest.pop('by', '')}",
     "step_stopped": lambda _: "stopped without effect",
     "letter_replayed": lambda rest: _letter("replayed", rest),

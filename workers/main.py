@@ -20,6 +20,7 @@ from workers.cli.group import Orderlane
         "reconcile": "workers.cli.reconcile:reconcile",
         "normalize": "workers.cli.normalize:normalize",
         "scans": "workers.cli.scans:scans",
+        "sku": "workers.cli.sku:sku",
         "stock": "workers.cli.stock:stock",
         "sign": "workers.cli.sign:sign",
         "doctor": "workers.cli.doctor:doctor",

@@ -9,6 +9,7 @@ from types import FrameType
 import psycopg
 import redis
 
+from actors.listings import WaitingForSkus
 from infra.clock import SystemClock
 from infra.db.pool import Database
 from infra.engine.bulk import LetterDuties
@@ -37,6 +38,7 @@ from workers.stocking import Stocking
 from workers.wiring import LANES, database
 
 REJECTED_EVERY_S = 2.0
+LISTINGS_EVERY_S = 5.0
 
 log = get_logger(__name__)
 
@@ -89,6 +91,7 @@ def lead(
     groups = settings.workers.groups
     signals = Duty("signals", settings.scaling.every_s, lambda: measure_signals(db, groups, gates.rooms), clock)
     rejected = Duty("rejected_messages", REJECTED_EVERY_S, RejectedDuty(db, broker).run, clock)
+    listings = Duty("listings", LISTINGS_EVERY_S, WaitingForSkus(db).run, clock)
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
     stock = Duty("stock", stocking.AGAIN_S, Stocking(settings, db).tend, clock)
     recount = Duty("stock_again", recounting.LOOK_EVERY_S, Recounting(settings, db).tend, clock)
@@ -96,7 +99,7 @@ def lead(
         with (
             db.direct() as session,
             Beside(slow_duties(db, clock, settings.shops)) as slow,
-            Beside([signals, rejected]) as quick,
+            Beside([signals, rejected, listings]) as quick,
             Beside([stock, recount]) as outside,
             Beside([purge_duty(db, clock, settings.retention)]) as purge,
         ):

@@ -131,12 +131,15 @@ def database(settings: Settings, connections: int) -> Database:
 
 def connect(settings: Settings, db: Database, bells: Bells, door: Door, clock: Clock = MACHINE) -> Tools:
     """Connect every configured account by its adapter. Raises Misconfigured for an unknown kind."""
+    rules = load_rules(settings.rules_file)
+    if rules.borrowed:
+        log.warning("rules_borrowed", keys=",".join(rules.borrowed), version=rules.version)
     return Tools(
         settings=settings,
         db=db,
         bells=bells,
         clock=clock,
-        rules=load_rules(settings.rules_file),
+        rules=rules,
         platforms={
             shop.account: registry.platform(shop.platform).connect(shop, door, clock) for shop in settings.shops
         },

@@ -97,6 +97,7 @@ def line_rows(order: Order, tallies: Mapping[str, Tally] | None = None) -> list[
             "shipped": line.shipped,
             "waybill": line.waybill,
             "is_missing": line.is_missing,
+            "replaced_sku": line.replaced_sku,
         }
         for line in order.lines
     ]
@@ -151,7 +152,7 @@ def _order(row: tuple[Any, ...], lines: Iterable[tuple[Any, ...]]) -> Order:
 
 def _line(row: tuple[Any, ...], currency: str) -> OrderLine:
     _, line_id, product_id, platform_sku, sku, title, quantity, unit_price, paid, is_gift = row[:10]
-    refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, is_missing = row[10:17]
+    refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, is_missing, replaced_sku = row[10:18]
     return OrderLine(
         line_id,
         product_id,
@@ -169,6 +170,7 @@ def _line(row: tuple[Any, ...], currency: str) -> OrderLine:
         shipped,
         waybill,
         is_missing,
+        replaced_sku,
     )
 
 

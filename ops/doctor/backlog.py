@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from adapters.foreign import is_waybill
 from infra.alarms import SILENT_S
 from infra.cursors import cursor_ages
+from infra.db.listings import count_wanted
 from infra.db.pool import Connection
 from infra.db.sql import load
 from infra.db.unreadable import UNREADABLE, Source
@@ -36,6 +37,7 @@ def all_checks(session: Connection, shops: Sequence[Shop]) -> Iterator[Check]:
     yield unwanted_waybills(session)
     yield dead_letters(session)
     yield refused_counts(session)
+    yield missing_skus(session)
 
 
 def overdue_work(session: Connection) -> Check:
@@ -154,3 +156,12 @@ def refused_counts(session: Connection) -> Check:
     skus = ", ".join(f"{sku} at {location}: {counted}, ours {ours}" for location, sku, ours, counted in named)
     advice = "hold or cancel orders of these SKUs, or have them counted again: `orderlane stock count`"
     return warn("stock", f"{total} counts are below what is promised ({skus})", advice)
+
+
+def missing_skus(session: Connection) -> Check:
+    """Lines that nobody can pick: without a SKU, or with one that stock does not know."""
+    listings, orders = count_wanted(session)
+    if not listings:
+        return ok("listings", "no order waits for a SKU")
+    advice = "`orderlane sku list --unmapped` names them, `orderlane sku map` says what they are"
+    return warn("listings", f"{listings} listings without SKU, {orders} orders wait", advice)

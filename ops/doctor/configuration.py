@@ -54,6 +54,10 @@ def rules(settings: Settings) -> Check:
     if unruled:
         return fail("rules", f"{name}: no rule for courier {', '.join(unruled)}", "add it to routing.couriers")
     hint = f", couriers without an account: {', '.join(unused)}" if unused else ""
+    if loaded.borrowed:
+        missing = ", ".join(loaded.borrowed)
+        message = f"{name}, version {loaded.version}, has no {missing}: the packaged values hold{hint}"
+        return warn("rules", message, "copy them from domain/default_rules.toml and choose")
     return ok("rules", f"{name}, version {loaded.version}{hint}")
 
 

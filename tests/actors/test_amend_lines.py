@@ -322,6 +322,17 @@ def test_a_line_that_becomes_somebody_elses_leaves_the_rest_alone(house, lines, 
     assert (booked(house), breaches(house)) == ([(("CAP-1", 1),)], [])
 
 
+@pytest.mark.parametrize("theirs", [(TEE,), (TEE, CAP)])
+def test_what_becomes_somebody_elses_after_the_label_is_held(house, lines, said, theirs):
+    house.deliver(lines())
+    house.flow(Step.LABEL)
+    said |= {line: {"fulfilled_by": FulfilledBy.PLATFORM} for line in theirs}
+    becomes(house, lines(1))
+    assert (house.states(), house.holds()) == (["on_hold"], ["fulfiller_unknown"])
+    assert house.one("SELECT facts ->> 'lines' FROM hold") == ",".join(theirs)
+    assert breaches(house) == []
+
+
 @pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize("until", [Step.NORMALIZE, Step.RESERVE, Step.REVIEW, Step.ROUTE])
 def test_an_order_that_becomes_somebody_elses_waits_for_its_end(house, lines, said, until, held):

@@ -85,3 +85,17 @@ def order():
 def line():
     """The line of the clean order with other fields."""
     return lambda **changes: dataclasses.replace(LINE, **changes)
+
+
+@pytest.fixture(scope="session")
+def ruled(rules):
+    """The packaged rules with other couriers, other rules of routing, and as `limit` other rules of splits."""
+
+    def build(*couriers, limit=None, **changes):
+        split = dataclasses.replace(rules.routing.split, **(limit or {}))
+        routing = dataclasses.replace(
+            rules.routing, couriers=couriers or rules.routing.couriers, split=split, **changes
+        )
+        return dataclasses.replace(rules, routing=routing)
+
+    return build

@@ -150,6 +150,13 @@ def test_a_refund_that_was_paid_holds_only_what_is_labelled_already(two_lines, r
     assert (finding.code, finding.facts) == (HoldCode.REFUND_REQUESTED, {"refunds": "l2"})
 
 
+def test_a_labelled_line_that_is_somebody_elses_now_is_held(two_lines, rules):
+    theirs = two_lines(fulfilled_by=FulfilledBy.PLATFORM)
+    assert review(theirs, SAFE, rules).approved
+    (finding,) = review(theirs, dataclasses.replace(SAFE, excess=frozenset({"l2"})), rules).holds
+    assert (finding.code, finding.facts) == (HoldCode.FULFILLER_UNKNOWN, {"lines": "l2"})
+
+
 @pytest.mark.parametrize("fields", [{"refund_unknown": True}, {"is_missing": True}])
 def test_what_became_of_a_line_may_be_unknown(two_lines, codes, fields):
     assert "refund_unknown" in codes(two_lines(**fields))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from domain.holds import HoldCode
 from domain.order import Address
 from domain.routing import Candidate, Route, Unroutable, route, wished_courier
-from domain.rules import CourierRule, RuleSet
+from domain.rules import CourierRule
 
 ONE = {"A": 1}
 SF = CourierRule("sf", "1", serves_remote=False, memo_names=("顺丰", "sf"))
@@ -23,35 +23,26 @@ def place(location, province="安徽", city="合肥", stock=5, couriers=("sf",))
     return Candidate(location, province, city, couriers, {"A": stock})
 
 
-@pytest.fixture(scope="session")
-def ruled(rules):
-    def build(*couriers, **changes) -> RuleSet:
-        routing = dataclasses.replace(rules.routing, couriers=couriers or (SF,), **changes)
-        return dataclasses.replace(rules, routing=routing)
-
-    return build
-
-
 def test_the_region_preference_comes_first(ruled):
-    rules = ruled(preferred_locations={"江苏": ("jiaxing",)})
+    rules = ruled(SF, preferred_locations={"江苏": ("jiaxing",)})
     candidates = [place("hefei", stock=99), place("nanjing", "江苏", "南京"), place("jiaxing", "浙江", "嘉兴", 1)]
     chosen = route(ONE, address("江苏省", "南京市"), candidates, rules)
     assert chosen == Route("jiaxing", "sf", "1", ("jiaxing: preferred for 江苏", "sf: by order of the rules"))
 
 
 def test_without_a_preference_the_named_region_ships_from_elsewhere(ruled):
-    rules = ruled(preferred_locations={"江苏": ("jiaxing",)})
+    rules = ruled(SF, preferred_locations={"江苏": ("jiaxing",)})
     candidates = [place("hefei", stock=99), place("jiaxing", "浙江", "嘉兴", 1)]
     assert route(ONE, address("湖北省"), candidates, rules).location == "hefei"
 
 
 def test_preferred_locations_are_tried_in_their_order(ruled):
-    rules = ruled(preferred_locations={"江苏": ("second", "first")})
+    rules = ruled(SF, preferred_locations={"江苏": ("second", "first")})
     assert route(ONE, address("江苏"), [place("first"), place("second")], rules).location == "second"
 
 
 def test_then_same_city_then_same_province_then_most_stock(ruled):
-    rules, receiver = ruled(), address("浙江省", "杭州市")
+    rules, receiver = ruled(SF), address("浙江省", "杭州市")
     stock, province = place("c-stock", stock=50), place("b-province", "浙江", "宁波", 20)
     city = place("a-city", "浙江", "杭州", 1)
     for candidates, location, why in [
@@ -68,22 +59,22 @@ def test_then_same_city_then_same_province_then_most_stock(ruled):
 @pytest.mark.parametrize("receiver", [address("浙江", "杭州"), address("浙江", "温州"), address("湖北")])
 def test_among_equals_the_fuller_location_ships(ruled, receiver):
     candidates = [place("a", "浙江", "杭州", 1), place("b", "浙江", "杭州", 2)]
-    assert route(ONE, receiver, candidates, ruled()).location == "b"
+    assert route(ONE, receiver, candidates, ruled(SF)).location == "b"
 
 
 def test_no_province_is_not_a_province_in_common(ruled):
     candidates = [place("nowhere", "", "杭州", 1), place("big", stock=9)]
-    assert route(ONE, address("", "杭州"), candidates, ruled()).location == "big"
+    assert route(ONE, address("", "杭州"), candidates, ruled(SF)).location == "big"
 
 
 def test_a_city_of_the_same_name_elsewhere_is_not_the_same(ruled):
     candidates = [place("fuzhou-fj", "福建", "福州", 1), place("big", stock=9)]
-    assert route(ONE, address("江西", "福州"), candidates, ruled()).location == "big"
+    assert route(ONE, address("江西", "福州"), candidates, ruled(SF)).location == "big"
 
 
 def test_a_location_that_cannot_fill_is_rejected_aloud(ruled):
     near, far = place("near", "浙江", "杭州", 0), place("far")
-    chosen = route(ONE, address("浙江", "杭州"), [near, far], ruled())
+    chosen = route(ONE, address("浙江", "杭州"), [near, far], ruled(SF))
     assert chosen.location == "far"
     assert "near: cannot fill the order" in chosen.reasons
 
@@ -94,16 +85,16 @@ def test_when_no_location_alone_can_fill_a_split_is_asked_for_if_it_helps(ruled,
         Candidate("one", "", "", ("sf",), {"A": 2}),
         Candidate("two", "", "", ("sf",), {"B": 2}),
     ]
-    refused = route(pieces, address("浙江"), candidates, ruled())
+    refused = route(pieces, address("浙江"), candidates, ruled(SF))
     assert refused == Unroutable(HoldCode.STOCK_SHORT_PAID, {"split_needed": split})
 
 
 def test_no_location_at_all_is_short_too(ruled):
-    assert route(ONE, address("浙江"), [], ruled()) == Unroutable(HoldCode.STOCK_SHORT_PAID, {"split_needed": False})
+    assert route(ONE, address("浙江"), [], ruled(SF)) == Unroutable(HoldCode.STOCK_SHORT_PAID, {"split_needed": False})
 
 
 def test_a_standard_courier_never_goes_to_a_remote_province_by_itself(ruled):
-    refused = route(ONE, address("新疆维吾尔自治区"), [place("hefei")], ruled())
+    refused = route(ONE, address("新疆维吾尔自治区"), [place("hefei")], ruled(SF))
     assert refused == Unroutable(HoldCode.REMOTE_COURIER, {"province": "新疆", "is_remote": True})
 
 
@@ -121,11 +112,11 @@ def test_also_at_a_location_further_down(ruled):
 
 def test_or_a_person_has_allowed_it(ruled):
     waived = frozenset({HoldCode.REMOTE_COURIER})
-    assert route(ONE, address("西藏"), [place("hefei")], ruled(), waived=waived).courier == "sf"
+    assert route(ONE, address("西藏"), [place("hefei")], ruled(SF), waived=waived).courier == "sf"
 
 
 def test_a_location_where_no_known_courier_picks_up_cannot_ship(ruled):
-    refused = route(ONE, address("浙江"), [place("hefei", couriers=("jd",))], ruled())
+    refused = route(ONE, address("浙江"), [place("hefei", couriers=("jd",))], ruled(SF))
     assert refused == Unroutable(HoldCode.REMOTE_COURIER, {"province": "浙江", "is_remote": False})
 
 

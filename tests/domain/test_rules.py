@@ -1,7 +1,7 @@
 import pytest
 
 from domain.order import MemberLevel, OrderType, Source
-from domain.rules import InvalidRules, parse_rules
+from domain.rules import YOUNGER_KEYS, InvalidRules, RefundScope, SplitRules, WhenShort, parse_rules
 
 
 def leaves(table, path=()):
@@ -9,6 +9,13 @@ def leaves(table, path=()):
         yield (*path, key)
         if isinstance(value, dict):
             yield from leaves(value, (*path, key))
+
+
+def drop(tree, path):
+    *way, last = path.split(".")
+    for key in way:
+        tree = tree[key]
+    del tree[last]
 
 
 def put(tree, path, value):
@@ -26,6 +33,9 @@ def test_the_packaged_rules_are_whole(rules):
     assert "待定" in rules.review.vague_words
     assert [courier.name for courier in rules.routing.couriers] == ["sf"]
     assert rules.ship_by.default_h == 48
+    assert rules.routing.split == SplitRules(3, {}, WhenShort.HOLD)
+    assert rules.review.refund_asked_holds is RefundScope.ORDER
+    assert rules.borrowed == ()
 
 
 def test_the_version_follows_the_content_alone(tree, rules):
@@ -51,6 +61,44 @@ def test_every_key_is_required(tree):
         assert caught.value.key == ".".join(path)
 
 
+@pytest.mark.parametrize("key", YOUNGER_KEYS)
+def test_a_file_without_a_younger_key_borrows_it(tree, rules, key):
+    old = tree()
+    drop(old, key)
+    read = parse_rules(old, tree())
+    assert read.borrowed == (key,)
+    assert (read.routing, read.review, read.version) == (rules.routing, rules.review, rules.version)
+    assert key.split(".")[1] not in old[key.split(".")[0]], "the mapping of the caller is left alone"
+
+
+def test_what_is_borrowed_is_part_of_the_version(tree):
+    old, packaged = tree(), tree()
+    drop(old, "routing.split")
+    version = parse_rules(old, packaged).version
+    put(packaged, "routing.split.max_parts", 7)
+    read = parse_rules(old, packaged)
+    assert read.routing.split.max_parts == 7
+    assert read.version != version
+
+
+@pytest.mark.parametrize("path", ["routing.regions", "routing.split.when_short", "review", "ship_by.default_h"])
+def test_no_other_key_is_borrowed(tree, path):
+    broken = tree()
+    drop(broken, path)
+    with pytest.raises(InvalidRules, match="is missing") as caught:
+        parse_rules(broken, tree())
+    assert caught.value.key == path
+
+
+@pytest.mark.parametrize(("path", "value"), [("review.refund_asked_holds", "lines"), ("routing.split.max_parts", 1)])
+def test_a_key_that_is_there_is_not_borrowed(tree, path, value):
+    mapping = tree()
+    put(mapping, path, value)
+    read = parse_rules(mapping, tree())
+    assert read.borrowed == ()
+    assert value in (read.review.refund_asked_holds, read.routing.split.max_parts)
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -62,6 +110,7 @@ def test_every_key_is_required(tree):
         "review.colour",
         "routing.colour",
         "routing.couriers.0.colour",
+        "routing.split.colour",
         "ship_by.colour",
     ],
 )
@@ -100,6 +149,12 @@ REGION = {"provinces": ["浙江"], "locations": ["hz-1"]}
         ("routing.couriers.0.service", 1, "routing.couriers[0].service"),
         ("routing.couriers.0.serves_remote", 1, "routing.couriers[0].serves_remote"),
         ("routing.courier_by_province.新疆", "ems", "routing.courier_by_province.新疆"),
+        ("routing.split", "never", "routing.split"),
+        ("routing.split.max_parts", 0, "routing.split.max_parts"),
+        ("routing.split.least_part_value.CNY", 30, "routing.split.least_part_value.CNY"),
+        ("routing.split.when_short", "ship", "routing.split.when_short"),
+        ("routing.split.when_short", True, "routing.split.when_short"),
+        ("review.refund_asked_holds", "nothing", "review.refund_asked_holds"),
         ("ship_by.default_h", 0, "ship_by.default_h"),
         ("ship_by.platform_h.pdd", 0, "ship_by.platform_h.pdd"),
     ],
@@ -118,11 +173,14 @@ def test_names_are_read_in_one_form(tree):
     put(mapping, "routing.courier_by_province.西藏自治区", "sf")
     put(mapping, "review.sensitive_words", [" Lawsuit "])
     put(mapping, "review.approval_above.JPY", "60000")
+    put(mapping, "routing.split.least_part_value.CNY", "30.00")
+    put(mapping, "routing.split.when_short", "ship_part")
     rules = parse_rules(mapping)
     assert rules.routing.preferred_locations == {"浙江": ("jx", "hz"), "上海": ("jx", "hz")}
     assert rules.routing.courier_by_province == {"西藏": "sf"}
     assert rules.review.sensitive_words == ("lawsuit",)
     assert rules.review.approval_above == {"JPY": 60000}
+    assert rules.routing.split == SplitRules(3, {"CNY": 3000}, WhenShort.SHIP_PART)
 
 
 def test_a_rule_set_cannot_be_changed_in_place(rules):

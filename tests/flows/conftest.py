@@ -19,13 +19,13 @@ from infra.settings import Settings, Stores
 from sandbox.ledger import WriteBack
 from sandbox.model import Ships
 from sandbox.sending import HOLD_MARKS
-from sandbox.spec import Dirt
+from sandbox.spec import Dirt, Scenes
 from sandbox.trades import CLOSED, CLOSED_UNPAID, OPEN_REFUNDS, UNPAID, Trade
 from sandbox.waybills import Waybill
 from sandbox.world import World
 from workers.demo.face import silent
 from workers.demo.run import Outcome, Running, conclude, prepared, running, watch
-from workers.demo.stage import CLEAN, Script
+from workers.demo.stage import CLEAN, NO_SCENES, Script
 
 DEADLINE_S = 60.0
 LOOK_EVERY_S = 0.02
@@ -165,7 +165,13 @@ def base(home: Path) -> Settings:
 @pytest.fixture
 def script(seed: int) -> Callable[..., Script]:
     def write(
-        orders: int, csv: Path | None = None, dirt: Dirt = CLEAN, shops: int = 3, *, texts_buyers: bool = False
+        orders: int,
+        csv: Path | None = None,
+        dirt: Dirt = CLEAN,
+        shops: int = 3,
+        *,
+        scenes: Scenes = NO_SCENES,
+        texts_buyers: bool = False,
     ) -> Script:
         return Script(
             orders=orders,
@@ -176,6 +182,7 @@ def script(seed: int) -> Callable[..., Script]:
             threads=4,
             shops=shops,
             dirt=dirt,
+            scenes=scenes,
             texts_buyers=texts_buyers,
         )
 

@@ -135,6 +135,14 @@ OTHERWISE_HELD = """INSERT INTO hold (fulfillment_order_id, code, step, owner, d
 
 PLANTED = {
     "nothing due": ("open_order_moves", ["DELETE FROM work WHERE step = 'route'"]),
+    "nothing due for what is ours": (
+        "open_order_moves",
+        ["DELETE FROM work WHERE step = 'review'", "UPDATE orders SET fulfilled_by = 'unknown'"],
+    ),
+    "approved, though it is not ours": (
+        "open_order_moves",
+        ["DELETE FROM work WHERE step = 'route'", "UPDATE orders SET fulfilled_by = 'platform'"],
+    ),
     "released and forgotten": ("open_order_moves", ["UPDATE hold SET released_at = now(), released_by = 'me'"]),
     "no package": (
         "open_order_moves",
@@ -360,6 +368,14 @@ def test_a_decision_of_a_person_settles_what_is_not_told(house):
                 SELECT %s, id, 'bulk', '', 'x', 'f', '[]', 1, 0, 'engineering', now() FROM {}"""
     house.rows(letter.format("package"), ("writeback",))
     house.rows(letter.format("notice"), ("notify",))
+    assert house.breaches() == []
+
+
+@pytest.mark.parametrize("who", ["platform", "pickup", "nobody", "courier"])
+def test_what_others_fulfil_rests_until_its_platform_shows_its_end(house, who):
+    house.rows("DELETE FROM work WHERE step = 'review'")
+    assert [breach.name for breach in house.breaches()] == ["open_order_moves"]
+    house.rows("UPDATE orders SET fulfilled_by = %s WHERE id = order_in('paid')", (who,))
     assert house.breaches() == []
 
 

@@ -19,6 +19,17 @@ def test_a_named_file_replaces_them(tmp_path):
     assert rules.version != load_rules().version
 
 
+def test_a_file_of_an_earlier_version_still_loads(tmp_path):
+    text = (resources.files("domain") / "default_rules.toml").read_text(encoding="utf-8")
+    split = text[text.index("[routing.split]") : text.index("[[routing.couriers]]")]
+    file = tmp_path / "rules.toml"
+    file.write_text(text.replace(split, "").replace('refund_asked_holds = "order"', ""), encoding="utf-8")
+    rules = load_rules(str(file))
+    assert rules.borrowed == ("review.refund_asked_holds", "routing.split")
+    assert rules.routing == load_rules().routing
+    assert load_rules().borrowed == ()
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [

@@ -55,6 +55,16 @@ from ops.words import cause_in_words, event_in_words, facts_in_words, meaning
             {"code": "cancelled", "type": "x.Y", "at": "z.py:1"},
             "stopped without effect; code cancelled",
         ),
+        (
+            "skus_mapped",
+            {"lines": ["7001 is CUP-1", "7002 is nothing to pick"]},
+            "by the listing map 7001 is CUP-1, 7002 is nothing to pick",
+        ),
+        (
+            "lines_let_go",
+            {"lines": ["7001", "7002"], "by": "li", "reason": "no mugs left"},
+            "li let go of 7001, 7002; reason no mugs left",
+        ),
         ("a_kind_of_tomorrow", {"new_fact": True, "empty": ""}, "new fact yes"),
         ("warehouse_moved", {}, ""),
     ],

@@ -6,10 +6,13 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from domain.listings import Listing
+from infra.db.listings import put_entries
 from infra.engine.presence import take_lead
 from infra.guard.rules import Rules
 from infra.guard.shared import Heard, SharedGates
@@ -66,6 +69,24 @@ def test_it_measures_serves_what_it_measured_and_leaves_when_asked(sweeper) -> N
     assert 'orderlane_workers{pool="worker"} 0.0' in text
     sweeper.send_signal(signal.SIGTERM)
     assert sweeper.wait(DEADLINE_S) == 0
+
+
+@pytest.fixture
+def _mapped_and_left(database):
+    """Orders whose listing was mapped by a command that died before it sent them on."""
+    plant = Path(__file__).parents[1] / "infra/db/waiting_orders.sql"
+    with database.connection() as connection:
+        connection.execute(plant.read_bytes(), {"orders": 3, "waiting": 3})
+        connection.execute("INSERT INTO stock_pool (sku, on_hand) VALUES ('TEE-1', 0), ('CUP-1', 0)")
+        put_entries(connection, {Listing("taobao", "s1", "cup"): "CUP-1"}, "li")
+
+
+@pytest.mark.usefixtures("_mapped_and_left")
+def test_it_sends_on_orders_that_wait_for_a_sku(sweeper, database) -> None:
+    sent = next(line for line in map(json.loads, sweeper.stderr) if line["event"] == "waiting_orders_sent_on")
+    assert sent["orders"] == 3
+    with database.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM work WHERE step = 'reserve'").fetchone() == (3,)
 
 
 def test_one_that_waits_for_the_lead_does_not_outlive_its_parent(database, monkeypatch) -> None:

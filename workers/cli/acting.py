@@ -60,6 +60,15 @@ def author_option(command: F) -> F:
     return click.option("--reason", "author", metavar="R", callback=_author, help="Why; it is kept. Required.")(command)
 
 
+def optional_author(command: F) -> F:
+    """The same for what is data rather than a decision: the reason may be left out."""
+    return click.option("--reason", "author", metavar="R", callback=_author_of_data, help="Why; it is kept.")(command)
+
+
+def _author_of_data(_ctx: click.Context, _param: click.Parameter, reason: str | None) -> Author:
+    return Author(getpass.getuser(), (reason or "").strip())
+
+
 def _author(ctx: click.Context, _param: click.Parameter, reason: str | None) -> Author:
     if not (reason or "").strip() and not ctx.params.get("dry_run"):
         raise click.BadParameter("say why")

@@ -14,6 +14,8 @@ from workers.demo.run import run as run_demo
 from workers.demo.stage import Script, scenes_of
 
 DEFAULT_ORDERS = 500
+# Changes on the way are not played by default: a demo with them ends only after each shop's next pull.
+DEFAULT_SPLIT_SHARE = 0.05
 ORDERS_MAX = 100_000_000
 
 
@@ -42,7 +44,7 @@ ORDERS_MAX = 100_000_000
 @click.option(
     "--split-share",
     type=Number(0, 1),
-    default=0.0,
+    default=DEFAULT_SPLIT_SHARE,
     show_default=True,
     help="Share of generated orders whose lines no location has all of.",
 )

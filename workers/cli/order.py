@@ -67,7 +67,8 @@ def release(ctx: click.Context, order_id: str, code: str, author: Author, *, as_
     """Release a hold of an order; with the last one gone, the order goes on from where it stood.
 
     No step asks again what was released, until the fact is another, such as another refund; stock is promised
-    anew. Exits with 3 if other holds remain, and 5 if the hold is not there, or has an open dead letter.
+    anew. Lines without a SKU are left out for this order when sku_unmapped is released; `sku map` names one instead.
+    Exits with 3 if other holds remain, and 5 if the hold is not there, has an open dead letter, or no line has a SKU.
     """
     configure(level="error")
     with database_at_hand(read_settings()) as db:
@@ -83,10 +84,11 @@ def release(ctx: click.Context, order_id: str, code: str, author: Author, *, as_
 
 
 def _release_in_words(released: Released) -> str:
+    without = f" without {', '.join(released.left_out)}, of which nothing is shipped" if released.left_out else ""
     if released.still_held_by:
-        return f"{released.code} released; still held by {', '.join(released.still_held_by)}"
+        return f"{released.code} released{without}; still held by {', '.join(released.still_held_by)}"
     due = f", {' and '.join(released.due)} due now" if released.due else ""
-    return f"{released.code} released; the order is {released.state}{due}"
+    return f"{released.code} released{without}; the order is {released.state}{due}"
 
 
 @order.command(epilog="\b\nExample:  orderlane order expedite main/2206140048812637 --reason 'buyer waits at the door'")

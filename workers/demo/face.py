@@ -69,6 +69,7 @@ def print_summary(outcome: Outcome, console: Console) -> None:
     rows = [
         ("orders", numbers["orders"], "seen on the platform"),
         ("done", numbers["done"], "waybill alive at the courier, platform shows it, buyer told"),
+        ("split", numbers["split"], "in more than one package, as no location had all of it"),
         ("held", numbers["held"], "waiting for a person, each with a reason and an owner"),
         ("dead letters", numbers["dead"], "the machine gave up; a person can see why and replay"),
         ("closed", numbers["closed"], "cancelled on the platform, never shipped"),

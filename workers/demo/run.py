@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -66,7 +67,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a demo ends with."""
+    """What a demo ends with. `split`: orders that travel in more than one package."""
 
     reckoning: Reckoning
     seconds: float
@@ -74,6 +75,7 @@ class Outcome:
     restarts: int
     folder: Path
     an_order: str
+    split: int
 
     def summary(self) -> dict[str, Any]:
         """The stable last line of ``orderlane demo --json``."""
@@ -82,6 +84,7 @@ class Outcome:
         return {
             "orders": self.reckoning.orders,
             "done": done,
+            "split": self.split,
             "held": verdicts.get(Verdict.HELD, 0),
             "dead": verdicts.get(Verdict.DEAD, 0),
             "closed": verdicts.get(Verdict.CLOSED, 0),
@@ -201,6 +204,7 @@ def conclude(demo: Running, seconds: float) -> Outcome:
         demo.supervisor.restarts,
         demo.stage.folder,
         example,
+        sum(packages > 1 for packages in Counter(box.key for box in ours.boxes.values()).values()),
     )
 
 

@@ -114,6 +114,15 @@ DO UPDATE SET changed_at = greatest(g.changed_at, excluded.changed_at), is_given
     tries = excluded.tries, due_at = excluded.due_at, causes = excluded.causes,
     noticed_at = CASE WHEN g.is_given_up THEN now() ELSE g.noticed_at END;
 
+-- name: ask_again
+-- Orders of which a content was stored that does not say enough: the next round of their shop reads them once more.
+INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error, tries)
+SELECT s.id, r.platform_order_id, r.changed_at, 'asked_again', 0
+FROM json_to_recordset(%(rows)s::json) AS r(account text, platform_order_id text, changed_at timestamptz)
+JOIN shop AS s ON s.account = r.account
+ORDER BY s.id, r.platform_order_id
+ON CONFLICT (shop_id, platform_order_id) DO NOTHING;
+
 -- name: note_nameless
 -- A row of the listing that does not tell its order id: one for a shop, until a person has closed its letter.
 INSERT INTO pull_gap AS g (shop_id, platform_order_id, changed_at, error, causes, is_given_up)

@@ -150,14 +150,14 @@ WITH incoming AS (
     JOIN json_to_recordset(%(lines)s::json) AS l(
         raw_payload_id bigint, line_id text, product_id text, platform_sku text, sku text, title text,
         quantity integer, unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean,
-        refunded boolean, refund_unknown boolean, fulfilled_by text, shipped integer, waybill text, planned integer,
-        cancelled integer, elsewhere integer) USING (raw_payload_id)
+        refunded boolean, refund_unknown boolean, fulfilled_by text, shipped integer, waybill text, replaced_sku text,
+        planned integer, cancelled integer, elsewhere integer) USING (raw_payload_id)
 ), lined AS (
     INSERT INTO order_line (order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor,
-        paid_minor, is_gift, refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, planned, cancelled,
-        elsewhere)
+        paid_minor, is_gift, refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, replaced_sku, planned,
+        cancelled, elsewhere)
     SELECT order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor, paid_minor, is_gift,
-        refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill,
+        refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, replaced_sku,
         CASE WHEN state = 'closed' THEN 0 ELSE planned END,
         CASE WHEN state = 'closed' THEN cancelled + planned ELSE cancelled END, elsewhere
     FROM incoming_line
@@ -218,25 +218,25 @@ WITH incoming AS (
     SELECT * FROM json_to_recordset(%(lines)s::json) AS l(
         id bigint, line_id text, product_id text, platform_sku text, sku text, title text, quantity integer,
         unit_price_minor bigint, paid_minor bigint, is_gift boolean, refund_open boolean, refunded boolean,
-        refund_unknown boolean, fulfilled_by text, shipped integer, waybill text, is_missing boolean, planned integer,
-        cancelled integer, elsewhere integer)
+        refund_unknown boolean, fulfilled_by text, shipped integer, waybill text, is_missing boolean, replaced_sku text,
+        planned integer, cancelled integer, elsewhere integer)
 ), updated AS (
     UPDATE order_line AS o
     SET product_id = l.product_id, platform_sku = l.platform_sku, sku = l.sku, title = l.title,
         quantity = greatest(l.quantity, l.planned + l.cancelled + l.elsewhere), unit_price_minor = l.unit_price_minor,
         paid_minor = l.paid_minor, is_gift = l.is_gift, refund_open = l.refund_open, refunded = l.refunded,
         refund_unknown = l.refund_unknown, fulfilled_by = l.fulfilled_by, shipped = l.shipped, waybill = l.waybill,
-        is_missing = l.is_missing, cancelled = l.cancelled, elsewhere = l.elsewhere
+        is_missing = l.is_missing, replaced_sku = l.replaced_sku, cancelled = l.cancelled, elsewhere = l.elsewhere
     FROM incoming AS l
     WHERE o.order_id = l.id AND o.line_id = l.line_id
     RETURNING o.order_id, o.line_id
 )
 INSERT INTO order_line (order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor,
-    paid_minor, is_gift, refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, is_missing, planned,
-    cancelled, elsewhere)
+    paid_minor, is_gift, refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, is_missing, replaced_sku,
+    planned, cancelled, elsewhere)
 SELECT l.id, l.line_id, l.product_id, l.platform_sku, l.sku, l.title, l.quantity, l.unit_price_minor,
     l.paid_minor, l.is_gift, l.refund_open, l.refunded, l.refund_unknown, l.fulfilled_by, l.shipped, l.waybill,
-    l.is_missing, l.planned, l.cancelled, l.elsewhere
+    l.is_missing, l.replaced_sku, l.planned, l.cancelled, l.elsewhere
 FROM incoming AS l
 WHERE NOT EXISTS (SELECT FROM updated AS u WHERE u.order_id = l.id AND u.line_id = l.line_id);
 
@@ -252,7 +252,7 @@ WHERE o.id = ANY(%(ids)s);
 
 -- name: load_lines
 SELECT order_id, line_id, product_id, platform_sku, sku, title, quantity, unit_price_minor, paid_minor, is_gift,
-       refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, is_missing
+       refund_open, refunded, refund_unknown, fulfilled_by, shipped, waybill, is_missing, replaced_sku
 FROM order_line WHERE order_id = ANY(%(ids)s)
 ORDER BY order_id, line_id;
 

@@ -16,6 +16,7 @@ from infra.db.stock import (
     release_stock,
     reserve_stock,
     set_reservations,
+    shrink_stock,
 )
 
 SKUS, LOCATIONS = ("A", "B", "C"), ("east", "west")
@@ -99,12 +100,34 @@ def release(tx, dice, orders):
     release_stock(tx, dice.sample(orders, 3))
 
 
+def promised(tx):
+    """Pieces that are reserved or allocated, by fulfillment order and SKU."""
+    found: dict[int, dict[str, int]] = {}
+    rows = "SELECT fulfillment_order_id, sku, quantity FROM reservation WHERE status IN ('reserved', 'allocated')"
+    for id_, sku, count in tx.execute(rows):
+        found.setdefault(id_, {})[sku] = count
+    return found
+
+
+def shrink(tx, dice, orders):
+    known = promised(tx)
+    chosen = dice.sample(sorted(known), min(3, len(known)))
+    left = {
+        id_: {sku: count for sku, had in known[id_].items() if (count := dice.randint(0, had + 1))} for id_ in chosen
+    }
+    shrink_stock(tx, left)
+    after = promised(tx)
+    for id_ in chosen:
+        expected = {sku: min(had, left[id_].get(sku, 0)) for sku, had in known[id_].items()}
+        assert after.get(id_, {}) == {sku: count for sku, count in expected.items() if count}
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_the_counters_are_the_sums_of_the_reservations_after_any_sequence(database, orders, seed):
     dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
     for _ in range(60):
         with database.transaction() as tx:
-            dice.choice([reserve, reserve, allocate, consume, release])(tx, dice, orders)
+            dice.choice([reserve, reserve, allocate, consume, release, shrink])(tx, dice, orders)
             assert tx.execute(_POOL_WRONG).fetchall() == []
             assert tx.execute(_LOCATION_WRONG).fetchall() == []
     with database.connection() as connection:
@@ -139,6 +162,42 @@ def test_an_allocation_that_is_released_frees_its_location(database, orders):
         assert read_levels(tx, ["A", "unknown"]) == {"A": 40}
 
 
+def test_what_is_wanted_no_more_comes_free_where_it_was_promised(database, orders):
+    with database.transaction() as tx:
+        reserve_stock(tx, {"A": 6, "B": 2}, {orders[0]: {"A": 3, "B": 2}, orders[1]: {"A": 3}})
+        set_reservations(tx, dict.fromkeys(orders[:2], Reservation.RESERVED))
+        allocate_stock(tx, {orders[0]: ("east", {"A": 3, "B": 2})})
+        shrink_stock(tx, {orders[0]: {"A": 1}, orders[1]: {"A": 2, "C": 5}})
+        rows = tx.execute("SELECT sku, on_hand, reserved, allocated FROM stock_pool ORDER BY sku").fetchall()
+        assert rows == [("A", 40, 2, 1), ("B", 40, 0, 0), ("C", 40, 0, 0)]
+        assert lock_location_levels(tx, ["A", "B"]) == {"east": {"A": 19, "B": 20}, "west": {"A": 20, "B": 20}}
+        assert promised(tx) == {orders[0]: {"A": 1}, orders[1]: {"A": 2}}
+
+
+def test_more_than_was_promised_and_what_has_left_stay_as_they_are(database, orders):
+    with database.transaction() as tx:
+        reserve_stock(tx, {"A": 4}, {orders[0]: {"A": 2}, orders[1]: {"A": 2}})
+        set_reservations(tx, dict.fromkeys(orders[:2], Reservation.RESERVED))
+        allocate_stock(tx, {orders[0]: ("east", {"A": 2})})
+        consume_stock(tx, [orders[0]])
+        before = tx.execute("SELECT * FROM reservation ORDER BY fulfillment_order_id").fetchall()
+        shrink_stock(tx, {orders[0]: {}, orders[1]: {"A": 9}})
+        assert tx.execute("SELECT * FROM reservation ORDER BY fulfillment_order_id").fetchall() == before
+        assert tx.execute(_POOL_WRONG).fetchall() == []
+
+
+def test_what_shrinks_twice_comes_free_once(database, orders):
+    with database.transaction() as tx:
+        reserve_stock(tx, {"A": 3}, {orders[0]: {"A": 3}})
+        set_reservations(tx, {orders[0]: Reservation.RESERVED})
+        for _ in range(2):
+            shrink_stock(tx, {orders[0]: {"A": 1}})
+        for _ in range(2):
+            shrink_stock(tx, {orders[0]: {}})
+        assert read_levels(tx, ["A"]) == {"A": 40}
+        assert tx.execute(_POOL_WRONG).fetchall() == []
+
+
 def test_nothing_to_do_asks_nothing(database, orders):
     before = database.counts.statements
     with database.transaction() as tx:
@@ -147,6 +206,7 @@ def test_nothing_to_do_asks_nothing(database, orders):
         set_reservations(tx, {})
         consume_stock(tx, [])
         release_stock(tx, [])
+        shrink_stock(tx, {})
     assert database.counts.statements == before
 
 

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from infra.settings import Shop
 from ops.doctor import backlog
 from ops.doctor.check import Level
 
+WITHOUT_SKU = (Path(__file__).parents[2] / "infra/db/waiting_orders.sql").read_bytes()
 MAIN = Shop(name="main", platform="taobao", endpoint="", credentials={})
 
 
@@ -201,3 +204,13 @@ def test_waybills_that_nobody_wants_are_named_with_their_order(look) -> None:
     found = look(unwanted, told)["waybills"]
     assert (found.level, found.message) == (Level.WARN, "living for closed orders: p/s/1 has SF7 of sf")
     assert look("UPDATE hold SET released_at = now(), released_by = 'li'")["waybills"].level is Level.OK
+
+
+def test_listings_that_orders_wait_for_are_counted(look, database) -> None:
+    assert look()["listings"].message == "no order waits for a SKU"
+    with database.connection() as connection:
+        connection.execute(WITHOUT_SKU, {"orders": 5, "waiting": 3})
+        connection.execute("INSERT INTO stock_pool (sku, on_hand) VALUES ('TEE-1', 0)")
+    check = look()["listings"]
+    assert (check.level, check.message) == (Level.WARN, "1 listings without SKU, 3 orders wait")
+    assert "orderlane sku list --unmapped" in check.advice

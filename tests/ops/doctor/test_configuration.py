@@ -1,4 +1,5 @@
 import shutil
+from importlib import resources
 from types import SimpleNamespace
 
 import pytest
@@ -67,6 +68,15 @@ def test_a_courier_that_no_rule_knows_fails() -> None:
     check = configuration.rules(Settings(couriers=(pigeon,)))
     assert check.level is Level.FAIL
     assert "pigeon" in check.message
+
+
+def test_rules_of_an_earlier_version_work_and_are_told_of(tmp_path) -> None:
+    text = (resources.files("domain") / "default_rules.toml").read_text(encoding="utf-8")
+    file = tmp_path / "rules.toml"
+    file.write_text(text.replace('refund_asked_holds = "order"', ""), encoding="utf-8")
+    check = configuration.rules(Settings(rules_file=str(file)))
+    assert check.level is Level.WARN
+    assert "has no review.refund_asked_holds: the packaged values hold" in check.message
 
 
 def test_broken_rules_name_their_key(tmp_path) -> None:
