@@ -1,4 +1,7 @@
-"""Whole runs: a sandbox, private stores, worker processes and a sweeper, watched and hurt from outside."""
+"""Whole runs: a sandbox, private stores, worker processes and a sweeper, watched and hurt from outside.
+
+And the outside world of a house that lives in the process of a test, with a witness of what becomes of each piece.
+"""
 
 import random
 import shutil
@@ -8,19 +11,27 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 import pytest
 
+from adapters.door import Response
+from domain.errors import Throttled, Transient, UnknownOutcome
 from domain.order import OrderKey
 from domain.references import base_of, order_base
 from domain.rules import RefundScope
 from infra.settings import Settings, Stores
+from sandbox import control
 from sandbox.ledger import WriteBack
-from sandbox.model import Ships
+from sandbox.model import Expected, Ships
+from sandbox.people import person_of
 from sandbox.sending import HOLD_MARKS
 from sandbox.spec import Dirt, Scenes
-from sandbox.trades import CLOSED, CLOSED_UNPAID, OPEN_REFUNDS, UNPAID, Trade
+from sandbox.trades import CLOSED, CLOSED_UNPAID, OPEN_REFUNDS, PART_SHIPPED, SHIPPED, TO_SHIP, UNPAID, Trade
+from sandbox.warehouse import FeedRequest
 from sandbox.waybills import Waybill
 from sandbox.world import World
 from workers.demo.face import silent
@@ -67,20 +78,34 @@ class Witness:
                 pieces.update(cargo_of(waybill))
         return pieces
 
-    def labelled_beyond_sold(self) -> list[str]:
-        """Pieces in living packages, and those that somebody else had shipped before, against what was sold."""
-        return [
+    def wrong_with_pieces(self) -> list[str]:
+        """With what is in living packages beyond what was sold."""
+        return self.wrongs + [
             f"{trade.order.tid}: {count} {title} labelled, {sold_of(trade)[title]} sold"
             for trade in self.world.book.trades.values()
             for title, count in self.living(trade).items()
             if count > sold_of(trade)[title]
         ]
 
+    def untold(self) -> list[str]:
+        """Lines of trades that are not over, which are the merchant's to ship and of which nobody was told."""
+        told = {oid for said in self.world.ledger.write_backs for oid in said.line_ids}
+        return [
+            str(oid)
+            for trade in self.world.book.trades.values()
+            if trade.status in {TO_SHIP, PART_SHIPPED, SHIPPED}
+            for oid, line in trade.lines
+            if line.is_ours and oid not in trade.gone and oid not in told
+        ]
+
     def _see_label(self, waybill: Waybill) -> None:
         trade = self.trade_of(waybill)
         name = f"{waybill.number} of {trade.order.tid}"
-        refunds = {oid for oid, how in trade.refunds.items() if how in OPEN_REFUNDS and oid not in trade.closed}
-        refunds -= {oid for oid in refunds if str(oid) in self.let_pass}
+        refunds = {
+            oid
+            for oid, line in trade.lines
+            if line.is_ours and trade.refunds.get(oid) in OPEN_REFUNDS and str(oid) not in self.let_pass
+        }
         if refunds and self.scope is RefundScope.ORDER:
             self.wrongs.append(f"{name}: labelled, and a refund is open for {refunds}")
         if any(trade.marks.get(mark) for mark in HOLD_MARKS) and str(trade.order.tid) not in self.let_pass:
@@ -134,9 +159,126 @@ def sold_of(trade: Trade) -> Counter[str]:
     return pieces
 
 
+class Corridor:
+    """In the place of the door: the sandbox's world answers in this process, or trouble strikes one call, or all.
+
+    Whatever it answers, the witness sees.
+    """
+
+    def __init__(self, world, clock):
+        self.world = world
+        self.clock = clock
+        self.witness = Witness(world)
+        self.troubles = []
+        self.down = {}
+
+    async def send(self, request):
+        where = urlsplit(request.url).path.split("/")[1]
+        how = self.down.get(where) or next((how for place, how in self.troubles if place == where), None)
+        if (where, how) in self.troubles:
+            self.troubles.remove((where, how))
+        if how == "away":
+            raise Transient("connection_failed", "the request did not leave")
+        if how == "slow_down":
+            raise Throttled("http_429", after_s=1.0)
+        answer = self._answer(where, request)
+        self.witness.look()
+        if how == "unheard":
+            raise (Transient if request.is_idempotent else UnknownOutcome)("timed_out", "no complete answer")
+        return Response(200, {}, b"<html>busy</html>") if how == "garbled" else answer
+
+    def _answer(self, where, request):
+        world, now = self.world, self.clock.now
+        world.advance(now)
+        form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+        if where == "taobao":
+            return Response(200, {}, world.platform.answer(form, now))
+        if where == "sf":
+            return Response(200, {}, world.courier.answer(form, now))
+        if where == "hook":
+            return Response(world.receiver.take(request.headers, request.body, now), {}, b"")
+        parts = urlsplit(request.url)
+        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        stamp, signature = request.headers["X-Timestamp"], request.headers["X-Signature"]
+        location, what = parts.path.split("/")[2:]
+        feed = FeedRequest(location, path, stamp, signature, asked.get("after", ""), asked.get("limit", ""))
+        assert world.feed.is_signed(feed, now)
+        status, body = getattr(world.feed, what)(feed, now)
+        return Response(status, {}, body)
+
+
+class Buyers:
+    """What buyers, and the people of the platform, do to the trades of a shop."""
+
+    def __init__(self, world, clock, shop):
+        self.world = world
+        self.clock = clock
+        self.shop = shop
+
+    @property
+    def trades(self):
+        return list(self.world.book.trades.values())
+
+    def pull_lever(self, lever, **fields):
+        self.clock.now += 5
+        return control.pull(self.world, msgspec.json.encode({"do": lever, **fields}), self.clock.now)
+
+    def order(self, *lines, is_paid=True, detail="文三路1号"):
+        """`lines`: SKU, pieces, and who ships it where that is not the merchant."""
+        names = ("sku", "quantity", "ships")
+        lines = [dict(zip(names, line, strict=False)) for line in lines or [("BOTH-A", 1)]]
+        receiver = {"name": "测试", "mobile": f"139{len(self.trades):08}", "detail": detail}
+        self.pull_lever("add_order", shop=self.shop, lines=lines, receiver=receiver, message="")
+        if not is_paid:
+            self.change(self.trades[-1], UNPAID, Expected.UNPAID)
+
+    def change(self, trade, status, expected):
+        trade.status = status
+        trade.order = replace(trade.order, expected=expected)
+        self._touch(trade)
+
+    def wish(self, trade, wish):
+        """What a buyer or the platform wants, as far as the platform lets them."""
+        order, tid = trade.order, str(trade.order.tid)
+        match wish:
+            case "pays" if trade.status == UNPAID:
+                self.change(trade, TO_SHIP, Expected.SHIP)
+            case "closes" if trade.status in {UNPAID, TO_SHIP}:
+                # Without a word of a refund.
+                trade.gone = dict.fromkeys(trade.waiting(), self.clock.now) | trade.gone
+                self.change(trade, CLOSED, Expected.CLOSED)
+            case "asks_refund" | "withdraws_refund":
+                self.pull_lever(wish.replace("s_", "_"), tid=tid)
+            case "is_refunded":
+                self.pull_lever("ask_refund", tid=tid)
+                self.pull_lever("pay_refund", tid=tid)
+            case "is_stopped" | "is_let_go":
+                self.pull_lever("change_order", tid=tid, marks={"top_hold": int(wish == "is_stopped")})
+            case "amends" | "complains":
+                trade.order = replace(order, message="周末配送" if wish == "amends" else "投诉")
+                self._touch(trade)
+            case "moves":
+                trade.order = replace(order, person=replace(person_of(order), detail="学院路2号"))
+                self._touch(trade)
+
+    def wish_of_line(self, trade, which, wish):
+        """What happens to one line of a trade."""
+        line_id = trade.line_ids[which % len(trade.line_ids)]
+        named = {"tid": str(trade.order.tid), "lines": (str(line_id),)}
+        if wish == "pay_refund" and trade.refunds.get(line_id) not in OPEN_REFUNDS:
+            self.pull_lever("ask_refund", **named)
+        self.pull_lever(wish, **named)
+
+    def _touch(self, trade):
+        self.clock.now += 5
+        self.world.book.touch(trade, self.clock.now)
+
+
 @pytest.fixture
-def make_witness() -> Callable[[World], Witness]:
-    return Witness
+def surround():
+    """The outside world as one house meets it: what answers its calls, and who orders of it."""
+    return lambda world, clock, shop: (Corridor(world, clock), Buyers(world, clock, shop))
 
 
 @pytest.fixture

@@ -6,15 +6,13 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
 
 from actors.tools import Tools
 from adapters import registry
-from adapters.door import Response
-from domain.errors import Conflict, Refused, Throttled, Transient, UnknownOutcome
+from domain.errors import Conflict, Refused
 from domain.gates import GateKind
 from domain.holds import HoldCode
 from domain.reckoning import reckon
@@ -42,13 +40,11 @@ from ops import bulk, gates, letters
 from ops.holds import release
 from ops.ledgers import our_ledger
 from ops.stock import load_stock
-from sandbox import control, report
-from sandbox.model import Expected, Sku, Stocked
-from sandbox.people import person_of
+from sandbox import report
+from sandbox.model import Sku, Stocked
 from sandbox.spec import Dirt, WarehouseDelays
 from sandbox.stream import plan
-from sandbox.trades import CLOSED, OPEN_REFUNDS, PART_SHIPPED, SHIPPED, TO_SHIP, UNPAID
-from sandbox.warehouse import FeedRequest, Scan
+from sandbox.warehouse import Scan
 from sandbox.world import World
 from workers.demo.run import their_ledger
 from workers.demo.stage import Script, _write_settings, make_spec
@@ -59,6 +55,13 @@ DRILLS = load("drills")
 ROUNDS_MAX = 40
 LI, WANG = Author("li", "looked at it"), Author("wang", "looked at it too")
 SCANS = ("accepted", "packed", "handed_over")
+# Lines in parts that a person has before them.
+LOOKED_AT = """
+SELECT l.line_id FROM fulfillment_line AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
+WHERE l.quantity > 0 AND f.state <> 'closed'
+  AND (EXISTS (SELECT FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
+       OR EXISTS (SELECT FROM dead_letter AS d WHERE d.order_id = f.order_id AND d.closed_at IS NULL))
+"""
 SCRIPT = Script(
     orders=40,
     csv=None,
@@ -92,13 +95,6 @@ def _shelves(locations):
     )
 
 
-# Lines in parts that a person has before them.
-LOOKED_AT = """
-SELECT l.line_id FROM fulfillment_line AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
-WHERE l.quantity > 0 AND f.state <> 'closed'
-  AND (EXISTS (SELECT FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
-       OR EXISTS (SELECT FROM dead_letter AS d WHERE d.order_id = f.order_id AND d.closed_at IS NULL))
-"""
 # No planned orders: those of the example are placed by its moves.
 PLAN = replace(plan(SPEC), orders=(), catalogue=_shelves(plan(SPEC).locations))
 
@@ -118,55 +114,6 @@ class HouseClock:
 
     def utcnow(self):
         return datetime.fromtimestamp(self.now, tz=UTC)
-
-
-class Corridor:
-    """In the place of the door: the sandbox's world answers in this process, or trouble strikes one call, or all.
-
-    Whatever it answers, the witness sees.
-    """
-
-    def __init__(self, world, clock, witness):
-        self.world = world
-        self.clock = clock
-        self.witness = witness
-        self.troubles = []
-        self.down = {}
-
-    async def send(self, request):
-        where = urlsplit(request.url).path.split("/")[1]
-        how = self.down.get(where) or next((how for place, how in self.troubles if place == where), None)
-        if (where, how) in self.troubles:
-            self.troubles.remove((where, how))
-        if how == "away":
-            raise Transient("connection_failed", "the request did not leave")
-        if how == "slow_down":
-            raise Throttled("http_429", after_s=1.0)
-        answer = self._answer(where, request)
-        self.witness.look()
-        if how == "unheard":
-            raise (Transient if request.is_idempotent else UnknownOutcome)("timed_out", "no complete answer")
-        return Response(200, {}, b"<html>busy</html>") if how == "garbled" else answer
-
-    def _answer(self, where, request):
-        world, now = self.world, self.clock.now
-        world.advance(now)
-        form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
-        if where == "taobao":
-            return Response(200, {}, world.platform.answer(form, now))
-        if where == "sf":
-            return Response(200, {}, world.courier.answer(form, now))
-        if where == "hook":
-            return Response(world.receiver.take(request.headers, request.body, now), {}, b"")
-        parts = urlsplit(request.url)
-        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
-        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        stamp, signature = request.headers["X-Timestamp"], request.headers["X-Signature"]
-        location, what = parts.path.split("/")[2:]
-        feed = FeedRequest(location, path, stamp, signature, asked.get("after", ""), asked.get("limit", ""))
-        assert world.feed.is_signed(feed, now)
-        status, body = getattr(world.feed, what)(feed, now)
-        return Response(status, {}, body)
 
 
 def settings_of(folder, spec):
@@ -195,12 +142,12 @@ class Rung:
 class House:
     """One merchant with a sandbox of its own, in this process."""
 
-    def __init__(self, db, outside, shared, known, make_witness):
+    def __init__(self, db, outside, shared, known, surround):
         self.db, self.outside, self.shared, self.settings = db, outside, shared, known
         self.clock = HouseClock()
         self.world = World(SPEC, PLAN, self.clock.now)
-        self.witness = make_witness(self.world)
-        self.corridor = Corridor(self.world, self.clock, self.witness)
+        self.corridor, self.buyers = surround(self.world, self.clock, PLAN.shops[0].name)
+        self.witness = self.corridor.witness
         with db.transaction() as tx:
             tx.execute("SELECT wipe()")
             ensure_accounts(tx, self.settings)
@@ -254,66 +201,6 @@ class House:
             cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
-    # The platform's side.
-
-    @property
-    def trades(self):
-        return list(self.world.book.trades.values())
-
-    def pull_lever(self, lever, **fields):
-        self.clock.now += 5
-        return control.pull(self.world, msgspec.json.encode({"do": lever, **fields}), self.clock.now)
-
-    def order(self, *lines, is_paid=True, detail="文三路1号"):
-        """`lines`: SKU, pieces, and who ships it where that is not the merchant."""
-        names = ("sku", "quantity", "ships")
-        lines = [dict(zip(names, line, strict=False)) for line in lines or [("BOTH-A", 1)]]
-        receiver = {"name": "测试", "mobile": f"139{len(self.trades):08}", "detail": detail}
-        self.pull_lever("add_order", shop=PLAN.shops[0].name, lines=lines, receiver=receiver, message="")
-        if not is_paid:
-            self.change(self.trades[-1], UNPAID, Expected.UNPAID)
-
-    def change(self, trade, status, expected):
-        trade.status = status
-        trade.order = replace(trade.order, expected=expected)
-        self._touch(trade)
-
-    def wish(self, trade, wish):
-        """What a buyer or the platform wants, as far as the platform lets them."""
-        order, tid = trade.order, str(trade.order.tid)
-        match wish:
-            case "pays" if trade.status == UNPAID:
-                self.change(trade, TO_SHIP, Expected.SHIP)
-            case "closes" if trade.status in {UNPAID, TO_SHIP}:
-                # Without a word of a refund.
-                trade.gone = dict.fromkeys(trade.waiting(), self.clock.now) | trade.gone
-                self.change(trade, CLOSED, Expected.CLOSED)
-            case "asks_refund" | "withdraws_refund":
-                self.pull_lever(wish.replace("s_", "_"), tid=tid)
-            case "is_refunded":
-                self.pull_lever("ask_refund", tid=tid)
-                self.pull_lever("pay_refund", tid=tid)
-            case "is_stopped" | "is_let_go":
-                self.pull_lever("change_order", tid=tid, marks={"top_hold": int(wish == "is_stopped")})
-            case "amends" | "complains":
-                trade.order = replace(order, message="周末配送" if wish == "amends" else "投诉")
-                self._touch(trade)
-            case "moves":
-                trade.order = replace(order, person=replace(person_of(order), detail="学院路2号"))
-                self._touch(trade)
-
-    def wish_of_line(self, trade, which, wish):
-        """What happens to one line of a trade."""
-        line_id = trade.line_ids[which % len(trade.line_ids)]
-        named = {"tid": str(trade.order.tid), "lines": (str(line_id),)}
-        if wish == "pay_refund" and trade.refunds.get(line_id) not in OPEN_REFUNDS:
-            self.pull_lever("ask_refund", **named)
-        self.pull_lever(wish, **named)
-
-    def _touch(self, trade):
-        self.clock.now += 5
-        self.world.book.touch(trade, self.clock.now)
-
     # The engine's side.
 
     def run(self, step):
@@ -327,7 +214,7 @@ class House:
             self.run(step)
 
     def bring_order_to(self, wanted, *lines):
-        self.order(*lines)
+        self.buyers.order(*lines)
         for step in takewhile(lambda step: step is not wanted, Step):
             self.run(step)
             if step is Step.LABEL:
@@ -458,20 +345,10 @@ class House:
         living = Counter(one.booking.reference.rpartition("-")[0] for one in waybills if one.is_alive)
         return [package for package, count in living.items() if count > 1]
 
-    def wrong_with_pieces(self):
-        return [*self.witness.wrongs, *self.witness.labelled_beyond_sold()]
-
     def forgotten(self):
         """Lines that were sold and are still wanted, that nobody was told of, and that stand in no hold or letter."""
-        told = {oid for said in self.world.ledger.write_backs for oid in said.line_ids}
         looked_at = {row[0] for row in self.rows(LOOKED_AT)}
-        return [
-            f"{trade.order.tid}: line {oid}"
-            for trade in self.trades
-            if trade.status in {TO_SHIP, PART_SHIPPED, SHIPPED}
-            for oid, line in trade.lines
-            if line.is_ours and oid not in trade.gone and oid not in told and str(oid) not in looked_at
-        ]
+        return [line for line in self.witness.untold() if line not in looked_at]
 
     def unaccounted(self):
         """Lines of ours of which some pieces are neither planned, cancelled nor shipped elsewhere."""
@@ -538,7 +415,7 @@ def _dies_in_the_story(monkeypatch):
 
 
 @pytest.fixture
-def make_house(database, redis_url, outside, tmp_path, make_witness):
+def make_house(database, redis_url, outside, tmp_path, surround):
     with database.connection() as connection:
         connection.execute(
             "CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE ("
@@ -547,7 +424,7 @@ def make_house(database, redis_url, outside, tmp_path, make_witness):
         )
     known = settings_of(tmp_path, SPEC)
     with closing(connect_gates(redis_url.reveal())) as client:
-        yield lambda: House(database, outside, SharedGates(client), known, make_witness)
+        yield lambda: House(database, outside, SharedGates(client), known, surround)
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ class Life(RuleBasedStateMachine):
         if rules:
             self.house.live_by(**rules)
         for basket in first:
-            self.house.order(*basket)
+            self.house.buyers.order(*basket)
 
     @rule(move=others)
     def others_move(self, move):
@@ -133,19 +133,21 @@ class Life(RuleBasedStateMachine):
         self.house.operate(operation, which)
 
     def order(self, basket, is_paid, is_vague):
-        if len(self.house.trades) < ORDERS_MAX:
-            self.house.order(*basket, is_paid=is_paid, detail="待定" if is_vague else "文三路1号")
+        if len(self.house.buyers.trades) < ORDERS_MAX:
+            self.house.buyers.order(*basket, is_paid=is_paid, detail="待定" if is_vague else "文三路1号")
 
     def wish(self, which, wish):
-        # Where the platform does not let them, nothing happens.
-        with suppress(Refused):
-            if self.house.trades:
-                self.house.wish(self.house.trades[which % len(self.house.trades)], wish)
+        self._change(which, lambda buyers, trade: buyers.wish(trade, wish))
 
     def wish_of_line(self, which, line, wish):
+        self._change(which, lambda buyers, trade: buyers.wish_of_line(trade, line, wish))
+
+    def _change(self, which, change):
+        buyers = self.house.buyers
+        # Where the platform does not let them, nothing happens.
         with suppress(Refused):
-            if self.house.trades:
-                self.house.wish_of_line(self.house.trades[which % len(self.house.trades)], line, wish)
+            if buyers.trades:
+                change(buyers, buyers.trades[which % len(buyers.trades)])
 
     def scan(self, which, kind):
         self.house.scan(which, kind)
@@ -161,7 +163,7 @@ class Life(RuleBasedStateMachine):
 
     def die(self, point, basket=()):
         """A worker dies with an order in its hands that has come just so far."""
-        if len(self.house.trades) < ORDERS_MAX:
+        if len(self.house.buyers.trades) < ORDERS_MAX:
             self.house.bring_order_to(Step(point.partition(".")[0]), *basket)
         self.house.die_at(point)
 
@@ -182,7 +184,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def no_piece_goes_twice(self):
         """Nor goes one that nobody wants, as platform and courier saw it at that moment."""
-        assert self.house.wrong_with_pieces() == []
+        assert self.house.witness.wrong_with_pieces() == []
 
     @invariant()
     def the_ledgers_agree_on_stock_and_bookings(self):
@@ -200,7 +202,7 @@ class Life(RuleBasedStateMachine):
         assert self.house.told_twice() == []
         assert self.house.forgotten() == []
         assert self.house.unaccounted() == []
-        assert self.house.wrong_with_pieces() == []
+        assert self.house.witness.wrong_with_pieces() == []
         assert unknown_living(self.house) == []
 
 
@@ -258,7 +260,7 @@ def test_what_is_left_of_a_labelled_part_is_told(make_house):
     life.work_through()
     life.an_operator_moves("release_all", 0)
     life.teardown()
-    [trade] = life.house.trades
+    [trade] = life.house.buyers.trades
     told = [oid for said in life.house.world.ledger.write_backs for oid in said.line_ids]
     assert sorted(told) == [trade.line_ids[0], trade.line_ids[2]]
     assert life.house.rows("SELECT DISTINCT status FROM writeback") == [("confirmed",)]
@@ -299,7 +301,7 @@ def test_planted_harms_are_seen(make_house):
     life.a_package_has_one_living_waybill()
     life.invariants_hold()
     [(reference,)] = life.house.rows("SELECT reference FROM shipment")
-    life.house.pull_lever("plant_waybill", reference=reference)
+    life.house.buyers.pull_lever("plant_waybill", reference=reference)
     with pytest.raises(AssertionError):
         life.a_package_has_one_living_waybill()
     life.house.rows("DELETE FROM work WHERE step = 'label'")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors import amend, parts
+from actors import amend, parts, writeback
 from domain.rules import RefundScope
 
 pytestmark = pytest.mark.slow
@@ -40,27 +40,27 @@ def forget_labels(monkeypatch):
 
 
 def two_locations_fill_it(house):
-    house.order(("FIRST", 2), ("SECOND", 1))
+    house.buyers.order(("FIRST", 2), ("SECOND", 1))
     house.run_all()
 
 
 def a_labelled_order_is_amended(house):
-    house.order(("FIRST", 2), ("BOTH-A", 1))
+    house.buyers.order(("FIRST", 2), ("BOTH-A", 1))
     house.run_all()
-    house.wish(house.trades[0], "amends")
+    house.buyers.wish(house.buyers.trades[0], "amends")
     house.run_all()
 
 
 def a_refund_of_a_labelled_line_is_withdrawn(house):
     house.live_by(refund_asked_holds=RefundScope.LINES)
-    house.order(("FIRST", 2), ("BOTH-A", 1))
+    house.buyers.order(("FIRST", 2), ("BOTH-A", 1))
     house.run_all()
-    house.wish_of_line(house.trades[0], 1, "ask_refund")
+    house.buyers.wish_of_line(house.buyers.trades[0], 1, "ask_refund")
     house.run_all()
     # A step that failed is tried for the last time.
     house.pass_time()
     house.run_all()
-    house.wish_of_line(house.trades[0], 1, "withdraw_refund")
+    house.buyers.wish_of_line(house.buyers.trades[0], 1, "withdraw_refund")
     house.run_all()
 
 
@@ -90,7 +90,7 @@ def test_right_steps_send_each_piece_once(make_house, happens, breaks, constrain
     house = make_house()
     happens(house)
     house.settle()
-    assert house.wrong_with_pieces() == house.forgotten() == house.breaches() == []
+    assert house.witness.wrong_with_pieces() == house.forgotten() == house.breaches() == []
     assert house.reckoning().agrees
     assert refusals(house) == 0
 
@@ -102,7 +102,7 @@ def test_the_constraint_refuses_what_a_broken_step_would_double(make_house, monk
     house = make_house()
     happens(house)
     house.settle()
-    assert house.wrong_with_pieces() == []
+    assert house.witness.wrong_with_pieces() == []
     assert refusals(house) > 0
 
 
@@ -113,4 +113,17 @@ def test_control_without_the_constraint_a_piece_is_labelled_twice(make_house, mo
     drop(house, constraint)
     happens(house)
     house.settle()
-    assert house.wrong_with_pieces() != []
+    assert house.witness.wrong_with_pieces() != []
+
+
+def test_control_a_part_that_speaks_for_the_whole_order_is_seen(make_house, monkeypatch):
+    known = writeback.load_writebacks
+
+    def load(tx, ids):
+        return [replace(row, is_whole_order=True) for row in known(tx, ids)]
+
+    monkeypatch.setattr(writeback, "load_writebacks", load)
+    house = make_house()
+    two_locations_fill_it(house)
+    house.settle()
+    assert any("does not carry" in wrong for wrong in house.witness.wrong_with_pieces())
