@@ -75,7 +75,7 @@ class RouteStep:
         levels = lock_location_levels(tx, skus)
         is_covered = covers(levels, (wanted for one in routed for wanted in one.wanted))
         # Nobody is held for want of what another transaction was just giving back.
-        if any(map(_is_short, held)) or not is_covered or not all(one.is_whole for one in routed):
+        if any(map(_is_short, held)) or not is_covered:
             routed, held = self._choose(subjects, levels)
         return [*held, *self._commit(tx, routed)]
 

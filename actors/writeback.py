@@ -157,18 +157,16 @@ async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed:
 
 
 def _shows(status: PlatformStatus, handover: Handover) -> bool:
-    """Whether our number stands at our lines, as far as the platform knows them."""
+    """Whether our number stands at lines of the package: a platform takes all lines of a call, or none.
+
+    A line that was refunded meanwhile never shows it.
+    """
     shown = [shipment for shipment in status.shipments if shipment.waybill == handover.waybill]
-    if handover.is_whole_order or not all(shipment.line_ids for shipment in shown) or status.line_ids is None:
-        return bool(shown)
-    lines = {line for shipment in shown for line in shipment.line_ids}
-    return bool(shown) and lines >= handover.lines.keys() & set(status.line_ids)
+    return any(not shipment.line_ids or handover.lines.keys() & set(shipment.line_ids) for shipment in shown)
 
 
 def _shows_other(status: PlatformStatus, handover: Handover) -> bool:
     others = [shipment for shipment in status.shipments if shipment.waybill != handover.waybill]
-    if handover.is_whole_order:
-        return bool(others)
     return any(not shipment.line_ids or handover.lines.keys() & set(shipment.line_ids) for shipment in others)
 
 
@@ -178,7 +176,7 @@ def _untold(place: Place, row: WritebackRow) -> Untold:
         row.courier,
         row.waybill,
         dict(row.lines),
-        is_whole_order=row.is_whole_order,
+        outside=frozenset(row.outside),
         shipped_at=row.shipped_at,
     )
     return Untold(place, row.key.account, handover, seen_before=row.is_asked_about)

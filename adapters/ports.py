@@ -71,14 +71,15 @@ class PlatformStatus:
 class Handover:
     """A write-back: this order (or these lines of it) left with that waybill. `courier` is our name.
 
-    `lines`: pieces by line of this package.
+    `lines`: pieces by line of this package. `outside`: lines of the order that stand and are not wholly in it; a
+    platform may have no record of some of them, as of a gift that only a promotion names.
     """
 
     platform_order_id: str
     courier: str
     waybill: str
     lines: Mapping[str, int]
-    is_whole_order: bool
+    outside: frozenset[str]
     shipped_at: datetime
 
 

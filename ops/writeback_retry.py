@@ -203,6 +203,8 @@ def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
             continue
     with db.transaction() as tx:
         named = {"package_id": one.package_id, "lane": one.lane, "account": one.account}
+        # Whoever tells the platform locks the work first, and the write-back behind it.
+        tx.execute(RECONCILE["lock_writeback_work"], named)
         row = tx.execute(RECONCILE["ask_again"], named).fetchone()
     return BellKey(Step.WRITEBACK, *(row or (one.lane, one.account)))
 

@@ -209,20 +209,31 @@ class Locked(msgspec.Struct, frozen=True):
 
 
 def lock_fulfillment(tx: Connection, ids: Sequence[int]) -> list[Locked]:
-    """Lock fulfillment orders by id, in id order."""
-    return [_locked(row) for row in tx.execute(ORDERS["lock_fulfillment"], {"ids": list(ids)})]
+    """Lock fulfillment orders by id, in id order; with their lines as the lock found them."""
+    return _lock(tx, "lock_fulfillment", "lines_of_fulfillment", ids)
 
 
 def lock_fulfillment_of_orders(tx: Connection, order_ids: Sequence[int]) -> dict[int, list[Locked]]:
     """Lock all fulfillment orders of some orders; by order id."""
     found: dict[int, list[Locked]] = {}
-    for row in tx.execute(ORDERS["lock_fulfillment_of_orders"], {"ids": list(order_ids)}):
-        found.setdefault(row[1], []).append(_locked(row))
+    for one in _lock(tx, "lock_fulfillment_of_orders", "lines_of_orders", order_ids):
+        found.setdefault(one.order_id, []).append(one)
     return found
 
 
-def _locked(row: tuple[Any, ...]) -> Locked:
-    id_, order_id, state, lane, reservation, resume_state, is_lane_chosen, lines = row
+def _lock(tx: Connection, lock: str, read: str, ids: Sequence[int]) -> list[Locked]:
+    named = {"ids": list(ids)}
+    with tx.pipeline():
+        locked = tx.execute(ORDERS[lock], named)
+        rows = tx.execute(ORDERS[read], named)
+    lines: dict[int, list[FulfillmentLine]] = {}
+    for id_, *line in rows:
+        lines.setdefault(id_, []).append(FulfillmentLine(*line))
+    return [_locked(row, lines.get(row[0], ())) for row in locked]
+
+
+def _locked(row: tuple[Any, ...], lines: Iterable[FulfillmentLine]) -> Locked:
+    id_, order_id, state, lane, reservation, resume_state, is_lane_chosen = row
     return Locked(
         id_,
         order_id,
@@ -231,7 +242,7 @@ def _locked(row: tuple[Any, ...]) -> Locked:
         reservation,
         State(resume_state) if resume_state else None,
         is_lane_chosen,
-        tuple(FulfillmentLine(*line) for line in lines or ()),
+        tuple(lines),
     )
 
 

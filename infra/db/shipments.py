@@ -1,7 +1,7 @@
 """Packages, write-backs and notices as the outer steps read them: rows by name, each set in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -53,13 +53,16 @@ class UnlabelledRow(PackageRow):
     is_asked_about: bool
     busy_s: float
     voided: int
-    lines: list[tuple[str, int]]
     version: bytes
+    lines: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritebackRow(PackageRow):
-    """`is_taken`: another package of the order is being told. The rest as in `UnlabelledRow`."""
+    """`is_taken`: another package of the order is being told. `outside`: lines of which not all is in this package.
+
+    The rest as in `UnlabelledRow`.
+    """
 
     courier: str
     waybill: str
@@ -68,7 +71,7 @@ class WritebackRow(PackageRow):
     is_asked_about: bool
     busy_s: float
     is_taken: bool
-    is_whole_order: bool
+    outside: list[str]
     lines: list[tuple[str, int]]
 
 
@@ -96,7 +99,11 @@ class ContactRow:
 
 def load_unlabelled(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
     """Packages with the live shipment, if there is one; their fulfillment orders are locked."""
-    return _load(tx, "load_packages", package_ids, UnlabelledRow)
+    rows = _load(tx, "load_packages", package_ids, UnlabelledRow)
+    contents: dict[int, list[tuple[str, int]]] = {}
+    for package_id, line_id, quantity in tx.execute(SHIPMENTS["load_contents"], {"ids": list(package_ids)}):
+        contents.setdefault(package_id, []).append((line_id, quantity))
+    return [replace(row, lines=tuple(contents.get(row.package_id, ()))) for row in rows]
 
 
 def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[WritebackRow]:

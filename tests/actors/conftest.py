@@ -143,7 +143,7 @@ class HandPlatform:
         try:
             await asyncio.sleep(0)
             self._raise("tell")
-            if self.shipments.get(id_) and handover.is_whole_order:
+            if self.shipments.get(id_) and not handover.outside:
                 raise Conflict("already_shipped")
             self.told.append(handover.waybill)
             self.shipments.setdefault(id_, []).append(PlatformShipment("SF", handover.waybill, tuple(handover.lines)))

@@ -166,7 +166,7 @@ async def test_one_order_goes_its_whole_way(played, door, shop, sf):
     assert caught.value.code == "duplicate_reference"
 
     lines = {line.line_id: line.quantity for line in order.lines}
-    handover = Handover(number, "sf", waybill.number, lines, is_whole_order=True, shipped_at=order.created_at)
+    handover = Handover(number, "sf", waybill.number, lines, outside=frozenset(), shipped_at=order.created_at)
     await shop.tell_shipped(handover)
     status = await shop.status(number)
     assert (status.state, status.refund_open) == (PlatformState.SHIPPED, False)

@@ -31,7 +31,7 @@ REFERENCE, WAYBILL = "TB2900000000000000001-1-0", "SF1000000000001"
 BOOKING = Booking(REFERENCE, SHANGHAI, RECEIVER, (("棉质T恤", 2), ("袜子", 1)), 650)
 ORDER = "2900000000000000001"
 WINDOW = Window(datetime(2026, 11, 22, 1, 0, tzinfo=UTC), datetime(2026, 11, 22, 1, 30, tzinfo=UTC))
-HANDOVER = Handover(ORDER, "sf", WAYBILL, {ORDER: 1}, is_whole_order=True, shipped_at=WINDOW.end)
+HANDOVER = Handover(ORDER, "sf", WAYBILL, {ORDER: 1}, outside=frozenset(), shipped_at=WINDOW.end)
 NOTICE = Notice(
     "evt-1", "package.shipped", WINDOW.end, {"platform_order_id": ORDER, "waybill": WAYBILL}, mobile=RECEIVER.phone
 )

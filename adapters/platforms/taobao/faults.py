@@ -49,10 +49,13 @@ LOGISTICS_FAULTS: dict[str, tuple[type[FulfilmentError], str]] = {
     "B56": (Refused, "courier_code_unknown"),
     "B60": (Refused, "waybill_rejected"),
     "B150": (Transient, "platform_busy"),
+    "B98": (Refused, "shipping_kind_wrong"),
     "P38": (Refused, "split_rejected"),
     "S01": (Refused, "shipment_rejected"),
     "CD01": (Refused, "resend_rejected"),
     "CD19": (Refused, "resend_rejected"),
+    "CD25": (Refused, "split_rejected"),
+    "CD27": (Refused, "split_rejected"),
 }
 # A listing that asks for too much: the platform wants a pause and a shorter window. In a call about one order it says
 # no more than that this call failed.
@@ -75,6 +78,7 @@ PHRASES = {
     "courier_code_unknown": "the platform does not know the courier's code",
     "waybill_rejected": "the platform does not accept the waybill number",
     "platform_busy": "the platform is busy",
+    "shipping_kind_wrong": "the platform ships this kind of goods in another way",
     "split_rejected": "the platform does not accept the split into packages",
     "shipment_rejected": "the platform does not accept the shipment",
     "resend_rejected": "the platform does not accept a changed waybill number",

@@ -203,7 +203,7 @@ class Taobao:
             "out_sid": handover.waybill,
             "company_code": self.courier_code(handover.courier),
         }
-        if not handover.is_whole_order:
+        if any(is_sub_order(line) for line in handover.outside):
             named = [line for line in handover.lines if is_sub_order(line)]
             if not named:
                 raise Refused("lines_unknown_to_platform", "the platform has no sub-order for any line of the package")

@@ -258,20 +258,29 @@ ORDER BY order_id, line_id;
 
 -- name: lock_fulfillment
 -- Fulfillment orders that a step may move, locked in id order; every step locks them before stock.
-SELECT f.id, f.order_id, f.state, f.lane, f.reservation, f.resume_state, f.lane_by IS NOT NULL,
-       (SELECT json_agg(json_build_array(l.line_id, l.quantity, l.packed) ORDER BY l.line_id)
-        FROM fulfillment_line AS l WHERE l.fulfillment_order_id = f.id)
-FROM fulfillment_order AS f WHERE f.id = ANY(%(ids)s)
-ORDER BY f.id
-FOR UPDATE OF f;
+SELECT id, order_id, state, lane, reservation, resume_state, lane_by IS NOT NULL
+FROM fulfillment_order WHERE id = ANY(%(ids)s)
+ORDER BY id
+FOR UPDATE;
+
+-- name: lines_of_fulfillment
+-- After the lock, in a statement of its own: one that waits for a lock reads everything else as it was before.
+SELECT fulfillment_order_id, line_id, quantity, packed
+FROM fulfillment_line WHERE fulfillment_order_id = ANY(%(ids)s)
+ORDER BY fulfillment_order_id, line_id;
 
 -- name: lock_fulfillment_of_orders
-SELECT f.id, f.order_id, f.state, f.lane, f.reservation, f.resume_state, f.lane_by IS NOT NULL,
-       (SELECT json_agg(json_build_array(l.line_id, l.quantity, l.packed) ORDER BY l.line_id)
-        FROM fulfillment_line AS l WHERE l.fulfillment_order_id = f.id)
-FROM fulfillment_order AS f WHERE f.order_id = ANY(%(ids)s)
-ORDER BY f.id
-FOR UPDATE OF f;
+SELECT id, order_id, state, lane, reservation, resume_state, lane_by IS NOT NULL
+FROM fulfillment_order WHERE order_id = ANY(%(ids)s)
+ORDER BY id
+FOR UPDATE;
+
+-- name: lines_of_orders
+-- As above.
+SELECT l.fulfillment_order_id, l.line_id, l.quantity, l.packed
+FROM fulfillment_order AS f JOIN fulfillment_line AS l ON l.fulfillment_order_id = f.id
+WHERE f.order_id = ANY(%(ids)s)
+ORDER BY l.fulfillment_order_id, l.line_id;
 
 -- name: open_holds_of
 SELECT fulfillment_order_id, code, step FROM hold

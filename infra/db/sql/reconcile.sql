@@ -31,6 +31,9 @@ WHERE w.status <> 'confirmed'
   AND (%(cause)s::text IS NULL OR %(cause)s = ANY(held.codes || ARRAY[d.code, d.fingerprint, failed.code, held.why]))
 ORDER BY w.shipped_at, w.package_id;
 
+-- name: lock_writeback_work
+SELECT 1 FROM work WHERE step = 'writeback' AND subject_id = %(package_id)s FOR UPDATE;
+
 -- name: ask_again
 -- Due now, and the platform is asked before it is told. A call that is under way keeps its deadline.
 WITH asked AS (

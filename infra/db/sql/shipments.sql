@@ -29,17 +29,14 @@ WITH wanted AS (
 SELECT id, fulfillment_order_id FROM made;
 
 -- name: load_packages
--- Packages with their order's identity, what is in them, and the live shipment, if there is one. `version`: of the
+-- Packages with their order's identity and the live shipment, if there is one. `version`: of the
 -- content that the order has. Locks the fulfillment orders.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        o.id AS order_id, o.platform, o.shop, o.platform_order_id,
        p.number, p.courier, p.account, p.location, p.service, p.weight_g, s.status, s.reference,
        s.call_deadline IS NOT NULL AS is_asked_about,
        coalesce(greatest(0, extract(epoch FROM s.call_deadline - now())), 0)::float8 AS busy_s,
-       (SELECT coalesce(max(generation), 0) FROM shipment WHERE package_id = p.id AND status = 'voided') AS voided,
-       (SELECT coalesce(json_agg(json_build_array(k.line_id, k.quantity) ORDER BY k.line_id), '[]')
-        FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0) AS lines,
-       c.version
+       (SELECT coalesce(max(generation), 0) FROM shipment WHERE package_id = p.id AND status = 'voided') AS voided, c.version
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
@@ -48,6 +45,11 @@ LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
 WHERE p.id = ANY(%(ids)s)
 ORDER BY f.id
 FOR UPDATE OF f;
+
+-- name: load_contents
+-- What lies in packages, after their fulfillment orders were locked: one that waits for a lock reads all else as before.
+SELECT package_id, line_id, quantity FROM package_line WHERE package_id = ANY(%(ids)s) AND quantity > 0
+ORDER BY package_id, line_id;
 
 -- name: intend_shipments
 -- The intent is durable before the courier hears of it. Until the deadline a call may be under way, or what it
@@ -228,21 +230,21 @@ ORDER BY r.package_id
 ON CONFLICT (package_id) DO NOTHING;
 
 -- name: load_writebacks
--- `is_whole_order`: nothing of the order travels, or has travelled, in another way. What is for nobody to ship does not
--- count. `lines`: without those that were refunded or closed since the label, which the platform would refuse.
+-- `outside`: lines of the order that stand, and of which not all lies in this package. `lines`: without those that were
+-- refunded or closed since the label, which the platform would refuse.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        o.id AS order_id, o.platform, o.shop, o.platform_order_id,
        s.courier, s.waybill, w.shipped_at, w.status, w.call_deadline IS NOT NULL AS is_asked_about,
        coalesce(greatest(0, extract(epoch FROM w.call_deadline - now())), 0)::float8 AS busy_s,
        EXISTS (SELECT 1 FROM writeback AS b
                WHERE b.order_id = o.id AND b.package_id <> p.id AND b.status = 'sending') AS is_taken,
-       NOT EXISTS (SELECT FROM order_line AS l
-                   WHERE l.order_id = o.id
-                     AND l.planned + l.elsewhere
-                         + CASE WHEN l.fulfilled_by IN ('platform', 'pickup', 'courier') THEN l.quantity ELSE 0 END
-                         > coalesce((SELECT sum(k.quantity) FROM package_line AS k
-                                     WHERE k.package_id = p.id AND k.order_id = l.order_id
-                                       AND k.line_id = l.line_id), 0)) AS is_whole_order,
+       ARRAY(SELECT l.line_id FROM order_line AS l
+             WHERE l.order_id = o.id AND NOT l.refunded
+               AND l.planned + l.elsewhere
+                   + CASE WHEN l.fulfilled_by NOT IN ('merchant', 'unknown') THEN l.quantity ELSE 0 END
+                   > coalesce((SELECT sum(k.quantity) FROM package_line AS k
+                               WHERE k.package_id = p.id AND k.order_id = l.order_id AND k.line_id = l.line_id), 0)
+             ORDER BY l.line_id) AS outside,
        (SELECT coalesce(json_agg(json_build_array(k.line_id, k.quantity) ORDER BY k.line_id), '[]')
         FROM package_line AS k JOIN order_line AS l USING (order_id, line_id)
         WHERE k.package_id = p.id AND k.order_id = w.order_id AND k.quantity > 0 AND NOT l.refunded) AS lines

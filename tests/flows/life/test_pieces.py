@@ -120,7 +120,7 @@ def test_control_a_part_that_speaks_for_the_whole_order_is_seen(make_house, monk
     known = writeback.load_writebacks
 
     def load(tx, ids):
-        return [replace(row, is_whole_order=True) for row in known(tx, ids)]
+        return [replace(row, outside=[]) for row in known(tx, ids)]
 
     monkeypatch.setattr(writeback, "load_writebacks", load)
     house = make_house()

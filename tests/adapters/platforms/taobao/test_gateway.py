@@ -47,7 +47,7 @@ def handover(**changed) -> Handover:
         "courier": "sf",
         "waybill": "SF1",
         "lines": {"10": 1},
-        "is_whole_order": True,
+        "outside": frozenset(),
         "shipped_at": datetime(2026, 11, 22, tzinfo=UTC),
     }
     return Handover(**{**given, **changed})
@@ -80,7 +80,7 @@ async def test_an_unknown_sign_method_is_found_when_connecting(shop):
 async def test_part_of_an_order_names_its_lines_but_no_promised_gift(shop):
     platform, server = await shop(shipped)
 
-    await platform.tell_shipped(handover(is_whole_order=False, lines={"11": 1, "gift:1:7": 1, "12": 2}))
+    await platform.tell_shipped(handover(outside=frozenset({"99"}), lines={"11": 1, "gift:1:7": 1, "12": 2}))
 
     form = form_of(server)
     assert (form["is_split"], form["sub_tid"]) == ("1", "11,12")
@@ -90,14 +90,14 @@ async def test_a_package_of_promised_gifts_alone_cannot_be_told(shop):
     platform, server = await shop(shipped)
 
     with pytest.raises(Refused):
-        await platform.tell_shipped(handover(is_whole_order=False, lines={"gift:1:7": 1}))
+        await platform.tell_shipped(handover(outside=frozenset({"99"}), lines={"gift:1:7": 1}))
     assert server.received == []
 
 
 async def test_nor_a_service_of_it(shop):
     platform, server = await shop(shipped)
 
-    await platform.tell_shipped(handover(is_whole_order=False, lines={"11": 1, "service:90": 1}))
+    await platform.tell_shipped(handover(outside=frozenset({"99"}), lines={"11": 1, "service:90": 1}))
 
     assert form_of(server)["sub_tid"] == "11"
 
