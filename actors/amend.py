@@ -83,6 +83,10 @@ class Newer:
                 left[line_id] = left.get(line_id, 0) + more
         return {line_id: quantity for line_id, quantity in left.items() if quantity}
 
+    def is_new(self, line_id: str) -> bool:
+        """Whether this content is the first with the line: its row is stored with its sums."""
+        return all(line.line_id != line_id for line in self.old.lines)
+
     @property
     def grows(self) -> int | None:
         """The fulfillment order that takes what is added: the first that has no package yet."""
@@ -228,7 +232,7 @@ def _store(tx: Connection, changed: Sequence[Newer]) -> None:
         for (fulfillment_order_id, line_id), quantity in one.plan.quantities.items()
     ]
     more = [
-        Quantity(one.grows, one.order_id, line_id, quantity)
+        Quantity(one.grows, one.order_id, line_id, quantity, is_counted=one.is_new(line_id))
         for one in changed
         if one.grows is not None
         for line_id, quantity in one.plan.added.items()
@@ -339,7 +343,7 @@ def _add_parts(tx: Connection, changed: Sequence[Newer]) -> list[Settled]:
     ]
     made = add_parts(tx, [NewPart(locked.id, one.order_id, number, State.PAID) for one, number, locked, _ in parts])
     quantities = [
-        Quantity(id_, one.order_id, line_id, quantity)
+        Quantity(id_, one.order_id, line_id, quantity, is_counted=one.is_new(line_id))
         for id_, (one, _, _, pieces) in zip(made, parts, strict=True)
         for line_id, quantity in pieces.items()
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from actors.tools import Tools
 from adapters.ports import Handover, Platform, PlatformStatus
 from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
+from domain.order import PlatformState
 from domain.outcomes import Done, Later
 from domain.states import Step
 from infra.db.orders import rows_json
@@ -123,7 +124,8 @@ def _settle(one: Untold, answer: object) -> Result:
 async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed:
     """Tell, unless the platform shows our number already; then read back what it shows.
 
-    Raises NotCalledError, having only asked, in a process that drains.
+    Raises NotCalledError, having only asked, in a process that drains; Refused ``nothing_to_tell`` and ``order_closed``
+    for what left although nobody wanted it any more: that is a person's to settle.
     """
     order_id = one.handover.platform_order_id
     if one.seen_before:
@@ -132,11 +134,13 @@ async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed:
             return Confirmed(told_now=False, changed_at=status.changed_at)
         if lease.is_draining():
             raise NotCalledError
+    if not one.handover.lines:
+        raise Refused("nothing_to_tell", "every line of the package was refunded or closed")
     told_now = True
     try:
         await platform.tell_shipped(one.handover)
     except Conflict:
-        # Shipped already: by an earlier call of ours, or by somebody else with another number.
+        # Shipped already, by an earlier call of ours or by somebody else with another number; or closed.
         told_now = False
     failpoint("writeback.told", one.place.subject_id)
     try:
@@ -147,6 +151,8 @@ async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed:
         return Confirmed(told_now=told_now, changed_at=status.changed_at)
     if not told_now and _shows_other(status, one.handover):
         raise Conflict("shipped_elsewhere", "the platform shows another waybill for this order")
+    if not told_now and status.state is PlatformState.CLOSED:
+        raise Refused("order_closed", "the platform has closed the order")
     raise UnknownOutcome("not_read_back", "told, but the platform does not show the waybill yet")
 
 

@@ -52,12 +52,13 @@ def own_shipments(order: Order, told: Sequence[Told]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """Pieces of one order's line in one fulfillment order."""
+    """Pieces of one order's line in one fulfillment order. `is_counted`: the line's row was stored with them."""
 
     fulfillment_order_id: int
     order_id: int
     line_id: str
     quantity: int
+    is_counted: bool = False
 
 
 def set_quantities(tx: Connection, quantities: Sequence[Quantity]) -> None:
@@ -77,6 +78,7 @@ def _row(one: Quantity) -> dict[str, object]:
         "order_id": one.order_id,
         "line_id": one.line_id,
         "quantity": one.quantity,
+        "is_counted": one.is_counted,
     }
 
 

@@ -123,6 +123,14 @@ def second_package(merchant):
            VALUES (%s, 1, 'SECOND-2-1', 'sf', 'booked', 'SF0002', now())""",
         package_id,
     )
+    # With one more piece of the order's line.
+    merchant.rows("UPDATE order_line SET quantity = quantity + 1, planned = planned + 1")
+    merchant.rows("UPDATE fulfillment_line SET quantity = quantity + 1, packed = packed + 1")
+    merchant.rows(
+        """INSERT INTO package_line (package_id, fulfillment_order_id, order_id, line_id, quantity)
+           SELECT %s, fulfillment_order_id, order_id, line_id, 1 FROM fulfillment_line""",
+        package_id,
+    )
     merchant.rows(
         "INSERT INTO writeback (package_id, order_id, shipped_at) VALUES (%s, %s, now())", package_id, order_id
     )

@@ -29,30 +29,45 @@ LEFT JOIN writeback AS w ON w.package_id = p.id
 WHERE f.order_id = ANY(%(order_ids)s);
 
 -- name: set_quantities
--- Fewer pieces than before. What is taken leaves the package that is not labelled yet: there is at most one.
+-- Fewer pieces than before, counted off in the order's line. What is taken leaves the package that is not labelled yet:
+-- there is at most one. What is packed counts down only by that, so that pieces in any other package stay planned.
 WITH fewer AS (
-    SELECT r.*, greatest(0, l.packed - r.quantity) AS unpacked
+    SELECT r.*, l.quantity AS had, greatest(0, l.packed - r.quantity) AS beyond
     FROM json_to_recordset(%(rows)s::json)
          AS r(fulfillment_order_id bigint, order_id bigint, line_id text, quantity integer)
     JOIN fulfillment_line AS l USING (fulfillment_order_id, order_id, line_id)
 ), unpacked AS (
-    UPDATE package_line AS k SET quantity = k.quantity - w.unpacked
+    UPDATE package_line AS k SET quantity = k.quantity - w.beyond
     FROM fewer AS w, package AS p
-    WHERE w.unpacked > 0 AND k.fulfillment_order_id = w.fulfillment_order_id AND k.order_id = w.order_id
+    WHERE w.beyond > 0 AND k.fulfillment_order_id = w.fulfillment_order_id AND k.order_id = w.order_id
       AND k.line_id = w.line_id AND p.id = k.package_id AND p.cancelled_at IS NULL AND p.handed_over_at IS NULL
       AND NOT EXISTS (SELECT FROM shipment AS s
                       WHERE s.package_id = p.id
                         AND (s.status = 'booked' OR s.status = 'intended' AND s.call_deadline IS NOT NULL))
+    RETURNING k.fulfillment_order_id, k.order_id, k.line_id, w.beyond AS count
+), counted AS (
+    UPDATE order_line AS o SET planned = o.planned - w.count
+    FROM (SELECT order_id, line_id, sum(had - quantity) AS count FROM fewer GROUP BY order_id, line_id) AS w
+    WHERE o.order_id = w.order_id AND o.line_id = w.line_id
 )
-UPDATE fulfillment_line AS l SET quantity = w.quantity, packed = l.packed - w.unpacked
-FROM fewer AS w
+UPDATE fulfillment_line AS l SET quantity = w.quantity, packed = l.packed - coalesce(u.count, 0)
+FROM fewer AS w LEFT JOIN unpacked AS u USING (fulfillment_order_id, order_id, line_id)
 WHERE l.fulfillment_order_id = w.fulfillment_order_id AND l.order_id = w.order_id AND l.line_id = w.line_id;
 
 -- name: add_quantities
+-- More pieces than before, counted in the order's line unless `is_counted` there already: the constraint of the line
+-- refuses what would be planned twice.
+WITH more AS (
+    SELECT * FROM json_to_recordset(%(rows)s::json)
+         AS r(fulfillment_order_id bigint, order_id bigint, line_id text, quantity integer, is_counted boolean)
+), counted AS (
+    UPDATE order_line AS o SET planned = o.planned + w.count
+    FROM (SELECT order_id, line_id, sum(quantity) AS count FROM more WHERE NOT is_counted GROUP BY order_id, line_id) AS w
+    WHERE o.order_id = w.order_id AND o.line_id = w.line_id
+)
 INSERT INTO fulfillment_line AS l (fulfillment_order_id, order_id, line_id, quantity)
 SELECT r.fulfillment_order_id, r.order_id, r.line_id, r.quantity
-FROM json_to_recordset(%(rows)s::json)
-     AS r(fulfillment_order_id bigint, order_id bigint, line_id text, quantity integer)
+FROM more AS r
 ORDER BY r.fulfillment_order_id, r.order_id, r.line_id
 ON CONFLICT (fulfillment_order_id, order_id, line_id) DO UPDATE SET quantity = l.quantity + excluded.quantity;
 

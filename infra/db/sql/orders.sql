@@ -212,7 +212,8 @@ WHERE c.order_id = r.id AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.ord
 
 -- name: amend_lines
 -- The lines of a newer content, with their sums. A line that it leaves out stays, marked as missing; a smaller quantity
--- than what is planned, cancelled or shipped elsewhere is not taken over: the hold says so.
+-- than what is planned, cancelled or shipped elsewhere is not taken over: the hold says so. What is planned of a known
+-- line is counted by the statements that take and add its pieces.
 WITH incoming AS (
     SELECT * FROM json_to_recordset(%(lines)s::json) AS l(
         id bigint, line_id text, product_id text, platform_sku text, sku text, title text, quantity integer,
@@ -225,8 +226,7 @@ WITH incoming AS (
         quantity = greatest(l.quantity, l.planned + l.cancelled + l.elsewhere), unit_price_minor = l.unit_price_minor,
         paid_minor = l.paid_minor, is_gift = l.is_gift, refund_open = l.refund_open, refunded = l.refunded,
         refund_unknown = l.refund_unknown, fulfilled_by = l.fulfilled_by, shipped = l.shipped, waybill = l.waybill,
-        is_missing = l.is_missing, replaced_sku = l.replaced_sku, planned = l.planned, cancelled = l.cancelled,
-        elsewhere = l.elsewhere
+        is_missing = l.is_missing, replaced_sku = l.replaced_sku, cancelled = l.cancelled, elsewhere = l.elsewhere
     FROM incoming AS l
     WHERE o.order_id = l.id AND o.line_id = l.line_id
     RETURNING o.order_id, o.line_id

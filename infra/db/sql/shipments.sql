@@ -230,7 +230,8 @@ ORDER BY r.package_id
 ON CONFLICT (package_id) DO NOTHING;
 
 -- name: load_writebacks
--- `outside`: lines of the order that stand, and of which not all lies in this package.
+-- `outside`: lines of the order that stand, and of which not all lies in this package. `lines`: without those that were
+-- refunded or closed since the label, which the platform would refuse.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        o.id AS order_id, o.platform, o.shop, o.platform_order_id,
        s.courier, s.waybill, w.shipped_at, w.status, w.call_deadline IS NOT NULL AS is_asked_about,
@@ -245,8 +246,8 @@ SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
                                WHERE k.package_id = p.id AND k.order_id = l.order_id AND k.line_id = l.line_id), 0)
              ORDER BY l.line_id) AS outside,
        (SELECT coalesce(json_agg(json_build_array(k.line_id, k.quantity) ORDER BY k.line_id), '[]')
-        FROM package_line AS k
-        WHERE k.package_id = p.id AND k.order_id = w.order_id AND k.quantity > 0) AS lines
+        FROM package_line AS k JOIN order_line AS l USING (order_id, line_id)
+        WHERE k.package_id = p.id AND k.order_id = w.order_id AND k.quantity > 0 AND NOT l.refunded) AS lines
 FROM writeback AS w
 JOIN package AS p ON p.id = w.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id

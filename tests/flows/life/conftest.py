@@ -6,20 +6,19 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
 
 from actors.tools import Tools
 from adapters import registry
-from adapters.door import Response
-from domain.errors import Conflict, Refused, Throttled, Transient, UnknownOutcome
+from domain.errors import Conflict, Refused
 from domain.gates import GateKind
 from domain.holds import HoldCode
 from domain.reckoning import reckon
-from domain.references import base_of
+from domain.rules import RefundScope, WhenShort
 from domain.states import Step
+from domain.waivers import read_named
 from infra import failpoints
 from infra.db.letters import LetterFilter
 from infra.db.sql import load
@@ -41,13 +40,11 @@ from ops import bulk, gates, letters
 from ops.holds import release
 from ops.ledgers import our_ledger
 from ops.stock import load_stock
-from sandbox import control, report
-from sandbox.model import Expected
-from sandbox.people import person_of
+from sandbox import report
+from sandbox.model import Sku, Stocked
 from sandbox.spec import Dirt, WarehouseDelays
 from sandbox.stream import plan
-from sandbox.trades import CLOSED, TO_SHIP, UNPAID
-from sandbox.warehouse import FeedRequest, Scan
+from sandbox.warehouse import Scan
 from sandbox.world import World
 from workers.demo.run import their_ledger
 from workers.demo.stage import Script, _write_settings, make_spec
@@ -58,6 +55,13 @@ DRILLS = load("drills")
 ROUNDS_MAX = 40
 LI, WANG = Author("li", "looked at it"), Author("wang", "looked at it too")
 SCANS = ("accepted", "packed", "handed_over")
+# Lines in parts that a person has before them.
+LOOKED_AT = """
+SELECT l.line_id FROM fulfillment_line AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
+WHERE l.quantity > 0 AND f.state <> 'closed'
+  AND (EXISTS (SELECT FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
+       OR EXISTS (SELECT FROM dead_letter AS d WHERE d.order_id = f.order_id AND d.closed_at IS NULL))
+"""
 SCRIPT = Script(
     orders=40,
     csv=None,
@@ -70,8 +74,29 @@ SCRIPT = Script(
     delays=WarehouseDelays(accept_s=1e9),
 )
 SPEC = make_spec(SCRIPT)
-# The planned orders only stock the shelves; those of the example are placed by its moves.
-PLAN = replace(plan(SPEC), orders=())
+SHELVES = {
+    "BOTH-A": (60, 60),
+    "BOTH-B": (60, 60),
+    "FIRST": (60, 0),
+    "SECOND": (0, 60),
+    # Too few for all, and no location has three.
+    "SCARCE": (2, 1),
+}
+
+
+def _shelves(locations):
+    """Every SKU with its pieces at the two locations: orders of several lines need both, or find too little."""
+    return tuple(
+        Stocked(
+            Sku(code, 600_000_000_000 + place, 4_900_000_000_000 + place, f"杯 {code}", "颜色:黑色", 1990),
+            dict(zip((location.name for location in locations), levels, strict=True)),
+        )
+        for place, (code, levels) in enumerate(SHELVES.items())
+    )
+
+
+# No planned orders: those of the example are placed by its moves.
+PLAN = replace(plan(SPEC), orders=(), catalogue=_shelves(plan(SPEC).locations))
 
 
 class Killed(BaseException):
@@ -89,50 +114,6 @@ class HouseClock:
 
     def utcnow(self):
         return datetime.fromtimestamp(self.now, tz=UTC)
-
-
-class Corridor:
-    """In the place of the door: the sandbox's world answers in this process, or trouble strikes one call, or all."""
-
-    def __init__(self, world, clock):
-        self.world = world
-        self.clock = clock
-        self.troubles = []
-        self.down = {}
-
-    async def send(self, request):
-        where = urlsplit(request.url).path.split("/")[1]
-        how = self.down.get(where) or next((how for place, how in self.troubles if place == where), None)
-        if (where, how) in self.troubles:
-            self.troubles.remove((where, how))
-        if how == "away":
-            raise Transient("connection_failed", "the request did not leave")
-        if how == "slow_down":
-            raise Throttled("http_429", after_s=1.0)
-        answer = self._answer(where, request)
-        if how == "unheard":
-            raise (Transient if request.is_idempotent else UnknownOutcome)("timed_out", "no complete answer")
-        return Response(200, {}, b"<html>busy</html>") if how == "garbled" else answer
-
-    def _answer(self, where, request):
-        world, now = self.world, self.clock.now
-        world.advance(now)
-        form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
-        if where == "taobao":
-            return Response(200, {}, world.platform.answer(form, now))
-        if where == "sf":
-            return Response(200, {}, world.courier.answer(form, now))
-        if where == "hook":
-            return Response(world.receiver.take(request.headers, request.body, now), {}, b"")
-        parts = urlsplit(request.url)
-        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
-        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        stamp, signature = request.headers["X-Timestamp"], request.headers["X-Signature"]
-        location, what = parts.path.split("/")[2:]
-        feed = FeedRequest(location, path, stamp, signature, asked.get("after", ""), asked.get("limit", ""))
-        assert world.feed.is_signed(feed, now)
-        status, body = getattr(world.feed, what)(feed, now)
-        return Response(status, {}, body)
 
 
 def settings_of(folder, spec):
@@ -161,27 +142,40 @@ class Rung:
 class House:
     """One merchant with a sandbox of its own, in this process."""
 
-    def __init__(self, db, outside, shared, known):
+    def __init__(self, db, outside, shared, known, surround):
         self.db, self.outside, self.shared, self.settings = db, outside, shared, known
         self.clock = HouseClock()
         self.world = World(SPEC, PLAN, self.clock.now)
-        self.corridor = Corridor(self.world, self.clock)
+        self.corridor, self.buyers = surround(self.world, self.clock, PLAN.shops[0].name)
+        self.witness = self.corridor.witness
         with db.transaction() as tx:
             tx.execute("SELECT wipe()")
             ensure_accounts(tx, self.settings)
         self.bells = bells = Rung()
-        guard = self._gates(bells)
-        tools = guarded(self._tools(bells), guard)
+        self.guard = self._gates(bells)
+        self.tools = guarded(self._tools(bells), self.guard)
         for location in self.settings.locations:
-            load_stock(db, outside, location, tools.warehouse(location.name))
-        self.runners = {
-            step: GatedRunner(runner, guard) for step, runner in make_runners(tools, outside, 1_000_000).items()
-        }
+            load_stock(db, outside, location, self.tools.warehouse(location.name))
+        self.hire()
         duty = GateDuty(db, shared, rules_of(known.guard, Limit()), self.clock, margin_s=7200.0, patience_s=86_400.0)
         self.sweeper = Sweeper(db, bells, self.clock, self.settings.engine.crashes_max, duty)
         self.duties = LetterDuties(db, bells)
         # The first window of a new shop ends before now.
         self.run(Step.PULL)
+
+    def hire(self):
+        """Workers, who know the rules of now."""
+        runners = make_runners(self.tools, self.outside, 1_000_000)
+        self.runners = {step: GatedRunner(runner, self.guard) for step, runner in runners.items()}
+
+    def live_by(self, refund_asked_holds=RefundScope.ORDER, when_short=WhenShort.HOLD, max_parts=3):
+        rules = self.tools.rules
+        review = replace(rules.review, refund_asked_holds=refund_asked_holds)
+        split = replace(rules.routing.split, when_short=when_short, max_parts=max_parts)
+        rules = replace(rules, review=review, routing=replace(rules.routing, split=split))
+        self.tools = replace(self.tools, rules=rules)
+        self.witness.scope = refund_asked_holds
+        self.hire()
 
     def _gates(self, bells):
         rules = rules_by_account(self.settings)
@@ -207,53 +201,6 @@ class House:
             cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
-    # The platform's side.
-
-    @property
-    def trades(self):
-        return list(self.world.book.trades.values())
-
-    def pull_lever(self, lever, **fields):
-        self.clock.now += 5
-        return control.pull(self.world, msgspec.json.encode({"do": lever, **fields}), self.clock.now)
-
-    def order(self, quantity=1, *, is_paid=True, detail="文三路1号"):
-        sku = PLAN.catalogue[len(self.trades) % len(PLAN.catalogue)].sku.code
-        receiver = {"name": "测试", "mobile": f"139{len(self.trades):08}", "detail": detail}
-        lines = [{"sku": sku, "quantity": quantity}]
-        self.pull_lever("add_order", shop=PLAN.shops[0].name, lines=lines, receiver=receiver, message="")
-        if not is_paid:
-            self.change(self.trades[-1], UNPAID, Expected.UNPAID)
-
-    def change(self, trade, status, expected):
-        trade.status = status
-        trade.order = replace(trade.order, expected=expected)
-        self._touch(trade)
-
-    def wish(self, trade, wish):
-        """What a buyer wants, as far as the platform lets them."""
-        order = trade.order
-        match wish:
-            case "pays" if trade.status == UNPAID:
-                self.change(trade, TO_SHIP, Expected.SHIP)
-            case "closes" if trade.status in {UNPAID, TO_SHIP}:
-                self.change(trade, CLOSED, Expected.CLOSED)
-            case "asks_refund":
-                self.pull_lever("ask_refund", tid=str(order.tid))
-            case "withdraws_refund":
-                trade.refunds.clear()
-                self.change(trade, trade.status, Expected.SHIP if order.expected is Expected.REFUND else order.expected)
-            case "amends" | "complains":
-                trade.order = replace(order, message="周末配送" if wish == "amends" else "投诉")
-                self._touch(trade)
-            case "moves":
-                trade.order = replace(order, person=replace(person_of(order), detail="学院路2号"))
-                self._touch(trade)
-
-    def _touch(self, trade):
-        self.clock.now += 5
-        self.world.book.touch(trade, self.clock.now)
-
     # The engine's side.
 
     def run(self, step):
@@ -266,8 +213,8 @@ class House:
         for step in Step:
             self.run(step)
 
-    def bring_order_to(self, wanted):
-        self.order()
+    def bring_order_to(self, wanted, *lines):
+        self.buyers.order(*lines)
         for step in takewhile(lambda step: step is not wanted, Step):
             self.run(step)
             if step is Step.LABEL:
@@ -320,6 +267,8 @@ class House:
         match operation:
             case "release":
                 self.release(which)
+            case "release_all":
+                self.release_all()
             case "reopen":
                 self.reopen_letter(which)
             case "shut" | "open":
@@ -336,16 +285,32 @@ class House:
         with suppress(Refused):
             gates.resume(self.db, self.shared, GateKind.ACCOUNT, account, LI)
 
-    def release(self, which):
-        open_holds = self.rows(
-            "SELECT f.order_id, h.code FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id "
+    def open_holds(self):
+        return self.rows(
+            "SELECT f.order_id, o.platform_order_id, h.code, h.facts FROM hold AS h "
+            "JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id JOIN orders AS o ON o.id = f.order_id "
             "WHERE h.released_at IS NULL ORDER BY h.id"
         )
-        if open_holds:
-            order_id, code = open_holds[which % len(open_holds)]
-            # The hold that an open letter is cannot be released.
-            with suppress(Conflict):
-                release(self.db, order_id, HoldCode(code), LI)
+
+    def release(self, which):
+        holds = self.open_holds()
+        if holds:
+            order_id, _, code, _ = holds[which % len(holds)]
+            self.release_hold(order_id, code)
+
+    def release_all(self):
+        for order_id, code in sorted({(hold[0], hold[2]) for hold in self.open_holds()}):
+            self.release_hold(order_id, code)
+
+    def release_hold(self, order_id, code):
+        for held, tid, open_code, facts in self.open_holds():
+            if held == order_id and open_code == code == HoldCode.REFUND_REQUESTED:
+                self.witness.let_pass |= read_named(facts)
+            if held == order_id and open_code == code == HoldCode.PLATFORM_HOLD:
+                self.witness.let_pass.add(tid)
+        # The hold that an open letter is cannot be released; and it may have been released with another.
+        with suppress(Conflict):
+            release(self.db, order_id, HoldCode(code), LI)
 
     def settle_letter(self, which, how):
         ids = [row[0] for row in self.rows("SELECT id FROM dead_letter WHERE closed_at IS NULL ORDER BY id")]
@@ -375,14 +340,26 @@ class House:
             return [str(breach) for breach in find_breaches(session)]
 
     def doubled(self):
+        """Packages with more than one living waybill."""
         waybills = self.world.waybills.by_number.values()
-        living = Counter(base_of(one.booking.reference) for one in waybills if one.is_alive)
-        return [base for base, count in living.items() if count > 1]
+        living = Counter(one.booking.reference.rpartition("-")[0] for one in waybills if one.is_alive)
+        return [package for package, count in living.items() if count > 1]
+
+    def forgotten(self):
+        """Lines that were sold and are still wanted, that nobody was told of, and that stand in no hold or letter."""
+        looked_at = {row[0] for row in self.rows(LOOKED_AT)}
+        return [line for line in self.witness.untold() if line not in looked_at]
+
+    def unaccounted(self):
+        """Lines of ours of which some pieces are neither planned, cancelled nor shipped elsewhere."""
+        return self.rows(
+            "SELECT o.platform_order_id, l.line_id, l.quantity, l.planned, l.cancelled, l.elsewhere "
+            "FROM order_line AS l JOIN orders AS o ON o.id = l.order_id "
+            "WHERE l.fulfilled_by IN ('merchant', 'unknown') AND l.planned + l.cancelled + l.elsewhere <> l.quantity"
+        )
 
     def told_twice(self):
-        told = Counter(
-            (one.content["data"]["platform_order_id"], one.content["type"]) for one in self.world.ledger.told.values()
-        )
+        told = Counter((one.content["data"]["waybill"], one.content["type"]) for one in self.world.ledger.told.values())
         return [key for key, count in told.items() if count > 1]
 
     def reckoning(self):
@@ -427,12 +404,18 @@ class House:
                 self._scan(self.world.waybills.by_number[number], kind)
 
 
-@pytest.fixture
-def make_house(database, redis_url, outside, monkeypatch, tmp_path):
+@pytest.fixture(autouse=True)
+def _dies_in_the_story(monkeypatch):
+    """A failpoint that kills ends the step in hand, not the process of the test."""
+
     def kill(_name, _tx):
         raise Killed
 
     monkeypatch.setitem(failpoints.ACTIONS, "kill", kill)
+
+
+@pytest.fixture
+def make_house(database, redis_url, outside, tmp_path, surround):
     with database.connection() as connection:
         connection.execute(
             "CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE ("
@@ -441,7 +424,7 @@ def make_house(database, redis_url, outside, monkeypatch, tmp_path):
         )
     known = settings_of(tmp_path, SPEC)
     with closing(connect_gates(redis_url.reveal())) as client:
-        yield lambda: House(database, outside, SharedGates(client), known)
+        yield lambda: House(database, outside, SharedGates(client), known, surround)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def house(make_house):
     house.bring_order_to(Step.WAREHOUSE)
     house.bring_order_to(Step.LABEL)
     house.bring_order_to(Step.RESERVE)
-    house.order()
+    house.buyers.order()
     return house
 
 
@@ -120,7 +120,7 @@ def follow_bells(house, *first):
 def test_without_a_sweeper_what_was_rung_for_goes_on_and_the_rest_waits_for_the_next(house):
     follow_bells(house, BellKey(Step.PULL, "p1", SHOP))
     assert number(house, "SELECT count(*) FROM shipment WHERE status = 'booked'") >= 2
-    house.order()
+    house.buyers.order()
     assert number(house, "SELECT count(*) FROM raw_payload") == 4, "nobody rings for the next pull"
     house.bells.keys.clear()
     house.pass_time()

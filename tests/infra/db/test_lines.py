@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import psycopg
@@ -105,12 +105,11 @@ class Shelf:
         rows = self.rows("SELECT line_id, quantity FROM package_line WHERE package_id = %s ORDER BY line_id", [package])
         return dict(rows)
 
-    def count(self, **planned):
-        for line_id, pieces in planned.items():
-            self.rows(
-                "UPDATE order_line SET planned = %s, cancelled = quantity - %s WHERE line_id = %s",
-                [pieces, pieces, line_id],
-            )
+    def planned(self):
+        return dict(self.rows("SELECT line_id, planned FROM order_line"))
+
+    def cancel_the_rest(self):
+        self.rows("UPDATE order_line SET cancelled = quantity - planned")
 
     def breaches(self):
         named = {"final_states": ["completed", "closed"], "limit": 9}
@@ -142,7 +141,8 @@ def test_a_package_takes_all_that_is_in_none_yet(shelf):
 def test_fewer_pieces_leave_the_plan_and_the_unlabelled_package(shelf):
     package = shelf.pack(shelf.first)
     shelf.do(set_quantities, [quantity(shelf, "a", 3), quantity(shelf, "b", 0)])
-    shelf.count(a=3, b=0)
+    assert shelf.planned() == {"a": 3, "b": 0}
+    shelf.cancel_the_rest()
     assert shelf.lines() == [(shelf.first, "a", 3, 3), (shelf.first, "b", 0, 0)]
     assert shelf.contents(package) == {"a": 3, "b": 0}
     assert shelf.breaches() == []
@@ -150,7 +150,7 @@ def test_fewer_pieces_leave_the_plan_and_the_unlabelled_package(shelf):
 
 def test_what_is_not_packed_goes_first(shelf):
     package = shelf.pack(shelf.first)
-    shelf.rows("UPDATE order_line SET quantity = 9, planned = 9 WHERE line_id = 'a'")
+    shelf.rows("UPDATE order_line SET quantity = 9 WHERE line_id = 'a'")
     shelf.do(add_quantities, [quantity(shelf, "a", 4)])
     assert shelf.lines()[0] == (shelf.first, "a", 9, 5)
     shelf.do(set_quantities, [quantity(shelf, "a", 6)])
@@ -172,10 +172,23 @@ def test_a_package_that_has_or_may_have_a_label_keeps_its_pieces(shelf, status):
     planned, _ = shelf.do(load_plans, [shelf.order])
     is_bound = status != "cancelled"
     assert [one.bound for one in planned[shelf.order]] == ([5, 2] if is_bound else [0, 0])
-    shelf.rows("UPDATE order_line SET quantity = 9, planned = 9 WHERE line_id = 'a'")
+    shelf.rows("UPDATE order_line SET quantity = 9 WHERE line_id = 'a'")
     shelf.do(add_quantities, [quantity(shelf, "a", 4)])
     shelf.do(set_quantities, [quantity(shelf, "a", 7)])
     assert shelf.contents(package) == {"a": 5, "b": 2}
+
+
+def test_pieces_are_not_taken_from_a_package_that_has_a_label(shelf):
+    shelf.label(shelf.pack(shelf.first))
+    with pytest.raises(psycopg.errors.CheckViolation, match="never_more_packed_than_planned"):
+        shelf.do(set_quantities, [quantity(shelf, "a", 4)])
+
+
+def test_pieces_of_a_line_that_was_stored_with_them_are_counted_once(shelf):
+    shelf.do(set_quantities, [quantity(shelf, "a", 3)])
+    shelf.rows("UPDATE order_line SET planned = 5 WHERE line_id = 'a'")
+    shelf.do(add_quantities, [replace(quantity(shelf, "a", 2), is_counted=True)])
+    assert (shelf.planned()["a"], shelf.breaches()) == (5, [])
 
 
 def test_control_the_pieces_of_an_intent_that_was_never_called_are_free(shelf):
@@ -288,7 +301,6 @@ def twice(shelf):
     """The same pieces are planned once more, and packed once more, as two workers would that know nothing of each."""
     [other] = shelf.do(add_parts, [NewPart(shelf.first, shelf.order, 1, State.APPROVED)])
     shelf.do(add_quantities, [quantity(shelf, "a", 5, other)])
-    shelf.rows("UPDATE order_line SET planned = planned + 5 WHERE line_id = 'a'")
     return other
 
 
