@@ -26,7 +26,8 @@ def check_all(demo: Running, trial: Trial, *, dead: int = 0) -> None:
 def check_effects(demo: Running, trial: Trial) -> None:
     """Write-backs, notices and moves, each once; and the invariants of production."""
     ledger = demo.stage.read("_ledger")
-    told = Counter((row["content"]["data"]["platform_order_id"], row["content"]["type"]) for row in ledger["told"])
+    contents = [row["content"] for row in ledger["told"]]
+    told = Counter((one["data"]["platform_order_id"], one["data"]["waybill"], one["type"]) for one in contents)
     told_twice = [key for key, count in told.items() if count > 1]
     trial.check("one event id a notice", not told_twice, _brief(told_twice) or len(told))
     written = Counter((row["tid"], line) for row in ledger["write_backs"] for line in row["line_ids"])
