@@ -42,6 +42,7 @@ from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS, living_waybills
 from infra.db.stock import release_stock, shrink_stock
 from infra.engine.replay import go_on
+from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled
 from infra.engine.settle import FULFILLMENT
 
@@ -190,6 +191,9 @@ def _load(
         free = [one for one in mine if one.at in _MAY_DIVIDE and one.id not in bound]
         stays = {one.id: _held_back(new, one, plan, waivers.get(one.id, ()), rules) for one in free}
         back = {id_: pieces for id_, pieces in stays.items() if pieces}
+        if back and carry_whole(tx):
+            # No parts while workers live that carry every order whole: the order is held instead.
+            back = {}
         gone = {(id_, line_id): 0 for id_, pieces in back.items() for line_id in pieces}
         plan = replace(plan, quantities={**plan.quantities, **gone})
         changed.append(Newer(order_id, place, old[order_id], new, mine, plan, own, bound, back))
