@@ -1,0 +1,87 @@
+"""Parts that are looked at after others of their order went on: what was shipped, let pass, or is not paid yet."""
+
+from dataclasses import replace
+
+import pytest
+
+from domain.rules import RefundScope
+from domain.states import Step
+from infra.engine.replay import Author
+from infra.invariants import find_breaches
+from workers.wiring import make_runners
+
+LI = Author("li", "asked the buyer")
+TEE, CAP = "7001", "7002"
+ASKED, WITHDRAWN, PAID_BACK = "WAIT_SELLER_AGREE", "CLOSED", "SUCCESS"
+
+
+@pytest.fixture
+def lines(trade):
+    """A trade of two tees and a cap; keywords by SKU replace fields of its lines. A later one is the newer content."""
+
+    def build(at=0, *, tee=None, cap=None, **changes):
+        shown = [
+            {
+                "oid": int(oid),
+                "num_iid": 600000000001,
+                "title": sku,
+                "num": pieces,
+                "price": "10.00",
+                "payment": f"{10 * pieces}.00",
+                "refund_status": "NO_REFUND",
+                "status": changes.get("status", "WAIT_SELLER_SEND_GOODS"),
+                "outer_iid": sku,
+                **(said or {}),
+            }
+            for oid, sku, pieces, said in ((TEE, "TEE-1", 2, tee), (CAP, "CAP-1", 1, cap))
+        ]
+        whole = {"payment": "30.00", "total_fee": "30.00", "modified": f"2026-11-22 10:{at:02}:00"}
+        return trade(tid="1001", **whole | {"orders": {"order": shown}} | changes)
+
+    return build
+
+
+@pytest.fixture
+def house(merchant):
+    merchant.stock(**{"TEE-1": 10, "CAP-1": 10})
+    return merchant
+
+
+@pytest.fixture
+def house_where(house):
+    """The same house under other rules."""
+
+    def change(refund_asked_holds=RefundScope.ORDER, **split):
+        rules = house.tools.rules
+        review = replace(rules.review, refund_asked_holds=refund_asked_holds)
+        routing = replace(rules.routing, split=replace(rules.routing.split, **split))
+        house.tools = replace(house.tools, rules=replace(rules, review=review, routing=routing))
+        house.runners = make_runners(house.tools, house.outside, 1_000_000)
+        return house
+
+    return change
+
+
+def becomes(merchant, trade):
+    merchant.deliver(trade)
+    merchant.fall_due()
+    merchant.run(Step.NORMALIZE)
+
+
+def breaches(merchant):
+    with merchant.db.connection() as session:
+        return [str(one) for one in find_breaches(session)]
+
+
+def test_what_left_under_our_number_does_not_hold_the_part_that_waited(house_where, lines):
+    house = house_where(refund_asked_holds=RefundScope.LINES)
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    house.flow(Step.LABEL)
+    house.scan("accepted", "packed", "handed_over")
+    house.run(Step.WRITEBACK)
+    sent = {"status": "WAIT_BUYER_CONFIRM_GOODS", "invoice_no": "SF0001", "logistics_company": "SF"}
+    becomes(house, lines(1, tee=sent, cap={"refund_status": WITHDRAWN}))
+    house.flow(Step.LABEL)
+    assert house.holds() == []
+    assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}, {"CAP-1": 1}]
+    assert breaches(house) == []
