@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from domain.holds import HoldCode
 from domain.rules import RefundScope
 from domain.states import Step
 from infra.engine.replay import Author
 from infra.invariants import find_breaches
+from ops.holds import release
 from workers.wiring import make_runners
 
 LI = Author("li", "asked the buyer")
@@ -85,3 +87,24 @@ def test_what_left_under_our_number_does_not_hold_the_part_that_waited(house_whe
     assert house.holds() == []
     assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}, {"CAP-1": 1}]
     assert breaches(house) == []
+
+
+def test_a_refund_that_is_paid_is_another_fact_than_the_one_that_was_let_pass(house, lines):
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    house.flow(Step.REVIEW)
+    release(house.db, house.one("SELECT id FROM orders"), HoldCode.REFUND_REQUESTED, LI)
+    house.flow(Step.LABEL)
+    assert len(house.courier.waybills) == 1
+    becomes(house, lines(1, cap={"refund_status": PAID_BACK}))
+    assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
+
+
+def test_what_was_let_pass_of_one_content_holds_again_with_the_next_before_the_label(house, lines):
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    house.flow(Step.REVIEW)
+    release(house.db, house.one("SELECT id FROM orders"), HoldCode.REFUND_REQUESTED, LI)
+    house.flow(Step.ROUTE)
+    # The refund comes back on the same line after it was withdrawn.
+    becomes(house, lines(1, cap={"refund_status": WITHDRAWN}))
+    becomes(house, lines(2, cap={"refund_status": ASKED}))
+    assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
