@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from domain.holds import HoldCode
-from domain.rules import RefundScope
+from domain.rules import RefundScope, WhenShort
 from domain.states import Step
 from infra.engine.replay import Author
 from infra.invariants import find_breaches
@@ -108,3 +108,20 @@ def test_what_was_let_pass_of_one_content_holds_again_with_the_next_before_the_l
     becomes(house, lines(1, cap={"refund_status": WITHDRAWN}))
     becomes(house, lines(2, cap={"refund_status": ASKED}))
     assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
+
+
+def test_the_waiting_part_of_an_unpaid_order_is_not_paid(house_where, lines):
+    house = house_where(when_short=WhenShort.SHIP_PART)
+    house.rows("UPDATE stock_pool SET on_hand = 0 WHERE sku = 'CAP-1'")
+    unpaid = {"status": "WAIT_BUYER_PAY", "pay_time": None}
+    house.deliver(lines(**unpaid))
+    house.flow(Step.REVIEW)
+    assert (house.states(), house.holds()) == (["pending_payment"] * 2, ["stock_short_paid"])
+    house.rows("UPDATE stock_pool SET on_hand = 10 WHERE sku = 'CAP-1'")
+    becomes(house, lines(1))
+    house.flow(Step.LABEL)
+    assert (house.states(), house.holds()) == (["allocated", "on_hold"], ["stock_short_paid"])
+    release(house.db, house.one("SELECT id FROM orders"), HoldCode.STOCK_SHORT_PAID, LI)
+    house.flow(Step.LABEL)
+    assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}, {"CAP-1": 1}]
+    assert breaches(house) == []
