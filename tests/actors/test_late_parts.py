@@ -1,12 +1,15 @@
 """Parts that are looked at after others of their order went on: what was shipped, let pass, or is not paid yet."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 
+from actors.parts import SplitOff, split_off
 from domain.holds import HoldCode
 from domain.rules import RefundScope, WhenShort
-from domain.states import Step
+from domain.states import State, Step
+from infra.db.orders import load_orders, lock_fulfillment
 from infra.engine.replay import Author
 from infra.invariants import find_breaches
 from ops.holds import release
@@ -125,3 +128,25 @@ def test_the_waiting_part_of_an_unpaid_order_is_not_paid(house_where, lines):
     house.flow(Step.LABEL)
     assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}, {"CAP-1": 1}]
     assert breaches(house) == []
+
+
+def test_a_part_that_is_made_while_a_newer_content_waits_for_the_lock_hears_of_it(house, lines):
+    house.deliver(lines())
+    house.flow(Step.REVIEW)
+    house.deliver(lines(1, cap={"refund_status": ASKED}))
+    with house.db.transaction() as tx:
+        [locked] = lock_fulfillment(tx, [house.one("SELECT id FROM fulfillment_order")])
+        waits = threading.Thread(target=house.run, args=(Step.NORMALIZE,))
+        waits.start()
+        wait_until_blocked(house)
+        order = load_orders(tx, [locked.order_id])[locked.order_id]
+        split_off(tx, [SplitOff(locked, order, {CAP: 1}, State.APPROVED)])
+    waits.join()
+    assert house.one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    assert (house.states(), house.holds()) == (["on_hold"] * 2, ["refund_requested"] * 2)
+
+
+def wait_until_blocked(merchant):
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not merchant.one(query):
+        pass
