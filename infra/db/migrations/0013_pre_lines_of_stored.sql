@@ -13,8 +13,9 @@ WHERE f.number = 1 AND f.state <> 'closed'
                   WHERE r.fulfillment_order_id = f.id AND r.sku = l.sku AND r.status IN ('allocated', 'consumed')))
 ON CONFLICT DO NOTHING;
 
+-- Not of those that were admitted since the tables are there, and have been closed already.
 UPDATE order_line AS l SET planned = f.quantity
-FROM fulfillment_line AS f
+FROM fulfillment_line AS f JOIN fulfillment_order AS o ON o.id = f.fulfillment_order_id AND o.state <> 'closed'
 WHERE l.order_id = f.order_id AND l.line_id = f.line_id AND l.planned <> f.quantity;
 
 UPDATE order_line AS l SET cancelled = l.quantity - l.planned
