@@ -10,6 +10,7 @@ from domain.holds import HoldCode
 from domain.rules import RefundScope, WhenShort
 from domain.states import State, Step
 from infra.db.orders import load_orders, lock_fulfillment
+from infra.engine.presence import Presence
 from infra.engine.replay import Author
 from infra.invariants import find_breaches
 from ops.holds import release
@@ -150,3 +151,26 @@ def wait_until_blocked(merchant):
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     while not merchant.one(query):
         pass
+
+
+def test_an_added_line_waits_while_a_worker_of_an_earlier_version_lives(house, lines):
+    cap = {"divide_order_fee": "10.00"}
+    house.deliver(lines(cap={"refund_status": PAID_BACK}))
+    house.flow(Step.ROUTE)
+    earlier = Presence(house.db)
+    becomes(house, lines(1, cap=cap))
+    assert (house.states(), len(house.due(Step.NORMALIZE))) == (["allocated"], 1)
+    earlier.close()
+    house.fall_due()
+    house.run(Step.NORMALIZE)
+    assert house.states() == ["allocated", "paid"]
+
+
+def test_a_line_without_a_sku_holds_the_part_that_it_is_in(house, lines):
+    house.deliver(lines(cap={"refund_status": PAID_BACK}))
+    house.flow(Step.ROUTE)
+    becomes(house, lines(1, cap={"outer_iid": "", "outer_sku_id": ""}))
+    house.flow(Step.REVIEW)
+    assert house.rows(
+        "SELECT number FROM hold JOIN fulfillment_order AS f ON f.id = fulfillment_order_id WHERE code = 'sku_unmapped'"
+    ) == [(2,)]
