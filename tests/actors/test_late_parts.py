@@ -174,3 +174,14 @@ def test_a_line_without_a_sku_holds_the_part_that_it_is_in(house, lines):
     assert house.rows(
         "SELECT number FROM hold JOIN fulfillment_order AS f ON f.id = fulfillment_order_id WHERE code = 'sku_unmapped'"
     ) == [(2,)]
+
+
+def test_the_rest_of_a_short_order_is_promised_again_without_the_line_in_refund(house_where, lines):
+    house = house_where(refund_asked_holds=RefundScope.LINES)
+    house.rows("UPDATE stock_pool SET on_hand = 0 WHERE sku = 'CAP-1'")
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    for _ in range(3):
+        house.flow(Step.LABEL)
+    assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}]
+    assert house.rows("SELECT reservation FROM fulfillment_order ORDER BY id") == [("allocated",), ("short",)]
+    assert breaches(house) == []
