@@ -185,3 +185,14 @@ def test_the_rest_of_a_short_order_is_promised_again_without_the_line_in_refund(
     assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}]
     assert house.rows("SELECT reservation FROM fulfillment_order ORDER BY id") == [("allocated",), ("short",)]
     assert breaches(house) == []
+
+
+def test_parts_that_an_order_has_already_count_against_the_most_that_it_may_have(house_where, lines):
+    house = house_where(refund_asked_holds=RefundScope.LINES, max_parts=2)
+    house.rows("UPDATE stock_location SET on_hand = 1 WHERE sku = 'TEE-1'")
+    house.stock("west", **{"TEE-1": 1})
+    house.platform.divides_lines = True
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    house.flow(Step.ROUTE)
+    assert (house.states(), house.holds()) == (["on_hold"] * 2, ["refund_requested", "stock_short_paid"])
+    assert house.one("SELECT facts ->> 'parts_made' FROM hold WHERE code = 'stock_short_paid'") == "1"
