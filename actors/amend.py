@@ -139,8 +139,8 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]],
 
 def trim(tx: Connection, order_ids: Sequence[int]) -> None:
     """Take away what the stored contents no longer want of us, where a label bound it when they came."""
-    orders = load_orders(tx, order_ids)
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
+    orders = load_orders(tx, order_ids)
     planned, told = load_plans(tx, order_ids)
     lower: list[Quantity] = []
     lines: list[Row] = []
@@ -338,7 +338,9 @@ def _settled(
 
 
 def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:
-    if asked.reserves_again:
+    # What was held as it came was never promised, and review would call it short.
+    is_unpromised = asked.review and locked.reservation == Reservation.NONE
+    if asked.reserves_again or is_unpromised:
         return (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
     if asked.review:
         return (NewWork(Step.REVIEW, locked.id, locked.lane, shop=shop),)

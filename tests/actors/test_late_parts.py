@@ -210,3 +210,17 @@ def test_parts_that_are_routed_at_the_same_time_get_packages_with_numbers_of_the
         one.execute(SHIPMENTS["create_packages"], {"rows": rows[0]})
         other.execute(SHIPMENTS["create_packages"], {"rows": rows[1]})
     assert house.rows("SELECT number FROM package ORDER BY fulfillment_order_id") == [(1,), (2,)]
+
+
+def test_what_was_never_promised_is_promised_before_it_is_judged_again(house, lines):
+    sent = {"status": "WAIT_BUYER_CONFIRM_GOODS", "invoice_no": "YTO1", "logistics_company": "YTO"}
+    house.deliver(lines(tee=sent, status="SELLER_CONSIGNED_PART", cap={"status": "WAIT_SELLER_SEND_GOODS"}))
+    house.flow()
+    assert house.holds() == ["shipped_elsewhere"]
+    becomes(house, lines(1, tee=sent, status="SELLER_CONSIGNED_PART", cap={"status": "WAIT_SELLER_SEND_GOODS"}))
+    house.flow(Step.REVIEW)
+    assert house.holds() == ["shipped_elsewhere"]
+    release(house.db, house.one("SELECT id FROM orders"), HoldCode.SHIPPED_ELSEWHERE, LI)
+    house.flow(Step.LABEL)
+    assert [dict(one.contents) for one in house.courier.bookings] == [{"CAP-1": 1}]
+    assert breaches(house) == []
