@@ -171,8 +171,14 @@ def trade_of(tree: object) -> Mapping[str, Any]:
 
 
 def error_in(tree: Mapping[str, Any]) -> object:
-    """The `error_response` of an answer; None where there is none. Relays add an empty one to every answer."""
-    return tree.get("error_response") or None
+    """The `error_response` of an answer; None where there is none.
+
+    Relays add an empty one to every answer, or one whose members are all empty.
+    """
+    told = tree.get("error_response")
+    if isinstance(told, dict) and not any(told.values()):
+        return None
+    return told or None
 
 
 def state_of(trade: Fields) -> PlatformState:
