@@ -136,8 +136,11 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]],
     return [*waiting, *settled, *_add_parts(tx, changed)]
 
 
-def trim(tx: Connection, order_ids: Sequence[int]) -> None:
-    """Take away what the stored contents no longer want of us, where a label bound it when they came."""
+def trim(tx: Connection, order_ids: Sequence[int]) -> frozenset[int]:
+    """Take away what the stored contents no longer want of us, where a label bound it when they came.
+
+    Returns the orders from which something was taken.
+    """
     orders = load_orders(tx, order_ids)
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
     planned, told = load_plans(tx, order_ids)
@@ -157,6 +160,7 @@ def trim(tx: Connection, order_ids: Sequence[int]) -> None:
         set_quantities(tx, lower)
         tx.execute(ORDERS["amend_lines"], {"lines": rows_json(lines)})
         shrink_stock(tx, left)
+    return frozenset(one.order_id for one in lower)
 
 
 def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[Settled]]:
