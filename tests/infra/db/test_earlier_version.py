@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from infra.db.migrate import FOLDER
 from infra.invariants import INVARIANT
 
 _ADMIT = """
@@ -191,6 +192,14 @@ def test_what_it_admits_is_planned(earlier, state, resume):
 def test_of_what_it_admits_as_closed_nothing_is_planned(earlier):
     earlier.admit(line("a", 5), state="closed")
     assert (earlier.planned(), earlier.lines()["a"][1]) == ({}, 0)
+    assert earlier.breaches() == []
+
+
+def test_what_was_admitted_and_closed_before_stored_orders_got_their_lines_stays_as_it_is(earlier):
+    earlier.admit(line("a", 5))
+    earlier.rows("UPDATE fulfillment_order SET state = 'closed', closed_reason = 'refunded', finished_at = now()")
+    earlier.rows((FOLDER / "0013_pre_lines_of_stored.sql").read_text())
+    assert earlier.lines() == {"a": (5, 0, 5, 0)}
     assert earlier.breaches() == []
 
 
