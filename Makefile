@@ -5,14 +5,16 @@ BIN    := $(VENV)/bin
 ORDERS ?= 500
 SEED   ?= 7
 PICTURES ?= build/pictures
+# The last version whose workers carry every order whole.
+EARLIER ?= 396309b
 # The lock names every package there is, so pip resolves nothing: it would take the newest release of what a
 # package asks for with an extra, and then refuse that for having no hash.
 LOCKED := $(BIN)/pip install --quiet --require-hashes --no-deps -r
 
-.PHONY: help setup demo test coverage bench drills soak model fuzz lint lock clean
+.PHONY: help setup demo test coverage bench drills upgrade-drill soak model fuzz lint lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +47,11 @@ bench: $(VENV)/.bench ## orders a minute and what they cost, against plain Drama
 
 drills: setup ## hurt the whole house and check every order, half an hour; SEED=n
 	$(BIN)/orderlane drill --seed $(SEED)
+
+upgrade-drill: setup ## old and new workers side by side over 100,000 stored orders; EARLIER=commit SEED=n
+	@rm -rf build/earlier && mkdir -p build/earlier
+	git archive $(EARLIER) | tar -x -C build/earlier
+	$(BIN)/orderlane drill rolling-upgrade --earlier build/earlier --seed $(SEED)
 
 soak: setup ## random faults without end, a new seed each round, until one shows a defect
 	while $(BIN)/orderlane drill nemesis; do :; done

@@ -136,8 +136,11 @@ def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]],
     return [*waiting, *settled, *_add_parts(tx, changed)]
 
 
-def trim(tx: Connection, order_ids: Sequence[int]) -> None:
-    """Take away what the stored contents no longer want of us, where a label bound it when they came."""
+def trim(tx: Connection, order_ids: Sequence[int]) -> frozenset[int]:
+    """Take away what the stored contents no longer want of us, where a label bound it when they came.
+
+    Returns the orders from which something was taken.
+    """
     orders = load_orders(tx, order_ids)
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
     planned, told = load_plans(tx, order_ids)
@@ -157,6 +160,7 @@ def trim(tx: Connection, order_ids: Sequence[int]) -> None:
         set_quantities(tx, lower)
         tx.execute(ORDERS["amend_lines"], {"lines": rows_json(lines)})
         shrink_stock(tx, left)
+    return frozenset(one.order_id for one in lower)
 
 
 def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[Settled]]:
@@ -173,7 +177,7 @@ def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[
 def _load(
     tx: Connection, newer: Sequence[tuple[int, Place, Order]], rules: RuleSet
 ) -> tuple[list[Newer], dict[int, tuple[Waiver, ...]]]:
-    """With what people let pass, by fulfillment order."""
+    """With what people let pass and what stays so, by fulfillment order."""
     order_ids = [order_id for order_id, _, _ in newer]
     old = load_orders(tx, order_ids)
     newer = [(order_id, place, keep_skus(old[order_id], order)) for order_id, place, order in newer]
@@ -185,12 +189,15 @@ def _load(
         new = with_missing(old[order_id], content)
         own = own_shipments(new, told.get(order_id, ()))
         mine = fulfillment[order_id]
+        # What a person let pass is judged by as long as it is kept: another fact is asked about at once.
+        for one in mine:
+            waivers[one.id] = tuple(each for each in waivers.get(one.id, ()) if stays(each, old[order_id], new))
         may_grow = any(one.state not in FINAL_STATES for one in mine)
         plan = replan(new, planned.get(order_id, ()), own, may_grow=may_grow)
         bound = frozenset(one.fulfillment_order_id for one in planned.get(order_id, ()) if one.bound)
         free = [one for one in mine if one.at in _MAY_DIVIDE and one.id not in bound]
-        stays = {one.id: _held_back(new, one, plan, waivers.get(one.id, ()), rules) for one in free}
-        back = {id_: pieces for id_, pieces in stays.items() if pieces}
+        held = {one.id: _held_back(new, one, plan, waivers[one.id], rules) for one in free}
+        back = {id_: pieces for id_, pieces in held.items() if pieces}
         if back and carry_whole(tx):
             # No parts while workers live that carry every order whole: the order is held instead.
             back = {}
@@ -249,13 +256,12 @@ def _store(tx: Connection, changed: Sequence[Newer]) -> None:
 
 
 def _keep_waivers(tx: Connection, changed: Sequence[Newer], waivers: Mapping[int, Sequence[Waiver]]) -> None:
-    """What a person let pass is not asked again for as long as it is the same fact."""
+    """What a person let pass is not asked again for as long as it is the same fact: `waivers` are those that stay."""
     kept = [
         {"id": waiver.hold_id, "raw_payload_id": one.place.subject_id}
         for one in changed
         for locked in one.fulfillment
-        for waiver in waivers.get(locked.id, ())
-        if stays(waiver, one.old, one.new)
+        for waiver in waivers[locked.id]
     ]
     if kept:
         tx.execute(LETTERS["keep_waivers"], {"rows": rows_json(kept)})

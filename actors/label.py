@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.amend import trim
-from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError
+from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError, may_be_outdated
 from actors.parts import nothing_left
 from actors.receivers import reveal
 from actors.tools import Tools
@@ -24,7 +24,6 @@ from domain.errors import (
     Transient,
 )
 from domain.holds import OUTCOME_UNKNOWN, HoldCode, waybill_facts
-from domain.lines import is_gone
 from domain.order import Address, Order
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
@@ -99,14 +98,13 @@ class Label:
         waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
         intents: list[Unlabelled] = []
         settled: list[Result] = []
-        outdated: set[int] = set()
+        outdated = _take_unwanted(tx, [row for row in rows if row.state in STEPS[STEP].works_in], orders)
         for row in rows:
             place = place_of(row, row.package_id)
             may_book = place.state in STEPS[STEP].works_in
             if may_book and not row.lines and row.status != "booked" and not row.is_asked_about:
                 settled.append(nothing_left(place))
-            elif may_book and row.status != "booked" and not row.is_asked_about and _has_gone(row, orders):
-                outdated.add(row.order_id)
+            elif row.order_id in outdated and may_book and row.status != "booked" and not row.is_asked_about:
                 settled.append(Settled(place, Later("order_changed")))
             elif row.status == "booked" or not (may_book or row.is_asked_about):
                 settled.append(Settled(place, Done(facts={"left_alone": row.status or row.state})))
@@ -116,8 +114,6 @@ class Label:
             else:
                 let_pass = waivers.get(row.fulfillment_order_id, ())
                 intents.append(_unlabelled(place, row, orders[row.order_id], let_pass, may_book=may_book))
-        if outdated:
-            trim(tx, sorted(outdated))
         may_be_called = [one for one in intents if one.may_book]
         if may_be_called:
             tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(self._intent_rows(may_be_called))})
@@ -266,11 +262,12 @@ class Label:
         return Settled(one.place, Done(facts=facts), follow=follow if tells_now else ())
 
     def _not_bought(self, one: Unlabelled, why: OrderHeldError | OrderChangedError) -> Settled:
-        if isinstance(why, OrderChangedError):
-            return Settled(one.place, Later("order_changed", after_s=_UPDATE_S))
         # What may be booked already, and cannot be looked up, needs somebody who asks the courier.
         open_question = one.seen_before and not self._can_find(one)
         unknown = (Hold(HoldCode.WAYBILL_ERROR, {"code": OUTCOME_UNKNOWN}),) if open_question else ()
+        if isinstance(why, OrderChangedError):
+            again = Later("order_changed", after_s=_UPDATE_S)
+            return Settled(one.place, unknown[0] if unknown else again)
         first, *others = (Hold(found.code, {"found_by": "label", **found.facts}) for found in why.findings)
         return Settled(one.place, first, holds=(*others, *unknown))
 
@@ -289,9 +286,11 @@ class Label:
             tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
 
 
-def _has_gone(row: UnlabelledRow, orders: Mapping[int, Order]) -> bool:
-    """Whether the package holds what nobody wants: a call that may have happened had kept it there."""
-    return any(is_gone(line) and line.line_id in dict(row.lines) for line in orders[row.order_id].lines)
+def _take_unwanted(tx: Connection, rows: Sequence[UnlabelledRow], orders: Mapping[int, Order]) -> frozenset[int]:
+    """Empty packages of what nobody wants, which a call that may have happened had kept there; the orders concerned."""
+    free = [row for row in rows if row.status != "booked" and not row.is_asked_about]
+    order_ids = {row.order_id for row in free if may_be_outdated(orders[row.order_id], dict(row.lines))}
+    return trim(tx, sorted(order_ids)) if order_ids else frozenset()
 
 
 def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:

@@ -4,7 +4,7 @@ What differs from the stored content is stored, so that the order is updated as 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.intake import Intake
@@ -62,6 +62,7 @@ class LastCheck:
         key = one.order.key
         raw = await self.tools.platform(key.account).fetch(key.platform_order_id)
         if raw.version == one.version:
+            await self._ask_again(one)
             return
         if raw.fault:
             raise Malformed(raw.fault, "the platform's answer about the order cannot be read")
@@ -79,11 +80,23 @@ class LastCheck:
         if not _wants(now, one.quantities, own):
             raise OrderChangedError
 
+    async def _ask_again(self, one: Checked) -> None:
+        """Of a content that is known: pieces stayed in the package while a call about it might have happened."""
+        if may_be_outdated(one.order, one.quantities):
+            own = await asyncio.to_thread(self._own, one, one.order)
+            if not _wants(one.order, one.quantities, own):
+                raise OrderChangedError
+
     def _own(self, one: Checked, now: Order) -> Mapping[str, int]:
         assert one.place.order_id is not None
         with self.tools.db.transaction() as tx:
             _, told = load_plans(tx, [one.place.order_id])
         return own_shipments(now, told.get(one.place.order_id, ()))
+
+
+def may_be_outdated(order: Order, lines: Container[str]) -> bool:
+    """Whether something became of one of the lines after which its pieces may no longer be wanted of us."""
+    return any((is_gone(line) or line.shipped > 0) and line.line_id in lines for line in order.lines)
 
 
 def _wants(now: Order, quantities: Mapping[str, int], own: Mapping[str, int]) -> bool:

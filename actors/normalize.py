@@ -24,6 +24,9 @@ from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
 
 ACCOUNTS = load("accounts")
 STEP = Step.NORMALIZE
+# An earlier version has not asked the platform who fulfils it. Most such orders are the merchant's, so they do not wait
+# for the end of all earlier workers: we ask, or one of those takes the order as it takes all.
+_ASKED_AGAIN = Later("earlier_version_runs", after_s=5.0)
 # Bodies of a batch come together up to so many bytes, the smallest first; larger ones come one by one.
 BATCH_BYTES = 1024 * 1024
 LARGE_BYTES_MAX = 16 * 1024 * 1024
@@ -117,7 +120,7 @@ class Normalize:
             return []
         late: list[Result] = []
         if any(not _goes_whole(each_.order) for each_ in new) and carry_whole(tx):
-            late = [Settled(each_.place, WAITS) for each_ in new if not _goes_whole(each_.order)]
+            late = [Settled(each_.place, _wait_of(each_.order)) for each_ in new if not _goes_whole(each_.order)]
             new = [each_ for each_ in new if _goes_whole(each_.order)]
         intakes = {each_.place.subject_id: initial_state(each_.order, each_.raw.joined_at) for each_ in new}
         orders = [_admission(each_, intakes[each_.place.subject_id]) for each_ in new]
@@ -155,6 +158,11 @@ def _ask_again(tx: Connection, incoming: Sequence[Incoming]) -> None:
             for each_ in unknown
         ]
         tx.execute(ACCOUNTS["ask_again"], {"rows": rows_json(rows)})
+
+
+def _wait_of(order: Order) -> Later:
+    """How long an order waits that a worker of an earlier version would carry wrongly."""
+    return _ASKED_AGAIN if order.fulfilled_by is FulfilledBy.UNKNOWN else WAITS
 
 
 def _goes_whole(order: Order) -> bool:

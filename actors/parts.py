@@ -14,10 +14,11 @@ from domain.stock import Reservation
 from infra.db.lines import NewPart, Quantity, add_parts, add_quantities, move_reserved, set_quantities
 from infra.db.orders import Locked
 from infra.db.pool import Connection
+from infra.engine.reports import UNTIL_WOKEN_S
 from infra.engine.results import Place, Settled
 
-# While workers of a version that carries every order whole are still about.
-WAITS = Later("earlier_version_runs", after_s=5.0)
+# Until no worker lives whose version carries every order whole: it would take what is due again.
+WAITS = Later("earlier_version_runs", after_s=UNTIL_WOKEN_S)
 
 
 def divides_lines(tools: Tools, order: Order) -> bool:

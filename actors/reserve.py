@@ -96,7 +96,7 @@ class Reserve:
             if isinstance(answer, Cut) and answer.waiting:
                 cuts[want.demand.id] = (want, answer)
         new = split_off(
-            tx, [SplitOff(want.locked, want.order, answer.waiting, State.PAID) for want, answer in cuts.values()]
+            tx, [SplitOff(want.locked, want.order, answer.waiting, _first(want)) for want, answer in cuts.values()]
         )
         return {id_: _both(want, answer, part) for (id_, (want, answer)), part in zip(cuts.items(), new, strict=True)}
 
@@ -121,9 +121,14 @@ class Reserve:
         return grants
 
 
+def _first(want: Wanting) -> State:
+    """Where a part begins: a part of what is not paid is not paid either."""
+    return State.PENDING_PAYMENT if want.locked.at is State.PENDING_PAYMENT else State.PAID
+
+
 def _both(want: Wanting, cut: Cut, part: int) -> list[Result]:
     """What goes on is promised in the next round, and so is what waits."""
-    place = replace(want.place, subject_id=part, fulfillment_order_id=part, state=State.PAID)
+    place = replace(want.place, subject_id=part, fulfillment_order_id=part, state=_first(want))
     follow = (NewWork(Step.RESERVE, part, want.place.lane, shop=want.shop),)
     waits = Settled(place, Done(facts={"waiting": dict(cut.waiting), "short": cut.short}), follow=follow)
     return [waits, Settled(want.place, Later("cut_by_stock"))]

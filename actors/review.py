@@ -20,6 +20,7 @@ from domain.states import STEPS, Cause, State, Step
 from domain.stock import Reservation
 from domain.waivers import Waiver, lines_waived, refund_facts, refunds_of
 from infra.db.letters import load_waivers
+from infra.db.lines import load_plans, own_shipments
 from infra.db.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
 from infra.db.pool import Connection
 from infra.engine.reports import carry_whole
@@ -39,13 +40,17 @@ def _is_ours(code: str, step: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UnderReview:
-    """A fulfillment order with its content, the open holds as (code, step), and what people released for it."""
+    """A fulfillment order with its content, the open holds as (code, step), and what people released for it.
+
+    `own`: pieces by line that other parts of the order have shipped.
+    """
 
     place: Place
     locked: Locked
     order: Order
     holds: tuple[tuple[str, str], ...]
     waivers: tuple[Waiver, ...]
+    own: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Review:
         def decide(subject: UnderReview) -> Result:
             reservation = Reservation(subject.locked.reservation)
             lines = frozenset(line_id for line_id, _ in subject.locked.quantities)
-            known = ReviewFacts(reservation, waivers=subject.waivers, lines=lines)
+            known = ReviewFacts(reservation, waivers=subject.waivers, own=subject.own, lines=lines)
             findings = ask_rules(subject.order, known, self.tools.rules)
             found = {finding.code for finding in findings.holds}
             gone = [code for code, step in subject.holds if _is_ours(code, step) and code not in found]
@@ -146,6 +151,15 @@ def _without(subject: UnderReview, back: Mapping[str, int]) -> UnderReview:
     return replace(subject, locked=msgspec.structs.replace(subject.locked, lines=kept))
 
 
+def _own_shipments(tx: Connection, orders: Mapping[int, Order]) -> dict[int, dict[str, int]]:
+    """By order. Only of those that the platform shows as shipped in part is anything asked."""
+    shipped = [id_ for id_, order in orders.items() if any(line.shipped for line in order.lines)]
+    if not shipped:
+        return {}
+    _, told = load_plans(tx, shipped)
+    return {id_: own_shipments(orders[id_], told.get(id_, ())) for id_ in shipped}
+
+
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:
     locked = [
         each_
@@ -155,6 +169,7 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:
     orders = load_orders(tx, [each_.order_id for each_ in locked])
     holds = open_holds(tx, [each_.id for each_ in locked])
     waivers = load_waivers(tx, [each_.id for each_ in locked])
+    own = _own_shipments(tx, orders)
     return [
         UnderReview(
             Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
@@ -162,6 +177,7 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:
             orders[each_.order_id],
             tuple(holds.get(each_.id, ())),
             waivers.get(each_.id, ()),
+            own.get(each_.order_id, {}),
         )
         for each_ in locked
     ]

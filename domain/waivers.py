@@ -13,7 +13,9 @@ CLOSED, SOME_LINE = "closed", "some_line"
 # The facts of a hold that name its lines: those in refund, those shipped by somebody else.
 REFUNDS, LINES = "refunds", "lines"
 # Codes whose facts name lines.
-_OF_LINES = frozenset({HoldCode.REFUND_REQUESTED, HoldCode.REFUND_UNKNOWN, HoldCode.SHIPPED_ELSEWHERE})
+_OF_LINES = frozenset(
+    {HoldCode.FULFILLER_UNKNOWN, HoldCode.REFUND_REQUESTED, HoldCode.REFUND_UNKNOWN, HoldCode.SHIPPED_ELSEWHERE}
+)
 
 
 @dataclass(frozen=True, slots=True)

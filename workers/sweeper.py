@@ -16,6 +16,7 @@ from infra.engine.bulk import LetterDuties
 from infra.engine.duties import Beside, Duty, purge_duty, slow_duties
 from infra.engine.presence import take_lead
 from infra.engine.rejected import RejectedDuty
+from infra.engine.reports import wake_waiting
 from infra.engine.sweep import Sweeper
 from infra.guard.duty import GateDuty
 from infra.guard.shared import SharedGates, connect_gates
@@ -39,6 +40,7 @@ from workers.wiring import LANES, database
 
 REJECTED_EVERY_S = 2.0
 LISTINGS_EVERY_S = 5.0
+WAITING_EVERY_S = 2.0
 
 log = get_logger(__name__)
 
@@ -92,6 +94,7 @@ def lead(
     signals = Duty("signals", settings.scaling.every_s, lambda: measure_signals(db, groups, gates.rooms), clock)
     rejected = Duty("rejected_messages", REJECTED_EVERY_S, RejectedDuty(db, broker).run, clock)
     listings = Duty("listings", LISTINGS_EVERY_S, WaitingForSkus(db).run, clock)
+    waiting = Duty("waiting", WAITING_EVERY_S, lambda: wake_waiting(db), clock)
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
     stock = Duty("stock", stocking.AGAIN_S, Stocking(settings, db).tend, clock)
     recount = Duty("stock_again", recounting.LOOK_EVERY_S, Recounting(settings, db).tend, clock)
@@ -99,7 +102,7 @@ def lead(
         with (
             db.direct() as session,
             Beside(slow_duties(db, clock, settings.shops)) as slow,
-            Beside([signals, rejected, listings]) as quick,
+            Beside([signals, rejected, listings, waiting]) as quick,
             Beside([stock, recount]) as outside,
             Beside([purge_duty(db, clock, settings.retention)]) as purge,
         ):

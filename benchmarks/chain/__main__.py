@@ -13,7 +13,7 @@ from benchmarks.chain.report import figures, print_report
 from benchmarks.peers.course import CELERY, DRAMATIQ
 from infra.log import configure
 from infra.settings import read_settings
-from workers.demo.stage import Script
+from workers.demo.stage import Script, scenes_of
 
 QUICK_ORDERS = 1000
 QUICK_OTHERS = 200
@@ -30,6 +30,7 @@ QUICK_OTHERS = 200
 @click.option("--peer-orders", type=int, help="Orders of each peer, if not as many.")
 @click.option("--alone", is_flag=True, help="One run of the engine, without floor and peers.")
 @click.option("--quick", is_flag=True, help=f"One round: {QUICK_ORDERS} orders, {QUICK_OTHERS} for the others.")
+@click.option("--split-share", default=0.0, help="Share of orders whose lines no location has all of.")
 @click.option("--sample", is_flag=True, help="Also sample what Postgres is at; costs a little.")
 @click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw pictures into.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
@@ -45,6 +46,7 @@ def main(
     peer_orders: int | None,
     alone: bool,
     quick: bool,
+    split_share: float,
     sample: bool,
     pictures: Path | None,
     as_json: bool,
@@ -60,7 +62,14 @@ def main(
     peer_orders = orders if peer_orders is None else peer_orders
     base = read_settings()
     script = Script(
-        orders=orders, csv=None, seed=seed, per_second=0.0, processes=processes, threads=threads, shops=shops
+        orders=orders,
+        csv=None,
+        seed=seed,
+        per_second=0.0,
+        processes=processes,
+        threads=threads,
+        shops=shops,
+        scenes=scenes_of(split_share, 0.0),
     )
     wanted = [] if alone else [DRAMATIQ, CELERY]
     peers = [peer for peer in wanted if not peer.missing]

@@ -210,18 +210,28 @@ class Locked(msgspec.Struct, frozen=True):
 
 def lock_fulfillment(tx: Connection, ids: Sequence[int]) -> list[Locked]:
     """Lock fulfillment orders by id, in id order; with their lines as the lock found them."""
-    return _lock(tx, "lock_fulfillment", "lines_of_fulfillment", ids)
+    locked, lines = _lock_and_read(tx, "lock_fulfillment", "lines_of_fulfillment", ids)
+    return [_locked(row, lines.get(row[0], ())) for row in locked]
 
 
 def lock_fulfillment_of_orders(tx: Connection, order_ids: Sequence[int]) -> dict[int, list[Locked]]:
-    """Lock all fulfillment orders of some orders; by order id."""
+    """Lock all fulfillment orders of some orders; by order id.
+
+    A lock that waited does not see those that its holder has added: their lines tell of them, and they are locked too.
+    """
+    locked, lines = _lock_and_read(tx, "lock_fulfillment_of_orders", "lines_of_orders", order_ids)
+    while not lines.keys() <= {row[0] for row in locked}:
+        locked, lines = _lock_and_read(tx, "lock_fulfillment_of_orders", "lines_of_orders", order_ids)
     found: dict[int, list[Locked]] = {}
-    for one in _lock(tx, "lock_fulfillment_of_orders", "lines_of_orders", order_ids):
-        found.setdefault(one.order_id, []).append(one)
+    for row in locked:
+        found.setdefault(row[1], []).append(_locked(row, lines.get(row[0], ())))
     return found
 
 
-def _lock(tx: Connection, lock: str, read: str, ids: Sequence[int]) -> list[Locked]:
+def _lock_and_read(
+    tx: Connection, lock: str, read: str, ids: Sequence[int]
+) -> tuple[list[tuple[Any, ...]], dict[int, list[FulfillmentLine]]]:
+    """Rows of fulfillment orders, and their lines by id."""
     named = {"ids": list(ids)}
     with tx.pipeline():
         locked = tx.execute(ORDERS[lock], named)
@@ -229,7 +239,7 @@ def _lock(tx: Connection, lock: str, read: str, ids: Sequence[int]) -> list[Lock
     lines: dict[int, list[FulfillmentLine]] = {}
     for id_, *line in rows:
         lines.setdefault(id_, []).append(FulfillmentLine(*line))
-    return [_locked(row, lines.get(row[0], ())) for row in locked]
+    return locked.fetchall(), lines
 
 
 def _locked(row: tuple[Any, ...], lines: Iterable[FulfillmentLine]) -> Locked:

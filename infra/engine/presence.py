@@ -9,6 +9,7 @@ PRESENCE_CLASS = 7301
 SWEEPER_CLASS = 7302
 DOCTOR_CLASS = 7303
 EXCLUSIVE_CLASS = 7304
+LINES_CLASS = 7305
 # What a presence session is called, with the pool's name behind it: workers are counted by it.
 POOL_NAME = "orderlane worker "
 

@@ -7,9 +7,15 @@ from psycopg.rows import class_row
 
 from infra.db.pool import Connection, Database
 from infra.db.sql import load
-from infra.engine.presence import PRESENCE_CLASS
+from infra.engine.presence import LINES_CLASS, PRESENCE_CLASS
+from infra.log import get_logger
 
 REPORTS = load("reports")
+# For what must go in parts while a worker lives that knows none. That worker looks for due work as well, so the wait is
+# ended by `wake_waiting`, not by time.
+UNTIL_WOKEN_S = 100 * 365 * 86_400.0
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,19 @@ def report(db: Database, worker: int, *, pool: str, code: str, rules: str) -> No
 
 def carry_whole(tx: Connection) -> bool:
     """Whether a worker lives whose version knows no parts of orders: what must go in parts waits until it has gone."""
-    row = tx.execute(REPORTS["carry_whole"], {"class": PRESENCE_CLASS}).fetchone()
-    return row is not None and bool(row[0])
+    row = tx.execute(REPORTS["carry_whole"], {"class": PRESENCE_CLASS, "lines_class": LINES_CLASS}).fetchone()
+    return row is not None and bool(row[1])
+
+
+def wake_waiting(db: Database) -> int:
+    """Let work that waited for the end of earlier versions be due, if no such worker lives; how much that was."""
+    with db.transaction() as tx:
+        row = tx.execute(REPORTS["is_waiting"]).fetchone()
+        if row is None or not row[0] or carry_whole(tx):
+            return 0
+        woken = len(tx.execute(REPORTS["wake_waiting"]).fetchall())
+    log.info("earlier_version_ended", woken=woken)
+    return woken
 
 
 def living(connection: Connection) -> list[Report]:

@@ -1,10 +1,12 @@
 """Orders and lines that are not ours to ship: no stock, no label, no hold; open until the platform shows their end."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from domain.states import Step
+from infra.engine.presence import PRESENCE_CLASS, Presence
+from infra.engine.reports import wake_waiting
 
 LATER = {"modified": "2026-11-22 11:00:00"}
 MARKS = [{"is_sh_ship": True}, {"shop_pick": "1"}, {"shipping_type": "virtual"}, {"no_shipping": True}]
@@ -76,3 +78,25 @@ def test_one_that_the_platform_does_not_say_either_is_asked_for_once(stocked, tr
         stocked.run(Step.PULL)
         stocked.flow()
     assert (stocked.platform.asked["fetch 1001"], stocked.holds()) == (1, ["fulfiller_unknown"])
+
+
+@pytest.mark.parametrize(
+    ("marks", "waits"), [({"is_sh_ship": True}, "100 years"), ({"shipping_type": "teleport"}, "5 seconds"), ({}, None)]
+)
+def test_while_an_earlier_worker_lives_what_it_would_ship_waits_for_its_end(stocked, trade, marks, waits):
+    """An unknown one only for the platform to be asked: nearly all of those are ours."""
+    earlier = Presence(stocked.db)
+    stocked.deliver(trade(tid="1001", **marks))
+    stocked.run(Step.NORMALIZE)
+    due = stocked.rows("SELECT due_at - now() FROM work WHERE step = 'normalize'")
+    assert wake_waiting(stocked.db) == 0
+    earlier.close()
+    # Until the server has let go of its lock.
+    stocked.rows(f"SELECT pg_advisory_xact_lock({PRESENCE_CLASS}, {earlier.worker})")
+    if waits is None:
+        assert (due, stocked.states()) == ([], ["paid"])
+        return
+    assert stocked.states() == []
+    [(left,)] = due
+    assert left > timedelta(days=36_000) if waits == "100 years" else left <= timedelta(seconds=5)
+    assert wake_waiting(stocked.db) == (1 if waits == "100 years" else 0)

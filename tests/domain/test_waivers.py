@@ -73,6 +73,12 @@ def test_a_refund_passes_only_if_it_was_seen(waivers, asked, is_covered):
     assert covers(waivers, REFUND, refund_facts(asked)) is is_covered
 
 
+@pytest.mark.parametrize(("unknown", "is_covered"), [("1", True), ("12", False), ("2", False)])
+def test_another_line_of_unknown_fulfiller_is_another_fact(unknown, is_covered):
+    waiver = Waiver(1, HoldCode.FULFILLER_UNKNOWN, frozenset({"1"}))
+    assert covers((waiver,), HoldCode.FULFILLER_UNKNOWN, line_facts(unknown)) is is_covered
+
+
 @pytest.mark.parametrize("lines", [{"1"}, {"1", "2"}, {SOME_LINE}])
 def test_lines_are_read_back_from_the_facts_of_a_hold(lines):
     assert read_named({"platform_state": "shipped", **line_facts(lines)}) == lines

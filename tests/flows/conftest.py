@@ -20,6 +20,7 @@ import pytest
 
 from adapters.door import Response
 from domain.errors import Throttled, Transient, UnknownOutcome
+from domain.holds import HoldCode
 from domain.order import OrderKey
 from domain.references import base_of, order_base
 from domain.rules import RefundScope
@@ -30,7 +31,7 @@ from sandbox.model import Expected, Ships
 from sandbox.people import person_of
 from sandbox.sending import HOLD_MARKS
 from sandbox.spec import Dirt, Scenes
-from sandbox.trades import CLOSED, CLOSED_UNPAID, OPEN_REFUNDS, PART_SHIPPED, SHIPPED, TO_SHIP, UNPAID, Trade
+from sandbox.trades import CLOSED, CLOSED_UNPAID, OPEN_REFUNDS, PART_SHIPPED, SHIPPED, TO_SHIP, UNPAID, Sender, Trade
 from sandbox.warehouse import FeedRequest
 from sandbox.waybills import Waybill
 from sandbox.world import World
@@ -97,6 +98,19 @@ class Witness:
             for oid, line in trade.lines
             if line.is_ours and oid not in trade.gone and oid not in told
         ]
+
+    def shows_no(self, code: str, tid: str) -> bool:
+        """Whether nothing of the trade, as the platform has it now, is a reason for such a hold."""
+        trade = self.world.book.trades[int(tid)]
+        if code == HoldCode.PLATFORM_HOLD:
+            return not any(trade.marks.get(mark) for mark in HOLD_MARKS)
+        if code == HoldCode.REFUND_REQUESTED:
+            return not (
+                trade.closed or trade.status in {CLOSED, CLOSED_UNPAID} or OPEN_REFUNDS & {*trade.refunds.values()}
+            )
+        if code == HoldCode.SHIPPED_ELSEWHERE:
+            return all(shipment.by is Sender.API for shipment in trade.shipments.values())
+        return False
 
     def _see_label(self, waybill: Waybill) -> None:
         trade = self.trade_of(waybill)

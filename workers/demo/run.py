@@ -144,9 +144,18 @@ def running(base: Settings, script: Script) -> Iterator[Running]:
         yield replace(demo, started_at=time.monotonic())
 
 
+def _release(settings: Settings, _settings_file: Path) -> None:
+    release(settings)
+
+
 @contextmanager
-def prepared(base: Settings, script: Script, spec: Spec | None = None) -> Iterator[Running]:
-    """Stores and sandbox up and stock counted in, but no process at work yet. `spec`: see `sandbox_stage`."""
+def prepared(
+    base: Settings, script: Script, spec: Spec | None = None, release: Callable[[Settings, Path], None] = _release
+) -> Iterator[Running]:
+    """Stores and sandbox up and stock counted in, but no process at work yet. `spec`: see `sandbox_stage`.
+
+    `release`: brings the empty database to its schema; settings, and the file they were read from.
+    """
     folder = demo_folder(base)
     with sandbox_stage(folder, script, spec) as stage, Stores(base, folder / "stores") as stores:
         connection = stores.connection
@@ -156,7 +165,7 @@ def prepared(base: Settings, script: Script, spec: Spec | None = None) -> Iterat
             "ORDERLANE_REDIS_URL": connection.redis_url.reveal(),
         }
         settings = read_settings(stage.settings_file, {**os.environ, **environment})
-        release(settings)
+        release(settings, stage.settings_file)
         with Database(connection.database_url.reveal(), 2) as db, (folder / "workers.log").open("wb") as log:
             _stock_up(settings, db)
             supervisor = Supervisor(

@@ -20,6 +20,7 @@ from workers.drills import (
     unclear,
 )
 from workers.drills.drill import Drill
+from workers.drills.upgrade.rolling import rolling_upgrade
 
 CATALOGUE: tuple[Drill, ...] = (
     Drill("kill-sweep", ("C1", "C3", "C4"), "kill -9 at every failpoint of every step", kills.kill_sweep),
@@ -90,6 +91,14 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("postgres-restarts", ("P1", "P2"), "restarts, backends ended", runs.postgres_restarts, in_quick=False),
     Drill("long-transaction", ("P7",), "the table of due work locked", runs.long_transaction, in_quick=False),
     Drill("rolling-restart", ("C7",), "SIGTERM to worker after worker", runs.rolling_restart, in_quick=False),
+    Drill(
+        "rolling-upgrade",
+        ("P8",),
+        "workers of an earlier version beside new ones, over a migration and back",
+        rolling_upgrade,
+        in_quick=False,
+        needs_earlier=True,
+    ),
     Drill("power-cut", ("C9",), "everything killed at one moment", runs.power_cut, in_quick=False),
     Drill("poison-in-batch", ("C8",), "the same with real workers, among many", runs.poison_in_batch, in_quick=False),
     Drill("courier-lies", ("K2", "K3"), "silence, nonsense, late answers", nemesis.courier_lies, in_quick=False),

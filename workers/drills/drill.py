@@ -3,17 +3,22 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from infra.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What all drills of one round are given. The same seed gives the same stream and the same faults."""
+    """What all drills of one round are given. The same seed gives the same stream and the same faults.
+
+    `earlier`: folder of an earlier version's tree, for a drill that runs both.
+    """
 
     base: Settings
     seed: int
     is_quick: bool
+    earlier: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """`covers`: the numbers of docs/drills.md. `in_quick`: also part of the short round."""
+    """`covers`: the numbers of docs/drills.md. `in_quick`: also part of the short round.
+
+    `needs_earlier`: only played where `Plan.earlier` is given.
+    """
 
     name: str
     covers: tuple[str, ...]
     injects: str
     play: Callable[[Plan], Trial]
     in_quick: bool = True
+    needs_earlier: bool = False

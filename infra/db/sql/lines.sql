@@ -2,13 +2,14 @@
 
 -- name: load_plan
 -- Pieces of some orders by fulfillment order and line. Bound are those in a package that has left, has a waybill, or for
--- which a call to the courier may have happened.
+-- which a call to the courier may have happened. Package lines are found by their package: indexes
+-- package_fulfillment_order_id_number_key and package_line_pkey.
 SELECT l.order_id, l.fulfillment_order_id, l.line_id, l.quantity, f.state = 'closed',
        coalesce((SELECT sum(k.quantity)::integer
                  FROM package_line AS k
                  JOIN package AS p ON p.id = k.package_id AND p.cancelled_at IS NULL
-                 WHERE k.fulfillment_order_id = l.fulfillment_order_id AND k.order_id = l.order_id
-                   AND k.line_id = l.line_id
+                 WHERE p.fulfillment_order_id = f.id
+                   AND k.fulfillment_order_id = f.id AND k.order_id = l.order_id AND k.line_id = l.line_id
                    AND (p.handed_over_at IS NOT NULL
                         OR EXISTS (SELECT FROM shipment AS s
                                    WHERE s.package_id = p.id
@@ -40,7 +41,8 @@ WITH fewer AS (
     UPDATE package_line AS k SET quantity = k.quantity - w.beyond
     FROM fewer AS w, package AS p
     WHERE w.beyond > 0 AND k.fulfillment_order_id = w.fulfillment_order_id AND k.order_id = w.order_id
-      AND k.line_id = w.line_id AND p.id = k.package_id AND p.cancelled_at IS NULL AND p.handed_over_at IS NULL
+      AND k.line_id = w.line_id AND p.id = k.package_id AND p.fulfillment_order_id = w.fulfillment_order_id
+      AND p.cancelled_at IS NULL AND p.handed_over_at IS NULL
       AND NOT EXISTS (SELECT FROM shipment AS s
                       WHERE s.package_id = p.id
                         AND (s.status = 'booked' OR s.status = 'intended' AND s.call_deadline IS NOT NULL))

@@ -81,7 +81,7 @@ WHERE f.id = ANY(%(ids)s) AND f.reservation NOT IN ('reserved', 'allocated', 'co
           WHERE p.fulfillment_order_id = f.id AND p.quantity > 0
             AND NOT EXISTS (SELECT FROM stock_pool AS s WHERE s.sku = l.sku)))
 ORDER BY f.id
-FOR UPDATE OF o, f SKIP LOCKED;
+FOR NO KEY UPDATE OF o SKIP LOCKED FOR UPDATE OF f SKIP LOCKED;
 
 -- name: open_lines
 -- The lines that some fulfillment orders work on, and whether stock knows their SKU.
@@ -124,7 +124,7 @@ FROM json_to_recordset(%(rows)s::json) AS r(id bigint, fulfilled_by text)
 WHERE o.id = r.id;
 
 -- name: lock_order
-SELECT id FROM orders WHERE id = %(id)s FOR UPDATE;
+SELECT id FROM orders WHERE id = %(id)s FOR NO KEY UPDATE;
 
 -- name: wanted
 -- Listings that open orders wait for, those with the most orders first: lines without a SKU, or whose SKU stock does

@@ -176,14 +176,15 @@ WITH incoming AS (
 SELECT m.order_id, m.id, a.raw_payload_id FROM made AS m JOIN admitted AS a ON a.id = m.order_id;
 
 -- name: find_existing
--- Orders that are there already, locked against other updates of the same order.
+-- Orders that are there already, locked against other updates of the same order. Not against new rows that name it:
+-- whoever splits a fulfillment order holds that, and adds one to the order.
 SELECT o.id, o.platform, o.shop, o.platform_order_id, o.changed_at
 FROM orders AS o
 JOIN unnest(%(platforms)s::text[], %(shops)s::text[], %(platform_order_ids)s::text[])
      AS k(platform, shop, platform_order_id)
   ON o.shop = k.shop AND o.platform_order_id = k.platform_order_id AND o.platform = k.platform
 ORDER BY o.id
-FOR UPDATE OF o;
+FOR NO KEY UPDATE OF o;
 
 -- name: amend
 -- A newer content of an order: everything the platform may change.

@@ -287,7 +287,7 @@ class House:
 
     def open_holds(self):
         return self.rows(
-            "SELECT f.order_id, o.platform_order_id, h.code, h.facts FROM hold AS h "
+            "SELECT f.order_id, o.platform_order_id, h.code, h.facts, h.step FROM hold AS h "
             "JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id JOIN orders AS o ON o.id = f.order_id "
             "WHERE h.released_at IS NULL ORDER BY h.id"
         )
@@ -295,7 +295,7 @@ class House:
     def release(self, which):
         holds = self.open_holds()
         if holds:
-            order_id, _, code, _ = holds[which % len(holds)]
+            order_id, _, code, *_ = holds[which % len(holds)]
             self.release_hold(order_id, code)
 
     def release_all(self):
@@ -303,7 +303,7 @@ class House:
             self.release_hold(order_id, code)
 
     def release_hold(self, order_id, code):
-        for held, tid, open_code, facts in self.open_holds():
+        for held, tid, open_code, facts, _ in self.open_holds():
             if held == order_id and open_code == code == HoldCode.REFUND_REQUESTED:
                 self.witness.let_pass |= read_named(facts)
             if held == order_id and open_code == code == HoldCode.PLATFORM_HOLD:
@@ -350,6 +350,14 @@ class House:
         looked_at = {row[0] for row in self.rows(LOOKED_AT)}
         return [line for line in self.witness.untold() if line not in looked_at]
 
+    def held_without_reason(self):
+        """Orders that our rules hold for what the platform does not show."""
+        return [
+            (tid, code)
+            for _, tid, code, _, step in self.open_holds()
+            if step != Step.WAREHOUSE and self.witness.shows_no(code, tid)
+        ]
+
     def unaccounted(self):
         """Lines of ours of which some pieces are neither planned, cancelled nor shipped elsewhere."""
         return self.rows(
@@ -390,7 +398,8 @@ class House:
         return self.rows(
             "SELECT (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')), "
             "(SELECT count(*) FROM event), (SELECT count(*) FROM raw_payload), "
-            "(SELECT count(*) FROM dead_letter WHERE closed_at IS NULL), (SELECT count(voided_at) FROM shipment)"
+            "(SELECT count(*) FROM dead_letter WHERE closed_at IS NULL), (SELECT count(voided_at) FROM shipment), "
+            "(SELECT count(call_deadline) FROM shipment), (SELECT sum(planned) FROM order_line)"
         )
 
     def send_booked(self):

@@ -202,6 +202,7 @@ class Life(RuleBasedStateMachine):
         assert self.house.told_twice() == []
         assert self.house.forgotten() == []
         assert self.house.unaccounted() == []
+        assert self.house.held_without_reason() == []
         assert self.house.witness.wrong_with_pieces() == []
         assert unknown_living(self.house) == []
 
@@ -277,6 +278,35 @@ def test_goods_that_left_although_their_order_was_closed_are_a_persons_to_settle
     life.teardown()
     assert life.house.rows("SELECT count(*) FROM dead_letter") == [(0,)]
     assert life.house.rows("SELECT code FROM hold WHERE released_at IS NULL") == [("writeback_refused",)]
+
+
+@pytest.mark.parametrize("wish", ["close_lines", "pay_refund", "ship_by_hand"])
+def test_a_released_hold_buys_no_label_for_what_nobody_wants(make_house, wish):
+    """Once drawn: a worker died before its call, a line of the package went, and a person released the hold of it."""
+    life = Life(make_house())
+    life.opens(forgets=False)
+    life.die("label.intended", [("FIRST", 2), ("SECOND", 1)])
+    life.wish_of_line(0, 0, wish)
+    life.work(Step.PULL)
+    life.work(Step.NORMALIZE)
+    assert len(life.house.open_holds()) > 0
+    life.an_operator_moves("release_all", 0)
+    life.teardown()
+    assert len(life.house.world.waybills.by_number) == 1
+
+
+def test_a_part_that_waited_is_not_held_for_what_the_other_part_has_shipped(make_house):
+    """Once drawn: review took our own shipment of the other lines for somebody else's."""
+    life = Life(make_house())
+    rules = {"refund_asked_holds": RefundScope.LINES}
+    life.opens(forgets=True, rules=rules, first=[[("SECOND", 3), ("FIRST", 2)]])
+    life.wish_of_line(0, 1, "ask_refund")
+    life.house.settle()
+    assert life.house.rows("SELECT status FROM writeback") == [("confirmed",)]
+    life.wish_of_line(0, 1, "withdraw_refund")
+    life.teardown()
+    assert life.house.rows("SELECT status FROM writeback") == [("confirmed",)] * 2
+    assert life.house.open_holds() == []
 
 
 def test_whatever_happens_every_order_ends(make_house):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from infra.db.migrate import FOLDER
 from infra.invariants import INVARIANT
 
 _ADMIT = """
@@ -194,6 +195,14 @@ def test_of_what_it_admits_as_closed_nothing_is_planned(earlier):
     assert earlier.breaches() == []
 
 
+def test_what_was_admitted_and_closed_before_stored_orders_got_their_lines_stays_as_it_is(earlier):
+    earlier.admit(line("a", 5))
+    earlier.rows("UPDATE fulfillment_order SET state = 'closed', closed_reason = 'refunded', finished_at = now()")
+    earlier.rows((FOLDER / "0013_pre_lines_of_stored.sql").read_text())
+    assert earlier.lines() == {"a": (5, 0, 5, 0)}
+    assert earlier.breaches() == []
+
+
 @pytest.mark.parametrize(("state", "resume"), BEFORE_REVIEW)
 @pytest.mark.parametrize(
     ("newer", "sums", "plan"),
@@ -306,3 +315,30 @@ def test_control_without_one_of_the_triggers_it_is_not(earlier, trigger, table):
     except Exception:  # noqa: BLE001 - the statement of the earlier version no longer works at all
         is_complete = False
     assert not is_complete
+
+
+def test_a_line_of_somebody_else_is_not_planned_by_it(earlier):
+    earlier.admit(line("a", 5), line("b", 2))
+    earlier.rows("DELETE FROM fulfillment_line WHERE line_id = 'b'")
+    earlier.rows("UPDATE order_line SET fulfilled_by = 'platform', planned = 0 WHERE line_id = 'b'")
+    earlier.amend(line("a", 5), line("b", 2))
+    assert (earlier.lines()["b"], earlier.planned()) == ((2, 0, 0, 0), {"a": (5, 0)})
+
+
+def test_what_it_adds_to_a_closed_order_is_cancelled(earlier):
+    earlier.admit(line("a", 5))
+    earlier.rows("UPDATE fulfillment_order SET state = 'closed', closed_reason = 'test', finished_at = now()")
+    earlier.amend(line("a", 7), line("b", 2))
+    assert earlier.lines() == {"a": (7, 0, 7, 0), "b": (2, 0, 2, 0)}
+
+
+def test_a_package_with_a_waybill_outlives_what_it_closes(earlier):
+    earlier.admit(line("a", 5))
+    earlier.move("allocated")
+    earlier.rows(
+        """INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
+           VALUES (%s, 1, 'R1', 'sf', 'booked', 'SF1', now())""",
+        [earlier.pack()],
+    )
+    earlier.rows("UPDATE fulfillment_order SET state = 'closed', closed_reason = 'test', finished_at = now()")
+    assert (earlier.lines(), earlier.planned(), earlier.breaches()) == ({"a": (5, 0, 5, 0)}, {"a": (5, 5)}, [])

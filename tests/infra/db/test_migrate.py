@@ -1,5 +1,6 @@
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Barrier
 
@@ -236,3 +237,98 @@ def test_calls_that_earlier_versions_left_alone_are_asked_about_and_living_waybi
         assert connection.execute(ASKED).fetchall() == [("1", "sf/main", "p/s")]
         facts = {"courier": "sf", "waybill": "W2"}
         assert connection.execute(HELD).fetchall() == [("2", "unwanted_waybill", "logistics", facts)]
+
+
+def test_code_works_beside_a_newer_file_that_came_before_its_code(connect, folder: Path) -> None:
+    newer = folder / "0003_pre_later.sql"
+    newer.write_text("SELECT 1")
+    with connect() as connection:
+        migrate(connection, folder)
+        newer.unlink()
+        assert pending(connection, folder) == []
+        assert migrate(connection, folder) == []
+
+
+PIECES = """-- commits by itself
+-- Three pieces.
+DO $$ BEGIN
+    FOR piece IN 1..3 LOOP
+        IF piece = 3 AND EXISTS (SELECT FROM broken) THEN RAISE 'stopped'; END IF;
+        INSERT INTO done VALUES (piece) ON CONFLICT DO NOTHING;
+        COMMIT;
+    END LOOP;
+END $$;
+"""
+
+
+@pytest.fixture
+def pieces(tmp_path: Path) -> Path:
+    (tmp_path / "0001_pre_table.sql").write_text(
+        "CREATE TABLE done (piece integer PRIMARY KEY); CREATE TABLE broken (); CREATE TABLE kept (id integer)"
+    )
+    (tmp_path / "0002_pre_pieces.sql").write_text(PIECES)
+    return tmp_path
+
+
+def test_a_file_that_commits_by_itself_keeps_its_pieces_and_is_run_again(connect, pieces: Path) -> None:
+    with connect() as connection:
+        connection.execute("SET statement_timeout = '9s'")
+        connection.execute("SET lock_timeout = '8s'")
+        (pieces / "0002_pre_pieces.sql").rename(pieces / "0003_pre_pieces.sql")
+        (pieces / "0002_pre_break.sql").write_text("INSERT INTO broken DEFAULT VALUES")
+        with pytest.raises(psycopg.errors.RaiseException, match="stopped"):
+            migrate(connection, pieces)
+        assert pending(connection, pieces) == ["0003_pre_pieces.sql"]
+        assert connection.execute("SELECT piece FROM done ORDER BY 1").fetchall() == [(1,), (2,)]
+        connection.execute("DELETE FROM broken")
+        assert migrate(connection, pieces) == ["0003_pre_pieces.sql"]
+        assert connection.execute("SELECT piece FROM done ORDER BY 1").fetchall() == [(1,), (2,), (3,)]
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        assert connection.execute(held).fetchone() == (0,)
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("9s",)
+        assert connection.execute("SHOW lock_timeout").fetchone() == ("8s",)
+
+
+def test_eight_at_once_apply_a_file_that_commits_by_itself_once(connect, pieces: Path) -> None:
+    def start(_: int) -> list[str]:
+        with connect() as connection:
+            return migrate(connection, pieces)
+
+    with ThreadPoolExecutor(8) as pool:
+        applied = [file for files in pool.map(start, range(8)) for file in files]
+    assert sorted(applied) == ["0001_pre_table.sql", "0002_pre_pieces.sql"]
+
+
+@pytest.mark.parametrize("first_line", ["", "-- commits by itself\n"])
+def test_a_table_in_use_is_waited_for_again_and_again_and_never_for_long(
+    connect, pieces: Path, monkeypatch, first_line: str
+) -> None:
+    monkeypatch.setattr("infra.db.migrate._DDL_LOCK_TIMEOUT", "20ms")
+    with connect() as reader, connect() as connection, ExitStack() as reading:
+        migrate(connection, pieces)
+        (pieces / "0003_pre_alter.sql").write_text(f"{first_line}ALTER TABLE kept ADD COLUMN name text")
+        reading.enter_context(reader.transaction())
+        reader.execute("SELECT FROM kept")
+        waited: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) == 3:
+                reading.close()
+
+        assert migrate(connection, pieces, sleep) == ["0003_pre_alter.sql"]
+        assert len(waited) == 3
+
+
+def test_a_table_that_stays_in_use_is_given_up_in_the_end(connect, pieces: Path, monkeypatch) -> None:
+    monkeypatch.setattr("infra.db.migrate._DDL_LOCK_TIMEOUT", "1ms")
+    with connect() as reader, connect() as connection:
+        migrate(connection, pieces)
+        (pieces / "0003_pre_alter.sql").write_text("ALTER TABLE kept ADD COLUMN name text")
+        waited: list[float] = []
+        with reader.transaction():
+            reader.execute("SELECT FROM kept")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                migrate(connection, pieces, waited.append)
+        assert len(waited) == 59
+        assert migrate(connection, pieces) == ["0003_pre_alter.sql"]

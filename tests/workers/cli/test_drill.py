@@ -35,9 +35,19 @@ def played(monkeypatch):
 def test_all_are_played_unless_some_are_named(orderlane, played):
     seen = played()
     assert orderlane("drill").exit_code == Exit.DONE
-    assert seen["names"] == [one.name for one in CATALOGUE]
+    assert seen["names"] == [one.name for one in CATALOGUE if not one.needs_earlier]
     orderlane("drill", "zombie", "poison")
     assert seen["names"] == ["zombie", "poison"]
+
+
+def test_what_needs_an_earlier_version_is_played_where_one_is_given(orderlane, played, tmp_path):
+    seen = played()
+    assert orderlane("drill", "rolling-upgrade").exit_code == Exit.USAGE
+    assert seen == {}
+    assert orderlane("drill", "rolling-upgrade", "--earlier", str(tmp_path)).exit_code == Exit.DONE
+    assert (seen["names"], seen["plan"].earlier) == (["rolling-upgrade"], tmp_path)
+    orderlane("drill", "--earlier", str(tmp_path))
+    assert "rolling-upgrade" in seen["names"]
 
 
 def test_the_short_round(orderlane, played):

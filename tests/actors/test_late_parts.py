@@ -1,0 +1,152 @@
+"""Parts that are looked at after others of their order went on: what was shipped, let pass, or is not paid yet."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from actors.parts import SplitOff, split_off
+from domain.holds import HoldCode
+from domain.rules import RefundScope, WhenShort
+from domain.states import State, Step
+from infra.db.orders import load_orders, lock_fulfillment
+from infra.engine.replay import Author
+from infra.invariants import find_breaches
+from ops.holds import release
+from workers.wiring import make_runners
+
+LI = Author("li", "asked the buyer")
+TEE, CAP = "7001", "7002"
+ASKED, WITHDRAWN, PAID_BACK = "WAIT_SELLER_AGREE", "CLOSED", "SUCCESS"
+
+
+@pytest.fixture
+def lines(trade):
+    """A trade of two tees and a cap; keywords by SKU replace fields of its lines. A later one is the newer content."""
+
+    def build(at=0, *, tee=None, cap=None, **changes):
+        shown = [
+            {
+                "oid": int(oid),
+                "num_iid": 600000000001,
+                "title": sku,
+                "num": pieces,
+                "price": "10.00",
+                "payment": f"{10 * pieces}.00",
+                "refund_status": "NO_REFUND",
+                "status": changes.get("status", "WAIT_SELLER_SEND_GOODS"),
+                "outer_iid": sku,
+                **(said or {}),
+            }
+            for oid, sku, pieces, said in ((TEE, "TEE-1", 2, tee), (CAP, "CAP-1", 1, cap))
+        ]
+        whole = {"payment": "30.00", "total_fee": "30.00", "modified": f"2026-11-22 10:{at:02}:00"}
+        return trade(tid="1001", **whole | {"orders": {"order": shown}} | changes)
+
+    return build
+
+
+@pytest.fixture
+def house(merchant):
+    merchant.stock(**{"TEE-1": 10, "CAP-1": 10})
+    return merchant
+
+
+@pytest.fixture
+def house_where(house):
+    """The same house under other rules."""
+
+    def change(refund_asked_holds=RefundScope.ORDER, **split):
+        rules = house.tools.rules
+        review = replace(rules.review, refund_asked_holds=refund_asked_holds)
+        routing = replace(rules.routing, split=replace(rules.routing.split, **split))
+        house.tools = replace(house.tools, rules=replace(rules, review=review, routing=routing))
+        house.runners = make_runners(house.tools, house.outside, 1_000_000)
+        return house
+
+    return change
+
+
+def becomes(merchant, trade):
+    merchant.deliver(trade)
+    merchant.fall_due()
+    merchant.run(Step.NORMALIZE)
+
+
+def breaches(merchant):
+    with merchant.db.connection() as session:
+        return [str(one) for one in find_breaches(session)]
+
+
+def test_what_left_under_our_number_does_not_hold_the_part_that_waited(house_where, lines):
+    house = house_where(refund_asked_holds=RefundScope.LINES)
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    house.flow(Step.LABEL)
+    house.scan("accepted", "packed", "handed_over")
+    house.run(Step.WRITEBACK)
+    sent = {"status": "WAIT_BUYER_CONFIRM_GOODS", "invoice_no": "SF0001", "logistics_company": "SF"}
+    becomes(house, lines(1, tee=sent, cap={"refund_status": WITHDRAWN}))
+    house.flow(Step.LABEL)
+    assert house.holds() == []
+    assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}, {"CAP-1": 1}]
+    assert breaches(house) == []
+
+
+def test_a_refund_that_is_paid_is_another_fact_than_the_one_that_was_let_pass(house, lines):
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    house.flow(Step.REVIEW)
+    release(house.db, house.one("SELECT id FROM orders"), HoldCode.REFUND_REQUESTED, LI)
+    house.flow(Step.LABEL)
+    assert len(house.courier.waybills) == 1
+    becomes(house, lines(1, cap={"refund_status": PAID_BACK}))
+    assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
+
+
+def test_what_was_let_pass_of_one_content_holds_again_with_the_next_before_the_label(house, lines):
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    house.flow(Step.REVIEW)
+    release(house.db, house.one("SELECT id FROM orders"), HoldCode.REFUND_REQUESTED, LI)
+    house.flow(Step.ROUTE)
+    # The refund comes back on the same line after it was withdrawn.
+    becomes(house, lines(1, cap={"refund_status": WITHDRAWN}))
+    becomes(house, lines(2, cap={"refund_status": ASKED}))
+    assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
+
+
+def test_the_waiting_part_of_an_unpaid_order_is_not_paid(house_where, lines):
+    house = house_where(when_short=WhenShort.SHIP_PART)
+    house.rows("UPDATE stock_pool SET on_hand = 0 WHERE sku = 'CAP-1'")
+    unpaid = {"status": "WAIT_BUYER_PAY", "pay_time": None}
+    house.deliver(lines(**unpaid))
+    house.flow(Step.REVIEW)
+    assert (house.states(), house.holds()) == (["pending_payment"] * 2, ["stock_short_paid"])
+    house.rows("UPDATE stock_pool SET on_hand = 10 WHERE sku = 'CAP-1'")
+    becomes(house, lines(1))
+    house.flow(Step.LABEL)
+    assert (house.states(), house.holds()) == (["allocated", "on_hold"], ["stock_short_paid"])
+    release(house.db, house.one("SELECT id FROM orders"), HoldCode.STOCK_SHORT_PAID, LI)
+    house.flow(Step.LABEL)
+    assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}, {"CAP-1": 1}]
+    assert breaches(house) == []
+
+
+def test_a_part_that_is_made_while_a_newer_content_waits_for_the_lock_hears_of_it(house, lines):
+    house.deliver(lines())
+    house.flow(Step.REVIEW)
+    house.deliver(lines(1, cap={"refund_status": ASKED}))
+    with house.db.transaction() as tx:
+        [locked] = lock_fulfillment(tx, [house.one("SELECT id FROM fulfillment_order")])
+        waits = threading.Thread(target=house.run, args=(Step.NORMALIZE,))
+        waits.start()
+        wait_until_blocked(house)
+        order = load_orders(tx, [locked.order_id])[locked.order_id]
+        split_off(tx, [SplitOff(locked, order, {CAP: 1}, State.APPROVED)])
+    waits.join()
+    assert house.one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    assert (house.states(), house.holds()) == (["on_hold"] * 2, ["refund_requested"] * 2)
+
+
+def wait_until_blocked(merchant):
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not merchant.one(query):
+        pass
