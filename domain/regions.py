@@ -7,7 +7,10 @@ _BEYOND_MAINLAND = {
     **dict.fromkeys(("澳门", "澳門"), "MO"),
     **dict.fromkeys(("台湾", "台灣", "臺灣"), "TW"),
 }
-_ABROAD = frozenset({"海外", "国外", "境外"})
+ABROAD = "海外"
+"""What platforms write instead of a province where the receiver lives in another country."""
+_ABROAD = frozenset({ABROAD, "国外", "境外"})
+_CHINA = ("中华人民共和国", "中国")
 _MUNICIPALITIES = frozenset({"北京", "上海", "天津", "重庆"})
 
 
@@ -29,4 +32,6 @@ def city_key(province: str, city: str) -> str:
 def country_of(province: str) -> str:
     """The ISO 3166 code of the province's country or region; empty for what platforms write of a receiver abroad."""
     key = region_key(province)
+    for prefix in _CHINA:
+        key = key.removeprefix(prefix)
     return "" if key in _ABROAD else _BEYOND_MAINLAND.get(key, "CN")

@@ -9,6 +9,7 @@ from domain.lines import is_gone, is_ours, refunded
 from domain.normalize import inspect, lines_elsewhere, shipped_elsewhere
 from domain.order import FulfilledBy, Order, OrderLine, OrderType, Pii, PlatformState
 from domain.part_shipping import lines_held_back
+from domain.regions import country_of
 from domain.rules import RuleSet
 from domain.stock import Reservation
 from domain.waivers import CLOSED, Waiver, covers, line_facts, refund_facts, refunds_of, unknown_refunds_of
@@ -51,6 +52,8 @@ def review(order: Order, facts: ReviewFacts, rules: RuleSet) -> Review:
 def _address_missing(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
     receiver = order.receiver
     required = {"province": receiver.province, "city": receiver.city or receiver.district}
+    # Of a receiver abroad platforms say no more than that.
+    required["country"] = country_of(receiver.province)
     # A platform may hand out the rest only at label time, against its token.
     if receiver.pii is not Pii.ABSENT or not receiver.merge_token:
         required |= {"name": receiver.name, "phone": receiver.phone, "detail": receiver.detail}

@@ -41,6 +41,7 @@ def test_a_clean_order_is_approved(order, rules, reservation):
         ({"city": "", "district": ""}, "city"),
         ({"name": "", "phone": ""}, "name,phone"),
         ({"pii": Pii.ABSENT, "name": ""}, "name"),
+        ({"province": "海外"}, "country"),
     ],
 )
 def test_missing_parts_of_an_address_are_named(order, rules, receiver, fields):

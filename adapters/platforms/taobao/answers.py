@@ -11,7 +11,8 @@ from adapters.china_time import read_cst
 from adapters.payload import Fields, read_answer
 from adapters.payload import read_page as read_page_tree
 from adapters.platforms.taobao import describe
-from adapters.platforms.taobao.lines import refund_of
+from adapters.platforms.taobao.lines import line_id_of, refund_of
+from adapters.platforms.taobao.places import province_and_city
 from adapters.platforms.taobao.trade import state_of, trade_id
 from adapters.ports import Listed, PlatformShipment, PlatformStatus
 from adapters.rejection import Rejected, rejection
@@ -69,8 +70,8 @@ def read_status(body: bytes) -> PlatformStatus:
         waybill = sub.key_or("invoice_no", "")
         if waybill:
             company = sub.text_or("logistics_company", "")
-            shipped.setdefault((describe.COMPANY_NAMES.get(company, company), waybill), []).append(sub.key("oid"))
-    refunds = [(sub.key("oid"), refund_of(sub)) for sub in subs]
+            shipped.setdefault((describe.COMPANY_NAMES.get(company, company), waybill), []).append(line_id_of(sub))
+    refunds = [(line_id_of(sub), refund_of(sub)) for sub in subs]
     refund_lines = tuple(oid for oid, refund in refunds if refund.is_open)
     return PlatformStatus(
         state=state_of(trade),
@@ -144,11 +145,12 @@ def _receiver(row: Fields, token: str) -> Address | FulfilmentError:
     detail = row.text_or("address_detail", "")
     if not (name and phone and detail):
         return Refused("receiver_not_revealed", "name, phone or address came back empty")
+    province, city = province_and_city(row.text_or("country", ""), row.text_or("state", ""), row.text_or("city", ""))
     return Address(
         name=name,
         phone=phone,
-        province=row.text_or("state", ""),
-        city=row.text_or("city", ""),
+        province=province,
+        city=city,
         district=row.text_or("district", ""),
         town=row.text_or("town", ""),
         detail=detail,

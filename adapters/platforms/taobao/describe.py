@@ -17,18 +17,28 @@ SEND = "taobao.logistics.offline.send"
 
 LIST_FIELDS = "tid,modified,status"
 STATUS_FIELDS = (
-    "tid,status,modified,orders.oid,orders.status,orders.refund_status,orders.special_refund_type,"
+    "tid,status,modified,orders.oid,orders.oid_str,orders.status,orders.refund_status,orders.special_refund_type,"
     "orders.invoice_no,orders.logistics_company,orders.consign_time"
 )
 # Of a line, those that decide something. `orders` alone asks for whole lines; named as well they cannot be lost.
 LINE_FIELDS = (
-    *("oid", "status", "num", "price", "total_fee", "payment", "divide_order_fee", "part_mjz_discount"),
+    *("oid", "oid_str", "status", "num", "price", "total_fee", "payment", "divide_order_fee", "part_mjz_discount"),
     *("num_iid", "sku_id", "outer_iid", "outer_sku_id", "title", "is_free_gift"),
     *("refund_status", "special_refund_type", "invoice_no", "logistics_company", "consign_time"),
-    *("shipping_type", "is_sh_ship", "is_force_dc", "is_service_order", "is_daixiao"),
+    *(
+        "shipping_type",
+        "is_sh_ship",
+        "is_force_dc",
+        "is_service_order",
+        "is_daixiao",
+        "b2b_daixiao",
+        "distribute_status",
+    ),
     *("estimate_con_time", "delivery_time"),
 )
-SERVICE_FIELDS = ("oid", "service_id", "title", "num", "price", "payment", "total_fee", "refund_id")
+SERVICE_FIELDS = ("oid", "oid_str", "service_id", "title", "num", "price", "payment", "total_fee", "refund_id")
+# A store of the merchant's has the order, or may have it: TOP does not say in a fixed word what is left to do.
+IN_A_STORE = ("omnichannel_param", "nr_offline", "nr_no_handle")
 # TOP returns nothing that is not named here, and `oaid` only beside name, address, created, mobile and phone.
 TRADE_FIELDS = ",".join(
     (
@@ -38,13 +48,14 @@ TRADE_FIELDS = ",".join(
         *("cod_status", "cod_fee", "buyer_cod_fee", "seller_cod_fee"),
         *("buyer_nick", "buyer_open_uid", "buyer_message", "buyer_memo", "seller_memo", "seller_flag"),
         *("trade_from", "trade_attr"),
-        *("receiver_name", "receiver_mobile", "receiver_phone", "receiver_state", "receiver_city"),
+        *("receiver_name", "receiver_mobile", "receiver_phone", "receiver_country"),
+        *("receiver_state", "receiver_city"),
         *("receiver_district", "receiver_town", "receiver_address", "receiver_zip", "oaid"),
         *("send_time", "delivery_time", "est_con_time", "estimate_con_time"),
         *("top_hold", "forbid_consign", "team_buy_hold", "share_group_hold", "ofp_hold"),
         *("shipping_type", "no_shipping", "q_r_pay", "receipt_type", "receipt_rel_ids"),
         *("is_sh_ship", "is_force_dc", "is_force_wlb", "is_brand_sale", "is_daixiao"),
-        *("o2o", "o2o_delivery", "shop_pick", "obs", "rt_omni_send_type"),
+        *("o2o", "o2o_delivery", "shop_pick", "obs", "rt_omni_send_type", *IN_A_STORE),
         *("promotion_details", "service_orders", *(f"service_orders.{name}" for name in SERVICE_FIELDS)),
         *("orders", *(f"orders.{name}" for name in LINE_FIELDS)),
     )

@@ -21,6 +21,8 @@ _DECIDES = (
 )
 _YES = frozenset({"1", "true", "yes", "y"})
 _NO = frozenset({"0", "false", "no", "n"})
+# A line that was given to another merchant to ship, and is not any more.
+_TAKEN_BACK = "cancel"
 # The platform's warehouse ships: by the trade, or line by line.
 _PLATFORM_MARKS = ("is_sh_ship", "is_force_dc")
 
@@ -47,8 +49,8 @@ class Fulfillers:
         found.add(describe.SHIPPING_BY.get(sub.word("shipping_type") or self._shipping_type, FulfilledBy.UNKNOWN))
         found.update(_marked(sub, "is_service_order", FulfilledBy.NOBODY))
         found.update(self._by_platform(sub))
-        resold = sub.word("is_daixiao") or self._resold
-        if resold and not _is_no(resold):
+        resold = (sub.word("is_daixiao") or self._resold, sub.word("b2b_daixiao"), sub.word("distribute_status"))
+        if any(word and not _is_no(word) and word != _TAKEN_BACK for word in resold):
             # Another merchant ships what this one only sells. Whether he does is not said here.
             found.add(FulfilledBy.UNKNOWN)
         if not has_left:
@@ -69,7 +71,8 @@ class Fulfillers:
 
 def fulfiller_of_gifts(lines: Sequence[OrderLine]) -> FulfilledBy:
     """Who sends a gift that has no sub-order: whoever sends the trade's parcels, if that is one."""
-    found = {line.fulfilled_by for line in lines if not line.refunded} - {FulfilledBy.NOBODY}
+    left = [line for line in lines if not line.refunded] or lines
+    found = {line.fulfilled_by for line in left} - {FulfilledBy.NOBODY}
     return found.pop() if len(found) == 1 else FulfilledBy.UNKNOWN
 
 
@@ -104,6 +107,8 @@ def _in_a_shop(trade: Fields) -> Iterator[FulfilledBy]:
         yield describe.O2O_DELIVERY.get(handed_over, FulfilledBy.UNKNOWN)
     elif guided and not _is_no(guided):
         yield FulfilledBy.UNKNOWN
+    for name in describe.IN_A_STORE:
+        yield from _marked(trade, name, FulfilledBy.UNKNOWN)
     sent_by = trade.word("rt_omni_send_type")
     if sent_by:
         yield describe.OMNI_SEND_TYPES.get(sent_by, FulfilledBy.UNKNOWN)

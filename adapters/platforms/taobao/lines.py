@@ -30,6 +30,11 @@ class Refund(NamedTuple):
     is_unknown: bool
 
 
+def line_id_of(row: Fields) -> str:
+    """The id of a sub-order or service. As text where it is given as text: a number of its length may be rounded."""
+    return row.key_or("oid_str", "") or row.key("oid")
+
+
 def is_sub_order(line_id: str) -> bool:
     """Whether a shipment may name the line."""
     return not line_id.startswith((_GIFT_PREFIX, _SERVICE_PREFIX))
@@ -45,11 +50,11 @@ def read_lines(
 ) -> tuple[OrderLine, ...]:
     """The trade's sub-orders. Raises Poison when two share one id."""
     fulfillers = Fulfillers(trade, subs)
-    service_ids = {service.key_or("oid", "") for service in services}
+    service_ids = {line_id_of(service) for service in services}
     lines: list[OrderLine] = []
     seen: set[str] = set()
     for sub in subs:
-        line_id = sub.key("oid")
+        line_id = line_id_of(sub)
         if line_id in seen:
             sub.invalid("oid")
         seen.add(line_id)
@@ -68,10 +73,10 @@ def read_services(services: Sequence[Fields], subs: Sequence[Fields]) -> tuple[O
 
     One that is a sub-order as well is a line already. Raises Poison when two share one id.
     """
-    known = {sub.key("oid") for sub in subs}
+    known = {line_id_of(sub) for sub in subs}
     lines: list[OrderLine] = []
     for service in services:
-        oid = service.key("oid")
+        oid = line_id_of(service)
         if oid in known:
             continue
         lines.append(_service(service, oid))

@@ -13,15 +13,18 @@ from domain.order import OrderLine
 
 _OF_TRADE = ("send_time", "delivery_time", "est_con_time", "estimate_con_time")
 _OF_LINE = ("estimate_con_time", "delivery_time")
-_DATE = re.compile(
-    r"(\d{4})[-年/](\d{1,2})[-月/](\d{1,2})日?"
-    r"(?:[T\s]*(\d{1,2})(?:[:：](\d{2})(?:[:：](\d{2}))?|[点时](?:(\d{1,2})分?)?))?",
-    re.ASCII,
+_CLOCK = r"(?:[T\s]*(\d{1,2})(?:[:：](\d{2})(?:[:：](\d{2}))?|[点时](?:(\d{1,2})分?)?))?"
+_DATES = (
+    re.compile(r"(\d{4})[-年/.](\d{1,2})[-月/.](\d{1,2})日?" + _CLOCK, re.ASCII),
+    # Without a year.
+    re.compile(r"()(?<!\d)(\d{1,2})月(\d{1,2})[日号]" + _CLOCK, re.ASCII),
 )
+_COUNT = r"(\d{1,4}|[一二两三四五六七八九十]{1,3})\s*(天|日|小时)"
 _AFTER_PAYMENT = (
-    re.compile(r"(?:付款|支付)后\s*(\d{1,4})\s*(天|日|小时)", re.ASCII),
-    re.compile(r"(\d{1,4})\s*(天|日|小时)\s*(?:之?内|以内)?\s*(?:发货|发出)", re.ASCII),
+    re.compile(r"(?:付款|支付)后\s*" + _COUNT, re.ASCII),
+    re.compile(_COUNT + r"\s*(?:之?内|以内)?\s*(?:发货|发出)", re.ASCII),
 )
+_NUMERALS = {**{numeral: value for value, numeral in enumerate("一二三四五六七八九", start=1)}, "两": 2}
 # A presale's: kind 2 counts days after payment. Kind 1 is a date.
 _PRESALE_DAYS = re.compile(r"2_(\d{1,3})", re.ASCII)
 
@@ -45,15 +48,9 @@ def ship_by_of(
 
 
 def _promise(text: str, starts_at: datetime | None) -> datetime | None:
-    date = _DATE.search(text)
-    if date:
-        year, month, day = (int(part) for part in date.groups()[:3])
-        # A bare date means the whole of that day.
-        clock = (int(date[4]), int(date[5] or date[7] or 0), int(date[6] or 0)) if date[4] else (23, 59, 59)
-        try:
-            return instant((year, month, day), clock, CST)
-        except ValueError:
-            return None
+    for form in _DATES:
+        if date := form.search(text):
+            return _at(date, starts_at)
     if starts_at is None:
         return None
     for length in _spans(text):
@@ -62,10 +59,37 @@ def _promise(text: str, starts_at: datetime | None) -> datetime | None:
     return None
 
 
+def _at(date: re.Match[str], starts_at: datetime | None) -> datetime | None:
+    """A day without a year is the one nearest to the start; None where no calendar shows the day."""
+    # A bare date means the whole of that day.
+    clock = (int(date[4]), int(date[5] or date[7] or 0), int(date[6] or 0)) if date[4] else (23, 59, 59)
+    month, day = int(date[2]), int(date[3])
+    with suppress(ValueError):
+        if date[1]:
+            return instant((int(date[1]), month, day), clock, CST)
+        if starts_at is not None:
+            start, year = starts_at, starts_at.astimezone(CST).year
+            every = [instant((near, month, day), clock, CST) for near in (year - 1, year, year + 1)]
+            return min(every, key=lambda moment: abs(moment - start))
+    return None
+
+
+def _count(text: str) -> int | None:
+    """A number in digits, or in words up to ninety-nine; None for words that make none."""
+    if text.isdecimal():
+        return int(text)
+    tens, ten, ones = text.rpartition("十")
+    if not ten:
+        return _NUMERALS.get(text)
+    parts = (_NUMERALS.get(tens, 0) if tens else 1, _NUMERALS.get(ones, 0) if ones else 0)
+    return None if (tens and not parts[0]) or (ones and not parts[1]) else 10 * parts[0] + parts[1]
+
+
 def _spans(text: str) -> Iterator[timedelta]:
     if days := _PRESALE_DAYS.fullmatch(text):
         yield timedelta(days=int(days[1]))
     for pattern in _AFTER_PAYMENT:
         if found := pattern.search(text):
-            count = int(found[1])
-            yield timedelta(hours=count) if found[2] == "小时" else timedelta(days=count)
+            count = _count(found[1])
+            if count is not None:
+                yield timedelta(hours=count) if found[2] == "小时" else timedelta(days=count)

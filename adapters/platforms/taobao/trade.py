@@ -21,6 +21,7 @@ from adapters.platforms.taobao.lines import (
     sub_orders,
     unknown_status,
 )
+from adapters.platforms.taobao.places import province_and_city
 from adapters.platforms.taobao.promises import ship_by_of
 from adapters.platforms.taobao.sums import ZERO, Sums, read_sums, totals_of
 from domain.errors import FulfilmentError, Malformed, Poison
@@ -171,8 +172,14 @@ def trade_of(tree: object) -> Mapping[str, Any]:
 
 
 def error_in(tree: Mapping[str, Any]) -> object:
-    """The `error_response` of an answer; None where there is none. Relays add an empty one to every answer."""
-    return tree.get("error_response") or None
+    """The `error_response` of an answer; None where there is none.
+
+    Relays add an empty one to every answer, or one whose members are all empty.
+    """
+    told = tree.get("error_response")
+    if isinstance(told, dict) and not any(told.values()):
+        return None
+    return told or None
 
 
 def state_of(trade: Fields) -> PlatformState:
@@ -202,11 +209,16 @@ def read_receiver(trade: Fields) -> Address:
     name = trade.text_or("receiver_name", "")
     phone = trade.text_or("receiver_mobile", "") or trade.text_or("receiver_phone", "")
     detail = trade.text_or("receiver_address", "")
+    province, city = province_and_city(
+        trade.text_or("receiver_country", ""),
+        trade.text_or("receiver_state", ""),
+        trade.text_or("receiver_city", ""),
+    )
     return Address(
         name=name,
         phone=phone,
-        province=trade.text_or("receiver_state", ""),
-        city=trade.text_or("receiver_city", ""),
+        province=province,
+        city=city,
         district=trade.text_or("receiver_district", ""),
         town=trade.text_or("receiver_town", ""),
         detail=detail,

@@ -44,17 +44,6 @@ def case(name: str) -> dict:
     return json.loads((CASES / f"{name}.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def dry(orderlane):
-    """Exit code and printed order of a payload."""
-
-    def run(tree):
-        result = orderlane("normalize", "--platform", "taobao", "-", stdin=json.dumps(tree).encode())
-        return result.exit_code, json.loads(result.stdout) if result.stdout else result.stderr
-
-    return run
-
-
 def verdict(code, order):
     intake = order["intake"]
     return (

@@ -19,12 +19,17 @@ MARKS = {
     "is_sh_ship": "platform",
     "is_force_dc": "platform",
     "is_daixiao": "unknown",
+    "omnichannel_param": "unknown",
+    "nr_offline": "unknown",
+    "nr_no_handle": "unknown",
 }
 LINE_MARKS = {
     "is_sh_ship": "platform",
     "is_force_dc": "platform",
     "is_service_order": "nobody",
     "is_daixiao": "unknown",
+    "b2b_daixiao": "unknown",
+    "distribute_status": "unknown",
 }
 
 
@@ -63,6 +68,10 @@ def test_a_mark_of_one_line_is_of_that_line_alone(ships, mark, value):
 def test_a_mark_of_a_line_that_says_no_or_nothing_readable(ships, mark, value):
     _, of_lines = ships([{}, {mark: value}])
     assert of_lines == ["merchant", "merchant" if value in NO else "unknown"]
+
+
+def test_a_line_that_another_merchant_ships_no_more_is_ours_again(ships):
+    assert ships([{"distribute_status": "cancel"}, {"distribute_status": "distribute"}])[1] == ["merchant", "unknown"]
 
 
 def test_an_order_is_ours_as_soon_as_one_line_is(ships):
@@ -191,6 +200,7 @@ GIFT = {"gift_item_id": "77", "gift_item_num": "1"}
         ([{"is_sh_ship": True}, {}], "unknown"),
         ([{"is_sh_ship": True, "refund_status": "SUCCESS"}, {}], "merchant"),
         ([{"is_service_order": True}, {"is_service_order": True}], "unknown"),
+        ([{"refund_status": "SUCCESS"}, {"refund_status": "SUCCESS"}], "merchant"),
     ],
 )
 def test_a_gift_without_a_line_travels_with_the_others(ships, lines, ships_by):

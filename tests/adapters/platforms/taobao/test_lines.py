@@ -1,7 +1,10 @@
 """What a trade shows of each line: what has left, what became of refunds, what has no sub-order."""
 
+import json
+
 import pytest
 
+from adapters.platforms.taobao.answers import read_status
 from adapters.platforms.taobao.lines import is_sub_order
 from domain.errors import Poison
 from domain.order import PlatformState
@@ -88,6 +91,16 @@ def test_lines_without_a_sub_order_are_known_by_their_ids(read):
     order = read(promotion_details=[GIFT], service_orders=[SERVICE])
     assert [is_sub_order(line.line_id) for line in order.lines] == [True, True, False, False]
     assert len({line.line_id for line in order.lines}) == 4
+
+
+def test_the_text_of_an_id_counts_before_its_number(read, trade):
+    """On their way through a language of doubles, numbers of nineteen digits become each other."""
+    rounded = [{"oid": 10, "oid_str": "11"}, {"oid": 10, "oid_str": "12"}]
+    services = [{**SERVICE, "oid": 10, "oid_str": "90"}]
+    assert [line.line_id for line in read(rounded, service_orders=services).lines] == ["11", "12", "service:90"]
+    status = read_status(json.dumps({"trade": trade([{**one, **SHIPPED} for one in rounded])}).encode())
+    assert status.line_ids == ("11", "12")
+    assert [shipment.line_ids for shipment in status.shipments] == [("11", "12")]
 
 
 @pytest.mark.parametrize(

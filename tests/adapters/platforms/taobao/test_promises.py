@@ -31,6 +31,18 @@ MIDNIGHT = datetime(2026, 11, 26, 16, 0, tzinfo=UTC)
         ("48小时内发货", PAID + timedelta(hours=48)),
         ("承诺3天内发货", PAID + timedelta(days=3)),
         ("支付后 2 天", PAID + timedelta(days=2)),
+        ("付款后三天内发货", PAID + timedelta(days=3)),
+        ("付款后十天内", PAID + timedelta(days=10)),
+        ("付款后十五天内", PAID + timedelta(days=15)),
+        ("二十四小时内发货", PAID + timedelta(hours=24)),
+        ("付款后三十天内", PAID + timedelta(days=30)),
+        ("付款后十十天内", None),
+        ("7-15天内发货", PAID + timedelta(days=15)),
+        ("2026.11.26 24:00", MIDNIGHT),
+        ("11月26日24点前发货", MIDNIGHT),
+        ("1月5日前发货", datetime(2027, 1, 5, 15, 59, 59, tzinfo=UTC)),
+        ("11月20日前发货", datetime(2026, 11, 20, 15, 59, 59, tzinfo=UTC)),
+        ("13月40日前发货", None),
         ("3天内送达", None),
         ("尽快发货", None),
     ],
@@ -82,3 +94,4 @@ def test_days_of_cash_on_delivery_count_from_its_creation(read):
     cod = {"type": "cod", "cod_status": "NEW_CREATED"}
     assert read(send_time="48小时内发货", **cod).ship_by == CREATED + timedelta(hours=48)
     assert read(send_time="48小时内发货", pay_time=None).ship_by is None
+    assert read(send_time="11月26日前发货", pay_time=None).ship_by is None

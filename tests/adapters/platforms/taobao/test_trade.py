@@ -448,3 +448,8 @@ def test_the_version_is_of_the_content_alone():
     assert len(one.version) == 32
     assert one.version != raw_order(body(TRADE, seller_memo="x")).version
     assert one.body == body(TRADE)
+
+
+@pytest.mark.parametrize("empty", [None, "", {}, {"code": None, "msg": "", "sub_code": None}])
+def test_an_error_that_says_nothing_is_none(empty):
+    assert read_order(json.dumps({"trade": TRADE, "error_response": empty}).encode(), "flagship").lines
