@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from actors.parts import WAITS
 from domain.changes import Change, Standing, change
 from domain.holds import HoldCode, waybill_facts
 from domain.lines import Replan, pieces_by_sku, replan, with_missing
@@ -164,14 +165,18 @@ def trim(tx: Connection, order_ids: Sequence[int]) -> frozenset[int]:
 
 
 def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[Settled]]:
-    """Without those that must wait: pieces of theirs are wanted no more, and a call about a label of them runs.
+    """Without those that must wait.
 
-    How it ends decides whether the pieces are taken away or held.
+    Pieces are wanted no more, and a call about a label of them runs: how it ends decides whether they are taken away or
+    held. Or pieces become a part of their own, while a worker lives that would carry the whole order in it.
     """
     shrunk = [one.order_id for one in changed if one.plan.excess]
     called = {row[0] for row in tx.execute(SHIPMENTS["being_labelled"], {"order_ids": shrunk})} if shrunk else set()
+    growing = {one.order_id for one in changed if one.plan.added and one.grows is None} - called
+    late = growing if growing and carry_whole(tx) else set()
     waiting = [Settled(one.place, _WAITS) for one in changed if one.order_id in called]
-    return [one for one in changed if one.order_id not in called], waiting
+    waiting += [Settled(one.place, WAITS) for one in changed if one.order_id in late]
+    return [one for one in changed if one.order_id not in called | late], waiting
 
 
 def _load(

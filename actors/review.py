@@ -52,6 +52,10 @@ class UnderReview:
     waivers: tuple[Waiver, ...]
     own: Mapping[str, int]
 
+    @property
+    def is_promised(self) -> bool:
+        return self.locked.reservation in {Reservation.RESERVED, Reservation.ALLOCATED}
+
 
 @dataclass(frozen=True, slots=True)
 class Review:
@@ -78,8 +82,7 @@ class Review:
                 is_ours = subject.order.is_ours
                 result = nothing_left(subject.place) if is_ours else Settled(subject.place, Done(State.PAID))
             elif findings.approved and not stands:
-                in_stock = reservation in {Reservation.RESERVED, Reservation.ALLOCATED}
-                scored = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=in_stock)
+                scored = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=subject.is_promised)
                 is_chosen = subject.locked.is_lane_chosen
                 lane = subject.locked.lane if is_chosen else scored.lane
                 reasons = ["chosen by a person"] if is_chosen else list(scored.reasons)
@@ -106,12 +109,20 @@ class Review:
             [SplitOff(subject.locked, subject.order, backs[subject.place.subject_id], State.PAID) for subject in split],
         )
         results: list[Result] = []
+        again: set[int] = set()
         for subject, part in zip(split, parts, strict=True):
             place = replace(subject.place, subject_id=part, fulfillment_order_id=part, state=State.PAID)
             back = backs[subject.place.subject_id]
             hold = Hold(HoldCode.REFUND_REQUESTED, {**refund_facts(back), **self._version()})
-            results.append(Settled(place, Done(State.ON_HOLD, {"held_back": dict(back)}), holds=(hold,)))
-        return [_without(subject, backs[subject.place.subject_id]) for subject in subjects], results
+            # What was short or without a SKU may have been so for the sake of the other part alone.
+            promised = () if subject.is_promised else (_to_reserve(subject, part), _to_reserve(subject))
+            held_back = Done(State.ON_HOLD, {"held_back": dict(back)})
+            results.append(Settled(place, held_back, holds=(hold,), follow=promised))
+            if promised:
+                again.add(subject.place.subject_id)
+                results.append(Settled(subject.place, Done(facts={"held_back": dict(back)})))
+        stays = [subject for subject in subjects if subject.place.subject_id not in again]
+        return [_without(subject, backs[subject.place.subject_id]) for subject in stays], results
 
     def _approved(self, subject: UnderReview, done: Done, lane: Lane) -> Settled:
         place = subject.place
@@ -142,6 +153,11 @@ def _held_back(subject: UnderReview, rules: RuleSet) -> dict[str, int]:
     lines = lines_held_back(subject.order.lines, asked, rules)
     back = {line_id: quantity for line_id, quantity in subject.locked.quantities if line_id in lines}
     return back if len(back) < len(subject.locked.quantities) else {}
+
+
+def _to_reserve(subject: UnderReview, part: int | None = None) -> NewWork:
+    id_ = subject.place.subject_id if part is None else part
+    return NewWork(Step.RESERVE, id_, subject.place.lane, shop=subject.order.key.account)
 
 
 def _without(subject: UnderReview, back: Mapping[str, int]) -> UnderReview:

@@ -16,6 +16,7 @@ from domain.splitting import Part
 from domain.states import STEPS, Cause, State, Step
 from domain.stock import covers
 from infra.db.letters import load_waivers
+from infra.db.lines import count_parts
 from infra.db.orders import Locked, load_orders, lock_fulfillment, rows_json
 from infra.db.pool import Connection
 from infra.db.shipments import SHIPMENTS
@@ -71,16 +72,16 @@ class RouteStep:
         subjects = _load(tx, subject_ids)
         skus = {sku for subject in subjects for sku in subject.pieces}
         # Choosing takes longer than all that must be done under the locks, and others wait for the same SKUs.
-        routed, held = self._choose(subjects, read_location_levels(tx, skus))
+        routed, held = self._choose(tx, subjects, read_location_levels(tx, skus))
         levels = lock_location_levels(tx, skus)
         is_covered = covers(levels, (wanted for one in routed for wanted in one.wanted))
         # Nobody is held for want of what another transaction was just giving back.
         if any(map(_is_short, held)) or not is_covered:
-            routed, held = self._choose(subjects, levels)
+            routed, held = self._choose(tx, subjects, levels)
         return [*held, *self._commit(tx, routed)]
 
     def _choose(
-        self, subjects: Sequence[Unplaced], levels: dict[str, dict[str, int]]
+        self, tx: Connection, subjects: Sequence[Unplaced], levels: dict[str, dict[str, int]]
     ) -> tuple[list[Routed], list[Result]]:
         """Choices, and results of those that have none. What is placed is taken off `levels`."""
         routed: list[Routed] = []
@@ -91,15 +92,12 @@ class RouteStep:
             if not subject.pieces or subject.pieces != pieces_by_sku(subject.order, subject.locked.quantities):
                 # What was promised has been taken away since the approval, or something else is wanted.
                 return Settled(subject.place, Hold(HoldCode.STOCK_CONFLICT, {"reserved": sum(subject.pieces.values())}))
-            answer = choose(
-                wants_of(subject.order, subject.locked.quantities),
-                subject.order.receiver,
-                self._candidates(levels),
-                self.tools.rules,
-                divides_lines=divides_lines(self.tools, subject.order),
-                seller_memo=subject.order.seller_memo,
-                waived=subject.waived,
-            )
+            answer = self._place(subject, levels)
+            if not _goes_whole(answer):
+                # Only of those that do not go whole it matters how many parts their order has already.
+                order_id = subject.locked.order_id
+                made = count_parts(tx, [order_id])[order_id] - 1
+                answer = self._place(subject, levels, parts_made=made) if made else answer
             if isinstance(answer, Unroutable):
                 return Settled(subject.place, Hold(answer.code, {**answer.facts, **self._version()}))
             one = Routed(subject, answer)
@@ -110,6 +108,20 @@ class RouteStep:
             return Settled(subject.place, Done())
 
         return routed, [result for result in each(STEP, subjects, decide) if not _is_placed(result)]
+
+    def _place(
+        self, subject: Unplaced, levels: Mapping[str, Mapping[str, int]], *, parts_made: int = 0
+    ) -> Placement | Unroutable:
+        return choose(
+            wants_of(subject.order, subject.locked.quantities),
+            subject.order.receiver,
+            self._candidates(levels),
+            self.tools.rules,
+            divides_lines=divides_lines(self.tools, subject.order),
+            seller_memo=subject.order.seller_memo,
+            waived=subject.waived,
+            parts_made=parts_made,
+        )
 
     def _candidates(self, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
         couriers = tuple(courier.courier for courier in self.tools.settings.couriers)
@@ -198,6 +210,10 @@ def _split_off(tx: Connection, routed: Sequence[Routed]) -> tuple[list[Placed], 
     parts = [Placed(one.subject.locked.id, one, one.placement.parts[0]) for one in routed]
     parts += [Placed(id_, one, part) for id_, (one, part) in zip(made, further, strict=False)]
     return parts, list(zip(short, made[len(further) :], strict=True))
+
+
+def _goes_whole(answer: Placement | Unroutable) -> bool:
+    return isinstance(answer, Placement) and len(answer.parts) == 1 and not answer.waiting
 
 
 def _is_short(result: Result) -> bool:

@@ -177,7 +177,8 @@ def _approval_needed(order: Order, _facts: ReviewFacts, rules: RuleSet) -> Itera
 
 
 def _stock(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
-    wanted = [line for line in _wanted(order) if line.shipped < line.quantity]
+    mine = [line for line in _wanted(order) if facts.lines is None or line.line_id in facts.lines]
+    wanted = [line for line in mine if line.shipped < line.quantity]
     if not wanted:
         return
     skus = ",".join(filter(None, facts.skus))

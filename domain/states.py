@@ -153,7 +153,9 @@ STEPS: dict[Step, StepSpec] = {
         frozenset({_S.PENDING_PAYMENT, _S.PAID, _S.ON_HOLD}),
         (Step.RESERVE, Step.REVIEW),
     ),
-    Step.REVIEW: StepSpec(Subject.FULFILLMENT_ORDER, False, frozenset({_S.PAID, _S.ON_HOLD}), (Step.ROUTE,)),
+    Step.REVIEW: StepSpec(
+        Subject.FULFILLMENT_ORDER, False, frozenset({_S.PAID, _S.ON_HOLD}), (Step.RESERVE, Step.ROUTE)
+    ),
     Step.ROUTE: StepSpec(Subject.FULFILLMENT_ORDER, False, frozenset({_S.APPROVED}), (Step.LABEL,)),
     Step.LABEL: StepSpec(
         Subject.PACKAGE, True, frozenset({_S.ALLOCATED, _S.IN_WAREHOUSE}), (Step.WAREHOUSE, Step.WRITEBACK)

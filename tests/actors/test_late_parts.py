@@ -10,6 +10,7 @@ from domain.holds import HoldCode
 from domain.rules import RefundScope, WhenShort
 from domain.states import State, Step
 from infra.db.orders import load_orders, lock_fulfillment
+from infra.engine.presence import Presence
 from infra.engine.replay import Author
 from infra.invariants import find_breaches
 from ops.holds import release
@@ -150,3 +151,48 @@ def wait_until_blocked(merchant):
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     while not merchant.one(query):
         pass
+
+
+def test_an_added_line_waits_while_a_worker_of_an_earlier_version_lives(house, lines):
+    cap = {"divide_order_fee": "10.00"}
+    house.deliver(lines(cap={"refund_status": PAID_BACK}))
+    house.flow(Step.ROUTE)
+    earlier = Presence(house.db)
+    becomes(house, lines(1, cap=cap))
+    assert (house.states(), len(house.due(Step.NORMALIZE))) == (["allocated"], 1)
+    earlier.close()
+    house.fall_due()
+    house.run(Step.NORMALIZE)
+    assert house.states() == ["allocated", "paid"]
+
+
+def test_a_line_without_a_sku_holds_the_part_that_it_is_in(house, lines):
+    house.deliver(lines(cap={"refund_status": PAID_BACK}))
+    house.flow(Step.ROUTE)
+    becomes(house, lines(1, cap={"outer_iid": "", "outer_sku_id": ""}))
+    house.flow(Step.REVIEW)
+    assert house.rows(
+        "SELECT number FROM hold JOIN fulfillment_order AS f ON f.id = fulfillment_order_id WHERE code = 'sku_unmapped'"
+    ) == [(2,)]
+
+
+def test_the_rest_of_a_short_order_is_promised_again_without_the_line_in_refund(house_where, lines):
+    house = house_where(refund_asked_holds=RefundScope.LINES)
+    house.rows("UPDATE stock_pool SET on_hand = 0 WHERE sku = 'CAP-1'")
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    for _ in range(3):
+        house.flow(Step.LABEL)
+    assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}]
+    assert house.rows("SELECT reservation FROM fulfillment_order ORDER BY id") == [("allocated",), ("short",)]
+    assert breaches(house) == []
+
+
+def test_parts_that_an_order_has_already_count_against_the_most_that_it_may_have(house_where, lines):
+    house = house_where(refund_asked_holds=RefundScope.LINES, max_parts=2)
+    house.rows("UPDATE stock_location SET on_hand = 1 WHERE sku = 'TEE-1'")
+    house.stock("west", **{"TEE-1": 1})
+    house.platform.divides_lines = True
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    house.flow(Step.ROUTE)
+    assert (house.states(), house.holds()) == (["on_hold"] * 2, ["refund_requested", "stock_short_paid"])
+    assert house.one("SELECT facts ->> 'parts_made' FROM hold WHERE code = 'stock_short_paid'") == "1"
