@@ -142,8 +142,8 @@ def trim(tx: Connection, order_ids: Sequence[int]) -> frozenset[int]:
 
     Returns the orders from which something was taken.
     """
-    orders = load_orders(tx, order_ids)
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
+    orders = load_orders(tx, order_ids)
     planned, told = load_plans(tx, order_ids)
     lower: list[Quantity] = []
     lines: list[Row] = []
@@ -342,7 +342,9 @@ def _settled(
 
 
 def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:
-    if asked.reserves_again:
+    # What was held as it came was never promised, and review would call it short.
+    is_unpromised = asked.review and locked.reservation == Reservation.NONE
+    if asked.reserves_again or is_unpromised:
         return (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
     if asked.review:
         return (NewWork(Step.REVIEW, locked.id, locked.lane, shop=shop),)

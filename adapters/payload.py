@@ -199,7 +199,7 @@ def tidy(text: str) -> str:
 
 
 class Fields:
-    """One JSON object with its path, read field by field. An empty text counts as absent."""
+    """One JSON object with its path, read field by field. A text of nothing but blanks counts as absent."""
 
     __slots__ = ("_fault", "_path", "_tree")
 
@@ -217,7 +217,8 @@ class Fields:
         raise self._fault("field_invalid", f"{self._at(name)} cannot be read", {"field": self._at(name)})
 
     def has(self, name: str) -> bool:
-        return self._tree.get(name) not in (None, "")
+        value = self._tree.get(name)
+        return bool(value.strip()) if isinstance(value, str) else value is not None
 
     def text(self, name: str, limit: int = TEXT_MAX) -> str:
         """A required text of at most `limit` characters; whole numbers are taken as their digits."""

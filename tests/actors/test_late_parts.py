@@ -9,7 +9,8 @@ from actors.parts import SplitOff, split_off
 from domain.holds import HoldCode
 from domain.rules import RefundScope, WhenShort
 from domain.states import State, Step
-from infra.db.orders import load_orders, lock_fulfillment
+from infra.db.orders import load_orders, lock_fulfillment, rows_json
+from infra.db.shipments import SHIPMENTS
 from infra.engine.presence import Presence
 from infra.engine.replay import Author
 from infra.invariants import find_breaches
@@ -196,3 +197,30 @@ def test_parts_that_an_order_has_already_count_against_the_most_that_it_may_have
     house.flow(Step.ROUTE)
     assert (house.states(), house.holds()) == (["on_hold"] * 2, ["refund_requested", "stock_short_paid"])
     assert house.one("SELECT facts ->> 'parts_made' FROM hold WHERE code = 'stock_short_paid'") == "1"
+
+
+def test_parts_that_are_routed_at_the_same_time_get_packages_with_numbers_of_their_own(house_where, lines):
+    house = house_where(refund_asked_holds=RefundScope.LINES)
+    house.deliver(lines(cap={"refund_status": ASKED}))
+    house.flow(Step.REVIEW)
+    ids = [row[0] for row in house.rows("SELECT id FROM fulfillment_order ORDER BY id")]
+    package = {"courier": "sf", "account": "sf/main", "location": "east", "service": "", "weight_g": 0}
+    rows = [rows_json([{"fulfillment_order_id": id_, **package}]) for id_ in ids]
+    with house.db.transaction() as one, house.db.transaction() as other:
+        one.execute(SHIPMENTS["create_packages"], {"rows": rows[0]})
+        other.execute(SHIPMENTS["create_packages"], {"rows": rows[1]})
+    assert house.rows("SELECT number FROM package ORDER BY fulfillment_order_id") == [(1,), (2,)]
+
+
+def test_what_was_never_promised_is_promised_before_it_is_judged_again(house, lines):
+    sent = {"status": "WAIT_BUYER_CONFIRM_GOODS", "invoice_no": "YTO1", "logistics_company": "YTO"}
+    house.deliver(lines(tee=sent, status="SELLER_CONSIGNED_PART", cap={"status": "WAIT_SELLER_SEND_GOODS"}))
+    house.flow()
+    assert house.holds() == ["shipped_elsewhere"]
+    becomes(house, lines(1, tee=sent, status="SELLER_CONSIGNED_PART", cap={"status": "WAIT_SELLER_SEND_GOODS"}))
+    house.flow(Step.REVIEW)
+    assert house.holds() == ["shipped_elsewhere"]
+    release(house.db, house.one("SELECT id FROM orders"), HoldCode.SHIPPED_ELSEWHERE, LI)
+    house.flow(Step.LABEL)
+    assert [dict(one.contents) for one in house.courier.bookings] == [{"CAP-1": 1}]
+    assert breaches(house) == []

@@ -348,3 +348,9 @@ def test_the_end_of_a_day_is_the_beginning_of_the_next():
 
 def test_tidy():
     assert tidy(" 周末\u0000配送\r\n ") == "周末 配送"
+
+
+@pytest.mark.parametrize(("value", "is_there"), [(None, False), ("", False), (" \t\n", False), (0, True), ("0", True)])
+def test_a_text_of_blanks_is_absent(value, is_there):
+    assert Fields({"a": value}).has("a") is is_there
+    assert Fields({"a": value}).text_or("a", "none") == ("none" if not is_there else "0")

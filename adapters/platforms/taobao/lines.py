@@ -4,12 +4,13 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from adapters.china_time import read_cst
 from adapters.foreign import code_of
 from adapters.payload import Fields
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.fulfiller import Fulfillers, fulfiller_of_gifts
 from adapters.platforms.taobao.sums import ZERO, Sums, share_of
-from domain.errors import Poison
+from domain.errors import FulfilmentError, Poison
 from domain.order import FulfilledBy, OrderLine, PlatformState
 
 # Lines for which the platform has no sub-order that a shipment could name.
@@ -173,12 +174,20 @@ def _line(sub: Fields, line_id: str, sums: Sums, ships: FulfilledBy, *, is_only:
 
 def _has_left(sub: Fields, state: PlatformState) -> bool:
     """By the line's own state, number and time. Where it has no state the trade's counts."""
-    if sub.has("invoice_no") or sub.has("consign_time"):
+    if sub.has("invoice_no") or _is_dated(sub, "consign_time"):
         return True
     status = sub.text_or("status", "")
     if status:
         return describe.STATES.get(status) in describe.LEFT_STATES
     return state in {PlatformState.SHIPPED, PlatformState.DONE}
+
+
+def _is_dated(sub: Fields, name: str) -> bool:
+    """Whether a time is there. One that means "no date" is not; one that cannot be read may be any."""
+    try:
+        return sub.moment_or_none(name, read_cst) is not None
+    except FulfilmentError:
+        return True
 
 
 def _service(service: Fields, oid: str) -> OrderLine:

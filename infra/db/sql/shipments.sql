@@ -1,18 +1,16 @@
 -- name: create_packages
--- One package for each fulfillment order, with all of it that is in no package yet. Numbers run over the whole order, as
--- the courier's reference is made of order and number.
+-- One package for each fulfillment order, with all of it that is in no package yet. A number is unique in the whole
+-- order, as the courier's reference is made of order and number. It follows from the number of the fulfillment order, as
+-- parts of one order may get their packages at the same time: a further package of a part is 1000 beyond the last.
 WITH wanted AS (
-    SELECT r.*, f.order_id, row_number() OVER (PARTITION BY f.order_id ORDER BY f.id) AS place
+    SELECT r.*, f.number
+           + 1000 * (SELECT count(*) FROM package AS p WHERE p.fulfillment_order_id = r.fulfillment_order_id) AS number
     FROM json_to_recordset(%(rows)s::json)
          AS r(fulfillment_order_id bigint, courier text, account text, location text, service text, weight_g integer)
     JOIN fulfillment_order AS f ON f.id = r.fulfillment_order_id
 ), made AS (
     INSERT INTO package (fulfillment_order_id, number, courier, account, location, service, weight_g)
-    SELECT w.fulfillment_order_id,
-           w.place + coalesce((SELECT max(p.number) FROM fulfillment_order AS g
-                               JOIN package AS p ON p.fulfillment_order_id = g.id
-                               WHERE g.order_id = w.order_id), 0),
-           w.courier, w.account, w.location, w.service, w.weight_g
+    SELECT w.fulfillment_order_id, w.number, w.courier, w.account, w.location, w.service, w.weight_g
     FROM wanted AS w
     ORDER BY w.fulfillment_order_id
     RETURNING id, fulfillment_order_id

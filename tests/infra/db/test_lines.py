@@ -134,7 +134,7 @@ def test_a_package_takes_all_that_is_in_none_yet(shelf):
     shelf.do(add_quantities, [quantity(shelf, "a", 0)])
     another = shelf.pack(shelf.first)
     assert shelf.contents(another) == {}, "nothing is packed twice"
-    assert shelf.rows("SELECT number FROM package ORDER BY id") == [(1,), (2,)]
+    assert shelf.rows("SELECT number FROM package ORDER BY id") == [(1,), (1001,)]
     assert shelf.breaches() == []
 
 
