@@ -6,7 +6,7 @@ import pytest
 
 from domain.rules import RefundScope, WhenShort
 from domain.states import Step
-from infra.engine.presence import Presence
+from infra.engine.presence import PRESENCE_CLASS, Presence
 from infra.invariants import find_breaches
 from ops.due import due_orders
 from workers.wiring import make_runners
@@ -229,6 +229,8 @@ def test_a_part_waits_while_a_worker_of_an_earlier_version_lives(two_places, thr
     two_places.flow(Step.ROUTE)
     assert two_places.states() == ["approved"]
     earlier.close()
+    # The server lets go of the lock of a closed session a moment later.
+    two_places.rows("SELECT pg_advisory_xact_lock(%s, %s)", PRESENCE_CLASS, earlier.worker)
     two_places.fall_due()
     two_places.run(Step.ROUTE)
     assert two_places.states() == ["allocated", "allocated"]

@@ -99,7 +99,7 @@ def test_a_node_of_a_cluster_fails(stores, monkeypatch) -> None:
 def test_waiting_and_foreign_migrations_are_told_apart(database, stores) -> None:
     with database.direct() as session:
         assert checks.migrations(session).level is Level.OK
-        session.execute("INSERT INTO schema_migration VALUES (9999, 'pre_of_tomorrow', '')")
+        session.execute("INSERT INTO schema_migration VALUES (9999, 'post_of_tomorrow', '')")
         assert checks.migrations(session).level is Level.FAIL
     with psycopg.connect(stores.database_url.reveal(), autocommit=True) as empty:
         assert checks.migrations(empty).level is Level.WARN
