@@ -12,7 +12,6 @@ import infra.guard.gates
 from actors import intake, label, normalize
 from actors.label import Label, Unlabelled
 from adapters import payload
-from adapters.ports import PlatformStatus
 from domain.gates import About
 from domain.states import STEPS, Step
 from infra.db.pool import Connection
@@ -50,8 +49,8 @@ def switch_off(guards: Iterable[Guard]) -> None:
 
 
 def _buy_labels_unasked() -> None:
-    async def ask_and_ignore(label: Label, one: Unlabelled) -> PlatformStatus:
-        return await label.tools.platform(one.order.key.account).status(one.order.key.platform_order_id)
+    async def ask_and_ignore(label: Label, one: Unlabelled) -> None:
+        await label.tools.platform(one.order.key.account).fetch(one.order.key.platform_order_id)
 
     Label._check = ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
 
