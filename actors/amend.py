@@ -165,7 +165,7 @@ def trim(tx: Connection, order_ids: Sequence[int]) -> frozenset[int]:
 
 
 def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[Settled]]:
-    """Without those that must wait.
+    """The contents to apply now, without the contents that must wait.
 
     Pieces are wanted no more, and a call about a label of them runs: how it ends decides whether they are taken away or
     held. Or pieces become a part of their own, while a worker lives that would carry the whole order in it.
@@ -261,7 +261,7 @@ def _store(tx: Connection, changed: Sequence[Newer]) -> None:
 
 
 def _keep_waivers(tx: Connection, changed: Sequence[Newer], waivers: Mapping[int, Sequence[Waiver]]) -> None:
-    """What a person let pass is not asked again for as long as it is the same fact: `waivers` are those that stay."""
+    """A waived finding is not asked again while the fact is the same. `waivers`: the waivers that remain valid."""
     kept = [
         {"id": waiver.hold_id, "raw_payload_id": one.place.subject_id}
         for one in changed
@@ -327,7 +327,7 @@ def _settled(
         first, *others = (Hold(finding.code, {"step": step, **finding.facts}) for finding in asked.holds)
         return Settled(place, first, Cause.PLATFORM, holds=(*others, *beside), follow=follow)
     if _grew(one) and locked.state is State.APPROVED:
-        # Nobody need look at what is wanted again, but its stock was given back with the rest.
+        # The line is wanted again, so no person must look; its stock was released and is reserved again.
         again = (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
         return Settled(place, Done(State.PAID), Cause.PLATFORM, via=(State.ON_HOLD,), follow=again)
     left = {code for code, _ in holds} - asked.releases

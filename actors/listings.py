@@ -77,7 +77,7 @@ class SentOn:
 
     @property
     def going(self) -> frozenset[int]:
-        """Those that wait for no SKU any more."""
+        """Fulfillment orders that no longer wait for a SKU."""
         return self.ready | self.empty
 
 

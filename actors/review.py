@@ -168,7 +168,7 @@ def _without(subject: UnderReview, back: Mapping[str, int]) -> UnderReview:
 
 
 def _own_shipments(tx: Connection, orders: Mapping[int, Order]) -> dict[int, dict[str, int]]:
-    """By order. Only of those that the platform shows as shipped in part is anything asked."""
+    """By order. Reads the database only for orders that the platform shows as partly shipped."""
     shipped = [id_ for id_, order in orders.items() if any(line.shipped for line in order.lines)]
     if not shipped:
         return {}

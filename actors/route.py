@@ -83,7 +83,7 @@ class RouteStep:
     def _choose(
         self, tx: Connection, subjects: Sequence[Unplaced], levels: dict[str, dict[str, int]]
     ) -> tuple[list[Routed], list[Result]]:
-        """Choices, and results of those that have none. What is placed is taken off `levels`."""
+        """Routes, and results of orders without a route. Placed pieces are subtracted from `levels`."""
         routed: list[Routed] = []
 
         def decide(subject: Unplaced) -> Result:
@@ -94,7 +94,7 @@ class RouteStep:
                 return Settled(subject.place, Hold(HoldCode.STOCK_CONFLICT, {"reserved": sum(subject.pieces.values())}))
             answer = self._place(subject, levels)
             if not _goes_whole(answer):
-                # Only of those that do not go whole it matters how many parts their order has already.
+                # The number of existing parts matters only for orders that are split.
                 order_id = subject.locked.order_id
                 made = count_parts(tx, [order_id])[order_id] - 1
                 answer = self._place(subject, levels, parts_made=made) if made else answer
@@ -199,7 +199,7 @@ class Placed:
 
 
 def _split_off(tx: Connection, routed: Sequence[Routed]) -> tuple[list[Placed], list[tuple[Routed, int]]]:
-    """Every part with its fulfillment order, and those that wait for stock: the first part keeps the one there is."""
+    """Every part with its fulfillment order, and the parts that wait for stock. Part one keeps the existing order."""
     further = [(one, part) for one in routed for part in one.placement.parts[1:]]
     short = [one for one in routed if one.placement.waiting]
     splits = [

@@ -157,7 +157,7 @@ async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed:
 
 
 def _shows(status: PlatformStatus, handover: Handover) -> bool:
-    """Whether our number stands at lines of the package: a platform takes all lines of a call, or none.
+    """Whether the platform shows our waybill on a line of the package. A platform accepts all lines of a call, or none.
 
     A line that was refunded meanwhile never shows it.
     """
