@@ -40,7 +40,7 @@ test: $(VENV)/.dev ## all tests, real Postgres and Redis
 
 coverage: $(VENV)/.dev ## branch coverage; fails below 95 % for the rules or the engine
 	$(BIN)/pytest --cov --cov-report=
-	$(BIN)/coverage report --include='domain/*,infra/engine/*,infra/queue/*,actors/*' --fail-under=95
+	$(BIN)/coverage report --include='domain/*,infra/engine/*,infra/sweeper/*,infra/queue/*,actors/*' --fail-under=95
 
 bench: $(VENV)/.bench ## orders a minute and what they cost, against plain Dramatiq and plain Celery
 	$(BIN)/python -m benchmarks.chain --pictures $(PICTURES)

@@ -16,17 +16,17 @@ from domain.gates import PAUSED, GateShut
 from domain.lanes import score
 from domain.order import Lane, RawOrder
 from domain.states import Step
-from infra.db.orders import ORDERS, rows_json
-from infra.db.pool import Connection
-from infra.db.sql import load
+from infra.config.settings import Shop
 from infra.engine.failures import Origin, bury, cause_entry
 from infra.engine.results import NewWork, Place
-from infra.engine.settle import Row, Writes, add_work, write
-from infra.failpoints import failpoints
-from infra.log import get_logger
+from infra.engine.write_outcomes import Row, Writes, add_work, write
+from infra.process.byte_room import ByteRoom
+from infra.process.failpoints import failpoints
 from infra.queue.keys import BellKey
-from infra.room import ByteRoom
-from infra.settings import Shop
+from infra.tables.orders import ORDERS, rows_json
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+from infra.telemetry.log import get_logger
 
 ACCOUNTS = load("accounts")
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.amend import trim
+from actors.decrypt_receiver import reveal
 from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError, may_be_outdated
 from actors.parts import nothing_left
-from actors.receivers import reveal
 from actors.tools import Tools
+from actors.update_order import trim
 from adapters.ports import Booking, Courier, Purpose, Waybill
 from domain.errors import (
     Conflict,
@@ -29,13 +29,13 @@ from domain.outcomes import Done, Hold, Later
 from domain.references import reference
 from domain.states import STEPS, State, Step
 from domain.waivers import Waiver
-from infra.db.letters import load_waivers
-from infra.db.orders import load_orders, rows_json
-from infra.db.pool import Connection
-from infra.db.shipments import SHIPMENTS, UnlabelledRow, load_unlabelled
 from infra.engine.outer import Intended, Lease, call_each
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each, place_of
-from infra.failpoints import failpoint
+from infra.process.failpoints import failpoint
+from infra.tables.letters import load_waivers
+from infra.tables.orders import load_orders, rows_json
+from infra.tables.pool import Connection
+from infra.tables.shipments import SHIPMENTS, UnlabelledRow, load_unlabelled
 
 STEP = Step.LABEL
 

@@ -20,8 +20,8 @@ from domain.order import Order, PlatformState
 from domain.review import ReviewFacts, review
 from domain.stock import Reservation
 from domain.waivers import Waiver
-from infra.db.lines import load_plans, own_shipments
 from infra.engine.results import Place
+from infra.tables.lines import load_plans, own_shipments
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,13 @@ from domain.order import Order
 from domain.outcomes import Done
 from domain.states import Cause, State, Step
 from domain.stock import Reservation
-from infra.db.letters import record_acts
-from infra.db.listings import (
+from infra.engine.replay import Author
+from infra.engine.reports import carry_whole
+from infra.engine.results import NewWork, Place, Settled
+from infra.engine.write_outcomes import FULFILLMENT, Writes, add_move, event, write
+from infra.process.failpoints import failpoints
+from infra.tables.letters import record_acts
+from infra.tables.listings import (
     load_entries,
     lock_ready,
     open_lines,
@@ -32,15 +37,10 @@ from infra.db.listings import (
     waiting,
     write_skus,
 )
-from infra.db.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
-from infra.db.pool import Connection, Database
-from infra.db.stock import set_reservations
-from infra.engine.replay import Author
-from infra.engine.reports import carry_whole
-from infra.engine.results import NewWork, Place, Settled
-from infra.engine.settle import FULFILLMENT, Writes, add_move, event, write
-from infra.failpoints import failpoints
-from infra.log import get_logger
+from infra.tables.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
+from infra.tables.pool import Connection, Database
+from infra.tables.stock import set_reservations
+from infra.telemetry.log import get_logger
 
 _WRITTEN, _COMMITTED = "listings.written", "listings.committed"
 # Fulfillment orders that are looked at in one transaction.
@@ -105,7 +105,7 @@ def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
 def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     """Leave out the lines of an order that have no SKU, for this order alone, as a person; the ids of those lines.
 
-    What the map knows stays: `reserve` asks it. The order must be locked (`infra.db.listings.lock_order`), and its
+    What the map knows stays: `reserve` asks it. The order must be locked (`infra.tables.listings.lock_order`), and its
     fulfillment order. Raises Conflict ``nothing_left`` where no line would be left to pick, and
     ``earlier_version_runs`` while a worker lives that would pick them all the same.
     """

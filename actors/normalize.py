@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from actors.amend import amend
 from actors.listings import fill_skus
 from actors.parts import WAITS
 from actors.tools import Tools
+from actors.update_order import amend
 from adapters import registry
 from domain.deadlines import ship_by
 from domain.errors import Poison
@@ -16,11 +16,11 @@ from domain.normalize import Intake, initial_state
 from domain.order import FulfilledBy, Lane, Order
 from domain.outcomes import Done, Hold, Later
 from domain.states import Cause, State, Step
-from infra.db.orders import ORDERS, Row, existing, line_rows, order_row, rows_json
-from infra.db.pool import Connection
-from infra.db.sql import load
 from infra.engine.reports import carry_whole
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
+from infra.tables.orders import ORDERS, Row, existing, line_rows, order_row, rows_json
+from infra.tables.pool import Connection
+from infra.tables.sql import load
 
 ACCOUNTS = load("accounts")
 STEP = Step.NORMALIZE

@@ -5,21 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from actors.receivers import reveal
+from actors.decrypt_receiver import reveal
 from actors.tools import Tools
 from adapters.ports import Notice, Notifier, Purpose
-from domain.contact import Unreachable, mobile_of
 from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
 from domain.order import Address, Pii
 from domain.outcomes import Done, Later
+from domain.phone import Unreachable, mobile_of
 from domain.states import Step
-from infra.db.orders import rows_json
-from infra.db.pool import Connection
-from infra.db.shipments import SHIPMENTS, ContactRow, NoticeRow, load_contacts, load_notices
 from infra.engine.outer import Intended, Lease, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
-from infra.failpoints import failpoint
-from infra.log import get_logger
+from infra.process.failpoints import failpoint
+from infra.tables.orders import rows_json
+from infra.tables.pool import Connection
+from infra.tables.shipments import SHIPMENTS, ContactRow, NoticeRow, load_contacts, load_notices
+from infra.telemetry.log import get_logger
 
 STEP = Step.NOTIFY
 # Statuses after which nothing is sent any more.

@@ -11,11 +11,11 @@ from domain.outcomes import Done, Later
 from domain.splitting import Want
 from domain.states import Cause, State
 from domain.stock import Reservation
-from infra.db.lines import NewPart, Quantity, add_parts, add_quantities, move_reserved, set_quantities
-from infra.db.orders import Locked
-from infra.db.pool import Connection
 from infra.engine.reports import UNTIL_WOKEN_S
 from infra.engine.results import Place, Settled
+from infra.tables.lines import NewPart, Quantity, add_parts, add_quantities, move_reserved, set_quantities
+from infra.tables.orders import Locked
+from infra.tables.pool import Connection
 
 # Until no worker lives whose version carries every order whole: it would take what is due again.
 WAITS = Later("earlier_version_runs", after_s=UNTIL_WOKEN_S)

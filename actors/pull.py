@@ -15,14 +15,14 @@ from domain.order import Lane, PlatformState
 from domain.outcomes import Later
 from domain.states import Step
 from domain.windows import PART_MIN_S, Marks, begin, longer_s, never_read, note_part, shorter_s, spans
-from infra.clock import Clock
-from infra.db.orders import ORDERS
-from infra.db.pool import Connection
-from infra.db.sql import load
+from infra.config.settings import Shop
 from infra.engine.outer import Intended, Lease
 from infra.engine.results import Place, Result, Settled
-from infra.log import get_logger
-from infra.settings import Shop
+from infra.process.clock import Clock
+from infra.tables.orders import ORDERS
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+from infra.telemetry.log import get_logger
 
 STEP = Step.PULL
 ACCOUNTS = load("accounts")

@@ -14,12 +14,12 @@ from domain.part_shipping import Cut, cut_by_stock
 from domain.rules import WhenShort
 from domain.states import STEPS, State, Step
 from domain.stock import Allocation, Demand, Grant, Reservation, allocate
-from infra.db.lines import count_parts
-from infra.db.orders import Locked, load_orders, lock_fulfillment
-from infra.db.pool import Connection
-from infra.db.stock import lock_levels, read_levels, reserve_stock, set_reservations
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.tables.lines import count_parts
+from infra.tables.orders import Locked, load_orders, lock_fulfillment
+from infra.tables.pool import Connection
+from infra.tables.stock import lock_levels, read_levels, reserve_stock, set_reservations
 
 STEP = Step.RESERVE
 

@@ -19,13 +19,13 @@ from domain.rules import RuleSet
 from domain.states import STEPS, Cause, State, Step
 from domain.stock import Reservation
 from domain.waivers import Waiver, lines_waived, refund_facts, refunds_of
-from infra.db.letters import load_waivers
-from infra.db.lines import load_plans, own_shipments
-from infra.db.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
-from infra.db.pool import Connection
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
-from infra.engine.settle import FULFILLMENT
+from infra.engine.write_outcomes import FULFILLMENT
+from infra.tables.letters import load_waivers
+from infra.tables.lines import load_plans, own_shipments
+from infra.tables.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
+from infra.tables.pool import Connection
 
 STEP = Step.REVIEW
 

@@ -15,14 +15,14 @@ from domain.routing import Candidate, Unroutable
 from domain.splitting import Part
 from domain.states import STEPS, Cause, State, Step
 from domain.stock import covers
-from infra.db.letters import load_waivers
-from infra.db.lines import count_parts
-from infra.db.orders import Locked, load_orders, lock_fulfillment, rows_json
-from infra.db.pool import Connection
-from infra.db.shipments import SHIPMENTS
-from infra.db.stock import allocate_stock, load_reservations, lock_location_levels, read_location_levels
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.tables.letters import load_waivers
+from infra.tables.lines import count_parts
+from infra.tables.orders import Locked, load_orders, lock_fulfillment, rows_json
+from infra.tables.pool import Connection
+from infra.tables.shipments import SHIPMENTS
+from infra.tables.stock import allocate_stock, load_reservations, lock_location_levels, read_location_levels
 
 STEP = Step.ROUTE
 

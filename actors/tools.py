@@ -7,10 +7,10 @@ from typing import TypeVar
 from adapters.ports import Courier, Notifier, Platform, Warehouse
 from domain.errors import Misconfigured
 from domain.rules import RuleSet
-from infra.clock import Clock
-from infra.db.pool import Database
+from infra.config.settings import Settings
+from infra.process.clock import Clock
 from infra.queue.keys import Bells
-from infra.settings import Settings
+from infra.tables.pool import Database
 
 T = TypeVar("T")
 

@@ -17,17 +17,17 @@ from domain.order import Lane
 from domain.outcomes import Done, Hold, Later
 from domain.states import Cause, State, Step
 from domain.warehouse import Contradiction, Late, Move, Scan, advance, names_other_waybill
-from infra.db.orders import rows_json
-from infra.db.pool import Connection
-from infra.db.shipments import SHIPMENTS
-from infra.db.sql import load
-from infra.db.stock import consume_stock
-from infra.db.unreadable import Entry, Source, note_unreadable
 from infra.engine.outer import Intended, Lease
 from infra.engine.results import NewWork, Place, Result, Settled
-from infra.engine.settle import Writes, add_hold, event, gather, write
-from infra.log import get_logger
+from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
+from infra.tables.orders import rows_json
+from infra.tables.pool import Connection
+from infra.tables.shipments import SHIPMENTS
+from infra.tables.sql import load
+from infra.tables.stock import consume_stock
+from infra.tables.unreadable import Entry, Source, note_unreadable
+from infra.telemetry.log import get_logger
 
 STEP = Step.WAREHOUSE
 ACCOUNTS = load("accounts")

@@ -11,12 +11,12 @@ from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Thr
 from domain.order import PlatformState
 from domain.outcomes import Done, Later
 from domain.states import Step
-from infra.db.orders import rows_json
-from infra.db.pool import Connection
-from infra.db.shipments import SHIPMENTS, WritebackRow, load_writebacks
 from infra.engine.outer import Intended, Lease, NotCalledError, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
-from infra.failpoints import failpoint
+from infra.process.failpoints import failpoint
+from infra.tables.orders import rows_json
+from infra.tables.pool import Connection
+from infra.tables.shipments import SHIPMENTS, WritebackRow, load_writebacks
 
 STEP = Step.WRITEBACK
 

@@ -51,10 +51,10 @@ from domain.errors import (
     UnknownOutcome,
     keep_evidence,
 )
-from infra import settings
-from infra.clock import Clock
-from infra.log import get_logger
-from infra.repeats import may_repeat
+from infra.accounts.repeats import may_repeat
+from infra.config import settings
+from infra.process.clock import Clock
+from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
 

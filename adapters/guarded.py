@@ -22,11 +22,11 @@ from adapters.ports import (
     Waybill,
     Window,
 )
-from domain.contact import Unreachable
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused
 from domain.gates import PAUSED, About
 from domain.order import Address, RawOrder
 from domain.outcomes import Later
+from domain.phone import Unreachable
 from domain.references import base_of
 
 T = TypeVar("T")

@@ -11,10 +11,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from adapters.rejection import Rejected
-from domain.contact import Unreachable
 from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
 from domain.outcomes import Later
+from domain.phone import Unreachable
 
 # The fact of a Throttled by which a platform asks for a shorter window the next time.
 NARROWER = "narrower"

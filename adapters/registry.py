@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from adapters import channels, couriers, platforms, warehouses
 from adapters.door import place_of
-from adapters.kinds import Account, ChannelKind, CourierKind, PlatformKind, WarehouseKind
+from adapters.plugin import Account, ChannelKind, CourierKind, PlatformKind, WarehouseKind
 from domain.errors import Misconfigured
-from infra.settings import Settings
+from infra.config.settings import Settings
 
 K = TypeVar("K", PlatformKind, CourierKind, ChannelKind, WarehouseKind)
 

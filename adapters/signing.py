@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from adapters import registry
-from adapters.kinds import Kind
+from adapters.plugin import Kind
 from adapters.vectors import Row, Sign
 from domain.errors import FulfilmentError, Misconfigured
 

@@ -28,9 +28,9 @@ from adapters.door import Door, Request
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.gateway import Account, build_call
 from benchmarks import processes
-from infra.clock import SystemClock
-from infra.log import configure
-from infra.settings import Settings, data_dir, read_settings
+from infra.config.settings import Settings, data_dir, read_settings
+from infra.process.clock import SystemClock
+from infra.telemetry.log import configure
 from workers.demo.run import their_ledger
 from workers.demo.stage import Script, Stage, sandbox_stage
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from adapters import registry
 from adapters.door import Door
 from domain.states import Step
-from infra.clock import SystemClock
-from infra.db.pool import Database
+from infra.config.settings import Settings
+from infra.engine.event_loop import Outside
 from infra.engine.inner import InnerRunner
 from infra.engine.outer import OuterRunner
-from infra.engine.presence import Presence
-from infra.engine.sweep import Sweeper
-from infra.outside import Outside
+from infra.engine.worker_lock import Presence
+from infra.process.clock import SystemClock
 from infra.queue.keys import BellKey
-from infra.settings import Settings
+from infra.sweeper.stuck_work import Sweeper
+from infra.tables.pool import Database
 from workers.wiring import connect, make_runners
 
 # Shops and feeds are asked for ever: that they were is no sign of progress.

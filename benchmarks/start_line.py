@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from infra.db.pool import Connection, Database
+from infra.tables.pool import Connection, Database
 
 _KEY = 7_390_001
 _READY_S = 180.0

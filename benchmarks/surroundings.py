@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 from redis import Redis
 
-from infra.settings import Settings, data_dir, read_settings
-from infra.stores import Connection, Stores
+from infra.config.settings import Settings, data_dir, read_settings
+from infra.servers import Connection, Stores
 
 _SHOWN = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
 _PACKAGES = ("dramatiq", "psycopg", "redis", "aiohttp")

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from psycopg.rows import class_row
 
+from domain.dead_letters import KILLED, REPLAYS_MAX, why_not_in_bulk
 from domain.errors import Conflict, Refused
-from domain.letters import KILLED, REPLAYS_MAX, why_not_in_bulk
-from infra.db.letters import LetterFilter, of_one_cause, record_acts
-from infra.db.orders import rows_json
-from infra.db.pool import Connection, Database
-from infra.engine.bulk import BULK
 from infra.engine.replay import Author
+from infra.sweeper.bulk_replay import BULK
+from infra.tables.letters import LetterFilter, of_one_cause, record_acts
+from infra.tables.orders import rows_json
+from infra.tables.pool import Connection, Database
 
 RATE_MAX = 500.0
 

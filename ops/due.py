@@ -7,10 +7,10 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from domain.clock import ON_THE_CLOCK, used_percent
 from domain.money import Money
-from infra.alarms import CLOCK
-from infra.db.pool import Database
+from domain.ship_by import ON_THE_CLOCK, used_percent
+from infra.monitoring.alarms import CLOCK
+from infra.tables.pool import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from domain.clock import MARKS
 from domain.money import Money
+from domain.ship_by import MARKS
 from ops.due import DueOrder, sums
 from ops.terminal import china_minute, plain_table
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from domain.errors import Conflict, Refused
-from infra.db.letters import record_acts
-from infra.db.pool import Connection, Database
-from infra.db.retention import Named, by_column
-from infra.engine.erase import ERASURES, Standing, ask, can_erase, carry_out, search, standing, usable, words_of
 from infra.engine.replay import Author
+from infra.retention.erase import ERASURES, Standing, ask, can_erase, carry_out, search, standing, usable, words_of
+from infra.tables.letters import record_acts
+from infra.tables.pool import Connection, Database
+from infra.tables.retention import Named, by_column
 from ops.find import find, why_missing
 
 _HOW = "let it end, or stop it first; or ask with --when-ended, and it is erased after its end"

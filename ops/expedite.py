@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from domain.errors import Conflict
 from domain.order import Lane
 from domain.states import FINAL_STATES, Cause, Step
-from infra.db.letters import record_acts
-from infra.db.orders import Locked, lock_fulfillment_of_orders
-from infra.db.pool import Connection, Database
-from infra.db.sql import load
 from infra.engine.replay import Author
 from infra.engine.results import Place
-from infra.engine.settle import Writes, event, write
+from infra.engine.write_outcomes import Writes, event, write
+from infra.tables.letters import record_acts
+from infra.tables.orders import Locked, lock_fulfillment_of_orders
+from infra.tables.pool import Connection, Database
+from infra.tables.sql import load
 
 EXPEDITE = load("expedite")
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from domain.errors import Conflict, FulfilmentError, Poison, Refused, Transient
-from infra.db.pool import Connection
-from infra.db.sql import load
+from infra.tables.pool import Connection
+from infra.tables.sql import load
 
 INSPECT = load("inspect")
 _BIGINT_DIGITS = 18

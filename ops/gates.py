@@ -8,14 +8,14 @@ from domain.errors import Misconfigured, Refused, Transient
 from domain.gates import GateKind, Pause
 from domain.order import Lane
 from domain.states import Step
-from infra.clock import Clock
-from infra.db.gates import GATES, load_pauses, resting
-from infra.db.letters import record_acts
-from infra.db.pool import Database
+from infra.accounts.rules import rules_by_account, rules_of
+from infra.accounts.shared_breaker import Seen, SharedGates
+from infra.config.settings import Limit, Settings
 from infra.engine.replay import Author
-from infra.guard.rules import rules_by_account, rules_of
-from infra.guard.shared import Seen, SharedGates
-from infra.settings import Limit, Settings
+from infra.process.clock import Clock
+from infra.tables.gates import GATES, load_pauses, resting
+from infra.tables.letters import record_acts
+from infra.tables.pool import Database
 
 # How a person may name what they mean; a shop's gate is the gate of its account.
 SHOP = "shop"

@@ -6,13 +6,13 @@ from actors.listings import let_go
 from domain.errors import Conflict
 from domain.holds import OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State, Step
-from infra.db.letters import LETTERS, record_acts
-from infra.db.listings import lock_order
-from infra.db.orders import Locked, lock_fulfillment, open_holds
-from infra.db.pool import Connection, Database
-from infra.db.shipments import SHIPMENTS, ask_about
 from infra.engine.replay import Author, add_due, go_on
 from infra.queue.keys import BellKey
+from infra.tables.letters import LETTERS, record_acts
+from infra.tables.listings import lock_order
+from infra.tables.orders import Locked, lock_fulfillment, open_holds
+from infra.tables.pool import Connection, Database
+from infra.tables.shipments import SHIPMENTS, ask_about
 
 # Saying so does not put goods on a shelf: these are promised again, not waived.
 _NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED})

@@ -2,14 +2,14 @@
 
 from domain.ledger import Box, LineSum, Ours, Part, PartKey
 from domain.states import State
-from infra.db.pool import Connection, Database
-from infra.db.sql import load
+from infra.tables.pool import Connection, Database
+from infra.tables.sql import load
 
 LEDGER = load("ledger")
 
 
 def our_ledger(db: Database) -> Ours:
-    """Everything that `domain.reckoning` compares. Reads whole tables, each once."""
+    """Everything that `domain.ledger_check` compares. Reads whole tables, each once."""
     with db.transaction() as tx:
         tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         parts, not_ours = _parts(tx)

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from domain.dead_letters import MESSAGE, NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
 from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
-from domain.letters import MESSAGE, NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
 from domain.order import Lane
 from domain.outcomes import Hold
 from domain.states import STEPS, Cause, State, Step
-from infra.db.letters import (
+from infra.engine.replay import Author, Replayed, replay
+from infra.engine.results import Place
+from infra.engine.write_outcomes import Writes, event, stop, write
+from infra.tables.letters import (
     LETTERS,
     Letter,
     LetterCause,
@@ -25,12 +28,9 @@ from infra.db.letters import (
     of_one_cause,
     record_acts,
 )
-from infra.db.orders import lock_fulfillment, rows_json
-from infra.db.pool import Connection, Database
-from infra.db.shipments import ask_about
-from infra.engine.replay import Author, Replayed, replay
-from infra.engine.results import Place
-from infra.engine.settle import Writes, event, stop, write
+from infra.tables.orders import lock_fulfillment, rows_json
+from infra.tables.pool import Connection, Database
+from infra.tables.shipments import ask_about
 
 # What the courier shows under a reference: the waybill, or None if it knows none. (account, reference) -> waybill.
 Ask = Callable[[str, str], str | None]

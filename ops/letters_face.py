@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from infra.db.letters import Letter, LetterCause, WholeLetter
 from infra.engine.replay import Answer, Replayed
+from infra.tables.letters import Letter, LetterCause, WholeLetter
 from ops.letters import Preview
 from ops.terminal import china_minute, china_span, china_time, plain_grid, plain_table
 from ops.words import cause_in_words

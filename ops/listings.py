@@ -7,8 +7,11 @@ from actors.listings import send_all_on
 from domain.errors import Conflict, Refused
 from domain.listings import NOTHING, Listing
 from domain.normalize import tidy
-from infra.db.letters import record_acts
-from infra.db.listings import (
+from infra.config.settings import Settings
+from infra.engine.replay import Author
+from infra.process.failpoints import failpoint
+from infra.tables.letters import record_acts
+from infra.tables.listings import (
     Entry,
     Wanted,
     count_waiting_for,
@@ -20,10 +23,7 @@ from infra.db.listings import (
     put_entries,
     unknown_skus,
 )
-from infra.db.pool import Database
-from infra.engine.replay import Author
-from infra.failpoints import failpoint
-from infra.settings import Settings
+from infra.tables.pool import Database
 
 MAPPED_POINT = "listings.mapped"
 NAME_MAX = 200

@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 from adapters import registry
 from adapters.door import Door
 from domain.errors import Misconfigured, Refused
-from infra.clock import SystemClock
-from infra.outside import Outside
-from infra.settings import Settings
+from infra.config.settings import Settings
+from infra.engine.event_loop import Outside
+from infra.process.clock import SystemClock
 from ops.letters import Ask
 
 

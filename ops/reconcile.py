@@ -15,10 +15,10 @@ from adapters.ports import Courier
 from domain.errors import FulfilmentError, Refused
 from domain.order import Lane
 from domain.reconcile import Finding, Found, compare
-from infra.db.pool import Database
 from infra.engine.outer import OuterRunner, call_each
 from infra.engine.replay import Author
 from infra.engine.results import Place
+from infra.tables.pool import Database
 from ops.reconcile_adopt import PackageHere, adopt, note_voided
 from ops.writeback_retry import RECONCILE, Pace, Said, Selection, Told, open_writebacks, preview, retry
 

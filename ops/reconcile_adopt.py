@@ -13,14 +13,14 @@ from domain.outcomes import Hold
 from domain.reconcile import Found
 from domain.references import reference
 from domain.states import STEPS, State, Step
-from infra.db.orders import rows_json
-from infra.db.pool import Connection, Database
-from infra.db.shipments import SHIPMENTS
 from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, call_each
 from infra.engine.replay import Author, replay
 from infra.engine.results import Place, Result
-from infra.engine.settle import Writes, add_hold, write
+from infra.engine.write_outcomes import Writes, add_hold, write
 from infra.queue.keys import BellKey
+from infra.tables.orders import rows_json
+from infra.tables.pool import Connection, Database
+from infra.tables.shipments import SHIPMENTS
 from ops.holds import release
 from ops.writeback_retry import RECONCILE
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.retention import KEEP, MEANING, Kind
-from infra.db.pool import Connection, Database
-from infra.db.retention import RETENTION
-from infra.engine.purge import Purge, count_due
-from infra.retention import Retention
+from infra.config.retention import Retention
+from infra.retention.purge import Purge, count_due
+from infra.tables.pool import Connection, Database
+from infra.tables.retention import RETENTION
 
 # The purge may be a day late, as after a weekend in which nothing ran.
 LATE_DAYS = 1.0

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.errors import Transient
-from infra.clock import Clock
-from infra.cursors import CursorAge, cursor_ages
-from infra.db.letters import load_causes
-from infra.db.pool import Connection, Database
-from infra.engine.presence import POOL_NAME, PRESENCE_CLASS
-from infra.guard.shared import SharedGates
-from infra.pools import Pool
-from infra.settings import Settings
-from infra.signals import SIGNALS, Signals, read_signals
+from infra.accounts.shared_breaker import SharedGates
+from infra.config.settings import Settings
+from infra.config.worker_settings import Pool
+from infra.engine.worker_lock import POOL_NAME, PRESENCE_CLASS
+from infra.monitoring.cursor_age import CursorAge, cursor_ages
+from infra.monitoring.signals import SIGNALS, Signals, read_signals
+from infra.process.clock import Clock
+from infra.tables.letters import load_causes
+from infra.tables.pool import Connection, Database
 from ops.gates import Gate, uncounted_gates
 
 # Of dead letters, the causes with the most; what is beyond them counts as one.

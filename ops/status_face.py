@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from infra.signals import DEPTH_MAX, Signal
+from infra.monitoring.signals import DEPTH_MAX, Signal
 from ops.status import Status
 from ops.terminal import plain_table
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from adapters.ports import StockCount, Warehouse
 from adapters.rejection import Rejected
-from infra.db.pool import Connection, Database
-from infra.db.stock import count_in
-from infra.db.unreadable import Entry, replace_rows
-from infra.outside import Outside
-from infra.settings import Location
+from infra.config.settings import Location
+from infra.engine.event_loop import Outside
+from infra.tables.pool import Connection, Database
+from infra.tables.stock import count_in
+from infra.tables.unreadable import Entry, replace_rows
 
 
 @dataclass(frozen=True, slots=True)

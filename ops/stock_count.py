@@ -11,12 +11,12 @@ from adapters.door import Door
 from adapters.ports import Warehouse
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Transient
-from infra.clock import Clock
-from infra.db.pool import Database
-from infra.db.recount import Changes, held_at, note_asked, write_count
-from infra.log import get_logger
-from infra.outside import Outside
-from infra.settings import Location, Settings
+from infra.config.settings import Location, Settings
+from infra.engine.event_loop import Outside
+from infra.process.clock import Clock
+from infra.tables.pool import Database
+from infra.tables.recount import Changes, held_at, note_asked, write_count
+from infra.telemetry.log import get_logger
 from ops.stock import ask_count, note_bad_rows
 
 # Who corrects stock on the schedule.

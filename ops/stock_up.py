@@ -7,10 +7,10 @@ import psycopg
 from adapters import registry
 from adapters.door import Door
 from domain.errors import FulfilmentError, Malformed
-from infra.clock import Clock
-from infra.db.pool import Database
-from infra.outside import Outside
-from infra.settings import Location, Settings
+from infra.config.settings import Location, Settings
+from infra.engine.event_loop import Outside
+from infra.process.clock import Clock
+from infra.tables.pool import Database
 from ops.stock import Loaded, load_stock
 
 

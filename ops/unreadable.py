@@ -6,10 +6,10 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from domain.errors import Conflict
-from infra.db.letters import record_acts
-from infra.db.pool import Database
-from infra.db.unreadable import UNREADABLE
 from infra.engine.replay import Author
+from infra.tables.letters import record_acts
+from infra.tables.pool import Database
+from infra.tables.unreadable import UNREADABLE
 
 LISTED_MAX = 500
 

@@ -19,13 +19,13 @@ from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.states import Step
-from infra.clock import Clock
-from infra.db.pool import Connection, Database
-from infra.db.sql import load
 from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, OuterStep, call_each
 from infra.engine.replay import Author, replay
 from infra.engine.results import Place, Result
+from infra.process.clock import Clock
 from infra.queue.keys import BellKey
+from infra.tables.pool import Connection, Database
+from infra.tables.sql import load
 from ops.holds import release
 
 RECONCILE = load("reconcile")

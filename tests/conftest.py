@@ -19,10 +19,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from redis import Redis
 
-from infra.db.migrate import migrate
-from infra.db.pool import Database
-from infra.settings import Secret, Settings, Stores
-from infra.stores import Connection, open_stores
+from infra.config.settings import Secret, Settings, Stores
+from infra.servers import Connection, open_stores
+from infra.tables.migrate import migrate
+from infra.tables.pool import Database
 
 TEMPLATE = "template_migrated"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")

@@ -10,11 +10,11 @@ import psycopg
 
 from domain.groups import entry_of
 from domain.scaling import Decision, GroupReading, Reading, Standing, at_start, decide, wait_s
-from infra.clock import Clock
-from infra.db.pool import Database
-from infra.log import get_logger
-from infra.pools import Pool, Scaling, Workers
-from infra.signals import UNKNOWN, Groups, Signals, read_signals
+from infra.config.worker_settings import Pool, Scaling, Workers
+from infra.monitoring.signals import UNKNOWN, Groups, Signals, read_signals
+from infra.process.clock import Clock
+from infra.tables.pool import Database
+from infra.telemetry.log import get_logger
 from workers.supervisor import Supervisor
 
 log = get_logger(__name__)

@@ -7,7 +7,7 @@ from typing import NoReturn
 import psycopg
 
 from domain.errors import FulfilmentError
-from infra.printable import in_line
+from infra.telemetry.terminal_text import in_line
 from workers.cli.exits import Exit, exit_of
 
 

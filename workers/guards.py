@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from actors.tools import Tools
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
-from infra.clock import SystemClock
-from infra.db.pool import Database
-from infra.guard.duty import GateDuty
-from infra.guard.gates import Gates
-from infra.guard.pauses import Pauses
-from infra.guard.rules import rules_by_account, rules_of
-from infra.guard.shared import SharedGates, connect_gates
+from infra.accounts.gates import Gates
+from infra.accounts.pauses import Pauses
+from infra.accounts.rules import rules_by_account, rules_of
+from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.config.settings import Limit, Settings
+from infra.process.clock import SystemClock
 from infra.queue.keys import Bells
-from infra.settings import Limit, Settings
+from infra.sweeper.paused_accounts import GateDuty
+from infra.tables.pool import Database
 
 _HOUR_S = 3600.0
 

@@ -12,7 +12,7 @@ from workers.cli.group import Orderlane
     lazy={
         "run": "workers.cli.run:run",
         "demo": "workers.cli.demo:demo",
-        "drill": "workers.cli.drill:drill",
+        "drill": "drills.command:drill",
         "order": "workers.cli.order:order",
         "dlq": "workers.cli.dlq:dlq",
         "bulk": "workers.cli.bulk:bulk",

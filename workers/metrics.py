@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from domain.errors import Misconfigured
-from infra.log import get_logger
-from infra.signals import Signal
+from infra.monitoring.signals import Signal
+from infra.telemetry.log import get_logger
 from ops.status import Status
 from workers.metrics_server import MetricsServer
 

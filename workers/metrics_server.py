@@ -11,7 +11,7 @@ from collections.abc import Callable
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from infra.log import get_logger
+from infra.telemetry.log import get_logger
 
 # A scrape takes a fraction of it; a scraper gives up after about as long.
 CONNECTION_MAX_S = 10.0

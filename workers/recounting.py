@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from domain.errors import FulfilmentError
 from domain.gates import GateKind
-from infra.clock import SystemClock
-from infra.db.gates import load_pauses
-from infra.db.pool import Database
-from infra.db.recount import asked_s_ago
-from infra.log import get_logger
-from infra.settings import Location, Settings
+from infra.config.settings import Location, Settings
+from infra.process.clock import SystemClock
+from infra.tables.gates import load_pauses
+from infra.tables.pool import Database
+from infra.tables.recount import asked_s_ago
+from infra.telemetry.log import get_logger
 from ops.stock_count import count_again
 
 # How often the duty looks whether a location is due.

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import click
 
 from domain.errors import Misconfigured
-from infra.db.migrate import migrate, pending
+from infra.config.settings import Settings, read_settings
 from infra.engine.accounts import ensure_accounts
-from infra.log import configure, get_logger
-from infra.settings import Settings, read_settings
-from infra.uncaught import log_uncaught
+from infra.tables.migrate import migrate, pending
+from infra.telemetry.log import configure, get_logger
+from infra.telemetry.uncaught import log_uncaught
 from workers.ending import run_process
 from workers.stocking import load
 from workers.wiring import database

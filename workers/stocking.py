@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import FulfilmentError
-from infra.clock import SystemClock
-from infra.db.pool import Database
-from infra.db.stock import uncounted
-from infra.db.unreadable import accounts_with_bad_rows
-from infra.log import get_logger
-from infra.settings import Location, Settings
+from infra.config.settings import Location, Settings
+from infra.process.clock import SystemClock
+from infra.tables.pool import Database
+from infra.tables.stock import uncounted
+from infra.tables.unreadable import accounts_with_bad_rows
+from infra.telemetry.log import get_logger
 from ops.stock_up import stock_up
 
 # How long after a failed load a warehouse is asked for its stock again.

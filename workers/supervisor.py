@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from infra.log import get_logger
-from infra.settings import Settings
-from infra.stores import Stores
+from infra.config.settings import Settings
+from infra.servers import Stores
+from infra.telemetry.log import get_logger
 
 # Beyond the time in which a worker drains by itself.
 FORCE_AFTER_S = 5.0

@@ -10,23 +10,23 @@ import psycopg
 import redis
 
 from actors.listings import WaitingForSkus
-from infra.clock import SystemClock
-from infra.db.pool import Database
-from infra.engine.bulk import LetterDuties
-from infra.engine.duties import Beside, Duty, purge_duty, slow_duties
-from infra.engine.presence import take_lead
-from infra.engine.rejected import RejectedDuty
+from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.config.settings import Settings, read_settings
 from infra.engine.reports import wake_waiting
-from infra.engine.sweep import Sweeper
-from infra.guard.duty import GateDuty
-from infra.guard.shared import SharedGates, connect_gates
-from infra.log import configure, get_logger
+from infra.engine.worker_lock import take_lead
+from infra.monitoring.signals import measure_signals
+from infra.process.clock import SystemClock
 from infra.queue.bells import BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
-from infra.settings import Settings, read_settings
-from infra.signals import measure_signals
-from infra.uncaught import log_uncaught
+from infra.sweeper.bulk_replay import LetterDuties
+from infra.sweeper.paused_accounts import GateDuty
+from infra.sweeper.rejected_messages import RejectedDuty
+from infra.sweeper.schedule import Beside, Duty, purge_duty, slow_duties
+from infra.sweeper.stuck_work import Sweeper
+from infra.tables.pool import Database
+from infra.telemetry.log import configure, get_logger
+from infra.telemetry.uncaught import log_uncaught
 from ops.status import status
 from workers import recounting, stocking
 from workers.ending import run_process

@@ -22,26 +22,26 @@ from adapters import registry
 from adapters.door import Door
 from domain.errors import Misconfigured
 from domain.order import Lane
-from infra.clock import Clock, SystemClock
-from infra.db.pool import Database
+from infra.config.rules import load_rules
+from infra.config.settings import Settings
+from infra.config.worker_settings import Pool
 from infra.engine.claims import hand_back
+from infra.engine.event_loop import Outside
 from infra.engine.exclusive import ProcessRunner, ProcessRuns, Runner
 from infra.engine.failures import Failures, Origin
+from infra.engine.gated_runner import GatedRunner
 from infra.engine.inner import InnerRunner, InnerStep
 from infra.engine.outer import OuterRunner, OuterStep, never
-from infra.engine.presence import Presence
 from infra.engine.reports import report
-from infra.guard.runner import GatedRunner
-from infra.ids import SystemDice
-from infra.log import bound, get_logger
-from infra.memory import give_back_large_blocks
-from infra.outside import Outside
-from infra.pools import Pool
+from infra.engine.worker_lock import Presence
+from infra.process.clock import Clock, SystemClock
+from infra.process.memory import give_back_large_blocks
+from infra.process.randomness import SystemDice
 from infra.queue.bells import BellKey, Bells, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
-from infra.rules import load_rules
-from infra.settings import Settings
+from infra.tables.pool import Database
+from infra.telemetry.log import bound, get_logger
 from workers.guards import gates_of, guarded
 
 log = get_logger(__name__)

@@ -11,13 +11,13 @@ import click
 from dramatiq import Worker
 
 from domain.errors import Misconfigured
-from infra.log import configure, get_logger
-from infra.pools import ALL_LANES_POOL, Pool
+from infra.config.settings import Settings, read_settings
+from infra.config.worker_settings import ALL_LANES_POOL, Pool
 from infra.queue.priority import Unfit
-from infra.settings import Settings, read_settings
-from infra.uncaught import log_uncaught
-from workers.collector import settle_collector
+from infra.telemetry.log import configure, get_logger
+from infra.telemetry.uncaught import log_uncaught
 from workers.ending import run_process
+from workers.gc_tuning import settle_collector
 from workers.heartbeat import beat
 from workers.parent import is_orphaned
 from workers.wiring import wired_worker

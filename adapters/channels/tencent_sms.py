@@ -22,15 +22,15 @@ import msgspec
 
 from adapters.door import Door, Request
 from adapters.foreign import code_of
-from adapters.kinds import ChannelKind, credential
 from adapters.payload import Fields, read_answer
+from adapters.plugin import ChannelKind, credential
 from adapters.ports import Notice
 from adapters.vectors import Row, Sign, Signature, secret_of
-from domain.contact import Unreachable
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, Throttled, UnknownOutcome, keep_evidence
 from domain.outcomes import Later
-from infra import settings
-from infra.clock import Clock
+from domain.phone import Unreachable
+from infra.config import settings
+from infra.process.clock import Clock
 
 NAME = "tencent-sms"
 ACTION, VERSION, SERVICE = "SendSms", "2021-01-11", "sms"

@@ -17,12 +17,12 @@ from http import HTTPStatus
 import msgspec
 
 from adapters.door import Door, Request
-from adapters.kinds import ChannelKind, credential
+from adapters.plugin import ChannelKind, credential
 from adapters.ports import Notice
 from adapters.vectors import Row, Sign, Signature
 from domain.errors import Misconfigured, Refused, keep_evidence
-from infra import settings
-from infra.clock import Clock
+from infra.config import settings
+from infra.process.clock import Clock
 
 NAME = "webhook"
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the specification's prefix, no secret

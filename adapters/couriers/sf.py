@@ -23,8 +23,8 @@ import msgspec
 
 from adapters.door import Door, Request, post_form
 from adapters.foreign import code_of, is_waybill, sentence
-from adapters.kinds import CourierKind, credential
 from adapters.payload import PAYLOAD_MAX_BYTES, Fields, read_answer
+from adapters.plugin import CourierKind, credential
 from adapters.ports import Booking, Waybill
 from adapters.vectors import Row, Sign, Signature, secret_of
 from domain.errors import (
@@ -41,8 +41,8 @@ from domain.errors import (
 )
 from domain.order import Address, Pii
 from domain.regions import country_of
-from infra import settings
-from infra.clock import Clock
+from infra.config import settings
+from infra.process.clock import Clock
 
 NAME = "sf"
 CREATE = "EXP_RECE_CREATE_ORDER"

@@ -26,14 +26,14 @@ from urllib.parse import quote, urlsplit
 
 from adapters.door import Door, Request
 from adapters.instants import read_iso
-from adapters.kinds import WarehouseKind, credential
 from adapters.payload import Fields, read_page
+from adapters.plugin import WarehouseKind, credential
 from adapters.ports import EventPage, StockCount, StockLevel, WarehouseEvent
 from adapters.rejection import Rejected, rejection
 from adapters.vectors import Row, Sign, Signature, secret_of
 from domain.errors import Malformed
-from infra import settings
-from infra.clock import Clock
+from infra.config import settings
+from infra.process.clock import Clock
 
 NAME = "feed"
 PAGE_SIZE = 500

@@ -15,8 +15,8 @@ from benchmarks.binding.course import BATCH_MAX, STEPS, Course
 from benchmarks.binding.dead import Dead, measure_dead
 from benchmarks.binding.wiring import THREADS, WAYS
 from benchmarks.surroundings import describe, private_stores
-from infra.log import configure
-from infra.stores import Connection
+from infra.servers import Connection
+from infra.telemetry.log import configure
 
 
 class Scene(NamedTuple):

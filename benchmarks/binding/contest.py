@@ -19,8 +19,8 @@ from benchmarks.binding.wiring import WAYS, Wired, wired
 from benchmarks.binding.worker import Use
 from benchmarks.start_line import await_workers, start_line
 from benchmarks.surroundings import postmaster_pid, redis_pid
-from infra.db.migrate import migrate
-from infra.stores import Connection
+from infra.servers import Connection
+from infra.tables.migrate import migrate
 from workers.supervisor import Role, Supervisor, supervised
 
 PROCESSES = 2

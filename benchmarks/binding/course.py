@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from infra.db.pool import Connection
+from infra.tables.pool import Connection
 
 LANE = "bulk"
 STEPS = ("one", "two", "three", "four", "five")

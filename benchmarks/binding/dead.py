@@ -13,8 +13,8 @@ import psycopg
 
 from benchmarks.binding.course import BATCH_MAX, LANE, STEPS
 from benchmarks.binding.ids import IDS
-from infra.db.pool import Connection
-from infra.engine.settle import WORK
+from infra.engine.write_outcomes import WORK
+from infra.tables.pool import Connection
 
 CLAIMS = 20
 LIVE = 1000

@@ -10,9 +10,9 @@ from dramatiq.brokers.redis import RedisBroker
 from redis import Redis
 
 from benchmarks.binding.course import LANE, NEXT, Course
-from infra.db.pool import Database
-from infra.db.sql import load
-from infra.engine.settle import WORK, rows_json
+from infra.engine.write_outcomes import WORK, rows_json
+from infra.tables.pool import Database
+from infra.tables.sql import load
 
 IDS = load("ids", Path(__file__).parent)
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from benchmarks.binding.bells import MarkedBells
 from benchmarks.binding.course import BATCH_MAX, NEXT, Course
-from infra.clock import SystemClock
-from infra.db.pool import Database
-from infra.engine.settle import WORK, rows_json
-from infra.engine.sweep import Sweeper
+from infra.engine.write_outcomes import WORK, rows_json
+from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
+from infra.sweeper.stuck_work import Sweeper
+from infra.tables.pool import Database
 
 
 @dataclass(frozen=True, slots=True)

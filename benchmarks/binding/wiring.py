@@ -13,8 +13,8 @@ from benchmarks.binding.bells import MarkedBells, make_broker
 from benchmarks.binding.course import LANE, Course, Way
 from benchmarks.binding.ids import Ids
 from benchmarks.binding.late import Late
-from infra.db.pool import Database
 from infra.queue.broker import connect_redis
+from infra.tables.pool import Database
 
 THREADS = 4
 WAYS = ("ids", "late")

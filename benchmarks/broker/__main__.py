@@ -14,7 +14,7 @@ from benchmarks.broker.pictures import draw
 from benchmarks.broker.scenes import Figures, Points, delayed, drain, flood, footprint, pickup
 from benchmarks.broker.systems import BEST, CELERY, DEFAULT, IN_FLOOD, PRIORITY, PROCESSES, SYSTEMS, TUNED
 from benchmarks.surroundings import describe, private_stores
-from infra.log import configure
+from infra.telemetry.log import configure
 
 DELAYING = (BEST, PRIORITY)
 DEEP = (BEST, PRIORITY)  # those that enqueue in batches: the others would take many minutes for a million

@@ -11,8 +11,8 @@ from rich.console import Console
 from benchmarks.burst.course import TIMES, Course, Tide, play
 from benchmarks.burst.pictures import draw
 from benchmarks.surroundings import describe, private_stores
-from infra.log import configure
-from infra.settings import read_settings
+from infra.config.settings import read_settings
+from infra.telemetry.log import configure
 
 
 @click.command()

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import tomli_w
 
-from infra.clock import SystemClock
-from infra.pools import Pool, Scaling, Threshold
-from infra.settings import Settings, read_settings
-from infra.signals import read_signals
-from infra.stores import Connection
+from infra.config.settings import Settings, read_settings
+from infra.config.worker_settings import Pool, Scaling, Threshold
+from infra.monitoring.signals import read_signals
+from infra.process.clock import SystemClock
+from infra.servers import Connection
 from sandbox.spec import Arrival, Spec, Surge
 from sandbox.stream import plan
 from workers.autoscaler import Autoscaler

@@ -11,8 +11,8 @@ from benchmarks.chain.contest import Plan, play_round
 from benchmarks.chain.pictures import draw
 from benchmarks.chain.report import figures, print_report
 from benchmarks.peers.course import CELERY, DRAMATIQ
-from infra.log import configure
-from infra.settings import read_settings
+from infra.config.settings import read_settings
+from infra.telemetry.log import configure
 from workers.demo.stage import Script, scenes_of
 
 QUICK_ORDERS = 1000

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from infra.stores import Connection
+from infra.servers import Connection
 
 _EVERY_S = 0.02
 # Our statements open with their name as a comment; the longer the sample, the finer the shares.

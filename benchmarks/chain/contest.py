@@ -8,8 +8,8 @@ from benchmarks.chain.course import Course, measure
 from benchmarks.floor.measure import Floor, measure_floor
 from benchmarks.peers.course import Peer, PeerCourse, measure_peer
 from benchmarks.surroundings import private_stores
-from domain.reckoning import Verdict
-from infra.settings import Settings
+from domain.ledger_check import Verdict
+from infra.config.settings import Settings
 from workers.demo.stage import Script
 
 # Streams of different length hold back slightly different shares of their orders.

@@ -14,8 +14,8 @@ from benchmarks.chain.memory import Memory
 from benchmarks.chain.meter import StepUse, WorkerUse
 from benchmarks.start_line import await_workers, start_line
 from benchmarks.surroundings import describe
-from infra.settings import Settings
-from infra.stores import Connection
+from infra.config.settings import Settings
+from infra.servers import Connection
 from workers.demo.run import Outcome, Progress, Running, conclude, running, watch
 from workers.demo.stage import Script
 from workers.supervisor import Role, Supervisor, supervised

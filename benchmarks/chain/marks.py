@@ -11,7 +11,7 @@ from redis import Redis
 
 from benchmarks import processes
 from benchmarks.surroundings import postmaster_pid, redis_pid
-from infra.stores import Connection
+from infra.servers import Connection
 from workers.demo.run import Running
 from workers.supervisor import Supervisor
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from domain.states import STEPS, Step
-from infra.db.pool import Counts
-from infra.guard.runner import GatedRunner
-from infra.outside import Outside
+from infra.engine.event_loop import Outside
+from infra.engine.gated_runner import GatedRunner
 from infra.queue.keys import BellKey
+from infra.tables.pool import Counts
 
 
 class StepUse(msgspec.Struct):

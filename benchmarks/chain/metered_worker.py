@@ -13,11 +13,11 @@ import msgspec
 from actors.tools import Tools
 from benchmarks.chain.meter import Meter, MeteredRunner, loop_clock
 from benchmarks.start_line import wait_for_start
+from infra.accounts.gates import Gates
+from infra.engine.event_loop import Outside
+from infra.engine.gated_runner import GatedRunner
 from infra.engine.inner import InnerRunner
 from infra.engine.outer import OuterRunner
-from infra.guard.gates import Gates
-from infra.guard.runner import GatedRunner
-from infra.outside import Outside
 from workers import wiring, worker
 
 

@@ -13,8 +13,8 @@ from benchmarks.broker.scenes import Figures, flood, steady
 from benchmarks.broker.systems import DEFAULT, IN_FLOOD, PRIORITY, PROCESSES, SYSTEMS
 from benchmarks.distance.line import Line
 from benchmarks.surroundings import describe, private_stores
-from infra.log import configure
-from infra.outside import Outside
+from infra.engine.event_loop import Outside
+from infra.telemetry.log import configure
 
 ROUND_TRIPS_MS = (1.0, 10.0, 30.0)
 NAMES = (DEFAULT, PRIORITY)

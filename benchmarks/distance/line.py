@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from infra.outside import Outside
+from infra.engine.event_loop import Outside
 
 _CHUNK = 65_536
 

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from benchmarks.floor.measure import Floor, measure_floor
 from benchmarks.surroundings import describe, private_stores
-from infra.log import configure
-from infra.settings import read_settings
+from infra.config.settings import read_settings
+from infra.telemetry.log import configure
 from workers.demo.stage import Script
 
 

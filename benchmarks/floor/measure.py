@@ -15,9 +15,9 @@ from benchmarks.floor.replay import moved, replay
 from benchmarks.peers.course import is_through
 from benchmarks.peers.plain import first_work, plain_chain
 from benchmarks.surroundings import postmaster_pid, private_stores
-from infra.clock import SystemClock
-from infra.settings import Settings
-from infra.stores import Connection
+from infra.config.settings import Settings
+from infra.process.clock import SystemClock
+from infra.servers import Connection
 from sandbox.spec import Spec, read_spec
 from workers.demo.run import Running, prepared
 from workers.demo.stage import Script

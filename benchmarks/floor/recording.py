@@ -10,9 +10,9 @@ import psycopg
 from psycopg.abc import Params, Query
 
 from adapters.door import Door, Request, Response
-from infra.clock import Clock
-from infra.db.pool import Connection, Database
-from infra.settings import Settings
+from infra.config.settings import Settings
+from infra.process.clock import Clock
+from infra.tables.pool import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)

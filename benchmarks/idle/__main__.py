@@ -12,9 +12,9 @@ from rich.table import Table
 
 from benchmarks import processes
 from benchmarks.surroundings import describe, postmaster_pid, private_stores, redis_pid
-from infra.log import configure
-from infra.settings import Settings, read_settings
-from infra.stores import Connection
+from infra.config.settings import Settings, read_settings
+from infra.servers import Connection
+from infra.telemetry.log import configure
 from workers.demo.run import Running, prepared
 from workers.demo.stage import Script
 from workers.supervisor import supervised

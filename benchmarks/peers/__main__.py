@@ -7,8 +7,8 @@ import msgspec
 
 from benchmarks.peers.course import CELERY, DRAMATIQ, figures, measure_peer
 from benchmarks.surroundings import describe, private_stores
-from infra.log import configure
-from infra.settings import read_settings
+from infra.config.settings import read_settings
+from infra.telemetry.log import configure
 from workers.demo.stage import Script
 
 PEERS = {"dramatiq": DRAMATIQ, "celery": CELERY}

@@ -16,9 +16,9 @@ from benchmarks.peers.plain import Chain, plain_chain
 from benchmarks.start_line import wait_for_start
 from domain.order import Lane
 from domain.states import Step
+from infra.config.settings import Settings, read_settings
 from infra.engine.results import NewWork
-from infra.settings import Settings, read_settings
-from workers.collector import settle_collector
+from workers.gc_tuning import settle_collector
 from workers.wiring import database
 
 PREFETCH = 16

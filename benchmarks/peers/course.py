@@ -12,15 +12,15 @@ import msgspec
 from benchmarks.chain.marks import find_groups, read_marks
 from benchmarks.peers.plain import first_work
 from benchmarks.start_line import await_workers, start_line
-from domain.reckoning import Verdict, reckon
-from infra.db.sql import load
+from domain.ledger_check import Verdict, reckon
+from infra.config.settings import Settings
 from infra.engine.results import NewWork
-from infra.settings import Settings
-from infra.stores import Connection
+from infra.servers import Connection
+from infra.tables.sql import load
 from ops.ledgers import our_ledger
 from workers.demo.run import Running, prepared, their_ledger
 from workers.demo.stage import Script
-from workers.house import environment_of
+from workers.run_all import environment_of
 from workers.supervisor import Role, Supervisor, supervised
 
 PEERS = load("peers", Path(__file__).parent)

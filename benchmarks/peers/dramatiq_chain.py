@@ -15,9 +15,9 @@ from benchmarks.peers.plain import plain_chain
 from benchmarks.start_line import wait_for_start
 from domain.order import Lane
 from domain.states import Step
+from infra.config.settings import read_settings
 from infra.engine.results import NewWork
-from infra.settings import read_settings
-from workers.collector import settle_collector
+from workers.gc_tuning import settle_collector
 from workers.wiring import database
 
 PREFETCH = 64

@@ -24,18 +24,18 @@ from adapters.door import Door
 from domain.errors import FulfilmentError, Throttled, Transient, UnknownOutcome
 from domain.order import Lane
 from domain.states import Step
-from infra.clock import SystemClock
-from infra.db.pool import Connection, Database
-from infra.db.sql import load
-from infra.engine import settle
+from infra.config.settings import Settings
+from infra.engine import write_outcomes
+from infra.engine.event_loop import Outside
 from infra.engine.inner import InnerStep
 from infra.engine.outer import Lease, OuterStep
 from infra.engine.results import Failed, NewWork, Result
-from infra.engine.settle import Writes, gather, places, write
-from infra.log import get_logger
-from infra.outside import Outside
+from infra.engine.write_outcomes import Writes, gather, places, write
+from infra.process.clock import SystemClock
 from infra.queue.keys import BellKey
-from infra.settings import Settings
+from infra.tables.pool import Connection, Database
+from infra.tables.sql import load
+from infra.telemetry.log import get_logger
 from workers.wiring import connect
 
 ACCOUNTS = load("accounts")
@@ -142,7 +142,7 @@ def plain_chain(settings: Settings, db: Database, send: Send, *, door: Door | No
         outside.run(door.open())
         stack.callback(lambda: outside.run(door.close()))
         tools = connect(settings, db, outbox, door)
-        stack.enter_context(patch.object(settle, "add_work", outbox.add))
+        stack.enter_context(patch.object(write_outcomes, "add_work", outbox.add))
         stack.enter_context(patch.object(intake, "add_work", outbox.add))
         inner: tuple[InnerStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
         outer: tuple[OuterStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))

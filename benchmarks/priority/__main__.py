@@ -14,8 +14,8 @@ from rich.table import Table
 from benchmarks import svg
 from benchmarks.priority.fairness import measure_fairness
 from benchmarks.priority.measure import SETTLE_S, Points, Scene, Seen, play
-from infra.log import configure
-from infra.settings import read_settings
+from infra.config.settings import read_settings
+from infra.telemetry.log import configure
 
 NAMES = ("idle", "flood", "control")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from benchmarks.loop import engine_loop
 from domain.states import Step
-from infra.db.pool import Connection, Database
-from infra.db.sql import load
-from infra.settings import Settings
+from infra.config.settings import Settings
+from infra.tables.pool import Connection, Database
+from infra.tables.sql import load
 
 PRIORITY = load("priority", Path(__file__).parent)
 STEPS = (Step.NORMALIZE, Step.RESERVE, Step.REVIEW, Step.ROUTE, Step.LABEL)

@@ -8,7 +8,7 @@ from statistics import mean
 from uuid import UUID
 
 from benchmarks.priority.backlog import PRIORITY
-from infra.db.pool import Database
+from infra.tables.pool import Database
 
 _LOOK_S = 0.005
 

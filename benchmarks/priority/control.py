@@ -19,16 +19,16 @@ from redis import Redis
 
 from adapters import registry
 from adapters.door import Door
-from infra.clock import SystemClock
-from infra.engine.presence import Presence
-from infra.engine.sweep import Sweeper
-from infra.guard.runner import GatedRunner
-from infra.outside import Outside
-from infra.pools import Pool
+from infra.config.settings import Settings, read_settings
+from infra.config.worker_settings import Pool
+from infra.engine.event_loop import Outside
+from infra.engine.gated_runner import GatedRunner
+from infra.engine.worker_lock import Presence
+from infra.process.clock import SystemClock
 from infra.queue.broker import connect_redis
 from infra.queue.keys import BellKey
-from infra.settings import Settings, read_settings
-from workers.collector import settle_collector
+from infra.sweeper.stuck_work import Sweeper
+from workers.gc_tuning import settle_collector
 from workers.guards import gates_of, guarded
 from workers.wiring import LANES, connect, database, make_runners
 

@@ -12,7 +12,7 @@ from benchmarks.priority.batches import mean_s, watched_batches
 from benchmarks.priority.feed import feeding
 from benchmarks.priority.measure import Scene, await_confirmed, staged, warm_up, working
 from domain.states import Step
-from infra.settings import Settings
+from infra.config.settings import Settings
 
 
 class Round(msgspec.Struct, frozen=True):

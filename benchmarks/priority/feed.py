@@ -13,10 +13,10 @@ from benchmarks.priority.backlog import PRIORITY
 from benchmarks.priority.control import lane_bells
 from domain.order import RawOrder
 from domain.states import Step
-from infra.clock import SystemClock
+from infra.config.settings import Settings, Shop
+from infra.engine.event_loop import Outside
 from infra.engine.outer import OuterRunner
-from infra.outside import Outside
-from infra.settings import Settings, Shop
+from infra.process.clock import SystemClock
 from workers.demo.stage import Stage
 from workers.wiring import wired_worker
 

@@ -13,12 +13,12 @@ import msgspec
 from benchmarks.priority.backlog import PRIORITY, fill_up, stock_shelves
 from benchmarks.priority.feed import Feed, feeding
 from benchmarks.surroundings import describe, private_stores
-from infra.db.pool import Database
-from infra.settings import Settings, read_settings
+from infra.config.settings import Settings, read_settings
+from infra.tables.pool import Database
 from sandbox.spec import Arrival, Dirt
 from workers.demo.run import Running, prepared
 from workers.demo.stage import Script, make_spec
-from workers.house import environment_of
+from workers.run_all import environment_of
 from workers.supervisor import Role, Supervisor, roles, supervised
 
 # Everything flows: a held order would say nothing about waiting.

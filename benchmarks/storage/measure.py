@@ -10,8 +10,8 @@ from benchmarks.loop import engine_loop
 from benchmarks.storage.plans import Plan, examples, explain
 from benchmarks.storage.store import buffers, fill
 from benchmarks.surroundings import describe, private_stores
-from infra.db.pool import Database
-from infra.settings import Settings
+from infra.config.settings import Settings
+from infra.tables.pool import Database
 from workers.demo.run import Running, prepared
 from workers.demo.stage import Script
 

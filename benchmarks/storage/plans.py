@@ -8,7 +8,7 @@ import msgspec
 import psycopg
 
 from benchmarks.floor.recording import Act, Statement
-from infra.stores import Connection
+from infra.servers import Connection
 
 _NAME = re.compile(rb"^/\* (\S+) \*/")
 

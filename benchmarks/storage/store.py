@@ -5,8 +5,8 @@ from pathlib import Path
 
 import psycopg
 
-from infra.db.sql import load
-from infra.stores import Connection
+from infra.servers import Connection
+from infra.tables.sql import load
 
 FILL = load("fill", Path(__file__).parent)
 # All relations, by client backends only: what autovacuum reads is nobody's order.

@@ -2,11 +2,11 @@
 
 from domain.order import Lane
 from domain.states import Step
-from infra.db.pool import Connection
-from infra.db.sql import load
+from infra.config.settings import Settings
 from infra.engine.results import NewWork
-from infra.engine.settle import add_work
-from infra.settings import Settings
+from infra.engine.write_outcomes import add_work
+from infra.tables.pool import Connection
+from infra.tables.sql import load
 
 ACCOUNTS = load("accounts")
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from domain.states import Step
-from infra.db.pool import Connection, Database
 from infra.engine.failures import Failures
 from infra.engine.results import Failed
-from infra.engine.settle import WORK, places, settle
-from infra.log import get_logger
+from infra.engine.write_outcomes import WORK, places, settle
 from infra.queue.keys import BellKey
+from infra.tables.pool import Connection, Database
+from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
 

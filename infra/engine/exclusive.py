@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from threading import Condition
 from typing import Protocol
 
-from infra.db.pool import Database
-from infra.engine.presence import take_exclusive
-from infra.engine.settle import WORK
-from infra.log import get_logger
+from infra.engine.worker_lock import take_exclusive
+from infra.engine.write_outcomes import WORK
 from infra.queue.keys import BellKey
+from infra.tables.pool import Database
+from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
 

@@ -5,21 +5,21 @@ from typing import Any
 
 import psycopg
 
+from domain.dead_letters import KILLED
 from domain.errors import EVIDENCE_MAX_BYTES, Facts, FulfilmentError, Poison, Throttled, Transient, evidence_of
 from domain.gates import ACCUSED, ALONE, CHARGE, PAUSED, Charge, GateShut
 from domain.holds import HOLDS, HoldCode
-from domain.letters import KILLED
 from domain.outcomes import Hold
 from domain.retry import GiveUp, HoldFor, Limits, Retry, backoff_s, cause_of, causes_of, fate, fingerprint
 from domain.states import Step
-from infra.clock import Clock
-from infra.db.answers import NewAnswer
-from infra.db.gates import is_proven, note_spent
-from infra.db.pool import Connection
 from infra.engine.results import Failed, Place
-from infra.engine.settle import WORK, Row, Writes, postponed, rested, stop
-from infra.ids import Dice
-from infra.log import get_logger
+from infra.engine.write_outcomes import WORK, Row, Writes, postponed, rested, stop
+from infra.process.clock import Clock
+from infra.process.randomness import Dice
+from infra.tables.answers import NewAnswer
+from infra.tables.gates import is_proven, note_spent
+from infra.tables.pool import Connection
+from infra.telemetry.log import get_logger
 
 # Until our own database is asked again for what it could not do.
 _BUSY_S = 2.0

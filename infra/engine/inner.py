@@ -8,15 +8,15 @@ from uuid import UUID
 import psycopg
 
 from domain.states import Step
-from infra.db.pool import Connection, Database
 from infra.engine.claims import Crowded, claim, fail
 from infra.engine.failures import Failures
 from infra.engine.results import Result
-from infra.engine.settle import WORK, settle
-from infra.failpoints import failpoint, failpoints
-from infra.ids import Dice
-from infra.log import get_logger
+from infra.engine.write_outcomes import WORK, settle
+from infra.process.failpoints import failpoint, failpoints
+from infra.process.randomness import Dice
 from infra.queue.keys import BellKey, Bells
+from infra.tables.pool import Connection, Database
+from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
 

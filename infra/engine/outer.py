@@ -9,17 +9,17 @@ from uuid import UUID
 from domain.errors import Throttled
 from domain.outcomes import Later
 from domain.states import Step
-from infra.clock import Clock
-from infra.db.pool import Connection, Database
 from infra.engine.claims import Crowded, claim, fail
+from infra.engine.event_loop import Outside
 from infra.engine.failures import Failures
 from infra.engine.results import Failed, HasPlace, Result, Settled
-from infra.engine.settle import WORK, places, settle
-from infra.failpoints import failpoint, failpoints
-from infra.ids import Dice
-from infra.log import get_logger
-from infra.outside import Outside
+from infra.engine.write_outcomes import WORK, places, settle
+from infra.process.clock import Clock
+from infra.process.failpoints import failpoint, failpoints
+from infra.process.randomness import Dice
 from infra.queue.keys import BellKey, Bells
+from infra.tables.pool import Connection, Database
+from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
 

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from domain.letters import NotYet, Prospect, PutBack, Superseded, prospect, resumption
+from domain.dead_letters import NotYet, Prospect, PutBack, Superseded, prospect, resumption
 from domain.order import Lane
 from domain.outcomes import Done
 from domain.states import Cause, State, Step
 from domain.stock import Reservation
-from infra.db.letters import LETTERS, endings, load_standings, record_acts
-from infra.db.orders import Locked, lock_fulfillment
-from infra.db.pool import Connection
-from infra.db.shipments import tell_untold
-from infra.db.sql import load
 from infra.engine.results import NewWork, Place, Settled
-from infra.engine.settle import Writes, add_move, add_work, event, rows_json, write
+from infra.engine.write_outcomes import Writes, add_move, add_work, event, rows_json, write
 from infra.queue.keys import BellKey
+from infra.tables.letters import LETTERS, endings, load_standings, record_acts
+from infra.tables.orders import Locked, lock_fulfillment
+from infra.tables.pool import Connection
+from infra.tables.shipments import tell_untold
+from infra.tables.sql import load
 
 ACCOUNTS = load("accounts")
 ENGINE = "engine"

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from infra.db.pool import Connection, Database
-from infra.db.sql import load
-from infra.engine.presence import LINES_CLASS, PRESENCE_CLASS
-from infra.log import get_logger
+from infra.engine.worker_lock import LINES_CLASS, PRESENCE_CLASS
+from infra.tables.pool import Connection, Database
+from infra.tables.sql import load
+from infra.telemetry.log import get_logger
 
 REPORTS = load("reports")
 # For what must go in parts while a worker lives that knows none. That worker looks for due work as well, so the wait is

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 from domain.order import Lane
 from domain.outcomes import Hold, Outcome
 from domain.states import Cause, State, Step
-from infra.failpoints import failpoint
+from infra.process.failpoints import failpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 from adapters import registry
 from adapters.door import Door, place_of
-from adapters.kinds import Account
+from adapters.plugin import Account
 from adapters.resolver import OutsideResolver
 from domain.errors import Misconfigured
-from infra import settings as configuration
-from infra.clock import Clock
-from infra.settings import Settings
+from infra.config import settings as configuration
+from infra.config.settings import Settings
+from infra.process.clock import Clock
 from ops.doctor.check import Check, fail, ok, unreachable
 
 CONNECT_S = 2.0

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from adapters.foreign import is_waybill
-from infra.alarms import SILENT_S
-from infra.cursors import cursor_ages
-from infra.db.listings import count_wanted
-from infra.db.pool import Connection
-from infra.db.sql import load
-from infra.db.unreadable import UNREADABLE, Source
-from infra.settings import Shop
+from infra.config.settings import Shop
+from infra.monitoring.alarms import SILENT_S
+from infra.monitoring.cursor_age import cursor_ages
+from infra.tables.listings import count_wanted
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+from infra.tables.unreadable import UNREADABLE, Source
 from ops.doctor.check import Check, ok, warn
 
 ACCOUNTS = load("accounts")

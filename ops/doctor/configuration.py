@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from domain.errors import Misconfigured
-from infra.rules import load_rules
-from infra.settings import Settings, data_dir, read_settings
+from infra.config.rules import load_rules
+from infra.config.settings import Settings, data_dir, read_settings
 from ops.doctor.check import Check, fail, ok, warn
 
 _GIB = 1024**3

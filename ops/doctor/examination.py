@@ -6,10 +6,10 @@ from pathlib import Path
 import psycopg
 
 from domain.errors import FulfilmentError
-from infra.clock import Clock
-from infra.db.pool import Database
-from infra.settings import Settings
-from infra.stores import Connection, open_stores
+from infra.config.settings import Settings
+from infra.process.clock import Clock
+from infra.servers import Connection, open_stores
+from infra.tables.pool import Database
 from ops.doctor import accounts, backlog, configuration, gates, invariants, retention, stores, workers
 from ops.doctor.check import Check, fail, unreachable
 

@@ -5,10 +5,10 @@ from contextlib import closing
 
 from domain.errors import Transient
 from domain.gates import ENGINE
-from infra.clock import Clock
-from infra.db.pool import Database
-from infra.guard.shared import SharedGates, connect_gates
-from infra.settings import Settings
+from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.config.settings import Settings
+from infra.process.clock import Clock
+from infra.tables.pool import Database
 from ops import gates as verbs
 from ops.doctor.check import Check, ok, warn
 from ops.gates import Gate

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from infra.db.pool import Connection
-from infra.retention import Retention
+from infra.config.retention import Retention
+from infra.tables.pool import Connection
 from ops.doctor.check import Check, ok, warn
 from ops.retention import Standing, days_in_words, standing
 from ops.retention_face import in_bytes

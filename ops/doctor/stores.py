@@ -6,13 +6,13 @@ import redis
 from psycopg import Connection as Session
 
 from domain.errors import FulfilmentError
-from infra.clock import Clock
-from infra.db.migrate import pending
-from infra.db.pool import Connection
-from infra.db.sql import load
-from infra.engine.presence import DOCTOR_CLASS
+from infra.engine.worker_lock import DOCTOR_CLASS
+from infra.process.clock import Clock
 from infra.queue.priority.fitness import NO_EVICTION
-from infra.stores import Connection as Stores
+from infra.servers import Connection as Stores
+from infra.tables.migrate import pending
+from infra.tables.pool import Connection
+from infra.tables.sql import load
 from ops.doctor.check import Check, fail, ok, unreachable, warn
 
 INSPECT = load("inspect")

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
 from domain.errors import Misconfigured
-from infra.db.pool import Connection
+from infra.config.rules import load_rules
+from infra.config.settings import Settings
 from infra.engine.reports import Report, living
-from infra.rules import load_rules
-from infra.settings import Settings
+from infra.tables.pool import Connection
 from ops.doctor.check import Check, ok, warn
 
 _NAMED_MAX = 5

@@ -20,15 +20,15 @@ from adapters.rejection import Rejected
 from domain.errors import Conflict
 from domain.order import Address, PlatformState
 from domain.states import Step
-from infra.clock import SystemClock
-from infra.db.pool import Database
-from infra.db.stock import count_in
+from infra.config.rules import load_rules
+from infra.config.settings import Channel, Courier, Engine, Location, Sender, Settings, Shop
 from infra.engine.accounts import ensure_accounts
-from infra.engine.settle import WORK
-from infra.outside import Outside
+from infra.engine.event_loop import Outside
+from infra.engine.write_outcomes import WORK
+from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
-from infra.rules import load_rules
-from infra.settings import Channel, Courier, Engine, Location, Sender, Settings, Shop
+from infra.tables.pool import Database
+from infra.tables.stock import count_in
 from workers.wiring import make_runners
 
 SHOP, COURIER, CHANNEL = "taobao/s1", "sf/main", "webhook/buyers"

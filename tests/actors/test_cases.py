@@ -5,7 +5,7 @@ import pytest
 from domain.holds import HoldCode
 from domain.states import Step
 from infra.engine.replay import Author
-from infra.invariants import find_breaches
+from infra.monitoring.invariants import find_breaches
 from ops.holds import release
 
 TID, TEE, CAP = "1001", "7001", "7002"

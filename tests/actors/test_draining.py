@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from actors import receivers
-from actors.receivers import reveal
+from actors import decrypt_receiver
+from actors.decrypt_receiver import reveal
 from adapters.ports import Purpose
 from domain.states import Step
 from infra.engine.outer import NotCalledError
@@ -89,7 +89,7 @@ def test_a_shop_that_was_asked_is_not_told_any_more_and_asked_again(house, stop_
 
 
 def test_of_many_receivers_no_more_are_asked_for(house, stop_during, told_to_stop, monkeypatch):
-    monkeypatch.setattr(receivers, "_AT_ONCE", 1)
+    monkeypatch.setattr(decrypt_receiver, "_AT_ONCE", 1)
     stop_during(house.platform, "reveal")
     tokens = {"1": "a", "2": "b", "3": "c"}
     found = house.outside.run(reveal(house.tools, "taobao/s1", tokens, Purpose.NOTICE, told_to_stop.is_set))

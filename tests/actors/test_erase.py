@@ -6,10 +6,10 @@ import pytest
 from psycopg import sql
 
 from domain.states import Step
-from infra.db.retention import Named
-from infra.engine.purge import Purge
+from infra.config.retention import Retention
 from infra.engine.replay import Author
-from infra.retention import Retention
+from infra.retention.purge import Purge
+from infra.tables.retention import Named
 from ops.erase import erase, erasures, orders_of
 
 NAME, PHONE, STREET, NICK, MEMO = "林小满", "13877776666", "羽毛路7788号", "xiaoman-lin", "暗号翠鸟"

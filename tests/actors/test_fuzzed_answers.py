@@ -19,9 +19,9 @@ from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.gateway import Account, Taobao
 from adapters.warehouses.feed import Feed
 from domain.states import Step
-from infra.clock import SystemClock
-from infra.db.orders import load_orders
-from infra.settings import Courier, Secret
+from infra.config.settings import Courier, Secret
+from infra.process.clock import SystemClock
+from infra.tables.orders import load_orders
 from ops.order_view import view_order
 from sandbox.mutations import Mutations
 from workers.wiring import make_runners

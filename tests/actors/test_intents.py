@@ -9,11 +9,11 @@ from adapters.ports import Waybill
 from domain.errors import Conflict, Poison, Transient
 from domain.holds import HoldCode
 from domain.states import Step
-from infra.db.migrate import FOLDER
-from infra.db.shipments import load_unlabelled
-from infra.db.stock import release_stock
 from infra.engine.replay import Author
-from infra.invariants import find_breaches
+from infra.monitoring.invariants import find_breaches
+from infra.tables.migrate import FOLDER
+from infra.tables.shipments import load_unlabelled
+from infra.tables.stock import release_stock
 from ops import letters
 from ops.holds import release
 from ops.writeback_retry import Selection, open_writebacks

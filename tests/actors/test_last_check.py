@@ -10,9 +10,9 @@ from domain.holds import HoldCode
 from domain.order import Lane
 from domain.states import State, Step
 from domain.waivers import Waiver
-from infra.db.orders import load_orders
 from infra.engine.results import Place
-from infra.invariants import find_breaches
+from infra.monitoring.invariants import find_breaches
+from infra.tables.orders import load_orders
 
 TEE, CAP = "7001", "7002"
 SENT = {"status": "WAIT_BUYER_CONFIRM_GOODS", "invoice_no": "YTO1"}

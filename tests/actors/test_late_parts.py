@@ -9,11 +9,11 @@ from actors.parts import SplitOff, split_off
 from domain.holds import HoldCode
 from domain.rules import RefundScope, WhenShort
 from domain.states import State, Step
-from infra.db.orders import load_orders, lock_fulfillment, rows_json
-from infra.db.shipments import SHIPMENTS
-from infra.engine.presence import Presence
 from infra.engine.replay import Author
-from infra.invariants import find_breaches
+from infra.engine.worker_lock import Presence
+from infra.monitoring.invariants import find_breaches
+from infra.tables.orders import load_orders, lock_fulfillment, rows_json
+from infra.tables.shipments import SHIPMENTS
 from ops.holds import release
 from workers.wiring import make_runners
 

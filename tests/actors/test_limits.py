@@ -10,9 +10,9 @@ from actors.pull import Pull
 from adapters.platforms.taobao.trade import raw_order
 from adapters.ports import Listed, WarehouseEvent
 from domain.states import Step
-from infra.db.unreadable import Entry, Source, note_unreadable
-from infra.engine.limits import mind_limits
-from infra.retention import Retention
+from infra.config.retention import Retention
+from infra.retention.limits import mind_limits
+from infra.tables.unreadable import Entry, Source, note_unreadable
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 LIMITS = Retention(contents_max=3, early_scans_max=5, pages_max_bytes=200)

@@ -7,12 +7,12 @@ from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.listings import NOTHING, Listing
 from domain.states import Step
-from infra.db import listings as module
-from infra.db.listings import LISTINGS, put_entries
-from infra.db.stock import count_in
-from infra.engine.presence import Presence
 from infra.engine.replay import Author
-from infra.invariants import find_breaches
+from infra.engine.worker_lock import Presence
+from infra.monitoring.invariants import find_breaches
+from infra.tables import listings as module
+from infra.tables.listings import LISTINGS, put_entries
+from infra.tables.stock import count_in
 from ops.holds import release
 from ops.listings import drop, missing, put
 

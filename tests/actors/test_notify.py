@@ -2,8 +2,8 @@ import pytest
 
 from domain.errors import Misconfigured, Refused, Transient, UnknownOutcome
 from domain.states import Step
-from infra.engine.bulk import LetterDuties
 from infra.engine.replay import Author
+from infra.sweeper.bulk_replay import LetterDuties
 from ops.letters import replay_letters
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from adapters.ports import Purpose
-from domain.contact import Unreachable
 from domain.errors import Conflict, Malformed, Misconfigured, Poison, Refused, Throttled, Transient, UnknownOutcome
 from domain.outcomes import Later
+from domain.phone import Unreachable
 from domain.states import Step
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from domain.rules import RefundScope, WhenShort
 from domain.states import Step
-from infra.engine.presence import PRESENCE_CLASS, Presence
-from infra.invariants import find_breaches
+from infra.engine.worker_lock import PRESENCE_CLASS, Presence
+from infra.monitoring.invariants import find_breaches
 from ops.due import due_orders
 from workers.wiring import make_runners
 

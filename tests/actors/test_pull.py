@@ -6,12 +6,12 @@ from adapters.ports import NARROWER, Listed
 from domain.errors import Malformed, Misconfigured, Poison, Refused, Throttled, Transient
 from domain.gates import PAUSED, GateShut
 from domain.states import Step
-from infra.alarms import alarm_on_silent_feeds
-from infra.clock import SystemClock
-from infra.db.letters import LetterFilter, load_letter, load_page
-from infra.engine.bulk import LetterDuties
 from infra.engine.replay import Author
-from infra.engine.sweep import Sweeper
+from infra.monitoring.alarms import alarm_on_silent_feeds
+from infra.process.clock import SystemClock
+from infra.sweeper.bulk_replay import LetterDuties
+from infra.sweeper.stuck_work import Sweeper
+from infra.tables.letters import LetterFilter, load_letter, load_page
 from ops.bulk import look, start
 from ops.letters import replay_letters
 

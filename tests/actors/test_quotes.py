@@ -12,9 +12,9 @@ from adapters.payload import Fields
 from adapters.platforms.taobao.faults import fault_of, read_error
 from domain.errors import FulfilmentError, Malformed, keep_evidence
 from domain.states import Step
-from infra.clock import SystemClock
-from infra.db.letters import LetterFilter
-from infra.log import configure
+from infra.process.clock import SystemClock
+from infra.tables.letters import LetterFilter
+from infra.telemetry.log import configure
 from ops import letters
 from ops.letters_face import print_letter, print_letters
 from ops.order_face import print_order, print_raw

@@ -5,8 +5,8 @@ import pytest
 from domain.errors import Misconfigured
 from domain.gates import Accusation, Charge, mark
 from domain.states import Step
-from infra.db.gates import accuse, give_back
-from infra.engine.reinstate import reinstate
+from infra.sweeper.reinstate import reinstate
+from infra.tables.gates import accuse, give_back
 
 COURIER, SHOP = "sf/main", "taobao/s1"
 

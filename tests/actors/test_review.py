@@ -3,7 +3,7 @@ import json
 import pytest
 
 from domain.states import Step
-from infra import failpoints
+from infra.process import failpoints
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 
 from adapters.door import Door
-from infra import settings
+from infra.config import settings
 
 hypothesis.settings.register_profile("adapters", deadline=None, database=None, max_examples=50)
 hypothesis.settings.load_profile("adapters")

@@ -12,13 +12,13 @@ from adapters import registry
 from adapters.door import Door
 from adapters.platforms.taobao.trade import read_order
 from adapters.ports import Booking, Handover, Notice, Purpose, Window
-from domain.contact import Unreachable
 from domain.errors import Conflict, Misconfigured
 from domain.normalize import inspect
 from domain.order import Address, MemberLevel, PlatformState, Source
-from infra.clock import SystemClock
-from infra.settings import Channel, Courier, Location, Secret, Sender, Settings, Shop
-from infra.settings import Door as Limits
+from domain.phone import Unreachable
+from infra.config.settings import Channel, Courier, Location, Secret, Sender, Settings, Shop
+from infra.config.settings import Door as Limits
+from infra.process.clock import SystemClock
 from sandbox.server import application
 from sandbox.spec import Secrets, Spec, WarehouseDelays
 from sandbox.stream import plan

@@ -16,12 +16,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters import registry
-from adapters.kinds import ChannelKind, CourierKind, PlatformKind, WarehouseKind
+from adapters.plugin import ChannelKind, CourierKind, PlatformKind, WarehouseKind
 from adapters.ports import Booking, Handover, Notice, Purpose, Window
 from domain import errors
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
 from domain.order import Address
-from infra import settings
+from infra.config import settings
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SHANGHAI = Address("王仓管", "02100000001", "上海市", "上海市", "青浦区", "", "华徐公路1号")

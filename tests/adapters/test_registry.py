@@ -2,7 +2,7 @@ import pytest
 
 from adapters import registry
 from domain.errors import Misconfigured
-from infra.settings import Channel, Courier, Location, Secret, Sender, Settings, Shop
+from infra.config.settings import Channel, Courier, Location, Secret, Sender, Settings, Shop
 
 SENDER = Sender(contact="a", phone="1", province="p", city="c", district="d", detail="x")
 SECRETS = {"secret": Secret("s")}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("domain", "infra", "adapters", "actors", "ops", "workers", "sandbox", "benchmarks")
+ROOMS = ("domain", "infra", "adapters", "actors", "ops", "workers", "drills", "sandbox", "benchmarks")
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,13 @@ SILENCED = re.compile(
     r"#\s*(noqa|type:\s*ignore)(?P<codes>(:\s*[A-Z]+[0-9]+(,\s*[A-Z]+[0-9]+)*)|(\[[a-z,\s-]+\]))?(?P<why>.*)"
 )
 STATEMENT = re.compile(r"(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP|TRUNCATE|WITH|LOCK|SET|GRANT)\s+\w")
-# What commands a session or a server stands where that is opened; what reads or writes rows, in infra/db/sql.
+# What commands a session or a server stands where that is opened; what reads or writes rows, in infra/tables/sql.
 FOR_SESSIONS = {"SELECT 1", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
 COMMANDS = {
-    "infra/db/migrate.py",  # its own record, before any schema is there
-    "infra/engine/presence.py",  # session locks
-    "infra/failpoints.py",  # makes Postgres raise
-    "infra/stores/postgres.py",  # creates the database
+    "infra/tables/migrate.py",  # its own record, before any schema is there
+    "infra/engine/worker_lock.py",  # session locks
+    "infra/process/failpoints.py",  # makes Postgres raise
+    "infra/servers/postgres.py",  # creates the database
 }
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter", "time_ns", "uuid4", "uuid1"}
 

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from infra.db.sql import FOLDER, load
+from infra.tables.sql import FOLDER, load
 
 
 def loads(tree):

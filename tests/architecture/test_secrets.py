@@ -5,7 +5,7 @@ import inspect
 import msgspec
 import pytest
 
-from infra import settings
+from infra.config import settings
 from sandbox import spec
 
 STRUCTS = sorted(

@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 
 from benchmarks.distance.line import Line
-from infra.outside import Outside
+from infra.engine.event_loop import Outside
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from benchmarks.peers.plain import Chain, Outbox
 from domain.order import Lane
 from domain.outcomes import Later
 from domain.states import Step
-from infra.engine import settle
+from infra.engine import write_outcomes
 from infra.engine.results import NewWork, Place, Settled
 
 REVIEW, ROUTE = NewWork(Step.REVIEW, 1, Lane.BULK), NewWork(Step.ROUTE, 1, Lane.BULK)
@@ -69,7 +69,7 @@ class _Asked:
 def test_what_comes_again_comes_in_its_time_to_the_same_account(database, monkeypatch):
     sent = []
     outbox = Outbox(sent.extend)
-    monkeypatch.setattr(settle, "add_work", outbox.add)
+    monkeypatch.setattr(write_outcomes, "add_work", outbox.add)
     chain = Chain(SimpleNamespace(db=database), None, outbox, {Step.PULL: _Asked()})
 
     chain.run(Step.PULL, Lane.P1, "taobao/s1", [7])

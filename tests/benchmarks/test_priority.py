@@ -2,8 +2,8 @@ import pytest
 
 from benchmarks.priority.__main__ import p50_ms, p99_ms
 from benchmarks.priority.control import lane_bells
+from infra.config.settings import Settings, Stores
 from infra.queue.keys import BellKey
-from infra.settings import Settings, Stores
 
 
 @pytest.mark.slow

@@ -7,10 +7,10 @@ from benchmarks.storage.__main__ import figures
 from benchmarks.storage.measure import Cost
 from benchmarks.storage.plans import Plan, examples, explain
 from benchmarks.storage.store import FILL, buffers, fill
-from infra.db.stock import count_in
-from infra.invariants import find_breaches
-from infra.settings import Secret
-from infra.stores import Connection
+from infra.config.settings import Secret
+from infra.monitoring.invariants import find_breaches
+from infra.servers import Connection
+from infra.tables.stock import count_in
 
 ORDERS = 60
 TABLES = ("raw_payload", "orders", "receiver", "fulfillment_order", "package", "shipment", "writeback", "notice")

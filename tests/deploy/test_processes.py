@@ -8,7 +8,7 @@ import time
 import pytest
 
 from domain.scaling import Size
-from infra.settings import read_settings
+from infra.config.settings import read_settings
 
 SECRET_FILE = re.compile(r'"file:/run/secrets/([a-z_]+)"')
 # Beyond a worker's drain: time to close its connections.

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from workers.drills.catalogue import BY_NAME
+from drills.catalogue import BY_NAME
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from adapters import registry
-from infra.settings import read_settings
+from infra.config.settings import read_settings
 from workers.main import main
 
 ROOT = Path(__file__).parents[2]

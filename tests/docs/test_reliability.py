@@ -7,8 +7,8 @@ import click
 import pytest
 
 from domain.holds import HoldCode
-from infra.invariants import SENTENCES
-from workers.drills.catalogue import BY_NAME
+from drills.catalogue import BY_NAME
+from infra.monitoring.invariants import SENTENCES
 from workers.main import main
 
 ROOT = Path(__file__).parents[2]

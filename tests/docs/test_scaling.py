@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from domain.groups import GROUPS
-from infra.cursors import CursorAge
-from infra.pools import Scaling, Workers
-from infra.settings import Settings
-from infra.signals import Signal, Signals
+from infra.config.settings import Settings
+from infra.config.worker_settings import Scaling, Workers
+from infra.monitoring.cursor_age import CursorAge
+from infra.monitoring.signals import Signal, Signals
 from ops.gates import Gate
 from ops.status import LetterCount, PoolStatus, Status
 from workers.metrics import HouseCollector

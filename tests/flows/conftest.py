@@ -24,7 +24,7 @@ from domain.holds import HoldCode
 from domain.order import OrderKey
 from domain.references import base_of, order_base
 from domain.rules import RefundScope
-from infra.settings import Settings, Stores
+from infra.config.settings import Settings, Stores
 from sandbox import control
 from sandbox.ledger import WriteBack
 from sandbox.model import Expected, Ships

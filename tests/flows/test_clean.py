@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from domain.holds import HoldCode
-from domain.reckoning import Verdict
+from domain.ledger_check import Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
 

@@ -8,9 +8,9 @@ import pytest
 import tomli_w
 
 from domain.scaling import Reason
-from infra.clock import SystemClock
-from infra.settings import read_settings
-from infra.signals import measure_signals
+from infra.config.settings import read_settings
+from infra.monitoring.signals import measure_signals
+from infra.process.clock import SystemClock
 from workers.autoscaler import Autoscaler
 from workers.demo.run import conclude, prepared
 from workers.supervisor import Supervisor, roles, supervised

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from domain.gates import GateKind
-from domain.reckoning import Verdict
+from domain.ledger_check import Verdict
+from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.replay import Author
-from infra.guard.shared import SharedGates, connect_gates
 from ops import gates
 from workers.supervisor import supervised
 

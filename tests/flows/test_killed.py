@@ -6,7 +6,7 @@ import signal
 import pytest
 from redis import Redis
 
-from domain.reckoning import Verdict
+from domain.ledger_check import Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
 

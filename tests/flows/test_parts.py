@@ -6,8 +6,8 @@ import signal
 import pytest
 from redis import Redis
 
+from domain.ledger_check import Verdict
 from domain.order import Lane
-from domain.reckoning import Verdict
 from domain.states import Step
 from infra.queue.bells import BellKey
 from sandbox.spec import Dirt, Scenes

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from domain.ledger_check import Verdict
 from domain.order import Lane
-from domain.reckoning import Verdict
 from domain.states import Step
-from infra.failpoints import ENVIRONMENT_KEY
+from infra.process.failpoints import ENVIRONMENT_KEY
 from infra.queue.bells import BellKey
 from sandbox.spec import Dirt
 from workers.wiring import wired_worker

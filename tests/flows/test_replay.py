@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from domain.reckoning import Verdict
+from domain.ledger_check import Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
 

@@ -17,13 +17,13 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from domain.order import Order
-from infra.clock import SystemClock
-from infra.db.orders import load_orders
-from infra.db.pool import Database
-from infra.engine.settle import WORK
+from infra.config.settings import Secret, Settings, read_settings
+from infra.engine.write_outcomes import WORK
+from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
-from infra.settings import Secret, Settings, read_settings
-from infra.stores import Connection
+from infra.servers import Connection
+from infra.tables.orders import load_orders
+from infra.tables.pool import Database
 from ops.stock_up import stock_up
 from sandbox.spec import Dirt
 from workers.demo.stage import Script, Stage, sandbox_stage

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.payload import PAYLOAD_MAX_BYTES
 from domain.errors import Misconfigured, Poison
-from infra.rules import load_rules
+from infra.config.rules import load_rules
 from ops.dry_run import as_tree, normalize, read_bounded
 
 

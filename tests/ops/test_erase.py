@@ -1,9 +1,9 @@
 import pytest
 
 from domain.errors import Refused
-from infra.db.retention import Named
-from infra.engine.erase import needles, stretches, usable
 from infra.engine.replay import Author
+from infra.retention.erase import needles, stretches, usable
+from infra.tables.retention import Named
 from ops.erase import erase, erasures, orders_named, orders_of, plan, show
 
 LI = Author("li", "asked by mail")

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from domain.reckoning import Verdict, reckon
-from infra.db.pool import Database
+from domain.ledger_check import Verdict, reckon
+from infra.tables.pool import Database
 from ops.ledgers import our_ledger
 from workers.demo.run import their_ledger
 

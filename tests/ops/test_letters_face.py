@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from domain.money import Money
-from infra.db.letters import Letter, LetterCause, WholeLetter
+from infra.tables.letters import Letter, LetterCause, WholeLetter
 from ops.letters_face import print_causes, print_letter, print_letters
 
 DIED = datetime(2026, 11, 22, 16, 1, 2, tzinfo=UTC)

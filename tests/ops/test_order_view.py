@@ -5,7 +5,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from infra.db.unreadable import Entry, Source, note_unreadable
+from infra.tables.unreadable import Entry, Source, note_unreadable
 from ops.order_face import print_order
 from ops.order_view import view_order
 

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from adapters.ports import Booking
 from domain.order import Address, OrderKey
 from domain.references import reference
-from infra.clock import SystemClock
 from infra.engine.replay import Author
-from infra.invariants import find_breaches
+from infra.monitoring.invariants import find_breaches
+from infra.process.clock import SystemClock
 from ops.reconcile import Outcome, Reconciler
 from ops.writeback_retry import Pace
 from workers.cli.reconcile import exit_of_outcomes

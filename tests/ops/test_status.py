@@ -9,13 +9,13 @@ from rich.console import Console
 
 from domain.errors import Transient
 from domain.states import Step
-from infra.clock import SystemClock
-from infra.db.gates import GATES
-from infra.engine.presence import Presence
-from infra.guard.shared import SharedGates
-from infra.pools import Pool, Workers
-from infra.settings import Settings, Shop
-from infra.signals import DEPTH_MAX, Signal, Signals, measure_signals
+from infra.accounts.shared_breaker import SharedGates
+from infra.config.settings import Settings, Shop
+from infra.config.worker_settings import Pool, Workers
+from infra.engine.worker_lock import Presence
+from infra.monitoring.signals import DEPTH_MAX, Signal, Signals, measure_signals
+from infra.process.clock import SystemClock
+from infra.tables.gates import GATES
 from ops import status as module
 from ops.status import PoolStatus, Status, status
 from ops.status_face import status_view

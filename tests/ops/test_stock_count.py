@@ -3,10 +3,10 @@ import pytest
 from adapters.ports import StockCount, StockLevel
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Malformed
-from infra.clock import SystemClock
-from infra.db.recount import asked_s_ago
-from infra.outside import Outside
-from infra.settings import Location, Secret, Sender, Settings
+from infra.config.settings import Location, Secret, Sender, Settings
+from infra.engine.event_loop import Outside
+from infra.process.clock import SystemClock
+from infra.tables.recount import asked_s_ago
 from ops import stock_count
 from ops.doctor import backlog
 from ops.doctor.check import Level

@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from adapters.warehouses.feed import read_stock
 from domain.errors import FulfilmentError
-from infra.clock import SystemClock
-from infra.db.stock import count_in
-from infra.settings import Location, Secret, Sender, Settings
+from infra.config.settings import Location, Secret, Sender, Settings
+from infra.process.clock import SystemClock
+from infra.tables.stock import count_in
 from ops.stock import Loaded
 from ops.stock_up import stock_up
 from workers.stocking import Stocking

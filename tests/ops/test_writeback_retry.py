@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from infra.clock import SystemClock
 from infra.engine.replay import Author
-from infra.invariants import find_breaches
+from infra.monitoring.invariants import find_breaches
+from infra.process.clock import SystemClock
 from ops.writeback_retry import Pace, Said, Selection, open_writebacks, preview, retry
 from workers.cli.writeback import exit_of_answers
 from workers.main import main

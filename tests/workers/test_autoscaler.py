@@ -4,9 +4,9 @@ from structlog.testing import capture_logs
 from domain.groups import GROUPS
 from domain.order import Lane
 from domain.scaling import Reason
-from infra.db.pool import Database
-from infra.pools import Pool, Scaling, Threshold, Workers
-from infra.signals import Signal, Signals, measure_signals
+from infra.config.worker_settings import Pool, Scaling, Threshold, Workers
+from infra.monitoring.signals import Signal, Signals, measure_signals
+from infra.tables.pool import Database
 from workers.autoscaler import Autoscaler, reading_of
 
 POOL = Pool(name="main", groups=("order", "label"), processes=1, processes_max=3)

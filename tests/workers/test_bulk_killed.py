@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from infra.db.letters import LetterFilter
 from infra.engine.replay import Author
+from infra.tables.letters import LetterFilter
 from ops.bulk import look, start
 
 pytestmark = pytest.mark.slow

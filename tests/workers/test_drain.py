@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from infra.clock import SystemClock
+from infra.config.settings import read_settings
 from infra.engine.accounts import ensure_accounts
-from infra.engine.sweep import Sweeper
+from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
-from infra.settings import read_settings
+from infra.sweeper.stuck_work import Sweeper
 from workers.wiring import LANES
 from workers.worker import drain
 

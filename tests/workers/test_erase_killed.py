@@ -8,9 +8,9 @@ import sys
 import msgspec
 import pytest
 
-from infra.engine.purge import Purge
-from infra.failpoints import ENVIRONMENT_KEY, ERASE_POINTS
-from infra.retention import Retention
+from infra.config.retention import Retention
+from infra.process.failpoints import ENVIRONMENT_KEY, ERASE_POINTS
+from infra.retention.purge import Purge
 from ops.erase import erasures, show
 
 pytestmark = pytest.mark.slow

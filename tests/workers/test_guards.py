@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 from actors.tools import Tools
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
 from adapters.ports import Notice
-from infra.clock import SystemClock
-from infra.guard.rules import Rules, rules_by_account
-from infra.rules import load_rules
-from infra.settings import Channel, Courier, Guard, Limit, Location, Sender, Settings, Shop
+from infra.accounts.rules import Rules, rules_by_account
+from infra.config.rules import load_rules
+from infra.config.settings import Channel, Courier, Guard, Limit, Location, Sender, Settings, Shop
+from infra.process.clock import SystemClock
 from workers.guards import guarded
 
 SENDER = Sender(contact="c", phone="1", province="p", city="c", district="d", detail="x")

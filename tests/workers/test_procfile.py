@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.pools import Workers
-from infra.settings import Settings
+from infra.config.settings import Settings
+from infra.config.worker_settings import Workers
 from workers.supervisor import roles
 
 PROCFILE = Path(__file__).parents[2] / "Procfile"

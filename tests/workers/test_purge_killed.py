@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from infra.engine.purge import Purge
-from infra.failpoints import ENVIRONMENT_KEY, PURGE_POINTS
-from infra.retention import Retention
+from infra.config.retention import Retention
+from infra.process.failpoints import ENVIRONMENT_KEY, PURGE_POINTS
+from infra.retention.purge import Purge
 
 pytestmark = pytest.mark.slow
 

@@ -2,8 +2,8 @@ import msgspec
 import pytest
 
 from domain.gates import GateKind
+from infra.config.settings import Location, Sender, Settings
 from infra.engine.replay import Author
-from infra.settings import Location, Sender, Settings
 from ops.gates import pause
 from workers import recounting
 from workers.recounting import Recounting

@@ -3,7 +3,7 @@ import pytest
 from click.testing import CliRunner
 from psycopg import sql
 
-from infra.settings import Secret, Settings, Stores
+from infra.config.settings import Secret, Settings, Stores
 from workers.release import main, release, wait_for_release
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from infra.settings import Location, Secret, Sender, Settings
+from infra.config.settings import Location, Secret, Sender, Settings
 from workers import stocking
 from workers.stocking import Stocking, load
 

@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from infra.pools import Pool, Workers
-from infra.settings import Settings
+from infra.config.settings import Settings
+from infra.config.worker_settings import Pool, Workers
 from workers import supervisor as module
 from workers.supervisor import Role, Supervisor, roles, supervised
 

@@ -10,8 +10,8 @@ import pytest
 
 from domain.groups import GROUPS
 from domain.scaling import Size, at_start, decide
-from infra.pools import Pool, Scaling, Threshold
-from infra.signals import read_signals
+from infra.config.worker_settings import Pool, Scaling, Threshold
+from infra.monitoring.signals import read_signals
 from workers.autoscaler import reading_of
 
 T_PER_MIN = 100

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 
 from domain.listings import Listing
-from infra.db.listings import put_entries
-from infra.engine.presence import take_lead
-from infra.guard.rules import Rules
-from infra.guard.shared import Heard, SharedGates
-from infra.settings import Settings
-from infra.signals import all_open
+from infra.accounts.rules import Rules
+from infra.accounts.shared_breaker import Heard, SharedGates
+from infra.config.settings import Settings
+from infra.engine.worker_lock import take_lead
+from infra.monitoring.signals import all_open
+from infra.tables.listings import put_entries
 from workers import sweeper as module
 
 DEADLINE_S = 60.0
@@ -74,7 +74,7 @@ def test_it_measures_serves_what_it_measured_and_leaves_when_asked(sweeper) -> N
 @pytest.fixture
 def _mapped_and_left(database):
     """Orders whose listing was mapped by a command that died before it sent them on."""
-    plant = Path(__file__).parents[1] / "infra/db/waiting_orders.sql"
+    plant = Path(__file__).parents[1] / "infra/tables/waiting_orders.sql"
     with database.connection() as connection:
         connection.execute(plant.read_bytes(), {"orders": 3, "waiting": 3})
         connection.execute("INSERT INTO stock_pool (sku, on_hand) VALUES ('TEE-1', 0), ('CUP-1', 0)")

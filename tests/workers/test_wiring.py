@@ -2,8 +2,8 @@ from importlib import resources
 
 from structlog.testing import capture_logs
 
-from infra.clock import SystemClock
-from infra.settings import Settings
+from infra.config.settings import Settings
+from infra.process.clock import SystemClock
 from workers.wiring import connect
 
 

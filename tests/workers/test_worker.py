@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from infra.db.sql import load
-from infra.engine.presence import POOL_NAME, PRESENCE_CLASS
+from infra.engine.worker_lock import POOL_NAME, PRESENCE_CLASS
+from infra.tables.sql import load
 
 DEADLINE_S = 60.0
 SETTINGS = """

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import click
 
-from infra.db.pool import Database
 from infra.engine.replay import Author
+from infra.tables.pool import Database
 from ops import bulk as verbs
 from ops.bulk_face import print_bulk, print_bulks
-from workers.cli.acting import author_option
 from workers.cli.exits import Exit
+from workers.cli.options import author_option
+from workers.cli.output import console, json_option, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
-from workers.cli.talk import console, json_option, say_json
 from workers.cli.values import WHOLE
 
 PAGE = 50

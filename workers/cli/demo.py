@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from infra.log import configure
-from infra.settings import read_settings
+from infra.config.settings import read_settings
+from infra.telemetry.log import configure
 from workers.cli.exits import Exit
-from workers.cli.talk import say_json
+from workers.cli.output import say_json
 from workers.cli.values import WHOLE, Number
 from workers.demo.face import LiveFace, consoles, print_summary, silent
 from workers.demo.run import run as run_demo

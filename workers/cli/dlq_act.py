@@ -5,19 +5,19 @@ from contextlib import nullcontext
 
 import click
 
-from infra.db.letters import LetterFilter
-from infra.db.pool import Database
+from infra.config.settings import Settings
 from infra.engine.replay import Answer, Author, Replayed
-from infra.settings import Settings
+from infra.tables.letters import LetterFilter
+from infra.tables.pool import Database
 from ops import bulk, letters
 from ops.bulk_face import print_bulk
 from ops.letters_face import print_previews, print_replayed
 from ops.lookup import courier_lookup
-from workers.cli.acting import Rate, author_option
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
+from workers.cli.options import Rate, author_option
+from workers.cli.output import console, json_option, say, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
-from workers.cli.talk import console, json_option, say, say_json
 from workers.cli.values import WHOLE
 
 PREVIEWED = 10

@@ -2,13 +2,13 @@
 
 import click
 
-from infra.db.letters import LetterFilter
+from infra.tables.letters import LetterFilter
 from ops import letters
 from ops.letters_face import print_causes, print_letter, print_letters
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
+from workers.cli.output import console, json_option, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
-from workers.cli.talk import console, json_option, say_json
 from workers.cli.values import WHOLE, WHOLE_MAX
 
 CAUSES = 30

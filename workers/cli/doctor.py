@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from infra.clock import SystemClock
-from infra.log import configure
-from infra.printable import in_line
-from infra.settings import SETTINGS_FILE
+from infra.config.settings import SETTINGS_FILE
+from infra.process.clock import SystemClock
+from infra.telemetry.log import configure
+from infra.telemetry.terminal_text import in_line
 from ops.doctor import Check, Level, examine, worst
 from workers.cli.exits import Exit
-from workers.cli.talk import say_json
+from workers.cli.output import say_json
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 

@@ -2,13 +2,13 @@
 
 import click
 
-from infra.log import configure
-from infra.settings import read_settings
+from infra.config.settings import read_settings
+from infra.telemetry.log import configure
 from ops.due import DueOrder, due_orders, sums
 from ops.due_face import print_due
 from workers.cli.exits import Exit
+from workers.cli.output import console, say_json
 from workers.cli.stores import database_at_hand
-from workers.cli.talk import console, say_json
 from workers.cli.values import WHOLE_MAX, Number
 
 SHOWN = 50

@@ -2,14 +2,14 @@
 
 import click
 
-from infra.db.pool import Database
-from infra.db.retention import Named
 from infra.engine.replay import Author
+from infra.tables.pool import Database
+from infra.tables.retention import Named
 from ops import erase as ops
-from workers.cli.acting import author_option
 from workers.cli.exits import Exit
+from workers.cli.options import author_option
+from workers.cli.output import json_option, say, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
-from workers.cli.talk import json_option, say, say_json
 
 _ORDERS = "orders"
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)

@@ -10,7 +10,7 @@ import click
 import psycopg
 
 from domain.errors import FulfilmentError
-from infra.printable import in_line
+from infra.telemetry.terminal_text import in_line
 from workers.cli.exits import Exit, exit_of
 from workers.cli.values import check_arguments
 

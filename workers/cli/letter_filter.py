@@ -6,10 +6,10 @@ from datetime import datetime
 
 import click
 
-from domain.letters import MESSAGE
+from domain.dead_letters import MESSAGE
 from domain.states import Step
-from infra.db.letters import LetterFilter
-from workers.cli.acting import Moment
+from infra.tables.letters import LetterFilter
+from workers.cli.options import Moment
 
 
 def letter_filter(command: Callable[..., object]) -> Callable[..., object]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from infra.printable import in_json
-from infra.rules import load_rules
+from infra.config.rules import load_rules
+from infra.telemetry.terminal_text import in_json
 from ops.dry_run import as_tree, read_bounded
 from ops.dry_run import normalize as normalize_payload
 from workers.cli.exits import Exit

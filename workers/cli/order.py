@@ -6,10 +6,10 @@ import msgspec
 from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.order import Lane
-from infra.db.pool import Database
+from infra.config.settings import read_settings
 from infra.engine.replay import Author
-from infra.log import configure
-from infra.settings import read_settings
+from infra.tables.pool import Database
+from infra.telemetry.log import configure
 from ops.expedite import Expedited, expedite_unread
 from ops.expedite import expedite as change_lane
 from ops.find import Match, find, why_missing
@@ -17,11 +17,11 @@ from ops.holds import Released
 from ops.holds import release as release_hold
 from ops.order_face import print_matches, print_order, print_raw
 from ops.order_view import raw_answers, view_order
-from workers.cli.acting import author_option
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
+from workers.cli.options import author_option
+from workers.cli.output import console, say, say_json
 from workers.cli.stores import database_at_hand
-from workers.cli.talk import console, say, say_json
 
 
 @click.group(

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from infra.settings import Settings
-from infra.stores import open_stores
+from infra.config.settings import Settings
+from infra.servers import open_stores
 from workers.cli.stores import refuse_behind
 from workers.wiring import Runtime, wired_worker
 

@@ -9,18 +9,18 @@ from datetime import datetime
 import click
 
 from domain.gates import GateKind
-from infra.clock import SystemClock
-from infra.db.pool import Database
+from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.config.settings import Settings, read_settings
 from infra.engine.replay import Author
-from infra.guard.shared import SharedGates, connect_gates
-from infra.log import configure
-from infra.settings import Settings, read_settings
-from infra.stores import open_stores
+from infra.process.clock import SystemClock
+from infra.servers import open_stores
+from infra.tables.pool import Database
+from infra.telemetry.log import configure
 from ops import gates as ops
 from ops.gates_face import print_gates
 from workers.cli.exits import Exit
+from workers.cli.output import console, say, say_json
 from workers.cli.stores import database_at_hand
-from workers.cli.talk import console, say, say_json
 from workers.cli.values import is_in_range
 
 # The values, because click shows and takes the members of an enumeration by their names.

@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 
 import click
 
-from infra.clock import SystemClock
+from infra.config.settings import read_settings
 from infra.engine.outer import OuterRunner
 from infra.engine.replay import Author
-from infra.log import configure
-from infra.settings import read_settings
+from infra.process.clock import SystemClock
+from infra.telemetry.log import configure
 from ops.reconcile import OPEN, Outcome, Reconciled, Reconciler
 from ops.writeback_retry import Pace
-from workers.cli.acting import Moment
 from workers.cli.exits import Exit
+from workers.cli.options import Moment
+from workers.cli.output import say, say_json
 from workers.cli.own_worker import worker_at_hand
-from workers.cli.talk import say, say_json
 
 DAYS = 7
 PER_SECOND = 20.0

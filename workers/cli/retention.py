@@ -2,12 +2,12 @@
 
 import click
 
-from infra.retention import Retention
+from infra.config.retention import Retention
 from ops import retention as ops
 from ops.retention_face import print_standing
 from workers.cli.exits import Exit
+from workers.cli.output import console, json_option, say, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
-from workers.cli.talk import console, json_option, say, say_json
 
 
 @click.group(epilog="\b\nExample:  orderlane retention show")

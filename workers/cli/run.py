@@ -9,10 +9,10 @@ from types import FrameType
 import click
 
 from domain.errors import Misconfigured
-from infra.log import configure
-from infra.settings import SETTINGS_FILE, read_settings
-from infra.uncaught import log_uncaught
-from workers.house import keep
+from infra.config.settings import SETTINGS_FILE, read_settings
+from infra.telemetry.log import configure
+from infra.telemetry.uncaught import log_uncaught
+from workers.run_all import keep
 
 
 @click.command(

@@ -2,15 +2,15 @@
 
 import click
 
+from infra.config.settings import read_settings
 from infra.engine.replay import Author
-from infra.log import configure
-from infra.settings import read_settings
+from infra.telemetry.log import configure
 from ops.terminal import china_time
 from ops.unreadable import close as close_entry
 from ops.unreadable import count_unreadable, unreadable
-from workers.cli.acting import author_option
+from workers.cli.options import author_option
+from workers.cli.output import json_option, say, say_json
 from workers.cli.stores import database_at_hand
-from workers.cli.talk import json_option, say, say_json
 
 _NUMBER_MAX = 2**63 - 1
 

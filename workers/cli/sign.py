@@ -6,7 +6,7 @@ import click
 
 from adapters.signing import check_vectors
 from workers.cli.exits import Exit
-from workers.cli.talk import say
+from workers.cli.output import say
 
 
 @click.command(epilog="\b\nExample:  orderlane sign --vectors vectors.json --platform taobao")

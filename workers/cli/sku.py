@@ -6,15 +6,15 @@ import click
 
 from domain.errors import Refused
 from domain.listings import EVERY, NOTHING, Listing
+from infra.config.settings import Settings
 from infra.engine.replay import Author
-from infra.settings import Settings
 from ops.listings import FIRST, Changed, accounts_of, check_account, check_name, drop, entries, missing, put
 from ops.listings_file import BYTES_MAX, COLUMNS, NOTHING_MARK, ReadFile, read_listings
 from ops.terminal import china_time
-from workers.cli.acting import optional_author
 from workers.cli.exits import Exit
+from workers.cli.options import optional_author
+from workers.cli.output import json_option, say, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
-from workers.cli.talk import json_option, say, say_json
 
 _SHOWN = 20
 

@@ -7,16 +7,16 @@ from contextlib import closing, contextmanager
 import click
 from rich.live import Live
 
-from infra.clock import SystemClock
-from infra.db.pool import Database
-from infra.guard.shared import SharedGates, connect_gates
-from infra.stores import open_stores
+from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.process.clock import SystemClock
+from infra.servers import open_stores
+from infra.tables.pool import Database
 from ops.status import Status
 from ops.status import status as look
 from ops.status_face import status_view
 from workers.cli.exits import Exit
+from workers.cli.output import console, say_json
 from workers.cli.stores import quiet_settings, refuse_behind
-from workers.cli.talk import console, say_json
 from workers.cli.values import Number
 
 EVERY_S = 2.0

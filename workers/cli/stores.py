@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from domain.errors import Misconfigured
-from infra.db.migrate import pending
-from infra.db.pool import Database
-from infra.log import configure
-from infra.settings import Settings, read_settings
-from infra.stores import Connection, open_stores
+from infra.config.settings import Settings, read_settings
+from infra.servers import Connection, open_stores
+from infra.tables.migrate import pending
+from infra.tables.pool import Database
+from infra.telemetry.log import configure
 
 
 def quiet_settings() -> Settings:

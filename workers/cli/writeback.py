@@ -5,18 +5,18 @@ from datetime import datetime
 
 import click
 
-from infra.clock import SystemClock
-from infra.db.pool import Database
+from infra.config.settings import read_settings
 from infra.engine.outer import OuterRunner
 from infra.engine.replay import Author
-from infra.log import configure
-from infra.settings import read_settings
+from infra.process.clock import SystemClock
+from infra.tables.pool import Database
+from infra.telemetry.log import configure
 from ops.find import find, why_missing
 from ops.writeback_retry import SETTLED, Pace, Said, Selection, Told, open_writebacks, preview, retry
-from workers.cli.acting import Moment, Rate, author_option
 from workers.cli.exits import Exit
+from workers.cli.options import Moment, Rate, author_option
+from workers.cli.output import say, say_json
 from workers.cli.own_worker import worker_at_hand
-from workers.cli.talk import say, say_json
 from workers.wiring import Runtime
 
 PER_SECOND = 20.0

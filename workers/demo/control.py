@@ -1,7 +1,7 @@
 """The control of the demo: harm that the reckoning must find, planted after a run without any."""
 
-from infra.db.pool import Database
-from infra.db.sql import load
+from infra.tables.pool import Database
+from infra.tables.sql import load
 from workers.demo.stage import Stage
 
 LEDGER = load("ledger")

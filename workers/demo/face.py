@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.holds import HOLDS, HoldCode
-from domain.reckoning import Verdict
+from domain.ledger_check import Verdict
 from workers.demo.run import Outcome, Progress
 
 _STATES = ("paid", "on_hold", "approved", "allocated", "in_warehouse", "packed", "in_transit", "closed")

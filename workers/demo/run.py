@@ -11,13 +11,13 @@ from typing import Any
 
 from domain.errors import FulfilmentError
 from domain.ledger import Carried, Ordered, OrderedLine, Stocked, Telling, Theirs
-from domain.reckoning import Reckoning, Verdict, reckon
-from infra.clock import SystemClock
-from infra.db.pool import Database
-from infra.db.sql import load
-from infra.invariants import find_breaches
-from infra.settings import Settings, read_settings
-from infra.stores import Stores
+from domain.ledger_check import Reckoning, Verdict, reckon
+from infra.config.settings import Settings, read_settings
+from infra.monitoring.invariants import find_breaches
+from infra.process.clock import SystemClock
+from infra.servers import Stores
+from infra.tables.pool import Database
+from infra.tables.sql import load
 from ops.ledgers import latencies_ms, our_ledger
 from ops.stock_up import stock_up
 from sandbox.spec import Spec

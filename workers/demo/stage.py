@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from domain.errors import Misconfigured
-from infra.settings import Settings, data_dir, read_settings
+from infra.config.settings import Settings, data_dir, read_settings
 from sandbox.spec import Arrival, Dirt, Scenes, Secrets, Spec, WarehouseDelays
 from sandbox.stream import plan
 

@@ -9,10 +9,10 @@ Sources: TOP open platform documentation (calling guide, trade, logistics and oa
 - Final errors: the table in `faults`; everything else says whether to wait, to ask or to stop.
 """
 
-from adapters.kinds import PlatformKind
 from adapters.platforms.taobao.describe import NAME
 from adapters.platforms.taobao.gateway import connect
 from adapters.platforms.taobao.sign import SIGNERS
 from adapters.platforms.taobao.trade import read_facts, read_order
+from adapters.plugin import PlatformKind
 
 KIND = PlatformKind(NAME, connect, read_order, read_facts, SIGNERS)

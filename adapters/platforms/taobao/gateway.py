@@ -9,19 +9,19 @@ from typing import Any
 
 from adapters.china_time import cst_text
 from adapters.door import Door, Request, Response, post_form
-from adapters.kinds import credential
 from adapters.payload import Fields, read_answer
 from adapters.platforms.taobao import answers, describe
 from adapters.platforms.taobao.faults import fault_of, read_error
 from adapters.platforms.taobao.lines import is_sub_order
 from adapters.platforms.taobao.sign import SIGN_METHODS, SignMethod, sign
 from adapters.platforms.taobao.trade import answered_order, error_in, is_trade_id, unread_order
+from adapters.plugin import credential
 from adapters.ports import Handover, Listed, PlatformStatus, Purpose, Window
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, keep_evidence
 from domain.order import Address, RawOrder
-from infra import settings
-from infra.clock import Clock
-from infra.log import get_logger
+from infra.config import settings
+from infra.process.clock import Clock
+from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
 

@@ -3,8 +3,8 @@
 import pytest
 
 from domain.states import Step
-from infra.engine.purge import Purge
-from infra.retention import Retention
+from infra.config.retention import Retention
+from infra.retention.purge import Purge
 
 DAYS = Retention().persons_days + Retention().transit_days + 1
 PERSON = {

@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 
 from domain.states import Step
-from infra.db.retention import Patience, find_ended
-from infra.db.sql import load
-from infra.engine.purge import Purge, count_due
-from infra.invariants import find_breaches
-from infra.retention import Retention
+from infra.config.retention import Retention
+from infra.monitoring.invariants import find_breaches
+from infra.retention.purge import Purge, count_due
+from infra.tables.retention import Patience, find_ended
+from infra.tables.sql import load
 from ops.order_view import view_order
 
 DAYS = Retention().persons_days + Retention().transit_days + 1

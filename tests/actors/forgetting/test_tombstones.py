@@ -10,9 +10,9 @@ from adapters.platforms.taobao.trade import raw_order
 from adapters.ports import Listed
 from domain.order import PlatformState
 from domain.states import Step
-from infra.db.letters import LETTERS
 from infra.engine.replay import Author, replay
-from infra.invariants import find_breaches
+from infra.monitoring.invariants import find_breaches
+from infra.tables.letters import LETTERS
 
 
 def listed(merchant, trade, at, state=PlatformState.TO_SHIP):

@@ -15,27 +15,27 @@ from adapters import registry
 from domain.errors import Conflict, Refused
 from domain.gates import GateKind
 from domain.holds import HoldCode
-from domain.reckoning import reckon
+from domain.ledger_check import reckon
 from domain.rules import RefundScope, WhenShort
 from domain.states import Step
 from domain.waivers import read_named
-from infra import failpoints
-from infra.db.letters import LetterFilter
-from infra.db.sql import load
+from infra.accounts.gates import Gates
+from infra.accounts.pauses import Pauses
+from infra.accounts.rules import rules_by_account, rules_of
+from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.config.rules import load_rules
+from infra.config.settings import Engine, Guard, Limit, read_settings
 from infra.engine.accounts import ensure_accounts
-from infra.engine.bulk import LetterDuties
+from infra.engine.event_loop import Outside
+from infra.engine.gated_runner import GatedRunner
 from infra.engine.replay import Author
-from infra.engine.sweep import Sweeper
-from infra.guard.duty import GateDuty
-from infra.guard.gates import Gates
-from infra.guard.pauses import Pauses
-from infra.guard.rules import rules_by_account, rules_of
-from infra.guard.runner import GatedRunner
-from infra.guard.shared import SharedGates, connect_gates
-from infra.invariants import find_breaches
-from infra.outside import Outside
-from infra.rules import load_rules
-from infra.settings import Engine, Guard, Limit, read_settings
+from infra.monitoring.invariants import find_breaches
+from infra.process import failpoints
+from infra.sweeper.bulk_replay import LetterDuties
+from infra.sweeper.paused_accounts import GateDuty
+from infra.sweeper.stuck_work import Sweeper
+from infra.tables.letters import LetterFilter
+from infra.tables.sql import load
 from ops import bulk, gates, letters
 from ops.holds import release
 from ops.ledgers import our_ledger

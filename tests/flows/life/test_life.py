@@ -16,10 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from actors import label
 from domain.errors import Refused
-from domain.reckoning import Verdict
+from domain.ledger_check import Verdict
 from domain.rules import RefundScope, WhenShort
 from domain.states import Step
-from infra.failpoints import POINTS
+from infra.process.failpoints import POINTS
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from domain.reckoning import Verdict
+from domain.ledger_check import Verdict
 from domain.states import Step
 from infra.queue.keys import BellKey
 from ops.due import due_orders

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors import amend, parts, writeback
+from actors import parts, update_order, writeback
 from domain.rules import RefundScope
 
 pytestmark = pytest.mark.slow
@@ -24,19 +24,19 @@ def forget_to_take(monkeypatch):
 
 def forget_the_plan(monkeypatch):
     """A newer content is planned as if nothing were under way."""
-    known = amend.load_plans
-    monkeypatch.setattr(amend, "load_plans", lambda tx, ids: ({}, known(tx, ids)[1]))
+    known = update_order.load_plans
+    monkeypatch.setattr(update_order, "load_plans", lambda tx, ids: ({}, known(tx, ids)[1]))
 
 
 def forget_labels(monkeypatch):
     """A newer content takes pieces out of packages that have a label."""
-    known = amend.load_plans
+    known = update_order.load_plans
 
     def load(tx, ids):
         planned, told = known(tx, ids)
         return {id_: [replace(one, bound=0) for one in lines] for id_, lines in planned.items()}, told
 
-    monkeypatch.setattr(amend, "load_plans", load)
+    monkeypatch.setattr(update_order, "load_plans", load)
 
 
 def two_locations_fill_it(house):

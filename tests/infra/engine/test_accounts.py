@@ -1,7 +1,7 @@
 import pytest
 
+from infra.config.settings import Location, Sender, Settings, Shop
 from infra.engine.accounts import ensure_accounts
-from infra.settings import Location, Sender, Settings, Shop
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from domain.states import Step
 from infra.engine import failures
 from infra.engine.failures import crash_cause
 from infra.engine.results import Failed, Place
-from infra.engine.settle import Writes
+from infra.engine.write_outcomes import Writes
 
 
 def bury_one(house, error, *, account="sf/main", step=Step.LABEL, numbers=itertools.count(1)):  # noqa: B008 - one count for the module

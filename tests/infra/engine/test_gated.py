@@ -5,12 +5,12 @@ import pytest
 from domain.errors import Misconfigured, Transient, UnknownOutcome
 from domain.gates import PAUSED, GateShut
 from domain.states import Step
-from infra.clock import SystemClock
+from infra.accounts.rules import Rules
+from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.results import Failed
-from infra.guard.duty import GateDuty
-from infra.guard.rules import Rules
-from infra.guard.shared import SharedGates, connect_gates
+from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
+from infra.sweeper.paused_accounts import GateDuty
 
 ACCOUNT = "sf/main"
 SHUT = GateShut(ACCOUNT, "open", after_s=5.0)

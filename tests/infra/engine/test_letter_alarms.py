@@ -3,8 +3,8 @@
 import pytest
 import structlog
 
-from infra.alarms import alarm_on_letters
 from infra.engine.replay import Author
+from infra.monitoring.alarms import alarm_on_letters
 from ops.letters import discard
 
 LI = Author("li", "test orders")

@@ -16,7 +16,7 @@ from domain.states import Step
 from infra.engine.claims import fail, hand_back
 from infra.engine.outer import Intended, NotCalledError, call_each
 from infra.engine.results import Failed, NewWork, Settled
-from infra.engine.settle import Place
+from infra.engine.write_outcomes import Place
 from infra.queue.bells import BellKey
 
 

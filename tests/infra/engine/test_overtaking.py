@@ -15,11 +15,11 @@ import pytest
 from domain.order import Lane
 from domain.outcomes import Done
 from domain.states import Step
-from infra.clock import SystemClock
 from infra.engine.results import NewWork, Settled
-from infra.engine.sweep import Sweeper
+from infra.process.clock import SystemClock
 from infra.queue.bells import QUEUE, BellKey, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
+from infra.sweeper.stuck_work import Sweeper
 
 LANES = ("p0", "p1", "bulk")
 NEXT = {Step.RESERVE: Step.REVIEW, Step.REVIEW: Step.ROUTE, Step.ROUTE: None}

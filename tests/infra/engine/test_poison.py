@@ -4,9 +4,9 @@ from contextlib import suppress
 
 from domain.outcomes import Done
 from domain.states import State, Step
-from infra.clock import SystemClock
 from infra.engine.results import Settled
-from infra.engine.sweep import Sweeper
+from infra.process.clock import SystemClock
+from infra.sweeper.stuck_work import Sweeper
 
 
 class Killed(BaseException):

@@ -6,14 +6,14 @@ from domain.errors import Malformed, Misconfigured, UnknownOutcome
 from domain.gates import Accusation, Charge, mark
 from domain.outcomes import Done
 from domain.states import Step
-from infra.clock import SystemClock
+from infra.accounts.gates import Gates
+from infra.accounts.pauses import Pauses
+from infra.accounts.rules import Rules
+from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.claims import claim
+from infra.engine.gated_runner import GatedRunner
 from infra.engine.results import Failed, Settled
-from infra.guard.gates import Gates
-from infra.guard.pauses import Pauses
-from infra.guard.rules import Rules
-from infra.guard.runner import GatedRunner
-from infra.guard.shared import SharedGates, connect_gates
+from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
 
 ACCOUNT = "sf/main"

@@ -5,8 +5,8 @@ import threading
 import psycopg
 import pytest
 
-from infra.engine.presence import PRESENCE_CLASS, Presence
 from infra.engine.reports import UNTIL_WOKEN_S, carry_whole, report, wake_waiting
+from infra.engine.worker_lock import PRESENCE_CLASS, Presence
 
 # As a worker of the version before lines says it.
 EARLIER = """

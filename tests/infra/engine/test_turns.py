@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.states import Step
 from infra.engine.claims import claim
-from infra.engine.settle import WORK
+from infra.engine.write_outcomes import WORK
 from infra.queue.bells import BellKey
 
 KEY = BellKey("review", "bulk", "")

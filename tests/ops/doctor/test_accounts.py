@@ -3,8 +3,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from infra.clock import SystemClock
-from infra.settings import Channel, Courier, Door, Secret, Settings, Shop
+from infra.config.settings import Channel, Courier, Door, Secret, Settings, Shop
+from infra.process.clock import SystemClock
 from ops.doctor import accounts
 from ops.doctor.check import Level
 

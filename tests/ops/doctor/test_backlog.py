@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import Shop
+from infra.config.settings import Shop
 from ops.doctor import backlog
 from ops.doctor.check import Level
 
-WITHOUT_SKU = (Path(__file__).parents[2] / "infra/db/waiting_orders.sql").read_bytes()
+WITHOUT_SKU = (Path(__file__).parents[2] / "infra/tables/waiting_orders.sql").read_bytes()
 MAIN = Shop(name="main", platform="taobao", endpoint="", credentials={})
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from infra.settings import Courier, Settings, Stores
+from infra.config.settings import Courier, Settings, Stores
 from ops.doctor import configuration
 from ops.doctor.check import Level, worst
 

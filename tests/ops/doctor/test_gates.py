@@ -5,13 +5,13 @@ import pytest
 
 from domain.errors import Transient
 from domain.gates import GateKind
-from infra.clock import SystemClock
-from infra.db.gates import shut_account
+from infra.accounts.account import AccountGate
+from infra.accounts.rules import Rules
+from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.config.settings import Courier, Settings
 from infra.engine.replay import Author
-from infra.guard.account import AccountGate
-from infra.guard.rules import Rules
-from infra.guard.shared import SharedGates, connect_gates
-from infra.settings import Courier, Settings
+from infra.process.clock import SystemClock
+from infra.tables.gates import shut_account
 from ops.doctor import gates
 from ops.doctor.check import Level
 from ops.gates import pause

@@ -1,4 +1,4 @@
-from infra.invariants import SENTENCES
+from infra.monitoring.invariants import SENTENCES
 from ops.doctor import invariants
 from ops.doctor.check import Level
 

@@ -1,6 +1,6 @@
 import pytest
 
-from infra.retention import Retention
+from infra.config.retention import Retention
 from ops.doctor.check import Level
 from ops.doctor.retention import all_checks
 

@@ -5,9 +5,9 @@ import psycopg
 import pytest
 from redis import Redis
 
-from infra.clock import SystemClock
-from infra.settings import Secret
-from infra.stores import Connection
+from infra.config.settings import Secret
+from infra.process.clock import SystemClock
+from infra.servers import Connection
 from ops.doctor import stores as checks
 from ops.doctor.check import Level
 

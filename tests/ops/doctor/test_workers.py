@@ -1,9 +1,9 @@
 import pytest
 
-from infra.engine.presence import PRESENCE_CLASS, Presence
+from infra.config.rules import load_rules
+from infra.config.settings import Settings, Stores
 from infra.engine.reports import living, report
-from infra.rules import load_rules
-from infra.settings import Settings, Stores
+from infra.engine.worker_lock import PRESENCE_CLASS, Presence
 from ops.doctor import workers
 from ops.doctor.check import Level
 from workers.wiring import wired_worker

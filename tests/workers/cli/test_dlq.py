@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.engine.bulk import LetterDuties
+from infra.sweeper.bulk_replay import LetterDuties
 from ops.words import cause_in_words
 
 REASON = ("--reason", "courier is back")

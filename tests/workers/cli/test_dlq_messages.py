@@ -5,10 +5,10 @@ import json
 import pytest
 from dramatiq import Message
 
-from infra.engine.rejected import RejectedDuty
 from infra.queue.bells import QUEUE
 from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import MessageTooLarge
+from infra.sweeper.rejected_messages import RejectedDuty
 
 REASON = ("--reason", "the sender is gone")
 

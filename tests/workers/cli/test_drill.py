@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from workers.cli import drill as command
+from drills import command
+from drills.catalogue import CATALOGUE
+from drills.drill import Trial
+from drills.round import Played
 from workers.cli.exits import Exit
-from workers.drills.catalogue import CATALOGUE
-from workers.drills.drill import Trial
-from workers.drills.round import Played
 
 
 @pytest.fixture

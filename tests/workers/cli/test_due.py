@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from infra.db.pool import Database
+from infra.tables.pool import Database
 
 ORDER = """
 WITH raw AS (

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from domain.errors import Refused
-from workers.cli import demo, drill, exits, group, run, status
+from drills import command as drill_command
+from workers.cli import demo, exits, group, run, status
 from workers.main import main
 
 NUMBERS = [
@@ -113,9 +114,9 @@ def _world(monkeypatch, tmp_path, database_url, redis_url):
     def reached(*_, **__):
         raise Reached("reached")
 
-    for module, work in ((demo, "run_demo"), (drill, "play"), (run, "keep"), (status, "_watch")):
+    for module, work in ((demo, "run_demo"), (drill_command, "play"), (run, "keep"), (status, "_watch")):
         monkeypatch.setattr(module, work, reached)
-    monkeypatch.setattr(drill, "configure", lambda *_, **__: None)
+    monkeypatch.setattr(drill_command, "configure", lambda *_, **__: None)
 
 
 def usual(parameter):

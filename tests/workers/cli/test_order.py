@@ -6,15 +6,15 @@ import pytest
 
 from actors.normalize import Normalize
 from actors.tools import Tools
-from infra.clock import SystemClock
-from infra.db.answers import NewAnswer, keep
-from infra.db.orders import ORDERS
+from infra.config.rules import load_rules
+from infra.config.settings import Engine, Settings
 from infra.engine.failures import Failures
 from infra.engine.inner import InnerRunner
-from infra.ids import SystemDice
+from infra.process.clock import SystemClock
+from infra.process.randomness import SystemDice
 from infra.queue.bells import BellKey
-from infra.rules import load_rules
-from infra.settings import Engine, Settings
+from infra.tables.answers import NewAnswer, keep
+from infra.tables.orders import ORDERS
 
 
 class NoBells:

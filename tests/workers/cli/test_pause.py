@@ -3,11 +3,11 @@ import json
 import pytest
 
 from domain.errors import Transient
-from infra.clock import SystemClock
-from infra.db.gates import shut_account
-from infra.guard.account import AccountGate
-from infra.guard.rules import Rules
-from infra.guard.shared import SharedGates, connect_gates
+from infra.accounts.account import AccountGate
+from infra.accounts.rules import Rules
+from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.process.clock import SystemClock
+from infra.tables.gates import shut_account
 from workers.cli import pause as module
 
 SETTINGS = """

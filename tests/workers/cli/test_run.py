@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infra.settings import read_settings
-from infra.stores import open_stores
+from infra.config.settings import read_settings
+from infra.servers import open_stores
 from sandbox.spec import Dirt
 from workers.demo.stage import Script, sandbox_stage
 

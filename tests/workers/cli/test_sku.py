@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.listings import STRETCH, WaitingForSkus
-from infra.failpoints import ENVIRONMENT_KEY, LISTING_POINTS
+from infra.process.failpoints import ENVIRONMENT_KEY, LISTING_POINTS
 from ops.listings_file import BYTES_MAX
 from workers.cli.exits import Exit
 
@@ -21,7 +21,7 @@ platform = "taobao"
 endpoint = "http://localhost:1"
 credentials = { app_key = "file:key", app_secret = "file:key", session = "file:key" }
 """
-PLANT = (Path(__file__).parents[2] / "infra/db/waiting_orders.sql").read_bytes()
+PLANT = (Path(__file__).parents[2] / "infra/tables/waiting_orders.sql").read_bytes()
 HEADER = "shop,product,variant,sku\n"
 WAITING = 3 * STRETCH
 

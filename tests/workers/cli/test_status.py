@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from domain.groups import GROUPS
-from infra.signals import measure_signals
+from infra.monitoring.signals import measure_signals
 
 
 @pytest.fixture(autouse=True)

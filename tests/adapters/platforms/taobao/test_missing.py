@@ -15,7 +15,7 @@ from domain.errors import FulfilmentError, Malformed, Poison
 from domain.order import Address
 from domain.review import ReviewFacts, review
 from domain.stock import Reservation
-from infra.rules import load_rules
+from infra.config.rules import load_rules
 
 RULES = load_rules()
 IN_STOCK = ReviewFacts(Reservation.RESERVED)

@@ -14,10 +14,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
-from infra.outside import Outside
+from drills.proxy import Fault, Proxy
+from infra.engine.event_loop import Outside
 from infra.queue.priority import PriorityBroker, Rules, Unfit, fitness
 from infra.queue.priority.fitness import check_server, connections_needed
-from workers.drills.proxy import Fault, Proxy
 
 QUEUES = ("one", "two", "three")
 THREADS = 2

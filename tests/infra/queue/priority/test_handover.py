@@ -10,11 +10,11 @@ from dramatiq.errors import BrokerConnectionError
 from redis import Redis
 
 from domain.errors import Transient
-from infra.guard.shared import SharedGates, connect_gates
-from infra.outside import Outside
+from drills.proxy import Proxy
+from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.engine.event_loop import Outside
 from infra.queue.broker import connect_redis
 from infra.queue.priority import PriorityBroker, Rules, refusals
-from workers.drills.proxy import Proxy
 
 from .test_failover import free_port
 

@@ -10,8 +10,8 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 
 import infra.queue.priority
-from infra.guard.rules import Rules as GateRules
-from infra.guard.shared import Heard, SharedGates
+from infra.accounts.rules import Rules as GateRules
+from infra.accounts.shared_breaker import Heard, SharedGates
 from infra.queue.bells import BellKey, BrokerBells
 from infra.queue.broker import make_broker as make_engine_broker
 from infra.queue.priority import MessageTooLarge, PriorityBroker, Rules

@@ -1,0 +1,373 @@
+"""A newer content of an order under way: its plan of lines, then closed, held, freed, paid or reviewed again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from actors.parts import WAITS
+from domain.changes import Change, Standing, change
+from domain.holds import HoldCode, waybill_facts
+from domain.lines import Replan, pieces_by_sku, replan, with_missing
+from domain.listings import keep_skus
+from domain.order import Order, PlatformState
+from domain.outcomes import Done, Hold, Later
+from domain.part_shipping import lines_held_back
+from domain.review import ReviewFacts, review
+from domain.rules import RuleSet
+from domain.states import FINAL_STATES, Cause, State, Step
+from domain.stock import Reservation
+from domain.waivers import Waiver, lines_waived, refunds_of, stays
+from infra.engine.replay import go_on
+from infra.engine.reports import carry_whole
+from infra.engine.results import NewWork, Place, Result, Settled
+from infra.engine.write_outcomes import FULFILLMENT
+from infra.tables.letters import LETTERS, load_waivers
+from infra.tables.lines import (
+    NewPart,
+    Quantity,
+    add_parts,
+    add_quantities,
+    load_plans,
+    own_shipments,
+    set_quantities,
+)
+from infra.tables.orders import (
+    ORDERS,
+    Locked,
+    Row,
+    line_rows,
+    load_orders,
+    lock_fulfillment_of_orders,
+    open_holds,
+    order_row,
+    rows_json,
+)
+from infra.tables.pool import Connection
+from infra.tables.shipments import SHIPMENTS, living_waybills
+from infra.tables.stock import release_stock, shrink_stock
+
+# Steps whose holds follow the platform's content: the same rules opened them.
+_OF_THE_RULES = frozenset({Step.NORMALIZE, Step.REVIEW, Step.LABEL})
+# Until a call about a label has ended: its answer is recorded within the second.
+_WAITS = Later("being_labelled", after_s=0.2)
+_TAKES_MORE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
+# Review divides what it has not approved yet.
+_MAY_DIVIDE = frozenset({State.APPROVED, State.ALLOCATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """An order's content before and now, its fulfillment orders, and what is left of its plan.
+
+    `place`: of the payload that brings the content. `own`: pieces by line that were shipped under numbers of ours.
+    `bound`: fulfillment orders with pieces in a package that has, or may have, a label. `held_back`: pieces by line
+    that leave a fulfillment order because a refund is asked for them, and the others may go.
+    """
+
+    order_id: int
+    place: Place
+    old: Order
+    new: Order
+    fulfillment: Sequence[Locked]
+    plan: Replan
+    own: Mapping[str, int]
+    bound: frozenset[int]
+    held_back: Mapping[int, Mapping[str, int]]
+
+    def quantities(self, locked: Locked) -> dict[str, int]:
+        """Pieces by line that one of the fulfillment orders works on from now on."""
+        left = {
+            line_id: self.plan.quantities.get((locked.id, line_id), quantity) for line_id, quantity in locked.quantities
+        }
+        if locked.id == self.grows:
+            for line_id, more in self.plan.added.items():
+                left[line_id] = left.get(line_id, 0) + more
+        return {line_id: quantity for line_id, quantity in left.items() if quantity}
+
+    def is_new(self, line_id: str) -> bool:
+        """Whether this content is the first with the line: its row is stored with its sums."""
+        return all(line.line_id != line_id for line in self.old.lines)
+
+    @property
+    def grows(self) -> int | None:
+        """The fulfillment order that takes what is added: the first that has no package yet."""
+        return next((one.id for one in self.fulfillment if one.at in _TAKES_MORE), None)
+
+    @property
+    def parts(self) -> list[tuple[Locked, Mapping[str, int]]]:
+        """Pieces by line of new fulfillment orders, each with the one that it is made from."""
+        parts = [(one, self.held_back[one.id]) for one in self.fulfillment if one.id in self.held_back]
+        if self.plan.added and self.grows is None:
+            parts.append((self.fulfillment[0], self.plan.added))
+        return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What one fulfillment order is asked, and what a person let pass for it."""
+
+    newer: Newer
+    locked: Locked
+    standing: Standing
+    change: Change
+
+
+def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]], rules: RuleSet) -> list[Result]:
+    """Store (order id, place, content) triples and settle what each asks for, one result for each fulfillment order.
+
+    `step` is the one that acts, so that its place's subject is the one that is finished.
+    """
+    if not newer:
+        return []
+    loaded, waivers = _load(tx, newer, rules)
+    changed, waiting = _apart(tx, loaded)
+    holds = open_holds(tx, [locked.id for one in changed for locked in one.fulfillment])
+    decided = [
+        _decide(one, locked, waivers.get(locked.id, ()), holds.get(locked.id, ()), rules)
+        for one in changed
+        for locked in one.fulfillment
+    ]
+    _store(tx, changed)
+    _keep_waivers(tx, changed, waivers)
+    _take_pieces(tx, decided)
+    _release_holds(tx, step, decided)
+    unwanted = _unwanted(tx, decided)
+    settled = [_settled(tx, step, one, holds.get(one.locked.id, ()), unwanted) for one in decided]
+    return [*waiting, *settled, *_add_parts(tx, changed)]
+
+
+def trim(tx: Connection, order_ids: Sequence[int]) -> frozenset[int]:
+    """Take away what the stored contents no longer want of us, where a label bound it when they came.
+
+    Returns the orders from which something was taken.
+    """
+    fulfillment = lock_fulfillment_of_orders(tx, order_ids)
+    orders = load_orders(tx, order_ids)
+    planned, told = load_plans(tx, order_ids)
+    lower: list[Quantity] = []
+    lines: list[Row] = []
+    left: dict[int, Mapping[str, int]] = {}
+    for id_, order in orders.items():
+        plan = replan(order, planned.get(id_, ()), own_shipments(order, told.get(id_, ())), may_grow=True)
+        lower += [Quantity(part, id_, line_id, count) for (part, line_id), count in plan.quantities.items()]
+        fewer = {line_id for _, line_id in plan.quantities}
+        lines += [{"id": id_, **row} for row in line_rows(order, plan.tallies) if row["line_id"] in fewer]
+        for locked in fulfillment[id_]:
+            pieces = {line: plan.quantities.get((locked.id, line), count) for line, count in locked.quantities}
+            if pieces != dict(locked.quantities):
+                left[locked.id] = pieces_by_sku(order, pieces.items())
+    if lower:
+        set_quantities(tx, lower)
+        tx.execute(ORDERS["amend_lines"], {"lines": rows_json(lines)})
+        shrink_stock(tx, left)
+    return frozenset(one.order_id for one in lower)
+
+
+def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[Settled]]:
+    """The contents to apply now, without the contents that must wait.
+
+    Pieces are wanted no more, and a call about a label of them runs: how it ends decides whether they are taken away or
+    held. Or pieces become a part of their own, while a worker lives that would carry the whole order in it.
+    """
+    shrunk = [one.order_id for one in changed if one.plan.excess]
+    called = {row[0] for row in tx.execute(SHIPMENTS["being_labelled"], {"order_ids": shrunk})} if shrunk else set()
+    growing = {one.order_id for one in changed if one.plan.added and one.grows is None} - called
+    late = growing if growing and carry_whole(tx) else set()
+    waiting = [Settled(one.place, _WAITS) for one in changed if one.order_id in called]
+    waiting += [Settled(one.place, WAITS) for one in changed if one.order_id in late]
+    return [one for one in changed if one.order_id not in called | late], waiting
+
+
+def _load(
+    tx: Connection, newer: Sequence[tuple[int, Place, Order]], rules: RuleSet
+) -> tuple[list[Newer], dict[int, tuple[Waiver, ...]]]:
+    """With what people let pass and what stays so, by fulfillment order."""
+    order_ids = [order_id for order_id, _, _ in newer]
+    old = load_orders(tx, order_ids)
+    newer = [(order_id, place, keep_skus(old[order_id], order)) for order_id, place, order in newer]
+    fulfillment = lock_fulfillment_of_orders(tx, order_ids)
+    planned, told = load_plans(tx, order_ids)
+    waivers = load_waivers(tx, [locked.id for each in fulfillment.values() for locked in each])
+    changed = []
+    for order_id, place, content in newer:
+        new = with_missing(old[order_id], content)
+        own = own_shipments(new, told.get(order_id, ()))
+        mine = fulfillment[order_id]
+        # What a person let pass is judged by as long as it is kept: another fact is asked about at once.
+        for one in mine:
+            waivers[one.id] = tuple(each for each in waivers.get(one.id, ()) if stays(each, old[order_id], new))
+        may_grow = any(one.state not in FINAL_STATES for one in mine)
+        plan = replan(new, planned.get(order_id, ()), own, may_grow=may_grow)
+        bound = frozenset(one.fulfillment_order_id for one in planned.get(order_id, ()) if one.bound)
+        free = [one for one in mine if one.at in _MAY_DIVIDE and one.id not in bound]
+        held = {one.id: _held_back(new, one, plan, waivers[one.id], rules) for one in free}
+        back = {id_: pieces for id_, pieces in held.items() if pieces}
+        if back and carry_whole(tx):
+            # No parts while workers live that carry every order whole: the order is held instead.
+            back = {}
+        gone = {(id_, line_id): 0 for id_, pieces in back.items() for line_id in pieces}
+        plan = replace(plan, quantities={**plan.quantities, **gone})
+        changed.append(Newer(order_id, place, old[order_id], new, mine, plan, own, bound, back))
+    return changed, waivers
+
+
+def _held_back(new: Order, locked: Locked, plan: Replan, waivers: Sequence[Waiver], rules: RuleSet) -> dict[str, int]:
+    """Pieces by line that stay for a refund while others of the fulfillment order may go; empty where all stay."""
+    asked = refunds_of(new) - lines_waived(waivers, HoldCode.REFUND_REQUESTED)
+    lines = lines_held_back(new.lines, asked, rules)
+    left = {line_id: plan.quantities.get((locked.id, line_id), quantity) for line_id, quantity in locked.quantities}
+    back = {line_id: quantity for line_id, quantity in left.items() if quantity and line_id in lines}
+    return back if any(quantity for line_id, quantity in left.items() if line_id not in back) else {}
+
+
+def _decide(
+    one: Newer, locked: Locked, waivers: Sequence[Waiver], holds: Sequence[tuple[str, str]], rules: RuleSet
+) -> Decided:
+    quantities = one.quantities(locked)
+    excess = frozenset(line_id for line_id, _ in locked.quantities if line_id in one.plan.excess)
+    lines = frozenset(quantities)
+    facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(waivers), own=one.own, excess=excess, lines=lines)
+    standing = Standing(
+        at=locked.at,
+        has_pieces=bool(quantities),
+        is_bound=locked.id in one.bound,
+        pieces_changed=pieces_by_sku(one.old, locked.quantities) != pieces_by_sku(one.new, quantities.items()),
+        held_by=frozenset(HoldCode(code) for code, opened_by in holds if opened_by in _OF_THE_RULES),
+        lines=frozenset(line.line_id for line in locked.lines),
+    )
+    return Decided(one, locked, standing, change(one.old, one.new, standing, review(one.new, facts, rules).holds))
+
+
+def _store(tx: Connection, changed: Sequence[Newer]) -> None:
+    rows = [{**order_row(one.new), "id": one.order_id, "raw_payload_id": one.place.subject_id} for one in changed]
+    lines = [{"id": one.order_id, **line} for one in changed for line in line_rows(one.new, one.plan.tallies)]
+    lower = [
+        Quantity(fulfillment_order_id, one.order_id, line_id, quantity)
+        for one in changed
+        for (fulfillment_order_id, line_id), quantity in one.plan.quantities.items()
+    ]
+    more = [
+        Quantity(one.grows, one.order_id, line_id, quantity, is_counted=one.is_new(line_id))
+        for one in changed
+        if one.grows is not None
+        for line_id, quantity in one.plan.added.items()
+    ]
+    tx.execute(ORDERS["amend"], {"orders": rows_json(rows)})
+    tx.execute(ORDERS["amend_receiver"], {"orders": rows_json(rows)})
+    set_quantities(tx, lower)
+    tx.execute(ORDERS["amend_lines"], {"lines": rows_json(lines)})
+    add_quantities(tx, more)
+
+
+def _keep_waivers(tx: Connection, changed: Sequence[Newer], waivers: Mapping[int, Sequence[Waiver]]) -> None:
+    """A waived finding is not asked again while the fact is the same. `waivers`: the waivers that remain valid."""
+    kept = [
+        {"id": waiver.hold_id, "raw_payload_id": one.place.subject_id}
+        for one in changed
+        for locked in one.fulfillment
+        for waiver in waivers[locked.id]
+    ]
+    if kept:
+        tx.execute(LETTERS["keep_waivers"], {"rows": rows_json(kept)})
+
+
+def _take_pieces(tx: Connection, decided: Sequence[Decided]) -> None:
+    """Give back what is no longer wanted: all of an order that is promised again or closes, of others what went."""
+    back = [one.locked.id for one in decided if one.change.closes or one.change.reserves_again or _grew(one)]
+    release_stock(tx, back)
+    # A line keeps the SKU under which its pieces were promised.
+    left = {
+        one.locked.id: pieces_by_sku(one.newer.old, one.newer.quantities(one.locked).items())
+        for one in decided
+        if one.standing.pieces_changed and one.locked.id not in back
+    }
+    shrink_stock(tx, left)
+
+
+def _grew(one: Decided) -> bool:
+    return one.locked.at is State.APPROVED and one.locked.id == one.newer.grows and bool(one.newer.plan.added)
+
+
+def _release_holds(tx: Connection, step: Step, decided: Sequence[Decided]) -> None:
+    closed = [one.locked.id for one in decided if one.change.closes]
+    if closed:
+        # Nobody need look at what is over.
+        tx.execute(FULFILLMENT["release_all_holds"], {"ids": closed, "by": step})
+    released = [
+        {"fulfillment_order_id": one.locked.id, "code": code} for one in decided for code in sorted(one.change.releases)
+    ]
+    if released:
+        tx.execute(FULFILLMENT["release_holds"], {"rows": rows_json(released), "by": step})
+
+
+def _unwanted(tx: Connection, decided: Sequence[Decided]) -> dict[int, Hold]:
+    """Waybills that live although their order is over on its platform, each with a hold that names it."""
+    over = [
+        one.locked.id
+        for one in decided
+        if (one.change.holds or one.change.review)
+        and one.newer.new.state is PlatformState.CLOSED
+        and one.standing.is_bound
+    ]
+    living = living_waybills(tx, over) if over else {}
+    return {id_: Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(*waybill)) for id_, waybill in living.items()}
+
+
+def _settled(
+    tx: Connection, step: Step, one: Decided, holds: Sequence[tuple[str, str]], unwanted: Mapping[int, Hold]
+) -> Settled:
+    locked, asked, shop = one.locked, one.change, one.newer.new.key.account
+    place = Place(one.newer.place.subject_id, locked.lane, locked.order_id, locked.id, None, locked.state)
+    if asked.closes:
+        return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason=asked.closes)
+    follow = _follow(locked, asked, shop)
+    beside = (unwanted[locked.id],) if locked.id in unwanted else ()
+    if asked.holds:
+        first, *others = (Hold(finding.code, {"step": step, **finding.facts}) for finding in asked.holds)
+        return Settled(place, first, Cause.PLATFORM, holds=(*others, *beside), follow=follow)
+    if _grew(one) and locked.state is State.APPROVED:
+        # The line is wanted again, so no person must look; its stock was released and is reserved again.
+        again = (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
+        return Settled(place, Done(State.PAID), Cause.PLATFORM, via=(State.ON_HOLD,), follow=again)
+    left = {code for code, _ in holds} - asked.releases
+    if asked.becomes_paid and (locked.state is State.PENDING_PAYMENT or not left):
+        is_direct = locked.state in {State.PENDING_PAYMENT, State.PAID, State.ON_HOLD}
+        via = () if is_direct else (State.ON_HOLD,)
+        return Settled(place, Done(State.PAID), Cause.PLATFORM, via=via, holds=beside, follow=follow)
+    if asked.releases and not left and locked.state is State.ON_HOLD and not asked.review and one.standing.has_pieces:
+        stands = msgspec.structs.replace(locked, reservation=Reservation.RELEASED) if _grew(one) else locked
+        go_on(tx, stands, step, Cause.PLATFORM, {"released": sorted(asked.releases)})
+    return Settled(place, Done(facts={"amended": True}), Cause.PLATFORM, holds=beside, follow=follow)
+
+
+def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:
+    # What was held as it came was never promised, and review would call it short.
+    is_unpromised = asked.review and locked.reservation == Reservation.NONE
+    if asked.reserves_again or is_unpromised:
+        return (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
+    if asked.review:
+        return (NewWork(Step.REVIEW, locked.id, locked.lane, shop=shop),)
+    return ()
+
+
+def _add_parts(tx: Connection, changed: Sequence[Newer]) -> list[Settled]:
+    """Pieces that go a way of their own, from the start: promised, reviewed, and held there if they must wait."""
+    parts = [
+        (one, number, locked, pieces)
+        for one in sorted(changed, key=lambda one: one.order_id)
+        for number, (locked, pieces) in enumerate(one.parts, 1)
+    ]
+    made = add_parts(tx, [NewPart(locked.id, one.order_id, number, State.PAID) for one, number, locked, _ in parts])
+    quantities = [
+        Quantity(id_, one.order_id, line_id, quantity, is_counted=one.is_new(line_id))
+        for id_, (one, _, _, pieces) in zip(made, parts, strict=True)
+        for line_id, quantity in pieces.items()
+    ]
+    add_quantities(tx, quantities)
+    settled = []
+    for id_, (one, _, locked, pieces) in zip(made, parts, strict=True):
+        place = Place(one.place.subject_id, locked.lane, one.order_id, id_, None, State.PAID)
+        follow = (NewWork(Step.RESERVE, id_, locked.lane, shop=one.new.key.account),)
+        settled.append(Settled(place, Done(facts={"pieces": dict(pieces)}), Cause.PLATFORM, follow=follow))
+    return settled

@@ -1,0 +1,64 @@
+"""What one adapter file offers the rest of the house: a name, a way to connect, and its signers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from adapters import ports
+from adapters.door import Door
+from adapters.vectors import Sign
+from domain.errors import Misconfigured
+from domain.order import LaneFacts, Order
+from infra.config import settings
+from infra.process.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformKind:
+    """A sales platform.
+
+    `read_order(body, shop)` is pure and raises Poison; `read_facts(body)` never raises: an unreadable
+    payload has the default lane facts until somebody looks at it.
+    """
+
+    name: str
+    connect: Callable[[settings.Shop, Door, Clock], ports.Platform]
+    read_order: Callable[[bytes, str], Order]
+    read_facts: Callable[[bytes], LaneFacts]
+    signers: Mapping[str, Sign] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CourierKind:
+    name: str
+    connect: Callable[[settings.Courier, Door, Clock], ports.Courier]
+    signers: Mapping[str, Sign] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKind:
+    name: str
+    connect: Callable[[settings.Channel, Door, Clock], ports.Notifier]
+    signers: Mapping[str, Sign] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseKind:
+    name: str
+    connect: Callable[[settings.Location, Door, Clock], ports.Warehouse]
+    signers: Mapping[str, Sign] = field(default_factory=dict)
+
+
+Kind = PlatformKind | CourierKind | ChannelKind | WarehouseKind
+Account = settings.Shop | settings.Courier | settings.Channel | settings.Location
+
+
+def credential(account: Account, name: str) -> settings.Secret:
+    """A secret of an account. Raises Misconfigured ``credential_missing``."""
+    secret = account.credentials.get(name)
+    if not secret:
+        raise Misconfigured(
+            "credential_missing",
+            f"{account.account} lacks the credential {name}",
+            {"account": account.account, "credential": name},
+        )
+    return secret

@@ -1,0 +1,69 @@
+"""A house whose lines to the courier and to Redis run through proxies."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from drills.drill import Plan
+from drills.proxy import Fault, Proxy
+from drills.unclear import CREATE, LOST
+from infra.engine.event_loop import Outside
+from workers.demo.run import Running, prepared
+from workers.demo.stage import Script
+from workers.supervisor import supervised
+
+_PAGE = b"<html>busy</html>"
+GARBAGE = Fault(
+    "garbage", reply=b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%b" % (len(_PAGE), _PAGE)
+)
+# Longer than the demo's door listens.
+TOO_LATE = Fault("reply too late", late_s=3.5, is_lost=True)
+
+
+@dataclass
+class Liar:
+    """Books what it is asked to, and for a share of the bookings says nothing, nonsense, or says it too late."""
+
+    draw: random.Random
+    share: float
+
+    def __call__(self, request: bytes) -> Fault | None:
+        if CREATE not in request or self.draw.random() >= self.share:
+            return None
+        return self.draw.choice((LOST, GARBAGE, TOO_LATE))
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """`courier` carries the calls to SF, `queue` those to Redis."""
+
+    demo: Running
+    courier: Proxy
+    queue: Proxy
+
+    def lie(self, seed: str, share: float) -> None:
+        self.courier.judge = Liar(random.Random(seed), share)  # noqa: S311 - repeatable, not secret
+
+
+@contextmanager
+def lined(plan: Plan, script: Script, amend: Callable[[str], str] = str) -> Iterator[Lines]:
+    """The whole house at work, with both lines whole. `amend` changes the settings file's text before."""
+    with prepared(plan.base, script) as demo, Outside() as outside:
+        parts = urlsplit(demo.stage.sandbox_url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        redis_url = demo.supervisor.environment["ORDERLANE_REDIS_URL"]
+        socket, line = Path(unquote(urlsplit(redis_url).path)), demo.stage.folder / "redis.sock"
+        with Proxy(outside, (parts.hostname, parts.port)) as courier, Proxy(outside, socket, line) as queue:
+            file = demo.stage.settings_file
+            through = f"http://127.0.0.1:{courier.port}/sf"
+            file.write_text(amend(file.read_text().replace(f"{demo.stage.sandbox_url}/sf", through)))
+            demo.supervisor.environment = {
+                **demo.supervisor.environment,
+                "ORDERLANE_REDIS_URL": f"unix://{line}?db=0",
+            }
+            with supervised(demo.supervisor):
+                yield Lines(demo, courier, queue)

@@ -1,0 +1,236 @@
+"""Drills on what people do after an outage: replay thousands of letters, at times two at once, and restore a backup."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from domain.holds import HoldCode
+from domain.order import OrderKey
+from domain.references import order_base
+from drills.checkers import DRILLS, check_all, letters_of
+from drills.course import hurt, script, until
+from drills.crew import Armed
+from drills.drill import Plan, Trial
+from drills.harms import kill
+from drills.lines import GARBAGE, Lines, lined
+from drills.proxy import Fault, harmless
+from drills.small_world import SPOTLESS, SmallWorld, small_world
+from infra.engine.replay import Answer, Author
+from infra.tables.letters import LetterFilter
+from ops.bulk import cancel, look, members, start
+from ops.holds import release
+from ops.letters import replay_letters
+from workers.cli.exits import Exit
+from workers.demo.run import Running
+from workers.demo.stage import Script
+
+LETTERS, LETTERS_QUICK = 2_000, 150
+PER_SECOND = 200.0
+SLOWLY = 0.01
+_KILLS = 2
+# The letter that came too late, and the one that cannot be read.
+_LEFT = 2
+LI, WANG = Author("li", "the courier is back"), Author("wang", "the courier is back")
+LABELS = LetterFilter(step="label")
+
+
+def bulk_replay(plan: Plan) -> Trial:
+    """A courier made thousands of bookings and answered nonsense; one command brings their letters home.
+
+    Meanwhile the sweeper is killed, a letter comes that was not meant, and one member cannot be read any more.
+    Those two are replayed at the end, by two people at the same moment.
+    """
+    trial = Trial()
+    count = LETTERS_QUICK if plan.is_quick else LETTERS
+    with lined(plan, _spotless(plan, count), _give_up_at_once) as lines:
+        demo = lines.demo
+        lines.courier.judge = _always_garbage
+        hurt(demo, (), trial)
+        trial.check("every label is a letter", len(letters_of(demo)) == count, len(letters_of(demo)))
+        trial.injected["letter of one courier"] += count
+        lines.courier.judge = harmless
+        _execute(demo, DRILLS["spoil_one"])
+        bulk = start(demo.db, LABELS, PER_SECOND, LI)
+        _place_newcomer(lines, trial)
+        for part in range(1, _KILLS + 1):
+            _await_gone(demo, bulk.id, part * count // (_KILLS + 1))
+            kill("sweeper")(demo)
+            trial.injected["sweeper killed"] += 1
+        _await_gone(demo, bulk.id, count)
+        trial.check("the replay ends", until(demo, lambda: look(demo.db, bulk.id).is_over))
+        _check_members(demo, bulk.id, count, trial)
+        _check_cancelled(demo, trial)
+        _execute(demo, DRILLS["mend_all"])
+        lines.courier.judge = harmless
+        _check_two_at_once(demo, trial)
+        trial.check("all ended", hurt(demo, (), trial))
+        check_all(demo, trial)
+    return trial
+
+
+def _always_garbage(_request: bytes) -> Fault:
+    return GARBAGE
+
+
+def _spotless(plan: Plan, orders: int) -> Script:
+    asked = script(plan, orders)
+    return Script(
+        orders=orders,
+        csv=None,
+        seed=asked.seed,
+        per_second=asked.per_second,
+        processes=asked.processes,
+        threads=asked.threads,
+        shops=asked.shops,
+        dirt=SPOTLESS,
+    )
+
+
+def _give_up_at_once(settings: str) -> str:
+    """One failed try is a letter, and no breaker lets the others wait."""
+    guard = "[guard]\nfailures_max = 1000000\n\n"
+    return settings.replace("[engine]", f"{guard}[engine]\nattempts_max = 1\nbug_attempts_max = 1")
+
+
+def _place_newcomer(lines: Lines, trial: Trial) -> None:
+    """Only bookings of this one order are answered with nonsense from now on; its letter comes too late to be meant."""
+    demo = lines.demo
+    shop = demo.settings.shops[0].name
+    sku = next(row["sku"] for row in demo.stage.read("_ledger")["stock"] if row["on_hand"] > row["shipped"])
+    tid = demo.stage.pull("add_order", shop=shop, lines=[{"sku": sku}])["tid"]
+    base = order_base(OrderKey("taobao", shop, tid)).encode()
+    lines.courier.judge = lambda request: GARBAGE if base in request else None
+    trial.injected["letter after the command"] += 1
+
+
+def _await_gone(demo: Running, bulk_id: int, count: int) -> bool:
+    """Wait until so many members are settled; False when none was for long."""
+    seen = -1
+    while seen < count:
+        settled = partial(_settled_beyond, demo, bulk_id, seen)
+        if not until(demo, settled):
+            return False
+        seen = _settled(demo, bulk_id)
+    return True
+
+
+def _settled_beyond(demo: Running, bulk_id: int, seen: int) -> bool:
+    return _settled(demo, bulk_id) > seen
+
+
+def _settled(demo: Running, bulk_id: int) -> int:
+    return sum(members for state, members in look(demo.db, bulk_id).members.items() if state in {"done", "died"})
+
+
+def _check_members(demo: Running, bulk_id: int, count: int, trial: Trial) -> None:
+    found = look(demo.db, bulk_id).members
+    trial.check("all but one came home", found == {"done": count - 1, "died": 1}, dict(found))
+    with demo.db.connection() as session:
+        row = session.execute(DRILLS["sent_back"], {"id": bulk_id}).fetchone()
+    assert row is not None
+    acts, letters, span_s = row
+    trial.check("one audit row a letter", acts == letters == count, (acts, letters))
+    # A replayer that was kept from its work may make up for one second.
+    trial.check("rate kept", count <= PER_SECOND * (span_s + 2), f"{count} in {span_s:.1f} s")
+    until(demo, lambda: len(letters_of(demo)) == _LEFT)
+    left = letters_of(demo)
+    trial.check("newcomer and unreadable stay letters", len(left) == _LEFT, left)
+
+
+def _check_cancelled(demo: Running, trial: Trial) -> None:
+    """Whoever thinks better of it in time keeps the letters that have not gone."""
+    bulk = cancel(demo.db, start(demo.db, LABELS, SLOWLY, LI).id, WANG)
+    stayed = members(demo.db, bulk.id, state="cancelled", after=0, limit=10)
+    trial.check("cancelled members stay letters", len(stayed) > 0 and bulk.is_over, dict(bulk.members))
+
+
+def _check_two_at_once(demo: Running, trial: Trial) -> None:
+    """Two people replay every letter that is left at the same moment: one wins, the other is told."""
+    with demo.db.connection() as session:
+        ids = [row[0] for row in session.execute(DRILLS["open_letters"]).fetchall()]
+    with ThreadPoolExecutor(2) as people:
+        for letter_id in ids:
+            both = [people.submit(replay_letters, demo.db, [letter_id], who) for who in (LI, WANG)]
+            answers = Counter(one.answer for found in both for one in found.result())
+            won = answers == {Answer.REPLAYED: 1, Answer.REFUSED: 1}
+            trial.check(f"letter {letter_id}: one of two wins", won, dict(answers))
+            trial.injected["two people at once"] += 1
+
+
+def restored_backup(plan: Plan) -> Trial:
+    """Orders are booked, sent and told after the backup that is restored: reconciled, nothing of it happens again.
+
+    Control: without it, at a courier that books whatever it is asked, an order is booked twice.
+    """
+    trial = Trial(control="not reconciled: two waybills")
+    with small_world(plan, texts_buyers=False) as world:
+        for number in range(3 if plan.is_quick else 10):
+            world.order(f"{number}: ended before")
+        world.work()
+        _backed_up(world, trial)
+        trial.check("reconciled", _reconcile(world) == Exit.DONE)
+        trial.check("all ends again", world.work().how == "done")
+        trial.check("what was shipped meanwhile is asked about", _release_shipped(world) == 1)
+        trial.check("and ends", world.work().how == "done")
+        check_all(world.demo, trial)
+        booked = world.shipments()
+        twice = [one.why for one in world.placed if booked[one.base] != 1]
+        trial.check("one shipment an order", not twice, twice or len(world.placed))
+        trial.check("reconciled again, nothing to do", _reconcile(world) == Exit.DONE)
+        world.demo.stage.pull("set_courier", knows_references=False)
+        _backed_up(world, Trial(), is_idempotent=False)
+        world.work(is_idempotent=False)
+        trial.harm_shown = max(world.shipments().values()) > 1
+        trial.check("whoever reconciles too late is told of the double", _reconcile(world) == Exit.PARTLY)
+    return trial
+
+
+def _backed_up(world: SmallWorld, trial: Trial, **given: bool) -> None:
+    """Back up with an order before its label; it ends, another one comes and ends, and the backup is restored."""
+    world.order("before its label")
+    world.work(Armed("label.before_claim", "kill"), **given)
+    _at_rest(world, [DRILLS["back_up"]])
+    world.work(**given)
+    world.order("after the backup")
+    world.work(**given)
+    _at_rest(world, [DRILLS["lose"], DRILLS["restore"], DRILLS["forget_lost"]])
+    trial.injected["backup restored"] += 1
+
+
+def _at_rest(world: SmallWorld, commands: Sequence[bytes]) -> None:
+    """Carry out commands about whole databases: with nobody connected."""
+    server = make_conninfo(world.crew.environ["ORDERLANE_DATABASE_URL"], dbname="postgres")
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(DRILLS["sessions"])
+        for command in commands:
+            admin.execute(command)
+
+
+def _reconcile(world: SmallWorld) -> int:
+    """What a person does after restoring; the command's exit code."""
+    command = [sys.executable, "-m", "workers.main", "reconcile", "--json"]
+    with (world.demo.stage.folder / "reconcile.log").open("ab") as log:
+        return subprocess.run(  # noqa: S603 - our own module
+            command, env={**os.environ, **world.crew.environ}, stdout=log, stderr=log, check=False
+        ).returncode
+
+
+def _release_shipped(world: SmallWorld) -> int:
+    """A person lets go on what the platform shows as shipped already: it was, by us. How many there were."""
+    with world.demo.db.connection() as session:
+        ids = [row[0] for row in session.execute(DRILLS["held_as_shipped"]).fetchall()]
+    for order_id in ids:
+        release(world.demo.db, order_id, HoldCode.SHIPPED_ELSEWHERE, LI)
+    return len(ids)
+
+
+def _execute(demo: Running, query: bytes) -> None:
+    with demo.db.connection() as session:
+        session.execute(query)

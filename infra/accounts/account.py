@@ -1,0 +1,202 @@
+"""One account's gate in one process: it draws grants from the shared gate and spends them call by call.
+
+A free gate is asked about once a second and once for `GRANT_CALLS` calls, whatever comes first. As soon as
+a call fails, what is left of the grant is given back and each further call is asked for: a healthy account
+costs next to nothing, a sick one is watched closely.
+"""
+
+import threading
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.errors import Throttled, Transient
+from domain.gates import GateShut, is_sickness
+from infra.accounts.local_breaker import OwnGate
+from infra.accounts.rules import Rules
+from infra.accounts.shared_breaker import Grant, Heard, SharedGates
+from infra.process.clock import Clock
+from infra.telemetry.log import get_logger
+
+GRANT_CALLS = 256
+GRANT_S = 1.0
+# A subject needs about so many calls: ask, tell, read back. Where calls are counted, no more subjects are
+# begun than can be finished.
+CALLS_PER_SUBJECT = 3
+# With Redis away, how long until it is tried again.
+_ALONE_S = 1.0
+
+log = get_logger(__name__)
+
+
+class Call(Protocol):
+    """A call under way. `end` must be told once; it waits for Redis if `tells_at_once` says so."""
+
+    def tells_at_once(self, error: BaseException | None) -> bool: ...
+
+    def end(self, error: BaseException | None, *, is_proven: bool = False) -> None:
+        """The call is over. `is_proven`: this failure alone opens the breaker."""
+        ...
+
+
+class AccountGate:
+    """Thread-safe. What asks Redis waits for it a quarter of a second at most."""
+
+    def __init__(self, account: str, rules: Rules, shared: SharedGates, clock: Clock, *, share: float) -> None:
+        self.account = account
+        # Calls of this process that succeeded. A failed call compares it with what it was when it began.
+        self.successes = 0
+        self._rules = rules
+        self._shared = shared
+        self._clock = clock
+        self._own = OwnGate(account, rules, share, clock.monotonic)
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._grant = Grant(0, 0, "", 0, 0)
+        self._left = 0
+        self._passed = 0
+        self._reserved = 0
+        self._fresh_until = self._alone_until = 0.0
+
+    @property
+    def needs_asking(self) -> bool:
+        """Whether the next call has to wait for Redis."""
+        with self._lock:
+            return not self._is_fresh() and not self._is_alone()
+
+    @property
+    def is_on_its_way_back(self) -> bool:
+        """Whether what begins now tries a server that was sick."""
+        with self._lock:
+            return self._grant.why in {"probe", "ramp"}
+
+    @property
+    def failures_max(self) -> int:
+        return self._rules.failures_max
+
+    def take_another(self) -> bool:
+        """Take one more call of this second's grant, for a quick repetition. Waits for nobody.
+
+        Where a counted rate, a probe or the way back leaves none, the call fails for now and the engine tries again.
+        """
+        with self._lock:
+            if self._is_unlimited() and not self._is_alone():
+                return True
+            if self._is_fresh():
+                self._left -= 1
+                return True
+            is_alone = self._is_alone()
+        return is_alone and self._own.take_another()
+
+    def reserve(self, subjects: int) -> int:
+        """How many of `subjects` may be begun now; asks if need be. `give_up` returns them."""
+        with self._asking:
+            if self.needs_asking:
+                self._exchange(self._wanted(), Heard(self._grant.epoch))
+        with self._lock:
+            if self._is_alone() or (self._is_fresh() and self._is_unlimited()):
+                return subjects
+            free = self._left - self._reserved
+            if not self._is_fresh() or free < 1:
+                return 0
+            begun = min(subjects, max(1, free // CALLS_PER_SUBJECT))
+            self._reserved += begun * CALLS_PER_SUBJECT
+            return begun
+
+    def give_up(self, subjects: int) -> None:
+        """The reserved subjects are through."""
+        with self._lock:
+            self._reserved = max(0, self._reserved - subjects * CALLS_PER_SUBJECT)
+
+    def begin(self) -> Call:
+        """Let one call begin. Raises GateShut."""
+        call = self._take()
+        if call is not None:
+            return call
+        with self._asking:
+            call = self._take()
+            if call is None:
+                self._exchange(self._wanted(), Heard(self._grant.epoch))
+                call = self._take()
+        if call is None:
+            raise GateShut(self.account, self._grant.why or "busy", after_s=self._grant.wait_ms / 1000)
+        return call
+
+    def tell(self, heard: Heard) -> None:
+        """Report at once; what is left of the grant is given back."""
+        with self._asking:
+            self._exchange(0, heard)
+
+    def count(self, epoch: int) -> None:
+        """A call came through; it is told with the next question."""
+        with self._lock:
+            if epoch == self._grant.epoch:
+                self._passed += 1
+
+    def _take(self) -> Call | None:
+        with self._lock:
+            if self._is_fresh():
+                self._left -= 1
+                return _GrantedCall(self, self._grant.epoch, is_probe=self._grant.why == "probe")
+            is_alone = self._is_alone()
+        return self._own.begin() if is_alone else None
+
+    def _exchange(self, want: int, heard: Heard) -> None:
+        with self._lock:
+            if self._is_alone():
+                return
+            before = self._grant
+            passed = heard.passed + (self._passed if heard.epoch == before.epoch else 0)
+            told = heard._replace(passed=passed, unused=self._left)
+            self._passed = self._left = 0
+        try:
+            grant = self._shared.ask(self.account, want, told, self._rules)
+        except Transient as error:
+            log.warning("gate_alone", account=self.account, error=error.message)
+            with self._lock:
+                self._alone_until = self._clock.monotonic() + _ALONE_S
+            return
+        with self._lock:
+            self._grant, self._left = grant, grant.calls
+            # What was promised in another epoch hangs or has met the breaker.
+            self._reserved = self._reserved if grant.epoch == before.epoch else 0
+            self._fresh_until = self._clock.monotonic() + GRANT_S
+        if (grant.why == "open") != (before.why == "open"):
+            log.info("breaker", account=self.account, now=grant.why or "closed", wait_ms=grant.wait_ms)
+
+    def _wanted(self) -> int:
+        """All that is likely to be needed; of a counted rate, what a quarter of a second brings."""
+        if self._rules.rate_milli == 0:
+            return GRANT_CALLS
+        return max(CALLS_PER_SUBJECT, round(self._rules.rate_per_s / 4))
+
+    def _is_unlimited(self) -> bool:
+        return self._grant.why == "" and self._rules.rate_milli == 0
+
+    def _is_fresh(self) -> bool:
+        return self._left > 0 and self._clock.monotonic() < self._fresh_until
+
+    def _is_alone(self) -> bool:
+        return self._clock.monotonic() < self._alone_until
+
+
+@dataclass(frozen=True, slots=True)
+class _GrantedCall:
+    """A call of a grant. Others wait for what becomes of a probe, so its success is told at once too."""
+
+    gate: AccountGate
+    epoch: int
+    is_probe: bool
+
+    def tells_at_once(self, error: BaseException | None) -> bool:
+        return self.is_probe or isinstance(error, Throttled) or (error is not None and is_sickness(error))
+
+    def end(self, error: BaseException | None, *, is_proven: bool = False) -> None:
+        if isinstance(error, Throttled):
+            # An account that asks for patience answers: that speaks for its health.
+            self.gate.tell(Heard(self.epoch, passed=1, quiet_ms=max(1, round(error.after_s * 1000))))
+        elif error is not None and is_sickness(error):
+            self.gate.tell(Heard(self.epoch, failed=self.gate.failures_max if is_proven else 1))
+        elif self.is_probe:
+            self.gate.tell(Heard(self.epoch, passed=1))
+        else:
+            self.gate.count(self.epoch)

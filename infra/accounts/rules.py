@@ -1,0 +1,59 @@
+"""The numbers that one account's gate works by."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from infra.config.settings import Channel, Courier, Guard, Limit, Location, Settings, Shop
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Failures in a row that open the breaker, how long it stays open, how calls come back, and how many may be made.
+
+    After closing, `2 ** n` calls may begin in the n-th span of `ramp_ms`, until that is `ramp_calls`.
+    `rate_per_s` of 0 is no limit; `burst` is how many calls may have been saved up.
+    """
+
+    failures_max: int = 5
+    open_ms: int = 10_000
+    ramp_ms: int = 1_000
+    ramp_calls: int = 64
+    rate_per_s: float = 0.0
+    burst: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rate_per_s > 0 and self.burst < 1:
+            raise ValueError("a rate needs a burst of at least one call")
+
+    @property
+    def rate_milli(self) -> int:
+        """Thousandths of a call a second: whole numbers are the same in every language."""
+        return round(self.rate_per_s * 1000)
+
+    def encode(self) -> tuple[int, ...]:
+        """As the scripts take them."""
+        return (self.failures_max, self.open_ms, self.ramp_ms, self.ramp_calls, self.rate_milli, self.burst)
+
+
+def rules_of(guard: Guard, limit: Limit) -> Rules:
+    """What the settings say of one account."""
+    return Rules(
+        failures_max=guard.failures_max,
+        open_ms=round(guard.open_s * 1000),
+        ramp_ms=round(guard.ramp_s * 1000),
+        ramp_calls=guard.ramp_calls,
+        rate_per_s=limit.rate_per_s,
+        burst=limit.burst or math.ceil(limit.rate_per_s),
+    )
+
+
+def rules_by_account(settings: Settings) -> Mapping[str, Rules]:
+    """What the settings say of every account."""
+    accounts: tuple[Shop | Courier | Location | Channel, ...] = (
+        *settings.shops,
+        *settings.couriers,
+        *settings.locations,
+        *settings.channels,
+    )
+    return {each.account: rules_of(settings.guard, each.limit) for each in accounts}

@@ -1,0 +1,1 @@
+"""Settings, rules files and the addresses of the stores: read once, checked while reading."""

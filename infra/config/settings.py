@@ -1,0 +1,317 @@
+"""One frozen settings object, read once from ``orderlane.toml`` and the environment.
+
+Secrets never stand in the file: a secret is written as ``env:NAME`` or ``file:PATH`` and has no default.
+Unknown keys are errors. Names carry their units.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from domain.errors import Misconfigured
+from infra.config.retention import Retention
+from infra.config.store_urls import check_database, check_redis
+from infra.config.worker_settings import Scaling, Workers
+
+SETTINGS_FILE = "orderlane.toml"
+# Ask, tell, read back: a lease that cannot outlast one subject's calls would never let them start.
+CALLS_MAX = 3
+
+
+class Secret(str):
+    """A string that does not show itself in repr, logs or tracebacks of values."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+    def reveal(self) -> str:
+        """The plain value, for the one place that signs with it."""
+        return str.__str__(self)
+
+
+class Stores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the stores are. With no URL the application runs its own under `data_dir`.
+
+    `trusts_network`: what lies between us and the stores is ours alone, so they need neither password nor TLS.
+    """
+
+    data_dir: str = ""
+    database_url: Secret = Secret("")
+    redis_url: Secret = Secret("")
+    service_user: str = ""
+    fsync: bool = True
+    trusts_network: bool = False
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the sweeper serves Prometheus metrics, as ``host:port``; nowhere without an address."""
+
+    address: str = ""
+
+
+class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of the step engine."""
+
+    batch_max: int = 50
+    lease_s: float = 60.0
+    attempts_max: int = 8
+    bug_attempts_max: int = 3
+    crashes_max: int = 3
+    backoff_first_s: float = 2.0
+    backoff_max_s: float = 900.0
+    sweep_every_s: float = 0.5
+    outside_concurrency: int = 16
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of the one HTTP door.
+
+    `inside_hosts`: names that may resolve to a machine of our own network, without a port. An endpoint that
+    is written as an address needs no entry.
+    """
+
+    connect_s: float = 3.0
+    read_s: float = 10.0
+    total_s: float = 15.0
+    body_max_bytes: int = 8 * 1024 * 1024
+    connections_per_host: int = 32
+    inside_hosts: tuple[str, ...] = ()
+
+
+class Guard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How accounts are guarded.
+
+    `failures_max` failures in a row open an account's breaker; it is probed once in `open_s`. After a probe
+    came through, 1, 2, 4 and so on calls may begin in each `ramp_s`, until `ramp_calls`. An account with
+    wrong credentials is tried again every `probe_every_s`. `batches_max`: batches of one account that one
+    process runs at once. Orders that wait behind a shut account are held `hold_before_ship_by_h` before
+    their ship-by, or after `hold_after_h`.
+    """
+
+    failures_max: int = 5
+    open_s: float = 10.0
+    ramp_s: float = 1.0
+    ramp_calls: int = 64
+    probe_every_s: float = 60.0
+    batches_max: int = 3
+    hold_before_ship_by_h: float = 2.0
+    hold_after_h: float = 24.0
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Calls that an account's owner allows, over all processes. A rate of 0 is no limit; a burst of 0, one second's."""
+
+    rate_per_s: float = 0.0
+    burst: int = 0
+
+
+class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One merchant account at a sales platform. `ship_on`: when the platform hears of the shipment.
+
+    `settle_s`: each window of changes is read a second time so long after its end, for what the platform wrote late;
+    0 switches that off. `cursor_age_max_s`: a shop whose changes are stored up to a moment longer ago than that, beyond
+    `lag_s` and `poll_every_s`, raises an alarm.
+    """
+
+    name: str
+    platform: str
+    endpoint: str
+    credentials: dict[str, Secret]
+    ship_on: Literal["handover", "packed", "label"] = "handover"
+    poll_every_s: float = 30.0
+    overlap_s: float = 300.0
+    lag_s: float = 0.0
+    settle_s: float = 1800.0
+    first_pull_days: int = 7
+    cursor_age_max_s: Annotated[float, msgspec.Meta(gt=0)] = 900.0
+    limit: Limit = Limit()
+    options: dict[str, str] = {}
+
+    @property
+    def account(self) -> str:
+        """The shop's name over all platforms: unit of cursors, limits and breakers."""
+        return f"{self.platform}/{self.name}"
+
+    @property
+    def cursor_patience_s(self) -> float:
+        """How old the shop's cursor may be before somebody is told."""
+        return self.lag_s + self.poll_every_s + self.cursor_age_max_s
+
+
+class Courier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One contract with a courier."""
+
+    name: str
+    courier: str
+    endpoint: str
+    credentials: dict[str, Secret]
+    limit: Limit = Limit()
+    options: dict[str, str] = {}
+
+    @property
+    def account(self) -> str:
+        return f"{self.courier}/{self.name}"
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a location's packages leave from; printed on labels."""
+
+    contact: str
+    phone: str
+    province: str
+    city: str
+    district: str
+    detail: str
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A warehouse, its sender address and its event feed.
+
+    `count_every_s`: how often its counted stock is read again; 0: never, but by ``orderlane stock count``.
+    """
+
+    name: str
+    endpoint: str
+    sender: Sender
+    credentials: dict[str, Secret]
+    poll_every_s: float = 5.0
+    count_every_s: float = 900.0
+    limit: Limit = Limit()
+
+    @property
+    def account(self) -> str:
+        return f"warehouse/{self.name}"
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where buyers, or the merchant's own systems, are told. `options` are the kind's own."""
+
+    name: str
+    kind: str
+    endpoint: str
+    credentials: dict[str, Secret]
+    limit: Limit = Limit()
+    options: dict[str, str] = {}
+
+    @property
+    def account(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a process needs to know at start."""
+
+    stores: Stores = Stores()
+    workers: Workers = Workers()
+    scaling: Scaling = Scaling()
+    metrics: Metrics = Metrics()
+    engine: Engine = Engine()
+    door: Door = Door()
+    guard: Guard = Guard()
+    retention: Retention = Retention()
+    shops: tuple[Shop, ...] = ()
+    couriers: tuple[Courier, ...] = ()
+    locations: tuple[Location, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    rules_file: str = ""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings file (``ORDERLANE_SETTINGS`` or `path`, else ``orderlane.toml`` if it exists).
+
+    ``ORDERLANE_DATABASE_URL``, ``ORDERLANE_REDIS_URL`` and ``ORDERLANE_DATA_DIR`` outrank the file.
+    Raises Misconfigured with the offending key.
+    """
+    named = path or (Path(environ["ORDERLANE_SETTINGS"]) if environ.get("ORDERLANE_SETTINGS") else None)
+    file = named or Path(SETTINGS_FILE)
+    try:
+        if named is not None and not file.is_file():
+            raise Misconfigured("settings_missing", f"no settings file at {file}")
+        content = file.read_bytes() if file.is_file() else b""
+    except OSError as error:
+        raise Misconfigured("settings_missing", f"{file}: {error.strerror}") from None
+    tree = _toml(content, file)
+    stores = dict(tree.get("stores", {}))
+    for key in ("database_url", "redis_url", "data_dir"):
+        value = environ.get(f"ORDERLANE_{key.upper()}")
+        if value:
+            stores[key] = value if key == "data_dir" else Secret(value)
+    tree["stores"] = stores
+
+    def decode(kind: type, value: object) -> object:
+        if kind is Secret:
+            return _secret(value, file.parent, environ)
+        raise NotImplementedError(kind)
+
+    try:
+        settings = msgspec.convert(tree, Settings, dec_hook=decode)
+    except msgspec.ValidationError as error:
+        raise Misconfigured("settings_invalid", f"{file}: {error}") from None
+    _check_stores(settings.stores, environ)
+    if settings.engine.lease_s <= CALLS_MAX * settings.door.total_s:
+        raise Misconfigured("settings_invalid", f"{file}: engine.lease_s must exceed {CALLS_MAX} times door.total_s")
+    return settings
+
+
+def _check_stores(stores: Stores, environ: Mapping[str, str]) -> None:
+    if stores.trusts_network:
+        return
+    if stores.database_url:
+        check_database(stores.database_url.reveal(), environ)
+    if stores.redis_url:
+        check_redis(stores.redis_url.reveal())
+
+
+def _toml(content: bytes, file: Path) -> dict[str, Any]:
+    try:
+        return dict(msgspec.toml.decode(content))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Misconfigured("settings_unreadable", f"{file}: {error}") from None
+
+
+def _secret(value: object, folder: Path, environ: Mapping[str, str]) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise Misconfigured("secret_invalid", "a secret is written as env:NAME or file:PATH")
+    scheme, _, name = value.partition(":")
+    if scheme == "env":
+        if not environ.get(name):
+            raise Misconfigured("secret_missing", f"environment variable {name} is not set")
+        return Secret(environ[name])
+    if scheme == "file":
+        place = folder / name
+        if not place.is_file():
+            raise Misconfigured("secret_missing", f"no secret file at {place}")
+        try:
+            return Secret(place.read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise Misconfigured("secret_unreadable", f"{place}: {type(error).__name__}") from None
+    raise Misconfigured("secret_in_file", "a secret is written as env:NAME or file:PATH")
+
+
+def data_dir(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where this machine keeps orderlane's own stores: the configured folder, else the usual one.
+
+    Root gets a system folder, because the database drops to another user that may not be able to
+    enter root's home.
+    """
+    if settings.stores.data_dir:
+        return Path(settings.stores.data_dir).resolve()
+    if os.geteuid() == 0:
+        return Path("/var/lib/orderlane")
+    home = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".local/share")
+    return Path(home) / "orderlane"

@@ -1,0 +1,64 @@
+"""Presence: a session lock that says that a worker process lives. Postgres lets go of it when the process dies."""
+
+from psycopg import Connection, OperationalError
+
+from infra.tables.pool import Database
+
+# First keys of the two-key advisory locks of this application; the permanent registry.
+PRESENCE_CLASS = 7301
+SWEEPER_CLASS = 7302
+DOCTOR_CLASS = 7303
+EXCLUSIVE_CLASS = 7304
+LINES_CLASS = 7305
+# What a presence session is called, with the pool's name behind it: workers are counted by it.
+POOL_NAME = "orderlane worker "
+
+
+class Presence:
+    """One worker process's number and the lock that goes with it. `pool`: the worker pool it is a part of.
+
+    Needs a direct connection: a transaction pooler would move the lock to another client.
+    """
+
+    def __init__(self, db: Database, pool: str = "") -> None:
+        self._db = db
+        self._pool = pool
+        with db.connection() as connection:
+            row = connection.execute("SELECT nextval('worker_number')::int").fetchone()
+        assert row is not None
+        self.worker: int = row[0]
+        self._session = self._held()
+
+    def renew(self) -> None:
+        """Take the lock again if the session was lost; call it every few seconds."""
+        try:
+            self._session.execute("SELECT 1")
+        except OperationalError:
+            self._session.close()
+            self._session = self._held()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _held(self) -> Connection:
+        """A new session that has the lock; raises, and is closed, while the lost one still has it."""
+        session = self._db.direct()
+        try:
+            session.execute("SELECT set_config('application_name', %s, false)", (POOL_NAME + self._pool,))
+            session.execute("SELECT pg_advisory_lock(%s, %s)", (PRESENCE_CLASS, self.worker))
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+
+def take_lead(session: Connection) -> bool:
+    """Become the one sweeper, if nobody is; held until the session ends."""
+    row = session.execute("SELECT pg_try_advisory_lock(%s, 0)", (SWEEPER_CLASS,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def take_exclusive(session: Connection) -> bool:
+    """Become the one process in which a subject runs exclusively, if none is; held until the session ends."""
+    row = session.execute("SELECT pg_try_advisory_lock(%s, 0)", (EXCLUSIVE_CLASS,)).fetchone()
+    return row is not None and bool(row[0])

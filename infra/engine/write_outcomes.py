@@ -1,0 +1,247 @@
+"""Writes the outcomes of a batch: states, holds, events, dead letters, finished and new work, set by set.
+
+Everything here happens in the step's own transaction; what it returns is rung after the commit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from domain.holds import HOLDS
+from domain.order import Lane
+from domain.outcomes import Hold, Later
+from domain.states import FINAL_STATES, STEPS, Cause, State, Step, Subject, may
+from infra.engine.results import Failed, NewWork, Place, Result, Settled
+from infra.queue.keys import BellKey
+from infra.tables.answers import NewAnswer, keep
+from infra.tables.gates import GATES
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+
+WORK = load("work")
+FULFILLMENT = load("fulfillment")
+
+Row = dict[str, Any]
+
+# Their work is never finished. A round that came through starts the next with a clean slate, or a few
+# mishaps in a year would end it.
+_ENDLESS = frozenset({Subject.SHOP, Subject.LOCATION})
+# Dimensions of their own: what fails there must never look like an unshipped order.
+_BESIDE = frozenset({Step.WRITEBACK, Step.NOTIFY})
+
+
+def rows_json(rows: Sequence[Row]) -> str:
+    """Rows as the one parameter of a ``json_to_recordset`` statement."""
+    return msgspec.json.encode(rows).decode()
+
+
+@dataclass(slots=True)
+class Writes:
+    """The rows that a batch's outcomes amount to, gathered before anything is written."""
+
+    finished: list[int] = field(default_factory=list)
+    postponed: list[Row] = field(default_factory=list)
+    rested: list[Row] = field(default_factory=list)
+    moves: list[Row] = field(default_factory=list)
+    holds: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
+    letters: list[Row] = field(default_factory=list)
+    answers: list[NewAnswer] = field(default_factory=list)
+    added: list[NewWork] = field(default_factory=list)
+
+
+def settle(tx: Connection, step: Step, results: Sequence[Result], judge: "Judge") -> set[BellKey]:
+    """Write all outcomes of a batch; return the bells to ring after the commit.
+
+    Raises RuntimeError when a state moved although its row was locked: a defect, never a race.
+    """
+    writes = Writes()
+    for result in results:
+        if isinstance(result, Failed):
+            judge.judge(tx, step, result, writes)
+        else:
+            gather(step, result, writes)
+    write(tx, step, writes)
+    return {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
+
+
+class Judge(Protocol):
+    """Decides what becomes of a failed subject."""
+
+    def judge(self, tx: Connection, step: Step, failed: Failed, writes: Writes) -> None: ...
+
+
+def gather(step: Step, settled: Settled, writes: Writes) -> None:
+    """Turn one outcome into rows."""
+    place, outcome = settled.place, settled.outcome
+    strays = [work.step for work in settled.follow if work.step not in STEPS[step].leads_to]
+    if strays:
+        raise RuntimeError(f"{step} does not lead to {', '.join(strays)}")
+    writes.added.extend(settled.follow)
+    for hold in settled.holds:
+        add_hold(step, place, hold, writes)
+    if isinstance(outcome, Later):
+        is_fresh = STEPS[step].subject in _ENDLESS
+        writes.postponed.append(postponed(place, outcome.after_s, is_fresh=is_fresh))
+        return
+    writes.finished.append(place.subject_id)
+    if isinstance(outcome, Hold):
+        stop(step, place, outcome, writes)
+        return
+    path = (*settled.via, outcome.state) if outcome.state else settled.via
+    if path:
+        add_move(step, settled, path, writes, facts=outcome.facts)
+    else:
+        writes.events.append(event(step, place, f"{step}_done", settled.cause, facts=outcome.facts))
+
+
+def postponed(place: Place, after_s: float, *, spent: int = 0, cause: Row | None = None, is_fresh: bool = False) -> Row:
+    return {
+        "subject_id": place.subject_id,
+        "after_s": after_s,
+        "spent": spent,
+        "cause": cause,
+        "is_fresh": is_fresh,
+    }
+
+
+def rested(place: Place, gate: str, cause: Row | None = None) -> Row:
+    """Work that waits behind an account's gate until that opens."""
+    return {"subject_id": place.subject_id, "gate": gate, "cause": cause}
+
+
+def stop(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
+    """Open a hold and, where the table allows it, move the fulfillment order to `on_hold`.
+
+    Past `packed` there is nothing to stop any more, and write-back and notice never stop a shipment: then
+    the hold stands beside the state.
+    """
+    add_hold(step, place, hold, writes)
+    if step not in _BESIDE and place.state is not None and may(place.state, State.ON_HOLD, Cause.RULES):
+        add_move(step, Settled(place, hold), (State.ON_HOLD,), writes, facts={"code": hold.code})
+
+
+def add_hold(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
+    rule = HOLDS[hold.code]
+    writes.holds.append(
+        {
+            "fulfillment_order_id": place.fulfillment_order_id,
+            "code": hold.code,
+            "step": step,
+            "owner": rule.owner,
+            "due_h": rule.due_h,
+            "facts": dict(hold.facts),
+        }
+    )
+    # An error behind a hold has a code of its own.
+    facts = {"error" if name == "code" else name: value for name, value in hold.facts.items()}
+    writes.events.append(event(step, place, "hold_opened", Cause.RULES, facts={"code": hold.code, **facts}))
+
+
+def add_move(step: Step, settled: Settled, path: Sequence[State], writes: Writes, *, facts: Mapping[str, Any]) -> None:
+    """Walk `path` from the place's state; the first move outside the table is refused and recorded."""
+    place = settled.place
+    assert place.state is not None
+    now, came_from = place.state, place.state
+    for to in path:
+        if to == now:
+            continue
+        if not may(now, to, settled.cause):
+            writes.events.append(
+                event(step, place, "move_refused", settled.cause, move=(now, to), facts={"path": list(path)})
+            )
+            break
+        writes.events.append(event(step, place, f"{step}_moved", settled.cause, move=(now, to), facts=facts))
+        came_from, now = now, to
+    if now == place.state:
+        return
+    writes.moves.append(
+        {
+            "id": place.fulfillment_order_id,
+            "from_state": place.state,
+            "to_state": now,
+            "resume_state": came_from if now == State.ON_HOLD else None,
+            "is_final": now in FINAL_STATES,
+            "closed_reason": settled.closed_reason if now == State.CLOSED else None,
+            "lane": settled.lane,
+        }
+    )
+
+
+def event(
+    step: Step,
+    place: Place,
+    kind: str,
+    cause: Cause,
+    *,
+    move: tuple[State, State] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Row:
+    return {
+        "order_id": place.order_id,
+        "fulfillment_order_id": place.fulfillment_order_id,
+        "package_id": place.package_id,
+        "kind": kind,
+        "step": step,
+        "cause": cause,
+        "from_state": move[0] if move else None,
+        "to_state": move[1] if move else None,
+        "facts": dict(facts or {}),
+    }
+
+
+def write(tx: Connection, step: Step, writes: Writes) -> None:
+    """Send the gathered rows, at most one statement a table; nothing is read until all are sent."""
+    moved = tx.execute(FULFILLMENT["move"], {"rows": rows_json(writes.moves)}) if writes.moves else None
+    if writes.holds:
+        tx.execute(FULFILLMENT["open_holds"], {"rows": rows_json(writes.holds)})
+    if writes.letters:
+        tx.execute(FULFILLMENT["bury"], {"rows": rows_json(writes.letters)})
+    if writes.answers:
+        keep(tx, writes.answers)
+    if writes.events:
+        tx.execute(FULFILLMENT["tell"], {"rows": rows_json(writes.events)})
+    if writes.finished:
+        tx.execute(WORK["finish"], {"step": step, "subject_ids": writes.finished})
+    if writes.postponed:
+        tx.execute(WORK["postpone"], {"step": step, "rows": rows_json(writes.postponed)})
+    if writes.rested:
+        tx.execute(GATES["rest"], {"step": step, "rows": rows_json(writes.rested)})
+    add_work(tx, writes.added)
+    if moved is not None and len(moved.fetchall()) != len({row["id"] for row in writes.moves}):
+        raise RuntimeError(f"{step}: a fulfillment order moved while its row was locked")
+
+
+def add_work(tx: Connection, added: Iterable[NewWork]) -> None:
+    rows = [
+        {
+            "step": work.step,
+            "subject_id": work.subject_id,
+            "lane": work.lane,
+            "account": work.account,
+            "shop": work.shop,
+            "after_s": work.after_s,
+        }
+        for work in added
+    ]
+    if rows:
+        tx.execute(WORK["add"], {"rows": rows_json(rows)})
+
+
+_PLACES = {
+    Subject.FULFILLMENT_ORDER: "place_of_fulfillment_orders",
+    Subject.PACKAGE: "place_of_packages",
+    Subject.NOTICE: "place_of_notices",
+}
+
+
+def places(tx: Connection, step: Step, lane: str, subject_ids: Sequence[int]) -> dict[int, Place]:
+    """Where subjects stand now, with their fulfillment orders locked until the transaction ends."""
+    name = _PLACES.get(STEPS[step].subject)
+    found: dict[int, Place] = {}
+    if name:
+        for row in tx.execute(FULFILLMENT[name], {"ids": list(subject_ids)}):
+            found[row[0]] = Place(row[0], Lane(row[5]), row[1], row[2], row[3], State(row[4]))
+    return {id_: found.get(id_) or Place(id_, Lane(lane)) for id_ in subject_ids}

@@ -1,0 +1,171 @@
+"""Alarms: somebody hears before the ship-by clock runs out, while an order stays late, and when letters gather."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from domain.ship_by import MARKS, ON_THE_CLOCK
+from infra.config.settings import Shop
+from infra.monitoring.cursor_age import cursor_ages
+from infra.tables.letters import LETTERS, LetterCause, load_causes
+from infra.tables.orders import rows_json
+from infra.tables.pool import Database
+from infra.tables.sql import load
+from infra.telemetry.log import get_logger
+
+ACCOUNTS = load("accounts")
+CLOCK = load("clock")
+INSPECT = load("inspect")
+
+# An order that has been late for longer has had its first alarm, unless it came in late; it is repeated daily.
+LATE_DAYS = 7
+_NEWEST = 100_000
+_AT_ONCE = 5000
+# A cause is told of again once it has grown this much, and every day while it has open letters.
+_GROWTH = 2
+_REMINDER = timedelta(days=1)
+# A shop or a location that could not be read for so long is silent: orders or scans may be waiting there.
+SILENT_S = 3600.0
+# While a shop stays behind it is told of again after so long.
+_BEHIND_AGAIN_S = 3600.0
+
+log = get_logger(__name__)
+
+
+def raise_alarms(db: Database) -> int:
+    """Raise every mark that an open order has reached since the last round; return how many alarms there were.
+
+    Safe to run twice and side by side: a mark of an order is one row.
+    """
+    named = {
+        "percents": list(MARKS),
+        "states": sorted(ON_THE_CLOCK),
+        "days": LATE_DAYS,
+        "newest": _NEWEST,
+        "limit": _AT_ONCE,
+    }
+    total = 0
+    while True:
+        with db.transaction() as tx:
+            raised = tx.execute(CLOCK["raise_alarms"], named).fetchall()
+        for percent, currency, orders, at_risk_minor in raised:
+            say = log.error if percent == MARKS[-1] else log.warning
+            say("clock_alarm", percent=percent, orders=orders, at_risk_minor=at_risk_minor, currency=currency)
+        found = sum(int(orders) for _, _, orders, _ in raised)
+        total += found
+        if found < _AT_ONCE:
+            return total
+
+
+def repeat_alarms(db: Database) -> int:
+    """Raise the last mark again, once a day, of every order that is still late; return how many there were.
+
+    An order that a hold has put into somebody's hands is left to them until the hold's due time.
+    """
+    named = {"states": sorted(ON_THE_CLOCK), "limit": _AT_ONCE}
+    total = 0
+    while True:
+        with db.transaction() as tx:
+            looked_at = tx.execute(CLOCK["repeat_alarms"], named).fetchall()
+        for currency, _, orders, at_risk_minor, days_late in looked_at:
+            if orders:
+                log.error(
+                    "clock_alarm",
+                    percent=MARKS[-1],
+                    orders=orders,
+                    at_risk_minor=at_risk_minor,
+                    currency=currency,
+                    days_late_max=days_late,
+                )
+        total += sum(int(orders) for _, _, orders, _, _ in looked_at)
+        if sum(int(seen) for _, seen, *_ in looked_at) < _AT_ONCE:
+            return total
+
+
+class Told(NamedTuple):
+    """What was last said of a cause: how many letters it had, and how long ago."""
+
+    letters: int
+    age: timedelta
+
+
+def is_news(letters: int, told: Told | None) -> bool:
+    """Whether somebody must hear of a cause with so many open letters: a new one, one that grows, one that stays."""
+    return told is None or letters >= told.letters * _GROWTH or told.age >= _REMINDER
+
+
+def alarm_on_letters(db: Database) -> int:
+    """One alarm for each cause that is news; return how many there were.
+
+    Dead letters are no backlog: orders may die while every queue is empty.
+    """
+    with db.transaction() as tx:
+        told = {fingerprint: Told(*rest) for fingerprint, *rest in tx.execute(LETTERS["alarms_raised"])}
+        causes = load_causes(tx)
+        news = [cause for cause in causes if is_news(cause.letters, told.get(cause.fingerprint))]
+        tx.execute(LETTERS["forget_alarms"], {"open": [cause.fingerprint for cause in causes]})
+        if news:
+            noted = [{"fingerprint": cause.fingerprint, "letters": cause.letters} for cause in news]
+            tx.execute(LETTERS["note_alarms"], {"rows": rows_json(noted)})
+    for cause in news:
+        _say(cause)
+    return len(news)
+
+
+def _say(cause: LetterCause) -> None:
+    log.error(
+        "letters_alarm",
+        cause=cause.fingerprint,
+        at_step=cause.step,
+        adapter=cause.adapter,
+        code=cause.code,
+        letters=cause.letters,
+        orders=cause.orders,
+        at_risk=[str(money) for money in cause.at_risk],
+        look=f"orderlane dlq list --cause {cause.fingerprint}",
+    )
+
+
+def alarm_on_silent_feeds(db: Database) -> int:
+    """One alarm for each shop or location that could not be read for an hour; return how many there are."""
+    with db.connection() as connection:
+        silent = connection.execute(ACCOUNTS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
+    for account, since, silent_s in silent:
+        log.error("feed_silent", account=account, since=since, silent_h=round(silent_s / 3600, 1))
+    return len(silent)
+
+
+def alarm_on_old_cursors(db: Database, shops: Sequence[Shop]) -> int:
+    """Tell of each shop whose cursor has become too old, again every hour, and once when it has caught up.
+
+    A shop may be read without an error and never come to the present: this alarm asks how far, not whether. Returns
+    how many shops are behind.
+    """
+    with db.transaction() as tx:
+        ages = cursor_ages(tx, shops)
+        behind = [one for one in ages if one.is_behind]
+        news = [one for one in behind if one.told_s is None or one.told_s >= _BEHIND_AGAIN_S]
+        calm = [one for one in ages if one.has_caught_up]
+        if news or calm:
+            named = {"behind": [one.account for one in news], "caught_up": [one.account for one in calm]}
+            tx.execute(ACCOUNTS["note_behind"], named)
+    for one in news:
+        log.error(
+            "shop_behind",
+            account=one.account,
+            cursor_at=one.cursor_at,
+            behind_min=round(one.age_s / 60),
+            allowed_min=round(one.patience_s / 60),
+        )
+    for one in calm:
+        log.info("shop_caught_up", account=one.account, behind_min=round(one.age_s / 60))
+    return len(behind)
+
+
+def alarm_on_expired_holds(db: Database) -> int:
+    """Remind each owner of holds past their due time; return how many there are."""
+    with db.connection() as connection:
+        expired = connection.execute(INSPECT["expired_holds"]).fetchall()
+    for owner, holds in expired:
+        log.warning("holds_expired", owner=owner, holds=holds)
+    return sum(int(holds) for _, holds in expired)

@@ -1,0 +1,1 @@
+"""What one process needs of its machine: clock, randomness, memory, failpoints."""

@@ -1,0 +1,200 @@
+"""The purge: forgets, kind by kind, what is older than its policy. In small transactions, so that it may die anywhere.
+
+It waits for no lock and holds its own for one batch; what somebody else holds is left for the next time. Beside a
+second purge each batch is done once.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from domain.retention import KEEP, Kind
+from infra.config.retention import Retention
+from infra.process.failpoints import failpoint
+from infra.retention.erase import carry_out
+from infra.retention.forgotten import tell_refused
+from infra.retention.limits import mind_limits
+from infra.tables.pool import Connection, Database
+from infra.tables.retention import (
+    RETENTION,
+    Patience,
+    Why,
+    find_ended,
+    forget,
+    forget_unread,
+    lock_ended,
+    lock_unread,
+    read_mark,
+    set_mark,
+)
+from infra.telemetry.log import get_logger
+
+# Rows that one transaction looks at, and changes at most.
+BATCH = 200
+# Batches of a kind in one round of the sweeper: a backlog of years is worked off over hours.
+BATCHES_MAX = 20
+# Of rows that were passed over because they had not ended: some are looked at again in each round.
+LEFT_BATCHES_MAX = 2
+
+Act = Callable[[Connection, list[int]], int]
+
+_DELETES: dict[Kind, tuple[str, ...]] = {
+    Kind.EARLY_SCANS: ("purge_early_scans",),
+    Kind.GAPS: ("purge_gaps",),
+    Kind.BULKS: ("purge_bulk_members", "purge_bulks"),
+    Kind.ENTRIES: ("purge_entries",),
+}
+_STRETCHES: dict[Kind, tuple[str, str]] = {
+    Kind.PAGES: ("page_of_pages", "purge_pages"),
+    Kind.EVENTS: ("page_of_events", "purge_events"),
+    Kind.LETTERS: ("page_of_letters", "purge_letters"),
+}
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Purge:
+    """One round after the other. `batches_max` bounds each kind's part of a round; None: until nothing is left."""
+
+    db: Database
+    policy: Retention
+    batches_max: int | None = BATCHES_MAX
+    batch: int = BATCH
+    purged: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> Counter[str]:
+        """One round; rows changed or deleted by kind."""
+        self.purged = Counter()
+        days = self.policy.days
+        if days[Kind.PERSONS] != KEEP:
+            self._walk("orders", "page_of_orders", self._forget_orders)
+            self._walk("payloads", "page_of_payloads", self._forget_unread)
+        with self.db.transaction() as tx:
+            tx.execute(RETENTION["forget_refused_payloads"])
+        for kind, queries in _DELETES.items():
+            if days[kind] != KEEP:
+                for query in queries:
+                    self._delete(kind, query, days[kind])
+        for kind, (page, query) in _STRETCHES.items():
+            if days[kind] != KEEP:
+                self._delete_stretches(kind, page, query, days[kind])
+        carry_out(self.db)
+        tell_refused(self.db)
+        mind_limits(self.db, self.policy)
+        if self.purged.total():
+            log.info("purged", **self.purged)
+        return self.purged
+
+    @property
+    def _patience(self) -> Patience:
+        return Patience(self.policy.persons_days, self.policy.transit_days)
+
+    def _batches(self) -> Iterable[int]:
+        return itertools.count() if self.batches_max is None else range(self.batches_max)
+
+    def _walk(self, name: str, page: str, act: Act) -> None:
+        """Look at rows in id order: on from where the last round ended, and once more at those that were left.
+
+        A row that has not ended yet is passed over; a second mark goes round behind the first and finds it again.
+        """
+        with self.db.connection() as connection:
+            front, tail = read_mark(connection, name), read_mark(connection, f"{name}_left")
+        self._stretch(name, page, act, after=front, upto=None, batches_max=self.batches_max)
+        if tail >= front or self.batches_max is None:
+            tail = 0
+        # Of the marks the one behind has no hurry.
+        batches_max = self.batches_max and LEFT_BATCHES_MAX
+        if self._stretch(f"{name}_left", page, act, after=tail, upto=front, batches_max=batches_max):
+            with self.db.transaction() as tx:
+                set_mark(tx, f"{name}_left", 0, 0)
+
+    def _stretch(
+        self, mark: str, page: str, act: Act, *, after: int, upto: int | None, batches_max: int | None
+    ) -> bool:
+        """Whether the end was reached: of all rows, of those that are old enough, or of what lies before `upto`."""
+        for _ in itertools.count() if batches_max is None else range(batches_max):
+            with self.db.transaction() as tx:
+                named = {"after": after, "limit": self.batch, "days": self.policy.persons_days}
+                rows = tx.execute(RETENTION[page], named).fetchall()
+                due = [(id_, is_left) for id_, is_due, is_left in rows if is_due and (upto is None or id_ <= upto)]
+                if not due:
+                    return True
+                left = [id_ for id_, is_left in due if is_left]
+                done = act(tx, left) if left else 0
+                failpoint("purge.forgotten", due[0][0], tx)
+                after = due[-1][0]
+                set_mark(tx, mark, after, done)
+            self.purged[Kind.PERSONS] += done
+            failpoint("purge.committed", after)
+        return False
+
+    def _forget_orders(self, tx: Connection, ids: list[int]) -> int:
+        ended = lock_ended(tx, ids, self._patience)
+        failpoint("purge.locked", ids[0], tx)
+        if ended:
+            forget(tx, ended, Why.PURGED)
+        return len(ended)
+
+    def _forget_unread(self, tx: Connection, ids: list[int]) -> int:
+        payloads = lock_unread(tx, ids, self.policy.persons_days)
+        if payloads:
+            forget_unread(tx, payloads, Why.PURGED)
+        return len(payloads) + len(tx.execute(RETENTION["forget_leftovers"], {"ids": ids}).fetchall())
+
+    def _delete(self, kind: Kind, query: str, days: int) -> None:
+        for _ in self._batches():
+            with self.db.transaction() as tx:
+                done = len(tx.execute(RETENTION[query], {"days": days, "limit": self.batch}).fetchall())
+                failpoint("purge.deleted", None, tx)
+                if done:
+                    set_mark(tx, kind, 0, done)
+            self.purged[kind] += done
+            if done < self.batch:
+                return
+
+    def _delete_stretches(self, kind: Kind, page: str, query: str, days: int) -> None:
+        """Old rows lie first; those that must stay are few and are passed over each time."""
+        after = 0
+        for _ in self._batches():
+            named = {"days": days, "limit": self.batch, "after": after}
+            with self.db.transaction() as tx:
+                upto, is_old = tx.execute(RETENTION[page], named).fetchone() or (0, False)
+                done = len(tx.execute(RETENTION[query], {**named, "upto": upto}).fetchall()) if upto else 0
+                failpoint("purge.deleted", None, tx)
+                if done:
+                    set_mark(tx, kind, 0, done)
+            self.purged[kind] += done
+            if not is_old:
+                return
+            after = upto
+
+
+def count_due(db: Database, policy: Retention) -> Counter[str]:
+    """How many rows a purge would take now, by kind, changing nothing. For a person who asks: it reads whole tables."""
+    counts: Counter[str] = Counter()
+    days = policy.days
+    if days[Kind.PERSONS] != KEEP:
+        counts[Kind.PERSONS] = _count_persons(db, policy)
+    for kind in (Kind.PAGES, Kind.EARLY_SCANS, Kind.GAPS, Kind.EVENTS, Kind.LETTERS, Kind.BULKS, Kind.ENTRIES):
+        if days[kind] != KEEP:
+            with db.connection() as connection:
+                named = {"kind": kind, "days": days[kind]}
+                row = connection.execute(RETENTION["count_old"], named).fetchone()
+                counts[kind] = row[0] if row else 0
+    return counts
+
+
+def _count_persons(db: Database, policy: Retention) -> int:
+    total, after = 0, 0
+    while True:
+        with db.connection() as connection:
+            named = {"after": after, "limit": BATCH, "days": policy.persons_days}
+            rows = connection.execute(RETENTION["page_of_orders"], named).fetchall()
+            due = [(id_, is_left) for id_, is_due, is_left in rows if is_due]
+            if not due:
+                return total
+            left = [id_ for id_, is_left in due if is_left]
+            total += len(find_ended(connection, left, Patience(policy.persons_days, policy.transit_days)))
+            after = due[-1][0]

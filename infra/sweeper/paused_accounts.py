@@ -1,0 +1,153 @@
+"""The sweeper's duties at the gates: no bell for what cannot go on, a way back, and a hold for what waits too long."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from domain.errors import Transient
+from domain.gates import Pause, pause_before
+from domain.holds import HoldCode
+from domain.order import Lane
+from domain.outcomes import Hold
+from domain.states import Cause, State, Step
+from infra.accounts.rules import Rules
+from infra.accounts.shared_breaker import Seen, SharedGates
+from infra.engine.results import Place
+from infra.engine.write_outcomes import Writes, add_hold, event, write
+from infra.process.clock import Clock
+from infra.queue.keys import BellKey
+from infra.sweeper.reinstate import reinstate
+from infra.tables.gates import GATES, load_pauses
+from infra.tables.pool import Connection, Database
+from infra.telemetry.log import get_logger
+
+# Work that comes back in one round when nothing limits it; and holds that one round opens.
+LET_THROUGH_MAX = 500
+HOLDS_MAX = 500
+HOLDS_EVERY_S = 30.0
+_FREE = Seen("", 0, -1)
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class GateDuty:
+    """Safe to run twice. Its cost grows with keys and gates, not with the work that waits behind them.
+
+    Held is what its order's ship-by comes within `margin_s` of, or what has waited for `patience_s`.
+    """
+
+    db: Database
+    shared: SharedGates
+    rules: Rules
+    clock: Clock
+    margin_s: float
+    patience_s: float
+    _holds_at: float = field(default=0.0, init=False)
+
+    def open_keys(self, keys: Sequence[BellKey]) -> list[BellKey]:
+        """The keys to ring for: those that no gate keeps back, and those of work that comes back now."""
+        with self.db.connection() as connection:
+            pauses = load_pauses(connection)
+            gates = [row[0] for row in connection.execute(GATES["gates_with_work"])]
+        accounts = sorted({*gates, *(key.account for key in keys if key.account)})
+        seen = self._look(accounts)
+        returned = {key for account in gates for key in self._let_through(account, pauses, seen)}
+        if seen is not None and self.clock.monotonic() >= self._holds_at:
+            self._holds_at = self.clock.monotonic() + HOLDS_EVERY_S
+            self.hold_waiting(_not_free(accounts, pauses, seen))
+            returned |= self.reinstate_accusers()
+        return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
+
+    def rooms(self, accounts: Sequence[str]) -> dict[str, int]:
+        """How much work may begin at accounts that do not take all of it now. Changes nothing.
+
+        At its rate an account takes no more from more workers: one piece is as much as all.
+        """
+        seen = self._look(accounts)
+        if seen is None:
+            return {}
+        narrow = {name: _room(name, (), seen) for name, standing in seen.items() if standing != _FREE}
+        return dict.fromkeys(self._at_their_rate(accounts), 1) | narrow
+
+    def reinstate_accusers(self) -> set[BellKey]:
+        """Put back to work what had ended before its account turned out to be the cause; return its bells."""
+        with self.db.transaction() as tx:
+            return reinstate(tx)
+
+    def hold_waiting(self, accounts: Sequence[str]) -> None:
+        """Open a hold for what waits too long behind these accounts, and release those that wait no more.
+
+        The work keeps resting, and goes on by itself once its gate opens.
+        """
+        named = {
+            "accounts": list(accounts),
+            "margin_s": self.margin_s,
+            "patience_s": self.patience_s,
+            "limit": HOLDS_MAX,
+        }
+        with self.db.transaction() as tx:
+            self._release(tx, accounts)
+            if not accounts:
+                return
+            for fulfillment_order_id, order_id, package_id, lane, state, step, account in tx.execute(
+                GATES["overdue_behind_gates"], named
+            ).fetchall():
+                place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
+                writes = Writes()
+                add_hold(Step(step), place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
+                write(tx, Step(step), writes)
+                log.warning("waiting_on_account", order_id=order_id, account=account)
+
+    def _release(self, tx: Connection, accounts: Sequence[str]) -> None:
+        for fulfillment_order_id, order_id, lane, state, step in tx.execute(
+            GATES["release_waiting"], {"accounts": list(accounts)}
+        ).fetchall():
+            place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
+            facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
+            writes = Writes(events=[event(Step(step), place, "hold_released", Cause.TIMER, facts=facts)])
+            write(tx, Step(step), writes)
+
+    def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
+        """How the breakers stand; None with Redis away, and then every process judges for itself."""
+        try:
+            return self.shared.look(accounts, self.rules)
+        except Transient:
+            return None
+
+    def _at_their_rate(self, accounts: Sequence[str]) -> set[str]:
+        try:
+            return self.shared.at_their_rate(accounts)
+        except Transient:
+            return set()
+
+    def _let_through(self, account: str, pauses: Iterable[Pause], seen: dict[str, Seen] | None) -> Iterable[BellKey]:
+        room = _room(account, pauses, seen or {})
+        if room == 0:
+            return
+        limit = LET_THROUGH_MAX if room < 0 else room
+        with self.db.connection() as connection:
+            for step, lane, key_account in connection.execute(
+                GATES["let_through"], {"account": account, "limit": limit}
+            ):
+                yield BellKey(step, lane, key_account)
+
+
+def _room(account: str, pauses: Iterable[Pause], seen: dict[str, Seen]) -> int:
+    """How much work may come back to an account: none, a few, or -1 for all."""
+    pause = pause_before(pauses, account=account)
+    if pause is not None:
+        return int(pause.is_probe_due)
+    standing = seen.get(account, _FREE)
+    return 0 if standing.why else standing.room
+
+
+def _may_ring(key: BellKey, pauses: Iterable[Pause], seen: dict[str, Seen]) -> bool:
+    pause = pause_before(pauses, step=key.step, lane=key.lane, account=key.account)
+    if pause is not None:
+        return pause.is_probe_due
+    return not seen.get(key.account, _FREE).why
+
+
+def _not_free(accounts: Iterable[str], pauses: Iterable[Pause], seen: dict[str, Seen]) -> list[str]:
+    """Accounts that are shut, or only on their way back."""
+    return [name for name in accounts if pause_before(pauses, account=name) or seen.get(name, _FREE) != _FREE]

@@ -1,0 +1,118 @@
+"""The sweeper's duty about messages that the broker rejected: each becomes a dead letter, where it lasts.
+
+A bell stands for no order. What it rang for is in the table of due work, and is rung for again by the sweeper, so
+the letter holds nothing up and nothing can be replayed: it tells a person that something sends messages which
+nobody can answer.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dramatiq.errors import BrokerConnectionError
+from redis.exceptions import RedisError
+
+from domain.dead_letters import MESSAGE
+from domain.holds import HOLDS, HoldCode
+from domain.retry import fingerprint
+from infra.engine.write_outcomes import FULFILLMENT, Row, rows_json
+from infra.queue.priority import PriorityBroker, RejectedMessage
+from infra.tables.pool import Database
+from infra.telemetry.log import get_logger
+
+AT_ONCE = 100
+_MEANINGS = {
+    "failed": "could not be answered: its content is none of ours",
+    "crashed": "ended one process after the other",
+    "undecodable": "could not be decoded",
+    "unknown_actor": "is for a step that no worker knows",
+    "too_large": "is too large",
+}
+# Whatever else a message says, or is named, may have come from anywhere: it is measured and not repeated.
+_NAME = re.compile(r"[a-z][a-z_]{0,39}")
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RejectedDuty:
+    """Safe to run twice, and beside another sweeper: a message has one open letter."""
+
+    db: Database
+    broker: PriorityBroker
+
+    def run(self) -> int:
+        """Move all rejected messages; return how many. With Redis away they wait there for the next round."""
+        try:
+            return sum(self._move(queue) for queue in sorted(self.broker.queues))
+        except (BrokerConnectionError, RedisError) as error:
+            log.warning("rejected_messages_wait", error=type(error).__name__)
+            return 0
+
+    def _move(self, queue: str) -> int:
+        moved = 0
+        while found := self.broker.rejected(queue, count=AT_ONCE):
+            # The letters first: who dies in between finds the messages again, and their letters open.
+            with self.db.transaction() as tx:
+                tx.execute(FULFILLMENT["bury"], {"rows": rows_json([_letter(message) for message in found])})
+            self.broker.discard(queue, [message.message_id for message in found])
+            moved += len(found)
+        if moved:
+            log.error("messages_rejected", queue=queue, messages=moved)
+        self._alarm(queue)
+        return moved
+
+    def _alarm(self, queue: str) -> None:
+        """The broker keeps only so many; what it had to drop meanwhile has no letter, and is told of once."""
+        dropped = self.broker.stats(queue).rejected_dropped
+        if dropped:
+            log.error("rejected_messages_dropped", queue=queue, messages=dropped)
+            self.broker.acknowledge_dropped(queue, dropped)
+
+
+def _letter(message: RejectedMessage) -> Row:
+    code, actor = f"message_{message.reason}", _actor(message)
+    rule = HOLDS[HoldCode.DEAD_LETTER]
+    content = hashlib.sha256(message.encoded).hexdigest()[:16]
+    cause = {
+        "type": "RejectedMessage",
+        "code": code,
+        "message": (
+            f"a message of {len(message.encoded)} bytes for {actor} in lane {message.address.lane} "
+            f"{_MEANINGS[message.reason]}; sha256 {content}, delivered again {message.redelivered} times"
+        ),
+        "at": "",
+        "attempt": 1,
+        "when": datetime.fromtimestamp(message.rejected_at_ms / 1000, UTC).isoformat(),
+        "behind": [],
+    }
+    return {
+        "step": MESSAGE,
+        "subject_id": _number(message.message_id),
+        "lane": message.address.lane,
+        "account": "",
+        "order_id": None,
+        "fulfillment_order_id": None,
+        "code": code,
+        "fingerprint": fingerprint(MESSAGE, "", code, actor),
+        "causes": [cause],
+        "attempts": 1,
+        "crashes": 0,
+        "owner": rule.owner,
+        "due_h": rule.due_h,
+        "worker": 0,
+        "code_version": "",
+        "rules_version": "",
+    }
+
+
+def _actor(message: RejectedMessage) -> str:
+    decoded = message.decode()
+    name = "" if decoded is None else decoded.actor_name
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else "an unreadable step"
+
+
+def _number(message_id: str) -> int:
+    """The subject of the letter: one number for each message id."""
+    return int.from_bytes(hashlib.sha256(message_id.encode()).digest()[:8]) >> 1

@@ -1,0 +1,100 @@
+"""The sweeper's duties. Each is safe to run twice, and safe beside another sweeper."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.states import Step
+from infra.engine.failures import Origin, bury, crash_cause
+from infra.engine.worker_lock import PRESENCE_CLASS
+from infra.engine.write_outcomes import WORK, Writes, places, write
+from infra.process.clock import Clock
+from infra.process.failpoints import SWEEP_POINT, failpoints
+from infra.queue.keys import BellKey, Bells
+from infra.tables.pool import Database
+from infra.telemetry.log import get_logger
+
+log = get_logger(__name__)
+
+
+class Gatekeeper(Protocol):
+    """Knows which keys rest behind a shut gate."""
+
+    def open_keys(self, keys: Sequence[BellKey]) -> list[BellKey]:
+        """The keys to ring for, with those of work that a gate lets through now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Rings for due work that nobody has rung for, and picks up what dead or hanging processes left.
+
+    Without `gates` it rings for everything.
+    """
+
+    db: Database
+    bells: Bells
+    clock: Clock
+    crashes_max: int
+    gates: Gatekeeper | None = None
+
+    def sweep(self) -> int:
+        """One round of all duties; return the number of keys rung for."""
+        self.free_crashed()
+        self.free_expired()
+        return self.ring_due()
+
+    def ring_due(self) -> int:
+        """Ring for every key with due rows. This, not the queue, is what guarantees that work goes on."""
+        keys = self.due()
+        if self.gates is not None:
+            keys = self.gates.open_keys(keys)
+        self.bells.ring(keys)
+        return len(keys)
+
+    def due(self) -> list[BellKey]:
+        """Every key with due rows."""
+        with self.db.connection() as connection:
+            due = connection.execute(WORK["due_keys"]).fetchall()
+            suspects = connection.execute(WORK["suspect_keys"]).fetchall()
+        keys = [BellKey(step, lane, account) for step, lane, account in due]
+        return keys + [BellKey(step, lane, account, alone=True) for step, lane, account in suspects]
+
+    def free_expired(self) -> None:
+        """Free leases that ran out, whose members run alone from now on, and leases that no flight holds."""
+        with self.db.connection() as connection:
+            freed = connection.execute(WORK["release_expired"]).fetchall()
+            unflown = connection.execute(WORK["release_unflown"]).fetchall()
+        if freed or unflown:
+            log.warning("leases_freed", expired=len(freed), unflown=len(unflown))
+
+    def free_crashed(self) -> None:
+        """Free what died with its process. The crash counts only for a subject that was the only one under way in it.
+
+        Who ran beside others is innocent until it dies again: as a suspect that did, it runs exclusively from then on
+        (`infra/engine/exclusive.py`).
+        """
+        with self.db.transaction() as tx:
+            for token, step, subject_ids, is_to_blame, worker in tx.execute(
+                WORK["crashed_flights"], {"class": PRESENCE_CLASS}
+            ).fetchall():
+                freed = tx.execute(
+                    WORK["suspect"],
+                    {"step": step, "subject_ids": subject_ids, "token": token, "crashed": int(is_to_blame)},
+                ).fetchall()
+                tx.execute(WORK["close_flight"], {"token": token})
+                log.warning(
+                    "worker_died", step=step, subjects=len(subject_ids), freed=len(freed), is_to_blame=is_to_blame
+                )
+                writes = Writes()
+                for subject_id, crashes, lane in freed:
+                    if not is_to_blame or crashes < self.crashes_max:
+                        continue
+                    row = tx.execute(WORK["load_for_letter"], {"step": step, "subject_ids": [subject_id]}).fetchone()
+                    assert row is not None
+                    place = places(tx, Step(step), lane, [subject_id])[subject_id]
+                    cause = crash_cause(self.clock.utcnow().isoformat(), crashes)
+                    bury(Step(step), place, row, cause, writes, origin=Origin(worker))
+                    log.error("dead_letter", step=step, subject_id=subject_id, code="worker_killed", crashes=crashes)
+                write(tx, Step(step), writes)
+                failpoints(SWEEP_POINT, subject_ids, tx)

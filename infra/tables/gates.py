@@ -1,0 +1,98 @@
+"""Gates in Postgres: who has paused what, and the work that rests behind accounts."""
+
+from collections.abc import Sequence
+
+from domain.gates import PROOF_WITHIN_S, SUBJECTS_MIN, Accusation, Charge, GateKind, Pause
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+
+GATES = load("gates")
+
+# Ours are shorter; what a platform calls an order may be anything.
+_SUBJECT_MAX = 128
+
+
+def load_pauses(tx: Connection) -> tuple[Pause, ...]:
+    """Every pause in force."""
+    return tuple(Pause(GateKind(kind), *rest) for kind, *rest in tx.execute(GATES["load_pauses"]))
+
+
+def load_standings(tx: Connection) -> tuple[tuple[Pause, ...], frozenset[str]]:
+    """Every pause in force, and the accounts that some subject accuses, in one statement."""
+    rows = tx.execute(GATES["load_standings"]).fetchall()
+    pauses = tuple(Pause(GateKind(kind), *rest) for kind, *rest in rows if kind != "accused")
+    return pauses, frozenset(name for kind, name, *_ in rows if kind == "accused")
+
+
+def accuse(tx: Connection, account: str, charge: Charge, subject: str, code: str) -> Accusation:
+    """Record that a call about `subject` blames its account, and forget what was recorded more than a day ago."""
+    named = {
+        "account": account,
+        "charge": charge,
+        "subject": _storable(subject),
+        "code": code,
+        "within_s": PROOF_WITHIN_S,
+    }
+    tx.execute(GATES["forget_accusations"])
+    row = tx.execute(GATES["accuse"], named).fetchone()
+    assert row is not None
+    is_alone, others = row
+    return Accusation(is_alone, others + 1)
+
+
+def _storable(subject: str) -> str:
+    """What a platform calls an order, as far as Postgres can keep it."""
+    return subject[:_SUBJECT_MAX].encode(errors="replace").decode().replace("\0", "?")
+
+
+def acquit(tx: Connection, account: str) -> None:
+    """A call of the account succeeded, so open accusations are their subjects' own faults."""
+    tx.execute(GATES["acquit"], {"account": account})
+
+
+def is_proven(tx: Connection, account: str, charge: str) -> bool:
+    """Whether several subjects have proven by now that the account is the cause."""
+    named = {"account": account, "charge": charge, "within_s": PROOF_WITHIN_S, "subjects_min": SUBJECTS_MIN}
+    row = tx.execute(GATES["is_proven"], named).fetchone()
+    return row is not None and bool(row[0])
+
+
+def note_spent(tx: Connection, account: str, charge: str, step: str, subject_id: int) -> None:
+    """Remember that a subject spent an attempt on its accusation."""
+    tx.execute(GATES["note_spent"], {"account": account, "charge": charge, "step": step, "subject_id": subject_id})
+
+
+def give_back(tx: Connection, account: str, charge: Charge) -> None:
+    """The account is the cause: return the attempts that were spent on it."""
+    named = {"account": account, "charge": charge}
+    tx.execute(GATES["lock_spenders"], named)
+    tx.execute(GATES["give_back"], named)
+
+
+def shut_account(tx: Connection, account: str, reason: str, probe_s: float) -> bool:
+    """Shut an account that does not accept us. False when it is shut already."""
+    named = {"account": account, "reason": reason, "probe_s": probe_s}
+    return tx.execute(GATES["shut_by_engine"], named).fetchone() is not None
+
+
+def win_probe(tx: Connection, account: str, probe_s: float) -> bool:
+    """Whether the caller is the one that may try an account which the engine has shut."""
+    return tx.execute(GATES["win_probe"], {"account": account, "probe_s": probe_s}).fetchone() is not None
+
+
+def return_probe(tx: Connection, account: str) -> None:
+    """The winner of a probe has called nobody: another may try at once."""
+    tx.execute(GATES["return_probe"], {"account": account})
+
+
+def reopen_account(tx: Connection, account: str) -> bool:
+    """Open what the engine has shut. False when somebody else was faster, or a person has shut it."""
+    return tx.execute(GATES["reopen"], {"account": account}).fetchone() is not None
+
+
+def resting(tx: Connection, accounts: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Pieces of work by the (kind, name) of their gate: of paused lanes and steps, of the given accounts, and of
+    every account whose gate work has met shut.
+    """
+    rows = tx.execute(GATES["resting"], {"accounts": list(accounts)}).fetchall()
+    return {(kind, name): count for kind, name, count in rows}

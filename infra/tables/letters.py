@@ -1,0 +1,216 @@
+"""Dead letters as values: causes, pages, one letter, and where its subject stands."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from domain.dead_letters import MESSAGE, Standing
+from domain.errors import Refused
+from domain.holds import HoldCode
+from domain.money import Money
+from domain.states import State, Step
+from domain.waivers import Waiver, read_named
+from infra.tables.orders import rows_json
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+
+LETTERS = load("letters")
+# How a fingerprint begins. Nothing begins them all, and a shell variable that is not set is nothing.
+_BEGINNING = re.compile(r"[0-9a-f]+")
+_CAUSES_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterCause:
+    """All open letters of one fingerprint. `orders` counts letters that stand before an order."""
+
+    fingerprint: str
+    step: str
+    adapter: str
+    code: str
+    message: str | None
+    letters: int
+    orders: int
+    at_risk: tuple[Money, ...]
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterFilter:
+    """What all of some letters have in common; None asks nothing. `cause` is a fingerprint, or how one begins.
+
+    Raises Refused ``cause_malformed`` for what can begin no fingerprint, and ``filter_malformed`` for an empty text: a
+    shell variable that was not set must not choose letters.
+    """
+
+    step: str | None = None
+    account: str | None = None
+    code: str | None = None
+    cause: str | None = None
+    since: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.cause is not None and not _BEGINNING.fullmatch(self.cause):
+            raise Refused("cause_malformed", "a cause is a fingerprint or how it begins, in digits and small a to f")
+        for name in ("step", "account", "code"):
+            if getattr(self, name) == "":
+                raise Refused("filter_malformed", f"the {name} asked for is empty")
+
+    @property
+    def is_empty(self) -> bool:
+        return self == LetterFilter()
+
+    def named(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A letter as a line of a list."""
+
+    id: int
+    step: str
+    account: str
+    code: str
+    fingerprint: str
+    lane: str
+    attempts: int
+    crashes: int
+    replays: int
+    opened_at: datetime
+    due_at: datetime
+    owner: str
+    order_id: int | None
+    order_name: str | None
+    at_risk: Money | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeLetter(Letter):
+    """All that a letter says. `causes`: one entry an attempt, each with what stood behind it."""
+
+    subject_id: int
+    fulfillment_order_id: int | None
+    causes: list[dict[str, Any]]
+    worker: int
+    code_version: str
+    rules_version: str
+    closed_at: datetime | None
+    closed_as: str | None
+    closed_by: str | None
+    closed_reason: str | None
+
+
+def load_causes(tx: Connection) -> list[LetterCause]:
+    """One line for each fingerprint with open letters, the biggest first."""
+    with tx.cursor(row_factory=dict_row) as cursor:
+        return [_cause(row) for row in cursor.execute(LETTERS["causes"])]
+
+
+def _cause(row: dict[str, Any]) -> LetterCause:
+    minors, currencies = row.pop("minors"), row.pop("currencies")
+    at_risk = tuple(Money(minor, currency) for minor, currency in zip(minors, currencies, strict=True))
+    return LetterCause(at_risk=at_risk, **row)
+
+
+def load_page(tx: Connection, wanted: LetterFilter, *, after: int = 0, limit: int) -> list[Letter]:
+    """Open letters with an id above `after`, oldest first."""
+    with tx.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(LETTERS["list"], {**wanted.named(), "after": after, "limit": limit})
+        return [Letter(**_with_money(row)) for row in rows]
+
+
+def count_letters(tx: Connection, wanted: LetterFilter) -> int:
+    """How many open letters a filter has."""
+    row = tx.execute(LETTERS["count"], wanted.named()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def of_one_cause(tx: Connection, wanted: LetterFilter) -> LetterFilter:
+    """A filter with the whole fingerprint of the open letters that its cause means.
+
+    Raises Refused ``cause_ambiguous`` when it means several: who acts must know on what.
+    """
+    if wanted.cause is None:
+        return wanted
+    meant = [row[0] for row in tx.execute(LETTERS["fingerprints"], {"cause": wanted.cause})]
+    if len(meant) > 1:
+        more = f" and {len(meant) - _CAUSES_NAMED} more" if len(meant) > _CAUSES_NAMED else ""
+        raise Refused("cause_ambiguous", f"{wanted.cause} means {', '.join(meant[:_CAUSES_NAMED])}{more}: say which")
+    return replace(wanted, cause=meant[0]) if meant else wanted
+
+
+def load_letter(tx: Connection, letter_id: int) -> WholeLetter | None:
+    with tx.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(LETTERS["show"], {"id": letter_id}).fetchone()
+    return WholeLetter(**_with_money(row)) if row else None
+
+
+def _with_money(row: dict[str, Any]) -> dict[str, Any]:
+    minor, currency = row.pop("at_risk_minor"), row.pop("currency")
+    return {**row, "at_risk": None if minor is None else Money(minor, currency)}
+
+
+def load_standings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Standing]:
+    """Where the subjects of open letters stand now, by letter id."""
+    return {row[0]: _standing(row) for row in tx.execute(LETTERS["standings"], {"ids": list(letter_ids)})}
+
+
+def _standing(row: tuple[Any, ...]) -> Standing:
+    _, step, state, resume_state, holds, is_done, is_one_of_many, reference, replays, is_unresolved = row
+    return Standing(
+        Step(step),
+        State(state) if state else None,
+        State(resume_state) if resume_state else None,
+        tuple(holds),
+        bool(is_done),
+        is_one_of_many,
+        reference or "",
+        replays,
+        is_unresolved,
+    )
+
+
+def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[Waiver, ...]]:
+    """What people let pass of the content that an order has now, by fulfillment order."""
+    found: dict[int, tuple[Waiver, ...]] = {}
+    for id_, hold_id, code, facts in tx.execute(LETTERS["waived"], {"ids": list(fulfillment_order_ids)}):
+        found[id_] = (*found.get(id_, ()), Waiver(hold_id, HoldCode(code), read_named(facts)))
+    return found
+
+
+def load_waybill_owner(tx: Connection, reference: str, waybill: str) -> str | None:
+    """The order whose package has this waybill of the same courier under another reference; None: nobody's."""
+    row = tx.execute(LETTERS["waybill_owner"], {"reference": reference, "waybill": waybill}).fetchone()
+    return None if row is None else str(row[0])
+
+
+def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, str]:
+    """How letters ended, in words; of a letter that never was, that it is unknown."""
+    rows = tx.execute(LETTERS["ends"], {"ids": list(letter_ids)}).fetchall()
+    known = {
+        id_: f"{closed_as or 'closed'} by {by or 'the engine'} at {at:%Y-%m-%d %H:%M:%S %Z}" if at else _still(step)
+        for id_, closed_as, by, at, step in rows
+    }
+    return {id_: known.get(id_, "unknown") for id_ in letter_ids}
+
+
+def _still(step: str) -> str:
+    return (
+        "open; a message stands for no order, so there is nothing to replay: discard it" if step == MESSAGE else "open"
+    )
+
+
+def record_acts(
+    tx: Connection, who: str, verb: str, reason: str, objects: Iterable[tuple[str, Mapping[str, Any]]]
+) -> None:
+    """Write audit rows, one for each (object, facts); they commit with what was done."""
+    rows = [{"verb": verb, "object": name, "facts": dict(facts)} for name, facts in objects]
+    if rows:
+        tx.execute(LETTERS["record_acts"], {"who": who, "reason": reason, "rows": rows_json(rows)})

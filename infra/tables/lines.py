@@ -1,0 +1,133 @@
+"""Pieces of lines in fulfillment orders and packages: read for a newer content, taken away, added, moved to parts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.lines import Planned
+from domain.order import Order
+from domain.states import State
+from domain.stock import Reservation
+from infra.tables.orders import rows_json
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+
+LINES = load("lines")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Pieces of a line in a package with a waybill. `is_told`: the platform heard of it, or may have."""
+
+    line_id: str
+    waybill: str
+    quantity: int
+    is_told: bool
+
+
+def load_plans(tx: Connection, order_ids: Sequence[int]) -> tuple[dict[int, list[Planned]], dict[int, list[Told]]]:
+    """By order: the pieces of each fulfillment order and line, and those under waybills of ours."""
+    ids = {"order_ids": list(order_ids)}
+    with tx.pipeline():
+        plan = tx.execute(LINES["load_plan"], ids)
+        told = tx.execute(LINES["load_told"], ids)
+    planned: dict[int, list[Planned]] = {}
+    for order_id, fulfillment_order_id, line_id, quantity, is_closed, bound in plan:
+        one = Planned(fulfillment_order_id, line_id, quantity, bound, is_closed)
+        planned.setdefault(order_id, []).append(one)
+    ours: dict[int, list[Told]] = {}
+    for order_id, *row in told:
+        ours.setdefault(order_id, []).append(Told(*row))
+    return planned, ours
+
+
+def own_shipments(order: Order, told: Sequence[Told]) -> dict[str, int]:
+    """Pieces by line that the platform shows as shipped under our number, or under none after we told it of ours."""
+    shown = {line.line_id: line.waybill for line in order.lines if line.shipped}
+    own: dict[str, int] = {}
+    for one in told:
+        if one.line_id in shown and (shown[one.line_id] == one.waybill or (one.is_told and not shown[one.line_id])):
+            own[one.line_id] = own.get(one.line_id, 0) + one.quantity
+    return own
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """Pieces of one order's line in one fulfillment order. `is_counted`: the line's row was stored with them."""
+
+    fulfillment_order_id: int
+    order_id: int
+    line_id: str
+    quantity: int
+    is_counted: bool = False
+
+
+def set_quantities(tx: Connection, quantities: Sequence[Quantity]) -> None:
+    """Lower what fulfillment orders work on, and what lies in their package if that has no label yet."""
+    if quantities:
+        tx.execute(LINES["set_quantities"], {"rows": rows_json(map(_row, quantities))})
+
+
+def add_quantities(tx: Connection, quantities: Sequence[Quantity]) -> None:
+    if quantities:
+        tx.execute(LINES["add_quantities"], {"rows": rows_json(map(_row, quantities))})
+
+
+def _row(one: Quantity) -> dict[str, object]:
+    return {
+        "fulfillment_order_id": one.fulfillment_order_id,
+        "order_id": one.order_id,
+        "line_id": one.line_id,
+        "quantity": one.quantity,
+        "is_counted": one.is_counted,
+    }
+
+
+def count_parts(tx: Connection, order_ids: Sequence[int]) -> dict[int, int]:
+    """Fulfillment orders of each order that are not closed."""
+    return dict(tx.execute(LINES["count_parts"], {"order_ids": list(order_ids)}).fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class NewPart:
+    """A further fulfillment order of an order, made from the one with that id. `part` counts from 1 in each order."""
+
+    fulfillment_order_id: int
+    order_id: int
+    part: int
+    state: State
+    resume_state: State | None = None
+    reservation: Reservation = Reservation.NONE
+
+
+def add_parts(tx: Connection, parts: Sequence[NewPart]) -> list[int]:
+    """Make the fulfillment orders, without lines; their ids in the order of `parts`, which is by order and part."""
+    if not parts:
+        return []
+    ordered = sorted(parts, key=lambda one: (one.order_id, one.part))
+    assert ordered == list(parts)
+    rows = rows_json(
+        {
+            "fulfillment_order_id": one.fulfillment_order_id,
+            "order_id": one.order_id,
+            "part": one.part,
+            "state": one.state,
+            "resume_state": one.resume_state,
+            "reservation": one.reservation,
+        }
+        for one in parts
+    )
+    made = tx.execute(LINES["add_parts"], {"rows": rows}).fetchall()
+    return [id_ for id_, _, _ in sorted(made, key=lambda row: (row[1], row[2]))]
+
+
+def move_reserved(
+    tx: Connection, moved: Mapping[tuple[int, int], Mapping[str, int]], kept: Mapping[int, Mapping[str, int]]
+) -> None:
+    """Hand reserved pieces by SKU from one fulfillment order to another: (from, to) -> pieces. `kept`: what stays."""
+    rows = [
+        {"from_id": from_id, "to_id": to_id, "sku": sku, "quantity": count, "kept": kept[from_id].get(sku, 0)}
+        for (from_id, to_id), pieces in moved.items()
+        for sku, count in pieces.items()
+    ]
+    if rows:
+        tx.execute(LINES["move_reservations"], {"rows": rows_json(rows)})

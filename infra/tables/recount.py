@@ -1,0 +1,111 @@
+"""A location's new count, written over our figures in small sorted parts, so that no order waits long for a row."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from domain.recount import Held, Pool, recount
+from domain.stock import available
+from infra.tables.letters import record_acts
+from infra.tables.orders import rows_json
+from infra.tables.pool import Connection, Database
+from infra.tables.sql import load
+from infra.tables.stock import STOCK, count_in
+
+RECOUNT = load("recount")
+# SKUs that are locked together.
+PART = 200
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a count did, by SKU. `raised`, `lowered`: by how many pieces; `refused`: our figure and the count."""
+
+    new: dict[str, int] = field(default_factory=dict)
+    raised: dict[str, int] = field(default_factory=dict)
+    lowered: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def held_at(connection: Connection, location: str) -> dict[str, Held]:
+    """Our figures at a location, without a lock. Read them before the warehouse is asked."""
+    rows = connection.execute(RECOUNT["held_at"], {"location": location})
+    return {sku: Held(on_hand, allocated) for sku, on_hand, allocated in rows}
+
+
+def write_count(
+    db: Database, location: str, before: Mapping[str, Held], counted: Mapping[str, int], who: str
+) -> Changes:
+    """Write a count that was asked for after `before` was read. SKUs that it leaves out stay as they are.
+
+    `who` is noted in the audit with every correction. A figure that moved since then is left to the next count: pieces
+    left meanwhile that the count may still hold.
+    """
+    changes = Changes()
+    unknown = sorted(sku for sku in counted if sku not in before)
+    for skus in _parts(unknown):
+        with db.transaction() as tx:
+            count_in(tx, location, {sku: counted[sku] for sku in skus})
+        changes.new |= {sku: counted[sku] for sku in skus}
+    differing = sorted(sku for sku, held in before.items() if sku in counted and _differs(held, counted[sku]))
+    for skus in _parts(differing):
+        with db.transaction() as tx:
+            _write_part(tx, location, {sku: (before[sku], counted[sku]) for sku in skus}, changes, who)
+    _note_refusals(db, location, changes.refused)
+    return changes
+
+
+def _differs(held: Held, counted: int) -> bool:
+    return not counted <= held.on_hand <= counted + held.allocated
+
+
+def _parts(skus: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (skus[start : start + PART] for start in range(0, len(skus), PART))
+
+
+def _write_part(
+    tx: Connection, location: str, counts: Mapping[str, tuple[Held, int]], changes: Changes, who: str
+) -> None:
+    skus = sorted(counts)
+    pools = {
+        sku: Pool(on_hand, available(on_hand=on_hand, reserved=reserved, frozen=frozen, allocated=allocated))
+        for sku, on_hand, reserved, frozen, allocated in tx.execute(STOCK["lock_levels"], {"skus": skus})
+    }
+    held = {
+        sku: Held(on_hand, allocated)
+        for sku, place, on_hand, allocated in tx.execute(STOCK["lock_location_levels"], {"skus": skus})
+        if place == location
+    }
+    moved: dict[str, int] = {}
+    for sku, (before, counted) in counts.items():
+        if held[sku].on_hand != before.on_hand:
+            continue
+        found = recount(held[sku], pools[sku], counted)
+        if found.is_refused:
+            changes.refused[sku] = (held[sku].on_hand, counted)
+        elif found.on_hand != before.on_hand:
+            moved[sku] = found.on_hand - before.on_hand
+    if moved:
+        rows = [{"sku": sku, "on_hand": pieces, "reserved": 0, "allocated": 0} for sku, pieces in moved.items()]
+        tx.execute(STOCK["move_pool"], {"rows": rows_json(rows)})
+        tx.execute(STOCK["move_location"], {"rows": rows_json({**row, "location": location} for row in rows)})
+        record_acts(tx, who, "stock_corrected", "the warehouse's count", [(f"location/{location}", {"pieces": moved})])
+    changes.raised |= {sku: pieces for sku, pieces in moved.items() if pieces > 0}
+    changes.lowered |= {sku: -pieces for sku, pieces in moved.items() if pieces < 0}
+
+
+def _note_refusals(db: Database, location: str, refused: Mapping[str, tuple[int, int]]) -> None:
+    with db.transaction() as tx:
+        tx.execute(RECOUNT["drop_refusals"], {"location": location, "skus": sorted(refused)})
+        if refused:
+            rows = [{"sku": sku, "on_hand": ours, "counted": counted} for sku, (ours, counted) in refused.items()]
+            tx.execute(RECOUNT["note_refusals"], {"location": location, "rows": rows_json(rows)})
+
+
+def asked_s_ago(connection: Connection, locations: Sequence[str]) -> dict[str, float | None]:
+    """Seconds since each location's warehouse was asked to count again; None: never."""
+    return dict(connection.execute(RECOUNT["asked"], {"names": list(locations)}).fetchall())
+
+
+def note_asked(connection: Connection, location: str) -> None:
+    """The warehouse is being asked."""
+    connection.execute(RECOUNT["note_asked"], {"name": location})

@@ -1,0 +1,1 @@
+"""What a process writes about itself: log lines, safe for any terminal."""

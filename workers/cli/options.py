@@ -1,0 +1,75 @@
+"""What commands that change something have in common: who acts and why, and options for times and rates."""
+
+import getpass
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import click
+
+from infra.engine.replay import Author
+from infra.process.clock import SystemClock
+from ops.bulk import RATE_MAX
+from workers.cli.values import is_in_range
+
+F = TypeVar("F", bound=Callable[..., object])
+_SPAN = re.compile(r"([0-9]{1,6})(m|h|d)")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+class Moment(click.ParamType[datetime]):
+    """A span back from now (``90m``, ``24h``, ``3d``), or a time of ISO 8601; without a zone it is UTC."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        text = str(value)
+        try:
+            span = _SPAN.fullmatch(text)
+            moment = SystemClock().utcnow() - int(span[1]) * _UNITS[span[2]] if span else datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither a span such as 24h nor a time such as 2026-01-31T08:00", param, ctx)
+        except OverflowError:
+            self.fail(f"{text!r} lies before all times", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if not is_in_range(moment):
+            self.fail(f"{text!r} is not in the years 2000 to 2099", param, ctx)
+        return moment
+
+
+class Rate(click.ParamType[float]):
+    """So many a second: ``5`` or ``5/s``."""
+
+    name = "rate"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            rate = float(str(value).removesuffix("/s"))
+        except ValueError:
+            self.fail(f"{value!r} is not a rate such as 5/s", param, ctx)
+        if not 0 < rate <= RATE_MAX:
+            self.fail(f"a rate is above 0 and at most {RATE_MAX:g} a second", param, ctx)
+        return rate
+
+
+def author_option(command: F) -> F:
+    """``--reason``, as the author of the act: the system's user, who says why. A dry run needs none."""
+    return click.option("--reason", "author", metavar="R", callback=_author, help="Why; it is kept. Required.")(command)
+
+
+def optional_author(command: F) -> F:
+    """The same for what is data rather than a decision: the reason may be left out."""
+    return click.option("--reason", "author", metavar="R", callback=_author_of_data, help="Why; it is kept.")(command)
+
+
+def _author_of_data(_ctx: click.Context, _param: click.Parameter, reason: str | None) -> Author:
+    return Author(getpass.getuser(), (reason or "").strip())
+
+
+def _author(ctx: click.Context, _param: click.Parameter, reason: str | None) -> Author:
+    if not (reason or "").strip() and not ctx.params.get("dry_run"):
+        raise click.BadParameter("say why")
+    return Author(getpass.getuser(), (reason or "").strip())
