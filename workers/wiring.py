@@ -20,7 +20,6 @@ from actors.warehouse import ReadScans
 from actors.writeback import WriteBack
 from adapters import registry
 from adapters.door import Door
-from domain.errors import Misconfigured
 from domain.order import Lane
 from infra.config.rules import load_rules
 from infra.config.settings import Settings
@@ -43,6 +42,7 @@ from infra.queue.priority import PriorityBroker
 from infra.tables.pool import Database
 from infra.telemetry.log import bound, get_logger
 from workers.guards import gates_of, guarded
+from workers.starting import refuse_without_database
 
 log = get_logger(__name__)
 
@@ -124,8 +124,7 @@ def _hand_back(db: Database, worker: int) -> None:
 
 
 def database(settings: Settings, connections: int) -> Database:
-    if not settings.stores.database_url:
-        raise Misconfigured("database_url_missing", "set ORDERLANE_DATABASE_URL, or use `orderlane run`")
+    refuse_without_database(settings)
     return Database(settings.stores.database_url.reveal(), connections)
 
 
