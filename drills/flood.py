@@ -10,7 +10,7 @@ from drills.course import patiently, until
 from drills.drill import Plan, Trial
 from drills.neighbours import resume_step
 from drills.small_world import shelf, still_stream
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from ops import gates
 from workers.demo.run import Running, prepared
 from workers.supervisor import supervised

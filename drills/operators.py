@@ -22,7 +22,8 @@ from drills.harms import kill
 from drills.lines import GARBAGE, Lines, lined
 from drills.proxy import Fault, harmless
 from drills.small_world import SPOTLESS, SmallWorld, small_world
-from infra.engine.replay import Answer, Author
+from infra.engine.author import Author
+from infra.engine.replay import Answer
 from infra.tables.letters import LetterFilter
 from ops.bulk import cancel, look, members, start
 from ops.holds import release

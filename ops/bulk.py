@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from domain.dead_letters import KILLED, REPLAYS_MAX, why_not_in_bulk
 from domain.errors import Conflict, Refused
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.sweeper.bulk_replay import BULK
 from infra.tables.letters import LetterFilter, of_one_cause, record_acts
 from infra.tables.orders import rows_json

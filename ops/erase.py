@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.errors import Conflict, Refused
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.retention.erase import ERASURES, Standing, ask, can_erase, carry_out, search, standing, usable, words_of
 from infra.tables.letters import record_acts
 from infra.tables.pool import Connection, Database

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from domain.errors import Conflict
 from domain.order import Lane
 from domain.states import FINAL_STATES, Cause, Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
 from infra.tables.letters import record_acts

@@ -11,7 +11,7 @@ from domain.states import Step
 from infra.accounts.rules import rules_by_account, rules_of
 from infra.accounts.shared_breaker import Seen, SharedGates
 from infra.config.settings import Limit, Settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.process.clock import Clock
 from infra.tables.gates import GATES, load_pauses, resting
 from infra.tables.letters import record_acts

@@ -6,7 +6,8 @@ from actors.listings import let_go
 from domain.errors import Conflict
 from domain.holds import OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State, Step
-from infra.engine.replay import Author, add_due, go_on
+from infra.engine.author import Author
+from infra.engine.replay import add_due, go_on
 from infra.queue.keys import BellKey
 from infra.tables.letters import LETTERS, record_acts
 from infra.tables.listings import lock_order

@@ -9,7 +9,8 @@ from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold
 from domain.states import STEPS, Cause, State, Step
-from infra.engine.replay import Author, Replayed, replay
+from infra.engine.author import Author
+from infra.engine.replay import Replayed, replay
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, stop, write
 from infra.tables.letters import (

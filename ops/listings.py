@@ -8,7 +8,7 @@ from domain.errors import Conflict, Refused
 from domain.listings import NOTHING, Listing
 from domain.normalize import tidy
 from infra.config.settings import Settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.process.failpoints import failpoint
 from infra.tables.letters import record_acts
 from infra.tables.listings import (

@@ -15,8 +15,8 @@ from adapters.ports import Courier
 from domain.errors import FulfilmentError, Refused
 from domain.order import Lane
 from domain.reconcile import Finding, Found, compare
+from infra.engine.author import Author
 from infra.engine.outer import OuterRunner, call_each
-from infra.engine.replay import Author
 from infra.engine.results import Place
 from infra.tables.pool import Database
 from ops.reconcile_adopt import PackageHere, adopt, note_voided

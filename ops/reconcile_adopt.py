@@ -13,8 +13,9 @@ from domain.outcomes import Hold
 from domain.reconcile import Found
 from domain.references import reference
 from domain.states import STEPS, State, Step
+from infra.engine.author import Author
 from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, call_each
-from infra.engine.replay import Author, replay
+from infra.engine.replay import replay
 from infra.engine.results import Place, Result
 from infra.engine.write_outcomes import Writes, add_hold, write
 from infra.queue.keys import BellKey

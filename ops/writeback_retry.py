@@ -19,8 +19,9 @@ from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.states import Step
+from infra.engine.author import Author
 from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, OuterStep, call_each
-from infra.engine.replay import Author, replay
+from infra.engine.replay import replay
 from infra.engine.results import Place, Result
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey

@@ -4,7 +4,7 @@ import pytest
 
 from domain.holds import HoldCode
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from ops.holds import release
 

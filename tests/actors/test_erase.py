@@ -7,7 +7,7 @@ from psycopg import sql
 
 from domain.states import Step
 from infra.config.retention import Retention
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.retention.purge import Purge
 from infra.tables.retention import Named
 from ops.erase import erase, erasures, orders_of

@@ -9,7 +9,7 @@ from adapters.ports import Waybill
 from domain.errors import Conflict, Poison, Transient
 from domain.holds import HoldCode
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.tables.migrate import FOLDER
 from infra.tables.shipments import load_unlabelled

@@ -7,7 +7,7 @@ from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.listings import NOTHING, Listing
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.engine.worker_lock import Presence
 from infra.monitoring.invariants import find_breaches
 from infra.tables import listings as module

@@ -6,7 +6,7 @@ from adapters.ports import NARROWER, Listed
 from domain.errors import Malformed, Misconfigured, Poison, Refused, Throttled, Transient
 from domain.gates import PAUSED, GateShut
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.alarms import alarm_on_silent_feeds
 from infra.process.clock import SystemClock
 from infra.sweeper.bulk_replay import LetterDuties

@@ -5,7 +5,8 @@ import pytest
 from domain.errors import Conflict, Poison, UnknownOutcome
 from domain.holds import HoldCode
 from domain.states import Step
-from infra.engine.replay import Answer, Author
+from infra.engine.author import Author
+from infra.engine.replay import Answer
 from ops.holds import release
 from ops.letters import causes, discard, letter, preview, reopen, replay_letters
 

@@ -10,7 +10,7 @@ from adapters.ports import NARROWER, Listed
 from domain.errors import Malformed, Throttled, Transient
 from domain.gates import GateShut
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from ops.letters import replay_letters
 
 SHOP = "SELECT cursor_at FROM shop"

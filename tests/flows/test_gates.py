@@ -9,7 +9,7 @@ import pytest
 from domain.gates import GateKind
 from domain.ledger_check import Verdict
 from infra.accounts.shared_breaker import SharedGates, connect_gates
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from ops import gates
 from workers.supervisor import supervised
 

@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Refused
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.retention.erase import needles, stretches, usable
 from infra.tables.retention import Named
 from ops.erase import erase, erasures, orders_named, orders_of, plan, show

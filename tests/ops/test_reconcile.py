@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from adapters.ports import Booking
 from domain.order import Address, OrderKey
 from domain.references import reference
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
 from ops.reconcile import Outcome, Reconciler

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
 from ops.writeback_retry import Pace, Said, Selection, open_writebacks, preview, retry

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.tables.letters import LetterFilter
 from ops.bulk import look, start
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import click
 
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.tables.pool import Database
 from ops import bulk as verbs
 from ops.bulk_face import print_bulk, print_bulks

@@ -6,7 +6,8 @@ from contextlib import nullcontext
 import click
 
 from infra.config.settings import Settings
-from infra.engine.replay import Answer, Author, Replayed
+from infra.engine.author import Author
+from infra.engine.replay import Answer, Replayed
 from infra.tables.letters import LetterFilter
 from infra.tables.pool import Database
 from ops import bulk, letters

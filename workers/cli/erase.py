@@ -2,7 +2,7 @@
 
 import click
 
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.tables.pool import Database
 from infra.tables.retention import Named
 from ops import erase as ops

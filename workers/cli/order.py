@@ -7,7 +7,7 @@ from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.order import Lane
 from infra.config.settings import read_settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
 from ops.expedite import Expedited, expedite_unread

@@ -11,7 +11,7 @@ import click
 from domain.gates import GateKind
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.settings import Settings, read_settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from infra.servers import open_stores
 from infra.tables.pool import Database

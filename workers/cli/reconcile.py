@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import click
 
 from infra.config.settings import read_settings
+from infra.engine.author import Author
 from infra.engine.outer import OuterRunner
-from infra.engine.replay import Author
 from infra.process.clock import SystemClock
 from infra.telemetry.log import configure
 from ops.reconcile import OPEN, Outcome, Reconciled, Reconciler

@@ -3,7 +3,7 @@
 import click
 
 from infra.config.settings import read_settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.telemetry.log import configure
 from ops.terminal import china_time
 from ops.unreadable import close as close_entry

@@ -7,7 +7,7 @@ import click
 from domain.errors import Refused
 from domain.listings import EVERY, NOTHING, Listing
 from infra.config.settings import Settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from ops.listings import FIRST, Changed, accounts_of, check_account, check_name, drop, entries, missing, put
 from ops.listings_file import BYTES_MAX, COLUMNS, NOTHING_MARK, ReadFile, read_listings
 from ops.terminal import china_time

@@ -6,8 +6,8 @@ from datetime import datetime
 import click
 
 from infra.config.settings import read_settings
+from infra.engine.author import Author
 from infra.engine.outer import OuterRunner
-from infra.engine.replay import Author
 from infra.process.clock import SystemClock
 from infra.tables.pool import Database
 from infra.telemetry.log import configure

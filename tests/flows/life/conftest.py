@@ -26,9 +26,9 @@ from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.rules import load_rules
 from infra.config.settings import Engine, Guard, Limit, read_settings
 from infra.engine.accounts import ensure_accounts
+from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.engine.gated_runner import GatedRunner
-from infra.engine.replay import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process import failpoints
 from infra.sweeper.bulk_replay import LetterDuties

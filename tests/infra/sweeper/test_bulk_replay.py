@@ -6,7 +6,7 @@ import pytest
 from domain.errors import Poison, Refused
 from domain.holds import HoldCode
 from domain.outcomes import Done, Hold
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.engine.results import Failed, Settled
 from infra.queue.bells import BellKey
 from infra.sweeper.bulk_replay import LetterDuties

@@ -9,7 +9,7 @@ from infra.accounts.account import AccountGate
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.settings import Courier, Settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from infra.tables.gates import shut_account
 from ops.doctor import gates
