@@ -11,7 +11,7 @@ from drills.drill import Plan, Trial
 from drills.neighbours import resume_step
 from drills.small_world import shelf, still_stream
 from infra.engine.author import Author
-from ops import gates
+from ops.verbs import gates
 from workers.demo.run import Running, prepared
 from workers.supervisor import supervised
 

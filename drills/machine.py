@@ -22,7 +22,7 @@ from infra.engine.author import Author
 from infra.process.failpoints import ENVIRONMENT_KEY
 from ops.doctor.check import Level
 from ops.doctor.stores import server
-from ops.gates import resume
+from ops.verbs.gates import resume
 from workers.demo.run import Running, running
 
 ORDERS, ORDERS_QUICK = 300, 120

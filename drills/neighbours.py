@@ -24,7 +24,7 @@ from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.servers import Stores
-from ops import gates
+from ops.verbs import gates
 from workers.demo.run import Running, prepared
 from workers.demo.stage import demo_folder
 from workers.supervisor import supervised

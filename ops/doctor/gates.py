@@ -9,10 +9,10 @@ from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.settings import Settings
 from infra.process.clock import Clock
 from infra.tables.pool import Database
-from ops import gates as verbs
 from ops.doctor.check import Check, ok, warn
-from ops.gates import Gate
-from ops.terminal import china_time
+from ops.faces.terminal.layout import china_time
+from ops.verbs import gates as verbs
+from ops.verbs.gates import Gate
 
 _RECOVERING = "recovering"
 # What platforms and couriers say of a signature whose time is not theirs.

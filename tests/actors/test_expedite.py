@@ -11,7 +11,7 @@ from domain.order import Lane
 from domain.states import Step
 from infra.engine.author import Author
 from infra.queue.bells import BellKey
-from ops.expedite import expedite
+from ops.verbs.expedite import expedite
 
 LI = Author("li", "the buyer waits")
 

@@ -14,9 +14,9 @@ from infra.monitoring.invariants import find_breaches
 from infra.tables.migrate import FOLDER
 from infra.tables.shipments import load_unlabelled
 from infra.tables.stock import release_stock
-from ops import letters
-from ops.holds import release
-from ops.writeback_retry import Selection, open_writebacks
+from ops.verbs import letters
+from ops.verbs.holds import release
+from ops.verbs.writeback_retry import Selection, open_writebacks
 
 LI = Author("li", "looked at it")
 CLOSED = {"status": "TRADE_CLOSED", "modified": "2026-11-22 10:00:00"}

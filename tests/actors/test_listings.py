@@ -13,8 +13,8 @@ from infra.monitoring.invariants import find_breaches
 from infra.tables import listings as module
 from infra.tables.listings import LISTINGS, put_entries
 from infra.tables.stock import count_in
-from ops.holds import release
-from ops.listings import drop, missing, put
+from ops.verbs.holds import release
+from ops.verbs.listings import drop, missing, put
 
 LI = Author("li", "asked the buyer")
 SHIRT, CUP = Listing("taobao", "s1", "600000000001"), Listing("taobao", "s1", "600000000777")

@@ -15,10 +15,10 @@ from domain.states import Step
 from infra.process.clock import SystemClock
 from infra.tables.letters import LetterFilter
 from infra.telemetry.log import configure
-from ops import letters
-from ops.letters_face import print_letter, print_letters
-from ops.order_face import print_order, print_raw
-from ops.order_view import raw_answers, view_order
+from ops.faces.terminal.letters import print_letter, print_letters
+from ops.faces.terminal.order import print_order, print_raw
+from ops.verbs import letters
+from ops.views.order import raw_answers, view_order
 
 PARTS = ("欧阳小满", "1 3 8 1 2 3 4 5 6 7 8", "文三路1203弄5号楼", "歐陽小滿", "１３８１２３４５６７８")
 MARKS = ("欧", "歐", "阳", "陽", "滿", "文三", "弄", "13812345678", "1 3 8 1", "１３")

@@ -7,8 +7,8 @@ from domain.holds import HoldCode
 from domain.states import Step
 from infra.engine.author import Author
 from infra.engine.replay import Answer
-from ops.holds import release
-from ops.letters import causes, discard, letter, preview, reopen, replay_letters
+from ops.verbs.holds import release
+from ops.verbs.letters import causes, discard, letter, preview, reopen, replay_letters
 
 LI = Author("li", "courier is back")
 

@@ -11,7 +11,7 @@ from domain.errors import Malformed, Throttled, Transient
 from domain.gates import GateShut
 from domain.states import Step
 from infra.engine.author import Author
-from ops.letters import replay_letters
+from ops.verbs.letters import replay_letters
 
 SHOP = "SELECT cursor_at FROM shop"
 

@@ -12,7 +12,7 @@ from domain.order import FulfilledBy
 from domain.states import Step
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
-from ops.holds import release
+from ops.verbs.holds import release
 
 LI = Author("li", "asked the buyer")
 TEE, CAP = "7001", "7002"

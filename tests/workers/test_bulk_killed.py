@@ -12,7 +12,7 @@ import pytest
 
 from infra.engine.author import Author
 from infra.tables.letters import LetterFilter
-from ops.bulk import look, start
+from ops.verbs.bulk import look, start
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import click
 
 from infra.engine.author import Author
 from infra.tables.pool import Database
-from ops import bulk as verbs
-from ops.bulk_face import print_bulk, print_bulks
+from ops.faces.terminal.bulk import print_bulk, print_bulks
+from ops.verbs import bulk as verbs
 from workers.cli.exits import Exit
 from workers.cli.options import author_option
 from workers.cli.output import console, json_option, say_json

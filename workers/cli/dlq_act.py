@@ -10,10 +10,10 @@ from infra.engine.author import Author
 from infra.engine.replay import Answer, Replayed
 from infra.tables.letters import LetterFilter
 from infra.tables.pool import Database
-from ops import bulk, letters
-from ops.bulk_face import print_bulk
-from ops.letters_face import print_previews, print_replayed
-from ops.lookup import courier_lookup
+from ops.faces.terminal.bulk import print_bulk
+from ops.faces.terminal.letters import print_previews, print_replayed
+from ops.verbs import bulk, letters
+from ops.views.lookup import courier_lookup
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
 from workers.cli.options import Rate, author_option

@@ -3,8 +3,8 @@
 import click
 
 from infra.tables.letters import LetterFilter
-from ops import letters
-from ops.letters_face import print_causes, print_letter, print_letters
+from ops.faces.terminal.letters import print_causes, print_letter, print_letters
+from ops.verbs import letters
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
 from workers.cli.output import console, json_option, say_json

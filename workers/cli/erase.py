@@ -5,7 +5,7 @@ import click
 from infra.engine.author import Author
 from infra.tables.pool import Database
 from infra.tables.retention import Named
-from ops import erase as ops
+from ops.verbs import erase as ops
 from workers.cli.exits import Exit
 from workers.cli.options import author_option
 from workers.cli.output import json_option, say, say_json

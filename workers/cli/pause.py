@@ -16,8 +16,8 @@ from infra.process.clock import SystemClock
 from infra.servers import open_stores
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
-from ops import gates as ops
-from ops.gates_face import print_gates
+from ops.faces.terminal.gates import print_gates
+from ops.verbs import gates as ops
 from workers.cli.exits import Exit
 from workers.cli.output import console, say, say_json
 from workers.cli.stores import database_at_hand

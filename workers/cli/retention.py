@@ -3,8 +3,8 @@
 import click
 
 from infra.config.retention import Retention
-from ops import retention as ops
-from ops.retention_face import print_standing
+from ops.faces.terminal.retention import print_standing
+from ops.views import retention as ops
 from workers.cli.exits import Exit
 from workers.cli.output import console, json_option, say, say_json
 from workers.cli.stores import database_at_hand, quiet_settings

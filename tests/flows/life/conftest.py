@@ -36,10 +36,10 @@ from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.letters import LetterFilter
 from infra.tables.sql import load
-from ops import bulk, gates, letters
-from ops.holds import release
-from ops.ledgers import our_ledger
-from ops.stock import load_stock
+from ops.verbs import bulk, gates, letters
+from ops.verbs.holds import release
+from ops.verbs.stock import load_stock
+from ops.views.ledgers import our_ledger
 from sandbox import report
 from sandbox.model import Sku, Stocked
 from sandbox.spec import Dirt, WarehouseDelays

@@ -5,7 +5,7 @@ import structlog
 
 from infra.engine.author import Author
 from infra.monitoring.alarms import alarm_on_letters
-from ops.letters import discard
+from ops.verbs.letters import discard
 
 LI = Author("li", "test orders")
 

@@ -11,9 +11,9 @@ from infra.engine.results import Failed, Settled
 from infra.queue.bells import BellKey
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.tables.letters import LetterFilter, load_causes
-from ops.bulk import cancel, look, pause, resume, start
-from ops.bulk import members as list_members
-from ops.letters import preview, replay_letters
+from ops.verbs.bulk import cancel, look, pause, resume, start
+from ops.verbs.bulk import members as list_members
+from ops.verbs.letters import preview, replay_letters
 
 LI = Author("li", "courier is back")
 BULK_LABELS = BellKey("label", "bulk", "sf/main")

@@ -14,7 +14,7 @@ from infra.process.clock import SystemClock
 from infra.tables.gates import shut_account
 from ops.doctor import gates
 from ops.doctor.check import Level
-from ops.gates import pause
+from ops.verbs.gates import pause
 
 SETTINGS = Settings(couriers=(Courier(name="main", courier="sf", endpoint="http://localhost", credentials={}),))
 MEI = Author("mei", "stocktaking")
