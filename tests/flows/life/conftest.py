@@ -37,6 +37,7 @@ from infra.sweeper.stuck_work import Sweeper
 from infra.tables.letters import LetterFilter
 from infra.tables.sql import load
 from ops.verbs import bulk, gates, letters
+from ops.views import letters as letter_views
 from ops.verbs.holds import release
 from ops.verbs.stock import load_stock
 from ops.views.ledgers import our_ledger
@@ -318,7 +319,7 @@ class House:
             return
         letter_id = ids[which % len(ids)]
         if how == "bulk":
-            letter = letters.letter(self.db, letter_id)
+            letter = letter_views.letter(self.db, letter_id)
             bulk.start(self.db, LetterFilter(cause=letter.fingerprint), 100.0, LI)
         elif how == "discard":
             letters.discard(self.db, letter_id, LI)
