@@ -37,9 +37,9 @@ from infra.sweeper.stuck_work import Sweeper
 from infra.tables.letters import LetterFilter
 from infra.tables.sql import load
 from ops.verbs import bulk, gates, letters
-from ops.views import letters as letter_views
 from ops.verbs.holds import release
 from ops.verbs.stock import load_stock
+from ops.views import letters as letter_views
 from ops.views.ledgers import our_ledger
 from sandbox import report
 from sandbox.model import Sku, Stocked
