@@ -84,7 +84,7 @@ async def _knock(place: str, who: str, resolver: OutsideResolver) -> Check:
     except TimeoutError:
         fault = f"no connection within {CONNECT_S:.0f} s"
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or type(error).__name__
         fault = f"no connection: {reason}"
     else:
         return ok(place, f"takes connections (used by {who})")

@@ -52,6 +52,6 @@ def take_over_lines(now: datetime) -> str:
     lines = {
         "take_over_from": f"take_over_from = {now.isoformat(timespec='seconds')}"
         "   # orders paid earlier are left to the system before\n",
-        "mode": 'mode = "watch"                      # reads and decides only; delete the line to let orders be shipped\n',
+        "mode": 'mode = "watch"                      # reads and decides only; without this line orders are shipped\n',
     }
     return "".join(line for key, line in lines.items() if key in Shop.__struct_fields__)

@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.settings import Settings
 from infra.process.clock import SystemClock
-from ops.status import status
+from ops.views.status import status
 from sandbox.spec import Dirt, Scenes
 from workers.demo.run import Running, running
 from workers.demo.stage import Script, Stage, scenes_of
@@ -67,15 +67,26 @@ def play(
         pace = _ONE_IN / script.per_second
         now = time.monotonic()
         trouble_at, report_at = now, now + LOOK_EVERY_S
-        while not stopping.wait(LOOK_EVERY_S):
-            house.supervisor.tend()
-            now = time.monotonic()
-            if now >= trouble_at:
-                next(trouble)
-                trouble_at = now + pace
-            if now >= report_at:
-                on_report(_look(house, shared))
-                report_at = now + REPORT_EVERY_S
+        with _ended_by(stopping):
+            while not stopping.wait(LOOK_EVERY_S):
+                house.supervisor.tend()
+                now = time.monotonic()
+                if now >= trouble_at:
+                    next(trouble)
+                    trouble_at = now + pace
+                if now >= report_at:
+                    on_report(_look(house, shared))
+                    report_at = now + REPORT_EVERY_S
+
+
+@contextmanager
+def _ended_by(stopping: threading.Event) -> Iterator[None]:
+    """A terminal sends Ctrl-C to the sandbox too: who has asked it a moment before gets no answer any more."""
+    try:
+        yield
+    except OSError:
+        if not stopping.is_set():
+            raise
 
 
 def make_trouble(stage: Stage, seed: int) -> Iterator[str]:
