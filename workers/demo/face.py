@@ -17,6 +17,7 @@ from domain.holds import HOLDS, HoldCode
 from domain.ledger_check import Verdict
 from infra.config.instance import find_instance
 from workers.demo.run import Outcome, Progress
+from workers.demo.stage import STORES_FOLDER
 
 _STATES = ("paid", "on_hold", "approved", "allocated", "in_warehouse", "packed", "in_transit", "closed")
 
@@ -99,7 +100,10 @@ def look_command(settings_file: Path) -> str:
     """What to type before an order's id to look at it; names the settings where commands do not find them."""
     shown = f"{program()} order show"
     is_found = find_instance().settings_file == settings_file.resolve()
-    return shown if is_found else f"ORDERLANE_SETTINGS={settings_file} {shown}"
+    if is_found:
+        return shown
+    stores = settings_file.parent / STORES_FOLDER
+    return f"ORDERLANE_SETTINGS={settings_file} ORDERLANE_DATA_DIR={stores} {shown}"
 
 
 def program() -> str:
