@@ -8,7 +8,7 @@ from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold
-from domain.states import STEPS, Cause, State, Step
+from domain.states import Cause, State
 from infra.engine.replay import Author, Replayed, replay
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, stop, write
@@ -120,20 +120,20 @@ def _preview(letter_id: int, would: Prospect, now: Standing, asked: _Asked) -> P
             return Preview(letter_id, now.state, "refused", why)
         case PutBack(resume=resume):
             resumes = f"resumes as {resume}, " if resume else ""
-            books = resume is not None or now.state in STEPS[now.step].works_in
+            books = resume is not None or now.state in now.step.works_in
             return Preview(letter_id, now.state, "replayed", f"{resumes}{_next_try(now, asked, books=books)}")
 
 
 def _next_try(now: Standing, asked: _Asked, *, books: bool) -> str:
     """`books`: the order still wants a label; otherwise asking is all."""
     if not now.reference:
-        return f"{now.step} runs again"
+        return f"{now.step.name} runs again"
     if asked.ask is None:
-        return f"{now.step} runs again and asks the courier for {now.reference} first"
+        return f"{now.step.name} runs again and asks the courier for {now.reference} first"
     try:
         waybill = asked.ask(asked.account, now.reference)
     except FulfilmentError as error:
-        return f"{now.step} runs again; the courier could not be asked now: {error.code}"
+        return f"{now.step.name} runs again; the courier could not be asked now: {error.code}"
     if waybill is None:
         return f"the courier has nothing under {now.reference}: {'will book' if books else 'books nothing'}"
     if (owner := asked.owner_of(now.reference, waybill)) is not None:
@@ -169,7 +169,7 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
         if held and not stays:
             named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
             tx.execute(LETTERS["release_blocks"], named)
-        if held and step == Step.LABEL:
+        if held and step == "label":
             # Nobody need do anything about it, but what the courier may have booked is found out.
             ask_about(tx, [held[0].id], is_suspect=crashes > 0)
         place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
@@ -188,8 +188,8 @@ def reopen(db: Database, letter_id: int, author: Author) -> None:
         for locked in lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else []):
             place = Place(subject_id, Lane(lane), order_id, locked.id, None, locked.state)
             writes = Writes()
-            stop(Step(step), place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
-            write(tx, Step(step), writes)
+            stop(step, place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
+            write(tx, step, writes)
         place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
         _tell(tx, step, place, verb="letter_reopened", letter_id=letter_id, author=author)
 
@@ -199,4 +199,4 @@ def _tell(tx: Connection, step: str, place: Place, *, verb: str, letter_id: int,
     record_acts(tx, author.who, verb, author.reason, [(f"letter/{letter_id}", {})])
     facts = {"letter": letter_id, "by": author.who, "reason": author.reason}
     if step != MESSAGE:
-        write(tx, Step(step), Writes(events=[event(Step(step), place, verb, Cause.PERSON, facts=facts)]))
+        write(tx, step, Writes(events=[event(step, place, verb, Cause.PERSON, facts=facts)]))

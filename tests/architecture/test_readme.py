@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from domain.states import Step
+from actors import find_actors
 
 PICTURE = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 LABEL = re.compile(r"\b((?:\w+/)+\w+\.py)\s+(\w+)")
@@ -32,6 +32,6 @@ def test_what_the_picture_names_exists(root, named, tree_of):
     assert absent == []
 
 
-@pytest.mark.parametrize("step", Step)
-def test_every_step_is_in_the_picture(step, named):
-    assert f"actors/{step}.py" in {path for path, _ in named}
+@pytest.mark.parametrize("actor", find_actors(), ids=lambda actor: actor.step.name)
+def test_every_step_is_in_the_picture(actor, named):
+    assert f"{actor.module.replace('.', '/')}.py" in {path for path, _ in named}

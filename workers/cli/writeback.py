@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 
 from infra.config.settings import read_settings
-from infra.engine.outer import OuterRunner
+from infra.engine.remote import RemoteRunner
 from infra.engine.replay import Author
 from infra.process.clock import SystemClock
 from infra.tables.pool import Database
@@ -92,7 +92,7 @@ def retry_command(
 def _retry(runtime: Runtime, wanted: Selection, author: Author | None, rate: float, *, as_json: bool) -> list[Told]:
     """Without an author it is a dry run."""
     runner = runtime.runners["writeback"]
-    assert isinstance(runner, OuterRunner)
+    assert isinstance(runner, RemoteRunner)
     chosen = open_writebacks(runtime.db, wanted)
     if not chosen:
         say("no write-back matches", err=True)
