@@ -12,7 +12,7 @@ WHERE f.state = ANY(%(states)s)
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.fulfillment_order_id = f.id AND d.closed_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM work AS w
-                  WHERE w.step = ANY('{reserve,review,route}') AND w.subject_id = f.id)
+                  WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id)
   AND (f.state IN ('paid', 'on_hold', 'approved')
        OR NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL)
        OR EXISTS (SELECT 1 FROM package AS p
