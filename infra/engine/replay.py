@@ -14,6 +14,7 @@ from domain.outcomes import Done
 from domain.states import Cause, State
 from domain.steps import Subject
 from domain.stock import Reservation
+from infra.engine.author import Author, Source, machine
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_move, add_work, event, rows_json, write
 from infra.process.steps import STEPS, steps_by_subject
@@ -24,15 +25,6 @@ from infra.tables.pool import Connection
 from infra.tables.sql import load
 
 ACCOUNTS = load("accounts")
-ENGINE = "engine"
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who acts, and why."""
-
-    who: str
-    reason: str
 
 
 class Answer(StrEnum):
@@ -113,7 +105,7 @@ def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> int:
     if not moved_on:
         return 0
     over = [case for case in _lock(tx, moved_on) if isinstance(case.prospect, Superseded)]
-    _close(tx, list(_superseded(over)), Author(ENGINE, "the order moved on"))
+    _close(tx, list(_superseded(over)), machine("the order moved on", Source.SWEEPER))
     return len(over)
 
 
@@ -249,4 +241,4 @@ def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes
 
 
 def _cause(author: Author) -> Cause:
-    return Cause.RULES if author.who == ENGINE else Cause.PERSON
+    return Cause.PERSON if author.is_person else Cause.RULES

@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Conflict, Malformed, Misconfigured, Poison, Refused, Throttled, Transient, UnknownOutcome
-from ops.words import event_in_words
+from ops.faces.terminal.words import event_in_words
 
 
 class Killed(BaseException):

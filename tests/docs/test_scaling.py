@@ -13,8 +13,8 @@ from infra.config.worker_settings import Scaling, Workers
 from infra.monitoring.cursor_age import CursorAge
 from infra.monitoring.signals import Signal, Signals
 from infra.process.steps import STEPS
-from ops.gates import Gate
-from ops.status import LetterCount, PoolStatus, Status
+from ops.views.gates import Gate
+from ops.views.status import LetterCount, PoolStatus, Status
 from workers.metrics import HouseCollector
 
 GROUPS = groups_of(STEPS.map())

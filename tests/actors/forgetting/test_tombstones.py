@@ -9,7 +9,8 @@ from actors.pull import Pull
 from adapters.platforms.taobao.trade import raw_order
 from adapters.ports import Listed
 from domain.order import PlatformState
-from infra.engine.replay import Author, replay
+from infra.engine.author import Author
+from infra.engine.replay import replay
 from infra.monitoring.invariants import find_breaches
 from infra.tables.letters import LETTERS
 
