@@ -6,7 +6,7 @@ import re
 import pytest
 
 from actors import find_actors
-from ops.flow import mermaid_of
+from ops.faces.terminal.flow import mermaid_of
 
 PICTURE = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 LABEL = re.compile(r"\b((?:\w+/)+\w+\.py)\s+(\w+)")

@@ -3,7 +3,7 @@
 import click
 
 from actors import find_actors
-from ops.flow import mermaid_of, text_of
+from ops.faces.terminal.flow import mermaid_of, text_of
 
 
 @click.command()

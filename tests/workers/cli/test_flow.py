@@ -1,5 +1,5 @@
 from actors import find_actors
-from ops.flow import mermaid_of, text_of
+from ops.faces.terminal.flow import mermaid_of, text_of
 
 
 def test_it_prints_the_map(orderlane) -> None:

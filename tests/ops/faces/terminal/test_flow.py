@@ -4,7 +4,7 @@ from domain.states import State
 from domain.steps import Step, Subject
 from infra.engine.actor import actor
 from infra.process.steps import STEPS
-from ops.flow import mermaid_of, text_of
+from ops.faces.terminal.flow import mermaid_of, text_of
 
 WEIGH = Step(
     name="weigh",
