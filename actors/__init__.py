@@ -7,19 +7,23 @@ declare no actor are parts that several steps share.
 import pkgutil
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.steps import Steps
-from infra.engine.actor import StepActor
 from infra.process.steps import STEPS
+
+if TYPE_CHECKING:
+    from infra.engine.actor import StepActor
 
 
 @cache
-def find_actors() -> tuple[StepActor[Any], ...]:
+def find_actors() -> "tuple[StepActor[Any], ...]":
     """The declared actor of each file in this folder, by the name of the file.
 
     Raises TypeError for a file that declares a step and no actor, or more than one: that step would never run.
     """
+    from infra.engine.actor import StepActor  # noqa: PLC0415 - every command imports this package, few need the engine
+
     found = []
     for entry in pkgutil.iter_modules(__path__):
         module = import_module(f"{__name__}.{entry.name}")
