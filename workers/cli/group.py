@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
 
 
 # These need no instance, make one of their own, or say themselves what is missing.
-_WITHOUT_INSTANCE = frozenset({"demo", "doctor", "drill", "init", "normalize", "play", "run", "sign"})
+_WITHOUT_INSTANCE = frozenset({"demo", "doctor", "drill", "flow", "init", "normalize", "play", "run", "sign"})
 
 
 class Orderlane(LazyGroup):
