@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from threading import Condition
 from typing import Protocol
 
+from domain.alarms import AlarmKind
 from infra.engine.worker_lock import take_exclusive
 from infra.engine.write_outcomes import WORK
+from infra.monitoring.alarm_events import note_event
 from infra.queue.keys import BellKey
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
@@ -106,6 +108,7 @@ class ProcessRunner:
                 if is_by_itself:
                     return self.runner.run(key)
         log.warning("exclusive_run_put_off", step=key.step, lane=key.lane, account=key.account)
+        note_event(self.db, AlarmKind.EXCLUSIVE_RUN_PUT_OFF, key.step)
         return 0
 
     def _is_exclusive_due(self, key: BellKey) -> bool:
