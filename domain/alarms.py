@@ -44,6 +44,7 @@ class AlarmKind(StrEnum):
     LEASES_FREED = "leases_freed"
     LATE_SAVE_REFUSED = "late_save_refused"
     EXCLUSIVE_RUN_PUT_OFF = "exclusive_run_put_off"
+    POOL_AT_MAXIMUM = "pool_at_maximum"
     UNCAUGHT = "uncaught"
 
 
@@ -291,13 +292,22 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         events=("exclusive_run_put_off",),
         quiet_s=_HOUR_S,
     ),
+    AlarmKind.POOL_AT_MAXIMUM: AlarmRule(
+        severity=Severity.WARNING,
+        owner="engineering",
+        key="pool of workers",
+        opens="the pool has as many processes as its settings allow, and its work asks for more",
+        act="raise `processes_max`, or add a machine: docs/scaling.md",
+        events=("scale_out_signal",),
+        quiet_s=_HOUR_S,
+    ),
     AlarmKind.UNCAUGHT: AlarmRule(
         severity=Severity.ERROR,
         owner="engineering",
         key="process and type of the error",
         opens="a process met an error that nothing expects",
         act="a defect of ours: keep the log, report it",
-        events=("uncaught", "uncaught_in_thread", "uncaught_in_loop", "uncaught_at_end"),
+        events=("uncaught", "uncaught_in_thread", "uncaught_in_loop"),
         quiet_s=_DAY_S,
     ),
 }

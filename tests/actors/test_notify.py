@@ -1,5 +1,6 @@
 import pytest
 
+from domain.alarms import AlarmKind
 from domain.errors import Misconfigured, Refused, Transient, UnknownOutcome
 from domain.states import Step
 from infra.engine.replay import Author
@@ -28,6 +29,7 @@ def test_the_buyer_is_told_once_and_without_personal_data(handed_over):
     handed_over.run(Step.NOTIFY)
     [notice] = handed_over.notifier.told
     assert status(handed_over) == "told"
+    assert handed_over.rows("SELECT kind FROM alarm") == []
     assert (notice.event, notice.event_id) == (
         "package.shipped",
         handed_over.one("SELECT event_id::text FROM notice"),
@@ -71,6 +73,9 @@ def test_a_channel_without_event_ids_is_never_told_twice(handed_over, error):
     assert status(handed_over) == "unknown"
     assert len(handed_over.notifier.told) == 1
     assert handed_over.due(Step.NOTIFY) == []
+    assert handed_over.rows("SELECT kind, key, count FROM alarm") == [
+        (AlarmKind.NOTICE_UNKNOWN, handed_over.one("SELECT channel FROM notice"), 1)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from infra.config.settings import Settings
 from infra.config.worker_settings import Scaling, Workers
 from infra.monitoring.cursor_age import CursorAge
 from infra.monitoring.signals import Signal, Signals
+from infra.tables.alarms import AlarmCount
 from ops.gates import Gate
 from ops.status import LetterCount, PoolStatus, Status
 from workers.metrics import HouseCollector
@@ -44,6 +45,7 @@ STATUS = Status(
     gaps={},
     late={},
     cursors=(CursorAge("taobao/s1", None, 12.5, 930.0, None, False),),
+    alarm_counts=(AlarmCount("feed_silent", "error", 1),),
 )
 
 
