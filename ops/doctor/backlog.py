@@ -12,8 +12,8 @@ from infra.tables.listings import count_wanted
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 from infra.tables.unreadable import UNREADABLE, Source
-from ops.alarms_face import alarm_in_words
 from ops.doctor.check import Check, ok, warn
+from ops.faces.terminal.alarms import alarm_in_words
 
 ACCOUNTS = load("accounts")
 INSPECT = load("inspect")

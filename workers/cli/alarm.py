@@ -3,8 +3,8 @@
 import click
 
 from domain.alarms import AlarmKind
-from ops.alarms import list_alarms
-from ops.alarms_face import print_alarms
+from ops.faces.terminal.alarms import print_alarms
+from ops.views.alarms import list_alarms
 from workers.cli.output import console, json_option, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
 
