@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition
-from typing import Protocol
 
 from domain.alarms import AlarmKind
+from infra.engine.actor import Runner
 from infra.engine.worker_lock import take_exclusive
 from infra.engine.write_outcomes import WORK
 from infra.monitoring.alarm_events import note_event
@@ -75,12 +75,6 @@ class ProcessRuns:
             self._waiting = 0
             self._exclusives_ended += 1
             self._changed.notify_all()
-
-
-class Runner(Protocol):
-    """Answers a bell with one batch; returns how many subjects that had."""
-
-    def run(self, key: BellKey) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
