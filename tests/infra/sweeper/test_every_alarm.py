@@ -154,7 +154,7 @@ EVENTS = {
     AlarmKind.NOTICE_UNKNOWN: "tests/actors/test_notify.py",
     AlarmKind.WORKER_DIED: "tests/infra/sweeper/test_stuck_work.py",
     AlarmKind.LEASES_FREED: "tests/infra/sweeper/test_stuck_work.py",
-    AlarmKind.LATE_SAVE_REFUSED: "tests/infra/engine/test_outer.py",
+    AlarmKind.LATE_SAVE_REFUSED: "tests/infra/engine/test_remote.py",
     AlarmKind.EXCLUSIVE_RUN_PUT_OFF: "tests/infra/engine/test_exclusive.py",
     AlarmKind.POOL_AT_MAXIMUM: "tests/workers/test_autoscaler.py",
     AlarmKind.UNCAUGHT: "tests/infra/monitoring/test_alarm_events.py",
