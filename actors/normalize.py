@@ -16,6 +16,7 @@ from domain.normalize import Intake, initial_state
 from domain.order import FulfilledBy, Lane, Order
 from domain.outcomes import Done, Hold, Later
 from domain.states import Cause, State, Step
+from domain.take_over import Mode, TakeOver
 from infra.engine.reports import carry_whole
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
 from infra.tables.orders import ORDERS, Row, existing, line_rows, order_row, rows_json
@@ -36,7 +37,7 @@ LARGE_BYTES_MAX = 16 * 1024 * 1024
 class Raw:
     """A stored payload on its way to an order. `body` is None where it is too large to come with the others.
 
-    `is_forgotten`: its order was purged or erased, so its body does not come at all.
+    `is_forgotten`: its order was purged or erased, so its body does not come at all. `take_over`: of its shop.
     """
 
     place: Place
@@ -44,7 +45,7 @@ class Raw:
     shop: str
     lane_by: str | None
     received_at: str
-    joined_at: datetime | None
+    take_over: TakeOver
     size: int
     is_forgotten: bool
     body: bytes | None
@@ -112,8 +113,13 @@ class Normalize:
         return [
             *(Settled(each_.place, Done(facts={"repeated": True})) for each_ in (*overtaken, *stale)),
             *self._admit(tx, new),
-            *amend(tx, STEP, [(order_id, each_.place, each_.order) for order_id, each_ in fresh], self.tools.rules),
+            *self._amend(tx, fresh),
         ]
+
+    def _amend(self, tx: Connection, fresh: Sequence[tuple[int, Incoming]]) -> list[Result]:
+        newer = [(order_id, each_.place, each_.order) for order_id, each_ in fresh]
+        take_overs = {each_.order.key.account: each_.raw.take_over for _, each_ in fresh}
+        return amend(tx, STEP, newer, self.tools.rules, take_overs)
 
     def _admit(self, tx: Connection, new: Sequence[Incoming]) -> list[Result]:
         if not new:
@@ -122,7 +128,7 @@ class Normalize:
         if any(not _goes_whole(each_.order) for each_ in new) and carry_whole(tx):
             late = [Settled(each_.place, _wait_of(each_.order)) for each_ in new if not _goes_whole(each_.order)]
             new = [each_ for each_ in new if _goes_whole(each_.order)]
-        intakes = {each_.place.subject_id: initial_state(each_.order, each_.raw.joined_at) for each_ in new}
+        intakes = {each_.place.subject_id: initial_state(each_.order, each_.raw.take_over) for each_ in new}
         orders = [_admission(each_, intakes[each_.place.subject_id]) for each_ in new]
         lines = [{"raw_payload_id": each_.place.subject_id, **line} for each_ in new for line in line_rows(each_.order)]
         admitted = {
@@ -182,14 +188,25 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:
             shop,
             lane_by,
             received_at.isoformat(),
-            joined_at,
+            TakeOver(joined_at, kept_before, mode == Mode.WATCH),
             size,
             is_forgotten,
             body,
         )
-        for id_, platform, shop, lane, lane_by, received_at, joined_at, size, is_forgotten, body in tx.execute(
-            ORDERS["load_raw"], {"ids": list(subject_ids), "most": BATCH_BYTES}
-        )
+        for (
+            id_,
+            platform,
+            shop,
+            lane,
+            lane_by,
+            received_at,
+            joined_at,
+            kept_before,
+            mode,
+            size,
+            is_forgotten,
+            body,
+        ) in tx.execute(ORDERS["load_raw"], {"ids": list(subject_ids), "most": BATCH_BYTES})
     ]
 
 
