@@ -28,6 +28,7 @@ from domain.order import Address, Order
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
 from domain.states import STEPS, State, Step
+from domain.take_over import ShopWatchedError
 from domain.waivers import Waiver
 from infra.engine.outer import Intended, Lease, call_each
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each, place_of
@@ -200,6 +201,7 @@ class Label:
             ),
             weight_g=one.weight_g,
             service=one.service,
+            shop=one.order.key.account,
         )
 
     def record(self, tx: Connection, answered: Sequence[tuple[Unlabelled, Any]]) -> Sequence[Result]:
@@ -237,7 +239,7 @@ class Label:
             return True
         if not isinstance(answer, _NO_EFFECT):
             return False
-        return not one.seen_before or (isinstance(answer, _NOT_BOUGHT) and self._can_find(one))
+        return not one.seen_before or (isinstance(answer, (*_NOT_BOUGHT, ShopWatchedError)) and self._can_find(one))
 
     def _can_find(self, one: Unlabelled) -> bool:
         courier = self.tools.couriers.get(one.account)

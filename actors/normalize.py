@@ -1,7 +1,7 @@
 """normalize: a raw payload becomes a canonical order, or changes the one that is there, or is quarantined."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from actors.listings import fill_skus
 from actors.parts import WAITS
 from actors.tools import Tools
 from actors.update_order import amend
+from actors.watch_decisions import decide_watched
 from adapters import registry
 from domain.deadlines import ship_by
 from domain.errors import Poison
@@ -110,16 +111,26 @@ class Normalize:
         stale = [each_ for (_, changed_at), each_ in changed if each_.order.updated_at < changed_at]
         fresh = [(order_id, each_) for (order_id, changed_at), each_ in changed if each_.order.updated_at >= changed_at]
         _ask_again(tx, [*new, *(each_ for _, each_ in fresh)])
-        return [
+        results = [
             *(Settled(each_.place, Done(facts={"repeated": True})) for each_ in (*overtaken, *stale)),
             *self._admit(tx, new),
             *self._amend(tx, fresh),
         ]
+        self._decide_watched(tx, incoming, results)
+        return results
 
     def _amend(self, tx: Connection, fresh: Sequence[tuple[int, Incoming]]) -> list[Result]:
         newer = [(order_id, each_.place, each_.order) for order_id, each_ in fresh]
         take_overs = {each_.order.key.account: each_.raw.take_over for _, each_ in fresh}
         return amend(tx, STEP, newer, self.tools.rules, take_overs)
+
+    def _decide_watched(self, tx: Connection, incoming: Iterable[Incoming], results: Iterable[Result]) -> None:
+        """What would be done with orders of shops that are only watched; no statement where no shop is."""
+        watched = {each_.place.subject_id for each_ in incoming if each_.raw.take_over.is_watched}
+        if watched:
+            places = [result.place for result in results]
+            ids = {one.order_id for one in places if one.order_id is not None and one.subject_id in watched}
+            decide_watched(tx, self.tools, ids)
 
     def _admit(self, tx: Connection, new: Sequence[Incoming]) -> list[Result]:
         if not new:

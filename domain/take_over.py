@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from domain.errors import Throttled
 from domain.order import Order
 
 # Reasons for which an order is closed that another system ships.
@@ -21,6 +22,18 @@ class Mode(StrEnum):
 
     LIVE = "live"
     WATCH = "watch"
+
+
+# Until a call that a watched shop was refused is tried again: the watch may have ended.
+_REFUSED_S = 30.0
+
+
+class ShopWatchedError(Throttled):
+    """A call other than reading was about to be made for a shop that is only watched. Nothing left the process."""
+
+    def __init__(self, account: str) -> None:
+        message = f"{account} is only watched"
+        super().__init__("shop_watched", message, {"account": account}, after_s=_REFUSED_S)
 
 
 @dataclass(frozen=True, slots=True)

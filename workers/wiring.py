@@ -33,6 +33,7 @@ from infra.engine.gated_runner import GatedRunner
 from infra.engine.inner import InnerRunner, InnerStep
 from infra.engine.outer import OuterRunner, OuterStep, never
 from infra.engine.reports import report
+from infra.engine.watch import Watch
 from infra.engine.worker_lock import Presence
 from infra.process.clock import Clock, SystemClock
 from infra.process.memory import give_back_large_blocks
@@ -42,7 +43,7 @@ from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
 from infra.tables.pool import Database
 from infra.telemetry.log import bound, get_logger
-from workers.guards import gates_of, guarded
+from workers.guards import gates_of, guarded, watching
 
 log = get_logger(__name__)
 
@@ -95,7 +96,7 @@ def wired_worker(
         outside.run(door.open())
         stack.callback(lambda: outside.run(door.close()))
         gates = stack.enter_context(gates_of(settings, db, bells))
-        tools = guarded(connect(settings, db, bells, door, clock), gates)
+        tools = watching(guarded(connect(settings, db, bells, door, clock), gates))
         report(
             db,
             presence.worker,
@@ -165,6 +166,7 @@ def make_runners(
     dice = SystemDice()
     origin = Origin(worker, importlib.metadata.version("orderlane"), tools.rules.version)
     failures = Failures(engine, tools.clock, dice, origin)
+    watch = Watch(tools.settings.watched_shops)
     inner: tuple[InnerStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
     outer: tuple[OuterStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))
     return {
@@ -185,6 +187,7 @@ def make_runners(
                 engine.batch_max,
                 engine.lease_s,
                 is_draining=is_draining,
+                watch=watch,
             )
             for step in outer
         },

@@ -235,6 +235,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @property
+    def watched_shops(self) -> frozenset[str]:
+        """Accounts of the shops that are only watched."""
+        return frozenset(shop.account for shop in self.shops if shop.mode is Mode.WATCH)
+
 
 def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings file (``ORDERLANE_SETTINGS`` or `path`, else ``orderlane.toml`` if it exists).

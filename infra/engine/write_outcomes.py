@@ -29,7 +29,7 @@ Row = dict[str, Any]
 # mishaps in a year would end it.
 _ENDLESS = frozenset({Subject.SHOP, Subject.LOCATION})
 # Dimensions of their own: what fails there must never look like an unshipped order.
-_BESIDE = frozenset({Step.WRITEBACK, Step.NOTIFY})
+BESIDE = frozenset({Step.WRITEBACK, Step.NOTIFY})
 
 
 def rows_json(rows: Sequence[Row]) -> str:
@@ -119,7 +119,7 @@ def stop(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
     the hold stands beside the state.
     """
     add_hold(step, place, hold, writes)
-    if step not in _BESIDE and place.state is not None and may(place.state, State.ON_HOLD, Cause.RULES):
+    if step not in BESIDE and place.state is not None and may(place.state, State.ON_HOLD, Cause.RULES):
         add_move(step, Settled(place, hold), (State.ON_HOLD,), writes, facts={"code": hold.code})
 
 

@@ -1,6 +1,6 @@
 """Shops that are taken over or watched, and the orders that are kept out for it. No personal data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,16 +50,19 @@ def undecided_shops(tx: Connection, shops: Sequence[ShopRow]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class WatchedSubject:
-    """A package or notice of a watched shop. `is_asked_about`: a call about it may have happened."""
+    """A package or notice of a watched shop. `is_asked_about`: a call about it has happened, or may have."""
 
     subject_id: int
     account: str
     is_asked_about: bool
 
 
-def watched_packages(tx: Connection, step: str, ids: Sequence[int]) -> list[WatchedSubject]:
-    """Those of some packages that belong to a watched shop."""
-    return [WatchedSubject(*row) for row in tx.execute(TAKE_OVER["watched_packages"], {"step": step, "ids": list(ids)})]
+def watched_packages(
+    tx: Connection, step: str, works_in: Collection[State], ids: Sequence[int]
+) -> list[WatchedSubject]:
+    """Those of some packages that belong to a watched shop, and on which the step may act (`works_in`; empty: any)."""
+    named = {"step": step, "states": sorted(works_in), "ids": list(ids)}
+    return [WatchedSubject(*row) for row in tx.execute(TAKE_OVER["watched_packages"], named)]
 
 
 def watched_notices(tx: Connection, ids: Sequence[int]) -> list[WatchedSubject]:

@@ -22,17 +22,18 @@ WHERE NOT EXISTS (SELECT 1 FROM shop AS s WHERE s.account = r.account AND s.take
 ORDER BY r.account;
 
 -- name: watched_packages
--- Of some packages, those of shops that are watched. `is_asked_about`: a call about it may have happened.
+-- Of some packages, those of shops that are watched and on which the step may act. `is_asked_about`: a call about it has
+-- happened, or may have.
 SELECT p.id, s.account,
-       EXISTS (SELECT 1 FROM shipment AS h WHERE h.package_id = p.id AND h.status = 'intended'
-               AND h.call_deadline IS NOT NULL)
-       OR EXISTS (SELECT 1 FROM writeback AS w WHERE w.package_id = p.id AND w.call_deadline IS NOT NULL
-                  AND %(step)s = 'writeback') AS is_asked_about
+       EXISTS (SELECT 1 FROM shipment AS h WHERE %(step)s = 'label' AND h.package_id = p.id
+               AND (h.status = 'booked' OR h.status = 'intended' AND h.call_deadline IS NOT NULL))
+       OR EXISTS (SELECT 1 FROM writeback AS w WHERE %(step)s = 'writeback' AND w.package_id = p.id
+                  AND (w.status = 'confirmed' OR w.call_deadline IS NOT NULL)) AS is_asked_about
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 JOIN shop AS s ON s.account = o.platform || '/' || o.shop AND s.mode = 'watch'
-WHERE p.id = ANY(%(ids)s);
+WHERE p.id = ANY(%(ids)s) AND (f.state = ANY(%(states)s) OR %(states)s = '{}');
 
 -- name: watched_notices
 SELECT n.id, s.account, false
