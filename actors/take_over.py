@@ -13,10 +13,13 @@ from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place
 from infra.engine.write_outcomes import Row, Writes, add_hold, event, write
 from infra.tables.orders import load_orders
-from infra.tables.pool import Connection
-from infra.tables.take_over import KeptOut, Reopened, lock_kept_out, reopen
+from infra.tables.pool import Connection, Database
+from infra.tables.take_over import KeptOut, Reopened, due_to_begin, lock_kept_out, reopen
+from infra.telemetry.log import get_logger
 
 STEP = Step.NORMALIZE
+log = get_logger(__name__)
+
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
 
@@ -48,6 +51,26 @@ class Adopted:
     was: str | None = None
     state: State | None = None
     why: str | None = None
+
+
+# Orders that are begun in one transaction: others wait for their rows meanwhile.
+AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOverDuty:
+    """Begins orders that came while their shop was watched, once the instant of take-over says that they are ours."""
+
+    db: Database
+
+    def tend(self) -> int:
+        """How many were begun in this round, `AT_ONCE` at most."""
+        with self.db.transaction() as tx:
+            done = adopt(tx, due_to_begin(tx, AT_ONCE), Cause.RULES, {"by": "take_over_from"})
+        begun = sum(one.outcome is Adoption.ADOPTED for one in done)
+        if begun:
+            log.info("orders_taken_over", count=begun)
+        return begun
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from actors.take_over import Adopted, Adoption, adopt
+from actors.take_over import AT_ONCE, Adopted, Adoption, adopt
 from domain.states import Cause
 from infra.engine.replay import Author
 from infra.tables.letters import record_acts
 from infra.tables.pool import Database
 from infra.tables.take_over import KeptOutFilter, KeptOutRow, find_kept_out
 
-# Orders that are begun in one transaction: others wait for their rows meanwhile.
-AT_ONCE = 100
 LISTED_MAX = 10_000
 
 

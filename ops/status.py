@@ -13,6 +13,7 @@ from infra.monitoring.signals import SIGNALS, Signals, read_signals
 from infra.process.clock import Clock
 from infra.tables.letters import load_causes
 from infra.tables.pool import Connection, Database
+from infra.tables.take_over import KeptOutCount, count_kept_out
 from ops.gates import Gate, uncounted_gates
 
 # Of dead letters, the causes with the most; what is beyond them counts as one.
@@ -48,7 +49,8 @@ class Status:
 
     `breaches`: invariants that the last check found breached, with how many examples. `gaps`: orders that were listed
     and could not be fetched, by shop; `late`: changes that only the second reading of a shop has found, ever.
-    `cursors`: how old the cursors of the configured shops are.
+    `cursors`: how old the cursors of the configured shops are. `kept_out`: orders that another system ships and its
+    platform still waits for.
     """
 
     signals: Signals
@@ -62,6 +64,7 @@ class Status:
     gaps: Mapping[str, int]
     late: Mapping[str, int]
     cursors: Sequence[CursorAge]
+    kept_out: Sequence[KeptOutCount] = ()
 
     @property
     def oldest_s(self) -> float:
@@ -82,6 +85,7 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         gaps = dict(connection.execute(SIGNALS["open_gaps"]).fetchall())
         late = dict(connection.execute(SIGNALS["found_late"]).fetchall())
         cursors = cursor_ages(connection, settings.shops)
+        kept_out = count_kept_out(connection)
     return Status(
         signals=signals,
         is_measured=signals.age_s is not None and signals.age_s <= MISSED_MAX * scaling.every_s,
@@ -94,6 +98,7 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         gaps=gaps,
         late=late,
         cursors=cursors,
+        kept_out=kept_out,
     )
 
 

@@ -1,10 +1,12 @@
 """A shop that is only watched: everything is decided, and nothing is done."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
+from actors.take_over import Adoption, TakeOverDuty
 from adapters import ports
 from adapters.ports import Booking, Notice, Purpose
 from adapters.watching import WatchedPlatform, WatchingCourier, WatchingNotifier
@@ -12,9 +14,11 @@ from domain.errors import UnknownOutcome
 from domain.order import Address
 from domain.states import Step
 from domain.take_over import Mode, ShopWatchedError
+from infra.engine.replay import Author
 from infra.engine.watch import NOBODY
 from infra.tables.take_over import count_kept_out
 from infra.tables.watch import decision_of
+from ops.adopt import adopt_orders
 from tests.actors.conftest import CHANNEL, COURIER, SHOP, Merchant
 from workers.guards import watching
 from workers.wiring import make_runners
@@ -85,7 +89,7 @@ def test_watched_orders_count_against_each_other_and_never_against_a_real_one(wa
     ("changes", "outcome"),
     [
         ({"status": "WAIT_BUYER_PAY", "pay_time": None}, "wait"),
-        ({"status": "WAIT_BUYER_CONFIRM_GOODS"}, "nothing"),
+        ({"status": "WAIT_BUYER_CONFIRM_GOODS", "modified": "2099-01-01 00:00:00"}, "nothing"),
         ({"refund": "WAIT_SELLER_AGREE"}, "hold"),
         ({"sku": "UNKNOWN"}, "hold"),
         ({"pieces": 4}, "hold"),
@@ -266,3 +270,82 @@ def test_every_call_of_a_platform_is_either_read_or_refused():
 def test_a_process_without_watched_shops_is_left_as_it_is(merchant):
     assert watching(merchant.tools) is merchant.tools
     assert {COURIER, CHANNEL} <= {*merchant.tools.couriers, *merchant.tools.notifiers}
+
+
+# The usual trade is paid at 2026-11-22 01:01 UTC.
+PAID = datetime(2026, 11, 22, 1, 1, tzinfo=UTC)
+
+
+def switched(watched, began, **how):
+    """The same shop live again, after a watch that began at `began`."""
+    watched.rows("UPDATE shop SET watched_since = %s", began)
+    live = process_with(watched, Mode.LIVE, **how)
+    duty = TakeOverDuty(live.db)
+    return live, duty
+
+
+@pytest.mark.parametrize(
+    ("began", "take_over_from", "is_ours"),
+    [
+        # The instant lies in the watch: it says when the other system stopped.
+        (PAID - timedelta(days=2), PAID, True),
+        (PAID - timedelta(days=2), PAID + timedelta(seconds=1), False),
+        # It lies before the watch, or there is none: the other system went on until the switch.
+        (PAID - timedelta(days=2), PAID - timedelta(days=3), False),
+        (PAID - timedelta(days=2), None, False),
+    ],
+)
+def test_on_the_switch_to_live_the_instant_decides_or_else_a_person(watched, trade, began, take_over_from, is_ours):
+    watched.deliver(trade(tid="1001"))
+    watched.flow()
+    # Stored during the watch, and read after it.
+    watched.deliver(trade(tid="1002"))
+    live, duty = switched(watched, began, take_over_from=take_over_from)
+    assert duty.tend() == int(is_ours)
+    live.flow()
+    assert len(live.courier.bookings) == 2 * int(is_ours)
+    assert live.states() == (["allocated"] * 2 if is_ours else ["closed"] * 2)
+    assert duty.tend() == 0
+    if not is_ours:
+        adopted = adopt_orders(live.db, [row[0] for row in live.rows("SELECT id FROM orders")], Author("li", "ours"))
+        assert [one.outcome for one in adopted] == [Adoption.ADOPTED] * 2
+        live.flow()
+        assert len(live.courier.bookings) == 2
+
+
+def test_what_others_shipped_during_the_watch_is_never_begun(watched, trade):
+    watched.deliver(trade(tid="1001"), trade(tid="1002"))
+    watched.flow()
+    sent = {"status": "WAIT_BUYER_CONFIRM_GOODS", "modified": "2026-11-23 10:00:00"}
+    watched.deliver(trade(tid="1001", **sent))
+    watched.flow()
+    live, duty = switched(watched, PAID - timedelta(days=2), take_over_from=PAID)
+    # The second was shipped too, and nobody has read it yet: the last check before the label sees it.
+    live.platform.trades["1002"] = trade(tid="1002", **sent)
+    assert duty.tend() == 1
+    live.flow()
+    assert live.courier.bookings == []
+    assert live.holds() == ["shipped_elsewhere"]
+
+
+def test_an_unpaid_order_of_the_watch_that_is_paid_after_it_is_ours(watched, trade, unpaid):
+    watched.deliver(trade(tid="1001", **unpaid))
+    watched.flow()
+    live, duty = switched(watched, PAID - timedelta(days=2))
+    live.deliver(trade(tid="1001", pay_time="2099-01-01 00:00:00", modified="2099-01-01 00:00:00"))
+    live.flow()
+    assert duty.tend() == 1
+    live.flow()
+    assert len(live.courier.bookings) == 1
+
+
+def test_a_watching_process_beside_a_live_one_holds_nothing_of_it(watched, trade):
+    live = process_with(watched, Mode.LIVE, take_over_from=PAID)
+    live.rows("UPDATE shop SET watched_since = %s", PAID - timedelta(days=2))
+    live.deliver(trade(tid="1001"))
+    live.flow(until=Step.ROUTE)
+    watched.run(Step.LABEL)
+    assert (watched.courier.bookings, watched.holds(), watched.states()) == ([], [], ["allocated"])
+    live.fall_due()
+    live.flow()
+    assert len(live.courier.bookings) == 1
