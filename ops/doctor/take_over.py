@@ -30,7 +30,8 @@ def undecided(session: Connection, settings: Settings, clock: Clock) -> Check:
 def watched(session: Connection, settings: Settings, counts: list[KeptOutCount]) -> Iterator[Check]:
     """One check for each shop that is watched, or is about to be."""
     by_account = {one.account: one for one in counts if one.reason == WATCHED}
-    since = watched_shops(session)
+    configured = {shop.account for shop in settings.shops}
+    since = {account: at for account, at in watched_shops(session).items() if account in configured}
     for account in sorted(settings.watched_shops | since.keys()):
         if account not in since:
             yield warn(

@@ -67,7 +67,7 @@ def test_fifty_orders_go_from_watch_to_live_and_none_ships_twice(prepare, until,
         told = Counter(str(row["tid"]) for row in ledger["write_backs"])
         assert set(told.values()) == {1}
         assert not told.keys() & shipped
-        labels = "SELECT count(*) FROM shipment AS s JOIN package AS p ON p.id = s.package_id"
+        labels = "SELECT count(*) FROM package AS p JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'"
         assert count(demo, labels) == len([one for one in ledger["waybills"] if one["is_alive"]])
         of_shipped = f"""{labels} JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
             JOIN orders AS o ON o.id = f.order_id WHERE o.platform_order_id = ANY(%s)"""
