@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from domain.holds import HoldCode
 from domain.states import Cause, State, Step
-from infra.engine.replay import ENGINE, Author, add_due, go_on, replay
+from infra.engine.author import Author, Source, machine
+from infra.engine.replay import add_due, go_on, replay
 from infra.queue.keys import BellKey
 from infra.tables.gates import GATES
 from infra.tables.letters import LETTERS, record_acts
@@ -12,7 +13,6 @@ from infra.tables.orders import Locked, lock_fulfillment, open_holds
 from infra.tables.pool import Connection
 
 SUBJECTS_MAX = 200
-_AUTHOR = Author(ENGINE, "the account was the cause")
 
 
 def reinstate(tx: Connection) -> set[BellKey]:
@@ -24,32 +24,33 @@ def reinstate(tx: Connection) -> set[BellKey]:
     if not taken:
         return set()
     named = {"steps": [step for _, step, _ in taken], "subject_ids": [subject_id for _, _, subject_id in taken]}
+    author = machine("the account was the cause", Source.SWEEPER)
     letter_ids = [row[0] for row in tx.execute(GATES["letters_of_accusers"], named).fetchall()]
-    rung = replay(tx, letter_ids, _AUTHOR)[1] if letter_ids else set()
+    rung = replay(tx, letter_ids, author)[1] if letter_ids else set()
     labelled = [(account, subject_id) for account, step, subject_id in taken if step == Step.LABEL]
-    return rung | _release(tx, labelled)
+    return rung | _release(tx, labelled, author)
 
 
-def _release(tx: Connection, packages: Sequence[tuple[str, int]]) -> set[BellKey]:
+def _release(tx: Connection, packages: Sequence[tuple[str, int]], author: Author) -> set[BellKey]:
     named = {"accounts": [account for account, _ in packages], "package_ids": [id_ for _, id_ in packages]}
     held = [row[0] for row in tx.execute(GATES["holds_of_accusers"], named).fetchall()] if packages else []
     rung: set[BellKey] = set()
     for locked in lock_fulfillment(tx, held):
-        rung |= _release_one(tx, locked)
+        rung |= _release_one(tx, locked, author)
     return rung
 
 
-def _release_one(tx: Connection, locked: Locked) -> set[BellKey]:
+def _release_one(tx: Connection, locked: Locked, author: Author) -> set[BellKey]:
     code = HoldCode.WAYBILL_ERROR
     released = tx.execute(
         LETTERS["release_hold"],
-        {"id": locked.id, "code": code, "by": ENGINE, "reason": _AUTHOR.reason, "is_waived": False},
+        {"id": locked.id, "code": code, "by": author.who, "reason": author.reason, "is_waived": False},
     ).fetchone()
     if released is None:
         return set()
-    record_acts(tx, ENGINE, "hold_released", _AUTHOR.reason, [(f"order/{locked.order_id}", {"code": code})])
+    record_acts(tx, author.who, "hold_released", author.reason, [(f"order/{locked.order_id}", {"code": code})])
     if locked.state is not State.ON_HOLD:
         return add_due(tx, locked, Step.LABEL)
     if open_holds(tx, [locked.id]).get(locked.id):
         return set()
-    return go_on(tx, locked, Step.LABEL, Cause.RULES, {"code": code, "by": ENGINE, "reason": _AUTHOR.reason})
+    return go_on(tx, locked, Step.LABEL, Cause.RULES, {"code": code, "by": author.who, "reason": author.reason})

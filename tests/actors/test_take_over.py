@@ -6,11 +6,12 @@ import pytest
 from actors.take_over import Adoption
 from domain.states import Step
 from infra.engine.accounts import ensure_accounts
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.alarms import raise_alarms
 from infra.monitoring.invariants import find_breaches
 from infra.tables.take_over import KeptOutFilter
-from ops.adopt import adopt_orders, kept_out_orders
+from ops.verbs.adopt import adopt_orders
+from ops.views.kept_out import kept_out_orders
 
 # Half a day before, and half a day after, the usual trade is paid (2026-11-22 09:01 in China).
 LATER, EARLIER = datetime(2026, 11, 22, 12, tzinfo=UTC), datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -183,7 +184,10 @@ def test_an_order_with_an_erased_content_is_not_adopted(kept, trade):
 def test_they_are_found_by_shop_and_time_of_payment(kept, trade):
     kept.deliver(trade(tid="1001"), trade(tid="1002", pay_time="2026-11-22 10:00:00"))
     kept.flow()
-    found = lambda **how: [one.platform_order_id for one in kept_out_orders(kept.db, KeptOutFilter(**how))]  # noqa: E731
+
+    def found(**how):
+        return [one.platform_order_id for one in kept_out_orders(kept.db, KeptOutFilter(**how))]
+
     assert found() == found(account="taobao/s1") == found(account="s1") == ["1001", "1002"]
     assert found(account="s2") == []
     ten = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -14,11 +14,11 @@ from domain.errors import UnknownOutcome
 from domain.order import Address
 from domain.states import Step
 from domain.take_over import Mode, ShopWatchedError
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.engine.watch import NOBODY
 from infra.tables.take_over import count_kept_out
 from infra.tables.watch import decision_of
-from ops.adopt import adopt_orders
+from ops.verbs.adopt import adopt_orders
 from tests.actors.conftest import CHANNEL, COURIER, SHOP, Merchant
 from workers.guards import watching
 from workers.wiring import make_runners

@@ -11,9 +11,10 @@ import pytest
 
 from domain.ledger_check import Verdict
 from infra.config.settings import read_settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.tables.take_over import KeptOutFilter
-from ops.adopt import adopt_orders, kept_out_orders
+from ops.verbs.adopt import adopt_orders
+from ops.views.kept_out import kept_out_orders
 from sandbox.spec import Dirt
 from workers.release import release
 from workers.supervisor import Supervisor, roles, supervised

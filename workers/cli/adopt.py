@@ -10,14 +10,15 @@ import click
 from actors.take_over import Adopted, Adoption
 from domain.errors import Misconfigured
 from infra.config.settings import read_settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.tables.pool import Database
 from infra.tables.take_over import KeptOutFilter
 from infra.telemetry.log import configure
-from ops.adopt import adopt_orders, kept_out_orders
-from ops.adopt_face import print_adopted, print_kept_out
-from ops.find import find, why_missing
-from ops.order_face import print_matches
+from ops.faces.terminal.kept_out import print_adopted, print_kept_out
+from ops.faces.terminal.order import print_matches
+from ops.verbs.adopt import adopt_orders
+from ops.views.find import find, why_missing
+from ops.views.kept_out import kept_out_orders
 from workers.cli.exits import Exit
 from workers.cli.options import Moment, author_option
 from workers.cli.output import console, say_json
