@@ -1,10 +1,12 @@
 """A shop that is only watched: everything is decided, and nothing is done."""
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from actors.take_over import Adoption, TakeOverDuty
 from adapters import ports
@@ -16,9 +18,13 @@ from domain.states import Step
 from domain.take_over import Mode, ShopWatchedError
 from infra.engine.author import Author
 from infra.engine.watch import NOBODY
-from infra.tables.take_over import count_kept_out
+from infra.tables.take_over import KeptOutFilter, count_kept_out
 from infra.tables.watch import decision_of
+from ops.faces.terminal.kept_out import print_kept_out
+from ops.faces.terminal.order import print_order
 from ops.verbs.adopt import adopt_orders
+from ops.views.kept_out import kept_out_orders
+from ops.views.order import view_order
 from tests.actors.conftest import CHANNEL, COURIER, SHOP, Merchant
 from workers.guards import watching
 from workers.wiring import make_runners
@@ -349,3 +355,23 @@ def test_a_watching_process_beside_a_live_one_holds_nothing_of_it(watched, trade
     live.fall_due()
     live.flow()
     assert len(live.courier.bookings) == 1
+
+
+def printed(show, *what):
+    console = Console(record=True, width=200, file=io.StringIO())
+    show(*what, console)
+    return console.export_text()
+
+
+def test_a_person_sees_what_would_have_been_done(watched, trade):
+    watched.deliver(trade(tid="1001"), trade(tid="1002", pieces=9))
+    watched.flow()
+    first, second = (row[0] for row in watched.rows("SELECT id FROM orders ORDER BY platform_order_id"))
+    shown = printed(print_order, view_order(watched.db, first))
+    assert "its shop is only watched" in shown
+    assert "ship from east by sf" in shown
+    assert "no clock: another system ships it" in shown
+    assert "hold: stock_short_paid" in printed(print_order, view_order(watched.db, second))
+    listed = printed(print_kept_out, kept_out_orders(watched.db, KeptOutFilter()), 1)
+    assert "2 kept out: 2 its shop is only watched" in listed
+    assert "and 1 more" in listed
