@@ -8,7 +8,7 @@ from domain.lines import Tally, first_tally
 from domain.normalize import Intake, initial_state
 from domain.order import Order, PlatformState
 from domain.outcomes import Hold
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place
 from infra.engine.write_outcomes import Row, Writes, add_hold, event, write
@@ -17,7 +17,8 @@ from infra.tables.pool import Connection, Database
 from infra.tables.take_over import KeptOut, Reopened, due_to_begin, lock_kept_out, reopen
 from infra.telemetry.log import get_logger
 
-STEP = Step.NORMALIZE
+# The step that stores an order: what is begun here is admitted as there.
+STEP = "normalize"
 log = get_logger(__name__)
 
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
@@ -145,7 +146,7 @@ def _begin(tx: Connection, begun: Sequence[_Begun], cause: Cause, facts: Row) ->
             add_hold(STEP, place, Hold(finding.code, finding.facts), writes)
         # As when an order comes in: what is held for somebody else's shipment has had its stock.
         if one.intake.state in {State.PENDING_PAYMENT, State.PAID} and one.order.is_ours:
-            writes.added.append(NewWork(Step.RESERVE, one.kept.id, one.kept.lane, shop=one.order.key.account))
+            writes.added.append(NewWork("reserve", one.kept.id, one.kept.lane, shop=one.order.key.account))
     write(tx, STEP, writes)
 
 

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta, timezone
 
 from domain.errors import Misconfigured
 from domain.order import Lane
-from domain.states import Step
+from domain.steps import Subject
 from infra.config.settings import Settings
 from infra.engine.results import NewWork
 from infra.engine.write_outcomes import add_work
+from infra.process.steps import STEPS
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 from infra.tables.take_over import ShopRow, note_shops, undecided_shops
@@ -27,9 +28,16 @@ def ensure_accounts(tx: Connection, settings: Settings) -> None:
     note_shops(tx, _rows(settings))
     tx.execute(ACCOUNTS["ensure_locations"], {"names": names})
     found = tx.execute(ACCOUNTS["find_shops"], {"accounts": shops}).fetchall()
-    add_work(tx, [NewWork(Step.PULL, id_, Lane.P1, account) for id_, account in found])
+    add_work(tx, [NewWork(step, id_, Lane.P1, account) for step in STEPS.of(Subject.SHOP) for id_, account in found])
     located = tx.execute(ACCOUNTS["find_locations"], {"names": names}).fetchall()
-    add_work(tx, [NewWork(Step.WAREHOUSE, id_, Lane.P1, f"warehouse/{name}") for id_, name in located])
+    add_work(
+        tx,
+        [
+            NewWork(step, id_, Lane.P1, f"warehouse/{name}")
+            for step in STEPS.of(Subject.LOCATION)
+            for id_, name in located
+        ],
+    )
 
 
 def refuse_undecided(tx: Connection, settings: Settings, now: datetime) -> None:

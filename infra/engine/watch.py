@@ -1,4 +1,4 @@
-"""The one place where the engine stops outer steps for shops that are only watched.
+"""The one place where the engine stops remote steps for shops that are only watched.
 
 Whatever an order of such a shop would have told or booked rests here, before its step begins. A question about a call
 that may have happened goes on: it only reads.
@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold, Later
-from domain.states import STEPS, Step, Subject
+from domain.steps import Subject
 from infra.engine.results import Result, Settled
-from infra.engine.write_outcomes import BESIDE, places
+from infra.engine.write_outcomes import places
+from infra.process.steps import STEPS
 from infra.tables.pool import Connection
 from infra.tables.take_over import WatchedSubject, watched_notices, watched_packages
 
 # Until what rests is looked at again: the watch may have ended.
 REST_S = 60.0
 
-_FIND: dict[Subject, Callable[[Connection, Step, Sequence[int]], list[WatchedSubject]]] = {
+_FIND: dict[Subject, Callable[[Connection, str, Sequence[int]], list[WatchedSubject]]] = {
     Subject.PACKAGE: lambda tx, step, ids: watched_packages(tx, step, STEPS[step].works_in, ids),
     Subject.NOTICE: lambda tx, _step, ids: watched_notices(tx, ids),
 }
@@ -35,7 +36,7 @@ class Watch:
 
     accounts: frozenset[str] = frozenset()
 
-    def stopped(self, tx: Connection, step: Step, subject_ids: Sequence[int]) -> list[Result]:
+    def stopped(self, tx: Connection, step: str, subject_ids: Sequence[int]) -> list[Result]:
         """One result for each subject that must not go on.
 
         A step that stops a shipment is held, so that a person decides who ships it, also after the watch. What was
@@ -48,7 +49,7 @@ class Watch:
         if not watched:
             return []
         now = places(tx, step, Lane.P1, sorted(watched))
-        if step in BESIDE:
+        if not STEPS[step].stops_order:
             return [Settled(place, Later("shop_watched", after_s=REST_S)) for place in now.values()]
         return [
             Settled(place, Hold(HoldCode.SHOP_WATCHED, {"shop": watched[subject_id]}))

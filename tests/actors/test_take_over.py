@@ -4,7 +4,6 @@ import msgspec
 import pytest
 
 from actors.take_over import Adoption
-from domain.states import Step
 from infra.engine.accounts import ensure_accounts
 from infra.engine.author import Author
 from infra.monitoring.alarms import raise_alarms
@@ -52,7 +51,7 @@ def nothing_happened(merchant):
     assert merchant.platform.told == []
     assert merchant.notifier.told == []
     assert merchant.platform.revealed_for == []
-    assert merchant.rows("SELECT 1 FROM work WHERE step NOT IN ('pull', 'warehouse')") == []
+    assert merchant.rows("SELECT 1 FROM work WHERE step NOT IN ('pull', 'scan', 'warehouse')") == []
     assert merchant.rows("SELECT 1 FROM reservation UNION ALL SELECT 1 FROM hold") == []
 
 
@@ -207,7 +206,7 @@ def test_an_instant_that_the_settings_no_longer_name_is_kept(kept, serve, trade)
 def test_orders_that_were_begun_before_the_instant_was_named_go_on(kept, serve, trade):
     kept.rows("UPDATE shop SET take_over_from = NULL")
     kept.deliver(trade(tid="1001"))
-    kept.flow(until=Step.REVIEW)
+    kept.flow(until="review")
     serve(take_over_from=LATER)
     kept.flow()
     assert kept.states() == ["allocated"]

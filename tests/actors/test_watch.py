@@ -14,7 +14,6 @@ from adapters.ports import Booking, Notice, Purpose
 from adapters.watching import WatchedPlatform, WatchingCourier, WatchingNotifier
 from domain.errors import UnknownOutcome
 from domain.order import Address
-from domain.states import Step
 from domain.take_over import Mode, ShopWatchedError
 from infra.engine.author import Author
 from infra.engine.watch import NOBODY
@@ -127,7 +126,7 @@ def in_flight(merchant, trade, until):
     merchant.flow(until=until)
 
 
-@pytest.mark.parametrize("until", [Step.NORMALIZE, Step.RESERVE, Step.REVIEW, Step.ROUTE])
+@pytest.mark.parametrize("until", ["normalize", "reserve", "review", "route"])
 def test_an_order_under_way_is_held_before_its_label(merchant, trade, until):
     in_flight(merchant, trade, until)
     watched = process_with(merchant, Mode.WATCH)
@@ -140,59 +139,59 @@ def test_an_order_under_way_is_held_before_its_label(merchant, trade, until):
 
 
 def test_without_the_engines_stop_its_label_is_refused_by_the_port(merchant, trade):
-    in_flight(merchant, trade, Step.ROUTE)
+    in_flight(merchant, trade, "route")
     watched = process_with(merchant, Mode.WATCH)
     unguarded(watched)
     watched.flow()
     did_nothing(watched)
-    assert watched.due(Step.LABEL) == [(1, 0)]
+    assert watched.due("label") == [(1, 0)]
     assert watched.letters() == []
 
 
 def unguarded(merchant):
     """Take the engine's stop away."""
-    for name in (Step.LABEL, Step.WRITEBACK, Step.NOTIFY):
+    for name in ("label", "writeback", "notify"):
         merchant.runners[name] = replace(merchant.runners[name], watch=NOBODY)
 
 
 def test_the_control_without_both_books_it(merchant, trade):
-    in_flight(merchant, trade, Step.ROUTE)
+    in_flight(merchant, trade, "route")
     watched = process_with(merchant, Mode.WATCH)
     unguarded(watched)
-    watched.runners[Step.LABEL] = merchant.runners[Step.LABEL]
+    watched.runners["label"] = merchant.runners["label"]
     watched.flow()
     assert len(watched.courier.bookings) == 1
 
 
 def test_a_label_whose_outcome_is_unknown_is_asked_about_and_not_booked_again(merchant, trade):
-    in_flight(merchant, trade, Step.ROUTE)
+    in_flight(merchant, trade, "route")
     merchant.courier.errors["create"] = [UnknownOutcome("timeout")]
-    merchant.run(Step.LABEL)
+    merchant.run("label")
     merchant.courier.errors.clear()
     watched = process_with(merchant, Mode.WATCH)
     watched.fall_due()
-    watched.run(Step.LABEL)
+    watched.run("label")
     assert watched.courier.asked["find"] == 1
     assert watched.courier.bookings == []
     watched.fall_due()
-    watched.run(Step.LABEL)
+    watched.run("label")
     assert watched.holds() == ["shop_watched"]
 
 
 def test_a_label_that_was_booked_is_found_and_told_after_the_watch(merchant, trade):
-    in_flight(merchant, trade, Step.ROUTE)
+    in_flight(merchant, trade, "route")
     merchant.courier.errors["after_create"] = [UnknownOutcome("timeout")]
-    merchant.run(Step.LABEL)
+    merchant.run("label")
     watched = process_with(merchant, Mode.WATCH)
     watched.fall_due()
-    watched.run(Step.LABEL)
+    watched.run("label")
     assert watched.rows("SELECT status FROM shipment") == [("booked",)]
     watched.scan("accepted", "packed", "handed_over")
     for _ in range(2):
         watched.fall_due()
         watched.flow()
     assert (watched.platform.told, watched.notifier.told) == ([], [])
-    assert len(watched.due(Step.WRITEBACK)) == 1
+    assert len(watched.due("writeback")) == 1
     live = process_with(watched, Mode.LIVE)
     live.fall_due()
     live.flow()
@@ -200,13 +199,13 @@ def test_a_label_that_was_booked_is_found_and_told_after_the_watch(merchant, tra
 
 
 def test_a_write_back_whose_outcome_is_unknown_is_asked_about(merchant, trade):
-    in_flight(merchant, trade, Step.LABEL)
+    in_flight(merchant, trade, "label")
     merchant.scan("accepted", "packed", "handed_over")
     merchant.platform.errors["after_tell"] = [UnknownOutcome("timeout")]
-    merchant.run(Step.WRITEBACK)
+    merchant.run("writeback")
     watched = process_with(merchant, Mode.WATCH)
     watched.fall_due()
-    watched.run(Step.WRITEBACK)
+    watched.run("writeback")
     assert watched.rows("SELECT status FROM writeback") == [("confirmed",)]
     assert len(watched.platform.told) == 1
 
@@ -349,8 +348,8 @@ def test_a_watching_process_beside_a_live_one_holds_nothing_of_it(watched, trade
     live = process_with(watched, Mode.LIVE, take_over_from=PAID)
     live.rows("UPDATE shop SET watched_since = %s", PAID - timedelta(days=2))
     live.deliver(trade(tid="1001"))
-    live.flow(until=Step.ROUTE)
-    watched.run(Step.LABEL)
+    live.flow(until="route")
+    watched.run("label")
     assert (watched.courier.bookings, watched.holds(), watched.states()) == ([], [], ["allocated"])
     live.fall_due()
     live.flow()

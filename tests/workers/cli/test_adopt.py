@@ -10,7 +10,7 @@ from domain.rules import RuleSet
 from infra.config.rules import load_rules
 from infra.config.settings import Engine, Settings
 from infra.engine.failures import Failures
-from infra.engine.inner import InnerRunner
+from infra.engine.local import LocalRunner
 from infra.process.clock import SystemClock
 from infra.process.randomness import SystemDice
 from infra.queue.bells import BellKey
@@ -58,7 +58,7 @@ def receive(database, trade):
             tx.execute("INSERT INTO work (step, subject_id, lane) VALUES ('normalize', %s, %s)", [raw_id, lane])
         tools = Tools(Settings(), database, NoBells(), SystemClock(), rules, {}, {}, {}, {})
         failures = Failures(Engine(), SystemClock(), dice)
-        runner = InnerRunner(Normalize(tools), database, NoBells(), failures, dice, 1, 50)
+        runner = LocalRunner(Normalize(tools), database, NoBells(), failures, dice, 1, 50)
         assert runner.run(BellKey("normalize", "p1", "")) == 1
 
     return both
