@@ -18,7 +18,7 @@ from infra.tables.take_over import KeptOut, Reopened, due_to_begin, lock_kept_ou
 from infra.telemetry.log import get_logger
 
 # The step that stores an order: what is begun here is admitted as there.
-STEP = "normalize"
+_ADMITS = "normalize"
 log = get_logger(__name__)
 
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
@@ -141,13 +141,13 @@ def _begin(tx: Connection, begun: Sequence[_Begun], cause: Cause, facts: Row) ->
     for one in begun:
         place = Place(one.kept.id, one.kept.lane, one.kept.order_id, one.kept.id, None, one.intake.state)
         said = {"was": one.kept.reason, "state": one.intake.state, **facts}
-        writes.events.append(event(STEP, place, "adopted", cause, facts=said))
+        writes.events.append(event(_ADMITS, place, "adopted", cause, facts=said))
         for finding in one.intake.holds:
-            add_hold(STEP, place, Hold(finding.code, finding.facts), writes)
+            add_hold(_ADMITS, place, Hold(finding.code, finding.facts), writes)
         # As when an order comes in: what is held for somebody else's shipment has had its stock.
         if one.intake.state in {State.PENDING_PAYMENT, State.PAID} and one.order.is_ours:
             writes.added.append(NewWork("reserve", one.kept.id, one.kept.lane, shop=one.order.key.account))
-    write(tx, STEP, writes)
+    write(tx, _ADMITS, writes)
 
 
 def _tallies(order: Order) -> dict[str, Tally]:
