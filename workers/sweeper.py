@@ -10,6 +10,7 @@ import psycopg
 import redis
 
 from actors.listings import WaitingForSkus
+from actors.take_over import TakeOverDuty
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.settings import Settings, read_settings
 from infra.engine.reports import wake_waiting
@@ -45,6 +46,7 @@ from workers.wiring import LANES, database
 REJECTED_EVERY_S = 2.0
 LISTINGS_EVERY_S = 5.0
 WAITING_EVERY_S = 2.0
+TAKE_OVER_EVERY_S = 5.0
 
 log = get_logger(__name__)
 
@@ -103,19 +105,20 @@ def lead(
     rejected = Duty("rejected_messages", REJECTED_EVERY_S, RejectedDuty(db, broker).run, clock)
     listings = Duty("listings", LISTINGS_EVERY_S, WaitingForSkus(db).run, clock)
     waiting = Duty("waiting", WAITING_EVERY_S, lambda: wake_waiting(db), clock)
+    take_over = Duty("take_over", TAKE_OVER_EVERY_S, TakeOverDuty(db).tend, clock)
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
     stock = Duty("stock", stocking.AGAIN_S, Stocking(settings, db).tend, clock)
     recount = Duty("stock_again", recounting.LOOK_EVERY_S, Recounting(settings, db).tend, clock)
     purges = purge_duty(db, clock, settings.retention)
     looks = slow_duties(db, clock, settings.shops)
-    duties = [signals, rejected, listings, waiting, letters, stock, recount, purges, *looks]
+    duties = [signals, rejected, listings, waiting, take_over, letters, stock, recount, purges, *looks]
     conditions = [*conditions_of(settings), unreachable_redis(ping)]
     try:
         with (
             db.direct() as session,
             Beside(looks) as slow,
             Beside(alarm_duties(db, clock, conditions, duties, LogSink())) as alarms,
-            Beside([signals, rejected, listings, waiting]) as quick,
+            Beside([signals, rejected, listings, waiting, take_over]) as quick,
             Beside([stock, recount]) as outside,
             Beside([purges]) as purge,
         ):
