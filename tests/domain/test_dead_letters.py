@@ -10,11 +10,13 @@ from domain.dead_letters import (
     Resumption,
     Standing,
     Superseded,
+    Why,
     prospect,
     resumption,
     why_not_in_bulk,
     why_stop,
 )
+from domain.reasons import Reason
 from domain.states import MOVES, STEPS, Cause, State, Step, may, may_resume
 from domain.stock import Reservation
 
@@ -76,8 +78,10 @@ def test_a_call_that_may_have_happened_is_asked_about_wherever_its_order_went(no
 
 
 def test_it_says_which_way_the_order_went():
-    assert prospect(Standing(Step.REVIEW, State.ALLOCATED)) == Superseded("the order went on to allocated")
-    assert prospect(Standing(Step.ROUTE, State.PAID)) == Superseded("the order went back to paid")
+    assert prospect(Standing(Step.REVIEW, State.ALLOCATED)) == Superseded(
+        Reason(Why.ORDER_WENT_ON, {"state": "allocated"})
+    )
+    assert prospect(Standing(Step.ROUTE, State.PAID)) == Superseded(Reason(Why.ORDER_WENT_BACK, {"state": "paid"}))
 
 
 def test_a_payload_without_an_order_goes_back():

@@ -179,7 +179,7 @@ def test_what_the_courier_has_no_more_or_knows_otherwise_is_for_a_person(booked,
     before = booked.rows("SELECT * FROM shipment ORDER BY id")
     code, done = orderlane()
     assert code == 6
-    assert [(one["package_id"], one["outcome"]) for one in done["results"]] == [
+    assert [(one["package_id"], one["outcome_code"]) for one in done["results"]] == [
         (first, Outcome.GONE),
         (second, Outcome.CONTRADICTS),
     ]
@@ -227,7 +227,7 @@ def test_a_courier_that_is_away_changes_nothing(booked):
         done = reconciler.run(clock.utcnow() - timedelta(days=1))
     assert shown == done
     assert [one.outcome for one in done] == [Outcome.NOT_REACHED] * FEW
-    assert all(one.words for one in done)
+    assert all(one.why for one in done)
     assert booked.rows("SELECT * FROM shipment ORDER BY id") == before
 
 
