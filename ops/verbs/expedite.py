@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from domain.errors import Conflict
 from domain.order import Lane
-from domain.states import FINAL_STATES, Cause, Step
+from domain.states import FINAL_STATES, Cause
 from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
+from infra.process.steps import steps_by_subject
 from infra.tables.audit import Verb
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
 from infra.tables.pool import Connection, Database
@@ -42,7 +43,8 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
         was = _choose(made, order_id, lane, author)
     with change(db, author) as made:
         made.goes_on()
-        rows = made.tx.execute(EXPEDITE["move_work"], {"order_id": order_id, "lane": lane}).fetchall()
+        named = {"order_id": order_id, "lane": lane, **steps_by_subject()}
+        rows = made.tx.execute(EXPEDITE["move_work"], named).fetchall()
     return Expedited(order_id=order_id, lane=lane, was=was, moved=tuple(sorted({row[0] for row in rows})))
 
 
@@ -72,7 +74,7 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     if not waiting:
         return None
     left = tuple(sorted({was for _, was in moved}))
-    return Expedited(order_id=None, payloads=waiting, lane=lane, was=left, moved=(Step.NORMALIZE,) if left else ())
+    return Expedited(order_id=None, payloads=waiting, lane=lane, was=left, moved=("normalize",) if left else ())
 
 
 def _choose(made: Change, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
@@ -98,5 +100,5 @@ def _tell(tx: Connection, changed: list[Locked], lane: Lane, author: Author) -> 
         place = Place(one.id, one.lane, one.order_id, one.id, None, one.state)
         facts = {"lane": lane, "was": one.lane, "by": author.who, "reason": author.reason}
         # Lanes are review's to decide: the timeline shows who decided instead.
-        writes.events.append(event(Step.REVIEW, place, "lane_chosen", Cause.PERSON, facts=facts))
-    write(tx, Step.REVIEW, writes)
+        writes.events.append(event("review", place, "lane_chosen", Cause.PERSON, facts=facts))
+    write(tx, "review", writes)

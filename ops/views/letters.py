@@ -7,7 +7,6 @@ from enum import StrEnum
 from domain.dead_letters import NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
 from domain.errors import FulfilmentError, Refused
 from domain.reasons import Reason
-from domain.states import STEPS
 from infra.engine.replay import Answer
 from infra.tables.letters import (
     Letter,
@@ -132,7 +131,7 @@ def _preview(letter_id: int, would: Prospect, now: Standing, asked: _Asked) -> P
         case NotYet(why=why):
             return Preview(letter_id, now.state, Answer.REFUSED, why)
         case PutBack(resume=resume):
-            books = resume is not None or now.state in STEPS[now.step].works_in
+            books = resume is not None or now.state in now.step.works_in
             return Preview(
                 letter_id, now.state, Answer.REPLAYED, resume=resume, next_try=_next_try(now, asked, books=books)
             )
@@ -140,7 +139,7 @@ def _preview(letter_id: int, would: Prospect, now: Standing, asked: _Asked) -> P
 
 def _next_try(now: Standing, asked: _Asked, *, books: bool) -> Reason:
     """`books`: the order still wants a label; otherwise asking is all."""
-    step, reference = {"step": now.step}, {"reference": now.reference}
+    step, reference = {"step": now.step.name}, {"reference": now.reference}
     if not now.reference:
         return Reason(Foreseen.RUNS_AGAIN, step)
     if asked.ask is None:

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from psycopg.rows import class_row, dict_row
 
 from domain.money import Money
-from domain.states import STEPS, Cause, Step, Subject
+from domain.states import Cause
+from domain.steps import Subject
 from infra.engine.author import Role
+from infra.process.steps import STEPS
 from infra.tables.answers import answers_of
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
@@ -330,7 +332,7 @@ def _timeline(
     """Events, with what stands in rows of its own: payloads that came and holds that were released."""
     told = [Event(**row) for row in events]
     received = [
-        _plain_event("payload_received", row["received_at"], Step.PULL, Cause.PLATFORM, {"source": row["source"]})
+        _plain_event("payload_received", row["received_at"], "pull", Cause.PLATFORM, {"source": row["source"]})
         for row in payloads
     ]
     released = [
@@ -351,7 +353,7 @@ def _timeline(
 def _who(released: Hold) -> Cause:
     if released.released_role is None:
         # An earlier version kept no role: its machine signed with the name of a step.
-        return Cause.RULES if released.released_by in set(Step) else Cause.PERSON
+        return Cause.RULES if released.released_by in set(STEPS) else Cause.PERSON
     return Cause.RULES if released.released_role == Role.MACHINE else Cause.PERSON
 
 

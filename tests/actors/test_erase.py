@@ -5,7 +5,6 @@ import uuid
 import pytest
 from psycopg import sql
 
-from domain.states import Step
 from infra.config.retention import Retention
 from infra.engine.author import Author
 from infra.retention.purge import Purge
@@ -38,8 +37,9 @@ PLANTED = {
         '[{"type": "t", "code": "c", "message": "林小满", "behind": [{"message": "13877776666"}], "attempt": 1}]',
         1, 0, 'o', now(), now(), 'discarded', 'li', '林小满 paid cash'
         FROM fulfillment_order AS f WHERE order_id = %s""",
-    "an audit row of the order": """INSERT INTO audit (who, verb, object, reason, facts)
-        VALUES ('li', 'hold_released', 'order/' || %s, '林小满 asked', '{"code": "c", "note": "xiaoman-lin"}')""",
+    "an audit row of the order": """INSERT INTO audit (who, verb, object, reason, facts, before, after)
+        VALUES ('li', 'hold_released', 'order/' || %s, '林小满 asked', '{"code": "c", "note": "xiaoman-lin"}',
+                '{"note": "xiaoman-lin"}', '{"note": "林小满"}')""",
     "an audit row of anything": """INSERT INTO audit (who, verb, object, reason, facts)
         SELECT 'li', 'gate_paused', 'account/sf', 'wait for 林小满', '{}' WHERE %s > 0""",
     "an answer of a courier": """INSERT INTO foreign_answer (order_id, step, subject_id, account, code, body)
@@ -62,7 +62,7 @@ def shipped(merchant, trade):
     merchant.stock(**{"TEE-1": 50})
     kept, other = trade(**PERSON), trade(receiver_name="王五", buyer_nick="wangwu")
     merchant.deliver(kept, other)
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     merchant.scan("packed", "handed_over")
     merchant.flow()
     order_id = merchant.one("SELECT id FROM orders WHERE platform_order_id = %s", kept["tid_str"])
@@ -155,6 +155,8 @@ def test_control_without_the_erasure_the_person_is_found_everywhere(merchant, re
         "dead_letter.closed_reason",
         "audit.reason",
         "audit.facts",
+        "audit.before",
+        "audit.after",
         "warehouse_page.body",
         "early_scan.waybill",
         "foreign_answer.body",
@@ -175,6 +177,8 @@ def test_a_purge_leaves_nothing_in_the_rows_of_its_order(merchant, redis, plante
     assert found(merchant, redis) == {
         "audit.reason",
         "audit.facts",
+        "audit.before",
+        "audit.after",
         "bulk.reason",
         "bulk.note",
         "bulk.filter",
@@ -189,7 +193,7 @@ def test_a_buyer_who_is_called_like_any_word_erases_nobody_elses(merchant, trade
     merchant.stock(**{"TEE-1": 50})
     hostile = trade(receiver_name="ok", buyer_nick="east", buyer_message="谢谢", oaid=None)
     merchant.deliver(hostile)
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     merchant.rows("UPDATE shipment SET waybill = '7'")
     merchant.scan("packed", "handed_over")
     merchant.flow()
@@ -230,7 +234,7 @@ def trade_of(trade):
 def test_an_order_under_way_is_erased_by_the_purge_after_its_end(merchant, redis, trade):
     merchant.stock(**{"TEE-1": 5})
     merchant.deliver(trade(**PERSON))
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     orders = orders_of(merchant.db, [PHONE])
     record = erase(merchant.db, orders, Author("li", "asked by mail"), words=[PHONE], when_ended=True)
     assert record.done_at is None
@@ -251,7 +255,7 @@ def test_a_payload_that_never_became_an_order_is_erased_once_its_letter_is_close
              RETURNING id)
            INSERT INTO work (step, subject_id, lane, shop) SELECT 'normalize', id, 'bulk', 'taobao/s1' FROM raw"""
     )
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     orders = orders_of(merchant.db, [NAME])
     assert [str(one) for one in orders] == ["taobao/s1/77"]
     record = erase(merchant.db, orders, Author("li", "asked by mail"), when_ended=True)

@@ -8,7 +8,6 @@ import pytest
 from domain.dead_letters import Why
 from domain.order import Lane
 from domain.reasons import Reason
-from domain.states import Step
 from infra.engine.author import Author
 from infra.engine.replay import Answer, Replayed, close_superseded, replay
 from infra.tables.letters import Ending
@@ -189,6 +188,6 @@ def test_the_engine_closes_only_what_moved_on(house, dead, ended):
 
 def test_the_same_work_that_is_due_already_is_not_doubled(house, dead, send_back):
     ((package, letter),) = dead().items()
-    house.due(Step.LABEL, [package], account="sf/main", after_s=600)
+    house.due("label", [package], account="sf/main", after_s=600)
     send_back(letter)
     assert house.rows("SELECT count(*), bool_and(due_at <= now()) FROM work") == [(1, True)]
