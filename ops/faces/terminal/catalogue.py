@@ -67,6 +67,8 @@ _IN_THE_WAY = {
 _OUTCOME = {
     "agrees": "agrees",
     "nothing_there": "nothing there",
+    "shipped_before": "shipped by us before the restore: its hold is released",
+    "would_release": "shipped by us before the restore: its hold would be released",
     "adopted": "adopted",
     "would_adopt": "would be adopted",
     "later": "adopted when label may act",
