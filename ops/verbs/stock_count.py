@@ -12,6 +12,7 @@ from adapters.ports import Warehouse
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Transient
 from infra.config.settings import Location, Settings
+from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.process.clock import Clock
 from infra.tables.alarm_conditions import note_stock_fault
@@ -19,9 +20,6 @@ from infra.tables.pool import Database
 from infra.tables.recount import Changes, held_at, note_asked, write_count
 from infra.telemetry.log import get_logger
 from ops.verbs.stock import ask_count, note_bad_rows
-
-# Who corrects stock on the schedule.
-ENGINE = "engine"
 
 log = get_logger(__name__)
 
@@ -43,11 +41,11 @@ class Counted:
 
 
 def count_again(
-    settings: Settings, db: Database, clock: Clock, locations: Iterable[Location], who: str = ENGINE
+    settings: Settings, db: Database, clock: Clock, locations: Iterable[Location], author: Author
 ) -> dict[str, Counted | FulfilmentError]:
     """Count every location by itself: what is wrong with one, or with its answer, keeps no other from it.
 
-    `who` is noted with every correction. Raises psycopg.OperationalError when the database is away.
+    `author` is noted with every correction. Raises psycopg.OperationalError when the database is away.
     """
     done: dict[str, Counted | FulfilmentError] = {}
     with Outside() as outside:
@@ -57,7 +55,7 @@ def count_again(
             for location in locations:
                 with _named(location.name, done):
                     warehouse = registry.warehouse().connect(location, door, clock)
-                    done[location.name] = count_location(db, outside, location, warehouse, who)
+                    done[location.name] = count_location(db, outside, location, warehouse, author)
                 note_answer(db, location.name, done[location.name])
         finally:
             outside.run(door.close())
@@ -84,7 +82,7 @@ def _named(location: str, done: dict[str, Counted | FulfilmentError]) -> Iterato
         done[location] = Transient("count_not_written", type(error).__name__)
 
 
-def count_location(db: Database, outside: Outside, location: Location, warehouse: Warehouse, who: str) -> Counted:
+def count_location(db: Database, outside: Outside, location: Location, warehouse: Warehouse, author: Author) -> Counted:
     """Ask one warehouse and write its count. Raises what the call raises.
 
     A SKU whose row cannot be read keeps our figure, and the row is recorded.
@@ -94,7 +92,7 @@ def count_location(db: Database, outside: Outside, location: Location, warehouse
         before = held_at(connection, location.name)
     count = ask_count(outside, warehouse)
     counted = {level.sku: level.quantity for level in count.levels}
-    changes: Changes = write_count(db, location.name, before, counted, who)
+    changes: Changes = write_count(db, location.name, before, counted, author)
     with db.transaction() as tx:
         note_bad_rows(tx, location, count)
     if changes.refused:

@@ -26,9 +26,9 @@ def courier_lookup(settings: Settings) -> Iterator[Ask]:
         def ask(account: str, reference: str) -> str | None:
             courier = couriers.get(account)
             if courier is None:
-                raise Misconfigured("account_unknown", f"{account} is not configured")
+                raise Misconfigured("account_unknown", facts={"account": account})
             if not courier.can_find:
-                raise Refused("courier_cannot_find", f"{account} has no look-up")
+                raise Refused("courier_cannot_find", facts={"account": account})
             found = outside.run(courier.find(reference))
             return found.number if found is not None and found.alive else None
 

@@ -10,8 +10,8 @@ from infra.engine.author import Author
 from infra.engine.replay import Answer, Replayed
 from infra.tables.letters import LetterFilter
 from infra.tables.pool import Database
-from ops.faces.terminal.bulk import print_bulk
-from ops.faces.terminal.letters import print_previews, print_replayed
+from ops.faces.terminal.bulk import bulk_tree, print_bulk
+from ops.faces.terminal.letters import preview_tree, print_previews, print_replayed, replayed_tree
 from ops.verbs import bulk, letters
 from ops.views import letters as letter_views
 from ops.views.lookup import courier_lookup
@@ -65,14 +65,14 @@ def replay(
         elif ids:
             answers = letters.replay_letters(db, list(dict.fromkeys(ids)), author, again=again)
             if as_json:
-                say_json({"letters": answers})
+                say_json({"letters": [replayed_tree(one) for one in answers]})
             else:
                 print_replayed(answers, console())
             ctx.exit(_exit(answers))
         else:
             started = bulk.start(db, wanted, rate, author, again=again)
             if as_json:
-                say_json(started)
+                say_json(bulk_tree(started))
             else:
                 print_bulk(started, (), console())
                 say(f"follow it with: orderlane bulk show {started.id}", err=True)
@@ -88,7 +88,7 @@ def _preview(
     with courier_lookup(settings) if settings.couriers else nullcontext() as ask:
         previews = letter_views.preview(db, sample, ask, again=again, in_bulk=not ids)
     if as_json:
-        say_json({"members": members, "letters": previews})
+        say_json({"members": members, "letters": [preview_tree(one) for one in previews]})
         return
     print_previews(previews, console())
     if members > len(previews):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import click
 
 from domain.errors import FulfilmentError
+from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from ops.verbs.stock_count import Counted, count_again
 from workers.cli.exits import Exit
@@ -37,7 +38,7 @@ def count(ctx: click.Context, location: str | None, *, as_json: bool) -> None:
         known = ", ".join(one.name for one in settings.locations) or "none is configured"
         raise click.BadParameter(f"locations are: {known}", param_hint="LOCATION")
     with database_at_hand(settings) as db:
-        found = count_again(settings, db, SystemClock(), wanted, getpass.getuser())
+        found = count_again(settings, db, SystemClock(), wanted, Author(getpass.getuser(), "the warehouse's count"))
     if as_json:
         say_json({"locations": {name: _tree(answer) for name, answer in found.items()}})
     else:

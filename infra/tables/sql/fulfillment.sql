@@ -20,12 +20,12 @@ ORDER BY r.fulfillment_order_id, r.code
 ON CONFLICT (fulfillment_order_id, code) WHERE released_at IS NULL DO NOTHING;
 
 -- name: release_holds
-UPDATE hold AS h SET released_at = now(), released_by = %(by)s
+UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_role = 'machine'
 FROM json_to_recordset(%(rows)s::json) AS r(fulfillment_order_id bigint, code text)
 WHERE h.fulfillment_order_id = r.fulfillment_order_id AND h.code = r.code AND h.released_at IS NULL;
 
 -- name: release_all_holds
-UPDATE hold SET released_at = now(), released_by = %(by)s
+UPDATE hold SET released_at = now(), released_by = %(by)s, released_role = 'machine'
 WHERE fulfillment_order_id = ANY(%(ids)s) AND released_at IS NULL;
 
 -- name: tell

@@ -104,6 +104,12 @@ WHERE h.code = %(code)s AND h.step = %(step)s AND h.released_at IS NULL
   AND EXISTS (SELECT FROM accusation AS c WHERE c.account = a.account AND c.code = h.facts ->> 'code')
 ORDER BY h.fulfillment_order_id;
 
+-- name: lock_gate
+-- A gate as it is before a person changes it.
+SELECT shut_by, until FROM gate
+WHERE kind = %(kind)s AND name = %(name)s AND (until IS NULL OR until > now())
+FOR UPDATE;
+
 -- name: shut_by_person
 -- A person's pause replaces the engine's, and an older one of a person.
 INSERT INTO gate (kind, name, reason, shut_by, until)
@@ -195,7 +201,7 @@ LIMIT %(limit)s;
 
 -- name: release_waiting
 -- The wait is over for everything whose account is free again. Index hold_for_a_gate.
-UPDATE hold AS h SET released_at = now(), released_by = 'engine'
+UPDATE hold AS h SET released_at = now(), released_by = 'engine', released_role = 'machine'
 FROM fulfillment_order AS f
 WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND NOT (h.facts ->> 'account' = ANY(%(accounts)s))
   AND f.id = h.fulfillment_order_id

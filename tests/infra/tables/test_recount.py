@@ -2,8 +2,11 @@
 
 import pytest
 
+from infra.engine.author import Author
 from infra.tables.recount import PART, held_at, write_count
 from infra.tables.stock import STOCK, count_in
+
+MEI = Author("mei", "inventory")
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def figures(house):
 def count(house, location="east", **counted):
     with house.connection() as connection:
         before = held_at(connection, location)
-    return write_count(house, location, before, counted, "mei")
+    return write_count(house, location, before, counted, MEI)
 
 
 def refusals(house):
@@ -46,8 +49,8 @@ def test_an_upward_correction_is_read(house):
 def test_a_correction_is_noted_with_who_made_it(house):
     count(house, A=15, B=10)
     with house.connection() as connection:
-        rows = connection.execute("SELECT who, verb, object, facts FROM audit").fetchall()
-    assert rows == [("mei", "stock_corrected", "location/east", {"pieces": {"A": 5}})]
+        rows = connection.execute("SELECT who, verb, object, before, after FROM audit").fetchall()
+    assert rows == [("mei", "stock_corrected", "location/east", {"on_hand": {"A": 10}}, {"on_hand": {"A": 15}})]
 
 
 def test_control_a_first_load_leaves_what_is_known_alone(house):
@@ -92,7 +95,7 @@ def test_a_figure_that_moved_since_the_warehouse_was_asked_is_left_to_the_next_c
     with house.transaction() as tx:
         tx.execute("UPDATE stock_pool SET on_hand = on_hand - 1 WHERE sku = 'B'")
         tx.execute("UPDATE stock_location SET on_hand = on_hand - 1 WHERE sku = 'B'")
-    assert write_count(house, "east", before, {"B": 12}, "mei").raised == {}
+    assert write_count(house, "east", before, {"B": 12}, MEI).raised == {}
     assert figures(house)["B", "east"] == (9, 9)
 
 
