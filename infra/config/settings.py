@@ -13,31 +13,13 @@ import msgspec
 
 from domain.errors import Misconfigured
 from infra.config.retention import Retention
+from infra.config.secret import Secret
 from infra.config.store_urls import check_database, check_redis
 from infra.config.worker_settings import Scaling, Workers
 
 SETTINGS_FILE = "orderlane.toml"
 # Ask, tell, read back: a lease that cannot outlast one subject's calls would never let them start.
 CALLS_MAX = 3
-
-
-class Secret(str):
-    """A string that does not show itself in repr, logs or tracebacks of values."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return "***"
-
-    def reveal(self) -> str:
-        """The plain value, for the one place that signs with it."""
-        return str.__str__(self)
 
 
 class Stores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,7 +19,8 @@ from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.gateway import Account, Taobao
 from adapters.warehouses.feed import Feed
 from domain.states import Step
-from infra.config.settings import Courier, Secret
+from infra.config.secret import Secret
+from infra.config.settings import Courier
 from infra.process.clock import SystemClock
 from infra.tables.orders import load_orders
 from ops.order_view import view_order

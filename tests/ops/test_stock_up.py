@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from adapters.warehouses.feed import read_stock
 from domain.errors import FulfilmentError
-from infra.config.settings import Location, Secret, Sender, Settings
+from infra.config.secret import Secret
+from infra.config.settings import Location, Sender, Settings
 from infra.process.clock import SystemClock
 from infra.tables.stock import count_in
 from ops.stock import Loaded

@@ -3,7 +3,8 @@ import pytest
 from click.testing import CliRunner
 from psycopg import sql
 
-from infra.config.settings import Secret, Settings, Stores
+from infra.config.secret import Secret
+from infra.config.settings import Settings, Stores
 from workers.release import main, release, wait_for_release
 
 
