@@ -1,7 +1,8 @@
 """One frozen settings object, read once from ``orderlane.toml`` and the environment.
 
 Secrets never stand in the file: a secret is written as ``env:NAME`` or ``file:PATH`` and has no default.
-Unknown keys are errors. Names carry their units.
+A relative path in the file, of a secret too, starts at the file's folder. Unknown keys are errors. Names carry their
+units.
 """
 
 import os
@@ -226,12 +227,14 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     except OSError as error:
         raise Misconfigured("settings_missing", f"{file}: {error.strerror}") from None
     tree = _toml(content, file)
-    stores = dict(tree.get("stores", {}))
-    for key in ("database_url", "redis_url", "data_dir"):
-        value = environ.get(f"ORDERLANE_{key.upper()}")
-        if value:
-            stores[key] = value if key == "data_dir" else Secret(value)
-    tree["stores"] = stores
+    stores = tree.setdefault("stores", {})
+    _place(tree, "rules_file", file.parent)
+    if isinstance(stores, dict):
+        _place(stores, "data_dir", file.parent)
+        for key in ("database_url", "redis_url", "data_dir"):
+            value = environ.get(f"ORDERLANE_{key.upper()}")
+            if value:
+                stores[key] = value if key == "data_dir" else Secret(value)
 
     def decode(kind: type, value: object) -> object:
         if kind is Secret:
@@ -246,6 +249,13 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     if settings.engine.lease_s <= CALLS_MAX * settings.door.total_s:
         raise Misconfigured("settings_invalid", f"{file}: engine.lease_s must exceed {CALLS_MAX} times door.total_s")
     return settings
+
+
+def _place(table: dict[str, Any], key: str, folder: Path) -> None:
+    """A relative path in the settings file starts at the file's folder, wherever the process was started."""
+    name = table.get(key)
+    if isinstance(name, str) and name:
+        table[key] = str(folder.absolute() / name)
 
 
 def _check_stores(stores: Stores, environ: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from domain.errors import Misconfigured
 from infra.config import settings
+from infra.config.rules import load_rules
 from infra.config.settings import Settings, Stores, data_dir, read_settings
 
 SHOP = """
@@ -49,6 +50,35 @@ def test_secrets_come_from_the_environment_or_a_file_beside_the_settings(tmp_pat
     assert shop.account == "taobao/one"
 
 
+def test_every_relative_path_starts_at_the_folder_of_the_settings_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, elsewhere = tmp_path / "house", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    packaged = (Path(settings.__file__).parents[2] / "domain" / "default_rules.toml").read_text()
+    (folder / "rules.toml").write_text(packaged)
+    (folder / "secret").write_text("beside the settings\n")
+    text = f'rules_file = "rules.toml"\n{SHOP}\n[stores]\ndata_dir = "data"\n'
+    write(folder, text)
+    monkeypatch.chdir(elsewhere)
+    read = read_settings(Path("../house/orderlane.toml"), {"APP_KEY": "x"})
+    monkeypatch.chdir("/")
+    assert load_rules(read.rules_file) == load_rules(str(folder / "rules.toml"))
+    assert data_dir(read, {}) == folder / "data"
+    assert read.shops[0].credentials["app_secret"].reveal() == "beside the settings"
+
+
+def test_an_absolute_path_stays_and_one_of_the_environment_starts_where_we_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    file = write(tmp_path, 'rules_file = "/etc/rules.toml"\n[stores]\ndata_dir = "/srv/orderlane"')
+    read = read_settings(file, {})
+    assert (read.rules_file, read.stores.data_dir) == ("/etc/rules.toml", "/srv/orderlane")
+    assert data_dir(read_settings(file, {"ORDERLANE_DATA_DIR": "srv/orders"}), {}) == Path("/srv/orders")
+
+
 @pytest.mark.parametrize("value", ["0", "-1.0"])
 def test_the_alarm_on_an_old_cursor_cannot_be_switched_off(tmp_path: Path, value) -> None:
     (tmp_path / "secret").write_text("x")
@@ -78,6 +108,8 @@ def test_a_secret_that_is_missing_or_written_down_is_refused(tmp_path: Path, wri
         ('[workers]\nprocesses = "many"', "$.workers.processes"),
         (SHOP.replace('name = "one"', ""), "name"),
         ('log_level = "loud"', "loud"),
+        ("rules_file = 7", "$.rules_file"),
+        ("stores = 7", "$.stores"),
         ("[scaling]\nwindow_s = 0", "scaling.window_s"),
     ],
 )
