@@ -74,9 +74,10 @@ def test_a_courier_is_asked_no_more_often_than_it_allows(played, booked, shared)
     limited = tuple(
         msgspec.structs.replace(courier, limit=Limit(rate_per_s=0.001, burst=1)) for courier in played.settings.couriers
     )
+    settings = msgspec.structs.replace(played.settings, couriers=limited)
     shared.forget(account)
     with (
-        courier_lookup(msgspec.structs.replace(played.settings, couriers=limited), played.db) as ask,
+        courier_lookup(settings, played.db) as ask,
         pytest.raises(GateShut, match="rate"),
     ):
         ask(account, reference)
