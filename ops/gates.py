@@ -65,7 +65,7 @@ def pause(db: Database, kind: GateKind, name: str, author: Author, until: dateti
         record_acts(tx, author.who, "gate_paused", author.reason, [(f"{kind}/{name}", _facts(until))])
 
 
-def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author: Author) -> bool:
+def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author: Author, *, settings: Settings) -> bool:
     """Open a gate, also one that the engine has shut; an account's breaker starts afresh.
 
     False when only the breaker could be reset. Raises Refused ``gate_not_shut`` when nothing was shut.
@@ -73,7 +73,7 @@ def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author:
     with db.transaction() as tx:
         row = tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
         facts = {"shut_by": row[0], "shut_for": row[1]} if row else {"shut_by": "breaker"}
-        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, name)):
+        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, settings, name)):
             raise Refused("gate_not_shut", f"{kind} {name} is not shut")
         record_acts(tx, author.who, "gate_resumed", author.reason, [(f"{kind}/{name}", facts)])
     if kind == GateKind.ACCOUNT:
@@ -138,9 +138,9 @@ _REASONS = {
 }
 
 
-def _is_shut(shared: SharedGates, account: str) -> bool:
+def _is_shut(shared: SharedGates, settings: Settings, account: str) -> bool:
     try:
-        seen = shared.look([account], rules_of(Settings().guard, Limit()))[account]
+        seen = shared.look([account], rules_of(settings.guard, Limit()))[account]
     except Transient:
         return False
     return bool(seen.why) or seen.room >= 0

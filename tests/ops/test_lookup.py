@@ -6,7 +6,7 @@ import pytest
 from domain.errors import Misconfigured, Transient
 from domain.gates import GateKind, GateShut
 from infra.accounts.shared_breaker import SharedGates, connect_gates
-from infra.config.settings import Limit
+from infra.config.settings import Guard, Limit
 from infra.engine.replay import Author
 from ops.gates import pause, resume
 from ops.lookup import courier_lookup
@@ -64,7 +64,7 @@ def test_a_paused_courier_is_not_asked(played, booked, shared):
         with courier_lookup(played.settings, played.db) as ask, pytest.raises(GateShut, match="paused"):
             ask(account, reference)
     finally:
-        resume(played.db, shared, GateKind.ACCOUNT, account, MEI)
+        resume(played.db, shared, GateKind.ACCOUNT, account, MEI, settings=played.settings)
     with courier_lookup(played.settings, played.db) as ask:
         assert ask(account, reference) == waybill
 
@@ -89,7 +89,8 @@ def test_failed_look_ups_open_the_breaker_for_every_process(played, booked, shar
         msgspec.structs.replace(courier, endpoint="http://127.0.0.1:1/std/service")
         for courier in played.settings.couriers
     )
-    settings = msgspec.structs.replace(played.settings, couriers=away)
+    settings = msgspec.structs.replace(played.settings, couriers=away, guard=Guard(open_s=600.0))
+    shared.forget(account)
     with courier_lookup(settings, played.db) as ask:
         for _ in range(settings.guard.failures_max):
             with pytest.raises(Transient):
