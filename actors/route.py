@@ -11,7 +11,7 @@ from domain.order import Order
 from domain.outcomes import Done, Hold
 from domain.placing import Placement
 from domain.placing import place as choose
-from domain.routing import Candidate, Unroutable
+from domain.routing import Candidate, Contract, Unroutable
 from domain.splitting import Part
 from domain.states import STEPS, Cause, State, Step
 from domain.stock import covers
@@ -124,12 +124,16 @@ class RouteStep:
         )
 
     def _candidates(self, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
-        couriers = tuple(courier.courier for courier in self.tools.settings.couriers)
+        settings = self.tools.settings
         return [
             Candidate(
-                location.name, location.sender.province, location.sender.city, couriers, levels.get(location.name, {})
+                location.name,
+                location.sender.province,
+                location.sender.city,
+                tuple(Contract(one.account, one.courier) for one in settings.contracts_at(location)),
+                levels.get(location.name, {}),
             )
-            for location in self.tools.settings.locations
+            for location in settings.locations
         ]
 
     def _commit(self, tx: Connection, routed: Sequence[Routed]) -> list[Result]:
@@ -140,12 +144,11 @@ class RouteStep:
         if not routed:
             return waits
         parts, waiting = _split_off(tx, routed)
-        accounts = {courier.courier: courier.account for courier in reversed(self.tools.settings.couriers)}
         rows = rows_json(
             {
                 "fulfillment_order_id": one.id,
                 "courier": one.part.courier,
-                "account": accounts[one.part.courier],
+                "account": one.part.account,
                 "location": one.part.location,
                 "service": one.part.service,
                 "weight_g": 0,
@@ -158,15 +161,16 @@ class RouteStep:
         packages = {fulfillment_order_id: package_id for package_id, fulfillment_order_id in created}
         return [
             *waits,
-            *(self._allocated(one, packages[one.id], accounts) for one in parts),
+            *(self._allocated(one, packages[one.id]) for one in parts),
             *(self._short(one, id_) for one, id_ in waiting),
         ]
 
-    def _allocated(self, one: "Placed", package_id: int, accounts: Mapping[str, str]) -> Settled:
+    def _allocated(self, one: "Placed", package_id: int) -> Settled:
         subject, part = one.routed.subject, one.part
         facts: dict[str, object] = {
             "location": part.location,
             "courier": part.courier,
+            "account": part.account,
             "reasons": list(part.reasons),
         }
         if not one.routed.is_whole:
@@ -175,9 +179,7 @@ class RouteStep:
             replace(subject.place, subject_id=one.id, fulfillment_order_id=one.id),
             Done(State.ALLOCATED, facts | self._version()),
             Cause.ALLOCATOR,
-            follow=(
-                NewWork(Step.LABEL, package_id, subject.place.lane, accounts[part.courier], subject.order.key.account),
-            ),
+            follow=(NewWork(Step.LABEL, package_id, subject.place.lane, part.account, subject.order.key.account),),
         )
 
     def _short(self, one: Routed, id_: int) -> Settled:

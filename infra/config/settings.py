@@ -6,7 +6,7 @@ units.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -161,13 +161,15 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A warehouse, its sender address and its event feed.
 
-    `count_every_s`: how often its counted stock is read again; 0: never, but by ``orderlane stock count``.
+    `contracts`: the courier accounts that pick up there, the preferred one first; none named: all, in the order of the
+    settings. `count_every_s`: how often its counted stock is read again; 0: never, but by ``orderlane stock count``.
     """
 
     name: str
     endpoint: str
     sender: Sender
     credentials: dict[str, Secret]
+    contracts: tuple[str, ...] = ()
     poll_every_s: float = 5.0
     count_every_s: float = 900.0
     limit: Limit = Limit()
@@ -210,6 +212,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rules_file: str = ""
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a location whose contract is no courier of these settings, or stands twice."""
+        known = {courier.account for courier in self.couriers}
+        for location in self.locations:
+            unknown = sorted(set(location.contracts) - known)
+            if unknown or len(set(location.contracts)) < len(location.contracts):
+                why = f"no courier account {', '.join(unknown)}" if unknown else "an account stands twice"
+                raise ValueError(f"contracts of location {location.name}: {why}; known are: {', '.join(sorted(known))}")
+
+    def contracts_at(self, location: Location) -> Sequence[Courier]:
+        """The courier accounts that pick up at a location, the preferred one first."""
+        if not location.contracts:
+            return self.couriers
+        accounts = {courier.account: courier for courier in self.couriers}
+        return [accounts[name] for name in location.contracts]
 
 
 def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

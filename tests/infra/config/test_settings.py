@@ -161,3 +161,40 @@ def test_a_lease_must_outlast_the_calls_of_one_subject(tmp_path):
     assert caught.value.code == "settings_invalid"
     file.write_text("[engine]\nlease_s = 31.0\n[door]\ntotal_s = 10.0\n")
     assert read_settings(file, {}).engine.lease_s == 31.0
+
+
+CONTRACTS = """
+[[couriers]]
+name = "main"
+courier = "sf"
+endpoint = "http://127.0.0.1:9/"
+credentials = {}
+
+[[couriers]]
+name = "south"
+courier = "sf"
+endpoint = "http://127.0.0.1:9/"
+credentials = {}
+
+[[locations]]
+name = "hangzhou"
+endpoint = "http://127.0.0.1:9/"
+credentials = {}
+sender = { contact = "c", phone = "1", province = "p", city = "c", district = "d", detail = "x" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "accounts"),
+    [("", ["sf/main", "sf/south"]), ('contracts = ["sf/south"]', ["sf/south"])],
+)
+def test_a_location_names_its_contracts_or_has_all(tmp_path, line, accounts):
+    read = read_settings(write(tmp_path, CONTRACTS + line), {})
+    assert [courier.account for courier in read.contracts_at(read.locations[0])] == accounts
+
+
+@pytest.mark.parametrize("named", ['["sf/north"]', '["main"]', '["sf/main", "sf/main"]'])
+def test_a_contract_that_is_no_courier_of_the_settings_is_refused(tmp_path, named):
+    error = refusal(tmp_path, f"{CONTRACTS}contracts = {named}\n")
+    assert error.code == "settings_invalid"
+    assert "location hangzhou" in error.message
