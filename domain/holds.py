@@ -92,7 +92,7 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.SHIPPED_ELSEWHERE: HoldRule("service", 4, "the platform shows another shipment"),
     HoldCode.SCHEMA_DRIFT: HoldRule("engineering", 4, "the platform's payload changed shape"),
     HoldCode.PLATFORM_HOLD: HoldRule("service", 24, "the platform forbids shipping for now"),
-    HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account was shut past the order's clock"),
+    HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account, lane or step was shut past the order's clock"),
     HoldCode.DEAD_LETTER: HoldRule("engineering", 2, "a step gave up; see its dead letter"),
 }
 
