@@ -157,9 +157,7 @@ STEPS: dict[Step, StepSpec] = {
         Subject.FULFILLMENT_ORDER, False, frozenset({_S.PAID, _S.ON_HOLD}), (Step.RESERVE, Step.ROUTE)
     ),
     Step.ROUTE: StepSpec(Subject.FULFILLMENT_ORDER, False, frozenset({_S.APPROVED}), (Step.LABEL,)),
-    Step.LABEL: StepSpec(
-        Subject.PACKAGE, True, frozenset({_S.ALLOCATED, _S.IN_WAREHOUSE}), (Step.WAREHOUSE, Step.WRITEBACK)
-    ),
+    Step.LABEL: StepSpec(Subject.PACKAGE, True, frozenset({_S.ALLOCATED, _S.IN_WAREHOUSE}), (Step.WRITEBACK,)),
     Step.WAREHOUSE: StepSpec(Subject.LOCATION, True, _NO_STATE, (Step.WRITEBACK, Step.NOTIFY)),
     Step.WRITEBACK: StepSpec(Subject.PACKAGE, True, _NO_STATE, ()),
     Step.NOTIFY: StepSpec(Subject.NOTICE, True, _NO_STATE, ()),

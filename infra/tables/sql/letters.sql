@@ -120,7 +120,7 @@ FOR UPDATE OF w;
 -- stands nowhere, and what a shop still has to tell is never done.
 SELECT d.id, d.step, f.state, f.resume_state,
        ARRAY(SELECT h.code FROM hold AS h
-             WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.blocking AND h.code <> 'dead_letter'
+             WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.code <> 'dead_letter'
              ORDER BY h.code) AS holds,
        CASE d.step
            WHEN 'pull' THEN d.subject_id < 0 AND NOT EXISTS (SELECT 1 FROM pull_gap WHERE id = -d.subject_id)
