@@ -8,12 +8,13 @@ from domain.gates import Pause, pause_before
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import Seen, SharedGates
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.process.clock import Clock
+from infra.process.steps import steps_by_subject
 from infra.queue.keys import BellKey
 from infra.sweeper.reinstate import reinstate
 from infra.tables.gates import GATES, load_pauses
@@ -85,6 +86,7 @@ class GateDuty:
             "margin_s": self.margin_s,
             "patience_s": self.patience_s,
             "limit": HOLDS_MAX,
+            **steps_by_subject(),
         }
         with self.db.transaction() as tx:
             self._release(tx, accounts)
@@ -95,8 +97,8 @@ class GateDuty:
             ).fetchall():
                 place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
                 writes = Writes()
-                add_hold(Step(step), place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
-                write(tx, Step(step), writes)
+                add_hold(step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
+                write(tx, step, writes)
                 log.warning("waiting_on_account", order_id=order_id, account=account)
 
     def hold_paused(self) -> None:
@@ -110,8 +112,8 @@ class GateDuty:
                 place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
                 writes = Writes()
                 facts = {"pause": pause, "reason": reason}
-                add_hold(Step(step), place, Hold(HoldCode.WAITING_ON_ACCOUNT, facts), writes)
-                write(tx, Step(step), writes)
+                add_hold(step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, facts), writes)
+                write(tx, step, writes)
                 log.warning("waiting_on_account", order_id=order_id, pause=pause)
 
     def _release(self, tx: Connection, accounts: Sequence[str]) -> None:
@@ -146,8 +148,8 @@ def _tell_released(tx: Connection, released: Iterable[tuple[int, int, str, str, 
     for fulfillment_order_id, order_id, lane, state, step in released:
         place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
         facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
-        writes = Writes(events=[event(Step(step), place, "hold_released", Cause.TIMER, facts=facts)])
-        write(tx, Step(step), writes)
+        writes = Writes(events=[event(step, place, "hold_released", Cause.TIMER, facts=facts)])
+        write(tx, step, writes)
 
 
 def _room(account: str, pauses: Iterable[Pause], seen: dict[str, Seen]) -> int:

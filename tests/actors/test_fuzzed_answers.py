@@ -18,12 +18,11 @@ from adapters.door import Response
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.gateway import Account, Taobao
 from adapters.warehouses.feed import Feed
-from domain.states import Step
 from infra.config.secret import Secret
 from infra.config.settings import Courier
 from infra.process.clock import SystemClock
 from infra.tables.orders import load_orders
-from ops.order_view import view_order
+from ops.views.order import view_order
 from sandbox.mutations import Mutations
 from workers.wiring import make_runners
 
@@ -157,10 +156,10 @@ def play(merchant, door, trade, spoiled: str) -> list[str]:
     """One round: everything on its way up to the hand-over, with one thing spoiled."""
     tids = bring(merchant, door, trade)
     door.spoiled, door.victim = spoiled, tids[0] if spoiled in {"detail", "status"} else ""
-    merchant.run(Step.PULL)
-    merchant.flow(Step.LABEL)
+    merchant.run("pull")
+    merchant.flow("label")
     door.events = scans(merchant, tids)
-    merchant.run(Step.WAREHOUSE)
+    merchant.run("warehouse")
     return tids
 
 

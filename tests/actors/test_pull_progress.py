@@ -11,11 +11,10 @@ from actors.pull import Pages, Pull, Read
 from adapters.ports import Listed, Window
 from domain.errors import Throttled, Transient
 from domain.gates import GateShut
-from domain.states import Step
 from domain.windows import Marks
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.alarms import alarm_on_old_cursors
-from ops.letters import replay_letters
+from ops.verbs.letters import replay_letters
 from workers.wiring import make_runners
 
 OVERLAP_S = 300.0
@@ -98,7 +97,7 @@ def pull(merchant, pass_s: float = 0.0):
     if pass_s:
         age(merchant, pass_s)
     merchant.rows("UPDATE work SET due_at = now() WHERE step = 'pull'")
-    return merchant.run(Step.PULL)
+    return merchant.run("pull")
 
 
 def age(merchant, seconds: float):

@@ -3,14 +3,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors import route
-from domain.states import Step
 
 
 def test_the_nearest_location_ships_and_the_reason_is_stored(merchant, trade):
     merchant.stock("east", **{"TEE-1": 5})
     merchant.stock("west", **{"TEE-1": 50})
     merchant.deliver(trade(pieces=2))
-    merchant.flow(Step.ROUTE)
+    merchant.flow("route")
     assert merchant.rows("SELECT state, location, reservation FROM fulfillment_order") == [
         ("allocated", "east", "allocated")
     ]
@@ -26,7 +25,7 @@ def test_one_batch_spends_each_piece_once(merchant, trade):
     merchant.stock("east", **{"TEE-1": 3})
     merchant.stock("west", **{"TEE-1": 3})
     merchant.deliver(*(trade(pieces=2) for _ in range(3)))
-    merchant.flow(Step.ROUTE)
+    merchant.flow("route")
     assert sorted(merchant.rows("SELECT location FROM package")) == [("east",), ("west",)]
     assert sorted(merchant.states()) == ["allocated", "allocated", "on_hold"]
     assert merchant.rows("SELECT code, facts->>'split_needed' FROM hold") == [("stock_short_paid", "true")]
@@ -36,9 +35,9 @@ def test_one_batch_spends_each_piece_once(merchant, trade):
 def test_what_lost_its_promise_since_the_approval_is_held(merchant, trade):
     merchant.stock(**{"TEE-1": 3})
     merchant.deliver(trade())
-    merchant.flow(Step.REVIEW)
+    merchant.flow("review")
     merchant.rows("UPDATE reservation SET status = 'released'")
-    merchant.run(Step.ROUTE)
+    merchant.run("route")
     assert (merchant.states(), merchant.holds()) == (["on_hold"], ["stock_conflict"])
     assert merchant.rows("SELECT * FROM package") == []
 
@@ -47,15 +46,15 @@ def test_what_lost_its_promise_since_the_approval_is_held(merchant, trade):
 def test_only_an_approved_order_is_routed(merchant, trade, state):
     merchant.stock(**{"TEE-1": 3})
     merchant.deliver(trade())
-    merchant.flow(Step.REVIEW)
+    merchant.flow("review")
     merchant.rows(
         """UPDATE fulfillment_order SET state = %s, finished_at = CASE WHEN %s = 'closed' THEN now() END,
                closed_reason = CASE WHEN %s = 'closed' THEN 'x' END""",
         *(state, state, state),
     )
-    merchant.run(Step.ROUTE)
+    merchant.run("route")
     assert merchant.rows("SELECT * FROM package") == []
-    assert merchant.due(Step.ROUTE) == []
+    assert merchant.due("route") == []
 
 
 @pytest.fixture
@@ -78,11 +77,11 @@ def test_what_somebody_else_took_meanwhile_is_chosen_anew(merchant, trade, after
     merchant.stock("east", **{"TEE-1": 5})
     merchant.stock("west", **{"TEE-1": 5})
     merchant.deliver(trade(pieces=2))
-    merchant.flow(Step.REVIEW)
+    merchant.flow("review")
     after_the_first_choice(
         lambda: merchant.rows("UPDATE stock_location SET allocated = 4 WHERE location = 'east' AND sku = 'TEE-1'")
     )
-    merchant.run(Step.ROUTE)
+    merchant.run("route")
     assert merchant.rows("SELECT location FROM package") == [("west",)]
     assert merchant.rows("SELECT location, allocated FROM stock_location ORDER BY 1") == [("east", 4), ("west", 2)]
     [[facts]] = merchant.rows("SELECT facts FROM event WHERE kind = 'route_moved'")
@@ -92,10 +91,10 @@ def test_what_somebody_else_took_meanwhile_is_chosen_anew(merchant, trade, after
 def test_nobody_is_held_for_want_of_what_somebody_else_gave_back_meanwhile(merchant, trade, after_the_first_choice):
     merchant.stock("east", **{"TEE-1": 5})
     merchant.deliver(trade(pieces=2))
-    merchant.flow(Step.REVIEW)
+    merchant.flow("review")
     merchant.rows("UPDATE stock_location SET allocated = 4 WHERE sku = 'TEE-1'")
     after_the_first_choice(lambda: merchant.rows("UPDATE stock_location SET allocated = 0 WHERE sku = 'TEE-1'"))
-    merchant.run(Step.ROUTE)
+    merchant.run("route")
     assert merchant.rows("SELECT location FROM package") == [("east",)]
     assert merchant.states() == ["allocated"]
 
@@ -106,20 +105,20 @@ def test_control_the_first_choice_alone_meets_the_constraint_of_the_table(
     merchant.stock("east", **{"TEE-1": 5})
     merchant.stock("west", **{"TEE-1": 5})
     merchant.deliver(trade(pieces=2))
-    merchant.flow(Step.REVIEW)
+    merchant.flow("review")
     monkeypatch.setattr(route, "covers", lambda *_: True)
     after_the_first_choice(
         lambda: merchant.rows("UPDATE stock_location SET allocated = 4 WHERE location = 'east' AND sku = 'TEE-1'")
     )
     with capture_logs() as logs:
-        merchant.run(Step.ROUTE)
+        merchant.run("route")
     assert [entry["error"] for entry in logs if entry["event"] == "batch_failed"] == ["CheckViolation"]
 
 
 def test_choosing_holds_no_lock(merchant, trade, monkeypatch):
     merchant.stock("east", **{"TEE-1": 5})
     merchant.deliver(trade(pieces=2))
-    merchant.flow(Step.REVIEW)
+    merchant.flow("review")
     waited = []
     choose = route.choose
 
@@ -128,7 +127,7 @@ def test_choosing_holds_no_lock(merchant, trade, monkeypatch):
         return choose(*args, **kwargs)
 
     monkeypatch.setattr(route, "choose", choose_beside_others)
-    merchant.run(Step.ROUTE)
+    merchant.run("route")
     assert waited == [[("TEE-1",)]]
     assert merchant.states() == ["allocated"]
 
@@ -157,12 +156,12 @@ def test_a_location_ships_by_its_own_contract_and_the_package_keeps_it(merchant,
     house = of_two_contracts(merchant, east=("sf/main",), west=("sf/south",))
     house.stock("west", **{"TEE-1": 5})
     house.deliver(trade())
-    house.flow(Step.ROUTE)
+    house.flow("route")
     assert house.rows("SELECT courier, account, location FROM package") == [("sf", "sf/south", "west")]
     assert house.rows("SELECT account FROM work WHERE step = 'label'") == [("sf/south",)]
     [[facts]] = house.rows("SELECT facts FROM event WHERE kind = 'route_moved'")
     assert facts["account"] == "sf/south"
-    house.run(Step.LABEL)
+    house.run("label")
     assert booked_by(house) == {"sf/main": 0, "sf/south": 1}
 
 
@@ -170,9 +169,9 @@ def test_a_package_keeps_its_contract_when_the_location_changes_to_another(merch
     house = of_two_contracts(merchant, west=("sf/south",))
     house.stock("west", **{"TEE-1": 5})
     house.deliver(trade())
-    house.flow(Step.ROUTE)
+    house.flow("route")
     changed = of_two_contracts(house, west=("sf/main",))
-    changed.run(Step.LABEL)
+    changed.run("label")
     assert booked_by(changed) == {"sf/main": 0, "sf/south": 1}
     assert changed.rows("SELECT account FROM package") == [("sf/south",)]
 
@@ -183,7 +182,7 @@ def test_each_part_of_a_split_order_goes_by_its_location_s_contract(merchant, tr
     house.stock("west", **{"CUP-1": 1})
     lines = [trade(tid=tid, sku=sku)["orders"]["order"][0] for tid, sku in (("9001", "TEE-1"), ("9002", "CUP-1"))]
     house.deliver(trade(payment="20.00", total_fee="20.00", orders={"order": lines}))
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert sorted(house.rows("SELECT location, account FROM package")) == [("east", "sf/main"), ("west", "sf/south")]
     assert booked_by(house) == {"sf/main": 1, "sf/south": 1}
 
@@ -192,5 +191,5 @@ def test_without_contracts_of_its_own_a_location_has_all_and_the_first_is_taken(
     house = of_two_contracts(merchant)
     house.stock("west", **{"TEE-1": 5})
     house.deliver(trade())
-    house.flow(Step.ROUTE)
+    house.flow("route")
     assert house.rows("SELECT account FROM package") == [("sf/main",)]

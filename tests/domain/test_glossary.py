@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from domain.groups import Milestone
 from domain.holds import HoldCode
 from domain.order import Lane, MemberLevel, Source
-from domain.states import State, Step
+from domain.states import State
+from domain.steps import Milestone
 from domain.stock import Reservation
 from domain.warehouse import Scan
+from infra.process.steps import STEPS
 
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
 # By heading: a table with one word of the code in each row.
-TABLES = {"States of a fulfillment order": State, "Steps": Step, "Hold codes": HoldCode}
+TABLES = {"States of a fulfillment order": State, "Hold codes": HoldCode}
 # By the beginning of a line that lists the words.
 LINES = {
     "| scan, warehouse event |": Scan,
@@ -46,6 +47,10 @@ def test_a_table_has_each_word_of_the_code_once_and_no_other(heading, words):
 def test_a_line_lists_each_word_of_the_code_once_and_no_other(beginning, words):
     (line,) = [line for line in GLOSSARY.splitlines() if line.startswith(beginning)]
     assert sorted(codes(line)) == sorted(word.value for word in words)
+
+
+def test_the_steps_are_those_of_the_map():
+    assert sorted(rows(section(GLOSSARY, "Steps"))) == sorted(STEPS)
 
 
 def test_the_reservations_are_listed_under_the_states():

@@ -26,7 +26,7 @@ from adapters.warehouses.feed import read_events, read_stock
 from domain.errors import FulfilmentError, Malformed
 from infra.config.rules import load_rules
 from infra.tables.orders import line_rows, order_row, rows_json
-from ops.dry_run import as_tree, normalize
+from ops.views.dry_run import as_tree, normalize
 from sandbox.mutations import Mutations
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)

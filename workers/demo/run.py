@@ -15,11 +15,12 @@ from domain.ledger_check import Reckoning, Verdict, reckon
 from infra.config.settings import Settings, read_settings
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
+from infra.process.steps import STEPS
 from infra.servers import Stores
 from infra.tables.pool import Database
 from infra.tables.sql import load
-from ops.ledgers import latencies_ms, our_ledger
-from ops.stock_up import stock_up
+from ops.verbs.stock_up import stock_up
+from ops.views.ledgers import latencies_ms, our_ledger
 from sandbox.spec import Spec
 from workers.demo.control import plant_harms
 from workers.demo.stage import Script, Stage, demo_folder, sandbox_stage
@@ -119,7 +120,7 @@ class Running:
         with self.db.transaction() as tx:
             # One snapshot: between two a page of scans may turn what is on its way into what is due.
             tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            row = tx.execute(LEDGER["progress"]).fetchone()
+            row = tx.execute(LEDGER["progress"], {"endless": STEPS.endless()}).fetchone()
             states = dict(tx.execute(LEDGER["states"]).fetchall())
         assert row is not None
         return Progress(

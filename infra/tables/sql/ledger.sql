@@ -13,9 +13,10 @@ SELECT o.shop, o.platform_order_id, o.fulfilled_by IN ('merchant', 'unknown'), f
 FROM orders AS o LEFT JOIN fulfillment_order AS f ON f.order_id = o.id;
 
 -- name: lines
--- The pieces of every line: sold, planned, and no longer ours to ship.
+-- The pieces of every line: sold, planned, and no longer ours to ship. Last the number under which the platform shows
+-- pieces that somebody else has shipped.
 SELECT o.shop, o.platform_order_id, l.line_id, l.sku, l.quantity, l.planned, l.cancelled, l.elsewhere,
-       l.fulfilled_by IN ('merchant', 'unknown')
+       l.fulfilled_by IN ('merchant', 'unknown'), CASE WHEN l.elsewhere > 0 THEN l.waybill ELSE '' END
 FROM order_line AS l JOIN orders AS o ON o.id = l.order_id;
 
 -- name: unread
@@ -55,7 +56,7 @@ GROUP BY f.lane;
 -- The last: up to when (unix seconds) every shop's changes have been read.
 SELECT (SELECT count(*) FROM orders),
        (SELECT count(*) FROM dead_letter WHERE closed_at IS NULL AND step = 'normalize'),
-       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')),
+       (SELECT count(*) FROM work WHERE step <> ALL(%(endless)s)),
        (SELECT count(*) FROM writeback WHERE status = 'confirmed'),
        (SELECT count(*) FROM pull_gap),
        (SELECT coalesce(min(extract(epoch FROM coalesce(cursor_at, to_timestamp(0)))), 0)::float8 FROM shop);

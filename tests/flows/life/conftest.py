@@ -17,7 +17,6 @@ from domain.gates import GateKind
 from domain.holds import HoldCode
 from domain.ledger_check import reckon
 from domain.rules import RefundScope, WhenShort
-from domain.states import Step
 from domain.waivers import read_named
 from infra.accounts.gates import Gates
 from infra.accounts.pauses import Pauses
@@ -26,20 +25,22 @@ from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.rules import load_rules
 from infra.config.settings import Engine, Guard, Limit, read_settings
 from infra.engine.accounts import ensure_accounts
+from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.engine.gated_runner import GatedRunner
-from infra.engine.replay import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process import failpoints
+from infra.process.steps import STEPS
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.letters import LetterFilter
 from infra.tables.sql import load
-from ops import bulk, gates, letters
-from ops.holds import release
-from ops.ledgers import our_ledger
-from ops.stock import load_stock
+from ops.verbs import bulk, gates, letters
+from ops.verbs.holds import release
+from ops.verbs.stock import load_stock
+from ops.views import letters as letter_views
+from ops.views.ledgers import our_ledger
 from sandbox import report
 from sandbox.model import Sku, Stocked
 from sandbox.spec import Dirt, WarehouseDelays
@@ -161,7 +162,7 @@ class House:
         self.sweeper = Sweeper(db, bells, self.clock, self.settings.engine.crashes_max, duty)
         self.duties = LetterDuties(db, bells)
         # The first window of a new shop ends before now.
-        self.run(Step.PULL)
+        self.run("pull")
 
     def hire(self):
         """Workers, who know the rules of now."""
@@ -210,14 +211,14 @@ class House:
                 self.runners[step].run(key)
 
     def run_all(self):
-        for step in Step:
+        for step in STEPS:
             self.run(step)
 
     def bring_order_to(self, wanted, *lines):
         self.buyers.order(*lines)
-        for step in takewhile(lambda step: step is not wanted, Step):
+        for step in takewhile(lambda step: step != wanted, STEPS):
             self.run(step)
-            if step is Step.LABEL:
+            if step == "label":
                 self.send_booked()
 
     def die_at(self, point):
@@ -225,7 +226,7 @@ class House:
         failpoints.arm(msgspec.json.encode([{"at": point, "do": "kill"}]).decode())
         try:
             with suppress(Killed):
-                self.run(Step(point.partition(".")[0]))
+                self.run(point.partition(".")[0])
         finally:
             failpoints.arm("")
         self.sweeper.free_crashed()
@@ -318,7 +319,7 @@ class House:
             return
         letter_id = ids[which % len(ids)]
         if how == "bulk":
-            letter = letters.letter(self.db, letter_id)
+            letter = letter_views.letter(self.db, letter_id)
             bulk.start(self.db, LetterFilter(cause=letter.fingerprint), 100.0, LI)
         elif how == "discard":
             letters.discard(self.db, letter_id, LI)
@@ -355,7 +356,7 @@ class House:
         return [
             (tid, code)
             for _, tid, code, _, step in self.open_holds()
-            if step != Step.WAREHOUSE and self.witness.shows_no(code, tid)
+            if step != "warehouse" and self.witness.shows_no(code, tid)
         ]
 
     def unaccounted(self):

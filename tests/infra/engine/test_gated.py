@@ -6,7 +6,6 @@ import pytest
 
 from domain.errors import Misconfigured, Transient, UnknownOutcome
 from domain.gates import PAUSED, GateShut
-from domain.states import Step
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.results import Failed
@@ -38,8 +37,8 @@ def ends_with(house, toy_call):
         if package in house.work():
             house.rows("UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL")
         else:
-            house.due(Step.LABEL, [package], account=ACCOUNT)
-        house.outer(step).run(BellKey(Step.LABEL, "bulk", ACCOUNT))
+            house.due("label", [package], account=ACCOUNT)
+        house.remote(step).run(BellKey("label", "bulk", ACCOUNT))
 
     return run
 
@@ -109,14 +108,14 @@ def test_what_waits_past_its_clock_is_held_and_goes_on_by_itself(house, ends_wit
 @pytest.mark.parametrize(("hours_left", "waited_h", "held"), [(72, 1, 0), (72, 25, 1), (1, 0, 1)])
 def test_it_is_held_near_its_ship_by_or_after_a_day(house, duty, hours_left, waited_h, held):
     package = house.package()
-    house.due(Step.LABEL, [package], account=ACCOUNT, after_s=-3600.0 * waited_h)
+    house.due("label", [package], account=ACCOUNT, after_s=-3600.0 * waited_h)
     ship_by(house, hours_left)
     duty.hold_waiting([ACCOUNT])
     assert len(holds(house)) == held
 
 
 def test_work_of_other_accounts_is_not_held(house, duty):
-    house.due(Step.LABEL, [house.package()], account="yto/a", after_s=-90_000.0)
+    house.due("label", [house.package()], account="yto/a", after_s=-90_000.0)
     duty.hold_waiting([ACCOUNT])
     assert holds(house) == []
 
@@ -135,7 +134,7 @@ def waiting_notice(house):
     def plant(hours):
         package = house.package("in_transit")
         notice = house.one(NOTICE, package)
-        house.due(Step.NOTIFY, [notice], account=CHANNEL)
+        house.due("notify", [notice], account=CHANNEL)
         house.rows(
             "UPDATE work SET due_at = '9999-01-01', gate = account, gated_at = now() - make_interval(hours => %s)",
             hours,
@@ -168,7 +167,7 @@ def pause(house, kind, name, hours_ago=0):
 
 @pytest.mark.parametrize(("kind", "name"), PAUSES)
 def test_what_waits_past_its_clock_in_a_pause_is_held_and_the_hold_names_the_pause(house, duty, kind, name):
-    house.due(Step.LABEL, [house.package()], account=ACCOUNT)
+    house.due("label", [house.package()], account=ACCOUNT)
     ship_by(house, 1)
     pause(house, kind, name)
     duty.hold_paused()
@@ -185,14 +184,14 @@ def test_what_waits_past_its_clock_in_a_pause_is_held_and_the_hold_names_the_pau
 
 @pytest.mark.parametrize(("paused_h", "held"), [(1, 0), (25, 1)])
 def test_a_pause_is_waited_for_since_it_began(house, duty, paused_h, held):
-    house.due(Step.LABEL, [house.package()], account=ACCOUNT, after_s=-90_000.0)
+    house.due("label", [house.package()], account=ACCOUNT, after_s=-90_000.0)
     ship_by(house, 72)
     pause(house, "step", "label", paused_h)
     duty.hold_paused()
     assert len(holds(house)) == held
 
 
-@pytest.mark.parametrize("step", [Step.RESERVE, Step.REVIEW, Step.ROUTE])
+@pytest.mark.parametrize("step", ["reserve", "review", "route"])
 def test_what_waits_before_its_label_is_held_too(house, duty, step):
     house.due(step, [house.order("paid")])
     ship_by(house, 1)
@@ -203,7 +202,7 @@ def test_what_waits_before_its_label_is_held_too(house, duty, step):
 
 @pytest.mark.parametrize(("kind", "name"), [("lane", "p0"), ("step", "writeback")])
 def test_a_pause_of_others_holds_nothing(house, duty, kind, name):
-    house.due(Step.LABEL, [house.package()], account=ACCOUNT)
+    house.due("label", [house.package()], account=ACCOUNT)
     ship_by(house, 1)
     pause(house, kind, name)
     duty.hold_paused()
@@ -211,7 +210,7 @@ def test_a_pause_of_others_holds_nothing(house, duty, kind, name):
 
 
 def test_a_pause_whose_end_has_passed_holds_nothing(house, duty):
-    house.due(Step.LABEL, [house.package()], account=ACCOUNT)
+    house.due("label", [house.package()], account=ACCOUNT)
     ship_by(house, 1)
     pause(house, "step", "label")
     house.rows("UPDATE gate SET until = now()")
@@ -222,7 +221,7 @@ def test_a_pause_whose_end_has_passed_holds_nothing(house, duty):
 @pytest.mark.parametrize(("kind", "name"), [*PAUSES, ("account", ACCOUNT)])
 def test_work_that_is_due_in_a_pause_says_so_at_once(house, kind, name):
     package = house.package()
-    house.due(Step.LABEL, [package], account=ACCOUNT)
+    house.due("label", [package], account=ACCOUNT)
     with house.db.connection() as connection:
         read = load("inspect")["due_work"]
         named = {"steps": ["label"], "subject_ids": [package]}

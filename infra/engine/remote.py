@@ -1,0 +1,291 @@
+"""Remote steps: lease and intent in one transaction, the call with none open, the record in another."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from uuid import UUID
+
+from domain.errors import Throttled
+from domain.outcomes import Later
+from infra.engine.claims import Crowded, claim, fail
+from infra.engine.event_loop import Outside
+from infra.engine.failures import Failures
+from infra.engine.results import Failed, HasPlace, Result, Settled
+from infra.engine.write_outcomes import WORK, places, settle
+from infra.process.clock import Clock
+from infra.process.failpoints import failpoint, failpoints
+from infra.process.randomness import Dice
+from infra.queue.keys import BellKey, Bells
+from infra.tables.pool import Connection, Database
+from infra.telemetry.log import get_logger
+
+log = get_logger(__name__)
+
+I = TypeVar("I", bound=HasPlace)  # noqa: E741 - intent
+A = TypeVar("A")
+
+
+class NotCalledError(Throttled):
+    """The lease had too little time left for the call's own limit, or the process drains: surely nothing was called."""
+
+    def __init__(self) -> None:
+        super().__init__("lease_too_short", after_s=0.0)
+
+
+def never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a batch holds while it calls out: its token, and the moment (monotonic) its calls must end.
+
+    `is_draining`: this process was told to stop, and begins no more calls.
+    """
+
+    key: BellKey
+    token: UUID
+    ends_at: float
+    is_draining: Callable[[], bool] = never
+
+
+@dataclass(frozen=True, slots=True)
+class Intended(Generic[I]):
+    """What the first transaction leaves: intents that will be called, and subjects settled without a call."""
+
+    intents: Sequence[I]
+    settled: Sequence[Result] = ()
+
+
+@runtime_checkable
+class RemoteStep(Protocol):
+    """A step that calls out. `call_s` is the total time limit of one subject's call."""
+
+    @property
+    def step(self) -> str: ...
+
+    @property
+    def call_s(self) -> float: ...
+
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Any]:
+        """Read the subjects and make the intents durable; nothing is called yet."""
+        ...
+
+    async def call(self, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
+        """Call out for each intent; the answer, or the exception, by subject id."""
+        ...
+
+    def record(self, tx: Connection, answered: Sequence[tuple[Any, Any]]) -> Sequence[Result]:
+        """Write (intent, answer) pairs, set-based, and return one result for each.
+
+        The places are as they stand now, with their fulfillment orders locked. An answer that is an
+        exception means what the error tree says; NotCalledError is one of them.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRunner:
+    """Runs one remote step for one bell at a time. `is_probe`: what it claims tries whether the account works again."""
+
+    step: RemoteStep
+    db: Database
+    bells: Bells
+    outside: Outside
+    failures: Failures
+    dice: Dice
+    clock: Clock
+    worker: int
+    batch_max: int
+    lease_s: float
+    crowded: Crowded = field(default_factory=dict)
+    is_draining: Callable[[], bool] = never
+    is_probe: bool = False
+
+    def run(self, key: BellKey) -> int:
+        """Lease, call and record one batch; return how many subjects it had. A process that drains leases none."""
+        if self.is_draining():
+            return 0
+        failpoint(f"{self.step.step}.before_claim")
+        token = self.dice.token()
+        ends_at = self.clock.monotonic() + self.lease_s
+        claimed, intended, rung = self._intend(key, token)
+        if claimed and (key.alone or key in self.crowded):
+            rung.add(key)
+        failpoints(f"{self.step.step}.intended", claimed)
+        self.bells.ring(rung)
+        self._carry_out(Lease(key, token, ends_at, self.is_draining), intended)
+        return len(claimed)
+
+    def run_named(self, key: BellKey, subject_ids: Sequence[int]) -> None:
+        """The same for named subjects of a key: those that are due and that nobody holds.
+
+        For a person's command, which must tell what became of each.
+        """
+        token = self.dice.token()
+        ends_at = self.clock.monotonic() + self.lease_s
+        intended, rung = self._intend_alone(key, token, list(subject_ids))
+        self.bells.ring(rung)
+        self._carry_out(Lease(key, token, ends_at), intended)
+
+    def _carry_out(self, lease: Lease, intended: Intended[Any]) -> None:
+        if not intended.intents:
+            return
+        called = [intent.place.subject_id for intent in intended.intents]
+        failpoints(f"{self.step.step}.before_call", called)
+        answers = self._call(intended.intents, lease)
+        pairs = [(intent, answers.get(intent.place.subject_id, NotCalledError())) for intent in intended.intents]
+        failpoints(f"{self.step.step}.after_call", called)
+        rung = self._record(lease.key, lease.token, pairs)
+        failpoints(f"{self.step.step}.committed", called)
+        self.bells.ring(rung)
+
+    def _call(self, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
+        try:
+            return self.outside.run(self.step.call(intents, lease))
+        except Exception as error:  # noqa: BLE001 - a defect of the step itself: every member's attempt failed
+            log.warning("call_failed", step=self.step.step, size=len(intents), error=type(error).__name__)
+            return {intent.place.subject_id: error for intent in intents}
+
+    def _intend(self, key: BellKey, token: UUID) -> tuple[list[int], Intended[Any], set[BellKey]]:
+        claimed: list[int] = []
+        try:
+            return claimed, *self._intend_batch(key, token, claimed)
+        except Exception as error:
+            if not self.db.is_reachable():
+                raise
+            log.warning("intents_failed", step=self.step.step, size=len(claimed), error=type(error).__name__)
+            return claimed, *self._intend_alone(key, token, claimed)
+
+    def _intend_batch(self, key: BellKey, token: UUID, claimed: list[int]) -> tuple[Intended[Any], set[BellKey]]:
+        with self.db.transaction() as tx:
+            claimed.extend(claim(tx, key, self.batch_max, self.crowded, is_probe=self.is_probe))
+            if not claimed:
+                return Intended(()), set()
+            return self._intend_in(tx, token, claimed, is_alone=key.alone)
+
+    def _intend_alone(self, key: BellKey, token: UUID, claimed: list[int]) -> tuple[Intended[Any], set[BellKey]]:
+        """One member after the other, each in its own transaction; whoever can be intended is called."""
+        rung: set[BellKey] = set()
+        intents: list[Any] = []
+        for subject_id in claimed:
+            try:
+                with self.db.transaction() as tx:
+                    if tx.execute(WORK["claim_one"], {"step": key.step, "subject_id": subject_id}).fetchone():
+                        intended, more = self._intend_in(tx, token, [subject_id], is_alone=key.alone)
+                        rung |= more
+                        intents.extend(intended.intents)
+            except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
+                rung |= fail(self.db, key, subject_id, error, self.failures)
+        return Intended(intents), rung
+
+    def _intend_in(
+        self, tx: Connection, token: UUID, subject_ids: list[int], *, is_alone: bool
+    ) -> tuple[Intended[Any], set[BellKey]]:
+        failpoints(f"{self.step.step}.intend", subject_ids, tx)
+        intended = self.step.intend(tx, subject_ids)
+        called = [intent.place.subject_id for intent in intended.intents]
+        known = {*called, *(result.place.subject_id for result in intended.settled)}
+        vanished = sorted(set(subject_ids) - known)
+        with tx.pipeline():
+            if vanished:
+                tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
+            if called:
+                tx.execute(
+                    WORK["lease"],
+                    {"step": self.step.step, "subject_ids": called, "token": token, "lease_s": self.lease_s},
+                )
+                tx.execute(
+                    WORK["open_flight"],
+                    {
+                        "token": token,
+                        "worker": self.worker,
+                        "step": self.step.step,
+                        "subject_ids": called,
+                        "is_alone": is_alone,
+                    },
+                )
+            return intended, settle(tx, self.step.step, intended.settled, self.failures)
+
+    def _record(self, key: BellKey, token: UUID, pairs: list[tuple[Any, Any]]) -> set[BellKey]:
+        try:
+            return self._record_batch(key, token, pairs)
+        except Exception as error:
+            if not self.db.is_reachable():
+                raise
+            log.warning("record_failed", step=self.step.step, size=len(pairs), error=type(error).__name__)
+        rung: set[BellKey] = set()
+        for pair in pairs:
+            try:
+                with self.db.transaction() as tx:
+                    rung |= self._record_in(tx, key, token, [pair])
+            except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
+                rung |= fail(self.db, key, pair[0].place.subject_id, error, self.failures, token=token)
+        with self.db.connection() as side:
+            side.execute(WORK["close_flight"], {"token": token})
+        return rung
+
+    def _record_batch(self, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]]) -> set[BellKey]:
+        with self.db.transaction() as tx:
+            return self._record_in(tx, key, token, pairs, is_last=True)
+
+    def _record_in(
+        self, tx: Connection, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]], *, is_last: bool = False
+    ) -> set[BellKey]:
+        ids = [intent.place.subject_id for intent, _ in pairs]
+        held = {"step": self.step.step, "subject_ids": ids, "token": token}
+        ours = [row[0] for row in tx.execute(WORK["still_ours"], held).fetchall()]
+        if len(ours) < len(ids):
+            log.warning("late_save_refused", step=self.step.step, refused=len(ids) - len(ours))
+        # The order may have moved during the call: its place is read again, and locked.
+        now = places(tx, self.step.step, key.lane, ours)
+        kept = [
+            (replace(intent, place=now[intent.place.subject_id]), answer)
+            for intent, answer in pairs
+            if intent.place.subject_id in now
+        ]
+        failpoints(f"{self.step.step}.record", ours, tx)
+        results = self.step.record(tx, kept) if kept else []
+        with tx.pipeline():
+            rung = settle(tx, self.step.step, [_untouched(result) for result in results], self.failures)
+            if is_last:
+                tx.execute(WORK["close_flight"], {"token": token})
+        failpoints(f"{self.step.step}.recorded", ours, tx)
+        return rung
+
+
+def _untouched(result: Result) -> Result:
+    """A subject that was not called goes back as it came: no failure, no attempt."""
+    if isinstance(result, Failed) and isinstance(result.error, NotCalledError):
+        return Settled(result.place, Later(result.error.code))
+    return result
+
+
+async def call_each(
+    intents: Sequence[I],
+    call: Callable[[I], Awaitable[A]],
+    *,
+    at_once: int,
+    start_before: float,
+    now: Callable[[], float],
+    is_draining: Callable[[], bool] = never,
+) -> dict[int, A | Exception]:
+    """Call out for all intents, `at_once` at a time; every one ends with its answer or its own exception.
+
+    No call starts after `start_before` (monotonic) or in a process that drains: what is left then ends with
+    NotCalledError.
+    """
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(intent: I) -> A | Exception:
+        async with gate:
+            if now() > start_before or is_draining():
+                return NotCalledError()
+            try:
+                return await call(intent)
+            except Exception as error:  # noqa: BLE001 - one member's failure is its own answer
+                return error
+
+    answers = await asyncio.gather(*(one(intent) for intent in intents))
+    return {intent.place.subject_id: answer for intent, answer in zip(intents, answers, strict=True)}

@@ -1,0 +1,90 @@
+"""Normalize a payload as the step would, without any store."""
+
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+import msgspec
+
+from adapters import registry
+from adapters.payload import PAYLOAD_MAX_BYTES
+from domain.deadlines import ship_by
+from domain.errors import FulfilmentError, Poison
+from domain.holds import HOLDS, Finding
+from domain.normalize import NOT_OURS, Intake, initial_state
+from domain.order import Order
+from domain.review import ReviewFacts, review
+from domain.rules import RuleSet
+from domain.stock import Reservation
+from infra.process.steps import STEPS
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The canonical order, how it would enter, and what would hold it."""
+
+    order: Order
+    intake: Intake
+    findings: tuple[Finding, ...]
+
+
+def read_bounded(stream: IO[bytes]) -> bytes:
+    """A payload of at most the allowed size; no more than that and one byte is ever read.
+
+    Raises Poison ``payload_too_large``.
+    """
+    body = stream.read(PAYLOAD_MAX_BYTES + 1)
+    if len(body) > PAYLOAD_MAX_BYTES:
+        raise Poison("payload_too_large", f"more than {PAYLOAD_MAX_BYTES} bytes")
+    return body
+
+
+def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
+    """Read a payload of `platform`. Raises Poison, or Misconfigured ``platform_unknown``.
+
+    An error outside the tree is a bug of the reader; to whoever tries a payload it is one that cannot be read, as it
+    is a dead letter of one order in the step.
+    """
+    kind = registry.platform(platform)
+    try:
+        order = kind.read_order(body, shop)
+        due = ship_by(order, rules)
+    except FulfilmentError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever one payload raises is told as its own fault
+        # Its text may quote the payload, so the chain ends here.
+        raise Poison("reader_failed", "a defect of the reader", {"error": type(error).__name__}) from None
+    order = replace(order, ship_by=due)
+    intake = initial_state(order)
+    return DryRun(order, intake, _findings(order, intake, rules))
+
+
+def _findings(order: Order, intake: Intake, rules: RuleSet) -> tuple[Finding, ...]:
+    """What intake holds, and what review would if the stock were there, where the chain asks it; each code once."""
+    if intake.reason == NOT_OURS or intake.state not in STEPS["review"].works_in:
+        return intake.holds
+    held = {finding.code for finding in intake.holds}
+    found = review(order, ReviewFacts(Reservation.RESERVED), rules).holds
+    return (*intake.holds, *(finding for finding in found if finding.code not in held))
+
+
+def as_tree(result: DryRun) -> dict[str, Any]:
+    """The order's fields, `fulfilled_by`, `intake` and `holds`. Money is ``{"minor": 32358, "currency": "CNY"}``."""
+    tree: dict[str, Any] = msgspec.to_builtins(result.order)
+    return {
+        **tree,
+        "fulfilled_by": result.order.fulfilled_by,
+        "intake": {"state": result.intake.state, "reason": result.intake.reason},
+        "holds": [_hold(finding) for finding in result.findings],
+    }
+
+
+def _hold(finding: Finding) -> dict[str, Any]:
+    rule = HOLDS[finding.code]
+    return {
+        "code": finding.code,
+        "meaning": rule.meaning,
+        "owner": rule.owner,
+        "due_h": rule.due_h,
+        "rule": finding.rule,
+        "facts": dict(finding.facts),
+    }
