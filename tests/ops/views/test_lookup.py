@@ -15,8 +15,9 @@ MEI = Author("mei", "tests")
 
 
 @pytest.fixture
-def shared(played):
-    """The gates of all processes; the courier's is as new afterwards."""
+def shared(played, monkeypatch):
+    """The gates of all processes; the courier's is as new afterwards. A busy machine is no reason to judge alone."""
+    monkeypatch.setattr("infra.accounts.shared_breaker._TIMEOUT_S", 10.0)
     with closing(connect_gates(played.settings.stores.redis_url.reveal())) as client:
         yield SharedGates(client)
         for courier in played.settings.couriers:
