@@ -14,7 +14,7 @@ from domain.stock import Reservation
 class Standing:
     """Where the subject of a letter stands now.
 
-    `state` is None before there is an order. `holds` are the open blocking holds beside the letter's own;
+    `state` is None before there is an order. `holds` are the open holds beside the letter's own;
     `is_one_of_many`: the order has other open letters. `reference`: under which the courier may know it.
     `replays`: how often people sent it back before. `is_unresolved`: a call of it may have happened, and nobody knows.
     """

@@ -46,7 +46,7 @@ def pause(db: Database, kind: GateKind, name: str, author: Author, until: dateti
         made.note(Verb.GATE_PAUSED, f"{kind}/{name}", before, after)
 
 
-def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author: Author) -> bool:
+def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author: Author, *, settings: Settings) -> bool:
     """Open a gate, also one that the engine has shut; an account's breaker starts afresh.
 
     False when only the breaker could be reset. Raises Refused ``gate_not_shut`` when nothing was shut.
@@ -54,7 +54,7 @@ def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author:
     with change(db, author) as made:
         before = lock_gate(made.tx, kind, name) or {"shut_by": "breaker"}
         row = made.tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
-        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, name)):
+        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, settings, name)):
             raise Refused("gate_not_shut", facts={"kind": kind, "name": name})
         made.note(Verb.GATE_RESUMED, f"{kind}/{name}", before, None)
     if kind == GateKind.ACCOUNT:
@@ -62,9 +62,9 @@ def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author:
     return row is not None
 
 
-def _is_shut(shared: SharedGates, account: str) -> bool:
+def _is_shut(shared: SharedGates, settings: Settings, account: str) -> bool:
     try:
-        seen = shared.look([account], rules_of(Settings().guard, Limit()))[account]
+        seen = shared.look([account], rules_of(settings.guard, Limit()))[account]
     except Transient:
         return False
     return bool(seen.why) or seen.room >= 0

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import psycopg
 
-from adapters import registry
-from adapters.door import Door
 from adapters.ports import Warehouse
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Transient
@@ -19,6 +17,7 @@ from infra.tables.alarm_conditions import note_stock_fault
 from infra.tables.pool import Database
 from infra.tables.recount import Changes, held_at, note_asked, write_count
 from infra.telemetry.log import get_logger
+from ops.guarded_calls import guarded_calls
 from ops.verbs.stock import ask_count, note_bad_rows
 
 log = get_logger(__name__)
@@ -48,17 +47,11 @@ def count_again(
     `author` is noted with every correction. Raises psycopg.OperationalError when the database is away.
     """
     done: dict[str, Counted | FulfilmentError] = {}
-    with Outside() as outside:
-        door = Door(settings.door, registry.hosts(settings), clock)
-        outside.run(door.open())
-        try:
-            for location in locations:
-                with _named(location.name, done):
-                    warehouse = registry.warehouse().connect(location, door, clock)
-                    done[location.name] = count_location(db, outside, location, warehouse, author)
-                note_answer(db, location.name, done[location.name])
-        finally:
-            outside.run(door.close())
+    with guarded_calls(settings, db, clock) as calls:
+        for location in locations:
+            with _named(location.name, done):
+                done[location.name] = count_location(db, calls.outside, location, calls.warehouse(location), author)
+            note_answer(db, location.name, done[location.name])
     return done
 
 

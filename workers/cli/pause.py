@@ -84,7 +84,9 @@ def resume(ctx: click.Context, kind: str, name: str, *, reason: str) -> None:
     settings = read_settings()
     gate, whole_name = ops.named_gate(settings, kind, name)
     with _stores_at_hand(settings) as stores:
-        was_paused = ops.resume(stores.db, stores.shared, gate, whole_name, Author(getpass.getuser(), reason))
+        was_paused = ops.resume(
+            stores.db, stores.shared, gate, whole_name, Author(getpass.getuser(), reason), settings=settings
+        )
     say(f"resumed {gate} {whole_name}" if was_paused else f"closed the breaker of {gate} {whole_name}")
     ctx.exit(Exit.DONE)
 

@@ -3,7 +3,8 @@ import pytest
 from adapters.ports import StockCount, StockLevel
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Malformed
-from infra.config.settings import Location, Secret, Sender, Settings
+from infra.config.secret import Secret
+from infra.config.settings import Location, Sender, Settings
 from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.process.clock import SystemClock
