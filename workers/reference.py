@@ -6,6 +6,8 @@ Commands, settings, holds and states are written down once, where they are decla
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any
@@ -15,12 +17,20 @@ import msgspec
 
 from domain.holds import HOLDS
 from domain.states import FINAL_STATES, MOVES, State
-from infra.config.settings import Secret, Settings
+from infra.config.secret import Secret
+from infra.config.settings import Settings
 from workers.main import main
 
 FOLDER = Path("docs/reference")
 _MADE = "This page is made from the code by `make reference`; a test compares it."
-_PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false", Secret: "`env:NAME` or `file:PATH`"}
+_PLAIN = {
+    datetime: "time with its zone",
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    Secret: "`env:NAME` or `file:PATH`",
+}
 
 
 def pages() -> dict[str, str]:
@@ -130,8 +140,8 @@ def _kind(hint: Any) -> str:  # noqa: ANN401, PLR0911 - an annotation may be any
         return "tables" if _is_struct(within[0]) else f"list of {_kind(within[0])}"
     if origin in {typing.Union, UnionType}:
         return _kind(next(one for one in within if one is not NoneType))
-    if isinstance(hint, type) and issubclass(hint, str):
-        return " or ".join(f'`"{value}"`' for value in hint) if hasattr(hint, "__members__") else "text"
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return " or ".join(f'`"{value}"`' for value in hint)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return f"table of {_kind(within[1])}"
     if _is_struct(hint):

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import FulfilmentError
+from domain.gates import GateShut
 from infra.config.settings import Location, Settings
 from infra.process.clock import SystemClock
 from infra.tables.pool import Database
 from infra.tables.stock import uncounted
 from infra.tables.unreadable import accounts_with_bad_rows
 from infra.telemetry.log import get_logger
+from ops.verbs.stock_count import note_answer
 from ops.verbs.stock_up import stock_up
 
 # How long after a failed load a warehouse is asked for its stock again.
@@ -23,7 +25,10 @@ def load(settings: Settings, db: Database, locations: Sequence[Location]) -> Non
     if not locations:
         return
     for name, answer in stock_up(settings, db, SystemClock(), locations).items():
-        if isinstance(answer, FulfilmentError):
+        note_answer(db, name, answer)
+        if isinstance(answer, GateShut):
+            log.warning("stock_not_loaded", location=name, error=str(answer), again_in_s=AGAIN_S)
+        elif isinstance(answer, FulfilmentError):
             log.error("stock_not_loaded", location=name, error=str(answer), again_in_s=AGAIN_S)
         else:
             log.info("stock_loaded", location=name, skus=answer.skus)

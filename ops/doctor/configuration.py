@@ -7,7 +7,8 @@ from pathlib import Path
 from domain.errors import Misconfigured
 from infra.config.absent_secrets import AbsentSecret
 from infra.config.rules import load_rules
-from infra.config.settings import Secret, Settings, data_dir, read_settings
+from infra.config.secret import Secret
+from infra.config.settings import Settings, data_dir, read_settings
 from ops.doctor.check import Check, fail, ok, warn
 
 _GIB = 1024**3
@@ -61,6 +62,10 @@ def rules(settings: Settings) -> Check:
         return fail("rules", str(error), "correct the file; domain/default_rules.toml shows every key")
     ours = {courier.courier for courier in settings.couriers}
     unused = sorted({rule.name for rule in loaded.routing.couriers} - ours)
+    accounts = {courier.account for courier in settings.couriers}
+    named = {rule.account for rule in loaded.routing.couriers} | set(loaded.routing.courier_by_province.values())
+    if strangers := sorted(name for name in named - accounts if "/" in name):
+        return fail("rules", f"{name}: no courier account {', '.join(strangers)}", "correct it in [routing]")
     unruled = sorted(ours - {rule.name for rule in loaded.routing.couriers})
     if unruled:
         return fail("rules", f"{name}: no rule for courier {', '.join(unruled)}", "add it to routing.couriers")

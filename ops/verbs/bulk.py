@@ -2,13 +2,16 @@
 
 import msgspec
 
-from domain.dead_letters import KILLED, REPLAYS_MAX, why_not_in_bulk
+from domain.dead_letters import KILLED, REPLAYS_MAX, Why, why_not_in_bulk
 from domain.errors import Conflict, Refused
+from domain.reasons import Reason
 from infra.engine.author import Author
 from infra.sweeper.bulk_replay import BULK
-from infra.tables.letters import LetterFilter, of_one_cause, record_acts
+from infra.tables.audit import Verb, signed
+from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
+from ops.verbs.change import change
 from ops.views.bulk import Bulk, look, unknown
 
 RATE_MAX = 500.0
@@ -21,20 +24,21 @@ def start(db: Database, wanted: LetterFilter, per_second: float, author: Author,
     be named itself.
     """
     if wanted.is_empty:
-        raise Refused("filter_empty", "name a cause, step, account, code or time: all letters at once is no filter")
-    with db.transaction() as tx:
+        raise Refused("filter_empty")
+    with change(db, author) as made:
+        tx = made.tx
         wanted = of_one_cause(tx, wanted)
         asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
-        named = {"who": author.who, "reason": author.reason, "filter": msgspec.json.encode(asked).decode()}
+        named = {**signed(author), "filter": msgspec.json.encode(asked).decode()}
         row = tx.execute(BULK["create"], {**named, "per_second": per_second, "again": again}).fetchone()
         assert row is not None
         bulk_id: int = row[0]
         members = tx.execute(BULK["freeze"], {"id": bulk_id, **wanted.named()}).rowcount
         if not members:
-            raise Refused("nothing_matches", "no open dead letter matches")
+            raise Refused("nothing_matches", facts={"fault": "no_letter"})
         if _keep_out(tx, bulk_id, again=again) == members:
-            raise Refused("none_may_go", f"none of {members} may go in bulk: they killed workers, or need --again")
-        record_acts(tx, author.who, "bulk_started", author.reason, [(f"bulk/{bulk_id}", {**asked, "members": members})])
+            raise Refused("none_may_go", facts={"members": members})
+        made.note(Verb.BULK_STARTED, f"bulk/{bulk_id}", None, {"state": "canary", "members": members}, **asked)
     return look(db, bulk_id)
 
 
@@ -42,7 +46,7 @@ def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:
     """Refuse members that must be replayed by name; return how many."""
     asked = {"id": bulk_id, "killed": KILLED, "replays_max": REPLAYS_MAX}
     kept = [
-        {"letter_id": letter_id, "state": "refused", "why": why}
+        {"letter_id": letter_id, "state": "refused", "why": why.stored()}
         for letter_id, code, replays in tx.execute(BULK["doubtful"], asked).fetchall()
         if (why := why_not_in_bulk(code, replays, again=again))
     ]
@@ -66,14 +70,16 @@ def cancel(db: Database, bulk_id: int, author: Author) -> Bulk:
 
 
 def _turn(db: Database, bulk_id: int, state: str, allowed: frozenset[str], author: Author) -> Bulk:
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        tx = made.tx
         row = tx.execute(BULK["lock"], {"id": bulk_id}).fetchone()
         if row is None:
             raise unknown(bulk_id)
         if row[0] not in allowed:
-            raise Conflict("bulk_state", f"bulk {bulk_id} is {row[0]} already")
-        tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": f"by {author.who}: {author.reason}"})
+            raise Conflict("bulk_state", facts={"bulk": bulk_id, "state": row[0]})
+        note = Reason(Why.TURNED_BY_PERSON, {"by": author.who, "reason": author.reason}).stored()
+        tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": note})
         if state == "cancelled":
             tx.execute(BULK["cancel_waiting"], {"id": bulk_id})
-        record_acts(tx, author.who, f"bulk_{state}", author.reason, [(f"bulk/{bulk_id}", {"was": row[0]})])
+        made.note(Verb(f"bulk_{state}"), f"bulk/{bulk_id}", {"state": row[0]}, {"state": state})
     return look(db, bulk_id)

@@ -5,7 +5,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 
 
 @pytest.fixture

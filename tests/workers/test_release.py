@@ -1,7 +1,8 @@
 import pytest
 from click.testing import CliRunner
 
-from infra.config.settings import Settings, Stores
+from domain.errors import Misconfigured
+from infra.config.settings import Settings, Shop, Stores
 from workers.release import main, release, starts_beside_others, wait_for_release
 
 
@@ -49,3 +50,12 @@ def test_the_command(options, database_url, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, options)
     assert done.exit_code == 0, done.output
+
+
+def test_a_new_shop_without_an_instant_is_refused_with_the_line_to_add(database, database_url):
+    shop = Shop(name="main", platform="taobao", endpoint="http://localhost", credentials={})
+    known = Settings(stores=Stores(database_url=database_url), shops=(shop,))
+    with pytest.raises(Misconfigured, match="take_over_from = 20"):
+        release(known)
+    with database.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM shop").fetchone() == (0,)

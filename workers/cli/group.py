@@ -67,7 +67,7 @@ class Orderlane(LazyGroup):
         try:
             return super().invoke(ctx)
         except FulfilmentError as error:
-            fail(ctx, f"{error}", exit_of(error))
+            fail(ctx, _in_words(error), exit_of(error))
         except psycopg.OperationalError as error:
             # With a state the server has answered: that is a defect of ours, not its absence.
             if error.sqlstate is not None:
@@ -98,6 +98,12 @@ def _name_instance(ctx: click.Context) -> None:
         click.echo(in_line(f"orderlane: instance of the last demo, {found.settings_file.parent}"), err=True)
         os.environ["ORDERLANE_SETTINGS"] = str(found.settings_file)
         ctx.call_on_close(lambda: os.environ.pop("ORDERLANE_SETTINGS", None))
+
+
+def _in_words(error: FulfilmentError) -> str:
+    """Imported here: most commands never refuse anything, and start sooner without the words."""
+    words = importlib.import_module("ops.faces.terminal.words")
+    return str(words.WORDS.refusal(error))
 
 
 def _is_redis_away(error: Exception) -> bool:

@@ -8,7 +8,7 @@ import click
 
 from domain.errors import Conflict, Misconfigured
 from infra.config.absent_secrets import absent_secrets
-from infra.config.settings import SETTINGS_FILE, Shop
+from infra.config.settings import SETTINGS_FILE
 from infra.process.clock import SystemClock
 from workers.cli.output import say
 
@@ -48,10 +48,8 @@ def write_settings(file: Path, now: datetime) -> None:
 
 
 def take_over_lines(now: datetime) -> str:
-    """The lines of a shop that was another system's until `now`; none where this version knows no such keys."""
-    lines = {
-        "take_over_from": f"take_over_from = {now.isoformat(timespec='seconds')}"
-        "   # orders paid earlier are left to the system before\n",
-        "mode": 'mode = "watch"                      # reads and decides only; without this line orders are shipped\n',
-    }
-    return "".join(line for key, line in lines.items() if key in Shop.__struct_fields__)
+    """The lines of a shop that was another system's until `now`."""
+    return (
+        f"take_over_from = {now.isoformat(timespec='seconds')}   # orders paid earlier are left to the system before\n"
+        'mode = "watch"                      # reads and decides only; without this line orders are shipped\n'
+    )

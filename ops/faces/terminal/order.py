@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
+import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from domain.order import FulfilledBy
-from ops.faces.terminal.words import cause_in_words
+from domain.take_over import KEPT_OUT
+from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
+from ops.faces.terminal.words import WORDS, cause_in_words
 from ops.views.find import Match
 from ops.views.order import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
 
@@ -24,6 +28,16 @@ def print_order(view: OrderView, console: Console) -> None:
         console.print()
         console.print(Text(name, "bold"))
         console.print(part)
+
+
+def order_tree(view: OrderView) -> dict[str, Any]:
+    """For scripts: holds with `meaning` and `reason`, and events with `reason`, in English."""
+    holds = [
+        {**msgspec.to_builtins(one), "meaning": WORDS.meaning(one.code), "reason": WORDS.facts(one.facts)}
+        for one in view.holds
+    ]
+    timeline = [{**msgspec.to_builtins(one), "reason": WORDS.event(one.kind, one.facts)} for one in view.timeline]
+    return {**msgspec.to_builtins(view), "holds": holds, "timeline": timeline}
 
 
 def print_raw(answers: Iterable[RawAnswer], console: Console) -> None:
@@ -67,7 +81,10 @@ def _facts(view: OrderView) -> Table:
     grid.add_column(overflow="fold")
     paid = _time(view.paid_at) if view.paid_at else "not yet"
     grid.add_row("placed", f"{_time(view.placed_at)}   paid {paid}   received {_time(view.received_at)}")
-    grid.add_row("ship by", _deadline(view.ship_by, view.seen_at, is_met=_has_left(view)))
+    if any(one.closed_reason in KEPT_OUT for one in view.fulfillment):
+        grid.add_row("ship by", Text("no clock: another system ships it", "dim"))
+    else:
+        grid.add_row("ship by", _deadline(view.ship_by, view.seen_at, is_met=_has_left(view)))
     grid.add_row(
         "platform", f"said {view.platform_state}   {view.order_type}   {view.source}   member {view.member_level}"
     )
@@ -96,6 +113,8 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
         yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
     if view.gaps:
         yield "Not fetched", Group(*(_gap(gap, view.seen_at) for gap in view.gaps))
+    if any(one.closed_reason in KEPT_OUT for one in view.fulfillment):
+        yield "Kept out", _kept_out(view)
     if view.raw_answers:
         yield "Raw answers", Text(f"{view.raw_answers} kept; order show {view.id} --raw shows them, with personal data")
     if view.unreadable_scans:
@@ -107,6 +126,18 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
     yield "Timeline (UTC+8)", _timeline(view)
 
 
+def _kept_out(view: OrderView) -> Text:
+    why = next(one.closed_reason for one in view.fulfillment if one.closed_reason in KEPT_OUT)
+    said = Text(f"another system ships it: {why_kept_out(why)}; `order adopt {view.id} --reason R` begins it")
+    if view.watched is not None:
+        watched = view.watched
+        would = decision_in_words(watched.outcome, watched.holds, watched.packages)
+        said.append(
+            f"\nas decided {_time(watched.decided_at)} with rules {watched.rules}, lane {watched.lane}: {would}"
+        )
+    return said
+
+
 def _holds(view: OrderView) -> Table:
     table = _table("reason", "owner", "due", "what is wrong")
     for hold in view.open_holds:
@@ -115,7 +146,7 @@ def _holds(view: OrderView) -> Table:
 
 
 def _whole_reason(hold: Hold) -> str:
-    return "; ".join(filter(None, (hold.meaning, hold.reason)))
+    return "; ".join(filter(None, (WORDS.meaning(hold.code), WORDS.facts(hold.facts))))
 
 
 def _letter(letter: DeadLetter, now: datetime) -> Group:
@@ -230,11 +261,12 @@ def _timeline(view: OrderView) -> Table:
     table.columns[0].no_wrap = True
     for event in view.timeline:
         what = Text()
+        reason = WORDS.event(event.kind, event.facts)
         if event.from_state and event.to_state:
             style = _LATE if event.kind == "move_refused" else "bold"
             what.append(f"{event.from_state} → {event.to_state}", style)
-            what.append("  " if event.reason else "")
-        what.append(event.reason or ("" if event.to_state else "done"))
+            what.append("  " if reason else "")
+        what.append(reason or ("" if event.to_state else "done"))
         table.add_row(f"{event.at.astimezone(CHINA):%m-%d %H:%M:%S}", event.step, event.cause, what)
     return table
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.alarms import AlarmKind
 from domain.order import Lane
 from domain.outcomes import Later
 from infra.engine.remote import Intended
@@ -22,6 +23,7 @@ from infra.process.clock import SystemClock
 from infra.queue.bells import QUEUE, BellKey, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables.letters import load_standings
 from infra.tables.pool import Database
 
 LANES = ("p0", "p1", "bulk")
@@ -95,6 +97,7 @@ def test_an_expired_lease_is_freed_and_its_members_run_alone(house, sweeper):
     house.rows("UPDATE work SET lease_until = now() - interval '1 second' WHERE subject_id = 1")
     sweeper.free_expired()
     assert house.work() == {1: (0, 0, True), 2: (0, 0, False)}
+    assert house.alarms() == [(AlarmKind.LEASES_FREED, "label", 1)]
     sweeper.ring_due()
     assert set(house.bells.keys) == {BellKey("label", "bulk", ""), BellKey("label", "bulk", "", alone=True)}
 
@@ -106,6 +109,7 @@ def test_a_lease_that_no_flight_holds_is_freed_at_once(house, sweeper):
     house.rows("TRUNCATE flight")
     sweeper.free_expired()
     assert house.rows("SELECT lease_token, is_suspect FROM work") == [(None, False)]
+    assert house.alarms() == [(AlarmKind.LEASES_FREED, "label", 1)]
 
 
 def test_a_lease_under_way_is_left_alone(house, sweeper, living):
@@ -114,6 +118,7 @@ def test_a_lease_under_way_is_left_alone(house, sweeper, living):
     assert sweeper.sweep() == 0
     assert house.rows("SELECT lease_token IS NOT NULL, is_suspect FROM work") == [(True, False)]
     assert house.one("SELECT count(*) FROM flight") == 1
+    assert house.alarms() == []
 
 
 def test_the_members_of_a_crashed_flight_become_suspects_without_blame(house, sweeper):
@@ -123,6 +128,7 @@ def test_the_members_of_a_crashed_flight_become_suspects_without_blame(house, sw
     sweeper.sweep()
     assert house.work() == {ids[0]: (0, 0, True), ids[1]: (0, 0, True), ids[2]: (0, 0, False)}
     assert house.one("SELECT count(*) FROM flight") == 0
+    assert house.alarms() == [(AlarmKind.WORKER_DIED, "review", 1)]
 
 
 def test_the_third_crash_alone_is_a_dead_letter(house, sweeper):
@@ -141,6 +147,22 @@ def test_the_third_crash_alone_is_a_dead_letter(house, sweeper):
     assert (code, causes[-1]["attempt"]) == ("worker_killed", 3)
     assert house.rows("SELECT state FROM fulfillment_order") == [("on_hold",)]
     assert house.rows("SELECT code FROM hold") == [("dead_letter",)]
+
+
+def test_a_step_that_only_another_version_knows_stops_nobody_else(house, sweeper):
+    """Its third crash is a letter without an order, which nobody looks at; a known step is freed beside it."""
+    known = house.order()
+    house.due("weigh", [4711])
+    house.due("review", [known])
+    house.rows("UPDATE work SET crashes = 2, is_suspect = true WHERE step = 'weigh'")
+    fly(house, "weigh", [4711], alone=True)
+    fly(house, "review", [known], worker=GONE + 1)
+    sweeper.sweep()
+    assert house.work() == {known: (0, 0, True)}
+    [(letter_id, step)] = house.rows("SELECT id, step FROM dead_letter")
+    assert step == "weigh"
+    with house.db.transaction() as tx:
+        assert load_standings(tx, [letter_id]) == {}
 
 
 def test_a_crashed_lease_is_freed_before_its_end(house, sweeper):

@@ -32,6 +32,8 @@ def environ(written):
 def test_what_it_writes_is_read_by_our_own_reader(written, environ) -> None:
     settings = read_settings(written, environ)
     assert [shop.account for shop in settings.shops] == ["taobao/flagship"]
+    assert settings.watched_shops == {"taobao/flagship"}
+    assert settings.shops[0].take_over_from is not None
     assert [courier.account for courier in settings.couriers] == ["sf/main"]
     assert [location.account for location in settings.locations] == ["warehouse/main-warehouse"]
     assert [channel.account for channel in settings.channels] == ["webhook/buyers"]
@@ -77,7 +79,7 @@ def test_what_was_paid_before_now_is_left_to_the_system_before(tmp_path) -> None
     write_settings(tmp_path / "orderlane.toml", NOW)
     lines = take_over_lines(NOW)
     assert lines in (tmp_path / "orderlane.toml").read_text()
-    assert not lines or lines.startswith("take_over_from = 2026-11-30T00:00:00+08:00")
+    assert lines.startswith("take_over_from = 2026-11-30T00:00:00+08:00")
 
 
 def test_the_doctor_names_each_missing_thing_with_what_to_do(orderlane, monkeypatch, database_url, redis_url) -> None:
