@@ -50,6 +50,7 @@ _BY_CODE = {
     "order_ended": Exit.REFUSED,
     "platform_unknown": Exit.USAGE,
     "rules_missing": Exit.USAGE,
+    "settings_exist": Exit.REFUSED,
     "settings_missing": Exit.USAGE,
     "shop_unknown": Exit.USAGE,
     "shops_missing": Exit.USAGE,
