@@ -16,9 +16,16 @@ from domain.states import Step
 from infra.engine.outer import Intended, Lease, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
 from infra.process.failpoints import failpoint
-from infra.tables.orders import rows_json
+from infra.tables.notices import (
+    ContactRow,
+    EndedNotice,
+    NoticeRow,
+    begin_notices,
+    end_notices,
+    load_contacts,
+    load_notices,
+)
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS, ContactRow, NoticeRow, load_contacts, load_notices
 from infra.telemetry.log import get_logger
 
 STEP = Step.NOTIFY
@@ -86,7 +93,7 @@ class Notify:
             if row.status in _OVER
         ]
         if unsent:
-            tx.execute(SHIPMENTS["begin_notices"], {"ids": [one.place.subject_id for one in unsent]})
+            begin_notices(tx, [one.place.subject_id for one in unsent])
         return Intended(unsent, settled)
 
     def _needs_mobile(self, channel: str) -> bool:
@@ -130,8 +137,7 @@ class Notify:
     def record(self, tx: Connection, answered: Sequence[tuple[Unsent, Any]]) -> Sequence[Result]:
         answers = {one.place.subject_id: answer for one, answer in answered}
         ended = {one.place.subject_id: self._end(one, answer) for one, answer in answered}
-        rows = rows_json({"id": id_, "status": end.status, "reason": end.reason} for id_, end in ended.items())
-        tx.execute(SHIPMENTS["end_notices"], {"rows": rows})
+        end_notices(tx, [EndedNotice(id_, end.status, end.reason) for id_, end in ended.items()])
 
         def settle(one: Unsent) -> Result:
             answer, end = answers[one.place.subject_id], ended[one.place.subject_id]

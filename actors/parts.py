@@ -13,7 +13,8 @@ from domain.states import Cause, State
 from domain.stock import Reservation
 from infra.engine.reports import UNTIL_WOKEN_S
 from infra.engine.results import Place, Settled
-from infra.tables.lines import NewPart, Quantity, add_parts, add_quantities, move_reserved, set_quantities
+from infra.tables.fulfillment import NewPart, add_parts
+from infra.tables.lines import Quantity, add_quantities, move_reserved, set_quantities
 from infra.tables.orders import Locked
 from infra.tables.pool import Connection
 

@@ -16,10 +16,10 @@ from domain.states import STEPS, State, Step
 from domain.stock import Allocation, Demand, Grant, Reservation, allocate
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
-from infra.tables.lines import count_parts
+from infra.tables.fulfillment import count_parts, set_reservations
 from infra.tables.orders import Locked, load_orders, lock_fulfillment
 from infra.tables.pool import Connection
-from infra.tables.stock import lock_levels, read_levels, reserve_stock, set_reservations
+from infra.tables.stock import lock_levels, read_levels, reserve_stock
 
 STEP = Step.RESERVE
 

@@ -21,16 +21,17 @@ from infra.engine.outer import Intended, Lease
 from infra.engine.results import NewWork, Place, Result, Settled
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
-from infra.tables.orders import rows_json
+from infra.tables.locations import advance_feed, load_locations, note_feeds_read
+from infra.tables.notices import NewNotice, want_notices
+from infra.tables.packages import Stamp, lock_scanned, stamp_packages
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS
-from infra.tables.sql import load
+from infra.tables.scans import EarlyScan, drop_early_scans, keep_early_scans, store_page, take_early_scans
 from infra.tables.stock import consume_stock
 from infra.tables.unreadable import Entry, Source, note_unreadable
+from infra.tables.writebacks import NewWriteback, want_writebacks
 from infra.telemetry.log import get_logger
 
 STEP = Step.WAREHOUSE
-ACCOUNTS = load("accounts")
 SHIPPED = "package.shipped"
 
 log = get_logger(__name__)
@@ -88,7 +89,7 @@ class ReadScans:
         return self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Feed]:
-        rows = tx.execute(SHIPMENTS["load_location"], {"ids": list(subject_ids)}).fetchall()
+        rows = load_locations(tx, subject_ids)
         known = {location.name for location in self.tools.settings.locations}
         return Intended([Feed(Place(id_, Lane.P1), name, cursor) for id_, name, cursor in rows if name in known])
 
@@ -127,21 +128,9 @@ class ReadScans:
 
     def _store_page(self, feed: Feed, after: str, page: EventPage, apply: Apply) -> set[BellKey]:
         with self.tools.db.transaction() as tx:
-            moved = tx.execute(
-                SHIPMENTS["advance_feed"],
-                {"id": feed.place.subject_id, "after": after, "cursor": page.cursor, "size": len(page.body)},
-            ).fetchone()
-            if moved is None:
+            if not advance_feed(tx, feed.place.subject_id, after=after, cursor=page.cursor, size=len(page.body)):
                 return set()
-            stored = tx.execute(
-                SHIPMENTS["store_page"],
-                {
-                    "location": feed.location,
-                    "after": after,
-                    "body": page.body,
-                    "bytes_max": self.tools.settings.retention.pages_max_bytes,
-                },
-            ).fetchone()
+            stored = store_page(tx, feed.location, after, page.body, self.tools.settings.retention.pages_max_bytes)
             if page.rejected:
                 self._note(tx, feed.location, [_entry(one) for one in page.rejected], stored)
             unapplied: list[Unapplied] = []
@@ -150,10 +139,10 @@ class ReadScans:
                 self._note(tx, feed.location, _unapplied_entries(page, unapplied), stored)
         return bells
 
-    def _note(self, tx: Connection, location: str, entries: Sequence[Entry], page: tuple[int] | None = None) -> None:
+    def _note(self, tx: Connection, location: str, entries: Sequence[Entry], page_id: int | None = None) -> None:
         account = next(each.account for each in self.tools.settings.locations if each.name == location)
         couriers = sorted({courier.courier for courier in self.tools.settings.couriers})
-        note_unreadable(tx, Source.SCAN, account, entries, page_id=page and page[0], couriers=couriers)
+        note_unreadable(tx, Source.SCAN, account, entries, page_id=page_id, couriers=couriers)
         log.error("scans_unreadable", location=location, count=len(entries))
 
     def _look_again(self, feed: Feed) -> None:
@@ -169,13 +158,9 @@ class ReadScans:
 
     def _look_again_with(self, feed: Feed, apply: Apply) -> set[BellKey]:
         with self.tools.db.transaction() as tx:
-            rows = tx.execute(SHIPMENTS["early_scans"], {"location": feed.location}).fetchall()
-            if not rows:
+            early = [WarehouseEvent(*scan) for scan in take_early_scans(tx, feed.location)]
+            if not early:
                 return set()
-            early = [
-                WarehouseEvent(event_id, reference, waybill, kind, at)
-                for event_id, reference, waybill, kind, at in rows
-            ]
             unapplied: list[Unapplied] = []
             bells = apply(tx, feed.location, early, unapplied)
             if unapplied:
@@ -226,12 +211,7 @@ class ReadScans:
         ]
         writebacks = [(one, at) for one, at in told if at]
         work: dict[int, tuple[NewWork, ...]] = {}
-        if writebacks:
-            rows = [
-                {"package_id": one.place.package_id, "order_id": one.place.order_id, "shipped_at": at}
-                for one, at in writebacks
-            ]
-            tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
+        want_writebacks(tx, [NewWriteback(one.place.subject_id, one.place.order_id, at) for one, at in writebacks])
         for one, _ in writebacks:
             work[one.place.subject_id] = (NewWork(Step.WRITEBACK, one.place.subject_id, one.place.lane, one.shop),)
         for one, notice_id, channel in self._want_notices(tx, [one for one in touched if one.handed_over_at]):
@@ -242,28 +222,18 @@ class ReadScans:
         return work
 
     def _want_notices(self, tx: Connection, left: Sequence[Scanned]) -> list[tuple[Scanned, int, str]]:
-        rows = [
-            {
-                "package_id": one.place.package_id,
-                "event": SHIPPED,
-                "channel": channel.account,
-                "occurred_at": one.handed_over_at,
-            }
+        notices = [
+            NewNotice(one.place.subject_id, SHIPPED, channel.account, one.handed_over_at)
             for one in left
             for channel in self.tools.settings.channels
         ]
-        if not rows:
-            return []
-        by_package = {one.place.package_id: one for one in left}
-        return [
-            (by_package[package_id], notice_id, channel)
-            for notice_id, package_id, channel in tx.execute(SHIPMENTS["want_notices"], {"rows": rows_json(rows)})
-        ]
+        by_package = {one.place.subject_id: one for one in left}
+        return [(by_package[one.package_id], one.id, one.channel) for one in want_notices(tx, notices)]
 
     def record(self, tx: Connection, answered: Sequence[tuple[Feed, Any]]) -> Sequence[Result]:
         """Pages were stored as they came: what is left is when to read again."""
         read = [feed.place.subject_id for feed, answer in answered if not isinstance(answer, Exception)]
-        tx.execute(ACCOUNTS["note_feeds_read"], {"ids": read})
+        note_feeds_read(tx, read)
         results: list[Result] = []
         for feed, answer in answered:
             pause = next(each.poll_every_s for each in self.tools.settings.locations if each.name == feed.location)
@@ -298,11 +268,9 @@ def _unapplied_entries(page: EventPage, unapplied: Sequence[Unapplied]) -> list[
 def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:
     references = sorted({scan.reference for scan in events})
     found: dict[str, Scanned] = {}
-    for reference, waybill, package_id, fulfillment_order_id, state, lane, order_id, platform, shop in tx.execute(
-        SHIPMENTS["packages_by_reference"], {"references": references}
-    ):
-        place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
-        found[reference] = Scanned(place, f"{platform}/{shop}", waybill, State(state))
+    for row in lock_scanned(tx, references):
+        place = Place(row.package_id, row.lane, row.order_id, row.fulfillment_order_id, row.package_id, row.state)
+        found[row.reference] = Scanned(place, row.shop, row.waybill, row.state)
     return found
 
 
@@ -313,25 +281,14 @@ def _sort_out_early(
 
     `most`: scans of nobody's package that are kept.
     """
-    early = [
-        {
-            "event_id": scan.event_id,
-            "reference": scan.reference,
-            "waybill": scan.waybill,
-            "kind": scan.kind,
-            "at": scan.at,
-        }
-        for scan in waiting
-    ]
-    if early:
-        tx.execute(SHIPMENTS["keep_early_scans"], {"location": location, "rows": rows_json(early), "most": most})
+    early = [EarlyScan(scan.event_id, scan.reference, scan.waybill, scan.kind, scan.at) for scan in waiting]
+    keep_early_scans(tx, location, early, most)
     kept = {scan.event_id for scan in waiting}
     _drop_early(tx, location, [scan for scan in events if scan.event_id not in kept])
 
 
 def _drop_early(tx: Connection, location: str, scans: Sequence[WarehouseEvent]) -> None:
-    event_ids = [scan.event_id for scan in scans]
-    tx.execute(SHIPMENTS["drop_early_scans"], {"location": location, "event_ids": event_ids})
+    drop_early_scans(tx, location, [scan.event_id for scan in scans])
 
 
 def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
@@ -362,13 +319,8 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
 
 
 def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
-    rows = [
-        {"id": one.place.package_id, "packed_at": one.packed_at, "handed_over_at": one.handed_over_at}
-        for one in touched
-        if one.packed_at
-    ]
-    if rows:
-        tx.execute(SHIPMENTS["stamp_packages"], {"rows": rows_json(rows)})
+    stamps = [Stamp(one.place.subject_id, one.packed_at, one.handed_over_at) for one in touched if one.packed_at]
+    stamp_packages(tx, stamps)
 
 
 def _settle(one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:

@@ -17,8 +17,9 @@ from domain.states import STEPS, Step
 from infra.engine import outer
 from infra.process.byte_room import ByteRoom
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables.claims import CLAIMS
+from infra.tables.packages import UnlabelledRow, load_unlabelled
 from infra.tables.pool import Connection
-from infra.tables.shipments import UnlabelledRow, load_unlabelled
 from infra.tables.sql import Queries, load
 
 WORK = load("work")
@@ -56,7 +57,7 @@ def _buy_labels_unasked() -> None:
 
 
 def _save_under_any_lease() -> None:
-    vars(outer)["WORK"] = Queries("work", {**WORK, "still_ours": WORK["load_for_letter"]})
+    vars(outer)["WORK"] = Queries("work", {**WORK, "still_ours": CLAIMS["load_for_letter"]})
 
 
 def _see_no_death() -> None:

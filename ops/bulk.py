@@ -11,10 +11,11 @@ from psycopg.rows import class_row
 from domain.dead_letters import KILLED, REPLAYS_MAX, why_not_in_bulk
 from domain.errors import Conflict, Refused
 from infra.engine.replay import Author
-from infra.sweeper.bulk_replay import BULK
-from infra.tables.letters import LetterFilter, of_one_cause, record_acts
-from infra.tables.orders import rows_json
+from infra.tables.audit import record_acts
+from infra.tables.bulk import BULK
+from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.pool import Connection, Database
+from infra.tables.rows import rows_json
 
 RATE_MAX = 500.0
 

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from domain.money import Money
 from domain.ship_by import ON_THE_CLOCK, used_percent
-from infra.monitoring.alarms import CLOCK
+from infra.tables.clock import CLOCK
 from infra.tables.pool import Database
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from domain.errors import Conflict, Refused
 from infra.engine.replay import Author
-from infra.retention.erase import ERASURES, Standing, ask, can_erase, carry_out, search, standing, usable, words_of
-from infra.tables.letters import record_acts
+from infra.retention.erase import Standing, ask, can_erase, carry_out, search, standing, usable, words_of
+from infra.tables.audit import record_acts
+from infra.tables.erasure import ERASURES
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import Named, by_column
 from ops.find import find, why_missing

@@ -8,12 +8,12 @@ from domain.states import FINAL_STATES, Cause, Step
 from infra.engine.replay import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
-from infra.tables.letters import record_acts
+from infra.tables.audit import record_acts
+from infra.tables.fulfillment import FULFILLMENT
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
+from infra.tables.payloads import PAYLOADS
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
-
-EXPEDITE = load("expedite")
+from infra.tables.work import WORK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
     with db.transaction() as tx:
         was = _choose(tx, order_id, lane, author)
     with db.transaction() as tx:
-        rows = tx.execute(EXPEDITE["move_work"], {"order_id": order_id, "lane": lane}).fetchall()
+        rows = tx.execute(WORK["move_work"], {"order_id": order_id, "lane": lane}).fetchall()
     return Expedited(order_id=order_id, lane=lane, was=was, moved=tuple(sorted({row[0] for row in rows})))
 
 
@@ -52,7 +52,7 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     place, _, platform_order_id = text.strip().rpartition("/")
     named = {"place": place, "platform_order_id": platform_order_id, "lane": lane, "by": author.who}
     with db.transaction() as tx:
-        rows = tx.execute(EXPEDITE["choose_payload_lane"], named).fetchall()
+        rows = tx.execute(PAYLOADS["choose_payload_lane"], named).fetchall()
         accounts = sorted({account for _, _, account in rows})
         if len(accounts) > 1:
             meant = ", ".join(f"{account}/{platform_order_id}" for account in accounts)
@@ -62,7 +62,7 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     ids = [id_ for id_, _, _ in rows]
     with db.transaction() as tx:
         # Whatever was read meanwhile is an order now, perhaps in its old lane.
-        waiting = tuple(row[0] for row in tx.execute(EXPEDITE["move_payload_work"], {"ids": ids, "lane": lane}))
+        waiting = tuple(row[0] for row in tx.execute(WORK["move_payload_work"], {"ids": ids, "lane": lane}))
     if not waiting:
         return None
     was = tuple(sorted({before for _, before, _ in rows if before != lane}))
@@ -75,7 +75,7 @@ def _choose(tx: Connection, order_id: int, lane: Lane, author: Author) -> tuple[
     if not still_open:
         raise Conflict("order_ended", f"order {order_id} is {' and '.join(sorted({one.state for one in locked}))}")
     named = {"ids": list(still_open), "lane": lane, "by": author.who}
-    changed = tx.execute(EXPEDITE["choose_lane"], named).fetchall()
+    changed = tx.execute(FULFILLMENT["choose_lane"], named).fetchall()
     if not changed:
         return ()
     _tell(tx, [still_open[id_] for id_, _ in changed], lane, author)

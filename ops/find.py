@@ -7,10 +7,9 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from domain.errors import Conflict, FulfilmentError, Poison, Refused, Transient
+from infra.tables.inspect import INSPECT
 from infra.tables.pool import Connection
-from infra.tables.sql import load
 
-INSPECT = load("inspect")
 _BIGINT_DIGITS = 18
 
 

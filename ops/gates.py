@@ -13,9 +13,10 @@ from infra.accounts.shared_breaker import Seen, SharedGates
 from infra.config.settings import Limit, Settings
 from infra.engine.replay import Author
 from infra.process.clock import Clock
-from infra.tables.gates import GATES, load_pauses, resting
-from infra.tables.letters import record_acts
+from infra.tables.audit import record_acts
+from infra.tables.gates import GATES, load_pauses
 from infra.tables.pool import Database
+from infra.tables.work import resting
 
 # How a person may name what they mean; a shop's gate is the gate of its account.
 SHOP = "shop"

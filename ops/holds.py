@@ -8,11 +8,14 @@ from domain.holds import OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State, Step
 from infra.engine.replay import Author, add_due, go_on
 from infra.queue.keys import BellKey
-from infra.tables.letters import LETTERS, record_acts
+from infra.tables.audit import record_acts
+from infra.tables.holds import HOLDS, open_holds
+from infra.tables.letters import LETTERS
 from infra.tables.listings import lock_order
-from infra.tables.orders import Locked, lock_fulfillment, open_holds
+from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
-from infra.tables.shipments import SHIPMENTS, ask_about
+from infra.tables.shipments import SHIPMENTS
+from infra.tables.work import ask_about
 
 # Saying so does not put goods on a shelf: these are promised again, not waived.
 _NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED})
@@ -44,7 +47,7 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
     with db.transaction() as tx:
         if code is HoldCode.SKU_UNMAPPED:
             lock_order(tx, order_id)
-        ids = [row[0] for row in tx.execute(LETTERS["fulfillment_with_hold"], named).fetchall()]
+        ids = [row[0] for row in tx.execute(HOLDS["fulfillment_with_hold"], named).fetchall()]
         # Locked before anything is decided: the second of two people waits here, and then finds no hold.
         locked = lock_fulfillment(tx, ids)
         released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
@@ -61,7 +64,7 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
             raise Conflict("letter_open", f"dead letter {', '.join(letters)} stands behind it: replay or discard that")
     left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
     row = tx.execute(
-        LETTERS["release_hold"],
+        HOLDS["release_hold"],
         {
             "id": locked.id,
             "code": code,
@@ -97,7 +100,7 @@ def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set
 
 
 def _why_not_open(tx: Connection, order_id: int, code: HoldCode) -> str:
-    last = tx.execute(LETTERS["last_release"], {"order_id": order_id, "code": code}).fetchone()
+    last = tx.execute(HOLDS["last_release"], {"order_id": order_id, "code": code}).fetchone()
     if last is None:
         return f"order {order_id} is not held by {code}"
     by, at = last

@@ -2,10 +2,8 @@
 
 from domain.ledger import Box, LineSum, Ours, Part, PartKey
 from domain.states import State
+from infra.tables.ledger import LEDGER
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
-
-LEDGER = load("ledger")
 
 
 def our_ledger(db: Database) -> Ours:

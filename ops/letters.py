@@ -12,6 +12,8 @@ from domain.states import STEPS, Cause, State, Step
 from infra.engine.replay import Author, Replayed, replay
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, stop, write
+from infra.tables.audit import record_acts
+from infra.tables.holds import HOLDS
 from infra.tables.letters import (
     LETTERS,
     Letter,
@@ -24,13 +26,13 @@ from infra.tables.letters import (
     load_letter,
     load_page,
     load_standings,
-    load_waybill_owner,
     of_one_cause,
-    record_acts,
 )
-from infra.tables.orders import lock_fulfillment, rows_json
+from infra.tables.orders import lock_fulfillment
 from infra.tables.pool import Connection, Database
-from infra.tables.shipments import ask_about
+from infra.tables.rows import rows_json
+from infra.tables.shipments import waybill_owner
+from infra.tables.work import ask_about
 
 # What the courier shows under a reference: the waybill, or None if it knows none. (account, reference) -> waybill.
 Ask = Callable[[str, str], str | None]
@@ -88,7 +90,7 @@ def preview(
 
     def owner_of(reference: str, waybill: str) -> str | None:
         with db.connection() as connection:
-            return load_waybill_owner(connection, reference, waybill)
+            return waybill_owner(connection, reference, waybill)
 
     previews: list[Preview] = []
     for id_ in letter_ids:
@@ -168,7 +170,7 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
         stays = bool(held) and held[0].state is State.ON_HOLD
         if held and not stays:
             named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
-            tx.execute(LETTERS["release_blocks"], named)
+            tx.execute(HOLDS["release_blocks"], named)
         if held and step == Step.LABEL:
             # Nobody need do anything about it, but what the courier may have booked is found out.
             ask_about(tx, [held[0].id], is_suspect=crashes > 0)

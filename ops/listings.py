@@ -10,7 +10,7 @@ from domain.normalize import tidy
 from infra.config.settings import Settings
 from infra.engine.replay import Author
 from infra.process.failpoints import failpoint
-from infra.tables.letters import record_acts
+from infra.tables.audit import record_acts
 from infra.tables.listings import (
     Entry,
     Wanted,

@@ -13,12 +13,11 @@ from psycopg.rows import class_row, dict_row
 from domain.money import Money
 from domain.states import STEPS, Cause, Step, Subject
 from infra.tables.answers import answers_of
+from infra.tables.inspect import INSPECT
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
 from ops.masking import mask_name, mask_phone
 from ops.words import event_in_words, facts_in_words, meaning
 
-INSPECT = load("inspect")
 T = TypeVar("T")
 
 

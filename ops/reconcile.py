@@ -19,8 +19,9 @@ from infra.engine.outer import OuterRunner, call_each
 from infra.engine.replay import Author
 from infra.engine.results import Place
 from infra.tables.pool import Database
+from infra.tables.shipments import SHIPMENTS
 from ops.reconcile_adopt import PackageHere, adopt, note_voided
-from ops.writeback_retry import RECONCILE, Pace, Said, Selection, Told, open_writebacks, preview, retry
+from ops.writeback_retry import Pace, Said, Selection, Told, open_writebacks, preview, retry
 
 _PAGE = 200
 _DUE_NOW = "not told yet: its write-back goes on"
@@ -168,7 +169,7 @@ class Reconciler:
 def _page(db: Database, since: datetime, after: int) -> list[PackageHere]:
     with db.transaction() as tx, tx.cursor(row_factory=class_row(PackageHere)) as cursor:
         named = {"since": since, "after": after, "limit": _PAGE}
-        return cursor.execute(RECONCILE["packages_since"], named).fetchall()
+        return cursor.execute(SHIPMENTS["packages_since"], named).fetchall()
 
 
 async def _living_and_dead(courier: Courier, package: PackageHere) -> list[Found]:

@@ -18,11 +18,13 @@ from infra.engine.replay import Author, replay
 from infra.engine.results import Place, Result
 from infra.engine.write_outcomes import Writes, add_hold, write
 from infra.queue.keys import BellKey
-from infra.tables.orders import rows_json
+from infra.tables.holds import HOLDS
+from infra.tables.letters import LETTERS
 from infra.tables.pool import Connection, Database
+from infra.tables.rows import rows_json
 from infra.tables.shipments import SHIPMENTS
+from infra.tables.work import WORK
 from ops.holds import release
-from ops.writeback_retry import RECONCILE
 
 _LABEL_MAY_ACT = STEPS[Step.LABEL].works_in | {State.ON_HOLD}
 
@@ -98,7 +100,7 @@ def adopt(runner: OuterRunner, package: PackageHere, keep: Found, author: Author
     """
     assert isinstance(runner.step, Label)
     with runner.db.transaction() as tx:
-        row = tx.execute(RECONCILE["lock_label"], {"package_id": package.id}).fetchone()
+        row = tx.execute(WORK["lock_label"], {"package_id": package.id}).fetchone()
         if row is not None and row[0]:
             return False
         key = _intend(tx, package, keep)
@@ -106,7 +108,7 @@ def adopt(runner: OuterRunner, package: PackageHere, keep: Found, author: Author
         _clear_the_way(runner.db, package, author)
         replace(runner, step=AskOnly(runner.step)).run_named(key, [package.id])
     with runner.db.connection() as connection:
-        booked = connection.execute(RECONCILE["booked_waybill"], {"package_id": package.id}).fetchone()
+        booked = connection.execute(SHIPMENTS["booked_waybill"], {"package_id": package.id}).fetchone()
     return booked is not None and booked[0] == keep.waybill
 
 
@@ -118,8 +120,8 @@ def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None
         "reference": package.reference(keep.generation),
         "courier": package.courier,
     }
-    tx.execute(RECONCILE["void_others"], named)
-    tx.execute(RECONCILE["intend_found"], named)
+    tx.execute(SHIPMENTS["void_others"], named)
+    tx.execute(SHIPMENTS["intend_found"], named)
     if package.state not in _LABEL_MAY_ACT:
         # Past label already: only the number was wrong.
         rows = rows_json([{"reference": named["reference"], "waybill": keep.waybill, "sort_code": ""}])
@@ -128,7 +130,7 @@ def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None
             _show_unwanted(tx, package, keep)
         return None
     due = {"package_id": package.id, "lane": Lane(package.lane), "account": package.account}
-    row = tx.execute(RECONCILE["label_found"], due).fetchone()
+    row = tx.execute(WORK["label_found"], due).fetchone()
     assert row is not None
     return BellKey(Step.LABEL, *row)
 
@@ -144,11 +146,11 @@ def _show_unwanted(tx: Connection, package: PackageHere, keep: Found) -> None:
 def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
     """Close what label itself had stopped with; the waybill it asked a person for is found."""
     with db.transaction() as tx:
-        letters = [row[0] for row in tx.execute(RECONCILE["label_letters"], {"package_id": package.id}).fetchall()]
+        letters = [row[0] for row in tx.execute(LETTERS["label_letters"], {"package_id": package.id}).fetchall()]
         if letters:
             replay(tx, letters, author, again=True)
         held = {"fulfillment_order_id": package.fulfillment_order_id}
-        codes = [row[0] for row in tx.execute(RECONCILE["label_holds"], held).fetchall()]
+        codes = [row[0] for row in tx.execute(HOLDS["label_holds"], held).fetchall()]
     for code in codes:
         try:
             release(db, package.order_id, HoldCode(code), author)
@@ -167,4 +169,4 @@ def note_voided(db: Database, package: PackageHere, voided: Found) -> None:
         "waybill": voided.waybill,
     }
     with db.connection() as connection:
-        connection.execute(RECONCILE["note_voided"], named)
+        connection.execute(SHIPMENTS["note_voided"], named)

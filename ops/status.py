@@ -9,10 +9,12 @@ from infra.config.settings import Settings
 from infra.config.worker_settings import Pool
 from infra.engine.worker_lock import POOL_NAME, PRESENCE_CLASS
 from infra.monitoring.cursor_age import CursorAge, cursor_ages
-from infra.monitoring.signals import SIGNALS, Signals, read_signals
+from infra.monitoring.signals import Signals, read_signals
 from infra.process.clock import Clock
+from infra.tables.breaches import BREACHES
 from infra.tables.letters import load_causes
 from infra.tables.pool import Connection, Database
+from infra.tables.signals import SIGNALS
 from ops.gates import Gate, uncounted_gates
 
 # Of dead letters, the causes with the most; what is beyond them counts as one.
@@ -78,7 +80,7 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         pools = _pools(connection, settings.workers.all_pools())
         holds = dict(connection.execute(SIGNALS["open_holds"]).fetchall())
         letters = _letters(connection)
-        breaches = dict(connection.execute(SIGNALS["breaches"]).fetchall())
+        breaches = dict(connection.execute(BREACHES["breaches"]).fetchall())
         gaps = dict(connection.execute(SIGNALS["open_gaps"]).fetchall())
         late = dict(connection.execute(SIGNALS["found_late"]).fetchall())
         cursors = cursor_ages(connection, settings.shops)

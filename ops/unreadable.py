@@ -7,7 +7,7 @@ from psycopg.rows import class_row
 
 from domain.errors import Conflict
 from infra.engine.replay import Author
-from infra.tables.letters import record_acts
+from infra.tables.audit import record_acts
 from infra.tables.pool import Database
 from infra.tables.unreadable import UNREADABLE
 

@@ -25,10 +25,9 @@ from infra.engine.results import Place, Result
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
+from infra.tables.work import WORK
+from infra.tables.writebacks import WRITEBACKS
 from ops.holds import release
-
-RECONCILE = load("reconcile")
 
 # Pending for longer is too long: the engine's own tries are over within minutes while the platform is well.
 LATE_S = 3600.0
@@ -147,7 +146,7 @@ def open_writebacks(db: Database, wanted: Selection) -> list[OpenWriteBack]:
     """The write-backs of a selection, the oldest first."""
     named = {name: getattr(wanted, name) for name in wanted.__slots__}
     with db.transaction() as tx, tx.cursor(row_factory=class_row(OpenWriteBack)) as cursor:
-        return cursor.execute(RECONCILE["open_writebacks"], {**named, "late_s": LATE_S}).fetchall()
+        return cursor.execute(WRITEBACKS["open_writebacks"], {**named, "late_s": LATE_S}).fetchall()
 
 
 def retry(runner: OuterRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace, show: Show) -> list[Told]:
@@ -204,8 +203,8 @@ def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
     with db.transaction() as tx:
         named = {"package_id": one.package_id, "lane": one.lane, "account": one.account}
         # Whoever tells the platform locks the work first, and the write-back behind it.
-        tx.execute(RECONCILE["lock_writeback_work"], named)
-        row = tx.execute(RECONCILE["ask_again"], named).fetchone()
+        tx.execute(WORK["lock_writeback_work"], named)
+        row = tx.execute(WRITEBACKS["ask_again"], named).fetchone()
     return BellKey(Step.WRITEBACK, *(row or (one.lane, one.account)))
 
 
@@ -221,7 +220,7 @@ def _is_over(db: Database, one: OpenWriteBack, heard: Mapping[int, object]) -> b
     if one.package_id in heard and not isinstance(heard[one.package_id], NotCalledError):
         return True
     with db.connection() as connection:
-        row = connection.execute(RECONCILE["writeback_status"], {"package_id": one.package_id}).fetchone()
+        row = connection.execute(WRITEBACKS["writeback_status"], {"package_id": one.package_id}).fetchone()
     return row is not None and row[0] == "confirmed"
 
 

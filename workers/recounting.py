@@ -7,8 +7,8 @@ from domain.gates import GateKind
 from infra.config.settings import Location, Settings
 from infra.process.clock import SystemClock
 from infra.tables.gates import load_pauses
+from infra.tables.locations import asked_s_ago
 from infra.tables.pool import Database
-from infra.tables.recount import asked_s_ago
 from infra.telemetry.log import get_logger
 from ops.stock_count import count_again
 

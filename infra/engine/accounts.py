@@ -5,19 +5,18 @@ from domain.states import Step
 from infra.config.settings import Settings
 from infra.engine.results import NewWork
 from infra.engine.write_outcomes import add_work
+from infra.tables.locations import ensure_locations, find_locations
 from infra.tables.pool import Connection
-from infra.tables.sql import load
-
-ACCOUNTS = load("accounts")
+from infra.tables.shops import ensure_shops, find_shops
 
 
 def ensure_accounts(tx: Connection, settings: Settings) -> None:
     """Make every configured shop and location known and due; what is there already is left alone."""
     shops = sorted(shop.account for shop in settings.shops)
     names = sorted(location.name for location in settings.locations)
-    tx.execute(ACCOUNTS["ensure_shops"], {"accounts": shops})
-    tx.execute(ACCOUNTS["ensure_locations"], {"names": names})
-    found = tx.execute(ACCOUNTS["find_shops"], {"accounts": shops}).fetchall()
-    add_work(tx, [NewWork(Step.PULL, id_, Lane.P1, account) for id_, account in found])
-    located = tx.execute(ACCOUNTS["find_locations"], {"names": names}).fetchall()
-    add_work(tx, [NewWork(Step.WAREHOUSE, id_, Lane.P1, f"warehouse/{name}") for id_, name in located])
+    ensure_shops(tx, shops)
+    ensure_locations(tx, names)
+    found = find_shops(tx, shops)
+    add_work(tx, [NewWork(Step.PULL, id_, Lane.P1, account) for account, id_ in found.items()])
+    located = find_locations(tx, names)
+    add_work(tx, [NewWork(Step.WAREHOUSE, id_, Lane.P1, f"warehouse/{name}") for name, id_ in located.items()])

@@ -14,15 +14,18 @@ from domain.outcomes import Done
 from domain.states import Cause, State, Step
 from domain.stock import Reservation
 from infra.engine.results import NewWork, Place, Settled
-from infra.engine.write_outcomes import Writes, add_move, add_work, event, rows_json, write
+from infra.engine.write_outcomes import Writes, add_move, add_work, event, write
 from infra.queue.keys import BellKey
-from infra.tables.letters import LETTERS, endings, load_standings, record_acts
-from infra.tables.orders import Locked, lock_fulfillment
+from infra.tables.audit import record_acts
+from infra.tables.gaps import retry_gaps
+from infra.tables.holds import release_blocks
+from infra.tables.letters import Closed, OpenLetter, close, endings, load_standings, lock_open
+from infra.tables.orders import Locked, lock_fulfillment, shop_of
+from infra.tables.packages import unbooked
 from infra.tables.pool import Connection
-from infra.tables.shipments import tell_untold
-from infra.tables.sql import load
+from infra.tables.work import Returned, lock_work, put_back, tell_untold
+from infra.tables.writebacks import unconfirmed
 
-ACCOUNTS = load("accounts")
 ENGINE = "engine"
 
 
@@ -79,10 +82,9 @@ class _BackToWork:
     def bell(self) -> BellKey:
         return BellKey(self.case.step, self.lane, self.case.account, self.case.crashes > 0)
 
-    def row(self) -> dict[str, Any]:
+    def returned(self) -> Returned:
         step, lane, account, is_suspect = self.bell()
-        named = {"step": step, "lane": lane, "account": account, "is_suspect": is_suspect}
-        return {**named, "subject_id": self.case.subject_id, "order_id": self.case.place.order_id}
+        return Returned(step, self.case.subject_id, lane, account, self.case.place.order_id, is_suspect)
 
 
 def replay(
@@ -96,13 +98,13 @@ def replay(
     cases = _lock(tx, letter_ids, again=again)
     back = [case for case in cases if isinstance(case.prospect, PutBack)]
     over = [case for case in cases if isinstance(case.prospect, Superseded)]
-    put_back = [_BackToWork(case, lane or case.place.lane) for case in back]
-    _put_back(tx, put_back)
+    works = [_BackToWork(case, lane or case.place.lane) for case in back]
+    _put_back(tx, works)
     _close(tx, [*((case, Answer.REPLAYED, author.reason) for case in back), *_superseded(over)], author)
     found = {case.id: _answer(case) for case in cases}
     gone = endings(tx, [id_ for id_ in letter_ids if id_ not in found])
     answers = [found.get(id_) or Replayed(id_, Answer.REFUSED, gone.get(id_, "")) for id_ in letter_ids]
-    return answers, {work.bell() for work in put_back}
+    return answers, {work.bell() for work in works}
 
 
 def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> int:
@@ -130,14 +132,11 @@ def go_on(tx: Connection, locked: Locked, step: Step, cause: Cause, facts: Mappi
 
 def add_due(tx: Connection, locked: Locked, step: Step | None) -> set[BellKey]:
     """Make a step due for whatever of a fulfillment order it works on; work that is there stays as it is."""
-    ids = {"ids": [locked.id]}
-    row = tx.execute(LETTERS["shop_of"], {"id": locked.id}).fetchone()
-    assert row is not None
-    shop = row[0]
+    shop = shop_of(tx, locked.id)
     if step is Step.LABEL:
-        due = [NewWork(step, row[0], locked.lane, row[2], shop) for row in tx.execute(LETTERS["unbooked"], ids)]
+        due = [NewWork(step, one.package_id, locked.lane, one.account, shop) for one in unbooked(tx, [locked.id])]
     elif step is Step.WRITEBACK:
-        due = [NewWork(step, row[0], locked.lane, row[2]) for row in tx.execute(LETTERS["unconfirmed"], ids)]
+        due = [NewWork(step, one.package_id, locked.lane, one.account) for one in unconfirmed(tx, [locked.id])]
     else:
         due = [NewWork(step, locked.id, locked.lane, shop=shop)] if step else []
     add_work(tx, due)
@@ -146,37 +145,46 @@ def add_due(tx: Connection, locked: Locked, step: Step | None) -> set[BellKey]:
 
 def _lock(tx: Connection, letter_ids: Sequence[int], *, again: bool = False) -> list[_Case]:
     """Letters by id, then their work, then their fulfillment orders: nobody waits for us while we wait for them."""
-    rows = tx.execute(LETTERS["lock_open"], {"ids": list(letter_ids)}).fetchall()
-    pairs = {"steps": [row[1] for row in rows], "subject_ids": [row[2] for row in rows]}
-    tx.execute(LETTERS["lock_work"], pairs)
-    locked = {one.id: one for one in lock_fulfillment(tx, sorted({row[7] for row in rows if row[7] is not None}))}
-    standings = load_standings(tx, [row[0] for row in rows])
+    letters = lock_open(tx, letter_ids)
+    lock_work(tx, [one.step for one in letters], [one.subject_id for one in letters])
+    ids = {one.fulfillment_order_id for one in letters if one.fulfillment_order_id is not None}
+    locked = {one.id: one for one in lock_fulfillment(tx, sorted(ids))}
+    standings = load_standings(tx, [one.id for one in letters])
     return [
-        _case(row, locked.get(row[7]), prospect(standings[row[0]], again=again)) for row in rows if row[0] in standings
+        _case(one, locked.get(one.fulfillment_order_id or 0), prospect(standings[one.id], again=again))
+        for one in letters
+        if one.id in standings
     ]
 
 
-def _case(row: tuple[Any, ...], locked: Locked | None, found: Prospect) -> _Case:
-    id_, step, subject_id, lane, account, crashes, order_id, fulfillment_order_id = row
+def _case(letter: OpenLetter, locked: Locked | None, found: Prospect) -> _Case:
     place = Place(
-        subject_id,
-        locked.lane if locked else Lane(lane),
-        order_id,
-        fulfillment_order_id,
+        letter.subject_id,
+        locked.lane if locked else Lane(letter.lane),
+        letter.order_id,
+        letter.fulfillment_order_id,
         None,
         locked.state if locked else None,
     )
     reservation = Reservation(locked.reservation) if locked else Reservation.NONE
-    return _Case(id_, Step(step), subject_id, Lane(lane), account, crashes, place, reservation, found)
+    return _Case(
+        letter.id,
+        Step(letter.step),
+        letter.subject_id,
+        Lane(letter.lane),
+        letter.account,
+        letter.crashes,
+        place,
+        reservation,
+        found,
+    )
 
 
 def _put_back(tx: Connection, works: Sequence[_BackToWork]) -> None:
     gaps = [work.case.subject_id for work in works if work.case.is_gap]
     if gaps:
-        tx.execute(ACCOUNTS["retry_gaps"], {"subject_ids": gaps})
-    rows = [work.row() for work in works if not work.case.is_gap]
-    if rows:
-        tx.execute(LETTERS["put_back"], {"rows": rows_json(rows)})
+        retry_gaps(tx, gaps)
+    put_back(tx, [work.returned() for work in works if not work.case.is_gap])
 
 
 def _superseded(cases: Iterable[_Case]) -> Iterable[tuple[_Case, Answer, str]]:
@@ -199,10 +207,9 @@ def _close(tx: Connection, ended: Sequence[tuple[_Case, Answer, str]], author: A
     """Close letters, lift the hold that they were, and move what may go on."""
     if not ended:
         return
-    rows = [{"id": case.id, "closed_as": answer, "reason": reason} for case, answer, reason in ended]
-    tx.execute(LETTERS["close"], {"rows": rows_json(rows), "by": author.who})
+    close(tx, [Closed(case.id, answer, reason) for case, answer, reason in ended], author.who)
     held = [case.place.fulfillment_order_id for case, _, _ in ended if case.place.fulfillment_order_id is not None]
-    tx.execute(LETTERS["release_blocks"], {"ids": held, "by": author.who, "reason": author.reason})
+    release_blocks(tx, held, author.who, author.reason)
     writes = Writes()
     moved: set[int] = set()
     for case, answer, reason in ended:

@@ -7,15 +7,14 @@ from typing import NamedTuple
 from domain.ship_by import MARKS, ON_THE_CLOCK
 from infra.config.settings import Shop
 from infra.monitoring.cursor_age import cursor_ages
+from infra.tables.clock import CLOCK
+from infra.tables.holds import HOLDS
 from infra.tables.letters import LETTERS, LetterCause, load_causes
-from infra.tables.orders import rows_json
+from infra.tables.locations import LOCATIONS
 from infra.tables.pool import Database
-from infra.tables.sql import load
+from infra.tables.rows import rows_json
+from infra.tables.shops import SHOPS
 from infra.telemetry.log import get_logger
-
-ACCOUNTS = load("accounts")
-CLOCK = load("clock")
-INSPECT = load("inspect")
 
 # An order that has been late for longer has had its first alarm, unless it came in late; it is repeated daily.
 LATE_DAYS = 7
@@ -129,7 +128,7 @@ def _say(cause: LetterCause) -> None:
 def alarm_on_silent_feeds(db: Database) -> int:
     """One alarm for each shop or location that could not be read for an hour; return how many there are."""
     with db.connection() as connection:
-        silent = connection.execute(ACCOUNTS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
+        silent = connection.execute(LOCATIONS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
     for account, since, silent_s in silent:
         log.error("feed_silent", account=account, since=since, silent_h=round(silent_s / 3600, 1))
     return len(silent)
@@ -148,7 +147,7 @@ def alarm_on_old_cursors(db: Database, shops: Sequence[Shop]) -> int:
         calm = [one for one in ages if one.has_caught_up]
         if news or calm:
             named = {"behind": [one.account for one in news], "caught_up": [one.account for one in calm]}
-            tx.execute(ACCOUNTS["note_behind"], named)
+            tx.execute(SHOPS["note_behind"], named)
     for one in news:
         log.error(
             "shop_behind",
@@ -165,7 +164,7 @@ def alarm_on_old_cursors(db: Database, shops: Sequence[Shop]) -> int:
 def alarm_on_expired_holds(db: Database) -> int:
     """Remind each owner of holds past their due time; return how many there are."""
     with db.connection() as connection:
-        expired = connection.execute(INSPECT["expired_holds"]).fetchall()
+        expired = connection.execute(HOLDS["expired_holds"]).fetchall()
     for owner, holds in expired:
         log.warning("holds_expired", owner=owner, holds=holds)
     return sum(int(holds) for _, holds in expired)

@@ -6,9 +6,7 @@ from typing import NamedTuple
 
 from infra.config.settings import Shop
 from infra.tables.pool import Connection
-from infra.tables.sql import load
-
-ACCOUNTS = load("accounts")
+from infra.tables.shops import SHOPS
 
 # A shop has caught up once its cursor is this share of its patience old: one near its limit is not told of twice.
 _CALM = 1 / 2
@@ -42,4 +40,4 @@ def cursor_ages(connection: Connection, shops: Iterable[Shop]) -> list[CursorAge
     """The configured shops that have a row, by account."""
     patiences = {shop.account: shop.cursor_patience_s for shop in shops}
     named = {"accounts": list(patiences), "patiences_s": list(patiences.values())}
-    return [CursorAge(*row) for row in connection.execute(ACCOUNTS["cursor_ages"], named).fetchall()]
+    return [CursorAge(*row) for row in connection.execute(SHOPS["cursor_ages"], named).fetchall()]

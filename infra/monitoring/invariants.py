@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from domain.ship_by import ON_THE_CLOCK
 from domain.states import FINAL_STATES, MOVES
 from infra.monitoring.alarms import LATE_DAYS
-from infra.monitoring.signals import SIGNALS
+from infra.tables.breaches import BREACHES
+from infra.tables.invariants import INVARIANT
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
 from infra.telemetry.log import get_logger
-
-INVARIANT = load("invariants")
 
 # By the name of its query.
 SENTENCES: Mapping[str, str] = {
@@ -113,7 +111,7 @@ def report_breaches(db: Database) -> int:
     with db.connection() as session:
         breaches = find_breaches(session)
         found = {"names": [one.name for one in breaches], "examples": [len(one.examples) for one in breaches]}
-        session.execute(SIGNALS["save_breaches"], found)
+        session.execute(BREACHES["save_breaches"], found)
     for breach in breaches:
         log.error(
             "invariant_breached",

@@ -14,13 +14,11 @@ from domain.groups import Milestone, drain_of, group_by_step, inflow_of
 from domain.order import Lane
 from domain.states import Step
 from infra.config.worker_settings import KEPT_S
+from infra.tables.claims import CLAIMS
 from infra.tables.gates import load_pauses
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
-
-SIGNALS = load("signals")
-WORK = load("work")
+from infra.tables.rows import rows_json
+from infra.tables.signals import SIGNALS
 
 # Due rows of a step and lane are counted up to here: more is as much a reason to grow as this many.
 DEPTH_MAX = 10_000
@@ -137,7 +135,7 @@ def _waiting(tx: Connection, group_of: Mapping[Step, str], rooms: Rooms) -> dict
     """
     pauses = load_pauses(tx)
     suspects = tx.execute(SIGNALS["due_suspects"], {"cap": DEPTH_MAX}).fetchall()
-    keys = [*tx.execute(WORK["due_keys"]).fetchall(), *(row[:3] for row in suspects)]
+    keys = [*tx.execute(CLAIMS["due_keys"]).fetchall(), *(row[:3] for row in suspects)]
     accounts = sorted({account for _, _, account in keys if account})
     narrow = {**rooms(accounts), **_paused(pauses, accounts)}
     due = tx.execute(SIGNALS["due"], {"cap": DEPTH_MAX, "narrow": list(narrow)}).fetchall()

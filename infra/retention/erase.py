@@ -14,12 +14,10 @@ from typing import Any
 from domain.retention import ERASURE_DUE_DAYS, ERASURE_OWNER, KEPT_FACTS
 from infra.engine.replay import Author
 from infra.process.failpoints import failpoint
+from infra.tables.erasure import ERASURES
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import RETENTION, Named, Patience, Why, by_column, forget, forget_unread, lock_ended
-from infra.tables.sql import load
 from infra.telemetry.log import get_logger
-
-ERASURES = load("erasure")
 
 # Rows of one statement that searches bytes: bounded, as a body may have megabytes.
 _STRETCH = 500

@@ -6,6 +6,7 @@ from domain.states import Step
 from infra.engine.failures import bury, cause_entry
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, write
+from infra.tables.claims import WorkRow
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import RETENTION, Named
 from infra.telemetry.log import get_logger
@@ -41,4 +42,4 @@ def _tell(tx: Connection, order: Named, changed_at: object, words: str, writes: 
         return
     when = f"{changed_at:%Y-%m-%dT%H:%M:%S%z}"
     cause = cause_entry(Poison(CODE, f"{words}; ask the shop what became of it"), when, 1)
-    bury(Step.PULL, Place(row[0], Lane.P1), (row[0], Lane.P1, account, 0, 0, []), cause, writes)
+    bury(Step.PULL, Place(row[0], Lane.P1), WorkRow(row[0], Lane.P1, account, 0, 0, []), cause, writes)

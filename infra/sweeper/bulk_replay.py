@@ -10,13 +10,12 @@ from domain.dead_letters import ENDS_SEEN, why_stop
 from domain.order import Lane
 from infra.engine.replay import Answer, Author, close_superseded, replay
 from infra.queue.keys import BellKey, Bells
+from infra.tables.bulk import BULK
 from infra.tables.letters import LETTERS
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
+from infra.tables.rows import rows_json
 from infra.telemetry.log import get_logger
 
-BULK = load("bulk")
 MEMBERS_MAX = 200
 _LETTERS_A_ROUND = 200
 _TALLY_ROWS_MAX = 1000

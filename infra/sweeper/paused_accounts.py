@@ -16,8 +16,10 @@ from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.sweeper.reinstate import reinstate
-from infra.tables.gates import GATES, load_pauses
+from infra.tables.gates import load_pauses
+from infra.tables.holds import release_waiting
 from infra.tables.pool import Connection, Database
+from infra.tables.work import gates_with_work, let_through, overdue_behind_gates
 from infra.telemetry.log import get_logger
 
 # Work that comes back in one round when nothing limits it; and holds that one round opens.
@@ -48,7 +50,7 @@ class GateDuty:
         """The keys to ring for: those that no gate keeps back, and those of work that comes back now."""
         with self.db.connection() as connection:
             pauses = load_pauses(connection)
-            gates = [row[0] for row in connection.execute(GATES["gates_with_work"])]
+            gates = gates_with_work(connection)
         accounts = sorted({*gates, *(key.account for key in keys if key.account)})
         seen = self._look(accounts)
         returned = {key for account in gates for key in self._let_through(account, pauses, seen)}
@@ -79,19 +81,14 @@ class GateDuty:
 
         The work keeps resting, and goes on by itself once its gate opens.
         """
-        named = {
-            "accounts": list(accounts),
-            "margin_s": self.margin_s,
-            "patience_s": self.patience_s,
-            "limit": HOLDS_MAX,
-        }
         with self.db.transaction() as tx:
             self._release(tx, accounts)
             if not accounts:
                 return
-            for fulfillment_order_id, order_id, package_id, lane, state, step, account in tx.execute(
-                GATES["overdue_behind_gates"], named
-            ).fetchall():
+            overdue = overdue_behind_gates(
+                tx, accounts, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX
+            )
+            for fulfillment_order_id, order_id, package_id, lane, state, step, account in overdue:
                 place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
                 writes = Writes()
                 add_hold(Step(step), place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
@@ -99,9 +96,7 @@ class GateDuty:
                 log.warning("waiting_on_account", order_id=order_id, account=account)
 
     def _release(self, tx: Connection, accounts: Sequence[str]) -> None:
-        for fulfillment_order_id, order_id, lane, state, step in tx.execute(
-            GATES["release_waiting"], {"accounts": list(accounts)}
-        ).fetchall():
+        for fulfillment_order_id, order_id, lane, state, step in release_waiting(tx, accounts):
             place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
             facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
             writes = Writes(events=[event(Step(step), place, "hold_released", Cause.TIMER, facts=facts)])
@@ -126,9 +121,7 @@ class GateDuty:
             return
         limit = LET_THROUGH_MAX if room < 0 else room
         with self.db.connection() as connection:
-            for step, lane, key_account in connection.execute(
-                GATES["let_through"], {"account": account, "limit": limit}
-            ):
+            for step, lane, key_account in let_through(connection, account, limit):
                 yield BellKey(step, lane, key_account)
 
 

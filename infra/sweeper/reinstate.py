@@ -6,9 +6,11 @@ from domain.holds import HoldCode
 from domain.states import Cause, State, Step
 from infra.engine.replay import ENGINE, Author, add_due, go_on, replay
 from infra.queue.keys import BellKey
-from infra.tables.gates import GATES
-from infra.tables.letters import LETTERS, record_acts
-from infra.tables.orders import Locked, lock_fulfillment, open_holds
+from infra.tables.audit import record_acts
+from infra.tables.gates import take_ended_accusers
+from infra.tables.holds import holds_of_accusers, open_holds, release_hold
+from infra.tables.letters import letters_of_accusers
+from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection
 
 SUBJECTS_MAX = 200
@@ -20,32 +22,25 @@ def reinstate(tx: Connection) -> set[BellKey]:
 
     Their work meets the gate of the paused account and waits behind it.
     """
-    taken = tx.execute(GATES["take_ended_accusers"], {"limit": SUBJECTS_MAX}).fetchall()
+    taken = take_ended_accusers(tx, SUBJECTS_MAX)
     if not taken:
         return set()
-    named = {"steps": [step for _, step, _ in taken], "subject_ids": [subject_id for _, _, subject_id in taken]}
-    letter_ids = [row[0] for row in tx.execute(GATES["letters_of_accusers"], named).fetchall()]
+    letter_ids = letters_of_accusers(tx, [(one.step, one.subject_id) for one in taken])
     rung = replay(tx, letter_ids, _AUTHOR)[1] if letter_ids else set()
     labelled = [(account, subject_id) for account, step, subject_id in taken if step == Step.LABEL]
     return rung | _release(tx, labelled)
 
 
 def _release(tx: Connection, packages: Sequence[tuple[str, int]]) -> set[BellKey]:
-    named = {"accounts": [account for account, _ in packages], "package_ids": [id_ for _, id_ in packages]}
-    held = [row[0] for row in tx.execute(GATES["holds_of_accusers"], named).fetchall()] if packages else []
     rung: set[BellKey] = set()
-    for locked in lock_fulfillment(tx, held):
+    for locked in lock_fulfillment(tx, holds_of_accusers(tx, packages)):
         rung |= _release_one(tx, locked)
     return rung
 
 
 def _release_one(tx: Connection, locked: Locked) -> set[BellKey]:
     code = HoldCode.WAYBILL_ERROR
-    released = tx.execute(
-        LETTERS["release_hold"],
-        {"id": locked.id, "code": code, "by": ENGINE, "reason": _AUTHOR.reason, "is_waived": False},
-    ).fetchone()
-    if released is None:
+    if release_hold(tx, locked.id, code, by=ENGINE, reason=_AUTHOR.reason, is_waived=False) is None:
         return set()
     record_acts(tx, ENGINE, "hold_released", _AUTHOR.reason, [(f"order/{locked.order_id}", {"code": code})])
     if locked.state is not State.ON_HOLD:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from domain.recount import Held, Pool, recount
 from domain.stock import available
-from infra.tables.letters import record_acts
-from infra.tables.orders import rows_json
+from infra.tables.audit import record_acts
 from infra.tables.pool import Connection, Database
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 from infra.tables.stock import STOCK, count_in
 
@@ -99,13 +99,3 @@ def _note_refusals(db: Database, location: str, refused: Mapping[str, tuple[int,
         if refused:
             rows = [{"sku": sku, "on_hand": ours, "counted": counted} for sku, (ours, counted) in refused.items()]
             tx.execute(RECOUNT["note_refusals"], {"location": location, "rows": rows_json(rows)})
-
-
-def asked_s_ago(connection: Connection, locations: Sequence[str]) -> dict[str, float | None]:
-    """Seconds since each location's warehouse was asked to count again; None: never."""
-    return dict(connection.execute(RECOUNT["asked"], {"names": list(locations)}).fetchall())
-
-
-def note_asked(connection: Connection, location: str) -> None:
-    """The warehouse is being asked."""
-    connection.execute(RECOUNT["note_asked"], {"name": location})

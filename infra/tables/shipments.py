@@ -1,127 +1,56 @@
-"""Packages, write-backs and notices as the outer steps read them: rows by name, each set in one statement."""
+"""Shipments: a waybill of a courier, intended, booked or voided."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import TypeVar
-from uuid import UUID
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from psycopg.rows import class_row
-
-from domain.order import OrderKey
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 SHIPMENTS = load("shipments")
 
-R = TypeVar("R")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageRow:
-    """A package of a platform order, with the state of its fulfillment order as text."""
+class Intent(NamedTuple):
+    """A booking that is about to be asked for. `unclear_s`: seconds until a look-up surely shows what was booked."""
 
     package_id: int
-    fulfillment_order_id: int
-    state: str
-    lane: str
-    order_id: int
-    platform: str
-    shop: str
-    platform_order_id: str
-
-    @property
-    def key(self) -> OrderKey:
-        return OrderKey(self.platform, self.shop, self.platform_order_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnlabelledRow(PackageRow):
-    """`status`, `reference`: the live shipment's. `is_asked_about`: a call may have happened, over in `busy_s`.
-
-    `lines`: (line, pieces) of the package. `version`: of the order's content.
-    """
-
-    number: int
+    generation: int
+    reference: str
     courier: str
-    account: str
-    location: str
-    service: str
-    weight_g: int
-    status: str | None
-    reference: str | None
-    is_asked_about: bool
-    busy_s: float
-    voided: int
-    version: bytes
-    lines: tuple[tuple[str, int], ...] = ()
+    unclear_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WritebackRow(PackageRow):
-    """`is_taken`: another package of the order is being told. `outside`: lines of which not all is in this package.
+class Booked(NamedTuple):
+    """A waybill that a courier gave for one of our references."""
 
-    The rest as in `UnlabelledRow`.
-    """
-
-    courier: str
+    reference: str
     waybill: str
-    shipped_at: datetime
-    status: str
-    is_asked_about: bool
-    busy_s: float
-    is_taken: bool
-    outside: list[str]
-    lines: list[tuple[str, int]]
+    sort_code: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeRow(PackageRow):
-    notice_id: int
-    event: str
-    event_id: UUID
-    channel: str
-    occurred_at: datetime
-    status: str
-    courier: str
-    waybill: str
+def intend_shipments(tx: Connection, intents: Iterable[Intent]) -> None:
+    """Make intents durable before a courier hears of them; an intent that is there gets a new deadline."""
+    tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(one._asdict() for one in intents)})
 
 
-@dataclass(frozen=True, slots=True)
-class ContactRow:
-    """How the receiver of a notice's package can be reached. Personal data: not for longer than one call."""
-
-    notice_id: int
-    phone: str = field(repr=False)
-    pii: str
-    merge_token: str = field(repr=False)
+def book_shipments(tx: Connection, bookings: Iterable[Booked]) -> None:
+    """Intents became waybills."""
+    tx.execute(SHIPMENTS["book_shipments"], {"rows": rows_json(one._asdict() for one in bookings)})
 
 
-def load_unlabelled(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
-    """Packages with the live shipment, if there is one; their fulfillment orders are locked."""
-    rows = _load(tx, "load_packages", package_ids, UnlabelledRow)
-    contents: dict[int, list[tuple[str, int]]] = {}
-    for package_id, line_id, quantity in tx.execute(SHIPMENTS["load_contents"], {"ids": list(package_ids)}):
-        contents.setdefault(package_id, []).append((line_id, quantity))
-    return [replace(row, lines=tuple(contents.get(row.package_id, ()))) for row in rows]
+def void_shipments(tx: Connection, references: Sequence[str]) -> None:
+    """The courier has cancelled these shipments."""
+    tx.execute(SHIPMENTS["void_shipments"], {"references": list(references)})
 
 
-def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[WritebackRow]:
-    return _load(tx, "load_writebacks", package_ids, WritebackRow)
+def end_calls(tx: Connection, references: Sequence[str], lag_s: float) -> None:
+    """Calls are over, with any effect: the next try asks first, after `lag_s`, when a look-up shows what was booked."""
+    tx.execute(SHIPMENTS["end_calls"], {"references": list(references), "lag_s": lag_s})
 
 
-def load_notices(tx: Connection, notice_ids: Sequence[int]) -> list[NoticeRow]:
-    return _load(tx, "load_notices", notice_ids, NoticeRow)
-
-
-def load_contacts(tx: Connection, notice_ids: Sequence[int]) -> dict[int, ContactRow]:
-    """By notice id."""
-    return {row.notice_id: row for row in _load(tx, "load_contacts", notice_ids, ContactRow)}
-
-
-def _load(tx: Connection, query: str, ids: Sequence[int], kind: type[R]) -> list[R]:
-    with tx.cursor(row_factory=class_row(kind)) as cursor:
-        return cursor.execute(SHIPMENTS[query], {"ids": list(ids)}).fetchall()
+def clear_calls(tx: Connection, references: Sequence[str]) -> None:
+    """Calls surely had no effect: the next try need not ask first."""
+    tx.execute(SHIPMENTS["clear_calls"], {"references": list(references)})
 
 
 def living_waybills(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
@@ -130,14 +59,19 @@ def living_waybills(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dic
     return {id_: (courier, waybill) for id_, courier, waybill in rows}
 
 
-def ask_about(
-    tx: Connection, fulfillment_order_ids: Sequence[int], *, is_suspect: bool = False
-) -> list[tuple[str, str]]:
-    """Make label due for calls that may have happened and that nobody asks about; (lane, account) of each."""
-    named = {"ids": list(fulfillment_order_ids), "is_suspect": is_suspect}
-    return [(lane, account) for lane, account in tx.execute(SHIPMENTS["ask_about"], named)]
+def being_labelled(tx: Connection, order_ids: Sequence[int]) -> set[int]:
+    """Of some orders, those of which a worker is about to call a courier, or calls one now. No statement for none."""
+    if not order_ids:
+        return set()
+    return {row[0] for row in tx.execute(SHIPMENTS["being_labelled"], {"order_ids": list(order_ids)})}
 
 
-def tell_untold(tx: Connection, fulfillment_order_id: int) -> list[tuple[str, str]]:
-    """Make write-backs due that waited for a hold's end; (lane, account) of each."""
-    return [(lane, account) for lane, account in tx.execute(SHIPMENTS["tell_untold"], {"id": fulfillment_order_id})]
+def give_up_intents(tx: Connection, fulfillment_order_id: int) -> None:
+    """A person has settled with the courier what nobody can ask it: the intents are void."""
+    tx.execute(SHIPMENTS["give_up_intents"], {"id": fulfillment_order_id})
+
+
+def waybill_owner(tx: Connection, reference: str, waybill: str) -> str | None:
+    """The order whose package has this waybill of the same courier under another reference; None: nobody's."""
+    row = tx.execute(SHIPMENTS["waybill_owner"], {"reference": reference, "waybill": waybill}).fetchone()
+    return None if row is None else str(row[0])

@@ -6,16 +6,20 @@ from adapters.foreign import is_waybill
 from infra.config.settings import Shop
 from infra.monitoring.alarms import SILENT_S
 from infra.monitoring.cursor_age import cursor_ages
+from infra.tables.gaps import GAPS
+from infra.tables.holds import HOLDS
+from infra.tables.letters import LETTERS
 from infra.tables.listings import count_wanted
+from infra.tables.locations import LOCATIONS
 from infra.tables.pool import Connection
-from infra.tables.sql import load
+from infra.tables.recount import RECOUNT
+from infra.tables.scans import SCANS
+from infra.tables.shops import SHOPS
 from infra.tables.unreadable import UNREADABLE, Source
+from infra.tables.work import WORK
 from ops.doctor.check import Check, ok, warn
 
-ACCOUNTS = load("accounts")
-INSPECT = load("inspect")
 _ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows", Source.LISTING: "listed orders"}
-RECOUNT = load("recount")
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LATE_RECENT_H = 24
@@ -41,7 +45,7 @@ def all_checks(session: Connection, shops: Sequence[Shop]) -> Iterator[Check]:
 
 
 def overdue_work(session: Connection) -> Check:
-    rows = session.execute(INSPECT["overdue_work"], {"grace_s": OVERDUE_GRACE_S}).fetchall()
+    rows = session.execute(WORK["overdue_work"], {"grace_s": OVERDUE_GRACE_S}).fetchall()
     if not rows:
         return ok("work", f"nothing is overdue by more than {OVERDUE_GRACE_S:.0f} s")
     total, oldest_s = sum(count for _, count, _ in rows), max(age_s for *_, age_s in rows)
@@ -50,7 +54,7 @@ def overdue_work(session: Connection) -> Check:
 
 
 def pull_gaps(session: Connection) -> Check:
-    rows = session.execute(INSPECT["pull_gaps"], {"limit": GAPS_SHOWN}).fetchall()
+    rows = session.execute(GAPS["pull_gaps"], {"limit": GAPS_SHOWN}).fetchall()
     if not rows:
         return ok("pull", "every listed order could be fetched")
     named = ", ".join(
@@ -63,11 +67,11 @@ def pull_gaps(session: Connection) -> Check:
 
 
 def found_late(session: Connection) -> Check:
-    behind = session.execute(ACCOUNTS["unsettled"], {"behind_h": UNSETTLED_H}).fetchall()
+    behind = session.execute(SHOPS["unsettled"], {"behind_h": UNSETTLED_H}).fetchall()
     if behind:
         shops = ", ".join(f"{account} by {behind_s / 3600:.0f} h" for account, behind_s in behind)
         return warn("late", f"the second reading is behind: {shops}", "log event `shop_not_read_again` says why")
-    rows = session.execute(ACCOUNTS["found_late"], {"recent_h": LATE_RECENT_H}).fetchall()
+    rows = session.execute(SHOPS["found_late"], {"recent_h": LATE_RECENT_H}).fetchall()
     if not rows:
         return ok("late", "no second reading has found a change that the first had missed")
     shops = ", ".join(f"{account} {count} (last {at:%Y-%m-%d %H:%M} UTC)" for account, count, at, _ in rows)
@@ -78,7 +82,7 @@ def found_late(session: Connection) -> Check:
 
 
 def silent_feeds(session: Connection) -> Check:
-    rows = session.execute(ACCOUNTS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
+    rows = session.execute(LOCATIONS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
     if not rows:
         return ok("feeds", "every shop and location was read within the hour")
     silent = ", ".join(f"{account} for {silent_s / 3600:.0f} h" for account, _, silent_s in rows)
@@ -101,7 +105,7 @@ def old_cursors(session: Connection, shops: Sequence[Shop]) -> Check:
 
 
 def lone_scans(session: Connection) -> Check:
-    rows = session.execute(INSPECT["lone_scans"], {"patience_h": LONE_SCANS_H}).fetchall()
+    rows = session.execute(SCANS["lone_scans"], {"patience_h": LONE_SCANS_H}).fetchall()
     if not rows:
         return ok("scans", "every scan speaks of a package of ours")
     where = ", ".join(
@@ -122,7 +126,7 @@ def unreadable_entries(session: Connection) -> Check:
 
 
 def expired_holds(session: Connection) -> Check:
-    rows = session.execute(INSPECT["expired_holds"]).fetchall()
+    rows = session.execute(HOLDS["expired_holds"]).fetchall()
     if not rows:
         return ok("holds", "none is past its due time")
     owners = ", ".join(f"{owner} {count}" for owner, count in rows)
@@ -130,7 +134,7 @@ def expired_holds(session: Connection) -> Check:
 
 
 def unwanted_waybills(session: Connection) -> Check:
-    rows = session.execute(INSPECT["unwanted_waybills"], {"limit": _NAMED + 1}).fetchall()
+    rows = session.execute(HOLDS["unwanted_waybills"], {"limit": _NAMED + 1}).fetchall()
     if not rows:
         return ok("waybills", "none lives for a closed order")
     named = ", ".join(f"{order} has {waybill} of {courier}" for order, courier, waybill in rows[:_NAMED])
@@ -140,7 +144,7 @@ def unwanted_waybills(session: Connection) -> Check:
 
 
 def dead_letters(session: Connection) -> Check:
-    row = session.execute(INSPECT["dead_letters"]).fetchone()
+    row = session.execute(LETTERS["dead_letters"]).fetchone()
     assert row is not None
     if not row[0]:
         return ok("dead letters", "none is open")

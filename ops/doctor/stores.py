@@ -12,10 +12,9 @@ from infra.queue.priority.fitness import NO_EVICTION
 from infra.servers import Connection as Stores
 from infra.tables.migrate import pending
 from infra.tables.pool import Connection
-from infra.tables.sql import load
+from infra.tables.server import SERVER
 from ops.doctor.check import Check, fail, ok, unreachable, warn
 
-INSPECT = load("inspect")
 POSTGRES_LEAST = 150_000
 REDIS_LEAST = (6, 2)
 SKEW_WARN_S = 2.0
@@ -49,7 +48,7 @@ def redis_server(connection: Stores) -> Check:
 def server(session: Connection, clock: Clock, *, is_private: bool) -> Iterator[Check]:
     """Version, durability and clock of the database server."""
     asked_at = clock.utcnow()
-    row = session.execute(INSPECT["durability"]).fetchone()
+    row = session.execute(SERVER["durability"]).fetchone()
     answered_at = clock.utcnow()
     assert row is not None
     version, number, fsync, synchronous_commit, their_time = row
@@ -85,11 +84,11 @@ def session_lock(session: Session[tuple[object, ...]], other: Session[tuple[obje
     Meanwhile `other` holds a transaction open, so that a transaction pooler has to give the second
     statement another server process.
     """
-    locked = session.execute(INSPECT["lock_session"], {"class": DOCTOR_CLASS}).fetchone()
+    locked = session.execute(SERVER["lock_session"], {"class": DOCTOR_CLASS}).fetchone()
     assert locked is not None
     with other.transaction():
         other.execute("SELECT 1")
-        kept = session.execute(INSPECT["session_holds_lock"], {"class": DOCTOR_CLASS, "pid": locked[0]}).fetchone()
+        kept = session.execute(SERVER["session_holds_lock"], {"class": DOCTOR_CLASS, "pid": locked[0]}).fetchone()
     if kept is not None and kept[0]:
         return ok("session", "the connection is direct: session locks hold")
     return fail(

@@ -12,7 +12,7 @@ from domain.states import Step
 from infra.engine.replay import Author
 from infra.monitoring.invariants import find_breaches
 from infra.tables.migrate import FOLDER
-from infra.tables.shipments import load_unlabelled
+from infra.tables.packages import load_unlabelled
 from infra.tables.stock import release_stock
 from ops import letters
 from ops.holds import release

@@ -16,6 +16,7 @@ from infra.engine.worker_lock import Presence
 from infra.monitoring.signals import DEPTH_MAX, Signal, Signals, measure_signals
 from infra.process.clock import SystemClock
 from infra.tables.gates import GATES
+from infra.tables.work import WORK
 from ops import status as module
 from ops.status import PoolStatus, Status, status
 from ops.status_face import status_view
@@ -128,7 +129,7 @@ def test_a_look_never_counts_what_rests(look, run, monkeypatch) -> None:
     monkeypatch.setattr(psycopg.Cursor, "execute", note)
     assert look().gates
     assert GATES["load_pauses"] in asked
-    assert GATES["resting"] not in asked
+    assert WORK["resting"] not in asked
 
 
 HELD = """

@@ -6,7 +6,7 @@ from domain.errors import FulfilmentError, Malformed
 from infra.config.settings import Location, Secret, Sender, Settings
 from infra.engine.event_loop import Outside
 from infra.process.clock import SystemClock
-from infra.tables.recount import asked_s_ago
+from infra.tables.locations import asked_s_ago
 from ops import stock_count
 from ops.doctor import backlog
 from ops.doctor.check import Level

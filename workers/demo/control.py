@@ -1,10 +1,10 @@
 """The control of the demo: harm that the reckoning must find, planted after a run without any."""
 
+from infra.tables.ledger import LEDGER
 from infra.tables.pool import Database
 from infra.tables.sql import load
 from workers.demo.stage import Stage
 
-LEDGER = load("ledger")
 CONTROL = load("control")
 
 

@@ -16,8 +16,8 @@ from infra.config.settings import Settings, read_settings
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
 from infra.servers import Stores
+from infra.tables.ledger import LEDGER
 from infra.tables.pool import Database
-from infra.tables.sql import load
 from ops.ledgers import latencies_ms, our_ledger
 from ops.stock_up import stock_up
 from sandbox.spec import Spec
@@ -26,7 +26,6 @@ from workers.demo.stage import Script, Stage, demo_folder, sandbox_stage
 from workers.release import release
 from workers.supervisor import Supervisor, roles, supervised
 
-LEDGER = load("ledger")
 LOOK_EVERY_S = 0.25
 # A stream that makes no progress for so long is over, finished or not.
 STALL_S = 60.0

@@ -9,6 +9,7 @@ from itertools import takewhile
 
 import msgspec
 import pytest
+from infra.tables.drills import DRILLS
 
 from actors.tools import Tools
 from adapters import registry
@@ -35,7 +36,6 @@ from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.letters import LetterFilter
-from infra.tables.sql import load
 from ops import bulk, gates, letters
 from ops.holds import release
 from ops.ledgers import our_ledger
@@ -51,7 +51,6 @@ from workers.demo.stage import Script, _write_settings, make_spec
 from workers.guards import guarded
 from workers.wiring import make_runners
 
-DRILLS = load("drills")
 ROUNDS_MAX = 40
 LI, WANG = Author("li", "looked at it"), Author("wang", "looked at it too")
 SCANS = ("accepted", "packed", "handed_over")

@@ -1,0 +1,5 @@
+"""Invariants that did not hold at the last check."""
+
+from infra.tables.sql import load
+
+BREACHES = load("breaches")

@@ -1,0 +1,5 @@
+"""bulk"""
+
+from infra.tables.sql import load
+
+BULK = load("bulk")

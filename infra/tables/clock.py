@@ -1,0 +1,5 @@
+"""clock"""
+
+from infra.tables.sql import load
+
+CLOCK = load("clock")

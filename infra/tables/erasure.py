@@ -1,0 +1,5 @@
+"""erasure"""
+
+from infra.tables.sql import load
+
+ERASURES = load("erasure")

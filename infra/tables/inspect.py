@@ -1,0 +1,5 @@
+"""inspect"""
+
+from infra.tables.sql import load
+
+INSPECT = load("inspect")

@@ -1,0 +1,5 @@
+"""invariants"""
+
+from infra.tables.sql import load
+
+INVARIANT = load("invariants")

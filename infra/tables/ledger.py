@@ -1,0 +1,5 @@
+"""ledger"""
+
+from infra.tables.sql import load
+
+LEDGER = load("ledger")

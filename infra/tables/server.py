@@ -1,0 +1,5 @@
+"""What the Postgres server says of itself."""
+
+from infra.tables.sql import load
+
+SERVER = load("server")

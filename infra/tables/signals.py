@@ -1,0 +1,5 @@
+"""signals"""
+
+from infra.tables.sql import load
+
+SIGNALS = load("signals")

@@ -1,0 +1,90 @@
+"""What a platform must hear of a package."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from infra.tables.packages import PackageRow, load_rows
+from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
+from infra.tables.sql import load
+
+WRITEBACKS = load("writebacks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritebackRow(PackageRow):
+    """`is_taken`: another package of the order is being told. `outside`: lines of which not all is in this package.
+
+    The rest as in `UnlabelledRow`.
+    """
+
+    courier: str
+    waybill: str
+    shipped_at: datetime
+    status: str
+    is_asked_about: bool
+    busy_s: float
+    is_taken: bool
+    outside: list[str]
+    lines: list[tuple[str, int]]
+
+
+class NewWriteback(NamedTuple):
+    """What a platform must hear. `shipped_at`: when the package left, as the shop counts that."""
+
+    package_id: int
+    order_id: int | None
+    shipped_at: datetime | str
+
+
+class Ended(NamedTuple):
+    """How a call ended. `is_clear`: the next try, if there is one, need not ask first.
+
+    `changed_at`: when the order last changed, as the platform tells; None: unknown.
+    """
+
+    package_id: int
+    status: str
+    is_clear: bool
+    changed_at: datetime | None
+
+
+def want_writebacks(tx: Connection, writebacks: Sequence[NewWriteback]) -> None:
+    """Note what platforms must hear; what is noted already stays. No statement for none."""
+    if writebacks:
+        tx.execute(WRITEBACKS["want_writebacks"], {"rows": rows_json(one._asdict() for one in writebacks)})
+
+
+def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[WritebackRow]:
+    """The write-backs of packages with a waybill, by package; locked."""
+    return load_rows(tx, WRITEBACKS["load_writebacks"], package_ids, WritebackRow)
+
+
+def begin_writebacks(tx: Connection, package_ids: Sequence[int], call_s: float) -> None:
+    """Calls begin that take at most `call_s` seconds. No statement for none."""
+    if package_ids:
+        tx.execute(WRITEBACKS["begin_writebacks"], {"ids": list(package_ids), "call_s": call_s})
+
+
+def end_writebacks(tx: Connection, ended: Iterable[Ended]) -> None:
+    """Store how calls ended."""
+    rows = rows_json(
+        {"id": one.package_id, "status": one.status, "is_clear": one.is_clear, "changed_at": one.changed_at}
+        for one in ended
+    )
+    tx.execute(WRITEBACKS["end_writebacks"], {"rows": rows})
+
+
+class Unconfirmed(NamedTuple):
+    """A package of which the platform has not confirmed the waybill. `account`: the shop's."""
+
+    package_id: int
+    fulfillment_order_id: int
+    account: str
+
+
+def unconfirmed(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[Unconfirmed]:
+    """Packages of fulfillment orders whose write-back is not confirmed, by id; without a lock."""
+    return [Unconfirmed(*row) for row in tx.execute(WRITEBACKS["unconfirmed"], {"ids": list(fulfillment_order_ids)})]
