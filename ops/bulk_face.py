@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from ops.bulk import Bulk, Member
+from infra.tables.bulk import Bulk, Member
 from ops.terminal import china_time, plain_grid, plain_table
 
 

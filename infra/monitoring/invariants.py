@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from domain.ship_by import ON_THE_CLOCK
 from domain.states import FINAL_STATES, MOVES
 from infra.monitoring.alarms import LATE_DAYS
-from infra.tables.breaches import BREACHES
-from infra.tables.invariants import INVARIANT
+from infra.tables.breaches import save_breaches
+from infra.tables.invariants import find_broken
 from infra.tables.pool import Connection, Database
 from infra.telemetry.log import get_logger
 
@@ -96,7 +96,7 @@ def find_breaches(session: Connection) -> list[Breach]:
     }
     breaches: list[Breach] = []
     for name, sentence in SENTENCES.items():
-        rows = session.execute(INVARIANT[name], named).fetchall()
+        rows = find_broken(session, name, named)
         if rows:
             examples = tuple(Example(order_id, what) for order_id, what in rows[:_EXAMPLES_MAX])
             breaches.append(Breach(name, sentence, examples, is_more=len(rows) > _EXAMPLES_MAX))
@@ -110,8 +110,7 @@ def report_breaches(db: Database) -> int:
     """
     with db.connection() as session:
         breaches = find_breaches(session)
-        found = {"names": [one.name for one in breaches], "examples": [len(one.examples) for one in breaches]}
-        session.execute(BREACHES["save_breaches"], found)
+        save_breaches(session, {one.name: len(one.examples) for one in breaches})
     for breach in breaches:
         log.error(
             "invariant_breached",

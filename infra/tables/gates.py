@@ -110,6 +110,14 @@ def shut_by_person(tx: Connection, kind: str, name: str, *, reason: str, by: str
     tx.execute(GATES["shut_by_person"], named)
 
 
-def resume(tx: Connection, kind: str, name: str) -> bool:
-    """Open what is paused, whoever has paused it; False where nothing was paused."""
-    return tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone() is not None
+class Shut(NamedTuple):
+    """Who had shut a gate, and why."""
+
+    by: str
+    reason: str
+
+
+def open_gate(tx: Connection, kind: str, name: str) -> Shut | None:
+    """Open a gate, whoever has shut it; None where it was not shut."""
+    row = tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
+    return None if row is None else Shut(*row)

@@ -1,6 +1,6 @@
 """Shops: how far their changes were read, and when."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -80,10 +80,11 @@ def find_shops(tx: Connection, accounts: Sequence[str]) -> dict[str, int]:
     return {account: id_ for id_, account in rows}
 
 
-class CursorAge(NamedTuple):
-    """How old a shop's cursor is. `told_s`: since somebody was last told that the shop is behind; None: nobody was.
+class CursorRow(NamedTuple):
+    """How far back the changes of a shop are stored: `cursor_at`, or its row's age where it was never read.
 
-    `is_paused`: by a person.
+    `patience_s`: the age that its settings allow. `told_s`: since somebody was last told that it is behind; None:
+    nobody was. `is_paused`: by a person.
     """
 
     account: str
@@ -94,10 +95,10 @@ class CursorAge(NamedTuple):
     is_paused: bool
 
 
-def cursor_ages(connection: Connection, patiences_s: dict[str, float]) -> list[CursorAge]:
+def load_cursor_ages(connection: Connection, patiences_s: Mapping[str, float]) -> list[CursorRow]:
     """Ages of the cursors of some shops, given with each shop's patience in seconds; ordered by account."""
     named = {"accounts": list(patiences_s), "patiences_s": list(patiences_s.values())}
-    return [CursorAge(*row) for row in connection.execute(SHOPS["cursor_ages"], named)]
+    return [CursorRow(*row) for row in connection.execute(SHOPS["cursor_ages"], named)]
 
 
 def note_behind(tx: Connection, behind: Sequence[str], caught_up: Sequence[str]) -> None:

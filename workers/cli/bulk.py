@@ -5,6 +5,7 @@ from collections.abc import Callable
 import click
 
 from infra.engine.replay import Author
+from infra.tables.bulk import Bulk
 from infra.tables.pool import Database
 from ops import bulk as verbs
 from ops.bulk_face import print_bulk, print_bulks
@@ -77,6 +78,6 @@ def cancel(bulk_id: int, author: Author) -> None:
     _turn(verbs.cancel, bulk_id, author)
 
 
-def _turn(verb: Callable[[Database, int, Author], verbs.Bulk], bulk_id: int, author: Author) -> None:
+def _turn(verb: Callable[[Database, int, Author], Bulk], bulk_id: int, author: Author) -> None:
     with database_at_hand(quiet_settings()) as db:
         print_bulk(verb(db, bulk_id, author), (), console())
