@@ -22,7 +22,7 @@ from domain.order import Order
 from domain.outcomes import Done
 from domain.states import Cause, State, Step
 from domain.stock import Reservation
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_move, event, write

@@ -10,8 +10,8 @@ from drills.course import patiently, until
 from drills.drill import Plan, Trial
 from drills.neighbours import resume_step
 from drills.small_world import shelf, still_stream
-from infra.engine.replay import Author
-from ops import gates
+from infra.engine.author import Author
+from ops.verbs import gates
 from workers.demo.run import Running, prepared
 from workers.supervisor import supervised
 

@@ -18,11 +18,11 @@ from drills.drill import Plan, Trial
 from drills.harms import end_backends, slow_courier
 from drills.small_world import SmallWorld, small_world
 from infra.accounts.shared_breaker import SharedGates, connect_gates
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.process.failpoints import ENVIRONMENT_KEY
 from ops.doctor.check import Level
 from ops.doctor.stores import server
-from ops.gates import resume
+from ops.verbs.gates import resume
 from workers.demo.run import Running, running
 
 ORDERS, ORDERS_QUICK = 300, 120

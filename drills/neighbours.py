@@ -21,10 +21,10 @@ from drills.drill import Plan, Trial
 from drills.herd import GATE, PROCESSES, RAW, WELL
 from drills.proxy import Fault, Proxy, harmless
 from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.engine.author import Author
 from infra.engine.event_loop import Outside
-from infra.engine.replay import Author
 from infra.servers import Stores
-from ops import gates
+from ops.verbs import gates
 from workers.demo.run import Running, prepared
 from workers.demo.stage import demo_folder
 from workers.supervisor import supervised

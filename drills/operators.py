@@ -22,11 +22,13 @@ from drills.harms import kill
 from drills.lines import GARBAGE, Lines, lined
 from drills.proxy import Fault, harmless
 from drills.small_world import SPOTLESS, SmallWorld, small_world
-from infra.engine.replay import Answer, Author
+from infra.engine.author import Author
+from infra.engine.replay import Answer
 from infra.tables.letters import LetterFilter
-from ops.bulk import cancel, look, members, start
-from ops.holds import release
-from ops.letters import replay_letters
+from ops.verbs.bulk import cancel, start
+from ops.verbs.holds import release
+from ops.verbs.letters import replay_letters
+from ops.views.bulk import look, members
 from workers.cli.exits import Exit
 from workers.demo.run import Running
 from workers.demo.stage import Script

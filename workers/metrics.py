@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from domain.errors import Misconfigured
 from infra.monitoring.signals import Signal
 from infra.telemetry.log import get_logger
-from ops.status import Status
+from ops.views.status import Status
 from workers.metrics_server import MetricsServer
 
 PREFIX = "orderlane_"

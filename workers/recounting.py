@@ -10,7 +10,7 @@ from infra.tables.gates import load_pauses
 from infra.tables.locations import asked_s_ago
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
-from ops.stock_count import count_again
+from ops.verbs.stock_count import count_again
 
 # How often the duty looks whether a location is due.
 LOOK_EVERY_S = 30.0

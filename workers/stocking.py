@@ -10,7 +10,7 @@ from infra.tables.pool import Database
 from infra.tables.stock import uncounted
 from infra.tables.unreadable import accounts_with_bad_rows
 from infra.telemetry.log import get_logger
-from ops.stock_up import stock_up
+from ops.verbs.stock_up import stock_up
 
 # How long after a failed load a warehouse is asked for its stock again.
 AGAIN_S = 60.0

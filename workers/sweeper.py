@@ -27,7 +27,7 @@ from infra.sweeper.stuck_work import Sweeper
 from infra.tables.pool import Database
 from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
-from ops.status import status
+from ops.views.status import status
 from workers import recounting, stocking
 from workers.ending import run_process
 from workers.guards import gatekeeper

@@ -17,7 +17,7 @@ from infra.config.settings import Settings
 from infra.engine.results import NewWork
 from infra.servers import Connection
 from infra.tables.sql import load
-from ops.ledgers import our_ledger
+from ops.views.ledgers import our_ledger
 from workers.demo.run import Running, prepared, their_ledger
 from workers.demo.stage import Script
 from workers.run_all import environment_of

@@ -18,7 +18,7 @@ from drills.upgrade.earlier import Earlier
 from drills.upgrade.migrating import migrate_measured
 from drills.upgrade.stored import LOOKS, store_orders, wake
 from infra.engine.worker_lock import PRESENCE_CLASS
-from ops.ledgers import our_ledger
+from ops.views.ledgers import our_ledger
 from sandbox.spec import Dirt, Scenes, WarehouseDelays
 from workers.demo.run import Running, prepared, their_ledger
 from workers.demo.stage import Script

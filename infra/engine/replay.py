@@ -13,6 +13,7 @@ from domain.order import Lane
 from domain.outcomes import Done
 from domain.states import Cause, State, Step
 from domain.stock import Reservation
+from infra.engine.author import Author, Source, machine
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_move, add_work, event, write
 from infra.queue.keys import BellKey
@@ -25,16 +26,6 @@ from infra.tables.packages import unbooked
 from infra.tables.pool import Connection
 from infra.tables.work import Returned, lock_work, put_back, tell_untold
 from infra.tables.writebacks import unconfirmed
-
-ENGINE = "engine"
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who acts, and why."""
-
-    who: str
-    reason: str
 
 
 class Answer(StrEnum):
@@ -114,7 +105,7 @@ def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> int:
     if not moved_on:
         return 0
     over = [case for case in _lock(tx, moved_on) if isinstance(case.prospect, Superseded)]
-    _close(tx, list(_superseded(over)), Author(ENGINE, "the order moved on"))
+    _close(tx, list(_superseded(over)), machine("the order moved on", Source.SWEEPER))
     return len(over)
 
 
@@ -244,4 +235,4 @@ def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes
 
 
 def _cause(author: Author) -> Cause:
-    return Cause.RULES if author.who == ENGINE else Cause.PERSON
+    return Cause.PERSON if author.is_person else Cause.RULES

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.retention import ERASURE_DUE_DAYS, ERASURE_OWNER, KEPT_FACTS
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.process.failpoints import failpoint
 from infra.tables.erasure import ERASURES
 from infra.tables.pool import Connection, Database

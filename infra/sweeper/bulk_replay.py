@@ -7,7 +7,8 @@ import psycopg
 
 from domain.dead_letters import ENDS_SEEN, why_stop
 from domain.order import Lane
-from infra.engine.replay import Answer, Author, close_superseded, replay
+from infra.engine.author import Author
+from infra.engine.replay import Answer, close_superseded, replay
 from infra.queue.keys import BellKey, Bells
 from infra.tables.bulk import (
     Mark,

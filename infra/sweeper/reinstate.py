@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from domain.holds import HoldCode
 from domain.states import Cause, State, Step
-from infra.engine.replay import ENGINE, Author, add_due, go_on, replay
+from infra.engine.author import Author, Source, machine
+from infra.engine.replay import add_due, go_on, replay
 from infra.queue.keys import BellKey
 from infra.tables.audit import record_acts
 from infra.tables.gates import take_ended_accusers
@@ -14,7 +15,6 @@ from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection
 
 SUBJECTS_MAX = 200
-_AUTHOR = Author(ENGINE, "the account was the cause")
 
 
 def reinstate(tx: Connection) -> set[BellKey]:
@@ -25,26 +25,27 @@ def reinstate(tx: Connection) -> set[BellKey]:
     taken = take_ended_accusers(tx, SUBJECTS_MAX)
     if not taken:
         return set()
+    author = machine("the account was the cause", Source.SWEEPER)
     letter_ids = letters_of_accusers(tx, [(one.step, one.subject_id) for one in taken])
-    rung = replay(tx, letter_ids, _AUTHOR)[1] if letter_ids else set()
+    rung = replay(tx, letter_ids, author)[1] if letter_ids else set()
     labelled = [(account, subject_id) for account, step, subject_id in taken if step == Step.LABEL]
-    return rung | _release(tx, labelled)
+    return rung | _release(tx, labelled, author)
 
 
-def _release(tx: Connection, packages: Sequence[tuple[str, int]]) -> set[BellKey]:
+def _release(tx: Connection, packages: Sequence[tuple[str, int]], author: Author) -> set[BellKey]:
     rung: set[BellKey] = set()
     for locked in lock_fulfillment(tx, holds_of_accusers(tx, packages)):
-        rung |= _release_one(tx, locked)
+        rung |= _release_one(tx, locked, author)
     return rung
 
 
-def _release_one(tx: Connection, locked: Locked) -> set[BellKey]:
+def _release_one(tx: Connection, locked: Locked, author: Author) -> set[BellKey]:
     code = HoldCode.WAYBILL_ERROR
-    if release_hold(tx, locked.id, code, by=ENGINE, reason=_AUTHOR.reason, is_waived=False) is None:
+    if release_hold(tx, locked.id, code, by=author.who, reason=author.reason, is_waived=False) is None:
         return set()
-    record_acts(tx, ENGINE, "hold_released", _AUTHOR.reason, [(f"order/{locked.order_id}", {"code": code})])
+    record_acts(tx, author.who, "hold_released", author.reason, [(f"order/{locked.order_id}", {"code": code})])
     if locked.state is not State.ON_HOLD:
         return add_due(tx, locked, Step.LABEL)
     if open_holds(tx, [locked.id]).get(locked.id):
         return set()
-    return go_on(tx, locked, Step.LABEL, Cause.RULES, {"code": code, "by": ENGINE, "reason": _AUTHOR.reason})
+    return go_on(tx, locked, Step.LABEL, Cause.RULES, {"code": code, "by": author.who, "reason": author.reason})

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from infra.config.retention import Retention
 from infra.tables.pool import Connection
 from ops.doctor.check import Check, ok, warn
-from ops.retention import Standing, days_in_words, standing
-from ops.retention_face import in_bytes
+from ops.faces.terminal.retention import in_bytes
+from ops.views.retention import Standing, days_in_words, standing
 
 _LARGEST = 5
 

@@ -4,9 +4,9 @@ import pytest
 
 from domain.holds import HoldCode
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
-from ops.holds import release
+from ops.verbs.holds import release
 
 TID, TEE, CAP = "1001", "7001", "7002"
 LI = Author("li", "looked at the platform")

@@ -5,7 +5,7 @@ import pytest
 from domain.errors import Refused, Transient, keep_evidence
 from domain.states import Step
 from infra.tables.answers import KEPT
-from ops.order_view import raw_answers, view_order
+from ops.views.order import raw_answers, view_order
 
 QUOTE = "收件人 欧 阳 小 满 不可达"
 

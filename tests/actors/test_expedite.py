@@ -9,9 +9,9 @@ import pytest
 from domain.errors import Conflict
 from domain.order import Lane
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.queue.bells import BellKey
-from ops.expedite import expedite
+from ops.verbs.expedite import expedite
 
 LI = Author("li", "the buyer waits")
 

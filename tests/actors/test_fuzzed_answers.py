@@ -22,7 +22,7 @@ from domain.states import Step
 from infra.config.settings import Courier, Secret
 from infra.process.clock import SystemClock
 from infra.tables.orders import load_orders
-from ops.order_view import view_order
+from ops.views.order import view_order
 from sandbox.mutations import Mutations
 from workers.wiring import make_runners
 

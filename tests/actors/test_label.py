@@ -2,7 +2,7 @@ import pytest
 
 from domain.errors import Conflict, Malformed, Misconfigured, Poison, Refused, Throttled, Transient, UnknownOutcome
 from domain.states import Step
-from ops.words import event_in_words
+from ops.faces.terminal.words import event_in_words
 
 
 class Killed(BaseException):

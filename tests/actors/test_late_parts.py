@@ -9,13 +9,13 @@ from actors.parts import SplitOff, split_off
 from domain.holds import HoldCode
 from domain.rules import RefundScope, WhenShort
 from domain.states import State, Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.engine.worker_lock import Presence
 from infra.monitoring.invariants import find_breaches
 from infra.tables.orders import load_orders, lock_fulfillment
 from infra.tables.packages import PACKAGES
 from infra.tables.rows import rows_json
-from ops.holds import release
+from ops.verbs.holds import release
 from workers.wiring import make_runners
 
 LI = Author("li", "asked the buyer")

@@ -7,14 +7,15 @@ from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.listings import NOTHING, Listing
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.engine.worker_lock import Presence
 from infra.monitoring.invariants import find_breaches
 from infra.tables import listings as module
 from infra.tables.listings import LISTINGS, put_entries
 from infra.tables.stock import count_in
-from ops.holds import release
-from ops.listings import drop, missing, put
+from ops.verbs.holds import release
+from ops.verbs.listings import drop, put
+from ops.views.listings import missing
 
 LI = Author("li", "asked the buyer")
 SHIRT, CUP = Listing("taobao", "s1", "600000000001"), Listing("taobao", "s1", "600000000777")

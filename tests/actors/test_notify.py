@@ -2,9 +2,9 @@ import pytest
 
 from domain.errors import Misconfigured, Refused, Transient, UnknownOutcome
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.sweeper.bulk_replay import LetterDuties
-from ops.letters import replay_letters
+from ops.verbs.letters import replay_letters
 
 
 class Killed(BaseException):

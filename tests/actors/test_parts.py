@@ -8,7 +8,7 @@ from domain.rules import RefundScope, WhenShort
 from domain.states import Step
 from infra.engine.worker_lock import PRESENCE_CLASS, Presence
 from infra.monitoring.invariants import find_breaches
-from ops.due import due_orders
+from ops.views.due import due_orders
 from workers.wiring import make_runners
 
 SKUS = {"TEE-A": 5, "TEE-B": 2, "TEE-C": 1}

@@ -6,14 +6,15 @@ from adapters.ports import NARROWER, Listed
 from domain.errors import Malformed, Misconfigured, Poison, Refused, Throttled, Transient
 from domain.gates import PAUSED, GateShut
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.alarms import alarm_on_silent_feeds
 from infra.process.clock import SystemClock
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.letters import LetterFilter, load_letter, load_page
-from ops.bulk import look, start
-from ops.letters import replay_letters
+from ops.verbs.bulk import start
+from ops.verbs.letters import replay_letters
+from ops.views.bulk import look
 
 SHOP = "SELECT cursor_at FROM shop"
 

@@ -13,9 +13,9 @@ from domain.errors import Throttled, Transient
 from domain.gates import GateShut
 from domain.states import Step
 from domain.windows import Marks
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.alarms import alarm_on_old_cursors
-from ops.letters import replay_letters
+from ops.verbs.letters import replay_letters
 from workers.wiring import make_runners
 
 OVERLAP_S = 300.0

@@ -15,10 +15,10 @@ from domain.states import Step
 from infra.process.clock import SystemClock
 from infra.tables.letters import LetterFilter
 from infra.telemetry.log import configure
-from ops import letters
-from ops.letters_face import print_letter, print_letters
-from ops.order_face import print_order, print_raw
-from ops.order_view import raw_answers, view_order
+from ops.faces.terminal.letters import print_letter, print_letters
+from ops.faces.terminal.order import print_order, print_raw
+from ops.views import letters as letter_views
+from ops.views.order import raw_answers, view_order
 
 PARTS = ("欧阳小满", "1 3 8 1 2 3 4 5 6 7 8", "文三路1203弄5号楼", "歐陽小滿", "１３８１２３４５６７８")
 MARKS = ("欧", "歐", "阳", "陽", "滿", "文三", "弄", "13812345678", "1 3 8 1", "１３")
@@ -76,10 +76,10 @@ def shown(merchant):
     console = Console(file=io.StringIO(), width=400)
     for (order_id,) in merchant.rows("SELECT id FROM orders"):
         print_order(view_order(merchant.db, order_id), console)
-    found = letters.page(merchant.db, LetterFilter(), after=0, limit=1000)
+    found = letter_views.page(merchant.db, LetterFilter(), after=0, limit=1000)
     print_letters(found, None, console)
     for one in found:
-        print_letter(letters.letter(merchant.db, one.id), None, console)
+        print_letter(letter_views.letter(merchant.db, one.id), None, console)
     return console.file.getvalue()
 
 

@@ -9,10 +9,10 @@ from domain.holds import HoldCode
 from domain.outcomes import Hold
 from domain.states import State, Step
 from infra.config.rules import load_rules
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, stop, write
-from ops.holds import release
+from ops.verbs.holds import release
 
 LI = Author("li", "asked the buyer")
 

@@ -5,9 +5,11 @@ import pytest
 from domain.errors import Conflict, Poison, UnknownOutcome
 from domain.holds import HoldCode
 from domain.states import Step
-from infra.engine.replay import Answer, Author
-from ops.holds import release
-from ops.letters import causes, discard, letter, preview, reopen, replay_letters
+from infra.engine.author import Author
+from infra.engine.replay import Answer
+from ops.verbs.holds import release
+from ops.verbs.letters import discard, reopen, replay_letters
+from ops.views.letters import causes, letter, preview
 
 LI = Author("li", "courier is back")
 

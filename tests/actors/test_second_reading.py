@@ -10,8 +10,8 @@ from adapters.ports import NARROWER, Listed
 from domain.errors import Malformed, Throttled, Transient
 from domain.gates import GateShut
 from domain.states import Step
-from infra.engine.replay import Author
-from ops.letters import replay_letters
+from infra.engine.author import Author
+from ops.verbs.letters import replay_letters
 
 SHOP = "SELECT cursor_at FROM shop"
 

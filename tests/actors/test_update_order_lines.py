@@ -10,9 +10,9 @@ from domain.errors import UnknownOutcome
 from domain.holds import HoldCode
 from domain.order import FulfilledBy
 from domain.states import Step
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
-from ops.holds import release
+from ops.verbs.holds import release
 
 LI = Author("li", "asked the buyer")
 TEE, CAP = "7001", "7002"

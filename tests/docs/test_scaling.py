@@ -12,8 +12,8 @@ from infra.config.settings import Settings
 from infra.config.worker_settings import Scaling, Workers
 from infra.monitoring.cursor_age import CursorAge
 from infra.monitoring.signals import Signal, Signals
-from ops.gates import Gate
-from ops.status import LetterCount, PoolStatus, Status
+from ops.views.gates import Gate
+from ops.views.status import LetterCount, PoolStatus, Status
 from workers.metrics import HouseCollector
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")

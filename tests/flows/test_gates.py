@@ -9,8 +9,8 @@ import pytest
 from domain.gates import GateKind
 from domain.ledger_check import Verdict
 from infra.accounts.shared_breaker import SharedGates, connect_gates
-from infra.engine.replay import Author
-from ops import gates
+from infra.engine.author import Author
+from ops.verbs import gates
 from workers.supervisor import supervised
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]

@@ -27,7 +27,7 @@ from domain.errors import FulfilmentError, Malformed
 from infra.config.rules import load_rules
 from infra.tables.orders import line_rows, order_row
 from infra.tables.rows import rows_json
-from ops.dry_run import as_tree, normalize
+from ops.views.dry_run import as_tree, normalize
 from sandbox.mutations import Mutations
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)

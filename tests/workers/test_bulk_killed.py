@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.tables.letters import LetterFilter
-from ops.bulk import look, start
+from ops.verbs.bulk import start
+from ops.views.bulk import look
 
 pytestmark = pytest.mark.slow
 

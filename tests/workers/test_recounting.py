@@ -3,8 +3,8 @@ import pytest
 
 from domain.gates import GateKind
 from infra.config.settings import Location, Sender, Settings
-from infra.engine.replay import Author
-from ops.gates import pause
+from infra.engine.author import Author
+from ops.verbs.gates import pause
 from workers import recounting
 from workers.recounting import Recounting
 

@@ -6,13 +6,15 @@ from contextlib import nullcontext
 import click
 
 from infra.config.settings import Settings
-from infra.engine.replay import Answer, Author, Replayed
+from infra.engine.author import Author
+from infra.engine.replay import Answer, Replayed
 from infra.tables.letters import LetterFilter
 from infra.tables.pool import Database
-from ops import bulk, letters
-from ops.bulk_face import print_bulk
-from ops.letters_face import print_previews, print_replayed
-from ops.lookup import courier_lookup
+from ops.faces.terminal.bulk import print_bulk
+from ops.faces.terminal.letters import print_previews, print_replayed
+from ops.verbs import bulk, letters
+from ops.views import letters as letter_views
+from ops.views.lookup import courier_lookup
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
 from workers.cli.options import Rate, author_option
@@ -80,11 +82,11 @@ def replay(
 def _preview(
     db: Database, settings: Settings, ids: Sequence[int], wanted: LetterFilter, *, again: bool, as_json: bool
 ) -> None:
-    wanted = letters.actable(db, wanted)
-    members = letters.count(db, wanted) if not ids else len(ids)
-    sample = list(ids) or [one.id for one in letters.page(db, wanted, after=0, limit=PREVIEWED)]
+    wanted = letter_views.actable(db, wanted)
+    members = letter_views.count(db, wanted) if not ids else len(ids)
+    sample = list(ids) or [one.id for one in letter_views.page(db, wanted, after=0, limit=PREVIEWED)]
     with courier_lookup(settings) if settings.couriers else nullcontext() as ask:
-        previews = letters.preview(db, sample, ask, again=again, in_bulk=not ids)
+        previews = letter_views.preview(db, sample, ask, again=again, in_bulk=not ids)
     if as_json:
         say_json({"members": members, "letters": previews})
         return

@@ -4,8 +4,8 @@ import click
 
 from infra.config.settings import read_settings
 from infra.telemetry.log import configure
-from ops.due import DueOrder, due_orders, sums
-from ops.due_face import print_due
+from ops.faces.terminal.due import print_due
+from ops.views.due import DueOrder, due_orders, sums
 from workers.cli.exits import Exit
 from workers.cli.output import console, say_json
 from workers.cli.stores import database_at_hand

@@ -7,8 +7,8 @@ import msgspec
 
 from infra.config.rules import load_rules
 from infra.telemetry.terminal_text import in_json
-from ops.dry_run import as_tree, read_bounded
-from ops.dry_run import normalize as normalize_payload
+from ops.views.dry_run import as_tree, read_bounded
+from ops.views.dry_run import normalize as normalize_payload
 from workers.cli.exits import Exit
 
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import click
 
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.process.clock import SystemClock
-from ops.bulk import RATE_MAX
+from ops.verbs.bulk import RATE_MAX
 from workers.cli.values import is_in_range
 
 F = TypeVar("F", bound=Callable[..., object])

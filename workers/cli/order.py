@@ -7,16 +7,16 @@ from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.order import Lane
 from infra.config.settings import read_settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
-from ops.expedite import Expedited, expedite_unread
-from ops.expedite import expedite as change_lane
-from ops.find import Match, find, why_missing
-from ops.holds import Released
-from ops.holds import release as release_hold
-from ops.order_face import print_matches, print_order, print_raw
-from ops.order_view import raw_answers, view_order
+from ops.faces.terminal.order import print_matches, print_order, print_raw
+from ops.verbs.expedite import Expedited, expedite_unread
+from ops.verbs.expedite import expedite as change_lane
+from ops.verbs.holds import Released
+from ops.verbs.holds import release as release_hold
+from ops.views.find import Match, find, why_missing
+from ops.views.order import raw_answers, view_order
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
 from workers.cli.options import author_option

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 import click
 
 from infra.config.settings import read_settings
+from infra.engine.author import Author
 from infra.engine.outer import OuterRunner
-from infra.engine.replay import Author
 from infra.process.clock import SystemClock
 from infra.telemetry.log import configure
-from ops.reconcile import OPEN, Outcome, Reconciled, Reconciler
-from ops.writeback_retry import Pace
+from ops.verbs.reconcile import OPEN, Outcome, Reconciled, Reconciler
+from ops.verbs.writeback_retry import Pace
 from workers.cli.exits import Exit
 from workers.cli.options import Moment
 from workers.cli.output import say, say_json

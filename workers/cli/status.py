@@ -11,9 +11,9 @@ from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.process.clock import SystemClock
 from infra.servers import open_stores
 from infra.tables.pool import Database
-from ops.status import Status
-from ops.status import status as look
-from ops.status_face import status_view
+from ops.faces.terminal.status import status_view
+from ops.views.status import Status
+from ops.views.status import status as look
 from workers.cli.exits import Exit
 from workers.cli.output import console, say_json
 from workers.cli.stores import quiet_settings, refuse_behind

@@ -7,7 +7,7 @@ import click
 
 from domain.errors import FulfilmentError
 from infra.process.clock import SystemClock
-from ops.stock_count import Counted, count_again
+from ops.verbs.stock_count import Counted, count_again
 from workers.cli.exits import Exit
 from workers.cli.output import json_option, say, say_json
 from workers.cli.stores import database_at_hand, quiet_settings

@@ -18,8 +18,8 @@ from infra.process.clock import SystemClock
 from infra.servers import Stores
 from infra.tables.ledger import LEDGER
 from infra.tables.pool import Database
-from ops.ledgers import latencies_ms, our_ledger
-from ops.stock_up import stock_up
+from ops.verbs.stock_up import stock_up
+from ops.views.ledgers import latencies_ms, our_ledger
 from sandbox.spec import Spec
 from workers.demo.control import plant_harms
 from workers.demo.stage import Script, Stage, demo_folder, sandbox_stage

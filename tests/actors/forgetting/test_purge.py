@@ -10,7 +10,7 @@ from infra.monitoring.invariants import find_breaches
 from infra.retention.purge import Purge, count_due
 from infra.tables.retention import Patience, find_ended
 from infra.tables.sql import load
-from ops.order_view import view_order
+from ops.views.order import view_order
 
 DAYS = Retention().persons_days + Retention().transit_days + 1
 CLOSED = {"status": "TRADE_CLOSED"}

@@ -10,7 +10,8 @@ from adapters.platforms.taobao.trade import raw_order
 from adapters.ports import Listed
 from domain.order import PlatformState
 from domain.states import Step
-from infra.engine.replay import Author, replay
+from infra.engine.author import Author
+from infra.engine.replay import replay
 from infra.monitoring.invariants import find_breaches
 from infra.tables.letters import LETTERS
 

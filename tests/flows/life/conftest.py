@@ -9,7 +9,6 @@ from itertools import takewhile
 
 import msgspec
 import pytest
-from infra.tables.drills import DRILLS
 
 from actors.tools import Tools
 from adapters import registry
@@ -27,19 +26,21 @@ from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.rules import load_rules
 from infra.config.settings import Engine, Guard, Limit, read_settings
 from infra.engine.accounts import ensure_accounts
+from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.engine.gated_runner import GatedRunner
-from infra.engine.replay import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process import failpoints
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.letters import LetterFilter
-from ops import bulk, gates, letters
-from ops.holds import release
-from ops.ledgers import our_ledger
-from ops.stock import load_stock
+from infra.tables.sql import load
+from ops.verbs import bulk, gates, letters
+from ops.verbs.holds import release
+from ops.verbs.stock import load_stock
+from ops.views import letters as letter_views
+from ops.views.ledgers import our_ledger
 from sandbox import report
 from sandbox.model import Sku, Stocked
 from sandbox.spec import Dirt, WarehouseDelays
@@ -51,6 +52,7 @@ from workers.demo.stage import Script, _write_settings, make_spec
 from workers.guards import guarded
 from workers.wiring import make_runners
 
+DRILLS = load("drills")
 ROUNDS_MAX = 40
 LI, WANG = Author("li", "looked at it"), Author("wang", "looked at it too")
 SCANS = ("accepted", "packed", "handed_over")
@@ -317,7 +319,7 @@ class House:
             return
         letter_id = ids[which % len(ids)]
         if how == "bulk":
-            letter = letters.letter(self.db, letter_id)
+            letter = letter_views.letter(self.db, letter_id)
             bulk.start(self.db, LetterFilter(cause=letter.fingerprint), 100.0, LI)
         elif how == "discard":
             letters.discard(self.db, letter_id, LI)

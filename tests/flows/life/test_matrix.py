@@ -8,8 +8,8 @@ import pytest
 from domain.ledger_check import Verdict
 from domain.states import Step
 from infra.queue.keys import BellKey
-from ops.due import due_orders
-from ops.order_view import view_order
+from ops.views.due import due_orders
+from ops.views.order import view_order
 
 pytestmark = pytest.mark.slow
 

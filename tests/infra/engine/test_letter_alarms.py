@@ -3,9 +3,9 @@
 import pytest
 import structlog
 
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.monitoring.alarms import alarm_on_letters
-from ops.letters import discard
+from ops.verbs.letters import discard
 
 LI = Author("li", "test orders")
 

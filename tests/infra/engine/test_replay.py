@@ -7,7 +7,8 @@ import pytest
 
 from domain.order import Lane
 from domain.states import Step
-from infra.engine.replay import Answer, Author, Replayed, close_superseded, replay
+from infra.engine.author import Author
+from infra.engine.replay import Answer, Replayed, close_superseded, replay
 
 LI = Author("li", "fixed")
 DEADLINE_S = 10.0

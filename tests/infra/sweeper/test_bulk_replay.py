@@ -6,14 +6,16 @@ import pytest
 from domain.errors import Poison, Refused
 from domain.holds import HoldCode
 from domain.outcomes import Done, Hold
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.engine.results import Failed, Settled
 from infra.queue.bells import BellKey
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.tables.letters import LetterFilter, load_causes
-from ops.bulk import cancel, look, pause, resume, start
-from ops.bulk import members as list_members
-from ops.letters import preview, replay_letters
+from ops.verbs.bulk import cancel, pause, resume, start
+from ops.verbs.letters import replay_letters
+from ops.views.bulk import look
+from ops.views.bulk import members as list_members
+from ops.views.letters import preview
 
 LI = Author("li", "courier is back")
 BULK_LABELS = BellKey("label", "bulk", "sf/main")

@@ -5,7 +5,8 @@ import structlog
 from dramatiq import Actor, Message
 from redis import Redis
 
-from infra.engine.replay import Answer, Author, replay
+from infra.engine.author import Author
+from infra.engine.replay import Answer, replay
 from infra.monitoring.alarms import alarm_on_letters
 from infra.queue.bells import QUEUE, BellKey, bell
 from infra.queue.broker import connect_redis, make_broker

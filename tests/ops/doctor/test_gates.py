@@ -9,12 +9,12 @@ from infra.accounts.account import AccountGate
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.settings import Courier, Settings
-from infra.engine.replay import Author
+from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from infra.tables.gates import shut_account
 from ops.doctor import gates
 from ops.doctor.check import Level
-from ops.gates import pause
+from ops.verbs.gates import pause
 
 SETTINGS = Settings(couriers=(Courier(name="main", courier="sf", endpoint="http://localhost", credentials={}),))
 MEI = Author("mei", "stocktaking")

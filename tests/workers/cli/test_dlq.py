@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from infra.sweeper.bulk_replay import LetterDuties
-from ops.words import cause_in_words
+from ops.faces.terminal.words import cause_in_words
 
 REASON = ("--reason", "courier is back")
 PLANT = """

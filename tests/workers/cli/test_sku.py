@@ -11,7 +11,7 @@ import pytest
 
 from actors.listings import STRETCH, WaitingForSkus
 from infra.process.failpoints import ENVIRONMENT_KEY, LISTING_POINTS
-from ops.listings_file import BYTES_MAX
+from ops.verbs.listings_file import BYTES_MAX
 from workers.cli.exits import Exit
 
 SETTINGS = """

@@ -1,0 +1,1 @@
+"""Words and layout on a terminal, in English."""

@@ -1,0 +1,279 @@
+"""One order on a terminal: where it is, why, what is next; then what happened. Times are China's (UTC+8)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from domain.order import FulfilledBy
+from ops.faces.terminal.words import cause_in_words
+from ops.views.find import Match
+from ops.views.order import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
+
+CHINA = timezone(timedelta(hours=8), "UTC+8")
+_LATE, _GOOD = "bold red", "green"
+
+
+def print_order(view: OrderView, console: Console) -> None:
+    """Everything about one order, the urgent first."""
+    console.print(_title(view), soft_wrap=True)
+    console.print(_facts(view))
+    for name, part in _parts(view):
+        console.print()
+        console.print(Text(name, "bold"))
+        console.print(part)
+
+
+def print_raw(answers: Iterable[RawAnswer], console: Console) -> None:
+    """The other side's answers as they came."""
+    console.print()
+    console.print(Text("Raw answers, as they came: personal data", "bold"))
+    table = _table("time", "step", "account", "code", "answer")
+    for answer in answers:
+        table.add_row(_time(answer.at), answer.step, answer.account, answer.code, answer.text)
+    console.print(table)
+
+
+def print_matches(text: str, matches: Iterable[Match], console: Console) -> None:
+    """The orders that an id may mean, each with the id that means it alone."""
+    console.print(f"{text} may mean any of these; name one of them in full:")
+    table = _table("order", "full id", "placed (UTC+8)")
+    for match in matches:
+        table.add_row(str(match.id), match.full_id, _time(match.placed_at))
+    console.print(table)
+
+
+def _title(view: OrderView) -> Text:
+    title = Text.assemble(
+        (f"{view.platform}/{view.shop}/{view.platform_order_id}", "bold"), (f"  order {view.id}", "dim")
+    )
+    for one in view.fulfillment:
+        style = _LATE if view.open_holds or view.dead_letters else _GOOD
+        title.append(f"  part {one.number}:" if len(view.fulfillment) > 1 else "")
+        title.append(f"  {one.state}", style)
+        if one.closed_reason:
+            title.append(f" ({one.closed_reason})")
+        title.append(f"  lane {one.lane}")
+    if view.fulfilled_by != FulfilledBy.MERCHANT:
+        title.append(f"  fulfilled by {view.fulfilled_by}", "bold")
+    return title
+
+
+def _facts(view: OrderView) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    paid = _time(view.paid_at) if view.paid_at else "not yet"
+    grid.add_row("placed", f"{_time(view.placed_at)}   paid {paid}   received {_time(view.received_at)}")
+    grid.add_row("ship by", _deadline(view.ship_by, view.seen_at, is_met=_has_left(view)))
+    grid.add_row(
+        "platform", f"said {view.platform_state}   {view.order_type}   {view.source}   member {view.member_level}"
+    )
+    receiver = view.receiver
+    region = " ".join(filter(None, (receiver.province, receiver.city, receiver.district)))
+    grid.add_row("receiver", f"{receiver.name or '–'} {receiver.phone or '–'} {region}   {receiver.pii}")
+    grid.add_row("sums", "   ".join(f"{name} {amount}" for name, amount in view.sums.items() if amount.minor))
+    for one in view.fulfillment:
+        name = f"part {one.number}" if len(view.fulfillment) > 1 else "stock"
+        pieces = f", {_pieces(view, one.quantities)}" if len(view.fulfillment) > 1 else ""
+        grid.add_row(name, one.reservation + (f" at {one.location}" if one.location else "") + pieces)
+    memos = [
+        f"{who} {chars} characters"
+        for who, chars in (("buyer", view.buyer_memo_chars), ("seller", view.seller_memo_chars))
+        if chars
+    ]
+    if memos:
+        grid.add_row("memos", "   ".join(memos))
+    return grid
+
+
+def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
+    if view.open_holds:
+        yield "Held", _holds(view)
+    if view.dead_letters:
+        yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
+    if view.gaps:
+        yield "Not fetched", Group(*(_gap(gap, view.seen_at) for gap in view.gaps))
+    if view.raw_answers:
+        yield "Raw answers", Text(f"{view.raw_answers} kept; order show {view.id} --raw shows them, with personal data")
+    if view.unreadable_scans:
+        yield "Scans that could not be read", _unreadable(view.unreadable_scans, view.seen_at)
+    yield "Next", _next(view)
+    yield "Lines", _lines(view)
+    if view.packages:
+        yield "Packages", _packages(view)
+    yield "Timeline (UTC+8)", _timeline(view)
+
+
+def _holds(view: OrderView) -> Table:
+    table = _table("reason", "owner", "due", "what is wrong")
+    for hold in view.open_holds:
+        table.add_row(hold.code, hold.owner, _deadline(hold.due_at, view.seen_at), _whole_reason(hold))
+    return table
+
+
+def _whole_reason(hold: Hold) -> str:
+    return "; ".join(filter(None, (hold.meaning, hold.reason)))
+
+
+def _letter(letter: DeadLetter, now: datetime) -> Group:
+    tries = f"{letter.attempts} tries" + (f", {letter.crashes} crashes" if letter.crashes else "")
+    head = Text.assemble(
+        (f"{letter.step}: {letter.code}", _LATE),
+        f"  number {letter.id}, {letter.owner}, due ",
+        _deadline(letter.due_at, now),
+        f", {tries}",
+    )
+    chain = Table.grid(padding=(0, 2))
+    chain.add_column(style="dim", no_wrap=True)
+    chain.add_column(overflow="fold")
+    for cause in letter.causes:
+        attempt = f"  try {cause.get('attempt', '?')}"
+        for link in cause_in_words(cause):
+            chain.add_row(attempt, link)
+            attempt = "  because of"
+    return Group(head, chain)
+
+
+def _gap(gap: Gap, now: datetime) -> Text:
+    return Text.assemble(
+        (f"its change of {_time(gap.changed_at)}: {gap.error}", _LATE),
+        f"  {gap.tries} tries since {_time(gap.noticed_at)}, ",
+        _until(gap.due_at, now) if gap.due_at else "given up: see the dead letters of `pull`",
+    )
+
+
+def _unreadable(scans: Iterable[UnreadableScan], now: datetime) -> Table:
+    table = _table("number", "noticed", "owner", "due", "what is wrong")
+    for scan in scans:
+        wrong = f"{scan.account} {scan.field}: {scan.code}" if scan.field else f"{scan.account}: {scan.code}"
+        table.add_row(str(scan.id), _time(scan.noticed_at), scan.owner, _deadline(scan.due_at, now), wrong)
+    return table
+
+
+def _next(view: OrderView) -> RenderableType:
+    if not view.work:
+        waits = [
+            *(["its hold to be released"] if view.open_holds else []),
+            *(["its dead letter to be replayed"] if view.dead_letters else []),
+        ]
+        return Text(f"nothing is due; it waits for {' and '.join(waits)}" if waits else "nothing is due", "dim")
+    table = _table("step", "when", "lane", "account", "tries", "last error")
+    for work in view.work:
+        when = Text("running now", _GOOD) if work.is_running else _until(work.due_at, view.seen_at)
+        table.add_row(work.step, when, work.lane, work.account or "–", str(work.attempts), work.last_error or "–")
+    return table
+
+
+def _lines(view: OrderView) -> Table:
+    table = _table("SKU", "title", "pieces", "unit price", "paid", "")
+    for column in table.columns[2:5]:
+        column.justify = "right"
+    for line in view.lines:
+        marks = (
+            ("gift", line.is_gift),
+            ("refund asked", line.refund_open),
+            ("refunded", line.refunded),
+            ("refund unknown", line.refund_unknown),
+            ("no longer shown by the platform", line.is_missing),
+            (f"fulfilled by {line.fulfilled_by}", line.fulfilled_by != FulfilledBy.MERCHANT),
+            (f"{line.elsewhere} shipped elsewhere", line.elsewhere > 0),
+            (f"{line.cancelled} not shipped any more", line.cancelled > 0),
+        )
+        shown = ", ".join(name for name, is_set in marks if is_set)
+        table.add_row(
+            line.sku or "–", line.title, str(line.quantity), str(line.unit_price), str(line.paid), Text(shown, _LATE)
+        )
+    return table
+
+
+def _packages(view: OrderView) -> Table:
+    table = _table("no.", "what", "from", "courier", "waybill", "scans", "platform", "buyer")
+    for package in view.packages:
+        table.add_row(
+            str(package.number),
+            "cancelled" if package.cancelled_at else _pieces(view, package.quantities) or "nothing",
+            package.location,
+            package.courier,
+            _waybills(package.shipments),
+            _scans(package),
+            package.writeback or "not yet",
+            ", ".join(notice.status for notice in package.notices) or "not yet",
+        )
+    return table
+
+
+def _pieces(view: OrderView, quantities: Mapping[str, int]) -> str:
+    """Pieces by SKU, in the order of the lines; a line without a SKU by its id."""
+    return ", ".join(
+        f"{quantities[line.line_id]} x {line.sku or line.line_id}" for line in view.lines if line.line_id in quantities
+    )
+
+
+def _waybills(shipments: Iterable[Shipment]) -> str:
+    return "\n".join(
+        (shipment.waybill or "no number yet") + ("" if shipment.status == "booked" else f" ({shipment.status})")
+        for shipment in shipments
+    )
+
+
+def _scans(package: Package) -> str:
+    if package.handed_over_at:
+        return f"left {_time(package.handed_over_at)}"
+    return f"packed {_time(package.packed_at)}" if package.packed_at else "none yet"
+
+
+def _timeline(view: OrderView) -> Table:
+    table = _table("time", "step", "by", "what")
+    table.columns[0].no_wrap = True
+    for event in view.timeline:
+        what = Text()
+        if event.from_state and event.to_state:
+            style = _LATE if event.kind == "move_refused" else "bold"
+            what.append(f"{event.from_state} → {event.to_state}", style)
+            what.append("  " if event.reason else "")
+        what.append(event.reason or ("" if event.to_state else "done"))
+        table.add_row(f"{event.at.astimezone(CHINA):%m-%d %H:%M:%S}", event.step, event.cause, what)
+    return table
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"
+
+
+def _until(due: datetime, now: datetime) -> Text:
+    if due <= now:
+        return Text(f"due since {_span(now - due)}")
+    return Text(f"in {_span(due - now)} ({_time(due)})")
+
+
+def _deadline(due: datetime | None, now: datetime, *, is_met: bool = False) -> Text:
+    if due is None:
+        return Text("no clock: not paid, and nothing promised", "dim")
+    if is_met:
+        return Text(f"{_time(due)}, has left")
+    if due <= now:
+        return Text(f"{_time(due)}, {_span(now - due)} late", _LATE)
+    return Text(f"{_time(due)}, {_span(due - now)} left")
+
+
+def _span(span: timedelta) -> str:
+    """The largest unit that says enough: seconds below two minutes, minutes below two hours, hours below two days."""
+    seconds = int(span.total_seconds())
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def _has_left(view: OrderView) -> bool:
+    return bool(view.packages) and all(package.handed_over_at for package in view.packages)

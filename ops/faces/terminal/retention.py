@@ -1,0 +1,52 @@
+"""Retention as a person on call reads it."""
+
+from rich.console import Console
+from rich.table import Table
+
+from ops.views.retention import Standing, days_in_words
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_TABLES_SHOWN = 12
+_STEP = 1000.0
+
+
+def print_standing(found: Standing, console: Console) -> None:
+    policies = Table(box=None, pad_edge=False)
+    for title in ("kind", "kept", "purged", "what"):
+        policies.add_column(title, justify="right" if title == "purged" else "left")
+    for one in found.policies:
+        policies.add_row(one.kind, days_in_words(one.days), f"{one.purged:,}", one.meaning)
+    console.print(policies)
+    console.print()
+    sizes = Table(box=None, pad_edge=False)
+    for title in ("table", "size", "rows (about)", "oldest"):
+        sizes.add_column(title, justify="right" if title in {"size", "rows (about)"} else "left")
+    for size in found.sizes[:_TABLES_SHOWN]:
+        sizes.add_row(
+            size.table, in_bytes(size.bytes), f"{size.rows:,}", f"{size.oldest:%Y-%m-%d}" if size.oldest else ""
+        )
+    console.print(sizes)
+    console.print()
+    console.print(f"forgotten orders: {sum(found.tombstones.values())} {_by_cause(found)}".rstrip())
+    console.print(f"changes of them that were refused: {found.refused_changes}")
+    for refused in found.refused_inputs:
+        console.print(
+            f"beyond a limit: {refused.kind} of {refused.name}: {refused.count}, last {refused.last_at:%Y-%m-%d %H:%M}"
+        )
+    if found.late_days:
+        console.print(f"the purge is {found.late_days:.0f} days behind")
+    if found.erasures_open:
+        console.print(f"erasures that wait for their orders' end: {found.erasures_open} ({found.erasures_late} late)")
+
+
+def _by_cause(found: Standing) -> str:
+    shown = ", ".join(f"{cause} {count}" for cause, count in found.tombstones.items())
+    return f"({shown})" if shown else ""
+
+
+def in_bytes(count: float) -> str:
+    """``1234567`` as ``1.2 MB``."""
+    unit = 0
+    while count >= _STEP and unit < len(_UNITS) - 1:
+        count, unit = count / _STEP, unit + 1
+    return f"{count:.0f} {_UNITS[unit]}" if unit == 0 else f"{count:.1f} {_UNITS[unit]}"

@@ -1,0 +1,79 @@
+"""The status on a terminal."""
+
+from collections.abc import Mapping
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from infra.monitoring.signals import DEPTH_MAX, Signal
+from ops.faces.terminal.layout import plain_table
+from ops.views.status import Status
+
+_NUMBERS = ("due", "oldest", "in a minute", "out a minute")
+
+
+def status_view(now: Status) -> RenderableType:
+    """What a person asks first: is somebody measuring, what waits, who works, and what does not go on by itself."""
+    return Group(_headline(now), "", _lanes(now), "", *_sums(now))
+
+
+def _headline(now: Status) -> Text:
+    age_s = now.signals.age_s
+    if age_s is None:
+        return Text("never measured: is a sweeper running?", "bold red")
+    if not now.is_measured:
+        return Text(f"last measured {_span(age_s)} ago: is a sweeper running?", "bold red")
+    if now.breaches:
+        return Text(f"invariants breached: {', '.join(now.breaches)}", "bold red")
+    return Text(f"measured {_span(age_s)} ago; oldest due work waits {_span(now.oldest_s)}", "dim")
+
+
+def _lanes(now: Status) -> RenderableType:
+    table = plain_table("group", "lane", *_NUMBERS)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for one in now.signals.lanes:
+        table.add_row(one.group, one.lane, _depth(one), _span(one.oldest_s) if one.depth else "–", *_flow(one))
+    return table
+
+
+def _depth(one: Signal) -> str:
+    """From the bound of one step on, that step or another of the group may have more than was counted."""
+    return f"≥ {one.depth:,}" if one.depth >= DEPTH_MAX else f"{one.depth:,}" if one.depth else "–"
+
+
+def _flow(one: Signal) -> tuple[str, str]:
+    return (f"{one.inflow_per_min:,.0f}", f"{one.drain_per_min:,.0f}")
+
+
+def _sums(now: Status) -> list[RenderableType]:
+    pools = {
+        pool.name: f"{pool.processes}" + (f" of {pool.least} to {pool.most}" if pool.most > pool.least else "")
+        for pool in now.pools
+    }
+    letters = {f"{one.step} {one.adapter} {one.code}": one.letters for one in now.letters}
+    shut = {f"{gate.kind} {gate.name}": gate.why for gate in now.gates or ()}
+    return [
+        _line("workers", pools),
+        _line("under way", now.under_way),
+        _line("open holds", now.holds),
+        _line("dead letters", letters),
+        _line("listed but not fetched", now.gaps),
+        _line("found late", now.late),
+        _line("behind", {one.account: _span(one.age_s) for one in now.cursors if one.is_behind}),
+        _line("gates shut", shut) if now.gates is not None else Text("gates shut: unknown while Redis is away", "red"),
+    ]
+
+
+def _line(title: str, counts: Mapping[str, object]) -> Text:
+    shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return Text.assemble((f"{title}: ", "dim"), shown or "none")
+
+
+def _span(seconds: float) -> str:
+    """The two leading units of a time span."""
+    whole = round(max(0.0, seconds))
+    for name, size, smaller, part in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // part} {smaller}"
+    return f"{whole} s"

@@ -1,0 +1,71 @@
+"""Pause and resume an account, shop, lane or step."""
+
+from datetime import datetime
+
+from domain.errors import Misconfigured, Refused, Transient
+from domain.gates import GateKind
+from domain.order import Lane
+from domain.states import Step
+from infra.accounts.rules import rules_by_account, rules_of
+from infra.accounts.shared_breaker import SharedGates
+from infra.config.settings import Limit, Settings
+from infra.engine.author import Author
+from infra.tables.audit import record_acts
+from infra.tables.gates import GATES
+from infra.tables.pool import Database
+
+# How a person may name what they mean; a shop's gate is the gate of its account.
+SHOP = "shop"
+
+
+def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]:
+    """The gate a person means. Raises Misconfigured ``gate_unknown``: a misspelt gate would stop nothing."""
+    accounts = sorted(rules_by_account(settings))
+    shops = {shop.name: shop.account for shop in settings.shops}
+    shops |= {account: account for account in shops.values()}
+    known: dict[str, dict[str, str]] = {
+        GateKind.ACCOUNT: {account: account for account in accounts},
+        SHOP: shops,
+        GateKind.LANE: {str(lane): str(lane) for lane in Lane},
+        GateKind.STEP: {str(step): str(step) for step in Step},
+    }
+    if name not in known[kind]:
+        advice = ", ".join(sorted(set(known[kind].values()))) or "none"
+        raise Misconfigured("gate_unknown", f"no {kind} {name}; known are: {advice}")
+    return GateKind.ACCOUNT if kind == SHOP else GateKind(kind), known[kind][name]
+
+
+def pause(db: Database, kind: GateKind, name: str, author: Author, until: datetime | None) -> None:
+    """Shut a gate until it is resumed, or until a moment. Work that is under way ends; no new work begins."""
+    named = {"kind": kind, "name": name, "reason": author.reason, "by": author.who, "until": until}
+    with db.transaction() as tx:
+        tx.execute(GATES["shut_by_person"], named)
+        record_acts(tx, author.who, "gate_paused", author.reason, [(f"{kind}/{name}", _facts(until))])
+
+
+def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author: Author) -> bool:
+    """Open a gate, also one that the engine has shut; an account's breaker starts afresh.
+
+    False when only the breaker could be reset. Raises Refused ``gate_not_shut`` when nothing was shut.
+    """
+    with db.transaction() as tx:
+        row = tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
+        facts = {"shut_by": row[0], "shut_for": row[1]} if row else {"shut_by": "breaker"}
+        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, name)):
+            raise Refused("gate_not_shut", f"{kind} {name} is not shut")
+        record_acts(tx, author.who, "gate_resumed", author.reason, [(f"{kind}/{name}", facts)])
+    if kind == GateKind.ACCOUNT:
+        shared.forget(name)
+    return row is not None
+
+
+def _is_shut(shared: SharedGates, account: str) -> bool:
+    try:
+        seen = shared.look([account], rules_of(Settings().guard, Limit()))[account]
+    except Transient:
+        return False
+    return bool(seen.why) or seen.room >= 0
+
+
+def _facts(until: datetime | None) -> dict[str, str]:
+    return {"until": until.isoformat()} if until else {}

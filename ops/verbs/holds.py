@@ -1,0 +1,108 @@
+"""Release a hold as a person: the order goes on from where it stood, and every step respects the decision."""
+
+from dataclasses import dataclass
+
+from actors.listings import let_go
+from domain.errors import Conflict
+from domain.holds import OUTCOME_UNKNOWN, HoldCode
+from domain.states import Cause, State, Step
+from infra.engine.author import Author
+from infra.engine.replay import add_due, go_on
+from infra.queue.keys import BellKey
+from infra.tables.audit import record_acts
+from infra.tables.holds import HOLDS, open_holds
+from infra.tables.letters import LETTERS
+from infra.tables.listings import lock_order
+from infra.tables.orders import Locked, lock_fulfillment
+from infra.tables.pool import Connection, Database
+from infra.tables.shipments import SHIPMENTS
+from infra.tables.work import ask_about
+
+# Saying so does not put goods on a shelf: these are promised again, not waived.
+_NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """`state` after the release; `still_held_by`: codes that keep the order where it is; `due`: steps that run now.
+
+    `left_out`: lines without a SKU that the order goes on without.
+    """
+
+    order_id: int
+    code: str
+    state: str
+    still_held_by: tuple[str, ...]
+    due: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Released:
+    """Release one hold of an order.
+
+    Lines without a SKU are left out for this order when `sku_unmapped` is released. Raises Conflict ``hold_not_open``
+    when it is not there (any more), ``letter_open`` for the hold that an open dead letter is, and ``nothing_left``
+    where no line has a SKU.
+    """
+    named = {"order_id": order_id, "code": code}
+    with db.transaction() as tx:
+        if code is HoldCode.SKU_UNMAPPED:
+            lock_order(tx, order_id)
+        ids = [row[0] for row in tx.execute(HOLDS["fulfillment_with_hold"], named).fetchall()]
+        # Locked before anything is decided: the second of two people waits here, and then finds no hold.
+        locked = lock_fulfillment(tx, ids)
+        released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
+        if not released:
+            raise Conflict("hold_not_open", _why_not_open(tx, order_id, code))
+        record_acts(tx, author.who, "hold_released", author.reason, [(f"order/{order_id}", {"code": code})])
+    return released[0]
+
+
+def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> Released | None:
+    if code is HoldCode.DEAD_LETTER:
+        letters = [str(row[0]) for row in tx.execute(LETTERS["open_letters_of"], {"id": locked.id}).fetchall()]
+        if letters:
+            raise Conflict("letter_open", f"dead letter {', '.join(letters)} stands behind it: replay or discard that")
+    left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
+    row = tx.execute(
+        HOLDS["release_hold"],
+        {
+            "id": locked.id,
+            "code": code,
+            "by": author.who,
+            "reason": author.reason,
+            "is_waived": code not in _NOT_WAIVED,
+        },
+    ).fetchone()
+    if row is None:
+        return None
+    opened_by, error = Step(row[0]), row[1]
+    left = tuple(sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ())))
+    due: set[BellKey] = set()
+    if locked.state is State.ON_HOLD and not left:
+        due |= go_on(tx, locked, opened_by, Cause.PERSON, {"code": code, "by": author.who, "reason": author.reason})
+    if opened_by is Step.WRITEBACK:
+        # The platform is a side dimension: it hears whatever else holds the order.
+        due |= add_due(tx, locked, Step.WRITEBACK)
+    if opened_by is Step.LABEL:
+        due |= _about_the_courier(tx, locked, error)
+    (now,) = lock_fulfillment(tx, [locked.id])
+    steps = tuple(sorted({key.step for key in due}))
+    return Released(
+        order_id=locked.order_id, code=code, state=now.state, still_held_by=left, due=steps, left_out=left_out
+    )
+
+
+def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set[BellKey]:
+    """A call that may have happened is asked about, unless a person had to settle it and the order is over."""
+    if locked.state is State.CLOSED and error == OUTCOME_UNKNOWN:
+        tx.execute(SHIPMENTS["give_up_intents"], {"id": locked.id})
+    return {BellKey(Step.LABEL, lane, account) for lane, account in ask_about(tx, [locked.id])}
+
+
+def _why_not_open(tx: Connection, order_id: int, code: HoldCode) -> str:
+    last = tx.execute(HOLDS["last_release"], {"order_id": order_id, "code": code}).fetchone()
+    if last is None:
+        return f"order {order_id} is not held by {code}"
+    by, at = last
+    return f"order {order_id} is not held by {code}: {by} released it at {at:%Y-%m-%d %H:%M:%S %Z}"

@@ -1,0 +1,82 @@
+"""The verbs about dead letters: replay, discard, reopen."""
+
+from collections.abc import Sequence
+
+from domain.dead_letters import MESSAGE
+from domain.errors import Conflict
+from domain.holds import HoldCode
+from domain.order import Lane
+from domain.outcomes import Hold
+from domain.states import Cause, State, Step
+from infra.engine.author import Author
+from infra.engine.replay import Replayed, replay
+from infra.engine.results import Place
+from infra.engine.write_outcomes import Writes, event, stop, write
+from infra.tables.audit import record_acts
+from infra.tables.holds import HOLDS
+from infra.tables.letters import LETTERS, endings
+from infra.tables.orders import lock_fulfillment
+from infra.tables.pool import Connection, Database
+from infra.tables.rows import rows_json
+from infra.tables.work import ask_about
+
+
+def replay_letters(db: Database, letter_ids: Sequence[int], author: Author, *, again: bool = False) -> list[Replayed]:
+    """Put letters back in the lanes of their orders, each in its own transaction; the sweeper rings for them."""
+    answers: list[Replayed] = []
+    for letter_id in letter_ids:
+        with db.transaction() as tx:
+            found, _ = replay(tx, [letter_id], author, again=again)
+        answers += found
+    return answers
+
+
+def discard(db: Database, letter_id: int, author: Author) -> bool:
+    """Close a letter without doing anything about it; return whether its order stays held.
+
+    An order that stands still keeps its hold: someone must release it or close the order. Raises Conflict
+    ``letter_closed`` when somebody else was faster.
+    """
+    with db.transaction() as tx:
+        rows = tx.execute(LETTERS["lock_open"], {"ids": [letter_id]}).fetchall()
+        if not rows:
+            raise Conflict("letter_closed", f"dead letter {letter_id}: {endings(tx, [letter_id])[letter_id]}")
+        _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = rows[0]
+        held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
+        closed = [{"id": letter_id, "closed_as": "discarded", "reason": author.reason}]
+        tx.execute(LETTERS["close"], {"rows": rows_json(closed), "by": author.who})
+        stays = bool(held) and held[0].state is State.ON_HOLD
+        if held and not stays:
+            named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
+            tx.execute(HOLDS["release_blocks"], named)
+        if held and step == Step.LABEL:
+            # Nobody need do anything about it, but what the courier may have booked is found out.
+            ask_about(tx, [held[0].id], is_suspect=crashes > 0)
+        place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
+        _tell(tx, step, place, verb="letter_discarded", letter_id=letter_id, author=author)
+    return stays
+
+
+def reopen(db: Database, letter_id: int, author: Author) -> None:
+    """Open a discarded letter again, and its hold. Raises Conflict ``letter_not_discarded``."""
+    with db.transaction() as tx:
+        row = tx.execute(LETTERS["reopen"], {"id": letter_id}).fetchone()
+        if row is None:
+            ended = endings(tx, [letter_id])[letter_id]
+            raise Conflict("letter_not_discarded", f"dead letter {letter_id}: {ended}; only a discarded one reopens")
+        _, step, subject_id, lane, order_id, fulfillment_order_id, code = row
+        for locked in lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else []):
+            place = Place(subject_id, Lane(lane), order_id, locked.id, None, locked.state)
+            writes = Writes()
+            stop(Step(step), place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
+            write(tx, Step(step), writes)
+        place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
+        _tell(tx, step, place, verb="letter_reopened", letter_id=letter_id, author=author)
+
+
+def _tell(tx: Connection, step: str, place: Place, *, verb: str, letter_id: int, author: Author) -> None:
+    """Write an act down, and on its order's timeline. A message has no order."""
+    record_acts(tx, author.who, verb, author.reason, [(f"letter/{letter_id}", {})])
+    facts = {"letter": letter_id, "by": author.who, "reason": author.reason}
+    if step != MESSAGE:
+        write(tx, Step(step), Writes(events=[event(Step(step), place, verb, Cause.PERSON, facts=facts)]))

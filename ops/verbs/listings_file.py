@@ -1,0 +1,100 @@
+"""A file of the listing map: CSV in UTF-8 with a header. Every row is looked at before anything is written."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from domain.errors import FulfilmentError, Refused
+from domain.listings import EVERY, NOTHING, Listing
+from ops.verbs.listings import Accounts, check_account, check_name
+
+COLUMNS = ("shop", "product", "variant", "sku")
+NOTHING_MARK = "-"
+BYTES_MAX = 8 * 1024 * 1024
+ROWS_MAX = 50_000
+# Errors that are told; the others are counted.
+ERRORS_MAX = 100
+# What spreadsheets make of long numbers: the last digits are lost.
+_ROUNDED = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """`line`: where the row ends in the file, counted from 1; the header is line 1."""
+
+    line: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """What a file says, by listing. With errors nothing of it is used; `errors` are the first of `errors_total`."""
+
+    entries: dict[Listing, str]
+    errors: tuple[RowError, ...]
+    errors_total: int
+
+
+def read_listings(body: bytes, accounts: Accounts) -> ReadFile:
+    """Read a whole file.
+
+    Raises Refused ``file_unreadable`` for what is no such file at all: too large, not UTF-8, no CSV, another header.
+    """
+    entries: dict[Listing, str] = {}
+    lines: dict[Listing, int] = {}
+    errors: list[RowError] = []
+    total = 0
+    for line, row in _rows(body):
+        try:
+            listing, sku = _entry(row, accounts)
+            if listing in entries:
+                raise Refused("listing_repeated", f"line {lines[listing]} says of the same listing")
+        except FulfilmentError as error:
+            total += 1
+            if len(errors) < ERRORS_MAX:
+                errors.append(RowError(line, error.code, error.message))
+            continue
+        entries[listing], lines[listing] = sku, line
+    return ReadFile(entries, tuple(errors), total)
+
+
+def _rows(body: bytes) -> Iterator[tuple[int, list[str]]]:
+    if len(body) > BYTES_MAX:
+        raise Refused("file_unreadable", f"the file is larger than {BYTES_MAX // 1024**2} MiB")
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise Refused("file_unreadable", f"line {line} is not UTF-8: save the file as CSV UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise Refused("file_unreadable", f"line {line} holds a NUL character: it is no text file")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        if [name.strip().lower() for name in header] != list(COLUMNS):
+            raise Refused("file_unreadable", f"the first line must be: {','.join(COLUMNS)}")
+        for number, row in enumerate((row for row in reader if any(field.strip() for field in row)), start=1):
+            if number > ROWS_MAX:
+                raise Refused("file_unreadable", f"the file has more than {ROWS_MAX} rows")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise Refused("file_unreadable", f"line {reader.line_num} is no CSV: {error}") from None
+
+
+def _entry(row: list[str], accounts: Accounts) -> tuple[Listing, str]:
+    if len(row) != len(COLUMNS):
+        raise Refused("row_malformed", f"{len(row)} columns instead of {len(COLUMNS)}")
+    account, product, variant, sku = (field.strip() for field in row)
+    platform, shop = check_account(accounts, account)
+    listing = Listing(platform, shop, _id(product, "product"), _id(variant, "variant") if variant else EVERY)
+    return listing, NOTHING if sku == NOTHING_MARK else check_name(sku, "SKU")
+
+
+def _id(text: str, what: str) -> str:
+    if _ROUNDED.fullmatch(text):
+        raise Refused("id_rounded", f"a spreadsheet has rounded the {what} ({text}): format its column as text")
+    return check_name(text, what)

@@ -1,0 +1,223 @@
+"""Asks couriers and platforms what they have of ours, as after a restored backup: adopts, voids, creates nothing.
+
+References are derived from the order, so a package whose booking we forgot can still be asked for.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from psycopg.rows import class_row
+
+from actors.label import Label
+from adapters.ports import Courier
+from domain.errors import FulfilmentError, Refused
+from domain.order import Lane
+from domain.reconcile import Finding, Found, compare
+from infra.engine.author import Author
+from infra.engine.outer import OuterRunner, call_each
+from infra.engine.results import Place
+from infra.tables.pool import Database
+from infra.tables.shipments import SHIPMENTS
+from ops.verbs.reconcile_adopt import PackageHere, adopt, note_voided
+from ops.verbs.writeback_retry import Pace, Said, Told, preview, retry
+from ops.views.writebacks import Selection, open_writebacks
+
+_PAGE = 200
+_DUE_NOW = "not told yet: its write-back goes on"
+
+
+class Outcome(StrEnum):
+    """What was found, and what was done about it."""
+
+    AGREES = "agrees"
+    NOTHING_THERE = "nothing there"
+    ADOPTED = "adopted"
+    WOULD_ADOPT = "would be adopted"
+    LATER = "adopted when label may act"
+    VOIDED = "second waybill voided"
+    WOULD_VOID = "second waybill would be voided"
+    CONFIRMED = "write-back adopted"
+    WOULD_CONFIRM = "write-back would be adopted"
+    GONE = "booked here, not alive there"
+    CONTRADICTS = "another waybill under our reference"
+    NOT_VOIDED = "second waybill not voided"
+    ELSEWHERE = "the platform shows another waybill"
+    NOT_REACHED = "not reached"
+
+
+# What a person must look at.
+OPEN = frozenset({Outcome.GONE, Outcome.CONTRADICTS, Outcome.NOT_VOIDED, Outcome.ELSEWHERE, Outcome.NOT_REACHED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """One line of the result."""
+
+    order: str
+    order_id: int
+    package_id: int
+    waybill: str
+    outcome: Outcome
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A package as something that `call_each` can call for."""
+
+    place: Place
+    package: PackageHere
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Compares what is here with what is outside. Without an author it is a dry run: it asks, and changes nothing."""
+
+    label: OuterRunner
+    writeback: OuterRunner
+    author: Author | None
+    pace: Pace
+    show: Callable[[Reconciled], object]
+
+    def run(self, since: datetime) -> list[Reconciled]:
+        """Packages made since then, then write-backs of what left since then."""
+        done: list[Reconciled] = []
+        for one in (*self._packages(since), *self._writebacks(since)):
+            done.append(one)
+            self.show(one)
+        return done
+
+    def _packages(self, since: datetime) -> Iterator[Reconciled]:
+        after = 0
+        while page := _page(self.label.db, since, after):
+            after = page[-1].id
+            for package, found in self._ask(page).items():
+                yield from self._settle(package, found)
+
+    def _ask(self, page: Sequence[PackageHere]) -> Mapping[PackageHere, list[Found] | Exception]:
+        """What the couriers have of each package that nobody is labelling just now."""
+        assert isinstance(self.label.step, Label)
+        tools = self.label.step.tools
+        asked = [_Asked(Place(one.id, Lane(one.lane)), one) for one in page if not one.is_calling]
+
+        async def ask(one: _Asked) -> list[Found]:
+            return await _living_and_dead(tools.courier(one.package.account), one.package)
+
+        answers = self.label.outside.run(
+            call_each(
+                asked,
+                ask,
+                at_once=tools.settings.engine.outside_concurrency,
+                start_before=float("inf"),
+                now=self.pace.clock.monotonic,
+            )
+        )
+        return {one.package: answers[one.package.id] for one in asked}
+
+    def _settle(self, package: PackageHere, found: list[Found] | Exception) -> Iterator[Reconciled]:
+        if isinstance(found, Exception):
+            yield _line(package, Outcome.NOT_REACHED, words=_words(found))
+            return
+        compared = compare(package.generation, package.waybill, found)
+        match compared.finding:
+            case Finding.AGREES:
+                yield _line(package, Outcome.AGREES, package.waybill or "")
+            case Finding.NOTHING_THERE:
+                yield _line(package, Outcome.NOTHING_THERE)
+            case Finding.GONE:
+                yield _line(package, Outcome.GONE, package.waybill or "")
+            case Finding.CONTRADICTS:
+                yield _line(package, Outcome.CONTRADICTS, package.waybill or "")
+            case Finding.ADOPT:
+                assert compared.keep is not None
+                yield _line(package, self._adopt(package, compared.keep), compared.keep.waybill)
+        for second in compared.void:
+            yield self._void(package, second)
+
+    def _adopt(self, package: PackageHere, keep: Found) -> Outcome:
+        if self.author is None:
+            return Outcome.WOULD_ADOPT
+        return Outcome.ADOPTED if adopt(self.label, package, keep, self.author) else Outcome.LATER
+
+    def _void(self, package: PackageHere, second: Found) -> Reconciled:
+        if self.author is None:
+            return _line(package, Outcome.WOULD_VOID, second.waybill)
+        assert isinstance(self.label.step, Label)
+        courier = self.label.step.tools.courier(package.account)
+        try:
+            self.label.outside.run(courier.cancel(package.reference(second.generation), second.waybill))
+        except FulfilmentError as error:
+            return _line(package, Outcome.NOT_VOIDED, second.waybill, _words(error))
+        note_voided(self.label.db, package, second)
+        return _line(package, Outcome.VOIDED, second.waybill)
+
+    def _writebacks(self, since: datetime) -> Iterator[Reconciled]:
+        """Confirmations that the platforms show and we do not know. What they do not show is the engine's to tell."""
+        chosen = open_writebacks(self.writeback.db, Selection(since=since, any_open=True))
+        foreseen = preview(self.writeback, chosen, lambda _: None)
+        shown = {told.package_id for told in foreseen if told.said is Said.SHOWN}
+        yield from (_line_of(told) for told in foreseen if told.said is not Said.SHOWN)
+        if self.author is None:
+            yield from (_line_of(told, Outcome.WOULD_CONFIRM) for told in foreseen if told.said is Said.SHOWN)
+            return
+        known = [one for one in chosen if one.package_id in shown]
+        for told in retry(self.writeback, known, self.author, self.pace, lambda _: None):
+            yield _line_of(told, Outcome.CONFIRMED if told.said is Said.SHOWN else None)
+
+
+def _page(db: Database, since: datetime, after: int) -> list[PackageHere]:
+    with db.transaction() as tx, tx.cursor(row_factory=class_row(PackageHere)) as cursor:
+        named = {"since": since, "after": after, "limit": _PAGE}
+        return cursor.execute(SHIPMENTS["packages_since"], named).fetchall()
+
+
+async def _living_and_dead(courier: Courier, package: PackageHere) -> list[Found]:
+    """Every generation that the courier knows: ours, and on until it has none.
+
+    Generations have no gaps there, because one rises only after the one below was void.
+    """
+    if not courier.can_find:
+        raise Refused("courier_cannot_be_asked", f"{package.courier} has no look-up: compare with its own list")
+    found: list[Found] = []
+    generation = 1
+    while (waybill := await courier.find(package.reference(generation))) or generation <= package.known_generation:
+        if waybill:
+            found.append(Found(generation, waybill.number, waybill.alive))
+        generation += 1
+    return found
+
+
+def _line(package: PackageHere, outcome: Outcome, waybill: str = "", words: str = "") -> Reconciled:
+    return Reconciled(
+        order=package.order,
+        order_id=package.order_id,
+        package_id=package.id,
+        waybill=waybill,
+        outcome=outcome,
+        words=words,
+    )
+
+
+_OUTCOMES = {
+    Said.SHOWN: Outcome.CONFIRMED,
+    Said.TOLD: Outcome.CONFIRMED,
+    Said.WOULD_TELL: Outcome.NOTHING_THERE,
+    Said.ELSEWHERE: Outcome.ELSEWHERE,
+}
+
+
+def _line_of(told: Told, outcome: Outcome | None = None) -> Reconciled:
+    return Reconciled(
+        order=told.order,
+        order_id=told.order_id,
+        package_id=told.package_id,
+        waybill=told.waybill,
+        outcome=outcome or _OUTCOMES.get(told.said, Outcome.NOT_REACHED),
+        words=_DUE_NOW if told.said is Said.WOULD_TELL else told.words,
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__

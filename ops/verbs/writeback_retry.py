@@ -1,0 +1,248 @@
+"""Write-backs that did not come through, tried again by a person: the platform is asked before it is told.
+
+The step itself does the telling, under its own lease on the same work rows: two people, or a person and
+a worker, never tell one package at the same time, and a second round finds it shown already.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from actors.writeback import Confirmed, WriteBack
+from adapters.ports import PlatformStatus
+from domain.errors import Conflict, FulfilmentError, Refused
+from domain.holds import HoldCode
+from domain.order import Lane
+from domain.states import Step
+from infra.engine.author import Author
+from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, OuterStep, call_each
+from infra.engine.replay import replay
+from infra.engine.results import Place, Result
+from infra.process.clock import Clock
+from infra.queue.keys import BellKey
+from infra.tables.pool import Connection, Database
+from infra.tables.work import WORK
+from infra.tables.writebacks import WRITEBACKS
+from ops.verbs.holds import release
+from ops.views.writebacks import OpenWriteBack
+
+# How long we wait for somebody else who is telling the same package.
+PATIENCE_S = 10.0
+_LOOK_EVERY_S = 0.2
+
+
+class Said(StrEnum):
+    """What the platform said, in the words that scripts may rely on."""
+
+    SHOWN = "already shows it"
+    TOLD = "told now"
+    WOULD_TELL = "would be told"
+    REFUSED = "refused"
+    ELSEWHERE = "shipped elsewhere"
+    NOT_REACHED = "not reached"
+    BUSY = "somebody else is at it"
+
+
+SETTLED = frozenset({Said.SHOWN, Said.TOLD})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One line of the result. `words` are the platform's own, or why it was not reached."""
+
+    order: str
+    order_id: int
+    package_id: int
+    waybill: str
+    shipped_at: datetime
+    said: Said
+    words: str = ""
+
+
+Show = Callable[[Told], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """At most `per_second` packages. `wait` sleeps, so that a test need not."""
+
+    per_second: float
+    clock: Clock
+    wait: Callable[[float], object] = field(default_factory=lambda: threading.Event().wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Overheard:
+    """An outer step, with what was answered to it kept by subject."""
+
+    inner: OuterStep
+    heard: dict[int, object]
+
+    @property
+    def step(self) -> Step:
+        return self.inner.step
+
+    @property
+    def call_s(self) -> float:
+        return self.inner.call_s
+
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Any]:
+        return self.inner.intend(tx, subject_ids)
+
+    async def call(self, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
+        return await self.inner.call(intents, lease)
+
+    def record(self, tx: Connection, answered: Sequence[tuple[Any, Any]]) -> Sequence[Result]:
+        self.heard.update((one.place.subject_id, answer) for one, answer in answered)
+        return self.inner.record(tx, answered)
+
+
+def retry(runner: OuterRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace, show: Show) -> list[Told]:
+    """Put each back to work and tell its platform, unless it shows the waybill already; `show` sees each at once.
+
+    Open holds and dead letters of these write-backs are closed in the author's name when the work goes
+    back; the engine opens new ones for what fails again. Stopping half-way leaves the rest untouched.
+    """
+    told: list[Told] = []
+    size = max(1, min(runner.batch_max, int(pace.per_second)))
+    for start in range(0, len(chosen), size):
+        began = pace.clock.monotonic()
+        for one in _retry_some(runner, chosen[start : start + size], author, pace):
+            told.append(one)
+            show(one)
+        spare_s = size / pace.per_second - (pace.clock.monotonic() - began)
+        if start + size < len(chosen) and spare_s > 0:
+            pace.wait(spare_s)
+    return told
+
+
+def _retry_some(runner: OuterRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace) -> Iterable[Told]:
+    heard: dict[int, object] = {}
+    listening = replace(runner, step=Overheard(runner.step, heard))
+    keys = {one.package_id: _put_back(runner.db, one, author) for one in chosen}
+    ends_at = pace.clock.monotonic() + PATIENCE_S
+    waiting = list(chosen)
+    while waiting:
+        _run(listening, [(keys[one.package_id], one.package_id) for one in waiting])
+        waiting = [one for one in waiting if not _is_over(runner.db, one, heard)]
+        if not waiting or pace.clock.monotonic() > ends_at:
+            break
+        # Held by somebody else, or after another package of its order.
+        pace.wait(_LOOK_EVERY_S)
+    for one in chosen:
+        if one in waiting:
+            yield _told(one, Said.BUSY)
+        else:
+            # Nothing heard, yet confirmed: a worker was faster.
+            yield _judged(one, heard.get(one.package_id, Confirmed(told_now=False)))
+
+
+def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
+    """Due at once and with nothing in its way; each of the transactions leaves the engine able to go on alone."""
+    if one.letter_id is not None:
+        with db.transaction() as tx:
+            replay(tx, [one.letter_id], author, again=True)
+    for code in one.holds:
+        try:
+            release(db, one.order_id, HoldCode(code), author)
+        except Conflict:
+            # Somebody else has released it a moment ago, which is what we want.
+            continue
+    with db.transaction() as tx:
+        named = {"package_id": one.package_id, "lane": one.lane, "account": one.account}
+        # Whoever tells the platform locks the work first, and the write-back behind it.
+        tx.execute(WORK["lock_writeback_work"], named)
+        row = tx.execute(WRITEBACKS["ask_again"], named).fetchone()
+    return BellKey(Step.WRITEBACK, *(row or (one.lane, one.account)))
+
+
+def _run(runner: OuterRunner, due: Iterable[tuple[BellKey, int]]) -> None:
+    by_key: dict[BellKey, list[int]] = {}
+    for key, package_id in due:
+        by_key.setdefault(key, []).append(package_id)
+    for key, package_ids in by_key.items():
+        runner.run_named(key, package_ids)
+
+
+def _is_over(db: Database, one: OpenWriteBack, heard: Mapping[int, object]) -> bool:
+    if one.package_id in heard and not isinstance(heard[one.package_id], NotCalledError):
+        return True
+    with db.connection() as connection:
+        row = connection.execute(WRITEBACKS["writeback_status"], {"package_id": one.package_id}).fetchone()
+    return row is not None and row[0] == "confirmed"
+
+
+def _judged(one: OpenWriteBack, answer: object) -> Told:
+    match answer:
+        case Confirmed(told_now=told_now):
+            return _told(one, Said.TOLD if told_now else Said.SHOWN)
+        case Conflict():
+            return _told(one, Said.ELSEWHERE, _words(answer))
+        case Refused():
+            return _told(one, Said.REFUSED, _words(answer))
+        case _:
+            return _told(one, Said.NOT_REACHED, _words(answer))
+
+
+def preview(runner: OuterRunner, chosen: Sequence[OpenWriteBack], show: Show) -> list[Told]:
+    """What `retry` would do: the platforms are asked, and nothing is told or changed."""
+    assert isinstance(runner.step, WriteBack)
+    tools = runner.step.tools
+    told: list[Told] = []
+    for start in range(0, len(chosen), runner.batch_max):
+        asked = [Asked(Place(one.package_id, Lane(one.lane)), one) for one in chosen[start : start + runner.batch_max]]
+
+        async def ask(each: Asked) -> PlatformStatus:
+            return await tools.platform(each.one.account).status(each.one.platform_order_id)
+
+        answers = runner.outside.run(
+            call_each(
+                asked,
+                ask,
+                at_once=tools.settings.engine.outside_concurrency,
+                start_before=float("inf"),
+                now=runner.clock.monotonic,
+            )
+        )
+        for each in asked:
+            told.append(_foreseen(each.one, answers[each.one.package_id]))
+            show(told[-1])
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A write-back as something that `call_each` can call for."""
+
+    place: Place
+    one: OpenWriteBack
+
+
+def _foreseen(one: OpenWriteBack, answer: PlatformStatus | Exception) -> Told:
+    if isinstance(answer, Exception):
+        return _told(one, Said.NOT_REACHED, _words(answer))
+    if any(shipment.waybill == one.waybill for shipment in answer.shipments):
+        return _told(one, Said.SHOWN)
+    if answer.shipments:
+        return _told(one, Said.ELSEWHERE, "the platform shows another waybill for this order")
+    return _told(one, Said.WOULD_TELL)
+
+
+def _told(one: OpenWriteBack, said: Said, words: str = "") -> Told:
+    return Told(
+        order=one.order,
+        order_id=one.order_id,
+        package_id=one.package_id,
+        waybill=one.waybill,
+        shipped_at=one.shipped_at,
+        said=said,
+        words=words,
+    )
+
+
+def _words(error: object) -> str:
+    """Our own errors carry no personal data; of a foreign one only its name may be shown."""
+    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__

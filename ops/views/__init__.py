@@ -1,0 +1,1 @@
+"""What a person may look at: values without sentences, read in one go."""

@@ -1,0 +1,78 @@
+"""Which open orders run out of time, what they are worth, and what each of them waits for."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from domain.money import Money
+from domain.ship_by import ON_THE_CLOCK, used_percent
+from infra.tables.clock import CLOCK
+from infra.tables.pool import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueOrder:
+    """An open order with a clock. `at_risk` is what the buyer owes or has paid; `seen_at` the database's time."""
+
+    id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+    state: str
+    lane: str
+    at_risk: Money
+    ship_by: datetime
+    seen_at: datetime
+    used_percent: int
+    waits_for: str
+
+    @property
+    def is_late(self) -> bool:
+        return self.ship_by <= self.seen_at
+
+
+def due_orders(db: Database, shop: str | None = None, within_h: float | None = None) -> list[DueOrder]:
+    """Open orders with a clock, the most money first.
+
+    `shop` is a shop's name or its account; `within_h` keeps those that are late or must leave within so many hours.
+    """
+    named = {"states": sorted(ON_THE_CLOCK), "shop": shop, "within_h": within_h}
+    with db.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
+        return [_due(row) for row in cursor.execute(CLOCK["due_orders"], named)]
+
+
+def sums(orders: Iterable[DueOrder]) -> list[Money]:
+    """Money at risk by currency, the most first."""
+    total: dict[str, Money] = {}
+    for one in orders:
+        currency = one.at_risk.currency
+        total[currency] = total.get(currency, Money(0, currency)) + one.at_risk
+    return sorted(total.values(), key=lambda money: money.minor, reverse=True)
+
+
+def _due(row: dict[str, Any]) -> DueOrder:
+    return DueOrder(
+        id=row["id"],
+        platform=row["platform"],
+        shop=row["shop"],
+        platform_order_id=row["platform_order_id"],
+        state=row["state"],
+        lane=row["lane"],
+        at_risk=Money(row["payable_minor"], row["currency"]),
+        ship_by=row["ship_by"],
+        seen_at=row["seen_at"],
+        used_percent=used_percent(row["started_at"], row["ship_by"], row["seen_at"]),
+        waits_for=_waits_for(row["holds"], row["owner"], row["step"], is_booked=row["is_booked"]),
+    )
+
+
+def _waits_for(holds: Sequence[str], owner: str | None, step: str | None, *, is_booked: bool) -> str:
+    """A person before a step before the warehouse: what would move it, not what is merely due."""
+    if holds:
+        return f"{owner}: {', '.join(holds)}"
+    if step:
+        return f"{step}, which is due"
+    return "the warehouse's scans" if is_booked else "nothing: `orderlane doctor` tells more"

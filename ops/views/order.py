@@ -1,0 +1,393 @@
+"""All that is known of one order, as one value without personal data: for people, and as JSON.
+
+Times carry their zone; sums are money with minor units and currency.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from psycopg.rows import class_row, dict_row
+
+from domain.money import Money
+from domain.states import STEPS, Cause, Step, Subject
+from infra.tables.answers import answers_of
+from infra.tables.inspect import INSPECT
+from infra.tables.pool import Connection, Database
+from ops.faces.terminal.words import event_in_words, facts_in_words, meaning
+from ops.views.masking import mask_name, mask_phone
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """Masked. `pii` says in what form the platform gave it."""
+
+    name: str
+    phone: str
+    province: str
+    city: str
+    district: str
+    pii: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Of `quantity` pieces so many are planned here, cancelled, and shipped by somebody else."""
+
+    line_id: str
+    sku: str
+    title: str
+    quantity: int
+    unit_price: Money
+    paid: Money
+    is_gift: bool
+    refund_open: bool
+    refunded: bool
+    refund_unknown: bool
+    fulfilled_by: str
+    planned: int
+    cancelled: int
+    elsewhere: int
+    is_missing: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """`reason` is its facts in words."""
+
+    fulfillment_order_id: int
+    code: str
+    meaning: str
+    reason: str
+    step: str
+    owner: str
+    opened_at: datetime
+    due_at: datetime
+    facts: dict[str, Any]
+    released_at: datetime | None
+    released_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fulfillment:
+    """One location's work on an order. `quantities`: pieces by line."""
+
+    id: int
+    number: int
+    state: str
+    resume_state: str | None
+    lane: str
+    reservation: str
+    location: str | None
+    closed_reason: str | None
+    finished_at: datetime | None
+    quantities: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipment:
+    """One attempt to get a package carried; the last of a package is the one that counts."""
+
+    package_id: int
+    generation: int
+    reference: str
+    status: str
+    waybill: str | None
+    intended_at: datetime
+    booked_at: datetime | None
+    voided_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    id: int
+    package_id: int
+    event: str
+    channel: str
+    status: str
+    told_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """`writeback` is None until the platform is to be told. `quantities`: pieces by line that lie in it."""
+
+    id: int
+    fulfillment_order_id: int
+    number: int
+    courier: str
+    account: str
+    location: str
+    packed_at: datetime | None
+    handed_over_at: datetime | None
+    cancelled_at: datetime | None
+    quantities: dict[str, int]
+    writeback: str | None
+    written_back_at: datetime | None
+    shipments: tuple[Shipment, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableScan:
+    """An open record of a scan of this order that could not be read: its place on the page, and why."""
+
+    id: int
+    account: str
+    position: int
+    code: str
+    field: str
+    owner: str
+    noticed_at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """`causes`: one entry for each failed try, the last one last."""
+
+    id: int
+    step: str
+    code: str
+    owner: str
+    opened_at: datetime
+    due_at: datetime
+    attempts: int
+    crashes: int
+    causes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What happens next, and when."""
+
+    step: str
+    subject_id: int
+    lane: str
+    account: str
+    due_at: datetime
+    attempts: int
+    crashes: int
+    is_running: bool
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    at: datetime
+    kind: str
+    step: str
+    cause: str
+    from_state: str | None
+    to_state: str | None
+    package_id: int | None
+    reason: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A change that the platform has listed and that could not be fetched. `due_at` is None once it was given up."""
+
+    changed_at: datetime
+    error: str
+    tries: int
+    noticed_at: datetime
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """`seen_at` is the database's time: what is overdue was overdue then.
+
+    `raw_answers`: how many answers of the other side are kept with the order, which are not part of this.
+    """
+
+    id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+    platform_state: str
+    order_type: str
+    source: str
+    member_level: str
+    fulfilled_by: str
+    placed_at: datetime
+    paid_at: datetime | None
+    ship_by: datetime | None
+    received_at: datetime
+    seen_at: datetime
+    sums: dict[str, Money]
+    buyer_memo_chars: int
+    seller_memo_chars: int
+    receiver: Receiver
+    lines: tuple[Line, ...]
+    fulfillment: tuple[Fulfillment, ...]
+    holds: tuple[Hold, ...]
+    packages: tuple[Package, ...]
+    unreadable_scans: tuple[UnreadableScan, ...]
+    dead_letters: tuple[DeadLetter, ...]
+    gaps: tuple[Gap, ...]
+    work: tuple[Work, ...]
+    timeline: tuple[Event, ...]
+    raw_answers: int = 0
+
+    @property
+    def open_holds(self) -> tuple[Hold, ...]:
+        return tuple(hold for hold in self.holds if hold.released_at is None)
+
+
+def view_order(db: Database, order_id: int) -> OrderView:
+    """Read an order that exists, in one snapshot."""
+    with db.transaction() as tx:
+        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        head = _dicts(tx, "order_head", order_id)[0]
+        payloads = _dicts(tx, "order_payloads", order_id)
+        fulfillment = _rows(tx, "order_fulfillment", order_id, Fulfillment)
+        holds = tuple(_hold(row) for row in _dicts(tx, "order_holds", order_id))
+        packages = _packages(tx, order_id)
+        pairs = _due_pairs(payloads, fulfillment, packages)
+        return OrderView(
+            **_head(head),
+            lines=tuple(_line(row, head["currency"]) for row in _dicts(tx, "order_lines", order_id)),
+            fulfillment=fulfillment,
+            holds=holds,
+            packages=packages,
+            unreadable_scans=_rows(tx, "order_unreadable_scans", order_id, UnreadableScan),
+            dead_letters=_rows(tx, "open_letters", order_id, DeadLetter, **pairs),
+            gaps=_rows(tx, "order_gap", order_id, Gap),
+            work=_rows(tx, "due_work", order_id, Work, **pairs),
+            timeline=_timeline(payloads, _dicts(tx, "order_events", order_id), holds),
+        )
+
+
+def _dicts(tx: Connection, query: str, order_id: int) -> list[dict[str, Any]]:
+    with tx.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(INSPECT[query], {"id": order_id}).fetchall()
+
+
+def _rows(tx: Connection, query: str, order_id: int, kind: type[T], **more: object) -> tuple[T, ...]:
+    with tx.cursor(row_factory=class_row(kind)) as cursor:
+        return tuple(cursor.execute(INSPECT[query], {"id": order_id, **more}))
+
+
+def _head(row: Mapping[str, Any]) -> dict[str, Any]:
+    amounts = ("goods", "discount", "freight", "tax", "services", "fees", "payable", "paid")
+    receiver = Receiver(
+        name=mask_name(row["name"]),
+        phone=mask_phone(row["phone"]),
+        province=row["province"],
+        city=row["city"],
+        district=row["district"],
+        pii=row["pii"],
+    )
+    kept = {field.name for field in fields(OrderView)} & set(row)
+    return {
+        **{name: row[name] for name in kept},
+        "sums": {name: Money(row[f"{name}_minor"], row["currency"]) for name in amounts},
+        "receiver": receiver,
+    }
+
+
+def _line(row: dict[str, Any], currency: str) -> Line:
+    unit_price, paid = (Money(row.pop(name), currency) for name in ("unit_price_minor", "paid_minor"))
+    return Line(unit_price=unit_price, paid=paid, **row)
+
+
+def _hold(row: dict[str, Any]) -> Hold:
+    return Hold(meaning=meaning(row["code"]), reason=facts_in_words(row["facts"]), **row)
+
+
+def _packages(tx: Connection, order_id: int) -> tuple[Package, ...]:
+    packages = _rows(tx, "order_packages", order_id, Package)
+    shipments = _rows(tx, "order_shipments", order_id, Shipment)
+    notices = _rows(tx, "order_notices", order_id, Notice)
+    return tuple(
+        replace(
+            package,
+            shipments=tuple(one for one in shipments if one.package_id == package.id),
+            notices=tuple(one for one in notices if one.package_id == package.id),
+        )
+        for package in packages
+    )
+
+
+def _due_pairs(
+    payloads: Iterable[Mapping[str, Any]], fulfillment: Iterable[Fulfillment], packages: Sequence[Package]
+) -> dict[str, list[Any]]:
+    """Every (step, subject) of this order that could be due, as two parallel lists."""
+    subjects: dict[Subject, list[int]] = {
+        Subject.RAW_PAYLOAD: [row["id"] for row in payloads],
+        Subject.FULFILLMENT_ORDER: [one.id for one in fulfillment],
+        Subject.PACKAGE: [package.id for package in packages],
+        Subject.NOTICE: [notice.id for package in packages for notice in package.notices],
+    }
+    pairs = [(step, id_) for step, spec in STEPS.items() for id_ in subjects.get(spec.subject, ())]
+    return {"steps": [step for step, _ in pairs], "subject_ids": [id_ for _, id_ in pairs]}
+
+
+def _timeline(
+    payloads: Iterable[Mapping[str, Any]], events: Iterable[dict[str, Any]], holds: Iterable[Hold]
+) -> tuple[Event, ...]:
+    """Events, with what stands in rows of its own: payloads that came and holds that were released."""
+    told = [Event(reason=event_in_words(row["kind"], row["facts"]), **row) for row in events]
+    received = [
+        _plain_event("payload_received", row["received_at"], Step.PULL, Cause.PLATFORM, {"source": row["source"]})
+        for row in payloads
+    ]
+    released = [
+        _plain_event(
+            "hold_released",
+            hold.released_at,
+            hold.step,
+            Cause.RULES if hold.released_by in set(Step) else Cause.PERSON,
+            {"code": hold.code, "by": hold.released_by},
+        )
+        for hold in holds
+        if hold.released_at is not None
+    ]
+    # Sorting is stable: what one transaction wrote bears one time and keeps its order.
+    return tuple(sorted([*received, *told, *released], key=lambda event: event.at))
+
+
+def _plain_event(kind: str, at: datetime, step: str, cause: str, facts: dict[str, Any]) -> Event:
+    return Event(
+        at=at,
+        kind=kind,
+        step=step,
+        cause=cause,
+        from_state=None,
+        to_state=None,
+        package_id=None,
+        reason=event_in_words(kind, facts),
+        facts=facts,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawAnswer:
+    """What the other side answered when a step failed, as it came: it may quote the buyer."""
+
+    step: str
+    account: str
+    code: str
+    at: datetime
+    text: str
+
+
+def raw_answers(db: Database, order_id: int) -> tuple[RawAnswer, ...]:
+    """The kept answers of an order, the oldest first. Personal data: for a person who asks for exactly this."""
+    with db.transaction() as tx:
+        return tuple(
+            RawAnswer(
+                step=one.step,
+                account=one.account,
+                code=one.code,
+                at=one.at,
+                text=one.body.decode(errors="replace"),
+            )
+            for one in answers_of(tx, order_id)
+        )

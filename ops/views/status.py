@@ -1,0 +1,123 @@
+"""How the house stands right now: what people see in ``orderlane status`` and machines in ``/metrics``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.errors import Transient
+from infra.accounts.shared_breaker import SharedGates
+from infra.config.settings import Settings
+from infra.config.worker_settings import Pool
+from infra.engine.worker_lock import POOL_NAME, PRESENCE_CLASS
+from infra.monitoring.cursor_age import CursorAge, cursor_ages
+from infra.monitoring.signals import Signals, read_signals
+from infra.process.clock import Clock
+from infra.tables.breaches import BREACHES
+from infra.tables.letters import load_causes
+from infra.tables.pool import Connection, Database
+from infra.tables.signals import SIGNALS
+from ops.views.gates import Gate, uncounted_gates
+
+# Of dead letters, the causes with the most; what is beyond them counts as one.
+CAUSES_MAX = 50
+OTHER = "other"
+# Measurements that were missed before nobody seems to measure.
+MISSED_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """A pool's living processes, and how many there may be."""
+
+    name: str
+    processes: int
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetterCount:
+    """Open dead letters of one step, adapter and code."""
+
+    step: str
+    adapter: str
+    code: str
+    letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look. `gates` is None when Redis, which knows the breakers, is away.
+
+    `breaches`: invariants that the last check found breached, with how many examples. `gaps`: orders that were listed
+    and could not be fetched, by shop; `late`: changes that only the second reading of a shop has found, ever.
+    `cursors`: how old the cursors of the configured shops are.
+    """
+
+    signals: Signals
+    is_measured: bool
+    under_way: Mapping[str, int]
+    pools: tuple[PoolStatus, ...]
+    holds: Mapping[str, int]
+    letters: tuple[LetterCount, ...]
+    gates: tuple[Gate, ...] | None
+    breaches: Mapping[str, int]
+    gaps: Mapping[str, int]
+    late: Mapping[str, int]
+    cursors: Sequence[CursorAge]
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest due work has waited for a worker."""
+        return max((one.oldest_s for one in self.signals.lanes), default=0.0)
+
+
+def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -> Status:
+    """Look at everything; a few short queries whose cost does not grow with the backlog."""
+    scaling = settings.scaling
+    with db.connection() as connection:
+        signals = read_signals(connection, scaling.window_s)
+        under_way = dict(connection.execute(SIGNALS["under_way"]).fetchall())
+        pools = _pools(connection, settings.workers.all_pools())
+        holds = dict(connection.execute(SIGNALS["open_holds"]).fetchall())
+        letters = _letters(connection)
+        breaches = dict(connection.execute(BREACHES["breaches"]).fetchall())
+        gaps = dict(connection.execute(SIGNALS["open_gaps"]).fetchall())
+        late = dict(connection.execute(SIGNALS["found_late"]).fetchall())
+        cursors = cursor_ages(connection, settings.shops)
+    return Status(
+        signals=signals,
+        is_measured=signals.age_s is not None and signals.age_s <= MISSED_MAX * scaling.every_s,
+        under_way=under_way,
+        pools=pools,
+        holds=holds,
+        letters=letters,
+        gates=_gates(db, shared, settings, clock),
+        breaches=breaches,
+        gaps=gaps,
+        late=late,
+        cursors=cursors,
+    )
+
+
+def _pools(connection: Connection, pools: Sequence[Pool]) -> tuple[PoolStatus, ...]:
+    rows = connection.execute(SIGNALS["workers"], {"class": PRESENCE_CLASS}).fetchall()
+    living = {name.removeprefix(POOL_NAME): count for name, count in rows}
+    known = [PoolStatus(pool.name, living.pop(pool.name, 0), pool.size.least, pool.size.most) for pool in pools]
+    return (*known, *(PoolStatus(name, count, 0, 0) for name, count in sorted(living.items())))
+
+
+def _letters(connection: Connection) -> tuple[LetterCount, ...]:
+    counts: dict[tuple[str, str, str], int] = {}
+    for cause in load_causes(connection):
+        key = (cause.step, cause.adapter, cause.code)
+        if key not in counts and len(counts) >= CAUSES_MAX:
+            key = (OTHER, OTHER, OTHER)
+        counts[key] = counts.get(key, 0) + cause.letters
+    return tuple(LetterCount(*key, letters) for key, letters in counts.items())
+
+
+def _gates(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -> tuple[Gate, ...] | None:
+    try:
+        return tuple(uncounted_gates(db, shared, settings, clock))
+    except Transient:
+        return None
