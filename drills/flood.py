@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from domain.gates import GateKind
 from domain.states import Step
-from drills.checkers import DRILLS, check_all, number
+from drills.checkers import check_all, number
 from drills.course import patiently, until
 from drills.drill import Plan, Trial
 from drills.neighbours import resume_step
+from drills.queries import DRILLS
 from drills.small_world import shelf, still_stream
 from infra.engine.author import Author
 from ops.verbs import gates

@@ -2,9 +2,10 @@
 
 from domain.holds import HoldCode
 from domain.states import Step
-from drills.checkers import DRILLS, check_all
+from drills.checkers import check_all
 from drills.crew import Armed
 from drills.drill import Plan, Trial
+from drills.queries import DRILLS
 from drills.small_world import Placed, SmallWorld, small_world
 from drills.unguarded import Guard
 from infra.process.failpoints import POINTS

@@ -24,6 +24,7 @@ from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.rejected_messages import RejectedDuty
 from infra.sweeper.schedule import Beside, Duty, purge_duty, slow_duties
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables.locks import ask_session
 from infra.tables.pool import Database
 from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
@@ -111,7 +112,7 @@ def lead(
                 stopping.wait(pause)
             while not stopping.wait(pause) and not is_orphaned():
                 beat()
-                session.execute("SELECT 1")
+                ask_session(session)
                 sweeper.sweep()
                 letters.tend()
                 slow.tend()

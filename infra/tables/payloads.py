@@ -107,3 +107,20 @@ def load_body(tx: Connection, payload_id: int) -> bytes:
     assert row is not None
     body: bytes = row[0]
     return body
+
+
+class Waiting(NamedTuple):
+    """A payload that waits to be read, and the lane that it had. `account`: its shop's."""
+
+    id: int
+    lane: str
+    account: str
+
+
+def choose_lane(tx: Connection, platform_order_id: str, place: str, *, lane: str, by: str) -> list[Waiting]:
+    """Set the lane of payloads under a platform's order id that are no order yet; locks them.
+
+    `place`: the shop, with or without its platform; empty: any shop.
+    """
+    named = {"place": place, "platform_order_id": platform_order_id, "lane": lane, "by": by}
+    return [Waiting(*row) for row in tx.execute(PAYLOADS["choose_payload_lane"], named).fetchall()]

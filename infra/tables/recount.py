@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from domain.recount import Held, Pool, recount
 from domain.stock import available
@@ -99,3 +100,23 @@ def _note_refusals(db: Database, location: str, refused: Mapping[str, tuple[int,
         if refused:
             rows = [{"sku": sku, "on_hand": ours, "counted": counted} for sku, (ours, counted) in refused.items()]
             tx.execute(RECOUNT["note_refusals"], {"location": location, "rows": rows_json(rows)})
+
+
+class Refusal(NamedTuple):
+    """A count that was not taken over, because more is promised."""
+
+    location: str
+    sku: str
+    ours: int
+    counted: int
+
+
+def refusals(connection: Connection, limit: int) -> list[Refusal]:
+    """Counts that were not taken over, by location and SKU."""
+    return [Refusal(*row) for row in connection.execute(RECOUNT["refusals"], {"limit": limit})]
+
+
+def count_refusals(connection: Connection) -> int:
+    """How many counts were not taken over."""
+    row = connection.execute(RECOUNT["count_refusals"]).fetchone()
+    return 0 if row is None else int(row[0])

@@ -21,6 +21,11 @@ class Durability(NamedTuple):
     now: datetime
 
 
+def read_one_snapshot(tx: Connection) -> None:
+    """Let every statement of this transaction, which has run none yet, see the same moment; it cannot write."""
+    tx.execute(SERVER["read_one_snapshot"])
+
+
 def durability(session: Connection) -> Durability:
     """Version and settings of the server."""
     row = session.execute(SERVER["durability"]).fetchone()

@@ -1,8 +1,14 @@
 """Shipments: a waybill of a courier, intended, booked or voided."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
+from psycopg.rows import class_row
+
+from domain.order import OrderKey
+from domain.references import reference
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -71,7 +77,70 @@ def give_up_intents(tx: Connection, fulfillment_order_id: int) -> None:
     tx.execute(SHIPMENTS["give_up_intents"], {"id": fulfillment_order_id})
 
 
-def waybill_owner(tx: Connection, reference: str, waybill: str) -> str | None:
+def waybill_owner(tx: Connection, our_reference: str, waybill: str) -> str | None:
     """The order whose package has this waybill of the same courier under another reference; None: nobody's."""
-    row = tx.execute(SHIPMENTS["waybill_owner"], {"reference": reference, "waybill": waybill}).fetchone()
+    row = tx.execute(SHIPMENTS["waybill_owner"], {"reference": our_reference, "waybill": waybill}).fetchone()
+    return None if row is None else str(row[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageHere:
+    """A package as we have it. `generation` and `waybill` are the live shipment's; `is_calling`: label is at it."""
+
+    id: int
+    number: int
+    courier: str
+    account: str
+    fulfillment_order_id: int
+    state: str
+    lane: str
+    order_id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+    generation: int | None
+    waybill: str | None
+    known_generation: int
+    is_calling: bool
+
+    @property
+    def order(self) -> str:
+        return f"{self.platform}/{self.shop}/{self.platform_order_id}"
+
+    def reference(self, generation: int) -> str:
+        return reference(OrderKey(self.platform, self.shop, self.platform_order_id), self.number, generation)
+
+
+class FoundShipment(NamedTuple):
+    """A shipment that lives, or was cancelled, at the courier."""
+
+    package_id: int
+    generation: int
+    reference: str
+    courier: str
+    waybill: str
+
+
+def packages_since(tx: Connection, since: datetime, *, after: int, limit: int) -> list[PackageHere]:
+    """A page of packages made since then, with an id above `after`."""
+    with tx.cursor(row_factory=class_row(PackageHere)) as cursor:
+        named = {"since": since, "after": after, "limit": limit}
+        return cursor.execute(SHIPMENTS["packages_since"], named).fetchall()
+
+
+def intend_found(tx: Connection, found: FoundShipment) -> None:
+    """Make what lives at the courier our intent, and void every other generation of the package."""
+    named = found._asdict()
+    tx.execute(SHIPMENTS["void_others"], named)
+    tx.execute(SHIPMENTS["intend_found"], named)
+
+
+def note_voided(connection: Connection, found: FoundShipment) -> None:
+    """Write down that a generation was cancelled at the courier."""
+    connection.execute(SHIPMENTS["note_voided"], found._asdict())
+
+
+def booked_waybill(connection: Connection, package_id: int) -> str | None:
+    """The waybill of a package; None: it has none."""
+    row = connection.execute(SHIPMENTS["booked_waybill"], {"package_id": package_id}).fetchone()
     return None if row is None else str(row[0])

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from psycopg.rows import class_row
+
 from infra.tables.packages import PackageRow, load_rows
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
@@ -88,3 +90,66 @@ class Unconfirmed(NamedTuple):
 def unconfirmed(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[Unconfirmed]:
     """Packages of fulfillment orders whose write-back is not confirmed, by id; without a lock."""
     return [Unconfirmed(*row) for row in tx.execute(WRITEBACKS["unconfirmed"], {"ids": list(fulfillment_order_ids)})]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which write-backs. None asks nothing; `cause` is a code or a dead letter's fingerprint; `any_open` takes
+    healthy ones too.
+    """
+
+    order_id: int | None = None
+    shop: str | None = None
+    platform: str | None = None
+    since: datetime | None = None
+    cause: str | None = None
+    any_open: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWriteBack:
+    """A package whose platform has not confirmed its waybill. `holds` are those that the write-back opened."""
+
+    package_id: int
+    order_id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+    lane: str
+    waybill: str
+    shipped_at: datetime
+    status: str
+    letter_id: int | None
+    holds: list[str]
+    cause: str | None
+
+    @property
+    def account(self) -> str:
+        return f"{self.platform}/{self.shop}"
+
+    @property
+    def order(self) -> str:
+        return f"{self.account}/{self.platform_order_id}"
+
+
+def open_writebacks(tx: Connection, wanted: Selection, late_s: float) -> list[OpenWriteBack]:
+    """The write-backs of a selection, the oldest first; a healthy one that waits is late after `late_s`."""
+    named = {name: getattr(wanted, name) for name in wanted.__slots__}
+    with tx.cursor(row_factory=class_row(OpenWriteBack)) as cursor:
+        return cursor.execute(WRITEBACKS["open_writebacks"], {**named, "late_s": late_s}).fetchall()
+
+
+def ask_again(tx: Connection, package_id: int, lane: str, account: str) -> tuple[str, str]:
+    """Make a write-back that is not confirmed due now, asking before telling; (lane, account) of the work.
+
+    The work of the write-back must be locked.
+    """
+    named = {"package_id": package_id, "lane": lane, "account": account}
+    row = tx.execute(WRITEBACKS["ask_again"], named).fetchone()
+    return (lane, account) if row is None else (row[0], row[1])
+
+
+def is_confirmed(connection: Connection, package_id: int) -> bool:
+    """Whether the platform has confirmed the waybill of a package."""
+    row = connection.execute(WRITEBACKS["writeback_status"], {"package_id": package_id}).fetchone()
+    return row is not None and row[0] == "confirmed"

@@ -1,16 +1,24 @@
 """The verbs about bulk replays: start, pause, resume, cancel. The sweeper does the work."""
 
-import msgspec
-
 from domain.dead_letters import KILLED, REPLAYS_MAX, why_not_in_bulk
 from domain.errors import Conflict, Refused
 from infra.engine.author import Author
 from infra.tables.audit import record_acts
-from infra.tables.bulk import BULK
+from infra.tables.bulk import (
+    Bulk,
+    Mark,
+    NewBulk,
+    cancel_waiting,
+    create_bulk,
+    doubtful_members,
+    freeze_members,
+    lock_bulk,
+    mark_members,
+    set_state,
+)
 from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.pool import Connection, Database
-from infra.tables.rows import rows_json
-from ops.views.bulk import Bulk, look, unknown
+from ops.views.bulk import look, unknown
 
 RATE_MAX = 500.0
 
@@ -26,11 +34,8 @@ def start(db: Database, wanted: LetterFilter, per_second: float, author: Author,
     with db.transaction() as tx:
         wanted = of_one_cause(tx, wanted)
         asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
-        named = {"who": author.who, "reason": author.reason, "filter": msgspec.json.encode(asked).decode()}
-        row = tx.execute(BULK["create"], {**named, "per_second": per_second, "again": again}).fetchone()
-        assert row is not None
-        bulk_id: int = row[0]
-        members = tx.execute(BULK["freeze"], {"id": bulk_id, **wanted.named()}).rowcount
+        bulk_id = create_bulk(tx, NewBulk(author.who, author.reason, asked, per_second, again))
+        members = freeze_members(tx, bulk_id, wanted.named())
         if not members:
             raise Refused("nothing_matches", "no open dead letter matches")
         if _keep_out(tx, bulk_id, again=again) == members:
@@ -41,13 +46,12 @@ def start(db: Database, wanted: LetterFilter, per_second: float, author: Author,
 
 def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:
     """Refuse members that must be replayed by name; return how many."""
-    asked = {"id": bulk_id, "killed": KILLED, "replays_max": REPLAYS_MAX}
     kept = [
-        {"letter_id": letter_id, "state": "refused", "why": why}
-        for letter_id, code, replays in tx.execute(BULK["doubtful"], asked).fetchall()
+        Mark(letter_id, "refused", why)
+        for letter_id, code, replays in doubtful_members(tx, bulk_id, killed=KILLED, replays_max=REPLAYS_MAX)
         if (why := why_not_in_bulk(code, replays, again=again))
     ]
-    tx.execute(BULK["mark_members"], {"id": bulk_id, "rows": rows_json(kept)})
+    mark_members(tx, bulk_id, kept)
     return len(kept)
 
 
@@ -68,13 +72,13 @@ def cancel(db: Database, bulk_id: int, author: Author) -> Bulk:
 
 def _turn(db: Database, bulk_id: int, state: str, allowed: frozenset[str], author: Author) -> Bulk:
     with db.transaction() as tx:
-        row = tx.execute(BULK["lock"], {"id": bulk_id}).fetchone()
-        if row is None:
+        was = lock_bulk(tx, bulk_id)
+        if was is None:
             raise unknown(bulk_id)
-        if row[0] not in allowed:
-            raise Conflict("bulk_state", f"bulk {bulk_id} is {row[0]} already")
-        tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": f"by {author.who}: {author.reason}"})
+        if was not in allowed:
+            raise Conflict("bulk_state", f"bulk {bulk_id} is {was} already")
+        set_state(tx, bulk_id, state, f"by {author.who}: {author.reason}")
         if state == "cancelled":
-            tx.execute(BULK["cancel_waiting"], {"id": bulk_id})
-        record_acts(tx, author.who, f"bulk_{state}", author.reason, [(f"bulk/{bulk_id}", {"was": row[0]})])
+            cancel_waiting(tx, bulk_id)
+        record_acts(tx, author.who, f"bulk_{state}", author.reason, [(f"bulk/{bulk_id}", {"was": was})])
     return look(db, bulk_id)

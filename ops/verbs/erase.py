@@ -6,9 +6,9 @@ from domain.errors import Refused
 from infra.engine.author import Author
 from infra.retention.erase import ask, carry_out, usable, words_of
 from infra.tables.audit import record_acts
-from infra.tables.erasure import ERASURES
+from infra.tables.erasure import bury_names, known_names
 from infra.tables.pool import Database
-from infra.tables.retention import Named, by_column
+from infra.tables.retention import Named
 from ops.views.erasures import Erasure, plan, show
 
 
@@ -49,8 +49,8 @@ def erase_again(db: Database, names: Sequence[Named], author: Author) -> tuple[E
     The record, if there was anything here, and how many orders were not.
     """
     with db.transaction() as tx:
-        known = [Named(*row) for row in tx.execute(ERASURES["known_names"], by_column(names)).fetchall()]
+        known = known_names(tx, names)
         others = sorted({*names} - {*known}, key=str)
-        tx.execute(ERASURES["bury_names"], by_column(others))
+        bury_names(tx, others)
     record = erase(db, known, author, when_ended=True) if known else None
     return record, len(others)

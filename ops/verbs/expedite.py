@@ -8,12 +8,12 @@ from domain.states import FINAL_STATES, Cause, Step
 from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
+from infra.tables import payloads
 from infra.tables.audit import record_acts
-from infra.tables.fulfillment import FULFILLMENT
+from infra.tables.fulfillment import choose_lane
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
-from infra.tables.payloads import PAYLOADS
 from infra.tables.pool import Connection, Database
-from infra.tables.work import WORK
+from infra.tables.work import move_order, move_payloads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
     with db.transaction() as tx:
         was = _choose(tx, order_id, lane, author)
     with db.transaction() as tx:
-        rows = tx.execute(WORK["move_work"], {"order_id": order_id, "lane": lane}).fetchall()
-    return Expedited(order_id=order_id, lane=lane, was=was, moved=tuple(sorted({row[0] for row in rows})))
+        moved = move_order(tx, order_id, lane)
+    return Expedited(order_id=order_id, lane=lane, was=was, moved=tuple(sorted(set(moved))))
 
 
 def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expedited | None:
@@ -50,9 +50,8 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     The order keeps the lane when it comes to be. Raises Conflict ``order_ambiguous``, when shops share the id.
     """
     place, _, platform_order_id = text.strip().rpartition("/")
-    named = {"place": place, "platform_order_id": platform_order_id, "lane": lane, "by": author.who}
     with db.transaction() as tx:
-        rows = tx.execute(PAYLOADS["choose_payload_lane"], named).fetchall()
+        rows = payloads.choose_lane(tx, platform_order_id, place, lane=lane, by=author.who)
         accounts = sorted({account for _, _, account in rows})
         if len(accounts) > 1:
             meant = ", ".join(f"{account}/{platform_order_id}" for account in accounts)
@@ -62,7 +61,7 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     ids = [id_ for id_, _, _ in rows]
     with db.transaction() as tx:
         # Whatever was read meanwhile is an order now, perhaps in its old lane.
-        waiting = tuple(row[0] for row in tx.execute(WORK["move_payload_work"], {"ids": ids, "lane": lane}))
+        waiting = tuple(move_payloads(tx, ids, lane))
     if not waiting:
         return None
     was = tuple(sorted({before for _, before, _ in rows if before != lane}))
@@ -74,12 +73,11 @@ def _choose(tx: Connection, order_id: int, lane: Lane, author: Author) -> tuple[
     still_open = {one.id: one for one in locked if one.state not in FINAL_STATES}
     if not still_open:
         raise Conflict("order_ended", f"order {order_id} is {' and '.join(sorted({one.state for one in locked}))}")
-    named = {"ids": list(still_open), "lane": lane, "by": author.who}
-    changed = tx.execute(FULFILLMENT["choose_lane"], named).fetchall()
+    changed = choose_lane(tx, list(still_open), lane, author.who)
     if not changed:
         return ()
-    _tell(tx, [still_open[id_] for id_, _ in changed], lane, author)
-    was = sorted({before for _, before in changed})
+    _tell(tx, [still_open[id_] for id_ in changed], lane, author)
+    was = sorted(set(changed.values()))
     record_acts(tx, author.who, "order_expedited", author.reason, [(f"order/{order_id}", {"lane": lane, "was": was})])
     return tuple(was)
 

@@ -11,7 +11,7 @@ from infra.accounts.shared_breaker import SharedGates
 from infra.config.settings import Limit, Settings
 from infra.engine.author import Author
 from infra.tables.audit import record_acts
-from infra.tables.gates import GATES
+from infra.tables.gates import open_gate, shut_by_person
 from infra.tables.pool import Database
 
 # How a person may name what they mean; a shop's gate is the gate of its account.
@@ -37,9 +37,8 @@ def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]
 
 def pause(db: Database, kind: GateKind, name: str, author: Author, until: datetime | None) -> None:
     """Shut a gate until it is resumed, or until a moment. Work that is under way ends; no new work begins."""
-    named = {"kind": kind, "name": name, "reason": author.reason, "by": author.who, "until": until}
     with db.transaction() as tx:
-        tx.execute(GATES["shut_by_person"], named)
+        shut_by_person(tx, kind, name, reason=author.reason, by=author.who, until=until)
         record_acts(tx, author.who, "gate_paused", author.reason, [(f"{kind}/{name}", _facts(until))])
 
 
@@ -49,14 +48,14 @@ def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author:
     False when only the breaker could be reset. Raises Refused ``gate_not_shut`` when nothing was shut.
     """
     with db.transaction() as tx:
-        row = tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
-        facts = {"shut_by": row[0], "shut_for": row[1]} if row else {"shut_by": "breaker"}
-        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, name)):
+        shut = open_gate(tx, kind, name)
+        facts = {"shut_by": shut.by, "shut_for": shut.reason} if shut else {"shut_by": "breaker"}
+        if shut is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, name)):
             raise Refused("gate_not_shut", f"{kind} {name} is not shut")
         record_acts(tx, author.who, "gate_resumed", author.reason, [(f"{kind}/{name}", facts)])
     if kind == GateKind.ACCOUNT:
         shared.forget(name)
-    return row is not None
+    return shut is not None
 
 
 def _is_shut(shared: SharedGates, account: str) -> bool:

@@ -10,12 +10,12 @@ from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
 from infra.queue.keys import BellKey
 from infra.tables.audit import record_acts
-from infra.tables.holds import HOLDS, open_holds
-from infra.tables.letters import LETTERS
+from infra.tables.holds import fulfillment_with_hold, last_release, open_holds, release_hold
+from infra.tables.letters import open_letters_of
 from infra.tables.listings import lock_order
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
-from infra.tables.shipments import SHIPMENTS
+from infra.tables.shipments import give_up_intents
 from infra.tables.work import ask_about
 
 # Saying so does not put goods on a shelf: these are promised again, not waived.
@@ -44,11 +44,10 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
     when it is not there (any more), ``letter_open`` for the hold that an open dead letter is, and ``nothing_left``
     where no line has a SKU.
     """
-    named = {"order_id": order_id, "code": code}
     with db.transaction() as tx:
         if code is HoldCode.SKU_UNMAPPED:
             lock_order(tx, order_id)
-        ids = [row[0] for row in tx.execute(HOLDS["fulfillment_with_hold"], named).fetchall()]
+        ids = fulfillment_with_hold(tx, order_id, code)
         # Locked before anything is decided: the second of two people waits here, and then finds no hold.
         locked = lock_fulfillment(tx, ids)
         released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
@@ -60,23 +59,14 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
 
 def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> Released | None:
     if code is HoldCode.DEAD_LETTER:
-        letters = [str(row[0]) for row in tx.execute(LETTERS["open_letters_of"], {"id": locked.id}).fetchall()]
+        letters = list(map(str, open_letters_of(tx, locked.id)))
         if letters:
             raise Conflict("letter_open", f"dead letter {', '.join(letters)} stands behind it: replay or discard that")
     left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
-    row = tx.execute(
-        HOLDS["release_hold"],
-        {
-            "id": locked.id,
-            "code": code,
-            "by": author.who,
-            "reason": author.reason,
-            "is_waived": code not in _NOT_WAIVED,
-        },
-    ).fetchone()
-    if row is None:
+    was = release_hold(tx, locked.id, code, by=author.who, reason=author.reason, is_waived=code not in _NOT_WAIVED)
+    if was is None:
         return None
-    opened_by, error = Step(row[0]), row[1]
+    opened_by, error = Step(was.step), was.cause
     left = tuple(sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ())))
     due: set[BellKey] = set()
     if locked.state is State.ON_HOLD and not left:
@@ -96,12 +86,12 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
 def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set[BellKey]:
     """A call that may have happened is asked about, unless a person had to settle it and the order is over."""
     if locked.state is State.CLOSED and error == OUTCOME_UNKNOWN:
-        tx.execute(SHIPMENTS["give_up_intents"], {"id": locked.id})
+        give_up_intents(tx, locked.id)
     return {BellKey(Step.LABEL, lane, account) for lane, account in ask_about(tx, [locked.id])}
 
 
 def _why_not_open(tx: Connection, order_id: int, code: HoldCode) -> str:
-    last = tx.execute(HOLDS["last_release"], {"order_id": order_id, "code": code}).fetchone()
+    last = last_release(tx, order_id, code)
     if last is None:
         return f"order {order_id} is not held by {code}"
     by, at = last

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from psycopg.rows import class_row
-
 from actors.label import Label
 from adapters.ports import Courier
 from domain.errors import FulfilmentError, Refused
@@ -19,10 +17,11 @@ from infra.engine.author import Author
 from infra.engine.outer import OuterRunner, call_each
 from infra.engine.results import Place
 from infra.tables.pool import Database
-from infra.tables.shipments import SHIPMENTS
-from ops.verbs.reconcile_adopt import PackageHere, adopt, note_voided
+from infra.tables.shipments import PackageHere, packages_since
+from infra.tables.writebacks import Selection
+from ops.verbs.reconcile_adopt import adopt, note_voided
 from ops.verbs.writeback_retry import Pace, Said, Told, preview, retry
-from ops.views.writebacks import Selection, open_writebacks
+from ops.views.writebacks import open_writebacks
 
 _PAGE = 200
 _DUE_NOW = "not told yet: its write-back goes on"
@@ -168,9 +167,8 @@ class Reconciler:
 
 
 def _page(db: Database, since: datetime, after: int) -> list[PackageHere]:
-    with db.transaction() as tx, tx.cursor(row_factory=class_row(PackageHere)) as cursor:
-        named = {"since": since, "after": after, "limit": _PAGE}
-        return cursor.execute(SHIPMENTS["packages_since"], named).fetchall()
+    with db.transaction() as tx:
+        return packages_since(tx, since, after=after, limit=_PAGE)
 
 
 async def _living_and_dead(courier: Courier, package: PackageHere) -> list[Found]:

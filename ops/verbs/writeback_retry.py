@@ -24,10 +24,9 @@ from infra.engine.results import Place, Result
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.tables.pool import Connection, Database
-from infra.tables.work import WORK
-from infra.tables.writebacks import WRITEBACKS
+from infra.tables.work import lock_writeback_work
+from infra.tables.writebacks import OpenWriteBack, ask_again, is_confirmed
 from ops.verbs.holds import release
-from ops.views.writebacks import OpenWriteBack
 
 # How long we wait for somebody else who is telling the same package.
 PATIENCE_S = 10.0
@@ -152,11 +151,10 @@ def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
             # Somebody else has released it a moment ago, which is what we want.
             continue
     with db.transaction() as tx:
-        named = {"package_id": one.package_id, "lane": one.lane, "account": one.account}
         # Whoever tells the platform locks the work first, and the write-back behind it.
-        tx.execute(WORK["lock_writeback_work"], named)
-        row = tx.execute(WRITEBACKS["ask_again"], named).fetchone()
-    return BellKey(Step.WRITEBACK, *(row or (one.lane, one.account)))
+        lock_writeback_work(tx, one.package_id)
+        due = ask_again(tx, one.package_id, one.lane, one.account)
+    return BellKey(Step.WRITEBACK, *due)
 
 
 def _run(runner: OuterRunner, due: Iterable[tuple[BellKey, int]]) -> None:
@@ -171,8 +169,7 @@ def _is_over(db: Database, one: OpenWriteBack, heard: Mapping[int, object]) -> b
     if one.package_id in heard and not isinstance(heard[one.package_id], NotCalledError):
         return True
     with db.connection() as connection:
-        row = connection.execute(WRITEBACKS["writeback_status"], {"package_id": one.package_id}).fetchone()
-    return row is not None and row[0] == "confirmed"
+        return is_confirmed(connection, one.package_id)
 
 
 def _judged(one: OpenWriteBack, answer: object) -> Told:

@@ -2,22 +2,23 @@
 
 from domain.ledger import Box, LineSum, Ours, Part, PartKey
 from domain.states import State
-from infra.tables.ledger import LEDGER
+from infra.tables import ledger
 from infra.tables.pool import Connection, Database
+from infra.tables.server import read_one_snapshot
 
 
 def our_ledger(db: Database) -> Ours:
     """Everything that `domain.ledger_check` compares. Reads whole tables, each once."""
     with db.transaction() as tx:
-        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        read_one_snapshot(tx)
         parts, not_ours = _parts(tx)
         lines, skus = _lines(tx)
         return Ours(
             parts=parts,
             not_ours=not_ours,
-            unread=frozenset((shop, order) for shop, order in tx.execute(LEDGER["unread"])),
+            unread=ledger.unread(tx),
             boxes=_boxes(tx),
-            pieces=dict(tx.execute(LEDGER["pieces"]).fetchall()),
+            pieces=ledger.pieces(tx),
             lines=lines,
             skus=skus,
         )
@@ -26,14 +27,14 @@ def our_ledger(db: Database) -> Ours:
 def latencies_ms(db: Database) -> dict[str, float]:
     """99th percentile by lane, from the raw payload stored to the write-back confirmed."""
     with db.connection() as connection:
-        return {lane: float(p99) for lane, p99 in connection.execute(LEDGER["latencies"])}
+        return ledger.latencies_ms(connection)
 
 
 def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey]]:
     """Fulfillment orders by order, and the orders that are not ours."""
     parts: dict[PartKey, list[Part]] = {}
     not_ours = set()
-    for shop, order, is_ours, state, holds, is_dead, packages, written_back, untold in tx.execute(LEDGER["parts"]):
+    for shop, order, is_ours, state, holds, is_dead, packages, written_back, untold in ledger.parts(tx):
         key = (shop, order)
         mine = parts.setdefault(key, [])
         if not is_ours:
@@ -46,7 +47,7 @@ def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey
 def _lines(tx: Connection) -> tuple[dict[PartKey, dict[str, LineSum]], dict[tuple[PartKey, str], str]]:
     lines: dict[PartKey, dict[str, LineSum]] = {}
     skus = {}
-    for shop, order, line_id, sku, quantity, planned, cancelled, elsewhere, is_ours in tx.execute(LEDGER["lines"]):
+    for shop, order, line_id, sku, quantity, planned, cancelled, elsewhere, is_ours in ledger.lines(tx):
         key = (shop, order)
         lines.setdefault(key, {})[line_id] = LineSum(quantity, planned, cancelled, elsewhere, is_ours)
         skus[key, line_id] = sku
@@ -56,9 +57,9 @@ def _lines(tx: Connection) -> tuple[dict[PartKey, dict[str, LineSum]], dict[tupl
 def _boxes(tx: Connection) -> dict[str, Box]:
     contents: dict[str, dict[str, int]] = {}
     boxes = {}
-    for shop, order, reference, waybill, line_id, quantity, is_handed_over, is_told in tx.execute(LEDGER["waybills"]):
+    for shop, order, reference, waybill, line_id, quantity, is_handed_over, is_told in ledger.waybills(tx):
         inside = contents.setdefault(reference, {})
-        if line_id is not None:
+        if line_id is not None and quantity is not None:
             inside[line_id] = quantity
         boxes[reference] = Box((shop, order), waybill, inside, is_told, is_handed_over)
     return boxes

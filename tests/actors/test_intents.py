@@ -14,10 +14,11 @@ from infra.monitoring.invariants import find_breaches
 from infra.tables.migrate import FOLDER
 from infra.tables.packages import load_unlabelled
 from infra.tables.stock import release_stock
+from infra.tables.writebacks import Selection
 from ops.verbs import letters
 from ops.verbs.holds import release
 from ops.views import letters as letter_views
-from ops.views.writebacks import Selection, open_writebacks
+from ops.views.writebacks import open_writebacks
 
 LI = Author("li", "looked at it")
 CLOSED = {"status": "TRADE_CLOSED", "modified": "2026-11-22 10:00:00"}

@@ -12,3 +12,6 @@ SELECT EXISTS (
     SELECT 1 FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND pid = pg_backend_pid()
       AND classid = %(class)s::integer::oid AND objid = %(pid)s::integer::oid);
+
+-- name: read_one_snapshot
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.order import FulfilledBy
+from infra.tables.inspect import Match
 from ops.faces.terminal.words import cause_in_words
-from ops.views.find import Match
 from ops.views.order import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")

@@ -8,10 +8,11 @@ from domain.states import Step
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import PREFIX, Heard, SharedGates, connect_gates
 from infra.monitoring import signals
-from infra.monitoring.signals import SIGNALS, all_open, measure_signals, read_signals
+from infra.monitoring.signals import all_open, measure_signals, read_signals
 from infra.process.clock import SystemClock
 from infra.sweeper.paused_accounts import GateDuty
 from infra.tables.gates import GATES
+from infra.tables.signals import SIGNALS
 
 WINDOW_S = 60.0
 BREAKER = Rules(failures_max=1, open_ms=3_600_000)

@@ -13,8 +13,8 @@ from domain.money import Money
 from domain.order import FulfilledBy, OrderLine
 from domain.states import State
 from domain.stock import Reservation
-from infra.monitoring.invariants import INVARIANT
 from infra.tables.fulfillment import NewPart, add_parts, set_reservations
+from infra.tables.invariants import INVARIANT
 from infra.tables.lines import Quantity, Told, add_quantities, load_plans, move_reserved, own_shipments, set_quantities
 from infra.tables.packages import PACKAGES
 from infra.tables.stock import reserve_stock
