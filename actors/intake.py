@@ -161,7 +161,7 @@ class Intake:
 
     def _store(self, shop: Shop, source: str, raws: Sequence[Kept], feed: Feed | None = None) -> None:
         """With a `feed`, what was stored and can be read is a gap no more."""
-        cities = [location.sender.city for location in self.tools.settings.locations]
+        cities = self.tools.directory.sender_cities
         with self.tools.db.transaction() as tx:
             raws = _worth_keeping(tx, shop, raws)
             lanes = [score(raw.lane_facts, cities, self.tools.rules, in_stock=None).lane for _, raw in raws]

@@ -188,10 +188,7 @@ class Label:
         }
 
     def _booking(self, one: Unlabelled, receiver: Address) -> Booking:
-        locations = {location.name: location for location in self.tools.settings.locations}
-        if one.location not in locations:
-            raise Misconfigured("location_unknown", f"{one.location} is not configured", {"location": one.location})
-        sender = locations[one.location].sender
+        sender = self.tools.directory.location(one.location).sender
         return Booking(
             reference=one.reference,
             sender=Address(
@@ -272,8 +269,8 @@ class Label:
         return Settled(one.place, first, holds=(*others, *unknown))
 
     def _ships_on_label(self, one: Unlabelled) -> bool:
-        shop = one.order.key.account
-        return any(each_.account == shop and each_.ship_on == "label" for each_ in self.tools.settings.shops)
+        shop = self.tools.directory.shops.get(one.order.key.account)
+        return shop is not None and shop.ship_on == "label"
 
     def _want_writebacks(self, tx: Connection, booked: Sequence[Unlabelled]) -> None:
         now = self.tools.clock.utcnow()

@@ -135,7 +135,7 @@ class Pull:
         return _WAVES * self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Due]:
-        shops = {shop.account: shop for shop in self.tools.settings.shops}
+        shops = self.tools.directory.shops
         rows = load_shops(tx, subject_ids)
         return Intended([self._due(row, shops[row.account]) for row in rows if row.account in shops])
 

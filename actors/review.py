@@ -65,7 +65,7 @@ class Review:
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         subjects, stays = self._hold_back(tx, _load(tx, subject_ids))
-        cities = [location.sender.city for location in self.tools.settings.locations]
+        cities = self.tools.directory.sender_cities
         released: list[tuple[int, str]] = []
 
         def decide(subject: UnderReview) -> Result:

@@ -124,12 +124,12 @@ class RouteStep:
         )
 
     def _candidates(self, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
-        couriers = tuple(courier.courier for courier in self.tools.settings.couriers)
+        couriers = self.tools.directory.courier_names
         return [
             Candidate(
                 location.name, location.sender.province, location.sender.city, couriers, levels.get(location.name, {})
             )
-            for location in self.tools.settings.locations
+            for location in self.tools.directory.locations.values()
         ]
 
     def _commit(self, tx: Connection, routed: Sequence[Routed]) -> list[Result]:
@@ -140,7 +140,7 @@ class RouteStep:
         if not routed:
             return waits
         parts, waiting = _split_off(tx, routed)
-        accounts = {courier.courier: courier.account for courier in reversed(self.tools.settings.couriers)}
+        accounts = {one.part.courier: self.tools.directory.contract(one.part.courier).account for one in parts}
         wanted = [
             NewPackage(
                 one.id,

@@ -90,7 +90,7 @@ class ReadScans:
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Feed]:
         rows = load_locations(tx, subject_ids)
-        known = {location.name for location in self.tools.settings.locations}
+        known = self.tools.directory.locations
         return Intended([Feed(Place(id_, Lane.P1), name, cursor) for id_, name, cursor in rows if name in known])
 
     async def call(self, intents: Sequence[Feed], lease: Lease) -> Mapping[int, Any]:
@@ -140,8 +140,8 @@ class ReadScans:
         return bells
 
     def _note(self, tx: Connection, location: str, entries: Sequence[Entry], page_id: int | None = None) -> None:
-        account = next(each.account for each in self.tools.settings.locations if each.name == location)
-        couriers = sorted({courier.courier for courier in self.tools.settings.couriers})
+        account = self.tools.directory.location(location).account
+        couriers = sorted(self.tools.directory.courier_names)
         note_unreadable(tx, Source.SCAN, account, entries, page_id=page_id, couriers=couriers)
         log.error("scans_unreadable", location=location, count=len(entries))
 
@@ -203,7 +203,8 @@ class ReadScans:
 
     def _follow(self, tx: Connection, touched: Sequence[Scanned]) -> dict[int, tuple[NewWork, ...]]:
         """Write-backs at the moment each shop wants them, and notices for what left the house."""
-        ship_on = {shop.account: shop.ship_on for shop in self.tools.settings.shops}
+        shops = self.tools.directory.shops
+        ship_on = {one.shop: shops[one.shop].ship_on for one in touched if one.shop in shops}
         told = [
             (one, one.packed_at if ship_on.get(one.shop) == "packed" else one.handed_over_at)
             for one in touched
@@ -225,7 +226,7 @@ class ReadScans:
         notices = [
             NewNotice(one.place.subject_id, SHIPPED, channel.account, one.handed_over_at)
             for one in left
-            for channel in self.tools.settings.channels
+            for channel in self.tools.directory.channels.values()
         ]
         by_package = {one.place.subject_id: one for one in left}
         return [(by_package[one.package_id], one.id, one.channel) for one in want_notices(tx, notices)]
@@ -236,7 +237,7 @@ class ReadScans:
         note_feeds_read(tx, read)
         results: list[Result] = []
         for feed, answer in answered:
-            pause = next(each.poll_every_s for each in self.tools.settings.locations if each.name == feed.location)
+            pause = self.tools.directory.location(feed.location).poll_every_s
             if isinstance(answer, Exception):
                 # A feed is never given up: it is asked again at its pace, and the log says why.
                 log.warning("feed_unread", location=feed.location, error=_told(answer))

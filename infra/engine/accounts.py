@@ -2,6 +2,7 @@
 
 from domain.order import Lane
 from domain.states import Step
+from infra.accounts.directory import directory_of
 from infra.config.settings import Settings
 from infra.engine.results import NewWork
 from infra.engine.write_outcomes import add_work
@@ -12,8 +13,8 @@ from infra.tables.shops import ensure_shops, find_shops
 
 def ensure_accounts(tx: Connection, settings: Settings) -> None:
     """Make every configured shop and location known and due; what is there already is left alone."""
-    shops = sorted(shop.account for shop in settings.shops)
-    names = sorted(location.name for location in settings.locations)
+    directory = directory_of(settings)
+    shops, names = sorted(directory.shops), sorted(directory.locations)
     ensure_shops(tx, shops)
     ensure_locations(tx, names)
     found = find_shops(tx, shops)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from domain.errors import Misconfigured
+from infra.accounts.directory import directory_of
 from infra.config.rules import load_rules
 from infra.config.settings import Settings, data_dir, read_settings
 from ops.doctor.check import Check, fail, ok, warn
@@ -48,7 +49,7 @@ def rules(settings: Settings) -> Check:
         loaded = load_rules(settings.rules_file)
     except Misconfigured as error:
         return fail("rules", str(error), "correct the file; domain/default_rules.toml shows every key")
-    ours = {courier.courier for courier in settings.couriers}
+    ours = set(directory_of(settings).courier_names)
     unused = sorted({rule.name for rule in loaded.routing.couriers} - ours)
     unruled = sorted(ours - {rule.name for rule in loaded.routing.couriers})
     if unruled:

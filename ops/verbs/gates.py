@@ -6,7 +6,8 @@ from domain.errors import Misconfigured, Refused, Transient
 from domain.gates import GateKind
 from domain.order import Lane
 from domain.states import Step
-from infra.accounts.rules import rules_by_account, rules_of
+from infra.accounts.directory import directory_of
+from infra.accounts.rules import rules_of
 from infra.accounts.shared_breaker import SharedGates
 from infra.config.settings import Limit, Settings
 from infra.engine.author import Author
@@ -20,11 +21,11 @@ SHOP = "shop"
 
 def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]:
     """The gate a person means. Raises Misconfigured ``gate_unknown``: a misspelt gate would stop nothing."""
-    accounts = sorted(rules_by_account(settings))
-    shops = {shop.name: shop.account for shop in settings.shops}
-    shops |= {account: account for account in shops.values()}
+    directory = directory_of(settings)
+    shops = {shop.name: account for account, shop in directory.shops.items()}
+    shops |= {account: account for account in directory.shops}
     known: dict[str, dict[str, str]] = {
-        GateKind.ACCOUNT: {account: account for account in accounts},
+        GateKind.ACCOUNT: {account: account for account in sorted(directory.by_account)},
         SHOP: shops,
         GateKind.LANE: {str(lane): str(lane) for lane in Lane},
         GateKind.STEP: {str(step): str(step) for step in Step},

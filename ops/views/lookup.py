@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from adapters import registry
 from adapters.door import Door
 from domain.errors import Misconfigured, Refused
+from infra.accounts.directory import directory_of
 from infra.config.settings import Settings
 from infra.engine.event_loop import Outside
 from infra.process.clock import SystemClock
@@ -21,7 +22,10 @@ def courier_lookup(settings: Settings) -> Iterator[Ask]:
         door = Door(settings.door, registry.hosts(settings), clock)
         outside.run(door.open())
         stack.callback(lambda: outside.run(door.close()))
-        couriers = {one.account: registry.courier(one.courier).connect(one, door, clock) for one in settings.couriers}
+        couriers = {
+            one.account: registry.courier(one.courier).connect(one, door, clock)
+            for one in directory_of(settings).couriers.values()
+        }
 
         def ask(account: str, reference: str) -> str | None:
             courier = couriers.get(account)
