@@ -1,13 +1,13 @@
 """Which versions the living workers run. Rules and code are read at a process's start and stay until its end."""
 
 from infra.engine.worker_lock import LINES_CLASS, PRESENCE_CLASS
-from infra.tables import reports, work
+from infra.tables import reports
 from infra.tables.pool import Connection, Database
 from infra.tables.reports import NewReport, Report
 from infra.telemetry.log import get_logger
 
 # For what must go in parts while a worker lives that knows none. That worker looks for due work as well, so the wait is
-# ended by `wake_waiting`, not by time.
+# ended by a duty of the sweeper (`infra/sweeper/earlier_versions.py`), not by time.
 UNTIL_WOKEN_S = 100 * 365 * 86_400.0
 
 log = get_logger(__name__)
@@ -22,16 +22,6 @@ def report(db: Database, worker: int, *, pool: str, code: str, rules: str) -> No
 def carry_whole(tx: Connection) -> bool:
     """Whether a worker lives whose version knows no parts of orders: what must go in parts waits until it has gone."""
     return reports.carry_whole(tx, PRESENCE_CLASS, LINES_CLASS)
-
-
-def wake_waiting(db: Database) -> int:
-    """Let work that waited for the end of earlier versions be due, if no such worker lives; how much that was."""
-    with db.transaction() as tx:
-        if not reports.is_waiting(tx) or carry_whole(tx):
-            return 0
-        woken = work.wake_waiting(tx)
-    log.info("earlier_version_ended", woken=woken)
-    return woken
 
 
 def living(connection: Connection) -> list[Report]:

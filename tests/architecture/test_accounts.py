@@ -13,8 +13,8 @@ TAKE_ALL = {
     "workers/cli/dlq_act.py",
     "workers/cli/run.py",
     "workers/demo/run.py",
+    "workers/duties.py",
     "workers/release.py",
-    "workers/sweeper.py",
     "workers/stocking.py",
     "workers/recounting.py",
 }

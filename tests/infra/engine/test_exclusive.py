@@ -15,10 +15,9 @@ from infra.engine.results import Settled
 from infra.engine.worker_lock import take_exclusive
 from infra.process.clock import SystemClock
 from infra.queue.keys import BellKey
-from infra.sweeper import stuck_work
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables import flights
 from infra.tables.flights import FLIGHTS
-from infra.tables.work import WORK
 
 KEY = BellKey("review", "bulk", "")
 ALONE = KEY._replace(alone=True)
@@ -81,7 +80,7 @@ def test_of_two_suspects_in_one_dead_process_none_is_blamed_and_both_run_exclusi
 
 def test_control_blamed_by_its_flight_an_innocent_is_a_dead_letter(house, toy, sweeper, monkeypatch):
     assert FLIGHTS["crashed_flights"] != BY_FLIGHT
-    monkeypatch.setattr(stuck_work, "WORK", {**WORK, "crashed_flights": BY_FLIGHT})
+    monkeypatch.setattr(flights, "FLIGHTS", {**FLIGHTS, "crashed_flights": BY_FLIGHT})
     suspects(house, 2)
     for _ in range(house.limits.crashes_max):
         die_side_by_side(house, toy)
