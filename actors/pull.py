@@ -13,19 +13,32 @@ from domain.errors import FulfilmentError, Throttled
 from domain.gates import GateShut
 from domain.order import Lane, PlatformState
 from domain.outcomes import Later
-from domain.states import Step
+from domain.steps import Step, Subject
 from domain.windows import PART_MIN_S, Marks, begin, longer_s, never_read, note_part, shorter_s, spans
 from infra.config.settings import Shop
-from infra.engine.outer import Intended, Lease
+from infra.engine.actor import Runner, actor
+from infra.engine.remote import Intended, Lease
 from infra.engine.results import Place, Result, Settled
 from infra.process.clock import Clock
+from infra.queue.keys import BellKey
 from infra.tables.gaps import load_gaps
 from infra.tables.payloads import ListedChange, known_changes
 from infra.tables.pool import Connection
 from infra.tables.shops import ShopRow, load_shops, move_cursor, note_read, note_settled
+from infra.tables.standing import closed_gaps
 from infra.telemetry.log import get_logger
 
-STEP = Step.PULL
+STEP = Step(
+    name="pull",
+    does="fetch what changed at a shop, and store it raw before anything interprets it",
+    subject=Subject.SHOP,
+    is_remote=True,
+    leads_to=("normalize",),
+    group="pull",
+    failpoints=("stored",),
+    # A gap in a shop's listing stands below zero as a subject of its own; what a shop still has to tell is never done.
+    done=closed_gaps,
+)
 
 # Least time until a shop whose gate was shut in the middle of a window is asked again.
 _GATE_S = 1.0
@@ -124,7 +137,7 @@ class Pull:
     """
 
     tools: Tools
-    step: Step = STEP
+    step: str = STEP.name
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -299,6 +312,12 @@ class Pull:
             length_s = (due.settled.end - due.settled.start).total_seconds()
             window_s = 2 * length_s if read.is_settled else max(PART_MIN_S, length_s / 2)
             note_settled(tx, id_, due.settled.end if read.is_settled else None, window_s)
+
+
+@actor(STEP, Pull)
+def pull(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
 
 
 def _marks(so_far: ShopRow, shop: Shop, newest: datetime) -> Marks:

@@ -11,12 +11,12 @@ import msgspec
 import domain.gates
 import infra.accounts.gates
 from actors import intake, label, normalize
-from actors.label import Label, Unlabelled
+from actors.waybill_calls import Unlabelled, WaybillCalls
 from adapters import payload
 from domain.gates import About
-from domain.states import STEPS, Step
-from infra.engine import outer
+from infra.engine import remote
 from infra.process.byte_room import ByteRoom
+from infra.process.steps import STEPS
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.claims import lock_failed
 from infra.tables.packages import UnlabelledRow, load_unlabelled
@@ -48,10 +48,10 @@ def switch_off(guards: Iterable[Guard]) -> None:
 
 
 def _buy_labels_unasked() -> None:
-    async def ask_and_ignore(label: Label, one: Unlabelled) -> None:
-        await label.tools.platform(one.order.key.account).fetch(one.order.key.platform_order_id)
+    async def ask_and_ignore(calls: WaybillCalls, one: Unlabelled) -> None:
+        await calls.tools.platform(one.order.key.account).fetch(one.order.key.platform_order_id)
 
-    Label._check = ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
+    WaybillCalls._check = ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
 
 
 def _save_under_any_lease() -> None:
@@ -59,7 +59,7 @@ def _save_under_any_lease() -> None:
         found = [lock_failed(tx, step, subject_id) for subject_id in sorted(subject_ids)]
         return [row.subject_id for row in found if row is not None]
 
-    vars(outer)["lock_leased"] = lock_any
+    vars(remote)["lock_leased"] = lock_any
 
 
 def _see_no_death() -> None:
@@ -90,7 +90,7 @@ def _read_without_limits() -> None:
 
 
 def _leave_the_stopped_alone() -> None:
-    works_in = STEPS[Step.LABEL].works_in
+    works_in = STEPS["label"].works_in
 
     def forget(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
         rows = load_unlabelled(tx, package_ids)

@@ -98,7 +98,7 @@ DUTIES: tuple[Entry, ...] = (
         _scaling_every_s,
         Beside.QUICK,
         "measures what is due and what is under way, for `orderlane status`, `/metrics` and scaling",
-        lambda given: lambda: measure_signals(given.db, given.settings.workers.groups, given.gates.rooms),
+        lambda given: lambda: measure_signals(given.db, given.settings.workers.step_groups(), given.gates.rooms),
     ),
     Entry(
         "rejected_messages",

@@ -1,8 +1,7 @@
-"""What inner and outer steps share: how due rows are claimed, failed alone, and handed back by a worker that goes."""
+"""What local and remote steps share: how due rows are claimed, failed alone, and handed back by a worker that goes."""
 
 from uuid import UUID
 
-from domain.states import Step
 from infra.engine.failures import Failures
 from infra.engine.results import Failed
 from infra.engine.write_outcomes import places, settle
@@ -62,17 +61,16 @@ def fail(
 
     With a lease's `token` nothing happens once the lease is lost: the subject is somebody else's by then.
     """
-    step = Step(key.step)
     with db.transaction() as tx:
         # The work row first, as everywhere, then the fulfillment order.
         if token is None:
-            is_ours = lock_failed(tx, step, subject_id) is not None
+            is_ours = lock_failed(tx, key.step, subject_id) is not None
         else:
-            is_ours = bool(lock_leased(tx, step, [subject_id], token))
+            is_ours = bool(lock_leased(tx, key.step, [subject_id], token))
         if not is_ours:
             return set()
-        place = places(tx, step, key.lane, [subject_id])[subject_id]
-        return settle(tx, step, [Failed(place, error)], failures)
+        place = places(tx, key.step, key.lane, [subject_id])[subject_id]
+        return settle(tx, key.step, [Failed(place, error)], failures)
 
 
 def hand_back(db: Database, worker: int) -> None:

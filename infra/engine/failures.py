@@ -10,11 +10,11 @@ from domain.gates import ACCUSED, ALONE, CHARGE, PAUSED, Charge, GateShut
 from domain.holds import HOLDS, HoldCode
 from domain.outcomes import Hold
 from domain.retry import GiveUp, HoldFor, Limits, Retry, backoff_s, cause_of, causes_of, fate, fingerprint
-from domain.states import Step
 from infra.engine.results import Failed, Place
 from infra.engine.write_outcomes import Writes, postponed, rested, stop
 from infra.process.clock import Clock
 from infra.process.randomness import Dice
+from infra.process.steps import STEPS
 from infra.tables.answers import NewAnswer
 from infra.tables.claims import WorkRow, lock_failed
 from infra.tables.gates import is_proven, note_spent
@@ -53,7 +53,7 @@ class Failures:
     dice: Dice
     origin: Origin = UNKNOWN
 
-    def judge(self, tx: Connection, step: Step, failed: Failed, writes: Writes) -> None:
+    def judge(self, tx: Connection, step: str, failed: Failed, writes: Writes) -> None:
         """Gather the rows of one failure; the work row must be locked by this transaction or leased by us."""
         place, error = failed.place, _in_our_words(failed.error)
         shut = next((link for link in (error, error.__cause__) if isinstance(link, GateShut)), None)
@@ -66,7 +66,7 @@ class Failures:
             return
         attempts, crashes = row.attempts, row.crashes
         verdict = fate(
-            error, step=step, attempts=attempts + 1, crashes=crashes, limits=self.limits, jitter=self.dice.roll()
+            error, step=STEPS[step], attempts=attempts + 1, crashes=crashes, limits=self.limits, jitter=self.dice.roll()
         )
         cause = cause_entry(error, self.clock.utcnow().isoformat(), attempts + 1)
         log.warning(
@@ -112,7 +112,7 @@ def _accusing(error: BaseException) -> Facts:
     return {}
 
 
-def _excuse(tx: Connection, step: Step, place: Place, facts: Facts) -> str | None:
+def _excuse(tx: Connection, step: str, place: Place, facts: Facts) -> str | None:
     """The account that the subject waits behind, empty to try again without it; None where its attempt is spent.
 
     The first accusers of an account are often judged after it is proven to be the cause. An attempt that is
@@ -129,7 +129,7 @@ def _excuse(tx: Connection, step: Step, place: Place, facts: Facts) -> str | Non
     return None
 
 
-def bury(step: Step, place: Place, work: WorkRow, cause: Row, writes: Writes, *, origin: Origin = UNKNOWN) -> None:
+def bury(step: str, place: Place, work: WorkRow, cause: Row, writes: Writes, *, origin: Origin = UNKNOWN) -> None:
     """Close the work and open a dead letter with the whole cause chain; it blocks the order as a hold does."""
     subject_id, lane, account, attempts, crashes, causes = work
     rule = HOLDS[HoldCode.DEAD_LETTER]

@@ -11,21 +11,21 @@ from typing import Any
 from domain.dead_letters import NotYet, Prospect, PutBack, Superseded, prospect, resumption
 from domain.order import Lane
 from domain.outcomes import Done
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
+from domain.steps import Subject
 from domain.stock import Reservation
 from infra.engine.author import Author, Source, machine
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_move, add_work, event, write
+from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.audit import record_acts
 from infra.tables.gaps import retry_gaps
 from infra.tables.holds import release_blocks
 from infra.tables.letters import Closed, OpenLetter, close, endings, load_standings, lock_open
 from infra.tables.orders import Locked, lock_fulfillment, shop_of
-from infra.tables.packages import unbooked
 from infra.tables.pool import Connection
-from infra.tables.work import Returned, lock_work, put_back, tell_untold
-from infra.tables.writebacks import unconfirmed
+from infra.tables.work import Returned, lock_work, put_back
 
 
 class Answer(StrEnum):
@@ -48,7 +48,7 @@ class _Case:
     """An open letter whose row, work and fulfillment order this transaction holds."""
 
     id: int
-    step: Step
+    step: str
     subject_id: int
     lane: Lane
     account: str
@@ -60,7 +60,7 @@ class _Case:
     @property
     def is_gap(self) -> bool:
         """Whether it is about one order of a shop, which has no work of its own: those subjects are below zero."""
-        return self.step is Step.PULL and self.subject_id < 0
+        return STEPS[self.step].subject is Subject.SHOP and self.subject_id < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,29 +109,41 @@ def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> int:
     return len(over)
 
 
-def go_on(tx: Connection, locked: Locked, step: Step, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:
+def go_on(tx: Connection, locked: Locked, step: str, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:
     """Return a held order, whose last hold was released, to where it was, and make the step that leads on due."""
     assert locked.resume_state is not None
-    to = resumption(locked.resume_state, Reservation(locked.reservation), is_empty=not locked.quantities)
+    reservation = Reservation(locked.reservation)
+    to = resumption(locked.resume_state, reservation, STEPS.map(), is_empty=not locked.quantities)
     place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
     writes = Writes()
     add_move(step, Settled(place, Done(), cause), (to.state,), writes, facts=facts)
     write(tx, step, writes)
     due = add_due(tx, locked, to.step)
-    return due | {BellKey(Step.WRITEBACK, lane, account) for lane, account in tell_untold(tx, locked.id)}
+    return due | _wake(tx, locked.id)
 
 
-def add_due(tx: Connection, locked: Locked, step: Step | None) -> set[BellKey]:
+def add_due(tx: Connection, locked: Locked, step: str | None) -> set[BellKey]:
     """Make a step due for whatever of a fulfillment order it works on; work that is there stays as it is."""
     shop = shop_of(tx, locked.id)
-    if step is Step.LABEL:
-        due = [NewWork(step, one.package_id, locked.lane, one.account, shop) for one in unbooked(tx, [locked.id])]
-    elif step is Step.WRITEBACK:
-        due = [NewWork(step, one.package_id, locked.lane, one.account) for one in unconfirmed(tx, [locked.id])]
-    else:
-        due = [NewWork(step, locked.id, locked.lane, shop=shop)] if step else []
+    due = [NewWork(step, locked.id, locked.lane, shop=shop)] if step else []
+    if step and (open_subjects := STEPS[step].open_subjects):
+        due = [
+            # A shop is named beside the account where the account does not say it.
+            NewWork(step, one.subject_id, locked.lane, one.account, shop if one.account != shop else "")
+            for one in open_subjects(tx, [locked.id])
+        ]
     add_work(tx, due)
     return {BellKey(work.step, work.lane, work.account) for work in due}
+
+
+def _wake(tx: Connection, fulfillment_order_id: int) -> set[BellKey]:
+    """Make due what waited for a hold's end, of every step that lets something wait for that."""
+    return {
+        BellKey(step.name, lane, account)
+        for step in STEPS.values()
+        if step.on_release
+        for lane, account in step.on_release(tx, fulfillment_order_id)
+    }
 
 
 def _lock(tx: Connection, letter_ids: Sequence[int], *, again: bool = False) -> list[_Case]:
@@ -160,7 +172,7 @@ def _case(letter: OpenLetter, locked: Locked | None, found: Prospect) -> _Case:
     reservation = Reservation(locked.reservation) if locked else Reservation.NONE
     return _Case(
         letter.id,
-        Step(letter.step),
+        letter.step,
         letter.subject_id,
         Lane(letter.lane),
         letter.account,
@@ -225,7 +237,7 @@ def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes
     match case.prospect:
         case PutBack(resume=State() as to):
             add_move(case.step, Settled(case.place, Done(), _cause(author)), (to,), writes, facts=facts)
-            tell_untold(tx, fulfillment_order_id)
+            _wake(tx, fulfillment_order_id)
             moved.add(fulfillment_order_id)
         case Superseded(resume=State()):
             # Nobody leads it on from there: the step that would have done so is the one that is over.

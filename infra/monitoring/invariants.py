@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from domain.ship_by import ON_THE_CLOCK
 from domain.states import FINAL_STATES, MOVES
 from infra.monitoring.alarms import LATE_DAYS
+from infra.process.steps import steps_by_subject
 from infra.tables.breaches import save_breaches
 from infra.tables.invariants import SENTENCES, find_broken
 from infra.tables.pool import Connection, Database
@@ -56,6 +57,7 @@ def find_breaches(session: Connection) -> list[Breach]:
         "days": LATE_DAYS,
         "newest": _NEWEST,
         "limit": _EXAMPLES_MAX + 1,
+        **steps_by_subject(),
     }
     breaches: list[Breach] = []
     for name, sentence in SENTENCES.items():

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.gates import Pause, pause_before
-from domain.groups import Milestone, drain_of, group_by_step, inflow_of
+from domain.groups import Groups, drain_of, group_by_step, inflow_of
 from domain.order import Lane
-from domain.states import Step
+from domain.steps import Milestone
 from infra.config.worker_settings import KEPT_S
+from infra.process.steps import STEPS
 from infra.tables.claims import due_keys
 from infra.tables.gates import load_pauses
 from infra.tables.pool import Connection, Database
@@ -44,7 +45,6 @@ _SOURCES = {
     Counted.EVENTS: tuple(name for name in Milestone if name is not Milestone.STORED),
 }
 
-Groups = Mapping[str, Sequence[Step]]
 # Of some accounts, those that do not take all their work now, with how much they take.
 Rooms = Callable[[Sequence[str]], Mapping[str, int]]
 _Key = tuple[str, str]
@@ -126,9 +126,10 @@ def measure_signals(db: Database, groups: Groups, rooms: Rooms = all_open) -> No
 
 
 def _row(
-    group: str, lane: Lane, steps: Sequence[Step], waiting: Mapping[_Key, dict[str, Any]], passed: Mapping[_Key, int]
+    group: str, lane: Lane, steps: Sequence[str], waiting: Mapping[_Key, dict[str, Any]], passed: Mapping[_Key, int]
 ) -> dict[str, Any]:
-    enters, leaves = inflow_of(steps), drain_of(steps)
+    members = [STEPS[name] for name in steps]
+    enters, leaves = inflow_of(members), drain_of(members)
     return {
         "step_group": group,
         "lane": lane,
@@ -138,7 +139,7 @@ def _row(
     }
 
 
-def _waiting(tx: Connection, group_of: Mapping[Step, str], rooms: Rooms) -> dict[_Key, dict[str, Any]]:
+def _waiting(tx: Connection, group_of: Mapping[str, str], rooms: Rooms) -> dict[_Key, dict[str, Any]]:
     """Due work by group and lane, that of crashed batches too, and how much is under way.
 
     What rests behind a shut gate waits for the gate, not for a worker. Where one is ajar, a single piece counts: it
@@ -153,15 +154,17 @@ def _waiting(tx: Connection, group_of: Mapping[Step, str], rooms: Rooms) -> dict
     for step, lane, account, depth, oldest_s, ship_by in [*due, *suspects]:
         pause = pause_before(pauses, step=step, lane=lane)
         room = int(pause.is_probe_due) if pause else narrow.get(account, depth)
-        if room == 0:
+        # Of a step that only another version knows, that version's sweeper measures.
+        if room == 0 or step not in group_of:
             continue
-        row = found.setdefault((group_of[Step(step)], lane), dict(_NOTHING))
+        row = found.setdefault((group_of[step], lane), dict(_NOTHING))
         row["depth"] += min(depth, room)
         if account not in narrow:
             row["oldest_s"] = max(row["oldest_s"], oldest_s)
             row["ship_by"] = min(filter(None, (row["ship_by"], ship_by)), default=None)
     for step, lane, count in leased_work(tx):
-        found.setdefault((group_of[Step(step)], lane), dict(_NOTHING))["under_way"] += count
+        if step in group_of:
+            found.setdefault((group_of[step], lane), dict(_NOTHING))["under_way"] += count
     return found
 
 

@@ -2,10 +2,11 @@
 
 from domain.errors import Poison
 from domain.order import Lane
-from domain.states import Step
+from domain.steps import Subject
 from infra.engine.failures import bury, cause_entry
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, write
+from infra.process.steps import STEPS
 from infra.tables.claims import WorkRow
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import Changed, note_refused, take_refused
@@ -24,7 +25,7 @@ def tell_refused(db: Database) -> int:
         writes = Writes()
         for one in refused:
             _tell(tx, one, writes)
-        write(tx, Step.PULL, writes)
+        write(tx, _reader(), writes)
     for one in refused:
         shop = f"{one.order.platform}/{one.order.shop}"
         log.error("forgotten_order_changed", shop=shop, platform_order_id=one.order.platform_order_id)
@@ -41,4 +42,9 @@ def _tell(tx: Connection, one: Changed, writes: Writes) -> None:
     )
     cause = cause_entry(Poison(CODE, words), f"{one.changed_at:%Y-%m-%dT%H:%M:%S%z}", 1)
     work = WorkRow(subject_id, Lane.P1, f"{one.order.platform}/{one.order.shop}", 0, 0, [])
-    bury(Step.PULL, Place(subject_id, Lane.P1), work, cause, writes)
+    bury(_reader(), Place(subject_id, Lane.P1), work, cause, writes)
+
+
+def _reader() -> str:
+    """The step that reads shops: it would have stored the order."""
+    return STEPS.of(Subject.SHOP)[0]

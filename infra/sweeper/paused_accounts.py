@@ -8,7 +8,7 @@ from domain.gates import Pause, pause_before
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import Seen, SharedGates
 from infra.engine.results import Place
@@ -91,16 +91,16 @@ class GateDuty:
             for fulfillment_order_id, order_id, package_id, lane, state, step, account in overdue:
                 place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
                 writes = Writes()
-                add_hold(Step(step), place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
-                write(tx, Step(step), writes)
+                add_hold(step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
+                write(tx, step, writes)
                 log.warning("waiting_on_account", order_id=order_id, account=account)
 
     def _release(self, tx: Connection, accounts: Sequence[str]) -> None:
         for fulfillment_order_id, order_id, lane, state, step in release_waiting(tx, accounts):
             place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
             facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
-            writes = Writes(events=[event(Step(step), place, "hold_released", Cause.TIMER, facts=facts)])
-            write(tx, Step(step), writes)
+            writes = Writes(events=[event(step, place, "hold_released", Cause.TIMER, facts=facts)])
+            write(tx, step, writes)
 
     def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
         """How the breakers stand; None with Redis away, and then every process judges for itself."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg.rows import class_row
 
+from infra.process.steps import steps_by_subject
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -111,7 +112,7 @@ def take_bulk(tx: Connection, bulk_id: int) -> Round | None:
 
 def settle_members(tx: Connection, bulk_id: int) -> list[tuple[str, str]]:
     """(state, what it died of) of the members whose end was seen just now."""
-    return tx.execute(BULK["settle_members"], {"id": bulk_id}).fetchall()
+    return tx.execute(BULK["settle_members"], {"id": bulk_id, **steps_by_subject()}).fetchall()
 
 
 def latest_ends(tx: Connection, bulk_id: int, limit: int) -> list[bool]:

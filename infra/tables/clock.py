@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
+from infra.process.steps import steps_by_subject
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 
@@ -79,6 +80,6 @@ def orders_with_clock(
     tx: Connection, states: Sequence[str], shop: str | None, within_h: float | None
 ) -> list[ClockRow]:
     """Open orders in these states that have a ship-by time, the most money first; of one shop, or due within hours."""
-    named = {"states": list(states), "shop": shop, "within_h": within_h}
+    named = {"states": list(states), "shop": shop, "within_h": within_h, **steps_by_subject()}
     with tx.cursor(row_factory=class_row(ClockRow)) as cursor:
         return cursor.execute(CLOCK["due_orders"], named).fetchall()

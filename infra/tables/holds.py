@@ -150,9 +150,10 @@ def release_waiting(tx: Connection, accounts: Sequence[str]) -> list[Waiting]:
     return [Waiting(*row) for row in tx.execute(HOLDS["release_waiting"], {"accounts": list(accounts)}).fetchall()]
 
 
-def holds_of_accusers(tx: Connection, packages: Sequence[tuple[str, int]]) -> list[int]:
-    """Fulfillment orders with an open hold of a label that failed for its account: (account, package) pairs in."""
+def holds_of_accusers(tx: Connection, step: str, code: str, packages: Sequence[tuple[str, int]]) -> list[int]:
+    """Fulfillment orders that a step holds for an error which (account, package) pairs blame on their account."""
     if not packages:
         return []
     named = {"accounts": [account for account, _ in packages], "package_ids": [id_ for _, id_ in packages]}
-    return [row[0] for row in tx.execute(HOLDS["holds_of_accusers"], named)]
+    found = tx.execute(HOLDS["holds_of_accusers"], {**named, "step": step, "code": code})
+    return [row[0] for row in found]

@@ -1,5 +1,6 @@
 """Our side of the ledgers that are compared after a run. Whole tables are read: nothing for the hot path."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from infra.tables.pool import Connection
@@ -90,9 +91,9 @@ def latencies_ms(connection: Connection) -> dict[str, float]:
     return {lane: float(p99) for lane, p99 in connection.execute(LEDGER["latencies"])}
 
 
-def progress(tx: Connection) -> ProgressRow:
-    """How far a run got."""
-    row = tx.execute(LEDGER["progress"]).fetchone()
+def progress(tx: Connection, endless: Sequence[str]) -> ProgressRow:
+    """How far a run got. `endless`: steps whose work never ends, which is not counted as due."""
+    row = tx.execute(LEDGER["progress"], {"endless": list(endless)}).fetchone()
     assert row is not None
     return ProgressRow(*row)
 

@@ -134,16 +134,3 @@ def stamp_packages(tx: Connection, stamps: Sequence[Stamp]) -> None:
             {"id": one.package_id, "packed_at": one.packed_at, "handed_over_at": one.handed_over_at} for one in stamps
         ]
         tx.execute(PACKAGES["stamp_packages"], {"rows": rows_json(rows)})
-
-
-class Unbooked(NamedTuple):
-    """A package without a waybill. `account`: the courier's."""
-
-    package_id: int
-    fulfillment_order_id: int
-    account: str
-
-
-def unbooked(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[Unbooked]:
-    """Packages of fulfillment orders that have no waybill, by id; without a lock."""
-    return [Unbooked(*row) for row in tx.execute(PACKAGES["unbooked"], {"ids": list(fulfillment_order_ids)})]

@@ -124,3 +124,9 @@ def choose_lane(tx: Connection, platform_order_id: str, place: str, *, lane: str
     """
     named = {"place": place, "platform_order_id": platform_order_id, "lane": lane, "by": by}
     return [Waiting(*row) for row in tx.execute(PAYLOADS["choose_payload_lane"], named).fetchall()]
+
+
+def move_payloads(tx: Connection, payload_ids: Sequence[int], lane: str) -> list[int]:
+    """Move the reading of payloads to a lane; ids of those that still wait to be read. Locks their work."""
+    rows = tx.execute(PAYLOADS["move_payload_work"], {"ids": list(payload_ids), "lane": lane})
+    return [row[0] for row in rows]

@@ -144,3 +144,28 @@ def booked_waybill(connection: Connection, package_id: int) -> str | None:
     """The waybill of a package; None: it has none."""
     row = connection.execute(SHIPMENTS["booked_waybill"], {"package_id": package_id}).fetchone()
     return None if row is None else str(row[0])
+
+
+def ask_about(
+    tx: Connection, fulfillment_order_ids: Sequence[int], *, is_suspect: bool = False
+) -> list[tuple[str, str]]:
+    """Make label due for calls that may have happened and that nobody asks about; (lane, account) of each."""
+    named = {"ids": list(fulfillment_order_ids), "is_suspect": is_suspect}
+    return [(lane, account) for lane, account in tx.execute(SHIPMENTS["ask_about"], named)]
+
+
+def is_label_leased(tx: Connection, package_id: int) -> bool:
+    """Whether a worker labels this package now; locks the label work, if there is any."""
+    row = tx.execute(SHIPMENTS["lock_label"], {"package_id": package_id}).fetchone()
+    return row is not None and bool(row[0])
+
+
+def add_label(tx: Connection, package_id: int, lane: str, account: str) -> list[tuple[str, str]]:
+    """Make label of a package due now; (lane, account) of the work."""
+    named = {"package_id": package_id, "lane": lane, "account": account}
+    return [(lane, account) for lane, account in tx.execute(SHIPMENTS["label_found"], named)]
+
+
+def label_letters(tx: Connection, package_id: int) -> list[int]:
+    """Open letters about the label of a package."""
+    return [row[0] for row in tx.execute(SHIPMENTS["label_letters"], {"package_id": package_id})]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from infra.process.steps import steps_by_subject
 from infra.tables.pool import Connection
 from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
@@ -110,52 +111,17 @@ def lock_work(tx: Connection, steps: Sequence[str], subject_ids: Sequence[int]) 
     tx.execute(WORK["lock_work"], {"steps": list(steps), "subject_ids": list(subject_ids)})
 
 
-def lock_writeback_work(tx: Connection, package_id: int) -> None:
-    """Lock the write-back work of a package, if there is any."""
-    tx.execute(WORK["lock_writeback_work"], {"package_id": package_id})
-
-
-def is_label_leased(tx: Connection, package_id: int) -> bool:
-    """Whether a worker labels this package now; locks the label work, if there is any."""
-    row = tx.execute(WORK["lock_label"], {"package_id": package_id}).fetchone()
-    return row is not None and bool(row[0])
-
-
 def put_back(tx: Connection, works: Iterable[Returned]) -> None:
     """Make work due with a clean slate, each in the turn of its own shop. No statement for none."""
     rows = [one._asdict() for one in works]
     if rows:
-        tx.execute(WORK["put_back"], {"rows": rows_json(rows)})
-
-
-def ask_about(
-    tx: Connection, fulfillment_order_ids: Sequence[int], *, is_suspect: bool = False
-) -> list[tuple[str, str]]:
-    """Make label due for calls that may have happened and that nobody asks about; (lane, account) of each."""
-    named = {"ids": list(fulfillment_order_ids), "is_suspect": is_suspect}
-    return [(lane, account) for lane, account in tx.execute(WORK["ask_about"], named)]
-
-
-def tell_untold(tx: Connection, fulfillment_order_id: int) -> list[tuple[str, str]]:
-    """Make write-backs due that waited for a hold's end; (lane, account) of each."""
-    return [(lane, account) for lane, account in tx.execute(WORK["tell_untold"], {"id": fulfillment_order_id})]
-
-
-def add_label(tx: Connection, package_id: int, lane: str, account: str) -> list[tuple[str, str]]:
-    """Make label of a package due now; (lane, account) of the work."""
-    named = {"package_id": package_id, "lane": lane, "account": account}
-    return [(lane, account) for lane, account in tx.execute(WORK["label_found"], named)]
+        tx.execute(WORK["put_back"], {"rows": rows_json(rows), **steps_by_subject()})
 
 
 def move_order(tx: Connection, order_id: int, lane: str) -> list[str]:
     """Move all work of an order to a lane; the step of each piece of work that moved. Locks it, and waits for that."""
-    return [row[0] for row in tx.execute(WORK["move_work"], {"order_id": order_id, "lane": lane})]
-
-
-def move_payloads(tx: Connection, payload_ids: Sequence[int], lane: str) -> list[int]:
-    """Move the reading of payloads to a lane; ids of those that still wait to be read. Locks their work."""
-    rows = tx.execute(WORK["move_payload_work"], {"ids": list(payload_ids), "lane": lane})
-    return [row[0] for row in rows]
+    named = {"order_id": order_id, "lane": lane, **steps_by_subject()}
+    return [row[0] for row in tx.execute(WORK["move_work"], named)]
 
 
 def gates_with_work(connection: Connection) -> list[str]:
@@ -173,7 +139,8 @@ def overdue_behind_gates(
 ) -> list[Overdue]:
     """Orders whose work waits behind these accounts, and that ship by within `margin_s` or have waited `patience_s`."""
     named = {"accounts": list(accounts), "margin_s": margin_s, "patience_s": patience_s, "limit": limit}
-    return [Overdue(*row) for row in tx.execute(WORK["overdue_behind_gates"], named).fetchall()]
+    rows = tx.execute(WORK["overdue_behind_gates"], {**named, **steps_by_subject()}).fetchall()
+    return [Overdue(*row) for row in rows]
 
 
 def resting(tx: Connection, accounts: Sequence[str]) -> dict[tuple[str, str], int]:

@@ -79,19 +79,6 @@ def end_writebacks(tx: Connection, ended: Iterable[Ended]) -> None:
     tx.execute(WRITEBACKS["end_writebacks"], {"rows": rows})
 
 
-class Unconfirmed(NamedTuple):
-    """A package of which the platform has not confirmed the waybill. `account`: the shop's."""
-
-    package_id: int
-    fulfillment_order_id: int
-    account: str
-
-
-def unconfirmed(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[Unconfirmed]:
-    """Packages of fulfillment orders whose write-back is not confirmed, by id; without a lock."""
-    return [Unconfirmed(*row) for row in tx.execute(WRITEBACKS["unconfirmed"], {"ids": list(fulfillment_order_ids)})]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Which write-backs. None asks nothing; `cause` is a code or a dead letter's fingerprint; `any_open` takes
@@ -153,3 +140,13 @@ def is_confirmed(connection: Connection, package_id: int) -> bool:
     """Whether the platform has confirmed the waybill of a package."""
     row = connection.execute(WRITEBACKS["writeback_status"], {"package_id": package_id}).fetchone()
     return row is not None and row[0] == "confirmed"
+
+
+def tell_untold(tx: Connection, fulfillment_order_id: int) -> list[tuple[str, str]]:
+    """Make write-backs due that waited for a hold's end; (lane, account) of each."""
+    return [(lane, account) for lane, account in tx.execute(WRITEBACKS["tell_untold"], {"id": fulfillment_order_id})]
+
+
+def lock_writeback_work(tx: Connection, package_id: int) -> None:
+    """Lock the write-back work of a package, if there is any."""
+    tx.execute(WRITEBACKS["lock_writeback_work"], {"package_id": package_id})

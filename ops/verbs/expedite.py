@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from domain.errors import Conflict
 from domain.order import Lane
-from domain.states import FINAL_STATES, Cause, Step
+from domain.states import FINAL_STATES, Cause
 from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
@@ -12,8 +12,9 @@ from infra.tables import payloads
 from infra.tables.audit import record_acts
 from infra.tables.fulfillment import choose_lane
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
+from infra.tables.payloads import move_payloads
 from infra.tables.pool import Connection, Database
-from infra.tables.work import move_order, move_payloads
+from infra.tables.work import move_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     if not waiting:
         return None
     was = tuple(sorted({before for _, before, _ in rows if before != lane}))
-    return Expedited(order_id=None, payloads=waiting, lane=lane, was=was, moved=(Step.NORMALIZE,) if was else ())
+    return Expedited(order_id=None, payloads=waiting, lane=lane, was=was, moved=("normalize",) if was else ())
 
 
 def _choose(tx: Connection, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
@@ -88,5 +89,5 @@ def _tell(tx: Connection, changed: list[Locked], lane: Lane, author: Author) -> 
         place = Place(one.id, one.lane, one.order_id, one.id, None, one.state)
         facts = {"lane": lane, "was": one.lane, "by": author.who, "reason": author.reason}
         # Lanes are review's to decide: the timeline shows who decided instead.
-        writes.events.append(event(Step.REVIEW, place, "lane_chosen", Cause.PERSON, facts=facts))
-    write(tx, Step.REVIEW, writes)
+        writes.events.append(event("review", place, "lane_chosen", Cause.PERSON, facts=facts))
+    write(tx, "review", writes)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from actors.listings import let_go
 from domain.errors import Conflict
 from domain.holds import OUTCOME_UNKNOWN, HoldCode
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
 from infra.queue.keys import BellKey
@@ -15,8 +15,7 @@ from infra.tables.letters import open_letters_of
 from infra.tables.listings import lock_order
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
-from infra.tables.shipments import give_up_intents
-from infra.tables.work import ask_about
+from infra.tables.shipments import ask_about, give_up_intents
 
 # Saying so does not put goods on a shelf: these are promised again, not waived.
 _NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED})
@@ -66,15 +65,15 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
     was = release_hold(tx, locked.id, code, by=author.who, reason=author.reason, is_waived=code not in _NOT_WAIVED)
     if was is None:
         return None
-    opened_by, error = Step(was.step), was.cause
+    opened_by, error = was.step, was.cause
     left = tuple(sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ())))
     due: set[BellKey] = set()
     if locked.state is State.ON_HOLD and not left:
         due |= go_on(tx, locked, opened_by, Cause.PERSON, {"code": code, "by": author.who, "reason": author.reason})
-    if opened_by is Step.WRITEBACK:
+    if opened_by == "writeback":
         # The platform is a side dimension: it hears whatever else holds the order.
-        due |= add_due(tx, locked, Step.WRITEBACK)
-    if opened_by is Step.LABEL:
+        due |= add_due(tx, locked, "writeback")
+    if opened_by == "label":
         due |= _about_the_courier(tx, locked, error)
     (now,) = lock_fulfillment(tx, [locked.id])
     steps = tuple(sorted({key.step for key in due}))
@@ -87,7 +86,7 @@ def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set
     """A call that may have happened is asked about, unless a person had to settle it and the order is over."""
     if locked.state is State.CLOSED and error == OUTCOME_UNKNOWN:
         give_up_intents(tx, locked.id)
-    return {BellKey(Step.LABEL, lane, account) for lane, account in ask_about(tx, [locked.id])}
+    return {BellKey("label", lane, account) for lane, account in ask_about(tx, [locked.id])}
 
 
 def _why_not_open(tx: Connection, order_id: int, code: HoldCode) -> str:

@@ -11,22 +11,31 @@ from domain.holds import HoldCode, waybill_facts
 from domain.order import Lane
 from domain.outcomes import Hold
 from domain.reconcile import Found
-from domain.states import STEPS, State, Step
+from domain.states import State
 from infra.engine.author import Author
-from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, call_each
+from infra.engine.remote import Intended, Lease, NotCalledError, RemoteRunner, call_each
 from infra.engine.replay import replay
 from infra.engine.results import Place, Result
 from infra.engine.write_outcomes import Writes, add_hold, write
+from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables import shipments
 from infra.tables.holds import label_holds
-from infra.tables.letters import label_letters
 from infra.tables.pool import Connection, Database
-from infra.tables.shipments import Booked, FoundShipment, PackageHere, book_shipments, booked_waybill, intend_found
-from infra.tables.work import add_label, is_label_leased
+from infra.tables.shipments import (
+    Booked,
+    FoundShipment,
+    PackageHere,
+    add_label,
+    book_shipments,
+    booked_waybill,
+    intend_found,
+    is_label_leased,
+    label_letters,
+)
 from ops.verbs.holds import release
 
-_LABEL_MAY_ACT = STEPS[Step.LABEL].works_in | {State.ON_HOLD}
+_LABEL_MAY_ACT = STEPS["label"].works_in | {State.ON_HOLD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class AskOnly:
     """The label step with its booking taken out: what the courier has is recorded, what it has not stays as it was."""
 
     label: Label
-    step: Step = Step.LABEL
+    step: str = "label"
 
     @property
     def call_s(self) -> float:
@@ -64,7 +73,7 @@ class AskOnly:
         return self.label.record(tx, answered)
 
 
-def adopt(runner: OuterRunner, package: PackageHere, keep: Found, author: Author) -> bool:
+def adopt(runner: RemoteRunner, package: PackageHere, keep: Found, author: Author) -> bool:
     """Record `keep` as the package's booked waybill, with all that follows a label; False: not now.
 
     Not now is when a worker labels it at this moment, or when a hold of another kind keeps label from
@@ -92,15 +101,15 @@ def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None
             _show_unwanted(tx, package, keep)
         return None
     (due,) = add_label(tx, package.id, Lane(package.lane), package.account)
-    return BellKey(Step.LABEL, *due)
+    return BellKey("label", *due)
 
 
 def _show_unwanted(tx: Connection, package: PackageHere, keep: Found) -> None:
     place = Place(package.id, Lane(package.lane), package.order_id, package.fulfillment_order_id, package.id)
     writes = Writes()
     hold = Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(package.courier, keep.waybill))
-    add_hold(Step.LABEL, place, hold, writes)
-    write(tx, Step.LABEL, writes)
+    add_hold("label", place, hold, writes)
+    write(tx, "label", writes)
 
 
 def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:

@@ -46,6 +46,8 @@ WRITES_ELSEWHERE = {
     ("gaps", "shop"): "a gap without an order id is tried again by reading its window again",
     ("gaps", "work"): MAKES_DUE,
     ("writebacks", "work"): MAKES_DUE,
+    ("shipments", "work"): MAKES_DUE,
+    ("payloads", "work"): "payloads that wait to be read change lanes; the queries of work itself name no step",
     ("gates", "work"): "an account that is the cause returns attempts and takes note of it in one statement",
     ("clock", "event"): "an alarm is raised once: its row and its place in the timeline are one statement",
 }

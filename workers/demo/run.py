@@ -15,6 +15,7 @@ from domain.ledger_check import Reckoning, Verdict, reckon
 from infra.config.settings import Settings, read_settings
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
+from infra.process.steps import STEPS
 from infra.servers import Stores
 from infra.tables import ledger
 from infra.tables.pool import Database
@@ -119,7 +120,7 @@ class Running:
         with self.db.transaction() as tx:
             # One snapshot: between two a page of scans may turn what is on its way into what is due.
             read_one_snapshot(tx)
-            ours, states = ledger.progress(tx), ledger.states(tx)
+            ours, states = ledger.progress(tx, STEPS.endless()), ledger.states(tx)
         return Progress(
             total=theirs["orders"],
             visible=theirs["visible"],

@@ -50,12 +50,12 @@ WHERE fulfillment_order_id = %(fulfillment_order_id)s AND step = 'label' AND cod
   AND released_at IS NULL;
 
 -- name: holds_of_accusers
--- Fulfillment orders that the label step holds for an error that these packages blame on their account.
+-- Fulfillment orders that a step holds for an error that these packages blame on their account.
 SELECT DISTINCT h.fulfillment_order_id
 FROM unnest(%(accounts)s::text[], %(package_ids)s::bigint[]) AS a(account, package_id)
 JOIN package AS p ON p.id = a.package_id
 JOIN hold AS h ON h.fulfillment_order_id = p.fulfillment_order_id
-WHERE h.code = 'waybill_error' AND h.step = 'label' AND h.released_at IS NULL
+WHERE h.code = %(code)s AND h.step = %(step)s AND h.released_at IS NULL
   AND EXISTS (SELECT FROM accusation AS c WHERE c.account = a.account AND c.code = h.facts ->> 'code')
 ORDER BY h.fulfillment_order_id;
 

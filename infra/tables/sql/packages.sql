@@ -1,12 +1,5 @@
 -- Packages and what lies in them.
 
--- name: unbooked
--- Packages of fulfillment orders that have no waybill.
-SELECT p.id, p.fulfillment_order_id, p.account FROM package AS p
-WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')
-ORDER BY p.id;
-
 -- name: create_packages
 -- One package for each fulfillment order, with all of it that is in no package yet. A number is unique in the whole
 -- order, as the courier's reference is made of order and number. It follows from the number of the fulfillment order, as

@@ -132,3 +132,11 @@ WITH RECURSIVE known(shop) AS (
 )
 UPDATE raw_payload AS r SET lane = %(lane)s, lane_by = %(by)s FROM waiting WHERE r.id = waiting.id
 RETURNING r.id, waiting.lane, r.platform || '/' || r.shop;
+
+-- name: move_payload_work
+-- Waits for a batch that reads them just now; what it read is no work any more.
+WITH own AS (
+    SELECT subject_id FROM work WHERE step = 'normalize' AND subject_id = ANY(%(ids)s) ORDER BY subject_id FOR UPDATE
+)
+UPDATE work AS w SET lane = %(lane)s FROM own WHERE w.step = 'normalize' AND w.subject_id = own.subject_id
+RETURNING w.subject_id;

@@ -97,3 +97,36 @@ DO UPDATE SET status = 'voided', waybill = coalesce(shipment.waybill, excluded.w
 
 -- name: booked_waybill
 SELECT waybill FROM shipment WHERE package_id = %(package_id)s AND status = 'booked';
+
+-- name: ask_about
+-- Label is due for every call of fulfillment orders that may have happened and that nobody asks about: it asks, and
+-- books only what is still wanted. What is due already stays as it is, and an open letter has its owner.
+INSERT INTO work (step, subject_id, lane, account, shop, is_suspect)
+SELECT 'label', p.id, f.lane, p.account, o.platform || '/' || o.shop, %(is_suspect)s
+FROM package AS p
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.fulfillment_order_id = ANY(%(ids)s)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'label' AND d.subject_id = p.id AND d.closed_at IS NULL)
+ORDER BY p.id
+ON CONFLICT (step, subject_id) DO NOTHING
+RETURNING lane, account;
+
+-- name: lock_label
+-- Whoever labels this package holds its work row; the second of two waits here.
+SELECT lease_token IS NOT NULL FROM work WHERE step = 'label' AND subject_id = %(package_id)s FOR UPDATE;
+
+-- name: label_found
+INSERT INTO work (step, subject_id, lane, account, shop)
+SELECT 'label', p.id, %(lane)s, %(account)s, o.platform || '/' || o.shop
+FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.id = %(package_id)s
+ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now())
+RETURNING lane, account;
+
+-- name: label_letters
+SELECT id FROM dead_letter WHERE step = 'label' AND subject_id = %(package_id)s AND closed_at IS NULL;

@@ -1,5 +1,5 @@
 -- name: lease
--- Outer steps: rows just locked become ours until the lease ends, by the database's clock.
+-- Remote steps: rows just locked become ours until the lease ends, by the database's clock.
 UPDATE work
 SET lease_token = %(token)s, lease_until = now() + make_interval(secs => %(lease_s)s)
 WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s);
@@ -92,58 +92,10 @@ SELECT r.step, r.subject_id, r.lane, r.account,
 FROM json_to_recordset(%(rows)s::json)
      AS r(step text, subject_id bigint, lane text, account text, order_id bigint, is_suspect boolean)
 LEFT JOIN orders AS o ON o.id = r.order_id
-LEFT JOIN raw_payload AS p ON r.step = 'normalize' AND p.id = r.subject_id
+LEFT JOIN raw_payload AS p ON r.step = ANY(%(of_payloads)s) AND p.id = r.subject_id
 ORDER BY r.step, r.subject_id
 ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now()), attempts = 0, crashes = 0
 WHERE work.lease_token IS NULL;
-
--- name: ask_about
--- Label is due for every call of fulfillment orders that may have happened and that nobody asks about: it asks, and
--- books only what is still wanted. What is due already stays as it is, and an open letter has its owner.
-INSERT INTO work (step, subject_id, lane, account, shop, is_suspect)
-SELECT 'label', p.id, f.lane, p.account, o.platform || '/' || o.shop, %(is_suspect)s
-FROM package AS p
-JOIN shipment AS s ON s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-WHERE p.fulfillment_order_id = ANY(%(ids)s)
-  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
-                  WHERE d.step = 'label' AND d.subject_id = p.id AND d.closed_at IS NULL)
-ORDER BY p.id
-ON CONFLICT (step, subject_id) DO NOTHING
-RETURNING lane, account;
-
--- name: tell_untold
--- What a platform must hear of a label that was booked while the order was held.
-INSERT INTO work (step, subject_id, lane, account)
-SELECT 'writeback', w.package_id, f.lane, o.platform || '/' || o.shop
-FROM package AS p
-JOIN writeback AS w ON w.package_id = p.id AND w.status = 'pending'
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-WHERE p.fulfillment_order_id = %(id)s
-  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
-                  WHERE d.step = 'writeback' AND d.subject_id = p.id AND d.closed_at IS NULL)
-ORDER BY p.id
-ON CONFLICT (step, subject_id) DO NOTHING
-RETURNING lane, account;
-
--- name: lock_writeback_work
-SELECT 1 FROM work WHERE step = 'writeback' AND subject_id = %(package_id)s FOR UPDATE;
-
--- name: lock_label
--- Whoever labels this package holds its work row; the second of two waits here.
-SELECT lease_token IS NOT NULL FROM work WHERE step = 'label' AND subject_id = %(package_id)s FOR UPDATE;
-
--- name: label_found
-INSERT INTO work (step, subject_id, lane, account, shop)
-SELECT 'label', p.id, %(lane)s, %(account)s, o.platform || '/' || o.shop
-FROM package AS p
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-WHERE p.id = %(package_id)s
-ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now())
-RETURNING lane, account;
 
 -- name: rest
 -- Work behind a gate is due never; only the gate's opening makes it due. It was not called, so nothing is spent.
@@ -183,12 +135,12 @@ WITH waiting AS (
     SELECT p.id AS package_id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account) AS account,
            coalesce(w.gated_at, w.due_at) AS since, true AS has_clock
     FROM work AS w JOIN package AS p ON p.id = w.subject_id
-    WHERE w.step IN ('label', 'writeback')
+    WHERE w.step = ANY(%(of_packages)s)
       AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
     UNION ALL
     SELECT p.id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account), coalesce(w.gated_at, w.due_at), false
     FROM work AS w JOIN notice AS n ON n.id = w.subject_id JOIN package AS p ON p.id = n.package_id
-    WHERE w.step = 'notify'
+    WHERE w.step = ANY(%(of_notices)s)
       AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
 )
 SELECT DISTINCT ON (f.id) f.id, f.order_id, w.package_id, f.lane, f.state, w.step, w.account
@@ -222,33 +174,25 @@ UPDATE work SET due_at = now()
 WHERE due_at > '2100-01-01 00:00:00+00' AND gate IS NULL
 RETURNING step;
 
--- name: move_payload_work
--- Waits for a batch that reads them just now; what it read is no work any more.
-WITH own AS (
-    SELECT subject_id FROM work WHERE step = 'normalize' AND subject_id = ANY(%(ids)s) ORDER BY subject_id FOR UPDATE
-)
-UPDATE work AS w SET lane = %(lane)s FROM own WHERE w.step = 'normalize' AND w.subject_id = own.subject_id
-RETURNING w.subject_id;
-
 -- name: move_work
 -- Everything that is due for an order, or will be, changes lanes; what runs right now goes on in the new one. Rows
 -- are locked as batches lock them: by subject within a step, and without the fulfillment orders behind them.
 WITH own AS (
     SELECT w.step, w.subject_id
-    FROM (SELECT 'normalize' AS step, r.id AS subject_id
+    FROM (SELECT unnest(%(of_payloads)s::text[]) AS step, r.id AS subject_id
           FROM orders AS o
           JOIN raw_payload AS r
             ON r.shop = o.shop AND r.platform_order_id = o.platform_order_id AND r.platform = o.platform
           WHERE o.id = %(order_id)s
           UNION ALL
-          SELECT unnest(ARRAY['reserve', 'review', 'route']), f.id
+          SELECT unnest(%(of_fulfillment)s::text[]), f.id
           FROM fulfillment_order AS f WHERE f.order_id = %(order_id)s
           UNION ALL
-          SELECT unnest(ARRAY['label', 'writeback']), p.id
+          SELECT unnest(%(of_packages)s::text[]), p.id
           FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
           WHERE f.order_id = %(order_id)s
           UNION ALL
-          SELECT 'notify', n.id
+          SELECT unnest(%(of_notices)s::text[]), n.id
           FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
           JOIN notice AS n ON n.package_id = p.id
           WHERE f.order_id = %(order_id)s) AS subject

@@ -1,0 +1,54 @@
+"""What follows a scan: the platform hears of the package when its shop wants that, and buyers once it has left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.tools import Tools
+from infra.engine.results import NewWork, Place
+from infra.tables.notices import NewNotice, want_notices
+from infra.tables.pool import Connection
+from infra.tables.writebacks import NewWriteback, want_writebacks
+
+SHIPPED = "package.shipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A package that was scanned, and when (ISO text) it was packed and handed over, if it was."""
+
+    place: Place
+    shop: str
+    packed_at: str | None
+    handed_over_at: str | None
+
+
+def want_followers(tx: Connection, tools: Tools, scanned: Sequence[Left]) -> dict[int, tuple[NewWork, ...]]:
+    """Write-backs at the moment each shop wants them, and notices for what left the house."""
+    shops = tools.directory.shops
+    ship_on = {one.shop: shops[one.shop].ship_on for one in scanned if one.shop in shops}
+    told = [
+        (one, one.packed_at if ship_on.get(one.shop) == "packed" else one.handed_over_at)
+        for one in scanned
+        if ship_on.get(one.shop) != "label"
+    ]
+    writebacks = [(one, at) for one, at in told if at]
+    work: dict[int, tuple[NewWork, ...]] = {}
+    want_writebacks(tx, [NewWriteback(one.place.subject_id, one.place.order_id, at) for one, at in writebacks])
+    for one, _ in writebacks:
+        work[one.place.subject_id] = (NewWork("writeback", one.place.subject_id, one.place.lane, one.shop),)
+    for one, notice_id, channel in _want_notices(tx, tools, [one for one in scanned if one.handed_over_at]):
+        work[one.place.subject_id] = (
+            *work.get(one.place.subject_id, ()),
+            NewWork("notify", notice_id, one.place.lane, channel, one.shop),
+        )
+    return work
+
+
+def _want_notices(tx: Connection, tools: Tools, left: Sequence[Left]) -> list[tuple[Left, int, str]]:
+    notices = [
+        NewNotice(one.place.subject_id, SHIPPED, channel, one.handed_over_at)
+        for one in left
+        for channel in tools.directory.channels
+    ]
+    by_package = {one.place.subject_id: one for one in left}
+    return [(by_package[one.package_id], one.id, one.channel) for one in want_notices(tx, notices)]
