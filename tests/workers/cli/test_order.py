@@ -186,7 +186,7 @@ def test_an_order_is_expedited_and_stays_so(orderlane, receive, trade) -> None:
     receive("main", "1001", trade())
     result = orderlane(*EXPEDITE)
     assert (result.exit_code, result.stdout) == (0, "order 1 moved from p1 to lane p0, with reserve\n")
-    again = orderlane(*"--json")
+    again = orderlane(*EXPEDITE, "--json")
     assert again.exit_code == 0
     assert json.loads(again.stdout) == {"order_id": 1, "payloads": [], "lane": "p0", "was": [], "moved": []}
     assert "lane p0 chosen by " in orderlane("order", "show", "1001").stdout
@@ -247,7 +247,7 @@ def test_expediting_says_why_and_where(orderlane, receive, trade) -> None:
     receive("main", "1001", trade())
     receive("outlet", "1001", trade())
     assert orderlane(*EXPEDITE[:3]).exit_code == 2
-    assert orderlane(*"--lane", "fast").exit_code == 2
+    assert orderlane(*EXPEDITE, "--lane", "fast").exit_code == 2
     assert orderlane(*EXPEDITE).exit_code == 2, "the id may mean two orders"
     assert orderlane("order", "expedite", "404", "--reason", "r").exit_code == 1
 
