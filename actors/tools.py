@@ -7,7 +7,7 @@ from typing import TypeVar
 from adapters.ports import Courier, Notifier, Platform, Warehouse
 from domain.errors import Misconfigured
 from domain.rules import RuleSet
-from infra.accounts.directory import Directory, directory_of
+from infra.config.directory import Directory, directory_of
 from infra.config.settings import Settings
 from infra.process.clock import Clock
 from infra.queue.keys import Bells

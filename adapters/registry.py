@@ -13,7 +13,7 @@ from adapters import channels, couriers, platforms, warehouses
 from adapters.door import place_of
 from adapters.plugin import ChannelKind, CourierKind, PlatformKind, WarehouseKind
 from domain.errors import Misconfigured
-from infra.accounts.directory import directory_of
+from infra.config.directory import directory_of
 from infra.config.settings import Settings
 
 K = TypeVar("K", PlatformKind, CourierKind, ChannelKind, WarehouseKind)

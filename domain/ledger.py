@@ -26,13 +26,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class LineSum:
-    """What we plan of one line. `is_ours`: we ship it, as far as we know."""
+    """What we plan of one line. `is_ours`: we ship it, as far as we know.
+
+    `shown`: the waybill under which the platform shows the pieces *elsewhere*; empty where there are none.
+    """
 
     quantity: int
     planned: int
     cancelled: int = 0
     elsewhere: int = 0
     is_ours: bool = True
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def reckon(ours: Ours, theirs: Theirs) -> Reckoning:
             code for group, codes in held.items() if verdicts[group] is Verdict.HELD for code in codes
         ),
         oversold=_oversold(ours.pieces, theirs.stocked),
-        duplicate_waybills=_duplicates(ours.boxes, theirs.carried),
+        duplicate_waybills=_duplicates(ours, theirs.carried),
         contradictions=tuple(contradictions),
     )
 
@@ -138,7 +138,8 @@ def _contradictions_of_order(
     for line in ordered.lines:
         name = f"{key[1]}, line {line.line_id}"
         boxes = by_line.get((key, line.line_id), ())
-        for wrong in contradictions_of_line(line, boxes, is_looked_at=is_looked_at):
+        shown = sums[line.line_id].shown if line.line_id in sums else ""
+        for wrong in contradictions_of_line(line, boxes, shown=shown, is_looked_at=is_looked_at):
             yield f"{name}: {wrong}"
         if verdict in _OVER and line.is_wanted:
             yield f"{name}: {verdict.value} here, and the platform still waits for it"
@@ -173,10 +174,11 @@ def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, Stocked]) -> int:
     return total
 
 
-def _duplicates(boxes: Mapping[str, Box], carried: Iterable[Carried]) -> int:
-    """Living waybills beyond the one that each package may have, and those of no package of ours."""
-    living = Counter(_package_of(each.reference) for each in carried if each.is_alive)
-    known = {_package_of(reference) for reference in boxes}
+def _duplicates(ours: Ours, carried: Iterable[Carried]) -> int:
+    """Living waybills beyond the one that each package may have, and those that nobody here knows of."""
+    shown = {line.shown for lines in ours.lines.values() for line in lines.values()}
+    living = Counter(_package_of(each.reference) for each in carried if each.is_alive and each.waybill not in shown)
+    known = {_package_of(reference) for reference in ours.boxes}
     return sum(count - 1 if package in known else count for package, count in living.items())
 
 

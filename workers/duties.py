@@ -2,7 +2,8 @@
 
 The round itself (`infra.sweeper.stuck_work`) rings for due work and frees what dead processes held; the duties of
 `Beside.ROUND` follow in the same thread. Every other name in `Beside` is a thread of its own, in which its duties act
-one after the other: a long one keeps those of its thread waiting, and nobody else.
+one after the other: a long one keeps those of its thread waiting, and nobody else. Of alarms there is a duty for each
+condition (`infra.monitoring.alarm_conditions`); those that open and close them are made beside this list.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,8 @@ from enum import StrEnum
 
 from actors.listings import WaitingForSkus
 from infra.config.settings import Settings
+from infra.monitoring.alarm_conditions import conditions_of
+from infra.monitoring.alarm_sinks import LogSink
 from infra.monitoring.alarms import (
     alarm_on_expired_holds,
     alarm_on_letters,
@@ -27,9 +30,10 @@ from infra.queue.priority import PriorityBroker
 from infra.retention.purge import Purge
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.earlier_versions import wake_waiting
+from infra.sweeper.open_alarms import alarm_duties, unreachable_redis
 from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.rejected_messages import RejectedDuty
-from infra.sweeper.schedule import Duty
+from infra.sweeper.schedule import ALARMS_EVERY_S, Duty
 from infra.tables.pool import Database
 from workers.recounting import LOOK_EVERY_S, Recounting
 from workers.stocking import AGAIN_S, Stocking
@@ -45,11 +49,12 @@ class Beside(StrEnum):
     SLOW = "slow"
     OUTSIDE = "outside"
     PURGE = "purge"
+    ALARMS = "alarms"
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What duties are made from, in the process of the leading sweeper."""
+    """What duties are made from, in the process of the leading sweeper. `ping` raises when Redis does not answer."""
 
     settings: Settings
     db: Database
@@ -57,6 +62,7 @@ class Given:
     gates: GateDuty
     broker: PriorityBroker
     bells: Bells
+    ping: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,28 +129,28 @@ DUTIES: tuple[Entry, ...] = (
     ),
     Entry(
         "clock_alarms",
-        60.0,
+        ALARMS_EVERY_S,
         Beside.SLOW,
         "tells of orders that have used up a part of their time to ship",
         lambda given: lambda: raise_alarms(given.db),
     ),
     Entry(
         "repeated_alarms",
-        60.0,
+        ALARMS_EVERY_S,
         Beside.SLOW,
         "tells again, once a day, of orders that are still late",
         lambda given: lambda: repeat_alarms(given.db),
     ),
     Entry(
         "letter_alarms",
-        60.0,
+        ALARMS_EVERY_S,
         Beside.SLOW,
         "tells of causes of dead letters that are new, that grow, and that stay",
         lambda given: lambda: alarm_on_letters(given.db),
     ),
     Entry(
         "old_cursors",
-        60.0,
+        ALARMS_EVERY_S,
         Beside.SLOW,
         "tells of shops whose stored changes are too old",
         lambda given: lambda: alarm_on_old_cursors(given.db, given.settings.shops),
@@ -195,8 +201,10 @@ DUTIES: tuple[Entry, ...] = (
 
 
 def make_duties(given: Given) -> Mapping[Beside, tuple[Duty, ...]]:
-    """All duties by the thread they act in, due at once, in the order of the list."""
-    made = [
-        (entry, Duty(entry.name, entry.every_s(given.settings), entry.make(given), given.clock)) for entry in DUTIES
-    ]
-    return {thread: tuple(duty for entry, duty in made if entry.beside is thread) for thread in Beside}
+    """All duties by the thread they act in, due at once, in the order of the list; then those about alarms."""
+    settings, clock = given.settings, given.clock
+    made = [(entry.beside, Duty(entry.name, entry.every_s(settings), entry.make(given), clock)) for entry in DUTIES]
+    conditions = [*conditions_of(settings), unreachable_redis(given.ping)]
+    alarms = alarm_duties(given.db, clock, conditions, [duty for _, duty in made], LogSink())
+    made += [(Beside.ALARMS, duty) for duty in alarms]
+    return {thread: tuple(duty for beside, duty in made if beside is thread) for thread in Beside}

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from types import FrameType
 
@@ -12,6 +12,7 @@ import redis
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.settings import Settings, read_settings
 from infra.engine.worker_lock import take_lead
+from infra.monitoring.alarm_events import note_uncaught
 from infra.process.clock import SystemClock
 from infra.queue.bells import BrokerBells
 from infra.queue.broker import connect_redis, make_broker
@@ -42,7 +43,7 @@ def main() -> None:
     """Sweep until SIGTERM."""
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
-    log_uncaught()
+    log_uncaught(note_uncaught(settings.stores.database_url, "sweeper"))
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -51,14 +52,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     client = connect_redis(settings.stores.redis_url.reveal())
-    with database(settings, 6) as db, gatekeeper(settings, db) as gates, metrics_of(settings, db):
+    with database(settings, 7) as db, gatekeeper(settings, db) as gates, metrics_of(settings, db):
         queues = settings.workers.queues()
         broker = make_broker(client, LANES, queues=queues.values())
         sweeper = Sweeper(db, BrokerBells(broker, queues), SystemClock(), settings.engine.crashes_max, gates)
         log.info("sweeper_started")
         while not stopping.is_set() and not is_orphaned():
             beat()
-            lead(settings, db, sweeper, gates=gates, broker=broker, stopping=stopping)
+            lead(settings, db, sweeper, gates=gates, broker=broker, ping=client.ping, stopping=stopping)
     client.close()
 
 
@@ -78,12 +79,16 @@ def lead(
     *,
     gates: GateDuty,
     broker: PriorityBroker,
+    ping: Callable[[], object],
     stopping: threading.Event,
 ) -> None:
-    """Wait for the lead, then sweep until told to stop, or until a store goes away and the lead with it."""
+    """Wait for the lead, then sweep until told to stop, or until a store goes away and the lead with it.
+
+    `ping` raises a RedisError when Redis does not answer.
+    """
     pause = settings.engine.sweep_every_s
     clock = SystemClock()
-    duties = make_duties(Given(settings, db, clock, gates, broker, sweeper.bells))
+    duties = make_duties(Given(settings, db, clock, gates, broker, sweeper.bells, ping))
     try:
         with db.direct() as session, ExitStack() as stack:
             threads = [stack.enter_context(Beside(some)) for thread, some in duties.items() if thread is not ROUND]

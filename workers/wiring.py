@@ -13,7 +13,7 @@ from adapters import registry
 from adapters.door import Door
 from domain.errors import Misconfigured
 from domain.order import Lane
-from infra.accounts.directory import directory_of
+from infra.config.directory import directory_of
 from infra.config.rules import load_rules
 from infra.config.settings import Settings
 from infra.config.worker_settings import Pool

@@ -13,6 +13,7 @@ from dramatiq import Worker
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, read_settings
 from infra.config.worker_settings import ALL_LANES_POOL, Pool
+from infra.monitoring.alarm_events import note_uncaught
 from infra.queue.priority import Unfit
 from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
@@ -35,7 +36,7 @@ def main(name: str) -> None:
     """Serve the bells of a pool's lanes and groups until SIGTERM, then finish what is under way."""
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
-    log_uncaught()
+    log_uncaught(note_uncaught(settings.stores.database_url, "worker"))
     try:
         pool = settings.workers.pool(name)
     except Misconfigured as error:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.accounts.directory import directory_of
+from infra.config.directory import directory_of
 from infra.config.settings import Guard, Limit, Settings
 
 

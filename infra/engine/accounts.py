@@ -2,7 +2,7 @@
 
 from domain.order import Lane
 from domain.steps import Subject
-from infra.accounts.directory import directory_of
+from infra.config.directory import directory_of
 from infra.config.settings import Settings
 from infra.engine.results import NewWork
 from infra.engine.write_outcomes import add_work

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
+from domain.alarms import AlarmKind
 from domain.errors import Throttled
 from domain.outcomes import Later
 from infra.engine.claims import Crowded, claim, fail
@@ -13,6 +14,7 @@ from infra.engine.event_loop import Outside
 from infra.engine.failures import Failures
 from infra.engine.results import Failed, HasPlace, Result, Settled
 from infra.engine.write_outcomes import places, settle
+from infra.monitoring.alarm_events import note_event
 from infra.process.clock import Clock
 from infra.process.failpoints import failpoint, failpoints
 from infra.process.randomness import Dice
@@ -228,6 +230,7 @@ class RemoteRunner:
         ours = lock_leased(tx, self.step.step, ids, token)
         if len(ours) < len(ids):
             log.warning("late_save_refused", step=self.step.step, refused=len(ids) - len(ours))
+            note_event(self.db, AlarmKind.LATE_SAVE_REFUSED, self.step.step)
         # The order may have moved during the call: its place is read again, and locked.
         now = places(tx, self.step.step, key.lane, ours)
         kept = [

@@ -52,6 +52,7 @@ _DELETES: dict[Kind, tuple[Deleted, ...]] = {
     Kind.GAPS: (Deleted.GAPS,),
     Kind.BULKS: (Deleted.BULK_MEMBERS, Deleted.BULKS),
     Kind.ENTRIES: (Deleted.ENTRIES,),
+    Kind.ALARMS: (Deleted.ALARMS,),
 }
 _STRETCHES: dict[Kind, Stretched] = {
     Kind.PAGES: Stretched.PAGES,
@@ -182,7 +183,7 @@ def count_due(db: Database, policy: Retention) -> Counter[str]:
     days = policy.days
     if days[Kind.PERSONS] != KEEP:
         counts[Kind.PERSONS] = _count_persons(db, policy)
-    for kind in (Kind.PAGES, Kind.EARLY_SCANS, Kind.GAPS, Kind.EVENTS, Kind.LETTERS, Kind.BULKS, Kind.ENTRIES):
+    for kind in [kind for kind in Kind if kind is not Kind.PERSONS]:
         if days[kind] != KEEP:
             with db.connection() as connection:
                 counts[kind] = count_old(connection, kind, days[kind])

@@ -157,3 +157,18 @@ def holds_of_accusers(tx: Connection, step: str, code: str, packages: Sequence[t
     named = {"accounts": [account for account, _ in packages], "package_ids": [id_ for _, id_ in packages]}
     found = tx.execute(HOLDS["holds_of_accusers"], {**named, "step": step, "code": code})
     return [row[0] for row in found]
+
+
+class ShippedOrder(NamedTuple):
+    """An order that is held because its platform shows it as shipped. `shown`: the waybills that it shows."""
+
+    order_id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+    shown: list[str]
+
+
+def shipped_without_package(connection: Connection, since: datetime) -> list[ShippedOrder]:
+    """Orders that came in since then, are held as shipped, and have no package of ours."""
+    return [ShippedOrder(*row) for row in connection.execute(HOLDS["lost_orders"], {"since": since})]

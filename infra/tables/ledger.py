@@ -24,7 +24,10 @@ class PartRow(NamedTuple):
 
 
 class LineRow(NamedTuple):
-    """The pieces of a line: sold, planned, cancelled, and shipped by somebody else."""
+    """The pieces of a line: sold, planned, cancelled, and shipped by somebody else.
+
+    `shown`: the number under which the platform shows what somebody else has shipped; empty: none.
+    """
 
     shop: str
     platform_order_id: str
@@ -35,6 +38,7 @@ class LineRow(NamedTuple):
     cancelled: int
     elsewhere: int
     is_ours: bool
+    shown: str
 
 
 class WaybillRow(NamedTuple):

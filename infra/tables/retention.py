@@ -145,6 +145,7 @@ class Deleted(StrEnum):
     BULK_MEMBERS = "purge_bulk_members"
     BULKS = "purge_bulks"
     ENTRIES = "purge_entries"
+    ALARMS = "purge_alarms"
 
 
 class Stretched(Enum):

@@ -85,14 +85,14 @@ def lease(tx: Connection, step: str, subject_ids: Sequence[int], token: UUID, le
     tx.execute(WORK["lease"], {"step": step, "subject_ids": list(subject_ids), "token": token, "lease_s": lease_s})
 
 
-def release_expired(connection: Connection) -> int:
-    """Free leases that ran out, whose subjects become suspects; how many."""
-    return len(connection.execute(WORK["release_expired"]).fetchall())
+def release_expired(connection: Connection) -> list[str]:
+    """Free leases that ran out, whose subjects become suspects; the step of each."""
+    return [row[0] for row in connection.execute(WORK["release_expired"]).fetchall()]
 
 
-def release_unflown(connection: Connection) -> int:
-    """Free leases without a batch under way; how many."""
-    return len(connection.execute(WORK["release_unflown"]).fetchall())
+def release_unflown(connection: Connection) -> list[str]:
+    """Free leases without a batch under way; the step of each."""
+    return [row[0] for row in connection.execute(WORK["release_unflown"]).fetchall()]
 
 
 def free_flown(connection: Connection, worker: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from domain.errors import Misconfigured
-from infra.accounts.directory import directory_of
+from infra.config.directory import directory_of
 from infra.config.rules import load_rules
 from infra.config.settings import Settings, data_dir, read_settings
 from ops.doctor.check import Check, fail, ok, warn

@@ -5,9 +5,9 @@ from datetime import datetime
 from domain.errors import Misconfigured, Refused, Transient
 from domain.gates import GateKind
 from domain.order import Lane
-from infra.accounts.directory import directory_of
 from infra.accounts.rules import rules_of
 from infra.accounts.shared_breaker import SharedGates
+from infra.config.directory import directory_of
 from infra.config.settings import Limit, Settings
 from infra.engine.author import Author
 from infra.process.steps import STEPS

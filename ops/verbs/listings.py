@@ -7,7 +7,7 @@ from actors.listings import send_all_on
 from domain.errors import Conflict, Refused
 from domain.listings import NOTHING, Listing
 from domain.normalize import tidy
-from infra.accounts.directory import directory_of
+from infra.config.directory import directory_of
 from infra.config.settings import Settings
 from infra.engine.author import Author
 from infra.process.failpoints import failpoint

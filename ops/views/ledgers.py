@@ -47,9 +47,9 @@ def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey
 def _lines(tx: Connection) -> tuple[dict[PartKey, dict[str, LineSum]], dict[tuple[PartKey, str], str]]:
     lines: dict[PartKey, dict[str, LineSum]] = {}
     skus = {}
-    for shop, order, line_id, sku, quantity, planned, cancelled, elsewhere, is_ours in ledger.lines(tx):
+    for shop, order, line_id, sku, quantity, planned, cancelled, elsewhere, is_ours, shown in ledger.lines(tx):
         key = (shop, order)
-        lines.setdefault(key, {})[line_id] = LineSum(quantity, planned, cancelled, elsewhere, is_ours)
+        lines.setdefault(key, {})[line_id] = LineSum(quantity, planned, cancelled, elsewhere, is_ours, shown)
         skus[key, line_id] = sku
     return lines, skus
 

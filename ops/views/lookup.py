@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from adapters import registry
 from adapters.door import Door
 from domain.errors import Misconfigured, Refused
-from infra.accounts.directory import directory_of
+from infra.config.directory import directory_of
 from infra.config.settings import Settings
 from infra.engine.event_loop import Outside
 from infra.process.clock import SystemClock

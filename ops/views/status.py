@@ -12,6 +12,7 @@ from infra.monitoring.cursor_age import CursorAge, cursor_ages
 from infra.monitoring.signals import Signals, read_signals
 from infra.process.clock import Clock
 from infra.tables import signals as measured
+from infra.tables.alarms import Alarm, AlarmCount, count_open, open_alarms
 from infra.tables.breaches import load_breaches
 from infra.tables.letters import load_causes
 from infra.tables.pool import Connection, Database
@@ -20,6 +21,8 @@ from ops.views.gates import Gate, uncounted_gates
 # Of dead letters, the causes with the most; what is beyond them counts as one.
 CAUSES_MAX = 50
 OTHER = "other"
+# Of open alarms, the gravest.
+ALARMS_SHOWN = 20
 # Measurements that were missed before nobody seems to measure.
 MISSED_MAX = 3
 
@@ -50,7 +53,8 @@ class Status:
 
     `breaches`: invariants that the last check found breached, with how many examples. `gaps`: orders that were listed
     and could not be fetched, by shop; `late`: changes that only the second reading of a shop has found, ever.
-    `cursors`: how old the cursors of the configured shops are.
+    `cursors`: how old the cursors of the configured shops are. `alarms`: open ones, the gravest first, and at most
+    `ALARMS_SHOWN`; `alarm_counts`: how many are open.
     """
 
     signals: Signals
@@ -64,6 +68,8 @@ class Status:
     gaps: Mapping[str, int]
     late: Mapping[str, int]
     cursors: Sequence[CursorAge]
+    alarms: Sequence[Alarm] = ()
+    alarm_counts: Sequence[AlarmCount] = ()
 
     @property
     def oldest_s(self) -> float:
@@ -84,6 +90,8 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         gaps = measured.gaps(connection)
         late = measured.late(connection)
         cursors = cursor_ages(connection, settings.shops)
+        alarms = open_alarms(connection, limit=ALARMS_SHOWN)
+        alarm_counts = count_open(connection)
     return Status(
         signals=signals,
         is_measured=signals.age_s is not None and signals.age_s <= MISSED_MAX * scaling.every_s,
@@ -96,6 +104,8 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         gaps=gaps,
         late=late,
         cursors=cursors,
+        alarms=alarms,
+        alarm_counts=alarm_counts,
     )
 
 

@@ -5,7 +5,7 @@ import ast
 KINDS = {"shops", "couriers", "locations", "channels"}
 # Modules that take every account of the settings one after the other, or ask whether there is any.
 TAKE_ALL = {
-    "infra/accounts/directory.py",
+    "infra/config/directory.py",
     "ops/doctor/accounts.py",
     "ops/doctor/configuration.py",
     "ops/doctor/examination.py",

@@ -283,6 +283,14 @@ def test_of_a_done_order_every_piece_is_planned_and_packed_or_given_up(sums):
     assert any(wrong.startswith("1001, line l2: of 2 ordered") for wrong in reckoning.contradictions)
 
 
+@pytest.mark.parametrize(("shown", "agrees"), [("SF1", True), ("SF7", False), ("", False)])
+def test_a_shipment_that_is_known_as_shipped_elsewhere_is_no_contradiction_and_no_second_waybill(shown, agrees):
+    closed = part(state=State.CLOSED, packages=0, written_back=0)
+    lines = {"l1": LineSum(1, 0, elsewhere=1, shown=shown)}
+    reckoning = reckon(ours(closed, boxes={}, lines=lines), theirs())
+    assert (reckoning.contradictions == (), reckoning.duplicate_waybills == 0) == (agrees, agrees)
+
+
 @pytest.mark.parametrize("not_ours", [(), (KEY,)])
 def test_what_is_over_here_is_not_waited_for_by_the_platform(not_ours):
     closed = part(state=State.CLOSED, packages=0, written_back=0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import click
 
 from domain.errors import FulfilmentError
-from infra.accounts.directory import directory_of
+from infra.config.directory import directory_of
 from infra.process.clock import SystemClock
 from ops.verbs.stock_count import Counted, count_again
 from workers.cli.exits import Exit

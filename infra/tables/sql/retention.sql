@@ -336,6 +336,13 @@ WHERE b.ended_at < now() - make_interval(days => %(days)s)
   AND NOT EXISTS (SELECT 1 FROM bulk_member AS m WHERE m.bulk_id = b.id)
 RETURNING b.id;
 
+-- name: purge_alarms
+-- Index alarm_closed.
+DELETE FROM alarm WHERE id IN (
+    SELECT id FROM alarm WHERE closed_at < now() - make_interval(days => %(days)s)
+    ORDER BY closed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING id;
+
 -- name: take_refused
 -- Changes of forgotten orders that nobody was told of, each once: whoever comes second finds none.
 UPDATE tombstone AS t SET refused_at = NULL
@@ -364,6 +371,7 @@ SELECT CASE %(kind)s
     WHEN 'letters' THEN (SELECT count(*) FROM dead_letter WHERE closed_at < now() - make_interval(days => %(days)s))
     WHEN 'bulks' THEN (SELECT count(*) FROM bulk WHERE ended_at < now() - make_interval(days => %(days)s))
     WHEN 'entries' THEN (SELECT count(*) FROM unreadable_entry WHERE closed_at < now() - make_interval(days => %(days)s))
+    WHEN 'alarms' THEN (SELECT count(*) FROM alarm WHERE closed_at < now() - make_interval(days => %(days)s))
 END;
 
 -- name: sizes

@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Misconfigured
-from infra.accounts.directory import directory_of
+from infra.config.directory import directory_of
 from infra.config.settings import Channel, Courier, Location, Sender, Settings, Shop
 
 
