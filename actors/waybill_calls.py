@@ -130,6 +130,7 @@ class WaybillCalls:
             ),
             weight_g=one.weight_g,
             service=one.service,
+            shop=one.order.key.account,
         )
 
 

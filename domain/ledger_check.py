@@ -16,6 +16,7 @@ class Verdict(StrEnum):
     DONE = "done"
     CLOSED = "closed"
     NOT_OURS = "not_ours"
+    NOT_TAKEN_OVER = "not_taken_over"
     UNPAID = "unpaid"
     HELD = "held"
     OPEN = "open"
@@ -26,6 +27,8 @@ class Verdict(StrEnum):
 _WORST_LAST = tuple(Verdict)
 # What waits for a person, or was given up, may look different on the platform: that is what it waits for.
 _LOOKED_AT = frozenset({Verdict.HELD, Verdict.DEAD})
+# Nothing of such an order is labelled here.
+_OF_OTHERS = frozenset({Verdict.NOT_OURS, Verdict.NOT_TAKEN_OVER})
 # Nothing will happen to such an order any more.
 _OVER = frozenset({Verdict.DONE, Verdict.CLOSED, Verdict.NOT_OURS})
 
@@ -93,6 +96,8 @@ def _verdict(ours: Ours, key: PartKey) -> Verdict:
     if any(part.is_dead for part in parts):
         return Verdict.DEAD
     standing = [part for part in parts if part.state is not State.CLOSED]
+    if key in ours.kept_out:
+        return Verdict.NOT_TAKEN_OVER
     if key in ours.not_ours and not any(part.holds for part in standing):
         return Verdict.NOT_OURS
     if not standing:
@@ -149,7 +154,7 @@ def _contradictions_of_order(
                 yield f"{name}: {line.quantity} ordered, {sold.quantity if sold else 0} known here"
             elif sold.is_ours and (sold.planned != packed or accounted(sold) != sold.quantity):
                 yield f"{name}: of {sold.quantity} ordered {accounted(sold)} accounted for, {packed} packed"
-    if verdict is Verdict.NOT_OURS and any(box.key == key for line in sums for box in by_line.get((key, line), ())):
+    if verdict in _OF_OTHERS and any(box.key == key for line in sums for box in by_line.get((key, line), ())):
         yield f"{key[1]}: labelled here, though somebody else fulfils it"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from actors.listings import WaitingForSkus
+from actors.take_over import TakeOverDuty
 from infra.config.settings import Settings
 from infra.monitoring.alarm_conditions import conditions_of
 from infra.monitoring.alarm_sinks import LogSink
@@ -126,6 +127,13 @@ DUTIES: tuple[Entry, ...] = (
         Beside.QUICK,
         "lets orders go on that waited for the end of an earlier version's workers",
         lambda given: lambda: wake_waiting(given.db),
+    ),
+    Entry(
+        "take_over",
+        5.0,
+        Beside.QUICK,
+        "begins orders that came while their shop was watched and are ours by `take_over_from`",
+        lambda given: TakeOverDuty(given.db).tend,
     ),
     Entry(
         "clock_alarms",

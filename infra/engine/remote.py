@@ -13,6 +13,7 @@ from infra.engine.claims import Crowded, claim, fail
 from infra.engine.event_loop import Outside
 from infra.engine.failures import Failures
 from infra.engine.results import Failed, HasPlace, Result, Settled
+from infra.engine.watch import NOBODY, Watch
 from infra.engine.write_outcomes import places, settle
 from infra.monitoring.alarm_events import note_event
 from infra.process.clock import Clock
@@ -92,7 +93,10 @@ class RemoteStep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RemoteRunner:
-    """Runs one remote step for one bell at a time. `is_probe`: what it claims tries whether the account works again."""
+    """Runs one remote step for one bell at a time. `is_probe`: what it claims tries whether the account works again.
+
+    `watch`: shops for which nothing but reading is done.
+    """
 
     step: RemoteStep
     db: Database
@@ -107,6 +111,7 @@ class RemoteRunner:
     crowded: Crowded = field(default_factory=dict)
     is_draining: Callable[[], bool] = never
     is_probe: bool = False
+    watch: Watch = NOBODY
 
     def run(self, key: BellKey) -> int:
         """Lease, call and record one batch; return how many subjects it had. A process that drains leases none."""
@@ -189,9 +194,12 @@ class RemoteRunner:
         self, tx: Connection, token: UUID, subject_ids: list[int], *, is_alone: bool
     ) -> tuple[Intended[Any], set[BellKey]]:
         failpoints(f"{self.step.step}.intend", subject_ids, tx)
-        intended = self.step.intend(tx, subject_ids)
+        stopped = self.watch.stopped(tx, self.step.step, subject_ids)
+        resting = {result.place.subject_id for result in stopped}
+        free = [id_ for id_ in subject_ids if id_ not in resting]
+        intended = self.step.intend(tx, free) if free else Intended(())
         called = [intent.place.subject_id for intent in intended.intents]
-        known = {*called, *(result.place.subject_id for result in intended.settled)}
+        known = {*called, *resting, *(result.place.subject_id for result in intended.settled)}
         vanished = sorted(set(subject_ids) - known)
         with tx.pipeline():
             if vanished:
@@ -199,7 +207,7 @@ class RemoteRunner:
             if called:
                 lease(tx, self.step.step, called, token, self.lease_s)
                 open_flight(tx, Flight(token, self.worker, self.step.step, called, is_alone))
-            return intended, settle(tx, self.step.step, intended.settled, self.failures)
+            return intended, settle(tx, self.step.step, [*intended.settled, *stopped], self.failures)
 
     def _record(self, key: BellKey, token: UUID, pairs: list[tuple[Any, Any]]) -> set[BellKey]:
         try:

@@ -21,6 +21,7 @@ class PartRow(NamedTuple):
     packages: int
     written_back: int
     untold: int
+    is_kept_out: bool
 
 
 class LineRow(NamedTuple):

@@ -68,3 +68,8 @@ def asked_s_ago(connection: Connection, names: Sequence[str]) -> dict[str, float
 def note_stock_asked(tx: Connection, name: str) -> None:
     """Store that the stock of a location was asked for just now."""
     tx.execute(LOCATIONS["note_asked"], {"name": name})
+
+
+def note_stock_fault(connection: Connection, location: str, code: str | None) -> None:
+    """The last count of a location ended with an error of this code; None: it was had."""
+    connection.execute(LOCATIONS["note_stock_fault"], {"name": location, "code": code})

@@ -30,7 +30,9 @@ class ListedChange(NamedTuple):
 
 
 class PayloadRow(NamedTuple):
-    """A stored payload. `joined_at`: when its shop joined us. `size`: of the body, in bytes.
+    """A stored payload. `joined_at`: when its shop joined us. `kept_before`: orders paid earlier are another system's.
+
+    `mode`: how its shop is served. `size`: of the body, in bytes.
 
     `body` is None where it is too large to come with the others, or `is_forgotten`: the order was purged or erased.
     """
@@ -42,6 +44,8 @@ class PayloadRow(NamedTuple):
     lane_by: str | None
     received_at: datetime
     joined_at: datetime | None
+    kept_before: datetime | None
+    mode: str | None
     size: int
     is_forgotten: bool
     body: bytes | None

@@ -17,8 +17,10 @@ from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import ask_about, give_up_intents
 
-# Saying so does not put goods on a shelf: these are promised again, not waived.
-_NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED})
+# Saying so does not put goods on a shelf, nor end a watch: these are asked again, not waived.
+_NOT_WAIVED = frozenset(
+    {HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED, HoldCode.SHOP_WATCHED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

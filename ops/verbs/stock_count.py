@@ -14,8 +14,7 @@ from domain.errors import FulfilmentError, Transient
 from infra.config.settings import Location, Settings
 from infra.engine.event_loop import Outside
 from infra.process.clock import Clock
-from infra.tables.alarm_conditions import note_stock_fault
-from infra.tables.locations import note_stock_asked
+from infra.tables.locations import note_stock_asked, note_stock_fault
 from infra.tables.pool import Database
 from infra.tables.recount import Changes, held_at, write_count
 from infra.telemetry.log import get_logger

@@ -11,11 +11,12 @@ def our_ledger(db: Database) -> Ours:
     """Everything that `domain.ledger_check` compares. Reads whole tables, each once."""
     with db.transaction() as tx:
         read_one_snapshot(tx)
-        parts, not_ours = _parts(tx)
+        parts, not_ours, kept_out = _parts(tx)
         lines, skus = _lines(tx)
         return Ours(
             parts=parts,
             not_ours=not_ours,
+            kept_out=kept_out,
             unread=ledger.unread(tx),
             boxes=_boxes(tx),
             pieces=ledger.pieces(tx),
@@ -30,18 +31,22 @@ def latencies_ms(db: Database) -> dict[str, float]:
         return ledger.latencies_ms(connection)
 
 
-def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey]]:
-    """Fulfillment orders by order, and the orders that are not ours."""
+def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey], frozenset[PartKey]]:
+    """Fulfillment orders by order, the orders that are not ours, and those that another system ships."""
     parts: dict[PartKey, list[Part]] = {}
-    not_ours = set()
-    for shop, order, is_ours, state, holds, is_dead, packages, written_back, untold in ledger.parts(tx):
-        key = (shop, order)
+    not_ours, kept_out = set(), set()
+    for row in ledger.parts(tx):
+        key = (row.shop, row.platform_order_id)
+        if row.is_kept_out:
+            kept_out.add(key)
         mine = parts.setdefault(key, [])
-        if not is_ours:
+        if not row.is_ours:
             not_ours.add(key)
-        if state is not None:
-            mine.append(Part(key, State(state), tuple(holds), is_dead, packages, written_back, untold))
-    return parts, frozenset(not_ours)
+        if row.state is not None:
+            holds = tuple(row.holds)
+            part = Part(key, State(row.state), holds, row.is_dead, row.packages, row.written_back, row.untold)
+            mine.append(part)
+    return parts, frozenset(not_ours), frozenset(kept_out)
 
 
 def _lines(tx: Connection) -> tuple[dict[PartKey, dict[str, LineSum]], dict[tuple[PartKey, str], str]]:

@@ -16,6 +16,7 @@ from infra.tables.answers import answers_of
 from infra.tables.inspect import OfSubjects, Part, read_of_subjects, read_part, read_part_by_column
 from infra.tables.pool import Connection, Database
 from infra.tables.server import read_one_snapshot
+from infra.tables.watch import Decision, decision_of
 from ops.faces.terminal.words import event_in_words, facts_in_words, meaning
 from ops.views.masking import mask_name, mask_phone
 
@@ -202,7 +203,8 @@ class Gap:
 class OrderView:
     """`seen_at` is the database's time: what is overdue was overdue then.
 
-    `raw_answers`: how many answers of the other side are kept with the order, which are not part of this.
+    `raw_answers`: how many answers of the other side are kept with the order, which are not part of this. `watched`:
+    what would have been done with an order of a watched shop.
     """
 
     id: int
@@ -233,6 +235,7 @@ class OrderView:
     work: tuple[Work, ...]
     timeline: tuple[Event, ...]
     raw_answers: int = 0
+    watched: Decision | None = None
 
     @property
     def open_holds(self) -> tuple[Hold, ...]:
@@ -260,6 +263,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
             gaps=read_part(tx, Part.GAP, order_id, Gap),
             work=read_of_subjects(tx, OfSubjects.WORK, pairs, Work),
             timeline=_timeline(payloads, read_part_by_column(tx, Part.EVENTS, order_id), holds),
+            watched=decision_of(tx, order_id),
         )
 
 

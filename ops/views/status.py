@@ -16,6 +16,7 @@ from infra.tables.alarms import Alarm, AlarmCount, count_open, open_alarms
 from infra.tables.breaches import load_breaches
 from infra.tables.letters import load_causes
 from infra.tables.pool import Connection, Database
+from infra.tables.take_over import KeptOutCount, count_kept_out
 from ops.views.gates import Gate, uncounted_gates
 
 # Of dead letters, the causes with the most; what is beyond them counts as one.
@@ -54,7 +55,8 @@ class Status:
     `breaches`: invariants that the last check found breached, with how many examples. `gaps`: orders that were listed
     and could not be fetched, by shop; `late`: changes that only the second reading of a shop has found, ever.
     `cursors`: how old the cursors of the configured shops are. `alarms`: open ones, the gravest first, and at most
-    `ALARMS_SHOWN`; `alarm_counts`: how many are open.
+    `ALARMS_SHOWN`; `alarm_counts`: how many are open. `kept_out`: orders that another system ships and its platform
+    still waits for.
     """
 
     signals: Signals
@@ -70,6 +72,7 @@ class Status:
     cursors: Sequence[CursorAge]
     alarms: Sequence[Alarm] = ()
     alarm_counts: Sequence[AlarmCount] = ()
+    kept_out: Sequence[KeptOutCount] = ()
 
     @property
     def oldest_s(self) -> float:
@@ -92,6 +95,7 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         cursors = cursor_ages(connection, settings.shops)
         alarms = open_alarms(connection, limit=ALARMS_SHOWN)
         alarm_counts = count_open(connection)
+        kept_out = count_kept_out(connection)
     return Status(
         signals=signals,
         is_measured=signals.age_s is not None and signals.age_s <= MISSED_MAX * scaling.every_s,
@@ -106,6 +110,7 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         cursors=cursors,
         alarms=alarms,
         alarm_counts=alarm_counts,
+        kept_out=kept_out,
     )
 
 

@@ -6,6 +6,7 @@ KINDS = {"shops", "couriers", "locations", "channels"}
 # Modules that take every account of the settings one after the other, or ask whether there is any.
 TAKE_ALL = {
     "infra/config/directory.py",
+    "infra/monitoring/alarm_conditions.py",
     "ops/doctor/accounts.py",
     "ops/doctor/configuration.py",
     "ops/doctor/examination.py",

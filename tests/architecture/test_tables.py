@@ -24,6 +24,7 @@ COUNTS_REFUSED = "what is beyond a limit is counted by the statement that refuse
 KNOWS_FORGOTTEN = "what comes in of a forgotten order is noted by the statement that leaves it out, in one round trip"
 FORGETS = "all that is forgotten of a person, or grows old, stands in one file, so that it can be read as a whole"
 ONE_TRIP = "one statement writes all rows of a new thing: a round trip for each table would cost each order"
+BEGUN = "an order that was kept out is begun as a whole: state, pieces and sums in one statement"
 MAKES_DUE = "a change and the work that it makes due are one statement, so that neither is seen without the other"
 WRITES_ELSEWHERE = {
     ("payloads", "refused_input"): COUNTS_REFUSED,
@@ -49,11 +50,18 @@ WRITES_ELSEWHERE = {
     ("shipments", "work"): MAKES_DUE,
     ("payloads", "work"): "payloads that wait to be read change lanes; the queries of work itself name no step",
     ("gates", "work"): "an account that is the cause returns attempts and takes note of it in one statement",
+    ("alarm_conditions", "clock_alarm"): "marks that are over are noted by the statement that counts the others",
+    ("take_over", "shop"): "how a shop is served is stored together with the instant of its take-over",
+    ("take_over", "order_line"): BEGUN,
+    ("take_over", "fulfillment_line"): BEGUN,
+    ("take_over", "fulfillment_order"): BEGUN,
+    ("take_over", "watch_decision"): BEGUN,
     ("clock", "event"): "an alarm is raised once: its row and its place in the timeline are one statement",
 }
 FORGETTING = {"retention", "erasure"}
 OWNERS = {
     "accusation": "gates",
+    "alarm": "alarms",
     "audit": "audit",
     "breach": "breaches",
     "bulk": "bulk",
@@ -97,6 +105,8 @@ OWNERS = {
     "tombstone": "retention",
     "unreadable_entry": "unreadable",
     "warehouse_page": "scans",
+    "watch_decision": "watch",
+    "watch_piece": "watch",
     "work": "work",
     "worker_report": "reports",
     "writeback": "writebacks",

@@ -23,7 +23,7 @@ def box(waybill="SF1", lines=None, *, told=True):
     return Box(KEY, waybill, {"l1": 1} if lines is None else lines, told)
 
 
-def ours(*parts, unread=(), boxes=None, pieces=None, lines=None, not_ours=()):
+def ours(*parts, unread=(), boxes=None, pieces=None, lines=None, not_ours=(), kept_out=()):
     by_key = {}
     for one in parts:
         by_key.setdefault(one.key, []).append(one)
@@ -35,6 +35,7 @@ def ours(*parts, unread=(), boxes=None, pieces=None, lines=None, not_ours=()):
         lines={KEY: {"l1": LineSum(1, 1)} if lines is None else lines},
         skus=SKUS,
         not_ours=frozenset(not_ours),
+        kept_out=frozenset(kept_out),
     )
 
 
@@ -149,6 +150,15 @@ def test_what_is_not_ours_is_counted_apart(state):
     assert reckoning.agrees
     held = part(state=State.ON_HOLD, holds=("platform_hold",), packages=0, written_back=0)
     assert verdict(ours(held, boxes={}, not_ours=[KEY]), elsewhere) is Verdict.HELD
+
+
+def test_what_another_system_ships_is_counted_apart_and_has_no_label():
+    closed = part(state=State.CLOSED, packages=0, written_back=0)
+    waited_for = theirs(ordered(line(told=(), is_wanted=True)), carriers=())
+    reckoning = reckon(ours(closed, boxes={}, kept_out=[KEY]), waited_for)
+    assert (reckoning.verdicts, reckoning.agrees) == ({Verdict.NOT_TAKEN_OVER: 1}, True)
+    labelled = reckon(ours(closed, kept_out=[KEY]), waited_for)
+    assert "1001: labelled here, though somebody else fulfils it" in labelled.contradictions
 
 
 def test_what_is_not_ours_has_no_label():

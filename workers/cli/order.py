@@ -28,7 +28,11 @@ from workers.cli.stores import database_at_hand
 @click.group(
     cls=LazyGroup,
     epilog="\b\nExample:  orderlane order show 2206140048812637",
-    lazy={"due": "workers.cli.due:due"},
+    lazy={
+        "adopt": "workers.cli.adopt:adopt",
+        "due": "workers.cli.due:due",
+        "kept-out": "workers.cli.adopt:kept_out",
+    },
 )
 def order() -> None:
     """Look at one order, release its holds, and change its lane."""

@@ -44,6 +44,20 @@ SELECT h.released_by, h.released_at FROM fulfillment_order AS f JOIN hold AS h O
 WHERE f.order_id = %(order_id)s AND h.code = %(code)s AND h.released_at IS NOT NULL
 ORDER BY h.released_at DESC LIMIT 1;
 
+-- name: lost_orders
+-- Orders held because the platform shows them as shipped, of which we have no package, with the numbers that it shows.
+SELECT o.id, o.platform, o.shop, o.platform_order_id,
+       coalesce(array_agg(DISTINCT l.waybill) FILTER (WHERE l.waybill <> ''), '{}')
+FROM hold AS h
+JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN order_line AS l ON l.order_id = o.id AND l.elsewhere > 0
+WHERE h.code = 'shipped_elsewhere' AND h.released_at IS NULL AND o.received_at >= %(since)s
+  AND NOT EXISTS (SELECT FROM fulfillment_order AS g JOIN package AS p ON p.fulfillment_order_id = g.id
+                  WHERE g.order_id = o.id)
+GROUP BY o.id
+ORDER BY o.id;
+
 -- name: label_holds
 SELECT code FROM hold
 WHERE fulfillment_order_id = %(fulfillment_order_id)s AND step = 'label' AND code = 'waybill_error'
@@ -98,17 +112,3 @@ JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 WHERE h.code = 'unwanted_waybill' AND h.released_at IS NULL
 ORDER BY h.id LIMIT %(limit)s;
-
--- name: lost_orders
--- Orders held because the platform shows them as shipped, of which we have no package, with the numbers that it shows.
-SELECT o.id, o.platform, o.shop, o.platform_order_id,
-       coalesce(array_agg(DISTINCT l.waybill) FILTER (WHERE l.waybill <> ''), '{}')
-FROM hold AS h
-JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-JOIN order_line AS l ON l.order_id = o.id AND l.elsewhere > 0
-WHERE h.code = 'shipped_elsewhere' AND h.released_at IS NULL AND o.received_at >= %(since)s
-  AND NOT EXISTS (SELECT FROM fulfillment_order AS g JOIN package AS p ON p.fulfillment_order_id = g.id
-                  WHERE g.order_id = o.id)
-GROUP BY o.id
-ORDER BY o.id;

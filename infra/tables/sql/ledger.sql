@@ -9,7 +9,8 @@ SELECT o.shop, o.platform_order_id, o.fulfilled_by IN ('merchant', 'unknown'), f
        (SELECT count(*) FROM package AS p JOIN writeback AS w ON w.package_id = p.id
         WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND w.status = 'confirmed'),
        (SELECT count(*) FROM package AS p JOIN notice AS n ON n.package_id = p.id
-        WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND n.status IN ('pending', 'sending'))
+        WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND n.status IN ('pending', 'sending')),
+       coalesce(f.closed_reason IN ('not_taken_over', 'watched'), false)
 FROM orders AS o LEFT JOIN fulfillment_order AS f ON f.order_id = o.id;
 
 -- name: lines

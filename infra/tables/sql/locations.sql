@@ -43,3 +43,6 @@ SELECT name, extract(epoch FROM now() - stock_asked_at)::float8 FROM location WH
 
 -- name: note_asked
 UPDATE location SET stock_asked_at = now() WHERE name = %(name)s;
+
+-- name: note_stock_fault
+UPDATE location SET stock_fault = %(code)s WHERE name = %(name)s AND stock_fault IS DISTINCT FROM %(code)s;

@@ -45,6 +45,22 @@ JOIN work AS w ON w.step = 'label' AND w.subject_id = p.id AND w.lease_until > n
 JOIN shipment AS s ON s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL
 WHERE f.order_id = ANY(%(order_ids)s);
 
+-- name: ask_about
+-- Label is due for every call of fulfillment orders that may have happened and that nobody asks about: it asks, and
+-- books only what is still wanted. What is due already stays as it is, and an open letter has its owner.
+INSERT INTO work (step, subject_id, lane, account, shop, is_suspect)
+SELECT 'label', p.id, f.lane, p.account, o.platform || '/' || o.shop, %(is_suspect)s
+FROM package AS p
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.fulfillment_order_id = ANY(%(ids)s)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'label' AND d.subject_id = p.id AND d.closed_at IS NULL)
+ORDER BY p.id
+ON CONFLICT (step, subject_id) DO NOTHING
+RETURNING lane, account;
+
 -- name: give_up_intents
 -- A person has settled with the courier what nobody can ask it. The order is closed, so nothing is booked again.
 UPDATE shipment AS s SET status = 'voided', voided_at = now(), call_deadline = NULL
@@ -75,6 +91,10 @@ WHERE p.created_at >= %(since)s AND p.id > %(after)s
 ORDER BY p.id
 LIMIT %(limit)s;
 
+-- name: lock_label
+-- Whoever labels this package holds its work row; the second of two waits here.
+SELECT lease_token IS NOT NULL FROM work WHERE step = 'label' AND subject_id = %(package_id)s FOR UPDATE;
+
 -- name: void_others
 -- Generations that are not the living one.
 UPDATE shipment SET status = 'voided', voided_at = now(), call_deadline = NULL
@@ -87,6 +107,16 @@ VALUES (%(package_id)s, %(generation)s, %(reference)s, %(courier)s, 'intended', 
 ON CONFLICT (package_id, generation)
 DO UPDATE SET status = 'intended', waybill = NULL, booked_at = NULL, voided_at = NULL, call_deadline = now();
 
+-- name: label_found
+INSERT INTO work (step, subject_id, lane, account, shop)
+SELECT 'label', p.id, %(lane)s, %(account)s, o.platform || '/' || o.shop
+FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.id = %(package_id)s
+ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now())
+RETURNING lane, account;
+
 -- name: note_voided
 -- A waybill that we had cancelled, whether we knew its generation or not.
 INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, voided_at)
@@ -97,36 +127,6 @@ DO UPDATE SET status = 'voided', waybill = coalesce(shipment.waybill, excluded.w
 
 -- name: booked_waybill
 SELECT waybill FROM shipment WHERE package_id = %(package_id)s AND status = 'booked';
-
--- name: ask_about
--- Label is due for every call of fulfillment orders that may have happened and that nobody asks about: it asks, and
--- books only what is still wanted. What is due already stays as it is, and an open letter has its owner.
-INSERT INTO work (step, subject_id, lane, account, shop, is_suspect)
-SELECT 'label', p.id, f.lane, p.account, o.platform || '/' || o.shop, %(is_suspect)s
-FROM package AS p
-JOIN shipment AS s ON s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-WHERE p.fulfillment_order_id = ANY(%(ids)s)
-  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
-                  WHERE d.step = 'label' AND d.subject_id = p.id AND d.closed_at IS NULL)
-ORDER BY p.id
-ON CONFLICT (step, subject_id) DO NOTHING
-RETURNING lane, account;
-
--- name: lock_label
--- Whoever labels this package holds its work row; the second of two waits here.
-SELECT lease_token IS NOT NULL FROM work WHERE step = 'label' AND subject_id = %(package_id)s FOR UPDATE;
-
--- name: label_found
-INSERT INTO work (step, subject_id, lane, account, shop)
-SELECT 'label', p.id, %(lane)s, %(account)s, o.platform || '/' || o.shop
-FROM package AS p
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-WHERE p.id = %(package_id)s
-ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now())
-RETURNING lane, account;
 
 -- name: label_letters
 SELECT id FROM dead_letter WHERE step = 'label' AND subject_id = %(package_id)s AND closed_at IS NULL;

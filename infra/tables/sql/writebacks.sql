@@ -1,5 +1,20 @@
 -- What a platform must hear of a package.
 
+-- name: tell_untold
+-- What a platform must hear of a label that was booked while the order was held.
+INSERT INTO work (step, subject_id, lane, account)
+SELECT 'writeback', w.package_id, f.lane, o.platform || '/' || o.shop
+FROM package AS p
+JOIN writeback AS w ON w.package_id = p.id AND w.status = 'pending'
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.fulfillment_order_id = %(id)s
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'writeback' AND d.subject_id = p.id AND d.closed_at IS NULL)
+ORDER BY p.id
+ON CONFLICT (step, subject_id) DO NOTHING
+RETURNING lane, account;
+
 -- name: want_writebacks
 INSERT INTO writeback (package_id, order_id, shipped_at)
 SELECT r.package_id, r.order_id, r.shipped_at
@@ -80,6 +95,9 @@ WHERE w.status <> 'confirmed'
   AND (%(cause)s::text IS NULL OR %(cause)s = ANY(held.codes || ARRAY[d.code, d.fingerprint, failed.code, held.why]))
 ORDER BY w.shipped_at, w.package_id;
 
+-- name: lock_writeback_work
+SELECT 1 FROM work WHERE step = 'writeback' AND subject_id = %(package_id)s FOR UPDATE;
+
 -- name: ask_again
 -- Due now, and the platform is asked before it is told. A call that is under way keeps its deadline.
 WITH asked AS (
@@ -95,21 +113,3 @@ RETURNING lane, account;
 
 -- name: writeback_status
 SELECT status FROM writeback WHERE package_id = %(package_id)s;
-
--- name: tell_untold
--- What a platform must hear of a label that was booked while the order was held.
-INSERT INTO work (step, subject_id, lane, account)
-SELECT 'writeback', w.package_id, f.lane, o.platform || '/' || o.shop
-FROM package AS p
-JOIN writeback AS w ON w.package_id = p.id AND w.status = 'pending'
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-WHERE p.fulfillment_order_id = %(id)s
-  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
-                  WHERE d.step = 'writeback' AND d.subject_id = p.id AND d.closed_at IS NULL)
-ORDER BY p.id
-ON CONFLICT (step, subject_id) DO NOTHING
-RETURNING lane, account;
-
--- name: lock_writeback_work
-SELECT 1 FROM work WHERE step = 'writeback' AND subject_id = %(package_id)s FOR UPDATE;

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from infra.monitoring.signals import DEPTH_MAX, Signal
+from infra.tables.take_over import KeptOutCount
 from ops.faces.terminal.alarms import alarms_table
 from ops.faces.terminal.layout import plain_table, span
 from ops.views.status import Status
@@ -62,6 +63,7 @@ def _sums(now: Status) -> list[RenderableType]:
         _line("listed but not fetched", now.gaps),
         _line("found late", now.late),
         _line("behind", {one.account: span(one.age_s) for one in now.cursors if one.is_behind}),
+        _line("kept out", {f"{one.account} {one.reason}": _kept_out(one) for one in now.kept_out}),
         _line("gates shut", shut) if now.gates is not None else Text("gates shut: unknown while Redis is away", "red"),
     ]
 
@@ -74,6 +76,11 @@ def _alarms(now: Status) -> list[RenderableType]:
     hidden = total - len(now.alarms)
     more = [Text(f"and {hidden} more: orderlane alarm list", "dim")] if hidden > 0 else []
     return [title, "", alarms_table(now.alarms), *more]
+
+
+def _kept_out(one: KeptOutCount) -> str:
+    would = f" (would ship {one.would_ship}, hold {one.would_hold})" if one.would_ship or one.would_hold else ""
+    return f"{one.orders}{would}"
 
 
 def _line(title: str, counts: Mapping[str, object]) -> Text:
