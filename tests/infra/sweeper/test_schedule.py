@@ -51,13 +51,17 @@ REMINDERS = {"silent_feeds", "expired_holds"}
 
 def made(house, clock, **settings):
     """The duties of a sweeper that has no queue: none of those asked for here needs one."""
-    return make_duties(Given(Settings(**settings), house.db, clock, None, None, house.bells))
+    return make_duties(Given(Settings(**settings), house.db, clock, None, None, house.bells, bool))
 
 
 def test_each_duty_has_a_name_of_its_own_and_a_thread(house, stepped_clock):
-    duties = [duty.name for some in made(house, stepped_clock).values() for duty in some]
-    assert sorted(duties) == sorted({entry.name for entry in DUTIES})
-    assert set(Thread) == {entry.beside for entry in DUTIES}
+    duties = made(house, stepped_clock)
+    listed = [duty.name for thread, some in duties.items() if thread is not Thread.ALARMS for duty in some]
+    assert sorted(listed) == sorted({entry.name for entry in DUTIES})
+    assert set(Thread) == {Thread.ALARMS} | {entry.beside for entry in DUTIES}
+    alarms = [duty.name for duty in duties[Thread.ALARMS]]
+    assert {"quiet_alarms", "tell_alarms"} < set(alarms)
+    assert len(alarms) == len(set(alarms))
 
 
 def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock, dead):
