@@ -28,15 +28,17 @@ class Directory:
     channels: Mapping[str, Channel]
     by_account: Mapping[str, Account] = field(init=False)
     sender_cities: tuple[str, ...] = field(init=False)
-    _contracts: Mapping[str, tuple[Courier, ...]] = field(init=False)
+    _contracts_at: Mapping[str, tuple[Courier, ...]] = field(init=False)
     _shops_of_a_name: Mapping[str, tuple[Shop, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         parts = (self.shops, self.couriers, self.locations, self.channels)
         every = {one.account: one for part in parts for one in part.values()}
-        contracts: dict[str, tuple[Courier, ...]] = {}
-        for courier in self.couriers.values():
-            contracts[courier.courier] = (*contracts.get(courier.courier, ()), courier)
+        all_contracts = tuple(self.couriers.values())
+        contracts = {
+            name: tuple(self.couriers[account] for account in location.contracts) or all_contracts
+            for name, location in self.locations.items()
+        }
         named: dict[str, tuple[Shop, ...]] = {}
         for shop in self.shops.values():
             named[shop.name] = (*named.get(shop.name, ()), shop)
@@ -44,7 +46,7 @@ class Directory:
         for name, value in (
             ("by_account", MappingProxyType(every)),
             ("sender_cities", cities),
-            ("_contracts", MappingProxyType(contracts)),
+            ("_contracts_at", MappingProxyType(contracts)),
             ("_shops_of_a_name", MappingProxyType(named)),
         ):
             object.__setattr__(self, name, value)
@@ -72,15 +74,11 @@ class Directory:
     @property
     def courier_names(self) -> tuple[str, ...]:
         """Couriers with a contract, each once, in the order of the settings."""
-        return tuple(self._contracts)
+        return tuple(dict.fromkeys(courier.courier for courier in self.couriers.values()))
 
-    def contracts(self, courier: str) -> tuple[Courier, ...]:
-        """Contracts with a courier, in the order of the settings. Raises Misconfigured ``courier_not_contracted``."""
-        return _known(self._contracts, courier, "courier_not_contracted", "courier")
-
-    def contract(self, courier: str) -> Courier:
-        """The contract that packages of a courier go by: the first. Raises as `contracts`."""
-        return self.contracts(courier)[0]
+    def contracts_at(self, location: str) -> tuple[Courier, ...]:
+        """The courier accounts that pick up at a location, the preferred one first. Raises as `location`."""
+        return _known(self._contracts_at, location, "location_unknown", "location")
 
 
 def directory_of(settings: Settings) -> Directory:

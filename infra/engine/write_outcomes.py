@@ -215,8 +215,12 @@ _PLACES = {
 
 
 def places(tx: Connection, step: str, lane: str, subject_ids: Sequence[int]) -> dict[int, Place]:
-    """Where subjects stand now, with their fulfillment orders locked until the transaction ends."""
-    subjects = _PLACES.get(STEPS[step].subject)
+    """Where subjects stand now, with their fulfillment orders locked until the transaction ends.
+
+    Of a step that only another version knows, the place is the subject by itself.
+    """
+    known = STEPS.get(step)
+    subjects = _PLACES.get(known.subject) if known else None
     found: dict[int, Place] = {}
     for one in lock_standings(tx, subjects, subject_ids) if subjects else ():
         found[one.subject_id] = Place(

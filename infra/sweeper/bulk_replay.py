@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from domain.dead_letters import ENDS_SEEN, why_stop
+from domain.dead_letters import ENDS_SEEN, Why, why_stop
 from domain.order import Lane
-from infra.engine.author import Author
+from domain.reasons import Reason
+from infra.engine.author import Author, Role, Source
 from infra.engine.replay import Answer, close_superseded, replay
 from infra.queue.keys import BellKey, Bells
 from infra.tables.bulk import (
@@ -64,7 +65,7 @@ class LetterDuties:
                 # A defect stops its bulk, not the sweeper; what the round did is rolled back.
                 log.exception("bulk_failed", bulk_id=bulk_id)
                 with self.db.transaction() as tx:
-                    _set_state(tx, bulk_id, "paused", f"defect: {type(error).__name__}")
+                    _set_state(tx, bulk_id, "paused", Reason(Why.DEFECT, {"type": type(error).__name__}).stored())
                 continue
             self.bells.ring(rung)
 
@@ -89,13 +90,13 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     row = take_bulk(tx, bulk_id)
     if row is None:
         return set()
-    _, who, reason, per_second, again, state, elapsed_s = row
+    _, who, role, source, request_id, reason, per_second, again, state, elapsed_s = row
     over = settle_members(tx, bulk_id)
     if state not in _MOVING:
         return set()
     waiting, out = count_members(tx, bulk_id)
     if over and waiting and (stop := _why_stop(tx, bulk_id, state, over)):
-        _set_state(tx, bulk_id, "paused", stop)
+        _set_state(tx, bulk_id, "paused", stop.stored())
         return set()
     if state == "canary" and over:
         state = "running"
@@ -106,23 +107,27 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     picked = pick_members(tx, bulk_id, _allowance(state, out, per_second, elapsed_s))
     if not picked:
         return set()
-    answers, rung = replay(tx, picked, Author(who, f"bulk {bulk_id}: {reason}"), lane=Lane.BULK, again=again)
-    mark_members(tx, bulk_id, [Mark(one.letter_id, one.answer, one.why) for one in answers])
+    # A bulk of an earlier version does not say in which role and by which way it was started.
+    author = Author(who, f"bulk {bulk_id}: {reason}")
+    if role and source and request_id:
+        author = Author(author.who, author.reason, Role(role), Source(source), request_id)
+    answers, rung = replay(tx, picked, author, lane=Lane.BULK, again=again)
+    mark_members(tx, bulk_id, [Mark(one.letter_id, one.answer, one.why.stored() if one.why else "") for one in answers])
     # Only what asks the outside again counts against the rate.
     taken = sum(one.answer is Answer.REPLAYED for one in answers)
     spend(tx, bulk_id, taken)
     return rung
 
 
-def _why_stop(tx: Connection, bulk_id: int, state: str, over: Sequence[tuple[str, str]]) -> str | None:
+def _why_stop(tx: Connection, bulk_id: int, state: str, over: Sequence[tuple[str, str]]) -> Reason | None:
     """Why no further member may go; `over`: those whose end was just seen, each with what it died of."""
     died = [why for end, why in over if end == "died"]
     if not died:
         return None
     if state == "canary":
-        return f"the canary died again of {died[0]}"
+        return Reason(Why.CANARY_DIED, {"of": died[0]})
     stop = why_stop(latest_ends(tx, bulk_id, ENDS_SEEN))
-    return f"{stop}, the last of {died[-1]}" if stop else None
+    return Reason(stop.code, {**stop.facts, "of": died[-1]}) if stop else None
 
 
 def _allowance(state: str, out: int, per_second: float, elapsed_s: float) -> int:

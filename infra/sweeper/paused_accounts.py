@@ -17,9 +17,9 @@ from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.sweeper.reinstate import reinstate
 from infra.tables.gates import load_pauses
-from infra.tables.holds import release_waiting
+from infra.tables.holds import release_resumed, release_waiting
 from infra.tables.pool import Connection, Database
-from infra.tables.work import gates_with_work, let_through, overdue_behind_gates
+from infra.tables.work import gates_with_work, let_through, overdue_behind_gates, overdue_behind_pauses
 from infra.telemetry.log import get_logger
 
 # Work that comes back in one round when nothing limits it; and holds that one round opens.
@@ -57,6 +57,7 @@ class GateDuty:
         if seen is not None and self.clock.monotonic() >= self._holds_at:
             self._holds_at = self.clock.monotonic() + HOLDS_EVERY_S
             self.hold_waiting(_not_free(accounts, pauses, seen))
+            self.hold_paused()
             returned |= self.reinstate_accusers()
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
@@ -95,12 +96,27 @@ class GateDuty:
                 write(tx, step, writes)
                 log.warning("waiting_on_account", order_id=order_id, account=account)
 
+    def hold_paused(self) -> None:
+        """The same for what waits too long while a person has paused its lane or step; the hold names the pause."""
+        with self.db.transaction() as tx:
+            _tell_released(tx, release_resumed(tx))
+            for one in overdue_behind_pauses(tx, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX):
+                place = Place(
+                    one.subject_id,
+                    Lane(one.lane),
+                    one.order_id,
+                    one.fulfillment_order_id,
+                    one.package_id,
+                    State(one.state),
+                )
+                writes = Writes()
+                facts = {"pause": one.pause, "reason": one.reason}
+                add_hold(one.step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, facts), writes)
+                write(tx, one.step, writes)
+                log.warning("waiting_on_account", order_id=one.order_id, pause=one.pause)
+
     def _release(self, tx: Connection, accounts: Sequence[str]) -> None:
-        for fulfillment_order_id, order_id, lane, state, step in release_waiting(tx, accounts):
-            place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
-            facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
-            writes = Writes(events=[event(step, place, "hold_released", Cause.TIMER, facts=facts)])
-            write(tx, step, writes)
+        _tell_released(tx, release_waiting(tx, accounts))
 
     def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
         """How the breakers stand; None with Redis away, and then every process judges for itself."""
@@ -123,6 +139,14 @@ class GateDuty:
         with self.db.connection() as connection:
             for step, lane, key_account in let_through(connection, account, limit):
                 yield BellKey(step, lane, key_account)
+
+
+def _tell_released(tx: Connection, released: Iterable[tuple[int, int, str, str, str]]) -> None:
+    for fulfillment_order_id, order_id, lane, state, step in released:
+        place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
+        facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
+        writes = Writes(events=[event(step, place, "hold_released", Cause.TIMER, facts=facts)])
+        write(tx, step, writes)
 
 
 def _room(account: str, pauses: Iterable[Pause], seen: dict[str, Seen]) -> int:

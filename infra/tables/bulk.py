@@ -9,6 +9,7 @@ import msgspec
 from psycopg.rows import class_row
 
 from infra.process.steps import steps_by_subject
+from infra.tables.audit import Signature, signed
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -53,18 +54,22 @@ class Member:
 class NewBulk(NamedTuple):
     """A bulk to make; as in `Bulk`."""
 
-    who: str
-    reason: str
     filter: Mapping[str, str]
     per_second: float
     again: bool
 
 
 class Round(NamedTuple):
-    """A bulk that this transaction has locked. `elapsed_s`: since its next member was due; below zero: not yet."""
+    """A bulk that this transaction has locked. `elapsed_s`: since its next member was due; below zero: not yet.
+
+    `role`, `source`, `request_id`: of who started it; None for a bulk of an earlier version.
+    """
 
     id: int
     who: str
+    role: str | None
+    source: str | None
+    request_id: str | None
     reason: str
     per_second: float
     again: bool
@@ -80,9 +85,9 @@ class Mark(NamedTuple):
     why: str
 
 
-def create_bulk(tx: Connection, new: NewBulk) -> int:
+def create_bulk(tx: Connection, author: Signature, new: NewBulk) -> int:
     """Make a bulk without members; its id."""
-    named = {**new._asdict(), "filter": msgspec.json.encode(new.filter).decode()}
+    named = {**signed(author), **new._asdict(), "filter": msgspec.json.encode(new.filter).decode()}
     row = tx.execute(BULK["create"], named).fetchone()
     assert row is not None
     return int(row[0])

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from domain.holds import HoldCode
 from domain.waivers import Waiver, read_named
+from infra.tables.audit import Signature
 from infra.tables.pool import Connection
 from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
@@ -64,9 +65,10 @@ def release_all_holds(tx: Connection, fulfillment_order_ids: Sequence[int], by: 
         tx.execute(HOLDS["release_all_holds"], {"ids": list(fulfillment_order_ids), "by": by})
 
 
-def release_blocks(tx: Connection, fulfillment_order_ids: Sequence[int], by: str, reason: str) -> None:
+def release_blocks(tx: Connection, fulfillment_order_ids: Sequence[int], author: Signature) -> None:
     """Release the `dead_letter` hold of those that have no open letter any more."""
-    tx.execute(HOLDS["release_blocks"], {"ids": list(fulfillment_order_ids), "by": by, "reason": reason})
+    named = {"by": author.who, "role": author.role, "reason": author.reason}
+    tx.execute(HOLDS["release_blocks"], {"ids": list(fulfillment_order_ids), **named})
 
 
 def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[Waiver, ...]]:
@@ -92,10 +94,11 @@ class Released(NamedTuple):
 
 
 def release_hold(
-    tx: Connection, fulfillment_order_id: int, code: str, *, by: str, reason: str, is_waived: bool
+    tx: Connection, fulfillment_order_id: int, code: str, author: Signature, *, is_waived: bool
 ) -> Released | None:
-    """Release one hold as a person; None where it is not open. `is_waived`: the order's content now is let pass."""
-    named = {"id": fulfillment_order_id, "code": code, "by": by, "reason": reason, "is_waived": is_waived}
+    """Release one hold; None where it is not open. `is_waived`: the order's content now is let pass."""
+    signature = {"by": author.who, "role": author.role, "reason": author.reason}
+    named = {"id": fulfillment_order_id, "code": code, **signature, "is_waived": is_waived}
     row = tx.execute(HOLDS["release_hold"], named).fetchone()
     return None if row is None else Released(*row)
 
@@ -143,6 +146,11 @@ class Waiting(NamedTuple):
     lane: str
     state: str
     step: str
+
+
+def release_resumed(tx: Connection) -> list[Waiting]:
+    """Release the `waiting_on_account` holds that name a pause which is over."""
+    return [Waiting(*row) for row in tx.execute(HOLDS["release_resumed"]).fetchall()]
 
 
 def release_waiting(tx: Connection, accounts: Sequence[str]) -> list[Waiting]:

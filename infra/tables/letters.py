@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from psycopg.rows import dict_row
@@ -11,6 +12,7 @@ from psycopg.rows import dict_row
 from domain.dead_letters import MESSAGE, Standing
 from domain.errors import Refused
 from domain.money import Money
+from domain.reasons import Reason
 from domain.states import State
 from domain.steps import OpenCall
 from infra.process.steps import STEPS, steps_by_subject
@@ -206,19 +208,27 @@ def _standing(
     )
 
 
-def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, str]:
-    """How letters ended, in words; of a letter that never was, that it is unknown."""
+class Ending(StrEnum):
+    """Where a letter is that cannot be acted on."""
+
+    CLOSED = "letter_closed"
+    OPEN = "letter_open"
+    OPEN_MESSAGE = "message_open"
+    UNKNOWN = "letter_unknown"
+
+
+def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Reason]:
+    """How letters ended, each by an `Ending` and its facts."""
     rows = tx.execute(LETTERS["ends"], {"ids": list(letter_ids)}).fetchall()
-    known = {
-        id_: f"{closed_as or 'closed'} by {by or 'the engine'} at {at:%Y-%m-%d %H:%M:%S %Z}" if at else _still(step)
-        for id_, closed_as, by, at, step in rows
-    }
-    return {id_: known.get(id_, "unknown") for id_ in letter_ids}
+    known = {id_: _ending(*rest) for id_, *rest in rows}
+    return {id_: known.get(id_, Reason(Ending.UNKNOWN)) for id_ in letter_ids}
 
 
-def _still(step: str) -> str:
-    return (
-        "open; a message stands for no order, so there is nothing to replay: discard it" if step == MESSAGE else "open"
+def _ending(closed_as: str | None, by: str | None, at: datetime | None, step: str) -> Reason:
+    if at is None:
+        return Reason(Ending.OPEN_MESSAGE if step == MESSAGE else Ending.OPEN)
+    return Reason(
+        Ending.CLOSED, {"as": closed_as or "closed", "by": by or "engine", "at": f"{at:%Y-%m-%d %H:%M:%S %Z}"}
     )
 
 

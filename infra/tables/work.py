@@ -167,3 +167,23 @@ class Idle(NamedTuple):
 def overdue_work(connection: Connection, grace_s: float) -> list[Idle]:
     """Steps with work that has been due for longer than `grace_s` and that nobody has taken up."""
     return [Idle(*row) for row in connection.execute(WORK["overdue_work"], {"grace_s": grace_s})]
+
+
+class Paused(NamedTuple):
+    """A fulfillment order whose work has waited too long for a paused lane or step. `pause`: kind and name of it."""
+
+    fulfillment_order_id: int
+    order_id: int
+    subject_id: int
+    package_id: int | None
+    lane: str
+    state: str
+    step: str
+    pause: str
+    reason: str
+
+
+def overdue_behind_pauses(tx: Connection, *, margin_s: float, patience_s: float, limit: int) -> list[Paused]:
+    """Orders whose lane or step is paused, and that ship by within `margin_s` or have waited `patience_s`."""
+    named = {"margin_s": margin_s, "patience_s": patience_s, "limit": limit, **steps_by_subject()}
+    return [Paused(*row) for row in tx.execute(WORK["overdue_behind_pauses"], named).fetchall()]

@@ -126,14 +126,16 @@ def open_writebacks(tx: Connection, wanted: Selection, late_s: float) -> list[Op
         return cursor.execute(WRITEBACKS["open_writebacks"], {**named, "late_s": late_s}).fetchall()
 
 
-def ask_again(tx: Connection, package_id: int, lane: str, account: str) -> tuple[str, str]:
-    """Make a write-back that is not confirmed due now, asking before telling; (lane, account) of the work.
+def ask_again(tx: Connection, package_id: int, lane: str, account: str) -> tuple[str, str] | None:
+    """Make a write-back due now, asking before telling; (lane, account) of the work.
+
+    None: it is confirmed, or a worker has it.
 
     The work of the write-back must be locked.
     """
     named = {"package_id": package_id, "lane": lane, "account": account}
     row = tx.execute(WRITEBACKS["ask_again"], named).fetchone()
-    return (lane, account) if row is None else (row[0], row[1])
+    return None if row is None else (row[0], row[1])
 
 
 def is_confirmed(connection: Connection, package_id: int) -> bool:

@@ -1,9 +1,10 @@
 """The verbs about bulk replays: start, pause, resume, cancel. The sweeper does the work."""
 
-from domain.dead_letters import KILLED, REPLAYS_MAX, why_not_in_bulk
+from domain.dead_letters import KILLED, REPLAYS_MAX, Why, why_not_in_bulk
 from domain.errors import Conflict, Refused
+from domain.reasons import Reason
 from infra.engine.author import Author
-from infra.tables.audit import record_acts
+from infra.tables.audit import Verb
 from infra.tables.bulk import (
     Bulk,
     Mark,
@@ -18,6 +19,7 @@ from infra.tables.bulk import (
 )
 from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.pool import Connection, Database
+from ops.verbs.change import change
 from ops.views.bulk import look, unknown
 
 RATE_MAX = 500.0
@@ -30,24 +32,25 @@ def start(db: Database, wanted: LetterFilter, per_second: float, author: Author,
     be named itself.
     """
     if wanted.is_empty:
-        raise Refused("filter_empty", "name a cause, step, account, code or time: all letters at once is no filter")
-    with db.transaction() as tx:
+        raise Refused("filter_empty")
+    with change(db, author) as made:
+        tx = made.tx
         wanted = of_one_cause(tx, wanted)
         asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
-        bulk_id = create_bulk(tx, NewBulk(author.who, author.reason, asked, per_second, again))
+        bulk_id = create_bulk(tx, author, NewBulk(asked, per_second, again))
         members = freeze_members(tx, bulk_id, wanted.named())
         if not members:
-            raise Refused("nothing_matches", "no open dead letter matches")
+            raise Refused("nothing_matches", facts={"fault": "no_letter"})
         if _keep_out(tx, bulk_id, again=again) == members:
-            raise Refused("none_may_go", f"none of {members} may go in bulk: they killed workers, or need --again")
-        record_acts(tx, author.who, "bulk_started", author.reason, [(f"bulk/{bulk_id}", {**asked, "members": members})])
+            raise Refused("none_may_go", facts={"members": members})
+        made.note(Verb.BULK_STARTED, f"bulk/{bulk_id}", None, {"state": "canary", "members": members}, **asked)
     return look(db, bulk_id)
 
 
 def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:
     """Refuse members that must be replayed by name; return how many."""
     kept = [
-        Mark(letter_id, "refused", why)
+        Mark(letter_id, "refused", why.stored())
         for letter_id, code, replays in doubtful_members(tx, bulk_id, killed=KILLED, replays_max=REPLAYS_MAX)
         if (why := why_not_in_bulk(code, replays, again=again))
     ]
@@ -71,14 +74,16 @@ def cancel(db: Database, bulk_id: int, author: Author) -> Bulk:
 
 
 def _turn(db: Database, bulk_id: int, state: str, allowed: frozenset[str], author: Author) -> Bulk:
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        tx = made.tx
         was = lock_bulk(tx, bulk_id)
         if was is None:
             raise unknown(bulk_id)
         if was not in allowed:
-            raise Conflict("bulk_state", f"bulk {bulk_id} is {was} already")
-        set_state(tx, bulk_id, state, f"by {author.who}: {author.reason}")
+            raise Conflict("bulk_state", facts={"bulk": bulk_id, "state": was})
+        note = Reason(Why.TURNED_BY_PERSON, {"by": author.who, "reason": author.reason}).stored()
+        set_state(tx, bulk_id, state, note)
         if state == "cancelled":
             cancel_waiting(tx, bulk_id)
-        record_acts(tx, author.who, f"bulk_{state}", author.reason, [(f"bulk/{bulk_id}", {"was": was})])
+        made.note(Verb(f"bulk_{state}"), f"bulk/{bulk_id}", {"state": was}, {"state": state})
     return look(db, bulk_id)

@@ -9,12 +9,13 @@ from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
 from infra.tables import payloads
-from infra.tables.audit import record_acts
+from infra.tables.audit import Verb
 from infra.tables.fulfillment import choose_lane
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
 from infra.tables.payloads import move_payloads
 from infra.tables.pool import Connection, Database
 from infra.tables.work import move_order
+from ops.verbs.change import Change, change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +39,11 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
     """
     # First the order, so that whatever becomes due from here on is in the new lane; then, without its lock, what is
     # due already: a step holds the row of its work while it waits for the order.
-    with db.transaction() as tx:
-        was = _choose(tx, order_id, lane, author)
-    with db.transaction() as tx:
-        moved = move_order(tx, order_id, lane)
+    with change(db, author) as made:
+        was = _choose(made, order_id, lane, author)
+    with change(db, author) as made:
+        made.goes_on()
+        moved = move_order(made.tx, order_id, lane)
     return Expedited(order_id=order_id, lane=lane, was=was, moved=tuple(sorted(set(moved))))
 
 
@@ -51,35 +53,41 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     The order keeps the lane when it comes to be. Raises Conflict ``order_ambiguous``, when shops share the id.
     """
     place, _, platform_order_id = text.strip().rpartition("/")
-    with db.transaction() as tx:
-        rows = payloads.choose_lane(tx, platform_order_id, place, lane=lane, by=author.who)
+    with change(db, author) as made:
+        rows = payloads.choose_lane(made.tx, platform_order_id, place, lane=lane, by=author.who)
         accounts = sorted({account for _, _, account in rows})
         if len(accounts) > 1:
             meant = ", ".join(f"{account}/{platform_order_id}" for account in accounts)
-            raise Conflict("order_ambiguous", f"{platform_order_id} may mean {meant}: say which")
-        acts = [(f"payload/{id_}", {"lane": lane, "was": [was]}) for id_, was, _ in rows if was != lane]
-        record_acts(tx, author.who, "order_expedited", author.reason, acts)
+            raise Conflict("order_ambiguous", facts={"id": platform_order_id, "orders": meant})
+        moved = [(id_, was) for id_, was, _ in rows if was != lane]
+        for id_, was in moved:
+            made.note(Verb.ORDER_EXPEDITED, f"payload/{id_}", {"lanes": [was]}, {"lanes": [lane]})
+        if not moved:
+            made.unchanged()
     ids = [id_ for id_, _, _ in rows]
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        made.goes_on()
         # Whatever was read meanwhile is an order now, perhaps in its old lane.
-        waiting = tuple(move_payloads(tx, ids, lane))
+        waiting = tuple(move_payloads(made.tx, ids, lane))
     if not waiting:
         return None
-    was = tuple(sorted({before for _, before, _ in rows if before != lane}))
-    return Expedited(order_id=None, payloads=waiting, lane=lane, was=was, moved=("normalize",) if was else ())
+    left = tuple(sorted({was for _, was in moved}))
+    return Expedited(order_id=None, payloads=waiting, lane=lane, was=left, moved=("normalize",) if left else ())
 
 
-def _choose(tx: Connection, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
-    locked = lock_fulfillment_of_orders(tx, [order_id]).get(order_id, [])
+def _choose(made: Change, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
+    locked = lock_fulfillment_of_orders(made.tx, [order_id]).get(order_id, [])
     still_open = {one.id: one for one in locked if one.state not in FINAL_STATES}
     if not still_open:
-        raise Conflict("order_ended", f"order {order_id} is {' and '.join(sorted({one.state for one in locked}))}")
-    changed = choose_lane(tx, list(still_open), lane, author.who)
+        states = ", ".join(sorted({one.state for one in locked}))
+        raise Conflict("order_ended", facts={"order": order_id, "states": states})
+    changed = choose_lane(made.tx, list(still_open), lane, author.who)
     if not changed:
+        made.unchanged()
         return ()
-    _tell(tx, [still_open[id_] for id_ in changed], lane, author)
+    _tell(made.tx, [still_open[id_] for id_ in changed], lane, author)
     was = sorted(set(changed.values()))
-    record_acts(tx, author.who, "order_expedited", author.reason, [(f"order/{order_id}", {"lane": lane, "was": was})])
+    made.note(Verb.ORDER_EXPEDITED, f"order/{order_id}", {"lanes": was}, {"lanes": [lane]})
     return tuple(was)
 
 

@@ -20,6 +20,7 @@ from infra.engine.write_outcomes import Writes, add_hold, write
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables import shipments
+from infra.tables.audit import Verb
 from infra.tables.holds import label_holds
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import (
@@ -33,7 +34,9 @@ from infra.tables.shipments import (
     is_label_leased,
     label_letters,
 )
+from ops.verbs.change import change
 from ops.verbs.holds import release
+from ops.views.looking import looking
 
 _LABEL_MAY_ACT = STEPS["label"].works_in | {State.ON_HOLD}
 
@@ -80,15 +83,19 @@ def adopt(runner: RemoteRunner, package: PackageHere, keep: Found, author: Autho
     acting: then the intent is ours, and label asks by it as soon as it may.
     """
     assert isinstance(runner.step, Label)
-    with runner.db.transaction() as tx:
-        if is_label_leased(tx, package.id):
+    with change(runner.db, author) as made:
+        if is_label_leased(made.tx, package.id):
+            made.unchanged()
             return False
-        key = _intend(tx, package, keep)
+        key = _intend(made.tx, package, keep)
+        before = {"generation": package.generation, "is_booked": package.waybill is not None}
+        after = {"generation": keep.generation, "is_booked": key is None}
+        made.note(Verb.WAYBILL_ADOPTED, f"package/{package.id}", before, after)
     if key is not None:
         _clear_the_way(runner.db, package, author)
         replace(runner, step=AskOnly(runner.step)).run_named(key, [package.id])
-    with runner.db.connection() as connection:
-        return booked_waybill(connection, package.id) == keep.waybill
+    with looking(runner.db) as tx:
+        return booked_waybill(tx, package.id) == keep.waybill
 
 
 def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None:
@@ -114,7 +121,9 @@ def _show_unwanted(tx: Connection, package: PackageHere, keep: Found) -> None:
 
 def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
     """Close what label itself had stopped with; the waybill it asked a person for is found."""
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        made.noted_below()
+        tx = made.tx
         letters = label_letters(tx, package.id)
         if letters:
             replay(tx, letters, author, again=True)
@@ -127,10 +136,17 @@ def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
             continue
 
 
-def note_voided(db: Database, package: PackageHere, voided: Found) -> None:
+def note_voided(db: Database, package: PackageHere, voided: Found, author: Author) -> None:
     """Write down that a generation was cancelled at the courier, so that it is never booked again."""
-    with db.connection() as connection:
-        shipments.note_voided(connection, _shipment(package, voided))
+    with change(db, author) as made:
+        shipments.note_voided(made.tx, _shipment(package, voided))
+        generation = {"generation": voided.generation}
+        made.note(
+            Verb.WAYBILL_VOIDED,
+            f"package/{package.id}",
+            {**generation, "status": "booked"},
+            {**generation, "status": "voided"},
+        )
 
 
 def _shipment(package: PackageHere, found: Found) -> FoundShipment:

@@ -3,11 +3,12 @@
 from domain.errors import Refused
 from infra.tables.bulk import Bulk, Member, list_bulks, list_members
 from infra.tables.pool import Database
+from ops.views.looking import looking
 
 
 def look(db: Database, bulk_id: int) -> Bulk:
     """One bulk. Raises Refused ``bulk_unknown``."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         found = list_bulks(connection, bulk_id)
     if not found:
         raise unknown(bulk_id)
@@ -16,15 +17,15 @@ def look(db: Database, bulk_id: int) -> Bulk:
 
 def recent(db: Database) -> list[Bulk]:
     """The last fifty, newest first."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         return list_bulks(connection, None)
 
 
 def members(db: Database, bulk_id: int, *, state: str | None, after: int, limit: int) -> list[Member]:
     """Members with a letter id above `after`, of one state or of all."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         return list_members(connection, bulk_id, state=state, after=after, limit=limit)
 
 
 def unknown(bulk_id: int) -> Refused:
-    return Refused("bulk_unknown", f"there is no bulk {bulk_id}")
+    return Refused("bulk_unknown", facts={"bulk": bulk_id})

@@ -4,13 +4,12 @@ from domain.ledger import Box, LineSum, Ours, Part, PartKey
 from domain.states import State
 from infra.tables import ledger
 from infra.tables.pool import Connection, Database
-from infra.tables.server import read_one_snapshot
+from ops.views.looking import looking
 
 
 def our_ledger(db: Database) -> Ours:
     """Everything that `domain.ledger_check` compares. Reads whole tables, each once."""
-    with db.transaction() as tx:
-        read_one_snapshot(tx)
+    with looking(db) as tx:
         parts, not_ours, kept_out = _parts(tx)
         lines, skus = _lines(tx)
         return Ours(
@@ -27,7 +26,7 @@ def our_ledger(db: Database) -> Ours:
 
 def latencies_ms(db: Database) -> dict[str, float]:
     """99th percentile by lane, from the raw payload stored to the write-back confirmed."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         return ledger.latencies_ms(connection)
 
 

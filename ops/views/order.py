@@ -11,13 +11,13 @@ from typing import Any
 from domain.money import Money
 from domain.states import Cause
 from domain.steps import Subject
+from infra.engine.author import Role
 from infra.process.steps import STEPS
 from infra.tables.answers import answers_of
 from infra.tables.inspect import OfSubjects, Part, read_of_subjects, read_part, read_part_by_column
 from infra.tables.pool import Connection, Database
-from infra.tables.server import read_one_snapshot
 from infra.tables.watch import Decision, decision_of
-from ops.faces.terminal.words import event_in_words, facts_in_words, meaning
+from ops.views.looking import looking
 from ops.views.masking import mask_name, mask_phone
 
 
@@ -56,12 +56,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """`reason` is its facts in words."""
+    """`released_role`: of `released_by`; None while it is open, and where an earlier version released it."""
 
     fulfillment_order_id: int
     code: str
-    meaning: str
-    reason: str
     step: str
     owner: str
     opened_at: datetime
@@ -69,6 +67,7 @@ class Hold:
     facts: dict[str, Any]
     released_at: datetime | None
     released_by: str | None
+    released_role: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +183,6 @@ class Event:
     from_state: str | None
     to_state: str | None
     package_id: int | None
-    reason: str
     facts: dict[str, Any]
 
 
@@ -244,12 +242,11 @@ class OrderView:
 
 def view_order(db: Database, order_id: int) -> OrderView:
     """Read an order that exists, in one snapshot."""
-    with db.transaction() as tx:
-        read_one_snapshot(tx)
+    with looking(db) as tx:
         head = read_part_by_column(tx, Part.HEAD, order_id)[0]
         payloads = read_part_by_column(tx, Part.PAYLOADS, order_id)
         fulfillment = read_part(tx, Part.FULFILLMENT, order_id, Fulfillment)
-        holds = tuple(_hold(row) for row in read_part_by_column(tx, Part.HOLDS, order_id))
+        holds = read_part(tx, Part.HOLDS, order_id, Hold)
         packages = _packages(tx, order_id)
         pairs = _due_pairs(payloads, fulfillment, packages)
         return OrderView(
@@ -290,10 +287,6 @@ def _line(row: dict[str, Any], currency: str) -> Line:
     return Line(unit_price=unit_price, paid=paid, **row)
 
 
-def _hold(row: dict[str, Any]) -> Hold:
-    return Hold(meaning=meaning(row["code"]), reason=facts_in_words(row["facts"]), **row)
-
-
 def _packages(tx: Connection, order_id: int) -> tuple[Package, ...]:
     packages = read_part(tx, Part.PACKAGES, order_id, Package)
     shipments = read_part(tx, Part.SHIPMENTS, order_id, Shipment)
@@ -325,7 +318,7 @@ def _timeline(
     payloads: Iterable[Mapping[str, Any]], events: Iterable[dict[str, Any]], holds: Iterable[Hold]
 ) -> tuple[Event, ...]:
     """Events, with what stands in rows of its own: payloads that came and holds that were released."""
-    told = [Event(reason=event_in_words(row["kind"], row["facts"]), **row) for row in events]
+    told = [Event(**row) for row in events]
     received = [
         _plain_event("payload_received", row["received_at"], "pull", Cause.PLATFORM, {"source": row["source"]})
         for row in payloads
@@ -335,7 +328,7 @@ def _timeline(
             "hold_released",
             hold.released_at,
             hold.step,
-            Cause.RULES if hold.released_by in set(STEPS) else Cause.PERSON,
+            _who(hold),
             {"code": hold.code, "by": hold.released_by},
         )
         for hold in holds
@@ -343,6 +336,13 @@ def _timeline(
     ]
     # Sorting is stable: what one transaction wrote bears one time and keeps its order.
     return tuple(sorted([*received, *told, *released], key=lambda event: event.at))
+
+
+def _who(released: Hold) -> Cause:
+    if released.released_role is None:
+        # An earlier version kept no role: its machine signed with the name of a step.
+        return Cause.RULES if released.released_by in set(STEPS) else Cause.PERSON
+    return Cause.RULES if released.released_role == Role.MACHINE else Cause.PERSON
 
 
 def _plain_event(kind: str, at: datetime, step: str, cause: str, facts: dict[str, Any]) -> Event:
@@ -354,7 +354,6 @@ def _plain_event(kind: str, at: datetime, step: str, cause: str, facts: dict[str
         from_state=None,
         to_state=None,
         package_id=None,
-        reason=event_in_words(kind, facts),
         facts=facts,
     )
 
@@ -372,7 +371,7 @@ class RawAnswer:
 
 def raw_answers(db: Database, order_id: int) -> tuple[RawAnswer, ...]:
     """The kept answers of an order, the oldest first. Personal data: for a person who asks for exactly this."""
-    with db.transaction() as tx:
+    with looking(db) as tx:
         return tuple(
             RawAnswer(
                 step=one.step,

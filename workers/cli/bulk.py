@@ -7,7 +7,7 @@ import click
 from infra.engine.author import Author
 from infra.tables.bulk import Bulk
 from infra.tables.pool import Database
-from ops.faces.terminal.bulk import print_bulk, print_bulks
+from ops.faces.terminal.bulk import bulk_tree, member_tree, print_bulk, print_bulks
 from ops.verbs import bulk as verbs
 from ops.views import bulk as bulk_views
 from workers.cli.exits import Exit
@@ -41,14 +41,14 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
         if bulk_id is None:
             found = bulk_views.recent(db)
             if as_json:
-                say_json({"bulks": found})
+                say_json({"bulks": [bulk_tree(each) for each in found]})
             else:
                 print_bulks(found, screen)
             ctx.exit(Exit.DONE)
         one = bulk_views.look(db, bulk_id)
         members = bulk_views.members(db, bulk_id, state=state, after=after, limit=PAGE) if state else []
     if as_json:
-        say_json({"bulk": one, "members": members})
+        say_json({"bulk": bulk_tree(one), "members": [member_tree(each) for each in members]})
     else:
         print_bulk(one, members, screen)
     is_partly = one.is_over and set(one.members) != {"done"}

@@ -1,7 +1,6 @@
 """``orderlane order``: look at one order, release its holds, and change its lane."""
 
 import click
-import msgspec
 
 from domain.errors import Conflict
 from domain.holds import HoldCode
@@ -11,10 +10,10 @@ from infra.engine.author import Author
 from infra.tables.inspect import Match
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
-from ops.faces.terminal.order import print_matches, print_order, print_raw
+from ops.faces.terminal.acts import expedite_in_words, release_in_words
+from ops.faces.terminal.order import order_tree, print_matches, print_order, print_raw
 from ops.verbs.expedite import Expedited, expedite_unread
 from ops.verbs.expedite import expedite as change_lane
-from ops.verbs.holds import Released
 from ops.verbs.holds import release as release_hold
 from ops.views.find import find, why_missing
 from ops.views.order import raw_answers, view_order
@@ -84,16 +83,8 @@ def release(ctx: click.Context, order_id: str, code: str, author: Author, *, as_
     if as_json:
         say_json(released)
     else:
-        say(_release_in_words(released))
+        say(release_in_words(released))
     ctx.exit(Exit.HELD if released.still_held_by else Exit.DONE)
-
-
-def _release_in_words(released: Released) -> str:
-    without = f" without {', '.join(released.left_out)}, of which nothing is shipped" if released.left_out else ""
-    if released.still_held_by:
-        return f"{released.code} released{without}; still held by {', '.join(released.still_held_by)}"
-    due = f", {' and '.join(released.due)} due now" if released.due else ""
-    return f"{released.code} released{without}; the order is {released.state}{due}"
 
 
 @order.command(epilog="\b\nExample:  orderlane order expedite main/2206140048812637 --reason 'buyer waits at the door'")
@@ -122,7 +113,7 @@ def expedite(ctx: click.Context, order_id: str, lane: str, author: Author, *, as
     if as_json:
         say_json(expedited)
     else:
-        say(_expedite_in_words(expedited))
+        say(expedite_in_words(expedited))
 
 
 def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedited | None:
@@ -136,13 +127,6 @@ def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedi
         # It was read a moment ago.
         match = _one_match(db, order_id)
     return change_lane(db, match.id, lane, author) if match else None
-
-
-def _expedite_in_words(expedited: Expedited) -> str:
-    was = f"moved from {' and '.join(expedited.was)} to" if expedited.was else "is in"
-    moved = f", with {' and '.join(expedited.moved)}" if expedited.moved else ""
-    what = f"order {expedited.order_id}" if expedited.order_id else "what came in and waits to be read"
-    return f"{what} {was} lane {expedited.lane}{moved}"
 
 
 def _one_match(db: Database, order_id: str) -> Match | None:
@@ -164,7 +148,8 @@ def _show(db: Database, order_id: str, *, raw: bool, as_json: bool) -> Exit:
     view = view_order(db, match.id)
     answers = raw_answers(db, match.id) if raw else ()
     if as_json:
-        say_json({**msgspec.to_builtins(view), "answers": answers} if raw else view)
+        tree = order_tree(view)
+        say_json({**tree, "answers": answers} if raw else tree)
     else:
         print_order(view, console())
         if answers:

@@ -1,7 +1,7 @@
 -- name: move
 -- Compare-and-set on the state; rows whose state moved meanwhile are not returned.
 UPDATE fulfillment_order AS f
-SET state = r.to_state, resume_state = r.resume_state, version = f.version + 1,
+SET state = r.to_state, resume_state = r.resume_state,
     lane = coalesce(r.lane, f.lane),
     finished_at = CASE WHEN r.is_final THEN now() END,
     closed_reason = r.closed_reason

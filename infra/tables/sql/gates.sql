@@ -86,6 +86,12 @@ DELETE FROM ended_accuser WHERE (account, step, subject_id) IN (
     SELECT account, step, subject_id FROM ended_accuser ORDER BY proven_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING account, step, subject_id;
 
+-- name: lock_gate
+-- A gate as it is before a person changes it.
+SELECT shut_by, until FROM gate
+WHERE kind = %(kind)s AND name = %(name)s AND (until IS NULL OR until > now())
+FOR UPDATE;
+
 -- name: shut_by_person
 -- A person's pause replaces the engine's, and an older one of a person.
 INSERT INTO gate (kind, name, reason, shut_by, until)

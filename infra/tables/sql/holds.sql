@@ -6,7 +6,7 @@ WHERE fulfillment_order_id = ANY(%(ids)s) AND released_at IS NULL;
 
 -- name: release_blocks
 -- The hold that open letters are falls with the last of them.
-UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_reason = %(reason)s
+UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_role = %(role)s, released_reason = %(reason)s
 WHERE h.fulfillment_order_id = ANY(%(ids)s) AND h.code = 'dead_letter' AND h.released_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
                   WHERE d.fulfillment_order_id = h.fulfillment_order_id AND d.closed_at IS NULL);
@@ -14,7 +14,7 @@ WHERE h.fulfillment_order_id = ANY(%(ids)s) AND h.code = 'dead_letter' AND h.rel
 -- name: release_hold
 -- By a person. The content that was seen is kept with it, so that every step can respect the decision.
 UPDATE hold AS h
-SET released_at = now(), released_by = %(by)s, released_reason = %(reason)s,
+SET released_at = now(), released_by = %(by)s, released_role = %(role)s, released_reason = %(reason)s,
     waived_payload = CASE WHEN %(is_waived)s THEN o.raw_payload_id END
 FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id
 WHERE f.id = %(id)s AND h.fulfillment_order_id = f.id AND h.code = %(code)s AND h.released_at IS NULL
@@ -75,9 +75,10 @@ ORDER BY h.fulfillment_order_id;
 
 -- name: release_waiting
 -- The wait is over for everything whose account is free again. Index hold_for_a_gate.
-UPDATE hold AS h SET released_at = now(), released_by = 'engine'
+UPDATE hold AS h SET released_at = now(), released_by = 'engine', released_role = 'machine'
 FROM fulfillment_order AS f
-WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND NOT (h.facts ->> 'account' = ANY(%(accounts)s))
+WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND h.facts ->> 'pause' IS NULL
+  AND NOT (h.facts ->> 'account' = ANY(%(accounts)s))
   AND f.id = h.fulfillment_order_id
 RETURNING f.id, f.order_id, f.lane, f.state, h.step;
 
@@ -90,12 +91,12 @@ ORDER BY r.fulfillment_order_id, r.code
 ON CONFLICT (fulfillment_order_id, code) WHERE released_at IS NULL DO NOTHING;
 
 -- name: release_holds
-UPDATE hold AS h SET released_at = now(), released_by = %(by)s
+UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_role = 'machine'
 FROM json_to_recordset(%(rows)s::json) AS r(fulfillment_order_id bigint, code text)
 WHERE h.fulfillment_order_id = r.fulfillment_order_id AND h.code = r.code AND h.released_at IS NULL;
 
 -- name: release_all_holds
-UPDATE hold SET released_at = now(), released_by = %(by)s
+UPDATE hold SET released_at = now(), released_by = %(by)s, released_role = 'machine'
 WHERE fulfillment_order_id = ANY(%(ids)s) AND released_at IS NULL;
 
 -- name: expired_holds
@@ -112,3 +113,13 @@ JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 WHERE h.code = 'unwanted_waybill' AND h.released_at IS NULL
 ORDER BY h.id LIMIT %(limit)s;
+
+-- name: release_resumed
+-- The pause that these holds name is over.
+UPDATE hold AS h SET released_at = now(), released_by = 'engine'
+FROM fulfillment_order AS f
+WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND h.facts ->> 'pause' IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM gate AS g WHERE g.kind || '/' || g.name = h.facts ->> 'pause'
+                  AND (g.until IS NULL OR g.until > now()))
+  AND f.id = h.fulfillment_order_id
+RETURNING f.id, f.order_id, f.lane, f.state, h.step;

@@ -112,7 +112,7 @@ FOR UPDATE;
 -- order. How far the work of each has come, its step says.
 SELECT d.id, d.step, d.subject_id, f.state, f.resume_state,
        ARRAY(SELECT h.code FROM hold AS h
-             WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.blocking AND h.code <> 'dead_letter'
+             WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.code <> 'dead_letter'
              ORDER BY h.code) AS holds,
        EXISTS (SELECT 1 FROM dead_letter AS b
                WHERE b.fulfillment_order_id = f.id AND b.closed_at IS NULL AND b.id <> ALL(%(ids)s)) AS is_one_of_many,

@@ -211,3 +211,31 @@ SELECT step, count(*), (extract(epoch FROM now() - min(due_at)))::float8
 FROM work
 WHERE lease_token IS NULL AND due_at < now() - make_interval(secs => %(grace_s)s)
 GROUP BY step ORDER BY step;
+
+-- name: overdue_behind_pauses
+-- The same for what is due while its lane or step is paused. What was due before the pause waits for it since the pause.
+WITH paused AS (
+    SELECT w.step, w.subject_id, g.kind || '/' || g.name AS pause, g.reason, greatest(w.due_at, g.shut_at) AS since
+    FROM gate AS g JOIN work AS w ON g.name = CASE g.kind WHEN 'lane' THEN w.lane ELSE w.step END
+    WHERE g.kind IN ('lane', 'step') AND (g.until IS NULL OR g.until > now()) AND w.due_at <= now()
+), waiting AS (
+    SELECT q.*, q.subject_id AS fulfillment_order_id, NULL::bigint AS package_id, true AS has_clock
+    FROM paused AS q WHERE q.step = ANY(%(of_fulfillment)s)
+    UNION ALL
+    SELECT q.*, p.fulfillment_order_id, p.id, true
+    FROM paused AS q JOIN package AS p ON p.id = q.subject_id WHERE q.step = ANY(%(of_packages)s)
+    UNION ALL
+    SELECT q.*, p.fulfillment_order_id, p.id, false
+    FROM paused AS q JOIN notice AS n ON n.id = q.subject_id JOIN package AS p ON p.id = n.package_id
+    WHERE q.step = ANY(%(of_notices)s)
+)
+SELECT DISTINCT ON (f.id) f.id, f.order_id, w.subject_id, w.package_id, f.lane, f.state, w.step, w.pause, w.reason
+FROM waiting AS w
+JOIN fulfillment_order AS f ON f.id = w.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE (w.has_clock AND o.ship_by < now() + make_interval(secs => %(margin_s)s)
+       OR w.since < now() - make_interval(secs => %(patience_s)s))
+  AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id
+                  AND h.code = 'waiting_on_account' AND h.released_at IS NULL)
+ORDER BY f.id, w.has_clock DESC
+LIMIT %(limit)s;

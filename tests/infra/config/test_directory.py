@@ -13,16 +13,16 @@ def courier(kind, name):
     return Courier(name=name, courier=kind, endpoint="http://courier", credentials={})
 
 
-def location(name, city):
+def location(name, city, contracts=()):
     sender = Sender(contact="仓库", phone="02112345678", province="上海", city=city, district="嘉定区", detail="1号")
-    return Location(name=name, endpoint="http://warehouse", credentials={}, sender=sender)
+    return Location(name=name, endpoint="http://warehouse", credentials={}, sender=sender, contracts=contracts)
 
 
 DIRECTORY = directory_of(
     Settings(
         shops=(shop("taobao", "tea"), shop("douyin", "tea"), shop("douyin", "cups")),
         couriers=(courier("sf", "main"), courier("yto", "main"), courier("sf", "second")),
-        locations=(location("jiading", "上海市"), location("baiyun", "广州市")),
+        locations=(location("jiading", "上海市"), location("baiyun", "广州市", ("sf/second", "yto/main"))),
         channels=(Channel(name="buyers", kind="webhook", endpoint="http://buyers", credentials={}),),
     )
 )
@@ -61,10 +61,13 @@ def test_a_name_may_mean_shops_of_several_platforms(name, accounts):
     assert [one.account for one in DIRECTORY.shops_named(name)] == accounts
 
 
-def test_a_courier_has_its_contracts_in_the_order_of_the_settings():
+def test_a_location_has_its_contracts_the_preferred_one_first():
     assert DIRECTORY.courier_names == ("sf", "yto")
-    assert [one.account for one in DIRECTORY.contracts("sf")] == ["sf/main", "sf/second"]
-    assert DIRECTORY.contract("sf").account == "sf/main"
+    assert [one.account for one in DIRECTORY.contracts_at("baiyun")] == ["sf/second", "yto/main"]
+
+
+def test_a_location_that_names_no_contract_has_all():
+    assert [one.account for one in DIRECTORY.contracts_at("jiading")] == ["sf/main", "yto/main", "sf/second"]
 
 
 def test_the_cities_of_the_senders_are_known():
@@ -79,7 +82,7 @@ def test_the_cities_of_the_senders_are_known():
         (lambda: DIRECTORY.shop("sf/main"), "account_unknown", {"account": "sf/main"}),
         (lambda: DIRECTORY.shop_of("jd", "tea"), "account_unknown", {"account": "jd/tea"}),
         (lambda: DIRECTORY.location("pudong"), "location_unknown", {"location": "pudong"}),
-        (lambda: DIRECTORY.contract("zto"), "courier_not_contracted", {"courier": "zto"}),
+        (lambda: DIRECTORY.contracts_at("pudong"), "location_unknown", {"location": "pudong"}),
     ],
 )
 def test_what_is_not_configured_is_a_typed_error(look_up, code, facts):
