@@ -1,18 +1,26 @@
 """The verbs about bulk replays: start, pause, resume, cancel. The sweeper does the work."""
 
-import msgspec
-
 from domain.dead_letters import KILLED, REPLAYS_MAX, Why, why_not_in_bulk
 from domain.errors import Conflict, Refused
 from domain.reasons import Reason
 from infra.engine.author import Author
-from infra.sweeper.bulk_replay import BULK
-from infra.tables.audit import Verb, signed
+from infra.tables.audit import Verb
+from infra.tables.bulk import (
+    Bulk,
+    Mark,
+    NewBulk,
+    cancel_waiting,
+    create_bulk,
+    doubtful_members,
+    freeze_members,
+    lock_bulk,
+    mark_members,
+    set_state,
+)
 from infra.tables.letters import LetterFilter, of_one_cause
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
 from ops.verbs.change import change
-from ops.views.bulk import Bulk, look, unknown
+from ops.views.bulk import look, unknown
 
 RATE_MAX = 500.0
 
@@ -29,11 +37,8 @@ def start(db: Database, wanted: LetterFilter, per_second: float, author: Author,
         tx = made.tx
         wanted = of_one_cause(tx, wanted)
         asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
-        named = {**signed(author), "filter": msgspec.json.encode(asked).decode()}
-        row = tx.execute(BULK["create"], {**named, "per_second": per_second, "again": again}).fetchone()
-        assert row is not None
-        bulk_id: int = row[0]
-        members = tx.execute(BULK["freeze"], {"id": bulk_id, **wanted.named()}).rowcount
+        bulk_id = create_bulk(tx, author, NewBulk(asked, per_second, again))
+        members = freeze_members(tx, bulk_id, wanted.named())
         if not members:
             raise Refused("nothing_matches", facts={"fault": "no_letter"})
         if _keep_out(tx, bulk_id, again=again) == members:
@@ -44,13 +49,12 @@ def start(db: Database, wanted: LetterFilter, per_second: float, author: Author,
 
 def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:
     """Refuse members that must be replayed by name; return how many."""
-    asked = {"id": bulk_id, "killed": KILLED, "replays_max": REPLAYS_MAX}
     kept = [
-        {"letter_id": letter_id, "state": "refused", "why": why.stored()}
-        for letter_id, code, replays in tx.execute(BULK["doubtful"], asked).fetchall()
+        Mark(letter_id, "refused", why.stored())
+        for letter_id, code, replays in doubtful_members(tx, bulk_id, killed=KILLED, replays_max=REPLAYS_MAX)
         if (why := why_not_in_bulk(code, replays, again=again))
     ]
-    tx.execute(BULK["mark_members"], {"id": bulk_id, "rows": rows_json(kept)})
+    mark_members(tx, bulk_id, kept)
     return len(kept)
 
 
@@ -72,14 +76,14 @@ def cancel(db: Database, bulk_id: int, author: Author) -> Bulk:
 def _turn(db: Database, bulk_id: int, state: str, allowed: frozenset[str], author: Author) -> Bulk:
     with change(db, author) as made:
         tx = made.tx
-        row = tx.execute(BULK["lock"], {"id": bulk_id}).fetchone()
-        if row is None:
+        was = lock_bulk(tx, bulk_id)
+        if was is None:
             raise unknown(bulk_id)
-        if row[0] not in allowed:
-            raise Conflict("bulk_state", facts={"bulk": bulk_id, "state": row[0]})
+        if was not in allowed:
+            raise Conflict("bulk_state", facts={"bulk": bulk_id, "state": was})
         note = Reason(Why.TURNED_BY_PERSON, {"by": author.who, "reason": author.reason}).stored()
-        tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": note})
+        set_state(tx, bulk_id, state, note)
         if state == "cancelled":
-            tx.execute(BULK["cancel_waiting"], {"id": bulk_id})
-        made.note(Verb(f"bulk_{state}"), f"bulk/{bulk_id}", {"state": row[0]}, {"state": state})
+            cancel_waiting(tx, bulk_id)
+        made.note(Verb(f"bulk_{state}"), f"bulk/{bulk_id}", {"state": was}, {"state": state})
     return look(db, bulk_id)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import click
 
 from infra.engine.author import Author
+from infra.tables.bulk import Bulk
 from infra.tables.pool import Database
 from ops.faces.terminal.bulk import bulk_tree, member_tree, print_bulk, print_bulks
 from ops.verbs import bulk as verbs
@@ -78,6 +79,6 @@ def cancel(bulk_id: int, author: Author) -> None:
     _turn(verbs.cancel, bulk_id, author)
 
 
-def _turn(verb: Callable[[Database, int, Author], bulk_views.Bulk], bulk_id: int, author: Author) -> None:
+def _turn(verb: Callable[[Database, int, Author], Bulk], bulk_id: int, author: Author) -> None:
     with database_at_hand(quiet_settings()) as db:
         print_bulk(verb(db, bulk_id, author), (), console())

@@ -7,6 +7,7 @@ from domain.holds import HoldCode
 from domain.order import Lane
 from infra.config.settings import read_settings
 from infra.engine.author import Author
+from infra.tables.inspect import Match
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
 from ops.faces.terminal.acts import expedite_in_words, release_in_words
@@ -14,7 +15,7 @@ from ops.faces.terminal.order import order_tree, print_matches, print_order, pri
 from ops.verbs.expedite import Expedited, expedite_unread
 from ops.verbs.expedite import expedite as change_lane
 from ops.verbs.holds import release as release_hold
-from ops.views.find import Match, find, why_missing
+from ops.views.find import find, why_missing
 from ops.views.order import raw_answers, view_order
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup

@@ -73,22 +73,6 @@ FROM more AS r
 ORDER BY r.fulfillment_order_id, r.order_id, r.line_id
 ON CONFLICT (fulfillment_order_id, order_id, line_id) DO UPDATE SET quantity = l.quantity + excluded.quantity;
 
--- name: count_parts
-SELECT order_id, count(*) FROM fulfillment_order WHERE order_id = ANY(%(order_ids)s) AND state <> 'closed'
-GROUP BY order_id;
-
--- name: add_parts
--- Further fulfillment orders of orders, numbered on. `part` tells them apart until they have an id.
-INSERT INTO fulfillment_order (order_id, number, state, resume_state, lane, lane_by, reservation)
-SELECT r.order_id,
-       (SELECT max(f.number) FROM fulfillment_order AS f WHERE f.order_id = r.order_id) + r.part, r.state, r.resume_state,
-       f.lane, f.lane_by, r.reservation
-FROM json_to_recordset(%(rows)s::json)
-     AS r(fulfillment_order_id bigint, order_id bigint, part smallint, state text, resume_state text, reservation text)
-JOIN fulfillment_order AS f ON f.id = r.fulfillment_order_id
-ORDER BY r.order_id, r.part
-RETURNING id, order_id, number;
-
 -- name: move_reservations
 -- Pieces that one fulfillment order had reserved become another one's. What the first keeps is in `kept`.
 WITH moved AS (
