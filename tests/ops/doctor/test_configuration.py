@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from infra.config.absent_secrets import absent_secrets
 from infra.config.settings import Courier, Settings, Stores
 from ops.doctor import configuration
 from ops.doctor.check import Level, worst
@@ -31,7 +32,7 @@ def test_no_file_says_what_to_write(tmp_path) -> None:
     settings, check = configuration.read(tmp_path / "orderlane.toml", {})
     assert settings is None
     assert check.level is Level.FAIL
-    assert "README" in check.advice
+    assert "orderlane init" in check.advice
 
 
 @pytest.mark.parametrize(
@@ -40,8 +41,7 @@ def test_no_file_says_what_to_write(tmp_path) -> None:
         ("wokers = 3", "wokers"),
         ("[workers]\nprocesses = 'two'", "processes"),
         ("[", "settings_unreadable"),
-        (SHOP.format(secret="env:NOT_SET"), "NOT_SET"),
-        (SHOP.format(secret="file:nowhere"), "nowhere"),
+        ('[stores]\ndatabase_url = "env:NOT_SET"', "NOT_SET"),
         (SHOP.format(secret="in plain sight"), "secret_in_file"),
     ],
 )
@@ -51,6 +51,18 @@ def test_what_is_wrong_with_the_file_is_named(read, content, words) -> None:
     assert check.level is Level.FAIL
     assert words in check.message
     assert "plain sight" not in check.message
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"), [("env:NOT_SET", "variable NOT_SET is not set"), ("file:nowhere", "nowhere")]
+)
+def test_a_secret_that_is_not_there_is_a_line_of_its_own(read, tmp_path, secret, words) -> None:
+    settings, check = read(SHOP.format(secret=secret))
+    assert settings is not None
+    assert check.message.startswith(str(tmp_path))
+    lines = list(configuration.secrets(absent_secrets(tmp_path / "orderlane.toml", {})))
+    assert lines
+    assert all(line.level is Level.FAIL and words in line.message and line.advice for line in lines)
 
 
 def test_what_is_left_out_is_named(read) -> None:
