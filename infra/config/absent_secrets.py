@@ -1,13 +1,13 @@
 """Which secrets the settings name that are not where they should be: all of them, for whoever puts them there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from infra.config.secret import Secret
-from infra.config.settings import read_settings
+from infra.config.settings import Channel, Courier, Location, Shop, read_settings
 
 # What stands for a secret that is not there.
 ABSENT = Secret("absent")
@@ -30,7 +30,7 @@ def absent_secrets(file: Path, environ: Mapping[str, str]) -> list[AbsentSecret]
     """
     settings = read_settings(file, environ, absent=ABSENT)
     tree = msgspec.toml.decode(file.read_bytes())
-    tables = {
+    tables: Mapping[str, Sequence[Shop | Courier | Location | Channel]] = {
         "shops": settings.shops,
         "couriers": settings.couriers,
         "locations": settings.locations,
