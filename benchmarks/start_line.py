@@ -13,10 +13,18 @@ _POLL_S = 0.05
 
 @contextmanager
 def start_line(db: Database) -> Iterator[Connection]:
-    """Hold the workers back until the block ends."""
+    """Hold the workers back until `open_line`, or the end of the block.
+
+    Begins before the workers are started: one that comes while there is no line is not held back.
+    """
     with db.direct() as session:
         session.execute("SELECT pg_advisory_lock(%s)", (_KEY,))
         yield session
+
+
+def open_line(session: Connection) -> None:
+    """Let the workers go."""
+    session.execute("SELECT pg_advisory_unlock(%s)", (_KEY,))
 
 
 def wait_for_start(db: Database) -> None:

@@ -17,7 +17,7 @@ from benchmarks.binding.course import BATCH_MAX, Course, seed, steps_left
 from benchmarks.binding.ids import IDS
 from benchmarks.binding.wiring import WAYS, Wired, wired
 from benchmarks.binding.worker import Use
-from benchmarks.start_line import await_workers, start_line
+from benchmarks.start_line import await_workers, open_line, start_line
 from benchmarks.surroundings import postmaster_pid, redis_pid
 from infra.servers import Connection
 from infra.tables.migrate import migrate
@@ -63,13 +63,14 @@ def run(name: str, course: Course, stores: Connection, url: str, folder: Path, *
     reports = [folder / f"{name}-{number}.json" for number in range(PROCESSES)]
     with (
         wired(name, course, url, stores.redis_url.reveal()) as end,
+        start_line(end.db) as session,
         _workers(name, course, stores, url, reports) as pids,
     ):
         _reset(end, name, course)
         roots = [*pids, postmaster_pid(stores), redis_pid(stores)]
-        with start_line(end.db) as session:
-            await_workers(session, PROCESSES)
-            used, started_at = sum(map(processes.cpu_s, roots)), time.monotonic()
+        await_workers(session, PROCESSES)
+        used, started_at = sum(map(processes.cpu_s, roots)), time.monotonic()
+        open_line(session)
         first, sweeps_ms = _drive(end, course, loses_redis=loses_redis)
         seconds = time.monotonic() - started_at
         used = sum(map(processes.cpu_s, roots)) - used

@@ -12,7 +12,7 @@ from benchmarks.chain.activity import sample_activity
 from benchmarks.chain.marks import find_groups, read_marks
 from benchmarks.chain.memory import Memory
 from benchmarks.chain.meter import StepUse, WorkerUse
-from benchmarks.start_line import await_workers, start_line
+from benchmarks.start_line import await_workers, open_line, start_line
 from benchmarks.surroundings import describe
 from infra.config.settings import Settings
 from infra.servers import Connection
@@ -57,7 +57,7 @@ def measure(base: Settings, stores: Connection, script: Script, *, samples: bool
         reports = [folder / f"use-{number}.json" for number in range(script.processes)]
         with (folder / "metered.log").open("wb") as log:
             workers = Supervisor(_roles(reports), _environment(demo), log_file=log.fileno())
-            with supervised(workers):
+            with start_line(demo.db) as session, supervised(workers):
                 groups = find_groups(workers, demo, stores)
                 memory = Memory(groups.pss_mb)
 
@@ -65,10 +65,10 @@ def measure(base: Settings, stores: Connection, script: Script, *, samples: bool
                     looks.append(look)
                     memory.look(look)
 
-                with start_line(demo.db) as session:
-                    await_workers(session, script.processes)
-                    before = read_marks(stores, groups)
-                    started_at = time.monotonic()
+                await_workers(session, script.processes)
+                before = read_marks(stores, groups)
+                started_at = time.monotonic()
+                open_line(session)
                 with sample_activity(stores, is_on=samples) as activity:
                     watch(demo, see)
                 seconds = time.monotonic() - started_at

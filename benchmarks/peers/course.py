@@ -11,7 +11,7 @@ import msgspec
 
 from benchmarks.chain.marks import find_groups, read_marks
 from benchmarks.peers.plain import first_work
-from benchmarks.start_line import await_workers, start_line
+from benchmarks.start_line import await_workers, open_line, start_line
 from domain.ledger_check import Verdict, reckon
 from infra.config.settings import Settings
 from infra.engine.results import NewWork
@@ -84,13 +84,13 @@ def measure_peer(base: Settings, stores: Connection, script: Script, peer: Peer)
         with (demo.stage.folder / "peer.log").open("wb") as log:
             environment = environment_of(demo.stage.settings_file, stores)
             workers = Supervisor(roles, environment, log_file=log.fileno())
-            with supervised(workers):
+            with start_line(demo.db) as session, supervised(workers):
                 groups = find_groups(workers, demo, stores)
-                with start_line(demo.db) as session:
-                    await_workers(session, peer.processes)
-                    _sender(peer, stores)(first_work(demo.db, demo.settings))
-                    before = read_marks(stores, groups)
-                    started_at = time.monotonic()
+                await_workers(session, peer.processes)
+                _sender(peer, stores)(first_work(demo.db, demo.settings))
+                before = read_marks(stores, groups)
+                started_at = time.monotonic()
+                open_line(session)
                 _await_end(demo)
                 seconds = time.monotonic() - started_at
                 after = read_marks(stores, groups)
