@@ -41,6 +41,15 @@ class HoldCode(StrEnum):
     PLATFORM_HOLD = "platform_hold"
     WAITING_ON_ACCOUNT = "waiting_on_account"
     DEAD_LETTER = "dead_letter"
+    MANUAL = "manual"
+    MANUAL_BUYER = "manual_buyer"
+    MANUAL_FRAUD = "manual_fraud"
+
+
+# Opened by a person, for whatever reason, and released by a person only.
+MANUAL_CODES = frozenset({HoldCode.MANUAL, HoldCode.MANUAL_BUYER, HoldCode.MANUAL_FRAUD})
+# What stands for the step of a hold that a person opened. Rules take back only what their own steps opened.
+PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,9 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.PLATFORM_HOLD: HoldRule("service", 24, "the platform forbids shipping for now"),
     HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account was shut past the order's clock"),
     HoldCode.DEAD_LETTER: HoldRule("engineering", 2, "a step gave up; see its dead letter"),
+    HoldCode.MANUAL: HoldRule("service", 24, "a person stopped the order"),
+    HoldCode.MANUAL_BUYER: HoldRule("service", 24, "the buyer asked to wait"),
+    HoldCode.MANUAL_FRAUD: HoldRule("finance", 4, "a person suspects fraud"),
 }
 
 

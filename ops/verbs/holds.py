@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from actors.listings import let_go
 from domain.errors import Conflict
-from domain.holds import OUTCOME_UNKNOWN, HoldCode
+from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, PERSON, HoldCode
 from domain.states import Cause, State, Step
 from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
@@ -15,8 +15,8 @@ from infra.tables.orders import Locked, lock_fulfillment, open_holds
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import SHIPMENTS, ask_about
 
-# Saying so does not put goods on a shelf: these are promised again, not waived.
-_NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED})
+# Saying so does not put goods on a shelf: these are promised again, not waived. No rule asks for what a person opened.
+_NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED}) | MANUAL_CODES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +41,22 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
     when it is not there (any more), ``letter_open`` for the hold that an open dead letter is, and ``nothing_left``
     where no line has a SKU.
     """
-    named = {"order_id": order_id, "code": code}
     with db.transaction() as tx:
-        if code is HoldCode.SKU_UNMAPPED:
-            lock_order(tx, order_id)
-        ids = [row[0] for row in tx.execute(LETTERS["fulfillment_with_hold"], named).fetchall()]
-        # Locked before anything is decided: the second of two people waits here, and then finds no hold.
-        locked = lock_fulfillment(tx, ids)
-        released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
-        if not released:
-            raise Conflict("hold_not_open", _why_not_open(tx, order_id, code))
-        record_acts(tx, author.who, "hold_released", author.reason, [(f"order/{order_id}", {"code": code})])
+        return release_in(tx, order_id, code, author)
+
+
+def release_in(tx: Connection, order_id: int, code: HoldCode, author: Author) -> Released:
+    """The same in the caller's transaction, which has locked nothing of the order before."""
+    if code is HoldCode.SKU_UNMAPPED:
+        lock_order(tx, order_id)
+    named = {"order_id": order_id, "code": code}
+    ids = [row[0] for row in tx.execute(LETTERS["fulfillment_with_hold"], named).fetchall()]
+    # Locked before anything is decided: the second of two people waits here, and then finds no hold.
+    locked = lock_fulfillment(tx, ids)
+    released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
+    if not released:
+        raise Conflict("hold_not_open", _why_not_open(tx, order_id, code))
+    record_acts(tx, author.who, "hold_released", author.reason, [(f"order/{order_id}", {"code": code})])
     return released[0]
 
 
@@ -73,7 +78,8 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
     ).fetchone()
     if row is None:
         return None
-    opened_by, error = Step(row[0]), row[1]
+    # What a person stopped goes on as what the review stopped: both are about the order, not about a call.
+    opened_by, error = Step.REVIEW if row[0] == PERSON else Step(row[0]), row[1]
     left = tuple(sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ())))
     due: set[BellKey] = set()
     if locked.state is State.ON_HOLD and not left:

@@ -57,8 +57,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """`reason` is its facts in words."""
+    """`reason` is its facts in words. `snoozed_until`: nobody is reminded of it before; None, or past: not snoozed."""
 
+    id: int
     fulfillment_order_id: int
     code: str
     meaning: str
@@ -67,6 +68,7 @@ class Hold:
     owner: str
     opened_at: datetime
     due_at: datetime
+    snoozed_until: datetime | None
     facts: dict[str, Any]
     released_at: datetime | None
     released_by: str | None

@@ -40,6 +40,30 @@ class Moment(click.ParamType[datetime]):
         return moment
 
 
+class Coming(click.ParamType[datetime]):
+    """A span from now on (``90m``, ``24h``, ``3d``), or a later time of ISO 8601; without a zone it is UTC."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        text, now = str(value), SystemClock().utcnow()
+        try:
+            span = _SPAN.fullmatch(text)
+            moment = now + int(span[1]) * _UNITS[span[2]] if span else datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither a span such as 24h nor a time such as 2026-01-31T08:00", param, ctx)
+        except OverflowError:
+            self.fail(f"{text!r} lies after all times", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if not is_in_range(moment):
+            self.fail(f"{text!r} is not in the years 2000 to 2099", param, ctx)
+        if moment <= now:
+            self.fail(f"{text!r} is over already", param, ctx)
+        return moment
+
+
 class Rate(click.ParamType[float]):
     """So many a second: ``5`` or ``5/s``."""
 

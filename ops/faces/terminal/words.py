@@ -67,9 +67,25 @@ def _clock_alarm(rest: dict[str, Any]) -> str:
     return f"{rest.pop('clock_used_percent', '?')} % of the time until its ship-by have passed"
 
 
+def _hold_assigned(rest: dict[str, Any]) -> str:
+    for name in ("due_at", "was_due_at"):
+        rest.pop(name, None)
+    was, owner = rest.pop("was", "?"), rest.pop("owner", "?")
+    return f"hold {rest.pop('code', '')} given from {was} to {owner} by {rest.pop('by', '')}"
+
+
+def _hold_snoozed(rest: dict[str, Any]) -> str:
+    code, until, by = rest.pop("code", ""), rest.pop("until", None), rest.pop("by", "")
+    rest.pop("owner", None)
+    rest.pop("was", None)
+    return f"hold {code} snoozed until {until} by {by}" if until else f"snooze of hold {code} ended by {by}"
+
+
 _OPENINGS: dict[str, Callable[[dict[str, Any]], str]] = {
     "hold_opened": _hold_opened,
     "hold_released": lambda rest: f"hold {rest.pop('code', '')} released by {rest.pop('by', '')}",
+    "hold_assigned": _hold_assigned,
+    "hold_snoozed": _hold_snoozed,
     "payload_received": lambda rest: f"payload received by {rest.pop('source', '')}",
     "move_refused": lambda _: "move refused: not in the table of states",
     "scan_contradicts": lambda rest: f"the warehouse's scan contradicts the state: {rest.pop('code', '')}",
