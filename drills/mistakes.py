@@ -12,7 +12,7 @@ from drills.small_world import Placed, SmallWorld, small_world
 from drills.unguarded import Guard
 from infra.process.clock import SystemClock
 from ops.verbs.stock_up import stock_up
-from ops.verbs.unreadable import unreadable
+from ops.views.unreadable import unreadable
 
 _GOOD, _GOOD_QUICK, _CONTROL = 60, 12, 6
 # A run with mistakes may take so many times as long as one without, and this on top on a busy machine.

@@ -25,9 +25,10 @@ from drills.small_world import SPOTLESS, SmallWorld, small_world
 from infra.engine.author import Author
 from infra.engine.replay import Answer
 from infra.tables.letters import LetterFilter
-from ops.verbs.bulk import cancel, look, members, start
+from ops.verbs.bulk import cancel, start
 from ops.verbs.holds import release
 from ops.verbs.letters import replay_letters
+from ops.views.bulk import look, members
 from workers.cli.exits import Exit
 from workers.demo.run import Running
 from workers.demo.stage import Script

@@ -11,8 +11,8 @@ from infra.process.clock import Clock
 from infra.tables.pool import Database
 from ops.doctor.check import Check, ok, warn
 from ops.faces.terminal.layout import china_time
-from ops.verbs import gates as verbs
-from ops.verbs.gates import Gate
+from ops.views import gates as gate_views
+from ops.views.gates import Gate
 
 _RECOVERING = "recovering"
 # What platforms and couriers say of a signature whose time is not theirs.
@@ -23,9 +23,9 @@ def shut(db: Database, redis_url: str, settings: Settings, clock: Clock) -> Iter
     """One line for each gate that is shut. With Redis away only pauses are known."""
     with closing(connect_gates(redis_url)) as client:
         try:
-            found: Sequence[Gate] = verbs.gates(db, SharedGates(client), settings, clock)
+            found: Sequence[Gate] = gate_views.gates(db, SharedGates(client), settings, clock)
         except Transient:
-            found = verbs.paused_gates(db, settings)
+            found = gate_views.paused_gates(db, settings)
     closed = [gate for gate in found if gate.why != _RECOVERING]
     if not closed:
         yield ok("gates", "none is shut")

@@ -1,12 +1,6 @@
-"""The verbs about bulk replays: make one, look at it, pause, resume, cancel. The sweeper does the work."""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+"""The verbs about bulk replays: start, pause, resume, cancel. The sweeper does the work."""
 
 import msgspec
-from psycopg.rows import class_row
 
 from domain.dead_letters import KILLED, REPLAYS_MAX, why_not_in_bulk
 from domain.errors import Conflict, Refused
@@ -15,40 +9,9 @@ from infra.sweeper.bulk_replay import BULK
 from infra.tables.letters import LetterFilter, of_one_cause, record_acts
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
+from ops.views.bulk import Bulk, look, unknown
 
 RATE_MAX = 500.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bulk:
-    """A bulk replay. `members` counts them by state; `per_second` of them go at most.
-
-    `again`: also those that replays did not help before.
-    """
-
-    id: int
-    who: str
-    reason: str
-    filter: Mapping[str, str]
-    per_second: float
-    again: bool
-    state: str
-    note: str
-    created_at: datetime
-    ended_at: datetime | None
-    members: Mapping[str, int]
-
-    @property
-    def is_over(self) -> bool:
-        return self.ended_at is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    letter_id: int
-    state: str
-    why: str
-    at: datetime
 
 
 def start(db: Database, wanted: LetterFilter, per_second: float, author: Author, *, again: bool = False) -> Bulk:
@@ -87,27 +50,6 @@ def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:
     return len(kept)
 
 
-def look(db: Database, bulk_id: int) -> Bulk:
-    """One bulk. Raises Refused ``bulk_unknown``."""
-    with db.connection() as connection:
-        found = _bulks(connection, bulk_id)
-    if not found:
-        raise _unknown(bulk_id)
-    return found[0]
-
-
-def recent(db: Database) -> list[Bulk]:
-    """The last fifty, newest first."""
-    with db.connection() as connection:
-        return _bulks(connection, None)
-
-
-def members(db: Database, bulk_id: int, *, state: str | None, after: int, limit: int) -> list[Member]:
-    with db.connection() as connection, connection.cursor(row_factory=class_row(Member)) as cursor:
-        named = {"id": bulk_id, "state": state, "after": after, "limit": limit}
-        return cursor.execute(BULK["members"], named).fetchall()
-
-
 def pause(db: Database, bulk_id: int, author: Author) -> Bulk:
     """No further member goes until it is resumed. Raises Conflict ``bulk_state``."""
     return _turn(db, bulk_id, "paused", frozenset({"canary", "running"}), author)
@@ -127,7 +69,7 @@ def _turn(db: Database, bulk_id: int, state: str, allowed: frozenset[str], autho
     with db.transaction() as tx:
         row = tx.execute(BULK["lock"], {"id": bulk_id}).fetchone()
         if row is None:
-            raise _unknown(bulk_id)
+            raise unknown(bulk_id)
         if row[0] not in allowed:
             raise Conflict("bulk_state", f"bulk {bulk_id} is {row[0]} already")
         tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": f"by {author.who}: {author.reason}"})
@@ -135,13 +77,3 @@ def _turn(db: Database, bulk_id: int, state: str, allowed: frozenset[str], autho
             tx.execute(BULK["cancel_waiting"], {"id": bulk_id})
         record_acts(tx, author.who, f"bulk_{state}", author.reason, [(f"bulk/{bulk_id}", {"was": row[0]})])
     return look(db, bulk_id)
-
-
-def _bulks(connection: Connection, bulk_id: int | None) -> list[Bulk]:
-    with connection.cursor(row_factory=class_row(Bulk)) as cursor:
-        named: dict[str, Any] = {"id": bulk_id}
-        return cursor.execute(BULK["list"], named).fetchall()
-
-
-def _unknown(bulk_id: int) -> Refused:
-    return Refused("bulk_unknown", f"there is no bulk {bulk_id}")

@@ -1,124 +1,14 @@
-"""Erase one person, by order or by what they are called; and show the records that prove it."""
+"""Erase one person, by order or by what they are called."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from domain.errors import Conflict, Refused
+from domain.errors import Refused
 from infra.engine.author import Author
-from infra.retention.erase import ERASURES, Standing, ask, can_erase, carry_out, search, standing, usable, words_of
+from infra.retention.erase import ERASURES, ask, carry_out, usable, words_of
 from infra.tables.letters import record_acts
-from infra.tables.pool import Connection, Database
+from infra.tables.pool import Database
 from infra.tables.retention import Named, by_column
-from ops.views.find import find, why_missing
-
-_HOW = "let it end, or stop it first; or ask with --when-ended, and it is erased after its end"
-
-
-@dataclass(frozen=True, slots=True)
-class ErasedOrder:
-    """One order of an erasure. `rows`: changed or deleted, by table."""
-
-    name: str
-    rows: dict[str, int]
-    done_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Erasure:
-    """The record of an erasure. `subject`: SHA-256 of the names of its orders, in hex."""
-
-    id: int
-    who: str
-    reason: str
-    owner: str
-    subject: str
-    asked_at: datetime
-    due_at: datetime
-    done_at: datetime | None
-    orders: tuple[ErasedOrder, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One line of a list of erasures."""
-
-    id: int
-    who: str
-    owner: str
-    asked_at: datetime
-    due_at: datetime
-    done_at: datetime | None
-    orders: int
-    orders_open: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What would be erased now, and what is in the way: a sentence for each order that has not ended."""
-
-    orders: tuple[str, ...]
-    in_flight: tuple[str, ...]
-
-
-def orders_named(db: Database, ids: Sequence[str]) -> list[Named]:
-    """The orders that ids mean, also payloads that never became one.
-
-    Raises what `why_missing` says of an unknown id, and Conflict ``order_ambiguous`` for one that means several.
-    """
-    found: dict[str, Named] = {}
-    with db.connection() as tx:
-        for text in ids:
-            matches = [Named(one.platform, one.shop, one.platform_order_id) for one in find(tx, text)]
-            some = matches or _unread(tx, text.strip())
-            if not some:
-                raise why_missing(tx, text)
-            if len(some) > 1:
-                shown = ", ".join(map(str, some))
-                raise Conflict("order_ambiguous", f"this id may mean {shown}: name one of them")
-            found[str(some[0])] = some[0]
-    return list(found.values())
-
-
-def _unread(tx: Connection, text: str) -> list[Named]:
-    if not text.isprintable():
-        return []
-    place, _, platform_order_id = text.rpartition("/")
-    named = {"platform_order_id": platform_order_id, "place": place}
-    return [Named(*row) for row in tx.execute(ERASURES["unread_names"], named).fetchall()]
-
-
-def orders_of(db: Database, words: Sequence[str]) -> list[Named]:
-    """The orders that name a person. Raises Refused ``nothing_matches``, and ``words_unusable`` for words too short."""
-    if not usable(words):
-        raise Refused("words_unusable", "a word has two characters at least, and is not masked")
-    found = search(db, words)
-    if not found:
-        raise Refused("nothing_matches", "no order names one of these words")
-    return found
-
-
-def plan(db: Database, orders: Sequence[Named]) -> Plan:
-    """What an erasure would do, changing nothing."""
-    with db.transaction() as tx:
-        flying = [sentence for one in orders if (sentence := _in_flight(tx, one))]
-    return Plan(tuple(map(str, orders)), tuple(flying))
-
-
-def _in_flight(tx: Connection, order: Named) -> str | None:
-    if can_erase(tx, order):
-        return None
-    return f"{order} {_why(standing(tx, order))}: {_HOW}"
-
-
-def _why(found: Standing) -> str:
-    if found.letters:
-        return f"has {found.letters} open dead letters"
-    if found.order_id is None:
-        return "waits to be read"
-    held = f" with {found.holds} open holds" if found.holds else ""
-    return f"is {found.states}{held} and has not ended, or something of it is still due"
+from ops.views.erasures import Erasure, plan, show
 
 
 def erase(
@@ -141,29 +31,6 @@ def erase(
         record_acts(tx, author.who, "person_erased", author.reason, [(f"erasure/{id_}", {"orders": len(orders)})])
     carry_out(db, id_, words)
     return show(db, id_)
-
-
-def show(db: Database, id_: int) -> Erasure:
-    """Raises Refused ``erasure_unknown``."""
-    with db.connection() as connection:
-        row = connection.execute(ERASURES["show"], {"id": id_}).fetchone()
-        if row is None:
-            raise Refused("erasure_unknown", f"there is no erasure {id_}")
-        orders = connection.execute(ERASURES["show_orders"], {"id": id_}).fetchall()
-    names = ("id", "who", "reason", "owner", "subject", "asked_at", "due_at", "done_at")
-    whole: dict[str, Any] = dict(zip(names, row, strict=True))
-    return Erasure(**whole, orders=tuple(ErasedOrder(str(Named(*one[:3])), one[3], one[4]) for one in orders))
-
-
-def erasures(db: Database, *, only_open: bool = False) -> list[Listed]:
-    with db.connection() as connection:
-        return [Listed(*row) for row in connection.execute(ERASURES["list"], {"only_open": only_open}).fetchall()]
-
-
-def erased_names(db: Database) -> list[Named]:
-    """Every order that was ever erased: what a restored backup does not know, so it is kept apart from backups."""
-    with db.connection() as connection:
-        return [Named(*row) for row in connection.execute(ERASURES["erased_names"]).fetchall()]
 
 
 def read_name(line: str) -> Named:

@@ -1,43 +1,21 @@
-"""Gates for people: pause and resume an account, shop, lane or step, and see what is shut and what rests behind it."""
+"""Pause and resume an account, shop, lane or step."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from domain.errors import Misconfigured, Refused, Transient
-from domain.gates import GateKind, Pause
+from domain.gates import GateKind
 from domain.order import Lane
 from domain.states import Step
 from infra.accounts.rules import rules_by_account, rules_of
-from infra.accounts.shared_breaker import Seen, SharedGates
+from infra.accounts.shared_breaker import SharedGates
 from infra.config.settings import Limit, Settings
 from infra.engine.author import Author
-from infra.process.clock import Clock
-from infra.tables.gates import GATES, load_pauses, resting
+from infra.tables.gates import GATES
 from infra.tables.letters import record_acts
 from infra.tables.pool import Database
 
 # How a person may name what they mean; a shop's gate is the gate of its account.
 SHOP = "shop"
-# Pieces of work by the (kind, name) of their gate.
-Waiting = Mapping[tuple[str, str], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One gate that is not free. `why`: paused, open, throttled or recovering.
-
-    `resting` counts pieces of work; None where nobody has counted.
-    """
-
-    kind: str
-    name: str
-    why: str
-    reason: str
-    shut_by: str
-    since: datetime | None
-    until: datetime | None
-    resting: int | None
 
 
 def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]:
@@ -79,63 +57,6 @@ def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author:
     if kind == GateKind.ACCOUNT:
         shared.forget(name)
     return row is not None
-
-
-def gates(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -> list[Gate]:
-    """Every gate that is not free, those of people first. Raises Transient when Redis is away.
-
-    Counts all work that rests, so it is for a person who asks.
-    """
-    accounts = sorted(rules_by_account(settings))
-    seen = shared.look(accounts, rules_of(settings.guard, Limit()))
-    pauses, waiting = _pauses(db, accounts)
-    return [*_paused(pauses, waiting), *_breakers(accounts, seen, waiting, clock.utcnow())]
-
-
-def uncounted_gates(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -> list[Gate]:
-    """The same, at a cost that does not grow with what rests: for whoever asks again and again."""
-    accounts = sorted(rules_by_account(settings))
-    seen = shared.look(accounts, rules_of(settings.guard, Limit()))
-    with db.connection() as connection:
-        pauses = load_pauses(connection)
-    return [*_paused(pauses, None), *_breakers(accounts, seen, None, clock.utcnow())]
-
-
-def paused_gates(db: Database, settings: Settings) -> list[Gate]:
-    """Those that Postgres knows of: shut by people, or by the engine for wrong credentials."""
-    return list(_paused(*_pauses(db, sorted(rules_by_account(settings)))))
-
-
-def _pauses(db: Database, accounts: Sequence[str]) -> tuple[Sequence[Pause], Waiting]:
-    with db.transaction() as tx:
-        return load_pauses(tx), resting(tx, accounts)
-
-
-def _paused(pauses: Sequence[Pause], waiting: Waiting | None) -> Iterator[Gate]:
-    for one in pauses:
-        count = _count(waiting, one.kind, one.name)
-        yield Gate(one.kind, one.name, "paused", one.reason, one.shut_by, one.shut_at, one.until, count)
-
-
-def _breakers(accounts: Sequence[str], seen: dict[str, Seen], waiting: Waiting | None, now: datetime) -> Iterator[Gate]:
-    for name in accounts:
-        standing = seen[name]
-        why = standing.why or ("" if standing.room < 0 else "recovering")
-        if why:
-            until = now + timedelta(milliseconds=standing.wait_ms) if standing.why else None
-            count = _count(waiting, GateKind.ACCOUNT, name)
-            yield Gate(GateKind.ACCOUNT, name, why, _REASONS[why], "engine", None, until, count)
-
-
-def _count(waiting: Waiting | None, kind: str, name: str) -> int | None:
-    return None if waiting is None else waiting.get((kind, name), 0)
-
-
-_REASONS = {
-    "open": "its server failed several times in a row",
-    "throttled": "it asked for patience",
-    "recovering": "it answers again; calls come back step by step",
-}
 
 
 def _is_shut(shared: SharedGates, account: str) -> bool:

@@ -1,6 +1,6 @@
-"""Which SKU a listing is: look at the map, change it by hand or by file, and send on the orders that waited for it."""
+"""Which SKU a listing is: change the map by hand or by file, and send on the orders that waited for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from actors.listings import send_all_on
@@ -12,13 +12,8 @@ from infra.engine.author import Author
 from infra.process.failpoints import failpoint
 from infra.tables.letters import record_acts
 from infra.tables.listings import (
-    Entry,
-    Wanted,
     count_waiting_for,
-    count_wanted,
     drop_entry,
-    list_entries,
-    list_wanted,
     lock_entries,
     put_entries,
     unknown_skus,
@@ -27,8 +22,6 @@ from infra.tables.pool import Database
 
 MAPPED_POINT = "listings.mapped"
 NAME_MAX = 200
-LISTED_MAX = 1000
-FIRST = Listing("", "", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +38,6 @@ class Changed:
     unknown: tuple[str, ...]
     waiting: int
     going: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """The map, at most `LISTED_MAX` rows from `after` on. `more`: where the next ones begin; None at the end."""
-
-    entries: Sequence[Entry]
-    more: Listing | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
-    """Listings without a SKU that stock knows, those with the most orders first, and how many there are in all."""
-
-    listings: Sequence[Wanted]
-    total: int
-    orders: int
 
 
 Accounts = Mapping[str, tuple[str, str]]
@@ -125,21 +101,6 @@ def drop(db: Database, listing: Listing, author: Author) -> str:
             raise Conflict("listing_not_mapped", f"{_object(listing)} is not in the map")
         record_acts(tx, author.who, "listing_unmapped", author.reason, [(_object(listing), {"was": was})])
     return was
-
-
-def entries(db: Database, after: Listing = FIRST, limit: int = LISTED_MAX) -> Listed:
-    """Rows of the map in the order of their listings."""
-    with db.connection() as connection:
-        found = list_entries(connection, after, limit)
-    last = found[-1] if len(found) == limit else None
-    return Listed(entries=found, more=Listing(last.platform, last.shop, last.product, last.variant) if last else None)
-
-
-def missing(db: Database, limit: int = LISTED_MAX) -> Missing:
-    """What open orders wait for."""
-    with db.connection() as connection:
-        found, (total, orders) = list_wanted(connection, limit), count_wanted(connection)
-    return Missing(listings=found, total=total, orders=orders)
 
 
 def _object(listing: Listing) -> str:

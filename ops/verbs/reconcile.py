@@ -20,7 +20,8 @@ from infra.engine.outer import OuterRunner, call_each
 from infra.engine.results import Place
 from infra.tables.pool import Database
 from ops.verbs.reconcile_adopt import PackageHere, adopt, note_voided
-from ops.verbs.writeback_retry import RECONCILE, Pace, Said, Selection, Told, open_writebacks, preview, retry
+from ops.verbs.writeback_retry import RECONCILE, Pace, Said, Told, preview, retry
+from ops.views.writebacks import Selection, open_writebacks
 
 _PAGE = 200
 _DUE_NOW = "not told yet: its write-back goes on"

@@ -11,8 +11,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from psycopg.rows import class_row
-
 from actors.writeback import Confirmed, WriteBack
 from adapters.ports import PlatformStatus
 from domain.errors import Conflict, FulfilmentError, Refused
@@ -28,54 +26,13 @@ from infra.queue.keys import BellKey
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
 from ops.verbs.holds import release
+from ops.views.writebacks import OpenWriteBack
 
 RECONCILE = load("reconcile")
 
-# Pending for longer is too long: the engine's own tries are over within minutes while the platform is well.
-LATE_S = 3600.0
 # How long we wait for somebody else who is telling the same package.
 PATIENCE_S = 10.0
 _LOOK_EVERY_S = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Which write-backs. None asks nothing; `cause` is a code or a dead letter's fingerprint; `any_open` takes
-    healthy ones too.
-    """
-
-    order_id: int | None = None
-    shop: str | None = None
-    platform: str | None = None
-    since: datetime | None = None
-    cause: str | None = None
-    any_open: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenWriteBack:
-    """A package whose platform has not confirmed its waybill. `holds` are those that the write-back opened."""
-
-    package_id: int
-    order_id: int
-    platform: str
-    shop: str
-    platform_order_id: str
-    lane: str
-    waybill: str
-    shipped_at: datetime
-    status: str
-    letter_id: int | None
-    holds: list[str]
-    cause: str | None
-
-    @property
-    def account(self) -> str:
-        return f"{self.platform}/{self.shop}"
-
-    @property
-    def order(self) -> str:
-        return f"{self.account}/{self.platform_order_id}"
 
 
 class Said(StrEnum):
@@ -142,13 +99,6 @@ class Overheard:
     def record(self, tx: Connection, answered: Sequence[tuple[Any, Any]]) -> Sequence[Result]:
         self.heard.update((one.place.subject_id, answer) for one, answer in answered)
         return self.inner.record(tx, answered)
-
-
-def open_writebacks(db: Database, wanted: Selection) -> list[OpenWriteBack]:
-    """The write-backs of a selection, the oldest first."""
-    named = {name: getattr(wanted, name) for name in wanted.__slots__}
-    with db.transaction() as tx, tx.cursor(row_factory=class_row(OpenWriteBack)) as cursor:
-        return cursor.execute(RECONCILE["open_writebacks"], {**named, "late_s": LATE_S}).fetchall()
 
 
 def retry(runner: OuterRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace, show: Show) -> list[Told]:

@@ -9,7 +9,7 @@ from domain.errors import Misconfigured, Refused
 from infra.config.settings import Settings
 from infra.engine.event_loop import Outside
 from infra.process.clock import SystemClock
-from ops.verbs.letters import Ask
+from ops.views.letters import Ask
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from domain.retention import KEEP, MEANING, Kind
 from infra.config.retention import Retention
-from infra.retention.purge import Purge, count_due
+from infra.retention.purge import count_due
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import RETENTION
 
@@ -91,11 +91,6 @@ def _late_days(session: Connection, policy: Retention) -> float:
         row = session.execute(RETENTION["oldest_page"]).fetchone()
         late = max(late, row[0] - policy.pages_days if row else 0.0)
     return late if late > LATE_DAYS else 0.0
-
-
-def purge(db: Database, policy: Retention) -> Counter[str]:
-    """Purge until nothing is left to; rows by kind."""
-    return Counter({kind: rows for kind, rows in Purge(db, policy, batches_max=None).run().items() if rows})
 
 
 def purge_preview(db: Database, policy: Retention) -> Counter[str]:

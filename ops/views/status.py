@@ -13,7 +13,7 @@ from infra.monitoring.signals import SIGNALS, Signals, read_signals
 from infra.process.clock import Clock
 from infra.tables.letters import load_causes
 from infra.tables.pool import Connection, Database
-from ops.verbs.gates import Gate, uncounted_gates
+from ops.views.gates import Gate, uncounted_gates
 
 # Of dead letters, the causes with the most; what is beyond them counts as one.
 CAUSES_MAX = 50

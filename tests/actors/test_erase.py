@@ -10,7 +10,8 @@ from infra.config.retention import Retention
 from infra.engine.author import Author
 from infra.retention.purge import Purge
 from infra.tables.retention import Named
-from ops.verbs.erase import erase, erasures, orders_of
+from ops.verbs.erase import erase
+from ops.views.erasures import erasures, orders_of
 
 NAME, PHONE, STREET, NICK, MEMO = "林小满", "13877776666", "羽毛路7788号", "xiaoman-lin", "暗号翠鸟"
 SECRETS = (NAME, PHONE, STREET, NICK, MEMO)

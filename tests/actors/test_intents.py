@@ -16,7 +16,8 @@ from infra.tables.shipments import load_unlabelled
 from infra.tables.stock import release_stock
 from ops.verbs import letters
 from ops.verbs.holds import release
-from ops.verbs.writeback_retry import Selection, open_writebacks
+from ops.views import letters as letter_views
+from ops.views.writebacks import Selection, open_writebacks
 
 LI = Author("li", "looked at it")
 CLOSED = {"status": "TRADE_CLOSED", "modified": "2026-11-22 10:00:00"}
@@ -294,7 +295,7 @@ def buried(unheard, first):
 @pytest.mark.parametrize(("changes", "resume"), [(CLOSED, "allocated"), (MOVED, "allocated"), (CLOSED, "paid")])
 def test_the_replay_of_a_letter_asks_whatever_holds_or_closed_the_order(buried, changes, resume):
     unheard, letter = buried(changes, resume)
-    [foreseen] = letters.preview(unheard.db, [letter], lambda _account, _reference: "SF0001")
+    [foreseen] = letter_views.preview(unheard.db, [letter], lambda _account, _reference: "SF0001")
     assert (foreseen.answer, foreseen.what) == ("replayed", "will record waybill SF0001, books nothing")
     [answer] = letters.replay_letters(unheard.db, [letter], LI)
     assert answer.answer == "replayed"
@@ -360,10 +361,10 @@ def test_a_waybill_of_another_package_is_not_promised(unheard, trade):
     unheard.flow(Step.LABEL)
     number = unheard.one("SELECT waybill FROM shipment WHERE status = 'booked'")
     letter = unheard.one("SELECT id FROM dead_letter")
-    [foreseen] = letters.preview(unheard.db, [letter], lambda _account, _reference: number)
+    [foreseen] = letter_views.preview(unheard.db, [letter], lambda _account, _reference: number)
     assert "taobao/s1/1002" in foreseen.what
     assert "will adopt" not in foreseen.what
-    [foreseen] = letters.preview(unheard.db, [letter], lambda _account, _reference: one.number)
+    [foreseen] = letter_views.preview(unheard.db, [letter], lambda _account, _reference: one.number)
     assert foreseen.what == f"resumes as allocated, will adopt waybill {one.number}, books nothing"
 
 

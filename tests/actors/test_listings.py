@@ -14,7 +14,8 @@ from infra.tables import listings as module
 from infra.tables.listings import LISTINGS, put_entries
 from infra.tables.stock import count_in
 from ops.verbs.holds import release
-from ops.verbs.listings import drop, missing, put
+from ops.verbs.listings import drop, put
+from ops.views.listings import missing
 
 LI = Author("li", "asked the buyer")
 SHIRT, CUP = Listing("taobao", "s1", "600000000001"), Listing("taobao", "s1", "600000000777")

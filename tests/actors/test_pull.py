@@ -12,8 +12,9 @@ from infra.process.clock import SystemClock
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.letters import LetterFilter, load_letter, load_page
-from ops.verbs.bulk import look, start
+from ops.verbs.bulk import start
 from ops.verbs.letters import replay_letters
+from ops.views.bulk import look
 
 SHOP = "SELECT cursor_at FROM shop"
 

@@ -17,7 +17,7 @@ from infra.tables.letters import LetterFilter
 from infra.telemetry.log import configure
 from ops.faces.terminal.letters import print_letter, print_letters
 from ops.faces.terminal.order import print_order, print_raw
-from ops.verbs import letters
+from ops.views import letters as letter_views
 from ops.views.order import raw_answers, view_order
 
 PARTS = ("欧阳小满", "1 3 8 1 2 3 4 5 6 7 8", "文三路1203弄5号楼", "歐陽小滿", "１３８１２３４５６７８")
@@ -76,10 +76,10 @@ def shown(merchant):
     console = Console(file=io.StringIO(), width=400)
     for (order_id,) in merchant.rows("SELECT id FROM orders"):
         print_order(view_order(merchant.db, order_id), console)
-    found = letters.page(merchant.db, LetterFilter(), after=0, limit=1000)
+    found = letter_views.page(merchant.db, LetterFilter(), after=0, limit=1000)
     print_letters(found, None, console)
     for one in found:
-        print_letter(letters.letter(merchant.db, one.id), None, console)
+        print_letter(letter_views.letter(merchant.db, one.id), None, console)
     return console.file.getvalue()
 
 

@@ -8,7 +8,8 @@ from domain.states import Step
 from infra.engine.author import Author
 from infra.engine.replay import Answer
 from ops.verbs.holds import release
-from ops.verbs.letters import causes, discard, letter, preview, reopen, replay_letters
+from ops.verbs.letters import discard, reopen, replay_letters
+from ops.views.letters import causes, letter, preview
 
 LI = Author("li", "courier is back")
 

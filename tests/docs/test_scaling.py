@@ -12,7 +12,7 @@ from infra.config.settings import Settings
 from infra.config.worker_settings import Scaling, Workers
 from infra.monitoring.cursor_age import CursorAge
 from infra.monitoring.signals import Signal, Signals
-from ops.verbs.gates import Gate
+from ops.views.gates import Gate
 from ops.views.status import LetterCount, PoolStatus, Status
 from workers.metrics import HouseCollector
 

@@ -12,7 +12,8 @@ import pytest
 
 from infra.engine.author import Author
 from infra.tables.letters import LetterFilter
-from ops.verbs.bulk import look, start
+from ops.verbs.bulk import start
+from ops.views.bulk import look
 
 pytestmark = pytest.mark.slow
 

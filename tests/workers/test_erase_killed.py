@@ -11,7 +11,7 @@ import pytest
 from infra.config.retention import Retention
 from infra.process.failpoints import ENVIRONMENT_KEY, ERASE_POINTS
 from infra.retention.purge import Purge
-from ops.verbs.erase import erasures, show
+from ops.views.erasures import erasures, show
 
 pytestmark = pytest.mark.slow
 

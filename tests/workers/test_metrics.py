@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from domain.errors import Misconfigured
 from infra.monitoring.cursor_age import CursorAge
 from infra.monitoring.signals import Signal, Signals
-from ops.verbs.gates import Gate
+from ops.views.gates import Gate
 from ops.views.status import LetterCount, PoolStatus, Status
 from workers.metrics import parse_address, serving
 

@@ -8,6 +8,7 @@ from infra.engine.author import Author
 from infra.tables.pool import Database
 from ops.faces.terminal.bulk import print_bulk, print_bulks
 from ops.verbs import bulk as verbs
+from ops.views import bulk as bulk_views
 from workers.cli.exits import Exit
 from workers.cli.options import author_option
 from workers.cli.output import console, json_option, say_json
@@ -37,14 +38,14 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
     screen = console()
     with database_at_hand(quiet_settings()) as db:
         if bulk_id is None:
-            found = verbs.recent(db)
+            found = bulk_views.recent(db)
             if as_json:
                 say_json({"bulks": found})
             else:
                 print_bulks(found, screen)
             ctx.exit(Exit.DONE)
-        one = verbs.look(db, bulk_id)
-        members = verbs.members(db, bulk_id, state=state, after=after, limit=PAGE) if state else []
+        one = bulk_views.look(db, bulk_id)
+        members = bulk_views.members(db, bulk_id, state=state, after=after, limit=PAGE) if state else []
     if as_json:
         say_json({"bulk": one, "members": members})
     else:
@@ -77,6 +78,6 @@ def cancel(bulk_id: int, author: Author) -> None:
     _turn(verbs.cancel, bulk_id, author)
 
 
-def _turn(verb: Callable[[Database, int, Author], verbs.Bulk], bulk_id: int, author: Author) -> None:
+def _turn(verb: Callable[[Database, int, Author], bulk_views.Bulk], bulk_id: int, author: Author) -> None:
     with database_at_hand(quiet_settings()) as db:
         print_bulk(verb(db, bulk_id, author), (), console())

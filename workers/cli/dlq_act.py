@@ -13,6 +13,7 @@ from infra.tables.pool import Database
 from ops.faces.terminal.bulk import print_bulk
 from ops.faces.terminal.letters import print_previews, print_replayed
 from ops.verbs import bulk, letters
+from ops.views import letters as letter_views
 from ops.views.lookup import courier_lookup
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
@@ -81,11 +82,11 @@ def replay(
 def _preview(
     db: Database, settings: Settings, ids: Sequence[int], wanted: LetterFilter, *, again: bool, as_json: bool
 ) -> None:
-    wanted = letters.actable(db, wanted)
-    members = letters.count(db, wanted) if not ids else len(ids)
-    sample = list(ids) or [one.id for one in letters.page(db, wanted, after=0, limit=PREVIEWED)]
+    wanted = letter_views.actable(db, wanted)
+    members = letter_views.count(db, wanted) if not ids else len(ids)
+    sample = list(ids) or [one.id for one in letter_views.page(db, wanted, after=0, limit=PREVIEWED)]
     with courier_lookup(settings) if settings.couriers else nullcontext() as ask:
-        previews = letters.preview(db, sample, ask, again=again, in_bulk=not ids)
+        previews = letter_views.preview(db, sample, ask, again=again, in_bulk=not ids)
     if as_json:
         say_json({"members": members, "letters": previews})
         return

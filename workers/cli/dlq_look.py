@@ -4,7 +4,7 @@ import click
 
 from infra.tables.letters import LetterFilter
 from ops.faces.terminal.letters import print_causes, print_letter, print_letters
-from ops.verbs import letters
+from ops.views import letters as letter_views
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
 from workers.cli.output import console, json_option, say_json
@@ -25,7 +25,7 @@ def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
     A letter counts for its order: an order with two letters of one cause counts twice.
     """
     with database_at_hand(quiet_settings()) as db:
-        found = letters.causes(db)
+        found = letter_views.causes(db)
     if as_json:
         say_json({"causes": found[:limit], "more": len(found[limit:])})
     else:
@@ -42,7 +42,7 @@ def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
 def list_letters(ctx: click.Context, *, wanted: LetterFilter, after: int, limit: int, as_json: bool) -> None:
     """List open dead letters, oldest first."""
     with database_at_hand(quiet_settings()) as db:
-        found = letters.page(db, wanted, after=after, limit=limit)
+        found = letter_views.page(db, wanted, after=after, limit=limit)
     more_after = found[-1].id if len(found) == limit else None
     if as_json:
         say_json({"letters": found, "more_after": more_after})
@@ -58,8 +58,8 @@ def list_letters(ctx: click.Context, *, wanted: LetterFilter, after: int, limit:
 def show(ctx: click.Context, letter_id: int, *, as_json: bool) -> None:
     """Show one dead letter: every try and what stood behind it, its order, and what a replay would do."""
     with database_at_hand(quiet_settings()) as db:
-        letter = letters.letter(db, letter_id)
-        preview = letters.preview(db, [letter_id])[0] if letter.closed_at is None else None
+        letter = letter_views.letter(db, letter_id)
+        preview = letter_views.preview(db, [letter_id])[0] if letter.closed_at is None else None
     if as_json:
         say_json({"letter": letter, "replay": preview})
     else:

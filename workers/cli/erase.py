@@ -6,6 +6,7 @@ from infra.engine.author import Author
 from infra.tables.pool import Database
 from infra.tables.retention import Named
 from ops.verbs import erase as ops
+from ops.views import erasures as erasure_views
 from workers.cli.exits import Exit
 from workers.cli.options import author_option
 from workers.cli.output import json_option, say, say_json
@@ -74,7 +75,7 @@ def orders(
     words = _words(search) if search else []
     with database_at_hand(quiet_settings()) as db:
         if dry_run:
-            _say_plan(ops.plan(db, _wanted(db, order_ids, words)), as_json=as_json)
+            _say_plan(erasure_views.plan(db, _wanted(db, order_ids, words)), as_json=as_json)
             ctx.exit(Exit.DONE)
         record = ops.erase(db, _wanted(db, order_ids, words), author, words=words, when_ended=when_ended)
     _say_record(record, as_json=as_json)
@@ -92,11 +93,11 @@ def _words(file: str) -> list[str]:
 
 
 def _wanted(db: Database, order_ids: tuple[str, ...], words: list[str]) -> list[Named]:
-    named = ops.orders_named(db, order_ids)
-    return sorted({*named, *(ops.orders_of(db, words) if words else ())}, key=str)
+    named = erasure_views.orders_named(db, order_ids)
+    return sorted({*named, *(erasure_views.orders_of(db, words) if words else ())}, key=str)
 
 
-def _say_plan(plan: ops.Plan, *, as_json: bool) -> None:
+def _say_plan(plan: erasure_views.Plan, *, as_json: bool) -> None:
     if as_json:
         say_json(plan)
         return
@@ -113,7 +114,7 @@ def _say_plan(plan: ops.Plan, *, as_json: bool) -> None:
 def show(ctx: click.Context, erasure_id: int, *, as_json: bool) -> None:
     """Show the record of an erasure: when, by whom, which orders, and how many rows of which tables."""
     with database_at_hand(quiet_settings()) as db:
-        record = ops.show(db, erasure_id)
+        record = erasure_views.show(db, erasure_id)
     _say_record(record, as_json=as_json)
     ctx.exit(Exit.DONE)
 
@@ -125,7 +126,7 @@ def show(ctx: click.Context, erasure_id: int, *, as_json: bool) -> None:
 def list_(ctx: click.Context, *, only_open: bool, as_json: bool) -> None:
     """List all erasures, oldest first."""
     with database_at_hand(quiet_settings()) as db:
-        found = ops.erasures(db, only_open=only_open)
+        found = erasure_views.erasures(db, only_open=only_open)
     if as_json:
         say_json({"erasures": found})
     else:
@@ -142,7 +143,7 @@ def list_(ctx: click.Context, *, only_open: bool, as_json: bool) -> None:
 def export(ctx: click.Context) -> None:
     """Print the names of all orders that were ever erased, one a line, to keep apart from the backups."""
     with database_at_hand(quiet_settings()) as db:
-        for name in ops.erased_names(db):
+        for name in erasure_views.erased_names(db):
             say(str(name))
     ctx.exit(Exit.DONE)
 
@@ -165,7 +166,7 @@ def again(ctx: click.Context, file: str, author: Author) -> None:
     ctx.exit(Exit.HELD if record and not record.done_at else Exit.DONE)
 
 
-def _say_record(record: ops.Erasure, *, as_json: bool) -> None:
+def _say_record(record: erasure_views.Erasure, *, as_json: bool) -> None:
     if as_json:
         say_json(record)
         return

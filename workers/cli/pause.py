@@ -18,6 +18,7 @@ from infra.tables.pool import Database
 from infra.telemetry.log import configure
 from ops.faces.terminal.gates import print_gates
 from ops.verbs import gates as ops
+from ops.views import gates as gate_views
 from workers.cli.exits import Exit
 from workers.cli.output import console, say, say_json
 from workers.cli.stores import database_at_hand
@@ -99,7 +100,7 @@ def gates(ctx: click.Context, *, as_json: bool) -> None:
     configure(level="error")
     settings = read_settings()
     with _stores_at_hand(settings) as stores:
-        found = ops.gates(stores.db, stores.shared, settings, SystemClock())
+        found = gate_views.gates(stores.db, stores.shared, settings, SystemClock())
     if as_json:
         say_json({"gates": found})
     else:

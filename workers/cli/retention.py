@@ -4,6 +4,7 @@ import click
 
 from infra.config.retention import Retention
 from ops.faces.terminal.retention import print_standing
+from ops.verbs.retention import purge as purge_now
 from ops.views import retention as ops
 from workers.cli.exits import Exit
 from workers.cli.output import console, json_option, say, say_json
@@ -45,7 +46,7 @@ def purge(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
     settings = quiet_settings()
     policy: Retention = settings.retention
     with database_at_hand(settings) as db:
-        rows = ops.purge_preview(db, policy) if dry_run else ops.purge(db, policy)
+        rows = ops.purge_preview(db, policy) if dry_run else purge_now(db, policy)
     if as_json:
         say_json({"dry_run": dry_run, "rows": dict(rows)})
     else:

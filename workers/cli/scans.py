@@ -7,7 +7,7 @@ from infra.engine.author import Author
 from infra.telemetry.log import configure
 from ops.faces.terminal.layout import china_time
 from ops.verbs.unreadable import close as close_entry
-from ops.verbs.unreadable import count_unreadable, unreadable
+from ops.views.unreadable import count_unreadable, unreadable
 from workers.cli.options import author_option
 from workers.cli.output import json_option, say, say_json
 from workers.cli.stores import database_at_hand

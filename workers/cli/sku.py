@@ -9,8 +9,9 @@ from domain.listings import EVERY, NOTHING, Listing
 from infra.config.settings import Settings
 from infra.engine.author import Author
 from ops.faces.terminal.layout import china_time
-from ops.verbs.listings import FIRST, Changed, accounts_of, check_account, check_name, drop, entries, missing, put
+from ops.verbs.listings import Changed, accounts_of, check_account, check_name, drop, put
 from ops.verbs.listings_file import BYTES_MAX, COLUMNS, NOTHING_MARK, ReadFile, read_listings
+from ops.views.listings import FIRST, entries, missing
 from workers.cli.exits import Exit
 from workers.cli.options import optional_author
 from workers.cli.output import json_option, say, say_json

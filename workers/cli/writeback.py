@@ -11,8 +11,9 @@ from infra.engine.outer import OuterRunner
 from infra.process.clock import SystemClock
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
-from ops.verbs.writeback_retry import SETTLED, Pace, Said, Selection, Told, open_writebacks, preview, retry
+from ops.verbs.writeback_retry import SETTLED, Pace, Said, Told, preview, retry
 from ops.views.find import find, why_missing
+from ops.views.writebacks import Selection, open_writebacks
 from workers.cli.exits import Exit
 from workers.cli.options import Moment, Rate, author_option
 from workers.cli.output import say, say_json

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from ops.faces.terminal.layout import china_time, plain_grid, plain_table
-from ops.verbs.bulk import Bulk, Member
+from ops.views.bulk import Bulk, Member
 
 
 def print_bulk(bulk: Bulk, members: Sequence[Member], console: Console) -> None:

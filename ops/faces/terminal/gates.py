@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.console import Console
 
 from ops.faces.terminal.layout import china_minute, plain_table
-from ops.verbs.gates import Gate
+from ops.views.gates import Gate
 
 
 def print_gates(gates: Sequence[Gate], console: Console) -> None:

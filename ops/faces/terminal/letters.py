@@ -11,7 +11,7 @@ from infra.engine.replay import Answer, Replayed
 from infra.tables.letters import Letter, LetterCause, WholeLetter
 from ops.faces.terminal.layout import china_minute, china_span, china_time, plain_grid, plain_table
 from ops.faces.terminal.words import cause_in_words
-from ops.verbs.letters import Preview
+from ops.views.letters import Preview
 
 # Of a fingerprint; `--cause` takes any beginning that no other shares.
 CAUSE_SHOWN = 8

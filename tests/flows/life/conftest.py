@@ -39,6 +39,7 @@ from infra.tables.sql import load
 from ops.verbs import bulk, gates, letters
 from ops.verbs.holds import release
 from ops.verbs.stock import load_stock
+from ops.views import letters as letter_views
 from ops.views.ledgers import our_ledger
 from sandbox import report
 from sandbox.model import Sku, Stocked
@@ -318,7 +319,7 @@ class House:
             return
         letter_id = ids[which % len(ids)]
         if how == "bulk":
-            letter = letters.letter(self.db, letter_id)
+            letter = letter_views.letter(self.db, letter_id)
             bulk.start(self.db, LetterFilter(cause=letter.fingerprint), 100.0, LI)
         elif how == "discard":
             letters.discard(self.db, letter_id, LI)

@@ -11,9 +11,11 @@ from infra.engine.results import Failed, Settled
 from infra.queue.bells import BellKey
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.tables.letters import LetterFilter, load_causes
-from ops.verbs.bulk import cancel, look, pause, resume, start
-from ops.verbs.bulk import members as list_members
-from ops.verbs.letters import preview, replay_letters
+from ops.verbs.bulk import cancel, pause, resume, start
+from ops.verbs.letters import replay_letters
+from ops.views.bulk import look
+from ops.views.bulk import members as list_members
+from ops.views.letters import preview
 
 LI = Author("li", "courier is back")
 BULK_LABELS = BellKey("label", "bulk", "sf/main")

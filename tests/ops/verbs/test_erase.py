@@ -4,7 +4,8 @@ from domain.errors import Refused
 from infra.engine.author import Author
 from infra.retention.erase import needles, stretches, usable
 from infra.tables.retention import Named
-from ops.verbs.erase import erase, erasures, orders_named, orders_of, plan, show
+from ops.verbs.erase import erase
+from ops.views.erasures import erasures, orders_named, orders_of, plan, show
 
 LI = Author("li", "asked by mail")
 PLANT = """

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
-from ops.verbs.writeback_retry import Pace, Said, Selection, open_writebacks, preview, retry
+from ops.verbs.writeback_retry import Pace, Said, preview, retry
+from ops.views.writebacks import Selection, open_writebacks
 from workers.cli.writeback import exit_of_answers
 from workers.main import main
 

@@ -1,0 +1,51 @@
+"""The listing map, and the listings that orders wait for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.listings import Listing
+from infra.tables.listings import (
+    Entry,
+    Wanted,
+    count_wanted,
+    list_entries,
+    list_wanted,
+)
+from infra.tables.pool import Database
+
+LISTED_MAX = 1000
+
+
+FIRST = Listing("", "", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """The map, at most `LISTED_MAX` rows from `after` on. `more`: where the next ones begin; None at the end."""
+
+    entries: Sequence[Entry]
+    more: Listing | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Listings without a SKU that stock knows, those with the most orders first, and how many there are in all."""
+
+    listings: Sequence[Wanted]
+    total: int
+    orders: int
+
+
+def entries(db: Database, after: Listing = FIRST, limit: int = LISTED_MAX) -> Listed:
+    """Rows of the map in the order of their listings."""
+    with db.connection() as connection:
+        found = list_entries(connection, after, limit)
+    last = found[-1] if len(found) == limit else None
+    return Listed(entries=found, more=Listing(last.platform, last.shop, last.product, last.variant) if last else None)
+
+
+def missing(db: Database, limit: int = LISTED_MAX) -> Missing:
+    """What open orders wait for."""
+    with db.connection() as connection:
+        found, (total, orders) = list_wanted(connection, limit), count_wanted(connection)
+    return Missing(listings=found, total=total, orders=orders)
