@@ -41,12 +41,15 @@ def kill_postgres(demo):
 @pytest.mark.parametrize("harm", [kill_worker, kill_sweeper, empty_redis, kill_redis, kill_postgres])
 def test_the_sums_survive(play, until, finish, harm):
     with play(ORDERS) as demo:
-        until(lambda: demo.look().written_back >= SOME)
-        # Slow answers, so that the harm meets calls under way.
+        # The courier takes no more calls than that before the harm: however late this test sees the first write-backs,
+        # orders are left. Its answers are slow, so that the harm meets calls under way.
+        demo.stage.pull("limit_calls", who="sf", calls=3 * SOME, says="http", retry_after_s=1)
         demo.stage.pull("set_latency", taobao_ms=50, sf_ms=150)
+        until(lambda: demo.look().written_back >= SOME)
         harm(demo)
         demo.stage.pull("set_latency")
         assert not demo.look().is_over, "nothing was left to be hurt"
+        demo.stage.pull("lift_limit", who="sf")
         outcome = finish(demo)
     assert outcome.reckoning.agrees, outcome.summary()
     assert outcome.reckoning.orders == ORDERS
