@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from domain.money import Money, parse_money
 from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from ops.verbs.bulk import RATE_MAX
@@ -15,6 +16,7 @@ from workers.cli.values import is_in_range
 
 F = TypeVar("F", bound=Callable[..., object])
 _SPAN = re.compile(r"([0-9]{1,6})(m|h|d)")
+_AMOUNT = re.compile(r"([0-9.]{1,20}) ?([A-Za-z]{3})?", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -62,6 +64,19 @@ class Coming(click.ParamType[datetime]):
         if moment <= now:
             self.fail(f"{text!r} is over already", param, ctx)
         return moment
+
+
+class Amount(click.ParamType[Money]):
+    """An amount of money: ``250``, ``250.50``, ``99.90USD``; without a currency it is CNY."""
+
+    name = "amount"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Money:
+        match = _AMOUNT.fullmatch(str(value))
+        try:
+            return parse_money(match[1] if match else "", ((match and match[2]) or "CNY").upper())
+        except ValueError:
+            self.fail(f"{value!r} is no amount such as 250, 99.90 or 99.90USD", param, ctx)
 
 
 class Rate(click.ParamType[float]):

@@ -1,4 +1,4 @@
-"""``orderlane order``: look at one order, release its holds, and change its lane."""
+"""``orderlane order``: list, find and show orders, hold and release them, and change their lane."""
 
 import click
 import msgspec
@@ -27,10 +27,14 @@ from workers.cli.stores import database_at_hand
 @click.group(
     cls=LazyGroup,
     epilog="\b\nExample:  orderlane order show 2206140048812637",
-    lazy={"due": "workers.cli.due:due"},
+    lazy={
+        "due": "workers.cli.due:due",
+        "list": "workers.cli.order_list:list_command",
+        "find": "workers.cli.order_list:find_command",
+    },
 )
 def order() -> None:
-    """Look at one order, release its holds, and change its lane."""
+    """List, find and show orders, hold and release them, and change their lane."""
 
 
 @order.command(
