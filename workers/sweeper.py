@@ -27,6 +27,7 @@ from infra.sweeper.stuck_work import Sweeper
 from infra.tables.pool import Database
 from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
+from ops.verbs.bulk_acts import BulkActs
 from ops.views.status import status
 from workers import recounting, stocking
 from workers.ending import run_process
@@ -95,6 +96,7 @@ def lead(
     rejected = Duty("rejected_messages", REJECTED_EVERY_S, RejectedDuty(db, broker).run, clock)
     listings = Duty("listings", LISTINGS_EVERY_S, WaitingForSkus(db).run, clock)
     waiting = Duty("waiting", WAITING_EVERY_S, lambda: wake_waiting(db), clock)
+    acts = Duty("bulk_acts", 0.0, BulkActs(db).run, clock)
     letters = Duty("letters", 0.0, LetterDuties(db, sweeper.bells).run, clock)
     stock = Duty("stock", stocking.AGAIN_S, Stocking(settings, db).tend, clock)
     recount = Duty("stock_again", recounting.LOOK_EVERY_S, Recounting(settings, db).tend, clock)
@@ -102,7 +104,7 @@ def lead(
         with (
             db.direct() as session,
             Beside(slow_duties(db, clock, settings.shops)) as slow,
-            Beside([signals, rejected, listings, waiting]) as quick,
+            Beside([signals, rejected, listings, waiting, acts]) as quick,
             Beside([stock, recount]) as outside,
             Beside([purge_duty(db, clock, settings.retention)]) as purge,
         ):

@@ -161,6 +161,7 @@ def _scrub(tx: Connection, order_id: int | None, words: list[str], numbers: list
         ("erase_titles", "order_line"),
         ("erase_early_scans", "early_scan"),
         ("erase_bulks", "bulk"),
+        ("erase_bulk_acts", "bulk_act"),
         ("erase_gates", "gate"),
     ):
         rows[table] += len(tx.execute(ERASURES[query], named).fetchall())

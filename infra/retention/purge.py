@@ -42,7 +42,7 @@ Act = Callable[[Connection, list[int]], int]
 _DELETES: dict[Kind, tuple[str, ...]] = {
     Kind.EARLY_SCANS: ("purge_early_scans",),
     Kind.GAPS: ("purge_gaps",),
-    Kind.BULKS: ("purge_bulk_members", "purge_bulks"),
+    Kind.BULKS: ("purge_bulk_members", "purge_bulks", "purge_bulk_items", "purge_bulk_acts"),
     Kind.ENTRIES: ("purge_entries",),
 }
 _STRETCHES: dict[Kind, tuple[str, str]] = {

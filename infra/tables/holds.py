@@ -40,7 +40,12 @@ class HoldFilter:
     def is_empty(self) -> bool:
         return self == HoldFilter(is_snoozed=self.is_snoozed)
 
+    def asked(self) -> dict[str, Any]:
+        """What is asked, by name."""
+        return {name: value for name, value in self.named().items() if value is not None}
+
     def named(self) -> dict[str, Any]:
+        """The values for the statement, by name."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 

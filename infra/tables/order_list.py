@@ -69,6 +69,11 @@ class OrderFilter:
         """Whether only orders with an open hold can pass."""
         return self.hold is not None or self.owner is not None or self.state is State.ON_HOLD
 
+    def asked(self) -> dict[str, Any]:
+        """What is asked, by name, without personal data."""
+        named = {name: getattr(self, name) for name in self.__slots__ if name != "phone"}
+        return {name: value for name, value in named.items() if value not in (None, False)}
+
     def named(self) -> dict[str, Any]:
         """The values for the statements, by name."""
         named = {name: getattr(self, name) for name in self.__slots__}

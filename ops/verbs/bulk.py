@@ -1,5 +1,7 @@
 """The verbs about bulk replays: start, pause, resume, cancel. The sweeper does the work."""
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from domain.dead_letters import KILLED, REPLAYS_MAX, why_not_in_bulk
@@ -14,28 +16,70 @@ from ops.views.bulk import Bulk, look, unknown
 RATE_MAX = 500.0
 
 
-def start(db: Database, wanted: LetterFilter, per_second: float, author: Author, *, again: bool = False) -> Bulk:
+def start(
+    db: Database,
+    wanted: LetterFilter,
+    per_second: float,
+    author: Author,
+    *,
+    again: bool = False,
+    expect: int | None = None,
+) -> Bulk:
     """Freeze all open letters of a filter into a bulk replay.
 
-    Raises Refused ``filter_empty``, ``cause_ambiguous``, ``nothing_matches``, or ``none_may_go`` when each of them must
-    be named itself.
+    With `expect` only where exactly so many may go. Raises Refused ``filter_empty``, ``cause_ambiguous``,
+    ``nothing_matches``, or ``none_may_go`` when each of them must be named itself, and Conflict ``preview_changed``
+    when other than `expect` may go.
     """
     if wanted.is_empty:
         raise Refused("filter_empty", "name a cause, step, account, code or time: all letters at once is no filter")
     with db.transaction() as tx:
         wanted = of_one_cause(tx, wanted)
         asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
-        named = {"who": author.who, "reason": author.reason, "filter": msgspec.json.encode(asked).decode()}
-        row = tx.execute(BULK["create"], {**named, "per_second": per_second, "again": again}).fetchone()
-        assert row is not None
-        bulk_id: int = row[0]
-        members = tx.execute(BULK["freeze"], {"id": bulk_id, **wanted.named()}).rowcount
-        if not members:
-            raise Refused("nothing_matches", "no open dead letter matches")
-        if _keep_out(tx, bulk_id, again=again) == members:
-            raise Refused("none_may_go", f"none of {members} may go in bulk: they killed workers, or need --again")
-        record_acts(tx, author.who, "bulk_started", author.reason, [(f"bulk/{bulk_id}", {**asked, "members": members})])
-    return look(db, bulk_id)
+        made = _create(tx, asked, per_second, author, again=again)
+        tx.execute(BULK["freeze"], {"id": made, **wanted.named()})
+        _begin(tx, made, asked, author, again=again, expect=expect)
+    return look(db, made)
+
+
+def start_named(
+    db: Database,
+    letter_ids: Sequence[int],
+    per_second: float,
+    author: Author,
+    *,
+    again: bool = False,
+    expect: int | None = None,
+) -> Bulk:
+    """The same of letters by their numbers, of which those that are open become members."""
+    with db.transaction() as tx:
+        asked = {"letters": str(len(letter_ids))}
+        made = _create(tx, asked, per_second, author, again=again)
+        tx.execute(BULK["freeze_named"], {"id": made, "ids": list(letter_ids)})
+        _begin(tx, made, asked, author, again=again, expect=expect)
+    return look(db, made)
+
+
+def _create(tx: Connection, asked: Mapping[str, str], per_second: float, author: Author, *, again: bool) -> int:
+    named = {"who": author.who, "reason": author.reason, "filter": msgspec.json.encode(asked).decode()}
+    row = tx.execute(BULK["create"], {**named, "per_second": per_second, "again": again}).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _begin(
+    tx: Connection, bulk_id: int, asked: Mapping[str, str], author: Author, *, again: bool, expect: int | None
+) -> None:
+    row = tx.execute(BULK["count_open"], {"id": bulk_id}).fetchone()
+    members = row[0] if row else 0
+    if not members:
+        raise Refused("nothing_matches", "no open dead letter matches")
+    may_go = members - _keep_out(tx, bulk_id, again=again)
+    if not may_go:
+        raise Refused("none_may_go", f"none of {members} may go in bulk: they killed workers, or need --again")
+    if expect is not None and may_go != expect:
+        raise Conflict("preview_changed", f"{may_go} would be replayed, not {expect}: nothing is done")
+    record_acts(tx, author.who, "bulk_started", author.reason, [(f"bulk/{bulk_id}", {**asked, "members": members})])
 
 
 def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:

@@ -37,11 +37,22 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
     """
     # First the order, so that whatever becomes due from here on is in the new lane; then, without its lock, what is
     # due already: a step holds the row of its work while it waits for the order.
+    was = choose_lane(db, order_id, lane, author)
     with db.transaction() as tx:
-        was = _choose(tx, order_id, lane, author)
+        moved = move_work(tx, order_id, lane)
+    return Expedited(order_id=order_id, lane=lane, was=was, moved=moved)
+
+
+def choose_lane(db: Database, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
+    """The first half: the order, so that what becomes due is in the lane; the lanes that were left. Raises as above."""
     with db.transaction() as tx:
-        rows = tx.execute(EXPEDITE["move_work"], {"order_id": order_id, "lane": lane}).fetchall()
-    return Expedited(order_id=order_id, lane=lane, was=was, moved=tuple(sorted({row[0] for row in rows})))
+        return _choose(tx, order_id, lane, author)
+
+
+def move_work(tx: Connection, order_id: int, lane: Lane) -> tuple[str, ...]:
+    """The second half: what is due already, in a transaction that holds nothing of the order; the steps that moved."""
+    rows = tx.execute(EXPEDITE["move_work"], {"order_id": order_id, "lane": lane}).fetchall()
+    return tuple(sorted({row[0] for row in rows}))
 
 
 def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expedited | None:

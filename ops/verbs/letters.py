@@ -39,22 +39,27 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
     ``letter_closed`` when somebody else was faster.
     """
     with db.transaction() as tx:
-        rows = tx.execute(LETTERS["lock_open"], {"ids": [letter_id]}).fetchall()
-        if not rows:
-            raise Conflict("letter_closed", f"dead letter {letter_id}: {endings(tx, [letter_id])[letter_id]}")
-        _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = rows[0]
-        held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
-        closed = [{"id": letter_id, "closed_as": "discarded", "reason": author.reason}]
-        tx.execute(LETTERS["close"], {"rows": rows_json(closed), "by": author.who})
-        stays = bool(held) and held[0].state is State.ON_HOLD
-        if held and not stays:
-            named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
-            tx.execute(LETTERS["release_blocks"], named)
-        if held and step == Step.LABEL:
-            # Nobody need do anything about it, but what the courier may have booked is found out.
-            ask_about(tx, [held[0].id], is_suspect=crashes > 0)
-        place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
-        _tell(tx, step, place, verb="letter_discarded", letter_id=letter_id, author=author)
+        return discard_in(tx, letter_id, author)
+
+
+def discard_in(tx: Connection, letter_id: int, author: Author) -> bool:
+    """The same in the caller's transaction, which has locked nothing of the letter's order before."""
+    rows = tx.execute(LETTERS["lock_open"], {"ids": [letter_id]}).fetchall()
+    if not rows:
+        raise Conflict("letter_closed", f"dead letter {letter_id}: {endings(tx, [letter_id])[letter_id]}")
+    _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = rows[0]
+    held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
+    closed = [{"id": letter_id, "closed_as": "discarded", "reason": author.reason}]
+    tx.execute(LETTERS["close"], {"rows": rows_json(closed), "by": author.who})
+    stays = bool(held) and held[0].state is State.ON_HOLD
+    if held and not stays:
+        named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
+        tx.execute(LETTERS["release_blocks"], named)
+    if held and step == Step.LABEL:
+        # Nobody need do anything about it, but what the courier may have booked is found out.
+        ask_about(tx, [held[0].id], is_suspect=crashes > 0)
+    place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
+    _tell(tx, step, place, verb="letter_discarded", letter_id=letter_id, author=author)
     return stays
 
 

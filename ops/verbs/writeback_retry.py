@@ -143,6 +143,13 @@ def _retry_some(runner: OuterRunner, chosen: Sequence[OpenWriteBack], author: Au
 
 def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
     """Due at once and with nothing in its way; each of the transactions leaves the engine able to go on alone."""
+    clear_the_way(db, one, author)
+    with db.transaction() as tx:
+        return ask_again(tx, one)
+
+
+def clear_the_way(db: Database, one: OpenWriteBack, author: Author) -> None:
+    """Replay the dead letter of a write-back and release the holds that it opened, in the author's name."""
     if one.letter_id is not None:
         with db.transaction() as tx:
             replay(tx, [one.letter_id], author, again=True)
@@ -152,11 +159,14 @@ def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
         except Conflict:
             # Somebody else has released it a moment ago, which is what we want.
             continue
-    with db.transaction() as tx:
-        named = {"package_id": one.package_id, "lane": one.lane, "account": one.account}
-        # Whoever tells the platform locks the work first, and the write-back behind it.
-        tx.execute(RECONCILE["lock_writeback_work"], named)
-        row = tx.execute(RECONCILE["ask_again"], named).fetchone()
+
+
+def ask_again(tx: Connection, one: OpenWriteBack) -> BellKey:
+    """Make a write-back due at once, the platform to be asked before it is told; the bell to ring."""
+    named = {"package_id": one.package_id, "lane": one.lane, "account": one.account}
+    # Whoever tells the platform locks the work first, and the write-back behind it.
+    tx.execute(RECONCILE["lock_writeback_work"], named)
+    row = tx.execute(RECONCILE["ask_again"], named).fetchone()
     return BellKey(Step.WRITEBACK, *(row or (one.lane, one.account)))
 
 

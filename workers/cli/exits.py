@@ -32,6 +32,7 @@ _BY_CODE = {
     "words_unusable": Exit.USAGE,
     "name_malformed": Exit.USAGE,
     "erasure_unknown": Exit.USAGE,
+    "filter_empty": Exit.USAGE,
     "filter_malformed": Exit.USAGE,
     "channel_unknown": Exit.USAGE,
     "courier_unknown": Exit.USAGE,
@@ -51,12 +52,14 @@ _BY_CODE = {
     "nothing_left": Exit.REFUSED,
     "nothing_matches": Exit.REFUSED,
     "order_ended": Exit.REFUSED,
+    "preview_changed": Exit.REFUSED,
     "phone_short": Exit.USAGE,
     "platform_unknown": Exit.USAGE,
     "rules_missing": Exit.USAGE,
     "settings_missing": Exit.USAGE,
     "shop_unknown": Exit.USAGE,
     "shops_missing": Exit.USAGE,
+    "too_many": Exit.USAGE,
     "vectors_unreadable": Exit.USAGE,
 }
 

@@ -104,6 +104,11 @@ def optional_author(command: F) -> F:
     return click.option("--reason", "author", metavar="R", callback=_author_of_data, help="Why; it is kept.")(command)
 
 
+def own_author() -> Author:
+    """The system's user, for an act whose reason was said before."""
+    return Author(getpass.getuser(), "")
+
+
 def _author_of_data(_ctx: click.Context, _param: click.Parameter, reason: str | None) -> Author:
     return Author(getpass.getuser(), (reason or "").strip())
 

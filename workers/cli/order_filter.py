@@ -16,6 +16,15 @@ from workers.cli.options import Amount, Coming, Moment
 
 def order_filter(command: Callable[..., object]) -> Callable[..., object]:
     """Options that together are the command's `wanted`."""
+    return _with_options(command, "--lane")
+
+
+def order_filter_beside_lane(command: Callable[..., object]) -> Callable[..., object]:
+    """The same for commands whose own ``--lane`` says where an order goes, or that belong to such."""
+    return _with_options(command, "--in-lane")
+
+
+def _with_options(command: Callable[..., object], lane_option: str) -> Callable[..., object]:
 
     @functools.wraps(command)
     def filtered(
@@ -66,7 +75,7 @@ def order_filter(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--older-than", type=Moment(), metavar="T", help="Came in before: 24h, 3d, or a time."),
         click.option("--owner", metavar="O", help="With an open hold of this person or team."),
         click.option("--hold", type=click.Choice([str(code) for code in HoldCode]), help="With this hold open."),
-        click.option("--lane", type=click.Choice([str(lane) for lane in Lane]), help="In this lane."),
+        click.option(lane_option, "lane", type=click.Choice([str(lane) for lane in Lane]), help="In this lane."),
         click.option("--shop", metavar="S", help="Of this shop: its name, or PLATFORM/NAME."),
         click.option("--state", type=click.Choice([str(state) for state in State]), help="In this state."),
     )

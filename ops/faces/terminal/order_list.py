@@ -1,15 +1,17 @@
-"""Lists of orders on a terminal. Times are China's (UTC+8)."""
+"""Lists of orders on a terminal. Times are China's (UTC+8); `+1` behind a state is one part more."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from ops.faces.terminal.layout import china_minute, plain_table
 from ops.views.order_list import OrderLine, OrderPage, Waiting, WaitsFor
 
-# From here on an order's whole name stands on one line.
-_WIDE = 110
+# From here on an order stands on one line, before on two.
+WIDE = 110
 _SHIP_BY = "ship by (UTC+8)"
 _OUTSIDE = {
     WaitsFor.PAYMENT: "the buyer's payment",
@@ -23,28 +25,48 @@ _OUTSIDE = {
 def print_orders(page: OrderPage, console: Console) -> None:
     """One line an order, and how to go on."""
     if page.orders:
-        is_wide = console.width >= _WIDE
-        names = ("id", "order", "state", "age", "money", "lane", _SHIP_BY, "waits for")
-        whole = ("id", "age", "money", "lane", *(("order", "state") if is_wide else ()))
-        table = plain_table(*names, right=("id", "age", "money"), whole=whole)
-        for one in page.orders:
-            table.add_row(
-                str(one.id),
-                one.name,
-                one.state if one.parts == 1 else f"{one.state} (of {one.parts} parts)",
-                span(one.age_s),
-                str(one.worth),
-                one.lane,
-                _ship_by(one),
-                waits_in_words(one.waits, one.seen_at),
-            )
-        console.print(table)
+        console.print(_wide(page.orders) if console.width >= WIDE else _narrow(page.orders))
     elif page.more_after is None:
         console.print("no order passes")
     if page.is_cut:
         console.print(f"no more among the orders looked at; go on with --after {page.more_after}", soft_wrap=True)
     elif page.more_after is not None:
         console.print(f"more with --after {page.more_after}", soft_wrap=True)
+
+
+def _wide(orders: Sequence[OrderLine]) -> Table:
+    names = ("id", "order", "state", "age", "money", "lane", _SHIP_BY, "waits for")
+    table = plain_table(*names, right=("id", "age", "money"), whole=names[:-1])
+    for one in orders:
+        waits = waits_in_words(one.waits, one.seen_at)
+        facts = (str(one.id), one.name, _state(one), span(one.age_s), str(one.worth), one.lane)
+        table.add_row(*facts, _ship_by(one), waits)
+    return table
+
+
+def _narrow(orders: Sequence[OrderLine]) -> Table:
+    names = ("id", "order", "state\nage", "money\nlane", "ship by\n(UTC+8)", "waits for")
+    table = plain_table(*names, right=("id", "money\nlane"), whole=names[:-1])
+    for one in orders:
+        table.add_row(
+            str(one.id),
+            on_two_lines(one.name),
+            f"{_state(one)}\n{span(one.age_s)}",
+            f"{one.worth}\n{one.lane}",
+            _ship_by(one),
+            waits_in_words(one.waits, one.seen_at),
+        )
+    return table
+
+
+def on_two_lines(name: str) -> str:
+    """The whole name of an order: its shop, and below its id on the platform."""
+    shop, _, platform_order_id = name.rpartition("/")
+    return f"{shop}/\n{platform_order_id}"
+
+
+def _state(one: OrderLine) -> str:
+    return one.state if one.parts == 1 else f"{one.state} +{one.parts - 1}"
 
 
 def waits_in_words(waits: Waiting, now: datetime) -> str:
