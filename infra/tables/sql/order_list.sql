@@ -93,15 +93,6 @@ LEFT JOIN LATERAL (
     ORDER BY due_at LIMIT 1) AS due ON true
 ORDER BY k.place;
 
--- name: find_by_reference
--- The reference under which a courier knows a package. Index shipment_reference_key.
-SELECT o.id, o.platform, o.shop, o.platform_order_id, o.placed_at
-FROM shipment AS s
-JOIN package AS p ON p.id = s.package_id
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-WHERE s.reference = %(reference)s;
-
 -- name: find_many
 -- The orders that each of many names may mean, by the place of the name: our id, the platform's order id with or
 -- without its shop, a waybill, a reference. Skips from shop to shop, and from courier to courier, over their indexes.
