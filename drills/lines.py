@@ -1,7 +1,7 @@
 """A house whose lines to the courier and to Redis run through proxies."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,13 @@ class Lines:
 
 
 @contextmanager
-def lined(plan: Plan, script: Script, amend: Callable[[str], str] = str) -> Iterator[Lines]:
-    """The whole house at work, with both lines whole. `amend` changes the settings file's text before."""
+def lined(
+    plan: Plan, script: Script, amend: Callable[[str], str] = str, environ: Mapping[str, str] | None = None
+) -> Iterator[Lines]:
+    """The whole house at work, with both lines whole. `amend` changes the settings file's text before.
+
+    `environ`: what the processes find in their environment besides.
+    """
     with prepared(plan.base, script) as demo, Outside() as outside:
         parts = urlsplit(demo.stage.sandbox_url)
         assert parts.hostname is not None
@@ -64,6 +69,7 @@ def lined(plan: Plan, script: Script, amend: Callable[[str], str] = str) -> Iter
             demo.supervisor.environment = {
                 **demo.supervisor.environment,
                 "ORDERLANE_REDIS_URL": f"unix://{line}?db=0",
+                **(environ or {}),
             }
             with supervised(demo.supervisor):
                 yield Lines(demo, courier, queue)

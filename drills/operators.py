@@ -1,6 +1,7 @@
 """Drills on what people do after an outage: replay thousands of letters, at times two at once, and restore a backup."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import msgspec
 import psycopg
 from psycopg.conninfo import make_conninfo
 
@@ -20,10 +22,11 @@ from drills.crew import Armed
 from drills.drill import Plan, Trial
 from drills.harms import kill
 from drills.lines import GARBAGE, Lines, lined
-from drills.proxy import Fault, harmless
+from drills.proxy import harmless
 from drills.small_world import SPOTLESS, SmallWorld, small_world
 from infra.engine.author import Author
 from infra.engine.replay import Answer
+from infra.process.failpoints import ENVIRONMENT_KEY
 from infra.tables.letters import LetterFilter
 from ops.verbs.bulk import cancel, start
 from ops.verbs.holds import release
@@ -41,23 +44,25 @@ _KILLS = 2
 _LEFT = 2
 LI, WANG = Author("li", "the courier is back"), Author("wang", "the courier is back")
 LABELS = LetterFilter(step="label")
+# Raised when the courier has answered: a defect of ours is the order's alone, and the account goes on. Nonsense in all
+# of its answers would be the account's fault, which makes no letters.
+_BROKEN = msgspec.json.encode([Armed("label.booked", "raise")]).decode()
 
 
 def bulk_replay(plan: Plan) -> Trial:
-    """A courier made thousands of bookings and answered nonsense; one command brings their letters home.
+    """Workers of a broken release booked thousands of labels and lost the answers; one command brings the letters home.
 
     Meanwhile the sweeper is killed, a letter comes that was not meant, and one member cannot be read any more.
     Those two are replayed at the end, by two people at the same moment.
     """
     trial = Trial()
     count = LETTERS_QUICK if plan.is_quick else LETTERS
-    with lined(plan, _spotless(plan, count), _give_up_at_once) as lines:
+    with lined(plan, _spotless(plan, count), _give_up_at_once, {ENVIRONMENT_KEY: _BROKEN}) as lines:
         demo = lines.demo
-        lines.courier.judge = _always_garbage
         hurt(demo, (), trial)
         trial.check("every label is a letter", len(letters_of(demo)) == count, len(letters_of(demo)))
-        trial.injected["letter of one courier"] += count
-        lines.courier.judge = harmless
+        trial.injected["letter of one release"] += count
+        _release_mended(demo)
         _execute(demo, DRILLS["spoil_one"])
         bulk = start(demo.db, LABELS, PER_SECOND, LI)
         _place_newcomer(lines, trial)
@@ -77,8 +82,11 @@ def bulk_replay(plan: Plan) -> Trial:
     return trial
 
 
-def _always_garbage(_request: bytes) -> Fault:
-    return GARBAGE
+def _release_mended(demo: Running) -> None:
+    """Workers of the next release take over."""
+    demo.supervisor.environment = {**demo.supervisor.environment, ENVIRONMENT_KEY: ""}
+    for pid in demo.supervisor.pids("worker"):
+        os.kill(pid, signal.SIGTERM)
 
 
 def _spotless(plan: Plan, orders: int) -> Script:
