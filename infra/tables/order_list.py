@@ -16,7 +16,7 @@ from infra.tables.sql import load
 ORDER_LIST = load("order_list")
 
 # So many orders a page looks through at most; stretch by stretch, each one statement, the first ones short.
-LOOKED_MAX = 200_000
+LOOKED_MAX = 50_000
 _STRETCH_FIRST, _STRETCH_MAX = 200, 20_000
 # So many orders of a narrow set, held ones or those with letters, are looked at together.
 _NARROW = 2_000

@@ -10,7 +10,15 @@ from domain.money import Money
 from domain.states import FINAL_STATES, RANK, State
 from infra.engine.author import Author
 from infra.tables.letters import record_acts
-from infra.tables.order_list import ListedOrder, OrderFilter, choose_orders, find_by_names, load_listed, parts_of
+from infra.tables.order_list import (
+    LOOKED_MAX,
+    ListedOrder,
+    OrderFilter,
+    choose_orders,
+    find_by_names,
+    load_listed,
+    parts_of,
+)
 from infra.tables.pool import Database
 
 # Fewer digits of a phone number would show too many people's orders.
@@ -74,17 +82,25 @@ class OrderPage:
 
 
 def list_orders(
-    db: Database, wanted: OrderFilter, *, after: int | None = None, limit: int, oldest_first: bool = False
+    db: Database,
+    wanted: OrderFilter,
+    *,
+    after: int | None = None,
+    limit: int,
+    oldest_first: bool = False,
+    looked_max: int = LOOKED_MAX,
 ) -> OrderPage:
-    """A page of the orders of a filter, the newest or the oldest first."""
+    """A page of the orders of a filter, the newest or the oldest first. It looks at `looked_max` orders at most."""
     with db.transaction() as tx:
         tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        chosen = choose_orders(tx, wanted, after=after, limit=limit, oldest_first=oldest_first)
+        chosen = choose_orders(tx, wanted, after=after, limit=limit, oldest_first=oldest_first, looked_max=looked_max)
         lines = tuple(_line(one) for one in load_listed(tx, chosen.ids)) if chosen.ids else ()
     return OrderPage(orders=lines, more_after=chosen.after, is_cut=chosen.is_cut)
 
 
-def find_orders(db: Database, text: str, *, after: int | None = None, limit: int) -> OrderPage:
+def find_orders(
+    db: Database, text: str, *, after: int | None = None, limit: int, looked_max: int = LOOKED_MAX
+) -> OrderPage:
     """The orders that a text may mean: an id of any kind, a waybill, a reference, or else a SKU.
 
     With a SKU it is a page of the newest orders of it.
@@ -96,10 +112,18 @@ def find_orders(db: Database, text: str, *, after: int | None = None, limit: int
         [ids] = find_by_names(connection, [wanted])
     if ids:
         return orders_by_id(db, ids)
-    return list_orders(db, OrderFilter(sku=wanted), after=after, limit=limit)
+    return list_orders(db, OrderFilter(sku=wanted), after=after, limit=limit, looked_max=looked_max)
 
 
-def find_by_phone(db: Database, phone: str, author: Author, *, after: int | None = None, limit: int) -> OrderPage:
+def find_by_phone(
+    db: Database,
+    phone: str,
+    author: Author,
+    *,
+    after: int | None = None,
+    limit: int,
+    looked_max: int = LOOKED_MAX,
+) -> OrderPage:
     """Orders whose receiver's phone number ends so, the newest first; that somebody has asked is written down.
 
     The digits are kept nowhere. A number that the platform shows in part only is found by the part that it shows.
@@ -112,7 +136,7 @@ def find_by_phone(db: Database, phone: str, author: Author, *, after: int | None
             f"name the last {PHONE_DIGITS_MIN} digits of the number or more, {_PHONE_DIGITS_MAX} at most",
             {"digits_min": PHONE_DIGITS_MIN, "digits_max": _PHONE_DIGITS_MAX},
         )
-    page = list_orders(db, OrderFilter(phone=digits), after=after, limit=limit)
+    page = list_orders(db, OrderFilter(phone=digits), after=after, limit=limit, looked_max=looked_max)
     with db.transaction() as tx:
         record_acts(tx, author.who, "orders_searched", author.reason, [("phone", {"found": len(page.orders)})])
     return page

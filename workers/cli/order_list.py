@@ -18,6 +18,8 @@ from workers.cli.values import WHOLE
 PAGE = 50
 PAGE_MAX = 1000
 _LINE_MAX = 200
+# A person at a terminal waits a few seconds for a rare order.
+_LOOKED_MAX = 500_000
 
 limit_option = click.option(
     "--limit", type=click.IntRange(1, PAGE_MAX), default=PAGE, show_default=True, help="How many to list."
@@ -42,11 +44,11 @@ def list_command(
 ) -> None:
     """List orders: state, what each waits for, money, lane and ship-by time. Options narrow each other.
 
-    A page looks at 200,000 orders at most; where it ends early, it says after which order to go on. What must leave
+    A page looks at 500,000 orders at most; where it ends early, it says after which order to go on. What must leave
     first stands in `order due`.
     """
     with database_at_hand(quiet_settings()) as db:
-        page = list_orders(db, wanted, after=after, limit=limit, oldest_first=sort == "oldest")
+        page = list_orders(db, wanted, after=after, limit=limit, oldest_first=sort == "oldest", looked_max=_LOOKED_MAX)
     _print(page, as_json=as_json)
     ctx.exit(Exit.DONE)
 
@@ -84,9 +86,9 @@ def find_command(
     with database_at_hand(quiet_settings()) as db:
         if text is None:
             digits = sys.stdin.buffer.readline(_LINE_MAX).decode(errors="replace")
-            page = find_by_phone(db, digits, author, after=after, limit=limit)
+            page = find_by_phone(db, digits, author, after=after, limit=limit, looked_max=_LOOKED_MAX)
         else:
-            page = find_orders(db, text, after=after, limit=limit)
+            page = find_orders(db, text, after=after, limit=limit, looked_max=_LOOKED_MAX)
     _print(page, as_json=as_json)
     ctx.exit(Exit.DONE if page.orders else Exit.FAILED)
 
