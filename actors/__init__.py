@@ -1,1 +1,42 @@
-"""The steps: one short module each, none knowing another. What follows what stands in `domain.states.STEPS`."""
+"""The steps: one file each, none knowing another. A file joins by declaring a `Step` and its Dramatiq actor.
+
+The map of steps is made from these files (`find_steps`) when somebody first asks for it. Modules beside them that
+declare no actor are parts that several steps share.
+"""
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from domain.steps import Steps
+from infra.process.steps import STEPS
+
+if TYPE_CHECKING:
+    from infra.engine.actor import StepActor
+
+
+@cache
+def find_actors() -> "tuple[StepActor[Any], ...]":
+    """The declared actor of each file in this folder, by the name of the file.
+
+    Raises TypeError for a file that declares a step and no actor, or more than one: that step would never run.
+    """
+    from infra.engine.actor import StepActor  # noqa: PLC0415 - every command imports this package, few need the engine
+
+    found = []
+    for entry in pkgutil.iter_modules(__path__):
+        module = import_module(f"{__name__}.{entry.name}")
+        declared = [one for one in vars(module).values() if isinstance(one, StepActor)]
+        if len(declared) != int(hasattr(module, "STEP")):
+            raise TypeError(f"{module.__name__} must declare one STEP and one actor for it, or neither")
+        found += declared
+    return tuple(found)
+
+
+def find_steps() -> Steps:
+    """The map that the files in this folder declare."""
+    return Steps(one.step for one in find_actors())
+
+
+STEPS.come_from(find_steps)

@@ -6,7 +6,7 @@ from actors.tools import Tools
 from adapters.ports import Purpose
 from domain.errors import Malformed
 from domain.order import Address
-from infra.engine.outer import NotCalledError
+from infra.engine.remote import NotCalledError
 
 _AT_ONCE = 20
 

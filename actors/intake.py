@@ -15,7 +15,6 @@ from domain.errors import Malformed, Misconfigured, Throttled
 from domain.gates import PAUSED, GateShut
 from domain.lanes import score
 from domain.order import Lane, RawOrder
-from domain.states import Step
 from infra.config.settings import Shop
 from infra.engine.failures import Origin, bury, cause_entry
 from infra.engine.results import NewWork, Place
@@ -182,14 +181,14 @@ class Intake:
                     "contents_max": self.tools.settings.retention.contents_max,
                 },
             ).fetchall()
-            add_work(tx, [NewWork(Step.NORMALIZE, raw_id, Lane(lane), shop=shop.account) for raw_id, lane in new])
+            add_work(tx, [NewWork("normalize", raw_id, Lane(lane), shop=shop.account) for raw_id, lane in new])
             if feed is not None:
                 had = [raw.platform_order_id for _, raw in raws if not raw.fault]
                 tx.execute(ACCOUNTS["close_gaps"], {"shop_id": feed.shop_id, "ids": had})
                 if feed.is_late and new:
                     tx.execute(ACCOUNTS["count_late"], {"id": feed.shop_id, "found": len(new)})
         failpoints("pull.stored", [raw_id for raw_id, _ in new])
-        self.tools.bells.ring({BellKey(Step.NORMALIZE, lane, "") for _, lane in new})
+        self.tools.bells.ring({BellKey("normalize", lane, "") for _, lane in new})
 
     def _note_gaps(self, feed: Feed, failed: Sequence[Failed]) -> None:
         when = self.tools.clock.utcnow().isoformat()
@@ -220,8 +219,8 @@ class Intake:
         for subject_id, tries, causes in given_up:
             place = Place(subject_id, Lane.P1)
             work = (subject_id, place.lane, feed.shop.account, tries - 1, 0, causes[:-1])
-            bury(Step.PULL, place, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
-        write(tx, Step.PULL, writes)
+            bury("pull", place, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
+        write(tx, "pull", writes)
 
 
 def _parts(raws: Sequence[Kept]) -> Iterator[list[Kept]]:

@@ -4,68 +4,58 @@ A call that may have happened is asked about whatever became of its order: what 
 order that still wants a label gets one.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.decrypt_receiver import reveal
-from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError, may_be_outdated
+from actors.last_check import OrderChangedError, OrderHeldError, may_be_outdated
 from actors.parts import nothing_left
 from actors.tools import Tools
 from actors.update_order import trim
-from adapters.ports import Booking, Courier, Purpose, Waybill
+from actors.waybill_calls import NothingBooked, Unlabelled, WaybillCalls
+from adapters.ports import Waybill
 from domain.errors import (
-    Conflict,
-    Malformed,
     Misconfigured,
     Refused,
     Throttled,
     Transient,
 )
 from domain.holds import OUTCOME_UNKNOWN, HoldCode, waybill_facts
-from domain.order import Address, Order
+from domain.order import Order
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
-from domain.states import STEPS, State, Step
+from domain.states import State
+from domain.steps import Milestone, Step, Subject
 from domain.waivers import Waiver
-from infra.engine.outer import Intended, Lease, call_each
+from infra.engine.actor import Runner, actor
+from infra.engine.remote import Intended, Lease
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each, place_of
-from infra.process.failpoints import failpoint
+from infra.queue.keys import BellKey
 from infra.tables.letters import load_waivers
 from infra.tables.orders import load_orders, rows_json
 from infra.tables.pool import Connection
 from infra.tables.shipments import SHIPMENTS, UnlabelledRow, load_unlabelled
+from infra.tables.standing import booked_packages, open_bookings, unbooked_packages
 
-STEP = Step.LABEL
-
-
-@dataclass(frozen=True, slots=True)
-class Unlabelled:
-    """A package and the intent to book it.
-
-    `seen_before`: a call may have happened, so ask first. `may_book`: the order still wants a label; otherwise asking
-    is all. `quantities`: pieces by line that lie in it. `version`: of the order's content.
-    """
-
-    place: Place
-    order: Order
-    account: str
-    courier: str
-    location: str
-    service: str
-    weight_g: int
-    reference: str
-    seen_before: bool
-    may_book: bool
-    waivers: tuple[Waiver, ...]
-    quantities: Mapping[str, int]
-    version: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class NothingBooked:
-    """The courier, asked after every earlier call had ended, has nothing, and nothing more is wanted of it."""
+STEP = Step(
+    name="label",
+    does="check for a refund once more, then book one waybill for each package",
+    subject=Subject.PACKAGE,
+    is_remote=True,
+    works_in=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
+    leads_to=("warehouse", "writeback"),
+    resumes=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
+    group="label",
+    failpoints=("checked", "booked", "decide"),
+    begins=Milestone.ALLOCATED,
+    ends=Milestone.LABELLED,
+    refused_hold=HoldCode.WAYBILL_ERROR,
+    conflict_hold=HoldCode.WAYBILL_ERROR,
+    misconfigured_hold=HoldCode.WAYBILL_ERROR,
+    done=booked_packages,
+    open_calls=open_bookings,
+    open_subjects=unbooked_packages,
+)
 
 
 # The order, as it is now, wants no label of what lies in the package.
@@ -81,16 +71,15 @@ class Label:
     """Books packages at one courier account; shops that ship on label are written back from here on."""
 
     tools: Tools
-    step: Step = STEP
-    last_check: LastCheck = field(init=False)
+    step: str = STEP.name
+    calls: WaybillCalls = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "last_check", LastCheck(self.tools))
+        object.__setattr__(self, "calls", WaybillCalls(self.tools))
 
     @property
     def call_s(self) -> float:
-        # Last check, receiver and booking, one after the other.
-        return 3 * self.tools.settings.door.total_s
+        return self.calls.call_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Unlabelled]:
         rows = load_unlabelled(tx, subject_ids)
@@ -98,10 +87,10 @@ class Label:
         waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
         intents: list[Unlabelled] = []
         settled: list[Result] = []
-        outdated = _take_unwanted(tx, [row for row in rows if row.state in STEPS[STEP].works_in], orders)
+        outdated = _take_unwanted(tx, [row for row in rows if row.state in STEP.works_in], orders)
         for row in rows:
             place = place_of(row, row.package_id)
-            may_book = place.state in STEPS[STEP].works_in
+            may_book = place.state in STEP.works_in
             if may_book and not row.lines and row.status != "booked" and not row.is_asked_about:
                 settled.append(nothing_left(place))
             elif row.order_id in outdated and may_book and row.status != "booked" and not row.is_asked_about:
@@ -136,71 +125,7 @@ class Label:
         return 0.0 if courier is None else courier.find_lag_s
 
     async def call(self, intents: Sequence[Unlabelled], lease: Lease) -> Mapping[int, Any]:
-        """Shop beside shop: what one platform takes its time over keeps no other shop's booking waiting."""
-        by_shop: dict[str, list[Unlabelled]] = {}
-        for one in intents:
-            by_shop.setdefault(one.order.key.account, []).append(one)
-        parts = await asyncio.gather(*(self._call_for_shop(shop, members, lease) for shop, members in by_shop.items()))
-        return {id_: answer for part in parts for id_, answer in part.items()}
-
-    async def _call_for_shop(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Any]:
-        courier = self.tools.courier(lease.key.account)
-        limits: dict[str, Any] = {
-            "at_once": self.tools.settings.engine.outside_concurrency,
-            "start_before": lease.ends_at - self.call_s,
-            "now": self.tools.clock.monotonic,
-            "is_draining": lease.is_draining,
-        }
-        asked = await call_each(
-            [each_ for each_ in intents if each_.seen_before], lambda one: _ask(courier, one), **limits
-        )
-        unbooked = [each_ for each_ in intents if each_.may_book and asked.get(each_.place.subject_id) is None]
-        checked = await call_each(unbooked, self._check, **limits)
-        clear = [each_ for each_ in unbooked if checked[each_.place.subject_id] is None]
-        receivers = await self._reveal(shop, clear, lease)
-
-        async def book(one: Unlabelled) -> Waybill:
-            receiver = receivers[one.place.subject_id]
-            if isinstance(receiver, Exception):
-                raise receiver
-            failpoint("label.checked", one.place.subject_id)
-            waybill = await _book(courier, one, self._booking(one, receiver))
-            failpoint("label.booked", one.place.subject_id)
-            return waybill
-
-        booked = await call_each(clear, book, **limits)
-        found = {id_: answer for id_, answer in asked.items() if answer is not None}
-        nothing = {each_.place.subject_id: NothingBooked() for each_ in intents if not each_.may_book}
-        return {**checked, **booked, **nothing, **found}
-
-    async def _check(self, one: Unlabelled) -> None:
-        await self.last_check.ask(Checked(one.place, one.order, one.quantities, one.version, one.waivers))
-
-    async def _reveal(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Address | Exception]:
-        hidden = [one.order for one in intents if one.order.receiver.merge_token]
-        tokens = {order.key.platform_order_id: order.receiver.merge_token for order in hidden}
-        revealed = await reveal(self.tools, shop, tokens, Purpose.LABEL, lease.is_draining)
-        return {
-            one.place.subject_id: revealed.get(one.order.key.platform_order_id, one.order.receiver) for one in intents
-        }
-
-    def _booking(self, one: Unlabelled, receiver: Address) -> Booking:
-        locations = {location.name: location for location in self.tools.settings.locations}
-        if one.location not in locations:
-            raise Misconfigured("location_unknown", f"{one.location} is not configured", {"location": one.location})
-        sender = locations[one.location].sender
-        return Booking(
-            reference=one.reference,
-            sender=Address(
-                sender.contact, sender.phone, sender.province, sender.city, sender.district, "", sender.detail
-            ),
-            receiver=receiver,
-            contents=tuple(
-                (line.title, one.quantities[line.line_id]) for line in one.order.lines if line.line_id in one.quantities
-            ),
-            weight_g=one.weight_g,
-            service=one.service,
-        )
+        return await self.calls.call(intents, lease)
 
     def record(self, tx: Connection, answered: Sequence[tuple[Unlabelled, Any]]) -> Sequence[Result]:
         waybills = {one.reference: answer for one, answer in answered if isinstance(answer, Waybill)}
@@ -229,7 +154,7 @@ class Label:
             answer = answers[one.place.subject_id]
             return self._settle(one, answer, is_wanted=one.place.subject_id not in unwanted)
 
-        return each(STEP, [one for one, _ in answered], settle)
+        return each(STEP.name, [one for one, _ in answered], settle)
 
     def _is_clear(self, one: Unlabelled, answer: object) -> bool:
         """Whether the courier surely has nothing: no call had an effect, or a look-up has found none since."""
@@ -258,7 +183,7 @@ class Label:
             return Settled(one.place, Done(facts=facts), holds=(_unwanted_hold(one, answer),))
         # A held order is told once its hold is released.
         tells_now = self._ships_on_label(one) and one.place.state is not State.ON_HOLD
-        follow = (NewWork(Step.WRITEBACK, one.place.subject_id, one.place.lane, one.order.key.account),)
+        follow = (NewWork("writeback", one.place.subject_id, one.place.lane, one.order.key.account),)
         return Settled(one.place, Done(facts=facts), follow=follow if tells_now else ())
 
     def _not_bought(self, one: Unlabelled, why: OrderHeldError | OrderChangedError) -> Settled:
@@ -286,6 +211,12 @@ class Label:
             tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
 
 
+@actor(STEP, Label)
+def label(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
+
+
 def _take_unwanted(tx: Connection, rows: Sequence[UnlabelledRow], orders: Mapping[int, Order]) -> frozenset[int]:
     """Empty packages of what nobody wants, which a call that may have happened had kept there; the orders concerned."""
     free = [row for row in rows if row.status != "booked" and not row.is_asked_about]
@@ -295,7 +226,7 @@ def _take_unwanted(tx: Connection, rows: Sequence[UnlabelledRow], orders: Mappin
 
 def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:
     """Packages that got a waybill though their order is closed, here or on its platform."""
-    stopped = [one.place.subject_id for one in booked if one.place.state not in STEPS[STEP].works_in]
+    stopped = [one.place.subject_id for one in booked if one.place.state not in STEP.works_in]
     if not stopped:
         return set()
     return {row[0] for row in tx.execute(SHIPMENTS["closed_packages"], {"ids": stopped})}
@@ -303,36 +234,6 @@ def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:
 
 def _unwanted_hold(one: Unlabelled, waybill: Waybill) -> Hold:
     return Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(one.courier, waybill.number))
-
-
-async def _ask(courier: Courier, one: Unlabelled) -> Waybill | None:
-    """What the courier has under our reference; None: nothing, or that it may be called once more.
-
-    Raises Refused ``outcome_unknown`` where it can neither be asked nor, without harm, be called again: a person must
-    decide.
-    """
-    if courier.can_find:
-        found = await courier.find(one.reference)
-        return None if found is None else _ours(one, found)
-    if courier.is_idempotent and one.may_book:
-        return None
-    raise Refused(OUTCOME_UNKNOWN, "the courier can neither be asked nor safely be called again")
-
-
-async def _book(courier: Courier, one: Unlabelled, booking: Booking) -> Waybill:
-    try:
-        return _ours(one, await courier.create(booking))
-    except Conflict:
-        found = await courier.find(one.reference) if courier.can_find else None
-        if found is None:
-            raise Malformed("duplicate_not_found", "the courier knows the reference but shows no shipment") from None
-        return _ours(one, found)
-
-
-def _ours(one: Unlabelled, waybill: Waybill) -> Waybill:
-    if waybill.reference != one.reference:
-        raise Malformed("foreign_answer", "the courier answered for another reference")
-    return waybill
 
 
 def _unlabelled(

@@ -20,7 +20,7 @@ from domain.listings import (
 from domain.normalize import NOT_OURS
 from domain.order import Order
 from domain.outcomes import Done
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from domain.stock import Reservation
 from infra.engine.author import Author
 from infra.engine.reports import carry_whole
@@ -46,7 +46,7 @@ _WRITTEN, _COMMITTED = "listings.written", "listings.committed"
 # Fulfillment orders that are looked at in one transaction.
 STRETCH = 200
 # Steps whose holds the rules opened.
-_OF_THE_RULES = frozenset({Step.NORMALIZE, Step.RESERVE, Step.REVIEW})
+_OF_THE_RULES = frozenset({"normalize", "reserve", "review"})
 # Who sends orders on: not a person, and no step.
 ENGINE = "engine"
 
@@ -122,8 +122,8 @@ def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     _set_fulfillers(tx, gone)
     line_ids = tuple(one.line.line_id for one in gone)
     facts = {"lines": list(line_ids), "by": author.who, "reason": author.reason}
-    writes = Writes(events=[event(Step.RESERVE, _place(locked), "lines_let_go", Cause.PERSON, facts=facts)])
-    write(tx, Step.RESERVE, writes)
+    writes = Writes(events=[event("reserve", _place(locked), "lines_let_go", Cause.PERSON, facts=facts)])
+    write(tx, "reserve", writes)
     acts = [
         (f"order/{one.line.order_id}", {"line": one.line.line_id, "product": one.line.listing.product_id})
         for one in gone
@@ -194,14 +194,14 @@ def _tell(
     for one in locked:
         if one.id in words:
             facts = {"lines": words[one.id]}
-            writes.events.append(event(Step.RESERVE, _place(one), "skus_mapped", Cause.RULES, facts=facts))
+            writes.events.append(event("reserve", _place(one), "skus_mapped", Cause.RULES, facts=facts))
         if one.id in left.ready:
-            writes.added.append(NewWork(Step.RESERVE, one.id, one.lane, shop=accounts[one.id]))
+            writes.added.append(NewWork("reserve", one.id, one.lane, shop=accounts[one.id]))
     # Of what is paid, review releases the hold; before that nobody asks again.
     unpaid = [(one.id, HoldCode.SKU_UNMAPPED.value) for one in locked if one.id in left.ready and _is_unpaid(one)]
     _release(tx, unpaid)
     _end(tx, [one for one in locked if one.id in left.empty], orders, writes)
-    write(tx, Step.RESERVE, writes)
+    write(tx, "reserve", writes)
 
 
 def _end(tx: Connection, empty: Sequence[Locked], orders: Mapping[int, Order], writes: Writes) -> None:
@@ -223,7 +223,7 @@ def _end(tx: Connection, empty: Sequence[Locked], orders: Mapping[int, Order], w
             continue
         to = State.CLOSED if orders[one.order_id].is_ours else State.PAID
         settled = Settled(_place(one), Done(), Cause.PERSON, closed_reason=NOT_OURS)
-        add_move(Step.RESERVE, settled, (to,), writes, facts={"by": ENGINE})
+        add_move("reserve", settled, (to,), writes, facts={"by": ENGINE})
 
 
 def _release(tx: Connection, holds: Sequence[tuple[int, str]]) -> None:

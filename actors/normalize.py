@@ -15,15 +15,27 @@ from domain.errors import Poison
 from domain.normalize import Intake, initial_state
 from domain.order import FulfilledBy, Lane, Order
 from domain.outcomes import Done, Hold, Later
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
+from domain.steps import Milestone, Step, Subject
+from infra.engine.actor import Runner, actor
 from infra.engine.reports import carry_whole
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
+from infra.queue.keys import BellKey
 from infra.tables.orders import ORDERS, Row, existing, line_rows, order_row, rows_json
 from infra.tables.pool import Connection
 from infra.tables.sql import load
+from infra.tables.standing import read_payloads
 
 ACCOUNTS = load("accounts")
-STEP = Step.NORMALIZE
+STEP = Step(
+    name="normalize",
+    does="read a stored payload into one canonical order, whose sums must add up",
+    subject=Subject.RAW_PAYLOAD,
+    leads_to=("reserve", "review"),
+    group="order",
+    begins=Milestone.STORED,
+    done=read_payloads,
+)
 # An earlier version has not asked the platform who fulfils it. Most such orders are the merchant's, so they do not wait
 # for the end of all earlier workers: we ask, or one of those takes the order as it takes all.
 _ASKED_AGAIN = Later("earlier_version_runs", after_s=5.0)
@@ -71,7 +83,7 @@ class Normalize:
     """
 
     tools: Tools
-    step: Step = STEP
+    step: str = STEP.name
     large: threading.Lock = field(default_factory=threading.Lock)
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
@@ -93,7 +105,7 @@ class Normalize:
             incoming.append(Incoming(replace(raw, body=None), replace(order, ship_by=due)))
             return Settled(raw.place, Done())
 
-        unread = [result for result in each(STEP, now, read) if isinstance(result, Failed)]
+        unread = [result for result in each(STEP.name, now, read) if isinstance(result, Failed)]
         left = [Settled(raw.place, Later("batch_too_large")) for raw in later]
         return [*unread, *left, *self._store(tx, incoming)]
 
@@ -112,7 +124,9 @@ class Normalize:
         return [
             *(Settled(each_.place, Done(facts={"repeated": True})) for each_ in (*overtaken, *stale)),
             *self._admit(tx, new),
-            *amend(tx, STEP, [(order_id, each_.place, each_.order) for order_id, each_ in fresh], self.tools.rules),
+            *amend(
+                tx, STEP.name, [(order_id, each_.place, each_.order) for order_id, each_ in fresh], self.tools.rules
+            ),
         ]
 
     def _admit(self, tx: Connection, new: Sequence[Incoming]) -> list[Result]:
@@ -140,6 +154,12 @@ class Normalize:
             else:
                 results.append(_admitted(each_, intakes[each_.place.subject_id], *ids))
         return results
+
+
+@actor(STEP, Normalize)
+def normalize(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
 
 
 def _ask_again(tx: Connection, incoming: Sequence[Incoming]) -> None:
@@ -232,7 +252,7 @@ def _admitted(incoming: Incoming, intake: Intake, order_id: int, fulfillment_ord
     place = Place(raw.subject_id, raw.lane, order_id, fulfillment_order_id, None, intake.state)
     # What is closed needs no stock, and what was shipped by somebody else has had its own.
     wants = intake.state in {State.PENDING_PAYMENT, State.PAID} and incoming.order.is_ours
-    follow = (NewWork(Step.RESERVE, fulfillment_order_id, raw.lane, shop=incoming.order.key.account),) if wants else ()
+    follow = (NewWork("reserve", fulfillment_order_id, raw.lane, shop=incoming.order.key.account),) if wants else ()
     return Settled(
         place,
         Done(facts={"state": intake.state, "lane": raw.lane, "reason": intake.reason}),

@@ -12,16 +12,28 @@ from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Thr
 from domain.order import Address, Pii
 from domain.outcomes import Done, Later
 from domain.phone import Unreachable, mobile_of
-from domain.states import Step
-from infra.engine.outer import Intended, Lease, call_each
+from domain.steps import Step, Subject
+from infra.engine.actor import Runner, actor
+from infra.engine.remote import Intended, Lease, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
 from infra.process.failpoints import failpoint
+from infra.queue.keys import BellKey
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
 from infra.tables.shipments import SHIPMENTS, ContactRow, NoticeRow, load_contacts, load_notices
+from infra.tables.standing import settled_notices
 from infra.telemetry.log import get_logger
 
-STEP = Step.NOTIFY
+STEP = Step(
+    name="notify",
+    does="notify the buyer, once for each event",
+    subject=Subject.NOTICE,
+    is_remote=True,
+    group="tell",
+    failpoints=("sent", "decide"),
+    stops_order=False,
+    done=settled_notices,
+)
 # Statuses after which nothing is sent any more.
 _OVER = frozenset({"told", "unknown", "unreachable"})
 # A call that ended like this surely told nobody. Whatever else it raised may have come after the telling.
@@ -68,7 +80,7 @@ class Notify:
     """
 
     tools: Tools
-    step: Step = STEP
+    step: str = STEP.name
 
     @property
     def call_s(self) -> float:
@@ -146,7 +158,7 @@ class Notify:
             facts = {"event": one.notice.event, "notice": end.status}
             return Settled(one.place, Done(facts=facts | ({"why": end.reason} if end.reason else {})))
 
-        return each(STEP, [one for one, _ in answered], settle)
+        return each(STEP.name, [one for one, _ in answered], settle)
 
     def _end(self, one: Unsent, answer: object) -> Ended:
         if isinstance(answer, Unreachable):
@@ -161,6 +173,12 @@ class Notify:
         if self.tools.notifier(f"{one.notice.content['channel']}").is_idempotent:
             return Ended("sending")
         return Ended("unknown", answer.code if isinstance(answer, FulfilmentError) else type(answer).__name__)
+
+
+@actor(STEP, Notify)
+def notify(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
 
 
 async def _tell(

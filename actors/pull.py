@@ -13,18 +13,31 @@ from domain.errors import FulfilmentError, Throttled
 from domain.gates import GateShut
 from domain.order import Lane, PlatformState
 from domain.outcomes import Later
-from domain.states import Step
+from domain.steps import Step, Subject
 from domain.windows import PART_MIN_S, Marks, begin, longer_s, never_read, note_part, shorter_s, spans
 from infra.config.settings import Shop
-from infra.engine.outer import Intended, Lease
+from infra.engine.actor import Runner, actor
+from infra.engine.remote import Intended, Lease
 from infra.engine.results import Place, Result, Settled
 from infra.process.clock import Clock
+from infra.queue.keys import BellKey
 from infra.tables.orders import ORDERS
 from infra.tables.pool import Connection
 from infra.tables.sql import load
+from infra.tables.standing import closed_gaps
 from infra.telemetry.log import get_logger
 
-STEP = Step.PULL
+STEP = Step(
+    name="pull",
+    does="fetch what changed at a shop, and store it raw before anything interprets it",
+    subject=Subject.SHOP,
+    is_remote=True,
+    leads_to=("normalize",),
+    group="pull",
+    failpoints=("stored",),
+    # A gap in a shop's listing stands below zero as a subject of its own; what a shop still has to tell is never done.
+    done=closed_gaps,
+)
 ACCOUNTS = load("accounts")
 
 # Least time until a shop whose gate was shut in the middle of a window is asked again.
@@ -136,7 +149,7 @@ class Pull:
     """
 
     tools: Tools
-    step: Step = STEP
+    step: str = STEP.name
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -335,6 +348,12 @@ class Pull:
                     "window_s": 2 * length_s if read.is_settled else max(PART_MIN_S, length_s / 2),
                 },
             )
+
+
+@actor(STEP, Pull)
+def pull(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
 
 
 def _marks(so_far: SoFar, shop: Shop, newest: datetime) -> Marks:

@@ -12,16 +12,29 @@ from domain.order import Order
 from domain.outcomes import Done, Hold, Later
 from domain.part_shipping import Cut, cut_by_stock
 from domain.rules import WhenShort
-from domain.states import STEPS, State, Step
+from domain.states import State
+from domain.steps import Step, Subject
 from domain.stock import Allocation, Demand, Grant, Reservation, allocate
+from infra.engine.actor import Runner, actor
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.queue.keys import BellKey
 from infra.tables.lines import count_parts
 from infra.tables.orders import Locked, load_orders, lock_fulfillment
 from infra.tables.pool import Connection
+from infra.tables.standing import promised_orders
 from infra.tables.stock import lock_levels, read_levels, reserve_stock, set_reservations
 
-STEP = Step.RESERVE
+STEP = Step(
+    name="reserve",
+    does="promise stock at once, so that nothing else can sell it",
+    subject=Subject.FULFILLMENT_ORDER,
+    works_in=frozenset({State.PENDING_PAYMENT, State.PAID, State.ON_HOLD}),
+    leads_to=("reserve", "review"),
+    promises_stock=True,
+    group="order",
+    done=promised_orders,
+)
 
 _HOLDS = {Reservation.SHORT: HoldCode.STOCK_SHORT_PAID, Reservation.UNMAPPED: HoldCode.SKU_UNMAPPED}
 
@@ -48,7 +61,7 @@ class Reserve:
     """
 
     tools: Tools
-    step: Step = STEP
+    step: str = STEP.name
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         wanting = _load(tx, subject_ids)
@@ -73,10 +86,10 @@ class Reserve:
                 want.place,
                 Done(facts={"reservation": grant.reservation, "skus": list(grant.skus)}),
                 holds=(Hold(hold, {"skus": ",".join(grant.skus)}),) if hold else (),
-                follow=(NewWork(Step.REVIEW, want.place.subject_id, want.place.lane, shop=want.shop),),
+                follow=(NewWork("review", want.place.subject_id, want.place.lane, shop=want.shop),),
             )
 
-        return [*each(STEP, wanting, settle), *(result for results in cut.values() for result in results)]
+        return [*each(STEP.name, wanting, settle), *(result for results in cut.values() for result in results)]
 
     def _cut(self, tx: Connection, short: Sequence[Wanting]) -> dict[int, list[Result]]:
         """Cut short orders in two, if the rules want that: both parts are promised anew, and the second is short."""
@@ -121,6 +134,12 @@ class Reserve:
         return grants
 
 
+@actor(STEP, Reserve)
+def reserve(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
+
+
 def _first(want: Wanting) -> State:
     """Where a part begins: a part of what is not paid is not paid either."""
     return State.PENDING_PAYMENT if want.locked.at is State.PENDING_PAYMENT else State.PAID
@@ -129,13 +148,13 @@ def _first(want: Wanting) -> State:
 def _both(want: Wanting, cut: Cut, part: int) -> list[Result]:
     """What goes on is promised in the next round, and so is what waits."""
     place = replace(want.place, subject_id=part, fulfillment_order_id=part, state=_first(want))
-    follow = (NewWork(Step.RESERVE, part, want.place.lane, shop=want.shop),)
+    follow = (NewWork("reserve", part, want.place.lane, shop=want.shop),)
     waits = Settled(place, Done(facts={"waiting": dict(cut.waiting), "short": cut.short}), follow=follow)
     return [waits, Settled(want.place, Later("cut_by_stock"))]
 
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
-    may_act = STEPS[STEP].works_in
+    may_act = STEP.works_in
     locked = [
         order
         for order in lock_fulfillment(tx, subject_ids)

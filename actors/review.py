@@ -16,21 +16,32 @@ from domain.review import Review as Findings
 from domain.review import ReviewFacts
 from domain.review import review as ask_rules
 from domain.rules import RuleSet
-from domain.states import STEPS, Cause, State, Step
+from domain.states import Cause, State
+from domain.steps import Step, Subject
 from domain.stock import Reservation
 from domain.waivers import Waiver, lines_waived, refund_facts, refunds_of
+from infra.engine.actor import Runner, actor
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
 from infra.engine.write_outcomes import FULFILLMENT
+from infra.queue.keys import BellKey
 from infra.tables.letters import load_waivers
 from infra.tables.lines import load_plans, own_shipments
 from infra.tables.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
 from infra.tables.pool import Connection
 
-STEP = Step.REVIEW
+STEP = Step(
+    name="review",
+    does="ask every rule that can hold the order; none fires, and it is approved in its final lane",
+    subject=Subject.FULFILLMENT_ORDER,
+    works_in=frozenset({State.PAID, State.ON_HOLD}),
+    leads_to=("reserve", "route"),
+    resumes=frozenset({State.PAID}),
+    group="order",
+)
 
 # Holds that the rules opened, the rules may take back; what a person or a later step opened stays.
-_OURS = frozenset({Step.NORMALIZE, Step.RESERVE, Step.REVIEW})
+_OURS = frozenset({"normalize", "reserve", "review"})
 _NOT_OF_RULES = frozenset({HoldCode.DEAD_LETTER, HoldCode.UNWANTED_WAYBILL})
 
 
@@ -62,7 +73,7 @@ class Review:
     """Runs again whenever the content changes; holds whose reason is gone are released."""
 
     tools: Tools
-    step: Step = STEP
+    step: str = STEP.name
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         subjects, stays = self._hold_back(tx, _load(tx, subject_ids))
@@ -93,9 +104,9 @@ class Review:
             released.extend({"fulfillment_order_id": subject.place.subject_id, "code": code} for code in gone)
             return result
 
-        results = each(STEP, subjects, decide)
+        results = each(STEP.name, subjects, decide)
         if released:
-            tx.execute(FULFILLMENT["release_holds"], {"rows": rows_json(released), "by": STEP})
+            tx.execute(FULFILLMENT["release_holds"], {"rows": rows_json(released), "by": STEP.name})
         return [*results, *stays]
 
     def _hold_back(self, tx: Connection, subjects: Sequence[UnderReview]) -> tuple[list[UnderReview], list[Result]]:
@@ -130,7 +141,7 @@ class Review:
             place,
             done,
             via=(State.PAID,) if place.state is State.ON_HOLD else (),
-            follow=(NewWork(Step.ROUTE, place.subject_id, lane, shop=subject.order.key.account),),
+            follow=(NewWork("route", place.subject_id, lane, shop=subject.order.key.account),),
             lane=lane,
         )
 
@@ -147,6 +158,12 @@ class Review:
         return {"rules": self.tools.rules.version}
 
 
+@actor(STEP, Review)
+def review(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
+
+
 def _held_back(subject: UnderReview, rules: RuleSet) -> dict[str, int]:
     """Pieces by line that stay for a refund while others of the fulfillment order may go; empty where all stay."""
     asked = refunds_of(subject.order) - lines_waived(subject.waivers, HoldCode.REFUND_REQUESTED)
@@ -157,7 +174,7 @@ def _held_back(subject: UnderReview, rules: RuleSet) -> dict[str, int]:
 
 def _to_reserve(subject: UnderReview, part: int | None = None) -> NewWork:
     id_ = subject.place.subject_id if part is None else part
-    return NewWork(Step.RESERVE, id_, subject.place.lane, shop=subject.order.key.account)
+    return NewWork("reserve", id_, subject.place.lane, shop=subject.order.key.account)
 
 
 def _without(subject: UnderReview, back: Mapping[str, int]) -> UnderReview:
@@ -180,7 +197,7 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:
     locked = [
         each_
         for each_ in lock_fulfillment(tx, subject_ids)
-        if each_.state in STEPS[STEP].works_in and each_.resume_state in {None, State.PAID}
+        if each_.state in STEP.works_in and each_.resume_state in {None, State.PAID}
     ]
     orders = load_orders(tx, [each_.order_id for each_ in locked])
     holds = open_holds(tx, [each_.id for each_ in locked])

@@ -13,10 +13,13 @@ from domain.placing import Placement
 from domain.placing import place as choose
 from domain.routing import Candidate, Unroutable
 from domain.splitting import Part
-from domain.states import STEPS, Cause, State, Step
+from domain.states import Cause, State
+from domain.steps import Milestone, Step, Subject
 from domain.stock import covers
+from infra.engine.actor import Runner, actor
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.queue.keys import BellKey
 from infra.tables.letters import load_waivers
 from infra.tables.lines import count_parts
 from infra.tables.orders import Locked, load_orders, lock_fulfillment, rows_json
@@ -24,7 +27,16 @@ from infra.tables.pool import Connection
 from infra.tables.shipments import SHIPMENTS
 from infra.tables.stock import allocate_stock, load_reservations, lock_location_levels, read_location_levels
 
-STEP = Step.ROUTE
+STEP = Step(
+    name="route",
+    does="choose warehouse and courier, split where one warehouse cannot ship all, with the reasons",
+    subject=Subject.FULFILLMENT_ORDER,
+    works_in=frozenset({State.APPROVED}),
+    leads_to=("label",),
+    resumes=frozenset({State.APPROVED}),
+    group="order",
+    ends=Milestone.ALLOCATED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,7 @@ class RouteStep:
     """
 
     tools: Tools
-    step: Step = STEP
+    step: str = STEP.name
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         subjects = _load(tx, subject_ids)
@@ -107,7 +119,7 @@ class RouteStep:
             routed.append(one)
             return Settled(subject.place, Done())
 
-        return routed, [result for result in each(STEP, subjects, decide) if not _is_placed(result)]
+        return routed, [result for result in each(STEP.name, subjects, decide) if not _is_placed(result)]
 
     def _place(
         self, subject: Unplaced, levels: Mapping[str, Mapping[str, int]], *, parts_made: int = 0
@@ -176,7 +188,7 @@ class RouteStep:
             Done(State.ALLOCATED, facts | self._version()),
             Cause.ALLOCATOR,
             follow=(
-                NewWork(Step.LABEL, package_id, subject.place.lane, accounts[part.courier], subject.order.key.account),
+                NewWork("label", package_id, subject.place.lane, accounts[part.courier], subject.order.key.account),
             ),
         )
 
@@ -187,6 +199,12 @@ class RouteStep:
 
     def _version(self) -> dict[str, str]:
         return {"rules": self.tools.rules.version}
+
+
+@actor(STEP, RouteStep)
+def route(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +245,7 @@ def _is_placed(result: Result) -> bool:
 
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Unplaced]:
-    locked = [each_ for each_ in lock_fulfillment(tx, subject_ids) if each_.state in STEPS[STEP].works_in]
+    locked = [each_ for each_ in lock_fulfillment(tx, subject_ids) if each_.state in STEP.works_in]
     orders = load_orders(tx, [each_.order_id for each_ in locked])
     pieces = load_reservations(tx, [each_.id for each_ in locked])
     waivers = load_waivers(tx, [each_.id for each_ in locked])

@@ -15,7 +15,7 @@ from domain.outcomes import Done, Hold, Later
 from domain.part_shipping import lines_held_back
 from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
-from domain.states import FINAL_STATES, Cause, State, Step
+from domain.states import FINAL_STATES, Cause, State
 from domain.stock import Reservation
 from domain.waivers import Waiver, lines_waived, refunds_of, stays
 from infra.engine.replay import go_on
@@ -48,7 +48,7 @@ from infra.tables.shipments import SHIPMENTS, living_waybills
 from infra.tables.stock import release_stock, shrink_stock
 
 # Steps whose holds follow the platform's content: the same rules opened them.
-_OF_THE_RULES = frozenset({Step.NORMALIZE, Step.REVIEW, Step.LABEL})
+_OF_THE_RULES = frozenset({"normalize", "review", "label"})
 # Until a call about a label has ended: its answer is recorded within the second.
 _WAITS = Later("being_labelled", after_s=0.2)
 _TAKES_MORE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
@@ -113,7 +113,7 @@ class Decided:
     change: Change
 
 
-def amend(tx: Connection, step: Step, newer: Sequence[tuple[int, Place, Order]], rules: RuleSet) -> list[Result]:
+def amend(tx: Connection, step: str, newer: Sequence[tuple[int, Place, Order]], rules: RuleSet) -> list[Result]:
     """Store (order id, place, content) triples and settle what each asks for, one result for each fulfillment order.
 
     `step` is the one that acts, so that its place's subject is the one that is finished.
@@ -289,7 +289,7 @@ def _grew(one: Decided) -> bool:
     return one.locked.at is State.APPROVED and one.locked.id == one.newer.grows and bool(one.newer.plan.added)
 
 
-def _release_holds(tx: Connection, step: Step, decided: Sequence[Decided]) -> None:
+def _release_holds(tx: Connection, step: str, decided: Sequence[Decided]) -> None:
     closed = [one.locked.id for one in decided if one.change.closes]
     if closed:
         # Nobody need look at what is over.
@@ -315,7 +315,7 @@ def _unwanted(tx: Connection, decided: Sequence[Decided]) -> dict[int, Hold]:
 
 
 def _settled(
-    tx: Connection, step: Step, one: Decided, holds: Sequence[tuple[str, str]], unwanted: Mapping[int, Hold]
+    tx: Connection, step: str, one: Decided, holds: Sequence[tuple[str, str]], unwanted: Mapping[int, Hold]
 ) -> Settled:
     locked, asked, shop = one.locked, one.change, one.newer.new.key.account
     place = Place(one.newer.place.subject_id, locked.lane, locked.order_id, locked.id, None, locked.state)
@@ -328,7 +328,7 @@ def _settled(
         return Settled(place, first, Cause.PLATFORM, holds=(*others, *beside), follow=follow)
     if _grew(one) and locked.state is State.APPROVED:
         # The line is wanted again, so no person must look; its stock was released and is reserved again.
-        again = (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
+        again = (NewWork("reserve", locked.id, locked.lane, shop=shop),)
         return Settled(place, Done(State.PAID), Cause.PLATFORM, via=(State.ON_HOLD,), follow=again)
     left = {code for code, _ in holds} - asked.releases
     if asked.becomes_paid and (locked.state is State.PENDING_PAYMENT or not left):
@@ -345,9 +345,9 @@ def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:
     # What was held as it came was never promised, and review would call it short.
     is_unpromised = asked.review and locked.reservation == Reservation.NONE
     if asked.reserves_again or is_unpromised:
-        return (NewWork(Step.RESERVE, locked.id, locked.lane, shop=shop),)
+        return (NewWork("reserve", locked.id, locked.lane, shop=shop),)
     if asked.review:
-        return (NewWork(Step.REVIEW, locked.id, locked.lane, shop=shop),)
+        return (NewWork("review", locked.id, locked.lane, shop=shop),)
     return ()
 
 
@@ -368,6 +368,6 @@ def _add_parts(tx: Connection, changed: Sequence[Newer]) -> list[Settled]:
     settled = []
     for id_, (one, _, locked, pieces) in zip(made, parts, strict=True):
         place = Place(one.place.subject_id, locked.lane, one.order_id, id_, None, State.PAID)
-        follow = (NewWork(Step.RESERVE, id_, locked.lane, shop=one.new.key.account),)
+        follow = (NewWork("reserve", id_, locked.lane, shop=one.new.key.account),)
         settled.append(Settled(place, Done(facts={"pieces": dict(pieces)}), Cause.PLATFORM, follow=follow))
     return settled

@@ -8,17 +8,37 @@ from typing import Any
 from actors.tools import Tools
 from adapters.ports import Handover, Platform, PlatformStatus
 from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
+from domain.holds import HoldCode
 from domain.order import PlatformState
 from domain.outcomes import Done, Later
-from domain.states import Step
-from infra.engine.outer import Intended, Lease, NotCalledError, call_each
+from domain.steps import Milestone, Step, Subject
+from infra.engine.actor import Runner, actor
+from infra.engine.remote import Intended, Lease, NotCalledError, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
 from infra.process.failpoints import failpoint
+from infra.queue.keys import BellKey
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS, WritebackRow, load_writebacks
+from infra.tables.shipments import SHIPMENTS, WritebackRow, load_writebacks, tell_untold
+from infra.tables.standing import confirmed_packages, unconfirmed_packages
 
-STEP = Step.WRITEBACK
+STEP = Step(
+    name="writeback",
+    does="tell the platform the tracking number, and read it back",
+    subject=Subject.PACKAGE,
+    is_remote=True,
+    group="tell",
+    failpoints=("told", "decide"),
+    begins=Milestone.HANDED_OVER,
+    ends=Milestone.WRITTEN_BACK,
+    refused_hold=HoldCode.WRITEBACK_REFUSED,
+    conflict_hold=HoldCode.SHIPPED_ELSEWHERE,
+    # What a platform does not hear must never look like an order that was not shipped.
+    stops_order=False,
+    done=confirmed_packages,
+    open_subjects=unconfirmed_packages,
+    on_release=tell_untold,
+)
 
 # One package of an order after the other; the next one looks again this much later.
 _TURN_S = 1.0
@@ -49,7 +69,7 @@ class WriteBack:
     """Tells one shop of its packages; never two packages of one platform order at once."""
 
     tools: Tools
-    step: Step = STEP
+    step: str = STEP.name
 
     @property
     def call_s(self) -> float:
@@ -100,7 +120,13 @@ class WriteBack:
         )
         tx.execute(SHIPMENTS["end_writebacks"], {"rows": rows})
         answers = {one.place.subject_id: answer for one, answer in answered}
-        return each(STEP, [one for one, _ in answered], lambda one: _settle(one, answers[one.place.subject_id]))
+        return each(STEP.name, [one for one, _ in answered], lambda one: _settle(one, answers[one.place.subject_id]))
+
+
+@actor(STEP, WriteBack)
+def writeback(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
 
 
 def _status(answer: object) -> str:

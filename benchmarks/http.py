@@ -1,6 +1,6 @@
 """What a call to the outside costs, by HTTP client: ``python -m benchmarks.http [--quick] [--json]``.
 
-All clients send the same signed reads of a trade to the same sandbox, as many at once as an outer step does,
+All clients send the same signed reads of a trade to the same sandbox, as many at once as a remote step does,
 and every answer is checked. CPU is that of this process; the sandbox's stands beside it.
 """
 

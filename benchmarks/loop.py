@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 from adapters import registry
 from adapters.door import Door
-from domain.states import Step
 from infra.config.settings import Settings
 from infra.engine.event_loop import Outside
-from infra.engine.inner import InnerRunner
-from infra.engine.outer import OuterRunner
+from infra.engine.local import LocalRunner
+from infra.engine.remote import RemoteRunner
 from infra.engine.worker_lock import Presence
 from infra.process.clock import SystemClock
 from infra.queue.keys import BellKey
@@ -20,7 +19,7 @@ from infra.tables.pool import Database
 from workers.wiring import connect, make_runners
 
 # Shops and feeds are asked for ever: that they were is no sign of progress.
-_ENDLESS = frozenset({Step.PULL, Step.WAREHOUSE})
+_ENDLESS = frozenset({"pull", "warehouse"})
 _POLL_S = 0.25
 
 
@@ -42,11 +41,11 @@ class Rung:
 class Loop:
     """Runs what is due, batch after batch."""
 
-    runners: dict[str, InnerRunner | OuterRunner]
+    runners: dict[str, LocalRunner | RemoteRunner]
     rung: Rung
     sweeper: Sweeper
 
-    def run_step(self, step: Step, at_most: int | None = None) -> int:
+    def run_step(self, step: str, at_most: int | None = None) -> int:
         """Run one step until nothing of it is due, or so many subjects have been through; return how many."""
         done = 0
         while at_most is None or done < at_most:

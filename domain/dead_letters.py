@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain.states import RANK, STEPS, State, Step, may_resume
+from domain.states import RANK, State, may_resume
+from domain.steps import Step, Steps
 from domain.stock import Reservation
 
 
@@ -73,7 +74,7 @@ def prospect(now: Standing, *, again: bool = False) -> Prospect:
     asks = now.is_unresolved and not now.is_done
     if (why := _moved_on(now)) is not None and not asks:
         return Superseded(why, _resumes(now, by_step=False))
-    works_in = STEPS[now.step].works_in
+    works_in = now.step.works_in
     if now.state is State.ON_HOLD and now.holds and works_in and State.ON_HOLD not in works_in and not asks:
         return NotYet(f"also held by {', '.join(now.holds)}: release that first")
     if now.replays >= REPLAYS_MAX and not again:
@@ -83,13 +84,13 @@ def prospect(now: Standing, *, again: bool = False) -> Prospect:
 
 def _moved_on(now: Standing) -> str | None:
     if now.is_done:
-        return f"{now.step} is done already"
+        return f"{now.step.name} is done already"
     reached = now.reached
     if reached is None:
         return None
     if reached is State.CLOSED:
         return "the order is closed"
-    works_in = STEPS[now.step].works_in
+    works_in = now.step.works_in
     if works_in and reached not in works_in:
         way = "on" if RANK[reached] > max(RANK[state] for state in works_in) else "back"
         return f"the order went {way} to {reached}"
@@ -108,12 +109,6 @@ def _resumes(now: Standing, *, by_step: bool) -> State | None:
     return now.resume_state if may_resume(now.resume_state, now.resume_state) else None
 
 
-_LEADS_ON = {
-    State.PAID: Step.REVIEW,
-    State.APPROVED: Step.ROUTE,
-    State.ALLOCATED: Step.LABEL,
-    State.IN_WAREHOUSE: Step.LABEL,
-}
 _HAS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED, Reservation.CONSUMED})
 
 
@@ -122,19 +117,19 @@ class Resumption:
     """The state an order returns to, and the step that leads on from there, if it is ours to take."""
 
     state: State
-    step: Step | None
+    step: str | None
 
 
-def resumption(interrupted: State, reservation: Reservation, *, is_empty: bool = False) -> Resumption:
+def resumption(interrupted: State, reservation: Reservation, steps: Steps, *, is_empty: bool = False) -> Resumption:
     """Where an order goes on whose last hold was released. Without stock it starts again at the promise.
 
-    `is_empty`: nothing of it is left to ship; review closes it.
+    `is_empty`: nothing of it is left to ship; the step that resumes paid orders closes it.
     """
     if interrupted in {State.PAID, State.APPROVED} and is_empty:
-        return Resumption(State.PAID, Step.REVIEW)
+        return Resumption(State.PAID, steps.leads_on(State.PAID))
     if interrupted in {State.PAID, State.APPROVED} and reservation not in _HAS_STOCK:
-        return Resumption(State.PAID, Step.RESERVE)
-    return Resumption(interrupted, _LEADS_ON.get(interrupted))
+        return Resumption(State.PAID, steps.promising)
+    return Resumption(interrupted, steps.leads_on(interrupted))
 
 
 def why_not_in_bulk(code: str, replays: int, *, again: bool) -> str | None:

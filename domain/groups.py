@@ -1,70 +1,73 @@
 """Groups of steps: what worker pools serve, and what signals are told apart by."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 
 from domain.errors import Misconfigured
-from domain.states import Step
+from domain.steps import Milestone, Step, Steps
 
-# By what a step waits for: our own database, couriers, platforms and channels, and whole shops.
-GROUPS: Mapping[str, tuple[Step, ...]] = {
-    "order": (Step.NORMALIZE, Step.RESERVE, Step.REVIEW, Step.ROUTE, Step.WAREHOUSE),
-    "label": (Step.LABEL,),
-    "tell": (Step.WRITEBACK, Step.NOTIFY),
-    "pull": (Step.PULL,),
-}
+Groups = Mapping[str, tuple[str, ...]]
 
 
-class Milestone(StrEnum):
-    """What happens to every order that goes its way, once: flow is counted here."""
+def groups_of(steps: Steps, configured: Groups | None = None) -> dict[str, tuple[str, ...]]:
+    """The groups with the names of their steps: as the steps declare them, or as they are configured.
 
-    STORED = "stored"
-    ALLOCATED = "allocated"
-    LABELLED = "labelled"
-    HANDED_OVER = "handed_over"
-    WRITTEN_BACK = "written_back"
+    A step that no configured group names joins the group that it declares, if there is one of that name. Otherwise it
+    joins the group with the most steps of its kind (local or remote), the first one where several have as many: a
+    new step never goes unserved for an old configuration. Raises Misconfigured ``groups_invalid`` for a step that
+    nobody declares, and for one in two groups.
+    """
+    if not configured:
+        found: dict[str, tuple[str, ...]] = {}
+        for step in steps.values():
+            found[step.worker_group] = (*found.get(step.worker_group, ()), step.name)
+        return found
+    groups = {name: tuple(members) for name, members in configured.items()}
+    for name, members in groups.items():
+        if unknown := [member for member in members if member not in steps]:
+            raise Misconfigured("groups_invalid", f"group {name} names no known step: {', '.join(unknown)}")
+    placed = group_by_step(groups)
+    for name in [name for name in steps if name not in placed]:
+        group = _home_of(steps[name], steps, groups)
+        groups[group] = (*groups[group], name)
+    return groups
 
 
-# Steps that begin or end a stretch of the way, in its order. Between label and hand-over the warehouse has the order.
-_BEGINS = {
-    Step.NORMALIZE: Milestone.STORED,
-    Step.LABEL: Milestone.ALLOCATED,
-    Step.WRITEBACK: Milestone.HANDED_OVER,
-}
-_ENDS = {
-    Step.WRITEBACK: Milestone.WRITTEN_BACK,
-    Step.LABEL: Milestone.LABELLED,
-    Step.ROUTE: Milestone.ALLOCATED,
-}
+def _home_of(step: Step, steps: Steps, groups: Groups) -> str:
+    if step.worker_group in groups:
+        return step.worker_group
+    alike = Counter(
+        {name: sum(steps[member].is_remote == step.is_remote for member in members) for name, members in groups.items()}
+    )
+    return alike.most_common(1)[0][0]
+
+
+def group_by_step(groups: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """The one group of each step. Raises Misconfigured ``groups_invalid`` for a step in two groups."""
+    found: dict[str, str] = {}
+    for name, members in groups.items():
+        for step in members:
+            if step in found:
+                raise Misconfigured("groups_invalid", f"step {step} is in {found[step]} and in {name}")
+            found[step] = name
+    return found
 
 
 def inflow_of(steps: Iterable[Step]) -> Milestone | None:
     """Where orders come into a group, None for one that no order passes through."""
-    members = set(steps)
-    return next((milestone for step, milestone in _BEGINS.items() if step in members), None)
+    return min((step.begins for step in steps if step.begins), key=_place, default=None)
 
 
 def drain_of(steps: Iterable[Step]) -> Milestone | None:
     """Where orders leave a group."""
-    members = set(steps)
-    return next((milestone for step, milestone in _ENDS.items() if step in members), None)
+    return max((step.ends for step in steps if step.ends), key=_place, default=None)
 
 
 def entry_of(groups: Mapping[str, Iterable[Step]]) -> str | None:
     """The group that orders come into first, None where they come into none."""
     entries = {name: milestone for name, steps in groups.items() if (milestone := inflow_of(steps))}
-    return min(entries, key=lambda name: list(Milestone).index(entries[name]), default=None)
+    return min(entries, key=lambda name: _place(entries[name]), default=None)
 
 
-def group_by_step(groups: Mapping[str, Iterable[Step]]) -> dict[Step, str]:
-    """The one group of each step. Raises Misconfigured ``groups_invalid`` unless every step is in exactly one."""
-    found: dict[Step, str] = {}
-    for name, steps in groups.items():
-        for step in steps:
-            if step in found:
-                raise Misconfigured("groups_invalid", f"step {step} is in {found[step]} and in {name}")
-            found[step] = name
-    missing = [str(step) for step in Step if step not in found]
-    if missing:
-        raise Misconfigured("groups_invalid", f"no group has the step {', '.join(missing)}")
-    return found
+def _place(milestone: Milestone) -> int:
+    return list(Milestone).index(milestone)

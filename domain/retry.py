@@ -19,7 +19,7 @@ from domain.errors import (
 )
 from domain.gates import ACCUSED, ALONE, PAUSED
 from domain.holds import HoldCode
-from domain.states import STEPS, Step, Subject
+from domain.steps import Step
 
 # A far-off or broken "come back later" must not park an order out of sight.
 _THROTTLED_MAX_S = 3600.0
@@ -68,10 +68,6 @@ class GiveUp:
 
 Fate = Retry | HoldFor | GiveUp
 
-_REFUSED_HOLDS = {Step.LABEL: HoldCode.WAYBILL_ERROR, Step.WRITEBACK: HoldCode.WRITEBACK_REFUSED}
-_ENDLESS = frozenset({Subject.SHOP, Subject.LOCATION})
-_CONFLICT_HOLDS = {Step.LABEL: HoldCode.WAYBILL_ERROR, Step.WRITEBACK: HoldCode.SHIPPED_ELSEWHERE}
-
 
 def backoff_s(attempt: int, first_s: float, max_s: float, jitter: float) -> float:
     """Pause after failed `attempt` (from 1): doubling up to `max_s`; `jitter` in [0, 1) picks its upper half."""
@@ -98,11 +94,9 @@ def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limit
         case Misconfigured():
             decided = _misconfigured(error, step, attempts, limits, jitter)
         case Refused():
-            refused = _REFUSED_HOLDS.get(step)
-            decided = HoldFor(refused) if refused else GiveUp("refused")
+            decided = HoldFor(step.refused_hold) if step.refused_hold else GiveUp("refused")
         case Conflict():
-            conflict = _CONFLICT_HOLDS.get(step)
-            decided = HoldFor(conflict) if conflict else GiveUp("conflict")
+            decided = HoldFor(step.conflict_hold) if step.conflict_hold else GiveUp("conflict")
         case Transient() | UnknownOutcome():
             decided = _again("attempts_spent", attempts, limits.attempts_max, limits, jitter)
         case _:
@@ -116,12 +110,11 @@ def _misconfigured(error: Misconfigured, step: Step, attempts: int, limits: Limi
     An error that only accuses its account spends the subject's attempts. Few are enough where others of the account
     succeeded meanwhile.
     """
-    if PAUSED in error.facts or ACCUSED not in error.facts or STEPS[step].subject in _ENDLESS:
+    if PAUSED in error.facts or ACCUSED not in error.facts or step.is_endless:
         return Retry(limits.backoff_max_s * (0.5 + jitter / 2), spends_attempt=False)
     attempts_max = limits.bug_attempts_max if error.facts.get(ALONE) else min(limits.attempts_max, _ACCUSING_TRIES_MAX)
     again = _again("misconfigured", attempts, attempts_max, limits, jitter)
-    # A label is a hold, as for a refusal. Nobody has refused a write-back or a notice: a letter can be replayed.
-    return HoldFor(HoldCode.WAYBILL_ERROR) if isinstance(again, GiveUp) and step is Step.LABEL else again
+    return HoldFor(step.misconfigured_hold) if isinstance(again, GiveUp) and step.misconfigured_hold else again
 
 
 def _again(reason: str, attempts: int, attempts_max: int, limits: Limits, jitter: float) -> Fate:

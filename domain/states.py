@@ -1,10 +1,9 @@
-"""The map of the house: twelve states, the moves between them, and the step that leads on.
+"""The twelve states of a fulfillment order, and the moves between them.
 
 One state per fulfillment order. Payment, reservation, label, write-back and notice are dimensions
 of their own and never move it. Every move that is not in `MOVES` is refused and recorded.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -100,67 +99,3 @@ def may(now: State, to: State, cause: Cause) -> bool:
 def may_resume(interrupted: State, to: State) -> bool:
     """A released hold returns to the state it interrupted or an earlier one, never further."""
     return to in _HOLDABLE and RANK[to] <= RANK[interrupted]
-
-
-class Step(StrEnum):
-    """A step is a verb; its actor, module, messages, log events and metrics carry the same name."""
-
-    PULL = "pull"
-    NORMALIZE = "normalize"
-    RESERVE = "reserve"
-    REVIEW = "review"
-    ROUTE = "route"
-    LABEL = "label"
-    WAREHOUSE = "warehouse"
-    WRITEBACK = "writeback"
-    NOTIFY = "notify"
-
-
-class Subject(StrEnum):
-    """What a step works on."""
-
-    SHOP = "shop"
-    RAW_PAYLOAD = "raw_payload"
-    FULFILLMENT_ORDER = "fulfillment_order"
-    PACKAGE = "package"
-    LOCATION = "location"
-    NOTICE = "notice"
-
-
-@dataclass(frozen=True, slots=True)
-class StepSpec:
-    """One row of the map.
-
-    `outside`: the step calls out, so it claims by lease and never holds a transaction over the call.
-    `works_in`: states in which the step may act; empty means the state does not matter.
-    `leads_to`: steps that may become due by it; the engine refuses any other.
-    """
-
-    subject: Subject
-    outside: bool
-    works_in: frozenset[State]
-    leads_to: tuple[Step, ...]
-
-
-_NO_STATE: frozenset[State] = frozenset()
-
-STEPS: dict[Step, StepSpec] = {
-    Step.PULL: StepSpec(Subject.SHOP, True, _NO_STATE, (Step.NORMALIZE,)),
-    Step.NORMALIZE: StepSpec(Subject.RAW_PAYLOAD, False, _NO_STATE, (Step.RESERVE, Step.REVIEW)),
-    Step.RESERVE: StepSpec(
-        Subject.FULFILLMENT_ORDER,
-        False,
-        frozenset({_S.PENDING_PAYMENT, _S.PAID, _S.ON_HOLD}),
-        (Step.RESERVE, Step.REVIEW),
-    ),
-    Step.REVIEW: StepSpec(
-        Subject.FULFILLMENT_ORDER, False, frozenset({_S.PAID, _S.ON_HOLD}), (Step.RESERVE, Step.ROUTE)
-    ),
-    Step.ROUTE: StepSpec(Subject.FULFILLMENT_ORDER, False, frozenset({_S.APPROVED}), (Step.LABEL,)),
-    Step.LABEL: StepSpec(
-        Subject.PACKAGE, True, frozenset({_S.ALLOCATED, _S.IN_WAREHOUSE}), (Step.WAREHOUSE, Step.WRITEBACK)
-    ),
-    Step.WAREHOUSE: StepSpec(Subject.LOCATION, True, _NO_STATE, (Step.WRITEBACK, Step.NOTIFY)),
-    Step.WRITEBACK: StepSpec(Subject.PACKAGE, True, _NO_STATE, ()),
-    Step.NOTIFY: StepSpec(Subject.NOTICE, True, _NO_STATE, ()),
-}

@@ -18,7 +18,6 @@ import psycopg
 
 from adapters.channels.tencent_sms import TencentSms
 from adapters.couriers.sf import Sf
-from domain.states import Step
 from drills.unguarded import Guard, switch_off
 from infra.config.settings import read_settings
 from infra.process import failpoints
@@ -155,9 +154,9 @@ class Outstanding(NamedTuple):
 
     def wants(self, step: str) -> bool:
         """Polls are asked only while something is expected of them: here time does not pass by itself."""
-        if step == Step.PULL:
+        if step == "pull":
             return self.missing > 0
-        return step != Step.WAREHOUSE or self.in_house > 0
+        return step != "warehouse" or self.in_house > 0
 
 
 def _finish(runtime: Runtime, sweeper: Sweeper, orders: int, threads: int) -> bool:

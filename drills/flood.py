@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 
 from domain.gates import GateKind
-from domain.states import Step
 from drills.checkers import DRILLS, check_all, number
 from drills.course import patiently, until
 from drills.drill import Plan, Trial
@@ -16,7 +15,7 @@ from workers.demo.run import Running, prepared
 from workers.supervisor import supervised
 
 _FLOOD, _FLOOD_QUICK, _FEW = 600, 300, 10
-_STEP = Step.NORMALIZE
+_STEP = "normalize"
 _DRILL = Author("drill", "all are stored before any is read")
 _PATIENCE_S = 240.0
 _LOOK_EVERY_S = 0.1

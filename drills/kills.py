@@ -3,13 +3,15 @@
 import random
 from collections.abc import Iterable
 
-from domain.states import STEPS, Step
 from drills.checkers import DRILLS, check_all, letters_of
 from drills.crew import Armed
 from drills.drill import Plan, Trial
 from drills.small_world import SmallWorld, small_world
 from drills.unguarded import Guard
-from infra.process.failpoints import POINTS, SWEEP_POINT
+from infra.process.failpoints import SWEEP_POINT, step_points
+from infra.process.steps import STEPS
+
+POINTS = step_points()
 
 PAIRS, PAIRS_QUICK = 500, 12
 # More deaths than the house allows a subject, by far.
@@ -57,7 +59,7 @@ def kill_pairs(plan: Plan) -> Trial:
 def zombie(plan: Plan) -> Trial:
     """A worker freezes with an answer in its hands; its lease runs out, another ends the order, it wakes up."""
     trial = Trial(control="a save needs no lease: it is made under another worker's")
-    steps = [step for step in STEPS if STEPS[step].outside and step not in {Step.PULL, Step.WAREHOUSE}]
+    steps = [step for step in STEPS if STEPS[step].is_remote and step not in {"pull", "warehouse"}]
     with small_world(plan) as world:
         for step in steps:
             point = f"{step}.after_call"
@@ -112,7 +114,7 @@ def _pairs(plan: Plan) -> list[tuple[str, str]]:
         (first, second)
         for first in POINTS
         for second in POINTS
-        if place[Step(first.partition(".")[0])] <= place[Step(second.partition(".")[0])]
+        if place[first.partition(".")[0]] <= place[second.partition(".")[0]]
     ]
     random.Random(f"{plan.seed}/pairs").shuffle(pairs)  # noqa: S311 - repeatable, not secret
     return pairs

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from domain.gates import GateKind
-from domain.states import Step
 from drills.checkers import DRILLS, check_all, number
 from drills.course import hurt, look, script, until
 from drills.drill import Plan, Trial
@@ -81,7 +80,7 @@ def sick_neighbour(plan: Plan) -> Trial:
     trial = Trial()
     orders = _ORDERS_QUICK if plan.is_quick else _ORDERS
     with prepared(plan.base, script(plan, orders)) as demo, _second_courier(demo) as line:
-        gates.pause(demo.db, GateKind.STEP, Step.LABEL, _DRILL, None)
+        gates.pause(demo.db, GateKind.STEP, "label", _DRILL, None)
         with supervised(demo.supervisor):
             trial.check("all packages wait", until(demo, lambda: _all_wait(demo)))
             with demo.db.transaction() as tx:
@@ -89,7 +88,7 @@ def sick_neighbour(plan: Plan) -> Trial:
                 tx.execute(DRILLS["share_packages"], {"account": _SICK})
             trial.injected["package for a sick courier"] += shared
             line.judge = lambda _request: _SICK_ANSWER
-            resume_step(demo, Step.LABEL, _DRILL)
+            resume_step(demo, "label", _DRILL)
             trial.check("the other's are booked", until(demo, lambda: _waiting(demo)[_HEALTHY] == 0), _waiting(demo))
             _check_quiet(demo, line, trial)
             trial.check("none of the sick one's is", _waiting(demo)[_SICK] == shared, _waiting(demo))
@@ -99,7 +98,7 @@ def sick_neighbour(plan: Plan) -> Trial:
     return trial
 
 
-def resume_step(demo: Running, step: Step, author: Author) -> None:
+def resume_step(demo: Running, step: str, author: Author) -> None:
     with closing(connect_gates(demo.settings.stores.redis_url.reveal())) as client:
         gates.resume(demo.db, SharedGates(client), GateKind.STEP, step, author)
 

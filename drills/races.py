@@ -1,17 +1,18 @@
 """Drills in which a buyer changes their mind while we act on the order."""
 
 from domain.holds import HoldCode
-from domain.states import Step
 from drills.checkers import DRILLS, check_all
 from drills.crew import Armed
 from drills.drill import Plan, Trial
 from drills.small_world import Placed, SmallWorld, small_world
 from drills.unguarded import Guard
-from infra.process.failpoints import POINTS
+from infra.process.failpoints import step_points
 
-MOMENTS = tuple(point for point in POINTS if point.startswith(f"{Step.LABEL}."))
+POINTS = step_points()
+
+MOMENTS = tuple(point for point in POINTS if point.startswith("label."))
 # At these the platform has not been asked yet.
-UNASKED = {f"{Step.LABEL}.{place}" for place in ("before_claim", "intend", "intended", "before_call")}
+UNASKED = {"label.{place}" for place in ("before_claim", "intend", "intended", "before_call")}
 _STOPPED = {HoldCode.REFUND_REQUESTED, HoldCode.WRITEBACK_REFUSED}
 
 
@@ -35,7 +36,7 @@ def refund_races(plan: Plan) -> Trial:
             trial.check(f"{moment}: a person has it", bool(codes) and codes <= _STOPPED, sorted(codes))
             trial.check(f"{moment}: the platform is not told", order.tid not in told)
         check_all(world.demo, trial)
-        unguarded = _refund_at(world, f"{Step.LABEL}.before_claim", trial, Guard.REFUND_CHECK)
+        unguarded = _refund_at(world, "label.before_claim", trial, Guard.REFUND_CHECK)
         trial.harm_shown = world.shipments()[unguarded.base] == 1
     return trial
 
@@ -83,7 +84,7 @@ def intent_of_a_closed_order(plan: Plan) -> Trial:
 
 def _close_unheard(world: SmallWorld, trial: Trial, *without: Guard) -> Placed:
     placed = world.order("booked and unheard, then closed")
-    killed = world.work(Armed(f"{Step.LABEL}.booked", "kill"), without=without)
+    killed = world.work(Armed("label.booked", "kill"), without=without)
     trial.injected["kill -9"] += killed.how == "killed"
     world.demo.stage.pull("close_order", tid=placed.tid)
     # The next order of the shop brings the news, while the dead worker's call may still run.

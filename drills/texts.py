@@ -8,7 +8,9 @@ from drills.checkers import DRILLS, check_all
 from drills.crew import Armed
 from drills.drill import Plan, Trial
 from drills.small_world import SmallWorld, small_world
-from infra.process.failpoints import POINTS
+from infra.process.failpoints import step_points
+
+POINTS = step_points()
 
 PAIRS, PAIRS_QUICK = 24, 4
 _BEFORE_CLAIM = "notify.before_claim"

@@ -10,12 +10,12 @@ import msgspec
 import domain.gates
 import infra.accounts.gates
 from actors import intake, label, normalize
-from actors.label import Label, Unlabelled
+from actors.waybill_calls import Unlabelled, WaybillCalls
 from adapters import payload
 from domain.gates import About
-from domain.states import STEPS, Step
-from infra.engine import outer
+from infra.engine import remote
 from infra.process.byte_room import ByteRoom
+from infra.process.steps import STEPS
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.pool import Connection
 from infra.tables.shipments import UnlabelledRow, load_unlabelled
@@ -49,14 +49,14 @@ def switch_off(guards: Iterable[Guard]) -> None:
 
 
 def _buy_labels_unasked() -> None:
-    async def ask_and_ignore(label: Label, one: Unlabelled) -> None:
-        await label.tools.platform(one.order.key.account).fetch(one.order.key.platform_order_id)
+    async def ask_and_ignore(calls: WaybillCalls, one: Unlabelled) -> None:
+        await calls.tools.platform(one.order.key.account).fetch(one.order.key.platform_order_id)
 
-    Label._check = ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
+    WaybillCalls._check = ask_and_ignore  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
 
 
 def _save_under_any_lease() -> None:
-    vars(outer)["WORK"] = Queries("work", {**WORK, "still_ours": WORK["load_for_letter"]})
+    vars(remote)["WORK"] = Queries("work", {**WORK, "still_ours": WORK["load_for_letter"]})
 
 
 def _see_no_death() -> None:
@@ -87,7 +87,7 @@ def _read_without_limits() -> None:
 
 
 def _leave_the_stopped_alone() -> None:
-    works_in = STEPS[Step.LABEL].works_in
+    works_in = STEPS["label"].works_in
 
     def forget(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
         rows = load_unlabelled(tx, package_ids)

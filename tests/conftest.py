@@ -19,6 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from redis import Redis
 
+import actors  # noqa: F401 - says where the map of steps comes from
 from infra.config.settings import Secret, Settings, Stores
 from infra.servers import Connection, open_stores
 from infra.tables.migrate import migrate

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from domain.groups import entry_of
+from domain.groups import Groups, entry_of
 from domain.scaling import Decision, GroupReading, Reading, Standing, at_start, decide, wait_s
 from infra.config.worker_settings import Pool, Scaling, Workers
-from infra.monitoring.signals import UNKNOWN, Groups, Signals, read_signals
+from infra.monitoring.signals import UNKNOWN, Signals, read_signals
 from infra.process.clock import Clock
+from infra.process.steps import STEPS
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
 from workers.supervisor import Supervisor
@@ -27,7 +28,7 @@ def reading_of(pool: Pool, groups: Groups, signals: Signals, recent: Signals, at
     """
     mine = {group: groups[group] for group in pool.groups}
     readings = {group: _group_reading(pool, group, signals) for group in mine}
-    entry = entry_of(mine)
+    entry = entry_of({group: [STEPS[name] for name in steps] for group, steps in mine.items()})
     return Reading(
         at=at,
         inflow_per_min=readings[entry].inflow_per_min if entry else 0.0,
@@ -75,7 +76,7 @@ class Autoscaler:
             return {}
         at = now - signals.age_s
         return {
-            pool.name: self._follow(pool, reading_of(pool, self.workers.groups, signals, recent, at))
+            pool.name: self._follow(pool, reading_of(pool, self.workers.step_groups(), signals, recent, at))
             for pool in elastic
         }
 

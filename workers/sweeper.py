@@ -91,7 +91,7 @@ def lead(
     """Wait for the lead, then sweep until told to stop, or until a store goes away and the lead with it."""
     pause = settings.engine.sweep_every_s
     clock = SystemClock()
-    groups = settings.workers.groups
+    groups = settings.workers.step_groups()
     signals = Duty("signals", settings.scaling.every_s, lambda: measure_signals(db, groups, gates.rooms), clock)
     rejected = Duty("rejected_messages", REJECTED_EVERY_S, RejectedDuty(db, broker).run, clock)
     listings = Duty("listings", LISTINGS_EVERY_S, WaitingForSkus(db).run, clock)

@@ -6,18 +6,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import psycopg
-from dramatiq import Actor
 
-from actors.label import Label
-from actors.normalize import Normalize
-from actors.notify import Notify
-from actors.pull import Pull
-from actors.reserve import Reserve
-from actors.review import Review
-from actors.route import RouteStep
+from actors import find_actors
 from actors.tools import Tools
-from actors.warehouse import ReadScans
-from actors.writeback import WriteBack
 from adapters import registry
 from adapters.door import Door
 from domain.errors import Misconfigured
@@ -25,23 +16,24 @@ from domain.order import Lane
 from infra.config.rules import load_rules
 from infra.config.settings import Settings
 from infra.config.worker_settings import Pool
+from infra.engine.actor import Runner, StepActor
 from infra.engine.claims import hand_back
 from infra.engine.event_loop import Outside
-from infra.engine.exclusive import ProcessRunner, ProcessRuns, Runner
+from infra.engine.exclusive import ProcessRunner, ProcessRuns
 from infra.engine.failures import Failures, Origin
 from infra.engine.gated_runner import GatedRunner
-from infra.engine.inner import InnerRunner, InnerStep
-from infra.engine.outer import OuterRunner, OuterStep, never
+from infra.engine.local import LocalRunner, LocalStep
+from infra.engine.remote import RemoteRunner, RemoteStep, never
 from infra.engine.reports import report
 from infra.engine.worker_lock import Presence
 from infra.process.clock import Clock, SystemClock
 from infra.process.memory import give_back_large_blocks
 from infra.process.randomness import SystemDice
-from infra.queue.bells import BellKey, Bells, BrokerBells
+from infra.queue.bells import Bells, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
 from infra.tables.pool import Database
-from infra.telemetry.log import bound, get_logger
+from infra.telemetry.log import get_logger
 from workers.guards import gates_of, guarded
 
 log = get_logger(__name__)
@@ -60,7 +52,7 @@ class Runtime:
     door: Door
     presence: Presence
     queues: frozenset[str]
-    runners: dict[str, InnerRunner | OuterRunner]
+    runners: dict[str, LocalRunner | RemoteRunner]
 
 
 @contextmanager
@@ -72,14 +64,14 @@ def wired_worker(
     clock: Clock = MACHINE,
     is_draining: Callable[[], bool] = never,
 ) -> Iterator[Runtime]:
-    """Everything a worker of a pool needs, with one actor for each step declared on its broker.
+    """Everything a worker of a pool needs, with the declared actor of each step bound to its broker.
 
     Outside of all pools it serves everything. `connections`: the most that it opens to Postgres for its steps;
     0 for what its threads need. `is_draining`: from then on no call to the outside begins.
     """
     give_back_large_blocks()
     workers = settings.workers
-    pool = pool or Pool(name="", groups=tuple(workers.groups), threads=workers.threads)
+    pool = pool or Pool(name="", groups=tuple(workers.step_groups()), threads=workers.threads)
     queues = workers.queues()
     with ExitStack() as stack:
         db = stack.enter_context(database(settings, connections or 2 * pool.threads + 4))
@@ -109,7 +101,7 @@ def wired_worker(
             name: ProcessRunner(GatedRunner(runner, gates), runs, db, settings.engine.lease_s)
             for name, runner in runners.items()
         }
-        declare_actors(broker, answering, queues)
+        bind_actors(broker, answering, queues)
         # Before the door closes under calls that are still under way: that is no failure of theirs.
         stack.callback(_hand_back, db, presence.worker)
         yield Runtime(broker, bells, db, door, presence, workers.queues_of(pool), runners)
@@ -159,22 +151,19 @@ def connect(settings: Settings, db: Database, bells: Bells, door: Door, clock: C
 
 def make_runners(
     tools: Tools, outside: Outside, worker: int, is_draining: Callable[[], bool] = never
-) -> dict[str, InnerRunner | OuterRunner]:
-    """One runner for each step, by the step's name."""
+) -> dict[str, LocalRunner | RemoteRunner]:
+    """One runner for each declared step, by the step's name."""
     engine = tools.settings.engine
     dice = SystemDice()
     origin = Origin(worker, importlib.metadata.version("orderlane"), tools.rules.version)
     failures = Failures(engine, tools.clock, dice, origin)
-    inner: tuple[InnerStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
-    outer: tuple[OuterStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))
-    return {
-        **{
-            step.step: InnerRunner(step, tools.db, tools.bells, failures, dice, worker, engine.batch_max)
-            for step in inner
-        },
-        **{
-            step.step: OuterRunner(
-                step,
+
+    def runner_of(declared: StepActor[Tools]) -> LocalRunner | RemoteRunner:
+        does = declared.make(tools)
+        if declared.step.is_remote:
+            assert isinstance(does, RemoteStep), f"{declared.step.name} is remote, so it must intend, call and record"
+            return RemoteRunner(
+                does,
                 tools.db,
                 tools.bells,
                 outside,
@@ -186,33 +175,14 @@ def make_runners(
                 engine.lease_s,
                 is_draining=is_draining,
             )
-            for step in outer
-        },
-    }
+        assert isinstance(does, LocalStep), f"{declared.step.name} is local, so it must work"
+        return LocalRunner(does, tools.db, tools.bells, failures, dice, worker, engine.batch_max)
+
+    return {declared.step.name: runner_of(declared) for declared in find_actors()}
 
 
-def declare_actors(broker: PriorityBroker, runners: Mapping[str, Runner], queues: Mapping[str, str]) -> None:
-    """Each step is a Dramatiq actor of its own name; Dramatiq's own retries are off, the engine's are on."""
-    for name, runner in runners.items():
-        broker.declare_actor(
-            Actor(
-                _bell_answerer(name, runner),
-                broker=broker,
-                actor_name=name,
-                queue_name=queues[name],
-                priority=0,
-                options={"max_retries": 0},
-            )
-        )
-
-
-def _bell_answerer(step: str, runner: Runner) -> Callable[[str, str, bool], None]:
-    def answer(lane: str, account: str, alone: bool) -> None:  # noqa: FBT001 - a message has positions, not names
-        with bound(step=step, lane=lane, account=account or None):
-            try:
-                runner.run(BellKey(step, lane, account, alone))
-            except Exception:
-                # The stores are away, or a defect; the sweeper rings again for whatever is still due.
-                log.exception("bell_unanswered")
-
-    return answer
+def bind_actors(broker: PriorityBroker, runners: Mapping[str, Runner], queues: Mapping[str, str]) -> None:
+    """Each declared actor becomes a Dramatiq actor of this process's broker; see `infra.engine.actor`."""
+    for declared in find_actors():
+        name = declared.step.name
+        declared.bind(broker, runners[name], queues[name])

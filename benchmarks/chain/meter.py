@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from domain.states import STEPS, Step
 from infra.engine.event_loop import Outside
 from infra.engine.gated_runner import GatedRunner
+from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.pool import Counts
 
@@ -58,7 +58,7 @@ class Meter:
     def add(self, step: str, use: StepUse) -> None:
         with self.lock:
             self.steps.setdefault(step, StepUse()).add(use)
-            if STEPS[Step(step)].outside:
+            if STEPS[step].is_remote:
                 # Read at every run, because the loop's thread is gone when the process reports.
                 self.loop_now_s = time.clock_gettime(self.loop_clock)
 

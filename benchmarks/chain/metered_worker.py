@@ -16,8 +16,8 @@ from benchmarks.start_line import wait_for_start
 from infra.accounts.gates import Gates
 from infra.engine.event_loop import Outside
 from infra.engine.gated_runner import GatedRunner
-from infra.engine.inner import InnerRunner
-from infra.engine.outer import OuterRunner
+from infra.engine.local import LocalRunner
+from infra.engine.remote import RemoteRunner
 from workers import wiring, worker
 
 
@@ -33,7 +33,7 @@ def main(report: Path) -> None:
         meter.zero()
         return plain(tools, outside, *others)
 
-    def gated(runner: InnerRunner | OuterRunner, gates: Gates) -> MeteredRunner:
+    def gated(runner: LocalRunner | RemoteRunner, gates: Gates) -> MeteredRunner:
         return MeteredRunner(GatedRunner(runner, gates), meters[0])
 
     # The worker's own main runs, so that what is measured cannot drift away from it.

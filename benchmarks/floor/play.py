@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.peers.plain import Chain
 from domain.order import Lane
-from domain.states import Step
 from infra.engine.results import NewWork
 
-_Key = tuple[Step, Lane, str]
+_Key = tuple[str, Lane, str]
 
 
 class Agenda:

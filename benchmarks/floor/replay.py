@@ -38,7 +38,7 @@ def moved(acts: Sequence[Act], old: str, new: str) -> list[Act]:
 
 
 def replay(acts: Sequence[Act], conninfo: str) -> Use:
-    """Everything in its order; requests that follow each other go out together, as many as an outer step sends."""
+    """Everything in its order; requests that follow each other go out together, as many as a remote step sends."""
     use = Use()
     with psycopg.connect(conninfo, autocommit=True) as connection, asyncio.Runner() as runner:
         session = runner.run(_session())

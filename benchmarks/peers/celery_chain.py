@@ -15,9 +15,9 @@ from celery.signals import worker_process_init, worker_process_shutdown
 from benchmarks.peers.plain import Chain, plain_chain
 from benchmarks.start_line import wait_for_start
 from domain.order import Lane
-from domain.states import Step
 from infra.config.settings import Settings, read_settings
 from infra.engine.results import NewWork
+from infra.process.steps import STEPS
 from workers.gc_tuning import settle_collector
 from workers.wiring import database
 
@@ -69,7 +69,7 @@ class Processes:
     def leave(self, **_: object) -> None:
         self._stack.close()
 
-    def run(self, step: Step, subject_id: int, lane: str, account: str) -> None:
+    def run(self, step: str, subject_id: int, lane: str, account: str) -> None:
         if self._chain is None:
             self.enter()
         assert self._chain is not None
@@ -81,9 +81,9 @@ def main(pool: str, concurrency: int) -> None:
     settings = read_settings()
     app = connect(settings.stores.redis_url.reveal())
     processes = Processes(app, settings, concurrency if pool == "threads" else 1)
-    for step in Step:
+    for step in STEPS:
 
-        def answer(subject_id: int, lane: str, account: str, step: Step = step) -> None:
+        def answer(subject_id: int, lane: str, account: str, step: str = step) -> None:
             processes.run(step, subject_id, lane, account)
 
         retry = {"autoretry_for": (Exception,), "max_retries": RETRIES_MAX, "retry_backoff": 2}

@@ -14,7 +14,6 @@ from types import FrameType
 from benchmarks.peers.plain import plain_chain
 from benchmarks.start_line import wait_for_start
 from domain.order import Lane
-from domain.states import Step
 from infra.config.settings import read_settings
 from infra.engine.results import NewWork
 from workers.gc_tuning import settle_collector
@@ -69,7 +68,7 @@ def main(threads: int) -> None:
     ):
         for step in (*chain.inner, *chain.outer):
 
-            def answer(subject_id: int, lane: str, account: str, step: Step = step) -> None:
+            def answer(subject_id: int, lane: str, account: str, step: str = step) -> None:
                 chain.run(step, Lane(lane), account, [subject_id])
 
             options = {"max_retries": RETRIES_MAX, "min_backoff": 2000}

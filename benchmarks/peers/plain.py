@@ -16,19 +16,18 @@ from actors.pull import Pull
 from actors.reserve import Reserve
 from actors.review import Review
 from actors.route import RouteStep
+from actors.scan import ReadScans
 from actors.tools import Tools
-from actors.warehouse import ReadScans
 from actors.writeback import WriteBack
 from adapters import registry
 from adapters.door import Door
 from domain.errors import FulfilmentError, Throttled, Transient, UnknownOutcome
 from domain.order import Lane
-from domain.states import Step
 from infra.config.settings import Settings
 from infra.engine import write_outcomes
 from infra.engine.event_loop import Outside
-from infra.engine.inner import InnerStep
-from infra.engine.outer import Lease, OuterStep
+from infra.engine.local import LocalStep
+from infra.engine.remote import Lease, RemoteStep
 from infra.engine.results import Failed, NewWork, Result
 from infra.engine.write_outcomes import Writes, gather, places, write
 from infra.process.clock import SystemClock
@@ -79,10 +78,10 @@ class Chain:
     tools: Tools
     outside: Outside
     outbox: Outbox
-    inner: Mapping[Step, InnerStep] = field(default_factory=dict)
-    outer: Mapping[Step, OuterStep] = field(default_factory=dict)
+    inner: Mapping[str, LocalStep] = field(default_factory=dict)
+    outer: Mapping[str, RemoteStep] = field(default_factory=dict)
 
-    def run(self, step: Step, lane: Lane, account: str, subject_ids: Sequence[int]) -> None:
+    def run(self, step: str, lane: Lane, account: str, subject_ids: Sequence[int]) -> None:
         """Do one step of the subjects of one message, then send what follows. Raises what another try may help."""
         self.outbox.clear()
         key = BellKey(step, lane, account)
@@ -96,11 +95,11 @@ class Chain:
                 raise one.error
             log.error("given_up", step=step, subject_id=one.place.subject_id, code=one.error.code)
 
-    def _run_inner(self, step: InnerStep, key: BellKey, subject_ids: Sequence[int]) -> list[Failed]:
+    def _run_inner(self, step: LocalStep, key: BellKey, subject_ids: Sequence[int]) -> list[Failed]:
         with self.tools.db.transaction() as tx:
             return self._write(tx, key, step.work(tx, subject_ids))
 
-    def _run_outer(self, step: OuterStep, key: BellKey, subject_ids: Sequence[int]) -> list[Failed]:
+    def _run_outer(self, step: RemoteStep, key: BellKey, subject_ids: Sequence[int]) -> list[Failed]:
         with self.tools.db.transaction() as tx:
             intended = step.intend(tx, subject_ids)
             failed = self._write(tx, key, intended.settled)
@@ -118,7 +117,7 @@ class Chain:
 
     def _write(self, tx: Connection, key: BellKey, results: Sequence[Result]) -> list[Failed]:
         """States, holds and events as the engine writes them; what it keeps in due rows becomes messages."""
-        step, writes = Step(key.step), Writes()
+        step, writes = key.step, Writes()
         failed = [result for result in results if isinstance(result, Failed)]
         for result in results:
             if not isinstance(result, Failed):
@@ -144,8 +143,8 @@ def plain_chain(settings: Settings, db: Database, send: Send, *, door: Door | No
         tools = connect(settings, db, outbox, door)
         stack.enter_context(patch.object(write_outcomes, "add_work", outbox.add))
         stack.enter_context(patch.object(intake, "add_work", outbox.add))
-        inner: tuple[InnerStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
-        outer: tuple[OuterStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))
+        inner: tuple[LocalStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
+        outer: tuple[RemoteStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))
         yield Chain(tools, outside, outbox, {step.step: step for step in inner}, {step.step: step for step in outer})
 
 
@@ -159,10 +158,10 @@ def first_work(db: Database, settings: Settings) -> list[NewWork]:
             ACCOUNTS["find_locations"], {"names": [location.name for location in settings.locations]}
         ).fetchall()
     return [
-        *(NewWork(Step.PULL, id_, Lane.P1, account) for id_, account in shops),
-        *(NewWork(Step.WAREHOUSE, id_, Lane.P1, name) for id_, name in locations),
+        *(NewWork("pull", id_, Lane.P1, account) for id_, account in shops),
+        *(NewWork("warehouse", id_, Lane.P1, name) for id_, name in locations),
     ]
 
 
-async def _call(step: OuterStep, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
+async def _call(step: RemoteStep, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
     return await step.call(intents, lease)

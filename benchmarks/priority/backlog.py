@@ -4,13 +4,12 @@ import time
 from pathlib import Path
 
 from benchmarks.loop import engine_loop
-from domain.states import Step
 from infra.config.settings import Settings
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
 
 PRIORITY = load("priority", Path(__file__).parent)
-STEPS = (Step.NORMALIZE, Step.RESERVE, Step.REVIEW, Step.ROUTE, Step.LABEL)
+WAITING_STEPS = ("normalize", "reserve", "review", "route", "label")
 _PULL_S = 1800.0
 
 
@@ -33,10 +32,10 @@ def fill_up(settings: Settings, db: Database, orders: int) -> dict[str, int]:
         while _stored(db) < orders:
             if time.monotonic() > deadline:
                 raise TimeoutError("the orders that are to wait did not come")
-            if not loop.run_step(Step.PULL):
+            if not loop.run_step("pull"):
                 time.sleep(0.1)
-        for number, step in enumerate(STEPS[:-1], start=1):
-            loop.run_step(step, at_most=orders * (len(STEPS) - number) // len(STEPS))
+        for number, step in enumerate(WAITING_STEPS[:-1], start=1):
+            loop.run_step(step, at_most=orders * (len(WAITING_STEPS) - number) // len(WAITING_STEPS))
     with db.connection() as connection:
         return waiting(connection)
 

@@ -7,11 +7,10 @@ from statistics import median
 
 import msgspec
 
-from benchmarks.priority.backlog import PRIORITY, STEPS
+from benchmarks.priority.backlog import PRIORITY, WAITING_STEPS
 from benchmarks.priority.batches import mean_s, watched_batches
 from benchmarks.priority.feed import feeding
 from benchmarks.priority.measure import Scene, await_confirmed, staged, warm_up, working
-from domain.states import Step
 from infra.config.settings import Settings
 
 
@@ -105,4 +104,4 @@ def _few(base: Settings, scene: Scene, many: int, few: int) -> tuple[float, dict
                 beside = mean_s(batches, base.engine.batch_max // 2)
                 with demo.db.connection() as connection:
                     left = sum(count for _, count in connection.execute(PRIORITY["waiting"]))
-                return seconds, {step: beside[step] for step in (*STEPS, Step.WRITEBACK) if step in beside}, left
+                return seconds, {step: beside[step] for step in (*WAITING_STEPS, "writeback") if step in beside}, left

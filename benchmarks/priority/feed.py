@@ -12,10 +12,9 @@ from adapters.ports import Listed, Platform
 from benchmarks.priority.backlog import PRIORITY
 from benchmarks.priority.control import lane_bells
 from domain.order import RawOrder
-from domain.states import Step
 from infra.config.settings import Settings, Shop
 from infra.engine.event_loop import Outside
-from infra.engine.outer import OuterRunner
+from infra.engine.remote import RemoteRunner
 from infra.process.clock import SystemClock
 from workers.demo.stage import Stage
 from workers.wiring import wired_worker
@@ -72,8 +71,8 @@ class Feed:
 def feeding(settings: Settings, stage: Stage, *, is_control: bool) -> Iterator[Feed]:
     """A feed that rings the engine's bells, or the control's."""
     with wired_worker(settings) as runtime, lane_bells(settings) as control_bells:
-        runner = runtime.runners[Step.PULL]
-        assert isinstance(runner, OuterRunner)
+        runner = runtime.runners["pull"]
+        assert isinstance(runner, RemoteRunner)
         pull = runner.step
         assert isinstance(pull, Pull)
         if is_control:

@@ -18,6 +18,6 @@ def store_orders(db: Database, orders: int) -> None:
 
 
 def wake(db: Database, share: int, of: int) -> int:
-    """Let the inner next step of every `of`-th stored order be due; `share`: which of them, from 0."""
+    """Let the local next step of every `of`-th stored order be due; `share`: which of them, from 0."""
     with db.connection() as connection:
         return connection.execute(LOOKS["wake"], {"share": share, "of": of}).rowcount

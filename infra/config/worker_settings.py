@@ -1,14 +1,14 @@
 """Settings of worker pools: which lanes and groups of steps each serves, and with how many processes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from domain import scaling
 from domain.errors import Misconfigured
-from domain.groups import GROUPS, group_by_step
+from domain.groups import Groups, group_by_step, groups_of
 from domain.order import Lane
-from domain.states import Step
+from infra.process.steps import STEPS
 from infra.queue.keys import QUEUE
 
 # The pools that stand without any configured.
@@ -46,31 +46,42 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Without `pools`: `processes` that serve everything, and `p0_processes` that serve lane p0 alone. With `pools`,
     one for p0 alone is added unless one of them is that. A worker that is told to stop ends within `drain_s`.
+
+    `groups`: of steps, where they are not as the steps declare them. What they mean is asked by `step_groups`.
     """
 
     processes: int = 2
     threads: int = 4
     p0_processes: int = 0
     pools: tuple[Pool, ...] = ()
-    groups: Mapping[str, tuple[Step, ...]] = msgspec.field(default_factory=lambda: dict(GROUPS))
+    groups: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     drain_s: float = 30.0
 
     def __post_init__(self) -> None:
         """Raise ValueError for pools that do not fit together: a setting read from a file then says where."""
-        try:
-            group_by_step(self.groups)
-        except Misconfigured as error:
-            raise ValueError(str(error)) from None
-        _check(self)
+        _check_pools(self._shape())
+        # Without either, every group of the steps is served; to ask for those would import the steps.
+        if self.groups or self.pools:
+            try:
+                _check_groups(self)
+            except Misconfigured as error:
+                raise ValueError(str(error)) from None
+
+    def step_groups(self) -> Groups:
+        """The groups with the names of their steps; see `domain.groups.groups_of`."""
+        return groups_of(STEPS.map(), self.groups)
 
     def all_pools(self) -> tuple[Pool, ...]:
         """Every pool there is, each with its groups named."""
+        everything = tuple(self.step_groups())
+        return tuple(msgspec.structs.replace(pool, groups=pool.groups or everything) for pool in self._shape())
+
+    def _shape(self) -> tuple[Pool, ...]:
         shape = self.pools or (Pool(name=ALL_LANES_POOL, processes=self.processes, threads=self.threads),)
         if not any(pool.lanes == (Lane.P0,) for pool in shape):
             processes = max(1, self.p0_processes) if self.pools else self.p0_processes
             shape = (*shape, Pool(name=P0_POOL, lanes=(Lane.P0,), processes=processes, threads=self.threads))
-        everything = tuple(self.groups)
-        return tuple(msgspec.structs.replace(pool, groups=pool.groups or everything) for pool in shape)
+        return shape
 
     def pool(self, name: str) -> Pool:
         """A pool by its name. Raises Misconfigured ``pool_unknown``."""
@@ -81,33 +92,37 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def queues(self) -> dict[str, str]:
         """The queue that rings for each step: one for all, or one a group as soon as a pool leaves a group out."""
-        is_shared = all(set(pool.groups) == set(self.groups) for pool in self.all_pools())
-        group_of = group_by_step(self.groups)
-        return {str(step): QUEUE if is_shared else f"{QUEUE}-{group}" for step, group in group_of.items()}
+        groups = self.step_groups()
+        is_shared = all(set(pool.groups) == set(groups) for pool in self.all_pools())
+        return {step: QUEUE if is_shared else f"{QUEUE}-{group}" for step, group in group_by_step(groups).items()}
 
     def queues_of(self, pool: Pool) -> frozenset[str]:
         """The queues that a pool listens at."""
-        group_of = group_by_step(self.groups)
-        return frozenset(queue for step, queue in self.queues().items() if group_of[Step(step)] in pool.groups)
+        group_of = group_by_step(self.step_groups())
+        return frozenset(queue for step, queue in self.queues().items() if group_of[step] in pool.groups)
 
     def processes_at_most(self) -> int:
-        return sum(pool.size.most for pool in self.all_pools())
+        return sum(pool.size.most for pool in self._shape())
 
 
-def _check(workers: Workers) -> None:
-    pools = workers.all_pools()
+def _check_pools(pools: Sequence[Pool]) -> None:
     names = [pool.name for pool in pools]
     if len(set(names)) < len(names):
         raise ValueError(f"two pools have one name: {', '.join(sorted(names))}")
     for pool in pools:
-        if unknown := sorted(set(pool.groups) - set(workers.groups)):
-            raise ValueError(f"pool {pool.name} names no known group: {', '.join(unknown)}")
         if not pool.lanes or pool.processes < 0 or pool.threads < 1 or not 0 <= pool.nice <= NICE_MAX:
             raise ValueError(f"pool {pool.name} needs a lane, a thread, 0 processes or more, and a nice of 0 to 19")
         if 0 < pool.processes_max < pool.processes:
             raise ValueError(f"pool {pool.name} has a maximum below its processes")
+
+
+def _check_groups(workers: Workers) -> None:
+    groups, pools = workers.step_groups(), workers.all_pools()
+    for pool in pools:
+        if unknown := sorted(set(pool.groups) - set(groups)):
+            raise ValueError(f"pool {pool.name} names no known group: {', '.join(unknown)}")
     served = {(lane, group) for pool in pools for lane in pool.lanes for group in pool.groups}
-    left = sorted(f"{group} in {lane}" for lane in Lane for group in workers.groups if (lane, group) not in served)
+    left = sorted(f"{group} in {lane}" for lane in Lane for group in groups if (lane, group) not in served)
     if left:
         raise ValueError(f"no pool serves {', '.join(left)}")
 

@@ -1,9 +1,8 @@
-"""What inner and outer steps share: how due rows are claimed, failed alone, and handed back by a worker that goes."""
+"""What local and remote steps share: how due rows are claimed, failed alone, and handed back by a worker that goes."""
 
 from collections.abc import Mapping
 from uuid import UUID
 
-from domain.states import Step
 from infra.engine.failures import Failures
 from infra.engine.results import Failed
 from infra.engine.write_outcomes import WORK, places, settle
@@ -66,15 +65,14 @@ def fail(
 
     With a lease's `token` nothing happens once the lease is lost: the subject is somebody else's by then.
     """
-    step = Step(key.step)
     with db.transaction() as tx:
         # The work row first, as everywhere, then the fulfillment order.
         query = WORK["load_for_letter" if token is None else "still_ours"]
-        named = {"step": step, "subject_ids": [subject_id], "token": token}
+        named = {"step": key.step, "subject_ids": [subject_id], "token": token}
         if tx.execute(query, named).fetchone() is None:
             return set()
-        place = places(tx, step, key.lane, [subject_id])[subject_id]
-        return settle(tx, step, [Failed(place, error)], failures)
+        place = places(tx, key.step, key.lane, [subject_id])[subject_id]
+        return settle(tx, key.step, [Failed(place, error)], failures)
 
 
 def hand_back(db: Database, worker: int) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition
-from typing import Protocol
 
+from infra.engine.actor import Runner
 from infra.engine.worker_lock import take_exclusive
 from infra.engine.write_outcomes import WORK
 from infra.queue.keys import BellKey
@@ -73,12 +73,6 @@ class ProcessRuns:
             self._waiting = 0
             self._exclusives_ended += 1
             self._changed.notify_all()
-
-
-class Runner(Protocol):
-    """Answers a bell with one batch; returns how many subjects that had."""
-
-    def run(self, key: BellKey) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

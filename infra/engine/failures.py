@@ -11,11 +11,11 @@ from domain.gates import ACCUSED, ALONE, CHARGE, PAUSED, Charge, GateShut
 from domain.holds import HOLDS, HoldCode
 from domain.outcomes import Hold
 from domain.retry import GiveUp, HoldFor, Limits, Retry, backoff_s, cause_of, causes_of, fate, fingerprint
-from domain.states import Step
 from infra.engine.results import Failed, Place
 from infra.engine.write_outcomes import WORK, Row, Writes, postponed, rested, stop
 from infra.process.clock import Clock
 from infra.process.randomness import Dice
+from infra.process.steps import STEPS
 from infra.tables.answers import NewAnswer
 from infra.tables.gates import is_proven, note_spent
 from infra.tables.pool import Connection
@@ -52,7 +52,7 @@ class Failures:
     dice: Dice
     origin: Origin = UNKNOWN
 
-    def judge(self, tx: Connection, step: Step, failed: Failed, writes: Writes) -> None:
+    def judge(self, tx: Connection, step: str, failed: Failed, writes: Writes) -> None:
         """Gather the rows of one failure; the work row must be locked by this transaction or leased by us."""
         place, error = failed.place, _in_our_words(failed.error)
         shut = next((link for link in (error, error.__cause__) if isinstance(link, GateShut)), None)
@@ -65,7 +65,7 @@ class Failures:
             return
         attempts, crashes = row[3], row[4]
         verdict = fate(
-            error, step=step, attempts=attempts + 1, crashes=crashes, limits=self.limits, jitter=self.dice.roll()
+            error, step=STEPS[step], attempts=attempts + 1, crashes=crashes, limits=self.limits, jitter=self.dice.roll()
         )
         cause = cause_entry(error, self.clock.utcnow().isoformat(), attempts + 1)
         log.warning(
@@ -111,7 +111,7 @@ def _accusing(error: BaseException) -> Facts:
     return {}
 
 
-def _excuse(tx: Connection, step: Step, place: Place, facts: Facts) -> str | None:
+def _excuse(tx: Connection, step: str, place: Place, facts: Facts) -> str | None:
     """The account that the subject waits behind, empty to try again without it; None where its attempt is spent.
 
     The first accusers of an account are often judged after it is proven to be the cause. An attempt that is
@@ -129,7 +129,7 @@ def _excuse(tx: Connection, step: Step, place: Place, facts: Facts) -> str | Non
 
 
 def bury(
-    step: Step, place: Place, work: tuple[Any, ...], cause: Row, writes: Writes, *, origin: Origin = UNKNOWN
+    step: str, place: Place, work: tuple[Any, ...], cause: Row, writes: Writes, *, origin: Origin = UNKNOWN
 ) -> None:
     """Close the work and open a dead letter with the whole cause chain; it blocks the order as a hold does."""
     subject_id, lane, account, attempts, crashes, causes = work

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from infra.accounts.gates import Gates
-from infra.engine.inner import InnerRunner
-from infra.engine.outer import OuterRunner
+from infra.engine.local import LocalRunner
+from infra.engine.remote import RemoteRunner
 from infra.queue.keys import BellKey
 
 
@@ -12,7 +12,7 @@ from infra.queue.keys import BellKey
 class GatedRunner:
     """Runs a step for one bell at a time, as its runner does."""
 
-    runner: InnerRunner | OuterRunner
+    runner: LocalRunner | RemoteRunner
     gates: Gates
 
     def run(self, key: BellKey) -> int:
@@ -21,6 +21,6 @@ class GatedRunner:
             if room.subjects == 0:
                 return 0
             batch_max = min(room.subjects, self.runner.batch_max)
-            if isinstance(self.runner, OuterRunner):
+            if isinstance(self.runner, RemoteRunner):
                 return replace(self.runner, batch_max=batch_max, is_probe=room.is_probe).run(key)
             return replace(self.runner, batch_max=batch_max).run(key)

@@ -11,16 +11,17 @@ from typing import Any
 from domain.dead_letters import NotYet, Prospect, PutBack, Superseded, prospect, resumption
 from domain.order import Lane
 from domain.outcomes import Done
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
+from domain.steps import Subject
 from domain.stock import Reservation
 from infra.engine.author import Author, Source, machine
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_move, add_work, event, rows_json, write
+from infra.process.steps import STEPS, steps_by_subject
 from infra.queue.keys import BellKey
 from infra.tables.letters import LETTERS, endings, load_standings, record_acts
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection
-from infra.tables.shipments import tell_untold
 from infra.tables.sql import load
 
 ACCOUNTS = load("accounts")
@@ -46,7 +47,7 @@ class _Case:
     """An open letter whose row, work and fulfillment order this transaction holds."""
 
     id: int
-    step: Step
+    step: str
     subject_id: int
     lane: Lane
     account: str
@@ -58,7 +59,7 @@ class _Case:
     @property
     def is_gap(self) -> bool:
         """Whether it is about one order of a shop, which has no work of its own: those subjects are below zero."""
-        return self.step is Step.PULL and self.subject_id < 0
+        return STEPS[self.step].subject is Subject.SHOP and self.subject_id < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +109,43 @@ def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> int:
     return len(over)
 
 
-def go_on(tx: Connection, locked: Locked, step: Step, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:
+def go_on(tx: Connection, locked: Locked, step: str, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:
     """Return a held order, whose last hold was released, to where it was, and make the step that leads on due."""
     assert locked.resume_state is not None
-    to = resumption(locked.resume_state, Reservation(locked.reservation), is_empty=not locked.quantities)
+    reservation = Reservation(locked.reservation)
+    to = resumption(locked.resume_state, reservation, STEPS.map(), is_empty=not locked.quantities)
     place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
     writes = Writes()
     add_move(step, Settled(place, Done(), cause), (to.state,), writes, facts=facts)
     write(tx, step, writes)
     due = add_due(tx, locked, to.step)
-    return due | {BellKey(Step.WRITEBACK, lane, account) for lane, account in tell_untold(tx, locked.id)}
+    return due | _wake(tx, locked.id)
 
 
-def add_due(tx: Connection, locked: Locked, step: Step | None) -> set[BellKey]:
+def add_due(tx: Connection, locked: Locked, step: str | None) -> set[BellKey]:
     """Make a step due for whatever of a fulfillment order it works on; work that is there stays as it is."""
-    ids = {"ids": [locked.id]}
     row = tx.execute(LETTERS["shop_of"], {"id": locked.id}).fetchone()
     assert row is not None
     shop = row[0]
-    if step is Step.LABEL:
-        due = [NewWork(step, row[0], locked.lane, row[2], shop) for row in tx.execute(LETTERS["unbooked"], ids)]
-    elif step is Step.WRITEBACK:
-        due = [NewWork(step, row[0], locked.lane, row[2]) for row in tx.execute(LETTERS["unconfirmed"], ids)]
-    else:
-        due = [NewWork(step, locked.id, locked.lane, shop=shop)] if step else []
+    due = [NewWork(step, locked.id, locked.lane, shop=shop)] if step else []
+    if step and (open_subjects := STEPS[step].open_subjects):
+        due = [
+            # A shop is named beside the account where the account does not say it.
+            NewWork(step, one.subject_id, locked.lane, one.account, shop if one.account != shop else "")
+            for one in open_subjects(tx, [locked.id])
+        ]
     add_work(tx, due)
     return {BellKey(work.step, work.lane, work.account) for work in due}
+
+
+def _wake(tx: Connection, fulfillment_order_id: int) -> set[BellKey]:
+    """Make due what waited for a hold's end, of every step that lets something wait for that."""
+    return {
+        BellKey(step.name, lane, account)
+        for step in STEPS.values()
+        if step.on_release
+        for lane, account in step.on_release(tx, fulfillment_order_id)
+    }
 
 
 def _lock(tx: Connection, letter_ids: Sequence[int], *, again: bool = False) -> list[_Case]:
@@ -159,7 +171,7 @@ def _case(row: tuple[Any, ...], locked: Locked | None, found: Prospect) -> _Case
         locked.state if locked else None,
     )
     reservation = Reservation(locked.reservation) if locked else Reservation.NONE
-    return _Case(id_, Step(step), subject_id, Lane(lane), account, crashes, place, reservation, found)
+    return _Case(id_, step, subject_id, Lane(lane), account, crashes, place, reservation, found)
 
 
 def _put_back(tx: Connection, works: Sequence[_BackToWork]) -> None:
@@ -168,7 +180,7 @@ def _put_back(tx: Connection, works: Sequence[_BackToWork]) -> None:
         tx.execute(ACCOUNTS["retry_gaps"], {"subject_ids": gaps})
     rows = [work.row() for work in works if not work.case.is_gap]
     if rows:
-        tx.execute(LETTERS["put_back"], {"rows": rows_json(rows)})
+        tx.execute(LETTERS["put_back"], {"rows": rows_json(rows), **steps_by_subject()})
 
 
 def _superseded(cases: Iterable[_Case]) -> Iterable[tuple[_Case, Answer, str]]:
@@ -219,7 +231,7 @@ def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes
     match case.prospect:
         case PutBack(resume=State() as to):
             add_move(case.step, Settled(case.place, Done(), _cause(author)), (to,), writes, facts=facts)
-            tell_untold(tx, fulfillment_order_id)
+            _wake(tx, fulfillment_order_id)
             moved.add(fulfillment_order_id)
         case Superseded(resume=State()):
             # Nobody leads it on from there: the step that would have done so is the one that is over.

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from domain.order import Lane
 from domain.outcomes import Hold, Outcome
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from infra.process.failpoints import failpoint
 
 
@@ -49,7 +49,7 @@ class NewWork:
     `shop`: whose turn it takes while its line is crowded, where the account does not say it.
     """
 
-    step: Step
+    step: str
     subject_id: int
     lane: Lane
     account: str = ""
@@ -94,7 +94,7 @@ class HasPlace(Protocol):
 S = TypeVar("S", bound=HasPlace)
 
 
-def each(step: Step, subjects: Iterable[S], decide: Callable[[S], Result]) -> list[Result]:
+def each(step: str, subjects: Iterable[S], decide: Callable[[S], Result]) -> list[Result]:
     """Decide every subject on its own, so that one that raises fails alone."""
     results: list[Result] = []
     for subject in subjects:

@@ -12,8 +12,10 @@ import msgspec
 from domain.holds import HOLDS
 from domain.order import Lane
 from domain.outcomes import Hold, Later
-from domain.states import FINAL_STATES, STEPS, Cause, State, Step, Subject, may
+from domain.states import FINAL_STATES, Cause, State, may
+from domain.steps import Subject
 from infra.engine.results import Failed, NewWork, Place, Result, Settled
+from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.answers import NewAnswer, keep
 from infra.tables.gates import GATES
@@ -24,12 +26,6 @@ WORK = load("work")
 FULFILLMENT = load("fulfillment")
 
 Row = dict[str, Any]
-
-# Their work is never finished. A round that came through starts the next with a clean slate, or a few
-# mishaps in a year would end it.
-_ENDLESS = frozenset({Subject.SHOP, Subject.LOCATION})
-# Dimensions of their own: what fails there must never look like an unshipped order.
-_BESIDE = frozenset({Step.WRITEBACK, Step.NOTIFY})
 
 
 def rows_json(rows: Sequence[Row]) -> str:
@@ -52,7 +48,7 @@ class Writes:
     added: list[NewWork] = field(default_factory=list)
 
 
-def settle(tx: Connection, step: Step, results: Sequence[Result], judge: "Judge") -> set[BellKey]:
+def settle(tx: Connection, step: str, results: Sequence[Result], judge: "Judge") -> set[BellKey]:
     """Write all outcomes of a batch; return the bells to ring after the commit.
 
     Raises RuntimeError when a state moved although its row was locked: a defect, never a race.
@@ -70,10 +66,10 @@ def settle(tx: Connection, step: Step, results: Sequence[Result], judge: "Judge"
 class Judge(Protocol):
     """Decides what becomes of a failed subject."""
 
-    def judge(self, tx: Connection, step: Step, failed: Failed, writes: Writes) -> None: ...
+    def judge(self, tx: Connection, step: str, failed: Failed, writes: Writes) -> None: ...
 
 
-def gather(step: Step, settled: Settled, writes: Writes) -> None:
+def gather(step: str, settled: Settled, writes: Writes) -> None:
     """Turn one outcome into rows."""
     place, outcome = settled.place, settled.outcome
     strays = [work.step for work in settled.follow if work.step not in STEPS[step].leads_to]
@@ -83,7 +79,7 @@ def gather(step: Step, settled: Settled, writes: Writes) -> None:
     for hold in settled.holds:
         add_hold(step, place, hold, writes)
     if isinstance(outcome, Later):
-        is_fresh = STEPS[step].subject in _ENDLESS
+        is_fresh = STEPS[step].is_endless
         writes.postponed.append(postponed(place, outcome.after_s, is_fresh=is_fresh))
         return
     writes.finished.append(place.subject_id)
@@ -112,18 +108,18 @@ def rested(place: Place, gate: str, cause: Row | None = None) -> Row:
     return {"subject_id": place.subject_id, "gate": gate, "cause": cause}
 
 
-def stop(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
+def stop(step: str, place: Place, hold: Hold, writes: Writes) -> None:
     """Open a hold and, where the table allows it, move the fulfillment order to `on_hold`.
 
     Past `packed` there is nothing to stop any more, and write-back and notice never stop a shipment: then
     the hold stands beside the state.
     """
     add_hold(step, place, hold, writes)
-    if step not in _BESIDE and place.state is not None and may(place.state, State.ON_HOLD, Cause.RULES):
+    if STEPS[step].stops_order and place.state is not None and may(place.state, State.ON_HOLD, Cause.RULES):
         add_move(step, Settled(place, hold), (State.ON_HOLD,), writes, facts={"code": hold.code})
 
 
-def add_hold(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
+def add_hold(step: str, place: Place, hold: Hold, writes: Writes) -> None:
     rule = HOLDS[hold.code]
     writes.holds.append(
         {
@@ -140,7 +136,7 @@ def add_hold(step: Step, place: Place, hold: Hold, writes: Writes) -> None:
     writes.events.append(event(step, place, "hold_opened", Cause.RULES, facts={"code": hold.code, **facts}))
 
 
-def add_move(step: Step, settled: Settled, path: Sequence[State], writes: Writes, *, facts: Mapping[str, Any]) -> None:
+def add_move(step: str, settled: Settled, path: Sequence[State], writes: Writes, *, facts: Mapping[str, Any]) -> None:
     """Walk `path` from the place's state; the first move outside the table is refused and recorded."""
     place = settled.place
     assert place.state is not None
@@ -171,7 +167,7 @@ def add_move(step: Step, settled: Settled, path: Sequence[State], writes: Writes
 
 
 def event(
-    step: Step,
+    step: str,
     place: Place,
     kind: str,
     cause: Cause,
@@ -192,7 +188,7 @@ def event(
     }
 
 
-def write(tx: Connection, step: Step, writes: Writes) -> None:
+def write(tx: Connection, step: str, writes: Writes) -> None:
     """Send the gathered rows, at most one statement a table; nothing is read until all are sent."""
     moved = tx.execute(FULFILLMENT["move"], {"rows": rows_json(writes.moves)}) if writes.moves else None
     if writes.holds:
@@ -237,7 +233,7 @@ _PLACES = {
 }
 
 
-def places(tx: Connection, step: Step, lane: str, subject_ids: Sequence[int]) -> dict[int, Place]:
+def places(tx: Connection, step: str, lane: str, subject_ids: Sequence[int]) -> dict[int, Place]:
     """Where subjects stand now, with their fulfillment orders locked until the transaction ends."""
     name = _PLACES.get(STEPS[step].subject)
     found: dict[int, Place] = {}

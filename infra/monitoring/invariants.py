@@ -11,6 +11,7 @@ from domain.ship_by import ON_THE_CLOCK
 from domain.states import FINAL_STATES, MOVES
 from infra.monitoring.alarms import LATE_DAYS
 from infra.monitoring.signals import SIGNALS
+from infra.process.steps import steps_by_subject
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
 from infra.telemetry.log import get_logger
@@ -95,6 +96,7 @@ def find_breaches(session: Connection) -> list[Breach]:
         "days": LATE_DAYS,
         "newest": _NEWEST,
         "limit": _EXAMPLES_MAX + 1,
+        **steps_by_subject(),
     }
     breaches: list[Breach] = []
     for name, sentence in SENTENCES.items():

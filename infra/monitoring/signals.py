@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.gates import Pause, pause_before
-from domain.groups import Milestone, drain_of, group_by_step, inflow_of
+from domain.groups import Groups, drain_of, group_by_step, inflow_of
 from domain.order import Lane
-from domain.states import Step
+from domain.steps import Milestone
 from infra.config.worker_settings import KEPT_S
+from infra.process.steps import STEPS, steps_by_subject
 from infra.tables.gates import load_pauses
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
@@ -33,7 +34,6 @@ _SOURCES = {
     "passed_between": tuple(name for name in Milestone if name is not Milestone.STORED),
 }
 
-Groups = Mapping[str, Sequence[Step]]
 # Of some accounts, those that do not take all their work now, with how much they take.
 Rooms = Callable[[Sequence[str]], Mapping[str, int]]
 _Key = tuple[str, str]
@@ -117,9 +117,10 @@ def measure_signals(db: Database, groups: Groups, rooms: Rooms = all_open) -> No
 
 
 def _row(
-    group: str, lane: Lane, steps: Sequence[Step], waiting: Mapping[_Key, dict[str, Any]], passed: Mapping[_Key, int]
+    group: str, lane: Lane, steps: Sequence[str], waiting: Mapping[_Key, dict[str, Any]], passed: Mapping[_Key, int]
 ) -> dict[str, Any]:
-    enters, leaves = inflow_of(steps), drain_of(steps)
+    members = [STEPS[name] for name in steps]
+    enters, leaves = inflow_of(members), drain_of(members)
     return {
         "step_group": group,
         "lane": lane,
@@ -129,7 +130,7 @@ def _row(
     }
 
 
-def _waiting(tx: Connection, group_of: Mapping[Step, str], rooms: Rooms) -> dict[_Key, dict[str, Any]]:
+def _waiting(tx: Connection, group_of: Mapping[str, str], rooms: Rooms) -> dict[_Key, dict[str, Any]]:
     """Due work by group and lane, that of crashed batches too, and how much is under way.
 
     What rests behind a shut gate waits for the gate, not for a worker. Where one is ajar, a single piece counts: it
@@ -140,20 +141,22 @@ def _waiting(tx: Connection, group_of: Mapping[Step, str], rooms: Rooms) -> dict
     keys = [*tx.execute(WORK["due_keys"]).fetchall(), *(row[:3] for row in suspects)]
     accounts = sorted({account for _, _, account in keys if account})
     narrow = {**rooms(accounts), **_paused(pauses, accounts)}
-    due = tx.execute(SIGNALS["due"], {"cap": DEPTH_MAX, "narrow": list(narrow)}).fetchall()
+    due = tx.execute(SIGNALS["due"], {"cap": DEPTH_MAX, "narrow": list(narrow), **steps_by_subject()}).fetchall()
     found: dict[_Key, dict[str, Any]] = {}
     for step, lane, account, depth, oldest_s, ship_by in [*due, *suspects]:
         pause = pause_before(pauses, step=step, lane=lane)
         room = int(pause.is_probe_due) if pause else narrow.get(account, depth)
-        if room == 0:
+        # Of a step that only another version knows, that version's sweeper measures.
+        if room == 0 or step not in group_of:
             continue
-        row = found.setdefault((group_of[Step(step)], lane), dict(_NOTHING))
+        row = found.setdefault((group_of[step], lane), dict(_NOTHING))
         row["depth"] += min(depth, room)
         if account not in narrow:
             row["oldest_s"] = max(row["oldest_s"], oldest_s)
             row["ship_by"] = min(filter(None, (row["ship_by"], ship_by)), default=None)
     for step, lane, count in tx.execute(SIGNALS["leased"]).fetchall():
-        found.setdefault((group_of[Step(step)], lane), dict(_NOTHING))["under_way"] += count
+        if step in group_of:
+            found.setdefault((group_of[step], lane), dict(_NOTHING))["under_way"] += count
     return found
 
 

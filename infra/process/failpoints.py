@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from domain.states import STEPS, Step
+from infra.process.steps import STEPS
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -22,22 +22,11 @@ ENVIRONMENT_KEY = "ORDERLANE_FAILPOINTS"
 # Longer than a heartbeat of the broker and a lease of a drill.
 SLEEP_S = 20.0
 
-_INNER = ("before_claim", "claimed", "work", "decide", "settled", "committed")
-_OUTER = ("before_claim", "intend", "intended", "before_call", "after_call", "record", "recorded", "committed")
-# Between two calls of one subject, and between a call and what stands beside it.
-_INSIDE: dict[Step, tuple[str, ...]] = {
-    Step.PULL: ("stored",),
-    Step.LABEL: ("checked", "booked", "decide"),
-    Step.WRITEBACK: ("told", "decide"),
-    Step.NOTIFY: ("sent", "decide"),
-}
 
-POINTS: tuple[str, ...] = tuple(
-    f"{step}.{place}"
-    for step, spec in STEPS.items()
-    for place in ((*_OUTER, *_INSIDE.get(step, ())) if spec.outside else _INNER)
-)
-"""Every failpoint of the steps, in the order of the chain."""
+def step_points() -> tuple[str, ...]:
+    """Every failpoint of the steps, in the order of the chain."""
+    return STEPS.points()
+
 
 SWEEP_POINT = "sweep.freed"
 """The sweeper has freed what a dead worker left, and has not committed."""

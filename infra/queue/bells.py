@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BrokerBells:
-    """Bells over the priority broker: the actor is the step; inside a lane accounts take turns, and inner steps.
+    """Bells over the priority broker: the actor is the step; inside a lane accounts take turns, and local steps.
 
     `queues`: those of steps that have one of their own.
     """

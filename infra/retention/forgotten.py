@@ -2,10 +2,11 @@
 
 from domain.errors import Poison
 from domain.order import Lane
-from domain.states import Step
+from domain.steps import Subject
 from infra.engine.failures import bury, cause_entry
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, write
+from infra.process.steps import STEPS
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import RETENTION, Named
 from infra.telemetry.log import get_logger
@@ -27,7 +28,7 @@ def tell_refused(db: Database) -> int:
                 f"it was {cause} as {end_state} and its platform shows a change of {changed_at:%Y-%m-%d %H:%M:%S %Z}"
             )
             _tell(tx, named, changed_at, words, writes)
-        write(tx, Step.PULL, writes)
+        write(tx, _reader(), writes)
     for platform, shop, platform_order_id, *_ in refused:
         log.error("forgotten_order_changed", shop=f"{platform}/{shop}", platform_order_id=platform_order_id)
     return len(refused)
@@ -41,4 +42,9 @@ def _tell(tx: Connection, order: Named, changed_at: object, words: str, writes: 
         return
     when = f"{changed_at:%Y-%m-%dT%H:%M:%S%z}"
     cause = cause_entry(Poison(CODE, f"{words}; ask the shop what became of it"), when, 1)
-    bury(Step.PULL, Place(row[0], Lane.P1), (row[0], Lane.P1, account, 0, 0, []), cause, writes)
+    bury(_reader(), Place(row[0], Lane.P1), (row[0], Lane.P1, account, 0, 0, []), cause, writes)
+
+
+def _reader() -> str:
+    """The step that reads shops: it would have stored the order."""
+    return STEPS.of(Subject.SHOP)[0]

@@ -10,6 +10,7 @@ from domain.dead_letters import ENDS_SEEN, why_stop
 from domain.order import Lane
 from infra.engine.author import Author
 from infra.engine.replay import Answer, close_superseded, replay
+from infra.process.steps import steps_by_subject
 from infra.queue.keys import BellKey, Bells
 from infra.tables.letters import LETTERS
 from infra.tables.orders import rows_json
@@ -83,7 +84,7 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     if row is None:
         return set()
     _, who, reason, per_second, again, state, elapsed_s = row
-    over = tx.execute(BULK["settle_members"], {"id": bulk_id}).fetchall()
+    over = tx.execute(BULK["settle_members"], {"id": bulk_id, **steps_by_subject()}).fetchall()
     if state not in _MOVING:
         return set()
     waiting, out = _count(tx, bulk_id)

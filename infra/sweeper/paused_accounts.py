@@ -8,12 +8,13 @@ from domain.gates import Pause, pause_before
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import Seen, SharedGates
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.process.clock import Clock
+from infra.process.steps import steps_by_subject
 from infra.queue.keys import BellKey
 from infra.sweeper.reinstate import reinstate
 from infra.tables.gates import GATES, load_pauses
@@ -84,6 +85,7 @@ class GateDuty:
             "margin_s": self.margin_s,
             "patience_s": self.patience_s,
             "limit": HOLDS_MAX,
+            **steps_by_subject(),
         }
         with self.db.transaction() as tx:
             self._release(tx, accounts)
@@ -94,8 +96,8 @@ class GateDuty:
             ).fetchall():
                 place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
                 writes = Writes()
-                add_hold(Step(step), place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
-                write(tx, Step(step), writes)
+                add_hold(step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
+                write(tx, step, writes)
                 log.warning("waiting_on_account", order_id=order_id, account=account)
 
     def _release(self, tx: Connection, accounts: Sequence[str]) -> None:
@@ -104,8 +106,8 @@ class GateDuty:
         ).fetchall():
             place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
             facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
-            writes = Writes(events=[event(Step(step), place, "hold_released", Cause.TIMER, facts=facts)])
-            write(tx, Step(step), writes)
+            writes = Writes(events=[event(step, place, "hold_released", Cause.TIMER, facts=facts)])
+            write(tx, step, writes)
 
     def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
         """How the breakers stand; None with Redis away, and then every process judges for itself."""

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from domain.holds import HoldCode
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from infra.engine.author import Author, Source, machine
 from infra.engine.replay import add_due, go_on, replay
+from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.gates import GATES
 from infra.tables.letters import LETTERS, record_acts
@@ -27,21 +28,33 @@ def reinstate(tx: Connection) -> set[BellKey]:
     author = machine("the account was the cause", Source.SWEEPER)
     letter_ids = [row[0] for row in tx.execute(GATES["letters_of_accusers"], named).fetchall()]
     rung = replay(tx, letter_ids, author)[1] if letter_ids else set()
-    labelled = [(account, subject_id) for account, step, subject_id in taken if step == Step.LABEL]
-    return rung | _release(tx, labelled, author)
-
-
-def _release(tx: Connection, packages: Sequence[tuple[str, int]], author: Author) -> set[BellKey]:
-    named = {"accounts": [account for account, _ in packages], "package_ids": [id_ for _, id_ in packages]}
-    held = [row[0] for row in tx.execute(GATES["holds_of_accusers"], named).fetchall()] if packages else []
-    rung: set[BellKey] = set()
-    for locked in lock_fulfillment(tx, held):
-        rung |= _release_one(tx, locked, author)
+    for step in STEPS.values():
+        if step.misconfigured_hold is not None:
+            accusers = [(account, subject_id) for account, name, subject_id in taken if name == step.name]
+            rung |= _release(tx, step.name, step.misconfigured_hold, accusers, author)
     return rung
 
 
-def _release_one(tx: Connection, locked: Locked, author: Author) -> set[BellKey]:
-    code = HoldCode.WAYBILL_ERROR
+def _release(
+    tx: Connection, step: str, code: HoldCode, packages: Sequence[tuple[str, int]], author: Author
+) -> set[BellKey]:
+    """Lift the holds that a step of packages opened for its account's error."""
+    if not packages:
+        return set()
+    named = {
+        "accounts": [account for account, _ in packages],
+        "package_ids": [id_ for _, id_ in packages],
+        "step": step,
+        "code": code,
+    }
+    held = [row[0] for row in tx.execute(GATES["holds_of_accusers"], named).fetchall()]
+    rung: set[BellKey] = set()
+    for locked in lock_fulfillment(tx, held):
+        rung |= _release_one(tx, locked, step, code, author)
+    return rung
+
+
+def _release_one(tx: Connection, locked: Locked, step: str, code: HoldCode, author: Author) -> set[BellKey]:
     released = tx.execute(
         LETTERS["release_hold"],
         {"id": locked.id, "code": code, "by": author.who, "reason": author.reason, "is_waived": False},
@@ -50,7 +63,7 @@ def _release_one(tx: Connection, locked: Locked, author: Author) -> set[BellKey]
         return set()
     record_acts(tx, author.who, "hold_released", author.reason, [(f"order/{locked.order_id}", {"code": code})])
     if locked.state is not State.ON_HOLD:
-        return add_due(tx, locked, Step.LABEL)
+        return add_due(tx, locked, step)
     if open_holds(tx, [locked.id]).get(locked.id):
         return set()
-    return go_on(tx, locked, Step.LABEL, Cause.RULES, {"code": code, "by": author.who, "reason": author.reason})
+    return go_on(tx, locked, step, Cause.RULES, {"code": code, "by": author.who, "reason": author.reason})

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.states import Step
 from infra.engine.failures import Origin, bury, crash_cause
 from infra.engine.worker_lock import PRESENCE_CLASS
 from infra.engine.write_outcomes import WORK, Writes, places, write
@@ -92,9 +91,9 @@ class Sweeper:
                         continue
                     row = tx.execute(WORK["load_for_letter"], {"step": step, "subject_ids": [subject_id]}).fetchone()
                     assert row is not None
-                    place = places(tx, Step(step), lane, [subject_id])[subject_id]
+                    place = places(tx, step, lane, [subject_id])[subject_id]
                     cause = crash_cause(self.clock.utcnow().isoformat(), crashes)
-                    bury(Step(step), place, row, cause, writes, origin=Origin(worker))
+                    bury(step, place, row, cause, writes, origin=Origin(worker))
                     log.error("dead_letter", step=step, subject_id=subject_id, code="worker_killed", crashes=crashes)
-                write(tx, Step(step), writes)
+                write(tx, step, writes)
                 failpoints(SWEEP_POINT, subject_ids, tx)

@@ -1,7 +1,7 @@
 """Dead letters as values: causes, pages, one letter, and where its subject stands."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,10 @@ from domain.dead_letters import MESSAGE, Standing
 from domain.errors import Refused
 from domain.holds import HoldCode
 from domain.money import Money
-from domain.states import State, Step
+from domain.states import State
+from domain.steps import OpenCall
 from domain.waivers import Waiver, read_named
+from infra.process.steps import STEPS, steps_by_subject
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
 from infra.tables.sql import load
@@ -121,7 +123,7 @@ def _cause(row: dict[str, Any]) -> LetterCause:
 def load_page(tx: Connection, wanted: LetterFilter, *, after: int = 0, limit: int) -> list[Letter]:
     """Open letters with an id above `after`, oldest first."""
     with tx.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(LETTERS["list"], {**wanted.named(), "after": after, "limit": limit})
+        rows = cursor.execute(LETTERS["list"], {**wanted.named(), **steps_by_subject(), "after": after, "limit": limit})
         return [Letter(**_with_money(row)) for row in rows]
 
 
@@ -148,7 +150,7 @@ def of_one_cause(tx: Connection, wanted: LetterFilter) -> LetterFilter:
 
 def load_letter(tx: Connection, letter_id: int) -> WholeLetter | None:
     with tx.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(LETTERS["show"], {"id": letter_id}).fetchone()
+        row = cursor.execute(LETTERS["show"], {"id": letter_id, **steps_by_subject()}).fetchone()
     return WholeLetter(**_with_money(row)) if row else None
 
 
@@ -158,22 +160,51 @@ def _with_money(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_standings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Standing]:
-    """Where the subjects of open letters stand now, by letter id."""
-    return {row[0]: _standing(row) for row in tx.execute(LETTERS["standings"], {"ids": list(letter_ids)})}
+    """Where the subjects of open letters stand now, by letter id.
+
+    One statement for all, and for each step among them those that the step asks. A letter of no known step has none: a
+    message stands for no order, and of a step that only another version knows nothing can be said.
+    """
+    named = {"ids": list(letter_ids), "steps": list(STEPS)}
+    rows = tx.execute(LETTERS["standings"], named).fetchall()
+    subjects: dict[str, list[int]] = {}
+    for _, step, subject_id, *_ in rows:
+        subjects.setdefault(step, []).append(subject_id)
+    done, calls = _ask_steps(tx, subjects)
+    return {row[0]: _standing(row, done, calls) for row in rows}
 
 
-def _standing(row: tuple[Any, ...]) -> Standing:
-    _, step, state, resume_state, holds, is_done, is_one_of_many, reference, replays, is_unresolved = row
+_Asked = tuple[set[tuple[str, int]], dict[tuple[str, int], OpenCall]]
+
+
+def _ask_steps(tx: Connection, subjects: Mapping[str, Sequence[int]]) -> _Asked:
+    """What is done, and which calls are open, by step and subject."""
+    done: set[tuple[str, int]] = set()
+    calls: dict[tuple[str, int], OpenCall] = {}
+    for name, ids in subjects.items():
+        step = STEPS[name]
+        if step.done:
+            done |= {(name, id_) for id_ in step.done(tx, ids)}
+        if step.open_calls:
+            calls |= {(name, id_): call for id_, call in step.open_calls(tx, ids).items()}
+    return done, calls
+
+
+def _standing(
+    row: tuple[Any, ...], done: Collection[tuple[str, int]], calls: Mapping[tuple[str, int], OpenCall]
+) -> Standing:
+    _, step, subject_id, state, resume_state, holds, is_one_of_many, replays = row
+    call = calls.get((step, subject_id))
     return Standing(
-        Step(step),
+        STEPS[step],
         State(state) if state else None,
         State(resume_state) if resume_state else None,
         tuple(holds),
-        bool(is_done),
-        is_one_of_many,
-        reference or "",
-        replays,
-        is_unresolved,
+        is_done=(step, subject_id) in done,
+        is_one_of_many=is_one_of_many,
+        reference=call.reference if call else "",
+        replays=replays,
+        is_unresolved=call is not None and call.is_unresolved,
     )
 
 

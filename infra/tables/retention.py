@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.retention import KEPT_FACTS
+from infra.process.steps import steps_by_subject
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 
@@ -57,7 +58,8 @@ _FORGET: Mapping[str, str] = {
 
 def find_ended(tx: Connection, order_ids: Sequence[int], patience: Patience) -> list[int]:
     """Those of some orders that ended long enough ago and of which nothing is open, due, under way or unclear."""
-    named = {"ids": list(order_ids), "days": patience.days, "transit_days": patience.transit_days}
+    named: dict[str, object] = {"ids": list(order_ids), "days": patience.days, "transit_days": patience.transit_days}
+    named |= steps_by_subject()
     return [row[0] for row in tx.execute(RETENTION["ended"], named).fetchall()]
 
 
@@ -81,7 +83,7 @@ def forget(tx: Connection, order_ids: Sequence[int], why: Why) -> Counter[str]:
     """
     ids = list(order_ids)
     tx.execute(RETENTION["bury_orders"], {"ids": ids, "cause": why})
-    named = {"ids": ids, "kept": list(KEPT_FACTS)}
+    named = {"ids": ids, "kept": list(KEPT_FACTS), **steps_by_subject()}
     return Counter({table: len(tx.execute(RETENTION[query], named).fetchall()) for query, table in _FORGET.items()})
 
 

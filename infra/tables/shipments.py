@@ -1,4 +1,4 @@
-"""Packages, write-backs and notices as the outer steps read them: rows by name, each set in one statement."""
+"""Packages, write-backs and notices as the remote steps read them: rows by name, each set in one statement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

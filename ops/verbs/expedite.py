@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from domain.errors import Conflict
 from domain.order import Lane
-from domain.states import FINAL_STATES, Cause, Step
+from domain.states import FINAL_STATES, Cause
 from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
+from infra.process.steps import steps_by_subject
 from infra.tables.letters import record_acts
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
 from infra.tables.pool import Connection, Database
@@ -51,7 +52,7 @@ def choose_lane(db: Database, order_id: int, lane: Lane, author: Author) -> tupl
 
 def move_work(tx: Connection, order_id: int, lane: Lane) -> tuple[str, ...]:
     """The second half: what is due already, in a transaction that holds nothing of the order; the steps that moved."""
-    rows = tx.execute(EXPEDITE["move_work"], {"order_id": order_id, "lane": lane}).fetchall()
+    rows = tx.execute(EXPEDITE["move_work"], {"order_id": order_id, "lane": lane, **steps_by_subject()}).fetchall()
     return tuple(sorted({row[0] for row in rows}))
 
 
@@ -77,7 +78,7 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     if not waiting:
         return None
     was = tuple(sorted({before for _, before, _ in rows if before != lane}))
-    return Expedited(order_id=None, payloads=waiting, lane=lane, was=was, moved=(Step.NORMALIZE,) if was else ())
+    return Expedited(order_id=None, payloads=waiting, lane=lane, was=was, moved=("normalize",) if was else ())
 
 
 def _choose(tx: Connection, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
@@ -101,5 +102,5 @@ def _tell(tx: Connection, changed: list[Locked], lane: Lane, author: Author) -> 
         place = Place(one.id, one.lane, one.order_id, one.id, None, one.state)
         facts = {"lane": lane, "was": one.lane, "by": author.who, "reason": author.reason}
         # Lanes are review's to decide: the timeline shows who decided instead.
-        writes.events.append(event(Step.REVIEW, place, "lane_chosen", Cause.PERSON, facts=facts))
-    write(tx, Step.REVIEW, writes)
+        writes.events.append(event("review", place, "lane_chosen", Cause.PERSON, facts=facts))
+    write(tx, "review", writes)

@@ -5,11 +5,11 @@ from datetime import datetime
 from domain.errors import Misconfigured, Refused, Transient
 from domain.gates import GateKind
 from domain.order import Lane
-from domain.states import Step
 from infra.accounts.rules import rules_by_account, rules_of
 from infra.accounts.shared_breaker import SharedGates
 from infra.config.settings import Limit, Settings
 from infra.engine.author import Author
+from infra.process.steps import STEPS
 from infra.tables.gates import GATES
 from infra.tables.letters import record_acts
 from infra.tables.pool import Database
@@ -27,7 +27,7 @@ def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]
         GateKind.ACCOUNT: {account: account for account in accounts},
         SHOP: shops,
         GateKind.LANE: {str(lane): str(lane) for lane in Lane},
-        GateKind.STEP: {str(step): str(step) for step in Step},
+        GateKind.STEP: {str(step): str(step) for step in STEPS},
     }
     if name not in known[kind]:
         advice = ", ".join(sorted(set(known[kind].values()))) or "none"

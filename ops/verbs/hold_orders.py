@@ -8,7 +8,7 @@ from typing import Any
 from domain.errors import Conflict, Refused
 from domain.holds import HOLDS, PERSON, HoldCode
 from domain.order import Lane
-from domain.states import FINAL_STATES, RANK, Cause, State, Step, may
+from domain.states import FINAL_STATES, RANK, Cause, State, may
 from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Row, Writes, event, write
@@ -158,13 +158,13 @@ def _stop(tx: Connection, held: Iterable[Locked], code: HoldCode, author: Author
                     "lane": None,
                 }
             )
-    write(tx, Step.REVIEW, writes)
+    write(tx, PERSON, writes)
     return moved
 
 
 def _of_person(place: Place, kind: str, facts: Mapping[str, Any], move: tuple[State, State] | None = None) -> Row:
     """An event that no step has caused."""
-    return {**event(Step.REVIEW, place, kind, Cause.PERSON, move=move, facts=facts), "step": PERSON}
+    return event(PERSON, place, kind, Cause.PERSON, move=move, facts=facts)
 
 
 def assign(
@@ -271,7 +271,7 @@ def _tell(
         )
         for one, fact in zip(locked, facts, strict=True)
     ]
-    write(tx, Step.REVIEW, Writes(events=events))
+    write(tx, PERSON, Writes(events=events))
     acts = [(f"hold/{one.id}", {"order_id": one.order_id, **fact}) for one, fact in zip(locked, facts, strict=True)]
     record_acts(tx, author.who, verb, author.reason, acts)
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from actors.listings import let_go
 from domain.errors import Conflict
-from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, PERSON, HoldCode
-from domain.states import Cause, State, Step
+from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, HoldCode
+from domain.states import Cause, State
 from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
 from infra.queue.keys import BellKey
@@ -78,16 +78,15 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
     ).fetchone()
     if row is None:
         return None
-    # What a person stopped goes on as what the review stopped: both are about the order, not about a call.
-    opened_by, error = Step.REVIEW if row[0] == PERSON else Step(row[0]), row[1]
+    opened_by, error = row[0], row[1]
     left = tuple(sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ())))
     due: set[BellKey] = set()
     if locked.state is State.ON_HOLD and not left:
         due |= go_on(tx, locked, opened_by, Cause.PERSON, {"code": code, "by": author.who, "reason": author.reason})
-    if opened_by is Step.WRITEBACK:
+    if opened_by == "writeback":
         # The platform is a side dimension: it hears whatever else holds the order.
-        due |= add_due(tx, locked, Step.WRITEBACK)
-    if opened_by is Step.LABEL:
+        due |= add_due(tx, locked, "writeback")
+    if opened_by == "label":
         due |= _about_the_courier(tx, locked, error)
     (now,) = lock_fulfillment(tx, [locked.id])
     steps = tuple(sorted({key.step for key in due}))
@@ -100,7 +99,7 @@ def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set
     """A call that may have happened is asked about, unless a person had to settle it and the order is over."""
     if locked.state is State.CLOSED and error == OUTCOME_UNKNOWN:
         tx.execute(SHIPMENTS["give_up_intents"], {"id": locked.id})
-    return {BellKey(Step.LABEL, lane, account) for lane, account in ask_about(tx, [locked.id])}
+    return {BellKey("label", lane, account) for lane, account in ask_about(tx, [locked.id])}
 
 
 def _why_not_open(tx: Connection, order_id: int, code: HoldCode) -> str:

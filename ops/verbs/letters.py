@@ -7,7 +7,7 @@ from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from infra.engine.author import Author
 from infra.engine.replay import Replayed, replay
 from infra.engine.results import Place
@@ -55,7 +55,7 @@ def discard_in(tx: Connection, letter_id: int, author: Author) -> bool:
     if held and not stays:
         named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
         tx.execute(LETTERS["release_blocks"], named)
-    if held and step == Step.LABEL:
+    if held and step == "label":
         # Nobody need do anything about it, but what the courier may have booked is found out.
         ask_about(tx, [held[0].id], is_suspect=crashes > 0)
     place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
@@ -74,8 +74,8 @@ def reopen(db: Database, letter_id: int, author: Author) -> None:
         for locked in lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else []):
             place = Place(subject_id, Lane(lane), order_id, locked.id, None, locked.state)
             writes = Writes()
-            stop(Step(step), place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
-            write(tx, Step(step), writes)
+            stop(step, place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
+            write(tx, step, writes)
         place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
         _tell(tx, step, place, verb="letter_reopened", letter_id=letter_id, author=author)
 
@@ -85,4 +85,4 @@ def _tell(tx: Connection, step: str, place: Place, *, verb: str, letter_id: int,
     record_acts(tx, author.who, verb, author.reason, [(f"letter/{letter_id}", {})])
     facts = {"letter": letter_id, "by": author.who, "reason": author.reason}
     if step != MESSAGE:
-        write(tx, Step(step), Writes(events=[event(Step(step), place, verb, Cause.PERSON, facts=facts)]))
+        write(tx, step, Writes(events=[event(step, place, verb, Cause.PERSON, facts=facts)]))

@@ -16,7 +16,7 @@ from domain.errors import FulfilmentError, Refused
 from domain.order import Lane
 from domain.reconcile import Finding, Found, compare
 from infra.engine.author import Author
-from infra.engine.outer import OuterRunner, call_each
+from infra.engine.remote import RemoteRunner, call_each
 from infra.engine.results import Place
 from infra.tables.pool import Database
 from ops.verbs.reconcile_adopt import PackageHere, adopt, note_voided
@@ -74,8 +74,8 @@ class _Asked:
 class Reconciler:
     """Compares what is here with what is outside. Without an author it is a dry run: it asks, and changes nothing."""
 
-    label: OuterRunner
-    writeback: OuterRunner
+    label: RemoteRunner
+    writeback: RemoteRunner
     author: Author | None
     pace: Pace
     show: Callable[[Reconciled], object]

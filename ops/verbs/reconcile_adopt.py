@@ -12,12 +12,13 @@ from domain.order import Lane, OrderKey
 from domain.outcomes import Hold
 from domain.reconcile import Found
 from domain.references import reference
-from domain.states import STEPS, State, Step
+from domain.states import State
 from infra.engine.author import Author
-from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, call_each
+from infra.engine.remote import Intended, Lease, NotCalledError, RemoteRunner, call_each
 from infra.engine.replay import replay
 from infra.engine.results import Place, Result
 from infra.engine.write_outcomes import Writes, add_hold, write
+from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
@@ -25,7 +26,7 @@ from infra.tables.shipments import SHIPMENTS
 from ops.verbs.holds import release
 from ops.verbs.writeback_retry import RECONCILE
 
-_LABEL_MAY_ACT = STEPS[Step.LABEL].works_in | {State.ON_HOLD}
+_LABEL_MAY_ACT = STEPS["label"].works_in | {State.ON_HOLD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class AskOnly:
     """The label step with its booking taken out: what the courier has is recorded, what it has not stays as it was."""
 
     label: Label
-    step: Step = Step.LABEL
+    step: str = "label"
 
     @property
     def call_s(self) -> float:
@@ -91,7 +92,7 @@ class AskOnly:
         return self.label.record(tx, answered)
 
 
-def adopt(runner: OuterRunner, package: PackageHere, keep: Found, author: Author) -> bool:
+def adopt(runner: RemoteRunner, package: PackageHere, keep: Found, author: Author) -> bool:
     """Record `keep` as the package's booked waybill, with all that follows a label; False: not now.
 
     Not now is when a worker labels it at this moment, or when a hold of another kind keeps label from
@@ -131,15 +132,15 @@ def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None
     due = {"package_id": package.id, "lane": Lane(package.lane), "account": package.account}
     row = tx.execute(RECONCILE["label_found"], due).fetchone()
     assert row is not None
-    return BellKey(Step.LABEL, *row)
+    return BellKey("label", *row)
 
 
 def _show_unwanted(tx: Connection, package: PackageHere, keep: Found) -> None:
     place = Place(package.id, Lane(package.lane), package.order_id, package.fulfillment_order_id, package.id)
     writes = Writes()
     hold = Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(package.courier, keep.waybill))
-    add_hold(Step.LABEL, place, hold, writes)
-    write(tx, Step.LABEL, writes)
+    add_hold("label", place, hold, writes)
+    write(tx, "label", writes)
 
 
 def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:

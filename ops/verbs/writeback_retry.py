@@ -16,9 +16,8 @@ from adapters.ports import PlatformStatus
 from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
 from domain.order import Lane
-from domain.states import Step
 from infra.engine.author import Author
-from infra.engine.outer import Intended, Lease, NotCalledError, OuterRunner, OuterStep, call_each
+from infra.engine.remote import Intended, Lease, NotCalledError, RemoteRunner, RemoteStep, call_each
 from infra.engine.replay import replay
 from infra.engine.results import Place, Result
 from infra.process.clock import Clock
@@ -77,31 +76,31 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Overheard:
-    """An outer step, with what was answered to it kept by subject."""
+    """A remote step, with what was answered to it kept by subject."""
 
-    inner: OuterStep
+    step_asked: RemoteStep
     heard: dict[int, object]
 
     @property
-    def step(self) -> Step:
-        return self.inner.step
+    def step(self) -> str:
+        return self.step_asked.step
 
     @property
     def call_s(self) -> float:
-        return self.inner.call_s
+        return self.step_asked.call_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Any]:
-        return self.inner.intend(tx, subject_ids)
+        return self.step_asked.intend(tx, subject_ids)
 
     async def call(self, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
-        return await self.inner.call(intents, lease)
+        return await self.step_asked.call(intents, lease)
 
     def record(self, tx: Connection, answered: Sequence[tuple[Any, Any]]) -> Sequence[Result]:
         self.heard.update((one.place.subject_id, answer) for one, answer in answered)
-        return self.inner.record(tx, answered)
+        return self.step_asked.record(tx, answered)
 
 
-def retry(runner: OuterRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace, show: Show) -> list[Told]:
+def retry(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace, show: Show) -> list[Told]:
     """Put each back to work and tell its platform, unless it shows the waybill already; `show` sees each at once.
 
     Open holds and dead letters of these write-backs are closed in the author's name when the work goes
@@ -120,7 +119,7 @@ def retry(runner: OuterRunner, chosen: Sequence[OpenWriteBack], author: Author, 
     return told
 
 
-def _retry_some(runner: OuterRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace) -> Iterable[Told]:
+def _retry_some(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace) -> Iterable[Told]:
     heard: dict[int, object] = {}
     listening = replace(runner, step=Overheard(runner.step, heard))
     keys = {one.package_id: _put_back(runner.db, one, author) for one in chosen}
@@ -167,10 +166,10 @@ def ask_again(tx: Connection, one: OpenWriteBack) -> BellKey:
     # Whoever tells the platform locks the work first, and the write-back behind it.
     tx.execute(RECONCILE["lock_writeback_work"], named)
     row = tx.execute(RECONCILE["ask_again"], named).fetchone()
-    return BellKey(Step.WRITEBACK, *(row or (one.lane, one.account)))
+    return BellKey("writeback", *(row or (one.lane, one.account)))
 
 
-def _run(runner: OuterRunner, due: Iterable[tuple[BellKey, int]]) -> None:
+def _run(runner: RemoteRunner, due: Iterable[tuple[BellKey, int]]) -> None:
     by_key: dict[BellKey, list[int]] = {}
     for key, package_id in due:
         by_key.setdefault(key, []).append(package_id)
@@ -198,7 +197,7 @@ def _judged(one: OpenWriteBack, answer: object) -> Told:
             return _told(one, Said.NOT_REACHED, _words(answer))
 
 
-def preview(runner: OuterRunner, chosen: Sequence[OpenWriteBack], show: Show) -> list[Told]:
+def preview(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], show: Show) -> list[Told]:
     """What `retry` would do: the platforms are asked, and nothing is told or changed."""
     assert isinstance(runner.step, WriteBack)
     tools = runner.step.tools

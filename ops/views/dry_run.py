@@ -14,8 +14,8 @@ from domain.normalize import NOT_OURS, Intake, initial_state
 from domain.order import Order
 from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
-from domain.states import STEPS, Step
 from domain.stock import Reservation
+from infra.process.steps import STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
 
 def _findings(order: Order, intake: Intake, rules: RuleSet) -> tuple[Finding, ...]:
     """What intake holds, and what review would if the stock were there, where the chain asks it; each code once."""
-    if intake.reason == NOT_OURS or intake.state not in STEPS[Step.REVIEW].works_in:
+    if intake.reason == NOT_OURS or intake.state not in STEPS["review"].works_in:
         return intake.holds
     held = {finding.code for finding in intake.holds}
     found = review(order, ReviewFacts(Reservation.RESERVED), rules).holds

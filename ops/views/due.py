@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 from domain.money import Money
 from domain.ship_by import ON_THE_CLOCK, used_percent
 from infra.monitoring.alarms import CLOCK
+from infra.process.steps import steps_by_subject
 from infra.tables.pool import Database
 
 
@@ -39,7 +40,7 @@ def due_orders(db: Database, shop: str | None = None, within_h: float | None = N
 
     `shop` is a shop's name or its account; `within_h` keeps those that are late or must leave within so many hours.
     """
-    named = {"states": sorted(ON_THE_CLOCK), "shop": shop, "within_h": within_h}
+    named = {"states": sorted(ON_THE_CLOCK), "shop": shop, "within_h": within_h, **steps_by_subject()}
     with db.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
         return [_due(row) for row in cursor.execute(CLOCK["due_orders"], named)]
 

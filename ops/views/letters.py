@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from domain.dead_letters import NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
 from domain.errors import FulfilmentError, Refused
-from domain.states import STEPS
 from infra.tables.letters import (
     Letter,
     LetterCause,
@@ -110,20 +109,20 @@ def _preview(letter_id: int, would: Prospect, now: Standing, asked: _Asked) -> P
             return Preview(letter_id, now.state, "refused", why)
         case PutBack(resume=resume):
             resumes = f"resumes as {resume}, " if resume else ""
-            books = resume is not None or now.state in STEPS[now.step].works_in
+            books = resume is not None or now.state in now.step.works_in
             return Preview(letter_id, now.state, "replayed", f"{resumes}{_next_try(now, asked, books=books)}")
 
 
 def _next_try(now: Standing, asked: _Asked, *, books: bool) -> str:
     """`books`: the order still wants a label; otherwise asking is all."""
     if not now.reference:
-        return f"{now.step} runs again"
+        return f"{now.step.name} runs again"
     if asked.ask is None:
-        return f"{now.step} runs again and asks the courier for {now.reference} first"
+        return f"{now.step.name} runs again and asks the courier for {now.reference} first"
     try:
         waybill = asked.ask(asked.account, now.reference)
     except FulfilmentError as error:
-        return f"{now.step} runs again; the courier could not be asked now: {error.code}"
+        return f"{now.step.name} runs again; the courier could not be asked now: {error.code}"
     if waybill is None:
         return f"the courier has nothing under {now.reference}: {'will book' if books else 'books nothing'}"
     if (owner := asked.owner_of(now.reference, waybill)) is not None:

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from psycopg.rows import class_row, dict_row
 
 from domain.money import Money
-from domain.states import STEPS, Cause, Step, Subject
+from domain.states import Cause
+from domain.steps import Subject
+from infra.process.steps import STEPS
 from infra.tables.answers import answers_of
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
@@ -338,7 +340,7 @@ def _timeline(
     """Events, with what stands in rows of its own: payloads that came and holds that were released."""
     told = [Event(reason=event_in_words(row["kind"], row["facts"]), **row) for row in events]
     received = [
-        _plain_event("payload_received", row["received_at"], Step.PULL, Cause.PLATFORM, {"source": row["source"]})
+        _plain_event("payload_received", row["received_at"], "pull", Cause.PLATFORM, {"source": row["source"]})
         for row in payloads
     ]
     released = [
@@ -346,7 +348,7 @@ def _timeline(
             "hold_released",
             hold.released_at,
             hold.step,
-            Cause.RULES if hold.released_by in set(Step) else Cause.PERSON,
+            Cause.RULES if hold.released_by in set(STEPS) else Cause.PERSON,
             {"code": hold.code, "by": hold.released_by},
         )
         for hold in holds

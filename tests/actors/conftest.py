@@ -19,7 +19,6 @@ from adapters.ports import EventPage, Listed, PlatformShipment, PlatformStatus, 
 from adapters.rejection import Rejected
 from domain.errors import Conflict
 from domain.order import Address, PlatformState
-from domain.states import Step
 from infra.config.rules import load_rules
 from infra.config.settings import Channel, Courier, Engine, Location, Sender, Settings, Shop
 from infra.engine.accounts import ensure_accounts
@@ -32,7 +31,7 @@ from infra.tables.stock import count_in
 from workers.wiring import make_runners
 
 SHOP, COURIER, CHANNEL = "taobao/s1", "sf/main", "webhook/buyers"
-_ENDLESS = {Step.PULL, Step.WAREHOUSE}
+_ENDLESS = {"pull", "warehouse"}
 _TIDS = itertools.count(2_900_000_000_000_000_001)
 
 
@@ -283,7 +282,7 @@ class Merchant:
             self.settings.shops[0], source, [(Listed(raw.platform_order_id, at), raw) for raw in raws]
         )
 
-    def run(self, step: Step, **key: Any) -> int:
+    def run(self, step: str, **key: Any) -> int:
         """Answer the bells of one step until none of its work is due."""
         done = 0
         for _ in range(500):
@@ -298,9 +297,9 @@ class Merchant:
                 break
         return done
 
-    def flow(self, until: Step | None = None) -> None:
+    def flow(self, until: str | None = None) -> None:
         """Run the chain once through all steps, up to and including `until`."""
-        for step in (Step.NORMALIZE, Step.RESERVE, Step.REVIEW, Step.ROUTE, Step.LABEL, Step.WRITEBACK, Step.NOTIFY):
+        for step in ("normalize", "reserve", "review", "route", "label", "writeback", "notify"):
             self.run(step)
             if step is until:
                 return
@@ -320,7 +319,7 @@ class Merchant:
                 at = datetime(2026, 11, 22, 10, tzinfo=UTC) + timedelta(minutes=len(self.warehouse.scans))
                 self.warehouse.scans.append(WarehouseEvent(number, one, "", kind, at))
         self.rows("UPDATE work SET due_at = now() - interval '1 second' WHERE step = 'warehouse'")
-        self.run(Step.WAREHOUSE)
+        self.run("warehouse")
 
     def states(self) -> list[str]:
         return [row[0] for row in self.rows("SELECT state FROM fulfillment_order ORDER BY id")]
@@ -332,7 +331,7 @@ class Merchant:
     def letters(self) -> list[tuple[str, str]]:
         return self.rows("SELECT step, code FROM dead_letter ORDER BY id")
 
-    def due(self, step: Step) -> list[tuple[int, int]]:
+    def due(self, step: str) -> list[tuple[int, int]]:
         """Subject and attempts of a step's work."""
         return self.rows("SELECT subject_id, attempts FROM work WHERE step = %s ORDER BY subject_id", step)
 

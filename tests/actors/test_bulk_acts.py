@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import Conflict, FulfilmentError, Refused
-from domain.states import Step
 from infra.engine.author import Author, Role, Source
 from infra.tables.bulk_acts import load_items
 from ops.verbs import bulk_acts
@@ -34,7 +33,7 @@ def five(merchant, trade):
     """Five approved orders."""
     merchant.stock(**{"TEE-1": 100})
     merchant.deliver(*(trade() for _ in range(5)))
-    merchant.flow(Step.REVIEW)
+    merchant.flow("review")
     return merchant
 
 
@@ -118,7 +117,7 @@ def test_control_without_the_comparison_what_changed_is_done_unseen(five, monkey
 def test_who_comes_later_is_not_in_it(five, trade):
     bulk = make(five)
     five.deliver(trade())
-    five.flow(Step.REVIEW)
+    five.flow("review")
     confirm(five.db, bulk.id, bulk.token, LI)
     work_off(five.db, bulk.id)
     assert sorted(five.states()) == ["approved", *["on_hold"] * 5]
@@ -255,7 +254,7 @@ def test_a_defect_fails_its_item_alone_and_five_stop_the_bulk(five, trade, monke
     assert look(five.db, bulk.id).results == {"held": 4, "defect": 1}
     assert items(five, bulk)[1].facts == {"error": "ZeroDivisionError"}
     five.deliver(*(trade() for _ in range(7)))
-    five.flow(Step.REVIEW)
+    five.flow("review")
     monkeypatch.setattr(bulk_acts, "VERBS", {HOLD.name: Broken(HOLD, set(range(1, 100)))})
     other = make(five, items=ids(five)[5:])
     confirm(five.db, other.id, other.token, LI)
@@ -298,10 +297,10 @@ def prepared_for(merchant, verb):
         merchant.rows(LETTER)
         return {}, merchant.one("SELECT id FROM dead_letter")
     if verb == "writeback.retry":
-        merchant.flow(Step.LABEL)
+        merchant.flow("label")
         merchant.platform.errors["tell"] = [Refused("not_allowed", "no")] * 5
         merchant.scan("accepted", "packed", "handed_over")
-        merchant.run(Step.WRITEBACK)
+        merchant.run("writeback")
         assert "writeback_refused" in merchant.holds()
         return {}, merchant.one("SELECT min(package_id) FROM writeback")
     return {"lane": "p0", **MANUAL}, first
@@ -316,7 +315,7 @@ def test_each_verb_foresees_what_it_does_once_and_what_it_refuses_then(five, nam
             five.rows("UPDATE hold SET released_at = now(), released_by = 'x'")
             five.rows(ENDED)
         if not is_first and name == "writeback.retry":
-            five.run(Step.WRITEBACK)
+            five.run("writeback")
         bulk = make(five, verb, params, [subject])
         [(foreseen, _)] = bulk.foreseen.items()
         assert (foreseen == verb.done) is is_first, bulk.foreseen
@@ -337,7 +336,7 @@ def test_a_write_back_that_was_put_back_is_told(five):
     confirm(five.db, bulk.id, bulk.token, LI)
     work_off(five.db, bulk.id)
     five.platform.errors.clear()
-    five.run(Step.WRITEBACK)
+    five.run("writeback")
     assert five.one("SELECT status FROM writeback WHERE package_id = %s", subject) == "confirmed"
 
 
@@ -349,5 +348,5 @@ def test_one_order_that_somebody_released_meanwhile_is_told_so(five):
     release(five.db, ids(five)[0], "manual", replace(WANG, reason="faster"))
     work_off(five.db, bulk.id)
     assert look(five.db, bulk.id).results == {"released": 4, "hold_not_open": 1}
-    five.flow(Step.LABEL)
+    five.flow("label")
     assert len(five.courier.waybills) == 5

@@ -3,7 +3,6 @@
 import pytest
 
 from domain.holds import HoldCode
-from domain.states import Step
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from ops.verbs.holds import release
@@ -67,7 +66,7 @@ def handovers(house, monkeypatch):
 def becomes(house, content):
     house.deliver(content)
     house.fall_due()
-    house.run(Step.NORMALIZE)
+    house.run("normalize")
 
 
 def let_go(house, code):
@@ -84,7 +83,7 @@ def breaches(house):
 
 
 def ship(house):
-    house.flow(Step.LABEL)
+    house.flow("label")
     house.scan("accepted", "packed", "handed_over")
     house.flow()
 
@@ -117,7 +116,7 @@ def test_what_else_leaves_by_hand_after_that_is_held_again(house, lines):
     house.deliver(lines(tee=BY_HAND, status="SELLER_CONSIGNED_PART"))
     house.flow()
     let_go(house, HoldCode.SHIPPED_ELSEWHERE)
-    house.flow(Step.ROUTE)
+    house.flow("route")
     becomes(house, lines(1, tee=BY_HAND, cap=BY_HAND, status="WAIT_BUYER_CONFIRM_GOODS"))
     house.flow()
     assert (house.states(), house.holds(), house.courier.asked) == (["on_hold"], ["shipped_elsewhere"], {})
@@ -133,7 +132,7 @@ def seen_by(house, content, way):
         becomes(house, content)
     else:
         house.platform.trades[TID] = content
-    house.run(Step.LABEL)
+    house.run("label")
     house.fall_due()
     house.flow()
 
@@ -142,7 +141,7 @@ def seen_by(house, content, way):
 @pytest.mark.parametrize("mark", ["top_hold", "forbid_consign", "ofp_hold"])
 def test_an_allocated_order_that_the_platform_holds_is_not_labelled(house, lines, mark, way):
     house.deliver(lines())
-    house.flow(Step.ROUTE)
+    house.flow("route")
     assert house.states() == ["allocated"]
     seen_by(house, lines(1, **{mark: 1}), way)
     assert (house.states(), house.holds()) == (["on_hold"], ["platform_hold"])
@@ -154,7 +153,7 @@ def test_an_allocated_order_that_the_platform_holds_is_not_labelled(house, lines
 @pytest.mark.parametrize("left", PARTS[:2])
 def test_an_allocated_order_that_is_shipped_by_hand_gets_no_second_waybill(house, lines, way, left):
     house.deliver(lines())
-    house.flow(Step.ROUTE)
+    house.flow("route")
     seen_by(house, lines(1, tee=left, cap=left, status="WAIT_BUYER_CONFIRM_GOODS"), way)
     assert (house.states(), house.holds(), house.courier.asked) == (["on_hold"], ["shipped_elsewhere"], {})
     let_go(house, HoldCode.SHIPPED_ELSEWHERE)
@@ -168,7 +167,7 @@ def test_an_allocated_order_that_is_shipped_by_hand_gets_no_second_waybill(house
 @pytest.mark.parametrize("way", ["pull", "label"])
 def test_one_line_shipped_by_hand_leaves_the_other_to_us(house, lines, handovers, way):
     house.deliver(lines())
-    house.flow(Step.ROUTE)
+    house.flow("route")
     seen_by(house, lines(1, tee=BY_HAND, status="SELLER_CONSIGNED_PART"), way)
     assert (house.states(), house.holds(), house.courier.asked) == (["on_hold"], ["shipped_elsewhere"], {})
     let_go(house, HoldCode.SHIPPED_ELSEWHERE)

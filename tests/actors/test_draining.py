@@ -7,8 +7,7 @@ import pytest
 from actors import decrypt_receiver
 from actors.decrypt_receiver import reveal
 from adapters.ports import Purpose
-from domain.states import Step
-from infra.engine.outer import NotCalledError
+from infra.engine.remote import NotCalledError
 from infra.queue.bells import BellKey
 from workers.wiring import make_runners
 
@@ -24,7 +23,7 @@ def house(make_merchant, trade, told_to_stop):
     merchant = make_merchant(ship_on="label")
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(trade(tid="1001"))
-    merchant.flow(Step.ROUTE)
+    merchant.flow("route")
     merchant.runners = make_runners(merchant.tools, merchant.outside, 1_000_000, told_to_stop.is_set)
     return merchant
 
@@ -55,36 +54,36 @@ def run_once(house, step):
 
 def test_after_the_last_check_nobody_is_revealed_or_booked(house, stop_during, told_to_stop):
     stop_during(house.platform, "fetch")
-    assert run_once(house, Step.LABEL) == [0]
+    assert run_once(house, "label") == [0]
     assert (house.platform.asked["reveal"], house.courier.asked["create"]) == (0, 0)
     assert house.rows("SELECT call_deadline FROM shipment") == [(None,)], "surely nothing was booked"
     told_to_stop.clear()
-    assert run_once(house, Step.LABEL) == []
+    assert run_once(house, "label") == []
 
 
 def test_after_the_receiver_is_known_nothing_is_booked(house, stop_during):
     stop_during(house.platform, "reveal")
-    assert run_once(house, Step.LABEL) == [0]
+    assert run_once(house, "label") == [0]
     assert (house.platform.asked["reveal"], house.courier.asked["create"]) == (1, 0)
 
 
 def test_a_booking_that_is_under_way_is_finished(house, stop_during):
     stop_during(house.courier, "create")
-    assert run_once(house, Step.LABEL) == []
+    assert run_once(house, "label") == []
     assert house.rows("SELECT status FROM shipment") == [("booked",)]
 
 
 def test_a_shop_that_was_asked_is_not_told_any_more_and_asked_again(house, stop_during, told_to_stop):
-    house.run(Step.LABEL)
+    house.run("label")
     house.rows("UPDATE writeback SET call_deadline = now() - interval '1 second'")
     stop_during(house.platform, "status")
     asked = house.platform.asked["status"]
-    assert run_once(house, Step.WRITEBACK) == [0]
+    assert run_once(house, "writeback") == [0]
     assert (house.platform.asked["status"] - asked, house.platform.told) == (1, [])
     assert house.one("SELECT call_deadline IS NOT NULL FROM writeback"), "an earlier call stays as unclear as it was"
     told_to_stop.clear()
     house.fall_due()
-    assert run_once(house, Step.WRITEBACK) == []
+    assert run_once(house, "writeback") == []
     assert house.platform.told == ["SF0001"]
 
 

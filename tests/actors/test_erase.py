@@ -5,7 +5,6 @@ import uuid
 import pytest
 from psycopg import sql
 
-from domain.states import Step
 from infra.config.retention import Retention
 from infra.engine.author import Author
 from infra.retention.purge import Purge
@@ -62,7 +61,7 @@ def shipped(merchant, trade):
     merchant.stock(**{"TEE-1": 50})
     kept, other = trade(**PERSON), trade(receiver_name="王五", buyer_nick="wangwu")
     merchant.deliver(kept, other)
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     merchant.scan("packed", "handed_over")
     merchant.flow()
     order_id = merchant.one("SELECT id FROM orders WHERE platform_order_id = %s", kept["tid_str"])
@@ -189,7 +188,7 @@ def test_a_buyer_who_is_called_like_any_word_erases_nobody_elses(merchant, trade
     merchant.stock(**{"TEE-1": 50})
     hostile = trade(receiver_name="ok", buyer_nick="east", buyer_message="谢谢", oaid=None)
     merchant.deliver(hostile)
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     merchant.rows("UPDATE shipment SET waybill = '7'")
     merchant.scan("packed", "handed_over")
     merchant.flow()
@@ -230,7 +229,7 @@ def trade_of(trade):
 def test_an_order_under_way_is_erased_by_the_purge_after_its_end(merchant, redis, trade):
     merchant.stock(**{"TEE-1": 5})
     merchant.deliver(trade(**PERSON))
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     orders = orders_of(merchant.db, [PHONE])
     record = erase(merchant.db, orders, Author("li", "asked by mail"), words=[PHONE], when_ended=True)
     assert record.done_at is None
@@ -251,7 +250,7 @@ def test_a_payload_that_never_became_an_order_is_erased_once_its_letter_is_close
              RETURNING id)
            INSERT INTO work (step, subject_id, lane, shop) SELECT 'normalize', id, 'bulk', 'taobao/s1' FROM raw"""
     )
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     orders = orders_of(merchant.db, [NAME])
     assert [str(one) for one in orders] == ["taobao/s1/77"]
     record = erase(merchant.db, orders, Author("li", "asked by mail"), when_ended=True)

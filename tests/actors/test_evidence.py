@@ -3,7 +3,6 @@
 import pytest
 
 from domain.errors import Refused, Transient, keep_evidence
-from domain.states import Step
 from infra.tables.answers import KEPT
 from ops.views.order import raw_answers, view_order
 
@@ -21,7 +20,7 @@ def allocated(merchant, trade):
     """One order with its package, ready for the label."""
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(trade(tid="1001"))
-    merchant.flow(Step.ROUTE)
+    merchant.flow("route")
     return merchant
 
 
@@ -40,7 +39,7 @@ def elsewhere(world):
 
 def test_the_answer_behind_a_hold_is_kept_with_the_order_only(allocated, order_id, capsys):
     allocated.courier.errors = {"create": [quoting(Refused)]}
-    allocated.run(Step.LABEL)
+    allocated.run("label")
     (answer,) = raw_answers(allocated.db, order_id)
     assert (answer.step, answer.account, answer.code, answer.text) == ("label", "sf/main", "refused", QUOTE)
     assert allocated.one("SELECT code FROM hold WHERE released_at IS NULL") == "waybill_error"
@@ -53,22 +52,22 @@ def test_the_newest_few_answers_of_a_subject_stay(allocated, order_id):
     for number in range(KEPT + 2):
         allocated.courier.errors = {"create": [quoting(Transient, f"n{number}")]}
         allocated.rows("UPDATE work SET due_at = now()")
-        allocated.run(Step.LABEL)
+        allocated.run("label")
     assert [one.code for one in raw_answers(allocated.db, order_id)] == [f"n{2 + each}" for each in range(KEPT)]
 
 
 def test_an_error_without_an_answer_and_a_healthy_order_keep_none(allocated, order_id):
     allocated.courier.errors = {"create": [Transient("timed_out")]}
-    allocated.run(Step.LABEL)
+    allocated.run("label")
     allocated.rows("UPDATE work SET due_at = now()")
-    allocated.run(Step.LABEL)
+    allocated.run("label")
     assert allocated.one("SELECT waybill FROM shipment")
     assert raw_answers(allocated.db, order_id) == ()
 
 
 def test_a_database_that_does_not_know_the_order_keeps_nothing_longer_than_it(allocated, order_id):
     allocated.courier.errors = {"create": [quoting(Refused)]}
-    allocated.run(Step.LABEL)
+    allocated.run("label")
     rule = allocated.one(
         "SELECT confdeltype::text FROM pg_constraint WHERE conrelid = 'foreign_answer'::regclass AND contype = 'f'"
     )

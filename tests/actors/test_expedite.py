@@ -8,7 +8,6 @@ import pytest
 
 from domain.errors import Conflict
 from domain.order import Lane
-from domain.states import Step
 from infra.engine.author import Author
 from infra.queue.bells import BellKey
 from ops.verbs.expedite import expedite
@@ -34,7 +33,7 @@ def lanes(merchant):
 
 @pytest.mark.parametrize(
     ("done", "waits"),
-    [(Step.NORMALIZE, "reserve"), (Step.RESERVE, "review"), (Step.REVIEW, "route"), (Step.ROUTE, "label")],
+    [("normalize", "reserve"), ("reserve", "review"), ("review", "route"), ("route", "label")],
 )
 def test_its_waiting_work_changes_lanes_and_so_does_all_that_follows(stocked, trade, done, waits):
     stocked.deliver(trade())
@@ -44,18 +43,18 @@ def test_its_waiting_work_changes_lanes_and_so_does_all_that_follows(stocked, tr
     assert (moved.was, moved.moved) == (("bulk",), (waits,))
     assert lanes(stocked) == ("p0", [(waits, "p0")])
     stocked.bells.keys.clear()
-    stocked.flow(Step.LABEL)
+    stocked.flow("label")
     stocked.scan("accepted", "packed", "handed_over")
-    stocked.flow(Step.NOTIFY)
+    stocked.flow("notify")
     assert {key.lane for key in stocked.bells.keys if key.step in {"route", "label", "writeback", "notify"}} == {"p0"}
     assert stocked.one("SELECT status FROM writeback") == "confirmed"
 
 
 def test_the_rules_leave_a_chosen_lane_alone(stocked, trade):
     stocked.deliver(trade())
-    stocked.flow(Step.RESERVE)
+    stocked.flow("reserve")
     expedite(stocked.db, order_of(stocked), Lane.P0, LI)
-    stocked.run(Step.REVIEW)
+    stocked.run("review")
     assert lanes(stocked) == ("p0", [("route", "p0")])
     reasons = stocked.one("SELECT facts -> 'reasons' FROM event WHERE kind = 'review_moved'")
     assert reasons == ["chosen by a person"]
@@ -63,15 +62,15 @@ def test_the_rules_leave_a_chosen_lane_alone(stocked, trade):
 
 def test_without_a_person_the_rules_choose_again(stocked, trade):
     stocked.deliver(trade())
-    stocked.flow(Step.RESERVE)
+    stocked.flow("reserve")
     stocked.rows("UPDATE fulfillment_order SET lane = 'p0'")
-    stocked.run(Step.REVIEW)
+    stocked.run("review")
     assert lanes(stocked) == ("bulk", [("route", "bulk")])
 
 
 def test_the_timeline_says_who_and_why_once(stocked, trade):
     stocked.deliver(trade())
-    stocked.flow(Step.NORMALIZE)
+    stocked.flow("normalize")
     expedite(stocked.db, order_of(stocked), Lane.P0, LI)
     again = expedite(stocked.db, order_of(stocked), Lane.P0, LI)
     assert (again.was, again.moved) == ((), ())
@@ -84,7 +83,7 @@ def test_the_timeline_says_who_and_why_once(stocked, trade):
 def test_what_was_cut_off_halfway_is_finished_by_the_next_call(stocked, trade):
     """The order moved, its work did not: the process died in between."""
     stocked.deliver(trade())
-    stocked.flow(Step.NORMALIZE)
+    stocked.flow("normalize")
     stocked.rows("UPDATE fulfillment_order SET lane = 'p0', lane_by = 'li'")
     moved = expedite(stocked.db, order_of(stocked), Lane.P0, LI)
     assert (moved.was, moved.moved) == ((), ("reserve",))
@@ -93,7 +92,7 @@ def test_what_was_cut_off_halfway_is_finished_by_the_next_call(stocked, trade):
 
 def test_an_order_that_has_ended_is_refused(stocked, trade):
     stocked.deliver(trade())
-    stocked.flow(Step.NORMALIZE)
+    stocked.flow("normalize")
     stocked.rows("UPDATE fulfillment_order SET state = 'closed', finished_at = now(), closed_reason = 'cancelled'")
     with pytest.raises(Conflict, match="order_ended: order 1 is closed"):
         expedite(stocked.db, order_of(stocked), Lane.P0, LI)
@@ -102,14 +101,14 @@ def test_an_order_that_has_ended_is_refused(stocked, trade):
 
 def test_a_step_that_runs_meanwhile_leads_into_the_new_lane(stocked, trade):
     stocked.deliver(trade())
-    stocked.flow(Step.NORMALIZE)
+    stocked.flow("normalize")
     inside, done, waited = threading.Event(), threading.Event(), []
-    runner = stocked.runners[Step.RESERVE]
+    runner = stocked.runners["reserve"]
 
     class Slow:
         """The real step; while it holds its rows, somebody expedites its order, and waits for it."""
 
-        step = Step.RESERVE
+        step = "reserve"
 
         def work(self, tx, subject_ids):
             results = runner.step.work(tx, subject_ids)

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.states import Step
 from infra.engine.reports import wake_waiting
 from infra.engine.worker_lock import PRESENCE_CLASS, Presence
 
@@ -65,7 +64,7 @@ def test_a_payload_that_an_earlier_version_asked_for_is_asked_for_again_once(sto
     stocked.platform.trades["1001"] = whole
     for _ in range(2):
         stocked.fall_due()
-        stocked.run(Step.PULL)
+        stocked.run("pull")
         stocked.flow()
     assert (stocked.states(), stocked.holds()) == (["allocated"], [])
     assert (stocked.platform.asked["fetch 1001"], stocked.rows("SELECT * FROM pull_gap")) == (2, [])
@@ -75,7 +74,7 @@ def test_one_that_the_platform_does_not_say_either_is_asked_for_once(stocked, tr
     stocked.deliver(trade(tid="1001", shipping_type="teleport"))
     for _ in range(3):
         stocked.fall_due()
-        stocked.run(Step.PULL)
+        stocked.run("pull")
         stocked.flow()
     assert (stocked.platform.asked["fetch 1001"], stocked.holds()) == (1, ["fulfiller_unknown"])
 
@@ -87,7 +86,7 @@ def test_while_an_earlier_worker_lives_what_it_would_ship_waits_for_its_end(stoc
     """An unknown one only for the platform to be asked: nearly all of those are ours."""
     earlier = Presence(stocked.db)
     stocked.deliver(trade(tid="1001", **marks))
-    stocked.run(Step.NORMALIZE)
+    stocked.run("normalize")
     due = stocked.rows("SELECT due_at - now() FROM work WHERE step = 'normalize'")
     assert wake_waiting(stocked.db) == 0
     earlier.close()

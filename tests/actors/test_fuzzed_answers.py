@@ -18,7 +18,6 @@ from adapters.door import Response
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.gateway import Account, Taobao
 from adapters.warehouses.feed import Feed
-from domain.states import Step
 from infra.config.settings import Courier, Secret
 from infra.process.clock import SystemClock
 from infra.tables.orders import load_orders
@@ -156,10 +155,10 @@ def play(merchant, door, trade, spoiled: str) -> list[str]:
     """One round: everything on its way up to the hand-over, with one thing spoiled."""
     tids = bring(merchant, door, trade)
     door.spoiled, door.victim = spoiled, tids[0] if spoiled in {"detail", "status"} else ""
-    merchant.run(Step.PULL)
-    merchant.flow(Step.LABEL)
+    merchant.run("pull")
+    merchant.flow("label")
     door.events = scans(merchant, tids)
-    merchant.run(Step.WAREHOUSE)
+    merchant.run("warehouse")
     return tids
 
 

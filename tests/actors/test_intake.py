@@ -11,7 +11,6 @@ from actors.intake import Intake
 from adapters.platforms.taobao.trade import unread_order
 from adapters.ports import Listed
 from domain.errors import Malformed
-from domain.states import Step
 
 LARGE = 300_000
 
@@ -44,7 +43,7 @@ def statements(monkeypatch):
 def pull(merchant):
     merchant.rows("UPDATE work SET due_at = now() WHERE step = 'pull'")
     merchant.rows("UPDATE pull_gap SET due_at = now()")
-    return merchant.run(Step.PULL)
+    return merchant.run("pull")
 
 
 def stored(merchant):
@@ -134,12 +133,12 @@ def test_an_answer_that_cannot_be_read_is_stored_quarantined_and_asked_for_again
     pull(cut)
     assert stored(cut) == ["2001"]
     assert cut.rows("SELECT platform_order_id, error, tries FROM pull_gap") == [("2001", "answer_unreadable", 1)]
-    cut.run(Step.NORMALIZE)
+    cut.run("normalize")
     assert cut.letters() == [("normalize", "payload_truncated")]
     del cut.platform.fetch
     pull(cut)
     assert cut.rows("SELECT * FROM pull_gap") == []
-    cut.run(Step.NORMALIZE)
+    cut.run("normalize")
     assert cut.states() == ["paid"]
 
 
@@ -148,7 +147,7 @@ def test_of_one_order_only_a_few_unreadable_answers_are_kept(cut, is_read):
     for _ in range(7):
         pull(cut)
         if is_read:
-            cut.run(Step.NORMALIZE)
+            cut.run("normalize")
     assert stored(cut) == ["2001"] * 3
     assert cut.one("SELECT tries FROM pull_gap") == 7
 
@@ -194,11 +193,11 @@ def test_a_batch_of_normalize_is_bounded_by_bytes_and_leaves_the_rest_due_withou
     monkeypatch.setattr(normalize, "BATCH_BYTES", 100_000)
     monkeypatch.setattr(normalize, "LARGE_BYTES_MAX", 2 * LARGE + 10_000)
     merchant.deliver(*(trade() for _ in range(5)), *(trade(note="x" * LARGE) for _ in range(5)))
-    [key] = {key for key in merchant.bells.keys if key.step == Step.NORMALIZE}
-    merchant.runners[Step.NORMALIZE].run(key)
+    [key] = {key for key in merchant.bells.keys if key.step == "normalize"}
+    merchant.runners["normalize"].run(key)
     assert len(merchant.states()) == 7, "the small ones, and two large ones"
-    assert [attempts for _, attempts in merchant.due(Step.NORMALIZE)] == [0, 0, 0]
-    merchant.run(Step.NORMALIZE)
+    assert [attempts for _, attempts in merchant.due("normalize")] == [0, 0, 0]
+    merchant.run("normalize")
     assert len(merchant.states()) == 10
     assert merchant.letters() == []
 
@@ -207,5 +206,5 @@ def test_a_single_body_over_every_bound_is_read(merchant, trade, monkeypatch):
     monkeypatch.setattr(normalize, "BATCH_BYTES", 1)
     monkeypatch.setattr(normalize, "LARGE_BYTES_MAX", 1)
     merchant.deliver(*(trade() for _ in range(3)))
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     assert len(merchant.states()) == 3

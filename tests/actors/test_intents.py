@@ -8,7 +8,6 @@ from actors import label
 from adapters.ports import Waybill
 from domain.errors import Conflict, Poison, Transient
 from domain.holds import HoldCode
-from domain.states import Step
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.tables.migrate import FOLDER
@@ -41,11 +40,11 @@ def make_unheard(make_merchant, first):
         merchant = make_merchant(ship_on=ship_on)
         merchant.stock(**{"TEE-1": 10})
         merchant.deliver(first)
-        merchant.flow(Step.ROUTE)
+        merchant.flow("route")
         merchant.courier.knows_references = False
         merchant.courier.errors = {at: [Killed()]}
         with pytest.raises(Killed):
-            merchant.run(Step.LABEL)
+            merchant.run("label")
         merchant.rows("UPDATE work SET lease_token = NULL, lease_until = NULL, is_suspect = true WHERE step = 'label'")
         merchant.rows("DELETE FROM flight")
         return merchant
@@ -65,12 +64,12 @@ def shipments(merchant):
 def becomes(merchant, trade, changes):
     """The platform's order changes before anybody recovers the booking."""
     merchant.deliver(trade | changes)
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
 
 
 def recover(merchant):
     merchant.fall_due()
-    merchant.run(Step.LABEL)
+    merchant.run("label")
 
 
 def unknown_living(merchant):
@@ -102,7 +101,7 @@ def test_the_buyer_closes_before_the_recovery_and_the_waybill_is_known_and_shown
     [(owner, waybill)] = unheard.rows("SELECT owner, facts ->> 'waybill' FROM hold WHERE code = 'unwanted_waybill'")
     assert (owner, waybill) == ("logistics", "SF0001")
     assert unheard.courier.asked["create"] == 1
-    assert (unknown_living(unheard), breaches(unheard), unheard.due(Step.LABEL)) == ([], [], [])
+    assert (unknown_living(unheard), breaches(unheard), unheard.due("label")) == ([], [], [])
 
 
 def test_control_left_alone_its_waybill_lives_and_nobody_knows_it(unheard, first, monkeypatch):
@@ -113,7 +112,7 @@ def test_control_left_alone_its_waybill_lives_and_nobody_knows_it(unheard, first
     monkeypatch.setattr(label, "load_unlabelled", forget_who_is_stopped)
     becomes(unheard, first, CLOSED)
     recover(unheard)
-    assert (unknown_living(unheard), unheard.due(Step.LABEL)) == (["SF0001"], [])
+    assert (unknown_living(unheard), unheard.due("label")) == (["SF0001"], [])
     assert [one.partition(":")[0] for one in breaches(unheard)] == ["intent_is_resolved"]
 
 
@@ -131,17 +130,17 @@ def test_nothing_is_booked_for_a_held_order_where_the_courier_has_nothing(make_u
     becomes(unheard, first, MOVED)
     recover(unheard)
     assert (shipments(unheard), unheard.courier.waybills) == ([(1, "intended", None, False)], [])
-    assert (breaches(unheard), unheard.due(Step.LABEL)) == ([], [])
+    assert (breaches(unheard), unheard.due("label")) == ([], [])
     let_go(unheard, HoldCode.BUYER_CHANGED)
-    unheard.run(Step.LABEL)
+    unheard.run("label")
     assert (shipments(unheard), unheard.courier.asked["find"]) == ([(1, "booked", "SF0001", False)], 1)
 
 
 def test_it_is_not_asked_before_the_earlier_call_is_over(unheard, first):
     becomes(unheard, first, CLOSED)
-    unheard.run(Step.LABEL)
+    unheard.run("label")
     assert unheard.courier.asked["find"] == 0
-    assert len(unheard.due(Step.LABEL)) == 1
+    assert len(unheard.due("label")) == 1
 
 
 def test_a_shipment_that_was_cancelled_meanwhile_is_voided_and_no_other_is_booked(unheard, first):
@@ -155,7 +154,7 @@ def test_a_shipment_that_was_cancelled_meanwhile_is_voided_and_no_other_is_booke
 def test_an_order_that_started_again_is_held_and_asked_about_too(unheard, first):
     send_back(unheard)
     becomes(unheard, first, CLOSED)
-    unheard.run(Step.REVIEW)
+    unheard.run("review")
     assert (unheard.states(), unheard.holds()) == (["on_hold"], ["refund_requested"])
     recover(unheard)
     assert shipments(unheard) == [(1, "booked", "SF0001", False)]
@@ -168,17 +167,17 @@ def test_an_order_that_started_again_is_held_and_asked_about_too(unheard, first)
 def test_an_order_that_started_again_with_its_label_shows_the_waybill(merchant, first):
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(first)
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     send_back(merchant)
     becomes(merchant, first, CLOSED)
-    merchant.run(Step.REVIEW)
+    merchant.run("review")
     assert (merchant.states(), merchant.holds()) == (["on_hold"], ["refund_requested", "unwanted_waybill"])
 
 
 def test_a_hold_of_the_label_stays_beside_that_of_the_closed_order(unheard, first):
     unheard.courier.can_find = False
     recover(unheard)
-    assert (unheard.holds(), unheard.due(Step.LABEL)) == (["waybill_error"], [])
+    assert (unheard.holds(), unheard.due("label")) == (["waybill_error"], [])
     becomes(unheard, first, CLOSED)
     assert (unheard.states(), unheard.holds()) == (["on_hold"], ["refund_requested", "waybill_error"])
     becomes(unheard, first, CLOSED | {"seller_memo": "again", "modified": "2026-11-22 10:05:00"})
@@ -237,7 +236,7 @@ def test_a_refund_that_is_seen_where_nobody_can_ask_leaves_the_question_to_a_per
 def test_the_order_closes_while_the_call_runs(merchant, first):
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(first)
-    merchant.flow(Step.ROUTE)
+    merchant.flow("route")
     create = merchant.courier.create
 
     async def slow(booking) -> Waybill:
@@ -246,14 +245,14 @@ def test_the_order_closes_while_the_call_runs(merchant, first):
         return await create(booking)
 
     merchant.courier.create = slow
-    merchant.run(Step.LABEL)
+    merchant.run("label")
     assert (shipments(merchant), merchant.holds()) == ([(1, "booked", "SF0001", False)], ["unwanted_waybill"])
 
 
 def test_the_order_closes_after_its_label(merchant, first):
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(first)
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     becomes(merchant, first, CLOSED)
     assert merchant.holds() == ["refund_requested", "unwanted_waybill"]
 
@@ -262,11 +261,11 @@ def test_a_shop_that_ships_on_label_hears_of_a_held_order_after_its_release(make
     unheard = make_unheard(ship_on="label")
     becomes(unheard, first, MOVED)
     recover(unheard)
-    assert (unheard.one("SELECT status FROM writeback"), unheard.due(Step.WRITEBACK)) == ("pending", [])
+    assert (unheard.one("SELECT status FROM writeback"), unheard.due("writeback")) == ("pending", [])
     assert open_writebacks(unheard.db, Selection(any_open=True)) == [], "no command tells it either"
     assert breaches(unheard) == []
     assert let_go(unheard, HoldCode.BUYER_CHANGED).due == ("writeback",)
-    unheard.run(Step.WRITEBACK)
+    unheard.run("writeback")
     assert unheard.platform.told == ["SF0001"]
 
 
@@ -317,7 +316,7 @@ def test_trouble_with_the_question_is_tried_again_and_ends_as_a_letter(unheard, 
     unheard.courier.errors = {"find": [Transient("down")] * 50}
     for _ in range(20):
         recover(unheard)
-    assert (unheard.letters(), unheard.due(Step.LABEL)) == ([("label", "down")], [])
+    assert (unheard.letters(), unheard.due("label")) == ([("label", "down")], [])
     assert (breaches(unheard), unheard.courier.asked["create"]) == ([], 1)
 
 
@@ -334,7 +333,7 @@ def test_the_schema_takes_up_what_was_left_alone_before(unheard, first):
 def test_the_schema_shows_what_lives_for_closed_orders(merchant, first):
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(first)
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     merchant.rows("DELETE FROM reservation")
     merchant.rows("UPDATE fulfillment_order SET state = 'closed', finished_at = now(), closed_reason = 'before'")
     assert "unwanted_is_shown" in str(breaches(merchant))
@@ -358,7 +357,7 @@ def test_a_waybill_of_another_package_is_not_promised(unheard, trade):
     _bury(unheard)
     other = trade(tid="1002")
     unheard.deliver(other)
-    unheard.flow(Step.LABEL)
+    unheard.flow("label")
     number = unheard.one("SELECT waybill FROM shipment WHERE status = 'booked'")
     letter = unheard.one("SELECT id FROM dead_letter")
     [foreseen] = letter_views.preview(unheard.db, [letter], lambda _account, _reference: number)

@@ -8,7 +8,7 @@ from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldEr
 from domain.errors import Malformed, Transient
 from domain.holds import HoldCode
 from domain.order import Lane
-from domain.states import State, Step
+from domain.states import State
 from domain.waivers import Waiver
 from infra.engine.results import Place
 from infra.monitoring.invariants import find_breaches
@@ -49,7 +49,7 @@ def house(merchant, lines):
     """The order is allocated; `platform.trades` is what the platform shows from now on."""
     merchant.stock(**{"TEE-1": 10, "CAP-1": 10})
     merchant.deliver(lines())
-    merchant.flow(Step.ROUTE)
+    merchant.flow("route")
     return merchant
 
 
@@ -73,7 +73,7 @@ def ask(house):
 
 def stored(house):
     """Payloads of the order, and how many of them are not read yet."""
-    return house.one("SELECT count(*) FROM raw_payload"), len(house.due(Step.NORMALIZE))
+    return house.one("SELECT count(*) FROM raw_payload"), len(house.due("normalize"))
 
 
 def becomes(house, trade):
@@ -172,7 +172,7 @@ def test_a_shipment_that_was_let_pass_is_no_part_of_the_package(house, ask, line
 
 
 def test_our_own_number_on_the_platform_is_no_news(house, ask, lines):
-    house.run(Step.LABEL)
+    house.run("label")
     ours = SENT | {"invoice_no": house.one("SELECT waybill FROM shipment")}
     becomes(house, lines(tee=ours, cap=ours, status="WAIT_BUYER_CONFIRM_GOODS"))
     ask()
@@ -215,27 +215,27 @@ def breaches(house):
 )
 def test_an_order_that_is_held_at_the_last_moment_gets_no_label(house, lines, changes, hold):
     becomes(house, lines(**changes))
-    house.run(Step.LABEL)
+    house.run("label")
     assert (house.states(), house.holds(), house.courier.asked) == (["on_hold"], [hold], {})
-    house.run(Step.NORMALIZE)
+    house.run("normalize")
     assert (house.states(), house.holds(), breaches(house)) == (["on_hold"], [hold], [])
 
 
 def test_a_word_that_nobody_knows_yet_buys_no_label(house, lines):
     becomes(house, lines(cap={"refund_status": "SOMETHING_NEW"}))
-    house.run(Step.LABEL)
+    house.run("label")
     assert (house.states(), house.holds(), house.courier.asked) == (["on_hold"], ["dead_letter"], {})
     assert (house.letters(), breaches(house)) == ([("label", "status_unknown")], [])
 
 
 def test_a_line_that_is_refunded_at_the_last_moment_is_taken_out_first(house, lines):
     becomes(house, lines(cap={"refund_status": "SUCCESS"}))
-    house.run(Step.LABEL)
+    house.run("label")
     assert (house.states(), house.holds(), house.courier.asked) == (["allocated"], [], {})
-    assert [attempts for _, attempts in house.due(Step.LABEL)] == [0], "waiting costs no attempt"
-    house.run(Step.NORMALIZE)
+    assert [attempts for _, attempts in house.due("label")] == [0], "waiting costs no attempt"
+    house.run("normalize")
     house.fall_due()
-    house.run(Step.LABEL)
+    house.run("label")
     assert [booking.contents for booking in house.courier.bookings] == [(("TEE-1", 2),)]
     assert (house.counters("TEE-1"), house.counters("CAP-1"), breaches(house)) == ((10, 0, 2), (10, 0, 0), [])
 
@@ -243,8 +243,8 @@ def test_a_line_that_is_refunded_at_the_last_moment_is_taken_out_first(house, li
 @pytest.mark.parametrize("status", ["WAIT_SELLER_SEND_GOODS", "TRADE_CLOSED"])
 def test_an_order_that_ends_at_the_last_moment_closes(house, lines, status):
     becomes(house, lines(tee={"refund_status": "SUCCESS"}, cap={"refund_status": "SUCCESS"}, status=status))
-    house.run(Step.LABEL)
-    house.run(Step.NORMALIZE)
+    house.run("label")
+    house.run("normalize")
     house.fall_due()
     house.flow()
     assert (house.states(), house.holds(), house.courier.asked) == (["closed"], [], {})

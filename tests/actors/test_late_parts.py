@@ -8,7 +8,7 @@ import pytest
 from actors.parts import SplitOff, split_off
 from domain.holds import HoldCode
 from domain.rules import RefundScope, WhenShort
-from domain.states import State, Step
+from domain.states import State
 from infra.engine.author import Author
 from infra.engine.worker_lock import Presence
 from infra.monitoring.invariants import find_breaches
@@ -72,7 +72,7 @@ def house_where(house):
 def becomes(merchant, trade):
     merchant.deliver(trade)
     merchant.fall_due()
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
 
 
 def breaches(merchant):
@@ -83,12 +83,12 @@ def breaches(merchant):
 def test_what_left_under_our_number_does_not_hold_the_part_that_waited(house_where, lines):
     house = house_where(refund_asked_holds=RefundScope.LINES)
     house.deliver(lines(cap={"refund_status": ASKED}))
-    house.flow(Step.LABEL)
+    house.flow("label")
     house.scan("accepted", "packed", "handed_over")
-    house.run(Step.WRITEBACK)
+    house.run("writeback")
     sent = {"status": "WAIT_BUYER_CONFIRM_GOODS", "invoice_no": "SF0001", "logistics_company": "SF"}
     becomes(house, lines(1, tee=sent, cap={"refund_status": WITHDRAWN}))
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert house.holds() == []
     assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}, {"CAP-1": 1}]
     assert breaches(house) == []
@@ -96,9 +96,9 @@ def test_what_left_under_our_number_does_not_hold_the_part_that_waited(house_whe
 
 def test_a_refund_that_is_paid_is_another_fact_than_the_one_that_was_let_pass(house, lines):
     house.deliver(lines(cap={"refund_status": ASKED}))
-    house.flow(Step.REVIEW)
+    house.flow("review")
     release(house.db, house.one("SELECT id FROM orders"), HoldCode.REFUND_REQUESTED, LI)
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert len(house.courier.waybills) == 1
     becomes(house, lines(1, cap={"refund_status": PAID_BACK}))
     assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
@@ -106,9 +106,9 @@ def test_a_refund_that_is_paid_is_another_fact_than_the_one_that_was_let_pass(ho
 
 def test_what_was_let_pass_of_one_content_holds_again_with_the_next_before_the_label(house, lines):
     house.deliver(lines(cap={"refund_status": ASKED}))
-    house.flow(Step.REVIEW)
+    house.flow("review")
     release(house.db, house.one("SELECT id FROM orders"), HoldCode.REFUND_REQUESTED, LI)
-    house.flow(Step.ROUTE)
+    house.flow("route")
     # The refund comes back on the same line after it was withdrawn.
     becomes(house, lines(1, cap={"refund_status": WITHDRAWN}))
     becomes(house, lines(2, cap={"refund_status": ASKED}))
@@ -120,25 +120,25 @@ def test_the_waiting_part_of_an_unpaid_order_is_not_paid(house_where, lines):
     house.rows("UPDATE stock_pool SET on_hand = 0 WHERE sku = 'CAP-1'")
     unpaid = {"status": "WAIT_BUYER_PAY", "pay_time": None}
     house.deliver(lines(**unpaid))
-    house.flow(Step.REVIEW)
+    house.flow("review")
     assert (house.states(), house.holds()) == (["pending_payment"] * 2, ["stock_short_paid"])
     house.rows("UPDATE stock_pool SET on_hand = 10 WHERE sku = 'CAP-1'")
     becomes(house, lines(1))
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert (house.states(), house.holds()) == (["allocated", "on_hold"], ["stock_short_paid"])
     release(house.db, house.one("SELECT id FROM orders"), HoldCode.STOCK_SHORT_PAID, LI)
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}, {"CAP-1": 1}]
     assert breaches(house) == []
 
 
 def test_a_part_that_is_made_while_a_newer_content_waits_for_the_lock_hears_of_it(house, lines):
     house.deliver(lines())
-    house.flow(Step.REVIEW)
+    house.flow("review")
     house.deliver(lines(1, cap={"refund_status": ASKED}))
     with house.db.transaction() as tx:
         [locked] = lock_fulfillment(tx, [house.one("SELECT id FROM fulfillment_order")])
-        waits = threading.Thread(target=house.run, args=(Step.NORMALIZE,))
+        waits = threading.Thread(target=house.run, args=("normalize",))
         waits.start()
         wait_until_blocked(house)
         order = load_orders(tx, [locked.order_id])[locked.order_id]
@@ -157,21 +157,21 @@ def wait_until_blocked(merchant):
 def test_an_added_line_waits_while_a_worker_of_an_earlier_version_lives(house, lines):
     cap = {"divide_order_fee": "10.00"}
     house.deliver(lines(cap={"refund_status": PAID_BACK}))
-    house.flow(Step.ROUTE)
+    house.flow("route")
     earlier = Presence(house.db)
     becomes(house, lines(1, cap=cap))
-    assert (house.states(), len(house.due(Step.NORMALIZE))) == (["allocated"], 1)
+    assert (house.states(), len(house.due("normalize"))) == (["allocated"], 1)
     earlier.close()
     house.fall_due()
-    house.run(Step.NORMALIZE)
+    house.run("normalize")
     assert house.states() == ["allocated", "paid"]
 
 
 def test_a_line_without_a_sku_holds_the_part_that_it_is_in(house, lines):
     house.deliver(lines(cap={"refund_status": PAID_BACK}))
-    house.flow(Step.ROUTE)
+    house.flow("route")
     becomes(house, lines(1, cap={"outer_iid": "", "outer_sku_id": ""}))
-    house.flow(Step.REVIEW)
+    house.flow("review")
     assert house.rows(
         "SELECT number FROM hold JOIN fulfillment_order AS f ON f.id = fulfillment_order_id WHERE code = 'sku_unmapped'"
     ) == [(2,)]
@@ -182,7 +182,7 @@ def test_the_rest_of_a_short_order_is_promised_again_without_the_line_in_refund(
     house.rows("UPDATE stock_pool SET on_hand = 0 WHERE sku = 'CAP-1'")
     house.deliver(lines(cap={"refund_status": ASKED}))
     for _ in range(3):
-        house.flow(Step.LABEL)
+        house.flow("label")
     assert [dict(one.contents) for one in house.courier.bookings] == [{"TEE-1": 2}]
     assert house.rows("SELECT reservation FROM fulfillment_order ORDER BY id") == [("allocated",), ("short",)]
     assert breaches(house) == []
@@ -194,7 +194,7 @@ def test_parts_that_an_order_has_already_count_against_the_most_that_it_may_have
     house.stock("west", **{"TEE-1": 1})
     house.platform.divides_lines = True
     house.deliver(lines(cap={"refund_status": ASKED}))
-    house.flow(Step.ROUTE)
+    house.flow("route")
     assert (house.states(), house.holds()) == (["on_hold"] * 2, ["refund_requested", "stock_short_paid"])
     assert house.one("SELECT facts ->> 'parts_made' FROM hold WHERE code = 'stock_short_paid'") == "1"
 
@@ -202,7 +202,7 @@ def test_parts_that_an_order_has_already_count_against_the_most_that_it_may_have
 def test_parts_that_are_routed_at_the_same_time_get_packages_with_numbers_of_their_own(house_where, lines):
     house = house_where(refund_asked_holds=RefundScope.LINES)
     house.deliver(lines(cap={"refund_status": ASKED}))
-    house.flow(Step.REVIEW)
+    house.flow("review")
     ids = [row[0] for row in house.rows("SELECT id FROM fulfillment_order ORDER BY id")]
     package = {"courier": "sf", "account": "sf/main", "location": "east", "service": "", "weight_g": 0}
     rows = [rows_json([{"fulfillment_order_id": id_, **package}]) for id_ in ids]
@@ -218,9 +218,9 @@ def test_what_was_never_promised_is_promised_before_it_is_judged_again(house, li
     house.flow()
     assert house.holds() == ["shipped_elsewhere"]
     becomes(house, lines(1, tee=sent, status="SELLER_CONSIGNED_PART", cap={"status": "WAIT_SELLER_SEND_GOODS"}))
-    house.flow(Step.REVIEW)
+    house.flow("review")
     assert house.holds() == ["shipped_elsewhere"]
     release(house.db, house.one("SELECT id FROM orders"), HoldCode.SHIPPED_ELSEWHERE, LI)
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert [dict(one.contents) for one in house.courier.bookings] == [{"CAP-1": 1}]
     assert breaches(house) == []

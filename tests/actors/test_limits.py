@@ -9,7 +9,6 @@ import structlog
 from actors.pull import Pull
 from adapters.platforms.taobao.trade import raw_order
 from adapters.ports import Listed, WarehouseEvent
-from domain.states import Step
 from infra.config.retention import Retention
 from infra.retention.limits import mind_limits
 from infra.tables.unreadable import Entry, Source, note_unreadable
@@ -65,7 +64,7 @@ def test_an_order_that_changes_all_day_is_stored_so_often_and_its_newest_content
     # The gap is asked for by the shop's pull, which stores the newest content.
     merchant.platform.trades[hostile["tid_str"]] = {**hostile, "buyer_message": "the newest"}
     merchant.rows("UPDATE work SET due_at = now() - interval '1 second' WHERE step = 'pull'")
-    merchant.run(Step.PULL)
+    merchant.run("pull")
     newest = merchant.one(
         "SELECT body FROM raw_payload WHERE platform_order_id = %s ORDER BY id DESC LIMIT 1", hostile["tid_str"]
     )
@@ -104,7 +103,7 @@ def test_scans_of_nobodys_package_are_kept_up_to_a_limit(merchant):
 def test_a_scan_that_overtook_its_label_is_kept_beyond_the_limit(merchant, trade):
     merchant.stock(**{"TEE-1": 5})
     merchant.deliver(trade())
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     merchant.rows("UPDATE shipment SET status = 'intended', waybill = NULL, booked_at = NULL")
     merchant.scan(*["packed"] * 8, reference="nobody's")
     reference = merchant.one("SELECT reference FROM shipment")
@@ -118,7 +117,7 @@ def test_a_scan_that_overtook_its_label_is_kept_beyond_the_limit(merchant, trade
 def test_bodies_of_pages_are_stored_up_to_the_bytes_of_a_day_and_scans_applied_all_the_same(merchant, trade):
     merchant.stock(**{"TEE-1": 5})
     merchant.deliver(trade())
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     merchant.rows("UPDATE location SET bytes_today = 1000, bytes_day = current_date")
     merchant.scan("packed")
     assert merchant.states() == ["packed"]

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from domain.rules import RefundScope, WhenShort
-from domain.states import Step
 from infra.engine.worker_lock import PRESENCE_CLASS, Presence
 from infra.monitoring.invariants import find_breaches
 from ops.views.due import due_orders
@@ -68,11 +67,11 @@ def breaches(merchant):
 
 def test_two_locations_fill_it_together(two_places, three_lines):
     two_places.deliver(three_lines())
-    two_places.flow(Step.ROUTE)
+    two_places.flow("route")
     made = packages(two_places)
     assert [one[:4] for one in made] == [(1, "east", 1, "allocated"), (2, "west", 2, "allocated")]
     assert [one[4] for one in made] == [{"9001": 5}, {"9002": 2, "9003": 1}]
-    two_places.run(Step.LABEL)
+    two_places.run("label")
     assert len({one.number for one in two_places.courier.waybills}) == 2
     assert [dict(booking.contents) for booking in two_places.courier.bookings] == [
         {"TEE-A": 5},
@@ -81,9 +80,9 @@ def test_two_locations_fill_it_together(two_places, three_lines):
     assert breaches(two_places) == []
     two_places.scan("accepted", "packed", "handed_over")
     for _ in range(3):
-        two_places.run(Step.WRITEBACK)
+        two_places.run("writeback")
         two_places.fall_due()
-    two_places.run(Step.NOTIFY)
+    two_places.run("notify")
     told = two_places.platform.shipments["9000"]
     assert sorted(one.line_ids for one in told) == [("9001",), ("9002", "9003")]
     assert two_places.rows("SELECT DISTINCT status FROM writeback") == [("confirmed",)]
@@ -95,36 +94,36 @@ def test_two_locations_fill_it_together(two_places, three_lines):
 
 def test_a_refund_paid_between_route_and_label_removes_just_that_line(two_places, three_lines):
     two_places.deliver(three_lines())
-    two_places.flow(Step.ROUTE)
+    two_places.flow("route")
     two_places.deliver(three_lines(at="10:05:00", **{"TEE-B": {"refund_status": "SUCCESS"}}))
-    two_places.run(Step.NORMALIZE)
+    two_places.run("normalize")
     assert two_places.holds() == []
     assert [one[4] for one in packages(two_places)] == [{"9001": 5}, {"9003": 1}]
     assert two_places.counters("TEE-B") == (10, 0, 0)
-    two_places.run(Step.LABEL)
+    two_places.run("label")
     assert [dict(booking.contents) for booking in two_places.courier.bookings] == [{"TEE-A": 5}, {"TEE-C": 1}]
     assert breaches(two_places) == []
 
 
 def test_a_refund_that_only_the_last_check_sees_removes_its_line_too(two_places, three_lines):
     two_places.deliver(three_lines())
-    two_places.flow(Step.ROUTE)
+    two_places.flow("route")
     two_places.platform.trades["9000"] = three_lines(at="10:05:00", **{"TEE-B": {"refund_status": "SUCCESS"}})
-    two_places.run(Step.LABEL)
+    two_places.run("label")
     assert [dict(booking.contents) for booking in two_places.courier.bookings] == [{"TEE-A": 5}]
-    two_places.run(Step.NORMALIZE)
+    two_places.run("normalize")
     two_places.fall_due()
-    two_places.run(Step.LABEL)
+    two_places.run("label")
     assert [dict(booking.contents) for booking in two_places.courier.bookings] == [{"TEE-A": 5}, {"TEE-C": 1}]
     assert (two_places.holds(), breaches(two_places)) == ([], [])
 
 
 def test_a_whole_part_refunded_closes_and_the_other_goes_on(two_places, three_lines):
     two_places.deliver(three_lines())
-    two_places.flow(Step.ROUTE)
+    two_places.flow("route")
     paid = {"refund_status": "SUCCESS"}
     two_places.deliver(three_lines(at="10:05:00", **{"TEE-B": paid, "TEE-C": paid}))
-    two_places.run(Step.NORMALIZE)
+    two_places.run("normalize")
     assert (two_places.states(), two_places.holds()) == (["allocated", "closed"], [])
     two_places.flow()
     assert len(two_places.courier.waybills) == 1
@@ -133,16 +132,16 @@ def test_a_whole_part_refunded_closes_and_the_other_goes_on(two_places, three_li
 
 def test_a_refund_asked_holds_both_parts_and_withdrawn_lets_both_go(two_places, three_lines):
     two_places.deliver(three_lines())
-    two_places.flow(Step.ROUTE)
+    two_places.flow("route")
     two_places.deliver(three_lines(at="10:05:00", **{"TEE-B": {"refund_status": "WAIT_SELLER_AGREE"}}))
-    two_places.run(Step.NORMALIZE)
+    two_places.run("normalize")
     assert (two_places.states(), two_places.holds()) == (["on_hold"] * 2, ["refund_requested"] * 2)
-    two_places.run(Step.LABEL)
+    two_places.run("label")
     assert two_places.courier.waybills == []
     two_places.deliver(three_lines(at="10:06:00", **{"TEE-B": {"refund_status": "CLOSED"}}))
-    two_places.run(Step.NORMALIZE)
+    two_places.run("normalize")
     assert (two_places.states(), two_places.holds()) == (["allocated"] * 2, [])
-    two_places.run(Step.LABEL)
+    two_places.run("label")
     assert len(two_places.courier.waybills) == 2
     assert breaches(two_places) == []
 
@@ -165,20 +164,20 @@ def two_places_where(two_places):
 ASKED, WITHDRAWN = {"refund_status": "WAIT_SELLER_AGREE"}, {"refund_status": "CLOSED"}
 
 
-@pytest.mark.parametrize("until", [None, Step.REVIEW, Step.ROUTE])
+@pytest.mark.parametrize("until", [None, "review", "route"])
 def test_where_the_rule_says_so_the_other_lines_go_on(two_places_where, three_lines, until):
     house = two_places_where(refund_asked_holds=RefundScope.LINES)
     if until is not None:
         house.deliver(three_lines())
         house.flow(until)
     house.deliver(three_lines(at="10:05:00", **{"TEE-B": ASKED}))
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert sorted(house.states()) == ["allocated", "allocated", "on_hold"]
     assert house.holds() == ["refund_requested"]
     assert sorted(str(dict(one.contents)) for one in house.courier.bookings) == ["{'TEE-A': 5}", "{'TEE-C': 1}"]
     assert breaches(house) == []
     house.deliver(three_lines(at="10:06:00", **{"TEE-B": WITHDRAWN}))
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert (sorted(house.states()), house.holds()) == (["allocated"] * 3, [])
     assert len(house.courier.bookings) == 3
     assert breaches(house) == []
@@ -187,9 +186,9 @@ def test_where_the_rule_says_so_the_other_lines_go_on(two_places_where, three_li
 def test_a_refund_that_is_paid_while_its_line_was_held_back_closes_that_part(two_places_where, three_lines):
     house = two_places_where(refund_asked_holds=RefundScope.LINES)
     house.deliver(three_lines(**{"TEE-B": ASKED}))
-    house.flow(Step.LABEL)
+    house.flow("label")
     house.deliver(three_lines(at="10:06:00", **{"TEE-B": {"refund_status": "SUCCESS"}}))
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert (sorted(house.states()), house.holds()) == (["allocated", "allocated", "closed"], [])
     assert house.counters("TEE-B") == (10, 0, 0)
     assert breaches(house) == []
@@ -208,7 +207,7 @@ def test_or_in_parts_where_the_rule_says_so(two_places_where, three_lines):
     house.rows("UPDATE stock_pool SET on_hand = 1 WHERE sku = 'TEE-B'")
     house.rows("UPDATE stock_location SET on_hand = 1 WHERE sku = 'TEE-B'")
     house.deliver(three_lines())
-    house.flow(Step.LABEL)
+    house.flow("label")
     assert (sorted(house.states()), house.holds()) == (["allocated", "allocated", "on_hold"], ["stock_short_paid"])
     assert sorted(str(dict(one.contents)) for one in house.courier.bookings) == ["{'TEE-A': 5}", "{'TEE-C': 1}"]
     assert breaches(house) == []
@@ -226,17 +225,17 @@ def test_a_rule_that_never_splits_holds_the_order(two_places_where, three_lines)
 def test_a_part_waits_while_a_worker_of_an_earlier_version_lives(two_places, three_lines):
     earlier = Presence(two_places.db)
     two_places.deliver(three_lines())
-    two_places.flow(Step.ROUTE)
+    two_places.flow("route")
     assert two_places.states() == ["approved"]
     earlier.close()
     # The server lets go of the lock of a closed session a moment later.
     two_places.rows("SELECT pg_advisory_xact_lock(%s, %s)", PRESENCE_CLASS, earlier.worker)
     two_places.fall_due()
-    two_places.run(Step.ROUTE)
+    two_places.run("route")
     assert two_places.states() == ["allocated", "allocated"]
 
 
-@pytest.mark.parametrize("until", [None, Step.REVIEW, Step.ROUTE])
+@pytest.mark.parametrize("until", [None, "review", "route"])
 def test_a_flag_that_the_rules_hold_stops_an_order_wherever_it_is_seen(two_places, three_lines, until):
     rules = two_places.tools.rules
     two_places.tools = replace(
@@ -246,7 +245,7 @@ def test_a_flag_that_the_rules_hold_stops_an_order_wherever_it_is_seen(two_place
     if until is not None:
         two_places.deliver(three_lines())
         two_places.flow(until)
-    if until is Step.ROUTE:
+    if until == "route":
         two_places.platform.trades["9000"] = three_lines(at="10:05:00") | {"seller_flag": 1}
     else:
         two_places.deliver(three_lines(at="10:05:00") | {"seller_flag": 1})
@@ -260,6 +259,6 @@ def test_a_flag_that_the_rules_hold_stops_an_order_wherever_it_is_seen(two_place
 
 def test_an_order_in_parts_is_one_order_on_the_list_of_clocks(two_places, three_lines):
     two_places.deliver(three_lines())
-    two_places.flow(Step.ROUTE)
+    two_places.flow("route")
     [row] = due_orders(two_places.db)
     assert row.state == "allocated"

@@ -11,7 +11,6 @@ from actors.pull import Pages, Pull, Read
 from adapters.ports import Listed, Window
 from domain.errors import Throttled, Transient
 from domain.gates import GateShut
-from domain.states import Step
 from domain.windows import Marks
 from infra.engine.author import Author
 from infra.monitoring.alarms import alarm_on_old_cursors
@@ -98,7 +97,7 @@ def pull(merchant, pass_s: float = 0.0):
     if pass_s:
         age(merchant, pass_s)
     merchant.rows("UPDATE work SET due_at = now() WHERE step = 'pull'")
-    return merchant.run(Step.PULL)
+    return merchant.run("pull")
 
 
 def age(merchant, seconds: float):

@@ -11,7 +11,6 @@ from adapters.couriers import sf
 from adapters.payload import Fields
 from adapters.platforms.taobao.faults import fault_of, read_error
 from domain.errors import FulfilmentError, Malformed, keep_evidence
-from domain.states import Step
 from infra.process.clock import SystemClock
 from infra.tables.letters import LetterFilter
 from infra.telemetry.log import configure
@@ -61,13 +60,13 @@ def quoted(merchant, trade, logged):
     """As many orders as there are quotes; each meets its own at the courier, and every other one at the platform."""
     merchant.stock(**{"TEE-1": 1000})
     merchant.deliver(*(trade(tid=str(1000 + number)) for number in range(len(QUOTES))))
-    merchant.flow(Step.ROUTE)
+    merchant.flow("route")
     pairs = list(enumerate(QUOTES))
     merchant.platform.errors = {"status": [platform_says(*pair) for pair in pairs[::2]]}
     merchant.courier.errors = {"create": [courier_says(*pair) for pair in pairs]}
     for _ in range(30):
         merchant.fall_due()
-        merchant.run(Step.LABEL)
+        merchant.run("label")
     return merchant
 
 

@@ -7,7 +7,7 @@ import pytest
 from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.outcomes import Hold
-from domain.states import State, Step
+from domain.states import State
 from infra.config.rules import load_rules
 from infra.engine.author import Author
 from infra.engine.results import Place
@@ -42,67 +42,67 @@ def hold(merchant, code, step):
 
 def test_review_respects_what_a_person_released(stocked, trade, let_go):
     stocked.deliver(trade(receiver_address="待定"))
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     assert stocked.holds() == ["address_vague"]
     released = let_go(HoldCode.ADDRESS_VAGUE)
     assert (released.state, released.due, released.still_held_by) == ("paid", ("review",), ())
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     assert (stocked.states(), stocked.holds()) == (["approved"], [])
     assert stocked.rows("SELECT who, verb, reason FROM audit") == [("li", "hold_released", LI.reason)]
 
 
 def test_without_a_person_review_asks_again(stocked, trade):
     stocked.deliver(trade(receiver_address="待定"))
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     stocked.rows("UPDATE hold SET released_at = now(), released_by = 'li'")
     stocked.rows("INSERT INTO work (step, subject_id, lane) SELECT 'review', id, 'bulk' FROM fulfillment_order")
-    stocked.run(Step.REVIEW)
+    stocked.run("review")
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["address_vague"])
 
 
 def test_new_content_is_asked_again(stocked, trade, let_go):
     first = trade(receiver_address="待定")
     stocked.deliver(first)
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     let_go(HoldCode.ADDRESS_VAGUE)
     newer = {**first, "receiver_address": "自提", "modified": "2026-11-22 09:20:00"}
     stocked.deliver(newer)
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["address_vague"])
 
 
 def test_the_last_of_several_holds_lets_the_order_go(stocked, trade, let_go):
     stocked.deliver(trade(receiver_address="待定", buyer_message="投诉"))
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     first = let_go(HoldCode.ADDRESS_VAGUE)
     assert (first.state, first.still_held_by, first.due) == ("on_hold", ("sensitive_word",), ())
     let_go(HoldCode.SENSITIVE_WORD)
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     assert stocked.states() == ["approved"]
 
 
 def test_short_stock_is_promised_anew_not_waived(stocked, trade, let_go):
     stocked.deliver(trade(pieces=11))
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     assert let_go(HoldCode.STOCK_SHORT_PAID).due == ("reserve",)
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     assert stocked.holds() == ["stock_short_paid"], "there is still not enough"
     stocked.rows("UPDATE stock_pool SET on_hand = 20")
     let_go(HoldCode.STOCK_SHORT_PAID)
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     assert (stocked.states(), stocked.holds()) == (["approved"], [])
 
 
 def test_a_label_hold_leads_on_to_the_label(stocked, trade, let_go):
     stocked.deliver(trade(tid="1001"))
-    stocked.flow(Step.ROUTE)
+    stocked.flow("route")
     stocked.platform.refunds.add("1001")
-    stocked.run(Step.LABEL)
+    stocked.run("label")
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["refund_requested"])
     stocked.platform.refunds.clear()
     released = let_go(HoldCode.REFUND_REQUESTED)
     assert (released.state, released.due) == ("allocated", ("label",))
-    stocked.run(Step.LABEL)
+    stocked.run("label")
     assert len(stocked.courier.waybills) == 1
 
 
@@ -154,88 +154,88 @@ def shows(stocked, two_lines):
 def let_pass_at_label(stocked, two_lines, shows, let_go):
     """The label step found a refund of the first line before any pull did, and a person let it pass."""
     stocked.deliver(two_lines())
-    stocked.flow(Step.ROUTE)
+    stocked.flow("route")
     shows(LINES[0])
-    stocked.run(Step.LABEL)
+    stocked.run("label")
     assert stocked.rows("SELECT code, facts ->> 'refunds' FROM hold") == [("refund_requested", LINES[0])]
     let_go(HoldCode.REFUND_REQUESTED)
     return stocked
 
 
 def test_a_refund_that_a_person_let_pass_is_not_asked_of_again(let_pass_at_label):
-    let_pass_at_label.run(Step.LABEL)
+    let_pass_at_label.run("label")
     assert (let_pass_at_label.holds(), len(let_pass_at_label.courier.waybills)) == ([], 1)
 
 
 def test_control_without_the_waiver_the_label_asks_again(let_pass_at_label):
     let_pass_at_label.rows("UPDATE hold SET waived_payload = NULL")
-    let_pass_at_label.run(Step.LABEL)
+    let_pass_at_label.run("label")
     assert (let_pass_at_label.holds(), let_pass_at_label.courier.waybills) == (["refund_requested"], [])
 
 
 def test_nor_when_the_pull_brings_the_same_refund(let_pass_at_label, two_lines):
     let_pass_at_label.deliver(two_lines(LINES[0], at="10:05:00"), two_lines(LINES[0], at="10:06:00", seller_memo="ok"))
-    let_pass_at_label.run(Step.NORMALIZE)
+    let_pass_at_label.run("normalize")
     assert (let_pass_at_label.states(), let_pass_at_label.holds()) == (["allocated"], [])
-    let_pass_at_label.run(Step.LABEL)
+    let_pass_at_label.run("label")
     assert len(let_pass_at_label.courier.waybills) == 1
 
 
 def test_another_refund_is_another_fact_for_the_label(let_pass_at_label, shows, let_go):
     shows(*LINES)
-    let_pass_at_label.run(Step.LABEL)
+    let_pass_at_label.run("label")
     assert (let_pass_at_label.holds(), let_pass_at_label.courier.waybills) == (["refund_requested"], [])
     let_go(HoldCode.REFUND_REQUESTED)
-    let_pass_at_label.run(Step.LABEL)
+    let_pass_at_label.run("label")
     assert len(let_pass_at_label.courier.waybills) == 1
 
 
 def test_another_refund_is_another_fact_for_the_pull(let_pass_at_label, two_lines):
     let_pass_at_label.deliver(two_lines(*LINES, at="10:05:00"))
-    let_pass_at_label.run(Step.NORMALIZE)
+    let_pass_at_label.run("normalize")
     assert (let_pass_at_label.states(), let_pass_at_label.holds()) == (["on_hold"], ["refund_requested"])
 
 
 def test_a_refund_that_was_withdrawn_and_returns_is_another_fact(let_pass_at_label, two_lines):
     for at, refunded in (("10:05:00", [LINES[0]]), ("10:06:00", []), ("10:07:00", [LINES[0]])):
         let_pass_at_label.deliver(two_lines(*refunded, at=at))
-        let_pass_at_label.run(Step.NORMALIZE)
+        let_pass_at_label.run("normalize")
     assert let_pass_at_label.holds() == ["refund_requested"]
 
 
 def test_an_order_that_the_platform_closed_after_a_refund_was_let_pass_is_another_fact(let_pass_at_label, shows):
     shows(LINES[0], status="TRADE_CLOSED")
-    let_pass_at_label.run(Step.LABEL)
+    let_pass_at_label.run("label")
     assert let_pass_at_label.holds() == ["refund_requested"]
 
 
 def test_what_review_let_pass_the_label_lets_pass_too(stocked, two_lines, shows, let_go):
     stocked.deliver(two_lines(LINES[0]))
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     let_go(HoldCode.REFUND_REQUESTED)
     shows(LINES[0])
-    stocked.flow(Step.LABEL)
+    stocked.flow("label")
     assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
 
 
 def test_a_memo_does_not_ask_review_again(stocked, trade, let_go):
     first = trade(receiver_address="待定")
     stocked.deliver(first)
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     let_go(HoldCode.ADDRESS_VAGUE)
     stocked.deliver({**first, "seller_memo": "asked", "modified": "2026-11-22 09:20:00"})
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     assert (stocked.states(), stocked.holds()) == (["approved"], [])
 
 
 def test_a_remote_province_that_a_person_allowed_is_routed(stocked, trade, let_go):
     object.__setattr__(stocked.tools, "rules", _no_courier_goes_to("浙江"))
     stocked.deliver(trade())
-    stocked.flow(Step.ROUTE)
+    stocked.flow("route")
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["remote_courier"])
     released = let_go(HoldCode.REMOTE_COURIER)
     assert (released.state, released.due) == ("approved", ("route",))
-    stocked.run(Step.ROUTE)
+    stocked.run("route")
     assert (stocked.states(), stocked.holds()) == (["allocated"], [])
 
 
@@ -247,17 +247,17 @@ def _no_courier_goes_to(province):
 
 def test_a_booked_package_is_not_labelled_again(stocked, trade, let_go):
     stocked.deliver(trade())
-    stocked.flow(Step.LABEL)
-    hold(stocked, HoldCode.BUYER_CHANGED, Step.NORMALIZE)
+    stocked.flow("label")
+    hold(stocked, HoldCode.BUYER_CHANGED, "normalize")
     assert stocked.states() == ["on_hold"]
     released = let_go(HoldCode.BUYER_CHANGED)
     assert (released.state, released.due) == ("allocated", ())
-    assert stocked.due(Step.LABEL) == []
+    assert stocked.due("label") == []
 
 
 def test_of_two_people_the_second_is_told_who_was_faster(stocked, trade, let_go):
     stocked.deliver(trade(receiver_address="待定"))
-    stocked.flow(Step.REVIEW)
+    stocked.flow("review")
     let_go(HoldCode.ADDRESS_VAGUE)
     with pytest.raises(Conflict, match=r"li released it at"):
         let_go(HoldCode.ADDRESS_VAGUE)
@@ -267,15 +267,15 @@ def test_of_two_people_the_second_is_told_who_was_faster(stocked, trade, let_go)
 
 def test_a_hold_past_the_door_only_makes_its_side_due(stocked, trade, let_go):
     stocked.deliver(trade())
-    stocked.flow(Step.LABEL)
+    stocked.flow("label")
     stocked.scan("handed_over")
     assert stocked.states() == ["in_transit"]
     stocked.rows("UPDATE writeback SET status = 'refused'")
     stocked.rows("DELETE FROM work WHERE step = 'writeback'")
-    hold(stocked, HoldCode.WRITEBACK_REFUSED, Step.WRITEBACK)
+    hold(stocked, HoldCode.WRITEBACK_REFUSED, "writeback")
     released = let_go(HoldCode.WRITEBACK_REFUSED)
     assert (released.state, released.due) == ("in_transit", ("writeback",))
-    stocked.run(Step.WRITEBACK)
+    stocked.run("writeback")
     assert len(stocked.platform.told) == 1
 
 
@@ -287,12 +287,12 @@ def silent_about_refunds(trade, *missing):
 @pytest.mark.parametrize("missing", ["refund_status", "status"])
 def test_an_order_that_does_not_say_whether_a_refund_is_open_waits_for_a_person(stocked, trade, let_go, missing):
     stocked.deliver(silent_about_refunds(trade(tid="1001"), missing))
-    stocked.flow(Step.LABEL)
+    stocked.flow("label")
     assert (stocked.states(), stocked.holds(), stocked.courier.waybills) == (["on_hold"], ["refund_unknown"], [])
     [(owner, refunds)] = stocked.rows("SELECT owner, facts ->> 'refunds' FROM hold")
     assert (owner, refunds) == ("service", "1001")
     let_go(HoldCode.REFUND_UNKNOWN)
-    stocked.flow(Step.LABEL)
+    stocked.flow("label")
     assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
 
 
@@ -304,7 +304,7 @@ def shown_at_label(stocked, trade):
         stocked.platform.trades["1001"] = change(trade(tid="1001"))
 
     stocked.deliver(trade(tid="1001"))
-    stocked.flow(Step.ROUTE)
+    stocked.flow("route")
     return shown
 
 
@@ -323,7 +323,7 @@ def without_its_line(trade):
 )
 def test_the_last_moment_check_takes_silence_for_unknown(stocked, shown_at_label, let_go, change, codes):
     shown_at_label(change)
-    stocked.run(Step.LABEL)
+    stocked.run("label")
     assert (stocked.states(), stocked.holds(), stocked.courier.waybills) == (["on_hold"], codes, [])
     for code in codes:
         let_go(HoldCode(code))
@@ -332,23 +332,23 @@ def test_the_last_moment_check_takes_silence_for_unknown(stocked, shown_at_label
 
 def test_control_a_last_moment_check_that_says_it_lets_it_go(stocked, shown_at_label):
     shown_at_label(lambda trade: trade | {"seller_memo": "ok"})
-    stocked.run(Step.LABEL)
+    stocked.run("label")
     assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
 
 
 def test_control_a_silence_that_is_read_as_no_refund_is_labelled(stocked, shown_at_label, monkeypatch):
     monkeypatch.setattr("domain.review.unknown_refunds_of", lambda _order: frozenset())
     shown_at_label(lambda trade: silent_about_refunds(trade, "refund_status"))
-    stocked.run(Step.LABEL)
+    stocked.run("label")
     assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
 
 
 def test_a_newer_content_that_falls_silent_stops_the_order(stocked, trade):
     first = trade(tid="1001")
     stocked.deliver(first)
-    stocked.flow(Step.ROUTE)
+    stocked.flow("route")
     stocked.deliver(silent_about_refunds(first | {"modified": "2026-11-22 09:20:00"}, "refund_status"))
-    stocked.run(Step.NORMALIZE)
+    stocked.run("normalize")
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["refund_unknown"])
-    stocked.run(Step.LABEL)
+    stocked.run("label")
     assert stocked.courier.waybills == []

@@ -4,7 +4,6 @@ import pytest
 
 from domain.errors import Conflict, Poison, UnknownOutcome
 from domain.holds import HoldCode
-from domain.states import Step
 from infra.engine.author import Author
 from infra.engine.replay import Answer
 from ops.verbs.holds import release
@@ -19,14 +18,14 @@ def dead_label(merchant, trade):
     """One order whose label died after the courier had booked it; the letter's id."""
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(trade())
-    merchant.flow(Step.ROUTE)
+    merchant.flow("route")
     merchant.courier.errors = {
         "after_create": [UnknownOutcome("timeout", "no answer in 10 s")],
         "find": [Poison("garbled", "cannot be read")],
     }
-    merchant.run(Step.LABEL)
+    merchant.run("label")
     merchant.fall_due()
-    merchant.run(Step.LABEL)
+    merchant.run("label")
     assert (merchant.states(), merchant.letters()) == (["on_hold"], [("label", "garbled")])
     return merchant.one("SELECT id FROM dead_letter")
 
@@ -41,7 +40,7 @@ def test_a_preview_says_that_the_waybill_will_be_adopted_and_it_is(merchant, dea
     assert merchant.states() == ["on_hold"], "a preview changes nothing"
     assert [one.answer for one in replay_letters(merchant.db, [dead_label], LI)] == [Answer.REPLAYED]
     merchant.fall_due()
-    merchant.run(Step.LABEL)
+    merchant.run("label")
     assert merchant.courier.asked["create"] == 1
     assert merchant.rows("SELECT status, waybill FROM shipment") == [("booked", "SF0001")]
     assert merchant.states() == ["allocated"]
@@ -75,7 +74,7 @@ def test_a_discarded_letter_leaves_its_order_held_until_somebody_releases_it(mer
         discard(merchant.db, dead_label, LI)
     assert release(merchant.db, order_id, HoldCode.DEAD_LETTER, LI).due == ("label",)
     merchant.fall_due()
-    merchant.run(Step.LABEL)
+    merchant.run("label")
     assert merchant.courier.asked["create"] == 1
 
 
@@ -96,9 +95,9 @@ def test_a_discarded_letter_can_be_opened_again(merchant, dead_label):
 
 def test_a_payload_read_meanwhile_in_a_newer_version_supersedes_its_letter(merchant, trade):
     merchant.deliver(trade(tid="1001", payment=None))
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     letter_id = merchant.one("SELECT id FROM dead_letter")
     merchant.deliver(trade(tid="1001", modified="2026-11-22 09:30:00"))
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     (answer,) = replay_letters(merchant.db, [letter_id], LI)
     assert (answer.answer, answer.why) == (Answer.SUPERSEDED, "normalize is done already")

@@ -3,17 +3,15 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from domain.states import Step
-
 
 def test_stock_is_promised_at_once_and_review_follows(merchant, trade):
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(trade(pieces=3))
-    merchant.flow(Step.RESERVE)
+    merchant.flow("reserve")
     assert merchant.counters() == (10, 3, 0)
     assert merchant.rows("SELECT sku, quantity, status FROM reservation") == [("TEE-1", 3, "reserved")]
     assert merchant.rows("SELECT reservation FROM fulfillment_order") == [("reserved",)]
-    assert len(merchant.due(Step.REVIEW)) == 1
+    assert len(merchant.due("review")) == 1
 
 
 @pytest.mark.parametrize(
@@ -23,17 +21,17 @@ def test_stock_is_promised_at_once_and_review_follows(merchant, trade):
 def test_what_cannot_be_promised_is_held_and_review_goes_on(merchant, trade, sku, pieces, reservation, hold):  # noqa: PLR0917 - a row of the table
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(trade(sku=sku, pieces=pieces))
-    merchant.flow(Step.RESERVE)
+    merchant.flow("reserve")
     assert merchant.rows("SELECT reservation FROM fulfillment_order") == [(reservation,)]
     assert merchant.rows("SELECT code, facts->>'skus' FROM hold") == [(hold, sku)]
-    assert len(merchant.due(Step.REVIEW)) == 1
+    assert len(merchant.due("review")) == 1
     assert merchant.counters() == (10, 0, 0)
 
 
 def test_all_or_nothing_and_the_smaller_one_behind_still_gets_it(merchant, trade):
     merchant.stock(**{"TEE-1": 5})
     merchant.deliver(trade(pieces=4), trade(pieces=3), trade(pieces=1))
-    merchant.flow(Step.RESERVE)
+    merchant.flow("reserve")
     assert sorted(merchant.rows("SELECT reservation FROM fulfillment_order")) == [
         ("reserved",),
         ("reserved",),
@@ -45,10 +43,10 @@ def test_all_or_nothing_and_the_smaller_one_behind_still_gets_it(merchant, trade
 def test_what_is_reserved_is_not_reserved_twice(merchant, trade):
     merchant.stock(**{"TEE-1": 5})
     merchant.deliver(trade(pieces=2))
-    merchant.flow(Step.RESERVE)
+    merchant.flow("reserve")
     id_ = merchant.one("SELECT id FROM fulfillment_order")
     merchant.rows("INSERT INTO work (step, subject_id, lane) VALUES ('reserve', %s, 'bulk')", id_)
-    merchant.run(Step.RESERVE)
+    merchant.run("reserve")
     assert merchant.counters() == (5, 2, 0)
 
 
@@ -59,10 +57,10 @@ def test_of_200_reservations_of_one_piece_on_a_stock_of_50_exactly_50_succeed(ma
     merchant = make_merchant(batch_max=5)
     merchant.stock(**{"TEE-1": STOCK})
     merchant.deliver(*(trade() for _ in range(ORDERS)))
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(lambda _: merchant.run(Step.RESERVE), range(THREADS)))
-    merchant.run(Step.RESERVE)
+        list(threads.map(lambda _: merchant.run("reserve"), range(THREADS)))
+    merchant.run("reserve")
     counts = dict(merchant.rows("SELECT reservation, count(*) FROM fulfillment_order GROUP BY 1"))
     assert counts == {"reserved": STOCK, "short": ORDERS - STOCK}
     assert merchant.counters() == (STOCK, STOCK, 0)

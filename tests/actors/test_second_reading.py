@@ -9,7 +9,6 @@ from actors.pull import Pull
 from adapters.ports import NARROWER, Listed
 from domain.errors import Malformed, Throttled, Transient
 from domain.gates import GateShut
-from domain.states import Step
 from infra.engine.author import Author
 from ops.verbs.letters import replay_letters
 
@@ -38,7 +37,7 @@ def sell(merchant, trade, tid, at, **changes):
 def pull(merchant):
     merchant.rows("UPDATE work SET due_at = now() WHERE step = 'pull'")
     merchant.rows("UPDATE pull_gap SET due_at = now()")
-    return merchant.run(Step.PULL)
+    return merchant.run("pull")
 
 
 def stored(merchant):

@@ -8,7 +8,6 @@ import pytest
 from actors import warehouse
 from adapters.ports import WarehouseEvent
 from adapters.rejection import Rejected
-from domain.states import Step
 
 YEAR_ONE = datetime(1, 1, 1, 8, tzinfo=UTC)
 
@@ -19,7 +18,7 @@ def booked(make_merchant, trade):
     merchant.stock(**{"TEE-1": 10})
     for tid in ("1001", "1002"):
         merchant.deliver(trade(tid=tid, pieces=2))
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     return merchant
 
 

@@ -2,7 +2,6 @@ import pytest
 
 from adapters.ports import PlatformShipment
 from domain.errors import Misconfigured, Refused, Transient, UnknownOutcome
-from domain.states import Step
 
 
 class Killed(BaseException):
@@ -15,7 +14,7 @@ def shipped(make_merchant, trade):
     merchant = make_merchant(ship_on="label")
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(trade(tid="1001"))
-    merchant.flow(Step.LABEL)
+    merchant.flow("label")
     return merchant
 
 
@@ -24,7 +23,7 @@ def status(merchant):
 
 
 def test_the_platform_hears_and_is_read_back(shipped):
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert shipped.platform.told == ["SF0001"]
     assert status(shipped) == "confirmed"
     assert shipped.states() == ["allocated"], "a write-back never moves the order"
@@ -33,37 +32,37 @@ def test_the_platform_hears_and_is_read_back(shipped):
 
 def test_already_shipped_with_our_number_is_a_success(shipped):
     shipped.platform.shipments["1001"] = [PlatformShipment("SF", "SF0001", ())]
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert status(shipped) == "confirmed"
     assert shipped.platform.told == []
 
 
 def test_already_shipped_with_another_number_is_for_a_person(shipped):
     shipped.platform.shipments["1001"] = [PlatformShipment("SF", "OTHER", ())]
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert shipped.holds() == ["shipped_elsewhere"]
     assert status(shipped) == "refused"
-    assert shipped.due(Step.WRITEBACK) == []
+    assert shipped.due("writeback") == []
 
 
 def test_what_is_not_read_back_is_tried_again(shipped):
     shipped.platform.forgets = True
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert status(shipped) == "pending"
-    assert [attempts for _, attempts in shipped.due(Step.WRITEBACK)] == [1]
+    assert [attempts for _, attempts in shipped.due("writeback")] == [1]
     shipped.platform.forgets = False
     shipped.fall_due()
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert status(shipped) == "confirmed"
     assert shipped.platform.told == ["SF0001"], "asked first: it had been told"
 
 
 def test_a_read_back_that_fails_is_no_reason_to_tell_twice(shipped):
     shipped.platform.errors = {"status": [Transient("down")]}
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert status(shipped) == "pending"
     shipped.fall_due()
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert (status(shipped), shipped.platform.told) == ("confirmed", ["SF0001"])
     assert shipped.platform.asked["tell"] == 1
 
@@ -71,9 +70,9 @@ def test_a_read_back_that_fails_is_no_reason_to_tell_twice(shipped):
 def test_a_call_that_surely_had_no_effect_is_repeated_without_a_question(shipped):
     shipped.platform.errors = {"tell": [Transient("reset")]}
     before = shipped.platform.asked["status"]
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     shipped.fall_due()
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert status(shipped) == "confirmed"
     assert shipped.platform.asked["status"] - before == 1, "the read-back alone"
 
@@ -81,14 +80,14 @@ def test_a_call_that_surely_had_no_effect_is_repeated_without_a_question(shipped
 def test_after_a_crash_the_platform_is_asked_first_and_not_before_the_deadline(shipped):
     shipped.platform.errors = {"after_tell": [Killed()]}
     with pytest.raises(Killed):
-        shipped.run(Step.WRITEBACK)
+        shipped.run("writeback")
     shipped.rows("UPDATE work SET lease_token = NULL, lease_until = NULL, is_suspect = true")
     assert status(shipped) == "sending"
     asked = dict(shipped.platform.asked)
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert dict(shipped.platform.asked) == asked, "the earlier call may still run"
     shipped.fall_due()
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert (status(shipped), shipped.platform.told) == ("confirmed", ["SF0001"])
     assert shipped.platform.asked["tell"] == 1
 
@@ -104,10 +103,10 @@ def test_after_a_crash_the_platform_is_asked_first_and_not_before_the_deadline(s
 )
 def test_the_error_tree_decides(shipped, error, hold, left, attempts):
     shipped.platform.errors = {"tell": [error]}
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert (shipped.holds(), status(shipped)) == (hold, left)
     assert shipped.states() == ["allocated"], "a write-back never moves the order"
-    assert [spent for _, spent in shipped.due(Step.WRITEBACK)] == attempts
+    assert [spent for _, spent in shipped.due("writeback")] == attempts
 
 
 def second_package(merchant):
@@ -143,11 +142,11 @@ def second_package(merchant):
 
 def test_packages_of_one_order_are_told_one_after_the_other(shipped):
     second_package(shipped)
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert shipped.platform.told == ["SF0001"]
-    assert len(shipped.due(Step.WRITEBACK)) == 1
+    assert len(shipped.due("writeback")) == 1
     shipped.fall_due()
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert shipped.platform.told == ["SF0001", "SF0002"]
     assert shipped.rows("SELECT DISTINCT status FROM writeback") == [("confirmed",)]
 
@@ -157,23 +156,23 @@ def test_a_package_waits_while_another_one_is_told(shipped):
     first = shipped.one("SELECT min(package_id) FROM writeback")
     shipped.rows("UPDATE writeback SET status = 'sending' WHERE package_id <> %s", first)
     shipped.rows("DELETE FROM work WHERE step = 'writeback' AND subject_id <> %s", first)
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert shipped.platform.told == []
-    assert shipped.due(Step.WRITEBACK) == [(first, 0)]
+    assert shipped.due("writeback") == [(first, 0)]
 
 
 def test_a_confirmed_write_back_is_left_alone(shipped):
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     package = shipped.one("SELECT id FROM package")
     again = "INSERT INTO work (step, subject_id, lane, account) VALUES ('writeback', %s, 'bulk', 'taobao/s1')"
     shipped.rows(again, package)
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert shipped.platform.asked["tell"] == 1
-    assert shipped.due(Step.WRITEBACK) == []
+    assert shipped.due("writeback") == []
 
 
 def test_a_refused_write_back_does_not_stop_a_package_that_is_still_here(shipped):
     shipped.rows("UPDATE fulfillment_order SET state = 'packed'")
     shipped.platform.errors = {"tell": [Refused("closed")]}
-    shipped.run(Step.WRITEBACK)
+    shipped.run("writeback")
     assert (shipped.states(), shipped.holds()) == (["packed"], ["writeback_refused"])

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from domain.states import Step
+from actors import find_actors
+from ops.faces.terminal.flow import mermaid_of
 
 PICTURE = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 LABEL = re.compile(r"\b((?:\w+/)+\w+\.py)\s+(\w+)")
@@ -32,6 +33,11 @@ def test_what_the_picture_names_exists(root, named, tree_of):
     assert absent == []
 
 
-@pytest.mark.parametrize("step", Step)
-def test_every_step_is_in_the_picture(step, named):
-    assert f"actors/{step}.py" in {path for path, _ in named}
+@pytest.mark.parametrize("actor", find_actors(), ids=lambda actor: actor.step.name)
+def test_every_step_is_in_the_picture(actor, named):
+    assert f"{actor.module.replace('.', '/')}.py" in {path for path, _ in named}
+
+
+def test_the_picture_is_what_orderlane_flow_draws(root):
+    [picture] = PICTURE.findall((root / "README.md").read_text(encoding="utf-8"))
+    assert picture == mermaid_of(find_actors()) + "\n"

@@ -8,7 +8,6 @@ from benchmarks.floor.play import Agenda
 from benchmarks.floor.recording import Begin, Commit, Statement
 from benchmarks.floor.replay import moved
 from domain.order import Lane
-from domain.states import Step
 from infra.engine.results import NewWork
 
 
@@ -27,26 +26,26 @@ def test_what_a_stream_says_is_said_again(benchmark):
 
 def test_work_of_one_key_makes_a_batch_and_the_rest_waits():
     agenda = Agenda(batch_max=2)
-    agenda.add([NewWork(Step.REVIEW, number, Lane.BULK) for number in (1, 2, 3)])
-    agenda.add([NewWork(Step.REVIEW, 9, Lane.P0)])
+    agenda.add([NewWork("review", number, Lane.BULK) for number in (1, 2, 3)])
+    agenda.add([NewWork("review", 9, Lane.P0)])
 
     batches = [agenda.next_batch() for _ in range(4)]
 
-    assert batches[0] == ((Step.REVIEW, Lane.BULK, ""), [1, 2])
+    assert batches[0] == (("review", Lane.BULK, ""), [1, 2])
     assert sorted(batch[1] for batch in batches[1:3]) == [[3], [9]]
     assert batches[3] is None
 
 
 def test_later_work_is_due_in_its_time():
     agenda = Agenda(batch_max=50)
-    agenda.add([NewWork(Step.PULL, 1, Lane.P1, "shop", after_s=0.01)])
+    agenda.add([NewWork("pull", 1, Lane.P1, "shop", after_s=0.01)])
     deadline = time.monotonic() + 30
 
     found = deque([agenda.next_batch()], maxlen=1)
     while found[0] is None and time.monotonic() < deadline:
         found.append(agenda.next_batch())
 
-    assert found[0] == ((Step.PULL, Lane.P1, "shop"), [1])
+    assert found[0] == (("pull", Lane.P1, "shop"), [1])
     assert agenda.pause_s == 0
 
 

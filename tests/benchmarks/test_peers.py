@@ -7,11 +7,10 @@ from benchmarks.peers.course import CELERY, DRAMATIQ, Peer
 from benchmarks.peers.plain import Chain, Outbox
 from domain.order import Lane
 from domain.outcomes import Later
-from domain.states import Step
 from infra.engine import write_outcomes
 from infra.engine.results import NewWork, Place, Settled
 
-REVIEW, ROUTE = NewWork(Step.REVIEW, 1, Lane.BULK), NewWork(Step.ROUTE, 1, Lane.BULK)
+REVIEW, ROUTE = NewWork("review", 1, Lane.BULK), NewWork("route", 1, Lane.BULK)
 
 
 @pytest.mark.slow
@@ -60,7 +59,7 @@ def test_messages_of_a_rolled_back_transaction_are_forgotten():
 class _Asked:
     """A step that wants to be asked again later."""
 
-    step = Step.PULL
+    step = "pull"
 
     def work(self, _tx, subject_ids):
         return [Settled(Place(id_, Lane.P1), Later("next_poll", after_s=30.0)) for id_ in subject_ids]
@@ -70,8 +69,8 @@ def test_what_comes_again_comes_in_its_time_to_the_same_account(database, monkey
     sent = []
     outbox = Outbox(sent.extend)
     monkeypatch.setattr(write_outcomes, "add_work", outbox.add)
-    chain = Chain(SimpleNamespace(db=database), None, outbox, {Step.PULL: _Asked()})
+    chain = Chain(SimpleNamespace(db=database), None, outbox, {"pull": _Asked()})
 
-    chain.run(Step.PULL, Lane.P1, "taobao/s1", [7])
+    chain.run("pull", Lane.P1, "taobao/s1", [7])
 
-    assert sent == [NewWork(Step.PULL, 7, Lane.P1, "taobao/s1", after_s=30.0)]
+    assert sent == [NewWork("pull", 7, Lane.P1, "taobao/s1", after_s=30.0)]

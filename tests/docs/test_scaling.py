@@ -7,14 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from domain.groups import GROUPS
+from domain.groups import groups_of
 from infra.config.settings import Settings
 from infra.config.worker_settings import Scaling, Workers
 from infra.monitoring.cursor_age import CursorAge
 from infra.monitoring.signals import Signal, Signals
+from infra.process.steps import STEPS
 from ops.views.gates import Gate
 from ops.views.status import LetterCount, PoolStatus, Status
 from workers.metrics import HouseCollector
+
+GROUPS = groups_of(STEPS.map())
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")
 STATUS = Status(

@@ -15,8 +15,9 @@ from domain.dead_letters import (
     why_not_in_bulk,
     why_stop,
 )
-from domain.states import MOVES, STEPS, Cause, State, Step, may, may_resume
+from domain.states import MOVES, Cause, State, may, may_resume
 from domain.stock import Reservation
+from infra.process.steps import STEPS
 
 HOLDABLE = sorted(to for came, to in MOVES if came is State.ON_HOLD and to is not State.CLOSED)
 
@@ -25,7 +26,7 @@ HOLDABLE = sorted(to for came, to in MOVES if came is State.ON_HOLD and to is no
 def standings(draw):
     state = draw(st.sampled_from([None, *State]))
     return Standing(
-        step=draw(st.sampled_from(Step)),
+        step=draw(st.sampled_from(list(STEPS.values()))),
         state=state,
         resume_state=draw(st.sampled_from(HOLDABLE)) if state is State.ON_HOLD else None,
         holds=draw(st.sampled_from([(), ("refund_requested",)])),
@@ -48,7 +49,7 @@ def test_a_replay_resumes_only_where_the_table_allows(now):
 @given(standings())
 def test_work_is_put_back_only_where_its_step_will_take_it(now):
     found = prospect(now)
-    works_in = STEPS[now.step].works_in
+    works_in = now.step.works_in
     if isinstance(found, PutBack) and works_in and now.state is not None and not now.is_unresolved:
         assert (found.resume or now.state) in works_in
 
@@ -71,46 +72,46 @@ def test_a_call_that_may_have_happened_is_asked_about_wherever_its_order_went(no
     if now.is_unresolved and not now.is_done:
         found = prospect(now)
         assert isinstance(found, PutBack)
-        reached_elsewhere = STEPS[now.step].works_in and now.reached not in STEPS[now.step].works_in
+        reached_elsewhere = now.step.works_in and now.reached not in now.step.works_in
         assert found.resume is None or not (now.holds or reached_elsewhere)
 
 
 def test_it_says_which_way_the_order_went():
-    assert prospect(Standing(Step.REVIEW, State.ALLOCATED)) == Superseded("the order went on to allocated")
-    assert prospect(Standing(Step.ROUTE, State.PAID)) == Superseded("the order went back to paid")
+    assert prospect(Standing(STEPS["review"], State.ALLOCATED)) == Superseded("the order went on to allocated")
+    assert prospect(Standing(STEPS["route"], State.PAID)) == Superseded("the order went back to paid")
 
 
 def test_a_payload_without_an_order_goes_back():
-    assert prospect(Standing(Step.NORMALIZE)) == PutBack()
+    assert prospect(Standing(STEPS["normalize"])) == PutBack()
 
 
 @given(st.sampled_from(HOLDABLE), st.sampled_from(Reservation))
 def test_a_released_order_never_goes_further_than_it_was(interrupted, reservation):
-    to = resumption(interrupted, reservation)
+    to = resumption(interrupted, reservation, STEPS.map())
     assert may_resume(interrupted, to.state)
     assert to.step is None or to.state in STEPS[to.step].works_in
 
 
 def test_without_stock_an_order_starts_again_at_the_promise():
-    assert resumption(State.APPROVED, Reservation.SHORT) == Resumption(State.PAID, Step.RESERVE)
-    assert resumption(State.APPROVED, Reservation.RESERVED) == Resumption(State.APPROVED, Step.ROUTE)
-    assert resumption(State.PACKED, Reservation.CONSUMED) == Resumption(State.PACKED, None)
+    assert resumption(State.APPROVED, Reservation.SHORT, STEPS.map()) == Resumption(State.PAID, "reserve")
+    assert resumption(State.APPROVED, Reservation.RESERVED, STEPS.map()) == Resumption(State.APPROVED, "route")
+    assert resumption(State.PACKED, Reservation.CONSUMED, STEPS.map()) == Resumption(State.PACKED, None)
 
 
 @pytest.mark.parametrize("reservation", [Reservation.RELEASED, Reservation.RESERVED])
 def test_an_order_of_which_nothing_is_left_goes_to_review(reservation):
     for interrupted in (State.PAID, State.APPROVED):
-        assert resumption(interrupted, reservation, is_empty=True) == Resumption(State.PAID, Step.REVIEW)
-    allocated = resumption(State.ALLOCATED, Reservation.ALLOCATED, is_empty=True)
-    assert allocated == Resumption(State.ALLOCATED, Step.LABEL)
+        assert resumption(interrupted, reservation, STEPS.map(), is_empty=True) == Resumption(State.PAID, "review")
+    allocated = resumption(State.ALLOCATED, Reservation.ALLOCATED, STEPS.map(), is_empty=True)
+    assert allocated == Resumption(State.ALLOCATED, "label")
 
 
 def test_a_letter_that_replays_did_not_help_waits_for_a_word():
-    tried = Standing(Step.NOTIFY, replays=REPLAYS_MAX)
+    tried = Standing(STEPS["notify"], replays=REPLAYS_MAX)
     assert isinstance(prospect(tried), NotYet)
     assert prospect(tried, again=True) == PutBack()
-    assert prospect(Standing(Step.NOTIFY, replays=REPLAYS_MAX - 1)) == PutBack()
-    over = Standing(Step.NOTIFY, is_done=True, replays=REPLAYS_MAX)
+    assert prospect(Standing(STEPS["notify"], replays=REPLAYS_MAX - 1)) == PutBack()
+    over = Standing(STEPS["notify"], is_done=True, replays=REPLAYS_MAX)
     assert isinstance(prospect(over), Superseded), "what moved on needs no word"
 
 

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from domain.states import FINAL_STATES, MOVES, RANK, STEPS, Cause, State, Step, may, may_resume
+from domain.states import FINAL_STATES, MOVES, RANK, Cause, State, may, may_resume
 
 # The one exit of a final state: a case after completion.
 REOPENED = (State.COMPLETED, State.AFTER_SALE)
@@ -72,15 +72,3 @@ def test_a_hold_resumes_where_it_interrupted():
     assert may_resume(State.PACKED, State.APPROVED)
     assert not may_resume(State.PAID, State.APPROVED)
     assert not may_resume(State.ALLOCATED, State.CLOSED)
-
-
-def test_the_map_knows_every_step_and_leads_to_every_one_but_the_first():
-    assert set(STEPS) == set(Step)
-    led_to = {step for spec in STEPS.values() for step in spec.leads_to}
-    # A location's event feed is polled by its own clock.
-    assert set(Step) - led_to <= {Step.PULL, Step.WAREHOUSE}
-
-
-def test_inner_steps_call_nobody():
-    inner = {step for step, spec in STEPS.items() if not spec.outside}
-    assert inner == {Step.NORMALIZE, Step.RESERVE, Step.REVIEW, Step.ROUTE}

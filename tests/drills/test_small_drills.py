@@ -8,8 +8,10 @@ from drills.crew import Armed
 from drills.drill import Trial
 from drills.small_world import small_world
 from drills.unclear import nobody_can_tell
-from infra.process.failpoints import POINTS
+from infra.process.failpoints import step_points
 from workers.demo.control import plant_harms
+
+POINTS = step_points()
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
 

@@ -52,7 +52,7 @@ def test_a_pool_grows_with_the_surge_and_returns_to_its_least(demo, until) -> No
     signals, sizes = [], []
 
     def round_of_the_house():
-        measure_signals(demo.db, workers.groups)
+        measure_signals(demo.db, workers.step_groups())
         signals.extend(reason for one in scaler.tend().values() for reason in one.signals)
         sizes.append(demo.supervisor.size("main"))
         return demo.look()

@@ -8,7 +8,6 @@ from redis import Redis
 
 from domain.ledger_check import Verdict
 from domain.order import Lane
-from domain.states import Step
 from infra.queue.bells import BellKey
 from sandbox.spec import Dirt, Scenes
 from workers.wiring import wired_worker
@@ -42,9 +41,9 @@ def bring_to_label(demo):
     (shop,) = demo.settings.shops
     with wired_worker(demo.settings) as runtime:
         # The first window ends before now; the next one catches up.
-        while runtime.runners[Step.PULL].run(BellKey(Step.PULL, Lane.P1, shop.account)):
+        while runtime.runners["pull"].run(BellKey("pull", Lane.P1, shop.account)):
             pass
-        for step in (Step.NORMALIZE, Step.RESERVE, Step.REVIEW, Step.ROUTE):
+        for step in ("normalize", "reserve", "review", "route"):
             for lane in Lane:
                 while runtime.runners[step].run(BellKey(step, lane, "")):
                     pass

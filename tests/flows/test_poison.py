@@ -6,7 +6,6 @@ import pytest
 
 from domain.ledger_check import Verdict
 from domain.order import Lane
-from domain.states import Step
 from infra.process.failpoints import ENVIRONMENT_KEY
 from infra.queue.bells import BellKey
 from sandbox.spec import Dirt
@@ -23,9 +22,9 @@ def bring_to_review(demo):
     (shop,) = demo.settings.shops
     with wired_worker(demo.settings) as runtime:
         # The first window ends before now; the next one catches up.
-        while runtime.runners[Step.PULL].run(BellKey(Step.PULL, Lane.P1, shop.account)):
+        while runtime.runners["pull"].run(BellKey("pull", Lane.P1, shop.account)):
             pass
-        for step in (Step.NORMALIZE, Step.RESERVE):
+        for step in ("normalize", "reserve"):
             for lane in Lane:
                 runtime.runners[step].run(BellKey(step, lane, ""))
     with demo.db.connection() as connection:
@@ -65,9 +64,9 @@ def test_forty_seven_arrive(prepare, finish, monkeypatch):
     assert (verdicts[Verdict.DONE], verdicts[Verdict.DEAD]) == (47, 3)
     assert outcome.restarts >= 3
     assert {id_: (step, code) for id_, (step, code, _, _) in buried.items()} == {
-        raising: (Step.REVIEW, "FailpointError"),
-        breaking: (Step.REVIEW, "DivisionByZero"),
-        killing: (Step.REVIEW, "worker_killed"),
+        raising: ("review", "FailpointError"),
+        breaking: ("review", "DivisionByZero"),
+        killing: ("review", "worker_killed"),
     }
     for id_, (_, _, causes, crashes) in buried.items():
         assert [cause["code"] for cause in causes] == [buried[id_][1]] * len(causes)

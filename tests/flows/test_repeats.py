@@ -11,8 +11,7 @@ import pytest
 
 from adapters.ports import Listed
 from domain.order import Lane
-from domain.states import Step
-from infra.engine.outer import Lease
+from infra.engine.remote import Lease
 from infra.queue.bells import BellKey
 from workers.wiring import wired_worker
 
@@ -25,11 +24,11 @@ DEADLINE_S = 60.0
 
 def read_window(demo, runtime):
     """Read the shop's whole window and store it, as a puller does that knows nothing of the others."""
-    runner = runtime.runners[Step.PULL]
+    runner = runtime.runners["pull"]
     with demo.db.transaction() as tx:
         shops = [row[0] for row in tx.execute("SELECT id FROM shop")]
         intended = runner.step.intend(tx, shops)
-    key = BellKey(Step.PULL, Lane.P1, demo.settings.shops[0].account)
+    key = BellKey("pull", Lane.P1, demo.settings.shops[0].account)
     lease = Lease(key, uuid4(), runner.clock.monotonic() + DEADLINE_S)
     answers = runner.outside.run(runner.step.call(intended.intents, lease))
     assert [answer.is_whole for answer in answers.values()] == [True]
@@ -37,7 +36,7 @@ def read_window(demo, runtime):
 
 def fetched(demo, runtime):
     """What the platform answers for each order, as (listed, payload)."""
-    runner = runtime.runners[Step.PULL]
+    runner = runtime.runners["pull"]
     platform = runner.step.tools.platform(demo.settings.shops[0].account)
     return [
         (
@@ -57,7 +56,7 @@ def test_one_order_one_reservation_one_package(prepare, finish, count):
     start = Barrier(THREADS)
     with prepare(ORDERS, shops=1) as demo:
         with wired_worker(demo.settings) as runtime, ThreadPoolExecutor(THREADS) as threads:
-            store, shop = runtime.runners[Step.PULL].step.store, demo.settings.shops[0]
+            store, shop = runtime.runners["pull"].step.store, demo.settings.shops[0]
             known = fetched(demo, runtime)
             ways = (
                 lambda: read_window(demo, runtime),
@@ -69,7 +68,7 @@ def test_one_order_one_reservation_one_package(prepare, finish, count):
             def race(deliver):
                 start.wait()
                 deliver()
-                for step, lane in product((Step.NORMALIZE, Step.RESERVE), Lane):
+                for step, lane in product(("normalize", "reserve"), Lane):
                     runtime.runners[step].run(BellKey(step, lane, ""))
 
             for raced in [threads.submit(race, way) for way in (*ways, *ways)]:

@@ -12,12 +12,11 @@ import pytest
 from domain.errors import Poison
 from domain.order import Lane
 from domain.outcomes import Done
-from domain.states import Step
 from infra.config.settings import Engine
 from infra.engine.event_loop import Outside
 from infra.engine.failures import Failures
-from infra.engine.inner import InnerRunner
-from infra.engine.outer import Intended, Lease, OuterRunner, call_each
+from infra.engine.local import LocalRunner
+from infra.engine.remote import Intended, Lease, RemoteRunner, call_each
 from infra.engine.results import Failed, Place, Settled, each
 from infra.engine.write_outcomes import places
 from infra.process import failpoints
@@ -86,11 +85,11 @@ class Subject:
 
 @dataclass
 class Toy:
-    """An inner step over fulfillment orders that does what the test says, and writes down its batches."""
+    """A local step over fulfillment orders that does what the test says, and writes down its batches."""
 
     decide: Callable[[Subject], Any] = lambda subject: Settled(subject.place, Done())
     before: Callable[..., None] = lambda _tx, _ids: None
-    step: Step = Step.REVIEW
+    step: str = "review"
     batches: list[list[int]] = field(default_factory=list)
 
     def work(self, tx, subject_ids):
@@ -103,14 +102,14 @@ class Toy:
 
 @dataclass
 class ToyCall:
-    """An outer step over packages: `answer` is its call, `settle` judges what came back."""
+    """A remote step over packages: `answer` is its call, `settle` judges what came back."""
 
     answer: Callable[[Subject], Any]
     settle: Callable[[Subject, Any], Any] = lambda one, _: Settled(one.place, Done())
     clock: Any = field(default_factory=SystemClock)
     at_once: int = 8
     call_s: float = 1.0
-    step: Step = Step.LABEL
+    step: str = "label"
     recorded: list[tuple[int, Any]] = field(default_factory=list)
 
     def intend(self, tx, subject_ids):
@@ -165,7 +164,7 @@ class House:
                    VALUES (%s, 1, 'sf', 'sf/main', 'east') RETURNING id"""
         return self.one(query, self.order(state))
 
-    def due(self, step: Step, ids, lane: str = "bulk", account: str = "", after_s: float = 0.0) -> BellKey:
+    def due(self, step: str, ids, lane: str = "bulk", account: str = "", after_s: float = 0.0) -> BellKey:
         """Work of `ids`, due `after_s` seconds from now; the key that claims it."""
         self.rows(
             """INSERT INTO work (step, subject_id, lane, account, due_at)
@@ -197,11 +196,11 @@ class House:
     def failures(self) -> Failures:
         return Failures(self.limits, SystemClock(), FixedDice())
 
-    def inner(self, step: Toy, batch_max: int = 50) -> InnerRunner:
-        return InnerRunner(step, self.db, self.bells, self.failures(), FixedDice(), self.worker, batch_max)
+    def local(self, step: Toy, batch_max: int = 50) -> LocalRunner:
+        return LocalRunner(step, self.db, self.bells, self.failures(), FixedDice(), self.worker, batch_max)
 
-    def outer(self, step: ToyCall, batch_max: int = 50, lease_s: float = 60.0) -> OuterRunner:
-        return OuterRunner(
+    def remote(self, step: ToyCall, batch_max: int = 50, lease_s: float = 60.0) -> RemoteRunner:
+        return RemoteRunner(
             step,
             self.db,
             self.bells,
@@ -245,8 +244,8 @@ def dead(house: House) -> Callable[..., dict[int, int]]:
             raise Poison(code, "no")
 
         ids = packages or [house.package() for _ in range(count)]
-        key = house.due(Step.LABEL, ids, account="sf/main")
-        runner = house.outer(ToyCall(answer, lambda one, error: Failed(one.place, error)), batch_max=500)
+        key = house.due("label", ids, account="sf/main")
+        runner = house.remote(ToyCall(answer, lambda one, error: Failed(one.place, error)), batch_max=500)
         while runner.run(key):
             pass
         query = "SELECT subject_id, id FROM dead_letter WHERE closed_at IS NULL AND subject_id = ANY(%s) ORDER BY id"

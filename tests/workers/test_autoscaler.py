@@ -1,13 +1,16 @@
 import pytest
 from structlog.testing import capture_logs
 
-from domain.groups import GROUPS
+from domain.groups import groups_of
 from domain.order import Lane
 from domain.scaling import Reason
 from infra.config.worker_settings import Pool, Scaling, Threshold, Workers
 from infra.monitoring.signals import Signal, Signals, measure_signals
+from infra.process.steps import STEPS
 from infra.tables.pool import Database
 from workers.autoscaler import Autoscaler, reading_of
+
+GROUPS = groups_of(STEPS.map())
 
 POOL = Pool(name="main", groups=("order", "label"), processes=1, processes_max=3)
 WORKERS = Workers(pools=(POOL, Pool(name="fixed", groups=tuple(GROUPS), processes=2)))

@@ -8,11 +8,14 @@ from itertools import count, takewhile
 
 import pytest
 
-from domain.groups import GROUPS
+from domain.groups import groups_of
 from domain.scaling import Size, at_start, decide
 from infra.config.worker_settings import Pool, Scaling, Threshold
 from infra.monitoring.signals import read_signals
+from infra.process.steps import STEPS
 from workers.autoscaler import reading_of
+
+GROUPS = groups_of(STEPS.map())
 
 T_PER_MIN = 100
 SCALING = Scaling(thresholds=(Threshold(orders_per_min=T_PER_MIN, for_min=5),))

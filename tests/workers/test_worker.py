@@ -99,5 +99,6 @@ def test_dramatiqs_own_command_is_refused_with_a_sentence(environ, module) -> No
     command = [sys.executable, "-m", "dramatiq", module, "-p", "1", "-t", "1"]
     process = subprocess.run(command, env=environ, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False)
     assert process.returncode == 1
+    assert "Dramatiq's command serves `dramatiq workers.app`" in process.stderr
     assert "start workers by `orderlane run` or `python -m workers.worker --pool NAME`" in process.stderr
     assert "Traceback" not in process.stderr

@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from domain.dead_letters import MESSAGE
-from domain.states import Step
+from infra.process.steps import STEPS
 from infra.tables.letters import LetterFilter
 from workers.cli.options import Moment
 
@@ -33,7 +33,7 @@ def letter_filter(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--cause", metavar="F", help="Of this cause: its fingerprint, or how that begins."),
         click.option("--code", metavar="C", help="With this error code."),
         click.option("--account", metavar="A", help="Of this account, such as sf/main."),
-        click.option("--step", type=click.Choice([*map(str, Step), MESSAGE]), help="Of this step."),
+        click.option("--step", type=click.Choice([*map(str, STEPS), MESSAGE]), help="Of this step."),
     )
     for option in options:
         filtered = option(filtered)

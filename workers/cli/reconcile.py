@@ -9,7 +9,7 @@ import click
 
 from infra.config.settings import read_settings
 from infra.engine.author import Author
-from infra.engine.outer import OuterRunner
+from infra.engine.remote import RemoteRunner
 from infra.process.clock import SystemClock
 from infra.telemetry.log import configure
 from ops.verbs.reconcile import OPEN, Outcome, Reconciled, Reconciler
@@ -46,8 +46,8 @@ def reconcile(ctx: click.Context, since: datetime | None, *, dry_run: bool, as_j
     clock = SystemClock()
     with worker_at_hand(read_settings()) as runtime:
         label, writeback = runtime.runners["label"], runtime.runners["writeback"]
-        assert isinstance(label, OuterRunner)
-        assert isinstance(writeback, OuterRunner)
+        assert isinstance(label, RemoteRunner)
+        assert isinstance(writeback, RemoteRunner)
 
         def show(one: Reconciled) -> None:
             if one.outcome is not Outcome.AGREES:

@@ -7,7 +7,7 @@ import click
 
 from infra.config.settings import read_settings
 from infra.engine.author import Author
-from infra.engine.outer import OuterRunner
+from infra.engine.remote import RemoteRunner
 from infra.process.clock import SystemClock
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
@@ -113,7 +113,7 @@ def _retry_many(ctx: click.Context, many: Many, author: Author, *, as_json: bool
 def _retry(runtime: Runtime, wanted: Selection, author: Author | None, rate: float, *, as_json: bool) -> list[Told]:
     """Without an author it is a dry run."""
     runner = runtime.runners["writeback"]
-    assert isinstance(runner, OuterRunner)
+    assert isinstance(runner, RemoteRunner)
     chosen = open_writebacks(runtime.db, wanted)
     if not chosen:
         say("no write-back matches", err=True)

@@ -15,6 +15,7 @@ from domain.ledger_check import Reckoning, Verdict, reckon
 from infra.config.settings import Settings, read_settings
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
+from infra.process.steps import STEPS
 from infra.servers import Stores
 from infra.tables.pool import Database
 from infra.tables.sql import load
@@ -119,7 +120,7 @@ class Running:
         with self.db.transaction() as tx:
             # One snapshot: between two a page of scans may turn what is on its way into what is due.
             tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            row = tx.execute(LEDGER["progress"]).fetchone()
+            row = tx.execute(LEDGER["progress"], {"endless": STEPS.endless()}).fetchone()
             states = dict(tx.execute(LEDGER["states"]).fetchall())
         assert row is not None
         return Progress(

@@ -61,12 +61,12 @@ WITH over AS (
     WHERE m.bulk_id = %(id)s AND m.state = 'replayed'
       AND (n.id IS NOT NULL
            OR NOT CASE
-               WHEN d.step = 'pull' AND d.subject_id < 0 THEN
+               WHEN d.step = ANY(%(of_shops)s) AND d.subject_id < 0 THEN
                    EXISTS (SELECT 1 FROM pull_gap AS g WHERE g.id = -d.subject_id)
                ELSE EXISTS (
                    SELECT 1 FROM work AS w
-                   LEFT JOIN shop AS s ON w.step = 'pull' AND s.id = w.subject_id
-                   LEFT JOIN location AS l ON w.step = 'warehouse' AND l.id = w.subject_id
+                   LEFT JOIN shop AS s ON w.step = ANY(%(of_shops)s) AND s.id = w.subject_id
+                   LEFT JOIN location AS l ON w.step = ANY(%(of_locations)s) AND l.id = w.subject_id
                    WHERE w.step = d.step AND w.subject_id = d.subject_id
                      AND (coalesce(s.read_at, l.read_at) > m.at) IS NOT TRUE) END)
 )

@@ -84,7 +84,7 @@ JOIN LATERAL (
     ORDER BY g.state <> 'on_hold', g.number LIMIT 1) AS f ON true
 LEFT JOIN LATERAL (
     SELECT w.step, w.due_at FROM work AS w
-    WHERE w.step = ANY('{reserve,review,route}') AND w.subject_id = f.id
+    WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id
     UNION ALL
     SELECT w.step, w.due_at FROM package AS p JOIN work AS w ON w.step = 'label' AND w.subject_id = p.id
     WHERE p.fulfillment_order_id = f.id

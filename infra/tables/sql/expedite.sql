@@ -40,20 +40,20 @@ RETURNING f.id, before.lane;
 -- are locked as batches lock them: by subject within a step, and without the fulfillment orders behind them.
 WITH own AS (
     SELECT w.step, w.subject_id
-    FROM (SELECT 'normalize' AS step, r.id AS subject_id
+    FROM (SELECT unnest(%(of_payloads)s::text[]) AS step, r.id AS subject_id
           FROM orders AS o
           JOIN raw_payload AS r
             ON r.shop = o.shop AND r.platform_order_id = o.platform_order_id AND r.platform = o.platform
           WHERE o.id = %(order_id)s
           UNION ALL
-          SELECT unnest(ARRAY['reserve', 'review', 'route']), f.id
+          SELECT unnest(%(of_fulfillment)s::text[]), f.id
           FROM fulfillment_order AS f WHERE f.order_id = %(order_id)s
           UNION ALL
-          SELECT unnest(ARRAY['label', 'writeback']), p.id
+          SELECT unnest(%(of_packages)s::text[]), p.id
           FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
           WHERE f.order_id = %(order_id)s
           UNION ALL
-          SELECT 'notify', n.id
+          SELECT unnest(%(of_notices)s::text[]), n.id
           FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
           JOIN notice AS n ON n.package_id = p.id
           WHERE f.order_id = %(order_id)s) AS subject

@@ -95,12 +95,12 @@ WHERE d.closed_at IS NULL
 ORDER BY d.id;
 
 -- name: holds_of_accusers
--- Fulfillment orders that the label step holds for an error that these packages blame on their account.
+-- Fulfillment orders that a step holds for an error that these packages blame on their account.
 SELECT DISTINCT h.fulfillment_order_id
 FROM unnest(%(accounts)s::text[], %(package_ids)s::bigint[]) AS a(account, package_id)
 JOIN package AS p ON p.id = a.package_id
 JOIN hold AS h ON h.fulfillment_order_id = p.fulfillment_order_id
-WHERE h.code = 'waybill_error' AND h.step = 'label' AND h.released_at IS NULL
+WHERE h.code = %(code)s AND h.step = %(step)s AND h.released_at IS NULL
   AND EXISTS (SELECT FROM accusation AS c WHERE c.account = a.account AND c.code = h.facts ->> 'code')
 ORDER BY h.fulfillment_order_id;
 
@@ -174,12 +174,12 @@ WITH waiting AS (
     SELECT p.id AS package_id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account) AS account,
            coalesce(w.gated_at, w.due_at) AS since, true AS has_clock
     FROM work AS w JOIN package AS p ON p.id = w.subject_id
-    WHERE w.step IN ('label', 'writeback')
+    WHERE w.step = ANY(%(of_packages)s)
       AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
     UNION ALL
     SELECT p.id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account), coalesce(w.gated_at, w.due_at), false
     FROM work AS w JOIN notice AS n ON n.id = w.subject_id JOIN package AS p ON p.id = n.package_id
-    WHERE w.step = 'notify'
+    WHERE w.step = ANY(%(of_notices)s)
       AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
 )
 SELECT DISTINCT ON (f.id) f.id, f.order_id, w.package_id, f.lane, f.state, w.step, w.account

@@ -12,7 +12,7 @@ WHERE f.state = ANY(%(states)s)
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.fulfillment_order_id = f.id AND d.closed_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM work AS w
-                  WHERE w.step = ANY('{reserve,review,route}') AND w.subject_id = f.id)
+                  WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id)
   AND (f.state IN ('paid', 'on_hold', 'approved')
        OR NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL)
        OR EXISTS (SELECT 1 FROM package AS p
@@ -214,13 +214,14 @@ ORDER BY r.id LIMIT %(limit)s;
 -- name: work_has_subject
 SELECT NULL::bigint, format('%%s of %%s', w.step, w.subject_id)
 FROM work AS w
-WHERE NOT CASE w.step
-    WHEN 'pull' THEN EXISTS (SELECT 1 FROM shop AS x WHERE x.id = w.subject_id)
-    WHEN 'warehouse' THEN EXISTS (SELECT 1 FROM location AS x WHERE x.id = w.subject_id)
-    WHEN 'normalize' THEN EXISTS (SELECT 1 FROM raw_payload AS x WHERE x.id = w.subject_id)
-    WHEN 'label' THEN EXISTS (SELECT 1 FROM package AS x WHERE x.id = w.subject_id)
-    WHEN 'writeback' THEN EXISTS (SELECT 1 FROM writeback AS x WHERE x.package_id = w.subject_id)
-    WHEN 'notify' THEN EXISTS (SELECT 1 FROM notice AS x WHERE x.id = w.subject_id)
+WHERE NOT CASE
+    WHEN w.step = ANY(%(of_shops)s) THEN EXISTS (SELECT 1 FROM shop AS x WHERE x.id = w.subject_id)
+    WHEN w.step = ANY(%(of_locations)s) THEN EXISTS (SELECT 1 FROM location AS x WHERE x.id = w.subject_id)
+    WHEN w.step = ANY(%(of_payloads)s) THEN EXISTS (SELECT 1 FROM raw_payload AS x WHERE x.id = w.subject_id)
+    -- A package may be there before its platform wants to hear of it.
+    WHEN w.step = 'writeback' THEN EXISTS (SELECT 1 FROM writeback AS x WHERE x.package_id = w.subject_id)
+    WHEN w.step = ANY(%(of_packages)s) THEN EXISTS (SELECT 1 FROM package AS x WHERE x.id = w.subject_id)
+    WHEN w.step = ANY(%(of_notices)s) THEN EXISTS (SELECT 1 FROM notice AS x WHERE x.id = w.subject_id)
     ELSE EXISTS (SELECT 1 FROM fulfillment_order AS x WHERE x.id = w.subject_id)
 END
 ORDER BY w.step, w.subject_id LIMIT %(limit)s;

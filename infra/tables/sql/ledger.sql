@@ -55,7 +55,7 @@ GROUP BY f.lane;
 -- The last: up to when (unix seconds) every shop's changes have been read.
 SELECT (SELECT count(*) FROM orders),
        (SELECT count(*) FROM dead_letter WHERE closed_at IS NULL AND step = 'normalize'),
-       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')),
+       (SELECT count(*) FROM work WHERE step <> ALL(%(endless)s)),
        (SELECT count(*) FROM writeback WHERE status = 'confirmed'),
        (SELECT count(*) FROM pull_gap),
        (SELECT coalesce(min(extract(epoch FROM coalesce(cursor_at, to_timestamp(0)))), 0)::float8 FROM shop);

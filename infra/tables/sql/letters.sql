@@ -56,8 +56,8 @@ SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.cra
        d.at_risk_minor, d.currency
 FROM dead_letter AS d
 LEFT JOIN orders AS o ON o.id = d.order_id
-LEFT JOIN raw_payload AS r ON d.step = 'normalize' AND r.id = d.subject_id
-LEFT JOIN pull_gap AS g ON d.step = 'pull' AND g.id = -d.subject_id
+LEFT JOIN raw_payload AS r ON d.step = ANY(%(of_payloads)s) AND r.id = d.subject_id
+LEFT JOIN pull_gap AS g ON d.step = ANY(%(of_shops)s) AND g.id = -d.subject_id
 WHERE d.closed_at IS NULL AND d.id > %(after)s
   AND (%(step)s::text IS NULL OR d.step = %(step)s)
   AND (%(account)s::text IS NULL OR d.account = %(account)s)
@@ -92,8 +92,8 @@ SELECT d.id, d.step, d.account, d.code, d.fingerprint, d.lane, d.attempts, d.cra
        d.rules_version, d.closed_at, d.closed_as, d.closed_by, d.closed_reason
 FROM dead_letter AS d
 LEFT JOIN orders AS o ON o.id = d.order_id
-LEFT JOIN raw_payload AS r ON d.step = 'normalize' AND r.id = d.subject_id
-LEFT JOIN pull_gap AS g ON d.step = 'pull' AND g.id = -d.subject_id
+LEFT JOIN raw_payload AS r ON d.step = ANY(%(of_payloads)s) AND r.id = d.subject_id
+LEFT JOIN pull_gap AS g ON d.step = ANY(%(of_shops)s) AND g.id = -d.subject_id
 WHERE d.id = %(id)s;
 
 -- name: ends
@@ -116,36 +116,17 @@ ORDER BY w.step, w.subject_id
 FOR UPDATE OF w;
 
 -- name: standings
--- Where the subjects of open letters stand now; the letters asked for do not count as others of their order. A message
--- stands nowhere, and what a shop still has to tell is never done.
-SELECT d.id, d.step, f.state, f.resume_state,
+-- Where the orders of open letters of known steps stand now; the letters asked for do not count as others of their
+-- order. How far the work of each has come, its step says.
+SELECT d.id, d.step, d.subject_id, f.state, f.resume_state,
        ARRAY(SELECT h.code FROM hold AS h
              WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.blocking AND h.code <> 'dead_letter'
              ORDER BY h.code) AS holds,
-       CASE d.step
-           WHEN 'pull' THEN d.subject_id < 0 AND NOT EXISTS (SELECT 1 FROM pull_gap WHERE id = -d.subject_id)
-           WHEN 'normalize' THEN EXISTS (
-               SELECT 1 FROM raw_payload AS r JOIN orders AS o
-                 ON o.shop = r.shop AND o.platform_order_id = r.platform_order_id AND o.platform = r.platform
-               WHERE r.id = d.subject_id AND o.raw_payload_id >= r.id)
-           WHEN 'reserve' THEN f.reservation IN ('reserved', 'allocated', 'consumed')
-           WHEN 'label' THEN EXISTS (SELECT 1 FROM shipment WHERE package_id = d.subject_id AND status = 'booked')
-           WHEN 'writeback' THEN EXISTS (
-               SELECT 1 FROM writeback WHERE package_id = d.subject_id AND status = 'confirmed')
-           WHEN 'notify' THEN EXISTS (
-               SELECT 1 FROM notice WHERE id = d.subject_id AND status IN ('told', 'unknown', 'unreachable'))
-           ELSE false
-       END AS is_done,
        EXISTS (SELECT 1 FROM dead_letter AS b
                WHERE b.fulfillment_order_id = f.id AND b.closed_at IS NULL AND b.id <> ALL(%(ids)s)) AS is_one_of_many,
-       CASE WHEN d.step = 'label' THEN (
-           SELECT reference FROM shipment WHERE package_id = d.subject_id AND status = 'intended') END AS reference,
-       d.replays,
-       d.step = 'label' AND EXISTS (
-           SELECT 1 FROM shipment
-           WHERE package_id = d.subject_id AND status = 'intended' AND call_deadline IS NOT NULL) AS is_unresolved
+       d.replays
 FROM dead_letter AS d LEFT JOIN fulfillment_order AS f ON f.id = d.fulfillment_order_id
-WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL AND d.step <> 'queue'
+WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL AND d.step = ANY(%(steps)s)
 ORDER BY d.id;
 
 -- name: waybill_owner
@@ -166,7 +147,7 @@ SELECT r.step, r.subject_id, r.lane, r.account,
 FROM json_to_recordset(%(rows)s::json)
      AS r(step text, subject_id bigint, lane text, account text, order_id bigint, is_suspect boolean)
 LEFT JOIN orders AS o ON o.id = r.order_id
-LEFT JOIN raw_payload AS p ON r.step = 'normalize' AND p.id = r.subject_id
+LEFT JOIN raw_payload AS p ON r.step = ANY(%(of_payloads)s) AND p.id = r.subject_id
 ORDER BY r.step, r.subject_id
 ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now()), attempts = 0, crashes = 0
 WHERE work.lease_token IS NULL;
@@ -253,17 +234,3 @@ ORDER BY h.released_at DESC LIMIT 1;
 -- name: shop_of
 -- The shop's account, by a fulfillment order.
 SELECT o.platform || '/' || o.shop FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id WHERE f.id = %(id)s;
-
--- name: unbooked
--- Packages of fulfillment orders that have no waybill.
-SELECT p.id, p.fulfillment_order_id, p.account FROM package AS p
-WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')
-ORDER BY p.id;
-
--- name: unconfirmed
--- Packages of fulfillment orders whose platform has not confirmed what it must hear.
-SELECT w.package_id, p.fulfillment_order_id, o.platform || '/' || o.shop
-FROM package AS p JOIN writeback AS w ON w.package_id = p.id JOIN orders AS o ON o.id = w.order_id
-WHERE p.fulfillment_order_id = ANY(%(ids)s) AND w.status <> 'confirmed'
-ORDER BY w.package_id;

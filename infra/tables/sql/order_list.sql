@@ -85,10 +85,10 @@ LEFT JOIN LATERAL (
     WHERE d.order_id = o.id AND d.closed_at IS NULL ORDER BY d.id LIMIT 1) AS letter ON true
 LEFT JOIN LATERAL (
     SELECT w.step, coalesce(w.gated_at, w.due_at) AS due_at, w.gate FROM work AS w
-    WHERE w.step = ANY('{reserve,review,route}') AND w.subject_id = f.id
+    WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id
     UNION ALL
     SELECT w.step, coalesce(w.gated_at, w.due_at), w.gate
-    FROM package AS p JOIN work AS w ON w.step = ANY('{label,writeback}') AND w.subject_id = p.id
+    FROM package AS p JOIN work AS w ON w.step = ANY(%(of_packages)s) AND w.subject_id = p.id
     WHERE p.fulfillment_order_id = f.id
     ORDER BY due_at LIMIT 1) AS due ON true
 ORDER BY k.place;

@@ -27,12 +27,12 @@ WHERE o.id = ANY(%(ids)s)
            OR EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
            OR EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.fulfillment_order_id = f.id AND d.closed_at IS NULL)
            OR EXISTS (SELECT 1 FROM work AS w
-                      WHERE w.step = ANY('{reserve,review,route}') AND w.subject_id = f.id)))
+                      WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id)))
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.order_id = o.id AND d.closed_at IS NULL)
   AND NOT EXISTS (
     SELECT 1 FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
     WHERE f.order_id = o.id
-      AND (EXISTS (SELECT 1 FROM work AS w WHERE w.step = ANY('{label,writeback}') AND w.subject_id = p.id)
+      AND (EXISTS (SELECT 1 FROM work AS w WHERE w.step = ANY(%(of_packages)s) AND w.subject_id = p.id)
            OR EXISTS (SELECT 1 FROM shipment AS s
                       WHERE s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL)
            -- What a person decided, as a closed letter says, is settled.
@@ -41,7 +41,7 @@ WHERE o.id = ANY(%(ids)s)
                           SELECT 1 FROM dead_letter AS d WHERE d.step = 'writeback' AND d.subject_id = p.id))
            OR EXISTS (SELECT 1 FROM notice AS n
                       WHERE n.package_id = p.id
-                        AND (EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'notify' AND w.subject_id = n.id)
+                        AND (EXISTS (SELECT 1 FROM work AS w WHERE w.step = ANY(%(of_notices)s) AND w.subject_id = n.id)
                              OR n.status IN ('pending', 'sending') AND NOT EXISTS (
                                  SELECT 1 FROM dead_letter AS d WHERE d.step = 'notify' AND d.subject_id = n.id)))))
   AND NOT EXISTS (
@@ -134,17 +134,17 @@ WITH subject AS (
 ), packed AS (
     SELECT p.id FROM package AS p JOIN subject AS f ON f.id = p.fulfillment_order_id
 ), of_order AS (
-    SELECT s.step, f.id FROM subject AS f CROSS JOIN unnest('{reserve,review,route}'::text[]) AS s(step)
+    SELECT s.step, f.id FROM subject AS f CROSS JOIN unnest(%(of_fulfillment)s::text[]) AS s(step)
     UNION ALL
-    SELECT s.step, p.id FROM packed AS p CROSS JOIN unnest('{label,writeback}'::text[]) AS s(step)
+    SELECT s.step, p.id FROM packed AS p CROSS JOIN unnest(%(of_packages)s::text[]) AS s(step)
     UNION ALL
-    SELECT 'notify', n.id FROM notice AS n JOIN packed AS p ON p.id = n.package_id
+    SELECT unnest(%(of_notices)s::text[]), n.id FROM notice AS n JOIN packed AS p ON p.id = n.package_id
     UNION ALL
-    SELECT 'normalize', r.id FROM orders AS o JOIN raw_payload AS r
+    SELECT unnest(%(of_payloads)s::text[]), r.id FROM orders AS o JOIN raw_payload AS r
       ON r.shop = o.shop AND r.platform_order_id = o.platform_order_id AND r.platform = o.platform
     WHERE o.id = ANY(%(ids)s)
     UNION ALL
-    SELECT 'pull', -g.id FROM orders AS o JOIN shop AS s ON s.account = o.platform || '/' || o.shop
+    SELECT unnest(%(of_shops)s::text[]), -g.id FROM orders AS o JOIN shop AS s ON s.account = o.platform || '/' || o.shop
     JOIN pull_gap AS g ON g.shop_id = s.id AND g.platform_order_id = o.platform_order_id
     WHERE o.id = ANY(%(ids)s)
 )

@@ -41,11 +41,11 @@ CROSS JOIN LATERAL (
     ORDER BY w.due_at LIMIT 1) AS head
 LEFT JOIN LATERAL (
     SELECT o.ship_by FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id
-    WHERE f.id = head.subject_id AND key.step IN ('reserve', 'review', 'route')
+    WHERE f.id = head.subject_id AND key.step = ANY(%(of_fulfillment)s)
     UNION ALL
     SELECT o.ship_by FROM package AS p JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
     JOIN orders AS o ON o.id = f.order_id
-    WHERE p.id = head.subject_id AND key.step IN ('label', 'writeback')) AS clock ON true
+    WHERE p.id = head.subject_id AND key.step = ANY(%(of_packages)s)) AS clock ON true
 WHERE key.depth > 0;
 
 -- name: due_suspects

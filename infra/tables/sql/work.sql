@@ -100,7 +100,7 @@ LIMIT %(limit)s
 FOR UPDATE OF w SKIP LOCKED;
 
 -- name: lease
--- Outer steps: rows just locked become ours until the lease ends, by the database's clock.
+-- Remote steps: rows just locked become ours until the lease ends, by the database's clock.
 UPDATE work
 SET lease_token = %(token)s, lease_until = now() + make_interval(secs => %(lease_s)s)
 WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s);

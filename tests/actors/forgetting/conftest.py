@@ -2,7 +2,6 @@
 
 import pytest
 
-from domain.states import Step
 from infra.config.retention import Retention
 from infra.retention.purge import Purge
 
@@ -38,7 +37,7 @@ def shipped(merchant, trade):
     def ship(count: int = 1, **changes):
         trades = [trade(**PERSON | changes) for _ in range(count)]
         merchant.deliver(*trades)
-        merchant.flow(Step.LABEL)
+        merchant.flow("label")
         merchant.scan("packed", "handed_over")
         merchant.flow()
         return trades

@@ -4,7 +4,6 @@ from collections import Counter
 
 import pytest
 
-from domain.states import Step
 from infra.config.retention import Retention
 from infra.monitoring.invariants import find_breaches
 from infra.retention.purge import Purge, count_due
@@ -139,7 +138,7 @@ def test_an_unreadable_payload_goes_once_its_letter_is_closed(merchant, age, pur
              VALUES ('taobao', 's1', '77', '1', 'pull', 'bulk', '{"trade": {"receiver_name": "林小满"}}') RETURNING id)
            INSERT INTO work (step, subject_id, lane, shop) SELECT 'normalize', id, 'bulk', 'taobao/s1' FROM raw"""
     )
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     age()
     assert purge.run().total() == 0
     assert persons() == 1

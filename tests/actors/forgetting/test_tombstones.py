@@ -9,7 +9,6 @@ from actors.pull import Pull
 from adapters.platforms.taobao.trade import raw_order
 from adapters.ports import Listed
 from domain.order import PlatformState
-from domain.states import Step
 from infra.engine.author import Author
 from infra.engine.replay import replay
 from infra.monitoring.invariants import find_breaches
@@ -139,7 +138,7 @@ def test_an_old_letter_that_is_opened_and_replayed_reads_nothing(merchant, age, 
              VALUES ('taobao', 's1', '77', '1', 'pull', 'bulk', 'no order') RETURNING id)
            INSERT INTO work (step, subject_id, lane, shop) SELECT 'normalize', id, 'bulk', 'taobao/s1' FROM raw"""
     )
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     letter = merchant.one("SELECT id FROM dead_letter")
     author = Author("li", "try again")
     with merchant.db.transaction() as tx:
@@ -152,7 +151,7 @@ def test_an_old_letter_that_is_opened_and_replayed_reads_nothing(merchant, age, 
         assert tx.execute(LETTERS["reopen"], {"id": letter}).fetchone()
     with merchant.db.transaction() as tx:
         assert [one.answer for one in replay(tx, [letter], author)[0]] == ["replayed"]
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     assert merchant.rows("SELECT code FROM dead_letter WHERE closed_at IS NULL") == [("order_forgotten",)]
     assert merchant.rows("SELECT 1 FROM orders") == []
 
@@ -165,7 +164,7 @@ def test_a_tombstone_between_the_look_and_the_lock_stores_nobody(merchant, shipp
         """INSERT INTO tombstone (platform, shop, platform_order_id, order_id, cause, end_state)
            SELECT platform, shop, platform_order_id || 'x', id, 'purged', 'in_transit' FROM orders"""
     )
-    merchant.run(Step.NORMALIZE)
+    merchant.run("normalize")
     assert merchant.one("SELECT name FROM receiver") != "赵六"
     fresh = trade(**person)
     merchant.rows(

@@ -17,7 +17,6 @@ from domain.gates import GateKind
 from domain.holds import HoldCode
 from domain.ledger_check import reckon
 from domain.rules import RefundScope, WhenShort
-from domain.states import Step
 from domain.waivers import read_named
 from infra.accounts.gates import Gates
 from infra.accounts.pauses import Pauses
@@ -31,6 +30,7 @@ from infra.engine.event_loop import Outside
 from infra.engine.gated_runner import GatedRunner
 from infra.monitoring.invariants import find_breaches
 from infra.process import failpoints
+from infra.process.steps import STEPS
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.stuck_work import Sweeper
@@ -162,7 +162,7 @@ class House:
         self.sweeper = Sweeper(db, bells, self.clock, self.settings.engine.crashes_max, duty)
         self.duties = LetterDuties(db, bells)
         # The first window of a new shop ends before now.
-        self.run(Step.PULL)
+        self.run("pull")
 
     def hire(self):
         """Workers, who know the rules of now."""
@@ -211,14 +211,14 @@ class House:
                 self.runners[step].run(key)
 
     def run_all(self):
-        for step in Step:
+        for step in STEPS:
             self.run(step)
 
     def bring_order_to(self, wanted, *lines):
         self.buyers.order(*lines)
-        for step in takewhile(lambda step: step is not wanted, Step):
+        for step in takewhile(lambda step: step != wanted, STEPS):
             self.run(step)
-            if step is Step.LABEL:
+            if step == "label":
                 self.send_booked()
 
     def die_at(self, point):
@@ -226,7 +226,7 @@ class House:
         failpoints.arm(msgspec.json.encode([{"at": point, "do": "kill"}]).decode())
         try:
             with suppress(Killed):
-                self.run(Step(point.partition(".")[0]))
+                self.run(point.partition(".")[0])
         finally:
             failpoints.arm("")
         self.sweeper.free_crashed()
@@ -356,7 +356,7 @@ class House:
         return [
             (tid, code)
             for _, tid, code, _, step in self.open_holds()
-            if step != Step.WAREHOUSE and self.witness.shows_no(code, tid)
+            if step != "warehouse" and self.witness.shows_no(code, tid)
         ]
 
     def unaccounted(self):

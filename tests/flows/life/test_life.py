@@ -18,8 +18,10 @@ from actors import label
 from domain.errors import Refused
 from domain.ledger_check import Verdict
 from domain.rules import RefundScope, WhenShort
-from domain.states import Step
-from infra.process.failpoints import POINTS
+from infra.process.failpoints import step_points
+from infra.process.steps import STEPS
+
+POINTS = step_points()
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +86,7 @@ others = st.one_of(
     named("cancel_unrecorded", any_of),
 )
 ours = st.one_of(
-    named("work", st.sampled_from(list(Step))),
+    named("work", st.sampled_from(list(STEPS))),
     named("work_through"),
     named("die", st.sampled_from(DEATHS), baskets),
     named("meet_trouble", places, st.sampled_from(["away", "unheard", "garbled", "slow_down"])),
@@ -164,7 +166,7 @@ class Life(RuleBasedStateMachine):
     def die(self, point, basket=()):
         """A worker dies with an order in its hands that has come just so far."""
         if len(self.house.buyers.trades) < ORDERS_MAX:
-            self.house.bring_order_to(Step(point.partition(".")[0]), *basket)
+            self.house.bring_order_to(point.partition(".")[0], *basket)
         self.house.die_at(point)
 
     def meet_trouble(self, where, how):
@@ -287,8 +289,8 @@ def test_a_released_hold_buys_no_label_for_what_nobody_wants(make_house, wish):
     life.opens(forgets=False)
     life.die("label.intended", [("FIRST", 2), ("SECOND", 1)])
     life.wish_of_line(0, 0, wish)
-    life.work(Step.PULL)
-    life.work(Step.NORMALIZE)
+    life.work("pull")
+    life.work("normalize")
     assert len(life.house.open_holds()) > 0
     life.an_operator_moves("release_all", 0)
     life.teardown()

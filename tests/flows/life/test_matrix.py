@@ -6,7 +6,6 @@ import psycopg
 import pytest
 
 from domain.ledger_check import Verdict
-from domain.states import Step
 from infra.queue.keys import BellKey
 from ops.views.due import due_orders
 from ops.views.order import view_order
@@ -35,9 +34,9 @@ CREATE FUNCTION free_disk() RETURNS void LANGUAGE plpgsql AS $$ DECLARE name tex
 def house(make_house):
     """A house with an order at the edge of each feature."""
     house = make_house()
-    house.bring_order_to(Step.WAREHOUSE)
-    house.bring_order_to(Step.LABEL)
-    house.bring_order_to(Step.RESERVE)
+    house.bring_order_to("warehouse")
+    house.bring_order_to("label")
+    house.bring_order_to("reserve")
     house.buyers.order()
     return house
 
@@ -118,12 +117,12 @@ def follow_bells(house, *first):
 
 
 def test_without_a_sweeper_what_was_rung_for_goes_on_and_the_rest_waits_for_the_next(house):
-    follow_bells(house, BellKey(Step.PULL, "p1", SHOP))
+    follow_bells(house, BellKey("pull", "p1", SHOP))
     assert number(house, "SELECT count(*) FROM shipment WHERE status = 'booked'") >= 2
     house.buyers.order()
     assert number(house, "SELECT count(*) FROM raw_payload") == 4, "nobody rings for the next pull"
     house.bells.keys.clear()
     house.pass_time()
-    assert {key.step for key in house.bells.keys} >= {Step.PULL, Step.WAREHOUSE}
+    assert {key.step for key in house.bells.keys} >= {"pull", "warehouse"}
     house.settle()
     assert house.reckoning().verdicts == {Verdict.DONE: 5}

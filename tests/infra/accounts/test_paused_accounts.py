@@ -17,7 +17,7 @@ class Rings:
 
 
 LABEL, WRITEBACK = BellKey("label", "bulk", "sf/main"), BellKey("writeback", "p0", "taobao/s1")
-INNER = BellKey("route", "bulk", "")
+LOCAL = BellKey("route", "bulk", "")
 OTHER = BellKey("label", "bulk", "yto/a")
 RULES = Rules(failures_max=1)
 
@@ -74,22 +74,22 @@ def open_breaker(world, account):
 
 
 def keys(duty, *asked):
-    return set(duty.open_keys(asked or (LABEL, WRITEBACK, INNER, OTHER)))
+    return set(duty.open_keys(asked or (LABEL, WRITEBACK, LOCAL, OTHER)))
 
 
 def test_nobody_is_rung_behind_an_open_breaker(world, duty):
     open_breaker(world, "sf/main")
-    assert keys(duty) == {WRITEBACK, INNER, OTHER}
+    assert keys(duty) == {WRITEBACK, LOCAL, OTHER}
     world.pass_ms("sf/main", 10_001)
-    assert keys(duty) == {LABEL, WRITEBACK, INNER, OTHER}, "time for a probe"
+    assert keys(duty) == {LABEL, WRITEBACK, LOCAL, OTHER}, "time for a probe"
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "left"),
     [
-        (GateKind.ACCOUNT, "sf/main", {WRITEBACK, INNER, OTHER}),
+        (GateKind.ACCOUNT, "sf/main", {WRITEBACK, LOCAL, OTHER}),
         (GateKind.LANE, "bulk", {WRITEBACK}),
-        (GateKind.STEP, "label", {WRITEBACK, INNER}),
+        (GateKind.STEP, "label", {WRITEBACK, LOCAL}),
     ],
 )
 def test_nobody_is_rung_behind_a_pause(world, duty, kind, name, left):
@@ -100,13 +100,13 @@ def test_nobody_is_rung_behind_a_pause(world, duty, kind, name, left):
 def test_work_that_rests_behind_another_account_comes_back_when_that_opens(world, duty):
     rest(world, "taobao/s1", 3)
     open_breaker(world, "taobao/s1")
-    assert (keys(duty, INNER), due(world)) == ({INNER}, 0)
+    assert (keys(duty, LOCAL), due(world)) == ({LOCAL}, 0)
     world.pass_ms("taobao/s1", 10_001)
-    assert (keys(duty, INNER), due(world)) == ({INNER, LABEL}, 1), "one to probe with"
+    assert (keys(duty, LOCAL), due(world)) == ({LOCAL, LABEL}, 1), "one to probe with"
     grant = world.shared.ask("taobao/s1", 1, Heard(), RULES)
     world.shared.ask("taobao/s1", 0, Heard(grant.epoch, passed=1), RULES)
     world.pass_ms("taobao/s1", 1_000)
-    keys(duty, INNER)
+    keys(duty, LOCAL)
     assert due(world) == 3
 
 
@@ -121,7 +121,7 @@ def test_work_comes_back_by_lane_and_what_failed_before_comes_last(world, duty, 
     monkeypatch.setattr("infra.sweeper.paused_accounts.LET_THROUGH_MAX", 1)
     came_back = []
     for _ in range(6):
-        keys(duty, INNER)
+        keys(duty, LOCAL)
         came_back += [id_ for id_ in due_ids(world) if id_ not in came_back]
     assert came_back == [4, 3, 2, 6, 1, 5]
 
@@ -144,7 +144,7 @@ def test_a_lost_redis_keeps_nothing_back(make_world, database, lost_redis):
     world = make_world(shared=lost_redis, db=database)
     duty = GateDuty(world.db, lost_redis, RULES, world.clock, margin_s=0.0, patience_s=3600.0)
     rest(world, "taobao/s1", 3)
-    assert keys(duty) == {LABEL, WRITEBACK, INNER, OTHER}
+    assert keys(duty) == {LABEL, WRITEBACK, LOCAL, OTHER}
     assert due(world) == 3
     with pytest.raises(Transient):
         lost_redis.look(["sf/main"], RULES)
@@ -153,10 +153,10 @@ def test_a_lost_redis_keeps_nothing_back(make_world, database, lost_redis):
 def test_what_the_engine_has_paused_is_rung_for_only_when_a_probe_is_due(world, duty):
     shut(world, GateKind.ACCOUNT, "sf/main", by="engine")
     rest(world, "sf/main", 5)
-    assert (keys(duty, INNER), due(world)) == ({INNER}, 0)
+    assert (keys(duty, LOCAL), due(world)) == ({LOCAL}, 0)
     with world.db.connection() as connection:
         connection.execute("UPDATE gate SET probe_at = now()")
-    assert (keys(duty, INNER), due(world)) == ({INNER, LABEL}, 1)
+    assert (keys(duty, LOCAL), due(world)) == ({LOCAL, LABEL}, 1)
 
 
 def pages(connection, query):

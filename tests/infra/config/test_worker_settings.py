@@ -4,11 +4,13 @@ import msgspec
 import pytest
 
 from domain.errors import Misconfigured
-from domain.groups import GROUPS
+from domain.groups import groups_of
 from domain.order import Lane
 from domain.scaling import ScalingRules, Size, Threshold
-from domain.states import Step
 from infra.config.worker_settings import Pool, Scaling, Workers
+from infra.process.steps import STEPS
+
+GROUPS = groups_of(STEPS.map())
 
 ALL = tuple(GROUPS)
 P0 = (Lane.P0,)
@@ -44,9 +46,9 @@ def test_while_every_pool_serves_all_groups_there_is_one_queue() -> None:
 def test_a_pool_that_leaves_a_group_out_parts_the_queues() -> None:
     pools = (Pool(name="rest", groups=("order", "tell", "pull")), Pool(name="labels", groups=("label",)))
     queues = Workers(pools=pools).queues()
-    assert queues[Step.LABEL] == "work-label"
-    assert queues[Step.ROUTE] == queues[Step.WAREHOUSE] == "work-order"
-    assert set(queues) == set(Step)
+    assert queues["label"] == "work-label"
+    assert queues["route"] == queues["warehouse"] == "work-order"
+    assert set(queues) == set(STEPS)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,8 @@ def test_a_pool_that_leaves_a_group_out_parts_the_queues() -> None:
         ({"pools": [{"name": "a", "nice": 20}]}, "pool a needs"),
         ({"pools": [{"name": "a", "processes": 3, "processes_max": 2}]}, "maximum below"),
         ({"pools": [{"name": "a", "lanes": ["p0", "p1"]}]}, "no pool serves label in bulk"),
-        ({"groups": {"all": ["label"]}}, "no group has the step"),
+        ({"groups": {"all": ["weigh"]}}, "names no known step: weigh"),
+        ({"groups": {"a": ["label"], "b": ["label"]}}, "label is in a and in b"),
     ],
 )
 def test_pools_that_do_not_fit_together_are_refused(tree, word) -> None:
@@ -69,7 +72,7 @@ def test_pools_that_do_not_fit_together_are_refused(tree, word) -> None:
 
 
 def test_groups_may_be_drawn_otherwise() -> None:
-    groups = {"inside": [step for step in Step if step not in {"label", "pull"}], "outside": ["label", "pull"]}
+    groups = {"inside": [step for step in STEPS if step not in {"label", "pull"}], "outside": ["label", "pull"]}
     workers = msgspec.convert({"groups": groups}, Workers)
     assert workers.all_pools()[0].groups == ("inside", "outside")
 

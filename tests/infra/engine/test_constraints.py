@@ -3,8 +3,6 @@
 import psycopg
 import pytest
 
-from domain.states import Step
-
 
 @pytest.fixture
 def refused(house):
@@ -159,8 +157,8 @@ def test_a_notice_is_there_once_and_told_has_its_time(house, refused):
 
 
 def test_work_is_there_once_for_a_subject_and_step_and_a_lease_has_its_end(house, refused):
-    house.due(Step.REVIEW, [1])
-    house.due(Step.ROUTE, [1])
+    house.due("review", [1])
+    house.due("route", [1])
     refused("INSERT INTO work (step, subject_id, lane) VALUES ('review', 1, 'p0')", by="work_pkey")
     refused("UPDATE work SET lease_token = gen_random_uuid()", by="lease_has_its_end")
     refused("UPDATE work SET lane = 'slow'", by="work_lane_check")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from domain.outcomes import Done
-from domain.states import Step
 from infra.engine.exclusive import ProcessRunner, ProcessRuns
 from infra.engine.results import Settled
 from infra.engine.worker_lock import take_exclusive
@@ -50,7 +49,7 @@ def die_side_by_side(house, toy, count=2, key=ALONE):
 
     def run(_):
         with suppress(Killed):
-            replace(house.inner(toy(before=die)), worker=worker).run(key)
+            replace(house.local(toy(before=die)), worker=worker).run(key)
 
     with ThreadPoolExecutor(count) as threads:
         list(threads.map(run, range(count)))
@@ -60,7 +59,7 @@ def die_side_by_side(house, toy, count=2, key=ALONE):
 
 def suspects(house, count, lane="bulk"):
     ids = [house.order() for _ in range(count)]
-    house.due(Step.REVIEW, ids, lane)
+    house.due("review", ids, lane)
     house.rows("UPDATE work SET is_suspect = true")
     return ids
 
@@ -143,7 +142,7 @@ class Process:
         return Settled(subject.place, Done())
 
     def answer(self, step, key):
-        runner = self.house.outer(step) if hasattr(step, "call_s") else self.house.inner(step)
+        runner = self.house.remote(step) if hasattr(step, "call_s") else self.house.local(step)
         mortal = Mortal(replace(runner, worker=self.worker), self.is_dead)
         with suppress(Killed):
             ProcessRunner(mortal, self.runs, self.house.db, PATIENCE_S).run(key)
@@ -158,10 +157,10 @@ class Process:
 def test_two_killers_among_many_end_as_dead_letters_and_nobody_else_is_blamed(house, toy, toy_call, sweeper, kind):
     if kind == "inner":
         ids = [house.order() for _ in range(12)]
-        make, key = (lambda process: toy(process.decide)), house.due(Step.REVIEW, ids)
+        make, key = (lambda process: toy(process.decide)), house.due("review", ids)
     else:
         ids = [house.package() for _ in range(12)]
-        make, key = (lambda process: toy_call(says_yes, process.decide)), house.due(Step.LABEL, ids)
+        make, key = (lambda process: toy_call(says_yes, process.decide)), house.due("label", ids)
     killers, deaths = {ids[3], ids[8]}, 0
     for _ in range(200):
         house.bells.keys.clear()
@@ -190,7 +189,7 @@ def test_what_came_through_need_not_be_exclusive_again(house, toy):
     def fail(_subject):
         raise RuntimeError
 
-    house.inner(toy(fail)).run(ALONE)
+    house.local(toy(fail)).run(ALONE)
     assert house.work() == {id_: (1, 0, True)}
     assert exclusive(house) == set()
 
@@ -199,7 +198,7 @@ def test_an_exclusive_suspect_is_claimed_first(house, toy):
     first, second = suspects(house, 2)
     house.rows("UPDATE work SET is_exclusive = true WHERE subject_id = %s", second)
     step = toy()
-    house.inner(step).run(ALONE)
+    house.local(step).run(ALONE)
     assert step.batches == [[second]]
     assert set(house.work()) == {first}
 
@@ -296,7 +295,7 @@ def test_one_process_at_a_time_has_an_exclusive_run(house, toy):
     under_way, waiting = suspects(house, 2)
     house.rows("UPDATE work SET is_exclusive = true WHERE subject_id = %s", under_way)
     step = toy()
-    runner = ProcessRunner(house.inner(step), ProcessRuns(), house.db, PATIENCE_S)
+    runner = ProcessRunner(house.local(step), ProcessRuns(), house.db, PATIENCE_S)
     with house.db.direct() as another:
         assert take_exclusive(another)
         assert runner.run(ALONE) == 0
@@ -312,7 +311,7 @@ def test_a_suspect_that_died_but_once_runs_beside_others(house, toy):
     suspects(house, 1)
     runs = ProcessRuns()
     with runs.beside_others():
-        assert ProcessRunner(house.inner(toy()), runs, house.db, 0.0).run(ALONE) == 1
+        assert ProcessRunner(house.local(toy()), runs, house.db, 0.0).run(ALONE) == 1
 
 
 def test_ordinary_work_costs_no_statement_more(house):

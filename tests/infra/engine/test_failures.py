@@ -4,14 +4,13 @@ import pytest
 
 from domain.errors import Poison, Transient
 from domain.order import Lane
-from domain.states import Step
 from infra.engine import failures
 from infra.engine.failures import crash_cause
 from infra.engine.results import Failed, Place
 from infra.engine.write_outcomes import Writes
 
 
-def bury_one(house, error, *, account="sf/main", step=Step.LABEL, numbers=itertools.count(1)):  # noqa: B008 - one count for the module
+def bury_one(house, error, *, account="sf/main", step="label", numbers=itertools.count(1)):  # noqa: B008 - one count for the module
     subject_id = next(numbers)
     house.due(step, [subject_id], account=account)
     writes = Writes()
@@ -34,7 +33,7 @@ def test_letters_of_one_cause_share_a_fingerprint(house):
     [
         {"error": poison("b")},
         {"error": poison("a"), "account": "zto/main"},
-        {"error": poison("a"), "step": Step.NOTIFY},
+        {"error": poison("a"), "step": "notify"},
     ],
 )
 def test_letters_of_other_causes_do_not(house, other):
@@ -54,7 +53,7 @@ def test_a_fingerprint_survives_a_line_that_moved(house, monkeypatch):
 def test_finished_work_is_not_judged_again(house):
     writes = Writes()
     with house.db.transaction() as tx:
-        house.failures().judge(tx, Step.LABEL, Failed(Place(404, Lane.BULK), Transient("x")), writes)
+        house.failures().judge(tx, "label", Failed(Place(404, Lane.BULK), Transient("x")), writes)
     assert writes == Writes()
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from domain.errors import Misconfigured, Transient, UnknownOutcome
 from domain.gates import PAUSED, GateShut
-from domain.states import Step
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.results import Failed
@@ -35,8 +34,8 @@ def ends_with(house, toy_call):
         if package in house.work():
             house.rows("UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL")
         else:
-            house.due(Step.LABEL, [package], account=ACCOUNT)
-        house.outer(step).run(BellKey(Step.LABEL, "bulk", ACCOUNT))
+            house.due("label", [package], account=ACCOUNT)
+        house.remote(step).run(BellKey("label", "bulk", ACCOUNT))
 
     return run
 
@@ -106,14 +105,14 @@ def test_what_waits_past_its_clock_is_held_and_goes_on_by_itself(house, ends_wit
 @pytest.mark.parametrize(("hours_left", "waited_h", "held"), [(72, 1, 0), (72, 25, 1), (1, 0, 1)])
 def test_it_is_held_near_its_ship_by_or_after_a_day(house, duty, hours_left, waited_h, held):
     package = house.package()
-    house.due(Step.LABEL, [package], account=ACCOUNT, after_s=-3600.0 * waited_h)
+    house.due("label", [package], account=ACCOUNT, after_s=-3600.0 * waited_h)
     ship_by(house, hours_left)
     duty.hold_waiting([ACCOUNT])
     assert len(holds(house)) == held
 
 
 def test_work_of_other_accounts_is_not_held(house, duty):
-    house.due(Step.LABEL, [house.package()], account="yto/a", after_s=-90_000.0)
+    house.due("label", [house.package()], account="yto/a", after_s=-90_000.0)
     duty.hold_waiting([ACCOUNT])
     assert holds(house) == []
 
@@ -132,7 +131,7 @@ def waiting_notice(house):
     def plant(hours):
         package = house.package("in_transit")
         notice = house.one(NOTICE, package)
-        house.due(Step.NOTIFY, [notice], account=CHANNEL)
+        house.due("notify", [notice], account=CHANNEL)
         house.rows(
             "UPDATE work SET due_at = '9999-01-01', gate = account, gated_at = now() - make_interval(hours => %s)",
             hours,

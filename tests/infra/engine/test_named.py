@@ -4,7 +4,6 @@ import asyncio
 import threading
 
 from domain.outcomes import Done
-from domain.states import Step
 from infra.engine.results import Settled
 
 
@@ -14,10 +13,10 @@ async def yes(_one):
 
 def test_only_named_subjects_that_are_due_are_called(house, toy_call):
     named, other, later = (house.package() for _ in range(3))
-    key = house.due(Step.LABEL, [named, other], account="sf/main")
-    house.due(Step.LABEL, [later], account="sf/main", after_s=60)
+    key = house.due("label", [named, other], account="sf/main")
+    house.due("label", [later], account="sf/main", after_s=60)
     step = toy_call(yes)
-    house.outer(step).run_named(key, [named, later])
+    house.remote(step).run_named(key, [named, later])
     assert step.recorded == [(named, "yes")]
     assert set(house.work()) == {other, later}
     assert house.one("SELECT count(*) FROM flight") == 0
@@ -25,7 +24,7 @@ def test_only_named_subjects_that_are_due_are_called(house, toy_call):
 
 def test_what_somebody_else_holds_is_left_to_them(house, toy_call):
     package = house.package()
-    key = house.due(Step.LABEL, [package], account="sf/main")
+    key = house.due("label", [package], account="sf/main")
     inside, go_on = threading.Event(), threading.Event()
 
     async def slow(_one):
@@ -34,10 +33,10 @@ def test_what_somebody_else_holds_is_left_to_them(house, toy_call):
         return "first"
 
     first, second = toy_call(slow), toy_call(yes)
-    worker = threading.Thread(target=lambda: house.outer(first).run(key))
+    worker = threading.Thread(target=lambda: house.remote(first).run(key))
     worker.start()
     assert inside.wait(20)
-    house.outer(second).run_named(key, [package])
+    house.remote(second).run_named(key, [package])
     go_on.set()
     worker.join()
     assert (first.recorded, second.recorded) == ([(package, "first")], [])
@@ -45,9 +44,9 @@ def test_what_somebody_else_holds_is_left_to_them(house, toy_call):
 
 def test_one_that_cannot_be_intended_fails_alone(house, toy_call, arm):
     good, bad = house.package(), house.package()
-    key = house.due(Step.LABEL, [good, bad], account="sf/main")
+    key = house.due("label", [good, bad], account="sf/main")
     arm("label.intend", "raise", bad)
     step = toy_call(yes, settle=lambda one, _: Settled(one.place, Done()))
-    house.outer(step).run_named(key, [bad, good])
+    house.remote(step).run_named(key, [bad, good])
     assert step.recorded == [(good, "yes")]
     assert {id_: row[0] for id_, row in house.work().items()} == {bad: 1}

@@ -14,7 +14,6 @@ import pytest
 
 from domain.order import Lane
 from domain.outcomes import Done
-from domain.states import Step
 from infra.engine.results import NewWork, Settled
 from infra.process.clock import SystemClock
 from infra.queue.bells import QUEUE, BellKey, BrokerBells
@@ -22,7 +21,7 @@ from infra.queue.broker import connect_redis, make_broker
 from infra.sweeper.stuck_work import Sweeper
 
 LANES = ("p0", "p1", "bulk")
-NEXT = {Step.RESERVE: Step.REVIEW, Step.REVIEW: Step.ROUTE, Step.ROUTE: None}
+NEXT = {"reserve": "review", "review": "route", "route": None}
 EACH, BATCH = 60, 6
 
 
@@ -50,7 +49,7 @@ class Line:
     def add(self, lane):
         """One order more before the first step, the youngest of all."""
         id_ = self.house.order(lane=lane)
-        self.house.bells.ring([self.house.due(Step.RESERVE, [id_], lane=lane)])
+        self.house.bells.ring([self.house.due("reserve", [id_], lane=lane)])
         return id_
 
     def is_through(self, id_):
@@ -60,7 +59,7 @@ class Line:
     def working(self, toy, served=LANES):
         broker = make_broker(self.client, LANES, served)
         for step, following in NEXT.items():
-            self._declare(broker, step, self.house.inner(toy(hand_on(following), step=step), BATCH))
+            self._declare(broker, step, self.house.local(toy(hand_on(following), step=step), BATCH))
         worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=50)
         worker.queue_prefetch = 1
         worker.start()
@@ -131,7 +130,7 @@ def test_a_worker_reserved_for_a_lane_leaves_the_flood_alone_and_the_others_take
 def test_the_flood_goes_on_beside_a_stream_of_urgent_orders(line, toy):
     """Of twenty bells one is of a lower lane while it waits."""
     line.flood()
-    line.house.bells.ring([line.house.due(Step.RESERVE, [line.house.order(lane="p0") for _ in range(300)], lane="p0")])
+    line.house.bells.ring([line.house.due("reserve", [line.house.order(lane="p0") for _ in range(300)], lane="p0")])
     with line.working(toy):
         until(lambda: not line.house.one("SELECT count(*) FROM work WHERE lane = 'p0'"))
     last = max(n for n, (lane, _) in enumerate(line.ran) if lane == "p0")

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from domain.outcomes import Done
-from domain.states import State, Step
+from domain.states import State
 from infra.engine.results import Settled
 from infra.process.clock import SystemClock
 from infra.sweeper.stuck_work import Sweeper
@@ -16,7 +16,7 @@ class Killed(BaseException):
 def test_three_kinds_of_poison_end_as_three_dead_letters_and_47_arrive(house, toy, arm):
     ids = [house.order() for _ in range(50)]
     bug, sick_statement, killer = ids[7], ids[23], ids[41]
-    house.due(Step.REVIEW, ids)
+    house.due("review", ids)
     arm("review.work", "postgres", sick_statement)
     deaths = []
 
@@ -55,4 +55,4 @@ def test_three_kinds_of_poison_end_as_three_dead_letters_and_47_arrive(house, to
 
 def run_or_die(house, step, bell):
     with suppress(Killed):
-        house.inner(step).run(bell)
+        house.local(step).run(bell)

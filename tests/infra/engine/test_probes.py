@@ -5,7 +5,6 @@ import pytest
 from domain.errors import Malformed, Misconfigured, UnknownOutcome
 from domain.gates import Accusation, Charge, mark
 from domain.outcomes import Done
-from domain.states import Step
 from infra.accounts.gates import Gates
 from infra.accounts.pauses import Pauses
 from infra.accounts.rules import Rules
@@ -17,7 +16,7 @@ from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
 
 ACCOUNT = "sf/main"
-KEY = BellKey(Step.LABEL, "bulk", ACCOUNT)
+KEY = BellKey("label", "bulk", ACCOUNT)
 
 
 def due(house, rows):
@@ -77,9 +76,9 @@ def test_a_paused_account_is_reopened_by_a_healthy_subject_though_the_poison_is_
 ):
     """The other way round, with the poison alone, the account stays shut."""
     poison, *healthy = [house.package() for _ in range(4 if has_healthy else 1)]
-    house.due(Step.LABEL, [poison], account=ACCOUNT, after_s=-60.0)
+    house.due("label", [poison], account=ACCOUNT, after_s=-60.0)
     house.rows("""UPDATE work SET causes = '[{"code": "http_403"}]'""")
-    house.due(Step.LABEL, healthy, account=ACCOUNT)
+    house.due("label", healthy, account=ACCOUNT)
     house.rows("""INSERT INTO gate (kind, name, reason, shut_by, probe_at)
                   VALUES ('account', %s, 'http_403', 'engine', now())""", ACCOUNT)  # fmt: skip
     called = []
@@ -96,7 +95,7 @@ def test_a_paused_account_is_reopened_by_a_healthy_subject_though_the_poison_is_
         return await gates.call(ACCOUNT, make, f"R{subject_id}")
 
     step = toy_call(answer, lambda one, ended: Failed(one.place, ended) if isinstance(ended, Exception) else done(one))
-    GatedRunner(house.outer(step), gates).run(KEY)
+    GatedRunner(house.remote(step), gates).run(KEY)
     assert called == [healthy[0] if has_healthy else poison]
     assert house.rows("SELECT name FROM gate") == left
 
@@ -123,8 +122,8 @@ def ends_with(house, toy_call):
         if package in house.work():
             house.rows("UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL")
         else:
-            house.due(Step.LABEL, [package], account=ACCOUNT)
-        house.outer(step).run(KEY)
+            house.due("label", [package], account=ACCOUNT)
+        house.remote(step).run(KEY)
 
     return run
 

@@ -6,7 +6,6 @@ import time
 import pytest
 
 from domain.order import Lane
-from domain.states import Step
 from infra.engine.author import Author
 from infra.engine.replay import Answer, Replayed, close_superseded, replay
 
@@ -186,6 +185,6 @@ def test_the_engine_closes_only_what_moved_on(house, dead, ended):
 
 def test_the_same_work_that_is_due_already_is_not_doubled(house, dead, send_back):
     ((package, letter),) = dead().items()
-    house.due(Step.LABEL, [package], account="sf/main", after_s=600)
+    house.due("label", [package], account="sf/main", after_s=600)
     send_back(letter)
     assert house.rows("SELECT count(*), bool_and(due_at <= now()) FROM work") == [(1, True)]

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.states import Step
 from infra.engine.claims import claim
 from infra.engine.write_outcomes import WORK
 from infra.queue.bells import BellKey
@@ -152,11 +151,11 @@ def batches_until(house, runner, done, before=lambda: None):
 
 def test_ten_orders_behind_a_thousand_are_done_after_one_bulk_batch(house, toy, flood):
     """The first batch finds out that the line is crowded."""
-    assert batches_until(house, house.inner(toy(), BATCH), flood) == 2
+    assert batches_until(house, house.local(toy(), BATCH), flood) == 2
 
 
 def test_control_a_worker_that_never_finds_out_does_the_flood_first(house, toy, flood):
-    runner = house.inner(toy(), BATCH)
+    runner = house.local(toy(), BATCH)
     assert batches_until(house, runner, flood, before=runner.crowded.clear) == 1000 / BATCH + 1
 
 
@@ -247,7 +246,7 @@ def test_turns_skip_over_the_index_instead_of_reading_the_line(house, many):
         20_000,
     )
     house.rows("ANALYZE work")
-    named = {"step": Step.REVIEW, "lane": "bulk", "account": "", "limit": BATCH, "many": many}
+    named = {"step": "review", "lane": "bulk", "account": "", "limit": BATCH, "many": many}
     with house.db.connection() as connection, contextlib.closing(connection.cursor()) as cursor:
         plan = cursor.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + WORK["claim_turns"], named).fetchone()[0][0]
     nodes = list(walk(plan["Plan"]))

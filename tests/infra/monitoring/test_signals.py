@@ -2,16 +2,18 @@ from contextlib import closing
 
 import pytest
 
-from domain.groups import GROUPS
+from domain.groups import groups_of
 from domain.order import Lane
-from domain.states import Step
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import PREFIX, Heard, SharedGates, connect_gates
 from infra.monitoring import signals
 from infra.monitoring.signals import SIGNALS, all_open, measure_signals, read_signals
 from infra.process.clock import SystemClock
+from infra.process.steps import STEPS, steps_by_subject
 from infra.sweeper.paused_accounts import GateDuty
 from infra.tables.gates import GATES
+
+GROUPS = groups_of(STEPS.map())
 
 WINDOW_S = 60.0
 BREAKER = Rules(failures_max=1, open_ms=3_600_000)
@@ -90,11 +92,11 @@ def test_they_stand_group_by_group_with_the_highest_lane_first(measured) -> None
 
 
 def test_depth_and_age_are_those_of_what_is_due_by_lane_and_group(due, measured) -> None:
-    due(Step.NORMALIZE, "bulk", 3, waited_s=50)
-    due(Step.ROUTE, "bulk", 2, waited_s=90)
-    due(Step.LABEL, "p0", 4, account="sf/a")
-    due(Step.LABEL, "p0", 5, account="sf/b", first=10)
-    due(Step.NOTIFY, "bulk", 7, waited_s=-1000)  # due later
+    due("normalize", "bulk", 3, waited_s=50)
+    due("route", "bulk", 2, waited_s=90)
+    due("label", "p0", 4, account="sf/a")
+    due("label", "p0", 5, account="sf/b", first=10)
+    due("notify", "bulk", 7, waited_s=-1000)  # due later
     found = measured()
     assert found["order", "bulk"].depth == 5
     assert found["order", "bulk"].oldest_s >= 90
@@ -105,10 +107,10 @@ def test_depth_and_age_are_those_of_what_is_due_by_lane_and_group(due, measured)
 
 def test_a_flood_is_counted_up_to_a_bound_over_all_accounts(due, measured, monkeypatch) -> None:
     monkeypatch.setattr(signals, "DEPTH_MAX", 10)
-    due(Step.WRITEBACK, "bulk", 8, account="taobao/a", waited_s=20)
-    due(Step.WRITEBACK, "bulk", 8, account="taobao/b", first=100)
-    due(Step.WRITEBACK, "bulk", 8, account="taobao/c", first=200, waited_s=500)
-    due(Step.WRITEBACK, "p0", 3, account="taobao/a", first=300)
+    due("writeback", "bulk", 8, account="taobao/a", waited_s=20)
+    due("writeback", "bulk", 8, account="taobao/b", first=100)
+    due("writeback", "bulk", 8, account="taobao/c", first=200, waited_s=500)
+    due("writeback", "p0", 3, account="taobao/a", first=300)
     found = measured()
     assert found["tell", "bulk"].depth == 10 + 1  # one row at least, for its age
     assert found["tell", "bulk"].oldest_s >= 500
@@ -116,8 +118,8 @@ def test_a_flood_is_counted_up_to_a_bound_over_all_accounts(due, measured, monke
 
 
 def test_work_behind_a_paused_gate_is_no_backlog(database, due, measured) -> None:
-    due(Step.LABEL, "bulk", 3, account="sf/a")
-    due(Step.LABEL, "bulk", 4, account="sf/b", first=10)
+    due("label", "bulk", 3, account="sf/a")
+    due("label", "bulk", 4, account="sf/b", first=10)
     with database.connection() as connection:
         connection.execute("INSERT INTO gate (kind, name, reason, shut_by) VALUES ('account', 'sf/a', 'x', 'ada')")
     assert measured()["label", "bulk"].depth == 4
@@ -142,8 +144,8 @@ def breaker(redis):
 
 
 def test_work_behind_an_open_breaker_is_no_backlog(due, measured, rooms, breaker) -> None:
-    due(Step.LABEL, "bulk", 30, account="sf/a", waited_s=3600)
-    due(Step.LABEL, "bulk", 4, account="sf/b", first=100, waited_s=50)
+    due("label", "bulk", 30, account="sf/a", waited_s=3600)
+    due("label", "bulk", 4, account="sf/b", first=100, waited_s=50)
     assert measured(rooms=rooms)["label", "bulk"].depth == 34
     breaker("sf/a")
     found = measured(rooms=rooms)["label", "bulk"]
@@ -151,7 +153,7 @@ def test_work_behind_an_open_breaker_is_no_backlog(due, measured, rooms, breaker
 
 
 def test_one_piece_counts_where_a_breaker_waits_for_somebody_to_try(due, measured, rooms, breaker) -> None:
-    due(Step.LABEL, "bulk", 30, account="sf/a", waited_s=3600)
+    due("label", "bulk", 30, account="sf/a", waited_s=3600)
     breaker("sf/a", is_past=True)
     found = measured(rooms=rooms)["label", "bulk"]
     assert (found.depth, found.oldest_s, found.ship_by_s) == (1, 0.0, None)
@@ -159,7 +161,7 @@ def test_one_piece_counts_where_a_breaker_waits_for_somebody_to_try(due, measure
 
 def test_of_an_account_at_its_rate_one_piece_counts(due, measured, rooms, redis) -> None:
     shared, rules = SharedGates(redis), Rules(rate_per_s=0.001, burst=1)
-    due(Step.WRITEBACK, "bulk", 60, account="taobao/s1", waited_s=3600)
+    due("writeback", "bulk", 60, account="taobao/s1", waited_s=3600)
     redis.hset(PREFIX + "taobao/s1", "filled", 1)  # long ago: the bucket is full by now
     assert shared.ask("taobao/s1", 1, Heard(), rules).calls == 1
     assert measured(rooms=rooms)["tell", "bulk"].depth == 60, "nobody was turned away"
@@ -174,21 +176,21 @@ def test_of_an_account_at_its_rate_one_piece_counts(due, measured, rooms, redis)
 
 def test_what_is_shut_takes_no_place_of_what_is_counted(due, measured, rooms, breaker, monkeypatch) -> None:
     monkeypatch.setattr(signals, "DEPTH_MAX", 10)
-    due(Step.LABEL, "bulk", 30, account="sf/a")
-    due(Step.LABEL, "bulk", 8, account="sf/b", first=100)
+    due("label", "bulk", 30, account="sf/a")
+    due("label", "bulk", 8, account="sf/b", first=100)
     breaker("sf/a")
     assert measured(rooms=rooms)["label", "bulk"].depth == 8
 
 
 def test_with_redis_away_everything_counts(database, due, measured) -> None:
-    due(Step.LABEL, "bulk", 3, account="sf/a")
+    due("label", "bulk", 3, account="sf/a")
     with closing(connect_gates("unix:///nowhere/redis.sock")) as away:
         duty = GateDuty(database, SharedGates(away), BREAKER, SystemClock(), margin_s=0.0, patience_s=3600.0)
         assert measured(rooms=duty.rooms)["label", "bulk"].depth == 3
 
 
 def test_an_account_that_the_engine_has_paused_counts_when_it_may_be_tried(database, due, measured) -> None:
-    due(Step.LABEL, "bulk", 30, account="sf/a")
+    due("label", "bulk", 30, account="sf/a")
     with database.connection() as connection:
         connection.execute(GATES["shut_by_engine"], {"account": "sf/a", "reason": "http_401", "probe_s": 60.0})
     assert measured()["label", "bulk"].depth == 0
@@ -198,31 +200,31 @@ def test_an_account_that_the_engine_has_paused_counts_when_it_may_be_tried(datab
 
 
 def test_what_is_under_way_is_not_waiting(due, measured) -> None:
-    due(Step.LABEL, "bulk", lease_token=TOKEN, lease_until="2030-01-01")
-    due(Step.LABEL, "bulk", first=2, lease_token=TOKEN, lease_until="2030-01-01", is_suspect=True)
-    due(Step.LABEL, "bulk", first=3)
+    due("label", "bulk", lease_token=TOKEN, lease_until="2030-01-01")
+    due("label", "bulk", first=2, lease_token=TOKEN, lease_until="2030-01-01", is_suspect=True)
+    due("label", "bulk", first=3)
     found = measured()
     assert (found["label", "bulk"].depth, found["label", "bulk"].under_way) == (1, 2)
     assert found["label", "p0"].under_way == found["order", "bulk"].under_way == 0
 
 
 def test_what_a_dead_process_left_behind_is_waiting(due, measured) -> None:
-    due(Step.LABEL, "bulk", 2, account="sf/a", waited_s=900, is_suspect=True)
-    due(Step.LABEL, "p0", first=10, account="sf/a", is_suspect=True, waited_s=-1000)  # due later
+    due("label", "bulk", 2, account="sf/a", waited_s=900, is_suspect=True)
+    due("label", "p0", first=10, account="sf/a", is_suspect=True, waited_s=-1000)  # due later
     found = measured()
     assert (found["label", "bulk"].depth, found["label", "bulk"].oldest_s >= 900) == (2, True)
     assert found["label", "p0"].depth == 0
 
 
 def test_what_it_left_behind_an_open_breaker_is_no_backlog(due, measured, rooms, breaker) -> None:
-    due(Step.LABEL, "bulk", 2, account="sf/a", is_suspect=True)
+    due("label", "bulk", 2, account="sf/a", is_suspect=True)
     breaker("sf/a")
     assert measured(rooms=rooms)["label", "bulk"].depth == 0
 
 
 def test_suspects_are_counted_up_to_the_bound(due, measured, monkeypatch) -> None:
     monkeypatch.setattr(signals, "DEPTH_MAX", 10)
-    due(Step.LABEL, "bulk", 30, is_suspect=True)
+    due("label", "bulk", 30, is_suspect=True)
     assert measured()["label", "bulk"].depth == 10
 
 
@@ -309,7 +311,7 @@ def test_an_order_with_many_packages_comes_through_once(tell, database, measured
 
 def test_the_ship_by_of_the_first_in_line_is_told(tell, due, measured) -> None:
     [order] = tell("bulk", 1, "review_moved")
-    due(Step.ROUTE, "bulk", first=order)
+    due("route", "bulk", first=order)
     assert measured()["order", "bulk"].ship_by_s == pytest.approx(3 * 3600, abs=300)
 
 
@@ -322,8 +324,8 @@ def test_a_stretch_that_nobody_counted_is_left_out(store, measured, monkeypatch)
 
 def test_due_rows_beyond_the_bound_are_not_read(database, due) -> None:
     """Buffers, not milliseconds: the plan counts up to its bound, and skips from account to account."""
-    due(Step.LABEL, "bulk", 20_000, account="sf/a")
-    due(Step.LABEL, "bulk", 20_000, account="sf/b", first=100_000, waited_s=-50_000)
+    due("label", "bulk", 20_000, account="sf/a")
+    due("label", "bulk", 20_000, account="sf/b", first=100_000, waited_s=-50_000)
     with database.connection() as connection:
         connection.execute("VACUUM ANALYZE work")
     with database.transaction() as tx:
@@ -331,7 +333,7 @@ def test_due_rows_beyond_the_bound_are_not_read(database, due) -> None:
 
         def buffers(cap):
             explain = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + SIGNALS["due"]
-            [[[plan]]] = tx.execute(explain, {"cap": cap, "narrow": []}).fetchall()
+            [[[plan]]] = tx.execute(explain, {"cap": cap, "narrow": [], **steps_by_subject()}).fetchall()
             return plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
 
         assert buffers(100) * 3 < buffers(20_000)

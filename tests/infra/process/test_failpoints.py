@@ -6,10 +6,12 @@ import sys
 import psycopg
 import pytest
 
-from domain.states import STEPS
 from infra.process import failpoints
-from infra.process.failpoints import POINTS, FailpointError, failpoint
+from infra.process.failpoints import FailpointError, failpoint, step_points
 from infra.process.failpoints import failpoints as strike
+from infra.process.steps import STEPS
+
+POINTS = step_points()
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,7 @@ def label(house, toy_call, courier):
         return Failed(one.place, answer) if isinstance(answer, Exception) else Settled(one.place, answer)
 
     def run():
-        runner = house.outer(toy_call(courier.create, settle), batch_max=500)
+        runner = house.remote(toy_call(courier.create, settle), batch_max=500)
         while runner.run(BULK_LABELS):
             pass
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from domain.order import Lane
 from domain.outcomes import Later
-from domain.states import Step
-from infra.engine.outer import Intended
+from infra.engine.remote import Intended
 from infra.engine.results import Place, Settled
 from infra.engine.worker_lock import PRESENCE_CLASS, Presence, take_lead
 from infra.engine.write_outcomes import WORK
@@ -58,10 +57,10 @@ def fly(house, step, ids, *, worker=GONE, alone=False, leased=False):
 
 
 def test_unrung_work_is_rung_for_once_for_each_key(house, sweeper):
-    house.due(Step.REVIEW, [1, 2, 3])
-    house.due(Step.REVIEW, [4], lane="p0")
-    house.due(Step.LABEL, [5], account="sf/main")
-    house.due(Step.ROUTE, [6], after_s=60)
+    house.due("review", [1, 2, 3])
+    house.due("review", [4], lane="p0")
+    house.due("label", [5], account="sf/main")
+    house.due("route", [6], after_s=60)
     assert sweeper.sweep() == 3
     assert set(house.bells.keys) == {
         BellKey("review", "bulk", ""),
@@ -79,7 +78,7 @@ def test_an_emptied_redis_is_rung_full_again(house, redis, redis_url):
     client = connect_redis(redis_url.reveal())
     broker = make_broker(client, LANES)
     sweeper = Sweeper(house.db, BrokerBells(broker), SystemClock(), 3)
-    house.due(Step.REVIEW, [1, 2])
+    house.due("review", [1, 2])
     sweeper.sweep()
     sweeper.sweep()
     assert broker.stats(QUEUE).lanes["bulk"].waiting == 1, "one bell waits, however often is swept"
@@ -90,8 +89,8 @@ def test_an_emptied_redis_is_rung_full_again(house, redis, redis_url):
 
 
 def test_an_expired_lease_is_freed_and_its_members_run_alone(house, sweeper):
-    house.due(Step.LABEL, [1, 2])
-    fly(house, Step.LABEL, [1], worker=GONE, leased=True)
+    house.due("label", [1, 2])
+    fly(house, "label", [1], worker=GONE, leased=True)
     house.rows("DELETE FROM flight")
     house.rows("UPDATE work SET lease_until = now() - interval '1 second' WHERE subject_id = 1")
     sweeper.free_expired()
@@ -101,8 +100,8 @@ def test_an_expired_lease_is_freed_and_its_members_run_alone(house, sweeper):
 
 
 def test_a_lease_that_no_flight_holds_is_freed_at_once(house, sweeper):
-    house.due(Step.LABEL, [1])
-    fly(house, Step.LABEL, [1], worker=GONE, leased=True)
+    house.due("label", [1])
+    fly(house, "label", [1], worker=GONE, leased=True)
     # What a crash of Postgres does: the unlogged table is empty, the lease is still there.
     house.rows("TRUNCATE flight")
     sweeper.free_expired()
@@ -110,8 +109,8 @@ def test_a_lease_that_no_flight_holds_is_freed_at_once(house, sweeper):
 
 
 def test_a_lease_under_way_is_left_alone(house, sweeper, living):
-    house.due(Step.LABEL, [1])
-    fly(house, Step.LABEL, [1], worker=living, leased=True)
+    house.due("label", [1])
+    fly(house, "label", [1], worker=living, leased=True)
     assert sweeper.sweep() == 0
     assert house.rows("SELECT lease_token IS NOT NULL, is_suspect FROM work") == [(True, False)]
     assert house.one("SELECT count(*) FROM flight") == 1
@@ -119,8 +118,8 @@ def test_a_lease_under_way_is_left_alone(house, sweeper, living):
 
 def test_the_members_of_a_crashed_flight_become_suspects_without_blame(house, sweeper):
     ids = [house.order() for _ in range(3)]
-    house.due(Step.REVIEW, ids)
-    fly(house, Step.REVIEW, ids[:2])
+    house.due("review", ids)
+    fly(house, "review", ids[:2])
     sweeper.sweep()
     assert house.work() == {ids[0]: (0, 0, True), ids[1]: (0, 0, True), ids[2]: (0, 0, False)}
     assert house.one("SELECT count(*) FROM flight") == 0
@@ -128,14 +127,14 @@ def test_the_members_of_a_crashed_flight_become_suspects_without_blame(house, sw
 
 def test_the_third_crash_alone_is_a_dead_letter(house, sweeper):
     [id_] = ids = [house.order()]
-    house.due(Step.REVIEW, ids)
-    fly(house, Step.REVIEW, ids)
+    house.due("review", ids)
+    fly(house, "review", ids)
     sweeper.sweep()
     for crashes in (1, 2):
-        fly(house, Step.REVIEW, ids, alone=True)
+        fly(house, "review", ids, alone=True)
         sweeper.sweep()
         assert house.work() == {id_: (0, crashes, True)}
-    fly(house, Step.REVIEW, ids, alone=True)
+    fly(house, "review", ids, alone=True)
     sweeper.sweep()
     assert house.work() == {}
     code, causes = house.letters()[id_]
@@ -145,16 +144,16 @@ def test_the_third_crash_alone_is_a_dead_letter(house, sweeper):
 
 
 def test_a_crashed_lease_is_freed_before_its_end(house, sweeper):
-    house.due(Step.LABEL, [1])
-    fly(house, Step.LABEL, [1], leased=True)
+    house.due("label", [1])
+    fly(house, "label", [1], leased=True)
     sweeper.free_crashed()
     assert house.rows("SELECT lease_token, is_suspect FROM work") == [(None, True)]
 
 
 def test_a_lease_that_another_worker_took_meanwhile_is_not_freed(house, sweeper, living):
-    house.due(Step.LABEL, [1])
-    fly(house, Step.LABEL, [1], leased=True)
-    fly(house, Step.LABEL, [1], worker=living, leased=True)
+    house.due("label", [1])
+    fly(house, "label", [1], leased=True)
+    fly(house, "label", [1], worker=living, leased=True)
     sweeper.free_crashed()
     assert house.rows("SELECT lease_token IS NOT NULL, is_suspect FROM work") == [(True, False)]
 
@@ -167,23 +166,23 @@ class Polled:
 def test_endless_work_forgets_its_mishaps_after_a_round_that_came_through(house, toy_call):
     """Three killed workers in a year must not end the reading of a shop."""
     shop = house.one("INSERT INTO shop (account) VALUES ('taobao/s1') RETURNING id")
-    key = house.due(Step.PULL, [shop])
+    key = house.due("pull", [shop])
     house.rows("UPDATE work SET is_suspect = true, crashes = 2, attempts = 2")
 
     async def poll(_one):
         return "read"
 
-    step = toy_call(poll, lambda one, _: Settled(one.place, Later("next_poll", after_s=0)), step=Step.PULL)
+    step = toy_call(poll, lambda one, _: Settled(one.place, Later("next_poll", after_s=0)), step="pull")
     step.intend = lambda _tx, ids: Intended([Polled(Place(id_, Lane.P1)) for id_ in ids])
-    house.outer(step).run(key._replace(alone=True))
+    house.remote(step).run(key._replace(alone=True))
     assert house.work() == {shop: (0, 0, False)}
 
 
 def test_two_sweepers_at_once_do_no_harm(house, database_url):
     ids = [house.order() for _ in range(20)]
-    house.due(Step.REVIEW, ids)
+    house.due("review", ids)
     for id_ in ids:
-        fly(house, Step.REVIEW, [id_], worker=GONE + id_, alone=True)
+        fly(house, "review", [id_], worker=GONE + id_, alone=True)
     start = threading.Barrier(2, timeout=20)
 
     def sweep(_):
@@ -200,7 +199,7 @@ def test_two_sweepers_at_once_do_no_harm(house, database_url):
 def test_a_worker_that_really_dies_is_noticed(house, sweeper, database_url):
     """Postgres lets go of the presence lock of a killed process: no time-out has to pass."""
     [id_] = ids = [house.order()]
-    house.due(Step.REVIEW, ids)
+    house.due("review", ids)
     program = textwrap.dedent(
         """
         import os, sys
@@ -219,7 +218,7 @@ def test_a_worker_that_really_dies_is_noticed(house, sweeper, database_url):
     )
     with worker:
         number = int(worker.stdout.readline())
-        fly(house, Step.REVIEW, ids, worker=number)
+        fly(house, "review", ids, worker=number)
         sweeper.free_crashed()
         assert house.work() == {id_: (0, 0, False)}
         worker.send_signal(signal.SIGKILL)
@@ -302,7 +301,7 @@ def test_due_keys_skip_over_the_index_instead_of_reading_rows(house):
            SELECT 'review', n, 'bulk', '', now() + (n %% 2) * interval '1 hour' FROM generate_series(1, %s) AS n""",
         20_000,
     )
-    house.due(Step.LABEL, [1], account="sf/main")
+    house.due("label", [1], account="sf/main")
     house.rows("ANALYZE work")
     with house.db.connection() as connection:
         assert set(connection.execute(WORK["due_keys"])) == {("review", "bulk", ""), ("label", "bulk", "sf/main")}

@@ -14,6 +14,7 @@ from domain.errors import Refused
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.states import State
+from infra.process.steps import steps_by_subject
 from infra.tables.order_list import (
     ORDER_LIST,
     OrderFilter,
@@ -178,7 +179,7 @@ GIVEN = {
         "high": 29_200,
         "only": None,
     },
-    "facts": {"order_ids": list(range(1000, 1050)), "part_ids": list(range(1000, 1050))},
+    "facts": {"order_ids": list(range(1000, 1050)), "part_ids": list(range(1000, 1050)), **steps_by_subject()},
     "find_many": {"names": ["t777", "W778", "779", "s0/t780"]},
 }
 

@@ -8,7 +8,6 @@ from redis import Redis
 from rich.console import Console
 
 from domain.errors import Transient
-from domain.states import Step
 from infra.accounts.shared_breaker import SharedGates
 from infra.config.settings import Settings, Shop
 from infra.config.worker_settings import Pool, Workers
@@ -84,7 +83,7 @@ def test_a_house_that_was_never_measured_says_so(look) -> None:
 
 
 def test_an_old_measurement_is_none(look, database, run) -> None:
-    measure_signals(database, SETTINGS.workers.groups)
+    measure_signals(database, SETTINGS.workers.step_groups())
     assert look().is_measured
     run("UPDATE signal SET at = at - interval '1 minute'")
     assert not look().is_measured
@@ -111,7 +110,7 @@ def test_holds_letters_gates_breaches_and_work_in_hand_are_counted(look, run) ->
         ("lane", "bulk", "paused", None)
     ]
     assert now.breaches == {"never_oversold": 2}
-    assert now.under_way == {Step.LABEL: 3}
+    assert now.under_way == {"label": 3}
     assert (now.holds, now.letters) == ({}, ())
 
 

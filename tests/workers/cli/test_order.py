@@ -9,7 +9,7 @@ from actors.tools import Tools
 from infra.config.rules import load_rules
 from infra.config.settings import Engine, Settings
 from infra.engine.failures import Failures
-from infra.engine.inner import InnerRunner
+from infra.engine.local import LocalRunner
 from infra.process.clock import SystemClock
 from infra.process.randomness import SystemDice
 from infra.queue.bells import BellKey
@@ -61,7 +61,7 @@ def normalize(database):
         dice = SystemDice()
         tools = Tools(Settings(), database, NoBells(), SystemClock(), load_rules(), {}, {}, {}, {})
         failures = Failures(Engine(), SystemClock(), dice)
-        runner = InnerRunner(Normalize(tools), database, NoBells(), failures, dice, 1, 50)
+        runner = LocalRunner(Normalize(tools), database, NoBells(), failures, dice, 1, 50)
         assert runner.run(BellKey("normalize", lane, "")) == 1
 
     return run

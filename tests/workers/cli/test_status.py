@@ -6,8 +6,11 @@ import sys
 
 import pytest
 
-from domain.groups import GROUPS
+from domain.groups import groups_of
 from infra.monitoring.signals import measure_signals
+from infra.process.steps import STEPS
+
+GROUPS = groups_of(STEPS.map())
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,12 @@
-"""Inner steps: a batch of due rows, locked and finished in one short transaction."""
+"""Local steps: a batch of due rows, locked and finished in one short transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 import psycopg
 
-from domain.states import Step
 from infra.engine.claims import Crowded, claim, fail
 from infra.engine.failures import Failures
 from infra.engine.results import Result
@@ -21,7 +20,8 @@ from infra.telemetry.log import get_logger
 log = get_logger(__name__)
 
 
-class InnerStep(Protocol):
+@runtime_checkable
+class LocalStep(Protocol):
     """A step without calls to the outside.
 
     `work` reads its subjects set-based (locking the fulfillment orders it may move), decides each with
@@ -30,16 +30,16 @@ class InnerStep(Protocol):
     """
 
     @property
-    def step(self) -> Step: ...
+    def step(self) -> str: ...
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class InnerRunner:
-    """Runs one inner step for one bell at a time; any number of them side by side."""
+class LocalRunner:
+    """Runs one local step for one bell at a time; any number of them side by side."""
 
-    step: InnerStep
+    step: LocalStep
     db: Database
     bells: Bells
     failures: Failures

@@ -1,14 +1,13 @@
-"""Outer steps: lease and intent in one transaction, the call with none open, the record in another."""
+"""Remote steps: lease and intent in one transaction, the call with none open, the record in another."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
 from domain.errors import Throttled
 from domain.outcomes import Later
-from domain.states import Step
 from infra.engine.claims import Crowded, claim, fail
 from infra.engine.event_loop import Outside
 from infra.engine.failures import Failures
@@ -59,11 +58,12 @@ class Intended(Generic[I]):
     settled: Sequence[Result] = ()
 
 
-class OuterStep(Protocol):
+@runtime_checkable
+class RemoteStep(Protocol):
     """A step that calls out. `call_s` is the total time limit of one subject's call."""
 
     @property
-    def step(self) -> Step: ...
+    def step(self) -> str: ...
 
     @property
     def call_s(self) -> float: ...
@@ -86,10 +86,10 @@ class OuterStep(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OuterRunner:
-    """Runs one outer step for one bell at a time. `is_probe`: what it claims tries whether the account works again."""
+class RemoteRunner:
+    """Runs one remote step for one bell at a time. `is_probe`: what it claims tries whether the account works again."""
 
-    step: OuterStep
+    step: RemoteStep
     db: Database
     bells: Bells
     outside: Outside

@@ -9,7 +9,7 @@ from domain.errors import Conflict, Poison, Refused, Throttled, Transient
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Done, Hold, Later
-from domain.states import Cause, State, Step
+from domain.states import Cause, State
 from infra.engine.results import NewWork, Settled
 from infra.queue.bells import BellKey
 
@@ -18,7 +18,7 @@ APPROVE = Done(State.APPROVED)
 
 def test_two_runners_at_once_never_claim_the_same_subject(house, toy):
     ids = [house.order() for _ in range(40)]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
     both_hold_rows = threading.Barrier(2, timeout=20)
     met = threading.local()
 
@@ -29,7 +29,7 @@ def test_two_runners_at_once_never_claim_the_same_subject(house, toy):
 
     steps = [toy(before=meet), toy(before=meet)]
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(lambda step: house.inner(step, batch_max=10).run(key), steps))
+        list(threads.map(lambda step: house.local(step, batch_max=10).run(key), steps))
     claimed = [one for step in steps for batch in step.batches for one in batch]
     assert len(claimed) == len(set(claimed)) == 20
     assert len(house.work()) == 20
@@ -37,9 +37,9 @@ def test_two_runners_at_once_never_claim_the_same_subject(house, toy):
 
 def test_done_commits_state_event_finished_and_new_work_together(house, toy):
     [id_] = ids = [house.order()]
-    key = house.due(Step.REVIEW, ids)
-    follow = (NewWork(Step.ROUTE, id_, Lane.P0), NewWork(Step.ROUTE, id_ + 1, Lane.P1, "later", after_s=60))
-    house.inner(toy(lambda one: Settled(one.place, APPROVE, follow=follow, lane=Lane.P0))).run(key)
+    key = house.due("review", ids)
+    follow = (NewWork("route", id_, Lane.P0), NewWork("route", id_ + 1, Lane.P1, "later", after_s=60))
+    house.local(toy(lambda one: Settled(one.place, APPROVE, follow=follow, lane=Lane.P0))).run(key)
     assert house.states() == {id_: "approved"}
     assert house.rows("SELECT step, lane, account, due_at > now() FROM work ORDER BY subject_id") == [
         ("route", "p0", "", False),
@@ -52,7 +52,7 @@ def test_done_commits_state_event_finished_and_new_work_together(house, toy):
 
 def test_a_bug_fails_one_member_only(house, toy):
     ids = [house.order() for _ in range(5)]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
 
     def decide(one):
         if one.place.subject_id == ids[2]:
@@ -60,7 +60,7 @@ def test_a_bug_fails_one_member_only(house, toy):
         return Settled(one.place, APPROVE)
 
     step = toy(decide)
-    assert house.inner(step).run(key) == 5
+    assert house.local(step).run(key) == 5
     assert house.work() == {ids[2]: (1, 0, False)}
     assert [state for id_, state in house.states().items() if id_ != ids[2]] == ["approved"] * 4
     assert len(step.batches) == 1, "the batch ran once"
@@ -68,9 +68,9 @@ def test_a_bug_fails_one_member_only(house, toy):
 
 def test_a_database_error_isolates_its_member_and_the_neighbours_commit(house, toy, arm):
     ids = [house.order() for _ in range(5)]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
     arm("review.work", "postgres", ids[3])
-    house.inner(toy(lambda one: Settled(one.place, APPROVE))).run(key)
+    house.local(toy(lambda one: Settled(one.place, APPROVE))).run(key)
     assert [id_ for id_, state in house.states().items() if state == "paid"] == [ids[3]]
     assert house.work() == {ids[3]: (1, 0, False)}
     [[causes]] = house.rows("SELECT causes FROM work")
@@ -80,13 +80,13 @@ def test_a_database_error_isolates_its_member_and_the_neighbours_commit(house, t
 
 def test_a_rolled_back_batch_leaves_no_trace(house, toy):
     ids = [house.order() for _ in range(3)]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
 
     def write_then_fail(tx, _ids):
         tx.execute("UPDATE fulfillment_order SET lane = 'p0'")
         raise RuntimeError
 
-    house.inner(toy(before=write_then_fail)).run(key)
+    house.local(toy(before=write_then_fail)).run(key)
     assert house.rows("SELECT DISTINCT lane, state FROM fulfillment_order") == [("bulk", "paid")]
     assert house.work() == dict.fromkeys(ids, (1, 0, False))
     assert house.rows("SELECT * FROM event") == []
@@ -100,22 +100,22 @@ def test_a_killed_runner_leaves_its_work_due_and_a_flight_that_names_it(house, t
         raise Killed
 
     ids = [house.order() for _ in range(2)]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
     with pytest.raises(Killed):
-        house.inner(toy(before=die)).run(key)
+        house.local(toy(before=die)).run(key)
     assert house.work() == dict.fromkeys(ids, (0, 0, False))
     assert house.rows("SELECT worker, subject_ids, is_alone FROM flight") == [(house.worker, ids, False)]
 
 
 def test_vanished_subjects_are_finished_quietly(house, toy):
-    key = house.due(Step.REVIEW, [404, 405])
-    assert house.inner(toy()).run(key) == 2
+    key = house.due("review", [404, 405])
+    assert house.local(toy()).run(key) == 2
     assert house.work() == {}
 
 
 def test_a_full_batch_rings_for_the_rest_and_a_partial_one_does_not(house, toy):
-    key = house.due(Step.REVIEW, [house.order() for _ in range(5)])
-    runner = house.inner(toy(), batch_max=3)
+    key = house.due("review", [house.order() for _ in range(5)])
+    runner = house.local(toy(), batch_max=3)
     assert runner.run(key) == 3
     assert house.bells.keys == [key]
     assert runner.run(key) == 2
@@ -125,16 +125,16 @@ def test_a_full_batch_rings_for_the_rest_and_a_partial_one_does_not(house, toy):
 
 def test_work_of_another_key_or_another_time_is_left_alone(house, toy):
     other_lane, other_account, later = (house.order() for _ in range(3))
-    house.due(Step.REVIEW, [other_lane], lane="p0")
-    house.due(Step.REVIEW, [other_account], account="taobao/s1")
-    house.due(Step.REVIEW, [later], after_s=60)
-    assert house.inner(toy()).run(BellKey(Step.REVIEW, "bulk", "")) == 0
+    house.due("review", [other_lane], lane="p0")
+    house.due("review", [other_account], account="taobao/s1")
+    house.due("review", [later], after_s=60)
+    assert house.local(toy()).run(BellKey("review", "bulk", "")) == 0
 
 
 def test_later_spends_no_attempt_and_keeps_the_row(house, toy):
     [id_] = ids = [house.order()]
-    key = house.due(Step.REVIEW, ids)
-    house.inner(toy(lambda one: Settled(one.place, Later("gate_shut", after_s=90)))).run(key)
+    key = house.due("review", ids)
+    house.local(toy(lambda one: Settled(one.place, Later("gate_shut", after_s=90)))).run(key)
     [[attempts, causes, wait_s]] = house.rows(
         "SELECT attempts, causes, extract(epoch FROM due_at - now())::float8 FROM work WHERE subject_id = %s", id_
     )
@@ -144,8 +144,8 @@ def test_later_spends_no_attempt_and_keeps_the_row(house, toy):
 
 def test_a_hold_moves_the_state_and_stops(house, toy):
     [id_] = ids = [house.order("approved")]
-    key = house.due(Step.REVIEW, ids)
-    house.inner(toy(lambda one: Settled(one.place, Hold(HoldCode.PLATFORM_HOLD, {"why": "test"})))).run(key)
+    key = house.due("review", ids)
+    house.local(toy(lambda one: Settled(one.place, Hold(HoldCode.PLATFORM_HOLD, {"why": "test"})))).run(key)
     assert house.rows("SELECT state, resume_state FROM fulfillment_order") == [("on_hold", "approved")]
     assert house.rows("SELECT code, step, owner, facts, due_at > now() FROM hold") == [
         ("platform_hold", "review", "service", {"why": "test"}, True)
@@ -155,8 +155,8 @@ def test_a_hold_moves_the_state_and_stops(house, toy):
 
 
 def test_a_hold_on_what_has_left_stands_beside_the_state(house, toy):
-    key = house.due(Step.REVIEW, [house.order("in_transit")])
-    house.inner(toy(lambda one: Settled(one.place, Hold(HoldCode.BUYER_CHANGED)))).run(key)
+    key = house.due("review", [house.order("in_transit")])
+    house.local(toy(lambda one: Settled(one.place, Hold(HoldCode.BUYER_CHANGED)))).run(key)
     assert house.one("SELECT state FROM fulfillment_order") == "in_transit"
     assert house.one("SELECT count(*) FROM hold") == 1
 
@@ -164,15 +164,15 @@ def test_a_hold_on_what_has_left_stands_beside_the_state(house, toy):
 def test_the_same_hold_twice_is_one(house, toy):
     ids = [house.order()]
     for _ in range(2):
-        key = house.due(Step.REVIEW, ids)
-        house.inner(toy(lambda one: Settled(one.place, Hold(HoldCode.PLATFORM_HOLD)))).run(key)
+        key = house.due("review", ids)
+        house.local(toy(lambda one: Settled(one.place, Hold(HoldCode.PLATFORM_HOLD)))).run(key)
     assert house.one("SELECT count(*) FROM hold") == 1
 
 
 def test_an_illegal_move_is_refused_and_recorded(house, toy):
     [id_] = ids = [house.order("delivered")]
-    key = house.due(Step.REVIEW, ids)
-    house.inner(toy(lambda one: Settled(one.place, APPROVE, lane=Lane.P0))).run(key)
+    key = house.due("review", ids)
+    house.local(toy(lambda one: Settled(one.place, APPROVE, lane=Lane.P0))).run(key)
     assert house.states() == {id_: "delivered"}
     assert house.rows("SELECT kind, from_state, to_state, facts FROM event") == [
         ("move_refused", "delivered", "approved", {"path": ["approved"]})
@@ -182,17 +182,17 @@ def test_an_illegal_move_is_refused_and_recorded(house, toy):
 
 def test_a_refused_step_of_a_path_keeps_the_legal_ones(house, toy):
     [id_] = ids = [house.order("on_hold", "paid")]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
     step = toy(lambda one: Settled(one.place, Done(State.ALLOCATED), via=(State.PAID, State.APPROVED)))
-    house.inner(step).run(key)
+    house.local(step).run(key)
     assert house.states() == {id_: "approved"}
     assert house.kinds(id_) == ["review_moved", "review_moved", "move_refused"]
 
 
 def test_a_final_state_has_its_time_and_its_reason(house, toy):
-    key = house.due(Step.REVIEW, [house.order()])
+    key = house.due("review", [house.order()])
     close = lambda one: Settled(one.place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="gone")  # noqa: E731 - one expression reads best
-    house.inner(toy(close)).run(key)
+    house.local(toy(close)).run(key)
     assert house.rows("SELECT state, finished_at IS NOT NULL, closed_reason FROM fulfillment_order") == [
         ("closed", True, "gone")
     ]
@@ -200,7 +200,7 @@ def test_a_final_state_has_its_time_and_its_reason(house, toy):
 
 def test_done_without_a_state_tells_the_timeline(house, toy):
     [id_] = ids = [house.order()]
-    house.inner(toy()).run(house.due(Step.REVIEW, ids))
+    house.local(toy()).run(house.due("review", ids))
     assert house.kinds(id_) == ["review_done"]
     assert house.states() == {id_: "paid"}
 
@@ -214,8 +214,8 @@ def raising(error):
 
 def test_retries_back_off_then_a_dead_letter_with_the_whole_cause_chain(house, toy):
     [id_] = ids = [house.order()]
-    key = house.due(Step.REVIEW, ids)
-    runner = house.inner(toy(raising(Transient("stock_feed_slow", "no answer"))))
+    key = house.due("review", ids)
+    runner = house.local(toy(raising(Transient("stock_feed_slow", "no answer"))))
     waits = []
     for _ in range(house.limits.attempts_max - 1):
         runner.run(key)
@@ -234,7 +234,7 @@ def test_retries_back_off_then_a_dead_letter_with_the_whole_cause_chain(house, t
 
 def test_a_bug_is_tried_a_few_times_and_its_letter_shows_what_was_behind(house, toy):
     [id_] = ids = [house.order()]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
 
     def decide(_one):
         try:
@@ -242,7 +242,7 @@ def test_a_bug_is_tried_a_few_times_and_its_letter_shows_what_was_behind(house, 
         except KeyError as error:
             raise ValueError from error
 
-    runner = house.inner(toy(decide))
+    runner = house.local(toy(decide))
     for _ in range(house.limits.bug_attempts_max):
         assert house.letters() == {}
         runner.run(key)
@@ -263,7 +263,7 @@ def test_a_bug_is_tried_a_few_times_and_its_letter_shows_what_was_behind(house, 
 )
 def test_the_error_tree_decides_what_happens_next(house, toy, error, left):
     [id_] = ids = [house.order()]
-    house.inner(toy(raising(error))).run(house.due(Step.REVIEW, ids))
+    house.local(toy(raising(error))).run(house.due("review", ids))
     if "letter" in left:
         assert house.letters()[id_][0] == left["letter"]
     if "attempts" in left:
@@ -272,13 +272,13 @@ def test_the_error_tree_decides_what_happens_next(house, toy, error, left):
 
 def test_a_busy_database_is_no_bug(house, toy):
     [id_] = ids = [house.order()]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
 
     def wait_too_long(tx, _ids):
         tx.execute("SET LOCAL statement_timeout = 1")
         tx.execute("SELECT pg_sleep(5)")
 
-    runner = house.inner(toy(before=wait_too_long))
+    runner = house.local(toy(before=wait_too_long))
     for _ in range(house.limits.bug_attempts_max + 1):
         runner.run(key)
         house.fall_due()
@@ -305,7 +305,7 @@ def test_a_busy_database_is_no_bug(house, toy):
 )
 def test_a_database_that_cannot_now_spends_nobodys_attempt(house, toy, error):
     [id_] = ids = [house.order()]
-    runner, key = house.inner(toy(raising(error("not now")))), house.due(Step.REVIEW, ids)
+    runner, key = house.local(toy(raising(error("not now")))), house.due("review", ids)
     for _ in range(house.limits.attempts_max + 1):
         runner.run(key)
         house.fall_due()
@@ -324,7 +324,7 @@ def test_a_database_that_cannot_now_spends_nobodys_attempt(house, toy, error):
 )
 def test_what_the_database_may_never_be_able_to_do_ends_in_a_letter(house, toy, error):
     [id_] = ids = [house.order()]
-    runner, key = house.inner(toy(raising(error("never")))), house.due(Step.REVIEW, ids)
+    runner, key = house.local(toy(raising(error("never")))), house.due("review", ids)
     for _ in range(house.limits.attempts_max):
         assert house.letters() == {}
         runner.run(key)
@@ -333,20 +333,20 @@ def test_what_the_database_may_never_be_able_to_do_ends_in_a_letter(house, toy, 
 
 
 def test_a_database_that_is_away_leaves_the_batch_alone(house, toy, monkeypatch):
-    key = house.due(Step.REVIEW, [house.order()])
+    key = house.due("review", [house.order()])
 
     def lose_the_server(_tx, _ids):
         monkeypatch.setattr(type(house.db), "is_reachable", lambda _self: False)
         raise psycopg.OperationalError("gone")
 
     with pytest.raises(psycopg.OperationalError):
-        house.inner(toy(before=lose_the_server)).run(key)
+        house.local(toy(before=lose_the_server)).run(key)
     assert [row[0] for row in house.work().values()] == [0]
 
 
 def test_a_member_that_somebody_else_finished_meanwhile_is_not_failed(house, toy):
     ids = [house.order() for _ in range(2)]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
     runs = []
 
     def fail_the_batch(tx, subject_ids):
@@ -357,7 +357,7 @@ def test_a_member_that_somebody_else_finished_meanwhile_is_not_failed(house, toy
             # The neighbour is taken away between the batch and its own turn.
             tx.execute("DELETE FROM work WHERE subject_id = %s", [ids[1]])
 
-    house.inner(toy(before=fail_the_batch)).run(key)
+    house.local(toy(before=fail_the_batch)).run(key)
     assert runs == [ids, [ids[0]]]
     assert house.work() == {}
     assert house.letters() == {}
@@ -365,29 +365,29 @@ def test_a_member_that_somebody_else_finished_meanwhile_is_not_failed(house, toy
 
 def test_suspects_are_claimed_one_at_a_time_and_only_by_their_own_bell(house, toy):
     ids = [house.order() for _ in range(2)]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
     house.rows("UPDATE work SET is_suspect = true")
     step = toy()
-    assert house.inner(step).run(key) == 0
+    assert house.local(step).run(key) == 0
     alone = key._replace(alone=True)
-    assert house.inner(step).run(alone) == 1
+    assert house.local(step).run(alone) == 1
     assert house.bells.keys == [alone]
-    assert house.inner(step).run(alone) == 1
-    assert house.inner(step).run(alone) == 0
+    assert house.local(step).run(alone) == 1
+    assert house.local(step).run(alone) == 0
     assert sorted(step.batches) == [[ids[0]], [ids[1]]]
 
 
 def test_a_move_that_lost_its_race_is_refused_although_the_row_was_locked(house, toy):
     """The compare-and-set stands behind the lock: a step that lies about the state changes nothing."""
     [id_] = ids = [house.order()]
-    key = house.due(Step.REVIEW, ids)
+    key = house.due("review", ids)
 
     def lie(tx, _ids):
         tx.execute("UPDATE fulfillment_order SET state = 'approved'")
 
     step = toy(lambda one: Settled(one.place, APPROVE))
     step.before = lie
-    house.inner(step).run(key)
+    house.local(step).run(key)
     assert house.states() == {id_: "paid"}
     [[causes]] = house.rows("SELECT causes FROM work")
     assert causes[0]["code"] == "RuntimeError"
@@ -395,7 +395,7 @@ def test_a_move_that_lost_its_race_is_refused_although_the_row_was_locked(house,
 
 def test_a_step_leads_only_where_the_map_says(house, toy):
     [id_] = ids = [house.order()]
-    stray = (NewWork(Step.LABEL, id_, Lane.BULK),)
-    house.inner(toy(lambda one: Settled(one.place, APPROVE, follow=stray))).run(house.due(Step.REVIEW, ids))
+    stray = (NewWork("label", id_, Lane.BULK),)
+    house.local(toy(lambda one: Settled(one.place, APPROVE, follow=stray))).run(house.due("review", ids))
     assert house.states() == {id_: "paid"}
     assert house.work() == {id_: (1, 0, False)}

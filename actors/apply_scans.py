@@ -1,0 +1,130 @@
+"""What scans change: packages are stamped, fulfillment orders walk forward, never back, and stock is consumed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from actors.after_scan import Left, want_followers
+from actors.early_scans import sort_out_early
+from actors.tools import Tools
+from adapters.foreign import is_waybill
+from adapters.ports import WarehouseEvent
+from domain.holds import HoldCode
+from domain.order import Lane
+from domain.outcomes import Done, Hold
+from domain.states import Cause, State
+from domain.warehouse import Contradiction, Late, Move, Scan, advance, names_other_waybill
+from infra.engine.results import NewWork, Place, Settled
+from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
+from infra.queue.keys import BellKey
+from infra.tables.orders import rows_json
+from infra.tables.pool import Connection
+from infra.tables.shipments import SHIPMENTS
+from infra.tables.stock import consume_stock
+
+
+@dataclass(slots=True)
+class Scanned:
+    """A package and what this page says of it. `other_waybill`: a number that a scan names instead of `waybill`."""
+
+    place: Place
+    shop: str
+    waybill: str
+    now: State
+    path: list[State] = field(default_factory=list)
+    packed_at: str | None = None
+    handed_over_at: str | None = None
+    contradiction: Contradiction | None = None
+    other_waybill: str = ""
+
+
+def apply_scans(
+    tx: Connection, tools: Tools, step: str, location: str, events: Sequence[WarehouseEvent]
+) -> set[BellKey]:
+    """Apply scans of a location, in the name of a step; return the bells to ring after the commit.
+
+    Scans that come before the record of their label, or during a hold, are kept for later.
+    """
+    scanned = _load(tx, events)
+    waiting = [scan for scan in events if not _is_understood(scanned.get(scan.reference), scan)]
+    sort_out_early(tx, location, events, waiting, tools.settings.retention.early_scans_max)
+    touched = list(scanned.values())
+    _stamp(tx, touched)
+    left = [one for one in touched if one.handed_over_at]
+    consume_stock(tx, [one.place.fulfillment_order_id for one in left if one.place.fulfillment_order_id])
+    follow = want_followers(
+        tx, tools, [Left(one.place, one.shop, one.packed_at, one.handed_over_at) for one in touched]
+    )
+    writes = Writes()
+    for one in touched:
+        _settle(step, one, follow.get(one.place.subject_id, ()), writes)
+    writes.finished.clear()
+    write(tx, step, writes)
+    return {BellKey(work.step, work.lane, work.account) for work in writes.added}
+
+
+def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:
+    references = sorted({scan.reference for scan in events})
+    found: dict[str, Scanned] = {}
+    for reference, waybill, package_id, fulfillment_order_id, state, lane, order_id, platform, shop in tx.execute(
+        SHIPMENTS["packages_by_reference"], {"references": references}
+    ):
+        place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
+        found[reference] = Scanned(place, f"{platform}/{shop}", waybill, State(state))
+    return found
+
+
+def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
+    """Take one scan in. False: it must be looked at again, once the label is recorded or the hold is over."""
+    if one is None:
+        return False
+    if names_other_waybill(one.waybill, scan.waybill):
+        # Whatever was scanned does not travel under our number: the state stays, and nobody is told.
+        one.other_waybill = scan.waybill
+        return True
+    kind = Scan(scan.kind)
+    answer = advance(one.now, kind)
+    match answer:
+        case Move(path=path):
+            one.path.extend(path)
+            one.now = path[-1]
+        case Contradiction():
+            one.contradiction = answer
+            return one.now is not State.ON_HOLD
+        case Late():
+            pass
+    if kind is Scan.PACKED:
+        one.packed_at = one.packed_at or scan.at.isoformat()
+    if kind is Scan.HANDED_OVER:
+        one.handed_over_at = one.handed_over_at or scan.at.isoformat()
+        one.packed_at = one.packed_at or scan.at.isoformat()
+    return True
+
+
+def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
+    rows = [
+        {"id": one.place.package_id, "packed_at": one.packed_at, "handed_over_at": one.handed_over_at}
+        for one in touched
+        if one.packed_at
+    ]
+    if rows:
+        tx.execute(SHIPMENTS["stamp_packages"], {"rows": rows_json(rows)})
+
+
+def _settle(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
+    if one.other_waybill:
+        # A text that is no waybill number may hold personal data: it is kept in the stored page only.
+        shown = one.other_waybill if is_waybill(one.other_waybill) else "not a waybill number"
+        facts = {"waybill": one.waybill, "scanned": shown}
+        add_hold(step, one.place, Hold(HoldCode.WAYBILL_CONTRADICTS, facts), writes)
+    if one.contradiction is not None:
+        code = one.contradiction.code
+        if one.contradiction.needs_person:
+            hold = Hold(HoldCode.SHIPPED_ELSEWHERE, {"code": code})
+            gather(step, Settled(one.place, Done(), Cause.WAREHOUSE, holds=(hold,)), writes)
+        else:
+            writes.events.append(event(step, one.place, "scan_contradicts", Cause.WAREHOUSE, facts={"code": code}))
+    if one.path:
+        done = Done(one.path[-1])
+        gather(step, Settled(one.place, done, Cause.WAREHOUSE, via=tuple(one.path[:-1]), follow=follow), writes)
+    else:
+        writes.added.extend(follow)

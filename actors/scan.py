@@ -1,0 +1,111 @@
+"""scan: read a location's scans and walk the fulfillment orders forward, never back."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.scan_pages import ScanPages
+from actors.tools import Tools
+from domain.errors import FulfilmentError
+from domain.order import Lane
+from domain.outcomes import Later
+from domain.steps import Step, Subject
+from infra.engine.actor import Runner, actor
+from infra.engine.remote import Intended, Lease
+from infra.engine.results import Place, Result, Settled
+from infra.queue.keys import BellKey
+from infra.tables.pool import Connection
+from infra.tables.shipments import SHIPMENTS
+from infra.tables.sql import load
+from infra.telemetry.log import get_logger
+
+STEP = Step(
+    # The name that stored rows carry. A worker of an earlier version knows the step by no other (ADR 0013).
+    name="warehouse",
+    does="read a location's scans: accepted, packed, handed over",
+    subject=Subject.LOCATION,
+    is_remote=True,
+    leads_to=("writeback", "notify"),
+    group="order",
+)
+ACCOUNTS = load("accounts")
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A location and how far its events were read."""
+
+    place: Place
+    location: str
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadScans:
+    """Reads pages until none is left; each page is stored raw and applied in one transaction."""
+
+    tools: Tools
+    step: str = STEP.name
+    pages: ScanPages = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pages", ScanPages(self.tools, self.step))
+
+    @property
+    def call_s(self) -> float:
+        return self.tools.settings.door.total_s
+
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Feed]:
+        rows = tx.execute(SHIPMENTS["load_location"], {"ids": list(subject_ids)}).fetchall()
+        known = {location.name for location in self.tools.settings.locations}
+        return Intended([Feed(Place(id_, Lane.P1), name, cursor) for id_, name, cursor in rows if name in known])
+
+    async def call(self, intents: Sequence[Feed], lease: Lease) -> Mapping[int, Any]:
+        answers: dict[int, Any] = {}
+        for feed in intents:
+            try:
+                answers[feed.place.subject_id] = await self._read(feed, lease)
+            except Exception as error:  # noqa: BLE001 - whatever one feed raises is that feed's own answer
+                answers[feed.place.subject_id] = error
+        return answers
+
+    async def _read(self, feed: Feed, lease: Lease) -> int:
+        warehouse = self.tools.warehouse(feed.location)
+        cursor, read = feed.cursor, 0
+        await asyncio.to_thread(self.pages.look_again, feed.location)
+        while not lease.is_draining() and self.tools.clock.monotonic() < lease.ends_at - self.call_s:
+            page = await warehouse.events(cursor)
+            if page.cursor != cursor:
+                await asyncio.to_thread(self.pages.store, feed.place.subject_id, feed.location, cursor, page)
+            read += len(page.events)
+            cursor = page.cursor
+            if not page.has_more:
+                break
+        return read
+
+    def record(self, tx: Connection, answered: Sequence[tuple[Feed, Any]]) -> Sequence[Result]:
+        """Pages were stored as they came: what is left is when to read again."""
+        read = [feed.place.subject_id for feed, answer in answered if not isinstance(answer, Exception)]
+        tx.execute(ACCOUNTS["note_feeds_read"], {"ids": read})
+        results: list[Result] = []
+        for feed, answer in answered:
+            pause = next(each.poll_every_s for each in self.tools.settings.locations if each.name == feed.location)
+            if isinstance(answer, Exception):
+                # A feed is never given up: it is asked again at its pace, and the log says why.
+                log.warning("feed_unread", location=feed.location, error=_told(answer))
+            results.append(Settled(feed.place, Later("next_poll", after_s=pause)))
+        return results
+
+
+@actor(STEP, ReadScans)
+def scan(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
+
+
+def _told(error: Exception) -> str:
+    """A foreign text may quote what it is about."""
+    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__

@@ -1,0 +1,167 @@
+"""The calls of `label`: ask the courier what it has, look at the order for the last time, book.
+
+No transaction is open here. What comes back is recorded by `actors.label`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.decrypt_receiver import reveal
+from actors.last_check import Checked, LastCheck
+from actors.tools import Tools
+from adapters.ports import Booking, Courier, Purpose, Waybill
+from domain.errors import (
+    Conflict,
+    Malformed,
+    Misconfigured,
+    Refused,
+)
+from domain.holds import OUTCOME_UNKNOWN
+from domain.order import Address, Order
+from domain.waivers import Waiver
+from infra.engine.remote import Lease, call_each
+from infra.engine.results import Place
+from infra.process.failpoints import failpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """A package and the intent to book it.
+
+    `seen_before`: a call may have happened, so ask first. `may_book`: the order still wants a label; otherwise asking
+    is all. `quantities`: pieces by line that lie in it. `version`: of the order's content.
+    """
+
+    place: Place
+    order: Order
+    account: str
+    courier: str
+    location: str
+    service: str
+    weight_g: int
+    reference: str
+    seen_before: bool
+    may_book: bool
+    waivers: tuple[Waiver, ...]
+    quantities: Mapping[str, int]
+    version: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NothingBooked:
+    """The courier, asked after every earlier call had ended, has nothing, and nothing more is wanted of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaybillCalls:
+    """Books packages at one courier account, or asks it what it has of them."""
+
+    tools: Tools
+    last_check: LastCheck = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "last_check", LastCheck(self.tools))
+
+    @property
+    def call_s(self) -> float:
+        # Last check, receiver and booking, one after the other.
+        return 3 * self.tools.settings.door.total_s
+
+    async def call(self, intents: Sequence[Unlabelled], lease: Lease) -> Mapping[int, Any]:
+        """Shop beside shop: what one platform takes its time over keeps no other shop's booking waiting."""
+        by_shop: dict[str, list[Unlabelled]] = {}
+        for one in intents:
+            by_shop.setdefault(one.order.key.account, []).append(one)
+        parts = await asyncio.gather(*(self._call_for_shop(shop, members, lease) for shop, members in by_shop.items()))
+        return {id_: answer for part in parts for id_, answer in part.items()}
+
+    async def _call_for_shop(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Any]:
+        courier = self.tools.courier(lease.key.account)
+        limits: dict[str, Any] = {
+            "at_once": self.tools.settings.engine.outside_concurrency,
+            "start_before": lease.ends_at - self.call_s,
+            "now": self.tools.clock.monotonic,
+            "is_draining": lease.is_draining,
+        }
+        asked = await call_each(
+            [each_ for each_ in intents if each_.seen_before], lambda one: _ask(courier, one), **limits
+        )
+        unbooked = [each_ for each_ in intents if each_.may_book and asked.get(each_.place.subject_id) is None]
+        checked = await call_each(unbooked, self._check, **limits)
+        clear = [each_ for each_ in unbooked if checked[each_.place.subject_id] is None]
+        receivers = await self._reveal(shop, clear, lease)
+
+        async def book(one: Unlabelled) -> Waybill:
+            receiver = receivers[one.place.subject_id]
+            if isinstance(receiver, Exception):
+                raise receiver
+            failpoint("label.checked", one.place.subject_id)
+            waybill = await _book(courier, one, self._booking(one, receiver))
+            failpoint("label.booked", one.place.subject_id)
+            return waybill
+
+        booked = await call_each(clear, book, **limits)
+        found = {id_: answer for id_, answer in asked.items() if answer is not None}
+        nothing = {each_.place.subject_id: NothingBooked() for each_ in intents if not each_.may_book}
+        return {**checked, **booked, **nothing, **found}
+
+    async def _check(self, one: Unlabelled) -> None:
+        await self.last_check.ask(Checked(one.place, one.order, one.quantities, one.version, one.waivers))
+
+    async def _reveal(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Address | Exception]:
+        hidden = [one.order for one in intents if one.order.receiver.merge_token]
+        tokens = {order.key.platform_order_id: order.receiver.merge_token for order in hidden}
+        revealed = await reveal(self.tools, shop, tokens, Purpose.LABEL, lease.is_draining)
+        return {
+            one.place.subject_id: revealed.get(one.order.key.platform_order_id, one.order.receiver) for one in intents
+        }
+
+    def _booking(self, one: Unlabelled, receiver: Address) -> Booking:
+        locations = {location.name: location for location in self.tools.settings.locations}
+        if one.location not in locations:
+            raise Misconfigured("location_unknown", f"{one.location} is not configured", {"location": one.location})
+        sender = locations[one.location].sender
+        return Booking(
+            reference=one.reference,
+            sender=Address(
+                sender.contact, sender.phone, sender.province, sender.city, sender.district, "", sender.detail
+            ),
+            receiver=receiver,
+            contents=tuple(
+                (line.title, one.quantities[line.line_id]) for line in one.order.lines if line.line_id in one.quantities
+            ),
+            weight_g=one.weight_g,
+            service=one.service,
+        )
+
+
+async def _ask(courier: Courier, one: Unlabelled) -> Waybill | None:
+    """What the courier has under our reference; None: nothing, or that it may be called once more.
+
+    Raises Refused ``outcome_unknown`` where it can neither be asked nor, without harm, be called again: a person must
+    decide.
+    """
+    if courier.can_find:
+        found = await courier.find(one.reference)
+        return None if found is None else _ours(one, found)
+    if courier.is_idempotent and one.may_book:
+        return None
+    raise Refused(OUTCOME_UNKNOWN, "the courier can neither be asked nor safely be called again")
+
+
+async def _book(courier: Courier, one: Unlabelled, booking: Booking) -> Waybill:
+    try:
+        return _ours(one, await courier.create(booking))
+    except Conflict:
+        found = await courier.find(one.reference) if courier.can_find else None
+        if found is None:
+            raise Malformed("duplicate_not_found", "the courier knows the reference but shows no shipment") from None
+        return _ours(one, found)
+
+
+def _ours(one: Unlabelled, waybill: Waybill) -> Waybill:
+    if waybill.reference != one.reference:
+        raise Malformed("foreign_answer", "the courier answered for another reference")
+    return waybill

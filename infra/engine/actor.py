@@ -1,0 +1,95 @@
+"""How a message becomes work.
+
+A step's file in `actors` declares its Dramatiq actor with `@actor(STEP, Class)`. At import this makes no broker and no
+connection: it binds the name of the step to the class that does its work. `workers.wiring` makes the broker of a worker
+process and binds every declared actor to it (`StepActor.bind`). From then on:
+
+1. Whoever makes work due writes a row of table `work` and, after the commit, sends a message (`infra.queue.bells`).
+   The message names the step, a lane and an account. It names no order, so a lost message loses nothing and a second
+   one does no harm.
+2. A Dramatiq worker thread takes the message and calls the actor of the step's name.
+3. The actor hands the message to the step's runner (`LocalRunner` or `RemoteRunner`). The runner claims due rows of
+   that step, lane and account, calls the class with their ids, and writes the outcomes.
+
+Dramatiq's own retries are off. What fails is due again by its row, and the sweeper rings for rows that nobody rang for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import dramatiq
+
+from domain.steps import Step
+from infra.engine.local import LocalStep
+from infra.engine.remote import RemoteStep
+from infra.queue.keys import BellKey
+from infra.telemetry.log import bound, get_logger
+
+log = get_logger(__name__)
+
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Runner(Protocol):
+    """Answers a message with one batch; returns how many subjects that had."""
+
+    def run(self, key: BellKey) -> int: ...
+
+
+class Answer(Protocol):
+    """The body of a declared actor: a function of a message and the step's runner."""
+
+    __name__: str
+
+    def __call__(self, message: BellKey, runner: Runner, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepActor(Generic[T_contra]):
+    """A declared actor: its step, how the object that does its work is made from a process's tools, and its body."""
+
+    step: Step
+    make: Callable[[T_contra], LocalStep | RemoteStep]
+    answer: Answer
+
+    @property
+    def module(self) -> str:
+        """The file that declares it, as Python names it."""
+        return self.answer.__module__
+
+    @property
+    def name(self) -> str:
+        """The decorated function's name."""
+        return self.answer.__name__
+
+    def bind(self, broker: dramatiq.Broker, runner: Runner, queue: str) -> "dramatiq.Actor[[str, str, bool], None]":
+        """The Dramatiq actor of this step on a broker. Any number of brokers of one process may have one each."""
+        return dramatiq.Actor(
+            self._answerer(runner),
+            broker=broker,
+            actor_name=self.step.name,
+            queue_name=queue,
+            priority=0,
+            options={"max_retries": 0},
+        )
+
+    def _answerer(self, runner: Runner) -> Callable[[str, str, bool], None]:
+        def answer(lane: str, account: str, alone: bool) -> None:  # noqa: FBT001 - a message has positions, not names
+            with bound(step=self.step.name, lane=lane, account=account or None):
+                try:
+                    self.answer(BellKey(self.step.name, lane, account, alone), runner)
+                except Exception:
+                    # The stores are away, or a defect; the sweeper rings again for whatever is still due.
+                    log.exception("bell_unanswered")
+
+        return answer
+
+
+def actor(step: Step, make: Callable[[T_contra], LocalStep | RemoteStep]) -> Callable[[Answer], StepActor[T_contra]]:
+    """Declare the decorated function as the Dramatiq actor of a step, whose work is done by what `make` returns."""
+
+    def declare(answer: Answer) -> StepActor[T_contra]:
+        return StepActor(step, make, answer)
+
+    return declare

@@ -1,0 +1,47 @@
+-- How far the work of a step has come, asked of the tables that the step writes. Each query answers for one step, which
+-- names it in its own file; none is on the way of an order that goes well.
+
+-- name: closed_gaps
+-- Of gaps of a shop's listing, given as subjects (below zero), those that are closed.
+SELECT k.subject_id FROM unnest(%(ids)s::bigint[]) AS k(subject_id)
+WHERE k.subject_id < 0 AND NOT EXISTS (SELECT 1 FROM pull_gap AS g WHERE g.id = -k.subject_id);
+
+-- name: read_payloads
+-- Payloads whose order has their content or a newer one.
+SELECT r.id FROM raw_payload AS r
+JOIN orders AS o ON o.shop = r.shop AND o.platform_order_id = r.platform_order_id AND o.platform = r.platform
+WHERE r.id = ANY(%(ids)s) AND o.raw_payload_id >= r.id;
+
+-- name: promised
+-- Fulfillment orders that have stock.
+SELECT id FROM fulfillment_order WHERE id = ANY(%(ids)s) AND reservation IN ('reserved', 'allocated', 'consumed');
+
+-- name: booked
+-- Packages with a waybill.
+SELECT package_id FROM shipment WHERE package_id = ANY(%(ids)s) AND status = 'booked';
+
+-- name: open_bookings
+-- Packages whose waybill is wanted and not recorded: our reference, and whether a call may have happened.
+SELECT package_id, reference, call_deadline IS NOT NULL FROM shipment
+WHERE package_id = ANY(%(ids)s) AND status = 'intended';
+
+-- name: unbooked
+-- Packages of fulfillment orders that have no waybill, with their courier's account.
+SELECT p.id, p.account FROM package AS p
+WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')
+ORDER BY p.id;
+
+-- name: confirmed
+-- Packages whose platform shows their waybill.
+SELECT package_id FROM writeback WHERE package_id = ANY(%(ids)s) AND status = 'confirmed';
+
+-- name: unconfirmed
+-- Packages of fulfillment orders whose platform has not confirmed what it must hear, with their shop.
+SELECT w.package_id, o.platform || '/' || o.shop
+FROM package AS p JOIN writeback AS w ON w.package_id = p.id JOIN orders AS o ON o.id = w.order_id
+WHERE p.fulfillment_order_id = ANY(%(ids)s) AND w.status <> 'confirmed'
+ORDER BY w.package_id;
+
+-- name: settled_notices
+SELECT id FROM notice WHERE id = ANY(%(ids)s) AND status IN ('told', 'unknown', 'unreachable');

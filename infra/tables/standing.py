@@ -1,0 +1,66 @@
+"""How far the work of each step has come. A step's declaration names the functions that answer for it.
+
+All take an open transaction and ids, and read only.
+"""
+
+from collections.abc import Sequence
+
+from domain.steps import OpenCall, OpenSubject
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+
+STANDING = load("standing")
+
+
+def closed_gaps(tx: Connection, subject_ids: Sequence[int]) -> set[int]:
+    """Of the subjects that are gaps in a shop's listing (below zero), those that are closed. A shop is never done."""
+    return _ids(tx, STANDING["closed_gaps"], subject_ids)
+
+
+def read_payloads(tx: Connection, payload_ids: Sequence[int]) -> set[int]:
+    """Payloads whose order has their content or a newer one."""
+    return _ids(tx, STANDING["read_payloads"], payload_ids)
+
+
+def promised_orders(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
+    """Fulfillment orders that have stock."""
+    return _ids(tx, STANDING["promised"], fulfillment_order_ids)
+
+
+def booked_packages(tx: Connection, package_ids: Sequence[int]) -> set[int]:
+    """Packages with a waybill."""
+    return _ids(tx, STANDING["booked"], package_ids)
+
+
+def open_bookings(tx: Connection, package_ids: Sequence[int]) -> dict[int, OpenCall]:
+    """Bookings that were intended and not recorded, by package."""
+    rows = tx.execute(STANDING["open_bookings"], {"ids": list(package_ids)})
+    return {package_id: OpenCall(reference, is_unresolved) for package_id, reference, is_unresolved in rows}
+
+
+def unbooked_packages(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[OpenSubject]:
+    """Packages without a waybill, each with its courier's account."""
+    return _open(tx, STANDING["unbooked"], fulfillment_order_ids)
+
+
+def confirmed_packages(tx: Connection, package_ids: Sequence[int]) -> set[int]:
+    """Packages whose platform shows their waybill."""
+    return _ids(tx, STANDING["confirmed"], package_ids)
+
+
+def unconfirmed_packages(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[OpenSubject]:
+    """Packages whose platform has not confirmed what it must hear, each with its shop's account."""
+    return _open(tx, STANDING["unconfirmed"], fulfillment_order_ids)
+
+
+def settled_notices(tx: Connection, notice_ids: Sequence[int]) -> set[int]:
+    """Notices that nobody sends any more."""
+    return _ids(tx, STANDING["settled_notices"], notice_ids)
+
+
+def _ids(tx: Connection, query: bytes, ids: Sequence[int]) -> set[int]:
+    return {row[0] for row in tx.execute(query, {"ids": list(ids)})}
+
+
+def _open(tx: Connection, query: bytes, ids: Sequence[int]) -> list[OpenSubject]:
+    return [OpenSubject(subject_id, account) for subject_id, account in tx.execute(query, {"ids": list(ids)})]

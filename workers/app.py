@@ -1,0 +1,92 @@
+"""All steps under Dramatiq's own command: ``dramatiq workers.app -p 2 -t 4``.
+
+Serves every lane and every step on the configured stores, for those whose deployment starts Dramatiq everywhere.
+``orderlane run`` and ``python -m workers.worker`` are preferred: they know pools, keep p0 apart, follow the load, and
+end when their parent does. The sweeper (``python -m workers.sweeper``) is needed beside either.
+
+Importing this module opens the stores, so only Dramatiq's command may import it.
+"""
+
+import sys
+import threading
+from contextlib import ExitStack
+
+import dramatiq
+from dramatiq import Middleware, Worker
+
+from domain.errors import Misconfigured
+from infra.config.settings import read_settings
+from infra.config.worker_settings import Pool
+from infra.engine.worker_lock import Presence
+from infra.queue.priority import Unfit
+from infra.telemetry.log import configure, get_logger
+from infra.telemetry.uncaught import log_uncaught
+from workers.ending import run_process
+from workers.gc_tuning import settle_collector
+from workers.wiring import Runtime, wired_worker
+
+# As the pool of these processes is named where workers are listed.
+POOL_NAME = "dramatiq"
+RENEW_EVERY_S = 1.0
+
+log = get_logger(__name__)
+
+
+class WorkerLife(Middleware):
+    """What a worker process of ours does beside Dramatiq's: it is known to live, and drains without new calls."""
+
+    def __init__(self, presence: Presence, draining: threading.Event, ending: ExitStack) -> None:
+        self._presence = presence
+        self._draining = draining
+        self._ending = ending
+
+    def before_worker_boot(self, _broker: dramatiq.Broker, worker: Worker) -> None:
+        """A message that is fetched and not begun is no reason not to ring again, so none is fetched early."""
+        worker.queue_prefetch = worker.worker_threads
+
+    def after_worker_boot(self, _broker: dramatiq.Broker, _worker: Worker) -> None:
+        threading.Thread(target=self._renew, name="presence", daemon=True).start()
+        settle_collector()
+        log.info("worker_started", worker=self._presence.worker, pool=POOL_NAME)
+
+    def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Worker) -> None:
+        """From here on no call to the outside begins; what is under way ends within Dramatiq's own time limit."""
+        self._draining.set()
+
+    def after_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Worker) -> None:
+        """What was not begun goes back at once, and the stores are left."""
+        log.info("worker_stopped", worker=self._presence.worker)
+        self._ending.close()
+
+    def _renew(self) -> None:
+        while not self._draining.wait(RENEW_EVERY_S):
+            try:
+                self._presence.renew()
+            except Exception:
+                log.exception("presence_lost")
+
+
+def open_runtime() -> Runtime:
+    """Wire this process as Dramatiq's command line asks for it; its broker becomes Dramatiq's global one."""
+    from dramatiq.cli import make_argument_parser  # noqa: PLC0415 - whether it is imported says who imports us
+
+    parser = make_argument_parser()  # type: ignore[no-untyped-call]  # Dramatiq publishes no type for it
+    threads: int = parser.parse_args().threads
+    settings = read_settings()
+    configure(settings.log_format, settings.log_level)
+    log_uncaught()
+    draining, ending = threading.Event(), ExitStack()
+    pool = Pool(name=POOL_NAME, groups=tuple(settings.workers.step_groups()), threads=threads)
+    try:
+        runtime = ending.enter_context(wired_worker(settings, pool, is_draining=draining.is_set))
+    except Unfit as error:
+        raise Misconfigured("redis_unfit", str(error)) from error
+    runtime.broker.add_middleware(WorkerLife(runtime.presence, draining, ending))
+    return runtime
+
+
+if "dramatiq.cli" not in sys.modules:
+    sys.exit("orderlane: workers.app is for `dramatiq workers.app`; see docs/scaling.md for the other ways to start")
+opened: list[Runtime] = []
+run_process(lambda: opened.append(open_runtime()))
+broker = opened[0].broker

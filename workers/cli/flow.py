@@ -1,0 +1,13 @@
+"""``orderlane flow``: the map of the steps."""
+
+import click
+
+from actors import find_actors
+from ops.faces.terminal.flow import mermaid_of, text_of
+
+
+@click.command()
+@click.option("--mermaid", "is_drawing", is_flag=True, help="As a drawing in the language of Mermaid.")
+def flow(*, is_drawing: bool) -> None:
+    """Show every step, its file, its states, and what may follow it."""
+    click.echo((mermaid_of if is_drawing else text_of)(find_actors()))
