@@ -42,8 +42,8 @@ from ops.verbs.many import VERBS, Params, Verb
 _CHUNK = 1_000
 # Somebody else holds what the item needs: it stays, and is tried in the next round.
 _BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
-# One round of the sweeper.
-ROUND_ITEMS = 100
+# One round of the sweeper, all bulk acts together; each gets a few at least.
+_ROUND_ITEMS, _ROUND_ITEMS_MIN = 100, 5
 
 log = get_logger(__name__)
 
@@ -154,7 +154,7 @@ class BulkActs:
         with self.db.connection() as connection:
             ids = running_acts(connection)
         for bulk_id in ids:
-            work_off(self.db, bulk_id, ROUND_ITEMS)
+            work_off(self.db, bulk_id, max(_ROUND_ITEMS_MIN, _ROUND_ITEMS // len(ids)))
 
 
 def work_off(db: Database, bulk_id: int, limit: int | None = None) -> int:

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import Conflict, FulfilmentError, Refused
+from infra.config.retention import Retention
 from infra.engine.author import Author, Role, Source
+from infra.retention.purge import Purge
 from infra.tables.bulk_acts import load_items
 from ops.verbs import bulk_acts
 from ops.verbs.bulk_acts import BulkActs, Chosen, cancel, confirm, draft, look, pause, resume, work_off
@@ -350,3 +352,13 @@ def test_one_order_that_somebody_released_meanwhile_is_told_so(five):
     assert look(five.db, bulk.id).results == {"released": 4, "hold_not_open": 1}
     five.flow("label")
     assert len(five.courier.waybills) == 5
+
+
+def test_what_ended_long_ago_and_drafts_that_nobody_confirmed_are_purged(five):
+    ended, old_draft, fresh = make(five), make(five), make(five)
+    cancel(five.db, ended.id, LI)
+    five.rows("UPDATE bulk_act SET ended_at = now() - interval '401 days' WHERE id = %s", ended.id)
+    five.rows("UPDATE bulk_act SET created_at = now() - interval '401 days' WHERE id = %s", old_draft.id)
+    Purge(five.db, Retention()).run()
+    assert five.rows("SELECT id FROM bulk_act") == [(fresh.id,)]
+    assert five.rows("SELECT DISTINCT bulk_id FROM bulk_item") == [(fresh.id,)]
