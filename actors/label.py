@@ -26,6 +26,7 @@ from domain.outcomes import Done, Hold, Later
 from domain.references import reference
 from domain.states import State
 from domain.steps import Milestone, Step, Subject
+from domain.take_over import ShopWatchedError
 from domain.waivers import Waiver
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease
@@ -162,7 +163,7 @@ class Label:
             return True
         if not isinstance(answer, _NO_EFFECT):
             return False
-        return not one.seen_before or (isinstance(answer, _NOT_BOUGHT) and self._can_find(one))
+        return not one.seen_before or (isinstance(answer, (*_NOT_BOUGHT, ShopWatchedError)) and self._can_find(one))
 
     def _can_find(self, one: Unlabelled) -> bool:
         courier = self.tools.couriers.get(one.account)

@@ -1,7 +1,7 @@
 """normalize: a raw payload becomes a canonical order, or changes the one that is there, or is quarantined."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from actors.listings import fill_skus
 from actors.parts import WAITS
 from actors.tools import Tools
 from actors.update_order import amend
+from actors.watch_decisions import decide_watched
 from adapters import registry
 from domain.deadlines import ship_by
 from domain.errors import Poison
@@ -17,6 +18,7 @@ from domain.order import FulfilledBy, Lane, Order
 from domain.outcomes import Done, Hold, Later
 from domain.states import Cause, State
 from domain.steps import Milestone, Step, Subject
+from domain.take_over import Mode, TakeOver
 from infra.engine.actor import Runner, actor
 from infra.engine.reports import carry_whole
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
@@ -48,7 +50,7 @@ LARGE_BYTES_MAX = 16 * 1024 * 1024
 class Raw:
     """A stored payload on its way to an order. `body` is None where it is too large to come with the others.
 
-    `is_forgotten`: its order was purged or erased, so its body does not come at all.
+    `is_forgotten`: its order was purged or erased, so its body does not come at all. `take_over`: of its shop.
     """
 
     place: Place
@@ -56,7 +58,7 @@ class Raw:
     shop: str
     lane_by: str | None
     received_at: str
-    joined_at: datetime | None
+    take_over: TakeOver
     size: int
     is_forgotten: bool
     body: bytes | None
@@ -121,13 +123,26 @@ class Normalize:
         stale = [each_ for (_, changed_at), each_ in changed if each_.order.updated_at < changed_at]
         fresh = [(order_id, each_) for (order_id, changed_at), each_ in changed if each_.order.updated_at >= changed_at]
         _ask_again(tx, [*new, *(each_ for _, each_ in fresh)])
-        return [
+        results = [
             *(Settled(each_.place, Done(facts={"repeated": True})) for each_ in (*overtaken, *stale)),
             *self._admit(tx, new),
-            *amend(
-                tx, STEP.name, [(order_id, each_.place, each_.order) for order_id, each_ in fresh], self.tools.rules
-            ),
+            *self._amend(tx, fresh),
         ]
+        self._decide_watched(tx, incoming, results)
+        return results
+
+    def _amend(self, tx: Connection, fresh: Sequence[tuple[int, Incoming]]) -> list[Result]:
+        newer = [(order_id, each_.place, each_.order) for order_id, each_ in fresh]
+        take_overs = {each_.order.key.account: each_.raw.take_over for _, each_ in fresh}
+        return amend(tx, STEP.name, newer, self.tools.rules, take_overs)
+
+    def _decide_watched(self, tx: Connection, incoming: Iterable[Incoming], results: Iterable[Result]) -> None:
+        """What would be done with orders of shops that are only watched; no statement where no shop is."""
+        watched = {each_.place.subject_id for each_ in incoming if each_.raw.take_over.is_watched}
+        if watched:
+            places = [result.place for result in results]
+            ids = {one.order_id for one in places if one.order_id is not None and one.subject_id in watched}
+            decide_watched(tx, self.tools, ids)
 
     def _admit(self, tx: Connection, new: Sequence[Incoming]) -> list[Result]:
         if not new:
@@ -136,7 +151,7 @@ class Normalize:
         if any(not _goes_whole(each_.order) for each_ in new) and carry_whole(tx):
             late = [Settled(each_.place, _wait_of(each_.order)) for each_ in new if not _goes_whole(each_.order)]
             new = [each_ for each_ in new if _goes_whole(each_.order)]
-        intakes = {each_.place.subject_id: initial_state(each_.order, each_.raw.joined_at) for each_ in new}
+        intakes = {each_.place.subject_id: initial_state(each_.order, each_.raw.take_over) for each_ in new}
         orders = [_admission(each_, intakes[each_.place.subject_id]) for each_ in new]
         lines = [{"raw_payload_id": each_.place.subject_id, **line} for each_ in new for line in line_rows(each_.order)]
         admitted = {
@@ -202,14 +217,25 @@ def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:
             shop,
             lane_by,
             received_at.isoformat(),
-            joined_at,
+            TakeOver(joined_at, kept_before, mode == Mode.WATCH),
             size,
             is_forgotten,
             body,
         )
-        for id_, platform, shop, lane, lane_by, received_at, joined_at, size, is_forgotten, body in tx.execute(
-            ORDERS["load_raw"], {"ids": list(subject_ids), "most": BATCH_BYTES}
-        )
+        for (
+            id_,
+            platform,
+            shop,
+            lane,
+            lane_by,
+            received_at,
+            joined_at,
+            kept_before,
+            mode,
+            size,
+            is_forgotten,
+            body,
+        ) in tx.execute(ORDERS["load_raw"], {"ids": list(subject_ids), "most": BATCH_BYTES})
     ]
 
 

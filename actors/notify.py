@@ -1,6 +1,7 @@
 """notify: the buyer, or the merchant's own system, is told of a package. It never moves the order."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from actors.decrypt_receiver import reveal
 from actors.tools import Tools
 from adapters.ports import Notice, Notifier, Purpose
+from domain.alarms import AlarmKind
 from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
 from domain.order import Address, Pii
 from domain.outcomes import Done, Later
@@ -16,6 +18,7 @@ from domain.steps import Step, Subject
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
+from infra.monitoring.alarm_events import note_event
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
 from infra.tables.orders import rows_json
@@ -144,6 +147,11 @@ class Notify:
         ended = {one.place.subject_id: self._end(one, answer) for one, answer in answered}
         rows = rows_json({"id": id_, "status": end.status, "reason": end.reason} for id_, end in ended.items())
         tx.execute(SHIPMENTS["end_notices"], {"rows": rows})
+        unclear = [
+            one.notice.content["channel"] for one, _ in answered if ended[one.place.subject_id].status == "unknown"
+        ]
+        for channel, notices in Counter(unclear).items():
+            note_event(self.tools.db, AlarmKind.NOTICE_UNKNOWN, channel, notices)
 
         def settle(one: Unsent) -> Result:
             answer, end = answers[one.place.subject_id], ended[one.place.subject_id]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import msgspec
 
@@ -10,6 +11,7 @@ from domain.changes import Change, Standing, change
 from domain.holds import HoldCode, waybill_facts
 from domain.lines import Replan, pieces_by_sku, replan, with_missing
 from domain.listings import keep_skus
+from domain.normalize import is_unpaid
 from domain.order import Order, PlatformState
 from domain.outcomes import Done, Hold, Later
 from domain.part_shipping import lines_held_back
@@ -17,6 +19,7 @@ from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
 from domain.states import FINAL_STATES, Cause, State
 from domain.stock import Reservation
+from domain.take_over import NOTHING_KNOWN, TakeOver, why_kept_out
 from domain.waivers import Waiver, lines_waived, refunds_of, stays
 from infra.engine.replay import go_on
 from infra.engine.reports import carry_whole
@@ -47,6 +50,7 @@ from infra.tables.pool import Connection
 from infra.tables.shipments import SHIPMENTS, living_waybills
 from infra.tables.stock import release_stock, shrink_stock
 
+_NONE_KNOWN: Mapping[str, TakeOver] = MappingProxyType({})
 # Steps whose holds follow the platform's content: the same rules opened them.
 _OF_THE_RULES = frozenset({"normalize", "review", "label"})
 # Until a call about a label has ended: its answer is recorded within the second.
@@ -62,7 +66,8 @@ class Newer:
 
     `place`: of the payload that brings the content. `own`: pieces by line that were shipped under numbers of ours.
     `bound`: fulfillment orders with pieces in a package that has, or may have, a label. `held_back`: pieces by line
-    that leave a fulfillment order because a refund is asked for them, and the others may go.
+    that leave a fulfillment order because a refund is asked for them, and the others may go. `kept_out`: why the order
+    is not begun when it is paid.
     """
 
     order_id: int
@@ -74,6 +79,7 @@ class Newer:
     own: Mapping[str, int]
     bound: frozenset[int]
     held_back: Mapping[int, Mapping[str, int]]
+    kept_out: str = ""
 
     def quantities(self, locked: Locked) -> dict[str, int]:
         """Pieces by line that one of the fulfillment orders works on from now on."""
@@ -113,14 +119,22 @@ class Decided:
     change: Change
 
 
-def amend(tx: Connection, step: str, newer: Sequence[tuple[int, Place, Order]], rules: RuleSet) -> list[Result]:
+def amend(
+    tx: Connection,
+    step: str,
+    newer: Sequence[tuple[int, Place, Order]],
+    rules: RuleSet,
+    take_overs: Mapping[str, TakeOver] = _NONE_KNOWN,
+) -> list[Result]:
     """Store (order id, place, content) triples and settle what each asks for, one result for each fulfillment order.
 
-    `step` is the one that acts, so that its place's subject is the one that is finished.
+    `step` is the one that acts, so that its place's subject is the one that is finished. `take_overs`: by account of
+    the shop.
     """
     if not newer:
         return []
     loaded, waivers = _load(tx, newer, rules)
+    loaded = [replace(one, kept_out=_kept_out(one, take_overs)) for one in loaded]
     changed, waiting = _apart(tx, loaded)
     holds = open_holds(tx, [locked.id for one in changed for locked in one.fulfillment])
     decided = [
@@ -221,8 +235,19 @@ def _held_back(new: Order, locked: Locked, plan: Replan, waivers: Sequence[Waive
     return back if any(quantity for line_id, quantity in left.items() if line_id not in back) else {}
 
 
+def _kept_out(one: Newer, take_overs: Mapping[str, TakeOver]) -> str:
+    """Why an order that waited for its payment is not begun now that it is paid; empty where it is ours."""
+    shop = take_overs.get(one.new.key.account, NOTHING_KNOWN)
+    unpaid_at = one.old.updated_at if is_unpaid(one.old) else None
+    return why_kept_out(one.new, shop, is_unpaid=is_unpaid(one.new), unpaid_at=unpaid_at)
+
+
 def _decide(
-    one: Newer, locked: Locked, waivers: Sequence[Waiver], holds: Sequence[tuple[str, str]], rules: RuleSet
+    one: Newer,
+    locked: Locked,
+    waivers: Sequence[Waiver],
+    holds: Sequence[tuple[str, str]],
+    rules: RuleSet,
 ) -> Decided:
     quantities = one.quantities(locked)
     excess = frozenset(line_id for line_id, _ in locked.quantities if line_id in one.plan.excess)
@@ -235,6 +260,7 @@ def _decide(
         pieces_changed=pieces_by_sku(one.old, locked.quantities) != pieces_by_sku(one.new, quantities.items()),
         held_by=frozenset(HoldCode(code) for code, opened_by in holds if opened_by in _OF_THE_RULES),
         lines=frozenset(line.line_id for line in locked.lines),
+        kept_out=one.kept_out,
     )
     return Decided(one, locked, standing, change(one.old, one.new, standing, review(one.new, facts, rules).holds))
 

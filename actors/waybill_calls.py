@@ -134,6 +134,7 @@ class WaybillCalls:
             ),
             weight_g=one.weight_g,
             service=one.service,
+            shop=one.order.key.account,
         )
 
 

@@ -133,7 +133,10 @@ class Platform(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """All a courier needs for one package. `reference` identifies it at the courier for ever."""
+    """All a courier needs for one package. `reference` identifies it at the courier for ever.
+
+    `shop`: the account of its order's shop; no courier hears it.
+    """
 
     reference: str
     sender: Address
@@ -142,6 +145,7 @@ class Booking:
     weight_g: int
     service: str = ""
     remark: str = field(default="", repr=False)
+    shop: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ class Standing:
 
     `at`: its state, or what a hold interrupts. `has_pieces`: something is left of it. `is_bound`: it has a label, or
     may have one. `pieces_changed`: other pieces by SKU than before. `held_by`: codes of open holds that the rules
-    opened, and may take back. `lines`: ids of the lines that it works, or worked, on.
+    opened, and may take back. `lines`: ids of the lines that it works, or worked, on. `kept_out`: why it is not begun
+    though it is paid now, as another system ships it; empty where it is ours.
     """
 
     at: State
@@ -49,6 +50,7 @@ class Standing:
     pieces_changed: bool
     held_by: frozenset[HoldCode] = frozenset()
     lines: frozenset[str] = frozenset()
+    kept_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -
     """
     if now.at not in _BEFORE_REVIEW | _AFTER_REVIEW:
         return Change()
+    if now.kept_out and _becomes_paid(new, now):
+        return Change(closes=_why_over(new, now.lines) or now.kept_out)
     if not now.has_pieces and not now.is_bound and (empty := _of_nothing_left(new, now)) is not None:
         return empty
     if now.at in _BEFORE_REVIEW:

@@ -40,6 +40,7 @@ class HoldCode(StrEnum):
     SCHEMA_DRIFT = "schema_drift"
     PLATFORM_HOLD = "platform_hold"
     WAITING_ON_ACCOUNT = "waiting_on_account"
+    SHOP_WATCHED = "shop_watched"
     DEAD_LETTER = "dead_letter"
     MANUAL = "manual"
     MANUAL_BUYER = "manual_buyer"
@@ -102,6 +103,7 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.SCHEMA_DRIFT: HoldRule("engineering", 4, "the platform's payload changed shape"),
     HoldCode.PLATFORM_HOLD: HoldRule("service", 24, "the platform forbids shipping for now"),
     HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account was shut past the order's clock"),
+    HoldCode.SHOP_WATCHED: HoldRule("logistics", 24, "its shop is only watched: another system may ship it"),
     HoldCode.DEAD_LETTER: HoldRule("engineering", 2, "a step gave up; see its dead letter"),
     HoldCode.MANUAL: HoldRule("service", 24, "a person stopped the order"),
     HoldCode.MANUAL_BUYER: HoldRule("service", 24, "the buyer asked to wait"),

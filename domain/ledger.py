@@ -26,13 +26,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class LineSum:
-    """What we plan of one line. `is_ours`: we ship it, as far as we know."""
+    """What we plan of one line. `is_ours`: we ship it, as far as we know.
+
+    `shown`: the waybill under which the platform shows the pieces *elsewhere*; empty where there are none.
+    """
 
     quantity: int
     planned: int
     cancelled: int = 0
     elsewhere: int = 0
     is_ours: bool = True
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ class Box:
 class Ours:
     """Our side. `parts`: the fulfillment orders of each order. `unread`: payloads nobody could read.
 
-    `not_ours`: orders that somebody else fulfils, or nobody. `boxes`: by reference. `pieces`: promised, committed or
-    shipped, by SKU. `skus`: of each line.
+    `not_ours`: orders that somebody else fulfils, or nobody. `kept_out`: orders that another system of the merchant
+    ships. `boxes`: by reference. `pieces`: promised, committed or shipped, by SKU. `skus`: of each line.
     """
 
     parts: Mapping[PartKey, Sequence[Part]]
@@ -61,6 +65,7 @@ class Ours:
     lines: Mapping[PartKey, Mapping[str, LineSum]] = field(default_factory=dict)
     skus: Mapping[tuple[PartKey, str], str] = field(default_factory=dict)
     not_ours: frozenset[PartKey] = frozenset()
+    kept_out: frozenset[PartKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

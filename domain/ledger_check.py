@@ -16,6 +16,7 @@ class Verdict(StrEnum):
     DONE = "done"
     CLOSED = "closed"
     NOT_OURS = "not_ours"
+    NOT_TAKEN_OVER = "not_taken_over"
     UNPAID = "unpaid"
     HELD = "held"
     OPEN = "open"
@@ -26,6 +27,8 @@ class Verdict(StrEnum):
 _WORST_LAST = tuple(Verdict)
 # What waits for a person, or was given up, may look different on the platform: that is what it waits for.
 _LOOKED_AT = frozenset({Verdict.HELD, Verdict.DEAD})
+# Nothing of such an order is labelled here.
+_OF_OTHERS = frozenset({Verdict.NOT_OURS, Verdict.NOT_TAKEN_OVER})
 # Nothing will happen to such an order any more.
 _OVER = frozenset({Verdict.DONE, Verdict.CLOSED, Verdict.NOT_OURS})
 
@@ -81,7 +84,7 @@ def reckon(ours: Ours, theirs: Theirs) -> Reckoning:
             code for group, codes in held.items() if verdicts[group] is Verdict.HELD for code in codes
         ),
         oversold=_oversold(ours.pieces, theirs.stocked),
-        duplicate_waybills=_duplicates(ours.boxes, theirs.carried),
+        duplicate_waybills=_duplicates(ours, theirs.carried),
         contradictions=tuple(contradictions),
     )
 
@@ -93,6 +96,8 @@ def _verdict(ours: Ours, key: PartKey) -> Verdict:
     if any(part.is_dead for part in parts):
         return Verdict.DEAD
     standing = [part for part in parts if part.state is not State.CLOSED]
+    if key in ours.kept_out:
+        return Verdict.NOT_TAKEN_OVER
     if key in ours.not_ours and not any(part.holds for part in standing):
         return Verdict.NOT_OURS
     if not standing:
@@ -138,7 +143,8 @@ def _contradictions_of_order(
     for line in ordered.lines:
         name = f"{key[1]}, line {line.line_id}"
         boxes = by_line.get((key, line.line_id), ())
-        for wrong in contradictions_of_line(line, boxes, is_looked_at=is_looked_at):
+        shown = sums[line.line_id].shown if line.line_id in sums else ""
+        for wrong in contradictions_of_line(line, boxes, shown=shown, is_looked_at=is_looked_at):
             yield f"{name}: {wrong}"
         if verdict in _OVER and line.is_wanted:
             yield f"{name}: {verdict.value} here, and the platform still waits for it"
@@ -148,7 +154,7 @@ def _contradictions_of_order(
                 yield f"{name}: {line.quantity} ordered, {sold.quantity if sold else 0} known here"
             elif sold.is_ours and (sold.planned != packed or accounted(sold) != sold.quantity):
                 yield f"{name}: of {sold.quantity} ordered {accounted(sold)} accounted for, {packed} packed"
-    if verdict is Verdict.NOT_OURS and any(box.key == key for line in sums for box in by_line.get((key, line), ())):
+    if verdict in _OF_OTHERS and any(box.key == key for line in sums for box in by_line.get((key, line), ())):
         yield f"{key[1]}: labelled here, though somebody else fulfils it"
 
 
@@ -173,10 +179,11 @@ def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, Stocked]) -> int:
     return total
 
 
-def _duplicates(boxes: Mapping[str, Box], carried: Iterable[Carried]) -> int:
-    """Living waybills beyond the one that each package may have, and those of no package of ours."""
-    living = Counter(_package_of(each.reference) for each in carried if each.is_alive)
-    known = {_package_of(reference) for reference in boxes}
+def _duplicates(ours: Ours, carried: Iterable[Carried]) -> int:
+    """Living waybills beyond the one that each package may have, and those that nobody here knows of."""
+    shown = {line.shown for lines in ours.lines.values() for line in lines.values()}
+    living = Counter(_package_of(each.reference) for each in carried if each.is_alive and each.waybill not in shown)
+    known = {_package_of(reference) for reference in ours.boxes}
     return sum(count - 1 if package in known else count for package, count in living.items())
 
 

@@ -15,8 +15,13 @@ def boxes_by_line(boxes: Iterable[Box]) -> dict[tuple[PartKey, str], list[Box]]:
     return found
 
 
-def contradictions_of_line(line: OrderedLine, boxes: Sequence[Box], *, is_looked_at: bool) -> Iterable[str]:
-    """`boxes`: the packages that hold pieces of it. `is_looked_at`: a person has it, so the platform may be ahead."""
+def contradictions_of_line(
+    line: OrderedLine, boxes: Sequence[Box], *, shown: str = "", is_looked_at: bool
+) -> Iterable[str]:
+    """`boxes`: the packages that hold pieces of it. `is_looked_at`: a person has it, so the platform may be ahead.
+
+    `shown`: a waybill that is known here as somebody else's, or as ours from before a restored backup.
+    """
     if len(line.told) > 1:
         yield f"told {len(line.told)} times"
     packed = sum(box.lines[line.line_id] for box in boxes)
@@ -27,7 +32,7 @@ def contradictions_of_line(line: OrderedLine, boxes: Sequence[Box], *, is_looked
     if line.gone_at is not None and any(telling.at > line.gone_at for telling in line.told):
         yield "told after it was closed, refunded or shipped by somebody else"
     ours, theirs = {box.waybill for box in boxes if box.is_told}, {telling.waybill for telling in line.told}
-    for waybill in sorted(theirs - ours):
+    for waybill in sorted(theirs - ours - {shown}):
         if not is_looked_at:
             yield f"the platform has {waybill}, we have no confirmed write-back"
     for waybill in sorted(ours - theirs):

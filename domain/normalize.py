@@ -12,6 +12,7 @@ from domain.lines import is_gone, is_ours
 from domain.money import Money
 from domain.order import Order, OrderLine, OrderType, PlatformState
 from domain.states import State
+from domain.take_over import NOTHING_KNOWN, TakeOver, why_kept_out
 from domain.waivers import SOME_LINE, line_facts
 
 # Platforms round each line's share on its own; one minor unit may be lost over an order.
@@ -64,7 +65,7 @@ def _differences(order: Order) -> Iterator[tuple[str, int | str]]:
         yield "negative_amounts", sum(amount.minor < 0 for amount in amounts)
     beside = _minor(extras)
     lines_off = _lines_off(lines, totals.payable.minor - beside)
-    if abs(lines_off) > _TOLERANCE_MINOR and not _is_unpaid(order):
+    if abs(lines_off) > _TOLERANCE_MINOR and not is_unpaid(order):
         yield "lines_off_minor", lines_off
     # Some payloads carry no breakdown of the goods; both sums are zero then.
     if totals.goods.minor or totals.discount.minor:
@@ -104,22 +105,24 @@ _ENDED = {PlatformState.DONE: "completed_elsewhere", PlatformState.CLOSED: "clos
 NOT_OURS = "not_ours"
 
 
-def initial_state(order: Order, joined_at: datetime | None = None) -> Intake:
+def initial_state(order: Order, shop: TakeOver = NOTHING_KNOWN) -> Intake:
     """The state of an order we see for the first time.
 
     The platform only proposes: an order of ours that it shows as shipped, though we did not ship it, waits for a
-    person, unless it was shipped before the shop joined us (`joined_at`); one that is over needs nothing
-    of us and is closed. Cash on delivery never waits for payment, and what the platform's own hold means is for review
-    to say, after the stock is safe.
+    person, unless it was shipped before the shop joined us; one that is over needs nothing of us and is closed. What
+    another system ships (`shop`) is closed too, with the reason for it. Cash on delivery never waits for payment, and
+    what the platform's own hold means is for review to say, after the stock is safe.
 
     An order of which we ship nothing stays open without a hold until the platform shows its end: reason ``not_ours``.
     """
-    if order.lines and not any(is_ours(line) for line in order.lines):
-        return _of_others(order)
-    over = _why_over(order, joined_at)
+    is_others = bool(order.lines) and not any(is_ours(line) for line in order.lines)
+    over = (NOT_OURS if order.state in _ENDED else "") if is_others else _why_over(order, shop.joined_at)
+    over = over or why_kept_out(order, shop, is_unpaid=is_unpaid(order))
     if over:
         return Intake(State.CLOSED, reason=over)
-    if _is_unpaid(order):
+    if is_others:
+        return Intake(State.PENDING_PAYMENT if is_unpaid(order) else State.PAID, reason=NOT_OURS)
+    if is_unpaid(order):
         return _unpaid(order)
     elsewhere = lines_elsewhere(order)
     if elsewhere:
@@ -137,12 +140,6 @@ def _why_over(order: Order, joined_at: datetime | None) -> str:
     return "refunded" if order.lines and all(is_gone(line) for line in order.lines) else ""
 
 
-def _of_others(order: Order) -> Intake:
-    if order.state in _ENDED:
-        return Intake(State.CLOSED, reason=NOT_OURS)
-    return Intake(State.PENDING_PAYMENT if _is_unpaid(order) else State.PAID, reason=NOT_OURS)
-
-
 def _unpaid(order: Order) -> Intake:
     if not order.balance_open:
         return Intake(State.PENDING_PAYMENT)
@@ -150,7 +147,8 @@ def _unpaid(order: Order) -> Intake:
     return Intake(State.PENDING_PAYMENT, (held,), HoldCode.PRESALE_BALANCE_OPEN.value)
 
 
-def _is_unpaid(order: Order) -> bool:
+def is_unpaid(order: Order) -> bool:
+    """Whether the order waits for its payment; cash on delivery never does."""
     return order.state is PlatformState.UNPAID and order.order_type is not OrderType.COD
 
 

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     LETTERS = "letters"
     BULKS = "bulks"
     ENTRIES = "entries"
+    ALARMS = "alarms"
 
 
 KEEP = 0
@@ -31,6 +32,7 @@ LEAST_DAYS: Mapping[Kind, int] = {
     Kind.LETTERS: 30,
     Kind.BULKS: 30,
     Kind.ENTRIES: 30,
+    Kind.ALARMS: 30,
 }
 """A shorter policy is refused, so that nothing that is under way can be purged."""
 
@@ -46,6 +48,7 @@ MEANING: Mapping[Kind, str] = {
     Kind.LETTERS: "closed dead letters of orders whose person was forgotten",
     Kind.BULKS: "ended bulks, drafts of them, and what became of each item",
     Kind.ENTRIES: "closed records of entries that could not be read",
+    Kind.ALARMS: "closed alarms",
 }
 
 # Keys of facts on holds and in events that our own rules fill. The words of others stand under other keys.

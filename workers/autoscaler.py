@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from domain.alarms import AlarmKind
 from domain.groups import Groups, entry_of
 from domain.scaling import Decision, GroupReading, Reading, Standing, at_start, decide, wait_s
 from infra.config.worker_settings import Pool, Scaling, Workers
+from infra.monitoring.alarm_events import note_event
 from infra.monitoring.signals import UNKNOWN, Signals, read_signals
 from infra.process.clock import Clock
 from infra.process.steps import STEPS
@@ -106,6 +108,8 @@ class Autoscaler:
                 wait_s=round(max(wait_s(rules, group) for group in reading.groups), 1),
                 is_at_maximum=was.processes >= pool.size.most,
             )
+        if decision.signals and was.processes >= pool.size.most:
+            note_event(self.db, AlarmKind.POOL_AT_MAXIMUM, pool.name)
         if processes != was.processes:
             log.info("pool_resized", pool=pool.name, was=was.processes, now=processes)
             self.supervisor.resize(pool.name, processes)

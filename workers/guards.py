@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from actors.tools import Tools
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
+from adapters.watching import WatchedPlatform, WatchingCourier, WatchingNotifier
 from infra.accounts.gates import Gates
 from infra.accounts.pauses import Pauses
 from infra.accounts.rules import rules_by_account, rules_of
@@ -44,6 +45,24 @@ def guarded(tools: Tools, gates: Gates) -> Tools:
         couriers={name: GuardedCourier(name, port, gates) for name, port in tools.couriers.items()},
         notifiers={name: GuardedNotifier(name, port, gates) for name, port in tools.notifiers.items()},
         warehouses={name: GuardedWarehouse(locations[name], port, gates) for name, port in tools.warehouses.items()},
+    )
+
+
+def watching(tools: Tools) -> Tools:
+    """The same accounts, where nothing but reading is possible for shops that are only watched.
+
+    Outside of the gates: what is refused here says nothing about an account's health.
+    """
+    watched = tools.settings.watched_shops
+    if not watched:
+        return tools
+    return replace(
+        tools,
+        platforms={
+            name: WatchedPlatform(name, port) if name in watched else port for name, port in tools.platforms.items()
+        },
+        couriers={name: WatchingCourier(port, watched) for name, port in tools.couriers.items()},
+        notifiers={name: WatchingNotifier(port, watched) for name, port in tools.notifiers.items()},
     )
 
 

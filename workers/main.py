@@ -29,6 +29,7 @@ from workers.cli.group import Orderlane
         "pause": "workers.cli.pause:pause",
         "resume": "workers.cli.pause:resume",
         "gates": "workers.cli.pause:gates",
+        "alarm": "workers.cli.alarm:alarm",
         "flow": "workers.cli.flow:flow",
         "retention": "workers.cli.retention:retention",
         "erase": "workers.cli.erase:erase",

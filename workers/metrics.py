@@ -76,6 +76,12 @@ def _of_house(now: Status) -> Iterator[Metric]:
         "shop",
     )
     yield _gauge(
+        "alarms_open",
+        "open alarms",
+        {(one.kind, one.severity): one.alarms for one in now.alarm_counts},
+        *("kind", "severity"),
+    )
+    yield _gauge(
         "invariants_breached",
         "examples that the last check found",
         {(name,): examples for name, examples in now.breaches.items()},

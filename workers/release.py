@@ -10,7 +10,8 @@ import click
 
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, read_settings
-from infra.engine.accounts import ensure_accounts
+from infra.engine.accounts import ensure_accounts, refuse_undecided
+from infra.process.clock import SystemClock
 from infra.tables.migrate import migrate, pending
 from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
@@ -24,11 +25,15 @@ log = get_logger(__name__)
 
 
 def release(settings: Settings) -> None:
-    """Apply waiting migrations, and make every configured account known. Safe to run by many at once."""
+    """Apply waiting migrations, and make every configured account known. Safe to run by many at once.
+
+    Raises Misconfigured ``take_over_missing`` for a new shop that does not say which of its orders are ours.
+    """
     with database(settings, 1) as db:
         with db.direct() as session:
             applied = migrate(session)
         with db.transaction() as tx:
+            refuse_undecided(tx, settings, SystemClock().utcnow())
             ensure_accounts(tx, settings)
     log.info("released", applied=len(applied))
 

@@ -10,6 +10,7 @@ from infra.tables.pool import Database
 from infra.tables.stock import uncounted
 from infra.tables.unreadable import accounts_with_bad_rows
 from infra.telemetry.log import get_logger
+from ops.verbs.stock_count import note_answer
 from ops.verbs.stock_up import stock_up
 
 # How long after a failed load a warehouse is asked for its stock again.
@@ -23,6 +24,7 @@ def load(settings: Settings, db: Database, locations: Sequence[Location]) -> Non
     if not locations:
         return
     for name, answer in stock_up(settings, db, SystemClock(), locations).items():
+        note_answer(db, name, answer)
         if isinstance(answer, FulfilmentError):
             log.error("stock_not_loaded", location=name, error=str(answer), again_in_s=AGAIN_S)
         else:

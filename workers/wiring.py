@@ -25,6 +25,7 @@ from infra.engine.gated_runner import GatedRunner
 from infra.engine.local import LocalRunner, LocalStep
 from infra.engine.remote import RemoteRunner, RemoteStep, never
 from infra.engine.reports import report
+from infra.engine.watch import Watch
 from infra.engine.worker_lock import Presence
 from infra.process.clock import Clock, SystemClock
 from infra.process.memory import give_back_large_blocks
@@ -34,7 +35,7 @@ from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
-from workers.guards import gates_of, guarded
+from workers.guards import gates_of, guarded, watching
 
 log = get_logger(__name__)
 
@@ -87,7 +88,7 @@ def wired_worker(
         outside.run(door.open())
         stack.callback(lambda: outside.run(door.close()))
         gates = stack.enter_context(gates_of(settings, db, bells))
-        tools = guarded(connect(settings, db, bells, door, clock), gates)
+        tools = watching(guarded(connect(settings, db, bells, door, clock), gates))
         report(
             db,
             presence.worker,
@@ -157,6 +158,7 @@ def make_runners(
     dice = SystemDice()
     origin = Origin(worker, importlib.metadata.version("orderlane"), tools.rules.version)
     failures = Failures(engine, tools.clock, dice, origin)
+    watch = Watch(tools.settings.watched_shops)
 
     def runner_of(declared: StepActor[Tools]) -> LocalRunner | RemoteRunner:
         does = declared.make(tools)
@@ -174,6 +176,7 @@ def make_runners(
                 engine.batch_max,
                 engine.lease_s,
                 is_draining=is_draining,
+                watch=watch,
             )
         assert isinstance(does, LocalStep), f"{declared.step.name} is local, so it must work"
         return LocalRunner(does, tools.db, tools.bells, failures, dice, worker, engine.batch_max)

@@ -13,6 +13,9 @@ from dramatiq import Worker
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, read_settings
 from infra.config.worker_settings import ALL_LANES_POOL, Pool
+from infra.engine.accounts import refuse_undecided
+from infra.monitoring.alarm_events import note_uncaught
+from infra.process.clock import SystemClock
 from infra.queue.priority import Unfit
 from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
@@ -35,7 +38,7 @@ def main(name: str) -> None:
     """Serve the bells of a pool's lanes and groups until SIGTERM, then finish what is under way."""
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
-    log_uncaught()
+    log_uncaught(note_uncaught(settings.stores.database_url, "worker"))
     try:
         pool = settings.workers.pool(name)
     except Misconfigured as error:
@@ -55,8 +58,14 @@ def main(name: str) -> None:
 
 
 def serve(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
-    """Serve a pool until told to stop. Raises Unfit when the configured Redis cannot carry the queue."""
+    """Serve a pool until told to stop.
+
+    Raises Unfit when the configured Redis cannot carry the queue, and Misconfigured ``take_over_missing`` for a new
+    shop that does not say which of its orders are ours.
+    """
     with wired_worker(settings, pool, is_draining=stopping.is_set) as runtime:
+        with runtime.db.transaction() as tx:
+            refuse_undecided(tx, settings, SystemClock().utcnow())
         worker = Worker(runtime.broker, queues=set(runtime.queues), worker_threads=pool.threads)
         # A bell that is fetched and not begun is no reason not to ring again, so none is fetched early.
         worker.queue_prefetch = pool.threads

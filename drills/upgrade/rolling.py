@@ -85,6 +85,8 @@ def rolling_upgrade(plan: Plan) -> Trial:
         dirt=Dirt(),
         delays=_DELAYS,
         scenes=_SCENES,
+        # The earlier version reads the same settings file.
+        takes_over=False,
     )
     with prepared(plan.base, script, release=earlier.release) as demo:
         slow_courier(demo)

@@ -25,6 +25,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     letters_days: int = 400
     bulks_days: int = 400
     entries_days: int = 400
+    alarms_days: int = 400
     every_s: float = 60.0
     early_scans_max: int = 10_000
     contents_max: int = 100
@@ -52,4 +53,5 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             Kind.LETTERS: self.letters_days,
             Kind.BULKS: self.bulks_days,
             Kind.ENTRIES: self.entries_days,
+            Kind.ALARMS: self.alarms_days,
         }

@@ -6,12 +6,14 @@ Unknown keys are errors. Names carry their units.
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from domain.errors import Misconfigured
+from domain.take_over import Mode
 from infra.config.retention import Retention
 from infra.config.store_urls import check_database, check_redis
 from infra.config.worker_settings import Scaling, Workers
@@ -119,6 +121,9 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One merchant account at a sales platform. `ship_on`: when the platform hears of the shipment.
 
+    `take_over_from`: orders that were paid earlier are another system's: they are stored and shown, and begun only when
+    a person adopts them. Required for a shop of which nothing is stored yet. `mode`: `watch` reads and decides only.
+
     `settle_s`: each window of changes is read a second time so long after its end, for what the platform wrote late;
     0 switches that off. `cursor_age_max_s`: a shop whose changes are stored up to a moment longer ago than that, beyond
     `lag_s` and `poll_every_s`, raises an alarm.
@@ -128,6 +133,8 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     platform: str
     endpoint: str
     credentials: dict[str, Secret]
+    take_over_from: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    mode: Mode = Mode.LIVE
     ship_on: Literal["handover", "packed", "label"] = "handover"
     poll_every_s: float = 30.0
     overlap_s: float = 300.0
@@ -227,6 +234,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rules_file: str = ""
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def watched_shops(self) -> frozenset[str]:
+        """Accounts of the shops that are only watched."""
+        return frozenset(shop.account for shop in self.shops if shop.mode is Mode.WATCH)
 
 
 def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -1,5 +1,8 @@
 """Configured shops and locations as rows, each with the work that keeps reading it."""
 
+from datetime import datetime, timedelta, timezone
+
+from domain.errors import Misconfigured
 from domain.order import Lane
 from domain.steps import Subject
 from infra.config.settings import Settings
@@ -8,15 +11,21 @@ from infra.engine.write_outcomes import add_work
 from infra.process.steps import STEPS
 from infra.tables.pool import Connection
 from infra.tables.sql import load
+from infra.tables.take_over import ShopRow, note_shops, undecided_shops
 
 ACCOUNTS = load("accounts")
+CHINA = timezone(timedelta(hours=8))
 
 
 def ensure_accounts(tx: Connection, settings: Settings) -> None:
-    """Make every configured shop and location known and due; what is there already is left alone."""
+    """Make every configured shop and location known and due, and store how each shop is served.
+
+    Work that is there already is left alone.
+    """
     shops = sorted(shop.account for shop in settings.shops)
     names = sorted(location.name for location in settings.locations)
     tx.execute(ACCOUNTS["ensure_shops"], {"accounts": shops})
+    note_shops(tx, _rows(settings))
     tx.execute(ACCOUNTS["ensure_locations"], {"names": names})
     found = tx.execute(ACCOUNTS["find_shops"], {"accounts": shops}).fetchall()
     add_work(tx, [NewWork(step, id_, Lane.P1, account) for step in STEPS.of(Subject.SHOP) for id_, account in found])
@@ -29,3 +38,30 @@ def ensure_accounts(tx: Connection, settings: Settings) -> None:
             for id_, name in located
         ],
     )
+
+
+def refuse_undecided(tx: Connection, settings: Settings, now: datetime) -> None:
+    """Raises Misconfigured ``take_over_missing`` for shops without ``take_over_from`` of which nothing is stored yet.
+
+    Another system may be about to ship the orders that wait there. `now` is only for the line that the error proposes.
+    """
+    undecided = undecided_shops(tx, _rows(settings))
+    if undecided:
+        raise Misconfigured(
+            "take_over_missing",
+            f"nothing is stored yet of {', '.join(undecided)}: say from when on its orders are yours to ship. "
+            f"Add to its [[shops]] block: {take_over_line(now)}",
+            {"shops": ",".join(undecided)},
+        )
+
+
+def take_over_line(now: datetime) -> str:
+    """The line of a ``[[shops]]`` block by which orders paid before `now` stay with the system that ships them."""
+    return f"take_over_from = {now.astimezone(CHINA).replace(microsecond=0).isoformat()}"
+
+
+def _rows(settings: Settings) -> list[ShopRow]:
+    return [
+        ShopRow(shop.account, shop.platform, shop.name, shop.mode, shop.take_over_from)
+        for shop in sorted(settings.shops, key=lambda one: one.account)
+    ]

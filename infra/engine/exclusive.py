@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition
 
+from domain.alarms import AlarmKind
 from infra.engine.actor import Runner
 from infra.engine.worker_lock import take_exclusive
 from infra.engine.write_outcomes import WORK
+from infra.monitoring.alarm_events import note_event
 from infra.queue.keys import BellKey
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
@@ -100,6 +102,7 @@ class ProcessRunner:
                 if is_by_itself:
                     return self.runner.run(key)
         log.warning("exclusive_run_put_off", step=key.step, lane=key.lane, account=key.account)
+        note_event(self.db, AlarmKind.EXCLUSIVE_RUN_PUT_OFF, key.step)
         return 0
 
     def _is_exclusive_due(self, key: BellKey) -> bool:

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
+from domain.alarms import AlarmKind
 from domain.errors import Throttled
 from domain.outcomes import Later
 from infra.engine.claims import Crowded, claim, fail
 from infra.engine.event_loop import Outside
 from infra.engine.failures import Failures
 from infra.engine.results import Failed, HasPlace, Result, Settled
+from infra.engine.watch import NOBODY, Watch
 from infra.engine.write_outcomes import WORK, places, settle
+from infra.monitoring.alarm_events import note_event
 from infra.process.clock import Clock
 from infra.process.failpoints import failpoint, failpoints
 from infra.process.randomness import Dice
@@ -87,7 +90,10 @@ class RemoteStep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RemoteRunner:
-    """Runs one remote step for one bell at a time. `is_probe`: what it claims tries whether the account works again."""
+    """Runs one remote step for one bell at a time. `is_probe`: what it claims tries whether the account works again.
+
+    `watch`: shops for which nothing but reading is done.
+    """
 
     step: RemoteStep
     db: Database
@@ -102,6 +108,7 @@ class RemoteRunner:
     crowded: Crowded = field(default_factory=dict)
     is_draining: Callable[[], bool] = never
     is_probe: bool = False
+    watch: Watch = NOBODY
 
     def run(self, key: BellKey) -> int:
         """Lease, call and record one batch; return how many subjects it had. A process that drains leases none."""
@@ -184,9 +191,12 @@ class RemoteRunner:
         self, tx: Connection, token: UUID, subject_ids: list[int], *, is_alone: bool
     ) -> tuple[Intended[Any], set[BellKey]]:
         failpoints(f"{self.step.step}.intend", subject_ids, tx)
-        intended = self.step.intend(tx, subject_ids)
+        stopped = self.watch.stopped(tx, self.step.step, subject_ids)
+        resting = {result.place.subject_id for result in stopped}
+        free = [id_ for id_ in subject_ids if id_ not in resting]
+        intended = self.step.intend(tx, free) if free else Intended(())
         called = [intent.place.subject_id for intent in intended.intents]
-        known = {*called, *(result.place.subject_id for result in intended.settled)}
+        known = {*called, *resting, *(result.place.subject_id for result in intended.settled)}
         vanished = sorted(set(subject_ids) - known)
         with tx.pipeline():
             if vanished:
@@ -206,7 +216,7 @@ class RemoteRunner:
                         "is_alone": is_alone,
                     },
                 )
-            return intended, settle(tx, self.step.step, intended.settled, self.failures)
+            return intended, settle(tx, self.step.step, [*intended.settled, *stopped], self.failures)
 
     def _record(self, key: BellKey, token: UUID, pairs: list[tuple[Any, Any]]) -> set[BellKey]:
         try:
@@ -238,6 +248,7 @@ class RemoteRunner:
         ours = [row[0] for row in tx.execute(WORK["still_ours"], held).fetchall()]
         if len(ours) < len(ids):
             log.warning("late_save_refused", step=self.step.step, refused=len(ids) - len(ours))
+            note_event(self.db, AlarmKind.LATE_SAVE_REFUSED, self.step.step)
         # The order may have moved during the call: its place is read again, and locked.
         now = places(tx, self.step.step, key.lane, ours)
         kept = [

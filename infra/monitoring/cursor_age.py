@@ -33,9 +33,14 @@ class CursorAge(NamedTuple):
         return self.age_s > self.patience_s and not self.is_paused
 
     @property
+    def is_calm(self) -> bool:
+        """So far from its limit that it is not behind again at once."""
+        return self.age_s <= self.patience_s * _CALM
+
+    @property
     def has_caught_up(self) -> bool:
         """Somebody was told that it is behind, and it no longer is."""
-        return self.told_s is not None and self.age_s <= self.patience_s * _CALM
+        return self.told_s is not None and self.is_calm
 
 
 def cursor_ages(connection: Connection, shops: Iterable[Shop]) -> list[CursorAge]:

@@ -44,6 +44,7 @@ _DELETES: dict[Kind, tuple[str, ...]] = {
     Kind.GAPS: ("purge_gaps",),
     Kind.BULKS: ("purge_bulk_members", "purge_bulks", "purge_bulk_items", "purge_bulk_acts"),
     Kind.ENTRIES: ("purge_entries",),
+    Kind.ALARMS: ("purge_alarms",),
 }
 _STRETCHES: dict[Kind, tuple[str, str]] = {
     Kind.PAGES: ("page_of_pages", "purge_pages"),
@@ -177,7 +178,7 @@ def count_due(db: Database, policy: Retention) -> Counter[str]:
     days = policy.days
     if days[Kind.PERSONS] != KEEP:
         counts[Kind.PERSONS] = _count_persons(db, policy)
-    for kind in (Kind.PAGES, Kind.EARLY_SCANS, Kind.GAPS, Kind.EVENTS, Kind.LETTERS, Kind.BULKS, Kind.ENTRIES):
+    for kind in [kind for kind in Kind if kind is not Kind.PERSONS]:
         if days[kind] != KEEP:
             with db.connection() as connection:
                 named = {"kind": kind, "days": days[kind]}

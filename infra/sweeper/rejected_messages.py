@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from dramatiq.errors import BrokerConnectionError
 from redis.exceptions import RedisError
 
+from domain.alarms import AlarmKind
 from domain.dead_letters import MESSAGE
 from domain.holds import HOLDS, HoldCode
 from domain.retry import fingerprint
 from infra.engine.write_outcomes import FULFILLMENT, Row, rows_json
+from infra.monitoring.alarm_events import note_event
 from infra.queue.priority import PriorityBroker, RejectedMessage
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
@@ -68,6 +70,7 @@ class RejectedDuty:
         dropped = self.broker.stats(queue).rejected_dropped
         if dropped:
             log.error("rejected_messages_dropped", queue=queue, messages=dropped)
+            note_event(self.db, AlarmKind.REJECTED_MESSAGES_DROPPED, queue, dropped)
             self.broker.acknowledge_dropped(queue, dropped)
 
 

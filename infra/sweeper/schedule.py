@@ -31,13 +31,18 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Duty:
-    """Something to do every `every_s` seconds. One that fails is logged and keeps no other from its turn."""
+    """Something to do every `every_s` seconds. One that fails is logged and keeps no other from its turn.
+
+    `last_error`: the type of the error that ended its last round, empty after a round that came through, None before
+    the first.
+    """
 
     name: str
     every_s: float
     act: Callable[[], object]
     clock: Clock
     due_at: float = 0.0
+    last_error: str | None = None
 
     def tend(self) -> bool:
         """Act if it is time; return whether it was."""
@@ -47,8 +52,11 @@ class Duty:
         self.due_at = now + self.every_s
         try:
             self.act()
-        except Exception:
+        except Exception as error:
+            self.last_error = type(error).__name__
             log.exception("duty_failed", duty=self.name)
+        else:
+            self.last_error = ""
         return True
 
 

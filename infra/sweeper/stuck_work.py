@@ -1,12 +1,15 @@
 """The sweeper's duties. Each is safe to run twice, and safe beside another sweeper."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from domain.alarms import AlarmKind
 from infra.engine.failures import Origin, bury, crash_cause
 from infra.engine.worker_lock import PRESENCE_CLASS
 from infra.engine.write_outcomes import WORK, Writes, places, write
+from infra.monitoring.alarm_events import note_event
 from infra.process.clock import Clock
 from infra.process.failpoints import SWEEP_POINT, failpoints
 from infra.queue.keys import BellKey, Bells
@@ -66,6 +69,8 @@ class Sweeper:
             unflown = connection.execute(WORK["release_unflown"]).fetchall()
         if freed or unflown:
             log.warning("leases_freed", expired=len(freed), unflown=len(unflown))
+            for step, count in Counter(step for step, _ in [*freed, *unflown]).items():
+                note_event(self.db, AlarmKind.LEASES_FREED, step, count)
 
     def free_crashed(self) -> None:
         """Free what died with its process. The crash counts only for a subject that was the only one under way in it.
@@ -85,6 +90,7 @@ class Sweeper:
                 log.warning(
                     "worker_died", step=step, subjects=len(subject_ids), freed=len(freed), is_to_blame=is_to_blame
                 )
+                note_event(self.db, AlarmKind.WORKER_DIED, step)
                 writes = Writes()
                 for subject_id, crashes, lane in freed:
                     if not is_to_blame or crashes < self.crashes_max:

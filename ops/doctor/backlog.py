@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 
 from adapters.foreign import is_waybill
 from infra.config.settings import Shop
+from infra.monitoring.alarm_conditions import LATE_RECENT_H, UNSETTLED_H
 from infra.monitoring.alarms import SILENT_S
 from infra.monitoring.cursor_age import cursor_ages
+from infra.tables.alarms import count_open, open_alarms
 from infra.tables.listings import count_wanted
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 from infra.tables.unreadable import UNREADABLE, Source
 from ops.doctor.check import Check, ok, warn
+from ops.faces.terminal.alarms import alarm_in_words
 
 ACCOUNTS = load("accounts")
 INSPECT = load("inspect")
@@ -18,14 +21,13 @@ _ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows", Source.LISTING: "l
 RECOUNT = load("recount")
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
-LATE_RECENT_H = 24
-UNSETTLED_H = 24
 LONE_SCANS_H = 24
 _NAMED = 5
 COUNTS_NAMED_MAX = 5
 
 
 def all_checks(session: Connection, shops: Sequence[Shop]) -> Iterator[Check]:
+    yield alarms(session)
     yield overdue_work(session)
     yield silent_feeds(session)
     yield old_cursors(session, shops)
@@ -38,6 +40,17 @@ def all_checks(session: Connection, shops: Sequence[Shop]) -> Iterator[Check]:
     yield dead_letters(session)
     yield refused_counts(session)
     yield missing_skus(session)
+
+
+def alarms(session: Connection) -> Check:
+    """What the sweeper has found lately; other lines look for themselves."""
+    found = open_alarms(session, limit=_NAMED)
+    if not found:
+        return ok("alarms", "none is open")
+    total = sum(one.alarms for one in count_open(session))
+    named = "; ".join(map(alarm_in_words, found))
+    more = f"; and {total - len(found)} more" if total > len(found) else ""
+    return warn("alarms", f"{total} open: {named}{more}", "`orderlane alarm list` says what to do about each")
 
 
 def overdue_work(session: Connection) -> Check:

@@ -10,7 +10,7 @@ from infra.config.settings import Settings
 from infra.process.clock import Clock
 from infra.servers import Connection, open_stores
 from infra.tables.pool import Database
-from ops.doctor import accounts, backlog, configuration, gates, invariants, retention, stores, workers
+from ops.doctor import accounts, backlog, configuration, gates, invariants, retention, stores, take_over, workers
 from ops.doctor.check import Check, fail, unreachable
 
 
@@ -48,6 +48,7 @@ def _database(db: Database, connection: Connection, settings: Settings, clock: C
             if not migrations.advice:
                 yield from gates.shut(db, connection.redis_url.reveal(), settings, clock)
                 yield from workers.versions(session, settings)
+                yield from take_over.all_checks(session, settings, clock)
                 yield from backlog.all_checks(session, settings.shops)
                 yield from retention.all_checks(session, settings.retention)
                 yield invariants.check(session)

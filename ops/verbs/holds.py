@@ -15,8 +15,14 @@ from infra.tables.orders import Locked, lock_fulfillment, open_holds
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import SHIPMENTS, ask_about
 
-# Saying so does not put goods on a shelf: these are promised again, not waived. No rule asks for what a person opened.
-_NOT_WAIVED = frozenset({HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED}) | MANUAL_CODES
+# Saying so does not put goods on a shelf, nor end a watch: these are asked again, not waived. No rule asks for what a
+# person opened.
+_NOT_WAIVED = MANUAL_CODES | {
+    HoldCode.STOCK_SHORT_PAID,
+    HoldCode.STOCK_CONFLICT,
+    HoldCode.SKU_UNMAPPED,
+    HoldCode.SHOP_WATCHED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

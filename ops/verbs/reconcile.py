@@ -20,6 +20,7 @@ from infra.engine.remote import RemoteRunner, call_each
 from infra.engine.results import Place
 from infra.tables.pool import Database
 from ops.verbs.reconcile_adopt import PackageHere, adopt, note_voided
+from ops.verbs.reconcile_lost import LostOrder, find_ours, let_go, lost_orders
 from ops.verbs.writeback_retry import RECONCILE, Pace, Said, Told, preview, retry
 from ops.views.writebacks import Selection, open_writebacks
 
@@ -44,6 +45,8 @@ class Outcome(StrEnum):
     NOT_VOIDED = "second waybill not voided"
     ELSEWHERE = "the platform shows another waybill"
     NOT_REACHED = "not reached"
+    SHIPPED_BEFORE = "shipped by us before the restore: its hold is released"
+    WOULD_RELEASE = "shipped by us before the restore: its hold would be released"
 
 
 # What a person must look at.
@@ -56,7 +59,7 @@ class Reconciled:
 
     order: str
     order_id: int
-    package_id: int
+    package_id: int | None
     waybill: str
     outcome: Outcome
     words: str = ""
@@ -81,9 +84,9 @@ class Reconciler:
     show: Callable[[Reconciled], object]
 
     def run(self, since: datetime) -> list[Reconciled]:
-        """Packages made since then, then write-backs of what left since then."""
+        """Packages made since then, write-backs of what left since then, orders lost with what came after a backup."""
         done: list[Reconciled] = []
-        for one in (*self._packages(since), *self._writebacks(since)):
+        for one in (*self._packages(since), *self._writebacks(since), *self._lost(since)):
             done.append(one)
             self.show(one)
         return done
@@ -164,6 +167,28 @@ class Reconciler:
         known = [one for one in chosen if one.package_id in shown]
         for told in retry(self.writeback, known, self.author, self.pace, lambda _: None):
             yield _line_of(told, Outcome.CONFIRMED if told.said is Said.SHOWN else None)
+
+    def _lost(self, since: datetime) -> Iterator[Reconciled]:
+        """Orders held as shipped by somebody else, whose waybill a courier gave for our own reference."""
+        assert isinstance(self.label.step, Label)
+        couriers = self.label.step.tools.couriers
+        for order in lost_orders(self.label.db, since):
+            try:
+                waybill = self.label.outside.run(find_ours(couriers.values(), order))
+            except FulfilmentError as error:
+                yield _line_of_lost(order, "", Outcome.NOT_REACHED, _words(error))
+                continue
+            if waybill and self.author is None:
+                yield _line_of_lost(order, waybill, Outcome.WOULD_RELEASE)
+            elif waybill and self.author is not None and let_go(self.label.db, order, self.author):
+                yield _line_of_lost(order, waybill, Outcome.SHIPPED_BEFORE)
+
+
+def _line_of_lost(order: LostOrder, waybill: str, outcome: Outcome, words: str = "") -> Reconciled:
+    name = f"{order.key.platform}/{order.key.shop}/{order.key.platform_order_id}"
+    return Reconciled(
+        order=name, order_id=order.order_id, package_id=None, waybill=waybill, outcome=outcome, words=words
+    )
 
 
 def _page(db: Database, since: datetime, after: int) -> list[PackageHere]:

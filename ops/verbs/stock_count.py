@@ -14,6 +14,7 @@ from domain.errors import FulfilmentError, Transient
 from infra.config.settings import Location, Settings
 from infra.engine.event_loop import Outside
 from infra.process.clock import Clock
+from infra.tables.alarm_conditions import note_stock_fault
 from infra.tables.pool import Database
 from infra.tables.recount import Changes, held_at, note_asked, write_count
 from infra.telemetry.log import get_logger
@@ -57,9 +58,16 @@ def count_again(
                 with _named(location.name, done):
                     warehouse = registry.warehouse().connect(location, door, clock)
                     done[location.name] = count_location(db, outside, location, warehouse, who)
+                note_answer(db, location.name, done[location.name])
         finally:
             outside.run(door.close())
     return done
+
+
+def note_answer(db: Database, location: str, answer: object) -> None:
+    """Keep why a location could not be counted, until it is."""
+    with db.connection() as connection:
+        note_stock_fault(connection, location, answer.code if isinstance(answer, FulfilmentError) else None)
 
 
 @contextmanager

@@ -12,11 +12,12 @@ def our_ledger(db: Database) -> Ours:
     """Everything that `domain.ledger_check` compares. Reads whole tables, each once."""
     with db.transaction() as tx:
         tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        parts, not_ours = _parts(tx)
+        parts, not_ours, kept_out = _parts(tx)
         lines, skus = _lines(tx)
         return Ours(
             parts=parts,
             not_ours=not_ours,
+            kept_out=kept_out,
             unread=frozenset((shop, order) for shop, order in tx.execute(LEDGER["unread"])),
             boxes=_boxes(tx),
             pieces=dict(tx.execute(LEDGER["pieces"]).fetchall()),
@@ -31,26 +32,31 @@ def latencies_ms(db: Database) -> dict[str, float]:
         return {lane: float(p99) for lane, p99 in connection.execute(LEDGER["latencies"])}
 
 
-def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey]]:
-    """Fulfillment orders by order, and the orders that are not ours."""
+def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey], frozenset[PartKey]]:
+    """Fulfillment orders by order, the orders that are not ours, and those that another system ships."""
     parts: dict[PartKey, list[Part]] = {}
-    not_ours = set()
-    for shop, order, is_ours, state, holds, is_dead, packages, written_back, untold in tx.execute(LEDGER["parts"]):
+    not_ours, kept_out = set(), set()
+    for shop, order, is_ours, *part, is_kept_out in tx.execute(LEDGER["parts"]):
         key = (shop, order)
+        state, holds, is_dead, packages, written_back, untold = part
+        if is_kept_out:
+            kept_out.add(key)
         mine = parts.setdefault(key, [])
         if not is_ours:
             not_ours.add(key)
         if state is not None:
             mine.append(Part(key, State(state), tuple(holds), is_dead, packages, written_back, untold))
-    return parts, frozenset(not_ours)
+    return parts, frozenset(not_ours), frozenset(kept_out)
 
 
 def _lines(tx: Connection) -> tuple[dict[PartKey, dict[str, LineSum]], dict[tuple[PartKey, str], str]]:
     lines: dict[PartKey, dict[str, LineSum]] = {}
     skus = {}
-    for shop, order, line_id, sku, quantity, planned, cancelled, elsewhere, is_ours in tx.execute(LEDGER["lines"]):
+    for shop, order, line_id, sku, quantity, planned, cancelled, elsewhere, is_ours, shown in tx.execute(
+        LEDGER["lines"]
+    ):
         key = (shop, order)
-        lines.setdefault(key, {})[line_id] = LineSum(quantity, planned, cancelled, elsewhere, is_ours)
+        lines.setdefault(key, {})[line_id] = LineSum(quantity, planned, cancelled, elsewhere, is_ours, shown)
         skus[key, line_id] = sku
     return lines, skus
 

@@ -17,6 +17,7 @@ from infra.process.steps import STEPS
 from infra.tables.answers import answers_of
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
+from infra.tables.watch import Decision, decision_of
 from ops.faces.terminal.words import event_in_words, facts_in_words, meaning
 from ops.views.masking import mask_name, mask_phone
 
@@ -208,7 +209,8 @@ class Gap:
 class OrderView:
     """`seen_at` is the database's time: what is overdue was overdue then.
 
-    `raw_answers`: how many answers of the other side are kept with the order, which are not part of this.
+    `raw_answers`: how many answers of the other side are kept with the order, which are not part of this. `watched`:
+    what would have been done with an order of a watched shop.
     """
 
     id: int
@@ -239,6 +241,7 @@ class OrderView:
     work: tuple[Work, ...]
     timeline: tuple[Event, ...]
     raw_answers: int = 0
+    watched: Decision | None = None
 
     @property
     def open_holds(self) -> tuple[Hold, ...]:
@@ -266,6 +269,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
             gaps=_rows(tx, "order_gap", order_id, Gap),
             work=_rows(tx, "due_work", order_id, Work, **pairs),
             timeline=_timeline(payloads, _dicts(tx, "order_events", order_id), holds),
+            watched=decision_of(tx, order_id),
         )
 
 

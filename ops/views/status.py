@@ -11,13 +11,17 @@ from infra.engine.worker_lock import POOL_NAME, PRESENCE_CLASS
 from infra.monitoring.cursor_age import CursorAge, cursor_ages
 from infra.monitoring.signals import SIGNALS, Signals, read_signals
 from infra.process.clock import Clock
+from infra.tables.alarms import Alarm, AlarmCount, count_open, open_alarms
 from infra.tables.letters import load_causes
 from infra.tables.pool import Connection, Database
+from infra.tables.take_over import KeptOutCount, count_kept_out
 from ops.views.gates import Gate, uncounted_gates
 
 # Of dead letters, the causes with the most; what is beyond them counts as one.
 CAUSES_MAX = 50
 OTHER = "other"
+# Of open alarms, the gravest.
+ALARMS_SHOWN = 20
 # Measurements that were missed before nobody seems to measure.
 MISSED_MAX = 3
 
@@ -48,7 +52,9 @@ class Status:
 
     `breaches`: invariants that the last check found breached, with how many examples. `gaps`: orders that were listed
     and could not be fetched, by shop; `late`: changes that only the second reading of a shop has found, ever.
-    `cursors`: how old the cursors of the configured shops are.
+    `cursors`: how old the cursors of the configured shops are. `alarms`: open ones, the gravest first, and at most
+    `ALARMS_SHOWN`; `alarm_counts`: how many are open. `kept_out`: orders that another system ships and its platform
+    still waits for.
     """
 
     signals: Signals
@@ -62,6 +68,9 @@ class Status:
     gaps: Mapping[str, int]
     late: Mapping[str, int]
     cursors: Sequence[CursorAge]
+    alarms: Sequence[Alarm] = ()
+    alarm_counts: Sequence[AlarmCount] = ()
+    kept_out: Sequence[KeptOutCount] = ()
 
     @property
     def oldest_s(self) -> float:
@@ -82,6 +91,9 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         gaps = dict(connection.execute(SIGNALS["open_gaps"]).fetchall())
         late = dict(connection.execute(SIGNALS["found_late"]).fetchall())
         cursors = cursor_ages(connection, settings.shops)
+        alarms = open_alarms(connection, limit=ALARMS_SHOWN)
+        alarm_counts = count_open(connection)
+        kept_out = count_kept_out(connection)
     return Status(
         signals=signals,
         is_measured=signals.age_s is not None and signals.age_s <= MISSED_MAX * scaling.every_s,
@@ -94,6 +106,9 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         gaps=gaps,
         late=late,
         cursors=cursors,
+        alarms=alarms,
+        alarm_counts=alarm_counts,
+        kept_out=kept_out,
     )
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from domain.alarms import AlarmKind
 from domain.errors import Misconfigured, Refused, Transient, UnknownOutcome
 from infra.engine.author import Author
 from infra.sweeper.bulk_replay import LetterDuties
@@ -27,6 +28,7 @@ def test_the_buyer_is_told_once_and_without_personal_data(handed_over):
     handed_over.run("notify")
     [notice] = handed_over.notifier.told
     assert status(handed_over) == "told"
+    assert handed_over.rows("SELECT kind FROM alarm") == []
     assert (notice.event, notice.event_id) == (
         "package.shipped",
         handed_over.one("SELECT event_id::text FROM notice"),
@@ -70,6 +72,9 @@ def test_a_channel_without_event_ids_is_never_told_twice(handed_over, error):
     assert status(handed_over) == "unknown"
     assert len(handed_over.notifier.told) == 1
     assert handed_over.due("notify") == []
+    assert handed_over.rows("SELECT kind, key, count FROM alarm") == [
+        (AlarmKind.NOTICE_UNKNOWN, handed_over.one("SELECT channel FROM notice"), 1)
+    ]
 
 
 @pytest.mark.parametrize(

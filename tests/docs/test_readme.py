@@ -26,7 +26,7 @@ def _shell_lines(text):
 
 def _orderlane_commands(text):
     """Command words of every `orderlane …` in the text, options and arguments left out."""
-    found = re.findall(r"(?:\.venv/bin/|`)orderlane((?: [a-z]+)+)", text)
+    found = re.findall(r"(?:\.venv/bin/|`)orderlane((?: [a-z][a-z-]*)+)", text)
     return sorted({tuple(words.split()) for words in found})
 
 

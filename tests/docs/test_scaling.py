@@ -13,6 +13,7 @@ from infra.config.worker_settings import Scaling, Workers
 from infra.monitoring.cursor_age import CursorAge
 from infra.monitoring.signals import Signal, Signals
 from infra.process.steps import STEPS
+from infra.tables.alarms import AlarmCount
 from ops.views.gates import Gate
 from ops.views.status import LetterCount, PoolStatus, Status
 from workers.metrics import HouseCollector
@@ -47,6 +48,7 @@ STATUS = Status(
     gaps={},
     late={},
     cursors=(CursorAge("taobao/s1", None, 12.5, 930.0, None, False),),
+    alarm_counts=(AlarmCount("feed_silent", "error", 1),),
 )
 
 

@@ -23,7 +23,7 @@ def box(waybill="SF1", lines=None, *, told=True):
     return Box(KEY, waybill, {"l1": 1} if lines is None else lines, told)
 
 
-def ours(*parts, unread=(), boxes=None, pieces=None, lines=None, not_ours=()):
+def ours(*parts, unread=(), boxes=None, pieces=None, lines=None, not_ours=(), kept_out=()):
     by_key = {}
     for one in parts:
         by_key.setdefault(one.key, []).append(one)
@@ -35,6 +35,7 @@ def ours(*parts, unread=(), boxes=None, pieces=None, lines=None, not_ours=()):
         lines={KEY: {"l1": LineSum(1, 1)} if lines is None else lines},
         skus=SKUS,
         not_ours=frozenset(not_ours),
+        kept_out=frozenset(kept_out),
     )
 
 
@@ -149,6 +150,15 @@ def test_what_is_not_ours_is_counted_apart(state):
     assert reckoning.agrees
     held = part(state=State.ON_HOLD, holds=("platform_hold",), packages=0, written_back=0)
     assert verdict(ours(held, boxes={}, not_ours=[KEY]), elsewhere) is Verdict.HELD
+
+
+def test_what_another_system_ships_is_counted_apart_and_has_no_label():
+    closed = part(state=State.CLOSED, packages=0, written_back=0)
+    waited_for = theirs(ordered(line(told=(), is_wanted=True)), carriers=())
+    reckoning = reckon(ours(closed, boxes={}, kept_out=[KEY]), waited_for)
+    assert (reckoning.verdicts, reckoning.agrees) == ({Verdict.NOT_TAKEN_OVER: 1}, True)
+    labelled = reckon(ours(closed, kept_out=[KEY]), waited_for)
+    assert "1001: labelled here, though somebody else fulfils it" in labelled.contradictions
 
 
 def test_what_is_not_ours_has_no_label():
@@ -281,6 +291,14 @@ def test_a_contradiction_names_line_or_package(their_side, wrong):
 def test_of_a_done_order_every_piece_is_planned_and_packed_or_given_up(sums):
     reckoning = reckon(split_ours(lines={**split_ours().lines[KEY], "l2": sums}), split_theirs())
     assert any(wrong.startswith("1001, line l2: of 2 ordered") for wrong in reckoning.contradictions)
+
+
+@pytest.mark.parametrize(("shown", "agrees"), [("SF1", True), ("SF7", False), ("", False)])
+def test_a_shipment_that_is_known_as_shipped_elsewhere_is_no_contradiction_and_no_second_waybill(shown, agrees):
+    closed = part(state=State.CLOSED, packages=0, written_back=0)
+    lines = {"l1": LineSum(1, 0, elsewhere=1, shown=shown)}
+    reckoning = reckon(ours(closed, boxes={}, lines=lines), theirs())
+    assert (reckoning.contradictions == (), reckoning.duplicate_waybills == 0) == (agrees, agrees)
 
 
 @pytest.mark.parametrize("not_ours", [(), (KEY,)])

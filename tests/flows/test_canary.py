@@ -15,6 +15,7 @@ from redis import Redis
 
 from adapters.ports import Listed
 from domain.order import LaneFacts, RawOrder
+from infra.monitoring.alarm_conditions import conditions_of, settle_condition
 from workers.wiring import wired_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
@@ -155,6 +156,9 @@ def test_nothing_of_a_buyer_shows(prepare, finish, count):
         assert count(demo, "SELECT count(*) FROM receiver WHERE name LIKE '金**%' AND pii = 'masked'") == 2
         assert count(demo, "SELECT count(*) FROM orders WHERE buyer_memo = %s", MEMO) == 2
 
+        for condition in conditions_of(demo.settings):
+            settle_condition(demo.db, condition)
+        assert count(demo, "SELECT count(*) FROM alarm WHERE kind = 'dead_letters'") > 0
         assert any("normalize" in command for command in heard)
         assert found(heard) == []
         assert found(in_redis(demo)) == []

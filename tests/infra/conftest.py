@@ -149,6 +149,11 @@ class House:
             cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
+    def script(self, *statements: str) -> None:
+        """Statements without values."""
+        for statement in statements:
+            self.rows(statement)
+
     def one(self, query: str, *values: object) -> Any:
         [[value]] = self.rows(query, *values)
         return value
@@ -183,6 +188,10 @@ class House:
 
     def states(self) -> dict[int, str]:
         return dict(self.rows("SELECT id, state FROM fulfillment_order"))
+
+    def alarms(self) -> list[tuple[str, str, int]]:
+        """Kind, key and count of the open alarms."""
+        return self.rows("SELECT kind, key, count FROM alarm WHERE closed_at IS NULL ORDER BY id")
 
     def letters(self) -> dict[int, tuple[str, list[dict[str, Any]]]]:
         """Code and cause chain of the open dead letters by subject."""

@@ -1,6 +1,7 @@
 import pytest
 from structlog.testing import capture_logs
 
+from domain.alarms import AlarmKind
 from domain.groups import groups_of
 from domain.order import Lane
 from domain.scaling import Reason
@@ -153,6 +154,23 @@ def test_a_backlog_near_its_ship_by_is_a_reason(scaler, database, monkeypatch) -
     late = Signals(0.0, (signal("label", depth=60, ship_by_s=3600.0),))
     monkeypatch.setattr("workers.autoscaler.read_signals", lambda *_: late)
     assert scaler.tend()["main"].signals == (Reason.SHIP_BY,)
+
+
+def test_a_pool_that_may_not_grow_is_an_alarm(scaler, crew, database, monkeypatch) -> None:
+    late = Signals(0.0, (signal("label", depth=60, ship_by_s=3600.0),))
+    monkeypatch.setattr("workers.autoscaler.read_signals", lambda *_: late)
+
+    def alarms():
+        with database.connection() as connection:
+            return connection.execute("SELECT kind, key FROM alarm").fetchall()
+
+    scaler.tend()
+    assert alarms() == []
+    scaler._standings.clear()
+    scaler._due_at = 0.0
+    crew.sizes["main"] = scaler.workers.pool("main").size.most
+    scaler.tend()
+    assert alarms() == [(AlarmKind.POOL_AT_MAXIMUM, "main")]
 
 
 def test_a_database_that_is_away_changes_nothing(crew, clock, tmp_path) -> None:

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from domain.errors import Misconfigured
 from infra.monitoring.cursor_age import CursorAge
 from infra.monitoring.signals import Signal, Signals
+from infra.tables.alarms import AlarmCount
 from ops.views.gates import Gate
 from ops.views.status import LetterCount, PoolStatus, Status
 from workers.metrics import parse_address, serving
@@ -36,6 +37,7 @@ STATUS = Status(
     gaps={},
     late={},
     cursors=(CursorAge("taobao/s1", None, 12.5, 930.0, None, False),),
+    alarm_counts=(AlarmCount("feed_silent", "error", 2), AlarmCount("worker_died", "warning", 1)),
 )
 
 
@@ -72,6 +74,8 @@ def test_everything_that_status_shows_can_be_scraped(scrape) -> None:
         ("orderlane_gates_shut", "account", "open"): 2,
         ("orderlane_cursor_age_seconds", "taobao/s1"): 12.5,
         ("orderlane_invariants_breached", "never_oversold"): 1,
+        ("orderlane_alarms_open", "feed_silent", "error"): 2,
+        ("orderlane_alarms_open", "worker_died", "warning"): 1,
     }
 
 

@@ -3,7 +3,8 @@ import pytest
 from click.testing import CliRunner
 from psycopg import sql
 
-from infra.config.settings import Secret, Settings, Stores
+from domain.errors import Misconfigured
+from infra.config.settings import Secret, Settings, Shop, Stores
 from workers.release import main, release, wait_for_release
 
 
@@ -47,3 +48,12 @@ def test_the_command(options, database_url, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, options)
     assert done.exit_code == 0, done.output
+
+
+def test_a_new_shop_without_an_instant_is_refused_with_the_line_to_add(database, database_url):
+    shop = Shop(name="main", platform="taobao", endpoint="http://localhost", credentials={})
+    known = Settings(stores=Stores(database_url=database_url), shops=(shop,))
+    with pytest.raises(Misconfigured, match="take_over_from = 20"):
+        release(known)
+    with database.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM shop").fetchone() == (0,)

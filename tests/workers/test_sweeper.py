@@ -72,6 +72,29 @@ def test_it_measures_serves_what_it_measured_and_leaves_when_asked(sweeper) -> N
 
 
 @pytest.fixture
+def _paused_account(database):
+    with database.connection() as connection:
+        connection.execute(
+            "INSERT INTO gate (kind, name, reason, shut_by, probe_at) "
+            "VALUES ('account', 'sf/main', 'token_expired', 'engine', now())"
+        )
+
+
+@pytest.mark.usefixtures("_paused_account")
+def test_it_opens_alarms_and_tells_the_log(sweeper, database) -> None:
+    lines = (json.loads(line) for line in sweeper.stderr)
+    said = next(line for line in lines if line["event"] == "alarm_opened")
+    assert (said["kind"], said["key"], said["level"]) == ("account_paused", "sf/main", "error")
+    assert said["facts"] == {"code": "token_expired"}
+    with database.connection() as connection:
+        assert connection.execute("SELECT kind, key, closed_at FROM alarm").fetchall() == [
+            ("account_paused", "sf/main", None)
+        ]
+    sweeper.send_signal(signal.SIGTERM)
+    assert sweeper.wait(DEADLINE_S) == 0
+
+
+@pytest.fixture
 def _mapped_and_left(database):
     """Orders whose listing was mapped by a command that died before it sent them on."""
     plant = Path(__file__).parents[1] / "infra/tables/waiting_orders.sql"
@@ -96,4 +119,4 @@ def test_one_that_waits_for_the_lead_does_not_outlive_its_parent(database, monke
     stopping = SimpleNamespace(is_set=lambda: False, wait=lambda _seconds: next(rounds))
     with database.direct() as leader:
         assert take_lead(leader)
-        module.lead(Settings(), database, idle, gates=idle, broker=None, stopping=stopping)
+        module.lead(Settings(), database, idle, gates=idle, broker=None, ping=bool, stopping=stopping)

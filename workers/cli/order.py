@@ -19,12 +19,14 @@ from workers.cli.stores import database_at_hand
     cls=LazyGroup,
     epilog="\b\nExample:  orderlane order show 2206140048812637",
     lazy={
+        "adopt": "workers.cli.adopt:adopt",
         "due": "workers.cli.due:due",
         "expedite": "workers.cli.order_act:expedite",
+        "find": "workers.cli.order_list:find_command",
         "hold": "workers.cli.order_act:hold",
+        "kept-out": "workers.cli.adopt:kept_out",
         "list": "workers.cli.order_list:list_command",
         "release": "workers.cli.order_act:release",
-        "find": "workers.cli.order_list:find_command",
     },
 )
 def order() -> None:

@@ -22,8 +22,9 @@ def run() -> None:
     """Fulfil the orders of the shops in orderlane.toml until SIGTERM or Ctrl-C.
 
     Starts private stores where no URLs are configured, applies waiting migrations, loads the warehouses' stock,
-    and keeps workers and the sweeper alive. ORDERLANE_SETTINGS names another settings file. Exits with 2 without
-    a settings file, 5 if orderlane runs on this data folder already, and 7 if a configured store is away.
+    and keeps workers and the sweeper alive. ORDERLANE_SETTINGS names another settings file. Exits with 1 for a
+    new shop without take_over_from, 2 without a settings file, 5 if orderlane runs on this data folder already,
+    and 7 if a configured store is away.
     """
     file = Path(os.environ.get("ORDERLANE_SETTINGS") or SETTINGS_FILE)
     if not file.is_file():

@@ -74,6 +74,7 @@ def print_summary(outcome: Outcome, console: Console) -> None:
         ("dead letters", numbers["dead"], "the machine gave up; a person can see why and replay"),
         ("closed", numbers["closed"], "cancelled on the platform, never shipped"),
         ("not ours", numbers["not_ours"], "the platform's warehouse ships it, or there is nothing to ship"),
+        ("not taken over", numbers["not_taken_over"], "another system ships it, until a person adopts it"),
         ("unpaid", numbers["unpaid"], "waiting for the buyer's payment"),
         ("unfinished", numbers["open"], "still on their way when the demo ended"),
     ]

@@ -90,6 +90,7 @@ class Outcome:
             "dead": verdicts.get(Verdict.DEAD, 0),
             "closed": verdicts.get(Verdict.CLOSED, 0),
             "not_ours": verdicts.get(Verdict.NOT_OURS, 0),
+            "not_taken_over": verdicts.get(Verdict.NOT_TAKEN_OVER, 0),
             "unpaid": verdicts.get(Verdict.UNPAID, 0),
             "open": verdicts.get(Verdict.OPEN, 0),
             "seconds": round(self.seconds, 2),

@@ -9,13 +9,15 @@ SELECT o.shop, o.platform_order_id, o.fulfilled_by IN ('merchant', 'unknown'), f
        (SELECT count(*) FROM package AS p JOIN writeback AS w ON w.package_id = p.id
         WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND w.status = 'confirmed'),
        (SELECT count(*) FROM package AS p JOIN notice AS n ON n.package_id = p.id
-        WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND n.status IN ('pending', 'sending'))
+        WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND n.status IN ('pending', 'sending')),
+       coalesce(f.closed_reason IN ('not_taken_over', 'watched'), false)
 FROM orders AS o LEFT JOIN fulfillment_order AS f ON f.order_id = o.id;
 
 -- name: lines
--- The pieces of every line: sold, planned, and no longer ours to ship.
+-- The pieces of every line: sold, planned, and no longer ours to ship. Last the number under which the platform shows
+-- pieces that somebody else has shipped.
 SELECT o.shop, o.platform_order_id, l.line_id, l.sku, l.quantity, l.planned, l.cancelled, l.elsewhere,
-       l.fulfilled_by IN ('merchant', 'unknown')
+       l.fulfilled_by IN ('merchant', 'unknown'), CASE WHEN l.elsewhere > 0 THEN l.waybill ELSE '' END
 FROM order_line AS l JOIN orders AS o ON o.id = l.order_id;
 
 -- name: unread

@@ -93,7 +93,8 @@ WHERE EXISTS (
    OR r.platform_order_id = ANY (ARRAY(SELECT platform_order_id FROM forgotten));
 
 -- name: load_raw
--- With the moment the shop joined us: what was shipped before is none of our business. Bodies come until they are
+-- With the moment the shop joined us: what was shipped before is none of our business; and with what the shop says of
+-- orders that another system ships. Bodies come until they are
 -- `most` bytes together; a NULL stands for each of the others, and for those of a forgotten order, whose size is 0.
 WITH asked AS (
     SELECT p.*, t.platform_order_id IS NOT NULL AS is_forgotten,
@@ -103,7 +104,8 @@ WITH asked AS (
       ON t.shop = p.shop AND t.platform_order_id = p.platform_order_id AND t.platform = p.platform
     WHERE p.id = ANY(%(ids)s)
 )
-SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, p.size, p.is_forgotten,
+SELECT p.id, p.platform, p.shop, p.lane, p.lane_by, p.received_at, s.created_at, s.kept_before, s.mode,
+       p.size, p.is_forgotten,
        CASE WHEN NOT p.is_forgotten AND sum(p.size) OVER (ORDER BY p.size, p.id) <= %(most)s THEN p.body END
 FROM asked AS p LEFT JOIN shop AS s ON s.account = p.platform || '/' || p.shop
 ORDER BY p.platform, p.shop, p.platform_order_id, p.changed_at, p.id;

@@ -66,6 +66,20 @@ WHERE p.created_at >= %(since)s AND p.id > %(after)s
 ORDER BY p.id
 LIMIT %(limit)s;
 
+-- name: lost_orders
+-- Orders held because the platform shows them as shipped, of which we have no package, with the numbers that it shows.
+SELECT o.id, o.platform, o.shop, o.platform_order_id,
+       coalesce(array_agg(DISTINCT l.waybill) FILTER (WHERE l.waybill <> ''), '{}')
+FROM hold AS h
+JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN order_line AS l ON l.order_id = o.id AND l.elsewhere > 0
+WHERE h.code = 'shipped_elsewhere' AND h.released_at IS NULL AND o.received_at >= %(since)s
+  AND NOT EXISTS (SELECT FROM fulfillment_order AS g JOIN package AS p ON p.fulfillment_order_id = g.id
+                  WHERE g.order_id = o.id)
+GROUP BY o.id
+ORDER BY o.id;
+
 -- name: lock_label
 -- Whoever labels this package holds its work row; the second of two waits here.
 SELECT lease_token IS NOT NULL FROM work WHERE step = 'label' AND subject_id = %(package_id)s FOR UPDATE;

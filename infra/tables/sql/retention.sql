@@ -351,6 +351,13 @@ WHERE coalesce(b.ended_at, CASE WHEN b.state = 'draft' THEN b.created_at END) < 
   AND NOT EXISTS (SELECT 1 FROM bulk_item AS i WHERE i.bulk_id = b.id)
 RETURNING b.id;
 
+-- name: purge_alarms
+-- Index alarm_closed.
+DELETE FROM alarm WHERE id IN (
+    SELECT id FROM alarm WHERE closed_at < now() - make_interval(days => %(days)s)
+    ORDER BY closed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING id;
+
 -- name: take_refused
 -- Changes of forgotten orders that nobody was told of, each once: whoever comes second finds none.
 UPDATE tombstone AS t SET refused_at = NULL
@@ -382,6 +389,7 @@ SELECT CASE %(kind)s
                        WHERE coalesce(ended_at, CASE WHEN state = 'draft' THEN created_at END)
                              < now() - make_interval(days => %(days)s))
     WHEN 'entries' THEN (SELECT count(*) FROM unreadable_entry WHERE closed_at < now() - make_interval(days => %(days)s))
+    WHEN 'alarms' THEN (SELECT count(*) FROM alarm WHERE closed_at < now() - make_interval(days => %(days)s))
 END;
 
 -- name: sizes

@@ -41,3 +41,12 @@ def china_span(first: datetime, last: datetime) -> str:
         return start
     day, _, time = end.partition(" ")
     return f"{start}–{time if start.startswith(day) else end}"
+
+
+def span(seconds: float) -> str:
+    """The two leading units of a time span."""
+    whole = round(max(0.0, seconds))
+    for name, size, smaller, part in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // part} {smaller}"
+    return f"{whole} s"

@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.order import FulfilledBy
+from domain.take_over import KEPT_OUT
+from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
 from ops.faces.terminal.words import cause_in_words
 from ops.views.find import Match
 from ops.views.order import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
@@ -67,7 +69,10 @@ def _facts(view: OrderView) -> Table:
     grid.add_column(overflow="fold")
     paid = _time(view.paid_at) if view.paid_at else "not yet"
     grid.add_row("placed", f"{_time(view.placed_at)}   paid {paid}   received {_time(view.received_at)}")
-    grid.add_row("ship by", _deadline(view.ship_by, view.seen_at, is_met=_has_left(view)))
+    if any(one.closed_reason in KEPT_OUT for one in view.fulfillment):
+        grid.add_row("ship by", Text("no clock: another system ships it", "dim"))
+    else:
+        grid.add_row("ship by", _deadline(view.ship_by, view.seen_at, is_met=_has_left(view)))
     grid.add_row(
         "platform", f"said {view.platform_state}   {view.order_type}   {view.source}   member {view.member_level}"
     )
@@ -96,6 +101,8 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
         yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
     if view.gaps:
         yield "Not fetched", Group(*(_gap(gap, view.seen_at) for gap in view.gaps))
+    if any(one.closed_reason in KEPT_OUT for one in view.fulfillment):
+        yield "Kept out", _kept_out(view)
     if view.raw_answers:
         yield "Raw answers", Text(f"{view.raw_answers} kept; order show {view.id} --raw shows them, with personal data")
     if view.unreadable_scans:
@@ -105,6 +112,18 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
     if view.packages:
         yield "Packages", _packages(view)
     yield "Timeline (UTC+8)", _timeline(view)
+
+
+def _kept_out(view: OrderView) -> Text:
+    why = next(one.closed_reason for one in view.fulfillment if one.closed_reason in KEPT_OUT)
+    said = Text(f"another system ships it: {why_kept_out(why)}; `order adopt {view.id} --reason R` begins it")
+    if view.watched is not None:
+        watched = view.watched
+        would = decision_in_words(watched.outcome, watched.holds, watched.packages)
+        said.append(
+            f"\nas decided {_time(watched.decided_at)} with rules {watched.rules}, lane {watched.lane}: {would}"
+        )
+    return said
 
 
 def _holds(view: OrderView) -> Table:

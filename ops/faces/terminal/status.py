@@ -6,7 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from infra.monitoring.signals import DEPTH_MAX, Signal
-from ops.faces.terminal.layout import plain_table
+from infra.tables.take_over import KeptOutCount
+from ops.faces.terminal.alarms import alarms_table
+from ops.faces.terminal.layout import plain_table, span
 from ops.views.status import Status
 
 _NUMBERS = ("due", "oldest", "in a minute", "out a minute")
@@ -14,7 +16,7 @@ _NUMBERS = ("due", "oldest", "in a minute", "out a minute")
 
 def status_view(now: Status) -> RenderableType:
     """What a person asks first: is somebody measuring, what waits, who works, and what does not go on by itself."""
-    return Group(_headline(now), "", _lanes(now), "", *_sums(now))
+    return Group(_headline(now), "", _lanes(now), "", *_sums(now), *_alarms(now))
 
 
 def _headline(now: Status) -> Text:
@@ -22,10 +24,10 @@ def _headline(now: Status) -> Text:
     if age_s is None:
         return Text("never measured: is a sweeper running?", "bold red")
     if not now.is_measured:
-        return Text(f"last measured {_span(age_s)} ago: is a sweeper running?", "bold red")
+        return Text(f"last measured {span(age_s)} ago: is a sweeper running?", "bold red")
     if now.breaches:
         return Text(f"invariants breached: {', '.join(now.breaches)}", "bold red")
-    return Text(f"measured {_span(age_s)} ago; oldest due work waits {_span(now.oldest_s)}", "dim")
+    return Text(f"measured {span(age_s)} ago; oldest due work waits {span(now.oldest_s)}", "dim")
 
 
 def _lanes(now: Status) -> RenderableType:
@@ -33,7 +35,7 @@ def _lanes(now: Status) -> RenderableType:
     for column in table.columns[2:]:
         column.justify = "right"
     for one in now.signals.lanes:
-        table.add_row(one.group, one.lane, _depth(one), _span(one.oldest_s) if one.depth else "–", *_flow(one))
+        table.add_row(one.group, one.lane, _depth(one), span(one.oldest_s) if one.depth else "–", *_flow(one))
     return table
 
 
@@ -60,20 +62,27 @@ def _sums(now: Status) -> list[RenderableType]:
         _line("dead letters", letters),
         _line("listed but not fetched", now.gaps),
         _line("found late", now.late),
-        _line("behind", {one.account: _span(one.age_s) for one in now.cursors if one.is_behind}),
+        _line("behind", {one.account: span(one.age_s) for one in now.cursors if one.is_behind}),
+        _line("kept out", {f"{one.account} {one.reason}": _kept_out(one) for one in now.kept_out}),
         _line("gates shut", shut) if now.gates is not None else Text("gates shut: unknown while Redis is away", "red"),
     ]
+
+
+def _alarms(now: Status) -> list[RenderableType]:
+    if not now.alarms:
+        return [_line("open alarms", {})]
+    total = sum(one.alarms for one in now.alarm_counts)
+    title = Text.assemble(("open alarms: ", "dim"), f"{total}")
+    hidden = total - len(now.alarms)
+    more = [Text(f"and {hidden} more: orderlane alarm list", "dim")] if hidden > 0 else []
+    return [title, "", alarms_table(now.alarms), *more]
+
+
+def _kept_out(one: KeptOutCount) -> str:
+    would = f" (would ship {one.would_ship}, hold {one.would_hold})" if one.would_ship or one.would_hold else ""
+    return f"{one.orders}{would}"
 
 
 def _line(title: str, counts: Mapping[str, object]) -> Text:
     shown = ", ".join(f"{name} {count}" for name, count in counts.items())
     return Text.assemble((f"{title}: ", "dim"), shown or "none")
-
-
-def _span(seconds: float) -> str:
-    """The two leading units of a time span."""
-    whole = round(max(0.0, seconds))
-    for name, size, smaller, part in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            return f"{whole // size} {name} {whole % size // part} {smaller}"
-    return f"{whole} s"

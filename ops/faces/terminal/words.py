@@ -91,6 +91,7 @@ _OPENINGS: dict[str, Callable[[dict[str, Any]], str]] = {
     "scan_contradicts": lambda rest: f"the warehouse's scan contradicts the state: {rest.pop('code', '')}",
     "skus_mapped": lambda rest: f"by the listing map {', '.join(rest.pop('lines', ()))}",
     "lines_let_go": lambda rest: f"{rest.pop('by', '')} let go of {', '.join(rest.pop('lines', ()))}",
+    "adopted": lambda rest: f"begun by {rest.pop('by', '')}, was {rest.pop('was', '')}",
     "lane_chosen": lambda rest: f"lane {rest.pop('lane', '')} chosen by {rest.pop('by', '')}",
     "step_stopped": lambda _: "stopped without effect",
     "letter_replayed": lambda rest: _letter("replayed", rest),

@@ -6,6 +6,7 @@ import pytest
 
 from infra.config.retention import Retention
 from infra.monitoring.invariants import find_breaches
+from infra.process.steps import STEPS
 from infra.retention.purge import Purge, count_due
 from infra.tables.retention import Patience, find_ended
 from infra.tables.sql import load
@@ -37,7 +38,8 @@ def test_reports_and_the_view_of_an_order_are_as_before(merchant, shipped, age, 
 
     def reports():
         with merchant.db.connection() as session:
-            return {name: sorted(session.execute(ledger[name]).fetchall(), key=str) for name in ledger}
+            values = {"endless": STEPS.endless()}
+            return {name: sorted(session.execute(ledger[name], values).fetchall(), key=str) for name in ledger}
 
     age()
     before = reports()
@@ -68,6 +70,7 @@ def test_nothing_is_purged_without_a_policy(merchant, shipped, age):
         letters_days=0,
         bulks_days=0,
         entries_days=0,
+        alarms_days=0,
     )
     assert Purge(merchant.db, kept, batches_max=None).run().total() == 0
     assert count_due(merchant.db, kept).total() == 0
@@ -161,7 +164,15 @@ def test_pages_scans_gaps_events_and_letters_go_by_their_own_days(merchant, ship
     age(500)
     purged = purge.run()
     assert purged == Counter(
-        persons=1, pages=pages + 1, early_scans=1, events=purged["events"], gaps=0, letters=0, bulks=0, entries=0
+        persons=1,
+        pages=pages + 1,
+        early_scans=1,
+        events=purged["events"],
+        gaps=0,
+        letters=0,
+        bulks=0,
+        entries=0,
+        alarms=0,
     )
     assert purged["events"] > 5
     assert merchant.one("SELECT count(*) FROM event") == 0
@@ -181,6 +192,18 @@ def test_a_page_stays_while_an_entry_of_it_is_on_record_as_unreadable(merchant, 
     purged = purge.run()
     assert (purged["pages"], purged["entries"]) == (1, 1)
     assert merchant.one("SELECT (SELECT count(*) FROM warehouse_page) + (SELECT count(*) FROM unreadable_entry)") == 0
+
+
+def test_closed_alarms_go_by_their_own_days_and_open_ones_stay(merchant, purge):
+    merchant.rows(
+        """INSERT INTO alarm (kind, key, severity, owner, first_at, last_at, closed_at)
+           SELECT 'feed_silent', n::text, 'error', 'x', now() - interval '3 years', now() - interval '3 years',
+                  CASE WHEN n > 0 THEN now() - make_interval(days => n) END
+           FROM unnest('{0,399,401,500}'::int[]) AS n"""
+    )
+    assert count_due(merchant.db, Retention())["alarms"] == 2
+    assert purge.run()["alarms"] == 2
+    assert merchant.rows("SELECT key FROM alarm ORDER BY key") == [("0",), ("399",)]
 
 
 def test_the_timeline_of_an_open_order_stays(merchant, trade, unpaid, age, purge):

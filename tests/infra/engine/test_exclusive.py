@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from domain.alarms import AlarmKind
 from domain.outcomes import Done
 from infra.engine.exclusive import ProcessRunner, ProcessRuns
 from infra.engine.results import Settled
@@ -284,6 +285,7 @@ def test_an_exclusive_run_gives_up_when_the_others_run_on(house, threads):
     ended = threads.submit(ProcessRunner(endless, runs, house.db, PATIENCE_S).run, KEY)
     assert endless.is_under_way.wait(PATIENCE_S)
     assert ProcessRunner(alone, runs, house.db, 0.0).run(ALONE) == 0
+    assert house.alarms() == [(AlarmKind.EXCLUSIVE_RUN_PUT_OFF, "review", 1)]
     next_one.may_end.set()
     assert ProcessRunner(next_one, runs, house.db, PATIENCE_S).run(KEY) == 1
     endless.may_end.set()

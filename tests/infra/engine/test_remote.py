@@ -8,6 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from domain.alarms import AlarmKind
 from domain.errors import Misconfigured, Refused, Throttled, Transient, UnknownOutcome
 from domain.holds import HoldCode
 from domain.order import Lane
@@ -95,6 +96,7 @@ def test_a_late_save_is_refused_by_its_token(house, toy_call):
     house.remote(step).run(key)
     assert [id_ for id_, _ in step.recorded] == [kept]
     assert list(house.work()) == [late]
+    assert house.alarms() == [(AlarmKind.LATE_SAVE_REFUSED, "label", 1)]
 
 
 def test_a_failure_does_not_touch_a_lease_that_was_lost(house):

@@ -5,6 +5,7 @@ import structlog
 from dramatiq import Actor, Message
 from redis import Redis
 
+from domain.alarms import AlarmKind
 from infra.engine.author import Author
 from infra.engine.replay import Answer, replay
 from infra.monitoring.alarms import alarm_on_letters
@@ -141,6 +142,9 @@ def test_what_the_cap_dropped_is_an_alarm_once(house, redis):
             RejectedDuty(house.db, broker).run()
         return [(x["log_level"], x["messages"]) for x in lines if x["event"] == "rejected_messages_dropped"]
 
+    assert told_by_a_new_sweeper() == []
+    assert house.alarms() == []
     assert told_by_a_new_sweeper(0, 1, 2) == [("error", 2)]
+    assert house.alarms() == [(AlarmKind.REJECTED_MESSAGES_DROPPED, QUEUE, 2)]
     assert told_by_a_new_sweeper() == []
     assert told_by_a_new_sweeper(3, 4) == [("error", 1)]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.alarms import AlarmKind
 from domain.order import Lane
 from domain.outcomes import Later
 from infra.engine.remote import Intended
@@ -95,6 +96,7 @@ def test_an_expired_lease_is_freed_and_its_members_run_alone(house, sweeper):
     house.rows("UPDATE work SET lease_until = now() - interval '1 second' WHERE subject_id = 1")
     sweeper.free_expired()
     assert house.work() == {1: (0, 0, True), 2: (0, 0, False)}
+    assert house.alarms() == [(AlarmKind.LEASES_FREED, "label", 1)]
     sweeper.ring_due()
     assert set(house.bells.keys) == {BellKey("label", "bulk", ""), BellKey("label", "bulk", "", alone=True)}
 
@@ -106,6 +108,7 @@ def test_a_lease_that_no_flight_holds_is_freed_at_once(house, sweeper):
     house.rows("TRUNCATE flight")
     sweeper.free_expired()
     assert house.rows("SELECT lease_token, is_suspect FROM work") == [(None, False)]
+    assert house.alarms() == [(AlarmKind.LEASES_FREED, "label", 1)]
 
 
 def test_a_lease_under_way_is_left_alone(house, sweeper, living):
@@ -114,6 +117,7 @@ def test_a_lease_under_way_is_left_alone(house, sweeper, living):
     assert sweeper.sweep() == 0
     assert house.rows("SELECT lease_token IS NOT NULL, is_suspect FROM work") == [(True, False)]
     assert house.one("SELECT count(*) FROM flight") == 1
+    assert house.alarms() == []
 
 
 def test_the_members_of_a_crashed_flight_become_suspects_without_blame(house, sweeper):
@@ -123,6 +127,7 @@ def test_the_members_of_a_crashed_flight_become_suspects_without_blame(house, sw
     sweeper.sweep()
     assert house.work() == {ids[0]: (0, 0, True), ids[1]: (0, 0, True), ids[2]: (0, 0, False)}
     assert house.one("SELECT count(*) FROM flight") == 0
+    assert house.alarms() == [(AlarmKind.WORKER_DIED, "review", 1)]
 
 
 def test_the_third_crash_alone_is_a_dead_letter(house, sweeper):

@@ -195,6 +195,35 @@ def test_scan_times_that_nobody_can_read_back_become_records(connect, tmp_path: 
             connection.execute("UPDATE package SET packed_at = '0001-01-01 00:00:00+08'")
 
 
+MARKED = """
+WITH r AS (INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
+           VALUES ('p', 's', '1', '', 'pull', 'bulk', '') RETURNING id),
+o AS (INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
+        member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
+        balance_open, platform_hold, placed_at, changed_at, buyer_id, buyer_memo, seller_memo, seller_flag, received_at)
+      SELECT 'p', 's', '1', id, 'to_ship', 'normal', 'shelf', 'none', 'CNY', 0, 0, 0, 0, 0, 0, false, false, now(),
+             now(), '', '', '', 0, now() FROM r RETURNING id)
+INSERT INTO clock_alarm (order_id, percent, next_at)
+SELECT id, percent, CASE WHEN percent = 100 THEN now() END FROM o, unnest('{50,80,100}'::int[]) AS percent
+"""
+
+
+def test_orders_that_are_late_count_at_once_and_no_other_mark_of_before(connect, tmp_path: Path) -> None:
+    [alarms] = FOLDER.glob("*_pre_alarm.sql")
+    for file in FOLDER.glob("*.sql"):
+        if file.name < alarms.name:
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with connect() as connection:
+        migrate(connection, tmp_path)
+        connection.execute(MARKED)
+        migrate(connection)
+        running = "SELECT percent FROM clock_alarm WHERE over_at IS NULL ORDER BY percent"
+        assert connection.execute(running).fetchall() == [(100,)]
+        connection.execute("DELETE FROM clock_alarm")
+        connection.execute("INSERT INTO clock_alarm (order_id, percent) SELECT id, 50 FROM orders")
+        assert connection.execute(running).fetchall() == [(50,)], "as a sweeper of before writes it"
+
+
 LEFT_ALONE = """
 WITH r AS (INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
            SELECT 'p', 's', n::text, '', 'pull', 'bulk', '' FROM generate_series(1, 3) AS n

@@ -214,3 +214,28 @@ def test_listings_that_orders_wait_for_are_counted(look, database) -> None:
     check = look()["listings"]
     assert (check.level, check.message) == (Level.WARN, "1 listings without SKU, 3 orders wait")
     assert "orderlane sku list --unmapped" in check.advice
+
+
+def test_open_alarms_are_named_with_age_count_and_owner(look):
+    assert look()["alarms"].level is Level.OK
+    check = look(
+        """INSERT INTO alarm (kind, key, severity, owner, count, first_at)
+           VALUES ('worker_died', 'label', 'warning', 'engineering', 3, now() - interval '90 seconds'),
+                  ('redis_unreachable', '', 'error', 'engineering', 1, now() - interval '2 hours'),
+                  ('of_tomorrow', 'x', 'info', 'nobody', 1, now())"""
+    )["alarms"]
+    assert check.level is Level.WARN
+    assert check.message == (
+        "3 open: error redis_unreachable for 2 h 0 min (engineering); "
+        "warning worker_died label for 1 min 30 s, count 3 (engineering); info of_tomorrow x for 0 s (nobody)"
+    )
+    assert "orderlane alarm list" in check.advice
+
+
+def test_of_many_alarms_the_first_are_named(look):
+    check = look(
+        """INSERT INTO alarm (kind, key, severity, owner)
+           SELECT 'feed_silent', 'taobao/' || n, 'error', 'x' FROM generate_series(1, 9) AS n"""
+    )["alarms"]
+    assert check.message.startswith("9 open: ")
+    assert check.message.endswith("; and 4 more")

@@ -106,6 +106,33 @@ def test_write_backs_told_since_the_backup_are_adopted(small_house, restore, ord
     assert small_house.told() == told
 
 
+SHIPPED_HOLDS = "SELECT count(*) FROM hold WHERE code = 'shipped_elsewhere' AND released_at IS NULL"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_somebody_elses", [False, True])
+def test_an_order_that_came_and_left_after_the_backup_is_known_as_ours(
+    small_house, restore, orderlane, is_somebody_elses
+):
+    backup = small_house.backup()
+    small_house.play()
+    living, told = small_house.living(), small_house.told()
+    restore(backup)
+    small_house.play(until="hold WHERE code = 'shipped_elsewhere'")
+    if is_somebody_elses:
+        small_house.rows("UPDATE order_line SET waybill = 'YT0000000000001'")
+    found = 0 if is_somebody_elses else FEW
+    assert orderlane("--dry-run")[1]["counts"] == ({Outcome.WOULD_RELEASE: found} if found else {})
+    assert small_house.rows(SHIPPED_HOLDS) == [(FEW,)]
+    code, done = orderlane()
+    assert (code, done["counts"]) == (0, {Outcome.SHIPPED_BEFORE: found} if found else {})
+    assert small_house.rows(SHIPPED_HOLDS) == [(FEW - found,)]
+    assert orderlane()[1]["counts"] == {}
+    if found:
+        small_house.play(until="fulfillment_order WHERE state = 'closed'")
+    assert (small_house.living(), small_house.told()) == (living, told)
+
+
 @pytest.fixture
 def booked(small_house):
     """A house whose packages are booked, and wait for the warehouse."""

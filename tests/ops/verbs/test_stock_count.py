@@ -6,6 +6,7 @@ from domain.errors import FulfilmentError, Malformed
 from infra.config.settings import Location, Secret, Sender, Settings
 from infra.engine.event_loop import Outside
 from infra.process.clock import SystemClock
+from infra.tables.alarm_conditions import stock_faults
 from infra.tables.recount import asked_s_ago
 from ops.doctor import backlog
 from ops.doctor.check import Level
@@ -44,6 +45,13 @@ def count(database, warehouse):
         return count_location(database, outside, EAST, warehouse, "mei")
 
 
+def faults(database):
+    """Why locations could not be counted last, for the alarm."""
+    with database.connection() as connection:
+        found = stock_faults(connection, ["east", "west"])
+    return {location: held.facts["code"] for location, held in found.items()}
+
+
 def test_a_warehouse_that_corrects_itself_upwards_is_believed(settings, database):
     assert count(database, HandWarehouse(A=3)).new == {"A": 3}
     assert count(database, HandWarehouse(A=5)).raised == {"A": 2}
@@ -75,8 +83,13 @@ def test_one_location_that_cannot_be_counted_keeps_no_other_from_it(settings, da
     found = count_again(settings, database, SystemClock(), settings.locations)
     assert str(found["east"]) == "count_not_written: ValueError"
     assert found["west"].new == {"A": 1}
+    assert faults(database) == {"east": "count_not_written"}
     answers["east"] = Malformed("field_missing")
     assert isinstance(count_again(settings, database, SystemClock(), settings.locations)["east"], FulfilmentError)
+    assert faults(database) == {"east": "field_missing"}
+    answers["east"] = HandWarehouse(A=1)
+    count_again(settings, database, SystemClock(), settings.locations)
+    assert faults(database) == {}
 
 
 def test_a_row_that_cannot_be_read_keeps_our_figure_and_is_recorded(settings, database):

@@ -1,4 +1,5 @@
 import io
+import re
 from dataclasses import replace
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 from redis import Redis
 from rich.console import Console
 
+from domain.alarms import AlarmKind
 from domain.errors import Transient
 from infra.accounts.shared_breaker import SharedGates
 from infra.config.settings import Settings, Shop
@@ -14,10 +16,11 @@ from infra.config.worker_settings import Pool, Workers
 from infra.engine.worker_lock import Presence
 from infra.monitoring.signals import DEPTH_MAX, Signal, Signals, measure_signals
 from infra.process.clock import SystemClock
+from infra.tables.alarms import Held, open_alarm, settle_alarms
 from infra.tables.gates import GATES
 from ops.faces.terminal.status import status_view
 from ops.views import status as module
-from ops.views.status import PoolStatus, Status, status
+from ops.views.status import ALARMS_SHOWN, PoolStatus, Status, status
 
 SETTINGS = Settings(workers=Workers(pools=(Pool(name="main", processes=1, processes_max=3),)))
 SIGNAL = Signal(
@@ -231,3 +234,27 @@ def test_it_can_be_read_by_machines() -> None:
     tree = msgspec.json.decode(msgspec.json.encode(CALM))
     assert tree["signals"]["lanes"][0]["depth"] == 120
     assert tree["is_measured"] is True
+
+
+def test_open_alarms_are_shown_with_age_count_and_owner_the_gravest_first(look, told, database):
+    assert "open alarms: none" in told(CALM)
+    with database.connection() as connection:
+        open_alarm(connection, AlarmKind.WORKER_DIED, "label", count=3)
+        settle_alarms(connection, AlarmKind.FEED_SILENT, {"taobao/s1": Held()})
+        connection.execute("UPDATE alarm SET first_at = now() - interval '125 minutes'")
+    now = look()
+    assert [(one.kind, one.key, one.count, one.owner) for one in now.alarms] == [
+        ("feed_silent", "taobao/s1", 1, "engineering"),
+        ("worker_died", "label", 3, "engineering"),
+    ]
+    shown = told(now)
+    assert "open alarms: 2" in shown
+    assert re.search(r"error +feed_silent +taobao/s1 +2 h 5 min +1 +engineering", shown)
+    assert re.search(r"warning +worker_died +label +2 h 5 min +3 +engineering", shown)
+
+
+def test_of_many_alarms_the_gravest_are_shown_and_the_others_counted(look, told, database):
+    with database.connection() as connection:
+        settle_alarms(connection, AlarmKind.FEED_SILENT, {f"taobao/{n}": Held() for n in range(ALARMS_SHOWN + 2)})
+    assert len(look().alarms) == ALARMS_SHOWN
+    assert "and 2 more: orderlane alarm list" in told(look())

@@ -1,0 +1,154 @@
+"""Begins orders that were kept out for another system: as new orders, from reserve on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.lines import Tally, first_tally
+from domain.normalize import Intake, initial_state
+from domain.order import Order, PlatformState
+from domain.outcomes import Hold
+from domain.states import Cause, State
+from infra.engine.reports import carry_whole
+from infra.engine.results import NewWork, Place
+from infra.engine.write_outcomes import Row, Writes, add_hold, event, write
+from infra.tables.orders import load_orders
+from infra.tables.pool import Connection, Database
+from infra.tables.take_over import KeptOut, Reopened, due_to_begin, lock_kept_out, reopen
+from infra.telemetry.log import get_logger
+
+# The step that stores an order: what is begun here is admitted as there.
+_ADMITS = "normalize"
+log = get_logger(__name__)
+
+_SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
+
+
+class Adoption(StrEnum):
+    """What became of one order.
+
+    `adopted`: it is begun. `not_kept_out`: it was never kept out, or is begun already. `shipped_elsewhere`: the
+    platform shows it as shipped. `over`: nothing of it is left to ship. `forgotten`: its content was erased. `waits`:
+    workers of an earlier version run, which would ship all of it though some is shipped already.
+    """
+
+    ADOPTED = "adopted"
+    NOT_KEPT_OUT = "not_kept_out"
+    SHIPPED_ELSEWHERE = "shipped_elsewhere"
+    OVER = "over"
+    FORGOTTEN = "forgotten"
+    WAITS = "waits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """One order and what became of it. `state`: where it stands now; `was`: why it was kept out; None where it was not.
+
+    `why`: of an order that is over, the reason.
+    """
+
+    order_id: int
+    outcome: Adoption
+    was: str | None = None
+    state: State | None = None
+    why: str | None = None
+
+
+# Orders that are begun in one transaction: others wait for their rows meanwhile.
+AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOverDuty:
+    """Begins orders that came while their shop was watched, once the instant of take-over says that they are ours."""
+
+    db: Database
+
+    def tend(self) -> int:
+        """How many were begun in this round, `AT_ONCE` at most."""
+        with self.db.transaction() as tx:
+            done = adopt(tx, due_to_begin(tx, AT_ONCE), Cause.RULES, {"by": "take_over_from"})
+        begun = sum(one.outcome is Adoption.ADOPTED for one in done)
+        if begun:
+            log.info("orders_taken_over", count=begun)
+        return begun
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    kept: KeptOut
+    order: Order
+    intake: Intake
+
+
+def adopt(
+    tx: Connection, order_ids: Sequence[int], cause: Cause, facts: Row, *, is_trial: bool = False
+) -> list[Adopted]:
+    """Begin kept-out orders; what became of each, in the order of `order_ids`.
+
+    `facts` are kept with the event: who, and why. `is_trial`: only tell what would become of each. What the platform
+    shows as shipped is never begun; what changed there since is seen by the last check before the label.
+    """
+    wanted = list(dict.fromkeys(order_ids))
+    # Of an order that was planned in parts before its payment, the first is begun with all pieces.
+    kept = {one.order_id: one for one in reversed(lock_kept_out(tx, wanted))}
+    orders = load_orders(tx, [id_ for id_, one in kept.items() if not one.is_forgotten])
+    judged = {id_: _judge(tx, id_, kept.get(id_), orders.get(id_)) for id_ in wanted}
+    if not is_trial:
+        _begin(tx, [one for one in judged.values() if isinstance(one, _Begun)], cause, facts)
+    return [_answer(judged[id_]) for id_ in wanted]
+
+
+def _judge(tx: Connection, order_id: int, kept: KeptOut | None, order: Order | None) -> Adopted | _Begun:
+    if kept is None:
+        return Adopted(order_id=order_id, outcome=Adoption.NOT_KEPT_OUT)
+    if order is None:
+        return Adopted(order_id=order_id, outcome=Adoption.FORGOTTEN, was=kept.reason)
+    intake = initial_state(order)
+    if order.state in _SHIPPED:
+        return Adopted(order_id=order_id, outcome=Adoption.SHIPPED_ELSEWHERE, was=kept.reason)
+    if intake.state is State.CLOSED:
+        return Adopted(order_id=order_id, outcome=Adoption.OVER, was=kept.reason, why=intake.reason)
+    if any(line.shipped for line in order.lines) and carry_whole(tx):
+        return Adopted(order_id=order_id, outcome=Adoption.WAITS, was=kept.reason)
+    return _Begun(kept, order, intake)
+
+
+def _answer(judged: Adopted | _Begun) -> Adopted:
+    if isinstance(judged, Adopted):
+        return judged
+    kept, state = judged.kept, judged.intake.state
+    return Adopted(order_id=kept.order_id, outcome=Adoption.ADOPTED, was=kept.reason, state=state)
+
+
+def _begin(tx: Connection, begun: Sequence[_Begun], cause: Cause, facts: Row) -> None:
+    if not begun:
+        return
+    reopen(
+        tx,
+        [
+            Reopened(
+                one.kept.id,
+                one.kept.order_id,
+                one.intake.state,
+                State.PAID if one.intake.state is State.ON_HOLD else None,
+                _tallies(one.order),
+            )
+            for one in begun
+        ],
+    )
+    writes = Writes()
+    for one in begun:
+        place = Place(one.kept.id, one.kept.lane, one.kept.order_id, one.kept.id, None, one.intake.state)
+        said = {"was": one.kept.reason, "state": one.intake.state, **facts}
+        writes.events.append(event(_ADMITS, place, "adopted", cause, facts=said))
+        for finding in one.intake.holds:
+            add_hold(_ADMITS, place, Hold(finding.code, finding.facts), writes)
+        # As when an order comes in: what is held for somebody else's shipment has had its stock.
+        if one.intake.state in {State.PENDING_PAYMENT, State.PAID} and one.order.is_ours:
+            writes.added.append(NewWork("reserve", one.kept.id, one.kept.lane, shop=one.order.key.account))
+    write(tx, _ADMITS, writes)
+
+
+def _tallies(order: Order) -> dict[str, Tally]:
+    return {line.line_id: first_tally(order, line) for line in order.lines}

@@ -1,0 +1,106 @@
+"""Ports of shops that are only watched: they read, and refuse every other call before it leaves the process.
+
+The engine stops such calls earlier (`infra.engine.watch`). These ports are for the call that somebody adds and forgets
+to stop there: what is not a reading method does not exist here, or raises ShopWatchedError.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from adapters.ports import (
+    Booking,
+    Courier,
+    Handover,
+    Listed,
+    Notice,
+    Notifier,
+    Platform,
+    PlatformStatus,
+    Purpose,
+    Waybill,
+    Window,
+)
+from domain.errors import FulfilmentError
+from domain.order import Address, RawOrder
+from domain.outcomes import Later
+from domain.phone import Unreachable
+from domain.take_over import ShopWatchedError
+
+
+class WatchedPlatform:
+    """A watched shop's account: only what reads is passed on."""
+
+    def __init__(self, account: str, port: Platform) -> None:
+        self._account = account
+        self._port = port
+
+    @property
+    def window_max_s(self) -> float:
+        return self._port.window_max_s
+
+    @property
+    def divides_lines(self) -> bool:
+        return self._port.divides_lines
+
+    def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
+        return self._port.changes(window)
+
+    async def fetch(self, platform_order_id: str) -> RawOrder:
+        return await self._port.fetch(platform_order_id)
+
+    async def status(self, platform_order_id: str) -> PlatformStatus:
+        return await self._port.status(platform_order_id)
+
+    async def reveal(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:  # noqa: ARG002 - as the port
+        """Raises ShopWatchedError: a decryption is counted, and spends the shop's quota."""
+        raise ShopWatchedError(self._account)
+
+    async def tell_shipped(self, handover: Handover) -> None:  # noqa: ARG002 - as the port
+        """Raises ShopWatchedError."""
+        raise ShopWatchedError(self._account)
+
+    def courier_code(self, courier: str) -> str:
+        return self._port.courier_code(courier)
+
+
+class WatchingCourier:
+    """A courier's account that books nothing for watched shops, nor for a shop that the booking does not name."""
+
+    def __init__(self, port: Courier, watched: frozenset[str]) -> None:
+        self.is_idempotent = port.is_idempotent
+        self.can_find = port.can_find
+        self.find_lag_s = port.find_lag_s
+        self._port = port
+        self._watched = watched
+
+    async def create(self, booking: Booking) -> Waybill:
+        """Raises ShopWatchedError for a watched shop."""
+        _refuse(booking.shop, self._watched)
+        return await self._port.create(booking)
+
+    async def find(self, reference: str) -> Waybill | None:
+        return await self._port.find(reference)
+
+    async def cancel(self, reference: str, waybill: str) -> None:
+        """A person's act: it names the waybill, whatever its shop."""
+        await self._port.cancel(reference, waybill)
+
+
+class WatchingNotifier:
+    """A channel that tells nothing of watched shops, nor of a shop that the notice does not name."""
+
+    def __init__(self, port: Notifier, watched: frozenset[str]) -> None:
+        self.is_idempotent = port.is_idempotent
+        self.needs_mobile = port.needs_mobile
+        self._port = port
+        self._watched = watched
+
+    async def tell(self, notice: Notice) -> Unreachable | Later | None:
+        """Raises ShopWatchedError for a watched shop."""
+        platform, shop = (notice.content.get(name, "") for name in ("platform", "shop"))
+        _refuse(f"{platform}/{shop}" if shop else "", self._watched)
+        return await self._port.tell(notice)
+
+
+def _refuse(account: str, watched: frozenset[str]) -> None:
+    if not account or account in watched:
+        raise ShopWatchedError(account or "unknown")

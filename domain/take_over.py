@@ -1,0 +1,69 @@
+"""Which orders another system ships: those paid before a shop was taken over, and all orders of a shop that is watched.
+
+Such an order is stored, shown, and closed at once with a reason of its own, so that no step can begin it. Only a person
+adopts it, or, for an order that came while its shop was watched, the instant that the settings name.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.errors import Throttled
+from domain.order import Order
+
+# Reasons for which an order is closed that another system ships.
+NOT_TAKEN_OVER = "not_taken_over"
+WATCHED = "watched"
+KEPT_OUT = (NOT_TAKEN_OVER, WATCHED)
+
+
+class Mode(StrEnum):
+    """How a shop is served: `live`, or only read and decided (`watch`)."""
+
+    LIVE = "live"
+    WATCH = "watch"
+
+
+# Until a call that a watched shop was refused is tried again: the watch may have ended.
+_REFUSED_S = 30.0
+
+
+class ShopWatchedError(Throttled):
+    """A call other than reading was about to be made for a shop that is only watched. Nothing left the process."""
+
+    def __init__(self, account: str) -> None:
+        message = f"{account} is only watched"
+        super().__init__("shop_watched", message, {"account": account}, after_s=_REFUSED_S)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """What is known of a shop's take-over.
+
+    `joined_at`: since when the shop is known here. `kept_before`: orders that were paid before this instant are another
+    system's; None: no such order is expected. `is_watched`: every order is another system's for now.
+    """
+
+    joined_at: datetime | None = None
+    kept_before: datetime | None = None
+    is_watched: bool = False
+
+
+NOTHING_KNOWN = TakeOver()
+
+
+def why_kept_out(order: Order, shop: TakeOver, *, is_unpaid: bool, unpaid_at: datetime | None = None) -> str:
+    """Why an order is not ours to begin: `NOT_TAKEN_OVER` or `WATCHED`; empty where it is ours.
+
+    `is_unpaid`: it waits for its payment, so the payment decides later. `unpaid_at`: the platform showed it as unpaid
+    at that time, so it was not paid before.
+
+    The moment of payment counts. Where the platform does not tell it, the order counts as paid at the earliest moment
+    that is possible: what is unknown does not begin an order.
+    """
+    if shop.is_watched:
+        return WATCHED
+    if shop.kept_before is None or is_unpaid:
+        return ""
+    earliest = order.paid_at or max(order.created_at, unpaid_at or order.created_at)
+    return NOT_TAKEN_OVER if earliest < shop.kept_before else ""

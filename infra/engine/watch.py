@@ -1,0 +1,60 @@
+"""The one place where the engine stops remote steps for shops that are only watched.
+
+Whatever an order of such a shop would have told or booked rests here, before its step begins. A question about a call
+that may have happened goes on: it only reads.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from domain.holds import HoldCode
+from domain.order import Lane
+from domain.outcomes import Hold, Later
+from domain.steps import Subject
+from infra.engine.results import Result, Settled
+from infra.engine.write_outcomes import places
+from infra.process.steps import STEPS
+from infra.tables.pool import Connection
+from infra.tables.take_over import WatchedSubject, watched_notices, watched_packages
+
+# Until what rests is looked at again: the watch may have ended.
+REST_S = 60.0
+
+_FIND: dict[Subject, Callable[[Connection, str, Sequence[int]], list[WatchedSubject]]] = {
+    Subject.PACKAGE: lambda tx, step, ids: watched_packages(tx, step, STEPS[step].works_in, ids),
+    Subject.NOTICE: lambda tx, _step, ids: watched_notices(tx, ids),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """`accounts`: shops that this process's settings watch. Without any, nothing is asked of the database.
+
+    Whether a shop is watched right now, the database says: a process with earlier settings stops no order of a shop
+    that is live again.
+    """
+
+    accounts: frozenset[str] = frozenset()
+
+    def stopped(self, tx: Connection, step: str, subject_ids: Sequence[int]) -> list[Result]:
+        """One result for each subject that must not go on.
+
+        A step that stops a shipment is held, so that a person decides who ships it, also after the watch. What was
+        shipped by us already is told once the watch has ended.
+        """
+        find = _FIND.get(STEPS[step].subject)
+        if not self.accounts or find is None:
+            return []
+        watched = {one.subject_id: one.account for one in find(tx, step, subject_ids) if not one.is_asked_about}
+        if not watched:
+            return []
+        now = places(tx, step, Lane.P1, sorted(watched))
+        if not STEPS[step].stops_order:
+            return [Settled(place, Later("shop_watched", after_s=REST_S)) for place in now.values()]
+        return [
+            Settled(place, Hold(HoldCode.SHOP_WATCHED, {"shop": watched[subject_id]}))
+            for subject_id, place in now.items()
+        ]
+
+
+NOBODY = Watch()

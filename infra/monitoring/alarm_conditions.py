@@ -1,0 +1,158 @@
+"""Conditions of alarms, as sets: for which keys does each hold now? Looked at once a minute by the leading sweeper.
+
+A key that is missing from the set is over, so no alarm can be forgotten.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from domain.alarms import CLOCK_ALARMS, AlarmKind
+from domain.errors import Misconfigured
+from domain.gates import ENGINE, GateKind
+from infra.config.rules import load_rules
+from infra.config.settings import Settings
+from infra.monitoring.alarms import SILENT_S
+from infra.monitoring.cursor_age import ACCOUNTS, cursor_ages
+from infra.monitoring.signals import SIGNALS
+from infra.tables.alarm_conditions import (
+    orders_waiting,
+    refused_counts,
+    refused_inputs,
+    running_clocks,
+    stock_faults,
+    stopped_bulks,
+)
+from infra.tables.alarms import Held, settle_alarms
+from infra.tables.gates import load_pauses
+from infra.tables.letters import load_causes
+from infra.tables.pool import Connection, Database
+from infra.tables.sql import load
+from infra.tables.unreadable import UNREADABLE
+
+INSPECT = load("inspect")
+
+# A change that the second reading found so long ago still speaks for a longer overlap.
+LATE_RECENT_H = 24
+# The second reading of a shop may be so far behind the first.
+UNSETTLED_H = 24
+RULES_KEY = "rules_file"
+
+# By kind and key; None: nobody knows whether the condition holds for this key.
+Found = Mapping[AlarmKind, Mapping[str, Held | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What holds now for the keys of some kinds. A kind that `look` leaves out holds for no key."""
+
+    kinds: tuple[AlarmKind, ...]
+    look: Callable[[Connection], Found]
+
+
+def settle_condition(db: Database, condition: Condition) -> None:
+    """Look, then open, renew and close the alarms of its kinds. Safe to run twice and side by side."""
+    with db.connection() as connection:
+        found = condition.look(connection)
+    with db.transaction() as tx:
+        for kind in condition.kinds:
+            settle_alarms(tx, kind, found.get(kind, {}))
+
+
+def of_kind(kind: AlarmKind, look: Callable[[Connection], Mapping[str, Held | None]]) -> Condition:
+    """A condition of one kind."""
+    return Condition((kind,), lambda connection: {kind: look(connection)})
+
+
+def conditions_of(settings: Settings) -> tuple[Condition, ...]:
+    """All that can be told from Postgres and the settings."""
+    locations = [location.name for location in settings.locations]
+    return (
+        Condition(tuple(CLOCK_ALARMS.values()), _clocks),
+        of_kind(AlarmKind.DEAD_LETTERS, _letters),
+        of_kind(AlarmKind.FEED_SILENT, _silent_feeds),
+        of_kind(AlarmKind.SHOP_BEHIND, lambda connection: _behind(connection, settings)),
+        of_kind(AlarmKind.FOUND_LATE, lambda connection: _found_late(connection, settings)),
+        of_kind(AlarmKind.SECOND_READING_BEHIND, lambda connection: _unsettled(connection, settings)),
+        of_kind(AlarmKind.HOLDS_EXPIRED, _expired_holds),
+        of_kind(AlarmKind.WAITING_ON_ACCOUNT, orders_waiting),
+        of_kind(AlarmKind.ACCOUNT_PAUSED, _paused_accounts),
+        of_kind(AlarmKind.INVARIANT_BREACHED, _breaches),
+        of_kind(AlarmKind.ENTRIES_UNREADABLE, _unreadable),
+        of_kind(AlarmKind.INPUT_REFUSED, refused_inputs),
+        of_kind(AlarmKind.STOCK_COUNT_REFUSED, refused_counts),
+        of_kind(AlarmKind.STOCK_NOT_COUNTED, lambda connection: stock_faults(connection, locations)),
+        of_kind(AlarmKind.BULK_STOPPED, stopped_bulks),
+        of_kind(AlarmKind.RULES_BORROWED, lambda _: _borrowed(settings.rules_file)),
+    )
+
+
+def _clocks(connection: Connection) -> Found:
+    return {CLOCK_ALARMS[percent]: shops for percent, shops in running_clocks(connection).items()}
+
+
+def _letters(connection: Connection) -> Mapping[str, Held]:
+    return {
+        cause.fingerprint: Held(
+            cause.letters,
+            {"at_step": cause.step, "adapter": cause.adapter, "code": cause.code, "orders": cause.orders},
+        )
+        for cause in load_causes(connection)
+    }
+
+
+def _silent_feeds(connection: Connection) -> Mapping[str, Held]:
+    silent = connection.execute(ACCOUNTS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
+    return {account: Held(facts={"since": since.isoformat()}) for account, since, _ in silent}
+
+
+def _behind(connection: Connection, settings: Settings) -> Mapping[str, Held | None]:
+    """A shop near its limit is neither behind nor caught up: its alarm stays as it is."""
+    return {
+        one.account: Held(facts={"allowed_min": round(one.patience_s / 60)}) if one.is_behind else None
+        for one in cursor_ages(connection, settings.shops)
+        if one.is_behind or not (one.is_calm or one.is_paused)
+    }
+
+
+def _found_late(connection: Connection, settings: Settings) -> Mapping[str, Held]:
+    rows = connection.execute(ACCOUNTS["found_late"], {"recent_h": LATE_RECENT_H}).fetchall()
+    shops = {shop.account for shop in settings.shops}
+    return {account: Held(count) for account, count, _, is_recent in rows if is_recent and account in shops}
+
+
+def _unsettled(connection: Connection, settings: Settings) -> Mapping[str, Held]:
+    rows = connection.execute(ACCOUNTS["unsettled"], {"behind_h": UNSETTLED_H}).fetchall()
+    shops = {shop.account for shop in settings.shops}
+    return {account: Held() for account, _ in rows if account in shops}
+
+
+def _expired_holds(connection: Connection) -> Mapping[str, Held]:
+    return {owner: Held(holds, owner=owner) for owner, holds in connection.execute(INSPECT["expired_holds"])}
+
+
+def _paused_accounts(connection: Connection) -> Mapping[str, Held]:
+    return {
+        pause.name: Held(facts={"code": pause.reason})
+        for pause in load_pauses(connection)
+        if pause.kind is GateKind.ACCOUNT and pause.shut_by == ENGINE
+    }
+
+
+def _breaches(connection: Connection) -> Mapping[str, Held]:
+    return {name: Held(examples) for name, examples in connection.execute(SIGNALS["breaches"])}
+
+
+def _unreadable(connection: Connection) -> Mapping[str, Held]:
+    rows = connection.execute(UNREADABLE["open_by_account"]).fetchall()
+    return {f"{source} {account}": Held(entries) for account, source, entries in rows}
+
+
+def _borrowed(rules_file: str) -> Mapping[str, Held | None]:
+    """Of a file that cannot be read nobody knows: `orderlane doctor` says what is wrong with it."""
+    try:
+        rules = load_rules(rules_file)
+    except Misconfigured:
+        return {RULES_KEY: None}
+    if not rules.borrowed:
+        return {}
+    return {RULES_KEY: Held(len(rules.borrowed), {"keys": list(rules.borrowed), "version": rules.version})}

@@ -1,0 +1,67 @@
+"""The sweeper's duties about alarms: what holds is opened, what is over is closed, and the log says so."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from redis.exceptions import RedisError
+
+from domain.alarms import AlarmKind
+from infra.monitoring.alarm_conditions import Condition, of_kind, settle_condition
+from infra.monitoring.alarm_sinks import Sink, tell_alarms
+from infra.process.clock import Clock
+from infra.sweeper.schedule import ALARMS_EVERY_S, Duty
+from infra.tables.alarms import Held, close_quiet
+from infra.tables.pool import Connection, Database
+
+TELL_EVERY_S = 5.0
+
+
+def alarm_duties(
+    db: Database, clock: Clock, conditions: Sequence[Condition], duties: Sequence[Duty], sink: Sink
+) -> tuple[Duty, ...]:
+    """A duty for each condition, so that one that fails keeps no other from being looked at; the quiet ones; the sink.
+
+    `duties`: the sweeper's others. The failure of a duty is an alarm, of those that are made here too.
+    """
+    watched = list(duties)
+    made = (
+        *(
+            Duty(f"alarm_{condition.kinds[0]}", ALARMS_EVERY_S, partial(settle_condition, db, condition), clock)
+            for condition in (*conditions, failed_duties(watched))
+        ),
+        Duty("quiet_alarms", ALARMS_EVERY_S, partial(_close_quiet, db), clock),
+        Duty("tell_alarms", TELL_EVERY_S, partial(tell_alarms, db, sink), clock),
+    )
+    watched += made
+    return made
+
+
+def failed_duties(duties: Sequence[Duty]) -> Condition:
+    """The duties whose last round failed. Of one that had no round in this process nobody knows."""
+
+    def look(_: Connection) -> Mapping[str, Held | None]:
+        return {
+            duty.name: None if duty.last_error is None else Held(facts={"error": duty.last_error})
+            for duty in duties
+            if duty.last_error != ""
+        }
+
+    return of_kind(AlarmKind.DUTY_FAILED, look)
+
+
+def unreachable_redis(ping: Callable[[], object]) -> Condition:
+    """Whether Redis answers this process."""
+
+    def look(_: Connection) -> Mapping[str, Held | None]:
+        try:
+            ping()
+        except RedisError as error:
+            return {"": Held(facts={"error": type(error).__name__})}
+        return {}
+
+    return of_kind(AlarmKind.REDIS_UNREACHABLE, look)
+
+
+def _close_quiet(db: Database) -> int:
+    with db.transaction() as tx:
+        return close_quiet(tx)

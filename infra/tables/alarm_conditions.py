@@ -1,0 +1,66 @@
+"""Sets of what somebody must hear of that no other module asks for. Each is one statement."""
+
+from collections.abc import Iterable, Mapping
+
+from domain.ship_by import ON_THE_CLOCK
+from infra.tables.alarms import Held
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+
+ALARM_CONDITIONS = load("alarm_conditions")
+
+_REFUSED_RECENT_H = 24
+
+
+def running_clocks(tx: Connection) -> Mapping[int, Mapping[str, Held]]:
+    """Shops with orders in the house at each mark of the ship-by clock, by percent; the facts say the money at risk.
+
+    An order counts at the mark that it reached last. Marks that are over are noted as such.
+    """
+    orders: dict[int, dict[str, int]] = {}
+    at_risk: dict[int, dict[str, dict[str, int]]] = {}
+    for percent, shop, currency, count, minor in tx.execute(
+        ALARM_CONDITIONS["running_clocks"], {"states": sorted(ON_THE_CLOCK)}
+    ).fetchall():
+        shops = orders.setdefault(percent, {})
+        shops[shop] = shops.get(shop, 0) + count
+        at_risk.setdefault(percent, {}).setdefault(shop, {})[currency] = minor
+    return {
+        percent: {shop: Held(count, {"at_risk_minor": at_risk[percent][shop]}) for shop, count in shops.items()}
+        for percent, shops in orders.items()
+    }
+
+
+def orders_waiting(connection: Connection) -> Mapping[str, Held]:
+    """Accounts that orders wait for past their clock."""
+    rows = connection.execute(ALARM_CONDITIONS["orders_waiting"]).fetchall()
+    return {account: Held(orders) for account, orders in rows}
+
+
+def refused_counts(connection: Connection) -> Mapping[str, Held]:
+    """Locations that count less of some SKUs than is promised; `count` is the number of these SKUs."""
+    rows = connection.execute(ALARM_CONDITIONS["refused_counts"]).fetchall()
+    return {location: Held(skus) for location, skus in rows}
+
+
+def stock_faults(connection: Connection, locations: Iterable[str]) -> Mapping[str, Held]:
+    """Those of the locations whose last count could not be had, with the code of the error."""
+    rows = connection.execute(ALARM_CONDITIONS["stock_faults"], {"names": list(locations)}).fetchall()
+    return {location: Held(facts={"code": code}) for location, code in rows}
+
+
+def note_stock_fault(connection: Connection, location: str, code: str | None) -> None:
+    """The last count of a location ended with an error of this code; None: it was had."""
+    connection.execute(ALARM_CONDITIONS["note_stock_fault"], {"name": location, "code": code})
+
+
+def refused_inputs(connection: Connection) -> Mapping[str, Held]:
+    """Limits that were reached within a day: the limit, and whose input it was."""
+    rows = connection.execute(ALARM_CONDITIONS["refused_inputs"], {"recent_h": _REFUSED_RECENT_H}).fetchall()
+    return {f"{kind} {name}": Held(count) for kind, name, count in rows}
+
+
+def stopped_bulks(connection: Connection) -> Mapping[str, Held]:
+    """Bulk replays that paused themselves, by number; `count` is the number of members that wait."""
+    rows = connection.execute(ALARM_CONDITIONS["stopped_bulks"]).fetchall()
+    return {str(bulk_id): Held(waiting) for bulk_id, waiting in rows}

@@ -1,0 +1,169 @@
+-- Shops that are taken over from another system or only watched, and the orders that are kept out for it.
+
+-- name: note_shops
+-- What the settings say of shops. A shop that is named without an instant keeps the one that it had: without it, orders
+-- of the other system that are first seen from now on would be begun.
+UPDATE shop AS s
+SET mode = r.mode, take_over_from = coalesce(r.take_over_from, s.take_over_from),
+    watched_since = CASE WHEN r.mode = 'watch' AND s.mode <> 'watch' THEN now() ELSE s.watched_since END,
+    live_since = CASE WHEN r.mode = s.mode THEN s.live_since WHEN r.mode = 'live' THEN now() END
+FROM json_to_recordset(%(rows)s::json) AS r(account text, mode text, take_over_from timestamptz)
+WHERE s.account = r.account
+  AND (s.mode, s.take_over_from) IS DISTINCT FROM (r.mode, coalesce(r.take_over_from, s.take_over_from));
+
+-- name: undecided_shops
+-- Of some shops, those of which nothing is stored and no instant is known.
+SELECT r.account
+FROM json_to_recordset(%(rows)s::json) AS r(account text, platform text, name text)
+WHERE NOT EXISTS (SELECT 1 FROM shop AS s WHERE s.account = r.account AND s.take_over_from IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM raw_payload AS p WHERE p.shop = r.name AND p.platform = r.platform)
+  AND NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.shop = r.name AND o.platform = r.platform)
+  AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = r.name AND t.platform = r.platform)
+ORDER BY r.account;
+
+-- name: watched_packages
+-- Of some packages, those of shops that are watched and on which the step may act. `is_asked_about`: a call about it has
+-- happened, or may have.
+SELECT p.id, s.account,
+       EXISTS (SELECT 1 FROM shipment AS h WHERE %(step)s = 'label' AND h.package_id = p.id
+               AND (h.status = 'booked' OR h.status = 'intended' AND h.call_deadline IS NOT NULL))
+       OR EXISTS (SELECT 1 FROM writeback AS w WHERE %(step)s = 'writeback' AND w.package_id = p.id
+                  AND (w.status = 'confirmed' OR w.call_deadline IS NOT NULL)) AS is_asked_about
+FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN shop AS s ON s.account = o.platform || '/' || o.shop AND s.mode = 'watch'
+WHERE p.id = ANY(%(ids)s) AND (f.state = ANY(%(states)s) OR %(states)s = '{}');
+
+-- name: watched_notices
+SELECT n.id, s.account, false
+FROM notice AS n
+JOIN package AS p ON p.id = n.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN shop AS s ON s.account = o.platform || '/' || o.shop AND s.mode = 'watch'
+WHERE n.id = ANY(%(ids)s);
+
+-- name: lock_orders
+SELECT o.id FROM orders AS o WHERE o.id = ANY(%(ids)s) ORDER BY o.id FOR NO KEY UPDATE;
+
+-- name: kept_out
+-- Fulfillment orders of some orders that are kept out, locked; with whether the order's content is gone.
+SELECT f.id, f.order_id, f.lane, f.closed_reason, EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = f.order_id)
+FROM fulfillment_order AS f
+WHERE f.order_id = ANY(%(ids)s) AND f.closed_reason = ANY(%(reasons)s)
+ORDER BY f.id
+FOR UPDATE OF f;
+
+-- name: reopen
+-- Kept-out fulfillment orders are begun: as a new order would be, with the pieces that are still wanted. An order that
+-- waited for its payment may have been planned before, and in parts: those pieces are planned anew.
+WITH opened AS (
+    UPDATE fulfillment_order AS f
+    SET state = r.state, resume_state = r.resume_state, finished_at = NULL, closed_reason = NULL, reservation = 'none'
+    FROM json_to_recordset(%(orders)s::json) AS r(id bigint, state text, resume_state text)
+    WHERE f.id = r.id AND f.closed_reason = ANY(%(reasons)s)
+    RETURNING f.id
+), wanted AS (
+    SELECT l.* FROM json_to_recordset(%(lines)s::json)
+        AS l(fulfillment_order_id bigint, order_id bigint, line_id text, planned integer, cancelled integer,
+             elsewhere integer)
+), counted AS (
+    UPDATE order_line AS o SET planned = w.planned, cancelled = w.cancelled, elsewhere = w.elsewhere
+    FROM wanted AS w WHERE o.order_id = w.order_id AND o.line_id = w.line_id
+), undecided AS (
+    DELETE FROM watch_decision AS d USING wanted AS w WHERE d.order_id = w.order_id
+), earlier AS (
+    UPDATE fulfillment_line AS k SET quantity = k.packed
+    FROM wanted AS w
+    WHERE k.order_id = w.order_id AND k.line_id = w.line_id
+      AND (k.fulfillment_order_id <> w.fulfillment_order_id OR w.planned = 0)
+)
+INSERT INTO fulfillment_line (fulfillment_order_id, order_id, line_id, quantity)
+SELECT w.fulfillment_order_id, w.order_id, w.line_id, w.planned FROM wanted AS w WHERE w.planned > 0
+ORDER BY w.fulfillment_order_id, w.order_id, w.line_id
+ON CONFLICT (fulfillment_order_id, order_id, line_id) DO UPDATE SET quantity = excluded.quantity;
+
+-- name: find_kept_out
+-- Orders of a shop that are kept out, by the moment of their payment (else of their placing), the earliest first.
+SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, f.closed_reason AS reason, o.paid_at, o.placed_at,
+       o.ship_by, o.currency, o.payable_minor, d.outcome, d.decided_at, d.holds, d.packages
+FROM fulfillment_order AS f
+JOIN orders AS o ON o.id = f.order_id
+LEFT JOIN watch_decision AS d ON d.order_id = o.id
+WHERE f.closed_reason IN ('not_taken_over', 'watched')
+  AND (%(account)s::text IS NULL OR o.platform || '/' || o.shop = %(account)s OR o.shop = %(account)s)
+  AND (%(since)s::timestamptz IS NULL OR coalesce(o.paid_at, o.placed_at) >= %(since)s)
+  AND (%(before)s::timestamptz IS NULL OR coalesce(o.paid_at, o.placed_at) < %(before)s)
+  AND (NOT %(is_open)s OR o.platform_state IN ('unpaid', 'hold', 'to_ship', 'part_shipped'))
+ORDER BY coalesce(o.paid_at, o.placed_at), o.id
+LIMIT %(limit)s;
+
+-- name: count_kept_out
+-- Orders that are kept out and open on their platform, by shop: how many, and how many would have been shipped.
+SELECT o.platform || '/' || o.shop AS account, f.closed_reason AS reason, count(*) AS orders,
+       count(*) FILTER (WHERE d.outcome = 'ship') AS would_ship,
+       count(*) FILTER (WHERE d.outcome = 'hold') AS would_hold
+FROM fulfillment_order AS f
+JOIN orders AS o ON o.id = f.order_id
+LEFT JOIN watch_decision AS d ON d.order_id = o.id
+WHERE f.closed_reason IN ('not_taken_over', 'watched')
+  AND o.platform_state IN ('unpaid', 'hold', 'to_ship', 'part_shipped')
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- name: watched_shops
+SELECT account, watched_since FROM shop WHERE mode = 'watch' ORDER BY account;
+
+-- name: resting_in_watch
+-- What a watched shop leaves undone of orders that were begun before the watch, by step.
+SELECT w.step, count(*)
+FROM shop AS s
+JOIN orders AS o ON o.platform || '/' || o.shop = s.account
+JOIN fulfillment_order AS f ON f.order_id = o.id
+JOIN package AS p ON p.fulfillment_order_id = f.id
+JOIN work AS w ON w.step IN ('label', 'writeback') AND w.subject_id = p.id
+WHERE s.mode = 'watch' AND s.account = %(account)s
+GROUP BY w.step ORDER BY w.step;
+
+-- name: due_to_begin
+-- Orders that came while their shop was watched, and that the instant of take-over, set since, says are ours.
+SELECT o.id
+FROM fulfillment_order AS f
+JOIN orders AS o ON o.id = f.order_id
+JOIN shop AS s ON s.account = o.platform || '/' || o.shop
+WHERE f.closed_reason = 'watched' AND s.mode = 'live' AND o.platform_state IN ('unpaid', 'hold', 'to_ship')
+  AND coalesce(o.paid_at, o.placed_at) >= s.kept_before
+ORDER BY coalesce(o.paid_at, o.placed_at), o.id
+LIMIT %(limit)s;
+
+-- name: watched_orders
+-- Of some orders, those that are kept out because their shop is watched, with their lane.
+SELECT f.order_id, f.lane FROM fulfillment_order AS f
+WHERE f.order_id = ANY(%(ids)s) AND f.closed_reason = 'watched'
+ORDER BY f.order_id;
+
+-- name: watch_levels
+-- Pieces that other watched orders would have taken, by location and SKU.
+SELECT p.location, p.sku, sum(p.quantity)::integer FROM watch_piece AS p
+WHERE p.sku = ANY(%(skus)s) AND p.order_id <> ALL(%(ids)s)
+GROUP BY p.location, p.sku;
+
+-- name: forget_decisions
+DELETE FROM watch_decision WHERE order_id = ANY(%(ids)s);
+
+-- name: note_decisions
+INSERT INTO watch_decision (order_id, outcome, lane, rules, holds, packages)
+SELECT r.order_id, r.outcome, r.lane, r.rules, r.holds, r.packages
+FROM json_to_recordset(%(rows)s::json)
+     AS r(order_id bigint, outcome text, lane text, rules text, holds jsonb, packages jsonb)
+ORDER BY r.order_id;
+
+-- name: note_pieces
+INSERT INTO watch_piece (order_id, location, sku, quantity)
+SELECT r.order_id, r.location, r.sku, r.quantity
+FROM json_to_recordset(%(rows)s::json) AS r(order_id bigint, location text, sku text, quantity integer)
+ORDER BY r.order_id, r.location, r.sku;
+
+-- name: decision_of
+SELECT d.decided_at, d.outcome, d.lane, d.rules, d.holds, d.packages FROM watch_decision AS d WHERE d.order_id = %(id)s;

@@ -1,0 +1,58 @@
+"""Whether it is said which orders of each shop are ours, and what shops that are only watched would have done."""
+
+from collections.abc import Iterator
+
+from domain.errors import Misconfigured
+from domain.take_over import NOT_TAKEN_OVER, WATCHED
+from infra.config.settings import Settings
+from infra.engine.accounts import refuse_undecided
+from infra.process.clock import Clock
+from infra.tables.pool import Connection
+from infra.tables.take_over import KeptOutCount, count_kept_out, resting_in_watch, watched_shops
+from ops.doctor.check import Check, fail, ok, warn
+
+
+def all_checks(session: Connection, settings: Settings, clock: Clock) -> Iterator[Check]:
+    yield undecided(session, settings, clock)
+    counts = count_kept_out(session)
+    yield from watched(session, settings, counts)
+    yield from kept_out(counts)
+
+
+def undecided(session: Connection, settings: Settings, clock: Clock) -> Check:
+    try:
+        refuse_undecided(session, settings, clock.utcnow())
+    except Misconfigured as error:
+        return fail("take over", error.message, "without the line nothing starts; see docs/take-over.md")
+    return ok("take over", "of every shop it is known which orders are ours")
+
+
+def watched(session: Connection, settings: Settings, counts: list[KeptOutCount]) -> Iterator[Check]:
+    """One check for each shop that is watched, or is about to be."""
+    by_account = {one.account: one for one in counts if one.reason == WATCHED}
+    configured = {shop.account for shop in settings.shops}
+    since = {account: at for account, at in watched_shops(session).items() if account in configured}
+    for account in sorted(settings.watched_shops | since.keys()):
+        if account not in since:
+            yield warn(
+                account, "is to be watched and is not yet", "restart `orderlane run`, or `python -m workers.release`"
+            )
+            continue
+        one = by_account.get(account)
+        would = f"would have shipped {one.would_ship} and held {one.would_hold} of {one.orders}" if one else "no order"
+        resting = resting_in_watch(session, account)
+        rests = "".join(f"; {count} {step} of earlier orders rest" for step, count in resting.items())
+        message = f"in watch mode since {since[account]:%Y-%m-%d %H:%M} UTC: {would} that wait on the platform{rests}"
+        if account in settings.watched_shops:
+            yield ok(account, message)
+        else:
+            yield warn(
+                account, message, "the settings say live: restart `orderlane run`, or `python -m workers.release`"
+            )
+
+
+def kept_out(counts: list[KeptOutCount]) -> Iterator[Check]:
+    waiting = [one for one in counts if one.reason == NOT_TAKEN_OVER]
+    if waiting:
+        shops = ", ".join(f"{one.account} {one.orders}" for one in waiting)
+        yield ok("kept out", f"paid before the take-over and not shipped yet: {shops}; `orderlane order kept-out`")
