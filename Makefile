@@ -62,11 +62,12 @@ model: $(VENV)/.dev ## the broker's scripts beside their twin: 100,000 random co
 fuzz: $(VENV)/.dev ## every reader and the paths behind it under half a million mutations; SEED=n
 	FUZZ_MUTATIONS=500000 FUZZ_SEED=$(SEED) $(BIN)/pytest -n 0 -s tests/fuzz tests/actors/test_fuzzed_answers.py
 
-lint: $(VENV)/.dev ## format, lint, types, walls
+lint: $(VENV)/.dev ## format, lint, types, walls, published faults of packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python deploy/advisories.py requirements.txt requirements-dev.txt requirements-bench.txt
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q pyproject.toml -o requirements.txt

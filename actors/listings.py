@@ -27,7 +27,7 @@ from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import FULFILLMENT, Writes, add_move, event, write
 from infra.process.failpoints import failpoints
-from infra.tables.letters import record_acts
+from infra.tables.audit import Act, Verb, record_acts
 from infra.tables.listings import (
     load_entries,
     lock_ready,
@@ -125,10 +125,15 @@ def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     writes = Writes(events=[event("reserve", _place(locked), "lines_let_go", Cause.PERSON, facts=facts)])
     write(tx, "reserve", writes)
     acts = [
-        (f"order/{one.line.order_id}", {"line": one.line.line_id, "product": one.line.listing.product_id})
+        Act(
+            f"order/{one.line.order_id}",
+            {"sku": one.line.sku},
+            {"sku": one.sku},
+            {"line": one.line.line_id, "product": one.line.listing.product_id},
+        )
         for one in gone
     ]
-    record_acts(tx, author.who, "line_let_go", author.reason, acts)
+    record_acts(tx, author, Verb.LINE_LET_GO, acts)
     return line_ids
 
 

@@ -8,9 +8,11 @@ from domain.lines import pieces_by_sku
 from domain.money import Money
 from domain.order import Order, OrderLine
 from domain.outcomes import Done, Later
+from domain.routing import Candidate, Contract
 from domain.splitting import Want
 from domain.states import Cause, State
 from domain.stock import Reservation
+from infra.config.settings import Settings
 from infra.engine.reports import UNTIL_WOKEN_S
 from infra.engine.results import Place, Settled
 from infra.tables.lines import NewPart, Quantity, add_parts, add_quantities, move_reserved, set_quantities
@@ -108,3 +110,17 @@ def _left(parts: Sequence[SplitOff]) -> dict[int, tuple[Locked, Order, dict[str,
         for line_id, quantity in one.quantities.items():
             rest[line_id] -= quantity
     return left
+
+
+def candidates(settings: Settings, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
+    """Every location with its contracts and what it can give, by SKU, in the order of the settings."""
+    return [
+        Candidate(
+            location.name,
+            location.sender.province,
+            location.sender.city,
+            tuple(Contract(one.account, one.courier) for one in settings.contracts_at(location)),
+            levels.get(location.name, {}),
+        )
+        for location in settings.locations
+    ]

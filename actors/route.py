@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from actors.parts import WAITS, SplitOff, divides_lines, nothing_left, split_off, wants_of
+from actors.parts import WAITS, SplitOff, candidates, divides_lines, nothing_left, split_off, wants_of
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lines import pieces_by_sku
@@ -11,7 +11,7 @@ from domain.order import Order
 from domain.outcomes import Done, Hold
 from domain.placing import Placement
 from domain.placing import place as choose
-from domain.routing import Candidate, Unroutable
+from domain.routing import Unroutable
 from domain.splitting import Part
 from domain.states import Cause, State
 from domain.steps import Milestone, Step, Subject
@@ -127,22 +127,13 @@ class RouteStep:
         return choose(
             wants_of(subject.order, subject.locked.quantities),
             subject.order.receiver,
-            self._candidates(levels),
+            candidates(self.tools.settings, levels),
             self.tools.rules,
             divides_lines=divides_lines(self.tools, subject.order),
             seller_memo=subject.order.seller_memo,
             waived=subject.waived,
             parts_made=parts_made,
         )
-
-    def _candidates(self, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
-        couriers = tuple(courier.courier for courier in self.tools.settings.couriers)
-        return [
-            Candidate(
-                location.name, location.sender.province, location.sender.city, couriers, levels.get(location.name, {})
-            )
-            for location in self.tools.settings.locations
-        ]
 
     def _commit(self, tx: Connection, routed: Sequence[Routed]) -> list[Result]:
         waits: list[Result] = []
@@ -152,12 +143,11 @@ class RouteStep:
         if not routed:
             return waits
         parts, waiting = _split_off(tx, routed)
-        accounts = {courier.courier: courier.account for courier in reversed(self.tools.settings.couriers)}
         rows = rows_json(
             {
                 "fulfillment_order_id": one.id,
                 "courier": one.part.courier,
-                "account": accounts[one.part.courier],
+                "account": one.part.account,
                 "location": one.part.location,
                 "service": one.part.service,
                 "weight_g": 0,
@@ -170,15 +160,16 @@ class RouteStep:
         packages = {fulfillment_order_id: package_id for package_id, fulfillment_order_id in created}
         return [
             *waits,
-            *(self._allocated(one, packages[one.id], accounts) for one in parts),
+            *(self._allocated(one, packages[one.id]) for one in parts),
             *(self._short(one, id_) for one, id_ in waiting),
         ]
 
-    def _allocated(self, one: "Placed", package_id: int, accounts: Mapping[str, str]) -> Settled:
+    def _allocated(self, one: "Placed", package_id: int) -> Settled:
         subject, part = one.routed.subject, one.part
         facts: dict[str, object] = {
             "location": part.location,
             "courier": part.courier,
+            "account": part.account,
             "reasons": list(part.reasons),
         }
         if not one.routed.is_whole:
@@ -187,9 +178,7 @@ class RouteStep:
             replace(subject.place, subject_id=one.id, fulfillment_order_id=one.id),
             Done(State.ALLOCATED, facts | self._version()),
             Cause.ALLOCATOR,
-            follow=(
-                NewWork("label", package_id, subject.place.lane, accounts[part.courier], subject.order.key.account),
-            ),
+            follow=(NewWork("label", package_id, subject.place.lane, part.account, subject.order.key.account),),
         )
 
     def _short(self, one: Routed, id_: int) -> Settled:

@@ -7,7 +7,7 @@ watched orders, so that the answers fit together, and never against an order tha
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from actors.parts import divides_lines, wants_of
+from actors.parts import candidates, divides_lines, wants_of
 from actors.tools import Tools
 from domain.holds import Finding
 from domain.lanes import lane_facts, score
@@ -16,7 +16,7 @@ from domain.normalize import initial_state
 from domain.order import Lane, Order, PlatformState
 from domain.placing import Placement, place
 from domain.review import ReviewFacts, review
-from domain.routing import Candidate, Unroutable
+from domain.routing import Unroutable
 from domain.states import State
 from domain.stock import Demand, Grant, Reservation, allocate
 from infra.tables.orders import load_orders
@@ -98,7 +98,7 @@ def _decide(tools: Tools, order: Order, lane: Lane, shelf: _Shelf) -> _Answer:
     wanted = tuple((line_id, count) for line_id, count in quantities.items() if count)
     pieces = pieces_by_sku(order, wanted)
     grant = _grant(order, lane, pieces, shelf)
-    facts = ReviewFacts(grant.reservation, grant.skus, lines=frozenset(line_id for line_id, _ in wanted))
+    facts = ReviewFacts(grant.reservation, lines=frozenset(line_id for line_id, _ in wanted))
     found = review(order, facts, tools.rules).holds
     is_promised = grant.reservation is Reservation.RESERVED
     cities = [location.sender.city for location in tools.settings.locations]
@@ -108,7 +108,7 @@ def _decide(tools: Tools, order: Order, lane: Lane, shelf: _Shelf) -> _Answer:
     answer = place(
         wants_of(order, wanted),
         order.receiver,
-        _candidates(tools, shelf.locations),
+        candidates(tools.settings, shelf.locations),
         tools.rules,
         divides_lines=divides_lines(tools, order),
         seller_memo=order.seller_memo,
@@ -123,16 +123,6 @@ def _grant(order: Order, lane: Lane, pieces: Mapping[str, int], shelf: _Shelf) -
         return Grant(0, Reservation.RESERVED)
     [grant] = allocate([Demand(0, lane, order.paid_at, pieces)], shelf.pool).grants
     return grant
-
-
-def _candidates(tools: Tools, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
-    couriers = tuple(courier.courier for courier in tools.settings.couriers)
-    return [
-        Candidate(
-            location.name, location.sender.province, location.sender.city, couriers, levels.get(location.name, {})
-        )
-        for location in tools.settings.locations
-    ]
 
 
 def _packages(placement: Placement) -> Iterable[Mapping[str, object]]:

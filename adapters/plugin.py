@@ -9,6 +9,7 @@ from adapters.vectors import Sign
 from domain.errors import Misconfigured
 from domain.order import LaneFacts, Order
 from infra.config import settings
+from infra.config.secret import Secret
 from infra.process.clock import Clock
 
 
@@ -52,7 +53,7 @@ Kind = PlatformKind | CourierKind | ChannelKind | WarehouseKind
 Account = settings.Shop | settings.Courier | settings.Channel | settings.Location
 
 
-def credential(account: Account, name: str) -> settings.Secret:
+def credential(account: Account, name: str) -> Secret:
     """A secret of an account. Raises Misconfigured ``credential_missing``."""
     secret = account.credentials.get(name)
     if not secret:

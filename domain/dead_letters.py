@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
+from domain.reasons import Reason
 from domain.states import RANK, State, may_resume
 from domain.steps import Step, Steps
 from domain.stock import Reservation
@@ -12,7 +14,7 @@ from domain.stock import Reservation
 class Standing:
     """Where the subject of a letter stands now.
 
-    `state` is None before there is an order. `holds` are the open blocking holds beside the letter's own;
+    `state` is None before there is an order. `holds` are the open holds beside the letter's own;
     `is_one_of_many`: the order has other open letters. `reference`: under which the courier may know it.
     `replays`: how often people sent it back before. `is_unresolved`: a call of it may have happened, and nobody knows.
     """
@@ -33,6 +35,24 @@ class Standing:
         return self.resume_state if self.state is State.ON_HOLD else self.state
 
 
+class Why(StrEnum):
+    """Why a letter is not replayed, or why a bulk replay is in its state."""
+
+    STEP_DONE = "step_done"
+    ORDER_CLOSED = "order_closed"
+    ORDER_WENT_ON = "order_went_on"
+    ORDER_WENT_BACK = "order_went_back"
+    ALSO_HELD = "also_held"
+    REPLAYED_BEFORE = "replayed_before"
+    REPLAYED_BEFORE_IN_BULK = "replayed_before_in_bulk"
+    WORKER_KILLED = "worker_killed"
+    MEMBERS_DIED_IN_A_ROW = "members_died_in_a_row"
+    MANY_MEMBERS_DIED = "many_members_died"
+    CANARY_DIED = "canary_died"
+    DEFECT = "defect"
+    TURNED_BY_PERSON = "turned_by_person"
+
+
 @dataclass(frozen=True, slots=True)
 class PutBack:
     """The step becomes due again; a held order resumes at `resume`, unless something else holds it."""
@@ -44,7 +64,7 @@ class PutBack:
 class Superseded:
     """The order moved on: there is nothing to replay. What only the letter held resumes at `resume`."""
 
-    why: str
+    why: Reason
     resume: State | None = None
 
 
@@ -52,7 +72,7 @@ class Superseded:
 class NotYet:
     """Something else must be decided first; the letter stays open."""
 
-    why: str
+    why: Reason
 
 
 Prospect = PutBack | Superseded | NotYet
@@ -76,24 +96,24 @@ def prospect(now: Standing, *, again: bool = False) -> Prospect:
         return Superseded(why, _resumes(now, by_step=False))
     works_in = now.step.works_in
     if now.state is State.ON_HOLD and now.holds and works_in and State.ON_HOLD not in works_in and not asks:
-        return NotYet(f"also held by {', '.join(now.holds)}: release that first")
+        return NotYet(Reason(Why.ALSO_HELD, {"holds": ", ".join(now.holds)}))
     if now.replays >= REPLAYS_MAX and not again:
-        return NotYet(f"replayed {now.replays} times before, and it died each time: fix the cause, then say --again")
+        return NotYet(Reason(Why.REPLAYED_BEFORE, {"replays": now.replays}))
     return PutBack(_resumes(now, by_step=bool(works_in)) if why is None else None)
 
 
-def _moved_on(now: Standing) -> str | None:
+def _moved_on(now: Standing) -> Reason | None:
     if now.is_done:
-        return f"{now.step.name} is done already"
+        return Reason(Why.STEP_DONE, {"step": now.step.name})
     reached = now.reached
     if reached is None:
         return None
     if reached is State.CLOSED:
-        return "the order is closed"
+        return Reason(Why.ORDER_CLOSED)
     works_in = now.step.works_in
     if works_in and reached not in works_in:
-        way = "on" if RANK[reached] > max(RANK[state] for state in works_in) else "back"
-        return f"the order went {way} to {reached}"
+        is_on = RANK[reached] > max(RANK[state] for state in works_in)
+        return Reason(Why.ORDER_WENT_ON if is_on else Why.ORDER_WENT_BACK, {"state": reached})
     return None
 
 
@@ -132,12 +152,12 @@ def resumption(interrupted: State, reservation: Reservation, steps: Steps, *, is
     return Resumption(interrupted, steps.leads_on(interrupted))
 
 
-def why_not_in_bulk(code: str, replays: int, *, again: bool) -> str | None:
+def why_not_in_bulk(code: str, replays: int, *, again: bool) -> Reason | None:
     """Why a letter must stay out of a bulk replay; None: it may go."""
     if code == KILLED:
-        return "it killed its worker: replay it alone, by its number"
+        return Reason(Why.WORKER_KILLED)
     if replays >= REPLAYS_MAX and not again:
-        return f"replayed {replays} times before: say --again"
+        return Reason(Why.REPLAYED_BEFORE_IN_BULK, {"replays": replays})
     return None
 
 
@@ -147,12 +167,12 @@ _DIED_IN_A_ROW = 5
 _ENDS_LEAST = 10
 
 
-def why_stop(died: Sequence[bool]) -> str | None:
+def why_stop(died: Sequence[bool]) -> Reason | None:
     """Why a bulk replay must not go on: whether its latest members died, the newest first; None: it may."""
     newest = died[:_DIED_IN_A_ROW]
     if len(newest) == _DIED_IN_A_ROW and all(newest):
-        return f"the last {_DIED_IN_A_ROW} members died"
+        return Reason(Why.MEMBERS_DIED_IN_A_ROW, {"members": _DIED_IN_A_ROW})
     seen = died[:ENDS_SEEN]
     if len(seen) >= _ENDS_LEAST and 2 * sum(seen) >= len(seen):
-        return f"{sum(seen)} of the last {len(seen)} members died"
+        return Reason(Why.MANY_MEMBERS_DIED, {"died": sum(seen), "members": len(seen)})
     return None

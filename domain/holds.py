@@ -20,9 +20,6 @@ class HoldCode(StrEnum):
     SENSITIVE_WORD = "sensitive_word"
     SELLER_FLAG = "seller_flag"
     REMOTE_COURIER = "remote_courier"
-    PROMO_UNCOVERED = "promo_uncovered"
-    DUPLICATE_SUSPECT = "duplicate_suspect"
-    GIFT_MISMATCH = "gift_mismatch"
     REFUND_REQUESTED = "refund_requested"
     REFUND_UNKNOWN = "refund_unknown"
     FULFILLER_UNKNOWN = "fulfiller_unknown"
@@ -37,7 +34,6 @@ class HoldCode(StrEnum):
     AMOUNT_MISMATCH = "amount_mismatch"
     PRESALE_BALANCE_OPEN = "presale_balance_open"
     SHIPPED_ELSEWHERE = "shipped_elsewhere"
-    SCHEMA_DRIFT = "schema_drift"
     PLATFORM_HOLD = "platform_hold"
     WAITING_ON_ACCOUNT = "waiting_on_account"
     SHOP_WATCHED = "shop_watched"
@@ -83,9 +79,6 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.SENSITIVE_WORD: HoldRule("service", 4, "a listed word in memo or address"),
     HoldCode.SELLER_FLAG: HoldRule("service", 24, "the shop's staff flagged the order to wait"),
     HoldCode.REMOTE_COURIER: HoldRule("service", 4, "no courier serves the region at that grade"),
-    HoldCode.PROMO_UNCOVERED: HoldRule("rules", 4, "no rule covers this order"),
-    HoldCode.DUPLICATE_SUSPECT: HoldRule("service", 4, "looks like another order of the same buyer"),
-    HoldCode.GIFT_MISMATCH: HoldRule("warehouse", 4, "expected and picked gifts differ"),
     HoldCode.REFUND_REQUESTED: HoldRule("service", 2, "the buyer asked for a refund or cancelled"),
     HoldCode.REFUND_UNKNOWN: HoldRule("service", 2, "the platform does not say whether a refund is open"),
     HoldCode.FULFILLER_UNKNOWN: HoldRule("service", 4, "the platform does not say who ships a line"),
@@ -100,9 +93,8 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.AMOUNT_MISMATCH: HoldRule("finance", 4, "the order's sums do not add up"),
     HoldCode.PRESALE_BALANCE_OPEN: HoldRule("service", 72, "deposit paid, balance open"),
     HoldCode.SHIPPED_ELSEWHERE: HoldRule("service", 4, "the platform shows another shipment"),
-    HoldCode.SCHEMA_DRIFT: HoldRule("engineering", 4, "the platform's payload changed shape"),
     HoldCode.PLATFORM_HOLD: HoldRule("service", 24, "the platform forbids shipping for now"),
-    HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account was shut past the order's clock"),
+    HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account, lane or step was shut past the order's clock"),
     HoldCode.SHOP_WATCHED: HoldRule("logistics", 24, "its shop is only watched: another system may ship it"),
     HoldCode.DEAD_LETTER: HoldRule("engineering", 2, "a step gave up; see its dead letter"),
     HoldCode.MANUAL: HoldRule("service", 24, "a person stopped the order"),

@@ -55,7 +55,7 @@ def place(
         raise ValueError("nothing is wanted, or a line stands twice")
     whole = route(pieces_of(wants), receiver, candidates, rules, seller_memo=seller_memo, waived=waived)
     if isinstance(whole, Route):
-        return Placement((Part(whole.location, whole.courier, whole.service, pieces, whole.reasons),))
+        return Placement((Part(whole.location, whole.courier, whole.account, whole.service, pieces, whole.reasons),))
     parts = split(
         wants,
         receiver,

@@ -21,13 +21,12 @@ _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
 class ReviewFacts:
     """What review must know beside the order.
 
-    `skus`: the short or unmapped SKUs of the reservation. `waivers`: what people let pass of this content. `own`:
-    pieces by line that are shipped under numbers of ours. `excess`: lines of which more is labelled than is wanted.
+    `waivers`: what people let pass of this content. `own`: pieces by line that are shipped under numbers of ours.
+    `excess`: lines of which more is labelled than is wanted.
     `lines`: those that the fulfillment order works on; None: all of the order.
     """
 
     reservation: Reservation
-    skus: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     own: Mapping[str, int] = field(default_factory=dict)
     excess: frozenset[str] = frozenset()
@@ -181,12 +180,11 @@ def _stock(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Findin
     wanted = [line for line in mine if line.shipped < line.quantity]
     if not wanted:
         return
-    skus = ",".join(filter(None, facts.skus))
     unnamed = [line.line_id for line in wanted if not line.sku]
     if facts.reservation is Reservation.UNMAPPED or unnamed:
-        yield Finding(HoldCode.SKU_UNMAPPED, {"skus": skus, "lines": ",".join(unnamed)}, "review.sku_unmapped")
+        yield Finding(HoldCode.SKU_UNMAPPED, {"lines": ",".join(unnamed)}, "review.sku_unmapped")
     elif facts.reservation not in _HOLDS_STOCK:
-        yield Finding(HoldCode.STOCK_SHORT_PAID, {"skus": skus}, "review.stock_short_paid")
+        yield Finding(HoldCode.STOCK_SHORT_PAID, {}, "review.stock_short_paid")
 
 
 _CHECKS: tuple[Callable[[Order, ReviewFacts, RuleSet], Iterator[Finding]], ...] = (

@@ -13,22 +13,34 @@ from domain.stock import fill
 
 
 @dataclass(frozen=True, slots=True)
+class Contract:
+    """An account at a courier. A merchant may have several at one courier, each with its own price and pick-ups."""
+
+    account: str
+    courier: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A location that may ship: where it stands, who picks up there, its available pieces by SKU."""
+    """A location that may ship: where it stands, whose couriers pick up there, its available pieces by SKU.
+
+    `contracts` stand in order of preference.
+    """
 
     location: str
     province: str
     city: str
-    couriers: tuple[str, ...]
+    contracts: tuple[Contract, ...]
     available: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The choice. `reasons` explain it to people, rejected alternatives included."""
+    """The choice. `account`: of the courier. `reasons` explain it to people, rejected alternatives included."""
 
     location: str
     courier: str
+    account: str
     service: str
     reasons: tuple[str, ...]
 
@@ -53,7 +65,8 @@ def route(
     """Choose among the locations that can ship all `pieces`.
 
     Locations: preferred for the region, then same city, same province, most stock, name. Couriers at a
-    location: named in the seller's memo, first choice for the province, order of the rules. With
+    location: named in the seller's memo, first choice for the province, order of the rules, order of the location's
+    contracts. With
     ``remote_courier`` in `waived` a person has allowed any courier to go to the remote province.
     """
     able: list[Candidate] = []
@@ -70,8 +83,8 @@ def route(
         offer = choose_courier(site.candidate, trip, rules, rejected)
         if offer is not None:
             name, courier = site.candidate.location, offer.rule
-            reasons = (f"{name}: {site.why}", f"{courier.name}: {offer.why}", *rejected)
-            return Route(name, courier.name, courier.service, reasons)
+            reasons = (f"{name}: {site.why}", f"{offer.name}: {offer.why}", *rejected)
+            return Route(name, courier.name, offer.account, courier.service, reasons)
     return Unroutable(HoldCode.REMOTE_COURIER, {"province": trip.province, "is_remote": trip.is_remote})
 
 
@@ -143,9 +156,14 @@ def trip_to(receiver: Address, rules: RuleSet, seller_memo: str, waived: frozens
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A courier that picks up at a location, how good a choice it is (the smallest is best), and why."""
+    """A contract with a courier that picks up at a location, how good a choice it is (the smallest is best), and why.
+
+    `name`: what people read. It is the account where the location has several contracts with that courier.
+    """
 
     rule: CourierRule
+    account: str
+    name: str
     rank: int
     why: str
 
@@ -159,23 +177,26 @@ def choose_courier(candidate: Candidate, trip: Trip, rules: RuleSet, rejected: l
     for offer in offers:
         if not trip.is_remote or offer.rule.serves_remote:
             return offer
-        rejected.append(f"{name}: {offer.rule.name} does not serve {trip.province} at this grade")
+        rejected.append(f"{name}: {offer.name} does not serve {trip.province} at this grade")
     return None
 
 
 def _offers(candidate: Candidate, trip: Trip, rules: RoutingRules) -> list[Offer]:
-    """The couriers that pick up at a location, best first."""
-    first_choice = rules.courier_by_province.get(trip.province)
+    """The couriers that pick up at a location, by each of their contracts there, best first."""
+    first_choice = rules.courier_by_province.get(trip.province, "")
     offers = []
     for rule in rules.couriers:
-        if rule.name not in candidate.couriers:
-            continue
-        if rule.name == trip.wish:
-            offers.append(Offer(rule, 0, "asked for in the seller's memo"))
-        elif rule.name == first_choice:
-            offers.append(Offer(rule, 1, f"first choice for {trip.province}"))
-        else:
-            offers.append(Offer(rule, 2, "by order of the rules"))
+        contracts = [contract for contract in candidate.contracts if contract.courier == rule.name]
+        for contract in contracts:
+            if rule.account not in {"", contract.account}:
+                continue
+            rank, why = 2, "by order of the rules"
+            if rule.name == trip.wish:
+                rank, why = 0, "asked for in the seller's memo"
+            elif first_choice in {rule.name, contract.account}:
+                rank, why = 1, f"first choice for {trip.province}"
+            name = rule.name if len(contracts) == 1 else contract.account
+            offers.append(Offer(rule, contract.account, name, rank, why))
     return sorted(offers, key=lambda offer: offer.rank)
 
 

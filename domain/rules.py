@@ -76,12 +76,16 @@ class ReviewRules:
 
 @dataclass(frozen=True, slots=True)
 class CourierRule:
-    """A courier product. `service` goes into the booking; `memo_names` are what people call the courier."""
+    """A courier product. `service` goes into the booking; `memo_names` are what people call the courier.
+
+    `account`: the only contract with the courier that this is for; empty for all of them.
+    """
 
     name: str
     service: str
     serves_remote: bool
     memo_names: tuple[str, ...]
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,10 @@ class SplitRules:
 
 @dataclass(frozen=True, slots=True)
 class RoutingRules:
-    """Provinces are region keys. `couriers` stand in order of preference."""
+    """Provinces are region keys. `couriers` stand in order of preference.
+
+    `courier_by_province` names a courier, or one account of it.
+    """
 
     preferred_locations: Mapping[str, tuple[str, ...]]
     remote_provinces: frozenset[str]
@@ -323,7 +330,10 @@ def _courier(table: _Table) -> CourierRule:
         service=table.text("service", may_be_empty=True),
         serves_remote=table.flag("serves_remote"),
         memo_names=_casefolded(table.texts("memo_names")),
+        account=table.text("account") if "account" in table.names() else "",
     )
+    if rule.account and not rule.account.startswith(f"{rule.name}/"):
+        raise InvalidRules(table.key("account"), f"must be an account of {rule.name}, as in {rule.name}/NAME")
     table.close()
     return rule
 
@@ -344,7 +354,7 @@ def _province_couriers(table: _Table, known: frozenset[str]) -> Mapping[str, str
     chosen: dict[str, str] = {}
     for province in table.names():
         courier = table.text(province)
-        if courier not in known:
+        if courier.partition("/")[0] not in known:
             raise InvalidRules(table.key(province), f"no courier {courier} in routing.couriers")
         chosen[region_key(province)] = courier
     return MappingProxyType(chosen)

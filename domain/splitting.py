@@ -48,10 +48,14 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one location ships by one courier. `pieces`: by line. `reasons` explain it to people."""
+    """What one location ships by one courier. `pieces`: by line. `reasons` explain it to people.
+
+    `account`: of the courier.
+    """
 
     location: str
     courier: str
+    account: str
     service: str
     pieces: Mapping[str, int]
     reasons: tuple[str, ...]
@@ -190,9 +194,10 @@ def parts_of(found: Found, wants: Sequence[Want], reach: Reach, *, is_cut_off: b
         Part(
             site.candidate.location,
             offer.rule.name,
+            offer.account,
             offer.rule.service,
             {wants[index].line_id: load[index] for index in sorted(load)},
-            (f"{site.candidate.location}: {site.why}", f"{offer.rule.name}: {offer.why}", *why, *reach.rejected),
+            (f"{site.candidate.location}: {site.why}", f"{offer.name}: {offer.why}", *why, *reach.rejected),
         )
         for (site, offer), load in zip(used, found.loads.values(), strict=True)
     )

@@ -98,7 +98,14 @@ def _resume_all(world: SmallWorld) -> None:
     settings = world.demo.settings
     with closing(connect_gates(settings.stores.redis_url.reveal())) as client:
         for account in _paused(world):
-            resume(world.demo.db, SharedGates(client), GateKind.ACCOUNT, account, Author("drill", "clock set right"))
+            resume(
+                world.demo.db,
+                SharedGates(client),
+                GateKind.ACCOUNT,
+                account,
+                Author("drill", "clock set right"),
+                settings=settings,
+            )
 
 
 def _paused(world: SmallWorld) -> list[str]:

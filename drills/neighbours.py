@@ -100,7 +100,7 @@ def sick_neighbour(plan: Plan) -> Trial:
 
 def resume_step(demo: Running, step: str, author: Author) -> None:
     with closing(connect_gates(demo.settings.stores.redis_url.reveal())) as client:
-        gates.resume(demo.db, SharedGates(client), GateKind.STEP, step, author)
+        gates.resume(demo.db, SharedGates(client), GateKind.STEP, step, author, settings=demo.settings)
 
 
 def _check_quiet(demo: Running, line: Proxy, trial: Trial) -> None:

@@ -20,7 +20,8 @@ from psycopg.conninfo import make_conninfo
 from redis import Redis
 
 import actors  # noqa: F401 - says where the map of steps comes from
-from infra.config.settings import Secret, Settings, Stores
+from infra.config.secret import Secret
+from infra.config.settings import Settings, Stores
 from infra.servers import Connection, open_stores
 from infra.tables.migrate import migrate
 from infra.tables.pool import Database

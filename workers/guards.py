@@ -8,32 +8,14 @@ from actors.tools import Tools
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
 from adapters.watching import WatchedPlatform, WatchingCourier, WatchingNotifier
 from infra.accounts.gates import Gates
-from infra.accounts.pauses import Pauses
-from infra.accounts.rules import rules_by_account, rules_of
+from infra.accounts.rules import rules_of
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.settings import Limit, Settings
 from infra.process.clock import SystemClock
-from infra.queue.keys import Bells
 from infra.sweeper.paused_accounts import GateDuty
 from infra.tables.pool import Database
 
 _HOUR_S = 3600.0
-
-
-@contextmanager
-def gates_of(settings: Settings, db: Database, bells: Bells) -> Iterator[Gates]:
-    """The gates of one worker process."""
-    clock = SystemClock()
-    with closing(connect_gates(settings.stores.redis_url.reveal())) as client:
-        yield Gates(
-            rules_by_account(settings),
-            SharedGates(client),
-            Pauses(db, clock, settings.guard.probe_every_s),
-            bells,
-            clock,
-            batches_max=settings.guard.batches_max,
-            share=1 / max(1, settings.workers.processes_at_most()),
-        )
 
 
 def guarded(tools: Tools, gates: Gates) -> Tools:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from domain.errors import FulfilmentError
-from domain.gates import GateKind
+from domain.gates import GateKind, GateShut
 from infra.config.settings import Location, Settings
+from infra.engine.author import Source, machine
 from infra.process.clock import SystemClock
 from infra.tables.gates import load_pauses
 from infra.tables.pool import Database
@@ -29,8 +30,11 @@ class Recounting:
         due = self._due()
         if not due:
             return
-        for name, answer in count_again(self.settings, self.db, SystemClock(), due).items():
-            if isinstance(answer, FulfilmentError):
+        author = machine("the warehouse's count", Source.SWEEPER)
+        for name, answer in count_again(self.settings, self.db, SystemClock(), due, author).items():
+            if isinstance(answer, GateShut):
+                log.warning("stock_not_counted", location=name, error=str(answer))
+            elif isinstance(answer, FulfilmentError):
                 log.error("stock_not_counted", location=name, error=str(answer))
             elif answer.new or answer.raised or answer.lowered:
                 log.info(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import FulfilmentError
+from domain.gates import GateShut
 from infra.config.settings import Location, Settings
 from infra.process.clock import SystemClock
 from infra.tables.pool import Database
@@ -25,7 +26,9 @@ def load(settings: Settings, db: Database, locations: Sequence[Location]) -> Non
         return
     for name, answer in stock_up(settings, db, SystemClock(), locations).items():
         note_answer(db, name, answer)
-        if isinstance(answer, FulfilmentError):
+        if isinstance(answer, GateShut):
+            log.warning("stock_not_loaded", location=name, error=str(answer), again_in_s=AGAIN_S)
+        elif isinstance(answer, FulfilmentError):
             log.error("stock_not_loaded", location=name, error=str(answer), again_in_s=AGAIN_S)
         else:
             log.info("stock_loaded", location=name, skus=answer.skus)

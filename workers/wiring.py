@@ -13,6 +13,7 @@ from adapters import registry
 from adapters.door import Door
 from domain.errors import Misconfigured
 from domain.order import Lane
+from infra.accounts.process_gates import gates_of
 from infra.config.rules import load_rules
 from infra.config.settings import Settings
 from infra.config.worker_settings import Pool
@@ -35,7 +36,7 @@ from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
-from workers.guards import gates_of, guarded, watching
+from workers.guards import guarded, watching
 
 log = get_logger(__name__)
 

@@ -19,6 +19,7 @@ from redis import Redis
 
 from adapters import registry
 from adapters.door import Door
+from infra.accounts.process_gates import gates_of
 from infra.config.settings import Settings, read_settings
 from infra.config.worker_settings import Pool
 from infra.engine.event_loop import Outside
@@ -29,7 +30,7 @@ from infra.queue.broker import connect_redis
 from infra.queue.keys import BellKey
 from infra.sweeper.stuck_work import Sweeper
 from workers.gc_tuning import settle_collector
-from workers.guards import gates_of, guarded
+from workers.guards import guarded
 from workers.wiring import LANES, connect, database, make_runners
 
 MARKER = "control:bell:"

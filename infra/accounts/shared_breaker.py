@@ -101,6 +101,16 @@ class SharedGates:
             raise Transient("redis_unavailable", type(error).__name__) from error
 
 
+class NoSharedGates(SharedGates):
+    """The gates of a process that has no address of Redis."""
+
+    def __init__(self) -> None:
+        """Nothing is connected."""
+
+    def ask(self, account: str, want: int, heard: Heard, rules: Rules) -> Grant:  # noqa: ARG002 - nobody is asked
+        raise Transient("redis_unavailable", "no address of Redis is configured")
+
+
 def connect_gates(url: str) -> Redis:
     """A client that gives up at once."""
     return Redis.from_url(

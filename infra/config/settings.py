@@ -1,11 +1,12 @@
 """One frozen settings object, read once from ``orderlane.toml`` and the environment.
 
 Secrets never stand in the file: a secret is written as ``env:NAME`` or ``file:PATH`` and has no default.
-Unknown keys are errors. Names carry their units.
+A relative path in the file, of a secret too, starts at the file's folder. Unknown keys are errors. Names carry their
+units.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,31 +16,13 @@ import msgspec
 from domain.errors import Misconfigured
 from domain.take_over import Mode
 from infra.config.retention import Retention
+from infra.config.secret import Secret
 from infra.config.store_urls import check_database, check_redis
 from infra.config.worker_settings import Scaling, Workers
 
 SETTINGS_FILE = "orderlane.toml"
 # Ask, tell, read back: a lease that cannot outlast one subject's calls would never let them start.
 CALLS_MAX = 3
-
-
-class Secret(str):
-    """A string that does not show itself in repr, logs or tracebacks of values."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return "***"
-
-    def reveal(self) -> str:
-        """The plain value, for the one place that signs with it."""
-        return str.__str__(self)
 
 
 class Stores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -185,13 +168,15 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A warehouse, its sender address and its event feed.
 
-    `count_every_s`: how often its counted stock is read again; 0: never, but by ``orderlane stock count``.
+    `contracts`: the courier accounts that pick up there, the preferred one first; none named: all, in the order of the
+    settings. `count_every_s`: how often its counted stock is read again; 0: never, but by ``orderlane stock count``.
     """
 
     name: str
     endpoint: str
     sender: Sender
     credentials: dict[str, Secret]
+    contracts: tuple[str, ...] = ()
     poll_every_s: float = 5.0
     count_every_s: float = 900.0
     limit: Limit = Limit()
@@ -240,6 +225,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Accounts of the shops that are only watched."""
         return frozenset(shop.account for shop in self.shops if shop.mode is Mode.WATCH)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a location whose contract is no courier of these settings, or stands twice."""
+        known = {courier.account for courier in self.couriers}
+        for location in self.locations:
+            unknown = sorted(set(location.contracts) - known)
+            if unknown or len(set(location.contracts)) < len(location.contracts):
+                why = f"no courier account {', '.join(unknown)}" if unknown else "an account stands twice"
+                raise ValueError(f"contracts of location {location.name}: {why}; known are: {', '.join(sorted(known))}")
+
+    def contracts_at(self, location: Location) -> Sequence[Courier]:
+        """The courier accounts that pick up at a location, the preferred one first."""
+        if not location.contracts:
+            return self.couriers
+        accounts = {courier.account: courier for courier in self.couriers}
+        return [accounts[name] for name in location.contracts]
+
 
 def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings file (``ORDERLANE_SETTINGS`` or `path`, else ``orderlane.toml`` if it exists).
@@ -256,12 +257,14 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     except OSError as error:
         raise Misconfigured("settings_missing", f"{file}: {error.strerror}") from None
     tree = _toml(content, file)
-    stores = dict(tree.get("stores", {}))
-    for key in ("database_url", "redis_url", "data_dir"):
-        value = environ.get(f"ORDERLANE_{key.upper()}")
-        if value:
-            stores[key] = value if key == "data_dir" else Secret(value)
-    tree["stores"] = stores
+    stores = tree.setdefault("stores", {})
+    _place(tree, "rules_file", file.parent)
+    if isinstance(stores, dict):
+        _place(stores, "data_dir", file.parent)
+        for key in ("database_url", "redis_url", "data_dir"):
+            value = environ.get(f"ORDERLANE_{key.upper()}")
+            if value:
+                stores[key] = value if key == "data_dir" else Secret(value)
 
     def decode(kind: type, value: object) -> object:
         if kind is Secret:
@@ -276,6 +279,13 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     if settings.engine.lease_s <= CALLS_MAX * settings.door.total_s:
         raise Misconfigured("settings_invalid", f"{file}: engine.lease_s must exceed {CALLS_MAX} times door.total_s")
     return settings
+
+
+def _place(table: dict[str, Any], key: str, folder: Path) -> None:
+    """A relative path in the settings file starts at the file's folder, wherever the process was started."""
+    name = table.get(key)
+    if isinstance(name, str) and name:
+        table[key] = str(folder.absolute() / name)
 
 
 def _check_stores(stores: Stores, environ: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from domain.dead_letters import NotYet, Prospect, PutBack, Superseded, prospect, resumption
 from domain.order import Lane
 from domain.outcomes import Done
+from domain.reasons import Reason
 from domain.states import Cause, State
 from domain.steps import Subject
 from domain.stock import Reservation
@@ -19,7 +20,8 @@ from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_move, add_work, event, rows_json, write
 from infra.process.steps import STEPS, steps_by_subject
 from infra.queue.keys import BellKey
-from infra.tables.letters import LETTERS, endings, load_standings, record_acts
+from infra.tables.audit import Act, Verb, record_acts
+from infra.tables.letters import LETTERS, endings, load_standings
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection
 from infra.tables.sql import load
@@ -39,7 +41,7 @@ class Replayed:
 
     letter_id: int
     answer: Answer
-    why: str = ""
+    why: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def replay(
     _close(tx, [*((case, Answer.REPLAYED, author.reason) for case in back), *_superseded(over)], author)
     found = {case.id: _answer(case) for case in cases}
     gone = endings(tx, [id_ for id_ in letter_ids if id_ not in found])
-    answers = [found.get(id_) or Replayed(id_, Answer.REFUSED, gone.get(id_, "")) for id_ in letter_ids]
+    answers = [found.get(id_) or Replayed(id_, Answer.REFUSED, gone[id_]) for id_ in letter_ids]
     return answers, {work.bell() for work in put_back}
 
 
@@ -186,7 +188,7 @@ def _put_back(tx: Connection, works: Sequence[_BackToWork]) -> None:
 def _superseded(cases: Iterable[_Case]) -> Iterable[tuple[_Case, Answer, str]]:
     for case in cases:
         assert isinstance(case.prospect, Superseded)
-        yield case, Answer.SUPERSEDED, case.prospect.why
+        yield case, Answer.SUPERSEDED, case.prospect.why.stored()
 
 
 def _answer(case: _Case) -> Replayed:
@@ -206,7 +208,8 @@ def _close(tx: Connection, ended: Sequence[tuple[_Case, Answer, str]], author: A
     rows = [{"id": case.id, "closed_as": answer, "reason": reason} for case, answer, reason in ended]
     tx.execute(LETTERS["close"], {"rows": rows_json(rows), "by": author.who})
     held = [case.place.fulfillment_order_id for case, _, _ in ended if case.place.fulfillment_order_id is not None]
-    tx.execute(LETTERS["release_blocks"], {"ids": held, "by": author.who, "reason": author.reason})
+    released = {"ids": held, "by": author.who, "role": author.role, "reason": author.reason}
+    tx.execute(LETTERS["release_blocks"], released)
     writes = Writes()
     moved: set[int] = set()
     for case, answer, reason in ended:
@@ -214,13 +217,8 @@ def _close(tx: Connection, ended: Sequence[tuple[_Case, Answer, str]], author: A
         writes.events.append(event(case.step, case.place, f"letter_{answer}", _cause(author), facts=facts))
         _resume(tx, case, author, moved, writes)
     write(tx, ended[0][0].step, writes)
-    record_acts(
-        tx,
-        author.who,
-        "letter_closed",
-        author.reason,
-        ((f"letter/{case.id}", {"as": answer, "why": reason}) for case, answer, reason in ended),
-    )
+    acts = [Act(f"letter/{case.id}", {"state": "open"}, {"state": answer}) for case, answer, _ in ended]
+    record_acts(tx, author, Verb.LETTER_CLOSED, acts)
 
 
 def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes: Writes) -> None:

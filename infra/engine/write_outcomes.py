@@ -234,8 +234,12 @@ _PLACES = {
 
 
 def places(tx: Connection, step: str, lane: str, subject_ids: Sequence[int]) -> dict[int, Place]:
-    """Where subjects stand now, with their fulfillment orders locked until the transaction ends."""
-    name = _PLACES.get(STEPS[step].subject)
+    """Where subjects stand now, with their fulfillment orders locked until the transaction ends.
+
+    Of a step that only another version knows, the place is the subject by itself.
+    """
+    known = STEPS.get(step)
+    name = _PLACES.get(known.subject) if known else None
     found: dict[int, Place] = {}
     if name:
         for row in tx.execute(FULFILLMENT[name], {"ids": list(subject_ids)}):

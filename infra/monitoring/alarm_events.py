@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 
 from domain.alarms import AlarmKind
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 from infra.tables.alarms import open_alarm
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger

@@ -20,7 +20,8 @@ import psycopg
 
 from domain.errors import Misconfigured
 from infra.config import settings as configuration
-from infra.config.settings import Secret, Settings
+from infra.config.secret import Secret
+from infra.config.settings import Settings
 from infra.servers.os_account import Account, service_account
 from infra.servers.ping import pings
 from infra.servers.postgres import Postgres

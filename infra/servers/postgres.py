@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from domain.errors import Misconfigured
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 from infra.servers.os_account import Account
 from infra.servers.process import ServerProcess, end_leftovers
 from infra.servers.programs import POSTGRES_MAJOR

@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 from urllib.parse import quote
 
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 from infra.servers.os_account import Account
 from infra.servers.ping import pings
 from infra.servers.process import ServerProcess, end_leftovers

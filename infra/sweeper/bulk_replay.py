@@ -6,9 +6,10 @@ from typing import Any
 
 import psycopg
 
-from domain.dead_letters import ENDS_SEEN, why_stop
+from domain.dead_letters import ENDS_SEEN, Why, why_stop
 from domain.order import Lane
-from infra.engine.author import Author
+from domain.reasons import Reason
+from infra.engine.author import Author, Role, Source
 from infra.engine.replay import Answer, close_superseded, replay
 from infra.process.steps import steps_by_subject
 from infra.queue.keys import BellKey, Bells
@@ -57,7 +58,7 @@ class LetterDuties:
                 # A defect stops its bulk, not the sweeper; what the round did is rolled back.
                 log.exception("bulk_failed", bulk_id=bulk_id)
                 with self.db.transaction() as tx:
-                    _set_state(tx, bulk_id, "paused", f"defect: {type(error).__name__}")
+                    _set_state(tx, bulk_id, "paused", Reason(Why.DEFECT, {"type": type(error).__name__}).stored())
                 continue
             self.bells.ring(rung)
 
@@ -83,13 +84,13 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     row = tx.execute(BULK["take"], {"id": bulk_id}).fetchone()
     if row is None:
         return set()
-    _, who, reason, per_second, again, state, elapsed_s = row
+    _, who, role, source, request_id, reason, per_second, again, state, elapsed_s = row
     over = tx.execute(BULK["settle_members"], {"id": bulk_id, **steps_by_subject()}).fetchall()
     if state not in _MOVING:
         return set()
     waiting, out = _count(tx, bulk_id)
     if over and waiting and (stop := _why_stop(tx, bulk_id, state, over)):
-        _set_state(tx, bulk_id, "paused", stop)
+        _set_state(tx, bulk_id, "paused", stop.stored())
         return set()
     if state == "canary" and over:
         state = "running"
@@ -100,8 +101,13 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     picked = _pick(tx, bulk_id, _allowance(state, out, per_second, elapsed_s))
     if not picked:
         return set()
-    answers, rung = replay(tx, picked, Author(who, f"bulk {bulk_id}: {reason}"), lane=Lane.BULK, again=again)
-    marks = [{"letter_id": one.letter_id, "state": one.answer, "why": one.why} for one in answers]
+    # A bulk of an earlier version does not say in which role and by which way it was started.
+    known = {"role": Role(role), "source": Source(source), "request_id": request_id} if role else {}
+    author = Author(who, f"bulk {bulk_id}: {reason}", **known)
+    answers, rung = replay(tx, picked, author, lane=Lane.BULK, again=again)
+    marks = [
+        {"letter_id": one.letter_id, "state": one.answer, "why": one.why.stored() if one.why else ""} for one in answers
+    ]
     tx.execute(BULK["mark_members"], {"id": bulk_id, "rows": rows_json(marks)})
     # Only what asks the outside again counts against the rate.
     taken = sum(one.answer is Answer.REPLAYED for one in answers)
@@ -109,16 +115,16 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     return rung
 
 
-def _why_stop(tx: Connection, bulk_id: int, state: str, over: Sequence[tuple[str, str]]) -> str | None:
+def _why_stop(tx: Connection, bulk_id: int, state: str, over: Sequence[tuple[str, str]]) -> Reason | None:
     """Why no further member may go; `over`: those whose end was just seen, each with what it died of."""
     died = [why for end, why in over if end == "died"]
     if not died:
         return None
     if state == "canary":
-        return f"the canary died again of {died[0]}"
+        return Reason(Why.CANARY_DIED, {"of": died[0]})
     latest = [row[0] for row in tx.execute(BULK["latest_ends"], {"id": bulk_id, "limit": ENDS_SEEN})]
     stop = why_stop(latest)
-    return f"{stop}, the last of {died[-1]}" if stop else None
+    return Reason(stop.code, {**stop.facts, "of": died[-1]}) if stop else None
 
 
 def _allowance(state: str, out: int, per_second: float, elapsed_s: float) -> int:

@@ -56,6 +56,7 @@ class GateDuty:
         if seen is not None and self.clock.monotonic() >= self._holds_at:
             self._holds_at = self.clock.monotonic() + HOLDS_EVERY_S
             self.hold_waiting(_not_free(accounts, pauses, seen))
+            self.hold_paused()
             returned |= self.reinstate_accusers()
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
@@ -100,14 +101,23 @@ class GateDuty:
                 write(tx, step, writes)
                 log.warning("waiting_on_account", order_id=order_id, account=account)
 
+    def hold_paused(self) -> None:
+        """The same for what waits too long while a person has paused its lane or step; the hold names the pause."""
+        named = {"margin_s": self.margin_s, "patience_s": self.patience_s, "limit": HOLDS_MAX}
+        with self.db.transaction() as tx:
+            _tell_released(tx, tx.execute(GATES["release_resumed"]).fetchall())
+            for fulfillment_order_id, order_id, subject_id, package_id, lane, state, step, pause, reason in tx.execute(
+                GATES["overdue_behind_pauses"], named
+            ).fetchall():
+                place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
+                writes = Writes()
+                facts = {"pause": pause, "reason": reason}
+                add_hold(step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, facts), writes)
+                write(tx, step, writes)
+                log.warning("waiting_on_account", order_id=order_id, pause=pause)
+
     def _release(self, tx: Connection, accounts: Sequence[str]) -> None:
-        for fulfillment_order_id, order_id, lane, state, step in tx.execute(
-            GATES["release_waiting"], {"accounts": list(accounts)}
-        ).fetchall():
-            place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
-            facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
-            writes = Writes(events=[event(step, place, "hold_released", Cause.TIMER, facts=facts)])
-            write(tx, step, writes)
+        _tell_released(tx, tx.execute(GATES["release_waiting"], {"accounts": list(accounts)}).fetchall())
 
     def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
         """How the breakers stand; None with Redis away, and then every process judges for itself."""
@@ -132,6 +142,14 @@ class GateDuty:
                 GATES["let_through"], {"account": account, "limit": limit}
             ):
                 yield BellKey(step, lane, key_account)
+
+
+def _tell_released(tx: Connection, released: Iterable[tuple[int, int, str, str, str]]) -> None:
+    for fulfillment_order_id, order_id, lane, state, step in released:
+        place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
+        facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
+        writes = Writes(events=[event(step, place, "hold_released", Cause.TIMER, facts=facts)])
+        write(tx, step, writes)
 
 
 def _room(account: str, pauses: Iterable[Pause], seen: dict[str, Seen]) -> int:

@@ -8,8 +8,9 @@ from infra.engine.author import Author, Source, machine
 from infra.engine.replay import add_due, go_on, replay
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
+from infra.tables.audit import Act, Verb, record_acts
 from infra.tables.gates import GATES
-from infra.tables.letters import LETTERS, record_acts
+from infra.tables.letters import LETTERS
 from infra.tables.orders import Locked, lock_fulfillment, open_holds
 from infra.tables.pool import Connection
 
@@ -55,15 +56,29 @@ def _release(
 
 
 def _release_one(tx: Connection, locked: Locked, step: str, code: HoldCode, author: Author) -> set[BellKey]:
+    held = _codes(tx, locked)
     released = tx.execute(
         LETTERS["release_hold"],
-        {"id": locked.id, "code": code, "by": author.who, "reason": author.reason, "is_waived": False},
+        {
+            "id": locked.id,
+            "code": code,
+            "by": author.who,
+            "role": author.role,
+            "reason": author.reason,
+            "is_waived": False,
+        },
     ).fetchone()
     if released is None:
         return set()
-    record_acts(tx, author.who, "hold_released", author.reason, [(f"order/{locked.order_id}", {"code": code})])
+    left = _codes(tx, locked)
+    act = Act(f"order/{locked.order_id}", {"holds": held}, {"holds": left}, {"code": code})
+    record_acts(tx, author, Verb.HOLD_RELEASED, [act])
     if locked.state is not State.ON_HOLD:
         return add_due(tx, locked, step)
-    if open_holds(tx, [locked.id]).get(locked.id):
+    if left:
         return set()
     return go_on(tx, locked, step, Cause.RULES, {"code": code, "by": author.who, "reason": author.reason})
+
+
+def _codes(tx: Connection, locked: Locked) -> list[str]:
+    return sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ()))

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from domain.bulk_acts import ActState, ItemState
 from domain.states import FINAL_STATES, RANK, State
+from infra.tables.audit import Signature, signed
 from infra.tables.letters import LetterFilter
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
@@ -69,34 +70,24 @@ class NewItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who acts, by which role and way, in which request, as the columns keep it."""
+class Running:
+    """A bulk act that runs: what is done, and in whose name, role, way and request, and why."""
 
+    verb: str
+    params: Mapping[str, Any]
     who: str
     role: str
     source: str
     request_id: str
-
-    def named(self) -> dict[str, str]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A bulk act that runs: what is done, in whose name, and why."""
-
-    verb: str
-    params: Mapping[str, Any]
-    actor: Actor
     reason: str
 
 
 def create_act(
-    tx: Connection, verb: str, params: Mapping[str, Any], *, chosen: Mapping[str, Any], actor: Actor, reason: str
+    tx: Connection, verb: str, params: Mapping[str, Any], *, chosen: Mapping[str, Any], author: Signature
 ) -> int:
     """A draft without items; its id."""
-    named = {"verb": verb, "params": _json(params), "chosen": _json(chosen), "reason": reason}
-    row = tx.execute(BULK_ACTS["create"], {**named, **actor.named()}).fetchone()
+    named = {"verb": verb, "params": _json(params), "chosen": _json(chosen)}
+    row = tx.execute(BULK_ACTS["create"], {**named, **signed(author)}).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -128,9 +119,9 @@ def foresee_again(tx: Connection, bulk_id: int, foreseen: Mapping[int, str], tok
     tx.execute(BULK_ACTS["set_token"], {"id": bulk_id, "token": token})
 
 
-def confirm_act(tx: Connection, bulk_id: int, actor: Actor) -> None:
-    """Let a draft run in the actor's name; its reason stays the one that the draft was made with."""
-    tx.execute(BULK_ACTS["confirm"], {"id": bulk_id, **actor.named()})
+def confirm_act(tx: Connection, bulk_id: int, author: Signature) -> None:
+    """Let a draft run in the author's name; its reason stays the one that the draft was made with."""
+    tx.execute(BULK_ACTS["confirm"], {"id": bulk_id, **signed(author)})
 
 
 def set_state(tx: Connection, bulk_id: int, state: ActState, note: str = "") -> None:
@@ -145,11 +136,8 @@ def running_acts(tx: Connection) -> list[int]:
 
 def take_act(tx: Connection, bulk_id: int) -> Running | None:
     """A bulk act that runs; None when it does not."""
-    row = tx.execute(BULK_ACTS["take"], {"id": bulk_id}).fetchone()
-    if row is None:
-        return None
-    verb, params, who, role, source, request_id, reason = row
-    return Running(verb, params, Actor(who=who, role=role, source=source, request_id=request_id), reason)
+    with tx.cursor(row_factory=class_row(Running)) as cursor:
+        return cursor.execute(BULK_ACTS["take"], {"id": bulk_id}).fetchone()
 
 
 def next_items(tx: Connection, bulk_id: int, *, after: int, limit: int) -> list[tuple[int, int]]:

@@ -17,6 +17,12 @@ def load_pauses(tx: Connection) -> tuple[Pause, ...]:
     return tuple(Pause(GateKind(kind), *rest) for kind, *rest in tx.execute(GATES["load_pauses"]))
 
 
+def lock_gate(tx: Connection, kind: str, name: str) -> dict[str, str | None] | None:
+    """Who has shut a gate and until when, as an audit row says it, with the gate locked; None: it is not shut."""
+    row = tx.execute(GATES["lock_gate"], {"kind": kind, "name": name}).fetchone()
+    return None if row is None else {"shut_by": row[0], "until": row[1].isoformat() if row[1] else None}
+
+
 def load_standings(tx: Connection) -> tuple[tuple[Pause, ...], frozenset[str]]:
     """Every pause in force, and the accounts that some subject accuses, in one statement."""
     rows = tx.execute(GATES["load_standings"]).fetchall()

@@ -1,9 +1,10 @@
 """Dead letters as values: causes, pages, one letter, and where its subject stands."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -12,11 +13,11 @@ from domain.dead_letters import MESSAGE, Standing
 from domain.errors import Refused
 from domain.holds import HoldCode
 from domain.money import Money
+from domain.reasons import Reason
 from domain.states import State
 from domain.steps import OpenCall
 from domain.waivers import Waiver, read_named
 from infra.process.steps import STEPS, steps_by_subject
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 
@@ -222,26 +223,25 @@ def load_waybill_owner(tx: Connection, reference: str, waybill: str) -> str | No
     return None if row is None else str(row[0])
 
 
-def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, str]:
-    """How letters ended, in words; of a letter that never was, that it is unknown."""
+class Ending(StrEnum):
+    """Where a letter is that cannot be acted on."""
+
+    CLOSED = "letter_closed"
+    OPEN = "letter_open"
+    OPEN_MESSAGE = "message_open"
+    UNKNOWN = "letter_unknown"
+
+
+def endings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Reason]:
+    """How letters ended, each by an `Ending` and its facts."""
     rows = tx.execute(LETTERS["ends"], {"ids": list(letter_ids)}).fetchall()
-    known = {
-        id_: f"{closed_as or 'closed'} by {by or 'the engine'} at {at:%Y-%m-%d %H:%M:%S %Z}" if at else _still(step)
-        for id_, closed_as, by, at, step in rows
-    }
-    return {id_: known.get(id_, "unknown") for id_ in letter_ids}
+    known = {id_: _ending(*rest) for id_, *rest in rows}
+    return {id_: known.get(id_, Reason(Ending.UNKNOWN)) for id_ in letter_ids}
 
 
-def _still(step: str) -> str:
-    return (
-        "open; a message stands for no order, so there is nothing to replay: discard it" if step == MESSAGE else "open"
+def _ending(closed_as: str | None, by: str | None, at: datetime | None, step: str) -> Reason:
+    if at is None:
+        return Reason(Ending.OPEN_MESSAGE if step == MESSAGE else Ending.OPEN)
+    return Reason(
+        Ending.CLOSED, {"as": closed_as or "closed", "by": by or "engine", "at": f"{at:%Y-%m-%d %H:%M:%S %Z}"}
     )
-
-
-def record_acts(
-    tx: Connection, who: str, verb: str, reason: str, objects: Iterable[tuple[str, Mapping[str, Any]]]
-) -> None:
-    """Write audit rows, one for each (object, facts); they commit with what was done."""
-    rows = [{"verb": verb, "object": name, "facts": dict(facts)} for name, facts in objects]
-    if rows:
-        tx.execute(LETTERS["record_acts"], {"who": who, "reason": reason, "rows": rows_json(rows)})

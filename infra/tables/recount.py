@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from domain.recount import Held, Pool, recount
 from domain.stock import available
-from infra.tables.letters import record_acts
+from infra.tables.audit import Act, Signature, Verb, record_acts
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
@@ -33,23 +33,25 @@ def held_at(connection: Connection, location: str) -> dict[str, Held]:
 
 
 def write_count(
-    db: Database, location: str, before: Mapping[str, Held], counted: Mapping[str, int], who: str
+    db: Database, location: str, before: Mapping[str, Held], counted: Mapping[str, int], author: Signature
 ) -> Changes:
     """Write a count that was asked for after `before` was read. SKUs that it leaves out stay as they are.
 
-    `who` is noted in the audit with every correction. A figure that moved since then is left to the next count: pieces
-    left meanwhile that the count may still hold.
+    `author` is noted in the audit with every correction. A figure that moved since then is left to the next count:
+    pieces left meanwhile that the count may still hold.
     """
     changes = Changes()
     unknown = sorted(sku for sku in counted if sku not in before)
     for skus in _parts(unknown):
         with db.transaction() as tx:
             count_in(tx, location, {sku: counted[sku] for sku in skus})
+            after = {"on_hand": {sku: counted[sku] for sku in skus}}
+            record_acts(tx, author, Verb.STOCK_COUNTED, [Act(f"location/{location}", None, after)])
         changes.new |= {sku: counted[sku] for sku in skus}
     differing = sorted(sku for sku, held in before.items() if sku in counted and _differs(held, counted[sku]))
     for skus in _parts(differing):
         with db.transaction() as tx:
-            _write_part(tx, location, {sku: (before[sku], counted[sku]) for sku in skus}, changes, who)
+            _write_part(tx, location, {sku: (before[sku], counted[sku]) for sku in skus}, changes, author)
     _note_refusals(db, location, changes.refused)
     return changes
 
@@ -63,7 +65,7 @@ def _parts(skus: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _write_part(
-    tx: Connection, location: str, counts: Mapping[str, tuple[Held, int]], changes: Changes, who: str
+    tx: Connection, location: str, counts: Mapping[str, tuple[Held, int]], changes: Changes, author: Signature
 ) -> None:
     skus = sorted(counts)
     pools = {
@@ -88,7 +90,10 @@ def _write_part(
         rows = [{"sku": sku, "on_hand": pieces, "reserved": 0, "allocated": 0} for sku, pieces in moved.items()]
         tx.execute(STOCK["move_pool"], {"rows": rows_json(rows)})
         tx.execute(STOCK["move_location"], {"rows": rows_json({**row, "location": location} for row in rows)})
-        record_acts(tx, who, "stock_corrected", "the warehouse's count", [(f"location/{location}", {"pieces": moved})])
+        before_all = {sku: held[sku].on_hand for sku in moved}
+        after = {"on_hand": {sku: before_all[sku] + pieces for sku, pieces in moved.items()}}
+        act = Act(f"location/{location}", {"on_hand": before_all}, after)
+        record_acts(tx, author, Verb.STOCK_CORRECTED, [act])
     changes.raised |= {sku: pieces for sku, pieces in moved.items() if pieces > 0}
     changes.lowered |= {sku: -pieces for sku, pieces in moved.items() if pieces < 0}
 

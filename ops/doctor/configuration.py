@@ -50,6 +50,10 @@ def rules(settings: Settings) -> Check:
         return fail("rules", str(error), "correct the file; domain/default_rules.toml shows every key")
     ours = {courier.courier for courier in settings.couriers}
     unused = sorted({rule.name for rule in loaded.routing.couriers} - ours)
+    accounts = {courier.account for courier in settings.couriers}
+    named = {rule.account for rule in loaded.routing.couriers} | set(loaded.routing.courier_by_province.values())
+    if strangers := sorted(name for name in named - accounts if "/" in name):
+        return fail("rules", f"{name}: no courier account {', '.join(strangers)}", "correct it in [routing]")
     unruled = sorted(ours - {rule.name for rule in loaded.routing.couriers})
     if unruled:
         return fail("rules", f"{name}: no rule for courier {', '.join(unruled)}", "add it to routing.couriers")

@@ -10,6 +10,7 @@ from infra.config.settings import Settings
 from infra.process.clock import Clock
 from infra.tables.pool import Database
 from ops.doctor.check import Check, ok, warn
+from ops.faces.terminal.gates import gate_in_words
 from ops.faces.terminal.layout import china_time
 from ops.views import gates as gate_views
 from ops.views.gates import Gate
@@ -37,7 +38,7 @@ def _in_words(gate: Gate) -> str:
     since = f" since {china_time(gate.since)}" if gate.since else ""
     until = f" until {china_time(gate.until)}" if gate.until else ""
     times = f"{since}{until} (UTC+8)" if since or until else ""
-    return f"{gate.why}{times} by {gate.shut_by}: {gate.reason}; {gate.resting} pieces of work wait"
+    return f"{gate.why}{times} by {gate.shut_by}: {gate_in_words(gate)}; {gate.resting} pieces of work wait"
 
 
 def _advice(gate: Gate) -> str:

@@ -6,7 +6,8 @@ from infra.config.retention import Retention
 from infra.tables.pool import Connection
 from ops.doctor.check import Check, ok, warn
 from ops.faces.terminal.retention import in_bytes
-from ops.views.retention import Standing, days_in_words, standing
+from ops.faces.terminal.words import WORDS
+from ops.views.retention import Standing, standing
 
 _LARGEST = 5
 
@@ -29,7 +30,7 @@ def sizes(found: Standing) -> Check:
 
 
 def keeps_up(found: Standing) -> Check:
-    kept = "kept: " + ", ".join(f"{one.kind} {days_in_words(one.days)}" for one in found.policies)
+    kept = "kept: " + ", ".join(f"{one.kind} {WORDS.kept(one.days)}" for one in found.policies)
     if found.erasures_late:
         advice = "`orderlane erase list`; stop the orders that are in the way, or tell the person why they wait"
         return warn("retention", f"{found.erasures_late} erasures are past their due time; {kept}", advice)

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from actors.take_over import AT_ONCE, Adopted, Adoption, adopt
 from domain.states import Cause
 from infra.engine.author import Author
-from infra.tables.letters import record_acts
+from infra.tables.audit import Verb
 from infra.tables.pool import Database
+from ops.verbs.change import change
+from ops.views.looking import foreseeing
 
 
 def adopt_orders(db: Database, order_ids: Sequence[int], author: Author, *, is_trial: bool = False) -> list[Adopted]:
@@ -17,14 +19,16 @@ def adopt_orders(db: Database, order_ids: Sequence[int], author: Author, *, is_t
     done: list[Adopted] = []
     facts = {"by": author.who, "reason": author.reason}
     for start in range(0, len(order_ids), AT_ONCE):
-        with db.transaction() as tx:
-            some = adopt(tx, order_ids[start : start + AT_ONCE], Cause.PERSON, facts, is_trial=is_trial)
-            if not is_trial:
-                acts = [
-                    (f"order/{one.order_id}", {"was": one.was, "state": one.state})
-                    for one in some
-                    if one.outcome is Adoption.ADOPTED
-                ]
-                record_acts(tx, author.who, "order_adopted", author.reason, acts)
-        done += some
+        some = order_ids[start : start + AT_ONCE]
+        if is_trial:
+            with foreseeing(db) as tx:
+                done += adopt(tx, some, Cause.PERSON, facts, is_trial=True)
+            continue
+        with change(db, author) as made:
+            adopted = adopt(made.tx, some, Cause.PERSON, facts)
+            for one in adopted:
+                if one.outcome is Adoption.ADOPTED:
+                    made.note(Verb.ORDER_ADOPTED, f"order/{one.order_id}", {"state": one.was}, {"state": one.state})
+            made.unchanged()
+        done += adopted
     return done

@@ -13,8 +13,8 @@ import psycopg
 from domain.bulk_acts import FAILED_IN_A_ROW, ITEMS_MAX, ActState, ItemState, token_of
 from domain.errors import Conflict, FulfilmentError, Refused
 from infra.engine.author import Author, Role, Source
+from infra.tables.audit import Verb
 from infra.tables.bulk_acts import (
-    Actor,
     BulkAct,
     NewItem,
     Running,
@@ -24,7 +24,6 @@ from infra.tables.bulk_acts import (
     create_act,
     finish_act,
     foresee_again,
-    load_acts,
     lock_act,
     mark_item,
     next_items,
@@ -33,10 +32,12 @@ from infra.tables.bulk_acts import (
     take_act,
     waiting_items,
 )
-from infra.tables.letters import record_acts
 from infra.tables.pool import Connection, Database
 from infra.telemetry.log import get_logger
-from ops.verbs.many import VERBS, Params, Verb
+from ops.verbs.change import change
+from ops.verbs.many import VERBS, BulkVerb, Params
+from ops.views.bulk_acts import look, unknown
+from ops.views.looking import looking
 
 # So many items are looked up at a time.
 _CHUNK = 1_000
@@ -58,7 +59,7 @@ class Chosen:
 
 
 def draft(
-    db: Database, verb: Verb, params: Params, items: Sequence[Chosen], *, chosen: Mapping[str, Any], author: Author
+    db: Database, verb: BulkVerb, params: Params, items: Sequence[Chosen], *, chosen: Mapping[str, Any], author: Author
 ) -> BulkAct:
     """Freeze the items, and look at what the verb would do to each of them. Changes nothing else.
 
@@ -66,11 +67,12 @@ def draft(
     no item, ``too_many`` for more than `ITEMS_MAX`.
     """
     if not items:
-        raise Refused("nothing_matches", "nothing passes")
+        raise Refused("nothing_matches")
     if len(items) > ITEMS_MAX:
-        raise Refused("too_many", f"{len(items)} are more than {ITEMS_MAX} at once", {"most": ITEMS_MAX})
-    with db.transaction() as tx:
-        bulk_id = create_act(tx, verb.name, params, chosen=chosen, actor=_actor(author), reason=author.reason)
+        raise Refused("too_many", facts={"most": ITEMS_MAX})
+    with change(db, author) as made:
+        tx = made.tx
+        bulk_id = create_act(tx, verb.name, params, chosen=chosen, author=author)
         seen: set[int] = set()
         known = [one for one in items if one.subject_id is not None]
         foreseen = _foresee(tx, verb, [one.subject_id for one in known if one.subject_id is not None], params)
@@ -82,8 +84,8 @@ def draft(
                 seen.add(one.subject_id)
                 rows.append(NewItem(one.position, one.subject_id, foreseen[one.subject_id]))
         add_items(tx, bulk_id, rows, token_of(verb.name, params, foreseen))
-        facts = {"verb": verb.name, "items": len(rows), **params}
-        record_acts(tx, author.who, "bulk_drafted", author.reason, [(f"bulk/{bulk_id}", facts)])
+        after = {"state": ActState.DRAFT, "items": len(rows)}
+        made.note(Verb.BULK_DRAFTED, f"bulk/{bulk_id}", None, after, does=verb.name, **params)
     return look(db, bulk_id)
 
 
@@ -94,7 +96,8 @@ def confirm(db: Database, bulk_id: int, token: str, author: Author) -> BulkAct:
     the draft. Raises Conflict ``bulk_state`` for what is no draft, Refused ``bulk_unknown``, and ``none_may_go`` where
     nothing would be done.
     """
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        tx = made.tx
         name, params, _, shown = _locked(tx, bulk_id, frozenset({ActState.DRAFT}))
         verb = VERBS[name]
         waiting = waiting_items(tx, bulk_id)
@@ -104,18 +107,17 @@ def confirm(db: Database, bulk_id: int, token: str, author: Author) -> BulkAct:
         if not is_same and now != shown:
             changed = {position: foreseen[id_] for position, id_, before in waiting if foreseen[id_] != before}
             foresee_again(tx, bulk_id, changed, now)
+            made.goes_on()
         elif is_same:
             if verb.done not in foreseen.values():
-                raise Refused("none_may_go", "nothing would be done to any of them")
-            confirm_act(tx, bulk_id, _actor(author))
-            facts = {"verb": name, "items": len(waiting)}
-            record_acts(tx, author.who, "bulk_confirmed", author.reason, [(f"bulk/{bulk_id}", facts)])
+                raise Refused("none_may_go", facts={"fault": "none_to_do"})
+            confirm_act(tx, bulk_id, author)
+            before, after = {"state": ActState.DRAFT}, {"state": ActState.RUNNING}
+            made.note(Verb.BULK_CONFIRMED, f"bulk/{bulk_id}", before, after, does=name, items=len(waiting))
+        else:
+            made.unchanged()
     if not is_same:
-        raise Conflict(
-            "preview_changed",
-            f"bulk {bulk_id} is not as that preview has shown: look at it again",
-            {"bulk_id": bulk_id, "token": now},
-        )
+        raise Conflict("preview_changed", facts={"bulk": bulk_id, "token": now})
     return look(db, bulk_id)
 
 
@@ -135,15 +137,6 @@ def cancel(db: Database, bulk_id: int, author: Author) -> BulkAct:
     return _turn(db, bulk_id, ActState.CANCELLED, allowed, author)
 
 
-def look(db: Database, bulk_id: int) -> BulkAct:
-    """One bulk act. Raises Refused ``bulk_unknown``."""
-    with db.connection() as connection:
-        found = load_acts(connection, bulk_id)
-    if not found:
-        raise _unknown(bulk_id)
-    return found[0]
-
-
 @dataclass(slots=True)
 class BulkActs:
     """The sweeper's duty: some items of each bulk act that runs. Safe beside another sweeper, and beside commands."""
@@ -151,8 +144,8 @@ class BulkActs:
     db: Database
 
     def run(self) -> None:
-        with self.db.connection() as connection:
-            ids = running_acts(connection)
+        with looking(self.db) as tx:
+            ids = running_acts(tx)
         for bulk_id in ids:
             work_off(self.db, bulk_id, max(_ROUND_ITEMS_MIN, _ROUND_ITEMS // len(ids)))
 
@@ -163,17 +156,18 @@ def work_off(db: Database, bulk_id: int, limit: int | None = None) -> int:
     None that was begun is begun again, and none is left out, wherever the process dies. What somebody else holds just
     now stays for the next round. Stops by itself after several defects in a row.
     """
-    with db.connection() as connection:
-        running = take_act(connection, bulk_id)
+    with looking(db) as tx:
+        running = take_act(tx, bulk_id)
     if running is None:
         return 0
     if running.verb not in VERBS:
         log.warning("bulk_verb_unknown", bulk_id=bulk_id, verb=running.verb)
         return 0
-    worker = _Worker(db, bulk_id, VERBS[running.verb], running.params, _author(bulk_id, running))
-    over = worker.run(limit)
-    with db.transaction() as tx:
-        if finish_act(tx, bulk_id):
+    author = _author(bulk_id, running)
+    over = _Worker(db, bulk_id, VERBS[running.verb], running.params, author).run(limit)
+    with change(db, author) as made:
+        made.goes_on()
+        if finish_act(made.tx, bulk_id):
             log.info("bulk_done", bulk_id=bulk_id)
     return over
 
@@ -184,7 +178,7 @@ class _Worker:
 
     db: Database
     bulk_id: int
-    verb: Verb
+    verb: BulkVerb
     params: Params
     author: Author
     failed_in_a_row: int = 0
@@ -192,16 +186,15 @@ class _Worker:
     def run(self, limit: int | None) -> int:
         over, after = 0, 0
         while limit is None or over < limit:
-            with self.db.connection() as connection:
-                items = next_items(connection, self.bulk_id, after=after, limit=_left(limit, over))
+            with looking(self.db) as tx:
+                items = next_items(tx, self.bulk_id, after=after, limit=_left(limit, over))
             if not items:
                 break
             for position, subject_id in items:
                 after = position
                 over += self._one(position, subject_id)
                 if self.failed_in_a_row >= FAILED_IN_A_ROW:
-                    with self.db.transaction() as tx:
-                        set_state(tx, self.bulk_id, ActState.PAUSED, "failing")
+                    self._pause()
                     log.error("bulk_paused", bulk_id=self.bulk_id, failed=self.failed_in_a_row)
                     return over
         return over
@@ -210,11 +203,12 @@ class _Worker:
         """Do it to one item; whether it is over."""
         try:
             prepared = self.verb.prepare(self.db, subject_id, self.params, self.author)
-            with self.db.transaction() as tx:
-                if not claim_item(tx, self.bulk_id, position):
+            with change(self.db, self.author) as made:
+                if not claim_item(made.tx, self.bulk_id, position):
+                    made.unchanged()
                     return False
-                facts = self.verb.act(tx, subject_id, self.params, self.author, prepared)
-                mark_item(tx, self.bulk_id, position, state=ItemState.DONE, code=self.verb.done, facts=facts)
+                facts = self.verb.act(made, subject_id, self.params, self.author, prepared)
+                mark_item(made.tx, self.bulk_id, position, state=ItemState.DONE, code=self.verb.done, facts=facts)
         except _BUSY as error:
             log.info("bulk_item_busy", bulk_id=self.bulk_id, position=position, error=type(error).__name__)
             return False
@@ -231,18 +225,24 @@ class _Worker:
         return True
 
     def _mark(self, position: int, state: ItemState, code: str, facts: Mapping[str, Any]) -> bool:
-        with self.db.transaction() as tx:
-            if not claim_item(tx, self.bulk_id, position):
+        with change(self.db, self.author) as made:
+            made.goes_on()
+            if not claim_item(made.tx, self.bulk_id, position):
                 return False
-            mark_item(tx, self.bulk_id, position, state=state, code=code, facts=facts)
+            mark_item(made.tx, self.bulk_id, position, state=state, code=code, facts=facts)
         return True
+
+    def _pause(self) -> None:
+        with change(self.db, self.author) as made:
+            made.goes_on()
+            set_state(made.tx, self.bulk_id, ActState.PAUSED, "failing")
 
 
 def _left(limit: int | None, over: int) -> int:
     return _CHUNK if limit is None else limit - over
 
 
-def _foresee(tx: Connection, verb: Verb, ids: Sequence[int], params: Params) -> dict[int, str]:
+def _foresee(tx: Connection, verb: BulkVerb, ids: Sequence[int], params: Params) -> dict[int, str]:
     foreseen: dict[int, str] = {}
     for start in range(0, len(ids), _CHUNK):
         foreseen |= verb.foresee(tx, ids[start : start + _CHUNK], params)
@@ -250,31 +250,22 @@ def _foresee(tx: Connection, verb: Verb, ids: Sequence[int], params: Params) -> 
 
 
 def _turn(db: Database, bulk_id: int, state: ActState, allowed: frozenset[ActState], author: Author) -> BulkAct:
-    with db.transaction() as tx:
-        _, _, was, _ = _locked(tx, bulk_id, allowed)
-        set_state(tx, bulk_id, state)
-        record_acts(tx, author.who, f"bulk_{state}", author.reason, [(f"bulk/{bulk_id}", {"was": was})])
+    with change(db, author) as made:
+        _, _, was, _ = _locked(made.tx, bulk_id, allowed)
+        set_state(made.tx, bulk_id, state)
+        made.note(Verb(f"bulk_{state}"), f"bulk/{bulk_id}", {"state": was}, {"state": state})
     return look(db, bulk_id)
 
 
 def _locked(tx: Connection, bulk_id: int, allowed: frozenset[ActState]) -> tuple[str, Mapping[str, Any], ActState, str]:
     locked = lock_act(tx, bulk_id)
     if locked is None:
-        raise _unknown(bulk_id)
+        raise unknown(bulk_id)
     if locked[2] not in allowed:
-        raise Conflict("bulk_state", f"bulk {bulk_id} is {locked[2]} already", {"state": locked[2]})
+        raise Conflict("bulk_state", facts={"bulk": bulk_id, "state": locked[2]})
     return locked
 
 
-def _actor(author: Author) -> Actor:
-    return Actor(who=author.who, role=author.role, source=author.source, request_id=author.request_id)
-
-
 def _author(bulk_id: int, running: Running) -> Author:
-    actor = running.actor
     reason = f"bulk {bulk_id}: {running.reason}"
-    return Author(actor.who, reason, Role(actor.role), Source(actor.source), actor.request_id)
-
-
-def _unknown(bulk_id: int) -> Refused:
-    return Refused("bulk_unknown", f"there is no bulk {bulk_id}", {"bulk_id": bulk_id})
+    return Author(running.who, reason, Role(running.role), Source(running.source), running.request_id)

@@ -13,6 +13,7 @@ from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.order_list import OrderFilter, choose_orders
 from infra.tables.pool import Database
 from ops.verbs.bulk_acts import Chosen
+from ops.views.looking import looking
 from ops.views.order_list import resolve
 from ops.views.writebacks import Selection, open_writebacks
 
@@ -32,14 +33,14 @@ def read_names(body: bytes, column: str | None) -> Named:
     Raises Refused ``file_unreadable`` for what is too large, is no text in UTF-8 or no CSV, or lacks the column.
     """
     if len(body) > FILE_BYTES_MAX:
-        raise Refused("file_unreadable", f"the file is larger than {FILE_BYTES_MAX // 1024**2} MiB")
+        raise Refused("file_unreadable", facts={"fault": "too_large", "mib_max": FILE_BYTES_MAX // 1024**2})
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise Refused("file_unreadable", f"line {line} is not UTF-8") from None
+        raise Refused("file_unreadable", facts={"fault": "not_utf_8", "line": line}) from None
     if "\0" in text:
-        raise Refused("file_unreadable", "the file holds a NUL character: it is no text file")
+        raise Refused("file_unreadable", facts={"fault": "nul_character"})
     named = _column(text, column) if column is not None else list(enumerate(text.splitlines(), 1))
     return [(line, name.strip()) for line, name in named if name.strip()]
 
@@ -49,11 +50,12 @@ def _column(text: str, column: str) -> list[tuple[int, str]]:
     try:
         header = [name.strip() for name in next(reader, [])]
         if header.count(column) != 1:
-            raise Refused("file_unreadable", f"the first line does not name the column {column} once")
+            raise Refused("file_unreadable", facts={"fault": "column_missing", "column": column})
         place = header.index(column)
         return [(reader.line_num, row[place]) for row in reader if len(row) > place]
     except csv.Error as error:
-        raise Refused("file_unreadable", f"line {reader.line_num} is no CSV: {error}") from None
+        line = reader.line_num
+        raise Refused("file_unreadable", facts={"fault": "no_csv", "line": line, "error": str(error)}) from None
 
 
 def orders_named(db: Database, named: Named) -> list[Chosen]:
@@ -73,12 +75,12 @@ def orders_named(db: Database, named: Named) -> list[Chosen]:
 def orders_of(db: Database, wanted: OrderFilter) -> list[Chosen]:
     """The orders of a filter, the oldest first. Raises Refused ``too_many`` and ``filter_empty``."""
     if wanted.is_empty:
-        raise Refused("filter_empty", "all orders at once is no filter")
+        raise Refused("filter_empty", facts={"fault": "orders"})
     ids: list[int] = []
     after: int | None = None
-    with db.connection() as connection:
+    with looking(db) as tx:
         while True:
-            page = choose_orders(connection, wanted, after=after, limit=_PAGE, oldest_first=True)
+            page = choose_orders(tx, wanted, after=after, limit=_PAGE, oldest_first=True)
             ids += [order_id for order_id, _ in page.ids]
             after = page.after
             if after is None or len(ids) > ITEMS_MAX:
@@ -97,16 +99,16 @@ def numbered(named: Named) -> list[Chosen]:
 def holds_of(db: Database, wanted: HoldFilter) -> list[Chosen]:
     """The open holds of a filter. Raises Refused ``too_many`` and ``filter_empty``."""
     if wanted.is_empty:
-        raise Refused("filter_empty", "all holds at once is no filter")
-    with db.connection() as connection:
-        return _all([one.id for one in list_holds(connection, wanted, limit=ITEMS_MAX + 1)])
+        raise Refused("filter_empty", facts={"fault": "holds"})
+    with looking(db) as tx:
+        return _all([one.id for one in list_holds(tx, wanted, limit=ITEMS_MAX + 1)])
 
 
 def letters_of(db: Database, wanted: LetterFilter) -> list[Chosen]:
     """The open letters of a filter. Raises Refused ``too_many``, ``filter_empty`` and ``cause_ambiguous``."""
     if wanted.is_empty:
-        raise Refused("filter_empty", "all letters at once is no filter")
-    with db.transaction() as tx:
+        raise Refused("filter_empty")
+    with looking(db) as tx:
         return _all(open_letters(tx, of_one_cause(tx, wanted), ITEMS_MAX + 1))
 
 
@@ -130,4 +132,4 @@ def _all(ids: Sequence[int]) -> list[Chosen]:
 
 def _bounded(items: Sequence[object]) -> None:
     if len(items) > ITEMS_MAX:
-        raise Refused("too_many", f"more than {ITEMS_MAX} at once", {"most": ITEMS_MAX})
+        raise Refused("too_many", facts={"most": ITEMS_MAX})

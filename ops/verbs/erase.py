@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from domain.errors import Refused
 from infra.engine.author import Author
 from infra.retention.erase import ERASURES, ask, carry_out, usable, words_of
-from infra.tables.letters import record_acts
+from infra.tables.audit import Verb
 from infra.tables.pool import Database
 from infra.tables.retention import Named, by_column
-from ops.views.erasures import Erasure, plan, show
+from ops.verbs.change import change
+from ops.views.erasures import Erasure, Plan, plan, show
+from ops.views.looking import looking
 
 
 def erase(
@@ -19,18 +21,30 @@ def erase(
     Raises Refused ``order_in_flight`` unless `when_ended`, and ``reason_personal`` for a reason that names the person,
     by one of the words or as an order does.
     """
-    with db.connection() as connection:
-        said = words_of(connection, orders)
+    with looking(db) as tx:
+        said = words_of(tx, orders)
     if any(word in author.reason for word in (*usable(words), *said)):
-        raise Refused("reason_personal", "the reason names the person, and would be kept: say it without")
+        raise Refused("reason_personal")
     found = plan(db, orders)
     if found.in_flight and not when_ended:
-        raise Refused("order_in_flight", "; ".join(found.in_flight))
-    with db.transaction() as tx:
-        id_ = ask(tx, orders, author)
-        record_acts(tx, author.who, "person_erased", author.reason, [(f"erasure/{id_}", {"orders": len(orders)})])
+        raise _in_flight(found)
+    with change(db, author) as made:
+        id_ = ask(made.tx, orders, author)
+        made.note(Verb.PERSON_ERASED, f"erasure/{id_}", None, {"orders": len(orders)})
     carry_out(db, id_, words)
     return show(db, id_)
+
+
+def _in_flight(found: Plan) -> Refused:
+    """The refusal, with what is in the way of the first order; `others` counts the rest."""
+    first = found.in_flight[0]
+    facts: dict[str, str | int] = {
+        "order": first.order,
+        "states": first.states,
+        "holds": first.holds,
+        "letters": first.letters,
+    }
+    return Refused("order_in_flight", facts={"fault": first.code, **facts, "others": len(found.in_flight) - 1})
 
 
 def read_name(line: str) -> Named:
@@ -38,7 +52,7 @@ def read_name(line: str) -> Named:
     platform, _, rest = line.partition("/")
     shop, _, platform_order_id = rest.rpartition("/")
     if not (platform and shop and platform_order_id) or not line.isprintable():
-        raise Refused("name_malformed", "a line is PLATFORM/SHOP/ORDER-ID, as `orderlane erase export` prints it")
+        raise Refused("name_malformed", facts={"what": "name", "fault": "no_order_name"})
     return Named(platform, shop, platform_order_id)
 
 
@@ -47,9 +61,11 @@ def erase_again(db: Database, names: Sequence[Named], author: Author) -> tuple[E
 
     The record, if there was anything here, and how many orders were not.
     """
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        tx = made.tx
         known = [Named(*row) for row in tx.execute(ERASURES["known_names"], by_column(names)).fetchall()]
         others = sorted({*names} - {*known}, key=str)
         tx.execute(ERASURES["bury_names"], by_column(others))
+        made.note(Verb.ORDER_BARRED, "orders", None, {"orders": len(others)})
     record = erase(db, known, author, when_ended=True) if known else None
     return record, len(others)

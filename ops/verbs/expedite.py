@@ -9,10 +9,11 @@ from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
 from infra.process.steps import steps_by_subject
-from infra.tables.letters import record_acts
+from infra.tables.audit import Verb
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
+from ops.verbs.change import Change, change
 
 EXPEDITE = load("expedite")
 
@@ -39,21 +40,22 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
     # First the order, so that whatever becomes due from here on is in the new lane; then, without its lock, what is
     # due already: a step holds the row of its work while it waits for the order.
     was = choose_lane(db, order_id, lane, author)
-    with db.transaction() as tx:
-        moved = move_work(tx, order_id, lane)
+    with change(db, author) as made:
+        moved = move_work(made, order_id, lane)
     return Expedited(order_id=order_id, lane=lane, was=was, moved=moved)
 
 
 def choose_lane(db: Database, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
     """The first half: the order, so that what becomes due is in the lane; the lanes that were left. Raises as above."""
-    with db.transaction() as tx:
-        return _choose(tx, order_id, lane, author)
+    with change(db, author) as made:
+        return _choose(made, order_id, lane, author)
 
 
-def move_work(tx: Connection, order_id: int, lane: Lane) -> tuple[str, ...]:
+def move_work(made: Change, order_id: int, lane: Lane) -> tuple[str, ...]:
     """The second half: what is due already, in a transaction that holds nothing of the order; the steps that moved."""
-    rows = tx.execute(EXPEDITE["move_work"], {"order_id": order_id, "lane": lane, **steps_by_subject()}).fetchall()
-    return tuple(sorted({row[0] for row in rows}))
+    made.goes_on()
+    named = {"order_id": order_id, "lane": lane, **steps_by_subject()}
+    return tuple(sorted({row[0] for row in made.tx.execute(EXPEDITE["move_work"], named).fetchall()}))
 
 
 def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expedited | None:
@@ -63,36 +65,42 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     """
     place, _, platform_order_id = text.strip().rpartition("/")
     named = {"place": place, "platform_order_id": platform_order_id, "lane": lane, "by": author.who}
-    with db.transaction() as tx:
-        rows = tx.execute(EXPEDITE["choose_payload_lane"], named).fetchall()
+    with change(db, author) as made:
+        rows = made.tx.execute(EXPEDITE["choose_payload_lane"], named).fetchall()
         accounts = sorted({account for _, _, account in rows})
         if len(accounts) > 1:
             meant = ", ".join(f"{account}/{platform_order_id}" for account in accounts)
-            raise Conflict("order_ambiguous", f"{platform_order_id} may mean {meant}: say which")
-        acts = [(f"payload/{id_}", {"lane": lane, "was": [was]}) for id_, was, _ in rows if was != lane]
-        record_acts(tx, author.who, "order_expedited", author.reason, acts)
+            raise Conflict("order_ambiguous", facts={"id": platform_order_id, "orders": meant})
+        moved = [(id_, was) for id_, was, _ in rows if was != lane]
+        for id_, was in moved:
+            made.note(Verb.ORDER_EXPEDITED, f"payload/{id_}", {"lanes": [was]}, {"lanes": [lane]})
+        if not moved:
+            made.unchanged()
     ids = [id_ for id_, _, _ in rows]
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        made.goes_on()
         # Whatever was read meanwhile is an order now, perhaps in its old lane.
-        waiting = tuple(row[0] for row in tx.execute(EXPEDITE["move_payload_work"], {"ids": ids, "lane": lane}))
+        waiting = tuple(row[0] for row in made.tx.execute(EXPEDITE["move_payload_work"], {"ids": ids, "lane": lane}))
     if not waiting:
         return None
-    was = tuple(sorted({before for _, before, _ in rows if before != lane}))
-    return Expedited(order_id=None, payloads=waiting, lane=lane, was=was, moved=("normalize",) if was else ())
+    left = tuple(sorted({was for _, was in moved}))
+    return Expedited(order_id=None, payloads=waiting, lane=lane, was=left, moved=("normalize",) if left else ())
 
 
-def _choose(tx: Connection, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
-    locked = lock_fulfillment_of_orders(tx, [order_id]).get(order_id, [])
+def _choose(made: Change, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
+    locked = lock_fulfillment_of_orders(made.tx, [order_id]).get(order_id, [])
     still_open = {one.id: one for one in locked if one.state not in FINAL_STATES}
     if not still_open:
-        raise Conflict("order_ended", f"order {order_id} is {' and '.join(sorted({one.state for one in locked}))}")
+        states = ", ".join(sorted({one.state for one in locked}))
+        raise Conflict("order_ended", facts={"order": order_id, "states": states})
     named = {"ids": list(still_open), "lane": lane, "by": author.who}
-    changed = tx.execute(EXPEDITE["choose_lane"], named).fetchall()
+    changed = made.tx.execute(EXPEDITE["choose_lane"], named).fetchall()
     if not changed:
+        made.unchanged()
         return ()
-    _tell(tx, [still_open[id_] for id_, _ in changed], lane, author)
+    _tell(made.tx, [still_open[id_] for id_, _ in changed], lane, author)
     was = sorted({before for _, before in changed})
-    record_acts(tx, author.who, "order_expedited", author.reason, [(f"order/{order_id}", {"lane": lane, "was": was})])
+    made.note(Verb.ORDER_EXPEDITED, f"order/{order_id}", {"lanes": was}, {"lanes": [lane]})
     return tuple(was)
 
 

@@ -10,9 +10,10 @@ from infra.accounts.shared_breaker import SharedGates
 from infra.config.settings import Limit, Settings
 from infra.engine.author import Author
 from infra.process.steps import STEPS
-from infra.tables.gates import GATES
-from infra.tables.letters import record_acts
+from infra.tables.audit import Verb
+from infra.tables.gates import GATES, lock_gate
 from infra.tables.pool import Database
+from ops.verbs.change import change
 
 # How a person may name what they mean; a shop's gate is the gate of its account.
 SHOP = "shop"
@@ -30,42 +31,40 @@ def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]
         GateKind.STEP: {str(step): str(step) for step in STEPS},
     }
     if name not in known[kind]:
-        advice = ", ".join(sorted(set(known[kind].values()))) or "none"
-        raise Misconfigured("gate_unknown", f"no {kind} {name}; known are: {advice}")
+        names = ", ".join(sorted(set(known[kind].values())))
+        raise Misconfigured("gate_unknown", facts={"kind": kind, "name": name, "known": names})
     return GateKind.ACCOUNT if kind == SHOP else GateKind(kind), known[kind][name]
 
 
 def pause(db: Database, kind: GateKind, name: str, author: Author, until: datetime | None) -> None:
     """Shut a gate until it is resumed, or until a moment. Work that is under way ends; no new work begins."""
     named = {"kind": kind, "name": name, "reason": author.reason, "by": author.who, "until": until}
-    with db.transaction() as tx:
-        tx.execute(GATES["shut_by_person"], named)
-        record_acts(tx, author.who, "gate_paused", author.reason, [(f"{kind}/{name}", _facts(until))])
+    with change(db, author) as made:
+        before = lock_gate(made.tx, kind, name)
+        made.tx.execute(GATES["shut_by_person"], named)
+        after = {"shut_by": author.who, "until": until.isoformat() if until else None}
+        made.note(Verb.GATE_PAUSED, f"{kind}/{name}", before, after)
 
 
-def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author: Author) -> bool:
+def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author: Author, *, settings: Settings) -> bool:
     """Open a gate, also one that the engine has shut; an account's breaker starts afresh.
 
     False when only the breaker could be reset. Raises Refused ``gate_not_shut`` when nothing was shut.
     """
-    with db.transaction() as tx:
-        row = tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
-        facts = {"shut_by": row[0], "shut_for": row[1]} if row else {"shut_by": "breaker"}
-        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, name)):
-            raise Refused("gate_not_shut", f"{kind} {name} is not shut")
-        record_acts(tx, author.who, "gate_resumed", author.reason, [(f"{kind}/{name}", facts)])
+    with change(db, author) as made:
+        before = lock_gate(made.tx, kind, name) or {"shut_by": "breaker"}
+        row = made.tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
+        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, settings, name)):
+            raise Refused("gate_not_shut", facts={"kind": kind, "name": name})
+        made.note(Verb.GATE_RESUMED, f"{kind}/{name}", before, None)
     if kind == GateKind.ACCOUNT:
         shared.forget(name)
     return row is not None
 
 
-def _is_shut(shared: SharedGates, account: str) -> bool:
+def _is_shut(shared: SharedGates, settings: Settings, account: str) -> bool:
     try:
-        seen = shared.look([account], rules_of(Settings().guard, Limit()))[account]
+        seen = shared.look([account], rules_of(settings.guard, Limit()))[account]
     except Transient:
         return False
     return bool(seen.why) or seen.room >= 0
-
-
-def _facts(until: datetime | None) -> dict[str, str]:
-    return {"until": until.isoformat()} if until else {}

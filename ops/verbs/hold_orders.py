@@ -12,6 +12,7 @@ from domain.states import FINAL_STATES, RANK, Cause, State, may
 from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Row, Writes, event, write
+from infra.tables.audit import Verb
 from infra.tables.holds import (
     LockedHold,
     assign_holds,
@@ -20,9 +21,10 @@ from infra.tables.holds import (
     open_by_person,
     snooze_holds,
 )
-from infra.tables.letters import record_acts
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
 from infra.tables.pool import Connection, Database
+from ops.verbs.change import Change, change
+from ops.verbs.holds import codes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +85,12 @@ def hold(
     Raises Conflict ``hold_open`` when a person holds it with this code already, ``order_ended`` and ``order_left`` when
     nothing of it can be stopped any more.
     """
-    with db.transaction() as tx:
-        return hold_in(tx, order_id, code, author, owner=owner, due_at=due_at)
+    with change(db, author) as made:
+        return hold_in(made, order_id, code, author, owner=owner, due_at=due_at)
 
 
 def hold_in(
-    tx: Connection,
+    made: Change,
     order_id: int,
     code: HoldCode,
     author: Author,
@@ -96,20 +98,25 @@ def hold_in(
     owner: str | None = None,
     due_at: datetime | None = None,
 ) -> Held:
-    """The same in the caller's transaction, which has locked nothing of the order before."""
+    """The same in the caller's change, which has locked nothing of the order before."""
+    tx = made.tx
     # A step that runs holds these rows to its end, so the hold stops what the step leads to. Without their work: a step
     # locks that first, and needs nobody's leave to find its order held.
     locked = lock_fulfillment_of_orders(tx, [order_id]).get(order_id, [])
     inside = [one for one in locked if one.state not in FINAL_STATES and RANK[one.state] < RANK[State.IN_TRANSIT]]
     left = tuple(sorted(one.state for one in locked if one not in inside))
     if not inside:
-        gone = "order_ended" if all(one.state in FINAL_STATES for one in locked) else "order_left"
-        raise Conflict(gone, f"order {order_id} is {' and '.join(sorted(set(left)))}", {"states": ",".join(left)})
+        raise Conflict(
+            "order_ended" if all(one.state in FINAL_STATES for one in locked) else "order_left",
+            facts={"order": order_id, "states": ", ".join(sorted(set(left)))},
+        )
+    ids = [one.id for one in inside]
+    before = {"states": sorted(one.state for one in inside), "holds": codes_of(tx, ids)}
     rule = HOLDS[code]
     whose = owner or rule.owner
     opened = open_by_person(
         tx,
-        [one.id for one in inside],
+        ids,
         code=code,
         owner=whose,
         due_h=rule.due_h,
@@ -117,13 +124,20 @@ def hold_in(
         facts={"by": author.who, "reason": author.reason},
     )
     if not opened:
-        raise Conflict("hold_open", f"order {order_id} is held by {code} already", {"code": code})
+        raise Conflict("hold_open", facts={"order": order_id, "hold": code})
     held = [one for one in inside if one.id in opened]
     moved = _stop(tx, held, code, author)
     due = min(opened.values())
-    facts = {"code": code, "owner": whose, "due_at": due.isoformat(), "was": [one.state for one in held]}
-    record_acts(tx, author.who, "order_held", author.reason, [(f"order/{order_id}", facts)])
     states = tuple(sorted(State.ON_HOLD if one in moved else one.state for one in inside))
+    made.note(
+        Verb.ORDER_HELD,
+        f"order/{order_id}",
+        before,
+        {"states": states, "holds": codes_of(tx, ids)},
+        code=code,
+        owner=whose,
+        due_at=due.isoformat(),
+    )
     return Held(
         order_id=order_id,
         code=code,
@@ -175,16 +189,16 @@ def assign(
     Without `due_at` the due time stays. Raises Conflict ``hold_not_open`` for one that is over, and Refused
     ``hold_unknown`` for one that never was.
     """
-    with db.transaction() as tx:
-        return assign_in(tx, hold_ids, owner, author, due_at=due_at)
+    with change(db, author) as made:
+        return assign_in(made, hold_ids, owner, author, due_at=due_at)
 
 
 def assign_in(
-    tx: Connection, hold_ids: Sequence[int], owner: str, author: Author, *, due_at: datetime | None = None
+    made: Change, hold_ids: Sequence[int], owner: str, author: Author, *, due_at: datetime | None = None
 ) -> list[Assigned]:
-    """The same in the caller's transaction."""
-    locked = _lock(tx, hold_ids)
-    assign_holds(tx, hold_ids, owner, due_at)
+    """The same in the caller's change."""
+    locked = _lock(made.tx, hold_ids)
+    assign_holds(made.tx, hold_ids, owner, due_at)
     done = [
         Assigned(
             hold_id=one.id,
@@ -197,17 +211,17 @@ def assign_in(
         )
         for one in locked
     ]
-    facts = [
-        {
-            "code": one.code,
-            "owner": one.owner,
-            "was": one.was_owner,
-            "due_at": one.due_at.isoformat(),
-            "was_due_at": one.was_due_at.isoformat(),
-        }
-        for one in done
-    ]
-    _tell(tx, "hold_assigned", locked, facts, author)
+    for one in done:
+        made.note(
+            Verb.HOLD_ASSIGNED,
+            f"hold/{one.hold_id}",
+            {"owner": one.was_owner, "due_at": _text(one.was_due_at)},
+            {"owner": one.owner, "due_at": _text(one.due_at)},
+            order_id=one.order_id,
+            code=one.code,
+        )
+    facts = [{"code": one.code, "owner": one.owner, "was": one.was_owner} for one in done]
+    _tell(made.tx, Verb.HOLD_ASSIGNED, locked, facts, author)
     return done
 
 
@@ -216,18 +230,25 @@ def snooze(db: Database, hold_ids: Sequence[int], until: datetime | None, author
 
     The orders stay held, and their clocks run. Raises as `assign` does.
     """
-    with db.transaction() as tx:
-        return snooze_in(tx, hold_ids, until, author)
+    with change(db, author) as made:
+        return snooze_in(made, hold_ids, until, author)
 
 
-def snooze_in(tx: Connection, hold_ids: Sequence[int], until: datetime | None, author: Author) -> list[Snoozed]:
-    """The same in the caller's transaction."""
-    locked = _lock(tx, hold_ids)
-    snooze_holds(tx, hold_ids, until)
-    facts = [
-        {"code": one.code, "until": _text(until), "was": _text(one.snoozed_until), "owner": one.owner} for one in locked
-    ]
-    _tell(tx, "hold_snoozed", locked, facts, author)
+def snooze_in(made: Change, hold_ids: Sequence[int], until: datetime | None, author: Author) -> list[Snoozed]:
+    """The same in the caller's change."""
+    locked = _lock(made.tx, hold_ids)
+    snooze_holds(made.tx, hold_ids, until)
+    for one in locked:
+        made.note(
+            Verb.HOLD_SNOOZED,
+            f"hold/{one.id}",
+            {"snoozed_until": _text(one.snoozed_until)},
+            {"snoozed_until": _text(until)},
+            order_id=one.order_id,
+            code=one.code,
+        )
+    facts = [{"code": one.code, "until": _text(until)} for one in locked]
+    _tell(made.tx, Verb.HOLD_SNOOZED, locked, facts, author)
     return [
         Snoozed(
             hold_id=one.id,
@@ -248,20 +269,19 @@ def _lock(tx: Connection, hold_ids: Sequence[int]) -> list[LockedHold]:
         ended = ended_holds(tx, missing)
         first = missing[0]
         if first not in ended:
-            raise Refused("hold_unknown", f"there is no hold {first}", {"hold_id": first})
+            raise Refused("hold_unknown", facts={"hold": first})
         by, at = ended[first].released_by, ended[first].released_at
         raise Conflict(
             "hold_not_open",
-            f"hold {first}: {by} released it at {at:%Y-%m-%d %H:%M:%S %Z}",
-            {"hold_id": first, "by": by},
+            facts={"fault": "by_number", "hold": first, "by": by, "at": f"{at:%Y-%m-%d %H:%M:%S %Z}"},
         )
     return locked
 
 
 def _tell(
-    tx: Connection, verb: str, locked: Sequence[LockedHold], facts: Sequence[Mapping[str, Any]], author: Author
+    tx: Connection, verb: Verb, locked: Sequence[LockedHold], facts: Sequence[Mapping[str, Any]], author: Author
 ) -> None:
-    """Write down who did what and why, and on the timelines of the orders."""
+    """Write who did what and why on the timelines of the orders."""
     told = {"by": author.who, "reason": author.reason}
     events = [
         _of_person(
@@ -272,8 +292,6 @@ def _tell(
         for one, fact in zip(locked, facts, strict=True)
     ]
     write(tx, PERSON, Writes(events=events))
-    acts = [(f"hold/{one.id}", {"order_id": one.order_id, **fact}) for one, fact in zip(locked, facts, strict=True)]
-    record_acts(tx, author.who, verb, author.reason, acts)
 
 
 def _text(moment: datetime | None) -> str | None:

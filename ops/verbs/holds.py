@@ -1,5 +1,6 @@
 """Release a hold as a person: the order goes on from where it stood, and every step respects the decision."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.listings import let_go
@@ -9,11 +10,13 @@ from domain.states import Cause, State
 from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
 from infra.queue.keys import BellKey
-from infra.tables.letters import LETTERS, record_acts
+from infra.tables.audit import Verb
+from infra.tables.letters import LETTERS
 from infra.tables.listings import lock_order
 from infra.tables.orders import Locked, lock_fulfillment, open_holds
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import SHIPMENTS, ask_about
+from ops.verbs.change import Change, change
 
 # Saying so does not put goods on a shelf, nor end a watch: these are asked again, not waived. No rule asks for what a
 # person opened.
@@ -47,30 +50,43 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
     when it is not there (any more), ``letter_open`` for the hold that an open dead letter is, and ``nothing_left``
     where no line has a SKU.
     """
-    with db.transaction() as tx:
-        return release_in(tx, order_id, code, author)
+    with change(db, author) as made:
+        return release_in(made, order_id, code, author)
 
 
-def release_in(tx: Connection, order_id: int, code: HoldCode, author: Author) -> Released:
-    """The same in the caller's transaction, which has locked nothing of the order before."""
+def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> Released:
+    """The same in the caller's change, which has locked nothing of the order before."""
+    tx = made.tx
     if code is HoldCode.SKU_UNMAPPED:
         lock_order(tx, order_id)
     named = {"order_id": order_id, "code": code}
     ids = [row[0] for row in tx.execute(LETTERS["fulfillment_with_hold"], named).fetchall()]
     # Locked before anything is decided: the second of two people waits here, and then finds no hold.
     locked = lock_fulfillment(tx, ids)
+    before = codes_of(tx, ids)
     released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
     if not released:
-        raise Conflict("hold_not_open", _why_not_open(tx, order_id, code))
-    record_acts(tx, author.who, "hold_released", author.reason, [(f"order/{order_id}", {"code": code})])
+        raise _not_open(tx, order_id, code)
+    made.note(
+        Verb.HOLD_RELEASED,
+        f"order/{order_id}",
+        {"state": locked[0].state, "holds": before},
+        {"state": released[0].state, "holds": codes_of(tx, ids)},
+        code=code,
+    )
     return released[0]
+
+
+def codes_of(tx: Connection, ids: Sequence[int]) -> list[str]:
+    """The codes of all open holds of fulfillment orders."""
+    return sorted({code for holds in open_holds(tx, ids).values() for code, _ in holds})
 
 
 def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> Released | None:
     if code is HoldCode.DEAD_LETTER:
         letters = [str(row[0]) for row in tx.execute(LETTERS["open_letters_of"], {"id": locked.id}).fetchall()]
         if letters:
-            raise Conflict("letter_open", f"dead letter {', '.join(letters)} stands behind it: replay or discard that")
+            raise Conflict("letter_open", facts={"letters": ", ".join(letters)})
     left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
     row = tx.execute(
         LETTERS["release_hold"],
@@ -78,6 +94,7 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
             "id": locked.id,
             "code": code,
             "by": author.who,
+            "role": author.role,
             "reason": author.reason,
             "is_waived": code not in _NOT_WAIVED,
         },
@@ -108,9 +125,11 @@ def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set
     return {BellKey("label", lane, account) for lane, account in ask_about(tx, [locked.id])}
 
 
-def _why_not_open(tx: Connection, order_id: int, code: HoldCode) -> str:
+def _not_open(tx: Connection, order_id: int, code: HoldCode) -> Conflict:
+    """The refusal, with who released such a hold last and when, where somebody did."""
     last = tx.execute(LETTERS["last_release"], {"order_id": order_id, "code": code}).fetchone()
-    if last is None:
-        return f"order {order_id} is not held by {code}"
-    by, at = last
-    return f"order {order_id} is not held by {code}: {by} released it at {at:%Y-%m-%d %H:%M:%S %Z}"
+    facts: dict[str, str | int] = {"order": order_id, "hold": code}
+    if last is not None:
+        by, at = last
+        facts |= {"by": by, "at": f"{at:%Y-%m-%d %H:%M:%S %Z}"}
+    return Conflict("hold_not_open", facts=facts)

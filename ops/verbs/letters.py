@@ -7,27 +7,30 @@ from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold
+from domain.reasons import Reason
 from domain.states import Cause, State
 from infra.engine.author import Author
 from infra.engine.replay import Replayed, replay
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, stop, write
+from infra.tables.audit import Verb
 from infra.tables.letters import (
     LETTERS,
     endings,
-    record_acts,
 )
 from infra.tables.orders import lock_fulfillment, rows_json
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import ask_about
+from ops.verbs.change import Change, change
 
 
 def replay_letters(db: Database, letter_ids: Sequence[int], author: Author, *, again: bool = False) -> list[Replayed]:
     """Put letters back in the lanes of their orders, each in its own transaction; the sweeper rings for them."""
     answers: list[Replayed] = []
     for letter_id in letter_ids:
-        with db.transaction() as tx:
-            found, _ = replay(tx, [letter_id], author, again=again)
+        with change(db, author) as made:
+            made.noted_below()
+            found, _ = replay(made.tx, [letter_id], author, again=again)
         answers += found
     return answers
 
@@ -38,38 +41,40 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
     An order that stands still keeps its hold: someone must release it or close the order. Raises Conflict
     ``letter_closed`` when somebody else was faster.
     """
-    with db.transaction() as tx:
-        return discard_in(tx, letter_id, author)
+    with change(db, author) as made:
+        return discard_in(made, letter_id, author)
 
 
-def discard_in(tx: Connection, letter_id: int, author: Author) -> bool:
-    """The same in the caller's transaction, which has locked nothing of the letter's order before."""
+def discard_in(made: Change, letter_id: int, author: Author) -> bool:
+    """The same in the caller's change, which has locked nothing of the letter's order before."""
+    tx = made.tx
     rows = tx.execute(LETTERS["lock_open"], {"ids": [letter_id]}).fetchall()
     if not rows:
-        raise Conflict("letter_closed", f"dead letter {letter_id}: {endings(tx, [letter_id])[letter_id]}")
+        raise _not_open("letter_closed", letter_id, endings(tx, [letter_id])[letter_id])
     _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = rows[0]
     held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
     closed = [{"id": letter_id, "closed_as": "discarded", "reason": author.reason}]
     tx.execute(LETTERS["close"], {"rows": rows_json(closed), "by": author.who})
     stays = bool(held) and held[0].state is State.ON_HOLD
     if held and not stays:
-        named = {"ids": [held[0].id], "by": author.who, "reason": author.reason}
+        named = {"ids": [held[0].id], "by": author.who, "role": author.role, "reason": author.reason}
         tx.execute(LETTERS["release_blocks"], named)
     if held and step == "label":
         # Nobody need do anything about it, but what the courier may have booked is found out.
         ask_about(tx, [held[0].id], is_suspect=crashes > 0)
     place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
-    _tell(tx, step, place, verb="letter_discarded", letter_id=letter_id, author=author)
+    made.note(Verb.LETTER_DISCARDED, f"letter/{letter_id}", {"state": "open"}, {"state": "discarded"})
+    _tell(tx, step, place, verb=Verb.LETTER_DISCARDED, letter_id=letter_id, author=author)
     return stays
 
 
 def reopen(db: Database, letter_id: int, author: Author) -> None:
     """Open a discarded letter again, and its hold. Raises Conflict ``letter_not_discarded``."""
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        tx = made.tx
         row = tx.execute(LETTERS["reopen"], {"id": letter_id}).fetchone()
         if row is None:
-            ended = endings(tx, [letter_id])[letter_id]
-            raise Conflict("letter_not_discarded", f"dead letter {letter_id}: {ended}; only a discarded one reopens")
+            raise _not_open("letter_not_discarded", letter_id, endings(tx, [letter_id])[letter_id])
         _, step, subject_id, lane, order_id, fulfillment_order_id, code = row
         for locked in lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else []):
             place = Place(subject_id, Lane(lane), order_id, locked.id, None, locked.state)
@@ -77,12 +82,17 @@ def reopen(db: Database, letter_id: int, author: Author) -> None:
             stop(step, place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
             write(tx, step, writes)
         place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
-        _tell(tx, step, place, verb="letter_reopened", letter_id=letter_id, author=author)
+        made.note(Verb.LETTER_REOPENED, f"letter/{letter_id}", {"state": "discarded"}, {"state": "open"})
+        _tell(tx, step, place, verb=Verb.LETTER_REOPENED, letter_id=letter_id, author=author)
 
 
-def _tell(tx: Connection, step: str, place: Place, *, verb: str, letter_id: int, author: Author) -> None:
-    """Write an act down, and on its order's timeline. A message has no order."""
-    record_acts(tx, author.who, verb, author.reason, [(f"letter/{letter_id}", {})])
+def _not_open(code: str, letter_id: int, ending: Reason) -> Conflict:
+    """The refusal of an act on a letter; `ending` says where the letter is."""
+    return Conflict(code, facts={"letter": letter_id, "ending": ending.code, **ending.facts})
+
+
+def _tell(tx: Connection, step: str, place: Place, *, verb: Verb, letter_id: int, author: Author) -> None:
+    """Write an act on its order's timeline. A message has no order."""
     facts = {"letter": letter_id, "by": author.who, "reason": author.reason}
     if step != MESSAGE:
         write(tx, step, Writes(events=[event(step, place, verb, Cause.PERSON, facts=facts)]))

@@ -10,7 +10,7 @@ from domain.normalize import tidy
 from infra.config.settings import Settings
 from infra.engine.author import Author
 from infra.process.failpoints import failpoint
-from infra.tables.letters import record_acts
+from infra.tables.audit import Verb
 from infra.tables.listings import (
     count_waiting_for,
     drop_entry,
@@ -19,6 +19,7 @@ from infra.tables.listings import (
     unknown_skus,
 )
 from infra.tables.pool import Database
+from ops.verbs.change import change
 
 MAPPED_POINT = "listings.mapped"
 NAME_MAX = 200
@@ -51,32 +52,40 @@ def accounts_of(settings: Settings) -> Accounts:
 def check_account(accounts: Accounts, account: str) -> tuple[str, str]:
     """Platform and shop of ``PLATFORM/SHOP``. Raises Refused ``shop_unknown``."""
     if account not in accounts:
-        raise Refused("shop_unknown", f"shops are: {', '.join(sorted(accounts)) or 'none is configured'}")
+        raise Refused("shop_unknown", facts={"shop": account, "known": ", ".join(sorted(accounts))})
     return accounts[account]
 
 
 def check_name(name: str, what: str) -> str:
     """An id or a SKU as it can be stored and found again. Raises Refused ``name_malformed``."""
     if not name:
-        raise Refused("name_malformed", f"the {what} is empty")
+        raise _malformed(what, "empty")
     if len(name) > NAME_MAX:
-        raise Refused("name_malformed", f"the {what} is longer than {NAME_MAX} characters")
+        raise _malformed(what, "too_long")
     if tidy(name, NAME_MAX) != name:
-        raise Refused("name_malformed", f"the {what} holds control characters or needless spaces")
+        raise _malformed(what, "untidy")
     return name
+
+
+def _malformed(what: str, fault: str) -> Refused:
+    return Refused("name_malformed", facts={"what": what, "fault": fault, "characters_max": NAME_MAX})
 
 
 def put(db: Database, entries: Mapping[Listing, str], author: Author, *, dry_run: bool = False) -> Changed:
     """Write entries, all or none of them, and send on the orders that wait. Safe to run twice."""
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        tx = made.tx
         before = lock_entries(tx, entries)
         new = {listing: sku for listing, sku in entries.items() if before.get(listing) != sku}
         unknown = unknown_skus(tx, {sku for sku in entries.values() if sku != NOTHING})
         waiting = count_waiting_for(tx, entries)
         if not dry_run:
             put_entries(tx, new, author.who)
-            acts = [(_object(listing), {"sku": sku, "was": before.get(listing)}) for listing, sku in new.items()]
-            record_acts(tx, author.who, "listing_mapped", author.reason, acts)
+            for listing, sku in new.items():
+                was = {"sku": before[listing]} if listing in before else None
+                made.note(Verb.LISTING_MAPPED, _object(listing), was, {"sku": sku})
+        if dry_run or not new:
+            made.unchanged()
     if not dry_run:
         failpoint(MAPPED_POINT)
     changed = sum(listing in before for listing in new)
@@ -95,11 +104,11 @@ def drop(db: Database, listing: Listing, author: Author) -> str:
 
     Raises Conflict ``listing_not_mapped``.
     """
-    with db.transaction() as tx:
-        was = drop_entry(tx, listing)
+    with change(db, author) as made:
+        was = drop_entry(made.tx, listing)
         if was is None:
-            raise Conflict("listing_not_mapped", f"{_object(listing)} is not in the map")
-        record_acts(tx, author.who, "listing_unmapped", author.reason, [(_object(listing), {"was": was})])
+            raise Conflict("listing_not_mapped", facts={"listing": _object(listing)})
+        made.note(Verb.LISTING_UNMAPPED, _object(listing), {"sku": was}, None)
     return was
 
 

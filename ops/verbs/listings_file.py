@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from domain.errors import FulfilmentError, Refused
+from domain.errors import Facts, FulfilmentError, Refused
 from domain.listings import EVERY, NOTHING, Listing
 from ops.verbs.listings import Accounts, check_account, check_name
 
@@ -22,11 +22,11 @@ _ROUNDED = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.ASCII | re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """`line`: where the row ends in the file, counted from 1; the header is line 1."""
+    """`line`: where the row ends in the file, counted from 1; the header is line 1. `facts`: of the error `code`."""
 
     line: int
     code: str
-    message: str
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,43 +51,47 @@ def read_listings(body: bytes, accounts: Accounts) -> ReadFile:
         try:
             listing, sku = _entry(row, accounts)
             if listing in entries:
-                raise Refused("listing_repeated", f"line {lines[listing]} says of the same listing")
+                raise Refused("listing_repeated", facts={"line": lines[listing]})
         except FulfilmentError as error:
             total += 1
             if len(errors) < ERRORS_MAX:
-                errors.append(RowError(line, error.code, error.message))
+                errors.append(RowError(line, error.code, error.facts))
             continue
         entries[listing], lines[listing] = sku, line
     return ReadFile(entries, tuple(errors), total)
 
 
+def _unreadable(fault: str, **facts: str | int) -> Refused:
+    return Refused("file_unreadable", facts={"fault": fault, **facts})
+
+
 def _rows(body: bytes) -> Iterator[tuple[int, list[str]]]:
     if len(body) > BYTES_MAX:
-        raise Refused("file_unreadable", f"the file is larger than {BYTES_MAX // 1024**2} MiB")
+        raise _unreadable("too_large", mib_max=BYTES_MAX // 1024**2)
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise Refused("file_unreadable", f"line {line} is not UTF-8: save the file as CSV UTF-8") from None
+        raise _unreadable("not_utf_8", line=line) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise Refused("file_unreadable", f"line {line} holds a NUL character: it is no text file")
+        raise _unreadable("nul_character", line=line)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, [])
         if [name.strip().lower() for name in header] != list(COLUMNS):
-            raise Refused("file_unreadable", f"the first line must be: {','.join(COLUMNS)}")
+            raise _unreadable("header_missing", header=",".join(COLUMNS))
         for number, row in enumerate((row for row in reader if any(field.strip() for field in row)), start=1):
             if number > ROWS_MAX:
-                raise Refused("file_unreadable", f"the file has more than {ROWS_MAX} rows")
+                raise _unreadable("too_many_rows", rows_max=ROWS_MAX)
             yield reader.line_num, row
     except csv.Error as error:
-        raise Refused("file_unreadable", f"line {reader.line_num} is no CSV: {error}") from None
+        raise _unreadable("no_csv", line=reader.line_num, error=str(error)) from None
 
 
 def _entry(row: list[str], accounts: Accounts) -> tuple[Listing, str]:
     if len(row) != len(COLUMNS):
-        raise Refused("row_malformed", f"{len(row)} columns instead of {len(COLUMNS)}")
+        raise Refused("row_malformed", facts={"columns": len(row), "wanted": len(COLUMNS)})
     account, product, variant, sku = (field.strip() for field in row)
     platform, shop = check_account(accounts, account)
     listing = Listing(platform, shop, _id(product, "product"), _id(variant, "variant") if variant else EVERY)
@@ -96,5 +100,5 @@ def _entry(row: list[str], accounts: Accounts) -> tuple[Listing, str]:
 
 def _id(text: str, what: str) -> str:
     if _ROUNDED.fullmatch(text):
-        raise Refused("id_rounded", f"a spreadsheet has rounded the {what} ({text}): format its column as text")
+        raise Refused("id_rounded", facts={"what": what, "text": text})
     return check_name(text, what)

@@ -22,6 +22,7 @@ from infra.tables.bulk_acts import (
     foresee_release,
 )
 from infra.tables.pool import Connection, Database
+from ops.verbs.change import Change
 from ops.verbs.expedite import choose_lane, move_work
 from ops.verbs.hold_orders import assign_in, hold_in, snooze_in
 from ops.verbs.holds import release_in
@@ -32,7 +33,7 @@ from ops.views.writebacks import OpenWriteBack, Selection, open_writebacks
 Params = Mapping[str, Any]
 
 
-class Verb(Protocol):
+class BulkVerb(Protocol):
     """`name` is stable; `subject` says what its items are: order, hold, letter or package.
 
     `done`: the code of an item to which it was done, the only one that a preview counts as going to be done.
@@ -53,7 +54,7 @@ class Verb(Protocol):
         """What must be done before, in transactions of its own; handed on to `act`. Raises as the verb does."""
         ...
 
-    def act(self, tx: Connection, id_: int, params: Params, author: Author, prepared: Any, /) -> dict[str, Any]:  # noqa: ANN401 - whatever its own `prepare` returns
+    def act(self, made: Change, id_: int, params: Params, author: Author, prepared: Any, /) -> dict[str, Any]:  # noqa: ANN401 - whatever its own `prepare` returns
         """Do it, and return facts for whoever looks. Raises as the verb does; then nothing of it is kept."""
         ...
 
@@ -76,8 +77,8 @@ class ReleaseHold(_Plain):
     def foresee(self, tx: Connection, ids: Sequence[int], params: Params) -> dict[int, str]:
         return foresee_release(tx, ids, params["code"])
 
-    def act(self, tx: Connection, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
-        released = release_in(tx, id_, HoldCode(params["code"]), author)
+    def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
+        released = release_in(made, id_, HoldCode(params["code"]), author)
         return {"state": released.state, "still_held_by": list(released.still_held_by), "due": list(released.due)}
 
 
@@ -92,9 +93,9 @@ class HoldOrder(_Plain):
     def foresee(self, tx: Connection, ids: Sequence[int], params: Params) -> dict[int, str]:
         return foresee_hold(tx, ids, params["code"])
 
-    def act(self, tx: Connection, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
+    def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
         code, due_at = HoldCode(params["code"]), _moment(params.get("due_at"))
-        held = hold_in(tx, id_, code, author, owner=params.get("owner"), due_at=due_at)
+        held = hold_in(made, id_, code, author, owner=params.get("owner"), due_at=due_at)
         return {"was": list(held.was), "left": list(held.left)}
 
 
@@ -113,8 +114,8 @@ class Expedite:
         # A step holds the row of its work while it waits for the order: the two are never locked together here.
         return choose_lane(db, id_, Lane(params["lane"]), author)
 
-    def act(self, tx: Connection, id_: int, params: Params, _: Author, prepared: object) -> dict[str, Any]:
-        return {"was": prepared, "moved": list(move_work(tx, id_, Lane(params["lane"])))}
+    def act(self, made: Change, id_: int, params: Params, _: Author, prepared: object) -> dict[str, Any]:
+        return {"was": prepared, "moved": list(move_work(made, id_, Lane(params["lane"])))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,8 @@ class AssignHold(_Plain):
     def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
         return foresee_hold_change(tx, ids, self.done)
 
-    def act(self, tx: Connection, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
-        [one] = assign_in(tx, [id_], params["owner"], author, due_at=_moment(params.get("due_at")))
+    def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
+        [one] = assign_in(made, [id_], params["owner"], author, due_at=_moment(params.get("due_at")))
         return {"order_id": one.order_id, "code": one.code, "was": one.was_owner}
 
 
@@ -144,8 +145,8 @@ class SnoozeHold(_Plain):
     def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
         return foresee_hold_change(tx, ids, self.done)
 
-    def act(self, tx: Connection, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
-        [one] = snooze_in(tx, [id_], _moment(params.get("until")), author)
+    def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
+        [one] = snooze_in(made, [id_], _moment(params.get("until")), author)
         return {"order_id": one.order_id, "code": one.code, "owner": one.owner}
 
 
@@ -160,8 +161,8 @@ class DiscardLetter(_Plain):
     def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
         return foresee_discard(tx, ids)
 
-    def act(self, tx: Connection, id_: int, _params: Params, author: Author, _: object) -> dict[str, Any]:
-        return {"stays_held": discard_in(tx, id_, author)}
+    def act(self, made: Change, id_: int, _params: Params, author: Author, _: object) -> dict[str, Any]:
+        return {"stays_held": discard_in(made, id_, author)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +179,16 @@ class RetryWriteBack:
     def prepare(self, db: Database, id_: int, _: Params, author: Author) -> OpenWriteBack:
         found = open_writebacks(db, Selection(package_id=id_, any_open=True))
         if not found:
-            raise Conflict("writeback_confirmed", "the platform has confirmed it, or it is not to be told")
+            raise Conflict("writeback_confirmed", facts={"package": id_})
         clear_the_way(db, found[0], author)
         return found[0]
 
-    def act(
-        self, tx: Connection, _id: int, _params: Params, _author: Author, prepared: OpenWriteBack
-    ) -> dict[str, Any]:
-        ask_again(tx, prepared)
+    def act(self, made: Change, _id: int, _params: Params, _author: Author, prepared: OpenWriteBack) -> dict[str, Any]:
+        ask_again(made, prepared)
         return {"order_id": prepared.order_id, "waybill": prepared.waybill}
 
 
-VERBS: Mapping[str, Verb] = {
+VERBS: Mapping[str, BulkVerb] = {
     verb.name: verb
     for verb in (
         ReleaseHold(),

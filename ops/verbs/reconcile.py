@@ -14,6 +14,7 @@ from actors.label import Label
 from adapters.ports import Courier
 from domain.errors import FulfilmentError, Refused
 from domain.order import Lane
+from domain.reasons import Reason
 from domain.reconcile import Finding, Found, compare
 from infra.engine.author import Author
 from infra.engine.remote import RemoteRunner, call_each
@@ -21,33 +22,36 @@ from infra.engine.results import Place
 from infra.tables.pool import Database
 from ops.verbs.reconcile_adopt import PackageHere, adopt, note_voided
 from ops.verbs.reconcile_lost import LostOrder, find_ours, let_go, lost_orders
-from ops.verbs.writeback_retry import RECONCILE, Pace, Said, Told, preview, retry
+from ops.verbs.writeback_retry import RECONCILE, Pace, Said, Told, preview, reason_of, retry
+from ops.views.looking import looking
 from ops.views.writebacks import Selection, open_writebacks
 
 _PAGE = 200
-_DUE_NOW = "not told yet: its write-back goes on"
 
 
 class Outcome(StrEnum):
     """What was found, and what was done about it."""
 
     AGREES = "agrees"
-    NOTHING_THERE = "nothing there"
+    NOTHING_THERE = "nothing_there"
     ADOPTED = "adopted"
-    WOULD_ADOPT = "would be adopted"
-    LATER = "adopted when label may act"
-    VOIDED = "second waybill voided"
-    WOULD_VOID = "second waybill would be voided"
-    CONFIRMED = "write-back adopted"
-    WOULD_CONFIRM = "write-back would be adopted"
-    GONE = "booked here, not alive there"
-    CONTRADICTS = "another waybill under our reference"
-    NOT_VOIDED = "second waybill not voided"
-    ELSEWHERE = "the platform shows another waybill"
-    NOT_REACHED = "not reached"
-    SHIPPED_BEFORE = "shipped by us before the restore: its hold is released"
-    WOULD_RELEASE = "shipped by us before the restore: its hold would be released"
+    WOULD_ADOPT = "would_adopt"
+    LATER = "later"
+    VOIDED = "voided"
+    WOULD_VOID = "would_void"
+    CONFIRMED = "confirmed"
+    WOULD_CONFIRM = "would_confirm"
+    GONE = "gone"
+    CONTRADICTS = "contradicts"
+    NOT_VOIDED = "not_voided"
+    ELSEWHERE = "elsewhere"
+    NOT_REACHED = "not_reached"
+    SHIPPED_BEFORE = "shipped_before"
+    WOULD_RELEASE = "would_release"
 
+
+# Of `Reconciled.why`: the platform was not told yet, and the engine goes on by itself.
+WRITEBACK_DUE = "writeback_due"
 
 # What a person must look at.
 OPEN = frozenset({Outcome.GONE, Outcome.CONTRADICTS, Outcome.NOT_VOIDED, Outcome.ELSEWHERE, Outcome.NOT_REACHED})
@@ -55,14 +59,14 @@ OPEN = frozenset({Outcome.GONE, Outcome.CONTRADICTS, Outcome.NOT_VOIDED, Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """One line of the result."""
+    """One line of the result. `why`: what went wrong, or what happens next."""
 
     order: str
     order_id: int
     package_id: int | None
     waybill: str
     outcome: Outcome
-    words: str = ""
+    why: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ class Reconciler:
 
     def _settle(self, package: PackageHere, found: list[Found] | Exception) -> Iterator[Reconciled]:
         if isinstance(found, Exception):
-            yield _line(package, Outcome.NOT_REACHED, words=_words(found))
+            yield _line(package, Outcome.NOT_REACHED, why=reason_of(found))
             return
         compared = compare(package.generation, package.waybill, found)
         match compared.finding:
@@ -151,8 +155,8 @@ class Reconciler:
         try:
             self.label.outside.run(courier.cancel(package.reference(second.generation), second.waybill))
         except FulfilmentError as error:
-            return _line(package, Outcome.NOT_VOIDED, second.waybill, _words(error))
-        note_voided(self.label.db, package, second)
+            return _line(package, Outcome.NOT_VOIDED, second.waybill, reason_of(error))
+        note_voided(self.label.db, package, second, self.author)
         return _line(package, Outcome.VOIDED, second.waybill)
 
     def _writebacks(self, since: datetime) -> Iterator[Reconciled]:
@@ -176,7 +180,7 @@ class Reconciler:
             try:
                 waybill = self.label.outside.run(find_ours(couriers.values(), order))
             except FulfilmentError as error:
-                yield _line_of_lost(order, "", Outcome.NOT_REACHED, _words(error))
+                yield _line_of_lost(order, "", Outcome.NOT_REACHED, reason_of(error))
                 continue
             if waybill and self.author is None:
                 yield _line_of_lost(order, waybill, Outcome.WOULD_RELEASE)
@@ -184,15 +188,13 @@ class Reconciler:
                 yield _line_of_lost(order, waybill, Outcome.SHIPPED_BEFORE)
 
 
-def _line_of_lost(order: LostOrder, waybill: str, outcome: Outcome, words: str = "") -> Reconciled:
+def _line_of_lost(order: LostOrder, waybill: str, outcome: Outcome, why: Reason | None = None) -> Reconciled:
     name = f"{order.key.platform}/{order.key.shop}/{order.key.platform_order_id}"
-    return Reconciled(
-        order=name, order_id=order.order_id, package_id=None, waybill=waybill, outcome=outcome, words=words
-    )
+    return Reconciled(order=name, order_id=order.order_id, package_id=None, waybill=waybill, outcome=outcome, why=why)
 
 
 def _page(db: Database, since: datetime, after: int) -> list[PackageHere]:
-    with db.transaction() as tx, tx.cursor(row_factory=class_row(PackageHere)) as cursor:
+    with looking(db) as tx, tx.cursor(row_factory=class_row(PackageHere)) as cursor:
         named = {"since": since, "after": after, "limit": _PAGE}
         return cursor.execute(RECONCILE["packages_since"], named).fetchall()
 
@@ -203,7 +205,7 @@ async def _living_and_dead(courier: Courier, package: PackageHere) -> list[Found
     Generations have no gaps there, because one rises only after the one below was void.
     """
     if not courier.can_find:
-        raise Refused("courier_cannot_be_asked", f"{package.courier} has no look-up: compare with its own list")
+        raise Refused("courier_cannot_be_asked", facts={"courier": package.courier})
     found: list[Found] = []
     generation = 1
     while (waybill := await courier.find(package.reference(generation))) or generation <= package.known_generation:
@@ -213,14 +215,14 @@ async def _living_and_dead(courier: Courier, package: PackageHere) -> list[Found
     return found
 
 
-def _line(package: PackageHere, outcome: Outcome, waybill: str = "", words: str = "") -> Reconciled:
+def _line(package: PackageHere, outcome: Outcome, waybill: str = "", why: Reason | None = None) -> Reconciled:
     return Reconciled(
         order=package.order,
         order_id=package.order_id,
         package_id=package.id,
         waybill=waybill,
         outcome=outcome,
-        words=words,
+        why=why,
     )
 
 
@@ -239,9 +241,5 @@ def _line_of(told: Told, outcome: Outcome | None = None) -> Reconciled:
         package_id=told.package_id,
         waybill=told.waybill,
         outcome=outcome or _OUTCOMES.get(told.said, Outcome.NOT_REACHED),
-        words=_DUE_NOW if told.said is Said.WOULD_TELL else told.words,
+        why=Reason(WRITEBACK_DUE) if told.said is Said.WOULD_TELL else told.why,
     )
-
-
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__

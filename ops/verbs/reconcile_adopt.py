@@ -20,11 +20,14 @@ from infra.engine.results import Place, Result
 from infra.engine.write_outcomes import Writes, add_hold, write
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
+from infra.tables.audit import Verb
 from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import SHIPMENTS
+from ops.verbs.change import change
 from ops.verbs.holds import release
 from ops.verbs.writeback_retry import RECONCILE
+from ops.views.looking import looking
 
 _LABEL_MAY_ACT = STEPS["label"].works_in | {State.ON_HOLD}
 
@@ -99,16 +102,20 @@ def adopt(runner: RemoteRunner, package: PackageHere, keep: Found, author: Autho
     acting: then the intent is ours, and label asks by it as soon as it may.
     """
     assert isinstance(runner.step, Label)
-    with runner.db.transaction() as tx:
-        row = tx.execute(RECONCILE["lock_label"], {"package_id": package.id}).fetchone()
+    with change(runner.db, author) as made:
+        row = made.tx.execute(RECONCILE["lock_label"], {"package_id": package.id}).fetchone()
         if row is not None and row[0]:
+            made.unchanged()
             return False
-        key = _intend(tx, package, keep)
+        key = _intend(made.tx, package, keep)
+        before = {"generation": package.generation, "is_booked": package.waybill is not None}
+        after = {"generation": keep.generation, "is_booked": key is None}
+        made.note(Verb.WAYBILL_ADOPTED, f"package/{package.id}", before, after)
     if key is not None:
         _clear_the_way(runner.db, package, author)
         replace(runner, step=AskOnly(runner.step)).run_named(key, [package.id])
-    with runner.db.connection() as connection:
-        booked = connection.execute(RECONCILE["booked_waybill"], {"package_id": package.id}).fetchone()
+    with looking(runner.db) as tx:
+        booked = tx.execute(RECONCILE["booked_waybill"], {"package_id": package.id}).fetchone()
     return booked is not None and booked[0] == keep.waybill
 
 
@@ -145,7 +152,9 @@ def _show_unwanted(tx: Connection, package: PackageHere, keep: Found) -> None:
 
 def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
     """Close what label itself had stopped with; the waybill it asked a person for is found."""
-    with db.transaction() as tx:
+    with change(db, author) as made:
+        made.noted_below()
+        tx = made.tx
         letters = [row[0] for row in tx.execute(RECONCILE["label_letters"], {"package_id": package.id}).fetchall()]
         if letters:
             replay(tx, letters, author, again=True)
@@ -159,7 +168,7 @@ def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
             continue
 
 
-def note_voided(db: Database, package: PackageHere, voided: Found) -> None:
+def note_voided(db: Database, package: PackageHere, voided: Found, author: Author) -> None:
     """Write down that a generation was cancelled at the courier, so that it is never booked again."""
     named = {
         "package_id": package.id,
@@ -168,5 +177,12 @@ def note_voided(db: Database, package: PackageHere, voided: Found) -> None:
         "courier": package.courier,
         "waybill": voided.waybill,
     }
-    with db.connection() as connection:
-        connection.execute(RECONCILE["note_voided"], named)
+    with change(db, author) as made:
+        made.tx.execute(RECONCILE["note_voided"], named)
+        generation = {"generation": voided.generation}
+        made.note(
+            Verb.WAYBILL_VOIDED,
+            f"package/{package.id}",
+            {**generation, "status": "booked"},
+            {**generation, "status": "voided"},
+        )

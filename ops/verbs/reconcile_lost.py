@@ -17,6 +17,7 @@ from infra.engine.author import Author
 from infra.tables.pool import Database
 from ops.verbs.holds import release
 from ops.verbs.writeback_retry import RECONCILE
+from ops.views.looking import looking
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class LostOrder:
 
 def lost_orders(db: Database, since: datetime) -> list[LostOrder]:
     """Those that came in since then and have no package of ours."""
-    with db.connection() as connection:
-        rows = connection.execute(RECONCILE["lost_orders"], {"since": since}).fetchall()
+    with looking(db) as tx:
+        rows = tx.execute(RECONCILE["lost_orders"], {"since": since}).fetchall()
     return [
         LostOrder(id_, OrderKey(platform, shop, number), frozenset(shown))
         for id_, platform, shop, number, shown in rows

@@ -6,22 +6,19 @@ from dataclasses import dataclass
 
 import psycopg
 
-from adapters import registry
-from adapters.door import Door
 from adapters.ports import Warehouse
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Transient
 from infra.config.settings import Location, Settings
+from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.process.clock import Clock
 from infra.tables.alarm_conditions import note_stock_fault
 from infra.tables.pool import Database
 from infra.tables.recount import Changes, held_at, note_asked, write_count
 from infra.telemetry.log import get_logger
+from ops.guarded_calls import guarded_calls
 from ops.verbs.stock import ask_count, note_bad_rows
-
-# Who corrects stock on the schedule.
-ENGINE = "engine"
 
 log = get_logger(__name__)
 
@@ -43,24 +40,18 @@ class Counted:
 
 
 def count_again(
-    settings: Settings, db: Database, clock: Clock, locations: Iterable[Location], who: str = ENGINE
+    settings: Settings, db: Database, clock: Clock, locations: Iterable[Location], author: Author
 ) -> dict[str, Counted | FulfilmentError]:
     """Count every location by itself: what is wrong with one, or with its answer, keeps no other from it.
 
-    `who` is noted with every correction. Raises psycopg.OperationalError when the database is away.
+    `author` is noted with every correction. Raises psycopg.OperationalError when the database is away.
     """
     done: dict[str, Counted | FulfilmentError] = {}
-    with Outside() as outside:
-        door = Door(settings.door, registry.hosts(settings), clock)
-        outside.run(door.open())
-        try:
-            for location in locations:
-                with _named(location.name, done):
-                    warehouse = registry.warehouse().connect(location, door, clock)
-                    done[location.name] = count_location(db, outside, location, warehouse, who)
-                note_answer(db, location.name, done[location.name])
-        finally:
-            outside.run(door.close())
+    with guarded_calls(settings, db, clock) as calls:
+        for location in locations:
+            with _named(location.name, done):
+                done[location.name] = count_location(db, calls.outside, location, calls.warehouse(location), author)
+            note_answer(db, location.name, done[location.name])
     return done
 
 
@@ -84,7 +75,7 @@ def _named(location: str, done: dict[str, Counted | FulfilmentError]) -> Iterato
         done[location] = Transient("count_not_written", type(error).__name__)
 
 
-def count_location(db: Database, outside: Outside, location: Location, warehouse: Warehouse, who: str) -> Counted:
+def count_location(db: Database, outside: Outside, location: Location, warehouse: Warehouse, author: Author) -> Counted:
     """Ask one warehouse and write its count. Raises what the call raises.
 
     A SKU whose row cannot be read keeps our figure, and the row is recorded.
@@ -94,7 +85,7 @@ def count_location(db: Database, outside: Outside, location: Location, warehouse
         before = held_at(connection, location.name)
     count = ask_count(outside, warehouse)
     counted = {level.sku: level.quantity for level in count.levels}
-    changes: Changes = write_count(db, location.name, before, counted, who)
+    changes: Changes = write_count(db, location.name, before, counted, author)
     with db.transaction() as tx:
         note_bad_rows(tx, location, count)
     if changes.refused:

@@ -2,14 +2,15 @@
 
 from domain.errors import Conflict
 from infra.engine.author import Author
-from infra.tables.letters import record_acts
+from infra.tables.audit import Verb
 from infra.tables.pool import Database
 from infra.tables.unreadable import UNREADABLE
+from ops.verbs.change import change
 
 
 def close(db: Database, number: int, author: Author) -> None:
     """Close one record. Raises Conflict ``entry_not_open``."""
-    with db.transaction() as tx:
-        if tx.execute(UNREADABLE["close_entry"], {"id": number, "by": author.who}).fetchone() is None:
-            raise Conflict("entry_not_open", f"no open record has the number {number}")
-        record_acts(tx, author.who, "entry_closed", author.reason, [(f"entry/{number}", {})])
+    with change(db, author) as made:
+        if made.tx.execute(UNREADABLE["close_entry"], {"id": number, "by": author.who}).fetchone() is None:
+            raise Conflict("entry_not_open", facts={"entry": number})
+        made.note(Verb.ENTRY_CLOSED, f"entry/{number}", {"state": "open"}, {"state": "closed"})

@@ -16,15 +16,19 @@ from adapters.ports import PlatformStatus
 from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
 from domain.order import Lane
+from domain.reasons import Reason
 from infra.engine.author import Author
 from infra.engine.remote import Intended, Lease, NotCalledError, RemoteRunner, RemoteStep, call_each
 from infra.engine.replay import replay
 from infra.engine.results import Place, Result
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
+from infra.tables.audit import Verb
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
+from ops.verbs.change import Change, change
 from ops.verbs.holds import release
+from ops.views.looking import looking
 from ops.views.writebacks import OpenWriteBack
 
 RECONCILE = load("reconcile")
@@ -35,23 +39,25 @@ _LOOK_EVERY_S = 0.2
 
 
 class Said(StrEnum):
-    """What the platform said, in the words that scripts may rely on."""
+    """What the platform said."""
 
-    SHOWN = "already shows it"
-    TOLD = "told now"
-    WOULD_TELL = "would be told"
+    SHOWN = "shown"
+    TOLD = "told"
+    WOULD_TELL = "would_tell"
     REFUSED = "refused"
-    ELSEWHERE = "shipped elsewhere"
-    NOT_REACHED = "not reached"
-    BUSY = "somebody else is at it"
+    ELSEWHERE = "elsewhere"
+    NOT_REACHED = "not_reached"
+    BUSY = "busy"
 
 
+# Of `Told.why`, beside the codes of errors.
+ANOTHER_WAYBILL, UNEXPECTED = "another_waybill", "unexpected_error"
 SETTLED = frozenset({Said.SHOWN, Said.TOLD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One line of the result. `words` are the platform's own, or why it was not reached."""
+    """One line of the result. `why`: what the platform refused, or why it was not reached."""
 
     order: str
     order_id: int
@@ -59,7 +65,7 @@ class Told:
     waybill: str
     shipped_at: datetime
     said: Said
-    words: str = ""
+    why: Reason | None = None
 
 
 Show = Callable[[Told], object]
@@ -143,15 +149,16 @@ def _retry_some(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: A
 def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
     """Due at once and with nothing in its way; each of the transactions leaves the engine able to go on alone."""
     clear_the_way(db, one, author)
-    with db.transaction() as tx:
-        return ask_again(tx, one)
+    with change(db, author) as made:
+        return ask_again(made, one)
 
 
 def clear_the_way(db: Database, one: OpenWriteBack, author: Author) -> None:
     """Replay the dead letter of a write-back and release the holds that it opened, in the author's name."""
     if one.letter_id is not None:
-        with db.transaction() as tx:
-            replay(tx, [one.letter_id], author, again=True)
+        with change(db, author) as made:
+            made.noted_below()
+            replay(made.tx, [one.letter_id], author, again=True)
     for code in one.holds:
         try:
             release(db, one.order_id, HoldCode(code), author)
@@ -160,12 +167,14 @@ def clear_the_way(db: Database, one: OpenWriteBack, author: Author) -> None:
             continue
 
 
-def ask_again(tx: Connection, one: OpenWriteBack) -> BellKey:
+def ask_again(made: Change, one: OpenWriteBack) -> BellKey:
     """Make a write-back due at once, the platform to be asked before it is told; the bell to ring."""
     named = {"package_id": one.package_id, "lane": one.lane, "account": one.account}
     # Whoever tells the platform locks the work first, and the write-back behind it.
-    tx.execute(RECONCILE["lock_writeback_work"], named)
-    row = tx.execute(RECONCILE["ask_again"], named).fetchone()
+    made.tx.execute(RECONCILE["lock_writeback_work"], named)
+    row = made.tx.execute(RECONCILE["ask_again"], named).fetchone()
+    after = {"status": one.status, "asks_again": row is not None}
+    made.note(Verb.WRITEBACK_RETRIED, f"package/{one.package_id}", {"status": one.status}, after)
     return BellKey("writeback", *(row or (one.lane, one.account)))
 
 
@@ -180,8 +189,8 @@ def _run(runner: RemoteRunner, due: Iterable[tuple[BellKey, int]]) -> None:
 def _is_over(db: Database, one: OpenWriteBack, heard: Mapping[int, object]) -> bool:
     if one.package_id in heard and not isinstance(heard[one.package_id], NotCalledError):
         return True
-    with db.connection() as connection:
-        row = connection.execute(RECONCILE["writeback_status"], {"package_id": one.package_id}).fetchone()
+    with looking(db) as tx:
+        row = tx.execute(RECONCILE["writeback_status"], {"package_id": one.package_id}).fetchone()
     return row is not None and row[0] == "confirmed"
 
 
@@ -190,11 +199,11 @@ def _judged(one: OpenWriteBack, answer: object) -> Told:
         case Confirmed(told_now=told_now):
             return _told(one, Said.TOLD if told_now else Said.SHOWN)
         case Conflict():
-            return _told(one, Said.ELSEWHERE, _words(answer))
+            return _told(one, Said.ELSEWHERE, reason_of(answer))
         case Refused():
-            return _told(one, Said.REFUSED, _words(answer))
+            return _told(one, Said.REFUSED, reason_of(answer))
         case _:
-            return _told(one, Said.NOT_REACHED, _words(answer))
+            return _told(one, Said.NOT_REACHED, reason_of(answer))
 
 
 def preview(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], show: Show) -> list[Told]:
@@ -233,15 +242,15 @@ class Asked:
 
 def _foreseen(one: OpenWriteBack, answer: PlatformStatus | Exception) -> Told:
     if isinstance(answer, Exception):
-        return _told(one, Said.NOT_REACHED, _words(answer))
+        return _told(one, Said.NOT_REACHED, reason_of(answer))
     if any(shipment.waybill == one.waybill for shipment in answer.shipments):
         return _told(one, Said.SHOWN)
     if answer.shipments:
-        return _told(one, Said.ELSEWHERE, "the platform shows another waybill for this order")
+        return _told(one, Said.ELSEWHERE, Reason(ANOTHER_WAYBILL))
     return _told(one, Said.WOULD_TELL)
 
 
-def _told(one: OpenWriteBack, said: Said, words: str = "") -> Told:
+def _told(one: OpenWriteBack, said: Said, why: Reason | None = None) -> Told:
     return Told(
         order=one.order,
         order_id=one.order_id,
@@ -249,10 +258,12 @@ def _told(one: OpenWriteBack, said: Said, words: str = "") -> Told:
         waybill=one.waybill,
         shipped_at=one.shipped_at,
         said=said,
-        words=words,
+        why=why,
     )
 
 
-def _words(error: object) -> str:
-    """Our own errors carry no personal data; of a foreign one only its name may be shown."""
-    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__
+def reason_of(error: object) -> Reason:
+    """An error of ours by its code, with its message, which carries no personal data; a foreign one by its name."""
+    if isinstance(error, FulfilmentError):
+        return Reason(error.code, {**error.facts, "message": error.message})
+    return Reason(UNEXPECTED, {"type": type(error).__name__})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from domain.alarms import AlarmKind
 from infra.tables.alarms import Alarm, count_open, open_alarms
 from infra.tables.pool import Database
+from ops.views.looking import looking
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class OpenAlarms:
 
 def list_alarms(db: Database, kind: AlarmKind | None = None) -> OpenAlarms:
     """Open alarms of one kind, or all."""
-    with db.connection() as connection:
-        counts = count_open(connection)
-        found = open_alarms(connection, kind)
+    with looking(db) as tx:
+        counts = count_open(tx)
+        found = open_alarms(tx, kind)
     return OpenAlarms(found, sum(one.alarms for one in counts if kind is None or one.kind == kind))

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from domain.errors import Refused
 from infra.sweeper.bulk_replay import BULK
 from infra.tables.pool import Connection, Database
+from ops.views.looking import looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Member:
 
 def look(db: Database, bulk_id: int) -> Bulk:
     """One bulk. Raises Refused ``bulk_unknown``."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         found = _bulks(connection, bulk_id)
     if not found:
         raise unknown(bulk_id)
@@ -55,12 +56,12 @@ def look(db: Database, bulk_id: int) -> Bulk:
 
 def recent(db: Database) -> list[Bulk]:
     """The last fifty, newest first."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         return _bulks(connection, None)
 
 
 def members(db: Database, bulk_id: int, *, state: str | None, after: int, limit: int) -> list[Member]:
-    with db.connection() as connection, connection.cursor(row_factory=class_row(Member)) as cursor:
+    with looking(db) as connection, connection.cursor(row_factory=class_row(Member)) as cursor:
         named = {"id": bulk_id, "state": state, "after": after, "limit": limit}
         return cursor.execute(BULK["members"], named).fetchall()
 
@@ -72,4 +73,4 @@ def _bulks(connection: Connection, bulk_id: int | None) -> list[Bulk]:
 
 
 def unknown(bulk_id: int) -> Refused:
-    return Refused("bulk_unknown", f"there is no bulk {bulk_id}")
+    return Refused("bulk_unknown", facts={"bulk": bulk_id})

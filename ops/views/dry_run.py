@@ -1,15 +1,13 @@
 """Normalize a payload as the step would, without any store."""
 
 from dataclasses import dataclass, replace
-from typing import IO, Any
-
-import msgspec
+from typing import IO
 
 from adapters import registry
 from adapters.payload import PAYLOAD_MAX_BYTES
 from domain.deadlines import ship_by
 from domain.errors import FulfilmentError, Poison
-from domain.holds import HOLDS, Finding
+from domain.holds import Finding
 from domain.normalize import NOT_OURS, Intake, initial_state
 from domain.order import Order
 from domain.review import ReviewFacts, review
@@ -34,7 +32,7 @@ def read_bounded(stream: IO[bytes]) -> bytes:
     """
     body = stream.read(PAYLOAD_MAX_BYTES + 1)
     if len(body) > PAYLOAD_MAX_BYTES:
-        raise Poison("payload_too_large", f"more than {PAYLOAD_MAX_BYTES} bytes")
+        raise Poison("payload_too_large", facts={"bytes_max": PAYLOAD_MAX_BYTES})
     return body
 
 
@@ -52,7 +50,7 @@ def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
         raise
     except Exception as error:  # noqa: BLE001 - whatever one payload raises is told as its own fault
         # Its text may quote the payload, so the chain ends here.
-        raise Poison("reader_failed", "a defect of the reader", {"error": type(error).__name__}) from None
+        raise Poison("reader_failed", facts={"error": type(error).__name__}) from None
     order = replace(order, ship_by=due)
     intake = initial_state(order)
     return DryRun(order, intake, _findings(order, intake, rules))
@@ -65,26 +63,3 @@ def _findings(order: Order, intake: Intake, rules: RuleSet) -> tuple[Finding, ..
     held = {finding.code for finding in intake.holds}
     found = review(order, ReviewFacts(Reservation.RESERVED), rules).holds
     return (*intake.holds, *(finding for finding in found if finding.code not in held))
-
-
-def as_tree(result: DryRun) -> dict[str, Any]:
-    """The order's fields, `fulfilled_by`, `intake` and `holds`. Money is ``{"minor": 32358, "currency": "CNY"}``."""
-    tree: dict[str, Any] = msgspec.to_builtins(result.order)
-    return {
-        **tree,
-        "fulfilled_by": result.order.fulfilled_by,
-        "intake": {"state": result.intake.state, "reason": result.intake.reason},
-        "holds": [_hold(finding) for finding in result.findings],
-    }
-
-
-def _hold(finding: Finding) -> dict[str, Any]:
-    rule = HOLDS[finding.code]
-    return {
-        "code": finding.code,
-        "meaning": rule.meaning,
-        "owner": rule.owner,
-        "due_h": rule.due_h,
-        "rule": finding.rule,
-        "facts": dict(finding.facts),
-    }

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -12,11 +13,24 @@ from domain.ship_by import ON_THE_CLOCK, used_percent
 from infra.monitoring.alarms import CLOCK
 from infra.process.steps import steps_by_subject
 from infra.tables.pool import Database
+from ops.views.looking import looking
+
+
+class WaitsFor(StrEnum):
+    """What would move an order, not what is merely due: a person before a step before the warehouse."""
+
+    PERSON = "person"
+    STEP = "step"
+    SCANS = "scans"
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueOrder:
-    """An open order with a clock. `at_risk` is what the buyer owes or has paid; `seen_at` the database's time."""
+    """An open order with a clock. `at_risk` is what the buyer owes or has paid; `seen_at` the database's time.
+
+    `owner` and `holds` say whom it waits for and why; `step` is the step that is due.
+    """
 
     id: int
     platform: str
@@ -28,7 +42,10 @@ class DueOrder:
     ship_by: datetime
     seen_at: datetime
     used_percent: int
-    waits_for: str
+    waits_for: WaitsFor
+    owner: str | None
+    holds: tuple[str, ...]
+    step: str | None
 
     @property
     def is_late(self) -> bool:
@@ -41,7 +58,7 @@ def due_orders(db: Database, shop: str | None = None, within_h: float | None = N
     `shop` is a shop's name or its account; `within_h` keeps those that are late or must leave within so many hours.
     """
     named = {"states": sorted(ON_THE_CLOCK), "shop": shop, "within_h": within_h, **steps_by_subject()}
-    with db.transaction() as tx, tx.cursor(row_factory=dict_row) as cursor:
+    with looking(db) as tx, tx.cursor(row_factory=dict_row) as cursor:
         return [_due(row) for row in cursor.execute(CLOCK["due_orders"], named)]
 
 
@@ -66,14 +83,16 @@ def _due(row: dict[str, Any]) -> DueOrder:
         ship_by=row["ship_by"],
         seen_at=row["seen_at"],
         used_percent=used_percent(row["started_at"], row["ship_by"], row["seen_at"]),
-        waits_for=_waits_for(row["holds"], row["owner"], row["step"], is_booked=row["is_booked"]),
+        waits_for=_waits_for(row["holds"], row["step"], is_booked=row["is_booked"]),
+        owner=row["owner"],
+        holds=tuple(row["holds"]),
+        step=row["step"],
     )
 
 
-def _waits_for(holds: Sequence[str], owner: str | None, step: str | None, *, is_booked: bool) -> str:
-    """A person before a step before the warehouse: what would move it, not what is merely due."""
+def _waits_for(holds: Sequence[str], step: str | None, *, is_booked: bool) -> WaitsFor:
     if holds:
-        return f"{owner}: {', '.join(holds)}"
+        return WaitsFor.PERSON
     if step:
-        return f"{step}, which is due"
-    return "the warehouse's scans" if is_booked else "nothing: `orderlane doctor` tells more"
+        return WaitsFor.STEP
+    return WaitsFor.SCANS if is_booked else WaitsFor.NOTHING

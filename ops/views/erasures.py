@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from domain.errors import Conflict, Refused
@@ -10,8 +11,7 @@ from infra.retention.erase import ERASURES, Standing, can_erase, search, standin
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import Named
 from ops.views.find import find, why_missing
-
-_HOW = "let it end, or stop it first; or ask with --when-ended, and it is erased after its end"
+from ops.views.looking import foreseeing, looking
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,31 @@ class Listed:
     orders_open: int
 
 
+class InTheWay(StrEnum):
+    """Why an order cannot be erased yet."""
+
+    LETTERS_OPEN = "letters_open"
+    NOT_READ = "not_read"
+    NOT_ENDED = "not_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """An order that has not ended. `states`: of its fulfillment orders; `holds` and `letters` count open ones."""
+
+    order: str
+    code: InTheWay
+    states: str
+    holds: int
+    letters: int
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be erased now, and what is in the way: a sentence for each order that has not ended."""
+    """What would be erased now, and what is in the way."""
 
     orders: tuple[str, ...]
-    in_flight: tuple[str, ...]
+    in_flight: tuple[InFlight, ...]
 
 
 def orders_named(db: Database, ids: Sequence[str]) -> list[Named]:
@@ -66,7 +85,7 @@ def orders_named(db: Database, ids: Sequence[str]) -> list[Named]:
     Raises what `why_missing` says of an unknown id, and Conflict ``order_ambiguous`` for one that means several.
     """
     found: dict[str, Named] = {}
-    with db.connection() as tx:
+    with looking(db) as tx:
         for text in ids:
             matches = [Named(one.platform, one.shop, one.platform_order_id) for one in find(tx, text)]
             some = matches or _unread(tx, text.strip())
@@ -74,7 +93,7 @@ def orders_named(db: Database, ids: Sequence[str]) -> list[Named]:
                 raise why_missing(tx, text)
             if len(some) > 1:
                 shown = ", ".join(map(str, some))
-                raise Conflict("order_ambiguous", f"this id may mean {shown}: name one of them")
+                raise Conflict("order_ambiguous", facts={"id": text.strip(), "orders": shown})
             found[str(some[0])] = some[0]
     return list(found.values())
 
@@ -90,41 +109,39 @@ def _unread(tx: Connection, text: str) -> list[Named]:
 def orders_of(db: Database, words: Sequence[str]) -> list[Named]:
     """The orders that name a person. Raises Refused ``nothing_matches``, and ``words_unusable`` for words too short."""
     if not usable(words):
-        raise Refused("words_unusable", "a word has two characters at least, and is not masked")
+        raise Refused("words_unusable")
     found = search(db, words)
     if not found:
-        raise Refused("nothing_matches", "no order names one of these words")
+        raise Refused("nothing_matches", facts={"fault": "no_order"})
     return found
 
 
 def plan(db: Database, orders: Sequence[Named]) -> Plan:
     """What an erasure would do, changing nothing."""
-    with db.transaction() as tx:
-        flying = [sentence for one in orders if (sentence := _in_flight(tx, one))]
+    with foreseeing(db) as tx:
+        flying = [found for one in orders if (found := _in_flight(tx, one))]
     return Plan(tuple(map(str, orders)), tuple(flying))
 
 
-def _in_flight(tx: Connection, order: Named) -> str | None:
+def _in_flight(tx: Connection, order: Named) -> InFlight | None:
     if can_erase(tx, order):
         return None
-    return f"{order} {_why(standing(tx, order))}: {_HOW}"
+    found = standing(tx, order)
+    return InFlight(str(order), _in_the_way(found), found.states or "", found.holds, found.letters)
 
 
-def _why(found: Standing) -> str:
+def _in_the_way(found: Standing) -> InTheWay:
     if found.letters:
-        return f"has {found.letters} open dead letters"
-    if found.order_id is None:
-        return "waits to be read"
-    held = f" with {found.holds} open holds" if found.holds else ""
-    return f"is {found.states}{held} and has not ended, or something of it is still due"
+        return InTheWay.LETTERS_OPEN
+    return InTheWay.NOT_READ if found.order_id is None else InTheWay.NOT_ENDED
 
 
 def show(db: Database, id_: int) -> Erasure:
     """Raises Refused ``erasure_unknown``."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         row = connection.execute(ERASURES["show"], {"id": id_}).fetchone()
         if row is None:
-            raise Refused("erasure_unknown", f"there is no erasure {id_}")
+            raise Refused("erasure_unknown", facts={"erasure": id_})
         orders = connection.execute(ERASURES["show_orders"], {"id": id_}).fetchall()
     names = ("id", "who", "reason", "owner", "subject", "asked_at", "due_at", "done_at")
     whole: dict[str, Any] = dict(zip(names, row, strict=True))
@@ -132,11 +149,11 @@ def show(db: Database, id_: int) -> Erasure:
 
 
 def erasures(db: Database, *, only_open: bool = False) -> list[Listed]:
-    with db.connection() as connection:
+    with looking(db) as connection:
         return [Listed(*row) for row in connection.execute(ERASURES["list"], {"only_open": only_open}).fetchall()]
 
 
 def erased_names(db: Database) -> list[Named]:
     """Every order that was ever erased: what a restored backup does not know, so it is kept apart from backups."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         return [Named(*row) for row in connection.execute(ERASURES["erased_names"]).fetchall()]

@@ -85,27 +85,27 @@ def why_missing(tx: Connection, text: str) -> FulfilmentError:
     gap = tx.execute(INSPECT["unfetched"], asked).fetchone()
     if gap is not None:
         account, platform_order_id, noticed_at, tries, error, letter = gap
-        failed = f"fetching it failed {tries} times, last with {error}" if tries else f"it was not tried yet ({error})"
-        end = f" (dead letter {letter})" if letter is not None else ""
-        return Transient(
-            "order_not_fetched",
-            f"{account}/{platform_order_id} was listed at {noticed_at:%Y-%m-%d %H:%M:%S %Z}, but {failed}{end}",
-        )
+        facts = {"order": f"{account}/{platform_order_id}", "at": _time(noticed_at), "tries": tries, "error": error}
+        fault = "tried" if tries else "not_tried"
+        return Transient("order_not_fetched", facts={"fault": fault, **facts, "letter": letter})
     return _unknown(wanted)
 
 
 def _not_an_order_yet(unread: _Unread) -> FulfilmentError:
     name = f"{unread.platform}/{unread.shop}/{unread.platform_order_id}"
-    came = f"{name} came in at {unread.received_at:%Y-%m-%d %H:%M:%S %Z}"
+    came = {"order": name, "at": _time(unread.received_at)}
     if unread.forgotten_at is not None:
-        when = f"{unread.forgotten_at:%Y-%m-%d %H:%M:%S %Z}"
-        return Refused("order_forgotten", f"{came}, never became an order, and was {unread.forgotten} at {when}")
+        gone = {"forgotten": unread.forgotten, "forgotten_at": _time(unread.forgotten_at)}
+        return Refused("order_forgotten", facts={**came, **gone})
     if unread.dead_letter is None:
-        return Conflict("order_not_normalized", f"{came} and waits to be normalized")
+        return Conflict("order_not_normalized", facts=came)
     reason = f"{unread.code}: {unread.message}" if unread.message else unread.code
-    return Poison("order_quarantined", f"{came} and could not be read: {reason} (dead letter {unread.dead_letter})")
+    return Poison("order_quarantined", facts={**came, "reason": reason, "letter": unread.dead_letter})
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _unknown(wanted: str) -> Refused:
-    shown = wanted if wanted.isprintable() else "this id"
-    return Refused("order_unknown", f"no order, waybill or payload is known as {shown}")
+    return Refused("order_unknown", facts={"id": wanted} if wanted.isprintable() else {"fault": "unprintable"})

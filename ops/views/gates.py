@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from domain.gates import GateKind, Pause
 from infra.accounts.rules import rules_by_account, rules_of
@@ -11,21 +12,31 @@ from infra.config.settings import Limit, Settings
 from infra.process.clock import Clock
 from infra.tables.gates import load_pauses, resting
 from infra.tables.pool import Database
+from ops.views.looking import looking
 
 # Pieces of work by the (kind, name) of their gate.
 Waiting = Mapping[tuple[str, str], int]
 
 
+class GateState(StrEnum):
+    """Why a gate is not free."""
+
+    PAUSED = "paused"
+    OPEN = "open"
+    THROTTLED = "throttled"
+    RECOVERING = "recovering"
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One gate that is not free. `why`: paused, open, throttled or recovering.
+    """One gate that is not free. `reason`: what its author said; empty for a breaker.
 
     `resting` counts pieces of work; None where nobody has counted.
     """
 
     kind: str
     name: str
-    why: str
+    why: GateState
     reason: str
     shut_by: str
     since: datetime | None
@@ -48,8 +59,8 @@ def uncounted_gates(db: Database, shared: SharedGates, settings: Settings, clock
     """The same, at a cost that does not grow with what rests: for whoever asks again and again."""
     accounts = sorted(rules_by_account(settings))
     seen = shared.look(accounts, rules_of(settings.guard, Limit()))
-    with db.connection() as connection:
-        pauses = load_pauses(connection)
+    with looking(db) as tx:
+        pauses = load_pauses(tx)
     return [*_paused(pauses, None), *_breakers(accounts, seen, None, clock.utcnow())]
 
 
@@ -59,32 +70,26 @@ def paused_gates(db: Database, settings: Settings) -> list[Gate]:
 
 
 def _pauses(db: Database, accounts: Sequence[str]) -> tuple[Sequence[Pause], Waiting]:
-    with db.transaction() as tx:
+    with looking(db) as tx:
         return load_pauses(tx), resting(tx, accounts)
 
 
 def _paused(pauses: Sequence[Pause], waiting: Waiting | None) -> Iterator[Gate]:
     for one in pauses:
         count = _count(waiting, one.kind, one.name)
-        yield Gate(one.kind, one.name, "paused", one.reason, one.shut_by, one.shut_at, one.until, count)
+        yield Gate(one.kind, one.name, GateState.PAUSED, one.reason, one.shut_by, one.shut_at, one.until, count)
 
 
 def _breakers(accounts: Sequence[str], seen: dict[str, Seen], waiting: Waiting | None, now: datetime) -> Iterator[Gate]:
     for name in accounts:
         standing = seen[name]
-        why = standing.why or ("" if standing.room < 0 else "recovering")
-        if why:
+        is_free = not standing.why and standing.room < 0
+        if not is_free:
+            why = GateState(standing.why or GateState.RECOVERING)
             until = now + timedelta(milliseconds=standing.wait_ms) if standing.why else None
             count = _count(waiting, GateKind.ACCOUNT, name)
-            yield Gate(GateKind.ACCOUNT, name, why, _REASONS[why], "engine", None, until, count)
+            yield Gate(GateKind.ACCOUNT, name, why, "", "engine", None, until, count)
 
 
 def _count(waiting: Waiting | None, kind: str, name: str) -> int | None:
     return None if waiting is None else waiting.get((kind, name), 0)
-
-
-_REASONS = {
-    "open": "its server failed several times in a row",
-    "throttled": "it asked for patience",
-    "recovering": "it answers again; calls come back step by step",
-}

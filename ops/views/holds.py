@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from infra.tables.holds import HoldFilter, OpenHold, list_holds
 from infra.tables.pool import Database
+from ops.views.looking import looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,6 @@ class HoldPage:
 
 def list_open(db: Database, wanted: HoldFilter, *, after: int = 0, limit: int) -> HoldPage:
     """A page of the open holds of a filter."""
-    with db.connection() as connection:
-        found = list_holds(connection, wanted, after=after, limit=limit + 1)
+    with looking(db) as tx:
+        found = list_holds(tx, wanted, after=after, limit=limit + 1)
     return HoldPage(holds=tuple(found[:limit]), more_after=found[limit - 1].id if len(found) > limit else None)

@@ -4,14 +4,14 @@ from domain.ledger import Box, LineSum, Ours, Part, PartKey
 from domain.states import State
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
+from ops.views.looking import looking
 
 LEDGER = load("ledger")
 
 
 def our_ledger(db: Database) -> Ours:
     """Everything that `domain.ledger_check` compares. Reads whole tables, each once."""
-    with db.transaction() as tx:
-        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with looking(db) as tx:
         parts, not_ours, kept_out = _parts(tx)
         lines, skus = _lines(tx)
         return Ours(
@@ -28,7 +28,7 @@ def our_ledger(db: Database) -> Ours:
 
 def latencies_ms(db: Database) -> dict[str, float]:
     """99th percentile by lane, from the raw payload stored to the write-back confirmed."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         return {lane: float(p99) for lane, p99 in connection.execute(LEDGER["latencies"])}
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from domain.dead_letters import NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
 from domain.errors import FulfilmentError, Refused
+from domain.reasons import Reason
+from infra.engine.replay import Answer
 from infra.tables.letters import (
     Letter,
     LetterCause,
@@ -20,49 +23,69 @@ from infra.tables.letters import (
     of_one_cause,
 )
 from infra.tables.pool import Database
+from ops.views.looking import looking
 
 # What the courier shows under a reference: the waybill, or None if it knows none. (account, reference) -> waybill.
 Ask = Callable[[str, str], str | None]
 
 
+class Foreseen(StrEnum):
+    """What the next try of a step would do."""
+
+    RUNS_AGAIN = "runs_again"
+    ASKS_FIRST = "asks_first"
+    COURIER_NOT_ASKED = "courier_not_asked"
+    BOOKS = "books"
+    BOOKS_NOTHING = "books_nothing"
+    WAYBILL_OF_ANOTHER = "waybill_of_another"
+    ADOPTS = "adopts"
+    RECORDS = "records"
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a replay of one letter would do, as things stand. `answer`: replayed, superseded or refused."""
+    """What a replay of one letter would do, as things stand.
+
+    `why` is set for a letter that would close as superseded, or be refused; `resume` and `next_try` for one that would
+    be replayed: the state that its order resumes at, and a `Foreseen` with its facts.
+    """
 
     letter_id: int
     state: str | None
-    answer: str
-    what: str
+    answer: Answer
+    why: Reason | None = None
+    resume: str | None = None
+    next_try: Reason | None = None
 
 
 def causes(db: Database) -> list[LetterCause]:
-    with db.connection() as connection:
+    with looking(db) as connection:
         return load_causes(connection)
 
 
 def page(db: Database, wanted: LetterFilter, *, after: int, limit: int) -> list[Letter]:
-    with db.connection() as connection:
+    with looking(db) as connection:
         return load_page(connection, wanted, after=after, limit=limit)
 
 
 def actable(db: Database, wanted: LetterFilter) -> LetterFilter:
     """The filter as a replay would take it. Raises Refused ``cause_ambiguous``."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         return of_one_cause(connection, wanted)
 
 
 def count(db: Database, wanted: LetterFilter) -> int:
     """How many open letters a filter has."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         return count_letters(connection, wanted)
 
 
 def letter(db: Database, letter_id: int) -> WholeLetter:
     """One letter, open or closed. Raises Refused ``letter_unknown``."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         found = load_letter(connection, letter_id)
     if found is None:
-        raise Refused("letter_unknown", f"there is no dead letter {letter_id}")
+        raise Refused("letter_unknown", facts={"letter": letter_id})
     return found
 
 
@@ -70,19 +93,19 @@ def preview(
     db: Database, letter_ids: Sequence[int], ask: Ask | None = None, *, again: bool = False, in_bulk: bool = False
 ) -> list[Preview]:
     """What a replay would do now. Changes nothing; with `ask` the courier is asked what it has already."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         standings = load_standings(connection, letter_ids)
         gone = endings(connection, [id_ for id_ in letter_ids if id_ not in standings])
         found = {id_: letter for id_ in standings if (letter := load_letter(connection, id_))}
 
     def owner_of(reference: str, waybill: str) -> str | None:
-        with db.connection() as connection:
+        with looking(db) as connection:
             return load_waybill_owner(connection, reference, waybill)
 
     previews: list[Preview] = []
     for id_ in letter_ids:
         if id_ not in found:
-            previews.append(Preview(id_, None, "refused", gone.get(id_, "")))
+            previews.append(Preview(id_, None, Answer.REFUSED, gone[id_]))
             continue
         letter, now = found[id_], standings[id_]
         kept_out = why_not_in_bulk(letter.code, letter.replays, again=again) if in_bulk else None
@@ -104,27 +127,29 @@ class _Asked:
 def _preview(letter_id: int, would: Prospect, now: Standing, asked: _Asked) -> Preview:
     match would:
         case Superseded(why=why):
-            return Preview(letter_id, now.state, "superseded", f"{why}: closes as superseded")
+            return Preview(letter_id, now.state, Answer.SUPERSEDED, why)
         case NotYet(why=why):
-            return Preview(letter_id, now.state, "refused", why)
+            return Preview(letter_id, now.state, Answer.REFUSED, why)
         case PutBack(resume=resume):
-            resumes = f"resumes as {resume}, " if resume else ""
             books = resume is not None or now.state in now.step.works_in
-            return Preview(letter_id, now.state, "replayed", f"{resumes}{_next_try(now, asked, books=books)}")
+            return Preview(
+                letter_id, now.state, Answer.REPLAYED, resume=resume, next_try=_next_try(now, asked, books=books)
+            )
 
 
-def _next_try(now: Standing, asked: _Asked, *, books: bool) -> str:
+def _next_try(now: Standing, asked: _Asked, *, books: bool) -> Reason:
     """`books`: the order still wants a label; otherwise asking is all."""
+    step, reference = {"step": now.step.name}, {"reference": now.reference}
     if not now.reference:
-        return f"{now.step.name} runs again"
+        return Reason(Foreseen.RUNS_AGAIN, step)
     if asked.ask is None:
-        return f"{now.step.name} runs again and asks the courier for {now.reference} first"
+        return Reason(Foreseen.ASKS_FIRST, {**step, **reference})
     try:
         waybill = asked.ask(asked.account, now.reference)
     except FulfilmentError as error:
-        return f"{now.step.name} runs again; the courier could not be asked now: {error.code}"
+        return Reason(Foreseen.COURIER_NOT_ASKED, {**step, "error": error.code})
     if waybill is None:
-        return f"the courier has nothing under {now.reference}: {'will book' if books else 'books nothing'}"
+        return Reason(Foreseen.BOOKS if books else Foreseen.BOOKS_NOTHING, reference)
     if (owner := asked.owner_of(now.reference, waybill)) is not None:
-        return f"the courier shows waybill {waybill}, which {owner} has already: cannot be recorded, a person must ask"
-    return f"will {'adopt' if books else 'record'} waybill {waybill}, books nothing"
+        return Reason(Foreseen.WAYBILL_OF_ANOTHER, {"waybill": waybill, "order": owner})
+    return Reason(Foreseen.ADOPTS if books else Foreseen.RECORDS, {"waybill": waybill})

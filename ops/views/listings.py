@@ -12,6 +12,7 @@ from infra.tables.listings import (
     list_wanted,
 )
 from infra.tables.pool import Database
+from ops.views.looking import looking
 
 LISTED_MAX = 1000
 
@@ -38,7 +39,7 @@ class Missing:
 
 def entries(db: Database, after: Listing = FIRST, limit: int = LISTED_MAX) -> Listed:
     """Rows of the map in the order of their listings."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         found = list_entries(connection, after, limit)
     last = found[-1] if len(found) == limit else None
     return Listed(entries=found, more=Listing(last.platform, last.shop, last.product, last.variant) if last else None)
@@ -46,6 +47,6 @@ def entries(db: Database, after: Listing = FIRST, limit: int = LISTED_MAX) -> Li
 
 def missing(db: Database, limit: int = LISTED_MAX) -> Missing:
     """What open orders wait for."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         found, (total, orders) = list_wanted(connection, limit), count_wanted(connection)
     return Missing(listings=found, total=total, orders=orders)

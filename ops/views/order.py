@@ -13,12 +13,13 @@ from psycopg.rows import class_row, dict_row
 from domain.money import Money
 from domain.states import Cause
 from domain.steps import Subject
+from infra.engine.author import Role
 from infra.process.steps import STEPS
 from infra.tables.answers import answers_of
 from infra.tables.pool import Connection, Database
 from infra.tables.sql import load
 from infra.tables.watch import Decision, decision_of
-from ops.faces.terminal.words import event_in_words, facts_in_words, meaning
+from ops.views.looking import looking
 from ops.views.masking import mask_name, mask_phone
 
 INSPECT = load("inspect")
@@ -60,13 +61,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """`reason` is its facts in words. `snoozed_until`: nobody is reminded of it before; None, or past: not snoozed."""
+    """`released_role`: of `released_by`; None while it is open, and where an earlier version released it.
+
+    `snoozed_until`: nobody is reminded of it before; None, or past: it is not snoozed.
+    """
 
     id: int
     fulfillment_order_id: int
     code: str
-    meaning: str
-    reason: str
     step: str
     owner: str
     opened_at: datetime
@@ -75,6 +77,7 @@ class Hold:
     facts: dict[str, Any]
     released_at: datetime | None
     released_by: str | None
+    released_role: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +193,6 @@ class Event:
     from_state: str | None
     to_state: str | None
     package_id: int | None
-    reason: str
     facts: dict[str, Any]
 
 
@@ -250,12 +252,11 @@ class OrderView:
 
 def view_order(db: Database, order_id: int) -> OrderView:
     """Read an order that exists, in one snapshot."""
-    with db.transaction() as tx:
-        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with looking(db) as tx:
         head = _dicts(tx, "order_head", order_id)[0]
         payloads = _dicts(tx, "order_payloads", order_id)
         fulfillment = _rows(tx, "order_fulfillment", order_id, Fulfillment)
-        holds = tuple(_hold(row) for row in _dicts(tx, "order_holds", order_id))
+        holds = _rows(tx, "order_holds", order_id, Hold)
         packages = _packages(tx, order_id)
         pairs = _due_pairs(payloads, fulfillment, packages)
         return OrderView(
@@ -306,10 +307,6 @@ def _line(row: dict[str, Any], currency: str) -> Line:
     return Line(unit_price=unit_price, paid=paid, **row)
 
 
-def _hold(row: dict[str, Any]) -> Hold:
-    return Hold(meaning=meaning(row["code"]), reason=facts_in_words(row["facts"]), **row)
-
-
 def _packages(tx: Connection, order_id: int) -> tuple[Package, ...]:
     packages = _rows(tx, "order_packages", order_id, Package)
     shipments = _rows(tx, "order_shipments", order_id, Shipment)
@@ -342,7 +339,7 @@ def _timeline(
     payloads: Iterable[Mapping[str, Any]], events: Iterable[dict[str, Any]], holds: Iterable[Hold]
 ) -> tuple[Event, ...]:
     """Events, with what stands in rows of its own: payloads that came and holds that were released."""
-    told = [Event(reason=event_in_words(row["kind"], row["facts"]), **row) for row in events]
+    told = [Event(**row) for row in events]
     received = [
         _plain_event("payload_received", row["received_at"], "pull", Cause.PLATFORM, {"source": row["source"]})
         for row in payloads
@@ -352,7 +349,7 @@ def _timeline(
             "hold_released",
             hold.released_at,
             hold.step,
-            Cause.RULES if hold.released_by in set(STEPS) else Cause.PERSON,
+            _who(hold),
             {"code": hold.code, "by": hold.released_by},
         )
         for hold in holds
@@ -360,6 +357,13 @@ def _timeline(
     ]
     # Sorting is stable: what one transaction wrote bears one time and keeps its order.
     return tuple(sorted([*received, *told, *released], key=lambda event: event.at))
+
+
+def _who(released: Hold) -> Cause:
+    if released.released_role is None:
+        # An earlier version kept no role: its machine signed with the name of a step.
+        return Cause.RULES if released.released_by in set(STEPS) else Cause.PERSON
+    return Cause.RULES if released.released_role == Role.MACHINE else Cause.PERSON
 
 
 def _plain_event(kind: str, at: datetime, step: str, cause: str, facts: dict[str, Any]) -> Event:
@@ -371,7 +375,6 @@ def _plain_event(kind: str, at: datetime, step: str, cause: str, facts: dict[str
         from_state=None,
         to_state=None,
         package_id=None,
-        reason=event_in_words(kind, facts),
         facts=facts,
     )
 
@@ -389,7 +392,7 @@ class RawAnswer:
 
 def raw_answers(db: Database, order_id: int) -> tuple[RawAnswer, ...]:
     """The kept answers of an order, the oldest first. Personal data: for a person who asks for exactly this."""
-    with db.transaction() as tx:
+    with looking(db) as tx:
         return tuple(
             RawAnswer(
                 step=one.step,

@@ -8,8 +8,6 @@ from enum import StrEnum
 from domain.errors import Conflict, Refused
 from domain.money import Money
 from domain.states import FINAL_STATES, RANK, State
-from infra.engine.author import Author
-from infra.tables.letters import record_acts
 from infra.tables.order_list import (
     LOOKED_MAX,
     ListedOrder,
@@ -20,10 +18,7 @@ from infra.tables.order_list import (
     parts_of,
 )
 from infra.tables.pool import Database
-
-# Fewer digits of a phone number would show too many people's orders.
-PHONE_DIGITS_MIN = 4
-_PHONE_DIGITS_MAX = 20
+from ops.views.looking import looking
 
 
 class WaitsFor(StrEnum):
@@ -91,8 +86,7 @@ def list_orders(
     looked_max: int = LOOKED_MAX,
 ) -> OrderPage:
     """A page of the orders of a filter, the newest or the oldest first. It looks at `looked_max` orders at most."""
-    with db.transaction() as tx:
-        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with looking(db) as tx:
         chosen = choose_orders(tx, wanted, after=after, limit=limit, oldest_first=oldest_first, looked_max=looked_max)
         lines = tuple(_line(one) for one in load_listed(tx, chosen.ids)) if chosen.ids else ()
     return OrderPage(orders=lines, more_after=chosen.after, is_cut=chosen.is_cut)
@@ -107,60 +101,33 @@ def find_orders(
     """
     wanted = text.strip()
     if not wanted:
-        raise Refused("filter_malformed", "the text to look for is empty", {"field": "text"})
-    with db.connection() as connection:
-        [ids] = find_by_names(connection, [wanted])
+        raise Refused("filter_malformed", facts={"field": "text"})
+    with looking(db) as tx:
+        [ids] = find_by_names(tx, [wanted])
     if ids:
         return orders_by_id(db, ids)
     return list_orders(db, OrderFilter(sku=wanted), after=after, limit=limit, looked_max=looked_max)
 
 
-def find_by_phone(
-    db: Database,
-    phone: str,
-    author: Author,
-    *,
-    after: int | None = None,
-    limit: int,
-    looked_max: int = LOOKED_MAX,
-) -> OrderPage:
-    """Orders whose receiver's phone number ends so, the newest first; that somebody has asked is written down.
-
-    The digits are kept nowhere. A number that the platform shows in part only is found by the part that it shows.
-    Raises Refused ``phone_short`` for fewer than four digits.
-    """
-    digits = "".join(one for one in phone if one.isascii() and one.isdigit())
-    if not PHONE_DIGITS_MIN <= len(digits) <= _PHONE_DIGITS_MAX:
-        raise Refused(
-            "phone_short",
-            f"name the last {PHONE_DIGITS_MIN} digits of the number or more, {_PHONE_DIGITS_MAX} at most",
-            {"digits_min": PHONE_DIGITS_MIN, "digits_max": _PHONE_DIGITS_MAX},
-        )
-    page = list_orders(db, OrderFilter(phone=digits), after=after, limit=limit, looked_max=looked_max)
-    with db.transaction() as tx:
-        record_acts(tx, author.who, "orders_searched", author.reason, [("phone", {"found": len(page.orders)})])
-    return page
-
-
 def orders_by_id(db: Database, order_ids: Sequence[int]) -> OrderPage:
     """These orders, the newest first; those that are unknown are left out."""
-    with db.connection() as connection:
-        lines = tuple(_line(one) for one in load_listed(connection, parts_of(connection, order_ids)))
+    with looking(db) as tx:
+        lines = tuple(_line(one) for one in load_listed(tx, parts_of(tx, order_ids)))
     return OrderPage(orders=lines, more_after=None)
 
 
 def resolve(db: Database, names: Sequence[str]) -> list[int | Refused | Conflict]:
     """The order that each name means, or why it means none: Refused ``order_unknown``, Conflict ``order_ambiguous``."""
-    with db.connection() as connection:
-        found = find_by_names(connection, [name.strip() for name in names])
-    return [_one_of(ids) for ids in found]
+    with looking(db) as tx:
+        found = find_by_names(tx, [name.strip() for name in names])
+    return [_one_of(name, ids) for name, ids in zip(names, found, strict=True)]
 
 
-def _one_of(ids: Sequence[int]) -> int | Refused | Conflict:
+def _one_of(name: str, ids: Sequence[int]) -> int | Refused | Conflict:
     if not ids:
-        return Refused("order_unknown", "no order is known by this name")
+        return Refused("order_unknown", facts={"id": name})
     if len(ids) > 1:
-        return Conflict("order_ambiguous", f"it may mean any of the orders {', '.join(map(str, ids))}")
+        return Conflict("order_ambiguous", facts={"id": name, "orders": ", ".join(map(str, ids))})
     return ids[0]
 
 

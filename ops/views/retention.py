@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.retention import KEEP, MEANING, Kind
+from domain.retention import KEEP
 from infra.config.retention import Retention
 from infra.retention.purge import count_due
 from infra.tables.pool import Connection, Database
@@ -21,7 +21,6 @@ class Policy:
 
     kind: str
     days: int
-    meaning: str
     purged: int
     purged_at: datetime | None
 
@@ -68,7 +67,7 @@ def standing(session: Connection, policy: Retention) -> Standing:
     erasures = session.execute(RETENTION["open_erasures"]).fetchone() or (0, 0, None)
     return Standing(
         policies=tuple(
-            Policy(kind=kind, days=days, meaning=MEANING[kind], purged=rows, purged_at=at)
+            Policy(kind=kind, days=days, purged=rows, purged_at=at)
             for kind, days in policy.days.items()
             for rows, at in [purged.get(kind, (0, None))]
         ),
@@ -96,11 +95,3 @@ def _late_days(session: Connection, policy: Retention) -> float:
 def purge_preview(db: Database, policy: Retention) -> Counter[str]:
     """What a purge would take, changing nothing. Of events, letters and the like some may have to stay."""
     return Counter({kind: rows for kind, rows in count_due(db, policy).items() if rows})
-
-
-def days_in_words(days: int) -> str:
-    return "for ever" if days == KEEP else f"{days} days"
-
-
-def kinds_in_words(rows: Mapping[str, int]) -> str:
-    return ", ".join(f"{kind} {rows[kind]}" for kind in map(str, Kind) if rows.get(kind)) or "nothing"

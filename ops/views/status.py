@@ -16,6 +16,7 @@ from infra.tables.letters import load_causes
 from infra.tables.pool import Connection, Database
 from infra.tables.take_over import KeptOutCount, count_kept_out
 from ops.views.gates import Gate, uncounted_gates
+from ops.views.looking import looking
 
 # Of dead letters, the causes with the most; what is beyond them counts as one.
 CAUSES_MAX = 50
@@ -81,7 +82,7 @@ class Status:
 def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -> Status:
     """Look at everything; a few short queries whose cost does not grow with the backlog."""
     scaling = settings.scaling
-    with db.connection() as connection:
+    with looking(db) as connection:
         signals = read_signals(connection, scaling.window_s)
         under_way = dict(connection.execute(SIGNALS["under_way"]).fetchall())
         pools = _pools(connection, settings.workers.all_pools())

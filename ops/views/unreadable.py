@@ -7,6 +7,7 @@ from psycopg.rows import class_row
 
 from infra.tables.pool import Database
 from infra.tables.unreadable import UNREADABLE
+from ops.views.looking import looking
 
 LISTED_MAX = 500
 
@@ -29,20 +30,14 @@ class Unreadable:
     order_id: int | None
     order_name: str | None
 
-    @property
-    def where(self) -> str:
-        """In a few words, for people."""
-        of = self.order_name or (f"SKU {self.sku}" if self.sku else "nothing known")
-        return f"{self.account} {self.field or 'entry'}: {self.code}, of {of}"
-
 
 def unreadable(db: Database, limit: int = LISTED_MAX) -> list[Unreadable]:
     """Open records, the oldest first."""
-    with db.connection() as connection, connection.cursor(row_factory=class_row(Unreadable)) as cursor:
+    with looking(db) as connection, connection.cursor(row_factory=class_row(Unreadable)) as cursor:
         return cursor.execute(UNREADABLE["open_entries"], {"limit": limit}).fetchall()
 
 
 def count_unreadable(db: Database) -> int:
     """How many records are open."""
-    with db.connection() as connection:
+    with looking(db) as connection:
         return sum(count for *_, count in connection.execute(UNREADABLE["open_by_account"]))

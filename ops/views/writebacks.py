@@ -7,6 +7,7 @@ from psycopg.rows import class_row
 
 from infra.tables.pool import Database
 from infra.tables.sql import load
+from ops.views.looking import looking
 
 RECONCILE = load("reconcile")
 
@@ -58,5 +59,5 @@ class OpenWriteBack:
 def open_writebacks(db: Database, wanted: Selection) -> list[OpenWriteBack]:
     """The write-backs of a selection, the oldest first."""
     named = {name: getattr(wanted, name) for name in wanted.__slots__}
-    with db.transaction() as tx, tx.cursor(row_factory=class_row(OpenWriteBack)) as cursor:
+    with looking(db) as tx, tx.cursor(row_factory=class_row(OpenWriteBack)) as cursor:
         return cursor.execute(RECONCILE["open_writebacks"], {**named, "late_s": LATE_S}).fetchall()

@@ -11,10 +11,12 @@ from infra.engine.author import Author, Role, Source
 from infra.retention.purge import Purge
 from infra.tables.bulk_acts import load_items
 from ops.verbs import bulk_acts
-from ops.verbs.bulk_acts import BulkActs, Chosen, cancel, confirm, draft, look, pause, resume, work_off
+from ops.verbs.bulk_acts import BulkActs, Chosen, cancel, confirm, draft, pause, resume, work_off
+from ops.verbs.change import change
 from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
 from ops.verbs.many import VERBS
+from ops.views.bulk_acts import look
 
 LI = Author("li", "the warehouse is being counted")
 WANG = Author("wang", "", Role.ADMIN, Source.CONSOLE)
@@ -327,8 +329,8 @@ def test_each_verb_foresees_what_it_does_once_and_what_it_refuses_then(five, nam
             [one] = items(five, bulk)
             assert (one.state, one.code) == ("done", verb.done)
         else:
-            with pytest.raises(FulfilmentError) as caught, five.db.transaction() as tx:
-                verb.act(tx, subject, params, LI, verb.prepare(five.db, subject, params, LI))
+            with pytest.raises(FulfilmentError) as caught, change(five.db, LI) as made:
+                verb.act(made, subject, params, LI, verb.prepare(five.db, subject, params, LI))
             assert caught.value.code == foreseen
 
 

@@ -37,8 +37,9 @@ PLANTED = {
         '[{"type": "t", "code": "c", "message": "林小满", "behind": [{"message": "13877776666"}], "attempt": 1}]',
         1, 0, 'o', now(), now(), 'discarded', 'li', '林小满 paid cash'
         FROM fulfillment_order AS f WHERE order_id = %s""",
-    "an audit row of the order": """INSERT INTO audit (who, verb, object, reason, facts)
-        VALUES ('li', 'hold_released', 'order/' || %s, '林小满 asked', '{"code": "c", "note": "xiaoman-lin"}')""",
+    "an audit row of the order": """INSERT INTO audit (who, verb, object, reason, facts, before, after)
+        VALUES ('li', 'hold_released', 'order/' || %s, '林小满 asked', '{"code": "c", "note": "xiaoman-lin"}',
+                '{"note": "xiaoman-lin"}', '{"note": "林小满"}')""",
     "an audit row of anything": """INSERT INTO audit (who, verb, object, reason, facts)
         SELECT 'li', 'gate_paused', 'account/sf', 'wait for 林小满', '{}' WHERE %s > 0""",
     "an answer of a courier": """INSERT INTO foreign_answer (order_id, step, subject_id, account, code, body)
@@ -154,6 +155,8 @@ def test_control_without_the_erasure_the_person_is_found_everywhere(merchant, re
         "dead_letter.closed_reason",
         "audit.reason",
         "audit.facts",
+        "audit.before",
+        "audit.after",
         "warehouse_page.body",
         "early_scan.waybill",
         "foreign_answer.body",
@@ -174,6 +177,8 @@ def test_a_purge_leaves_nothing_in_the_rows_of_its_order(merchant, redis, plante
     assert found(merchant, redis) == {
         "audit.reason",
         "audit.facts",
+        "audit.before",
+        "audit.after",
         "bulk.reason",
         "bulk.note",
         "bulk.filter",

@@ -10,6 +10,7 @@ from domain.errors import Conflict
 from domain.order import Lane
 from infra.engine.author import Author
 from infra.queue.bells import BellKey
+from ops.faces.terminal.words import WORDS
 from ops.verbs.expedite import expedite
 
 LI = Author("li", "the buyer waits")
@@ -94,8 +95,9 @@ def test_an_order_that_has_ended_is_refused(stocked, trade):
     stocked.deliver(trade())
     stocked.flow("normalize")
     stocked.rows("UPDATE fulfillment_order SET state = 'closed', finished_at = now(), closed_reason = 'cancelled'")
-    with pytest.raises(Conflict, match="order_ended: order 1 is closed"):
+    with pytest.raises(Conflict) as refused:
         expedite(stocked.db, order_of(stocked), Lane.P0, LI)
+    assert WORDS.refusal(refused.value) == "order_ended: order 1 is closed"
     assert lanes(stocked)[0] == "bulk"
 
 

@@ -18,7 +18,8 @@ from adapters.door import Response
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.gateway import Account, Taobao
 from adapters.warehouses.feed import Feed
-from infra.config.settings import Courier, Secret
+from infra.config.secret import Secret
+from infra.config.settings import Courier
 from infra.process.clock import SystemClock
 from infra.tables.orders import load_orders
 from ops.views.order import view_order

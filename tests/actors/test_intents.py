@@ -13,6 +13,7 @@ from infra.monitoring.invariants import find_breaches
 from infra.tables.migrate import FOLDER
 from infra.tables.shipments import load_unlabelled
 from infra.tables.stock import release_stock
+from ops.faces.terminal.letters import preview_in_words
 from ops.verbs import letters
 from ops.verbs.holds import release
 from ops.views import letters as letter_views
@@ -295,7 +296,7 @@ def buried(unheard, first):
 def test_the_replay_of_a_letter_asks_whatever_holds_or_closed_the_order(buried, changes, resume):
     unheard, letter = buried(changes, resume)
     [foreseen] = letter_views.preview(unheard.db, [letter], lambda _account, _reference: "SF0001")
-    assert (foreseen.answer, foreseen.what) == ("replayed", "will record waybill SF0001, books nothing")
+    assert (foreseen.answer, preview_in_words(foreseen)) == ("replayed", "will record waybill SF0001, books nothing")
     [answer] = letters.replay_letters(unheard.db, [letter], LI)
     assert answer.answer == "replayed"
     recover(unheard)
@@ -361,10 +362,10 @@ def test_a_waybill_of_another_package_is_not_promised(unheard, trade):
     number = unheard.one("SELECT waybill FROM shipment WHERE status = 'booked'")
     letter = unheard.one("SELECT id FROM dead_letter")
     [foreseen] = letter_views.preview(unheard.db, [letter], lambda _account, _reference: number)
-    assert "taobao/s1/1002" in foreseen.what
-    assert "will adopt" not in foreseen.what
+    assert "taobao/s1/1002" in preview_in_words(foreseen)
+    assert "will adopt" not in preview_in_words(foreseen)
     [foreseen] = letter_views.preview(unheard.db, [letter], lambda _account, _reference: one.number)
-    assert foreseen.what == f"resumes as allocated, will adopt waybill {one.number}, books nothing"
+    assert preview_in_words(foreseen) == f"resumes as allocated, will adopt waybill {one.number}, books nothing"
 
 
 def _bury(merchant):

@@ -6,6 +6,8 @@ from domain.errors import Conflict, Poison, UnknownOutcome
 from domain.holds import HoldCode
 from infra.engine.author import Author
 from infra.engine.replay import Answer
+from ops.faces.terminal.letters import preview_in_words
+from ops.faces.terminal.words import WORDS
 from ops.verbs.holds import release
 from ops.verbs.letters import discard, reopen, replay_letters
 from ops.views.letters import causes, letter, preview
@@ -36,7 +38,10 @@ def test_a_preview_says_that_the_waybill_will_be_adopted_and_it_is(merchant, dea
         return next(one.number for one in merchant.courier.waybills if one.reference == reference)
 
     (seen,) = preview(merchant.db, [dead_label], ask)
-    assert (seen.state, seen.what) == ("on_hold", "resumes as allocated, will adopt waybill SF0001, books nothing")
+    assert (seen.state, preview_in_words(seen)) == (
+        "on_hold",
+        "resumes as allocated, will adopt waybill SF0001, books nothing",
+    )
     assert merchant.states() == ["on_hold"], "a preview changes nothing"
     assert [one.answer for one in replay_letters(merchant.db, [dead_label], LI)] == [Answer.REPLAYED]
     merchant.fall_due()
@@ -61,7 +66,7 @@ def test_a_courier_that_cannot_be_asked_is_said_so(merchant, dead_label):
         raise UnknownOutcome("timeout")
 
     (seen,) = preview(merchant.db, [dead_label], ask)
-    assert seen.what.endswith("label runs again; the courier could not be asked now: timeout")
+    assert preview_in_words(seen).endswith("label runs again; the courier could not be asked now: timeout")
 
 
 def test_a_discarded_letter_leaves_its_order_held_until_somebody_releases_it(merchant, dead_label):
@@ -70,8 +75,9 @@ def test_a_discarded_letter_leaves_its_order_held_until_somebody_releases_it(mer
         release(merchant.db, order_id, HoldCode.DEAD_LETTER, LI)
     assert discard(merchant.db, dead_label, LI)
     assert (merchant.states(), merchant.holds()) == (["on_hold"], ["dead_letter"])
-    with pytest.raises(Conflict, match="discarded by li"):
+    with pytest.raises(Conflict) as late:
         discard(merchant.db, dead_label, LI)
+    assert "discarded by li" in WORDS.refusal(late.value)
     assert release(merchant.db, order_id, HoldCode.DEAD_LETTER, LI).due == ("label",)
     merchant.fall_due()
     merchant.run("label")
@@ -100,4 +106,4 @@ def test_a_payload_read_meanwhile_in_a_newer_version_supersedes_its_letter(merch
     merchant.deliver(trade(tid="1001", modified="2026-11-22 09:30:00"))
     merchant.run("normalize")
     (answer,) = replay_letters(merchant.db, [letter_id], LI)
-    assert (answer.answer, answer.why) == (Answer.SUPERSEDED, "normalize is done already")
+    assert (answer.answer, WORDS.reason(answer.why)) == (Answer.SUPERSEDED, "normalize is done already")

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -129,3 +130,66 @@ def test_choosing_holds_no_lock(merchant, trade, monkeypatch):
     merchant.run("route")
     assert waited == [[("TEE-1",)]]
     assert merchant.states() == ["allocated"]
+
+
+def of_two_contracts(merchant, **contracts):
+    """A house with two accounts at one courier; `contracts` by location."""
+    main = merchant.settings.couriers[0]
+    settings = msgspec.structs.replace(
+        merchant.settings,
+        couriers=(main, msgspec.structs.replace(main, name="south")),
+        locations=tuple(
+            msgspec.structs.replace(location, contracts=contracts.get(location.name, ()))
+            for location in merchant.settings.locations
+        ),
+    )
+    house = type(merchant)(merchant.db, merchant.outside, settings, merchant.platform)
+    house.tools.couriers["sf/south"] = type(merchant.courier)()
+    return house
+
+
+def booked_by(house):
+    return {account: len(courier.bookings) for account, courier in house.tools.couriers.items()}
+
+
+def test_a_location_ships_by_its_own_contract_and_the_package_keeps_it(merchant, trade):
+    house = of_two_contracts(merchant, east=("sf/main",), west=("sf/south",))
+    house.stock("west", **{"TEE-1": 5})
+    house.deliver(trade())
+    house.flow("route")
+    assert house.rows("SELECT courier, account, location FROM package") == [("sf", "sf/south", "west")]
+    assert house.rows("SELECT account FROM work WHERE step = 'label'") == [("sf/south",)]
+    [[facts]] = house.rows("SELECT facts FROM event WHERE kind = 'route_moved'")
+    assert facts["account"] == "sf/south"
+    house.run("label")
+    assert booked_by(house) == {"sf/main": 0, "sf/south": 1}
+
+
+def test_a_package_keeps_its_contract_when_the_location_changes_to_another(merchant, trade):
+    house = of_two_contracts(merchant, west=("sf/south",))
+    house.stock("west", **{"TEE-1": 5})
+    house.deliver(trade())
+    house.flow("route")
+    changed = of_two_contracts(house, west=("sf/main",))
+    changed.run("label")
+    assert booked_by(changed) == {"sf/main": 0, "sf/south": 1}
+    assert changed.rows("SELECT account FROM package") == [("sf/south",)]
+
+
+def test_each_part_of_a_split_order_goes_by_its_location_s_contract(merchant, trade):
+    house = of_two_contracts(merchant, east=("sf/main",), west=("sf/south",))
+    house.stock("east", **{"TEE-1": 1})
+    house.stock("west", **{"CUP-1": 1})
+    lines = [trade(tid=tid, sku=sku)["orders"]["order"][0] for tid, sku in (("9001", "TEE-1"), ("9002", "CUP-1"))]
+    house.deliver(trade(payment="20.00", total_fee="20.00", orders={"order": lines}))
+    house.flow("label")
+    assert sorted(house.rows("SELECT location, account FROM package")) == [("east", "sf/main"), ("west", "sf/south")]
+    assert booked_by(house) == {"sf/main": 1, "sf/south": 1}
+
+
+def test_without_contracts_of_its_own_a_location_has_all_and_the_first_is_taken(merchant, trade):
+    house = of_two_contracts(merchant)
+    house.stock("west", **{"TEE-1": 5})
+    house.deliver(trade())
+    house.flow("route")
+    assert house.rows("SELECT account FROM package") == [("sf/main",)]

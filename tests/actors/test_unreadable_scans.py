@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from actors import warehouse
+from actors import apply_scans
 from adapters.ports import WarehouseEvent
 from adapters.rejection import Rejected
 
@@ -101,14 +101,14 @@ def test_without_the_constraint_it_would_be_stored_and_never_given_back(booked) 
 
 
 def test_what_a_rule_raises_is_that_scan_s_record(booked, monkeypatch) -> None:
-    real = warehouse.advance
+    real = apply_scans.advance
 
     def faulty(now, kind):
         if kind == "handed_over":
             raise ZeroDivisionError
         return real(now, kind)
 
-    monkeypatch.setattr(warehouse, "advance", faulty)
+    monkeypatch.setattr(apply_scans, "advance", faulty)
     scan(booked, "1001", "handed_over")
     scan(booked, "1002")
     booked.scan()
@@ -122,14 +122,14 @@ def test_an_early_scan_that_cannot_be_applied_stops_no_other(booked, monkeypatch
     scan(booked, "1002")
     booked.scan()
     booked.rows("UPDATE shipment SET status = 'booked', booked_at = now()")
-    real = warehouse.advance
+    real = apply_scans.advance
 
     def faulty(now, kind):
         if kind == "handed_over":
             raise ZeroDivisionError
         return real(now, kind)
 
-    monkeypatch.setattr(warehouse, "advance", faulty)
+    monkeypatch.setattr(apply_scans, "advance", faulty)
     booked.scan()
     assert states(booked) == {"1001": "allocated", "1002": "packed"}
     assert [(code, tid) for _, code, _, tid, _ in records(booked)] == [("ZeroDivisionError", "1001")]

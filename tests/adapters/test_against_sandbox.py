@@ -16,7 +16,8 @@ from domain.errors import Conflict, Misconfigured
 from domain.normalize import inspect
 from domain.order import Address, MemberLevel, PlatformState, Source
 from domain.phone import Unreachable
-from infra.config.settings import Channel, Courier, Location, Secret, Sender, Settings, Shop
+from infra.config.secret import Secret
+from infra.config.settings import Channel, Courier, Location, Sender, Settings, Shop
 from infra.config.settings import Door as Limits
 from infra.process.clock import SystemClock
 from sandbox.server import application

@@ -2,7 +2,8 @@ import pytest
 
 from adapters import registry
 from domain.errors import Misconfigured
-from infra.config.settings import Channel, Courier, Location, Secret, Sender, Settings, Shop
+from infra.config.secret import Secret
+from infra.config.settings import Channel, Courier, Location, Sender, Settings, Shop
 
 SENDER = Sender(contact="a", phone="1", province="p", city="c", district="d", detail="x")
 SECRETS = {"secret": Secret("s")}

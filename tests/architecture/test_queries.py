@@ -58,16 +58,38 @@ def test_every_called_query_exists(trees, variables, place):
     assert unknown == []
 
 
+def looked_up(tree, variables):
+    """(file, query) of every query that a module can call.
+
+    A module that looks a query up by a name of its own, as in `ORDERS[name]`, may call each that it names anywhere.
+    """
+    everything, inside = literals(tree), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and (file := variables.get(getattr(node.value, "id", ""))):
+            inside.add(id(node.value))
+            yield from ((file, query) for query in literals(node.slice) or everything)
+    for node in ast.walk(tree):
+        # Given to a function that looks up: the names of the queries are given beside it.
+        is_given = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in inside
+        if is_given and (file := variables.get(node.id)):
+            yield from ((file, query) for query in everything)
+
+
+def idle(trees, variables, files):
+    spoken = {pair for tree in trees for pair in looked_up(tree, variables)}
+    return [f"{name}.{query}" for name, queries in files.items() for query in queries if (name, query) not in spoken]
+
+
 def test_every_query_is_called(trees, variables):
-    spoken = {}
-    for tree in trees.values():
-        names = {getattr(node, "id", "") for node in ast.walk(tree)}
-        for variable in names & variables.keys():
-            spoken.setdefault(variables[variable], set()).update(literals(tree))
-    idle = [
-        f"{file.stem}.{query}"
-        for file in sorted(FOLDER.glob("*.sql"))
-        for query in load(file.stem)
-        if query not in spoken.get(file.stem, set())
-    ]
-    assert idle == []
+    files = {file.stem: load(file.stem) for file in sorted(FOLDER.glob("*.sql"))}
+    assert idle(trees.values(), variables, files) == []
+
+
+def test_a_query_that_is_only_a_word_elsewhere_in_the_module_is_seen():
+    tree = ast.parse('X = load("x")\ntx.execute(X["used"])\nword = "idle"')
+    assert idle([tree], {"X": "x"}, {"x": ("used", "idle")}) == ["x.idle"]
+
+
+def test_a_query_that_a_module_may_choose_is_called():
+    tree = ast.parse('X = load("x")\ntx.execute(X[name])\nname = "chosen"')
+    assert idle([tree], {"X": "x"}, {"x": ("chosen",)}) == []

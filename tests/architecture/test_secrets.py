@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from infra.config import settings
+from infra.config.secret import Secret
 from sandbox import spec
 
 STRUCTS = sorted(
@@ -22,9 +23,9 @@ STRUCTS = sorted(
 @pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: f"{struct.__module__}.{struct.__name__}")
 def test_no_secret_has_a_default(struct):
     for field in msgspec.structs.fields(struct):
-        if field.type is settings.Secret or field.type == dict[str, settings.Secret]:
+        if field.type is Secret or field.type == dict[str, Secret]:
             # An address of a store may be left out: then there is none, and no secret in it.
-            assert field.default in {msgspec.NODEFAULT, settings.Secret("")}, field.name
+            assert field.default in {msgspec.NODEFAULT, Secret("")}, field.name
             assert field.default_factory is msgspec.NODEFAULT, field.name
 
 

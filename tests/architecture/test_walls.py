@@ -12,6 +12,7 @@ import tomli_w
 PLANTED = {
     "imports run one way": ("domain/clock_of_a_test.py", "import workers.main"),
     "floors inside infra": ("infra/queue/planted.py", "import infra.engine.claims"),
+    "floors inside ops": ("ops/views/planted.py", "import ops.verbs.holds"),
     "the priority broker knows none of our rooms": ("infra/queue/priority/planted.py", "import infra.telemetry.log"),
     "steps do not know each other": ("actors/reserve.py", "import actors.review"),
     "adapters do not know each other": ("adapters/couriers/sf.py", "import adapters.platforms.taobao"),

@@ -7,7 +7,7 @@ from benchmarks.storage.__main__ import figures
 from benchmarks.storage.measure import Cost
 from benchmarks.storage.plans import Plan, examples, explain
 from benchmarks.storage.store import FILL, buffers, fill
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 from infra.monitoring.invariants import find_breaches
 from infra.servers import Connection
 from infra.tables.stock import count_in

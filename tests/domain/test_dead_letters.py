@@ -10,11 +10,13 @@ from domain.dead_letters import (
     Resumption,
     Standing,
     Superseded,
+    Why,
     prospect,
     resumption,
     why_not_in_bulk,
     why_stop,
 )
+from domain.reasons import Reason
 from domain.states import MOVES, Cause, State, may, may_resume
 from domain.stock import Reservation
 from infra.process.steps import STEPS
@@ -77,8 +79,9 @@ def test_a_call_that_may_have_happened_is_asked_about_wherever_its_order_went(no
 
 
 def test_it_says_which_way_the_order_went():
-    assert prospect(Standing(STEPS["review"], State.ALLOCATED)) == Superseded("the order went on to allocated")
-    assert prospect(Standing(STEPS["route"], State.PAID)) == Superseded("the order went back to paid")
+    on, back = Reason(Why.ORDER_WENT_ON, {"state": "allocated"}), Reason(Why.ORDER_WENT_BACK, {"state": "paid"})
+    assert prospect(Standing(STEPS["review"], State.ALLOCATED)) == Superseded(on)
+    assert prospect(Standing(STEPS["route"], State.PAID)) == Superseded(back)
 
 
 def test_a_payload_without_an_order_goes_back():

@@ -4,7 +4,7 @@ from domain.holds import HoldCode
 from domain.money import Money
 from domain.order import Address
 from domain.placing import place
-from domain.routing import Candidate, Unroutable
+from domain.routing import Candidate, Contract, Unroutable
 from domain.rules import WhenShort
 from domain.splitting import Want
 
@@ -16,7 +16,7 @@ def want(line_id, sku, quantity=1, value=1000):
 
 
 def site(location, couriers=("sf",), **available):
-    return Candidate(location, "", "", couriers, available)
+    return Candidate(location, "", "", tuple(Contract(f"{name}/main", name) for name in couriers), available)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from domain.holds import HoldCode
 from domain.order import Address
-from domain.routing import Candidate, Route, Unroutable, route, wished_courier
+from domain.routing import Candidate, Contract, Route, Unroutable, route, wished_courier
 from domain.rules import CourierRule
 
 ONE = {"A": 1}
@@ -19,15 +19,23 @@ def address(province, city=""):
     return Address("n", "p", province, city, "d", "", "x")
 
 
+def contracts_of(names):
+    """Contracts by their accounts; a courier's name alone is its account ``main``."""
+    accounts = [name if "/" in name else f"{name}/main" for name in names]
+    return tuple(Contract(account, account.partition("/")[0]) for account in accounts)
+
+
 def place(location, province="安徽", city="合肥", stock=5, couriers=("sf",)):
-    return Candidate(location, province, city, couriers, {"A": stock})
+    return Candidate(location, province, city, contracts_of(couriers), {"A": stock})
 
 
 def test_the_region_preference_comes_first(ruled):
     rules = ruled(SF, preferred_locations={"江苏": ("jiaxing",)})
     candidates = [place("hefei", stock=99), place("nanjing", "江苏", "南京"), place("jiaxing", "浙江", "嘉兴", 1)]
     chosen = route(ONE, address("江苏省", "南京市"), candidates, rules)
-    assert chosen == Route("jiaxing", "sf", "1", ("jiaxing: preferred for 江苏", "sf: by order of the rules"))
+    assert chosen == Route(
+        "jiaxing", "sf", "sf/main", "1", ("jiaxing: preferred for 江苏", "sf: by order of the rules")
+    )
 
 
 def test_without_a_preference_the_named_region_ships_from_elsewhere(ruled):
@@ -82,8 +90,8 @@ def test_a_location_that_cannot_fill_is_rejected_aloud(ruled):
 @pytest.mark.parametrize(("pieces", "split"), [({"A": 2, "B": 2}, True), ({"A": 2, "B": 3}, False)])
 def test_when_no_location_alone_can_fill_a_split_is_asked_for_if_it_helps(ruled, pieces, split):
     candidates = [
-        Candidate("one", "", "", ("sf",), {"A": 2}),
-        Candidate("two", "", "", ("sf",), {"B": 2}),
+        Candidate("one", "", "", contracts_of(["sf"]), {"A": 2}),
+        Candidate("two", "", "", contracts_of(["sf"]), {"B": 2}),
     ]
     refused = route(pieces, address("浙江"), candidates, ruled(SF))
     assert refused == Unroutable(HoldCode.STOCK_SHORT_PAID, {"split_needed": split})
@@ -180,7 +188,7 @@ candidates_any = st.lists(
         st.sampled_from(["a", "b", "c", "d"]),
         provinces,
         st.sampled_from(["", "杭州", "上海"]),
-        st.sets(st.sampled_from(["sf", "zto", "ems"])).map(lambda names: tuple(sorted(names))),
+        st.lists(st.sampled_from(["sf/a", "sf/b", "zto/a", "ems/a"]), unique=True).map(contracts_of),
         st.dictionaries(st.sampled_from("AB"), st.integers(0, 3)),
     ),
     unique_by=lambda candidate: candidate.location,
@@ -198,6 +206,42 @@ def test_a_route_always_fits_and_the_order_of_candidates_does_not_matter(ruled, 
         return
     (site,) = [candidate for candidate in found if candidate.location == chosen.location]
     assert all(site.available.get(sku, 0) >= count for sku, count in pieces.items())
-    assert chosen.courier in site.couriers
+    assert Contract(chosen.account, chosen.courier) in site.contracts
     assert province != "新疆" or chosen.courier == "ems"
-    assert (turned.location, turned.courier) == (chosen.location, chosen.courier)
+    assert (turned.location, turned.account) == (chosen.location, chosen.account)
+
+
+def test_of_two_contracts_with_a_courier_the_location_s_first_is_taken(ruled):
+    chosen = route(ONE, address("浙江"), [place("a", couriers=("sf/south", "sf/main"))], ruled(SF))
+    assert (chosen.courier, chosen.account) == ("sf", "sf/south")
+    assert chosen.reasons[-1] == "sf/south: by order of the rules"
+
+
+def test_each_location_ships_by_its_own_contracts(ruled):
+    candidates = [place("a", stock=0, couriers=("sf/main",)), place("b", couriers=("sf/south",))]
+    chosen = route(ONE, address("浙江"), candidates, ruled(SF))
+    assert (chosen.location, chosen.account) == ("b", "sf/south")
+
+
+@pytest.mark.parametrize(("province", "account"), [("广东", "sf/south"), ("浙江", "sf/main")])
+def test_a_rule_chooses_a_contract_for_a_province(ruled, province, account):
+    rules = ruled(SF, courier_by_province={"广东": "sf/south"})
+    chosen = route(ONE, address(province), [place("a", couriers=("sf/main", "sf/south"))], rules)
+    assert chosen.account == account
+
+
+def test_a_rule_for_one_contract_is_for_no_other(ruled):
+    cold = dataclasses.replace(SF, service="cold", account="sf/cold")
+    candidates = [place("a", couriers=("sf/main", "sf/cold"))]
+    chosen = route(ONE, address("浙江"), candidates, ruled(cold, SF))
+    assert (chosen.account, chosen.service) == ("sf/cold", "cold")
+    chosen = route(ONE, address("浙江"), [place("a", couriers=("sf/main",))], ruled(cold, SF))
+    assert (chosen.account, chosen.service) == ("sf/main", "1")
+
+
+def test_a_contract_that_serves_remote_provinces_goes_there_and_the_other_is_rejected_by_its_name(ruled):
+    far = dataclasses.replace(SF, serves_remote=True, account="sf/far")
+    near = dataclasses.replace(SF, account="sf/main")
+    chosen = route(ONE, address("西藏"), [place("a", couriers=("sf/main", "sf/far"))], ruled(near, far))
+    assert chosen.account == "sf/far"
+    assert "a: sf/main does not serve 西藏 at this grade" in chosen.reasons

@@ -148,7 +148,10 @@ REGION = {"provinces": ["浙江"], "locations": ["hz-1"]}
         ("routing.couriers.0.name", "", "routing.couriers[0].name"),
         ("routing.couriers.0.service", 1, "routing.couriers[0].service"),
         ("routing.couriers.0.serves_remote", 1, "routing.couriers[0].serves_remote"),
+        ("routing.couriers.0.account", "", "routing.couriers[0].account"),
+        ("routing.couriers.0.account", "ems/main", "routing.couriers[0].account"),
         ("routing.courier_by_province.新疆", "ems", "routing.courier_by_province.新疆"),
+        ("routing.courier_by_province.新疆", "ems/main", "routing.courier_by_province.新疆"),
         ("routing.split", "never", "routing.split"),
         ("routing.split.max_parts", 0, "routing.split.max_parts"),
         ("routing.split.least_part_value.CNY", 30, "routing.split.least_part_value.CNY"),
@@ -178,6 +181,7 @@ def test_names_are_read_in_one_form(tree):
     rules = parse_rules(mapping)
     assert rules.routing.preferred_locations == {"浙江": ("jx", "hz"), "上海": ("jx", "hz")}
     assert rules.routing.courier_by_province == {"西藏": "sf"}
+
     assert rules.review.sensitive_words == ("lawsuit",)
     assert rules.review.approval_above == {"JPY": 60000}
     assert rules.routing.split == SplitRules(3, {"CNY": 3000}, WhenShort.SHIP_PART)
@@ -186,3 +190,12 @@ def test_names_are_read_in_one_form(tree):
 def test_a_rule_set_cannot_be_changed_in_place(rules):
     with pytest.raises(TypeError):
         rules.lanes.source[Source.LIVE] = 0
+
+
+def test_a_rule_may_name_one_contract(tree):
+    mapping = tree()
+    put(mapping, "routing.couriers.0.account", "sf/cold")
+    put(mapping, "routing.courier_by_province.广东", "sf/south")
+    routing = parse_rules(mapping).routing
+    assert routing.couriers[0].account == "sf/cold"
+    assert routing.courier_by_province["广东"] == "sf/south"

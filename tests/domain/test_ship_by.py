@@ -20,7 +20,12 @@ def test_a_promise_older_than_the_payment_is_full_when_it_ends(passed_h, percent
 
 
 def test_the_clock_runs_from_payment_to_hand_over():
-    assert not ON_THE_CLOCK & FINAL_STATES
-    assert {State.PAID, State.ON_HOLD, State.PACKED} <= ON_THE_CLOCK
-    assert not {State.PENDING_PAYMENT, State.IN_TRANSIT} & ON_THE_CLOCK
-    assert list(MARKS) == sorted(MARKS)
+    unpaid, gone = {State.PENDING_PAYMENT}, {State.IN_TRANSIT, State.DELIVERED}
+    assert set(State) - ON_THE_CLOCK == unpaid | gone | {State.AFTER_SALE} | FINAL_STATES
+
+
+def test_somebody_hears_at_half_the_clock_at_four_fifths_and_at_its_end():
+    at = {mark: START + 48 * HOUR * mark / 100 for mark in MARKS}
+    assert [used_percent(START, START + 48 * HOUR, moment) for moment in at.values()] == [50, 80, 100]
+    before = [used_percent(START, START + 48 * HOUR, moment - timedelta(seconds=1)) for moment in at.values()]
+    assert before == [49, 79, 99]

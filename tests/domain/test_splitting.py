@@ -8,7 +8,7 @@ from domain.holds import HoldCode
 from domain.money import Money
 from domain.order import Address
 from domain.placing import Placement, place
-from domain.routing import Candidate, Route, Unroutable, route
+from domain.routing import Candidate, Contract, Route, Unroutable, route
 from domain.rules import CourierRule, WhenShort
 from domain.splitting import Part, Want, split
 
@@ -28,7 +28,7 @@ def want(line_id, sku, quantity=1, value=1000, currency="CNY"):
 
 
 def site(location, available, province="安徽", couriers=("sf",)):
-    return Candidate(location, province, "", couriers, available)
+    return Candidate(location, province, "", tuple(Contract(f"{name}/main", name) for name in couriers), available)
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +49,10 @@ EAST, WEST = site("east", {"A": 9, "C": 1}, "浙江"), site("west", {"B": 2, "C"
 def test_each_part_says_where_how_and_why(ask):
     why = "no single location has all: east lacks B; west lacks A"
     assert ask(TWO, [WEST, EAST]) == (
-        Part("east", "sf", "1", {"l1": 5, "l3": 1}, ("east: same province", "sf: by order of the rules", why)),
-        Part("west", "sf", "1", {"l2": 2}, ("west: most stock", "sf: by order of the rules", why)),
+        Part(
+            "east", "sf", "sf/main", "1", {"l1": 5, "l3": 1}, ("east: same province", "sf: by order of the rules", why)
+        ),
+        Part("west", "sf", "sf/main", "1", {"l2": 2}, ("west: most stock", "sf: by order of the rules", why)),
     )
 
 
@@ -131,7 +133,7 @@ def test_a_location_without_a_courier_is_no_candidate(ask):
 
 
 def test_each_part_follows_the_wish_of_the_memo_where_it_can(ask):
-    east = dataclasses.replace(EAST, couriers=("sf", "ems"))
+    east = dataclasses.replace(EAST, contracts=(*EAST.contracts, Contract("ems/main", "ems")))
     parts = ask(TWO, [east, WEST], seller_memo="改为发邮政")
     assert [part.courier for part in parts] == ["ems", "sf"]
     assert "west: ems, asked for in the memo, does not pick up here" in parts[1].reasons
@@ -164,7 +166,9 @@ candidates_any = st.lists(
         st.sampled_from(["a", "b", "c", "d", "e"]),
         st.sampled_from(["", "浙江", "新疆"]),
         st.sampled_from(["", "杭州"]),
-        st.sets(st.sampled_from(["sf", "ems"])).map(lambda names: tuple(sorted(names))),
+        st.lists(
+            st.sampled_from([Contract("sf/a", "sf"), Contract("sf/b", "sf"), Contract("ems/a", "ems")]), unique=True
+        ).map(tuple),
         st.dictionaries(st.sampled_from("ABC"), st.integers(0, 5)),
     ),
     unique_by=lambda candidate: candidate.location,
@@ -222,7 +226,7 @@ def test_whatever_comes_no_piece_is_lost_doubled_or_taken_twice(ruled, data, wan
     assert [(part.location, part.courier, part.pieces) for part in turned.parts] == where
     assert faults(wants, candidates, placed.parts, placed.waiting, divides_lines=divides_lines) == []
     by_name = {one.location: one for one in candidates}
-    assert all(part.courier in by_name[part.location].couriers for part in placed.parts)
+    assert all(Contract(part.account, part.courier) in by_name[part.location].contracts for part in placed.parts)
     assert province != "新疆" or {part.courier for part in placed.parts} == {"ems"}
     shipments = [part.pieces for part in placed.parts] + ([placed.waiting] if placed.waiting else [])
     if len(shipments) > 1:
@@ -257,7 +261,7 @@ def test_the_faults_of_a_placement_are_found():
     east, west = {"l1": 5, "l3": 1}, {"l2": 2}
 
     def found(east, west, waiting=(), candidates=(EAST, WEST)):
-        parts = [Part("east", "sf", "", east, ()), Part("west", "sf", "", west, ())]
+        parts = [Part("east", "sf", "sf/main", "", east, ()), Part("west", "sf", "sf/main", "", west, ())]
         return faults(TWO, candidates, parts, dict(waiting), divides_lines=False)
 
     assert found(east, west) == []

@@ -22,7 +22,7 @@ MEI = Author("mei", "tests")
 
 def resume(demo, account):
     with closing(connect_gates(demo.settings.stores.redis_url.reveal())) as client:
-        assert gates.resume(demo.db, SharedGates(client), GateKind.ACCOUNT, account, MEI)
+        assert gates.resume(demo.db, SharedGates(client), GateKind.ACCOUNT, account, MEI, settings=demo.settings)
 
 
 def log_of(demo):

@@ -17,7 +17,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from domain.order import Order
-from infra.config.settings import Secret, Settings, read_settings
+from infra.config.secret import Secret
+from infra.config.settings import Settings, read_settings
 from infra.engine.write_outcomes import WORK
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey

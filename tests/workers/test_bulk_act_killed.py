@@ -13,9 +13,10 @@ import pytest
 from domain.holds import HoldCode
 from infra.engine.author import Author
 from infra.tables.order_list import OrderFilter
-from ops.verbs.bulk_acts import confirm, draft, look
+from ops.verbs.bulk_acts import confirm, draft
 from ops.verbs.choose import orders_of
 from ops.verbs.many import VERBS
+from ops.views.bulk_acts import look
 
 pytestmark = pytest.mark.slow
 

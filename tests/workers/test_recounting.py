@@ -25,7 +25,7 @@ def settings():
 def asked(monkeypatch, database):
     names = []
 
-    def count_again(_settings, _db, _clock, locations):
+    def count_again(_settings, _db, _clock, locations, _author):
         names.append([location.name for location in locations])
         return {}
 

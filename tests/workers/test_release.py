@@ -4,7 +4,8 @@ from click.testing import CliRunner
 from psycopg import sql
 
 from domain.errors import Misconfigured
-from infra.config.settings import Secret, Settings, Shop, Stores
+from infra.config.secret import Secret
+from infra.config.settings import Settings, Shop, Stores
 from workers.release import main, release, wait_for_release
 
 

@@ -1,4 +1,5 @@
-from infra.config.settings import Secret, Stores, read_settings
+from infra.config.secret import Secret
+from infra.config.settings import Stores, read_settings
 from infra.servers import Connection
 from workers import run_all
 

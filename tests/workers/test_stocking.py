@@ -1,6 +1,7 @@
 import pytest
 
-from infra.config.settings import Location, Secret, Sender, Settings
+from infra.config.secret import Secret
+from infra.config.settings import Location, Sender, Settings
 from workers import stocking
 from workers.stocking import Stocking, load
 

@@ -8,7 +8,7 @@ from domain.errors import Refused
 from infra.engine.author import Author
 from infra.tables.bulk_acts import BulkAct
 from infra.tables.pool import Database
-from ops.faces.terminal.bulk import print_bulk, print_bulks
+from ops.faces.terminal.bulk import bulk_tree, member_tree, print_bulk, print_bulks
 from ops.faces.terminal.bulk_acts import print_act, print_acts
 from ops.verbs import bulk as verbs
 from ops.verbs import bulk_acts as act_verbs
@@ -54,7 +54,7 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
         one = bulk_views.look(db, bulk_id)
         members = bulk_views.members(db, bulk_id, state=state, after=after, limit=PAGE) if state else []
     if as_json:
-        say_json({"bulk": one, "members": members})
+        say_json({"bulk": bulk_tree(one), "members": [member_tree(each) for each in members]})
     else:
         print_bulk(one, members, console())
     is_partly = one.is_over and set(one.members) != {"done"}
@@ -101,7 +101,7 @@ def cancel(bulk_id: int, author: Author) -> None:
 def _act(db: Database, bulk_id: int) -> BulkAct | None:
     """A verb on many; None for a replay of letters, and for what is neither."""
     try:
-        return act_verbs.look(db, bulk_id)
+        return act_views.look(db, bulk_id)
     except Refused:
         return None
 
@@ -109,7 +109,7 @@ def _act(db: Database, bulk_id: int) -> BulkAct | None:
 def _show_recent(db: Database, *, as_json: bool) -> None:
     replays, acts = bulk_views.recent(db), act_views.recent(db)
     if as_json:
-        say_json({"bulks": replays, "acts": acts})
+        say_json({"bulks": [bulk_tree(each) for each in replays], "acts": acts})
         return
     if acts:
         print_acts(acts, console())

@@ -11,8 +11,8 @@ from infra.engine.author import Author
 from infra.engine.replay import Answer, Replayed
 from infra.tables.letters import LetterFilter
 from infra.tables.pool import Database
-from ops.faces.terminal.bulk import print_bulk
-from ops.faces.terminal.letters import print_previews, print_replayed
+from ops.faces.terminal.bulk import bulk_tree, print_bulk
+from ops.faces.terminal.letters import preview_tree, print_previews, print_replayed, replayed_tree
 from ops.verbs import bulk, letters
 from ops.verbs.choose import letters_of, numbered
 from ops.views import letters as letter_views
@@ -22,7 +22,7 @@ from workers.cli.letter_filter import letter_filter
 from workers.cli.many import FILE, Many, act_on_many, letters_in, many_options, one_way
 from workers.cli.options import Rate, author_option
 from workers.cli.output import console, json_option, say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import database_at_hand, house_at_hand, quiet_settings
 from workers.cli.values import WHOLE
 
 PREVIEWED = 10
@@ -70,13 +70,13 @@ def replay(
         raise click.UsageError("--expect is of a filter or a file")
     named = () if file is None else letters_in(file)
     settings = quiet_settings()
-    with database_at_hand(settings) as db:
+    with house_at_hand(settings) as (full, db):
         if dry_run:
-            _preview(db, settings, ids or named, wanted, again=again, as_json=as_json)
+            _preview(db, full, ids or named, wanted, again=again, as_json=as_json)
         elif ids:
             answers = letters.replay_letters(db, list(dict.fromkeys(ids)), author, again=again)
             if as_json:
-                say_json({"letters": answers})
+                say_json({"letters": [replayed_tree(one) for one in answers]})
             else:
                 print_replayed(answers, console())
             ctx.exit(_exit(answers))
@@ -86,7 +86,7 @@ def replay(
             else:
                 started = bulk.start(db, wanted, rate, author, again=again, expect=expect)
             if as_json:
-                say_json(started)
+                say_json(bulk_tree(started))
             else:
                 print_bulk(started, (), console())
                 say(f"follow it with: orderlane bulk show {started.id}", err=True)
@@ -99,10 +99,10 @@ def _preview(
     wanted = letter_views.actable(db, wanted)
     members = letter_views.count(db, wanted) if not ids else len(ids)
     sample = list(ids) or [one.id for one in letter_views.page(db, wanted, after=0, limit=PREVIEWED)]
-    with courier_lookup(settings) if settings.couriers else nullcontext() as ask:
+    with courier_lookup(settings, db) if settings.couriers else nullcontext() as ask:
         previews = letter_views.preview(db, sample, ask, again=again, in_bulk=not ids)
     if as_json:
-        say_json({"members": members, "letters": previews})
+        say_json({"members": members, "letters": [preview_tree(one) for one in previews]})
         return
     print_previews(previews, console())
     if members > len(previews):

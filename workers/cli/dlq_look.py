@@ -3,7 +3,7 @@
 import click
 
 from infra.tables.letters import LetterFilter
-from ops.faces.terminal.letters import print_causes, print_letter, print_letters
+from ops.faces.terminal.letters import letter_tree, preview_tree, print_causes, print_letter, print_letters
 from ops.views import letters as letter_views
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
@@ -61,7 +61,7 @@ def show(ctx: click.Context, letter_id: int, *, as_json: bool) -> None:
         letter = letter_views.letter(db, letter_id)
         preview = letter_views.preview(db, [letter_id])[0] if letter.closed_at is None else None
     if as_json:
-        say_json({"letter": letter, "replay": preview})
+        say_json({"letter": letter_tree(letter), "replay": preview_tree(preview) if preview else None})
     else:
         print_letter(letter, preview, console())
     ctx.exit(Exit.DONE)

@@ -4,7 +4,7 @@ import click
 
 from infra.config.settings import read_settings
 from infra.telemetry.log import configure
-from ops.faces.terminal.due import print_due
+from ops.faces.terminal.due import due_tree, print_due
 from ops.views.due import DueOrder, due_orders, sums
 from workers.cli.exits import Exit
 from workers.cli.output import console, say_json
@@ -45,5 +45,5 @@ def _summary(found: list[DueOrder], limit: int) -> dict[str, object]:
         "open": len(found),
         "late": sum(one.is_late for one in found),
         "at_risk": sums(found),
-        "orders": found[:limit],
+        "orders": [due_tree(one) for one in found[:limit]],
     }

@@ -5,6 +5,7 @@ import click
 from infra.engine.author import Author
 from infra.tables.pool import Database
 from infra.tables.retention import Named
+from ops.faces.terminal.erasures import in_flight_in_words, plan_tree
 from ops.verbs import erase as ops
 from ops.views import erasures as erasure_views
 from workers.cli.exits import Exit
@@ -99,12 +100,12 @@ def _wanted(db: Database, order_ids: tuple[str, ...], words: list[str]) -> list[
 
 def _say_plan(plan: erasure_views.Plan, *, as_json: bool) -> None:
     if as_json:
-        say_json(plan)
+        say_json(plan_tree(plan))
         return
     for name in plan.orders:
         say(f"would erase the person of {name}")
-    for sentence in plan.in_flight:
-        say(f"in the way: {sentence}")
+    for one in plan.in_flight:
+        say(f"in the way: {in_flight_in_words(one)}")
 
 
 @erase.command(epilog="\b\nExample:  orderlane erase show 7 --json")

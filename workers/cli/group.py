@@ -51,7 +51,7 @@ class Orderlane(LazyGroup):
         try:
             return super().invoke(ctx)
         except FulfilmentError as error:
-            fail(ctx, f"{error}", exit_of(error))
+            fail(ctx, _in_words(error), exit_of(error))
         except psycopg.OperationalError as error:
             # With a state the server has answered: that is a defect of ours, not its absence.
             if error.sqlstate is not None:
@@ -64,6 +64,12 @@ class Orderlane(LazyGroup):
             if not _is_redis_away(error):
                 defect(ctx, error)
             fail(ctx, f"redis_unreachable: {error}", Exit.UNREACHABLE)
+
+
+def _in_words(error: FulfilmentError) -> str:
+    """Imported here: most commands never refuse anything, and start sooner without the words."""
+    words = importlib.import_module("ops.faces.terminal.words")
+    return str(words.WORDS.refusal(error))
 
 
 def _is_redis_away(error: Exception) -> bool:

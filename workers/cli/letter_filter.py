@@ -12,6 +12,18 @@ from infra.tables.letters import LetterFilter
 from workers.cli.options import Moment
 
 
+class StepName(click.ParamType[str]):
+    """The name of a step. The map of steps is asked for a name that is given, and not for the help."""
+
+    name = "step"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a known name. Fails as usage, with the names that are known."""
+        if value != MESSAGE and value not in STEPS:
+            self.fail(f"{value!r} is not one of {', '.join([*STEPS, MESSAGE])}", param, ctx)
+        return value
+
+
 def letter_filter(command: Callable[..., object]) -> Callable[..., object]:
     """Options that together are the command's `wanted`."""
 
@@ -33,7 +45,7 @@ def letter_filter(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--cause", metavar="F", help="Of this cause: its fingerprint, or how that begins."),
         click.option("--code", metavar="C", help="With this error code."),
         click.option("--account", metavar="A", help="Of this account, such as sf/main."),
-        click.option("--step", type=click.Choice([*map(str, STEPS), MESSAGE]), help="Of this step."),
+        click.option("--step", type=StepName(), metavar="S", help="Of this step."),
     )
     for option in options:
         filtered = option(filtered)

@@ -14,9 +14,10 @@ from infra.engine.author import Author
 from infra.tables.bulk_acts import BulkAct
 from infra.tables.pool import Database
 from ops.faces.terminal.bulk_acts import print_act
-from ops.verbs.bulk_acts import Chosen, confirm, draft, look, work_off
+from ops.verbs.bulk_acts import Chosen, confirm, draft, work_off
 from ops.verbs.choose import FILE_BYTES_MAX, Named, numbered, read_names
 from ops.verbs.many import VERBS
+from ops.views.bulk_acts import look
 from workers.cli.exits import Exit
 from workers.cli.output import console, say_json
 from workers.cli.values import WHOLE
@@ -108,7 +109,7 @@ def act_on_many(
         would = made.foreseen.get(VERBS[verb].done, 0)
         if would != many.expect:
             show_act(made, as_json=as_json)
-            raise Conflict("preview_changed", f"it would be done to {would}, not to {many.expect}: nothing is done")
+            raise Conflict("preview_changed", facts={"fault": "count", "would": would, "expected": many.expect})
         made = confirm(db, made.id, made.token, author)
     end_act(ctx, db, made, here=many.here, as_json=as_json)
 

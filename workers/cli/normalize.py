@@ -7,8 +7,9 @@ import msgspec
 
 from infra.config.rules import load_rules
 from infra.telemetry.terminal_text import in_json
-from ops.views.dry_run import as_tree, read_bounded
+from ops.faces.terminal.dry_run import dry_run_tree
 from ops.views.dry_run import normalize as normalize_payload
+from ops.views.dry_run import read_bounded
 from workers.cli.exits import Exit
 
 
@@ -43,5 +44,5 @@ def normalize(ctx: click.Context, platform: str, shop: str, rules_file: str, fil
         why = error.strerror or type(error).__name__
         raise click.BadParameter(f"the file cannot be read: {why}", param_hint="FILE") from None
     result = normalize_payload(body, platform, shop, rules)
-    click.echo(in_json(msgspec.json.format(msgspec.json.encode(as_tree(result)), indent=2).decode()))
+    click.echo(in_json(msgspec.json.format(msgspec.json.encode(dry_run_tree(result)), indent=2).decode()))
     ctx.exit(Exit.HELD if result.findings else Exit.DONE)

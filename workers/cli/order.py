@@ -1,12 +1,11 @@
 """``orderlane order``: list, find and show orders, hold and release them, and change their lane."""
 
 import click
-import msgspec
 
 from infra.config.settings import read_settings
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
-from ops.faces.terminal.order import print_matches, print_order, print_raw
+from ops.faces.terminal.order import order_tree, print_matches, print_order, print_raw
 from ops.views.find import Match, find, why_missing
 from ops.views.order import raw_answers, view_order
 from workers.cli.exits import Exit
@@ -74,7 +73,8 @@ def _show(db: Database, order_id: str, *, raw: bool, as_json: bool) -> Exit:
     view = view_order(db, match.id)
     answers = raw_answers(db, match.id) if raw else ()
     if as_json:
-        say_json({**msgspec.to_builtins(view), "answers": answers} if raw else view)
+        tree = order_tree(view)
+        say_json({**tree, "answers": answers} if raw else tree)
     else:
         print_order(view, console())
         if answers:

@@ -13,13 +13,11 @@ from domain.order import Lane
 from infra.engine.author import Author
 from infra.tables.order_list import OrderFilter
 from infra.tables.pool import Database
-from ops.faces.terminal.layout import china_minute
+from ops.faces.terminal.acts import expedite_in_words, hold_in_words, release_in_words
 from ops.verbs.choose import orders_named, orders_of
 from ops.verbs.expedite import Expedited, expedite_unread
 from ops.verbs.expedite import expedite as change_lane
-from ops.verbs.hold_orders import Held
 from ops.verbs.hold_orders import hold as hold_order
-from ops.verbs.holds import Released
 from ops.verbs.holds import release as release_hold
 from workers.cli.exits import Exit
 from workers.cli.many import Many, act_on_many, many_options, one_way
@@ -99,7 +97,7 @@ def hold(
     if as_json:
         say_json(held)
     else:
-        say(_hold_in_words(held))
+        say(hold_in_words(held))
 
 
 @click.command(
@@ -142,7 +140,7 @@ def release(
     if as_json:
         say_json(released)
     else:
-        say(_release_in_words(released))
+        say(release_in_words(released))
     ctx.exit(Exit.HELD if released.still_held_by else Exit.DONE)
 
 
@@ -191,7 +189,7 @@ def expedite(
     if as_json:
         say_json(expedited)
     else:
-        say(_expedite_in_words(expedited))
+        say(expedite_in_words(expedited))
 
 
 def _act_on_many(
@@ -209,21 +207,6 @@ def _act_on_many(
     act_on_many(ctx, db, verb, params, items, chosen=chosen, author=author, many=asked.many, as_json=as_json)
 
 
-def _hold_in_words(held: Held) -> str:
-    was = f", was {' and '.join(held.was)}" if held.was else ""
-    left = f"; parts that are {' and '.join(held.left)} go on" if held.left else ""
-    due = china_minute(held.due_at)
-    return f"order {held.order_id} is held by {held.code}{was}; {held.owner} must act by {due} (UTC+8){left}"
-
-
-def _release_in_words(released: Released) -> str:
-    without = f" without {', '.join(released.left_out)}, of which nothing is shipped" if released.left_out else ""
-    if released.still_held_by:
-        return f"{released.code} released{without}; still held by {', '.join(released.still_held_by)}"
-    due = f", {' and '.join(released.due)} due now" if released.due else ""
-    return f"{released.code} released{without}; the order is {released.state}{due}"
-
-
 def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedited | None:
     """Move the order, or what waits to become it. None when the id may mean several orders."""
     try:
@@ -235,10 +218,3 @@ def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedi
         # It was read a moment ago.
         match = one_match(db, order_id)
     return change_lane(db, match.id, lane, author) if match else None
-
-
-def _expedite_in_words(expedited: Expedited) -> str:
-    was = f"moved from {' and '.join(expedited.was)} to" if expedited.was else "is in"
-    moved = f", with {' and '.join(expedited.moved)}" if expedited.moved else ""
-    what = f"order {expedited.order_id}" if expedited.order_id else "what came in and waits to be read"
-    return f"{what} {was} lane {expedited.lane}{moved}"

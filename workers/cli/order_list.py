@@ -7,7 +7,8 @@ import click
 from infra.engine.author import Author
 from infra.tables.order_list import OrderFilter
 from ops.faces.terminal.order_list import print_orders
-from ops.views.order_list import OrderPage, find_by_phone, find_orders, list_orders
+from ops.verbs.search import find_by_phone
+from ops.views.order_list import OrderPage, find_orders, list_orders
 from workers.cli.exits import Exit
 from workers.cli.options import optional_author
 from workers.cli.order_filter import order_filter

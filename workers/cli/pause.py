@@ -16,7 +16,7 @@ from infra.process.clock import SystemClock
 from infra.servers import open_stores
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
-from ops.faces.terminal.gates import print_gates
+from ops.faces.terminal.gates import gate_tree, print_gates
 from ops.verbs import gates as ops
 from ops.views import gates as gate_views
 from workers.cli.exits import Exit
@@ -84,7 +84,9 @@ def resume(ctx: click.Context, kind: str, name: str, *, reason: str) -> None:
     settings = read_settings()
     gate, whole_name = ops.named_gate(settings, kind, name)
     with _stores_at_hand(settings) as stores:
-        was_paused = ops.resume(stores.db, stores.shared, gate, whole_name, Author(getpass.getuser(), reason))
+        was_paused = ops.resume(
+            stores.db, stores.shared, gate, whole_name, Author(getpass.getuser(), reason), settings=settings
+        )
     say(f"resumed {gate} {whole_name}" if was_paused else f"closed the breaker of {gate} {whole_name}")
     ctx.exit(Exit.DONE)
 
@@ -102,7 +104,7 @@ def gates(ctx: click.Context, *, as_json: bool) -> None:
     with _stores_at_hand(settings) as stores:
         found = gate_views.gates(stores.db, stores.shared, settings, SystemClock())
     if as_json:
-        say_json({"gates": found})
+        say_json({"gates": [gate_tree(gate) for gate in found]})
     else:
         print_gates(found, console())
     ctx.exit(Exit.DONE)

@@ -12,6 +12,7 @@ from infra.engine.author import Author
 from infra.engine.remote import RemoteRunner
 from infra.process.clock import SystemClock
 from infra.telemetry.log import configure
+from ops.faces.terminal.answers import outcome_in_words, reconciled_in_words, reconciled_tree
 from ops.verbs.reconcile import OPEN, Outcome, Reconciled, Reconciler
 from ops.verbs.writeback_retry import Pace
 from workers.cli.exits import Exit
@@ -51,15 +52,14 @@ def reconcile(ctx: click.Context, since: datetime | None, *, dry_run: bool, as_j
 
         def show(one: Reconciled) -> None:
             if one.outcome is not Outcome.AGREES:
-                words = f" ({one.words})" if one.words else ""
-                say(f"{one.order} {one.waybill or 'no waybill'}: {one.outcome}{words}", err=as_json)
+                say(reconciled_in_words(one), err=as_json)
 
         author = None if dry_run else Author(getpass.getuser(), "reconcile")
         reconciler = Reconciler(label, writeback, author, Pace(PER_SECOND, clock), show)
         done = reconciler.run(since or clock.utcnow() - timedelta(days=DAYS))
-    counts = Counter(str(one.outcome) for one in done)
+    counts = Counter(outcome_in_words(one.outcome) for one in done)
     if as_json:
-        differing = [one for one in done if one.outcome is not Outcome.AGREES]
+        differing = [reconciled_tree(one) for one in done if one.outcome is not Outcome.AGREES]
         say_json({"dry_run": dry_run, "counts": counts, "results": differing})
     else:
         say(", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())) or "nothing to compare")

@@ -3,10 +3,12 @@
 import click
 
 from infra.config.retention import Retention
-from ops.faces.terminal.retention import print_standing
+from infra.engine.author import Author
+from ops.faces.terminal.retention import kinds_in_words, print_standing, standing_tree
 from ops.verbs.retention import purge as purge_now
 from ops.views import retention as ops
 from workers.cli.exits import Exit
+from workers.cli.options import optional_author
 from workers.cli.output import console, json_option, say, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
 
@@ -28,7 +30,7 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
     with database_at_hand(settings) as db, db.connection() as session:
         found = ops.standing(session, settings.retention)
     if as_json:
-        say_json(found)
+        say_json(standing_tree(found))
     else:
         print_standing(found, console())
     ctx.exit(Exit.FAILED if found.late_days or found.erasures_late else Exit.DONE)
@@ -36,9 +38,10 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
 
 @retention.command(epilog="\b\nExample:  orderlane retention purge --dry-run")
 @click.option("--dry-run", is_flag=True, help="Count what is older than its policy, and change nothing.")
+@optional_author
 @json_option
 @click.pass_context
-def purge(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
+def purge(ctx: click.Context, author: Author, *, dry_run: bool, as_json: bool) -> None:
     """Purge now what is older than its policy, until nothing is left to.
 
     The sweeper does the same by itself. Safe to stop and to run twice, also beside the sweeper.
@@ -46,9 +49,9 @@ def purge(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
     settings = quiet_settings()
     policy: Retention = settings.retention
     with database_at_hand(settings) as db:
-        rows = ops.purge_preview(db, policy) if dry_run else purge_now(db, policy)
+        rows = ops.purge_preview(db, policy) if dry_run else purge_now(db, policy, author)
     if as_json:
         say_json({"dry_run": dry_run, "rows": dict(rows)})
     else:
-        say(f"{'would purge' if dry_run else 'purged'}: {ops.kinds_in_words(rows)}")
+        say(f"{'would purge' if dry_run else 'purged'}: {kinds_in_words(rows)}")
     ctx.exit(Exit.DONE)

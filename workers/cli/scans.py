@@ -6,6 +6,7 @@ from infra.config.settings import read_settings
 from infra.engine.author import Author
 from infra.telemetry.log import configure
 from ops.faces.terminal.layout import china_time
+from ops.faces.terminal.unreadable import entry_in_words
 from ops.verbs.unreadable import close as close_entry
 from ops.views.unreadable import count_unreadable, unreadable
 from workers.cli.options import author_option
@@ -31,7 +32,7 @@ def list_scans(*, as_json: bool) -> None:
         say_json({"unreadable": found, "open": total})
         return
     for one in found:
-        say(f"{one.id}  {china_time(one.noticed_at)}  {one.source}  {one.where}  (owner {one.owner})")
+        say(f"{one.id}  {china_time(one.noticed_at)}  {one.source}  {entry_in_words(one)}  (owner {one.owner})")
     if total > len(found) > 0:
         say(f"{total} are open; the others are listed once these are closed")
     if not found:

@@ -9,8 +9,9 @@ from domain.listings import EVERY, NOTHING, Listing
 from infra.config.settings import Settings
 from infra.engine.author import Author
 from ops.faces.terminal.layout import china_time
+from ops.faces.terminal.words import WORDS
 from ops.verbs.listings import Changed, accounts_of, check_account, check_name, drop, put
-from ops.verbs.listings_file import BYTES_MAX, COLUMNS, NOTHING_MARK, ReadFile, read_listings
+from ops.verbs.listings_file import BYTES_MAX, COLUMNS, NOTHING_MARK, ReadFile, RowError, read_listings
 from ops.views.listings import FIRST, entries, missing
 from workers.cli.exits import Exit
 from workers.cli.options import optional_author
@@ -155,13 +156,18 @@ def _behind(text: str | None) -> Listing:
 
 def _refuse(read: ReadFile, *, as_json: bool) -> None:
     if as_json:
-        say_json({"errors": read.errors, "errors_total": read.errors_total})
+        say_json({"errors": [_tree(error) for error in read.errors], "errors_total": read.errors_total})
         return
     for error in read.errors[:_SHOWN]:
-        say(f"line {error.line}: {error.message}", err=True)
+        say(f"line {error.line}: {WORDS.message(error.code, error.facts)}", err=True)
     if read.errors_total > _SHOWN:
         say(f"and {read.errors_total - _SHOWN} more", err=True)
     say(f"nothing was changed: {read.errors_total} of the rows are wrong", err=True)
+
+
+def _tree(error: RowError) -> dict[str, object]:
+    said = WORDS.message(error.code, error.facts)
+    return {"line": error.line, "code": error.code, "message": said, "facts": error.facts}
 
 
 def _print(changed: Changed) -> None:

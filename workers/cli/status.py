@@ -11,7 +11,7 @@ from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.process.clock import SystemClock
 from infra.servers import open_stores
 from infra.tables.pool import Database
-from ops.faces.terminal.status import status_view
+from ops.faces.terminal.status import status_tree, status_view
 from ops.views.status import Status
 from ops.views.status import status as look
 from workers.cli.exits import Exit
@@ -73,7 +73,7 @@ def _watch(see: Callable[[], Status], show: Callable[[Status], None], every_s: f
 def _shown(*, as_json: bool, watch: bool) -> Iterator[Callable[[Status], None]]:
     screen = console()
     if as_json:
-        yield say_json
+        yield lambda now: say_json(status_tree(now))
     elif not watch:
         yield lambda now: screen.print(status_view(now))
     else:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import click
 
 from domain.errors import FulfilmentError
+from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from ops.verbs.stock_count import Counted, count_again
 from workers.cli.exits import Exit
 from workers.cli.output import json_option, say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import house_at_hand, quiet_settings
 
 SHOWN = 20
 
@@ -36,8 +37,8 @@ def count(ctx: click.Context, location: str | None, *, as_json: bool) -> None:
     if not wanted:
         known = ", ".join(one.name for one in settings.locations) or "none is configured"
         raise click.BadParameter(f"locations are: {known}", param_hint="LOCATION")
-    with database_at_hand(settings) as db:
-        found = count_again(settings, db, SystemClock(), wanted, getpass.getuser())
+    with house_at_hand(settings) as (full, db):
+        found = count_again(full, db, SystemClock(), wanted, Author(getpass.getuser(), "the warehouse's count"))
     if as_json:
         say_json({"locations": {name: _tree(answer) for name, answer in found.items()}})
     else:

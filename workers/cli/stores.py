@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
+
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, read_settings
 from infra.servers import Connection, open_stores
@@ -27,6 +29,20 @@ def database_at_hand(settings: Settings) -> Iterator[Database]:
     with open_stores(settings) as stores, Database(stores.database_url.reveal(), 1) as db:
         _refuse_behind(db)
         yield db
+
+
+@contextmanager
+def house_at_hand(settings: Settings) -> Iterator[tuple[Settings, Database]]:
+    """As `database_at_hand`, with the settings in which both stores have their addresses: for calls behind gates."""
+    with open_stores(settings) as stores, Database(stores.database_url.reveal(), 1) as db:
+        _refuse_behind(db)
+        yield with_stores(settings, stores), db
+
+
+def with_stores(settings: Settings, stores: Connection) -> Settings:
+    """The settings with the addresses of open stores in them."""
+    known = msgspec.structs.replace(settings.stores, database_url=stores.database_url, redis_url=stores.redis_url)
+    return msgspec.structs.replace(settings, stores=known)
 
 
 def refuse_behind(stores: Connection) -> None:

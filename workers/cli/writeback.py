@@ -11,6 +11,7 @@ from infra.engine.remote import RemoteRunner
 from infra.process.clock import SystemClock
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
+from ops.faces.terminal.answers import said_counts, told_in_words, told_tree
 from ops.verbs.choose import orders_named, write_backs_of
 from ops.verbs.writeback_retry import SETTLED, Pace, Said, Told, preview, retry
 from ops.views.find import find, why_missing
@@ -122,8 +123,7 @@ def _retry(runtime: Runtime, wanted: Selection, author: Author | None, rate: flo
     def show(one: Told) -> None:
         nonlocal count
         count += 1
-        words = f" ({one.words})" if one.words else ""
-        say(f"[{count}/{len(chosen)}] {one.order} {one.waybill}: {one.said}{words}", err=as_json)
+        say(f"[{count}/{len(chosen)}] {told_in_words(one)}", err=as_json)
 
     if author is None:
         return preview(runner, chosen, show)
@@ -141,8 +141,8 @@ def _order_id(db: Database, text: str) -> int:
 
 
 def _summary(told: Sequence[Told], *, dry_run: bool) -> dict[str, object]:
-    counts = {said: sum(one.said is said for one in told) for said in Said}
-    return {"dry_run": dry_run, "selected": len(told), "counts": counts, "results": told}
+    results = [told_tree(one) for one in told]
+    return {"dry_run": dry_run, "selected": len(told), "counts": said_counts(told), "results": results}
 
 
 def exit_of_answers(said: Sequence[Said]) -> Exit:

@@ -20,6 +20,7 @@ from adapters.ports import Handover, Listed, PlatformStatus, Purpose, Window
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, keep_evidence
 from domain.order import Address, RawOrder
 from infra.config import settings
+from infra.config.secret import Secret
 from infra.process.clock import Clock
 from infra.telemetry.log import get_logger
 
@@ -39,9 +40,9 @@ class Account:
     """What every call of one shop is stamped and signed with."""
 
     endpoint: str
-    app_key: settings.Secret
-    app_secret: settings.Secret
-    session: settings.Secret
+    app_key: Secret
+    app_secret: Secret
+    session: Secret
     sign_method: SignMethod
 
 

@@ -1,8 +1,8 @@
 -- Replays of many letters: objects with fixed members, worked off by the sweeper.
 
 -- name: create
-INSERT INTO bulk (who, reason, filter, per_second, again)
-VALUES (%(who)s, %(reason)s, %(filter)s::jsonb, %(per_second)s, %(again)s)
+INSERT INTO bulk (who, role, source, request_id, reason, filter, per_second, again)
+VALUES (%(who)s, %(role)s, %(source)s, %(request_id)s::uuid, %(reason)s, %(filter)s::jsonb, %(per_second)s, %(again)s)
 RETURNING id;
 
 -- name: freeze
@@ -35,7 +35,7 @@ ORDER BY b.id;
 
 -- name: take
 -- One bulk for one round; another sweeper passes by. `elapsed_s`: since its next member was due, below zero if not yet.
-SELECT id, who, reason, per_second, again, state, extract(epoch FROM now() - next_at)::float8 AS elapsed_s
+SELECT id, who, role, source, request_id::text, reason, per_second, again, state, extract(epoch FROM now() - next_at)::float8 AS elapsed_s
 FROM bulk WHERE id = %(id)s
 FOR UPDATE SKIP LOCKED;
 

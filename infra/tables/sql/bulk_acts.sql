@@ -44,7 +44,7 @@ UPDATE bulk_item SET state = 'cancelled', at = now() WHERE bulk_id = %(id)s AND 
 SELECT id FROM bulk_act WHERE state = 'running' ORDER BY id;
 
 -- name: take
-SELECT verb, params, confirmed_by, role, source, request_id::text, reason FROM bulk_act
+SELECT verb, params, confirmed_by AS who, role, source, request_id::text, reason FROM bulk_act
 WHERE id = %(id)s AND state = 'running';
 
 -- name: next_items

@@ -90,15 +90,21 @@ RETURNING p.id;
 -- name: erase_audit
 -- Who did what and when stays, not the words.
 WITH kept AS (
-    SELECT a.id, (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(a.facts) AS e
-                  WHERE e.key = ANY(%(kept)s) OR e.value = '""') AS facts
+    SELECT a.id,
+           (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(a.facts) AS e
+            WHERE e.key = ANY(%(kept)s) OR e.value = '""') AS facts,
+           (SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(a.before) AS e
+            WHERE e.key = ANY(%(kept)s) OR e.value = '""') AS before,
+           (SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(a.after) AS e
+            WHERE e.key = ANY(%(kept)s) OR e.value = '""') AS after
     FROM audit AS a
     WHERE a.id > %(after)s AND a.id <= %(upto)s
       AND (a.object = ANY(%(objects)s)
            OR EXISTS (SELECT 1 FROM unnest(%(words)s::text[]) AS n(word)
-                      WHERE strpos(concat_ws(' ', a.object, a.reason, a.facts::text), n.word) > 0))
+                      WHERE strpos(concat_ws(' ', a.object, a.reason, a.facts::text, a.before::text, a.after::text), n.word) > 0))
 )
-UPDATE audit AS a SET reason = '', facts = k.facts FROM kept AS k WHERE a.id = k.id RETURNING a.id;
+UPDATE audit AS a SET reason = '', facts = k.facts, before = k.before, after = k.after
+FROM kept AS k WHERE a.id = k.id RETURNING a.id;
 
 -- name: objects_of
 -- What audit rows about an order are about. Reads all letters, once for each erased order.

@@ -1,7 +1,7 @@
 -- name: move
 -- Compare-and-set on the state; rows whose state moved meanwhile are not returned.
 UPDATE fulfillment_order AS f
-SET state = r.to_state, resume_state = r.resume_state, version = f.version + 1,
+SET state = r.to_state, resume_state = r.resume_state,
     lane = coalesce(r.lane, f.lane),
     finished_at = CASE WHEN r.is_final THEN now() END,
     closed_reason = r.closed_reason
@@ -20,12 +20,12 @@ ORDER BY r.fulfillment_order_id, r.code
 ON CONFLICT (fulfillment_order_id, code) WHERE released_at IS NULL DO NOTHING;
 
 -- name: release_holds
-UPDATE hold AS h SET released_at = now(), released_by = %(by)s
+UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_role = 'machine'
 FROM json_to_recordset(%(rows)s::json) AS r(fulfillment_order_id bigint, code text)
 WHERE h.fulfillment_order_id = r.fulfillment_order_id AND h.code = r.code AND h.released_at IS NULL;
 
 -- name: release_all_holds
-UPDATE hold SET released_at = now(), released_by = %(by)s
+UPDATE hold SET released_at = now(), released_by = %(by)s, released_role = 'machine'
 WHERE fulfillment_order_id = ANY(%(ids)s) AND released_at IS NULL;
 
 -- name: tell

@@ -104,6 +104,12 @@ WHERE h.code = %(code)s AND h.step = %(step)s AND h.released_at IS NULL
   AND EXISTS (SELECT FROM accusation AS c WHERE c.account = a.account AND c.code = h.facts ->> 'code')
 ORDER BY h.fulfillment_order_id;
 
+-- name: lock_gate
+-- A gate as it is before a person changes it.
+SELECT shut_by, until FROM gate
+WHERE kind = %(kind)s AND name = %(name)s AND (until IS NULL OR until > now())
+FOR UPDATE;
+
 -- name: shut_by_person
 -- A person's pause replaces the engine's, and an older one of a person.
 INSERT INTO gate (kind, name, reason, shut_by, until)
@@ -195,9 +201,48 @@ LIMIT %(limit)s;
 
 -- name: release_waiting
 -- The wait is over for everything whose account is free again. Index hold_for_a_gate.
+UPDATE hold AS h SET released_at = now(), released_by = 'engine', released_role = 'machine'
+FROM fulfillment_order AS f
+WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND h.facts ->> 'pause' IS NULL
+  AND NOT (h.facts ->> 'account' = ANY(%(accounts)s))
+  AND f.id = h.fulfillment_order_id
+RETURNING f.id, f.order_id, f.lane, f.state, h.step;
+
+-- name: overdue_behind_pauses
+-- The same for what is due while its lane or step is paused. What was due before the pause waits for it since the pause.
+WITH paused AS (
+    SELECT w.step, w.subject_id, g.kind || '/' || g.name AS pause, g.reason, greatest(w.due_at, g.shut_at) AS since
+    FROM gate AS g JOIN work AS w ON g.name = CASE g.kind WHEN 'lane' THEN w.lane ELSE w.step END
+    WHERE g.kind IN ('lane', 'step') AND (g.until IS NULL OR g.until > now()) AND w.due_at <= now()
+), waiting AS (
+    SELECT q.*, q.subject_id AS fulfillment_order_id, NULL::bigint AS package_id, true AS has_clock
+    FROM paused AS q WHERE q.step IN ('reserve', 'review', 'route')
+    UNION ALL
+    SELECT q.*, p.fulfillment_order_id, p.id, true
+    FROM paused AS q JOIN package AS p ON p.id = q.subject_id WHERE q.step IN ('label', 'writeback')
+    UNION ALL
+    SELECT q.*, p.fulfillment_order_id, p.id, false
+    FROM paused AS q JOIN notice AS n ON n.id = q.subject_id JOIN package AS p ON p.id = n.package_id
+    WHERE q.step = 'notify'
+)
+SELECT DISTINCT ON (f.id) f.id, f.order_id, w.subject_id, w.package_id, f.lane, f.state, w.step, w.pause, w.reason
+FROM waiting AS w
+JOIN fulfillment_order AS f ON f.id = w.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE (w.has_clock AND o.ship_by < now() + make_interval(secs => %(margin_s)s)
+       OR w.since < now() - make_interval(secs => %(patience_s)s))
+  AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id
+                  AND h.code = 'waiting_on_account' AND h.released_at IS NULL)
+ORDER BY f.id, w.has_clock DESC
+LIMIT %(limit)s;
+
+-- name: release_resumed
+-- The pause that these holds name is over.
 UPDATE hold AS h SET released_at = now(), released_by = 'engine'
 FROM fulfillment_order AS f
-WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND NOT (h.facts ->> 'account' = ANY(%(accounts)s))
+WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND h.facts ->> 'pause' IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM gate AS g WHERE g.kind || '/' || g.name = h.facts ->> 'pause'
+                  AND (g.until IS NULL OR g.until > now()))
   AND f.id = h.fulfillment_order_id
 RETURNING f.id, f.order_id, f.lane, f.state, h.step;
 

@@ -100,7 +100,7 @@ FROM fulfillment_order AS f WHERE f.order_id = %(id)s ORDER BY f.number;
 
 -- name: order_holds
 SELECT h.id, h.fulfillment_order_id, h.code, h.step, h.owner, h.opened_at, h.due_at, h.snoozed_until, h.facts,
-       h.released_at, h.released_by
+       h.released_at, h.released_by, h.released_role
 FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 WHERE f.order_id = %(id)s ORDER BY h.id;
 
@@ -142,10 +142,15 @@ SELECT e.at, e.kind, e.step, e.cause, e.from_state, e.to_state, e.package_id, e.
 FROM event AS e WHERE e.order_id = %(id)s ORDER BY e.id;
 
 -- name: due_work
--- The due work of named (step, subject) pairs. What rests behind a gate says so beside its last cause.
+-- The due work of named (step, subject) pairs. What rests behind a gate, or is due in a pause, says so beside its last
+-- cause.
 SELECT w.step, w.subject_id, w.lane, w.account, coalesce(w.gated_at, w.due_at) AS due_at, w.attempts, w.crashes,
        w.lease_token IS NOT NULL AS is_running,
-       nullif(concat_ws('; ', w.causes -> -1 ->> 'code', 'waits for the gate of ' || w.gate), '') AS last_error
+       nullif(concat_ws('; ', w.causes -> -1 ->> 'code', 'waits for the gate of ' || w.gate,
+                        (SELECT string_agg('paused: ' || g.kind || ' ' || g.name, '; ' ORDER BY g.kind) FROM gate AS g
+                         WHERE (g.until IS NULL OR g.until > now()) AND w.due_at <= now()
+                           AND g.name = CASE g.kind WHEN 'lane' THEN w.lane WHEN 'step' THEN w.step ELSE w.account END)
+                       ), '') AS last_error
 FROM unnest(%(steps)s::text[], %(subject_ids)s::bigint[]) AS k(step, subject_id)
 JOIN work AS w ON w.step = k.step AND w.subject_id = k.subject_id
 ORDER BY w.due_at;

@@ -120,7 +120,7 @@ FOR UPDATE OF w;
 -- order. How far the work of each has come, its step says.
 SELECT d.id, d.step, d.subject_id, f.state, f.resume_state,
        ARRAY(SELECT h.code FROM hold AS h
-             WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.blocking AND h.code <> 'dead_letter'
+             WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.code <> 'dead_letter'
              ORDER BY h.code) AS holds,
        EXISTS (SELECT 1 FROM dead_letter AS b
                WHERE b.fulfillment_order_id = f.id AND b.closed_at IS NULL AND b.id <> ALL(%(ids)s)) AS is_one_of_many,
@@ -181,15 +181,10 @@ SELECT id, step, subject_id, lane, order_id, fulfillment_order_id, code FROM ope
 
 -- name: release_blocks
 -- The hold that open letters are falls with the last of them.
-UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_reason = %(reason)s
+UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_role = %(role)s, released_reason = %(reason)s
 WHERE h.fulfillment_order_id = ANY(%(ids)s) AND h.code = 'dead_letter' AND h.released_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
                   WHERE d.fulfillment_order_id = h.fulfillment_order_id AND d.closed_at IS NULL);
-
--- name: record_acts
-INSERT INTO audit (who, verb, object, reason, facts)
-SELECT %(who)s, r.verb, r.object, %(reason)s, r.facts
-FROM json_to_recordset(%(rows)s::json) AS r(verb text, object text, facts jsonb);
 
 -- name: open_after
 -- A stretch of open letters for the round that looks for orders that moved on. Index dead_letter_open.
@@ -201,7 +196,7 @@ SELECT id FROM dead_letter WHERE fulfillment_order_id = %(id)s AND closed_at IS 
 -- name: release_hold
 -- By a person. The content that was seen is kept with it, so that every step can respect the decision.
 UPDATE hold AS h
-SET released_at = now(), released_by = %(by)s, released_reason = %(reason)s,
+SET released_at = now(), released_by = %(by)s, released_role = %(role)s, released_reason = %(reason)s,
     waived_payload = CASE WHEN %(is_waived)s THEN o.raw_payload_id END
 FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id
 WHERE f.id = %(id)s AND h.fulfillment_order_id = f.id AND h.code = %(code)s AND h.released_at IS NULL

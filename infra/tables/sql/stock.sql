@@ -120,6 +120,7 @@ WITH counted AS (
 SELECT count(*) FROM counted;
 
 -- name: count_in_location
+-- The pool rows are locked already (`lock_levels`): a location row is never written before its pool row is locked.
 WITH placed AS (
     INSERT INTO stock_location (sku, location, on_hand)
     SELECT r.sku, %(location)s, r.quantity FROM json_to_recordset(%(rows)s::json) AS r(sku text, quantity integer)

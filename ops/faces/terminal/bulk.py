@@ -1,10 +1,14 @@
 """Bulk replays on a terminal. Times are China's (UTC+8)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 from rich.console import Console
 
+from domain.reasons import read_reason
 from ops.faces.terminal.layout import china_time, plain_grid, plain_table
+from ops.faces.terminal.words import WORDS
 from ops.views.bulk import Bulk, Member
 
 
@@ -13,7 +17,7 @@ def print_bulk(bulk: Bulk, members: Sequence[Member], console: Console) -> None:
     console.print(f"bulk {bulk.id} is {bulk.state}: {counts_in_words(bulk.members)}", soft_wrap=True)
     grid = plain_grid()
     if bulk.note:
-        grid.add_row("note", bulk.note)
+        grid.add_row("note", WORDS.stored(bulk.note))
     grid.add_row("members", "   ".join(f"{name} {value}" for name, value in bulk.filter.items()))
     grid.add_row("rate", f"{bulk.per_second:g} a second at most")
     grid.add_row("started", f"{china_time(bulk.created_at)} by {bulk.who}: {bulk.reason}")
@@ -23,7 +27,7 @@ def print_bulk(bulk: Bulk, members: Sequence[Member], console: Console) -> None:
     if members:
         table = plain_table("letter", "result", "when", "why")
         for member in members:
-            table.add_row(str(member.letter_id), member.state, china_time(member.at), member.why)
+            table.add_row(str(member.letter_id), member.state, china_time(member.at), WORDS.stored(member.why))
         console.print(table)
 
 
@@ -36,6 +40,21 @@ def print_bulks(bulks: Sequence[Bulk], console: Console) -> None:
         started = china_time(bulk.created_at)
         table.add_row(str(bulk.id), bulk.state, counts_in_words(bulk.members), started, bulk.who, bulk.reason)
     console.print(table)
+
+
+def bulk_tree(bulk: Bulk) -> dict[str, Any]:
+    """For scripts: `note` in English, and its code where it has one."""
+    return {**msgspec.to_builtins(bulk), **_stored("note", bulk.note)}
+
+
+def member_tree(member: Member) -> dict[str, Any]:
+    """For scripts: `why` in English, and its code where it has one."""
+    return {**msgspec.to_builtins(member), **_stored("why", member.why)}
+
+
+def _stored(name: str, text: str) -> dict[str, str]:
+    found = read_reason(text)
+    return {name: WORDS.stored(text), f"{name}_code": found.code if found and WORDS.has(f"why.{found.code}") else ""}
 
 
 def counts_in_words(members: Mapping[str, int]) -> str:

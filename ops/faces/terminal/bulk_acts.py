@@ -8,8 +8,7 @@ from domain.bulk_acts import ActState
 from infra.tables.bulk_acts import BulkAct, Item
 from ops.faces.terminal.bulk import counts_in_words
 from ops.faces.terminal.layout import china_time, plain_grid, plain_table
-
-_NOTES = {"failing": "five items in a row failed for a defect: see the log, then resume or cancel it"}
+from ops.faces.terminal.words import WORDS
 
 
 def print_act(act: BulkAct, items: Sequence[Item], console: Console) -> None:
@@ -25,7 +24,8 @@ def print_act(act: BulkAct, items: Sequence[Item], console: Console) -> None:
     if act.results:
         grid.add_row("results", counts_in_words(act.results))
     if act.note:
-        grid.add_row("note", _NOTES.get(act.note, act.note))
+        key = f"phrase.act_{act.note}"
+        grid.add_row("note", WORDS.say(key) if WORDS.has(key) else act.note)
     grid.add_row("made", f"{china_time(act.created_at)} by {act.who}: {act.reason}")
     if act.confirmed_by:
         grid.add_row("confirmed by", act.confirmed_by)

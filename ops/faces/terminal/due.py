@@ -1,13 +1,16 @@
 """Due orders on a terminal. Times are China's (UTC+8)."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from domain.money import Money
 from domain.ship_by import MARKS
 from ops.faces.terminal.layout import china_minute, plain_table
+from ops.faces.terminal.words import WORDS
 from ops.views.due import DueOrder, sums
 
 _SHIP_BY = "ship by (UTC+8)"
@@ -38,11 +41,23 @@ def print_due(orders: Sequence[DueOrder], limit: int, console: Console) -> None:
             one.state,
             china_minute(one.ship_by),
             _clock(one.used_percent),
-            one.waits_for,
+            waits_for_in_words(one),
         )
     console.print(table)
     if len(orders) > limit:
         console.print(f"and {len(orders) - limit} more")
+
+
+def waits_for_in_words(order: DueOrder) -> str:
+    """What would move the order."""
+    facts = {"owner": order.owner, "holds": order.holds, "step": order.step}
+    return WORDS.say(f"waits_for.{order.waits_for}", facts)
+
+
+def due_tree(order: DueOrder) -> dict[str, Any]:
+    """For scripts: `waits_for` in English, and its code."""
+    whole = msgspec.to_builtins(order)
+    return {**whole, "waits_for": waits_for_in_words(order), "waits_for_code": order.waits_for}
 
 
 def _amounts(amounts: Sequence[Money]) -> str:

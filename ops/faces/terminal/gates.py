@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+import msgspec
 from rich.console import Console
 
 from ops.faces.terminal.layout import china_minute, plain_table
+from ops.faces.terminal.words import WORDS
 from ops.views.gates import Gate
 
 
@@ -20,13 +23,23 @@ def print_gates(gates: Sequence[Gate], console: Console) -> None:
         table.add_row(
             f"{one.kind} {one.name}",
             one.why,
-            one.reason,
+            gate_in_words(one),
             one.shut_by,
             _time(one.since),
             _time(one.until),
             str(one.resting or "–"),
         )
     console.print(table)
+
+
+def gate_in_words(gate: Gate) -> str:
+    """Why it is not free: what its author said, or what its breaker saw."""
+    return WORDS.say(f"gate.{gate.why}", {"reason": gate.reason})
+
+
+def gate_tree(gate: Gate) -> dict[str, Any]:
+    """For scripts: with `reason` in English."""
+    return {**msgspec.to_builtins(gate), "reason": gate_in_words(gate)}
 
 
 def _time(moment: datetime | None) -> str:

@@ -9,6 +9,7 @@ from rich.text import Text
 from infra.tables.holds import OpenHold
 from ops.faces.terminal.layout import china_minute, plain_table
 from ops.faces.terminal.order_list import WIDE, on_two_lines, span
+from ops.faces.terminal.words import WORDS
 from ops.verbs.hold_orders import Assigned, Snoozed
 
 _DUE = "due (UTC+8)"
@@ -52,16 +53,16 @@ def _age_s(one: OpenHold) -> int:
 
 def assigned_in_words(one: Assigned) -> str:
     """What has become of a hold."""
-    return (
-        f"hold {one.hold_id} ({one.code}, order {one.order_id}) given from {one.was_owner} to {one.owner}, "
-        f"due {china_minute(one.due_at)} (UTC+8)"
-    )
+    facts = {"hold": one.hold_id, "code": one.code, "order": one.order_id, "was": one.was_owner, "owner": one.owner}
+    return WORDS.say("phrase.assigned", {**facts, "due": china_minute(one.due_at)})
 
 
 def snoozed_in_words(one: Snoozed) -> str:
     """What has become of a hold."""
-    until = f"snoozed until {china_minute(one.snoozed_until)} (UTC+8)" if one.snoozed_until else "not snoozed any more"
-    return f"hold {one.hold_id} ({one.code}, order {one.order_id}) is {until}"
+    facts = {"hold": one.hold_id, "code": one.code, "order": one.order_id}
+    if one.snoozed_until is None:
+        return WORDS.say("phrase.awake", facts)
+    return WORDS.say("phrase.snoozed", {**facts, "until": china_minute(one.snoozed_until)})
 
 
 def _due(one: OpenHold) -> Text:

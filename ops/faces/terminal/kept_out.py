@@ -11,7 +11,7 @@ from domain.money import Money
 from domain.take_over import NOT_TAKEN_OVER, WATCHED
 from infra.tables.take_over import KeptOutRow
 from ops.faces.terminal.layout import china_minute, plain_table
-from ops.faces.terminal.words import facts_in_words
+from ops.faces.terminal.words import WORDS
 
 _REASONS = {NOT_TAKEN_OVER: "paid before the take-over", WATCHED: "its shop is only watched"}
 _OUTCOMES = {"wait": "wait for its payment", "nothing": "nothing: shipped or ended elsewhere"}
@@ -42,7 +42,7 @@ def decision_in_words(
 
 
 def _hold(hold: Mapping[str, Any]) -> str:
-    facts = facts_in_words(hold["facts"])
+    facts = WORDS.facts(hold["facts"])
     return f"{hold['code']} ({facts})" if facts else str(hold["code"])
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from infra.engine.replay import Answer, Replayed
 from infra.tables.letters import Letter, LetterCause, WholeLetter
 from ops.faces.terminal.layout import china_minute, china_span, china_time, plain_grid, plain_table
-from ops.faces.terminal.words import cause_in_words
+from ops.faces.terminal.words import WORDS, cause_in_words
 from ops.views.letters import Preview
 
 # Of a fingerprint; `--cause` takes any beginning that no other shares.
@@ -96,12 +97,40 @@ def print_letter(letter: WholeLetter, preview: Preview | None, console: Console)
     )
     if letter.closed_at:
         grid.add_row("closed", f"{letter.closed_as} by {letter.closed_by}, {china_time(letter.closed_at)}")
-        grid.add_row("reason", letter.closed_reason or "–")
+        grid.add_row("reason", WORDS.stored(letter.closed_reason) or "–")
     for label, line in _tries(letter.causes):
         grid.add_row(label, line)
     if preview is not None:
-        grid.add_row("a replay", preview.what)
+        grid.add_row("a replay", preview_in_words(preview))
     console.print(grid)
+
+
+def preview_in_words(preview: Preview) -> str:
+    """What a replay of the letter would do."""
+    why = WORDS.reason(preview.why or preview.next_try)
+    if preview.next_try is not None and preview.resume:
+        return WORDS.say("phrase.resumes", {"state": preview.resume, "next_try": why})
+    return WORDS.say("phrase.closes_as_superseded", {"why": why}) if preview.answer is Answer.SUPERSEDED else why
+
+
+def preview_tree(preview: Preview) -> dict[str, Any]:
+    """For scripts: with `what`, the preview in English."""
+    return {**msgspec.to_builtins(preview), "what": preview_in_words(preview)}
+
+
+def replayed_tree(replayed: Replayed) -> dict[str, Any]:
+    """For scripts: `why` in English, and its code."""
+    code = replayed.why.code if replayed.why else ""
+    return {**msgspec.to_builtins(replayed), "why": WORDS.reason(replayed.why), "why_code": code}
+
+
+def letter_tree(letter: WholeLetter) -> dict[str, Any]:
+    """For scripts: `closed_reason` in English where the machine closed it."""
+    return {**msgspec.to_builtins(letter), "closed_reason": closed_reason(letter)}
+
+
+def closed_reason(letter: WholeLetter) -> str | None:
+    return letter.closed_reason if letter.closed_reason is None else WORDS.stored(letter.closed_reason)
 
 
 def _tries(causes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -119,14 +148,14 @@ def _tries(causes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 def print_previews(previews: Iterable[Preview], console: Console) -> None:
     table = plain_table("letter", "order is", "a replay", whole=("letter", "order is"))
     for one in previews:
-        table.add_row(str(one.letter_id), one.state or "–", Text(one.what, _STYLES[Answer(one.answer)]))
+        table.add_row(str(one.letter_id), one.state or "–", Text(preview_in_words(one), _STYLES[one.answer]))
     console.print(table)
 
 
 def print_replayed(answers: Iterable[Replayed], console: Console) -> None:
     table = plain_table("letter", "is", "why", whole=("letter", "is"))
     for one in answers:
-        table.add_row(str(one.letter_id), Text(one.answer, _STYLES[one.answer]), one.why)
+        table.add_row(str(one.letter_id), Text(one.answer, _STYLES[one.answer]), WORDS.reason(one.why))
     console.print(table)
 
 

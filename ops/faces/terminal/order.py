@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
+import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -10,7 +12,7 @@ from rich.text import Text
 from domain.order import FulfilledBy
 from domain.take_over import KEPT_OUT
 from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
-from ops.faces.terminal.words import cause_in_words
+from ops.faces.terminal.words import WORDS, cause_in_words
 from ops.views.find import Match
 from ops.views.order import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
 
@@ -26,6 +28,16 @@ def print_order(view: OrderView, console: Console) -> None:
         console.print()
         console.print(Text(name, "bold"))
         console.print(part)
+
+
+def order_tree(view: OrderView) -> dict[str, Any]:
+    """For scripts: holds with `meaning` and `reason`, and events with `reason`, in English."""
+    holds = [
+        {**msgspec.to_builtins(one), "meaning": WORDS.meaning(one.code), "reason": WORDS.facts(one.facts)}
+        for one in view.holds
+    ]
+    timeline = [{**msgspec.to_builtins(one), "reason": WORDS.event(one.kind, one.facts)} for one in view.timeline]
+    return {**msgspec.to_builtins(view), "holds": holds, "timeline": timeline}
 
 
 def print_raw(answers: Iterable[RawAnswer], console: Console) -> None:
@@ -137,7 +149,7 @@ def _holds(view: OrderView) -> Table:
 
 
 def _whole_reason(hold: Hold) -> str:
-    return "; ".join(filter(None, (hold.meaning, hold.reason)))
+    return "; ".join(filter(None, (WORDS.meaning(hold.code), WORDS.facts(hold.facts))))
 
 
 def _letter(letter: DeadLetter, now: datetime) -> Group:
@@ -252,11 +264,12 @@ def _timeline(view: OrderView) -> Table:
     table.columns[0].no_wrap = True
     for event in view.timeline:
         what = Text()
+        reason = WORDS.event(event.kind, event.facts)
         if event.from_state and event.to_state:
             style = _LATE if event.kind == "move_refused" else "bold"
             what.append(f"{event.from_state} → {event.to_state}", style)
-            what.append("  " if event.reason else "")
-        what.append(event.reason or ("" if event.to_state else "done"))
+            what.append("  " if reason else "")
+        what.append(reason or ("" if event.to_state else "done"))
         table.add_row(f"{event.at.astimezone(CHINA):%m-%d %H:%M:%S}", event.step, event.cause, what)
     return table
 

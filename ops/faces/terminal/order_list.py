@@ -8,18 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.faces.terminal.layout import china_minute, plain_table
+from ops.faces.terminal.words import WORDS
 from ops.views.order_list import OrderLine, OrderPage, Waiting, WaitsFor
 
 # From here on an order stands on one line, before on two.
 WIDE = 110
 _SHIP_BY = "ship by (UTC+8)"
-_OUTSIDE = {
-    WaitsFor.PAYMENT: "the buyer's payment",
-    WaitsFor.WAREHOUSE: "the warehouse's scans",
-    WaitsFor.COURIER: "the courier",
-    WaitsFor.NOTHING: "–",
-    WaitsFor.UNKNOWN: "nothing: `orderlane doctor` tells more",
-}
 
 
 def print_orders(page: OrderPage, console: Console) -> None:
@@ -71,16 +65,22 @@ def _state(one: OrderLine) -> str:
 
 def waits_in_words(waits: Waiting, now: datetime) -> str:
     """What would move an order."""
+    facts = {
+        "owner": waits.owner,
+        "codes": waits.codes,
+        "letter": waits.letter_id,
+        "step": waits.step,
+        "gate": waits.gate,
+    }
     match waits.kind:
-        case WaitsFor.PERSON:
-            letter = f" (dead letter {waits.letter_id})" if waits.letter_id is not None else ""
-            return f"{waits.owner}: {', '.join(waits.codes)}{letter}"
-        case WaitsFor.STEP:
-            return f"{waits.step}, {_since(waits, now)}"
-        case WaitsFor.GATE:
-            return f"the gate of {waits.gate}: {waits.step}"
+        case WaitsFor.PERSON if waits.letter_id is not None:
+            return WORDS.say("waiting.person_of_letter", facts)
+        case WaitsFor.STEP if waits.due_at is not None:
+            seconds = int((now - waits.due_at).total_seconds())
+            key = "waiting.step_since" if seconds >= 0 else "waiting.step_in"
+            return WORDS.say(key, {**facts, "span": span(abs(seconds))})
         case _:
-            return _OUTSIDE[waits.kind]
+            return WORDS.say(f"waiting.{waits.kind}", facts)
 
 
 def span(seconds: int) -> str:
@@ -89,13 +89,6 @@ def span(seconds: int) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
-
-
-def _since(waits: Waiting, now: datetime) -> str:
-    if waits.due_at is None:
-        return "due"
-    seconds = int((now - waits.due_at).total_seconds())
-    return f"due since {span(seconds)}" if seconds >= 0 else f"in {span(-seconds)}"
 
 
 def _ship_by(one: OrderLine) -> Text:

@@ -1,9 +1,15 @@
 """Retention as a person on call reads it."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from ops.views.retention import Standing, days_in_words
+from domain.retention import Kind
+from ops.faces.terminal.words import WORDS
+from ops.views.retention import Policy, Standing
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _TABLES_SHOWN = 12
@@ -15,7 +21,7 @@ def print_standing(found: Standing, console: Console) -> None:
     for title in ("kind", "kept", "purged", "what"):
         policies.add_column(title, justify="right" if title == "purged" else "left")
     for one in found.policies:
-        policies.add_row(one.kind, days_in_words(one.days), f"{one.purged:,}", one.meaning)
+        policies.add_row(one.kind, WORDS.kept(one.days), f"{one.purged:,}", meaning(one))
     console.print(policies)
     console.print()
     sizes = Table(box=None, pad_edge=False)
@@ -37,6 +43,22 @@ def print_standing(found: Standing, console: Console) -> None:
         console.print(f"the purge is {found.late_days:.0f} days behind")
     if found.erasures_open:
         console.print(f"erasures that wait for their orders' end: {found.erasures_open} ({found.erasures_late} late)")
+
+
+def meaning(policy: Policy) -> str:
+    """What a kind holds."""
+    return WORDS.say(f"retention.{policy.kind}")
+
+
+def standing_tree(found: Standing) -> dict[str, Any]:
+    """For scripts: each policy with its `meaning` in English."""
+    policies = [{**msgspec.to_builtins(one), "meaning": meaning(one)} for one in found.policies]
+    return {**msgspec.to_builtins(found), "policies": policies}
+
+
+def kinds_in_words(rows: Mapping[str, int]) -> str:
+    """Rows by kind, in the order of the kinds."""
+    return ", ".join(f"{kind} {rows[kind]}" for kind in map(str, Kind) if rows.get(kind)) or WORDS.say("phrase.nothing")
 
 
 def _by_cause(found: Standing) -> str:

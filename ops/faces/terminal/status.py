@@ -1,13 +1,16 @@
 """The status on a terminal."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from infra.monitoring.signals import DEPTH_MAX, Signal
 from infra.tables.take_over import KeptOutCount
 from ops.faces.terminal.alarms import alarms_table
+from ops.faces.terminal.gates import gate_tree
 from ops.faces.terminal.layout import plain_table, span
 from ops.views.status import Status
 
@@ -17,6 +20,12 @@ _NUMBERS = ("due", "oldest", "in a minute", "out a minute")
 def status_view(now: Status) -> RenderableType:
     """What a person asks first: is somebody measuring, what waits, who works, and what does not go on by itself."""
     return Group(_headline(now), "", _lanes(now), "", *_sums(now), *_alarms(now))
+
+
+def status_tree(now: Status) -> dict[str, Any]:
+    """For scripts: with the reasons of gates in English."""
+    gates = None if now.gates is None else [gate_tree(gate) for gate in now.gates]
+    return {**msgspec.to_builtins(now), "gates": gates}
 
 
 def _headline(now: Status) -> Text:

@@ -1,46 +1,186 @@
-"""What happened to an order, in words: one line for each event, hold, and cause."""
+"""Words for what verbs and views return, filled from a catalogue: refusals, reasons, events, holds, causes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
-from domain.holds import HOLDS, HoldCode
+from domain.errors import FulfilmentError
+from domain.reasons import Reason, read_reason
+from ops.faces.terminal.catalogue import ENGLISH
 
 Facts = Mapping[str, Any]
 
 # Told in a sentence of their own, or of use to machines only.
 _TOLD_ELSEWHERE = frozenset({"rules", "rule", "type", "at", "when", "attempt", "behind"})
 
-_NAMES = {
-    "lines_off_minor": "lines differ from the payable sum by (minor units)",
-    "totals_off_minor": "goods less discount differ from the payable sum by (minor units)",
-    "platform_state": "the platform shows it as",
-    "skus": "SKU",
-    "path": "wanted to go to",
-    "found_by": "found by",
-    "refunds": "refund of",
-}
+
+class _Known(dict[str, Any]):
+    """Facts of rows that an earlier version wrote may lack a name of today's template."""
+
+    def __missing__(self, name: str) -> str:
+        return "?"
 
 
-def meaning(code: str) -> str:
-    """A hold's code in words; empty for a code this version does not know."""
-    return HOLDS[HoldCode(code)].meaning if code in set(HoldCode) else ""
+def placeholders(template: str) -> set[str]:
+    """The facts that a template names."""
+    return {name for _, name, _, _ in Formatter().parse(template) if name}
 
 
-def event_in_words(kind: str, facts: Facts) -> str:
-    """Why the event happened. Facts that have no words of their own are named as they are."""
-    rest = dict(facts)
-    sentences = [
-        *_opening(kind, rest),
-        *_decision(rest),
-        *_remaining(rest),
-        *(f"rules {facts[name]}" for name in ("rules",) if name in facts),
-    ]
-    return "; ".join(sentences)
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a catalogue says of codes and their facts. One object for each language."""
+
+    catalogue: Mapping[str, str]
+
+    def has(self, key: str) -> bool:
+        return key in self.catalogue
+
+    def say(self, key: str, facts: Facts | None = None) -> str:
+        """The template of ``kind.code`` with its facts; raises KeyError for a key that the catalogue lacks."""
+        return self.catalogue[key].format_map(
+            _Known({name: self._plain(value) for name, value in (facts or {}).items()})
+        )
+
+    def listed(self, names: Sequence[str]) -> str:
+        """Names in a row, the last one after the language's *and*."""
+        *first, last = names or ("",)
+        return self.say("phrase.and", {"first": ", ".join(first), "second": last}) if first else last
+
+    def refusal(self, error: FulfilmentError) -> str:
+        """An error as one line begins: its code, then what it says."""
+        return self._with_code(error.code, error.message, error.facts)
+
+    def _with_code(self, code: str, message: str, facts: Facts) -> str:
+        said = message or self._said_of(code, facts)
+        return f"{code}: {said}" if said else code
+
+    def message(self, code: str, facts: Facts) -> str:
+        """What an error of ours says beside its code; empty for a code that the catalogue lacks."""
+        return self._said_of(code, facts)
+
+    def _said_of(self, code: str, facts: Facts) -> str:
+        given = dict(facts)
+        variants = [str(given[name]) for name in ("fault",) if given.get(name)]
+        if code == "order_in_flight":
+            given["in_the_way"] = self.in_the_way(str(given.get("fault", "")), given)
+            variants = ["others"] if given.get("others") else []
+        elif code == "order_not_fetched" and given.get("letter") is not None and given.get("tries"):
+            variants = ["given_up"]
+        elif given.get("known") == "":
+            variants = ["none_known"]
+        elif code == "hold_not_open" and given.get("by"):
+            variants.append("released")
+        elif "ending" in given:
+            given["ending"] = self.say(f"why.{given['ending']}", given)
+        keys = [*(f"refusal.{code}.{variant}" for variant in variants), f"refusal.{code}"]
+        key = next((key for key in keys if self.has(key)), None)
+        return self.say(key, given) if key else ""
+
+    def reason(self, reason: Reason | None) -> str:
+        """Why something is so. Of another system's error its code and message."""
+        if reason is None:
+            return ""
+        for kind in ("why", "foreseen"):
+            if self.has(f"{kind}.{reason.code}"):
+                return self.say(f"{kind}.{reason.code}", reason.facts)
+        return self._with_code(reason.code, str(reason.facts.get("message", "")), reason.facts)
+
+    def stored(self, text: str | None) -> str:
+        """A stored reason in words; what is none, such as a person's own words, as it is."""
+        found = read_reason(text or "")
+        return self.reason(found) if found and self.has(f"why.{found.code}") else text or ""
+
+    def in_the_way(self, code: str, facts: Facts) -> str:
+        """What keeps an order from being erased now."""
+        is_held = self.has(f"in_the_way.{code}_and_held") and facts.get("holds")
+        return self.say(f"in_the_way.{code}{'_and_held' if is_held else ''}", facts)
+
+    def kept(self, days: int) -> str:
+        """How long something is kept; 0 days is for ever."""
+        return self.say("phrase.days", {"days": days}) if days else self.say("phrase.for_ever")
+
+    def meaning(self, code: str) -> str:
+        """A hold's code in words; empty for a code that the catalogue lacks."""
+        return self.catalogue.get(f"hold.{code}", "")
+
+    def event(self, kind: str, facts: Facts) -> str:
+        """Why the event happened. Facts that have no words of their own are named as they are."""
+        rest = dict(facts)
+        sentences = [
+            *self._opening(kind, rest),
+            *self._decision(rest),
+            *self._remaining(rest),
+            *(self.say("fact.rules", {"value": facts["rules"]}) for _ in range("rules" in facts)),
+        ]
+        return "; ".join(sentences)
+
+    def facts(self, facts: Facts) -> str:
+        """The facts of a hold."""
+        return "; ".join(self._remaining(dict(facts)))
+
+    def _taken(self, key: str, rest: dict[str, Any]) -> str:
+        """A template, with the facts that it names taken out of the rest."""
+        names = placeholders(self.catalogue[key])
+        return self.say(key, {name: rest.pop(name) for name in names if name in rest})
+
+    def _opening(self, kind: str, rest: dict[str, Any]) -> Iterator[str]:
+        if kind == "hold_opened" and self.meaning(str(rest.get("code", ""))):
+            rest["meaning"] = self.meaning(str(rest["code"]))
+        variants = (name for name in ("by", "meaning", "days_late", "until") if rest.get(name))
+        keys = [*(f"event.{kind}.{name}" for name in variants), f"event.{kind}"]
+        key = next((key for key in keys if self.has(key)), None)
+        if key:
+            yield self._taken(key, rest)
+        if rest.pop("amended", False):
+            yield self.say("phrase.amended")
+        if rest.pop("repeated", False):
+            yield self.say("phrase.repeated")
+        if "state" in rest and "reason" in rest:
+            yield self._taken("phrase.enters_because" if rest["reason"] else "phrase.enters", rest)
+            rest.pop("reason", None)
+        if "left_alone" in rest:
+            yield self._taken("phrase.left_alone", rest)
+
+    def _decision(self, rest: dict[str, Any]) -> Iterator[str]:
+        if "waybill" in rest:
+            yield self._waybill(rest)
+        if "location" in rest:
+            yield self._taken("phrase.routed", rest)
+        if "lane" in rest:
+            yield self._taken("phrase.lane_with_points" if "score" in rest else "phrase.lane", rest)
+        if "reservation" in rest:
+            key = "phrase.stock_of" if rest.get("skus") else "phrase.stock"
+            yield self._taken(key, rest)
+            rest.pop("skus", None)
+        if "notice" in rest:
+            yield self._taken("phrase.notice", {"event": "notice"} | rest)
+            rest.pop("notice")
+            rest.pop("event", None)
+        if rest.get("reasons"):
+            yield ", ".join(map(str, rest.pop("reasons")))
+
+    def _waybill(self, rest: dict[str, Any]) -> str:
+        if "told_now" in rest:
+            return self._taken("phrase.confirmed_now" if rest.pop("told_now") else "phrase.confirmed_earlier", rest)
+        return self._taken("phrase.adopted" if rest.pop("adopted", False) else "phrase.booked", rest)
+
+    def _remaining(self, rest: Facts) -> Iterator[str]:
+        for name, value in rest.items():
+            if name in _TOLD_ELSEWHERE or value in (None, "", [], {}):
+                continue
+            key = f"fact.{name}" if self.has(f"fact.{name}") else "fact.other"
+            yield self.say(key, {"name": name.replace("_", " "), "value": value})
+
+    def _plain(self, value: object) -> str:
+        if isinstance(value, bool):
+            return self.catalogue["fact.yes" if value else "fact.no"]
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return ", ".join(map(str, value))
+        return "" if value is None else str(value)
 
 
-def facts_in_words(facts: Facts) -> str:
-    """The facts of a hold."""
-    return "; ".join(_remaining(dict(facts)))
+WORDS = Words(ENGLISH)
 
 
 def cause_in_words(cause: Facts) -> Iterator[str]:
@@ -49,109 +189,3 @@ def cause_in_words(cause: Facts) -> Iterator[str]:
         code, message = link.get("code") or link.get("type", ""), link.get("message", "")
         place = f" at {link['at']}" if link.get("at") else ""
         yield f"{code}: {message}{place}" if message else f"{code}{place}"
-
-
-def _hold_opened(rest: dict[str, Any]) -> str:
-    code = str(rest.pop("code", ""))
-    return f"hold {code}: {meaning(code)}" if meaning(code) else f"hold {code}"
-
-
-def _letter(verb: str, rest: dict[str, Any]) -> str:
-    by = f" by {rest.pop('by')}" if rest.get("by") else ""
-    return f"dead letter {rest.pop('letter', '?')} {verb}{by}"
-
-
-def _clock_alarm(rest: dict[str, Any]) -> str:
-    if "days_late" in rest:
-        return f"still here, {rest.pop('days_late')} days after its ship-by time"
-    return f"{rest.pop('clock_used_percent', '?')} % of the time until its ship-by have passed"
-
-
-def _hold_assigned(rest: dict[str, Any]) -> str:
-    for name in ("due_at", "was_due_at"):
-        rest.pop(name, None)
-    was, owner = rest.pop("was", "?"), rest.pop("owner", "?")
-    return f"hold {rest.pop('code', '')} given from {was} to {owner} by {rest.pop('by', '')}"
-
-
-def _hold_snoozed(rest: dict[str, Any]) -> str:
-    code, until, by = rest.pop("code", ""), rest.pop("until", None), rest.pop("by", "")
-    rest.pop("owner", None)
-    rest.pop("was", None)
-    return f"hold {code} snoozed until {until} by {by}" if until else f"snooze of hold {code} ended by {by}"
-
-
-_OPENINGS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "hold_opened": _hold_opened,
-    "hold_released": lambda rest: f"hold {rest.pop('code', '')} released by {rest.pop('by', '')}",
-    "hold_assigned": _hold_assigned,
-    "hold_snoozed": _hold_snoozed,
-    "payload_received": lambda rest: f"payload received by {rest.pop('source', '')}",
-    "move_refused": lambda _: "move refused: not in the table of states",
-    "scan_contradicts": lambda rest: f"the warehouse's scan contradicts the state: {rest.pop('code', '')}",
-    "skus_mapped": lambda rest: f"by the listing map {', '.join(rest.pop('lines', ()))}",
-    "lines_let_go": lambda rest: f"{rest.pop('by', '')} let go of {', '.join(rest.pop('lines', ()))}",
-    "adopted": lambda rest: f"begun by {rest.pop('by', '')}, was {rest.pop('was', '')}",
-    "lane_chosen": lambda rest: f"lane {rest.pop('lane', '')} chosen by {rest.pop('by', '')}",
-    "step_stopped": lambda _: "stopped without effect",
-    "letter_replayed": lambda rest: _letter("replayed", rest),
-    "letter_superseded": lambda rest: _letter("closed: the order moved on without it", rest),
-    "letter_discarded": lambda rest: _letter("discarded", rest),
-    "letter_reopened": lambda rest: _letter("opened again", rest),
-    "clock_alarm": _clock_alarm,
-}
-
-
-def _opening(kind: str, rest: dict[str, Any]) -> Iterator[str]:
-    if kind in _OPENINGS:
-        yield _OPENINGS[kind](rest)
-    if rest.pop("amended", False):
-        yield "content changed on the platform"
-    if rest.pop("repeated", False):
-        yield "known content again: nothing to do"
-    if "state" in rest and "reason" in rest:
-        reason = rest.pop("reason")
-        yield f"enters as {rest.pop('state')}" + (f": {reason}" if reason else "")
-    if "left_alone" in rest:
-        yield f"nothing to do: {rest.pop('left_alone')}"
-
-
-def _decision(rest: dict[str, Any]) -> Iterator[str]:
-    if "waybill" in rest:
-        yield from _waybill(rest)
-    if "location" in rest:
-        yield f"from {rest.pop('location')} by {rest.pop('courier', '?')}"
-    if "lane" in rest:
-        points = f" with {rest.pop('score')} points" if "score" in rest else ""
-        yield f"lane {rest.pop('lane')}{points}"
-    if "reservation" in rest:
-        skus = ", ".join(rest.pop("skus", ()))
-        yield f"stock {rest.pop('reservation')}" + (f" ({skus})" if skus else "")
-    if "notice" in rest:
-        yield f"{rest.pop('event', 'notice')} {rest.pop('notice')}"
-    if rest.get("reasons"):
-        yield ", ".join(map(str, rest.pop("reasons")))
-
-
-def _waybill(rest: dict[str, Any]) -> Iterator[str]:
-    number = rest.pop("waybill")
-    if "told_now" in rest:
-        yield f"the platform shows {number}" + ("" if rest.pop("told_now") else ", told by an earlier call")
-    else:
-        adopted = " (found there by our reference)" if rest.pop("adopted", False) else ""
-        yield f"waybill {number} of {rest.pop('courier', '?')}{adopted}"
-
-
-def _remaining(rest: dict[str, Any]) -> Iterator[str]:
-    for name, value in rest.items():
-        if name in _TOLD_ELSEWHERE or value in (None, "", [], {}):
-            continue
-        yield f"{_NAMES.get(name, name.replace('_', ' '))} {_plain(value)}"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(str, value))
-    return str(value)

@@ -6,7 +6,8 @@ import pytest
 from adapters.channels import tencent_sms
 from adapters.ports import Notice
 from domain.errors import Malformed, Misconfigured, Refused, Throttled, UnknownOutcome
-from infra.config.settings import Channel, Secret
+from infra.config.secret import Secret
+from infra.config.settings import Channel
 from sandbox.signatures import tc3_signature
 
 NOW_S = 1_795_312_800

@@ -7,7 +7,8 @@ import pytest
 from adapters.channels import webhook
 from adapters.ports import Notice
 from domain.errors import Misconfigured
-from infra.config.settings import Channel, Secret
+from infra.config.secret import Secret
+from infra.config.settings import Channel
 from sandbox.signatures import webhook_signature
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)

@@ -13,7 +13,8 @@ from adapters.payload import Fields
 from adapters.ports import Booking
 from domain.errors import Malformed, Misconfigured, Refused
 from domain.order import Address, Pii
-from infra.config.settings import Courier, Secret
+from infra.config.secret import Secret
+from infra.config.settings import Courier
 from sandbox.signatures import java_url_encode, sf_digest
 
 PERSON = Address("甲", "13800000001", "河南省", "", "济源市", "沁园街道", "1号")

@@ -4,7 +4,8 @@ import pytest
 
 from adapters.warehouses import feed
 from domain.errors import Malformed
-from infra.config.settings import Location, Secret, Sender
+from infra.config.secret import Secret
+from infra.config.settings import Location, Sender
 from sandbox.signatures import warehouse_signature
 
 SENDER = Sender(contact="a", phone="1", province="p", city="c", district="d", detail="x")

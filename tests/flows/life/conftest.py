@@ -284,7 +284,7 @@ class House:
     def open(self, account):
         # It may be open already.
         with suppress(Refused):
-            gates.resume(self.db, self.shared, GateKind.ACCOUNT, account, LI)
+            gates.resume(self.db, self.shared, GateKind.ACCOUNT, account, LI, settings=self.settings)
 
     def open_holds(self):
         return self.rows(

@@ -12,7 +12,7 @@ from infra.accounts.gates import Gates
 from infra.accounts.pauses import Pauses
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import PREFIX, SharedGates, connect_gates
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
 from infra.tables.pool import Database

@@ -1,5 +1,7 @@
 """What meets a shut gate: it rests without blame, comes back, and is held when it waits too long."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from domain.errors import Misconfigured, Transient, UnknownOutcome
@@ -10,6 +12,7 @@ from infra.engine.results import Failed
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
 from infra.sweeper.paused_accounts import GateDuty
+from infra.tables.sql import load
 
 ACCOUNT = "sf/main"
 SHUT = GateShut(ACCOUNT, "open", after_s=5.0)
@@ -152,3 +155,76 @@ def test_a_notice_that_waits_for_a_day_has_somebody_who_looks(house, duty, waiti
     assert set(house.states().values()) == {"in_transit"}, "a notice moves nothing"
     duty.hold_waiting([])
     assert [row[-1] for row in holds(house)] == ["engine"] * held
+
+
+PAUSE = "INSERT INTO gate (kind, name, reason, shut_by, shut_at) VALUES (%s, %s, 'stocktaking', 'mei', %s)"
+PAUSES = [("lane", "bulk"), ("step", "label")]
+
+
+def pause(house, kind, name, hours_ago=0):
+    house.rows(PAUSE, kind, name, datetime.now(UTC) - timedelta(hours=hours_ago))
+
+
+@pytest.mark.parametrize(("kind", "name"), PAUSES)
+def test_what_waits_past_its_clock_in_a_pause_is_held_and_the_hold_names_the_pause(house, duty, kind, name):
+    house.due("label", [house.package()], account=ACCOUNT)
+    ship_by(house, 1)
+    pause(house, kind, name)
+    duty.hold_paused()
+    duty.hold_paused()
+    duty.hold_waiting([])
+    facts = {"pause": f"{kind}/{name}", "reason": "stocktaking"}
+    assert holds(house) == [("waiting_on_account", "label", "engineering", facts, None)]
+    assert set(house.states().values()) == {"allocated"}, "its work goes on by itself"
+    house.rows("DELETE FROM gate")
+    duty.hold_paused()
+    assert [row[-1] for row in holds(house)] == ["engine"]
+    assert house.rows("SELECT kind FROM event ORDER BY id") == [("hold_opened",), ("hold_released",)]
+
+
+@pytest.mark.parametrize(("paused_h", "held"), [(1, 0), (25, 1)])
+def test_a_pause_is_waited_for_since_it_began(house, duty, paused_h, held):
+    house.due("label", [house.package()], account=ACCOUNT, after_s=-90_000.0)
+    ship_by(house, 72)
+    pause(house, "step", "label", paused_h)
+    duty.hold_paused()
+    assert len(holds(house)) == held
+
+
+@pytest.mark.parametrize("step", ["reserve", "review", "route"])
+def test_what_waits_before_its_label_is_held_too(house, duty, step):
+    house.due(step, [house.order("paid")])
+    ship_by(house, 1)
+    pause(house, "step", step)
+    duty.hold_paused()
+    assert [row[1] for row in holds(house)] == [step]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("lane", "p0"), ("step", "writeback")])
+def test_a_pause_of_others_holds_nothing(house, duty, kind, name):
+    house.due("label", [house.package()], account=ACCOUNT)
+    ship_by(house, 1)
+    pause(house, kind, name)
+    duty.hold_paused()
+    assert holds(house) == []
+
+
+def test_a_pause_whose_end_has_passed_holds_nothing(house, duty):
+    house.due("label", [house.package()], account=ACCOUNT)
+    ship_by(house, 1)
+    pause(house, "step", "label")
+    house.rows("UPDATE gate SET until = now()")
+    duty.hold_paused()
+    assert holds(house) == []
+
+
+@pytest.mark.parametrize(("kind", "name"), [*PAUSES, ("account", ACCOUNT)])
+def test_work_that_is_due_in_a_pause_says_so_at_once(house, kind, name):
+    package = house.package()
+    house.due("label", [package], account=ACCOUNT)
+    with house.db.connection() as connection:
+        read = load("inspect")["due_work"]
+        named = {"steps": ["label"], "subject_ids": [package]}
+        assert connection.execute(read, named).fetchone()[-1] is None
+        pause(house, kind, name)
+        assert connection.execute(read, named).fetchone()[-1] == f"paused: {kind} {name}"

@@ -5,9 +5,12 @@ import time
 
 import pytest
 
+from domain.dead_letters import Why
 from domain.order import Lane
+from domain.reasons import Reason
 from infra.engine.author import Author
 from infra.engine.replay import Answer, Replayed, close_superseded, replay
+from infra.tables.letters import Ending
 
 LI = Author("li", "fixed")
 DEADLINE_S = 10.0
@@ -109,7 +112,7 @@ def test_an_order_that_moved_on_supersedes_its_letter(house, dead, send_back, en
 def test_another_hold_comes_first(house, dead, send_back, ended):
     ((_, letter),) = dead().items()
     house.rows(HOLD)
-    assert send_back(letter) == [Replayed(letter, Answer.REFUSED, "also held by refund_requested: release that first")]
+    assert send_back(letter) == [Replayed(letter, Answer.REFUSED, Reason(Why.ALSO_HELD, {"holds": "refund_requested"}))]
     assert ended() == [(None, None, None)]
     assert (house.work(), set(house.states().values())) == ({}, {"on_hold"})
 
@@ -131,7 +134,7 @@ def test_of_two_people_one_wins_and_the_other_is_told(house, dead):
             assert time.monotonic() < ends_at, "the second never came"
     other.join(DEADLINE_S)
     assert told[0].answer is Answer.REFUSED
-    assert told[0].why.startswith("replayed by li at ")
+    assert (told[0].why.code, told[0].why.facts["as"], told[0].why.facts["by"]) == (Ending.CLOSED, "replayed", "li")
     assert house.one("SELECT count(*) FROM audit") == 1
     assert set(house.work()) == {package}
 
@@ -143,7 +146,7 @@ def waiting_for_a_lock(house):
 
 
 def test_an_unknown_letter_is_refused(send_back):
-    assert send_back(404) == [Replayed(404, Answer.REFUSED, "unknown")]
+    assert send_back(404) == [Replayed(404, Answer.REFUSED, Reason(Ending.UNKNOWN))]
 
 
 def test_all_letters_of_one_order_at_once_let_it_go_on(house, dead, send_back):
@@ -179,7 +182,7 @@ def test_the_engine_closes_only_what_moved_on(house, dead, ended):
     house.rows(BOOK, booked)
     with house.db.transaction() as tx:
         assert close_superseded(tx, list(letters.values())) == 1
-    assert ended() == [("superseded", "engine", "label is done already"), *[(None, None, None)] * 2]
+    assert ended() == [("superseded", "engine", 'step_done {"step": "label"}'), *[(None, None, None)] * 2]
     assert sorted(house.states().values()) == ["allocated", "on_hold", "on_hold"]
 
 

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from domain.alarms import AlarmKind
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 from infra.monitoring.alarm_events import note_event, note_uncaught
 from infra.tables.pool import Database
 
@@ -58,7 +58,7 @@ def test_without_a_database_the_log_has_to_do(url, monkeypatch):
 
 DYING = """
 import sys
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 from infra.monitoring.alarm_events import note_uncaught
 from infra.telemetry.uncaught import log_uncaught
 log_uncaught(note_uncaught(Secret(sys.argv[1]), "worker"))

@@ -18,7 +18,8 @@ import pytest
 from redis import Redis
 
 from domain.errors import Misconfigured
-from infra.config.settings import Secret, Settings
+from infra.config.secret import Secret
+from infra.config.settings import Settings
 from infra.servers import Connection, Stores, open_stores
 from infra.servers.os_account import Account, service_account
 from infra.servers.postgres import _CONFIGURATION
@@ -29,9 +30,9 @@ PROGRAMS = ("postgres", "redis-server", "valkey-server")
 OWNER = """
 import sys, threading
 from infra.config.settings import Settings, Stores
-from infra import stores
+from infra import servers
 
-owner = stores.Stores(Settings(stores=Stores(data_dir=sys.argv[1], fsync=False)))
+owner = servers.Stores(Settings(stores=Stores(data_dir=sys.argv[1], fsync=False)))
 if sys.argv[2] == "main":
     owner.start()
 else:
@@ -255,7 +256,7 @@ def test_configured_stores_are_taken_as_they_are(settings: Settings, home: Path)
 def test_one_configured_store_leaves_the_other_private(settings: Settings, home: Path) -> None:
     half = msgspec.structs.replace(settings.stores, database_url=Secret("postgresql://db/x"))
     with open_stores(msgspec.structs.replace(settings, stores=half)) as connection:
-        assert connection.database_url == "postgresql://db/x"
+        assert connection.database_url.reveal() == "postgresql://db/x"
         assert connection.embedded
         assert client(connection).ping()
         assert not (home / "postgres").exists()

@@ -23,6 +23,7 @@ from infra.process.clock import SystemClock
 from infra.queue.bells import QUEUE, BellKey, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables.letters import load_standings
 from infra.tables.pool import Database
 
 LANES = ("p0", "p1", "bulk")
@@ -146,6 +147,22 @@ def test_the_third_crash_alone_is_a_dead_letter(house, sweeper):
     assert (code, causes[-1]["attempt"]) == ("worker_killed", 3)
     assert house.rows("SELECT state FROM fulfillment_order") == [("on_hold",)]
     assert house.rows("SELECT code FROM hold") == [("dead_letter",)]
+
+
+def test_a_step_that_only_another_version_knows_stops_nobody_else(house, sweeper):
+    """Its third crash is a letter without an order, which nobody looks at; a known step is freed beside it."""
+    known = house.order()
+    house.due("weigh", [4711])
+    house.due("review", [known])
+    house.rows("UPDATE work SET crashes = 2, is_suspect = true WHERE step = 'weigh'")
+    fly(house, "weigh", [4711], alone=True)
+    fly(house, "review", [known], worker=GONE + 1)
+    sweeper.sweep()
+    assert house.work() == {known: (0, 0, True)}
+    [(letter_id, step)] = house.rows("SELECT id, step FROM dead_letter")
+    assert step == "weigh"
+    with house.db.transaction() as tx:
+        assert load_standings(tx, [letter_id]) == {}
 
 
 def test_a_crashed_lease_is_freed_before_its_end(house, sweeper):

@@ -1,9 +1,16 @@
 """A new count against real rows: corrections are read, promises stay."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 import pytest
 
+from infra.engine.author import Author
+from infra.tables.orders import rows_json
 from infra.tables.recount import PART, held_at, write_count
-from infra.tables.stock import STOCK, count_in
+from infra.tables.stock import STOCK, count_in, lock_levels
+
+MEI = Author("mei", "inventory")
 
 
 @pytest.fixture
@@ -28,7 +35,7 @@ def figures(house):
 def count(house, location="east", **counted):
     with house.connection() as connection:
         before = held_at(connection, location)
-    return write_count(house, location, before, counted, "mei")
+    return write_count(house, location, before, counted, MEI)
 
 
 def refusals(house):
@@ -46,8 +53,8 @@ def test_an_upward_correction_is_read(house):
 def test_a_correction_is_noted_with_who_made_it(house):
     count(house, A=15, B=10)
     with house.connection() as connection:
-        rows = connection.execute("SELECT who, verb, object, facts FROM audit").fetchall()
-    assert rows == [("mei", "stock_corrected", "location/east", {"pieces": {"A": 5}})]
+        rows = connection.execute("SELECT who, verb, object, before, after FROM audit").fetchall()
+    assert rows == [("mei", "stock_corrected", "location/east", {"on_hand": {"A": 10}}, {"on_hand": {"A": 15}})]
 
 
 def test_control_a_first_load_leaves_what_is_known_alone(house):
@@ -92,7 +99,7 @@ def test_a_figure_that_moved_since_the_warehouse_was_asked_is_left_to_the_next_c
     with house.transaction() as tx:
         tx.execute("UPDATE stock_pool SET on_hand = on_hand - 1 WHERE sku = 'B'")
         tx.execute("UPDATE stock_location SET on_hand = on_hand - 1 WHERE sku = 'B'")
-    assert write_count(house, "east", before, {"B": 12}, "mei").raised == {}
+    assert write_count(house, "east", before, {"B": 12}, MEI).raised == {}
     assert figures(house)["B", "east"] == (9, 9)
 
 
@@ -102,13 +109,59 @@ def test_many_skus_are_written_in_parts(house):
     assert len(count(house, **dict.fromkeys(many, 2)).raised) == len(many)
 
 
-def test_a_first_load_locks_the_pool_in_order_before_it_touches_a_location(house):
-    names = {statement: name for name, statement in STOCK.items()}
-    seen = []
+def load_without_locking_the_pool(tx, location, levels):
+    rows = rows_json({"sku": sku, "quantity": quantity} for sku, quantity in levels.items())
+    tx.execute(STOCK["count_in_location"], {"rows": rows, "location": location})
 
-    class Seen:
-        def execute(self, statement, given):
-            seen.append((names[statement], given.get("skus")))
 
-    count_in(Seen(), "west", {"B": 1, "A": 2})
-    assert seen == [("count_in", None), ("lock_levels", ["A", "B"]), ("count_in_location", None)]
+@pytest.fixture
+def two_first_loads(house):
+    """Loads B of the west in one transaction while another, which has locked B's pool row, loads it too."""
+
+    def race(load):
+        def other():
+            with house.transaction() as tx:
+                load(tx, "west", {"B": 1})
+
+        with ThreadPoolExecutor(1) as pool, house.connection() as watch:
+            with house.transaction() as tx:
+                tx.execute("SET LOCAL deadlock_timeout = '10ms'")
+                lock_levels(tx, ["B"])
+                second = pool.submit(other)
+                while not watch.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+                    assert not second.done()
+                count_in(tx, "west", {"B": 2})
+            second.result()
+
+    return race
+
+
+def test_a_first_load_locks_pool_rows_before_it_writes_location_rows(house, two_first_loads):
+    two_first_loads(count_in)
+    assert figures(house)["B", "west"] == (2, 12), "the first to lock wrote, the second found it known"
+
+
+def test_control_a_first_load_that_writes_location_rows_before_it_locks_pool_rows_meets_a_deadlock(two_first_loads):
+    with pytest.raises(psycopg.errors.DeadlockDetected):
+        two_first_loads(load_without_locking_the_pool)
+
+
+def test_a_first_load_locks_pool_rows_in_the_order_of_their_skus(house):
+    with house.transaction() as tx:
+        tx.execute("DELETE FROM stock_location")
+        tx.execute("DELETE FROM stock_pool")
+        tx.execute("INSERT INTO stock_pool (sku, on_hand) VALUES ('B', 0), ('A', 0)")
+
+    def load():
+        with house.transaction() as tx:
+            count_in(tx, "east", {"B": 1, "A": 1})
+
+    with ThreadPoolExecutor(1) as pool, house.connection() as watch:
+        with house.transaction() as tx:
+            lock_levels(tx, ["A"])
+            other = pool.submit(load)
+            while not watch.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+                assert not other.done()
+            assert tx.execute("SELECT sku FROM stock_pool WHERE sku = 'B' FOR UPDATE NOWAIT").fetchone() == ("B",)
+        other.result()
+    assert figures(house) == {("A", "east"): (1, 1), ("B", "east"): (1, 1)}

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Refused
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 from infra.telemetry.log import bound, configure, drop_personal_data, get_logger
 
 PHONE = "13800138000"
@@ -121,7 +121,7 @@ def test_secrets_and_unknown_objects_do_not_show_themselves(lines: Lines) -> Non
 
     get_logger("m").info("seen", key=Secret("hush"), who=Buyer(), blob=b"Zhang", nothing=None, share=0.5, found={True})
     line = lines.only()
-    assert (line["key"], line["blob"]) == ("***", "<bytes>")
+    assert (line["key"], line["blob"]) == ("<Secret>", "<bytes>")
     assert line["who"].endswith("Buyer>")
     assert (line["nothing"], line["share"], line["found"]) == (None, 0.5, [True])
     assert "hush" not in lines.text

@@ -3,7 +3,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from infra.config.settings import Channel, Courier, Door, Secret, Settings, Shop
+from infra.config.secret import Secret
+from infra.config.settings import Channel, Courier, Door, Settings, Shop
 from infra.process.clock import SystemClock
 from ops.doctor import accounts
 from ops.doctor.check import Level

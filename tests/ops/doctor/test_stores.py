@@ -5,7 +5,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from infra.config.settings import Secret
+from infra.config.secret import Secret
 from infra.process.clock import SystemClock
 from infra.servers import Connection
 from ops.doctor import stores as checks

@@ -1,9 +1,12 @@
+import re
+
 import pytest
 
 from domain.errors import Refused
 from infra.engine.author import Author
 from infra.retention.erase import needles, stretches, usable
 from infra.tables.retention import Named
+from ops.faces.terminal.words import WORDS
 from ops.verbs.erase import erase
 from ops.views.erasures import erasures, orders_named, orders_of, plan, show
 
@@ -59,10 +62,10 @@ def test_an_order_that_ended_is_erased_with_a_record(database, planted):
 
 def test_an_order_under_way_is_refused_with_what_to_do(database, planted):
     planted("1", state="paid")
-    with pytest.raises(
-        Refused, match=r"order_in_flight: taobao/s1/1 is paid .*stop it first; or ask with --when-ended"
-    ):
+    with pytest.raises(Refused) as refused:
         erase(database, orders_named(database, ["1"]), LI)
+    said = WORDS.refusal(refused.value)
+    assert re.match("order_in_flight: taobao/s1/1 is paid .*stop it first; or ask with --when-ended", said)
     assert names(database) == ["林小满"]
     assert erasures(database) == []
 

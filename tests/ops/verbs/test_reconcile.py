@@ -14,6 +14,7 @@ from domain.references import reference
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
+from ops.faces.terminal.answers import outcome_in_words
 from ops.verbs.reconcile import Outcome, Reconciler
 from ops.verbs.writeback_retry import Pace
 from workers.cli.reconcile import exit_of_outcomes
@@ -122,10 +123,10 @@ def test_an_order_that_came_and_left_after_the_backup_is_known_as_ours(
     if is_somebody_elses:
         small_house.rows("UPDATE order_line SET waybill = 'YT0000000000001'")
     found = 0 if is_somebody_elses else FEW
-    assert orderlane("--dry-run")[1]["counts"] == ({Outcome.WOULD_RELEASE: found} if found else {})
+    assert orderlane("--dry-run")[1]["counts"] == ({outcome_in_words(Outcome.WOULD_RELEASE): found} if found else {})
     assert small_house.rows(SHIPPED_HOLDS) == [(FEW,)]
     code, done = orderlane()
-    assert (code, done["counts"]) == (0, {Outcome.SHIPPED_BEFORE: found} if found else {})
+    assert (code, done["counts"]) == (0, {outcome_in_words(Outcome.SHIPPED_BEFORE): found} if found else {})
     assert small_house.rows(SHIPPED_HOLDS) == [(FEW - found,)]
     assert orderlane()[1]["counts"] == {}
     if found:
@@ -206,7 +207,7 @@ def test_what_the_courier_has_no_more_or_knows_otherwise_is_for_a_person(booked,
     before = booked.rows("SELECT * FROM shipment ORDER BY id")
     code, done = orderlane()
     assert code == 6
-    assert [(one["package_id"], one["outcome"]) for one in done["results"]] == [
+    assert [(one["package_id"], one["outcome_code"]) for one in done["results"]] == [
         (first, Outcome.GONE),
         (second, Outcome.CONTRADICTS),
     ]
@@ -254,7 +255,7 @@ def test_a_courier_that_is_away_changes_nothing(booked):
         done = reconciler.run(clock.utcnow() - timedelta(days=1))
     assert shown == done
     assert [one.outcome for one in done] == [Outcome.NOT_REACHED] * FEW
-    assert all(one.words for one in done)
+    assert all(one.why for one in done)
     assert booked.rows("SELECT * FROM shipment ORDER BY id") == before
 
 

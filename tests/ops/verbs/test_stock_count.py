@@ -3,7 +3,9 @@ import pytest
 from adapters.ports import StockCount, StockLevel
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Malformed
-from infra.config.settings import Location, Secret, Sender, Settings
+from infra.config.secret import Secret
+from infra.config.settings import Location, Sender, Settings
+from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.process.clock import SystemClock
 from infra.tables.alarm_conditions import stock_faults
@@ -40,9 +42,12 @@ def settings(database):
     )
 
 
+MEI = Author("mei", "inventory")
+
+
 def count(database, warehouse):
     with Outside() as outside:
-        return count_location(database, outside, EAST, warehouse, "mei")
+        return count_location(database, outside, EAST, warehouse, MEI)
 
 
 def faults(database):
@@ -74,21 +79,21 @@ def test_doctor_names_a_count_below_what_is_promised(settings, database):
 def test_one_location_that_cannot_be_counted_keeps_no_other_from_it(settings, database, monkeypatch):
     answers = {"east": ValueError("张三"), "west": HandWarehouse(A=1)}
 
-    def counted(db, outside, location, _, who):
+    def counted(db, outside, location, _, author):
         if isinstance(answers[location.name], Exception):
             raise answers[location.name]
-        return count_location(db, outside, location, answers[location.name], who)
+        return count_location(db, outside, location, answers[location.name], author)
 
     monkeypatch.setattr(stock_count, "count_location", counted)
-    found = count_again(settings, database, SystemClock(), settings.locations)
+    found = count_again(settings, database, SystemClock(), settings.locations, MEI)
     assert str(found["east"]) == "count_not_written: ValueError"
     assert found["west"].new == {"A": 1}
     assert faults(database) == {"east": "count_not_written"}
     answers["east"] = Malformed("field_missing")
-    assert isinstance(count_again(settings, database, SystemClock(), settings.locations)["east"], FulfilmentError)
+    assert isinstance(count_again(settings, database, SystemClock(), settings.locations, MEI)["east"], FulfilmentError)
     assert faults(database) == {"east": "field_missing"}
     answers["east"] = HandWarehouse(A=1)
-    count_again(settings, database, SystemClock(), settings.locations)
+    count_again(settings, database, SystemClock(), settings.locations, MEI)
     assert faults(database) == {}
 
 

@@ -5,11 +5,16 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.warehouses.feed import read_stock
-from domain.errors import FulfilmentError
-from infra.config.settings import Location, Secret, Sender, Settings
+from domain.errors import FulfilmentError, Misconfigured
+from domain.gates import GateKind, GateShut
+from infra.config.secret import Secret
+from infra.config.settings import Limit, Location, Sender, Settings, Stores
+from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from infra.tables.stock import count_in
+from ops.verbs.gates import pause
 from ops.verbs.stock import Loaded
+from ops.verbs.stock_count import count_again
 from ops.verbs.stock_up import stock_up
 from workers.stocking import Stocking
 
@@ -38,10 +43,12 @@ def test_a_warehouse_that_is_away_does_not_keep_the_others_from_being_loaded(pla
 class Counting:
     """A warehouse that answers with these bytes, or raises."""
 
-    def __init__(self, answer) -> None:
+    def __init__(self, answer, asked) -> None:
         self.answer = answer
+        self.asked = asked
 
     async def stock(self):
+        self.asked.append(self)
         if isinstance(self.answer, Exception):
             raise self.answer
         return read_stock(self.answer)
@@ -64,15 +71,15 @@ def bare(database, monkeypatch):
         for name in ("east", "west")
     )
     settings = Settings(locations=locations)
-    answers = {}
-    kind = SimpleNamespace(connect=lambda location, _door, _clock: Counting(answers[location.name]))
-    monkeypatch.setattr("ops.verbs.stock_up.registry.warehouse", lambda: kind)
-    monkeypatch.setattr("ops.verbs.stock_up.registry.hosts", lambda _: frozenset())
+    answers, asked = {}, []
+    kind = SimpleNamespace(connect=lambda location, _door, _clock: Counting(answers[location.name], asked))
+    monkeypatch.setattr("ops.guarded_calls.registry.warehouse", lambda: kind)
+    monkeypatch.setattr("ops.guarded_calls.registry.hosts", lambda _: frozenset())
 
     def load():
         return stock_up(settings, database, SystemClock(), locations)
 
-    load.answers, load.settings, load.db = answers, settings, database
+    load.answers, load.asked, load.settings, load.db = answers, asked, settings, database
     return load
 
 
@@ -153,3 +160,43 @@ def test_a_bad_row_is_read_again_until_it_is_right(bare) -> None:
     assert (open_rows(bare), known(bare)) == ([], [("east", "A"), ("east", "NEW-1"), ("west", "NEW-1")])
     duty.tend()
     assert duty.is_done
+
+
+@pytest.mark.parametrize("count", [stock_up, count_again])
+def test_a_warehouse_whose_account_is_paused_is_not_asked(bare, count) -> None:
+    bare.answers |= {"east": rows(GOOD % 1), "west": rows(GOOD % 2)}
+    pause(bare.db, GateKind.ACCOUNT, "warehouse/east", Author("mei", "inventory"), None)
+    counted = count(bare.settings, bare.db, SystemClock(), bare.settings.locations)
+    assert (type(counted["east"]), counted["east"].why, counted["west"].skus) == (GateShut, "paused", 1)
+    assert [one.answer for one in bare.asked] == [bare.answers["west"]]
+
+
+@pytest.mark.parametrize("count", [stock_up, count_again])
+def test_a_warehouse_is_asked_no_more_often_than_its_owner_allows(bare, redis_url, count) -> None:
+    bare.answers |= {"east": rows(GOOD % 1), "west": rows(GOOD % 2)}
+    east, west = bare.settings.locations
+    east = replace(east, limit=Limit(rate_per_s=0.001, burst=1))
+    settings = replace(bare.settings, locations=(east, west), stores=Stores(redis_url=redis_url))
+    allowed = [count(settings, bare.db, SystemClock(), settings.locations)["east"] for _ in range(3)]
+    assert [getattr(one, "why", "") for one in allowed] == ["rate"] * 3
+    assert len(bare.asked) == 3, "the other location has no limit"
+
+
+@pytest.mark.parametrize("shares_gates", [True, False])
+def test_a_count_waits_for_the_next_call_that_the_owner_allows(bare, redis_url, shares_gates) -> None:
+    bare.answers |= {"east": rows(GOOD % 1), "west": rows(GOOD % 2)}
+    east, west = bare.settings.locations
+    settings = replace(
+        bare.settings,
+        locations=(replace(east, limit=Limit(rate_per_s=50, burst=1)), west),
+        stores=Stores(redis_url=redis_url if shares_gates else Secret("")),
+    )
+    assert [stock_up(settings, bare.db, SystemClock(), settings.locations)["east"].skus for _ in range(2)] == [1, 1]
+
+
+def test_a_warehouse_that_does_not_accept_us_is_paused_by_its_first_refusal(bare) -> None:
+    bare.answers |= {"east": Misconfigured("signature_invalid", "no"), "west": rows(GOOD % 2)}
+    bare()
+    bare.answers["east"] = rows(GOOD % 1)
+    assert type(bare()["east"]) is GateShut
+    assert known(bare) == [("west", "NEW-2")]

@@ -8,7 +8,8 @@ import pytest
 from adapters.payload import PAYLOAD_MAX_BYTES
 from domain.errors import Misconfigured, Poison
 from infra.config.rules import load_rules
-from ops.views.dry_run import as_tree, normalize, read_bounded
+from ops.faces.terminal.dry_run import dry_run_tree
+from ops.views.dry_run import normalize, read_bounded
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,7 @@ def rules():
 
 def test_a_sound_order_enters_as_paid_and_knows_its_clock(trade, rules) -> None:
     result = normalize(trade(), "taobao", "main", rules)
-    tree = as_tree(result)
+    tree = dry_run_tree(result)
     assert tree["intake"] == {"state": "paid", "reason": ""}
     assert tree["holds"] == []
     assert tree["key"] == {"platform": "taobao", "shop": "main", "platform_order_id": "1001"}
@@ -28,13 +29,13 @@ def test_a_sound_order_enters_as_paid_and_knows_its_clock(trade, rules) -> None:
 
 
 def test_sums_that_do_not_add_up_would_hold_it(trade, rules) -> None:
-    (hold,) = as_tree(normalize(trade(payment="24.00", total_fee="25.00"), "taobao", "main", rules))["holds"]
+    (hold,) = dry_run_tree(normalize(trade(payment="24.00", total_fee="25.00"), "taobao", "main", rules))["holds"]
     assert (hold["code"], hold["owner"]) == ("amount_mismatch", "finance")
     assert hold["facts"]
 
 
 def test_an_order_shipped_by_somebody_else_would_be_held(trade, rules) -> None:
-    tree = as_tree(normalize(trade(status="WAIT_BUYER_CONFIRM_GOODS"), "taobao", "main", rules))
+    tree = dry_run_tree(normalize(trade(status="WAIT_BUYER_CONFIRM_GOODS"), "taobao", "main", rules))
     assert tree["intake"]["state"] == "on_hold"
     assert [hold["code"] for hold in tree["holds"]] == ["shipped_elsewhere"]
 
@@ -51,7 +52,7 @@ def test_what_review_would_hold_is_said(trade, rules, changes, code) -> None:
     whole = msgspec.json.decode(trade())
     for line in whole["trade_fullinfo_get_response"]["trade"]["orders"]["order"]:
         line.update(changes)
-    tree = as_tree(normalize(msgspec.json.encode(whole), "taobao", "main", rules))
+    tree = dry_run_tree(normalize(msgspec.json.encode(whole), "taobao", "main", rules))
     assert [hold["code"] for hold in tree["holds"]] == [code]
 
 

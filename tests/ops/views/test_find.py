@@ -1,6 +1,7 @@
 import pytest
 
 from domain.errors import Conflict, Poison, Refused, Transient
+from ops.faces.terminal.words import WORDS
 from ops.views.find import find, why_missing
 
 INSERT_RAW = """
@@ -109,7 +110,7 @@ def test_a_payload_that_was_forgotten_waits_for_nobody(database, why) -> None:
     error = why("main/77")
     assert isinstance(error, Refused)
     assert error.code == "order_forgotten"
-    assert "never became an order, and was erased at" in error.message
+    assert "never became an order, and was erased at" in WORDS.refusal(error)
 
 
 def test_a_quarantined_payload_says_why(database, why) -> None:
@@ -123,8 +124,8 @@ def test_a_quarantined_payload_says_why(database, why) -> None:
         ).fetchone()
     error = why("77")
     assert isinstance(error, Poison)
-    assert "taobao/main/77" in error.message
-    assert f"field_missing: trade.payment is missing (dead letter {letter})" in error.message
+    assert "taobao/main/77" in WORDS.refusal(error)
+    assert f"field_missing: trade.payment is missing (dead letter {letter})" in WORDS.refusal(error)
 
 
 def test_an_order_that_could_not_be_fetched_says_so(database, why) -> None:
@@ -137,7 +138,7 @@ def test_an_order_that_could_not_be_fetched_says_so(database, why) -> None:
         )
     error = why("77")
     assert isinstance(error, Transient)
-    assert "failed 4 times, last with http_503" in error.message
+    assert "failed 4 times, last with http_503" in WORDS.refusal(error)
 
 
 def test_what_a_shut_gate_kept_from_being_fetched_was_not_tried(why, database) -> None:
@@ -147,4 +148,4 @@ def test_what_a_shut_gate_kept_from_being_fetched_was_not_tried(why, database) -
             " INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error, tries)"
             " SELECT id, '78', now(), 'gate_shut', 0 FROM s"
         )
-    assert "it was not tried yet (gate_shut)" in why("78").message
+    assert "it was not tried yet (gate_shut)" in WORDS.refusal(why("78"))

@@ -149,7 +149,7 @@ WITH raw AS (
 )
 INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, released_at, released_by)
 SELECT id, code, 'review', 'ops', now(), released_at, released_by
-FROM placed, (VALUES ('address_vague', NULL, NULL), ('sensitive_word', NULL, NULL), ('gift_mismatch', now(), 'ada'))
+FROM placed, (VALUES ('address_vague', NULL, NULL), ('sensitive_word', NULL, NULL), ('seller_flag', now(), 'ada'))
      AS h(code, released_at, released_by)
 """
 LETTERS = """

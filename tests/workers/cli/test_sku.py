@@ -67,8 +67,8 @@ def test_a_listing_is_seen_mapped_and_its_orders_go_on(orderlane, waiting, rows)
     mapped = orderlane("sku", "map", "taobao/s1", "cup", "CUP-1", "--reason", "seen on the shelf")
     assert (mapped.exit_code, mapped.stdout) == (0, "added 1, changed 0, as before 0\n2 orders go on\n"), mapped.output
     assert rows("SELECT count(*) FROM work WHERE step = 'reserve'") == [(2,)]
-    assert rows("SELECT verb, object, reason, facts FROM audit") == [
-        ("listing_mapped", "listing/taobao/s1/cup", "seen on the shelf", {"sku": "CUP-1", "was": None})
+    assert rows("SELECT verb, object, reason, before, after FROM audit") == [
+        ("listing_mapped", "listing/taobao/s1/cup", "seen on the shelf", None, {"sku": "CUP-1"})
     ]
     found = json.loads(orderlane("sku", "list", "--unmapped", "--json").stdout)
     assert found == {"listings": [], "total": 0, "orders": 0}

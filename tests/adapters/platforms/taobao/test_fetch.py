@@ -8,7 +8,8 @@ import pytest
 from adapters import registry
 from domain.errors import Malformed
 from domain.order import LaneFacts
-from infra.config.settings import Secret, Shop
+from infra.config.secret import Secret
+from infra.config.settings import Shop
 
 TRADE = {"tid_str": "10", "tid": 10, "status": "WAIT_SELLER_SEND_GOODS", "receiver_city": "杭州市"}
 WHOLE = json.dumps({"trade_fullinfo_get_response": {"trade": TRADE, "request_id": "r1"}}, ensure_ascii=False).encode()

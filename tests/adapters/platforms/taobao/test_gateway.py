@@ -9,7 +9,8 @@ from adapters import registry
 from adapters.china_time import cst_text, read_cst
 from adapters.ports import Handover, Purpose, Window
 from domain.errors import Misconfigured, Refused
-from infra.config.settings import Secret, Shop
+from infra.config.secret import Secret
+from infra.config.settings import Shop
 from sandbox.signatures import top_sign
 
 SECRET = "app-secret"

@@ -1,7 +1,7 @@
 import pytest
 
 from domain.holds import HoldCode
-from ops.faces.terminal.words import cause_in_words, event_in_words, facts_in_words, meaning
+from ops.faces.terminal.words import WORDS, cause_in_words
 
 
 @pytest.mark.parametrize(
@@ -70,22 +70,22 @@ from ops.faces.terminal.words import cause_in_words, event_in_words, facts_in_wo
     ],
 )
 def test_an_event_reads_as_a_line(kind, facts, words) -> None:
-    assert event_in_words(kind, facts) == words
+    assert WORDS.event(kind, facts) == words
 
 
 def test_the_facts_given_are_left_as_they_were() -> None:
     facts = {"code": "sku_unmapped", "skus": "A,B"}
-    event_in_words("hold_opened", facts)
+    WORDS.event("hold_opened", facts)
     assert facts == {"code": "sku_unmapped", "skus": "A,B"}
 
 
 def test_facts_of_a_hold_leave_out_the_rule_that_found_them() -> None:
-    assert facts_in_words({"skus": "A,B", "rule": "reserve.short", "rules": "ab12"}) == "SKU A,B"
+    assert WORDS.facts({"skus": "A,B", "rule": "reserve.short", "rules": "ab12"}) == "SKU A,B"
 
 
 @pytest.mark.parametrize("code", HoldCode)
 def test_every_hold_has_a_meaning(code) -> None:
-    assert meaning(code)
+    assert WORDS.meaning(code)
 
 
 def test_a_cause_names_what_stood_behind_it() -> None:
