@@ -11,7 +11,7 @@ EARLIER ?= 396309b
 # package asks for with an extra, and then refuse that for having no hash.
 LOCKED := $(BIN)/pip install --quiet --require-hashes --no-deps -r
 
-.PHONY: help setup demo test coverage bench drills upgrade-drill soak model fuzz lint lock clean
+.PHONY: help setup demo reference test coverage bench drills upgrade-drill soak model fuzz lint lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ lint: $(VENV)/.dev ## format, lint, types, walls, published faults of packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python deploy/advisories.py requirements.txt requirements-dev.txt requirements-bench.txt
+
+reference: setup ## write the reference pages that are made from the code
+	$(BIN)/python -m workers.reference
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q pyproject.toml -o requirements.txt

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import psycopg
+import redis
 
 from domain.errors import FulfilmentError
 from infra.telemetry.terminal_text import in_line
@@ -12,7 +13,7 @@ from workers.cli.exits import Exit, exit_of
 
 
 def run_process(main: Callable[[], object]) -> None:
-    """Run `main`. An error of ours, or a database that is away, is said in a line on stderr; a defect is raised."""
+    """Run `main`. An error of ours, or a store that is away, is said in a line on stderr; a defect is raised."""
     try:
         main()
     except FulfilmentError as error:
@@ -21,6 +22,8 @@ def run_process(main: Callable[[], object]) -> None:
         if error.sqlstate is not None:
             raise
         _end(f"database_unreachable: {error}", Exit.UNREACHABLE)
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        _end(f"redis_unreachable: {error}", Exit.UNREACHABLE)
 
 
 def _end(line: str, code: Exit) -> NoReturn:

@@ -12,6 +12,8 @@ from workers.cli.group import Orderlane
     lazy={
         "run": "workers.cli.run:run",
         "demo": "workers.cli.demo:demo",
+        "init": "workers.cli.init:init",
+        "play": "workers.cli.play:play_command",
         "drill": "drills.command:drill",
         "order": "workers.cli.order:order",
         "dlq": "workers.cli.dlq:dlq",

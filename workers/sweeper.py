@@ -41,6 +41,7 @@ from workers.heartbeat import beat
 from workers.metrics import serving
 from workers.parent import is_orphaned
 from workers.recounting import Recounting
+from workers.starting import await_schema
 from workers.stocking import Stocking
 from workers.wiring import LANES, database
 
@@ -64,6 +65,8 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    if not await_schema(settings, stopping):
+        return
     client = connect_redis(settings.stores.redis_url.reveal())
     with database(settings, 7) as db, gatekeeper(settings, db) as gates, metrics_of(settings, db):
         queues = settings.workers.queues()

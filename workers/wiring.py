@@ -11,7 +11,6 @@ from actors import find_actors
 from actors.tools import Tools
 from adapters import registry
 from adapters.door import Door
-from domain.errors import Misconfigured
 from domain.order import Lane
 from infra.accounts.process_gates import gates_of
 from infra.config.rules import load_rules
@@ -37,6 +36,7 @@ from infra.queue.priority import PriorityBroker
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
 from workers.guards import guarded, watching
+from workers.starting import refuse_without_database
 
 log = get_logger(__name__)
 
@@ -118,8 +118,7 @@ def _hand_back(db: Database, worker: int) -> None:
 
 
 def database(settings: Settings, connections: int) -> Database:
-    if not settings.stores.database_url:
-        raise Misconfigured("database_url_missing", "set ORDERLANE_DATABASE_URL, or use `orderlane run`")
+    refuse_without_database(settings)
     return Database(settings.stores.database_url.reveal(), connections)
 
 

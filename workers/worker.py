@@ -23,6 +23,7 @@ from workers.ending import run_process
 from workers.gc_tuning import settle_collector
 from workers.heartbeat import beat
 from workers.parent import is_orphaned
+from workers.starting import await_schema
 from workers.wiring import wired_worker
 
 RENEW_EVERY_S = 1.0
@@ -51,6 +52,8 @@ def main(name: str) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    if not await_schema(settings, stopping):
+        return
     try:
         serve(settings, pool, stopping)
     except Unfit as error:

@@ -242,10 +242,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return [accounts[name] for name in location.contracts]
 
 
-def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(
+    path: Path | None = None, environ: Mapping[str, str] = os.environ, absent: Secret | None = None
+) -> Settings:
     """Read the settings file (``ORDERLANE_SETTINGS`` or `path`, else ``orderlane.toml`` if it exists).
 
     ``ORDERLANE_DATABASE_URL``, ``ORDERLANE_REDIS_URL`` and ``ORDERLANE_DATA_DIR`` outrank the file.
+    `absent` stands for secrets that are not where the file says, for who only looks; without it they are an error.
     Raises Misconfigured with the offending key.
     """
     named = path or (Path(environ["ORDERLANE_SETTINGS"]) if environ.get("ORDERLANE_SETTINGS") else None)
@@ -268,7 +271,7 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
 
     def decode(kind: type, value: object) -> object:
         if kind is Secret:
-            return _secret(value, file.parent, environ)
+            return _secret(value, file.parent, environ, absent)
         raise NotImplementedError(kind)
 
     try:
@@ -304,7 +307,16 @@ def _toml(content: bytes, file: Path) -> dict[str, Any]:
         raise Misconfigured("settings_unreadable", f"{file}: {error}") from None
 
 
-def _secret(value: object, folder: Path, environ: Mapping[str, str]) -> Secret:
+def _secret(value: object, folder: Path, environ: Mapping[str, str], absent: Secret | None) -> Secret:
+    try:
+        return _found_secret(value, folder, environ)
+    except Misconfigured as error:
+        if absent is None or error.code != "secret_missing":
+            raise
+        return absent
+
+
+def _found_secret(value: object, folder: Path, environ: Mapping[str, str]) -> Secret:
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str):

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+import psycopg
+
 from adapters.foreign import is_waybill
 from infra.config.settings import Shop
 from infra.monitoring.alarm_conditions import LATE_RECENT_H, UNSETTLED_H
@@ -11,6 +13,7 @@ from infra.tables.alarms import count_open, open_alarms
 from infra.tables.listings import count_wanted
 from infra.tables.pool import Connection
 from infra.tables.sql import load
+from infra.tables.stock import uncounted
 from infra.tables.unreadable import UNREADABLE, Source
 from ops.doctor.check import Check, ok, warn
 from ops.faces.terminal.alarms import alarm_in_words
@@ -158,6 +161,18 @@ def dead_letters(session: Connection) -> Check:
     if not row[0]:
         return ok("dead letters", "none is open")
     return warn("dead letters", f"{row[0]} open", "`orderlane dlq causes`: one line for each cause")
+
+
+def counted_stock(session: Connection, locations: Sequence[str]) -> Check:
+    """Locations of which nothing was ever counted: no order can be promised anything there."""
+    try:
+        bare = uncounted(session, locations)
+    except psycopg.errors.UndefinedTable:
+        bare = set(locations)
+    if not bare:
+        return ok("counted", "stock was counted at every location")
+    advice = "`orderlane run` asks the warehouses at its start, and `orderlane stock count` asks again"
+    return warn("counted", f"no stock was counted yet at: {', '.join(sorted(bare))}", advice)
 
 
 def refused_counts(session: Connection) -> Check:

@@ -1,25 +1,28 @@
 """Settings, rules, and the folder they point to."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from domain.errors import Misconfigured
+from infra.config.absent_secrets import AbsentSecret
 from infra.config.rules import load_rules
+from infra.config.secret import Secret
 from infra.config.settings import Settings, data_dir, read_settings
 from ops.doctor.check import Check, fail, ok, warn
 
 _GIB = 1024**3
+_ABSENT = Secret("absent")
 FREE_LOW_BYTES = 5 * _GIB
 FREE_LEAST_BYTES = _GIB
 
 
 def read(file: Path, environ: Mapping[str, str]) -> tuple[Settings | None, Check]:
-    """The settings, if they can be read: no unknown key, every secret where it is said to be."""
+    """The settings, if they can be read: no unknown key. For a secret that is not there, something else stands."""
     if not file.is_file():
-        return None, fail("settings", f"no settings file at {file}", "write one (README.md shows how)")
+        return None, fail("settings", f"no settings file at {file}", "`orderlane init` writes one")
     try:
-        settings = read_settings(file, environ)
+        settings = read_settings(file, environ, absent=_ABSENT)
     except Misconfigured as error:
         return None, fail("settings", str(error), "correct it and ask again; nothing else was checked")
     counts = (
@@ -40,6 +43,15 @@ def read(file: Path, environ: Mapping[str, str]) -> tuple[Settings | None, Check
     if not settings.channels:
         return settings, warn("settings", f"{file}: {counts}", "without [[channels]] nobody is told of a shipment")
     return settings, ok("settings", f"{file}: {counts}")
+
+
+def secrets(absent: Iterable[AbsentSecret]) -> Iterator[Check]:
+    """One line for each secret that is not where the settings say."""
+    for one in absent:
+        if one.is_file:
+            yield fail(one.account, f"{one.key}: no file at {one.place}", "write the value into it, then chmod 600")
+        else:
+            yield fail(one.account, f"{one.key}: variable {one.place} is not set", f"export {one.place}=VALUE")
 
 
 def rules(settings: Settings) -> Check:

@@ -6,6 +6,7 @@ from pathlib import Path
 import psycopg
 
 from domain.errors import FulfilmentError
+from infra.config.absent_secrets import absent_secrets
 from infra.config.settings import Settings
 from infra.process.clock import Clock
 from infra.servers import Connection, open_stores
@@ -21,7 +22,9 @@ def examine(file: Path, environ: Mapping[str, str], clock: Clock) -> Iterator[Ch
     if settings is None:
         return
     yield configuration.rules(settings)
-    yield from accounts.credentials(settings, clock)
+    absent = absent_secrets(file, environ)
+    yield from configuration.secrets(absent)
+    yield from accounts.credentials(settings, clock, {one.account for one in absent})
     yield from accounts.endpoints(settings)
     if not (settings.stores.database_url and settings.stores.redis_url):
         yield configuration.free_space(settings)
@@ -45,6 +48,7 @@ def _database(db: Database, connection: Connection, settings: Settings, clock: C
             yield stores.session_lock(session, other)
             migrations = stores.migrations(session)
             yield migrations
+            yield backlog.counted_stock(session, [location.name for location in settings.locations])
             if not migrations.advice:
                 yield from gates.shut(db, connection.redis_url.reveal(), settings, clock)
                 yield from workers.versions(session, settings)

@@ -51,7 +51,7 @@ def test_every_command_explains_itself(readme):
 
 
 def test_the_settings_example_is_whole(tmp_path):
-    example = re.search(r"```toml\n(.*?)```", _text("README.md"), re.DOTALL)
+    example = re.search(r"```toml\n(.*?)```", _text("docs/how-to/add.md"), re.DOTALL)
     file = tmp_path / "orderlane.toml"
     file.write_text(example[1], encoding="utf-8")
     (tmp_path / "secrets").mkdir()

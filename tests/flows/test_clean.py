@@ -26,7 +26,7 @@ def demo_command(home, seed):
 
     def start(*arguments, orders=ORDERS, folder=home):
         command = [sys.executable, "-m", "workers.main", "demo", "--orders", f"{orders}", "--seed", f"{seed}"]
-        environment = {**os.environ, "ORDERLANE_DATA_DIR": str(folder)}
+        environment = {**os.environ, "ORDERLANE_DATA_DIR": str(folder), "XDG_STATE_HOME": str(folder)}
         return subprocess.Popen(
             [*command, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

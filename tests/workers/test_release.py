@@ -1,23 +1,9 @@
-import psycopg
 import pytest
 from click.testing import CliRunner
-from psycopg import sql
 
 from domain.errors import Misconfigured
-from infra.config.secret import Secret
 from infra.config.settings import Settings, Shop, Stores
-from workers.release import main, release, wait_for_release
-
-
-@pytest.fixture
-def empty_url(database_url):
-    """A database in which nothing has been released yet."""
-    parts = psycopg.conninfo.conninfo_to_dict(database_url.reveal())
-    name = f"{parts['dbname']}_empty"
-    with psycopg.connect(database_url.reveal(), autocommit=True) as session:
-        session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield Secret(psycopg.conninfo.make_conninfo(**{**parts, "dbname": name}))
-        session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+from workers.release import main, release, starts_beside_others, wait_for_release
 
 
 def settings(url):
@@ -41,6 +27,21 @@ def test_a_database_that_is_up_to_date_or_further_on_keeps_nobody_waiting(databa
     with database.transaction() as tx:
         tx.execute("INSERT INTO schema_migration (version, name, checksum) VALUES (9999, 'pre_later', '')")
     wait_for_release(settings(database_url), pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_beside"),
+    [
+        ({"HONCHO_PROCESS_NAME": "release.1"}, True),
+        ({"PS": "release.1"}, True),
+        ({}, False),
+        ({"PS": "$ "}, False),
+        ({"DYNO": "release.4711"}, False),
+        ({"DYNO": "release.4711", "PS": "release.1"}, False),
+    ],
+)
+def test_it_stays_only_beside_others(environ, is_beside):
+    assert starts_beside_others(environ) == is_beside
 
 
 @pytest.mark.parametrize("options", [[], ["--wait"]])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from infra.config.instance import remember_demo
 from infra.config.settings import read_settings
 from infra.telemetry.log import configure
 from workers.cli.exits import Exit
@@ -96,6 +97,7 @@ def demo(
     else:
         with LiveFace(progress_console).shown() as face:
             outcome = run_demo(base, script, face)
+    remember_demo(outcome.settings_file)
     if as_json:
         say_json(outcome.summary())
     else:

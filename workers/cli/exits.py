@@ -56,6 +56,7 @@ _BY_CODE = {
     "phone_short": Exit.USAGE,
     "platform_unknown": Exit.USAGE,
     "rules_missing": Exit.USAGE,
+    "settings_exist": Exit.REFUSED,
     "settings_missing": Exit.USAGE,
     "shop_unknown": Exit.USAGE,
     "shops_missing": Exit.USAGE,

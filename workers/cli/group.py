@@ -1,6 +1,7 @@
 """The command groups: subcommands are imported when they are asked for, and our own errors are one line."""
 
 import importlib
+import os
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any, NoReturn
 import click
 import psycopg
 
-from domain.errors import FulfilmentError
+from domain.errors import FulfilmentError, Misconfigured
+from infra.config.instance import Source, find_instance
+from infra.config.settings import SETTINGS_FILE
 from infra.telemetry.terminal_text import in_line
 from workers.cli.exits import Exit, exit_of
 from workers.cli.values import check_arguments
@@ -37,8 +40,12 @@ class LazyGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
 
+# These need no instance, make one of their own, or say themselves what is missing.
+_WITHOUT_INSTANCE = frozenset({"demo", "doctor", "drill", "flow", "init", "normalize", "play", "run", "sign"})
+
+
 class Orderlane(LazyGroup):
-    """Shows an error of ours, or a store that is away, as one line.
+    """Finds the instance that a command means, and shows an error of ours, or a store that is away, as one line.
 
     A defect shows its type and the way to it, never its text: that may quote what the command worked on.
     """
@@ -46,6 +53,15 @@ class Orderlane(LazyGroup):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         check_arguments(args)
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        shows_help = not {"-h", "--help"}.isdisjoint(rest) or (isinstance(command, click.Group) and not rest)
+        if name not in _WITHOUT_INSTANCE and not shows_help:
+            _name_instance(ctx)
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -64,6 +80,24 @@ class Orderlane(LazyGroup):
             if not _is_redis_away(error):
                 defect(ctx, error)
             fail(ctx, f"redis_unreachable: {error}", Exit.UNREACHABLE)
+
+
+def _name_instance(ctx: click.Context) -> None:
+    """Let the command read the settings of the instance it means, and say so where that is a demo.
+
+    Raises Misconfigured ``settings_missing`` where no instance is named.
+    """
+    found = find_instance()
+    if found.source is Source.NOTHING:
+        raise Misconfigured(
+            "settings_missing",
+            f"no {SETTINGS_FILE} in this folder, and no demo to look at: go to the folder of your settings, name the"
+            " file in ORDERLANE_SETTINGS, write one with `orderlane init`, or start `orderlane demo`",
+        )
+    if found.settings_file is not None:
+        click.echo(in_line(f"orderlane: instance of the last demo, {found.settings_file.parent}"), err=True)
+        os.environ["ORDERLANE_SETTINGS"] = str(found.settings_file)
+        ctx.call_on_close(lambda: os.environ.pop("ORDERLANE_SETTINGS", None))
 
 
 def _in_words(error: FulfilmentError) -> str:

@@ -37,10 +37,10 @@ def run() -> None:
         raise Misconfigured("shops_missing", f"{file} names no shop: add one under [[shops]] (README.md shows how)")
     configure(settings.log_format, settings.log_level)
     log_uncaught()
-    keep(settings, file.resolve(), _stop_on_signals())
+    keep(settings, file.resolve(), stop_on_signals())
 
 
-def _stop_on_signals() -> threading.Event:
+def stop_on_signals() -> threading.Event:
     """Set by SIGTERM or SIGINT, from now on: also while the stores are still starting."""
     stopping = threading.Event()
 

@@ -1,8 +1,10 @@
 """What a person sees of a demo: live progress, then a summary that needs no manual."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -13,7 +15,9 @@ from rich.text import Text
 
 from domain.holds import HOLDS, HoldCode
 from domain.ledger_check import Verdict
+from infra.config.instance import find_instance
 from workers.demo.run import Outcome, Progress
+from workers.demo.stage import STORES_FOLDER
 
 _STATES = ("paid", "on_hold", "approved", "allocated", "in_warehouse", "packed", "in_transit", "closed")
 
@@ -90,11 +94,23 @@ def print_summary(outcome: Outcome, console: Console) -> None:
     )
     _print_ledgers(outcome, console)
     if outcome.an_order:
-        console.print(
-            f"\nLook at one order:  ORDERLANE_SETTINGS={outcome.folder}/orderlane.toml "
-            f"ORDERLANE_DATA_DIR={outcome.folder}/stores {sys.argv[0]} order show {outcome.an_order}",
-            soft_wrap=True,
-        )
+        console.print(f"\nLook at one order:  {look_command(outcome.settings_file)} {outcome.an_order}", soft_wrap=True)
+
+
+def look_command(settings_file: Path) -> str:
+    """What to type before an order's id to look at it; names the settings where commands do not find them."""
+    shown = f"{program()} order show"
+    is_found = find_instance().settings_file == settings_file.resolve()
+    if is_found:
+        return shown
+    stores = settings_file.parent / STORES_FOLDER
+    return f"ORDERLANE_SETTINGS={settings_file} ORDERLANE_DATA_DIR={stores} {shown}"
+
+
+def program() -> str:
+    """How this program was called: by its name where the search path finds it, otherwise by its path."""
+    name = Path(sys.argv[0]).name
+    return name if shutil.which(name) == sys.argv[0] else sys.argv[0]
 
 
 def _print_holds(outcome: Outcome, console: Console) -> None:

@@ -23,7 +23,7 @@ from ops.verbs.stock_up import stock_up
 from ops.views.ledgers import latencies_ms, our_ledger
 from sandbox.spec import Spec
 from workers.demo.control import plant_harms
-from workers.demo.stage import Script, Stage, demo_folder, sandbox_stage
+from workers.demo.stage import STORES_FOLDER, Script, Stage, demo_folder, sandbox_stage
 from workers.release import release
 from workers.supervisor import Supervisor, roles, supervised
 
@@ -74,7 +74,7 @@ class Outcome:
     seconds: float
     p99_ms: Mapping[str, float]
     restarts: int
-    folder: Path
+    settings_file: Path
     an_order: str
     split: int
 
@@ -159,7 +159,7 @@ def prepared(
     `release`: brings the empty database to its schema; settings, and the file they were read from.
     """
     folder = demo_folder(base)
-    with sandbox_stage(folder, script, spec) as stage, Stores(base, folder / "stores") as stores:
+    with sandbox_stage(folder, script, spec) as stage, Stores(base, folder / STORES_FOLDER) as stores:
         connection = stores.connection
         environment = {
             "ORDERLANE_SETTINGS": str(stage.settings_file),
@@ -213,7 +213,7 @@ def conclude(demo: Running, seconds: float) -> Outcome:
         seconds,
         latencies_ms(demo.db),
         demo.supervisor.restarts,
-        demo.stage.folder,
+        demo.stage.settings_file,
         example,
         sum(packages > 1 for packages in Counter(box.key for box in ours.boxes.values()).values()),
     )

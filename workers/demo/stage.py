@@ -24,6 +24,7 @@ from sandbox.stream import plan
 _READY_S = 60.0
 _POLL_S = 0.05
 _ANSWER_S = 30
+STORES_FOLDER = "stores"
 # Everything ordered is paid, so that all of it is either done or held.
 CLEAN = Dirt(unpaid=0.0, closed=0.0)
 NO_SCENES = Scenes()
@@ -200,6 +201,8 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
     app_secret, app_key = kept("app_secret", known.app_secret), kept("app_key", known.app_key)
     planned = plan(spec)
     tree: dict[str, Any] = {
+        # For commands that look at this instance later.
+        "stores": {"data_dir": str(folder / STORES_FOLDER)},
         "workers": {"processes": script.processes, "threads": script.threads},
         "engine": {"lease_s": _LEASE_S},
         "door": _DOOR,

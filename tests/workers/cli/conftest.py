@@ -22,6 +22,8 @@ def _nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     for name in [name for name in os.environ if name.startswith("ORDERLANE_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    # Where the marker of the last demo would be.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     # A logger keeps the threshold it was first used with, and other tests read its lines.
     for module in (demo, doctor, due, order, reconcile, run, stores, writeback):
         monkeypatch.setattr(module, "configure", lambda *_, **__: None)

@@ -30,7 +30,9 @@ def test_an_error_says_how_a_command_ends(error, code) -> None:
 
 
 @pytest.fixture
-def failing():
+def failing(monkeypatch, tmp_path):
+    monkeypatch.setenv("ORDERLANE_DATA_DIR", str(tmp_path))
+
     def run(error: Exception):
         group = Orderlane()
 
