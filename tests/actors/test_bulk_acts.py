@@ -81,8 +81,12 @@ def test_confirmed_it_is_worked_off_with_a_result_for_each(five):
     assert items(five, bulk)[1].facts == {"was": ["approved"], "left": []}
     five.flow()
     assert five.courier.waybills == []
-    acts = five.rows("SELECT who, reason FROM audit WHERE verb = 'order_held' AND object <> %s", f"order/{first}")
-    assert acts == [("wang", f"bulk {bulk.id}: the warehouse is being counted")] * 4
+    acts = five.rows(
+        "SELECT who, role, source, request_id::text, reason FROM audit WHERE verb = 'order_held' AND object <> %s",
+        f"order/{first}",
+    )
+    reason = f"bulk {bulk.id}: the warehouse is being counted"
+    assert acts == [("wang", "admin", "console", WANG.request_id, reason)] * 4
     assert five.rows("SELECT who, verb FROM audit WHERE object = %s ORDER BY id", f"bulk/{bulk.id}") == [
         ("li", "bulk_drafted"),
         ("wang", "bulk_confirmed"),
