@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from actors.tools import Tools
 from infra.engine.results import NewWork, Place
-from infra.tables.orders import rows_json
+from infra.tables.notices import NewNotice, want_notices
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS
+from infra.tables.writebacks import NewWriteback, want_writebacks
 
 SHIPPED = "package.shipped"
 
@@ -24,7 +24,8 @@ class Left:
 
 def want_followers(tx: Connection, tools: Tools, scanned: Sequence[Left]) -> dict[int, tuple[NewWork, ...]]:
     """Write-backs at the moment each shop wants them, and notices for what left the house."""
-    ship_on = {shop.account: shop.ship_on for shop in tools.settings.shops}
+    shops = tools.directory.shops
+    ship_on = {one.shop: shops[one.shop].ship_on for one in scanned if one.shop in shops}
     told = [
         (one, one.packed_at if ship_on.get(one.shop) == "packed" else one.handed_over_at)
         for one in scanned
@@ -32,12 +33,7 @@ def want_followers(tx: Connection, tools: Tools, scanned: Sequence[Left]) -> dic
     ]
     writebacks = [(one, at) for one, at in told if at]
     work: dict[int, tuple[NewWork, ...]] = {}
-    if writebacks:
-        rows = [
-            {"package_id": one.place.package_id, "order_id": one.place.order_id, "shipped_at": at}
-            for one, at in writebacks
-        ]
-        tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
+    want_writebacks(tx, [NewWriteback(one.place.subject_id, one.place.order_id, at) for one, at in writebacks])
     for one, _ in writebacks:
         work[one.place.subject_id] = (NewWork("writeback", one.place.subject_id, one.place.lane, one.shop),)
     for one, notice_id, channel in _want_notices(tx, tools, [one for one in scanned if one.handed_over_at]):
@@ -49,20 +45,10 @@ def want_followers(tx: Connection, tools: Tools, scanned: Sequence[Left]) -> dic
 
 
 def _want_notices(tx: Connection, tools: Tools, left: Sequence[Left]) -> list[tuple[Left, int, str]]:
-    rows = [
-        {
-            "package_id": one.place.package_id,
-            "event": SHIPPED,
-            "channel": channel.account,
-            "occurred_at": one.handed_over_at,
-        }
+    notices = [
+        NewNotice(one.place.subject_id, SHIPPED, channel, one.handed_over_at)
         for one in left
-        for channel in tools.settings.channels
+        for channel in tools.directory.channels
     ]
-    if not rows:
-        return []
-    by_package = {one.place.package_id: one for one in left}
-    return [
-        (by_package[package_id], notice_id, channel)
-        for notice_id, package_id, channel in tx.execute(SHIPMENTS["want_notices"], {"rows": rows_json(rows)})
-    ]
+    by_package = {one.place.subject_id: one for one in left}
+    return [(by_package[one.package_id], one.id, one.channel) for one in want_notices(tx, notices)]

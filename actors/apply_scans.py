@@ -9,16 +9,14 @@ from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
 from domain.holds import HoldCode
-from domain.order import Lane
 from domain.outcomes import Done, Hold
 from domain.states import Cause, State
 from domain.warehouse import Contradiction, Late, Move, Scan, advance, names_other_waybill
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
-from infra.tables.orders import rows_json
+from infra.tables.packages import Stamp, lock_scanned, stamp_packages
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS
 from infra.tables.stock import consume_stock
 
 
@@ -65,11 +63,9 @@ def apply_scans(
 def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:
     references = sorted({scan.reference for scan in events})
     found: dict[str, Scanned] = {}
-    for reference, waybill, package_id, fulfillment_order_id, state, lane, order_id, platform, shop in tx.execute(
-        SHIPMENTS["packages_by_reference"], {"references": references}
-    ):
-        place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
-        found[reference] = Scanned(place, f"{platform}/{shop}", waybill, State(state))
+    for row in lock_scanned(tx, references):
+        place = Place(row.package_id, row.lane, row.order_id, row.fulfillment_order_id, row.package_id, row.state)
+        found[row.reference] = Scanned(place, row.shop, row.waybill, row.state)
     return found
 
 
@@ -101,13 +97,8 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
 
 
 def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
-    rows = [
-        {"id": one.place.package_id, "packed_at": one.packed_at, "handed_over_at": one.handed_over_at}
-        for one in touched
-        if one.packed_at
-    ]
-    if rows:
-        tx.execute(SHIPMENTS["stamp_packages"], {"rows": rows_json(rows)})
+    stamps = [Stamp(one.place.subject_id, one.packed_at, one.handed_over_at) for one in touched if one.packed_at]
+    stamp_packages(tx, stamps)
 
 
 def _settle(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from traceback import clear_frames
 
-import msgspec
 import psycopg
 
 from actors.tools import Tools
@@ -18,16 +17,16 @@ from domain.order import Lane, RawOrder
 from infra.config.settings import Shop
 from infra.engine.failures import Origin, bury, cause_entry
 from infra.engine.results import NewWork, Place
-from infra.engine.write_outcomes import Row, Writes, add_work, write
+from infra.engine.write_outcomes import Writes, add_work, write
 from infra.process.byte_room import ByteRoom
 from infra.process.failpoints import failpoints
 from infra.queue.keys import BellKey
-from infra.tables.orders import ORDERS, rows_json
+from infra.tables.claims import WorkRow
+from infra.tables.gaps import Gap, GivenUp, Patience, close_gaps, note_gaps, note_nameless
+from infra.tables.payloads import NewPayload, full_of_unread, store_payloads
 from infra.tables.pool import Connection
-from infra.tables.sql import load
+from infra.tables.shops import count_late
 from infra.telemetry.log import get_logger
-
-ACCOUNTS = load("accounts")
 
 # Fetched bodies are stored when they have come to so many bytes; one statement carries at most so many.
 STORE_BYTES = 2 * 1024 * 1024
@@ -36,9 +35,7 @@ INSERT_MAX_BYTES = 8 * 1024 * 1024
 _UNREAD_MAX = 3
 # An order that cannot be had is asked for again after a pause that doubles, and is given up after so many tries and
 # so long.
-_GAP_FIRST_S, _GAP_MAX_S = 30.0, 3600.0
-_GAP_TRIES = 8
-_GAP_PATIENCE_S = 7200.0
+_GAP_PATIENCE = Patience(first_s=30.0, max_s=3600.0, tries=8, patience_s=7200.0)
 # A gate that only paces a healthy account: what it turned away is read again with its window.
 _PACE = frozenset({"rate", "busy"})
 
@@ -163,30 +160,22 @@ class Intake:
 
     def _store(self, shop: Shop, source: str, raws: Sequence[Kept], feed: Feed | None = None) -> None:
         """With a `feed`, what was stored and can be read is a gap no more."""
-        cities = [location.sender.city for location in self.tools.settings.locations]
+        cities = self.tools.directory.sender_cities
         with self.tools.db.transaction() as tx:
             raws = _worth_keeping(tx, shop, raws)
             lanes = [score(raw.lane_facts, cities, self.tools.rules, in_stock=None).lane for _, raw in raws]
-            new = tx.execute(
-                ORDERS["store_raw"],
-                {
-                    "platform": shop.platform,
-                    "shop": shop.name,
-                    "source": source,
-                    "platform_order_ids": [raw.platform_order_id for _, raw in raws],
-                    "versions": [raw.version for _, raw in raws],
-                    "lanes": lanes,
-                    "changed_ats": [one.changed_at for one, _ in raws],
-                    "bodies": [raw.body for _, raw in raws],
-                    "contents_max": self.tools.settings.retention.contents_max,
-                },
-            ).fetchall()
-            add_work(tx, [NewWork("normalize", raw_id, Lane(lane), shop=shop.account) for raw_id, lane in new])
+            payloads = [
+                NewPayload(raw.platform_order_id, raw.version, lane, one.changed_at, raw.body)
+                for (one, raw), lane in zip(raws, lanes, strict=True)
+            ]
+            contents_max = self.tools.settings.retention.contents_max
+            new = store_payloads(tx, shop.platform, shop.name, payloads, source=source, contents_max=contents_max)
+            add_work(tx, [NewWork("normalize", raw_id, lane, shop=shop.account) for raw_id, lane in new])
             if feed is not None:
                 had = [raw.platform_order_id for _, raw in raws if not raw.fault]
-                tx.execute(ACCOUNTS["close_gaps"], {"shop_id": feed.shop_id, "ids": had})
+                close_gaps(tx, feed.shop_id, had)
                 if feed.is_late and new:
-                    tx.execute(ACCOUNTS["count_late"], {"id": feed.shop_id, "found": len(new)})
+                    count_late(tx, feed.shop_id, len(new))
         failpoints("pull.stored", [raw_id for raw_id, _ in new])
         self.tools.bells.ring({BellKey("normalize", lane, "") for _, lane in new})
 
@@ -196,29 +185,22 @@ class Intake:
         if not rows:
             return
         log.error("orders_not_fetched", shop=feed.shop.account, count=len(rows), orders=_some_ids(rows))
-        limits = {"shop_id": feed.shop_id, "tries": _GAP_TRIES, "patience_s": _GAP_PATIENCE_S}
         with self.tools.db.transaction() as tx:
-            tx.execute(
-                ACCOUNTS["note_gaps"],
-                {"shop_id": feed.shop_id, "rows": rows_json(rows), "first_s": _GAP_FIRST_S, "max_s": _GAP_MAX_S},
-            )
-            self._bury(tx, feed, tx.execute(ACCOUNTS["give_up_gaps"], limits).fetchall())
+            self._bury(tx, feed, note_gaps(tx, feed.shop_id, rows, _GAP_PATIENCE))
 
     def note_nameless(self, feed: Feed, since: datetime, fault: str) -> None:
         """A row of the listing that does not tell its order id is a dead letter at once: nobody can ask for it."""
         error = Malformed(fault, "a row of the change listing does not tell its order id")
         cause = cause_entry(error, self.tools.clock.utcnow().isoformat(), 1)
-        said = msgspec.json.encode(cause).decode()
-        named = {"shop_id": feed.shop_id, "changed_at": since, "error": fault, "cause": said}
         with self.tools.db.transaction() as tx:
-            self._bury(tx, feed, tx.execute(ACCOUNTS["note_nameless"], named).fetchall())
+            self._bury(tx, feed, note_nameless(tx, feed.shop_id, since, fault, cause))
 
-    def _bury(self, tx: Connection, feed: Feed, given_up: Iterable[tuple[int, int, list[Row]]]) -> None:
+    def _bury(self, tx: Connection, feed: Feed, given_up: Iterable[GivenUp]) -> None:
         """An order that could not be had for long becomes a dead letter: somebody must ask the platform."""
         writes = Writes()
         for subject_id, tries, causes in given_up:
             place = Place(subject_id, Lane.P1)
-            work = (subject_id, place.lane, feed.shop.account, tries - 1, 0, causes[:-1])
+            work = WorkRow(subject_id, place.lane, feed.shop.account, tries - 1, 0, causes[:-1])
             bury("pull", place, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
         write(tx, "pull", writes)
 
@@ -242,8 +224,7 @@ def _worth_keeping(tx: Connection, shop: Shop, raws: Sequence[Kept]) -> Sequence
     unread = [raw.platform_order_id for _, raw in raws if raw.fault]
     if not unread:
         return raws
-    named = {"platform": shop.platform, "shop": shop.name, "platform_order_ids": unread, "most": _UNREAD_MAX}
-    full = {row[0] for row in tx.execute(ORDERS["unread_versions"], named).fetchall()}
+    full = full_of_unread(tx, shop.platform, shop.name, unread, _UNREAD_MAX)
     return [(one, raw) for one, raw in raws if not (raw.fault and raw.platform_order_id in full)]
 
 
@@ -255,27 +236,27 @@ def _forget_locals(error: BaseException) -> None:
         link = link.__cause__ or link.__context__
 
 
-def _gap(one: Listed, error: Exception, when: str) -> Row:
+def _gap(one: Listed, error: Exception, when: str) -> Gap:
     cause = cause_entry(error, when, 1)
-    return {
-        "platform_order_id": one.platform_order_id,
-        "changed_at": one.changed_at,
-        "error": cause["code"],
-        "spent": int(not stops_window(error)),
-        "after_s": max(0.0, error.after_s) if isinstance(error, Throttled) else 0.0,
-        "cause": cause,
-    }
+    return Gap(
+        one.platform_order_id,
+        one.changed_at,
+        error=cause["code"],
+        spent=int(not stops_window(error)),
+        after_s=max(0.0, error.after_s) if isinstance(error, Throttled) else 0.0,
+        cause=cause,
+    )
 
 
-def _newest(gaps: Iterable[Row]) -> list[Row]:
+def _newest(gaps: Iterable[Gap]) -> list[Gap]:
     """One gap for each order, though a page may list it with several changes."""
-    ordered = sorted(gaps, key=lambda row: (row["changed_at"], row["spent"]))
-    return list({row["platform_order_id"]: row for row in ordered}.values())
+    ordered = sorted(gaps, key=lambda gap: (gap.changed_at, gap.spent))
+    return list({gap.platform_order_id: gap for gap in ordered}.values())
 
 
 def _is_paced(error: Exception) -> bool:
     return isinstance(error, GateShut) and error.why in _PACE
 
 
-def _some_ids(rows: Sequence[Row]) -> list[str]:
-    return [str(row["platform_order_id"]) for row in rows[:5]]
+def _some_ids(gaps: Sequence[Gap]) -> list[str]:
+    return [gap.platform_order_id for gap in gaps[:5]]

@@ -32,11 +32,21 @@ from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each, place_of
 from infra.queue.keys import BellKey
-from infra.tables.letters import load_waivers
-from infra.tables.orders import load_orders, rows_json
+from infra.tables.holds import load_waivers
+from infra.tables.orders import load_orders
+from infra.tables.packages import UnlabelledRow, closed_packages, load_unlabelled
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS, UnlabelledRow, load_unlabelled
+from infra.tables.shipments import (
+    Booked,
+    Intent,
+    book_shipments,
+    clear_calls,
+    end_calls,
+    intend_shipments,
+    void_shipments,
+)
 from infra.tables.standing import booked_packages, open_bookings, unbooked_packages
+from infra.tables.writebacks import NewWriteback, want_writebacks
 
 STEP = Step(
     name="label",
@@ -106,20 +116,13 @@ class Label:
                 intents.append(_unlabelled(place, row, orders[row.order_id], let_pass, may_book=may_book))
         may_be_called = [one for one in intents if one.may_book]
         if may_be_called:
-            tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(self._intent_rows(may_be_called))})
+            intend_shipments(tx, map(self._intent, may_be_called))
         return Intended(intents, settled)
 
-    def _intent_rows(self, intents: Sequence[Unlabelled]) -> list[dict[str, Any]]:
-        return [
-            {
-                "package_id": one.place.subject_id,
-                "generation": int(one.reference.rpartition("-")[2]),
-                "reference": one.reference,
-                "courier": one.courier,
-                "unclear_s": self.call_s + self._find_lag_s(one.account),
-            }
-            for one in intents
-        ]
+    def _intent(self, one: Unlabelled) -> Intent:
+        generation = int(one.reference.rpartition("-")[2])
+        unclear_s = self.call_s + self._find_lag_s(one.account)
+        return Intent(one.place.subject_id, generation, one.reference, one.courier, unclear_s)
 
     def _find_lag_s(self, account: str) -> float:
         courier = self.tools.couriers.get(account)
@@ -135,17 +138,14 @@ class Label:
         clean = [one.reference for one, answer in answered if self._is_clear(one, answer)]
         over = [one.reference for one, answer in answered if isinstance(answer, Exception)]
         if alive:
-            rows = rows_json(
-                {"reference": each_.reference, "waybill": each_.number, "sort_code": each_.sort_code} for each_ in alive
-            )
-            tx.execute(SHIPMENTS["book_shipments"], {"rows": rows})
+            book_shipments(tx, [Booked(each_.reference, each_.number, each_.sort_code) for each_ in alive])
         if dead:
-            tx.execute(SHIPMENTS["void_shipments"], {"references": dead})
+            void_shipments(tx, dead)
         if over:
             lag_s = max(self._find_lag_s(one.account) for one, _ in answered)
-            tx.execute(SHIPMENTS["end_calls"], {"references": over, "lag_s": lag_s})
+            end_calls(tx, over, lag_s)
         if clean:
-            tx.execute(SHIPMENTS["clear_calls"], {"references": clean})
+            clear_calls(tx, clean)
         answers = {one.place.subject_id: answer for one, answer in answered}
         told = [one for one, answer in answered if isinstance(answer, Waybill) and answer.alive]
         unwanted = _unwanted(tx, told)
@@ -198,18 +198,13 @@ class Label:
         return Settled(one.place, first, holds=(*others, *unknown))
 
     def _ships_on_label(self, one: Unlabelled) -> bool:
-        shop = one.order.key.account
-        return any(each_.account == shop and each_.ship_on == "label" for each_ in self.tools.settings.shops)
+        shop = self.tools.directory.shops.get(one.order.key.account)
+        return shop is not None and shop.ship_on == "label"
 
     def _want_writebacks(self, tx: Connection, booked: Sequence[Unlabelled]) -> None:
         now = self.tools.clock.utcnow()
-        rows = [
-            {"package_id": one.place.subject_id, "order_id": one.place.order_id, "shipped_at": now}
-            for one in booked
-            if self._ships_on_label(one)
-        ]
-        if rows:
-            tx.execute(SHIPMENTS["want_writebacks"], {"rows": rows_json(rows)})
+        told = [one.place for one in booked if self._ships_on_label(one)]
+        want_writebacks(tx, [NewWriteback(place.subject_id, place.order_id, now) for place in told])
 
 
 @actor(STEP, Label)
@@ -230,7 +225,7 @@ def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:
     stopped = [one.place.subject_id for one in booked if one.place.state not in STEP.works_in]
     if not stopped:
         return set()
-    return {row[0] for row in tx.execute(SHIPMENTS["closed_packages"], {"ids": stopped})}
+    return closed_packages(tx, stopped)
 
 
 def _unwanted_hold(one: Unlabelled, waybill: Waybill) -> Hold:

@@ -68,7 +68,7 @@ class LastCheck:
             raise Malformed(raw.fault, "the platform's answer about the order cannot be read")
         read = registry.platform(key.platform).read_order(raw.body, key.shop)
         now = keep_skus(one.order, with_missing(one.order, read))
-        shop = next(each for each in self.tools.settings.shops if each.account == key.account)
+        shop = self.tools.directory.shop(key.account)
         listed = Listed(key.platform_order_id, now.updated_at)
         await asyncio.to_thread(self.intake.store, shop, "pull", [(listed, raw)])
         own = await asyncio.to_thread(self._own, one, now)

@@ -25,9 +25,11 @@ from domain.stock import Reservation
 from infra.engine.author import Author
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Settled
-from infra.engine.write_outcomes import FULFILLMENT, Writes, add_move, event, write
+from infra.engine.write_outcomes import Writes, add_move, event, write
 from infra.process.failpoints import failpoints
 from infra.tables.audit import Act, Verb, record_acts
+from infra.tables.fulfillment import set_reservations
+from infra.tables.holds import open_holds, release_holds
 from infra.tables.listings import (
     load_entries,
     lock_ready,
@@ -37,9 +39,8 @@ from infra.tables.listings import (
     waiting,
     write_skus,
 )
-from infra.tables.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
+from infra.tables.orders import Locked, load_orders, lock_fulfillment
 from infra.tables.pool import Connection, Database
-from infra.tables.stock import set_reservations
 from infra.telemetry.log import get_logger
 
 _WRITTEN, _COMMITTED = "listings.written", "listings.committed"
@@ -204,7 +205,7 @@ def _tell(
             writes.added.append(NewWork("reserve", one.id, one.lane, shop=accounts[one.id]))
     # Of what is paid, review releases the hold; before that nobody asks again.
     unpaid = [(one.id, HoldCode.SKU_UNMAPPED.value) for one in locked if one.id in left.ready and _is_unpaid(one)]
-    _release(tx, unpaid)
+    release_holds(tx, unpaid, ENGINE)
     _end(tx, [one for one in locked if one.id in left.empty], orders, writes)
     write(tx, "reserve", writes)
 
@@ -222,19 +223,13 @@ def _end(tx: Connection, empty: Sequence[Locked], orders: Mapping[int, Order], w
         one.id: [code for code, step in holds.get(one.id, ()) if step in _OF_THE_RULES and code != HoldCode.DEAD_LETTER]
         for one in empty
     }
-    _release(tx, [(id_, code) for id_, codes in free.items() for code in codes])
+    release_holds(tx, [(id_, code) for id_, codes in free.items() for code in codes], ENGINE)
     for one in empty:
         if _is_unpaid(one) or len(free[one.id]) < len(holds.get(one.id, ())):
             continue
         to = State.CLOSED if orders[one.order_id].is_ours else State.PAID
         settled = Settled(_place(one), Done(), Cause.PERSON, closed_reason=NOT_OURS)
         add_move("reserve", settled, (to,), writes, facts={"by": ENGINE})
-
-
-def _release(tx: Connection, holds: Sequence[tuple[int, str]]) -> None:
-    if holds:
-        rows = rows_json({"fulfillment_order_id": id_, "code": code} for id_, code in holds)
-        tx.execute(FULFILLMENT["release_holds"], {"rows": rows, "by": ENGINE})
 
 
 def _is_unpaid(locked: Locked) -> bool:

@@ -14,7 +14,7 @@ from adapters import registry
 from domain.deadlines import ship_by
 from domain.errors import Poison
 from domain.normalize import Intake, initial_state
-from domain.order import FulfilledBy, Lane, Order
+from domain.order import FulfilledBy, Order
 from domain.outcomes import Done, Hold, Later
 from domain.states import Cause, State
 from domain.steps import Milestone, Step, Subject
@@ -23,12 +23,13 @@ from infra.engine.actor import Runner, actor
 from infra.engine.reports import carry_whole
 from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
 from infra.queue.keys import BellKey
-from infra.tables.orders import ORDERS, Row, existing, line_rows, order_row, rows_json
+from infra.tables.gaps import LostContent, ask_again
+from infra.tables.orders import admit, existing, line_rows, order_row
+from infra.tables.payloads import load_body, load_payloads
 from infra.tables.pool import Connection
-from infra.tables.sql import load
+from infra.tables.rows import Row
 from infra.tables.standing import read_payloads
 
-ACCOUNTS = load("accounts")
 STEP = Step(
     name="normalize",
     does="read a stored payload into one canonical order, whose sums must add up",
@@ -99,7 +100,7 @@ class Normalize:
                 return take(raw, raw.body)
             # No database lock is held here that the current owner of this lock could need: no deadlock.
             with self.large:
-                return take(raw, _load_body(tx, raw.place.subject_id))
+                return take(raw, load_body(tx, raw.place.subject_id))
 
         def take(raw: Raw, body: bytes) -> Result:
             order = registry.platform(raw.platform).read_order(body, raw.shop)
@@ -154,12 +155,7 @@ class Normalize:
         intakes = {each_.place.subject_id: initial_state(each_.order, each_.raw.take_over) for each_ in new}
         orders = [_admission(each_, intakes[each_.place.subject_id]) for each_ in new]
         lines = [{"raw_payload_id": each_.place.subject_id, **line} for each_ in new for line in line_rows(each_.order)]
-        admitted = {
-            raw_id: (order_id, fulfillment_order_id)
-            for order_id, fulfillment_order_id, raw_id in tx.execute(
-                ORDERS["admit"], {"orders": rows_json(orders), "lines": rows_json(lines)}
-            )
-        }
+        admitted = admit(tx, orders, lines)
         results: list[Result] = late
         for each_ in new:
             ids = admitted.get(each_.place.subject_id)
@@ -184,15 +180,8 @@ def _ask_again(tx: Connection, incoming: Sequence[Incoming]) -> None:
     """
     unknown = [each_ for each_ in incoming if each_.order.fulfilled_by is FulfilledBy.UNKNOWN]
     if unknown:
-        rows = [
-            {
-                "account": each_.order.key.account,
-                "platform_order_id": each_.order.key.platform_order_id,
-                "changed_at": each_.order.updated_at,
-            }
-            for each_ in unknown
-        ]
-        tx.execute(ACCOUNTS["ask_again"], {"rows": rows_json(rows)})
+        orders = [each_.order for each_ in unknown]
+        ask_again(tx, [LostContent(one.key.account, one.key.platform_order_id, one.updated_at) for one in orders])
 
 
 def _wait_of(order: Order) -> Later:
@@ -212,38 +201,18 @@ def _changed_at(incoming: Incoming) -> datetime:
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Raw]:
     return [
         Raw(
-            Place(id_, Lane(lane)),
-            platform,
-            shop,
-            lane_by,
-            received_at.isoformat(),
-            TakeOver(joined_at, kept_before, mode == Mode.WATCH),
-            size,
-            is_forgotten,
-            body,
+            Place(row.id, row.lane),
+            row.platform,
+            row.shop,
+            row.lane_by,
+            row.received_at.isoformat(),
+            TakeOver(row.joined_at, row.kept_before, row.mode == Mode.WATCH),
+            row.size,
+            row.is_forgotten,
+            row.body,
         )
-        for (
-            id_,
-            platform,
-            shop,
-            lane,
-            lane_by,
-            received_at,
-            joined_at,
-            kept_before,
-            mode,
-            size,
-            is_forgotten,
-            body,
-        ) in tx.execute(ORDERS["load_raw"], {"ids": list(subject_ids), "most": BATCH_BYTES})
+        for row in load_payloads(tx, subject_ids, BATCH_BYTES)
     ]
-
-
-def _load_body(tx: Connection, raw_id: int) -> bytes:
-    row = tx.execute(ORDERS["load_body"], {"id": raw_id}, binary=True).fetchone()
-    assert row is not None
-    body: bytes = row[0]
-    return body
 
 
 def _in_turn(raws: Sequence[Raw]) -> tuple[list[Raw], list[Raw]]:

@@ -21,9 +21,16 @@ from infra.engine.results import Failed, Place, Result, Settled, each, place_of
 from infra.monitoring.alarm_events import note_event
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
-from infra.tables.orders import rows_json
+from infra.tables.notices import (
+    ContactRow,
+    EndedNotice,
+    NoticeRow,
+    begin_notices,
+    end_notices,
+    load_contacts,
+    load_notices,
+)
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS, ContactRow, NoticeRow, load_contacts, load_notices
 from infra.tables.standing import settled_notices
 from infra.telemetry.log import get_logger
 
@@ -101,7 +108,7 @@ class Notify:
             if row.status in _OVER
         ]
         if unsent:
-            tx.execute(SHIPMENTS["begin_notices"], {"ids": [one.place.subject_id for one in unsent]})
+            begin_notices(tx, [one.place.subject_id for one in unsent])
         return Intended(unsent, settled)
 
     def _needs_mobile(self, channel: str) -> bool:
@@ -145,8 +152,7 @@ class Notify:
     def record(self, tx: Connection, answered: Sequence[tuple[Unsent, Any]]) -> Sequence[Result]:
         answers = {one.place.subject_id: answer for one, answer in answered}
         ended = {one.place.subject_id: self._end(one, answer) for one, answer in answered}
-        rows = rows_json({"id": id_, "status": end.status, "reason": end.reason} for id_, end in ended.items())
-        tx.execute(SHIPMENTS["end_notices"], {"rows": rows})
+        end_notices(tx, [EndedNotice(id_, end.status, end.reason) for id_, end in ended.items()])
         unclear = [
             one.notice.content["channel"] for one, _ in answered if ended[one.place.subject_id].status == "unknown"
         ]

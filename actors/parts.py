@@ -12,10 +12,11 @@ from domain.routing import Candidate, Contract
 from domain.splitting import Want
 from domain.states import Cause, State
 from domain.stock import Reservation
-from infra.config.settings import Settings
+from infra.config.directory import Directory
 from infra.engine.reports import UNTIL_WOKEN_S
 from infra.engine.results import Place, Settled
-from infra.tables.lines import NewPart, Quantity, add_parts, add_quantities, move_reserved, set_quantities
+from infra.tables.fulfillment import NewPart, add_parts
+from infra.tables.lines import Quantity, add_quantities, move_reserved, set_quantities
 from infra.tables.orders import Locked
 from infra.tables.pool import Connection
 
@@ -112,15 +113,15 @@ def _left(parts: Sequence[SplitOff]) -> dict[int, tuple[Locked, Order, dict[str,
     return left
 
 
-def candidates(settings: Settings, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
+def candidates(directory: Directory, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
     """Every location with its contracts and what it can give, by SKU, in the order of the settings."""
     return [
         Candidate(
             location.name,
             location.sender.province,
             location.sender.city,
-            tuple(Contract(one.account, one.courier) for one in settings.contracts_at(location)),
+            tuple(Contract(one.account, one.courier) for one in directory.contracts_at(location.name)),
             levels.get(location.name, {}),
         )
-        for location in settings.locations
+        for location in directory.locations.values()
     ]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 from actors.intake import Feed, Intake, Kept, stops_window
 from actors.tools import Tools
@@ -21,9 +21,10 @@ from infra.engine.remote import Intended, Lease
 from infra.engine.results import Place, Result, Settled
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
-from infra.tables.orders import ORDERS
+from infra.tables.gaps import load_gaps
+from infra.tables.payloads import ListedChange, known_changes
 from infra.tables.pool import Connection
-from infra.tables.sql import load
+from infra.tables.shops import ShopRow, load_shops, move_cursor, note_read, note_settled
 from infra.tables.standing import closed_gaps
 from infra.telemetry.log import get_logger
 
@@ -38,7 +39,6 @@ STEP = Step(
     # A gap in a shop's listing stands below zero as a subject of its own; what a shop still has to tell is never done.
     done=closed_gaps,
 )
-ACCOUNTS = load("accounts")
 
 # Least time until a shop whose gate was shut in the middle of a window is asked again.
 _GATE_S = 1.0
@@ -58,18 +58,6 @@ _IDS_SHOWN = 5
 _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
 log = get_logger(__name__)
-
-
-class SoFar(NamedTuple):
-    """How far a shop was read, and the database's time. `window_s` and `settle_window_s` are lengths that fit."""
-
-    cursor_at: datetime | None
-    open_from: datetime | None
-    open_to: datetime | None
-    window_s: float | None
-    settled_at: datetime | None
-    settle_window_s: float | None
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +148,11 @@ class Pull:
         return _WAVES * self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Due]:
-        shops = {shop.account: shop for shop in self.tools.settings.shops}
-        rows = tx.execute(ACCOUNTS["load_shops"], {"ids": list(subject_ids)}).fetchall()
-        return Intended(
-            [self._due(id_, shops[account], SoFar(*row)) for id_, account, *row in rows if account in shops]
-        )
+        shops = self.tools.directory.shops
+        rows = load_shops(tx, subject_ids)
+        return Intended([self._due(row, shops[row.account]) for row in rows if row.account in shops])
 
-    def _due(self, id_: int, shop: Shop, so_far: SoFar) -> Due:
+    def _due(self, so_far: ShopRow, shop: Shop) -> Due:
         """From where the next reading begins to now, less the platform's lag."""
         newest = so_far.now - timedelta(seconds=shop.lag_s)
         marks = _marks(so_far, shop, newest)
@@ -175,7 +161,7 @@ class Pull:
         settle_max_s = min(longest_s, so_far.settle_window_s or longest_s)
         settled = _settled_window(shop, so_far.settled_at, newest, settle_max_s)
         return Due(
-            place=Place(id_, Lane.P1),
+            place=Place(so_far.id, Lane.P1),
             shop=shop,
             window=Window(marks.start, newest),
             marks=marks,
@@ -280,8 +266,7 @@ class Pull:
 
     def _gaps(self, due: Due) -> list[Listed]:
         with self.tools.db.connection() as connection:
-            named = {"shop_id": due.place.subject_id, "limit": _GAPS_MAX}
-            rows = connection.execute(ACCOUNTS["load_gaps"], named).fetchall()
+            rows = load_gaps(connection, due.place.subject_id, _GAPS_MAX)
         return [Listed(platform_order_id, changed_at) for platform_order_id, changed_at in rows]
 
     def _unknown(self, due: Due, window: Window, page: Sequence[Listed], margin_s: float) -> list[Listed]:
@@ -289,20 +274,10 @@ class Pull:
         for nameless in [one for one in page if one.fault][:1]:
             self.intake.note_nameless(Feed(due.place.subject_id, due.shop), window.start, nameless.fault)
         listed = {(one.platform_order_id, one.changed_at): one for one in page if not one.fault}
+        changes = [ListedChange(*pair, one.state in _SHIPPED) for pair, one in listed.items()]
         with self.tools.db.connection() as connection:
-            known = set(
-                connection.execute(
-                    ORDERS["known_changes"],
-                    {
-                        "platform": due.shop.platform,
-                        "shop": due.shop.name,
-                        "shop_id": due.place.subject_id,
-                        "margin_s": margin_s,
-                        "platform_order_ids": [one.platform_order_id for one in listed.values()],
-                        "changed_ats": [one.changed_at for one in listed.values()],
-                        "are_shipped": [one.state in _SHIPPED for one in listed.values()],
-                    },
-                ).fetchall()
+            known = known_changes(
+                connection, due.shop.platform, due.shop.name, changes, shop_id=due.place.subject_id, margin_s=margin_s
             )
         return [one for pair, one in listed.items() if pair not in known]
 
@@ -321,33 +296,22 @@ class Pull:
     def _record_read(self, tx: Connection, due: Due, read: Read) -> None:
         id_, shop, marks = due.place.subject_id, due.shop, read.marks
         has_moved = marks != due.marks
-        tx.execute(
-            ACCOUNTS["note_read"],
-            {"id": id_, "window_s": _window_s(due, read), "is_read": has_moved or read.error is None},
-        )
+        note_read(tx, id_, window_s=_window_s(due, read), is_read=has_moved or read.error is None)
         if has_moved:
             first = marks.cursor_at - timedelta(seconds=shop.settle_s) if shop.settle_s > 0 else None
-            tx.execute(
-                ACCOUNTS["move_cursor"],
-                {
-                    "id": id_,
-                    "cursor_at": marks.cursor_at,
-                    "open_from": marks.open_from,
-                    "open_to": marks.open_to,
-                    "settled_at": first,
-                    "cursor_was": due.cursor_was,
-                },
+            move_cursor(
+                tx,
+                id_,
+                cursor_at=marks.cursor_at,
+                open_from=marks.open_from,
+                open_to=marks.open_to,
+                settled_at=first,
+                cursor_was=due.cursor_was,
             )
         if due.settled is not None and read.is_settled is not None:
             length_s = (due.settled.end - due.settled.start).total_seconds()
-            tx.execute(
-                ACCOUNTS["note_settled"],
-                {
-                    "id": id_,
-                    "settled_at": due.settled.end if read.is_settled else None,
-                    "window_s": 2 * length_s if read.is_settled else max(PART_MIN_S, length_s / 2),
-                },
-            )
+            window_s = 2 * length_s if read.is_settled else max(PART_MIN_S, length_s / 2)
+            note_settled(tx, id_, due.settled.end if read.is_settled else None, window_s)
 
 
 @actor(STEP, Pull)
@@ -356,7 +320,7 @@ def pull(message: BellKey, runner: Runner) -> None:
     runner.run(message)
 
 
-def _marks(so_far: SoFar, shop: Shop, newest: datetime) -> Marks:
+def _marks(so_far: ShopRow, shop: Shop, newest: datetime) -> Marks:
     if so_far.cursor_at is None:
         return never_read(newest, shop.overlap_s, shop.first_pull_days * _DAY_S)
     open_from, open_to = so_far.open_from, so_far.open_to

@@ -19,11 +19,11 @@ from infra.engine.actor import Runner, actor
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
 from infra.queue.keys import BellKey
-from infra.tables.lines import count_parts
+from infra.tables.fulfillment import count_parts, set_reservations
 from infra.tables.orders import Locked, load_orders, lock_fulfillment
 from infra.tables.pool import Connection
 from infra.tables.standing import promised_orders
-from infra.tables.stock import lock_levels, read_levels, reserve_stock, set_reservations
+from infra.tables.stock import lock_levels, read_levels, reserve_stock
 
 STEP = Step(
     name="reserve",

@@ -23,11 +23,10 @@ from domain.waivers import Waiver, lines_waived, refund_facts, refunds_of
 from infra.engine.actor import Runner, actor
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
-from infra.engine.write_outcomes import FULFILLMENT
 from infra.queue.keys import BellKey
-from infra.tables.letters import load_waivers
+from infra.tables.holds import load_waivers, open_holds, release_holds
 from infra.tables.lines import load_plans, own_shipments
-from infra.tables.orders import Locked, load_orders, lock_fulfillment, open_holds, rows_json
+from infra.tables.orders import Locked, load_orders, lock_fulfillment
 from infra.tables.pool import Connection
 
 STEP = Step(
@@ -77,8 +76,8 @@ class Review:
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         subjects, stays = self._hold_back(tx, _load(tx, subject_ids))
-        cities = [location.sender.city for location in self.tools.settings.locations]
-        released: list[dict[str, object]] = []
+        cities = self.tools.directory.sender_cities
+        released: list[tuple[int, str]] = []
 
         def decide(subject: UnderReview) -> Result:
             reservation = Reservation(subject.locked.reservation)
@@ -101,12 +100,11 @@ class Review:
                 result = self._approved(subject, Done(State.APPROVED, facts | self._version()), lane)
             else:
                 result = self._held(subject, findings)
-            released.extend({"fulfillment_order_id": subject.place.subject_id, "code": code} for code in gone)
+            released.extend((subject.place.subject_id, code) for code in gone)
             return result
 
         results = each(STEP.name, subjects, decide)
-        if released:
-            tx.execute(FULFILLMENT["release_holds"], {"rows": rows_json(released), "by": STEP.name})
+        release_holds(tx, released, STEP.name)
         return [*results, *stays]
 
     def _hold_back(self, tx: Connection, subjects: Sequence[UnderReview]) -> tuple[list[UnderReview], list[Result]]:

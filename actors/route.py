@@ -20,11 +20,11 @@ from infra.engine.actor import Runner, actor
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled, each
 from infra.queue.keys import BellKey
-from infra.tables.letters import load_waivers
-from infra.tables.lines import count_parts
-from infra.tables.orders import Locked, load_orders, lock_fulfillment, rows_json
+from infra.tables.fulfillment import count_parts
+from infra.tables.holds import load_waivers
+from infra.tables.orders import Locked, load_orders, lock_fulfillment
+from infra.tables.packages import NewPackage, create_packages
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS
 from infra.tables.stock import allocate_stock, load_reservations, lock_location_levels, read_location_levels
 
 STEP = Step(
@@ -127,7 +127,7 @@ class RouteStep:
         return choose(
             wants_of(subject.order, subject.locked.quantities),
             subject.order.receiver,
-            candidates(self.tools.settings, levels),
+            candidates(self.tools.directory, levels),
             self.tools.rules,
             divides_lines=divides_lines(self.tools, subject.order),
             seller_memo=subject.order.seller_memo,
@@ -143,21 +143,20 @@ class RouteStep:
         if not routed:
             return waits
         parts, waiting = _split_off(tx, routed)
-        rows = rows_json(
-            {
-                "fulfillment_order_id": one.id,
-                "courier": one.part.courier,
-                "account": one.part.account,
-                "location": one.part.location,
-                "service": one.part.service,
-                "weight_g": 0,
-            }
+        wanted = [
+            NewPackage(
+                one.id,
+                one.part.courier,
+                account=one.part.account,
+                location=one.part.location,
+                service=one.part.service,
+                weight_g=0,
+            )
             for one in parts
-        )
+        ]
         with tx.pipeline():
             allocate_stock(tx, {one.id: (one.part.location, one.routed.pieces(one.part)) for one in parts})
-            created = tx.execute(SHIPMENTS["create_packages"], {"rows": rows}).fetchall()
-        packages = {fulfillment_order_id: package_id for package_id, fulfillment_order_id in created}
+            packages = create_packages(tx, wanted)
         return [
             *waits,
             *(self._allocated(one, packages[one.id]) for one in parts),

@@ -15,9 +15,8 @@ from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease
 from infra.engine.results import Place, Result, Settled
 from infra.queue.keys import BellKey
+from infra.tables.locations import load_locations, note_feeds_read
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS
-from infra.tables.sql import load
 from infra.telemetry.log import get_logger
 
 STEP = Step(
@@ -29,7 +28,6 @@ STEP = Step(
     leads_to=("writeback", "notify"),
     group="order",
 )
-ACCOUNTS = load("accounts")
 
 log = get_logger(__name__)
 
@@ -59,8 +57,8 @@ class ReadScans:
         return self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Feed]:
-        rows = tx.execute(SHIPMENTS["load_location"], {"ids": list(subject_ids)}).fetchall()
-        known = {location.name for location in self.tools.settings.locations}
+        rows = load_locations(tx, subject_ids)
+        known = self.tools.directory.locations
         return Intended([Feed(Place(id_, Lane.P1), name, cursor) for id_, name, cursor in rows if name in known])
 
     async def call(self, intents: Sequence[Feed], lease: Lease) -> Mapping[int, Any]:
@@ -89,10 +87,10 @@ class ReadScans:
     def record(self, tx: Connection, answered: Sequence[tuple[Feed, Any]]) -> Sequence[Result]:
         """Pages were stored as they came: what is left is when to read again."""
         read = [feed.place.subject_id for feed, answer in answered if not isinstance(answer, Exception)]
-        tx.execute(ACCOUNTS["note_feeds_read"], {"ids": read})
+        note_feeds_read(tx, read)
         results: list[Result] = []
         for feed, answer in answered:
-            pause = next(each.poll_every_s for each in self.tools.settings.locations if each.name == feed.location)
+            pause = self.tools.directory.location(feed.location).poll_every_s
             if isinstance(answer, Exception):
                 # A feed is never given up: it is asked again at its pace, and the log says why.
                 log.warning("feed_unread", location=feed.location, error=_told(answer))

@@ -15,8 +15,9 @@ from actors.tools import Tools
 from adapters.ports import EventPage, WarehouseEvent
 from adapters.rejection import Rejected
 from infra.queue.keys import BellKey
+from infra.tables.locations import advance_feed
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS
+from infra.tables.scans import store_page
 from infra.tables.unreadable import Entry, Source, note_unreadable
 from infra.telemetry.log import get_logger
 
@@ -62,21 +63,9 @@ class ScanPages:
 
     def _store_page(self, location_id: int, location: str, after: str, page: EventPage, apply: Apply) -> set[BellKey]:
         with self.tools.db.transaction() as tx:
-            moved = tx.execute(
-                SHIPMENTS["advance_feed"],
-                {"id": location_id, "after": after, "cursor": page.cursor, "size": len(page.body)},
-            ).fetchone()
-            if moved is None:
+            if not advance_feed(tx, location_id, after=after, cursor=page.cursor, size=len(page.body)):
                 return set()
-            stored = tx.execute(
-                SHIPMENTS["store_page"],
-                {
-                    "location": location,
-                    "after": after,
-                    "body": page.body,
-                    "bytes_max": self.tools.settings.retention.pages_max_bytes,
-                },
-            ).fetchone()
+            stored = store_page(tx, location, after, page.body, self.tools.settings.retention.pages_max_bytes)
             if page.rejected:
                 self._note(tx, location, [_entry(one) for one in page.rejected], stored)
             unapplied: list[Unapplied] = []
@@ -85,10 +74,10 @@ class ScanPages:
                 self._note(tx, location, _unapplied_entries(page, unapplied), stored)
         return bells
 
-    def _note(self, tx: Connection, location: str, entries: Sequence[Entry], page: tuple[int] | None = None) -> None:
-        account = next(each.account for each in self.tools.settings.locations if each.name == location)
-        couriers = sorted({courier.courier for courier in self.tools.settings.couriers})
-        note_unreadable(tx, Source.SCAN, account, entries, page_id=page and page[0], couriers=couriers)
+    def _note(self, tx: Connection, location: str, entries: Sequence[Entry], page_id: int | None = None) -> None:
+        account = self.tools.directory.location(location).account
+        couriers = sorted(self.tools.directory.courier_names)
+        note_unreadable(tx, Source.SCAN, account, entries, page_id=page_id, couriers=couriers)
         log.error("scans_unreadable", location=location, count=len(entries))
 
     def look_again(self, location: str) -> None:

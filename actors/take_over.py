@@ -11,9 +11,10 @@ from domain.outcomes import Hold
 from domain.states import Cause, State
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place
-from infra.engine.write_outcomes import Row, Writes, add_hold, event, write
+from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.tables.orders import load_orders
 from infra.tables.pool import Connection, Database
+from infra.tables.rows import Row
 from infra.tables.take_over import KeptOut, Reopened, due_to_begin, lock_kept_out, reopen
 from infra.telemetry.log import get_logger
 

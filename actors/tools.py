@@ -1,12 +1,13 @@
 """What the steps are given to work with; built once for each process by `workers.wiring`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from adapters.ports import Courier, Notifier, Platform, Warehouse
 from domain.errors import Misconfigured
 from domain.rules import RuleSet
+from infra.config.directory import Directory, directory_of
 from infra.config.settings import Settings
 from infra.process.clock import Clock
 from infra.queue.keys import Bells
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Stores, rules, time, and the connected accounts by account name."""
+    """Stores, rules, time, and the connected accounts by account name. `directory`: what is configured of them."""
 
     settings: Settings
     db: Database
@@ -28,6 +29,10 @@ class Tools:
     couriers: Mapping[str, Courier]
     notifiers: Mapping[str, Notifier]
     warehouses: Mapping[str, Warehouse]
+    directory: Directory = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "directory", directory_of(self.settings))
 
     # All four raise Misconfigured ``account_unknown``: settings may change while work is waiting.
 

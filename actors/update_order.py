@@ -24,30 +24,21 @@ from domain.waivers import Waiver, lines_waived, refunds_of, stays
 from infra.engine.replay import go_on
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled
-from infra.engine.write_outcomes import FULFILLMENT
-from infra.tables.letters import LETTERS, load_waivers
-from infra.tables.lines import (
-    NewPart,
-    Quantity,
-    add_parts,
-    add_quantities,
-    load_plans,
-    own_shipments,
-    set_quantities,
-)
+from infra.tables.fulfillment import NewPart, add_parts
+from infra.tables.holds import Kept, keep_waivers, load_waivers, open_holds, release_all_holds, release_holds
+from infra.tables.lines import Quantity, add_quantities, load_plans, own_shipments, set_quantities
 from infra.tables.orders import (
-    ORDERS,
     Locked,
-    Row,
+    amend_lines,
+    amend_orders,
     line_rows,
     load_orders,
     lock_fulfillment_of_orders,
-    open_holds,
     order_row,
-    rows_json,
 )
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS, living_waybills
+from infra.tables.rows import Row
+from infra.tables.shipments import being_labelled, living_waybills
 from infra.tables.stock import release_stock, shrink_stock
 
 _NONE_KNOWN: Mapping[str, TakeOver] = MappingProxyType({})
@@ -173,7 +164,7 @@ def trim(tx: Connection, order_ids: Sequence[int]) -> frozenset[int]:
                 left[locked.id] = pieces_by_sku(order, pieces.items())
     if lower:
         set_quantities(tx, lower)
-        tx.execute(ORDERS["amend_lines"], {"lines": rows_json(lines)})
+        amend_lines(tx, lines)
         shrink_stock(tx, left)
     return frozenset(one.order_id for one in lower)
 
@@ -185,7 +176,7 @@ def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[
     held. Or pieces become a part of their own, while a worker lives that would carry the whole order in it.
     """
     shrunk = [one.order_id for one in changed if one.plan.excess]
-    called = {row[0] for row in tx.execute(SHIPMENTS["being_labelled"], {"order_ids": shrunk})} if shrunk else set()
+    called = being_labelled(tx, shrunk)
     growing = {one.order_id for one in changed if one.plan.added and one.grows is None} - called
     late = growing if growing and carry_whole(tx) else set()
     waiting = [Settled(one.place, _WAITS) for one in changed if one.order_id in called]
@@ -279,23 +270,21 @@ def _store(tx: Connection, changed: Sequence[Newer]) -> None:
         if one.grows is not None
         for line_id, quantity in one.plan.added.items()
     ]
-    tx.execute(ORDERS["amend"], {"orders": rows_json(rows)})
-    tx.execute(ORDERS["amend_receiver"], {"orders": rows_json(rows)})
+    amend_orders(tx, rows)
     set_quantities(tx, lower)
-    tx.execute(ORDERS["amend_lines"], {"lines": rows_json(lines)})
+    amend_lines(tx, lines)
     add_quantities(tx, more)
 
 
 def _keep_waivers(tx: Connection, changed: Sequence[Newer], waivers: Mapping[int, Sequence[Waiver]]) -> None:
     """A waived finding is not asked again while the fact is the same. `waivers`: the waivers that remain valid."""
     kept = [
-        {"id": waiver.hold_id, "raw_payload_id": one.place.subject_id}
+        Kept(waiver.hold_id, one.place.subject_id)
         for one in changed
         for locked in one.fulfillment
         for waiver in waivers[locked.id]
     ]
-    if kept:
-        tx.execute(LETTERS["keep_waivers"], {"rows": rows_json(kept)})
+    keep_waivers(tx, kept)
 
 
 def _take_pieces(tx: Connection, decided: Sequence[Decided]) -> None:
@@ -316,15 +305,10 @@ def _grew(one: Decided) -> bool:
 
 
 def _release_holds(tx: Connection, step: str, decided: Sequence[Decided]) -> None:
-    closed = [one.locked.id for one in decided if one.change.closes]
-    if closed:
-        # Nobody need look at what is over.
-        tx.execute(FULFILLMENT["release_all_holds"], {"ids": closed, "by": step})
-    released = [
-        {"fulfillment_order_id": one.locked.id, "code": code} for one in decided for code in sorted(one.change.releases)
-    ]
-    if released:
-        tx.execute(FULFILLMENT["release_holds"], {"rows": rows_json(released), "by": step})
+    # Nobody need look at what is over.
+    release_all_holds(tx, [one.locked.id for one in decided if one.change.closes], step)
+    released = [(one.locked.id, code) for one in decided for code in sorted(one.change.releases)]
+    release_holds(tx, released, step)
 
 
 def _unwanted(tx: Connection, decided: Sequence[Decided]) -> dict[int, Hold]:

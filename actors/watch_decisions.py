@@ -101,14 +101,14 @@ def _decide(tools: Tools, order: Order, lane: Lane, shelf: _Shelf) -> _Answer:
     facts = ReviewFacts(grant.reservation, lines=frozenset(line_id for line_id, _ in wanted))
     found = review(order, facts, tools.rules).holds
     is_promised = grant.reservation is Reservation.RESERVED
-    cities = [location.sender.city for location in tools.settings.locations]
+    cities = tools.directory.sender_cities
     lane = score(lane_facts(order), cities, tools.rules, in_stock=is_promised).lane
     if found or not wanted:
         return _Answer("hold" if found else "nothing", lane, found)
     answer = place(
         wants_of(order, wanted),
         order.receiver,
-        candidates(tools.settings, shelf.locations),
+        candidates(tools.directory, shelf.locations),
         tools.rules,
         divides_lines=divides_lines(tools, order),
         seller_memo=order.seller_memo,

@@ -15,7 +15,6 @@ from adapters.ports import Booking, Courier, Purpose, Waybill
 from domain.errors import (
     Conflict,
     Malformed,
-    Misconfigured,
     Refused,
 )
 from domain.holds import OUTCOME_UNKNOWN
@@ -119,10 +118,7 @@ class WaybillCalls:
         }
 
     def _booking(self, one: Unlabelled, receiver: Address) -> Booking:
-        locations = {location.name: location for location in self.tools.settings.locations}
-        if one.location not in locations:
-            raise Misconfigured("location_unknown", f"{one.location} is not configured", {"location": one.location})
-        sender = locations[one.location].sender
+        sender = self.tools.directory.location(one.location).sender
         return Booking(
             reference=one.reference,
             sender=Address(

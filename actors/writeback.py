@@ -17,10 +17,9 @@ from infra.engine.remote import Intended, Lease, NotCalledError, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
-from infra.tables.shipments import SHIPMENTS, WritebackRow, load_writebacks, tell_untold
 from infra.tables.standing import confirmed_packages, unconfirmed_packages
+from infra.tables.writebacks import Ended, WritebackRow, begin_writebacks, end_writebacks, load_writebacks, tell_untold
 
 STEP = Step(
     name="writeback",
@@ -94,7 +93,7 @@ class WriteBack:
                 intents.append(_untold(place, row))
         if intents:
             ids = [one.place.subject_id for one in intents]
-            tx.execute(SHIPMENTS["begin_writebacks"], {"ids": ids, "call_s": self.call_s})
+            begin_writebacks(tx, ids, self.call_s)
         return Intended(intents, settled)
 
     async def call(self, intents: Sequence[Untold], lease: Lease) -> Mapping[int, Any]:
@@ -109,16 +108,7 @@ class WriteBack:
         )
 
     def record(self, tx: Connection, answered: Sequence[tuple[Untold, Any]]) -> Sequence[Result]:
-        rows = rows_json(
-            {
-                "id": one.place.subject_id,
-                "status": _status(answer),
-                "is_clear": _is_clear(one, answer),
-                "changed_at": answer.changed_at if isinstance(answer, Confirmed) else None,
-            }
-            for one, answer in answered
-        )
-        tx.execute(SHIPMENTS["end_writebacks"], {"rows": rows})
+        end_writebacks(tx, [_ended(one, answer) for one, answer in answered])
         answers = {one.place.subject_id: answer for one, answer in answered}
         return each(STEP.name, [one for one, _ in answered], lambda one: _settle(one, answers[one.place.subject_id]))
 
@@ -127,6 +117,11 @@ class WriteBack:
 def writeback(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
+
+
+def _ended(one: Untold, answer: object) -> Ended:
+    changed_at = answer.changed_at if isinstance(answer, Confirmed) else None
+    return Ended(one.place.subject_id, _status(answer), is_clear=_is_clear(one, answer), changed_at=changed_at)
 
 
 def _status(answer: object) -> str:

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from adapters import channels, couriers, platforms, warehouses
 from adapters.door import place_of
-from adapters.plugin import Account, ChannelKind, CourierKind, PlatformKind, WarehouseKind
+from adapters.plugin import ChannelKind, CourierKind, PlatformKind, WarehouseKind
 from domain.errors import Misconfigured
+from infra.config.directory import directory_of
 from infra.config.settings import Settings
 
 K = TypeVar("K", PlatformKind, CourierKind, ChannelKind, WarehouseKind)
@@ -64,8 +65,7 @@ def hosts(settings: Settings) -> frozenset[str]:
     Raises Misconfigured ``endpoint_invalid`` with the account.
     """
     places = set()
-    accounts: tuple[Account, ...] = (*settings.shops, *settings.couriers, *settings.locations, *settings.channels)
-    for account in accounts:
+    for account in directory_of(settings).by_account.values():
         try:
             places.add(place_of(account.endpoint))
         except ValueError:

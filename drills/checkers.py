@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from drills.drill import Trial
+from drills.queries import DRILLS
 from infra.monitoring.invariants import find_breaches
-from infra.tables.sql import load
 from workers.demo.run import Running, conclude
 
-DRILLS = load("drills")
 _SHOWN = 5
 
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from drills.checkers import DRILLS, check_all, letters_of
+from drills.checkers import check_all, letters_of
 from drills.disk import small_disk
 from drills.drill import Plan, Trial
+from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from infra.tables.pool import Connection, Database
 from infra.tables.stock import lock_levels

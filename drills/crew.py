@@ -18,17 +18,15 @@ import psycopg
 
 from adapters.channels.tencent_sms import TencentSms
 from adapters.couriers.sf import Sf
+from drills.queries import DRILLS
 from drills.unguarded import Guard, switch_off
 from infra.config.settings import read_settings
 from infra.process import failpoints
 from infra.process.clock import SystemClock
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.pool import Database
-from infra.tables.sql import load
 from infra.telemetry.log import configure, get_logger
 from workers.wiring import Runtime, wired_worker
-
-DRILLS = load("drills")
 
 log = get_logger(__name__)
 ROUNDS_MAX = 15

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import psycopg
 
-from drills.checkers import DRILLS
+from drills.queries import DRILLS
 from infra.config.settings import Settings
 from infra.servers.os_account import Account, service_account
 from infra.tables.pool import Database

@@ -6,11 +6,10 @@ from typing import Any
 from drills.checkers import check_all
 from drills.crew import Armed
 from drills.drill import Plan, Trial
+from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from drills.unguarded import Guard
-from infra.tables.sql import load
 
-DRILLS = load("drills")
 SMALL, LARGE, LARGE_BYTES = 60, 32, 4 * 1024 * 1024
 THREADS = 4
 # Of a worker at its peak, with all that it shares with others.

@@ -4,10 +4,11 @@ import time
 from collections.abc import Iterator
 
 from domain.gates import GateKind
-from drills.checkers import DRILLS, check_all, number
+from drills.checkers import check_all, number
 from drills.course import patiently, until
 from drills.drill import Plan, Trial
 from drills.neighbours import resume_step
+from drills.queries import DRILLS
 from drills.small_world import shelf, still_stream
 from infra.engine.author import Author
 from ops.verbs import gates

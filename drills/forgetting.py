@@ -7,8 +7,9 @@ import sys
 
 import msgspec
 
-from drills.checkers import DRILLS, check_all
+from drills.checkers import check_all
 from drills.drill import Plan, Trial
+from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from infra.process.failpoints import ENVIRONMENT_KEY, PURGE_POINTS
 

@@ -10,14 +10,12 @@ import redis
 from dramatiq import Message
 
 from domain.order import Lane
+from drills.queries import DRILLS
 from infra.queue.bells import QUEUE
 from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import MessageTooLarge
-from infra.tables.sql import load
 from workers.demo.run import Running
 from workers.wiring import LANES
-
-DRILLS = load("drills")
 
 Harm = Callable[[Running], None]
 # Longer than a worker may take to drain.

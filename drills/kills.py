@@ -3,9 +3,10 @@
 import random
 from collections.abc import Iterable
 
-from drills.checkers import DRILLS, check_all, letters_of
+from drills.checkers import check_all, letters_of
 from drills.crew import Armed
 from drills.drill import Plan, Trial
+from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from drills.unguarded import Guard
 from infra.process.failpoints import SWEEP_POINT, step_points

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from drills.checkers import DRILLS, check_all, number
+from drills.checkers import check_all, number
 from drills.course import hurt, look, script, until
 from drills.drill import Plan, Trial
+from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from infra.accounts.rules import rules_by_account
 from infra.accounts.shared_breaker import Seen, SharedGates, connect_gates

@@ -11,11 +11,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from domain.gates import GateKind
-from drills.checkers import DRILLS, check_all
+from drills.checkers import check_all
 from drills.course import hurt, look, script, until
 from drills.crew import Armed, WrongClock
 from drills.drill import Plan, Trial
 from drills.harms import end_backends, slow_courier
+from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.author import Author

@@ -5,9 +5,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from drills.checkers import DRILLS, check_all
+from drills.checkers import check_all
 from drills.crew import Request
 from drills.drill import Plan, Trial
+from drills.queries import DRILLS
 from drills.small_world import Placed, SmallWorld, small_world
 from drills.unguarded import Guard
 from infra.process.clock import SystemClock

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from domain.gates import GateKind
-from drills.checkers import DRILLS, check_all, number
+from drills.checkers import check_all, number
 from drills.course import hurt, look, script, until
 from drills.drill import Plan, Trial
 from drills.herd import GATE, PROCESSES, RAW, WELL
 from drills.proxy import Fault, Proxy, harmless
+from drills.queries import DRILLS
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.author import Author
 from infra.engine.event_loop import Outside

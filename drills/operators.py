@@ -15,13 +15,14 @@ from psycopg.conninfo import make_conninfo
 
 from domain.order import OrderKey
 from domain.references import order_base
-from drills.checkers import DRILLS, check_all, letters_of
+from drills.checkers import check_all, letters_of
 from drills.course import hurt, script, until
 from drills.crew import Armed
 from drills.drill import Plan, Trial
 from drills.harms import kill
 from drills.lines import GARBAGE, Lines, lined
 from drills.proxy import harmless
+from drills.queries import DRILLS
 from drills.small_world import SPOTLESS, SmallWorld, small_world
 from drills.unguarded import Guard
 from infra.engine.author import Author

@@ -1,9 +1,10 @@
 """Drills in which a buyer changes their mind while we act on the order."""
 
 from domain.holds import HoldCode
-from drills.checkers import DRILLS, check_all
+from drills.checkers import check_all
 from drills.crew import Armed
 from drills.drill import Plan, Trial
+from drills.queries import DRILLS
 from drills.small_world import Placed, SmallWorld, small_world
 from drills.unguarded import Guard
 from infra.process.failpoints import step_points

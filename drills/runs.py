@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from drills.checkers import DRILLS, check_all, letters_of, number, rejected_messages
+from drills.checkers import check_all, letters_of, number, rejected_messages
 from drills.course import LOOK_EVERY_S, Moment, hurt, look, script, stands_still
 from drills.drill import Plan, Trial
 from drills.harms import (
@@ -21,6 +21,7 @@ from drills.harms import (
     ring_wildly,
     slow_courier,
 )
+from drills.queries import DRILLS
 from infra.process.failpoints import ENVIRONMENT_KEY
 from workers.demo.run import Running, running
 

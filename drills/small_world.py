@@ -16,13 +16,12 @@ from domain.references import base_of, order_base
 from drills.checkers import number
 from drills.crew import Armed, Ended, Request
 from drills.drill import Plan
+from drills.queries import DRILLS
 from infra.config.settings import Settings
-from infra.tables.sql import load
 from sandbox.spec import Dirt, WarehouseDelays
 from workers.demo.run import Running, prepared
 from workers.demo.stage import Script
 
-DRILLS = load("drills")
 # All but the first few orders of the stream stay in the future: they only stock the shelves.
 _STREAM = 1_500
 _NEVER = 1e-9

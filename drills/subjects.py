@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from drills.checkers import DRILLS, check_all, number
+from drills.checkers import check_all, number
 from drills.course import hurt, script, until
 from drills.drill import Plan, Trial
+from drills.queries import DRILLS
 from drills.small_world import SPOTLESS, SmallWorld, small_world
 from drills.unguarded import Guard
 from workers.demo.run import Running, prepared

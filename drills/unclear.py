@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from drills.checkers import DRILLS, check_all, letters_of
+from drills.checkers import check_all, letters_of
 from drills.drill import Plan, Trial
 from drills.proxy import Fault, Proxy
+from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from drills.unguarded import Guard
 from infra.engine.event_loop import Outside

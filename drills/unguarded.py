@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
+from uuid import UUID
 
 import msgspec
 
@@ -17,11 +18,9 @@ from infra.engine import remote
 from infra.process.byte_room import ByteRoom
 from infra.process.steps import STEPS
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables.claims import lock_failed
+from infra.tables.packages import UnlabelledRow, load_unlabelled
 from infra.tables.pool import Connection
-from infra.tables.shipments import UnlabelledRow, load_unlabelled
-from infra.tables.sql import Queries, load
-
-WORK = load("work")
 
 
 class Guard(StrEnum):
@@ -56,7 +55,11 @@ def _buy_labels_unasked() -> None:
 
 
 def _save_under_any_lease() -> None:
-    vars(remote)["WORK"] = Queries("work", {**WORK, "still_ours": WORK["load_for_letter"]})
+    def lock_any(tx: Connection, step: str, subject_ids: Sequence[int], _token: UUID) -> list[int]:
+        found = [lock_failed(tx, step, subject_id) for subject_id in sorted(subject_ids)]
+        return [row.subject_id for row in found if row is not None]
+
+    vars(remote)["lock_leased"] = lock_any
 
 
 def _see_no_death() -> None:

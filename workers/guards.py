@@ -20,13 +20,15 @@ _HOUR_S = 3600.0
 
 def guarded(tools: Tools, gates: Gates) -> Tools:
     """The same accounts, each behind its gate."""
-    locations = {location.name: location.account for location in tools.settings.locations}
+    locations = tools.directory.locations
     return replace(
         tools,
         platforms={name: GuardedPlatform(name, port, gates) for name, port in tools.platforms.items()},
         couriers={name: GuardedCourier(name, port, gates) for name, port in tools.couriers.items()},
         notifiers={name: GuardedNotifier(name, port, gates) for name, port in tools.notifiers.items()},
-        warehouses={name: GuardedWarehouse(locations[name], port, gates) for name, port in tools.warehouses.items()},
+        warehouses={
+            name: GuardedWarehouse(locations[name].account, port, gates) for name, port in tools.warehouses.items()
+        },
     )
 
 

@@ -8,8 +8,8 @@ from infra.config.settings import Location, Settings
 from infra.engine.author import Source, machine
 from infra.process.clock import SystemClock
 from infra.tables.gates import load_pauses
+from infra.tables.locations import asked_s_ago
 from infra.tables.pool import Database
-from infra.tables.recount import asked_s_ago
 from infra.telemetry.log import get_logger
 from ops.verbs.stock_count import count_again
 

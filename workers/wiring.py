@@ -13,6 +13,7 @@ from adapters import registry
 from adapters.door import Door
 from domain.order import Lane
 from infra.accounts.process_gates import gates_of
+from infra.config.directory import directory_of
 from infra.config.rules import load_rules
 from infra.config.settings import Settings
 from infra.config.worker_settings import Pool
@@ -127,6 +128,7 @@ def connect(settings: Settings, db: Database, bells: Bells, door: Door, clock: C
     rules = load_rules(settings.rules_file)
     if rules.borrowed:
         log.warning("rules_borrowed", keys=",".join(rules.borrowed), version=rules.version)
+    directory = directory_of(settings)
     return Tools(
         settings=settings,
         db=db,
@@ -134,18 +136,20 @@ def connect(settings: Settings, db: Database, bells: Bells, door: Door, clock: C
         clock=clock,
         rules=rules,
         platforms={
-            shop.account: registry.platform(shop.platform).connect(shop, door, clock) for shop in settings.shops
+            shop.account: registry.platform(shop.platform).connect(shop, door, clock)
+            for shop in directory.shops.values()
         },
         couriers={
             courier.account: registry.courier(courier.courier).connect(courier, door, clock)
-            for courier in settings.couriers
+            for courier in directory.couriers.values()
         },
         notifiers={
             channel.account: registry.channel(channel.kind).connect(channel, door, clock)
-            for channel in settings.channels
+            for channel in directory.channels.values()
         },
         warehouses={
-            location.name: registry.warehouse().connect(location, door, clock) for location in settings.locations
+            location.name: registry.warehouse().connect(location, door, clock)
+            for location in directory.locations.values()
         },
     )
 

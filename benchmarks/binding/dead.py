@@ -13,10 +13,10 @@ import psycopg
 
 from benchmarks.binding.course import BATCH_MAX, LANE, STEPS
 from benchmarks.binding.ids import IDS
-from infra.engine.write_outcomes import WORK
+from infra.tables.claims import CLAIMS
 from infra.tables.pool import Connection
 
-CLAIMS = 20
+CLAIMS_MADE = 20
 LIVE = 1000
 
 
@@ -73,19 +73,19 @@ def _look(session: Connection, named: dict[str, object]) -> Dead:
     assert row is not None
     by_ids = {"step": named["step"], "subject_ids": list(range(1, BATCH_MAX + 1)), "message_id": "first-0"}
     return Dead(
-        late_ms=_median_ms(session, lambda: session.execute(WORK["claim_due"], named).fetchall()),
+        late_ms=_median_ms(session, lambda: session.execute(CLAIMS["claim_due"], named).fetchall()),
         late_bounded_ms=_median_ms(
             session, lambda: session.execute(IDS["claim_due_from"], {**named, "floor": row[0]}).fetchall()
         ),
         ids_ms=_median_ms(session, lambda: session.execute(IDS["claim"], by_ids).fetchall()),
-        due_keys_ms=_median_ms(session, lambda: session.execute(WORK["due_keys"]).fetchall()),
+        due_keys_ms=_median_ms(session, lambda: session.execute(CLAIMS["due_keys"]).fetchall()),
     )
 
 
 def _median_ms(session: Connection, ask: Callable[[], object]) -> float:
     """Each in a transaction that is rolled back, so that all find the same rows."""
     spans_ms = []
-    for _ in range(CLAIMS):
+    for _ in range(CLAIMS_MADE):
         with session.transaction(force_rollback=True):
             began = time.perf_counter()
             ask()

@@ -10,9 +10,10 @@ from dramatiq.brokers.redis import RedisBroker
 from redis import Redis
 
 from benchmarks.binding.course import LANE, NEXT, Course
-from infra.engine.write_outcomes import WORK, rows_json
 from infra.tables.pool import Database
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
+from infra.tables.work import WORK
 
 IDS = load("ids", Path(__file__).parent)
 

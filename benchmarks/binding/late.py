@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from benchmarks.binding.bells import MarkedBells
 from benchmarks.binding.course import BATCH_MAX, NEXT, Course
-from infra.engine.write_outcomes import WORK, rows_json
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables.claims import CLAIMS
 from infra.tables.pool import Database
+from infra.tables.rows import rows_json
+from infra.tables.work import WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Late:
         self.bells.hush(key)
         with self.db.transaction() as tx:
             named = {"step": step, "lane": key.lane, "account": key.account, "limit": BATCH_MAX, "taken": []}
-            claimed = [row[0] for row in tx.execute(WORK["claim_due"], named)]
+            claimed = [row[0] for row in tx.execute(CLAIMS["claim_due"], named)]
             if not claimed:
                 return 0
             rung: set[BellKey] = set()

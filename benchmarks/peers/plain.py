@@ -32,12 +32,12 @@ from infra.engine.results import Failed, NewWork, Result
 from infra.engine.write_outcomes import Writes, gather, places, write
 from infra.process.clock import SystemClock
 from infra.queue.keys import BellKey
+from infra.tables.locations import LOCATIONS
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
+from infra.tables.shops import SHOPS
 from infra.telemetry.log import get_logger
 from workers.wiring import connect
 
-ACCOUNTS = load("accounts")
 # Longer than any window's reading: nobody else waits for what a message of a plain chain holds.
 _LEASE_S = 60.0
 # Trying again may help; after anything else the order stands, and the log says why.
@@ -152,10 +152,10 @@ def first_work(db: Database, settings: Settings) -> list[NewWork]:
     """What starts a chain: every shop is pulled, every location's scans are read, and both come again."""
     with db.connection() as connection:
         shops = connection.execute(
-            ACCOUNTS["find_shops"], {"accounts": [shop.account for shop in settings.shops]}
+            SHOPS["find_shops"], {"accounts": [shop.account for shop in settings.shops]}
         ).fetchall()
         locations = connection.execute(
-            ACCOUNTS["find_locations"], {"names": [location.name for location in settings.locations]}
+            LOCATIONS["find_locations"], {"names": [location.name for location in settings.locations]}
         ).fetchall()
     return [
         *(NewWork("pull", id_, Lane.P1, account) for id_, account in shops),

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.config.settings import Channel, Courier, Guard, Limit, Location, Settings, Shop
+from infra.config.directory import directory_of
+from infra.config.settings import Guard, Limit, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,5 @@ def rules_of(guard: Guard, limit: Limit) -> Rules:
 
 def rules_by_account(settings: Settings) -> Mapping[str, Rules]:
     """What the settings say of every account."""
-    accounts: tuple[Shop | Courier | Location | Channel, ...] = (
-        *settings.shops,
-        *settings.couriers,
-        *settings.locations,
-        *settings.channels,
-    )
-    return {each.account: rules_of(settings.guard, each.limit) for each in accounts}
+    accounts = directory_of(settings).by_account
+    return {name: rules_of(settings.guard, account.limit) for name, account in accounts.items()}

@@ -6,7 +6,7 @@ units.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -233,13 +233,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if unknown or len(set(location.contracts)) < len(location.contracts):
                 why = f"no courier account {', '.join(unknown)}" if unknown else "an account stands twice"
                 raise ValueError(f"contracts of location {location.name}: {why}; known are: {', '.join(sorted(known))}")
-
-    def contracts_at(self, location: Location) -> Sequence[Courier]:
-        """The courier accounts that pick up at a location, the preferred one first."""
-        if not location.contracts:
-            return self.couriers
-        accounts = {courier.account: courier for courier in self.couriers}
-        return [accounts[name] for name in location.contracts]
 
 
 def read_settings(

@@ -5,15 +5,16 @@ from datetime import datetime, timedelta, timezone
 from domain.errors import Misconfigured
 from domain.order import Lane
 from domain.steps import Subject
+from infra.config.directory import directory_of
 from infra.config.settings import Settings
 from infra.engine.results import NewWork
 from infra.engine.write_outcomes import add_work
 from infra.process.steps import STEPS
+from infra.tables.locations import ensure_locations, find_locations
 from infra.tables.pool import Connection
-from infra.tables.sql import load
+from infra.tables.shops import ensure_shops, find_shops
 from infra.tables.take_over import ShopRow, note_shops, undecided_shops
 
-ACCOUNTS = load("accounts")
 CHINA = timezone(timedelta(hours=8))
 
 
@@ -22,20 +23,22 @@ def ensure_accounts(tx: Connection, settings: Settings) -> None:
 
     Work that is there already is left alone.
     """
-    shops = sorted(shop.account for shop in settings.shops)
-    names = sorted(location.name for location in settings.locations)
-    tx.execute(ACCOUNTS["ensure_shops"], {"accounts": shops})
+    directory = directory_of(settings)
+    shops, names = sorted(directory.shops), sorted(directory.locations)
+    ensure_shops(tx, shops)
     note_shops(tx, _rows(settings))
-    tx.execute(ACCOUNTS["ensure_locations"], {"names": names})
-    found = tx.execute(ACCOUNTS["find_shops"], {"accounts": shops}).fetchall()
-    add_work(tx, [NewWork(step, id_, Lane.P1, account) for step in STEPS.of(Subject.SHOP) for id_, account in found])
-    located = tx.execute(ACCOUNTS["find_locations"], {"names": names}).fetchall()
+    ensure_locations(tx, names)
+    found = find_shops(tx, shops)
+    add_work(
+        tx, [NewWork(step, id_, Lane.P1, account) for step in STEPS.of(Subject.SHOP) for account, id_ in found.items()]
+    )
+    located = find_locations(tx, names)
     add_work(
         tx,
         [
             NewWork(step, id_, Lane.P1, f"warehouse/{name}")
             for step in STEPS.of(Subject.LOCATION)
-            for id_, name in located
+            for name, id_ in located.items()
         ],
     )
 
@@ -63,5 +66,5 @@ def take_over_line(now: datetime) -> str:
 def _rows(settings: Settings) -> list[ShopRow]:
     return [
         ShopRow(shop.account, shop.platform, shop.name, shop.mode, shop.take_over_from)
-        for shop in sorted(settings.shops, key=lambda one: one.account)
+        for _, shop in sorted(directory_of(settings).shops.items())
     ]

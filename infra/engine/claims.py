@@ -1,13 +1,15 @@
 """What local and remote steps share: how due rows are claimed, failed alone, and handed back by a worker that goes."""
 
-from collections.abc import Mapping
 from uuid import UUID
 
 from infra.engine.failures import Failures
 from infra.engine.results import Failed
-from infra.engine.write_outcomes import WORK, places, settle
+from infra.engine.write_outcomes import places, settle
 from infra.queue.keys import BellKey
+from infra.tables.claims import Key, claim_due, claim_probe, claim_suspect, claim_turns, lock_failed, lock_leased
+from infra.tables.flights import close_flights
 from infra.tables.pool import Connection, Database
+from infra.tables.work import free_flown
 from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -29,33 +31,27 @@ def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded, *, is_prob
     have something due they take no more orders than these, and no more than two batches for one of these. Elsewhere a
     batch takes all, and turns would only cost. The key is left in `crowded` while more may be due.
     """
-    named = {"step": key.step, "lane": key.lane, "account": key.account}
+    due = Key(key.step, key.lane, key.account)
     if key.alone:
-        return _ids(tx, "claim_suspect", named)
+        return claim_suspect(tx, due)
     claimed: list[int] = []
     if is_probe:
-        claimed = _ids(tx, "claim_probe", {**named, "limit": limit})
+        claimed = claim_probe(tx, due, limit)
     elif (credit := crowded.get(key)) is not None:
-        rows = tx.execute(WORK["claim_turns"], {**named, "limit": limit, "many": credit < 0}).fetchall()
-        claimed = [subject_id for subject_id, _, _ in rows]
-        if rows:
-            _, had_many, are_others_due = rows[0]
-            if are_others_due:
-                # A batch of few orders costs nearly what a full one costs: it counts for half of one at least.
-                crowded[key] = credit + len(rows) if had_many else credit - max(len(rows), limit // 2)
-                if not had_many:
-                    return claimed
+        turns = claim_turns(tx, due, limit, many=credit < 0)
+        claimed = turns.subject_ids
+        if turns.are_others_due:
+            # A batch of few orders costs nearly what a full one costs: it counts for half of one at least.
+            crowded[key] = credit + len(claimed) if turns.had_many else credit - max(len(claimed), limit // 2)
+            if not turns.had_many:
+                return claimed
     if len(claimed) < limit and not is_probe:
-        claimed += _ids(tx, "claim_due", {**named, "limit": limit - len(claimed), "taken": claimed})
+        claimed += claim_due(tx, due, limit - len(claimed), claimed)
     if len(claimed) < limit:
         crowded.pop(key, None)
     else:
         crowded.setdefault(key, 0)
     return claimed
-
-
-def _ids(tx: Connection, query: str, named: Mapping[str, object]) -> list[int]:
-    return [row[0] for row in tx.execute(WORK[query], named).fetchall()]
 
 
 def fail(
@@ -67,9 +63,11 @@ def fail(
     """
     with db.transaction() as tx:
         # The work row first, as everywhere, then the fulfillment order.
-        query = WORK["load_for_letter" if token is None else "still_ours"]
-        named = {"step": key.step, "subject_ids": [subject_id], "token": token}
-        if tx.execute(query, named).fetchone() is None:
+        if token is None:
+            is_ours = lock_failed(tx, key.step, subject_id) is not None
+        else:
+            is_ours = bool(lock_leased(tx, key.step, [subject_id], token))
+        if not is_ours:
             return set()
         place = places(tx, key.step, key.lane, [subject_id])[subject_id]
         return settle(tx, key.step, [Failed(place, error)], failures)
@@ -83,6 +81,6 @@ def hand_back(db: Database, worker: int) -> None:
     """
     with db.connection() as connection:
         # Work before flights, as everywhere; what is being recorded right now is waited for.
-        connection.execute(WORK["free_flown"], {"worker": worker})
-        for step, subject_ids in connection.execute(WORK["close_flights"], {"worker": worker}).fetchall():
+        free_flown(connection, worker)
+        for step, subject_ids in close_flights(connection, worker):
             log.warning("handed_back", step=step, subjects=len(subject_ids))

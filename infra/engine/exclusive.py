@@ -13,9 +13,9 @@ from threading import Condition
 from domain.alarms import AlarmKind
 from infra.engine.actor import Runner
 from infra.engine.worker_lock import take_exclusive
-from infra.engine.write_outcomes import WORK
 from infra.monitoring.alarm_events import note_event
 from infra.queue.keys import BellKey
+from infra.tables.claims import Key, is_exclusive_due
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
 
@@ -106,6 +106,5 @@ class ProcessRunner:
         return 0
 
     def _is_exclusive_due(self, key: BellKey) -> bool:
-        named = {"step": key.step, "lane": key.lane, "account": key.account}
         with self.db.connection() as connection:
-            return connection.execute(WORK["exclusive_due"], named).fetchone() is not None
+            return is_exclusive_due(connection, Key(key.step, key.lane, key.account))

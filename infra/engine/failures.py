@@ -1,7 +1,6 @@
 """What becomes of a subject whose step raised: again later, a hold, or a dead letter."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 
@@ -12,13 +11,15 @@ from domain.holds import HOLDS, HoldCode
 from domain.outcomes import Hold
 from domain.retry import GiveUp, HoldFor, Limits, Retry, backoff_s, cause_of, causes_of, fate, fingerprint
 from infra.engine.results import Failed, Place
-from infra.engine.write_outcomes import WORK, Row, Writes, postponed, rested, stop
+from infra.engine.write_outcomes import Writes, postponed, rested, stop
 from infra.process.clock import Clock
 from infra.process.randomness import Dice
 from infra.process.steps import STEPS
 from infra.tables.answers import NewAnswer
+from infra.tables.claims import WorkRow, lock_failed
 from infra.tables.gates import is_proven, note_spent
 from infra.tables.pool import Connection
+from infra.tables.rows import Row
 from infra.telemetry.log import get_logger
 
 # Until our own database is asked again for what it could not do.
@@ -60,10 +61,10 @@ class Failures:
             # Nobody failed, so the cause that is kept stays the first real one.
             writes.rested.append(rested(place, shut.account))
             return
-        row = tx.execute(WORK["load_for_letter"], {"step": step, "subject_ids": [place.subject_id]}).fetchone()
+        row = lock_failed(tx, step, place.subject_id)
         if row is None:
             return
-        attempts, crashes = row[3], row[4]
+        attempts, crashes = row.attempts, row.crashes
         verdict = fate(
             error, step=STEPS[step], attempts=attempts + 1, crashes=crashes, limits=self.limits, jitter=self.dice.roll()
         )
@@ -128,9 +129,7 @@ def _excuse(tx: Connection, step: str, place: Place, facts: Facts) -> str | None
     return None
 
 
-def bury(
-    step: str, place: Place, work: tuple[Any, ...], cause: Row, writes: Writes, *, origin: Origin = UNKNOWN
-) -> None:
+def bury(step: str, place: Place, work: WorkRow, cause: Row, writes: Writes, *, origin: Origin = UNKNOWN) -> None:
     """Close the work and open a dead letter with the whole cause chain; it blocks the order as a hold does."""
     subject_id, lane, account, attempts, crashes, causes = work
     rule = HOLDS[HoldCode.DEAD_LETTER]

@@ -10,11 +10,14 @@ import psycopg
 from infra.engine.claims import Crowded, claim, fail
 from infra.engine.failures import Failures
 from infra.engine.results import Result
-from infra.engine.write_outcomes import WORK, settle
+from infra.engine.write_outcomes import settle
 from infra.process.failpoints import failpoint, failpoints
 from infra.process.randomness import Dice
 from infra.queue.keys import BellKey, Bells
+from infra.tables.claims import claim_one
+from infra.tables.flights import Flight, close_flight, open_flight
 from infra.tables.pool import Connection, Database
+from infra.tables.work import finish
 from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -89,8 +92,7 @@ class LocalRunner:
         token = self.dice.token()
         try:
             with self.db.transaction() as tx:
-                row = tx.execute(WORK["claim_one"], {"step": key.step, "subject_id": subject_id}).fetchone()
-                if row is None:
+                if not claim_one(tx, key.step, subject_id):
                     return set()
                 self._take_off(token, [subject_id], is_alone=True)
                 rung = self._work(tx, [subject_id], token)
@@ -105,9 +107,9 @@ class LocalRunner:
         vanished = sorted(set(subject_ids) - {result.place.subject_id for result in results})
         with tx.pipeline():
             if vanished:
-                tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
+                finish(tx, self.step.step, vanished)
             rung = settle(tx, self.step.step, results, self.failures)
-            tx.execute(WORK["close_flight"], {"token": token})
+            close_flight(tx, token)
         failpoints(f"{self.step.step}.settled", subject_ids, tx)
         return rung
 
@@ -115,18 +117,9 @@ class LocalRunner:
         # On a connection of its own, because it must survive the roll-back that a crash is. The table
         # is unlogged: this costs a round trip and no flush.
         with self.db.side() as side:
-            side.execute(
-                WORK["open_flight"],
-                {
-                    "token": token,
-                    "worker": self.worker,
-                    "step": self.step.step,
-                    "subject_ids": list(subject_ids),
-                    "is_alone": is_alone,
-                },
-            )
+            open_flight(side, Flight(token, self.worker, self.step.step, list(subject_ids), is_alone))
 
     def _land(self, token: UUID) -> None:
         if self.db.is_reachable():
             with self.db.side() as side:
-                side.execute(WORK["close_flight"], {"token": token})
+                close_flight(side, token)

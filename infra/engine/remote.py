@@ -14,13 +14,16 @@ from infra.engine.event_loop import Outside
 from infra.engine.failures import Failures
 from infra.engine.results import Failed, HasPlace, Result, Settled
 from infra.engine.watch import NOBODY, Watch
-from infra.engine.write_outcomes import WORK, places, settle
+from infra.engine.write_outcomes import places, settle
 from infra.monitoring.alarm_events import note_event
 from infra.process.clock import Clock
 from infra.process.failpoints import failpoint, failpoints
 from infra.process.randomness import Dice
 from infra.queue.keys import BellKey, Bells
+from infra.tables.claims import claim_one, lock_leased
+from infra.tables.flights import Flight, close_flight, open_flight
 from infra.tables.pool import Connection, Database
+from infra.tables.work import finish, lease
 from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -179,7 +182,7 @@ class RemoteRunner:
         for subject_id in claimed:
             try:
                 with self.db.transaction() as tx:
-                    if tx.execute(WORK["claim_one"], {"step": key.step, "subject_id": subject_id}).fetchone():
+                    if claim_one(tx, key.step, subject_id):
                         intended, more = self._intend_in(tx, token, [subject_id], is_alone=key.alone)
                         rung |= more
                         intents.extend(intended.intents)
@@ -200,22 +203,10 @@ class RemoteRunner:
         vanished = sorted(set(subject_ids) - known)
         with tx.pipeline():
             if vanished:
-                tx.execute(WORK["finish"], {"step": self.step.step, "subject_ids": vanished})
+                finish(tx, self.step.step, vanished)
             if called:
-                tx.execute(
-                    WORK["lease"],
-                    {"step": self.step.step, "subject_ids": called, "token": token, "lease_s": self.lease_s},
-                )
-                tx.execute(
-                    WORK["open_flight"],
-                    {
-                        "token": token,
-                        "worker": self.worker,
-                        "step": self.step.step,
-                        "subject_ids": called,
-                        "is_alone": is_alone,
-                    },
-                )
+                lease(tx, self.step.step, called, token, self.lease_s)
+                open_flight(tx, Flight(token, self.worker, self.step.step, called, is_alone))
             return intended, settle(tx, self.step.step, [*intended.settled, *stopped], self.failures)
 
     def _record(self, key: BellKey, token: UUID, pairs: list[tuple[Any, Any]]) -> set[BellKey]:
@@ -233,7 +224,7 @@ class RemoteRunner:
             except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
                 rung |= fail(self.db, key, pair[0].place.subject_id, error, self.failures, token=token)
         with self.db.connection() as side:
-            side.execute(WORK["close_flight"], {"token": token})
+            close_flight(side, token)
         return rung
 
     def _record_batch(self, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]]) -> set[BellKey]:
@@ -244,8 +235,7 @@ class RemoteRunner:
         self, tx: Connection, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]], *, is_last: bool = False
     ) -> set[BellKey]:
         ids = [intent.place.subject_id for intent, _ in pairs]
-        held = {"step": self.step.step, "subject_ids": ids, "token": token}
-        ours = [row[0] for row in tx.execute(WORK["still_ours"], held).fetchall()]
+        ours = lock_leased(tx, self.step.step, ids, token)
         if len(ours) < len(ids):
             log.warning("late_save_refused", step=self.step.step, refused=len(ids) - len(ours))
             note_event(self.db, AlarmKind.LATE_SAVE_REFUSED, self.step.step)
@@ -261,7 +251,7 @@ class RemoteRunner:
         with tx.pipeline():
             rung = settle(tx, self.step.step, [_untouched(result) for result in results], self.failures)
             if is_last:
-                tx.execute(WORK["close_flight"], {"token": token})
+                close_flight(tx, token)
         failpoints(f"{self.step.step}.recorded", ours, tx)
         return rung
 

@@ -17,16 +17,16 @@ from domain.steps import Subject
 from domain.stock import Reservation
 from infra.engine.author import Author, Source, machine
 from infra.engine.results import NewWork, Place, Settled
-from infra.engine.write_outcomes import Writes, add_move, add_work, event, rows_json, write
-from infra.process.steps import STEPS, steps_by_subject
+from infra.engine.write_outcomes import Writes, add_move, add_work, event, write
+from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.audit import Act, Verb, record_acts
-from infra.tables.letters import LETTERS, endings, load_standings
-from infra.tables.orders import Locked, lock_fulfillment
+from infra.tables.gaps import retry_gaps
+from infra.tables.holds import release_blocks
+from infra.tables.letters import Closed, OpenLetter, close, endings, load_standings, lock_open
+from infra.tables.orders import Locked, lock_fulfillment, shop_of
 from infra.tables.pool import Connection
-from infra.tables.sql import load
-
-ACCOUNTS = load("accounts")
+from infra.tables.work import Returned, lock_work, put_back
 
 
 class Answer(StrEnum):
@@ -74,10 +74,9 @@ class _BackToWork:
     def bell(self) -> BellKey:
         return BellKey(self.case.step, self.lane, self.case.account, self.case.crashes > 0)
 
-    def row(self) -> dict[str, Any]:
+    def returned(self) -> Returned:
         step, lane, account, is_suspect = self.bell()
-        named = {"step": step, "lane": lane, "account": account, "is_suspect": is_suspect}
-        return {**named, "subject_id": self.case.subject_id, "order_id": self.case.place.order_id}
+        return Returned(step, self.case.subject_id, lane, account, self.case.place.order_id, is_suspect)
 
 
 def replay(
@@ -91,13 +90,13 @@ def replay(
     cases = _lock(tx, letter_ids, again=again)
     back = [case for case in cases if isinstance(case.prospect, PutBack)]
     over = [case for case in cases if isinstance(case.prospect, Superseded)]
-    put_back = [_BackToWork(case, lane or case.place.lane) for case in back]
-    _put_back(tx, put_back)
+    works = [_BackToWork(case, lane or case.place.lane) for case in back]
+    _put_back(tx, works)
     _close(tx, [*((case, Answer.REPLAYED, author.reason) for case in back), *_superseded(over)], author)
     found = {case.id: _answer(case) for case in cases}
     gone = endings(tx, [id_ for id_ in letter_ids if id_ not in found])
     answers = [found.get(id_) or Replayed(id_, Answer.REFUSED, gone[id_]) for id_ in letter_ids]
-    return answers, {work.bell() for work in put_back}
+    return answers, {work.bell() for work in works}
 
 
 def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> int:
@@ -126,9 +125,7 @@ def go_on(tx: Connection, locked: Locked, step: str, cause: Cause, facts: Mappin
 
 def add_due(tx: Connection, locked: Locked, step: str | None) -> set[BellKey]:
     """Make a step due for whatever of a fulfillment order it works on; work that is there stays as it is."""
-    row = tx.execute(LETTERS["shop_of"], {"id": locked.id}).fetchone()
-    assert row is not None
-    shop = row[0]
+    shop = shop_of(tx, locked.id)
     due = [NewWork(step, locked.id, locked.lane, shop=shop)] if step else []
     if step and (open_subjects := STEPS[step].open_subjects):
         due = [
@@ -152,37 +149,46 @@ def _wake(tx: Connection, fulfillment_order_id: int) -> set[BellKey]:
 
 def _lock(tx: Connection, letter_ids: Sequence[int], *, again: bool = False) -> list[_Case]:
     """Letters by id, then their work, then their fulfillment orders: nobody waits for us while we wait for them."""
-    rows = tx.execute(LETTERS["lock_open"], {"ids": list(letter_ids)}).fetchall()
-    pairs = {"steps": [row[1] for row in rows], "subject_ids": [row[2] for row in rows]}
-    tx.execute(LETTERS["lock_work"], pairs)
-    locked = {one.id: one for one in lock_fulfillment(tx, sorted({row[7] for row in rows if row[7] is not None}))}
-    standings = load_standings(tx, [row[0] for row in rows])
+    letters = lock_open(tx, letter_ids)
+    lock_work(tx, [one.step for one in letters], [one.subject_id for one in letters])
+    ids = {one.fulfillment_order_id for one in letters if one.fulfillment_order_id is not None}
+    locked = {one.id: one for one in lock_fulfillment(tx, sorted(ids))}
+    standings = load_standings(tx, [one.id for one in letters])
     return [
-        _case(row, locked.get(row[7]), prospect(standings[row[0]], again=again)) for row in rows if row[0] in standings
+        _case(one, locked.get(one.fulfillment_order_id or 0), prospect(standings[one.id], again=again))
+        for one in letters
+        if one.id in standings
     ]
 
 
-def _case(row: tuple[Any, ...], locked: Locked | None, found: Prospect) -> _Case:
-    id_, step, subject_id, lane, account, crashes, order_id, fulfillment_order_id = row
+def _case(letter: OpenLetter, locked: Locked | None, found: Prospect) -> _Case:
     place = Place(
-        subject_id,
-        locked.lane if locked else Lane(lane),
-        order_id,
-        fulfillment_order_id,
+        letter.subject_id,
+        locked.lane if locked else Lane(letter.lane),
+        letter.order_id,
+        letter.fulfillment_order_id,
         None,
         locked.state if locked else None,
     )
     reservation = Reservation(locked.reservation) if locked else Reservation.NONE
-    return _Case(id_, step, subject_id, Lane(lane), account, crashes, place, reservation, found)
+    return _Case(
+        letter.id,
+        letter.step,
+        letter.subject_id,
+        Lane(letter.lane),
+        letter.account,
+        letter.crashes,
+        place,
+        reservation,
+        found,
+    )
 
 
 def _put_back(tx: Connection, works: Sequence[_BackToWork]) -> None:
     gaps = [work.case.subject_id for work in works if work.case.is_gap]
     if gaps:
-        tx.execute(ACCOUNTS["retry_gaps"], {"subject_ids": gaps})
-    rows = [work.row() for work in works if not work.case.is_gap]
-    if rows:
-        tx.execute(LETTERS["put_back"], {"rows": rows_json(rows), **steps_by_subject()})
+        retry_gaps(tx, gaps)
+    put_back(tx, [work.returned() for work in works if not work.case.is_gap])
 
 
 def _superseded(cases: Iterable[_Case]) -> Iterable[tuple[_Case, Answer, str]]:
@@ -205,11 +211,9 @@ def _close(tx: Connection, ended: Sequence[tuple[_Case, Answer, str]], author: A
     """Close letters, lift the hold that they were, and move what may go on."""
     if not ended:
         return
-    rows = [{"id": case.id, "closed_as": answer, "reason": reason} for case, answer, reason in ended]
-    tx.execute(LETTERS["close"], {"rows": rows_json(rows), "by": author.who})
+    close(tx, [Closed(case.id, answer, reason) for case, answer, reason in ended], author.who)
     held = [case.place.fulfillment_order_id for case, _, _ in ended if case.place.fulfillment_order_id is not None]
-    released = {"ids": held, "by": author.who, "role": author.role, "reason": author.reason}
-    tx.execute(LETTERS["release_blocks"], released)
+    release_blocks(tx, held, author)
     writes = Writes()
     moved: set[int] = set()
     for case, answer, reason in ended:

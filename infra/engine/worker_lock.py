@@ -2,6 +2,7 @@
 
 from psycopg import Connection, OperationalError
 
+from infra.tables.locks import ask_session, lock_session, next_worker, try_lock_session
 from infra.tables.pool import Database
 
 # First keys of the two-key advisory locks of this application; the permanent registry.
@@ -24,15 +25,13 @@ class Presence:
         self._db = db
         self._pool = pool
         with db.connection() as connection:
-            row = connection.execute("SELECT nextval('worker_number')::int").fetchone()
-        assert row is not None
-        self.worker: int = row[0]
+            self.worker = next_worker(connection)
         self._session = self._held()
 
     def renew(self) -> None:
         """Take the lock again if the session was lost; call it every few seconds."""
         try:
-            self._session.execute("SELECT 1")
+            ask_session(self._session)
         except OperationalError:
             self._session.close()
             self._session = self._held()
@@ -44,8 +43,7 @@ class Presence:
         """A new session that has the lock; raises, and is closed, while the lost one still has it."""
         session = self._db.direct()
         try:
-            session.execute("SELECT set_config('application_name', %s, false)", (POOL_NAME + self._pool,))
-            session.execute("SELECT pg_advisory_lock(%s, %s)", (PRESENCE_CLASS, self.worker))
+            lock_session(session, PRESENCE_CLASS, self.worker, POOL_NAME + self._pool)
         except BaseException:
             session.close()
             raise
@@ -54,11 +52,9 @@ class Presence:
 
 def take_lead(session: Connection) -> bool:
     """Become the one sweeper, if nobody is; held until the session ends."""
-    row = session.execute("SELECT pg_try_advisory_lock(%s, 0)", (SWEEPER_CLASS,)).fetchone()
-    return row is not None and bool(row[0])
+    return try_lock_session(session, SWEEPER_CLASS)
 
 
 def take_exclusive(session: Connection) -> bool:
     """Become the one process in which a subject runs exclusively, if none is; held until the session ends."""
-    row = session.execute("SELECT pg_try_advisory_lock(%s, 0)", (EXCLUSIVE_CLASS,)).fetchone()
-    return row is not None and bool(row[0])
+    return try_lock_session(session, EXCLUSIVE_CLASS)

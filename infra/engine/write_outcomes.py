@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import msgspec
-
 from domain.holds import HOLDS
 from domain.order import Lane
 from domain.outcomes import Hold, Later
@@ -17,20 +15,14 @@ from domain.steps import Subject
 from infra.engine.results import Failed, NewWork, Place, Result, Settled
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
+from infra.tables import fulfillment, letters, work
 from infra.tables.answers import NewAnswer, keep
-from infra.tables.gates import GATES
+from infra.tables.events import tell
+from infra.tables.fulfillment import Of, lock_standings
+from infra.tables.holds import add_holds
 from infra.tables.pool import Connection
-from infra.tables.sql import load
-
-WORK = load("work")
-FULFILLMENT = load("fulfillment")
-
-Row = dict[str, Any]
-
-
-def rows_json(rows: Sequence[Row]) -> str:
-    """Rows as the one parameter of a ``json_to_recordset`` statement."""
-    return msgspec.json.encode(rows).decode()
+from infra.tables.rows import Row
+from infra.tables.work import Added
 
 
 @dataclass(slots=True)
@@ -60,7 +52,7 @@ def settle(tx: Connection, step: str, results: Sequence[Result], judge: "Judge")
         else:
             gather(step, result, writes)
     write(tx, step, writes)
-    return {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
+    return {BellKey(one.step, one.lane, one.account) for one in writes.added if one.after_s <= 0}
 
 
 class Judge(Protocol):
@@ -72,7 +64,7 @@ class Judge(Protocol):
 def gather(step: str, settled: Settled, writes: Writes) -> None:
     """Turn one outcome into rows."""
     place, outcome = settled.place, settled.outcome
-    strays = [work.step for work in settled.follow if work.step not in STEPS[step].leads_to]
+    strays = [one.step for one in settled.follow if one.step not in STEPS[step].leads_to]
     if strays:
         raise RuntimeError(f"{step} does not lead to {', '.join(strays)}")
     writes.added.extend(settled.follow)
@@ -190,46 +182,35 @@ def event(
 
 def write(tx: Connection, step: str, writes: Writes) -> None:
     """Send the gathered rows, at most one statement a table; nothing is read until all are sent."""
-    moved = tx.execute(FULFILLMENT["move"], {"rows": rows_json(writes.moves)}) if writes.moves else None
+    have_moved = fulfillment.move(tx, writes.moves)
     if writes.holds:
-        tx.execute(FULFILLMENT["open_holds"], {"rows": rows_json(writes.holds)})
+        add_holds(tx, writes.holds)
     if writes.letters:
-        tx.execute(FULFILLMENT["bury"], {"rows": rows_json(writes.letters)})
+        letters.bury(tx, writes.letters)
     if writes.answers:
         keep(tx, writes.answers)
     if writes.events:
-        tx.execute(FULFILLMENT["tell"], {"rows": rows_json(writes.events)})
+        tell(tx, writes.events)
     if writes.finished:
-        tx.execute(WORK["finish"], {"step": step, "subject_ids": writes.finished})
+        work.finish(tx, step, writes.finished)
     if writes.postponed:
-        tx.execute(WORK["postpone"], {"step": step, "rows": rows_json(writes.postponed)})
+        work.postpone(tx, step, writes.postponed)
     if writes.rested:
-        tx.execute(GATES["rest"], {"step": step, "rows": rows_json(writes.rested)})
+        work.rest(tx, step, writes.rested)
     add_work(tx, writes.added)
-    if moved is not None and len(moved.fetchall()) != len({row["id"] for row in writes.moves}):
+    if not have_moved():
         raise RuntimeError(f"{step}: a fulfillment order moved while its row was locked")
 
 
 def add_work(tx: Connection, added: Iterable[NewWork]) -> None:
-    rows = [
-        {
-            "step": work.step,
-            "subject_id": work.subject_id,
-            "lane": work.lane,
-            "account": work.account,
-            "shop": work.shop,
-            "after_s": work.after_s,
-        }
-        for work in added
-    ]
-    if rows:
-        tx.execute(WORK["add"], {"rows": rows_json(rows)})
+    """Make work due; work that is there already keeps its place."""
+    work.add(tx, (Added(one.step, one.subject_id, one.lane, one.account, one.shop, one.after_s) for one in added))
 
 
 _PLACES = {
-    Subject.FULFILLMENT_ORDER: "place_of_fulfillment_orders",
-    Subject.PACKAGE: "place_of_packages",
-    Subject.NOTICE: "place_of_notices",
+    Subject.FULFILLMENT_ORDER: Of.FULFILLMENT_ORDER,
+    Subject.PACKAGE: Of.PACKAGE,
+    Subject.NOTICE: Of.NOTICE,
 }
 
 
@@ -239,9 +220,10 @@ def places(tx: Connection, step: str, lane: str, subject_ids: Sequence[int]) -> 
     Of a step that only another version knows, the place is the subject by itself.
     """
     known = STEPS.get(step)
-    name = _PLACES.get(known.subject) if known else None
+    subjects = _PLACES.get(known.subject) if known else None
     found: dict[int, Place] = {}
-    if name:
-        for row in tx.execute(FULFILLMENT[name], {"ids": list(subject_ids)}):
-            found[row[0]] = Place(row[0], Lane(row[5]), row[1], row[2], row[3], State(row[4]))
+    for one in lock_standings(tx, subjects, subject_ids) if subjects else ():
+        found[one.subject_id] = Place(
+            one.subject_id, one.lane, one.order_id, one.fulfillment_order_id, one.package_id, one.state
+        )
     return {id_: found.get(id_) or Place(id_, Lane(lane)) for id_ in subject_ids}

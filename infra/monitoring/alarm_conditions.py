@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from domain.alarms import CLOCK_ALARMS, AlarmKind
 from domain.errors import Misconfigured
 from domain.gates import ENGINE, GateKind
+from infra.config.directory import directory_of
 from infra.config.rules import load_rules
 from infra.config.settings import Settings
 from infra.monitoring.alarms import SILENT_S
-from infra.monitoring.cursor_age import ACCOUNTS, cursor_ages
-from infra.monitoring.signals import SIGNALS
+from infra.monitoring.cursor_age import cursor_ages
 from infra.tables.alarm_conditions import (
     orders_waiting,
     refused_counts,
@@ -23,13 +23,14 @@ from infra.tables.alarm_conditions import (
     stopped_bulks,
 )
 from infra.tables.alarms import Held, settle_alarms
+from infra.tables.breaches import load_breaches
 from infra.tables.gates import load_pauses
+from infra.tables.holds import expired_holds
 from infra.tables.letters import load_causes
+from infra.tables.locations import silent_feeds
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
-from infra.tables.unreadable import UNREADABLE
-
-INSPECT = load("inspect")
+from infra.tables.shops import found_late, unsettled
+from infra.tables.unreadable import count_by_account
 
 # A change that the second reading found so long ago still speaks for a longer overlap.
 LATE_RECENT_H = 24
@@ -65,7 +66,7 @@ def of_kind(kind: AlarmKind, look: Callable[[Connection], Mapping[str, Held | No
 
 def conditions_of(settings: Settings) -> tuple[Condition, ...]:
     """All that can be told from Postgres and the settings."""
-    locations = [location.name for location in settings.locations]
+    locations = list(directory_of(settings).locations)
     return (
         Condition(tuple(CLOCK_ALARMS.values()), _clocks),
         of_kind(AlarmKind.DEAD_LETTERS, _letters),
@@ -101,7 +102,7 @@ def _letters(connection: Connection) -> Mapping[str, Held]:
 
 
 def _silent_feeds(connection: Connection) -> Mapping[str, Held]:
-    silent = connection.execute(ACCOUNTS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
+    silent = silent_feeds(connection, SILENT_S)
     return {account: Held(facts={"since": since.isoformat()}) for account, since, _ in silent}
 
 
@@ -115,19 +116,19 @@ def _behind(connection: Connection, settings: Settings) -> Mapping[str, Held | N
 
 
 def _found_late(connection: Connection, settings: Settings) -> Mapping[str, Held]:
-    rows = connection.execute(ACCOUNTS["found_late"], {"recent_h": LATE_RECENT_H}).fetchall()
-    shops = {shop.account for shop in settings.shops}
+    rows = found_late(connection, LATE_RECENT_H)
+    shops = directory_of(settings).shops
     return {account: Held(count) for account, count, _, is_recent in rows if is_recent and account in shops}
 
 
 def _unsettled(connection: Connection, settings: Settings) -> Mapping[str, Held]:
-    rows = connection.execute(ACCOUNTS["unsettled"], {"behind_h": UNSETTLED_H}).fetchall()
-    shops = {shop.account for shop in settings.shops}
+    rows = unsettled(connection, UNSETTLED_H)
+    shops = directory_of(settings).shops
     return {account: Held() for account, _ in rows if account in shops}
 
 
 def _expired_holds(connection: Connection) -> Mapping[str, Held]:
-    return {owner: Held(holds, owner=owner) for owner, holds in connection.execute(INSPECT["expired_holds"])}
+    return {owner: Held(holds, owner=owner) for owner, holds in expired_holds(connection)}
 
 
 def _paused_accounts(connection: Connection) -> Mapping[str, Held]:
@@ -139,11 +140,11 @@ def _paused_accounts(connection: Connection) -> Mapping[str, Held]:
 
 
 def _breaches(connection: Connection) -> Mapping[str, Held]:
-    return {name: Held(examples) for name, examples in connection.execute(SIGNALS["breaches"])}
+    return {name: Held(examples) for name, examples in load_breaches(connection).items()}
 
 
 def _unreadable(connection: Connection) -> Mapping[str, Held]:
-    rows = connection.execute(UNREADABLE["open_by_account"]).fetchall()
+    rows = count_by_account(connection)
     return {f"{source} {account}": Held(entries) for account, source, entries in rows}
 
 

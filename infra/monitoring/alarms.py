@@ -2,20 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple
 
 from domain.ship_by import MARKS, ON_THE_CLOCK
 from infra.config.settings import Shop
 from infra.monitoring.cursor_age import cursor_ages
-from infra.tables.letters import LETTERS, LetterCause, load_causes
-from infra.tables.orders import rows_json
+from infra.tables import clock
+from infra.tables.clock import Recent
+from infra.tables.holds import expired_holds
+from infra.tables.letters import LetterCause, Told, alarms_raised, forget_alarms, load_causes, note_alarms
+from infra.tables.locations import silent_feeds
 from infra.tables.pool import Database
-from infra.tables.sql import load
+from infra.tables.shops import note_behind
 from infra.telemetry.log import get_logger
-
-ACCOUNTS = load("accounts")
-CLOCK = load("clock")
-INSPECT = load("inspect")
 
 # An order that has been late for longer has had its first alarm, unless it came in late; it is repeated daily.
 LATE_DAYS = 7
@@ -37,17 +35,10 @@ def raise_alarms(db: Database) -> int:
 
     Safe to run twice and side by side: a mark of an order is one row.
     """
-    named = {
-        "percents": list(MARKS),
-        "states": sorted(ON_THE_CLOCK),
-        "days": LATE_DAYS,
-        "newest": _NEWEST,
-        "limit": _AT_ONCE,
-    }
     total = 0
     while True:
         with db.transaction() as tx:
-            raised = tx.execute(CLOCK["raise_alarms"], named).fetchall()
+            raised = clock.raise_alarms(tx, MARKS, sorted(ON_THE_CLOCK), Recent(LATE_DAYS, _NEWEST), _AT_ONCE)
         for percent, currency, orders, at_risk_minor in raised:
             say = log.error if percent == MARKS[-1] else log.warning
             say("clock_alarm", percent=percent, orders=orders, at_risk_minor=at_risk_minor, currency=currency)
@@ -62,11 +53,10 @@ def repeat_alarms(db: Database) -> int:
 
     An order that a hold has put into somebody's hands is left to them until the hold's due time.
     """
-    named = {"states": sorted(ON_THE_CLOCK), "limit": _AT_ONCE}
     total = 0
     while True:
         with db.transaction() as tx:
-            looked_at = tx.execute(CLOCK["repeat_alarms"], named).fetchall()
+            looked_at = clock.repeat_alarms(tx, sorted(ON_THE_CLOCK), _AT_ONCE)
         for currency, _, orders, at_risk_minor, days_late in looked_at:
             if orders:
                 log.error(
@@ -82,13 +72,6 @@ def repeat_alarms(db: Database) -> int:
             return total
 
 
-class Told(NamedTuple):
-    """What was last said of a cause: how many letters it had, and how long ago."""
-
-    letters: int
-    age: timedelta
-
-
 def is_news(letters: int, told: Told | None) -> bool:
     """Whether somebody must hear of a cause with so many open letters: a new one, one that grows, one that stays."""
     return told is None or letters >= told.letters * _GROWTH or told.age >= _REMINDER
@@ -100,13 +83,11 @@ def alarm_on_letters(db: Database) -> int:
     Dead letters are no backlog: orders may die while every queue is empty.
     """
     with db.transaction() as tx:
-        told = {fingerprint: Told(*rest) for fingerprint, *rest in tx.execute(LETTERS["alarms_raised"])}
+        told = alarms_raised(tx)
         causes = load_causes(tx)
         news = [cause for cause in causes if is_news(cause.letters, told.get(cause.fingerprint))]
-        tx.execute(LETTERS["forget_alarms"], {"open": [cause.fingerprint for cause in causes]})
-        if news:
-            noted = [{"fingerprint": cause.fingerprint, "letters": cause.letters} for cause in news]
-            tx.execute(LETTERS["note_alarms"], {"rows": rows_json(noted)})
+        forget_alarms(tx, [cause.fingerprint for cause in causes])
+        note_alarms(tx, {cause.fingerprint: cause.letters for cause in news})
     for cause in news:
         _say(cause)
     return len(news)
@@ -129,7 +110,7 @@ def _say(cause: LetterCause) -> None:
 def alarm_on_silent_feeds(db: Database) -> int:
     """One alarm for each shop or location that could not be read for an hour; return how many there are."""
     with db.connection() as connection:
-        silent = connection.execute(ACCOUNTS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
+        silent = silent_feeds(connection, SILENT_S)
     for account, since, silent_s in silent:
         log.error("feed_silent", account=account, since=since, silent_h=round(silent_s / 3600, 1))
     return len(silent)
@@ -147,8 +128,7 @@ def alarm_on_old_cursors(db: Database, shops: Sequence[Shop]) -> int:
         news = [one for one in behind if one.told_s is None or one.told_s >= _BEHIND_AGAIN_S]
         calm = [one for one in ages if one.has_caught_up]
         if news or calm:
-            named = {"behind": [one.account for one in news], "caught_up": [one.account for one in calm]}
-            tx.execute(ACCOUNTS["note_behind"], named)
+            note_behind(tx, [one.account for one in news], [one.account for one in calm])
     for one in news:
         log.error(
             "shop_behind",
@@ -165,7 +145,7 @@ def alarm_on_old_cursors(db: Database, shops: Sequence[Shop]) -> int:
 def alarm_on_expired_holds(db: Database) -> int:
     """Remind each owner of holds past their due time; return how many there are."""
     with db.connection() as connection:
-        expired = connection.execute(INSPECT["expired_holds"]).fetchall()
+        expired = expired_holds(connection)
     for owner, holds in expired:
         log.warning("holds_expired", owner=owner, holds=holds)
     return sum(int(holds) for _, holds in expired)

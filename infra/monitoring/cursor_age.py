@@ -1,31 +1,17 @@
 """How old the cursors of shops are, and of whom somebody must hear."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import NamedTuple
 
 from infra.config.settings import Shop
 from infra.tables.pool import Connection
-from infra.tables.sql import load
-
-ACCOUNTS = load("accounts")
+from infra.tables.shops import CursorRow, load_cursor_ages
 
 # A shop has caught up once its cursor is this share of its patience old: one near its limit is not told of twice.
 _CALM = 1 / 2
 
 
-class CursorAge(NamedTuple):
-    """How far back the changes of a shop are stored: `cursor_at`, or its row's age where it was never read.
-
-    `patience_s`: the age that its settings allow. `told_s`: since somebody was last told that it is behind.
-    """
-
-    account: str
-    cursor_at: datetime | None
-    age_s: float
-    patience_s: float
-    told_s: float | None
-    is_paused: bool
+class CursorAge(CursorRow):
+    """How far back the changes of a shop are stored, and whether somebody must hear of that."""
 
     @property
     def is_behind(self) -> bool:
@@ -46,5 +32,4 @@ class CursorAge(NamedTuple):
 def cursor_ages(connection: Connection, shops: Iterable[Shop]) -> list[CursorAge]:
     """The configured shops that have a row, by account."""
     patiences = {shop.account: shop.cursor_patience_s for shop in shops}
-    named = {"accounts": list(patiences), "patiences_s": list(patiences.values())}
-    return [CursorAge(*row) for row in connection.execute(ACCOUNTS["cursor_ages"], named).fetchall()]
+    return [CursorAge(*row) for row in load_cursor_ages(connection, patiences)]

@@ -14,14 +14,25 @@ from domain.groups import Groups, drain_of, group_by_step, inflow_of
 from domain.order import Lane
 from domain.steps import Milestone
 from infra.config.worker_settings import KEPT_S
-from infra.process.steps import STEPS, steps_by_subject
+from infra.process.steps import STEPS
+from infra.tables.claims import due_keys
 from infra.tables.gates import load_pauses
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
-
-SIGNALS = load("signals")
-WORK = load("work")
+from infra.tables.signals import (
+    Counted,
+    MilestoneRow,
+    SignalRow,
+    count_between,
+    due_suspects,
+    due_work,
+    keep_to_indexes,
+    leased_work,
+    load_milestones,
+    load_signals,
+    newest_ids,
+    save_milestones,
+    save_signals,
+)
 
 # Due rows of a step and lane are counted up to here: more is as much a reason to grow as this many.
 DEPTH_MAX = 10_000
@@ -30,8 +41,8 @@ STRETCH_MAX = 200_000
 
 # Queries that count milestones, with those they count, in the order of `newest`.
 _SOURCES = {
-    "stored_between": (Milestone.STORED,),
-    "passed_between": tuple(name for name in Milestone if name is not Milestone.STORED),
+    Counted.PAYLOADS: (Milestone.STORED,),
+    Counted.EVENTS: tuple(name for name in Milestone if name is not Milestone.STORED),
 }
 
 # Of some accounts, those that do not take all their work now, with how much they take.
@@ -79,29 +90,28 @@ UNKNOWN = Signals(None, ())
 
 def read_signals(connection: Connection, window_s: float) -> Signals:
     """The newest signals, with rates over the last `window_s` seconds, or as much of that as is known."""
-    rows = connection.execute(SIGNALS["read"], {"window_s": window_s}).fetchall()
-    return Signals(rows[0][8] if rows else None, tuple(map(_signal, sorted(rows, key=_place))))
+    rows = load_signals(connection, window_s)
+    return Signals(rows[0].age_s if rows else None, tuple(map(_signal, sorted(rows, key=_place))))
 
 
-def _place(row: tuple[Any, ...]) -> tuple[str, int]:
+def _place(row: SignalRow) -> tuple[str, int]:
     """Group beside group, the highest lane first."""
-    return row[0], list(Lane).index(Lane(row[1]))
+    return row.step_group, list(Lane).index(Lane(row.lane))
 
 
-def _signal(row: tuple[Any, ...]) -> Signal:
-    group, lane, depth, oldest_s, ship_by_s, came, went, span_s, _, inflow, drain, under_way = row
-    per_min = 60 / span_s if span_s else 0.0
+def _signal(row: SignalRow) -> Signal:
+    per_min = 60 / row.span_s if row.span_s else 0.0
     return Signal(
-        group=group,
-        lane=lane,
-        depth=depth,
-        oldest_s=oldest_s,
-        ship_by_s=ship_by_s,
-        inflow_per_min=came * per_min,
-        drain_per_min=went * per_min,
-        inflow=inflow,
-        drain=drain,
-        under_way=under_way,
+        group=row.step_group,
+        lane=row.lane,
+        depth=row.depth,
+        oldest_s=row.oldest_s,
+        ship_by_s=row.ship_by_s,
+        inflow_per_min=row.came * per_min,
+        drain_per_min=row.went * per_min,
+        inflow=row.inflow,
+        drain=row.drain,
+        under_way=row.under_way,
     )
 
 
@@ -109,11 +119,10 @@ def measure_signals(db: Database, groups: Groups, rooms: Rooms = all_open) -> No
     """Measure all lanes and groups and write that down. Safe to run twice, and side by side."""
     with db.transaction() as tx:
         passed = _count_milestones(tx)
-        tx.execute(SIGNALS["keep_to_indexes"])
+        keep_to_indexes(tx)
         waiting = _waiting(tx, group_by_step(groups), rooms)
         rows = [_row(group, lane, steps, waiting, passed) for group, steps in groups.items() for lane in Lane]
-        tx.execute(SIGNALS["forget"], {"kept_s": KEPT_S})
-        tx.execute(SIGNALS["save"], {"rows": rows_json(rows)})
+        save_signals(tx, rows, KEPT_S)
 
 
 def _row(
@@ -137,11 +146,10 @@ def _waiting(tx: Connection, group_of: Mapping[str, str], rooms: Rooms) -> dict[
     gets a pool without a process to try, and its age says nothing of workers.
     """
     pauses = load_pauses(tx)
-    suspects = tx.execute(SIGNALS["due_suspects"], {"cap": DEPTH_MAX}).fetchall()
-    keys = [*tx.execute(WORK["due_keys"]).fetchall(), *(row[:3] for row in suspects)]
-    accounts = sorted({account for _, _, account in keys if account})
+    suspects = due_suspects(tx, DEPTH_MAX)
+    accounts = sorted({*(key.account for key in due_keys(tx)), *(row.account for row in suspects)} - {""})
     narrow = {**rooms(accounts), **_paused(pauses, accounts)}
-    due = tx.execute(SIGNALS["due"], {"cap": DEPTH_MAX, "narrow": list(narrow), **steps_by_subject()}).fetchall()
+    due = due_work(tx, DEPTH_MAX, list(narrow))
     found: dict[_Key, dict[str, Any]] = {}
     for step, lane, account, depth, oldest_s, ship_by in [*due, *suspects]:
         pause = pause_before(pauses, step=step, lane=lane)
@@ -154,7 +162,7 @@ def _waiting(tx: Connection, group_of: Mapping[str, str], rooms: Rooms) -> dict[
         if account not in narrow:
             row["oldest_s"] = max(row["oldest_s"], oldest_s)
             row["ship_by"] = min(filter(None, (row["ship_by"], ship_by)), default=None)
-    for step, lane, count in tx.execute(SIGNALS["leased"]).fetchall():
+    for step, lane, count in leased_work(tx):
         if step in group_of:
             found.setdefault((group_of[step], lane), dict(_NOTHING))["under_way"] += count
     return found
@@ -172,20 +180,13 @@ def _count_milestones(tx: Connection) -> dict[_Key, int]:
     A row that commits after one with a higher number was counted is missed: a few in a thousand, which a rate
     does not need.
     """
-    known = tx.execute(SIGNALS["milestones"]).fetchall()
-    newest = tx.execute(SIGNALS["newest"]).fetchone()
-    assert newest is not None
+    known = load_milestones(tx)
     counts: dict[_Key, int] = {(name, lane): orders for name, lane, orders, _ in known}
     rows = []
-    for (query, names), upto in zip(_SOURCES.items(), newest, strict=True):
+    for (counted, names), upto in zip(_SOURCES.items(), newest_ids(tx), strict=True):
         last = max((last_id for name, _, _, last_id in known if name in names), default=upto)
-        named = {"after": max(last, upto - STRETCH_MAX), "upto": upto}
-        for name, lane, orders in tx.execute(SIGNALS[query], named).fetchall():
+        for name, lane, orders in count_between(tx, counted, max(last, upto - STRETCH_MAX), upto):
             counts[name, lane] = counts.get((name, lane), 0) + orders
-        rows += [
-            {"name": name, "lane": lane, "orders": counts.get((name, lane), 0), "last_id": upto}
-            for name in names
-            for lane in Lane
-        ]
-    tx.execute(SIGNALS["save_milestones"], {"rows": rows_json(rows)})
+        rows += [MilestoneRow(name, lane, counts.get((name, lane), 0), upto) for name in names for lane in Lane]
+    save_milestones(tx, rows)
     return counts

@@ -7,19 +7,36 @@ dies in between leaves the rest to the sweeper's purge, as an order that has not
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from domain.retention import ERASURE_DUE_DAYS, ERASURE_OWNER, KEPT_FACTS
 from infra.engine.author import Author
 from infra.process.failpoints import failpoint
+from infra.tables import erasure
+from infra.tables.erasure import (
+    Needles,
+    NewErasure,
+    Standing,
+    Stored,
+    add_erasure,
+    end_erasure,
+    end_order,
+    erase_pages,
+    last_id,
+    load_standing,
+    lock_open,
+    mark_erased,
+    objects_of,
+    open_orders,
+    payloads_of,
+    scrub_audit,
+    search_orders,
+    search_payloads,
+)
 from infra.tables.pool import Connection, Database
-from infra.tables.retention import RETENTION, Named, Patience, Why, by_column, forget, forget_unread, lock_ended
-from infra.tables.sql import load
+from infra.tables.retention import Named, Patience, Why, forget, forget_unread, lock_all_unread, lock_ended
 from infra.telemetry.log import get_logger
-
-ERASURES = load("erasure")
 
 # Rows of one statement that searches bytes: bounded, as a body may have megabytes.
 _STRETCH = 500
@@ -29,24 +46,14 @@ _AT_ONCE_ENDED = Patience(0, 0)
 _LEAST_CHARS = 2
 _LEAST_ASCII = 5
 
+T = TypeVar("T")
+
 log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How an order stands. `order_id`: None for a payload that never became one. `forgotten`: the tombstone's cause."""
-
-    order_id: int | None
-    forgotten: str | None
-    states: str
-    holds: int
-    letters: int
-
-
 def standing(tx: Connection, order: Named) -> Standing:
-    row = tx.execute(ERASURES["standing"], _key(order)).fetchone()
-    assert row is not None
-    return Standing(row[0], row[1], row[2] or "", row[3], row[4])
+    """How an order stands; without a lock."""
+    return load_standing(tx, order)
 
 
 def can_erase(tx: Connection, order: Named) -> bool:
@@ -62,17 +69,8 @@ def can_erase(tx: Connection, order: Named) -> bool:
 def ask(tx: Connection, orders: Sequence[Named], author: Author) -> int:
     """Write down that these orders are to be erased; the number of the record."""
     subject = hashlib.sha256("\n".join(sorted(map(str, orders))).encode()).digest()
-    named = {
-        "who": author.who,
-        "reason": author.reason,
-        "owner": ERASURE_OWNER,
-        "subject": subject,
-        "due_days": ERASURE_DUE_DAYS,
-    }
-    row = tx.execute(ERASURES["ask"], named).fetchone()
-    assert row is not None
-    tx.execute(ERASURES["ask_orders"], {"id": row[0], **by_column(orders)})
-    return int(row[0])
+    new = NewErasure(author.who, author.reason, ERASURE_OWNER, subject, ERASURE_DUE_DAYS)
+    return add_erasure(tx, new, orders)
 
 
 def carry_out(db: Database, erasure_id: int | None = None, words: Sequence[str] = ()) -> int:
@@ -81,17 +79,16 @@ def carry_out(db: Database, erasure_id: int | None = None, words: Sequence[str] 
     `words`: further words of the person, for pages, scans and reasons of people; they are not stored.
     """
     with db.connection() as connection:
-        rows = connection.execute(ERASURES["open_orders"], {"id": erasure_id, "limit": _AT_ONCE}).fetchall()
-    done = sum(_carry_out(db, id_, Named(*name), words) for id_, *name in rows)
+        found = open_orders(connection, erasure_id, _AT_ONCE)
+    done = sum(_carry_out(db, id_, order, words) for id_, order in found)
     with db.transaction() as tx:
-        for id_ in sorted({row[0] for row in rows}):
-            if tx.execute(ERASURES["end_erasure"], {"id": id_}).fetchone():
+        for id_ in sorted({id_ for id_, _ in found}):
+            if end_erasure(tx, id_):
                 log.info("erased", erasure=id_)
     return done
 
 
 def _carry_out(db: Database, erasure_id: int, order: Named, words: Sequence[str]) -> bool:
-    key = {"erasure_id": erasure_id, **_key(order)}
     with db.transaction() as tx:
         if not can_erase(tx, order):
             return False
@@ -100,7 +97,7 @@ def _carry_out(db: Database, erasure_id: int, order: Named, words: Sequence[str]
     wanted = sorted({*usable(words), *filter(_is_telling, usable(said))})
     pages = _scrub_pages(db, [*wanted, *numbers])
     with db.transaction() as tx:
-        if tx.execute(ERASURES["lock_open"], key).fetchone() is None:
+        if not lock_open(tx, erasure_id, order):
             return False
         rows = _erase(tx, order)
         if rows is None:
@@ -109,7 +106,7 @@ def _carry_out(db: Database, erasure_id: int, order: Named, words: Sequence[str]
         rows["warehouse_page"] += pages
         failpoint("erase.forgotten", found.order_id, tx)
         shown = {table: count for table, count in sorted(rows.items()) if count}
-        tx.execute(ERASURES["end_order"], {**key, "rows": json.dumps(shown)})
+        end_order(tx, erasure_id, order, shown)
     failpoint("erase.committed", found.order_id)
     return True
 
@@ -124,22 +121,22 @@ def _erase(tx: Connection, order: Named) -> Counter[str] | None:
     elif not found.forgotten:
         payloads = _unread(tx, order)
         rows = forget_unread(tx, payloads, Why.ERASED) if payloads else None
-    tx.execute(ERASURES["mark_erased"], _key(order))
+    mark_erased(tx, order)
     return rows
 
 
 def _unread(tx: Connection, order: Named) -> list[int]:
     """All payloads of an order that never was one, locked; none while somebody reads or decides about them."""
-    ids = [row[0] for row in tx.execute(ERASURES["payloads_of"], _key(order)).fetchall()]
-    names = tx.execute(RETENTION["unread"], {"ids": ids, "days": 0}).fetchall()
-    locked = tx.execute(RETENTION["lock_unread"], by_column([Named(*row) for row in names])).fetchall() if names else []
-    return ids if [row[0] for row in locked] == ids else []
+    ids = payloads_of(tx, order)
+    return ids if lock_all_unread(tx, ids) == ids else []
 
 
 def _said(tx: Connection, order_id: int | None) -> tuple[list[str], list[str]]:
     """What the order says of its person, and the numbers under which a warehouse speaks of it."""
-    row = tx.execute(ERASURES["words_of"], {"id": order_id}).fetchone() if order_id is not None else None
-    return (list(row[0]), [number for number in row[1] if number and _is_telling(number)]) if row else ([], [])
+    if order_id is None:
+        return [], []
+    said = erasure.words_of(tx, order_id)
+    return said.words, [number for number in said.numbers if number and _is_telling(number)]
 
 
 def words_of(tx: Connection, orders: Sequence[Named]) -> list[str]:
@@ -155,27 +152,19 @@ def _is_telling(word: str) -> bool:
 
 def _scrub(tx: Connection, order_id: int | None, words: list[str], numbers: list[str]) -> Counter[str]:
     """What others wrote of the person outside its orders' own rows."""
-    named: dict[str, object] = {"id": order_id, "words": words, "numbers": numbers, "kept": list(KEPT_FACTS)}
-    rows: Counter[str] = Counter()
-    for query, table in (
-        ("erase_titles", "order_line"),
-        ("erase_early_scans", "early_scan"),
-        ("erase_bulks", "bulk"),
-        ("erase_bulk_acts", "bulk_act"),
-        ("erase_gates", "gate"),
-    ):
-        rows[table] += len(tx.execute(ERASURES[query], named).fetchall())
-    objects = tx.execute(ERASURES["objects_of"], {"id": order_id}).fetchall() if order_id is not None else []
-    named["objects"] = [row[0] for row in objects]
-    row = tx.execute(ERASURES["last_audit"]).fetchone()
-    for after, upto in stretches(row[0] if row else 0, 10 * _STRETCH):
-        rows["audit"] += len(tx.execute(ERASURES["erase_audit"], {**named, "after": after, "upto": upto}).fetchall())
+    wanted = Needles(order_id, words, numbers, list(KEPT_FACTS))
+    rows = erasure.scrub(tx, wanted)
+    objects = objects_of(tx, order_id) if order_id is not None else []
+    for stretch in stretches(last_id(tx, Stored.AUDIT), 10 * _STRETCH):
+        rows["audit"] += scrub_audit(tx, wanted, objects, stretch)
     return rows
 
 
 def _scrub_pages(db: Database, words: Sequence[str]) -> int:
-    named = {"needles": needles(words)}
-    return sum(len(found) for found in _in_stretches(db, "last_page", "erase_pages", named)) if words else 0
+    if not words:
+        return 0
+    wanted = needles(words)
+    return sum(_in_stretches(db, Stored.PAGES, lambda connection, stretch: erase_pages(connection, wanted, stretch)))
 
 
 def search(db: Database, words: Sequence[str]) -> list[Named]:
@@ -184,18 +173,20 @@ def search(db: Database, words: Sequence[str]) -> list[Named]:
     if not wanted:
         return []
     with db.connection() as connection:
-        found = {Named(*row) for row in connection.execute(ERASURES["search_orders"], {"words": wanted}).fetchall()}
-    for rows in _in_stretches(db, "last_payload", "search_payloads", {"needles": needles(wanted)}):
-        found |= {Named(*row) for row in rows}
+        found = set(search_orders(connection, wanted))
+    looked_for = needles(wanted)
+    for names in _in_stretches(db, Stored.PAYLOADS, lambda conn, stretch: search_payloads(conn, looked_for, stretch)):
+        found.update(names)
     return sorted(found, key=str)
 
 
-def _in_stretches(db: Database, last: str, query: str, named: Mapping[str, object]) -> Iterator[list[tuple[Any, ...]]]:
+def _in_stretches(db: Database, stored: Stored, act: Callable[[Connection, tuple[int, int]], T]) -> Iterator[T]:
+    """What `act` returns for each stretch of the rows, each on a connection of its own."""
     with db.connection() as connection:
-        row = connection.execute(ERASURES[last]).fetchone()
-    for after, upto in stretches(row[0] if row else 0, _STRETCH):
+        last = last_id(connection, stored)
+    for stretch in stretches(last, _STRETCH):
         with db.connection() as connection:
-            yield connection.execute(ERASURES[query], {**named, "after": after, "upto": upto}).fetchall()
+            yield act(connection, stretch)
 
 
 def stretches(last: int, length: int) -> Iterator[tuple[int, int]]:
@@ -222,7 +213,3 @@ def needles(words: Iterable[str]) -> list[bytes]:
 
 def _escaped_in_capitals(word: str) -> bytes:
     return "".join(char if char.isascii() else f"\\u{ord(char):04X}" for char in word).encode()
-
-
-def _key(order: Named) -> dict[str, str]:
-    return {"platform": order.platform, "shop": order.shop, "platform_order_id": order.platform_order_id}

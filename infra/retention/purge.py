@@ -17,14 +17,22 @@ from infra.retention.forgotten import tell_refused
 from infra.retention.limits import mind_limits
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import (
-    RETENTION,
+    Deleted,
     Patience,
+    Stretched,
+    Walk,
     Why,
+    count_old,
+    delete_old,
+    delete_stretch,
     find_ended,
     forget,
+    forget_leftovers,
+    forget_refused_payloads,
     forget_unread,
     lock_ended,
     lock_unread,
+    look_at,
     read_mark,
     set_mark,
 )
@@ -39,17 +47,17 @@ LEFT_BATCHES_MAX = 2
 
 Act = Callable[[Connection, list[int]], int]
 
-_DELETES: dict[Kind, tuple[str, ...]] = {
-    Kind.EARLY_SCANS: ("purge_early_scans",),
-    Kind.GAPS: ("purge_gaps",),
-    Kind.BULKS: ("purge_bulk_members", "purge_bulks", "purge_bulk_items", "purge_bulk_acts"),
-    Kind.ENTRIES: ("purge_entries",),
-    Kind.ALARMS: ("purge_alarms",),
+_DELETES: dict[Kind, tuple[Deleted, ...]] = {
+    Kind.EARLY_SCANS: (Deleted.EARLY_SCANS,),
+    Kind.GAPS: (Deleted.GAPS,),
+    Kind.BULKS: (Deleted.BULK_MEMBERS, Deleted.BULKS, Deleted.BULK_ITEMS, Deleted.BULK_ACTS),
+    Kind.ENTRIES: (Deleted.ENTRIES,),
+    Kind.ALARMS: (Deleted.ALARMS,),
 }
-_STRETCHES: dict[Kind, tuple[str, str]] = {
-    Kind.PAGES: ("page_of_pages", "purge_pages"),
-    Kind.EVENTS: ("page_of_events", "purge_events"),
-    Kind.LETTERS: ("page_of_letters", "purge_letters"),
+_STRETCHES: dict[Kind, Stretched] = {
+    Kind.PAGES: Stretched.PAGES,
+    Kind.EVENTS: Stretched.EVENTS,
+    Kind.LETTERS: Stretched.LETTERS,
 }
 
 log = get_logger(__name__)
@@ -70,17 +78,17 @@ class Purge:
         self.purged = Counter()
         days = self.policy.days
         if days[Kind.PERSONS] != KEEP:
-            self._walk("orders", "page_of_orders", self._forget_orders)
-            self._walk("payloads", "page_of_payloads", self._forget_unread)
+            self._walk("orders", Walk.ORDERS, self._forget_orders)
+            self._walk("payloads", Walk.PAYLOADS, self._forget_unread)
         with self.db.transaction() as tx:
-            tx.execute(RETENTION["forget_refused_payloads"])
-        for kind, queries in _DELETES.items():
+            forget_refused_payloads(tx)
+        for kind, all_deleted in _DELETES.items():
             if days[kind] != KEEP:
-                for query in queries:
-                    self._delete(kind, query, days[kind])
-        for kind, (page, query) in _STRETCHES.items():
+                for deleted in all_deleted:
+                    self._delete(kind, deleted, days[kind])
+        for kind, stretched in _STRETCHES.items():
             if days[kind] != KEEP:
-                self._delete_stretches(kind, page, query, days[kind])
+                self._delete_stretches(kind, stretched, days[kind])
         carry_out(self.db)
         tell_refused(self.db)
         mind_limits(self.db, self.policy)
@@ -95,30 +103,29 @@ class Purge:
     def _batches(self) -> Iterable[int]:
         return itertools.count() if self.batches_max is None else range(self.batches_max)
 
-    def _walk(self, name: str, page: str, act: Act) -> None:
+    def _walk(self, name: str, walk: Walk, act: Act) -> None:
         """Look at rows in id order: on from where the last round ended, and once more at those that were left.
 
         A row that has not ended yet is passed over; a second mark goes round behind the first and finds it again.
         """
         with self.db.connection() as connection:
             front, tail = read_mark(connection, name), read_mark(connection, f"{name}_left")
-        self._stretch(name, page, act, after=front, upto=None, batches_max=self.batches_max)
+        self._stretch(name, walk, act, after=front, upto=None, batches_max=self.batches_max)
         if tail >= front or self.batches_max is None:
             tail = 0
         # Of the marks the one behind has no hurry.
         batches_max = self.batches_max and LEFT_BATCHES_MAX
-        if self._stretch(f"{name}_left", page, act, after=tail, upto=front, batches_max=batches_max):
+        if self._stretch(f"{name}_left", walk, act, after=tail, upto=front, batches_max=batches_max):
             with self.db.transaction() as tx:
                 set_mark(tx, f"{name}_left", 0, 0)
 
     def _stretch(
-        self, mark: str, page: str, act: Act, *, after: int, upto: int | None, batches_max: int | None
+        self, mark: str, walk: Walk, act: Act, *, after: int, upto: int | None, batches_max: int | None
     ) -> bool:
         """Whether the end was reached: of all rows, of those that are old enough, or of what lies before `upto`."""
         for _ in itertools.count() if batches_max is None else range(batches_max):
             with self.db.transaction() as tx:
-                named = {"after": after, "limit": self.batch, "days": self.policy.persons_days}
-                rows = tx.execute(RETENTION[page], named).fetchall()
+                rows = look_at(tx, walk, after=after, limit=self.batch, days=self.policy.persons_days)
                 due = [(id_, is_left) for id_, is_due, is_left in rows if is_due and (upto is None or id_ <= upto)]
                 if not due:
                     return True
@@ -142,12 +149,12 @@ class Purge:
         payloads = lock_unread(tx, ids, self.policy.persons_days)
         if payloads:
             forget_unread(tx, payloads, Why.PURGED)
-        return len(payloads) + len(tx.execute(RETENTION["forget_leftovers"], {"ids": ids}).fetchall())
+        return len(payloads) + forget_leftovers(tx, ids)
 
-    def _delete(self, kind: Kind, query: str, days: int) -> None:
+    def _delete(self, kind: Kind, deleted: Deleted, days: int) -> None:
         for _ in self._batches():
             with self.db.transaction() as tx:
-                done = len(tx.execute(RETENTION[query], {"days": days, "limit": self.batch}).fetchall())
+                done = delete_old(tx, deleted, days, self.batch)
                 failpoint("purge.deleted", None, tx)
                 if done:
                     set_mark(tx, kind, 0, done)
@@ -155,14 +162,12 @@ class Purge:
             if done < self.batch:
                 return
 
-    def _delete_stretches(self, kind: Kind, page: str, query: str, days: int) -> None:
+    def _delete_stretches(self, kind: Kind, stretched: Stretched, days: int) -> None:
         """Old rows lie first; those that must stay are few and are passed over each time."""
         after = 0
         for _ in self._batches():
-            named = {"days": days, "limit": self.batch, "after": after}
             with self.db.transaction() as tx:
-                upto, is_old = tx.execute(RETENTION[page], named).fetchone() or (0, False)
-                done = len(tx.execute(RETENTION[query], {**named, "upto": upto}).fetchall()) if upto else 0
+                upto, is_old, done = delete_stretch(tx, stretched, after=after, limit=self.batch, days=days)
                 failpoint("purge.deleted", None, tx)
                 if done:
                     set_mark(tx, kind, 0, done)
@@ -181,9 +186,7 @@ def count_due(db: Database, policy: Retention) -> Counter[str]:
     for kind in [kind for kind in Kind if kind is not Kind.PERSONS]:
         if days[kind] != KEEP:
             with db.connection() as connection:
-                named = {"kind": kind, "days": days[kind]}
-                row = connection.execute(RETENTION["count_old"], named).fetchone()
-                counts[kind] = row[0] if row else 0
+                counts[kind] = count_old(connection, kind, days[kind])
     return counts
 
 
@@ -191,8 +194,7 @@ def _count_persons(db: Database, policy: Retention) -> int:
     total, after = 0, 0
     while True:
         with db.connection() as connection:
-            named = {"after": after, "limit": BATCH, "days": policy.persons_days}
-            rows = connection.execute(RETENTION["page_of_orders"], named).fetchall()
+            rows = look_at(connection, Walk.ORDERS, after=after, limit=BATCH, days=policy.persons_days)
             due = [(id_, is_left) for id_, is_due, is_left in rows if is_due]
             if not due:
                 return total

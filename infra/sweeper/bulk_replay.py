@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
 
@@ -11,15 +10,23 @@ from domain.order import Lane
 from domain.reasons import Reason
 from infra.engine.author import Author, Role, Source
 from infra.engine.replay import Answer, close_superseded, replay
-from infra.process.steps import steps_by_subject
 from infra.queue.keys import BellKey, Bells
-from infra.tables.letters import LETTERS
-from infra.tables.orders import rows_json
+from infra.tables.bulk import (
+    Mark,
+    count_members,
+    latest_ends,
+    mark_members,
+    open_bulks,
+    pick_members,
+    set_state,
+    settle_members,
+    spend,
+    take_bulk,
+)
+from infra.tables.letters import fold_tally, open_after
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
 from infra.telemetry.log import get_logger
 
-BULK = load("bulk")
 MEMBERS_MAX = 200
 _LETTERS_A_ROUND = 200
 _TALLY_ROWS_MAX = 1000
@@ -47,8 +54,8 @@ class LetterDuties:
         A bulk's round is one transaction: what it did and its account of it are one.
         """
         with self.db.connection() as connection:
-            open_bulks = [row[0] for row in connection.execute(BULK["open"]).fetchall()]
-        for bulk_id in open_bulks:
+            found = open_bulks(connection)
+        for bulk_id in found:
             try:
                 with self.db.transaction() as tx:
                     rung = _go_on(tx, bulk_id)
@@ -64,9 +71,8 @@ class LetterDuties:
 
     def close_superseded(self) -> None:
         """Look through a stretch of the open letters for orders that moved on; the next round takes the next."""
-        asked = {"after": self._looked_at, "limit": _LETTERS_A_ROUND}
         with self.db.connection() as connection:
-            ids = [row[0] for row in connection.execute(LETTERS["open_after"], asked).fetchall()]
+            ids = open_after(connection, self._looked_at, _LETTERS_A_ROUND)
         self._looked_at = ids[-1] if len(ids) == _LETTERS_A_ROUND else 0
         if not ids:
             return
@@ -77,18 +83,18 @@ class LetterDuties:
 
     def fold_tally(self) -> None:
         with self.db.connection() as connection:
-            connection.execute(LETTERS["fold_tally"], {"rows_max": _TALLY_ROWS_MAX})
+            fold_tally(connection, _TALLY_ROWS_MAX)
 
 
 def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
-    row = tx.execute(BULK["take"], {"id": bulk_id}).fetchone()
+    row = take_bulk(tx, bulk_id)
     if row is None:
         return set()
     _, who, role, source, request_id, reason, per_second, again, state, elapsed_s = row
-    over = tx.execute(BULK["settle_members"], {"id": bulk_id, **steps_by_subject()}).fetchall()
+    over = settle_members(tx, bulk_id)
     if state not in _MOVING:
         return set()
-    waiting, out = _count(tx, bulk_id)
+    waiting, out = count_members(tx, bulk_id)
     if over and waiting and (stop := _why_stop(tx, bulk_id, state, over)):
         _set_state(tx, bulk_id, "paused", stop.stored())
         return set()
@@ -98,20 +104,18 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     if not waiting and not out:
         _set_state(tx, bulk_id, "done", "")
         return set()
-    picked = _pick(tx, bulk_id, _allowance(state, out, per_second, elapsed_s))
+    picked = pick_members(tx, bulk_id, _allowance(state, out, per_second, elapsed_s))
     if not picked:
         return set()
     # A bulk of an earlier version does not say in which role and by which way it was started.
-    known = {"role": Role(role), "source": Source(source), "request_id": request_id} if role else {}
-    author = Author(who, f"bulk {bulk_id}: {reason}", **known)
+    author = Author(who, f"bulk {bulk_id}: {reason}")
+    if role and source and request_id:
+        author = Author(author.who, author.reason, Role(role), Source(source), request_id)
     answers, rung = replay(tx, picked, author, lane=Lane.BULK, again=again)
-    marks = [
-        {"letter_id": one.letter_id, "state": one.answer, "why": one.why.stored() if one.why else ""} for one in answers
-    ]
-    tx.execute(BULK["mark_members"], {"id": bulk_id, "rows": rows_json(marks)})
+    mark_members(tx, bulk_id, [Mark(one.letter_id, one.answer, one.why.stored() if one.why else "") for one in answers])
     # Only what asks the outside again counts against the rate.
     taken = sum(one.answer is Answer.REPLAYED for one in answers)
-    tx.execute(BULK["spend"], {"id": bulk_id, "taken": taken})
+    spend(tx, bulk_id, taken)
     return rung
 
 
@@ -122,8 +126,7 @@ def _why_stop(tx: Connection, bulk_id: int, state: str, over: Sequence[tuple[str
         return None
     if state == "canary":
         return Reason(Why.CANARY_DIED, {"of": died[0]})
-    latest = [row[0] for row in tx.execute(BULK["latest_ends"], {"id": bulk_id, "limit": ENDS_SEEN})]
-    stop = why_stop(latest)
+    stop = why_stop(latest_ends(tx, bulk_id, ENDS_SEEN))
     return Reason(stop.code, {**stop.facts, "of": died[-1]}) if stop else None
 
 
@@ -136,15 +139,6 @@ def _allowance(state: str, out: int, per_second: float, elapsed_s: float) -> int
     return min(MEMBERS_MAX, 1 + int(per_second * min(elapsed_s, 1.0)))
 
 
-def _pick(tx: Connection, bulk_id: int, limit: int) -> list[int]:
-    return [row[0] for row in tx.execute(BULK["pick"], {"id": bulk_id, "limit": limit}).fetchall()]
-
-
-def _count(tx: Connection, bulk_id: int) -> tuple[int, int]:
-    row: Any = tx.execute(BULK["count_open"], {"id": bulk_id}).fetchone()
-    return row[0], row[1]
-
-
 def _set_state(tx: Connection, bulk_id: int, state: str, note: str) -> None:
-    if tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": note}).rowcount:
+    if set_state(tx, bulk_id, state, note):
         log.info("bulk_turned", bulk_id=bulk_id, state=state, note=note)

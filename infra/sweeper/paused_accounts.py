@@ -14,11 +14,12 @@ from infra.accounts.shared_breaker import Seen, SharedGates
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.process.clock import Clock
-from infra.process.steps import steps_by_subject
 from infra.queue.keys import BellKey
 from infra.sweeper.reinstate import reinstate
-from infra.tables.gates import GATES, load_pauses
+from infra.tables.gates import load_pauses
+from infra.tables.holds import release_resumed, release_waiting
 from infra.tables.pool import Connection, Database
+from infra.tables.work import gates_with_work, let_through, overdue_behind_gates, overdue_behind_pauses
 from infra.telemetry.log import get_logger
 
 # Work that comes back in one round when nothing limits it; and holds that one round opens.
@@ -49,7 +50,7 @@ class GateDuty:
         """The keys to ring for: those that no gate keeps back, and those of work that comes back now."""
         with self.db.connection() as connection:
             pauses = load_pauses(connection)
-            gates = [row[0] for row in connection.execute(GATES["gates_with_work"])]
+            gates = gates_with_work(connection)
         accounts = sorted({*gates, *(key.account for key in keys if key.account)})
         seen = self._look(accounts)
         returned = {key for account in gates for key in self._let_through(account, pauses, seen)}
@@ -81,20 +82,14 @@ class GateDuty:
 
         The work keeps resting, and goes on by itself once its gate opens.
         """
-        named = {
-            "accounts": list(accounts),
-            "margin_s": self.margin_s,
-            "patience_s": self.patience_s,
-            "limit": HOLDS_MAX,
-            **steps_by_subject(),
-        }
         with self.db.transaction() as tx:
             self._release(tx, accounts)
             if not accounts:
                 return
-            for fulfillment_order_id, order_id, package_id, lane, state, step, account in tx.execute(
-                GATES["overdue_behind_gates"], named
-            ).fetchall():
+            overdue = overdue_behind_gates(
+                tx, accounts, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX
+            )
+            for fulfillment_order_id, order_id, package_id, lane, state, step, account in overdue:
                 place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
                 writes = Writes()
                 add_hold(step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
@@ -103,21 +98,25 @@ class GateDuty:
 
     def hold_paused(self) -> None:
         """The same for what waits too long while a person has paused its lane or step; the hold names the pause."""
-        named = {"margin_s": self.margin_s, "patience_s": self.patience_s, "limit": HOLDS_MAX}
         with self.db.transaction() as tx:
-            _tell_released(tx, tx.execute(GATES["release_resumed"]).fetchall())
-            for fulfillment_order_id, order_id, subject_id, package_id, lane, state, step, pause, reason in tx.execute(
-                GATES["overdue_behind_pauses"], named
-            ).fetchall():
-                place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
+            _tell_released(tx, release_resumed(tx))
+            for one in overdue_behind_pauses(tx, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX):
+                place = Place(
+                    one.subject_id,
+                    Lane(one.lane),
+                    one.order_id,
+                    one.fulfillment_order_id,
+                    one.package_id,
+                    State(one.state),
+                )
                 writes = Writes()
-                facts = {"pause": pause, "reason": reason}
-                add_hold(step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, facts), writes)
-                write(tx, step, writes)
-                log.warning("waiting_on_account", order_id=order_id, pause=pause)
+                facts = {"pause": one.pause, "reason": one.reason}
+                add_hold(one.step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, facts), writes)
+                write(tx, one.step, writes)
+                log.warning("waiting_on_account", order_id=one.order_id, pause=one.pause)
 
     def _release(self, tx: Connection, accounts: Sequence[str]) -> None:
-        _tell_released(tx, tx.execute(GATES["release_waiting"], {"accounts": list(accounts)}).fetchall())
+        _tell_released(tx, release_waiting(tx, accounts))
 
     def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
         """How the breakers stand; None with Redis away, and then every process judges for itself."""
@@ -138,9 +137,7 @@ class GateDuty:
             return
         limit = LET_THROUGH_MAX if room < 0 else room
         with self.db.connection() as connection:
-            for step, lane, key_account in connection.execute(
-                GATES["let_through"], {"account": account, "limit": limit}
-            ):
+            for step, lane, key_account in let_through(connection, account, limit):
                 yield BellKey(step, lane, key_account)
 
 

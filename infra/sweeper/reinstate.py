@@ -9,9 +9,10 @@ from infra.engine.replay import add_due, go_on, replay
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.audit import Act, Verb, record_acts
-from infra.tables.gates import GATES
-from infra.tables.letters import LETTERS
-from infra.tables.orders import Locked, lock_fulfillment, open_holds
+from infra.tables.gates import take_ended_accusers
+from infra.tables.holds import holds_of_accusers, open_holds, release_hold
+from infra.tables.letters import letters_of_accusers
+from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection
 
 SUBJECTS_MAX = 200
@@ -22,12 +23,11 @@ def reinstate(tx: Connection) -> set[BellKey]:
 
     Their work meets the gate of the paused account and waits behind it.
     """
-    taken = tx.execute(GATES["take_ended_accusers"], {"limit": SUBJECTS_MAX}).fetchall()
+    taken = take_ended_accusers(tx, SUBJECTS_MAX)
     if not taken:
         return set()
-    named = {"steps": [step for _, step, _ in taken], "subject_ids": [subject_id for _, _, subject_id in taken]}
     author = machine("the account was the cause", Source.SWEEPER)
-    letter_ids = [row[0] for row in tx.execute(GATES["letters_of_accusers"], named).fetchall()]
+    letter_ids = letters_of_accusers(tx, [(one.step, one.subject_id) for one in taken])
     rung = replay(tx, letter_ids, author)[1] if letter_ids else set()
     for step in STEPS.values():
         if step.misconfigured_hold is not None:
@@ -40,35 +40,15 @@ def _release(
     tx: Connection, step: str, code: HoldCode, packages: Sequence[tuple[str, int]], author: Author
 ) -> set[BellKey]:
     """Lift the holds that a step of packages opened for its account's error."""
-    if not packages:
-        return set()
-    named = {
-        "accounts": [account for account, _ in packages],
-        "package_ids": [id_ for _, id_ in packages],
-        "step": step,
-        "code": code,
-    }
-    held = [row[0] for row in tx.execute(GATES["holds_of_accusers"], named).fetchall()]
     rung: set[BellKey] = set()
-    for locked in lock_fulfillment(tx, held):
+    for locked in lock_fulfillment(tx, holds_of_accusers(tx, step, code, packages)):
         rung |= _release_one(tx, locked, step, code, author)
     return rung
 
 
 def _release_one(tx: Connection, locked: Locked, step: str, code: HoldCode, author: Author) -> set[BellKey]:
     held = _codes(tx, locked)
-    released = tx.execute(
-        LETTERS["release_hold"],
-        {
-            "id": locked.id,
-            "code": code,
-            "by": author.who,
-            "role": author.role,
-            "reason": author.reason,
-            "is_waived": False,
-        },
-    ).fetchone()
-    if released is None:
+    if release_hold(tx, locked.id, code, author, is_waived=False) is None:
         return set()
     left = _codes(tx, locked)
     act = Act(f"order/{locked.order_id}", {"holds": held}, {"holds": left}, {"code": code})

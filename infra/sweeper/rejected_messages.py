@@ -17,10 +17,11 @@ from domain.alarms import AlarmKind
 from domain.dead_letters import MESSAGE
 from domain.holds import HOLDS, HoldCode
 from domain.retry import fingerprint
-from infra.engine.write_outcomes import FULFILLMENT, Row, rows_json
 from infra.monitoring.alarm_events import note_event
 from infra.queue.priority import PriorityBroker, RejectedMessage
+from infra.tables.letters import bury
 from infra.tables.pool import Database
+from infra.tables.rows import Row
 from infra.telemetry.log import get_logger
 
 AT_ONCE = 100
@@ -57,7 +58,7 @@ class RejectedDuty:
         while found := self.broker.rejected(queue, count=AT_ONCE):
             # The letters first: who dies in between finds the messages again, and their letters open.
             with self.db.transaction() as tx:
-                tx.execute(FULFILLMENT["bury"], {"rows": rows_json([_letter(message) for message in found])})
+                bury(tx, map(_letter, found))
             self.broker.discard(queue, [message.message_id for message in found])
             moved += len(found)
         if moved:

@@ -1,30 +1,15 @@
-"""The sweeper's slower duties: each at a pace of its own, between its rounds."""
+"""How the sweeper's duties take turns: each at a pace of its own, in its round or on a thread beside it."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
-from infra.config.retention import Retention
-from infra.config.settings import Shop
-from infra.monitoring.alarms import (
-    alarm_on_expired_holds,
-    alarm_on_letters,
-    alarm_on_old_cursors,
-    alarm_on_silent_feeds,
-    raise_alarms,
-    repeat_alarms,
-)
-from infra.monitoring.invariants import report_breaches
 from infra.process.clock import Clock
-from infra.retention.purge import Purge
-from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
 
-# An alarm may be a minute late; the invariants read whole tables.
+# An alarm may be a minute late.
 ALARMS_EVERY_S = 60.0
-REMINDERS_EVERY_S = 3600.0
-INVARIANTS_EVERY_S = 300.0
 
 log = get_logger(__name__)
 
@@ -85,21 +70,3 @@ class Beside:
     def _tend_all(self) -> None:
         for duty in self._duties:
             duty.tend()
-
-
-def slow_duties(db: Database, clock: Clock, shops: Sequence[Shop]) -> tuple[Duty, ...]:
-    """All of them, due at once."""
-    return (
-        Duty("clock_alarms", ALARMS_EVERY_S, lambda: raise_alarms(db), clock),
-        Duty("repeated_alarms", ALARMS_EVERY_S, lambda: repeat_alarms(db), clock),
-        Duty("letter_alarms", ALARMS_EVERY_S, lambda: alarm_on_letters(db), clock),
-        Duty("old_cursors", ALARMS_EVERY_S, lambda: alarm_on_old_cursors(db, shops), clock),
-        Duty("silent_feeds", REMINDERS_EVERY_S, lambda: alarm_on_silent_feeds(db), clock),
-        Duty("expired_holds", REMINDERS_EVERY_S, lambda: alarm_on_expired_holds(db), clock),
-        Duty("invariants", INVARIANTS_EVERY_S, lambda: report_breaches(db), clock),
-    )
-
-
-def purge_duty(db: Database, clock: Clock, policy: Retention) -> Duty:
-    """The purge, at a pace of its own; for a thread of its own, as a backlog takes long."""
-    return Duty("purge", policy.every_s, Purge(db, policy).run, clock)

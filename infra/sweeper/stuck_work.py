@@ -8,12 +8,15 @@ from typing import Protocol
 from domain.alarms import AlarmKind
 from infra.engine.failures import Origin, bury, crash_cause
 from infra.engine.worker_lock import PRESENCE_CLASS
-from infra.engine.write_outcomes import WORK, Writes, places, write
+from infra.engine.write_outcomes import Writes, places, write
 from infra.monitoring.alarm_events import note_event
 from infra.process.clock import Clock
 from infra.process.failpoints import SWEEP_POINT, failpoints
 from infra.queue.keys import BellKey, Bells
+from infra.tables.claims import due_keys, lock_failed, suspect_keys
+from infra.tables.flights import close_flight, lock_crashed
 from infra.tables.pool import Database
+from infra.tables.work import release_expired, release_unflown, suspect
 from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -57,19 +60,16 @@ class Sweeper:
     def due(self) -> list[BellKey]:
         """Every key with due rows."""
         with self.db.connection() as connection:
-            due = connection.execute(WORK["due_keys"]).fetchall()
-            suspects = connection.execute(WORK["suspect_keys"]).fetchall()
-        keys = [BellKey(step, lane, account) for step, lane, account in due]
-        return keys + [BellKey(step, lane, account, alone=True) for step, lane, account in suspects]
+            due, suspects = due_keys(connection), suspect_keys(connection)
+        return [*(BellKey(*key) for key in due), *(BellKey(*key, alone=True) for key in suspects)]
 
     def free_expired(self) -> None:
         """Free leases that ran out, whose members run alone from now on, and leases that no flight holds."""
         with self.db.connection() as connection:
-            freed = connection.execute(WORK["release_expired"]).fetchall()
-            unflown = connection.execute(WORK["release_unflown"]).fetchall()
+            freed, unflown = release_expired(connection), release_unflown(connection)
         if freed or unflown:
             log.warning("leases_freed", expired=len(freed), unflown=len(unflown))
-            for step, count in Counter(step for step, _ in [*freed, *unflown]).items():
+            for step, count in Counter([*freed, *unflown]).items():
                 note_event(self.db, AlarmKind.LEASES_FREED, step, count)
 
     def free_crashed(self) -> None:
@@ -79,14 +79,9 @@ class Sweeper:
         (`infra/engine/exclusive.py`).
         """
         with self.db.transaction() as tx:
-            for token, step, subject_ids, is_to_blame, worker in tx.execute(
-                WORK["crashed_flights"], {"class": PRESENCE_CLASS}
-            ).fetchall():
-                freed = tx.execute(
-                    WORK["suspect"],
-                    {"step": step, "subject_ids": subject_ids, "token": token, "crashed": int(is_to_blame)},
-                ).fetchall()
-                tx.execute(WORK["close_flight"], {"token": token})
+            for token, step, subject_ids, is_to_blame, worker in lock_crashed(tx, PRESENCE_CLASS):
+                freed = suspect(tx, step, subject_ids, token, crashed=is_to_blame)
+                close_flight(tx, token)
                 log.warning(
                     "worker_died", step=step, subjects=len(subject_ids), freed=len(freed), is_to_blame=is_to_blame
                 )
@@ -95,7 +90,7 @@ class Sweeper:
                 for subject_id, crashes, lane in freed:
                     if not is_to_blame or crashes < self.crashes_max:
                         continue
-                    row = tx.execute(WORK["load_for_letter"], {"step": step, "subject_ids": [subject_id]}).fetchone()
+                    row = lock_failed(tx, step, subject_id)
                     assert row is not None
                     place = places(tx, step, lane, [subject_id])[subject_id]
                     cause = crash_cause(self.clock.utcnow().isoformat(), crashes)

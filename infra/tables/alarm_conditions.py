@@ -49,11 +49,6 @@ def stock_faults(connection: Connection, locations: Iterable[str]) -> Mapping[st
     return {location: Held(facts={"code": code}) for location, code in rows}
 
 
-def note_stock_fault(connection: Connection, location: str, code: str | None) -> None:
-    """The last count of a location ended with an error of this code; None: it was had."""
-    connection.execute(ALARM_CONDITIONS["note_stock_fault"], {"name": location, "code": code})
-
-
 def refused_inputs(connection: Connection) -> Mapping[str, Held]:
     """Limits that were reached within a day: the limit, and whose input it was."""
     rows = connection.execute(ALARM_CONDITIONS["refused_inputs"], {"recent_h": _REFUSED_RECENT_H}).fetchall()

@@ -9,8 +9,8 @@ import msgspec
 from psycopg.rows import dict_row
 
 from domain.alarms import ALARMS, QUIET_S, AlarmKind
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 ALARM = load("alarms")

@@ -5,8 +5,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 AUDIT = load("audit")

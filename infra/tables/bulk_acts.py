@@ -12,8 +12,8 @@ from domain.bulk_acts import ActState, ItemState
 from domain.states import FINAL_STATES, RANK, State
 from infra.tables.audit import Signature, signed
 from infra.tables.letters import LetterFilter
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 BULK_ACTS = load("bulk_acts")

@@ -1,6 +1,7 @@
 """Gates in Postgres: who has paused what, and the work that rests behind accounts."""
 
-from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from domain.gates import PROOF_WITHIN_S, SUBJECTS_MIN, Accusation, Charge, GateKind, Pause
 from infra.tables.pool import Connection
@@ -96,9 +97,33 @@ def reopen_account(tx: Connection, account: str) -> bool:
     return tx.execute(GATES["reopen"], {"account": account}).fetchone() is not None
 
 
-def resting(tx: Connection, accounts: Sequence[str]) -> dict[tuple[str, str], int]:
-    """Pieces of work by the (kind, name) of their gate: of paused lanes and steps, of the given accounts, and of
-    every account whose gate work has met shut.
-    """
-    rows = tx.execute(GATES["resting"], {"accounts": list(accounts)}).fetchall()
-    return {(kind, name): count for kind, name, count in rows}
+class Accuser(NamedTuple):
+    """A subject that ended for a fault that turned out to be its account's."""
+
+    account: str
+    step: str
+    subject_id: int
+
+
+def take_ended_accusers(tx: Connection, limit: int) -> list[Accuser]:
+    """Take some of those subjects off the list, the earliest proven first; what another has locked is left out."""
+    return [Accuser(*row) for row in tx.execute(GATES["take_ended_accusers"], {"limit": limit}).fetchall()]
+
+
+def shut_by_person(tx: Connection, kind: str, name: str, *, reason: str, by: str, until: datetime | None) -> None:
+    """Pause something as a person; replaces the engine's pause, and an older one of a person."""
+    named = {"kind": kind, "name": name, "reason": reason, "by": by, "until": until}
+    tx.execute(GATES["shut_by_person"], named)
+
+
+class Shut(NamedTuple):
+    """Who had shut a gate, and why."""
+
+    by: str
+    reason: str
+
+
+def open_gate(tx: Connection, kind: str, name: str) -> Shut | None:
+    """Open a gate, whoever has shut it; None where it was not shut."""
+    row = tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
+    return None if row is None else Shut(*row)

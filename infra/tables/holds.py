@@ -1,19 +1,191 @@
-"""Holds in the hands of people: opened by a person, listed, assigned, snoozed."""
+"""Holds: why a fulfillment order stands still, whose a hold is, who releases it, and what a person let pass."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg.rows import class_row, dict_row
 
 from domain.errors import Refused
+from domain.holds import HoldCode
 from domain.money import Money
+from domain.waivers import Waiver, read_named
+from infra.tables.audit import Signature
 from infra.tables.pool import Connection
+from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
 
 HOLDS = load("holds")
+
+
+class NewHold(NamedTuple):
+    """A hold to open. `due_h`: hours until its owner should have settled it. `facts`: no personal data."""
+
+    fulfillment_order_id: int
+    code: str
+    step: str
+    owner: str
+    due_h: int
+    facts: Row
+
+
+class Kept(NamedTuple):
+    """A waiver that stands for a newer content too."""
+
+    hold_id: int
+    payload_id: int
+
+
+class Release(NamedTuple):
+    """How a hold was released."""
+
+    by: str
+    at: datetime
+
+
+def add_holds(tx: Connection, holds: Iterable[Row]) -> None:
+    """Open holds; a hold of the same code that is open already stays as it is."""
+    tx.execute(HOLDS["open_holds"], {"rows": rows_json(holds)})
+
+
+def open_holds(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
+    """(code, step) of the open holds of each fulfillment order."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for fulfillment_order_id, code, step in tx.execute(HOLDS["open_holds_of"], {"ids": list(fulfillment_order_ids)}):
+        found.setdefault(fulfillment_order_id, []).append((code, step))
+    return found
+
+
+def release_holds(tx: Connection, holds: Iterable[tuple[int, str]], by: str) -> None:
+    """Release open holds by (fulfillment order, code), as a machine: nothing is waived. No statement for none."""
+    rows = [{"fulfillment_order_id": id_, "code": code} for id_, code in holds]
+    if rows:
+        tx.execute(HOLDS["release_holds"], {"rows": rows_json(rows), "by": by})
+
+
+def release_all_holds(tx: Connection, fulfillment_order_ids: Sequence[int], by: str) -> None:
+    """Release every open hold of these fulfillment orders."""
+    if fulfillment_order_ids:
+        tx.execute(HOLDS["release_all_holds"], {"ids": list(fulfillment_order_ids), "by": by})
+
+
+def release_blocks(tx: Connection, fulfillment_order_ids: Sequence[int], author: Signature) -> None:
+    """Release the `dead_letter` hold of those that have no open letter any more."""
+    named = {"by": author.who, "role": author.role, "reason": author.reason}
+    tx.execute(HOLDS["release_blocks"], {"ids": list(fulfillment_order_ids), **named})
+
+
+def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[Waiver, ...]]:
+    """What people let pass of the content that an order has now, by fulfillment order."""
+    found: dict[int, tuple[Waiver, ...]] = {}
+    for id_, hold_id, code, facts in tx.execute(HOLDS["waived"], {"ids": list(fulfillment_order_ids)}):
+        found[id_] = (*found.get(id_, ()), Waiver(hold_id, HoldCode(code), read_named(facts)))
+    return found
+
+
+def keep_waivers(tx: Connection, kept: Sequence[Kept]) -> None:
+    """Let waivers stand for the newer content of their order. No statement for none."""
+    if kept:
+        rows = rows_json({"id": one.hold_id, "raw_payload_id": one.payload_id} for one in kept)
+        tx.execute(HOLDS["keep_waivers"], {"rows": rows})
+
+
+class Released(NamedTuple):
+    """What a released hold had: the step that opened it, and the code of its cause in the facts."""
+
+    step: str
+    cause: str | None
+
+
+def release_hold(
+    tx: Connection, fulfillment_order_id: int, code: str, author: Signature, *, is_waived: bool
+) -> Released | None:
+    """Release one hold; None where it is not open. `is_waived`: the order's content now is let pass."""
+    signature = {"by": author.who, "role": author.role, "reason": author.reason}
+    named = {"id": fulfillment_order_id, "code": code, **signature, "is_waived": is_waived}
+    row = tx.execute(HOLDS["release_hold"], named).fetchone()
+    return None if row is None else Released(*row)
+
+
+def fulfillment_with_hold(tx: Connection, order_id: int, code: str) -> list[int]:
+    """Fulfillment orders of an order on which this hold is open, by id."""
+    return [row[0] for row in tx.execute(HOLDS["fulfillment_with_hold"], {"order_id": order_id, "code": code})]
+
+
+def last_release(tx: Connection, order_id: int, code: str) -> Release | None:
+    """Who released such a hold of an order last; None: nobody did."""
+    row = tx.execute(HOLDS["last_release"], {"order_id": order_id, "code": code}).fetchone()
+    return None if row is None else Release(*row)
+
+
+def expired_holds(connection: Connection) -> list[tuple[str, int]]:
+    """(owner, count) of the open holds past their due time."""
+    return connection.execute(HOLDS["expired_holds"]).fetchall()
+
+
+class LivingWaybill(NamedTuple):
+    """A waybill that lives although its order is closed."""
+
+    order_name: str
+    courier: str
+    waybill: str
+
+
+def unwanted_waybills(connection: Connection, limit: int) -> list[LivingWaybill]:
+    """Waybills that live although their order is closed, the oldest first."""
+    return [LivingWaybill(*row) for row in connection.execute(HOLDS["unwanted_waybills"], {"limit": limit})]
+
+
+def label_holds(tx: Connection, fulfillment_order_id: int) -> list[str]:
+    """Codes of the open holds of a fulfillment order that a failed label has opened."""
+    rows = tx.execute(HOLDS["label_holds"], {"fulfillment_order_id": fulfillment_order_id})
+    return [row[0] for row in rows]
+
+
+class Waiting(NamedTuple):
+    """A fulfillment order whose work no longer waits on an account."""
+
+    fulfillment_order_id: int
+    order_id: int
+    lane: str
+    state: str
+    step: str
+
+
+def release_resumed(tx: Connection) -> list[Waiting]:
+    """Release the `waiting_on_account` holds that name a pause which is over."""
+    return [Waiting(*row) for row in tx.execute(HOLDS["release_resumed"]).fetchall()]
+
+
+def release_waiting(tx: Connection, accounts: Sequence[str]) -> list[Waiting]:
+    """Release the `waiting_on_account` holds of work that waits on none of these accounts any more."""
+    return [Waiting(*row) for row in tx.execute(HOLDS["release_waiting"], {"accounts": list(accounts)}).fetchall()]
+
+
+def holds_of_accusers(tx: Connection, step: str, code: str, packages: Sequence[tuple[str, int]]) -> list[int]:
+    """Fulfillment orders that a step holds for an error which (account, package) pairs blame on their account."""
+    if not packages:
+        return []
+    named = {"accounts": [account for account, _ in packages], "package_ids": [id_ for _, id_ in packages]}
+    found = tx.execute(HOLDS["holds_of_accusers"], {**named, "step": step, "code": code})
+    return [row[0] for row in found]
+
+
+class ShippedOrder(NamedTuple):
+    """An order that is held because its platform shows it as shipped. `shown`: the waybills that it shows."""
+
+    order_id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+    shown: list[str]
+
+
+def shipped_without_package(connection: Connection, since: datetime) -> list[ShippedOrder]:
+    """Orders that came in since then, are held as shipped, and have no package of ours."""
+    return [ShippedOrder(*row) for row in connection.execute(HOLDS["lost_orders"], {"since": since})]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,24 +1,23 @@
 """Dead letters as values: causes, pages, one letter, and where its subject stands."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.rows import dict_row
 
 from domain.dead_letters import MESSAGE, Standing
 from domain.errors import Refused
-from domain.holds import HoldCode
 from domain.money import Money
 from domain.reasons import Reason
 from domain.states import State
 from domain.steps import OpenCall
-from domain.waivers import Waiver, read_named
 from infra.process.steps import STEPS, steps_by_subject
 from infra.tables.pool import Connection
+from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
 
 LETTERS = load("letters")
@@ -209,20 +208,6 @@ def _standing(
     )
 
 
-def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[Waiver, ...]]:
-    """What people let pass of the content that an order has now, by fulfillment order."""
-    found: dict[int, tuple[Waiver, ...]] = {}
-    for id_, hold_id, code, facts in tx.execute(LETTERS["waived"], {"ids": list(fulfillment_order_ids)}):
-        found[id_] = (*found.get(id_, ()), Waiver(hold_id, HoldCode(code), read_named(facts)))
-    return found
-
-
-def load_waybill_owner(tx: Connection, reference: str, waybill: str) -> str | None:
-    """The order whose package has this waybill of the same courier under another reference; None: nobody's."""
-    row = tx.execute(LETTERS["waybill_owner"], {"reference": reference, "waybill": waybill}).fetchone()
-    return None if row is None else str(row[0])
-
-
 class Ending(StrEnum):
     """Where a letter is that cannot be acted on."""
 
@@ -245,3 +230,115 @@ def _ending(closed_as: str | None, by: str | None, at: datetime | None, step: st
     return Reason(
         Ending.CLOSED, {"as": closed_as or "closed", "by": by or "engine", "at": f"{at:%Y-%m-%d %H:%M:%S %Z}"}
     )
+
+
+class OpenLetter(NamedTuple):
+    """An open letter whose row this transaction has locked."""
+
+    id: int
+    step: str
+    subject_id: int
+    lane: str
+    account: str
+    crashes: int
+    order_id: int | None
+    fulfillment_order_id: int | None
+
+
+class Closed(NamedTuple):
+    """How a letter ends, and why."""
+
+    letter_id: int
+    closed_as: str
+    reason: str
+
+
+class Reopened(NamedTuple):
+    """A letter that is open again."""
+
+    id: int
+    step: str
+    subject_id: int
+    lane: str
+    order_id: int | None
+    fulfillment_order_id: int | None
+    code: str
+
+
+def bury(tx: Connection, letters: Iterable[Row]) -> None:
+    """Open dead letters; a subject that has an open one keeps that.
+
+    Rows of the columns of `dead_letter`: `step`, `subject_id`, `lane`, `account`, `order_id`, `fulfillment_order_id`,
+    `code`, `fingerprint`, `causes`, `attempts`, `crashes`, `owner`, `worker`, `code_version`, `rules_version`, and
+    `due_h`, hours until the owner should have settled it.
+    """
+    tx.execute(LETTERS["bury"], {"rows": rows_json(letters)})
+
+
+def lock_open(tx: Connection, letter_ids: Sequence[int]) -> list[OpenLetter]:
+    """Lock those of the letters that are open, by id."""
+    return [OpenLetter(*row) for row in tx.execute(LETTERS["lock_open"], {"ids": list(letter_ids)}).fetchall()]
+
+
+def close(tx: Connection, closed: Iterable[Closed], by: str) -> None:
+    """Close letters that are open, and take them off the tally of their causes."""
+    rows = rows_json({"id": one.letter_id, "closed_as": one.closed_as, "reason": one.reason} for one in closed)
+    tx.execute(LETTERS["close"], {"rows": rows, "by": by})
+
+
+def reopen(tx: Connection, letter_id: int) -> Reopened | None:
+    """Open a discarded letter again; None where it was not discarded, or a newer one is open for its subject."""
+    row = tx.execute(LETTERS["reopen"], {"id": letter_id}).fetchone()
+    return None if row is None else Reopened(*row)
+
+
+def open_letters_of(tx: Connection, fulfillment_order_id: int) -> list[int]:
+    """Open letters of a fulfillment order, by id."""
+    return [row[0] for row in tx.execute(LETTERS["open_letters_of"], {"id": fulfillment_order_id})]
+
+
+def open_after(connection: Connection, letter_id: int, limit: int) -> list[int]:
+    """A stretch of the open letters behind an id."""
+    rows = connection.execute(LETTERS["open_after"], {"after": letter_id, "limit": limit})
+    return [row[0] for row in rows]
+
+
+def fold_tally(connection: Connection, rows_max: int) -> None:
+    """Make one row of each cause's tally again, once there are more than `rows_max` rows."""
+    connection.execute(LETTERS["fold_tally"], {"rows_max": rows_max})
+
+
+def letters_of_accusers(tx: Connection, accusers: Sequence[tuple[str, int]]) -> list[int]:
+    """Open letters of (step, subject) pairs that ended for their account's fault."""
+    named = {"steps": [step for step, _ in accusers], "subject_ids": [id_ for _, id_ in accusers]}
+    return [row[0] for row in tx.execute(LETTERS["letters_of_accusers"], named)]
+
+
+def count_open(connection: Connection) -> int:
+    """How many letters are open."""
+    row = connection.execute(LETTERS["dead_letters"]).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+class Told(NamedTuple):
+    """What was last said of a cause: how many letters it had, and how long ago."""
+
+    letters: int
+    age: timedelta
+
+
+def alarms_raised(tx: Connection) -> dict[str, Told]:
+    """What was last said of each cause, by fingerprint; locked."""
+    return {fingerprint: Told(*rest) for fingerprint, *rest in tx.execute(LETTERS["alarms_raised"])}
+
+
+def note_alarms(tx: Connection, letters: Mapping[str, int]) -> None:
+    """Note that somebody was just told of causes with so many letters, by fingerprint. No statement for none."""
+    if letters:
+        rows = rows_json({"fingerprint": cause, "letters": count} for cause, count in letters.items())
+        tx.execute(LETTERS["note_alarms"], {"rows": rows})
+
+
+def forget_alarms(tx: Connection, open_causes: Sequence[str]) -> None:
+    """Forget what was said of causes that are none of the open ones, given by fingerprint."""
+    tx.execute(LETTERS["forget_alarms"], {"open": list(open_causes)})

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from domain.lines import Planned
 from domain.order import Order
-from domain.states import State
-from domain.stock import Reservation
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 LINES = load("lines")
@@ -80,44 +78,6 @@ def _row(one: Quantity) -> dict[str, object]:
         "quantity": one.quantity,
         "is_counted": one.is_counted,
     }
-
-
-def count_parts(tx: Connection, order_ids: Sequence[int]) -> dict[int, int]:
-    """Fulfillment orders of each order that are not closed."""
-    return dict(tx.execute(LINES["count_parts"], {"order_ids": list(order_ids)}).fetchall())
-
-
-@dataclass(frozen=True, slots=True)
-class NewPart:
-    """A further fulfillment order of an order, made from the one with that id. `part` counts from 1 in each order."""
-
-    fulfillment_order_id: int
-    order_id: int
-    part: int
-    state: State
-    resume_state: State | None = None
-    reservation: Reservation = Reservation.NONE
-
-
-def add_parts(tx: Connection, parts: Sequence[NewPart]) -> list[int]:
-    """Make the fulfillment orders, without lines; their ids in the order of `parts`, which is by order and part."""
-    if not parts:
-        return []
-    ordered = sorted(parts, key=lambda one: (one.order_id, one.part))
-    assert ordered == list(parts)
-    rows = rows_json(
-        {
-            "fulfillment_order_id": one.fulfillment_order_id,
-            "order_id": one.order_id,
-            "part": one.part,
-            "state": one.state,
-            "resume_state": one.resume_state,
-            "reservation": one.reservation,
-        }
-        for one in parts
-    )
-    made = tx.execute(LINES["add_parts"], {"rows": rows}).fetchall()
-    return [id_ for id_, _, _ in sorted(made, key=lambda row: (row[1], row[2]))]
 
 
 def move_reserved(

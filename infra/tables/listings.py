@@ -7,8 +7,8 @@ from typing import Any
 
 from domain.listings import NOTHING, Listing, NewSku, OpenLine
 from domain.order import FulfilledBy
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 LISTINGS = load("listings")

@@ -24,11 +24,10 @@ from domain.order import (
 )
 from domain.states import State
 from infra.tables.pool import Connection
+from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
 
 ORDERS = load("orders")
-
-Row = dict[str, Any]
 
 
 def order_row(order: Order) -> Row:
@@ -107,9 +106,33 @@ def _tally_row(tally: Tally) -> Row:
     return {"planned": tally.planned, "cancelled": tally.cancelled, "elsewhere": tally.elsewhere}
 
 
-def rows_json(rows: Iterable[Row]) -> str:
-    """Rows as the one parameter of a ``json_to_recordset`` statement."""
-    return msgspec.json.encode(list(rows)).decode()
+def admit(tx: Connection, orders: Iterable[Row], lines: Iterable[Row]) -> dict[int, tuple[int, int]]:
+    """Store new orders with receiver, lines and one fulfillment order each, in one statement.
+
+    Returns (order, fulfillment order) by payload id. An order that another transaction admitted first is left out.
+    """
+    named = {"orders": rows_json(orders), "lines": rows_json(lines)}
+    rows = tx.execute(ORDERS["admit"], named)
+    return {payload_id: (order_id, fulfillment_order_id) for order_id, fulfillment_order_id, payload_id in rows}
+
+
+def shop_of(tx: Connection, fulfillment_order_id: int) -> str:
+    """The account of the shop whose order it is."""
+    row = tx.execute(ORDERS["shop_of"], {"id": fulfillment_order_id}).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def amend_orders(tx: Connection, orders: Sequence[Row]) -> None:
+    """Store what platforms changed of orders and receivers, given as `order_row` with `id` and `raw_payload_id`."""
+    rows = {"orders": rows_json(orders)}
+    tx.execute(ORDERS["amend"], rows)
+    tx.execute(ORDERS["amend_receiver"], rows)
+
+
+def amend_lines(tx: Connection, lines: Iterable[Row]) -> None:
+    """Store what platforms changed of lines, given as `line_rows` with the order's `id`; new lines are added."""
+    tx.execute(ORDERS["amend_lines"], {"lines": rows_json(lines)})
 
 
 def load_orders(tx: Connection, order_ids: Sequence[int]) -> dict[int, Order]:
@@ -254,14 +277,6 @@ def _locked(row: tuple[Any, ...], lines: Iterable[FulfillmentLine]) -> Locked:
         is_lane_chosen,
         tuple(lines),
     )
-
-
-def open_holds(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
-    """(code, step) of the open holds of each fulfillment order."""
-    found: dict[int, list[tuple[str, str]]] = {}
-    for fulfillment_order_id, code, step in tx.execute(ORDERS["open_holds_of"], {"ids": list(fulfillment_order_ids)}):
-        found.setdefault(fulfillment_order_id, []).append((code, step))
-    return found
 
 
 def existing(tx: Connection, keys: Sequence[OrderKey]) -> Mapping[OrderKey, tuple[int, datetime]]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from domain.recount import Held, Pool, recount
 from domain.stock import available
 from infra.tables.audit import Act, Signature, Verb, record_acts
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 from infra.tables.stock import STOCK, count_in
 
@@ -106,11 +107,21 @@ def _note_refusals(db: Database, location: str, refused: Mapping[str, tuple[int,
             tx.execute(RECOUNT["note_refusals"], {"location": location, "rows": rows_json(rows)})
 
 
-def asked_s_ago(connection: Connection, locations: Sequence[str]) -> dict[str, float | None]:
-    """Seconds since each location's warehouse was asked to count again; None: never."""
-    return dict(connection.execute(RECOUNT["asked"], {"names": list(locations)}).fetchall())
+class Refusal(NamedTuple):
+    """A count that was not taken over, because more is promised."""
+
+    location: str
+    sku: str
+    ours: int
+    counted: int
 
 
-def note_asked(connection: Connection, location: str) -> None:
-    """The warehouse is being asked."""
-    connection.execute(RECOUNT["note_asked"], {"name": location})
+def refusals(connection: Connection, limit: int) -> list[Refusal]:
+    """Counts that were not taken over, by location and SKU."""
+    return [Refusal(*row) for row in connection.execute(RECOUNT["refusals"], {"limit": limit})]
+
+
+def count_refusals(connection: Connection) -> int:
+    """How many counts were not taken over."""
+    row = connection.execute(RECOUNT["count_refusals"]).fetchone()
+    return 0 if row is None else int(row[0])

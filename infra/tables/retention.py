@@ -6,7 +6,9 @@ Everything happens in the caller's transaction.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import NamedTuple
 
 from domain.retention import KEPT_FACTS
 from infra.process.steps import steps_by_subject
@@ -126,3 +128,186 @@ def read_mark(tx: Connection, kind: str) -> int:
 
 def set_mark(tx: Connection, kind: str, upto: int, rows: int) -> None:
     tx.execute(RETENTION["set_mark"], {"kind": kind, "upto": upto, "rows": rows})
+
+
+class Walk(StrEnum):
+    """Rows that the purge looks at in id order, as the query that reads a stretch of them."""
+
+    ORDERS = "page_of_orders"
+    PAYLOADS = "page_of_payloads"
+
+
+class Deleted(StrEnum):
+    """Rows that are deleted once they are old, as the query that deletes some of them."""
+
+    EARLY_SCANS = "purge_early_scans"
+    GAPS = "purge_gaps"
+    BULK_MEMBERS = "purge_bulk_members"
+    BULKS = "purge_bulks"
+    BULK_ITEMS = "purge_bulk_items"
+    BULK_ACTS = "purge_bulk_acts"
+    ENTRIES = "purge_entries"
+    ALARMS = "purge_alarms"
+
+
+class Stretched(Enum):
+    """Rows that are deleted in id order, as the pair of queries that finds a stretch's end and deletes in it."""
+
+    PAGES = ("page_of_pages", "purge_pages")
+    EVENTS = ("page_of_events", "purge_events")
+    LETTERS = ("page_of_letters", "purge_letters")
+
+
+class Looked(NamedTuple):
+    """A row that the purge looks at. `is_due`: old enough. `is_left`: something of it may still be forgotten."""
+
+    id: int
+    is_due: bool
+    is_left: bool
+
+
+class Changed(NamedTuple):
+    """A forgotten order whose platform shows a change. `cause`, `end_state`: as its tombstone says."""
+
+    order: Named
+    cause: str
+    end_state: str
+    changed_at: datetime
+
+
+class Size(NamedTuple):
+    """A table: bytes with its indexes, rows as Postgres estimates them, and its oldest row's time if it has one."""
+
+    table: str
+    bytes: int
+    rows: int
+    oldest: datetime | None
+
+
+class RefusedInput(NamedTuple):
+    """Input beyond a limit: what it was, whose, and how much of it."""
+
+    kind: str
+    name: str
+    pieces: int
+    first_at: datetime
+    last_at: datetime
+
+
+class Erasures(NamedTuple):
+    """Erasures that are not done: how many, how many of them late, and when the first is due."""
+
+    are_open: int
+    are_late: int
+    first_due_at: datetime | None
+
+
+def look_at(tx: Connection, walk: Walk, *, after: int, limit: int, days: int) -> list[Looked]:
+    """A stretch of rows behind an id, up to the first that is younger than `days`."""
+    rows = tx.execute(RETENTION[walk], {"after": after, "limit": limit, "days": days}).fetchall()
+    return [Looked(*row) for row in rows]
+
+
+def forget_leftovers(tx: Connection, payload_ids: Sequence[int]) -> int:
+    """Forget bodies of forgotten orders that were stored all the same; how many."""
+    return len(tx.execute(RETENTION["forget_leftovers"], {"ids": list(payload_ids)}).fetchall())
+
+
+def forget_refused_payloads(tx: Connection) -> None:
+    """Forget bodies that came in the moment their order was forgotten."""
+    tx.execute(RETENTION["forget_refused_payloads"])
+
+
+def delete_old(tx: Connection, deleted: Deleted, days: int, limit: int) -> int:
+    """Delete some rows that are older; how many. What another transaction has locked is left."""
+    return len(tx.execute(RETENTION[deleted], {"days": days, "limit": limit}).fetchall())
+
+
+def delete_stretch(tx: Connection, stretched: Stretched, *, after: int, limit: int, days: int) -> tuple[int, bool, int]:
+    """Delete what is older and may go in a stretch behind an id.
+
+    Returns the stretch's last id (0: there was none), whether all of it was old, and how many rows went.
+    """
+    page, delete = stretched.value
+    named = {"days": days, "limit": limit, "after": after}
+    upto, is_old = tx.execute(RETENTION[page], named).fetchone() or (0, False)
+    done = len(tx.execute(RETENTION[delete], {**named, "upto": upto}).fetchall()) if upto else 0
+    return upto, is_old, done
+
+
+def count_old(connection: Connection, kind: str, days: int) -> int:
+    """Rows of a kind that are older. Reads the whole table."""
+    row = connection.execute(RETENTION["count_old"], {"kind": kind, "days": days}).fetchone()
+    return row[0] if row else 0
+
+
+def lock_all_unread(tx: Connection, payload_ids: Sequence[int]) -> list[int]:
+    """Lock all payloads under the names of these that nobody reads or decides about, whatever their age; by id."""
+    rows = tx.execute(RETENTION["unread"], {"ids": list(payload_ids), "days": 0}).fetchall()
+    return _locked(tx, [Named(*row) for row in rows])
+
+
+def take_refused(tx: Connection, limit: int) -> list[Changed]:
+    """Changes of forgotten orders that nobody was told of, each once."""
+    rows = tx.execute(RETENTION["take_refused"], {"limit": limit}).fetchall()
+    return [Changed(Named(platform, shop, order), *rest) for platform, shop, order, *rest in rows]
+
+
+def note_refused(tx: Connection, order: Named, changed_at: datetime) -> int | None:
+    """Note a change of a forgotten order as a gap that is not tried; its subject, below zero. None: no such shop."""
+    account = f"{order.platform}/{order.shop}"
+    named = {"account": account, "platform_order_id": order.platform_order_id, "changed_at": changed_at}
+    row = tx.execute(RETENTION["note_refused"], named).fetchone()
+    return None if row is None else int(row[0])
+
+
+def say_refused_inputs(tx: Connection) -> list[tuple[str, str, int]]:
+    """(kind, name, count) of the limits that were reached since anybody was told, each at most once a day."""
+    return tx.execute(RETENTION["say_refused_inputs"]).fetchall()
+
+
+def forget_refused_inputs(tx: Connection) -> None:
+    """Forget limits that were not reached for a month."""
+    tx.execute(RETENTION["purge_refused_inputs"])
+
+
+def ask_for_newest(tx: Connection, contents_max: int, limit: int) -> None:
+    """Have the newest content read of orders that had too many of a day and have room again."""
+    tx.execute(RETENTION["ask_for_newest"], {"contents_max": contents_max, "limit": limit})
+
+
+def purged(session: Connection) -> dict[str, tuple[int, datetime]]:
+    """Rows that purges took so far, and when last, by kind."""
+    return {kind: (rows, at) for kind, rows, at in session.execute(RETENTION["purged"])}
+
+
+def tombstones(session: Connection) -> list[tuple[str, int, int]]:
+    """(cause, orders, changes that were refused) of forgotten orders."""
+    return session.execute(RETENTION["tombstones"]).fetchall()
+
+
+def open_erasures(session: Connection) -> Erasures:
+    """Erasures that are not done."""
+    return Erasures(*(session.execute(RETENTION["open_erasures"]).fetchone() or (0, 0, None)))
+
+
+def sizes(session: Connection) -> list[Size]:
+    """Every table, the largest first."""
+    return [Size(*row) for row in session.execute(RETENTION["sizes"])]
+
+
+def refused_inputs(session: Connection) -> list[RefusedInput]:
+    """Limits that were reached in the last week, the last first."""
+    return [RefusedInput(*row) for row in session.execute(RETENTION["refused_inputs"])]
+
+
+def days_behind(session: Connection, days: int) -> float:
+    """How many days beyond `days` the oldest order is that was not looked at; 0: none is."""
+    row = session.execute(RETENTION["behind"], {"days": days}).fetchone()
+    return float(row[0]) if row else 0.0
+
+
+def oldest_page_days(session: Connection) -> float | None:
+    """Age of the oldest page of scans in days; None: there is none."""
+    row = session.execute(RETENTION["oldest_page"]).fetchone()
+    return float(row[0]) if row else None

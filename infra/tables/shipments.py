@@ -1,27 +1,96 @@
-"""Packages, write-backs and notices as the remote steps read them: rows by name, each set in one statement."""
+"""Shipments: a waybill of a courier, intended, booked or voided."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
-from uuid import UUID
+from typing import NamedTuple
 
 from psycopg.rows import class_row
 
 from domain.order import OrderKey
+from domain.references import reference
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 SHIPMENTS = load("shipments")
 
-R = TypeVar("R")
+
+class Intent(NamedTuple):
+    """A booking that is about to be asked for. `unclear_s`: seconds until a look-up surely shows what was booked."""
+
+    package_id: int
+    generation: int
+    reference: str
+    courier: str
+    unclear_s: float
+
+
+class Booked(NamedTuple):
+    """A waybill that a courier gave for one of our references."""
+
+    reference: str
+    waybill: str
+    sort_code: str
+
+
+def intend_shipments(tx: Connection, intents: Iterable[Intent]) -> None:
+    """Make intents durable before a courier hears of them; an intent that is there gets a new deadline."""
+    tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(one._asdict() for one in intents)})
+
+
+def book_shipments(tx: Connection, bookings: Iterable[Booked]) -> None:
+    """Intents became waybills."""
+    tx.execute(SHIPMENTS["book_shipments"], {"rows": rows_json(one._asdict() for one in bookings)})
+
+
+def void_shipments(tx: Connection, references: Sequence[str]) -> None:
+    """The courier has cancelled these shipments."""
+    tx.execute(SHIPMENTS["void_shipments"], {"references": list(references)})
+
+
+def end_calls(tx: Connection, references: Sequence[str], lag_s: float) -> None:
+    """Calls are over, with any effect: the next try asks first, after `lag_s`, when a look-up shows what was booked."""
+    tx.execute(SHIPMENTS["end_calls"], {"references": list(references), "lag_s": lag_s})
+
+
+def clear_calls(tx: Connection, references: Sequence[str]) -> None:
+    """Calls surely had no effect: the next try need not ask first."""
+    tx.execute(SHIPMENTS["clear_calls"], {"references": list(references)})
+
+
+def living_waybills(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """(courier, waybill) of what is booked and has not left, by fulfillment order."""
+    rows = tx.execute(SHIPMENTS["living_waybills"], {"ids": list(fulfillment_order_ids)}).fetchall()
+    return {id_: (courier, waybill) for id_, courier, waybill in rows}
+
+
+def being_labelled(tx: Connection, order_ids: Sequence[int]) -> set[int]:
+    """Of some orders, those of which a worker is about to call a courier, or calls one now. No statement for none."""
+    if not order_ids:
+        return set()
+    return {row[0] for row in tx.execute(SHIPMENTS["being_labelled"], {"order_ids": list(order_ids)})}
+
+
+def give_up_intents(tx: Connection, fulfillment_order_id: int) -> None:
+    """A person has settled with the courier what nobody can ask it: the intents are void."""
+    tx.execute(SHIPMENTS["give_up_intents"], {"id": fulfillment_order_id})
+
+
+def waybill_owner(tx: Connection, our_reference: str, waybill: str) -> str | None:
+    """The order whose package has this waybill of the same courier under another reference; None: nobody's."""
+    row = tx.execute(SHIPMENTS["waybill_owner"], {"reference": our_reference, "waybill": waybill}).fetchone()
+    return None if row is None else str(row[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PackageRow:
-    """A package of a platform order, with the state of its fulfillment order as text."""
+class PackageHere:
+    """A package as we have it. `generation` and `waybill` are the live shipment's; `is_calling`: label is at it."""
 
-    package_id: int
+    id: int
+    number: int
+    courier: str
+    account: str
     fulfillment_order_id: int
     state: str
     lane: str
@@ -29,105 +98,52 @@ class PackageRow:
     platform: str
     shop: str
     platform_order_id: str
+    generation: int | None
+    waybill: str | None
+    known_generation: int
+    is_calling: bool
 
     @property
-    def key(self) -> OrderKey:
-        return OrderKey(self.platform, self.shop, self.platform_order_id)
+    def order(self) -> str:
+        return f"{self.platform}/{self.shop}/{self.platform_order_id}"
+
+    def reference(self, generation: int) -> str:
+        return reference(OrderKey(self.platform, self.shop, self.platform_order_id), self.number, generation)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnlabelledRow(PackageRow):
-    """`status`, `reference`: the live shipment's. `is_asked_about`: a call may have happened, over in `busy_s`.
+class FoundShipment(NamedTuple):
+    """A shipment that lives, or was cancelled, at the courier."""
 
-    `lines`: (line, pieces) of the package. `version`: of the order's content.
-    """
-
-    number: int
-    courier: str
-    account: str
-    location: str
-    service: str
-    weight_g: int
-    status: str | None
-    reference: str | None
-    is_asked_about: bool
-    busy_s: float
-    voided: int
-    version: bytes
-    lines: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WritebackRow(PackageRow):
-    """`is_taken`: another package of the order is being told. `outside`: lines of which not all is in this package.
-
-    The rest as in `UnlabelledRow`.
-    """
-
-    courier: str
-    waybill: str
-    shipped_at: datetime
-    status: str
-    is_asked_about: bool
-    busy_s: float
-    is_taken: bool
-    outside: list[str]
-    lines: list[tuple[str, int]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeRow(PackageRow):
-    notice_id: int
-    event: str
-    event_id: UUID
-    channel: str
-    occurred_at: datetime
-    status: str
+    package_id: int
+    generation: int
+    reference: str
     courier: str
     waybill: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContactRow:
-    """How the receiver of a notice's package can be reached. Personal data: not for longer than one call."""
-
-    notice_id: int
-    phone: str = field(repr=False)
-    pii: str
-    merge_token: str = field(repr=False)
+def packages_since(tx: Connection, since: datetime, *, after: int, limit: int) -> list[PackageHere]:
+    """A page of packages made since then, with an id above `after`."""
+    with tx.cursor(row_factory=class_row(PackageHere)) as cursor:
+        named = {"since": since, "after": after, "limit": limit}
+        return cursor.execute(SHIPMENTS["packages_since"], named).fetchall()
 
 
-def load_unlabelled(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
-    """Packages with the live shipment, if there is one; their fulfillment orders are locked."""
-    rows = _load(tx, "load_packages", package_ids, UnlabelledRow)
-    contents: dict[int, list[tuple[str, int]]] = {}
-    for package_id, line_id, quantity in tx.execute(SHIPMENTS["load_contents"], {"ids": list(package_ids)}):
-        contents.setdefault(package_id, []).append((line_id, quantity))
-    return [replace(row, lines=tuple(contents.get(row.package_id, ()))) for row in rows]
+def intend_found(tx: Connection, found: FoundShipment) -> None:
+    """Make what lives at the courier our intent, and void every other generation of the package."""
+    named = found._asdict()
+    tx.execute(SHIPMENTS["void_others"], named)
+    tx.execute(SHIPMENTS["intend_found"], named)
 
 
-def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[WritebackRow]:
-    return _load(tx, "load_writebacks", package_ids, WritebackRow)
+def note_voided(connection: Connection, found: FoundShipment) -> None:
+    """Write down that a generation was cancelled at the courier."""
+    connection.execute(SHIPMENTS["note_voided"], found._asdict())
 
 
-def load_notices(tx: Connection, notice_ids: Sequence[int]) -> list[NoticeRow]:
-    return _load(tx, "load_notices", notice_ids, NoticeRow)
-
-
-def load_contacts(tx: Connection, notice_ids: Sequence[int]) -> dict[int, ContactRow]:
-    """By notice id."""
-    return {row.notice_id: row for row in _load(tx, "load_contacts", notice_ids, ContactRow)}
-
-
-def _load(tx: Connection, query: str, ids: Sequence[int], kind: type[R]) -> list[R]:
-    with tx.cursor(row_factory=class_row(kind)) as cursor:
-        return cursor.execute(SHIPMENTS[query], {"ids": list(ids)}).fetchall()
-
-
-def living_waybills(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """(courier, waybill) of what is booked and has not left, by fulfillment order."""
-    rows = tx.execute(SHIPMENTS["living_waybills"], {"ids": list(fulfillment_order_ids)}).fetchall()
-    return {id_: (courier, waybill) for id_, courier, waybill in rows}
+def booked_waybill(connection: Connection, package_id: int) -> str | None:
+    """The waybill of a package; None: it has none."""
+    row = connection.execute(SHIPMENTS["booked_waybill"], {"package_id": package_id}).fetchone()
+    return None if row is None else str(row[0])
 
 
 def ask_about(
@@ -138,6 +154,18 @@ def ask_about(
     return [(lane, account) for lane, account in tx.execute(SHIPMENTS["ask_about"], named)]
 
 
-def tell_untold(tx: Connection, fulfillment_order_id: int) -> list[tuple[str, str]]:
-    """Make write-backs due that waited for a hold's end; (lane, account) of each."""
-    return [(lane, account) for lane, account in tx.execute(SHIPMENTS["tell_untold"], {"id": fulfillment_order_id})]
+def is_label_leased(tx: Connection, package_id: int) -> bool:
+    """Whether a worker labels this package now; locks the label work, if there is any."""
+    row = tx.execute(SHIPMENTS["lock_label"], {"package_id": package_id}).fetchone()
+    return row is not None and bool(row[0])
+
+
+def add_label(tx: Connection, package_id: int, lane: str, account: str) -> list[tuple[str, str]]:
+    """Make label of a package due now; (lane, account) of the work."""
+    named = {"package_id": package_id, "lane": lane, "account": account}
+    return [(lane, account) for lane, account in tx.execute(SHIPMENTS["label_found"], named)]
+
+
+def label_letters(tx: Connection, package_id: int) -> list[int]:
+    """Open letters about the label of a package."""
+    return [row[0] for row in tx.execute(SHIPMENTS["label_letters"], {"package_id": package_id})]

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from domain.stock import Reservation, available
-from infra.tables.orders import rows_json
+from infra.tables.fulfillment import place
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 STOCK = load("stock")
@@ -65,12 +66,6 @@ def reserve_stock(tx: Connection, taken: Mapping[str, int], pieces: Mapping[int,
     tx.execute(STOCK["add_reservations"], {"rows": rows_json(reserved)})
 
 
-def set_reservations(tx: Connection, reservations: Mapping[int, Reservation]) -> None:
-    if reservations:
-        rows = rows_json({"id": id_, "reservation": kind} for id_, kind in reservations.items())
-        tx.execute(STOCK["set_reservation"], {"rows": rows})
-
-
 def load_reservations(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """Reserved pieces by fulfillment order and SKU."""
     found: dict[int, dict[str, int]] = {}
@@ -93,9 +88,10 @@ def allocate_stock(tx: Connection, placed: Mapping[int, tuple[str, Mapping[str, 
     tx.execute(STOCK["allocate_pool"], {"rows": rows_json({"sku": s, "quantity": n} for s, n in pool.items())})
     rows = [{"sku": sku, "location": location, "quantity": n} for (sku, location), n in places.items()]
     tx.execute(STOCK["allocate_location"], {"rows": rows_json(rows)})
-    located = rows_json({"id": id_, "location": location} for id_, (location, _) in placed.items())
+    locations = {id_: location for id_, (location, _) in placed.items()}
+    located = rows_json({"id": id_, "location": location} for id_, location in locations.items())
     tx.execute(STOCK["allocate_reservations"], {"rows": located})
-    tx.execute(STOCK["place_fulfillment"], {"rows": located})
+    place(tx, locations)
 
 
 def consume_stock(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:

@@ -11,8 +11,8 @@ from domain.lines import Tally
 from domain.order import Lane
 from domain.states import State
 from domain.take_over import KEPT_OUT, Mode
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 TAKE_OVER = load("take_over")

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
+from psycopg.rows import class_row
+
 from domain.references import base_of
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 UNREADABLE = load("unreadable")
@@ -94,3 +97,44 @@ def _ours(text: str) -> str | None:
     except ValueError:
         return None
     return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """One record. `order_name`: the order that the entry speaks of, if that is known; `sku`: likewise."""
+
+    id: int
+    source: str
+    account: str
+    page_id: int | None
+    position: int
+    code: str
+    field: str
+    sku: str | None
+    owner: str
+    due_at: datetime
+    noticed_at: datetime
+    order_id: int | None
+    order_name: str | None
+
+    @property
+    def where(self) -> str:
+        """In a few words, for people."""
+        of = self.order_name or (f"SKU {self.sku}" if self.sku else "nothing known")
+        return f"{self.account} {self.field or 'entry'}: {self.code}, of {of}"
+
+
+def open_entries(connection: Connection, limit: int) -> list[Unreadable]:
+    """Open records, the oldest first."""
+    with connection.cursor(row_factory=class_row(Unreadable)) as cursor:
+        return cursor.execute(UNREADABLE["open_entries"], {"limit": limit}).fetchall()
+
+
+def count_by_account(connection: Connection) -> list[tuple[str, str, int]]:
+    """(account, source, open records)."""
+    return connection.execute(UNREADABLE["open_by_account"]).fetchall()
+
+
+def close_entry(tx: Connection, number: int, by: str) -> bool:
+    """Close a record; False where it is not open."""
+    return tx.execute(UNREADABLE["close_entry"], {"id": number, "by": by}).fetchone() is not None

@@ -8,9 +8,11 @@ from typing import Any
 from psycopg.rows import class_row
 
 from domain.order import Lane
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection
-from infra.tables.take_over import TAKE_OVER
+from infra.tables.rows import rows_json
+from infra.tables.sql import load
+
+WATCH = load("watch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +45,13 @@ class NewDecision:
 
 def watched_orders(tx: Connection, order_ids: Sequence[int]) -> dict[int, Lane]:
     """Those of some orders that are kept out because their shop is watched, with their lane."""
-    rows = tx.execute(TAKE_OVER["watched_orders"], {"ids": list(order_ids)})
+    rows = tx.execute(WATCH["watched_orders"], {"ids": list(order_ids)})
     return {order_id: Lane(lane) for order_id, lane in rows}
 
 
 def taken_by_watched(tx: Connection, skus: Sequence[str], without: Sequence[int]) -> dict[tuple[str, str], int]:
     """Pieces by (location, SKU) that watched orders would have taken, other than the orders `without`."""
-    rows = tx.execute(TAKE_OVER["watch_levels"], {"skus": list(skus), "ids": list(without)})
+    rows = tx.execute(WATCH["watch_levels"], {"skus": list(skus), "ids": list(without)})
     return {(location, sku): quantity for location, sku, quantity in rows}
 
 
@@ -73,13 +75,13 @@ def store_decisions(tx: Connection, decisions: Sequence[NewDecision]) -> None:
         for one in decisions
         for (location, sku), quantity in one.pieces.items()
     ]
-    tx.execute(TAKE_OVER["forget_decisions"], {"ids": [one.order_id for one in decisions]})
-    tx.execute(TAKE_OVER["note_decisions"], {"rows": rows_json(rows)})
+    tx.execute(WATCH["forget_decisions"], {"ids": [one.order_id for one in decisions]})
+    tx.execute(WATCH["note_decisions"], {"rows": rows_json(rows)})
     if pieces:
-        tx.execute(TAKE_OVER["note_pieces"], {"rows": rows_json(pieces)})
+        tx.execute(WATCH["note_pieces"], {"rows": rows_json(pieces)})
 
 
 def decision_of(tx: Connection, order_id: int) -> Decision | None:
     """What would have been done with an order; None where nobody has decided."""
     with tx.cursor(row_factory=class_row(Decision)) as cursor:
-        return cursor.execute(TAKE_OVER["decision_of"], {"id": order_id}).fetchone()
+        return cursor.execute(WATCH["decision_of"], {"id": order_id}).fetchone()

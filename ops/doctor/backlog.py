@@ -9,19 +9,20 @@ from infra.config.settings import Shop
 from infra.monitoring.alarm_conditions import LATE_RECENT_H, UNSETTLED_H
 from infra.monitoring.alarms import SILENT_S
 from infra.monitoring.cursor_age import cursor_ages
+from infra.tables import holds, locations, scans, work
+from infra.tables import shops as shops_table
 from infra.tables.alarms import count_open, open_alarms
+from infra.tables.gaps import open_gaps
+from infra.tables.letters import count_open as count_letters
 from infra.tables.listings import count_wanted
 from infra.tables.pool import Connection
-from infra.tables.sql import load
+from infra.tables.recount import count_refusals, refusals
 from infra.tables.stock import uncounted
-from infra.tables.unreadable import UNREADABLE, Source
+from infra.tables.unreadable import Source, count_by_account
 from ops.doctor.check import Check, ok, warn
 from ops.faces.terminal.alarms import alarm_in_words
 
-ACCOUNTS = load("accounts")
-INSPECT = load("inspect")
 _ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows", Source.LISTING: "listed orders"}
-RECOUNT = load("recount")
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LONE_SCANS_H = 24
@@ -57,7 +58,7 @@ def alarms(session: Connection) -> Check:
 
 
 def overdue_work(session: Connection) -> Check:
-    rows = session.execute(INSPECT["overdue_work"], {"grace_s": OVERDUE_GRACE_S}).fetchall()
+    rows = work.overdue_work(session, OVERDUE_GRACE_S)
     if not rows:
         return ok("work", f"nothing is overdue by more than {OVERDUE_GRACE_S:.0f} s")
     total, oldest_s = sum(count for _, count, _ in rows), max(age_s for *_, age_s in rows)
@@ -66,7 +67,7 @@ def overdue_work(session: Connection) -> Check:
 
 
 def pull_gaps(session: Connection) -> Check:
-    rows = session.execute(INSPECT["pull_gaps"], {"limit": GAPS_SHOWN}).fetchall()
+    rows = open_gaps(session, GAPS_SHOWN)
     if not rows:
         return ok("pull", "every listed order could be fetched")
     named = ", ".join(
@@ -79,11 +80,11 @@ def pull_gaps(session: Connection) -> Check:
 
 
 def found_late(session: Connection) -> Check:
-    behind = session.execute(ACCOUNTS["unsettled"], {"behind_h": UNSETTLED_H}).fetchall()
+    behind = shops_table.unsettled(session, UNSETTLED_H)
     if behind:
         shops = ", ".join(f"{account} by {behind_s / 3600:.0f} h" for account, behind_s in behind)
         return warn("late", f"the second reading is behind: {shops}", "log event `shop_not_read_again` says why")
-    rows = session.execute(ACCOUNTS["found_late"], {"recent_h": LATE_RECENT_H}).fetchall()
+    rows = shops_table.found_late(session, LATE_RECENT_H)
     if not rows:
         return ok("late", "no second reading has found a change that the first had missed")
     shops = ", ".join(f"{account} {count} (last {at:%Y-%m-%d %H:%M} UTC)" for account, count, at, _ in rows)
@@ -94,7 +95,7 @@ def found_late(session: Connection) -> Check:
 
 
 def silent_feeds(session: Connection) -> Check:
-    rows = session.execute(ACCOUNTS["silent_feeds"], {"patience_s": SILENT_S}).fetchall()
+    rows = locations.silent_feeds(session, SILENT_S)
     if not rows:
         return ok("feeds", "every shop and location was read within the hour")
     silent = ", ".join(f"{account} for {silent_s / 3600:.0f} h" for account, _, silent_s in rows)
@@ -117,7 +118,7 @@ def old_cursors(session: Connection, shops: Sequence[Shop]) -> Check:
 
 
 def lone_scans(session: Connection) -> Check:
-    rows = session.execute(INSPECT["lone_scans"], {"patience_h": LONE_SCANS_H}).fetchall()
+    rows = scans.lone_scans(session, LONE_SCANS_H)
     if not rows:
         return ok("scans", "every scan speaks of a package of ours")
     where = ", ".join(
@@ -129,7 +130,7 @@ def lone_scans(session: Connection) -> Check:
 
 
 def unreadable_entries(session: Connection) -> Check:
-    rows = session.execute(UNREADABLE["open_by_account"]).fetchall()
+    rows = count_by_account(session)
     if not rows:
         return ok("unreadable", "every scan, stock row and listed order could be read")
     where = ", ".join(f"{account} {count} {_ENTRIES[Source(source)]}" for account, source, count in rows)
@@ -138,7 +139,7 @@ def unreadable_entries(session: Connection) -> Check:
 
 
 def expired_holds(session: Connection) -> Check:
-    rows = session.execute(INSPECT["expired_holds"]).fetchall()
+    rows = holds.expired_holds(session)
     if not rows:
         return ok("holds", "none is past its due time")
     owners = ", ".join(f"{owner} {count}" for owner, count in rows)
@@ -146,7 +147,7 @@ def expired_holds(session: Connection) -> Check:
 
 
 def unwanted_waybills(session: Connection) -> Check:
-    rows = session.execute(INSPECT["unwanted_waybills"], {"limit": _NAMED + 1}).fetchall()
+    rows = holds.unwanted_waybills(session, _NAMED + 1)
     if not rows:
         return ok("waybills", "none lives for a closed order")
     named = ", ".join(f"{order} has {waybill} of {courier}" for order, courier, waybill in rows[:_NAMED])
@@ -156,19 +157,18 @@ def unwanted_waybills(session: Connection) -> Check:
 
 
 def dead_letters(session: Connection) -> Check:
-    row = session.execute(INSPECT["dead_letters"]).fetchone()
-    assert row is not None
-    if not row[0]:
+    letters = count_letters(session)
+    if not letters:
         return ok("dead letters", "none is open")
-    return warn("dead letters", f"{row[0]} open", "`orderlane dlq causes`: one line for each cause")
+    return warn("dead letters", f"{letters} open", "`orderlane dlq causes`: one line for each cause")
 
 
-def counted_stock(session: Connection, locations: Sequence[str]) -> Check:
+def counted_stock(session: Connection, names: Sequence[str]) -> Check:
     """Locations of which nothing was ever counted: no order can be promised anything there."""
     try:
-        bare = uncounted(session, locations)
+        bare = uncounted(session, names)
     except psycopg.errors.UndefinedTable:
-        bare = set(locations)
+        bare = set(names)
     if not bare:
         return ok("counted", "stock was counted at every location")
     advice = "`orderlane run` asks the warehouses at its start, and `orderlane stock count` asks again"
@@ -177,10 +177,10 @@ def counted_stock(session: Connection, locations: Sequence[str]) -> Check:
 
 def refused_counts(session: Connection) -> Check:
     """Counts of warehouses that would break promises: our figure stayed."""
-    named = session.execute(RECOUNT["refusals"], {"limit": COUNTS_NAMED_MAX}).fetchall()
+    named = refusals(session, COUNTS_NAMED_MAX)
     if not named:
         return ok("stock", "no warehouse counts less than is promised")
-    (total,) = session.execute(RECOUNT["count_refusals"]).fetchone() or (0,)
+    total = count_refusals(session)
     skus = ", ".join(f"{sku} at {location}: {counted}, ours {ours}" for location, sku, ours, counted in named)
     advice = "hold or cancel orders of these SKUs, or have them counted again: `orderlane stock count`"
     return warn("stock", f"{total} counts are below what is promised ({skus})", advice)

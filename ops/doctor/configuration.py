@@ -6,6 +6,7 @@ from pathlib import Path
 
 from domain.errors import Misconfigured
 from infra.config.absent_secrets import AbsentSecret
+from infra.config.directory import directory_of
 from infra.config.rules import load_rules
 from infra.config.secret import Secret
 from infra.config.settings import Settings, data_dir, read_settings
@@ -60,7 +61,7 @@ def rules(settings: Settings) -> Check:
         loaded = load_rules(settings.rules_file)
     except Misconfigured as error:
         return fail("rules", str(error), "correct the file; domain/default_rules.toml shows every key")
-    ours = {courier.courier for courier in settings.couriers}
+    ours = set(directory_of(settings).courier_names)
     unused = sorted({rule.name for rule in loaded.routing.couriers} - ours)
     accounts = {courier.account for courier in settings.couriers}
     named = {rule.account for rule in loaded.routing.couriers} | set(loaded.routing.courier_by_province.values())

@@ -1,6 +1,7 @@
 """Whether everything that must always hold does hold."""
 
-from infra.monitoring.invariants import SENTENCES, find_breaches
+from infra.monitoring.invariants import find_breaches
+from infra.tables.invariants import SENTENCES
 from infra.tables.pool import Connection
 from ops.doctor.check import Check, fail, ok
 

@@ -10,12 +10,12 @@ from infra.engine.worker_lock import DOCTOR_CLASS
 from infra.process.clock import Clock
 from infra.queue.priority.fitness import NO_EVICTION
 from infra.servers import Connection as Stores
+from infra.tables.locks import ask_session
 from infra.tables.migrate import pending
 from infra.tables.pool import Connection
-from infra.tables.sql import load
+from infra.tables.server import durability, lock_session, session_holds_lock
 from ops.doctor.check import Check, fail, ok, unreachable, warn
 
-INSPECT = load("inspect")
 POSTGRES_LEAST = 150_000
 REDIS_LEAST = (6, 2)
 SKEW_WARN_S = 2.0
@@ -49,10 +49,8 @@ def redis_server(connection: Stores) -> Check:
 def server(session: Connection, clock: Clock, *, is_private: bool) -> Iterator[Check]:
     """Version, durability and clock of the database server."""
     asked_at = clock.utcnow()
-    row = session.execute(INSPECT["durability"]).fetchone()
+    version, number, fsync, synchronous_commit, their_time = durability(session)
     answered_at = clock.utcnow()
-    assert row is not None
-    version, number, fsync, synchronous_commit, their_time = row
     kind = "private" if is_private else "configured"
     if number < POSTGRES_LEAST:
         yield fail("postgres", f"version {version}, {kind}", "15 or newer is needed")
@@ -85,12 +83,11 @@ def session_lock(session: Session[tuple[object, ...]], other: Session[tuple[obje
     Meanwhile `other` holds a transaction open, so that a transaction pooler has to give the second
     statement another server process.
     """
-    locked = session.execute(INSPECT["lock_session"], {"class": DOCTOR_CLASS}).fetchone()
-    assert locked is not None
+    number = lock_session(session, DOCTOR_CLASS)
     with other.transaction():
-        other.execute("SELECT 1")
-        kept = session.execute(INSPECT["session_holds_lock"], {"class": DOCTOR_CLASS, "pid": locked[0]}).fetchone()
-    if kept is not None and kept[0]:
+        ask_session(other)
+        is_kept = session_holds_lock(session, DOCTOR_CLASS, number)
+    if is_kept:
         return ok("session", "the connection is direct: session locks hold")
     return fail(
         "session",

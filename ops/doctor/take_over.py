@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from domain.errors import Misconfigured
 from domain.take_over import NOT_TAKEN_OVER, WATCHED
+from infra.config.directory import directory_of
 from infra.config.settings import Settings
 from infra.engine.accounts import refuse_undecided
 from infra.process.clock import Clock
@@ -30,7 +31,7 @@ def undecided(session: Connection, settings: Settings, clock: Clock) -> Check:
 def watched(session: Connection, settings: Settings, counts: list[KeptOutCount]) -> Iterator[Check]:
     """One check for each shop that is watched, or is about to be."""
     by_account = {one.account: one for one in counts if one.reason == WATCHED}
-    configured = {shop.account for shop in settings.shops}
+    configured = directory_of(settings).shops
     since = {account: at for account, at in watched_shops(session).items() if account in configured}
     for account in sorted(settings.watched_shops | since.keys()):
         if account not in since:

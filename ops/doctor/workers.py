@@ -6,8 +6,9 @@ from importlib.metadata import version
 from domain.errors import Misconfigured
 from infra.config.rules import load_rules
 from infra.config.settings import Settings
-from infra.engine.reports import Report, living
+from infra.engine.reports import living
 from infra.tables.pool import Connection
+from infra.tables.reports import Report
 from ops.doctor.check import Check, ok, warn
 
 _NAMED_MAX = 5

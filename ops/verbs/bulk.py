@@ -2,19 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from domain.dead_letters import KILLED, REPLAYS_MAX, Why, why_not_in_bulk
 from domain.errors import Conflict, Refused
 from domain.reasons import Reason
 from infra.engine.author import Author
-from infra.sweeper.bulk_replay import BULK
-from infra.tables.audit import Verb, signed
+from infra.tables.audit import Verb
+from infra.tables.bulk import (
+    Bulk,
+    Mark,
+    NewBulk,
+    cancel_waiting,
+    create_bulk,
+    doubtful_members,
+    freeze_members,
+    freeze_named,
+    lock_bulk,
+    mark_members,
+    set_state,
+)
 from infra.tables.letters import LetterFilter, of_one_cause
-from infra.tables.orders import rows_json
 from infra.tables.pool import Connection, Database
 from ops.verbs.change import Change, change
-from ops.views.bulk import Bulk, look, unknown
+from ops.views.bulk import look, unknown
 
 RATE_MAX = 500.0
 
@@ -40,8 +49,8 @@ def start(
         tx = made.tx
         wanted = of_one_cause(tx, wanted)
         asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
-        bulk_id = _create(tx, asked, per_second, author, again=again)
-        members = tx.execute(BULK["freeze"], {"id": bulk_id, **wanted.named()}).rowcount
+        bulk_id = create_bulk(tx, author, NewBulk(asked, per_second, again))
+        members = freeze_members(tx, bulk_id, wanted.named())
         _begin(made, bulk_id, asked, members, again=again, expect=expect)
     return look(db, bulk_id)
 
@@ -58,17 +67,10 @@ def start_named(
     """The same of letters by their numbers, of which those that are open become members."""
     with change(db, author) as made:
         asked = {"letters": str(len(letter_ids))}
-        bulk_id = _create(made.tx, asked, per_second, author, again=again)
-        members = made.tx.execute(BULK["freeze_named"], {"id": bulk_id, "ids": list(letter_ids)}).rowcount
+        bulk_id = create_bulk(made.tx, author, NewBulk(asked, per_second, again))
+        members = freeze_named(made.tx, bulk_id, letter_ids)
         _begin(made, bulk_id, asked, members, again=again, expect=expect)
     return look(db, bulk_id)
-
-
-def _create(tx: Connection, asked: Mapping[str, str], per_second: float, author: Author, *, again: bool) -> int:
-    named = {**signed(author), "filter": msgspec.json.encode(asked).decode()}
-    row = tx.execute(BULK["create"], {**named, "per_second": per_second, "again": again}).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _begin(
@@ -86,13 +88,12 @@ def _begin(
 
 def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:
     """Refuse members that must be replayed by name; return how many."""
-    asked = {"id": bulk_id, "killed": KILLED, "replays_max": REPLAYS_MAX}
     kept = [
-        {"letter_id": letter_id, "state": "refused", "why": why.stored()}
-        for letter_id, code, replays in tx.execute(BULK["doubtful"], asked).fetchall()
+        Mark(letter_id, "refused", why.stored())
+        for letter_id, code, replays in doubtful_members(tx, bulk_id, killed=KILLED, replays_max=REPLAYS_MAX)
         if (why := why_not_in_bulk(code, replays, again=again))
     ]
-    tx.execute(BULK["mark_members"], {"id": bulk_id, "rows": rows_json(kept)})
+    mark_members(tx, bulk_id, kept)
     return len(kept)
 
 
@@ -114,14 +115,14 @@ def cancel(db: Database, bulk_id: int, author: Author) -> Bulk:
 def _turn(db: Database, bulk_id: int, state: str, allowed: frozenset[str], author: Author) -> Bulk:
     with change(db, author) as made:
         tx = made.tx
-        row = tx.execute(BULK["lock"], {"id": bulk_id}).fetchone()
-        if row is None:
+        was = lock_bulk(tx, bulk_id)
+        if was is None:
             raise unknown(bulk_id)
-        if row[0] not in allowed:
-            raise Conflict("bulk_state", facts={"bulk": bulk_id, "state": row[0]})
+        if was not in allowed:
+            raise Conflict("bulk_state", facts={"bulk": bulk_id, "state": was})
         note = Reason(Why.TURNED_BY_PERSON, {"by": author.who, "reason": author.reason}).stored()
-        tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": note})
+        set_state(tx, bulk_id, state, note)
         if state == "cancelled":
-            tx.execute(BULK["cancel_waiting"], {"id": bulk_id})
-        made.note(Verb(f"bulk_{state}"), f"bulk/{bulk_id}", {"state": row[0]}, {"state": state})
+            cancel_waiting(tx, bulk_id)
+        made.note(Verb(f"bulk_{state}"), f"bulk/{bulk_id}", {"state": was}, {"state": state})
     return look(db, bulk_id)

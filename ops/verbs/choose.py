@@ -12,10 +12,11 @@ from infra.tables.holds import HoldFilter, list_holds
 from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.order_list import OrderFilter, choose_orders
 from infra.tables.pool import Database
+from infra.tables.writebacks import Selection
 from ops.verbs.bulk_acts import Chosen
 from ops.views.looking import looking
 from ops.views.order_list import resolve
-from ops.views.writebacks import Selection, open_writebacks
+from ops.views.writebacks import open_writebacks
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
 _PAGE = 1_000

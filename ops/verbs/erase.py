@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from domain.errors import Refused
 from infra.engine.author import Author
-from infra.retention.erase import ERASURES, ask, carry_out, usable, words_of
+from infra.retention.erase import ask, carry_out, usable, words_of
 from infra.tables.audit import Verb
+from infra.tables.erasure import bury_names, known_names
 from infra.tables.pool import Database
-from infra.tables.retention import Named, by_column
+from infra.tables.retention import Named
 from ops.verbs.change import change
 from ops.views.erasures import Erasure, Plan, plan, show
 from ops.views.looking import looking
@@ -63,9 +64,9 @@ def erase_again(db: Database, names: Sequence[Named], author: Author) -> tuple[E
     """
     with change(db, author) as made:
         tx = made.tx
-        known = [Named(*row) for row in tx.execute(ERASURES["known_names"], by_column(names)).fetchall()]
+        known = known_names(tx, names)
         others = sorted({*names} - {*known}, key=str)
-        tx.execute(ERASURES["bury_names"], by_column(others))
+        bury_names(tx, others)
         made.note(Verb.ORDER_BARRED, "orders", None, {"orders": len(others)})
     record = erase(db, known, author, when_ended=True) if known else None
     return record, len(others)

@@ -8,14 +8,14 @@ from domain.states import FINAL_STATES, Cause
 from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
-from infra.process.steps import steps_by_subject
+from infra.tables import payloads
 from infra.tables.audit import Verb
+from infra.tables.fulfillment import choose_lane
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
+from infra.tables.payloads import move_payloads
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
+from infra.tables.work import move_order
 from ops.verbs.change import Change, change
-
-EXPEDITE = load("expedite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +39,13 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
     """
     # First the order, so that whatever becomes due from here on is in the new lane; then, without its lock, what is
     # due already: a step holds the row of its work while it waits for the order.
-    was = choose_lane(db, order_id, lane, author)
+    was = choose_order_lane(db, order_id, lane, author)
     with change(db, author) as made:
         moved = move_work(made, order_id, lane)
     return Expedited(order_id=order_id, lane=lane, was=was, moved=moved)
 
 
-def choose_lane(db: Database, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
+def choose_order_lane(db: Database, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
     """The first half: the order, so that what becomes due is in the lane; the lanes that were left. Raises as above."""
     with change(db, author) as made:
         return _choose(made, order_id, lane, author)
@@ -54,8 +54,7 @@ def choose_lane(db: Database, order_id: int, lane: Lane, author: Author) -> tupl
 def move_work(made: Change, order_id: int, lane: Lane) -> tuple[str, ...]:
     """The second half: what is due already, in a transaction that holds nothing of the order; the steps that moved."""
     made.goes_on()
-    named = {"order_id": order_id, "lane": lane, **steps_by_subject()}
-    return tuple(sorted({row[0] for row in made.tx.execute(EXPEDITE["move_work"], named).fetchall()}))
+    return tuple(sorted(set(move_order(made.tx, order_id, lane))))
 
 
 def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expedited | None:
@@ -64,9 +63,8 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     The order keeps the lane when it comes to be. Raises Conflict ``order_ambiguous``, when shops share the id.
     """
     place, _, platform_order_id = text.strip().rpartition("/")
-    named = {"place": place, "platform_order_id": platform_order_id, "lane": lane, "by": author.who}
     with change(db, author) as made:
-        rows = made.tx.execute(EXPEDITE["choose_payload_lane"], named).fetchall()
+        rows = payloads.choose_lane(made.tx, platform_order_id, place, lane=lane, by=author.who)
         accounts = sorted({account for _, _, account in rows})
         if len(accounts) > 1:
             meant = ", ".join(f"{account}/{platform_order_id}" for account in accounts)
@@ -80,7 +78,7 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     with change(db, author) as made:
         made.goes_on()
         # Whatever was read meanwhile is an order now, perhaps in its old lane.
-        waiting = tuple(row[0] for row in made.tx.execute(EXPEDITE["move_payload_work"], {"ids": ids, "lane": lane}))
+        waiting = tuple(move_payloads(made.tx, ids, lane))
     if not waiting:
         return None
     left = tuple(sorted({was for _, was in moved}))
@@ -93,13 +91,12 @@ def _choose(made: Change, order_id: int, lane: Lane, author: Author) -> tuple[st
     if not still_open:
         states = ", ".join(sorted({one.state for one in locked}))
         raise Conflict("order_ended", facts={"order": order_id, "states": states})
-    named = {"ids": list(still_open), "lane": lane, "by": author.who}
-    changed = made.tx.execute(EXPEDITE["choose_lane"], named).fetchall()
+    changed = choose_lane(made.tx, list(still_open), lane, author.who)
     if not changed:
         made.unchanged()
         return ()
-    _tell(made.tx, [still_open[id_] for id_, _ in changed], lane, author)
-    was = sorted({before for _, before in changed})
+    _tell(made.tx, [still_open[id_] for id_ in changed], lane, author)
+    was = sorted(set(changed.values()))
     made.note(Verb.ORDER_EXPEDITED, f"order/{order_id}", {"lanes": was}, {"lanes": [lane]})
     return tuple(was)
 

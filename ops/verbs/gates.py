@@ -5,13 +5,14 @@ from datetime import datetime
 from domain.errors import Misconfigured, Refused, Transient
 from domain.gates import GateKind
 from domain.order import Lane
-from infra.accounts.rules import rules_by_account, rules_of
+from infra.accounts.rules import rules_of
 from infra.accounts.shared_breaker import SharedGates
+from infra.config.directory import directory_of
 from infra.config.settings import Limit, Settings
 from infra.engine.author import Author
 from infra.process.steps import STEPS
 from infra.tables.audit import Verb
-from infra.tables.gates import GATES, lock_gate
+from infra.tables.gates import lock_gate, open_gate, shut_by_person
 from infra.tables.pool import Database
 from ops.verbs.change import change
 
@@ -21,11 +22,11 @@ SHOP = "shop"
 
 def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]:
     """The gate a person means. Raises Misconfigured ``gate_unknown``: a misspelt gate would stop nothing."""
-    accounts = sorted(rules_by_account(settings))
-    shops = {shop.name: shop.account for shop in settings.shops}
-    shops |= {account: account for account in shops.values()}
+    directory = directory_of(settings)
+    shops = {shop.name: account for account, shop in directory.shops.items()}
+    shops |= {account: account for account in directory.shops}
     known: dict[str, dict[str, str]] = {
-        GateKind.ACCOUNT: {account: account for account in accounts},
+        GateKind.ACCOUNT: {account: account for account in sorted(directory.by_account)},
         SHOP: shops,
         GateKind.LANE: {str(lane): str(lane) for lane in Lane},
         GateKind.STEP: {str(step): str(step) for step in STEPS},
@@ -38,10 +39,9 @@ def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]
 
 def pause(db: Database, kind: GateKind, name: str, author: Author, until: datetime | None) -> None:
     """Shut a gate until it is resumed, or until a moment. Work that is under way ends; no new work begins."""
-    named = {"kind": kind, "name": name, "reason": author.reason, "by": author.who, "until": until}
     with change(db, author) as made:
         before = lock_gate(made.tx, kind, name)
-        made.tx.execute(GATES["shut_by_person"], named)
+        shut_by_person(made.tx, kind, name, reason=author.reason, by=author.who, until=until)
         after = {"shut_by": author.who, "until": until.isoformat() if until else None}
         made.note(Verb.GATE_PAUSED, f"{kind}/{name}", before, after)
 
@@ -53,13 +53,13 @@ def resume(db: Database, shared: SharedGates, kind: GateKind, name: str, author:
     """
     with change(db, author) as made:
         before = lock_gate(made.tx, kind, name) or {"shut_by": "breaker"}
-        row = made.tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
-        if row is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, settings, name)):
+        shut = open_gate(made.tx, kind, name)
+        if shut is None and (kind != GateKind.ACCOUNT or not _is_shut(shared, settings, name)):
             raise Refused("gate_not_shut", facts={"kind": kind, "name": name})
         made.note(Verb.GATE_RESUMED, f"{kind}/{name}", before, None)
     if kind == GateKind.ACCOUNT:
         shared.forget(name)
-    return row is not None
+    return shut is not None
 
 
 def _is_shut(shared: SharedGates, settings: Settings, account: str) -> bool:

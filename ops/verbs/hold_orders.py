@@ -11,7 +11,7 @@ from domain.order import Lane
 from domain.states import FINAL_STATES, RANK, Cause, State, may
 from infra.engine.author import Author
 from infra.engine.results import Place
-from infra.engine.write_outcomes import Row, Writes, event, write
+from infra.engine.write_outcomes import Writes, event, write
 from infra.tables.audit import Verb
 from infra.tables.holds import (
     LockedHold,
@@ -23,6 +23,7 @@ from infra.tables.holds import (
 )
 from infra.tables.orders import Locked, lock_fulfillment_of_orders
 from infra.tables.pool import Connection, Database
+from infra.tables.rows import Row
 from ops.verbs.change import Change, change
 from ops.verbs.holds import codes_of
 

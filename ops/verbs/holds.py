@@ -11,11 +11,12 @@ from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
 from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
-from infra.tables.letters import LETTERS
+from infra.tables.holds import fulfillment_with_hold, last_release, open_holds, release_hold
+from infra.tables.letters import open_letters_of
 from infra.tables.listings import lock_order
-from infra.tables.orders import Locked, lock_fulfillment, open_holds
+from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
-from infra.tables.shipments import SHIPMENTS, ask_about
+from infra.tables.shipments import ask_about, give_up_intents
 from ops.verbs.change import Change, change
 
 # Saying so does not put goods on a shelf, nor end a watch: these are asked again, not waived. No rule asks for what a
@@ -59,8 +60,7 @@ def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> R
     tx = made.tx
     if code is HoldCode.SKU_UNMAPPED:
         lock_order(tx, order_id)
-    named = {"order_id": order_id, "code": code}
-    ids = [row[0] for row in tx.execute(LETTERS["fulfillment_with_hold"], named).fetchall()]
+    ids = fulfillment_with_hold(tx, order_id, code)
     # Locked before anything is decided: the second of two people waits here, and then finds no hold.
     locked = lock_fulfillment(tx, ids)
     before = codes_of(tx, ids)
@@ -84,24 +84,14 @@ def codes_of(tx: Connection, ids: Sequence[int]) -> list[str]:
 
 def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> Released | None:
     if code is HoldCode.DEAD_LETTER:
-        letters = [str(row[0]) for row in tx.execute(LETTERS["open_letters_of"], {"id": locked.id}).fetchall()]
+        letters = list(map(str, open_letters_of(tx, locked.id)))
         if letters:
             raise Conflict("letter_open", facts={"letters": ", ".join(letters)})
     left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
-    row = tx.execute(
-        LETTERS["release_hold"],
-        {
-            "id": locked.id,
-            "code": code,
-            "by": author.who,
-            "role": author.role,
-            "reason": author.reason,
-            "is_waived": code not in _NOT_WAIVED,
-        },
-    ).fetchone()
-    if row is None:
+    was = release_hold(tx, locked.id, code, author, is_waived=code not in _NOT_WAIVED)
+    if was is None:
         return None
-    opened_by, error = row[0], row[1]
+    opened_by, error = was.step, was.cause
     left = tuple(sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ())))
     due: set[BellKey] = set()
     if locked.state is State.ON_HOLD and not left:
@@ -121,15 +111,14 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
 def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set[BellKey]:
     """A call that may have happened is asked about, unless a person had to settle it and the order is over."""
     if locked.state is State.CLOSED and error == OUTCOME_UNKNOWN:
-        tx.execute(SHIPMENTS["give_up_intents"], {"id": locked.id})
+        give_up_intents(tx, locked.id)
     return {BellKey("label", lane, account) for lane, account in ask_about(tx, [locked.id])}
 
 
 def _not_open(tx: Connection, order_id: int, code: HoldCode) -> Conflict:
     """The refusal, with who released such a hold last and when, where somebody did."""
-    last = tx.execute(LETTERS["last_release"], {"order_id": order_id, "code": code}).fetchone()
+    last = last_release(tx, order_id, code)
     facts: dict[str, str | int] = {"order": order_id, "hold": code}
     if last is not None:
-        by, at = last
-        facts |= {"by": by, "at": f"{at:%Y-%m-%d %H:%M:%S %Z}"}
+        facts |= {"by": last.by, "at": f"{last.at:%Y-%m-%d %H:%M:%S %Z}"}
     return Conflict("hold_not_open", facts=facts)

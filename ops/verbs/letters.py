@@ -13,12 +13,16 @@ from infra.engine.author import Author
 from infra.engine.replay import Replayed, replay
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, stop, write
+from infra.tables import letters
 from infra.tables.audit import Verb
+from infra.tables.holds import release_blocks
 from infra.tables.letters import (
-    LETTERS,
+    Closed,
+    close,
     endings,
+    lock_open,
 )
-from infra.tables.orders import lock_fulfillment, rows_json
+from infra.tables.orders import lock_fulfillment
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import ask_about
 from ops.verbs.change import Change, change
@@ -48,17 +52,15 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
 def discard_in(made: Change, letter_id: int, author: Author) -> bool:
     """The same in the caller's change, which has locked nothing of the letter's order before."""
     tx = made.tx
-    rows = tx.execute(LETTERS["lock_open"], {"ids": [letter_id]}).fetchall()
-    if not rows:
+    found = lock_open(tx, [letter_id])
+    if not found:
         raise _not_open("letter_closed", letter_id, endings(tx, [letter_id])[letter_id])
-    _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = rows[0]
+    _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = found[0]
     held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
-    closed = [{"id": letter_id, "closed_as": "discarded", "reason": author.reason}]
-    tx.execute(LETTERS["close"], {"rows": rows_json(closed), "by": author.who})
+    close(tx, [Closed(letter_id, "discarded", author.reason)], author.who)
     stays = bool(held) and held[0].state is State.ON_HOLD
     if held and not stays:
-        named = {"ids": [held[0].id], "by": author.who, "role": author.role, "reason": author.reason}
-        tx.execute(LETTERS["release_blocks"], named)
+        release_blocks(tx, [held[0].id], author)
     if held and step == "label":
         # Nobody need do anything about it, but what the courier may have booked is found out.
         ask_about(tx, [held[0].id], is_suspect=crashes > 0)
@@ -72,7 +74,7 @@ def reopen(db: Database, letter_id: int, author: Author) -> None:
     """Open a discarded letter again, and its hold. Raises Conflict ``letter_not_discarded``."""
     with change(db, author) as made:
         tx = made.tx
-        row = tx.execute(LETTERS["reopen"], {"id": letter_id}).fetchone()
+        row = letters.reopen(tx, letter_id)
         if row is None:
             raise _not_open("letter_not_discarded", letter_id, endings(tx, [letter_id])[letter_id])
         _, step, subject_id, lane, order_id, fulfillment_order_id, code = row

@@ -7,6 +7,7 @@ from actors.listings import send_all_on
 from domain.errors import Conflict, Refused
 from domain.listings import NOTHING, Listing
 from domain.normalize import tidy
+from infra.config.directory import directory_of
 from infra.config.settings import Settings
 from infra.engine.author import Author
 from infra.process.failpoints import failpoint
@@ -46,7 +47,7 @@ Accounts = Mapping[str, tuple[str, str]]
 
 def accounts_of(settings: Settings) -> Accounts:
     """Platform and shop of each configured shop, by ``PLATFORM/SHOP``."""
-    return {shop.account: (shop.platform, shop.name) for shop in settings.shops}
+    return {shop.account: (shop.platform, shop.name) for shop in directory_of(settings).shops.values()}
 
 
 def check_account(accounts: Accounts, account: str) -> tuple[str, str]:

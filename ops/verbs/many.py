@@ -22,13 +22,14 @@ from infra.tables.bulk_acts import (
     foresee_release,
 )
 from infra.tables.pool import Connection, Database
+from infra.tables.writebacks import OpenWriteBack, Selection
 from ops.verbs.change import Change
-from ops.verbs.expedite import choose_lane, move_work
+from ops.verbs.expedite import choose_order_lane, move_work
 from ops.verbs.hold_orders import assign_in, hold_in, snooze_in
 from ops.verbs.holds import release_in
 from ops.verbs.letters import discard_in
-from ops.verbs.writeback_retry import ask_again, clear_the_way
-from ops.views.writebacks import OpenWriteBack, Selection, open_writebacks
+from ops.verbs.writeback_retry import clear_the_way, put_back
+from ops.views.writebacks import open_writebacks
 
 Params = Mapping[str, Any]
 
@@ -112,7 +113,7 @@ class Expedite:
 
     def prepare(self, db: Database, id_: int, params: Params, author: Author) -> object:
         # A step holds the row of its work while it waits for the order: the two are never locked together here.
-        return choose_lane(db, id_, Lane(params["lane"]), author)
+        return choose_order_lane(db, id_, Lane(params["lane"]), author)
 
     def act(self, made: Change, id_: int, params: Params, _: Author, prepared: object) -> dict[str, Any]:
         return {"was": prepared, "moved": list(move_work(made, id_, Lane(params["lane"])))}
@@ -184,7 +185,7 @@ class RetryWriteBack:
         return found[0]
 
     def act(self, made: Change, _id: int, _params: Params, _author: Author, prepared: OpenWriteBack) -> dict[str, Any]:
-        ask_again(made, prepared)
+        put_back(made, prepared)
         return {"order_id": prepared.order_id, "waybill": prepared.waybill}
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from psycopg.rows import class_row
-
 from actors.label import Label
 from adapters.ports import Courier
 from domain.errors import FulfilmentError, Refused
@@ -20,11 +18,13 @@ from infra.engine.author import Author
 from infra.engine.remote import RemoteRunner, call_each
 from infra.engine.results import Place
 from infra.tables.pool import Database
-from ops.verbs.reconcile_adopt import PackageHere, adopt, note_voided
+from infra.tables.shipments import PackageHere, packages_since
+from infra.tables.writebacks import Selection
+from ops.verbs.reconcile_adopt import adopt, note_voided
 from ops.verbs.reconcile_lost import LostOrder, find_ours, let_go, lost_orders
-from ops.verbs.writeback_retry import RECONCILE, Pace, Said, Told, preview, reason_of, retry
+from ops.verbs.writeback_retry import Pace, Said, Told, preview, reason_of, retry
 from ops.views.looking import looking
-from ops.views.writebacks import Selection, open_writebacks
+from ops.views.writebacks import open_writebacks
 
 _PAGE = 200
 
@@ -194,9 +194,8 @@ def _line_of_lost(order: LostOrder, waybill: str, outcome: Outcome, why: Reason 
 
 
 def _page(db: Database, since: datetime, after: int) -> list[PackageHere]:
-    with looking(db) as tx, tx.cursor(row_factory=class_row(PackageHere)) as cursor:
-        named = {"since": since, "after": after, "limit": _PAGE}
-        return cursor.execute(RECONCILE["packages_since"], named).fetchall()
+    with looking(db) as tx:
+        return packages_since(tx, since, after=after, limit=_PAGE)
 
 
 async def _living_and_dead(courier: Courier, package: PackageHere) -> list[Found]:

@@ -8,10 +8,9 @@ from actors.label import Label
 from adapters.ports import Waybill
 from domain.errors import Conflict
 from domain.holds import HoldCode, waybill_facts
-from domain.order import Lane, OrderKey
+from domain.order import Lane
 from domain.outcomes import Hold
 from domain.reconcile import Found
-from domain.references import reference
 from domain.states import State
 from infra.engine.author import Author
 from infra.engine.remote import Intended, Lease, NotCalledError, RemoteRunner, call_each
@@ -20,44 +19,26 @@ from infra.engine.results import Place, Result
 from infra.engine.write_outcomes import Writes, add_hold, write
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
+from infra.tables import shipments
 from infra.tables.audit import Verb
-from infra.tables.orders import rows_json
+from infra.tables.holds import label_holds
 from infra.tables.pool import Connection, Database
-from infra.tables.shipments import SHIPMENTS
+from infra.tables.shipments import (
+    Booked,
+    FoundShipment,
+    PackageHere,
+    add_label,
+    book_shipments,
+    booked_waybill,
+    intend_found,
+    is_label_leased,
+    label_letters,
+)
 from ops.verbs.change import change
 from ops.verbs.holds import release
-from ops.verbs.writeback_retry import RECONCILE
 from ops.views.looking import looking
 
 _LABEL_MAY_ACT = STEPS["label"].works_in | {State.ON_HOLD}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageHere:
-    """A package as we have it. `generation` and `waybill` are the live shipment's; `is_calling`: label is at it."""
-
-    id: int
-    number: int
-    courier: str
-    account: str
-    fulfillment_order_id: int
-    state: str
-    lane: str
-    order_id: int
-    platform: str
-    shop: str
-    platform_order_id: str
-    generation: int | None
-    waybill: str | None
-    known_generation: int
-    is_calling: bool
-
-    @property
-    def order(self) -> str:
-        return f"{self.platform}/{self.shop}/{self.platform_order_id}"
-
-    def reference(self, generation: int) -> str:
-        return reference(OrderKey(self.platform, self.shop, self.platform_order_id), self.number, generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +84,7 @@ def adopt(runner: RemoteRunner, package: PackageHere, keep: Found, author: Autho
     """
     assert isinstance(runner.step, Label)
     with change(runner.db, author) as made:
-        row = made.tx.execute(RECONCILE["lock_label"], {"package_id": package.id}).fetchone()
-        if row is not None and row[0]:
+        if is_label_leased(made.tx, package.id):
             made.unchanged()
             return False
         key = _intend(made.tx, package, keep)
@@ -115,31 +95,20 @@ def adopt(runner: RemoteRunner, package: PackageHere, keep: Found, author: Autho
         _clear_the_way(runner.db, package, author)
         replace(runner, step=AskOnly(runner.step)).run_named(key, [package.id])
     with looking(runner.db) as tx:
-        booked = tx.execute(RECONCILE["booked_waybill"], {"package_id": package.id}).fetchone()
-    return booked is not None and booked[0] == keep.waybill
+        return booked_waybill(tx, package.id) == keep.waybill
 
 
 def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None:
     """Our intent becomes the generation that lives; the key of label's work, if label is to record it."""
-    named = {
-        "package_id": package.id,
-        "generation": keep.generation,
-        "reference": package.reference(keep.generation),
-        "courier": package.courier,
-    }
-    tx.execute(RECONCILE["void_others"], named)
-    tx.execute(RECONCILE["intend_found"], named)
+    intend_found(tx, _shipment(package, keep))
     if package.state not in _LABEL_MAY_ACT:
         # Past label already: only the number was wrong.
-        rows = rows_json([{"reference": named["reference"], "waybill": keep.waybill, "sort_code": ""}])
-        tx.execute(SHIPMENTS["book_shipments"], {"rows": rows})
+        book_shipments(tx, [Booked(package.reference(keep.generation), keep.waybill, sort_code="")])
         if package.state == State.CLOSED:
             _show_unwanted(tx, package, keep)
         return None
-    due = {"package_id": package.id, "lane": Lane(package.lane), "account": package.account}
-    row = tx.execute(RECONCILE["label_found"], due).fetchone()
-    assert row is not None
-    return BellKey("label", *row)
+    (due,) = add_label(tx, package.id, Lane(package.lane), package.account)
+    return BellKey("label", *due)
 
 
 def _show_unwanted(tx: Connection, package: PackageHere, keep: Found) -> None:
@@ -155,11 +124,10 @@ def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
     with change(db, author) as made:
         made.noted_below()
         tx = made.tx
-        letters = [row[0] for row in tx.execute(RECONCILE["label_letters"], {"package_id": package.id}).fetchall()]
+        letters = label_letters(tx, package.id)
         if letters:
             replay(tx, letters, author, again=True)
-        held = {"fulfillment_order_id": package.fulfillment_order_id}
-        codes = [row[0] for row in tx.execute(RECONCILE["label_holds"], held).fetchall()]
+        codes = label_holds(tx, package.fulfillment_order_id)
     for code in codes:
         try:
             release(db, package.order_id, HoldCode(code), author)
@@ -170,15 +138,8 @@ def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
 
 def note_voided(db: Database, package: PackageHere, voided: Found, author: Author) -> None:
     """Write down that a generation was cancelled at the courier, so that it is never booked again."""
-    named = {
-        "package_id": package.id,
-        "generation": voided.generation,
-        "reference": package.reference(voided.generation),
-        "courier": package.courier,
-        "waybill": voided.waybill,
-    }
     with change(db, author) as made:
-        made.tx.execute(RECONCILE["note_voided"], named)
+        shipments.note_voided(made.tx, _shipment(package, voided))
         generation = {"generation": voided.generation}
         made.note(
             Verb.WAYBILL_VOIDED,
@@ -186,3 +147,8 @@ def note_voided(db: Database, package: PackageHere, voided: Found, author: Autho
             {**generation, "status": "booked"},
             {**generation, "status": "voided"},
         )
+
+
+def _shipment(package: PackageHere, found: Found) -> FoundShipment:
+    reference = package.reference(found.generation)
+    return FoundShipment(package.id, found.generation, reference, package.courier, found.waybill)

@@ -14,9 +14,9 @@ from domain.holds import HoldCode
 from domain.order import OrderKey
 from domain.references import reference
 from infra.engine.author import Author
+from infra.tables.holds import shipped_without_package
 from infra.tables.pool import Database
 from ops.verbs.holds import release
-from ops.verbs.writeback_retry import RECONCILE
 from ops.views.looking import looking
 
 
@@ -32,7 +32,7 @@ class LostOrder:
 def lost_orders(db: Database, since: datetime) -> list[LostOrder]:
     """Those that came in since then and have no package of ours."""
     with looking(db) as tx:
-        rows = tx.execute(RECONCILE["lost_orders"], {"since": since}).fetchall()
+        rows = shipped_without_package(tx, since)
     return [
         LostOrder(id_, OrderKey(platform, shop, number), frozenset(shown))
         for id_, platform, shop, number, shown in rows

@@ -13,9 +13,9 @@ from infra.config.settings import Location, Settings
 from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.process.clock import Clock
-from infra.tables.alarm_conditions import note_stock_fault
+from infra.tables.locations import note_stock_asked, note_stock_fault
 from infra.tables.pool import Database
-from infra.tables.recount import Changes, held_at, note_asked, write_count
+from infra.tables.recount import Changes, held_at, write_count
 from infra.telemetry.log import get_logger
 from ops.guarded_calls import guarded_calls
 from ops.verbs.stock import ask_count, note_bad_rows
@@ -81,7 +81,7 @@ def count_location(db: Database, outside: Outside, location: Location, warehouse
     A SKU whose row cannot be read keeps our figure, and the row is recorded.
     """
     with db.connection() as connection:
-        note_asked(connection, location.name)
+        note_stock_asked(connection, location.name)
         before = held_at(connection, location.name)
     count = ask_count(outside, warehouse)
     counted = {level.sku: level.quantity for level in count.levels}

@@ -25,13 +25,10 @@ from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
+from infra.tables.writebacks import OpenWriteBack, ask_again, is_confirmed, lock_writeback_work
 from ops.verbs.change import Change, change
 from ops.verbs.holds import release
 from ops.views.looking import looking
-from ops.views.writebacks import OpenWriteBack
-
-RECONCILE = load("reconcile")
 
 # How long we wait for somebody else who is telling the same package.
 PATIENCE_S = 10.0
@@ -150,7 +147,7 @@ def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
     """Due at once and with nothing in its way; each of the transactions leaves the engine able to go on alone."""
     clear_the_way(db, one, author)
     with change(db, author) as made:
-        return ask_again(made, one)
+        return put_back(made, one)
 
 
 def clear_the_way(db: Database, one: OpenWriteBack, author: Author) -> None:
@@ -167,15 +164,14 @@ def clear_the_way(db: Database, one: OpenWriteBack, author: Author) -> None:
             continue
 
 
-def ask_again(made: Change, one: OpenWriteBack) -> BellKey:
+def put_back(made: Change, one: OpenWriteBack) -> BellKey:
     """Make a write-back due at once, the platform to be asked before it is told; the bell to ring."""
-    named = {"package_id": one.package_id, "lane": one.lane, "account": one.account}
     # Whoever tells the platform locks the work first, and the write-back behind it.
-    made.tx.execute(RECONCILE["lock_writeback_work"], named)
-    row = made.tx.execute(RECONCILE["ask_again"], named).fetchone()
-    after = {"status": one.status, "asks_again": row is not None}
+    lock_writeback_work(made.tx, one.package_id)
+    due = ask_again(made.tx, one.package_id, one.lane, one.account)
+    after = {"status": one.status, "asks_again": due is not None}
     made.note(Verb.WRITEBACK_RETRIED, f"package/{one.package_id}", {"status": one.status}, after)
-    return BellKey("writeback", *(row or (one.lane, one.account)))
+    return BellKey("writeback", *(due or (one.lane, one.account)))
 
 
 def _run(runner: RemoteRunner, due: Iterable[tuple[BellKey, int]]) -> None:
@@ -190,8 +186,7 @@ def _is_over(db: Database, one: OpenWriteBack, heard: Mapping[int, object]) -> b
     if one.package_id in heard and not isinstance(heard[one.package_id], NotCalledError):
         return True
     with looking(db) as tx:
-        row = tx.execute(RECONCILE["writeback_status"], {"package_id": one.package_id}).fetchone()
-    return row is not None and row[0] == "confirmed"
+        return is_confirmed(tx, one.package_id)
 
 
 def _judged(one: OpenWriteBack, answer: object) -> Told:

@@ -4,14 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
-
-from psycopg.rows import dict_row
 
 from domain.money import Money
 from domain.ship_by import ON_THE_CLOCK, used_percent
-from infra.monitoring.alarms import CLOCK
-from infra.process.steps import steps_by_subject
+from infra.tables.clock import ClockRow, orders_with_clock
 from infra.tables.pool import Database
 from ops.views.looking import looking
 
@@ -57,9 +53,8 @@ def due_orders(db: Database, shop: str | None = None, within_h: float | None = N
 
     `shop` is a shop's name or its account; `within_h` keeps those that are late or must leave within so many hours.
     """
-    named = {"states": sorted(ON_THE_CLOCK), "shop": shop, "within_h": within_h, **steps_by_subject()}
-    with looking(db) as tx, tx.cursor(row_factory=dict_row) as cursor:
-        return [_due(row) for row in cursor.execute(CLOCK["due_orders"], named)]
+    with looking(db) as tx:
+        return [_due(row) for row in orders_with_clock(tx, sorted(ON_THE_CLOCK), shop, within_h)]
 
 
 def sums(orders: Iterable[DueOrder]) -> list[Money]:
@@ -71,22 +66,22 @@ def sums(orders: Iterable[DueOrder]) -> list[Money]:
     return sorted(total.values(), key=lambda money: money.minor, reverse=True)
 
 
-def _due(row: dict[str, Any]) -> DueOrder:
+def _due(row: ClockRow) -> DueOrder:
     return DueOrder(
-        id=row["id"],
-        platform=row["platform"],
-        shop=row["shop"],
-        platform_order_id=row["platform_order_id"],
-        state=row["state"],
-        lane=row["lane"],
-        at_risk=Money(row["payable_minor"], row["currency"]),
-        ship_by=row["ship_by"],
-        seen_at=row["seen_at"],
-        used_percent=used_percent(row["started_at"], row["ship_by"], row["seen_at"]),
-        waits_for=_waits_for(row["holds"], row["step"], is_booked=row["is_booked"]),
-        owner=row["owner"],
-        holds=tuple(row["holds"]),
-        step=row["step"],
+        id=row.id,
+        platform=row.platform,
+        shop=row.shop,
+        platform_order_id=row.platform_order_id,
+        state=row.state,
+        lane=row.lane,
+        at_risk=Money(row.payable_minor, row.currency),
+        ship_by=row.ship_by,
+        seen_at=row.seen_at,
+        used_percent=used_percent(row.started_at, row.ship_by, row.seen_at),
+        waits_for=_waits_for(row.holds, row.step, is_booked=row.is_booked),
+        owner=row.owner,
+        holds=tuple(row.holds),
+        step=row.step,
     )
 
 

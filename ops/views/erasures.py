@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from domain.errors import Conflict, Refused
-from infra.retention.erase import ERASURES, Standing, can_erase, search, standing, usable
+from infra.retention.erase import can_erase, search, standing, usable
+from infra.tables import erasure
+from infra.tables.erasure import Standing, list_erasures, load_erasure, unread_names
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import Named
 from ops.views.find import find, why_missing
@@ -102,8 +103,7 @@ def _unread(tx: Connection, text: str) -> list[Named]:
     if not text.isprintable():
         return []
     place, _, platform_order_id = text.rpartition("/")
-    named = {"platform_order_id": platform_order_id, "place": place}
-    return [Named(*row) for row in tx.execute(ERASURES["unread_names"], named).fetchall()]
+    return unread_names(tx, platform_order_id, place)
 
 
 def orders_of(db: Database, words: Sequence[str]) -> list[Named]:
@@ -139,21 +139,20 @@ def _in_the_way(found: Standing) -> InTheWay:
 def show(db: Database, id_: int) -> Erasure:
     """Raises Refused ``erasure_unknown``."""
     with looking(db) as connection:
-        row = connection.execute(ERASURES["show"], {"id": id_}).fetchone()
-        if row is None:
-            raise Refused("erasure_unknown", facts={"erasure": id_})
-        orders = connection.execute(ERASURES["show_orders"], {"id": id_}).fetchall()
-    names = ("id", "who", "reason", "owner", "subject", "asked_at", "due_at", "done_at")
-    whole: dict[str, Any] = dict(zip(names, row, strict=True))
-    return Erasure(**whole, orders=tuple(ErasedOrder(str(Named(*one[:3])), one[3], one[4]) for one in orders))
+        found = load_erasure(connection, id_)
+    if found is None:
+        raise Refused("erasure_unknown", facts={"erasure": id_})
+    record, orders = found
+    erased = tuple(ErasedOrder(str(one.order), one.rows, one.done_at) for one in orders)
+    return Erasure(**record._asdict(), orders=erased)
 
 
 def erasures(db: Database, *, only_open: bool = False) -> list[Listed]:
     with looking(db) as connection:
-        return [Listed(*row) for row in connection.execute(ERASURES["list"], {"only_open": only_open}).fetchall()]
+        return [Listed(*row) for row in list_erasures(connection, only_open=only_open)]
 
 
 def erased_names(db: Database) -> list[Named]:
     """Every order that was ever erased: what a restored backup does not know, so it is kept apart from backups."""
     with looking(db) as connection:
-        return [Named(*row) for row in connection.execute(ERASURES["erased_names"]).fetchall()]
+        return erasure.erased_names(connection)

@@ -10,8 +10,9 @@ from infra.accounts.rules import rules_by_account, rules_of
 from infra.accounts.shared_breaker import Seen, SharedGates
 from infra.config.settings import Limit, Settings
 from infra.process.clock import Clock
-from infra.tables.gates import load_pauses, resting
+from infra.tables.gates import load_pauses
 from infra.tables.pool import Database
+from infra.tables.work import resting
 from ops.views.looking import looking
 
 # Pieces of work by the (kind, name) of their gate.

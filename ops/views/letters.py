@@ -19,10 +19,10 @@ from infra.tables.letters import (
     load_letter,
     load_page,
     load_standings,
-    load_waybill_owner,
     of_one_cause,
 )
 from infra.tables.pool import Database
+from infra.tables.shipments import waybill_owner
 from ops.views.looking import looking
 
 # What the courier shows under a reference: the waybill, or None if it knows none. (account, reference) -> waybill.
@@ -100,7 +100,7 @@ def preview(
 
     def owner_of(reference: str, waybill: str) -> str | None:
         with looking(db) as connection:
-            return load_waybill_owner(connection, reference, waybill)
+            return waybill_owner(connection, reference, waybill)
 
     previews: list[Preview] = []
     for id_ in letter_ids:

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 import psycopg
 
 from infra.tables.pool import Connection, Database
+from infra.tables.server import read_one_snapshot
 
 
 @contextmanager
 def looking(db: Database) -> Iterator[Connection]:
     """A transaction that only reads; all of its statements see one moment."""
     with db.transaction() as tx:
-        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        read_one_snapshot(tx)
         yield tx
 
 

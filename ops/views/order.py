@@ -6,9 +6,7 @@ Times carry their zone; sums are money with minor units and currency.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, TypeVar
-
-from psycopg.rows import class_row, dict_row
+from typing import Any
 
 from domain.money import Money
 from domain.states import Cause
@@ -16,14 +14,11 @@ from domain.steps import Subject
 from infra.engine.author import Role
 from infra.process.steps import STEPS
 from infra.tables.answers import answers_of
+from infra.tables.inspect import OfSubjects, Part, read_of_subjects, read_part, read_part_by_column
 from infra.tables.pool import Connection, Database
-from infra.tables.sql import load
 from infra.tables.watch import Decision, decision_of
 from ops.views.looking import looking
 from ops.views.masking import mask_name, mask_phone
-
-INSPECT = load("inspect")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,35 +248,25 @@ class OrderView:
 def view_order(db: Database, order_id: int) -> OrderView:
     """Read an order that exists, in one snapshot."""
     with looking(db) as tx:
-        head = _dicts(tx, "order_head", order_id)[0]
-        payloads = _dicts(tx, "order_payloads", order_id)
-        fulfillment = _rows(tx, "order_fulfillment", order_id, Fulfillment)
-        holds = _rows(tx, "order_holds", order_id, Hold)
+        head = read_part_by_column(tx, Part.HEAD, order_id)[0]
+        payloads = read_part_by_column(tx, Part.PAYLOADS, order_id)
+        fulfillment = read_part(tx, Part.FULFILLMENT, order_id, Fulfillment)
+        holds = read_part(tx, Part.HOLDS, order_id, Hold)
         packages = _packages(tx, order_id)
         pairs = _due_pairs(payloads, fulfillment, packages)
         return OrderView(
             **_head(head),
-            lines=tuple(_line(row, head["currency"]) for row in _dicts(tx, "order_lines", order_id)),
+            lines=tuple(_line(row, head["currency"]) for row in read_part_by_column(tx, Part.LINES, order_id)),
             fulfillment=fulfillment,
             holds=holds,
             packages=packages,
-            unreadable_scans=_rows(tx, "order_unreadable_scans", order_id, UnreadableScan),
-            dead_letters=_rows(tx, "open_letters", order_id, DeadLetter, **pairs),
-            gaps=_rows(tx, "order_gap", order_id, Gap),
-            work=_rows(tx, "due_work", order_id, Work, **pairs),
-            timeline=_timeline(payloads, _dicts(tx, "order_events", order_id), holds),
+            unreadable_scans=read_part(tx, Part.UNREADABLE_SCANS, order_id, UnreadableScan),
+            dead_letters=read_of_subjects(tx, OfSubjects.LETTERS, pairs, DeadLetter),
+            gaps=read_part(tx, Part.GAP, order_id, Gap),
+            work=read_of_subjects(tx, OfSubjects.WORK, pairs, Work),
+            timeline=_timeline(payloads, read_part_by_column(tx, Part.EVENTS, order_id), holds),
             watched=decision_of(tx, order_id),
         )
-
-
-def _dicts(tx: Connection, query: str, order_id: int) -> list[dict[str, Any]]:
-    with tx.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(INSPECT[query], {"id": order_id}).fetchall()
-
-
-def _rows(tx: Connection, query: str, order_id: int, kind: type[T], **more: object) -> tuple[T, ...]:
-    with tx.cursor(row_factory=class_row(kind)) as cursor:
-        return tuple(cursor.execute(INSPECT[query], {"id": order_id, **more}))
 
 
 def _head(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -308,9 +293,9 @@ def _line(row: dict[str, Any], currency: str) -> Line:
 
 
 def _packages(tx: Connection, order_id: int) -> tuple[Package, ...]:
-    packages = _rows(tx, "order_packages", order_id, Package)
-    shipments = _rows(tx, "order_shipments", order_id, Shipment)
-    notices = _rows(tx, "order_notices", order_id, Notice)
+    packages = read_part(tx, Part.PACKAGES, order_id, Package)
+    shipments = read_part(tx, Part.SHIPMENTS, order_id, Shipment)
+    notices = read_part(tx, Part.NOTICES, order_id, Notice)
     return tuple(
         replace(
             package,
@@ -323,16 +308,15 @@ def _packages(tx: Connection, order_id: int) -> tuple[Package, ...]:
 
 def _due_pairs(
     payloads: Iterable[Mapping[str, Any]], fulfillment: Iterable[Fulfillment], packages: Sequence[Package]
-) -> dict[str, list[Any]]:
-    """Every (step, subject) of this order that could be due, as two parallel lists."""
+) -> list[tuple[str, int]]:
+    """Every (step, subject) of this order that could be due."""
     subjects: dict[Subject, list[int]] = {
         Subject.RAW_PAYLOAD: [row["id"] for row in payloads],
         Subject.FULFILLMENT_ORDER: [one.id for one in fulfillment],
         Subject.PACKAGE: [package.id for package in packages],
         Subject.NOTICE: [notice.id for package in packages for notice in package.notices],
     }
-    pairs = [(step, id_) for step, spec in STEPS.items() for id_ in subjects.get(spec.subject, ())]
-    return {"steps": [step for step, _ in pairs], "subject_ids": [id_ for _, id_ in pairs]}
+    return [(step, id_) for step, spec in STEPS.items() for id_ in subjects.get(spec.subject, ())]
 
 
 def _timeline(

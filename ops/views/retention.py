@@ -8,8 +8,8 @@ from datetime import datetime
 from domain.retention import KEEP
 from infra.config.retention import Retention
 from infra.retention.purge import count_due
+from infra.tables import retention
 from infra.tables.pool import Connection, Database
-from infra.tables.retention import RETENTION
 
 # The purge may be a day late, as after a weekend in which nothing ran.
 LATE_DAYS = 1.0
@@ -62,33 +62,32 @@ class Standing:
 
 def standing(session: Connection, policy: Retention) -> Standing:
     """Look at everything, at a cost that does not grow with the orders."""
-    purged = {kind: (rows, at) for kind, rows, at in session.execute(RETENTION["purged"])}
-    stones = session.execute(RETENTION["tombstones"]).fetchall()
-    erasures = session.execute(RETENTION["open_erasures"]).fetchone() or (0, 0, None)
+    purged = retention.purged(session)
+    stones = retention.tombstones(session)
+    erasures = retention.open_erasures(session)
     return Standing(
         policies=tuple(
             Policy(kind=kind, days=days, purged=rows, purged_at=at)
             for kind, days in policy.days.items()
             for rows, at in [purged.get(kind, (0, None))]
         ),
-        sizes=tuple(Size(*row) for row in session.execute(RETENTION["sizes"]).fetchall()),
+        sizes=tuple(Size(*row) for row in retention.sizes(session)),
         tombstones={cause: count for cause, count, _ in stones},
         refused_changes=sum(refused for *_, refused in stones),
-        refused_inputs=tuple(RefusedInput(*row) for row in session.execute(RETENTION["refused_inputs"]).fetchall()),
+        refused_inputs=tuple(RefusedInput(*row) for row in retention.refused_inputs(session)),
         late_days=_late_days(session, policy),
-        erasures_open=erasures[0],
-        erasures_late=erasures[1],
+        erasures_open=erasures.are_open,
+        erasures_late=erasures.are_late,
     )
 
 
 def _late_days(session: Connection, policy: Retention) -> float:
     late = 0.0
     if policy.persons_days != KEEP:
-        row = session.execute(RETENTION["behind"], {"days": policy.persons_days}).fetchone()
-        late = max(late, row[0] if row else 0.0)
+        late = max(late, retention.days_behind(session, policy.persons_days))
     if policy.pages_days != KEEP:
-        row = session.execute(RETENTION["oldest_page"]).fetchone()
-        late = max(late, row[0] - policy.pages_days if row else 0.0)
+        oldest_days = retention.oldest_page_days(session)
+        late = max(late, 0.0 if oldest_days is None else oldest_days - policy.pages_days)
     return late if late > LATE_DAYS else 0.0
 
 

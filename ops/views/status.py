@@ -9,9 +9,11 @@ from infra.config.settings import Settings
 from infra.config.worker_settings import Pool
 from infra.engine.worker_lock import POOL_NAME, PRESENCE_CLASS
 from infra.monitoring.cursor_age import CursorAge, cursor_ages
-from infra.monitoring.signals import SIGNALS, Signals, read_signals
+from infra.monitoring.signals import Signals, read_signals
 from infra.process.clock import Clock
+from infra.tables import signals as measured
 from infra.tables.alarms import Alarm, AlarmCount, count_open, open_alarms
+from infra.tables.breaches import load_breaches
 from infra.tables.letters import load_causes
 from infra.tables.pool import Connection, Database
 from infra.tables.take_over import KeptOutCount, count_kept_out
@@ -84,13 +86,13 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
     scaling = settings.scaling
     with looking(db) as connection:
         signals = read_signals(connection, scaling.window_s)
-        under_way = dict(connection.execute(SIGNALS["under_way"]).fetchall())
+        under_way = measured.under_way(connection)
         pools = _pools(connection, settings.workers.all_pools())
-        holds = dict(connection.execute(SIGNALS["open_holds"]).fetchall())
+        holds = measured.held(connection)
         letters = _letters(connection)
-        breaches = dict(connection.execute(SIGNALS["breaches"]).fetchall())
-        gaps = dict(connection.execute(SIGNALS["open_gaps"]).fetchall())
-        late = dict(connection.execute(SIGNALS["found_late"]).fetchall())
+        breaches = load_breaches(connection)
+        gaps = measured.gaps(connection)
+        late = measured.late(connection)
         cursors = cursor_ages(connection, settings.shops)
         alarms = open_alarms(connection, limit=ALARMS_SHOWN)
         alarm_counts = count_open(connection)
@@ -114,8 +116,8 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
 
 
 def _pools(connection: Connection, pools: Sequence[Pool]) -> tuple[PoolStatus, ...]:
-    rows = connection.execute(SIGNALS["workers"], {"class": PRESENCE_CLASS}).fetchall()
-    living = {name.removeprefix(POOL_NAME): count for name, count in rows}
+    sessions = measured.living_workers(connection, PRESENCE_CLASS)
+    living = {name.removeprefix(POOL_NAME): count for name, count in sessions.items()}
     known = [PoolStatus(pool.name, living.pop(pool.name, 0), pool.size.least, pool.size.most) for pool in pools]
     return (*known, *(PoolStatus(name, count, 0, 0) for name, count in sorted(living.items())))
 

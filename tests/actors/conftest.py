@@ -23,9 +23,9 @@ from infra.config.rules import load_rules
 from infra.config.settings import Channel, Courier, Engine, Location, Sender, Settings, Shop
 from infra.engine.accounts import ensure_accounts
 from infra.engine.event_loop import Outside
-from infra.engine.write_outcomes import WORK
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
+from infra.tables.claims import CLAIMS
 from infra.tables.pool import Database
 from infra.tables.stock import count_in
 from workers.wiring import make_runners
@@ -287,8 +287,8 @@ class Merchant:
         done = 0
         for _ in range(500):
             with self.db.connection() as connection:
-                due = connection.execute(WORK["due_keys"]).fetchall()
-                due += [(*row, True) for row in connection.execute(WORK["suspect_keys"]).fetchall()]
+                due = connection.execute(CLAIMS["due_keys"]).fetchall()
+                due += [(*row, True) for row in connection.execute(CLAIMS["suspect_keys"]).fetchall()]
             keys = [BellKey(*row) for row in due if row[0] == step]
             if not keys:
                 break

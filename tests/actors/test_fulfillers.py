@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.engine.reports import wake_waiting
 from infra.engine.worker_lock import PRESENCE_CLASS, Presence
+from infra.sweeper.earlier_versions import wake_waiting
 
 LATER = {"modified": "2026-11-22 11:00:00"}
 MARKS = [{"is_sh_ship": True}, {"shop_pick": "1"}, {"shipping_type": "virtual"}, {"no_shipping": True}]

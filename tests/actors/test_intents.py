@@ -11,13 +11,14 @@ from domain.holds import HoldCode
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.tables.migrate import FOLDER
-from infra.tables.shipments import load_unlabelled
+from infra.tables.packages import load_unlabelled
 from infra.tables.stock import release_stock
+from infra.tables.writebacks import Selection
 from ops.faces.terminal.letters import preview_in_words
 from ops.verbs import letters
 from ops.verbs.holds import release
 from ops.views import letters as letter_views
-from ops.views.writebacks import Selection, open_writebacks
+from ops.views.writebacks import open_writebacks
 
 LI = Author("li", "looked at it")
 CLOSED = {"status": "TRADE_CLOSED", "modified": "2026-11-22 10:00:00"}

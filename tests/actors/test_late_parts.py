@@ -12,8 +12,9 @@ from domain.states import State
 from infra.engine.author import Author
 from infra.engine.worker_lock import Presence
 from infra.monitoring.invariants import find_breaches
-from infra.tables.orders import load_orders, lock_fulfillment, rows_json
-from infra.tables.shipments import SHIPMENTS
+from infra.tables.orders import load_orders, lock_fulfillment
+from infra.tables.packages import PACKAGES
+from infra.tables.rows import rows_json
 from ops.verbs.holds import release
 from workers.wiring import make_runners
 
@@ -207,8 +208,8 @@ def test_parts_that_are_routed_at_the_same_time_get_packages_with_numbers_of_the
     package = {"courier": "sf", "account": "sf/main", "location": "east", "service": "", "weight_g": 0}
     rows = [rows_json([{"fulfillment_order_id": id_, **package}]) for id_ in ids]
     with house.db.transaction() as one, house.db.transaction() as other:
-        one.execute(SHIPMENTS["create_packages"], {"rows": rows[0]})
-        other.execute(SHIPMENTS["create_packages"], {"rows": rows[1]})
+        one.execute(PACKAGES["create_packages"], {"rows": rows[0]})
+        other.execute(PACKAGES["create_packages"], {"rows": rows[1]})
     assert house.rows("SELECT number FROM package ORDER BY fulfillment_order_id") == [(1,), (2,)]
 
 

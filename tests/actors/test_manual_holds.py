@@ -11,11 +11,11 @@ from domain.errors import Conflict, Refused
 from domain.holds import HoldCode
 from domain.states import State
 from infra.engine.author import Author
-from infra.monitoring.alarms import INSPECT
 from infra.monitoring.invariants import find_breaches
 from infra.queue.bells import BellKey
-from infra.tables.holds import HoldFilter, list_holds, open_by_person
-from infra.tables.lines import NewPart, Quantity, add_parts, add_quantities, set_quantities
+from infra.tables.fulfillment import NewPart, add_parts
+from infra.tables.holds import HOLDS, HoldFilter, list_holds, open_by_person
+from infra.tables.lines import Quantity, add_quantities, set_quantities
 from ops.faces.terminal.words import WORDS
 from ops.verbs.change import Change
 from ops.verbs.hold_orders import assign, hold, hold_in, snooze
@@ -411,7 +411,7 @@ def test_assigning_ends_a_snooze(held):
 
 def expired(merchant):
     with merchant.db.connection() as connection:
-        return connection.execute(INSPECT["expired_holds"]).fetchall()
+        return connection.execute(HOLDS["expired_holds"]).fetchall()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from adapters.ports import WarehouseEvent
 from domain.errors import Transient
+from infra.config.directory import directory_of
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def test_without_channels_nobody_is_told(booked):
     merchant = booked()
 
     step = merchant.runners["warehouse"].step
-    object.__setattr__(step.tools, "settings", replace(merchant.settings, channels=()))
+    object.__setattr__(step.tools, "directory", directory_of(replace(merchant.settings, channels=())))
     merchant.scan("handed_over")
     assert merchant.rows("SELECT * FROM notice") == []
 

@@ -15,7 +15,6 @@ STATEMENT = re.compile(r"(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DRO
 FOR_SESSIONS = {"SELECT 1", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
 COMMANDS = {
     "infra/tables/migrate.py",  # its own record, before any schema is there
-    "infra/engine/worker_lock.py",  # session locks
     "infra/process/failpoints.py",  # makes Postgres raise
     "infra/servers/postgres.py",  # creates the database
 }

@@ -8,7 +8,7 @@ import pytest
 
 from domain.holds import HoldCode
 from drills.catalogue import BY_NAME
-from infra.monitoring.invariants import SENTENCES
+from infra.tables.invariants import SENTENCES
 from workers.main import main
 
 ROOT = Path(__file__).parents[2]

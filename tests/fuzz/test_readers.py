@@ -25,7 +25,8 @@ from adapters.platforms.taobao.trade import raw_order, read_facts, read_order
 from adapters.warehouses.feed import read_events, read_stock
 from domain.errors import FulfilmentError, Malformed
 from infra.config.rules import load_rules
-from infra.tables.orders import line_rows, order_row, rows_json
+from infra.tables.orders import line_rows, order_row
+from infra.tables.rows import rows_json
 from ops.views.dry_run import as_tree, normalize
 from sandbox.mutations import Mutations
 

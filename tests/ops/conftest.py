@@ -19,10 +19,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from domain.order import Order
 from infra.config.secret import Secret
 from infra.config.settings import Settings, read_settings
-from infra.engine.write_outcomes import WORK
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
 from infra.servers import Connection
+from infra.tables.claims import CLAIMS
 from infra.tables.orders import load_orders
 from infra.tables.pool import Database
 from ops.verbs.stock_up import stock_up
@@ -92,7 +92,7 @@ def drive(runtime: Runtime, orders: int = ORDERS, *, without: Collection[str] = 
         with runtime.db.connection() as connection:
             if connection.execute(is_over, [orders]).fetchone() == (True,):
                 return
-            due = connection.execute(WORK["due_keys"]).fetchall()
+            due = connection.execute(CLAIMS["due_keys"]).fetchall()
         for step, lane, account in due:
             if step not in without:
                 runtime.runners[step].run(BellKey(step, lane, account))

@@ -6,6 +6,7 @@ import click
 
 from domain.errors import Refused
 from infra.engine.author import Author
+from infra.tables.bulk import Bulk
 from infra.tables.bulk_acts import BulkAct
 from infra.tables.pool import Database
 from ops.faces.terminal.bulk import bulk_tree, member_tree, print_bulk, print_bulks
@@ -128,7 +129,7 @@ def _show_act(db: Database, act: BulkAct, state: str | None, after: int, *, as_j
 
 def _turn(
     act_verb: Callable[[Database, int, Author], BulkAct],
-    verb: Callable[[Database, int, Author], bulk_views.Bulk],
+    verb: Callable[[Database, int, Author], Bulk],
     bulk_id: int,
     author: Author,
 ) -> None:

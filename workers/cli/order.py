@@ -3,10 +3,11 @@
 import click
 
 from infra.config.settings import read_settings
+from infra.tables.inspect import Match
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
 from ops.faces.terminal.order import order_tree, print_matches, print_order, print_raw
-from ops.views.find import Match, find, why_missing
+from ops.views.find import find, why_missing
 from ops.views.order import raw_answers, view_order
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import click
 
 from domain.errors import FulfilmentError
+from infra.config.directory import directory_of
 from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from ops.verbs.stock_count import Counted, count_again
@@ -33,9 +34,10 @@ def count(ctx: click.Context, location: str | None, *, as_json: bool) -> None:
     warehouse could not be read, and 7 if none could.
     """
     settings = quiet_settings()
-    wanted = [one for one in settings.locations if location in {None, one.name}]
+    locations = directory_of(settings).locations
+    wanted = [one for name, one in locations.items() if location in {None, name}]
     if not wanted:
-        known = ", ".join(one.name for one in settings.locations) or "none is configured"
+        known = ", ".join(locations) or "none is configured"
         raise click.BadParameter(f"locations are: {known}", param_hint="LOCATION")
     with house_at_hand(settings) as (full, db):
         found = count_again(full, db, SystemClock(), wanted, Author(getpass.getuser(), "the warehouse's count"))

@@ -10,12 +10,13 @@ from infra.engine.author import Author
 from infra.engine.remote import RemoteRunner
 from infra.process.clock import SystemClock
 from infra.tables.pool import Database
+from infra.tables.writebacks import Selection
 from infra.telemetry.log import configure
 from ops.faces.terminal.answers import said_counts, told_in_words, told_tree
 from ops.verbs.choose import orders_named, write_backs_of
 from ops.verbs.writeback_retry import SETTLED, Pace, Said, Told, preview, retry
 from ops.views.find import find, why_missing
-from ops.views.writebacks import Selection, open_writebacks
+from ops.views.writebacks import open_writebacks
 from workers.cli.exits import Exit
 from workers.cli.many import Many, act_on_many, many_options
 from workers.cli.options import Moment, Rate, author_option

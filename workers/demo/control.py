@@ -1,11 +1,13 @@
 """The control of the demo: harm that the reckoning must find, planted after a run without any."""
 
+from pathlib import Path
+
+from infra.tables import ledger as our_side
 from infra.tables.pool import Database
 from infra.tables.sql import load
 from workers.demo.stage import Stage
 
-LEDGER = load("ledger")
-CONTROL = load("control")
+CONTROL = load("control", Path(__file__).parent)
 
 
 def plant_harms(stage: Stage, db: Database) -> None:
@@ -13,7 +15,7 @@ def plant_harms(stage: Stage, db: Database) -> None:
     ledger = stage.read("_ledger")
     stage.pull("add_order", shop=ledger["ordered"][0]["shop"], lines=[{"sku": ledger["stock"][0]["sku"]}])
     with db.connection() as connection:
-        booked = connection.execute(LEDGER["waybills"]).fetchall()
+        booked = our_side.waybills(connection)
         connection.execute(CONTROL["oversell"])
     if booked:
-        stage.pull("plant_waybill", reference=booked[0][2])
+        stage.pull("plant_waybill", reference=booked[0].reference)

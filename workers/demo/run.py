@@ -17,8 +17,9 @@ from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
 from infra.process.steps import STEPS
 from infra.servers import Stores
+from infra.tables import ledger
 from infra.tables.pool import Database
-from infra.tables.sql import load
+from infra.tables.server import read_one_snapshot
 from ops.verbs.stock_up import stock_up
 from ops.views.ledgers import latencies_ms, our_ledger
 from sandbox.spec import Spec
@@ -27,7 +28,6 @@ from workers.demo.stage import STORES_FOLDER, Script, Stage, demo_folder, sandbo
 from workers.release import release
 from workers.supervisor import Supervisor, roles, supervised
 
-LEDGER = load("ledger")
 LOOK_EVERY_S = 0.25
 # A stream that makes no progress for so long is over, finished or not.
 STALL_S = 60.0
@@ -120,22 +120,20 @@ class Running:
         theirs = self.stage.read("_progress")
         with self.db.transaction() as tx:
             # One snapshot: between two a page of scans may turn what is on its way into what is due.
-            tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            row = tx.execute(LEDGER["progress"], {"endless": STEPS.endless()}).fetchone()
-            states = dict(tx.execute(LEDGER["states"]).fetchall())
-        assert row is not None
+            read_one_snapshot(tx)
+            ours, states = ledger.progress(tx, STEPS.endless()), ledger.states(tx)
         return Progress(
             total=theirs["orders"],
             visible=theirs["visible"],
-            stored=row[0],
-            unread=row[1],
-            due=row[2],
-            written_back=row[3],
+            stored=ours.orders,
+            unread=ours.unread,
+            due=ours.due,
+            written_back=ours.written_back,
             states=states,
             seconds=time.monotonic() - self.started_at,
             to_come=theirs["to_come"],
             # The platform dates changes in whole seconds.
-            unseen_s=max(0.0, theirs["happened_at"] + 1 - row[5]) if theirs["happened_at"] else 0.0,
+            unseen_s=max(0.0, theirs["happened_at"] + 1 - ours.read_upto) if theirs["happened_at"] else 0.0,
         )
 
 

@@ -37,9 +37,6 @@ SELECT location, count(*) FROM stock_refusal GROUP BY location ORDER BY location
 -- name: stock_faults
 SELECT name, stock_fault FROM location WHERE name = ANY(%(names)s) AND stock_fault IS NOT NULL ORDER BY name;
 
--- name: note_stock_fault
-UPDATE location SET stock_fault = %(code)s WHERE name = %(name)s AND stock_fault IS DISTINCT FROM %(code)s;
-
 -- name: refused_inputs
 -- Limits that were reached within so many hours. Of orders their shop, as one that sends too much does so for many.
 SELECT kind, coalesce(account, name), count(*) FROM refused_input

@@ -1,4 +1,4 @@
--- Who did what, in which role, by which way, and why.
+-- Who did what, and why.
 
 -- name: record_acts
 INSERT INTO audit (who, role, source, request_id, verb, object, reason, before, after, facts)

@@ -11,54 +11,6 @@ FROM json_to_recordset(%(rows)s::json)
 WHERE f.id = r.id AND f.state = r.from_state
 RETURNING f.id;
 
--- name: open_holds
-INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, facts)
-SELECT r.fulfillment_order_id, r.code, r.step, r.owner, now() + make_interval(hours => r.due_h), r.facts
-FROM json_to_recordset(%(rows)s::json)
-     AS r(fulfillment_order_id bigint, code text, step text, owner text, due_h integer, facts jsonb)
-ORDER BY r.fulfillment_order_id, r.code
-ON CONFLICT (fulfillment_order_id, code) WHERE released_at IS NULL DO NOTHING;
-
--- name: release_holds
-UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_role = 'machine'
-FROM json_to_recordset(%(rows)s::json) AS r(fulfillment_order_id bigint, code text)
-WHERE h.fulfillment_order_id = r.fulfillment_order_id AND h.code = r.code AND h.released_at IS NULL;
-
--- name: release_all_holds
-UPDATE hold SET released_at = now(), released_by = %(by)s, released_role = 'machine'
-WHERE fulfillment_order_id = ANY(%(ids)s) AND released_at IS NULL;
-
--- name: tell
-INSERT INTO event (order_id, fulfillment_order_id, package_id, kind, step, cause, from_state, to_state, facts)
-SELECT r.order_id, r.fulfillment_order_id, r.package_id, r.kind, r.step, r.cause, r.from_state, r.to_state, r.facts
-FROM json_to_recordset(%(rows)s::json)
-     AS r(order_id bigint, fulfillment_order_id bigint, package_id bigint, kind text, step text, cause text,
-          from_state text, to_state text, facts jsonb);
-
--- name: bury
--- The letter remembers what the order was worth, and how often people sent the subject back before.
-WITH buried AS (
-    INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint, causes,
-                             attempts, crashes, owner, due_at, worker, code_version, rules_version, replays,
-                             at_risk_minor, currency)
-    SELECT r.step, r.subject_id, r.lane, r.account, r.order_id, r.fulfillment_order_id, r.code, r.fingerprint, r.causes,
-           r.attempts, r.crashes, r.owner, now() + make_interval(hours => r.due_h), r.worker, r.code_version,
-           r.rules_version,
-           (SELECT coalesce(max(d.replays) + 1, 0) FROM dead_letter AS d
-            WHERE d.step = r.step AND d.subject_id = r.subject_id AND d.closed_as = 'replayed'),
-           o.payable_minor, o.currency
-    FROM json_to_recordset(%(rows)s::json)
-         AS r(step text, subject_id bigint, lane text, account text, order_id bigint, fulfillment_order_id bigint,
-              code text, fingerprint text, causes jsonb, attempts smallint, crashes smallint, owner text, due_h integer,
-              worker integer, code_version text, rules_version text)
-    LEFT JOIN orders AS o ON o.id = r.order_id
-    ON CONFLICT (step, subject_id) WHERE closed_at IS NULL DO NOTHING
-    RETURNING fingerprint, currency, order_id, at_risk_minor
-)
-INSERT INTO letter_tally (fingerprint, currency, letters, orders, at_risk_minor)
-SELECT fingerprint, coalesce(currency, ''), count(*), count(order_id), coalesce(sum(at_risk_minor), 0)
-FROM buried GROUP BY fingerprint, coalesce(currency, '');
-
 -- name: place_of_fulfillment_orders
 SELECT f.id, f.order_id, f.id, NULL::bigint, f.state, f.lane
 FROM fulfillment_order AS f WHERE f.id = ANY(%(ids)s)
@@ -77,3 +29,48 @@ FROM notice AS n JOIN package AS p ON p.id = n.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id WHERE n.id = ANY(%(ids)s)
 ORDER BY f.id
 FOR UPDATE OF f;
+
+-- name: set_reservation
+UPDATE fulfillment_order AS f SET reservation = r.reservation
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, reservation text)
+WHERE f.id = r.id;
+
+-- name: place_fulfillment
+UPDATE fulfillment_order AS f SET location = r.location, reservation = 'allocated'
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, location text)
+WHERE f.id = r.id;
+
+-- name: choose_lane
+-- Review leaves a chosen lane alone. Rows that stand so already are not returned.
+UPDATE fulfillment_order AS f SET lane = %(lane)s, lane_by = %(by)s
+FROM fulfillment_order AS before
+WHERE f.id = ANY(%(ids)s) AND before.id = f.id AND (f.lane <> %(lane)s OR f.lane_by IS NULL)
+RETURNING f.id, before.lane;
+
+-- name: count_parts
+SELECT order_id, count(*) FROM fulfillment_order WHERE order_id = ANY(%(order_ids)s) AND state <> 'closed'
+GROUP BY order_id;
+
+-- name: add_parts
+-- Further fulfillment orders of orders, numbered on. `part` tells them apart until they have an id. A hold that a person
+-- opened is about the whole order: a new part gets it too.
+WITH added AS (
+    INSERT INTO fulfillment_order (order_id, number, state, resume_state, lane, lane_by, reservation)
+    SELECT r.order_id,
+           (SELECT max(f.number) FROM fulfillment_order AS f WHERE f.order_id = r.order_id) + r.part, r.state,
+           r.resume_state, f.lane, f.lane_by, r.reservation
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(fulfillment_order_id bigint, order_id bigint, part smallint, state text, resume_state text,
+              reservation text)
+    JOIN fulfillment_order AS f ON f.id = r.fulfillment_order_id
+    ORDER BY r.order_id, r.part
+    RETURNING id, order_id, number
+), held AS (
+    INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, facts)
+    SELECT DISTINCT ON (a.id, h.code) a.id, h.code, h.step, h.owner, h.due_at, h.facts
+    FROM added AS a
+    JOIN fulfillment_order AS f ON f.order_id = a.order_id
+    JOIN hold AS h ON h.fulfillment_order_id = f.id AND h.step = 'person' AND h.released_at IS NULL
+    ORDER BY a.id, h.code, h.id
+)
+SELECT id, order_id, number FROM added;

@@ -107,14 +107,6 @@ FROM dead_letter WHERE id = ANY(%(ids)s) AND closed_at IS NULL
 ORDER BY id
 FOR UPDATE;
 
--- name: lock_work
--- The work row first, as everywhere, then the fulfillment order.
-SELECT w.step, w.subject_id
-FROM unnest(%(steps)s::text[], %(subject_ids)s::bigint[]) AS k(step, subject_id)
-JOIN work AS w ON w.step = k.step AND w.subject_id = k.subject_id
-ORDER BY w.step, w.subject_id
-FOR UPDATE OF w;
-
 -- name: standings
 -- Where the orders of open letters of known steps stand now; the letters asked for do not count as others of their
 -- order. How far the work of each has come, its step says.
@@ -128,29 +120,6 @@ SELECT d.id, d.step, d.subject_id, f.state, f.resume_state,
 FROM dead_letter AS d LEFT JOIN fulfillment_order AS f ON f.id = d.fulfillment_order_id
 WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL AND d.step = ANY(%(steps)s)
 ORDER BY d.id;
-
--- name: waybill_owner
--- Index shipment_waybill: a number belongs to one shipment of its courier.
-SELECT o.platform || '/' || o.shop || '/' || o.platform_order_id
-FROM shipment AS ours
-JOIN shipment AS s ON s.courier = ours.courier AND s.waybill = %(waybill)s AND s.id <> ours.id
-JOIN package AS p ON p.id = s.package_id
-JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-WHERE ours.reference = %(reference)s;
-
--- name: put_back
--- Due again with a clean slate, in the turn of its own shop. What once killed its worker runs alone.
-INSERT INTO work (step, subject_id, lane, account, shop, is_suspect)
-SELECT r.step, r.subject_id, r.lane, r.account,
-       coalesce(nullif(coalesce(o.platform, p.platform) || '/' || coalesce(o.shop, p.shop), r.account), ''), r.is_suspect
-FROM json_to_recordset(%(rows)s::json)
-     AS r(step text, subject_id bigint, lane text, account text, order_id bigint, is_suspect boolean)
-LEFT JOIN orders AS o ON o.id = r.order_id
-LEFT JOIN raw_payload AS p ON r.step = ANY(%(of_payloads)s) AND p.id = r.subject_id
-ORDER BY r.step, r.subject_id
-ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now()), attempts = 0, crashes = 0
-WHERE work.lease_token IS NULL;
 
 -- name: close
 WITH closed AS (
@@ -179,13 +148,6 @@ WITH opened AS (
 )
 SELECT id, step, subject_id, lane, order_id, fulfillment_order_id, code FROM opened;
 
--- name: release_blocks
--- The hold that open letters are falls with the last of them.
-UPDATE hold AS h SET released_at = now(), released_by = %(by)s, released_role = %(role)s, released_reason = %(reason)s
-WHERE h.fulfillment_order_id = ANY(%(ids)s) AND h.code = 'dead_letter' AND h.released_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
-                  WHERE d.fulfillment_order_id = h.fulfillment_order_id AND d.closed_at IS NULL);
-
 -- name: open_after
 -- A stretch of open letters for the round that looks for orders that moved on. Index dead_letter_open.
 SELECT id FROM dead_letter WHERE closed_at IS NULL AND id > %(after)s ORDER BY id LIMIT %(limit)s;
@@ -193,39 +155,37 @@ SELECT id FROM dead_letter WHERE closed_at IS NULL AND id > %(after)s ORDER BY i
 -- name: open_letters_of
 SELECT id FROM dead_letter WHERE fulfillment_order_id = %(id)s AND closed_at IS NULL ORDER BY id;
 
--- name: release_hold
--- By a person. The content that was seen is kept with it, so that every step can respect the decision.
-UPDATE hold AS h
-SET released_at = now(), released_by = %(by)s, released_role = %(role)s, released_reason = %(reason)s,
-    waived_payload = CASE WHEN %(is_waived)s THEN o.raw_payload_id END
-FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id
-WHERE f.id = %(id)s AND h.fulfillment_order_id = f.id AND h.code = %(code)s AND h.released_at IS NULL
-RETURNING h.step, h.facts ->> 'code';
+-- name: letters_of_accusers
+-- Open dead letters of these subjects. Index dead_letter_of_subject.
+SELECT d.id
+FROM unnest(%(steps)s::text[], %(subject_ids)s::bigint[]) AS a(step, subject_id)
+JOIN dead_letter AS d ON d.step = a.step AND d.subject_id = a.subject_id
+WHERE d.closed_at IS NULL
+ORDER BY d.id;
 
--- name: waived
--- Holds that a person released for the content that an order has now.
-SELECT f.id, h.id, h.code, h.facts
-FROM fulfillment_order AS f
-JOIN orders AS o ON o.id = f.order_id
-JOIN fulfillment_order AS g ON g.order_id = f.order_id
-JOIN hold AS h ON h.fulfillment_order_id = g.id
-WHERE f.id = ANY(%(ids)s) AND h.waived_payload = o.raw_payload_id;
+-- name: bury
+-- The letter remembers what the order was worth, and how often people sent the subject back before.
+WITH buried AS (
+    INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint, causes,
+                             attempts, crashes, owner, due_at, worker, code_version, rules_version, replays,
+                             at_risk_minor, currency)
+    SELECT r.step, r.subject_id, r.lane, r.account, r.order_id, r.fulfillment_order_id, r.code, r.fingerprint, r.causes,
+           r.attempts, r.crashes, r.owner, now() + make_interval(hours => r.due_h), r.worker, r.code_version,
+           r.rules_version,
+           (SELECT coalesce(max(d.replays) + 1, 0) FROM dead_letter AS d
+            WHERE d.step = r.step AND d.subject_id = r.subject_id AND d.closed_as = 'replayed'),
+           o.payable_minor, o.currency
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(step text, subject_id bigint, lane text, account text, order_id bigint, fulfillment_order_id bigint,
+              code text, fingerprint text, causes jsonb, attempts smallint, crashes smallint, owner text, due_h integer,
+              worker integer, code_version text, rules_version text)
+    LEFT JOIN orders AS o ON o.id = r.order_id
+    ON CONFLICT (step, subject_id) WHERE closed_at IS NULL DO NOTHING
+    RETURNING fingerprint, currency, order_id, at_risk_minor
+)
+INSERT INTO letter_tally (fingerprint, currency, letters, orders, at_risk_minor)
+SELECT fingerprint, coalesce(currency, ''), count(*), count(order_id), coalesce(sum(at_risk_minor), 0)
+FROM buried GROUP BY fingerprint, coalesce(currency, '');
 
--- name: keep_waivers
--- They stand for a newer content too.
-UPDATE hold AS h SET waived_payload = r.raw_payload_id
-FROM json_to_recordset(%(rows)s::json) AS r(id bigint, raw_payload_id bigint) WHERE h.id = r.id;
-
--- name: fulfillment_with_hold
-SELECT f.id FROM fulfillment_order AS f JOIN hold AS h ON h.fulfillment_order_id = f.id
-WHERE f.order_id = %(order_id)s AND h.code = %(code)s AND h.released_at IS NULL
-ORDER BY f.id;
-
--- name: last_release
-SELECT h.released_by, h.released_at FROM fulfillment_order AS f JOIN hold AS h ON h.fulfillment_order_id = f.id
-WHERE f.order_id = %(order_id)s AND h.code = %(code)s AND h.released_at IS NOT NULL
-ORDER BY h.released_at DESC LIMIT 1;
-
--- name: shop_of
--- The shop's account, by a fulfillment order.
-SELECT o.platform || '/' || o.shop FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id WHERE f.id = %(id)s;
+-- name: dead_letters
+SELECT count(*) FROM dead_letter WHERE closed_at IS NULL;

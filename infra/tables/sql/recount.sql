@@ -4,13 +4,6 @@
 -- Without a lock: what the count will be compared with.
 SELECT sku, on_hand, allocated FROM stock_location WHERE location = %(location)s;
 
--- name: asked
--- Seconds since the warehouses were last asked; NULL: never.
-SELECT name, extract(epoch FROM now() - stock_asked_at)::float8 FROM location WHERE name = ANY(%(names)s);
-
--- name: note_asked
-UPDATE location SET stock_asked_at = now() WHERE name = %(name)s;
-
 -- name: drop_refusals
 -- Of a location, those that the new count does not repeat.
 DELETE FROM stock_refusal WHERE location = %(location)s AND sku <> ALL(%(skus)s);

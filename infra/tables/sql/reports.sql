@@ -28,12 +28,6 @@ SELECT pg_advisory_xact_lock_shared(%(lines_class)s, 0), EXISTS (
 -- name: is_waiting
 SELECT EXISTS (SELECT FROM work WHERE due_at > '2100-01-01 00:00:00+00' AND gate IS NULL);
 
--- name: wake_waiting
--- Behind the index `work_waiting`.
-UPDATE work SET due_at = now()
-WHERE due_at > '2100-01-01 00:00:00+00' AND gate IS NULL
-RETURNING step;
-
 -- name: living
 SELECT w.worker, w.pool, w.code_version, w.rules_version, w.started_at
 FROM worker_report AS w

@@ -138,16 +138,6 @@ SELECT step, sum(cardinality(subject_ids))::bigint FROM flight GROUP BY step;
 -- Index hold_one_open_of_a_code has every open hold's code, and nothing else.
 SELECT code, count(*) FROM hold WHERE released_at IS NULL GROUP BY code ORDER BY code;
 
--- name: save_breaches
--- What the last check of the invariants found.
-WITH gone AS (DELETE FROM breach WHERE name <> ALL(%(names)s))
-INSERT INTO breach (name, examples)
-SELECT r.name, r.examples FROM unnest(%(names)s::text[], %(examples)s::integer[]) AS r(name, examples)
-ON CONFLICT (name) DO UPDATE SET examples = excluded.examples, found_at = now();
-
--- name: breaches
-SELECT name, examples FROM breach ORDER BY name;
-
 -- name: open_gaps
 SELECT s.account, count(*) FROM pull_gap AS g JOIN shop AS s ON s.id = g.shop_id
 WHERE NOT g.is_given_up GROUP BY s.account ORDER BY s.account;

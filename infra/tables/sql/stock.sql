@@ -28,11 +28,6 @@ FROM json_to_recordset(%(rows)s::json) AS r(fulfillment_order_id bigint, sku tex
 ON CONFLICT (fulfillment_order_id, sku)
 DO UPDATE SET quantity = excluded.quantity, status = 'reserved', location = NULL;
 
--- name: set_reservation
-UPDATE fulfillment_order AS f SET reservation = r.reservation
-FROM json_to_recordset(%(rows)s::json) AS r(id bigint, reservation text)
-WHERE f.id = r.id;
-
 -- name: load_reservations
 SELECT fulfillment_order_id, sku, quantity, status, location FROM reservation
 WHERE fulfillment_order_id = ANY(%(ids)s);
@@ -51,11 +46,6 @@ WHERE s.sku = r.sku AND s.location = r.location;
 UPDATE reservation AS v SET status = 'allocated', location = r.location
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, location text)
 WHERE v.fulfillment_order_id = r.id AND v.status = 'reserved';
-
--- name: place_fulfillment
-UPDATE fulfillment_order AS f SET location = r.location, reservation = 'allocated'
-FROM json_to_recordset(%(rows)s::json) AS r(id bigint, location text)
-WHERE f.id = r.id;
 
 -- name: mark_consumed
 -- Pieces that left the house. Returns what must come off the counters.

@@ -1,117 +1,8 @@
--- name: claim_due
--- Due rows of one key, the oldest first, locked until the transaction ends; `taken` are ours already. Index work_due.
-SELECT subject_id, attempts
-FROM work
-WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND subject_id <> ALL(%(taken)s)
-  AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
-ORDER BY due_at
-LIMIT %(limit)s
-FOR UPDATE SKIP LOCKED;
-
--- name: claim_turns
--- The same for a crowded line, where shops with more rows than half a batch or four equal shares (many) and the others
--- (few) have turns. Those with few: all that they have, first of the shop whose first row is the oldest, until the
--- batch is full. Those with many: as many rows of each, and if there are more shops than places, of those whose first
--- row is the oldest. Tells whose turn it was, and whether others have something due too.
--- Skips from shop to shop over index work_turns.
-WITH RECURSIVE line AS (
-    (SELECT shop, due_at FROM work
-     WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND lease_token IS NULL AND NOT is_suspect
-     ORDER BY shop, due_at LIMIT 1)
-    UNION ALL
-    SELECT next.shop, next.due_at
-    FROM line CROSS JOIN LATERAL (
-        SELECT shop, due_at FROM work
-        WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND lease_token IS NULL AND NOT is_suspect
-          AND shop > line.shop
-        ORDER BY shop, due_at LIMIT 1) AS next
-), sized AS (
-    SELECT line.shop, line.due_at, found.due, found.due > bound.few_max AS has_many
-    FROM line
-    CROSS JOIN (SELECT least(%(limit)s / 2, 4 * %(limit)s / nullif(count(*), 0)) AS few_max FROM line) AS bound
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS due FROM (
-            SELECT FROM work
-            WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND shop = line.shop
-              AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
-            LIMIT bound.few_max + 1) AS counted) AS found
-    WHERE line.due_at <= now()
-), turn AS (
-    SELECT shop, has_many, others.are_due,
-           CASE WHEN has_many THEN greatest(1, %(limit)s / count(*) OVER ()) ELSE due END AS places
-    FROM sized CROSS JOIN (
-        SELECT bool_or(has_many = %(many)s) AS has_turn, bool_or(has_many) AND NOT bool_and(has_many) AS are_due
-        FROM sized) AS others
-    WHERE (has_many = %(many)s) = has_turn
-    ORDER BY due_at, shop
-    LIMIT %(limit)s
-)
-SELECT mine.subject_id, turn.has_many, turn.are_due
-FROM turn CROSS JOIN LATERAL (
-    SELECT subject_id FROM work
-    WHERE step = %(step)s AND lane = %(lane)s AND account = %(account)s AND shop = turn.shop
-      AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
-    ORDER BY due_at
-    LIMIT turn.places
-    FOR UPDATE SKIP LOCKED) AS mine
-LIMIT %(limit)s;
-
--- name: claim_one
--- One named row, for members of a failed batch that run again on their own.
-SELECT subject_id, attempts
-FROM work
-WHERE step = %(step)s AND subject_id = %(subject_id)s AND due_at <= now() AND lease_token IS NULL
-FOR UPDATE SKIP LOCKED;
-
--- name: claim_suspect
--- One member of a batch whose process died, exclusive ones first. Index work_suspect.
-SELECT subject_id, attempts
-FROM work
-WHERE is_suspect AND step = %(step)s AND lane = %(lane)s AND account = %(account)s
-  AND due_at <= now() AND lease_token IS NULL
-ORDER BY is_exclusive DESC, due_at
-LIMIT 1
-FOR UPDATE SKIP LOCKED;
-
--- name: exclusive_due
--- Whether any suspect of a key is exclusive. Takes no lock and skips none: two threads that ask at once must both
--- know of it, or one of them would claim it beside others. Index work_suspect.
-SELECT subject_id
-FROM work
-WHERE is_suspect AND is_exclusive AND step = %(step)s AND lane = %(lane)s AND account = %(account)s
-  AND due_at <= now() AND lease_token IS NULL
-LIMIT 1;
-
--- name: claim_probe
--- Rows of a step and account, of any lane, to try that account with: first those that have never failed, then the higher
--- lane, then the oldest. Looks at the 100 oldest of each lane at most. Index work_due.
-SELECT w.subject_id, w.attempts
-FROM (VALUES ('p0', 0), ('p1', 1), ('bulk', 2)) AS l(lane, rank)
-CROSS JOIN LATERAL (
-    SELECT subject_id, causes <> '[]' AS has_failed FROM work
-    WHERE step = %(step)s AND lane = l.lane AND account = %(account)s
-      AND due_at <= now() AND lease_token IS NULL AND NOT is_suspect
-    ORDER BY due_at
-    LIMIT 100) AS due
-JOIN work AS w ON w.step = %(step)s AND w.subject_id = due.subject_id
-WHERE w.due_at <= now() AND w.lease_token IS NULL
-ORDER BY due.has_failed, l.rank, w.due_at
-LIMIT %(limit)s
-FOR UPDATE OF w SKIP LOCKED;
-
 -- name: lease
 -- Remote steps: rows just locked become ours until the lease ends, by the database's clock.
 UPDATE work
 SET lease_token = %(token)s, lease_until = now() + make_interval(secs => %(lease_s)s)
 WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s);
-
--- name: still_ours
--- Refuses a late save: only rows that still carry our token, locked until the transaction ends.
-SELECT subject_id, attempts
-FROM work
-WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s) AND lease_token = %(token)s
-ORDER BY subject_id
-FOR UPDATE;
 
 -- name: finish
 DELETE FROM work WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s);
@@ -143,30 +34,6 @@ FROM json_to_recordset(%(rows)s::json)
 ORDER BY r.step, r.subject_id
 ON CONFLICT (step, subject_id) DO NOTHING;
 
--- name: due_keys
--- Every key that has something due, by skipping from key to key over the index instead of reading rows.
-WITH RECURSIVE key AS (
-    (SELECT step, lane, account FROM work
-     WHERE lease_token IS NULL AND NOT is_suspect
-     ORDER BY step, lane, account LIMIT 1)
-    UNION ALL
-    SELECT next.step, next.lane, next.account
-    FROM key CROSS JOIN LATERAL (
-        SELECT step, lane, account FROM work
-        WHERE lease_token IS NULL AND NOT is_suspect
-          AND (step, lane, account) > (key.step, key.lane, key.account)
-        ORDER BY step, lane, account LIMIT 1) AS next
-)
-SELECT step, lane, account FROM key
-WHERE EXISTS (
-    SELECT 1 FROM work AS w
-    WHERE w.step = key.step AND w.lane = key.lane AND w.account = key.account
-      AND w.lease_token IS NULL AND NOT w.is_suspect AND w.due_at <= now());
-
--- name: suspect_keys
-SELECT DISTINCT step, lane, account FROM work
-WHERE is_suspect AND lease_token IS NULL AND due_at <= now();
-
 -- name: release_expired
 -- Leases that ran out: their process hangs or is gone, its answer will be refused by its token.
 UPDATE work SET lease_token = NULL, lease_until = NULL, is_suspect = true
@@ -186,13 +53,6 @@ WHERE (step, subject_id) IN (
     FOR UPDATE SKIP LOCKED)
 RETURNING step, subject_id;
 
--- name: open_flight
-INSERT INTO flight (token, worker, step, subject_ids, is_alone)
-VALUES (%(token)s, %(worker)s, %(step)s, %(subject_ids)s, %(is_alone)s);
-
--- name: close_flight
-DELETE FROM flight WHERE token = %(token)s;
-
 -- name: free_flown
 -- What a worker has leased, free for others. Whoever still calls for it is refused by its token.
 UPDATE work SET lease_token = NULL, lease_until = NULL
@@ -202,21 +62,6 @@ WHERE (step, subject_id) IN (
     WHERE f.worker = %(worker)s AND w.lease_token = f.token
     ORDER BY w.step, w.subject_id
     FOR UPDATE OF w);
-
--- name: close_flights
-DELETE FROM flight WHERE worker = %(worker)s RETURNING step, subject_ids;
-
--- name: crashed_flights
--- Flights whose worker no longer holds its presence lock: the process is gone. `is_to_blame`: of one member, and the
--- only flight of its process. Beside another one, either may have been the cause.
-SELECT token, step, subject_ids, is_alone AND (SELECT count(*) FROM flight AS o WHERE o.worker = f.worker) = 1, worker
-FROM flight AS f
-WHERE NOT EXISTS (
-    SELECT 1 FROM pg_locks AS l
-    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
-      AND l.classid = %(class)s::oid AND l.objid = f.worker::oid
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-FOR UPDATE SKIP LOCKED;
 
 -- name: suspect
 -- Members of a crashed flight are freed and run alone; `crashed` is 1 when the crash counts. What was a suspect already
@@ -231,8 +76,166 @@ WHERE (step, subject_id) IN (
     FOR UPDATE SKIP LOCKED)
 RETURNING subject_id, crashes, lane;
 
--- name: load_for_letter
-SELECT subject_id, lane, account, attempts, crashes, causes
+-- name: lock_work
+-- The work row first, as everywhere, then the fulfillment order.
+SELECT w.step, w.subject_id
+FROM unnest(%(steps)s::text[], %(subject_ids)s::bigint[]) AS k(step, subject_id)
+JOIN work AS w ON w.step = k.step AND w.subject_id = k.subject_id
+ORDER BY w.step, w.subject_id
+FOR UPDATE OF w;
+
+-- name: put_back
+-- Due again with a clean slate, in the turn of its own shop. What once killed its worker runs alone.
+INSERT INTO work (step, subject_id, lane, account, shop, is_suspect)
+SELECT r.step, r.subject_id, r.lane, r.account,
+       coalesce(nullif(coalesce(o.platform, p.platform) || '/' || coalesce(o.shop, p.shop), r.account), ''), r.is_suspect
+FROM json_to_recordset(%(rows)s::json)
+     AS r(step text, subject_id bigint, lane text, account text, order_id bigint, is_suspect boolean)
+LEFT JOIN orders AS o ON o.id = r.order_id
+LEFT JOIN raw_payload AS p ON r.step = ANY(%(of_payloads)s) AND p.id = r.subject_id
+ORDER BY r.step, r.subject_id
+ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now()), attempts = 0, crashes = 0
+WHERE work.lease_token IS NULL;
+
+-- name: rest
+-- Work behind a gate is due never; only the gate's opening makes it due. It was not called, so nothing is spent.
+UPDATE work AS w
+SET due_at = '9999-01-01 00:00+00', gate = r.gate, gated_at = coalesce(w.gated_at, now()),
+    causes = CASE WHEN r.cause IS NULL OR jsonb_array_length(w.causes) >= 20 THEN w.causes
+                  ELSE w.causes || r.cause END,
+    lease_token = NULL, lease_until = NULL
+FROM json_to_recordset(%(rows)s::json) AS r(subject_id bigint, gate text, cause jsonb)
+WHERE w.step = %(step)s AND w.subject_id = r.subject_id;
+
+-- name: gates_with_work
+-- Every account that work rests behind, by skipping over the index.
+WITH RECURSIVE waiting AS (
+    (SELECT gate FROM work WHERE gate IS NOT NULL ORDER BY gate LIMIT 1)
+    UNION ALL
+    SELECT (SELECT w.gate FROM work AS w WHERE w.gate > waiting.gate ORDER BY w.gate LIMIT 1)
+    FROM waiting WHERE waiting.gate IS NOT NULL
+)
+SELECT gate FROM waiting WHERE gate IS NOT NULL;
+
+-- name: let_through
+-- Some of the work behind an open gate becomes due: first what has never failed, then the higher lane, then what waits
+-- longest. Index work_gate_turn, whose expressions these are.
+UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL
+WHERE (step, subject_id) IN (
+    SELECT step, subject_id FROM work WHERE gate = %(account)s
+    ORDER BY (causes <> '[]'::jsonb), (CASE lane WHEN 'p0' THEN 0 WHEN 'p1' THEN 1 ELSE 2 END), gated_at
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING step, lane, account;
+
+-- name: overdue_behind_gates
+-- Work that has waited too long behind shut accounts, for the orders' clocks or for longer than anybody should.
+-- Its hold names the step, and the work goes on once the gate opens. A notice has no clock, and no hold of its own
+-- while something else of its order has one.
+WITH waiting AS (
+    SELECT p.id AS package_id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account) AS account,
+           coalesce(w.gated_at, w.due_at) AS since, true AS has_clock
+    FROM work AS w JOIN package AS p ON p.id = w.subject_id
+    WHERE w.step = ANY(%(of_packages)s)
+      AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
+    UNION ALL
+    SELECT p.id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account), coalesce(w.gated_at, w.due_at), false
+    FROM work AS w JOIN notice AS n ON n.id = w.subject_id JOIN package AS p ON p.id = n.package_id
+    WHERE w.step = ANY(%(of_notices)s)
+      AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
+)
+SELECT DISTINCT ON (f.id) f.id, f.order_id, w.package_id, f.lane, f.state, w.step, w.account
+FROM waiting AS w
+JOIN fulfillment_order AS f ON f.id = w.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE (w.has_clock AND o.ship_by < now() + make_interval(secs => %(margin_s)s)
+       OR w.since < now() - make_interval(secs => %(patience_s)s))
+  AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id
+                  AND h.code = 'waiting_on_account' AND h.released_at IS NULL)
+ORDER BY f.id, w.has_clock DESC
+LIMIT %(limit)s;
+
+-- name: resting
+-- How much work rests behind each gate: what met an account's gate and what is due for it, and what is due in a
+-- lane or for a step that is paused.
+SELECT 'account', account, sum(rows)::bigint FROM (
+    SELECT gate AS account, count(*) AS rows FROM work WHERE gate IS NOT NULL GROUP BY gate
+    UNION ALL
+    SELECT account, count(*) FROM work
+    WHERE account = ANY(%(accounts)s) AND gate IS NULL AND due_at <= now() GROUP BY account) AS parts
+GROUP BY account
+UNION ALL
+SELECT g.kind, g.name, (SELECT count(*) FROM work AS w
+                        WHERE w.due_at <= now() AND g.name = CASE g.kind WHEN 'lane' THEN w.lane ELSE w.step END)
+FROM gate AS g WHERE g.kind IN ('lane', 'step');
+
+-- name: wake_waiting
+-- Behind the index `work_waiting`.
+UPDATE work SET due_at = now()
+WHERE due_at > '2100-01-01 00:00:00+00' AND gate IS NULL
+RETURNING step;
+
+-- name: move_work
+-- Everything that is due for an order, or will be, changes lanes; what runs right now goes on in the new one. Rows
+-- are locked as batches lock them: by subject within a step, and without the fulfillment orders behind them.
+WITH own AS (
+    SELECT w.step, w.subject_id
+    FROM (SELECT unnest(%(of_payloads)s::text[]) AS step, r.id AS subject_id
+          FROM orders AS o
+          JOIN raw_payload AS r
+            ON r.shop = o.shop AND r.platform_order_id = o.platform_order_id AND r.platform = o.platform
+          WHERE o.id = %(order_id)s
+          UNION ALL
+          SELECT unnest(%(of_fulfillment)s::text[]), f.id
+          FROM fulfillment_order AS f WHERE f.order_id = %(order_id)s
+          UNION ALL
+          SELECT unnest(%(of_packages)s::text[]), p.id
+          FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
+          WHERE f.order_id = %(order_id)s
+          UNION ALL
+          SELECT unnest(%(of_notices)s::text[]), n.id
+          FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
+          JOIN notice AS n ON n.package_id = p.id
+          WHERE f.order_id = %(order_id)s) AS subject
+    JOIN work AS w ON w.step = subject.step AND w.subject_id = subject.subject_id
+    WHERE w.lane <> %(lane)s
+    ORDER BY w.step, w.subject_id
+    FOR UPDATE OF w
+)
+UPDATE work AS w SET lane = %(lane)s FROM own
+WHERE w.step = own.step AND w.subject_id = own.subject_id
+RETURNING w.step;
+
+-- name: overdue_work
+-- What nobody has taken up although it has been due for some time.
+SELECT step, count(*), (extract(epoch FROM now() - min(due_at)))::float8
 FROM work
-WHERE step = %(step)s AND subject_id = ANY(%(subject_ids)s)
-FOR UPDATE;
+WHERE lease_token IS NULL AND due_at < now() - make_interval(secs => %(grace_s)s)
+GROUP BY step ORDER BY step;
+
+-- name: overdue_behind_pauses
+-- The same for what is due while its lane or step is paused. What was due before the pause waits for it since the pause.
+WITH paused AS (
+    SELECT w.step, w.subject_id, g.kind || '/' || g.name AS pause, g.reason, greatest(w.due_at, g.shut_at) AS since
+    FROM gate AS g JOIN work AS w ON g.name = CASE g.kind WHEN 'lane' THEN w.lane ELSE w.step END
+    WHERE g.kind IN ('lane', 'step') AND (g.until IS NULL OR g.until > now()) AND w.due_at <= now()
+), waiting AS (
+    SELECT q.*, q.subject_id AS fulfillment_order_id, NULL::bigint AS package_id, true AS has_clock
+    FROM paused AS q WHERE q.step = ANY(%(of_fulfillment)s)
+    UNION ALL
+    SELECT q.*, p.fulfillment_order_id, p.id, true
+    FROM paused AS q JOIN package AS p ON p.id = q.subject_id WHERE q.step = ANY(%(of_packages)s)
+    UNION ALL
+    SELECT q.*, p.fulfillment_order_id, p.id, false
+    FROM paused AS q JOIN notice AS n ON n.id = q.subject_id JOIN package AS p ON p.id = n.package_id
+    WHERE q.step = ANY(%(of_notices)s)
+)
+SELECT DISTINCT ON (f.id) f.id, f.order_id, w.subject_id, w.package_id, f.lane, f.state, w.step, w.pause, w.reason
+FROM waiting AS w
+JOIN fulfillment_order AS f ON f.id = w.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE (w.has_clock AND o.ship_by < now() + make_interval(secs => %(margin_s)s)
+       OR w.since < now() - make_interval(secs => %(patience_s)s))
+  AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id
+                  AND h.code = 'waiting_on_account' AND h.released_at IS NULL)
+ORDER BY f.id, w.has_clock DESC
+LIMIT %(limit)s;

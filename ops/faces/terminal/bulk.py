@@ -7,9 +7,9 @@ import msgspec
 from rich.console import Console
 
 from domain.reasons import read_reason
+from infra.tables.bulk import Bulk, Member
 from ops.faces.terminal.layout import china_time, plain_grid, plain_table
 from ops.faces.terminal.words import WORDS
-from ops.views.bulk import Bulk, Member
 
 
 def print_bulk(bulk: Bulk, members: Sequence[Member], console: Console) -> None:

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from domain.order import FulfilledBy
 from domain.take_over import KEPT_OUT
+from infra.tables.inspect import Match
 from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
 from ops.faces.terminal.words import WORDS, cause_in_words
-from ops.views.find import Match
 from ops.views.order import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")

@@ -1,7 +1,7 @@
 """Entries that could not be read, on a terminal."""
 
+from infra.tables.unreadable import Unreadable
 from ops.faces.terminal.words import WORDS
-from ops.views.unreadable import Unreadable
 
 
 def entry_in_words(entry: Unreadable) -> str:

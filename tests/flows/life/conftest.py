@@ -18,6 +18,7 @@ from domain.holds import HoldCode
 from domain.ledger_check import reckon
 from domain.rules import RefundScope, WhenShort
 from domain.waivers import read_named
+from drills.queries import DRILLS
 from infra.accounts.gates import Gates
 from infra.accounts.pauses import Pauses
 from infra.accounts.rules import rules_by_account, rules_of
@@ -35,7 +36,6 @@ from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.letters import LetterFilter
-from infra.tables.sql import load
 from ops.verbs import bulk, gates, letters
 from ops.verbs.holds import release
 from ops.verbs.stock import load_stock
@@ -52,7 +52,6 @@ from workers.demo.stage import Script, _write_settings, make_spec
 from workers.guards import guarded
 from workers.wiring import make_runners
 
-DRILLS = load("drills")
 ROUNDS_MAX = 40
 LI, WANG = Author("li", "looked at it"), Author("wang", "looked at it too")
 SCANS = ("accepted", "packed", "handed_over")

@@ -4,11 +4,12 @@ from domain.errors import Transient
 from domain.gates import GateKind
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import Heard
-from infra.engine.write_outcomes import WORK
 from infra.queue.bells import BellKey
 from infra.sweeper.paused_accounts import LET_THROUGH_MAX, GateDuty
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables.claims import CLAIMS
 from infra.tables.gates import GATES
+from infra.tables.work import WORK
 
 
 class Rings:
@@ -135,7 +136,7 @@ def test_who_comes_back_is_read_from_the_index(world, duty):
         rest(world, "taobao/s1", count)
         with world.db.connection() as connection:
             connection.execute("VACUUM ANALYZE work")
-            query = GATES["let_through"].replace(b"%(account)s", b"'taobao/s1'").replace(b"%(limit)s", b"1")
+            query = WORK["let_through"].replace(b"%(account)s", b"'taobao/s1'").replace(b"%(limit)s", b"1")
             read.append(pages(connection, query))
     assert read[1] <= read[0] + 10
 
@@ -177,7 +178,7 @@ def test_a_hundred_thousand_behind_a_gate_cost_what_ten_do(world, duty, is_due):
             if is_due:
                 connection.execute("UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL")
             connection.execute("VACUUM ANALYZE work")
-            read = pages(connection, GATES["gates_with_work"]) + pages(connection, WORK["due_keys"])
+            read = pages(connection, WORK["gates_with_work"]) + pages(connection, CLAIMS["due_keys"])
         rung = Rings()
         sweeper = Sweeper(world.db, rung, world.clock, 3, duty)
         duty.open_keys([])

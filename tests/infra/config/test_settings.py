@@ -5,6 +5,7 @@ import pytest
 
 from domain.errors import Misconfigured
 from infra.config import settings
+from infra.config.directory import directory_of
 from infra.config.rules import load_rules
 from infra.config.settings import Settings, Stores, data_dir, read_settings
 
@@ -190,7 +191,7 @@ sender = { contact = "c", phone = "1", province = "p", city = "c", district = "d
 )
 def test_a_location_names_its_contracts_or_has_all(tmp_path, line, accounts):
     read = read_settings(write(tmp_path, CONTRACTS + line), {})
-    assert [courier.account for courier in read.contracts_at(read.locations[0])] == accounts
+    assert [courier.account for courier in directory_of(read).contracts_at(read.locations[0].name)] == accounts
 
 
 @pytest.mark.parametrize("named", ['["sf/north"]', '["main"]', '["sf/main", "sf/main"]'])

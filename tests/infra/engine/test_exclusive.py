@@ -13,11 +13,11 @@ from domain.outcomes import Done
 from infra.engine.exclusive import ProcessRunner, ProcessRuns
 from infra.engine.results import Settled
 from infra.engine.worker_lock import take_exclusive
-from infra.engine.write_outcomes import WORK
 from infra.process.clock import SystemClock
 from infra.queue.keys import BellKey
-from infra.sweeper import stuck_work
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables import flights
+from infra.tables.flights import FLIGHTS
 
 KEY = BellKey("review", "bulk", "")
 ALONE = KEY._replace(alone=True)
@@ -25,7 +25,7 @@ PATIENCE_S = 20.0
 # Nobody has presence locks of these.
 WORKERS = itertools.count(900_000)
 # Whoever ran alone is blamed, whatever else ran in the dead process.
-BY_FLIGHT = WORK["crashed_flights"].replace(
+BY_FLIGHT = FLIGHTS["crashed_flights"].replace(
     b"AND (SELECT count(*) FROM flight AS o WHERE o.worker = f.worker) = 1", b""
 )
 
@@ -79,8 +79,8 @@ def test_of_two_suspects_in_one_dead_process_none_is_blamed_and_both_run_exclusi
 
 
 def test_control_blamed_by_its_flight_an_innocent_is_a_dead_letter(house, toy, sweeper, monkeypatch):
-    assert WORK["crashed_flights"] != BY_FLIGHT
-    monkeypatch.setattr(stuck_work, "WORK", {**WORK, "crashed_flights": BY_FLIGHT})
+    assert FLIGHTS["crashed_flights"] != BY_FLIGHT
+    monkeypatch.setattr(flights, "FLIGHTS", {**FLIGHTS, "crashed_flights": BY_FLIGHT})
     suspects(house, 2)
     for _ in range(house.limits.crashes_max):
         die_side_by_side(house, toy)

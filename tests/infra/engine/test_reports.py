@@ -5,8 +5,9 @@ import threading
 import psycopg
 import pytest
 
-from infra.engine.reports import UNTIL_WOKEN_S, carry_whole, report, wake_waiting
+from infra.engine.reports import UNTIL_WOKEN_S, carry_whole, report
 from infra.engine.worker_lock import PRESENCE_CLASS, Presence
+from infra.sweeper.earlier_versions import wake_waiting
 
 # As a worker of the version before lines says it.
 EARLIER = """

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.engine.claims import claim
-from infra.engine.write_outcomes import WORK
 from infra.queue.bells import BellKey
+from infra.tables.claims import CLAIMS
 
 KEY = BellKey("review", "bulk", "")
 BATCH = 50
@@ -248,7 +248,9 @@ def test_turns_skip_over_the_index_instead_of_reading_the_line(house, many):
     house.rows("ANALYZE work")
     named = {"step": "review", "lane": "bulk", "account": "", "limit": BATCH, "many": many}
     with house.db.connection() as connection, contextlib.closing(connection.cursor()) as cursor:
-        plan = cursor.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + WORK["claim_turns"], named).fetchone()[0][0]
+        plan = cursor.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + CLAIMS["claim_turns"], named).fetchone()[0][
+            0
+        ]
     nodes = list(walk(plan["Plan"]))
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
     assert {node["Index Name"] for node in nodes if "Index Name" in node} == {"work_turns"}

@@ -10,7 +10,6 @@ from domain.ship_by import MARKS, used_percent
 from infra.config.settings import Shop
 from infra.monitoring import alarms as alarms_module
 from infra.monitoring.alarms import (
-    Told,
     alarm_on_expired_holds,
     alarm_on_old_cursors,
     alarm_on_silent_feeds,
@@ -18,6 +17,7 @@ from infra.monitoring.alarms import (
     raise_alarms,
     repeat_alarms,
 )
+from infra.tables.letters import Told
 
 NUMBERS = itertools.count(1)
 ORDER = """

@@ -6,7 +6,8 @@ import pytest
 import structlog
 
 from domain.states import State
-from infra.monitoring.invariants import SENTENCES, find_breaches, report_breaches
+from infra.monitoring.invariants import find_breaches, report_breaches
+from infra.tables.invariants import SENTENCES
 
 ORDER = """
 WITH raw AS (

@@ -7,11 +7,12 @@ from domain.order import Lane
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import PREFIX, Heard, SharedGates, connect_gates
 from infra.monitoring import signals
-from infra.monitoring.signals import SIGNALS, all_open, measure_signals, read_signals
+from infra.monitoring.signals import all_open, measure_signals, read_signals
 from infra.process.clock import SystemClock
 from infra.process.steps import STEPS, steps_by_subject
 from infra.sweeper.paused_accounts import GateDuty
 from infra.tables.gates import GATES
+from infra.tables.signals import SIGNALS
 
 GROUPS = groups_of(STEPS.map())
 

@@ -19,7 +19,7 @@ from infra.monitoring.alarm_sinks import LogSink
 from infra.monitoring.invariants import report_breaches
 from infra.sweeper.open_alarms import alarm_duties, unreachable_redis
 from infra.sweeper.schedule import ALARMS_EVERY_S, Duty
-from infra.tables.alarm_conditions import note_stock_fault
+from infra.tables.locations import note_stock_fault
 
 SENDER = Sender(contact="仓库", phone="02112345678", province="上海", city="上海市", district="嘉定区", detail="1号")
 ROOT = Path(__file__).parents[3]

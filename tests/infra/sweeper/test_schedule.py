@@ -3,7 +3,10 @@ import threading
 import structlog
 
 from infra.config.retention import Retention
-from infra.sweeper.schedule import ALARMS_EVERY_S, INVARIANTS_EVERY_S, Beside, Duty, purge_duty, slow_duties
+from infra.config.settings import Settings
+from infra.sweeper.schedule import Beside, Duty
+from workers.duties import DUTIES, Given, make_duties
+from workers.duties import Beside as Thread
 
 
 def test_a_duty_acts_at_its_own_pace(stepped_clock):
@@ -46,11 +49,26 @@ def test_a_long_duty_keeps_nobody_waiting_and_is_begun_once(stepped_clock):
 REMINDERS = {"silent_feeds", "expired_holds"}
 
 
+def made(house, clock, **settings):
+    """The duties of a sweeper that has no queue: none of those asked for here needs one."""
+    return make_duties(Given(Settings(**settings), house.db, clock, None, None, house.bells, bool))
+
+
+def test_each_duty_has_a_name_of_its_own_and_a_thread(house, stepped_clock):
+    duties = made(house, stepped_clock)
+    listed = [duty.name for thread, some in duties.items() if thread is not Thread.ALARMS for duty in some]
+    assert sorted(listed) == sorted({entry.name for entry in DUTIES})
+    assert set(Thread) == {Thread.ALARMS} | {entry.beside for entry in DUTIES}
+    alarms = [duty.name for duty in duties[Thread.ALARMS]]
+    assert {"quiet_alarms", "tell_alarms"} < set(alarms)
+    assert len(alarms) == len(set(alarms))
+
+
 def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock, dead):
     dead()
     id_ = house.order()
     house.rows("UPDATE orders SET ship_by = now() - interval '1 minute', paid_at = now() - interval '1 hour'")
-    duties = slow_duties(house.db, stepped_clock, ())
+    duties = made(house, stepped_clock)[Thread.SLOW]
     with structlog.testing.capture_logs() as lines:
         assert all(duty.tend() for duty in duties)
     assert house.one("SELECT count(*) FROM clock_alarm") == 6
@@ -58,15 +76,15 @@ def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock
     [breach] = [line for line in lines if line["event"] == "invariant_breached"]
     assert breach["invariant"] == "open_order_moves"
     assert f"fulfillment order {id_} in paid" in breach["examples"][0]
-    stepped_clock.at += ALARMS_EVERY_S
+    stepped_clock.at += 60
     assert {duty.name for duty in duties if not duty.tend()} == {"invariants", *REMINDERS}
-    stepped_clock.at += INVARIANTS_EVERY_S
+    stepped_clock.at += 300
     assert {duty.name for duty in duties if not duty.tend()} == REMINDERS
 
 
 def test_production_purges_what_is_older_than_its_policy(house, stepped_clock):
     house.rows("INSERT INTO warehouse_page (location, after, body, received_at) VALUES ('e', '', '', '2020-01-01')")
-    duty = purge_duty(house.db, stepped_clock, Retention(every_s=5.0))
+    [duty] = made(house, stepped_clock, retention=Retention(every_s=5.0))[Thread.PURGE]
     assert duty.tend()
     assert house.rows("SELECT 1 FROM warehouse_page") == []
     assert not duty.tend()

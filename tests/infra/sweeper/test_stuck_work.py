@@ -18,11 +18,11 @@ from domain.outcomes import Later
 from infra.engine.remote import Intended
 from infra.engine.results import Place, Settled
 from infra.engine.worker_lock import PRESENCE_CLASS, Presence, take_lead
-from infra.engine.write_outcomes import WORK
 from infra.process.clock import SystemClock
 from infra.queue.bells import QUEUE, BellKey, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.sweeper.stuck_work import Sweeper
+from infra.tables.claims import CLAIMS
 from infra.tables.letters import load_standings
 from infra.tables.pool import Database
 
@@ -299,7 +299,7 @@ def test_due_keys_are_exactly_the_keys_with_due_rows(house, rows):
     with house.db.connection() as connection:
         connection.execute("TRUNCATE work")
         plant(connection, rows)
-        found = connection.execute(WORK["due_keys"]).fetchall()
+        found = connection.execute(CLAIMS["due_keys"]).fetchall()
         assert len(found) == len(set(found))
         assert set(found) == set(connection.execute(BRUTE_FORCE).fetchall())
 
@@ -326,8 +326,8 @@ def test_due_keys_skip_over_the_index_instead_of_reading_rows(house):
     house.due("label", [1], account="sf/main")
     house.rows("ANALYZE work")
     with house.db.connection() as connection:
-        assert set(connection.execute(WORK["due_keys"])) == {("review", "bulk", ""), ("label", "bulk", "sf/main")}
-        plan = connection.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + WORK["due_keys"]).fetchone()[0][0]
+        assert set(connection.execute(CLAIMS["due_keys"])) == {("review", "bulk", ""), ("label", "bulk", "sf/main")}
+        plan = connection.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + CLAIMS["due_keys"]).fetchone()[0][0]
     nodes = list(walk(plan["Plan"]))
     assert [node["Node Type"] for node in nodes if node["Node Type"] == "Seq Scan"] == []
     assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 100

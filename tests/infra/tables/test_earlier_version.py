@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infra.monitoring.invariants import INVARIANT
+from infra.tables.invariants import INVARIANT
 from infra.tables.migrate import FOLDER
 
 _ADMIT = """

@@ -13,20 +13,11 @@ from domain.money import Money
 from domain.order import FulfilledBy, OrderLine
 from domain.states import State
 from domain.stock import Reservation
-from infra.monitoring.invariants import INVARIANT
-from infra.tables.lines import (
-    NewPart,
-    Quantity,
-    Told,
-    add_parts,
-    add_quantities,
-    load_plans,
-    move_reserved,
-    own_shipments,
-    set_quantities,
-)
-from infra.tables.shipments import SHIPMENTS
-from infra.tables.stock import reserve_stock, set_reservations
+from infra.tables.fulfillment import NewPart, add_parts, set_reservations
+from infra.tables.invariants import INVARIANT
+from infra.tables.lines import Quantity, Told, add_quantities, load_plans, move_reserved, own_shipments, set_quantities
+from infra.tables.packages import PACKAGES
+from infra.tables.stock import reserve_stock
 
 _ORDER = """
 WITH raw AS (
@@ -76,7 +67,7 @@ class Shelf:
     def pack(self, fulfillment_order_id):
         row = {"courier": "sf", "account": "sf/main", "location": "east", "service": "", "weight_g": 1}
         rows = json.dumps([{"fulfillment_order_id": fulfillment_order_id, **row}])
-        made = self.do(lambda tx: tx.execute(SHIPMENTS["create_packages"], {"rows": rows}).fetchall())
+        made = self.do(lambda tx: tx.execute(PACKAGES["create_packages"], {"rows": rows}).fetchall())
         self.packages.append(made[0][0])
         return made[0][0]
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from infra.tables.orders import lock_fulfillment, lock_fulfillment_of_orders
+from infra.tables.packages import load_unlabelled
 from infra.tables.pool import Database
-from infra.tables.shipments import load_unlabelled
 
 
 @pytest.fixture

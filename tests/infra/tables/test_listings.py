@@ -18,7 +18,7 @@ from infra.tables.listings import (
     put_entries,
     unknown_skus,
 )
-from infra.tables.orders import rows_json
+from infra.tables.rows import rows_json
 
 WAITING = 10_000
 CUP, MUG, MUG_RED = (

@@ -20,6 +20,7 @@ from domain.order import (
     Totals,
 )
 from domain.states import State
+from infra.tables.holds import open_holds
 from infra.tables.orders import (
     ORDERS,
     existing,
@@ -27,10 +28,9 @@ from infra.tables.orders import (
     load_orders,
     lock_fulfillment,
     lock_fulfillment_of_orders,
-    open_holds,
     order_row,
-    rows_json,
 )
+from infra.tables.rows import rows_json
 
 AT = datetime(2026, 6, 18, 20, 0, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from infra.engine.author import Author
-from infra.tables.orders import rows_json
 from infra.tables.recount import PART, held_at, write_count
+from infra.tables.rows import rows_json
 from infra.tables.stock import STOCK, count_in, lock_levels
 
 MEI = Author("mei", "inventory")

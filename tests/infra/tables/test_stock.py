@@ -5,6 +5,7 @@ import random
 import pytest
 
 from domain.stock import Reservation
+from infra.tables.fulfillment import set_reservations
 from infra.tables.stock import (
     allocate_stock,
     consume_stock,
@@ -15,7 +16,6 @@ from infra.tables.stock import (
     read_levels,
     release_stock,
     reserve_stock,
-    set_reservations,
     shrink_stock,
 )
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from infra.config.absent_secrets import absent_secrets
 from infra.config.settings import Courier, Settings, Stores
 from ops.doctor import configuration
 from ops.doctor.check import Level, worst
@@ -31,7 +32,7 @@ def test_no_file_says_what_to_write(tmp_path) -> None:
     settings, check = configuration.read(tmp_path / "orderlane.toml", {})
     assert settings is None
     assert check.level is Level.FAIL
-    assert "README" in check.advice
+    assert "orderlane init" in check.advice
 
 
 @pytest.mark.parametrize(
@@ -40,8 +41,6 @@ def test_no_file_says_what_to_write(tmp_path) -> None:
         ("wokers = 3", "wokers"),
         ("[workers]\nprocesses = 'two'", "processes"),
         ("[", "settings_unreadable"),
-        (SHOP.format(secret="env:NOT_SET"), "NOT_SET"),
-        (SHOP.format(secret="file:nowhere"), "nowhere"),
         (SHOP.format(secret="in plain sight"), "secret_in_file"),
     ],
 )
@@ -51,6 +50,15 @@ def test_what_is_wrong_with_the_file_is_named(read, content, words) -> None:
     assert check.level is Level.FAIL
     assert words in check.message
     assert "plain sight" not in check.message
+
+
+@pytest.mark.parametrize(("secret", "place"), [("env:NOT_SET", "NOT_SET"), ("file:nowhere", "nowhere")])
+def test_each_secret_that_is_not_there_is_a_line_of_its_own_and_the_rest_is_read(read, tmp_path, secret, place) -> None:
+    settings, _ = read(SHOP.format(secret=secret))
+    assert settings is not None
+    [check] = configuration.secrets(absent_secrets(tmp_path / "orderlane.toml", {}))
+    assert (check.level, check.name) == (Level.FAIL, "taobao/main")
+    assert place in check.message
 
 
 def test_what_is_left_out_is_named(read) -> None:

@@ -1,4 +1,4 @@
-from infra.monitoring.invariants import SENTENCES
+from infra.tables.invariants import SENTENCES
 from ops.doctor import invariants
 from ops.doctor.check import Level
 

@@ -9,7 +9,7 @@ from infra.engine.author import Author
 from infra.engine.event_loop import Outside
 from infra.process.clock import SystemClock
 from infra.tables.alarm_conditions import stock_faults
-from infra.tables.recount import asked_s_ago
+from infra.tables.locations import asked_s_ago
 from ops.doctor import backlog
 from ops.doctor.check import Level
 from ops.verbs import stock_count

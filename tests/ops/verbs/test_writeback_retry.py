@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
+from infra.tables.writebacks import Selection
 from ops.verbs.writeback_retry import Pace, Said, preview, retry
-from ops.views.writebacks import Selection, open_writebacks
+from ops.views.writebacks import open_writebacks
 from workers.cli.writeback import exit_of_answers
 from workers.main import main
 

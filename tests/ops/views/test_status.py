@@ -18,6 +18,7 @@ from infra.monitoring.signals import DEPTH_MAX, Signal, Signals, measure_signals
 from infra.process.clock import SystemClock
 from infra.tables.alarms import Held, open_alarm, settle_alarms
 from infra.tables.gates import GATES
+from infra.tables.work import WORK
 from ops.faces.terminal.status import status_view
 from ops.views import status as module
 from ops.views.status import ALARMS_SHOWN, PoolStatus, Status, status
@@ -130,7 +131,7 @@ def test_a_look_never_counts_what_rests(look, run, monkeypatch) -> None:
     monkeypatch.setattr(psycopg.Cursor, "execute", note)
     assert look().gates
     assert GATES["load_pauses"] in asked
-    assert GATES["resting"] not in asked
+    assert WORK["resting"] not in asked
 
 
 HELD = """

@@ -14,7 +14,7 @@ from infra.process.clock import SystemClock
 from infra.process.randomness import SystemDice
 from infra.queue.bells import BellKey
 from infra.tables.answers import NewAnswer, keep
-from infra.tables.orders import ORDERS
+from infra.tables.payloads import PAYLOADS
 
 
 class NoBells:
@@ -35,7 +35,7 @@ def arrive(database):
     def store(shop: str, platform_order_id: str, body: bytes) -> None:
         with database.transaction() as tx:
             ((raw_id, lane),) = tx.execute(
-                ORDERS["store_raw"],
+                PAYLOADS["store_raw"],
                 {
                     "platform": "taobao",
                     "shop": shop,

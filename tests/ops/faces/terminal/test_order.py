@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
+from infra.tables.inspect import Match
 from ops.faces.terminal.order import print_matches, print_order
-from ops.views.find import Match
 from ops.views.order import DeadLetter, Work, view_order
 
 

@@ -1,85 +1,4 @@
--- name: ensure_shops
-INSERT INTO shop (account) SELECT unnest(%(accounts)s::text[]) ON CONFLICT (account) DO NOTHING;
-
--- name: ensure_locations
-INSERT INTO location (name) SELECT unnest(%(names)s::text[]) ON CONFLICT (name) DO NOTHING;
-
--- name: find_shops
-SELECT id, account FROM shop WHERE account = ANY(%(accounts)s);
-
--- name: find_locations
-SELECT id, name FROM location WHERE name = ANY(%(names)s);
-
--- name: load_shops
-SELECT id, account, cursor_at, open_from, open_to, window_s, settled_at, settle_window_s, now() FROM shop
-WHERE id = ANY(%(ids)s);
-
--- name: note_read
--- The length of the next part, and whether anything could be read.
-UPDATE shop SET window_s = %(window_s)s, read_at = CASE WHEN %(is_read)s THEN now() ELSE read_at END
-WHERE id = %(id)s;
-
--- name: note_feeds_read
-UPDATE location SET read_at = now() WHERE id = ANY(%(ids)s);
-
--- name: silent_feeds
--- Shops and locations that could not be read for so long, unless a person has paused them. Work that is gone ended as
--- a dead letter, or the feed is not configured any more.
-WITH feed AS (
-    SELECT 'pull' AS step, id, account, coalesce(read_at, created_at) AS since FROM shop
-    UNION ALL
-    SELECT 'warehouse', id, 'warehouse/' || name, coalesce(read_at, created_at) FROM location
-)
-SELECT f.account, f.since, extract(epoch FROM now() - f.since)::float8 FROM feed AS f
-WHERE f.since < now() - make_interval(secs => %(patience_s)s)
-  AND (EXISTS (SELECT 1 FROM work AS w WHERE w.step = f.step AND w.subject_id = f.id)
-       OR EXISTS (SELECT 1 FROM dead_letter AS d
-                  WHERE d.step = f.step AND d.subject_id = f.id AND d.closed_as IS DISTINCT FROM 'replayed'))
-  AND NOT EXISTS (SELECT 1 FROM gate AS g WHERE g.shut_by <> 'engine' AND (g.until IS NULL OR g.until > now())
-                  AND (g.kind = 'account' AND g.name = f.account OR g.kind = 'step' AND g.name = f.step))
-ORDER BY f.account;
-
--- name: move_cursor
--- Unless somebody has set the cursor back since the reading began: then it is read from there. The second reading
--- starts at the first cursor, less the time in which changes settle; without one (NULL) it starts anew when it is
--- switched on.
-UPDATE shop SET cursor_at = %(cursor_at)s, open_from = %(open_from)s, open_to = %(open_to)s,
-    settled_at = CASE WHEN %(settled_at)s::timestamptz IS NOT NULL THEN coalesce(settled_at, %(settled_at)s) END
-WHERE id = %(id)s AND cursor_at IS NOT DISTINCT FROM %(cursor_was)s;
-
--- name: cursor_ages
--- How old the cursors of some shops are; a shop without one is as old as its row. Nobody is behind who was paused by a
--- person. `told_s`: since somebody was last told of it.
-SELECT s.account, s.cursor_at, a.age_s, p.patience_s, extract(epoch FROM now() - s.behind_told_at)::float8,
-       EXISTS (SELECT 1 FROM gate AS g WHERE g.shut_by <> 'engine' AND (g.until IS NULL OR g.until > now())
-               AND (g.kind = 'account' AND g.name = s.account OR g.kind = 'step' AND g.name = 'pull'))
-FROM unnest(%(accounts)s::text[], %(patiences_s)s::float8[]) AS p(account, patience_s)
-JOIN shop AS s ON s.account = p.account
-CROSS JOIN LATERAL (SELECT extract(epoch FROM now() - greatest(s.cursor_at, s.created_at))::float8 AS age_s) AS a
-ORDER BY s.account;
-
--- name: note_behind
-UPDATE shop SET behind_told_at = CASE WHEN account = ANY(%(behind)s) THEN now() END
-WHERE account = ANY(%(behind)s) OR account = ANY(%(caught_up)s);
-
--- name: note_settled
--- How far the second reading has come. Never backwards.
-UPDATE shop
-SET settled_at = greatest(settled_at, coalesce(%(settled_at)s, settled_at)), settle_window_s = %(window_s)s
-WHERE id = %(id)s;
-
--- name: count_late
-UPDATE shop SET found_late = found_late + %(found)s, found_late_at = now() WHERE id = %(id)s;
-
--- name: found_late
--- Shops with changes that only the second reading found.
-SELECT account, found_late, found_late_at, found_late_at > now() - make_interval(hours => %(recent_h)s)
-FROM shop WHERE found_late > 0 ORDER BY account;
-
--- name: unsettled
--- Shops whose second reading is so far behind the first.
-SELECT account, extract(epoch FROM cursor_at - settled_at)::float8 FROM shop
-WHERE settled_at < cursor_at - make_interval(hours => %(behind_h)s) ORDER BY account;
+-- Orders that a listing showed and that could not be fetched.
 
 -- name: load_gaps
 -- Orders that were listed but could not be fetched and are due again, the longest due first.
@@ -160,3 +79,11 @@ WHERE step = 'pull' AND subject_id IN (SELECT shop_id FROM chosen);
 
 -- name: close_gaps
 DELETE FROM pull_gap WHERE shop_id = %(shop_id)s AND platform_order_id = ANY(%(ids)s);
+
+-- name: pull_gaps
+-- What is still tried, the oldest first; what was given up is a dead letter. With how many there are.
+SELECT s.account || '/' || g.platform_order_id, g.error, g.tries, extract(epoch FROM now() - g.noticed_at)::float8,
+       count(*) OVER ()
+FROM pull_gap AS g JOIN shop AS s ON s.id = g.shop_id
+WHERE NOT g.is_given_up
+ORDER BY g.noticed_at, g.id LIMIT %(limit)s;

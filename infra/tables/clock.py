@@ -1,0 +1,85 @@
+"""Alarms about orders that run out of time, and the orders that have a clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from infra.process.steps import steps_by_subject
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+
+CLOCK = load("clock")
+
+
+class Raised(NamedTuple):
+    """Orders of one currency that have just reached a mark, in percent of their clock."""
+
+    percent: int
+    currency: str
+    orders: int
+    at_risk_minor: int
+
+
+class Repeated(NamedTuple):
+    """Late orders of one currency: how many were looked at, and of how many somebody must hear again."""
+
+    currency: str
+    looked_at: int
+    orders: int
+    at_risk_minor: int
+    days_late: int
+
+
+class Recent(NamedTuple):
+    """Orders that are looked at: late for at most so many days, or among the newest."""
+
+    days: int
+    newest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockRow:
+    """An open order with a clock. `holds`, `owner`: of its open holds. `step`, `due_at`: of its next due work."""
+
+    id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+    state: str
+    lane: str
+    currency: str
+    payable_minor: int
+    started_at: datetime
+    ship_by: datetime
+    seen_at: datetime
+    holds: list[str]
+    owner: str | None
+    step: str | None
+    due_at: datetime | None
+    is_booked: bool
+
+
+def raise_alarms(
+    tx: Connection, percents: Sequence[int], states: Sequence[str], recent: Recent, limit: int
+) -> list[Raised]:
+    """Raise each mark that an order in these states has reached, once, `limit` at most, and note it as an event."""
+    named = {"percents": list(percents), "states": list(states), **recent._asdict(), "limit": limit}
+    return [Raised(*row) for row in tx.execute(CLOCK["raise_alarms"], named).fetchall()]
+
+
+def repeat_alarms(tx: Connection, states: Sequence[str], limit: int) -> list[Repeated]:
+    """Raise the last mark again of orders that are late for another day, `limit` at most, and note it as an event."""
+    named = {"states": list(states), "limit": limit}
+    return [Repeated(*row) for row in tx.execute(CLOCK["repeat_alarms"], named).fetchall()]
+
+
+def orders_with_clock(
+    tx: Connection, states: Sequence[str], shop: str | None, within_h: float | None
+) -> list[ClockRow]:
+    """Open orders in these states that have a ship-by time, the most money first; of one shop, or due within hours."""
+    named = {"states": list(states), "shop": shop, "within_h": within_h, **steps_by_subject()}
+    with tx.cursor(row_factory=class_row(ClockRow)) as cursor:
+        return cursor.execute(CLOCK["due_orders"], named).fetchall()

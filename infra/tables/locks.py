@@ -1,0 +1,30 @@
+"""Session locks: who lives, who leads. Postgres lets go of them when the session ends."""
+
+from infra.tables.pool import Connection
+from infra.tables.sql import load
+
+LOCKS = load("locks")
+
+
+def next_worker(connection: Connection) -> int:
+    """A number that no worker process had before."""
+    row = connection.execute(LOCKS["next_worker"]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def ask_session(session: Connection) -> None:
+    """Raises psycopg.OperationalError where the session, and with it its locks, is lost."""
+    session.execute(LOCKS["is_alive"])
+
+
+def lock_session(session: Connection, lock_class: int, number: int, name: str) -> None:
+    """Call a session by a name and take a lock for its life; waits for whoever has the lock."""
+    session.execute(LOCKS["name_session"], {"name": name})
+    session.execute(LOCKS["lock"], {"class": lock_class, "number": number})
+
+
+def try_lock_session(session: Connection, lock_class: int) -> bool:
+    """Take the one lock of a class for a session's life; False where another session has it."""
+    row = session.execute(LOCKS["try_lock"], {"class": lock_class}).fetchone()
+    return row is not None and bool(row[0])

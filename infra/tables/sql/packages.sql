@@ -1,0 +1,76 @@
+-- Packages and what lies in them.
+
+-- name: create_packages
+-- One package for each fulfillment order, with all of it that is in no package yet. A number is unique in the whole
+-- order, as the courier's reference is made of order and number. It follows from the number of the fulfillment order, as
+-- parts of one order may get their packages at the same time: a further package of a part is 1000 beyond the last.
+WITH wanted AS (
+    SELECT r.*, f.number
+           + 1000 * (SELECT count(*) FROM package AS p WHERE p.fulfillment_order_id = r.fulfillment_order_id) AS number
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(fulfillment_order_id bigint, courier text, account text, location text, service text, weight_g integer)
+    JOIN fulfillment_order AS f ON f.id = r.fulfillment_order_id
+), made AS (
+    INSERT INTO package (fulfillment_order_id, number, courier, account, location, service, weight_g)
+    SELECT w.fulfillment_order_id, w.number, w.courier, w.account, w.location, w.service, w.weight_g
+    FROM wanted AS w
+    ORDER BY w.fulfillment_order_id
+    RETURNING id, fulfillment_order_id
+), filled AS (
+    INSERT INTO package_line (package_id, fulfillment_order_id, order_id, line_id, quantity)
+    SELECT m.id, l.fulfillment_order_id, l.order_id, l.line_id, l.quantity - l.packed
+    FROM made AS m JOIN fulfillment_line AS l ON l.fulfillment_order_id = m.fulfillment_order_id
+    WHERE l.quantity > l.packed
+), packed AS (
+    UPDATE fulfillment_line AS l SET packed = l.quantity
+    FROM made AS m
+    WHERE l.fulfillment_order_id = m.fulfillment_order_id AND l.quantity > l.packed
+)
+SELECT id, fulfillment_order_id FROM made;
+
+-- name: load_packages
+-- Packages with their order's identity and the live shipment, if there is one. `version`: of the
+-- content that the order has. Locks the fulfillment orders.
+SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
+       o.id AS order_id, o.platform, o.shop, o.platform_order_id,
+       p.number, p.courier, p.account, p.location, p.service, p.weight_g, s.status, s.reference,
+       s.call_deadline IS NOT NULL AS is_asked_about,
+       coalesce(greatest(0, extract(epoch FROM s.call_deadline - now())), 0)::float8 AS busy_s,
+       (SELECT coalesce(max(generation), 0) FROM shipment WHERE package_id = p.id AND status = 'voided') AS voided, c.version
+FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN raw_payload AS c ON c.id = o.raw_payload_id
+LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
+WHERE p.id = ANY(%(ids)s)
+ORDER BY f.id
+FOR UPDATE OF f;
+
+-- name: load_contents
+-- What lies in packages, after their fulfillment orders were locked: one that waits for a lock reads all else as before.
+SELECT package_id, line_id, quantity FROM package_line WHERE package_id = ANY(%(ids)s) AND quantity > 0
+ORDER BY package_id, line_id;
+
+-- name: closed_packages
+-- Of some packages, those whose order is closed, here or on its platform: nobody wants a waybill for them.
+SELECT p.id FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.id = ANY(%(ids)s) AND (f.state = 'closed' OR o.platform_state = 'closed');
+
+-- name: packages_by_reference
+-- What a warehouse event speaks of. Locks the fulfillment orders, in id order.
+SELECT s.reference, s.waybill, p.id, f.id, f.state, f.lane, o.id, o.platform, o.shop
+FROM shipment AS s
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE s.reference = ANY(%(references)s) AND s.status = 'booked'
+ORDER BY f.id
+FOR UPDATE OF f;
+
+-- name: stamp_packages
+UPDATE package AS p
+SET packed_at = coalesce(p.packed_at, r.packed_at), handed_over_at = coalesce(p.handed_over_at, r.handed_over_at)
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, packed_at timestamptz, handed_over_at timestamptz)
+WHERE p.id = r.id;

@@ -1,0 +1,155 @@
+"""What a platform must hear of a package."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from infra.tables.packages import PackageRow, load_rows
+from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
+from infra.tables.sql import load
+
+WRITEBACKS = load("writebacks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritebackRow(PackageRow):
+    """`is_taken`: another package of the order is being told. `outside`: lines of which not all is in this package.
+
+    The rest as in `UnlabelledRow`.
+    """
+
+    courier: str
+    waybill: str
+    shipped_at: datetime
+    status: str
+    is_asked_about: bool
+    busy_s: float
+    is_taken: bool
+    outside: list[str]
+    lines: list[tuple[str, int]]
+
+
+class NewWriteback(NamedTuple):
+    """What a platform must hear. `shipped_at`: when the package left, as the shop counts that."""
+
+    package_id: int
+    order_id: int | None
+    shipped_at: datetime | str
+
+
+class Ended(NamedTuple):
+    """How a call ended. `is_clear`: the next try, if there is one, need not ask first.
+
+    `changed_at`: when the order last changed, as the platform tells; None: unknown.
+    """
+
+    package_id: int
+    status: str
+    is_clear: bool
+    changed_at: datetime | None
+
+
+def want_writebacks(tx: Connection, writebacks: Sequence[NewWriteback]) -> None:
+    """Note what platforms must hear; what is noted already stays. No statement for none."""
+    if writebacks:
+        tx.execute(WRITEBACKS["want_writebacks"], {"rows": rows_json(one._asdict() for one in writebacks)})
+
+
+def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[WritebackRow]:
+    """The write-backs of packages with a waybill, by package; locked."""
+    return load_rows(tx, WRITEBACKS["load_writebacks"], package_ids, WritebackRow)
+
+
+def begin_writebacks(tx: Connection, package_ids: Sequence[int], call_s: float) -> None:
+    """Calls begin that take at most `call_s` seconds. No statement for none."""
+    if package_ids:
+        tx.execute(WRITEBACKS["begin_writebacks"], {"ids": list(package_ids), "call_s": call_s})
+
+
+def end_writebacks(tx: Connection, ended: Iterable[Ended]) -> None:
+    """Store how calls ended."""
+    rows = rows_json(
+        {"id": one.package_id, "status": one.status, "is_clear": one.is_clear, "changed_at": one.changed_at}
+        for one in ended
+    )
+    tx.execute(WRITEBACKS["end_writebacks"], {"rows": rows})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which write-backs. None asks nothing; `cause` is a code or a dead letter's fingerprint; `any_open` takes
+    healthy ones too.
+    """
+
+    order_id: int | None = None
+    package_id: int | None = None
+    shop: str | None = None
+    platform: str | None = None
+    since: datetime | None = None
+    cause: str | None = None
+    any_open: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWriteBack:
+    """A package whose platform has not confirmed its waybill. `holds` are those that the write-back opened."""
+
+    package_id: int
+    order_id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+    lane: str
+    waybill: str
+    shipped_at: datetime
+    status: str
+    letter_id: int | None
+    holds: list[str]
+    cause: str | None
+
+    @property
+    def account(self) -> str:
+        return f"{self.platform}/{self.shop}"
+
+    @property
+    def order(self) -> str:
+        return f"{self.account}/{self.platform_order_id}"
+
+
+def open_writebacks(tx: Connection, wanted: Selection, late_s: float) -> list[OpenWriteBack]:
+    """The write-backs of a selection, the oldest first; a healthy one that waits is late after `late_s`."""
+    named = {name: getattr(wanted, name) for name in wanted.__slots__}
+    with tx.cursor(row_factory=class_row(OpenWriteBack)) as cursor:
+        return cursor.execute(WRITEBACKS["open_writebacks"], {**named, "late_s": late_s}).fetchall()
+
+
+def ask_again(tx: Connection, package_id: int, lane: str, account: str) -> tuple[str, str] | None:
+    """Make a write-back due now, asking before telling; (lane, account) of the work.
+
+    None: it is confirmed, or a worker has it.
+
+    The work of the write-back must be locked.
+    """
+    named = {"package_id": package_id, "lane": lane, "account": account}
+    row = tx.execute(WRITEBACKS["ask_again"], named).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def is_confirmed(connection: Connection, package_id: int) -> bool:
+    """Whether the platform has confirmed the waybill of a package."""
+    row = connection.execute(WRITEBACKS["writeback_status"], {"package_id": package_id}).fetchone()
+    return row is not None and row[0] == "confirmed"
+
+
+def tell_untold(tx: Connection, fulfillment_order_id: int) -> list[tuple[str, str]]:
+    """Make write-backs due that waited for a hold's end; (lane, account) of each."""
+    return [(lane, account) for lane, account in tx.execute(WRITEBACKS["tell_untold"], {"id": fulfillment_order_id})]
+
+
+def lock_writeback_work(tx: Connection, package_id: int) -> None:
+    """Lock the write-back work of a package, if there is any."""
+    tx.execute(WRITEBACKS["lock_writeback_work"], {"package_id": package_id})

@@ -1,0 +1,226 @@
+"""The sweeper's duties, all in one list: what each does, how often, and beside which others it runs.
+
+The round itself (`infra.sweeper.stuck_work`) rings for due work and frees what dead processes held; the duties of
+`Beside.ROUND` follow in the same thread. Every other name in `Beside` is a thread of its own, in which its duties act
+one after the other: a long one keeps those of its thread waiting, and nobody else. Of alarms there is a duty for each
+condition (`infra.monitoring.alarm_conditions`); those that open and close them are made beside this list.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from actors.listings import WaitingForSkus
+from actors.take_over import TakeOverDuty
+from infra.config.settings import Settings
+from infra.monitoring.alarm_conditions import conditions_of
+from infra.monitoring.alarm_sinks import LogSink
+from infra.monitoring.alarms import (
+    alarm_on_expired_holds,
+    alarm_on_letters,
+    alarm_on_old_cursors,
+    alarm_on_silent_feeds,
+    raise_alarms,
+    repeat_alarms,
+)
+from infra.monitoring.invariants import report_breaches
+from infra.monitoring.signals import measure_signals
+from infra.process.clock import Clock
+from infra.queue.keys import Bells
+from infra.queue.priority import PriorityBroker
+from infra.retention.purge import Purge
+from infra.sweeper.bulk_replay import LetterDuties
+from infra.sweeper.earlier_versions import wake_waiting
+from infra.sweeper.open_alarms import alarm_duties, unreachable_redis
+from infra.sweeper.paused_accounts import GateDuty
+from infra.sweeper.rejected_messages import RejectedDuty
+from infra.sweeper.schedule import ALARMS_EVERY_S, Duty
+from infra.tables.pool import Database
+from ops.verbs.bulk_acts import BulkActs
+from workers.recounting import LOOK_EVERY_S, Recounting
+from workers.stocking import AGAIN_S, Stocking
+
+Act = Callable[[], object]
+
+
+class Beside(StrEnum):
+    """The thread in which a duty acts."""
+
+    ROUND = "round"
+    QUICK = "quick"
+    SLOW = "slow"
+    OUTSIDE = "outside"
+    PURGE = "purge"
+    ALARMS = "alarms"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What duties are made from, in the process of the leading sweeper. `ping` raises when Redis does not answer."""
+
+    settings: Settings
+    db: Database
+    clock: Clock
+    gates: GateDuty
+    broker: PriorityBroker
+    bells: Bells
+    ping: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One duty. `every`: seconds, or the setting that says so; 0 is every round. `does`: a sentence for operators.
+
+    `make` returns what acts: a duty that remembers something between its turns keeps it there.
+    """
+
+    name: str
+    every: float | Callable[[Settings], float]
+    beside: Beside
+    does: str
+    make: Callable[[Given], Act]
+
+    def every_s(self, settings: Settings) -> float:
+        """Seconds from one turn to the next."""
+        return self.every(settings) if callable(self.every) else self.every
+
+
+def _scaling_every_s(settings: Settings) -> float:
+    return settings.scaling.every_s
+
+
+def _retention_every_s(settings: Settings) -> float:
+    return settings.retention.every_s
+
+
+DUTIES: tuple[Entry, ...] = (
+    Entry(
+        "letters",
+        0.0,
+        Beside.ROUND,
+        "lets bulk replays go on, closes letters of orders that moved on, and folds the tally of causes",
+        lambda given: LetterDuties(given.db, given.bells).run,
+    ),
+    Entry(
+        "signals",
+        _scaling_every_s,
+        Beside.QUICK,
+        "measures what is due and what is under way, for `orderlane status`, `/metrics` and scaling",
+        lambda given: lambda: measure_signals(given.db, given.settings.workers.step_groups(), given.gates.rooms),
+    ),
+    Entry(
+        "rejected_messages",
+        2.0,
+        Beside.QUICK,
+        "makes a dead letter of each message that no worker could answer",
+        lambda given: RejectedDuty(given.db, given.broker).run,
+    ),
+    Entry(
+        "listings",
+        5.0,
+        Beside.QUICK,
+        "lets orders go on whose listing has got a SKU",
+        lambda given: WaitingForSkus(given.db).run,
+    ),
+    Entry(
+        "waiting",
+        2.0,
+        Beside.QUICK,
+        "lets orders go on that waited for the end of an earlier version's workers",
+        lambda given: lambda: wake_waiting(given.db),
+    ),
+    Entry(
+        "bulk_acts",
+        0.0,
+        Beside.QUICK,
+        "does verbs to the next items of bulk acts that somebody has confirmed",
+        lambda given: BulkActs(given.db).run,
+    ),
+    Entry(
+        "take_over",
+        5.0,
+        Beside.QUICK,
+        "begins orders that came while their shop was watched and are ours by `take_over_from`",
+        lambda given: TakeOverDuty(given.db).tend,
+    ),
+    Entry(
+        "clock_alarms",
+        ALARMS_EVERY_S,
+        Beside.SLOW,
+        "tells of orders that have used up a part of their time to ship",
+        lambda given: lambda: raise_alarms(given.db),
+    ),
+    Entry(
+        "repeated_alarms",
+        ALARMS_EVERY_S,
+        Beside.SLOW,
+        "tells again, once a day, of orders that are still late",
+        lambda given: lambda: repeat_alarms(given.db),
+    ),
+    Entry(
+        "letter_alarms",
+        ALARMS_EVERY_S,
+        Beside.SLOW,
+        "tells of causes of dead letters that are new, that grow, and that stay",
+        lambda given: lambda: alarm_on_letters(given.db),
+    ),
+    Entry(
+        "old_cursors",
+        ALARMS_EVERY_S,
+        Beside.SLOW,
+        "tells of shops whose stored changes are too old",
+        lambda given: lambda: alarm_on_old_cursors(given.db, given.settings.shops),
+    ),
+    Entry(
+        "silent_feeds",
+        3600.0,
+        Beside.SLOW,
+        "tells of shops and locations that could not be read for an hour",
+        lambda given: lambda: alarm_on_silent_feeds(given.db),
+    ),
+    Entry(
+        "expired_holds",
+        3600.0,
+        Beside.SLOW,
+        "reminds each owner of holds past their due time",
+        lambda given: lambda: alarm_on_expired_holds(given.db),
+    ),
+    Entry(
+        "invariants",
+        300.0,
+        Beside.SLOW,
+        "checks what must hold at every commit",
+        lambda given: lambda: report_breaches(given.db),
+    ),
+    Entry(
+        "stock",
+        AGAIN_S,
+        Beside.OUTSIDE,
+        "asks warehouses for stock that was never counted, or could not be read",
+        lambda given: Stocking(given.settings, given.db).tend,
+    ),
+    Entry(
+        "stock_again",
+        LOOK_EVERY_S,
+        Beside.OUTSIDE,
+        "looks which locations are due to be counted again, by `count_every_s`, and asks them",
+        lambda given: Recounting(given.settings, given.db).tend,
+    ),
+    Entry(
+        "purge",
+        _retention_every_s,
+        Beside.PURGE,
+        "forgets what is older than its policy, and carries out erasures",
+        lambda given: Purge(given.db, given.settings.retention).run,
+    ),
+)
+
+
+def make_duties(given: Given) -> Mapping[Beside, tuple[Duty, ...]]:
+    """All duties by the thread they act in, due at once, in the order of the list; then those about alarms."""
+    settings, clock = given.settings, given.clock
+    made = [(entry.beside, Duty(entry.name, entry.every_s(settings), entry.make(given), clock)) for entry in DUTIES]
+    conditions = [*conditions_of(settings), unreachable_redis(given.ping)]
+    alarms = alarm_duties(given.db, clock, conditions, [duty for _, duty in made], LogSink())
+    made += [(Beside.ALARMS, duty) for duty in alarms]
+    return {thread: tuple(duty for beside, duty in made if beside is thread) for thread in Beside}
