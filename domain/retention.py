@@ -53,6 +53,7 @@ MEANING: Mapping[Kind, str] = {
 
 # Keys of facts on holds and in events that our own rules fill. The words of others stand under other keys.
 KEPT_FACTS = (
+    "account",
     "adopted",
     "amended",
     "as",

@@ -1,15 +1,16 @@
 """Which secrets the settings name that are not where they should be: all of them, for whoever puts them there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-# Tables of accounts, and the key that names an account's kind. Warehouses are of one kind.
-_KINDS = {"shops": "platform", "couriers": "courier", "locations": "", "channels": "kind"}
-_WAREHOUSE = "warehouse"
+from infra.config.secret import Secret
+from infra.config.settings import Channel, Courier, Location, Shop, read_settings
+
+# What stands for a secret that is not there.
+ABSENT = Secret("absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +24,31 @@ class AbsentSecret:
 
 
 def absent_secrets(file: Path, environ: Mapping[str, str]) -> list[AbsentSecret]:
-    """The secrets of accounts that a readable settings file names and that are not there, in the file's order."""
+    """The secrets of accounts that a settings file names and that are not there, in the file's order.
+
+    Raises Misconfigured for settings that cannot be read.
+    """
+    settings = read_settings(file, environ, absent=ABSENT)
     tree = msgspec.toml.decode(file.read_bytes())
+    tables: Mapping[str, Sequence[Shop | Courier | Location | Channel]] = {
+        "shops": settings.shops,
+        "couriers": settings.couriers,
+        "locations": settings.locations,
+        "channels": settings.channels,
+    }
     return [
         absent
-        for table, kind in _KINDS.items()
-        for entry in tree.get(table, ())
-        for absent in _of_account(entry, kind, file.parent, environ)
+        for table, accounts in tables.items()
+        for account, entry in zip(accounts, tree.get(table, ()), strict=True)
+        for absent in _of_account(account.account, entry["credentials"], file.parent, environ)
     ]
 
 
 def _of_account(
-    entry: Mapping[str, Any], kind: str, folder: Path, environ: Mapping[str, str]
+    account: str, credentials: Mapping[str, str], folder: Path, environ: Mapping[str, str]
 ) -> Iterator[AbsentSecret]:
-    account = f"{entry.get(kind, '') if kind else _WAREHOUSE}/{entry.get('name', '')}"
-    for key, reference in entry.get("credentials", {}).items():
-        scheme, _, name = str(reference).partition(":")
+    for key, reference in credentials.items():
+        scheme, _, name = reference.partition(":")
         if scheme == "env" and not environ.get(name):
             yield AbsentSecret(account, key, name, is_file=False)
         elif scheme == "file" and not (folder / name).is_file():

@@ -5,15 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from domain.errors import Misconfigured
-from infra.config.absent_secrets import AbsentSecret
+from infra.config.absent_secrets import ABSENT, AbsentSecret
 from infra.config.directory import directory_of
 from infra.config.rules import load_rules
-from infra.config.secret import Secret
 from infra.config.settings import Settings, data_dir, read_settings
 from ops.doctor.check import Check, fail, ok, warn
 
 _GIB = 1024**3
-_ABSENT = Secret("absent")
 FREE_LOW_BYTES = 5 * _GIB
 FREE_LEAST_BYTES = _GIB
 
@@ -23,7 +21,7 @@ def read(file: Path, environ: Mapping[str, str]) -> tuple[Settings | None, Check
     if not file.is_file():
         return None, fail("settings", f"no settings file at {file}", "`orderlane init` writes one")
     try:
-        settings = read_settings(file, environ, absent=_ABSENT)
+        settings = _readable(file, environ)
     except Misconfigured as error:
         return None, fail("settings", str(error), "correct it and ask again; nothing else was checked")
     counts = (
@@ -44,6 +42,15 @@ def read(file: Path, environ: Mapping[str, str]) -> tuple[Settings | None, Check
     if not settings.channels:
         return settings, warn("settings", f"{file}: {counts}", "without [[channels]] nobody is told of a shipment")
     return settings, ok("settings", f"{file}: {counts}")
+
+
+def _readable(file: Path, environ: Mapping[str, str]) -> Settings:
+    """Raises Misconfigured for the first thing that is wrong. The address of a store cannot be left out."""
+    try:
+        return read_settings(file, environ, absent=ABSENT)
+    except Misconfigured:
+        read_settings(file, environ)
+        raise
 
 
 def secrets(absent: Iterable[AbsentSecret]) -> Iterator[Check]:

@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Conflict, Malformed, Misconfigured, Poison, Refused, Throttled, Transient, UnknownOutcome
-from ops.faces.terminal.words import event_in_words
+from ops.faces.terminal.words import WORDS
 
 
 class Killed(BaseException):
@@ -305,4 +305,4 @@ def test_the_timeline_names_the_hold_and_beside_it_the_error(allocated, error, c
     allocated.run("label")
     [(facts,)] = allocated.rows("SELECT facts FROM event WHERE kind = 'hold_opened'")
     assert (facts["code"], facts["error"]) == (code, error.code)
-    assert event_in_words("hold_opened", facts).startswith(f"hold {code}: ")
+    assert WORDS.event("hold_opened", facts).startswith(f"hold {code}: ")

@@ -27,7 +27,8 @@ from domain.errors import FulfilmentError, Malformed
 from infra.config.rules import load_rules
 from infra.tables.orders import line_rows, order_row
 from infra.tables.rows import rows_json
-from ops.views.dry_run import as_tree, normalize
+from ops.faces.terminal.dry_run import dry_run_tree
+from ops.views.dry_run import normalize
 from sandbox.mutations import Mutations
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -51,7 +52,7 @@ def whole_order(body: bytes) -> None:
 
 
 def tried(body: bytes) -> None:
-    assert msgspec.json.encode(as_tree(normalize(body, "taobao", "main", RULES)))
+    assert msgspec.json.encode(dry_run_tree(normalize(body, "taobao", "main", RULES)))
 
 
 def error_answer(body: bytes) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from domain.errors import Refused
 from drills import command as drill_command
-from workers.cli import demo, exits, group, run, status
+from workers.cli import demo, exits, group, play, run, status
 from workers.main import main
 
 NUMBERS = [
@@ -114,7 +114,8 @@ def _world(monkeypatch, tmp_path, database_url, redis_url):
     def reached(*_, **__):
         raise Reached("reached")
 
-    for module, work in ((demo, "run_demo"), (drill_command, "play"), (run, "keep"), (status, "_watch")):
+    endless = ((demo, "run_demo"), (drill_command, "play"), (play, "play"), (run, "keep"), (status, "_watch"))
+    for module, work in endless:
         monkeypatch.setattr(module, work, reached)
     monkeypatch.setattr(drill_command, "configure", lambda *_, **__: None)
 
