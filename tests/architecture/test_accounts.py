@@ -5,6 +5,7 @@ import ast
 KINDS = {"shops", "couriers", "locations", "channels"}
 # Modules that take every account of the settings one after the other, or ask whether there is any.
 TAKE_ALL = {
+    "infra/config/absent_secrets.py",
     "infra/config/directory.py",
     "infra/monitoring/alarm_conditions.py",
     "ops/doctor/accounts.py",
