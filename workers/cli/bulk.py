@@ -1,23 +1,16 @@
-"""``orderlane bulk``: verbs on many, and replays of many letters, which the sweeper works off."""
-
-from collections.abc import Callable
+"""``orderlane bulk show``: how far verbs on many are, and replays of many letters, which the sweeper works off."""
 
 import click
 
 from domain.errors import Refused
-from infra.engine.author import Author
-from infra.tables.bulk import Bulk
 from infra.tables.bulk_acts import BulkAct
 from infra.tables.pool import Database
 from ops.faces.terminal.bulk import bulk_tree, member_tree, print_bulk, print_bulks
 from ops.faces.terminal.bulk_acts import print_act, print_acts
-from ops.verbs import bulk as verbs
-from ops.verbs import bulk_acts as act_verbs
 from ops.views import bulk as bulk_views
 from ops.views import bulk_acts as act_views
 from workers.cli.exits import Exit
-from workers.cli.many import end_act, exit_of_act
-from workers.cli.options import author_option, own_author
+from workers.cli.group import LazyGroup
 from workers.cli.output import console, json_option, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
 from workers.cli.values import WHOLE
@@ -26,7 +19,16 @@ PAGE = 50
 STATES = ("waiting", "replayed", "done", "died", "superseded", "refused", "failed", "cancelled")
 
 
-@click.group(epilog="\b\nExample:  orderlane bulk show 17")
+@click.group(
+    cls=LazyGroup,
+    epilog="\b\nExample:  orderlane bulk show 17",
+    lazy={
+        "cancel": "workers.cli.bulk_turn:cancel",
+        "confirm": "workers.cli.bulk_turn:confirm",
+        "pause": "workers.cli.bulk_turn:pause",
+        "resume": "workers.cli.bulk_turn:resume",
+    },
+)
 def bulk() -> None:
     """Look at bulks, confirm, pause, resume or cancel them.
 
@@ -49,7 +51,7 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
         if bulk_id is None:
             _show_recent(db, as_json=as_json)
             ctx.exit(Exit.DONE)
-        act = _act(db, bulk_id)
+        act = find_act(db, bulk_id)
         if act is not None:
             ctx.exit(_show_act(db, act, state, after, as_json=as_json))
         one = bulk_views.look(db, bulk_id)
@@ -62,44 +64,7 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
     ctx.exit(Exit.PARTLY if is_partly else Exit.DONE)
 
 
-@bulk.command(epilog="\b\nExample:  orderlane bulk confirm 17 --token 3fa9c1d2")
-@click.argument("bulk_id", metavar="ID", type=WHOLE)
-@click.option("--token", required=True, metavar="T", help="Of the preview that you have seen.")
-@click.option("--here", is_flag=True, help="Do it in this command, not in the sweeper.")
-@json_option
-@click.pass_context
-def confirm(ctx: click.Context, bulk_id: int, token: str, *, here: bool, as_json: bool) -> None:
-    """Do what a draft has shown. Exits with 5 if it would not be done so any more: look at the new preview first."""
-    with database_at_hand(quiet_settings()) as db:
-        act = act_verbs.confirm(db, bulk_id, token, own_author())
-        end_act(ctx, db, act, here=here, as_json=as_json)
-
-
-@bulk.command(epilog="\b\nExample:  orderlane bulk pause 17 --reason 'too many at once'")
-@click.argument("bulk_id", metavar="ID", type=WHOLE)
-@author_option
-def pause(bulk_id: int, author: Author) -> None:
-    """Begin no further member until it is resumed."""
-    _turn(act_verbs.pause, verbs.pause, bulk_id, author)
-
-
-@bulk.command(epilog="\b\nExample:  orderlane bulk resume 17 --reason 'the courier is back'")
-@click.argument("bulk_id", metavar="ID", type=WHOLE)
-@author_option
-def resume(bulk_id: int, author: Author) -> None:
-    """Go on with a paused bulk; a replay goes on without another canary."""
-    _turn(act_verbs.resume, verbs.resume, bulk_id, author)
-
-
-@bulk.command(epilog="\b\nExample:  orderlane bulk cancel 17 --reason 'the wrong shop'")
-@click.argument("bulk_id", metavar="ID", type=WHOLE)
-@author_option
-def cancel(bulk_id: int, author: Author) -> None:
-    """End a bulk: what waits stays as it is, what was done stays done."""
-    _turn(act_verbs.cancel, verbs.cancel, bulk_id, author)
-
-
-def _act(db: Database, bulk_id: int) -> BulkAct | None:
+def find_act(db: Database, bulk_id: int) -> BulkAct | None:
     """A verb on many; None for a replay of letters, and for what is neither."""
     try:
         return act_views.look(db, bulk_id)
@@ -127,14 +92,8 @@ def _show_act(db: Database, act: BulkAct, state: str | None, after: int, *, as_j
     return exit_of_act(act)
 
 
-def _turn(
-    act_verb: Callable[[Database, int, Author], BulkAct],
-    verb: Callable[[Database, int, Author], Bulk],
-    bulk_id: int,
-    author: Author,
-) -> None:
-    with database_at_hand(quiet_settings()) as db:
-        if _act(db, bulk_id) is not None:
-            print_act(act_verb(db, bulk_id, author), (), console())
-        else:
-            print_bulk(verb(db, bulk_id, author), (), console())
+def exit_of_act(act: BulkAct) -> Exit:
+    """0 while it is not over, or when all was done; 5 when nothing was done."""
+    if not act.is_over or set(act.items) == {"done"}:
+        return Exit.DONE
+    return Exit.PARTLY if act.items.get("done") else Exit.REFUSED

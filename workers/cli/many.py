@@ -18,7 +18,7 @@ from ops.verbs.bulk_acts import Chosen, confirm, draft, work_off
 from ops.verbs.choose import FILE_BYTES_MAX, Named, numbered, read_names
 from ops.verbs.many import VERBS
 from ops.views.bulk_acts import look
-from workers.cli.exits import Exit
+from workers.cli.bulk import exit_of_act
 from workers.cli.output import console, say_json
 from workers.cli.values import WHOLE
 
@@ -121,13 +121,6 @@ def end_act(ctx: click.Context, db: Database, act: BulkAct, *, here: bool, as_js
         act = look(db, act.id)
     show_act(act, as_json=as_json)
     ctx.exit(exit_of_act(act))
-
-
-def exit_of_act(act: BulkAct) -> Exit:
-    """0 while it is not over, or when all was done; 5 when nothing was done."""
-    if not act.is_over or set(act.items) == {"done"}:
-        return Exit.DONE
-    return Exit.PARTLY if act.items.get("done") else Exit.REFUSED
 
 
 def show_act(act: BulkAct, *, as_json: bool) -> None:
