@@ -38,6 +38,15 @@ class HoldCode(StrEnum):
     WAITING_ON_ACCOUNT = "waiting_on_account"
     SHOP_WATCHED = "shop_watched"
     DEAD_LETTER = "dead_letter"
+    MANUAL = "manual"
+    MANUAL_BUYER = "manual_buyer"
+    MANUAL_FRAUD = "manual_fraud"
+
+
+# Opened by a person, for whatever reason, and released by a person only.
+MANUAL_CODES = frozenset({HoldCode.MANUAL, HoldCode.MANUAL_BUYER, HoldCode.MANUAL_FRAUD})
+# What stands for the step of a hold that a person opened. Rules take back only what their own steps opened.
+PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,9 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account, lane or step was shut past the order's clock"),
     HoldCode.SHOP_WATCHED: HoldRule("logistics", 24, "its shop is only watched: another system may ship it"),
     HoldCode.DEAD_LETTER: HoldRule("engineering", 2, "a step gave up; see its dead letter"),
+    HoldCode.MANUAL: HoldRule("service", 24, "a person stopped the order"),
+    HoldCode.MANUAL_BUYER: HoldRule("service", 24, "the buyer asked to wait"),
+    HoldCode.MANUAL_FRAUD: HoldRule("finance", 4, "a person suspects fraud"),
 }
 
 

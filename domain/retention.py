@@ -46,7 +46,7 @@ MEANING: Mapping[Kind, str] = {
     Kind.GAPS: "listed orders that were given up and whose dead letter is closed",
     Kind.EVENTS: "the timeline of orders whose person was forgotten",
     Kind.LETTERS: "closed dead letters of orders whose person was forgotten",
-    Kind.BULKS: "ended bulk replays and their members",
+    Kind.BULKS: "ended bulks, drafts of them, and what became of each item",
     Kind.ENTRIES: "closed records of entries that could not be read",
     Kind.ALARMS: "closed alarms",
 }

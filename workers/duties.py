@@ -36,6 +36,7 @@ from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.rejected_messages import RejectedDuty
 from infra.sweeper.schedule import ALARMS_EVERY_S, Duty
 from infra.tables.pool import Database
+from ops.verbs.bulk_acts import BulkActs
 from workers.recounting import LOOK_EVERY_S, Recounting
 from workers.stocking import AGAIN_S, Stocking
 
@@ -127,6 +128,13 @@ DUTIES: tuple[Entry, ...] = (
         Beside.QUICK,
         "lets orders go on that waited for the end of an earlier version's workers",
         lambda given: lambda: wake_waiting(given.db),
+    ),
+    Entry(
+        "bulk_acts",
+        0.0,
+        Beside.QUICK,
+        "does verbs to the next items of bulk acts that somebody has confirmed",
+        lambda given: BulkActs(given.db).run,
     ),
     Entry(
         "take_over",

@@ -17,6 +17,7 @@ from workers.cli.group import Orderlane
         "drill": "drills.command:drill",
         "order": "workers.cli.order:order",
         "dlq": "workers.cli.dlq:dlq",
+        "hold": "workers.cli.hold:hold",
         "bulk": "workers.cli.bulk:bulk",
         "writeback": "workers.cli.writeback:writeback",
         "reconcile": "workers.cli.reconcile:reconcile",

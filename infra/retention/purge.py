@@ -50,7 +50,7 @@ Act = Callable[[Connection, list[int]], int]
 _DELETES: dict[Kind, tuple[Deleted, ...]] = {
     Kind.EARLY_SCANS: (Deleted.EARLY_SCANS,),
     Kind.GAPS: (Deleted.GAPS,),
-    Kind.BULKS: (Deleted.BULK_MEMBERS, Deleted.BULKS),
+    Kind.BULKS: (Deleted.BULK_MEMBERS, Deleted.BULKS, Deleted.BULK_ITEMS, Deleted.BULK_ACTS),
     Kind.ENTRIES: (Deleted.ENTRIES,),
     Kind.ALARMS: (Deleted.ALARMS,),
 }

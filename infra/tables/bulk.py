@@ -1,6 +1,6 @@
 """Bulk replays of dead letters: objects with fixed members, worked off by the sweeper."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -96,6 +96,11 @@ def create_bulk(tx: Connection, author: Signature, new: NewBulk) -> int:
 def freeze_members(tx: Connection, bulk_id: int, wanted: Mapping[str, Any]) -> int:
     """Make the open letters of a filter (`LetterFilter.named`) the members; how many there are."""
     return tx.execute(BULK["freeze"], {"id": bulk_id, **wanted}).rowcount
+
+
+def freeze_named(tx: Connection, bulk_id: int, letter_ids: Sequence[int]) -> int:
+    """Make those of the letters that are open the members; how many there are."""
+    return tx.execute(BULK["freeze_named"], {"id": bulk_id, "ids": list(letter_ids)}).rowcount
 
 
 def doubtful_members(tx: Connection, bulk_id: int, *, killed: str, replays_max: int) -> list[tuple[int, str, int]]:

@@ -18,6 +18,7 @@ _SCRUB = {
     "erase_titles": "order_line",
     "erase_early_scans": "early_scan",
     "erase_bulks": "bulk",
+    "erase_bulk_acts": "bulk_act",
     "erase_gates": "gate",
 }
 

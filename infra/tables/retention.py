@@ -144,6 +144,8 @@ class Deleted(StrEnum):
     GAPS = "purge_gaps"
     BULK_MEMBERS = "purge_bulk_members"
     BULKS = "purge_bulks"
+    BULK_ITEMS = "purge_bulk_items"
+    BULK_ACTS = "purge_bulk_acts"
     ENTRIES = "purge_entries"
     ALARMS = "purge_alarms"
 

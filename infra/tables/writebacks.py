@@ -86,6 +86,7 @@ class Selection:
     """
 
     order_id: int | None = None
+    package_id: int | None = None
     shop: str | None = None
     platform: str | None = None
     since: datetime | None = None

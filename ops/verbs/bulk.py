@@ -1,5 +1,7 @@
 """The verbs about bulk replays: start, pause, resume, cancel. The sweeper does the work."""
 
+from collections.abc import Mapping, Sequence
+
 from domain.dead_letters import KILLED, REPLAYS_MAX, Why, why_not_in_bulk
 from domain.errors import Conflict, Refused
 from domain.reasons import Reason
@@ -13,23 +15,33 @@ from infra.tables.bulk import (
     create_bulk,
     doubtful_members,
     freeze_members,
+    freeze_named,
     lock_bulk,
     mark_members,
     set_state,
 )
 from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.pool import Connection, Database
-from ops.verbs.change import change
+from ops.verbs.change import Change, change
 from ops.views.bulk import look, unknown
 
 RATE_MAX = 500.0
 
 
-def start(db: Database, wanted: LetterFilter, per_second: float, author: Author, *, again: bool = False) -> Bulk:
+def start(
+    db: Database,
+    wanted: LetterFilter,
+    per_second: float,
+    author: Author,
+    *,
+    again: bool = False,
+    expect: int | None = None,
+) -> Bulk:
     """Freeze all open letters of a filter into a bulk replay.
 
-    Raises Refused ``filter_empty``, ``cause_ambiguous``, ``nothing_matches``, or ``none_may_go`` when each of them must
-    be named itself.
+    With `expect` only where exactly so many may go. Raises Refused ``filter_empty``, ``cause_ambiguous``,
+    ``nothing_matches``, or ``none_may_go`` when each of them must be named itself, and Conflict ``preview_changed``
+    when other than `expect` may go.
     """
     if wanted.is_empty:
         raise Refused("filter_empty")
@@ -39,12 +51,39 @@ def start(db: Database, wanted: LetterFilter, per_second: float, author: Author,
         asked = {name: str(value) for name, value in wanted.named().items() if value is not None}
         bulk_id = create_bulk(tx, author, NewBulk(asked, per_second, again))
         members = freeze_members(tx, bulk_id, wanted.named())
-        if not members:
-            raise Refused("nothing_matches", facts={"fault": "no_letter"})
-        if _keep_out(tx, bulk_id, again=again) == members:
-            raise Refused("none_may_go", facts={"members": members})
-        made.note(Verb.BULK_STARTED, f"bulk/{bulk_id}", None, {"state": "canary", "members": members}, **asked)
+        _begin(made, bulk_id, asked, members, again=again, expect=expect)
     return look(db, bulk_id)
+
+
+def start_named(
+    db: Database,
+    letter_ids: Sequence[int],
+    per_second: float,
+    author: Author,
+    *,
+    again: bool = False,
+    expect: int | None = None,
+) -> Bulk:
+    """The same of letters by their numbers, of which those that are open become members."""
+    with change(db, author) as made:
+        asked = {"letters": str(len(letter_ids))}
+        bulk_id = create_bulk(made.tx, author, NewBulk(asked, per_second, again))
+        members = freeze_named(made.tx, bulk_id, letter_ids)
+        _begin(made, bulk_id, asked, members, again=again, expect=expect)
+    return look(db, bulk_id)
+
+
+def _begin(
+    made: Change, bulk_id: int, asked: Mapping[str, str], members: int, *, again: bool, expect: int | None
+) -> None:
+    if not members:
+        raise Refused("nothing_matches", facts={"fault": "no_letter"})
+    may_go = members - _keep_out(made.tx, bulk_id, again=again)
+    if not may_go:
+        raise Refused("none_may_go", facts={"members": members})
+    if expect is not None and may_go != expect:
+        raise Conflict("preview_changed", facts={"fault": "count", "would": may_go, "expected": expect})
+    made.note(Verb.BULK_STARTED, f"bulk/{bulk_id}", None, {"state": "canary", "members": members}, **asked)
 
 
 def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:

@@ -39,12 +39,22 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
     """
     # First the order, so that whatever becomes due from here on is in the new lane; then, without its lock, what is
     # due already: a step holds the row of its work while it waits for the order.
+    was = choose_order_lane(db, order_id, lane, author)
     with change(db, author) as made:
-        was = _choose(made, order_id, lane, author)
+        moved = move_work(made, order_id, lane)
+    return Expedited(order_id=order_id, lane=lane, was=was, moved=moved)
+
+
+def choose_order_lane(db: Database, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
+    """The first half: the order, so that what becomes due is in the lane; the lanes that were left. Raises as above."""
     with change(db, author) as made:
-        made.goes_on()
-        moved = move_order(made.tx, order_id, lane)
-    return Expedited(order_id=order_id, lane=lane, was=was, moved=tuple(sorted(set(moved))))
+        return _choose(made, order_id, lane, author)
+
+
+def move_work(made: Change, order_id: int, lane: Lane) -> tuple[str, ...]:
+    """The second half: what is due already, in a transaction that holds nothing of the order; the steps that moved."""
+    made.goes_on()
+    return tuple(sorted(set(move_order(made.tx, order_id, lane))))
 
 
 def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expedited | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from actors.listings import let_go
 from domain.errors import Conflict
-from domain.holds import OUTCOME_UNKNOWN, HoldCode
+from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State
 from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
@@ -17,12 +17,16 @@ from infra.tables.listings import lock_order
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import ask_about, give_up_intents
-from ops.verbs.change import change
+from ops.verbs.change import Change, change
 
-# Saying so does not put goods on a shelf, nor end a watch: these are asked again, not waived.
-_NOT_WAIVED = frozenset(
-    {HoldCode.STOCK_SHORT_PAID, HoldCode.STOCK_CONFLICT, HoldCode.SKU_UNMAPPED, HoldCode.SHOP_WATCHED}
-)
+# Saying so does not put goods on a shelf, nor end a watch: these are asked again, not waived. No rule asks for what a
+# person opened.
+_NOT_WAIVED = MANUAL_CODES | {
+    HoldCode.STOCK_SHORT_PAID,
+    HoldCode.STOCK_CONFLICT,
+    HoldCode.SKU_UNMAPPED,
+    HoldCode.SHOP_WATCHED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,27 +52,33 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
     where no line has a SKU.
     """
     with change(db, author) as made:
-        tx = made.tx
-        if code is HoldCode.SKU_UNMAPPED:
-            lock_order(tx, order_id)
-        ids = fulfillment_with_hold(tx, order_id, code)
-        # Locked before anything is decided: the second of two people waits here, and then finds no hold.
-        locked = lock_fulfillment(tx, ids)
-        before = _codes(tx, ids)
-        released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
-        if not released:
-            raise _not_open(tx, order_id, code)
-        made.note(
-            Verb.HOLD_RELEASED,
-            f"order/{order_id}",
-            {"state": locked[0].state, "holds": before},
-            {"state": released[0].state, "holds": _codes(tx, ids)},
-            code=code,
-        )
+        return release_in(made, order_id, code, author)
+
+
+def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> Released:
+    """The same in the caller's change, which has locked nothing of the order before."""
+    tx = made.tx
+    if code is HoldCode.SKU_UNMAPPED:
+        lock_order(tx, order_id)
+    ids = fulfillment_with_hold(tx, order_id, code)
+    # Locked before anything is decided: the second of two people waits here, and then finds no hold.
+    locked = lock_fulfillment(tx, ids)
+    before = codes_of(tx, ids)
+    released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
+    if not released:
+        raise _not_open(tx, order_id, code)
+    made.note(
+        Verb.HOLD_RELEASED,
+        f"order/{order_id}",
+        {"state": locked[0].state, "holds": before},
+        {"state": released[0].state, "holds": codes_of(tx, ids)},
+        code=code,
+    )
     return released[0]
 
 
-def _codes(tx: Connection, ids: Sequence[int]) -> list[str]:
+def codes_of(tx: Connection, ids: Sequence[int]) -> list[str]:
+    """The codes of all open holds of fulfillment orders."""
     return sorted({code for holds in open_holds(tx, ids).values() for code, _ in holds})
 
 

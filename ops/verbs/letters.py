@@ -25,7 +25,7 @@ from infra.tables.letters import (
 from infra.tables.orders import lock_fulfillment
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import ask_about
-from ops.verbs.change import change
+from ops.verbs.change import Change, change
 
 
 def replay_letters(db: Database, letter_ids: Sequence[int], author: Author, *, again: bool = False) -> list[Replayed]:
@@ -46,22 +46,27 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
     ``letter_closed`` when somebody else was faster.
     """
     with change(db, author) as made:
-        tx = made.tx
-        found = lock_open(tx, [letter_id])
-        if not found:
-            raise _not_open("letter_closed", letter_id, endings(tx, [letter_id])[letter_id])
-        _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = found[0]
-        held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
-        close(tx, [Closed(letter_id, "discarded", author.reason)], author.who)
-        stays = bool(held) and held[0].state is State.ON_HOLD
-        if held and not stays:
-            release_blocks(tx, [held[0].id], author)
-        if held and step == "label":
-            # Nobody need do anything about it, but what the courier may have booked is found out.
-            ask_about(tx, [held[0].id], is_suspect=crashes > 0)
-        place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
-        made.note(Verb.LETTER_DISCARDED, f"letter/{letter_id}", {"state": "open"}, {"state": "discarded"})
-        _tell(tx, step, place, verb=Verb.LETTER_DISCARDED, letter_id=letter_id, author=author)
+        return discard_in(made, letter_id, author)
+
+
+def discard_in(made: Change, letter_id: int, author: Author) -> bool:
+    """The same in the caller's change, which has locked nothing of the letter's order before."""
+    tx = made.tx
+    found = lock_open(tx, [letter_id])
+    if not found:
+        raise _not_open("letter_closed", letter_id, endings(tx, [letter_id])[letter_id])
+    _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = found[0]
+    held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
+    close(tx, [Closed(letter_id, "discarded", author.reason)], author.who)
+    stays = bool(held) and held[0].state is State.ON_HOLD
+    if held and not stays:
+        release_blocks(tx, [held[0].id], author)
+    if held and step == "label":
+        # Nobody need do anything about it, but what the courier may have booked is found out.
+        ask_about(tx, [held[0].id], is_suspect=crashes > 0)
+    place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
+    made.note(Verb.LETTER_DISCARDED, f"letter/{letter_id}", {"state": "open"}, {"state": "discarded"})
+    _tell(tx, step, place, verb=Verb.LETTER_DISCARDED, letter_id=letter_id, author=author)
     return stays
 
 

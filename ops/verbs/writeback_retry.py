@@ -26,7 +26,7 @@ from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
 from infra.tables.pool import Connection, Database
 from infra.tables.writebacks import OpenWriteBack, ask_again, is_confirmed, lock_writeback_work
-from ops.verbs.change import change
+from ops.verbs.change import Change, change
 from ops.verbs.holds import release
 from ops.views.looking import looking
 
@@ -145,6 +145,13 @@ def _retry_some(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: A
 
 def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
     """Due at once and with nothing in its way; each of the transactions leaves the engine able to go on alone."""
+    clear_the_way(db, one, author)
+    with change(db, author) as made:
+        return put_back(made, one)
+
+
+def clear_the_way(db: Database, one: OpenWriteBack, author: Author) -> None:
+    """Replay the dead letter of a write-back and release the holds that it opened, in the author's name."""
     if one.letter_id is not None:
         with change(db, author) as made:
             made.noted_below()
@@ -155,12 +162,15 @@ def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
         except Conflict:
             # Somebody else has released it a moment ago, which is what we want.
             continue
-    with change(db, author) as made:
-        # Whoever tells the platform locks the work first, and the write-back behind it.
-        lock_writeback_work(made.tx, one.package_id)
-        due = ask_again(made.tx, one.package_id, one.lane, one.account)
-        after = {"status": one.status, "asks_again": due is not None}
-        made.note(Verb.WRITEBACK_RETRIED, f"package/{one.package_id}", {"status": one.status}, after)
+
+
+def put_back(made: Change, one: OpenWriteBack) -> BellKey:
+    """Make a write-back due at once, the platform to be asked before it is told; the bell to ring."""
+    # Whoever tells the platform locks the work first, and the write-back behind it.
+    lock_writeback_work(made.tx, one.package_id)
+    due = ask_again(made.tx, one.package_id, one.lane, one.account)
+    after = {"status": one.status, "asks_again": due is not None}
+    made.note(Verb.WRITEBACK_RETRIED, f"package/{one.package_id}", {"status": one.status}, after)
     return BellKey("writeback", *(due or (one.lane, one.account)))
 
 

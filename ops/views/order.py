@@ -56,14 +56,19 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """`released_role`: of `released_by`; None while it is open, and where an earlier version released it."""
+    """`released_role`: of `released_by`; None while it is open, and where an earlier version released it.
 
+    `snoozed_until`: nobody is reminded of it before; None, or past: it is not snoozed.
+    """
+
+    id: int
     fulfillment_order_id: int
     code: str
     step: str
     owner: str
     opened_at: datetime
     due_at: datetime
+    snoozed_until: datetime | None
     facts: dict[str, Any]
     released_at: datetime | None
     released_by: str | None

@@ -1,84 +1,99 @@
-"""``orderlane bulk``: replays of many letters that the sweeper works off."""
-
-from collections.abc import Callable
+"""``orderlane bulk show``: how far verbs on many are, and replays of many letters, which the sweeper works off."""
 
 import click
 
-from infra.engine.author import Author
-from infra.tables.bulk import Bulk
+from domain.errors import Refused
+from infra.tables.bulk_acts import BulkAct
 from infra.tables.pool import Database
 from ops.faces.terminal.bulk import bulk_tree, member_tree, print_bulk, print_bulks
-from ops.verbs import bulk as verbs
+from ops.faces.terminal.bulk_acts import print_act, print_acts
 from ops.views import bulk as bulk_views
+from ops.views import bulk_acts as act_views
 from workers.cli.exits import Exit
-from workers.cli.options import author_option
+from workers.cli.group import LazyGroup
 from workers.cli.output import console, json_option, say_json
 from workers.cli.stores import database_at_hand, quiet_settings
 from workers.cli.values import WHOLE
 
 PAGE = 50
-STATES = ("waiting", "replayed", "done", "died", "superseded", "refused", "cancelled")
+STATES = ("waiting", "replayed", "done", "died", "superseded", "refused", "failed", "cancelled")
 
 
-@click.group(epilog="\b\nExample:  orderlane bulk show 17")
+@click.group(
+    cls=LazyGroup,
+    epilog="\b\nExample:  orderlane bulk show 17",
+    lazy={
+        "cancel": "workers.cli.bulk_turn:cancel",
+        "confirm": "workers.cli.bulk_turn:confirm",
+        "pause": "workers.cli.bulk_turn:pause",
+        "resume": "workers.cli.bulk_turn:resume",
+    },
+)
 def bulk() -> None:
-    """Look at bulk replays, pause, resume or cancel them. `orderlane dlq replay` starts one."""
+    """Look at bulks, confirm, pause, resume or cancel them.
+
+    Verbs that are told to act on many make one, and so does `orderlane dlq replay`.
+    """
 
 
-@bulk.command(epilog="\b\nExample:  orderlane bulk show 17 --members died")
+@bulk.command(epilog="\b\nExample:  orderlane bulk show 17 --members refused")
 @click.argument("bulk_id", metavar="[ID]", type=WHOLE, required=False)
 @click.option("--members", "state", type=click.Choice(STATES), help="List members with this result.")
-@click.option("--after", type=WHOLE, default=0, metavar="ID", help="Go on after this letter.")
+@click.option("--after", type=WHOLE, default=0, metavar="N", help="Go on after this member.")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int, *, as_json: bool) -> None:
-    """Show how far a bulk replay is, or the last fifty without an ID.
+    """Show how far a bulk is, or the last fifty of each kind without an ID.
 
-    Exits with 6 if it is over and not every member was done.
+    Exits with 6 if it is over and not every member was done, and 5 if none was, unless it is a replay.
     """
-    screen = console()
     with database_at_hand(quiet_settings()) as db:
         if bulk_id is None:
-            found = bulk_views.recent(db)
-            if as_json:
-                say_json({"bulks": [bulk_tree(each) for each in found]})
-            else:
-                print_bulks(found, screen)
+            _show_recent(db, as_json=as_json)
             ctx.exit(Exit.DONE)
+        act = find_act(db, bulk_id)
+        if act is not None:
+            ctx.exit(_show_act(db, act, state, after, as_json=as_json))
         one = bulk_views.look(db, bulk_id)
         members = bulk_views.members(db, bulk_id, state=state, after=after, limit=PAGE) if state else []
     if as_json:
         say_json({"bulk": bulk_tree(one), "members": [member_tree(each) for each in members]})
     else:
-        print_bulk(one, members, screen)
+        print_bulk(one, members, console())
     is_partly = one.is_over and set(one.members) != {"done"}
     ctx.exit(Exit.PARTLY if is_partly else Exit.DONE)
 
 
-@bulk.command(epilog="\b\nExample:  orderlane bulk pause 17")
-@click.argument("bulk_id", metavar="ID", type=WHOLE)
-@author_option
-def pause(bulk_id: int, author: Author) -> None:
-    """Send no further member until it is resumed."""
-    _turn(verbs.pause, bulk_id, author)
+def find_act(db: Database, bulk_id: int) -> BulkAct | None:
+    """A verb on many; None for a replay of letters, and for what is neither."""
+    try:
+        return act_views.look(db, bulk_id)
+    except Refused:
+        return None
 
 
-@bulk.command(epilog="\b\nExample:  orderlane bulk resume 17")
-@click.argument("bulk_id", metavar="ID", type=WHOLE)
-@author_option
-def resume(bulk_id: int, author: Author) -> None:
-    """Go on with a paused bulk, without another canary."""
-    _turn(verbs.resume, bulk_id, author)
+def _show_recent(db: Database, *, as_json: bool) -> None:
+    replays, acts = bulk_views.recent(db), act_views.recent(db)
+    if as_json:
+        say_json({"bulks": [bulk_tree(each) for each in replays], "acts": acts})
+        return
+    if acts:
+        print_acts(acts, console())
+    if replays or not acts:
+        print_bulks(replays, console())
 
 
-@bulk.command(epilog="\b\nExample:  orderlane bulk cancel 17")
-@click.argument("bulk_id", metavar="ID", type=WHOLE)
-@author_option
-def cancel(bulk_id: int, author: Author) -> None:
-    """End a bulk: members that wait stay dead letters, what was sent stays sent."""
-    _turn(verbs.cancel, bulk_id, author)
+def _show_act(db: Database, act: BulkAct, state: str | None, after: int, *, as_json: bool) -> Exit:
+    items = act_views.items(db, act.id, state=state, after=after, limit=PAGE) if state else []
+    if as_json:
+        say_json({"act": act, "items": items})
+    else:
+        print_act(act, items, console())
+    return exit_of_act(act)
 
 
-def _turn(verb: Callable[[Database, int, Author], Bulk], bulk_id: int, author: Author) -> None:
-    with database_at_hand(quiet_settings()) as db:
-        print_bulk(verb(db, bulk_id, author), (), console())
+def exit_of_act(act: BulkAct) -> Exit:
+    """0 while it is not over, or when all was done; 5 when nothing was done."""
+    if not act.is_over or set(act.items) == {"done"}:
+        return Exit.DONE
+    return Exit.PARTLY if act.items.get("done") else Exit.REFUSED

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 
 import click
 
@@ -13,10 +14,12 @@ from infra.tables.pool import Database
 from ops.faces.terminal.bulk import bulk_tree, print_bulk
 from ops.faces.terminal.letters import preview_tree, print_previews, print_replayed, replayed_tree
 from ops.verbs import bulk, letters
+from ops.verbs.choose import letters_of, numbered
 from ops.views import letters as letter_views
 from ops.views.lookup import courier_lookup
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
+from workers.cli.many import FILE, Many, act_on_many, letters_in, many_options, one_way
 from workers.cli.options import Rate, author_option
 from workers.cli.output import console, json_option, say, say_json
 from workers.cli.stores import database_at_hand, house_at_hand, quiet_settings
@@ -28,11 +31,14 @@ RATE = 10.0
 
 @click.command(
     epilog='\b\nExample:  orderlane dlq replay 1042 --reason "settings fixed"\n'
-    '          orderlane dlq replay --cause 7f3a01b2c3d4e5f6 --rate 5/s --reason "courier is back"'
+    '          orderlane dlq replay --cause 7f3a01b2c3d4e5f6 --rate 5/s --reason "courier is back"\n'
+    '          orderlane dlq replay --from letters.txt --expect 37 --reason "courier is back"'
 )
 @click.argument("ids", metavar="[ID]...", type=WHOLE, nargs=-1)
 @letter_filter
 @click.option("--rate", type=Rate(), default=RATE, show_default=True, metavar="N/s", help="Of a filter's letters.")
+@click.option("--from", "file", type=FILE, metavar="FILE", help="Letters from a file, one a line; - is standard input.")
+@click.option("--expect", type=WHOLE, metavar="N", help="Only if so many would be replayed.")
 @click.option("--again", is_flag=True, help="Also what people replayed three times before, in vain.")
 @click.option("--dry-run", is_flag=True, is_eager=True, help="Show what would happen, and change nothing.")
 @author_option
@@ -44,24 +50,29 @@ def replay(
     *,
     wanted: LetterFilter,
     rate: float,
+    file: Path | None,
+    expect: int | None,
     again: bool,
     dry_run: bool,
     author: Author,
     as_json: bool,
 ) -> None:
-    """Put dead letters back to work: those named, at once, or all of a filter, by the sweeper.
+    """Put dead letters back to work: those named, at once, or all of a filter or file, by the sweeper.
 
-    A filter's letters become a bulk replay. One goes first, as a canary; the rest follow at the rate. It
+    A filter's or file's letters become a bulk replay. One goes first, as a canary; the rest follow at the rate. It
     pauses itself when the canary dies, five in a row, or half of the last twenty. Letters that killed their
     worker go only by their numbers. Exits with 5 if nothing could be replayed, or --cause begins several
     causes, and 6 if only some.
     """
-    if bool(ids) is not wanted.is_empty:
-        raise click.UsageError("name letters, or a filter: --cause, --step, --account, --code, --since")
+    if sum((bool(ids), file is not None, not wanted.is_empty)) != 1:
+        raise click.UsageError("name letters, --from FILE, or a filter: --cause, --step, --account, --code, --since")
+    if ids and expect is not None:
+        raise click.UsageError("--expect is of a filter or a file")
+    named = () if file is None else letters_in(file)
     settings = quiet_settings()
     with house_at_hand(settings) as (full, db):
         if dry_run:
-            _preview(db, full, ids, wanted, again=again, as_json=as_json)
+            _preview(db, full, ids or named, wanted, again=again, as_json=as_json)
         elif ids:
             answers = letters.replay_letters(db, list(dict.fromkeys(ids)), author, again=again)
             if as_json:
@@ -70,7 +81,10 @@ def replay(
                 print_replayed(answers, console())
             ctx.exit(_exit(answers))
         else:
-            started = bulk.start(db, wanted, rate, author, again=again)
+            if file is not None:
+                started = bulk.start_named(db, named, rate, author, again=again, expect=expect)
+            else:
+                started = bulk.start(db, wanted, rate, author, again=again, expect=expect)
             if as_json:
                 say_json(bulk_tree(started))
             else:
@@ -102,12 +116,31 @@ def _exit(answers: Sequence[Replayed]) -> Exit:
     return Exit.PARTLY if replayed else Exit.REFUSED
 
 
-@click.command(epilog='\b\nExample:  orderlane dlq discard 1042 --reason "test order"')
-@click.argument("ids", metavar="ID...", type=WHOLE, nargs=-1, required=True)
+@click.command(
+    epilog='\b\nExample:  orderlane dlq discard 1042 --reason "test order"\n'
+    '          orderlane dlq discard --cause 7f3a01b2c3d4e5f6 --reason "test shop"'
+)
+@click.argument("ids", metavar="[ID]...", type=WHOLE, nargs=-1)
+@letter_filter
+@many_options
 @author_option
-def discard(ids: Sequence[int], author: Author) -> None:
-    """Close dead letters without a replay. An order that stands still stays held until somebody releases it."""
+@json_option
+@click.pass_context
+def discard(
+    ctx: click.Context, ids: Sequence[int], *, wanted: LetterFilter, many: Many, author: Author, as_json: bool
+) -> None:
+    """Close dead letters without a replay. An order that stands still stays held until somebody releases it.
+
+    Those named are closed at once. A file or a filter become a bulk act: a draft with a preview, done by
+    `bulk confirm`.
+    """
+    names = [str(letter_id) for letter_id in ids]
+    one_way(names, many, is_filtered=not wanted.is_empty, what="which letters")
     with database_at_hand(quiet_settings()) as db:
+        if many.is_asked or not wanted.is_empty:
+            items = letters_of(db, wanted) if not wanted.is_empty else numbered(many.names(names))
+            chosen = many.chosen(names, wanted.named())
+            act_on_many(ctx, db, "letter.discard", {}, items, chosen=chosen, author=author, many=many, as_json=as_json)
         for letter_id in ids:
             stays_held = letters.discard(db, letter_id, author)
             held = "; its order stays held: release it with `orderlane order release`" if stays_held else ""

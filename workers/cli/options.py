@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from domain.money import Money, parse_money
 from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from ops.verbs.bulk import RATE_MAX
@@ -15,6 +16,7 @@ from workers.cli.values import is_in_range
 
 F = TypeVar("F", bound=Callable[..., object])
 _SPAN = re.compile(r"([0-9]{1,6})(m|h|d)")
+_AMOUNT = re.compile(r"([0-9.]{1,20}) ?([A-Za-z]{3})?", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -40,6 +42,43 @@ class Moment(click.ParamType[datetime]):
         return moment
 
 
+class Coming(click.ParamType[datetime]):
+    """A span from now on (``90m``, ``24h``, ``3d``), or a later time of ISO 8601; without a zone it is UTC."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        text, now = str(value), SystemClock().utcnow()
+        try:
+            span = _SPAN.fullmatch(text)
+            moment = now + int(span[1]) * _UNITS[span[2]] if span else datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither a span such as 24h nor a time such as 2026-01-31T08:00", param, ctx)
+        except OverflowError:
+            self.fail(f"{text!r} lies after all times", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if not is_in_range(moment):
+            self.fail(f"{text!r} is not in the years 2000 to 2099", param, ctx)
+        if moment <= now:
+            self.fail(f"{text!r} is over already", param, ctx)
+        return moment
+
+
+class Amount(click.ParamType[Money]):
+    """An amount of money: ``250``, ``250.50``, ``99.90USD``; without a currency it is CNY."""
+
+    name = "amount"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Money:
+        match = _AMOUNT.fullmatch(str(value))
+        try:
+            return parse_money(match[1] if match else "", ((match and match[2]) or "CNY").upper())
+        except ValueError:
+            self.fail(f"{value!r} is no amount such as 250, 99.90 or 99.90USD", param, ctx)
+
+
 class Rate(click.ParamType[float]):
     """So many a second: ``5`` or ``5/s``."""
 
@@ -63,6 +102,11 @@ def author_option(command: F) -> F:
 def optional_author(command: F) -> F:
     """The same for what is data rather than a decision: the reason may be left out."""
     return click.option("--reason", "author", metavar="R", callback=_author_of_data, help="Why; it is kept.")(command)
+
+
+def own_author() -> Author:
+    """The system's user, for an act whose reason was said before."""
+    return Author(getpass.getuser(), "")
 
 
 def _author_of_data(_ctx: click.Context, _param: click.Parameter, reason: str | None) -> Author:

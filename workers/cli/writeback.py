@@ -13,13 +13,16 @@ from infra.tables.pool import Database
 from infra.tables.writebacks import Selection
 from infra.telemetry.log import configure
 from ops.faces.terminal.answers import said_counts, told_in_words, told_tree
+from ops.verbs.choose import orders_named, write_backs_of
 from ops.verbs.writeback_retry import SETTLED, Pace, Said, Told, preview, retry
 from ops.views.find import find, why_missing
 from ops.views.writebacks import open_writebacks
 from workers.cli.exits import Exit
+from workers.cli.many import Many, act_on_many, many_options
 from workers.cli.options import Moment, Rate, author_option
 from workers.cli.output import say, say_json
 from workers.cli.own_worker import worker_at_hand
+from workers.cli.stores import database_at_hand, quiet_settings
 from workers.wiring import Runtime
 
 PER_SECOND = 20.0
@@ -36,7 +39,8 @@ def writeback() -> None:
     name="retry",
     epilog="\b\nExample:  orderlane writeback retry --order 2206140048812637 --reason 'buyer asked'\n"
     "          orderlane writeback retry --shop taobao/main --since 2026-11-11 --dry-run\n"
-    "          orderlane writeback retry --all-failed --rate 5 --reason 'platform is back'",
+    "          orderlane writeback retry --all-failed --rate 5 --reason 'platform is back'\n"
+    "          orderlane writeback retry --from orders.txt --expect 37 --reason 'platform is back'",
 )
 @click.option("--order", "order", metavar="ID", help="Any open write-back of this order; ID as for `order show`.")
 @click.option("--shop", metavar="S", help="A shop's name, or PLATFORM/NAME.")
@@ -49,6 +53,7 @@ def writeback() -> None:
 )
 @click.option("--cause", metavar="C", help="A hold's or an error's code, or a dead letter's fingerprint.")
 @click.option("--all-failed", is_flag=True, help="Whatever was refused, died, failed, or has waited for an hour.")
+@many_options
 @click.option("--dry-run", is_flag=True, help="Ask the platforms what they show; tell and change nothing.")
 @click.option("--rate", type=Rate(), default=PER_SECOND, show_default=True, metavar="N", help="Packages a second.")
 @author_option
@@ -63,6 +68,7 @@ def retry_command(
     since: datetime | None,
     cause: str | None,
     all_failed: bool,
+    many: Many,
     dry_run: bool,
     rate: float,
     author: Author,
@@ -71,9 +77,16 @@ def retry_command(
     """Tell platforms again of packages whose write-back was refused, died, failed or waits too long.
 
     Options narrow each other. Each platform is asked first, told only if it does not show the waybill, with the
-    time the package really left, and read back. Safe to run twice, by two people at once, and beside workers.
+    time the package really left, and read back. Safe to run twice, by two people at once, and beside workers. The
+    orders of a file become a bulk act: a draft with a preview, done by `bulk confirm`; workers then tell the platforms.
     Exits with 5 if all were refused, 6 if only some were settled, and 7 if no platform could be reached.
     """
+    if many.is_asked:
+        if many.file is None:
+            raise click.UsageError("--expect and --here are of a file: name it with --from")
+        if order or shop or platform or since or cause or all_failed or dry_run:
+            raise click.UsageError("--from FILE says which, and shows a preview first: leave the other options out")
+        _retry_many(ctx, many, author, as_json=as_json)
     if not (order or shop or platform or since or cause or all_failed):
         raise click.UsageError("say which: --order, --shop, --platform, --since, --cause or --all-failed")
     configure(level="error")
@@ -90,6 +103,13 @@ def retry_command(
     if as_json:
         say_json(_summary(told, dry_run=dry_run))
     ctx.exit(exit_of_answers([one.said for one in told]))
+
+
+def _retry_many(ctx: click.Context, many: Many, author: Author, *, as_json: bool) -> None:
+    with database_at_hand(quiet_settings()) as db:
+        items = write_backs_of(db, orders_named(db, many.names(())))
+        chosen = many.chosen((), {})
+        act_on_many(ctx, db, "writeback.retry", {}, items, chosen=chosen, author=author, many=many, as_json=as_json)
 
 
 def _retry(runtime: Runtime, wanted: Selection, author: Author | None, rate: float, *, as_json: bool) -> list[Told]:

@@ -16,6 +16,11 @@ WHERE d.closed_at IS NULL
   AND (%(cause)s::text IS NULL OR d.fingerprint BETWEEN %(cause)s AND %(cause)s || 'z')
   AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s);
 
+-- name: freeze_named
+-- Those of the letters that are open.
+INSERT INTO bulk_member (bulk_id, letter_id)
+SELECT %(id)s, d.id FROM dead_letter AS d WHERE d.id = ANY(%(ids)s) AND d.closed_at IS NULL;
+
 -- name: doubtful
 -- Members that may have to stay out.
 SELECT m.letter_id, d.code, d.replays FROM bulk_member AS m JOIN dead_letter AS d ON d.id = m.letter_id

@@ -110,12 +110,22 @@ FROM kept AS k WHERE a.id = k.id RETURNING a.id;
 -- What audit rows about an order are about. Reads all letters, once for each erased order.
 SELECT 'order/' || %(id)s::bigint
 UNION ALL
-SELECT 'letter/' || d.id FROM dead_letter AS d WHERE d.order_id = %(id)s::bigint;
+SELECT 'letter/' || d.id FROM dead_letter AS d WHERE d.order_id = %(id)s::bigint
+UNION ALL
+SELECT 'hold/' || h.id FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+WHERE f.order_id = %(id)s::bigint;
 
 -- name: erase_bulks
 UPDATE bulk AS b SET reason = '', note = '', filter = '{}'
 WHERE EXISTS (SELECT 1 FROM unnest(%(words)s::text[]) AS n(word)
               WHERE strpos(concat_ws(' ', b.reason, b.note, b.filter::text), n.word) > 0)
+RETURNING b.id;
+
+-- name: erase_bulk_acts
+-- Its parameters hold an owner's name at most; how the items were chosen may hold what somebody typed.
+UPDATE bulk_act AS b SET reason = '', chosen = '{}'
+WHERE EXISTS (SELECT 1 FROM unnest(%(words)s::text[]) AS n(word)
+              WHERE strpos(concat_ws(' ', b.reason, b.chosen::text), n.word) > 0)
 RETURNING b.id;
 
 -- name: erase_gates

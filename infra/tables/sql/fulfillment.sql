@@ -52,13 +52,25 @@ SELECT order_id, count(*) FROM fulfillment_order WHERE order_id = ANY(%(order_id
 GROUP BY order_id;
 
 -- name: add_parts
--- Further fulfillment orders of orders, numbered on. `part` tells them apart until they have an id.
-INSERT INTO fulfillment_order (order_id, number, state, resume_state, lane, lane_by, reservation)
-SELECT r.order_id,
-       (SELECT max(f.number) FROM fulfillment_order AS f WHERE f.order_id = r.order_id) + r.part, r.state, r.resume_state,
-       f.lane, f.lane_by, r.reservation
-FROM json_to_recordset(%(rows)s::json)
-     AS r(fulfillment_order_id bigint, order_id bigint, part smallint, state text, resume_state text, reservation text)
-JOIN fulfillment_order AS f ON f.id = r.fulfillment_order_id
-ORDER BY r.order_id, r.part
-RETURNING id, order_id, number;
+-- Further fulfillment orders of orders, numbered on. `part` tells them apart until they have an id. A hold that a person
+-- opened is about the whole order: a new part gets it too.
+WITH added AS (
+    INSERT INTO fulfillment_order (order_id, number, state, resume_state, lane, lane_by, reservation)
+    SELECT r.order_id,
+           (SELECT max(f.number) FROM fulfillment_order AS f WHERE f.order_id = r.order_id) + r.part, r.state,
+           r.resume_state, f.lane, f.lane_by, r.reservation
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(fulfillment_order_id bigint, order_id bigint, part smallint, state text, resume_state text,
+              reservation text)
+    JOIN fulfillment_order AS f ON f.id = r.fulfillment_order_id
+    ORDER BY r.order_id, r.part
+    RETURNING id, order_id, number
+), held AS (
+    INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, facts)
+    SELECT DISTINCT ON (a.id, h.code) a.id, h.code, h.step, h.owner, h.due_at, h.facts
+    FROM added AS a
+    JOIN fulfillment_order AS f ON f.order_id = a.order_id
+    JOIN hold AS h ON h.fulfillment_order_id = f.id AND h.step = 'person' AND h.released_at IS NULL
+    ORDER BY a.id, h.code, h.id
+)
+SELECT id, order_id, number FROM added;

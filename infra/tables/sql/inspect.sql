@@ -99,8 +99,8 @@ SELECT f.id, f.number, f.state, f.resume_state, f.lane, f.reservation, f.locatio
 FROM fulfillment_order AS f WHERE f.order_id = %(id)s ORDER BY f.number;
 
 -- name: order_holds
-SELECT h.fulfillment_order_id, h.code, h.step, h.owner, h.opened_at, h.due_at, h.facts, h.released_at, h.released_by,
-       h.released_role
+SELECT h.id, h.fulfillment_order_id, h.code, h.step, h.owner, h.opened_at, h.due_at, h.snoozed_until, h.facts,
+       h.released_at, h.released_by, h.released_role
 FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 WHERE f.order_id = %(id)s ORDER BY h.id;
 

@@ -336,6 +336,21 @@ WHERE b.ended_at < now() - make_interval(days => %(days)s)
   AND NOT EXISTS (SELECT 1 FROM bulk_member AS m WHERE m.bulk_id = b.id)
 RETURNING b.id;
 
+-- name: purge_bulk_items
+-- Of bulk acts that have ended, and of drafts that nobody confirmed.
+DELETE FROM bulk_item WHERE (bulk_id, position) IN (
+    SELECT i.bulk_id, i.position FROM bulk_act AS b JOIN bulk_item AS i ON i.bulk_id = b.id
+    WHERE coalesce(b.ended_at, CASE WHEN b.state = 'draft' THEN b.created_at END) < now() - make_interval(days => %(days)s)
+    ORDER BY i.bulk_id, i.position LIMIT %(limit)s
+    FOR UPDATE OF i SKIP LOCKED)
+RETURNING position;
+
+-- name: purge_bulk_acts
+DELETE FROM bulk_act AS b
+WHERE coalesce(b.ended_at, CASE WHEN b.state = 'draft' THEN b.created_at END) < now() - make_interval(days => %(days)s)
+  AND NOT EXISTS (SELECT 1 FROM bulk_item AS i WHERE i.bulk_id = b.id)
+RETURNING b.id;
+
 -- name: purge_alarms
 -- Index alarm_closed.
 DELETE FROM alarm WHERE id IN (
@@ -370,6 +385,9 @@ SELECT CASE %(kind)s
     WHEN 'events' THEN (SELECT count(*) FROM event WHERE at < now() - make_interval(days => %(days)s))
     WHEN 'letters' THEN (SELECT count(*) FROM dead_letter WHERE closed_at < now() - make_interval(days => %(days)s))
     WHEN 'bulks' THEN (SELECT count(*) FROM bulk WHERE ended_at < now() - make_interval(days => %(days)s))
+                    + (SELECT count(*) FROM bulk_act
+                       WHERE coalesce(ended_at, CASE WHEN state = 'draft' THEN created_at END)
+                             < now() - make_interval(days => %(days)s))
     WHEN 'entries' THEN (SELECT count(*) FROM unreadable_entry WHERE closed_at < now() - make_interval(days => %(days)s))
     WHEN 'alarms' THEN (SELECT count(*) FROM alarm WHERE closed_at < now() - make_interval(days => %(days)s))
 END;

@@ -89,6 +89,7 @@ WHERE w.status <> 'confirmed'
   AND (%(any_open)s OR w.status = 'refused' OR d.id IS NOT NULL OR k.subject_id IS NULL
        OR failed.code IS NOT NULL OR w.shipped_at < now() - make_interval(secs => %(late_s)s))
   AND (%(order_id)s::bigint IS NULL OR w.order_id = %(order_id)s)
+  AND (%(package_id)s::bigint IS NULL OR w.package_id = %(package_id)s)
   AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
   AND (%(platform)s::text IS NULL OR o.platform = %(platform)s)
   AND (%(since)s::timestamptz IS NULL OR w.shipped_at >= %(since)s)

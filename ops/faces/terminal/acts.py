@@ -1,8 +1,23 @@
 """What a verb did, in a line."""
 
+from ops.faces.terminal.layout import china_minute
 from ops.faces.terminal.words import WORDS
 from ops.verbs.expedite import Expedited
+from ops.verbs.hold_orders import Held
 from ops.verbs.holds import Released
+
+
+def hold_in_words(held: Held) -> str:
+    """What became of the order that was held."""
+    facts = {
+        "order": held.order_id,
+        "code": held.code,
+        "owner": held.owner,
+        "was": WORDS.listed(held.was),
+        "due": china_minute(held.due_at),
+    }
+    said = WORDS.say("phrase.held_was" if held.was else "phrase.held", facts)
+    return WORDS.say("phrase.held_with_left", {"held": said, "left": WORDS.listed(held.left)}) if held.left else said
 
 
 def release_in_words(released: Released) -> str:

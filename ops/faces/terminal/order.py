@@ -139,9 +139,12 @@ def _kept_out(view: OrderView) -> Text:
 
 
 def _holds(view: OrderView) -> Table:
-    table = _table("reason", "owner", "due", "what is wrong")
+    table = _table("hold", "reason", "owner", "due", "what is wrong")
     for hold in view.open_holds:
-        table.add_row(hold.code, hold.owner, _deadline(hold.due_at, view.seen_at), _whole_reason(hold))
+        due = _deadline(hold.due_at, view.seen_at)
+        if hold.snoozed_until and hold.snoozed_until > view.seen_at:
+            due.append(f"\nsnoozed until {_time(hold.snoozed_until)}")
+        table.add_row(str(hold.id), hold.code, hold.owner, due, _whole_reason(hold))
     return table
 
 

@@ -70,7 +70,7 @@ class Words:
         elif given.get("known") == "":
             variants = ["none_known"]
         elif code == "hold_not_open" and given.get("by"):
-            variants = ["released"]
+            variants.append("released")
         elif "ending" in given:
             given["ending"] = self.say(f"why.{given['ending']}", given)
         keys = [*(f"refusal.{code}.{variant}" for variant in variants), f"refusal.{code}"]
@@ -127,7 +127,7 @@ class Words:
     def _opening(self, kind: str, rest: dict[str, Any]) -> Iterator[str]:
         if kind == "hold_opened" and self.meaning(str(rest.get("code", ""))):
             rest["meaning"] = self.meaning(str(rest["code"]))
-        variants = (name for name in ("by", "meaning", "days_late") if rest.get(name))
+        variants = (name for name in ("by", "meaning", "days_late", "until") if rest.get(name))
         keys = [*(f"event.{kind}.{name}" for name in variants), f"event.{kind}"]
         key = next((key for key in keys if self.has(key)), None)
         if key:

@@ -20,11 +20,13 @@ from ops.views.due import WaitsFor
 from ops.views.erasures import InTheWay
 from ops.views.gates import GateState
 from ops.views.letters import Foreseen
+from ops.views.order_list import WaitsFor as ListedWaitsFor
 
 KINDS = {
     "why": [*Why, *Ending, WRITEBACK_DUE, ANOTHER_WAYBILL, UNEXPECTED],
     "foreseen": Foreseen,
     "waits_for": WaitsFor,
+    "waiting": ListedWaitsFor,
     "gate": GateState,
     "in_the_way": InTheWay,
     "outcome": Outcome,
@@ -51,7 +53,12 @@ def test_every_code_has_words(kind, code):
 def test_no_words_are_left_over():
     of_kinds = {key for key in ENGLISH if key.partition(".")[0] in KINDS}
     wanted = {f"{kind}.{code}" for kind, codes in KINDS.items() for code in codes}
-    assert of_kinds - wanted == {"in_the_way.not_ended_and_held"}
+    assert of_kinds - wanted == {
+        "in_the_way.not_ended_and_held",
+        "waiting.person_of_letter",
+        "waiting.step_since",
+        "waiting.step_in",
+    }
 
 
 def _functions(tree):

@@ -1,0 +1,207 @@
+"""The verbs that take many: what each would do to an item, and how it does it to one.
+
+A verb's last transaction also writes down what became of the item, so that a process may die anywhere: an item is done
+and accounted for, or it waits. What a verb does before that transaction is safe to do twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from domain.errors import Conflict
+from domain.holds import HoldCode
+from domain.order import Lane
+from infra.engine.author import Author
+from infra.tables.bulk_acts import (
+    foresee_discard,
+    foresee_expedite,
+    foresee_hold,
+    foresee_hold_change,
+    foresee_put_back,
+    foresee_release,
+)
+from infra.tables.pool import Connection, Database
+from infra.tables.writebacks import OpenWriteBack, Selection
+from ops.verbs.change import Change
+from ops.verbs.expedite import choose_order_lane, move_work
+from ops.verbs.hold_orders import assign_in, hold_in, snooze_in
+from ops.verbs.holds import release_in
+from ops.verbs.letters import discard_in
+from ops.verbs.writeback_retry import clear_the_way, put_back
+from ops.views.writebacks import open_writebacks
+
+Params = Mapping[str, Any]
+
+
+class BulkVerb(Protocol):
+    """`name` is stable; `subject` says what its items are: order, hold, letter or package.
+
+    `done`: the code of an item to which it was done, the only one that a preview counts as going to be done.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def done(self) -> str: ...
+
+    def foresee(self, tx: Connection, ids: Sequence[int], params: Params, /) -> dict[int, str]:
+        """What it would end with, by item: `done`, or the code of a refusal. Changes nothing."""
+        ...
+
+    def prepare(self, db: Database, id_: int, params: Params, author: Author, /) -> object:
+        """What must be done before, in transactions of its own; handed on to `act`. Raises as the verb does."""
+        ...
+
+    def act(self, made: Change, id_: int, params: Params, author: Author, prepared: Any, /) -> dict[str, Any]:  # noqa: ANN401 - whatever its own `prepare` returns
+        """Do it, and return facts for whoever looks. Raises as the verb does; then nothing of it is kept."""
+        ...
+
+
+class _Plain:
+    """A verb of one transaction."""
+
+    def prepare(self, db: Database, id_: int, params: Params, author: Author) -> object:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold(_Plain):
+    """`code`: of the hold."""
+
+    name: str = "order.release"
+    subject: str = "order"
+    done: str = "released"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], params: Params) -> dict[int, str]:
+        return foresee_release(tx, ids, params["code"])
+
+    def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
+        released = release_in(made, id_, HoldCode(params["code"]), author)
+        return {"state": released.state, "still_held_by": list(released.still_held_by), "due": list(released.due)}
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOrder(_Plain):
+    """`code`; `owner` and `due_at` (ISO 8601) where the code shall not decide."""
+
+    name: str = "order.hold"
+    subject: str = "order"
+    done: str = "held"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], params: Params) -> dict[int, str]:
+        return foresee_hold(tx, ids, params["code"])
+
+    def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
+        code, due_at = HoldCode(params["code"]), _moment(params.get("due_at"))
+        held = hold_in(made, id_, code, author, owner=params.get("owner"), due_at=due_at)
+        return {"was": list(held.was), "left": list(held.left)}
+
+
+@dataclass(frozen=True, slots=True)
+class Expedite:
+    """`lane`."""
+
+    name: str = "order.expedite"
+    subject: str = "order"
+    done: str = "expedited"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
+        return foresee_expedite(tx, ids)
+
+    def prepare(self, db: Database, id_: int, params: Params, author: Author) -> object:
+        # A step holds the row of its work while it waits for the order: the two are never locked together here.
+        return choose_order_lane(db, id_, Lane(params["lane"]), author)
+
+    def act(self, made: Change, id_: int, params: Params, _: Author, prepared: object) -> dict[str, Any]:
+        return {"was": prepared, "moved": list(move_work(made, id_, Lane(params["lane"])))}
+
+
+@dataclass(frozen=True, slots=True)
+class AssignHold(_Plain):
+    """`owner`; `due_at` (ISO 8601) where the due time shall change."""
+
+    name: str = "hold.assign"
+    subject: str = "hold"
+    done: str = "assigned"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
+        return foresee_hold_change(tx, ids, self.done)
+
+    def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
+        [one] = assign_in(made, [id_], params["owner"], author, due_at=_moment(params.get("due_at")))
+        return {"order_id": one.order_id, "code": one.code, "was": one.was_owner}
+
+
+@dataclass(frozen=True, slots=True)
+class SnoozeHold(_Plain):
+    """`until` (ISO 8601), or none to end a snooze."""
+
+    name: str = "hold.snooze"
+    subject: str = "hold"
+    done: str = "snoozed"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
+        return foresee_hold_change(tx, ids, self.done)
+
+    def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
+        [one] = snooze_in(made, [id_], _moment(params.get("until")), author)
+        return {"order_id": one.order_id, "code": one.code, "owner": one.owner}
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardLetter(_Plain):
+    """No parameters."""
+
+    name: str = "letter.discard"
+    subject: str = "letter"
+    done: str = "discarded"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
+        return foresee_discard(tx, ids)
+
+    def act(self, made: Change, id_: int, _params: Params, author: Author, _: object) -> dict[str, Any]:
+        return {"stays_held": discard_in(made, id_, author)}
+
+
+@dataclass(frozen=True, slots=True)
+class RetryWriteBack:
+    """No parameters. Puts the work back; a worker asks the platform, and tells what is not shown there."""
+
+    name: str = "writeback.retry"
+    subject: str = "package"
+    done: str = "put_back"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
+        return foresee_put_back(tx, ids)
+
+    def prepare(self, db: Database, id_: int, _: Params, author: Author) -> OpenWriteBack:
+        found = open_writebacks(db, Selection(package_id=id_, any_open=True))
+        if not found:
+            raise Conflict("writeback_confirmed", facts={"package": id_})
+        clear_the_way(db, found[0], author)
+        return found[0]
+
+    def act(self, made: Change, _id: int, _params: Params, _author: Author, prepared: OpenWriteBack) -> dict[str, Any]:
+        put_back(made, prepared)
+        return {"order_id": prepared.order_id, "waybill": prepared.waybill}
+
+
+VERBS: Mapping[str, BulkVerb] = {
+    verb.name: verb
+    for verb in (
+        ReleaseHold(),
+        HoldOrder(),
+        Expedite(),
+        AssignHold(),
+        SnoozeHold(),
+        DiscardLetter(),
+        RetryWriteBack(),
+    )
+}
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

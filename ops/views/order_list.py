@@ -1,0 +1,171 @@
+"""Lists of orders, and what each of them waits for: codes and facts, without personal data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.errors import Conflict, Refused
+from domain.money import Money
+from domain.states import FINAL_STATES, RANK, State
+from infra.tables.order_list import (
+    LOOKED_MAX,
+    ListedOrder,
+    OrderFilter,
+    choose_orders,
+    find_by_names,
+    load_listed,
+    parts_of,
+)
+from infra.tables.pool import Database
+from ops.views.looking import looking
+
+
+class WaitsFor(StrEnum):
+    """What would move an order."""
+
+    PERSON = "person"
+    STEP = "step"
+    GATE = "gate"
+    PAYMENT = "payment"
+    WAREHOUSE = "warehouse"
+    COURIER = "courier"
+    NOTHING = "nothing"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """`owner`: who must act, and on which `codes` of holds or dead letters. `step`: due since or at `due_at`."""
+
+    kind: WaitsFor
+    owner: str | None = None
+    codes: tuple[str, ...] = ()
+    letter_id: int | None = None
+    step: str | None = None
+    due_at: datetime | None = None
+    gate: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """An order as a line of a list; `age_s`: seconds since it came in, at `seen_at`, the database's time."""
+
+    id: int
+    name: str
+    state: str
+    lane: str
+    parts: int
+    worth: Money
+    received_at: datetime
+    age_s: int
+    ship_by: datetime | None
+    seen_at: datetime
+    waits: Waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPage:
+    """`more_after`: the order id after which the next page begins; None: this was the last one.
+
+    `is_cut`: the page ended because it had looked at as many orders as a page may, not because it is full.
+    """
+
+    orders: tuple[OrderLine, ...]
+    more_after: int | None
+    is_cut: bool = False
+
+
+def list_orders(
+    db: Database,
+    wanted: OrderFilter,
+    *,
+    after: int | None = None,
+    limit: int,
+    oldest_first: bool = False,
+    looked_max: int = LOOKED_MAX,
+) -> OrderPage:
+    """A page of the orders of a filter, the newest or the oldest first. It looks at `looked_max` orders at most."""
+    with looking(db) as tx:
+        chosen = choose_orders(tx, wanted, after=after, limit=limit, oldest_first=oldest_first, looked_max=looked_max)
+        lines = tuple(_line(one) for one in load_listed(tx, chosen.ids)) if chosen.ids else ()
+    return OrderPage(orders=lines, more_after=chosen.after, is_cut=chosen.is_cut)
+
+
+def find_orders(
+    db: Database, text: str, *, after: int | None = None, limit: int, looked_max: int = LOOKED_MAX
+) -> OrderPage:
+    """The orders that a text may mean: an id of any kind, a waybill, a reference, or else a SKU.
+
+    With a SKU it is a page of the newest orders of it.
+    """
+    wanted = text.strip()
+    if not wanted:
+        raise Refused("filter_malformed", facts={"field": "text"})
+    with looking(db) as tx:
+        [ids] = find_by_names(tx, [wanted])
+    if ids:
+        return orders_by_id(db, ids)
+    return list_orders(db, OrderFilter(sku=wanted), after=after, limit=limit, looked_max=looked_max)
+
+
+def orders_by_id(db: Database, order_ids: Sequence[int]) -> OrderPage:
+    """These orders, the newest first; those that are unknown are left out."""
+    with looking(db) as tx:
+        lines = tuple(_line(one) for one in load_listed(tx, parts_of(tx, order_ids)))
+    return OrderPage(orders=lines, more_after=None)
+
+
+def resolve(db: Database, names: Sequence[str]) -> list[int | Refused | Conflict]:
+    """The order that each name means, or why it means none: Refused ``order_unknown``, Conflict ``order_ambiguous``."""
+    with looking(db) as tx:
+        found = find_by_names(tx, [name.strip() for name in names])
+    return [_one_of(name, ids) for name, ids in zip(names, found, strict=True)]
+
+
+def _one_of(name: str, ids: Sequence[int]) -> int | Refused | Conflict:
+    if not ids:
+        return Refused("order_unknown", facts={"id": name})
+    if len(ids) > 1:
+        return Conflict("order_ambiguous", facts={"id": name, "orders": ", ".join(map(str, ids))})
+    return ids[0]
+
+
+def _line(one: ListedOrder) -> OrderLine:
+    return OrderLine(
+        id=one.id,
+        name=one.name,
+        state=one.state,
+        lane=one.lane,
+        parts=one.parts,
+        worth=one.worth,
+        received_at=one.received_at,
+        age_s=max(0, int((one.seen_at - one.received_at).total_seconds())),
+        ship_by=one.ship_by,
+        seen_at=one.seen_at,
+        waits=waiting(one),
+    )
+
+
+def waiting(one: ListedOrder) -> Waiting:
+    """What would move an order: a person before a step, a step before the warehouse or the courier."""
+    if one.holds:
+        return Waiting(kind=WaitsFor.PERSON, owner=one.hold_owner, codes=tuple(one.holds), letter_id=one.letter_id)
+    if one.letter_id is not None:
+        codes = (one.letter_code,) if one.letter_code else ()
+        return Waiting(kind=WaitsFor.PERSON, owner=one.letter_owner, codes=codes, letter_id=one.letter_id)
+    if one.step is not None and one.state not in FINAL_STATES:
+        kind = WaitsFor.STEP if one.gate is None else WaitsFor.GATE
+        return Waiting(kind=kind, step=one.step, due_at=one.due_at, gate=one.gate)
+    return Waiting(kind=_waits_outside(State(one.state), is_booked=one.is_booked))
+
+
+def _waits_outside(state: State, *, is_booked: bool) -> WaitsFor:
+    """What an order waits for that is nobody's and no step's here."""
+    if state in FINAL_STATES:
+        return WaitsFor.NOTHING
+    if state is State.PENDING_PAYMENT:
+        return WaitsFor.PAYMENT
+    if RANK[state] >= RANK[State.IN_TRANSIT]:
+        return WaitsFor.COURIER
+    return WaitsFor.WAREHOUSE if is_booked else WaitsFor.UNKNOWN

@@ -1,0 +1,220 @@
+"""Acting on orders: ``orderlane order hold``, ``release`` and ``expedite``, for one or many."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+
+from domain.errors import Conflict
+from domain.holds import MANUAL_CODES, HoldCode
+from domain.order import Lane
+from infra.engine.author import Author
+from infra.tables.order_list import OrderFilter
+from infra.tables.pool import Database
+from ops.faces.terminal.acts import expedite_in_words, hold_in_words, release_in_words
+from ops.verbs.choose import orders_named, orders_of
+from ops.verbs.expedite import Expedited, expedite_unread
+from ops.verbs.expedite import expedite as change_lane
+from ops.verbs.hold_orders import hold as hold_order
+from ops.verbs.holds import release as release_hold
+from workers.cli.exits import Exit
+from workers.cli.many import Many, act_on_many, many_options, one_way
+from workers.cli.options import Coming, author_option
+from workers.cli.order import one_match
+from workers.cli.order_filter import order_filter_beside_lane
+from workers.cli.output import say, say_json
+from workers.cli.stores import database_at_hand, quiet_settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a command was told to act on."""
+
+    ids: Sequence[str]
+    wanted: OrderFilter
+    many: Many
+
+    @property
+    def is_one(self) -> bool:
+        return len(self.ids) == 1 and not self.many.is_asked and self.wanted.is_empty
+
+    def check(self) -> None:
+        one_way(self.ids, self.many, is_filtered=not self.wanted.is_empty, what="which orders")
+
+
+@click.command(
+    epilog="\b\nExample:  orderlane order hold main/2206140048812637 --reason 'the buyer has called'\n"
+    "          orderlane order hold --shop main --sku TEE-1 --code manual --owner li --reason 'wrong print'"
+)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option(
+    "--code",
+    type=click.Choice(sorted(str(code) for code in MANUAL_CODES)),
+    default=str(HoldCode.MANUAL),
+    show_default=True,
+    help="Which hold.",
+)
+@click.option("--to", "whose", metavar="WHO", help="Its owner: a person or team; else the code's.")
+@click.option("--due", "due_at", type=Coming(), metavar="T", help="By when: 4h from now, or a time; else the code's.")
+@order_filter_beside_lane
+@many_options
+@author_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in UTC.")
+@click.pass_context
+def hold(
+    ctx: click.Context,
+    ids: Sequence[str],
+    code: str,
+    whose: str | None,
+    due_at: datetime | None,
+    *,
+    wanted: OrderFilter,
+    many: Many,
+    author: Author,
+    as_json: bool,
+) -> None:
+    """Stop orders where they stand; each goes on when a person releases the hold.
+
+    Whatever has not left the house stops, also in the warehouse: what is scanned there meanwhile is taken in after
+    the release. A label that is just being booked is recorded, and nobody is told of it. One ID acts at once. Several,
+    a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that
+    is held so already, has left, or has ended.
+    """
+    asked = _Asked(ids, wanted, many)
+    asked.check()
+    if whose is not None and not whose.strip():
+        raise click.BadParameter("say who", param_hint="--to")
+    with database_at_hand(quiet_settings()) as db:
+        if not asked.is_one:
+            params = {"code": code, "owner": whose, "due_at": due_at.isoformat() if due_at else None}
+            _act_on_many(ctx, db, "order.hold", params, asked=asked, author=author, as_json=as_json)
+        match = one_match(db, ids[0])
+        if match is None:
+            ctx.exit(Exit.USAGE)
+        held = hold_order(db, match.id, HoldCode(code), author, owner=whose, due_at=due_at)
+    if as_json:
+        say_json(held)
+    else:
+        say(hold_in_words(held))
+
+
+@click.command(
+    epilog="\b\nExample:  orderlane order release main/2206140048812637 --code address_vague --reason 'buyer asked'\n"
+    "          orderlane order release --code manual --hold manual --shop main --reason 'stock is counted'"
+)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--code", required=True, type=click.Choice([str(code) for code in HoldCode]), help="The hold's code.")
+@order_filter_beside_lane
+@many_options
+@author_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def release(
+    ctx: click.Context,
+    ids: Sequence[str],
+    code: str,
+    *,
+    wanted: OrderFilter,
+    many: Many,
+    author: Author,
+    as_json: bool,
+) -> None:
+    """Release a hold of an order; with the last one gone, the order goes on from where it stood.
+
+    No step asks again what was released, until the fact is another, such as another refund; stock is promised
+    anew. Lines without a SKU are left out for this order when sku_unmapped is released; `sku map` names one instead.
+    One ID acts at once. Several, a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`.
+    Exits with 3 if other holds remain, and 5 if the hold is not there, has an open dead letter, or no line has a SKU.
+    """
+    asked = _Asked(ids, wanted, many)
+    asked.check()
+    with database_at_hand(quiet_settings()) as db:
+        if not asked.is_one:
+            _act_on_many(ctx, db, "order.release", {"code": code}, asked=asked, author=author, as_json=as_json)
+        match = one_match(db, ids[0])
+        if match is None:
+            ctx.exit(Exit.USAGE)
+        released = release_hold(db, match.id, HoldCode(code), author)
+    if as_json:
+        say_json(released)
+    else:
+        say(release_in_words(released))
+    ctx.exit(Exit.HELD if released.still_held_by else Exit.DONE)
+
+
+@click.command(
+    epilog="\b\nExample:  orderlane order expedite main/2206140048812637 --reason 'buyer waits at the door'\n"
+    "          orderlane order expedite --from late.csv --column order_id --reason 'promised for today'"
+)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option(
+    "--lane",
+    "to_lane",
+    type=click.Choice([str(lane) for lane in Lane]),
+    default=str(Lane.P0),
+    show_default=True,
+    help="Where it goes on.",
+)
+@order_filter_beside_lane
+@many_options
+@author_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def expedite(
+    ctx: click.Context,
+    ids: Sequence[str],
+    to_lane: str,
+    *,
+    wanted: OrderFilter,
+    many: Many,
+    author: Author,
+    as_json: bool,
+) -> None:
+    """Move an order to another lane, with all that is due for it; also one that is stored and not read yet.
+
+    The rules leave it there; what runs right now ends as it began. Safe to run twice. One ID acts at once. Several, a
+    file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that
+    has ended.
+    """
+    asked = _Asked(ids, wanted, many)
+    asked.check()
+    with database_at_hand(quiet_settings()) as db:
+        if not asked.is_one:
+            _act_on_many(ctx, db, "order.expedite", {"lane": to_lane}, asked=asked, author=author, as_json=as_json)
+        expedited = _expedite(db, ids[0], Lane(to_lane), author)
+        if expedited is None:
+            ctx.exit(Exit.USAGE)
+    if as_json:
+        say_json(expedited)
+    else:
+        say(expedite_in_words(expedited))
+
+
+def _act_on_many(
+    ctx: click.Context,
+    db: Database,
+    verb: str,
+    params: Mapping[str, Any],
+    *,
+    asked: _Asked,
+    author: Author,
+    as_json: bool,
+) -> None:
+    items = orders_of(db, asked.wanted) if not asked.wanted.is_empty else orders_named(db, asked.many.names(asked.ids))
+    chosen = asked.many.chosen(asked.ids, asked.wanted.asked())
+    act_on_many(ctx, db, verb, params, items, chosen=chosen, author=author, many=asked.many, as_json=as_json)
+
+
+def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedited | None:
+    """Move the order, or what waits to become it. None when the id may mean several orders."""
+    try:
+        match = one_match(db, order_id)
+    except Conflict:
+        unread = expedite_unread(db, order_id, lane, author)
+        if unread is not None:
+            return unread
+        # It was read a moment ago.
+        match = one_match(db, order_id)
+    return change_lane(db, match.id, lane, author) if match else None
