@@ -54,7 +54,9 @@ STEP = Step(
     subject=Subject.PACKAGE,
     is_remote=True,
     works_in=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
-    leads_to=("warehouse", "writeback"),
+    leads_to=("writeback",),
+    # The location's scans are read at their own pace.
+    then=("warehouse",),
     resumes=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
     group="label",
     failpoints=("checked", "booked", "decide"),

@@ -212,7 +212,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class LaneFacts:
-    """The little that is known of an order before its payload is interpreted."""
+    """The fields of an order that decide its lane. A listing or an unread payload may already tell them."""
 
     source: Source = Source.SHELF
     order_type: OrderType = OrderType.NORMAL

@@ -71,7 +71,9 @@ class Step:
     """One step, as its file in `actors` declares it.
 
     Way: `does` says in a few words what for. `works_in` are the states in which the step may act (none named: the state
-    does not matter). `leads_to` are the names of steps that may become due by it; the engine refuses any other.
+    does not matter). `leads_to` are the names of steps that may become due by it; the engine refuses any other where a
+    result asks for it. `then` are the names of steps that act next on the same order with work of their own, which is
+    due anyway.
     `resumes`: the states from which a fulfillment order goes on with this step when its last hold is released.
     `promises_stock`: a released order that has no stock begins here again.
 
@@ -96,6 +98,7 @@ class Step:
     is_remote: bool = False
     works_in: frozenset[State] = frozenset()
     leads_to: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
     resumes: frozenset[State] = frozenset()
     promises_stock: bool = False
     group: str = ""
@@ -110,6 +113,11 @@ class Step:
     open_calls: OpenCalls | None = None
     open_subjects: OpenSubjects | None = None
     on_release: OnRelease | None = None
+
+    @property
+    def followers(self) -> tuple[str, ...]:
+        """The names of all steps that come next for an order."""
+        return (*self.then, *self.leads_to)
 
     @property
     def is_endless(self) -> bool:
@@ -140,7 +148,7 @@ class Steps(Mapping[str, Step]):
         if len(by_name) < len(steps):
             raise ValueError(f"two steps have one name: {', '.join(sorted(step.name for step in steps))}")
         for step in steps:
-            if unknown := [name for name in step.leads_to if name not in by_name]:
+            if unknown := [name for name in step.followers if name not in by_name]:
                 raise ValueError(f"{step.name} leads to {', '.join(unknown)}, which is no step")
         self._steps = _in_order(by_name)
         self._leads_on: dict[State, str] = {}
@@ -186,7 +194,7 @@ class Steps(Mapping[str, Step]):
 
 def _in_order(steps: Mapping[str, Step]) -> dict[str, Step]:
     """As orders pass them: first the steps that no other leads to and that lead on the furthest, then what follows."""
-    led_to = {name for step in steps.values() for name in step.leads_to if name != step.name}
+    led_to = {name for step in steps.values() for name in step.followers if name != step.name}
     reached = {name: len(_reachable(name, steps)) for name in steps}
     waiting = sorted((name for name in steps if name not in led_to), key=lambda name: (-reached[name], name))
     found: dict[str, Step] = {}
@@ -195,7 +203,7 @@ def _in_order(steps: Mapping[str, Step]) -> dict[str, Step]:
         name = waiting.pop(0) if waiting else min(steps.keys() - found.keys())
         if name not in found:
             found[name] = steps[name]
-            waiting += [follower for follower in steps[name].leads_to if follower not in found]
+            waiting += [follower for follower in steps[name].followers if follower not in found]
     return found
 
 
@@ -206,5 +214,5 @@ def _reachable(name: str, steps: Mapping[str, Step]) -> set[str]:
         one = waiting.pop()
         if one not in seen:
             seen.add(one)
-            waiting += steps[one].leads_to
+            waiting += steps[one].followers
     return seen

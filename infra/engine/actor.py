@@ -8,8 +8,11 @@ process and binds every declared actor to it (`StepActor.bind`). From then on:
    The message names the step, a lane and an account. It names no order, so a lost message loses nothing and a second
    one does no harm.
 2. A Dramatiq worker thread takes the message and calls the actor of the step's name.
-3. The actor hands the message to the step's runner (`LocalRunner` or `RemoteRunner`). The runner claims due rows of
-   that step, lane and account, calls the class with their ids, and writes the outcomes.
+3. The actor hands the message to the step's runner. On the way stand `ProcessRunner`, which lets a subject that may
+   kill its process run alone, and `GatedRunner`, which stops at paused lanes, steps and accounts.
+4. The runner claims due rows of that step, lane and account and calls the class with their ids. `LocalRunner` does so
+   in one transaction with row locks. `RemoteRunner` takes a lease and writes the intents in one transaction, calls the
+   outside with none open, and writes what came back in another.
 
 Dramatiq's own retries are off. What fails is due again by its row, and the sweeper rings for rows that nobody rang for.
 """

@@ -1,4 +1,8 @@
-"""Remote steps: lease and intent in one transaction, the call with none open, the record in another."""
+"""Remote steps: lease and intent in one transaction, the call with none open, the record in another.
+
+A step that reads pages (`pull`, `scan`) stores each page in a transaction of its own between its calls; its record only
+says when it is due again.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence

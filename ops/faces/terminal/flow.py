@@ -21,6 +21,8 @@ def _paragraph(actor: StepActor[Any]) -> Iterator[str]:
     yield f"  works on   {step.subject}, {'by calls to the outside' if step.is_remote else 'in the database only'}"
     yield f"  in states  {', '.join(sorted(step.works_in)) or 'any'}"
     yield f"  leads to   {', '.join(step.leads_to) or 'nothing'}"
+    if step.then:
+        yield f"  then acts  {', '.join(step.then)}, with work of its own"
     if step.resumes:
         yield f"  resumes    {', '.join(sorted(step.resumes))}"
     if holds := _holds(step):
@@ -37,6 +39,7 @@ def mermaid_of(declared: Declared) -> str:
         label = f"{file_of(actor)} {actor.name}<br>{actor.step.does}"
         lines.append(f'    {actor.step.name}{opened}"{label}"{closed}')
     lines += [f"    {actor.step.name} --> {follower}" for actor in actors for follower in actor.step.leads_to]
+    lines += [f"    {actor.step.name} -.-> {follower}" for actor in actors for follower in actor.step.then]
     lines += [f'    {actor.step.name} -.-> {hold}["hold {hold}"]' for actor in actors for hold in _holds(actor.step)]
     return "\n".join(lines)
 

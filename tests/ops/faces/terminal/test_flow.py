@@ -43,4 +43,5 @@ def test_a_drawing_has_a_node_a_step_and_a_line_for_each_that_may_follow() -> No
     assert nodes == list(STEPS), "in the order of the chain"
     lines = {tuple(line.split(" --> ")) for line in map(str.strip, drawing) if " --> " in line}
     assert lines == {(name, follower) for name, step in STEPS.items() for follower in step.leads_to}
+    assert "    label -.-> warehouse" in drawing, "scans are read at their own pace"
     assert '    weigh -.-> waybill_error["hold waybill_error"]' in mermaid_of([weigh]).splitlines()
