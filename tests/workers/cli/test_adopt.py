@@ -14,7 +14,7 @@ from infra.engine.local import LocalRunner
 from infra.process.clock import SystemClock
 from infra.process.randomness import SystemDice
 from infra.queue.bells import BellKey
-from infra.tables.orders import ORDERS
+from infra.tables.payloads import PAYLOADS
 
 BOUNDARY = datetime(2099, 1, 1, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ def receive(database, trade):
             tx.execute("INSERT INTO shop (account) VALUES (%s) ON CONFLICT DO NOTHING", [f"taobao/{shop}"])
             tx.execute("UPDATE shop SET take_over_from = %s", [BOUNDARY])
             ((raw_id, lane),) = tx.execute(
-                ORDERS["store_raw"],
+                PAYLOADS["store_raw"],
                 {
                     "platform": "taobao",
                     "shop": shop,
