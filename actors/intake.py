@@ -31,12 +31,12 @@ from infra.telemetry.log import get_logger
 # Fetched bodies are stored when they have come to so many bytes; one statement carries at most so many.
 STORE_BYTES = 2 * 1024 * 1024
 INSERT_MAX_BYTES = 8 * 1024 * 1024
-# Payloads of one order that could not be read are kept up to so many; beyond them the gap alone tells.
+# So many unreadable payloads of one order are kept; after that only the row of the gap records further ones.
 _UNREAD_MAX = 3
 # An order that cannot be had is asked for again after a pause that doubles, and is given up after so many tries and
 # so long.
 _GAP_PATIENCE = Patience(first_s=30.0, max_s=3600.0, tries=8, patience_s=7200.0)
-# A gate that only paces a healthy account: what it turned away is read again with its window.
+# Refusals by the call rate or the width of a healthy account: the order is fetched again when its window is read again.
 _PACE = frozenset({"rate", "busy"})
 
 log = get_logger(__name__)

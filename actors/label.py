@@ -184,7 +184,7 @@ class Label:
         facts = {"courier": one.courier, "waybill": answer.number, "adopted": one.seen_before}
         if not is_wanted:
             return Settled(one.place, Done(facts=facts), holds=(_unwanted_hold(one, answer),))
-        # A held order is told once its hold is released.
+        # The write-back of a held order begins once the hold is released.
         tells_now = self._ships_on_label(one) and one.place.state is not State.ON_HOLD
         follow = (NewWork("writeback", one.place.subject_id, one.place.lane, one.order.key.account),)
         return Settled(one.place, Done(facts=facts), follow=follow if tells_now else ())

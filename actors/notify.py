@@ -69,7 +69,7 @@ class Unsent:
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """The channel was never called. `error` kept us from it, be it a defect: nothing is unclear about the notice."""
+    """The channel was never called, because of `error`, which may be a defect of ours: the outcome is clear."""
 
     error: Exception
 

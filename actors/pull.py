@@ -36,7 +36,7 @@ STEP = Step(
     leads_to=("normalize",),
     group="pull",
     failpoints=("stored",),
-    # A gap in a shop's listing stands below zero as a subject of its own; what a shop still has to tell is never done.
+    # A gap is a subject of its own with a negative id. The reading of a shop has no end.
     done=closed_gaps,
 )
 

@@ -88,7 +88,7 @@ class Review:
             gone = [code for code, step in subject.holds if _is_ours(code, step) and code not in found]
             stands = len(subject.holds) > len(gone)
             if findings.approved and not stands and not subject.locked.quantities:
-                # What is not ours stays open until its platform shows the end.
+                # An order that others ship stays open until its platform shows it as completed or closed.
                 is_ours = subject.order.is_ours
                 result = nothing_left(subject.place) if is_ours else Settled(subject.place, Done(State.PAID))
             elif findings.approved and not stands:

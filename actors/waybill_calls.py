@@ -30,7 +30,7 @@ class Unlabelled:
     """A package and the intent to book it.
 
     `seen_before`: a call may have happened, so ask first. `may_book`: the order still wants a label; otherwise asking
-    is all. `quantities`: pieces by line that lie in it. `version`: of the order's content.
+    is all. `quantities`: pieces by line in the package. `version`: of the order's content.
     """
 
     place: Place

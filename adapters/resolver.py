@@ -1,4 +1,4 @@
-"""What a configured name may turn out to be.
+"""Resolves configured host names, and refuses a name that resolves to an internal address.
 
 An address written in the settings is the operator's own word. A name is the word of whoever owns its zone, who may
 point it at a machine of ours, at once or later (server-side request forgery, DNS rebinding). Names are therefore

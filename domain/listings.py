@@ -55,7 +55,7 @@ def unnamed(order: Order) -> tuple[OrderLine, ...]:
 
 
 def with_sku(line: OrderLine, sku: str) -> OrderLine:
-    """The line as the map or a person wants it; `NOTHING` makes it nobody's to ship. What the platform gave is kept."""
+    """The line as the map or a person wants it; with `NOTHING` nobody ships it. What the platform gave is kept."""
     given = line.sku if line.replaced_sku is None else line.replaced_sku
     if sku == NOTHING:
         return replace(line, fulfilled_by=FulfilledBy.NOBODY, replaced_sku=given)

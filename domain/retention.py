@@ -25,7 +25,7 @@ LEAST_DAYS: Mapping[Kind, int] = {
     # A return within the platforms' week, and its refund, still find the address.
     Kind.PERSONS: 15,
     Kind.PAGES: 1,
-    # A scan that overtook the record of its label waits for it.
+    # A scan may come before the label of its package is recorded.
     Kind.EARLY_SCANS: 7,
     Kind.GAPS: 7,
     Kind.EVENTS: 30,

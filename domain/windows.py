@@ -64,7 +64,11 @@ def spans(marks: Marks, newest: datetime, overlap_s: float, part_s: float | None
 
 
 def note_part(marks: Marks, part: Span, newest: datetime, overlap_s: float) -> Marks:
-    """Marks after a part was read whole, in a reading that began when `newest` was the newest change to read."""
+    """The marks after a part of a window was read completely.
+
+    `newest`: the end of this reading (now less the platform's lag). Times after `newest` less `overlap_s` stay open,
+    because changes of that time may still appear.
+    """
     start, end = part
     final_to = newest - timedelta(seconds=overlap_s)
     cursor_at = end if start <= marks.cursor_at < end else marks.cursor_at

@@ -26,10 +26,11 @@ def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded, *, is_prob
     `is_probe`: the rows try an account that was sick or paused. They are chosen over all lanes of the key's step and
     account: first those that have never failed, so that no subject's own fault keeps the account shut.
 
-    In a crowded line shops take turns, or one with a thousand orders would keep the others waiting. Those with few go
-    first, and without the rows of those with many, with which their batch would take so much longer; but while both
-    have something due they take no more orders than these, and no more than two batches for one of these. Elsewhere a
-    batch takes all, and turns would only cost. The key is left in `crowded` while more may be due.
+    Where one key has more due rows than a batch, shops take turns, or a shop with a thousand orders would keep other
+    shops waiting. Shops with few due rows are claimed first, in a batch of their own, which ends sooner than one that
+    large shops fill up. While both kinds of shops have due rows, small shops take no more orders than large shops, and
+    at most two batches for each batch of the large shops. Otherwise a batch takes the oldest rows of all shops. The key
+    is left in `crowded` while more rows may be due.
     """
     due = Key(key.step, key.lane, key.account)
     if key.alone:

@@ -34,7 +34,7 @@ class ProcessRuns:
 
     @contextmanager
     def beside_others(self) -> Iterator[None]:
-        """A run that others may run beside. While one is exclusive, or waits to be, it begins after that one."""
+        """A run beside which others may run. It waits until a running or waiting exclusive run has ended."""
         with self._changed:
             if self._is_exclusive:
                 self._waiting += 1

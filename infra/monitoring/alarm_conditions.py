@@ -1,4 +1,4 @@
-"""Conditions of alarms, as sets: for which keys does each hold now? Looked at once a minute by the leading sweeper.
+"""Conditions of alarms: each finds the set of keys for which it is true now. The leading sweeper asks once a minute.
 
 A key that is missing from the set is over, so no alarm can be forgotten.
 """

@@ -15,8 +15,8 @@ from infra.queue.bells import QUEUE
 from infra.queue.priority import PriorityBroker, Rules
 
 NAMESPACE = "orderlane"
-# A bell stands for a batch, so an account's turn is one bell. One for a step that only a newer version knows is offered
-# for longer than a rolling deploy takes.
+# A message stands for a batch, so the turn of an account is one message. A message for a step that only a newer version
+# knows is offered for ten minutes, longer than a rolling deploy takes.
 RULES = Rules(quantum=1, unknown_actor_grace_ms=600_000)
 
 

@@ -146,7 +146,7 @@ def count_open(connection: Connection) -> tuple[AlarmCount, ...]:
 
 
 def untold(connection: Connection, limit: int) -> list[News]:
-    """What the log has not said of alarms, in the order in which they were opened."""
+    """Openings and closings of alarms that are not written to the log yet, in the order of the openings."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(ALARM["untold"], {"limit": limit}).fetchall()
     return [News(is_opening=not row.pop("is_told"), alarm=Alarm(**row)) for row in rows]

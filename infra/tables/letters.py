@@ -209,7 +209,7 @@ def _standing(
 
 
 class Ending(StrEnum):
-    """Where a letter is that cannot be acted on."""
+    """Why a dead letter cannot be acted on."""
 
     CLOSED = "letter_closed"
     OPEN = "letter_open"

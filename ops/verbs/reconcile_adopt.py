@@ -102,7 +102,7 @@ def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None
     """Our intent becomes the generation that lives; the key of label's work, if label is to record it."""
     intend_found(tx, _shipment(package, keep))
     if package.state not in _LABEL_MAY_ACT:
-        # Past label already: only the number was wrong.
+        # The package has left the label step: only the number is corrected.
         book_shipments(tx, [Booked(package.reference(keep.generation), keep.waybill, sort_code="")])
         if package.state == State.CLOSED:
             _show_unwanted(tx, package, keep)

@@ -25,7 +25,7 @@ CAUSES_MAX = 50
 OTHER = "other"
 # Of open alarms, the gravest.
 ALARMS_SHOWN = 20
-# Measurements that were missed before nobody seems to measure.
+# After so many missed measurements the measuring counts as stopped.
 MISSED_MAX = 3
 
 

@@ -47,7 +47,7 @@ _WITHOUT_INSTANCE = frozenset({"demo", "doctor", "drill", "flow", "init", "norma
 class Orderlane(LazyGroup):
     """Finds the instance that a command means, and shows an error of ours, or a store that is away, as one line.
 
-    A defect shows its type and the way to it, never its text: that may quote what the command worked on.
+    A defect shows its type and its traceback, never its message: the message may quote what the command worked on.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -38,7 +38,7 @@ class House:
 
 
 def script_of(*, orders: int, per_second: float, shops: int, seed: int) -> Script:
-    """A stream of `orders` that arrive `per_second`; after them the house lives on without new ones."""
+    """A stream of `orders` that arrive `per_second`; after them the instance keeps running without new orders."""
     return Script(
         orders=orders,
         csv=None,

@@ -285,7 +285,7 @@ class PriorityBroker(Broker):
         error = MessageTooLarge(oversized, self.rules.max_bytes)
         if self._sender() is None:
             raise error
-        # As a text: of an exception the log shows its type alone.
+        # As a text, because the log shows only the type of an exception.
         self.logger.error("%s", str(error))
 
     def _keep(self, kept: KeptSend) -> bool:

@@ -11,10 +11,10 @@ LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED;
 
 -- name: claim_turns
--- The same for a crowded line, where shops with more rows than half a batch or four equal shares (many) and the others
--- (few) have turns. Those with few: all that they have, first of the shop whose first row is the oldest, until the
--- batch is full. Those with many: as many rows of each, and if there are more shops than places, of those whose first
--- row is the oldest. Tells whose turn it was, and whether others have something due too.
+-- The same for a crowded key, where large shops (more due rows than half a batch or four equal shares) and small shops
+-- have turns. Small shops: all of their rows, the shop with the oldest row first, until the batch is full. Large shops:
+-- an equal number of rows of each; if there are more shops than places, of the shops with the oldest rows. Returns also
+-- whose turn it was, and whether shops of the other kind have due rows.
 -- Skips from shop to shop over index work_turns.
 WITH RECURSIVE line AS (
     (SELECT shop, due_at FROM work

@@ -98,7 +98,7 @@ ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now()),
 WHERE work.lease_token IS NULL;
 
 -- name: rest
--- Work behind a gate is due never; only the gate's opening makes it due. It was not called, so nothing is spent.
+-- Work behind a shut gate is not due until the gate opens. Nothing was called, so no attempt is counted.
 UPDATE work AS w
 SET due_at = '9999-01-01 00:00+00', gate = r.gate, gated_at = coalesce(w.gated_at, now()),
     causes = CASE WHEN r.cause IS NULL OR jsonb_array_length(w.causes) >= 20 THEN w.causes

@@ -51,7 +51,7 @@ def meaning(policy: Policy) -> str:
 
 
 def standing_tree(found: Standing) -> dict[str, Any]:
-    """For scripts: each policy with its `meaning` in English."""
+    """The report of retention as plain dicts for JSON, each policy with its `meaning` in English."""
     policies = [{**msgspec.to_builtins(one), "meaning": meaning(one)} for one in found.policies]
     return {**msgspec.to_builtins(found), "policies": policies}
 
