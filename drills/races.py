@@ -13,7 +13,7 @@ POINTS = step_points()
 
 MOMENTS = tuple(point for point in POINTS if point.startswith("label."))
 # At these the platform has not been asked yet.
-UNASKED = {"label.{place}" for place in ("before_claim", "intend", "intended", "before_call")}
+UNASKED = {f"label.{place}" for place in ("before_claim", "intend", "intended", "before_call")}
 _STOPPED = {HoldCode.REFUND_REQUESTED, HoldCode.WRITEBACK_REFUSED}
 
 

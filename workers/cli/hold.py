@@ -28,7 +28,7 @@ PAGE = 50
 @click.group(
     cls=LazyGroup,
     epilog="\b\nExample:  orderlane hold list --owner service",
-    lazy={"add": "workers.cli.order_act:hold", "release": "workers.cli.order_act:release"},
+    lazy={"add": "workers.cli.order_act:hold_add", "release": "workers.cli.order_act:hold_release"},
 )
 def hold() -> None:
     """List holds, give them to somebody, snooze them; hold orders, and release them."""

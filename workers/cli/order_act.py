@@ -1,5 +1,6 @@
 """Acting on orders: ``orderlane order hold``, ``release`` and ``expedite``, for one or many."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -218,3 +219,16 @@ def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedi
         # It was read a moment ago.
         match = one_match(db, order_id)
     return change_lane(db, match.id, lane, author) if match else None
+
+
+def _beside(command: click.Command, example: str) -> click.Command:
+    """The same command as one of `orderlane hold`, with an example of its own."""
+    twin = copy.copy(command)
+    twin.epilog = f"\b\nExample:  {example}"
+    return twin
+
+
+hold_add = _beside(hold, "orderlane hold add main/2206140048812637 --reason 'the buyer has called'")
+hold_release = _beside(
+    release, "orderlane hold release main/2206140048812637 --code address_vague --reason 'buyer asked'"
+)
