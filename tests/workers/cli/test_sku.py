@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,14 @@ def test_an_order_without_any_other_line_is_not_let_go(orderlane, waiting, rows)
     assert "nothing_left" in result.stderr
 
 
+def until_rolled_back(rows):
+    """Wait until Postgres has let go of what the killed command had locked: the duty skips locked orders."""
+    deadline = time.monotonic() + 30
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL"
+    while rows(busy) != [(0,)]:
+        assert time.monotonic() < deadline
+
+
 @pytest.mark.parametrize("point", [None, *LISTING_POINTS])
 def test_a_command_that_is_killed_anywhere_leaves_nothing_that_the_sweeper_does_not_end(
     waiting, rows, database, tmp_path, point
@@ -257,6 +266,7 @@ def test_a_command_that_is_killed_anywhere_leaves_nothing_that_the_sweeper_does_
     expected = {None: WAITING, "listings.mapped": 0, "listings.written": 0, "listings.committed": STRETCH}
     due = "SELECT count(*) FROM work WHERE step = 'reserve'"
     assert (entries(rows), rows(due)) == ([("s1", "cup", "", "CUP-1")], [(expected[point],)])
+    until_rolled_back(rows)
     duty = WaitingForSkus(database)
     for _ in range(WAITING // STRETCH + 1):
         duty.run()
