@@ -11,13 +11,15 @@ from domain.outcomes import Hold
 from domain.states import Cause, State
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import Seen, SharedGates
+from infra.engine.replay import go_on
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.sweeper.reinstate import reinstate
 from infra.tables.gates import load_pauses
-from infra.tables.holds import release_resumed, release_waiting
+from infra.tables.holds import open_holds, release_resumed, release_waiting, waits_ended
+from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
 from infra.tables.work import gates_with_work, let_through, overdue_behind_gates, overdue_behind_pauses
 from infra.telemetry.log import get_logger
@@ -56,8 +58,8 @@ class GateDuty:
         returned = {key for account in gates for key in self._let_through(account, pauses, seen)}
         if seen is not None and self.clock.monotonic() >= self._holds_at:
             self._holds_at = self.clock.monotonic() + HOLDS_EVERY_S
-            self.hold_waiting(_not_free(accounts, pauses, seen))
-            self.hold_paused()
+            returned |= self.hold_waiting(_not_free(accounts, pauses, seen))
+            returned |= self.hold_paused()
             returned |= self.reinstate_accusers()
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
@@ -77,15 +79,18 @@ class GateDuty:
         with self.db.transaction() as tx:
             return reinstate(tx)
 
-    def hold_waiting(self, accounts: Sequence[str]) -> None:
+    def hold_waiting(self, accounts: Sequence[str]) -> set[BellKey]:
         """Open a hold for what waits too long behind these accounts, and release those that wait no more.
 
-        The work keeps resting, and goes on by itself once its gate opens.
+        The work keeps resting, and goes on by itself once its gate opens. Returns the bells of orders whose last hold
+        that was.
         """
         with self.db.transaction() as tx:
-            self._release(tx, accounts)
+            # As a person does who releases a hold: the fulfillment orders first, then the holds.
+            locked = lock_fulfillment(tx, waits_ended(tx, accounts))
+            bells = _go_on(tx, locked, release_waiting(tx, [one.id for one in locked], accounts) if locked else ())
             if not accounts:
-                return
+                return bells
             overdue = overdue_behind_gates(
                 tx, accounts, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX
             )
@@ -95,11 +100,13 @@ class GateDuty:
                 add_hold(step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
                 write(tx, step, writes)
                 log.warning("waiting_on_account", order_id=order_id, account=account)
+        return bells
 
-    def hold_paused(self) -> None:
+    def hold_paused(self) -> set[BellKey]:
         """The same for what waits too long while a person has paused its lane or step; the hold names the pause."""
         with self.db.transaction() as tx:
-            _tell_released(tx, release_resumed(tx))
+            locked = lock_fulfillment(tx, waits_ended(tx, by_pause=True))
+            bells = _go_on(tx, locked, release_resumed(tx, [one.id for one in locked]) if locked else ())
             for one in overdue_behind_pauses(tx, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX):
                 place = Place(
                     one.subject_id,
@@ -114,9 +121,7 @@ class GateDuty:
                 add_hold(one.step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, facts), writes)
                 write(tx, one.step, writes)
                 log.warning("waiting_on_account", order_id=one.order_id, pause=one.pause)
-
-    def _release(self, tx: Connection, accounts: Sequence[str]) -> None:
-        _tell_released(tx, release_waiting(tx, accounts))
+        return bells
 
     def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
         """How the breakers stand; None with Redis away, and then every process judges for itself."""
@@ -141,12 +146,24 @@ class GateDuty:
                 yield BellKey(step, lane, key_account)
 
 
-def _tell_released(tx: Connection, released: Iterable[tuple[int, int, str, str, str]]) -> None:
+def _go_on(
+    tx: Connection, locked: Sequence[Locked], released: Iterable[tuple[int, int, str, str, str]]
+) -> set[BellKey]:
+    """Record the ends of waits. The work of an order goes on by itself, unless another hold stood and is gone by now.
+
+    `locked`: the fulfillment orders, locked before their holds were released.
+    """
+    by_id = {one.id: one for one in locked}
+    bells: set[BellKey] = set()
     for fulfillment_order_id, order_id, lane, state, step in released:
         place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
         facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
         writes = Writes(events=[event(step, place, "hold_released", Cause.TIMER, facts=facts)])
         write(tx, step, writes)
+        one = by_id.get(fulfillment_order_id)
+        if one is not None and one.state is State.ON_HOLD and not open_holds(tx, [one.id]):
+            bells |= go_on(tx, one, step, Cause.TIMER, facts)
+    return bells
 
 
 def _room(account: str, pauses: Iterable[Pause], seen: dict[str, Seen]) -> int:

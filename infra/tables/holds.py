@@ -154,14 +154,21 @@ class Waiting(NamedTuple):
     step: str
 
 
-def release_resumed(tx: Connection) -> list[Waiting]:
-    """Release the `waiting_on_account` holds that name a pause which is over."""
-    return [Waiting(*row) for row in tx.execute(HOLDS["release_resumed"]).fetchall()]
+def waits_ended(tx: Connection, accounts: Sequence[str] = (), *, by_pause: bool = False) -> list[int]:
+    """Fulfillment orders of which a wait is over: for accounts that are not among these, or for a pause."""
+    named = {"accounts": list(accounts), "by_pause": by_pause}
+    return [row[0] for row in tx.execute(HOLDS["waits_ended"], named)]
 
 
-def release_waiting(tx: Connection, accounts: Sequence[str]) -> list[Waiting]:
-    """Release the `waiting_on_account` holds of work that waits on none of these accounts any more."""
-    return [Waiting(*row) for row in tx.execute(HOLDS["release_waiting"], {"accounts": list(accounts)}).fetchall()]
+def release_resumed(tx: Connection, ids: Sequence[int]) -> list[Waiting]:
+    """Release the `waiting_on_account` holds that name a pause which is over, of fulfillment orders that are locked."""
+    return [Waiting(*row) for row in tx.execute(HOLDS["release_resumed"], {"ids": list(ids)}).fetchall()]
+
+
+def release_waiting(tx: Connection, ids: Sequence[int], accounts: Sequence[str]) -> list[Waiting]:
+    """The same of work that waits on none of these accounts any more."""
+    named = {"ids": list(ids), "accounts": list(accounts)}
+    return [Waiting(*row) for row in tx.execute(HOLDS["release_waiting"], named).fetchall()]
 
 
 def holds_of_accusers(tx: Connection, step: str, code: str, packages: Sequence[tuple[str, int]]) -> list[int]:

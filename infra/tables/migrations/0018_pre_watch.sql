@@ -17,10 +17,6 @@ COMMENT ON COLUMN shop.watched_since IS 'when the last watch began, also after i
 COMMENT ON COLUMN shop.live_since IS 'when the last watch ended; NULL: it has not, or there was none';
 COMMENT ON COLUMN shop.kept_before IS 'orders that were paid before are another system''s; NULL: there is no such instant';
 
--- Orders that another system ships, for the lists of them. Few or none in a shop that was taken over long ago.
-CREATE INDEX fulfillment_order_kept_out ON fulfillment_order (order_id)
-    WHERE closed_reason IN ('not_taken_over', 'watched');
-
 -- What would have been done with an order of a watched shop, as decided when its newest content came.
 CREATE TABLE watch_decision (
     order_id   bigint PRIMARY KEY REFERENCES orders ON DELETE CASCADE,

@@ -26,9 +26,9 @@ GROUP BY r.percent, o.platform, o.shop, o.currency
 ORDER BY 1, 2, 3;
 
 -- name: orders_waiting
--- Orders that wait for an account past their clock. Index hold_for_a_gate.
-SELECT facts ->> 'account', count(*) FROM hold
-WHERE code = 'waiting_on_account' AND released_at IS NULL AND facts ->> 'account' IS NOT NULL
+-- Orders that wait for an account, or for the end of a pause, past their clock. Index hold_for_a_gate.
+SELECT coalesce(facts ->> 'account', facts ->> 'pause'), count(*) FROM hold
+WHERE code = 'waiting_on_account' AND released_at IS NULL AND coalesce(facts ->> 'account', facts ->> 'pause') IS NOT NULL
 GROUP BY 1 ORDER BY 1;
 
 -- name: refused_counts

@@ -73,13 +73,25 @@ WHERE h.code = %(code)s AND h.step = %(step)s AND h.released_at IS NULL
   AND EXISTS (SELECT FROM accusation AS c WHERE c.account = a.account AND c.code = h.facts ->> 'code')
 ORDER BY h.fulfillment_order_id;
 
+-- name: waits_ended
+-- Fulfillment orders of which a wait is over: for an account that is not among these, or for a pause that has ended.
+-- Index hold_for_a_gate.
+SELECT h.fulfillment_order_id FROM hold AS h
+WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL
+  AND CASE WHEN %(by_pause)s
+           THEN h.facts ->> 'pause' IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM gate AS g WHERE g.kind || '/' || g.name = h.facts ->> 'pause'
+                                AND (g.until IS NULL OR g.until > now()))
+           ELSE h.facts ->> 'pause' IS NULL AND NOT (h.facts ->> 'account' = ANY(%(accounts)s)) END
+ORDER BY h.fulfillment_order_id;
+
 -- name: release_waiting
 -- The wait is over for everything whose account is free again. Index hold_for_a_gate.
 UPDATE hold AS h SET released_at = now(), released_by = 'engine', released_role = 'machine'
 FROM fulfillment_order AS f
 WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND h.facts ->> 'pause' IS NULL
   AND NOT (h.facts ->> 'account' = ANY(%(accounts)s))
-  AND f.id = h.fulfillment_order_id
+  AND f.id = h.fulfillment_order_id AND f.id = ANY(%(ids)s)
 RETURNING f.id, f.order_id, f.lane, f.state, h.step;
 
 -- name: open_holds
@@ -116,12 +128,12 @@ ORDER BY h.id LIMIT %(limit)s;
 
 -- name: release_resumed
 -- The pause that these holds name is over.
-UPDATE hold AS h SET released_at = now(), released_by = 'engine'
+UPDATE hold AS h SET released_at = now(), released_by = 'engine', released_role = 'machine'
 FROM fulfillment_order AS f
 WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND h.facts ->> 'pause' IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM gate AS g WHERE g.kind || '/' || g.name = h.facts ->> 'pause'
                   AND (g.until IS NULL OR g.until > now()))
-  AND f.id = h.fulfillment_order_id
+  AND f.id = h.fulfillment_order_id AND f.id = ANY(%(ids)s)
 RETURNING f.id, f.order_id, f.lane, f.state, h.step;
 
 -- name: open_by_person

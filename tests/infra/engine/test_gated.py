@@ -6,13 +6,17 @@ import pytest
 
 from domain.errors import Misconfigured, Transient, UnknownOutcome
 from domain.gates import PAUSED, GateShut
+from domain.holds import HoldCode
 from infra.accounts.rules import Rules
 from infra.accounts.shared_breaker import SharedGates, connect_gates
+from infra.engine.author import Author
 from infra.engine.results import Failed
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
 from infra.sweeper.paused_accounts import GateDuty
 from infra.tables.sql import load
+from ops.verbs.hold_orders import hold
+from ops.verbs.holds import release
 
 ACCOUNT = "sf/main"
 SHUT = GateShut(ACCOUNT, "open", after_s=5.0)
@@ -180,6 +184,27 @@ def test_what_waits_past_its_clock_in_a_pause_is_held_and_the_hold_names_the_pau
     duty.hold_paused()
     assert [row[-1] for row in holds(house)] == ["engine"]
     assert house.rows("SELECT kind FROM event ORDER BY id") == [("hold_opened",), ("hold_released",)]
+
+
+@pytest.mark.parametrize("is_released", [True, False])
+def test_an_order_whose_manual_hold_was_released_in_the_pause_goes_on_after_it(house, duty, is_released):
+    id_ = house.order("approved")
+    house.due("route", [id_])
+    ship_by(house, 1)
+    pause(house, "step", "route")
+    duty.hold_paused()
+    order_id = house.rows("SELECT order_id FROM fulfillment_order")[0][0]
+    person = Author("mei", "the buyer called")
+    hold(house.db, order_id, HoldCode.MANUAL, person)
+    if is_released:
+        assert release(house.db, order_id, HoldCode.MANUAL, person).still_held_by == ("waiting_on_account",)
+    house.rows("DELETE FROM work")
+    house.rows("DELETE FROM gate")
+    bells = duty.hold_paused()
+    # It has no lines, so it starts again at its review.
+    assert set(house.states().values()) == {"paid" if is_released else "on_hold"}
+    assert {key.step for key in bells} == ({"review"} if is_released else set())
+    assert house.rows("SELECT step FROM work") == ([("review",)] if is_released else [])
 
 
 @pytest.mark.parametrize(("paused_h", "held"), [(1, 0), (25, 1)])
