@@ -70,8 +70,8 @@ def shut(world, kind, name, by="mei"):
             connection.execute(GATES["shut_by_person"], named)
 
 
-def open_breaker(world, account):
-    world.shared.ask(account, 1, Heard(0, failed=1), RULES)
+def open_breaker(world, account, rules=RULES):
+    world.shared.ask(account, 1, Heard(0, failed=1), rules)
 
 
 def keys(duty, *asked):
@@ -169,7 +169,8 @@ def pages(connection, query):
 def test_a_hundred_thousand_behind_a_gate_cost_what_ten_do(world, duty, is_due):
     """Statements, and the pages that Postgres reads for them, do not grow with what rests."""
     costs = []
-    open_breaker(world, "sf/main")
+    # For longer than a busy machine takes to write the rows.
+    open_breaker(world, "sf/main", Rules(failures_max=1, open_ms=600_000))
     for count in (10, 100_000):
         with world.db.connection() as connection:
             connection.execute("TRUNCATE work")
@@ -187,7 +188,8 @@ def test_a_hundred_thousand_behind_a_gate_cost_what_ten_do(world, duty, is_due):
         costs.append((world.db.counts.statements - before, read))
     (few_statements, few_pages), (many_statements, many_pages) = costs
     assert many_statements == few_statements
-    assert many_pages <= few_pages + 10, costs
+    # A hundred thousand rows have more than a thousand pages; a few stay after a clean-up that others disturb.
+    assert many_pages <= few_pages + 50, costs
 
 
 def test_what_nothing_limits_comes_back_in_bounded_rounds(world, duty):
