@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from adapters.couriers import sf
+from adapters.couriers.sf import translate as sf
 from adapters.payload import Fields
 from adapters.platforms.taobao.faults import fault_of, read_error
 from domain.errors import FulfilmentError, Malformed, keep_evidence

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.channels import tencent_sms
-from adapters.couriers import sf
+from adapters.couriers.sf import translate as sf
 from adapters.foreign import code_of, is_waybill, sentence
 from adapters.platforms.taobao.faults import ACCOUNT_FAULTS, LOGISTICS_FAULTS, PHRASES, fault_of, read_error
 from adapters.platforms.taobao.lines import unknown_status

@@ -15,7 +15,7 @@ import pytest
 
 from adapters.channels.tencent_sms import read_sent
 from adapters.china_time import read_cst
-from adapters.couriers import sf
+from adapters.couriers.sf import translate as sf
 from adapters.door import retry_after_s
 from adapters.instants import EARLIEST, LATEST, read_iso
 from adapters.payload import Fields, read_answer

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.couriers import sf
+from adapters.couriers.sf import translate as sf
 from adapters.payload import Fields
 from adapters.ports import Booking
 from domain.errors import Malformed, Misconfigured, Refused

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from adapters.couriers import sf
+from adapters.couriers.sf import translate as sf
 from domain.errors import Malformed, Refused
 
 
