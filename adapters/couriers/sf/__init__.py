@@ -10,6 +10,9 @@ Source: SF Express open platform documentation (qiao), partner interface and err
   checked three times: gateway code, business flag with its code, and that it speaks of our reference.
 """
 
-from adapters.couriers.sf.translate import KIND
+from adapters.couriers.sf.describe import NAME
+from adapters.couriers.sf.send import connect
+from adapters.couriers.sf.sign import SIGNERS
+from adapters.plugin import CourierKind
 
-__all__ = ["KIND"]
+KIND = CourierKind(NAME, connect, SIGNERS)
