@@ -52,7 +52,10 @@ class BulkVerb(Protocol):
         ...
 
     def prepare(self, db: Database, id_: int, params: Params, author: Author, /) -> object:
-        """What must be done before, in transactions of its own; handed on to `act`. Raises as the verb does."""
+        """What must be done before, in transactions of its own; handed on to `act`. None: nothing was to be done.
+
+        Otherwise `act` follows also when the bulk act is stopped meanwhile. Raises as the verb does.
+        """
         ...
 
     def act(self, made: Change, id_: int, params: Params, author: Author, prepared: Any, /) -> dict[str, Any]:  # noqa: ANN401 - whatever its own `prepare` returns
