@@ -23,6 +23,7 @@ from infra.tables.bulk_acts import (
 )
 from infra.tables.pool import Connection, Database
 from infra.tables.writebacks import OpenWriteBack, Selection
+from ops.verbs.adopt import adopt_in, foresee_adopt
 from ops.verbs.change import Change
 from ops.verbs.expedite import choose_order_lane, move_work
 from ops.verbs.hold_orders import assign_in, hold_in, snooze_in
@@ -123,6 +124,22 @@ class Expedite:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptOrder(_Plain):
+    """No parameters."""
+
+    name: str = "order.adopt"
+    subject: str = "order"
+    done: str = "adopted"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
+        return foresee_adopt(tx, ids)
+
+    def act(self, made: Change, id_: int, _params: Params, author: Author, _: object) -> dict[str, Any]:
+        adopted = adopt_in(made, id_, author)
+        return {"was": adopted.was, "state": adopted.state}
+
+
+@dataclass(frozen=True, slots=True)
 class AssignHold(_Plain):
     """`owner`; `due_at` (ISO 8601) where the due time shall change."""
 
@@ -198,6 +215,7 @@ VERBS: Mapping[str, BulkVerb] = {
         ReleaseHold(),
         HoldOrder(),
         Expedite(),
+        AdoptOrder(),
         AssignHold(),
         SnoozeHold(),
         DiscardLetter(),

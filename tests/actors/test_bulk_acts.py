@@ -373,6 +373,9 @@ def prepared_for(merchant, verb):
         return MANUAL, first
     if verb in {"hold.assign", "hold.snooze"}:
         return {"owner": "zhao", "until": "2030-01-01T00:00:00+00:00"}, merchant.one("SELECT id FROM hold")
+    if verb == "order.adopt":
+        merchant.rows(ENDED.replace("'x'", "'not_taken_over'") + "WHERE order_id = %s", first)
+        return {}, first
     if verb == "letter.discard":
         merchant.rows(LETTER)
         return {}, merchant.one("SELECT id FROM dead_letter")
