@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from actors.listings import WaitingForSkus
 from actors.take_over import TakeOverDuty
+from actors.waiting_for_skus import WaitingForSkus
 from infra.config.settings import Settings
 from infra.monitoring.alarm_conditions import conditions_of
 from infra.monitoring.alarm_sinks import LogSink
