@@ -37,8 +37,7 @@ from infra.sweeper.rejected_messages import RejectedDuty
 from infra.sweeper.schedule import ALARMS_EVERY_S, Duty
 from infra.tables.pool import Database
 from ops.verbs.bulk_acts import BulkActs
-from workers.recounting import LOOK_EVERY_S, Recounting
-from workers.stocking import AGAIN_S, Stocking
+from workers.stocking import AGAIN_S, LOOK_EVERY_S, Recounting, Stocking
 
 Act = Callable[[], object]
 
