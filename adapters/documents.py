@@ -44,7 +44,7 @@ class DocumentLine:
 
 @dataclass(frozen=True, slots=True)
 class DocumentPackage:
-    """A package that we booked. `reference`: ours at the courier. `label`: what the label prints beside the number."""
+    """A package that we booked. `reference`: ours at the courier. `label`: what the label prints beside it."""
 
     reference: str
     courier: str
@@ -57,7 +57,7 @@ class Document:
     """One location's share of an order, as the warehouse gets it.
 
     `reference`: ours, at most 30 characters, unique for ever. `packages`: empty where the warehouse books.
-    `courier`, `service`: wanted where the warehouse books, empty for its own choice. `merge_token`: the platform's token
+    `courier`, `service`: wanted where the warehouse books, empty for its own choice. `merge_token`: the token
     of the hidden receiver. `packing_group`: orders of one group are packed alike. `receiver`: only where needed.
     """
 
@@ -122,8 +122,8 @@ class Found:
 class RefusalCode(StrEnum):
     """Why a warehouse refuses a document or picks short: each corrects the stock in its own way.
 
-    SHORT: the shelf holds fewer pieces than we believe. UNKNOWN_SKU: the warehouse does not keep the SKU. CAPACITY: no room
-    for more work now; the stock is right. OTHER: read the text.
+    SHORT: the shelf holds fewer pieces than we believe. UNKNOWN_SKU: the warehouse does not keep the SKU. CAPACITY: no
+    room for more work now; the stock is right. OTHER: read the text.
     """
 
     SHORT = "short"

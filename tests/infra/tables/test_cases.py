@@ -15,12 +15,12 @@ def order_id(database):
             """WITH raw AS (
                    INSERT INTO raw_payload (platform, shop, platform_order_id, version, source, lane, body)
                    VALUES ('taobao', 's1', '1', '', 'pull', 'p1', '') RETURNING id)
-               INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
-                   member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor,
+               INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type,
+                   source, member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor,
                    paid_minor, balance_open, platform_hold, placed_at, changed_at, buyer_id, buyer_memo, seller_memo,
                    seller_flag, received_at)
-               SELECT 'taobao', 's1', '1', id, 'to_ship', 'normal', '', '', 'CNY', 0, 0, 0, 0, 0, 0, false, false, now(),
-                   now(), '', '', '', 0, now() FROM raw RETURNING id"""
+               SELECT 'taobao', 's1', '1', id, 'to_ship', 'normal', '', '', 'CNY', 0, 0, 0, 0, 0, 0, false, false,
+                   now(), now(), '', '', '', 0, now() FROM raw RETURNING id"""
         ).fetchone()[0]
 
 
