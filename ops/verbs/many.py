@@ -140,15 +140,23 @@ class AdoptOrder(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class AssignHold(_Plain):
-    """`owner`; `due_at` (ISO 8601) where the due time shall change."""
+class _ChangeHold(_Plain):
+    """A verb on open holds that changes nothing of their orders."""
 
-    name: str = "hold.assign"
+    name: str
+    done: str
     subject: str = "hold"
-    done: str = "assigned"
 
     def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
         return foresee_hold_change(tx, ids, self.done)
+
+
+@dataclass(frozen=True, slots=True)
+class AssignHold(_ChangeHold):
+    """`owner`; `due_at` (ISO 8601) where the due time shall change."""
+
+    name: str = "hold.assign"
+    done: str = "assigned"
 
     def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
         [one] = assign_in(made, [id_], params["owner"], author, due_at=_moment(params.get("due_at")))
@@ -156,15 +164,11 @@ class AssignHold(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class SnoozeHold(_Plain):
+class SnoozeHold(_ChangeHold):
     """`until` (ISO 8601), or none to end a snooze."""
 
     name: str = "hold.snooze"
-    subject: str = "hold"
     done: str = "snoozed"
-
-    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
-        return foresee_hold_change(tx, ids, self.done)
 
     def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
         [one] = snooze_in(made, [id_], _moment(params.get("until")), author)
