@@ -1,7 +1,7 @@
 """The listing map at work: lines get their SKU on the way in, and orders that waited for one go on."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from domain.errors import Conflict
 from domain.holds import HoldCode
@@ -26,7 +26,6 @@ from infra.engine.author import Author
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_move, event, write
-from infra.process.failpoints import failpoints
 from infra.tables.audit import Act, Verb, record_acts
 from infra.tables.fulfillment import set_reservations
 from infra.tables.holds import open_holds, release_holds
@@ -36,22 +35,15 @@ from infra.tables.listings import (
     open_lines,
     set_fulfilled_by,
     unknown_skus,
-    waiting,
     write_skus,
 )
 from infra.tables.orders import Locked, load_orders, lock_fulfillment
-from infra.tables.pool import Connection, Database
-from infra.telemetry.log import get_logger
+from infra.tables.pool import Connection
 
-_WRITTEN, _COMMITTED = "listings.written", "listings.committed"
-# Fulfillment orders that are looked at in one transaction.
-STRETCH = 200
 # Steps whose holds the rules opened.
 _OF_THE_RULES = frozenset({"normalize", "reserve", "review"})
 # Who sends orders on: not a person, and no step.
 ENGINE = "engine"
-
-log = get_logger(__name__)
 
 
 def fill_skus(tx: Connection, orders: Sequence[Order]) -> list[Order]:
@@ -136,49 +128,6 @@ def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     ]
     record_acts(tx, author, Verb.LINE_LET_GO, acts)
     return line_ids
-
-
-@dataclass(slots=True)
-class WaitingForSkus:
-    """The sweeper's duty: whatever a command that was killed has left, and what came to wait while it ran.
-
-    A round looks at one stretch of the waiting orders; the next round takes the next.
-    """
-
-    db: Database
-    stretch: int = STRETCH
-    _after: int = field(default=0, init=False)
-
-    def run(self) -> int:
-        """Return how many orders go on."""
-        ids, sent = _stretch(self.db, self._after, self.stretch)
-        self._after = ids[-1] if len(ids) == self.stretch else 0
-        if sent.going:
-            log.info("waiting_orders_sent_on", orders=len(sent.going))
-        return len(sent.going)
-
-
-def send_all_on(db: Database, stretch: int = STRETCH) -> int:
-    """Look at every waiting order once, in transactions of a stretch each; how many go on. Safe to run twice."""
-    after, going = 0, 0
-    while True:
-        ids, sent = _stretch(db, after, stretch)
-        going += len(sent.going)
-        if len(ids) < stretch:
-            return going
-        after = ids[-1]
-
-
-def _stretch(db: Database, after: int, limit: int) -> tuple[list[int], SentOn]:
-    with db.connection() as connection:
-        ids = waiting(connection, after, limit)
-    if not ids:
-        return [], SentOn()
-    with db.transaction() as tx:
-        sent = send_on(tx, ids)
-        failpoints(_WRITTEN, sorted(sent.going), tx)
-    failpoints(_COMMITTED, sorted(sent.going))
-    return ids, sent
 
 
 def _tell(

@@ -15,7 +15,7 @@ from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.tables.orders import load_orders
 from infra.tables.pool import Connection, Database
 from infra.tables.rows import Row
-from infra.tables.take_over import KeptOut, Reopened, due_to_begin, lock_kept_out, reopen
+from infra.tables.take_over import KeptOut, Reopened, due_to_begin, lock_kept_out, look_at_kept_out, reopen
 from infra.telemetry.log import get_logger
 
 # The step that stores an order: what is begun here is admitted as there.
@@ -29,16 +29,16 @@ class Adoption(StrEnum):
     """What became of one order.
 
     `adopted`: it is begun. `not_kept_out`: it was never kept out, or is begun already. `shipped_elsewhere`: the
-    platform shows it as shipped. `over`: nothing of it is left to ship. `forgotten`: its content was erased. `waits`:
-    workers of an earlier version run, which would ship all of it though some is shipped already.
+    platform shows it as shipped. `nothing_to_ship`: nothing of it is left to ship. `content_erased`: its content was
+    erased. `earlier_version_runs`: workers of an earlier version would ship all of it though some is shipped already.
     """
 
     ADOPTED = "adopted"
     NOT_KEPT_OUT = "not_kept_out"
     SHIPPED_ELSEWHERE = "shipped_elsewhere"
-    OVER = "over"
-    FORGOTTEN = "forgotten"
-    WAITS = "waits"
+    OVER = "nothing_to_ship"
+    FORGOTTEN = "content_erased"
+    WAITS = "earlier_version_runs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,22 +82,32 @@ class _Begun:
     intake: Intake
 
 
-def adopt(
-    tx: Connection, order_ids: Sequence[int], cause: Cause, facts: Row, *, is_trial: bool = False
-) -> list[Adopted]:
+def adopt(tx: Connection, order_ids: Sequence[int], cause: Cause, facts: Row) -> list[Adopted]:
     """Begin kept-out orders; what became of each, in the order of `order_ids`.
 
-    `facts` are kept with the event: who, and why. `is_trial`: only tell what would become of each. What the platform
-    shows as shipped is never begun; what changed there since is seen by the last check before the label.
+    `facts` are kept with the event: who, and why. What the platform shows as shipped is never begun; what changed there
+    since is seen by the last check before the label.
     """
     wanted = list(dict.fromkeys(order_ids))
-    # Of an order that was planned in parts before its payment, the first is begun with all pieces.
-    kept = {one.order_id: one for one in reversed(lock_kept_out(tx, wanted))}
-    orders = load_orders(tx, [id_ for id_, one in kept.items() if not one.is_forgotten])
-    judged = {id_: _judge(tx, id_, kept.get(id_), orders.get(id_)) for id_ in wanted}
-    if not is_trial:
-        _begin(tx, [one for one in judged.values() if isinstance(one, _Begun)], cause, facts)
+    if not wanted:
+        return []
+    judged = _judge_all(tx, wanted, lock_kept_out(tx, wanted))
+    _begin(tx, [one for one in judged.values() if isinstance(one, _Begun)], cause, facts)
     return [_answer(judged[id_]) for id_ in wanted]
+
+
+def foresee_adoption(tx: Connection, order_ids: Sequence[int]) -> dict[int, Adoption]:
+    """What would become of each order as things stand. Locks and changes nothing."""
+    wanted = list(dict.fromkeys(order_ids))
+    judged = _judge_all(tx, wanted, look_at_kept_out(tx, wanted))
+    return {id_: _answer(judged[id_]).outcome for id_ in wanted}
+
+
+def _judge_all(tx: Connection, order_ids: Sequence[int], found: Sequence[KeptOut]) -> dict[int, Adopted | _Begun]:
+    # Of an order that was planned in parts before its payment, the first is begun with all pieces.
+    kept = {one.order_id: one for one in reversed(found)}
+    orders = load_orders(tx, [id_ for id_, one in kept.items() if not one.is_forgotten])
+    return {id_: _judge(tx, id_, kept.get(id_), orders.get(id_)) for id_ in order_ids}
 
 
 def _judge(tx: Connection, order_id: int, kept: KeptOut | None, order: Order | None) -> Adopted | _Begun:

@@ -209,10 +209,10 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
     AlarmKind.BULK_STOPPED: AlarmRule(
         severity=Severity.ERROR,
         owner="engineering",
-        key="number of the bulk replay",
-        opens="a bulk replay has paused itself",
+        key="number of the bulk",
+        opens="a bulk replay or another bulk act has paused itself",
         act="`orderlane bulk show N`: the note says why; resume or cancel it",
-        events=("bulk_failed",),
+        events=("bulk_failed", "bulk_paused"),
     ),
     AlarmKind.RULES_BORROWED: AlarmRule(
         severity=Severity.WARNING,

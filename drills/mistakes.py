@@ -12,7 +12,7 @@ from drills.queries import DRILLS
 from drills.small_world import Placed, SmallWorld, small_world
 from drills.unguarded import Guard
 from infra.process.clock import SystemClock
-from ops.verbs.stock_up import stock_up
+from ops.verbs.stock import stock_up
 from ops.views.unreadable import unreadable
 
 _GOOD, _GOOD_QUICK, _CONTROL = 60, 12, 6

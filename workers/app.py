@@ -7,15 +7,17 @@ end when their parent does. The sweeper (``python -m workers.sweeper``) is neede
 Importing this module opens the stores, so only Dramatiq's command may import it.
 """
 
+import signal
 import sys
 import threading
 from contextlib import ExitStack
+from types import FrameType
 
 import dramatiq
 from dramatiq import Middleware, Worker
 
 from domain.errors import Misconfigured
-from infra.config.settings import read_settings
+from infra.config.settings import Settings, read_settings
 from infra.config.worker_settings import Pool
 from infra.engine.worker_lock import Presence
 from infra.queue.priority import Unfit
@@ -23,6 +25,7 @@ from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
 from workers.ending import run_process
 from workers.gc_tuning import settle_collector
+from workers.starting import await_schema
 from workers.wiring import Runtime, wired_worker
 
 # As the pool of these processes is named where workers are listed.
@@ -66,6 +69,22 @@ class WorkerLife(Middleware):
                 log.exception("presence_lost")
 
 
+def wait_for_schema(settings: Settings) -> None:
+    """Wait as `await_schema` does, and end the process when it is told to stop meanwhile."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    # Dramatiq's own handler is only looked at once the worker has started.
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        if not await_schema(settings, stopping):
+            sys.exit(0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def open_runtime() -> Runtime:
     """Wire this process as Dramatiq's command line asks for it; its broker becomes Dramatiq's global one."""
     from dramatiq.cli import make_argument_parser  # noqa: PLC0415 - whether it is imported says who imports us
@@ -75,6 +94,7 @@ def open_runtime() -> Runtime:
     settings = read_settings()
     configure(settings.log_format, settings.log_level)
     log_uncaught()
+    wait_for_schema(settings)
     draining, ending = threading.Event(), ExitStack()
     pool = Pool(name=POOL_NAME, groups=tuple(settings.workers.step_groups()), threads=threads)
     try:

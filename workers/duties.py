@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from actors.listings import WaitingForSkus
 from actors.take_over import TakeOverDuty
+from actors.waiting_for_skus import WaitingForSkus
 from infra.config.settings import Settings
 from infra.monitoring.alarm_conditions import conditions_of
 from infra.monitoring.alarm_sinks import LogSink
@@ -37,8 +37,7 @@ from infra.sweeper.rejected_messages import RejectedDuty
 from infra.sweeper.schedule import ALARMS_EVERY_S, Duty
 from infra.tables.pool import Database
 from ops.verbs.bulk_acts import BulkActs
-from workers.recounting import LOOK_EVERY_S, Recounting
-from workers.stocking import AGAIN_S, Stocking
+from workers.stocking import AGAIN_S, LOOK_EVERY_S, Recounting, Stocking
 
 Act = Callable[[], object]
 

@@ -8,13 +8,15 @@ import psycopg
 from domain.dead_letters import ENDS_SEEN, Why, why_stop
 from domain.order import Lane
 from domain.reasons import Reason
-from infra.engine.author import Author, Role, Source
+from infra.engine.author import Author, Role, Source, machine
 from infra.engine.replay import Answer, close_superseded, replay
 from infra.queue.keys import BellKey, Bells
+from infra.tables.audit import Act, Verb, record_acts
 from infra.tables.bulk import (
     Mark,
     count_members,
     latest_ends,
+    lock_bulk,
     mark_members,
     open_bulks,
     pick_members,
@@ -65,7 +67,7 @@ class LetterDuties:
                 # A defect stops its bulk, not the sweeper; what the round did is rolled back.
                 log.exception("bulk_failed", bulk_id=bulk_id)
                 with self.db.transaction() as tx:
-                    _set_state(tx, bulk_id, "paused", Reason(Why.DEFECT, {"type": type(error).__name__}).stored())
+                    _pause(tx, bulk_id, Reason(Why.DEFECT, {"type": type(error).__name__}))
                 continue
             self.bells.ring(rung)
 
@@ -96,7 +98,7 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
         return set()
     waiting, out = count_members(tx, bulk_id)
     if over and waiting and (stop := _why_stop(tx, bulk_id, state, over)):
-        _set_state(tx, bulk_id, "paused", stop.stored())
+        _pause(tx, bulk_id, stop)
         return set()
     if state == "canary" and over:
         state = "running"
@@ -137,6 +139,16 @@ def _allowance(state: str, out: int, per_second: float, elapsed_s: float) -> int
     if elapsed_s < 0:
         return 0
     return min(MEMBERS_MAX, 1 + int(per_second * min(elapsed_s, 1.0)))
+
+
+def _pause(tx: Connection, bulk_id: int, why: Reason) -> None:
+    """Pause a bulk that moves, with an audit row; the alarm follows from its state."""
+    was = lock_bulk(tx, bulk_id)
+    if was not in _MOVING:
+        return
+    _set_state(tx, bulk_id, "paused", why.stored())
+    act = Act(f"bulk/{bulk_id}", {"state": was}, {"state": "paused"}, dict(why.facts))
+    record_acts(tx, machine(why.code, Source.SWEEPER), Verb.BULK_PAUSED, [act])
 
 
 def _set_state(tx: Connection, bulk_id: int, state: str, note: str) -> None:

@@ -56,6 +56,6 @@ def refused_inputs(connection: Connection) -> Mapping[str, Held]:
 
 
 def stopped_bulks(connection: Connection) -> Mapping[str, Held]:
-    """Bulk replays that paused themselves, by number; `count` is the number of members that wait."""
+    """Bulk replays and bulk acts that paused themselves, by number; `count`: how many of their items wait."""
     rows = connection.execute(ALARM_CONDITIONS["stopped_bulks"]).fetchall()
     return {str(bulk_id): Held(waiting) for bulk_id, waiting in rows}

@@ -140,15 +140,18 @@ def take_act(tx: Connection, bulk_id: int) -> Running | None:
         return cursor.execute(BULK_ACTS["take"], {"id": bulk_id}).fetchone()
 
 
-def next_items(tx: Connection, bulk_id: int, *, after: int, limit: int) -> list[tuple[int, int]]:
-    """(position, subject) of the next items that wait."""
-    named = {"id": bulk_id, "after": after, "limit": limit}
-    return [(row[0], row[1]) for row in tx.execute(BULK_ACTS["next_items"], named)]
+def next_item(tx: Connection, bulk_id: int, *, after: int) -> tuple[int, int] | None:
+    """(position, subject) of the first item behind `after` that waits; None also when the bulk act does not run."""
+    return tx.execute(BULK_ACTS["next_item"], {"id": bulk_id, "after": after}).fetchone()
 
 
-def claim_item(tx: Connection, bulk_id: int, position: int) -> bool:
-    """Whether this transaction has the item. Not, when it is over, when somebody else is at it, or the bulk stands."""
-    return tx.execute(BULK_ACTS["claim"], {"id": bulk_id, "position": position}).fetchone() is not None
+def claim_item(tx: Connection, bulk_id: int, position: int, *, is_begun: bool = False) -> bool:
+    """Whether this transaction has the item. Not when it is over, when somebody else is at it, or the bulk act stands.
+
+    `is_begun`: a part of the item is done already, so it is also claimed while the bulk act stands.
+    """
+    named = {"id": bulk_id, "position": position}
+    return tx.execute(BULK_ACTS["claim_begun" if is_begun else "claim"], named).fetchone() is not None
 
 
 def mark_item(

@@ -85,6 +85,13 @@ def lock_kept_out(tx: Connection, order_ids: Sequence[int]) -> list[KeptOut]:
     """The kept-out fulfillment orders of some orders; orders first, then fulfillment orders, as everywhere."""
     tx.execute(TAKE_OVER["lock_orders"], {"ids": list(order_ids)})
     named = {"ids": list(order_ids), "reasons": list(KEPT_OUT)}
+    tx.execute(TAKE_OVER["lock_kept_out"], named)
+    return look_at_kept_out(tx, order_ids)
+
+
+def look_at_kept_out(tx: Connection, order_ids: Sequence[int]) -> list[KeptOut]:
+    """The kept-out fulfillment orders of some orders, without a lock."""
+    named = {"ids": list(order_ids), "reasons": list(KEPT_OUT)}
     return [
         KeptOut(id_, order_id, Lane(lane), reason, is_forgotten)
         for id_, order_id, lane, reason, is_forgotten in tx.execute(TAKE_OVER["kept_out"], named)

@@ -2,33 +2,48 @@
 
 from collections.abc import Sequence
 
-from actors.take_over import AT_ONCE, Adopted, Adoption, adopt
+from actors.take_over import Adopted, Adoption, adopt, foresee_adoption
+from domain.errors import Conflict
 from domain.states import Cause
 from infra.engine.author import Author
 from infra.tables.audit import Verb
-from infra.tables.pool import Database
-from ops.verbs.change import change
-from ops.views.looking import foreseeing
+from infra.tables.pool import Connection, Database
+from ops.verbs.change import Change, change
 
 
-def adopt_orders(db: Database, order_ids: Sequence[int], author: Author, *, is_trial: bool = False) -> list[Adopted]:
-    """Begin kept-out orders, some at a time, each part in a transaction of its own; what became of each.
+def adopt_order(db: Database, order_id: int, author: Author) -> Adopted:
+    """Begin a kept-out order as a new one, from reserve on.
 
-    Safe to run twice: an order that is begun already is told as `not_kept_out`. `is_trial`: nothing is changed.
+    Raises Conflict with the code of an `Adoption` other than ``adopted``, also when it is asked a second time.
     """
-    done: list[Adopted] = []
-    facts = {"by": author.who, "reason": author.reason}
-    for start in range(0, len(order_ids), AT_ONCE):
-        some = order_ids[start : start + AT_ONCE]
-        if is_trial:
-            with foreseeing(db) as tx:
-                done += adopt(tx, some, Cause.PERSON, facts, is_trial=True)
-            continue
-        with change(db, author) as made:
-            adopted = adopt(made.tx, some, Cause.PERSON, facts)
-            for one in adopted:
-                if one.outcome is Adoption.ADOPTED:
-                    made.note(Verb.ORDER_ADOPTED, f"order/{one.order_id}", {"state": one.was}, {"state": one.state})
-            made.unchanged()
-        done += adopted
-    return done
+    with change(db, author) as made:
+        return adopt_in(made, order_id, author)
+
+
+def adopt_in(made: Change, order_id: int, author: Author) -> Adopted:
+    """The same in a transaction of the caller's."""
+    [one] = adopt(made.tx, [order_id], Cause.PERSON, {"by": author.who, "reason": author.reason})
+    if one.outcome is not Adoption.ADOPTED:
+        raise _refusal(one)
+    made.note(Verb.ORDER_ADOPTED, f"order/{order_id}", {"state": one.was}, {"state": one.state})
+    return one
+
+
+def _refusal(one: Adopted) -> Conflict:
+    """Why an order is not begun, under the code of its `Adoption`."""
+    match one.outcome:
+        case Adoption.SHIPPED_ELSEWHERE:
+            return Conflict("shipped_elsewhere", facts={"order": one.order_id})
+        case Adoption.OVER:
+            return Conflict("nothing_to_ship", facts={"order": one.order_id, "why": one.why or ""})
+        case Adoption.FORGOTTEN:
+            return Conflict("content_erased", facts={"order": one.order_id})
+        case Adoption.WAITS:
+            return Conflict("earlier_version_runs")
+        case _:
+            return Conflict("not_kept_out", facts={"order": one.order_id})
+
+
+def foresee_adopt(tx: Connection, order_ids: Sequence[int]) -> dict[int, str]:
+    """What an adoption would end with, by order: ``adopted``, or the code of the refusal."""
+    return {order_id: str(outcome) for order_id, outcome in foresee_adoption(tx, order_ids).items()}

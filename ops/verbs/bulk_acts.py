@@ -5,14 +5,14 @@ item in a transaction of its own that also keeps its result.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
 
 from domain.bulk_acts import FAILED_IN_A_ROW, ITEMS_MAX, ActState, ItemState, token_of
 from domain.errors import Conflict, FulfilmentError, Refused
-from infra.engine.author import Author, Role, Source
+from infra.engine.author import Author, Role, Source, machine
 from infra.tables.audit import Verb
 from infra.tables.bulk_acts import (
     BulkAct,
@@ -26,7 +26,7 @@ from infra.tables.bulk_acts import (
     foresee_again,
     lock_act,
     mark_item,
-    next_items,
+    next_item,
     running_acts,
     set_state,
     take_act,
@@ -39,7 +39,7 @@ from ops.verbs.many import VERBS, BulkVerb, Params
 from ops.views.bulk_acts import look, unknown
 from ops.views.looking import looking
 
-# So many items are looked up at a time.
+# So many items are looked at in one statement of a preview.
 _CHUNK = 1_000
 # Somebody else holds what the item needs: it stays, and is tried in the next round.
 _BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
@@ -122,7 +122,7 @@ def confirm(db: Database, bulk_id: int, token: str, author: Author) -> BulkAct:
 
 
 def pause(db: Database, bulk_id: int, author: Author) -> BulkAct:
-    """No further item is begun. Raises Conflict ``bulk_state``."""
+    """No further item is begun; one that is under way is finished. Raises Conflict ``bulk_state``."""
     return _turn(db, bulk_id, ActState.PAUSED, frozenset({ActState.RUNNING}), author)
 
 
@@ -132,7 +132,10 @@ def resume(db: Database, bulk_id: int, author: Author) -> BulkAct:
 
 
 def cancel(db: Database, bulk_id: int, author: Author) -> BulkAct:
-    """Items that wait stay as they are; what was done stays done. Raises Conflict ``bulk_state``."""
+    """Items that wait stay as they are; what was done stays done, and what is under way is finished.
+
+    Raises Conflict ``bulk_state``.
+    """
     allowed = frozenset({ActState.DRAFT, ActState.RUNNING, ActState.PAUSED})
     return _turn(db, bulk_id, ActState.CANCELLED, allowed, author)
 
@@ -186,25 +189,26 @@ class _Worker:
     def run(self, limit: int | None) -> int:
         over, after = 0, 0
         while limit is None or over < limit:
+            # Read again before each item, so that none is begun once a person has stopped the bulk act.
             with looking(self.db) as tx:
-                items = next_items(tx, self.bulk_id, after=after, limit=_left(limit, over))
-            if not items:
+                item = next_item(tx, self.bulk_id, after=after)
+            if item is None:
                 break
-            for position, subject_id in items:
-                after = position
-                over += self._one(position, subject_id)
-                if self.failed_in_a_row >= FAILED_IN_A_ROW:
-                    self._pause()
-                    log.error("bulk_paused", bulk_id=self.bulk_id, failed=self.failed_in_a_row)
-                    return over
+            after, subject_id = item
+            over += self._one(after, subject_id)
+            if self.failed_in_a_row >= FAILED_IN_A_ROW:
+                self._pause()
+                break
         return over
 
     def _one(self, position: int, subject_id: int) -> bool:
         """Do it to one item; whether it is over."""
+        is_begun = False
         try:
             prepared = self.verb.prepare(self.db, subject_id, self.params, self.author)
+            is_begun = prepared is not None
             with change(self.db, self.author) as made:
-                if not claim_item(made.tx, self.bulk_id, position):
+                if not claim_item(made.tx, self.bulk_id, position, is_begun=is_begun):
                     made.unchanged()
                     return False
                 facts = self.verb.act(made, subject_id, self.params, self.author, prepared)
@@ -216,30 +220,35 @@ class _Worker:
             raise
         except FulfilmentError as error:
             self.failed_in_a_row = 0
-            return self._mark(position, ItemState.REFUSED, error.code, error.facts)
+            return self._mark(position, ItemState.REFUSED, error.code, error.facts, is_begun=is_begun)
         except Exception as error:
             log.exception("bulk_item_failed", bulk_id=self.bulk_id, position=position)
             self.failed_in_a_row += 1
-            return self._mark(position, ItemState.FAILED, "defect", {"error": type(error).__name__})
+            facts = {"error": type(error).__name__}
+            return self._mark(position, ItemState.FAILED, "defect", facts, is_begun=is_begun)
         self.failed_in_a_row = 0
         return True
 
-    def _mark(self, position: int, state: ItemState, code: str, facts: Mapping[str, Any]) -> bool:
+    def _mark(self, position: int, state: ItemState, code: str, facts: Mapping[str, Any], *, is_begun: bool) -> bool:
         with change(self.db, self.author) as made:
             made.goes_on()
-            if not claim_item(made.tx, self.bulk_id, position):
+            if not claim_item(made.tx, self.bulk_id, position, is_begun=is_begun):
                 return False
             mark_item(made.tx, self.bulk_id, position, state=state, code=code, facts=facts)
         return True
 
     def _pause(self) -> None:
-        with change(self.db, self.author) as made:
-            made.goes_on()
+        """Pause the bulk act, unless a person has stopped it already. The note opens an alarm."""
+        author = replace(machine("failing", Source.SWEEPER), request_id=self.author.request_id)
+        with change(self.db, author) as made:
+            locked = lock_act(made.tx, self.bulk_id)
+            if locked is None or locked[2] is not ActState.RUNNING:
+                made.unchanged()
+                return
             set_state(made.tx, self.bulk_id, ActState.PAUSED, "failing")
-
-
-def _left(limit: int | None, over: int) -> int:
-    return _CHUNK if limit is None else limit - over
+            before, after = {"state": ActState.RUNNING}, {"state": ActState.PAUSED}
+            made.note(Verb.BULK_PAUSED, f"bulk/{self.bulk_id}", before, after, failed=self.failed_in_a_row)
+        log.error("bulk_paused", bulk_id=self.bulk_id, failed=self.failed_in_a_row)
 
 
 def _foresee(tx: Connection, verb: BulkVerb, ids: Sequence[int], params: Params) -> dict[int, str]:

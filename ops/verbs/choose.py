@@ -12,6 +12,7 @@ from infra.tables.holds import HoldFilter, list_holds
 from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.order_list import OrderFilter, choose_orders
 from infra.tables.pool import Database
+from infra.tables.take_over import KeptOutFilter, find_kept_out
 from infra.tables.writebacks import Selection
 from ops.verbs.bulk_acts import Chosen
 from ops.views.looking import looking
@@ -86,6 +87,14 @@ def orders_of(db: Database, wanted: OrderFilter) -> list[Chosen]:
             after = page.after
             if after is None or len(ids) > ITEMS_MAX:
                 return _all(ids)
+
+
+def kept_out_of(db: Database, wanted: KeptOutFilter) -> list[Chosen]:
+    """The kept-out orders of a filter, the earliest paid first. Raises Refused ``too_many`` and ``filter_empty``."""
+    if wanted == KeptOutFilter():
+        raise Refused("filter_empty", facts={"fault": "orders"})
+    with looking(db) as tx:
+        return _all([one.id for one in find_kept_out(tx, wanted, ITEMS_MAX + 1)])
 
 
 def numbered(named: Named) -> list[Chosen]:

@@ -23,6 +23,7 @@ from infra.tables.bulk_acts import (
 )
 from infra.tables.pool import Connection, Database
 from infra.tables.writebacks import OpenWriteBack, Selection
+from ops.verbs.adopt import adopt_in, foresee_adopt
 from ops.verbs.change import Change
 from ops.verbs.expedite import choose_order_lane, move_work
 from ops.verbs.hold_orders import assign_in, hold_in, snooze_in
@@ -52,7 +53,10 @@ class BulkVerb(Protocol):
         ...
 
     def prepare(self, db: Database, id_: int, params: Params, author: Author, /) -> object:
-        """What must be done before, in transactions of its own; handed on to `act`. Raises as the verb does."""
+        """What must be done before, in transactions of its own; handed on to `act`. None: nothing was to be done.
+
+        Otherwise `act` follows also when the bulk act is stopped meanwhile. Raises as the verb does.
+        """
         ...
 
     def act(self, made: Change, id_: int, params: Params, author: Author, prepared: Any, /) -> dict[str, Any]:  # noqa: ANN401 - whatever its own `prepare` returns
@@ -120,15 +124,39 @@ class Expedite:
 
 
 @dataclass(frozen=True, slots=True)
-class AssignHold(_Plain):
-    """`owner`; `due_at` (ISO 8601) where the due time shall change."""
+class AdoptOrder(_Plain):
+    """No parameters."""
 
-    name: str = "hold.assign"
+    name: str = "order.adopt"
+    subject: str = "order"
+    done: str = "adopted"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
+        return foresee_adopt(tx, ids)
+
+    def act(self, made: Change, id_: int, _params: Params, author: Author, _: object) -> dict[str, Any]:
+        adopted = adopt_in(made, id_, author)
+        return {"was": adopted.was, "state": adopted.state}
+
+
+@dataclass(frozen=True, slots=True)
+class _ChangeHold(_Plain):
+    """A verb on open holds that changes nothing of their orders."""
+
+    name: str
+    done: str
     subject: str = "hold"
-    done: str = "assigned"
 
     def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
         return foresee_hold_change(tx, ids, self.done)
+
+
+@dataclass(frozen=True, slots=True)
+class AssignHold(_ChangeHold):
+    """`owner`; `due_at` (ISO 8601) where the due time shall change."""
+
+    name: str = "hold.assign"
+    done: str = "assigned"
 
     def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
         [one] = assign_in(made, [id_], params["owner"], author, due_at=_moment(params.get("due_at")))
@@ -136,15 +164,11 @@ class AssignHold(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class SnoozeHold(_Plain):
+class SnoozeHold(_ChangeHold):
     """`until` (ISO 8601), or none to end a snooze."""
 
     name: str = "hold.snooze"
-    subject: str = "hold"
     done: str = "snoozed"
-
-    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
-        return foresee_hold_change(tx, ids, self.done)
 
     def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
         [one] = snooze_in(made, [id_], _moment(params.get("until")), author)
@@ -195,6 +219,7 @@ VERBS: Mapping[str, BulkVerb] = {
         ReleaseHold(),
         HoldOrder(),
         Expedite(),
+        AdoptOrder(),
         AssignHold(),
         SnoozeHold(),
         DiscardLetter(),

@@ -178,6 +178,58 @@ def test_paused_resumed_and_cancelled_between_items(five):
         pause(five.db, 99, LI)
 
 
+class Turned:
+    """A verb during whose preparation of the item `at` a person turns the bulk; `prepared` are the items so far."""
+
+    def __init__(self, verb, at, turn):
+        self.verb, self.at, self.turn, self.prepared = verb, at, turn, []
+        self.name, self.subject, self.done = verb.name, verb.subject, verb.done
+        self.foresee, self.act = verb.foresee, verb.act
+
+    def prepare(self, db, id_, params, author):
+        self.prepared.append(id_)
+        found = self.verb.prepare(db, id_, params, author)
+        if id_ == self.at:
+            self.turn()
+        return found
+
+
+def turned_at_the_second(merchant, monkeypatch, verb, params, turn):
+    """A bulk act that a person turns by `turn` while its second item is prepared, and the items that were prepared."""
+    turned = Turned(verb, ids(merchant)[1], lambda: turn(merchant.db, bulk.id, LI))
+    monkeypatch.setattr(bulk_acts, "VERBS", {verb.name: turned})
+    bulk = make(merchant, turned, params)
+    confirm(merchant.db, bulk.id, bulk.token, LI)
+    work_off(merchant.db, bulk.id)
+    return bulk, turned.prepared
+
+
+@pytest.mark.parametrize("turn", [pause, cancel])
+def test_no_further_item_is_prepared_once_a_person_has_stopped_the_bulk(five, monkeypatch, turn):
+    bulk, prepared = turned_at_the_second(five, monkeypatch, HOLD, MANUAL, turn)
+    assert prepared == [1, 2]
+    left = "waiting" if turn is pause else "cancelled"
+    assert look(five.db, bulk.id).items == {"done": 1, left: 4}
+    assert five.states().count("on_hold") == 1
+
+
+@pytest.mark.parametrize("turn", [pause, cancel])
+def test_an_item_of_two_transactions_that_was_begun_is_finished(five, monkeypatch, turn):
+    bulk, prepared = turned_at_the_second(five, monkeypatch, EXPEDITE, {"lane": "p0"}, turn)
+    assert prepared == [1, 2]
+    left = "waiting" if turn is pause else "cancelled"
+    assert look(five.db, bulk.id).items == {"done": 2, left: 3}
+    p0 = [(1,), (2,)]
+    assert five.rows("SELECT order_id FROM fulfillment_order WHERE lane = 'p0' ORDER BY 1") == p0
+    assert (
+        five.rows(
+            "SELECT order_id FROM work AS w JOIN fulfillment_order AS f ON f.id = subject_id"
+            " WHERE step = 'route' AND w.lane = 'p0' ORDER BY 1"
+        )
+        == p0
+    )
+
+
 class Dies:
     """A verb whose process dies in its transaction, once; everything before the commit is gone."""
 
@@ -225,7 +277,7 @@ def test_control_a_result_that_is_written_first_leaves_an_item_out(five, monkeyp
     confirm(five.db, bulk.id, bulk.token, LI)
     mark = bulk_acts.mark_item
 
-    def account_first(tx, bulk_id, position):
+    def account_first(tx, bulk_id, position, *, is_begun):
         with five.db.transaction() as other:
             mark(other, bulk_id, position, state="done", code="held", facts={})
         return True
@@ -269,6 +321,26 @@ def test_a_defect_fails_its_item_alone_and_five_stop_the_bulk(five, trade, monke
     work_off(five.db, other.id)
     stopped = look(five.db, other.id)
     assert (stopped.state, stopped.note, stopped.items) == ("paused", "failing", {"failed": 5, "waiting": 2})
+    acts = "SELECT who, role, source, request_id::text, before, after, facts FROM audit WHERE verb = 'bulk_paused'"
+    running, paused = {"state": "running"}, {"state": "paused"}
+    assert five.rows(acts) == [("engine", "machine", "sweeper", LI.request_id, running, paused, {"failed": 5})]
+
+
+@pytest.mark.parametrize("turn", [pause, cancel])
+def test_a_bulk_that_a_person_stops_first_does_not_pause_itself(five, monkeypatch, turn):
+    class Broken(Turned):
+        def prepare(self, db, id_, params, author):
+            super().prepare(db, id_, params, author)
+            raise ZeroDivisionError
+
+    broken = Broken(HOLD, ids(five)[4], lambda: turn(five.db, bulk.id, LI))
+    monkeypatch.setattr(bulk_acts, "VERBS", {HOLD.name: broken})
+    bulk = make(five, broken)
+    confirm(five.db, bulk.id, bulk.token, LI)
+    work_off(five.db, bulk.id)
+    stopped = look(five.db, bulk.id)
+    assert (stopped.state, stopped.note) == ("paused" if turn is pause else "cancelled", "")
+    assert five.rows("SELECT who FROM audit WHERE verb = 'bulk_paused'") == ([("li",)] if turn is pause else [])
 
 
 def test_what_somebody_else_holds_waits_for_the_next_round(five):
@@ -301,6 +373,9 @@ def prepared_for(merchant, verb):
         return MANUAL, first
     if verb in {"hold.assign", "hold.snooze"}:
         return {"owner": "zhao", "until": "2030-01-01T00:00:00+00:00"}, merchant.one("SELECT id FROM hold")
+    if verb == "order.adopt":
+        merchant.rows(ENDED.replace("'x'", "'not_taken_over'") + "WHERE order_id = %s", first)
+        return {}, first
     if verb == "letter.discard":
         merchant.rows(LETTER)
         return {}, merchant.one("SELECT id FROM dead_letter")

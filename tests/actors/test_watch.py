@@ -21,7 +21,7 @@ from infra.tables.take_over import KeptOutFilter, count_kept_out
 from infra.tables.watch import decision_of
 from ops.faces.terminal.kept_out import print_kept_out
 from ops.faces.terminal.order import print_order
-from ops.verbs.adopt import adopt_orders
+from ops.verbs.adopt import adopt_order
 from ops.views.kept_out import kept_out_orders
 from ops.views.order import view_order
 from tests.actors.conftest import CHANNEL, COURIER, SHOP, Merchant
@@ -312,8 +312,8 @@ def test_on_the_switch_to_live_the_instant_decides_or_else_a_person(watched, tra
     assert live.states() == (["allocated"] * 2 if is_ours else ["closed"] * 2)
     assert duty.tend() == 0
     if not is_ours:
-        adopted = adopt_orders(live.db, [row[0] for row in live.rows("SELECT id FROM orders")], Author("li", "ours"))
-        assert [one.outcome for one in adopted] == [Adoption.ADOPTED] * 2
+        for (order_id,) in live.rows("SELECT id FROM orders"):
+            assert adopt_order(live.db, order_id, Author("li", "ours")).outcome is Adoption.ADOPTED
         live.flow()
         assert len(live.courier.bookings) == 2
 

@@ -18,7 +18,6 @@ TAKE_ALL = {
     "workers/duties.py",
     "workers/release.py",
     "workers/stocking.py",
-    "workers/recounting.py",
 }
 APART = {"drills", "benchmarks"}
 

@@ -9,8 +9,7 @@ OPENERS = {"transaction", "connection", "direct", "side"}
 MAY_OPEN = {
     "ops/verbs/change.py": "is the way",
     "ops/views/looking.py": "is the way",
-    "ops/verbs/stock.py": "a warehouse's count when the house starts: no person asks for it",
-    "ops/verbs/stock_count.py": "the audit row is written with the figures, by infra.tables.recount",
+    "ops/verbs/stock.py": "a warehouse's count is no person's, or infra.tables.recount writes the audit row with it",
 }
 
 

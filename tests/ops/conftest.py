@@ -25,7 +25,7 @@ from infra.servers import Connection
 from infra.tables.claims import CLAIMS
 from infra.tables.orders import load_orders
 from infra.tables.pool import Database
-from ops.verbs.stock_up import stock_up
+from ops.verbs.stock import stock_up
 from sandbox.spec import Dirt
 from workers.demo.stage import Script, Stage, sandbox_stage
 from workers.release import release

@@ -7,10 +7,13 @@ import sys
 import threading
 import time
 
+import psycopg
 import pytest
 
 from infra.queue.bells import BellKey, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
+from infra.tables.migrate import migrate
+from infra.tables.pool import Database
 from infra.tables.sql import load
 from workers.wiring import LANES
 
@@ -34,8 +37,8 @@ def dramatiq_command(environ):
     """Start Dramatiq's command with one process of two threads; it ends with the test."""
     started = []
 
-    def start(**changed):
-        command = [sys.executable, "-m", "dramatiq", "workers.app", "-p", "1", "-t", "2"]
+    def start(*options, **changed):
+        command = [sys.executable, "-m", "dramatiq", "workers.app", "-p", "1", "-t", "2", *options]
         started.append(
             subprocess.Popen(
                 command, env={**environ, **changed}, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -81,6 +84,41 @@ def test_it_serves_the_steps_and_drains_when_told_to_stop(dramatiq_command, data
     assert process.returncode == 0, told
     assert "worker_started" in told
     assert "worker_stopped" in told
+    assert "Traceback" not in told
+
+
+def await_line(process, text):
+    """Read what the process says until a line has the text."""
+    for line in process.stderr:
+        if text in line:
+            return
+    pytest.fail(f"ended with {process.wait()} before it said {text}")
+
+
+def test_on_an_empty_database_it_waits_for_the_schema(dramatiq_command, empty_url, redis_url) -> None:
+    process = dramatiq_command(ORDERLANE_DATABASE_URL=empty_url.reveal())
+    await_line(process, "release_awaited")
+    with psycopg.connect(empty_url.reveal(), autocommit=True) as connection:
+        migrate(connection)
+    await_line(process, "worker_started")
+    with Database(empty_url.reveal(), 1) as database, connect_redis(redis_url.reveal()) as client:
+        due(database)
+        broker = make_broker(client, LANES)
+        BrokerBells(broker).ring([BellKey("reserve", "p1", "")])
+        eventually(lambda: not is_left(database))
+        broker.close()
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, told
+
+
+def test_it_can_be_stopped_while_it_waits_for_the_schema(dramatiq_command, empty_url) -> None:
+    # Dramatiq's own process heeds no signal until its workers are there, or this many milliseconds are over.
+    process = dramatiq_command("--worker-fork-timeout", "10", ORDERLANE_DATABASE_URL=empty_url.reveal())
+    await_line(process, "release_awaited")
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, told
     assert "Traceback" not in told
 
 

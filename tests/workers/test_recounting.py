@@ -5,8 +5,8 @@ from domain.gates import GateKind
 from infra.config.settings import Location, Sender, Settings
 from infra.engine.author import Author
 from ops.verbs.gates import pause
-from workers import recounting
-from workers.recounting import Recounting
+from workers import stocking
+from workers.stocking import Recounting
 
 SENDER = Sender(contact="仓库", phone="02112345678", province="上海", city="上海市", district="嘉定区", detail="1号")
 
@@ -29,7 +29,7 @@ def asked(monkeypatch, database):
         names.append([location.name for location in locations])
         return {}
 
-    monkeypatch.setattr(recounting, "count_again", count_again)
+    monkeypatch.setattr(stocking, "count_again", count_again)
     with database.transaction() as tx:
         tx.execute(
             "INSERT INTO location (name, stock_asked_at)"

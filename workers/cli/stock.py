@@ -9,7 +9,7 @@ from domain.errors import FulfilmentError
 from infra.config.directory import directory_of
 from infra.engine.author import Author
 from infra.process.clock import SystemClock
-from ops.verbs.stock_count import Counted, count_again
+from ops.verbs.stock import Counted, count_again
 from workers.cli.exits import Exit
 from workers.cli.output import json_option, say, say_json
 from workers.cli.stores import house_at_hand, quiet_settings

@@ -20,7 +20,7 @@ from infra.servers import Stores
 from infra.tables import ledger
 from infra.tables.pool import Database
 from infra.tables.server import read_one_snapshot
-from ops.verbs.stock_up import stock_up
+from ops.verbs.stock import stock_up
 from ops.views.ledgers import latencies_ms, our_ledger
 from sandbox.spec import Spec
 from workers.demo.control import plant_harms

@@ -44,10 +44,14 @@ WHERE last_at > now() - make_interval(hours => %(recent_h)s)
 GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- name: stopped_bulks
--- Bulk replays that paused themselves, with how many members wait. When a person pauses one, the audit says so at that
--- moment. Index audit_of_object.
+-- Bulk replays and bulk acts that paused themselves, with how many of their items wait. When a person pauses a replay,
+-- the audit says so at that moment; a bulk act has a note only if it paused itself. Index audit_of_object.
 SELECT b.id, (SELECT count(*) FROM bulk_member AS m WHERE m.bulk_id = b.id AND m.state = 'waiting') FROM bulk AS b
 WHERE b.state = 'paused' AND b.ended_at IS NULL
   AND NOT EXISTS (SELECT FROM audit AS a
-                  WHERE a.object = 'bulk/' || b.id AND a.verb = 'bulk_paused' AND a.at >= b.turned_at)
-ORDER BY b.id;
+                  WHERE a.object = 'bulk/' || b.id AND a.verb = 'bulk_paused' AND a.at >= b.turned_at
+                    AND a.role IS DISTINCT FROM 'machine')
+UNION ALL
+SELECT b.id, (SELECT count(*) FROM bulk_item AS i WHERE i.bulk_id = b.id AND i.state = 'waiting') FROM bulk_act AS b
+WHERE b.state = 'paused' AND b.note <> ''
+ORDER BY id;

@@ -47,16 +47,24 @@ SELECT id FROM bulk_act WHERE state = 'running' ORDER BY id;
 SELECT verb, params, confirmed_by AS who, role, source, request_id::text, reason FROM bulk_act
 WHERE id = %(id)s AND state = 'running';
 
--- name: next_items
--- Index bulk_item_waiting.
-SELECT position, subject_id FROM bulk_item
-WHERE bulk_id = %(id)s AND state = 'waiting' AND position > %(after)s ORDER BY position LIMIT %(limit)s;
+-- name: next_item
+-- Of a bulk act that still runs. Index bulk_item_waiting.
+SELECT i.position, i.subject_id FROM bulk_item AS i JOIN bulk_act AS b ON b.id = i.bulk_id
+WHERE i.bulk_id = %(id)s AND i.state = 'waiting' AND i.position > %(after)s AND b.state = 'running'
+ORDER BY i.position LIMIT 1;
 
 -- name: claim
 -- One item for one transaction: another process passes by. It locks the item before anything of the order.
 SELECT 1 FROM bulk_item AS i JOIN bulk_act AS b ON b.id = i.bulk_id
 WHERE i.bulk_id = %(id)s AND i.position = %(position)s AND i.state = 'waiting' AND b.state = 'running'
 FOR UPDATE OF i SKIP LOCKED;
+
+-- name: claim_begun
+-- An item of which a part is done already, also when a person has stopped the bulk act meanwhile. It waits for whoever
+-- holds the item, so that it sees what became of the item.
+SELECT 1 FROM bulk_item
+WHERE bulk_id = %(id)s AND position = %(position)s AND state IN ('waiting', 'cancelled')
+FOR UPDATE;
 
 -- name: mark
 UPDATE bulk_item SET state = %(state)s, code = %(code)s, facts = %(facts)s::jsonb, at = now()

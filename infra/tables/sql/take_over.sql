@@ -47,13 +47,18 @@ WHERE n.id = ANY(%(ids)s);
 -- name: lock_orders
 SELECT o.id FROM orders AS o WHERE o.id = ANY(%(ids)s) ORDER BY o.id FOR NO KEY UPDATE;
 
--- name: kept_out
--- Fulfillment orders of some orders that are kept out, locked; with whether the order's content is gone.
-SELECT f.id, f.order_id, f.lane, f.closed_reason, EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = f.order_id)
-FROM fulfillment_order AS f
+-- name: lock_kept_out
+SELECT f.id FROM fulfillment_order AS f
 WHERE f.order_id = ANY(%(ids)s) AND f.closed_reason = ANY(%(reasons)s)
 ORDER BY f.id
 FOR UPDATE OF f;
+
+-- name: kept_out
+-- Fulfillment orders of some orders that are kept out; with whether the order's content is gone.
+SELECT f.id, f.order_id, f.lane, f.closed_reason, EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = f.order_id)
+FROM fulfillment_order AS f
+WHERE f.order_id = ANY(%(ids)s) AND f.closed_reason = ANY(%(reasons)s)
+ORDER BY f.id;
 
 -- name: reopen
 -- Kept-out fulfillment orders are begun: as a new order would be, with the pieces that are still wanted. An order that

@@ -1,5 +1,6 @@
 """What a verb did, in a line."""
 
+from actors.take_over import Adopted
 from ops.faces.terminal.layout import china_minute
 from ops.faces.terminal.words import WORDS
 from ops.verbs.expedite import Expedited
@@ -28,6 +29,11 @@ def release_in_words(released: Released) -> str:
         return WORDS.say("phrase.released_still_held", {"released": said, "holds": released.still_held_by})
     key = "phrase.released_goes_on_due" if released.due else "phrase.released_goes_on"
     return WORDS.say(key, {"released": said, "state": released.state, "steps": WORDS.listed(released.due)})
+
+
+def adopt_in_words(adopted: Adopted) -> str:
+    """That the order was adopted, and where it stands now."""
+    return WORDS.say("phrase.order_adopted", {"order": adopted.order_id, "state": adopted.state})
 
 
 def expedite_in_words(expedited: Expedited) -> str:

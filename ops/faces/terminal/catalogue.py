@@ -153,6 +153,11 @@ _REFUSAL = {
     "nothing_matches.no_letter": "no open dead letter matches",
     "nothing_matches.no_order": "no order names one of these words",
     "order_ambiguous": "{id} may mean {orders}: say which",
+    "not_kept_out": "order {order} is not kept out for another system, or was adopted before",
+    "nothing_to_ship": "nothing of order {order} is left to ship ({why})",
+    "shipped_elsewhere": "the platform shows order {order} as shipped",
+    "content_erased": "the content of order {order} was erased",
+    "earlier_version_runs": "workers of an earlier version run, which would ship too much of it: stop them first",
     "order_ended": "order {order} is {states}",
     "order_forgotten": "{order} came in at {at}, never became an order, and was {forgotten} at {forgotten_at}",
     "order_in_flight": "{order} {in_the_way}: let it end, or stop it first; or ask with --when-ended, and it is erased "
@@ -245,6 +250,7 @@ _PHRASE = {
     "held_with_left": "{held}; parts that are {left} go on",
     "in_the_way": "{order} {in_the_way}: let it end, or stop it first; or ask with --when-ended, and it is erased "
     "after its end",
+    "order_adopted": "order {order} is adopted and {state}",
     "lane": "lane {lane}",
     "lane_with_points": "lane {lane} with {score} points",
     "left_alone": "nothing to do: {left_alone}",

@@ -1,12 +1,11 @@
-"""Kept-out orders, and what became of those that were adopted, on a terminal. Times are China's (UTC+8)."""
+"""Kept-out orders on a terminal. Times are China's (UTC+8)."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
-from actors.take_over import Adopted, Adoption
 from domain.money import Money
 from domain.take_over import NOT_TAKEN_OVER, WATCHED
 from infra.tables.take_over import KeptOutRow
@@ -15,14 +14,6 @@ from ops.faces.terminal.words import WORDS
 
 _REASONS = {NOT_TAKEN_OVER: "paid before the take-over", WATCHED: "its shop is only watched"}
 _OUTCOMES = {"wait": "wait for its payment", "nothing": "nothing: shipped or ended elsewhere"}
-_BECAME = {
-    Adoption.ADOPTED: "adopted",
-    Adoption.NOT_KEPT_OUT: "was not kept out, or was adopted before",
-    Adoption.SHIPPED_ELSEWHERE: "left alone: its platform shows it as shipped",
-    Adoption.OVER: "left alone: nothing is left to ship",
-    Adoption.FORGOTTEN: "left alone: its content was erased",
-    Adoption.WAITS: "left alone while workers of an earlier version run: some of it is shipped",
-}
 
 
 def why_kept_out(reason: str) -> str:
@@ -69,18 +60,3 @@ def print_kept_out(rows: Sequence[KeptOutRow], limit: int, console: Console) -> 
     console.print(table)
     if len(rows) > limit:
         console.print(f"and {len(rows) - limit} more")
-
-
-def print_adopted(done: Sequence[tuple[str, Adopted]], console: Console, *, is_trial: bool) -> None:
-    """(order as it was named, what became of it): a line for each that was not adopted, and the sums."""
-    for name, one in done:
-        if one.outcome is not Adoption.ADOPTED:
-            console.print(f"{name}: {_BECAME[one.outcome]}" + (f" ({one.why})" if one.why else ""))
-    console.print(sums_in_words([one for _, one in done], is_trial=is_trial))
-
-
-def sums_in_words(done: Iterable[Adopted], *, is_trial: bool) -> str:
-    """How many orders were adopted, or would be, and how many were left alone."""
-    counts = Counter(one.outcome is Adoption.ADOPTED for one in done)
-    verb = "would be adopted" if is_trial else "adopted"
-    return f"{counts[True]} {verb}, {counts[False]} left alone"

@@ -93,6 +93,11 @@ def finish(house, turn):
     return until_over
 
 
+def paused(house):
+    """The audit rows of bulk replays that were paused."""
+    return house.rows("SELECT who, role, source, before, after FROM audit WHERE verb = 'bulk_paused' ORDER BY id")
+
+
 def members(house):
     return dict(house.rows("SELECT state, count(*) FROM bulk_member GROUP BY state"))
 
@@ -141,6 +146,7 @@ def test_a_canary_that_dies_of_the_same_cause_stops_the_rest(house, dead, courie
         f"the canary died again of the same cause, sick, letter {newer}",
     )
     assert stopped.members == {"died": 1, "waiting": 19}
+    assert paused(house) == [("engine", "machine", "sweeper", {"state": "canary"}, {"state": "paused"})]
     courier.sick.clear()
     resume(house.db, bulk.id, LI)
     finish(bulk)
@@ -387,6 +393,7 @@ def test_a_defect_pauses_its_bulk_and_no_other(house, dead, duties, finish, monk
     finish(sound)
     assert WORDS.stored(look(house.db, broken.id).note) == "defect: ValueError"
     assert look(house.db, broken.id).state == "paused"
+    assert paused(house) == [("engine", "machine", "sweeper", {"state": "canary"}, {"state": "paused"})]
     assert look(house.db, sound.id).members == {"done": 3}
 
 
@@ -404,3 +411,4 @@ def test_a_defect_does_not_open_a_cancelled_bulk_again(house, dead, duties, monk
         broken.setattr("infra.sweeper.bulk_replay._go_on", stumble)
         duties.run()
     assert look(house.db, bulk.id) == before
+    assert paused(house) == []

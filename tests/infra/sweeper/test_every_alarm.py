@@ -351,6 +351,40 @@ def test_a_shop_that_a_person_pauses_is_not_behind_any_more(house, look):
     assert look() == []
 
 
+BULK_ACT = """
+INSERT INTO bulk_act (verb, who, role, source, request_id, reason, confirmed_by, state, note)
+VALUES ('order.hold', 'mei', 'operator', 'cli', gen_random_uuid(), 'x', 'mei', 'paused', '%s')
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "UPDATE bulk_act SET state = 'running', note = ''",
+        "UPDATE bulk_act SET state = 'cancelled', note = '', ended_at = now()",
+    ],
+)
+def test_a_bulk_act_that_pauses_itself_is_an_alarm_until_it_goes_on_or_ends(house, look, end):
+    house.script(BULK_ACT % "failing", "INSERT INTO bulk_item VALUES (1, 1, 7, 'waiting', ''), (1, 2, 8, 'done', '')")
+    assert look() == [(AlarmKind.BULK_STOPPED, "1", 1)]
+    house.script(end)
+    assert look() == []
+
+
+def test_a_bulk_act_that_a_person_pauses_is_no_alarm(house, look):
+    house.script(BULK_ACT % "")
+    assert look() == []
+
+
+def test_a_bulk_replay_that_pauses_itself_is_an_alarm_although_the_audit_has_it(house, look):
+    house.script(
+        *CASES[AlarmKind.BULK_STOPPED].beginning,
+        "INSERT INTO audit (who, role, verb, object, reason) "
+        "VALUES ('engine', 'machine', 'bulk_paused', 'bulk/1', 'x')",
+    )
+    assert look() == [(AlarmKind.BULK_STOPPED, "1", 0)]
+
+
 def test_a_bulk_that_a_person_pauses_is_no_alarm(house, look):
     house.script(
         "INSERT INTO bulk (who, reason, filter, per_second, again, state, note) "

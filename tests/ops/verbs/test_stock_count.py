@@ -12,8 +12,8 @@ from infra.tables.alarm_conditions import stock_faults
 from infra.tables.locations import asked_s_ago
 from ops.doctor import backlog
 from ops.doctor.check import Level
-from ops.verbs import stock_count
-from ops.verbs.stock_count import count_again, count_location
+from ops.verbs import stock
+from ops.verbs.stock import count_again, count_location
 
 SENDER = Sender(contact="仓库", phone="02112345678", province="上海", city="上海市", district="嘉定区", detail="1号")
 
@@ -84,7 +84,7 @@ def test_one_location_that_cannot_be_counted_keeps_no_other_from_it(settings, da
             raise answers[location.name]
         return count_location(db, outside, location, answers[location.name], author)
 
-    monkeypatch.setattr(stock_count, "count_location", counted)
+    monkeypatch.setattr(stock, "count_location", counted)
     found = count_again(settings, database, SystemClock(), settings.locations, MEI)
     assert str(found["east"]) == "count_not_written: ValueError"
     assert found["west"].new == {"A": 1}

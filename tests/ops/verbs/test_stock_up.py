@@ -13,9 +13,7 @@ from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from infra.tables.stock import count_in
 from ops.verbs.gates import pause
-from ops.verbs.stock import Loaded
-from ops.verbs.stock_count import count_again
-from ops.verbs.stock_up import stock_up
+from ops.verbs.stock import Loaded, count_again, stock_up
 from workers.stocking import Stocking
 
 
