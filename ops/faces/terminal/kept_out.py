@@ -22,6 +22,7 @@ _BECAME = {
     Adoption.OVER: "left alone: nothing is left to ship",
     Adoption.FORGOTTEN: "left alone: its content was erased",
     Adoption.WAITS: "left alone while workers of an earlier version run: some of it is shipped",
+    Adoption.FAILED: "left alone: to begin it ended in an error",
 }
 
 
