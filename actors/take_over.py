@@ -1,21 +1,35 @@
 """Begins orders that were kept out for another system: as new orders, from reserve on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+import psycopg
+
+from domain.holds import HoldCode
 from domain.lines import Tally, first_tally
 from domain.normalize import Intake, initial_state
 from domain.order import Order, PlatformState
 from domain.outcomes import Hold
+from domain.retry import cause_of
 from domain.states import Cause, State
+from domain.take_over import TAKES_OVER
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place
 from infra.engine.write_outcomes import Writes, add_hold, event, write
+from infra.tables.holds import release_holds
 from infra.tables.orders import load_orders
 from infra.tables.pool import Connection, Database
 from infra.tables.rows import Row
-from infra.tables.take_over import KeptOut, Reopened, due_to_begin, lock_kept_out, look_at_kept_out, reopen
+from infra.tables.take_over import (
+    KeptOut,
+    Reopened,
+    due_to_begin,
+    lock_kept_out,
+    look_at_kept_out,
+    reopen,
+    stretch_of_kept_out,
+)
 from infra.telemetry.log import get_logger
 
 # The step that stores an order: what is begun here is admitted as there.
@@ -57,22 +71,81 @@ class Adopted:
 
 # Orders that are begun in one transaction: others wait for their rows meanwhile.
 AT_ONCE = 100
+# Kept-out orders that one round looks at, and orders that it begins: other duties wait for its end.
+STRETCH = 5_000
+BEGUN_MAX = 500
+# Another transaction held what was needed: that passes, and says nothing about the order.
+BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.QueryCanceled)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TakeOverDuty:
-    """Begins orders that came while their shop was watched, once the instant of take-over says that they are ours."""
+    """Begins orders that came while their shop was watched, once the instant of take-over says that they are ours.
+
+    A round looks at one stretch of the kept-out orders, in the order in which they came; the next round takes the next
+    stretch. An order that cannot be begun yet keeps no other waiting. An order that raises is held (`not_begun`), and
+    tried again once a person has released the hold.
+    """
 
     db: Database
+    stretch: int = STRETCH
+    _after: int = field(default=0, init=False)
 
     def tend(self) -> int:
-        """How many were begun in this round, `AT_ONCE` at most."""
-        with self.db.transaction() as tx:
-            done = adopt(tx, due_to_begin(tx, AT_ONCE), Cause.RULES, {"by": "take_over_from"})
-        begun = sum(one.outcome is Adoption.ADOPTED for one in done)
+        """How many were begun in this round. Raises psycopg.OperationalError when the database is away."""
+        with self.db.connection() as connection:
+            ids = stretch_of_kept_out(connection, self._after, self.stretch)
+            due = due_to_begin(connection, ids) if ids else []
+        now = due[:BEGUN_MAX]
+        begun = sum(self._begin_some(now[start : start + AT_ONCE]) for start in range(0, len(now), AT_ONCE))
+        if len(now) < len(due):
+            self._after = now[-1]
+        else:
+            self._after = ids[-1] if len(ids) == self.stretch else 0
         if begun:
             log.info("orders_taken_over", count=begun)
         return begun
+
+    def _begin_some(self, order_ids: Sequence[int]) -> int:
+        try:
+            return self._begin(order_ids)
+        except Exception as error:
+            if isinstance(error, psycopg.OperationalError) and not self.db.is_reachable():
+                raise
+            log.warning("take_over_batch_failed", size=len(order_ids), error=type(error).__name__)
+        return sum(self._begin_alone(id_) for id_ in order_ids)
+
+    def _begin_alone(self, order_id: int) -> int:
+        try:
+            return self._begin([order_id])
+        except BUSY as error:
+            log.warning("order_not_begun_yet", order=order_id, error=type(error).__name__)
+        except Exception as error:
+            if isinstance(error, psycopg.OperationalError) and not self.db.is_reachable():
+                raise
+            log.exception("order_not_begun", order=order_id)
+            self._hold(order_id, error)
+        return 0
+
+    def _begin(self, order_ids: Sequence[int]) -> int:
+        with self.db.transaction() as tx:
+            # Asked again here: since the stretch was read, the shop may be watched again.
+            done = adopt(tx, due_to_begin(tx, order_ids), Cause.RULES, {"by": "take_over_from"})
+        return sum(one.outcome is Adoption.ADOPTED for one in done)
+
+    def _hold(self, order_id: int, error: Exception) -> None:
+        with self.db.transaction() as tx:
+            writes = Writes()
+            for one in lock_kept_out(tx, [order_id])[:1]:
+                place = Place(one.id, one.lane, one.order_id, one.id, None, State.CLOSED)
+                facts = {"error": error_code(error), "at": cause_of(error)["at"]}
+                add_hold(TAKES_OVER, place, Hold(HoldCode.NOT_BEGUN, facts), writes)
+            write(tx, TAKES_OVER, writes)
+
+
+def error_code(error: Exception) -> str:
+    """The code of one of our errors, else the name of its type."""
+    return cause_of(error)["code"] or type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +153,11 @@ class _Begun:
     kept: KeptOut
     order: Order
     intake: Intake
+
+    @property
+    def state(self) -> State:
+        """What a person has held while the order was kept out stays held."""
+        return State.ON_HOLD if self.kept.is_held and self.intake.state is State.PAID else self.intake.state
 
 
 def adopt(tx: Connection, order_ids: Sequence[int], cause: Cause, facts: Row) -> list[Adopted]:
@@ -111,7 +189,7 @@ def _judge_all(tx: Connection, order_ids: Sequence[int], found: Sequence[KeptOut
 
 
 def _judge(tx: Connection, order_id: int, kept: KeptOut | None, order: Order | None) -> Adopted | _Begun:
-    if kept is None:
+    if kept is None or kept.is_begun:
         return Adopted(order_id=order_id, outcome=Adoption.NOT_KEPT_OUT)
     if order is None:
         return Adopted(order_id=order_id, outcome=Adoption.FORGOTTEN, was=kept.reason)
@@ -128,8 +206,8 @@ def _judge(tx: Connection, order_id: int, kept: KeptOut | None, order: Order | N
 def _answer(judged: Adopted | _Begun) -> Adopted:
     if isinstance(judged, Adopted):
         return judged
-    kept, state = judged.kept, judged.intake.state
-    return Adopted(order_id=kept.order_id, outcome=Adoption.ADOPTED, was=kept.reason, state=state)
+    kept = judged.kept
+    return Adopted(order_id=kept.order_id, outcome=Adoption.ADOPTED, was=kept.reason, state=judged.state)
 
 
 def _begin(tx: Connection, begun: Sequence[_Begun], cause: Cause, facts: Row) -> None:
@@ -141,21 +219,23 @@ def _begin(tx: Connection, begun: Sequence[_Begun], cause: Cause, facts: Row) ->
             Reopened(
                 one.kept.id,
                 one.kept.order_id,
-                one.intake.state,
-                State.PAID if one.intake.state is State.ON_HOLD else None,
+                one.state,
+                State.PAID if one.state is State.ON_HOLD else None,
                 _tallies(one.order),
             )
             for one in begun
         ],
     )
+    release_holds(tx, [(one.kept.id, HoldCode.NOT_BEGUN) for one in begun], TAKES_OVER)
     writes = Writes()
     for one in begun:
-        place = Place(one.kept.id, one.kept.lane, one.kept.order_id, one.kept.id, None, one.intake.state)
-        said = {"was": one.kept.reason, "state": one.intake.state, **facts}
+        place = Place(one.kept.id, one.kept.lane, one.kept.order_id, one.kept.id, None, one.state)
+        said = {"was": one.kept.reason, "state": one.state, **facts}
         writes.events.append(event(_ADMITS, place, "adopted", cause, facts=said))
         for finding in one.intake.holds:
             add_hold(_ADMITS, place, Hold(finding.code, finding.facts), writes)
-        # As when an order comes in: what is held for somebody else's shipment has had its stock.
+        # As when an order comes in: what is held for somebody else's shipment has had its stock. What a person holds
+        # has its stock promised.
         if one.intake.state in {State.PENDING_PAYMENT, State.PAID} and one.order.is_ours:
             writes.added.append(NewWork("reserve", one.kept.id, one.kept.lane, shop=one.order.key.account))
     write(tx, _ADMITS, writes)

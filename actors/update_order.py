@@ -8,7 +8,7 @@ import msgspec
 
 from actors.parts import WAITS
 from domain.changes import Change, Standing, change
-from domain.holds import HoldCode, waybill_facts
+from domain.holds import PERSON, HoldCode, waybill_facts
 from domain.lines import Replan, pieces_by_sku, replan, with_missing
 from domain.listings import keep_skus
 from domain.normalize import is_unpaid
@@ -19,7 +19,7 @@ from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
 from domain.states import FINAL_STATES, Cause, State
 from domain.stock import Reservation
-from domain.take_over import NOTHING_KNOWN, TakeOver, why_kept_out
+from domain.take_over import KEPT_OUT, NOTHING_KNOWN, TAKES_OVER, TakeOver, why_kept_out
 from domain.waivers import Waiver, lines_waived, refunds_of, stays
 from infra.engine.replay import go_on
 from infra.engine.reports import carry_whole
@@ -44,6 +44,8 @@ from infra.tables.stock import release_stock, shrink_stock
 _NONE_KNOWN: Mapping[str, TakeOver] = MappingProxyType({})
 # Steps whose holds follow the platform's content: the same rules opened them.
 _OF_THE_RULES = frozenset({"normalize", "review", "label"})
+# Steps, or a person, whose holds stay open on an order that is kept out.
+_UNTIL_BEGUN = frozenset({PERSON, TAKES_OVER})
 # Until a call about a label has ended: its answer is recorded within the second.
 _WAITS = Later("being_labelled", after_s=0.2)
 _TAKES_MORE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
@@ -252,6 +254,9 @@ def _decide(
         held_by=frozenset(HoldCode(code) for code, opened_by in holds if opened_by in _OF_THE_RULES),
         lines=frozenset(line.line_id for line in locked.lines),
         kept_out=one.kept_out,
+        held_while_closed=frozenset(
+            HoldCode(code) for code, opened_by in holds if locked.at is State.CLOSED and opened_by in _UNTIL_BEGUN
+        ),
     )
     return Decided(one, locked, standing, change(one.old, one.new, standing, review(one.new, facts, rules).holds))
 
@@ -305,8 +310,9 @@ def _grew(one: Decided) -> bool:
 
 
 def _release_holds(tx: Connection, step: str, decided: Sequence[Decided]) -> None:
-    # Nobody need look at what is over.
-    release_all_holds(tx, [one.locked.id for one in decided if one.change.closes], step)
+    # Nobody need look at what is over. What another system ships may be begun later.
+    kept_out = [one.locked.id for one in decided if one.change.closes in KEPT_OUT]
+    release_all_holds(tx, [one.locked.id for one in decided if one.change.closes], step, kept_out=kept_out)
     released = [(one.locked.id, code) for one in decided for code in sorted(one.change.releases)]
     release_holds(tx, released, step)
 

@@ -63,7 +63,7 @@ def decide_watched(tx: Connection, tools: Tools, order_ids: Iterable[int]) -> No
     mine = load_orders(tx, list(lanes))
     shelf = _shelf(tx, mine)
     decisions = []
-    # As stock is promised: by lane, then by payment.
+    # What was paid first takes its pieces first. Steps promise stock by lane before that.
     for id_, order in sorted(mine.items(), key=lambda one: (one[1].paid_at or one[1].created_at, one[0])):
         answer = _decide(tools, order, lanes[id_], shelf)
         shelf.take(answer.pieces)

@@ -11,6 +11,8 @@ from domain.states import State
 # Nothing was routed yet, so the pieces are promised again as they are wanted now.
 _BEFORE_REVIEW = frozenset({State.PENDING_PAYMENT, State.PAID})
 _AFTER_REVIEW = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED})
+# An order that its platform shows so is never begun any more.
+_NEVER_BEGUN = frozenset({PlatformState.SHIPPED, PlatformState.DONE, PlatformState.CLOSED})
 # What the checks of a content find, a newer content may take back. Every other hold is somebody's to release: what a
 # courier refused, what a waybill lives for, what the buyer changed after the review.
 _OF_CONTENT = frozenset(
@@ -41,7 +43,8 @@ class Standing:
     `at`: its state, or what a hold interrupts. `has_pieces`: something is left of it. `is_bound`: it has a label, or
     may have one. `pieces_changed`: other pieces by SKU than before. `held_by`: codes of open holds that the rules
     opened, and may take back. `lines`: ids of the lines that it works, or worked, on. `kept_out`: why it is not begun
-    though it is paid now, as another system ships it; empty where it is ours.
+    though it is paid now, as another system ships it; empty where it is ours. `held_while_closed`: codes of open holds
+    that wait for the day on which a kept-out order is begun.
     """
 
     at: State
@@ -51,6 +54,7 @@ class Standing:
     held_by: frozenset[HoldCode] = frozenset()
     lines: frozenset[str] = frozenset()
     kept_out: str = ""
+    held_while_closed: frozenset[HoldCode] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -
     A platform that shows the order as shipped after we shipped it tells us nothing new.
     """
     if now.at not in _BEFORE_REVIEW | _AFTER_REVIEW:
-        return Change()
+        return Change(releases=now.held_while_closed if new.state in _NEVER_BEGUN else frozenset())
     if now.kept_out and _becomes_paid(new, now):
         return Change(closes=_why_over(new, now.lines) or now.kept_out)
     if not now.has_pieces and not now.is_bound and (empty := _of_nothing_left(new, now)) is not None:

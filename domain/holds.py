@@ -37,6 +37,7 @@ class HoldCode(StrEnum):
     PLATFORM_HOLD = "platform_hold"
     WAITING_ON_ACCOUNT = "waiting_on_account"
     SHOP_WATCHED = "shop_watched"
+    NOT_BEGUN = "not_begun"
     DEAD_LETTER = "dead_letter"
     MANUAL = "manual"
     MANUAL_BUYER = "manual_buyer"
@@ -96,6 +97,7 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.PLATFORM_HOLD: HoldRule("service", 24, "the platform forbids shipping for now"),
     HoldCode.WAITING_ON_ACCOUNT: HoldRule("engineering", 2, "an account, lane or step was shut past the order's clock"),
     HoldCode.SHOP_WATCHED: HoldRule("logistics", 24, "its shop is only watched: another system may ship it"),
+    HoldCode.NOT_BEGUN: HoldRule("engineering", 4, "an order of a shop that is taken over could not be begun"),
     HoldCode.DEAD_LETTER: HoldRule("engineering", 2, "a step gave up; see its dead letter"),
     HoldCode.MANUAL: HoldRule("service", 24, "a person stopped the order"),
     HoldCode.MANUAL_BUYER: HoldRule("service", 24, "the buyer asked to wait"),

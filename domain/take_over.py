@@ -15,6 +15,8 @@ from domain.order import Order
 NOT_TAKEN_OVER = "not_taken_over"
 WATCHED = "watched"
 KEPT_OUT = (NOT_TAKEN_OVER, WATCHED)
+# What stands for the step of a hold on an order that could not be begun.
+TAKES_OVER = "take_over"
 
 
 class Mode(StrEnum):

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from types import FrameType
 
 import psycopg
@@ -71,7 +72,7 @@ def metrics_of(settings: Settings, db: Database) -> Iterator[None]:
     """Serve metrics where the settings name an address, whether this sweeper leads or waits."""
     with closing(connect_gates(settings.stores.redis_url.reveal())) as client:
         shared, clock = SharedGates(client), SystemClock()
-        with serving(settings.metrics.address, lambda: status(db, shared, settings, clock)):
+        with serving(settings.metrics.address, partial(status, db, shared, settings, clock, counts_kept_out=False)):
             yield
 
 

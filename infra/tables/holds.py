@@ -1,6 +1,6 @@
 """Holds: why a fulfillment order stands still, whose a hold is, who releases it, and what a person let pass."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -65,10 +65,16 @@ def release_holds(tx: Connection, holds: Iterable[tuple[int, str]], by: str) -> 
         tx.execute(HOLDS["release_holds"], {"rows": rows_json(rows), "by": by})
 
 
-def release_all_holds(tx: Connection, fulfillment_order_ids: Sequence[int], by: str) -> None:
-    """Release every open hold of these fulfillment orders."""
+def release_all_holds(
+    tx: Connection, fulfillment_order_ids: Sequence[int], by: str, *, kept_out: Collection[int] = ()
+) -> None:
+    """Release every open hold of these fulfillment orders.
+
+    `kept_out`: those of them that may be begun later, so that what a person holds stays held.
+    """
     if fulfillment_order_ids:
-        tx.execute(HOLDS["release_all_holds"], {"ids": list(fulfillment_order_ids), "by": by})
+        named = {"ids": list(fulfillment_order_ids), "by": by, "kept_out": sorted(kept_out)}
+        tx.execute(HOLDS["release_all_holds"], named)
 
 
 def release_blocks(tx: Connection, fulfillment_order_ids: Sequence[int], author: Signature) -> None:

@@ -16,6 +16,8 @@ from infra.tables.rows import rows_json
 from infra.tables.sql import load
 
 TAKE_OVER = load("take_over")
+# Kept-out fulfillment orders that one count looks at.
+COUNTED_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,18 @@ def watched_notices(tx: Connection, ids: Sequence[int]) -> list[WatchedSubject]:
 
 @dataclass(frozen=True, slots=True)
 class KeptOut:
-    """A fulfillment order that is kept out. `is_forgotten`: its content was erased or purged."""
+    """A fulfillment order that is kept out. `is_forgotten`: its content was erased or purged.
+
+    `is_begun`: another part of its order is not closed. `is_held`: a person holds a kept-out part of its order.
+    """
 
     id: int
     order_id: int
     lane: Lane
     reason: str
     is_forgotten: bool
+    is_begun: bool
+    is_held: bool
 
 
 def lock_kept_out(tx: Connection, order_ids: Sequence[int]) -> list[KeptOut]:
@@ -93,8 +100,8 @@ def look_at_kept_out(tx: Connection, order_ids: Sequence[int]) -> list[KeptOut]:
     """The kept-out fulfillment orders of some orders, without a lock."""
     named = {"ids": list(order_ids), "reasons": list(KEPT_OUT)}
     return [
-        KeptOut(id_, order_id, Lane(lane), reason, is_forgotten)
-        for id_, order_id, lane, reason, is_forgotten in tx.execute(TAKE_OVER["kept_out"], named)
+        KeptOut(id_, order_id, Lane(lane), *rest)
+        for id_, order_id, lane, *rest in tx.execute(TAKE_OVER["kept_out"], named)
     ]
 
 
@@ -110,10 +117,15 @@ class Reopened:
 
 
 def reopen(tx: Connection, orders: Sequence[Reopened]) -> None:
-    """Begin kept-out fulfillment orders that `lock_kept_out` has locked."""
+    """Begin kept-out fulfillment orders that `lock_kept_out` has locked, one of each order.
+
+    Its other kept-out parts end as `nothing_left`, and what a person holds of them the one that is begun is held for.
+    """
     if not orders:
         return
-    rows = [{"id": one.id, "state": one.state, "resume_state": one.resume_state} for one in orders]
+    rows = [
+        {"id": one.id, "order_id": one.order_id, "state": one.state, "resume_state": one.resume_state} for one in orders
+    ]
     lines = [
         {
             "fulfillment_order_id": one.id,
@@ -179,19 +191,24 @@ def find_kept_out(tx: Connection, chosen: KeptOutFilter, limit: int) -> list[Kep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptOutCount:
-    """Kept-out orders of a shop that its platform still waits for."""
+    """Kept-out orders of a shop that its platform still waits for. `is_all`: no further ones were left uncounted."""
 
     account: str
     reason: str
     orders: int
     would_ship: int
     would_hold: int
+    is_all: bool = True
+
+    @property
+    def in_words(self) -> str:
+        return f"{self.orders}" if self.is_all else f"at least {self.orders}"
 
 
-def count_kept_out(tx: Connection) -> list[KeptOutCount]:
-    """By shop and reason."""
+def count_kept_out(tx: Connection, looked: int = COUNTED_MAX) -> list[KeptOutCount]:
+    """By shop and reason, of the newest `looked` kept-out fulfillment orders: what is read does not grow beyond."""
     with tx.cursor(row_factory=class_row(KeptOutCount)) as cursor:
-        return cursor.execute(TAKE_OVER["count_kept_out"]).fetchall()
+        return cursor.execute(TAKE_OVER["count_kept_out"], {"looked": looked}).fetchall()
 
 
 def watched_shops(tx: Connection) -> dict[str, datetime]:
@@ -204,6 +221,14 @@ def resting_in_watch(tx: Connection, account: str) -> dict[str, int]:
     return dict(tx.execute(TAKE_OVER["resting_in_watch"], {"account": account}).fetchall())
 
 
-def due_to_begin(tx: Connection, limit: int) -> list[int]:
-    """Ids of orders that came while their shop was watched and are ours by the instant of take-over."""
-    return [id_ for (id_,) in tx.execute(TAKE_OVER["due_to_begin"], {"limit": limit})]
+def stretch_of_kept_out(tx: Connection, after: int, looked: int) -> list[int]:
+    """Ids of the next kept-out orders after a known one, `looked` at most; none where no watch of a shop has ended."""
+    return [id_ for (id_,) in tx.execute(TAKE_OVER["stretch_of_kept_out"], {"after": after, "looked": looked})]
+
+
+def due_to_begin(tx: Connection, order_ids: Sequence[int]) -> list[int]:
+    """Those of some orders that came while their shop was watched and are ours by the instant of take-over, by id.
+
+    Orders that could not be begun, and whose hold for that is open, are not among them.
+    """
+    return [id_ for (id_,) in tx.execute(TAKE_OVER["due_to_begin"], {"ids": list(order_ids)})]

@@ -19,13 +19,14 @@ from infra.tables.pool import Connection, Database
 from infra.tables.shipments import ask_about, give_up_intents
 from ops.verbs.change import Change, change
 
-# Saying so does not put goods on a shelf, nor end a watch: these are asked again, not waived. No rule asks for what a
-# person opened.
+# Saying so does not put goods on a shelf, nor end a watch, nor begin an order: these are asked again, not waived. No
+# rule asks for what a person opened.
 _NOT_WAIVED = MANUAL_CODES | {
     HoldCode.STOCK_SHORT_PAID,
     HoldCode.STOCK_CONFLICT,
     HoldCode.SKU_UNMAPPED,
     HoldCode.SHOP_WATCHED,
+    HoldCode.NOT_BEGUN,
 }
 
 

@@ -57,7 +57,7 @@ class Status:
     and could not be fetched, by shop; `late`: changes that only the second reading of a shop has found, ever.
     `cursors`: how old the cursors of the configured shops are. `alarms`: open ones, the gravest first, and at most
     `ALARMS_SHOWN`; `alarm_counts`: how many are open. `kept_out`: orders that another system ships and its platform
-    still waits for.
+    still waits for, where they were to be counted.
     """
 
     signals: Signals
@@ -81,8 +81,13 @@ class Status:
         return max((one.oldest_s for one in self.signals.lanes), default=0.0)
 
 
-def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -> Status:
-    """Look at everything; a few short queries whose cost does not grow with the backlog."""
+def status(
+    db: Database, shared: SharedGates, settings: Settings, clock: Clock, *, counts_kept_out: bool = True
+) -> Status:
+    """Look at everything; a few short queries whose cost does not grow with the backlog.
+
+    `counts_kept_out`: thousands of orders may be looked at for it, which is for a person and not for each scrape.
+    """
     scaling = settings.scaling
     with looking(db) as connection:
         signals = read_signals(connection, scaling.window_s)
@@ -96,7 +101,7 @@ def status(db: Database, shared: SharedGates, settings: Settings, clock: Clock) 
         cursors = cursor_ages(connection, settings.shops)
         alarms = open_alarms(connection, limit=ALARMS_SHOWN)
         alarm_counts = count_open(connection)
-        kept_out = count_kept_out(connection)
+        kept_out = count_kept_out(connection) if counts_kept_out else ()
     return Status(
         signals=signals,
         is_measured=signals.age_s is not None and signals.age_s <= MISSED_MAX * scaling.every_s,

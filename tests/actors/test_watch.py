@@ -4,7 +4,6 @@ import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import pytest
 from rich.console import Console
 
@@ -24,27 +23,9 @@ from ops.faces.terminal.order import print_order
 from ops.verbs.adopt import adopt_order
 from ops.views.kept_out import kept_out_orders
 from ops.views.order import view_order
-from tests.actors.conftest import CHANNEL, COURIER, SHOP, Merchant
+from tests.actors.conftest import CHANNEL, COURIER, SHOP
+from tests.actors.processes import process_with
 from workers.guards import watching
-from workers.wiring import make_runners
-
-
-def process_with(merchant, mode, **shop):
-    """Another process of the same merchant, started with other settings, and the outside world as it is."""
-    [known] = merchant.settings.shops
-    settings = msgspec.structs.replace(merchant.settings, shops=(msgspec.structs.replace(known, mode=mode, **shop),))
-    other = Merchant(
-        merchant.db,
-        merchant.outside,
-        settings,
-        merchant.platform,
-        merchant.courier,
-        merchant.notifier,
-        merchant.warehouse,
-    )
-    other.tools = watching(other.tools)
-    other.runners = make_runners(other.tools, other.outside, 1_000_001)
-    return other
 
 
 @pytest.fixture

@@ -57,6 +57,10 @@ WRITES_ELSEWHERE = {
     ("take_over", "fulfillment_line"): BEGUN,
     ("take_over", "fulfillment_order"): BEGUN,
     ("take_over", "watch_decision"): BEGUN,
+    (
+        "take_over",
+        "hold",
+    ): "what a person holds of parts that end, the part that is begun is held for, in one statement",
     ("clock", "event"): "an alarm is raised once: its row and its place in the timeline are one statement",
 }
 FORGETTING = {"retention", "erasure"}

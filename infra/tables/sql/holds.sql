@@ -109,7 +109,8 @@ WHERE h.fulfillment_order_id = r.fulfillment_order_id AND h.code = r.code AND h.
 
 -- name: release_all_holds
 UPDATE hold SET released_at = now(), released_by = %(by)s, released_role = 'machine'
-WHERE fulfillment_order_id = ANY(%(ids)s) AND released_at IS NULL;
+WHERE fulfillment_order_id = ANY(%(ids)s) AND released_at IS NULL
+  AND NOT (step = 'person' AND fulfillment_order_id = ANY(%(kept_out)s));
 
 -- name: expired_holds
 -- Open holds past their due time, by owner.

@@ -160,6 +160,10 @@ FROM of_order AS k
 WHERE d.step = k.step AND d.subject_id = k.id AND d.closed_at IS NOT NULL
 RETURNING d.id;
 
+-- name: forget_decisions
+-- With the pieces that the order would have taken, which count against watched orders.
+DELETE FROM watch_decision WHERE order_id = ANY(%(ids)s) RETURNING order_id;
+
 -- name: forget_answers
 DELETE FROM foreign_answer WHERE order_id = ANY(%(ids)s) RETURNING id;
 

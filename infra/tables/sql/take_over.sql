@@ -54,21 +54,45 @@ ORDER BY f.id
 FOR UPDATE OF f;
 
 -- name: kept_out
--- Fulfillment orders of some orders that are kept out; with whether the order's content is gone.
-SELECT f.id, f.order_id, f.lane, f.closed_reason, EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = f.order_id)
+-- Fulfillment orders of some orders that are kept out; with whether the order's content is gone, whether another part of
+-- the order is not closed, and whether a person holds a part that is kept out.
+SELECT f.id, f.order_id, f.lane, f.closed_reason, EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = f.order_id),
+       EXISTS (SELECT 1 FROM fulfillment_order AS g WHERE g.order_id = f.order_id AND g.state <> 'closed'),
+       EXISTS (SELECT 1 FROM fulfillment_order AS g JOIN hold AS h ON h.fulfillment_order_id = g.id
+               WHERE g.order_id = f.order_id AND g.closed_reason = ANY(%(reasons)s)
+                 AND h.step = 'person' AND h.released_at IS NULL)
 FROM fulfillment_order AS f
 WHERE f.order_id = ANY(%(ids)s) AND f.closed_reason = ANY(%(reasons)s)
 ORDER BY f.id;
 
 -- name: reopen
 -- Kept-out fulfillment orders are begun: as a new order would be, with the pieces that are still wanted. An order that
--- waited for its payment may have been planned before, and in parts: those pieces are planned anew.
-WITH opened AS (
+-- waited for its payment may have been planned before, and in parts: one part gets all pieces, planned anew, and the other
+-- kept-out parts are over. What a person holds of the other parts, the one that is begun is held for.
+WITH begun AS (
+    SELECT * FROM json_to_recordset(%(orders)s::json) AS r(id bigint, order_id bigint, state text, resume_state text)
+), opened AS (
     UPDATE fulfillment_order AS f
     SET state = r.state, resume_state = r.resume_state, finished_at = NULL, closed_reason = NULL, reservation = 'none'
-    FROM json_to_recordset(%(orders)s::json) AS r(id bigint, state text, resume_state text)
+    FROM begun AS r
     WHERE f.id = r.id AND f.closed_reason = ANY(%(reasons)s)
     RETURNING f.id
+), emptied AS (
+    UPDATE fulfillment_order AS f SET closed_reason = 'nothing_left'
+    FROM begun AS r
+    WHERE f.order_id = r.order_id AND f.id <> r.id AND f.closed_reason = ANY(%(reasons)s)
+    RETURNING f.id, r.id AS begun_id
+), held AS (
+    INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, facts)
+    SELECT DISTINCT ON (e.begun_id, h.code) e.begun_id, h.code, h.step, h.owner, h.due_at, h.facts
+    FROM emptied AS e
+    JOIN hold AS h ON h.fulfillment_order_id = e.id AND h.step = 'person' AND h.released_at IS NULL
+    ORDER BY e.begun_id, h.code, h.id
+    ON CONFLICT (fulfillment_order_id, code) WHERE released_at IS NULL DO NOTHING
+), released AS (
+    UPDATE hold AS h SET released_at = now(), released_by = 'take_over', released_role = 'machine'
+    FROM emptied AS e
+    WHERE h.fulfillment_order_id = e.id AND h.step = 'person' AND h.released_at IS NULL
 ), wanted AS (
     SELECT l.* FROM json_to_recordset(%(lines)s::json)
         AS l(fulfillment_order_id bigint, order_id bigint, line_id text, planned integer, cancelled integer,
@@ -90,13 +114,17 @@ ORDER BY w.fulfillment_order_id, w.order_id, w.line_id
 ON CONFLICT (fulfillment_order_id, order_id, line_id) DO UPDATE SET quantity = excluded.quantity;
 
 -- name: find_kept_out
--- Orders of a shop that are kept out, by the moment of their payment (else of their placing), the earliest first.
+-- Orders of a shop that are kept out, by the moment of their payment (else of their placing), the earliest first; each
+-- once, also where several parts of it are kept out. Of whose other part is under way, nobody can begin more.
 SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, f.closed_reason AS reason, o.paid_at, o.placed_at,
        o.ship_by, o.currency, o.payable_minor, d.outcome, d.decided_at, d.holds, d.packages
 FROM fulfillment_order AS f
 JOIN orders AS o ON o.id = f.order_id
 LEFT JOIN watch_decision AS d ON d.order_id = o.id
 WHERE f.closed_reason IN ('not_taken_over', 'watched')
+  AND NOT EXISTS (SELECT 1 FROM fulfillment_order AS g
+                  WHERE g.order_id = f.order_id
+                    AND (g.state <> 'closed' OR g.closed_reason IN ('not_taken_over', 'watched') AND g.id < f.id))
   AND (%(account)s::text IS NULL OR o.platform || '/' || o.shop = %(account)s OR o.shop = %(account)s)
   AND (%(since)s::timestamptz IS NULL OR coalesce(o.paid_at, o.placed_at) >= %(since)s)
   AND (%(before)s::timestamptz IS NULL OR coalesce(o.paid_at, o.placed_at) < %(before)s)
@@ -105,15 +133,27 @@ ORDER BY coalesce(o.paid_at, o.placed_at), o.id
 LIMIT %(limit)s;
 
 -- name: count_kept_out
--- Orders that are kept out and open on their platform, by shop: how many, and how many would have been shipped.
-SELECT o.platform || '/' || o.shop AS account, f.closed_reason AS reason, count(*) AS orders,
+-- Orders that are kept out and open on their platform, by shop: how many, and how many would have been shipped; of the
+-- newest `looked` fulfillment orders that are kept out, and whether that is all. Index fulfillment_order_kept_out,
+-- backwards. OFFSET 0 keeps each look-up to one order: the tables grow with all orders that were ever stored.
+WITH newest AS MATERIALIZED (
+    SELECT f.id, f.order_id, f.closed_reason FROM fulfillment_order AS f
+    WHERE f.closed_reason IN ('not_taken_over', 'watched')
+    ORDER BY f.order_id DESC LIMIT %(looked)s
+)
+SELECT o.account, k.closed_reason AS reason, count(*) AS orders,
        count(*) FILTER (WHERE d.outcome = 'ship') AS would_ship,
-       count(*) FILTER (WHERE d.outcome = 'hold') AS would_hold
-FROM fulfillment_order AS f
-JOIN orders AS o ON o.id = f.order_id
-LEFT JOIN watch_decision AS d ON d.order_id = o.id
-WHERE f.closed_reason IN ('not_taken_over', 'watched')
-  AND o.platform_state IN ('unpaid', 'hold', 'to_ship', 'part_shipped')
+       count(*) FILTER (WHERE d.outcome = 'hold') AS would_hold,
+       (SELECT count(*) FROM newest) < %(looked)s AS is_all
+FROM newest AS k
+CROSS JOIN LATERAL (
+    SELECT o.platform || '/' || o.shop AS account FROM orders AS o
+    WHERE o.id = k.order_id AND o.platform_state IN ('unpaid', 'hold', 'to_ship', 'part_shipped') OFFSET 0) AS o
+CROSS JOIN LATERAL (
+    SELECT bool_and(g.state = 'closed') AS is_closed, min(g.id) FILTER (WHERE g.closed_reason = k.closed_reason) AS first_id
+    FROM fulfillment_order AS g WHERE g.order_id = k.order_id OFFSET 0) AS g
+LEFT JOIN LATERAL (SELECT d.outcome FROM watch_decision AS d WHERE d.order_id = k.order_id OFFSET 0) AS d ON true
+WHERE g.is_closed AND g.first_id = k.id
 GROUP BY 1, 2
 ORDER BY 1, 2;
 
@@ -121,23 +161,37 @@ ORDER BY 1, 2;
 SELECT account, watched_since FROM shop WHERE mode = 'watch' ORDER BY account;
 
 -- name: resting_in_watch
--- What a watched shop leaves undone of orders that were begun before the watch, by step.
-SELECT w.step, count(*)
-FROM shop AS s
-JOIN orders AS o ON o.platform || '/' || o.shop = s.account
-JOIN fulfillment_order AS f ON f.order_id = o.id
-JOIN package AS p ON p.fulfillment_order_id = f.id
-JOIN work AS w ON w.step IN ('label', 'writeback') AND w.subject_id = p.id
-WHERE s.mode = 'watch' AND s.account = %(account)s
+-- What a watched shop leaves undone of orders that were begun before the watch, by step. From the due work on: orders
+-- only ever become more. Work names its shop where its account does not.
+SELECT w.step, count(*) FROM work AS w
+WHERE w.step IN ('label', 'writeback') AND CASE w.shop WHEN '' THEN w.account ELSE w.shop END = %(account)s
+  AND EXISTS (SELECT 1 FROM shop AS s WHERE s.mode = 'watch' AND s.account = %(account)s)
 GROUP BY w.step ORDER BY w.step;
 
+-- name: stretch_of_kept_out
+-- The next `looked` orders that are kept out after a known one. None while no shop was watched and is live.
+-- Index fulfillment_order_kept_out.
+SELECT DISTINCT f.order_id FROM fulfillment_order AS f
+WHERE f.closed_reason IN ('not_taken_over', 'watched') AND f.order_id > %(after)s
+  AND EXISTS (SELECT 1 FROM shop WHERE mode = 'live' AND watched_since IS NOT NULL AND kept_before IS NOT NULL)
+ORDER BY f.order_id
+LIMIT %(looked)s;
+
 -- name: due_to_begin
--- Orders that came while their shop was watched, and that the instant of take-over, set since, says are ours.
+-- Of some orders, those that came while their shop was watched, and that the instant of take-over, set since, says are
+-- ours. What could not be begun waits for a person.
 SELECT o.id
-FROM fulfillment_order AS f
-JOIN orders AS o ON o.id = f.order_id
-JOIN shop AS s ON s.account = o.platform || '/' || o.shop
-WHERE f.closed_reason = 'watched' AND s.mode = 'live' AND o.platform_state IN ('unpaid', 'hold', 'to_ship')
-  AND coalesce(o.paid_at, o.placed_at) >= s.kept_before
-ORDER BY coalesce(o.paid_at, o.placed_at), o.id
-LIMIT %(limit)s;
+FROM unnest(%(ids)s::bigint[]) AS k(id)
+CROSS JOIN LATERAL (
+    SELECT o.id FROM orders AS o
+    JOIN shop AS s ON s.account = o.platform || '/' || o.shop AND s.mode = 'live'
+    WHERE o.id = k.id AND o.platform_state IN ('unpaid', 'hold', 'to_ship')
+      AND coalesce(o.paid_at, o.placed_at) >= s.kept_before OFFSET 0) AS o
+CROSS JOIN LATERAL (
+    SELECT bool_or(f.closed_reason = 'watched') AS is_watched, bool_or(f.state <> 'closed') AS is_begun,
+           -- Not EXISTS, for which all open holds may be read.
+           bool_or((SELECT h.id FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.code = 'not_begun'
+                    AND h.released_at IS NULL) IS NOT NULL) AS is_stuck
+    FROM fulfillment_order AS f WHERE f.order_id = o.id) AS f
+WHERE f.is_watched AND NOT f.is_begun AND NOT f.is_stuck
+ORDER BY o.id;

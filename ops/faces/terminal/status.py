@@ -89,7 +89,7 @@ def _alarms(now: Status) -> list[RenderableType]:
 
 def _kept_out(one: KeptOutCount) -> str:
     would = f" (would ship {one.would_ship}, hold {one.would_hold})" if one.would_ship or one.would_hold else ""
-    return f"{one.orders}{would}"
+    return f"{one.in_words}{would}"
 
 
 def _line(title: str, counts: Mapping[str, object]) -> Text:

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from domain.take_over import Mode
 from infra.config.retention import Retention
 from infra.monitoring.invariants import find_breaches
 from infra.process.steps import STEPS
@@ -11,6 +12,7 @@ from infra.retention.purge import Purge, count_due
 from infra.tables.retention import Patience, find_ended
 from infra.tables.sql import load
 from ops.views.order import view_order
+from tests.actors.processes import process_with
 
 DAYS = Retention().persons_days + Retention().transit_days + 1
 CLOSED = {"status": "TRADE_CLOSED"}
@@ -118,6 +120,21 @@ def test_a_write_back_that_a_person_gave_up_is_settled(merchant, shipped, age, p
     )
     assert purge.run()["persons"] == 1
     assert merchant.one("SELECT count(*) FROM dead_letter WHERE (causes::text || closed_reason) ~ '林小满'") == 0
+
+
+def test_what_would_have_been_done_with_a_watched_order_goes_with_its_person(merchant, trade, *, age, purge):
+    merchant.stock(**{"TEE-1": 50})
+    watched = process_with(merchant, Mode.WATCH)
+    watched.deliver(trade(tid="1001"), trade(tid="1002"))
+    watched.flow()
+    age()
+    # The second was decided again, by a content of today.
+    watched.deliver(trade(tid="1002", modified="2026-11-23 10:00:00"))
+    watched.flow()
+    assert purge.run()["persons"] == 1
+    left = "SELECT platform_order_id FROM orders AS o JOIN watch_decision AS d ON d.order_id = o.id"
+    assert watched.rows(left) == [("1002",)]
+    assert watched.one("SELECT sum(quantity) FROM watch_piece") == 1
 
 
 def test_closed_orders_go_and_orders_that_wait_stay(merchant, trade, unpaid, *, age, purge, person):

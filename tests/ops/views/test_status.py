@@ -18,6 +18,7 @@ from infra.monitoring.signals import DEPTH_MAX, Signal, Signals, measure_signals
 from infra.process.clock import SystemClock
 from infra.tables.alarms import Held, open_alarm, settle_alarms
 from infra.tables.gates import GATES
+from infra.tables.take_over import KeptOutCount
 from infra.tables.work import WORK
 from ops.faces.terminal.status import status_view
 from ops.views import status as module
@@ -79,6 +80,14 @@ def told():
         return out.getvalue()
 
     return told
+
+
+def test_kept_out_orders_are_counted_for_a_person_and_not_at_each_scrape(look, told, database, shared, monkeypatch):
+    one = KeptOutCount(account="taobao/s1", reason="watched", orders=9, would_ship=7, would_hold=1, is_all=False)
+    monkeypatch.setattr("ops.views.status.count_kept_out", lambda _: [one])
+    assert "kept out: taobao/s1 watched at least 9 (would ship 7, hold 1)" in told(look())
+    scraped = status(database, shared, SETTINGS, SystemClock(), counts_kept_out=False)
+    assert "kept out: none" in told(scraped)
 
 
 def test_a_house_that_was_never_measured_says_so(look) -> None:
