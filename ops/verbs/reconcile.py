@@ -229,6 +229,7 @@ _OUTCOMES = {
     Said.SHOWN: Outcome.CONFIRMED,
     Said.TOLD: Outcome.CONFIRMED,
     Said.WOULD_TELL: Outcome.NOTHING_THERE,
+    Said.HELD: Outcome.NOTHING_THERE,
     Said.ELSEWHERE: Outcome.ELSEWHERE,
 }
 
