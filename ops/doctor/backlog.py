@@ -22,7 +22,7 @@ from infra.tables.unreadable import Source, count_by_account
 from ops.doctor.check import Check, ok, warn
 from ops.faces.terminal.alarms import alarm_in_words
 
-_ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows", Source.LISTING: "listed orders"}
+_ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows"}
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LONE_SCANS_H = 24
