@@ -191,13 +191,17 @@ def holds_of_accusers(tx: Connection, step: str, code: str, packages: Sequence[t
 
 
 class ShippedOrder(NamedTuple):
-    """An order that is held because its platform shows it as shipped. `shown`: the waybills that it shows."""
+    """An order that is held because its platform shows it as shipped. `shown`: the waybills that it shows.
+
+    `is_part`: some of its pieces are still wanted of us.
+    """
 
     order_id: int
     platform: str
     shop: str
     platform_order_id: str
     shown: list[str]
+    is_part: bool
 
 
 def shipped_without_package(connection: Connection, since: datetime) -> list[ShippedOrder]:

@@ -47,7 +47,8 @@ ORDER BY h.released_at DESC LIMIT 1;
 -- name: lost_orders
 -- Orders held because the platform shows them as shipped, of which we have no package, with the numbers that it shows.
 SELECT o.id, o.platform, o.shop, o.platform_order_id,
-       coalesce(array_agg(DISTINCT l.waybill) FILTER (WHERE l.waybill <> ''), '{}')
+       coalesce(array_agg(DISTINCT l.waybill) FILTER (WHERE l.waybill <> ''), '{}'),
+       EXISTS (SELECT FROM order_line AS r WHERE r.order_id = o.id AND r.planned > 0)
 FROM hold AS h
 JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id

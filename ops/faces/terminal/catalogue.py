@@ -84,6 +84,7 @@ _OUTCOME = {
     "nothing_there": "nothing there",
     "shipped_before": "shipped by us before the restore: its hold is released",
     "would_release": "shipped by us before the restore: its hold would be released",
+    "part_shipped": "a part was shipped by us before the restore: a person ships the rest",
     "adopted": "adopted",
     "would_adopt": "would be adopted",
     "later": "adopted when label may act",
