@@ -132,7 +132,7 @@ def lone_scans(session: Connection) -> Check:
 def unreadable_entries(session: Connection) -> Check:
     rows = count_by_account(session)
     if not rows:
-        return ok("unreadable", "every scan, stock row and listed order could be read")
+        return ok("unreadable", "every scan and stock row could be read")
     where = ", ".join(f"{account} {count} {_ENTRIES[Source(source)]}" for account, source, count in rows)
     total = sum(count for *_, count in rows)
     return warn("unreadable", f"{total} open: {where}", "`orderlane scans list` names them; ask the warehouse")
