@@ -163,7 +163,10 @@ class Stretch(NamedTuple):
 def next_stretch(tx: Connection, stretch: Stretch) -> Stretch | None:
     """The stretch behind this one; None where this one reaches the end."""
     row = tx.execute(WORK["stretch_end"], stretch.named()).fetchone()
-    return None if row is None else Stretch(*row, stretch.size)
+    if row is None:
+        return None
+    step, subject_id = row
+    return Stretch(step, subject_id, stretch.size)
 
 
 def overdue_behind_gates(

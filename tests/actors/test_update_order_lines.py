@@ -6,7 +6,7 @@ import pytest
 
 from actors import update_order
 from adapters import registry
-from domain.errors import Refused, UnknownOutcome
+from domain.errors import UnknownOutcome
 from domain.holds import HoldCode
 from domain.order import FulfilledBy
 from infra.engine.author import Author
@@ -432,45 +432,3 @@ def test_a_refund_paid_while_nobody_knows_whether_there_is_a_label_is_never_labe
 def becomes_without_waiting(merchant, trade):
     merchant.deliver(trade)
     merchant.run("normalize")
-
-
-def test_an_order_that_goes_on_when_its_refund_is_withdrawn_is_rung_for_at_once(house, lines):
-    house.deliver(lines())
-    house.flow("route")
-    becomes(house, lines(1, refunds={CAP: ASKED}))
-    house.bells.keys.clear()
-    becomes(house, lines(2))
-    assert "label" in {key.step for key in house.bells.keys}
-
-
-@pytest.fixture(params=["handover", "label"])
-def refused(request, make_merchant, lines):
-    """An order whose platform refused the waybill, because its buyer wanted the money for one line back."""
-    house = make_merchant(ship_on=request.param)
-    house.stock(**{"TEE-1": 10, "CAP-1": 10})
-    house.deliver(lines())
-    house.flow("label")
-    if request.param == "handover":
-        house.scan("accepted", "packed", "handed_over")
-    house.platform.errors = {"tell": [Refused("isv.refund-open")]}
-    house.run("writeback")
-    assert house.holds() == ["writeback_refused"]
-    becomes(house, lines(1, refunds={CAP: ASKED}))
-    return house
-
-
-def test_a_refused_write_back_is_told_when_the_refund_is_withdrawn(refused, lines):
-    becomes(refused, lines(2, refunds={CAP: "CLOSED"}))
-    assert (refused.holds(), refused.states()[0] in {"allocated", "in_transit"}) == ([], True)
-    assert "writeback" in {key.step for key in refused.bells.keys}
-    refused.run("writeback")
-    assert (refused.platform.told, refused.holds(), breaches(refused)) == (["SF0001"], [], [])
-
-
-def test_it_stays_refused_while_the_refund_is_open(refused, lines):
-    becomes(refused, lines(2, refunds={CAP: ASKED}, seller_memo="请轻放"))
-    refused.run("writeback")
-    assert ("writeback_refused" in refused.holds(), refused.platform.told) == (True, [])
-    becomes(refused, lines(3, refunds={CAP: PAID_BACK}))
-    refused.run("writeback")
-    assert ("writeback_refused" in refused.holds(), refused.platform.told) == (True, [])
