@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from actors.intake import Feed, Intake, Kept, stops_window
 from actors.tools import Tools
 from adapters.ports import NARROWER, Listed, Window
-from domain.errors import FulfilmentError, Throttled
+from domain.errors import Throttled, in_own_words
 from domain.gates import GateShut
 from domain.order import Lane, PlatformState
 from domain.outcomes import Later
@@ -229,7 +229,7 @@ class Pull:
         try:
             await self._take_all(due, await asyncio.to_thread(self._gaps, due), may_begin)
         except Exception as error:  # noqa: BLE001 - see above
-            log.warning("gaps_not_tried", shop=due.shop.account, error=_code(error))
+            log.warning("gaps_not_tried", shop=due.shop.account, error=in_own_words(error))
 
     async def _settle(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> bool | None:
         """Whether the second reading came to its end; None when the shop could not be asked."""
@@ -238,7 +238,7 @@ class Pull:
         except GateShut:
             return None
         except Exception as error:  # noqa: BLE001 - the first reading came through, and this one comes again
-            log.warning("shop_not_read_again", shop=due.shop.account, error=_code(error))
+            log.warning("shop_not_read_again", shop=due.shop.account, error=in_own_words(error))
             return False
 
     async def _read_again(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> bool:
@@ -347,17 +347,13 @@ def _pause_s(due: Due, answer: Read | Exception) -> float:
     if isinstance(error, GateShut):
         # What was fetched is stored; the window is read again as soon as the shop may be asked.
         return min(pace_s, max(_GATE_S, error.after_s))
-    log.error("shop_unread", shop=due.shop.account, error=_code(error))
+    log.error("shop_unread", shop=due.shop.account, error=in_own_words(error))
     return max(pace_s, error.after_s) if _wants_less(error) else pace_s
 
 
 def _wants_less(error: Exception | None) -> TypeGuard[Throttled]:
     """Whether the platform asks for a shorter window."""
     return isinstance(error, Throttled) and bool(error.facts.get(NARROWER))
-
-
-def _code(error: Exception | None) -> str:
-    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__
 
 
 def _window_s(due: Due, read: Read) -> float | None:

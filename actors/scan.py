@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.scan_pages import ScanPages
 from actors.tools import Tools
-from domain.errors import FulfilmentError
+from domain.errors import in_own_words
 from domain.order import Lane
 from domain.outcomes import Later
 from domain.steps import Step, Subject
@@ -93,7 +93,7 @@ class ReadScans:
             pause = self.tools.directory.location(feed.location).poll_every_s
             if isinstance(answer, Exception):
                 # A feed is never given up: it is asked again at its pace, and the log says why.
-                log.warning("feed_unread", location=feed.location, error=_told(answer))
+                log.warning("feed_unread", location=feed.location, error=in_own_words(answer))
             results.append(Settled(feed.place, Later("next_poll", after_s=pause)))
         return results
 
@@ -102,8 +102,3 @@ class ReadScans:
 def scan(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
-
-
-def _told(error: Exception) -> str:
-    """A foreign text may quote what it is about."""
-    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__

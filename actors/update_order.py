@@ -7,7 +7,7 @@ from types import MappingProxyType
 import msgspec
 
 from actors.parts import WAITS
-from domain.changes import Change, Standing, change
+from domain.changes import Change, Standing, change, refund_withdrawn
 from domain.holds import PERSON, HoldCode, waybill_facts
 from domain.lines import Replan, pieces_by_sku, replan, with_missing
 from domain.listings import keep_skus
@@ -21,9 +21,10 @@ from domain.states import FINAL_STATES, Cause, State
 from domain.stock import Reservation
 from domain.take_over import KEPT_OUT, NOTHING_KNOWN, TAKES_OVER, TakeOver, why_kept_out
 from domain.waivers import Waiver, lines_waived, refunds_of, stays
-from infra.engine.replay import go_on
+from infra.engine.replay import add_due, go_on
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Result, Settled
+from infra.queue.keys import BellKey
 from infra.tables.fulfillment import NewPart, add_parts
 from infra.tables.holds import Kept, keep_waivers, load_waivers, open_holds, release_all_holds, release_holds
 from infra.tables.lines import Quantity, add_quantities, load_plans, own_shipments, set_quantities
@@ -139,9 +140,13 @@ def amend(
     _keep_waivers(tx, changed, waivers)
     _take_pieces(tx, decided)
     _release_holds(tx, step, decided)
+    told = _tell_again(tx, step, decided, holds)
     unwanted = _unwanted(tx, decided)
     settled = [_settled(tx, step, one, holds.get(one.locked.id, ()), unwanted) for one in decided]
-    return [*waiting, *settled, *_add_parts(tx, changed)]
+    rung = [
+        replace(one, rings=one.rings | told.get(one.place.fulfillment_order_id or 0, frozenset())) for one in settled
+    ]
+    return [*waiting, *rung, *_add_parts(tx, changed)]
 
 
 def trim(tx: Connection, order_ids: Sequence[int]) -> frozenset[int]:
@@ -317,6 +322,27 @@ def _release_holds(tx: Connection, step: str, decided: Sequence[Decided]) -> Non
     release_holds(tx, released, step)
 
 
+def _tell_again(
+    tx: Connection, step: str, decided: Sequence[Decided], holds: dict[int, list[tuple[str, str]]]
+) -> dict[int, frozenset[BellKey]]:
+    """Release what a platform refused to hear while a refund was open, and tell it now that the refund is withdrawn.
+
+    Takes the released holds out of `holds`. Returns the bells by fulfillment order.
+    """
+    told: dict[int, frozenset[BellKey]] = {}
+    for one in decided:
+        opened = holds.get(one.locked.id, [])
+        refused = [hold for hold in opened if hold[0] == HoldCode.WRITEBACK_REFUSED]
+        lines = frozenset(line.line_id for line in one.locked.lines)
+        if one.change.closes or not refused or not refund_withdrawn(one.newer.old, one.newer.new, lines):
+            continue
+        holds[one.locked.id] = [hold for hold in opened if hold not in refused]
+        [(code, opened_by)] = refused
+        release_holds(tx, [(one.locked.id, code)], step)
+        told[one.locked.id] = frozenset(add_due(tx, one.locked, opened_by))
+    return told
+
+
 def _unwanted(tx: Connection, decided: Sequence[Decided]) -> dict[int, Hold]:
     """Waybills that live although their order is over on its platform, each with a hold that names it."""
     over = [
@@ -351,10 +377,12 @@ def _settled(
         is_direct = locked.state in {State.PENDING_PAYMENT, State.PAID, State.ON_HOLD}
         via = () if is_direct else (State.ON_HOLD,)
         return Settled(place, Done(State.PAID), Cause.PLATFORM, via=via, holds=beside, follow=follow)
+    rings: frozenset[BellKey] = frozenset()
     if asked.releases and not left and locked.state is State.ON_HOLD and not asked.review and one.standing.has_pieces:
         stands = msgspec.structs.replace(locked, reservation=Reservation.RELEASED) if _grew(one) else locked
-        go_on(tx, stands, step, Cause.PLATFORM, {"released": sorted(asked.releases)})
-    return Settled(place, Done(facts={"amended": True}), Cause.PLATFORM, holds=beside, follow=follow)
+        rings = frozenset(go_on(tx, stands, step, Cause.PLATFORM, {"released": sorted(asked.releases)}))
+    amended = Done(facts={"amended": True})
+    return Settled(place, amended, Cause.PLATFORM, holds=beside, follow=follow, rings=rings)
 
 
 def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:

@@ -159,6 +159,12 @@ async def _book(courier: Courier, one: Unlabelled, booking: Booking) -> Waybill:
 
 
 def _ours(one: Unlabelled, waybill: Waybill) -> Waybill:
+    """The courier's answer, if it is for this package. Raises Refused ``waybill_of_other_lines``."""
     if waybill.reference != one.reference:
         raise Malformed("foreign_answer", "the courier answered for another reference")
+    lines = {line.line_id: line.waybill for line in one.order.lines if line.waybill}
+    others = {number for line_id, number in lines.items() if line_id not in one.quantities}
+    if waybill.number in others - {lines.get(line_id) for line_id in one.quantities}:
+        # A package of the same number was booked and has left, and a restored backup does not know it.
+        raise Refused("waybill_of_other_lines", f"the platform shows {waybill.number} for other lines of the order")
     return waybill

@@ -11,15 +11,27 @@ from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Thr
 from domain.holds import HoldCode
 from domain.order import PlatformState
 from domain.outcomes import Done, Later
+from domain.states import State
 from domain.steps import Milestone, Step, Subject
+from domain.take_over import ShopWatchedError
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease, NotCalledError, call_each
 from infra.engine.results import Failed, Place, Result, Settled, each, place_of
+from infra.engine.watch import REST_S
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
+from infra.tables.orders import lock_fulfillment
 from infra.tables.pool import Connection
 from infra.tables.standing import confirmed_packages, unconfirmed_packages
-from infra.tables.writebacks import Ended, WritebackRow, begin_writebacks, end_writebacks, load_writebacks, tell_untold
+from infra.tables.writebacks import (
+    Ended,
+    WritebackRow,
+    begin_writebacks,
+    end_writebacks,
+    leave_untold,
+    load_writebacks,
+    tell_untold,
+)
 
 STEP = Step(
     name="writeback",
@@ -47,12 +59,16 @@ _CLEAR = (Transient, Throttled, Refused, Misconfigured)
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """A package whose number the platform must hear. `seen_before`: it may have heard already."""
+    """A package whose number the platform must hear. `seen_before`: it may have heard already.
+
+    Without `may_tell` the order is held: the platform is asked what it has heard, and told nothing.
+    """
 
     place: Place
     shop: str
     handover: Handover
     seen_before: bool
+    may_tell: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,11 @@ class Confirmed:
 
     told_now: bool
     changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NothingTold:
+    """The platform does not show our number after every earlier call has ended, and is told nothing during a hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,7 @@ class WriteBack:
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Untold]:
         rows = load_writebacks(tx, subject_ids)
+        held = _held(tx, rows)
         intents: list[Untold] = []
         settled: list[Result] = []
         taken: set[int] = set()
@@ -84,13 +106,17 @@ class WriteBack:
             place = place_of(row, row.package_id)
             if row.status == "confirmed":
                 settled.append(Settled(place, Done(facts={"left_alone": "confirmed"})))
+            elif row.package_id in held and not row.is_asked_about:
+                # The release of the last hold makes the write-back due again.
+                settled.append(Settled(place, Done(facts={"left_alone": State.ON_HOLD})))
             elif row.is_taken or row.order_id in taken:
                 settled.append(Settled(place, Later("other_package_first", after_s=_TURN_S)))
             elif row.busy_s > 0:
                 settled.append(Settled(place, Later("earlier_call_may_run", after_s=row.busy_s)))
             else:
                 taken.add(row.order_id)
-                intents.append(_untold(place, row))
+                intents.append(_untold(place, row, may_tell=row.package_id not in held))
+        leave_untold(tx, [row.package_id for row in rows if row.package_id in held and not row.is_asked_about])
         if intents:
             ids = [one.place.subject_id for one in intents]
             begin_writebacks(tx, ids, self.call_s)
@@ -119,6 +145,20 @@ def writeback(message: BellKey, runner: Runner) -> None:
     runner.run(message)
 
 
+def _held(tx: Connection, rows: Sequence[WritebackRow]) -> set[int]:
+    """Packages that are still here and whose order is held.
+
+    The lock makes a release wait until the work is settled: otherwise the release would find the work still there, add
+    none, and nobody would tell the platform.
+    """
+    here = [row for row in rows if row.state == State.ON_HOLD and not row.has_left]
+    if not here:
+        return set()
+    locked = lock_fulfillment(tx, sorted({row.fulfillment_order_id for row in here}))
+    held = {one.id for one in locked if one.state is State.ON_HOLD}
+    return {row.package_id for row in here if row.fulfillment_order_id in held}
+
+
 def _ended(one: Untold, answer: object) -> Ended:
     changed_at = answer.changed_at if isinstance(answer, Confirmed) else None
     return Ended(one.place.subject_id, _status(answer), is_clear=_is_clear(one, answer), changed_at=changed_at)
@@ -132,29 +172,34 @@ def _status(answer: object) -> str:
 
 def _is_clear(one: Untold, answer: object) -> bool:
     """Whether the next try, if there is one, need not ask first."""
-    return isinstance(answer, Confirmed) or (isinstance(answer, _CLEAR) and not one.seen_before)
+    if isinstance(answer, (Confirmed, ShopWatchedError)):
+        # A watched shop is asked first, and its refusal comes from this side: nothing was told, now or before.
+        return True
+    return isinstance(answer, _CLEAR) and not one.seen_before
 
 
 def _settle(one: Untold, answer: object) -> Result:
+    if isinstance(answer, ShopWatchedError):
+        return Settled(one.place, Later(answer.code, after_s=REST_S))
+    if isinstance(answer, NothingTold):
+        return Settled(one.place, Done(facts={"asked_about": one.handover.waybill, "found": "nothing"}))
     if isinstance(answer, Exception):
         return Failed(one.place, answer)
     assert isinstance(answer, Confirmed)
     return Settled(one.place, Done(facts={"waybill": one.handover.waybill, "told_now": answer.told_now}))
 
 
-async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed:
+async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed | NothingTold:
     """Tell, unless the platform shows our number already; then read back what it shows.
 
     Raises NotCalledError, having only asked, in a process that drains; Refused ``nothing_to_tell`` and ``order_closed``
     for what left although nobody wanted it any more: that is a person's to settle.
     """
     order_id = one.handover.platform_order_id
-    if one.seen_before:
-        status = await platform.status(order_id)
-        if _shows(status, one.handover):
-            return Confirmed(told_now=False, changed_at=status.changed_at)
-        if lease.is_draining():
-            raise NotCalledError
+    if one.seen_before and (known := await _ask(platform, one)):
+        return known
+    if one.seen_before and lease.is_draining():
+        raise NotCalledError
     if not one.handover.lines:
         raise Refused("nothing_to_tell", "every line of the package was refunded or closed")
     told_now = True
@@ -177,6 +222,14 @@ async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed:
     raise UnknownOutcome("not_read_back", "told, but the platform does not show the waybill yet")
 
 
+async def _ask(platform: Platform, one: Untold) -> Confirmed | NothingTold | None:
+    """What an earlier call has led to; None: nothing, so the platform is told."""
+    status = await platform.status(one.handover.platform_order_id)
+    if _shows(status, one.handover):
+        return Confirmed(told_now=False, changed_at=status.changed_at)
+    return None if one.may_tell else NothingTold()
+
+
 def _shows(status: PlatformStatus, handover: Handover) -> bool:
     """Whether the platform shows our waybill on a line of the package. A platform accepts all lines of a call, or none.
 
@@ -191,7 +244,7 @@ def _shows_other(status: PlatformStatus, handover: Handover) -> bool:
     return any(not shipment.line_ids or handover.lines.keys() & set(shipment.line_ids) for shipment in others)
 
 
-def _untold(place: Place, row: WritebackRow) -> Untold:
+def _untold(place: Place, row: WritebackRow, *, may_tell: bool) -> Untold:
     handover = Handover(
         row.platform_order_id,
         row.courier,
@@ -200,4 +253,4 @@ def _untold(place: Place, row: WritebackRow) -> Untold:
         outside=frozenset(row.outside),
         shipped_at=row.shipped_at,
     )
-    return Untold(place, row.key.account, handover, seen_before=row.is_asked_about)
+    return Untold(place, row.key.account, handover, seen_before=row.is_asked_about, may_tell=may_tell)

@@ -178,7 +178,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         severity=Severity.ERROR,
         owner="warehouse",
         key="source and account",
-        opens="scans, stock rows or listed orders of the account could not be read",
+        opens="scans or stock rows of the account could not be read",
         act="`orderlane scans list` names them; ask the sender, then `orderlane scans close N --reason R`",
         events=("scans_unreadable", "page_unapplied", "early_scans_unapplied", "stock_rows_unreadable"),
     ),

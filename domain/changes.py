@@ -113,6 +113,14 @@ def _before_review(old: Order, new: Order, now: Standing) -> Change:
     return Change(holds=held, reserves_again=now.pieces_changed)
 
 
+def refund_withdrawn(old: Order, new: Order, line_ids: frozenset[str]) -> bool:
+    """Whether a refund for one of the lines was asked for or paid, and none is now."""
+    before = {line.line_id for line in old.lines if line.line_id in line_ids and (line.refund_open or line.refunded)}
+    now = [line for line in new.lines if line.line_id in line_ids]
+    is_any_left = any(line.refund_open or line.refund_unknown for line in now)
+    return not is_any_left and any(line.line_id in before and not line.refunded for line in now)
+
+
 def buyer_changed(old: Order, new: Order) -> tuple[Finding, ...]:
     """Whether the receiver, the sums, or what is still wanted differ from what was reviewed; at most one finding.
 

@@ -93,3 +93,8 @@ def evidence_of(error: BaseException) -> bytes:
             return found
         link = link.__cause__ or link.__context__
     return b""
+
+
+def in_own_words(error: BaseException | None) -> str:
+    """An error of ours as it is; of a foreign one the type alone, as a foreign text may quote what it is about."""
+    return str(error) if isinstance(error, FulfilmentError) else type(error).__name__

@@ -92,22 +92,22 @@ def replay(
     over = [case for case in cases if isinstance(case.prospect, Superseded)]
     works = [_BackToWork(case, lane or case.place.lane) for case in back]
     _put_back(tx, works)
-    _close(tx, [*((case, Answer.REPLAYED, author.reason) for case in back), *_superseded(over)], author)
+    ended = [*((case, Answer.REPLAYED, author.reason) for case in back), *_superseded(over)]
+    rung = _close(tx, ended, author)
     found = {case.id: _answer(case) for case in cases}
     gone = endings(tx, [id_ for id_ in letter_ids if id_ not in found])
     answers = [found.get(id_) or Replayed(id_, Answer.REFUSED, gone[id_]) for id_ in letter_ids]
-    return answers, {work.bell() for work in works}
+    return answers, rung | {work.bell() for work in works}
 
 
-def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> int:
-    """Close those letters whose order moved on without them; return how many."""
+def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> tuple[int, set[BellKey]]:
+    """Close those letters whose order moved on without them; how many, and the bells to ring after the commit."""
     standings = load_standings(tx, letter_ids)
     moved_on = [id_ for id_, standing in standings.items() if isinstance(prospect(standing), Superseded)]
     if not moved_on:
-        return 0
+        return 0, set()
     over = [case for case in _lock(tx, moved_on) if isinstance(case.prospect, Superseded)]
-    _close(tx, list(_superseded(over)), machine("the order moved on", Source.SWEEPER))
-    return len(over)
+    return len(over), _close(tx, list(_superseded(over)), machine("the order moved on", Source.SWEEPER))
 
 
 def go_on(tx: Connection, locked: Locked, step: str, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:
@@ -207,39 +207,42 @@ def _answer(case: _Case) -> Replayed:
             return Replayed(case.id, Answer.REFUSED, why)
 
 
-def _close(tx: Connection, ended: Sequence[tuple[_Case, Answer, str]], author: Author) -> None:
-    """Close letters, lift the hold that they were, and move what may go on."""
+def _close(tx: Connection, ended: Sequence[tuple[_Case, Answer, str]], author: Author) -> set[BellKey]:
+    """Close letters, lift the hold that they were, and move what may go on; the bells of what that makes due."""
     if not ended:
-        return
+        return set()
     close(tx, [Closed(case.id, answer, reason) for case, answer, reason in ended], author.who)
     held = [case.place.fulfillment_order_id for case, _, _ in ended if case.place.fulfillment_order_id is not None]
     release_blocks(tx, held, author)
     writes = Writes()
     moved: set[int] = set()
+    rung: set[BellKey] = set()
     for case, answer, reason in ended:
         facts = {"letter": case.id, "by": author.who, "reason": reason}
         writes.events.append(event(case.step, case.place, f"letter_{answer}", _cause(author), facts=facts))
-        _resume(tx, case, author, moved, writes)
+        rung |= _resume(tx, case, author, moved, writes)
     write(tx, ended[0][0].step, writes)
     acts = [Act(f"letter/{case.id}", {"state": "open"}, {"state": answer}) for case, answer, _ in ended]
     record_acts(tx, author, Verb.LETTER_CLOSED, acts)
+    return rung
 
 
-def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes: Writes) -> None:
+def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes: Writes) -> set[BellKey]:
     fulfillment_order_id = case.place.fulfillment_order_id
     if fulfillment_order_id is None or fulfillment_order_id in moved:
-        return
+        return set()
     facts = {"letter": case.id, "by": author.who}
     match case.prospect:
         case PutBack(resume=State() as to):
             add_move(case.step, Settled(case.place, Done(), _cause(author)), (to,), writes, facts=facts)
-            _wake(tx, fulfillment_order_id)
             moved.add(fulfillment_order_id)
+            return _wake(tx, fulfillment_order_id)
         case Superseded(resume=State()):
             # Nobody leads it on from there: the step that would have done so is the one that is over.
             (locked,) = lock_fulfillment(tx, [fulfillment_order_id])
-            go_on(tx, locked, case.step, _cause(author), facts)
             moved.add(fulfillment_order_id)
+            return go_on(tx, locked, case.step, _cause(author), facts)
+    return set()
 
 
 def _cause(author: Author) -> Cause:

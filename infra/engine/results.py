@@ -8,6 +8,7 @@ from domain.order import Lane
 from domain.outcomes import Hold, Outcome
 from domain.states import Cause, State
 from infra.process.failpoints import failpoint
+from infra.queue.keys import BellKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Settled:
     """A step's outcome for one subject, with everything that commits together with it.
 
     `via`: states passed on the way to `Done.state`. `holds`: recorded without moving the state by
-    themselves. `lane`: the fulfillment order's lane from the move to `Done.state` on.
+    themselves. `lane`: the fulfillment order's lane from the move to `Done.state` on. `rings`: bells of work that the
+    step has added by itself.
     """
 
     place: Place
@@ -73,6 +75,7 @@ class Settled:
     follow: tuple[NewWork, ...] = ()
     lane: Lane | None = None
     closed_reason: str | None = None
+    rings: frozenset[BellKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

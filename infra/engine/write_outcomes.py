@@ -38,6 +38,7 @@ class Writes:
     letters: list[Row] = field(default_factory=list)
     answers: list[NewAnswer] = field(default_factory=list)
     added: list[NewWork] = field(default_factory=list)
+    rings: set[BellKey] = field(default_factory=set)
 
 
 def settle(tx: Connection, step: str, results: Sequence[Result], judge: "Judge") -> set[BellKey]:
@@ -52,7 +53,7 @@ def settle(tx: Connection, step: str, results: Sequence[Result], judge: "Judge")
         else:
             gather(step, result, writes)
     write(tx, step, writes)
-    return {BellKey(one.step, one.lane, one.account) for one in writes.added if one.after_s <= 0}
+    return writes.rings | {BellKey(one.step, one.lane, one.account) for one in writes.added if one.after_s <= 0}
 
 
 class Judge(Protocol):
@@ -68,6 +69,7 @@ def gather(step: str, settled: Settled, writes: Writes) -> None:
     if strays:
         raise RuntimeError(f"{step} does not lead to {', '.join(strays)}")
     writes.added.extend(settled.follow)
+    writes.rings |= settled.rings
     for hold in settled.holds:
         add_hold(step, place, hold, writes)
     if isinstance(outcome, Later):

@@ -79,7 +79,8 @@ class LetterDuties:
         if not ids:
             return
         with self.db.transaction() as tx:
-            closed = close_superseded(tx, ids)
+            closed, rung = close_superseded(tx, ids)
+        self.bells.ring(rung)
         if closed:
             log.info("letters_superseded", letters=closed)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import Transient
-from domain.gates import Pause, pause_before
+from domain.gates import GateKind, Pause, pause_before
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold
@@ -21,21 +21,54 @@ from infra.tables.gates import load_pauses
 from infra.tables.holds import open_holds, release_resumed, release_waiting, waits_ended
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
-from infra.tables.work import gates_with_work, let_through, overdue_behind_gates, overdue_behind_pauses
+from infra.tables.work import (
+    Overdue,
+    Paused,
+    Stretch,
+    gates_with_work,
+    let_through,
+    next_stretch,
+    overdue_behind_gates,
+    overdue_behind_pauses,
+)
 from infra.telemetry.log import get_logger
 
-# Work that comes back in one round when nothing limits it; and holds that one round opens.
+# Work that comes back in one round when nothing limits it; and holds that one round opens, or looks at to release.
 LET_THROUGH_MAX = 500
 HOLDS_MAX = 500
+# Rows of work that one round reads to find what waits too long.
+STRETCH_MAX = 5_000
+# From the end of one pass over all that waits to the beginning of the next one.
 HOLDS_EVERY_S = 30.0
+_START = Stretch("", 0, STRETCH_MAX)
 _FREE = Seen("", 0, -1)
 
 log = get_logger(__name__)
 
 
 @dataclass(slots=True)
+class _Pass:
+    """How far one pass over the waits and the work has come. A round looks at a stretch, and does not grow with them.
+
+    `waits`: the id of the last hold that was looked at. `work`: the stretch to look at. None: all of it was.
+    """
+
+    waits: int | None = None
+    work: Stretch | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.waits is None and self.work is None
+
+    def go_on(self) -> None:
+        """Begin again if it is over."""
+        if self.is_over:
+            self.waits, self.work = 0, _START
+
+
+@dataclass(slots=True)
 class GateDuty:
-    """Safe to run twice. Its cost grows with keys and gates, not with the work that waits behind them.
+    """Safe to run twice. What a round costs grows with keys and gates, not with the work that waits behind them.
 
     Held is what its order's ship-by comes within `margin_s` of, or what has waited for `patience_s`.
     """
@@ -47,6 +80,8 @@ class GateDuty:
     margin_s: float
     patience_s: float
     _holds_at: float = field(default=0.0, init=False)
+    _of_accounts: _Pass = field(default_factory=_Pass, init=False)
+    _of_pauses: _Pass = field(default_factory=_Pass, init=False)
 
     def open_keys(self, keys: Sequence[BellKey]) -> list[BellKey]:
         """The keys to ring for: those that no gate keeps back, and those of work that comes back now."""
@@ -57,9 +92,7 @@ class GateDuty:
         seen = self._look(accounts)
         returned = {key for account in gates for key in self._let_through(account, pauses, seen)}
         if seen is not None and self.clock.monotonic() >= self._holds_at:
-            self._holds_at = self.clock.monotonic() + HOLDS_EVERY_S
-            returned |= self.hold_waiting(_not_free(accounts, pauses, seen))
-            returned |= self.hold_paused()
+            returned |= self._hold(_not_free(accounts, pauses, seen))
             returned |= self.reinstate_accusers()
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
@@ -74,54 +107,71 @@ class GateDuty:
         narrow = {name: _room(name, (), seen) for name, standing in seen.items() if standing != _FREE}
         return dict.fromkeys(self._at_their_rate(accounts), 1) | narrow
 
-    def reinstate_accusers(self) -> set[BellKey]:
-        """Put back to work what had ended before its account turned out to be the cause; return its bells."""
-        with self.db.transaction() as tx:
-            return reinstate(tx)
-
     def hold_waiting(self, accounts: Sequence[str]) -> set[BellKey]:
         """Open a hold for what waits too long behind these accounts, and release those that wait no more.
 
-        The work keeps resting, and goes on by itself once its gate opens. Returns the bells of orders whose last hold
-        that was.
+        Looks at a stretch of the waits and of the work, and at the next ones when called again. The work keeps resting,
+        and goes on by itself once its gate opens. Returns the bells of orders whose last hold that was.
         """
+        at = self._of_accounts
+        at.go_on()
+        bells: set[BellKey] = set()
         with self.db.transaction() as tx:
-            # As a person does who releases a hold: the fulfillment orders first, then the holds.
-            locked = lock_fulfillment(tx, waits_ended(tx, accounts))
-            bells = _go_on(tx, locked, release_waiting(tx, [one.id for one in locked], accounts) if locked else ())
+            after, stretch = at.waits, at.work
+            if after is not None:
+                ids, after = waits_ended(tx, accounts, after=after, size=HOLDS_MAX)
+                # As a person does who releases a hold: the fulfillment orders first, then the holds.
+                locked = lock_fulfillment(tx, ids) if ids else ()
+                bells = _go_on(tx, locked, release_waiting(tx, [one.id for one in locked], accounts) if locked else ())
             if not accounts:
-                return bells
-            overdue = overdue_behind_gates(
-                tx, accounts, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX
-            )
-            for fulfillment_order_id, order_id, package_id, lane, state, step, account in overdue:
-                place = Place(package_id, Lane(lane), order_id, fulfillment_order_id, package_id, State(state))
-                writes = Writes()
-                add_hold(step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, {"account": account}), writes)
-                write(tx, step, writes)
-                log.warning("waiting_on_account", order_id=order_id, account=account)
+                stretch = None
+            if stretch is not None:
+                overdue = overdue_behind_gates(
+                    tx, accounts, stretch, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX
+                )
+                _open_holds(tx, overdue)
+                stretch = _behind(tx, stretch, len(overdue))
+        at.waits, at.work = after, stretch
         return bells
 
     def hold_paused(self) -> set[BellKey]:
         """The same for what waits too long while a person has paused its lane or step; the hold names the pause."""
+        at = self._of_pauses
+        at.go_on()
+        bells: set[BellKey] = set()
         with self.db.transaction() as tx:
-            locked = lock_fulfillment(tx, waits_ended(tx, by_pause=True))
-            bells = _go_on(tx, locked, release_resumed(tx, [one.id for one in locked]) if locked else ())
-            for one in overdue_behind_pauses(tx, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX):
-                place = Place(
-                    one.subject_id,
-                    Lane(one.lane),
-                    one.order_id,
-                    one.fulfillment_order_id,
-                    one.package_id,
-                    State(one.state),
+            after, stretch = at.waits, at.work
+            if after is not None:
+                ids, after = waits_ended(tx, by_pause=True, after=after, size=HOLDS_MAX)
+                locked = lock_fulfillment(tx, ids) if ids else ()
+                bells = _go_on(tx, locked, release_resumed(tx, [one.id for one in locked]) if locked else ())
+            if all(pause.kind is GateKind.ACCOUNT for pause in load_pauses(tx)):
+                stretch = None
+            if stretch is not None:
+                overdue = overdue_behind_pauses(
+                    tx, stretch, margin_s=self.margin_s, patience_s=self.patience_s, limit=HOLDS_MAX
                 )
-                writes = Writes()
-                facts = {"pause": one.pause, "reason": one.reason}
-                add_hold(one.step, place, Hold(HoldCode.WAITING_ON_ACCOUNT, facts), writes)
-                write(tx, one.step, writes)
-                log.warning("waiting_on_account", order_id=one.order_id, pause=one.pause)
+                _open_holds(tx, overdue)
+                stretch = _behind(tx, stretch, len(overdue))
+        at.waits, at.work = after, stretch
         return bells
+
+    def _hold(self, accounts: Sequence[str]) -> set[BellKey]:
+        """A stretch of `hold_waiting` and of `hold_paused`. The next pass begins a while after both are over."""
+        begins = self._of_accounts.is_over and self._of_pauses.is_over
+        bells: set[BellKey] = set()
+        if begins or not self._of_accounts.is_over:
+            bells |= self.hold_waiting(accounts)
+        if begins or not self._of_pauses.is_over:
+            bells |= self.hold_paused()
+        if self._of_accounts.is_over and self._of_pauses.is_over:
+            self._holds_at = self.clock.monotonic() + HOLDS_EVERY_S
+        return bells
+
+    def reinstate_accusers(self) -> set[BellKey]:
+        """Put back to work what had ended before its account turned out to be the cause; return its bells."""
+        with self.db.transaction() as tx:
+            return reinstate(tx)
 
     def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
         """How the breakers stand; None with Redis away, and then every process judges for itself."""
@@ -144,6 +194,24 @@ class GateDuty:
         with self.db.connection() as connection:
             for step, lane, key_account in let_through(connection, account, limit):
                 yield BellKey(step, lane, key_account)
+
+
+def _behind(tx: Connection, stretch: Stretch, held: int) -> Stretch | None:
+    """Where the next round goes on: the same stretch where it may hold more that is overdue, else the next one."""
+    return stretch if held == HOLDS_MAX else next_stretch(tx, stretch)
+
+
+def _open_holds(tx: Connection, overdue: Sequence[Overdue | Paused]) -> None:
+    by_step: dict[str, Writes] = {}
+    for one in overdue:
+        place = Place(
+            one.subject_id, Lane(one.lane), one.order_id, one.fulfillment_order_id, one.package_id, State(one.state)
+        )
+        hold = Hold(HoldCode.WAITING_ON_ACCOUNT, one.facts)
+        add_hold(one.step, place, hold, by_step.setdefault(one.step, Writes()))
+        log.warning("waiting_on_account", order_id=one.order_id, behind=one.behind)
+    for step, writes in by_step.items():
+        write(tx, step, writes)
 
 
 def _go_on(

@@ -118,11 +118,6 @@ def open_alarm(
     tx.execute(ALARM["open"], named)
 
 
-def close_alarm(tx: Connection, kind: AlarmKind, key: str = "") -> bool:
-    """Close the alarm; False when none is open."""
-    return tx.execute(ALARM["close"], {"kind": kind, "key": key}).fetchone() is not None
-
-
 def close_quiet(tx: Connection) -> int:
     """Close the alarms of events that have not happened for as long as their kind says; return how many there were."""
     named = {

@@ -160,10 +160,20 @@ class Waiting(NamedTuple):
     step: str
 
 
-def waits_ended(tx: Connection, accounts: Sequence[str] = (), *, by_pause: bool = False) -> list[int]:
-    """Fulfillment orders of which a wait is over: for accounts that are not among these, or for a pause."""
-    named = {"accounts": list(accounts), "by_pause": by_pause}
-    return [row[0] for row in tx.execute(HOLDS["waits_ended"], named)]
+class WaitsEnded(NamedTuple):
+    """Fulfillment orders of which a wait is over. `after`: the last hold that was looked at; None: no more are left."""
+
+    ids: list[int]
+    after: int | None
+
+
+def waits_ended(
+    tx: Connection, accounts: Sequence[str] = (), *, by_pause: bool = False, after: int = 0, size: int
+) -> WaitsEnded:
+    """Whose wait is over, for accounts that are not among these, or for a pause; of the `size` waits behind a hold."""
+    named = {"accounts": list(accounts), "by_pause": by_pause, "after": after, "size": size}
+    [(last, count, ids)] = tx.execute(HOLDS["waits_ended"], named)
+    return WaitsEnded(ids, last if count == size else None)
 
 
 def release_resumed(tx: Connection, ids: Sequence[int]) -> list[Waiting]:
@@ -187,13 +197,17 @@ def holds_of_accusers(tx: Connection, step: str, code: str, packages: Sequence[t
 
 
 class ShippedOrder(NamedTuple):
-    """An order that is held because its platform shows it as shipped. `shown`: the waybills that it shows."""
+    """An order that is held because its platform shows it as shipped. `shown`: the waybills that it shows.
+
+    `is_part`: some of its pieces are still wanted of us.
+    """
 
     order_id: int
     platform: str
     shop: str
     platform_order_id: str
     shown: list[str]
+    is_part: bool
 
 
 def shipped_without_package(connection: Connection, since: datetime) -> list[ShippedOrder]:

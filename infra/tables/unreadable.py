@@ -19,11 +19,10 @@ OPEN_MAX = 10_000
 
 
 class Source(StrEnum):
-    """What the entry stood in: a page of scans, a count of stock, or a listing of changed orders."""
+    """What the entry stood in: a page of scans, or a count of stock."""
 
     SCAN = "scan"
     STOCK = "stock"
-    LISTING = "listing"
 
 
 @dataclass(frozen=True, slots=True)

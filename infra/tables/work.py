@@ -1,7 +1,7 @@
 """Due work: added, finished, postponed, put back, moved to another lane, and at rest behind gates."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from infra.process.steps import steps_by_subject
@@ -52,6 +52,20 @@ class Overdue(NamedTuple):
     state: str
     step: str
     account: str
+
+    @property
+    def subject_id(self) -> int:
+        """Of its work, or of the package that a notice is about."""
+        return self.package_id
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the hold says of the wait."""
+        return {"account": self.account}
+
+    @property
+    def behind(self) -> str:
+        return self.account
 
 
 def add(tx: Connection, added: Iterable[Added]) -> None:
@@ -134,12 +148,36 @@ def let_through(connection: Connection, account: str, limit: int) -> list[tuple[
     return connection.execute(WORK["let_through"], {"account": account, "limit": limit}).fetchall()
 
 
+class Stretch(NamedTuple):
+    """`size` rows of all work in the order of its key, behind the row of `step` and `subject_id`."""
+
+    step: str
+    subject_id: int
+    size: int
+
+    def named(self) -> dict[str, Any]:
+        """The values for a statement, by name."""
+        return {"after_step": self.step, "after_id": self.subject_id, "size": self.size}
+
+
+def next_stretch(tx: Connection, stretch: Stretch) -> Stretch | None:
+    """The stretch behind this one; None where this one reaches the end."""
+    row = tx.execute(WORK["stretch_end"], stretch.named()).fetchone()
+    if row is None:
+        return None
+    step, subject_id = row
+    return Stretch(step, subject_id, stretch.size)
+
+
 def overdue_behind_gates(
-    tx: Connection, accounts: Sequence[str], *, margin_s: float, patience_s: float, limit: int
+    tx: Connection, accounts: Sequence[str], stretch: Stretch, *, margin_s: float, patience_s: float, limit: int
 ) -> list[Overdue]:
-    """Orders whose work waits behind these accounts, and that ship by within `margin_s` or have waited `patience_s`."""
+    """Orders whose work waits behind these accounts, and that ship by within `margin_s` or have waited `patience_s`.
+
+    Only the work of the stretch is read.
+    """
     named = {"accounts": list(accounts), "margin_s": margin_s, "patience_s": patience_s, "limit": limit}
-    rows = tx.execute(WORK["overdue_behind_gates"], {**named, **steps_by_subject()}).fetchall()
+    rows = tx.execute(WORK["overdue_behind_gates"], {**named, **stretch.named(), **steps_by_subject()}).fetchall()
     return [Overdue(*row) for row in rows]
 
 
@@ -182,8 +220,22 @@ class Paused(NamedTuple):
     pause: str
     reason: str
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the hold says of the wait."""
+        return {"pause": self.pause, "reason": self.reason}
 
-def overdue_behind_pauses(tx: Connection, *, margin_s: float, patience_s: float, limit: int) -> list[Paused]:
-    """Orders whose lane or step is paused, and that ship by within `margin_s` or have waited `patience_s`."""
-    named = {"margin_s": margin_s, "patience_s": patience_s, "limit": limit, **steps_by_subject()}
+    @property
+    def behind(self) -> str:
+        return self.pause
+
+
+def overdue_behind_pauses(
+    tx: Connection, stretch: Stretch, *, margin_s: float, patience_s: float, limit: int
+) -> list[Paused]:
+    """Orders whose lane or step is paused, and that ship by within `margin_s` or have waited `patience_s`.
+
+    Only the work of the stretch is read.
+    """
+    named = {"margin_s": margin_s, "patience_s": patience_s, "limit": limit, **stretch.named(), **steps_by_subject()}
     return [Paused(*row) for row in tx.execute(WORK["overdue_behind_pauses"], named).fetchall()]

@@ -18,6 +18,7 @@ WRITEBACKS = load("writebacks")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritebackRow(PackageRow):
     """`is_taken`: another package of the order is being told. `outside`: lines of which not all is in this package.
+    `has_left`: the package was handed over.
 
     The rest as in `UnlabelledRow`.
     """
@@ -29,6 +30,7 @@ class WritebackRow(PackageRow):
     is_asked_about: bool
     busy_s: float
     is_taken: bool
+    has_left: bool
     outside: list[str]
     lines: list[tuple[str, int]]
 
@@ -70,6 +72,15 @@ def begin_writebacks(tx: Connection, package_ids: Sequence[int], call_s: float) 
         tx.execute(WRITEBACKS["begin_writebacks"], {"ids": list(package_ids), "call_s": call_s})
 
 
+def leave_untold(tx: Connection, package_ids: Sequence[int]) -> None:
+    """Let locked write-backs wait for the end of a hold, also those that were refused before.
+
+    No statement for none.
+    """
+    if package_ids:
+        tx.execute(WRITEBACKS["leave_untold"], {"ids": list(package_ids)})
+
+
 def end_writebacks(tx: Connection, ended: Iterable[Ended]) -> None:
     """Store how calls ended."""
     rows = rows_json(
@@ -96,7 +107,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenWriteBack:
-    """A package whose platform has not confirmed its waybill. `holds` are those that the write-back opened."""
+    """A package whose platform has not confirmed its waybill. `holds` are those that the write-back opened.
+
+    `is_held`: the order is held and the package is still here, so the platform is not told now.
+    """
 
     package_id: int
     order_id: int
@@ -110,6 +124,7 @@ class OpenWriteBack:
     letter_id: int | None
     holds: list[str]
     cause: str | None
+    is_held: bool
 
     @property
     def account(self) -> str:

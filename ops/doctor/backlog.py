@@ -22,7 +22,7 @@ from infra.tables.unreadable import Source, count_by_account
 from ops.doctor.check import Check, ok, warn
 from ops.faces.terminal.alarms import alarm_in_words
 
-_ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows", Source.LISTING: "listed orders"}
+_ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows"}
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LONE_SCANS_H = 24
@@ -132,7 +132,7 @@ def lone_scans(session: Connection) -> Check:
 def unreadable_entries(session: Connection) -> Check:
     rows = count_by_account(session)
     if not rows:
-        return ok("unreadable", "every scan, stock row and listed order could be read")
+        return ok("unreadable", "every scan and stock row could be read")
     where = ", ".join(f"{account} {count} {_ENTRIES[Source(source)]}" for account, source, count in rows)
     total = sum(count for *_, count in rows)
     return warn("unreadable", f"{total} open: {where}", "`orderlane scans list` names them; ask the warehouse")

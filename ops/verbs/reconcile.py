@@ -48,13 +48,23 @@ class Outcome(StrEnum):
     NOT_REACHED = "not_reached"
     SHIPPED_BEFORE = "shipped_before"
     WOULD_RELEASE = "would_release"
+    PART_SHIPPED = "part_shipped"
 
 
 # Of `Reconciled.why`: the platform was not told yet, and the engine goes on by itself.
 WRITEBACK_DUE = "writeback_due"
 
 # What a person must look at.
-OPEN = frozenset({Outcome.GONE, Outcome.CONTRADICTS, Outcome.NOT_VOIDED, Outcome.ELSEWHERE, Outcome.NOT_REACHED})
+OPEN = frozenset(
+    {
+        Outcome.GONE,
+        Outcome.CONTRADICTS,
+        Outcome.NOT_VOIDED,
+        Outcome.ELSEWHERE,
+        Outcome.NOT_REACHED,
+        Outcome.PART_SHIPPED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +192,9 @@ class Reconciler:
             except FulfilmentError as error:
                 yield _line_of_lost(order, "", Outcome.NOT_REACHED, reason_of(error))
                 continue
-            if waybill and self.author is None:
+            if waybill and order.is_part:
+                yield _line_of_lost(order, waybill, Outcome.PART_SHIPPED)
+            elif waybill and self.author is None:
                 yield _line_of_lost(order, waybill, Outcome.WOULD_RELEASE)
             elif waybill and self.author is not None and let_go(self.label.db, order, self.author):
                 yield _line_of_lost(order, waybill, Outcome.SHIPPED_BEFORE)
@@ -229,6 +241,7 @@ _OUTCOMES = {
     Said.SHOWN: Outcome.CONFIRMED,
     Said.TOLD: Outcome.CONFIRMED,
     Said.WOULD_TELL: Outcome.NOTHING_THERE,
+    Said.HELD: Outcome.NOTHING_THERE,
     Said.ELSEWHERE: Outcome.ELSEWHERE,
 }
 

@@ -19,14 +19,21 @@ from infra.tables.pool import Database
 from ops.verbs.holds import release
 from ops.views.looking import looking
 
+# Packages that were numbered before those that the platform shows, and never left.
+_PACKAGES_UNSHOWN_MAX = 2
+
 
 @dataclass(frozen=True, slots=True)
 class LostOrder:
-    """An order that is held as shipped by somebody else. `shown`: the waybills that its platform shows."""
+    """An order that is held as shipped by somebody else. `shown`: the waybills that its platform shows.
+
+    `is_part`: some of its pieces are still wanted of us.
+    """
 
     order_id: int
     key: OrderKey
     shown: frozenset[str]
+    is_part: bool
 
 
 def lost_orders(db: Database, since: datetime) -> list[LostOrder]:
@@ -34,30 +41,47 @@ def lost_orders(db: Database, since: datetime) -> list[LostOrder]:
     with looking(db) as tx:
         rows = shipped_without_package(tx, since)
     return [
-        LostOrder(id_, OrderKey(platform, shop, number), frozenset(shown))
-        for id_, platform, shop, number, shown in rows
+        LostOrder(
+            one.order_id, OrderKey(one.platform, one.shop, one.platform_order_id), frozenset(one.shown), one.is_part
+        )
+        for one in rows
     ]
 
 
 async def find_ours(couriers: Iterable[Courier], order: LostOrder) -> str:
-    """The living waybill that a courier gave for the order's first package and that the platform shows; or empty.
+    """A living waybill that a courier gave for one of the order's packages, if all that the platform shows are such.
 
-    Where the platform shows no number, a living waybill under our reference is proof enough. Raises what the courier's
-    look-up raises.
+    Empty otherwise: then somebody else has shipped some of the order. Where the platform shows no number, a living
+    waybill of the first package is proof enough. Raises what the courier's look-up raises.
     """
+    found: list[str] = []
     for courier in couriers:
-        if not courier.can_find:
-            continue
-        generation = 1
-        while found := await courier.find(reference(order.key, 1, generation)):
-            if found.alive and (found.number in order.shown or not order.shown):
-                return found.number
-            generation += 1
-    return ""
+        if courier.can_find:
+            for number in range(1, max(1, len(order.shown)) + 1 + _PACKAGES_UNSHOWN_MAX):
+                found += await _living(courier, order.key, number)
+    ours = [waybill for waybill in found if waybill in order.shown or not order.shown]
+    return ours[0] if ours and order.shown <= set(found) else ""
+
+
+async def _living(courier: Courier, key: OrderKey, number: int) -> list[str]:
+    """The living waybills of one package, in all its generations."""
+    living: list[str] = []
+    generation = 1
+    while found := await courier.find(reference(key, number, generation)):
+        if found.alive:
+            living.append(found.number)
+        generation += 1
+    return living
 
 
 def let_go(db: Database, order: LostOrder, author: Author) -> bool:
-    """Release the hold, so that the order ends as what left already; False where somebody has done so meanwhile."""
+    """Release the hold, so that the order ends as what left already; False where somebody has done so meanwhile.
+
+    Not for an order of which a part is still wanted: its packages would be numbered from one again, as those that have
+    left were.
+    """
+    if order.is_part:
+        return False
     try:
         release(db, order.order_id, HoldCode.SHIPPED_ELSEWHERE, author)
     except Conflict:

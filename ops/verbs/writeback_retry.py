@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from actors.writeback import Confirmed, WriteBack
+from actors.writeback import STEP, Confirmed, NothingTold, WriteBack
 from adapters.ports import PlatformStatus
 from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
@@ -25,6 +25,7 @@ from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
 from infra.tables.pool import Connection, Database
+from infra.tables.take_over import watched_packages
 from infra.tables.writebacks import OpenWriteBack, ask_again, is_confirmed, lock_writeback_work
 from ops.verbs.change import Change, change
 from ops.verbs.holds import release
@@ -45,6 +46,7 @@ class Said(StrEnum):
     ELSEWHERE = "elsewhere"
     NOT_REACHED = "not_reached"
     BUSY = "busy"
+    HELD = "held"
 
 
 # Of `Told.why`, beside the codes of errors.
@@ -107,7 +109,8 @@ def retry(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: Author,
     """Put each back to work and tell its platform, unless it shows the waybill already; `show` sees each at once.
 
     Open holds and dead letters of these write-backs are closed in the author's name when the work goes
-    back; the engine opens new ones for what fails again. Stopping half-way leaves the rest untouched.
+    back; the engine opens new ones for what fails again. Stopping half-way leaves the rest untouched. A package of a
+    watched shop is refused with ``shop_watched``; of a held order its platform is only asked.
     """
     told: list[Told] = []
     size = max(1, min(runner.batch_max, int(pace.per_second)))
@@ -125,9 +128,15 @@ def retry(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: Author,
 def _retry_some(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace) -> Iterable[Told]:
     heard: dict[int, object] = {}
     listening = replace(runner, step=Overheard(runner.step, heard))
-    keys = {one.package_id: _put_back(runner.db, one, author) for one in chosen}
+    keys: dict[int, BellKey] = {}
+    refused: dict[int, Refused] = {}
+    for one in chosen:
+        try:
+            keys[one.package_id] = _put_back(runner.db, one, author)
+        except Refused as error:
+            refused[one.package_id] = error
     ends_at = pace.clock.monotonic() + PATIENCE_S
-    waiting = list(chosen)
+    waiting = [one for one in chosen if one.package_id in keys]
     while waiting:
         _run(listening, [(keys[one.package_id], one.package_id) for one in waiting])
         waiting = [one for one in waiting if not _is_over(runner.db, one, heard)]
@@ -136,7 +145,9 @@ def _retry_some(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: A
         # Held by somebody else, or after another package of its order.
         pace.wait(_LOOK_EVERY_S)
     for one in chosen:
-        if one in waiting:
+        if one.package_id in refused:
+            yield _judged(one, refused[one.package_id])
+        elif one in waiting:
             yield _told(one, Said.BUSY)
         else:
             # Nothing heard, yet confirmed: a worker was faster.
@@ -151,7 +162,12 @@ def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
 
 
 def clear_the_way(db: Database, one: OpenWriteBack, author: Author) -> None:
-    """Replay the dead letter of a write-back and release the holds that it opened, in the author's name."""
+    """Replay the dead letter of a write-back and release the holds that it opened, in the author's name.
+
+    Raises Refused ``shop_watched``, as `put_back` does.
+    """
+    with looking(db) as tx:
+        _refuse_watched(tx, one)
     if one.letter_id is not None:
         with change(db, author) as made:
             made.noted_below()
@@ -165,13 +181,32 @@ def clear_the_way(db: Database, one: OpenWriteBack, author: Author) -> None:
 
 
 def put_back(made: Change, one: OpenWriteBack) -> BellKey:
-    """Make a write-back due at once, the platform to be asked before it is told; the bell to ring."""
+    """Make a write-back due at once, the platform to be asked before it is told; the bell to ring.
+
+    Raises Refused ``shop_watched``: the engine lets go on what may have been told, so it must not look like that.
+    """
+    _refuse_watched(made.tx, one)
     # Whoever tells the platform locks the work first, and the write-back behind it.
     lock_writeback_work(made.tx, one.package_id)
     due = ask_again(made.tx, one.package_id, one.lane, one.account)
     after = {"status": one.status, "asks_again": due is not None}
     made.note(Verb.WRITEBACK_RETRIED, f"package/{one.package_id}", {"status": one.status}, after)
     return BellKey("writeback", *(due or (one.lane, one.account)))
+
+
+def _refuse_watched(tx: Connection, one: OpenWriteBack) -> None:
+    if _watched(tx, [one]):
+        raise _shop_watched(one)
+
+
+def _watched(tx: Connection, chosen: Sequence[OpenWriteBack]) -> set[int]:
+    """Packages of shops that are only watched now."""
+    found = watched_packages(tx, STEP.name, STEP.works_in, [one.package_id for one in chosen])
+    return {one.subject_id for one in found}
+
+
+def _shop_watched(one: OpenWriteBack) -> Refused:
+    return Refused("shop_watched", facts={"shop": one.account})
 
 
 def _run(runner: RemoteRunner, due: Iterable[tuple[BellKey, int]]) -> None:
@@ -193,6 +228,8 @@ def _judged(one: OpenWriteBack, answer: object) -> Told:
     match answer:
         case Confirmed(told_now=told_now):
             return _told(one, Said.TOLD if told_now else Said.SHOWN)
+        case NothingTold():
+            return _told(one, Said.HELD)
         case Conflict():
             return _told(one, Said.ELSEWHERE, reason_of(answer))
         case Refused():
@@ -206,6 +243,13 @@ def preview(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], show: Show) -
     assert isinstance(runner.step, WriteBack)
     tools = runner.step.tools
     told: list[Told] = []
+    with looking(runner.db) as tx:
+        watched = _watched(tx, chosen)
+    for one in chosen:
+        if one.package_id in watched:
+            told.append(_judged(one, _shop_watched(one)))
+            show(told[-1])
+    chosen = [one for one in chosen if one.package_id not in watched]
     for start in range(0, len(chosen), runner.batch_max):
         asked = [Asked(Place(one.package_id, Lane(one.lane)), one) for one in chosen[start : start + runner.batch_max]]
 
@@ -242,7 +286,7 @@ def _foreseen(one: OpenWriteBack, answer: PlatformStatus | Exception) -> Told:
         return _told(one, Said.SHOWN)
     if answer.shipments:
         return _told(one, Said.ELSEWHERE, Reason(ANOTHER_WAYBILL))
-    return _told(one, Said.WOULD_TELL)
+    return _told(one, Said.HELD if one.is_held else Said.WOULD_TELL)
 
 
 def _told(one: OpenWriteBack, said: Said, why: Reason | None = None) -> Told:

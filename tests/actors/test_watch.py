@@ -191,6 +191,27 @@ def test_a_write_back_whose_outcome_is_unknown_is_asked_about(merchant, trade):
     assert len(watched.platform.told) == 1
 
 
+def test_a_write_back_that_the_platform_never_heard_rests_after_one_question(merchant, trade):
+    in_flight(merchant, trade, "label")
+    merchant.scan("accepted", "packed", "handed_over")
+    merchant.platform.errors["tell"] = [UnknownOutcome("timeout")]
+    merchant.run("writeback")
+    watched = process_with(merchant, Mode.WATCH)
+    asked = watched.platform.asked["status"]
+    for _ in range(3):
+        watched.fall_due()
+        watched.run("writeback")
+    assert watched.platform.asked["status"] - asked == 1
+    assert [spent for _, spent in watched.due("writeback")] == [1], "the attempt before the watch"
+    assert watched.rows("SELECT extract(epoch FROM due_at - now())::int > 50 FROM work WHERE step = 'writeback'") == [
+        (True,)
+    ]
+    live = process_with(watched, Mode.LIVE)
+    live.fall_due()
+    live.run("writeback")
+    assert live.rows("SELECT status FROM writeback") == [("confirmed",)]
+
+
 def test_an_unpaid_order_that_is_paid_during_the_watch_gives_its_stock_back(merchant, trade, unpaid):
     merchant.stock("east", **{"TEE-1": 100})
     merchant.deliver(trade(tid="1001", **unpaid))

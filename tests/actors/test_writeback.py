@@ -1,7 +1,21 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
 import pytest
 
 from adapters.ports import PlatformShipment
 from domain.errors import Misconfigured, Refused, Transient, UnknownOutcome
+from domain.holds import HoldCode
+from domain.states import State
+from infra.engine.author import Author
+from infra.monitoring.invariants import find_breaches
+from infra.tables.orders import lock_fulfillment
+from infra.tables.writebacks import load_writebacks
+from ops.verbs.hold_orders import hold
+from ops.verbs.holds import release
+
+LI = Author("li", "the buyer has called")
 
 
 class Killed(BaseException):
@@ -176,3 +190,115 @@ def test_a_refused_write_back_does_not_stop_a_package_that_is_still_here(shipped
     shipped.platform.errors = {"tell": [Refused("closed")]}
     shipped.run("writeback")
     assert (shipped.states(), shipped.holds()) == (["packed"], ["writeback_refused"])
+
+
+def stop(merchant, code=HoldCode.MANUAL):
+    hold(merchant.db, merchant.one("SELECT id FROM orders"), code, LI)
+
+
+def let_go(merchant, code=HoldCode.MANUAL):
+    return release(merchant.db, merchant.one("SELECT id FROM orders"), code, LI)
+
+
+def breaches(merchant):
+    with merchant.db.connection() as connection:
+        return find_breaches(connection)
+
+
+@pytest.fixture(params=["label", "packed"])
+def due(request, make_merchant, trade):
+    """An order whose write-back is due, while its package is still in the house."""
+    merchant = make_merchant(ship_on=request.param)
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(trade(tid="1001"))
+    merchant.flow("label")
+    if request.param == "packed":
+        merchant.scan("accepted", "packed")
+    return merchant
+
+
+def test_a_held_order_is_not_told_until_its_release(due):
+    assert len(due.due("writeback")) == 1
+    stop(due)
+    due.run("writeback")
+    assert (due.platform.told, due.due("writeback")) == ([], [])
+    assert (status(due), breaches(due)) == ("pending", [])
+    assert due.rows("SELECT facts FROM event WHERE kind = 'writeback_done'") == [({"left_alone": "on_hold"},)]
+    let_go(due)
+    due.run("writeback")
+    assert (due.platform.told, status(due)) == (["SF0001"], "confirmed")
+
+
+def test_control_without_a_look_at_the_state_the_held_order_is_told(due, monkeypatch):
+    monkeypatch.setattr("actors.writeback.lock_fulfillment", lambda tx, ids: [])
+    stop(due)
+    due.run("writeback")
+    assert due.platform.told == ["SF0001"]
+
+
+def test_a_package_that_has_left_is_told_whatever_holds_its_order(due):
+    stop(due)
+    due.rows("UPDATE package SET handed_over_at = now()")
+    due.run("writeback")
+    assert (due.platform.told, status(due)) == (["SF0001"], "confirmed")
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_an_attempt_that_may_have_told_is_asked_about_and_not_repeated_during_a_hold(due, reached):
+    due.platform.errors = {"after_tell" if reached else "tell": [UnknownOutcome("timeout")]}
+    due.run("writeback")
+    stop(due)
+    due.fall_due()
+    due.run("writeback")
+    assert due.platform.asked["tell"] == 1, "asked, and not told once more"
+    assert (status(due), due.due("writeback")) == ("confirmed" if reached else "pending", [])
+    let_go(due)
+    due.run("writeback")
+    assert (due.platform.told, status(due), breaches(due)) == (["SF0001"], "confirmed", [])
+
+
+def test_a_refusal_that_is_released_during_another_hold_is_told_after_that_one(due):
+    due.platform.errors = {"tell": [Refused("closed")]}
+    due.run("writeback")
+    stop(due)
+    let_go(due, HoldCode.WRITEBACK_REFUSED)
+    due.run("writeback")
+    assert (due.platform.told, due.due("writeback"), status(due)) == ([], [], "pending")
+    let_go(due)
+    due.run("writeback")
+    assert (due.platform.told, status(due)) == (["SF0001"], "confirmed")
+
+
+def release_beside(due, monkeypatch):
+    """The step reads the order as held; before it has settled that, a person releases the hold."""
+    stop(due)
+    read, released = threading.Event(), threading.Event()
+
+    def load(tx, ids):
+        rows = load_writebacks(tx, ids)
+        assert [row.state for row in rows] == [State.ON_HOLD]
+        read.set()
+        assert released.wait(20)
+        return rows
+
+    monkeypatch.setattr("actors.writeback.load_writebacks", load)
+    with ThreadPoolExecutor(1) as pool:
+        step = pool.submit(due.run, "writeback")
+        assert read.wait(20)
+        let_go(due)
+        released.set()
+        step.result(20)
+
+
+def test_a_release_beside_the_step_is_not_lost(due, monkeypatch):
+    release_beside(due, monkeypatch)
+    assert (due.platform.told, status(due)) == (["SF0001"], "confirmed")
+
+
+def test_control_without_the_lock_the_release_beside_the_step_is_lost(due, monkeypatch):
+    def stale(tx, ids):
+        return [msgspec.structs.replace(one, state=State.ON_HOLD) for one in lock_fulfillment(tx, ids)]
+
+    monkeypatch.setattr("actors.writeback.lock_fulfillment", stale)
+    release_beside(due, monkeypatch)
+    assert (due.platform.told, due.due("writeback"), status(due)) == ([], [], "pending")

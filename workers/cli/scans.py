@@ -18,7 +18,7 @@ _NUMBER_MAX = 2**63 - 1
 
 @click.group(epilog="\b\nExample:  orderlane scans list")
 def scans() -> None:
-    """Scans, stock rows and listed orders that could not be read: list them, close those that were seen to."""
+    """Scans and stock rows that could not be read: list them, close those that were seen to."""
 
 
 @scans.command("list", epilog="\b\nExample:  orderlane scans list --json")
@@ -36,7 +36,7 @@ def list_scans(*, as_json: bool) -> None:
     if total > len(found) > 0:
         say(f"{total} are open; the others are listed once these are closed")
     if not found:
-        say("every scan, stock row and listed order could be read")
+        say("every scan and stock row could be read")
 
 
 @scans.command(epilog="\b\nExample:  orderlane scans close 17 --reason 'scanned again by the warehouse'")

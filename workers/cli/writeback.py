@@ -151,6 +151,8 @@ def exit_of_answers(said: Sequence[Said]) -> Exit:
     found = set(said)
     if found <= SETTLED | {Said.WOULD_TELL}:
         return Exit.DONE
+    if found == {Said.HELD}:
+        return Exit.HELD
     if found <= _REFUSALS:
         return Exit.REFUSED
     return Exit.UNREACHABLE if found == {Said.NOT_REACHED} else Exit.PARTLY

@@ -40,10 +40,6 @@ ON CONFLICT (kind, key) WHERE closed_at IS NULL DO UPDATE
 SET severity = excluded.severity, owner = excluded.owner, facts = excluded.facts, count = a.count + excluded.count,
     last_at = clock_timestamp();
 
--- name: close
-UPDATE alarm SET closed_at = clock_timestamp() WHERE kind = %(kind)s AND key = %(key)s AND closed_at IS NULL
-RETURNING id;
-
 -- name: close_quiet
 -- Events that have not happened for as long as their kind is open, and alarms of kinds that this version does not know
 -- and that nobody has renewed for `strange_s`.

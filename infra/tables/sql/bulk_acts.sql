@@ -140,8 +140,10 @@ FROM unnest(%(ids)s::bigint[]) AS k(id) LEFT JOIN dead_letter AS d ON d.id = k.i
 
 -- name: foresee_put_back
 SELECT k.id, CASE WHEN w.package_id IS NULL THEN 'writeback_unknown'
-                  WHEN w.status = 'confirmed' THEN 'writeback_confirmed' ELSE 'put_back' END
-FROM unnest(%(ids)s::bigint[]) AS k(id) LEFT JOIN writeback AS w ON w.package_id = k.id;
+                  WHEN w.status = 'confirmed' THEN 'writeback_confirmed'
+                  WHEN s.mode = 'watch' THEN 'shop_watched' ELSE 'put_back' END
+FROM unnest(%(ids)s::bigint[]) AS k(id) LEFT JOIN writeback AS w ON w.package_id = k.id
+LEFT JOIN orders AS o ON o.id = w.order_id LEFT JOIN shop AS s ON s.account = o.platform || '/' || o.shop;
 
 -- name: letters
 -- Open letters of a filter, the oldest first.

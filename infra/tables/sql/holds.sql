@@ -47,7 +47,8 @@ ORDER BY h.released_at DESC LIMIT 1;
 -- name: lost_orders
 -- Orders held because the platform shows them as shipped, of which we have no package, with the numbers that it shows.
 SELECT o.id, o.platform, o.shop, o.platform_order_id,
-       coalesce(array_agg(DISTINCT l.waybill) FILTER (WHERE l.waybill <> ''), '{}')
+       coalesce(array_agg(DISTINCT l.waybill) FILTER (WHERE l.waybill <> ''), '{}'),
+       EXISTS (SELECT FROM order_line AS r WHERE r.order_id = o.id AND r.planned > 0)
 FROM hold AS h
 JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
@@ -74,16 +75,20 @@ WHERE h.code = %(code)s AND h.step = %(step)s AND h.released_at IS NULL
 ORDER BY h.fulfillment_order_id;
 
 -- name: waits_ended
--- Fulfillment orders of which a wait is over: for an account that is not among these, or for a pause that has ended.
--- Index hold_for_a_gate.
-SELECT h.fulfillment_order_id FROM hold AS h
-WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL
-  AND CASE WHEN %(by_pause)s
-           THEN h.facts ->> 'pause' IS NOT NULL
-                AND NOT EXISTS (SELECT 1 FROM gate AS g WHERE g.kind || '/' || g.name = h.facts ->> 'pause'
-                                AND (g.until IS NULL OR g.until > now()))
-           ELSE h.facts ->> 'pause' IS NULL AND NOT (h.facts ->> 'account' = ANY(%(accounts)s)) END
-ORDER BY h.fulfillment_order_id;
+-- Of a stretch of the open waits, in the order of their ids: its last hold, its length, and the fulfillment orders of
+-- which a wait is over: for an account that is not among these, or for a pause that has ended. Index hold_for_a_gate.
+WITH stretch AS MATERIALIZED (
+    SELECT id, fulfillment_order_id, facts FROM hold
+    WHERE code = 'waiting_on_account' AND released_at IS NULL AND id > %(after)s
+    ORDER BY id LIMIT %(size)s
+)
+SELECT max(h.id), count(*), coalesce(array_agg(h.fulfillment_order_id ORDER BY h.fulfillment_order_id) FILTER (WHERE
+    CASE WHEN %(by_pause)s
+         THEN h.facts ->> 'pause' IS NOT NULL
+              AND NOT EXISTS (SELECT 1 FROM gate AS g WHERE g.kind || '/' || g.name = h.facts ->> 'pause'
+                              AND (g.until IS NULL OR g.until > now()))
+         ELSE h.facts ->> 'pause' IS NULL AND NOT (h.facts ->> 'account' = ANY(%(accounts)s)) END), '{}')
+FROM stretch AS h;
 
 -- name: release_waiting
 -- The wait is over for everything whose account is free again. Index hold_for_a_gate.

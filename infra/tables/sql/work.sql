@@ -127,19 +127,31 @@ WHERE (step, subject_id) IN (
     LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING step, lane, account;
 
+-- name: stretch_end
+-- The last row of a stretch of all work, in the order of its key. None: the stretch reaches the end.
+SELECT step, subject_id FROM work
+WHERE (step, subject_id) > (%(after_step)s, %(after_id)s)
+ORDER BY step, subject_id
+OFFSET %(size)s - 1 LIMIT 1;
+
 -- name: overdue_behind_gates
--- Work that has waited too long behind shut accounts, for the orders' clocks or for longer than anybody should.
+-- Of a stretch of all work, what has waited too long behind shut accounts, for the orders' clocks or for longer than anybody should.
 -- Its hold names the step, and the work goes on once the gate opens. A notice has no clock, and no hold of its own
 -- while something else of its order has one.
-WITH waiting AS (
+WITH stretch AS MATERIALIZED (
+    SELECT step, subject_id, account, gate, gated_at, due_at FROM work
+    WHERE (step, subject_id) > (%(after_step)s, %(after_id)s)
+    ORDER BY step, subject_id
+    LIMIT %(size)s
+), waiting AS (
     SELECT p.id AS package_id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account) AS account,
            coalesce(w.gated_at, w.due_at) AS since, true AS has_clock
-    FROM work AS w JOIN package AS p ON p.id = w.subject_id
+    FROM stretch AS w JOIN package AS p ON p.id = w.subject_id
     WHERE w.step = ANY(%(of_packages)s)
       AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
     UNION ALL
     SELECT p.id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account), coalesce(w.gated_at, w.due_at), false
-    FROM work AS w JOIN notice AS n ON n.id = w.subject_id JOIN package AS p ON p.id = n.package_id
+    FROM stretch AS w JOIN notice AS n ON n.id = w.subject_id JOIN package AS p ON p.id = n.package_id
     WHERE w.step = ANY(%(of_notices)s)
       AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
 )
@@ -214,9 +226,14 @@ GROUP BY step ORDER BY step;
 
 -- name: overdue_behind_pauses
 -- The same for what is due while its lane or step is paused. What was due before the pause waits for it since the pause.
-WITH paused AS (
+WITH stretch AS MATERIALIZED (
+    SELECT step, subject_id, lane, due_at FROM work
+    WHERE (step, subject_id) > (%(after_step)s, %(after_id)s)
+    ORDER BY step, subject_id
+    LIMIT %(size)s
+), paused AS (
     SELECT w.step, w.subject_id, g.kind || '/' || g.name AS pause, g.reason, greatest(w.due_at, g.shut_at) AS since
-    FROM gate AS g JOIN work AS w ON g.name = CASE g.kind WHEN 'lane' THEN w.lane ELSE w.step END
+    FROM gate AS g JOIN stretch AS w ON g.name = CASE g.kind WHEN 'lane' THEN w.lane ELSE w.step END
     WHERE g.kind IN ('lane', 'step') AND (g.until IS NULL OR g.until > now()) AND w.due_at <= now()
 ), waiting AS (
     SELECT q.*, q.subject_id AS fulfillment_order_id, NULL::bigint AS package_id, true AS has_clock

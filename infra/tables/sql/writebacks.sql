@@ -31,6 +31,7 @@ SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        coalesce(greatest(0, extract(epoch FROM w.call_deadline - now())), 0)::float8 AS busy_s,
        EXISTS (SELECT 1 FROM writeback AS b
                WHERE b.order_id = o.id AND b.package_id <> p.id AND b.status = 'sending') AS is_taken,
+       p.handed_over_at IS NOT NULL AS has_left,
        ARRAY(SELECT l.line_id FROM order_line AS l
              WHERE l.order_id = o.id AND NOT l.refunded
                AND l.planned + l.elsewhere
@@ -54,6 +55,9 @@ FOR UPDATE OF w;
 UPDATE writeback SET status = 'sending', call_deadline = now() + make_interval(secs => %(call_s)s)
 WHERE package_id = ANY(%(ids)s);
 
+-- name: leave_untold
+UPDATE writeback SET status = 'pending' WHERE package_id = ANY(%(ids)s) AND status <> 'pending';
+
 -- name: end_writebacks
 -- `is_clear`: the call surely had no effect, or its effect is known, so nobody need ask first. Otherwise
 -- the call is over, so the next try asks at once.
@@ -69,7 +73,8 @@ WHERE w.package_id = r.id;
 -- that were refused, died, failed before, or have waited longer than `late_s` since the package left. What waits for
 -- a hold's end is told after it.
 SELECT w.package_id, w.order_id, o.platform, o.shop, o.platform_order_id, f.lane, s.waybill, w.shipped_at, w.status,
-       d.id AS letter_id, held.codes AS holds, coalesce(d.code, failed.code, held.why) AS cause
+       d.id AS letter_id, held.codes AS holds, coalesce(d.code, failed.code, held.why) AS cause,
+       f.state = 'on_hold' AND p.handed_over_at IS NULL AS is_held
 FROM writeback AS w
 JOIN package AS p ON p.id = w.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id

@@ -84,6 +84,7 @@ _OUTCOME = {
     "nothing_there": "nothing there",
     "shipped_before": "shipped by us before the restore: its hold is released",
     "would_release": "shipped by us before the restore: its hold would be released",
+    "part_shipped": "a part was shipped by us before the restore: a person ships the rest",
     "adopted": "adopted",
     "would_adopt": "would be adopted",
     "later": "adopted when label may act",
@@ -106,6 +107,7 @@ _SAID = {
     "elsewhere": "shipped elsewhere",
     "not_reached": "not reached",
     "busy": "somebody else is at it",
+    "held": "on hold: told after the release",
 }
 
 # A code with variants has one template for each value of its fact `fault`.
@@ -182,6 +184,7 @@ _REFUSAL = {
     "row_malformed": "{columns} columns instead of {wanted}",
     "shop_unknown": "shops are: {known}",
     "shop_unknown.none_known": "shops are: none is configured",
+    "shop_watched": "{shop} is only watched: its platform is told nothing before the watch ends",
     "too_many": "more than {most} at once",
     "words_unusable": "a word has two characters at least, and is not masked",
     "writeback_confirmed": "the platform has confirmed it, or it is not to be told",

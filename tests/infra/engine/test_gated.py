@@ -13,8 +13,9 @@ from infra.engine.author import Author
 from infra.engine.results import Failed
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
-from infra.sweeper.paused_accounts import GateDuty
+from infra.sweeper.paused_accounts import HOLDS_EVERY_S, GateDuty
 from infra.tables.sql import load
+from infra.tables.work import Stretch
 from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
 
@@ -253,3 +254,57 @@ def test_work_that_is_due_in_a_pause_says_so_at_once(house, kind, name):
         assert connection.execute(read, named).fetchone()[-1] is None
         pause(house, kind, name)
         assert connection.execute(read, named).fetchone()[-1] == f"paused: {kind} {name}"
+
+
+class StoppedClock(SystemClock):
+    """Goes on when it is told to."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Rounds that look at two rows of work, open two holds, and look at two waits."""
+    monkeypatch.setattr("infra.sweeper.paused_accounts.HOLDS_MAX", 2)
+    monkeypatch.setattr("infra.sweeper.paused_accounts._START", Stretch("", 0, 2))
+
+
+def test_a_backlog_is_held_and_let_go_in_several_rounds(house, narrow, duty):
+    for _ in range(5):
+        house.due("label", [house.package()], account=ACCOUNT)
+    ship_by(house, 1)
+    pause(house, "step", "label")
+    held = []
+    for _ in range(6):
+        duty.hold_paused()
+        held.append(len(holds(house)))
+    assert (held[0], held[-1]) == (2, 5)
+    house.rows("DELETE FROM gate")
+    released = []
+    for _ in range(4):
+        duty.hold_paused()
+        released.append([row[-1] for row in holds(house)].count("engine"))
+    assert (released[0], released[-1]) == (2, 5)
+
+
+def test_the_next_pass_begins_only_when_one_is_over(house, narrow, duty):
+    duty.clock = clock = StoppedClock()
+    for _ in range(5):
+        house.due("label", [house.package()], account=ACCOUNT)
+    ship_by(house, 1)
+    pause(house, "step", "label")
+    for _ in range(12):
+        duty.open_keys([])
+    assert len(holds(house)) == 5, "the rounds of one pass follow each other at once"
+    house.due("label", [house.package()], account=ACCOUNT)
+    ship_by(house, 1)
+    for _ in range(12):
+        duty.open_keys([])
+    assert len(holds(house)) == 5, "and then there is a rest"
+    clock.now += HOLDS_EVERY_S
+    for _ in range(12):
+        duty.open_keys([])
+    assert len(holds(house)) == 6

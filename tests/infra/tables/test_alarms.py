@@ -10,7 +10,6 @@ from infra.tables.alarms import (
     RENEW_S,
     STRANGE_S,
     Held,
-    close_alarm,
     close_quiet,
     count_open,
     note_told,
@@ -179,14 +178,6 @@ def test_what_only_a_newer_version_knows_is_listed_and_closed_when_nobody_renews
     age(STRANGE_S + 1)
     with database.transaction() as tx:
         assert close_quiet(tx) == 1
-
-
-def test_one_alarm_can_be_closed_by_its_key(database):
-    note(database)
-    with database.transaction() as tx:
-        assert not close_alarm(tx, DIED, "route")
-        assert close_alarm(tx, DIED, "label")
-        assert not close_alarm(tx, DIED, "label")
 
 
 def test_the_gravest_come_first_and_among_them_the_oldest(database, settle):

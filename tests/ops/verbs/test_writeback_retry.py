@@ -261,6 +261,8 @@ def test_the_rate_is_kept(unheard, fail):
         ([Said.BUSY], 6),
         ([Said.REFUSED, Said.NOT_REACHED], 6),
         ([Said.NOT_REACHED], 7),
+        ([Said.HELD], 3),
+        ([Said.HELD, Said.TOLD], 6),
     ],
 )
 def test_the_exit_code_says_what_the_platforms_said(said, code):
@@ -270,3 +272,39 @@ def test_the_exit_code_says_what_the_platforms_said(said, code):
 @pytest.mark.parametrize("arguments", [("--reason", "x"), ("--all-failed",), ("--order", "1", "--rate", "0")])
 def test_it_must_be_said_which_and_why(orderlane, arguments):
     assert orderlane(*arguments).exit_code == 2
+
+
+def test_a_watched_shop_is_told_nothing_and_its_work_rests_as_before(unheard, fail, orderlane):
+    fail("refused")
+    unheard.rows("UPDATE shop SET mode = 'watch', watched_since = now()")
+    before = unheard.rows("SELECT package_id, status, call_deadline FROM writeback ORDER BY 1")
+    for arguments in (["--dry-run"], []):
+        answer = orderlane("--all-failed", "--reason", "the session was renewed", "--json", *arguments)
+        done = json.loads(answer.stdout)
+        assert (answer.exit_code, {one["why_code"] for one in done["results"]}) == (5, {"shop_watched"})
+        assert {one["said_code"] for one in done["results"]} == {"refused"}
+        assert done["results"][0]["words"].endswith(
+            "is only watched: its platform is told nothing before the watch ends"
+        )
+    assert unheard.rows("SELECT package_id, status, call_deadline FROM writeback ORDER BY 1") == before
+    assert unheard.rows("SELECT count(*) FROM hold WHERE code = 'writeback_refused' AND released_at IS NULL") == [
+        (FEW,)
+    ]
+    assert unheard.rows("SELECT count(*) FROM work WHERE step = 'writeback'") == [(0,)]
+
+
+def test_a_held_order_is_asked_about_and_not_told(unheard, fail, again):
+    fail("refused")
+    unheard.rows("UPDATE package SET handed_over_at = NULL")
+    unheard.rows("UPDATE fulfillment_order SET state = 'on_hold', resume_state = 'packed', finished_at = NULL")
+    unheard.rows(
+        """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
+           SELECT id, 'manual', 'person', 'service', now() FROM fulfillment_order"""
+    )
+    told = unheard.told()
+    with unheard.worker() as runtime:
+        foreseen = preview(runtime.runners["writeback"], open_writebacks(runtime.db, ALL), lambda _: None)
+    assert [one.said for one in foreseen] == [Said.HELD] * FEW
+    assert again() == [Said.HELD] * FEW
+    assert (unheard.told(), statuses(unheard)) == (told, {"pending": FEW})
+    assert unheard.rows("SELECT count(*) FROM work WHERE step = 'writeback'") == [(0,)]

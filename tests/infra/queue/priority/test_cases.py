@@ -47,8 +47,13 @@ class Gate:
         assert self.opened.wait(20)
 
 
+def unsent(broker) -> int:
+    """Ended messages whose retries or next steps could not be sent."""
+    return broker._crews.first.holdings[QUEUE].unsent
+
+
 def away(server, seconds: float = 1.5) -> None:
-    """Longer than a lease."""
+    """Longer than a lease, which nothing but time ends."""
     server.kill()
     time.sleep(seconds)
     server.start()
@@ -107,7 +112,7 @@ def test_retries_that_fall_due_while_redis_is_away_are_kept(server, at, run_work
     until(lambda: len(gate.begun) == 8)
     server.kill()
     gate.opened.set()
-    time.sleep(1.5)
+    until(lambda: unsent(at) == 8)
     server.start()
     until(lambda: len(runs) == 16)
     at.join(QUEUE, timeout=10_000)
@@ -150,7 +155,7 @@ def test_next_steps_of_a_pipeline_that_ends_while_redis_is_away_are_kept(server,
     until(lambda: len(gate.begun) == 8)
     server.kill()
     gate.opened.set()
-    time.sleep(1.5)
+    until(lambda: unsent(at) == 8)
     server.start()
     until(lambda: len(ran) == 8)
     at.join(QUEUE, timeout=10_000)
@@ -175,7 +180,7 @@ def test_an_actor_that_cannot_send_runs_again(server, at, run_worker, until):
     until(lambda: len(gate.begun) == 8)
     server.kill()
     gate.opened.set()
-    time.sleep(1.5)
+    until(lambda: unsent(at) == 8)
     server.start()
     until(lambda: len(ran) == 8)
     at.join(QUEUE, timeout=10_000)
