@@ -171,7 +171,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="invariant",
         opens="the last check of the invariants found it breached",
-        act="a defect of ours: docs/runbook.md, *A breached invariant*",
+        act="a defect of ours: docs/how-to/runbook.md, *A breached invariant*",
         events=("invariant_breached",),
     ),
     AlarmKind.ENTRIES_UNREADABLE: AlarmRule(
@@ -297,7 +297,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="pool of workers",
         opens="the pool has as many processes as its settings allow, and its work asks for more",
-        act="raise `processes_max`, or add a machine: docs/scaling.md",
+        act="raise `processes_max`, or add a machine: docs/how-to/scaling.md",
         events=("scale_out_signal",),
         quiet_s=_HOUR_S,
     ),

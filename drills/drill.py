@@ -49,7 +49,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """`covers`: the numbers of docs/drills.md. `in_quick`: also part of the short round.
+    """`covers`: the numbers of docs/reference/drills.md. `in_quick`: also part of the short round.
 
     `needs_earlier`: only played where `Plan.earlier` is given.
     """

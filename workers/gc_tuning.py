@@ -10,7 +10,7 @@ _THRESHOLDS = (10_000, 20, 20)
 def settle_collector() -> None:
     """Call once everything is wired: what lives as long as the process is never looked at again.
 
-    Freezing and rarer looks take a twelfth of a worker's CPU away (``docs/performance.md``); cycles, mostly those of
+    Freezing and rarer looks take a twelfth of a worker's CPU away (``docs/explanation/performance.md``); cycles, mostly those of
     exceptions, wait a little longer.
     """
     gc.collect()

@@ -44,4 +44,4 @@ def limits(found: Standing) -> Check:
     if not found.refused_inputs:
         return ok("limits", "no feed has filled what it may")
     shown = ", ".join(f"{one.kind} of {one.name} {one.count}" for one in found.refused_inputs)
-    return warn("limits", f"refused beyond a limit: {shown}", "ask the feed's owner; see docs/retention.md")
+    return warn("limits", f"refused beyond a limit: {shown}", "ask the feed's owner; see docs/reference/retention.md")

@@ -24,7 +24,7 @@ def undecided(session: Connection, settings: Settings, clock: Clock) -> Check:
     try:
         refuse_undecided(session, settings, clock.utcnow())
     except Misconfigured as error:
-        return fail("take over", error.message, "without the line nothing starts; see docs/take-over.md")
+        return fail("take over", error.message, "without the line nothing starts; see docs/how-to/take-over.md")
     return ok("take over", "of every shop it is known which orders are ours")
 
 

@@ -1,4 +1,4 @@
-"""The access rights that docs/priority-broker.md asks for are enough, and none of them is too much."""
+"""The access rights that docs/reference/priority-broker.md asks for are enough, and none of them is too much."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ from infra.queue.broker import make_broker as make_engine_broker
 from infra.queue.priority import MessageTooLarge, PriorityBroker, Rules
 from infra.queue.priority.scripts import Wanted
 
-DOCUMENT = Path(__file__).parents[4] / "docs" / "priority-broker.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "reference" / "priority-broker.md"
 QUEUE = "default"
 CALL = re.compile(r'redis\.call\("([A-Z]+)"')
 PASSWORD = "a-secret-of-the-test"
