@@ -86,7 +86,9 @@ def open_runtime() -> Runtime:
 
 
 if "dramatiq.cli" not in sys.modules:
-    sys.exit("orderlane: workers.app is for `dramatiq workers.app`; see docs/how-to/scaling.md for the other ways to start")
+    sys.exit(
+        "orderlane: workers.app is for `dramatiq workers.app`; see docs/how-to/scaling.md for the other ways to start"
+    )
 opened: list[Runtime] = []
 run_process(lambda: opened.append(open_runtime()))
 broker = opened[0].broker
