@@ -85,14 +85,14 @@ class ReadScans:
         return read
 
     def record(self, tx: Connection, answered: Sequence[tuple[Feed, Any]]) -> Sequence[Result]:
-        """Pages were stored as they came: what is left is when to read again."""
+        """The pages are stored already; only the time of the next reading is left to record."""
         read = [feed.place.subject_id for feed, answer in answered if not isinstance(answer, Exception)]
         note_feeds_read(tx, read)
         results: list[Result] = []
         for feed, answer in answered:
             pause = self.tools.directory.location(feed.location).poll_every_s
             if isinstance(answer, Exception):
-                # A feed is never given up: it is asked again at its pace, and the log says why.
+                # A feed is never given up: it is read again at its normal interval, and the log says why it failed.
                 log.warning("feed_unread", location=feed.location, error=_told(answer))
             results.append(Settled(feed.place, Later("next_poll", after_s=pause)))
         return results
@@ -105,5 +105,5 @@ def scan(message: BellKey, runner: Runner) -> None:
 
 
 def _told(error: Exception) -> str:
-    """A foreign text may quote what it is about."""
+    """An error text of another system may quote personal data."""
     return str(error) if isinstance(error, FulfilmentError) else type(error).__name__

@@ -1,4 +1,6 @@
-"""Alarms: what a person must hear of, as long as it lasts. Each kind is declared here, once."""
+"""Alarms: conditions and events that a person must know of, open as long as they last. Each kind is declared here,
+once.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,11 +52,11 @@ class AlarmKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmRule:
-    """What a kind means.
+    """What a kind of alarm means.
 
-    `key`: what its key names. `quiet_s` is None for a condition, which is looked at once a minute and closed when it is
-    over; an event is closed when it has not happened for so many seconds. `act`: what the operator does. `events`: log
-    events that say the same.
+    `key`: what the key of its alarms names. `quiet_s` is None for a condition: a condition is checked once a minute,
+    and its alarm closes when the condition is over. For an event, `quiet_s` is the number of seconds without another
+    such event after which its alarm closes. `act`: what the operator does. `events`: log events that say the same.
     """
 
     severity: Severity

@@ -50,7 +50,7 @@ class Throttled(FulfilmentError):
 
 
 class UnknownOutcome(FulfilmentError):
-    """The call may have had its effect; only asking the other side can tell."""
+    """The call may have had its effect; only a query to the other side shows whether it had."""
 
 
 class Malformed(UnknownOutcome):
@@ -64,7 +64,7 @@ class Refused(FulfilmentError):
 class Misconfigured(FulfilmentError):
     """Credentials, signature, permission or settings seem to be wrong for a whole account.
 
-    In a call about one subject it may still be that subject's own: a firewall answers 403 to a single address.
+    In a call about one subject the subject may still be the cause: a firewall may answer 403 to one address only.
     """
 
 
@@ -73,7 +73,7 @@ class Conflict(FulfilmentError):
 
 
 class Poison(FulfilmentError):
-    """Nothing can be done with this input by any number of repetitions."""
+    """No repetition can process this input."""
 
 
 def keep_evidence(error: FulfilmentError, answer: bytes) -> FulfilmentError:

@@ -86,7 +86,7 @@ def _ship_part(wants: Sequence[Want], reach: Reach, limits: Limits, *, divides_l
 
     Where that takes too many parts, those locations ship what they have that ship the most.
     """
-    room = limits.parts - 1  # the part that waits is one of them
+    room = limits.parts - 1  # the part that waits counts as one part
     if room < 1:
         return part_refusal(limits.by_parts(2))
     everywhere = range(len(reach.sites))

@@ -138,7 +138,7 @@ def _nearness(candidate: Candidate, province: str, city: str) -> tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """What decides among couriers. `wish`: the courier that the seller's memo asks for.
+    """The facts that decide among couriers. `wish`: the courier that the seller's memo asks for.
 
     `is_remote`: only couriers that serve remote provinces may go there.
     """

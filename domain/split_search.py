@@ -1,4 +1,4 @@
-"""Which sites share an order that none can ship alone.
+"""Which sites together ship an order that no single site can ship.
 
 Numbers only, as in `domain/packing.py`. What is best, in this order: the fewest sites; the best-ranked ones (of two
 sets of a size the one that is smaller as a sorted list); the best packing of their pieces.
