@@ -1,4 +1,4 @@
-"""Instants that others write: read exactly, in UTC, and only where this trade has any.
+"""Reads instants in texts of other systems: exactly, in UTC, and only from 2000 to 2100.
 
 Systems write 0001-01-01, 1970-01-01 or 9999-12-31 for "no date". Such a text is no instant, and most of them do not
 survive arithmetic, another time zone or the database either.
@@ -11,7 +11,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 _TEXT_MAX = 40
-# Before it stands the date, in the shortest form of ISO 8601.
+# The date before this position has at least the length of the shortest form of ISO 8601.
 _CLOCK_AT = len("20261122")
 # The end of a day as ISO 8601 writes it: the first moment of the next day.
 _DAY_END = re.compile(r"(?<=[T ])24(?::?00(?::?00(?:[.,]0{1,9})?)?)?(?=Z|[+-])", re.ASCII)

@@ -235,7 +235,7 @@ def _pii(shown: str) -> Pii:
 
 
 def _tags(trade: Fields) -> Mapping[str, Any]:
-    """Tags only hint at a lane: unreadable ones are no reason to stop an order."""
+    """Tags only influence the lane, so an unreadable tag does not stop an order."""
     if not trade.has("trade_attr"):
         return {}
     try:
@@ -260,7 +260,7 @@ def _order_type(trade: Fields) -> OrderType:
 
 def _balance_open(trade: Fields, state: PlatformState) -> bool:
     """Whether goods wait for a final payment. While not even the deposit is paid the order is an unpaid one."""
-    # A deposit trade whose type is missing would look like a paid one.
+    # Otherwise a deposit trade without a type would count as paid.
     is_step = trade.text("type") == "step"
     if not (is_step or trade.has("step_trade_status")):
         return False
@@ -273,7 +273,9 @@ def _balance_open(trade: Fields, state: PlatformState) -> bool:
 
 
 def _is_marked(trade: Fields, mark: str) -> bool:
-    """Absent is a no: the platform sends a mark only with trades that it holds. What we cannot read is none."""
+    """An absent mark is a no: the platform sends a mark only with trades that it holds. An unreadable mark is not a
+    no.
+    """
     return trade.has(mark) and not trade.denies(mark)
 
 
