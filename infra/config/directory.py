@@ -64,7 +64,7 @@ class Directory:
         return self.shop(f"{platform}/{name}")
 
     def shops_named(self, name: str) -> tuple[Shop, ...]:
-        """Shops that a person may mean: by account, or by a name that several platforms may have; none if unknown."""
+        """The shops with this account or this name (several platforms may use one name); none if unknown."""
         return (self.shops[name],) if name in self.shops else self._shops_of_a_name.get(name, ())
 
     def location(self, name: str) -> Location:

@@ -19,9 +19,9 @@ CHINA = timezone(timedelta(hours=8))
 
 
 def ensure_accounts(tx: Connection, settings: Settings) -> None:
-    """Make every configured shop and location known and due, and store how each shop is served.
+    """Store every configured shop and location with its due work, and store how each shop is served.
 
-    Work that is there already is left alone.
+    Existing work stays unchanged.
     """
     directory = directory_of(settings)
     shops, names = sorted(directory.shops), sorted(directory.locations)

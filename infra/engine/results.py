@@ -12,7 +12,7 @@ from infra.process.failpoints import failpoint
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a subject stands: the ids its events and holds hang on, and the state it was read in."""
+    """The ids to which a subject's events and holds belong, and the state in which the subject was read."""
 
     subject_id: int
     lane: Lane
@@ -23,7 +23,7 @@ class Place:
 
 
 class PlaceRow(Protocol):
-    """What a row must tell for its subject's place."""
+    """The columns that a row needs for its subject's place."""
 
     @property
     def lane(self) -> str: ...
@@ -38,7 +38,7 @@ class PlaceRow(Protocol):
 
 
 def place_of(row: PlaceRow, subject_id: int) -> Place:
-    """The place of a subject that hangs on a package."""
+    """The place of a subject that belongs to a package."""
     return Place(subject_id, Lane(row.lane), row.order_id, row.fulfillment_order_id, row.package_id, State(row.state))
 
 
@@ -46,7 +46,7 @@ def place_of(row: PlaceRow, subject_id: int) -> Place:
 class NewWork:
     """Work that becomes due when the step's transaction commits.
 
-    `shop`: whose turn it takes while its line is crowded, where the account does not say it.
+    `shop`: the shop whose turn the work uses when many rows are due, if the account does not name the shop.
     """
 
     step: str
@@ -95,7 +95,7 @@ S = TypeVar("S", bound=HasPlace)
 
 
 def each(step: str, subjects: Iterable[S], decide: Callable[[S], Result]) -> list[Result]:
-    """Decide every subject on its own, so that one that raises fails alone."""
+    """Decide every subject separately, so that an error concerns one subject only."""
     results: list[Result] = []
     for subject in subjects:
         try:
