@@ -2,7 +2,7 @@
 
 The round itself (`infra.sweeper.stuck_work`) rings for due work and frees what dead processes held; the duties of
 `Beside.ROUND` follow in the same thread. Every other name in `Beside` is a thread of its own, in which its duties act
-one after the other: a long one keeps those of its thread waiting, and nobody else. Of alarms there is a duty for each
+one after the other: a long duty delays only the duties of its own thread. Of alarms there is a duty for each
 condition (`infra.monitoring.alarm_conditions`); those that open and close them are made beside this list.
 """
 
@@ -56,7 +56,9 @@ class Beside(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What duties are made from, in the process of the leading sweeper. `ping` raises when Redis does not answer."""
+    """The objects from which duties are made, in the process of the leading sweeper. `ping` raises when Redis does not
+    answer.
+    """
 
     settings: Settings
     db: Database

@@ -1,4 +1,4 @@
-"""Keeps a process tree alive: private stores, workers, sweeper. Whoever dies is started again."""
+"""Keeps a process tree running: private stores, workers, sweeper. A process that dies is started again."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from infra.config.settings import Settings
 from infra.servers import Stores
 from infra.telemetry.log import get_logger
 
-# Beyond the time in which a worker drains by itself.
+# Seconds beyond the time in which a worker drains by itself.
 FORCE_AFTER_S = 5.0
 # A child that dies at once is not started again in a tight loop.
 RESTART_PAUSE_S = 1.0
@@ -60,7 +60,7 @@ class Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Starts roles, restarts the dead, stops all. `environment` is what the children see."""
+    """Starts roles, restarts processes that died, stops all. `environment`: of the children."""
 
     roles: Sequence[Role]
     environment: Mapping[str, str]

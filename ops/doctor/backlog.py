@@ -47,7 +47,7 @@ def all_checks(session: Connection, shops: Sequence[Shop]) -> Iterator[Check]:
 
 
 def alarms(session: Connection) -> Check:
-    """What the sweeper has found lately; other lines look for themselves."""
+    """The open alarms, which the sweeper found; other lines check by themselves."""
     found = open_alarms(session, limit=_NAMED)
     if not found:
         return ok("alarms", "none is open")
@@ -164,7 +164,7 @@ def dead_letters(session: Connection) -> Check:
 
 
 def counted_stock(session: Connection, names: Sequence[str]) -> Check:
-    """Locations of which nothing was ever counted: no order can be promised anything there."""
+    """Locations without counted stock: no order can get stock there."""
     try:
         bare = uncounted(session, names)
     except psycopg.errors.UndefinedTable:
@@ -176,7 +176,7 @@ def counted_stock(session: Connection, names: Sequence[str]) -> Check:
 
 
 def refused_counts(session: Connection) -> Check:
-    """Counts of warehouses that would break promises: our figure stayed."""
+    """Counts of warehouses below the promised pieces: our figure stayed."""
     named = refusals(session, COUNTS_NAMED_MAX)
     if not named:
         return ok("stock", "no warehouse counts less than is promised")
@@ -187,7 +187,7 @@ def refused_counts(session: Connection) -> Check:
 
 
 def missing_skus(session: Connection) -> Check:
-    """Lines that nobody can pick: without a SKU, or with one that stock does not know."""
+    """Lines that cannot be picked: without a SKU, or with a SKU that stock does not know."""
     listings, orders = count_wanted(session)
     if not listings:
         return ok("listings", "no order waits for a SKU")

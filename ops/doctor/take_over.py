@@ -1,4 +1,4 @@
-"""Whether it is said which orders of each shop are ours, and what shops that are only watched would have done."""
+"""Whether `take_over_from` is set where it is required, and what would have been done for watched shops."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Hold an order as a person, and say whose a hold is, by when, and until when nobody is reminded of it."""
+"""Hold an order as a person, give a hold another owner or due time, and snooze its reminder."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,8 +101,8 @@ def hold_in(
 ) -> Held:
     """The same in the caller's change, which has locked nothing of the order before."""
     tx = made.tx
-    # A step that runs holds these rows to its end, so the hold stops what the step leads to. Without their work: a step
-    # locks that first, and needs nobody's leave to find its order held.
+    # A running step holds these rows to its end, so the hold stops the steps that follow. The rows of their work are
+    # not locked here: a step locks those first and then finds its order held.
     locked = lock_fulfillment_of_orders(tx, [order_id]).get(order_id, [])
     inside = [one for one in locked if one.state not in FINAL_STATES and RANK[one.state] < RANK[State.IN_TRANSIT]]
     left = tuple(sorted(one.state for one in locked if one not in inside))

@@ -57,7 +57,7 @@ async def find_ours(couriers: Iterable[Courier], order: LostOrder) -> str:
 
 
 def let_go(db: Database, order: LostOrder, author: Author) -> bool:
-    """Release the hold, so that the order ends as what left already; False where somebody has done so meanwhile."""
+    """Release the hold, so that the order closes as shipped; False if it was released meanwhile."""
     try:
         release(db, order.order_id, HoldCode.SHIPPED_ELSEWHERE, author)
     except Conflict:

@@ -161,7 +161,7 @@ def waiting(one: ListedOrder) -> Waiting:
 
 
 def _waits_outside(state: State, *, is_booked: bool) -> WaitsFor:
-    """What an order waits for that is nobody's and no step's here."""
+    """What an order waits for if neither a person nor a step of ours must act."""
     if state in FINAL_STATES:
         return WaitsFor.NOTHING
     if state is State.PENDING_PAYMENT:

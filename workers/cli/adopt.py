@@ -81,12 +81,12 @@ def kept_out(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="F",
-    help="Orders by line; empty lines and what follows a # do not count.",
+    help="A file of orders, one a line; empty lines and text after a # are ignored.",
 )
 @click.option("--shop", metavar="S", help="Every kept-out order of this shop: its name, or PLATFORM/NAME.")
 @click.option("--paid-since", type=Moment(), metavar="T", help="With --shop: paid at T or later: 24h, 3d, or a time.")
 @click.option("--paid-before", type=Moment(), metavar="T", help="With --shop: paid before T.")
-@click.option("--dry-run", is_flag=True, help="Tell what would become of each; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen to each order; change nothing.")
 @author_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context

@@ -36,10 +36,12 @@ RATE = 10.0
 )
 @click.argument("ids", metavar="[ID]...", type=WHOLE, nargs=-1)
 @letter_filter
-@click.option("--rate", type=Rate(), default=RATE, show_default=True, metavar="N/s", help="Of a filter's letters.")
+@click.option(
+    "--rate", type=Rate(), default=RATE, show_default=True, metavar="N/s", help="Letters a second in a bulk replay."
+)
 @click.option("--from", "file", type=FILE, metavar="FILE", help="Letters from a file, one a line; - is standard input.")
-@click.option("--expect", type=WHOLE, metavar="N", help="Only if so many would be replayed.")
-@click.option("--again", is_flag=True, help="Also what people replayed three times before, in vain.")
+@click.option("--expect", type=WHOLE, metavar="N", help="Replay only if exactly N letters would be replayed.")
+@click.option("--again", is_flag=True, help="Also letters that were replayed three times without success.")
 @click.option("--dry-run", is_flag=True, is_eager=True, help="Show what would happen, and change nothing.")
 @author_option
 @json_option

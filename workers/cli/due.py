@@ -1,4 +1,4 @@
-"""``orderlane order due``: what must leave, the most money first."""
+"""``orderlane order due``: open orders with a ship-by time, the most money first."""
 
 import click
 

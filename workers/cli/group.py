@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
 
-# These need no instance, make one of their own, or say themselves what is missing.
+# Commands that need no instance, make one of their own, or report a missing instance themselves.
 _WITHOUT_INSTANCE = frozenset({"demo", "doctor", "drill", "flow", "init", "normalize", "play", "run", "sign"})
 
 
@@ -69,12 +69,12 @@ class Orderlane(LazyGroup):
         except FulfilmentError as error:
             fail(ctx, _in_words(error), exit_of(error))
         except psycopg.OperationalError as error:
-            # With a state the server has answered: that is a defect of ours, not its absence.
+            # With a SQLSTATE the server has answered: this is a defect of ours, not an unreachable server.
             if error.sqlstate is not None:
                 defect(ctx, error)
             fail(ctx, f"database_unreachable: {error}", Exit.UNREACHABLE)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError, EOFError):
-            # Click's own business: usage, an answer that nobody reads any more, a question that nobody answers.
+            # Click handles these: wrong usage, a closed output, a question without an answer.
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not show what it was about
             if not _is_redis_away(error):

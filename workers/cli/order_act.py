@@ -31,7 +31,7 @@ from workers.cli.stores import database_at_hand, quiet_settings
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a command was told to act on."""
+    """The orders that a command was told to act on."""
 
     ids: Sequence[str]
     wanted: OrderFilter
@@ -55,10 +55,18 @@ class _Asked:
     type=click.Choice(sorted(str(code) for code in MANUAL_CODES)),
     default=str(HoldCode.MANUAL),
     show_default=True,
-    help="Which hold.",
+    help="The code of the hold.",
 )
-@click.option("--to", "whose", metavar="WHO", help="Its owner: a person or team; else the code's.")
-@click.option("--due", "due_at", type=Coming(), metavar="T", help="By when: 4h from now, or a time; else the code's.")
+@click.option(
+    "--to", "whose", metavar="WHO", help="The owner of the hold: a person or team; without it the owner of the code."
+)
+@click.option(
+    "--due",
+    "due_at",
+    type=Coming(),
+    metavar="T",
+    help="The due time: 4h from now, or a time; without it the hours of the code.",
+)
 @order_filter_beside_lane
 @many_options
 @author_option
@@ -156,7 +164,7 @@ def release(
     type=click.Choice([str(lane) for lane in Lane]),
     default=str(Lane.P0),
     show_default=True,
-    help="Where it goes on.",
+    help="The new lane.",
 )
 @order_filter_beside_lane
 @many_options
@@ -209,14 +217,14 @@ def _act_on_many(
 
 
 def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedited | None:
-    """Move the order, or what waits to become it. None when the id may mean several orders."""
+    """Move the order, or its payload that is not read yet. None when the id may mean several orders."""
     try:
         match = one_match(db, order_id)
     except Conflict:
         unread = expedite_unread(db, order_id, lane, author)
         if unread is not None:
             return unread
-        # It was read a moment ago.
+        # The payload was read a moment ago.
         match = one_match(db, order_id)
     return change_lane(db, match.id, lane, author) if match else None
 

@@ -25,7 +25,7 @@ _LOOKED_MAX = 500_000
 limit_option = click.option(
     "--limit", type=click.IntRange(1, PAGE_MAX), default=PAGE, show_default=True, help="How many to list."
 )
-after_option = click.option("--after", type=WHOLE, metavar="ID", help="Go on after this order.")
+after_option = click.option("--after", type=WHOLE, metavar="ID", help="List orders after this one.")
 
 
 @click.command(
@@ -35,7 +35,13 @@ after_option = click.option("--after", type=WHOLE, metavar="ID", help="Go on aft
     "          orderlane order list --hold seller_flag --owner li --json",
 )
 @order_filter
-@click.option("--sort", type=click.Choice(["newest", "oldest"]), default="newest", show_default=True, help="First.")
+@click.option(
+    "--sort",
+    type=click.Choice(["newest", "oldest"]),
+    default="newest",
+    show_default=True,
+    help="Which orders come first.",
+)
 @after_option
 @limit_option
 @json_option
@@ -61,7 +67,9 @@ def list_command(
     "          echo 0001 | orderlane order find --phone",
 )
 @click.argument("text", metavar="[TEXT]", required=False)
-@click.option("--phone", "by_phone", is_flag=True, help="By how a number ends, from standard input.")
+@click.option(
+    "--phone", "by_phone", is_flag=True, help="Search by the last digits of a phone number, read from standard input."
+)
 @after_option
 @limit_option
 @optional_author

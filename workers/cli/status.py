@@ -1,4 +1,4 @@
-"""``orderlane status``: what waits, what flows, who works, and what does not go on by itself."""
+"""``orderlane status``: waiting work, flow, workers, and everything that needs a person."""
 
 import time
 from collections.abc import Callable, Iterator

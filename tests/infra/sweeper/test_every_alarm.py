@@ -119,7 +119,7 @@ CASES = {
     AlarmKind.BULK_STOPPED: Case(
         (
             "INSERT INTO bulk (who, reason, filter, per_second, again, state, note) "
-            "VALUES ('mei', 'x', '{}', 1, false, 'paused', 'the canary died again of sick')"
+            "VALUES ('mei', 'x', '{}', 1, false, 'paused', 'the canary failed again: sick')"
         ),
         "UPDATE bulk SET state = 'cancelled', ended_at = now()",
         ("1", 0),

@@ -94,7 +94,7 @@ def test_an_order_is_adopted_by_id_once(orderlane, receive, states) -> None:
     assert (done.exit_code, done.stdout, states()) == (0, "1 adopted, 0 left alone\n", ["paid"])
     again = orderlane("order", "adopt", "1001", "--reason", "ours now")
     assert (again.exit_code, "was adopted before" in again.stdout) == (5, True)
-    assert "begun by" in orderlane("order", "show", "1001").stdout
+    assert "adopted by" in orderlane("order", "show", "1001").stdout
 
 
 def test_many_are_adopted_by_file_or_by_shop(orderlane, receive, states, tmp_path) -> None:
