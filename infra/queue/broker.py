@@ -21,7 +21,7 @@ RULES = Rules(quantum=1, unknown_actor_grace_ms=600_000)
 
 
 class RejectUnanswerable(Middleware):
-    """Rejects a message that its actor cannot even be called with. What fails behind that the engine judges itself."""
+    """Rejects a message whose arguments do not fit its actor. The engine handles every failure inside the actor."""
 
     def after_process_message(
         self,

@@ -1,4 +1,6 @@
-"""The sweeper's duties at the gates: no bell for what cannot go on, a way back, and a hold for what waits too long."""
+"""The sweeper's duties at the gates: no bell for work behind a shut gate, a slow return of work, and a hold for work
+that waits too long.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +51,7 @@ class GateDuty:
     _holds_at: float = field(default=0.0, init=False)
 
     def open_keys(self, keys: Sequence[BellKey]) -> list[BellKey]:
-        """The keys to ring for: those that no gate keeps back, and those of work that comes back now."""
+        """The keys to ring for: keys with an open gate, and keys of work that returns now."""
         with self.db.connection() as connection:
             pauses = load_pauses(connection)
             gates = gates_with_work(connection)
@@ -64,9 +66,9 @@ class GateDuty:
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
     def rooms(self, accounts: Sequence[str]) -> dict[str, int]:
-        """How much work may begin at accounts that do not take all of it now. Changes nothing.
+        """How much work may begin at accounts that are limited now. Changes nothing.
 
-        At its rate an account takes no more from more workers: one piece is as much as all.
+        More workers do not help an account at its rate limit, so one piece of its work counts like all of it.
         """
         seen = self._look(accounts)
         if seen is None:
@@ -86,7 +88,7 @@ class GateDuty:
         that was.
         """
         with self.db.transaction() as tx:
-            # As a person does who releases a hold: the fulfillment orders first, then the holds.
+            # In the order in which a person's release locks: the fulfillment orders first, then the holds.
             locked = lock_fulfillment(tx, waits_ended(tx, accounts))
             bells = _go_on(tx, locked, release_waiting(tx, [one.id for one in locked], accounts) if locked else ())
             if not accounts:
@@ -124,7 +126,7 @@ class GateDuty:
         return bells
 
     def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
-        """How the breakers stand; None with Redis away, and then every process judges for itself."""
+        """The states of the breakers; None if Redis is unreachable, because every process then decides alone."""
         try:
             return self.shared.look(accounts, self.rules)
         except Transient:

@@ -147,7 +147,9 @@ def next_items(tx: Connection, bulk_id: int, *, after: int, limit: int) -> list[
 
 
 def claim_item(tx: Connection, bulk_id: int, position: int) -> bool:
-    """Whether this transaction has the item. Not, when it is over, when somebody else is at it, or the bulk stands."""
+    """Whether this transaction has the item. False if the item is over, another transaction works on it, or the bulk
+    does not run.
+    """
     return tx.execute(BULK_ACTS["claim"], {"id": bulk_id, "position": position}).fetchone() is not None
 
 

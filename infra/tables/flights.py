@@ -1,4 +1,4 @@
-"""Which worker is on which batch, so that a crash is known by its batch."""
+"""Which worker runs which batch, so that the subjects of a crashed worker are known."""
 
 from typing import NamedTuple
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Holds: why a fulfillment order stands still, whose a hold is, who releases it, and what a person let pass."""
+"""Holds of fulfillment orders: reason, owner, release, and waivers of persons."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -197,7 +197,7 @@ def shipped_without_package(connection: Connection, since: datetime) -> list[Shi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldFilter:
-    """What all of some open holds have in common; None asks nothing.
+    """A filter of open holds; None: any value.
 
     `shop`: a shop's name, or its account. `is_snoozed`: only those that are snoozed now, or only those that are not.
     Raises Refused ``filter_malformed`` for an empty text: a shell variable that was not set must not choose holds.

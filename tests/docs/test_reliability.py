@@ -57,7 +57,7 @@ def test_every_promise_says_what_is_not_proven():
     sections = re.split(r"^## (\d+)\. ", page("explanation/reliability.md"), flags=re.MULTILINE)
     assert sections[1::2] == [str(number) for number in range(1, 11)]
     for section in sections[2::2]:
-        assert "**Held up by**" in section
+        assert "**Kept by**" in section
         assert TEST.search(section)
         assert "**Not yet proven:**" in section
 

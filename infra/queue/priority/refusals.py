@@ -1,4 +1,4 @@
-"""What Redis says when it does nothing for now, and what becomes of connections to one that is no longer in charge.
+"""Temporary refusals of Redis, and the handling of connections to a server that is no longer the primary.
 
 After a planned failover the old primary lives on as a replica, and with it every connection to it: it refuses each
 write, and a pool would hand that connection out again for ever. So the idle ones are dropped, and the next use
@@ -43,7 +43,7 @@ def ask(client: Redis, call: Callable[[], Answer]) -> Answer:
     """Call Redis, and once more over a new connection when the server is no longer in charge: it has done nothing.
 
     Raises Dramatiq's ConnectionClosed for a Redis that is away, answers late, or refuses what it will take later. A
-    script that Redis can never run raises ResponseError: whoever repeated that would repeat it for ever.
+    script that Redis can never run raises ResponseError, because repeating it would never succeed.
     """
     try:
         try:

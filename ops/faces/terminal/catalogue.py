@@ -79,6 +79,7 @@ _IN_THE_WAY = {
     "not_ended_and_held": "is {states} with {holds} open holds and has not ended, or some of its work is still due",
 }
 
+# Scripts read the words of outcomes and of `said` in JSON: change them only with a notice in the CHANGELOG.
 _OUTCOME = {
     "agrees": "agrees",
     "nothing_there": "nothing there",
@@ -86,12 +87,12 @@ _OUTCOME = {
     "would_release": "shipped by us before the restore: its hold would be released",
     "adopted": "adopted",
     "would_adopt": "would be adopted",
-    "later": "adopted when the step label may act",
+    "later": "adopted when label may act",
     "voided": "second waybill voided",
     "would_void": "second waybill would be voided",
     "confirmed": "write-back adopted",
     "would_confirm": "write-back would be adopted",
-    "gone": "booked here, not alive at the courier",
+    "gone": "booked here, not alive there",
     "contradicts": "another waybill under our reference",
     "not_voided": "second waybill not voided",
     "elsewhere": "the platform shows another waybill",
@@ -100,12 +101,12 @@ _OUTCOME = {
 
 _SAID = {
     "shown": "already shows it",
-    "told": "written back now",
-    "would_tell": "would be written back",
+    "told": "told now",
+    "would_tell": "would be told",
     "refused": "refused",
     "elsewhere": "shipped elsewhere",
     "not_reached": "not reached",
-    "busy": "another command or worker is working on it",
+    "busy": "somebody else is at it",
 }
 
 # A code with variants has one template for each value of its fact `fault`.

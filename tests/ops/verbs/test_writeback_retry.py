@@ -183,7 +183,7 @@ def test_a_dry_run_asks_and_changes_nothing(unheard, fail, orderlane):
     before = unheard.rows("SELECT * FROM writeback ORDER BY 1"), unheard.rows("SELECT * FROM hold ORDER BY 1")
     result = orderlane("--all-failed", "--dry-run")
     assert result.exit_code == 0, result.output
-    assert result.stdout.count(": would be written back") == FEW
+    assert result.stdout.count(": would be told") == FEW
     assert (unheard.rows("SELECT * FROM writeback ORDER BY 1"), unheard.rows("SELECT * FROM hold ORDER BY 1")) == before
     assert unheard.told() == {}
 

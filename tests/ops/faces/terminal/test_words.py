@@ -67,7 +67,7 @@ from ops.faces.terminal.words import WORDS, cause_in_words
         (
             "lines_let_go",
             {"lines": ["7001", "7002"], "by": "li", "reason": "no mugs left"},
-            "li let go of 7001, 7002; reason no mugs left",
+            "li let the order go without 7001, 7002; reason no mugs left",
         ),
         ("a_kind_of_tomorrow", {"new_fact": True, "empty": ""}, "new fact yes"),
         ("warehouse_moved", {}, ""),
