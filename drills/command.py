@@ -1,4 +1,4 @@
-"""``orderlane drill``: hurt the whole house on purpose, and see that nothing is lost or done twice."""
+"""``orderlane drill``: make parts of an instance fail on purpose, and check that nothing is lost or done twice."""
 
 import secrets
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Drills in which Postgres is there but does not let us: rows locked crosswise, no connection free, no room left."""
+"""Drills in which Postgres answers but cannot do the work: rows locked crosswise, no connection free, no room on the
+disk.
+"""
 
 import json
 import random
@@ -57,7 +59,7 @@ def crossed_locks(plan: Plan) -> Trial:
 
 
 def pool_exhausted(plan: Plan) -> Trial:
-    """Many threads share two connections: they wait their turn, and nobody fails of it."""
+    """Many threads share two connections: they wait for a connection, and no work fails by that."""
     trial = Trial()
     with small_world(plan) as world:
         for _ in range(_ORDERS_QUICK if plan.is_quick else _ORDERS):

@@ -46,7 +46,9 @@ LIMITS = (
 
 
 def throttled(plan: Plan) -> Trial:
-    """An account refuses calls over its limit: one refusal, then silence for as long as it asks; nobody's attempt."""
+    """An account refuses calls over its limit: after one refusal no call is made for the requested time, and no attempt
+    is counted.
+    """
     trial = Trial(control="its wish forgotten each time: a refused call each time")
     with small_world(plan) as world, _gates(world.demo.settings) as gates:
         _one_call_at_a_time(world)

@@ -1,4 +1,4 @@
-"""Drills on what a process has of its machine: a clock, memory, its interpreter, descriptors."""
+"""Drills with faults of the machine: clock, memory, interpreter, file descriptors."""
 
 import os
 import resource

@@ -1,4 +1,6 @@
-"""Drills on what people do after an outage: replay thousands of letters, at times two at once, and restore a backup."""
+"""Drills with acts of people after an outage: replay thousands of letters, at times by two people at once, and restore
+a backup.
+"""
 
 import os
 import signal
@@ -50,7 +52,7 @@ _BROKEN = msgspec.json.encode([Armed("label.booked", "raise")]).decode()
 
 
 def bulk_replay(plan: Plan) -> Trial:
-    """Workers of a broken release booked thousands of labels and lost the answers; one command brings the letters home.
+    """Workers of a broken release booked thousands of labels and lost the answers; one command replays the letters.
 
     Meanwhile the sweeper is killed, a letter comes that was not meant, and one member cannot be read any more.
     Those two are replayed at the end, by two people at the same moment.

@@ -19,7 +19,7 @@ class Played:
 
 
 def play(plan: Plan, drills: Sequence[Drill], show: Callable[[Played], None]) -> list[Played]:
-    """Play all; one that breaks has failed and does not keep the others from being played."""
+    """Play all drills; a drill that raises has failed, and the others are still played."""
     played = []
     for drill in drills:
         started_at = time.monotonic()

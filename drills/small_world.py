@@ -1,4 +1,4 @@
-"""One order at a time in a real house: stores, sandbox and forked workers that may be killed anywhere."""
+"""One order at a time in a real instance: stores, sandbox and forked workers that may be killed anywhere."""
 
 import subprocess
 import sys

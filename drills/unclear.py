@@ -1,4 +1,4 @@
-"""Drills in which something was done and nobody says so: at the courier, at the platform, at our own database."""
+"""Drills in which a call succeeds and its answer is lost: at the courier, at the platform, at our own database."""
 
 import time
 from collections.abc import Iterator

@@ -54,7 +54,8 @@ class PayloadRow(NamedTuple):
 def store_payloads(
     tx: Connection, platform: str, shop: str, payloads: Sequence[NewPayload], *, source: str, contents_max: int
 ) -> list[tuple[int, Lane]]:
-    """Store payloads of one shop; (id, lane) of the new ones. Known content, and that of forgotten orders, is no news.
+    """Store payloads of one shop; (id, lane) of the new ones. Content that is already stored, and content of forgotten
+    orders, is not stored again.
 
     An order keeps `contents_max` contents of a day; the further ones are counted as refused.
     """

@@ -1,4 +1,4 @@
-"""Text of others made harmless for a terminal: what it would obey is shown instead."""
+"""Makes text of other systems harmless for a terminal: control characters are shown instead of obeyed."""
 
 from collections.abc import Iterable
 
