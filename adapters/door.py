@@ -184,7 +184,10 @@ class Door:
         await self.close()
 
     async def send(self, request: Request) -> Response:
-        """Send and return a 2xx or 4xx answer; see the module's table for what is raised instead."""
+        """Send a request and return a 2xx or 4xx answer. Raises Misconfigured, Throttled, Transient or UnknownOutcome;
+        the module's docstring says which when. Takes at most `request.total_s` seconds, else the door's limit, quick
+        repetitions included.
+        """
         url = self._admit(request)
         started = self._clock.monotonic()
         deadline = started + (request.total_s or self._limits.total_s)

@@ -90,7 +90,9 @@ class GuardedPlatform:
         return await self._gates.call(self._account, lambda: self._port.reveal(tokens, purpose), about)
 
     async def tell_shipped(self, handover: Handover) -> None:
-        """Raises Refused for a courier that our settings do not map, because the shop's account is not at fault."""
+        """Write back, as the port does. Raises Refused, not Misconfigured, for a courier without a code, because the
+        shop's account is not at fault.
+        """
         try:
             self._port.courier_code(handover.courier)
         except Misconfigured as error:

@@ -35,7 +35,7 @@ def instant(day: tuple[int, int, int], clock: tuple[int, int, int], zone: tzinfo
 
 
 def within(moment: datetime) -> datetime:
-    """The same moment. Raises NoInstantError when it is outside 2000 to 2100."""
+    """`moment` itself, if it is from 2000 to 2100. Raises NoInstantError otherwise."""
     if not EARLIEST.year < moment.year < LATEST.year and not EARLIEST <= moment <= LATEST:
         raise NoInstantError("outside 2000 to 2100")
     return moment

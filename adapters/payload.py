@@ -138,7 +138,7 @@ def read_answer(body: bytes) -> dict[str, Any]:
 
 
 def read_page(body: bytes) -> dict[str, Any]:
-    """The same for a page of entries: an unreadable part makes only its own entry fail.
+    """Decode a page of entries, a JSON object, so that an unreadable part makes only its own entry fail.
 
     Bytes that are no UTF-8, NaN, Infinity and too deep nesting are replaced by values that every reader refuses.
     """
@@ -346,7 +346,7 @@ class Fields:
         return tuple(Fields(item, path, self._fault) for path, item in self.entries(name, *wrappers, limit=limit))
 
     def entries(self, name: str, *wrappers: str, limit: int = LIST_MAX) -> list[tuple[str, object]]:
-        """The same, but unchecked entries: paths and values, so that an unreadable entry does not stop the others."""
+        """The entries of a list as (path, value), unchecked, so that an unreadable entry does not stop the others."""
         value, path = self._tree.get(name), self._at(name)
         for wrapper in wrappers:
             if isinstance(value, dict) and wrapper in value:

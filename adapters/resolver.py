@@ -29,7 +29,9 @@ class OutsideResolver(ThreadedResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raises Misconfigured ``address_inside`` when any address is inside, OSError when there is none."""
+        """The addresses of a host name. Raises Misconfigured ``address_inside`` if any address is internal and the name
+        is not listed, OSError if there is no address.
+        """
         found = await super().resolve(host, port, family)
         if _is_literal(host) or _plain(host) in self._inside_hosts:
             return found

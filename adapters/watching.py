@@ -51,11 +51,11 @@ class WatchedPlatform:
         return await self._port.status(platform_order_id)
 
     async def reveal(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:  # noqa: ARG002 - as the port
-        """Raises ShopWatchedError: a decryption is counted, and spends the shop's quota."""
+        """Refuse every decryption, because it would use the shop's quota. Raises ShopWatchedError."""
         raise ShopWatchedError(self._account)
 
     async def tell_shipped(self, handover: Handover) -> None:  # noqa: ARG002 - as the port
-        """Raises ShopWatchedError."""
+        """Refuse every write-back. Raises ShopWatchedError."""
         raise ShopWatchedError(self._account)
 
     def courier_code(self, courier: str) -> str:

@@ -40,6 +40,7 @@ ListingMap = Mapping[Listing, str]
 
 
 def listing_of(order: Order, line: OrderLine) -> Listing:
+    """The listing of a line, by the ids that its platform gives."""
     return Listing(order.key.platform, order.key.shop, line.product_id, line.platform_sku)
 
 

@@ -149,6 +149,7 @@ class Trip:
 
 
 def trip_to(receiver: Address, rules: RuleSet, seller_memo: str, waived: frozenset[HoldCode]) -> Trip:
+    """The facts about a receiver and a memo that decide among couriers. `waived`: codes that a person has waived."""
     province = region_key(receiver.province)
     is_remote = province in rules.routing.remote_provinces and HoldCode.REMOTE_COURIER not in waived
     return Trip(province, is_remote, wished_courier(seller_memo, rules.routing.couriers))

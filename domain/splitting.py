@@ -108,7 +108,7 @@ def check_wants(wants: Sequence[Want]) -> None:
 
 
 def value_of(wants: Sequence[Want]) -> Money:
-    """Raises ValueError where currencies are mixed."""
+    """What was paid for all of these pieces together. Raises ValueError for several currencies."""
     return sum((want.value for want in wants[1:]), start=wants[0].value)
 
 
@@ -174,6 +174,7 @@ class Reach:
 def reach_of(
     wants: Sequence[Want], receiver: Address, candidates: Sequence[Candidate], rules: RuleSet, trip: Trip
 ) -> Reach:
+    """The locations with a piece of the order and a courier that serves its receiver, best-ranked first."""
     pieces = pieces_of(wants)
     stocked = [one for one in candidates if any(one.available.get(sku, 0) > 0 for sku in pieces)]
     rejected: list[str] = []

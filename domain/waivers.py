@@ -58,10 +58,12 @@ def unknown_refunds_of(order: Order) -> frozenset[str]:
 
 
 def refund_facts(refunds: Iterable[str]) -> Facts:
+    """The facts of a hold about a refund: the ids of its lines."""
     return {REFUNDS: ",".join(sorted(refunds))}
 
 
 def line_facts(lines: Iterable[str]) -> Facts:
+    """The facts of a hold about lines: their ids."""
     return {LINES: ",".join(sorted(lines))}
 
 

@@ -19,7 +19,7 @@ _HOUR_S = 3600.0
 
 
 def guarded(tools: Tools, gates: Gates) -> Tools:
-    """The same accounts, each behind its gate."""
+    """The same tools, with each account behind its gate."""
     locations = tools.directory.locations
     return replace(
         tools,

@@ -133,7 +133,9 @@ class TencentSms:
 
 
 def build_message(channel: settings.Channel, notice: Notice) -> dict[str, object]:
-    """Raises Misconfigured ``template_param_unknown`` for a parameter that a notice does not hold."""
+    """The body of a ``SendSms`` call for one notice. Raises Misconfigured ``template_param_unknown`` for a template
+    parameter that `Notice.content` lacks.
+    """
     names = channel.options.get("template_params", "waybill").split()
     unknown = [name for name in names if name not in notice.content]
     if unknown:

@@ -113,11 +113,11 @@ def read_events(body: bytes, cursor: str) -> EventPage:
 
 
 def read_stock(body: bytes) -> StockCount:
-    """Counted stock.
+    """The counted pieces by SKU, and the rows that could not be read.
 
-    A row that cannot be read leaves out its SKU: unknown stock is never promised, and its orders wait for a person.
-    A SKU with several rows is left out too, because it is unknown which row is the count. Raises Malformed for an
-    answer without a list.
+    A row that cannot be read leaves out its SKU: unknown stock is never promised, and its orders wait for a person. A
+    SKU with several rows is left out too, because it is unknown which row is the count. Raises Malformed for an answer
+    without a list.
     """
     tree = read_page(body)
     entries = _entries(tree, Fields(tree, "", Malformed), "stock", SKUS_MAX)

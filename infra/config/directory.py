@@ -52,7 +52,9 @@ class Directory:
             object.__setattr__(self, name, value)
 
     def account(self, account: str) -> Account:
-        """Raises Misconfigured ``account_unknown``: settings may change while work is waiting."""
+        """The settings of an account of any kind. Raises Misconfigured ``account_unknown``: settings may change while
+        work is waiting.
+        """
         return _known(self.by_account, account, "account_unknown", "account")
 
     def shop(self, account: str) -> Shop:
@@ -68,7 +70,7 @@ class Directory:
         return (self.shops[name],) if name in self.shops else self._shops_of_a_name.get(name, ())
 
     def location(self, name: str) -> Location:
-        """Raises Misconfigured ``location_unknown``."""
+        """The settings of a location, by its name. Raises Misconfigured ``location_unknown``."""
         return _known(self.locations, name, "location_unknown", "location")
 
     @property

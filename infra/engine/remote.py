@@ -46,6 +46,7 @@ class NotCalledError(Throttled):
 
 
 def never() -> bool:
+    """Never true: for a process that does not drain."""
     return False
 
 
@@ -91,8 +92,8 @@ class RemoteStep(Protocol):
     def record(self, tx: Connection, answered: Sequence[tuple[Any, Any]]) -> Sequence[Result]:
         """Write (intent, answer) pairs, set-based, and return one result for each.
 
-        The places are as they stand now, with their fulfillment orders locked. An answer may be an exception of the
-        error tree, or NotCalledError.
+        `intent.place` is read again after the call, with its fulfillment order locked. Everything commits with `tx`. An
+        answer may be an exception of the error tree, or NotCalledError.
         """
         ...
 
@@ -135,7 +136,7 @@ class RemoteRunner:
         return len(claimed)
 
     def run_named(self, key: BellKey, subject_ids: Sequence[int]) -> None:
-        """The same for named subjects of a key: those that are due and that nobody holds.
+        """Lease, call and record named subjects of a key, as far as they are due and not leased.
 
         For a person's command, which must show the result of each subject.
         """

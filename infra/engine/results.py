@@ -95,7 +95,9 @@ S = TypeVar("S", bound=HasPlace)
 
 
 def each(step: str, subjects: Iterable[S], decide: Callable[[S], Result]) -> list[Result]:
-    """Decide every subject separately, so that an error concerns one subject only."""
+    """One result for each subject, in their order. Each subject is decided separately: an error of `decide`, of any
+    type, becomes a `Failed` of that subject and is not raised.
+    """
     results: list[Result] = []
     for subject in subjects:
         try:

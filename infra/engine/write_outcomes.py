@@ -86,6 +86,7 @@ def gather(step: str, settled: Settled, writes: Writes) -> None:
 
 
 def postponed(place: Place, after_s: float, *, spent: int = 0, cause: Row | None = None, is_fresh: bool = False) -> Row:
+    """A row for `infra.tables.work.postpone`: due again in `after_s` seconds; `spent` is 1 if an attempt counts."""
     return {
         "subject_id": place.subject_id,
         "after_s": after_s,
@@ -112,6 +113,7 @@ def stop(step: str, place: Place, hold: Hold, writes: Writes) -> None:
 
 
 def add_hold(step: str, place: Place, hold: Hold, writes: Writes) -> None:
+    """Gather the row of a hold, and its event on the timeline."""
     rule = HOLDS[hold.code]
     writes.holds.append(
         {
@@ -167,6 +169,7 @@ def event(
     move: tuple[State, State] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Row:
+    """A row of the timeline, for `infra.tables.events.tell`."""
     return {
         "order_id": place.order_id,
         "fulfillment_order_id": place.fulfillment_order_id,

@@ -105,7 +105,9 @@ class GateDuty:
         return bells
 
     def hold_paused(self) -> set[BellKey]:
-        """The same for what waits too long while a person has paused its lane or step; the hold names the pause."""
+        """Open and release holds as `hold_waiting` does, for work that waits too long because a person has paused its
+        lane or step; the hold names the pause.
+        """
         with self.db.transaction() as tx:
             locked = lock_fulfillment(tx, waits_ended(tx, by_pause=True))
             bells = _go_on(tx, locked, release_resumed(tx, [one.id for one in locked]) if locked else ())

@@ -166,7 +166,7 @@ def release_resumed(tx: Connection, ids: Sequence[int]) -> list[Waiting]:
 
 
 def release_waiting(tx: Connection, ids: Sequence[int], accounts: Sequence[str]) -> list[Waiting]:
-    """The same of work that waits on none of these accounts any more."""
+    """Release `waiting_on_account` holds of fulfillment orders whose work waits on none of these accounts any more."""
     named = {"ids": list(ids), "accounts": list(accounts)}
     return [Waiting(*row) for row in tx.execute(HOLDS["release_waiting"], named).fetchall()]
 

@@ -150,6 +150,7 @@ def of_one_cause(tx: Connection, wanted: LetterFilter) -> LetterFilter:
 
 
 def load_letter(tx: Connection, letter_id: int) -> WholeLetter | None:
+    """One letter, open or closed; None: there is no such letter."""
     with tx.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(LETTERS["show"], {"id": letter_id, **steps_by_subject()}).fetchone()
     return WholeLetter(**_with_money(row)) if row else None

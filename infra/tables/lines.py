@@ -66,6 +66,7 @@ def set_quantities(tx: Connection, quantities: Sequence[Quantity]) -> None:
 
 
 def add_quantities(tx: Connection, quantities: Sequence[Quantity]) -> None:
+    """Add pieces to fulfillment orders. No statement for none."""
     if quantities:
         tx.execute(LINES["add_quantities"], {"rows": rows_json(map(_row, quantities))})
 

@@ -67,7 +67,9 @@ def find_ended(tx: Connection, order_ids: Sequence[int], patience: Patience) -> 
 
 
 def lock_ended(tx: Connection, order_ids: Sequence[int], patience: Patience) -> list[int]:
-    """The same, with their rows locked. An order that somebody else holds is left for the next time."""
+    """The orders that `find_ended` would return, with their rows locked. An order that another transaction has locked
+    is left for the next time.
+    """
     found = find_ended(tx, order_ids, patience)
     if not found:
         return []
@@ -103,7 +105,9 @@ def _locked(tx: Connection, names: Sequence[Named]) -> list[int]:
 
 
 def forget_unread(tx: Connection, payload_ids: Sequence[int], why: Why) -> Counter[str]:
-    """The same for payloads without an order."""
+    """Remove all personal data from locked payloads without an order and leave tombstones; returns the changed rows by
+    table.
+    """
     ids = {"ids": list(payload_ids)}
     tx.execute(RETENTION["bury_unread"], {**ids, "cause": why})
     return Counter(
@@ -128,6 +132,7 @@ def read_mark(tx: Connection, kind: str) -> int:
 
 
 def set_mark(tx: Connection, kind: str, upto: int, rows: int) -> None:
+    """Store how far a kind was purged, and add the number of purged rows."""
     tx.execute(RETENTION["set_mark"], {"kind": kind, "upto": upto, "rows": rows})
 
 

@@ -39,7 +39,9 @@ def read_location_levels(tx: Connection, skus: Iterable[str]) -> dict[str, dict[
 
 
 def lock_location_levels(tx: Connection, skus: Iterable[str]) -> dict[str, dict[str, int]]:
-    """The same, locked until the transaction ends; the pool rows are locked first."""
+    """Pieces that may still be picked, by location and SKU, locked until the transaction ends; the pool rows are locked
+    first.
+    """
     wanted = sorted(set(skus))
     with tx.pipeline():
         tx.execute(STOCK["lock_levels"], {"skus": wanted})

@@ -86,6 +86,7 @@ def replace_rows(tx: Connection, account: str, entries: Sequence[Entry], by: str
 
 
 def accounts_with_bad_rows(connection: Connection, accounts: Sequence[str]) -> set[str]:
+    """The accounts whose last count of stock had rows that could not be read."""
     rows = connection.execute(UNREADABLE["accounts_with_bad_rows"], {"accounts": list(accounts)})
     return {row[0] for row in rows}
 

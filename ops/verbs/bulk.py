@@ -64,7 +64,7 @@ def start_named(
     again: bool = False,
     expect: int | None = None,
 ) -> Bulk:
-    """The same of letters by their numbers, of which those that are open become members."""
+    """Freeze the open ones of some letters, given by number, into a bulk replay, as `start` does for a filter."""
     with change(db, author) as made:
         asked = {"letters": str(len(letter_ids))}
         bulk_id = create_bulk(made.tx, author, NewBulk(asked, per_second, again))

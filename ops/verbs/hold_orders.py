@@ -99,7 +99,7 @@ def hold_in(
     owner: str | None = None,
     due_at: datetime | None = None,
 ) -> Held:
-    """The same in the caller's change, which has locked nothing of the order before."""
+    """As `hold`, in the caller's change, which must not have locked any row of the order before."""
     tx = made.tx
     # A running step holds these rows to its end, so the hold stops the steps that follow. The rows of their work are
     # not locked here: a step locks those first and then finds its order held.

@@ -56,7 +56,7 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
 
 
 def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> Released:
-    """The same in the caller's change, which has locked nothing of the order before."""
+    """As `release`, in the caller's change, which must not have locked any row of the order before."""
     tx = made.tx
     if code is HoldCode.SKU_UNMAPPED:
         lock_order(tx, order_id)

@@ -50,7 +50,7 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
 
 
 def discard_in(made: Change, letter_id: int, author: Author) -> bool:
-    """The same in the caller's change, which has locked nothing of the letter's order before."""
+    """As `discard`, in the caller's change, which must not have locked any row of the letter's order before."""
     tx = made.tx
     found = lock_open(tx, [letter_id])
     if not found:

@@ -60,7 +60,9 @@ def _listed(row: Fields, window_end: datetime) -> Listed:
 
 
 def read_status(body: bytes) -> PlatformStatus:
-    """Raises Malformed, or Poison ``status_unknown``."""
+    """State, refunds and shipments of one trade, from an answer to a read of it. Raises Malformed, or Poison
+    ``status_unknown``.
+    """
     trade = _opened(read_answer(body), describe.READ_TRADE).child("trade")
     subs = trade.listed("orders", "order")
     if not subs:
@@ -85,6 +87,7 @@ def read_status(body: bytes) -> PlatformStatus:
 
 
 def decrypt_query(tokens: Mapping[str, str], scene: str) -> str:
+    """The `query_list` argument of a decryption: JSON of platform order id and token, for one scene."""
     rows = [{"tid": tid, "oaid": oaid, "scene": scene} for tid, oaid in tokens.items()]
     return msgspec.json.encode(rows).decode()
 

@@ -42,7 +42,7 @@ def is_sub_order(line_id: str) -> bool:
 
 
 def sub_orders(trade: Fields) -> tuple[Fields, ...]:
-    """Raises Poison where there is none."""
+    """The sub-orders of a trade, at least one. Raises Poison if there is none."""
     return trade.listed("orders", "order", limit=LINES_MAX) or trade.missing("orders")
 
 
@@ -66,6 +66,7 @@ def read_lines(
 
 
 def service_orders(trade: Fields) -> tuple[Fields, ...]:
+    """The services that are sold beside the goods of a trade; empty if there are none."""
     return trade.listed("service_orders", "service_order", limit=LINES_MAX)
 
 

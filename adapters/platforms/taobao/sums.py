@@ -32,6 +32,7 @@ class Sums:
 
 
 def read_sums(trade: Fields, services: Iterable[OrderLine], order_type: OrderType) -> Sums:
+    """The sums that the trade names, in minor units. Raises Poison for an amount that cannot be read."""
     return Sums(
         payable=trade.amount("payment", describe.CURRENCY),
         freight=trade.amount_or("post_fee", describe.CURRENCY, ZERO),

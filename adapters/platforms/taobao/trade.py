@@ -54,7 +54,7 @@ def read_order(body: bytes, shop: str) -> Order:
 
 
 def order_of(trade: Fields, shop: str) -> Order:
-    """Raises Poison as `read_order` does."""
+    """The canonical order of a trade object; `shop` is the shop's name. Raises Poison as `read_order` does."""
     state = state_of(trade)
     facts = lane_facts(trade)
     paid_at = trade.moment_or_none("pay_time", read_cst)
@@ -183,7 +183,7 @@ def error_in(tree: Mapping[str, Any]) -> object:
 
 
 def state_of(trade: Fields) -> PlatformState:
-    """Raises Poison ``status_unknown``."""
+    """The state of the whole trade in our words. Raises Poison ``status_unknown``."""
     status = trade.text("status")
     if status not in describe.STATES:
         raise unknown_status("status", status)
@@ -198,6 +198,7 @@ def trade_id(trade: Fields) -> str:
 
 
 def is_trade_id(text: str) -> bool:
+    """Whether the text has the form of a `tid`."""
     return _ID.fullmatch(text) is not None
 
 

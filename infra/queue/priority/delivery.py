@@ -29,7 +29,9 @@ class Address(NamedTuple):
 
 
 def read_envelope(envelope: bytes) -> tuple[Address, bytes]:
-    """Raise ValueError when it is none."""
+    """Read an envelope: the address of its message, and the encoded message. Raises ValueError for bytes that are no
+    envelope.
+    """
     lane, fair_key, weight, encoded = envelope.split(_SEPARATOR, 3)
     return Address(lane.decode(), fair_key.decode(), int(weight)), encoded
 

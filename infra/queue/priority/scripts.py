@@ -169,12 +169,14 @@ class Scripts:
 
 @cache
 def source(name: str) -> str:
+    """The text of a script with the parts that it needs before it."""
     folder = files("infra.queue.priority") / "lua"
     parts = (*(SHARED if name in MENDING else SHARED[:1]), name)
     return "".join((folder / f"{part}.lua").read_text() for part in parts)
 
 
 def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """The values in pieces that one call may carry."""
     return (values[first : first + CHUNK] for first in range(0, len(values), CHUNK))
 
 
