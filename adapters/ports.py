@@ -30,7 +30,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One row of a platform's change listing. `state` is None where the listing does not tell it.
+    """One row of a platform's change listing. `state` is None if the listing does not give it.
 
     `fault`: the code of why the row does not tell its order's id, which is then empty.
     """

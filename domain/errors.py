@@ -14,7 +14,7 @@ Anything else that escapes a step is a bug: a few tries, then a dead letter with
 
 `code` is stable snake_case and groups errors in listings; `message` is for people and carries no
 personal data; `facts` is a small mapping of plain values, also free of personal data. `evidence` is the
-other side's answer as it came: it may quote a buyer, so it is kept in Postgres only and stands in no text of the error.
+other side's answer as it came: it may quote a buyer, so it is kept in Postgres only and is in no text of the error.
 """
 
 from collections.abc import Mapping

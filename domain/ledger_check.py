@@ -183,7 +183,7 @@ def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, Stocked]) -> int:
 
 
 def _duplicates(ours: Ours, carried: Iterable[Carried]) -> int:
-    """Living waybills beyond the one that each package may have, and those that nobody here knows of."""
+    """Valid waybills beyond the one that each package may have, and valid waybills that we do not know."""
     shown = {line.shown for lines in ours.lines.values() for line in lines.values()}
     living = Counter(_package_of(each.reference) for each in carried if each.is_alive and each.waybill not in shown)
     known = {_package_of(reference) for reference in ours.boxes}

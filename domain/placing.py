@@ -1,4 +1,6 @@
-"""Where a fulfillment order is shipped from: one location, several, or what is in stock while the rest waits."""
+"""Where a fulfillment order is shipped from: one location, several locations, or a part from stock while the other part
+waits.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

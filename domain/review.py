@@ -53,7 +53,7 @@ def _address_missing(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iter
     required = {"province": receiver.province, "city": receiver.city or receiver.district}
     # Platforms give no more than this about a receiver abroad.
     required["country"] = country_of(receiver.province)
-    # A platform may hand out the rest only at label time, against its token.
+    # A platform may give the hidden fields only for the label, in exchange for its token.
     if receiver.pii is not Pii.ABSENT or not receiver.merge_token:
         required |= {"name": receiver.name, "phone": receiver.phone, "detail": receiver.detail}
     missing = [name for name, value in required.items() if not value]

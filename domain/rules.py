@@ -104,7 +104,7 @@ class SplitRules:
 
 @dataclass(frozen=True, slots=True)
 class RoutingRules:
-    """Provinces are region keys. `couriers` stand in order of preference.
+    """Provinces are region keys. `couriers` are in order of preference.
 
     `courier_by_province` names a courier, or one account of it.
     """

@@ -60,7 +60,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupReading:
-    """How one group of steps stands in the lanes of a pool. Rates are orders a minute.
+    """The state of one group of steps in the lanes of a pool. Rates are orders a minute.
 
     `depth`: pieces of work that are due; `under_way`: that a worker has begun. `oldest_s`: how long the first has
     been due. `ship_by_s`: until the earliest ship-by among the first of each account, negative when it has passed,

@@ -176,7 +176,9 @@ class Search:
         return self._refused(self._unlimited or loads, max_parts)
 
     def _slimmed(self, chosen: Sequence[int]) -> Loads:
-        """Loads of the chosen sites without those that the others can spare, the worst-ranked first."""
+        """The loads of the chosen sites, without sites that the others can replace; the worst-ranked site is tried
+        first.
+        """
         packing, budget = self._packing, Budget(NODES)
         loads = packing.pack(sorted(chosen), budget) or packing.pack(self._sites, Budget(NODES)) or {}
         for site in reversed([site for site, load in loads.items() if load]):

@@ -149,7 +149,7 @@ class Limits:
         return {**refused, "least_part_value": str(self.value), "part_value": str(value)}
 
     def by_parts(self, needed: int) -> Facts:
-        """`needed`: parts of the best split, without those that are made."""
+        """`needed`: parts of the best split, without the parts that exist already."""
         refused: Facts = {"split_needed": True, "split_refused": MAX_PARTS, "max_parts": self.max_parts}
         made: Facts = {"parts_made": self.parts_made} if self.parts_made else {}
         return {**refused, "parts_needed": needed, **made}

@@ -20,7 +20,7 @@ _OF_LINES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A hold that a person released for the content that the order has. `lines`: those that the hold named."""
+    """A hold that a person released for the content that the order has. `lines`: the lines that the hold named."""
 
     hold_id: int
     code: HoldCode

@@ -68,7 +68,7 @@ def pool_exhausted(plan: Plan) -> Trial:
         waits = sum(json.loads(line)["pool_waits"] for line in world.log().splitlines() if '"worker_done"' in line)
         trial.injected[f"{_CROWD} threads at {_CONNECTIONS} connections"] += 1
         trial.check("all ended", ended.how == "done", ended.how)
-        # Whoever opens a connection waits for it as well.
+        # A caller that opens a connection waits for it too.
         trial.check("threads had to wait", waits > 2 * _CONNECTIONS, waits)
         trial.check("nobody's failure", '"fate": "GiveUp"' not in world.log())
         check_all(world.demo, trial)

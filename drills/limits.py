@@ -131,7 +131,7 @@ def _seen(settings: Settings, gates: SharedGates, account: str) -> Seen:
 
 
 def _finish(world: SmallWorld) -> bool:
-    """Work until all orders have ended; whoever was asked for patience waits in real time."""
+    """Work until all orders have ended; a requested pause is waited in real time."""
     deadline = time.monotonic() + _PATIENCE_S
     while world.work().how != "done":
         if time.monotonic() > deadline:

@@ -157,7 +157,7 @@ def _check_members(demo: Running, bulk_id: int, count: int, trial: Trial) -> Non
 
 
 def _check_cancelled(demo: Running, trial: Trial) -> None:
-    """Whoever thinks better of it in time keeps the letters that have not gone."""
+    """A bulk replay that is cancelled in time keeps the letters that were not replayed yet."""
     bulk = cancel(demo.db, start(demo.db, LABELS, SLOWLY, LI).id, WANG)
     stayed = members(demo.db, bulk.id, state="cancelled", after=0, limit=10)
     trial.check("cancelled members stay letters", len(stayed) > 0 and bulk.is_over, dict(bulk.members))

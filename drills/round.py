@@ -29,7 +29,7 @@ def play(plan: Plan, drills: Sequence[Drill], show: Callable[[Played], None]) ->
 
 
 def account(played: Played) -> dict[str, Any]:
-    """One drill as ``orderlane drill --json`` tells it: what was injected and how often, and every verdict."""
+    """One drill as ``orderlane drill --json`` prints it: what was injected and how often, and every verdict."""
     trial = played.trial
     return {
         "drill": played.drill.name,

@@ -3,7 +3,7 @@
 The round itself (`infra.sweeper.stuck_work`) rings for due work and frees what dead processes held; the duties of
 `Beside.ROUND` follow in the same thread. Every other name in `Beside` is a thread of its own, in which its duties act
 one after the other: a long duty delays only the duties of its own thread. Of alarms there is a duty for each
-condition (`infra.monitoring.alarm_conditions`); those that open and close them are made beside this list.
+condition (`infra.monitoring.alarm_conditions`); the duties that open and close alarms are made outside of this list.
 """
 
 from collections.abc import Callable, Mapping

@@ -75,7 +75,7 @@ class Supervisor:
             self._children.append(self._spawn(role))
 
     def tend(self) -> None:
-        """One round: bring back stores that are down and children that died, and let go of those that left."""
+        """One round: restart stores that are down and children that died, and forget children that have stopped."""
         if self.stores is not None:
             for name in self.stores.check():
                 log.error("store_down", store=name)
@@ -95,7 +95,7 @@ class Supervisor:
                 child.process.kill()
 
     def size(self, pool: str) -> int:
-        """How many processes a pool has, without those that are leaving."""
+        """How many processes a pool has, without processes that are stopping."""
         return len(self._staying(pool))
 
     def resize(self, pool: str, processes: int) -> None:
@@ -121,7 +121,7 @@ class Supervisor:
         ]
 
     def stop(self) -> None:
-        """Ask all to finish, wait, and end by force whoever takes longer than a drain may."""
+        """Ask all processes to finish, wait, and kill processes that take longer than a drain may."""
         for child in self._children:
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)

@@ -7,8 +7,8 @@ Source: Tencent Cloud's signature v3 guide and API pages; error names as in its 
   an unknown outcome here.
 - Limits: 3,000 calls a second; per number what the console says. One number for each call, so that each message has its
   own answer.
-- Final errors: `FAULTS`; those that concern one buyer's number only: `UNREACHABLE` and `TOO_SOON`.
-  HTTP 200 says nothing; the error envelope and then the number's own code are read.
+- Final errors: `FAULTS`; errors about one buyer's number only: `UNREACHABLE` and `TOO_SOON`. HTTP 200 says nothing; the
+  error envelope and then the number's own code are read.
 """
 
 import hashlib

@@ -83,7 +83,7 @@ class Tide:
 
 @dataclass(slots=True)
 class Watch:
-    """Tends a house and notes what it sees, in seconds since the start.
+    """Runs an instance and records its measurements, in seconds since the start.
 
     `before` and `during`: orders that are visible when the surge begins, and when it ends.
     """

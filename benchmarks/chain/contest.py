@@ -79,7 +79,7 @@ def play_round(base: Settings, plan: Plan, number: int) -> Round:
 
 
 def typical(rounds: Sequence[Round]) -> Round:
-    """The round in the middle, by the engine's cost: its details stand for all."""
+    """The median round by the engine's cost; its details are shown."""
     return sorted(rounds, key=lambda one: one.engine_cpu_ms)[len(rounds) // 2]
 
 

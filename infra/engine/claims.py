@@ -18,12 +18,12 @@ log = get_logger(__name__)
 
 
 # Keys that had more due than a batch holds when this process last claimed, and the credit that shops with few orders
-# have there: how many orders they may still take before it is the turn of those with many.
+# have there: how many orders they may still take before the shops with many orders are served.
 Crowded = dict[BellKey, int]
 
 
 def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded, *, is_probe: bool = False) -> list[int]:
-    """Lock due rows of a key, skipping those that others hold; a key for suspects has one at a time.
+    """Lock due rows of a key, skipping rows that others hold; of a key for suspects, one row at a time.
 
     `is_probe`: the rows try an account that was sick or paused. They are chosen over all lanes of the key's step and
     account: first those that have never failed, so that no subject's own fault keeps the account shut.

@@ -39,7 +39,8 @@ class ProcessRuns:
             if self._is_exclusive:
                 self._waiting += 1
                 ended = self._exclusives_ended
-                # The end of the exclusive run counts those that waited as running: the next one cannot overtake them.
+                # At the end of an exclusive run, waiting runs count as running, so that the next exclusive run cannot
+                # overtake them.
                 self._changed.wait_for(lambda: self._exclusives_ended > ended)
             else:
                 self._running += 1

@@ -45,7 +45,7 @@ _SOURCES = {
     Counted.EVENTS: tuple(name for name in Milestone if name is not Milestone.STORED),
 }
 
-# Of some accounts, those that do not take all their work now, with how much they take.
+# Given accounts, returns the accounts that are limited now, each with how much work it takes.
 Rooms = Callable[[Sequence[str]], Mapping[str, int]]
 _Key = tuple[str, str]
 _NOTHING: Mapping[str, Any] = {"depth": 0, "under_way": 0, "oldest_s": 0.0, "ship_by": None}
@@ -169,7 +169,7 @@ def _waiting(tx: Connection, group_of: Mapping[str, str], rooms: Rooms) -> dict[
 
 
 def _paused(pauses: Sequence[Pause], accounts: Iterable[str]) -> dict[str, int]:
-    """Paused accounts: one piece of work may try those that the engine has paused, when it is time."""
+    """Paused accounts. For an account that the engine has paused, one piece of work may be tried when it is time."""
     found = {account: pause_before(pauses, account=account) for account in accounts}
     return {account: int(pause.is_probe_due) for account, pause in found.items() if pause}
 

@@ -15,7 +15,7 @@ from infra.queue.bells import QUEUE
 from infra.queue.priority import PriorityBroker, Rules
 
 NAMESPACE = "orderlane"
-# A message stands for a batch, so the turn of an account is one message. A message for a step that only a newer version
+# A message leads to one batch, so the turn of an account is one message. A message for a step that only a newer version
 # knows is offered for ten minutes, longer than a rolling deploy takes.
 RULES = Rules(quantum=1, unknown_actor_grace_ms=600_000)
 

@@ -105,7 +105,7 @@ class Purge:
         return itertools.count() if self.batches_max is None else range(self.batches_max)
 
     def _walk(self, name: str, walk: Walk, act: Act) -> None:
-        """Look at rows in id order: on from where the last round ended, and once more at those that were left.
+        """Look at rows in id order: starting where the last round ended, and again at rows that were left.
 
         A row that has not ended yet is passed over; a second mark follows the first and finds the row again.
         """
@@ -123,7 +123,7 @@ class Purge:
     def _stretch(
         self, mark: str, walk: Walk, act: Act, *, after: int, upto: int | None, batches_max: int | None
     ) -> bool:
-        """Whether the end was reached: of all rows, of those that are old enough, or of what lies before `upto`."""
+        """Whether the end was reached: of all rows, of all rows that are old enough, or of all rows before `upto`."""
         for _ in itertools.count() if batches_max is None else range(batches_max):
             with self.db.transaction() as tx:
                 rows = look_at(tx, walk, after=after, limit=self.batch, days=self.policy.persons_days)

@@ -82,10 +82,10 @@ class GateDuty:
             return reinstate(tx)
 
     def hold_waiting(self, accounts: Sequence[str]) -> set[BellKey]:
-        """Open a hold for what waits too long behind these accounts, and release those that wait no more.
+        """Open a hold for work that waits too long behind these accounts, and release the holds of work that no longer
+        waits.
 
-        The work keeps resting, and goes on by itself once its gate opens. Returns the bells of orders whose last hold
-        that was.
+        The work keeps waiting, and continues once its gate opens. Returns the bells of orders whose last hold that was.
         """
         with self.db.transaction() as tx:
             # In the order in which a person's release locks: the fulfillment orders first, then the holds.

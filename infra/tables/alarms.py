@@ -77,7 +77,8 @@ class AlarmCount:
 
 
 def settle_alarms(tx: Connection, kind: AlarmKind, held: Mapping[str, Held | None]) -> None:
-    """Open alarms of the keys for which a condition holds now, renew those that go on, close all others of the kind.
+    """Open alarms of the keys for which a condition holds now, renew open ones whose condition still holds, close all
+    others of the kind.
 
     None: it is unknown whether the condition holds for the key, and its alarm stays unchanged. One statement; safe to
     run twice and side by side.

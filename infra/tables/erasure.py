@@ -213,7 +213,7 @@ def load_erasure(connection: Connection, erasure_id: int) -> tuple[ErasureRow, l
 
 
 def list_erasures(connection: Connection, *, only_open: bool) -> list[ListedRow]:
-    """All erasures, or those that are not done, by number."""
+    """All erasures, or only open ones, by number."""
     return [ListedRow(*row) for row in connection.execute(ERASURES["list"], {"only_open": only_open})]
 
 

@@ -124,6 +124,6 @@ class Shut(NamedTuple):
 
 
 def open_gate(tx: Connection, kind: str, name: str) -> Shut | None:
-    """Open a gate, whoever has shut it; None where it was not shut."""
+    """Open a gate, regardless of who has shut it; None if it was not shut."""
     row = tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
     return None if row is None else Shut(*row)

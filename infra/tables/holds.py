@@ -32,7 +32,7 @@ class NewHold(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A waiver that stands for a newer content too."""
+    """A waiver that also counts for a newer content."""
 
     hold_id: int
     payload_id: int
@@ -72,7 +72,7 @@ def release_all_holds(tx: Connection, fulfillment_order_ids: Sequence[int], by: 
 
 
 def release_blocks(tx: Connection, fulfillment_order_ids: Sequence[int], author: Signature) -> None:
-    """Release the `dead_letter` hold of those that have no open letter any more."""
+    """Release the `dead_letter` holds of fulfillment orders that have no open letter any more."""
     named = {"by": author.who, "role": author.role, "reason": author.reason}
     tx.execute(HOLDS["release_blocks"], {"ids": list(fulfillment_order_ids), **named})
 
@@ -86,7 +86,7 @@ def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[i
 
 
 def keep_waivers(tx: Connection, kept: Sequence[Kept]) -> None:
-    """Let waivers stand for the newer content of their order. No statement for none."""
+    """Make waivers count for the newer content of their order. No statement for none."""
     if kept:
         rows = rows_json({"id": one.hold_id, "raw_payload_id": one.payload_id} for one in kept)
         tx.execute(HOLDS["keep_waivers"], {"rows": rows})
@@ -290,7 +290,8 @@ def open_by_person(
     due_at: datetime | None,
     facts: dict[str, str],
 ) -> dict[int, datetime]:
-    """Open a hold on each; its due time by fulfillment order. Those that have an open hold of the code are left out.
+    """Open a hold on each; its due time by fulfillment order. Fulfillment orders with an open hold of the code are left
+    out.
 
     Without `due_at` it is due in `due_h` hours, by the database's clock. The caller holds the fulfillment orders.
     """
@@ -332,6 +333,6 @@ def snooze_holds(tx: Connection, hold_ids: Sequence[int], until: datetime | None
 
 
 def ended_holds(tx: Connection, hold_ids: Sequence[int]) -> dict[int, Ended]:
-    """Who released which of the holds. Those that are open, or never were, are left out."""
+    """Who released which of the holds. Open holds, and numbers without a hold, are left out."""
     with tx.cursor(row_factory=class_row(Ended)) as cursor:
         return {one.id: one for one in cursor.execute(HOLDS["ends"], {"ids": list(hold_ids)})}

@@ -91,7 +91,7 @@ class Wanted:
 
 
 def list_wanted(connection: Connection, limit: int) -> list[Wanted]:
-    """Those with the most orders first."""
+    """Listings without a SKU that stock knows, those that most orders wait for first."""
     rows = connection.execute(LISTINGS["wanted"], {"limit": limit})
     return [
         Wanted(
@@ -153,7 +153,7 @@ def open_lines(tx: Connection, ids: Sequence[int]) -> list[OpenLine]:
 
 
 def write_skus(tx: Connection, changed: Sequence[NewSku]) -> None:
-    """Give lines their SKU; those with nothing to pick leave the work of their fulfillment order."""
+    """Give lines their SKU; lines with nothing to pick are removed from their fulfillment order."""
     named = [
         {"order_id": one.line.order_id, "line_id": one.line.line_id, "sku": one.sku}
         for one in changed

@@ -13,7 +13,7 @@ STANDING = load("standing")
 
 
 def closed_gaps(tx: Connection, subject_ids: Sequence[int]) -> set[int]:
-    """Of the subjects that are gaps in a shop's listing (below zero), those that are closed. A shop is never done."""
+    """The closed ones of the subjects that are gaps in a shop's listing (ids below zero). A shop is never done."""
     return _ids(tx, STANDING["closed_gaps"], subject_ids)
 
 

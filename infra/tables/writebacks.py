@@ -96,7 +96,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenWriteBack:
-    """A package whose platform has not confirmed its waybill. `holds` are those that the write-back opened."""
+    """A package whose platform has not confirmed its waybill. `holds` are the holds that the write-back opened."""
 
     package_id: int
     order_id: int

@@ -30,7 +30,8 @@ from ops.verbs.holds import codes_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An order that a person has stopped. `states`: of its parts now; `was`: of those that the hold moved.
+    """An order that a person has stopped. `states`: of its parts now; `was`: the former states of the parts that the
+    hold moved.
 
     `left`: states of parts that have left or ended, which nothing stops any more.
     """

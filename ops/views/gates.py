@@ -1,4 +1,4 @@
-"""Gates that are not free, and what rests behind them."""
+"""Gates that are not free, and how much work waits behind them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

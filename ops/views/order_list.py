@@ -110,7 +110,7 @@ def find_orders(
 
 
 def orders_by_id(db: Database, order_ids: Sequence[int]) -> OrderPage:
-    """These orders, the newest first; those that are unknown are left out."""
+    """These orders, the newest first; unknown ids are left out."""
     with looking(db) as tx:
         lines = tuple(_line(one) for one in load_listed(tx, parts_of(tx, order_ids)))
     return OrderPage(orders=lines, more_after=None)

@@ -18,7 +18,7 @@ _TRY = (
     ("order due", "orders by money at risk, and what each waits for"),
     ("order show ID", "one order's way; take an ID from the list"),
     ("dlq causes", "what the machine gave up on, one line a cause"),
-    ("pause account sf/main --reason 'trying it'", "the courier rests; `resume` lets it go on"),
+    ("pause account sf/main --reason 'trying it'", "stop the courier's work; `resume` continues it"),
     ("status", "what waits and flows"),
 )
 

@@ -18,13 +18,13 @@ _NUMBER_MAX = 2**63 - 1
 
 @click.group(epilog="\b\nExample:  orderlane scans list")
 def scans() -> None:
-    """Scans, stock rows and listed orders that could not be read: list them, close those that were seen to."""
+    """List scans, stock rows and listed orders that could not be read, and close the records that are settled."""
 
 
 @scans.command("list", epilog="\b\nExample:  orderlane scans list --json")
 @json_option
 def list_scans(*, as_json: bool) -> None:
-    """List the open records, the oldest first: number, when, whose it is, and what it speaks of."""
+    """List the open records, the oldest first: number, time, owner, and the subject of each."""
     configure(level="error")
     with database_at_hand(read_settings()) as db:
         found, total = unreadable(db), count_unreadable(db)
@@ -43,7 +43,7 @@ def list_scans(*, as_json: bool) -> None:
 @click.argument("number", type=click.IntRange(1, _NUMBER_MAX))
 @author_option
 def close(number: int, author: Author) -> None:
-    """Close a record that was seen to; the raw page stays. Exits with 5 if no open record has the number."""
+    """Close a record that is settled; the raw page stays. Exits with 5 if no open record has the number."""
     configure(level="error")
     with database_at_hand(read_settings()) as db:
         close_entry(db, number, author)

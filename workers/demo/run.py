@@ -37,7 +37,7 @@ _WAITING = frozenset({"WAIT_SELLER_SEND_GOODS", "SELLER_CONSIGNED_PART"})
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counts at one moment of a run. `total` and `visible` are the platform's, the rest is ours.
+    """Counts at one moment of a run. `total` and `visible` are counted by the platform, all others by us.
 
     `to_come`: what is about to happen to orders on the platform. `unseen_s`: how long before the last thing that
     happened there our reading of some shop has ended; at most 0 when every shop was read after it.
@@ -115,7 +115,7 @@ class Running:
     started_at: float
 
     def look(self) -> Progress:
-        """Tend the processes and take a look."""
+        """Restart processes that died, and return the present counts."""
         self.supervisor.tend()
         theirs = self.stage.read("_progress")
         with self.db.transaction() as tx:

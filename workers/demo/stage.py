@@ -91,7 +91,9 @@ class Stage:
 
 
 def scenes_of(split_share: float, change_share: float) -> Scenes:
-    """Shares of the orders that need two locations, and of those that change on the way, of each kind as many."""
+    """The share of orders that need two locations, and the share of orders that change on the way, divided equally
+    among the kinds.
+    """
     each = change_share / 7
     return Scenes(
         split=split_share * (1 - _UNDIVIDABLE),

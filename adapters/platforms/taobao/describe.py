@@ -21,7 +21,8 @@ STATUS_FIELDS = (
     "tid,status,modified,orders.oid,orders.oid_str,orders.status,orders.refund_status,orders.special_refund_type,"
     "orders.invoice_no,orders.logistics_company,orders.consign_time"
 )
-# Of a line, those that decide something. `orders` alone asks for whole lines; named as well they cannot be lost.
+# Fields of a line that decide something. `orders` alone requests whole lines; fields that are named as well cannot be
+# left out.
 LINE_FIELDS = (
     *("oid", "oid_str", "status", "num", "price", "total_fee", "payment", "divide_order_fee", "part_mjz_discount"),
     *("num_iid", "sku_id", "outer_iid", "outer_sku_id", "title", "is_free_gift"),

@@ -1,8 +1,8 @@
 """Who fulfils the lines of a TOP trade, by every mark that decides it. Source: TOP's trade and sub-order structures.
 
 A mark whose value is not known makes its lines unknown. One that is absent is not set: TOP sends it with the trades
-that it concerns. Only `type`, `shipping_type`, and `cod_status` of cash on delivery stand in every trade; without them
-nobody can tell who ships. `store_code` decides nothing: it names warehouses of the merchant as well as of the platform.
+that it concerns. Only `type`, `shipping_type`, and `cod_status` of cash on delivery are in every trade; without them it
+is unknown who ships. `store_code` decides nothing: it names warehouses of the merchant as well as of the platform.
 """
 
 from collections.abc import Iterator, Sequence

@@ -203,7 +203,7 @@ def is_trade_id(text: str) -> bool:
 
 
 def read_receiver(trade: Fields) -> Address:
-    """Receiver as the platform shows it, usually masked; the oaid stands for the hidden original.
+    """Receiver as the platform shows it, usually masked; the oaid is the platform's handle to the hidden receiver.
 
     The city is empty where the district hangs directly under the province.
     """

@@ -18,7 +18,7 @@ Held = tuple[str, str]  # id and token of a delivery
 
 
 class Address(NamedTuple):
-    """Where a message stands in line: its lane, whose turns it uses, and for how many orders it counts."""
+    """The place of a message in its queue: its lane, the key whose turns it uses, and its weight in orders."""
 
     lane: str
     fair_key: str

@@ -119,7 +119,7 @@ class Holding:
             self._ended[held] = End(reason, [])
 
     def ended(self) -> dict[Held, End]:
-        """Ends to settle now: those with nothing left to send. Settling one twice changes nothing."""
+        """Ends to settle now: ends of deliveries with nothing left to send. Settling one twice changes nothing."""
         with self._changed:
             ended = dict(list(self._ended.items())[:CHUNK])
         unsent = self._send_kept(ended)
@@ -141,7 +141,7 @@ class Holding:
             self.settled(ended)
 
     def give_back(self, deliveries: Iterable[Delivery]) -> None:
-        """Return messages to their places in line. Those that are running keep running."""
+        """Return messages to their places in line. Running messages keep running."""
         with self._changed:
             given = list(deliveries)
             for delivery in given:

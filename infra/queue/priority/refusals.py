@@ -2,7 +2,7 @@
 
 After a planned failover the old primary lives on as a replica, and with it every connection to it: it refuses each
 write, and a pool would hand that connection out again for ever. So the idle ones are dropped, and the next use
-connects anew, to whoever has the address by then.
+opens a new connection, to the server that has the address at that moment.
 """
 
 import re
@@ -26,8 +26,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 Answer = TypeVar("Answer")
 
-# redis-py has classes for some of what a server says. For the rest there are its words: a script of Redis 6.2 says them
-# behind the line that stopped, and a pipeline behind the command.
+# redis-py has classes for some of what a server says. The other refusals are known by their text: a script of Redis 6.2
+# says them behind the line that stopped, and a pipeline behind the command.
 _SAID = r"(?:^|caused error: |: -)(?:{}) "
 
 # It is full, not durable or busy: another connection would hear the same.

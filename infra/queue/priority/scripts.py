@@ -1,4 +1,4 @@
-"""The Lua scripts of one queue, as calls. What each does stands at its head."""
+"""The Lua scripts of one queue, as calls. The head of each script says what the script does."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -104,7 +104,7 @@ class Scripts:
         return int(self._call("settle", *_grouped(settlements)))
 
     def beat(self, owner: str, held: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """`held` are ids and tokens. Returns those that are held no longer."""
+        """`held` are ids and tokens. Returns the pairs that are no longer held."""
         pairs = list(held)
         lost: set[tuple[str, str]] = set()
         for chunk in chunks(pairs) if pairs else [pairs]:

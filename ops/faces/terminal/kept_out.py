@@ -1,4 +1,4 @@
-"""Kept-out orders, and what became of those that were adopted, on a terminal. Times are China's (UTC+8)."""
+"""Kept-out orders, and the results of adopting some, on a terminal. Times are China's (UTC+8)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
