@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from adapters.documents import EventLine, EventPackage
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
@@ -214,13 +215,24 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WarehouseEvent:
-    """One scan, in the warehouse's own words; `kind` is accepted, packed or handed_over."""
+    """One thing that happened to a document or package; `kind` is one of `domain.warehouse.Scan`.
+
+    `reference`: ours, of the document or of the package. `event_id`: the same whenever the event is told again; not
+    `is_key_trusted` where the warehouse is known to repeat ids. `packages`, `lines`: what the event tells of them, and
+    whether that is all there will ever be (`is_final`). `code`: why, for a refusal or a short pick (`RefusalCode`).
+    """
 
     event_id: str
     reference: str
     waybill: str
     kind: str
     at: datetime
+    their_id: str = ""
+    packages: tuple[EventPackage, ...] = ()
+    lines: tuple[EventLine, ...] = ()
+    is_final: bool = False
+    is_key_trusted: bool = True
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ REFERENCE_MAX_CHARS = 30
 # 20 of the 52 base32 characters: 100 bits, with room for the two numbers in 30 characters.
 _BASE_CHARS = 20
 _NUMBER_MAX = 9999
+# A document's numbers are shorter: the letter that tells documents from packages takes a character.
+_DOCUMENT_NUMBER_MAX = 999
 _REFERENCE = re.compile(r"([A-Z2-7]{20})-[1-9][0-9]{0,3}-[1-9][0-9]{0,3}")
 
 
@@ -33,6 +35,17 @@ def reference(key: OrderKey, number: int, generation: int) -> str:
     if not (1 <= number <= _NUMBER_MAX and 1 <= generation <= _NUMBER_MAX):
         raise ValueError(f"package number and generation run from 1 to {_NUMBER_MAX}")
     return f"{order_base(key)}-{number}-{generation}"
+
+
+def document_reference(key: OrderKey, number: int, generation: int) -> str:
+    """Reference of the document by which a warehouse knows the order's fulfillment order `number`, both from 1.
+
+    No package's reference looks like it. The generation rises after a refusal or a confirmed stop, for some warehouses
+    keep the references of what was cancelled. Raises ValueError outside 1 to 999.
+    """
+    if not (1 <= number <= _DOCUMENT_NUMBER_MAX and 1 <= generation <= _DOCUMENT_NUMBER_MAX):
+        raise ValueError(f"fulfillment order number and generation run from 1 to {_DOCUMENT_NUMBER_MAX}")
+    return f"{order_base(key)}-W{number}-{generation}"
 
 
 def base_of(text: str) -> str:

@@ -89,6 +89,7 @@ OWNERS = {
     "milestone": "signals",
     "notice": "notices",
     "order_line": "orders",
+    "order_case": "cases",
     "orders": "orders",
     "package": "packages",
     "package_line": "lines",

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.order import OrderKey
-from domain.references import REFERENCE_MAX_CHARS, base_of, order_base, reference
+from domain.references import REFERENCE_MAX_CHARS, base_of, document_reference, order_base, reference
 
 keys = st.builds(OrderKey, st.text(max_size=6), st.text(max_size=6), st.text(max_size=20))
 numbers = st.integers(1, 9999)
@@ -26,6 +26,26 @@ packages = st.tuples(keys, numbers, numbers)
 @given(packages, packages)
 def test_different_packages_never_share_a_reference(one, other):
     assert (reference(*one) == reference(*other)) == (one == other)
+
+
+small = st.integers(1, 999)
+
+
+@given(keys, small, small, numbers)
+def test_a_document_never_has_a_package_s_reference(key, number, generation, other):
+    text = document_reference(key, number, generation)
+    assert len(text) <= REFERENCE_MAX_CHARS
+    assert re.fullmatch(r"[A-Z0-9-]+", text)
+    assert text != reference(key, number, generation)
+    assert text != document_reference(key, number, generation % 999 + 1)
+    with pytest.raises(ValueError, match="not a reference"):
+        base_of(text)
+
+
+@pytest.mark.parametrize(("number", "generation"), [(0, 1), (1, 0), (1000, 1), (1, 1000)])
+def test_documents_have_numbers_of_three_digits(number, generation):
+    with pytest.raises(ValueError, match="999"):
+        document_reference(OrderKey("taobao", "s1", "1"), number, generation)
 
 
 def test_it_stays_the_same_for_ever():
