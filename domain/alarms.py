@@ -181,7 +181,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="warehouse",
         key="source and account",
         opens="scans, stock rows or listed orders of the account could not be read",
-        act="`orderlane scans list` names them; ask the sender, then `orderlane scans close N --reason R`",
+        act="`orderlane entry list` names them; ask the sender, then `orderlane entry close N --reason R`",
         events=("scans_unreadable", "page_unapplied", "early_scans_unapplied", "stock_rows_unreadable"),
     ),
     AlarmKind.INPUT_REFUSED: AlarmRule(

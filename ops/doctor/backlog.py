@@ -135,7 +135,7 @@ def unreadable_entries(session: Connection) -> Check:
         return ok("unreadable", "every scan, stock row and listed order could be read")
     where = ", ".join(f"{account} {count} {_ENTRIES[Source(source)]}" for account, source, count in rows)
     total = sum(count for *_, count in rows)
-    return warn("unreadable", f"{total} open: {where}", "`orderlane scans list` names them; ask the warehouse")
+    return warn("unreadable", f"{total} open: {where}", "`orderlane entry list` names them; ask the warehouse")
 
 
 def expired_holds(session: Connection) -> Check:

@@ -23,17 +23,26 @@ _FRAMES_SHOWN = 12
 class LazyGroup(click.Group):
     """A group that imports a subcommand when it is asked for, after click's own pattern.
 
-    `lazy` names them: subcommand -> ``module:attribute``. Only the group's own help imports them all.
+    `lazy` names them: subcommand -> ``module:attribute``. Only the group's own help imports them all. `former`: names
+    that scripts still use -> the present names; they work, and no list shows them.
     """
 
-    def __init__(self, *, lazy: Mapping[str, str] | None = None, **options: Any) -> None:  # noqa: ANN401 - click's own
+    def __init__(
+        self,
+        *,
+        lazy: Mapping[str, str] | None = None,
+        former: Mapping[str, str] | None = None,
+        **options: Any,  # noqa: ANN401 - click's own
+    ) -> None:
         super().__init__(**options)
         self._lazy = dict(lazy or {})
+        self._former = dict(former or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self._lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = self._former.get(cmd_name, cmd_name)
         if cmd_name in self._lazy and cmd_name not in self.commands:
             module, _, attribute = self._lazy[cmd_name].partition(":")
             self.add_command(getattr(importlib.import_module(module), attribute), cmd_name)

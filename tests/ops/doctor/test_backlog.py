@@ -95,7 +95,7 @@ def test_entries_that_could_not_be_read_are_counted_by_account(look) -> None:
     )["unreadable"]
     assert check.level is Level.WARN
     assert check.message == "3 open: warehouse/east 2 scans, warehouse/west 1 stock rows"
-    assert "orderlane scans list" in check.advice
+    assert "orderlane entry list" in check.advice
 
 
 SHOP = """WITH s AS (INSERT INTO shop (account, created_at, read_at)
