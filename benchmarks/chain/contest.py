@@ -20,7 +20,7 @@ ENGINE = ("workers", "sweeper", "postgres", "redis")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much each is given."""
+    """The size of the rounds."""
 
     script: Script
     floor_orders: int
@@ -60,7 +60,7 @@ class Round:
 
 
 def play_round(base: Settings, plan: Plan, number: int) -> Round:
-    """All of them once; every second round in the opposite order."""
+    """Run all systems once; every second round in the opposite order."""
     course: Course | None = None
     floor: Floor | None = None
     peers: dict[str, PeerCourse] = {}

@@ -90,7 +90,7 @@ def test_they_suffice_for_all_that_the_broker_offers(at, each_redis, run_worker,
     at.acknowledge_dropped(QUEUE, 1)
     at.flush_all()
     assert at.stats(QUEUE).in_flight == 0
-    # Scripts are loaded again by whoever has the rights.
+    # Scripts are loaded again by a user with the rights.
     each_redis.script_flush()
     at.enqueue(note.message("after"))
     assert "NOPERM" not in caplog.text
