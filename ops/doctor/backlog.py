@@ -120,13 +120,13 @@ def old_cursors(session: Connection, shops: Sequence[Shop]) -> Check:
 def lone_scans(session: Connection) -> Check:
     rows = scans.lone_scans(session, LONE_SCANS_H)
     if not rows:
-        return ok("scans", "every scan speaks of a package of ours")
+        return ok("scans", "every scan names a package of ours")
     where = ", ".join(
         f"{location} {count}" + (f" (such as {reference})" if is_waybill(reference) else "")
         for location, count, reference in rows
     )
     advice = "the warehouse scanned what we did not book: `orderlane reconcile`, then ask the warehouse"
-    return warn("scans", f"of nobody's package for a day: {where}", advice)
+    return warn("scans", f"without a known package for a day: {where}", advice)
 
 
 def unreadable_entries(session: Connection) -> Check:
@@ -149,11 +149,11 @@ def expired_holds(session: Connection) -> Check:
 def unwanted_waybills(session: Connection) -> Check:
     rows = holds.unwanted_waybills(session, _NAMED + 1)
     if not rows:
-        return ok("waybills", "none lives for a closed order")
+        return ok("waybills", "no closed order has a valid waybill")
     named = ", ".join(f"{order} has {waybill} of {courier}" for order, courier, waybill in rows[:_NAMED])
     more = " and more" if len(rows) > _NAMED else ""
     advice = "cancel each at its courier, then `orderlane order release ID --code unwanted_waybill --reason R`"
-    return warn("waybills", f"living for closed orders: {named}{more}", advice)
+    return warn("waybills", f"valid although the order is closed: {named}{more}", advice)
 
 
 def dead_letters(session: Connection) -> Check:

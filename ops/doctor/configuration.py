@@ -40,7 +40,7 @@ def read(file: Path, environ: Mapping[str, str]) -> tuple[Settings | None, Check
     if missing:
         return settings, fail("settings", f"{file}: {counts}", f"add at least one each of: {', '.join(missing)}")
     if not settings.channels:
-        return settings, warn("settings", f"{file}: {counts}", "without [[channels]] nobody is told of a shipment")
+        return settings, warn("settings", f"{file}: {counts}", "without [[channels]] no notice of a shipment is sent")
     return settings, ok("settings", f"{file}: {counts}")
 
 

@@ -25,7 +25,7 @@ def undecided(session: Connection, settings: Settings, clock: Clock) -> Check:
         refuse_undecided(session, settings, clock.utcnow())
     except Misconfigured as error:
         return fail("take over", error.message, "without the line nothing starts; see docs/how-to/take-over.md")
-    return ok("take over", "of every shop it is known which orders are ours")
+    return ok("take over", "`take_over_from` is set for every new shop")
 
 
 def watched(session: Connection, settings: Settings, counts: list[KeptOutCount]) -> Iterator[Check]:
