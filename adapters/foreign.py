@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
-# More digits than any code of a courier, platform or channel has; a phone number has more.
+# The most digits of a code. Codes of couriers, platforms and channels have fewer, phone numbers have more.
 _DIGITS_MAX = 6
 _WAYBILL = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
 

@@ -11,7 +11,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 _TEXT_MAX = 40
-# The date before this position has at least the length of the shortest form of ISO 8601.
+# Length of the shortest date of ISO 8601; the clock follows the date.
 _CLOCK_AT = len("20261122")
 # The end of a day as ISO 8601 writes it: the first moment of the next day.
 _DAY_END = re.compile(r"(?<=[T ])24(?::?00(?::?00(?:[.,]0{1,9})?)?)?(?=Z|[+-])", re.ASCII)

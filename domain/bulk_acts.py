@@ -6,7 +6,7 @@ from enum import StrEnum
 
 # The most items of one bulk act. More items need several bulk acts.
 ITEMS_MAX = 10_000
-# The worker of a bulk act stops when so many items in a row failed for a defect of ours.
+# The worker of a bulk act stops when this many items in a row failed for a defect of ours.
 FAILED_IN_A_ROW = 5
 _TOKEN_LENGTH = 8
 
@@ -30,8 +30,7 @@ class ItemState(StrEnum):
 
 
 def token_of(verb: str, params: Mapping[str, object], foreseen: Mapping[int, str]) -> str:
-    """A digest of what a preview has shown: the verb, its parameters, and the expected result of each item, by subject
-    id.
+    """A digest of a preview: of the verb, its parameters, and the expected result of each item by subject id.
 
     Another item, or another result of one item, gives another token.
     """

@@ -43,7 +43,7 @@ from infra.telemetry.log import get_logger
 BATCH = 200
 # Batches of a kind in one round of the sweeper: a backlog of years is purged within hours.
 BATCHES_MAX = 20
-# How many rows that were passed over, because their order had not ended, are checked again in each round.
+# Batches of rows that were passed over, because their order had not ended: so many are checked again in each round.
 LEFT_BATCHES_MAX = 2
 
 Act = Callable[[Connection, list[int]], int]

@@ -22,7 +22,7 @@ LOOKED_MAX = 50_000
 _STRETCH_FIRST, _STRETCH_MAX = 200, 20_000
 # Orders of a narrow set (held ones, or those with letters) that one statement reads.
 _NARROW = 2_000
-# Orders get their ids before they commit, so the order of ids and of commit times may differ by this many seconds.
+# Orders get their ids before they commit, so the order of ids and of commit times may differ by this time.
 _CROSSWISE = timedelta(minutes=10)
 
 
