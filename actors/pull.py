@@ -49,7 +49,7 @@ _EARLY = 1 / 2
 _DAY_S = 86_400.0
 # Gaps that are tried again in one round, after the newly listed orders.
 _GAPS_MAX = 200
-# The second reading begins when this share of the settle time has gathered, and reads at most this many seconds at once.
+# The second reading begins when this share of the settle time has gathered. It reads at most this many seconds at once.
 _SETTLE_PART = 1 / 3
 _SETTLE_MAX_S = 3600.0
 # Platforms tell whole seconds: what was fetched within the second of a change may miss the next one.

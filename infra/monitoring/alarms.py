@@ -15,7 +15,7 @@ from infra.tables.pool import Database
 from infra.tables.shops import note_behind
 from infra.telemetry.log import get_logger
 
-# An order that has been late for longer has had its first alarm, unless it came in late; it is repeated daily.
+# Orders that are late for more days are not checked for a first alarm, except the newest ones; they are repeated daily.
 LATE_DAYS = 7
 _NEWEST = 100_000
 _AT_ONCE = 5000
