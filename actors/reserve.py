@@ -27,7 +27,7 @@ from infra.tables.stock import lock_levels, read_levels, reserve_stock
 
 STEP = Step(
     name="reserve",
-    does="promise stock at once, so that nothing else can sell it",
+    does="reserve stock at once, so that nothing else can sell it",
     subject=Subject.FULFILLMENT_ORDER,
     works_in=frozenset({State.PENDING_PAYMENT, State.PAID, State.ON_HOLD}),
     leads_to=("reserve", "review"),

@@ -31,7 +31,7 @@ from infra.tables.pool import Connection
 
 STEP = Step(
     name="review",
-    does="ask every rule that can hold the order; none fires, and it is approved in its final lane",
+    does="check every rule that can hold the order; if none fires, approve it in its final lane",
     subject=Subject.FULFILLMENT_ORDER,
     works_in=frozenset({State.PAID, State.ON_HOLD}),
     leads_to=("reserve", "route"),

@@ -22,7 +22,7 @@ PAGE = 50
 def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
     """Show open dead letters by cause: how many, since when, orders that wait, money at risk.
 
-    A letter counts for its order: an order with two letters of one cause counts twice.
+    Each letter counts: an order with two letters of one cause counts twice.
     """
     with database_at_hand(quiet_settings()) as db:
         found = letter_views.causes(db)

@@ -68,8 +68,8 @@ def orders(
 ) -> None:
     """Erase the person of some orders: receiver, memos, buyer id, payloads, pages, scans, and the words of others.
 
-    The order's numbers, goods, amounts, times and states stay. Exits with 5 for an order that is under way, and 3
-    if some orders wait for their end.
+    The order's numbers, goods, amounts, times and states stay. Exits with 5 for an order that has not ended, and 3 if
+    some orders wait for their end.
     """
     if not order_ids and search is None:
         raise click.UsageError("name an order, or give words with --search")

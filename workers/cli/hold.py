@@ -119,7 +119,7 @@ def assign(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Give open holds to a person or team. HOLD is a number of `hold list`; a snooze ends.
+    """Give open holds to a person or team. HOLD is a number of `hold list`; this ends a snooze.
 
     One HOLD is given at once. Several, a file or a filter become a bulk act: a draft with a preview, done by
     `bulk confirm`. Exits with 5 for a hold that is released.
@@ -165,7 +165,7 @@ def snooze(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Remind nobody of open holds for a while. The orders stay held, and their ship-by clocks run.
+    """Stop reminders of open holds for a while. The orders stay held, and their ship-by clocks run.
 
     One HOLD is snoozed at once. Several, a file or a filter become a bulk act: a draft with a preview, done by
     `bulk confirm`. Exits with 5 for a hold that is released.

@@ -84,12 +84,12 @@ def hold(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Stop orders where they stand; each goes on when a person releases the hold.
+    """Stop orders in their present state; each continues when a person releases the hold.
 
-    Whatever has not left the house stops, also in the warehouse: what is scanned there meanwhile is taken in after
-    the release. A label that is just being booked is recorded, and nobody is told of it. One ID acts at once. Several,
-    a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that
-    is held so already, has left, or has ended.
+    Every part that has not been handed over stops, also in the warehouse: scans are applied after the release. A label
+    that is just being booked is recorded, without a write-back or notice. One ID acts at once. Several, a file or a
+    filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that already has
+    this hold, has left, or has ended.
     """
     asked = _Asked(ids, wanted, many)
     asked.check()
@@ -130,10 +130,10 @@ def release(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Release a hold of an order; with the last one gone, the order goes on from where it stood.
+    """Release a hold of an order; after its last hold the order continues from the interrupted state.
 
-    No step asks again what was released, until the fact is another, such as another refund; stock is promised
-    anew. Lines without a SKU are left out for this order when sku_unmapped is released; `sku map` names one instead.
+    No step holds the order again for the released fact; another fact, such as another refund, does. Stock is reserved
+    again. Lines without a SKU are left out for this order when sku_unmapped is released; `sku map` names one instead.
     One ID acts at once. Several, a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`.
     Exits with 3 if other holds remain, and 5 if the hold is not there, has an open dead letter, or no line has a SKU.
     """
@@ -181,11 +181,11 @@ def expedite(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Move an order to another lane, with all that is due for it; also one that is stored and not read yet.
+    """Move an order to another lane, with all its due work; also an order whose payload is not read yet.
 
-    The rules leave it there; what runs right now ends as it began. Safe to run twice. One ID acts at once. Several, a
-    file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that
-    has ended.
+    The rules do not move the order again; running work ends in its lane. Safe to run twice. One ID acts at once.
+    Several, a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an
+    order that has ended.
     """
     asked = _Asked(ids, wanted, many)
     asked.check()
