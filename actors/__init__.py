@@ -1,6 +1,7 @@
-"""The steps: one file each, none knowing another. A file joins by declaring a `Step` and its Dramatiq actor.
+"""The steps: one file for each step; no step imports another. A file becomes a step by declaring a `Step` and its
+Dramatiq actor.
 
-The map of steps is made from these files (`find_steps`) when somebody first asks for it. Modules beside them that
+The map of steps is made from these files (`find_steps`) at the first use. Modules beside them that
 declare no actor are parts that several steps share.
 """
 

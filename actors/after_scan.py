@@ -1,4 +1,6 @@
-"""What follows a scan: the platform hears of the package when its shop wants that, and buyers once it has left."""
+"""What follows a scan: the write-back at the moment that the shop's settings name, and the notice to the buyer once the
+package has left.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

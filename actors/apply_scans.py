@@ -1,4 +1,4 @@
-"""What scans change: packages are stamped, fulfillment orders walk forward, never back, and stock is consumed."""
+"""Applies scans: packages get their times, fulfillment orders move forward, never back, and stock is consumed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from infra.tables.stock import consume_stock
 
 @dataclass(slots=True)
 class Scanned:
-    """A package and what this page says of it. `other_waybill`: a number that a scan names instead of `waybill`."""
+    """A package and what this page says about it. `other_waybill`: a number that a scan names instead of `waybill`."""
 
     place: Place
     shop: str
@@ -70,11 +70,11 @@ def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned
 
 
 def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
-    """Take one scan in. False: it must be looked at again, once the label is recorded or the hold is over."""
+    """Apply one scan. False: the scan must be applied again later, once the label is recorded or the hold is over."""
     if one is None:
         return False
     if names_other_waybill(one.waybill, scan.waybill):
-        # Whatever was scanned does not travel under our number: the state stays, and nobody is told.
+        # The scanned package has another number than ours: the state stays, and neither platform nor buyer is notified.
         one.other_waybill = scan.waybill
         return True
     kind = Scan(scan.kind)

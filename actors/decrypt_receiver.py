@@ -1,4 +1,4 @@
-"""Plain receivers, asked of their platform for one purpose: held in memory and stored nowhere."""
+"""Decrypted receivers, requested from their platform for one purpose: kept in memory only, never stored."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,7 +16,7 @@ async def reveal(
 ) -> dict[str, Address | Exception]:
     """Platform order id -> merge token in, receiver or the reason why there is none out. Never raises.
 
-    In a process that drains nobody more is asked for: the reason is NotCalledError.
+    A process that drains requests no further receiver: the reason is then NotCalledError.
     """
     receivers: dict[str, Address | Exception] = {}
     asked = list(tokens.items())

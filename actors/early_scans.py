@@ -8,16 +8,17 @@ from infra.tables.scans import EarlyScan, drop_early_scans, keep_early_scans, ta
 
 
 def load_early(tx: Connection, location: str) -> list[WarehouseEvent]:
-    """Early scans of a location that may be understood by now."""
+    """Early scans of a location that can perhaps be applied now."""
     return [WarehouseEvent(*scan) for scan in take_early_scans(tx, location)]
 
 
 def sort_out_early(
     tx: Connection, location: str, events: Sequence[WarehouseEvent], waiting: Sequence[WarehouseEvent], most: int
 ) -> None:
-    """Keep the scans that must wait, for their label's record or for a hold's end; drop those understood now.
+    """Keep the scans that must wait for the record of their label or for the end of a hold; drop the scans that were
+    applied.
 
-    `most`: scans of nobody's package that are kept.
+    `most`: how many scans without a known package are kept.
     """
     early = [EarlyScan(scan.event_id, scan.reference, scan.waybill, scan.kind, scan.at) for scan in waiting]
     keep_early_scans(tx, location, early, most)
@@ -26,5 +27,5 @@ def sort_out_early(
 
 
 def drop_early(tx: Connection, location: str, scans: Sequence[WarehouseEvent]) -> None:
-    """Keep scans of a location no longer."""
+    """Drop scans of a location."""
     drop_early_scans(tx, location, [scan.event_id for scan in scans])

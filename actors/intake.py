@@ -1,4 +1,4 @@
-"""Listed orders on their way into the store: fetched, kept raw, and noted as a gap where they cannot be had."""
+"""Fetches listed orders and stores their raw payloads. An order that cannot be fetched is recorded as a gap."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,13 +28,13 @@ from infra.tables.pool import Connection
 from infra.tables.shops import count_late
 from infra.telemetry.log import get_logger
 
-# Fetched bodies are stored when they have come to so many bytes; one statement carries at most so many.
+# Fetched bodies are stored as soon as they have this many bytes together; one statement carries at most this many.
 STORE_BYTES = 2 * 1024 * 1024
 INSERT_MAX_BYTES = 8 * 1024 * 1024
-# So many unreadable payloads of one order are kept; after that only the row of the gap records further ones.
+# This many unreadable payloads of one order are kept; further ones are only counted in the row of the gap.
 _UNREAD_MAX = 3
-# An order that cannot be had is asked for again after a pause that doubles, and is given up after so many tries and
-# so long.
+# An order that cannot be fetched is requested again after a pause that doubles, and is given up after this many tries
+# and this time.
 _GAP_PATIENCE = Patience(first_s=30.0, max_s=3600.0, tries=8, patience_s=7200.0)
 # Refusals by the call rate or the width of a healthy account: the order is fetched again when its window is read again.
 _PACE = frozenset({"rate", "busy"})
@@ -46,13 +46,13 @@ Failed = tuple[Listed, Exception]
 
 
 def stops_window(error: Exception) -> bool:
-    """Whether an error speaks of the whole account now. Any other is the gap of the one order that raised it."""
+    """Whether an error concerns the whole account. Any other error makes a gap of the one order that raised it."""
     return isinstance(error, Throttled) or (isinstance(error, Misconfigured) and PAUSED in error.facts)
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Whose orders they are. `is_late`: only a second reading has found them, which is counted."""
+    """The shop of the orders. `is_late`: the second reading found them, and they are counted as found late."""
 
     shop_id: int
     shop: Shop
@@ -61,7 +61,7 @@ class Feed:
 
 @dataclass(slots=True)
 class _Basket:
-    """What has come and is not stored yet. `is_all`: every order was asked for in time."""
+    """Fetched payloads that are not stored yet. `is_all`: every order was requested in time."""
 
     kept: list[Kept] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
@@ -78,10 +78,11 @@ class Intake:
     room: ByteRoom = field(default_factory=ByteRoom)
 
     async def take(self, feed: Feed, listed: Sequence[Listed], may_begin: Callable[[], bool]) -> bool:
-        """Fetch some orders and store what comes; whether all were asked for in time.
+        """Fetch some orders and store their payloads; returns whether all were requested in time.
 
-        One that cannot be had is noted as a gap and stops no other. Raises what the platform says of the account as a
-        whole, after all else is stored and noted; what was not had for that reason is a gap too, without a spent try.
+        An order that cannot be fetched is recorded as a gap and stops no other order. Raises what the platform says of
+        the account as a whole, after all else is stored and noted; what was not had for that reason is a gap too,
+        without a spent try.
         """
         basket = _Basket()
         gate = asyncio.Semaphore(self.tools.settings.engine.outside_concurrency)
@@ -134,7 +135,7 @@ class Intake:
                 if not self.tools.db.is_reachable():
                     raise
                 unstored += self._store_alone(feed, part)
-        # What cannot be read is stored, and asked for again: the next answer may be whole.
+        # An unreadable payload is stored, and the order is requested again: the next answer may be complete.
         unread = [(one, Malformed(raw.fault, "not readable as this order")) for one, raw in kept if raw.fault]
         self._note_gaps(feed, [*unstored, *unread])
 
@@ -151,9 +152,9 @@ class Intake:
         return refused
 
     def store(self, shop: Shop, source: str, raws: Sequence[Kept]) -> None:
-        """Store payloads with a provisional lane and make normalize due; known content is no news.
+        """Store payloads with a provisional lane and make normalize due; content that is already stored is skipped.
 
-        One statement carries `INSERT_MAX_BYTES` at most, or one payload.
+        One statement carries at most `INSERT_MAX_BYTES`, or one payload.
         """
         for part in _parts(raws):
             self._store(shop, source, part)
@@ -189,14 +190,14 @@ class Intake:
             self._bury(tx, feed, note_gaps(tx, feed.shop_id, rows, _GAP_PATIENCE))
 
     def note_nameless(self, feed: Feed, since: datetime, fault: str) -> None:
-        """A row of the listing that does not tell its order id is a dead letter at once: nobody can ask for it."""
+        """A row of the listing without an order id becomes a dead letter at once: its order cannot be requested."""
         error = Malformed(fault, "a row of the change listing does not tell its order id")
         cause = cause_entry(error, self.tools.clock.utcnow().isoformat(), 1)
         with self.tools.db.transaction() as tx:
             self._bury(tx, feed, note_nameless(tx, feed.shop_id, since, fault, cause))
 
     def _bury(self, tx: Connection, feed: Feed, given_up: Iterable[GivenUp]) -> None:
-        """An order that could not be had for long becomes a dead letter: somebody must ask the platform."""
+        """An order that could not be fetched for a long time becomes a dead letter: a person must ask the platform."""
         writes = Writes()
         for subject_id, tries, causes in given_up:
             place = Place(subject_id, Lane.P1)
@@ -229,7 +230,9 @@ def _worth_keeping(tx: Connection, shop: Shop, raws: Sequence[Kept]) -> Sequence
 
 
 def _forget_locals(error: BaseException) -> None:
-    """Let go of the answers that an error's frames would keep until it is noted."""
+    """Clear the local variables of an error's frames, because they would keep the answers in memory until the error is
+    recorded.
+    """
     link: BaseException | None = error
     while link is not None:
         clear_frames(link.__traceback__)

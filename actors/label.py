@@ -1,7 +1,7 @@
 """label: one waybill for each package. Intent first, a last check, ask or book, record.
 
-A call that may have happened is asked about whatever became of its order: what the courier has is recorded, and only an
-order that still wants a label gets one.
+A call with an unknown outcome is asked about in every state of its order: a waybill that the courier has is recorded,
+and only an order that still wants a label gets a new one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,11 +71,11 @@ STEP = Step(
 )
 
 
-# The order, as it is now, wants no label of what lies in the package.
+# The present content of the order wants no label for the contents of the package.
 _NOT_BOUGHT = (OrderHeldError, OrderChangedError)
-# Until an order that has changed at the last moment is looked at again: its update runs meanwhile.
+# Seconds until an order that changed at the last moment is tried again: its update runs meanwhile.
 _UPDATE_S = 1.0
-# A first call that ended like this surely booked nothing.
+# A first call that ended with one of these errors certainly booked nothing.
 _NO_EFFECT = (Transient, Throttled, Refused, Misconfigured, OrderHeldError, OrderChangedError)
 
 
@@ -111,7 +111,7 @@ class Label:
             elif row.status == "booked" or not (may_book or row.is_asked_about):
                 settled.append(Settled(place, Done(facts={"left_alone": row.status or row.state})))
             elif row.busy_s > 0:
-                # An earlier caller may still be talking to the courier: ask only after it has given up.
+                # An earlier worker's call to the courier may still run: ask only after its time limit.
                 settled.append(Settled(place, Later("earlier_call_may_run", after_s=row.busy_s)))
             else:
                 let_pass = waivers.get(row.fulfillment_order_id, ())
@@ -160,7 +160,7 @@ class Label:
         return each(STEP.name, [one for one, _ in answered], settle)
 
     def _is_clear(self, one: Unlabelled, answer: object) -> bool:
-        """Whether the courier surely has nothing: no call had an effect, or a look-up has found none since."""
+        """Whether the courier certainly has no waybill: no call had an effect, or a later look-up found none."""
         if isinstance(answer, NothingBooked):
             return True
         if not isinstance(answer, _NO_EFFECT):
@@ -190,7 +190,7 @@ class Label:
         return Settled(one.place, Done(facts=facts), follow=follow if tells_now else ())
 
     def _not_bought(self, one: Unlabelled, why: OrderHeldError | OrderChangedError) -> Settled:
-        # What may be booked already, and cannot be looked up, needs somebody who asks the courier.
+        # A package that may be booked already, at a courier without a look-up, needs a person who asks the courier.
         open_question = one.seen_before and not self._can_find(one)
         unknown = (Hold(HoldCode.WAYBILL_ERROR, {"code": OUTCOME_UNKNOWN}),) if open_question else ()
         if isinstance(why, OrderChangedError):
@@ -216,7 +216,9 @@ def label(message: BellKey, runner: Runner) -> None:
 
 
 def _take_unwanted(tx: Connection, rows: Sequence[UnlabelledRow], orders: Mapping[int, Order]) -> frozenset[int]:
-    """Empty packages of what nobody wants, which a call that may have happened had kept there; the orders concerned."""
+    """Take pieces that are no longer wanted out of packages; they had stayed there because a call had an unknown
+    outcome. Returns the orders.
+    """
     free = [row for row in rows if row.status != "booked" and not row.is_asked_about]
     order_ids = {row.order_id for row in free if may_be_outdated(orders[row.order_id], dict(row.lines))}
     return trim(tx, sorted(order_ids)) if order_ids else frozenset()

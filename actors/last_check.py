@@ -1,4 +1,4 @@
-"""The last check before a label: the order as the platform has it now, asked everything that review asks.
+"""The last check before a label: fetches the order from the platform and applies all rules of the review to it.
 
 What differs from the stored content is stored, so that the order is updated as after any pull.
 """
@@ -26,7 +26,7 @@ from infra.tables.lines import load_plans, own_shipments
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A package whose order still wants it, as far as we know. `version`: of the content that we know."""
+    """A package that its order still wants, by the stored content. `version`: of the stored content."""
 
     place: Place
     order: Order
@@ -44,7 +44,7 @@ class OrderHeldError(Exception):
 
 
 class OrderChangedError(Exception):
-    """Fewer pieces of the package are wanted than lie in it: the order is updated first."""
+    """The order wants fewer pieces than the package contains: the order is updated first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class LastCheck:
         object.__setattr__(self, "intake", Intake(self.tools))
 
     async def ask(self, one: Checked) -> None:
-        """Quiet when the label may be bought. Raises OrderHeldError, OrderChangedError, or of the error tree."""
+        """Returns if the label may be bought. Raises OrderHeldError, OrderChangedError, or of the error tree."""
         key = one.order.key
         raw = await self.tools.platform(key.account).fetch(key.platform_order_id)
         if raw.version == one.version:
@@ -81,7 +81,9 @@ class LastCheck:
             raise OrderChangedError
 
     async def _ask_again(self, one: Checked) -> None:
-        """Of a content that is known: pieces stayed in the package while a call about it might have happened."""
+        """Check again for a content that is already stored: pieces stayed in the package because a call about it had an
+        unknown outcome.
+        """
         if may_be_outdated(one.order, one.quantities):
             own = await asyncio.to_thread(self._own, one, one.order)
             if not _wants(one.order, one.quantities, own):
@@ -95,12 +97,12 @@ class LastCheck:
 
 
 def may_be_outdated(order: Order, lines: Container[str]) -> bool:
-    """Whether something became of one of the lines after which its pieces may no longer be wanted of us."""
+    """Whether one of the lines changed so that its pieces may no longer be ours to ship."""
     return any((is_gone(line) or line.shipped > 0) and line.line_id in lines for line in order.lines)
 
 
 def _wants(now: Order, quantities: Mapping[str, int], own: Mapping[str, int]) -> bool:
-    """Whether every piece of the package is still wanted of us."""
+    """Whether we still have to ship every piece of the package."""
     if now.state is PlatformState.CLOSED:
         return False
     left = {

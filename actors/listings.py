@@ -1,4 +1,4 @@
-"""The listing map at work: lines get their SKU on the way in, and orders that waited for one go on."""
+"""Applies the listing map: lines of new orders get their SKU, and orders that waited for a SKU continue."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,14 +42,14 @@ from infra.tables.pool import Connection
 
 # Steps whose holds the rules opened.
 _OF_THE_RULES = frozenset({"normalize", "reserve", "review"})
-# Who sends orders on: not a person, and no step.
+# The author of these changes: neither a person nor a step.
 ENGINE = "engine"
 
 
 def fill_skus(tx: Connection, orders: Sequence[Order]) -> list[Order]:
-    """Orders on their way in, with the SKUs that their platform does not give and the map knows.
+    """New orders, with the SKUs that their platform does not give and the map knows.
 
-    One statement for all, and none where every line has its SKU.
+    One statement for all orders; no statement if every line has its SKU.
     """
     listings = {listing_of(order, line) for order in orders for line in unnamed(order)}
     listing_map = load_entries(tx, listings)
@@ -75,9 +75,10 @@ class SentOn:
 
 
 def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
-    """Give waiting orders what the map says by now, and make `reserve` due, in their lane, where no SKU is missing.
+    """Give waiting orders the SKUs that the map has now, and make `reserve` due, in their lane, for orders without a
+    missing SKU.
 
-    What somebody else works on just now is left out, and so is what changes nothing: safe to repeat.
+    Orders that another transaction works on are left out, and so are orders that do not change: safe to repeat.
     """
     ids = lock_ready(tx, fulfillment_order_ids) if fulfillment_order_ids else []
     if not ids:
@@ -86,7 +87,7 @@ def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
     listing_map = load_entries(tx, (line.listing for line in lines if not line.is_known))
     changed = new_skus(lines, listing_map)
     if any(one.sku == NOTHING for one in changed) and carry_whole(tx):
-        # A worker of an earlier version would want the line all the same: it waits until that has gone.
+        # A worker of an earlier version would still ship the line, so the order waits until that worker has ended.
         changed = [one for one in changed if one.sku != NOTHING]
     write_skus(tx, changed)
     left = standing(lines, changed, unknown_skus(tx, {one.sku for one in changed if one.sku != NOTHING}))
@@ -98,9 +99,10 @@ def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
 def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     """Leave out the lines of an order that have no SKU, for this order alone, as a person; the ids of those lines.
 
-    What the map knows stays: `reserve` asks it. The order must be locked (`infra.tables.listings.lock_order`), and its
-    fulfillment order. Raises Conflict ``nothing_left`` where no line would be left to pick, and
-    ``earlier_version_runs`` while a worker lives that would pick them all the same.
+    Lines that the map knows stay: `reserve` reads the map. The order must be locked
+    (`infra.tables.listings.lock_order`), and its fulfillment order. Raises Conflict ``nothing_left`` where no line
+    would be left to pick, and ``earlier_version_runs`` while a worker of an earlier version runs that would still pick
+    them.
     """
     lines = open_lines(tx, [locked.id])
     gone = to_let_go(lines, load_entries(tx, (line.listing for line in lines if not line.sku)))
@@ -152,7 +154,7 @@ def _tell(
             writes.events.append(event("reserve", _place(one), "skus_mapped", Cause.RULES, facts=facts))
         if one.id in left.ready:
             writes.added.append(NewWork("reserve", one.id, one.lane, shop=accounts[one.id]))
-    # Of what is paid, review releases the hold; before that nobody asks again.
+    # The review releases the hold of a paid order; an unpaid order has no review, so its hold is released here.
     unpaid = [(one.id, HoldCode.SKU_UNMAPPED.value) for one in locked if one.id in left.ready and _is_unpaid(one)]
     release_holds(tx, unpaid, ENGINE)
     _end(tx, [one for one in locked if one.id in left.empty], orders, writes)
@@ -160,9 +162,10 @@ def _tell(
 
 
 def _end(tx: Connection, empty: Sequence[Locked], orders: Mapping[int, Order], writes: Writes) -> None:
-    """Nothing is left to pick: what the rules hold is free.
+    """Nothing is left to pick: holds of the rules are released.
 
-    A part of an order of ours closes. An order that is nobody's stays open until the platform shows its end.
+    A part of an order closes if other parts are ours. An order of which nothing is ours stays open until the platform
+    shows its end.
     """
     if not empty:
         return
@@ -186,7 +189,7 @@ def _is_unpaid(locked: Locked) -> bool:
 
 
 def _set_fulfillers(tx: Connection, changed: Iterable[NewSku]) -> dict[int, Order]:
-    """The orders of which lines became nobody's, as they are now."""
+    """The present contents of the orders of which lines became `nobody`."""
     order_ids = sorted({one.line.order_id for one in changed if one.sku == NOTHING})
     orders = load_orders(tx, order_ids) if order_ids else {}
     set_fulfilled_by(tx, {id_: order.fulfilled_by for id_, order in orders.items()})

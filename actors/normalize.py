@@ -39,17 +39,18 @@ STEP = Step(
     begins=Milestone.STORED,
     done=read_payloads,
 )
-# An earlier version has not asked the platform who fulfils it. Most such orders are the merchant's, so they do not wait
-# for the end of all earlier workers: we ask, or one of those takes the order as it takes all.
+# An earlier version did not ask the platform who fulfils the order. The merchant ships most such orders, so they do not
+# wait for the end of all earlier workers: the order is fetched again, or an earlier worker handles it as it handles all
+# orders.
 _ASKED_AGAIN = Later("earlier_version_runs", after_s=5.0)
-# Bodies of a batch come together up to so many bytes, the smallest first; larger ones come one by one.
+# Bodies of a batch are read together up to this many bytes, the smallest first; larger bodies are read one by one.
 BATCH_BYTES = 1024 * 1024
 LARGE_BYTES_MAX = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A stored payload on its way to an order. `body` is None where it is too large to come with the others.
+    """A stored payload that is to become an order. `body` is None where it is too large to come with the others.
 
     `is_forgotten`: its order was purged or erased, so its body does not come at all. `take_over`: of its shop.
     """
@@ -98,7 +99,7 @@ class Normalize:
                 raise Poison("order_forgotten", "its order was purged or erased, so nothing of it is read again")
             if raw.body is not None:
                 return take(raw, raw.body)
-            # No database lock is held here that the current owner of this lock could need: no deadlock.
+            # No database lock is held here that the present owner of this lock could need, so there is no deadlock.
             with self.large:
                 return take(raw, load_body(tx, raw.place.subject_id))
 
@@ -160,7 +161,8 @@ class Normalize:
         for each_ in new:
             ids = admitted.get(each_.place.subject_id)
             if ids is None:
-                # Another transaction admitted it a moment ago: look again, it is an amendment now.
+                # Another transaction stored this order a moment ago: read it again, the payload now changes an existing
+                # order.
                 results.append(Settled(each_.place, Later("admitted_elsewhere")))
             else:
                 results.append(_admitted(each_, intakes[each_.place.subject_id], *ids))
@@ -174,9 +176,10 @@ def normalize(message: BellKey, runner: Runner) -> None:
 
 
 def _ask_again(tx: Connection, incoming: Sequence[Incoming]) -> None:
-    """A payload that does not say who fulfils it may have been asked for by a version that does not know the question.
+    """A payload that does not say who fulfils it may come from a version that did not request those fields, so the
+    order is fetched again.
 
-    The same content again is no news, so this ends by itself.
+    The same content is not stored twice, so this ends after one round.
     """
     unknown = [each_ for each_ in incoming if each_.order.fulfilled_by is FulfilledBy.UNKNOWN]
     if unknown:
@@ -185,12 +188,14 @@ def _ask_again(tx: Connection, incoming: Sequence[Incoming]) -> None:
 
 
 def _wait_of(order: Order) -> Later:
-    """How long an order waits that a worker of an earlier version would carry wrongly."""
+    """How long an order waits that a worker of an earlier version would handle wrongly."""
     return _ASKED_AGAIN if order.fulfilled_by is FulfilledBy.UNKNOWN else WAITS
 
 
 def _goes_whole(order: Order) -> bool:
-    """Whether a worker that knows no parts would do right by it: everything is ours, and nothing has been shipped."""
+    """Whether a worker that knows no parts would handle the order correctly: all lines are ours, and nothing has been
+    shipped.
+    """
     return all(line.fulfilled_by is FulfilledBy.MERCHANT and not line.shipped for line in order.lines)
 
 
@@ -245,7 +250,7 @@ def _admission(incoming: Incoming, intake: Intake) -> Row:
 def _admitted(incoming: Incoming, intake: Intake, order_id: int, fulfillment_order_id: int) -> Settled:
     raw = incoming.place
     place = Place(raw.subject_id, raw.lane, order_id, fulfillment_order_id, None, intake.state)
-    # What is closed needs no stock, and what was shipped by somebody else has had its own.
+    # A closed order needs no stock, and neither does an order that somebody else has shipped.
     wants = intake.state in {State.PENDING_PAYMENT, State.PAID} and incoming.order.is_ours
     follow = (NewWork("reserve", fulfillment_order_id, raw.lane, shop=incoming.order.key.account),) if wants else ()
     return Settled(

@@ -1,4 +1,4 @@
-"""notify: the buyer, or the merchant's own system, is told of a package. It never moves the order."""
+"""notify: notifies the buyer, or the merchant's own system, of a package. This step never moves the order."""
 
 import asyncio
 from collections import Counter
@@ -46,7 +46,8 @@ STEP = Step(
 )
 # Statuses after which nothing is sent any more.
 _OVER = frozenset({"told", "unknown", "unreachable"})
-# A call that ended like this surely told nobody. Whatever else it raised may have come after the telling.
+# A call that ended with one of these errors certainly notified nobody. Any other error may have come after the notice
+# was delivered.
 _NO_EFFECT = (Transient, Throttled, Refused, Misconfigured)
 
 log = get_logger(__name__)
@@ -54,7 +55,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """A notice on its way. `seen_before`: it may have been sent already.
+    """A notice that is to be sent. `seen_before`: it may have been sent already.
 
     `contact`: how to reach the buyer, for channels that need a number.
     """
@@ -84,9 +85,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tells over one channel. A channel without event ids is never told twice: unclear stays unclear.
+    """Sends notices over one channel.
 
-    A buyer who cannot be told is recorded with the reason; that is nobody's failure.
+    On a channel without event ids a notice is never sent twice: an unknown outcome stays unknown. A buyer who cannot be
+    notified is recorded with the reason and does not count as a failure.
     """
 
     tools: Tools
@@ -137,7 +139,9 @@ class Notify:
         )
 
     async def _reveal(self, intents: Sequence[Unsent], lease: Lease) -> dict[int, Address | Exception]:
-        """Receivers whom the platform keeps hidden. Shops are asked side by side: a slow one keeps no other waiting."""
+        """Decrypts receivers that the platform hides. Shops are asked in parallel, so that a slow shop does not delay
+        the others.
+        """
         by_shop: dict[str, dict[str, str]] = {}
         hidden = [one for one in intents if one.contact is not None and one.contact.merge_token]
         for one in hidden:
@@ -182,7 +186,7 @@ class Notify:
         if isinstance(answer, Refused):
             return Ended("refused")
         if isinstance(answer, (Untold, Later, *_NO_EFFECT)):
-            # What an earlier call may have done, this one's silence does not undo.
+            # An earlier call may have sent the notice; that this call sent nothing does not change that.
             return Ended("sending" if one.seen_before else "pending")
         if self.tools.notifier(f"{one.notice.content['channel']}").is_idempotent:
             return Ended("sending")
@@ -216,7 +220,7 @@ def _mobile(contact: ContactRow, receiver: Address | Exception | None) -> str | 
     if isinstance(receiver, Refused | Conflict):
         return Unreachable(receiver.code)
     if isinstance(receiver, UnknownOutcome):
-        # Only the question went wrong: nobody was told.
+        # Only the decryption failed: nobody was notified.
         raise Transient("receiver_unread", receiver.message, receiver.facts) from receiver
     if receiver is not None:
         raise receiver

@@ -1,4 +1,4 @@
-"""Takes pieces of a fulfillment order into further ones of the same order, with what was reserved for them."""
+"""Moves pieces of a fulfillment order into further fulfillment orders of the same order, with their reserved stock."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,14 @@ from infra.tables.lines import Quantity, add_quantities, move_reserved, set_quan
 from infra.tables.orders import Locked
 from infra.tables.pool import Connection
 
-# Until no worker lives whose version carries every order whole: it would take what is due again.
+# Due only when no worker of a version without parts runs: such a worker would ship the whole order.
 WAITS = Later("earlier_version_runs", after_s=UNTIL_WOKEN_S)
 
 
 def divides_lines(tools: Tools, order: Order) -> bool:
-    """What the shop's write-back can express; a shop that is not configured any more hears of whole lines."""
+    """Whether the shop's write-back can name pieces of a line; for a shop that is no longer configured, only whole
+    lines.
+    """
     platform = tools.platforms.get(order.key.account)
     return platform is not None and platform.divides_lines
 
@@ -42,7 +44,9 @@ def _want(line: OrderLine, quantity: int) -> Want:
 
 
 def nothing_left(place: Place) -> Settled:
-    """Every piece was refunded, or somebody else has shipped it and a person has looked at that: the end."""
+    """Closes the fulfillment order: every piece was refunded, or somebody else has shipped it and a person has
+    confirmed that.
+    """
     return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="nothing_left")
 
 

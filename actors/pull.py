@@ -40,16 +40,16 @@ STEP = Step(
     done=closed_gaps,
 )
 
-# Least time until a shop whose gate was shut in the middle of a window is asked again.
+# Least seconds until a shop whose gate shut in the middle of a window is read again.
 _GATE_S = 1.0
-# One slice of fetches: so many times as many calls as may run at once.
+# Fetches of one slice: this number times the calls that may run at once.
 _WAVES = 2
 # Another part begins within this share of the time that a lease leaves for reading, so that gaps have their turn.
 _EARLY = 1 / 2
 _DAY_S = 86_400.0
-# Orders that could not be had: so many are tried again in one round, after what is newly listed.
+# Gaps that are tried again in one round, after the newly listed orders.
 _GAPS_MAX = 200
-# The second reading begins when so much of the settle time has gathered, and reads at most so much at once.
+# The second reading begins when this share of the settle time has gathered. It reads at most this many seconds at once.
 _SETTLE_PART = 1 / 3
 _SETTLE_MAX_S = 3600.0
 # Platforms tell whole seconds: what was fetched within the second of a change may miss the next one.
@@ -79,7 +79,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What one round has read. `error` is what it broke off with; what was read before is kept.
+    """What one round has read. `error` ended the round early; changes that were read before it are kept.
 
     `part_s`: the length of the next round's parts. `is_sparse`: no part had more than one page. `is_settled`: the
     second reading came to its end; None where there was none.
@@ -223,7 +223,7 @@ class Pull:
         return True
 
     async def _retry_gaps(self, due: Due, may_begin: Callable[[], bool]) -> None:
-        """Whatever ends it is not the window's end: what is left comes again with the next round."""
+        """An error here does not end the window; the remaining gaps are tried in the next round."""
         if not may_begin():
             return
         try:
@@ -270,7 +270,9 @@ class Pull:
         return [Listed(platform_order_id, changed_at) for platform_order_id, changed_at in rows]
 
     def _unknown(self, due: Due, window: Window, page: Sequence[Listed], margin_s: float) -> list[Listed]:
-        """What must be fetched. `margin_s`: a payload that came so soon after its change may be an older one."""
+        """The orders that must be fetched. `margin_s`: a payload that was fetched within this many seconds of its
+        change may be an older one.
+        """
         for nameless in [one for one in page if one.fault][:1]:
             self.intake.note_nameless(Feed(due.place.subject_id, due.shop), window.start, nameless.fault)
         listed = {(one.platform_order_id, one.changed_at): one for one in page if not one.fault}
@@ -339,7 +341,9 @@ def _settled_window(shop: Shop, settled_at: datetime | None, newest: datetime, l
 
 
 def _pause_s(due: Due, answer: Read | Exception) -> float:
-    """Until the shop is asked again. A shop is never given up: after any error it is asked at its pace."""
+    """Seconds until the shop is read again. A shop is never given up: after any error it is read again at its normal
+    interval.
+    """
     pace_s = due.shop.poll_every_s
     error = answer.error if isinstance(answer, Read) else answer
     if isinstance(answer, Read) and error is None:

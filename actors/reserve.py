@@ -1,4 +1,4 @@
-"""reserve: promise stock at once, before any review, so that nothing else can sell it."""
+"""reserve: reserve stock at once, before any review, so that nothing else can sell it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from infra.tables.stock import lock_levels, read_levels, reserve_stock
 
 STEP = Step(
     name="reserve",
-    does="promise stock at once, so that nothing else can sell it",
+    does="reserve stock at once, so that nothing else can sell it",
     subject=Subject.FULFILLMENT_ORDER,
     works_in=frozenset({State.PENDING_PAYMENT, State.PAID, State.ON_HOLD}),
     leads_to=("reserve", "review"),
@@ -41,7 +41,7 @@ _HOLDS = {Reservation.SHORT: HoldCode.STOCK_SHORT_PAID, Reservation.UNMAPPED: Ho
 
 @dataclass(frozen=True, slots=True)
 class Wanting:
-    """A fulfillment order and what it wants."""
+    """A fulfillment order and the pieces that it wants."""
 
     place: Place
     demand: Demand
@@ -68,7 +68,8 @@ class Reserve:
         demands = [want.demand for want in wanting]
         hint = allocate(demands, read_levels(tx, {sku for demand in demands for sku in demand.pieces}))
         unmapped = [grant.demand_id for grant in hint.grants if grant.reservation is Reservation.UNMAPPED]
-        # Before any lock on stock. The listing map may name other SKUs for them: with those they are promised next.
+        # Before any lock on stock. The listing map may name other SKUs for these lines; stock is then reserved for the
+        # new SKUs.
         sent = send_on(tx, unmapped)
         grants = self._grant(tx, [demand for demand in demands if demand.id not in sent.empty], hint)
         short = {id_ for id_, grant in grants.items() if grant.reservation is Reservation.SHORT}
@@ -127,7 +128,7 @@ class Reserve:
             pieces = {
                 demand.id: demand.pieces for demand in hopeful if grants[demand.id].reservation is Reservation.RESERVED
             }
-        # Others wait for the same SKUs: everything goes out in one round trip.
+        # Other transactions wait for the same SKUs, so all statements go in one round trip.
         with tx.pipeline():
             reserve_stock(tx, taken, pieces)
             set_reservations(tx, {id_: grant.reservation for id_, grant in grants.items()})
@@ -141,12 +142,12 @@ def reserve(message: BellKey, runner: Runner) -> None:
 
 
 def _first(want: Wanting) -> State:
-    """Where a part begins: a part of what is not paid is not paid either."""
+    """The first state of a part: a part of an unpaid order is unpaid too."""
     return State.PENDING_PAYMENT if want.locked.at is State.PENDING_PAYMENT else State.PAID
 
 
 def _both(want: Wanting, cut: Cut, part: int) -> list[Result]:
-    """What goes on is promised in the next round, and so is what waits."""
+    """Both parts, the one that continues and the one that waits, are reserved in the next round."""
     place = replace(want.place, subject_id=part, fulfillment_order_id=part, state=_first(want))
     follow = (NewWork("reserve", part, want.place.lane, shop=want.shop),)
     waits = Settled(place, Done(facts={"waiting": dict(cut.waiting), "short": cut.short}), follow=follow)

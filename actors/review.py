@@ -1,4 +1,4 @@
-"""review: every rule that can hold an order is asked; none fires, and it is approved in its final lane."""
+"""review: checks every rule that can hold an order. If no rule fires, the order is approved in its final lane."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ from infra.tables.pool import Connection
 
 STEP = Step(
     name="review",
-    does="ask every rule that can hold the order; none fires, and it is approved in its final lane",
+    does="check every rule that can hold the order; if none fires, approve it in its final lane",
     subject=Subject.FULFILLMENT_ORDER,
     works_in=frozenset({State.PAID, State.ON_HOLD}),
     leads_to=("reserve", "route"),
@@ -39,7 +39,7 @@ STEP = Step(
     group="order",
 )
 
-# Holds that the rules opened, the rules may take back; what a person or a later step opened stays.
+# The rules may release holds that the rules opened; holds of a person or of a later step stay.
 _OURS = frozenset({"normalize", "reserve", "review"})
 _NOT_OF_RULES = frozenset({HoldCode.DEAD_LETTER, HoldCode.UNWANTED_WAYBILL})
 
@@ -123,7 +123,7 @@ class Review:
             place = replace(subject.place, subject_id=part, fulfillment_order_id=part, state=State.PAID)
             back = backs[subject.place.subject_id]
             hold = Hold(HoldCode.REFUND_REQUESTED, {**refund_facts(back), **self._version()})
-            # What was short or without a SKU may have been so for the sake of the other part alone.
+            # The order may have been short, or without a SKU, only because of the lines of the other part.
             promised = () if subject.is_promised else (_to_reserve(subject, part), _to_reserve(subject))
             held_back = Done(State.ON_HOLD, {"held_back": dict(back)})
             results.append(Settled(place, held_back, holds=(hold,), follow=promised))

@@ -83,11 +83,11 @@ class RouteStep:
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         subjects = _load(tx, subject_ids)
         skus = {sku for subject in subjects for sku in subject.pieces}
-        # Choosing takes longer than all that must be done under the locks, and others wait for the same SKUs.
+        # The choice takes longer than all other work under the locks, and other transactions wait for the same SKUs.
         routed, held = self._choose(tx, subjects, read_location_levels(tx, skus))
         levels = lock_location_levels(tx, skus)
         is_covered = covers(levels, (wanted for one in routed for wanted in one.wanted))
-        # Nobody is held for want of what another transaction was just giving back.
+        # No order is held for stock that another transaction was just releasing.
         if any(map(_is_short, held)) or not is_covered:
             routed, held = self._choose(tx, subjects, levels)
         return [*held, *self._commit(tx, routed)]
@@ -102,7 +102,7 @@ class RouteStep:
             if not subject.locked.quantities:
                 return nothing_left(subject.place)
             if not subject.pieces or subject.pieces != pieces_by_sku(subject.order, subject.locked.quantities):
-                # What was promised has been taken away since the approval, or something else is wanted.
+                # Reserved stock was withdrawn after the approval, or the order now wants other pieces.
                 return Settled(subject.place, Hold(HoldCode.STOCK_CONFLICT, {"reserved": sum(subject.pieces.values())}))
             answer = self._place(subject, levels)
             if not _goes_whole(answer):

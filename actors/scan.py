@@ -85,7 +85,7 @@ class ReadScans:
         return read
 
     def record(self, tx: Connection, answered: Sequence[tuple[Feed, Any]]) -> Sequence[Result]:
-        """Pages were stored as they came: what is left is when to read again."""
+        """The pages are stored already; only the time of the next reading is left to record."""
         read = [feed.place.subject_id for feed, answer in answered if not isinstance(answer, Exception)]
         note_feeds_read(tx, read)
         results: list[Result] = []

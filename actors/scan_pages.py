@@ -1,6 +1,6 @@
-"""Pages of a location's events: stored raw, each with what its scans change in one transaction.
+"""Pages of a location's events: each page is stored raw, in one transaction with the changes of its scans.
 
-What one scan raises is its own fault: it is noted as unreadable, and its neighbours are applied.
+A scan that raises an error is recorded as unreadable; the other scans of the page are applied.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Unapplied:
 
 
 class Apply(Protocol):
-    """Applies scans and returns the bells to ring; it may add to `unapplied` what it could not apply."""
+    """Applies scans and returns the bells to ring; adds scans that it could not apply to `unapplied`."""
 
     def __call__(
         self, tx: Connection, location: str, events: Sequence[WarehouseEvent], unapplied: list[Unapplied], /
@@ -81,7 +81,7 @@ class ScanPages:
         log.error("scans_unreadable", location=location, count=len(entries))
 
     def look_again(self, location: str) -> None:
-        """Scans that overtook the record of their label may be understood by now."""
+        """Scans that came before the record of their label can perhaps be applied now."""
         try:
             bells = self._look_again_with(location, self._apply)
         except psycopg.OperationalError:
@@ -106,7 +106,7 @@ class ScanPages:
     def _apply_apart(
         self, tx: Connection, location: str, events: Sequence[WarehouseEvent], unapplied: list[Unapplied]
     ) -> set[BellKey]:
-        """One scan after the other; what one raises takes back its own writes only."""
+        """One scan after the other; an error of one scan rolls back only the writes of that scan."""
         bells: set[BellKey] = set()
         for scan in events:
             try:

@@ -1,4 +1,4 @@
-"""What the steps are given to work with; built once for each process by `workers.wiring`."""
+"""The objects that the steps work with; built once for each process by `workers.wiring`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
-"""The calls of `label`: ask the courier what it has, look at the order for the last time, book.
+"""The calls of `label`: ask the courier for existing waybills, check the order for the last time, book.
 
-No transaction is open here. What comes back is recorded by `actors.label`.
+No transaction is open here. `actors.label` records the results.
 """
 
 import asyncio
@@ -50,7 +50,9 @@ class Unlabelled:
 
 @dataclass(frozen=True, slots=True)
 class NothingBooked:
-    """The courier, asked after every earlier call had ended, has nothing, and nothing more is wanted of it."""
+    """The courier was asked after every earlier call had ended. It has no waybill, and no waybill is wanted any
+    more.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class WaybillCalls:
         return 3 * self.tools.settings.door.total_s
 
     async def call(self, intents: Sequence[Unlabelled], lease: Lease) -> Mapping[int, Any]:
-        """Shop beside shop: what one platform takes its time over keeps no other shop's booking waiting."""
+        """Shops run in parallel, so that a slow platform does not delay the bookings of other shops."""
         by_shop: dict[str, list[Unlabelled]] = {}
         for one in intents:
             by_shop.setdefault(one.order.key.account, []).append(one)

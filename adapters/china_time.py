@@ -23,7 +23,7 @@ def read_cst(text: str) -> datetime:
     """
     if not _TEXT.fullmatch(text):
         raise ValueError("not yyyy-MM-dd HH:mm:ss")
-    # Almost every text is of this century and ends no day: those need not be taken apart.
+    # Almost every text is of this century and is not 24:00:00; such a text needs no further parsing.
     if text[:2] == "20" and text[11:13] != "24":
         return within(datetime.fromisoformat(text).replace(tzinfo=CST).astimezone(UTC))
     year, month, day, hour, minute, second = map(int, _NUMBERS.findall(text))

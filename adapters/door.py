@@ -1,6 +1,6 @@
-"""The door: the one way out to other people's servers.
+"""The door: all HTTP requests to other systems go through this module.
 
-It knows time limits, sizes, hosts and what a failure means for the caller; it knows no protocol. Outcome:
+It handles time limits, sizes, hosts and the meaning of a failure for the caller; it knows no protocol. Outcome:
 
 - nothing of the request left the process: Transient, whatever the request was;
 - something left, and repeating is harmless: Transient; otherwise UnknownOutcome;
@@ -61,12 +61,12 @@ log = get_logger(__name__)
 RETRY_SPAN_S = 2.0
 RETRY_ATTEMPTS_MAX = 4
 THROTTLED_DEFAULT_S = 5.0
-# A server's wish is honoured up to here, so that a bad header cannot park an account for days.
+# The longest Retry-After that is followed, so that a wrong header cannot stop an account for days.
 RETRY_AFTER_MAX_S = 3600.0
-# Longer ones are no date and no number of seconds.
+# A longer Retry-After is neither a date nor a number of seconds.
 _RETRY_AFTER_TEXT_MAX = 64
 _CHUNK_BYTES = 64 * 1024
-# What ends a header line, or cannot be sent in one.
+# Characters that end a header line, or that a header line cannot carry.
 _NOT_IN_HEADERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _NOT_IN_ADDRESSES = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 # aiohttp itself repeats these once when a kept-alive connection turns out to be dead.
@@ -184,7 +184,10 @@ class Door:
         await self.close()
 
     async def send(self, request: Request) -> Response:
-        """Send and return a 2xx or 4xx answer; see the module's table for what is raised instead."""
+        """Send a request and return a 2xx or 4xx answer. Raises Misconfigured, Throttled, Transient or UnknownOutcome;
+        the module's docstring says which when. Takes at most `request.total_s` seconds, else the door's limit, quick
+        repetitions included.
+        """
         url = self._admit(request)
         started = self._clock.monotonic()
         deadline = started + (request.total_s or self._limits.total_s)
@@ -195,7 +198,7 @@ class Door:
             return await self._again(request, url, deadline, error, span_s)
 
     async def _again(self, request: Request, url: URL, deadline: float, first: Transient, span_s: float) -> Response:
-        """Quick further attempts, begun within `span_s`. Only a call that failed pays for this machinery."""
+        """Further quick attempts, begun within `span_s`. Only a failed call runs this code."""
         failures = [first]
 
         async def attempt() -> Response:
@@ -270,7 +273,7 @@ class Door:
         except FulfilmentError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever an answer makes the client raise is an answer of theirs
-            # The client's own texts may quote the address with its query, so the chain ends here.
+            # Error texts of the client may quote the address with its query, so the cause is not chained.
             raise _failure(request, error, has_left=flight.has_left) from None
 
     async def _read(self, answer: aiohttp.ClientResponse, flight: _Flight) -> bytes:
@@ -336,7 +339,9 @@ def place_of(address: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _parsed(address: str) -> tuple[URL, str]:
-    """The address as it is sent, and its ``host:port``. Endpoints repeat: parsing costs more than the look-up."""
+    """The address as it is sent, and its ``host:port``. Cached: the same endpoints are used again and again, and
+    parsing costs more than a look-up.
+    """
     if _NOT_IN_ADDRESSES.search(address):
         raise ValueError("not a plain http(s) address")
     url = URL(address, encoded=True)
@@ -365,7 +370,7 @@ def retry_after_s(value: str, now: datetime) -> float | None:
 
 
 def _trace() -> aiohttp.TraceConfig:
-    """Marks the flight just before its first byte is handed to the socket, so a doubt counts as "left"."""
+    """Marks the attempt just before its first byte is handed to the socket, so a doubtful case counts as "left"."""
 
     async def left(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
         context.trace_request_ctx.has_left = True

@@ -1,15 +1,15 @@
-"""What may be repeated of the other side's answer: its code and a sentence of ours, never its own words.
+"""What may be shown of the other side's answer: its code and a sentence of ours, never its own words.
 
-Whoever refuses an address may quote it: with blanks inserted, in full-width digits, shortened, in another order or
-script. No comparison with what was sent finds all of that, so nothing is searched for. The answer as it came stays with
-the error as evidence (`domain.errors`), which the engine stores in Postgres next to the order.
+An answer that refuses an address may quote the address: with blanks inserted, in full-width digits, shortened, in
+another order or script. No comparison with the request finds all of these, so the answer is not searched. The answer as
+it came stays with the error as evidence (`domain.errors`), which the engine stores in Postgres next to the order.
 """
 
 import re
 from collections.abc import Mapping
 
 CODE = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
-# More than any code of a courier, platform or channel has; a phone number has more.
+# The most digits of a code. Codes of couriers, platforms and channels have fewer, phone numbers have more.
 _DIGITS_MAX = 6
 _WAYBILL = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
 

@@ -1,6 +1,7 @@
-"""Ports behind their account's gate: each call passes it, and raises GateShut instead of calling while it is shut.
+"""Ports behind their account's gate.
 
-Each call says which subject it is about, so that the gate can tell a subject's fault from its account's.
+While the gate is shut, a method raises GateShut and makes no call. Each call names its subject, so that the gate can
+tell a fault of the subject from a fault of the account.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ T = TypeVar("T")
 
 
 class Caller(Protocol):
-    """Makes a call if the account's gate lets it. Raises GateShut."""
+    """Makes a call if the account's gate is open. Raises GateShut."""
 
     async def call(self, account: str, make: Callable[[], Awaitable[T]], about: About = None) -> T: ...
 
@@ -70,7 +71,7 @@ class GuardedPlatform:
         return await self._gates.call(self._account, lambda: self._port.status(platform_order_id), platform_order_id)
 
     async def reveal(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:
-        """What fails for several receivers at once is asked for each alone: one of them may be the cause."""
+        """If a call for several receivers fails, each receiver is asked for alone: one of them may be the cause."""
         try:
             return await self._reveal(tokens, purpose)
         except (Malformed, Misconfigured) as error:
@@ -89,7 +90,9 @@ class GuardedPlatform:
         return await self._gates.call(self._account, lambda: self._port.reveal(tokens, purpose), about)
 
     async def tell_shipped(self, handover: Handover) -> None:
-        """Raises Refused for a courier that our settings do not map: that is no fault of the shop's account."""
+        """Write back, as the port does. Raises Refused, not Misconfigured, for a courier without a code, because the
+        shop's account is not at fault.
+        """
         try:
             self._port.courier_code(handover.courier)
         except Misconfigured as error:
@@ -151,7 +154,7 @@ class GuardedWarehouse:
 
 
 def _order_of(reference: str) -> str:
-    """All packages of one order have its address: three of them are one subject."""
+    """All packages of one order have the same address, so they count as one subject."""
     try:
         return base_of(reference)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Instants that others write: read exactly, in UTC, and only where this trade has any.
+"""Reads instants in texts of other systems: exactly, in UTC, and only from 2000 to 2100.
 
 Systems write 0001-01-01, 1970-01-01 or 9999-12-31 for "no date". Such a text is no instant, and most of them do not
 survive arithmetic, another time zone or the database either.
@@ -11,7 +11,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 _TEXT_MAX = 40
-# Before it stands the date, in the shortest form of ISO 8601.
+# Length of the shortest date of ISO 8601; the clock follows the date.
 _CLOCK_AT = len("20261122")
 # The end of a day as ISO 8601 writes it: the first moment of the next day.
 _DAY_END = re.compile(r"(?<=[T ])24(?::?00(?::?00(?:[.,]0{1,9})?)?)?(?=Z|[+-])", re.ASCII)
@@ -35,7 +35,7 @@ def instant(day: tuple[int, int, int], clock: tuple[int, int, int], zone: tzinfo
 
 
 def within(moment: datetime) -> datetime:
-    """The same moment. Raises NoInstantError when it is outside 2000 to 2100."""
+    """`moment` itself, if it is from 2000 to 2100. Raises NoInstantError otherwise."""
     if not EARLIEST.year < moment.year < LATEST.year and not EARLIEST <= moment <= LATEST:
         raise NoInstantError("outside 2000 to 2100")
     return moment

@@ -3,8 +3,8 @@
 `Fields` raises the error class it was made with: Poison while a stored payload is normalized,
 Malformed while an answer is read. Facts name the field and never quote its value.
 
-Every value has a limit, so that whatever was read can be stored, compared and written again. Of a name that stands
-twice in one object the last value counts, as in most readers of JSON.
+Every value has a limit, so that whatever was read can be stored, compared and written again. If one object has the same
+name twice, the last value counts, as in most readers of JSON.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from domain.errors import FulfilmentError, Malformed, Poison
 from domain.money import Money, parse_money
 
 PAYLOAD_MAX_BYTES = 8 * 1024 * 1024
-# Objects and lists inside each other. Deeper ones come near the interpreter's own limit when they are written again.
+# Deepest nesting of objects and lists. Deeper ones come near the interpreter's own limit when they are written again.
 NESTING_MAX = 64
 # Characters of a text without a limit of its own: memos, titles, addresses.
 TEXT_MAX = 4_096
@@ -47,7 +47,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _NUMBER_TEXT_MAX = 40
 # Control characters carry no meaning in names and memos, and NUL cannot be stored in Postgres text.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-# Half of a surrogate pair: what is left when a platform cuts a memo in the middle of an emoji.
+# Half of a surrogate pair: remains when a platform cuts a memo in the middle of an emoji.
 _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
@@ -63,7 +63,7 @@ _ENDLESS = re.compile(rb"(?<=[:,\[\s])-?[0-9]{1000,}(?=[,\]}\s])")
 class OddNumber(msgspec.Struct, frozen=True):
     """A number that no field of ours can hold: a huge exponent, or hundreds of digits.
 
-    It stays in the tree, so that a field that nobody reads stops nothing. Every reader of `Fields` refuses it.
+    It stays in the tree, so that an odd number in an unused field causes no error. Every reader of `Fields` refuses it.
     `text` is the number as written, or its digest.
     """
 
@@ -104,7 +104,7 @@ def read_payload(body: bytes) -> object:
         raise Poison("payload_unreadable", "not JSON", {"bytes": len(body)}) from None
     except UnicodeDecodeError:
         raise Poison("payload_unreadable", "not UTF-8", {"bytes": len(body)}) from None
-    # Counting brackets is quick, and says for almost every payload that it cannot be too deep.
+    # Counting brackets is quick, and proves for almost every payload that it is not too deep.
     if text.count(b"{") + text.count(b"[") > NESTING_MAX and _is_too_deep(tree):
         raise Poison("payload_unreadable", "nested too deeply", {"bytes": len(body)})
     return tree
@@ -138,9 +138,9 @@ def read_answer(body: bytes) -> dict[str, Any]:
 
 
 def read_page(body: bytes) -> dict[str, Any]:
-    """The same for a page of entries, of which a part that cannot be read shall cost its own entry alone.
+    """Decode a page of entries, a JSON object, so that an unreadable part makes only its own entry fail.
 
-    Bytes that are no UTF-8, NaN and Infinity, and what is nested too deeply are replaced by what no reader takes.
+    Bytes that are no UTF-8, NaN, Infinity and too deep nesting are replaced by values that every reader refuses.
     """
     try:
         body.decode()
@@ -155,7 +155,7 @@ def read_page(body: bytes) -> dict[str, Any]:
 
 
 def _without_odd_parts(body: bytes) -> bytes:
-    """The same bytes where nothing is odd, or where nothing can be told because of other damage."""
+    """The same bytes if nothing is odd, or if other damage prevents the check."""
     parts: list[bytes] = []
     kept, depth = 0, 0
     for match in islice(_PARTS.finditer(body), _PARTS_MAX):
@@ -244,7 +244,9 @@ class Fields:
         return text if _DAMAGED not in text else self.invalid(name)
 
     def said(self, name: str) -> str:
-        """What the other side says in words, cut; empty where it cannot be read. It never decides anything."""
+        """A free text of the other side, cut to a limit; empty if it cannot be read. Free text never decides
+        anything.
+        """
         value = self._tree.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _NUMBER_BITS_MAX:
             return str(value)
@@ -275,7 +277,7 @@ class Fields:
     def word(self, name: str) -> str:
         """One word that decides something: a text, a whole number, true or false; `?` for anything else.
 
-        Empty where it is absent. Raises nothing: what an unknown word means is for its reader to say.
+        Empty where it is absent. Raises nothing: the caller decides what an unknown word means.
         """
         value = self._tree.get(name)
         if value is None:
@@ -344,7 +346,7 @@ class Fields:
         return tuple(Fields(item, path, self._fault) for path, item in self.entries(name, *wrappers, limit=limit))
 
     def entries(self, name: str, *wrappers: str, limit: int = LIST_MAX) -> list[tuple[str, object]]:
-        """The same before each is looked at: paths and values, so that one that cannot be read stops no other."""
+        """The entries of a list as (path, value), unchecked, so that an unreadable entry does not stop the others."""
         value, path = self._tree.get(name), self._at(name)
         for wrapper in wrappers:
             if isinstance(value, dict) and wrapper in value:

@@ -1,4 +1,4 @@
-"""What one adapter file offers the rest of the house: a name, a way to connect, and its signers."""
+"""What an adapter file offers to the rest of the program: a name, a function to connect, and its signers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ from infra.process.clock import Clock
 class PlatformKind:
     """A sales platform.
 
-    `read_order(body, shop)` is pure and raises Poison; `read_facts(body)` never raises: an unreadable
-    payload has the default lane facts until somebody looks at it.
+    `read_order(body, shop)` is pure and raises Poison; `read_facts(body)` never raises: an unreadable payload has the
+    default lane facts until a person handles it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the engine expects of the outside world, in our words.
+"""The interfaces that the engine expects of platforms, couriers, channels and warehouses.
 
 All methods are coroutines that run on the process's event loop with no transaction open. They raise
 only the tree of `domain.errors`. An adapter keeps no state besides its settings and the door.
@@ -17,7 +17,7 @@ from domain.order import Address, PlatformState, RawOrder
 from domain.outcomes import Later
 from domain.phone import Unreachable
 
-# The fact of a Throttled by which a platform asks for a shorter window the next time.
+# The fact of a Throttled with which a platform asks for a shorter window.
 NARROWER = "narrower"
 
 
@@ -31,7 +31,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One row of a platform's change listing. `state` is None where the listing does not tell it.
+    """One row of a platform's change listing. `state` is None if the listing does not give it.
 
     `fault`: the code of why the row does not tell its order's id, which is then empty.
     """
@@ -101,7 +101,7 @@ class Platform(Protocol):
 
     @property
     def divides_lines(self) -> bool:
-        """Whether a write-back can tell of some pieces of a line; otherwise a line travels whole."""
+        """Whether a write-back can name some pieces of a line; otherwise a line is shipped whole."""
         ...
 
     def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
@@ -134,9 +134,10 @@ class Platform(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """All a courier needs for one package. `reference` identifies it at the courier for ever.
+    """All that a courier needs for one package.
 
-    `shop`: the account of its order's shop; no courier hears it.
+    `reference` identifies the package at the courier permanently. `shop`: the account of the order's shop; it is not
+    sent to the courier.
     """
 
     reference: str
@@ -179,13 +180,13 @@ class Courier(Protocol):
         ...
 
     async def cancel(self, reference: str, waybill: str) -> None:
-        """Cancel before pickup; quiet when it was cancelled before."""
+        """Cancel before pickup; returns without an error if it was cancelled before."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One event to tell. `event_id` lets the receiver drop a repetition. `content` holds no personal data.
+    """One event to report. `event_id` lets the receiver drop a repetition. `content` holds no personal data.
 
     `mobile`: the buyer's number, for channels that need one and for the time of the call only.
     """

@@ -21,41 +21,45 @@ K = TypeVar("K", PlatformKind, CourierKind, ChannelKind, WarehouseKind)
 
 @cache
 def platform_kinds() -> dict[str, PlatformKind]:
+    """All platforms, by name."""
     return _found(platforms, PlatformKind)
 
 
 @cache
 def courier_kinds() -> dict[str, CourierKind]:
+    """All couriers, by name."""
     return _found(couriers, CourierKind)
 
 
 @cache
 def channel_kinds() -> dict[str, ChannelKind]:
+    """All notification channels, by name."""
     return _found(channels, ChannelKind)
 
 
 @cache
 def warehouse_kinds() -> dict[str, WarehouseKind]:
+    """All warehouse protocols, by name."""
     return _found(warehouses, WarehouseKind)
 
 
 def platform(name: str) -> PlatformKind:
-    """Raises Misconfigured ``platform_unknown``."""
+    """The kind of a platform, by its name in the settings. Raises Misconfigured ``platform_unknown``."""
     return _named(name, platform_kinds(), "platform_unknown")
 
 
 def courier(name: str) -> CourierKind:
-    """Raises Misconfigured ``courier_unknown``."""
+    """The kind of a courier, by its name in the settings. Raises Misconfigured ``courier_unknown``."""
     return _named(name, courier_kinds(), "courier_unknown")
 
 
 def channel(name: str) -> ChannelKind:
-    """Raises Misconfigured ``channel_unknown``."""
+    """The kind of a channel, by its name in the settings. Raises Misconfigured ``channel_unknown``."""
     return _named(name, channel_kinds(), "channel_unknown")
 
 
 def warehouse(name: str = "feed") -> WarehouseKind:
-    """Raises Misconfigured ``warehouse_unknown``."""
+    """The kind of a warehouse, by the name of its protocol. Raises Misconfigured ``warehouse_unknown``."""
     return _named(name, warehouse_kinds(), "warehouse_unknown")
 
 

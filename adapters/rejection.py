@@ -1,4 +1,4 @@
-"""What is kept of an entry that could not be read: where it stands, why, and what it speaks of."""
+"""The record of an entry that could not be read: its place, the reason, and the subject that it names."""
 
 import dataclasses
 
@@ -10,7 +10,8 @@ from domain.errors import FulfilmentError, Malformed
 class Rejected:
     """An entry of a page that could not be read: its place on the page, the error's code, and the field.
 
-    `key` and `waybill`: what the entry speaks of, as far as that could be read; nothing else of the entry is kept.
+    `key` and `waybill`: the subject that the entry names, as far as that could be read; nothing else of the entry is
+    kept.
     """
 
     position: int
@@ -21,7 +22,7 @@ class Rejected:
 
 
 def rejection(position: int, error: Exception, entry: object, key: str, waybill: str = "") -> Rejected:
-    """`key` and `waybill` name the fields that tell what the entry speaks of.
+    """`key` and `waybill` name the fields that contain the subject of the entry.
 
     An error outside the tree is a bug of a reader: its code is the name of its type.
     """

@@ -1,8 +1,8 @@
 """Resolves configured host names, and refuses a name that resolves to an internal address.
 
-An address written in the settings is the operator's own word. A name is the word of whoever owns its zone, who may
-point it at a machine of ours, at once or later (server-side request forgery, DNS rebinding). Names are therefore
-judged by what they resolve to, and the client connects to the very addresses that were judged.
+The operator wrote an address in the settings, so an address is trusted. The owner of a DNS zone decides where a name
+leads and may point it at a machine of ours, at once or later (server-side request forgery, DNS rebinding). Names are
+therefore checked by the addresses that they resolve to, and the client connects to exactly the checked addresses.
 """
 
 import socket
@@ -29,7 +29,9 @@ class OutsideResolver(ThreadedResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raises Misconfigured ``address_inside`` when any address is inside, OSError when there is none."""
+        """The addresses of a host name. Raises Misconfigured ``address_inside`` if any address is internal and the name
+        is not listed, OSError if there is no address.
+        """
         found = await super().resolve(host, port, family)
         if _is_literal(host) or _plain(host) in self._inside_hosts:
             return found

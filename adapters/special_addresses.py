@@ -1,4 +1,5 @@
-"""Addresses that are no machine of the public Internet, as data of our own: Python's tables change with its version.
+"""Addresses that do not belong to a machine of the public Internet, as data of our own: Python's tables change with its
+version.
 
 The folder ``address_tables`` holds the blocks, one CSV row each:
 

@@ -37,6 +37,7 @@ def params_of(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def as_sent(value: object) -> str:
+    """A parameter as text: booleans in lower case, structures as compact JSON."""
     if isinstance(value, str):
         return value
     return msgspec.json.encode(value).decode()

@@ -1,7 +1,7 @@
 """Ports of shops that are only watched: they read, and refuse every other call before it leaves the process.
 
-The engine stops such calls earlier (`infra.engine.watch`). These ports are for the call that somebody adds and forgets
-to stop there: what is not a reading method does not exist here, or raises ShopWatchedError.
+The engine stops such calls earlier (`infra.engine.watch`). These ports catch a call that the engine fails to stop: a
+method that does not read is missing here, or raises ShopWatchedError.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -51,11 +51,11 @@ class WatchedPlatform:
         return await self._port.status(platform_order_id)
 
     async def reveal(self, tokens: Mapping[str, str], purpose: Purpose) -> Mapping[str, Address | FulfilmentError]:  # noqa: ARG002 - as the port
-        """Raises ShopWatchedError: a decryption is counted, and spends the shop's quota."""
+        """Refuse every decryption, because it would use the shop's quota. Raises ShopWatchedError."""
         raise ShopWatchedError(self._account)
 
     async def tell_shipped(self, handover: Handover) -> None:  # noqa: ARG002 - as the port
-        """Raises ShopWatchedError."""
+        """Refuse every write-back. Raises ShopWatchedError."""
         raise ShopWatchedError(self._account)
 
     def courier_code(self, courier: str) -> str:
@@ -63,7 +63,7 @@ class WatchedPlatform:
 
 
 class WatchingCourier:
-    """A courier's account that books nothing for watched shops, nor for a shop that the booking does not name."""
+    """A courier's account that books nothing for watched shops, and nothing for a booking without a shop."""
 
     def __init__(self, port: Courier, watched: frozenset[str]) -> None:
         self.is_idempotent = port.is_idempotent
@@ -81,12 +81,12 @@ class WatchingCourier:
         return await self._port.find(reference)
 
     async def cancel(self, reference: str, waybill: str) -> None:
-        """A person's act: it names the waybill, whatever its shop."""
+        """Cancelling is a person's decision about one waybill, so it is allowed for every shop."""
         await self._port.cancel(reference, waybill)
 
 
 class WatchingNotifier:
-    """A channel that tells nothing of watched shops, nor of a shop that the notice does not name."""
+    """A channel that sends no notice for watched shops, and no notice without a shop."""
 
     def __init__(self, port: Notifier, watched: frozenset[str]) -> None:
         self.is_idempotent = port.is_idempotent

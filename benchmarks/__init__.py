@@ -1,3 +1,5 @@
-"""Measurements: one command each, settings printed beside every figure, and never a test by wall clock."""
+"""Measurements: one command for each; settings are printed with every figure, and no test depends on wall-clock
+time.
+"""
 
 import actors  # noqa: F401 - says where the map of steps comes from

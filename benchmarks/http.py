@@ -50,7 +50,7 @@ class Cost(msgspec.Struct):
 
 
 def through_the_door(settings: Settings, requests: Sequence[Request]) -> None:
-    """What an adapter gets: aiohttp with allow-list, limits, judgement, tally, log, quick retry."""
+    """As adapters call: aiohttp with allow-list, limits, checks of the answer, counters, log, quick retry."""
 
     async def run() -> None:
         async with Door(settings.door, registry.hosts(settings), SystemClock()) as door:
@@ -65,7 +65,7 @@ def through_the_door(settings: Settings, requests: Sequence[Request]) -> None:
 
 
 def bare_aiohttp(_settings: Settings, requests: Sequence[Request]) -> None:
-    """The same session without the door around it."""
+    """The same session without the door."""
 
     async def run() -> None:
         connector = aiohttp.TCPConnector(limit=0)

@@ -18,7 +18,7 @@ from infra.sweeper.stuck_work import Sweeper
 from infra.tables.pool import Database
 from workers.wiring import connect, make_runners
 
-# Shops and feeds are asked for ever: that they were is no sign of progress.
+# Shops and feeds are read for ever, so reading them is no sign of progress.
 _ENDLESS = frozenset({"pull", "warehouse"})
 _POLL_S = 0.25
 

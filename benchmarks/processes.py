@@ -22,7 +22,7 @@ def own_cpu_s(pid: int) -> float:
 
 
 def pss_mb(pid: int) -> float:
-    """Proportional set size in MiB: shared pages are divided among those who share them."""
+    """Proportional set size in MiB: shared pages are divided among the processes that share them."""
     for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024

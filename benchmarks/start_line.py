@@ -35,7 +35,7 @@ def wait_for_start(db: Database) -> None:
 
 
 def await_workers(session: Connection, count: int) -> None:
-    """Wait until `count` workers stand at the line. Raises TimeoutError when they do not come."""
+    """Wait until `count` workers are ready. Raises TimeoutError when they do not become ready."""
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
         row = session.execute(

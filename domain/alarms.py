@@ -1,4 +1,6 @@
-"""Alarms: what a person must hear of, as long as it lasts. Each kind is declared here, once."""
+"""Alarms: conditions and events that a person must know of, open as long as they last. Each kind is declared here,
+once.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,11 +52,11 @@ class AlarmKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmRule:
-    """What a kind means.
+    """What a kind of alarm means.
 
-    `key`: what its key names. `quiet_s` is None for a condition, which is looked at once a minute and closed when it is
-    over; an event is closed when it has not happened for so many seconds. `act`: what the operator does. `events`: log
-    events that say the same.
+    `key`: what the key of its alarms names. `quiet_s` is None for a condition: a condition is checked once a minute,
+    and its alarm closes when the condition is over. For an event, `quiet_s` is the number of seconds without another
+    such event after which its alarm closes. `act`: what the operator does. `events`: log events that say the same.
     """
 
     severity: Severity
@@ -98,7 +100,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         severity=Severity.ERROR,
         owner="logistics",
         key="shop",
-        opens="orders of the shop are past their ship-by time and still in the house",
+        opens="orders of the shop are past their ship-by time and not shipped",
         act=_CLOCK,
         events=("clock_alarm",),
     ),
@@ -115,7 +117,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="account of a shop or location",
         opens="a shop or a location could not be read for an hour",
-        act="log events `shop_unread`, `feed_unread` say what was answered; `orderlane gates`",
+        act="log events `shop_unread`, `feed_unread` show the answer; `orderlane gates`",
         events=("feed_silent", "shop_unread", "feed_unread"),
     ),
     AlarmKind.SHOP_BEHIND: AlarmRule(
@@ -155,14 +157,14 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="account",
         opens="orders are held because they wait for the account past their clock",
-        act="`orderlane gates`: heal or resume the account",
+        act="`orderlane gates`: repair or resume the account",
         events=("waiting_on_account",),
     ),
     AlarmKind.ACCOUNT_PAUSED: AlarmRule(
         severity=Severity.ERROR,
         owner="engineering",
         key="account",
-        opens="the account does not accept us, and the engine has paused it",
+        opens="the account refuses our credentials, and the engine has paused it",
         act="`orderlane gates`: correct its credentials, or with `timestamp_invalid` the clock",
         events=("account_paused",),
     ),
@@ -171,7 +173,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="invariant",
         opens="the last check of the invariants found it breached",
-        act="a defect of ours: docs/runbook.md, *A breached invariant*",
+        act="a defect of ours: docs/how-to/runbook.md, *A breached invariant*",
         events=("invariant_breached",),
     ),
     AlarmKind.ENTRIES_UNREADABLE: AlarmRule(
@@ -179,7 +181,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="warehouse",
         key="source and account",
         opens="scans or stock rows of the account could not be read",
-        act="`orderlane scans list` names them; ask the sender, then `orderlane scans close N --reason R`",
+        act="`orderlane entry list` names them; ask the sender, then `orderlane entry close N --reason R`",
         events=("scans_unreadable", "page_unapplied", "early_scans_unapplied", "stock_rows_unreadable"),
     ),
     AlarmKind.INPUT_REFUSED: AlarmRule(
@@ -202,8 +204,8 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         severity=Severity.WARNING,
         owner="stock",
         key="location",
-        opens="the last count of the location could not be had",
-        act="`orderlane stock count LOCATION` says why; it is asked again by itself",
+        opens="the last count of the location could not be read",
+        act="`orderlane stock count LOCATION` says why; the sweeper asks the location again",
         events=("stock_not_counted", "stock_not_loaded"),
     ),
     AlarmKind.BULK_STOPPED: AlarmRule(
@@ -227,7 +229,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="duty of the sweeper",
         opens="the last round of the duty failed",
-        act="`orderlane doctor`; is Postgres too slow for it? Else keep the log, report it",
+        act="`orderlane doctor`; check whether Postgres is too slow; if not, keep the log and report it",
         events=("duty_failed",),
     ),
     AlarmKind.REDIS_UNREACHABLE: AlarmRule(
@@ -235,7 +237,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="(none)",
         opens="the leading sweeper cannot reach Redis",
-        act="bring back any empty Redis: nothing is to be restored",
+        act="start any empty Redis: nothing has to be restored",
         events=("sweep_interrupted", "rejected_messages_wait"),
     ),
     AlarmKind.REJECTED_MESSAGES_DROPPED: AlarmRule(
@@ -252,7 +254,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="service",
         key="account of a channel",
         opens="a notice may or may not have reached its buyer, and is not sent again",
-        act="when many: ask the provider; tell the buyers by hand",
+        act="if there are many: ask the provider; notify the buyers by hand",
         events=("notice_unknown",),
         quiet_s=_DAY_S,
     ),
@@ -261,7 +263,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="step",
         opens="a worker process died in the step",
-        act="when the count grows: `orderlane dlq causes` (`worker_killed`); else memory, or the machine",
+        act="when the count grows: `orderlane dlq causes` (`worker_killed`); else check memory and the machine",
         events=("worker_died",),
         quiet_s=_HOUR_S,
     ),
@@ -269,8 +271,8 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         severity=Severity.WARNING,
         owner="engineering",
         key="step",
-        opens="leases of the step ran out: a worker hangs, or Postgres forgot who works",
-        act="when the count grows: what hangs there? Look at the worker's log",
+        opens="leases of the step ran out: a worker hangs, or Postgres lost the list of running workers",
+        act="when the count grows: read the worker's log to find what hangs",
         events=("leases_freed",),
         quiet_s=_HOUR_S,
     ),
@@ -288,7 +290,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="step",
         opens="a suspect could not run alone, as other runs of its worker took as long as `engine.lease_s`",
-        act="when the count grows: what hangs in that worker?",
+        act="when the count grows: find what hangs in that worker",
         events=("exclusive_run_put_off",),
         quiet_s=_HOUR_S,
     ),
@@ -297,7 +299,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         owner="engineering",
         key="pool of workers",
         opens="the pool has as many processes as its settings allow, and its work asks for more",
-        act="raise `processes_max`, or add a machine: docs/scaling.md",
+        act="raise `processes_max`, or add a machine: docs/how-to/scaling.md",
         events=("scale_out_signal",),
         quiet_s=_HOUR_S,
     ),
@@ -305,7 +307,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         severity=Severity.ERROR,
         owner="engineering",
         key="process and type of the error",
-        opens="a process met an error that nothing expects",
+        opens="a process met an unexpected error",
         act="a defect of ours: keep the log, report it",
         events=("uncaught", "uncaught_in_thread", "uncaught_in_loop"),
         quiet_s=_DAY_S,

@@ -1,12 +1,12 @@
-"""One verb on many items: the states of the whole and of each item, and what a preview is confirmed by."""
+"""One verb on many items: the states of the bulk act and of each item, and the token that confirms a preview."""
 
 import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 
-# So many items are taken at once. More: in several bulks.
+# The most items of one bulk act. More items need several bulk acts.
 ITEMS_MAX = 10_000
-# Whoever works a bulk off stops when so many items in a row failed for a defect of ours.
+# The worker of a bulk act stops when this many items in a row failed for a defect of ours.
 FAILED_IN_A_ROW = 5
 _TOKEN_LENGTH = 8
 
@@ -30,9 +30,9 @@ class ItemState(StrEnum):
 
 
 def token_of(verb: str, params: Mapping[str, object], foreseen: Mapping[int, str]) -> str:
-    """Stands for what a preview has shown: the verb, its parameters, and what would become of each item, by subject id.
+    """A digest of a preview: of the verb, its parameters, and the expected result of each item by subject id.
 
-    Another item, or another fate of one, is another token.
+    Another item, or another result of one item, gives another token.
     """
     shown = [verb, *(f"{name}={params[name]}" for name in sorted(params))]
     shown += [f"{id_}:{foreseen[id_]}" for id_ in sorted(foreseen)]

@@ -8,7 +8,7 @@ from domain.lines import is_gone, is_ours, refunded
 from domain.order import FulfilledBy, Order, OrderLine, PlatformState
 from domain.states import State
 
-# Nothing was routed yet, so the pieces are promised again as they are wanted now.
+# Nothing is routed yet in these states, so stock is reserved again for the pieces that the newer content wants.
 _BEFORE_REVIEW = frozenset({State.PENDING_PAYMENT, State.PAID})
 _AFTER_REVIEW = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED})
 # An order that its platform shows so is never begun any more.
@@ -38,7 +38,7 @@ _OF_CONTENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a fulfillment order stands once the newer content has taken pieces from it, or added some.
+    """A fulfillment order after the newer content has taken pieces from it, or added some.
 
     `at`: its state, or what a hold interrupts. `has_pieces`: something is left of it. `is_bound`: it has a label, or
     may have one. `pieces_changed`: other pieces by SKU than before. `held_by`: codes of open holds that the rules
@@ -59,10 +59,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to do. All empty: nothing.
+    """What to do with the fulfillment order.
 
-    `closes`: the reason for which it closes. `reserves_again`: what was promised is no longer what is wanted; review
-    follows by itself. `releases`: holds whose reason is gone. `becomes_paid`: or returns to it, where nothing is ours.
+    All fields empty: nothing. `closes`: the reason why it closes. `reserves_again`: the reserved pieces are no longer
+    the wanted ones; the review follows without a further request. `releases`: holds whose reason is gone.
+    `becomes_paid`: it moves to `paid`, or back to `paid` if no line is ours to ship.
     """
 
     closes: str = ""
@@ -76,7 +77,7 @@ class Change:
 def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -> Change:
     """Decide by the two contents, the standing, and what the checks find in the new content (`domain.review`).
 
-    A platform that shows the order as shipped after we shipped it tells us nothing new.
+    A platform that shows the order as shipped after we shipped it changes nothing.
     """
     if now.at not in _BEFORE_REVIEW | _AFTER_REVIEW:
         return Change(releases=now.held_while_closed if new.state in _NEVER_BEGUN else frozenset())
@@ -122,9 +123,9 @@ def refund_withdrawn(old: Order, new: Order, line_ids: frozenset[str]) -> bool:
 
 
 def buyer_changed(old: Order, new: Order) -> tuple[Finding, ...]:
-    """Whether the receiver, the sums, or what is still wanted differ from what was reviewed; at most one finding.
+    """At most one finding: the receiver, the sums, or the wanted pieces differ from what was reviewed.
 
-    A refund that was paid takes its line and its money away, which is no change of the buyer's.
+    A paid refund removes its line and its money; this does not count as a change by the buyer.
     """
     changed = []
     if new.receiver != old.receiver:
@@ -139,7 +140,7 @@ def buyer_changed(old: Order, new: Order) -> tuple[Finding, ...]:
 
 
 def _bought(order: Order, line_ids: set[str]) -> tuple[OrderLine, ...]:
-    """What the buyer bought of some lines, whatever became of refunds and shipments since."""
+    """What the buyer bought in some lines, regardless of later refunds and shipments."""
     return tuple(
         replace(
             line,
@@ -165,7 +166,7 @@ def _becomes_paid(new: Order, now: Standing) -> bool:
 
 
 def _why_over(new: Order, lines: frozenset[str]) -> str:
-    """Why a fulfillment order of which nothing is left for us is over; empty where it is not."""
+    """Why a fulfillment order without remaining pieces is over; empty if it is not over."""
     if not _is_any_ours(new):
         return "not_ours" if new.state in {PlatformState.DONE, PlatformState.CLOSED} else ""
     if new.state is PlatformState.CLOSED:
@@ -174,6 +175,6 @@ def _why_over(new: Order, lines: frozenset[str]) -> str:
         return "completed_elsewhere"
     mine = [line for line in new.lines if (line.line_id in lines if lines else is_ours(line))]
     if not all(is_gone(line) for line in mine):
-        # Somebody else's shipment waits for a person to look at it.
+        # A shipment that is not ours waits for a person.
         return ""
     return "refunded" if any(line.refunded for line in mine) else "nothing_left"

@@ -1,4 +1,4 @@
-"""What becomes of a dead letter that somebody wants to replay, and where a released order goes on."""
+"""What a replay does with a dead letter, and at which step a released order continues."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from domain.stock import Reservation
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the subject of a letter stands now.
+    """The present state of a letter's subject.
 
-    `state` is None before there is an order. `holds` are the open holds beside the letter's own;
-    `is_one_of_many`: the order has other open letters. `reference`: under which the courier may know it.
-    `replays`: how often people sent it back before. `is_unresolved`: a call of it may have happened, and nobody knows.
+    `state` is None before there is an order. `holds` are the open holds beside the letter's own; `is_one_of_many`: the
+    order has other open letters. `reference`: the reference under which the courier may know the package. `replays`:
+    how often the letter was replayed before. `is_unresolved`: the outcome of one of its calls is unknown.
     """
 
     step: Step
@@ -31,7 +31,7 @@ class Standing:
 
     @property
     def reached(self) -> State | None:
-        """How far the order came, looking through its hold."""
+        """The state of the order, or the state that its hold interrupts."""
         return self.resume_state if self.state is State.ON_HOLD else self.state
 
 
@@ -62,7 +62,7 @@ class PutBack:
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """The order moved on: there is nothing to replay. What only the letter held resumes at `resume`."""
+    """The order moved on, so there is nothing to replay. An order that only this letter held resumes at `resume`."""
 
     why: Reason
     resume: State | None = None
@@ -78,18 +78,20 @@ class NotYet:
 Prospect = PutBack | Superseded | NotYet
 
 
-# The step of a letter about a message that the broker rejected. It stands for no order, and is never replayed.
+# The step of a letter about a message that the broker rejected. Such a letter belongs to no order and is never
+# replayed.
 MESSAGE = "queue"
 # The code of a letter whose subject killed its workers.
 KILLED = "worker_killed"
-# So often a letter is replayed without further ado; then somebody must say that it shall be tried again.
+# After this number of replays, a person must request another one explicitly (`--again`).
 REPLAYS_MAX = 3
 
 
 def prospect(now: Standing, *, again: bool = False) -> Prospect:
-    """What a replay would do. `again`: also for a letter that replays did not help before.
+    """What a replay would do.
 
-    A call that may have happened is asked about whatever became of the order, and whatever else holds it.
+    `again`: also replay a letter that already had the most replays. A call with an unknown outcome is asked about in
+    every state of the order and under every other hold.
     """
     asks = now.is_unresolved and not now.is_done
     if (why := _moved_on(now)) is not None and not asks:
@@ -134,16 +136,17 @@ _HAS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED, Reservation
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """The state an order returns to, and the step that leads on from there, if it is ours to take."""
+    """The state that an order returns to, and the step that follows, if one of our steps does."""
 
     state: State
     step: str | None
 
 
 def resumption(interrupted: State, reservation: Reservation, steps: Steps, *, is_empty: bool = False) -> Resumption:
-    """Where an order goes on whose last hold was released. Without stock it starts again at the promise.
+    """Where an order continues after its last hold was released.
 
-    `is_empty`: nothing of it is left to ship; the step that resumes paid orders closes it.
+    An order without reserved stock starts again at the reservation. `is_empty`: no piece of it is left to ship; the
+    step that resumes paid orders closes it.
     """
     if interrupted in {State.PAID, State.APPROVED} and is_empty:
         return Resumption(State.PAID, steps.leads_on(State.PAID))
@@ -161,7 +164,8 @@ def why_not_in_bulk(code: str, replays: int, *, again: bool) -> Reason | None:
     return None
 
 
-# A bulk replay looks at so many of its latest ends. It stops when the newest few all died, or half of them did.
+# A bulk replay checks this number of its latest results. It stops when the newest few all ended dead, or half of all
+# checked ones did.
 ENDS_SEEN = 20
 _DIED_IN_A_ROW = 5
 _ENDS_LEAST = 10

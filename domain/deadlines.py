@@ -1,4 +1,4 @@
-"""When an order must have left."""
+"""The time by which an order must have left."""
 
 from datetime import datetime, timedelta
 
@@ -10,9 +10,9 @@ from domain.rules import RuleSet
 def ship_by(order: Order, rules: RuleSet) -> datetime | None:
     """The ship-by time; None while nothing is paid, and where nothing of the order is ours to ship.
 
-    The promise that the payload names (`Order.ship_by`) wins: a presale ships by its own date, and a platform that
-    names one counts its penalties from it. Else the rule's hours run from payment; with cash on delivery, which is paid
-    last, from the order's creation.
+    A time that the payload names (`Order.ship_by`) has precedence: a presale has a date of its own, and a platform that
+    names a time counts its penalties from that time. Otherwise the rule's hours run from the payment; for cash on
+    delivery, from the creation of the order.
     """
     is_cod = order.order_type is OrderType.COD
     if order.lines and all(is_gone(line) for line in order.lines):

@@ -14,7 +14,7 @@ Anything else that escapes a step is a bug: a few tries, then a dead letter with
 
 `code` is stable snake_case and groups errors in listings; `message` is for people and carries no
 personal data; `facts` is a small mapping of plain values, also free of personal data. `evidence` is the
-other side's answer as it came: it may quote a buyer, so it is kept in Postgres only and stands in no text of the error.
+other side's answer as it came: it may quote a buyer, so it is kept in Postgres only and is in no text of the error.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Throttled(FulfilmentError):
 
 
 class UnknownOutcome(FulfilmentError):
-    """The call may have had its effect; only asking the other side can tell."""
+    """The call may have had its effect; only a query to the other side shows whether it had."""
 
 
 class Malformed(UnknownOutcome):
@@ -64,7 +64,7 @@ class Refused(FulfilmentError):
 class Misconfigured(FulfilmentError):
     """Credentials, signature, permission or settings seem to be wrong for a whole account.
 
-    In a call about one subject it may still be that subject's own: a firewall answers 403 to a single address.
+    In a call about one subject the subject may still be the cause: a firewall may answer 403 to one address only.
     """
 
 
@@ -73,7 +73,7 @@ class Conflict(FulfilmentError):
 
 
 class Poison(FulfilmentError):
-    """Nothing can be done with this input by any number of repetitions."""
+    """No repetition can process this input."""
 
 
 def keep_evidence(error: FulfilmentError, answer: bytes) -> FulfilmentError:

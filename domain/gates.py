@@ -1,4 +1,4 @@
-"""Gates: an account, lane or step whose work rests for a while, without being anybody's failure."""
+"""Gates: work of an account, lane or step is stopped for a while. Stopped work does not count as failed."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ from domain.errors import (
 ENGINE = "engine"
 # The fact of a Misconfigured that names the account it has paused.
 PAUSED = "paused"
-# Facts of an error that may be one subject's own: the account it accuses, of what, in a call about which subject, and
-# whether other calls of that account succeeded after this subject accused it before.
+# Facts of an error whose cause may be one subject or its account: the accused account, the code of the fault, the
+# subject of the call, and whether other calls of the account succeeded after this subject accused it before.
 ACCUSED, CHARGE, ABOUT, ALONE = "accused", "charge", "about", "alone"
 
-# So many different subjects, within so many seconds and without a success between, prove that the account is the cause.
+# This number of different subjects within this number of seconds, without a successful call between, proves that the
+# account is the cause.
 SUBJECTS_MIN = 3
 PROOF_WITHIN_S = 300.0
 
@@ -36,7 +37,7 @@ About = str | Collection[str] | None
 
 
 class GateKind(StrEnum):
-    """What a gate stands before. A shop's gate is the gate of its account."""
+    """What a gate closes. A shop's gate is the gate of its account."""
 
     ACCOUNT = "account"
     LANE = "lane"
@@ -45,9 +46,10 @@ class GateKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A gate that a person, or the engine for wrong credentials, has shut. Without `until` it stays shut.
+    """A gate that a person, or the engine for wrong credentials, has shut.
 
-    `is_probe_due`: the engine's pause may be tried now, by one subject.
+    Without `until` the gate stays shut. `is_probe_due`: one subject may now try a call to see whether the engine's
+    pause can end.
     """
 
     kind: GateKind
@@ -62,7 +64,7 @@ class Pause:
 class GateShut(Throttled):
     """An account may not be called now: its breaker is open, its bucket empty, or it is paused.
 
-    Nothing was called and no attempt is spent: the work rests behind `account` until the gate opens.
+    No call was made and no attempt is counted: the work of `account` waits until the gate opens.
     """
 
     def __init__(self, account: str, why: str, *, after_s: float) -> None:
@@ -80,10 +82,10 @@ class Charge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accusation:
-    """What became of one accusation.
+    """The result of one accusation.
 
-    `is_alone`: other calls of the account succeeded after this subject accused it before: the fault is the subject's.
-    `subjects`: how many different subjects accuse the account, this one included, with no success since.
+    `is_alone`: other calls of the account succeeded after this subject accused the account before, so the subject is at
+    fault. `subjects`: how many different subjects accuse the account since its last success, this one included.
     """
 
     is_alone: bool
@@ -96,9 +98,9 @@ class Accusation:
 
 
 def charge_of(error: BaseException, about: About) -> Charge | None:
-    """What a failed call accuses its account of, where only several subjects can tell whose fault it is.
+    """The accusation in a failed call, if only several subjects can show whose fault it is.
 
-    None for a call about nothing, and for an error that says by itself whose fault it is.
+    None for a call without a subject, and for an error that names the cause.
     """
     if about is None:
         return None
@@ -113,7 +115,7 @@ def is_account_fault(error: BaseException, about: About) -> bool:
 
 
 def mark(error: FulfilmentError, account: str, charge: Charge, about: str, accusation: Accusation) -> None:
-    """Note in an error whom it accuses, for those who decide what becomes of its subject."""
+    """Note in an error which account it accuses, for the code that decides about its subject."""
     error.facts |= {ACCUSED: account, CHARGE: charge, ABOUT: about, ALONE: accusation.is_alone}
 
 
@@ -126,7 +128,9 @@ def is_sickness(error: BaseException, about: About = None) -> bool:
 
 
 def is_success(error: BaseException | None) -> bool:
-    """Whether a call proves that the account accepts us and answers readably. A business refusal proves it too."""
+    """Whether a call proves that the account accepts our credentials and gives readable answers. A business refusal
+    proves both too.
+    """
     return error is None or isinstance(error, (Refused, Conflict))
 
 

@@ -1,4 +1,4 @@
-"""Groups of steps: what worker pools serve, and what signals are told apart by."""
+"""Groups of steps: worker pools serve groups, and signals are measured for each group."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -54,17 +54,17 @@ def group_by_step(groups: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def inflow_of(steps: Iterable[Step]) -> Milestone | None:
-    """Where orders come into a group, None for one that no order passes through."""
+    """The milestone at which orders enter a group; None for a group that no order passes through."""
     return min((step.begins for step in steps if step.begins), key=_place, default=None)
 
 
 def drain_of(steps: Iterable[Step]) -> Milestone | None:
-    """Where orders leave a group."""
+    """The milestone at which orders leave a group."""
     return max((step.ends for step in steps if step.ends), key=_place, default=None)
 
 
 def entry_of(groups: Mapping[str, Iterable[Step]]) -> str | None:
-    """The group that orders come into first, None where they come into none."""
+    """The group that orders enter first; None if they enter none."""
     entries = {name: milestone for name, steps in groups.items() if (milestone := inflow_of(steps))}
     return min(entries, key=lambda name: _place(entries[name]), default=None)
 

@@ -1,4 +1,4 @@
-"""Holds: why an order stands still, who must act, and by when."""
+"""Holds: why an order is stopped, who must act, and by when."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -46,7 +46,7 @@ class HoldCode(StrEnum):
 
 # Opened by a person, for whatever reason, and released by a person only.
 MANUAL_CODES = frozenset({HoldCode.MANUAL, HoldCode.MANUAL_BUYER, HoldCode.MANUAL_FRAUD})
-# What stands for the step of a hold that a person opened. Rules take back only what their own steps opened.
+# The step name of a hold that a person opened. Rules release only holds that their own steps opened.
 PERSON = "person"
 
 
@@ -106,5 +106,5 @@ HOLDS: dict[HoldCode, HoldRule] = {
 
 
 def waybill_facts(courier: str, waybill: str) -> Facts:
-    """Of a hold about one waybill."""
+    """The facts of a hold about one waybill."""
     return {"courier": courier, "waybill": waybill}

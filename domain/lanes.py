@@ -18,7 +18,7 @@ class LaneDecision:
 
 
 def lane_facts(order: Order) -> LaneFacts:
-    """What of a canonical order counts for its lane."""
+    """The fields of a canonical order that decide its lane."""
     return LaneFacts(order.source, order.order_type, order.member_level, order.receiver.city)
 
 

@@ -52,7 +52,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Our side. `parts`: the fulfillment orders of each order. `unread`: payloads nobody could read.
+    """Our records. `parts`: the fulfillment orders of each order. `unread`: payloads that could not be read.
 
     `not_ours`: orders that somebody else fulfils, or nobody. `kept_out`: orders that another system of the merchant
     ships. `boxes`: by reference. `pieces`: promised, committed or shipped, by SKU. `skus`: of each line.
@@ -70,7 +70,7 @@ class Ours:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """A write-back that the platform took for a line; `at` in unix seconds."""
+    """A write-back that the platform accepted for a line; `at` in unix seconds."""
 
     waybill: str
     at: float
@@ -80,8 +80,9 @@ class Telling:
 class OrderedLine:
     """The platform's record of one line.
 
-    `is_merchants`: the merchant is to ship it, or was. `gone_at`: since when (unix seconds) it no longer is: closed,
-    refunded, or shipped by somebody else. `is_wanted`: it waits for the merchant to ship it now.
+    `is_merchants`: the merchant ships the line, or was to ship it. `gone_at`: since when (unix seconds) the merchant no
+    longer ships it: closed, refunded, or shipped by somebody else. `is_wanted`: the platform still waits for the
+    merchant to ship it.
     """
 
     line_id: str
@@ -122,7 +123,7 @@ class Stocked:
 
 @dataclass(frozen=True, slots=True)
 class Theirs:
-    """The witnesses' side. `stocked` by SKU."""
+    """The records of platform, courier and warehouse. `stocked` by SKU."""
 
     ordered: Sequence[Ordered]
     carried: Sequence[Carried]

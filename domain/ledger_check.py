@@ -1,4 +1,6 @@
-"""Ledgers side by side: what the platform ordered, what we hold, what the courier carries, what the warehouse sent."""
+"""Compares the ledgers: what the platform ordered, what we recorded, what the courier carries, what the warehouse
+sent.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +27,8 @@ class Verdict(StrEnum):
 
 
 _WORST_LAST = tuple(Verdict)
-# What waits for a person, or was given up, may look different on the platform: that is what it waits for.
+# An order that waits for a person, or was given up, may differ on the platform. The person has to settle the
+# difference.
 _LOOKED_AT = frozenset({Verdict.HELD, Verdict.DEAD})
 # Nothing of such an order is labelled here.
 _OF_OTHERS = frozenset({Verdict.NOT_OURS, Verdict.NOT_TAKEN_OVER})
@@ -117,7 +120,7 @@ def _verdict_of_part(part: Part) -> Verdict:
 def _is_witnessed(
     ordered: Ordered, alive: Mapping[str, Carried], by_line: Mapping[tuple[PartKey, str], Sequence[Box]]
 ) -> bool:
-    """Whether each line that is still the merchant's was told whole, with living waybills of packages that hold it."""
+    """Whether each line that the merchant still ships was written back whole, with living waybills of its packages."""
     told = [line for line in ordered.lines if line.told]
     wanted = [line for line in ordered.lines if line.is_merchants and line.gone_at is None]
     return bool(told) and all(_is_line_witnessed(ordered.key, line, alive, by_line) for line in wanted)
@@ -180,7 +183,7 @@ def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, Stocked]) -> int:
 
 
 def _duplicates(ours: Ours, carried: Iterable[Carried]) -> int:
-    """Living waybills beyond the one that each package may have, and those that nobody here knows of."""
+    """Valid waybills beyond the one that each package may have, and valid waybills that we do not know."""
     shown = {line.shown for lines in ours.lines.values() for line in lines.values()}
     living = Counter(_package_of(each.reference) for each in carried if each.is_alive and each.waybill not in shown)
     known = {_package_of(reference) for reference in ours.boxes}

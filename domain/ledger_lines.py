@@ -1,4 +1,4 @@
-"""What contradicts itself of one line, or of one package, between the ledgers."""
+"""Contradictions between the ledgers about one line or one package."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,9 +18,10 @@ def boxes_by_line(boxes: Iterable[Box]) -> dict[tuple[PartKey, str], list[Box]]:
 def contradictions_of_line(
     line: OrderedLine, boxes: Sequence[Box], *, shown: str = "", is_looked_at: bool
 ) -> Iterable[str]:
-    """`boxes`: the packages that hold pieces of it. `is_looked_at`: a person has it, so the platform may be ahead.
+    """`boxes`: the packages that hold pieces of the line.
 
-    `shown`: a waybill that is known here as somebody else's, or as ours from before a restored backup.
+    `is_looked_at`: a person works on the order, so the platform's record may be newer. `shown`: a waybill that is
+    recorded here as not ours, or as ours from before a restored backup.
     """
     if len(line.told) > 1:
         yield f"told {len(line.told)} times"
@@ -55,5 +56,5 @@ def contradictions_of_package(
 
 
 def accounted(line: LineSum) -> int:
-    """Pieces that are planned, or that nobody wants of us any more."""
+    """Pieces that are planned, plus pieces that we no longer have to ship."""
     return line.planned + line.cancelled + line.elsewhere

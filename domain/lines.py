@@ -1,8 +1,8 @@
-"""Pieces of an order's lines: what is still wanted of us, and what a newer content leaves of the plan.
+"""Pieces of an order's lines: what we still have to ship, and how a newer content changes the plan.
 
-The sums of one line, at every commit: planned + cancelled + elsewhere <= quantity. *Planned* pieces stand in
-fulfillment orders that are not closed, *cancelled* ones nobody ships any more, and pieces *elsewhere* somebody else has
-shipped.
+The sums of one line, at every commit: planned + cancelled + elsewhere <= quantity. *Planned* pieces are in fulfillment
+orders that are not closed, *cancelled* pieces are no longer shipped, and pieces *elsewhere* were shipped by somebody
+else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from domain.order import FulfilledBy, Order, OrderLine, PlatformState
 
-# Lines that we plan. Of whom it is unknown who ships it, the stock is kept and the order held.
+# Lines that we plan. If it is unknown who ships a line, its stock stays reserved and the order is held.
 _OURS = frozenset({FulfilledBy.MERCHANT, FulfilledBy.UNKNOWN})
 
 
@@ -20,9 +20,9 @@ def is_ours(line: OrderLine) -> bool:
 
 
 def is_gone(line: OrderLine) -> bool:
-    """Whether nobody wants the line of us: refunded, closed, or somebody else's to ship.
+    """Whether we no longer have to ship the line: refunded, closed, or shipped by somebody else.
 
-    A line that the newest content leaves out is not gone: what became of it is unknown, which holds the order.
+    A line that the newest content leaves out is not gone: its state is unknown, so the order is held.
     """
     return line.refunded or not is_ours(line)
 
@@ -33,7 +33,7 @@ def refunded(order: Order) -> frozenset[str]:
 
 
 def with_missing(old: Order, new: Order) -> Order:
-    """With the lines that the newer content leaves out: what became of them is unknown."""
+    """The newer content, plus the lines that it leaves out, marked as missing: their state is unknown."""
     shown = {line.line_id for line in new.lines}
     missing = tuple(replace(line, is_missing=True) for line in old.lines if line.line_id not in shown)
     return replace(new, lines=(*new.lines, *missing)) if missing else new
@@ -49,7 +49,7 @@ class Tally:
 
 
 def first_tally(order: Order, line: OrderLine) -> Tally:
-    """Of a line seen for the first time: whatever has left was not ours."""
+    """The tally of a line seen for the first time: shipped pieces were not shipped by us."""
     elsewhere = min(line.shipped, line.quantity) if is_ours(line) else 0
     if order.state is PlatformState.CLOSED or is_gone(line):
         return Tally(0, line.quantity - elsewhere if is_ours(line) else 0, elsewhere)
@@ -84,9 +84,10 @@ class Replan:
 def replan(order: Order, planned: Sequence[Planned], own: Mapping[str, int], *, may_grow: bool) -> Replan:
     """`own`: pieces by line that the platform shows as shipped under a number of ours.
 
-    `may_grow`: some of the order is still under way; to one that has ended nothing is added.
+    `may_grow`: some fulfillment order is still open; to an ended order no pieces are added.
 
-    Pieces are taken from what is not bound, from the youngest fulfillment order first. What was closed stays closed.
+    Pieces are taken only from pieces that are not bound, from the youngest fulfillment order first. A closed
+    fulfillment order stays closed.
     """
     quantities: dict[tuple[int, str], int] = {}
     added: dict[str, int] = {}

@@ -1,7 +1,8 @@
-"""Which SKU of ours a line is: what the platform says, else what the listing map says of the line's listing.
+"""The SKU of a line: the one that the platform names, else the one that the listing map has for the line's listing.
 
-The map speaks for a line without a SKU, and for one whose SKU stock does not know while its order waits for it. It
-never replaces a SKU that stock knows: two lines of one listing may be two things, such as goods and their warranty.
+The map is used for a line without a SKU, and for a line whose SKU is unknown to stock while its order waits for that
+SKU. It never replaces a SKU that stock knows: two lines of one listing may be two things, such as goods and their
+warranty.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from domain.order import FulfilledBy, Order, OrderLine
 
 # What the map says of a listing with nothing to pick, such as a printed voucher or a warranty.
 NOTHING = ""
-# The variant of an entry that speaks for every variant without an entry of its own.
+# The variant of an entry that holds for every variant without an entry of its own.
 EVERY = ""
 
 
@@ -39,6 +40,7 @@ ListingMap = Mapping[Listing, str]
 
 
 def listing_of(order: Order, line: OrderLine) -> Listing:
+    """The listing of a line, by the ids that its platform gives."""
     return Listing(order.key.platform, order.key.shop, line.product_id, line.platform_sku)
 
 
@@ -55,7 +57,9 @@ def unnamed(order: Order) -> tuple[OrderLine, ...]:
 
 
 def with_sku(line: OrderLine, sku: str) -> OrderLine:
-    """The line as the map or a person wants it; with `NOTHING` nobody ships it. What the platform gave is kept."""
+    """The line with the SKU that the map or a person chose; with `NOTHING` the line is not shipped. The platform's own
+    SKU is kept beside it.
+    """
     given = line.sku if line.replaced_sku is None else line.replaced_sku
     if sku == NOTHING:
         return replace(line, fulfilled_by=FulfilledBy.NOBODY, replaced_sku=given)
@@ -69,9 +73,10 @@ def mapped(order: Order, listing_map: ListingMap) -> Order:
 
 
 def keep_skus(old: Order, new: Order) -> Order:
-    """A newer content with what was decided before: it stays for as long as the platform says the same of the line.
+    """A newer content with the SKUs that were decided before.
 
-    So a change of the map changes no order that has its SKUs, and a line that a person let go does not come back.
+    A decision holds as long as the platform says the same about the line. So a change of the map does not change an
+    order that has its SKUs, and a line that a person let go stays out.
     """
     before = {line.line_id: line for line in old.lines if _is_decided(line)}
     kept = {
@@ -79,12 +84,12 @@ def keep_skus(old: Order, new: Order) -> Order:
         for line in new.lines
         if line.line_id in before
         and _given(line) == _given(before[line.line_id])
-        # The platform itself may say that the line is somebody else's.
+        # The platform may say that somebody else ships the line.
         and (is_ours(line) or line.replaced_sku is not None)
     }
     if not kept:
         return new
-    # The map may have made it nobody's meanwhile, and so without a clock.
+    # The map may meanwhile say that there is nothing to ship, and then the order has no ship-by time.
     with_clock = new if new.is_ours else replace(new, ship_by=old.ship_by)
     return _with_lines(with_clock, tuple(kept.get(line.line_id, line) for line in new.lines))
 
@@ -113,7 +118,7 @@ def _replaced(order: Order, skus: Mapping[str, str]) -> Order:
 
 
 def _with_lines(order: Order, lines: tuple[OrderLine, ...]) -> Order:
-    """What is nobody's to ship has no clock."""
+    """An order of which we ship nothing has no ship-by time."""
     changed = replace(order, lines=lines)
     return changed if changed.is_ours else replace(changed, ship_by=None)
 
@@ -132,7 +137,7 @@ class OpenLine:
 
 @dataclass(frozen=True, slots=True)
 class NewSku:
-    """What a line of a waiting order becomes: another SKU, or `NOTHING`."""
+    """The new SKU of a line of a waiting order, or `NOTHING`."""
 
     line: OpenLine
     sku: str
@@ -177,6 +182,6 @@ def standing(lines: Iterable[OpenLine], changed: Iterable[NewSku], unknown: froz
 def to_let_go(lines: Iterable[OpenLine], listing_map: ListingMap) -> list[NewSku]:
     """The lines of one fulfillment order that a person lets go by releasing it: those without a SKU, in the map too.
 
-    A SKU that stock does not know stands for goods: it is counted, or its listing is mapped.
+    A SKU that stock does not know means goods, so its line stays: count the SKU, or map its listing.
     """
     return [NewSku(line, NOTHING) for line in lines if not line.sku and sku_of(line.listing, listing_map) is None]

@@ -1,4 +1,4 @@
-"""What every platform's order must satisfy on its way in: tidy texts, sums that add up, a first state."""
+"""Checks of every order that comes in, for all platforms: tidy texts, sums that add up, and the first state."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -90,9 +90,10 @@ def _minor(amounts: Iterable[Money]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """How a new order enters. `on_hold` interrupts `paid`; `reason` says why it is closed or held.
+    """The first state of a new order.
 
-    A hold on an unpaid order stands beside its state.
+    `on_hold` interrupts `paid`; `reason` says why the order is closed or held. A hold on an unpaid order leaves its
+    state unchanged.
     """
 
     state: State
@@ -101,7 +102,7 @@ class Intake:
 
 
 _ENDED = {PlatformState.DONE: "completed_elsewhere", PlatformState.CLOSED: "closed_by_platform"}
-# Why we do nothing with an order of which we ship nothing.
+# The reason of an order of which we ship nothing.
 NOT_OURS = "not_ours"
 
 
@@ -110,8 +111,8 @@ def initial_state(order: Order, shop: TakeOver = NOTHING_KNOWN) -> Intake:
 
     The platform only proposes: an order of ours that it shows as shipped, though we did not ship it, waits for a
     person, unless it was shipped before the shop joined us; one that is over needs nothing of us and is closed. What
-    another system ships (`shop`) is closed too, with the reason for it. Cash on delivery never waits for payment, and
-    what the platform's own hold means is for review to say, after the stock is safe.
+    another system ships (`shop`) is closed too, with the reason for it. Cash on delivery never waits for payment. The
+    review judges the platform's own hold, after the stock is reserved.
 
     An order of which we ship nothing stays open without a hold until the platform shows its end: reason ``not_ours``.
     """
@@ -132,7 +133,7 @@ def initial_state(order: Order, shop: TakeOver = NOTHING_KNOWN) -> Intake:
 
 
 def _why_over(order: Order, joined_at: datetime | None) -> str:
-    """Why nothing of an order of ours is left to do; empty where something is."""
+    """Why an order needs no more work from us; empty if it does."""
     if order.state in _ENDED:
         return _ENDED[order.state]
     if order.state is PlatformState.SHIPPED and joined_at is not None and order.updated_at < joined_at:

@@ -94,9 +94,10 @@ class OrderKey:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A receiver or sender. `merge_token` is the platform's handle (oaid) to the hidden original.
+    """A receiver or sender.
 
-    `has_virtual_phone`: the number is the platform's own and passes calls on to the receiver for a while.
+    `merge_token` is the platform's handle (oaid) to the hidden receiver. `has_virtual_phone`: the number belongs to the
+    platform, which forwards calls to the receiver for a while.
     """
 
     name: str
@@ -123,7 +124,7 @@ class OrderLine:
     closed the line; its pieces are no longer wanted. `refund_unknown`: the platform did not say whether a refund is
     open, or whether the line still stands. `shipped`: pieces that the platform shows as shipped, by whomever, and
     `waybill` the number that it shows for them. `is_missing`: the newest content leaves the line out. `replaced_sku`:
-    what the platform gave as SKU (empty for none) where the listing map or a person decided otherwise; else None.
+    the platform's own SKU (empty for none) if the listing map or a person chose another; else None.
     """
 
     line_id: str
@@ -202,9 +203,10 @@ class Order:
 
     @property
     def fulfilled_by(self) -> FulfilledBy:
-        """Of the whole order: ours as soon as one line is, unknown as soon as one line is.
+        """Who fulfils the whole order.
 
-        Of several others the first of platform, pickup and courier; nobody where there is nothing to ship.
+        `merchant` if one line is ours, `unknown` if one line is unknown; of several others, the first of `platform`,
+        `pickup` and `courier`; `nobody` if there is nothing to ship.
         """
         found = {line.fulfilled_by for line in self.lines if not line.is_missing}
         return next((kind for kind in _DECIDES if kind in found), FulfilledBy.NOBODY if found else FulfilledBy.MERCHANT)
@@ -212,7 +214,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class LaneFacts:
-    """The fields of an order that decide its lane. A listing or an unread payload may already tell them."""
+    """The fields of an order that decide its lane. A listing or an unread payload may already contain them."""
 
     source: Source = Source.SHELF
     order_type: OrderType = OrderType.NORMAL

@@ -2,11 +2,11 @@
 
 Numbers only: a site is its rank (0 is best), an item the index of a line. What is best, in this order: the fewest SKUs
 of which a line is divided (none where lines must stay whole), then the most pieces from the best-ranked site, then from
-the next. SKUs share nothing, so each is packed by itself until a limit, the least value of a site's goods, ties them
-together.
+the next. SKUs do not compete for stock, so each SKU is packed separately. Only the least value of a site's goods
+concerns all SKUs together.
 
 Small inputs are searched exactly. Above a number of nodes first fit decides: the largest lines first, each at the
-best-ranked site that has room. First fit may miss a packing; `is_cut_off` then tells so.
+best-ranked site that has room. First fit may miss a packing; `is_cut_off` is then true.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

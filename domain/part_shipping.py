@@ -1,4 +1,4 @@
-"""What of an order goes on while the rest of it waits: for stock, or for the answer to a refund."""
+"""Which pieces of an order are shipped while its other pieces wait for stock or for the answer to a refund."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from domain.routing import Unroutable
 from domain.rules import RefundScope, RuleSet, WhenShort
 from domain.splitting import Limits, Want, check_wants, short_of
 
-# Beside the limits of a split, what `part_refused` names.
+# The values of `part_refused`, beside the limits of a split.
 NOTHING_IN_STOCK, NOTHING_PAID = "nothing_in_stock", "nothing_paid"
 
 
@@ -32,7 +32,8 @@ def cut_by_stock(
     divides_lines: bool,
     parts_made: int = 0,
 ) -> Cut | Unroutable:
-    """What of an order the stock of a pool (`available` pieces by SKU) can fill now; all of it, where it can.
+    """The pieces of an order that the stock of a pool (`available` pieces by SKU) can fill now; all pieces if the stock
+    suffices.
 
     Lines take their turn in the order of the order, each whole or, where lines are divided, with the pieces that are
     there. An order that is short is cut only where ``when_short`` says so and the limits allow: the part that waits
@@ -70,7 +71,7 @@ def refusal_of_cut(
 ) -> Facts:
     """Why `parts` (pieces by line) must not go while `waiting` stays; empty where they may.
 
-    What nobody paid for, a gift, does not go ahead of the goods.
+    A gift (a line that nobody paid for) is not shipped before the goods.
     """
     values = [value_of_pieces(wants, pieces) for pieces in (*parts, waiting)]
     if not any(parts):

@@ -1,4 +1,6 @@
-"""Where a fulfillment order is shipped from: one location, several, or what is in stock while the rest waits."""
+"""Where a fulfillment order is shipped from: one location, several locations, or a part from stock while the other part
+waits.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,7 +88,7 @@ def _ship_part(wants: Sequence[Want], reach: Reach, limits: Limits, *, divides_l
 
     Where that takes too many parts, those locations ship what they have that ship the most.
     """
-    room = limits.parts - 1  # the part that waits is one of them
+    room = limits.parts - 1  # the part that waits counts as one part
     if room < 1:
         return part_refusal(limits.by_parts(2))
     everywhere = range(len(reach.sites))

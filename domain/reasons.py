@@ -1,4 +1,4 @@
-"""Why something is so, as a code and facts: whoever shows it finds the words."""
+"""A reason as a code and facts. The page or command that shows it adds the words."""
 
 import json
 import re

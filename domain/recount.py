@@ -1,4 +1,4 @@
-"""What a new count of a warehouse says about our own figure.
+"""Corrects our stock figure by a new count of a warehouse.
 
 Pieces that a warehouse has handed over, and whose scan we have not read yet, are missing in its count and still in our
 figure. They are pieces that we hold as allocated there. So a count of `counted` is right for any figure of ours from
@@ -29,7 +29,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Recounted:
-    """The figure from now on. `is_refused`: the count speaks for another one, which would break a promise."""
+    """The new figure. `is_refused`: the count asks for a lower figure that would break a promise."""
 
     on_hand: int
     is_refused: bool = False

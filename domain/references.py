@@ -1,6 +1,6 @@
-"""The reference under which a courier knows a package, for ever.
+"""The permanent reference under which a courier knows a package.
 
-It is derived, never drawn: a database restored from a backup asks the courier with the same reference
+It is computed from the order, never random: a database restored from a backup asks the courier with the same reference
 and finds the waybill that was booked after the backup.
 """
 
@@ -22,7 +22,7 @@ _REFERENCE = re.compile(r"([A-Z2-7]{20})-[1-9][0-9]{0,3}-[1-9][0-9]{0,3}")
 
 def order_base(key: OrderKey) -> str:
     """The part that all packages of an order share."""
-    # JSON keeps the borders: shop "a", order "bc" is not shop "ab", order "c".
+    # JSON separates the fields: shop "a", order "bc" differs from shop "ab", order "c".
     identity = json.dumps([key.platform, key.shop, key.platform_order_id])
     return base64.b32encode(hashlib.sha256(identity.encode()).digest()).decode()[:_BASE_CHARS]
 

@@ -1,4 +1,6 @@
-"""How long what is kept: defaults, the least that is safe, and what stays of facts when a person is forgotten."""
+"""How long each kind of data is kept: defaults, the shortest safe time, and which facts stay when a person is
+forgotten.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -51,7 +53,7 @@ MEANING: Mapping[Kind, str] = {
     Kind.ALARMS: "closed alarms",
 }
 
-# Keys of facts on holds and in events that our own rules fill. The words of others stand under other keys.
+# Keys of facts in holds and events that our own rules fill. Texts of other systems have other keys.
 KEPT_FACTS = (
     "account",
     "adopted",

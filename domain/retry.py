@@ -1,4 +1,4 @@
-"""What becomes of work whose step raised: again, a person's turn, or the end."""
+"""What follows when a step raised an error: a retry, a hold for a person, or a dead letter."""
 
 import hashlib
 import math
@@ -21,10 +21,10 @@ from domain.gates import ACCUSED, ALONE, PAUSED
 from domain.holds import HoldCode
 from domain.steps import Step
 
-# A far-off or broken "come back later" must not park an order out of sight.
+# A wrong or very long "come back later" must not delay an order for an unlimited time.
 _THROTTLED_MAX_S = 3600.0
 _CAUSES_MAX = 8
-# An error that accuses its account and that nobody else shares must have a name within a minute.
+# If only one subject accuses its account, a hold or a letter must name the error within a minute.
 _ACCUSING_TRIES_MAX = 4
 _ROOMS = frozenset({"domain", "infra", "adapters", "actors", "ops", "workers", "sandbox", "benchmarks"})
 
@@ -89,7 +89,7 @@ def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limit
             decided = GiveUp("poison")
         case Throttled():
             wait_s = min(max(0.0, error.after_s), _THROTTLED_MAX_S)
-            # Whatever was turned away together must not come back together.
+            # Work that was refused at the same moment must not come back at the same moment.
             decided = Retry(wait_s + limits.backoff_first_s * jitter, spends_attempt=False)
         case Misconfigured():
             decided = _misconfigured(error, step, attempts, limits, jitter)
@@ -105,10 +105,10 @@ def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limit
 
 
 def _misconfigured(error: Misconfigured, step: Step, attempts: int, limits: Limits, jitter: float) -> Fate:
-    """A paused account, or settings of ours, heal by no number of tries: slow and patient.
+    """Retries cannot repair a paused account or wrong settings, so the pauses are long and no attempt is counted.
 
-    An error that only accuses its account spends the subject's attempts. Few are enough where others of the account
-    succeeded meanwhile.
+    An error that only accuses its account counts as an attempt of the subject. Few attempts are enough if other calls
+    of the account succeeded meanwhile.
     """
     if PAUSED in error.facts or ACCUSED not in error.facts or step.is_endless:
         return Retry(limits.backoff_max_s * (0.5 + jitter / 2), spends_attempt=False)

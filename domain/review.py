@@ -1,4 +1,4 @@
-"""Whether an order may go on by itself: every rule that can hold it, each looked at on its own."""
+"""Whether an order may continue without a person. Every rule that can hold it is checked independently."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +19,10 @@ _HOLDS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED})
 
 @dataclass(frozen=True, slots=True)
 class ReviewFacts:
-    """What review must know beside the order.
+    """What the review must know beside the order.
 
-    `waivers`: what people let pass of this content. `own`: pieces by line that are shipped under numbers of ours.
-    `excess`: lines of which more is labelled than is wanted.
+    `waivers`: the findings that people waived for this content. `own`: pieces by line that are shipped under numbers of
+    ours. `excess`: lines of which more is labelled than is wanted.
     `lines`: those that the fulfillment order works on; None: all of the order.
     """
 
@@ -51,9 +51,9 @@ def review(order: Order, facts: ReviewFacts, rules: RuleSet) -> Review:
 def _address_missing(order: Order, _facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
     receiver = order.receiver
     required = {"province": receiver.province, "city": receiver.city or receiver.district}
-    # Of a receiver abroad platforms say no more than that.
+    # Platforms give no more than this about a receiver abroad.
     required["country"] = country_of(receiver.province)
-    # A platform may hand out the rest only at label time, against its token.
+    # A platform may give the hidden fields only for the label, in exchange for its token.
     if receiver.pii is not Pii.ABSENT or not receiver.merge_token:
         required |= {"name": receiver.name, "phone": receiver.phone, "detail": receiver.detail}
     missing = [name for name, value in required.items() if not value]
@@ -118,7 +118,7 @@ def _shipped_elsewhere(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Ite
 
 def _fulfiller_unknown(order: Order, facts: ReviewFacts, _rules: RuleSet) -> Iterator[Finding]:
     unknown = [line.line_id for line in _wanted(order) if line.fulfilled_by is FulfilledBy.UNKNOWN]
-    # The platform says that it is somebody else's, and our package holds it.
+    # The platform says that somebody else ships the line, but our package contains it.
     unknown += [line.line_id for line in order.lines if line.line_id in facts.excess and not is_ours(line)]
     if unknown:
         yield Finding(HoldCode.FULFILLER_UNKNOWN, line_facts(unknown), "review.fulfiller_unknown")

@@ -138,7 +138,7 @@ def _nearness(candidate: Candidate, province: str, city: str) -> tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """What decides among couriers. `wish`: the courier that the seller's memo asks for.
+    """The facts that decide among couriers. `wish`: the courier that the seller's memo asks for.
 
     `is_remote`: only couriers that serve remote provinces may go there.
     """
@@ -149,6 +149,7 @@ class Trip:
 
 
 def trip_to(receiver: Address, rules: RuleSet, seller_memo: str, waived: frozenset[HoldCode]) -> Trip:
+    """The facts about a receiver and a memo that decide among couriers. `waived`: codes that a person has waived."""
     province = region_key(receiver.province)
     is_remote = province in rules.routing.remote_provinces and HoldCode.REMOTE_COURIER not in waived
     return Trip(province, is_remote, wished_courier(seller_memo, rules.routing.couriers))

@@ -32,7 +32,9 @@ class RefundScope(StrEnum):
 
 
 class WhenShort(StrEnum):
-    """An order that all locations together cannot fill waits as a whole, or ships what is there."""
+    """What happens to an order that all locations together cannot fill: it waits as a whole, or the available pieces
+    are shipped.
+    """
 
     HOLD = "hold"
     SHIP_PART = "ship_part"
@@ -102,7 +104,7 @@ class SplitRules:
 
 @dataclass(frozen=True, slots=True)
 class RoutingRules:
-    """Provinces are region keys. `couriers` stand in order of preference.
+    """Provinces are region keys. `couriers` are in order of preference.
 
     `courier_by_province` names a courier, or one account of it.
     """
@@ -147,7 +149,7 @@ def parse_rules(mapping: Mapping[str, object], packaged: Mapping[str, object] | 
     lanes, review = _lanes(root.table("lanes")), _review(root.table("review"))
     routing, ship_by = _routing(root.table("routing")), _ship_by(root.table("ship_by"))
     root.close()
-    # Over what runs, borrowed keys included: other packaged values are another version.
+    # The digest covers borrowed keys too: other packaged values give another version.
     return RuleSet(_digest(content), lanes, review, routing, ship_by, borrowed)
 
 
@@ -173,7 +175,7 @@ def _digest(mapping: Mapping[str, object]) -> str:
 
 
 class _Table:
-    """One table on its way in: hands out checked values by key and knows which keys nobody asked for."""
+    """A table of a rules file while it is read: returns checked values by key and knows which keys were not read."""
 
     def __init__(self, content: object, path: str) -> None:
         if not isinstance(content, Mapping):

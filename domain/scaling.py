@@ -21,7 +21,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingRules:
-    """What is decided by; times in seconds.
+    """The settings of the decision; times in seconds.
 
     A backlog of `backlog_min` or more counts as waiting work: less is taken up in one batch anyway, where there is
     a process to take it. It may wait for `wait_max_s`, and must be through `margin_s` before its ship-by; two steps
@@ -60,7 +60,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupReading:
-    """How one group of steps stands in the lanes of a pool. Rates are orders a minute.
+    """The state of one group of steps in the lanes of a pool. Rates are orders a minute.
 
     `depth`: pieces of work that are due; `under_way`: that a worker has begun. `oldest_s`: how long the first has
     been due. `ship_by_s`: until the earliest ship-by among the first of each account, negative when it has passed,
@@ -93,9 +93,10 @@ class Reading:
 
 
 def wait_s(rules: ScalingRules, group: GroupReading) -> float:
-    """How long what falls due now will wait: as long as the oldest did, or as the backlog lasts if that is more.
+    """The expected wait of work that falls due now: the age of the oldest work, or the time to drain the backlog if
+    that is longer.
 
-    A backlog younger than the window came after most of what the drain was counted over: it says nothing yet.
+    A backlog younger than the window is ignored, because most of the drain was counted before that backlog existed.
     """
     if group.drain_per_min <= 0 or group.oldest_s < rules.window_s:
         return group.oldest_s
@@ -112,7 +113,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One threshold's count: since when the inflow has been over it, and whether this episode was told of.
+    """The count of one threshold: since when the inflow has been over it, and whether this episode was reported.
 
     `over_at`: the last reading that was over it. `excess`: orders beyond it since then, less what lulls lack.
     """
@@ -125,7 +126,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A pool as its rules know it; `watches` go with the thresholds."""
+    """What the rules remember of a pool; `watches` has one entry for each threshold."""
 
     processes: int
     watches: tuple[Watch, ...]
@@ -143,7 +144,7 @@ class Decision:
 
 
 def at_start(rules: ScalingRules, processes: int) -> Standing:
-    """A pool that nothing is known of yet."""
+    """The standing of a pool before its first reading."""
     return Standing(processes=processes, watches=tuple(Watch() for _ in rules.thresholds))
 
 
@@ -185,7 +186,7 @@ def _counted(threshold: Threshold, watch: Watch, known: Standing, reading: Readi
 
 
 def _watched(rules: ScalingRules, threshold: Threshold, watch: Watch, reading: Reading) -> Watch:
-    """An episode that was told of ends in the calm only: dips in between do not start another."""
+    """A reported episode ends only in a calm spell: short dips do not start another episode."""
     if reading.recent_per_min <= threshold.per_min:
         if watch.over_since is not None and reading.at - watch.over_at <= rules.lull_s:
             return watch
@@ -205,7 +206,7 @@ def _signals(rules: ScalingRules, known: Standing, watches: tuple[Watch, ...], r
 
 
 def _waits(rules: ScalingRules, known: Standing, reading: Reading) -> list[Reason]:
-    """Each group by itself: the wait of one is no danger to the clock of another."""
+    """Each group is judged separately: the wait of one group does not endanger the ship-by time of another."""
     has_nobody = known.processes == 0 and any(group.depth > 0 for group in reading.groups)
     backlogs = [group for group in reading.groups if group.depth >= rules.backlog_min]
     found = []

@@ -1,10 +1,10 @@
-"""The ship-by clock: it starts when the order is paid and ends when the platform wants it gone."""
+"""The ship-by clock: it starts when the order is paid and ends at the time by which the platform wants it shipped."""
 
 from datetime import datetime
 
 from domain.states import State
 
-# Percent of the clock at which somebody hears, once each.
+# Percent of the clock at which an alarm is raised, once each.
 MARKS = (50, 80, 100)
 
 # States in which the clock runs: paid, and not yet with the courier.

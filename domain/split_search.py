@@ -1,4 +1,4 @@
-"""Which sites share an order that none can ship alone.
+"""Which sites together ship an order that no single site can ship.
 
 Numbers only, as in `domain/packing.py`. What is best, in this order: the fewest sites; the best-ranked ones (of two
 sets of a size the one that is smaller as a sorted list); the best packing of their pieces.
@@ -176,7 +176,9 @@ class Search:
         return self._refused(self._unlimited or loads, max_parts)
 
     def _slimmed(self, chosen: Sequence[int]) -> Loads:
-        """Loads of the chosen sites without those that the others can spare, the worst-ranked first."""
+        """The loads of the chosen sites, without sites that the others can replace; the worst-ranked site is tried
+        first.
+        """
         packing, budget = self._packing, Budget(NODES)
         loads = packing.pack(sorted(chosen), budget) or packing.pack(self._sites, Budget(NODES)) or {}
         for site in reversed([site for site, load in loads.items() if load]):

@@ -108,7 +108,7 @@ def check_wants(wants: Sequence[Want]) -> None:
 
 
 def value_of(wants: Sequence[Want]) -> Money:
-    """Raises ValueError where currencies are mixed."""
+    """What was paid for all of these pieces together. Raises ValueError for several currencies."""
     return sum((want.value for want in wants[1:]), start=wants[0].value)
 
 
@@ -149,7 +149,7 @@ class Limits:
         return {**refused, "least_part_value": str(self.value), "part_value": str(value)}
 
     def by_parts(self, needed: int) -> Facts:
-        """`needed`: parts of the best split, without those that are made."""
+        """`needed`: parts of the best split, without the parts that exist already."""
         refused: Facts = {"split_needed": True, "split_refused": MAX_PARTS, "max_parts": self.max_parts}
         made: Facts = {"parts_made": self.parts_made} if self.parts_made else {}
         return {**refused, "parts_needed": needed, **made}
@@ -174,6 +174,7 @@ class Reach:
 def reach_of(
     wants: Sequence[Want], receiver: Address, candidates: Sequence[Candidate], rules: RuleSet, trip: Trip
 ) -> Reach:
+    """The locations with a piece of the order and a courier that serves its receiver, best-ranked first."""
     pieces = pieces_of(wants)
     stocked = [one for one in candidates if any(one.available.get(sku, 0) > 0 for sku in pieces)]
     rejected: list[str] = []

@@ -57,7 +57,7 @@ class Cause(StrEnum):
 _S, _C = State, Cause
 _HOLDABLE = (_S.PAID, _S.APPROVED, _S.ALLOCATED, _S.IN_WAREHOUSE, _S.PACKED)
 
-# (from, to) -> who may trigger it. Source: the order hub's transition table, docs/glossary.md.
+# (from, to) -> who may trigger it. docs/glossary.md explains each state.
 MOVES: dict[tuple[State, State], frozenset[Cause]] = {
     (_S.PENDING_PAYMENT, _S.PAID): frozenset({_C.PLATFORM}),
     (_S.PENDING_PAYMENT, _S.CLOSED): frozenset({_C.PLATFORM, _C.TIMER}),

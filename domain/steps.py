@@ -1,7 +1,7 @@
-"""What a step tells about itself, and the map that is made from all of them.
+"""What a step declares about itself, and the map that is made from all steps.
 
 A step is a verb: its file in `actors`, its Dramatiq actor, its messages, log events and metrics carry one name. Stored
-rows carry the name as text, so whoever has a name asks the map for the step.
+rows carry the name as text; the map finds the step for a name.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ class Subject(StrEnum):
 
 
 class Milestone(StrEnum):
-    """What happens to every order that goes its way, once: flow is counted here."""
+    """Points that every order passes once; inflow and drain are counted there."""
 
     STORED = "stored"
     ALLOCATED = "allocated"
@@ -59,7 +59,7 @@ class OpenSubject:
     account: str
 
 
-# These take an open transaction first; rules never look into it.
+# These functions take an open transaction first. Rules only pass it on.
 Done = Callable[[Any, Sequence[int]], Collection[int]]
 OpenCalls = Callable[[Any, Sequence[int]], Mapping[int, OpenCall]]
 OpenSubjects = Callable[[Any, Sequence[int]], Sequence[OpenSubject]]

@@ -1,4 +1,4 @@
-"""Who gets the stock: reservations from the pool, all or nothing for each fulfillment order."""
+"""Reservations from the pool: each fulfillment order gets all of its pieces or none."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from domain.order import Lane, OrderLine
 
 
 class Reservation(StrEnum):
-    """What stands behind a fulfillment order in stock; a dimension beside its state."""
+    """What stock is reserved for a fulfillment order; a dimension beside its state."""
 
     NONE = "none"
     UNMAPPED = "unmapped"
@@ -30,7 +30,7 @@ class Demand:
     pieces: Mapping[str, int]
 
     def __post_init__(self) -> None:
-        # A count below one would hand stock to the demands behind it.
+        # A count below one would give stock to later demands.
         if any(count < 1 for count in self.pieces.values()):
             raise ValueError("a demand asks for at least one piece of each SKU")
 
@@ -57,7 +57,9 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def pieces_of(lines: Iterable[OrderLine]) -> dict[str, int]:
-    """Pieces to ship by SKU. Refunded lines and lines without a quantity want nothing; no SKU is ``""``."""
+    """Pieces to ship by SKU. Refunded lines and lines without a quantity count as zero; a line without a SKU counts
+    under ``""``.
+    """
     pieces: dict[str, int] = {}
     for line in lines:
         if line.quantity > 0 and not line.refunded:

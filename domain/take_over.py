@@ -11,7 +11,7 @@ from enum import StrEnum
 from domain.errors import Throttled
 from domain.order import Order
 
-# Reasons for which an order is closed that another system ships.
+# The reasons with which an order that another system ships is closed.
 NOT_TAKEN_OVER = "not_taken_over"
 WATCHED = "watched"
 KEPT_OUT = (NOT_TAKEN_OVER, WATCHED)
@@ -26,7 +26,7 @@ class Mode(StrEnum):
     WATCH = "watch"
 
 
-# Until a call that a watched shop was refused is tried again: the watch may have ended.
+# Seconds until a call that was refused for a watched shop is tried again: the watch may have ended.
 _REFUSED_S = 30.0
 
 
@@ -55,13 +55,13 @@ NOTHING_KNOWN = TakeOver()
 
 
 def why_kept_out(order: Order, shop: TakeOver, *, is_unpaid: bool, unpaid_at: datetime | None = None) -> str:
-    """Why an order is not ours to begin: `NOT_TAKEN_OVER` or `WATCHED`; empty where it is ours.
+    """Why an order must not be begun: `NOT_TAKEN_OVER` or `WATCHED`; empty if it may.
 
     `is_unpaid`: it waits for its payment, so the payment decides later. `unpaid_at`: the platform showed it as unpaid
     at that time, so it was not paid before.
 
-    The moment of payment counts. Where the platform does not tell it, the order counts as paid at the earliest moment
-    that is possible: what is unknown does not begin an order.
+    The moment of payment counts. If the platform does not give it, the earliest possible moment counts, so that an
+    unknown time never begins an order.
     """
     if shop.is_watched:
         return WATCHED

@@ -1,4 +1,4 @@
-"""What people let pass although a rule holds it, and for how long: while the fact is the one they saw."""
+"""Holds that people waived, and for how long a waiver counts: as long as the fact is the one that the person saw."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ _OF_LINES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A hold that a person released for the content that the order has. `lines`: those that the hold named."""
+    """A hold that a person released for the content that the order has. `lines`: the lines that the hold named."""
 
     hold_id: int
     code: HoldCode
@@ -28,7 +28,7 @@ class Waiver:
 
 
 def covers(waivers: Iterable[Waiver], code: HoldCode, facts: Facts) -> bool:
-    """Whether a person has let this finding pass. Another refund, or another line, is another fact."""
+    """Whether a person has waived this finding. Another refund, or another line, is another fact and is not waived."""
     ours = [waiver for waiver in waivers if waiver.code is code]
     if code in _OF_LINES:
         asked = read_named(facts)
@@ -37,7 +37,7 @@ def covers(waivers: Iterable[Waiver], code: HoldCode, facts: Facts) -> bool:
 
 
 def lines_waived(waivers: Iterable[Waiver], code: HoldCode) -> frozenset[str]:
-    """Every line of the holds of that code that a person has let pass."""
+    """All lines of the holds of that code that a person has waived."""
     return frozenset().union(*(one.lines for one in waivers if one.code is code))
 
 
@@ -58,10 +58,12 @@ def unknown_refunds_of(order: Order) -> frozenset[str]:
 
 
 def refund_facts(refunds: Iterable[str]) -> Facts:
+    """The facts of a hold about a refund: the ids of its lines."""
     return {REFUNDS: ",".join(sorted(refunds))}
 
 
 def line_facts(lines: Iterable[str]) -> Facts:
+    """The facts of a hold about lines: their ids."""
     return {LINES: ",".join(sorted(lines))}
 
 
@@ -71,20 +73,20 @@ def read_named(facts: Mapping[str, object]) -> frozenset[str]:
 
 
 def stays(waiver: Waiver, old: Order, new: Order) -> bool:
-    """Whether a waiver outlives a newer content of its order: the fact it speaks of must be the same."""
+    """Whether a waiver still counts for a newer content of its order: the waived fact must be the same."""
     if waiver.code is HoldCode.REFUND_REQUESTED:
         return refunds_of(old) <= refunds_of(new) <= waiver.lines
     if waiver.code is HoldCode.REFUND_UNKNOWN:
         return unknown_refunds_of(new) <= waiver.lines
     if waiver.code is HoldCode.SHIPPED_ELSEWHERE:
-        # It names its lines: whatever else is shipped is another fact.
+        # The waiver names its lines, so a shipment of another line is another fact.
         return True
     seen = _SEEN.get(waiver.code)
     return seen is not None and seen(old) == seen(new)
 
 
 def _ordered(order: Order) -> tuple[OrderLine, ...]:
-    """What the buyer ordered, whatever became of refunds and shipments: a withdrawn refund changes nothing."""
+    """What the buyer ordered, regardless of refunds and shipments: a withdrawn refund changes nothing."""
     return tuple(
         replace(line, refund_open=False, refunded=False, refund_unknown=False, shipped=0, waybill="", is_missing=False)
         for line in order.lines
@@ -111,7 +113,7 @@ def _fulfillers(order: Order) -> object:
     return {line.line_id: line.fulfilled_by for line in order.lines}
 
 
-# What of an order a rule looks at. A code that is not here is asked again with every newer content.
+# The fields of an order that each rule reads. A code that is missing here is checked again with every newer content.
 _SEEN: dict[HoldCode, Callable[[Order], object]] = {
     HoldCode.ADDRESS_MISSING: _receiver,
     HoldCode.ADDRESS_VAGUE: _receiver,

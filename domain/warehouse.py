@@ -39,7 +39,7 @@ class Late:
 class Contradiction:
     """The warehouse did what our state forbids: recorded, not applied.
 
-    `needs_person`: goods moved that nobody else looks at, or left the house against a hold.
+    `needs_person`: goods moved without an open hold, or left the warehouse against a hold.
     """
 
     code: str

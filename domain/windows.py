@@ -1,4 +1,5 @@
-"""How a shop's changes are read: from where, in parts of what length, and how far they are known afterwards.
+"""How a shop's changes are read: from which time, in parts of which length, and up to which time they are known
+afterwards.
 
 Times are change times of the platform, zone-aware; lengths are seconds. A part is read whole or not at all.
 
@@ -9,7 +10,7 @@ again. The age counts from the moment of the reading, so a shop that is far behi
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-# Platforms tell whole seconds: a shorter part holds no fewer changes.
+# Platforms give times in whole seconds, so a part shorter than one second contains no fewer changes.
 PART_MIN_S = 1.0
 # Parts become longer as long as one takes less than this of the time for reading, so that several fit into a lease.
 SHARE_MAX = 1 / 4
@@ -88,9 +89,10 @@ def _opened(marks: Marks, span: Span) -> Marks:
 
 
 def longer_s(part_s: float, part: Span, share: float, longest_s: float) -> float:
-    """The length of parts after one that took this share of the time that a lease leaves: twice as long at most.
+    """The length of the next parts after a part that took this share of the time that a lease leaves: at most twice as
+    long.
 
-    One that was cut short says how long another would take, not that a long one is quick.
+    A part that was shorter than planned shows the speed, but does not prove that a long part is quick.
     """
     start, end = part
     fits_s = (end - start).total_seconds() * SHARE_MAX / share if share > 0 else longest_s

@@ -1,4 +1,4 @@
-"""Checkers: what must hold after every drill, asked of the witness and of our own tables."""
+"""Checkers: conditions that must hold after every drill, read from the sandbox and from our own tables."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -42,7 +42,9 @@ def check_effects(demo: Running, trial: Trial) -> None:
 
 
 def check_texts(demo: Running, trial: Trial) -> None:
-    """At most one text message a notice; exactly one where we say so; what nobody knows is recorded as unknown."""
+    """At most one text message a notice; exactly one where our record says so; an unknown outcome is recorded as
+    unknown.
+    """
     with demo.db.connection() as connection:
         believed = dict(connection.execute(DRILLS["texts"]).fetchall())
     if not believed:

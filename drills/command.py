@@ -1,4 +1,4 @@
-"""``orderlane drill``: hurt the whole house on purpose, and see that nothing is lost or done twice."""
+"""``orderlane drill``: make parts of an instance fail on purpose, and check that nothing is lost or done twice."""
 
 import secrets
 from pathlib import Path
@@ -27,7 +27,7 @@ from workers.demo.face import consoles
     metavar="FOLDER",
     help="Tree of an earlier version, for the drill that runs both (see `make upgrade-drill`).",
 )
-@click.option("--list", "is_listed", is_flag=True, help="Only say which drills there are.")
+@click.option("--list", "is_listed", is_flag=True, help="Only list the drills.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a drill; the last line is the round's.")
 @click.pass_context
 def drill(
@@ -40,7 +40,7 @@ def drill(
     is_listed: bool,
     as_json: bool,
 ) -> None:
-    """Kill, freeze, cut and empty what the engine stands on, and check every order afterwards.
+    """Kill, freeze, disconnect and empty processes and stores of a private instance, and check every order afterwards.
 
     Plays on private stores and a sandbox of its own. Exits with 0 if everything held, and if every
     control showed the harm that its guard keeps away.

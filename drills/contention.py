@@ -1,4 +1,6 @@
-"""Drills in which Postgres is there but does not let us: rows locked crosswise, no connection free, no room left."""
+"""Drills in which Postgres answers but cannot do the work: rows locked crosswise, no connection free, no room on the
+disk.
+"""
 
 import json
 import random
@@ -57,7 +59,7 @@ def crossed_locks(plan: Plan) -> Trial:
 
 
 def pool_exhausted(plan: Plan) -> Trial:
-    """Many threads share two connections: they wait their turn, and nobody fails of it."""
+    """Many threads share two connections: they wait for a connection, and no work fails by that."""
     trial = Trial()
     with small_world(plan) as world:
         for _ in range(_ORDERS_QUICK if plan.is_quick else _ORDERS):
@@ -66,7 +68,7 @@ def pool_exhausted(plan: Plan) -> Trial:
         waits = sum(json.loads(line)["pool_waits"] for line in world.log().splitlines() if '"worker_done"' in line)
         trial.injected[f"{_CROWD} threads at {_CONNECTIONS} connections"] += 1
         trial.check("all ended", ended.how == "done", ended.how)
-        # Whoever opens a connection waits for it as well.
+        # A caller that opens a connection waits for it too.
         trial.check("threads had to wait", waits > 2 * _CONNECTIONS, waits)
         trial.check("nobody's failure", '"fate": "GiveUp"' not in world.log())
         check_all(world.demo, trial)

@@ -1,4 +1,6 @@
-"""Watches a hurt run: harms at named shares of progress, and patience while the stores are away."""
+"""Watches a run with faults: makes the faults at named shares of progress, and waits while the stores are
+unreachable.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -78,7 +80,7 @@ def until(demo: Running, holds: Callable[[], bool]) -> bool:
 
 
 def patiently(demo: Running, ask: Callable[[], T]) -> T:
-    """Ask again while a store is away; whoever keeps the house brings it back meanwhile."""
+    """Ask again while a store is unreachable; the supervisor starts the store again meanwhile."""
     deadline = time.monotonic() + STALL_S
     while True:
         try:

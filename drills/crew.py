@@ -128,7 +128,7 @@ def _be_worker(request: Request) -> NoReturn:
             failpoints.arm("")
             log.info("worker_done", pool_waits=runtime.db.waits, peak_kb=_peak_kb())
             if not is_finished:
-                # It dies as it stands and hands nothing back: what it leaves behind is for others to find.
+                # It dies at once and hands nothing back, so that recovery has to find its work.
                 os._exit(STUCK)
         code = 0
     except Exception:  # noqa: BLE001 - the parent sees the exit code, a person reads the log
@@ -151,7 +151,7 @@ class Outstanding(NamedTuple):
     in_house: int
 
     def wants(self, step: str) -> bool:
-        """Polls are asked only while something is expected of them: here time does not pass by itself."""
+        """Polls run only while a result is expected of them, because time is set by the drill."""
         if step == "pull":
             return self.missing > 0
         return step != "warehouse" or self.in_house > 0

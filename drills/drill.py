@@ -1,4 +1,4 @@
-"""What a drill is: something is hurt, checkers look at what became of it, a control shows the harm unguarded."""
+"""The parts of a drill: a fault is made, checkers examine the result, a control shows the harm without the guard."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -49,7 +49,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """`covers`: the numbers of docs/drills.md. `in_quick`: also part of the short round.
+    """`covers`: the numbers of docs/reference/drills.md. `in_quick`: also part of the short round.
 
     `needs_earlier`: only played where `Plan.earlier` is given.
     """

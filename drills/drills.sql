@@ -50,7 +50,7 @@ WHERE starts_with(n.channel, 'tencent-sms/') ORDER BY n.id DESC LIMIT 1;
 SELECT count(*) FROM notice WHERE starts_with(channel, 'tencent-sms/') AND status = 'unknown';
 
 -- name: letters
--- Those of orders: rejected messages stand for none.
+-- Letters of orders; rejected messages belong to no order.
 SELECT step, subject_id, code, crashes FROM dead_letter WHERE closed_at IS NULL AND step <> 'queue' ORDER BY id;
 
 -- name: rejected_messages

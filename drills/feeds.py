@@ -19,7 +19,7 @@ _PEAK = re.compile(r'"peak_kb": ?(\d+)')
 
 
 def large_bodies(plan: Plan) -> Trial:
-    """Very large orders among small ones: all come through, and a worker's memory stays bounded."""
+    """Very large orders among small ones: all are processed, and a worker's memory stays bounded."""
     trial = Trial(control="batches bounded by count alone: the worker's memory at its peak is over the bound")
     with small_world(plan) as world:
         _place(world, SMALL)

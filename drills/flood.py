@@ -1,4 +1,4 @@
-"""A drill about a shop that floods the house, and another whose few orders come behind it."""
+"""A drill with a shop of very many orders, and another shop whose few orders come later."""
 
 import time
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def _stored(demo: Running) -> int:
 
 
 def _told(demo: Running) -> set[str]:
-    """Orders whose shipment their platform knows of."""
+    """Orders that are written back."""
     return {str(row["tid"]) for row in demo.stage.read("_ledger")["write_backs"]}
 
 

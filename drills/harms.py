@@ -1,4 +1,4 @@
-"""What may happen to a running house: processes killed or frozen, stores restarted or emptied, backends ended."""
+"""Faults of a running instance: processes killed or frozen, stores restarted or emptied, backends ended."""
 
 import contextlib
 import os

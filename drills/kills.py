@@ -79,9 +79,9 @@ def zombie(plan: Plan) -> Trial:
 
 
 def poison(plan: Plan) -> Trial:
-    """An order that kills every worker that touches it: one death in its batch, three alone, a dead letter.
+    """An order that kills every worker that works on it: one death in its batch, three alone, then a dead letter.
 
-    Control: with the counter of crashes out of reach it kills for ever.
+    Control: without a limit of crashes it kills workers for ever.
     """
     trial = Trial(control=f"no limit of crashes: {_DEATHS} deaths and no end")
     with small_world(plan) as world:
@@ -148,7 +148,7 @@ def _check_ends(world: SmallWorld, trial: Trial) -> None:
 
 
 def _books_once(world: SmallWorld, *, forgets: bool = False) -> bool:
-    """Whether a crash after the booking leaves one waybill at a courier that would book again."""
+    """Whether a crash after the booking leads to one waybill at a courier that would book again."""
     world.demo.stage.pull("set_courier", knows_references=False)
     placed = world.order("label.booked, courier without idempotency")
     world.work(Armed("label.booked", "kill"), is_idempotent=False)

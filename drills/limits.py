@@ -46,7 +46,9 @@ LIMITS = (
 
 
 def throttled(plan: Plan) -> Trial:
-    """An account refuses calls over its limit: one refusal, then silence for as long as it asks; nobody's attempt."""
+    """An account refuses calls over its limit: after one refusal no call is made for the requested time, and no attempt
+    is counted.
+    """
     trial = Trial(control="its wish forgotten each time: a refused call each time")
     with small_world(plan) as world, _gates(world.demo.settings) as gates:
         _one_call_at_a_time(world)
@@ -129,7 +131,7 @@ def _seen(settings: Settings, gates: SharedGates, account: str) -> Seen:
 
 
 def _finish(world: SmallWorld) -> bool:
-    """Work until all orders have ended; whoever was asked for patience waits in real time."""
+    """Work until all orders have ended; a requested pause is waited in real time."""
     deadline = time.monotonic() + _PATIENCE_S
     while world.work().how != "done":
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Drills on what a process has of its machine: a clock, memory, its interpreter, descriptors."""
+"""Drills with faults of the machine: clock, memory, interpreter, file descriptors."""
 
 import os
 import resource
@@ -43,7 +43,9 @@ _GROWTH_MAX_KB = 4 * 1024
 
 
 def wrong_clock(plan: Plan) -> Trial:
-    """A worker's clock is wrong: leases and due times are the database's; what signs with it is refused and rests."""
+    """A worker's clock is wrong: leases and due times are the database's; calls that are signed with the wrong time are
+    refused, and their work waits.
+    """
     trial = Trial()
     with small_world(plan) as world:
         lease_s = world.demo.settings.engine.lease_s

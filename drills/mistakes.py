@@ -1,4 +1,6 @@
-"""Drills about one mistake of somebody else among sixty good orders: it costs its own order, and is named."""
+"""Drills with one mistake of another system among sixty good orders: only its own order fails, and the mistake is
+reported.
+"""
 
 import subprocess
 import sys

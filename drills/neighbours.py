@@ -1,4 +1,4 @@
-"""Drills about an account that is sick, and what the others notice of it."""
+"""Drills with an account whose server fails, and the effect on other accounts."""
 
 import socketserver
 import subprocess

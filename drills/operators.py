@@ -1,4 +1,6 @@
-"""Drills on what people do after an outage: replay thousands of letters, at times two at once, and restore a backup."""
+"""Drills with acts of people after an outage: replay thousands of letters, at times by two people at once, and restore
+a backup.
+"""
 
 import os
 import signal
@@ -50,7 +52,7 @@ _BROKEN = msgspec.json.encode([Armed("label.booked", "raise")]).decode()
 
 
 def bulk_replay(plan: Plan) -> Trial:
-    """Workers of a broken release booked thousands of labels and lost the answers; one command brings the letters home.
+    """Workers of a broken release booked thousands of labels and lost the answers; one command replays the letters.
 
     Meanwhile the sweeper is killed, a letter comes that was not meant, and one member cannot be read any more.
     Those two are replayed at the end, by two people at the same moment.
@@ -155,7 +157,7 @@ def _check_members(demo: Running, bulk_id: int, count: int, trial: Trial) -> Non
 
 
 def _check_cancelled(demo: Running, trial: Trial) -> None:
-    """Whoever thinks better of it in time keeps the letters that have not gone."""
+    """A bulk replay that is cancelled in time keeps the letters that were not replayed yet."""
     bulk = cancel(demo.db, start(demo.db, LABELS, SLOWLY, LI).id, WANG)
     stayed = members(demo.db, bulk.id, state="cancelled", after=0, limit=10)
     trial.check("cancelled members stay letters", len(stayed) > 0 and bulk.is_over, dict(bulk.members))

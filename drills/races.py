@@ -1,4 +1,4 @@
-"""Drills in which a buyer changes their mind while we act on the order."""
+"""Drills in which a buyer asks for a refund or cancels while a step works on the order."""
 
 from domain.holds import HoldCode
 from drills.checkers import check_all

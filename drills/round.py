@@ -19,7 +19,7 @@ class Played:
 
 
 def play(plan: Plan, drills: Sequence[Drill], show: Callable[[Played], None]) -> list[Played]:
-    """Play all; one that breaks has failed and does not keep the others from being played."""
+    """Play all drills; a drill that raises has failed, and the others are still played."""
     played = []
     for drill in drills:
         started_at = time.monotonic()
@@ -29,7 +29,7 @@ def play(plan: Plan, drills: Sequence[Drill], show: Callable[[Played], None]) ->
 
 
 def account(played: Played) -> dict[str, Any]:
-    """One drill as ``orderlane drill --json`` tells it: what was injected and how often, and every verdict."""
+    """One drill as ``orderlane drill --json`` prints it: what was injected and how often, and every verdict."""
     trial = played.trial
     return {
         "drill": played.drill.name,

@@ -1,4 +1,4 @@
-"""Drills on a whole house with real processes: its stores, its workers and its messages are hurt in mid-run."""
+"""Drills with a whole instance of real processes: faults of its stores, workers and messages during the run."""
 
 import os
 import signal

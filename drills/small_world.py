@@ -1,4 +1,4 @@
-"""One order at a time in a real house: stores, sandbox and forked workers that may be killed anywhere."""
+"""One order at a time in a real instance: stores, sandbox and forked workers that may be killed anywhere."""
 
 import subprocess
 import sys
@@ -145,7 +145,7 @@ def small_world(plan: Plan, *, texts_buyers: bool = True) -> Iterator[SmallWorld
 
 
 def _leave_gates_open(demo: Running) -> None:
-    """A shut account rests in real time, which is left out here; whole runs are guarded."""
+    """A shut account waits in real time, so gates are left out here; drills with whole runs have them."""
     file = demo.stage.settings_file
     file.write_text(file.read_text().replace("[engine]", "[guard]\nfailures_max = 1000000\n\n[engine]"))
 

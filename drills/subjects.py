@@ -1,4 +1,4 @@
-"""Drills in which the fault of one subject must stay its own: its account and its neighbours go on."""
+"""Drills in which the fault of one subject must not affect others: its account and other orders continue."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A drill around text messages: whoever sends one twice has sent two."""
+"""A drill about text messages: the provider does not drop a repetition, so a message must be sent once."""
 
 import random
 from collections import Counter

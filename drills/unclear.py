@@ -1,4 +1,4 @@
-"""Drills in which something was done and nobody says so: at the courier, at the platform, at our own database."""
+"""Drills in which a call succeeds and its answer is lost: at the courier, at the platform, at our own database."""
 
 import time
 from collections.abc import Iterator
@@ -45,7 +45,9 @@ class OnceEach:
 
 
 def done_but_unheard(plan: Plan) -> Trial:
-    """Booking, write-back and both notices are carried out, and the answer is lost: each once, whoever asks again."""
+    """Booking, write-back and both notices are carried out, and the answer is lost: each happens once, although the
+    call is repeated or asked about.
+    """
     trial = Trial(control="asked again without looking, at a courier that knows no references: two waybills")
     with small_world(plan) as world, _sandbox_line(world) as line:
         for mark in (CREATE, TELL, HOOK, TEXT):

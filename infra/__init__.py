@@ -1,1 +1,1 @@
-"""Our machinery: settings, logs, stores, SQL, queue. Knows domain values; knows no step and no adapter."""
+"""Settings, logs, stores, SQL, queue and step engine. Uses domain values; imports no step and no adapter."""

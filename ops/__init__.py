@@ -1,1 +1,1 @@
-"""The hands: what a person may do, each verb with its faces. Verbs return values; faces print them."""
+"""What a person may do and see. Verbs and views return values; faces print them."""

@@ -26,7 +26,7 @@ from infra.tables.pool import Database
 
 T = TypeVar("T")
 
-# So long a command waits for the next call that an account's owner allows, in seconds.
+# The most seconds that a command waits for the next call that an account's rate allows.
 PATIENCE_S = 2.0
 
 
@@ -47,7 +47,7 @@ class _Patient:
 
 
 class _NoBells:
-    """Nobody waits for a command's batch to end: a command begins none."""
+    """Rings no bell: a command begins no batches, so no work waits for their end."""
 
     def ring(self, keys: Iterable[BellKey]) -> None:
         pass
@@ -55,7 +55,7 @@ class _NoBells:
 
 @dataclass(frozen=True, slots=True)
 class GuardedCalls:
-    """What one command or duty calls with. Every call raises GateShut while its account's gate is shut."""
+    """The calls of one command or duty. Every call raises GateShut while its account's gate is shut."""
 
     outside: Outside
     _settings: Settings

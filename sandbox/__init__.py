@@ -1,4 +1,4 @@
 """Simulated platform, courier, warehouse and web-hook receiver on their real wire protocols.
 
-An independent witness: it shares no code with the adapters it checks and keeps a ledger of its own.
+It is independent of the engine: it shares no code with the adapters that it checks and keeps a ledger of its own.
 """

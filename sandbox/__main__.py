@@ -53,7 +53,7 @@ async def _serve(world: World, ready_file: Path, parent: int) -> None:
 
 
 def _announce(ready_file: Path, port: int) -> None:
-    """Write the ready file in one piece: whoever sees it can read it."""
+    """Write the ready file in one piece, so that a reader never sees half of it."""
     draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
     draft.write_bytes(msgspec.json.encode({"port": port, "pid": os.getpid()}))
     draft.replace(ready_file)

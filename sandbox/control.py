@@ -154,7 +154,7 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
 
 
 def _set_mood(world: World, command: Mood) -> None:
-    """How platform and courier treat whoever calls from now on."""
+    """How platform and courier answer calls from now on."""
     match command:
         case SetLatency():
             world.latency = Latency(taobao_ms=command.taobao_ms, sf_ms=command.sf_ms)

@@ -1,6 +1,6 @@
 """What happens to trades on the way, by their scene: it begins after a trade was first read whole.
 
-Nothing happens to a line that has been shipped or closed by then: the buyer thought of it too late.
+Nothing happens to a line that has been shipped or closed by then.
 """
 
 import random

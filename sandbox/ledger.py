@@ -1,4 +1,4 @@
-"""The sandbox's own account of what was done to it: the side of the story the engine cannot edit."""
+"""The sandbox's own record of all calls and their effects, which the engine cannot change."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field

@@ -23,7 +23,7 @@ class OverLimitError(Exception):
 
 @dataclass(slots=True)
 class CallLimit:
-    """Lets `calls` more calls through and refuses the rest, until it is replaced."""
+    """Lets `calls` more calls through and refuses all others, until it is replaced."""
 
     calls: int
     says: Says

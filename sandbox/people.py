@@ -65,7 +65,7 @@ def masked(person: Person) -> Person:
 
 
 def buyer_message(draw: random.Random) -> str:
-    """Mostly harmless, at times hostile; never a NUL, which the platform does not let through."""
+    """A message: mostly harmless, sometimes hostile; never with a NUL, which the platform refuses."""
     if draw.random() < _HOSTILE_SHARE:
         return draw.choice(_HOSTILE_MESSAGES)
     return draw.choice(_USUAL_MESSAGES)

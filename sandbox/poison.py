@@ -1,4 +1,4 @@
-"""One order that its own server cannot stand, on demand: a firewall that dislikes a text, an answer that is torn."""
+"""One order for which its server fails, on demand: a firewall that refuses a text, or a truncated answer."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""What the witness says: the full ledger, and a few counters for a progress line."""
+"""Reports of the sandbox: the full ledger, and a few counters for a progress line."""
 
 from collections import Counter
 from dataclasses import asdict

@@ -21,7 +21,7 @@ _Change = Callable[[PlannedOrder], PlannedOrder]
 def with_scenes(
     draw: random.Random, orders: Sequence[PlannedOrder], scenes: Scenes, skus: Sequence[Sku], locations: int
 ) -> list[PlannedOrder]:
-    """The orders, some of those that must ship changed as `scenes` says; all others stay as they are.
+    """The orders; some of the orders that must ship are changed as `scenes` says, all others stay unchanged.
 
     `locations`: how many there are. Raises Misconfigured ``split_needs_two_locations``.
     """

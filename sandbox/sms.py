@@ -127,7 +127,7 @@ class SmsProvider:
         }
 
     def _witness(self, number: str, asked: _Asked) -> None:
-        """A message that names a waybill goes to the receiver of that package."""
+        """Check that a message about a waybill goes to the receiver of that package."""
         for param in asked.template_param_set:
             waybill = self._waybills.by_number.get(param)
             if waybill is not None and waybill.booking.receiver_mobile != number.removeprefix("+86"):

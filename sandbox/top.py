@@ -41,7 +41,7 @@ def business(sub_code: str, sub_message: str) -> TopError:
 
 
 def over_limit(*, is_daily: bool, ban_s: int | None) -> TopError:
-    """Too many calls of the application; the ban's length stands in the text alone."""
+    """Too many calls of the application; only the text contains the length of the ban."""
     if is_daily:
         text = "The daily quota of this app is used up"
     else:

@@ -44,7 +44,7 @@ class Sender(StrEnum):
     """Who shipped a line."""
 
     API = "api"
-    """Whoever calls the platform's interface: the engine."""
+    """The caller of the platform's interface: the engine."""
     HAND = "hand"
     PLATFORM = "platform"
     NOBODY = "nobody"

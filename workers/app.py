@@ -28,7 +28,7 @@ from workers.gc_tuning import settle_collector
 from workers.starting import await_schema
 from workers.wiring import Runtime, wired_worker
 
-# As the pool of these processes is named where workers are listed.
+# The pool name of these processes in lists of workers.
 POOL_NAME = "dramatiq"
 RENEW_EVERY_S = 1.0
 
@@ -36,7 +36,7 @@ log = get_logger(__name__)
 
 
 class WorkerLife(Middleware):
-    """What a worker process of ours does beside Dramatiq's: it is known to live, and drains without new calls."""
+    """Additions to Dramatiq's own worker process: presence, and a drain without new calls."""
 
     def __init__(self, presence: Presence, draining: threading.Event, ending: ExitStack) -> None:
         self._presence = presence
@@ -44,7 +44,9 @@ class WorkerLife(Middleware):
         self._ending = ending
 
     def before_worker_boot(self, _broker: dramatiq.Broker, worker: Worker) -> None:
-        """A message that is fetched and not begun is no reason not to ring again, so none is fetched early."""
+        """Messages are not fetched early, because a bell that is fetched but not begun would stop a new bell for the
+        same work.
+        """
         worker.queue_prefetch = worker.worker_threads
 
     def after_worker_boot(self, _broker: dramatiq.Broker, _worker: Worker) -> None:
@@ -53,11 +55,11 @@ class WorkerLife(Middleware):
         log.info("worker_started", worker=self._presence.worker, pool=POOL_NAME)
 
     def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Worker) -> None:
-        """From here on no call to the outside begins; what is under way ends within Dramatiq's own time limit."""
+        """From here on no call to the outside begins; running calls end within Dramatiq's own time limit."""
         self._draining.set()
 
     def after_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Worker) -> None:
-        """What was not begun goes back at once, and the stores are left."""
+        """Hand back work that was not begun, and close the stores."""
         log.info("worker_stopped", worker=self._presence.worker)
         self._ending.close()
 
@@ -106,7 +108,9 @@ def open_runtime() -> Runtime:
 
 
 if "dramatiq.cli" not in sys.modules:
-    sys.exit("orderlane: workers.app is for `dramatiq workers.app`; see docs/scaling.md for the other ways to start")
+    sys.exit(
+        "orderlane: workers.app is for `dramatiq workers.app`; see docs/how-to/scaling.md for the other ways to start"
+    )
 opened: list[Runtime] = []
 run_process(lambda: opened.append(open_runtime()))
 broker = opened[0].broker

@@ -1,6 +1,6 @@
 """The local autoscaler: lets worker pools follow the signals, between their minimum and their maximum.
 
-It only asks: a process that is to go gets SIGTERM, ends what it has begun, and leaves. On a cluster the same
+It never kills: a process that is to stop gets SIGTERM, ends its running work, and exits. On a cluster the same
 signals drive an autoscaler of its own.
 """
 
@@ -53,7 +53,7 @@ def _group_reading(pool: Pool, group: str, signals: Signals) -> GroupReading:
 
 @dataclass(slots=True)
 class Autoscaler:
-    """Looks at the signals and resizes the pools that have room between their bounds."""
+    """Reads the signals and resizes the pools whose minimum and maximum differ."""
 
     db: Database
     supervisor: Supervisor
@@ -64,9 +64,10 @@ class Autoscaler:
     _standings: dict[str, Standing] = field(default_factory=dict, init=False)
 
     def tend(self) -> dict[str, Decision]:
-        """Decide if it is time; what was decided, by pool. Without signals, or with old ones, all stays as it is.
+        """Decide if it is time; what was decided, by pool.
 
-        It looks twice as often as signals are measured, so that it misses no measurement.
+        Without signals, or with old ones, nothing changes. The signals are read twice as often as they are measured, so
+        that no measurement is missed.
         """
         now = self.clock.monotonic()
         elastic = [pool for pool in self.workers.all_pools() if pool.size.most > pool.size.least]

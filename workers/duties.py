@@ -2,8 +2,8 @@
 
 The round itself (`infra.sweeper.stuck_work`) rings for due work and frees what dead processes held; the duties of
 `Beside.ROUND` follow in the same thread. Every other name in `Beside` is a thread of its own, in which its duties act
-one after the other: a long one keeps those of its thread waiting, and nobody else. Of alarms there is a duty for each
-condition (`infra.monitoring.alarm_conditions`); those that open and close them are made beside this list.
+one after the other: a long duty delays only the duties of its own thread. Of alarms there is a duty for each
+condition (`infra.monitoring.alarm_conditions`); the duties that open and close alarms are made outside of this list.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,7 +55,9 @@ class Beside(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What duties are made from, in the process of the leading sweeper. `ping` raises when Redis does not answer."""
+    """The objects from which duties are made, in the process of the leading sweeper. `ping` raises when Redis does not
+    answer.
+    """
 
     settings: Settings
     db: Database
@@ -97,7 +99,7 @@ DUTIES: tuple[Entry, ...] = (
         "letters",
         0.0,
         Beside.ROUND,
-        "lets bulk replays go on, closes letters of orders that moved on, and folds the tally of causes",
+        "continues bulk replays, closes letters of orders that moved on, and sums up the counts of causes",
         lambda given: LetterDuties(given.db, given.bells).run,
     ),
     Entry(
@@ -118,21 +120,21 @@ DUTIES: tuple[Entry, ...] = (
         "listings",
         5.0,
         Beside.QUICK,
-        "lets orders go on whose listing has got a SKU",
+        "continues orders whose listing has got a SKU",
         lambda given: WaitingForSkus(given.db).run,
     ),
     Entry(
         "waiting",
         2.0,
         Beside.QUICK,
-        "lets orders go on that waited for the end of an earlier version's workers",
+        "continues orders that waited for the end of an earlier version's workers",
         lambda given: lambda: wake_waiting(given.db),
     ),
     Entry(
         "bulk_acts",
         0.0,
         Beside.QUICK,
-        "does verbs to the next items of bulk acts that somebody has confirmed",
+        "carries out the next items of confirmed bulk acts",
         lambda given: BulkActs(given.db).run,
     ),
     Entry(
@@ -146,35 +148,35 @@ DUTIES: tuple[Entry, ...] = (
         "clock_alarms",
         ALARMS_EVERY_S,
         Beside.SLOW,
-        "tells of orders that have used up a part of their time to ship",
+        "reports orders that have used 50, 80 or 100 % of their time to ship",
         lambda given: lambda: raise_alarms(given.db),
     ),
     Entry(
         "repeated_alarms",
         ALARMS_EVERY_S,
         Beside.SLOW,
-        "tells again, once a day, of orders that are still late",
+        "reports orders that are still late, once a day",
         lambda given: lambda: repeat_alarms(given.db),
     ),
     Entry(
         "letter_alarms",
         ALARMS_EVERY_S,
         Beside.SLOW,
-        "tells of causes of dead letters that are new, that grow, and that stay",
+        "reports causes of dead letters that are new, that grow, and that stay",
         lambda given: lambda: alarm_on_letters(given.db),
     ),
     Entry(
         "old_cursors",
         ALARMS_EVERY_S,
         Beside.SLOW,
-        "tells of shops whose stored changes are too old",
+        "reports shops whose stored changes are too old",
         lambda given: lambda: alarm_on_old_cursors(given.db, given.settings.shops),
     ),
     Entry(
         "silent_feeds",
         3600.0,
         Beside.SLOW,
-        "tells of shops and locations that could not be read for an hour",
+        "reports shops and locations that could not be read for an hour",
         lambda given: lambda: alarm_on_silent_feeds(given.db),
     ),
     Entry(
@@ -202,14 +204,14 @@ DUTIES: tuple[Entry, ...] = (
         "stock_again",
         LOOK_EVERY_S,
         Beside.OUTSIDE,
-        "looks which locations are due to be counted again, by `count_every_s`, and asks them",
+        "asks locations whose count is older than `count_every_s` for a new count",
         lambda given: Recounting(given.settings, given.db).tend,
     ),
     Entry(
         "purge",
         _retention_every_s,
         Beside.PURGE,
-        "forgets what is older than its policy, and carries out erasures",
+        "purges data that is older than its policy, and carries out erasures",
         lambda given: Purge(given.db, given.settings.retention).run,
     ),
 )

@@ -13,7 +13,7 @@ from workers.cli.exits import Exit, exit_of
 
 
 def run_process(main: Callable[[], object]) -> None:
-    """Run `main`. An error of ours, or a store that is away, is said in a line on stderr; a defect is raised."""
+    """Run `main`. An error of ours, or an unreachable store, is printed as one line on stderr; a defect is raised."""
     try:
         main()
     except FulfilmentError as error:

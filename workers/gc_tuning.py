@@ -1,17 +1,17 @@
-"""Python's cycle collector in a process that serves for weeks."""
+"""Settings of Python's cycle collector for a process that runs for weeks."""
 
 import gc
 
-# New objects before the youngest generation is looked at, and how many looks make one at the next. Python's
-# (700, 10, 10) looks hundreds of times a second at objects that reference counting frees by itself.
+# New objects until the youngest generation is scanned, and how many scans lead to a scan of the next one. Python's
+# default (700, 10, 10) scans hundreds of times a second, for objects that reference counting frees anyway.
 _THRESHOLDS = (10_000, 20, 20)
 
 
 def settle_collector() -> None:
-    """Call once everything is wired: what lives as long as the process is never looked at again.
+    """Call once all objects of the process are made: objects that live as long as the process are never scanned again.
 
-    Freezing and rarer looks take a twelfth of a worker's CPU away (``docs/performance.md``); cycles, mostly those of
-    exceptions, wait a little longer.
+    Freezing and rarer scans save a twelfth of a worker's CPU (``docs/explanation/performance.md``). Cycles, mostly
+    those of exceptions, are freed a little later.
     """
     gc.collect()
     gc.freeze()

@@ -19,7 +19,7 @@ _HOUR_S = 3600.0
 
 
 def guarded(tools: Tools, gates: Gates) -> Tools:
-    """The same accounts, each behind its gate."""
+    """The same tools, with each account behind its gate."""
     locations = tools.directory.locations
     return replace(
         tools,
@@ -52,7 +52,7 @@ def watching(tools: Tools) -> Tools:
 
 @contextmanager
 def gatekeeper(settings: Settings, db: Database) -> Iterator[GateDuty]:
-    """The sweeper's eye on all gates."""
+    """The sweeper's view of all gates."""
     guard = settings.guard
     with closing(connect_gates(settings.stores.redis_url.reveal())) as client:
         yield GateDuty(

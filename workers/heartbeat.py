@@ -1,6 +1,7 @@
-"""A file that a process touches each time it goes round: its age tells a health check whether it still does.
+"""A file that a process touches in each round of its main loop.
 
-A process whose stores are away goes round all the same, because a restart would not bring them back.
+A health check reads the age of the file. A process with unreachable stores still touches the file, because a restart
+would not bring the stores back.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ ENVIRONMENT_KEY = "ORDERLANE_HEARTBEAT"
 
 
 def beat(environ: Mapping[str, str] = os.environ) -> None:
-    """Touch the file that ``ORDERLANE_HEARTBEAT`` names, if it names one. Whoever cannot is silent, and goes on."""
+    """Touch the file that ``ORDERLANE_HEARTBEAT`` names, if any. A failure is ignored."""
     file = environ.get(ENVIRONMENT_KEY)
     if file:
         with contextlib.suppress(OSError):

@@ -21,8 +21,8 @@ from workers.cli.group import Orderlane
         "bulk": "workers.cli.bulk:bulk",
         "writeback": "workers.cli.writeback:writeback",
         "reconcile": "workers.cli.reconcile:reconcile",
+        "entry": "workers.cli.entry:entry",
         "normalize": "workers.cli.normalize:normalize",
-        "scans": "workers.cli.scans:scans",
         "sku": "workers.cli.sku:sku",
         "stock": "workers.cli.stock:stock",
         "sign": "workers.cli.sign:sign",
@@ -36,6 +36,7 @@ from workers.cli.group import Orderlane
         "retention": "workers.cli.retention:retention",
         "erase": "workers.cli.erase:erase",
     },
+    former={"scans": "entry"},
 )
 def main() -> None:
     """Order fulfilment from paid order to tracked package.

@@ -23,7 +23,9 @@ log = get_logger(__name__)
 
 
 class HouseCollector(Collector):
-    """Looks when it is scraped. A look that fails leaves only ``orderlane_up 0``, so that a scrape never fails."""
+    """Reads the status at each scrape. If reading fails, only ``orderlane_up 0`` is served, so that a scrape never
+    fails.
+    """
 
     def __init__(self, look: Callable[[], Status]) -> None:
         self._look = look

@@ -1,6 +1,7 @@
 """The small web server behind ``/metrics``: a bounded number of connections, none of them for long.
 
-Whoever reaches the address may open connections and say nothing. None of them may keep a thread or a scrape away.
+Anyone who reaches the address may open connections and send nothing. Such connections must not block threads or
+scrapes.
 """
 
 import contextlib
@@ -82,7 +83,7 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
                 self._cut(request)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's own
-        """A connection that broke concerns nobody."""
+        """A broken connection needs no report."""
         log.debug("metrics_connection_broken")
 
     def _cut(self, request: socket.socket) -> None:

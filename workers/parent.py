@@ -6,5 +6,7 @@ _parent = os.getppid()
 
 
 def is_orphaned() -> bool:
-    """A child of the supervisor must not outlive it; started by hand it has a shell or init as parent."""
+    """A child of the supervisor must not outlive the supervisor. A process that was started by hand has a shell or init
+    as parent.
+    """
     return os.getppid() != _parent

@@ -1,4 +1,4 @@
-"""Keeps house: stores, release, stock, then the process tree, until told to stop."""
+"""Runs everything: stores, release, stock, then the process tree, until told to stop."""
 
 import os
 import threading
@@ -52,7 +52,7 @@ def keep(settings: Settings, settings_file: Path, stopping: threading.Event) -> 
 def environment_of(
     settings_file: Path, stores: Connection, configured: configuration.Stores = _NOTHING_CONFIGURED
 ) -> dict[str, str]:
-    """What tells a child process where its settings and stores are.
+    """The environment variables that name the settings and stores for a child process.
 
     The address of a store that is configured stands where the child reads it itself, in the settings file or in the
     environment that it inherits. Its value, password and all, is not handed on: environments are easily seen.

@@ -62,6 +62,8 @@ def wait_until_released(settings: Settings, pause: Callable[[int], bool]) -> boo
 
 
 def refuse_without_database(settings: Settings) -> None:
-    """Raises Misconfigured ``database_url_missing``: only `orderlane run` starts a store of its own."""
+    """Check that the settings name a database. Raises Misconfigured ``database_url_missing``, because only `orderlane
+    run` starts a store of its own.
+    """
     if not settings.stores.database_url:
         raise Misconfigured("database_url_missing", "set ORDERLANE_DATABASE_URL, or use `orderlane run`")

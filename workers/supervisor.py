@@ -1,4 +1,4 @@
-"""Keeps a process tree alive: private stores, workers, sweeper. Whoever dies is started again."""
+"""Keeps a process tree running: private stores, workers, sweeper. A process that dies is started again."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from infra.config.settings import Settings
 from infra.servers import Stores
 from infra.telemetry.log import get_logger
 
-# Beyond the time in which a worker drains by itself.
+# Seconds beyond the time in which a worker drains by itself.
 FORCE_AFTER_S = 5.0
 # A child that dies at once is not started again in a tight loop.
 RESTART_PAUSE_S = 1.0
@@ -60,7 +60,7 @@ class Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Starts roles, restarts the dead, stops all. `environment` is what the children see."""
+    """Starts roles, restarts processes that died, stops all. `environment`: of the children."""
 
     roles: Sequence[Role]
     environment: Mapping[str, str]
@@ -75,7 +75,7 @@ class Supervisor:
             self._children.append(self._spawn(role))
 
     def tend(self) -> None:
-        """One round: bring back stores that are down and children that died, and let go of those that left."""
+        """One round: restart stores that are down and children that died, and forget children that have stopped."""
         if self.stores is not None:
             for name in self.stores.check():
                 log.error("store_down", store=name)
@@ -95,7 +95,7 @@ class Supervisor:
                 child.process.kill()
 
     def size(self, pool: str) -> int:
-        """How many processes a pool has, without those that are leaving."""
+        """How many processes a pool has, without processes that are stopping."""
         return len(self._staying(pool))
 
     def resize(self, pool: str, processes: int) -> None:
@@ -121,7 +121,7 @@ class Supervisor:
         ]
 
     def stop(self) -> None:
-        """Ask all to finish, wait, and end by force whoever takes longer than a drain may."""
+        """Ask all processes to finish, wait, and kill processes that take longer than a drain may."""
         for child in self._children:
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)

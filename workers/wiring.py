@@ -105,7 +105,7 @@ def wired_worker(
             for name, runner in runners.items()
         }
         bind_actors(broker, answering, queues)
-        # Before the door closes under calls that are still under way: that is no failure of theirs.
+        # Before the door closes, because closing it would make running calls fail.
         stack.callback(_hand_back, db, presence.worker)
         yield Runtime(broker, bells, db, door, presence, workers.queues_of(pool), runners)
 
@@ -114,7 +114,7 @@ def _hand_back(db: Database, worker: int) -> None:
     try:
         hand_back(db, worker)
     except psycopg.Error as error:
-        # The sweeper takes it for a crash: without a database there is no other way to tell.
+        # The sweeper counts this as a crash: without a database the worker cannot report its end.
         log.warning("not_handed_back", error=type(error).__name__)
 
 

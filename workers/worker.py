@@ -70,7 +70,8 @@ def serve(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
         with runtime.db.transaction() as tx:
             refuse_undecided(tx, settings, SystemClock().utcnow())
         worker = Worker(runtime.broker, queues=set(runtime.queues), worker_threads=pool.threads)
-        # A bell that is fetched and not begun is no reason not to ring again, so none is fetched early.
+        # Bells are not fetched early, because a bell that is fetched but not begun would stop a new bell for the same
+        # work.
         worker.queue_prefetch = pool.threads
         worker.start()
         settle_collector()
@@ -81,7 +82,7 @@ def serve(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
                 runtime.presence.renew()
             except Exception:
                 log.exception("presence_lost")
-        # Also when it was the parent that went: nothing new is begun from here on.
+        # Also when the parent process has ended: nothing new begins from here on.
         stopping.set()
         drain(worker, settings.workers.drain_s)
         log.info("worker_stopped", worker=runtime.presence.worker)

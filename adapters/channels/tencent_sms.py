@@ -5,10 +5,10 @@ Source: Tencent Cloud's signature v3 guide and API pages; error names as in its 
 - Is telling idempotent? No: there is no token for it, and `SessionContext` only comes back. After an unclear
   end the message counts as perhaps sent, so `InternalError`, which Tencent's own client would repeat, is
   an unknown outcome here.
-- Limits: 3,000 calls a second; per number what the console says. One number a call, so that each message
-  has an answer of its own.
-- Final errors: `FAULTS`; those that concern one buyer's number only: `UNREACHABLE` and `TOO_SOON`.
-  HTTP 200 says nothing; the error envelope and then the number's own code are read.
+- Limits: 3,000 calls a second; per number what the console says. One number for each call, so that each message has its
+  own answer.
+- Final errors: `FAULTS`; errors about one buyer's number only: `UNREACHABLE` and `TOO_SOON`. HTTP 200 says nothing; the
+  error envelope and then the number's own code are read.
 """
 
 import hashlib
@@ -45,8 +45,8 @@ _FLOW_CONTROL_S, _DAY_LIMIT_S, _QUIET_HOURS_S = 1.0, 3600.0, 1800.0
 
 Fault = tuple[type[FulfilmentError], str]
 
-# By the longest beginning of a code. Misconfigured stands only for what belongs to the whole account: keys, permission
-# and balance. A wrong sign name, template or parameter is the fault of that message, and so is an unknown code.
+# Matched by the longest prefix of a code. Misconfigured is only for faults of the whole account: keys, permission and
+# balance. A wrong sign name, template or parameter is the fault of that message, and so is an unknown code.
 FAULTS: Mapping[str, Fault] = {
     "AuthFailure": (Misconfigured, "credentials_rejected"),
     "AuthFailure.SignatureExpire": (Misconfigured, "timestamp_invalid"),
@@ -133,7 +133,9 @@ class TencentSms:
 
 
 def build_message(channel: settings.Channel, notice: Notice) -> dict[str, object]:
-    """Raises Misconfigured ``template_param_unknown`` for a parameter that a notice does not hold."""
+    """The body of a ``SendSms`` call for one notice. Raises Misconfigured ``template_param_unknown`` for a template
+    parameter that `Notice.content` lacks.
+    """
     names = channel.options.get("template_params", "waybill").split()
     unknown = [name for name in names if name not in notice.content]
     if unknown:
@@ -150,7 +152,7 @@ def build_message(channel: settings.Channel, notice: Notice) -> dict[str, object
 
 
 def build_call(channel: settings.Channel, body: bytes, timestamp: int, *, is_idempotent: bool) -> Request:
-    """A signed call. The number stands in the body, which the door neither logs nor keeps."""
+    """A signed call. The number is in the body, which the door neither logs nor keeps."""
     parts = urlsplit(channel.endpoint)
     host = parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
     signed = {"content-type": CONTENT_TYPE, "host": host, "x-tc-action": ACTION}
@@ -169,7 +171,7 @@ def build_call(channel: settings.Channel, body: bytes, timestamp: int, *, is_ide
 
 
 def read_sent(body: bytes, event_id: str) -> Unreachable | Later | None:
-    """None when the message is on its way. Raises what `FAULTS` says, Malformed, or Refused ``sms_refused``."""
+    """None when the provider accepted the message. Raises what `FAULTS` says, Malformed, or Refused ``sms_refused``."""
     response = Fields(read_answer(body), "", Malformed).child("Response")
     if response.has("Error"):
         raise _fault(response.child("Error").text("Code"))

@@ -38,7 +38,7 @@ from infra.process.clock import Clock
 NAME = "feed"
 PAGE_SIZE = 500
 EVENT_TYPES = frozenset({"accepted", "packed", "handed_over"})
-# Pieces of one SKU at one location. The pool adds up to 200 locations in a column of 32 bits.
+# The most pieces of one SKU at one location: the pool sums up to 200 locations in a column of 32 bits.
 QUANTITY_MAX = 10_000_000
 # Entries of a page, whatever was asked for, and SKUs of a count.
 EVENTS_MAX = 10_000
@@ -113,10 +113,10 @@ def read_events(body: bytes, cursor: str) -> EventPage:
 
 
 def read_stock(body: bytes) -> StockCount:
-    """Counted stock.
+    """The counted pieces by SKU, and the rows that could not be read.
 
-    A row that cannot be read leaves out its SKU: unknown stock is never promised, and its orders wait for a person.
-    So does a SKU with several rows, for none of them is known to be the count. Raises Malformed for an answer
+    A row that cannot be read leaves out its SKU: unknown stock is never promised, and its orders wait for a person. A
+    SKU with several rows is left out too, because it is unknown which row is the count. Raises Malformed for an answer
     without a list.
     """
     tree = read_page(body)

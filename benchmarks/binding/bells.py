@@ -1,4 +1,4 @@
-"""What was compared: bells and ids over Dramatiq's own Redis broker, which the engine has left since."""
+"""The brokers of the comparison: bells and ids over Dramatiq's own Redis broker, which the engine no longer uses."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What both ways share: the steps, the accounts, and the work rows they start from."""
+"""The parts that both ways share: the steps, the accounts, and the initial work rows."""
 
 import zlib
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class Course:
 
 
 class Way(Protocol):
-    """One answer to the question what a message says."""
+    """One way to bind messages to work: ids, or late binding."""
 
     def handle(self, step: str, *said: object) -> int:
         """Do what a message says; return how many orders it moved."""

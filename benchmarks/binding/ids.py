@@ -82,7 +82,7 @@ class Ids:
         self.broker.emit_after("enqueue", message, None)
 
     def _known(self, message_ids: Sequence[str]) -> set[str]:
-        """Those that wait or are under way. Dramatiq keeps both in one hash until they are acknowledged."""
+        """Ids of messages that wait or are under way. Dramatiq keeps both in one hash until they are acknowledged."""
         if not message_ids:
             return set()
         kept = self.redis.hmget(f"{self.broker.namespace}:{LANE}.msgs", list(message_ids))

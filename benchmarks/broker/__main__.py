@@ -17,7 +17,7 @@ from benchmarks.surroundings import describe, private_stores
 from infra.telemetry.log import configure
 
 DELAYING = (BEST, PRIORITY)
-DEEP = (BEST, PRIORITY)  # those that enqueue in batches: the others would take many minutes for a million
+DEEP = (BEST, PRIORITY)  # systems that enqueue in batches: the others would take many minutes for a million
 
 
 class Size(NamedTuple):
@@ -116,7 +116,7 @@ def _compare(runs: Mapping[str, list[Figures]], systems: Mapping[str, Figures], 
     celery = {"drain_vs_celery": ratio("drain_per_s", CELERY)} if CELERY in runs else {}
     return {
         "drain_vs_default": ratio("drain_per_s", DEFAULT),
-        # Best against best, and defaults against defaults.
+        # Best settings are compared with best settings, and defaults with defaults.
         "drain_vs_best": ratio("drain_per_s", BEST, TUNED),
         "drain_default_vs_best": ratio("drain_per_s", BEST),
         **celery,

@@ -144,7 +144,7 @@ def _start(name: str, url: str) -> End:
     if missing := ALL[name].missing:
         raise LookupError(missing)
     end = connect(name, url)
-    # Freed at once: what Redis frees behind our back would be counted against the next scene.
+    # Freed at once: memory that Redis frees later would be counted in the next scene.
     end.redis.flushdb(asynchronous=False)
     return end
 

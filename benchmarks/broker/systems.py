@@ -1,4 +1,4 @@
-"""The brokers that are compared, and what a scene asks of each."""
+"""The brokers that are compared, and the interface that a scene uses."""
 
 import time
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ PROCESSES = 2
 BATCH = 500
 READY, GO, LATENCIES = "bench:ready", "bench:go", "bench:latencies"
 SHOPS = 10
-SAMPLED = 20  # of so many bulk messages in a flood one notes when it ran
+SAMPLED = 20  # one of this many bulk messages in a flood records when it ran
 BULK, URGENT = "bulk", "p0"
 
 
@@ -87,7 +87,7 @@ class End(Protocol):
 
 
 def connect_redis(url: str) -> Redis:
-    """Patient: a worker process on a busy machine takes its time to come up."""
+    """With a long time-out: a worker process on a busy machine starts slowly."""
     return Redis.from_url(url, socket_timeout=120.0)
 
 

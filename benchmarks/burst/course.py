@@ -83,7 +83,7 @@ class Tide:
 
 @dataclass(slots=True)
 class Watch:
-    """Tends a house and notes what it sees, in seconds since the start.
+    """Runs an instance and records its measurements, in seconds since the start.
 
     `before` and `during`: orders that are visible when the surge begins, and when it ends.
     """
@@ -102,7 +102,7 @@ class Watch:
     drained_s: float | None = None
 
     def look(self) -> Progress:
-        """One round of the house."""
+        """One round: tend the processes and record counts."""
         demo, look = self.demo, self.demo.look()
         at_s = time.monotonic() - self.started_at
         if self.surge_began_s is None and look.visible > self.before:
@@ -157,7 +157,7 @@ def play(base: Settings, stores: Connection, tide: Tide) -> Course:
 
 @contextmanager
 def _elastic(demo: Running, tide: Tide) -> Iterator[Running]:
-    """The demo's house with one elastic pool, at the tide's thresholds."""
+    """The demo's instance with one elastic pool, at the thresholds of `tide`."""
     file = demo.stage.settings_file
     pool = Pool(name=POOL, processes=1, processes_max=tide.processes_max, threads=tide.threads)
     tree = msgspec.toml.decode(file.read_bytes())

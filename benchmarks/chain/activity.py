@@ -1,4 +1,4 @@
-"""What Postgres's backends are at, sampled: which named statement, and whether it runs or waits."""
+"""Samples of Postgres's backends: the named statement, and whether it runs or waits."""
 
 import threading
 from collections import Counter

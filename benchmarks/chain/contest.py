@@ -20,7 +20,7 @@ ENGINE = ("workers", "sweeper", "postgres", "redis")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much each is given."""
+    """The size of the rounds."""
 
     script: Script
     floor_orders: int
@@ -60,7 +60,7 @@ class Round:
 
 
 def play_round(base: Settings, plan: Plan, number: int) -> Round:
-    """All of them once; every second round in the opposite order."""
+    """Run all systems once; every second round in the opposite order."""
     course: Course | None = None
     floor: Floor | None = None
     peers: dict[str, PeerCourse] = {}
@@ -79,7 +79,7 @@ def play_round(base: Settings, plan: Plan, number: int) -> Round:
 
 
 def typical(rounds: Sequence[Round]) -> Round:
-    """The round in the middle, by the engine's cost: its details stand for all."""
+    """The median round by the engine's cost; its details are shown."""
     return sorted(rounds, key=lambda one: one.engine_cpu_ms)[len(rounds) // 2]
 
 

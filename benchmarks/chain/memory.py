@@ -8,7 +8,7 @@ from workers.demo.run import Progress
 
 # The kernel walks all pages of a process for its PSS: seldom enough to cost nothing.
 _EVERY_S = 5.0
-# What a process loads and caches at first is no growth.
+# Memory that a process loads and caches at first does not count as growth.
 _WARM_SHARE = 0.2
 _PER_ORDERS = 100_000
 

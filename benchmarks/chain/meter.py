@@ -51,7 +51,7 @@ class Meter:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def zero(self) -> None:
-        """Start from here: what wiring has cost does not count."""
+        """Set all counters to zero, so that start-up does not count."""
         self.statements_before, self.transactions_before = self.counts.statements, self.counts.commits
         self.loop_before_s = self.loop_now_s = time.clock_gettime(self.loop_clock)
 

@@ -36,7 +36,7 @@ def main(report: Path) -> None:
     def gated(runner: LocalRunner | RemoteRunner, gates: Gates) -> MeteredRunner:
         return MeteredRunner(GatedRunner(runner, gates), meters[0])
 
-    # The worker's own main runs, so that what is measured cannot drift away from it.
+    # The worker's own main function runs, so that the measured code is always the real one.
     with patch.object(wiring, "make_runners", metered), patch.object(wiring, "GatedRunner", gated):
         worker.main([], standalone_mode=False)
     report.write_bytes(msgspec.json.encode(meters[0].use()))

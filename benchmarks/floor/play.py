@@ -12,7 +12,7 @@ _Key = tuple[str, Lane, str]
 
 
 class Agenda:
-    """What is due now, by step, lane and account, and what will be."""
+    """Work that is due now or later, by step, lane and account."""
 
     def __init__(self, batch_max: int) -> None:
         self._batch_max = batch_max

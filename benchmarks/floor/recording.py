@@ -1,4 +1,4 @@
-"""Records what a process says to its database and to the outside."""
+"""Records the statements and requests of a process."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -81,7 +81,7 @@ class TapedDatabase(Database):
 
 
 class TapedDoor(Door):
-    """A door that records what leaves by it."""
+    """A door that records its requests."""
 
     def __init__(self, settings: Settings, hosts: frozenset[str], clock: Clock, tape: Tape) -> None:
         super().__init__(settings.door, hosts, clock)

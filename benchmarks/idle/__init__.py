@@ -1,1 +1,1 @@
-"""What a house with nothing to do uses: ``python -m benchmarks.idle``."""
+"""CPU and memory of an instance without orders: ``python -m benchmarks.idle``."""

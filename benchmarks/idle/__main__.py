@@ -1,4 +1,6 @@
-"""``python -m benchmarks.idle [--shops N] [--quick] [--json]``: CPU, commands and memory of a house without orders."""
+"""``python -m benchmarks.idle [--shops N] [--quick] [--json]``: CPU, commands and memory of an instance without
+orders.
+"""
 
 import sys
 import time
@@ -32,7 +34,7 @@ SHOPS = 50
 @click.option("--quick", is_flag=True, help=f"Watch for {QUICK_S:.0f} seconds.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 def main(*, shops: int, seconds: float, settle_s: float, quick: bool, as_json: bool) -> None:
-    """Watch stores, workers and sweeper of a house that waits for orders, at the settings it has by default."""
+    """Watch stores, workers and sweeper of an instance that waits for orders, with default settings."""
     configure("auto", "warning")
     base = read_settings()
     with private_stores(base) as stores:
@@ -73,7 +75,7 @@ def watch(base: Settings, stores: Connection, shops: int, settle_s: float, secon
 
 
 def _set_usual_pace(demo: Running) -> None:
-    """The demo asks more often than a house would: without these keys the settings' own pace holds."""
+    """The demo reads shops more often than usual: without these keys the default intervals hold."""
     file = demo.stage.settings_file
     tree = msgspec.toml.decode(file.read_bytes())
     for account in (*tree["shops"], *tree["locations"]):

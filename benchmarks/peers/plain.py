@@ -38,7 +38,7 @@ from infra.tables.shops import SHOPS
 from infra.telemetry.log import get_logger
 from workers.wiring import connect
 
-# Longer than any window's reading: nobody else waits for what a message of a plain chain holds.
+# Longer than the reading of any window: nothing else waits for the subject of a message of a plain chain.
 _LEASE_S = 60.0
 # Trying again may help; after anything else the order stands, and the log says why.
 _AGAIN = (Transient, Throttled, UnknownOutcome)
@@ -51,7 +51,7 @@ Send = Callable[[Sequence[NewWork]], None]
 class Outbox(threading.local):
     """What the transaction of this thread makes due: sent after its commit, forgotten with its roll-back.
 
-    It stands where the engine has its due rows and its bells.
+    It replaces the due rows and bells of the engine.
     """
 
     def __init__(self, send: Send) -> None:
@@ -73,7 +73,7 @@ class Outbox(threading.local):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Runs steps. What a step makes due leaves by the outbox."""
+    """Runs steps. Work that a step makes due is sent by the outbox."""
 
     tools: Tools
     outside: Outside

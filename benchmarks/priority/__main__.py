@@ -70,7 +70,9 @@ def main(
 
 
 def p99_ms(points: Points, unfinished: int = 0) -> float | None:
-    """The 99th percentile of latencies, in milliseconds; who never came through counts as having waited all along."""
+    """The 99th percentile of latencies, in milliseconds; an order that never finished counts as having waited for the
+    whole run.
+    """
     latencies = [latency * 1000 for _, latency in points] + [SETTLE_S * 1000] * unfinished
     return round(quantiles(latencies, n=100, method="inclusive")[-1], 1) if len(latencies) > 1 else None
 

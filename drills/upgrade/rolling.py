@@ -44,7 +44,8 @@ _MIGRATED = 1
 _WAIT_MAX_S = 3.0
 _BUYERS = 3
 _CHANGED = "order changed by its buyer"
-# What a busy machine's sandbox answers too late is read again; whoever stays silent leaves orders out of the ledgers.
+# A request that the sandbox answers too late on a busy machine is repeated; without an answer orders would be missing
+# in the ledgers.
 _READ_AGAIN = frozenset({"orders_not_fetched", "shop_unread", "feed_unread"})
 # Work that met the migration in the database, and is tried again.
 _TRIED_AGAIN = frozenset({"batch_failed", "intents_failed"})

@@ -1,1 +1,1 @@
-"""Guards before other people's servers: breaker, bucket and bulkhead of each account."""
+"""Guards of calls to other systems: breaker, bucket and bulkhead of each account."""

@@ -1,8 +1,8 @@
-"""One account's gate in one process: it draws grants from the shared gate and spends them call by call.
+"""One account's gate in one process: it takes grants from the shared gate and uses them call by call.
 
-A free gate is asked about once a second and once for `GRANT_CALLS` calls, whatever comes first. As soon as
-a call fails, what is left of the grant is given back and each further call is asked for: a healthy account
-costs next to nothing, a sick one is watched closely.
+A free gate is asked once a second or once for `GRANT_CALLS` calls, whichever comes first. As soon as a call fails, the
+rest of the grant is given back and the gate is asked before each further call. So a healthy account costs almost
+nothing, and a sick account is controlled call by call.
 """
 
 import threading
@@ -19,17 +19,17 @@ from infra.telemetry.log import get_logger
 
 GRANT_CALLS = 256
 GRANT_S = 1.0
-# A subject needs about so many calls: ask, tell, read back. Where calls are counted, no more subjects are
-# begun than can be finished.
+# Calls that a subject needs: ask, write, read back. Where calls are counted, only as many subjects are begun as can be
+# finished.
 CALLS_PER_SUBJECT = 3
-# With Redis away, how long until it is tried again.
+# Seconds until an unreachable Redis is tried again.
 _ALONE_S = 1.0
 
 log = get_logger(__name__)
 
 
 class Call(Protocol):
-    """A call under way. `end` must be told once; it waits for Redis if `tells_at_once` says so."""
+    """A running call. `end` must be called once; it waits for Redis if `tells_at_once` is true."""
 
     def tells_at_once(self, error: BaseException | None) -> bool: ...
 
@@ -39,11 +39,11 @@ class Call(Protocol):
 
 
 class AccountGate:
-    """Thread-safe. What asks Redis waits for it a quarter of a second at most."""
+    """Thread-safe. A method that asks Redis waits at most a quarter of a second for the answer."""
 
     def __init__(self, account: str, rules: Rules, shared: SharedGates, clock: Clock, *, share: float) -> None:
         self.account = account
-        # Calls of this process that succeeded. A failed call compares it with what it was when it began.
+        # Successful calls of this process. A failed call compares this number with its value at the start of the call.
         self.successes = 0
         self._rules = rules
         self._shared = shared
@@ -65,7 +65,7 @@ class AccountGate:
 
     @property
     def is_on_its_way_back(self) -> bool:
-        """Whether what begins now tries a server that was sick."""
+        """Whether a call that begins now tries a server that was sick."""
         with self._lock:
             return self._grant.why in {"probe", "ramp"}
 
@@ -74,9 +74,10 @@ class AccountGate:
         return self._rules.failures_max
 
     def take_another(self) -> bool:
-        """Take one more call of this second's grant, for a quick repetition. Waits for nobody.
+        """Take one more call of this second's grant, for a quick repetition.
 
-        Where a counted rate, a probe or the way back leaves none, the call fails for now and the engine tries again.
+        Never waits. If a counted rate, a probe or the ramp leaves no call, the call fails for now and the engine tries
+        again later.
         """
         with self._lock:
             if self._is_unlimited() and not self._is_alone():
@@ -103,7 +104,7 @@ class AccountGate:
             return begun
 
     def give_up(self, subjects: int) -> None:
-        """The reserved subjects are through."""
+        """The reserved subjects are finished."""
         with self._lock:
             self._reserved = max(0, self._reserved - subjects * CALLS_PER_SUBJECT)
 
@@ -127,7 +128,7 @@ class AccountGate:
             self._exchange(0, heard)
 
     def count(self, epoch: int) -> None:
-        """A call came through; it is told with the next question."""
+        """Count a successful call; Redis gets the count with the next question."""
         with self._lock:
             if epoch == self._grant.epoch:
                 self._passed += 1
@@ -157,14 +158,14 @@ class AccountGate:
             return
         with self._lock:
             self._grant, self._left = grant, grant.calls
-            # What was promised in another epoch hangs or has met the breaker.
+            # Calls that were granted in another epoch hang or were stopped by the breaker.
             self._reserved = self._reserved if grant.epoch == before.epoch else 0
             self._fresh_until = self._clock.monotonic() + GRANT_S
         if (grant.why == "open") != (before.why == "open"):
             log.info("breaker", account=self.account, now=grant.why or "closed", wait_ms=grant.wait_ms)
 
     def _wanted(self) -> int:
-        """All that is likely to be needed; of a counted rate, what a quarter of a second brings."""
+        """The calls that are probably needed; for a counted rate, the calls of a quarter of a second."""
         if self._rules.rate_milli == 0:
             return GRANT_CALLS
         return max(CALLS_PER_SUBJECT, round(self._rules.rate_per_s / 4))
@@ -181,7 +182,9 @@ class AccountGate:
 
 @dataclass(frozen=True, slots=True)
 class _GrantedCall:
-    """A call of a grant. Others wait for what becomes of a probe, so its success is told at once too."""
+    """A call of a grant. Other callers wait for the result of a probe, so the success of a probe is reported at once
+    too.
+    """
 
     gate: AccountGate
     epoch: int
@@ -192,7 +195,7 @@ class _GrantedCall:
 
     def end(self, error: BaseException | None, *, is_proven: bool = False) -> None:
         if isinstance(error, Throttled):
-            # An account that asks for patience answers: that speaks for its health.
+            # An account that asks to slow down does answer, so it counts as healthy.
             self.gate.tell(Heard(self.epoch, passed=1, quiet_ms=max(1, round(error.after_s * 1000))))
         elif error is not None and is_sickness(error):
             self.gate.tell(Heard(self.epoch, failed=self.gate.failures_max if is_proven else 1))

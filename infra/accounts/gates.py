@@ -61,8 +61,8 @@ class _Failed:
 class Gates:
     """Guards every account by its rules. `batches_max`: batches of one account that this process runs at once.
 
-    That bulkhead keeps threads free for the other accounts when one answers slowly. Who finds it full is
-    rung for again when a batch ends.
+    This limit keeps threads free for the other accounts when one account answers slowly. Work that finds the limit
+    reached gets another bell when a batch ends.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class Gates:
 
     @contextmanager
     def entry(self, key: BellKey, batch_max: int) -> Iterator[Room]:
-        """How many subjects of a key may be claimed now; none while a gate before them is shut.
+        """How many subjects of a key may be claimed now; none while their gate is shut.
 
-        At most one look at the pauses a second, and one question to Redis for each grant.
+        Reads the pauses at most once a second, and asks Redis once for each grant.
         """
         self._pauses.refresh()
         pause = self._pauses.before(step=key.step, lane=key.lane, account=key.account)
@@ -123,10 +123,10 @@ class Gates:
         """Make one call through the account's gate. Raises GateShut instead of calling.
 
         `about`: the subject of the call, or the subjects of one call for many; None for a call about nothing in
-        particular. Wrong credentials in a call about nothing pause the account; the error then names it, so that the
-        work rests behind it. In a call about one subject they accuse the account: it is paused once several subjects
-        have accused it without a success between. Answers about one subject that cannot be read open the breaker by
-        the same rule.
+        particular. Wrong credentials in a call about nothing pause the account; the error then names the account, so
+        that the work waits until the account is resumed. In a call about one subject they accuse the account: it is
+        paused once several subjects have accused it without a success between. Answers about one subject that cannot be
+        read open the breaker by the same rule.
         """
         gate = self._gates[account]
         if self._pauses.is_stale:
@@ -150,7 +150,7 @@ class Gates:
         return answer
 
     async def _acquit(self, account: str, *, is_paused: bool) -> None:
-        """A call succeeded: a paused account is reopened, an accused one acquitted."""
+        """A call succeeded: a paused account is reopened, and accusations of the account are removed."""
         await asyncio.to_thread(self._pauses.reopen if is_paused else self._pauses.acquit, account)
 
     async def _failed(self, failed: _Failed, error: BaseException) -> None:
@@ -169,20 +169,21 @@ class Gates:
             await asyncio.to_thread(self._pause, failed.gate.account, error)
 
     def _accuse(self, failed: _Failed, error: FulfilmentError, charge: Charge, about: str) -> bool:
-        """Record what a subject's error accuses the account of; whether that is proven now."""
+        """Record the accusation in a subject's error; returns whether the account is now proven to be the cause."""
         accusation = Accusation(is_alone=False, subjects=0)
-        # Where another call succeeded while this one was under way, the account works and nothing is proven.
+        # If another call succeeded during this call, the account works and nothing is proven.
         if failed.gate.successes == failed.successes:
             try:
                 accusation = self._pauses.accuse(failed.gate.account, charge, about, error.code)
             except psycopg.Error as unavailable:
-                # The subject's own error says more than this one, and another subject will accuse again.
+                # The subject's own error is more useful than this one, and another subject will accuse the account
+                # again.
                 log.warning("accusation_unrecorded", account=failed.gate.account, error=type(unavailable).__name__)
         mark(error, failed.gate.account, charge, about, accusation)
         return accusation.is_proven
 
     async def _use_pass(self, pause: Pause) -> None:
-        """Let the one call begin that tries a paused account. Raises GateShut for any other."""
+        """Let one call begin that tries a paused account. Raises GateShut for any other call."""
         with self._lock:
             has_pass = self._clock.monotonic() < self._passes.pop(pause.name, 0.0)
         if not has_pass and not (pause.is_probe_due and await asyncio.to_thread(self._pauses.win_probe, pause)):
@@ -196,7 +197,7 @@ class Gates:
         return True
 
     def _return_probe(self, account: str) -> None:
-        """A pass that nobody has used."""
+        """Return a pass that was not used."""
         with self._lock:
             is_unused = self._passes.pop(account, None) is not None
         if is_unused:

@@ -1,4 +1,4 @@
-"""What one process knows by itself of an account's health: the guard for as long as Redis is away."""
+"""The guard of an account inside one process, used while Redis is unreachable."""
 
 import threading
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from infra.accounts.rules import Rules
 class OwnGate:
     """A breaker and a bucket of this process alone, with one probe at a time.
 
-    pybreaker's ``calling()`` holds no lock during a call, but lets everybody in once its pause is over; so
-    only one caller at a time passes a breaker that is not closed. The bucket starts empty, and holds this
+    pybreaker's ``calling()`` holds no lock during a call, but lets everybody in once its pause is over; so this class
+    lets only one caller at a time through a breaker that is not closed. The bucket starts empty, and holds this
     process's share of the account's rate.
     """
 
@@ -78,7 +78,7 @@ class OwnGate:
 
 @dataclass(frozen=True, slots=True)
 class OwnCall:
-    """A call that only this process knows of."""
+    """A call that is counted in this process only."""
 
     gate: OwnGate
     attempt: AbstractContextManager[None]

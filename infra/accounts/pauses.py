@@ -1,4 +1,4 @@
-"""What is paused, and which accounts are accused, as a process knows it: read from Postgres once a second at most."""
+"""The pauses and the accused accounts, as one process knows them: read from Postgres at most once a second."""
 
 import threading
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Pauses:
         return self._clock.monotonic() >= self._known_until
 
     def refresh(self) -> None:
-        """Read again if what is known is too old."""
+        """Read again if the values are too old."""
         with self._lock:
             if not self.is_stale:
                 return
@@ -58,11 +58,15 @@ class Pauses:
         return pause_before(self._known, account=account)
 
     def is_accused(self, account: str) -> bool:
-        """Whether a success of this account is news. False for a healthy one, so that its calls write nothing."""
+        """Whether a success of this account must be recorded. False for a healthy account, so that its calls write
+        nothing.
+        """
         return account in self._accused
 
     def accuse(self, account: str, charge: Charge, subject: str, code: str) -> Accusation:
-        """Record that a call about one subject blames its account. Proven, the attempts spent on it are given back."""
+        """Record that a call about one subject accuses its account. If the account is proven to be the cause, the
+        attempts that subjects lost are given back.
+        """
         with self._lock:
             self._accused |= {account}
         with self._db.transaction() as tx:
@@ -73,7 +77,7 @@ class Pauses:
         return accusation
 
     def acquit(self, account: str) -> None:
-        """A call of the account succeeded: what its subjects accuse it of is their own fault."""
+        """A call of the account succeeded, so its accusers are at fault themselves."""
         with self._lock:
             self._accused -= {account}
         with self._db.transaction() as tx:
@@ -89,7 +93,9 @@ class Pauses:
         self._forget()
 
     def win_probe(self, pause: Pause) -> bool:
-        """Whether this caller may try an account that the engine has shut. Whoever asks in vain asks once a second."""
+        """Whether this caller may try an account that the engine has shut. After a refusal the database is asked at
+        most once a second.
+        """
         if pause.shut_by != ENGINE or pause.kind != GateKind.ACCOUNT:
             return False
         with self._db.transaction() as tx:
@@ -99,13 +105,13 @@ class Pauses:
         return is_won
 
     def return_probe(self, account: str) -> None:
-        """A probe was won and nobody was called."""
+        """Return a probe without a call."""
         with self._db.transaction() as tx:
             return_probe(tx, account)
         self._forget()
 
     def reopen(self, account: str) -> None:
-        """A probe came through."""
+        """Reopen an account after a successful probe."""
         with self._db.transaction() as tx:
             is_first = reopen_account(tx, account)
             acquit(tx, account)

@@ -1,4 +1,4 @@
-"""The numbers that one account's gate works by."""
+"""The limits of one account's gate."""
 
 import math
 from collections.abc import Mapping
@@ -33,12 +33,12 @@ class Rules:
         return round(self.rate_per_s * 1000)
 
     def encode(self) -> tuple[int, ...]:
-        """As the scripts take them."""
+        """The values as arguments of the scripts."""
         return (self.failures_max, self.open_ms, self.ramp_ms, self.ramp_calls, self.rate_milli, self.burst)
 
 
 def rules_of(guard: Guard, limit: Limit) -> Rules:
-    """What the settings say of one account."""
+    """The limits that the settings give one account."""
     return Rules(
         failures_max=guard.failures_max,
         open_ms=round(guard.open_s * 1000),
@@ -50,6 +50,6 @@ def rules_of(guard: Guard, limit: Limit) -> Rules:
 
 
 def rules_by_account(settings: Settings) -> Mapping[str, Rules]:
-    """What the settings say of every account."""
+    """The limits of every account in the settings."""
     accounts = directory_of(settings).by_account
     return {name: rules_of(settings.guard, account.limit) for name, account in accounts.items()}

@@ -1,4 +1,4 @@
-"""The gates that all processes share, in Redis. What each script does stands at its head."""
+"""The gates that all processes share, in Redis. The head of each script says what the script does."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -15,14 +15,14 @@ from infra.accounts.rules import Rules
 from infra.queue.priority.refusals import let_go
 
 PREFIX = "orderlane:gate:"
-# A guard must not take longer than what it guards: with Redis slow, the process judges for itself.
+# The guard must not take longer than the call: if Redis is slow, the process decides alone.
 _TIMEOUT_S = 0.25
-# Longer than two rounds of the sweeper's bells: at its rate an account is asked in each, and turns somebody away.
+# Longer than two rounds of the sweeper's bells: an account at its rate limit refuses a caller in each round.
 AT_RATE_S = 10
 
 
 class Heard(NamedTuple):
-    """What came of granted calls. `quiet_ms`: for so long the account wants to be left alone."""
+    """The results of granted calls. `quiet_ms`: how long the account asked not to be called."""
 
     epoch: int = 0
     passed: int = 0
@@ -42,7 +42,7 @@ class Grant(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A gate looked at: shut while `why` says so; `room` is how much work may come back, -1 for all."""
+    """The state of a gate: shut if `why` is not empty; `room` is how much work may come back, -1 for all."""
 
     why: str
     wait_ms: int
@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 
 
 class SharedGates:
-    """Raises Transient ``redis_unavailable`` when Redis is away or late: the caller then judges for itself."""
+    """Raises Transient ``redis_unavailable`` when Redis is unreachable or slow: the caller then decides alone."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -67,7 +67,7 @@ class SharedGates:
         return Grant(int(answer[0]), int(answer[1]), str(answer[2], "utf-8"), int(answer[3]), int(answer[4]))
 
     def look(self, accounts: Sequence[str], rules: Rules) -> dict[str, Seen]:
-        """How some gates stand, in one round trip."""
+        """The states of some gates, in one round trip."""
         if not accounts:
             return {}
         try:
@@ -93,7 +93,7 @@ class SharedGates:
         return {name for name, at in zip(accounts, refused_at, strict=True) if at is not None and int(at) >= since_ms}
 
     def forget(self, account: str) -> None:
-        """Close a breaker, and forget that the account wants to be left alone."""
+        """Close a breaker, and forget that the account asked not to be called."""
         try:
             self._client.delete(PREFIX + account)
         except RedisError as error:

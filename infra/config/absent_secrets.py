@@ -1,4 +1,4 @@
-"""Which secrets the settings name that are not where they should be: all of them, for whoever puts them there."""
+"""Lists all secrets that the settings name and that are missing in their place."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import msgspec
 from infra.config.secret import Secret
 from infra.config.settings import Channel, Courier, Location, Shop, read_settings
 
-# What stands for a secret that is not there.
+# The value of a missing secret.
 ABSENT = Secret("absent")
 
 

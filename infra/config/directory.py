@@ -52,7 +52,9 @@ class Directory:
             object.__setattr__(self, name, value)
 
     def account(self, account: str) -> Account:
-        """Raises Misconfigured ``account_unknown``: settings may change while work is waiting."""
+        """The settings of an account of any kind. Raises Misconfigured ``account_unknown``: settings may change while
+        work is waiting.
+        """
         return _known(self.by_account, account, "account_unknown", "account")
 
     def shop(self, account: str) -> Shop:
@@ -64,11 +66,11 @@ class Directory:
         return self.shop(f"{platform}/{name}")
 
     def shops_named(self, name: str) -> tuple[Shop, ...]:
-        """Shops that a person may mean: by account, or by a name that several platforms may have; none if unknown."""
+        """The shops with this account or this name (several platforms may use one name); none if unknown."""
         return (self.shops[name],) if name in self.shops else self._shops_of_a_name.get(name, ())
 
     def location(self, name: str) -> Location:
-        """Raises Misconfigured ``location_unknown``."""
+        """The settings of a location, by its name. Raises Misconfigured ``location_unknown``."""
         return _known(self.locations, name, "location_unknown", "location")
 
     @property

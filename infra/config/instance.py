@@ -1,8 +1,8 @@
 """Which settings file a command means when nobody names one.
 
-What the environment names comes first, then ``orderlane.toml`` in the current folder. Where neither is, a command means
-the demo that this user has started last; `remember_demo` has left its settings file's path in the user's state folder.
-A store of real orders is never guessed.
+The environment comes first, then ``orderlane.toml`` in the current folder. Without both, a command means the demo that
+this user has started last; `remember_demo` has left its settings file's path in the user's state folder. A store of
+real orders is never guessed.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infra.config.settings import SETTINGS_FILE
 
-# Each of them says which instance is meant, or is a part of the answer.
+# Each of these variables names the instance, or a part of it.
 _NAMING = ("ORDERLANE_SETTINGS", "ORDERLANE_DATABASE_URL", "ORDERLANE_REDIS_URL", "ORDERLANE_DATA_DIR")
 _MARKER = "orderlane/demo"
 

@@ -1,6 +1,6 @@
 """One frozen settings object, read once from ``orderlane.toml`` and the environment.
 
-Secrets never stand in the file: a secret is written as ``env:NAME`` or ``file:PATH`` and has no default.
+Secrets are never in the file: a secret is written as ``env:NAME`` or ``file:PATH`` and has no default.
 A relative path in the file, of a secret too, starts at the file's folder. Unknown keys are errors. Names carry their
 units.
 """

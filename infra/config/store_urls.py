@@ -1,7 +1,7 @@
 """Whether a configured store is reached in a way that strangers can listen to or use.
 
-A socket and the loopback are of this machine. Over a network a store asks for a password and speaks TLS:
-whoever reaches Redis can ring for any work, and whoever reaches Postgres reads every buyer.
+A socket and a loopback address stay on this machine. Over a network a store must require a password and use TLS: anyone
+who reaches Redis can send bells for any work, and anyone who reaches Postgres can read all buyers.
 """
 
 import ipaddress
@@ -20,11 +20,13 @@ _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 
 def check_database(url: str, environ: Mapping[str, str]) -> None:
-    """Raise Misconfigured for what libpq would do with this address. `environ` may fill in its gaps."""
+    """Raise Misconfigured if libpq would use this address without a password or TLS over a network. `environ` may
+    supply missing parts.
+    """
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # Its own words quote the address, password and all.
+        # The error text of libpq quotes the address with its password.
         raise Misconfigured("database_url_invalid", "ORDERLANE_DATABASE_URL cannot be read") from None
 
     def value(name: str, variable: str) -> str:
@@ -39,7 +41,7 @@ def check_database(url: str, environ: Mapping[str, str]) -> None:
 
 
 def check_redis(url: str) -> None:
-    """Raise Misconfigured for what the client would do with this address."""
+    """Raise Misconfigured if the client would use this address without a password or TLS over a network."""
     try:
         parts = urlsplit(url)
         host, password = parts.hostname or "", parts.password or "".join(parse_qs(parts.query).get("password", ()))

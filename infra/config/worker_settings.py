@@ -11,13 +11,13 @@ from domain.order import Lane
 from infra.process.steps import STEPS
 from infra.queue.keys import QUEUE
 
-# The pools that stand without any configured.
+# The pools that exist without any configuration.
 ALL_LANES_POOL = "worker"
 P0_POOL = "p0"
 NICE_MAX = 19
-# For so long measurements are kept.
+# How long measurements are kept.
 KEPT_S = 900.0
-# So many measurements may lie between an inflow that rises or falls and one that shows it.
+# The most measurements between a change of the inflow and the measurement that shows it.
 _LATE_BY = 3
 
 
@@ -60,7 +60,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         """Raise ValueError for pools that do not fit together: a setting read from a file then says where."""
         _check_pools(self._shape())
-        # Without either, every group of the steps is served; to ask for those would import the steps.
+        # Without pools and groups every group of the steps is served; a look-up of the groups would import the steps.
         if self.groups or self.pools:
             try:
                 _check_groups(self)

@@ -19,9 +19,9 @@ CHINA = timezone(timedelta(hours=8))
 
 
 def ensure_accounts(tx: Connection, settings: Settings) -> None:
-    """Make every configured shop and location known and due, and store how each shop is served.
+    """Store every configured shop and location with its due work, and store how each shop is served.
 
-    Work that is there already is left alone.
+    Existing work stays unchanged.
     """
     directory = directory_of(settings)
     shops, names = sorted(directory.shops), sorted(directory.locations)
@@ -44,7 +44,8 @@ def ensure_accounts(tx: Connection, settings: Settings) -> None:
 
 
 def refuse_undecided(tx: Connection, settings: Settings, now: datetime) -> None:
-    """Raises Misconfigured ``take_over_missing`` for shops without ``take_over_from`` of which nothing is stored yet.
+    """Check that every new shop says which of its orders are ours. Raises Misconfigured ``take_over_missing`` for shops
+    without ``take_over_from`` of which nothing is stored yet.
 
     Another system may be about to ship the orders that wait there. `now` is only for the line that the error proposes.
     """

@@ -4,7 +4,7 @@ A step's file in `actors` declares its Dramatiq actor with `@actor(STEP, Class)`
 connection: it binds the name of the step to the class that does its work. `workers.wiring` makes the broker of a worker
 process and binds every declared actor to it (`StepActor.bind`). From then on:
 
-1. Whoever makes work due writes a row of table `work` and, after the commit, sends a message (`infra.queue.bells`).
+1. Code that makes work due writes a row of table `work` and, after the commit, sends a message (`infra.queue.bells`).
    The message names the step, a lane and an account. It names no order, so a lost message loses nothing and a second
    one does no harm.
 2. A Dramatiq worker thread takes the message and calls the actor of the step's name.
@@ -14,7 +14,8 @@ process and binds every declared actor to it (`StepActor.bind`). From then on:
    in one transaction with row locks. `RemoteRunner` takes a lease and writes the intents in one transaction, calls the
    outside with none open, and writes what came back in another.
 
-Dramatiq's own retries are off. What fails is due again by its row, and the sweeper rings for rows that nobody rang for.
+Dramatiq's own retries are off. Failed work becomes due again by its row, and the sweeper rings for rows whose message
+was lost.
 """
 
 from collections.abc import Callable
@@ -83,7 +84,7 @@ class StepActor(Generic[T_contra]):
                 try:
                     self.answer(BellKey(self.step.name, lane, account, alone), runner)
                 except Exception:
-                    # The stores are away, or a defect; the sweeper rings again for whatever is still due.
+                    # A store is unreachable, or there is a defect; the sweeper rings again for work that is still due.
                     log.exception("bell_unanswered")
 
         return answer

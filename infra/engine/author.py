@@ -1,4 +1,4 @@
-"""Who acts: a person or the machine itself, by which way, and why."""
+"""The author of an act: a person or the machine, the source of the act, and its reason."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,7 +6,7 @@ from uuid import uuid4
 
 
 class Role(StrEnum):
-    """What somebody may do. `MACHINE` is no person: the engine, its sweeper, a rule."""
+    """The role of an author. `MACHINE` is no person: the engine, its sweeper, a rule."""
 
     MACHINE = "machine"
     OPERATOR = "operator"
@@ -14,7 +14,7 @@ class Role(StrEnum):
 
 
 class Source(StrEnum):
-    """By which way an act came."""
+    """The source of an act."""
 
     CLI = "cli"
     CONSOLE = "console"

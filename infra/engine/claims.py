@@ -1,4 +1,6 @@
-"""What local and remote steps share: how due rows are claimed, failed alone, and handed back by a worker that goes."""
+"""Code that local and remote steps share: claiming due rows, recording the failure of one row, and handing rows back
+when a worker stops.
+"""
 
 from uuid import UUID
 
@@ -16,12 +18,12 @@ log = get_logger(__name__)
 
 
 # Keys that had more due than a batch holds when this process last claimed, and the credit that shops with few orders
-# have there: how many orders they may still take before it is the turn of those with many.
+# have there: how many orders they may still take before the shops with many orders are served.
 Crowded = dict[BellKey, int]
 
 
 def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded, *, is_probe: bool = False) -> list[int]:
-    """Lock due rows of a key, skipping those that others hold; a key for suspects has one at a time.
+    """Lock due rows of a key, skipping rows that others hold; of a key for suspects, one row at a time.
 
     `is_probe`: the rows try an account that was sick or paused. They are chosen over all lanes of the key's step and
     account: first those that have never failed, so that no subject's own fault keeps the account shut.
@@ -42,7 +44,7 @@ def claim(tx: Connection, key: BellKey, limit: int, crowded: Crowded, *, is_prob
         turns = claim_turns(tx, due, limit, many=credit < 0)
         claimed = turns.subject_ids
         if turns.are_others_due:
-            # A batch of few orders costs nearly what a full one costs: it counts for half of one at least.
+            # A batch of few orders costs nearly as much as a full batch, so it counts for at least half a batch.
             crowded[key] = credit + len(claimed) if turns.had_many else credit - max(len(claimed), limit // 2)
             if not turns.had_many:
                 return claimed
@@ -60,7 +62,7 @@ def fail(
 ) -> set[BellKey]:
     """Settle the failure of one subject whose own transaction was rolled back.
 
-    With a lease's `token` nothing happens once the lease is lost: the subject is somebody else's by then.
+    With a lease's `token` nothing happens once the lease is lost: another worker has the subject then.
     """
     with db.transaction() as tx:
         # The work row first, as everywhere, then the fulfillment order.
@@ -75,13 +77,13 @@ def fail(
 
 
 def hand_back(db: Database, worker: int) -> None:
-    """Free what a worker still has in hand when it must go.
+    """Free the work that a stopping worker still holds.
 
-    It was told to stop, so nobody crashed and no attempt failed. Answers that come later are refused by their lease's
-    token, and whoever is next asks before it calls.
+    The worker was told to stop, so this counts as neither a crash nor a failed attempt. Later answers are refused by
+    their lease's token, and the next worker asks the other side before it calls.
     """
     with db.connection() as connection:
-        # Work before flights, as everywhere; what is being recorded right now is waited for.
+        # Locks work before flights, as all code does; waits for work that is being recorded right now.
         free_flown(connection, worker)
         for step, subject_ids in close_flights(connection, worker):
             log.warning("handed_back", step=step, subjects=len(subject_ids))

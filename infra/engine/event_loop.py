@@ -15,8 +15,8 @@ T = TypeVar("T")
 class Outside:
     """One event loop in one thread. `run` waits for a coroutine from any other thread.
 
-    Refuses to run while the calling thread holds a transaction open: no lock of ours may wait for
-    somebody else's server.
+    Refuses to run while the calling thread holds a transaction open: no lock of ours may wait for a server of somebody
+    else.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
-"""Who runs beside whom in a worker process of several threads.
+"""Which runs may run in parallel in a worker process of several threads.
 
-A crash counts only for what ran as the only one in its process. Suspects run beside others at first, because nearly
-all of them are innocent. One whose process died again runs exclusively: it waits until nothing else runs in its
-process, and nothing begins beside it. In all processes together one is exclusive at a time.
+A crash counts only for what ran as the only one in its process. A suspect runs beside others at first, because nearly
+all suspects did not cause the crash. A suspect whose process died again runs exclusively: it waits until nothing else
+runs in its process, and nothing begins beside it. Over all processes only one suspect runs exclusively at a time.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,8 @@ class ProcessRuns:
             if self._is_exclusive:
                 self._waiting += 1
                 ended = self._exclusives_ended
-                # The end of the exclusive run counts those that waited as running: the next one cannot overtake them.
+                # At the end of an exclusive run, waiting runs count as running, so that the next exclusive run cannot
+                # overtake them.
                 self._changed.wait_for(lambda: self._exclusives_ended > ended)
             else:
                 self._running += 1

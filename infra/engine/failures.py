@@ -1,4 +1,4 @@
-"""What becomes of a subject whose step raised: again later, a hold, or a dead letter."""
+"""The result for a subject whose step raised an error: a retry, a hold, or a dead letter."""
 
 from dataclasses import dataclass
 
@@ -22,11 +22,11 @@ from infra.tables.pool import Connection
 from infra.tables.rows import Row
 from infra.telemetry.log import get_logger
 
-# Until our own database is asked again for what it could not do.
+# Seconds until a statement that our own database refused is tried again.
 _BUSY_S = 2.0
-# SQLSTATEs, or their beginnings, that speak of the server's moment and not of the statement: connection lost, rolled
-# back for another's sake, disk full, out of memory, too many connections, lock not had in time, shutting down or
-# starting. A connection that fails on our side has none. (PostgreSQL manual, appendix A.)
+# SQLSTATEs, or their prefixes, for a temporary condition of the server rather than a fault of the statement: connection
+# lost, rolled back for another's sake, disk full, out of memory, too many connections, lock not had in time, shutting
+# down or starting. A connection that fails on our side has none. (PostgreSQL manual, appendix A.)
 _PASSING = ("08", "40", "53100", "53200", "53300", "55P03", "57P")
 
 log = get_logger(__name__)
@@ -58,7 +58,7 @@ class Failures:
         place, error = failed.place, _in_our_words(failed.error)
         shut = next((link for link in (error, error.__cause__) if isinstance(link, GateShut)), None)
         if shut is not None:
-            # Nobody failed, so the cause that is kept stays the first real one.
+            # This is no failure, so the first real cause stays recorded.
             writes.rested.append(rested(place, shut.account))
             return
         row = lock_failed(tx, step, place.subject_id)
@@ -80,7 +80,7 @@ class Failures:
             place=cause["at"],
         )
         answer = evidence_of(failed.error)
-        # A call limit says nothing about the order.
+        # A call limit is no fault of the order.
         if answer and place.order_id is not None and not isinstance(error, Throttled):
             writes.answers.append(
                 NewAnswer(place.order_id, step, place.subject_id, row[2], cause["code"], answer[:EVIDENCE_MAX_BYTES])
@@ -105,7 +105,7 @@ class Failures:
 
 
 def _accusing(error: BaseException) -> Facts:
-    """What an error, or the one behind it, says of an account that may be at fault; empty if it says nothing."""
+    """The facts of an error, or of its cause, about an account that may be at fault; empty without such facts."""
     for link in (error, error.__cause__):
         if isinstance(link, FulfilmentError) and (PAUSED in link.facts or ACCUSED in link.facts):
             return link.facts
@@ -165,9 +165,10 @@ def crash_cause(when: str, crashes: int) -> Row:
 
 
 def _in_our_words(error: Exception) -> Exception:
-    """A deadlock, a lost connection or a full disk of our own database is nobody's bug, nobody's attempt, and passes.
+    """A deadlock, a lost connection or a full disk of our own database is temporary: it counts as neither a bug nor an
+    attempt.
 
-    Whatever else it could not do it may never be able to do, as a statement that took too long: that is an attempt.
+    Any other refusal, such as a statement that took too long, may be permanent, so it counts as an attempt.
     """
     if not isinstance(error, psycopg.OperationalError):
         return error
@@ -179,7 +180,9 @@ def _in_our_words(error: Exception) -> Exception:
 
 
 def _shape(cause: Row) -> str:
-    """Type and file: the line would part one cause into two with every release."""
+    """Type and file, without the line: the line number changes with every release and would divide one cause into
+    two.
+    """
     return f"{cause['type']}@{cause['at'].partition(':')[0]}"
 
 

@@ -1,4 +1,4 @@
-"""A step's runner behind the gates: it claims only what its gates let through."""
+"""A step's runner behind the gates: it claims only work whose gates are open."""
 
 from dataclasses import dataclass, replace
 

@@ -37,19 +37,22 @@ A = TypeVar("A")
 
 
 class NotCalledError(Throttled):
-    """The lease had too little time left for the call's own limit, or the process drains: surely nothing was called."""
+    """The lease had too little time left for the call's own limit, or the process drains: certainly no call was
+    made.
+    """
 
     def __init__(self) -> None:
         super().__init__("lease_too_short", after_s=0.0)
 
 
 def never() -> bool:
+    """Never true: for a process that does not drain."""
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a batch holds while it calls out: its token, and the moment (monotonic) its calls must end.
+    """The lease of a batch during its calls: its token, and the time (monotonic, seconds) by which its calls must end.
 
     `is_draining`: this process was told to stop, and begins no more calls.
     """
@@ -62,7 +65,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Intended(Generic[I]):
-    """What the first transaction leaves: intents that will be called, and subjects settled without a call."""
+    """The result of the first transaction: intents that will be called, and subjects settled without a call."""
 
     intents: Sequence[I]
     settled: Sequence[Result] = ()
@@ -89,8 +92,8 @@ class RemoteStep(Protocol):
     def record(self, tx: Connection, answered: Sequence[tuple[Any, Any]]) -> Sequence[Result]:
         """Write (intent, answer) pairs, set-based, and return one result for each.
 
-        The places are as they stand now, with their fulfillment orders locked. An answer that is an
-        exception means what the error tree says; NotCalledError is one of them.
+        `intent.place` is read again after the call, with its fulfillment order locked. Everything commits with `tx`. An
+        answer may be an exception of the error tree, or NotCalledError.
         """
         ...
 
@@ -133,9 +136,9 @@ class RemoteRunner:
         return len(claimed)
 
     def run_named(self, key: BellKey, subject_ids: Sequence[int]) -> None:
-        """The same for named subjects of a key: those that are due and that nobody holds.
+        """Lease, call and record named subjects of a key, as far as they are due and not leased.
 
-        For a person's command, which must tell what became of each.
+        For a person's command, which must show the result of each subject.
         """
         token = self.dice.token()
         ends_at = self.clock.monotonic() + self.lease_s
@@ -180,7 +183,7 @@ class RemoteRunner:
             return self._intend_in(tx, token, claimed, is_alone=key.alone)
 
     def _intend_alone(self, key: BellKey, token: UUID, claimed: list[int]) -> tuple[Intended[Any], set[BellKey]]:
-        """One member after the other, each in its own transaction; whoever can be intended is called."""
+        """One member after the other, each in its own transaction; each member whose intent is written is called."""
         rung: set[BellKey] = set()
         intents: list[Any] = []
         for subject_id in claimed:
@@ -261,7 +264,7 @@ class RemoteRunner:
 
 
 def _untouched(result: Result) -> Result:
-    """A subject that was not called goes back as it came: no failure, no attempt."""
+    """A subject that was not called becomes due again unchanged: no failure, no attempt."""
     if isinstance(result, Failed) and isinstance(result.error, NotCalledError):
         return Settled(result.place, Later(result.error.code))
     return result

@@ -1,4 +1,4 @@
-"""Puts the work of dead letters back, closes what is over, and lets held orders go on.
+"""Puts the work of dead letters back, closes letters whose order moved on, and lets released orders continue.
 
 Everything happens in the caller's transaction.
 """
@@ -37,7 +37,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of one letter."""
+    """The result for one letter."""
 
     letter_id: int
     answer: Answer
@@ -66,7 +66,7 @@ class _Case:
 
 @dataclass(frozen=True, slots=True)
 class _BackToWork:
-    """Work with a clean slate. What once killed its worker runs alone."""
+    """Work that starts again without attempts. A subject that once killed its worker runs alone."""
 
     case: _Case
     lane: Lane
@@ -82,10 +82,10 @@ class _BackToWork:
 def replay(
     tx: Connection, letter_ids: Sequence[int], author: Author, *, lane: Lane | None = None, again: bool = False
 ) -> tuple[list[Replayed], set[BellKey]]:
-    """Put letters back to work, each as far as its order allows; also the bells to ring after the commit.
+    """Put letters back to work, each as far as its order allows; returns the bells to ring after the commit too.
 
-    With `lane` the work runs in that one instead of the order's; with `again` also what replays did not help
-    before. A letter that somebody else has closed meanwhile is refused with the name of who did.
+    With `lane` the work runs in that lane instead of the order's lane; with `again` letters with the most replays are
+    replayed too. A letter that somebody else has closed meanwhile is refused with the name of who did.
     """
     cases = _lock(tx, letter_ids, again=again)
     back = [case for case in cases if isinstance(case.prospect, PutBack)]
@@ -111,7 +111,7 @@ def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> tuple[int, se
 
 
 def go_on(tx: Connection, locked: Locked, step: str, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:
-    """Return a held order, whose last hold was released, to where it was, and make the step that leads on due."""
+    """Return an order whose last hold was released to its interrupted state, and make the next step due."""
     assert locked.resume_state is not None
     reservation = Reservation(locked.reservation)
     to = resumption(locked.resume_state, reservation, STEPS.map(), is_empty=not locked.quantities)
@@ -138,7 +138,7 @@ def add_due(tx: Connection, locked: Locked, step: str | None) -> set[BellKey]:
 
 
 def _wake(tx: Connection, fulfillment_order_id: int) -> set[BellKey]:
-    """Make due what waited for a hold's end, of every step that lets something wait for that."""
+    """Make due the work of every step that waited for the end of the hold."""
     return {
         BellKey(step.name, lane, account)
         for step in STEPS.values()
@@ -148,7 +148,9 @@ def _wake(tx: Connection, fulfillment_order_id: int) -> set[BellKey]:
 
 
 def _lock(tx: Connection, letter_ids: Sequence[int], *, again: bool = False) -> list[_Case]:
-    """Letters by id, then their work, then their fulfillment orders: nobody waits for us while we wait for them."""
+    """Lock letters by id, then their work, then their fulfillment orders: with one order of locks there is no
+    deadlock.
+    """
     letters = lock_open(tx, letter_ids)
     lock_work(tx, [one.step for one in letters], [one.subject_id for one in letters])
     ids = {one.fulfillment_order_id for one in letters if one.fulfillment_order_id is not None}
@@ -238,7 +240,7 @@ def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes
             moved.add(fulfillment_order_id)
             return _wake(tx, fulfillment_order_id)
         case Superseded(resume=State()):
-            # Nobody leads it on from there: the step that would have done so is the one that is over.
+            # No step continues from this state, because the step that would do so is the closed one.
             (locked,) = lock_fulfillment(tx, [fulfillment_order_id])
             moved.add(fulfillment_order_id)
             return go_on(tx, locked, case.step, _cause(author), facts)

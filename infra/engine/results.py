@@ -13,7 +13,7 @@ from infra.queue.keys import BellKey
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a subject stands: the ids its events and holds hang on, and the state it was read in."""
+    """The ids to which a subject's events and holds belong, and the state in which the subject was read."""
 
     subject_id: int
     lane: Lane
@@ -24,7 +24,7 @@ class Place:
 
 
 class PlaceRow(Protocol):
-    """What a row must tell for its subject's place."""
+    """The columns that a row needs for its subject's place."""
 
     @property
     def lane(self) -> str: ...
@@ -39,7 +39,7 @@ class PlaceRow(Protocol):
 
 
 def place_of(row: PlaceRow, subject_id: int) -> Place:
-    """The place of a subject that hangs on a package."""
+    """The place of a subject that belongs to a package."""
     return Place(subject_id, Lane(row.lane), row.order_id, row.fulfillment_order_id, row.package_id, State(row.state))
 
 
@@ -47,7 +47,7 @@ def place_of(row: PlaceRow, subject_id: int) -> Place:
 class NewWork:
     """Work that becomes due when the step's transaction commits.
 
-    `shop`: whose turn it takes while its line is crowded, where the account does not say it.
+    `shop`: the shop whose turn the work uses when many rows are due, if the account does not name the shop.
     """
 
     step: str
@@ -98,7 +98,9 @@ S = TypeVar("S", bound=HasPlace)
 
 
 def each(step: str, subjects: Iterable[S], decide: Callable[[S], Result]) -> list[Result]:
-    """Decide every subject on its own, so that one that raises fails alone."""
+    """One result for each subject, in their order. Each subject is decided separately: an error of `decide`, of any
+    type, becomes a `Failed` of that subject and is not raised.
+    """
     results: list[Result] = []
     for subject in subjects:
         try:

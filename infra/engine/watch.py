@@ -1,7 +1,7 @@
 """The one place where the engine stops remote steps for shops that are only watched.
 
-Whatever an order of such a shop would have told or booked rests here, before its step begins. A question about a call
-that may have happened goes on: it only reads.
+Work of such a shop that would send a message or book a label waits here, before its step begins. A query about a call
+with an unknown outcome continues, because it only reads.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from infra.process.steps import STEPS
 from infra.tables.pool import Connection
 from infra.tables.take_over import WatchedSubject, watched_notices, watched_packages
 
-# Until what rests is looked at again: the watch may have ended.
+# Seconds until the waiting work is tried again: the watch may have ended.
 REST_S = 60.0
 
 _FIND: dict[Subject, Callable[[Connection, str, Sequence[int]], list[WatchedSubject]]] = {
@@ -37,10 +37,10 @@ class Watch:
     accounts: frozenset[str] = frozenset()
 
     def stopped(self, tx: Connection, step: str, subject_ids: Sequence[int]) -> list[Result]:
-        """One result for each subject that must not go on.
+        """One result for each subject that must not continue.
 
-        A step that stops a shipment is held, so that a person decides who ships it, also after the watch. What was
-        shipped by us already is told once the watch has ended.
+        An order before its shipment is held, so that a person decides who ships it, also after the watch. A package
+        that we shipped already is written back once the watch has ended.
         """
         find = _FIND.get(STEPS[step].subject)
         if not self.accounts or find is None:

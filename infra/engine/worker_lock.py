@@ -1,4 +1,4 @@
-"""Presence: a session lock that says that a worker process lives. Postgres lets go of it when the process dies."""
+"""Presence: a session lock that shows that a worker process runs. Postgres releases the lock when the process dies."""
 
 from psycopg import Connection, OperationalError
 
@@ -11,7 +11,7 @@ SWEEPER_CLASS = 7302
 DOCTOR_CLASS = 7303
 EXCLUSIVE_CLASS = 7304
 LINES_CLASS = 7305
-# What a presence session is called, with the pool's name behind it: workers are counted by it.
+# The application name of a presence session, followed by the pool's name: workers are counted by this name.
 POOL_NAME = "orderlane worker "
 
 
@@ -51,10 +51,10 @@ class Presence:
 
 
 def take_lead(session: Connection) -> bool:
-    """Become the one sweeper, if nobody is; held until the session ends."""
+    """Become the leading sweeper, if there is none; held until the session ends."""
     return try_lock_session(session, SWEEPER_CLASS)
 
 
 def take_exclusive(session: Connection) -> bool:
-    """Become the one process in which a subject runs exclusively, if none is; held until the session ends."""
+    """Become the only process in which a subject runs exclusively, if there is none; held until the session ends."""
     return try_lock_session(session, EXCLUSIVE_CLASS)

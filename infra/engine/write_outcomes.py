@@ -1,6 +1,6 @@
 """Writes the outcomes of a batch: states, holds, events, dead letters, finished and new work, set by set.
 
-Everything here happens in the step's own transaction; what it returns is rung after the commit.
+Everything here happens in the step's own transaction; the returned bells are rung after the commit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ from infra.tables.work import Added
 
 @dataclass(slots=True)
 class Writes:
-    """The rows that a batch's outcomes amount to, gathered before anything is written."""
+    """The rows for a batch's outcomes, collected before anything is written."""
 
     finished: list[int] = field(default_factory=list)
     postponed: list[Row] = field(default_factory=list)
@@ -57,7 +57,7 @@ def settle(tx: Connection, step: str, results: Sequence[Result], judge: "Judge")
 
 
 class Judge(Protocol):
-    """Decides what becomes of a failed subject."""
+    """Decides the result for a failed subject."""
 
     def judge(self, tx: Connection, step: str, failed: Failed, writes: Writes) -> None: ...
 
@@ -88,6 +88,7 @@ def gather(step: str, settled: Settled, writes: Writes) -> None:
 
 
 def postponed(place: Place, after_s: float, *, spent: int = 0, cause: Row | None = None, is_fresh: bool = False) -> Row:
+    """A row for `infra.tables.work.postpone`: due again in `after_s` seconds; `spent` is 1 if an attempt counts."""
     return {
         "subject_id": place.subject_id,
         "after_s": after_s,
@@ -98,15 +99,15 @@ def postponed(place: Place, after_s: float, *, spent: int = 0, cause: Row | None
 
 
 def rested(place: Place, gate: str, cause: Row | None = None) -> Row:
-    """Work that waits behind an account's gate until that opens."""
+    """Work that waits until an account's gate opens."""
     return {"subject_id": place.subject_id, "gate": gate, "cause": cause}
 
 
 def stop(step: str, place: Place, hold: Hold, writes: Writes) -> None:
     """Open a hold and, where the table allows it, move the fulfillment order to `on_hold`.
 
-    Past `packed` there is nothing to stop any more, and write-back and notice never stop a shipment: then
-    the hold stands beside the state.
+    After `packed` nothing can be stopped any more, and write-back and notice never stop a shipment: the hold then
+    leaves the state unchanged.
     """
     add_hold(step, place, hold, writes)
     if STEPS[step].stops_order and place.state is not None and may(place.state, State.ON_HOLD, Cause.RULES):
@@ -114,6 +115,7 @@ def stop(step: str, place: Place, hold: Hold, writes: Writes) -> None:
 
 
 def add_hold(step: str, place: Place, hold: Hold, writes: Writes) -> None:
+    """Gather the row of a hold, and its event on the timeline."""
     rule = HOLDS[hold.code]
     writes.holds.append(
         {
@@ -169,6 +171,7 @@ def event(
     move: tuple[State, State] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Row:
+    """A row of the timeline, for `infra.tables.events.tell`."""
     return {
         "order_id": place.order_id,
         "fulfillment_order_id": place.fulfillment_order_id,
@@ -217,9 +220,9 @@ _PLACES = {
 
 
 def places(tx: Connection, step: str, lane: str, subject_ids: Sequence[int]) -> dict[int, Place]:
-    """Where subjects stand now, with their fulfillment orders locked until the transaction ends.
+    """The present places of subjects, with their fulfillment orders locked until the transaction ends.
 
-    Of a step that only another version knows, the place is the subject by itself.
+    For a step that only another version knows, the place holds the subject alone.
     """
     known = STEPS.get(step)
     subjects = _PLACES.get(known.subject) if known else None

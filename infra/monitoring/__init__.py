@@ -1,1 +1,1 @@
-"""What is measured across processes, and what a person must hear of."""
+"""Measurements over all processes, and alarms for people."""

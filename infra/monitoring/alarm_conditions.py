@@ -32,9 +32,9 @@ from infra.tables.pool import Connection, Database
 from infra.tables.shops import found_late, unsettled
 from infra.tables.unreadable import count_by_account
 
-# A change that the second reading found so long ago still speaks for a longer overlap.
+# How long a change that only the second reading found counts as a reason for a longer overlap.
 LATE_RECENT_H = 24
-# The second reading of a shop may be so far behind the first.
+# How far the second reading of a shop may be behind the first.
 UNSETTLED_H = 24
 RULES_KEY = "rules_file"
 
@@ -65,7 +65,7 @@ def of_kind(kind: AlarmKind, look: Callable[[Connection], Mapping[str, Held | No
 
 
 def conditions_of(settings: Settings) -> tuple[Condition, ...]:
-    """All that can be told from Postgres and the settings."""
+    """All conditions that are known from Postgres and the settings."""
     locations = list(directory_of(settings).locations)
     return (
         Condition(tuple(CLOCK_ALARMS.values()), _clocks),
@@ -149,7 +149,7 @@ def _unreadable(connection: Connection) -> Mapping[str, Held]:
 
 
 def _borrowed(rules_file: str) -> Mapping[str, Held | None]:
-    """Of a file that cannot be read nobody knows: `orderlane doctor` says what is wrong with it."""
+    """The condition is unknown for a file that cannot be read: `orderlane doctor` says what is wrong with the file."""
     try:
         rules = load_rules(rules_file)
     except Misconfigured:

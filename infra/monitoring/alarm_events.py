@@ -1,4 +1,6 @@
-"""Alarms of what happens and is over at once: whoever meets such an event opens its alarm, and quiet closes it."""
+"""Alarms of events: the code that meets an event opens its alarm, and a time without another such event closes the
+alarm.
+"""
 
 from collections.abc import Callable
 
@@ -18,7 +20,7 @@ log = get_logger(__name__)
 def note_event(db: Database, kind: AlarmKind, key: str, count: int = 1) -> None:
     """Open the alarm of a rare event, or raise its count, beside whatever transaction the caller has open.
 
-    One statement that commits by itself. A database that is away is logged: no event may stop what it is about.
+    One statement that commits by itself. An unreachable database is only logged: a failed alarm must not stop the work.
     """
     try:
         with db.side() as connection:
@@ -28,7 +30,7 @@ def note_event(db: Database, kind: AlarmKind, key: str, count: int = 1) -> None:
 
 
 def note_uncaught(database_url: Secret, process: str) -> Callable[[str], None]:
-    """What notes the type of an error that nothing expected, for `log_uncaught`: over a connection of its own."""
+    """Records the type of an unexpected error, for `log_uncaught`, over a connection of its own."""
 
     def note(error: str) -> None:
         try:

@@ -1,7 +1,7 @@
-"""Who hears of alarms: the log first.
+"""Receivers of alarms; the first one is the log.
 
-Who opens or closes an alarm writes a row and nothing else. What changed is told from the rows, after their commit and
-at least once: whoever dies between telling and noting it tells it again.
+Code that opens or closes an alarm only writes a row. Changes are reported from the rows, after their commit and at
+least once: a process that dies between the report and its record reports again.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ log = get_logger(__name__)
 
 
 class Sink(Protocol):
-    """Hears what changed. May hear the same again."""
+    """Receives changes of alarms. May receive the same change again."""
 
     def tell(self, news: Sequence[News]) -> None:
-        """Tell it all, or raise: then it is told again."""
+        """Report all changes, or raise: then all are reported again."""
         ...
 
 
@@ -61,7 +61,9 @@ def _say_closed(alarm: Alarm) -> None:
 
 
 def tell_alarms(db: Database, sink: Sink) -> int:
-    """Tell what was not told yet; return how many alarms there were. No transaction is open while the sink works."""
+    """Report changes that were not reported yet; return the number of alarms. No transaction is open while the sink
+    works.
+    """
     total = 0
     while True:
         with db.connection() as connection:

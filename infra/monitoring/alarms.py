@@ -1,4 +1,4 @@
-"""Alarms: somebody hears before the ship-by clock runs out, while an order stays late, and when letters gather."""
+"""Alarms before the ship-by clock runs out, while an order stays late, and when dead letters accumulate."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,16 +15,17 @@ from infra.tables.pool import Database
 from infra.tables.shops import note_behind
 from infra.telemetry.log import get_logger
 
-# An order that has been late for longer has had its first alarm, unless it came in late; it is repeated daily.
+# Orders that are late for more days are not checked for a first alarm, except the newest ones; they are repeated daily.
 LATE_DAYS = 7
 _NEWEST = 100_000
 _AT_ONCE = 5000
-# A cause is told of again once it has grown this much, and every day while it has open letters.
+# A cause is reported again once its letters have grown by this factor, and every day while it has open letters.
 _GROWTH = 2
 _REMINDER = timedelta(days=1)
-# A shop or a location that could not be read for so long is silent: orders or scans may be waiting there.
+# A shop or location that could not be read for this many seconds counts as silent: orders or scans may be waiting
+# there.
 SILENT_S = 3600.0
-# While a shop stays behind it is told of again after so long.
+# Seconds until a shop that stays behind is reported again.
 _BEHIND_AGAIN_S = 3600.0
 
 log = get_logger(__name__)
@@ -51,7 +52,7 @@ def raise_alarms(db: Database) -> int:
 def repeat_alarms(db: Database) -> int:
     """Raise the last mark again, once a day, of every order that is still late; return how many there were.
 
-    An order that a hold has put into somebody's hands is left to them until the hold's due time.
+    An order with a hold is not reported again before the due time of the hold: the owner of the hold has it.
     """
     total = 0
     while True:
@@ -73,14 +74,14 @@ def repeat_alarms(db: Database) -> int:
 
 
 def is_news(letters: int, told: Told | None) -> bool:
-    """Whether somebody must hear of a cause with so many open letters: a new one, one that grows, one that stays."""
+    """Whether a cause with this many open letters must be reported: it is new, it grows, or it stays."""
     return told is None or letters >= told.letters * _GROWTH or told.age >= _REMINDER
 
 
 def alarm_on_letters(db: Database) -> int:
-    """One alarm for each cause that is news; return how many there were.
+    """One alarm for each cause to report; return the number of alarms.
 
-    Dead letters are no backlog: orders may die while every queue is empty.
+    Dead letters are no backlog: they may appear while every queue is empty.
     """
     with db.transaction() as tx:
         told = alarms_raised(tx)
@@ -117,10 +118,10 @@ def alarm_on_silent_feeds(db: Database) -> int:
 
 
 def alarm_on_old_cursors(db: Database, shops: Sequence[Shop]) -> int:
-    """Tell of each shop whose cursor has become too old, again every hour, and once when it has caught up.
+    """Report each shop whose cursor is too old, again every hour, and once when it has caught up.
 
-    A shop may be read without an error and never come to the present: this alarm asks how far, not whether. Returns
-    how many shops are behind.
+    A shop may be read without an error and still stay behind: this alarm checks how far a shop was read. Returns how
+    many shops are behind.
     """
     with db.transaction() as tx:
         ages = cursor_ages(tx, shops)

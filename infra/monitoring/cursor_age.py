@@ -1,4 +1,4 @@
-"""How old the cursors of shops are, and of whom somebody must hear."""
+"""How old the cursors of shops are, and which shops must be reported."""
 
 from collections.abc import Iterable
 
@@ -6,12 +6,13 @@ from infra.config.settings import Shop
 from infra.tables.pool import Connection
 from infra.tables.shops import CursorRow, load_cursor_ages
 
-# A shop has caught up once its cursor is this share of its patience old: one near its limit is not told of twice.
+# A shop has caught up once its cursor is younger than this share of its allowed age, so that a shop near its limit is
+# not reported twice.
 _CALM = 1 / 2
 
 
 class CursorAge(CursorRow):
-    """How far back the changes of a shop are stored, and whether somebody must hear of that."""
+    """The age of a shop's cursor, and whether it must be reported."""
 
     @property
     def is_behind(self) -> bool:
@@ -25,7 +26,7 @@ class CursorAge(CursorRow):
 
     @property
     def has_caught_up(self) -> bool:
-        """Somebody was told that it is behind, and it no longer is."""
+        """The shop was reported as behind, and is no longer behind."""
         return self.told_s is not None and self.is_calm
 
 

@@ -1,4 +1,5 @@
-"""What must hold at every commit, asked of the database itself: in production on a schedule, and after every drill.
+"""Invariants that must hold at every commit, checked in the database: in production on a schedule, and after every
+drill.
 
 The checks trust no step: they read rows, not our code. A breach is a defect, never a race, because every
 transaction leaves all of them true.
@@ -71,7 +72,7 @@ def find_breaches(session: Connection) -> list[Breach]:
 def report_breaches(db: Database) -> int:
     """One round of the schedule: a line for each breach, and one with the count; return the count.
 
-    What it found is written down for whoever asks how the house stands.
+    The result is stored for `orderlane status` and `orderlane doctor`.
     """
     with db.connection() as session:
         breaches = find_breaches(session)

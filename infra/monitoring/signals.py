@@ -1,8 +1,8 @@
 """Signals of each lane and group of steps: how much is due, how long it waits, what comes in and what goes out.
 
-Queues hold bells only, so depth and age are asked of the due work itself. Flow is counted where orders pass
-anyway: payloads and timeline rows that were added since the last count. Nothing of this touches the hot path. The
-leading sweeper measures every few seconds; whoever needs signals reads what it wrote.
+Queues hold bells only, so depth and age are read from the due work itself. Flow is counted from payloads and timeline
+rows that were added since the last count. Nothing of this is on the hot path. The leading sweeper measures every few
+seconds; other processes read the stored measurements.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,9 +34,9 @@ from infra.tables.signals import (
     save_signals,
 )
 
-# Due rows of a step and lane are counted up to here: more is as much a reason to grow as this many.
+# Due rows of a step and lane are counted up to this number: more rows give the same reason to grow.
 DEPTH_MAX = 10_000
-# A longer stretch that nobody counted is left out: an old flood is no inflow.
+# A longer time without a count is left out, because old orders are no inflow.
 STRETCH_MAX = 200_000
 
 # Queries that count milestones, with those they count, in the order of `newest`.
@@ -45,7 +45,7 @@ _SOURCES = {
     Counted.EVENTS: tuple(name for name in Milestone if name is not Milestone.STORED),
 }
 
-# Of some accounts, those that do not take all their work now, with how much they take.
+# Given accounts, returns the accounts that are limited now, each with how much work it takes.
 Rooms = Callable[[Sequence[str]], Mapping[str, int]]
 _Key = tuple[str, str]
 _NOTHING: Mapping[str, Any] = {"depth": 0, "under_way": 0, "oldest_s": 0.0, "ship_by": None}
@@ -142,8 +142,8 @@ def _row(
 def _waiting(tx: Connection, group_of: Mapping[str, str], rooms: Rooms) -> dict[_Key, dict[str, Any]]:
     """Due work by group and lane, that of crashed batches too, and how much is under way.
 
-    What rests behind a shut gate waits for the gate, not for a worker. Where one is ajar, a single piece counts: it
-    gets a pool without a process to try, and its age says nothing of workers.
+    Work behind a shut gate waits for the gate, not for a worker. Behind a gate that allows a probe, one piece counts: a
+    pool without a process then starts one, and the age of the piece is not used.
     """
     pauses = load_pauses(tx)
     suspects = due_suspects(tx, DEPTH_MAX)
@@ -154,7 +154,7 @@ def _waiting(tx: Connection, group_of: Mapping[str, str], rooms: Rooms) -> dict[
     for step, lane, account, depth, oldest_s, ship_by in [*due, *suspects]:
         pause = pause_before(pauses, step=step, lane=lane)
         room = int(pause.is_probe_due) if pause else narrow.get(account, depth)
-        # Of a step that only another version knows, that version's sweeper measures.
+        # The sweeper of the other version measures a step that only that version knows.
         if room == 0 or step not in group_of:
             continue
         row = found.setdefault((group_of[step], lane), dict(_NOTHING))
@@ -169,7 +169,7 @@ def _waiting(tx: Connection, group_of: Mapping[str, str], rooms: Rooms) -> dict[
 
 
 def _paused(pauses: Sequence[Pause], accounts: Iterable[str]) -> dict[str, int]:
-    """Paused accounts: one piece of work may try those that the engine has paused, when it is time."""
+    """Paused accounts. For an account that the engine has paused, one piece of work may be tried when it is time."""
     found = {account: pause_before(pauses, account=account) for account in accounts}
     return {account: int(pause.is_probe_due) for account, pause in found.items() if pause}
 

@@ -1,1 +1,1 @@
-"""What one process needs of its machine: clock, randomness, memory, failpoints."""
+"""Parts that one process needs: clock, randomness, memory, failpoints."""

@@ -13,7 +13,7 @@ _REMEMBERED = 64
 
 @dataclass(slots=True)
 class Place:
-    """What one answer holds of the room: the bytes that are expected, then those that came."""
+    """The bytes that one answer reserves: first the expected number, then the real one."""
 
     size: int
 
@@ -21,8 +21,9 @@ class Place:
 class ByteRoom:
     """A semaphore that counts bytes. For the coroutines of one event loop.
 
-    The size of an answer is known when it has come. So each takes the size of the largest recent one, and says
-    afterwards how large it was: small answers come all at once, and after the first large ones few do.
+    The size of an answer is known only when it has arrived. So each answer first reserves the size of the largest
+    recent answer, and is corrected to its real size afterwards. Small answers are fetched in parallel; after the first
+    large answers only few are.
     """
 
     def __init__(self, budget: int = BUDGET_BYTES) -> None:

@@ -1,4 +1,4 @@
-"""Named places where a test or a drill may hurt the engine. Free when none is armed.
+"""Named places where a test or a drill can make the engine fail. They cost nothing when none is armed.
 
 Armed through ``ORDERLANE_FAILPOINTS``, a JSON list of objects with ``at`` (the failpoint's name),
 ``do`` (an `ACTIONS` key) and ``subjects`` (ids, or absent for all).
@@ -59,7 +59,9 @@ def _sleep(_name: str, _tx: "Connection | None") -> None:
 
 
 def _block(_name: str, _tx: "Connection | None") -> None:
-    """Sleep in C with the interpreter in hand: no other thread of the process runs meanwhile. Once in a process."""
+    """Sleep in C while holding the interpreter lock: no other thread of the process runs meanwhile. Once in a
+    process.
+    """
     arm("")
     ctypes.PyDLL(None).sleep(int(SLEEP_S))
 
@@ -101,9 +103,9 @@ def arm(text: str) -> None:
 
 
 def failpoint(name: str, subject_id: int | None = None, tx: "Connection | None" = None) -> None:
-    """Do what is armed for this name and subject; nothing when nothing is.
+    """Do what is armed for this name and subject; nothing otherwise.
 
-    Without a subject only what is armed for all of them strikes.
+    Without a subject, only a failpoint that is armed for all subjects acts.
     """
     if not _armed:
         return

@@ -18,7 +18,7 @@ class Dice(Protocol):
 
 
 class SystemDice:
-    """Real randomness; it protects nothing, so the fast generator will do."""
+    """Real randomness from the fast generator, because it protects no secret."""
 
     def roll(self) -> float:
         return random.random()  # noqa: S311 - jitter, not a secret

@@ -1,1 +1,1 @@
-"""The broker: a doorbell that may be lost. Imports none of our other rooms."""
+"""The broker of bells (messages that may be lost). Imports none of our other packages."""

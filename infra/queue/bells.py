@@ -1,8 +1,8 @@
-"""Bells: messages that say that something is due for a step, in a lane, for an account. Nothing more.
+"""Bells: messages that say only that work is due for a step, in a lane, for an account.
 
-The worker that hears a bell claims due rows itself, so a lost bell loses nothing and a second one does no harm.
-A bell's message is named after its key. While one waits, the broker takes no second; one that is being answered is
-replaced by a new one that waits, so that what commits after the answer's claim is heard.
+The worker that gets a bell claims due rows itself, so a lost bell loses nothing and a second one does no harm.
+A bell's message is named after its key. While a bell waits, the broker accepts no second bell of its key. A bell that a
+worker is answering is replaced by a new waiting bell, so that work which commits after the claim gets a bell too.
 """
 
 import logging
@@ -41,12 +41,12 @@ class BrokerBells:
         except (RedisError, BrokerConnectionError) as error:
             log.warning("%s bells lost: %s", len(bells), type(error).__name__)
         except MessageTooLarge as error:
-            # The others rang. What rang for nothing is a rejected message, which becomes a dead letter.
+            # The other bells were sent. A bell that was too large is a rejected message, which becomes a dead letter.
             log.error("%s bells are larger than %s bytes", len(error.sizes), error.max_bytes)  # noqa: TRY400 - no defect
 
 
 def bell(key: BellKey, queue: str = QUEUE) -> Message[None]:
-    """The message that a key's bell is."""
+    """The message of a key's bell."""
     return Message(
         queue_name=queue,
         actor_name=key.step,

@@ -15,13 +15,13 @@ from infra.queue.bells import QUEUE
 from infra.queue.priority import PriorityBroker, Rules
 
 NAMESPACE = "orderlane"
-# A message stands for a batch, so the turn of an account is one message. A message for a step that only a newer version
+# A message leads to one batch, so the turn of an account is one message. A message for a step that only a newer version
 # knows is offered for ten minutes, longer than a rolling deploy takes.
 RULES = Rules(quantum=1, unknown_actor_grace_ms=600_000)
 
 
 class RejectUnanswerable(Middleware):
-    """Rejects a message that its actor cannot even be called with. What fails behind that the engine judges itself."""
+    """Rejects a message whose arguments do not fit its actor. The engine handles every failure inside the actor."""
 
     def after_process_message(
         self,

@@ -1,4 +1,6 @@
-"""What a bell says, and who rings it. Imports no queue: whoever only makes work due needs none."""
+"""The content of a bell, and the interface that rings it. Imports no queue, because code that only makes work due needs
+none.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol

@@ -1,1 +1,1 @@
-"""Forgetting: the purge by age and the erasure of one person."""
+"""The purge by age and the erasure of one person."""

@@ -1,7 +1,7 @@
-"""Erases one person: everything personal of some orders, with a record that proves it and names nobody.
+"""Erases one person: all personal data of some orders, with a record that proves it and holds no personal data.
 
-What is asked for is written down first, then carried out order by order, each in a transaction of its own: whoever
-dies in between leaves the rest to the sweeper's purge, as an order that has not ended yet.
+The request is stored first, then carried out order by order, each in a transaction of its own. If the process dies in
+between, the sweeper's purge erases the remaining orders, as it does for orders that have not ended yet.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ from infra.telemetry.log import get_logger
 _STRETCH = 500
 _AT_ONCE = 1000
 _AT_ONCE_ENDED = Patience(0, 0)
-# A shorter word would be found everywhere.
+# A shorter word would match everywhere.
 _LEAST_CHARS = 2
 _LEAST_ASCII = 5
 
@@ -52,7 +52,7 @@ log = get_logger(__name__)
 
 
 def standing(tx: Connection, order: Named) -> Standing:
-    """How an order stands; without a lock."""
+    """The state of an order for an erasure; without a lock."""
     return load_standing(tx, order)
 
 
@@ -74,9 +74,9 @@ def ask(tx: Connection, orders: Sequence[Named], author: Author) -> int:
 
 
 def carry_out(db: Database, erasure_id: int | None = None, words: Sequence[str] = ()) -> int:
-    """Erase what can be of one erasure, or of all that are open; how many orders that were.
+    """Erase the orders of one erasure, or of all open ones, that have ended; returns how many.
 
-    `words`: further words of the person, for pages, scans and reasons of people; they are not stored.
+    `words`: further words of the person, to search in pages, scans and reasons of people; they are not stored.
     """
     with db.connection() as connection:
         found = open_orders(connection, erasure_id, _AT_ONCE)
@@ -112,7 +112,7 @@ def _carry_out(db: Database, erasure_id: int, order: Named, words: Sequence[str]
 
 
 def _erase(tx: Connection, order: Named) -> Counter[str] | None:
-    """Forget the order itself. None: it is under way, or somebody holds it."""
+    """Erase the order itself. None: it is under way, or another transaction holds it."""
     found = standing(tx, order)
     rows: Counter[str] | None = Counter()
     if not found.forgotten and found.order_id is not None:
@@ -132,7 +132,7 @@ def _unread(tx: Connection, order: Named) -> list[int]:
 
 
 def _said(tx: Connection, order_id: int | None) -> tuple[list[str], list[str]]:
-    """What the order says of its person, and the numbers under which a warehouse speaks of it."""
+    """The personal words in the order, and the numbers under which a warehouse names the order."""
     if order_id is None:
         return [], []
     said = erasure.words_of(tx, order_id)
@@ -140,18 +140,18 @@ def _said(tx: Connection, order_id: int | None) -> tuple[list[str], list[str]]:
 
 
 def words_of(tx: Connection, orders: Sequence[Named]) -> list[str]:
-    """What orders call their persons, as far as it says whom it means."""
+    """The words in orders that identify their persons."""
     said = [word for one in orders for word in _said(tx, standing(tx, one).order_id)[0]]
     return [word for word in usable(said) if _is_telling(word)]
 
 
 def _is_telling(word: str) -> bool:
-    """Whether a word that a buyer or a courier chose may be searched for in what others wrote: `ok` is everywhere."""
+    """Whether a word that a buyer or a courier chose may be searched in texts of others: `ok` matches everywhere."""
     return not word.isascii() or len(word) >= _LEAST_ASCII
 
 
 def _scrub(tx: Connection, order_id: int | None, words: list[str], numbers: list[str]) -> Counter[str]:
-    """What others wrote of the person outside its orders' own rows."""
+    """Erase texts of others about the person outside the orders' own rows."""
     wanted = Needles(order_id, words, numbers, list(KEPT_FACTS))
     rows = erasure.scrub(tx, wanted)
     objects = objects_of(tx, order_id) if order_id is not None else []

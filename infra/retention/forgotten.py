@@ -1,4 +1,4 @@
-"""A forgotten order that changes at its platform: nothing is stored, and a person hears of it by a dead letter."""
+"""A forgotten order that changes at its platform: nothing is stored, and a dead letter informs a person."""
 
 from domain.errors import Poison
 from domain.order import Lane

@@ -1,4 +1,4 @@
-"""What others sent beyond a limit: told to a person, and where it matters asked for again when there is room."""
+"""Input beyond a limit: a person is informed, and orders are fetched again when there is room."""
 
 from infra.config.retention import Retention
 from infra.tables.pool import Database

@@ -1,7 +1,8 @@
-"""The purge: forgets, kind by kind, what is older than its policy. In small transactions, so that it may die anywhere.
+"""The purge: removes, kind by kind, data that is older than its policy, in small transactions, so that it may die
+anywhere.
 
-It waits for no lock and holds its own for one batch; what somebody else holds is left for the next time. Beside a
-second purge each batch is done once.
+The purge waits for no lock and holds its own locks for one batch; rows that another transaction holds are left for the
+next time. If two purges run, each batch is done once.
 """
 
 import itertools
@@ -40,9 +41,9 @@ from infra.telemetry.log import get_logger
 
 # Rows that one transaction looks at, and changes at most.
 BATCH = 200
-# Batches of a kind in one round of the sweeper: a backlog of years is worked off over hours.
+# Batches of a kind in one round of the sweeper: a backlog of years is purged within hours.
 BATCHES_MAX = 20
-# Of rows that were passed over because they had not ended: some are looked at again in each round.
+# Batches of rows that were passed over, because their order had not ended: so many are checked again in each round.
 LEFT_BATCHES_MAX = 2
 
 Act = Callable[[Connection, list[int]], int]
@@ -104,16 +105,16 @@ class Purge:
         return itertools.count() if self.batches_max is None else range(self.batches_max)
 
     def _walk(self, name: str, walk: Walk, act: Act) -> None:
-        """Look at rows in id order: on from where the last round ended, and once more at those that were left.
+        """Look at rows in id order: starting where the last round ended, and again at rows that were left.
 
-        A row that has not ended yet is passed over; a second mark goes round behind the first and finds it again.
+        A row that has not ended yet is passed over; a second mark follows the first and finds the row again.
         """
         with self.db.connection() as connection:
             front, tail = read_mark(connection, name), read_mark(connection, f"{name}_left")
         self._stretch(name, walk, act, after=front, upto=None, batches_max=self.batches_max)
         if tail >= front or self.batches_max is None:
             tail = 0
-        # Of the marks the one behind has no hurry.
+        # The second mark is not urgent.
         batches_max = self.batches_max and LEFT_BATCHES_MAX
         if self._stretch(f"{name}_left", walk, act, after=tail, upto=front, batches_max=batches_max):
             with self.db.transaction() as tx:
@@ -122,7 +123,7 @@ class Purge:
     def _stretch(
         self, mark: str, walk: Walk, act: Act, *, after: int, upto: int | None, batches_max: int | None
     ) -> bool:
-        """Whether the end was reached: of all rows, of those that are old enough, or of what lies before `upto`."""
+        """Whether the end was reached: of all rows, of all rows that are old enough, or of all rows before `upto`."""
         for _ in itertools.count() if batches_max is None else range(batches_max):
             with self.db.transaction() as tx:
                 rows = look_at(tx, walk, after=after, limit=self.batch, days=self.policy.persons_days)
@@ -163,7 +164,7 @@ class Purge:
                 return
 
     def _delete_stretches(self, kind: Kind, stretched: Stretched, days: int) -> None:
-        """Old rows lie first; those that must stay are few and are passed over each time."""
+        """Old rows come first; the few rows that must stay are passed over each time."""
         after = 0
         for _ in self._batches():
             with self.db.transaction() as tx:

@@ -1,7 +1,7 @@
 """One private instance for each data folder: who owns it, how others find it, when it ends.
 
-The owner holds a lock on ``instance.lock`` as long as it lives; the kernel drops it with the process,
-so a killed owner never blocks the next. ``instance.json`` tells others where a ready instance listens.
+The owner holds a lock on ``instance.lock`` as long as it runs; the kernel releases the lock with the process, so a
+killed owner never blocks the next one. ``instance.json`` tells others where a ready instance listens.
 """
 
 import fcntl
@@ -116,7 +116,7 @@ class Stores:
         return self.connection
 
     def stop(self) -> None:
-        """Stop the servers, last started first, and give the data folder free."""
+        """Stop the servers, last started first, and release the data folder."""
         if self._lock is None:
             return
         for server in reversed(self._servers.values()):
@@ -220,7 +220,7 @@ def _answers(connection: Connection) -> bool:
 
 
 def _make_home(home: Path, account: Account) -> None:
-    """Another user must be able to pass through to its own folders, though not to look around."""
+    """The service user must be able to enter its own folders below, but not to list this one."""
     try:
         home.mkdir(mode=0o711 if account.is_other else 0o700, parents=True, exist_ok=True)
     except OSError as error:

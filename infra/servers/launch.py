@@ -1,4 +1,4 @@
-"""Becomes a server: a plain script that ties its life to its owner, drops root and executes.
+"""Starts a server: a plain script that makes the server end with its owner, drops root and executes the server.
 
     python -I -S launch.py OWNER_PID SIGNAL UID GID PROGRAM [ARGUMENT ...]
 

@@ -1,4 +1,6 @@
-"""Whether a Redis answers. Its client is imported by whoever asks: it would be a third of what a listing imports."""
+"""Whether a Redis answers. The client is imported inside the function, because it would be a third of the imports of a
+command that lists something.
+"""
 
 from contextlib import closing
 

@@ -27,7 +27,7 @@ _CONFIGURATION = {
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
-    # Compiling or sharing out a statement costs more than our statements take.
+    # Compiling a statement, or running it in parallel, costs more than our statements take.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     # Hot rows are rewritten at every step: dead versions must go within seconds, not a minute.

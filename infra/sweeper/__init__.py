@@ -1,1 +1,1 @@
-"""Duties that run on a clock, one duty a module: what events alone would leave undone."""
+"""Duties that run on a schedule, one module for each: work that no event starts."""

@@ -51,9 +51,9 @@ class LetterDuties:
         self.fold_tally()
 
     def replay_bulks(self) -> None:
-        """Let each open bulk go on, and see what became of the members of the others.
+        """Continue each open bulk, and record the results of members of the others.
 
-        A bulk's round is one transaction: what it did and its account of it are one.
+        A round of a bulk is one transaction, which holds both its acts and their record.
         """
         with self.db.connection() as connection:
             found = open_bulks(connection)
@@ -72,7 +72,7 @@ class LetterDuties:
             self.bells.ring(rung)
 
     def close_superseded(self) -> None:
-        """Look through a stretch of the open letters for orders that moved on; the next round takes the next."""
+        """Check a section of the open letters for orders that moved on; the next round checks the next section."""
         with self.db.connection() as connection:
             ids = open_after(connection, self._looked_at, _LETTERS_A_ROUND)
         self._looked_at = ids[-1] if len(ids) == _LETTERS_A_ROUND else 0
@@ -116,7 +116,7 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
         author = Author(author.who, author.reason, Role(role), Source(source), request_id)
     answers, rung = replay(tx, picked, author, lane=Lane.BULK, again=again)
     mark_members(tx, bulk_id, [Mark(one.letter_id, one.answer, one.why.stored() if one.why else "") for one in answers])
-    # Only what asks the outside again counts against the rate.
+    # Only members whose step calls the outside count against the rate.
     taken = sum(one.answer is Answer.REPLAYED for one in answers)
     spend(tx, bulk_id, taken)
     return rung
@@ -134,7 +134,9 @@ def _why_stop(tx: Connection, bulk_id: int, state: str, over: Sequence[tuple[str
 
 
 def _allowance(state: str, out: int, per_second: float, elapsed_s: float) -> int:
-    """How many members may go now: the canary alone, then what the rate gave meanwhile, a second's worth at most."""
+    """How many members may be replayed now: the canary alone, then the number that the rate allows, at most for one
+    second.
+    """
     if state == "canary":
         return 0 if out else 1
     if elapsed_s < 0:

@@ -1,4 +1,4 @@
-"""The sweeper's duty about workers of an earlier version: what had to wait for their end goes on."""
+"""The sweeper's duty about workers of an earlier version: continues work that had to wait for their end."""
 
 from infra.engine.reports import carry_whole
 from infra.tables import reports, work
@@ -9,7 +9,7 @@ log = get_logger(__name__)
 
 
 def wake_waiting(db: Database) -> int:
-    """Let work that waited for the end of earlier versions be due, if no such worker lives; how much that was."""
+    """Make work due that waited for the end of earlier versions, if no such worker runs; returns how much."""
     with db.transaction() as tx:
         if not reports.is_waiting(tx) or carry_whole(tx):
             return 0

@@ -1,4 +1,4 @@
-"""The sweeper's duties about alarms: what holds is opened, what is over is closed, and the log says so."""
+"""The sweeper's duties about alarms: open them, close them, and report both in the log."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -37,7 +37,7 @@ def alarm_duties(
 
 
 def failed_duties(duties: Sequence[Duty]) -> Condition:
-    """The duties whose last round failed. Of one that had no round in this process nobody knows."""
+    """The duties whose last round failed. The state of a duty without a round in this process is unknown."""
 
     def look(_: Connection) -> Mapping[str, Held | None]:
         return {

@@ -1,4 +1,6 @@
-"""The sweeper's duties at the gates: no bell for what cannot go on, a way back, and a hold for what waits too long."""
+"""The sweeper's duties at the gates: no bell for work behind a shut gate, a slow return of work, and a hold for work
+that waits too long.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -84,7 +86,7 @@ class GateDuty:
     _of_pauses: _Pass = field(default_factory=_Pass, init=False)
 
     def open_keys(self, keys: Sequence[BellKey]) -> list[BellKey]:
-        """The keys to ring for: those that no gate keeps back, and those of work that comes back now."""
+        """The keys to ring for: keys with an open gate, and keys of work that returns now."""
         with self.db.connection() as connection:
             pauses = load_pauses(connection)
             gates = gates_with_work(connection)
@@ -97,9 +99,9 @@ class GateDuty:
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
     def rooms(self, accounts: Sequence[str]) -> dict[str, int]:
-        """How much work may begin at accounts that do not take all of it now. Changes nothing.
+        """How much work may begin at accounts that are limited now. Changes nothing.
 
-        At its rate an account takes no more from more workers: one piece is as much as all.
+        More workers do not help an account at its rate limit, so one piece of its work counts like all of it.
         """
         seen = self._look(accounts)
         if seen is None:
@@ -108,7 +110,8 @@ class GateDuty:
         return dict.fromkeys(self._at_their_rate(accounts), 1) | narrow
 
     def hold_waiting(self, accounts: Sequence[str]) -> set[BellKey]:
-        """Open a hold for what waits too long behind these accounts, and release those that wait no more.
+        """Open a hold for work that waits too long behind these accounts, and release the holds of work that no longer
+        waits.
 
         Looks at a stretch of the waits and of the work, and at the next ones when called again. The work keeps resting,
         and goes on by itself once its gate opens. Returns the bells of orders whose last hold that was.
@@ -174,7 +177,7 @@ class GateDuty:
             return reinstate(tx)
 
     def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
-        """How the breakers stand; None with Redis away, and then every process judges for itself."""
+        """The states of the breakers; None if Redis is unreachable, because every process then decides alone."""
         try:
             return self.shared.look(accounts, self.rules)
         except Transient:

@@ -1,4 +1,4 @@
-"""Puts back to work what ended in a hold or a dead letter for a fault that turned out to be its account's."""
+"""Puts subjects back to work that ended in a hold or a dead letter although their account was at fault."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,8 @@
 """The sweeper's duty about messages that the broker rejected: each becomes a dead letter, where it lasts.
 
-A bell stands for no order. What it rang for is in the table of due work, and is rung for again by the sweeper, so
-the letter holds nothing up and nothing can be replayed: it tells a person that something sends messages which
-nobody can answer.
+A bell belongs to no order. The due work is in its table, and the sweeper rings for it again, so the letter stops
+nothing and nothing can be replayed. The letter informs a person that something sends messages which no actor can
+process.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _MEANINGS = {
     "unknown_actor": "is for a step that no worker knows",
     "too_large": "is too large",
 }
-# Whatever else a message says, or is named, may have come from anywhere: it is measured and not repeated.
+# Other content of a message, and its name, may come from any source: only its size and a hash are kept.
 _NAME = re.compile(r"[a-z][a-z_]{0,39}")
 
 log = get_logger(__name__)
@@ -56,7 +56,8 @@ class RejectedDuty:
     def _move(self, queue: str) -> int:
         moved = 0
         while found := self.broker.rejected(queue, count=AT_ONCE):
-            # The letters first: who dies in between finds the messages again, and their letters open.
+            # The letters first: after a crash in between, the next round finds the messages again, and their letters
+            # open.
             with self.db.transaction() as tx:
                 bury(tx, map(_letter, found))
             self.broker.discard(queue, [message.message_id for message in found])
@@ -67,7 +68,7 @@ class RejectedDuty:
         return moved
 
     def _alarm(self, queue: str) -> None:
-        """The broker keeps only so many; what it had to drop meanwhile has no letter, and is told of once."""
+        """The broker keeps a limited number of messages; dropped messages have no letter, and are reported once."""
         dropped = self.broker.stats(queue).rejected_dropped
         if dropped:
             log.error("rejected_messages_dropped", queue=queue, messages=dropped)

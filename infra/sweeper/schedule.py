@@ -1,4 +1,6 @@
-"""How the sweeper's duties take turns: each at a pace of its own, in its round or on a thread beside it."""
+"""The schedule of the sweeper's duties: each has its own interval, and runs in the sweeper's round or on another
+thread.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +18,7 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Duty:
-    """Something to do every `every_s` seconds. One that fails is logged and keeps no other from its turn.
+    """Something to do every `every_s` seconds. A duty that fails is logged and does not stop other duties.
 
     `last_error`: the type of the error that ended its last round, empty after a round that came through, None before
     the first.
@@ -46,9 +48,9 @@ class Duty:
 
 
 class Beside:
-    """Tends duties on a thread of its own: a long one keeps no round of the sweeper waiting.
+    """Runs duties on a thread of its own, so that a long duty does not delay the round of the sweeper.
 
-    Leaving waits for the duty that is under way.
+    Closing waits for the running duty.
     """
 
     def __init__(self, duties: Sequence[Duty]) -> None:

@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 
 class Gatekeeper(Protocol):
-    """Knows which keys rest behind a shut gate."""
+    """Knows which keys have a shut gate."""
 
     def open_keys(self, keys: Sequence[BellKey]) -> list[BellKey]:
         """The keys to ring for, with those of work that a gate lets through now."""
@@ -32,9 +32,9 @@ class Gatekeeper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Rings for due work that nobody has rung for, and picks up what dead or hanging processes left.
+    """Rings for due work without a bell, and frees work of dead or hanging processes.
 
-    Without `gates` it rings for everything.
+    Without `gates` it rings for all due work.
     """
 
     db: Database
@@ -50,7 +50,7 @@ class Sweeper:
         return self.ring_due()
 
     def ring_due(self) -> int:
-        """Ring for every key with due rows. This, not the queue, is what guarantees that work goes on."""
+        """Ring for every key with due rows. This duty, not the queue, guarantees that due work is done."""
         keys = self.due()
         if self.gates is not None:
             keys = self.gates.open_keys(keys)
@@ -73,10 +73,10 @@ class Sweeper:
                 note_event(self.db, AlarmKind.LEASES_FREED, step, count)
 
     def free_crashed(self) -> None:
-        """Free what died with its process. The crash counts only for a subject that was the only one under way in it.
+        """Free the work of processes that died.
 
-        Who ran beside others is innocent until it dies again: as a suspect that did, it runs exclusively from then on
-        (`infra/engine/exclusive.py`).
+        The crash counts only for a subject that was the only one in its process. Subjects that ran beside others become
+        suspects; a suspect whose process dies again runs exclusively from then on (`infra/engine/exclusive.py`).
         """
         with self.db.transaction() as tx:
             for token, step, subject_ids, is_to_blame, worker in lock_crashed(tx, PRESENCE_CLASS):

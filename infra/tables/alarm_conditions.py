@@ -1,4 +1,4 @@
-"""Sets of what somebody must hear of that no other module asks for. Each is one statement."""
+"""Conditions of alarms that no other module queries. Each is one statement."""
 
 from collections.abc import Iterable, Mapping
 
@@ -38,13 +38,13 @@ def orders_waiting(connection: Connection) -> Mapping[str, Held]:
 
 
 def refused_counts(connection: Connection) -> Mapping[str, Held]:
-    """Locations that count less of some SKUs than is promised; `count` is the number of these SKUs."""
+    """Locations that count fewer pieces of some SKUs than are promised; `count` is the number of these SKUs."""
     rows = connection.execute(ALARM_CONDITIONS["refused_counts"]).fetchall()
     return {location: Held(skus) for location, skus in rows}
 
 
 def stock_faults(connection: Connection, locations: Iterable[str]) -> Mapping[str, Held]:
-    """Those of the locations whose last count could not be had, with the code of the error."""
+    """The locations whose last count could not be read, with the code of the error."""
     rows = connection.execute(ALARM_CONDITIONS["stock_faults"], {"names": list(locations)}).fetchall()
     return {location: Held(facts={"code": code}) for location, code in rows}
 

@@ -15,11 +15,11 @@ from infra.tables.sql import load
 
 ALARM = load("alarms")
 
-# An alarm that goes on unchanged is written again after so long.
+# Seconds after which an unchanged open alarm is written again.
 RENEW_S = 600.0
-# Of an event that happens many times at once, one in so many seconds is written.
+# Events of one key within this many seconds are written once.
 EVENT_EVERY_S = 10.0
-# An alarm of a kind that this version does not know is closed when nobody has renewed it for so long.
+# Seconds without a renewal after which an alarm of an unknown kind is closed.
 STRANGE_S = 86_400.0
 OPEN_MAX = 1000
 
@@ -61,7 +61,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """An alarm that the log has not told in full. `is_opening`: it has not said that the alarm was opened."""
+    """An alarm with a change that is not in the log yet. `is_opening`: the log does not have its opening."""
 
     alarm: Alarm
     is_opening: bool
@@ -77,10 +77,11 @@ class AlarmCount:
 
 
 def settle_alarms(tx: Connection, kind: AlarmKind, held: Mapping[str, Held | None]) -> None:
-    """Open alarms of the keys for which a condition holds now, renew those that go on, close all others of the kind.
+    """Open alarms of the keys for which a condition holds now, renew open ones whose condition still holds, close all
+    others of the kind.
 
-    None: nobody knows whether it holds for the key, and its alarm stays as it is. One statement; safe to run twice and
-    side by side.
+    None: it is unknown whether the condition holds for the key, and its alarm stays unchanged. One statement; safe to
+    run twice and side by side.
     """
     rule = ALARMS[kind]
     rows = [
@@ -148,6 +149,6 @@ def untold(connection: Connection, limit: int) -> list[News]:
 
 
 def note_told(tx: Connection, told: Sequence[Alarm]) -> None:
-    """The log has said of these alarms what they show."""
+    """Record that the log has these changes."""
     named = {"ids": [one.id for one in told], "uptos": [one.closed_at or one.first_at for one in told]}
     tx.execute(ALARM["note_told"], named)

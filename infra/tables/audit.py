@@ -1,4 +1,4 @@
-"""Who did what, in which role, by which way, and why; with what was before and what is after."""
+"""The audit: who did what, in which role, from which source, and why; with the values before and after."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -11,7 +11,7 @@ from infra.tables.sql import load
 
 AUDIT = load("audit")
 
-# Codes, ids and numbers: nothing that a person said or is called.
+# Codes, ids and numbers: no words or names of a person.
 Facts = Mapping[str, Any]
 
 
@@ -72,8 +72,8 @@ class Signature(Protocol):
 class Act(NamedTuple):
     """One object that was changed, such as ``order/7``.
 
-    `before` and `after` say the same things of the object; None: it was not there, or is not any more. `facts` is what
-    belongs to the act and to neither side.
+    `before` and `after` have the same keys; None: the object did not exist before, or does not exist after. `facts`
+    belong to the act, not to one of the sides.
     """
 
     object: str

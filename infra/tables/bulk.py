@@ -1,4 +1,4 @@
-"""Bulk replays of dead letters: objects with fixed members, worked off by the sweeper."""
+"""Bulk replays of dead letters: objects with fixed members, which the sweeper replays."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ BULK = load("bulk")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulk:
-    """A bulk replay. `members` counts them by state; `per_second` of them go at most.
+    """A bulk replay.
 
-    `again`: also those that replays did not help before.
+    `members` counts them by state; At most `per_second` of them are replayed. `again`: also letters that had the most
+    replays.
     """
 
     id: int
@@ -147,12 +148,12 @@ def mark_members(tx: Connection, bulk_id: int, marks: Iterable[Mark]) -> None:
 
 
 def spend(tx: Connection, bulk_id: int, taken: int) -> None:
-    """Note that so many members went just now, at the bulk's rate."""
+    """Record that this many members were replayed now, at the bulk's rate."""
     tx.execute(BULK["spend"], {"id": bulk_id, "taken": taken})
 
 
 def set_state(tx: Connection, bulk_id: int, state: str, note: str) -> bool:
-    """Turn a bulk, unless it has ended; whether it has turned."""
+    """Change the state of a bulk, unless it has ended; returns whether it changed."""
     return bool(tx.execute(BULK["set_state"], {"id": bulk_id, "state": state, "note": note}).rowcount)
 
 

@@ -38,14 +38,16 @@ class WorkRow(NamedTuple):
 
 
 def claim_due(tx: Connection, key: Key, limit: int, taken: Sequence[int]) -> list[int]:
-    """Lock due rows of a key, the oldest first, beside those that are `taken` already; rows of others are skipped."""
+    """Lock due rows of a key, the oldest first, in addition to the rows `taken`; rows that others have locked are
+    skipped.
+    """
     return _ids(tx, "claim_due", {**key._asdict(), "limit": limit, "taken": list(taken)})
 
 
 def claim_turns(tx: Connection, key: Key, limit: int, *, many: bool) -> Turns:
     """Lock due rows of a crowded key, either of the shops with `many` due rows or of the others.
 
-    Where those asked for have nothing due, the others have their turn.
+    If the requested kind of shop has no due rows, the other kind is served.
     """
     rows = tx.execute(CLAIMS["claim_turns"], {**key._asdict(), "limit": limit, "many": many}).fetchall()
     had_many, are_others_due = rows[0][1:] if rows else (many, False)

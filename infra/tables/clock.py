@@ -1,4 +1,4 @@
-"""Alarms about orders that run out of time, and the orders that have a clock."""
+"""Alarms about orders near their ship-by time, and orders that have a ship-by clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Raised(NamedTuple):
 
 
 class Repeated(NamedTuple):
-    """Late orders of one currency: how many were looked at, and of how many somebody must hear again."""
+    """Late orders of one currency: how many were checked, and how many must be reported again."""
 
     currency: str
     looked_at: int

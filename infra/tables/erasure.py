@@ -1,4 +1,4 @@
-"""The erasure of one person: found within the database, recorded without anything of the person."""
+"""The erasure of one person: searched within the database, recorded without personal data."""
 
 import json
 from collections import Counter
@@ -52,14 +52,14 @@ class NewErasure(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What an order calls its person, and the numbers under which a warehouse speaks of it."""
+    """The words of an order about its person, and the numbers under which a warehouse names the order."""
 
     words: list[str]
     numbers: list[str]
 
 
 class Needles(NamedTuple):
-    """What is searched for in what others wrote of an order."""
+    """The words to search in texts of others about an order."""
 
     order_id: int | None
     words: list[str]
@@ -149,7 +149,7 @@ def mark_erased(tx: Connection, order: Named) -> None:
 
 
 def words_of(tx: Connection, order_id: int) -> Said:
-    """What an order says of its person. Personal data; without a lock."""
+    """The words of an order about its person. Personal data; without a lock."""
     row = tx.execute(ERASURES["words_of"], {"id": order_id}).fetchone()
     return Said(list(row[0]), list(row[1])) if row else Said([], [])
 
@@ -213,7 +213,7 @@ def load_erasure(connection: Connection, erasure_id: int) -> tuple[ErasureRow, l
 
 
 def list_erasures(connection: Connection, *, only_open: bool) -> list[ListedRow]:
-    """All erasures, or those that are not done, by number."""
+    """All erasures, or only open ones, by number."""
     return [ListedRow(*row) for row in connection.execute(ERASURES["list"], {"only_open": only_open})]
 
 

@@ -1,4 +1,4 @@
-"""The timeline."""
+"""The timeline of orders: events that are added and never changed."""
 
 from collections.abc import Iterable
 

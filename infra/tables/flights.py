@@ -1,4 +1,4 @@
-"""Which worker is on which batch, so that a crash is known by its batch."""
+"""Which worker runs which batch, so that the subjects of a crashed worker are known."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -45,5 +45,7 @@ def close_flights(connection: Connection, worker: int) -> list[tuple[str, list[i
 
 
 def lock_crashed(tx: Connection, presence_class: int) -> list[Crashed]:
-    """Batches of workers without a presence lock of that class; locked, and those that another has locked left out."""
+    """Batches of workers without a presence lock of that class; locked; batches that another transaction has locked are
+    left out.
+    """
     return [Crashed(*row) for row in tx.execute(FLIGHTS["crashed_flights"], {"class": presence_class}).fetchall()]

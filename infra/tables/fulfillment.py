@@ -68,7 +68,9 @@ def lock_standings(tx: Connection, subjects: Of, subject_ids: Sequence[int]) -> 
 
 
 def choose_lane(tx: Connection, fulfillment_order_ids: Sequence[int], lane: str, by: str) -> dict[int, str]:
-    """Set a lane that review leaves alone; the lane before, by id, of those that did not stand so already."""
+    """Set a lane that the review does not change; returns the lane before, by id, of the fulfillment orders that
+    changed.
+    """
     named = {"ids": list(fulfillment_order_ids), "lane": lane, "by": by}
     return dict(tx.execute(FULFILLMENT["choose_lane"], named).fetchall())
 

@@ -14,9 +14,10 @@ GAPS = load("gaps")
 
 
 class Gap(NamedTuple):
-    """An order that could not be had. `cause`: a dead letter's entry.
+    """An order that could not be fetched.
 
-    `spent`: 1 for a try, 0 for what a shut gate kept from being tried, which comes back after `after_s` seconds.
+    `cause`: an entry as in a dead letter. `spent`: 1 for a try, 0 if a shut gate prevented the try; then the order is
+    due after `after_s` seconds.
     """
 
     platform_order_id: str
@@ -74,7 +75,7 @@ def note_nameless(tx: Connection, shop_id: int, changed_at: datetime, error: str
 
 
 def close_gaps(tx: Connection, shop_id: int, platform_order_ids: Sequence[str]) -> None:
-    """These orders could be had."""
+    """Close the gaps of orders that could be fetched."""
     tx.execute(GAPS["close_gaps"], {"shop_id": shop_id, "ids": list(platform_order_ids)})
 
 

@@ -1,4 +1,4 @@
-"""Gates in Postgres: who has paused what, and the work that rests behind accounts."""
+"""Gates in Postgres: pauses with their authors, and the work that waits behind accounts."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from infra.tables.sql import load
 
 GATES = load("gates")
 
-# Ours are shorter; what a platform calls an order may be anything.
+# Our own subjects are shorter; an order id of a platform may have any length.
 _SUBJECT_MAX = 128
 
 
@@ -48,7 +48,7 @@ def accuse(tx: Connection, account: str, charge: Charge, subject: str, code: str
 
 
 def _storable(subject: str) -> str:
-    """What a platform calls an order, as far as Postgres can keep it."""
+    """A platform's order id, as far as Postgres can store it."""
     return subject[:_SUBJECT_MAX].encode(errors="replace").decode().replace("\0", "?")
 
 
@@ -88,7 +88,7 @@ def win_probe(tx: Connection, account: str, probe_s: float) -> bool:
 
 
 def return_probe(tx: Connection, account: str) -> None:
-    """The winner of a probe has called nobody: another may try at once."""
+    """Return a probe without a call: another caller may try at once."""
     tx.execute(GATES["return_probe"], {"account": account})
 
 
@@ -124,6 +124,6 @@ class Shut(NamedTuple):
 
 
 def open_gate(tx: Connection, kind: str, name: str) -> Shut | None:
-    """Open a gate, whoever has shut it; None where it was not shut."""
+    """Open a gate, regardless of who has shut it; None if it was not shut."""
     row = tx.execute(GATES["resume"], {"kind": kind, "name": name}).fetchone()
     return None if row is None else Shut(*row)

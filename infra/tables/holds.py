@@ -1,4 +1,4 @@
-"""Holds: why a fulfillment order stands still, whose a hold is, who releases it, and what a person let pass."""
+"""Holds of fulfillment orders: reason, owner, release, and waivers of persons."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class NewHold(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A waiver that stands for a newer content too."""
+    """A waiver that also counts for a newer content."""
 
     hold_id: int
     payload_id: int
@@ -78,7 +78,7 @@ def release_all_holds(
 
 
 def release_blocks(tx: Connection, fulfillment_order_ids: Sequence[int], author: Signature) -> None:
-    """Release the `dead_letter` hold of those that have no open letter any more."""
+    """Release the `dead_letter` holds of fulfillment orders that have no open letter any more."""
     named = {"by": author.who, "role": author.role, "reason": author.reason}
     tx.execute(HOLDS["release_blocks"], {"ids": list(fulfillment_order_ids), **named})
 
@@ -92,7 +92,7 @@ def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[i
 
 
 def keep_waivers(tx: Connection, kept: Sequence[Kept]) -> None:
-    """Let waivers stand for the newer content of their order. No statement for none."""
+    """Make waivers count for the newer content of their order. No statement for none."""
     if kept:
         rows = rows_json({"id": one.hold_id, "raw_payload_id": one.payload_id} for one in kept)
         tx.execute(HOLDS["keep_waivers"], {"rows": rows})
@@ -182,7 +182,7 @@ def release_resumed(tx: Connection, ids: Sequence[int]) -> list[Waiting]:
 
 
 def release_waiting(tx: Connection, ids: Sequence[int], accounts: Sequence[str]) -> list[Waiting]:
-    """The same of work that waits on none of these accounts any more."""
+    """Release `waiting_on_account` holds of fulfillment orders whose work waits on none of these accounts any more."""
     named = {"ids": list(ids), "accounts": list(accounts)}
     return [Waiting(*row) for row in tx.execute(HOLDS["release_waiting"], named).fetchall()]
 
@@ -217,7 +217,7 @@ def shipped_without_package(connection: Connection, since: datetime) -> list[Shi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldFilter:
-    """What all of some open holds have in common; None asks nothing.
+    """A filter of open holds; None: any value.
 
     `shop`: a shop's name, or its account. `is_snoozed`: only those that are snoozed now, or only those that are not.
     Raises Refused ``filter_malformed`` for an empty text: a shell variable that was not set must not choose holds.
@@ -310,7 +310,8 @@ def open_by_person(
     due_at: datetime | None,
     facts: dict[str, str],
 ) -> dict[int, datetime]:
-    """Open a hold on each; its due time by fulfillment order. Those that have an open hold of the code are left out.
+    """Open a hold on each; its due time by fulfillment order. Fulfillment orders with an open hold of the code are left
+    out.
 
     Without `due_at` it is due in `due_h` hours, by the database's clock. The caller holds the fulfillment orders.
     """
@@ -352,6 +353,6 @@ def snooze_holds(tx: Connection, hold_ids: Sequence[int], until: datetime | None
 
 
 def ended_holds(tx: Connection, hold_ids: Sequence[int]) -> dict[int, Ended]:
-    """Who released which of the holds. Those that are open, or never were, are left out."""
+    """Who released which of the holds. Open holds, and numbers without a hold, are left out."""
     with tx.cursor(row_factory=class_row(Ended)) as cursor:
         return {one.id: one for one in cursor.execute(HOLDS["ends"], {"ids": list(hold_ids)})}

@@ -125,7 +125,7 @@ def read_part(tx: Connection, part: Part, order_id: int, kind: type[T]) -> tuple
 
 
 def read_part_by_column(tx: Connection, part: Part, order_id: int) -> list[dict[str, Any]]:
-    """The same, each row by column."""
+    """What is known of an order, each row as a mapping by column."""
     with tx.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(INSPECT[part], {"id": order_id}).fetchall()
 

@@ -1,4 +1,4 @@
-"""What must hold at every commit, as queries that find what breaks it."""
+"""Invariants that must hold at every commit, as queries that find their breaches."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Dead letters as values: causes, pages, one letter, and where its subject stands."""
+"""Dead letters as values: causes, pages, one letter, and the present state of its subject."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,7 +21,8 @@ from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
 
 LETTERS = load("letters")
-# How a fingerprint begins. Nothing begins them all, and a shell variable that is not set is nothing.
+# The beginning of a fingerprint. An empty text is refused, because a shell variable that was not set would choose all
+# letters.
 _BEGINNING = re.compile(r"[0-9a-f]+")
 _CAUSES_NAMED = 5
 
@@ -44,7 +45,7 @@ class LetterCause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterFilter:
-    """What all of some letters have in common; None asks nothing. `cause` is a fingerprint, or how one begins.
+    """A filter of letters; None: any value. `cause` is a fingerprint, or its beginning.
 
     Raises Refused ``cause_malformed`` for what can begin no fingerprint, and ``filter_malformed`` for an empty text: a
     shell variable that was not set must not choose letters.
@@ -94,7 +95,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeLetter(Letter):
-    """All that a letter says. `causes`: one entry an attempt, each with what stood behind it."""
+    """A letter with all its details. `causes`: one entry for each attempt, with its chain of causes."""
 
     subject_id: int
     fulfillment_order_id: int | None
@@ -137,7 +138,7 @@ def count_letters(tx: Connection, wanted: LetterFilter) -> int:
 def of_one_cause(tx: Connection, wanted: LetterFilter) -> LetterFilter:
     """A filter with the whole fingerprint of the open letters that its cause means.
 
-    Raises Refused ``cause_ambiguous`` when it means several: who acts must know on what.
+    Raises Refused ``cause_ambiguous`` when it means several causes, because a person must know which letters change.
     """
     if wanted.cause is None:
         return wanted
@@ -149,6 +150,7 @@ def of_one_cause(tx: Connection, wanted: LetterFilter) -> LetterFilter:
 
 
 def load_letter(tx: Connection, letter_id: int) -> WholeLetter | None:
+    """One letter, open or closed; None: there is no such letter."""
     with tx.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(LETTERS["show"], {"id": letter_id, **steps_by_subject()}).fetchone()
     return WholeLetter(**_with_money(row)) if row else None
@@ -160,10 +162,10 @@ def _with_money(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_standings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Standing]:
-    """Where the subjects of open letters stand now, by letter id.
+    """The present states of the subjects of open letters, by letter id.
 
-    One statement for all, and for each step among them those that the step asks. A letter of no known step has none: a
-    message stands for no order, and of a step that only another version knows nothing can be said.
+    One statement for all, and for each step among them the statements of that step. A letter without a known step has
+    no standing: a message belongs to no order, and a step that only another version knows cannot be asked.
     """
     named = {"ids": list(letter_ids), "steps": list(STEPS)}
     rows = tx.execute(LETTERS["standings"], named).fetchall()
@@ -321,24 +323,24 @@ def count_open(connection: Connection) -> int:
 
 
 class Told(NamedTuple):
-    """What was last said of a cause: how many letters it had, and how long ago."""
+    """The last report of a cause: how many letters it had, and how long ago."""
 
     letters: int
     age: timedelta
 
 
 def alarms_raised(tx: Connection) -> dict[str, Told]:
-    """What was last said of each cause, by fingerprint; locked."""
+    """The last report of each cause, by fingerprint; locked."""
     return {fingerprint: Told(*rest) for fingerprint, *rest in tx.execute(LETTERS["alarms_raised"])}
 
 
 def note_alarms(tx: Connection, letters: Mapping[str, int]) -> None:
-    """Note that somebody was just told of causes with so many letters, by fingerprint. No statement for none."""
+    """Record a report of causes with these numbers of letters, by fingerprint. No statement for none."""
     if letters:
         rows = rows_json({"fingerprint": cause, "letters": count} for cause, count in letters.items())
         tx.execute(LETTERS["note_alarms"], {"rows": rows})
 
 
 def forget_alarms(tx: Connection, open_causes: Sequence[str]) -> None:
-    """Forget what was said of causes that are none of the open ones, given by fingerprint."""
+    """Remove reports of causes that are not among the open ones, given by fingerprint."""
     tx.execute(LETTERS["forget_alarms"], {"open": list(open_causes)})

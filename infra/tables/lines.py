@@ -14,7 +14,7 @@ LINES = load("lines")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Pieces of a line in a package with a waybill. `is_told`: the platform heard of it, or may have."""
+    """Pieces of a line in a package with a waybill. `is_told`: the write-back was made, or may have been."""
 
     line_id: str
     waybill: str
@@ -39,7 +39,7 @@ def load_plans(tx: Connection, order_ids: Sequence[int]) -> tuple[dict[int, list
 
 
 def own_shipments(order: Order, told: Sequence[Told]) -> dict[str, int]:
-    """Pieces by line that the platform shows as shipped under our number, or under none after we told it of ours."""
+    """Pieces by line that the platform shows as shipped under our number, or without a number after our write-back."""
     shown = {line.line_id: line.waybill for line in order.lines if line.shipped}
     own: dict[str, int] = {}
     for one in told:
@@ -60,12 +60,13 @@ class Quantity:
 
 
 def set_quantities(tx: Connection, quantities: Sequence[Quantity]) -> None:
-    """Lower what fulfillment orders work on, and what lies in their package if that has no label yet."""
+    """Lower the pieces of fulfillment orders, and the pieces in their package if the package has no label yet."""
     if quantities:
         tx.execute(LINES["set_quantities"], {"rows": rows_json(map(_row, quantities))})
 
 
 def add_quantities(tx: Connection, quantities: Sequence[Quantity]) -> None:
+    """Add pieces to fulfillment orders. No statement for none."""
     if quantities:
         tx.execute(LINES["add_quantities"], {"rows": rows_json(map(_row, quantities))})
 

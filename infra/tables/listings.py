@@ -15,7 +15,7 @@ LISTINGS = load("listings")
 
 
 def load_entries(tx: Connection, listings: Iterable[Listing]) -> dict[Listing, str]:
-    """What the map says of these listings and of their products; asks nothing when there are none."""
+    """The entries of the map for these listings and their products; no statement when there are none."""
     rows = [_row(listing) for listing in sorted(set(listings))]
     if not rows:
         return {}
@@ -91,7 +91,7 @@ class Wanted:
 
 
 def list_wanted(connection: Connection, limit: int) -> list[Wanted]:
-    """Those with the most orders first."""
+    """Listings without a SKU that stock knows, those that most orders wait for first."""
     rows = connection.execute(LISTINGS["wanted"], {"limit": limit})
     return [
         Wanted(
@@ -122,7 +122,7 @@ def count_waiting_for(connection: Connection, listings: Iterable[Listing]) -> in
 
 
 def unknown_skus(tx: Connection, skus: Iterable[str]) -> frozenset[str]:
-    """Those of the SKUs that stock does not know; asks nothing when there are none."""
+    """The SKUs that stock does not know; no statement when there are none."""
     wanted = sorted(set(skus))
     if not wanted:
         return frozenset()
@@ -140,7 +140,7 @@ def lock_ready(tx: Connection, ids: Sequence[int]) -> list[int]:
 
 
 def lock_order(tx: Connection, order_id: int) -> None:
-    """Against newer contents of the order."""
+    """Lock the order, so that no newer content is stored meanwhile."""
     tx.execute(LISTINGS["lock_order"], {"id": order_id})
 
 
@@ -153,7 +153,7 @@ def open_lines(tx: Connection, ids: Sequence[int]) -> list[OpenLine]:
 
 
 def write_skus(tx: Connection, changed: Sequence[NewSku]) -> None:
-    """Give lines their SKU; those with nothing to pick leave the work of their fulfillment order."""
+    """Give lines their SKU; lines with nothing to pick are removed from their fulfillment order."""
     named = [
         {"order_id": one.line.order_id, "line_id": one.line.line_id, "sku": one.sku}
         for one in changed

@@ -1,4 +1,4 @@
-"""Session locks: who lives, who leads. Postgres lets go of them when the session ends."""
+"""Session locks: which workers run, which sweeper leads. Postgres releases them when the session ends."""
 
 from infra.tables.pool import Connection
 from infra.tables.sql import load
@@ -19,7 +19,7 @@ def ask_session(session: Connection) -> None:
 
 
 def lock_session(session: Connection, lock_class: int, number: int, name: str) -> None:
-    """Call a session by a name and take a lock for its life; waits for whoever has the lock."""
+    """Name a session and take a lock until it ends; waits while another session has the lock."""
     session.execute(LOCKS["name_session"], {"name": name})
     session.execute(LOCKS["lock"], {"class": lock_class, "number": number})
 

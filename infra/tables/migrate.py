@@ -4,10 +4,10 @@ A file is named ``NNNN_pre_name.sql`` or ``NNNN_post_name.sql``: to be applied b
 that needs it. Code that does not know a ``pre`` file works beside it; a ``post`` file ends that. An applied file never
 changes again.
 
-Each file runs in a transaction of its own, which waits for a table in use for a moment only: whoever wants to write
-waits behind it. It is tried again until it gets its turn. A file whose first line is ``-- commits by itself`` is one
-statement that commits piece by piece, for rows that workers write meanwhile; stopped half way it is run again from its
-beginning.
+Each file runs in a transaction of its own, which waits only a moment for a table in use, because all writers wait
+behind the transaction. It is tried again until it gets its locks. A file whose first line is ``-- commits by itself``
+is one statement that commits piece by piece, for rows that workers write meanwhile; stopped half way it is run again
+from its beginning.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from infra.telemetry.log import get_logger
 FOLDER = Path(__file__).with_name("migrations")
 _FILE = re.compile(r"(?P<version>\d{4})_(?P<name>(?:pre|post)_[a-z0-9_]+)")
 _ADVISORY_LOCK = 0x6F72_6465_726C  # "orderl": no other lock of this database has this number
-# Writers stand behind a migration that waits for a table.
+# Writers wait behind a migration that waits for a table.
 _DDL_LOCK_TIMEOUT = "2s"
 _TRIES_MAX = 60
 _PAUSE_S = 1.0
@@ -147,7 +147,7 @@ def _next(connection: Connection, migrations: list[Migration]) -> str | None:
 
 
 def _wait_for_turn(connection: Connection) -> None:
-    """A long migration may hold others up for long; only waiting for a table in use is bounded."""
+    """A migration may run for a long time; only the wait for a table in use is limited."""
     connection.execute("SET LOCAL statement_timeout = 0")
     connection.execute("SET LOCAL lock_timeout = 0")
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
@@ -173,7 +173,7 @@ def _apply_by_itself(connection: Connection, migration: Migration, migrations: l
         _record(connection, migration)
         return True
     finally:
-        # A session that was lost has let go of its turn.
+        # A lost session has released its lock.
         if not connection.broken:
             connection.execute("SELECT pg_advisory_unlock(%s)", [_ADVISORY_LOCK])
             _set_timeouts(connection, *row)

@@ -1,4 +1,4 @@
-"""What a buyer must hear of a package."""
+"""Notices to buyers about packages."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class ContactRow:
 
 
 class NewNotice(NamedTuple):
-    """What the buyer must hear over one channel. `occurred_at`: when the event was, as its source tells."""
+    """A notice to the buyer over one channel. `occurred_at`: the time of the event, as its source gives it."""
 
     package_id: int
     event: str
@@ -54,7 +54,7 @@ class WantedNotice(NamedTuple):
 
 
 class EndedNotice(NamedTuple):
-    """How a notice ended. `reason`: a code, where it was not told."""
+    """How a notice ended. `reason`: a code, if it was not sent."""
 
     notice_id: int
     status: str
@@ -62,7 +62,7 @@ class EndedNotice(NamedTuple):
 
 
 def want_notices(tx: Connection, notices: Sequence[NewNotice]) -> list[WantedNotice]:
-    """Note what buyers must hear; returns the new notices. No statement for none."""
+    """Store notices to send; returns the new ones. No statement for none."""
     if not notices:
         return []
     rows = rows_json(one._asdict() for one in notices)

@@ -16,18 +16,19 @@ from infra.tables.sql import load
 
 ORDER_LIST = load("order_list")
 
-# So many orders a page looks through at most; stretch by stretch, each one statement, the first ones short.
+# A page reads at most this many orders, section by section; each section is one statement, and the first ones are
+# short.
 LOOKED_MAX = 50_000
 _STRETCH_FIRST, _STRETCH_MAX = 200, 20_000
-# So many orders of a narrow set, held ones or those with letters, are looked at together.
+# Orders of a narrow set (held ones, or those with letters) that one statement reads.
 _NARROW = 2_000
-# Orders get their ids before they commit: two that come together may stand crosswise by so much.
+# Orders get their ids before they commit, so the order of ids and of commit times may differ by this time.
 _CROSSWISE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilter:
-    """What all of some orders have in common; None asks nothing.
+    """A filter of orders; None: any value.
 
     `shop`: a shop's name, or its account. `hold`, `owner`: of one open hold. `older_than`, `since`: when it came in.
     `least`, `most`: what is payable, of orders in that currency. `location`: where it is picked. `courier`: a courier,
@@ -237,7 +238,7 @@ def parts_of(tx: Connection, order_ids: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def load_listed(tx: Connection, chosen: Sequence[tuple[int, int]]) -> list[ListedOrder]:
-    """What a list says of orders, in the order of their (order, fulfillment order) ids."""
+    """The columns of a list of orders, in the order of their (order, fulfillment order) ids."""
     ids = {"order_ids": [order_id for order_id, _ in chosen], "part_ids": [part_id for _, part_id in chosen]}
     named = {**ids, **steps_by_subject()}
     with tx.cursor(row_factory=dict_row) as cursor:

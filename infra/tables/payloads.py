@@ -54,7 +54,8 @@ class PayloadRow(NamedTuple):
 def store_payloads(
     tx: Connection, platform: str, shop: str, payloads: Sequence[NewPayload], *, source: str, contents_max: int
 ) -> list[tuple[int, Lane]]:
-    """Store payloads of one shop; (id, lane) of the new ones. Known content, and that of forgotten orders, is no news.
+    """Store payloads of one shop; (id, lane) of the new ones. Content that is already stored, and content of forgotten
+    orders, is not stored again.
 
     An order keeps `contents_max` contents of a day; the further ones are counted as refused.
     """
@@ -75,7 +76,9 @@ def store_payloads(
 def full_of_unread(
     tx: Connection, platform: str, shop: str, platform_order_ids: Sequence[str], most: int
 ) -> frozenset[str]:
-    """Of some orders, those with `most` stored payloads or more that could not be read or wait to be read."""
+    """Given orders, returns the orders with at least `most` stored payloads that could not be read or wait to be
+    read.
+    """
     named = {"platform": platform, "shop": shop, "platform_order_ids": list(platform_order_ids), "most": most}
     return frozenset(row[0] for row in tx.execute(PAYLOADS["unread_versions"], named).fetchall())
 
@@ -131,6 +134,8 @@ def choose_lane(tx: Connection, platform_order_id: str, place: str, *, lane: str
 
 
 def move_payloads(tx: Connection, payload_ids: Sequence[int], lane: str) -> list[int]:
-    """Move the reading of payloads to a lane; ids of those that still wait to be read. Locks their work."""
+    """Move the reading of payloads to a lane; returns the ids of payloads that still wait to be read. Locks their
+    work.
+    """
     rows = tx.execute(PAYLOADS["move_payload_work"], {"ids": list(payload_ids), "lane": lane})
     return [row[0] for row in rows]

@@ -15,10 +15,10 @@ from psycopg_pool import ConnectionPool
 STATEMENT_TIMEOUT_MS = 15_000
 LOCK_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_SESSION_TIMEOUT_MS = 10_000
-# What the operator's URL may say otherwise. A server that vanished without a farewell, as in a fail-over, is given up
-# once bytes stay unacknowledged for 10 s (tcp_user_timeout is in milliseconds), or probes of a silent connection for
-# about as long; by the kernel's own measure that takes a quarter of an hour, or hours. Not for sockets of this
-# machine. (PostgreSQL manual, libpq: parameter key words.)
+# Defaults that the operator's URL may replace. A connection to a server that disappeared, as in a fail-over, is closed
+# once bytes stay unacknowledged for 10 s (tcp_user_timeout is in milliseconds), or probes of an idle connection stay
+# unanswered for about as long. With the kernel's own defaults this takes a quarter of an hour, or hours. Not for
+# sockets of this machine. (PostgreSQL manual, libpq: parameter key words.)
 _UNLESS_TOLD = {
     "application_name": "orderlane",
     "connect_timeout": "5",
@@ -29,7 +29,7 @@ _UNLESS_TOLD = {
     "keepalives_count": "3",
 }
 _CHECKOUT_TIMEOUT_S = 10.0
-# What is done beside a transaction takes a fraction of its time.
+# Statements beside a transaction take a fraction of the time of the transaction.
 _THREADS_PER_SIDE = 4
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -60,9 +60,9 @@ class Counts:
 class Database:
     """A pool of at most `max_connections`, opened as they are needed. Time-outs are in milliseconds; 0 is none.
 
-    Connections are in autocommit mode outside `transaction`. Their errors are psycopg's own. A second, smaller
-    pool serves `side`: whoever holds a connection and waits for another of the same pool may wait for
-    somebody who does the same.
+    Connections are in autocommit mode outside `transaction`. Their errors are psycopg's own. A second, smaller pool
+    serves `side`: two threads that each hold a connection and wait for another one of the same pool would wait for
+    ever.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Database:
 
     @property
     def waits(self) -> int:
-        """How often somebody had to wait, until a connection was opened or given back."""
+        """How often a caller had to wait until a connection was opened or given back."""
         return self._pool.get_stats().get("requests_queued", 0)
 
     def is_reachable(self) -> bool:
@@ -182,7 +182,7 @@ def _counting_cursor(counts: Counts) -> type[Cursor]:
 def _refuse_closed(connection: Connection) -> None:
     """Throw out a connection that the server has closed, without a round trip.
 
-    An idle server says nothing, so anything to read is its farewell.
+    An idle server sends nothing, so readable bytes mean that it has closed the connection.
     """
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)

@@ -38,8 +38,8 @@ def write_count(
 ) -> Changes:
     """Write a count that was asked for after `before` was read. SKUs that it leaves out stay as they are.
 
-    `author` is noted in the audit with every correction. A figure that moved since then is left to the next count:
-    pieces left meanwhile that the count may still hold.
+    `author` is noted in the audit with every correction. A figure that changed since then is left to the next count,
+    because pieces may have left that the count still contains.
     """
     changes = Changes()
     unknown = sorted(sku for sku in counted if sku not in before)

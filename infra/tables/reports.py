@@ -1,4 +1,4 @@
-"""What each worker process said at its start, and which of them live."""
+"""The versions that each worker process recorded at its start, and which of the processes run."""
 
 from dataclasses import dataclass
 from datetime import datetime

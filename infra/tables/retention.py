@@ -1,4 +1,5 @@
-"""What a purge and an erasure do to rows: find what has ended, lock it, forget it, leave a tombstone.
+"""The changes of rows by a purge or an erasure: find ended orders, lock them, remove their personal data, leave a
+tombstone.
 
 Everything happens in the caller's transaction.
 """
@@ -67,7 +68,9 @@ def find_ended(tx: Connection, order_ids: Sequence[int], patience: Patience) -> 
 
 
 def lock_ended(tx: Connection, order_ids: Sequence[int], patience: Patience) -> list[int]:
-    """The same, with their rows locked. An order that somebody else holds is left for the next time."""
+    """The orders that `find_ended` would return, with their rows locked. An order that another transaction has locked
+    is left for the next time.
+    """
     found = find_ended(tx, order_ids, patience)
     if not found:
         return []
@@ -80,7 +83,7 @@ def lock_ended(tx: Connection, order_ids: Sequence[int], patience: Patience) -> 
 
 
 def forget(tx: Connection, order_ids: Sequence[int], why: Why) -> Counter[str]:
-    """Take everything personal from locked orders and leave a tombstone for each; rows changed by table.
+    """Remove all personal data from locked orders and leave a tombstone for each; returns the changed rows by table.
 
     The rows of orders, lines, amounts, packages, shipments, write-backs and notices stay.
     """
@@ -103,7 +106,9 @@ def _locked(tx: Connection, names: Sequence[Named]) -> list[int]:
 
 
 def forget_unread(tx: Connection, payload_ids: Sequence[int], why: Why) -> Counter[str]:
-    """The same for payloads without an order."""
+    """Remove all personal data from locked payloads without an order and leave tombstones; returns the changed rows by
+    table.
+    """
     ids = {"ids": list(payload_ids)}
     tx.execute(RETENTION["bury_unread"], {**ids, "cause": why})
     return Counter(
@@ -128,6 +133,7 @@ def read_mark(tx: Connection, kind: str) -> int:
 
 
 def set_mark(tx: Connection, kind: str, upto: int, rows: int) -> None:
+    """Store how far a kind was purged, and add the number of purged rows."""
     tx.execute(RETENTION["set_mark"], {"kind": kind, "upto": upto, "rows": rows})
 
 
@@ -249,7 +255,7 @@ def lock_all_unread(tx: Connection, payload_ids: Sequence[int]) -> list[int]:
 
 
 def take_refused(tx: Connection, limit: int) -> list[Changed]:
-    """Changes of forgotten orders that nobody was told of, each once."""
+    """Changes of forgotten orders that were not reported yet, each once."""
     rows = tx.execute(RETENTION["take_refused"], {"limit": limit}).fetchall()
     return [Changed(Named(platform, shop, order), *rest) for platform, shop, order, *rest in rows]
 
@@ -263,7 +269,7 @@ def note_refused(tx: Connection, order: Named, changed_at: datetime) -> int | No
 
 
 def say_refused_inputs(tx: Connection) -> list[tuple[str, str, int]]:
-    """(kind, name, count) of the limits that were reached since anybody was told, each at most once a day."""
+    """(kind, name, count) of the limits that were reached since the last report, each at most once a day."""
     return tx.execute(RETENTION["say_refused_inputs"]).fetchall()
 
 

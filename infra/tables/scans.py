@@ -45,7 +45,7 @@ def keep_early_scans(tx: Connection, location: str, scans: Sequence[EarlyScan], 
 
 
 def drop_early_scans(tx: Connection, location: str, event_ids: Sequence[str]) -> None:
-    """These scans wait no more."""
+    """Delete early scans that were applied."""
     tx.execute(SCANS["drop_early_scans"], {"location": location, "event_ids": list(event_ids)})
 
 

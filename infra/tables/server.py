@@ -1,4 +1,4 @@
-"""What the Postgres server says of itself."""
+"""Version, settings and sessions of the Postgres server."""
 
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -50,12 +50,14 @@ def void_shipments(tx: Connection, references: Sequence[str]) -> None:
 
 
 def end_calls(tx: Connection, references: Sequence[str], lag_s: float) -> None:
-    """Calls are over, with any effect: the next try asks first, after `lag_s`, when a look-up shows what was booked."""
+    """Record that calls have ended with an unknown effect: the next try asks first, after `lag_s` seconds, when a
+    look-up shows a booking.
+    """
     tx.execute(SHIPMENTS["end_calls"], {"references": list(references), "lag_s": lag_s})
 
 
 def clear_calls(tx: Connection, references: Sequence[str]) -> None:
-    """Calls surely had no effect: the next try need not ask first."""
+    """Record that calls certainly had no effect, so that the next try need not ask first."""
     tx.execute(SHIPMENTS["clear_calls"], {"references": list(references)})
 
 
@@ -73,7 +75,7 @@ def being_labelled(tx: Connection, order_ids: Sequence[int]) -> set[int]:
 
 
 def give_up_intents(tx: Connection, fulfillment_order_id: int) -> None:
-    """A person has settled with the courier what nobody can ask it: the intents are void."""
+    """Void the intents that a person has settled with a courier without a look-up."""
     tx.execute(SHIPMENTS["give_up_intents"], {"id": fulfillment_order_id})
 
 
@@ -85,7 +87,9 @@ def waybill_owner(tx: Connection, our_reference: str, waybill: str) -> str | Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageHere:
-    """A package as we have it. `generation` and `waybill` are the live shipment's; `is_calling`: label is at it."""
+    """A package as we have it. `generation` and `waybill` are the live shipment's; `is_calling`: the step label works
+    on the package.
+    """
 
     id: int
     number: int
@@ -149,7 +153,7 @@ def booked_waybill(connection: Connection, package_id: int) -> str | None:
 def ask_about(
     tx: Connection, fulfillment_order_ids: Sequence[int], *, is_suspect: bool = False
 ) -> list[tuple[str, str]]:
-    """Make label due for calls that may have happened and that nobody asks about; (lane, account) of each."""
+    """Make label due for calls with an unknown outcome that no work asks about; (lane, account) of each."""
     named = {"ids": list(fulfillment_order_ids), "is_suspect": is_suspect}
     return [(lane, account) for lane, account in tx.execute(SHIPMENTS["ask_about"], named)]
 

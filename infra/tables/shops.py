@@ -83,8 +83,8 @@ def find_shops(tx: Connection, accounts: Sequence[str]) -> dict[str, int]:
 class CursorRow(NamedTuple):
     """How far back the changes of a shop are stored: `cursor_at`, or its row's age where it was never read.
 
-    `patience_s`: the age that its settings allow. `told_s`: since somebody was last told that it is behind; None:
-    nobody was. `is_paused`: by a person.
+    `patience_s`: the age that its settings allow. `told_s`: seconds since the last report that the shop is behind;
+    None: no report. `is_paused`: by a person.
     """
 
     account: str
@@ -102,7 +102,7 @@ def load_cursor_ages(connection: Connection, patiences_s: Mapping[str, float]) -
 
 
 def note_behind(tx: Connection, behind: Sequence[str], caught_up: Sequence[str]) -> None:
-    """Note that somebody was just told of the shops that are behind, and that the others have caught up."""
+    """Record a report of the shops that are behind, and that the others have caught up."""
     tx.execute(SHOPS["note_behind"], {"behind": list(behind), "caught_up": list(caught_up)})
 
 

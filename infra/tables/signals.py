@@ -61,7 +61,7 @@ class Counted(StrEnum):
 
 
 def keep_to_indexes(tx: Connection) -> None:
-    """For this transaction the planner reads few rows in index order, whatever it believes of the table."""
+    """Make the planner read few rows in index order in this transaction, regardless of its statistics of the table."""
     tx.execute(SIGNALS["keep_to_indexes"])
 
 

@@ -1,4 +1,4 @@
-"""Named queries: every statement stands in a file of ``infra/tables/sql`` and is called by its name.
+"""Named queries: every statement is in a file of ``infra/tables/sql`` and is called by its name.
 
 -- name: claim_due
 -- What it is for, its lock, its index.

@@ -13,7 +13,7 @@ STANDING = load("standing")
 
 
 def closed_gaps(tx: Connection, subject_ids: Sequence[int]) -> set[int]:
-    """Of the subjects that are gaps in a shop's listing (below zero), those that are closed. A shop is never done."""
+    """The closed ones of the subjects that are gaps in a shop's listing (ids below zero). A shop is never done."""
     return _ids(tx, STANDING["closed_gaps"], subject_ids)
 
 
@@ -49,12 +49,12 @@ def confirmed_packages(tx: Connection, package_ids: Sequence[int]) -> set[int]:
 
 
 def unconfirmed_packages(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[OpenSubject]:
-    """Packages whose platform has not confirmed what it must hear, each with its shop's account."""
+    """Packages whose write-back is not confirmed, each with its shop's account."""
     return _open(tx, STANDING["unconfirmed"], fulfillment_order_ids)
 
 
 def settled_notices(tx: Connection, notice_ids: Sequence[int]) -> set[int]:
-    """Notices that nobody sends any more."""
+    """Notices that need no further call."""
     return _ids(tx, STANDING["settled_notices"], notice_ids)
 
 

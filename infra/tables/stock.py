@@ -1,4 +1,4 @@
-"""Stock rows: read without a lock, locked in one sorted statement, moved set by set.
+"""Stock rows: read without a lock, locked in one sorted statement, changed in sets.
 
 Lock order of the whole project: work, orders, fulfillment orders, then pool rows by SKU, then location
 rows by SKU and location.
@@ -39,7 +39,9 @@ def read_location_levels(tx: Connection, skus: Iterable[str]) -> dict[str, dict[
 
 
 def lock_location_levels(tx: Connection, skus: Iterable[str]) -> dict[str, dict[str, int]]:
-    """The same, locked until the transaction ends; the pool rows are locked first."""
+    """Pieces that may still be picked, by location and SKU, locked until the transaction ends; the pool rows are locked
+    first.
+    """
     wanted = sorted(set(skus))
     with tx.pipeline():
         tx.execute(STOCK["lock_levels"], {"skus": wanted})
@@ -167,7 +169,7 @@ def count_in(tx: Connection, location: str, levels: Mapping[str, int]) -> None:
         return
     rows = rows_json({"sku": sku, "quantity": quantity} for sku, quantity in levels.items())
     tx.execute(STOCK["count_in"], {"rows": rows})
-    # Pool rows before location rows, in the order in which everybody locks them.
+    # Pool rows before location rows, in the lock order of the whole project.
     tx.execute(STOCK["lock_levels"], {"skus": sorted(levels)})
     tx.execute(STOCK["count_in_location"], {"rows": rows, "location": location})
 

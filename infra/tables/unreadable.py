@@ -1,4 +1,4 @@
-"""Entries of others that could not be read: records with an owner, without anything personal."""
+"""Entries of other systems that could not be read: records with an owner, without personal data."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from infra.tables.sql import load
 
 UNREADABLE = load("unreadable")
 OWNER, DUE_H = "warehouse", 4
-# Open records of one account: a feed that sends rubbish fills no more, and what is beyond is counted.
+# The most open records of one account, so that a broken feed cannot fill the table; further entries are only counted.
 OPEN_MAX = 10_000
 
 
@@ -27,7 +27,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where it stands and why it cannot be read; `key` and `waybill`: what it says that it speaks of."""
+    """The place of the entry and why it cannot be read; `key` and `waybill`: the subject that it names."""
 
     position: int
     code: str
@@ -85,12 +85,13 @@ def replace_rows(tx: Connection, account: str, entries: Sequence[Entry], by: str
 
 
 def accounts_with_bad_rows(connection: Connection, accounts: Sequence[str]) -> set[str]:
+    """The accounts whose last count of stock had rows that could not be read."""
     rows = connection.execute(UNREADABLE["accounts_with_bad_rows"], {"accounts": list(accounts)})
     return {row[0] for row in rows}
 
 
 def _ours(text: str) -> str | None:
-    """A reference of ours; anything else may be anything, and is not kept."""
+    """A reference of ours; other text may be personal data, and is not kept."""
     try:
         base_of(text)
     except ValueError:

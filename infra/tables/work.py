@@ -1,4 +1,4 @@
-"""Due work: added, finished, postponed, put back, moved to another lane, and at rest behind gates."""
+"""Due work: added, finished, postponed, put back, moved to another lane, and waiting behind gates."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ class Added(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """Work to put back with a clean slate. `is_suspect`: it once killed its worker, so it runs alone."""
+    """Work to put back without attempts and causes. `is_suspect`: it once killed its worker, so it runs alone."""
 
     step: str
     subject_id: int
@@ -126,7 +126,7 @@ def lock_work(tx: Connection, steps: Sequence[str], subject_ids: Sequence[int]) 
 
 
 def put_back(tx: Connection, works: Iterable[Returned]) -> None:
-    """Make work due with a clean slate, each in the turn of its own shop. No statement for none."""
+    """Make work due without attempts and causes, each in the turn of its own shop. No statement for none."""
     rows = [one._asdict() for one in works]
     if rows:
         tx.execute(WORK["put_back"], {"rows": rows_json(rows), **steps_by_subject()})
@@ -139,7 +139,7 @@ def move_order(tx: Connection, order_id: int, lane: str) -> list[str]:
 
 
 def gates_with_work(connection: Connection) -> list[str]:
-    """Every account that work rests behind."""
+    """Every account behind whose gate work waits."""
     return [row[0] for row in connection.execute(WORK["gates_with_work"])]
 
 

@@ -1,4 +1,4 @@
-"""What a platform must hear of a package."""
+"""Write-backs of packages to their platforms."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class WritebackRow(PackageRow):
 
 
 class NewWriteback(NamedTuple):
-    """What a platform must hear. `shipped_at`: when the package left, as the shop counts that."""
+    """A write-back to make. `shipped_at`: when the package left, by the rule of the shop."""
 
     package_id: int
     order_id: int | None
@@ -56,7 +56,7 @@ class Ended(NamedTuple):
 
 
 def want_writebacks(tx: Connection, writebacks: Sequence[NewWriteback]) -> None:
-    """Note what platforms must hear; what is noted already stays. No statement for none."""
+    """Store write-backs to make; existing ones stay. No statement for none."""
     if writebacks:
         tx.execute(WRITEBACKS["want_writebacks"], {"rows": rows_json(one._asdict() for one in writebacks)})
 

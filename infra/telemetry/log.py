@@ -63,12 +63,12 @@ _MOBILE = re.compile(r"(?<!\d)(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)")
 _WARNING = re.compile(r"(?P<file>[^\n]*?):(?P<line>\d+): (?P<category>\w+): ")
 _BLACKED_OUT = "1**********"
 _FRAMES_SHOWN = 6
-# What a library's log line may show of its arguments as it is.
+# Types of arguments that a library's log line may show unchanged.
 _PLAIN = (str, int, float, Decimal, datetime, timedelta, Path, UUID)
 
 
 class _Stderr:
-    """Whatever stderr is at the moment: loggers are kept for long, and it may be redirected meanwhile."""
+    """The present stderr: loggers are kept for a long time, and stderr may be redirected meanwhile."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -81,7 +81,9 @@ class _Stderr:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """A line that cannot be written is said to be missing. The usual words for that would show its arguments."""
+    """Reports a line that cannot be written without its content. The usual report of Python would show its
+    arguments.
+    """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         with contextlib.suppress(OSError, ValueError):
@@ -219,7 +221,7 @@ def _clean(value: object) -> object:
             return {key: _clean(item) for key, item in value.items() if key not in _PERSONAL_KEYS}
         case list() | tuple() | set() | frozenset():
             return [_clean(item) for item in value]
-    # Anything else might show what it holds.
+    # Any other object might show its content.
     return f"<{type(value).__qualname__}>"
 
 

@@ -1,4 +1,4 @@
-"""Text of others made harmless for a terminal: what it would obey is shown instead."""
+"""Makes text of other systems harmless for a terminal: control characters are shown instead of obeyed."""
 
 from collections.abc import Iterable
 
@@ -30,5 +30,5 @@ def in_lines(text: str) -> str:
 
 
 def in_json(text: str) -> str:
-    """The same JSON, with what a terminal obeys written as escapes."""
+    """The same JSON, with the characters that a terminal would obey written as escapes."""
     return text.translate(_IN_JSON)

@@ -1,6 +1,6 @@
-"""What nobody caught, said in the log: type, code and place, never the text that may quote a value.
+"""Logs uncaught exceptions: type, code and place, never the text, which may quote a value.
 
-The interpreter's own way prints the whole exception to stderr, a database error with the row it is about.
+The interpreter itself would print the whole exception to stderr, for a database error with the row.
 """
 
 import asyncio

@@ -25,9 +25,9 @@ def accounts_of(settings: Settings) -> tuple[Account, ...]:
 
 
 def credentials(settings: Settings, clock: Clock, incomplete: Collection[str] = ()) -> Iterator[Check]:
-    """Whether each account's adapter exists and has what it needs; nothing is sent.
+    """Whether each account's adapter exists and has its credentials and options; nothing is sent.
 
-    `incomplete`: accounts of which a secret is not there; they have lines of their own.
+    `incomplete`: accounts with a missing secret; they have lines of their own.
     """
     door = Door(settings.door, frozenset(), clock)
     faulty = len(incomplete)
@@ -92,7 +92,7 @@ async def _knock(place: str, who: str, resolver: OutsideResolver) -> Check:
 
 
 async def _connect_to(host: str, port: int, resolver: OutsideResolver) -> None:
-    """Connect to the first of the judged addresses that answers, as the door would. Raises what the last one did."""
+    """Connect to the first checked address that answers, as the door would. Raises the error of the last address."""
     *others, last = [found["host"] for found in await resolver.resolve(host, port)]
     for address in others:
         with suppress(OSError):

@@ -47,7 +47,7 @@ def all_checks(session: Connection, shops: Sequence[Shop]) -> Iterator[Check]:
 
 
 def alarms(session: Connection) -> Check:
-    """What the sweeper has found lately; other lines look for themselves."""
+    """The open alarms, which the sweeper found; other lines check by themselves."""
     found = open_alarms(session, limit=_NAMED)
     if not found:
         return ok("alarms", "none is open")
@@ -120,13 +120,13 @@ def old_cursors(session: Connection, shops: Sequence[Shop]) -> Check:
 def lone_scans(session: Connection) -> Check:
     rows = scans.lone_scans(session, LONE_SCANS_H)
     if not rows:
-        return ok("scans", "every scan speaks of a package of ours")
+        return ok("scans", "every scan names a package of ours")
     where = ", ".join(
         f"{location} {count}" + (f" (such as {reference})" if is_waybill(reference) else "")
         for location, count, reference in rows
     )
     advice = "the warehouse scanned what we did not book: `orderlane reconcile`, then ask the warehouse"
-    return warn("scans", f"of nobody's package for a day: {where}", advice)
+    return warn("scans", f"without a known package for a day: {where}", advice)
 
 
 def unreadable_entries(session: Connection) -> Check:
@@ -135,7 +135,7 @@ def unreadable_entries(session: Connection) -> Check:
         return ok("unreadable", "every scan and stock row could be read")
     where = ", ".join(f"{account} {count} {_ENTRIES[Source(source)]}" for account, source, count in rows)
     total = sum(count for *_, count in rows)
-    return warn("unreadable", f"{total} open: {where}", "`orderlane scans list` names them; ask the warehouse")
+    return warn("unreadable", f"{total} open: {where}", "`orderlane entry list` names them; ask the warehouse")
 
 
 def expired_holds(session: Connection) -> Check:
@@ -149,11 +149,11 @@ def expired_holds(session: Connection) -> Check:
 def unwanted_waybills(session: Connection) -> Check:
     rows = holds.unwanted_waybills(session, _NAMED + 1)
     if not rows:
-        return ok("waybills", "none lives for a closed order")
+        return ok("waybills", "no closed order has a valid waybill")
     named = ", ".join(f"{order} has {waybill} of {courier}" for order, courier, waybill in rows[:_NAMED])
     more = " and more" if len(rows) > _NAMED else ""
     advice = "cancel each at its courier, then `orderlane order release ID --code unwanted_waybill --reason R`"
-    return warn("waybills", f"living for closed orders: {named}{more}", advice)
+    return warn("waybills", f"valid although the order is closed: {named}{more}", advice)
 
 
 def dead_letters(session: Connection) -> Check:
@@ -164,7 +164,7 @@ def dead_letters(session: Connection) -> Check:
 
 
 def counted_stock(session: Connection, names: Sequence[str]) -> Check:
-    """Locations of which nothing was ever counted: no order can be promised anything there."""
+    """Locations without counted stock: no order can get stock there."""
     try:
         bare = uncounted(session, names)
     except psycopg.errors.UndefinedTable:
@@ -176,7 +176,7 @@ def counted_stock(session: Connection, names: Sequence[str]) -> Check:
 
 
 def refused_counts(session: Connection) -> Check:
-    """Counts of warehouses that would break promises: our figure stayed."""
+    """Counts of warehouses below the promised pieces: our figure stayed."""
     named = refusals(session, COUNTS_NAMED_MAX)
     if not named:
         return ok("stock", "no warehouse counts less than is promised")
@@ -187,7 +187,7 @@ def refused_counts(session: Connection) -> Check:
 
 
 def missing_skus(session: Connection) -> Check:
-    """Lines that nobody can pick: without a SKU, or with one that stock does not know."""
+    """Lines that cannot be picked: without a SKU, or with a SKU that stock does not know."""
     listings, orders = count_wanted(session)
     if not listings:
         return ok("listings", "no order waits for a SKU")

@@ -18,7 +18,7 @@ _WORST_LAST = tuple(Level)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line. `advice`: what to do about it; `is_unreachable`: something of the outside did not answer."""
+    """One line. `advice`: what to do about it; `is_unreachable`: a store or an endpoint did not answer."""
 
     name: str
     level: Level

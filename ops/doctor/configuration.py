@@ -17,7 +17,7 @@ FREE_LEAST_BYTES = _GIB
 
 
 def read(file: Path, environ: Mapping[str, str]) -> tuple[Settings | None, Check]:
-    """The settings, if they can be read: no unknown key. For a secret that is not there, something else stands."""
+    """The settings, if they can be read: no unknown key. A missing secret has a placeholder."""
     if not file.is_file():
         return None, fail("settings", f"no settings file at {file}", "`orderlane init` writes one")
     try:
@@ -40,12 +40,12 @@ def read(file: Path, environ: Mapping[str, str]) -> tuple[Settings | None, Check
     if missing:
         return settings, fail("settings", f"{file}: {counts}", f"add at least one each of: {', '.join(missing)}")
     if not settings.channels:
-        return settings, warn("settings", f"{file}: {counts}", "without [[channels]] nobody is told of a shipment")
+        return settings, warn("settings", f"{file}: {counts}", "without [[channels]] no notice of a shipment is sent")
     return settings, ok("settings", f"{file}: {counts}")
 
 
 def _readable(file: Path, environ: Mapping[str, str]) -> Settings:
-    """Raises Misconfigured for the first thing that is wrong. The address of a store cannot be left out."""
+    """Raises Misconfigured for the first mistake. The address of a store has no placeholder."""
     try:
         return read_settings(file, environ, absent=ABSENT)
     except Misconfigured:

@@ -1,4 +1,4 @@
-"""The round of all checks. Each is made as soon as what it needs is known to be there."""
+"""Runs all checks. A check runs as soon as the earlier checks show that its requirements are met."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from ops.doctor.check import Check, fail, unreachable
 
 
 def examine(file: Path, environ: Mapping[str, str], clock: Clock) -> Iterator[Check]:
-    """All checks, as they are made. Without readable settings there is nothing further to look at."""
+    """All checks, one by one as they run. Without readable settings no further check runs."""
     settings, check = configuration.read(file, environ)
     yield check
     if settings is None:

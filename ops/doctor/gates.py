@@ -16,7 +16,7 @@ from ops.views import gates as gate_views
 from ops.views.gates import Gate
 
 _RECOVERING = "recovering"
-# What platforms and couriers say of a signature whose time is not theirs.
+# The code for a signature that platforms and couriers refuse because of its time.
 _WRONG_TIME = "timestamp_invalid"
 
 

@@ -15,4 +15,4 @@ def check(session: Connection) -> Check:
         + (f" and {len(breach.examples) - 1} more" if breach.examples[1:] else "")
         for breach in breaches
     )
-    return fail("invariants", shown, "a defect: see docs/runbook.md, and `orderlane order show` for each order")
+    return fail("invariants", shown, "a defect: read docs/how-to/runbook.md, and `orderlane order show` for each order")

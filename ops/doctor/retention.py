@@ -42,6 +42,6 @@ def keeps_up(found: Standing) -> Check:
 
 def limits(found: Standing) -> Check:
     if not found.refused_inputs:
-        return ok("limits", "no feed has filled what it may")
+        return ok("limits", "no limit was reached")
     shown = ", ".join(f"{one.kind} of {one.name} {one.count}" for one in found.refused_inputs)
-    return warn("limits", f"refused beyond a limit: {shown}", "ask the feed's owner; see docs/retention.md")
+    return warn("limits", f"refused beyond a limit: {shown}", "ask the feed's owner; see docs/reference/retention.md")

@@ -19,7 +19,7 @@ from ops.doctor.check import Check, fail, ok, unreachable, warn
 POSTGRES_LEAST = 150_000
 REDIS_LEAST = (6, 2)
 SKEW_WARN_S = 2.0
-# Platforms refuse calls whose time stamp is minutes off; ours come from this machine's clock.
+# Platforms refuse calls whose time stamp is wrong by minutes; our time stamps come from this machine's clock.
 SKEW_FAIL_S = 60.0
 _REDIS_WAIT_S = 2.0
 
@@ -64,7 +64,7 @@ def server(session: Connection, clock: Clock, *, is_private: bool) -> Iterator[C
             f"fsync is {fsync}, synchronous_commit is {synchronous_commit}",
             "turn both on: without them a power cut loses accepted orders",
         )
-    # What half of the round trip may hide is no skew.
+    # A difference of less than half the round trip is not a difference of the clocks.
     middle = asked_at + (answered_at - asked_at) / 2
     yield clock_skew(abs((their_time - middle).total_seconds()) - (answered_at - asked_at).total_seconds() / 2)
 
@@ -78,7 +78,7 @@ def clock_skew(skew_s: float) -> Check:
 
 
 def session_lock(session: Session[tuple[object, ...]], other: Session[tuple[object, ...]]) -> Check:
-    """Whether a session stays one: its advisory lock must survive from one statement to the next.
+    """Whether a session keeps its server process: its advisory lock must survive from one statement to the next.
 
     Meanwhile `other` holds a transaction open, so that a transaction pooler has to give the second
     statement another server process.

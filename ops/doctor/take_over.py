@@ -1,4 +1,4 @@
-"""Whether it is said which orders of each shop are ours, and what shops that are only watched would have done."""
+"""Whether `take_over_from` is set where it is required, and what would have been done for watched shops."""
 
 from collections.abc import Iterator
 
@@ -27,8 +27,8 @@ def undecided(session: Connection, settings: Settings, clock: Clock) -> Check:
     try:
         refuse_undecided(session, settings, clock.utcnow())
     except Misconfigured as error:
-        return fail("take over", error.message, "without the line nothing starts; see docs/take-over.md")
-    return ok("take over", "of every shop it is known which orders are ours")
+        return fail("take over", error.message, "without the line nothing starts; see docs/how-to/take-over.md")
+    return ok("take over", "`take_over_from` is set for every new shop")
 
 
 def watched(session: Connection, settings: Settings, counts: list[KeptOutCount]) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""Whether the living workers run the code and the rules that lie here."""
+"""Whether the running workers have the installed code and the present rules."""
 
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version

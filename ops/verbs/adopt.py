@@ -10,8 +10,6 @@ from infra.tables.audit import Verb
 from infra.tables.pool import Connection, Database
 from ops.verbs.change import Change, change
 
-log = get_logger(__name__)
-
 
 def adopt_order(db: Database, order_id: int, author: Author) -> Adopted:
     """Begin a kept-out order as a new one, from reserve on.

@@ -64,7 +64,7 @@ def start_named(
     again: bool = False,
     expect: int | None = None,
 ) -> Bulk:
-    """The same of letters by their numbers, of which those that are open become members."""
+    """Freeze the open ones of some letters, given by number, into a bulk replay, as `start` does for a filter."""
     with change(db, author) as made:
         asked = {"letters": str(len(letter_ids))}
         bulk_id = create_bulk(made.tx, author, NewBulk(asked, per_second, again))
@@ -98,7 +98,7 @@ def _keep_out(tx: Connection, bulk_id: int, *, again: bool) -> int:
 
 
 def pause(db: Database, bulk_id: int, author: Author) -> Bulk:
-    """No further member goes until it is resumed. Raises Conflict ``bulk_state``."""
+    """Replay no further member until the bulk is resumed. Raises Conflict ``bulk_state``."""
     return _turn(db, bulk_id, "paused", frozenset({"canary", "running"}), author)
 
 
@@ -108,7 +108,7 @@ def resume(db: Database, bulk_id: int, author: Author) -> Bulk:
 
 
 def cancel(db: Database, bulk_id: int, author: Author) -> Bulk:
-    """Members that wait stay dead letters; what went stays gone. Raises Conflict ``bulk_state``."""
+    """Members that wait stay dead letters; members that were replayed stay replayed. Raises Conflict ``bulk_state``."""
     return _turn(db, bulk_id, "cancelled", frozenset({"canary", "running", "paused"}), author)
 
 

@@ -32,15 +32,15 @@ class Change:
         self._is_accounted_for = True
 
     def goes_on(self) -> None:
-        """This transaction carries on what an earlier one of the same act has noted."""
+        """Declare that an earlier transaction of the same act has written its audit row."""
         self._is_accounted_for = True
 
     def unchanged(self) -> None:
-        """Nothing was to be changed."""
+        """Declare that nothing had to be changed."""
         self._is_accounted_for = True
 
     def write(self) -> None:
-        """Write the notes. Raises UnrecordedError when there are none, and nobody said why."""
+        """Write the notes. Raises UnrecordedError when there are none and the change did not declare why."""
         if not self._acts and not self._is_accounted_for:
             raise UnrecordedError
         for verb, acts in self._acts.items():

@@ -1,4 +1,4 @@
-"""What a verb shall be done to: named one by one, named in a file, or all that pass a filter."""
+"""Chooses the subjects of a verb: named one by one, named in a file, or all that match a filter."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ from ops.views.writebacks import open_writebacks
 FILE_BYTES_MAX = 4 * 1024 * 1024
 _PAGE = 1_000
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
-# What spreadsheets make of long numbers: the last digits are lost.
+# Long numbers as spreadsheets write them: the last digits are lost.
 _ROUNDED = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.ASCII | re.IGNORECASE)
 
 # (line, name): the line of a file, or the place among several names.

@@ -60,7 +60,7 @@ def read_name(line: str) -> Named:
 def erase_again(db: Database, names: Sequence[Named], author: Author) -> tuple[Erasure | None, int]:
     """After a restored backup: erase what is here again, now or after its end, and let the others never come in.
 
-    The record, if there was anything here, and how many orders were not.
+    Returns the record, if some orders were here, and the number of orders that were not.
     """
     with change(db, author) as made:
         tx = made.tx

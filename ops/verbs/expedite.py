@@ -1,4 +1,4 @@
-"""Change an order's lane as a person, while it waits: also while nobody has read its payload yet."""
+"""Change the lane of a waiting order as a person, also of an order whose payload is not read yet."""
 
 from dataclasses import dataclass
 
@@ -37,8 +37,8 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
 
     Raises Conflict ``order_ended`` when nothing of the order is open any more.
     """
-    # First the order, so that whatever becomes due from here on is in the new lane; then, without its lock, what is
-    # due already: a step holds the row of its work while it waits for the order.
+    # First the order, so that work that becomes due later gets the new lane. Then, without the lock of the order, work
+    # that is due already: a step holds the row of its work while it waits for the order.
     was = choose_order_lane(db, order_id, lane, author)
     with change(db, author) as made:
         moved = move_work(made, order_id, lane)
@@ -77,7 +77,7 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     ids = [id_ for id_, _, _ in rows]
     with change(db, author) as made:
         made.goes_on()
-        # Whatever was read meanwhile is an order now, perhaps in its old lane.
+        # A payload that was read meanwhile is an order now, perhaps in its old lane.
         waiting = tuple(move_payloads(made.tx, ids, lane))
     if not waiting:
         return None
@@ -106,6 +106,6 @@ def _tell(tx: Connection, changed: list[Locked], lane: Lane, author: Author) -> 
     for one in changed:
         place = Place(one.id, one.lane, one.order_id, one.id, None, one.state)
         facts = {"lane": lane, "was": one.lane, "by": author.who, "reason": author.reason}
-        # Lanes are review's to decide: the timeline shows who decided instead.
+        # The review normally decides the lane, so the timeline shows who decided instead.
         writes.events.append(event("review", place, "lane_chosen", Cause.PERSON, facts=facts))
     write(tx, "review", writes)

@@ -16,12 +16,14 @@ from infra.tables.gates import lock_gate, open_gate, shut_by_person
 from infra.tables.pool import Database
 from ops.verbs.change import change
 
-# How a person may name what they mean; a shop's gate is the gate of its account.
+# The kinds of gate that a person may name; a shop's gate is the gate of its account.
 SHOP = "shop"
 
 
 def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]:
-    """The gate a person means. Raises Misconfigured ``gate_unknown``: a misspelt gate would stop nothing."""
+    """The gate that a person names. Raises Misconfigured ``gate_unknown``, because a misspelt gate would stop
+    nothing.
+    """
     directory = directory_of(settings)
     shops = {shop.name: account for account, shop in directory.shops.items()}
     shops |= {account: account for account in directory.shops}

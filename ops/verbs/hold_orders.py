@@ -1,4 +1,4 @@
-"""Hold an order as a person, and say whose a hold is, by when, and until when nobody is reminded of it."""
+"""Hold an order as a person, give a hold another owner or due time, and snooze its reminder."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,8 @@ from ops.verbs.holds import codes_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An order that a person has stopped. `states`: of its parts now; `was`: of those that the hold moved.
+    """An order that a person has stopped. `states`: of its parts now; `was`: the former states of the parts that the
+    hold moved.
 
     `left`: states of parts that have left or ended, which nothing stops any more.
     """
@@ -99,10 +100,10 @@ def hold_in(
     owner: str | None = None,
     due_at: datetime | None = None,
 ) -> Held:
-    """The same in the caller's change, which has locked nothing of the order before."""
+    """As `hold`, in the caller's change, which must not have locked any row of the order before."""
     tx = made.tx
-    # A step that runs holds these rows to its end, so the hold stops what the step leads to. Without their work: a step
-    # locks that first, and needs nobody's leave to find its order held.
+    # A running step holds these rows to its end, so the hold stops the steps that follow. The rows of their work are
+    # not locked here: a step locks those first and then finds its order held.
     locked = lock_fulfillment_of_orders(tx, [order_id]).get(order_id, [])
     inside = [one for one in locked if one.state not in FINAL_STATES and RANK[one.state] < RANK[State.IN_TRANSIT]]
     left = tuple(sorted(one.state for one in locked if one not in inside))

@@ -1,4 +1,4 @@
-"""Release a hold as a person: the order goes on from where it stood, and every step respects the decision."""
+"""Release a hold as a person: the order continues from the interrupted state, and every step respects the decision."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,12 +57,12 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
 
 
 def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> Released:
-    """The same in the caller's change, which has locked nothing of the order before."""
+    """As `release`, in the caller's change, which must not have locked any row of the order before."""
     tx = made.tx
     if code is HoldCode.SKU_UNMAPPED:
         lock_order(tx, order_id)
     ids = fulfillment_with_hold(tx, order_id, code)
-    # Locked before anything is decided: the second of two people waits here, and then finds no hold.
+    # Locked before the decision: the second of two people waits here and then finds no hold.
     locked = lock_fulfillment(tx, ids)
     before = codes_of(tx, ids)
     released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
@@ -98,7 +98,7 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
     if locked.state is State.ON_HOLD and not left:
         due |= go_on(tx, locked, opened_by, Cause.PERSON, {"code": code, "by": author.who, "reason": author.reason})
     if opened_by == "writeback":
-        # The platform is a side dimension: it hears whatever else holds the order.
+        # The write-back is a side dimension: it continues under every other hold of the order.
         due |= add_due(tx, locked, "writeback")
     if opened_by == "label":
         due |= _about_the_courier(tx, locked, error)
@@ -110,7 +110,7 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
 
 
 def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set[BellKey]:
-    """A call that may have happened is asked about, unless a person had to settle it and the order is over."""
+    """A call with an unknown outcome is asked about, unless a person had to settle it and the order is over."""
     if locked.state is State.CLOSED and error == OUTCOME_UNKNOWN:
         give_up_intents(tx, locked.id)
     return {BellKey("label", lane, account) for lane, account in ask_about(tx, [locked.id])}

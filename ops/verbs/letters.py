@@ -50,7 +50,7 @@ def discard(db: Database, letter_id: int, author: Author) -> bool:
 
 
 def discard_in(made: Change, letter_id: int, author: Author) -> bool:
-    """The same in the caller's change, which has locked nothing of the letter's order before."""
+    """As `discard`, in the caller's change, which must not have locked any row of the letter's order before."""
     tx = made.tx
     found = lock_open(tx, [letter_id])
     if not found:
@@ -62,7 +62,7 @@ def discard_in(made: Change, letter_id: int, author: Author) -> bool:
     if held and not stays:
         release_blocks(tx, [held[0].id], author)
     if held and step == "label":
-        # Nobody need do anything about it, but what the courier may have booked is found out.
+        # No person has to act, but the courier is asked what it may have booked.
         ask_about(tx, [held[0].id], is_suspect=crashes > 0)
     place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
     made.note(Verb.LETTER_DISCARDED, f"letter/{letter_id}", {"state": "open"}, {"state": "discarded"})

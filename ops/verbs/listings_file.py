@@ -14,9 +14,9 @@ COLUMNS = ("shop", "product", "variant", "sku")
 NOTHING_MARK = "-"
 BYTES_MAX = 8 * 1024 * 1024
 ROWS_MAX = 50_000
-# Errors that are told; the others are counted.
+# Errors that are shown; further errors are only counted.
 ERRORS_MAX = 100
-# What spreadsheets make of long numbers: the last digits are lost.
+# Long numbers as spreadsheets write them: the last digits are lost.
 _ROUNDED = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.ASCII | re.IGNORECASE)
 
 
@@ -31,7 +31,9 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """What a file says, by listing. With errors nothing of it is used; `errors` are the first of `errors_total`."""
+    """The entries of a file, by listing. A file with errors is not used at all; `errors` are the first of
+    `errors_total`.
+    """
 
     entries: dict[Listing, str]
     errors: tuple[RowError, ...]

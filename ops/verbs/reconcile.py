@@ -1,4 +1,5 @@
-"""Asks couriers and platforms what they have of ours, as after a restored backup: adopts, voids, creates nothing.
+"""Asks couriers and platforms for our waybills and write-backs, as after a restored backup: adopts and voids, but
+creates nothing.
 
 References are derived from the order, so a package whose booking we forgot can still be asked for.
 """
@@ -51,7 +52,7 @@ class Outcome(StrEnum):
     PART_SHIPPED = "part_shipped"
 
 
-# Of `Reconciled.why`: the platform was not told yet, and the engine goes on by itself.
+# A value of `Reconciled.why`: the package is not written back yet, and its write-back is due.
 WRITEBACK_DUE = "writeback_due"
 
 # What a person must look at.
@@ -81,7 +82,7 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A package as something that `call_each` can call for."""
+    """A package in the form that `call_each` needs."""
 
     place: Place
     package: PackageHere
@@ -113,7 +114,7 @@ class Reconciler:
                 yield from self._settle(package, found)
 
     def _ask(self, page: Sequence[PackageHere]) -> Mapping[PackageHere, list[Found] | Exception]:
-        """What the couriers have of each package that nobody is labelling just now."""
+        """The couriers' waybills of each package that no worker is labelling now."""
         assert isinstance(self.label.step, Label)
         tools = self.label.step.tools
         asked = [_Asked(Place(one.id, Lane(one.lane)), one) for one in page if not one.is_calling]
@@ -170,7 +171,7 @@ class Reconciler:
         return _line(package, Outcome.VOIDED, second.waybill)
 
     def _writebacks(self, since: datetime) -> Iterator[Reconciled]:
-        """Confirmations that the platforms show and we do not know. What they do not show is the engine's to tell."""
+        """Confirmations that the platforms show and we do not know. The engine writes back the others."""
         chosen = open_writebacks(self.writeback.db, Selection(since=since, any_open=True))
         foreseen = preview(self.writeback, chosen, lambda _: None)
         shown = {told.package_id for told in foreseen if told.said is Said.SHOWN}

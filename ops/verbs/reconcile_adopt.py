@@ -43,7 +43,7 @@ _LABEL_MAY_ACT = STEPS["label"].works_in | {State.ON_HOLD}
 
 @dataclass(frozen=True, slots=True)
 class AskOnly:
-    """The label step with its booking taken out: what the courier has is recorded, what it has not stays as it was."""
+    """The label step without its booking: a waybill that the courier has is recorded; without one nothing changes."""
 
     label: Label
     step: str = "label"
@@ -99,7 +99,7 @@ def adopt(runner: RemoteRunner, package: PackageHere, keep: Found, author: Autho
 
 
 def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None:
-    """Our intent becomes the generation that lives; the key of label's work, if label is to record it."""
+    """Set our intent to the generation that is alive; returns the key of label's work, if label is to record it."""
     intend_found(tx, _shipment(package, keep))
     if package.state not in _LABEL_MAY_ACT:
         # The package has left the label step: only the number is corrected.
@@ -120,7 +120,7 @@ def _show_unwanted(tx: Connection, package: PackageHere, keep: Found) -> None:
 
 
 def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
-    """Close what label itself had stopped with; the waybill it asked a person for is found."""
+    """Close the hold and letter with which label had stopped: the waybill is found now."""
     with change(db, author) as made:
         made.noted_below()
         tx = made.tx
@@ -132,7 +132,7 @@ def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
         try:
             release(db, package.order_id, HoldCode(code), author)
         except Conflict:
-            # Released by somebody else a moment ago.
+            # Another transaction released it a moment ago.
             continue
 
 

@@ -37,7 +37,7 @@ class LostOrder:
 
 
 def lost_orders(db: Database, since: datetime) -> list[LostOrder]:
-    """Those that came in since then and have no package of ours."""
+    """Held orders that came in since then and have no package of ours."""
     with looking(db) as tx:
         rows = shipped_without_package(tx, since)
     return [

@@ -1,7 +1,7 @@
-"""Write-backs that did not come through, tried again by a person: the platform is asked before it is told.
+"""Retries failed write-backs for a person: the platform is asked first, then written to.
 
-The step itself does the telling, under its own lease on the same work rows: two people, or a person and
-a worker, never tell one package at the same time, and a second round finds it shown already.
+The step itself writes, under its own lease on the same work rows. So two people, or a person and a worker, never write
+back one package at the same time, and a second round finds the waybill shown already.
 """
 
 import threading
@@ -31,7 +31,7 @@ from ops.verbs.change import Change, change
 from ops.verbs.holds import release
 from ops.views.looking import looking
 
-# How long we wait for somebody else who is telling the same package.
+# Seconds to wait for another command or worker that writes back the same package.
 PATIENCE_S = 10.0
 _LOOK_EVERY_S = 0.2
 
@@ -49,7 +49,7 @@ class Said(StrEnum):
     HELD = "held"
 
 
-# Of `Told.why`, beside the codes of errors.
+# Values of `Told.why`, beside the codes of errors.
 ANOTHER_WAYBILL, UNEXPECTED = "another_waybill", "unexpected_error"
 SETTLED = frozenset({Said.SHOWN, Said.TOLD})
 
@@ -81,7 +81,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Overheard:
-    """A remote step, with what was answered to it kept by subject."""
+    """A remote step whose answers are kept by subject."""
 
     step_asked: RemoteStep
     heard: dict[int, object]
@@ -150,12 +150,14 @@ def _retry_some(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: A
         elif one in waiting:
             yield _told(one, Said.BUSY)
         else:
-            # Nothing heard, yet confirmed: a worker was faster.
+            # No answer of ours, but confirmed: a worker was faster.
             yield _judged(one, heard.get(one.package_id, Confirmed(told_now=False)))
 
 
 def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
-    """Due at once and with nothing in its way; each of the transactions leaves the engine able to go on alone."""
+    """Make the write-back due at once, without hold or letter; after each of the transactions the engine could continue
+    alone.
+    """
     clear_the_way(db, one, author)
     with change(db, author) as made:
         return put_back(made, one)
@@ -176,7 +178,7 @@ def clear_the_way(db: Database, one: OpenWriteBack, author: Author) -> None:
         try:
             release(db, one.order_id, HoldCode(code), author)
         except Conflict:
-            # Somebody else has released it a moment ago, which is what we want.
+            # Another transaction released it a moment ago, which is the wanted result.
             continue
 
 
@@ -239,7 +241,7 @@ def _judged(one: OpenWriteBack, answer: object) -> Told:
 
 
 def preview(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], show: Show) -> list[Told]:
-    """What `retry` would do: the platforms are asked, and nothing is told or changed."""
+    """What `retry` would do: the platforms are asked, and nothing is written or changed."""
     assert isinstance(runner.step, WriteBack)
     tools = runner.step.tools
     told: list[Told] = []
@@ -273,7 +275,7 @@ def preview(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], show: Show) -
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A write-back as something that `call_each` can call for."""
+    """A write-back in the form that `call_each` needs."""
 
     place: Place
     one: OpenWriteBack

@@ -11,7 +11,7 @@ from ops.views.looking import looking
 
 @dataclass(frozen=True, slots=True)
 class OpenAlarms:
-    """Open alarms, the gravest first and among these the oldest. `total` counts those that are not listed too."""
+    """Open alarms, the gravest first and among these the oldest. `total` counts alarms that are not listed too."""
 
     alarms: Sequence[Alarm]
     total: int

@@ -49,7 +49,7 @@ def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
     except FulfilmentError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever one payload raises is told as its own fault
-        # Its text may quote the payload, so the chain ends here.
+        # The error's text may quote the payload, so the cause is not chained.
         raise Poison("reader_failed", facts={"error": type(error).__name__}) from None
     order = replace(order, ship_by=due)
     intake = initial_state(order)
@@ -57,7 +57,9 @@ def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
 
 
 def _findings(order: Order, intake: Intake, rules: RuleSet) -> tuple[Finding, ...]:
-    """What intake holds, and what review would if the stock were there, where the chain asks it; each code once."""
+    """The findings of the intake and, if the order would reach the review, those of the review with all stock present;
+    each code once.
+    """
     if intake.reason == NOT_OURS or intake.state not in STEPS["review"].works_in:
         return intake.holds
     held = {finding.code for finding in intake.holds}

@@ -13,7 +13,7 @@ from ops.views.looking import looking
 
 
 class WaitsFor(StrEnum):
-    """What would move an order, not what is merely due: a person before a step before the warehouse."""
+    """What would move an order: first a person, then a step, then the warehouse."""
 
     PERSON = "person"
     STEP = "step"

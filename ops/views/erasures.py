@@ -137,7 +137,7 @@ def _in_the_way(found: Standing) -> InTheWay:
 
 
 def show(db: Database, id_: int) -> Erasure:
-    """Raises Refused ``erasure_unknown``."""
+    """The record of an erasure, by its number. Raises Refused ``erasure_unknown``."""
     with looking(db) as connection:
         found = load_erasure(connection, id_)
     if found is None:
@@ -148,6 +148,7 @@ def show(db: Database, id_: int) -> Erasure:
 
 
 def erasures(db: Database, *, only_open: bool = False) -> list[Listed]:
+    """All erasures, or only those that wait for the end of an order, by number."""
     with looking(db) as connection:
         return [Listed(*row) for row in list_erasures(connection, only_open=only_open)]
 

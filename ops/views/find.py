@@ -45,8 +45,8 @@ def _matches(tx: Connection, wanted: str) -> Iterator[Match]:
 
 
 def why_missing(tx: Connection, text: str) -> FulfilmentError:
-    """What there is instead of an order: an unreadable payload (Poison), one that waits to be read
-    (Conflict), one that could not be fetched (Transient), one that was forgotten, or nothing at all (Refused).
+    """The error for an id without an order: its payload is unreadable (Poison) or waits to be read (Conflict), the
+    order could not be fetched (Transient) or was forgotten, or the id is unknown (Refused).
     """
     wanted = text.strip()
     if not wanted.isprintable():

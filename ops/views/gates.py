@@ -1,4 +1,4 @@
-"""Gates that are not free, and what rests behind them."""
+"""Gates that are not free, and how much work waits behind them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def gates(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -
 
 
 def uncounted_gates(db: Database, shared: SharedGates, settings: Settings, clock: Clock) -> list[Gate]:
-    """The same, at a cost that does not grow with what rests: for whoever asks again and again."""
+    """The same without the counts, at a cost that does not grow with the waiting work: for repeated calls."""
     accounts = sorted(rules_by_account(settings))
     seen = shared.look(accounts, rules_of(settings.guard, Limit()))
     with looking(db) as tx:
@@ -66,7 +66,7 @@ def uncounted_gates(db: Database, shared: SharedGates, settings: Settings, clock
 
 
 def paused_gates(db: Database, settings: Settings) -> list[Gate]:
-    """Those that Postgres knows of: shut by people, or by the engine for wrong credentials."""
+    """The gates that Postgres knows: shut by people, or by the engine for wrong credentials."""
     return list(_paused(*_pauses(db, sorted(rules_by_account(settings)))))
 
 

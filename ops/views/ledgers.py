@@ -31,7 +31,7 @@ def latencies_ms(db: Database) -> dict[str, float]:
 
 
 def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey], frozenset[PartKey]]:
-    """Fulfillment orders by order, the orders that are not ours, and those that another system ships."""
+    """Fulfillment orders by order, the orders that are not ours, and the orders that another system ships."""
     parts: dict[PartKey, list[Part]] = {}
     not_ours, kept_out = set(), set()
     for row in ledger.parts(tx):

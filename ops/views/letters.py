@@ -59,11 +59,13 @@ class Preview:
 
 
 def causes(db: Database) -> list[LetterCause]:
+    """Open dead letters by cause, the largest first."""
     with looking(db) as connection:
         return load_causes(connection)
 
 
 def page(db: Database, wanted: LetterFilter, *, after: int, limit: int) -> list[Letter]:
+    """A page of open dead letters, oldest first; `after` is the number of the last letter of the page before."""
     with looking(db) as connection:
         return load_page(connection, wanted, after=after, limit=limit)
 

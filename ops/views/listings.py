@@ -30,7 +30,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """Listings without a SKU that stock knows, those with the most orders first, and how many there are in all."""
+    """Listings without a SKU that stock knows, the ones that most orders wait for first, and the total."""
 
     listings: Sequence[Wanted]
     total: int

@@ -322,7 +322,7 @@ def _due_pairs(
 def _timeline(
     payloads: Iterable[Mapping[str, Any]], events: Iterable[dict[str, Any]], holds: Iterable[Hold]
 ) -> tuple[Event, ...]:
-    """Events, with what stands in rows of its own: payloads that came and holds that were released."""
+    """Events, together with entries from other tables: payloads that came and holds that were released."""
     told = [Event(**row) for row in events]
     received = [
         _plain_event("payload_received", row["received_at"], "pull", Cause.PLATFORM, {"source": row["source"]})

@@ -110,7 +110,7 @@ def find_orders(
 
 
 def orders_by_id(db: Database, order_ids: Sequence[int]) -> OrderPage:
-    """These orders, the newest first; those that are unknown are left out."""
+    """These orders, the newest first; unknown ids are left out."""
     with looking(db) as tx:
         lines = tuple(_line(one) for one in load_listed(tx, parts_of(tx, order_ids)))
     return OrderPage(orders=lines, more_after=None)
@@ -161,7 +161,7 @@ def waiting(one: ListedOrder) -> Waiting:
 
 
 def _waits_outside(state: State, *, is_booked: bool) -> WaitsFor:
-    """What an order waits for that is nobody's and no step's here."""
+    """What an order waits for if neither a person nor a step of ours must act."""
     if state in FINAL_STATES:
         return WaitsFor.NOTHING
     if state is State.PENDING_PAYMENT:

@@ -1,4 +1,4 @@
-"""How the house stands right now: what people see in ``orderlane status`` and machines in ``/metrics``."""
+"""The present state of the instance, for ``orderlane status`` and ``/metrics``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from infra.tables.take_over import KeptOutCount, count_kept_out
 from ops.views.gates import Gate, uncounted_gates
 from ops.views.looking import looking
 
-# Of dead letters, the causes with the most; what is beyond them counts as one.
+# How many causes of dead letters are listed, the largest first; all others count as one.
 CAUSES_MAX = 50
 OTHER = "other"
-# Of open alarms, the gravest.
+# How many open alarms are listed, the gravest first.
 ALARMS_SHOWN = 20
-# After so many missed measurements the measuring counts as stopped.
+# After this many missed measurements the sweeper counts as not measuring.
 MISSED_MAX = 3
 
 

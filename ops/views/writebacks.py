@@ -5,7 +5,8 @@ from infra.tables.pool import Database
 from infra.tables.writebacks import OpenWriteBack, Selection
 from ops.views.looking import looking
 
-# Pending for longer is too long: the engine's own tries are over within minutes while the platform is well.
+# A write-back that is pending for longer counts as stuck: the engine's own tries end within minutes while the platform
+# works.
 LATE_S = 3600.0
 
 

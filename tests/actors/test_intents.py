@@ -280,7 +280,7 @@ def test_and_never_of_a_closed_one(make_unheard, first):
 
 @pytest.fixture
 def buried(unheard, first):
-    """The question met nothing but trouble, and ended as a dead letter; then the buyer changed the order."""
+    """The query failed each time and ended as a dead letter; then the buyer changed the order."""
 
     def bury(changes, resume="allocated"):
         unheard.courier.errors = {"find": [Poison("unreadable")]}

@@ -45,7 +45,7 @@ def three_lines(trade):
 
 @pytest.fixture
 def two_places(merchant):
-    """The first line stands in the east only, the others in the west only."""
+    """The first line is in stock in the east only, the others in the west only."""
     merchant.stock("east", **{"TEE-A": 10})
     merchant.stock("west", **{"TEE-B": 10, "TEE-C": 10})
     return merchant

@@ -20,7 +20,7 @@ PAID_BACK, ASKED, REFUSED, CLOSED = "SUCCESS", "WAIT_SELLER_AGREE", "SELLER_REFU
 
 @pytest.fixture
 def said(monkeypatch):
-    """Fields that the platform tells of lines beside those of the trade, by line id."""
+    """Fields of lines that the platform sends beside the fields of the trade, by line id."""
     fields: dict[str, dict] = {}
     known = registry.platform
 

@@ -1,4 +1,4 @@
-"""A shop that is only watched: everything is decided, and nothing is done."""
+"""A shop that is only watched: everything is decided, and no call is made."""
 
 import io
 from dataclasses import replace

@@ -329,7 +329,7 @@ async def test_the_server_s_own_refusals(connected, kind, call, handle, expected
 
 @each_call
 async def test_a_server_that_is_away_for_some_seconds_may_have_done_it(connected, kind, call):
-    """Whoever stands before the server may give up on a request that it has passed on."""
+    """A gateway before the server may give up on a request that it has passed on."""
     adapter, server = await connected(kind, answering(503, Retry_After="9"))
 
     _, error = await outcome(CALLS[type(kind)][call], adapter)

@@ -1,4 +1,4 @@
-"""Whatever another side answers, none of its words stand in an error of ours."""
+"""No text of another side's answer is in an error of ours."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Whoever calls an account passes its gate: few modules open a door, and each puts its accounts behind their gates."""
+"""Every call of an account passes its gate: few modules open a door, and each puts its accounts behind their gates."""
 
 import ast
 

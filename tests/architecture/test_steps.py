@@ -108,7 +108,7 @@ def test_the_file_of_a_step_shows_its_dramatiq_actor(root, tree_of, actor):
 
 
 def test_steps_do_not_know_each_other(tree_of, root):
-    """What import-linter checks for the steps that it lists, for those that it does not list too."""
+    """The rule that import-linter checks for the listed steps holds for steps that are not listed too."""
     files = {actor.module for actor in find_actors()}
     for module in files:
         tree = tree_of(root / f"{module.replace('.', '/')}.py")

@@ -1,4 +1,4 @@
-"""What stands in `deploy/`, read as those who start it read it."""
+"""The files in `deploy/`, read as Docker, Compose and Kubernetes read them."""
 
 import shlex
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The linters of their own formats accept what stands in `deploy/`, and would refuse a mistake."""
+"""The linters of their own formats accept the files in `deploy/`, and would refuse a mistake."""
 
 import copy
 import subprocess

@@ -22,7 +22,7 @@ def seconds(text):
 
 @pytest.fixture
 def read(deploy, tmp_path):
-    """The settings as containers see them, with secrets as `docs/deploy.md` makes them."""
+    """The settings as containers see them, with secrets as `docs/how-to/deploy.md` makes them."""
 
     def settings(name, **secrets):
         for secret, value in secrets.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 from domain.alarms import ALARMS, AlarmKind
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "alarms.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "alarms.md").read_text(encoding="utf-8")
 LEVELS = {"warning", "error", "exception", "critical"}
 ROOMS = ("infra", "adapters", "actors", "ops", "workers")
 

@@ -8,7 +8,7 @@ import pytest
 from infra.config.settings import Settings
 from workers.duties import DUTIES
 
-PAGE = Path(__file__).parents[2] / "docs/sweeper.md"
+PAGE = Path(__file__).parents[2] / "docs/reference/sweeper.md"
 ROW = re.compile(r"^\| `(\w+)` \| ([^|]+) \| (\w+) \| ([^|]+) \|$", re.MULTILINE)
 
 

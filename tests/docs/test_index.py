@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 KINDS = ["Tutorial", "How-to", "Reference", "Explanation"]
+# Other texts name these by their place, so they stay at the top.
+AT_THE_TOP = {"acceptance.md", "glossary.md", "adr"}
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)[^)]*\)")
 NAMED = re.compile(r"\bdocs/[\w./-]*\w\.md\b")
 
@@ -34,6 +36,23 @@ def test_every_page_is_in_the_index_once() -> None:
     assert re.findall(r"^## (.+)$", index, re.MULTILINE) == KINDS
     assert missing_from(index, pages()) == []
     assert missing_from(index, {*pages(), "a-new-page.md"}) == ["a-new-page.md"]
+
+
+def outside_their_folder(index):
+    """Pages that are listed under a kind and lie in the folder of another, or in none."""
+    sections = re.split(r"^## (.+)$", index, flags=re.MULTILINE)
+    return [
+        page
+        for kind, section in zip(sections[1::2], sections[2::2], strict=True)
+        for page in links(section)
+        if page not in AT_THE_TOP and not page.startswith(f"{kind.lower()}/")
+    ]
+
+
+def test_every_page_lies_in_the_folder_of_its_kind() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    assert outside_their_folder(index) == []
+    assert outside_their_folder(index.replace("(how-to/add.md)", "(reference/add.md)")) == ["reference/add.md"]
 
 
 def tracked(*patterns):

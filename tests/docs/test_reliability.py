@@ -36,7 +36,7 @@ def options(path):
 
 
 def test_every_named_test_exists():
-    named = set(TEST.findall(page("reliability.md")))
+    named = set(TEST.findall(page("explanation/reliability.md")))
     assert len(named) > 40
     missing = [
         f"{file}::{test}"
@@ -47,17 +47,17 @@ def test_every_named_test_exists():
 
 
 def test_every_named_drill_is_played():
-    text = page("reliability.md")
+    text = page("explanation/reliability.md")
     named = {*re.findall(r"drill\s+`([a-z-]+)`", text), *re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)}
     assert len(named) > 20
     assert named <= set(BY_NAME)
 
 
 def test_every_promise_says_what_is_not_proven():
-    sections = re.split(r"^## (\d+)\. ", page("reliability.md"), flags=re.MULTILINE)
+    sections = re.split(r"^## (\d+)\. ", page("explanation/reliability.md"), flags=re.MULTILINE)
     assert sections[1::2] == [str(number) for number in range(1, 11)]
     for section in sections[2::2]:
-        assert "**Held up by**" in section
+        assert "**Kept by**" in section
         assert TEST.search(section)
         assert "**Not yet proven:**" in section
 
@@ -79,13 +79,13 @@ def untested(matrix):
 
 
 def test_every_cell_of_the_matrix_is_tested():
-    matrix = matrix_of(page("reliability.md"))
+    matrix = matrix_of(page("explanation/reliability.md"))
     assert untested(matrix) == []
     assert untested(matrix.replace("exit 7 [4]", "exit 7")) == [("Postgres", "commands")]
 
 
 def test_every_footnote_of_the_matrix_is_there_and_used():
-    matrix = matrix_of(page("reliability.md"))
+    matrix = matrix_of(page("explanation/reliability.md"))
     assert set(FOOTNOTE.findall(matrix)) == set(re.findall(r"\[(\d+)\]", matrix))
 
 
@@ -111,7 +111,7 @@ def parse(words):
     command.make_context(name, words)
 
 
-@pytest.mark.parametrize("name", ["runbook.md", "reliability.md"])
+@pytest.mark.parametrize("name", ["how-to/runbook.md", "reference/log-events.md", "explanation/reliability.md"])
 def test_every_command_can_be_typed_as_it_stands(name):
     lines = re.findall(r"`orderlane ([^`]+)`|^orderlane (.+)$", page(name), re.MULTILINE)
     assert lines
@@ -124,7 +124,7 @@ def test_control_a_command_that_lacks_its_reason_is_found():
         parse(["dlq", "discard", "1"])
 
 
-@pytest.mark.parametrize("name", ["runbook.md", "reliability.md"])
+@pytest.mark.parametrize("name", ["how-to/runbook.md", "reference/log-events.md", "explanation/reliability.md"])
 def test_every_command_and_option_exists(name):
     known = sorted(commands(), key=len, reverse=True)
     wrong = []
@@ -137,21 +137,19 @@ def test_every_command_and_option_exists(name):
 
 
 def test_the_runbook_knows_every_invariant_and_nothing_else():
-    table = page("runbook.md").partition("## A breached invariant")[2].partition("\n## ")[0]
+    table = page("how-to/runbook.md").partition("## A breached invariant")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(SENTENCES)
 
 
 def test_the_runbook_names_holds_and_log_events_that_exist():
-    text = page("runbook.md")
+    text = page("how-to/runbook.md")
     assert set(re.findall(r"hold `(\w+)`", text)) <= set(HoldCode)
     said = "\n".join(
         file.read_text(encoding="utf-8")
         for room in ("infra", "actors", "ops", "workers")
         for file in (ROOT / room).rglob("*.py")
     )
-    table = text.partition("## Log events worth an alarm")[2]
-    events = {
-        event for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for event in re.findall(r"`(\w+)`", row)
-    }
+    rows = re.findall(r"^\| (`.*?) \|", page("reference/log-events.md"), re.MULTILINE)
+    events = {event for row in rows for event in re.findall(r"`(\w+)`", row)}
     assert len(events) > 10
     assert {event for event in events if f'"{event}"' not in said} == set()

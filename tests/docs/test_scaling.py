@@ -1,4 +1,4 @@
-"""What docs/scaling.md says of settings, groups and metrics is so."""
+"""What the pages on scaling and signals say of settings, groups and metrics is so."""
 
 import re
 import tomllib
@@ -20,7 +20,11 @@ from workers.metrics import HouseCollector
 
 GROUPS = groups_of(STEPS.map())
 
-PAGE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = "\n".join(
+    (DOCS / name).read_text(encoding="utf-8")
+    for name in ("how-to/scaling.md", "reference/signals.md", "explanation/scaling.md")
+)
 STATUS = Status(
     signals=Signals(
         1.0,

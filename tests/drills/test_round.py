@@ -83,5 +83,5 @@ def test_names_are_unique_and_the_short_round_is_a_part():
 
 
 def test_the_document_names_every_drill(request):
-    text = (request.config.rootpath / "docs/drills.md").read_text(encoding="utf-8")
+    text = (request.config.rootpath / "docs/reference/drills.md").read_text(encoding="utf-8")
     assert [name for name in BY_NAME if f"`{name}`" not in text] == []

@@ -89,7 +89,7 @@ class Witness:
         ]
 
     def untold(self) -> list[str]:
-        """Lines of trades that are not over, which are the merchant's to ship and of which nobody was told."""
+        """Lines of open trades that the merchant ships and that are not written back."""
         told = {oid for said in self.world.ledger.write_backs for oid in said.line_ids}
         return [
             str(oid)

@@ -1,4 +1,4 @@
-"""Whoever dies in mid-run, stores included: the sums are the same, and nobody helps."""
+"""A process or a store dies during the run: the sums are the same, without help of a person."""
 
 import os
 import signal

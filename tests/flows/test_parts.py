@@ -1,4 +1,6 @@
-"""Orders in parts, and lines that change on the way: every line is told once, whoever dies meanwhile."""
+"""Orders in parts, and lines that change on the way: every line is written back once, whichever process dies
+meanwhile.
+"""
 
 import os
 import signal

@@ -11,7 +11,7 @@ from sandbox.mutations import DATES, DEPTHS, NUMBERS, RAW, TEXTS, Mutations
 from workers.main import main
 
 MUTATED = 120
-# Line feeds lay the answer out. A format character may stand in JSON where no terminal obeys it.
+# Line feeds lay the answer out. A format character may be in JSON where no terminal obeys it.
 OBEYED = {"Cc", "Cs", "Zl", "Zp"}
 BIDI = set(map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 FIELDS = ("pay_time", "seller_flag", "buyer_message")

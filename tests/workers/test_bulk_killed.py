@@ -63,7 +63,7 @@ def test_a_killed_replayer_loses_and_doubles_nothing(database, replayer):
     pause, ends_at = threading.Event(), time.monotonic() + DEADLINE_S
 
     def work_until(is_enough):
-        """Stand in for the workers: take what is due, and count how often each subject came."""
+        """Replace the workers: take due work, and count how often each subject came."""
         while not is_enough():
             assert time.monotonic() < ends_at, look(database, bulk.id)
             with database.connection() as connection:

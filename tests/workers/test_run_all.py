@@ -14,7 +14,7 @@ def test_children_are_told_where_settings_and_stores_are(tmp_path) -> None:
 
 
 def test_children_read_a_configured_store_s_secret_themselves(tmp_path, monkeypatch) -> None:
-    """A secret of a file stands in no process's environment; the child finds it where the settings point to."""
+    """A secret of a file is in no process's environment; the child reads it from the place that the settings name."""
     (tmp_path / "db").write_text("host=/run/db password=secret")
     (tmp_path / "redis").write_text("unix:///run/redis?password=secret")
     file = tmp_path / "orderlane.toml"

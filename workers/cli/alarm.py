@@ -1,4 +1,4 @@
-"""``orderlane alarm``: what a person must hear of, as long as it lasts."""
+"""``orderlane alarm``: the open alarms."""
 
 import click
 
@@ -18,9 +18,9 @@ def alarm() -> None:
 @click.option("--kind", type=click.Choice([str(kind) for kind in AlarmKind]), metavar="K", help="Only this kind.")
 @json_option
 def list_open(kind: str | None, *, as_json: bool) -> None:
-    """List open alarms: how grave, what, for how long, how many, and whose they are. The gravest come first.
+    """List open alarms: severity, kind, age, count and owner. The gravest come first.
 
-    An alarm is opened and closed by the sweeper, within a minute: it closes when its reason is over.
+    The sweeper opens an alarm within a minute, and closes it when its reason is over.
     """
     with database_at_hand(quiet_settings()) as db:
         found = list_alarms(db, AlarmKind(kind) if kind else None)

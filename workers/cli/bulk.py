@@ -1,4 +1,4 @@
-"""``orderlane bulk show``: how far verbs on many are, and replays of many letters, which the sweeper works off."""
+"""``orderlane bulk show``: the progress of bulk acts and bulk replays, which the sweeper carries out."""
 
 import click
 
@@ -30,16 +30,16 @@ STATES = ("waiting", "replayed", "done", "died", "superseded", "refused", "faile
     },
 )
 def bulk() -> None:
-    """Look at bulks, confirm, pause, resume or cancel them.
+    """Show bulks, confirm, pause, resume or cancel them.
 
-    Verbs that are told to act on many make one, and so does `orderlane dlq replay`.
+    A verb on several subjects makes a bulk, and so does `orderlane dlq replay`.
     """
 
 
 @bulk.command(epilog="\b\nExample:  orderlane bulk show 17 --members refused")
 @click.argument("bulk_id", metavar="[ID]", type=WHOLE, required=False)
 @click.option("--members", "state", type=click.Choice(STATES), help="List members with this result.")
-@click.option("--after", type=WHOLE, default=0, metavar="N", help="Go on after this member.")
+@click.option("--after", type=WHOLE, default=0, metavar="N", help="List members after this one.")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int, *, as_json: bool) -> None:
@@ -65,7 +65,7 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
 
 
 def find_act(db: Database, bulk_id: int) -> BulkAct | None:
-    """A verb on many; None for a replay of letters, and for what is neither."""
+    """The bulk act with this id; None for a bulk replay, and for an unknown id."""
     try:
         return act_views.look(db, bulk_id)
     except Refused:

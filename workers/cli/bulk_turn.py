@@ -22,12 +22,12 @@ from workers.cli.values import WHOLE
 
 @click.command(epilog="\b\nExample:  orderlane bulk confirm 17 --token 3fa9c1d2")
 @click.argument("bulk_id", metavar="ID", type=WHOLE)
-@click.option("--token", required=True, metavar="T", help="Of the preview that you have seen.")
-@click.option("--here", is_flag=True, help="Do it in this command, not in the sweeper.")
+@click.option("--token", required=True, metavar="T", help="The token of the preview that you have seen.")
+@click.option("--here", is_flag=True, help="Carry it out in this command instead of in the sweeper.")
 @json_option
 @click.pass_context
 def confirm(ctx: click.Context, bulk_id: int, token: str, *, here: bool, as_json: bool) -> None:
-    """Do what a draft has shown. Exits with 5 if it would not be done so any more: look at the new preview first."""
+    """Carry out a draft. Exits with 5 if the result would differ from its preview: look at the new preview first."""
     with database_at_hand(quiet_settings()) as db:
         act = act_verbs.confirm(db, bulk_id, token, own_author())
         end_act(ctx, db, act, here=here, as_json=as_json)
@@ -37,7 +37,7 @@ def confirm(ctx: click.Context, bulk_id: int, token: str, *, here: bool, as_json
 @click.argument("bulk_id", metavar="ID", type=WHOLE)
 @author_option
 def pause(bulk_id: int, author: Author) -> None:
-    """Begin no further member until it is resumed."""
+    """Pause a bulk: no further item begins until it is resumed."""
     _turn(act_verbs.pause, verbs.pause, bulk_id, author)
 
 
@@ -45,7 +45,7 @@ def pause(bulk_id: int, author: Author) -> None:
 @click.argument("bulk_id", metavar="ID", type=WHOLE)
 @author_option
 def resume(bulk_id: int, author: Author) -> None:
-    """Go on with a paused bulk; a replay goes on without another canary."""
+    """Continue a paused bulk; a replay continues without another canary."""
     _turn(act_verbs.resume, verbs.resume, bulk_id, author)
 
 
@@ -53,7 +53,7 @@ def resume(bulk_id: int, author: Author) -> None:
 @click.argument("bulk_id", metavar="ID", type=WHOLE)
 @author_option
 def cancel(bulk_id: int, author: Author) -> None:
-    """End a bulk: what waits stays as it is, what was done stays done."""
+    """End a bulk: items that wait stay unchanged, items that were done stay done."""
     _turn(act_verbs.cancel, verbs.cancel, bulk_id, author)
 
 

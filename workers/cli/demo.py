@@ -56,7 +56,11 @@ ORDERS_MAX = 100_000_000
     show_default=True,
     help="Share of generated orders of which a line is refunded, shipped by others, closed, or not ours.",
 )
-@click.option("--control", is_flag=True, help="After the run plant three harms, to see that they are found.")
+@click.option(
+    "--control",
+    is_flag=True,
+    help="After the run, make three errors on purpose to check that the comparison finds them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 @click.pass_context
 def demo(

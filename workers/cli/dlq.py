@@ -1,4 +1,4 @@
-"""``orderlane dlq``: dead letters by cause, one by one, and back to work."""
+"""``orderlane dlq``: list dead letters by cause or one by one, and replay them."""
 
 import click
 
@@ -18,4 +18,4 @@ from workers.cli.group import LazyGroup
     },
 )
 def dlq() -> None:
-    """Look at dead letters, and replay or discard them."""
+    """Show dead letters, replay or discard them."""

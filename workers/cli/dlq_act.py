@@ -36,10 +36,12 @@ RATE = 10.0
 )
 @click.argument("ids", metavar="[ID]...", type=WHOLE, nargs=-1)
 @letter_filter
-@click.option("--rate", type=Rate(), default=RATE, show_default=True, metavar="N/s", help="Of a filter's letters.")
+@click.option(
+    "--rate", type=Rate(), default=RATE, show_default=True, metavar="N/s", help="Letters a second in a bulk replay."
+)
 @click.option("--from", "file", type=FILE, metavar="FILE", help="Letters from a file, one a line; - is standard input.")
-@click.option("--expect", type=WHOLE, metavar="N", help="Only if so many would be replayed.")
-@click.option("--again", is_flag=True, help="Also what people replayed three times before, in vain.")
+@click.option("--expect", type=WHOLE, metavar="N", help="Replay only if exactly N letters would be replayed.")
+@click.option("--again", is_flag=True, help="Also letters that were replayed three times without success.")
 @click.option("--dry-run", is_flag=True, is_eager=True, help="Show what would happen, and change nothing.")
 @author_option
 @json_option
@@ -57,12 +59,12 @@ def replay(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Put dead letters back to work: those named, at once, or all of a filter or file, by the sweeper.
+    """Put dead letters back to work: numbered letters at once, letters of a filter or file by the sweeper.
 
-    A filter's or file's letters become a bulk replay. One goes first, as a canary; the rest follow at the rate. It
-    pauses itself when the canary dies, five in a row, or half of the last twenty. Letters that killed their
-    worker go only by their numbers. Exits with 5 if nothing could be replayed, or --cause begins several
-    causes, and 6 if only some.
+    Letters of a filter or file become a bulk replay: one letter goes first, as a canary; the others follow at the rate.
+    The bulk pauses itself when the canary fails, five letters in a row fail, or half of the last twenty do. Letters
+    that killed their worker are replayed by their numbers only. Exits with 5 if nothing could be replayed, or --cause
+    begins several causes, and 6 if only some.
     """
     if sum((bool(ids), file is not None, not wanted.is_empty)) != 1:
         raise click.UsageError("name letters, --from FILE, or a filter: --cause, --step, --account, --code, --since")
@@ -129,9 +131,9 @@ def _exit(answers: Sequence[Replayed]) -> Exit:
 def discard(
     ctx: click.Context, ids: Sequence[int], *, wanted: LetterFilter, many: Many, author: Author, as_json: bool
 ) -> None:
-    """Close dead letters without a replay. An order that stands still stays held until somebody releases it.
+    """Close dead letters without a replay. A held order stays held until a person releases it.
 
-    Those named are closed at once. A file or a filter become a bulk act: a draft with a preview, done by
+    Numbered letters are closed at once. A file or a filter become a bulk act: a draft with a preview, done by
     `bulk confirm`.
     """
     names = [str(letter_id) for letter_id in ids]

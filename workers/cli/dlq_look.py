@@ -22,7 +22,7 @@ PAGE = 50
 def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
     """Show open dead letters by cause: how many, since when, orders that wait, money at risk.
 
-    A letter counts for its order: an order with two letters of one cause counts twice.
+    Each letter counts: an order with two letters of one cause counts twice.
     """
     with database_at_hand(quiet_settings()) as db:
         found = letter_views.causes(db)
@@ -35,7 +35,7 @@ def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
 
 @click.command("list", epilog="\b\nExample:  orderlane dlq list --step label --since 24h")
 @letter_filter
-@click.option("--after", type=WHOLE, default=0, metavar="ID", help="Go on after this letter.")
+@click.option("--after", type=WHOLE, default=0, metavar="ID", help="List letters after this one.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=PAGE, show_default=True, help="How many to list.")
 @json_option
 @click.pass_context
@@ -56,7 +56,7 @@ def list_letters(ctx: click.Context, *, wanted: LetterFilter, after: int, limit:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, letter_id: int, *, as_json: bool) -> None:
-    """Show one dead letter: every try and what stood behind it, its order, and what a replay would do."""
+    """Show one dead letter: every attempt with its cause, its order, and what a replay would do."""
     with database_at_hand(quiet_settings()) as db:
         letter = letter_views.letter(db, letter_id)
         preview = letter_views.preview(db, [letter_id])[0] if letter.closed_at is None else None

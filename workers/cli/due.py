@@ -1,4 +1,4 @@
-"""``orderlane order due``: what must leave, the most money first."""
+"""``orderlane order due``: open orders with a ship-by time, the most money first."""
 
 import click
 
@@ -27,8 +27,8 @@ _HOURS_MAX = 87_660.0
 def due(ctx: click.Context, shop: str | None, within_h: float | None, limit: int, *, as_json: bool) -> None:
     """List open orders with a ship-by clock, the most money at risk first, with what each waits for.
 
-    Orders that have left the house, are closed, or are not paid have no running clock. Exits with 0, whatever
-    is late.
+    Orders that were handed over, are closed, or are not paid have no running clock. Exits with 0, also if orders are
+    late.
     """
     configure(level="error")
     with database_at_hand(read_settings()) as db:

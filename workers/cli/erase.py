@@ -39,7 +39,7 @@ class _OrdersFirst(click.Group):
     "          orderlane erase show 7",
 )
 def erase() -> None:
-    """Erase a person: by orders, or by what they are called; and show the records that prove it."""
+    """Erase a person, by order or by name, phone or buyer id; and show the records that prove it."""
 
 
 @erase.command(_ORDERS, epilog="\b\nExample:  orderlane erase orders main/2206140048812637 --reason 'asked by mail'")
@@ -51,8 +51,8 @@ def erase() -> None:
     help="All orders that name a word of this file, one a line: name, phone or buyer id. '-' is standard input, "
     "so that no word stands in the history of the shell.",
 )
-@click.option("--when-ended", is_flag=True, help="Erase what is under way after its end; the rest now.")
-@click.option("--dry-run", is_flag=True, help="Say what would be erased, and change nothing.")
+@click.option("--when-ended", is_flag=True, help="Erase orders that have not ended after their end; all others now.")
+@click.option("--dry-run", is_flag=True, help="Show what would be erased; change nothing.")
 @author_option
 @json_option
 @click.pass_context
@@ -68,8 +68,8 @@ def orders(
 ) -> None:
     """Erase the person of some orders: receiver, memos, buyer id, payloads, pages, scans, and the words of others.
 
-    The order's numbers, goods, amounts, times and states stay. Exits with 5 for an order that is under way, and 3
-    if some orders wait for their end.
+    The order's numbers, goods, amounts, times and states stay. Exits with 5 for an order that has not ended, and 3 if
+    some orders wait for their end.
     """
     if not order_ids and search is None:
         raise click.UsageError("name an order, or give words with --search")
@@ -121,7 +121,7 @@ def show(ctx: click.Context, erasure_id: int, *, as_json: bool) -> None:
 
 
 @erase.command("list", epilog="\b\nExample:  orderlane erase list --open")
-@click.option("--open", "only_open", is_flag=True, help="Those that wait for the end of an order.")
+@click.option("--open", "only_open", is_flag=True, help="Only erasures that wait for the end of an order.")
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, *, only_open: bool, as_json: bool) -> None:
@@ -154,7 +154,7 @@ def export(ctx: click.Context) -> None:
 @author_option
 @click.pass_context
 def again(ctx: click.Context, file: str, author: Author) -> None:
-    """After a restored backup: erase again what `erase export` listed, and let what is not here never come in.
+    """After a restored backup: erase the orders of `erase export` again. Orders not in the backup are never stored.
 
     Exits with 3 if some orders wait for their end.
     """

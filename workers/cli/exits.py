@@ -6,7 +6,7 @@ from domain.errors import FulfilmentError, Poison, Throttled, Transient
 
 
 class Exit(IntEnum):
-    """What a script may rely on."""
+    """The exit codes; scripts may rely on them."""
 
     DONE = 0
     FAILED = 1
@@ -18,7 +18,7 @@ class Exit(IntEnum):
     UNREACHABLE = 7
 
 
-# Where the code of an error says more than its class.
+# Error codes whose exit code differs from the one of their class.
 _BY_CODE = {
     "bulk_state": Exit.REFUSED,
     "cause_ambiguous": Exit.REFUSED,

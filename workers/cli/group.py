@@ -23,24 +23,33 @@ _FRAMES_SHOWN = 12
 class LazyGroup(click.Group):
     """A group that imports a subcommand when it is asked for, after click's own pattern.
 
-    `lazy` names them: subcommand -> ``module:attribute``. Only the group's own help imports them all.
+    `lazy` names them: subcommand -> ``module:attribute``. Only the group's own help imports them all. `former`: names
+    that scripts still use -> the present names; they work, and no list shows them.
     """
 
-    def __init__(self, *, lazy: Mapping[str, str] | None = None, **options: Any) -> None:  # noqa: ANN401 - click's own
+    def __init__(
+        self,
+        *,
+        lazy: Mapping[str, str] | None = None,
+        former: Mapping[str, str] | None = None,
+        **options: Any,  # noqa: ANN401 - click's own
+    ) -> None:
         super().__init__(**options)
         self._lazy = dict(lazy or {})
+        self._former = dict(former or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self._lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = self._former.get(cmd_name, cmd_name)
         if cmd_name in self._lazy and cmd_name not in self.commands:
             module, _, attribute = self._lazy[cmd_name].partition(":")
             self.add_command(getattr(importlib.import_module(module), attribute), cmd_name)
         return super().get_command(ctx, cmd_name)
 
 
-# These need no instance, make one of their own, or say themselves what is missing.
+# Commands that need no instance, make one of their own, or report a missing instance themselves.
 _WITHOUT_INSTANCE = frozenset({"demo", "doctor", "drill", "flow", "init", "normalize", "play", "run", "sign"})
 
 
@@ -69,12 +78,12 @@ class Orderlane(LazyGroup):
         except FulfilmentError as error:
             fail(ctx, _in_words(error), exit_of(error))
         except psycopg.OperationalError as error:
-            # With a state the server has answered: that is a defect of ours, not its absence.
+            # With a SQLSTATE the server has answered: this is a defect of ours, not an unreachable server.
             if error.sqlstate is not None:
                 defect(ctx, error)
             fail(ctx, f"database_unreachable: {error}", Exit.UNREACHABLE)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError, EOFError):
-            # Click's own business: usage, an answer that nobody reads any more, a question that nobody answers.
+            # Click handles these: wrong usage, a closed output, a question without an answer.
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not show what it was about
             if not _is_redis_away(error):

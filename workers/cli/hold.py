@@ -31,7 +31,7 @@ PAGE = 50
     lazy={"add": "workers.cli.order_act:hold_add", "release": "workers.cli.order_act:hold_release"},
 )
 def hold() -> None:
-    """List holds, give them to somebody, snooze them; hold orders, and release them."""
+    """List holds, assign them, snooze them; hold orders, and release them."""
 
 
 def hold_filter(command: Callable[..., object]) -> Callable[..., object]:
@@ -79,7 +79,7 @@ def hold_filter(command: Callable[..., object]) -> Callable[..., object]:
     "          orderlane hold list --code seller_flag --older-than 2d --json",
 )
 @hold_filter
-@click.option("--after", type=WHOLE, default=0, metavar="ID", help="Go on after this hold.")
+@click.option("--after", type=WHOLE, default=0, metavar="ID", help="List holds after this one.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=PAGE, show_default=True, help="How many to list.")
 @json_option
 @click.pass_context
@@ -100,7 +100,9 @@ def list_command(ctx: click.Context, *, wanted: HoldFilter, after: int, limit: i
 )
 @click.argument("ids", metavar="[HOLD]...", nargs=-1)
 @click.option("--to", "whose", metavar="WHO", required=True, help="The new owner: a person or team.")
-@click.option("--due", "due_at", type=Coming(), metavar="T", help="By when: 4h from now, or a time; else as before.")
+@click.option(
+    "--due", "due_at", type=Coming(), metavar="T", help="The due time: 4h from now, or a time; without it as before."
+)
 @hold_filter
 @many_options
 @author_option
@@ -117,7 +119,7 @@ def assign(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Give open holds to a person or team. HOLD is a number of `hold list`; a snooze ends.
+    """Give open holds to a person or team. HOLD is a number of `hold list`; this ends a snooze.
 
     One HOLD is given at once. Several, a file or a filter become a bulk act: a draft with a preview, done by
     `bulk confirm`. Exits with 5 for a hold that is released.
@@ -163,7 +165,7 @@ def snooze(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Remind nobody of open holds for a while. The orders stay held, and their ship-by clocks run.
+    """Stop reminders of open holds for a while. The orders stay held, and their ship-by clocks run.
 
     One HOLD is snoozed at once. Several, a file or a filter become a bulk act: a draft with a preview, done by
     `bulk confirm`. Exits with 5 for a hold that is released.

@@ -13,7 +13,7 @@ from workers.cli.options import Moment
 
 
 class StepName(click.ParamType[str]):
-    """The name of a step. The map of steps is asked for a name that is given, and not for the help."""
+    """The name of a step. The map of steps is read only when a name is given, not for the help."""
 
     name = "step"
 
@@ -41,8 +41,10 @@ def letter_filter(command: Callable[..., object]) -> Callable[..., object]:
         return command(*given, wanted=wanted, **named)
 
     options = (
-        click.option("--since", type=Moment(), metavar="T", help="Died since: 24h, 3d, or a time."),
-        click.option("--cause", metavar="F", help="Of this cause: its fingerprint, or how that begins."),
+        click.option("--since", type=Moment(), metavar="T", help="Dead letters since then: 24h, 3d, or a time."),
+        click.option(
+            "--cause", metavar="F", help="Of this cause: its fingerprint, or the beginning of the fingerprint."
+        ),
         click.option("--code", metavar="C", help="With this error code."),
         click.option("--account", metavar="A", help="Of this account, such as sf/main."),
         click.option("--step", type=StepName(), metavar="S", help="Of this step."),

@@ -66,8 +66,8 @@ def many_options(command: Callable[..., object]) -> Callable[..., object]:
         return command(*given, many=Many(file, column, expect, here), **named)
 
     options = (
-        click.option("--here", is_flag=True, help="Do it in this command, not in the sweeper."),
-        click.option("--expect", type=WHOLE, metavar="N", help="Do it at once if it would be done to N of them."),
+        click.option("--here", is_flag=True, help="Carry it out in this command instead of in the sweeper."),
+        click.option("--expect", type=WHOLE, metavar="N", help="Carry it out at once if exactly N items would change."),
         click.option("--column", metavar="C", help="The file is a CSV with a header: the column of the ids."),
         click.option("--from", "file", type=FILE, metavar="FILE", help="Ids from a file, one a line; -: from stdin."),
     )

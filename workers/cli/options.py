@@ -96,16 +96,20 @@ class Rate(click.ParamType[float]):
 
 def author_option(command: F) -> F:
     """``--reason``, as the author of the act: the system's user, who says why. A dry run needs none."""
-    return click.option("--reason", "author", metavar="R", callback=_author, help="Why; it is kept. Required.")(command)
+    return click.option(
+        "--reason", "author", metavar="R", callback=_author, help="The reason, kept in the audit. Required."
+    )(command)
 
 
 def optional_author(command: F) -> F:
-    """The same for what is data rather than a decision: the reason may be left out."""
-    return click.option("--reason", "author", metavar="R", callback=_author_of_data, help="Why; it is kept.")(command)
+    """The same for a change of data rather than a decision: the reason may be left out."""
+    return click.option(
+        "--reason", "author", metavar="R", callback=_author_of_data, help="The reason, kept in the audit."
+    )(command)
 
 
 def own_author() -> Author:
-    """The system's user, for an act whose reason was said before."""
+    """The system's user, for an act whose reason was given before."""
     return Author(getpass.getuser(), "")
 
 

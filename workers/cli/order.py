@@ -39,15 +39,15 @@ def order() -> None:
     "          orderlane order show SF1390010300412"
 )
 @click.argument("order_id", metavar="ID")
-@click.option("--raw", is_flag=True, help="Also the answers behind failures, as they came: personal data.")
+@click.option("--raw", is_flag=True, help="Also show the raw answers behind failures: personal data.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in UTC.")
 @click.pass_context
 def show(ctx: click.Context, order_id: str, *, raw: bool, as_json: bool) -> None:
     """Show where an order is, why it is there, and what happens next.
 
     ID is orderlane's own order id, the platform's order id, SHOP/ID, PLATFORM/SHOP/ID, or a waybill.
-    Personal data is masked, but with --raw. Exits with 1 for an unknown id, 2 if it may mean several orders,
-    and 4 if its payload could not be read.
+    Personal data is masked, except in the answers of --raw. Exits with 1 for an unknown id, 2 if it may mean several
+    orders, and 4 if its payload could not be read.
     """
     configure(level="error")
     settings = read_settings()

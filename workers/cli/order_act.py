@@ -31,7 +31,7 @@ from workers.cli.stores import database_at_hand, quiet_settings
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a command was told to act on."""
+    """The orders that a command was told to act on."""
 
     ids: Sequence[str]
     wanted: OrderFilter
@@ -55,10 +55,18 @@ class _Asked:
     type=click.Choice(sorted(str(code) for code in MANUAL_CODES)),
     default=str(HoldCode.MANUAL),
     show_default=True,
-    help="Which hold.",
+    help="The code of the hold.",
 )
-@click.option("--to", "whose", metavar="WHO", help="Its owner: a person or team; else the code's.")
-@click.option("--due", "due_at", type=Coming(), metavar="T", help="By when: 4h from now, or a time; else the code's.")
+@click.option(
+    "--to", "whose", metavar="WHO", help="The owner of the hold: a person or team; without it the owner of the code."
+)
+@click.option(
+    "--due",
+    "due_at",
+    type=Coming(),
+    metavar="T",
+    help="The due time: 4h from now, or a time; without it the hours of the code.",
+)
 @order_filter_beside_lane
 @many_options
 @author_option
@@ -76,12 +84,12 @@ def hold(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Stop orders where they stand; each goes on when a person releases the hold.
+    """Stop orders in their present state; each continues when a person releases the hold.
 
-    Whatever has not left the house stops, also in the warehouse: what is scanned there meanwhile is taken in after
-    the release. A label that is just being booked is recorded, and nobody is told of it. One ID acts at once. Several,
-    a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that
-    is held so already, has left, or has ended.
+    Every part that has not been handed over stops, also in the warehouse: scans are applied after the release. A label
+    that is just being booked is recorded, without a write-back or notice. One ID acts at once. Several, a file or a
+    filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that already has
+    this hold, has left, or has ended.
     """
     asked = _Asked(ids, wanted, many)
     asked.check()
@@ -122,10 +130,10 @@ def release(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Release a hold of an order; with the last one gone, the order goes on from where it stood.
+    """Release a hold of an order; after its last hold the order continues from the interrupted state.
 
-    No step asks again what was released, until the fact is another, such as another refund; stock is promised
-    anew. Lines without a SKU are left out for this order when sku_unmapped is released; `sku map` names one instead.
+    No step holds the order again for the released fact; another fact, such as another refund, does. Stock is reserved
+    again. Lines without a SKU are left out for this order when sku_unmapped is released; `sku map` names one instead.
     One ID acts at once. Several, a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`.
     Exits with 3 if other holds remain, and 5 if the hold is not there, has an open dead letter, or no line has a SKU.
     """
@@ -156,7 +164,7 @@ def release(
     type=click.Choice([str(lane) for lane in Lane]),
     default=str(Lane.P0),
     show_default=True,
-    help="Where it goes on.",
+    help="The new lane.",
 )
 @order_filter_beside_lane
 @many_options
@@ -173,11 +181,11 @@ def expedite(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Move an order to another lane, with all that is due for it; also one that is stored and not read yet.
+    """Move an order to another lane, with all its due work; also an order whose payload is not read yet.
 
-    The rules leave it there; what runs right now ends as it began. Safe to run twice. One ID acts at once. Several, a
-    file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that
-    has ended.
+    The rules do not move the order again; running work ends in its lane. Safe to run twice. One ID acts at once.
+    Several, a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an
+    order that has ended.
     """
     asked = _Asked(ids, wanted, many)
     asked.check()
@@ -209,14 +217,14 @@ def _act_on_many(
 
 
 def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedited | None:
-    """Move the order, or what waits to become it. None when the id may mean several orders."""
+    """Move the order, or its payload that is not read yet. None when the id may mean several orders."""
     try:
         match = one_match(db, order_id)
     except Conflict:
         unread = expedite_unread(db, order_id, lane, author)
         if unread is not None:
             return unread
-        # It was read a moment ago.
+        # The payload was read a moment ago.
         match = one_match(db, order_id)
     return change_lane(db, match.id, lane, author) if match else None
 

@@ -25,7 +25,7 @@ _LOOKED_MAX = 500_000
 limit_option = click.option(
     "--limit", type=click.IntRange(1, PAGE_MAX), default=PAGE, show_default=True, help="How many to list."
 )
-after_option = click.option("--after", type=WHOLE, metavar="ID", help="Go on after this order.")
+after_option = click.option("--after", type=WHOLE, metavar="ID", help="List orders after this one.")
 
 
 @click.command(
@@ -35,7 +35,13 @@ after_option = click.option("--after", type=WHOLE, metavar="ID", help="Go on aft
     "          orderlane order list --hold seller_flag --owner li --json",
 )
 @order_filter
-@click.option("--sort", type=click.Choice(["newest", "oldest"]), default="newest", show_default=True, help="First.")
+@click.option(
+    "--sort",
+    type=click.Choice(["newest", "oldest"]),
+    default="newest",
+    show_default=True,
+    help="Which orders come first.",
+)
 @after_option
 @limit_option
 @json_option
@@ -45,8 +51,8 @@ def list_command(
 ) -> None:
     """List orders: state, what each waits for, money, lane and ship-by time. Options narrow each other.
 
-    A page looks at 500,000 orders at most; where it ends early, it says after which order to go on. What must leave
-    first stands in `order due`.
+    A page reads at most 500,000 orders; if it ends early, it names the order after which the next page begins. `order
+    due` lists orders by their ship-by time.
     """
     with database_at_hand(quiet_settings()) as db:
         page = list_orders(db, wanted, after=after, limit=limit, oldest_first=sort == "oldest", looked_max=_LOOKED_MAX)
@@ -61,7 +67,9 @@ def list_command(
     "          echo 0001 | orderlane order find --phone",
 )
 @click.argument("text", metavar="[TEXT]", required=False)
-@click.option("--phone", "by_phone", is_flag=True, help="By how a number ends, from standard input.")
+@click.option(
+    "--phone", "by_phone", is_flag=True, help="Search by the last digits of a phone number, read from standard input."
+)
 @after_option
 @limit_option
 @optional_author
@@ -77,10 +85,11 @@ def find_command(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Find orders by anything in hand: an id of any kind, a waybill, a package's reference, or a SKU.
+    """Find orders by any identifier: an id of any kind, a waybill, a package's reference, or a SKU.
 
-    By a buyer's phone: its last four digits or more, on standard input, because a command line is seen and kept. What
-    was asked is not kept, that somebody asked is. Exits with 1 if nothing is found.
+    With --phone: the last four digits or more of a buyer's phone number, on standard input, because other users and the
+    history of the shell can see a command line. The digits are not stored; the search is recorded in the audit. Exits
+    with 1 if nothing is found.
     """
     if (text is None) != by_phone:
         raise click.UsageError("say a TEXT, or --phone with the last digits on standard input")

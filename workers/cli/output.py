@@ -1,4 +1,6 @@
-"""How commands talk to people and to scripts. Orders and couriers may say anything: a terminal obeys none of it."""
+"""Output of commands for people and for scripts. Texts of orders and couriers may contain control sequences; the
+terminal never gets them.
+"""
 
 from collections.abc import Iterator
 
@@ -14,7 +16,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Prints what it is given as it is: no markup, no pictures for words."""
+    """Prints text unchanged: no markup, no emoji codes."""
     made = Console(highlight=False, markup=False, emoji=False, stderr=stderr)
     made.push_render_hook(_Harmless())
     return made

@@ -1,4 +1,4 @@
-"""A worker of a command's own, for those that carry out steps themselves."""
+"""A worker inside a command, for commands that carry out steps themselves."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from workers.wiring import Runtime, wired_worker
 
 @contextmanager
 def worker_at_hand(settings: Settings) -> Iterator[Runtime]:
-    """Beside the workers that run or do not. Raises as `database_at_hand` does."""
+    """Works whether or not other workers run. Raises as `database_at_hand` does."""
     with open_stores(settings) as stores:
         refuse_behind(stores)
         with wired_worker(with_stores(settings, stores)) as runtime:

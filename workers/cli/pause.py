@@ -1,4 +1,4 @@
-"""``orderlane pause``, ``resume`` and ``gates``: let work rest, let it go on, and see what rests."""
+"""``orderlane pause``, ``resume`` and ``gates``: stop work, let it continue, and show what is stopped."""
 
 import getpass
 from collections.abc import Iterator
@@ -51,14 +51,16 @@ def _stores_at_hand(settings: Settings) -> Iterator[_Stores]:
 )
 @click.argument("kind", type=_KINDS)
 @click.argument("name")
-@click.option("--reason", metavar="R", required=True, help="Why, for the audit and for whoever looks.")
-@click.option("--until", metavar="T", help="Opens by itself then; a time with its zone.")
+@click.option(
+    "--reason", metavar="R", required=True, help="The reason, kept in the audit and shown by `orderlane gates`."
+)
+@click.option("--until", metavar="T", help="The time at which the gate opens again, with its zone.")
 @click.pass_context
 def pause(ctx: click.Context, kind: str, name: str, *, reason: str, until: str | None) -> None:
-    """Let the work of an account, shop, lane or step rest.
+    """Stop the work of an account, shop, lane or step until it is resumed.
 
-    What is under way ends, nothing new begins, no attempt is spent and nothing is lost. Workers hear of it within
-    a second. For a shop, nothing is pulled from it, told to it or asked of it.
+    Running work ends, no new work begins, no attempt is counted and nothing is lost. Workers notice within a second. A
+    paused shop is neither read nor written to.
     """
     configure(level="error")
     settings = read_settings()
@@ -73,10 +75,10 @@ def pause(ctx: click.Context, kind: str, name: str, *, reason: str, until: str |
 @click.command(epilog=f"{_EXAMPLE}orderlane resume account sf/main --reason 'new password is in place'")
 @click.argument("kind", type=_KINDS)
 @click.argument("name")
-@click.option("--reason", metavar="R", required=True, help="Why, for the audit.")
+@click.option("--reason", metavar="R", required=True, help="The reason, kept in the audit.")
 @click.pass_context
 def resume(ctx: click.Context, kind: str, name: str, *, reason: str) -> None:
-    """Let it go on: what a person has paused, and an account that the engine has shut.
+    """Let the work continue that a person has paused, or of an account that the engine has shut.
 
     An account's circuit breaker is closed too. Exits with 5 if the gate is not shut.
     """
@@ -95,7 +97,7 @@ def resume(ctx: click.Context, kind: str, name: str, *, reason: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; times in UTC.")
 @click.pass_context
 def gates(ctx: click.Context, *, as_json: bool) -> None:
-    """List every gate that is not open: paused by whom and why, breakers, and how much work rests behind each.
+    """List every gate that is not open: who paused it and why, breakers, and how much work waits for each.
 
     Exits with 7 if a store is away.
     """

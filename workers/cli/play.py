@@ -1,4 +1,4 @@
-"""``orderlane play``: a house with simulated shops that goes on living, to try the commands on."""
+"""``orderlane play``: an instance with simulated shops that keeps running, to try commands on."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _TRY = (
     ("order due", "orders by money at risk, and what each waits for"),
     ("order show ID", "one order's way; take an ID from the list"),
     ("dlq causes", "what the machine gave up on, one line a cause"),
-    ("pause account sf/main --reason 'trying it'", "the courier rests; `resume` lets it go on"),
+    ("pause account sf/main --reason 'trying it'", "stop the courier's work; `resume` continues it"),
     ("status", "what waits and flows"),
 )
 
@@ -33,15 +33,15 @@ _TRY = (
     type=click.IntRange(1, _ORDERS_MAX),
     default=5000,
     show_default=True,
-    help="How many orders come at most; the house lives on after them.",
+    help="The most orders that are made; the instance keeps running after them.",
 )
 @click.option("--seed", type=WHOLE, default=7, show_default=True, help="The same seed gives the same stream.")
 def play_command(*, rate: float, shops: int, orders: int, seed: int) -> None:
-    """Keep a house with simulated shops alive until Ctrl-C, to try other commands on in a second terminal.
+    """Run an instance with simulated shops until Ctrl-C, to try other commands on it in a second terminal.
 
-    Private stores, the sandbox and workers, with a trickle of orders: most are shipped, some are held, some become
-    dead letters. Other commands of the same user find this house by themselves, in every folder without an
-    orderlane.toml. Each start makes a new house.
+    It has private stores, the sandbox and workers, and a few orders a minute: most are shipped, some are held, some
+    become dead letters. In every folder without an orderlane.toml, other commands of the same user use this instance.
+    Each start makes a new instance.
     """
     configure("auto", "warning")
     stopping = stop_on_signals()

@@ -1,4 +1,4 @@
-"""``orderlane reconcile``: after a restored backup, what the outside has that we do not know."""
+"""``orderlane reconcile``: after a restored backup, adopt waybills and write-backs that we do not know."""
 
 import getpass
 from collections import Counter
@@ -39,9 +39,9 @@ PER_SECOND = 20.0
 def reconcile(ctx: click.Context, since: datetime | None, *, dry_run: bool, as_json: bool) -> None:
     """Ask couriers for the waybills, and platforms for the write-backs, that we do not know; adopt them.
 
-    For the hour after a backup was restored: choose --since somewhat before the backup. A second living waybill of
-    a package is cancelled. Nothing is ever booked, so it may be run at any time and twice. Exits with 6 if
-    something is left for a person, and 7 if nobody could be reached.
+    Meant for the hour after a restored backup: choose --since somewhat before the time of the backup. A second living
+    waybill of a package is cancelled. Nothing is ever booked, so the command may run at any time and twice. Exits with
+    6 if something is left for a person, and 7 if nobody could be reached.
     """
     configure(level="error")
     clock = SystemClock()

@@ -15,7 +15,7 @@ from workers.cli.stores import database_at_hand, quiet_settings
 
 @click.group(epilog="\b\nExample:  orderlane retention show")
 def retention() -> None:
-    """What is kept how long, how large it is, and the purge by hand."""
+    """Show how long each kind of data is kept and how large it is; purge by hand."""
 
 
 @retention.command(epilog="\b\nExample:  orderlane retention show --json")
@@ -42,7 +42,7 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def purge(ctx: click.Context, author: Author, *, dry_run: bool, as_json: bool) -> None:
-    """Purge now what is older than its policy, until nothing is left to.
+    """Purge all data that is older than its policy.
 
     The sweeper does the same by itself. Safe to stop and to run twice, also beside the sweeper.
     """

@@ -1,4 +1,4 @@
-"""``orderlane sku``: which SKU of ours a listing of a platform is."""
+"""``orderlane sku``: the map from listings of platforms to our SKUs."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _SHOWN = 20
     epilog="\b\nExample:  orderlane sku list --unmapped\n          orderlane sku map taobao/main 600000000777 GIFT-CUP"
 )
 def sku() -> None:
-    """Say which SKU a listing is where the platform gives none, or one that stock does not know."""
+    """Name the SKU of a listing for which the platform gives none, or one that stock does not know."""
 
 
 @sku.command(
@@ -38,7 +38,7 @@ def sku() -> None:
 @click.argument("product", metavar="PRODUCT")
 @click.argument("named", metavar="[SKU]", required=False)
 @click.option("--variant", metavar="V", help="The platform's id of one variant; without it, every variant.")
-@click.option("--nothing", is_flag=True, help="There is nothing to pick: its lines are nobody's to ship.")
+@click.option("--nothing", is_flag=True, help="There is nothing to pick: nobody ships lines of this listing.")
 @optional_author
 @json_option
 def map_listing(
@@ -67,7 +67,7 @@ def map_listing(
 @sku.command(epilog="\b\nExample:  orderlane sku unmap taobao/main 600000000001 --variant 5000000001")
 @click.argument("shop", metavar="PLATFORM/SHOP")
 @click.argument("product", metavar="PRODUCT")
-@click.option("--variant", metavar="V", help="The variant whose own row it is.")
+@click.option("--variant", metavar="V", help="The variant that the row is about.")
 @optional_author
 @json_option
 def unmap(shop: str, product: str, variant: str | None, *, author: Author, as_json: bool) -> None:
@@ -83,11 +83,13 @@ def unmap(shop: str, product: str, variant: str | None, *, author: Author, as_js
 
 
 @sku.command("list", epilog="\b\nExample:  orderlane sku list --unmapped\n          orderlane sku list --json")
-@click.option("--unmapped", is_flag=True, help="Instead: listings that open orders wait for, and how many orders.")
-@click.option("--after", metavar="L", help="Go on behind this row, as the last line of a long list says.")
+@click.option(
+    "--unmapped", is_flag=True, help="List listings without a SKU that open orders wait for, with the number of orders."
+)
+@click.option("--after", metavar="L", help="List rows after this one; the last line of a long list names it.")
 @json_option
 def list_listings(*, unmapped: bool, after: str | None, as_json: bool) -> None:
-    """List the map, or what is missing in it; of the latter, what most orders wait for comes first."""
+    """List the map, or the listings that are missing in it, with those that most orders wait for first."""
     if unmapped and after:
         raise click.UsageError("--after is for the map itself")
     settings = quiet_settings()
@@ -102,7 +104,7 @@ def list_listings(*, unmapped: bool, after: str | None, as_json: bool) -> None:
     epilog=f"\b\nExample:  orderlane sku import listings.csv --dry-run\n\n\bThe first line is:  {','.join(COLUMNS)}",
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Say what it would do; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
 @optional_author
 @json_option
 @click.pass_context

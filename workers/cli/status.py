@@ -1,4 +1,4 @@
-"""``orderlane status``: what waits, what flows, who works, and what does not go on by itself."""
+"""``orderlane status``: waiting work, flow, workers, and everything that needs a person."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -39,8 +39,8 @@ _EVERY_MAX_S = 86_400.0
 def status(ctx: click.Context, every_s: float, *, watch: bool, as_json: bool) -> None:
     """Show depth, oldest age and flow of each group and lane, and workers, holds, dead letters and gates.
 
-    The sweeper measures every few seconds; this shows what it measured last. Exits with 1 if nobody has measured
-    lately or an invariant is breached, 7 if the database is away.
+    The sweeper measures every few seconds; this shows what it measured last. Exits with 1 without a recent measurement
+    or if an invariant is breached, and 7 if the database is unreachable.
     """
     settings = quiet_settings()
     with (

@@ -19,7 +19,7 @@ SHOWN = 20
 
 @click.group(epilog="\b\nExample:  orderlane stock count hangzhou")
 def stock() -> None:
-    """Ask the warehouses what they have."""
+    """Read the stock of the warehouses."""
 
 
 @stock.command(epilog="\b\nExample:  orderlane stock count\n          orderlane stock count hangzhou --json")
@@ -27,11 +27,11 @@ def stock() -> None:
 @json_option
 @click.pass_context
 def count(ctx: click.Context, location: str | None, *, as_json: bool) -> None:
-    """Read the counted stock of a location again, or of all, and take over what was corrected.
+    """Read the counted stock of one location, or of all, again and apply corrections.
 
-    A count lower than ours may only lack what left and was not scanned yet, so it counts without those pieces. One
-    that would fall below what is promised is refused and our figure stays. Exits with 6 if a count was refused or a
-    warehouse could not be read, and 7 if none could.
+    A lower count may only lack pieces that left and are not scanned yet; these pieces are taken into account. A count
+    below the promised pieces is refused and our figure stays. Exits with 6 if a count was refused or a warehouse could
+    not be read, and 7 if none could.
     """
     settings = quiet_settings()
     locations = directory_of(settings).locations

@@ -1,4 +1,4 @@
-"""The stores for a command that looks at what is there."""
+"""The stores of the instance, for a command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ def database_at_hand(settings: Settings) -> Iterator[Database]:
 
 @contextmanager
 def house_at_hand(settings: Settings) -> Iterator[tuple[Settings, Database]]:
-    """As `database_at_hand`, with the settings in which both stores have their addresses: for calls behind gates."""
+    """As `database_at_hand`, and the settings with the addresses of both stores, for calls behind gates."""
     with open_stores(settings) as stores, Database(stores.database_url.reveal(), 1) as db:
         _refuse_behind(db)
         yield with_stores(settings, stores), db
@@ -52,7 +52,7 @@ def refuse_behind(stores: Connection) -> None:
 
 
 def _refuse_behind(db: Database) -> None:
-    # Not from the pool: that would wait ten seconds for a server that is away.
+    # Not from the pool, because the pool would wait ten seconds for an unreachable server.
     with db.direct() as session:
         if pending(session):
             advice = "start `orderlane run`, or apply them with `python -m workers.release`"

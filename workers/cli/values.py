@@ -1,4 +1,4 @@
-"""What an argument may be, before any command looks at it: text that can be stored and shown, numbers that fit."""
+"""Checks of arguments before a command reads them: text that can be stored and shown, numbers within limits."""
 
 import math
 import unicodedata
@@ -11,10 +11,10 @@ import click
 ARGUMENT_MAX = 1000
 # Postgres' bigint.
 WHOLE_MAX = 2**63 - 1
-# Times outside are typing errors, and what Python or Postgres cannot compute with lies there too.
+# Times outside this range are typing errors, or cannot be computed by Python or Postgres.
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _ALLOWED = frozenset("\n\t")
-# Control characters, halves of surrogate pairs, and what turns the direction of writing.
+# Control characters, halves of surrogate pairs, and characters that change the direction of writing.
 _REFUSED = frozenset({"Cc", "Cs"})
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 

@@ -1,4 +1,4 @@
-"""``orderlane writeback``: tell a platform again."""
+"""``orderlane writeback``: write tracking numbers back to the platforms again."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ _REFUSALS = frozenset({Said.REFUSED, Said.ELSEWHERE})
 
 @click.group(epilog="\b\nExample:  orderlane writeback retry --all-failed --dry-run")
 def writeback() -> None:
-    """Tell the platforms what left the house."""
+    """Write the tracking numbers of shipped packages back to the platforms."""
 
 
 @writeback.command(
@@ -52,9 +52,13 @@ def writeback() -> None:
     help="Packages that left at T or later: 24h, 3d, or a time (UTC without a zone).",
 )
 @click.option("--cause", metavar="C", help="A hold's or an error's code, or a dead letter's fingerprint.")
-@click.option("--all-failed", is_flag=True, help="Whatever was refused, died, failed, or has waited for an hour.")
+@click.option(
+    "--all-failed",
+    is_flag=True,
+    help="All write-backs that were refused, ended as dead letters, failed, or have waited for an hour.",
+)
 @many_options
-@click.option("--dry-run", is_flag=True, help="Ask the platforms what they show; tell and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Only read what the platforms show; write and change nothing.")
 @click.option("--rate", type=Rate(), default=PER_SECOND, show_default=True, metavar="N", help="Packages a second.")
 @author_option
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
@@ -74,12 +78,12 @@ def retry_command(
     author: Author,
     as_json: bool,
 ) -> None:
-    """Tell platforms again of packages whose write-back was refused, died, failed or waits too long.
+    """Retry write-backs that were refused, failed, became dead letters or wait too long.
 
-    Options narrow each other. Each platform is asked first, told only if it does not show the waybill, with the
-    time the package really left, and read back. Safe to run twice, by two people at once, and beside workers. The
-    orders of a file become a bulk act: a draft with a preview, done by `bulk confirm`; workers then tell the platforms.
-    Exits with 5 if all were refused, 6 if only some were settled, and 7 if no platform could be reached.
+    Options narrow each other. Each platform is read first and written to only if it does not show the waybill, with the
+    time when the package really left; then it is read again. Safe to run twice, by two people at once, and beside
+    workers. The orders of a file become a bulk act: a draft with a preview, done by `bulk confirm`; workers then tell
+    the platforms. Exits with 5 if all were refused, 6 if only some were settled, and 7 if no platform could be reached.
     """
     if many.is_asked:
         if many.file is None:

@@ -1,4 +1,4 @@
-"""The control of the demo: harm that the reckoning must find, planted after a run without any."""
+"""The control of the demo: after a clean run it makes errors that the comparison of the ledgers must find."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ CONTROL = load("control", Path(__file__).parent)
 
 
 def plant_harms(stage: Stage, db: Database) -> None:
-    """One lost order, one second waybill, one oversold piece. No process may be at work any more."""
+    """Make one lost order, one second waybill and one oversold piece. No process may run any more."""
     ledger = stage.read("_ledger")
     stage.pull("add_order", shop=ledger["ordered"][0]["shop"], lines=[{"sku": ledger["stock"][0]["sku"]}])
     with db.connection() as connection:

@@ -1,4 +1,4 @@
-"""What a person sees of a demo: live progress, then a summary that needs no manual."""
+"""The output of a demo for people: live progress, then a summary."""
 
 import shutil
 import sys
@@ -64,7 +64,7 @@ def silent(_progress: Progress) -> None:
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
-    """The reckoning in words."""
+    """Print the comparison of the ledgers in words."""
     numbers = outcome.summary()
     table = Table(title="What became of the orders", title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")

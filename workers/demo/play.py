@@ -1,4 +1,6 @@
-"""A house with simulated shops that goes on living: a trickle of orders, some of which go wrong, until told to stop."""
+"""An instance with simulated shops that keeps running: a few orders at a time, some of which go wrong, until told to
+stop.
+"""
 
 import random
 import threading
@@ -19,7 +21,7 @@ from workers.demo.stage import Script, Stage, scenes_of
 
 LOOK_EVERY_S = 1.0
 REPORT_EVERY_S = 15.0
-# Shares of the orders that a rule holds.
+# Shares of the orders that will be held.
 DIRT = Dirt(presale_open=0.03, refund_asked=0.05, vague_address=0.05, short_stock=0.04)
 SCENES: Scenes = scenes_of(0.1, 0.1)
 # One order in so many cannot be read, which makes a dead letter, or is refused by the courier, in turn.
@@ -29,7 +31,9 @@ _REFUSED_MOBILE = "13800000000"
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What a person is told of a living house: orders on the platform, those written back, open holds and letters."""
+    """The counts that are shown of a running instance: orders on the platform, orders written back, open holds and
+    letters.
+    """
 
     orders: int
     written_back: int
@@ -59,7 +63,9 @@ def play(
     on_start: Callable[[Path], None],
     on_report: Callable[[House], None],
 ) -> None:
-    """Keep the house until `stopping` is set. `on_start` gets its settings file, `on_report` a look now and then."""
+    """Keep the instance running until `stopping` is set. `on_start` gets its settings file, `on_report` the counts from
+    time to time.
+    """
     with running(base, script) as house, closing(connect_gates(house.settings.stores.redis_url.reveal())) as client:
         shared = SharedGates(client)
         on_start(house.stage.settings_file)
@@ -81,7 +87,7 @@ def play(
 
 @contextmanager
 def _ended_by(stopping: threading.Event) -> Iterator[None]:
-    """A terminal sends Ctrl-C to the sandbox too: who has asked it a moment before gets no answer any more."""
+    """A terminal sends Ctrl-C to the sandbox too, so a request that was just sent gets no answer."""
     try:
         yield
     except OSError:

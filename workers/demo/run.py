@@ -1,4 +1,4 @@
-"""Runs the demo: stage, stores, workers, progress, and at the end the reckoning."""
+"""Runs the demo: sandbox, stores, workers, progress, and at the end the comparison of the ledgers."""
 
 import os
 import time
@@ -29,15 +29,15 @@ from workers.release import release
 from workers.supervisor import Supervisor, roles, supervised
 
 LOOK_EVERY_S = 0.25
-# A stream that makes no progress for so long is over, finished or not.
+# Seconds without progress after which a run ends, finished or not.
 STALL_S = 60.0
-# On the platform: paid, and not all of it shipped.
+# States on the platform: paid, and not all lines shipped.
 _WAITING = frozenset({"WAIT_SELLER_SEND_GOODS", "SELLER_CONSIGNED_PART"})
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counts at one moment of a run. `total` and `visible` are the platform's, the rest is ours.
+    """Counts at one moment of a run. `total` and `visible` are counted by the platform, all others by us.
 
     `to_come`: what is about to happen to orders on the platform. `unseen_s`: how long before the last thing that
     happened there our reading of some shop has ended; at most 0 when every shop was read after it.
@@ -68,7 +68,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a demo ends with. `split`: orders that travel in more than one package."""
+    """The result of a demo. `split`: orders that are shipped in more than one package."""
 
     reckoning: Reckoning
     seconds: float
@@ -106,7 +106,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A demo in flight: for faces, tests and drills that watch it or hurt it."""
+    """A running demo, for faces, tests and drills that watch it or disturb it."""
 
     settings: Settings
     stage: Stage
@@ -115,11 +115,11 @@ class Running:
     started_at: float
 
     def look(self) -> Progress:
-        """Tend the processes and take a look."""
+        """Restart processes that died, and return the present counts."""
         self.supervisor.tend()
         theirs = self.stage.read("_progress")
         with self.db.transaction() as tx:
-            # One snapshot: between two a page of scans may turn what is on its way into what is due.
+            # One snapshot: between two snapshots a page of scans may turn packages on their way into due work.
             read_one_snapshot(tx)
             ours, states = ledger.progress(tx, STEPS.endless()), ledger.states(tx)
         return Progress(
@@ -175,11 +175,11 @@ def prepared(
 
 
 def run(base: Settings, script: Script, show: Callable[[Progress], None]) -> Outcome:
-    """Play `script` to its end and reckon; `show` is called with each look."""
+    """Play `script` to its end and compare the ledgers; `show` is called with each progress."""
     with running(base, script) as demo:
         seconds = watch(demo, show)
         if script.control:
-            # Whoever still works would heal the lost order.
+            # A running worker would repair the lost order.
             demo.supervisor.stop()
             plant_harms(demo.stage, demo.db)
         return conclude(demo, seconds)

@@ -1,4 +1,4 @@
-"""Sets the stage: a private folder, a sandbox process, and the settings that join the two."""
+"""Prepares a demo: a private folder, a sandbox process, and settings that name the sandbox."""
 
 import os
 import secrets
@@ -25,14 +25,14 @@ _READY_S = 60.0
 _POLL_S = 0.05
 _ANSWER_S = 30
 STORES_FOLDER = "stores"
-# Everything ordered is paid, so that all of it is either done or held.
+# Every order is paid, so that every order ends done or held.
 CLEAN = Dirt(unpaid=0.0, closed=0.0)
 NO_SCENES = Scenes()
 BRISK = WarehouseDelays()
-# Of the orders that are to be split, so many have a line that no platform lets us divide.
+# Share of the orders to be split that have a line which no platform lets us divide.
 _UNDIVIDABLE = 0.05
-# The sandbox is on this machine: what it has not answered by then was lost with somebody. After a crash
-# the engine waits for these limits before it asks, so they decide how long a hurt demo takes.
+# The sandbox is on this machine: a request without an answer by then is lost. After a crash the engine waits for these
+# limits before it asks, so they decide how long a disturbed demo takes.
 _DOOR = {"connect_s": 1.0, "read_s": 3.0, "total_s": 3.0}
 _LEASE_S = 12.0
 # The sandbox's orders have no other system that ships them.
@@ -64,7 +64,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A running sandbox and the folder that knows how to reach it."""
+    """A running sandbox and the folder with its address."""
 
     folder: Path
     settings_file: Path
@@ -85,13 +85,15 @@ class Stage:
         return self._answer(request)
 
     def _answer(self, request: urllib.request.Request) -> dict[str, Any]:
-        """Not a call to the outside, so not through the door."""
+        """This is no call to the outside, so it does not go through the door."""
         with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310 - our own sandbox
             return dict(msgspec.json.decode(answer.read()))
 
 
 def scenes_of(split_share: float, change_share: float) -> Scenes:
-    """Shares of the orders that need two locations, and of those that change on the way, of each kind as many."""
+    """The share of orders that need two locations, and the share of orders that change on the way, divided equally
+    among the kinds.
+    """
     each = change_share / 7
     return Scenes(
         split=split_share * (1 - _UNDIVIDABLE),
@@ -213,7 +215,7 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
                 "name": shop.name,
                 "platform": "taobao",
                 "endpoint": f"{url}/taobao/router/rest",
-                # Hundreds of sellers of a replayed file are not all asked every few seconds.
+                # The hundreds of sellers of a replayed file are not all read every few seconds.
                 "poll_every_s": min(30.0, max(5.0, len(planned.shops) / 20)),
                 "overlap_s": 30.0,
                 "first_pull_days": 1,

@@ -6,7 +6,7 @@ Sources: TOP open platform documentation (calling guide, trade, logistics and oa
 - Can we look up? Yes: `taobao.trade.fullinfo.get` shows waybills of the lines.
 - Limits: 1 day a listing, 100 rows a page, 20 receivers a decryption; call limits come as error 7 with the
   seconds of the ban in its text.
-- Final errors: the table in `faults`; everything else says whether to wait, to ask or to stop.
+- Final errors: the table in `faults`; every other error says whether to wait, to ask or to stop.
 """
 
 from adapters.platforms.taobao.describe import NAME

@@ -39,7 +39,7 @@ def read_page(body: bytes, window_end: datetime, *, use_has_next: bool) -> Page:
     """A row whose change time cannot be read counts as changed at the window's end; it must not block the page.
 
     Raises Malformed for a page that does not say what it was asked for: whether another page follows
-    (`use_has_next`), or how many rows there are. Read as a no, either would leave orders behind.
+    (`use_has_next`), or how many rows there are. If a missing field counted as "no", orders would be missed.
     """
     answer = _opened(read_page_tree(body), describe.LIST_CHANGES)
     rows: list[Listed] = []
@@ -60,7 +60,9 @@ def _listed(row: Fields, window_end: datetime) -> Listed:
 
 
 def read_status(body: bytes) -> PlatformStatus:
-    """Raises Malformed, or Poison ``status_unknown``."""
+    """State, refunds and shipments of one trade, from an answer to a read of it. Raises Malformed, or Poison
+    ``status_unknown``.
+    """
     trade = _opened(read_answer(body), describe.READ_TRADE).child("trade")
     subs = trade.listed("orders", "order")
     if not subs:
@@ -85,6 +87,7 @@ def read_status(body: bytes) -> PlatformStatus:
 
 
 def decrypt_query(tokens: Mapping[str, str], scene: str) -> str:
+    """The `query_list` argument of a decryption: JSON of platform order id and token, for one scene."""
     rows = [{"tid": tid, "oaid": oaid, "scene": scene} for tid, oaid in tokens.items()]
     return msgspec.json.encode(rows).decode()
 
@@ -102,7 +105,7 @@ def read_decrypted(body: bytes, tokens: Mapping[str, str]) -> dict[str, Address 
             row = Fields(entry, path, Malformed)
             tid = row.text_or("tid", "") or row.text_or("order_id", "")
         except Malformed:
-            # Whose receiver this is cannot be read: that order counts as left out.
+            # The order id of this receiver cannot be read: the order counts as left out of the answer.
             continue
         if tid in tokens:
             found[tid] = _receiver_or_fault(row, tokens[tid])
@@ -110,7 +113,7 @@ def read_decrypted(body: bytes, tokens: Mapping[str, str]) -> dict[str, Address 
 
 
 def read_shipped(body: bytes) -> None:
-    """Quiet when the shipment was accepted. Raises Refused ``shipment_rejected`` or Malformed."""
+    """Returns if the shipment was accepted. Raises Refused ``shipment_rejected`` or Malformed."""
     answer = _opened(read_answer(body), describe.SEND)
     shipping = answer.child("shipping") if answer.has("shipping") else answer
     if not shipping.decided("is_success"):
@@ -130,7 +133,7 @@ def _changed_at(row: Fields) -> datetime | None:
 
 
 def _receiver_or_fault(row: Fields, token: str) -> Address | FulfilmentError:
-    """What one receiver raises is that order's fault alone."""
+    """An error of one receiver concerns only that order."""
     try:
         return _receiver(row, token)
     except Malformed as error:
@@ -155,6 +158,6 @@ def _receiver(row: Fields, token: str) -> Address | FulfilmentError:
         town=row.text_or("town", ""),
         detail=detail,
         merge_token=token,
-        # A number of which the platform does not say whose it is may be the platform's own.
+        # If the platform does not say whose number it is, the number may belong to the platform.
         has_virtual_phone=not row.denies("privacy_protection"),
     )

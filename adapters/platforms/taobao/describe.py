@@ -1,4 +1,4 @@
-"""What TOP calls things: methods, fields, states, courier codes. Source: TOP trade and logistics pages."""
+"""Names that TOP uses: methods, fields, states, courier codes. Source: TOP trade and logistics pages."""
 
 from domain.order import FulfilledBy, PlatformState
 
@@ -6,7 +6,8 @@ NAME = "taobao"
 CURRENCY = "CNY"
 WINDOW_MAX_S = 86_400.0
 PAGE_SIZE = 100
-# How long after a window's end rows usually still come into it: changes are told in whole seconds, and seen late.
+# How long after a window's end new rows usually still appear in the window: change times have whole seconds, and
+# changes become visible late.
 OPEN_S = 20.0
 DECRYPT_MAX = 20
 
@@ -20,7 +21,8 @@ STATUS_FIELDS = (
     "tid,status,modified,orders.oid,orders.oid_str,orders.status,orders.refund_status,orders.special_refund_type,"
     "orders.invoice_no,orders.logistics_company,orders.consign_time"
 )
-# Of a line, those that decide something. `orders` alone asks for whole lines; named as well they cannot be lost.
+# Fields of a line that decide something. `orders` alone requests whole lines; fields that are named as well cannot be
+# left out.
 LINE_FIELDS = (
     *("oid", "oid_str", "status", "num", "price", "total_fee", "payment", "divide_order_fee", "part_mjz_discount"),
     *("num_iid", "sku_id", "outer_iid", "outer_sku_id", "title", "is_free_gift"),
@@ -37,9 +39,10 @@ LINE_FIELDS = (
     *("estimate_con_time", "delivery_time"),
 )
 SERVICE_FIELDS = ("oid", "oid_str", "service_id", "title", "num", "price", "payment", "total_fee", "refund_id")
-# A store of the merchant's has the order, or may have it: TOP does not say in a fixed word what is left to do.
+# A store of the merchant has the order, or may have it: TOP has no fixed value that says what is left to do.
 IN_A_STORE = ("omnichannel_param", "nr_offline", "nr_no_handle")
-# TOP returns nothing that is not named here, and `oaid` only beside name, address, created, mobile and phone.
+# TOP returns only the fields that are named here, and `oaid` only together with name, address, created, mobile and
+# phone.
 TRADE_FIELDS = ",".join(
     (
         *("tid", "tid_str", "type", "status", "created", "modified", "pay_time"),
@@ -85,21 +88,23 @@ GOODS_TYPES = frozenset(
 )
 # Codes, recharges, vouchers, bookings: sent by a message, if at all.
 NO_GOODS_TYPES = frozenset({"auto_delivery", "ec", "eticket", "game_equipment", "hotel_trade", "taohua"})
-# How a line is to travel. Not here, so unknown: `instant`, for a rider fetches it in a shop of the merchant's.
+# Shipping types of a line. `instant` is not listed, so it is unknown: a rider collects such a line in a shop of the
+# merchant.
 SHIPPING_BY = {
     **dict.fromkeys(("free", "post", "express", "ems", "25", "26", "seller"), FulfilledBy.MERCHANT),
     "virtual": FulfilledBy.NOBODY,
 }
-# Cash on delivery by the platform's couriers: whether one of them has taken the parcel, or the booking of it.
+# Cash on delivery by the platform's couriers: whether a courier has collected the package, or accepted its booking.
 COD_WITH_COURIER = {
     **dict.fromkeys(("NEW_CREATED", "REJECTED_BY_COMPANY", "RECIEVE_TIMEOUT", "CANCELED"), False),
     **dict.fromkeys(("TAKEN_IN_FAILED", "TAKEN_TIMEOUT"), False),
     **dict.fromkeys(("WAITING_TO_BE_SENT", "ACCEPTED_BY_COMPANY", "TAKEN_IN_SUCCESS"), True),
     **dict.fromkeys(("SIGN_IN", "REJECTED_BY_OTHER_SIDE"), True),
 }
-# Trades that pay a difference of another trade.
+# Trades that only pay a price difference of another trade.
 RECEIPT_POSTAGE, RECEIPT_OTHER = "POSTAGE", "OTHER"
-# Where an order made in a shop is handed over, and who sends one that all of a merchant's channels may fill.
+# Where an order that was made in a shop is handed over, and who ships an order that any channel of the merchant may
+# fill.
 O2O_DELIVERY = {"inshop": FulfilledBy.PICKUP, "online": FulfilledBy.MERCHANT}
 OMNI_SEND_TYPES = {"pickUp": FulfilledBy.PICKUP, "tmall": FulfilledBy.MERCHANT}
 
@@ -116,14 +121,14 @@ COD_TYPES = frozenset({"cod", "b2c_cod", "super_market_cod_trade"})
 REFUND_OPEN = frozenset(
     {"WAIT_SELLER_AGREE", "WAIT_BUYER_RETURN_GOODS", "WAIT_SELLER_CONFIRM_GOODS", "SELLER_REFUSE_BUYER"}
 )
-# Said in words: a line that says nothing of its refund may be in one.
+# The explicit values for "no refund": a line without a value may have an open refund.
 REFUND_NONE = frozenset({"NO_REFUND", "CLOSED"})
 REFUND_DONE = "SUCCESS"
-# Refunds for which no goods come back and none are stopped: price protection, cash back.
+# Refunds without a return of goods; the shipment goes on: price protection, cash back.
 COMPENSATIONS = frozenset({"priceprotect", "cashback"})
 # States of a refund in which goods come back: no compensation has them.
 REFUND_OF_GOODS = frozenset({"WAIT_BUYER_RETURN_GOODS", "WAIT_SELLER_CONFIRM_GOODS"})
-# A line in one of these has left, by whomever.
+# A line in one of these states was shipped, by us or by somebody else.
 LEFT_STATES = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
 
 # Our courier -> `company_code`. J&T is still listed under the code of the network it took over.

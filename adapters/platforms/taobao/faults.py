@@ -22,15 +22,15 @@ from domain.errors import (
 
 CALL_LIMITS = frozenset({4, 5, 6, 7, 8})
 _LIMIT_WAIT_S = 10.0
-# Longer ones are taken for this long, so that a wrong number cannot park a shop for weeks.
+# The longest ban that is followed, so that a wrong number cannot stop a shop for weeks.
 _BAN_MAX_S = 86_400.0
 _SERVICE_UNAVAILABLE = 10
 _FIRST_BUSINESS_CODE = 15
 _BAN = re.compile(r"([0-9]{1,6})\s*(?:more\s+)?second", re.IGNORECASE)
 _DAILY = re.compile(r"\bdaily\b|\bper day\b|\bone day\b|当天|每天|每日", re.IGNORECASE)
 
-# Only these speak of the account: token, permission, signature, app key and timestamp. In a call about one order even
-# they are no more than an accusation, see `domain.gates`.
+# Only these codes concern the account: token, permission, signature, app key and timestamp. In a call about one order
+# even these are only an accusation, see `domain.gates`.
 ACCOUNT_FAULTS = {
     **dict.fromkeys((26, 27), "session_expired"),
     **dict.fromkeys((11, 12, 13), "permission_denied"),
@@ -57,11 +57,11 @@ LOGISTICS_FAULTS: dict[str, tuple[type[FulfilmentError], str]] = {
     "CD25": (Refused, "split_rejected"),
     "CD27": (Refused, "split_rejected"),
 }
-# A listing that asks for too much: the platform wants a pause and a shorter window. In a call about one order it says
-# no more than that this call failed.
+# A listing that requests too much: the platform wants a pause and a shorter window. In a call about one order the code
+# says only that this call failed.
 _TOO_MUCH = "isv.trade-service-rejection"
 _TOO_MUCH_WAIT_S = 180.0
-# Our own words for these faults: the platform's may quote the buyer.
+# Our own sentences for these faults: the platform's texts may quote the buyer.
 PHRASES = {
     "call_limit": "the platform limits the calls of the app",
     "listing_rejected": "the platform finds the listing too large: it is asked again later, for a shorter window",
@@ -118,7 +118,8 @@ def read_error(fields: Fields) -> TopError:
 
 
 def fault_of(error: TopError, *, is_read: bool, now: datetime, is_listing: bool = False) -> FulfilmentError:
-    """What an error answer means, in words of ours. For a write that may have been carried out it is UnknownOutcome.
+    """The error of our tree for an error answer, with a sentence of ours. For a write that may have been carried out it
+    is UnknownOutcome.
 
     `is_listing`: a page of changes was asked for.
     """

@@ -1,8 +1,8 @@
 """Who fulfils the lines of a TOP trade, by every mark that decides it. Source: TOP's trade and sub-order structures.
 
 A mark whose value is not known makes its lines unknown. One that is absent is not set: TOP sends it with the trades
-that it concerns. Only `type`, `shipping_type`, and `cod_status` of cash on delivery stand in every trade; without them
-nobody can tell who ships. `store_code` decides nothing: it names warehouses of the merchant as well as of the platform.
+that it concerns. Only `type`, `shipping_type`, and `cod_status` of cash on delivery are in every trade; without them it
+is unknown who ships. `store_code` decides nothing: it names warehouses of the merchant as well as of the platform.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from adapters.payload import Fields
 from adapters.platforms.taobao import describe
 from domain.order import FulfilledBy, OrderLine
 
-# Of several answers about one line the first of these.
+# If a line has several answers, the first one in this list counts.
 _DECIDES = (
     FulfilledBy.UNKNOWN,
     FulfilledBy.NOBODY,
@@ -28,7 +28,7 @@ _PLATFORM_MARKS = ("is_sh_ship", "is_force_dc")
 
 
 class Fulfillers:
-    """The answers of one trade. What the trade says of all its lines is read once."""
+    """The answers of one trade. Marks of the whole trade are read once."""
 
     __slots__ = ("_of_all", "_resold", "_shipping_type", "_taken", "_with_platform")
 
@@ -44,14 +44,17 @@ class Fulfillers:
         ]
 
     def of(self, sub: Fields, *, has_left: bool) -> FulfilledBy:
-        """Who ships a sub-order. `has_left`: the platform shows it as shipped, so that a courier has it is no news."""
+        """Who ships a sub-order. `has_left`: the platform shows it as shipped, so a mark that a courier has it adds
+        nothing.
+        """
         found = set(self._of_all)
         found.add(describe.SHIPPING_BY.get(sub.word("shipping_type") or self._shipping_type, FulfilledBy.UNKNOWN))
         found.update(_marked(sub, "is_service_order", FulfilledBy.NOBODY))
         found.update(self._by_platform(sub))
         resold = (sub.word("is_daixiao") or self._resold, sub.word("b2b_daixiao"), sub.word("distribute_status"))
         if any(word and not _is_no(word) and word != _TAKEN_BACK for word in resold):
-            # Another merchant ships what this one only sells. Whether he does is not said here.
+            # Another merchant ships the goods that this merchant sells. The field does not say whether the other
+            # merchant already did.
             found.add(FulfilledBy.UNKNOWN)
         if not has_left:
             found.add(self._taken)
@@ -65,12 +68,12 @@ class Fulfillers:
             if not of_line:
                 yield FulfilledBy.PLATFORM if _is_yes(of_trade) else FulfilledBy.UNKNOWN
             elif _is_no(of_line) and not is_named:
-                # The trade says yes, and none of its lines does.
+                # The trade has the mark, but none of its lines has it.
                 yield FulfilledBy.UNKNOWN
 
 
 def fulfiller_of_gifts(lines: Sequence[OrderLine]) -> FulfilledBy:
-    """Who sends a gift that has no sub-order: whoever sends the trade's parcels, if that is one."""
+    """Who ships a gift that has no sub-order: the party that ships the trade's packages, if there is only one."""
     left = [line for line in lines if not line.refunded] or lines
     found = {line.fulfilled_by for line in left} - {FulfilledBy.NOBODY}
     return found.pop() if len(found) == 1 else FulfilledBy.UNKNOWN
@@ -115,7 +118,9 @@ def _in_a_shop(trade: Fields) -> Iterator[FulfilledBy]:
 
 
 def _forced_to_platform(trade: Fields) -> Iterator[FulfilledBy]:
-    """Both marks together force a trade into the platform's logistics; what one alone means is not said."""
+    """Both marks together force a trade into the platform's logistics; the meaning of one mark alone is not
+    documented.
+    """
     forced = trade.word("is_force_wlb")
     if forced and not _is_no(forced):
         is_sure = _is_yes(forced) and _is_yes(trade.word("is_brand_sale"))

@@ -28,16 +28,16 @@ log = get_logger(__name__)
 
 # The platform's own words: courier label, customer care.
 SCENES = {Purpose.LABEL: "1001", Purpose.NOTICE: "2002"}
-# An answer about several orders may quote several buyers: it is nobody's evidence.
+# An answer about several orders may quote several buyers, so it is not kept as evidence.
 _OF_ONE_ORDER = frozenset({describe.READ_TRADE, describe.SEND})
-# So many empty pages in a row show that a count, or the promise of another page, is wrong.
+# This many empty pages in a row show that the count, or the mark for another page, is wrong.
 _EMPTY_MAX = 2
 _SCENE_OPTIONS = {Purpose.LABEL: "decrypt_scene", Purpose.NOTICE: "decrypt_scene.notice"}
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What every call of one shop is stamped and signed with."""
+    """The values with which every call of one shop is signed."""
 
     endpoint: str
     app_key: Secret
@@ -137,7 +137,7 @@ class Taobao:
             yield first.rows
             return
         number, empty = last, 0
-        # Rows that arrived since the count have pushed the tail onto further pages.
+        # Rows that were added since the count have moved the last rows to further pages.
         while True:
             page = await self._page(window, number, use_has_next=True)
             yield page.rows
@@ -168,7 +168,7 @@ class Taobao:
     async def fetch(self, platform_order_id: str) -> RawOrder:
         """An accepted answer that begins as JSON and cannot be read is this order's content, with a `fault`.
 
-        What is no JSON object at all, as the page of a proxy, speaks of no order: Malformed.
+        An answer that is no JSON object at all, such as the page of a proxy, is about no order: Malformed.
         """
         params = {"fields": describe.TRADE_FIELDS, "tid": platform_order_id, "include_oaid": "include_oaid"}
         response, now = await self._send(describe.READ_TRADE, params)

@@ -13,7 +13,7 @@ from adapters.platforms.taobao.sums import ZERO, Sums, share_of
 from domain.errors import FulfilmentError, Poison
 from domain.order import FulfilledBy, OrderLine, PlatformState
 
-# Lines for which the platform has no sub-order that a shipment could name.
+# Ids of lines without a sub-order: a shipment cannot name them.
 _GIFT_PREFIX, _SERVICE_PREFIX = "gift:", "service:"
 _QUANTITY_MAX = 1_000_000
 # Lines of a trade, services and promotions of one. With pieces and amounts at their limits the sums still fit their
@@ -42,7 +42,7 @@ def is_sub_order(line_id: str) -> bool:
 
 
 def sub_orders(trade: Fields) -> tuple[Fields, ...]:
-    """Raises Poison where there is none."""
+    """The sub-orders of a trade, at least one. Raises Poison if there is none."""
     return trade.listed("orders", "order", limit=LINES_MAX) or trade.missing("orders")
 
 
@@ -66,6 +66,7 @@ def read_lines(
 
 
 def service_orders(trade: Fields) -> tuple[Fields, ...]:
+    """The services that are sold beside the goods of a trade; empty if there are none."""
     return trade.listed("service_orders", "service_order", limit=LINES_MAX)
 
 
@@ -89,7 +90,7 @@ def read_services(services: Sequence[Fields], subs: Sequence[Fields]) -> tuple[O
 def read_gifts(trade: Fields, lines: Sequence[OrderLine]) -> tuple[OrderLine, ...]:
     """Gifts that a promotion promises without a line of their own.
 
-    Their SKU is left open for the catalogue: a gift that nobody mapped is held, not forgotten. With the last of the
+    Their SKU comes from the listing map: an unmapped gift is held, not forgotten. With the last of the
     trade's lines its gifts go too.
     """
     promotions = trade.listed("promotion_details", "promotion_detail", limit=LINES_MAX)
@@ -145,7 +146,9 @@ def refund_of(sub: Fields) -> Refund:
 
 
 def unknown_status(field: str, status: str) -> Poison:
-    """A status outside the tables is never guessed. It is named where it looks like a code: else it may be anything."""
+    """A status outside the tables is never guessed. The message names the status only if it looks like a code, because
+    other text may be personal data.
+    """
     return Poison("status_unknown", f"unknown {field}", {"field": field, "status": code_of(status, _CODE)})
 
 
@@ -183,7 +186,7 @@ def _has_left(sub: Fields, state: PlatformState) -> bool:
 
 
 def _is_dated(sub: Fields, name: str) -> bool:
-    """Whether a time is there. One that means "no date" is not; one that cannot be read may be any."""
+    """Whether a time is present. A text that means "no date" counts as absent; an unreadable text counts as present."""
     try:
         return sub.moment_or_none(name, read_cst) is not None
     except FulfilmentError:
@@ -206,7 +209,7 @@ def _service(service: Fields, oid: str) -> OrderLine:
         paid=paid,
         refund_open=refund in describe.REFUND_OPEN,
         refunded=refund == describe.REFUND_DONE,
-        # It names the last refund of the service, and not how it ended.
+        # The field names the last refund of the service, but not its result.
         refund_unknown=not refund and service.key_or("refund_id", "") not in _NO_ID,
         fulfilled_by=FulfilledBy.NOBODY,
     )

@@ -6,7 +6,8 @@ _HOME = frozenset({"", "cn", "chn", "china"})
 
 
 def province_and_city(country: str, province: str, city: str) -> tuple[str, str]:
-    """Both as TOP writes them of receivers at home. A province that stands in another country is the city's first part.
+    """Both as TOP writes them of receivers at home. The province of an address in another country becomes the first
+    part of the city.
 
     Where the province itself tells Hong Kong, Macao, Taiwan or abroad, the country adds nothing.
     """

@@ -12,7 +12,7 @@ from domain.money import Money
 from domain.order import OrderLine, OrderType, Totals
 
 ZERO = Money(0, describe.CURRENCY)
-# What rounding may take from the lines' shares, in minor units.
+# The most that rounding may remove from the lines' shares, in minor units.
 _ROUNDING_MINOR = 1
 
 
@@ -32,6 +32,7 @@ class Sums:
 
 
 def read_sums(trade: Fields, services: Iterable[OrderLine], order_type: OrderType) -> Sums:
+    """The sums that the trade names, in minor units. Raises Poison for an amount that cannot be read."""
     return Sums(
         payable=trade.amount("payment", describe.CURRENCY),
         freight=trade.amount_or("post_fee", describe.CURRENCY, ZERO),
@@ -80,7 +81,7 @@ def totals_of(trade: Fields, sums: Sums, lines: Iterable[OrderLine], paid: Money
 
 
 def _buyers_fee(trade: Fields) -> Money:
-    """The seller's part of the fee is no part of what the buyer pays."""
+    """The buyer does not pay the seller's part of the fee."""
     if trade.has("buyer_cod_fee"):
         return trade.amount("buyer_cod_fee", describe.CURRENCY)
     if not (trade.has("cod_fee") and trade.has("seller_cod_fee")):

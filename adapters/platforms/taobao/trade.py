@@ -54,7 +54,7 @@ def read_order(body: bytes, shop: str) -> Order:
 
 
 def order_of(trade: Fields, shop: str) -> Order:
-    """Raises Poison as `read_order` does."""
+    """The canonical order of a trade object; `shop` is the shop's name. Raises Poison as `read_order` does."""
     state = state_of(trade)
     facts = lane_facts(trade)
     paid_at = trade.moment_or_none("pay_time", read_cst)
@@ -183,7 +183,7 @@ def error_in(tree: Mapping[str, Any]) -> object:
 
 
 def state_of(trade: Fields) -> PlatformState:
-    """Raises Poison ``status_unknown``."""
+    """The state of the whole trade in our words. Raises Poison ``status_unknown``."""
     status = trade.text("status")
     if status not in describe.STATES:
         raise unknown_status("status", status)
@@ -198,11 +198,12 @@ def trade_id(trade: Fields) -> str:
 
 
 def is_trade_id(text: str) -> bool:
+    """Whether the text has the form of a `tid`."""
     return _ID.fullmatch(text) is not None
 
 
 def read_receiver(trade: Fields) -> Address:
-    """Receiver as the platform shows it, usually masked; the oaid stands for the hidden original.
+    """Receiver as the platform shows it, usually masked; the oaid is the platform's handle to the hidden receiver.
 
     The city is empty where the district hangs directly under the province.
     """
@@ -235,7 +236,7 @@ def _pii(shown: str) -> Pii:
 
 
 def _tags(trade: Fields) -> Mapping[str, Any]:
-    """Tags only hint at a lane: unreadable ones are no reason to stop an order."""
+    """Tags only influence the lane, so an unreadable tag does not stop an order."""
     if not trade.has("trade_attr"):
         return {}
     try:
@@ -260,7 +261,7 @@ def _order_type(trade: Fields) -> OrderType:
 
 def _balance_open(trade: Fields, state: PlatformState) -> bool:
     """Whether goods wait for a final payment. While not even the deposit is paid the order is an unpaid one."""
-    # A deposit trade whose type is missing would look like a paid one.
+    # Otherwise a deposit trade without a type would count as paid.
     is_step = trade.text("type") == "step"
     if not (is_step or trade.has("step_trade_status")):
         return False
@@ -273,7 +274,9 @@ def _balance_open(trade: Fields, state: PlatformState) -> bool:
 
 
 def _is_marked(trade: Fields, mark: str) -> bool:
-    """Absent is a no: the platform sends a mark only with trades that it holds. What we cannot read is none."""
+    """An absent mark is a no: the platform sends a mark only with trades that it holds. An unreadable mark is not a
+    no.
+    """
     return trade.has(mark) and not trade.denies(mark)
 
 

@@ -1,4 +1,4 @@
-"""The broker that Dramatiq talks to. See docs/priority-broker.md."""
+"""The broker that Dramatiq talks to. See docs/explanation/priority-broker.md."""
 
 import os
 import threading

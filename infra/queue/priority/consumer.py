@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 class PriorityConsumer(Consumer):
     """Made by the broker for one of Dramatiq's consumer threads.
 
-    What is fetched never gets older than FRESH_S before the next message is handed over, so that a message of a
-    higher lane is found first. Ended messages are settled with that fetch, at most FRESH_S late.
+    Fetched messages never get older than FRESH_S before the next message is handed over, so that a message of a higher
+    lane is found first. Ended messages are settled with that fetch, at most FRESH_S late.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ Held = tuple[str, str]  # id and token of a delivery
 
 
 class Address(NamedTuple):
-    """Where a message stands in line: its lane, whose turns it uses, and for how many orders it counts."""
+    """The place of a message in its queue: its lane, the key whose turns it uses, and its weight in orders."""
 
     lane: str
     fair_key: str
@@ -29,7 +29,9 @@ class Address(NamedTuple):
 
 
 def read_envelope(envelope: bytes) -> tuple[Address, bytes]:
-    """Raise ValueError when it is none."""
+    """Read an envelope: the address of its message, and the encoded message. Raises ValueError for bytes that are no
+    envelope.
+    """
     lane, fair_key, weight, encoded = envelope.split(_SEPARATOR, 3)
     return Address(lane.decode(), fair_key.decode(), int(weight)), encoded
 

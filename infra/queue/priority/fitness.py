@@ -1,4 +1,6 @@
-"""Whether a client, a namespace and a server can carry the broker. Better a sentence at the start than a loss later."""
+"""Checks at the start whether a client, a namespace and a server can carry the broker, so that no message is lost
+later.
+"""
 
 import logging
 import re
@@ -52,7 +54,9 @@ def check_connections(client: Redis, queues: int, threads: int) -> None:
 
 
 def check_server(client: Redis) -> None:
-    """Raise Unfit for a Redis Cluster, and warn of a server that evicts keys. One that does not answer is let be."""
+    """Raise Unfit for a Redis Cluster, and warn of a server that evicts keys. A server that does not answer is not
+    checked.
+    """
     try:
         found = client.info()
     except RedisError as error:

@@ -1,4 +1,6 @@
-"""What this process holds of one queue: fetched messages, running ones, and ends that Redis has not heard of yet."""
+"""The messages of one queue that this process holds: fetched ones, running ones, and ends that are not reported to
+Redis yet.
+"""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -82,7 +84,9 @@ class Holding:
                 heappush(self._buffer, (delivery.rank, next(self._order), delivery))
 
     def hand_over(self) -> Delivery | None:
-        """Return the next message to run. One whose lease may have run out is another's by now, and is dropped."""
+        """Return the next message to run. A message whose lease may have run out belongs to another process now, and is
+        dropped.
+        """
         with self._changed:
             while self._buffer and self._buffer[0][2].lease_end <= monotonic():
                 heappop(self._buffer)
@@ -115,7 +119,7 @@ class Holding:
             self._ended[held] = End(reason, [])
 
     def ended(self) -> dict[Held, End]:
-        """Ends to settle now: those with nothing left to send. Settling one twice changes nothing."""
+        """Ends to settle now: ends of deliveries with nothing left to send. Settling one twice changes nothing."""
         with self._changed:
             ended = dict(list(self._ended.items())[:CHUNK])
         unsent = self._send_kept(ended)
@@ -137,7 +141,7 @@ class Holding:
             self.settled(ended)
 
     def give_back(self, deliveries: Iterable[Delivery]) -> None:
-        """Return messages to their places in line. Those that are running keep running."""
+        """Return messages to their places in line. Running messages keep running."""
         with self._changed:
             given = list(deliveries)
             for delivery in given:

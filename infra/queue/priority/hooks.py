@@ -10,7 +10,9 @@ class Hooks:
         self._seen: tuple[list[Middleware], dict[str, tuple[Middleware, ...]]] = ([], {})
 
     def hearing(self, middleware: list[Middleware], hook: str) -> tuple[Middleware, ...]:
-        """Those that do not leave a hook empty, in the order in which they hear of it: `after` is heard backwards."""
+        """The middleware with an implementation of a hook, in calling order: `after` hooks are called in reverse
+        order.
+        """
         known, hearing = self._seen
         if middleware != known:
             # Both at once: another thread that is still at the old ones must not note them among the new.

@@ -1,8 +1,8 @@
-"""What Redis says when it does nothing for now, and what becomes of connections to one that is no longer in charge.
+"""Temporary refusals of Redis, and the handling of connections to a server that is no longer the primary.
 
 After a planned failover the old primary lives on as a replica, and with it every connection to it: it refuses each
 write, and a pool would hand that connection out again for ever. So the idle ones are dropped, and the next use
-connects anew, to whoever has the address by then.
+opens a new connection, to the server that has the address at that moment.
 """
 
 import re
@@ -26,8 +26,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 Answer = TypeVar("Answer")
 
-# redis-py has classes for some of what a server says. For the rest there are its words: a script of Redis 6.2 says them
-# behind the line that stopped, and a pipeline behind the command.
+# redis-py has classes for some of what a server says. The other refusals are known by their text: a script of Redis 6.2
+# says them behind the line that stopped, and a pipeline behind the command.
 _SAID = r"(?:^|caused error: |: -)(?:{}) "
 
 # It is full, not durable or busy: another connection would hear the same.
@@ -43,7 +43,7 @@ def ask(client: Redis, call: Callable[[], Answer]) -> Answer:
     """Call Redis, and once more over a new connection when the server is no longer in charge: it has done nothing.
 
     Raises Dramatiq's ConnectionClosed for a Redis that is away, answers late, or refuses what it will take later. A
-    script that Redis can never run raises ResponseError: whoever repeated that would repeat it for ever.
+    script that Redis can never run raises ResponseError, because repeating it would never succeed.
     """
     try:
         try:

@@ -35,15 +35,18 @@ class RejectedMessage:
 
 
 def list_rejected(scripts: Scripts, offset: int, count: int) -> list[RejectedMessage]:
+    """Rejected messages, oldest first."""
     rows = zip(*[iter(scripts.rejected("list", offset, count))] * 3, strict=True)
     return [_read(str(message_id, "utf-8"), int(at_ms), record) for message_id, at_ms, record in rows]
 
 
 def redrive(scripts: Scripts, ids: Iterable[str]) -> int:
+    """Enqueue rejected messages again. Returns how many there were."""
     return scripts.change_rejected("redrive", list(ids))
 
 
 def discard(scripts: Scripts, ids: Iterable[str]) -> int:
+    """Forget rejected messages. Returns how many there were."""
     return scripts.change_rejected("discard", list(ids))
 
 

@@ -1,4 +1,4 @@
-"""What the scripts go by. All processes of one namespace should agree on it."""
+"""The settings of the scripts. All processes of one namespace should use the same."""
 
 import json
 from dataclasses import asdict, dataclass

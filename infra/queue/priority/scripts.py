@@ -1,4 +1,4 @@
-"""The Lua scripts of one queue, as calls. What each does stands at its head."""
+"""The Lua scripts of one queue, as calls. The head of each script says what the script does."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -104,7 +104,7 @@ class Scripts:
         return int(self._call("settle", *_grouped(settlements)))
 
     def beat(self, owner: str, held: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """`held` are ids and tokens. Returns those that are held no longer."""
+        """`held` are ids and tokens. Returns the pairs that are no longer held."""
         pairs = list(held)
         lost: set[tuple[str, str]] = set()
         for chunk in chunks(pairs) if pairs else [pairs]:
@@ -169,12 +169,14 @@ class Scripts:
 
 @cache
 def source(name: str) -> str:
+    """The text of a script with the parts that it needs before it."""
     folder = files("infra.queue.priority") / "lua"
     parts = (*(SHARED if name in MENDING else SHARED[:1]), name)
     return "".join((folder / f"{part}.lua").read_text() for part in parts)
 
 
 def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """The values in pieces that one call may carry."""
     return (values[first : first + CHUNK] for first in range(0, len(values), CHUNK))
 
 

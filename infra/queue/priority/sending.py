@@ -42,6 +42,7 @@ def without_eta(message: Message[Any], delay: int | None) -> tuple[Message[Any],
 
 
 def entry(message: Message[Any], delay: int | None, where: Address) -> Entry:
+    """The entry of a message for the enqueue script; `delay` in ms, None for no delay."""
     return Entry(message.message_id, -1 if delay is None else delay, where.envelope(message.encode()))
 
 

@@ -32,6 +32,7 @@ class QueueStats(NamedTuple):
 
 
 def read_stats(values: Sequence[int], lanes: Sequence[str]) -> QueueStats:
+    """Stats from the numbers that the script returns."""
     delayed, overdue, overdue_ms, in_flight, rejected, dropped, *rest = values
     rows = zip(*[iter(rest)] * 5, strict=True)
     by_lane = {

@@ -1,4 +1,5 @@
--- Alarms: one open row for each kind and key. The locks are held for one statement, and are the last of whoever takes them.
+-- Alarms: one open row for each kind and key. The locks are held for one statement, and are the last locks of their
+-- transaction.
 
 -- name: settle
 -- The keys of one kind for which its condition holds now: what is new is opened, what is over is closed, and what goes

@@ -153,7 +153,7 @@ ORDER BY e.erasure_id, e.shop, e.platform_order_id, e.platform
 LIMIT %(limit)s;
 
 -- name: lock_open
--- Whoever comes second finds it locked or done.
+-- A second transaction finds it locked or done.
 SELECT 1 FROM erasure_order
 WHERE erasure_id = %(erasure_id)s AND shop = %(shop)s AND platform_order_id = %(platform_order_id)s
   AND platform = %(platform)s AND done_at IS NULL

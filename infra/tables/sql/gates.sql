@@ -109,13 +109,13 @@ WHERE gate.until <= now()
 RETURNING name;
 
 -- name: win_probe
--- One prober over all processes: whoever moves the time on is it.
+-- One prober over all processes: the transaction that moves the time on.
 UPDATE gate SET probe_at = now() + make_interval(secs => %(probe_s)s)
 WHERE kind = 'account' AND name = %(account)s AND probe_at <= now()
 RETURNING name;
 
 -- name: return_probe
--- Whoever won the probe has called nobody: another may try at once.
+-- The winner of the probe made no call: another caller may try at once.
 UPDATE gate SET probe_at = now() WHERE kind = 'account' AND name = %(account)s AND shut_by = 'engine';
 
 -- name: reopen

@@ -30,7 +30,7 @@ JOIN hold AS h ON h.fulfillment_order_id = g.id
 WHERE f.id = ANY(%(ids)s) AND h.waived_payload = o.raw_payload_id;
 
 -- name: keep_waivers
--- They stand for a newer content too.
+-- They count for a newer content too.
 UPDATE hold AS h SET waived_payload = r.raw_payload_id
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, raw_payload_id bigint) WHERE h.id = r.id;
 
@@ -143,7 +143,7 @@ WHERE h.code = 'waiting_on_account' AND h.released_at IS NULL AND h.facts ->> 'p
 RETURNING f.id, f.order_id, f.lane, f.state, h.step;
 
 -- name: open_by_person
--- At most one open hold of a code for each fulfillment order; those that got none are not returned.
+-- At most one open hold of a code for each fulfillment order; fulfillment orders without a new hold are not returned.
 INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, facts)
 SELECT id, %(code)s, 'person', %(owner)s, coalesce(%(due_at)s::timestamptz, now() + make_interval(hours => %(due_h)s)),
        %(facts)s::jsonb
@@ -189,5 +189,5 @@ WHERE id = ANY(%(ids)s) AND released_at IS NULL;
 UPDATE hold SET snoozed_until = %(until)s WHERE id = ANY(%(ids)s) AND released_at IS NULL;
 
 -- name: ends
--- How holds ended, of those that have.
+-- How holds ended; open ones are left out.
 SELECT id, released_by, released_at FROM hold WHERE id = ANY(%(ids)s) AND released_at IS NOT NULL;

@@ -77,7 +77,7 @@ WHERE d.closed_at IS NULL
   AND (%(since)s::timestamptz IS NULL OR d.opened_at >= %(since)s);
 
 -- name: fingerprints
--- Of open letters, those that begin so. Index dead_letter_of_cause.
+-- Fingerprints of open letters with this beginning. Index dead_letter_of_cause.
 SELECT DISTINCT fingerprint FROM dead_letter
 WHERE closed_at IS NULL AND fingerprint BETWEEN %(cause)s AND %(cause)s || 'z'
 ORDER BY fingerprint;
@@ -97,11 +97,11 @@ LEFT JOIN pull_gap AS g ON d.step = ANY(%(of_shops)s) AND g.id = -d.subject_id
 WHERE d.id = %(id)s;
 
 -- name: ends
--- How letters ended, of those that have.
+-- How letters ended; open ones are left out.
 SELECT id, closed_as, closed_by, closed_at, step FROM dead_letter WHERE id = ANY(%(ids)s) ORDER BY id;
 
 -- name: lock_open
--- Whoever comes second waits here, and then does not see the letter any more.
+-- A second transaction waits here, and then does not see the letter any more.
 SELECT id, step, subject_id, lane, account, crashes, order_id, fulfillment_order_id
 FROM dead_letter WHERE id = ANY(%(ids)s) AND closed_at IS NULL
 ORDER BY id

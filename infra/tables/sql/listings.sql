@@ -54,8 +54,9 @@ ORDER BY fulfillment_order_id
 LIMIT %(limit)s;
 
 -- name: lock_ready
--- Of these fulfillment orders those that can go on: the map has another SKU for one of their lines, or stock knows all
--- of them by now and nothing is due for it. The order is locked too, so that no newer content is stored over it; what others work on is left out.
+-- The fulfillment orders among these that can continue: the map has another SKU for one of their lines, or stock knows
+-- all of them by now and nothing is due for it. The order is locked too, so that no newer content is stored over it;
+-- what others work on is left out.
 SELECT f.id
 FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id
 WHERE f.id = ANY(%(ids)s) AND f.reservation NOT IN ('reserved', 'allocated', 'consumed')
@@ -153,7 +154,7 @@ WHERE h.code = 'sku_unmapped' AND h.released_at IS NULL AND f.finished_at IS NUL
   AND NOT EXISTS (SELECT FROM stock_pool AS s WHERE s.sku = l.sku);
 
 -- name: count_waiting_for
--- How many open orders wait for one of these listings; a row without a variant stands for all of the product.
+-- How many open orders wait for one of these listings; a row without a variant means all variants of the product.
 SELECT count(DISTINCT f.order_id)
 FROM hold AS h
 JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id

@@ -64,7 +64,7 @@ SELECT m.order_id, m.id, a.raw_payload_id FROM made AS m JOIN admitted AS a ON a
 
 -- name: find_existing
 -- Orders that are there already, locked against other updates of the same order. Not against new rows that name it:
--- whoever splits a fulfillment order holds that, and adds one to the order.
+-- a transaction that splits a fulfillment order has it locked, and adds one to the order.
 SELECT o.id, o.platform, o.shop, o.platform_order_id, o.changed_at
 FROM orders AS o
 JOIN unnest(%(platforms)s::text[], %(shops)s::text[], %(platform_order_ids)s::text[])

@@ -116,7 +116,7 @@ ORDER BY p.platform, p.shop, p.platform_order_id, p.changed_at, p.id;
 SELECT body FROM raw_payload WHERE id = %(id)s;
 
 -- name: choose_payload_lane
--- Payloads of an id that wait to be read and are no order yet. Whoever reads them takes lane and person over.
+-- Payloads of an id that wait to be read and are no order yet. The step that reads them takes over lane and person.
 WITH RECURSIVE known(shop) AS (
     SELECT min(shop) FROM raw_payload
     UNION ALL

@@ -5,7 +5,7 @@
 SELECT sku, on_hand, allocated FROM stock_location WHERE location = %(location)s;
 
 -- name: drop_refusals
--- Of a location, those that the new count does not repeat.
+-- Refusals of a location that the new count does not repeat.
 DELETE FROM stock_refusal WHERE location = %(location)s AND sku <> ALL(%(skus)s);
 
 -- name: note_refusals

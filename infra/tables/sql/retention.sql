@@ -60,7 +60,7 @@ WHERE o.id = ANY(%(ids)s)
 ORDER BY o.id;
 
 -- name: lock_orders
--- Those that nobody else holds.
+-- Orders that no other transaction has locked.
 SELECT id FROM orders WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE SKIP LOCKED;
 
 -- name: lock_fulfillment
@@ -272,7 +272,7 @@ DELETE FROM unreadable_entry WHERE id = ANY(ARRAY(
 RETURNING id;
 
 -- name: purge_early_scans
--- Of nobody's package; those that wait for the end of a hold are not among them.
+-- Scans without a known package; scans that wait for the end of a hold stay.
 DELETE FROM early_scan WHERE (location, event_id) IN (
     SELECT e.location, e.event_id FROM early_scan AS e
     WHERE e.noticed_at < now() - make_interval(days => %(days)s)
@@ -363,7 +363,7 @@ DELETE FROM alarm WHERE id IN (
 RETURNING id;
 
 -- name: take_refused
--- Changes of forgotten orders that nobody was told of, each once: whoever comes second finds none.
+-- Changes of forgotten orders that were not reported, each once: a second transaction finds none.
 UPDATE tombstone AS t SET refused_at = NULL
 FROM (SELECT shop, platform_order_id, platform FROM tombstone
       WHERE refused_at IS NOT NULL ORDER BY refused_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS k

@@ -92,7 +92,7 @@ ORDER BY p.id
 LIMIT %(limit)s;
 
 -- name: lock_label
--- Whoever labels this package holds its work row; the second of two waits here.
+-- The worker that labels this package holds its work row; a second transaction waits here.
 SELECT lease_token IS NOT NULL FROM work WHERE step = 'label' AND subject_id = %(package_id)s FOR UPDATE;
 
 -- name: void_others

@@ -2,7 +2,7 @@
 -- names it in its own file; none is on the way of an order that goes well.
 
 -- name: closed_gaps
--- Of gaps of a shop's listing, given as subjects (below zero), those that are closed.
+-- The closed ones of gaps of a shop's listing, given as subjects (below zero).
 SELECT k.subject_id FROM unnest(%(ids)s::bigint[]) AS k(subject_id)
 WHERE k.subject_id < 0 AND NOT EXISTS (SELECT 1 FROM pull_gap AS g WHERE g.id = -k.subject_id);
 

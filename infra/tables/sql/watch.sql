@@ -1,7 +1,7 @@
 -- What would have been done with orders of watched shops.
 
 -- name: watched_orders
--- Of some orders, those that are kept out because their shop is watched, with their lane.
+-- The orders among these that are kept out because their shop is watched, with their lane.
 SELECT f.order_id, f.lane FROM fulfillment_order AS f
 WHERE f.order_id = ANY(%(ids)s) AND f.closed_reason = 'watched'
 ORDER BY f.order_id;

@@ -54,7 +54,7 @@ WHERE (step, subject_id) IN (
 RETURNING step, subject_id;
 
 -- name: free_flown
--- What a worker has leased, free for others. Whoever still calls for it is refused by its token.
+-- Free the work that a worker has leased. A call that still runs for it is refused by its token.
 UPDATE work SET lease_token = NULL, lease_until = NULL
 WHERE (step, subject_id) IN (
     SELECT w.step, w.subject_id
@@ -108,7 +108,7 @@ FROM json_to_recordset(%(rows)s::json) AS r(subject_id bigint, gate text, cause 
 WHERE w.step = %(step)s AND w.subject_id = r.subject_id;
 
 -- name: gates_with_work
--- Every account that work rests behind, by skipping over the index.
+-- Every account behind whose gate work waits, by skipping over the index.
 WITH RECURSIVE waiting AS (
     (SELECT gate FROM work WHERE gate IS NOT NULL ORDER BY gate LIMIT 1)
     UNION ALL

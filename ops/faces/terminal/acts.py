@@ -9,7 +9,7 @@ from ops.verbs.holds import Released
 
 
 def hold_in_words(held: Held) -> str:
-    """What became of the order that was held."""
+    """The result for the order that was held."""
     facts = {
         "order": held.order_id,
         "code": held.code,
@@ -22,7 +22,7 @@ def hold_in_words(held: Held) -> str:
 
 
 def release_in_words(released: Released) -> str:
-    """What became of the order whose hold was released."""
+    """The result for the order whose hold was released."""
     key = "phrase.released_without" if released.left_out else "phrase.released"
     said = WORDS.say(key, {"code": released.code, "lines": released.left_out})
     if released.still_held_by:
@@ -37,7 +37,7 @@ def adopt_in_words(adopted: Adopted) -> str:
 
 
 def expedite_in_words(expedited: Expedited) -> str:
-    """Which lane the order, or what waits to become it, is in now."""
+    """The present lane of the order, or of the payload that is not read yet."""
     is_order = expedited.order_id is not None
     what = WORDS.say(f"phrase.expedited_{'order' if is_order else 'payload'}", {"order": expedited.order_id})
     facts = {"what": what, "was": WORDS.listed(expedited.was), "lane": expedited.lane}

@@ -43,7 +43,7 @@ def print_alarms(found: OpenAlarms, console: Console) -> None:
 
 
 def _meanings(kinds: Sequence[str]) -> Table:
-    """Of a kind that only a newer version knows nothing can be said."""
+    """A kind that only a newer version knows has no text here."""
     grid = plain_grid()
     for kind in dict.fromkeys(kinds):
         if kind in _KNOWN:

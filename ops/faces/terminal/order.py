@@ -302,7 +302,9 @@ def _deadline(due: datetime | None, now: datetime, *, is_met: bool = False) -> T
 
 
 def _span(span: timedelta) -> str:
-    """The largest unit that says enough: seconds below two minutes, minutes below two hours, hours below two days."""
+    """A time span in its largest useful unit: seconds below two minutes, minutes below two hours, hours below two
+    days.
+    """
     seconds = int(span.total_seconds())
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:

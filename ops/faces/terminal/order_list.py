@@ -11,7 +11,7 @@ from ops.faces.terminal.layout import china_minute, plain_table
 from ops.faces.terminal.words import WORDS
 from ops.views.order_list import OrderLine, OrderPage, Waiting, WaitsFor
 
-# From here on an order stands on one line, before on two.
+# From this width on an order takes one line; below it, two.
 WIDE = 110
 _SHIP_BY = "ship by (UTC+8)"
 
@@ -84,7 +84,7 @@ def waits_in_words(waits: Waiting, now: datetime) -> str:
 
 
 def span(seconds: int) -> str:
-    """The largest unit that says enough: ``75 s``, ``90 min``, ``30 h``, ``5 d``."""
+    """A time span in its largest useful unit: ``75 s``, ``90 min``, ``30 h``, ``5 d``."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"

@@ -18,7 +18,9 @@ _NUMBERS = ("due", "oldest", "in a minute", "out a minute")
 
 
 def status_view(now: Status) -> RenderableType:
-    """What a person asks first: is somebody measuring, what waits, who works, and what does not go on by itself."""
+    """The first questions of a person: is the sweeper measuring, what waits, which workers run, and what needs a
+    person.
+    """
     return Group(_headline(now), "", _lanes(now), "", *_sums(now), *_alarms(now))
 
 
@@ -49,7 +51,7 @@ def _lanes(now: Status) -> RenderableType:
 
 
 def _depth(one: Signal) -> str:
-    """From the bound of one step on, that step or another of the group may have more than was counted."""
+    """From the limit of one step on, a step of the group may have more work than was counted."""
     return f"≥ {one.depth:,}" if one.depth >= DEPTH_MAX else f"{one.depth:,}" if one.depth else "–"
 
 

@@ -11,7 +11,7 @@ from ops.faces.terminal.catalogue import ENGLISH
 
 Facts = Mapping[str, Any]
 
-# Told in a sentence of their own, or of use to machines only.
+# Facts that have a sentence of their own, or that only programs use.
 _TOLD_ELSEWHERE = frozenset({"rules", "rule", "type", "at", "when", "attempt", "behind"})
 
 
@@ -56,7 +56,7 @@ class Words:
         return f"{code}: {said}" if said else code
 
     def message(self, code: str, facts: Facts) -> str:
-        """What an error of ours says beside its code; empty for a code that the catalogue lacks."""
+        """The sentence of an error of ours, without its code; empty for a code that the catalogue lacks."""
         return self._said_of(code, facts)
 
     def _said_of(self, code: str, facts: Facts) -> str:
@@ -120,7 +120,7 @@ class Words:
         return "; ".join(self._remaining(dict(facts)))
 
     def _taken(self, key: str, rest: dict[str, Any]) -> str:
-        """A template, with the facts that it names taken out of the rest."""
+        """A filled template; the facts that it names are removed from `rest`."""
         names = placeholders(self.catalogue[key])
         return self.say(key, {name: rest.pop(name) for name in names if name in rest})
 

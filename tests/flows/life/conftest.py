@@ -130,7 +130,7 @@ def settings_of(folder, spec):
 
 
 class Rung:
-    """Bells that are only written down: whoever works looks for due work himself."""
+    """Bells that are only recorded: the test's worker looks for due work itself."""
 
     def __init__(self):
         self.keys = []
@@ -346,7 +346,7 @@ class House:
         return [package for package, count in living.items() if count > 1]
 
     def forgotten(self):
-        """Lines that were sold and are still wanted, that nobody was told of, and that stand in no hold or letter."""
+        """Lines that were sold, are still wanted, are not written back, and have no hold or letter."""
         looked_at = {row[0] for row in self.rows(LOOKED_AT)}
         return [line for line in self.witness.untold() if line not in looked_at]
 

@@ -102,7 +102,7 @@ async def test_a_success_between_two_accusers_clears_them(server, world):
 
 
 async def test_what_fails_while_others_succeed_proves_nothing_and_counts_later(server, world):
-    """Calls of one batch are under way together: those that succeed say the same of each that fails."""
+    """Calls of one batch run together: each success counts against each failure."""
     server.poison |= dict.fromkeys(("R1", "R2", "R3", "R4"), forbidden)
     under_way = asyncio.Barrier(5)
     arrived = asyncio.Event()

@@ -24,7 +24,7 @@ ALONE = KEY._replace(alone=True)
 PATIENCE_S = 20.0
 # Nobody has presence locks of these.
 WORKERS = itertools.count(900_000)
-# Whoever ran alone is blamed, whatever else ran in the dead process.
+# A subject that ran alone in its batch is blamed, whatever else ran in the dead process.
 BY_FLIGHT = FLIGHTS["crashed_flights"].replace(
     b"AND (SELECT count(*) FROM flight AS o WHERE o.worker = f.worker) = 1", b""
 )

@@ -202,7 +202,7 @@ def test_a_member_whose_record_raises_fails_alone(house, toy_call, arm):
 
 
 def test_the_order_may_move_during_the_call(house, toy_call):
-    """The hold is judged by where the order stands at the record, not where it stood before the call."""
+    """The hold is judged by the state of the order at the record, not by its state before the call."""
     id_ = house.package("allocated")
     key = house.due("label", [id_])
 

@@ -1,4 +1,4 @@
-"""What changed is told after its commit, at least once, whoever dies in between."""
+"""Changes are reported after their commit, at least once, also if a process dies in between."""
 
 import pytest
 import structlog

@@ -143,7 +143,7 @@ def test_a_canary_that_dies_of_the_same_cause_stops_the_rest(house, dead, courie
     newer = house.one("SELECT max(id) FROM dead_letter")
     assert (stopped.state, WORDS.stored(stopped.note)) == (
         "paused",
-        f"the canary died again of the same cause, sick, letter {newer}",
+        f"the canary failed again: the same cause, sick, letter {newer}",
     )
     assert stopped.members == {"died": 1, "waiting": 19}
     assert paused(house) == [("engine", "machine", "sweeper", {"state": "canary"}, {"state": "paused"})]
@@ -161,7 +161,7 @@ def test_a_canary_that_dies_of_another_cause_stops_the_rest_too(house, dead, cou
         turn()
     stopped = look(house.db, bulk.id)
     assert stopped.state == "paused"
-    assert WORDS.stored(stopped.note).startswith("the canary died again of other, letter ")
+    assert WORDS.stored(stopped.note).startswith("the canary failed again: other, letter ")
     assert stopped.members == {"died": 1, "waiting": 19}
 
 
@@ -172,7 +172,7 @@ def test_a_canary_that_ends_in_a_hold_stops_the_rest(house, dead, courier, turn)
     for _ in range(3):
         turn()
     stopped = look(house.db, bulk.id)
-    assert (stopped.state, WORDS.stored(stopped.note)) == ("paused", "the canary died again of hold waybill_error")
+    assert (stopped.state, WORDS.stored(stopped.note)) == ("paused", "the canary failed again: hold waybill_error")
     assert stopped.members == {"died": 1, "waiting": 19}
 
 
@@ -219,7 +219,9 @@ def test_members_that_die_one_after_the_other_stop_the_rest(house, turn):
         turn()
     stopped = look(house.db, bulk.id)
     assert stopped.state == "paused"
-    assert WORDS.stored(stopped.note).startswith("the last 5 members died, the last of the same cause, sick, letter ")
+    assert WORDS.stored(stopped.note).startswith(
+        "the last 5 members failed, the last one: the same cause, sick, letter "
+    )
     assert stopped.members["waiting"] >= 20, "most were spared"
 
 
@@ -263,7 +265,7 @@ def test_what_killed_its_worker_goes_only_by_its_number(house, dead, courier, fi
     finish(bulk)
     assert sorted(courier.booked) == sorted(set(letters) - {killer})
     [member] = list_members(house.db, bulk.id, state="refused", after=0, limit=9)
-    assert WORDS.stored(member.why) == "it killed its worker: replay it alone, by its number"
+    assert WORDS.stored(member.why) == "this letter killed its worker: replay it alone, by its number"
     with pytest.raises(Refused, match="none_may_go"):
         start(house.db, LABELS, FAST, LI)
     assert [one.answer for one in replay_letters(house.db, [letters[killer]], LI)] == ["replayed"]

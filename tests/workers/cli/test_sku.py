@@ -165,8 +165,8 @@ def test_a_file_comes_from_standard_input_too(orderlane, rows):
         ("taobao/s1,p1,5.0E+09,A", "line 4: a spreadsheet has rounded the variant"),
         ("taobao/s1,p1,,A\u202eB", "line 4: the SKU holds control characters"),
         (f"taobao/s1,p1,,{'x' * 201}", "line 4: the SKU is longer than 200 characters"),
-        ("taobao/s1,good,,B", "line 4: line 2 says of the same listing"),
-        ("taobao/s1,good,,A", "line 4: line 2 says of the same listing"),
+        ("taobao/s1,good,,B", "line 4: line 2 is about the same listing"),
+        ("taobao/s1,good,,A", "line 4: line 2 is about the same listing"),
         ('taobao/s1,"p\n1",,A', "line 5: the product holds control characters"),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_line_that_a_person_lets_go_is_named(orderlane, waiting, rows):
     waiting(1)
     release = ("order", "release", "taobao/s1/1", "--code", "sku_unmapped", "--reason", "no cups left")
     result = orderlane(*release)
-    said = "sku_unmapped released without 2, of which nothing is shipped; the order is paid, reserve due now\n"
+    said = "sku_unmapped released without 2, which are not shipped; the order is paid, reserve due now\n"
     assert (result.exit_code, result.stdout) == (0, said), result.output
     assert rows("SELECT line_id, fulfilled_by FROM order_line ORDER BY line_id") == [("1", "merchant"), ("2", "nobody")]
     assert orderlane(*release).exit_code == Exit.REFUSED

@@ -8,7 +8,7 @@
 -- A delivery of the same id that is still running is superseded: a retry and the end of its first delivery
 -- are one step. A delayed message becomes due at the earlier of the two times.
 -- Bound: 500 messages.
--- If Redis is lost, so are the messages: whoever sent them must know that they were due.
+-- If Redis is lost, so are the messages: the sender must know that they were due.
 
 local now_us = time_us()
 local now_ms = math.floor(now_us / 1000)

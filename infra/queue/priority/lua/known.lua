@@ -4,7 +4,7 @@
 -- Result     the known ones among them
 --
 -- Bound: 500 ids.
--- If Redis is lost, none is known, and whoever asked may enqueue them again.
+-- If Redis is lost, none is known, and the caller may enqueue them again.
 
 local known = {}
 for i = 2, #ARGV do

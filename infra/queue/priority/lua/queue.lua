@@ -135,8 +135,8 @@ local function line_up(plan, id, value, position)
     return lane, weight
 end
 
--- Gives a fair key a turn in the next round, after those who have one already. Without its clock, which may have been
--- lost, a lane goes on from its last turn.
+-- Gives a fair key a turn in the next round, after the keys that have one already. Without its clock, which may have
+-- been lost, a lane goes on from its last turn.
 local function join_turns(lane, fair)
     local clock = redis.call("HINCRBY", balance_of(lane), CLOCK, 1)
     if clock == 1 then

@@ -1,6 +1,6 @@
 """What a platform does not say is unknown: whatever way a field goes missing, nothing is labelled, shipped or told.
 
-`docs/missing-fields.md` has the same rows in words.
+`docs/reference/missing-fields.md` has the same rows in words.
 """
 
 import copy

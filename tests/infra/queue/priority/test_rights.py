@@ -1,4 +1,4 @@
-"""The access rights that docs/priority-broker.md asks for are enough, and none of them is too much."""
+"""The access rights that docs/reference/priority-broker.md asks for are enough, and none of them is too much."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ from infra.queue.broker import make_broker as make_engine_broker
 from infra.queue.priority import MessageTooLarge, PriorityBroker, Rules
 from infra.queue.priority.scripts import Wanted
 
-DOCUMENT = Path(__file__).parents[4] / "docs" / "priority-broker.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "reference" / "priority-broker.md"
 QUEUE = "default"
 CALL = re.compile(r'redis\.call\("([A-Z]+)"')
 PASSWORD = "a-secret-of-the-test"
@@ -90,7 +90,7 @@ def test_they_suffice_for_all_that_the_broker_offers(at, each_redis, run_worker,
     at.acknowledge_dropped(QUEUE, 1)
     at.flush_all()
     assert at.stats(QUEUE).in_flight == 0
-    # Scripts are loaded again by whoever has the rights.
+    # Scripts are loaded again by a user with the rights.
     each_redis.script_flush()
     at.enqueue(note.message("after"))
     assert "NOPERM" not in caplog.text

@@ -136,7 +136,7 @@ def test_a_thread_goes_on_sending_beside_what_it_keeps(make_broker, lose_answers
 
 
 def test_a_message_that_cannot_be_sent_yet_holds_up_no_other(make_broker, monkeypatch):
-    """A full Redis is emptied by those who work, and they must go on although there is no room for their next steps."""
+    """Workers empty a full Redis, and they must continue although there is no room for their next steps."""
     broker = make_broker()
     note = dramatiq.actor(print, actor_name="note", broker=broker, min_backoff=1, max_backoff=1)
     broker.enqueue_many([note.message("retry"), note.message("other")])

@@ -25,7 +25,11 @@ from ops.faces.terminal.words import WORDS, cause_in_words
             "waybill SF1 of sf (found there by our reference)",
         ),
         ("writeback_done", {"waybill": "SF1", "told_now": True}, "the platform shows SF1"),
-        ("writeback_done", {"waybill": "SF1", "told_now": False}, "the platform shows SF1, told by an earlier call"),
+        (
+            "writeback_done",
+            {"waybill": "SF1", "told_now": False},
+            "the platform shows SF1, written back by an earlier call",
+        ),
         ("notify_done", {"event": "package.shipped", "notice": "told"}, "package.shipped told"),
         ("writeback_done", {"left_alone": "confirmed"}, "nothing to do: confirmed"),
         (
@@ -47,13 +51,13 @@ from ops.faces.terminal.words import WORDS, cause_in_words
         ("letter_superseded", {"letter": 7}, "dead letter 7 closed: the order moved on without it"),
         ("letter_discarded", {"letter": 7, "by": "li"}, "dead letter 7 discarded by li"),
         ("letter_reopened", {"letter": 7, "by": "li"}, "dead letter 7 opened again by li"),
-        ("clock_alarm", {"clock_used_percent": 80}, "80 % of the time until its ship-by have passed"),
+        ("clock_alarm", {"clock_used_percent": 80}, "80 % of the time until its ship-by time has passed"),
         ("clock_alarm", {"days_late": 3}, "still here, 3 days after its ship-by time"),
         ("move_refused", {"path": ["packed"]}, "move refused: not in the table of states; wanted to go to packed"),
         (
             "step_stopped",
             {"code": "cancelled", "type": "x.Y", "at": "z.py:1"},
-            "stopped without effect; code cancelled",
+            "step stopped without effect; code cancelled",
         ),
         (
             "skus_mapped",
@@ -63,7 +67,7 @@ from ops.faces.terminal.words import WORDS, cause_in_words
         (
             "lines_let_go",
             {"lines": ["7001", "7002"], "by": "li", "reason": "no mugs left"},
-            "li let go of 7001, 7002; reason no mugs left",
+            "li let the order go without 7001, 7002; reason no mugs left",
         ),
         ("a_kind_of_tomorrow", {"new_fact": True, "empty": ""}, "new fact yes"),
         ("warehouse_moved", {}, ""),

@@ -1,4 +1,4 @@
-"""Messages live with our broker as with Dramatiq's own; docs/priority-broker.md lists the wanted differences."""
+"""Messages behave as with Dramatiq's own broker; docs/reference/priority-broker.md lists the wanted differences."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Queues do with our broker what they do with Dramatiq's own; docs/priority-broker.md lists the differences."""
+"""Queues behave as with Dramatiq's own broker; docs/reference/priority-broker.md lists the differences."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""``orderlane scans``: entries of warehouses that could not be read."""
+"""``orderlane entry``: entries of platforms and warehouses that could not be read."""
 
 import click
 
@@ -16,15 +16,15 @@ from workers.cli.stores import database_at_hand
 _NUMBER_MAX = 2**63 - 1
 
 
-@click.group(epilog="\b\nExample:  orderlane scans list")
-def scans() -> None:
-    """Scans and stock rows that could not be read: list them, close those that were seen to."""
+@click.group(epilog="\b\nExample:  orderlane entry list")
+def entry() -> None:
+    """List scans and stock rows that could not be read, and close the records that are settled."""
 
 
-@scans.command("list", epilog="\b\nExample:  orderlane scans list --json")
+@entry.command("list", epilog="\b\nExample:  orderlane entry list --json")
 @json_option
-def list_scans(*, as_json: bool) -> None:
-    """List the open records, the oldest first: number, when, whose it is, and what it speaks of."""
+def list_entries(*, as_json: bool) -> None:
+    """List the open records, the oldest first: number, time, owner, and the subject of each."""
     configure(level="error")
     with database_at_hand(read_settings()) as db:
         found, total = unreadable(db), count_unreadable(db)
@@ -39,11 +39,11 @@ def list_scans(*, as_json: bool) -> None:
         say("every scan and stock row could be read")
 
 
-@scans.command(epilog="\b\nExample:  orderlane scans close 17 --reason 'scanned again by the warehouse'")
+@entry.command(epilog="\b\nExample:  orderlane entry close 17 --reason 'scanned again by the warehouse'")
 @click.argument("number", type=click.IntRange(1, _NUMBER_MAX))
 @author_option
 def close(number: int, author: Author) -> None:
-    """Close a record that was seen to; the raw page stays. Exits with 5 if no open record has the number."""
+    """Close a record that is settled; the raw page stays. Exits with 5 if no open record has the number."""
     configure(level="error")
     with database_at_hand(read_settings()) as db:
         close_entry(db, number, author)
