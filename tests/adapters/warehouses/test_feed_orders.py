@@ -139,14 +139,16 @@ def located(**options):
     return Location(name="east", endpoint="http://h/x", sender=sender, credentials={}, options=options)
 
 
-def test_without_options_a_feed_can_do_what_the_protocol_says():
-    can = read_capabilities(located())
+def test_a_feed_that_takes_orders_can_do_what_the_protocol_says():
+    can = read_capabilities(located(takes_orders="true"))
     assert (can.takes_orders, can.can_stop, can.can_find, can.is_idempotent) == (True, True, True, True)
     assert (can.books_waybill, can.splits, can.needs_receiver, can.find_lag_s) == (False, False, False, 0.0)
 
 
-def test_a_feed_that_takes_no_orders_can_stop_and_find_none():
-    can = read_capabilities(located(takes_orders="false"))
+@pytest.mark.parametrize("options", [{}, {"takes_orders": "false"}])
+def test_a_feed_that_takes_no_orders_can_stop_and_find_none(options):
+    """So it is in the settings of earlier versions, which name no options."""
+    can = read_capabilities(located(**options))
     assert (can.takes_orders, can.can_stop, can.can_find, can.has_feed, can.counts_stock) == (
         False,
         False,
@@ -157,7 +159,9 @@ def test_a_feed_that_takes_no_orders_can_stop_and_find_none():
 
 
 def test_options_are_read_strictly():
-    can = read_capabilities(located(books_waybill="true", splits="true", can_stop="false", find_lag_s="2.5"))
+    can = read_capabilities(
+        located(takes_orders="true", books_waybill="true", splits="true", can_stop="false", find_lag_s="2.5")
+    )
     assert (can.books_waybill, can.splits, can.can_stop, can.find_lag_s) == (True, True, False, 2.5)
 
 
@@ -170,7 +174,9 @@ def test_options_are_read_strictly():
         ({"find_lag_s": "-1"}, "option_invalid", "find_lag_s"),
         ({"find_lag_s": "3601"}, "option_invalid", "find_lag_s"),
         ({"find_lag_s": "nan"}, "option_invalid", "find_lag_s"),
+        ({"takes_orders": "true", "splits": "true"}, "options_contradict", "splits"),
         ({"splits": "true"}, "options_contradict", "splits"),
+        ({"can_stop": "true"}, "options_contradict", "can_stop"),
         ({"takes_orders": "false", "books_waybill": "true"}, "options_contradict", "books_waybill"),
     ],
 )
