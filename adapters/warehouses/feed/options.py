@@ -7,9 +7,9 @@ from adapters.documents import Capabilities
 from domain.errors import Misconfigured
 from infra.config import settings
 
-# What the protocol itself settles is no option: every feed has events and a count. `takes_orders` has to be said:
-# the settings of earlier versions name no options, and their warehouses learn of orders in another way.
+# What the protocol itself settles is no option: every feed has events and a count.
 FLAGS: Mapping[str, bool] = {
+    # A location of an earlier version learns of orders as it did, until its settings say otherwise.
     "takes_orders": False,
     "books_waybill": False,
     "splits": False,
