@@ -103,12 +103,16 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """The courier's record of one waybill. `pieces`: by SKU, as the label says; None where it cannot be read."""
+    """The courier's record of one waybill. `pieces`: by SKU, as the label says; None where it cannot be read.
+
+    `document`: where a warehouse booked it, the reference of the document whose pieces it carries; else empty.
+    """
 
     reference: str
     waybill: str
     is_alive: bool
     pieces: Mapping[str, int] | None = None
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +126,14 @@ class Stocked:
 
 @dataclass(frozen=True, slots=True)
 class Theirs:
-    """The witnesses' side. `stocked` by SKU."""
+    """The witnesses' side. `stocked` by SKU.
+
+    `documents`: references of the documents on which warehouses work, or have worked, once for each document. `untold`:
+    numbers of packages that left a warehouse which was told of no document for them.
+    """
 
     ordered: Sequence[Ordered]
     carried: Sequence[Carried]
     stocked: Mapping[str, Stocked]
+    documents: Sequence[str] = ()
+    untold: Sequence[str] = ()
