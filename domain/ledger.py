@@ -41,13 +41,17 @@ class LineSum:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A package with a booked waybill, and the pieces in it by line. `is_told`: its write-back is confirmed."""
+    """A package with a booked waybill, and the pieces in it by line. `is_told`: its write-back is confirmed.
+
+    `is_given_up`: it will never leave, so its pieces are free for another package, whatever its label says.
+    """
 
     key: PartKey
     waybill: str
     lines: Mapping[str, int]
     is_told: bool = True
     is_handed_over: bool = True
+    is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from domain.ledger import Box, Carried, LineSum, OrderedLine, PartKey
 
 
 def boxes_by_line(boxes: Iterable[Box]) -> dict[tuple[PartKey, str], list[Box]]:
-    """The packages in which pieces of each line are."""
+    """The packages in which pieces of each line are, without those that were given up."""
     found: dict[tuple[PartKey, str], list[Box]] = {}
     for box in boxes:
-        for line_id in box.lines:
+        for line_id in () if box.is_given_up else box.lines:
             found.setdefault((box.key, line_id), []).append(box)
     return found
 

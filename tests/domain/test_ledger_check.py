@@ -371,3 +371,12 @@ def test_a_waybill_that_a_warehouse_booked_and_nobody_here_knows_is_one_too_many
     unknown = Carried("east-17-2", "SF2", is_alive=True, document=DOCUMENT)
     assert reckon(ours(part()), theirs(carriers=(known,))).duplicate_waybills == 0
     assert reckon(ours(part()), theirs(carriers=(known, unknown))).duplicate_waybills == 1
+
+
+@pytest.mark.parametrize(("is_given_up", "agrees"), [(True, True), (False, False)])
+def test_pieces_of_a_package_that_was_given_up_may_be_packed_again(is_given_up, agrees):
+    """The control: pieces that are in two packages, of which none was given up."""
+    given_up = replace(box("SF0", told=False), is_given_up=is_given_up, is_handed_over=False)
+    boxes = {REFERENCE: box(), SECOND: given_up}
+    reckoning = reckon(ours(part(), boxes=boxes), theirs(carriers=(carried(), carried("SF0", SECOND))))
+    assert (not reckoning.contradictions) is agrees
