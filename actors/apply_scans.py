@@ -11,7 +11,7 @@ from adapters.ports import WarehouseEvent
 from domain.holds import HoldCode
 from domain.outcomes import Done, Hold
 from domain.states import Cause, State
-from domain.warehouse import Contradiction, Late, Move, Scan, advance, names_other_waybill
+from domain.warehouse import Contradiction, Late, Move, Note, Scan, advance, names_other_waybill
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
@@ -72,7 +72,8 @@ def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned
 def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
     """Apply one scan. False: the scan must be applied again later, once the label is recorded or the hold is over."""
     if one is None:
-        return False
+        # A word that we do not know changes nothing later either: its page is stored, and nobody waits for a package.
+        return Scan(scan.kind) is Scan.OTHER
     if names_other_waybill(one.waybill, scan.waybill):
         # The scanned package has another number than ours: the state stays, and neither platform nor buyer is notified.
         one.other_waybill = scan.waybill
@@ -86,7 +87,7 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
         case Contradiction():
             one.contradiction = answer
             return one.now is not State.ON_HOLD
-        case Late():
+        case Late() | Note():
             pass
     if kind is Scan.PACKED:
         one.packed_at = one.packed_at or scan.at.isoformat()

@@ -15,8 +15,7 @@ import pytest
 from actors.pull import Pull
 from actors.tools import Tools
 from adapters.platforms.taobao.trade import raw_order
-from adapters.ports import EventPage, Listed, PlatformShipment, PlatformStatus, StockCount, WarehouseEvent, Waybill
-from adapters.rejection import Rejected
+from adapters.ports import Listed, PlatformShipment, PlatformStatus, WarehouseEvent, Waybill
 from domain.errors import Conflict
 from domain.order import Address, PlatformState
 from infra.config.rules import load_rules
@@ -28,6 +27,7 @@ from infra.queue.bells import BellKey
 from infra.tables.claims import CLAIMS
 from infra.tables.pool import Database
 from infra.tables.stock import count_in
+from tests.actors.hand_warehouse import HandWarehouse
 from workers.wiring import make_runners
 
 SHOP, COURIER, CHANNEL = "taobao/s1", "sf/main", "webhook/buyers"
@@ -208,27 +208,6 @@ class HandNotifier:
         if self.errors_after:
             raise self.errors_after.pop(0)
         return None
-
-
-@dataclass
-class HandWarehouse:
-    """A feed of scans, `page_size` at a time; the cursor is the number of scans read."""
-
-    scans: list[WarehouseEvent] = field(default_factory=list)
-    rejected: tuple[Rejected, ...] = ()
-    page_size: int = 100
-    errors: list[BaseException] = field(default_factory=list)
-
-    async def events(self, cursor: str) -> EventPage:
-        if self.errors:
-            raise self.errors.pop(0)
-        start = int(cursor or 0)
-        page = self.scans[start : start + self.page_size]
-        end = start + len(page)
-        return EventPage(b"page", tuple(page), self.rejected, str(end) if page else cursor, end < len(self.scans))
-
-    async def stock(self):
-        return StockCount(())
 
 
 @dataclass
