@@ -17,7 +17,7 @@ import msgspec
 import psycopg
 
 from adapters.channels.tencent_sms import TencentSms
-from adapters.couriers.sf import Sf
+from adapters.couriers.sf.send import Sf
 from drills.queries import DRILLS
 from drills.unguarded import Guard, switch_off
 from infra.config.settings import read_settings

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.couriers.sf import CREATE, Sf
+from adapters.couriers.sf.describe import CREATE
+from adapters.couriers.sf.send import Sf
 from adapters.door import Response
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.gateway import Account, Taobao

@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from adapters.couriers import sf
+from adapters.couriers.sf import translate
 from adapters.payload import Fields
 from adapters.platforms.taobao.faults import fault_of, read_error
 from domain.errors import FulfilmentError, Malformed, keep_evidence
@@ -35,7 +35,7 @@ def courier_says(number, quote):
         inner = json.dumps({"success": False, "errorCode": code, "errorMsg": quote}, ensure_ascii=False)
         body = json.dumps({"apiResultCode": "A1000", "apiResultData": inner}, ensure_ascii=False).encode()
     with pytest.raises(FulfilmentError) as caught:
-        sf.read_envelope(body, is_idempotent=False)
+        translate.read_envelope(body, is_idempotent=False)
     keep_evidence(caught.value, body)
     return caught.value
 

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.channels import tencent_sms
-from adapters.couriers import sf
+from adapters.couriers.sf.faults import BUSINESS_FAULTS, GATEWAY_FAULTS
+from adapters.couriers.sf.translate import read_envelope
 from adapters.foreign import code_of, is_waybill, sentence
+from adapters.payload import Fields
 from adapters.platforms.taobao.faults import ACCOUNT_FAULTS, LOGISTICS_FAULTS, PHRASES, fault_of, read_error
 from adapters.platforms.taobao.lines import unknown_status
 from domain.errors import EVIDENCE_MAX_BYTES, FulfilmentError, Malformed, evidence_of, keep_evidence
@@ -69,10 +71,10 @@ def courier_answers(code, quote):
     yield json.dumps({"apiResultCode": code, "apiErrorMsg": quote, "apiResultData": ""}).encode()
 
 
-@given(st.sampled_from(["8196", "9999", "", *sf.BUSINESS_FAULTS, *sf.GATEWAY_FAULTS]) | quotes, quotes)
+@given(st.sampled_from(["8196", "9999", "", *BUSINESS_FAULTS, *GATEWAY_FAULTS]) | quotes, quotes)
 def test_no_word_of_a_courier_stands_in_an_error(code, quote):
     for body in courier_answers(code, quote):
-        assert not leaks(said(raised(sf.read_envelope, body, is_idempotent=False)))
+        assert not leaks(said(raised(read_envelope, body, is_idempotent=False)))
 
 
 top_codes = st.sampled_from([*ACCOUNT_FAULTS, 7, 10, 15, 530, "x"]) | quotes
@@ -81,7 +83,7 @@ sub_codes = st.sampled_from(["", "isv.a:B01", "isp.x", *(f"isv.x:{tail}" for tai
 
 @given(top_codes, sub_codes, quotes, st.booleans())
 def test_no_word_of_a_platform_stands_in_an_error(code, sub_code, quote, is_read):
-    fields = sf.Fields({"code": code, "sub_code": sub_code, "msg": quote, "sub_msg": quote}, "", Malformed)
+    fields = Fields({"code": code, "sub_code": sub_code, "msg": quote, "sub_msg": quote}, "", Malformed)
     error = fault_of(read_error(fields), is_read=is_read, now=datetime(2026, 11, 22, tzinfo=UTC))
     assert not leaks(said(error))
     assert error.code in PHRASES or error.code == "platform_refused"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from adapters.couriers import sf
+from adapters.couriers.sf import sign as sf
 from adapters.platforms.taobao.sign import sign
 from adapters.signing import check_vectors
 from domain.errors import Misconfigured

@@ -15,7 +15,7 @@ PLANTED = {
     "floors inside ops": ("ops/views/planted.py", "import ops.verbs.holds"),
     "the priority broker knows none of our rooms": ("infra/queue/priority/planted.py", "import infra.telemetry.log"),
     "steps do not know each other": ("actors/reserve.py", "import actors.review"),
-    "adapters do not know each other": ("adapters/couriers/sf.py", "import adapters.platforms.taobao"),
+    "adapters do not know each other": ("adapters/couriers/sf/send.py", "import adapters.platforms.taobao"),
     "rules are pure": ("domain/dice_of_a_test.py", "import random"),
     "the sandbox shares no code with the adapters it checks": ("sandbox/planted.py", "import adapters.door"),
 }

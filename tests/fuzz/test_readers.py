@@ -15,7 +15,7 @@ import pytest
 
 from adapters.channels.tencent_sms import read_sent
 from adapters.china_time import read_cst
-from adapters.couriers import sf
+from adapters.couriers.sf import translate
 from adapters.door import retry_after_s
 from adapters.instants import EARLIEST, LATEST, read_iso
 from adapters.payload import Fields, read_answer
@@ -70,7 +70,7 @@ def page_of_changes(body: bytes) -> Any:
 
 
 def shipment(body: bytes) -> Any:
-    return sf.read_shipment(sf.read_envelope(body, is_idempotent=False), REFERENCE)
+    return translate.read_shipment(translate.read_envelope(body, is_idempotent=False), REFERENCE)
 
 
 def a_text(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
@@ -152,7 +152,7 @@ def readers(trades, recorded):
         "sf.read_cancelled": (
             4,
             sf_answers,
-            lambda body: sf.read_cancelled(sf.read_envelope(body, is_idempotent=True)),
+            lambda body: translate.read_cancelled(translate.read_envelope(body, is_idempotent=True)),
             closed,
         ),
         "feed.read_events": (8, recorded("feed", "events"), lambda body: read_events(body, "41"), plain),

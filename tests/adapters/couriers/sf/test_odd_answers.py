@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from adapters.couriers import sf
+from adapters.couriers.sf.translate import read_envelope, read_shipment
 from domain.errors import Malformed, Refused
 
 
@@ -16,7 +16,7 @@ def answer(inner: dict | str, **outer) -> bytes:
 @pytest.mark.parametrize("message", ["长" * 50_000, ["x"], {"a": 1}, None, 7, "\x00\x1b[31m"])
 def test_a_refusal_keeps_its_meaning_whatever_its_words_are(message):
     with pytest.raises(Refused) as refused:
-        sf.read_envelope(answer({"success": False, "errorCode": "8196", "errorMsg": message}), is_idempotent=False)
+        read_envelope(answer({"success": False, "errorCode": "8196", "errorMsg": message}), is_idempotent=False)
     assert refused.value.code == "phone_blocked"
     assert refused.value.message.isprintable()
 
@@ -24,7 +24,7 @@ def test_a_refusal_keeps_its_meaning_whatever_its_words_are(message):
 @pytest.mark.parametrize("code", ["13812345678", "张三", "X" * 500])
 def test_a_code_that_looks_like_none_is_not_repeated(code):
     with pytest.raises(Refused) as refused:
-        sf.read_envelope(answer({"success": False, "errorCode": code}), is_idempotent=False)
+        read_envelope(answer({"success": False, "errorCode": code}), is_idempotent=False)
     assert refused.value.facts == {"courier_code": ""}
 
 
@@ -33,7 +33,7 @@ SHIPMENT = {"orderId": "R-1", "waybillNoInfoList": [{"waybillType": 1, "waybillN
 
 def shipment(**changed):
     inner = {"success": True, "errorCode": "S0000", "msgData": {**SHIPMENT, **changed}}
-    return sf.read_shipment(sf.read_envelope(answer(inner), is_idempotent=False), "R-1")
+    return read_shipment(read_envelope(answer(inner), is_idempotent=False), "R-1")
 
 
 def test_extras_that_nobody_reads_cost_no_booking():

@@ -1,0 +1,120 @@
+"""One SF contract: signs calls, sends them, reads answers."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+
+from adapters.couriers.sf import describe
+from adapters.couriers.sf.sign import sign
+from adapters.couriers.sf.translate import build_create, read_cancelled, read_envelope, read_shipment
+from adapters.door import Door, Request, post_form
+from adapters.payload import Fields
+from adapters.plugin import credential
+from adapters.ports import Booking, Waybill
+from domain.errors import Conflict, FulfilmentError, Malformed, Misconfigured, keep_evidence
+from infra.config import settings
+from infra.process.clock import Clock
+
+T = TypeVar("T")
+
+
+def connect(account: settings.Courier, door: Door, clock: Clock) -> "Sf":
+    """Credentials `partner_id`, `check_word`, `monthly_card`.
+
+    Options: `service`, `pay_method` and `sign_without_url_encoding`
+    (``true`` for the contracts whose gateway digests the bare text). Raises Misconfigured.
+    """
+    credential(account, "partner_id")
+    credential(account, "check_word")
+    credential(account, "monthly_card")
+    if account.options.get("pay_method", "1") not in describe.PAY_METHODS:
+        raise Misconfigured(
+            "pay_method_unknown", f"one of {', '.join(describe.PAY_METHODS)}", {"account": account.account}
+        )
+    describe.product_of(account.options.get("service", describe.DEFAULT_SERVICE))
+    return Sf(account, door, clock)
+
+
+class Sf:
+    """See `adapters.ports.Courier`. `new_id` names one request at the gateway, 40 characters at most."""
+
+    is_idempotent = True
+    can_find = True
+    # Whatever a look-up does not show yet, a second create is refused.
+    find_lag_s = 0.0
+
+    def __init__(
+        self, account: settings.Courier, door: Door, clock: Clock, new_id: Callable[[], str] = lambda: uuid4().hex
+    ) -> None:
+        self._account = account
+        self._door = door
+        self._clock = clock
+        self._new_id = new_id
+
+    async def create(self, booking: Booking) -> Waybill:
+        content = build_create(booking, self._account)
+        return await self._call(
+            describe.CREATE, content, partial(read_shipment, reference=booking.reference), is_idempotent=False
+        )
+
+    async def find(self, reference: str) -> Waybill | None:
+        """A cancelled shipment may come back without its number."""
+        content = {"orderId": reference, "searchType": "1", "language": "zh-CN", "isReturnRoutelabel": 1}
+        try:
+            return await self._call(
+                describe.SEARCH, content, partial(read_shipment, reference=reference), is_idempotent=True
+            )
+        except Conflict as error:
+            if error.code == "shipment_not_found":
+                return None
+            if error.code == "shipment_cancelled":
+                return Waybill(reference, "", alive=False)
+            raise
+
+    async def cancel(self, reference: str, waybill: str) -> None:
+        """Raises Conflict ``shipment_not_found``, or ``shipment_collected`` when it must be intercepted instead."""
+        content: dict[str, Any] = {"orderId": reference, "dealType": describe.CANCEL, "language": "zh-CN"}
+        if waybill:
+            content["waybillNoInfoList"] = [{"waybillType": 1, "waybillNo": waybill}]
+        try:
+            await self._call(describe.UPDATE, content, read_cancelled, is_idempotent=True)
+        except Conflict as error:
+            if error.code != "shipment_cancelled":
+                raise
+
+    async def _call(
+        self, service: str, content: Mapping[str, Any], read: Callable[[Fields], T], *, is_idempotent: bool
+    ) -> T:
+        body = msgspec.json.encode(content).decode()
+        request = build_call(
+            self._account, service, body, self._new_id(), self._clock.utcnow().timestamp(), is_idempotent=is_idempotent
+        )
+        response = await self._door.send(request)
+        try:
+            if not response.is_ok:
+                raise Malformed(f"http_{response.status}", "an answer without an envelope", {"call": service})
+            return read(read_envelope(response.body, is_idempotent=is_idempotent))
+        except FulfilmentError as error:
+            keep_evidence(error, response.body)
+            raise
+
+
+def build_call(
+    account: settings.Courier, service: str, body: str, request_id: str, now_s: float, *, is_idempotent: bool
+) -> Request:
+    """A signed call; `body` is signed and sent as the same text."""
+    timestamp = str(int(now_s * 1000))
+    check_word = credential(account, "check_word").reveal()
+    bare = account.options.get("sign_without_url_encoding") == "true"
+    form = {
+        "partnerID": credential(account, "partner_id").reveal(),
+        "requestID": request_id,
+        "serviceCode": service,
+        "timestamp": timestamp,
+        "msgDigest": sign(body, timestamp, check_word, without_url_encoding=bare),
+        "msgData": body,
+    }
+    return post_form(account.endpoint, service, form, is_idempotent=is_idempotent)
