@@ -16,6 +16,8 @@ from adapters.ports import (
     Platform,
     PlatformStatus,
     Purpose,
+    TrackAnswer,
+    Tracked,
     Waybill,
     Window,
 )
@@ -69,6 +71,8 @@ class WatchingCourier:
         self.is_idempotent = port.is_idempotent
         self.can_find = port.can_find
         self.find_lag_s = port.find_lag_s
+        self.can_track = port.can_track
+        self.track_max = port.track_max
         self._port = port
         self._watched = watched
 
@@ -83,6 +87,9 @@ class WatchingCourier:
     async def cancel(self, reference: str, waybill: str) -> None:
         """A person's act: it names the waybill, whatever its shop."""
         await self._port.cancel(reference, waybill)
+
+    async def track(self, tracked: Sequence[Tracked]) -> TrackAnswer:
+        return await self._port.track(tracked)
 
 
 class WatchingNotifier:

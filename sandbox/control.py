@@ -12,7 +12,8 @@
 | change_order | see `ChangeOrder` | the buyer's message, the seller's memo and flag, the address, hold marks |
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
-| set_courier | can_find, knows_references, gives_always, look_up_lag_s | what the courier can and does |
+| set_courier | see `SetCourier` | what the courier can and does |
+| set_fate | number, fate | what becomes of a parcel: delivered, locker, returned, nowhere |
 | limit_calls | who, calls, says, retry_after_s | so many calls more, then refusals; see `sandbox.limit` |
 | lift_limit | who | no limit any more |
 | lock_out | who, is_out | the credentials of the courier, or of a shop, have expired or are valid again |
@@ -84,13 +85,22 @@ class SetCourier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     """A courier that knows no references books again whenever it is asked.
 
     `gives_always`: a number that it answers for every shipment, whatever it has booked. `look_up_lag_s`: so
-    long a look-up does not show what was booked.
+    long a look-up does not show what was booked. `can_track`: the partner may ask for routes. `is_nasty`: routes come
+    twice, in disorder and with unknown codes. `shows_late_s`: a route is shown so late.
     """
 
     can_find: bool = True
     knows_references: bool = True
     gives_always: str = ""
     look_up_lag_s: float = 0.0
+    can_track: bool = True
+    is_nasty: bool = False
+    shows_late_s: float = 0.0
+
+
+class SetFate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_fate"):
+    number: str
+    fate: Literal["delivered", "locker", "returned", "nowhere"]
 
 
 class PlantWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="plant_waybill"):
@@ -126,7 +136,7 @@ class SpoilOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     how: Spoilt
 
 
-Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut | SetFirewall | SpoilOrder
+Mood = SetLatency | RefuseReceiver | SetCourier | SetFate | LimitCalls | LiftLimit | LockOut | SetFirewall | SpoilOrder
 Command = AddOrder | CancelWaybill | PlantWaybill | Mood | Spoil | Change
 
 
@@ -162,6 +172,8 @@ def _set_mood(world: World, command: Mood) -> None:
             world.courier.unwelcome.add(command.mobile)
         case SetCourier():
             _set_courier(world, command)
+        case SetFate():
+            world.courier.parcels.fates[command.number] = command.fate
         case LimitCalls():
             _limited(world, command.who).limit = _limit(command)
         case LiftLimit():
@@ -179,6 +191,9 @@ def _set_courier(world: World, asked: SetCourier) -> None:
     world.courier.knows_references = asked.knows_references
     world.courier.gives_always = asked.gives_always
     world.courier.look_up_lag_s = asked.look_up_lag_s
+    world.courier.can_track = asked.can_track
+    world.courier.parcels.is_nasty = asked.is_nasty
+    world.courier.parcels.shows_late_s = asked.shows_late_s
 
 
 def _limited(world: World, who: str) -> Platform | Courier:

@@ -81,6 +81,7 @@ class Warehouses:
             if not waybill.is_alive:
                 continue
             waybill.is_collected = type_ == "handed_over"
+            waybill.collected_at = at if waybill.is_collected else None
             scans = self.scans[waybill.booking.location]
             event_id = f"{waybill.booking.location}-{len(scans) + 1}"
             scans.append(Scan(event_id, type_, waybill.booking.reference, waybill.number, at))

@@ -55,6 +55,7 @@ _FORGET: Mapping[str, str] = {
     "forget_letters": "dead_letter",
     "forget_gaps": "pull_gap",
     "forget_answers": "foreign_answer",
+    "forget_parcel_events": "parcel_event",
 }
 
 

@@ -42,6 +42,7 @@ class Port:
     is_idempotent = True
     can_find = False
     find_lag_s = 1.5
+    can_track, track_max = True, 10
     needs_mobile = True
 
     def __init__(self) -> None:
@@ -74,6 +75,7 @@ GIVEN = {
     "waybill": "SF1",
     "notice": SimpleNamespace(event_id="E1", content={}),
     "cursor": "7",
+    "tracked": (SimpleNamespace(waybill="SF1"),),
 }
 ABOUT = {
     "fetch": "T1",
@@ -83,6 +85,7 @@ ABOUT = {
     "create": "R1",
     "find": "R1",
     "cancel": "R1",
+    "track": None,
     "tell": "E1",
     "events": None,
     "stock": None,

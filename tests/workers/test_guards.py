@@ -26,6 +26,7 @@ class Port:
 
     is_idempotent = can_find = True
     find_lag_s = 0.0
+    can_track, track_max = True, 10
 
     def __getattr__(self, name):
         async def answer(*_):
@@ -72,6 +73,7 @@ async def test_every_connected_account_stands_behind_its_own_gate():
     assert (type(notifier), type(warehouse)) == (GuardedNotifier, GuardedWarehouse)
     await platform.fetch("1")
     await courier.find("r")
+    await courier.track(())
     await notifier.tell(Notice("e", "package.shipped", datetime(2026, 11, 22, tzinfo=UTC), {}))
     await warehouse.stock()
-    assert asked.accounts == ["taobao/s1", "sf/main", "webhook/buyers", "warehouse/east"]
+    assert asked.accounts == ["taobao/s1", "sf/main", "sf/main/tracking", "webhook/buyers", "warehouse/east"]
