@@ -105,7 +105,8 @@ class GuardedPlatform:
 class GuardedCourier:
     """A contract with a courier.
 
-    `tracking`: the gate of its tracking, if that has one of its own. A courier whose tracking is sick, or not allowed, still books.
+    `tracking`: the gate of its tracking, if that has one of its own. A courier whose tracking is sick, or not allowed,
+    still books.
     """
 
     def __init__(self, account: str, port: Courier, gates: Caller, tracking: str = "") -> None:

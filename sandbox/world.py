@@ -35,7 +35,8 @@ class World:
         self.warehouses = Warehouses(plan, spec.warehouse)
         self.happenings = Happenings(self.book, spec.scenes)
         self.platform = Platform(plan, spec.secrets, self.happenings, self.waybills, self.ledger)
-        self.courier = Courier(plan.locations, spec.secrets, self.waybills, self.warehouses, self.ledger, spec.courier)
+        self.courier = Courier(plan.locations, spec.secrets, self.waybills, self.warehouses, self.ledger)
+        self.courier.parcels.delays = spec.courier
         self.feed = Feed(self.warehouses, spec.secrets.warehouse_secret, self.ledger)
         self.receiver = Receiver(spec.secrets.webhook_secret, self.ledger)
         self.texts = SmsProvider(spec.secrets, self.waybills, self.ledger)

@@ -46,7 +46,7 @@ class Script:
     """What a demo plays. `orders` 0 with a file means all of it; `per_second` 0 means all at once.
 
     `control`: after the run three harms are planted, which the reckoning must find. `texts_buyers`: buyers
-    get a text message as well. `follows`: the courier is asked about parcels at the pace of the sandbox; otherwise nobody
+    get a text message as well. `follows`: the courier is asked about parcels at the sandbox's pace; otherwise nobody
     asks within a run. `takes_over`: the settings name ``take_over_from``, which earlier versions do not know.
     """
 

@@ -36,7 +36,9 @@ def csv(tmp_path):
 
 def test_without_options_a_small_stream_is_generated(script_of) -> None:
     scenes = scenes_of(0.05, 0.0)
-    assert script_of() == Script(500, None, seed=7, per_second=0.0, processes=2, threads=4, shops=5, scenes=scenes, follows=True)
+    assert script_of() == Script(
+        500, None, seed=7, per_second=0.0, processes=2, threads=4, shops=5, scenes=scenes, follows=True
+    )
 
 
 def test_a_file_is_replayed_whole_unless_a_number_is_given(script_of, csv) -> None:
