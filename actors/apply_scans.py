@@ -134,13 +134,13 @@ def _settle(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes
             gather(step, Settled(one.place, Done(), Cause.WAREHOUSE, holds=(hold,)), writes)
         else:
             writes.events.append(event(step, one.place, "scan_contradicts", Cause.WAREHOUSE, facts={"code": code}))
-    if one.is_tracked and one.handed_over_at and not one.has_left:
-        writes.events.append(event(step, one.place, HANDED_OVER, Cause.WAREHOUSE, facts={"waybill": one.waybill}))
     if one.path:
         done = Done(one.path[-1])
         gather(step, Settled(one.place, done, Cause.WAREHOUSE, via=tuple(one.path[:-1]), follow=follow), writes)
     else:
         writes.added.extend(follow)
+    if one.is_tracked and one.handed_over_at and not one.has_left:
+        writes.events.append(event(step, one.place, HANDED_OVER, Cause.WAREHOUSE, facts={"waybill": one.waybill}))
 
 
 def _tracking(tools: Tools, one: Scanned, first_s: float) -> tuple[NewWork, ...]:

@@ -92,7 +92,8 @@ class ListedOrder:
     """An order as a line of a list. `state`, `lane` and what it waits for are those of one of its `parts`.
 
     `worth`: what the buyer owes or has paid. `holds`: codes of open holds, the first due first, and the owner of that.
-    `step`: what is due next, since or at `due_at`; behind which `gate` it rests. `seen_at` is the database's time.
+    `step`: what is due next, since or at `due_at`; behind which `gate` it rests. `has_left`: it was handed over.
+    `seen_at` is the database's time.
     """
 
     id: int
@@ -115,6 +116,7 @@ class ListedOrder:
     due_at: datetime | None
     gate: str | None
     is_booked: bool
+    has_left: bool
 
     @property
     def name(self) -> str:

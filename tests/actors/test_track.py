@@ -8,14 +8,22 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.ports import TrackEvent
-from domain.errors import Malformed, Misconfigured, Refused, Throttled, Transient
+from domain.errors import Conflict, Malformed, Misconfigured, Refused, Throttled, Transient
 from domain.gates import PAUSED
+from domain.holds import HoldCode
 from domain.order import Lane
+from domain.ship_by import ON_THE_CLOCK
 from domain.tracking import ParcelKind
 from infra.config.directory import directory_of
+from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.queue.keys import BellKey
 from infra.tables.cases import close_case
+from infra.tables.clock import Recent, raise_alarms
+from infra.tables.order_list import OrderFilter
+from infra.tables.retention import Patience, Why, find_ended, forget
+from ops.verbs.hold_orders import hold
+from ops.views.order_list import WaitsFor, list_orders
 
 K = ParcelKind
 # When the first scan of a test is.
@@ -318,3 +326,58 @@ def test_a_look_that_dies_is_taken_up_by_the_next(left, clock):
     assert type(merchant.runners["track"].step).record is record
     look(merchant)
     assert (merchant.states(), merchant.one("SELECT count(*) FROM parcel_event")) == (["in_transit"], 1)
+
+
+def test_the_ship_by_clock_ends_with_the_hand_over(make_merchant, trade):
+    merchant = make_merchant()
+    merchant.courier.can_track = True
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(trade(tid="1001"), trade(tid="1002"))
+    merchant.flow("label")
+    merchant.scan("handed_over", reference=merchant.one("SELECT min(reference) FROM shipment"))
+    assert sorted(merchant.states()) == ["allocated", "packed"]
+    merchant.rows("UPDATE orders SET ship_by = now() - interval '1 hour'")
+    with merchant.db.transaction() as tx:
+        raised = raise_alarms(tx, [100], sorted(ON_THE_CLOCK), Recent(30, 1000), 100)
+    assert [one.orders for one in raised] == [1], "the order that is still here"
+
+
+def test_a_person_cannot_stop_what_was_handed_over(left):
+    merchant = left()
+    with pytest.raises(Conflict) as caught:
+        hold(merchant.db, merchant.one("SELECT id FROM orders"), HoldCode.MANUAL, Author("li", "the buyer called"))
+    assert caught.value.code == "order_left"
+
+
+def test_a_list_says_that_what_was_handed_over_waits_for_its_courier(left):
+    merchant = left()
+    merchant.rows("DELETE FROM work WHERE step IN ('writeback', 'notify')")
+    [listed] = list_orders(merchant.db, OrderFilter(), limit=5).orders
+    assert listed.waits.kind is WaitsFor.COURIER
+
+
+def test_the_events_of_a_parcel_go_with_its_person(left, clock):
+    merchant = left(orders=2)
+    clock.now = LEFT + timedelta(hours=3)
+    merchant.courier.ways = {"SF0001": (COLLECTED,), "SF0002": (COLLECTED,)}
+    look(merchant)
+    first = merchant.one("SELECT min(id) FROM orders")
+    with merchant.db.transaction() as tx:
+        assert forget(tx, [first], Why.ERASED)["parcel_event"] == 1
+    assert merchant.one("SELECT count(*) FROM parcel_event") == 1
+
+
+def test_an_order_of_whose_parcel_nobody_ever_told_ends_by_its_age(left):
+    merchant = left()
+    merchant.run("writeback")
+    merchant.run("notify")
+    merchant.rows("UPDATE raw_payload SET received_at = now() - interval '99 days'")
+    ended = Patience(days=15, transit_days=30)
+    with merchant.db.transaction() as tx:
+        assert find_ended(tx, [1], ended) == [], "its parcel is still followed"
+    merchant.rows("DELETE FROM work WHERE step = 'track'")
+    with merchant.db.transaction() as tx:
+        assert find_ended(tx, [1], ended) == [], "not yet"
+    merchant.rows("UPDATE package SET handed_over_at = now() - interval '46 days'")
+    with merchant.db.transaction() as tx:
+        assert find_ended(tx, [1], ended) == [1]
