@@ -23,7 +23,7 @@ from domain.tracking import (
     next_look_s,
     way_on,
 )
-from infra.engine.results import NewWork, Place, Result, Settled
+from infra.engine.results import NewWork, Place, Result, Settled, each
 from infra.tables.cases import NewCase, open_cases
 from infra.tables.notices import NewNotice, want_notices
 from infra.tables.packages import Tracking, stamp_tracked
@@ -41,7 +41,7 @@ class Told:
     has_answered: bool
 
 
-def follow_up(tx: Connection, tools: Tools, told: Sequence[Told]) -> list[Result]:
+def follow_up(tx: Connection, tools: Tools, step: str, told: Sequence[Told]) -> list[Result]:
     """Store what was told and settle each parcel: its order moves on, and the parcel is looked at again or no more.
 
     The fulfillment orders must be locked. What follows is decided from all events ever told, so that it makes no
@@ -53,13 +53,14 @@ def follow_up(tx: Connection, tools: Tools, told: Sequence[Told]) -> list[Result
     parcels = {one.place.subject_id: fold(known[one.place.subject_id]) for one in told}
     stamp_tracked(tx, [_stamped(one, parcels[one.place.subject_id]) for one in told if one.has_answered])
     signed = {one.row.fulfillment_order_id for one in told if parcels[one.place.subject_id].delivered_at}
-    delivered = deliveries(tx, sorted(signed))
     now = tools.clock.utcnow()
+    # First, so that an order with trouble that is told of only now is not completed.
     open_cases(tx, [case for one in told for case in _cases(tools, one, parcels[one.place.subject_id], now)])
+    delivered = deliveries(tx, sorted(signed))
     notices = _notices(tx, tools, told, parcels)
     moved: set[int] = set()
-    results: list[Result] = []
-    for one in told:
+
+    def settle(one: Told) -> Result:
         parcel, part = parcels[one.place.subject_id], one.row.fulfillment_order_id
         delivery = delivered.get(part, Delivery(None, has_case=False))
         follow = notices.get(one.place.subject_id, ())
@@ -67,8 +68,9 @@ def follow_up(tx: Connection, tools: Tools, told: Sequence[Told]) -> list[Result
         settled = _settled(tools, one, parcel, delivery, moves=part not in moved, follow=follow)
         if settled.via or (isinstance(settled.outcome, Done) and settled.outcome.state):
             moved.add(part)
-        results.append(settled)
-    return results
+        return settled
+
+    return each(step, told, settle)
 
 
 def _keep(tx: Connection, told: Sequence[Told]) -> dict[int, set[ParcelEvent]]:

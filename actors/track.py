@@ -143,7 +143,7 @@ class Track:
                 results.append(Failed(one.place, answer))
             else:
                 told.append(Told(one.place, one.row, _events(one, answer), has_answered=isinstance(answer, tuple)))
-        return [*results, *follow_up(tx, self.tools, told)]
+        return [*results, *follow_up(tx, self.tools, STEP.name, told)]
 
 
 @actor(STEP, Track)

@@ -170,6 +170,49 @@ def test_an_open_case_keeps_it_from_being_completed_and_its_end_lets_it(left, cl
     assert merchant.states() == ["completed"]
 
 
+def test_trouble_that_is_told_of_only_at_the_end_keeps_it_from_being_completed(left, clock):
+    merchant = left()
+    clock.now = SIGNED + timedelta(hours=1)
+    look(merchant, COLLECTED, DELIVERED)
+    clock.now = SIGNED + DAY
+    look(merchant, COLLECTED, DELIVERED, event(K.RETURNING, 50, "99"))
+    assert (merchant.states(), merchant.one("SELECT count(*) FROM order_case")) == (["delivered"], 1)
+
+
+def test_an_order_in_two_packages_is_delivered_with_the_second_and_completed_by_it(left, clock):
+    merchant = left()
+    merchant.rows(
+        """WITH second AS (
+               INSERT INTO package (fulfillment_order_id, number, courier, account, location, packed_at, handed_over_at)
+               SELECT fulfillment_order_id, 1001, courier, account, location, packed_at, handed_over_at FROM package
+               RETURNING id
+           ), shipped AS (
+               INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
+               SELECT id, 1, 'SECOND-1', 'sf', 'booked', 'SF0002', now() FROM second
+           )
+           INSERT INTO work (step, subject_id, lane, account, shop)
+           SELECT 'track', id, 'bulk', %s, 'taobao/s1' FROM second""",
+        TRACKING,
+    )
+    later = event(K.DELIVERED, 40)
+    clock.now = SIGNED + timedelta(hours=1)
+    look(merchant, COLLECTED, DELIVERED)
+    assert merchant.states() == ["in_transit"], "one of two"
+    clock.now = later.at + timedelta(hours=1)
+    look(merchant, COLLECTED, later, waybill="SF0002")
+    assert merchant.states() == ["delivered"]
+    clock.now = SIGNED + DAY
+    look(merchant)
+    assert (merchant.states(), len(merchant.due("track"))) == (["delivered"], 2)
+    clock.now = later.at + DAY
+    look(merchant)
+    assert merchant.states() == ["completed"]
+    moves = merchant.rows("SELECT to_state FROM event WHERE kind = 'track_moved' ORDER BY id")
+    assert moves == [("in_transit",), ("delivered",), ("completed",)]
+    look(merchant)
+    assert merchant.due("track") == []
+
+
 @pytest.mark.parametrize("events", [*permutations((COLLECTED, OUT, DELIVERED))])
 def test_in_whatever_order_and_however_often_events_come_they_are_kept_once(left, clock, events):
     merchant = left(events=("out_for_delivery", "signed"))
