@@ -85,8 +85,8 @@ def main(*, parcels: int, quick: bool, as_json: bool) -> None:
     configure("auto", "error")
     parcels = 5_000 if quick else parcels
     with private_stores() as stores:
-        _plant(stores, parcels)
-        figures = {"parcels": parcels, **_catch_up(stores, parcels), "settings": describe(stores)}
+        plant(stores, parcels)
+        figures = {"parcels": parcels, **catch_up(stores, parcels), "settings": describe(stores)}
     if as_json:
         print(msgspec.json.encode(figures).decode())
         return
@@ -95,7 +95,7 @@ def main(*, parcels: int, quick: bool, as_json: bool) -> None:
             click.echo(f"{name:24} {value:,}")
 
 
-def _plant(stores: Connection, parcels: int) -> None:
+def plant(stores: Connection, parcels: int) -> None:
     with psycopg.connect(stores.database_url.reveal(), autocommit=True) as session:
         migrate(session)
         for name in PLANT:
@@ -103,7 +103,7 @@ def _plant(stores: Connection, parcels: int) -> None:
         session.execute("VACUUM (ANALYZE)")
 
 
-def _catch_up(stores: Connection, parcels: int) -> dict[str, Any]:
+def catch_up(stores: Connection, parcels: int) -> dict[str, Any]:
     """Look once at every parcel. Memory is this process's, in MB, beyond what it had after the first batches.
 
     Statements are those of the first batches, of which each is full.
