@@ -1,5 +1,7 @@
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from actors.tools import Tools
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
 from adapters.ports import Notice
@@ -49,6 +51,14 @@ def test_every_account_has_rules_of_its_own():
     assert rules["warehouse/east"] == rules["webhook/buyers"] == Rules(failures_max=7, open_ms=2500)
     assert (rules["taobao/s1"].rate_milli, rules["taobao/s1"].burst) == (2500, 3), "one second's, rounded up"
     assert (rules["sf/main"].rate_milli, rules["sf/main"].burst) == (10_000, 30)
+
+
+def test_the_questions_about_parcels_have_a_limit_of_their_own_where_there_are_any():
+    asked = replace(SETTINGS.couriers[0], track_limit=Limit(rate_per_s=5))
+    rules = rules_by_account(replace(SETTINGS, couriers=(asked,)))
+    assert (rules["sf/main"].rate_milli, rules["sf/main/tracking"].rate_milli) == (10_000, 5_000)
+    not_asked = replace(SETTINGS, couriers=(replace(asked, track=False),))
+    assert "sf/main/tracking" not in rules_by_account(not_asked)
 
 
 async def test_every_connected_account_stands_behind_its_own_gate():
