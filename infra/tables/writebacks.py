@@ -18,6 +18,7 @@ WRITEBACKS = load("writebacks")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritebackRow(PackageRow):
     """`is_taken`: another package of the order is being told. `outside`: lines of which not all is in this package.
+    `is_in_doubt`: an open case says that the package travels under another number.
 
     The rest as in `UnlabelledRow`.
     """
@@ -29,6 +30,7 @@ class WritebackRow(PackageRow):
     is_asked_about: bool
     busy_s: float
     is_taken: bool
+    is_in_doubt: bool
     outside: list[str]
     lines: list[tuple[str, int]]
 

@@ -1,6 +1,7 @@
 """Parcels are followed: events are kept once, orders go forward only, buyers hear once, trouble is a case."""
 
 from dataclasses import dataclass
+from dataclasses import replace as replace_scan
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -355,6 +356,21 @@ def test_a_scan_of_another_waybill_after_the_hand_over_is_a_case(left):
         merchant.scan()
     assert merchant.rows("SELECT kind, facts ->> 'scanned' FROM order_case") == [("wrong_waybill", "SF9999")]
     assert (merchant.states(), merchant.holds()) == (["packed"], [])
+
+
+def test_a_number_that_may_not_travel_is_not_told_until_its_case_is_closed(left):
+    merchant = left()
+    scan = merchant.warehouse.scans[0]
+    merchant.warehouse.scans.append(replace_scan(scan, event_id="n1", waybill="SF9999"))
+    merchant.scan()
+    merchant.run("writeback")
+    assert (merchant.platform.told, merchant.due("writeback")) == ([], [(1, 0)])
+    [(case_id,)] = merchant.rows("SELECT case_id FROM order_case")
+    with merchant.db.transaction() as tx:
+        close_case(tx, "taobao/s1", case_id, "li", "a wrong scan: the parcel has our label")
+    merchant.fall_due()
+    merchant.run("writeback")
+    assert merchant.platform.told == ["SF0001"]
 
 
 def test_a_look_that_dies_is_taken_up_by_the_next(left, clock):

@@ -186,7 +186,7 @@ _EVENT = {
     "adopted": "begun by {by}, was {was}",
     "clock_alarm": "{clock_used_percent} % of the time until its ship-by have passed",
     "clock_alarm.days_late": "still here, {days_late} days after its ship-by time",
-    "handed_over": "handed over with waybill {waybill}; the courier has not told of it yet",
+    "handed_over": "handed over with waybill {waybill}; in transit once the courier tells of it",
     "hold_assigned": "hold {code} given from {was} to {owner} by {by}",
     "hold_opened": "hold {code}",
     "hold_opened.meaning": "hold {code}: {meaning}",
