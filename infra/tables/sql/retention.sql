@@ -30,6 +30,7 @@ WHERE o.id = ANY(%(ids)s)
            OR EXISTS (SELECT 1 FROM work AS w
                       WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id)))
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.order_id = o.id AND d.closed_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM order_case AS c WHERE c.order_id = o.id AND c.closed_at IS NULL)
   AND NOT EXISTS (
     SELECT 1 FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
     WHERE f.order_id = o.id
