@@ -298,7 +298,7 @@ def test_each_group_is_entered_and_left_at_its_milestones(tell, measured, minute
     found = measured()
     flows = {group: (one.inflow, one.drain) for (group, lane), one in found.items() if lane == "p0"}
     assert flows == {"order": (0, 6), "label": (6, 4), "tell": (8, 2), "pull": (0, 0)}
-    assert found["order", "p1"].inflow == 33
+    assert found["order", "p1"].inflow == 38
 
 
 def test_an_order_with_many_packages_comes_through_once(tell, database, measured) -> None:
