@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.tools import Tools
+from domain.tracking import SHIPPED, event_name
 from infra.engine.results import NewWork, Place
 from infra.tables.notices import NewNotice, want_notices
 from infra.tables.pool import Connection
 from infra.tables.writebacks import NewWriteback, want_writebacks
-
-SHIPPED = "package.shipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,10 @@ def want_followers(tx: Connection, tools: Tools, scanned: Sequence[Left]) -> dic
 
 def _want_notices(tx: Connection, tools: Tools, left: Sequence[Left]) -> list[tuple[Left, int, str]]:
     notices = [
-        NewNotice(one.place.subject_id, SHIPPED, channel, one.handed_over_at)
+        NewNotice(one.place.subject_id, event_name(SHIPPED), channel, one.handed_over_at)
         for one in left
-        for channel in tools.directory.channels
+        for channel, settings in tools.directory.channels.items()
+        if SHIPPED in settings.events
     ]
     by_package = {one.place.subject_id: one for one in left}
     return [(by_package[one.package_id], one.id, one.channel) for one in want_notices(tx, notices)]

@@ -8,26 +8,41 @@ from actors.early_scans import sort_out_early
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
+from domain.cases import CaseKind, case_id_of
+from domain.errors import Facts
 from domain.holds import HoldCode
+from domain.order import Lane
 from domain.outcomes import Done, Hold
 from domain.states import Cause, State
 from domain.warehouse import Contradiction, Late, Move, Note, Scan, advance, names_other_waybill
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
+from infra.tables.cases import NewCase, open_cases
 from infra.tables.packages import Stamp, lock_scanned, stamp_packages
 from infra.tables.pool import Connection
 from infra.tables.stock import consume_stock
 
+# The timeline's word for a hand-over that moves no state.
+HANDED_OVER = "handed_over"
+
 
 @dataclass(slots=True)
 class Scanned:
-    """A package and what this page says about it. `other_waybill`: a number that a scan names instead of `waybill`."""
+    """A package and what this page says of it. `other_waybill`: a number that a scan names instead of `waybill`.
+
+    `account`: the courier's. `is_tracked`: the courier tells when it has the package. `has_left`: it was handed over
+    before this page.
+    """
 
     place: Place
     shop: str
     waybill: str
     now: State
+    account: str
+    is_tracked: bool
+    has_left: bool
+    reference: str
     path: list[State] = field(default_factory=list)
     packed_at: str | None = None
     handed_over_at: str | None = None
@@ -42,7 +57,7 @@ def apply_scans(
 
     Scans that come before the record of their label, or during a hold, are kept for later.
     """
-    scanned = _load(tx, events)
+    scanned = _load(tx, tools, events)
     waiting = [scan for scan in events if not _is_understood(scanned.get(scan.reference), scan)]
     sort_out_early(tx, location, events, waiting, tools.settings.retention.early_scans_max)
     touched = list(scanned.values())
@@ -52,20 +67,28 @@ def apply_scans(
     follow = want_followers(
         tx, tools, [Left(one.place, one.shop, one.packed_at, one.handed_over_at) for one in touched]
     )
+    first_s = tools.settings.tracking.first_s
     writes = Writes()
     for one in touched:
-        _settle(step, one, follow.get(one.place.subject_id, ()), writes)
+        _settle(step, one, (*follow.get(one.place.subject_id, ()), *_tracking(tools, one, first_s)), writes)
+    open_cases(tx, [_wrong_waybill(one) for one in touched if one.other_waybill and one.has_left])
     writes.finished.clear()
     write(tx, step, writes)
-    return {BellKey(work.step, work.lane, work.account) for work in writes.added}
+    return {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
 
 
-def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:
+def _load(tx: Connection, tools: Tools, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:
     references = sorted({scan.reference for scan in events})
     found: dict[str, Scanned] = {}
     for row in lock_scanned(tx, references):
         place = Place(row.package_id, row.lane, row.order_id, row.fulfillment_order_id, row.package_id, row.state)
-        found[row.reference] = Scanned(place, row.shop, row.waybill, row.state)
+        courier = tools.couriers.get(row.account)
+        found[row.reference] = Scanned(
+            *(place, row.shop, row.waybill, row.state, row.account),
+            is_tracked=courier is not None and courier.can_track,
+            has_left=row.has_left,
+            reference=row.reference,
+        )
     return found
 
 
@@ -79,7 +102,7 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
         one.other_waybill = scan.waybill
         return True
     kind = Scan(scan.kind)
-    answer = advance(one.now, kind)
+    answer = advance(one.now, kind, is_tracked=one.is_tracked)
     match answer:
         case Move(path=path):
             one.path.extend(path)
@@ -103,11 +126,8 @@ def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
 
 
 def _settle(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
-    if one.other_waybill:
-        # A text that is no waybill number may hold personal data: it is kept in the stored page only.
-        shown = one.other_waybill if is_waybill(one.other_waybill) else "not a waybill number"
-        facts = {"waybill": one.waybill, "scanned": shown}
-        add_hold(step, one.place, Hold(HoldCode.WAYBILL_CONTRADICTS, facts), writes)
+    if one.other_waybill and not one.has_left:
+        add_hold(step, one.place, Hold(HoldCode.WAYBILL_CONTRADICTS, _contradicting(one)), writes)
     if one.contradiction is not None:
         code = one.contradiction.code
         if one.contradiction.needs_person:
@@ -120,3 +140,32 @@ def _settle(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes
         gather(step, Settled(one.place, done, Cause.WAREHOUSE, via=tuple(one.path[:-1]), follow=follow), writes)
     else:
         writes.added.extend(follow)
+    if one.is_tracked and one.handed_over_at and not one.has_left:
+        writes.events.append(event(step, one.place, HANDED_OVER, Cause.WAREHOUSE, facts={"waybill": one.waybill}))
+
+
+def _tracking(tools: Tools, one: Scanned, first_s: float) -> tuple[NewWork, ...]:
+    """The first look at a parcel that has just left, in the lane that urgent orders do not wait behind."""
+    if not one.is_tracked or one.handed_over_at is None or one.has_left:
+        return ()
+    account = tools.directory.couriers[one.account].tracking_account
+    return (NewWork("track", one.place.subject_id, Lane.BULK, account, one.shop, first_s),)
+
+
+def _contradicting(one: Scanned) -> Facts:
+    # A text that is no waybill number may hold personal data: it is kept in the stored page only.
+    shown = one.other_waybill if is_waybill(one.other_waybill) else "not a waybill number"
+    return {"waybill": one.waybill, "scanned": shown}
+
+
+def _wrong_waybill(one: Scanned) -> NewCase:
+    """What has left under another number is stopped by no hold: somebody must find out what travels."""
+    assert one.place.order_id is not None
+    return NewCase(
+        shop=one.shop,
+        case_id=case_id_of(CaseKind.WRONG_WAYBILL, one.reference),
+        kind=CaseKind.WRONG_WAYBILL,
+        order_id=one.place.order_id,
+        package_id=one.place.package_id,
+        facts=_contradicting(one),
+    )

@@ -25,7 +25,7 @@ STEP = Step(
     does="read a location's scans: accepted, packed, handed over",
     subject=Subject.LOCATION,
     is_remote=True,
-    leads_to=("writeback", "notify"),
+    leads_to=("writeback", "notify", "track"),
     group="order",
 )
 

@@ -252,7 +252,8 @@ def _decide(
     lines = frozenset(quantities)
     facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(waivers), own=one.own, excess=excess, lines=lines)
     standing = Standing(
-        at=locked.at,
+        # What was handed over is the courier's: nothing that the platform says stops it here any more.
+        at=State.IN_TRANSIT if locked.has_left else locked.at,
         has_pieces=bool(quantities),
         is_bound=locked.id in one.bound,
         pieces_changed=pieces_by_sku(one.old, locked.quantities) != pieces_by_sku(one.new, quantities.items()),

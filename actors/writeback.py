@@ -53,6 +53,8 @@ STEP = Step(
 
 # One package of an order after the other; the next one looks again this much later.
 _TURN_S = 1.0
+# A number that may not travel is told to nobody; how the case about it ended is looked at this much later.
+_DOUBT_S = 600.0
 # These errors say that the call had no effect.
 _CLEAR = (Transient, Throttled, Refused, Misconfigured)
 
@@ -111,6 +113,8 @@ class WriteBack:
                 settled.append(Settled(place, Done(facts={"left_alone": State.ON_HOLD})))
             elif row.is_taken or row.order_id in taken:
                 settled.append(Settled(place, Later("other_package_first", after_s=_TURN_S)))
+            elif row.is_in_doubt and not row.is_asked_about:
+                settled.append(Settled(place, Later("waybill_in_doubt", after_s=_DOUBT_S)))
             elif row.busy_s > 0:
                 settled.append(Settled(place, Later("earlier_call_may_run", after_s=row.busy_s)))
             else:

@@ -20,6 +20,8 @@ from adapters.ports import (
     PlatformStatus,
     Purpose,
     StockCount,
+    TrackAnswer,
+    Tracked,
     Warehouse,
     Waybill,
     Window,
@@ -105,13 +107,20 @@ class GuardedPlatform:
 
 
 class GuardedCourier:
-    """A contract with a courier."""
+    """A contract with a courier.
 
-    def __init__(self, account: str, port: Courier, gates: Caller) -> None:
+    `tracking`: the gate of its tracking, if that has one of its own. A courier whose tracking is sick, or not allowed,
+    still books.
+    """
+
+    def __init__(self, account: str, port: Courier, gates: Caller, tracking: str = "") -> None:
         self.is_idempotent = port.is_idempotent
         self.can_find = port.can_find
         self.find_lag_s = port.find_lag_s
+        self.can_track = port.can_track
+        self.track_max = port.track_max
         self._account = account
+        self._tracking = tracking or account
         self._port = port
         self._gates = gates
 
@@ -123,6 +132,10 @@ class GuardedCourier:
 
     async def cancel(self, reference: str, waybill: str) -> None:
         await self._gates.call(self._account, lambda: self._port.cancel(reference, waybill), _order_of(reference))
+
+    async def track(self, tracked: Sequence[Tracked]) -> TrackAnswer:
+        """A question about many parcels is about none in particular: its fault is the account's."""
+        return await self._gates.call(self._tracking, lambda: self._port.track(tracked))
 
 
 class GuardedNotifier:

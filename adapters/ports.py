@@ -16,6 +16,7 @@ from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
 from domain.outcomes import Later
 from domain.phone import Unreachable
+from domain.tracking import ParcelKind
 
 # The fact of a Throttled with which a platform asks for a shorter window.
 NARROWER = "narrower"
@@ -160,16 +161,41 @@ class Waybill:
     sort_code: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A parcel to ask about. `phone`: the sender's or receiver's, for the time of the call only; empty: unknown."""
+
+    waybill: str
+    phone: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackEvent:
+    """One event of a parcel. `code` and `detail` are the courier's own; a text of the courier's is never among them."""
+
+    code: str
+    kind: ParcelKind
+    at: datetime
+    detail: str = ""
+
+
+TrackAnswer = Mapping[str, tuple[TrackEvent, ...] | FulfilmentError]
+"""By waybill: all events that the courier shows, in any order and perhaps repeated, or why they are not known."""
+
+
 class Courier(Protocol):
     """One contract with a courier.
 
     `is_idempotent`: a repeated create with one reference never makes a second waybill.
     `can_find`: `find` works. `find_lag_s`: so long after a call ended, `find` may still not show what it booked.
+    `can_track`: `track` works, and the account wants it. `track_max`: parcels that one call of `track` may ask about.
     """
 
     is_idempotent: bool
     can_find: bool
     find_lag_s: float
+    can_track: bool
+    track_max: int
 
     async def create(self, booking: Booking) -> Waybill:
         """Book. Conflict ``duplicate_reference`` when the courier knows the reference already."""
@@ -181,6 +207,10 @@ class Courier(Protocol):
 
     async def cancel(self, reference: str, waybill: str) -> None:
         """Cancel before pickup; returns without an error if it was cancelled before."""
+        ...
+
+    async def track(self, tracked: Sequence[Tracked]) -> TrackAnswer:
+        """What happened to parcels, each by itself: an error of one is its answer, and stops no other."""
         ...
 
 

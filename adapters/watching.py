@@ -19,6 +19,8 @@ from adapters.ports import (
     PlatformStatus,
     Purpose,
     StockCount,
+    TrackAnswer,
+    Tracked,
     Warehouse,
     Waybill,
     Window,
@@ -73,6 +75,8 @@ class WatchingCourier:
         self.is_idempotent = port.is_idempotent
         self.can_find = port.can_find
         self.find_lag_s = port.find_lag_s
+        self.can_track = port.can_track
+        self.track_max = port.track_max
         self._port = port
         self._watched = watched
 
@@ -87,6 +91,9 @@ class WatchingCourier:
     async def cancel(self, reference: str, waybill: str) -> None:
         """Cancelling is a person's decision about one waybill, so it is allowed for every shop."""
         await self._port.cancel(reference, waybill)
+
+    async def track(self, tracked: Sequence[Tracked]) -> TrackAnswer:
+        return await self._port.track(tracked)
 
 
 class WatchingNotifier:

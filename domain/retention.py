@@ -42,7 +42,7 @@ MOST_DAYS = 36_500
 """A longer policy is refused: a database cannot count back as far as one likes. To keep a kind there is `KEEP`."""
 
 MEANING: Mapping[Kind, str] = {
-    Kind.PERSONS: "receivers, memos, buyer ids, raw payloads and answers of others, after an order's end",
+    Kind.PERSONS: "receivers, memos, buyer ids, raw payloads, answers of others, parcel events, after an order's end",
     Kind.PAGES: "warehouse pages as they came",
     Kind.EARLY_SCANS: "scans of nobody's package",
     Kind.GAPS: "listed orders that were given up and whose dead letter is closed",

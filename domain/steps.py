@@ -79,8 +79,8 @@ class Step:
 
     Engine: `is_remote`: the step calls out, so it claims by lease and holds no transaction open over the call; a local
     step claims by row lock. `group`: the worker group that serves it. `failpoints`: its own, beside those that the
-    engine has for every local or remote step. `begins` and `ends`: the stretch of the orders' way that it covers, by
-    which a group's inflow and drain are measured.
+    engine has for every local or remote step. `repeats`: it looks at a subject again and again, for weeks. `begins` and
+    `ends`: the stretch of the orders' way that it covers, by which a group's inflow and drain are measured.
 
     Failure: the hold that a subject gets when the other side refuses (`refused_hold`) or contradicts (`conflict_hold`),
     or when an account's error stays with this subject alone (`misconfigured_hold`); without one it is a dead letter.
@@ -102,6 +102,7 @@ class Step:
     resumes: frozenset[State] = frozenset()
     promises_stock: bool = False
     group: str = ""
+    repeats: bool = False
     failpoints: tuple[str, ...] = ()
     begins: Milestone | None = None
     ends: Milestone | None = None
@@ -121,8 +122,8 @@ class Step:
 
     @property
     def is_endless(self) -> bool:
-        """Its work is never finished. A round that came through starts the next with a clean slate."""
-        return self.subject in ENDLESS
+        """Nobody waits for its work to end. A round that came through starts the next with a clean slate."""
+        return self.repeats or self.subject in ENDLESS
 
     @property
     def worker_group(self) -> str:
@@ -184,7 +185,7 @@ class Steps(Mapping[str, Step]):
         return [name for name, step in self._steps.items() if step.subject in subjects]
 
     def endless(self) -> list[str]:
-        """The names of the steps whose work is never finished."""
+        """The names of the steps whose work is never finished, or that repeat it for weeks."""
         return [name for name, step in self._steps.items() if step.is_endless]
 
     def points(self) -> tuple[str, ...]:

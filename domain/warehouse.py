@@ -68,8 +68,10 @@ class Contradiction:
     needs_person: bool
 
 
-def advance(now: State, kind: Scan) -> Move | Late | Note | Contradiction:
+def advance(now: State, kind: Scan, *, is_tracked: bool = False) -> Move | Late | Note | Contradiction:
     """What `kind` does to an order in state `now`.
+
+    `is_tracked`: the courier tells when it has the package; until then the order stays packed, handed over or not.
 
     While an order is on hold the warehouse has been asked to stop and the hold has its owner, so a
     crossing scan is only recorded, and looked at again after the release. A package that left against
@@ -84,9 +86,10 @@ def advance(now: State, kind: Scan) -> Move | Late | Note | Contradiction:
         return Contradiction("left_while_held" if left else "moved_while_held", needs_person=left)
     if RANK[now] < RANK[State.ALLOCATED]:
         return Contradiction("moved_before_allocation", needs_person=True)
-    if RANK[now] >= RANK[TARGET[kind]]:
+    target = State.PACKED if is_tracked and kind is Scan.HANDED_OVER else TARGET[kind]
+    if RANK[now] >= RANK[target]:
         return Late()
-    return Move(_WAY[_WAY.index(now) + 1 : _WAY.index(TARGET[kind]) + 1])
+    return Move(_WAY[_WAY.index(now) + 1 : _WAY.index(target) + 1])
 
 
 def names_other_waybill(ours: str, scanned: str) -> bool:

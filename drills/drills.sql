@@ -1,9 +1,9 @@
 -- name: outstanding
 -- What keeps a run from being over: orders that have not come, due work, and packages still in the house.
 SELECT greatest(0, %(orders)s - (SELECT count(*) FROM orders)),
-       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')),
+       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track')),
        (SELECT count(*) FROM fulfillment_order
-        WHERE state IN ('paid', 'approved', 'allocated', 'in_warehouse', 'packed'));
+        WHERE state IN ('paid', 'approved', 'allocated', 'in_warehouse', 'packed') AND reservation <> 'consumed');
 
 -- name: pass_time
 -- Lets the time pass that retries and polls wait for.
@@ -204,7 +204,7 @@ SELECT (status = 'booked')::int FROM shipment ORDER BY id DESC LIMIT 1;
 SELECT count(*) FROM raw_payload;
 
 -- name: due
-SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse');
+SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track');
 
 -- name: grow_old
 -- A year passes for all that is stored, but for the timeline.
@@ -257,7 +257,7 @@ WHERE d.step = 'normalize' AND d.closed_at IS NULL ORDER BY r.platform_order_id;
 
 -- name: left_the_house
 SELECT o.platform_order_id FROM orders AS o
-JOIN fulfillment_order AS f ON f.order_id = o.id WHERE f.state = 'in_transit';
+JOIN fulfillment_order AS f ON f.order_id = o.id WHERE f.reservation = 'consumed';
 
 -- name: came_in
 SELECT platform_order_id FROM orders;

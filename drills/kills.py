@@ -60,7 +60,7 @@ def kill_pairs(plan: Plan) -> Trial:
 def zombie(plan: Plan) -> Trial:
     """A worker freezes with an answer in its hands; its lease runs out, another ends the order, it wakes up."""
     trial = Trial(control="a save needs no lease: it is made under another worker's")
-    steps = [step for step in STEPS if STEPS[step].is_remote and step not in {"pull", "warehouse"}]
+    steps = [step for step in STEPS if STEPS[step].is_remote and not STEPS[step].is_endless]
     with small_world(plan) as world:
         for step in steps:
             point = f"{step}.after_call"

@@ -69,7 +69,7 @@ class GuardedCalls:
         if found is None:
             raise Misconfigured("account_unknown", facts={"account": account})
         port = registry.courier(found.courier).connect(found, self._door, self._clock)
-        return GuardedCourier(account, port, self._gates)
+        return GuardedCourier(account, port, self._gates, found.tracking_account)
 
     def warehouse(self, location: Location) -> Warehouse:
         """A location of the settings. Raises Misconfigured for missing credentials."""

@@ -12,8 +12,9 @@
 | change_order | see `ChangeOrder` | the buyer's message, the seller's memo and flag, the address, hold marks |
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
-| set_courier | can_find, knows_references, gives_always, look_up_lag_s | what the courier can and does |
+| set_courier | see `SetCourier` | what the courier can and does |
 | set_warehouse | location, floor, lose_answers, drop_calls | how a warehouse behaves from now on; see `SetWarehouse` |
+| set_fate | number, fate | what becomes of a parcel: delivered, locker, returned, nowhere |
 | limit_calls | who, calls, says, retry_after_s | so many calls more, then refusals; see `sandbox.limit` |
 | lift_limit | who | no limit any more |
 | lock_out | who, is_out | the credentials of the courier, or of a shop, have expired or are valid again |
@@ -86,13 +87,22 @@ class SetCourier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     """A courier that knows no references books again whenever it is asked.
 
     `gives_always`: a number that it answers for every shipment, whatever it has booked. `look_up_lag_s`: so
-    long a look-up does not show what was booked.
+    long a look-up does not show what was booked. `can_track`: the partner may ask for routes. `is_nasty`: routes come
+    twice, in disorder and with unknown codes. `shows_late_s`: a route is shown so late.
     """
 
     can_find: bool = True
     knows_references: bool = True
     gives_always: str = ""
     look_up_lag_s: float = 0.0
+    can_track: bool = True
+    is_nasty: bool = False
+    shows_late_s: float = 0.0
+
+
+class SetFate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_fate"):
+    number: str
+    fate: Literal["delivered", "locker", "returned", "nowhere"]
 
 
 class SetWarehouse(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_warehouse"):
@@ -144,6 +154,7 @@ Mood = (
     SetLatency
     | RefuseReceiver
     | SetCourier
+    | SetFate
     | SetWarehouse
     | LimitCalls
     | LiftLimit
@@ -188,10 +199,10 @@ def _set_mood(world: World, command: Mood) -> None:
             _set_courier(world, command)
         case SetWarehouse():
             _set_warehouse(world, command)
-        case LimitCalls():
+        case SetFate():
+            world.courier.parcels.fates[command.number] = command.fate
+        case LimitCalls() | LiftLimit():
             _limited(world, command.who).limit = _limit(command)
-        case LiftLimit():
-            _limited(world, command.who).limit = None
         case LockOut():
             _lock(world, command.who, is_out=command.is_out)
         case SetFirewall():
@@ -205,6 +216,9 @@ def _set_courier(world: World, asked: SetCourier) -> None:
     world.courier.knows_references = asked.knows_references
     world.courier.gives_always = asked.gives_always
     world.courier.look_up_lag_s = asked.look_up_lag_s
+    world.courier.can_track = asked.can_track
+    world.courier.parcels.is_nasty = asked.is_nasty
+    world.courier.parcels.shows_late_s = asked.shows_late_s
 
 
 def _set_warehouse(world: World, asked: SetWarehouse) -> None:
@@ -220,7 +234,9 @@ def _limited(world: World, who: str) -> Platform | Courier:
     return world.platform if who == "taobao" else world.courier
 
 
-def _limit(asked: LimitCalls) -> CallLimit:
+def _limit(asked: LimitCalls | LiftLimit) -> CallLimit | None:
+    if isinstance(asked, LiftLimit):
+        return None
     if asked.who == "sf" and asked.says is Says.DAY:
         raise Refused("control_invalid", "the courier has no quota of the day")
     return CallLimit(asked.calls, asked.says, asked.retry_after_s)

@@ -1,4 +1,4 @@
-"""SF Express's partner interface: create, look up and cancel an order.
+"""SF Express's partner interface: create, look up and cancel an order, and look up the routes of parcels.
 
 Source: SF Express developer pages (std/service). The envelope's `apiResultData` is JSON text inside JSON.
 
@@ -11,6 +11,8 @@ What the public pages leave open, chosen here:
 - The `orderId` of a cancelled order stays used: creating it again is 8016.
 - Cancelling after collection is 8252.
 - A masked receiver (an asterisk in name, number or address) counts as an empty field.
+- Routes are shown of ten numbers at most (8003), to whoever names the end of the sender's or receiver's phone; for
+  another end a number has no routes and a reason instead. Without permission for routes the call is refused, A1004.
 - A partner that is locked out has no permission for any service, A1004.
 """
 
@@ -22,9 +24,10 @@ import msgspec
 
 from sandbox.ledger import Ledger
 from sandbox.limit import CallLimit, OverLimitError, Says
+from sandbox.parcels import Parcels
 from sandbox.poison import Firewall, ForbiddenError
 from sandbox.signatures import same, sf_digest
-from sandbox.spec import Location, Secrets
+from sandbox.spec import CourierDelays, Location, Secrets
 from sandbox.warehouse import Warehouses
 from sandbox.waybills import Booked, Waybill, WaybillBook
 
@@ -32,6 +35,7 @@ _CLOCK_S = 600
 _MILLISECONDS_FROM = 10**11
 _CARD_DIGITS = 10
 _SENDER, _RECEIVER = 1, 2
+_ROUTES, _NUMBERS_MAX = "EXP_RECE_SEARCH_ROUTES", 10
 _SYSTEM = ("partnerID", "requestID", "serviceCode", "timestamp", "msgDigest", "msgData")
 # Codes of an empty address, contact and phone on either side.
 _CONTACT_CODES = {_SENDER: ("1010", "1011", "1012"), _RECEIVER: ("1014", "1015", "1016")}
@@ -47,6 +51,8 @@ _MESSAGES = {
     "1016": "到件人电话不能为空",
     "1023": "托寄物名称不能为空",
     "6126": "月结卡号必须为10位数字",
+    "8003": "查询单号超过最大数量",
+    "8013": "未传入查询单号",
     "8016": "重复下单",
     "8017": "订单号与运单号不匹配",
     "8018": "未查找到对应订单",
@@ -97,7 +103,9 @@ class Courier:
         self._ledger = ledger
         self.unwelcome: set[str] = set()
         """Numbers of receivers to whom nothing is carried."""
+        self.parcels = Parcels(CourierDelays())
         self.can_find = True
+        self.can_track = True
         self.knows_references = True
         self.gives_always = ""
         self.look_up_lag_s = 0.0
@@ -109,6 +117,7 @@ class Courier:
             "EXP_RECE_CREATE_ORDER": self._create,
             "EXP_RECE_SEARCH_ORDER_RESP": self._search,
             "EXP_RECE_UPDATE_ORDER": self._update,
+            _ROUTES: self._routes,
         }
 
     def answer(self, form: Mapping[str, str], now: float) -> bytes:
@@ -149,7 +158,7 @@ class Courier:
         if empty:
             raise GatewayError("A1001", f"必传参数不可为空:{empty[0]}")
         service = form["serviceCode"]
-        may_be_asked = service in self._services and (self.can_find or service != "EXP_RECE_SEARCH_ORDER_RESP")
+        may_be_asked = service in self._services and self._may_ask(service)
         if form["partnerID"] != self._secrets.sf_partner_id or not may_be_asked or self.is_locked_out:
             raise GatewayError("A1004", "无对应服务权限")
         expected = sf_digest(form["msgData"], form["timestamp"], self._secrets.sf_check_word)
@@ -160,6 +169,9 @@ class Courier:
         if form["requestID"] in self._seen:
             raise GatewayError("A1007", "重复请求")
         self._seen.add(form["requestID"])
+
+    def _may_ask(self, service: str) -> bool:
+        return {"EXP_RECE_SEARCH_ORDER_RESP": self.can_find, _ROUTES: self.can_track}.get(service, True)
 
     def _business(self, service: str, text: str, now: float) -> Json:
         try:
@@ -228,6 +240,26 @@ class Courier:
         if not found:
             raise OrderError("8018")
         return _shipment(self._shown(sorted(found, key=lambda waybill: not waybill.is_alive)), asked)
+
+    def _routes(self, asked: Json, now: float) -> Json:
+        numbers = [str(number) for number in asked.get("trackingNumber") or ()]
+        if not numbers:
+            raise OrderError("8013")
+        if len(numbers) > _NUMBERS_MAX:
+            raise OrderError("8003")
+        return {
+            "routeResps": [self._routes_of(number, str(asked.get("checkPhoneNo") or ""), now) for number in numbers]
+        }
+
+    def _routes_of(self, number: str, phone_end: str, now: float) -> Json:
+        waybill = self._waybills.by_number.get(number)
+        if waybill is None:
+            return {"mailNo": number, "routes": []}
+        phones = [location.phone for location in self._locations if location.name == waybill.booking.location]
+        ends = {"".join(filter(str.isdigit, phone))[-4:] for phone in (*phones, waybill.booking.receiver_mobile)}
+        if phone_end not in ends:
+            return {"mailNo": number, "routes": [], "reasonCode": "1", "reasonRemark": "手机号后四位校验不通过"}
+        return {"mailNo": number, "routes": self.parcels.routes(waybill, now)}
 
     def _update(self, asked: Json, _now: float) -> Json:
         found = self._waybills.of_reference(_order_id(asked))

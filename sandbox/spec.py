@@ -141,6 +141,15 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     is_away: bool = False
 
 
+class CourierDelays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Seconds from the hand-over of a parcel to what becomes of it."""
+
+    collected_s: float = 0.3
+    departed_s: float = 0.6
+    out_s: float = 0.9
+    delivered_s: float = 1.2
+
+
 class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A warehouse and its sender address; a label's sender `detail` tells which location packs it."""
 
@@ -174,6 +183,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     scenes: Scenes = Scenes()
     latency: Latency = Latency()
     warehouse: WarehouseDelays = WarehouseDelays()
+    courier: CourierDelays = CourierDelays()
     locations: tuple[Location, ...] = ()
     floors: dict[str, Floor] = {}
 

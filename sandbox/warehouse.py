@@ -104,6 +104,7 @@ class Warehouses:
             if not waybill.is_alive:
                 continue
             waybill.is_collected = type_ == "handed_over"
+            waybill.collected_at = at if waybill.is_collected else None
             self.scans[waybill.booking.location].append(
                 Scan(
                     f"{waybill.booking.location}-{next(self._event_ids[waybill.booking.location])}",

@@ -28,13 +28,14 @@ class Booked:
 
 @dataclass(slots=True)
 class Waybill:
-    """One shipment; `created_at` in unix seconds. `is_collected` once the courier has the package."""
+    """One shipment; times in unix seconds. `is_collected`: it left its warehouse; `collected_at`: when."""
 
     number: str
     booking: Booked
     created_at: float
     is_alive: bool = True
     is_collected: bool = False
+    collected_at: float | None = None
 
 
 class WaybillBook:

@@ -43,6 +43,7 @@ class World:
         self.happenings = Happenings(self.book, spec.scenes)
         self.platform = Platform(plan, spec.secrets, self.happenings, self.waybills, self.ledger)
         self.courier = Courier(plan.locations, spec.secrets, self.waybills, self.warehouses, self.ledger)
+        self.courier.parcels.delays = spec.courier
         self.feed = Feed(self.warehouses, spec.secrets.warehouse_secret, self.ledger)
         self.receiver = Receiver(spec.secrets.webhook_secret, self.ledger)
         self.texts = SmsProvider(spec.secrets, self.waybills, self.ledger)

@@ -19,12 +19,15 @@ _HOUR_S = 3600.0
 
 
 def guarded(tools: Tools, gates: Gates) -> Tools:
-    """The same tools, with each account behind its gate."""
-    locations = tools.directory.locations
+    """The same accounts, each behind its gate."""
+    locations, couriers = tools.directory.locations, tools.directory.couriers
     return replace(
         tools,
         platforms={name: GuardedPlatform(name, port, gates) for name, port in tools.platforms.items()},
-        couriers={name: GuardedCourier(name, port, gates) for name, port in tools.couriers.items()},
+        couriers={
+            name: GuardedCourier(name, port, gates, couriers[name].tracking_account)
+            for name, port in tools.couriers.items()
+        },
         notifiers={name: GuardedNotifier(name, port, gates) for name, port in tools.notifiers.items()},
         warehouses={
             name: GuardedWarehouse(locations[name].account, port, gates) for name, port in tools.warehouses.items()

@@ -29,6 +29,7 @@ from adapters.vectors import Row, Sign, Signature, secret_of
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, Throttled, UnknownOutcome, keep_evidence
 from domain.outcomes import Later
 from domain.phone import Unreachable
+from domain.tracking import SHIPPED, event_name
 from infra.config import settings
 from infra.process.clock import Clock
 
@@ -38,7 +39,7 @@ ALGORITHM = "TC3-HMAC-SHA256"
 CONTENT_TYPE = "application/json; charset=utf-8"
 SIGNED_HEADERS = ("content-type", "host", "x-tc-action")
 DEFAULT_REGION = "ap-guangzhou"
-_OPTIONS = ("sdk_app_id", "sign_name", "template_id")
+_OPTIONS = ("sdk_app_id", "sign_name")
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,63}", re.ASCII)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _FLOW_CONTROL_S, _DAY_LIMIT_S, _QUIET_HOURS_S = 1.0, 3600.0, 1800.0
@@ -98,11 +99,12 @@ def connect(channel: settings.Channel, door: Door, clock: Clock) -> "TencentSms"
     """Credentials `secret_id` and `secret_key`.
 
     Options `sdk_app_id`, `sign_name` and `template_id`; `template_params`: names of `Notice.content` in the
-    template's order, ``waybill`` if absent; `region`. Raises Misconfigured ``option_missing``.
+    template's order, ``waybill`` if absent; `region`. `template_id` is the text about a shipped package; each other
+    event of the channel needs one of its own, as `template_id_signed`. Raises Misconfigured ``option_missing``.
     """
     credential(channel, "secret_id")
     credential(channel, "secret_key")
-    for name in _OPTIONS:
+    for name in (*_OPTIONS, *(_template_of(event_name(event)) for event in channel.events)):
         if not channel.options.get(name):
             facts = {"account": channel.account, "option": name}
             raise Misconfigured("option_missing", f"{channel.account} lacks the option {name}", facts)
@@ -133,22 +135,31 @@ class TencentSms:
 
 
 def build_message(channel: settings.Channel, notice: Notice) -> dict[str, object]:
-    """The body of a ``SendSms`` call for one notice. Raises Misconfigured ``template_param_unknown`` for a template
-    parameter that `Notice.content` lacks.
+    """The body of a ``SendSms`` call for one notice. Raises Misconfigured: ``template_param_unknown`` for a template
+    parameter that `Notice.content` lacks, and ``option_missing`` for an event without a template.
     """
     names = channel.options.get("template_params", "waybill").split()
     unknown = [name for name in names if name not in notice.content]
     if unknown:
         facts = {"account": channel.account, "param": unknown[0]}
         raise Misconfigured("template_param_unknown", f"known are: {', '.join(sorted(notice.content))}", facts)
+    template = _template_of(notice.event)
+    if not channel.options.get(template):
+        facts = {"account": channel.account, "option": template}
+        raise Misconfigured("option_missing", f"{channel.account} lacks the option {template}", facts)
     return {
         "PhoneNumberSet": [f"+86{notice.mobile}"],
         "SmsSdkAppId": channel.options["sdk_app_id"],
         "SignName": channel.options["sign_name"],
-        "TemplateId": channel.options["template_id"],
+        "TemplateId": channel.options[template],
         "TemplateParamSet": [notice.content[name] for name in names],
         "SessionContext": notice.event_id,
     }
+
+
+def _template_of(event: str) -> str:
+    """The option that holds the template of an event."""
+    return "template_id" if event == event_name(SHIPPED) else f"template_id_{event.removeprefix(event_name(''))}"
 
 
 def build_call(channel: settings.Channel, body: bytes, timestamp: int, *, is_idempotent: bool) -> Request:

@@ -40,10 +40,12 @@ GROUP BY s.kind, f.state ORDER BY s.kind, f.state;
 SELECT (SELECT count(*) FROM orders WHERE shop <> 'stored'),
        (SELECT count(*) FROM writeback AS w JOIN orders AS o ON o.id = w.order_id
         WHERE w.status = 'confirmed' AND o.shop <> 'stored'),
-       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse') AND (due_at < now() + interval '1 day' OR due_at > '2100-01-01')
+       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track')
+          AND (due_at < now() + interval '1 day' OR due_at > '2100-01-01')
           AND shop <> 'taobao/stored'),
        (SELECT count(*) FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id
-        WHERE f.state IN ('approved', 'allocated', 'in_warehouse', 'packed') AND o.shop <> 'stored'),
+        WHERE f.state IN ('approved', 'allocated', 'in_warehouse', 'packed')
+          AND f.reservation <> 'consumed' AND o.shop <> 'stored'),
        (SELECT count(*) FROM work WHERE due_at < now() + interval '1 day' AND shop = 'taobao/stored'),
        (SELECT count(*) FROM dead_letter WHERE step = 'normalize' AND closed_at IS NULL);
 

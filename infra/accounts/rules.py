@@ -50,6 +50,8 @@ def rules_of(guard: Guard, limit: Limit) -> Rules:
 
 
 def rules_by_account(settings: Settings) -> Mapping[str, Rules]:
-    """The limits of every account in the settings."""
-    accounts = directory_of(settings).by_account
-    return {name: rules_of(settings.guard, account.limit) for name, account in accounts.items()}
+    """What the settings say of every account. The tracking of a courier has a gate of its own."""
+    directory = directory_of(settings)
+    limits = {name: account.limit for name, account in directory.by_account.items()}
+    limits |= {one.tracking_account: one.track_limit for one in directory.couriers.values() if one.track}
+    return {name: rules_of(settings.guard, limit) for name, limit in limits.items()}

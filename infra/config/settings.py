@@ -15,6 +15,7 @@ import msgspec
 
 from domain.errors import Misconfigured
 from domain.take_over import Mode
+from domain.tracking import Pace
 from infra.config.retention import Retention
 from infra.config.secret import Secret
 from infra.config.store_urls import check_database, check_redis
@@ -94,6 +95,35 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hold_after_h: float = 24.0
 
 
+class Tracking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often couriers are asked about parcels that have left.
+
+    The first time `first_s` after the hand-over, then every `moving_s` while a parcel moves, every `near_s` while it is
+    out for delivery, and every `slow_s` when it is older than `slow_after_h` or waits in a locker. A parcel that was
+    handed over `give_up_days` ago and was not signed becomes a case, and nobody asks about it any more. `at_once`:
+    calls of one batch that run at the same time.
+    """
+
+    first_s: Annotated[float, msgspec.Meta(ge=0)] = 1_800.0
+    moving_s: Annotated[float, msgspec.Meta(gt=0)] = 3_600.0
+    near_s: Annotated[float, msgspec.Meta(gt=0)] = 1_800.0
+    slow_after_h: Annotated[float, msgspec.Meta(gt=0)] = 72.0
+    slow_s: Annotated[float, msgspec.Meta(gt=0)] = 10_800.0
+    give_up_days: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    at_once: Annotated[int, msgspec.Meta(ge=1)] = 2
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(
+            first_s=self.first_s,
+            moving_s=self.moving_s,
+            near_s=self.near_s,
+            slow_after_s=self.slow_after_h * 3_600,
+            slow_s=self.slow_s,
+            give_up_s=self.give_up_days * 86_400,
+        )
+
+
 class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Calls that an account's owner allows, over all processes. A rate of 0 is no limit; a burst of 0, one second's."""
 
@@ -140,18 +170,29 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Courier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One contract with a courier."""
+    """One contract with a courier.
+
+    `track`: whether the courier is asked about parcels that have left; `false` for a contract that may not ask. Where
+    nobody asks, an order is in transit from its hand-over on. `track_limit`: of these questions alone.
+    """
 
     name: str
     courier: str
     endpoint: str
     credentials: dict[str, Secret]
     limit: Limit = Limit()
+    track: bool = True
+    track_limit: Limit = Limit()
     options: dict[str, str] = {}
 
     @property
     def account(self) -> str:
         return f"{self.courier}/{self.name}"
+
+    @property
+    def tracking_account(self) -> str:
+        """The name of the gate before the questions about parcels: they never stand in the way of bookings."""
+        return f"{self.account}/tracking"
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,12 +232,16 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where buyers, or the merchant's own systems, are told. `options` are the kind's own."""
+    """Where buyers, or the merchant's own systems, are told. `options` are the kind's own.
+
+    `events`: of which events of a package; two of them only a courier that is asked about parcels tells.
+    """
 
     name: str
     kind: str
     endpoint: str
     credentials: dict[str, Secret]
+    events: tuple[Literal["shipped", "out_for_delivery", "signed"], ...] = ("shipped",)
     limit: Limit = Limit()
     options: dict[str, str] = {}
 
@@ -215,6 +260,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     engine: Engine = Engine()
     door: Door = Door()
     guard: Guard = Guard()
+    tracking: Tracking = Tracking()
     retention: Retention = Retention()
     shops: tuple[Shop, ...] = ()
     couriers: tuple[Courier, ...] = ()

@@ -62,9 +62,8 @@ class NewWork:
 class Settled:
     """A step's outcome for one subject, with everything that commits together with it.
 
-    `via`: states passed on the way to `Done.state`. `holds`: recorded without moving the state by
-    themselves. `lane`: the fulfillment order's lane from the move to `Done.state` on. `rings`: bells of work that the
-    step has added by itself.
+    `via`: states passed on the way to `Done.state`, or before a `Later`. `holds`: recorded without moving the state by
+    themselves. `lane`: the fulfillment order's lane from the move to `Done.state` on.
     """
 
     place: Place

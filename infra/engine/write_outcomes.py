@@ -73,6 +73,8 @@ def gather(step: str, settled: Settled, writes: Writes) -> None:
     for hold in settled.holds:
         add_hold(step, place, hold, writes)
     if isinstance(outcome, Later):
+        if settled.via:
+            add_move(step, settled, settled.via, writes, facts={})
         is_fresh = STEPS[step].is_endless
         writes.postponed.append(postponed(place, outcome.after_s, is_fresh=is_fresh))
         return

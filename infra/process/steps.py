@@ -88,3 +88,8 @@ _PARAMETERS = {
 def steps_by_subject() -> dict[str, list[str]]:
     """The names of the steps that work on each kind of subject, as parameters of a query that names no step."""
     return {name: STEPS.of(subject) for name, subject in _PARAMETERS.items()}
+
+
+def hurried_by_subject() -> dict[str, list[str]]:
+    """The same without the steps that repeat their work for weeks: neither a clock nor a person waits for those."""
+    return {name: [step for step in steps if not STEPS[step].repeats] for name, steps in steps_by_subject().items()}

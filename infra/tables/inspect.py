@@ -68,6 +68,7 @@ class Part(StrEnum):
     HOLDS = "order_holds"
     PACKAGES = "order_packages"
     SHIPMENTS = "order_shipments"
+    PARCEL_EVENTS = "order_parcel_events"
     UNREADABLE_SCANS = "order_unreadable_scans"
     NOTICES = "order_notices"
     EVENTS = "order_events"

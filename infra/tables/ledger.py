@@ -57,7 +57,10 @@ class WaybillRow(NamedTuple):
 
 
 class ProgressRow(NamedTuple):
-    """How far a run got. `read_upto`: up to when (unix seconds) every shop's changes were read."""
+    """How far a run got. `read_upto`: up to when (unix seconds) every shop's changes were read.
+
+    `on_the_way`: fulfillment orders that were approved and have not left their warehouse.
+    """
 
     orders: int
     unread: int
@@ -65,6 +68,7 @@ class ProgressRow(NamedTuple):
     written_back: int
     gaps: int
     read_upto: float
+    on_the_way: int
 
 
 def parts(tx: Connection) -> list[PartRow]:

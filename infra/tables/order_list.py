@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from domain.errors import Refused
 from domain.money import Money
 from domain.states import State
-from infra.process.steps import steps_by_subject
+from infra.process.steps import hurried_by_subject
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 
@@ -93,7 +93,8 @@ class ListedOrder:
     """An order as a line of a list. `state`, `lane` and what it waits for are those of one of its `parts`.
 
     `worth`: what the buyer owes or has paid. `holds`: codes of open holds, the first due first, and the owner of that.
-    `step`: what is due next, since or at `due_at`; behind which `gate` it rests. `seen_at` is the database's time.
+    `step`: what is due next, since or at `due_at`; behind which `gate` it rests. `has_left`: it was handed over.
+    `seen_at` is the database's time.
     """
 
     id: int
@@ -116,6 +117,7 @@ class ListedOrder:
     due_at: datetime | None
     gate: str | None
     is_booked: bool
+    has_left: bool
 
     @property
     def name(self) -> str:
@@ -240,7 +242,7 @@ def parts_of(tx: Connection, order_ids: Sequence[int]) -> list[tuple[int, int]]:
 def load_listed(tx: Connection, chosen: Sequence[tuple[int, int]]) -> list[ListedOrder]:
     """The columns of a list of orders, in the order of their (order, fulfillment order) ids."""
     ids = {"order_ids": [order_id for order_id, _ in chosen], "part_ids": [part_id for _, part_id in chosen]}
-    named = {**ids, **steps_by_subject()}
+    named = {**ids, **hurried_by_subject()}
     with tx.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(ORDER_LIST["facts"], named)
         return [ListedOrder(worth=Money(row.pop("payable_minor"), row.pop("currency")), **row) for row in rows]

@@ -22,7 +22,8 @@ from domain.order import (
     Source,
     Totals,
 )
-from domain.states import State
+from domain.states import RANK, State
+from domain.stock import Reservation
 from infra.tables.pool import Connection
 from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
@@ -224,6 +225,11 @@ class Locked(msgspec.Struct, frozen=True):
     def at(self) -> State:
         """The state, or what a hold has interrupted."""
         return self.resume_state if self.state is State.ON_HOLD and self.resume_state is not None else self.state
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it was handed over: its pieces are consumed then, whether its courier has told of it or not."""
+        return self.reservation == Reservation.CONSUMED or RANK[self.at] >= RANK[State.IN_TRANSIT]
 
     @property
     def quantities(self) -> tuple[tuple[str, int], ...]:

@@ -1,7 +1,8 @@
 """Packages and what lies in them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from psycopg.rows import class_row
@@ -69,7 +70,7 @@ class NewPackage(NamedTuple):
 
 
 class ScannedRow(NamedTuple):
-    """A package with a waybill, as a scan finds it. `shop`: the account."""
+    """A package with a waybill, as a scan finds it. `shop`, `account`: those of shop and courier."""
 
     reference: str
     waybill: str
@@ -79,6 +80,8 @@ class ScannedRow(NamedTuple):
     lane: Lane
     order_id: int
     shop: str
+    account: str
+    has_left: bool
 
 
 class Stamp(NamedTuple):
@@ -87,6 +90,14 @@ class Stamp(NamedTuple):
     package_id: int
     packed_at: str | None
     handed_over_at: str | None
+
+
+class Tracking(NamedTuple):
+    """What a package's events say of it: when it was collected and when it was signed for; None: not yet."""
+
+    package_id: int
+    collected_at: datetime | None
+    delivered_at: datetime | None
 
 
 def load_unlabelled(tx: Connection, package_ids: Sequence[int]) -> list[UnlabelledRow]:
@@ -121,9 +132,9 @@ def lock_scanned(tx: Connection, references: Sequence[str]) -> list[ScannedRow]:
     rows = tx.execute(PACKAGES["packages_by_reference"], {"references": list(references)})
     return [
         ScannedRow(
-            reference, waybill, id_, fulfillment_order_id, State(state), Lane(lane), order_id, f"{platform}/{shop}"
+            reference, waybill, id_, part, State(state), Lane(lane), order_id, f"{platform}/{shop}", account, has_left
         )
-        for reference, waybill, id_, fulfillment_order_id, state, lane, order_id, platform, shop in rows
+        for reference, waybill, id_, part, state, lane, order_id, platform, shop, account, has_left in rows
     ]
 
 
@@ -134,3 +145,16 @@ def stamp_packages(tx: Connection, stamps: Sequence[Stamp]) -> None:
             {"id": one.package_id, "packed_at": one.packed_at, "handed_over_at": one.handed_over_at} for one in stamps
         ]
         tx.execute(PACKAGES["stamp_packages"], {"rows": rows_json(rows)})
+
+
+def stamp_tracked(tx: Connection, tracked: Iterable[Tracking]) -> None:
+    """Store what the events of packages say of them, and that their courier has answered now."""
+    rows = rows_json(
+        {"id": one.package_id, "collected_at": _text(one.collected_at), "delivered_at": _text(one.delivered_at)}
+        for one in tracked
+    )
+    tx.execute(PACKAGES["stamp_tracked"], {"rows": rows})
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

@@ -57,6 +57,7 @@ _FORGET: Mapping[str, str] = {
     "forget_gaps": "pull_gap",
     "forget_answers": "foreign_answer",
     "forget_decisions": "watch_decision",
+    "forget_parcel_events": "parcel_event",
 }
 
 

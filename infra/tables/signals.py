@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from infra.process.steps import steps_by_subject
+from infra.process.steps import hurried_by_subject
 from infra.tables.pool import Connection
 from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
@@ -69,7 +69,7 @@ def due_work(tx: Connection, cap: int, narrow: Sequence[str]) -> list[DueRow]:
     """Due work by key, without suspects: at most `cap` rows of a step and lane, and one of a `narrow` account."""
     return [
         DueRow(*row)
-        for row in tx.execute(SIGNALS["due"], {"cap": cap, "narrow": list(narrow), **steps_by_subject()}).fetchall()
+        for row in tx.execute(SIGNALS["due"], {"cap": cap, "narrow": list(narrow), **hurried_by_subject()}).fetchall()
     ]
 
 

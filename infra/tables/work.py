@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from infra.process.steps import steps_by_subject
+from infra.process.steps import hurried_by_subject, steps_by_subject
 from infra.tables.pool import Connection
 from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
@@ -133,8 +133,11 @@ def put_back(tx: Connection, works: Iterable[Returned]) -> None:
 
 
 def move_order(tx: Connection, order_id: int, lane: str) -> list[str]:
-    """Move all work of an order to a lane; the step of each piece of work that moved. Locks it, and waits for that."""
-    named = {"order_id": order_id, "lane": lane, **steps_by_subject()}
+    """Move work of an order to a lane, all that somebody waits for; the step of each piece that moved.
+
+    Locks the work, and waits for that.
+    """
+    named = {"order_id": order_id, "lane": lane, **hurried_by_subject()}
     return [row[0] for row in tx.execute(WORK["move_work"], named)]
 
 
@@ -177,7 +180,7 @@ def overdue_behind_gates(
     Only the work of the stretch is read.
     """
     named = {"accounts": list(accounts), "margin_s": margin_s, "patience_s": patience_s, "limit": limit}
-    rows = tx.execute(WORK["overdue_behind_gates"], {**named, **stretch.named(), **steps_by_subject()}).fetchall()
+    rows = tx.execute(WORK["overdue_behind_gates"], {**named, **stretch.named(), **hurried_by_subject()}).fetchall()
     return [Overdue(*row) for row in rows]
 
 
@@ -237,5 +240,5 @@ def overdue_behind_pauses(
 
     Only the work of the stretch is read.
     """
-    named = {"margin_s": margin_s, "patience_s": patience_s, "limit": limit, **stretch.named(), **steps_by_subject()}
+    named = {"margin_s": margin_s, "patience_s": patience_s, "limit": limit, **stretch.named(), **hurried_by_subject()}
     return [Paused(*row) for row in tx.execute(WORK["overdue_behind_pauses"], named).fetchall()]

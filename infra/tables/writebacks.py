@@ -19,6 +19,7 @@ WRITEBACKS = load("writebacks")
 class WritebackRow(PackageRow):
     """`is_taken`: another package of the order is being told. `outside`: lines of which not all is in this package.
     `has_left`: the package was handed over.
+    `is_in_doubt`: an open case says that the package travels under another number.
 
     The rest as in `UnlabelledRow`.
     """
@@ -31,6 +32,7 @@ class WritebackRow(PackageRow):
     busy_s: float
     is_taken: bool
     has_left: bool
+    is_in_doubt: bool
     outside: list[str]
     lines: list[tuple[str, int]]
 

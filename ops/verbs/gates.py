@@ -5,7 +5,7 @@ from datetime import datetime
 from domain.errors import Misconfigured, Refused, Transient
 from domain.gates import GateKind
 from domain.order import Lane
-from infra.accounts.rules import rules_of
+from infra.accounts.rules import rules_by_account, rules_of
 from infra.accounts.shared_breaker import SharedGates
 from infra.config.directory import directory_of
 from infra.config.settings import Limit, Settings
@@ -28,7 +28,7 @@ def named_gate(settings: Settings, kind: str, name: str) -> tuple[GateKind, str]
     shops = {shop.name: account for account, shop in directory.shops.items()}
     shops |= {account: account for account in directory.shops}
     known: dict[str, dict[str, str]] = {
-        GateKind.ACCOUNT: {account: account for account in sorted(directory.by_account)},
+        GateKind.ACCOUNT: {account: account for account in sorted(rules_by_account(settings))},
         SHOP: shops,
         GateKind.LANE: {str(lane): str(lane) for lane in Lane},
         GateKind.STEP: {str(step): str(step) for step in STEPS},

@@ -8,7 +8,7 @@ from typing import Any
 from domain.errors import Conflict, Refused
 from domain.holds import HOLDS, PERSON, HoldCode
 from domain.order import Lane
-from domain.states import FINAL_STATES, RANK, Cause, State, may
+from domain.states import FINAL_STATES, Cause, State, may
 from infra.engine.author import Author
 from infra.engine.results import Place
 from infra.engine.write_outcomes import Writes, event, write
@@ -105,7 +105,7 @@ def hold_in(
     # A running step holds these rows to its end, so the hold stops the steps that follow. The rows of their work are
     # not locked here: a step locks those first and then finds its order held.
     locked = lock_fulfillment_of_orders(tx, [order_id]).get(order_id, [])
-    inside = [one for one in locked if one.state not in FINAL_STATES and RANK[one.state] < RANK[State.IN_TRANSIT]]
+    inside = [one for one in locked if one.state not in FINAL_STATES and not one.has_left]
     left = tuple(sorted(one.state for one in locked if one not in inside))
     if not inside:
         raise Conflict(

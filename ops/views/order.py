@@ -116,8 +116,22 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParcelEvent:
+    """What a courier told of a package. `kind`: in our words; `code`, `detail`: in the courier's."""
+
+    package_id: int
+    at: datetime
+    kind: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """`writeback` is None until the platform is to be told. `quantities`: pieces by line that lie in it."""
+    """`writeback` is None until the platform is to be told. `quantities`: pieces by line that lie in it.
+
+    `collected_at`, `delivered_at`: as the events of its courier say, which `way` holds by their time.
+    """
 
     id: int
     fulfillment_order_id: int
@@ -127,12 +141,15 @@ class Package:
     location: str
     packed_at: datetime | None
     handed_over_at: datetime | None
+    collected_at: datetime | None
+    delivered_at: datetime | None
     cancelled_at: datetime | None
     quantities: dict[str, int]
     writeback: str | None
     written_back_at: datetime | None
     shipments: tuple[Shipment, ...] = ()
     notices: tuple[Notice, ...] = ()
+    way: tuple[ParcelEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,11 +313,13 @@ def _packages(tx: Connection, order_id: int) -> tuple[Package, ...]:
     packages = read_part(tx, Part.PACKAGES, order_id, Package)
     shipments = read_part(tx, Part.SHIPMENTS, order_id, Shipment)
     notices = read_part(tx, Part.NOTICES, order_id, Notice)
+    way = read_part(tx, Part.PARCEL_EVENTS, order_id, ParcelEvent)
     return tuple(
         replace(
             package,
             shipments=tuple(one for one in shipments if one.package_id == package.id),
             notices=tuple(one for one in notices if one.package_id == package.id),
+            way=tuple(one for one in way if one.package_id == package.id),
         )
         for package in packages
     )

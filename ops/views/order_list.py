@@ -157,15 +157,15 @@ def waiting(one: ListedOrder) -> Waiting:
     if one.step is not None and one.state not in FINAL_STATES:
         kind = WaitsFor.STEP if one.gate is None else WaitsFor.GATE
         return Waiting(kind=kind, step=one.step, due_at=one.due_at, gate=one.gate)
-    return Waiting(kind=_waits_outside(State(one.state), is_booked=one.is_booked))
+    return Waiting(kind=_waits_outside(State(one.state), is_booked=one.is_booked, has_left=one.has_left))
 
 
-def _waits_outside(state: State, *, is_booked: bool) -> WaitsFor:
-    """What an order waits for if neither a person nor a step of ours must act."""
+def _waits_outside(state: State, *, is_booked: bool, has_left: bool) -> WaitsFor:
+    """What an order waits for that is nobody's and no step's here."""
     if state in FINAL_STATES:
         return WaitsFor.NOTHING
     if state is State.PENDING_PAYMENT:
         return WaitsFor.PAYMENT
-    if RANK[state] >= RANK[State.IN_TRANSIT]:
+    if has_left or RANK[state] >= RANK[State.IN_TRANSIT]:
         return WaitsFor.COURIER
     return WaitsFor.WAREHOUSE if is_booked else WaitsFor.UNKNOWN

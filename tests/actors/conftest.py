@@ -167,6 +167,10 @@ class HandCourier:
     asked: Counter[str] = field(default_factory=Counter)
     answers_for: str = ""
     bookings: list[Any] = field(default_factory=list)
+    can_track: bool = False
+    track_max: int = 10
+    ways: dict[str, Any] = field(default_factory=dict)
+    tracked: list[list[Any]] = field(default_factory=list)
 
     def _raise(self, name: str) -> None:
         self.asked[name] += 1
@@ -188,6 +192,12 @@ class HandCourier:
 
     async def cancel(self, reference: str, waybill: str) -> None:
         self.waybills = [replace(one, alive=one.alive and one.number != waybill) for one in self.waybills]
+
+    async def track(self, tracked):
+        """`ways`: events, or an error, by waybill. `tracked`: what was asked, call by call."""
+        self.tracked.append(list(tracked))
+        self._raise("track")
+        return {one.waybill: self.ways.get(one.waybill, ()) for one in tracked}
 
 
 @dataclass

@@ -194,7 +194,7 @@ def test_whatever_one_answer_says_ends_typed_and_stops_no_other(scripted, trade)
         told[spoiled] += 1
     shown = " ".join(row[0] for row in merchant.rows(TOLD))
     assert not [text for text in PERSON if text in shown]
-    left = merchant.one("SELECT count(*) FROM fulfillment_order WHERE state = 'in_transit'")
+    left = merchant.one("SELECT count(*) FROM fulfillment_order WHERE reservation = 'consumed'")
     print(f"{ROUNDS} rounds of {ORDERS} orders, {dict(told)}, {left} orders left the house, seed {SEED}")  # noqa: T201 - the report of a long run
     assert left > ROUNDS * ORDERS // 3
 
@@ -203,4 +203,4 @@ def test_unspoiled_every_order_of_a_round_leaves_the_house(scripted, trade):
     """The control of the harness itself."""
     merchant, door = scripted
     play(merchant, door, trade, "nothing")
-    assert merchant.states() == ["in_transit"] * ORDERS
+    assert merchant.states() == ["packed"] * ORDERS

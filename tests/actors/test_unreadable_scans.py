@@ -103,10 +103,10 @@ def test_without_the_constraint_it_would_be_stored_and_never_given_back(booked) 
 def test_what_a_rule_raises_is_that_scan_s_record(booked, monkeypatch) -> None:
     real = apply_scans.advance
 
-    def faulty(now, kind):
+    def faulty(now, kind, **how):
         if kind == "handed_over":
             raise ZeroDivisionError
-        return real(now, kind)
+        return real(now, kind, **how)
 
     monkeypatch.setattr(apply_scans, "advance", faulty)
     scan(booked, "1001", "handed_over")
@@ -124,10 +124,10 @@ def test_an_early_scan_that_cannot_be_applied_stops_no_other(booked, monkeypatch
     booked.rows("UPDATE shipment SET status = 'booked', booked_at = now()")
     real = apply_scans.advance
 
-    def faulty(now, kind):
+    def faulty(now, kind, **how):
         if kind == "handed_over":
             raise ZeroDivisionError
-        return real(now, kind)
+        return real(now, kind, **how)
 
     monkeypatch.setattr(apply_scans, "advance", faulty)
     booked.scan()

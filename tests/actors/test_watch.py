@@ -228,6 +228,7 @@ def test_an_unpaid_order_that_is_paid_during_the_watch_gives_its_stock_back(merc
 class Port:
     is_idempotent = can_find = needs_mobile = True
     find_lag_s = window_max_s = 0.0
+    can_track, track_max = True, 10
     divides_lines = False
 
     def __init__(self):

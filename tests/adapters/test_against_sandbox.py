@@ -12,8 +12,8 @@ from adapters import registry
 from adapters.documents import Capabilities, Document, DocumentLine, DocumentPackage, Found, Progress, Stop
 from adapters.door import Door
 from adapters.platforms.taobao.trade import read_order
-from adapters.ports import Booking, Handover, Notice, Purpose, Window
-from domain.errors import Conflict, Misconfigured
+from adapters.ports import Booking, Handover, Notice, Purpose, Tracked, Window
+from domain.errors import Conflict, Misconfigured, Refused
 from domain.normalize import inspect
 from domain.order import Address, MemberLevel, OrderKey, PlatformState, Source
 from domain.phone import Unreachable
@@ -181,6 +181,11 @@ async def test_one_order_goes_its_whole_way(played, door, shop, sf):
     with pytest.raises(Conflict) as caught:
         await shop.tell_shipped(handover)
     assert caught.value.code == "already_shipped"
+
+    tracked = [Tracked(waybill.number, receiver.phone), Tracked("SF0000000000000", receiver.phone)]
+    assert await sf.track(tracked) == {one.waybill: () for one in tracked}
+    [refused] = (await sf.track([Tracked(waybill.number, "13000009999")])).values()
+    assert isinstance(refused, Refused), "another phone is not the receiver's"
 
 
 async def test_a_cancelled_shipment_is_found_dead_and_cancelling_twice_is_quiet(shop, sf):

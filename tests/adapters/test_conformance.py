@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from adapters import registry
 from adapters.documents import Document, DocumentLine, DocumentPackage
 from adapters.plugin import ChannelKind, CourierKind, PlatformKind, WarehouseKind
-from adapters.ports import Booking, Handover, Notice, Purpose, Window
+from adapters.ports import Booking, Handover, Notice, Purpose, Tracked, Window
 from domain import errors
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
 from domain.order import Address, Lane
@@ -29,6 +29,7 @@ SHANGHAI = Address("王仓管", "02100000001", "上海市", "上海市", "青浦
 RECEIVER = Address("测试甲", "13800000001", "浙江省", "杭州市", "西湖区", "", "文三路2号3幢", "310000")
 PERSONAL = (SHANGHAI.name, RECEIVER.name, RECEIVER.phone, RECEIVER.detail)
 REFERENCE, WAYBILL = "TB2900000000000000001-1-0", "SF1000000000001"
+OTHER_WAYBILL = "SF1000000000002"
 BOOKING = Booking(REFERENCE, SHANGHAI, RECEIVER, (("棉质T恤", 2), ("袜子", 1)), 650)
 ORDER = "2900000000000000001"
 WINDOW = Window(datetime(2026, 11, 22, 1, 0, tzinfo=UTC), datetime(2026, 11, 22, 1, 30, tzinfo=UTC))
@@ -65,6 +66,7 @@ CALLS = {
         "create": lambda courier: courier.create(BOOKING),
         "find": lambda courier: courier.find(REFERENCE),
         "cancel": lambda courier: courier.cancel(REFERENCE, WAYBILL),
+        "track": lambda courier: courier.track([Tracked(one, RECEIVER.phone) for one in (WAYBILL, OTHER_WAYBILL)]),
     },
     ChannelKind: {"tell": lambda channel: channel.tell(NOTICE)},
     WarehouseKind: {
@@ -79,7 +81,7 @@ CASES_WANTED = {
     PlatformKind: "changes_ok fetch_ok fetch_not_found status_ok reveal_ok tell_shipped_ok tell_shipped_refused"
     " tell_shipped_throttled tell_shipped_duplicate",
     CourierKind: "create_ok create_refused create_throttled create_duplicate find_ok find_not_found find_cancelled"
-    " cancel_ok cancel_repeated",
+    " cancel_ok cancel_repeated track_ok",
     ChannelKind: "tell_ok tell_refused",
     WarehouseKind: "events_ok stock_ok place_ok place_refused place_other_content stop_ok stop_too_late stop_pending"
     " stop_not_found find_ok find_not_found",

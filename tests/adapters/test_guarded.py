@@ -43,6 +43,7 @@ class Port:
     is_idempotent = True
     can_find = False
     find_lag_s = 1.5
+    can_track, track_max = True, 10
     needs_mobile = True
     capabilities = Capabilities(splits=True)
 
@@ -78,6 +79,7 @@ GIVEN = {
     "waybill": "SF1",
     "notice": SimpleNamespace(event_id="E1", content={}),
     "cursor": "7",
+    "tracked": (SimpleNamespace(waybill="SF1"),),
 }
 ABOUT = {
     "fetch": "T1",
@@ -87,6 +89,7 @@ ABOUT = {
     "create": "R1",
     "find": "R1",
     "cancel": "R1",
+    "track": None,
     "tell": "E1",
     "place": "R1",
     "stop": "R1",

@@ -96,6 +96,7 @@ OWNERS = {
     "order_case": "cases",
     "orders": "orders",
     "package": "packages",
+    "parcel_event": "tracking",
     "package_line": "lines",
     "pull_gap": "gaps",
     "raw_payload": "payloads",

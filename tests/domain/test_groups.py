@@ -18,7 +18,7 @@ def test_the_groups_share_out_all_steps() -> None:
         "pull": ("pull",),
         "order": ("normalize", "reserve", "review", "route", "warehouse"),
         "label": ("label",),
-        "tell": ("writeback", "notify"),
+        "tell": ("writeback", "notify", "track"),
     }
     assert set(group_by_step(GROUPS)) == set(STEPS)
 

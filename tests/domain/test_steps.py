@@ -66,6 +66,7 @@ def test_the_steps_of_orders_are_these_in_this_order():
         "warehouse",
         "writeback",
         "notify",
+        "track",
     ]
 
 
@@ -79,8 +80,8 @@ def test_local_steps_call_nobody():
     assert {name for name, step in STEPS.items() if not step.is_remote} == {"normalize", "reserve", "review", "route"}
 
 
-def test_only_the_platform_and_the_buyer_are_told_beside_the_order():
-    assert {name for name, step in STEPS.items() if not step.stops_order} == {"writeback", "notify"}
+def test_only_what_comes_after_the_hand_over_stands_beside_the_order():
+    assert {name for name, step in STEPS.items() if not step.stops_order} == {"writeback", "notify", "track"}
 
 
 def test_each_stretch_of_the_way_begins_and_ends_with_one_step():

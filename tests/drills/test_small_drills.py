@@ -15,6 +15,7 @@ POINTS = step_points()
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
 
+TRACK = tuple(point for point in POINTS if point.startswith("track."))
 LABEL = tuple(point for point in POINTS if point.startswith("label."))
 
 
@@ -29,6 +30,13 @@ def test_a_label_is_booked_once_wherever_its_worker_dies(plan, monkeypatch):
     assert trial.injected["kill -9"] == len(LABEL)
     assert trial.harm_shown, "with the intent forgotten it must be booked twice"
     assert trial.passed
+
+
+def test_a_parcel_is_followed_wherever_its_worker_dies(plan, monkeypatch):
+    monkeypatch.setattr(kills, "POINTS", TRACK)
+    trial = kills.kill_sweep(plan)
+    assert failures(trial) == []
+    assert trial.injected["kill -9"] == len(TRACK)
 
 
 def test_a_frozen_worker_saves_nothing_when_it_wakes(plan):

@@ -328,6 +328,7 @@ def script(seed: int) -> Callable[..., Script]:
         *,
         scenes: Scenes = NO_SCENES,
         texts_buyers: bool = False,
+        follows: bool = False,
     ) -> Script:
         return Script(
             orders=orders,
@@ -340,6 +341,7 @@ def script(seed: int) -> Callable[..., Script]:
             dirt=dirt,
             scenes=scenes,
             texts_buyers=texts_buyers,
+            follows=follows,
         )
 
     return write

@@ -83,7 +83,7 @@ def test_one_order_one_reservation_one_package(prepare, finish, count):
         assert count(demo, "SELECT count(*) FROM fulfillment_order") == ORDERS
         packages = count(demo, "SELECT count(*) FROM package")
         assert packages == count(demo, "SELECT count(*) FROM shipment") == len(demo.stage.read("_ledger")["waybills"])
-        assert packages == count(demo, "SELECT count(*) FROM fulfillment_order WHERE state = 'in_transit'")
+        assert packages == count(demo, "SELECT count(*) FROM fulfillment_order WHERE reservation = 'consumed'")
         routed = "SELECT count(*) - count(DISTINCT order_id) FROM event WHERE kind = 'route_moved'"
         assert count(demo, routed) == 0
         miscounted = (

@@ -15,7 +15,7 @@ import pytest
 
 from adapters.channels.tencent_sms import read_sent
 from adapters.china_time import read_cst
-from adapters.couriers.sf import translate
+from adapters.couriers.sf import tracking, translate
 from adapters.documents import Document, DocumentLine
 from adapters.door import retry_after_s
 from adapters.instants import EARLIEST, LATEST, read_iso
@@ -46,6 +46,24 @@ RULES = load_rules()
 # Bytes of a key that an index of Postgres takes.
 KEY_BYTES_MAX = 2_000
 FAULTS_SHOWN = 8
+PUSH = {
+    "Body": {
+        "WaybillRoute": [
+            {
+                "id": "1",
+                "mailno": "SF1000000000001",
+                "orderid": REFERENCE,
+                "acceptTime": "2026-11-23 10:00:00",
+                "acceptAddress": "杭州市",
+                "remark": "已签收,签收人:张三",
+                "opCode": "8000",
+                "reasonCode": "6",
+                "reasonName": "",
+            },
+            {"mailno": "SF1000000000002", "acceptTime": "2026-11-23 10:00:00", "remark": "", "opCode": "80"},
+        ]
+    }
+}
 
 
 def whole_order(body: bytes) -> None:
@@ -79,6 +97,14 @@ def page_of_changes(body: bytes) -> Any:
 
 def shipment(body: bytes) -> Any:
     return translate.read_shipment(translate.read_envelope(body, is_idempotent=False), REFERENCE)
+
+
+def routes(body: bytes) -> Any:
+    """As the answer to a look-up of two parcels."""
+    numbers = ["SF1000000000001", "SF1000000000002"]
+    found = tracking.read_routes(translate.read_envelope(body, is_idempotent=True), numbers)
+    assert sorted(found) == numbers
+    return {number: events for number, events in found.items() if isinstance(events, tuple)}
 
 
 def a_text(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
@@ -153,9 +179,9 @@ def readers(trades, recorded):
     ]
     plain = bytes
     return {
-        "taobao.read_order": (18, trades, whole_order, plain),
+        "taobao.read_order": (14, trades, whole_order, plain),
         "taobao.read_facts": (6, trades, read_facts, plain),
-        "taobao.raw_order": (10, trades, raw_order, plain),
+        "taobao.raw_order": (7, trades, raw_order, plain),
         "taobao.read_page": (8, recorded("taobao", "changes"), page_of_changes, plain),
         "taobao.read_status": (7, recorded("taobao", "status"), answers.read_status, plain),
         "taobao.read_decrypted": (
@@ -166,13 +192,15 @@ def readers(trades, recorded):
         ),
         "taobao.read_shipped": (3, recorded("taobao", "tell_shipped_ok"), answers.read_shipped, plain),
         "taobao.read_error": (4, recorded("taobao", "tell_shipped", "fetch"), error_answer, plain),
-        "sf.read_shipment": (9, sf_answers, shipment, closed),
+        "sf.read_shipment": (7, sf_answers, shipment, closed),
         "sf.read_cancelled": (
             4,
             sf_answers,
             lambda body: translate.read_cancelled(translate.read_envelope(body, is_idempotent=True)),
             closed,
         ),
+        "sf.read_routes": (5, [in_text(answer) for answer in recorded("sf", "track_ok")], routes, closed),
+        "sf.read_push": (4, [PUSH], tracking.read_push, plain),
         "feed.read_events": (8, recorded("feed", "events"), lambda body: read_events(body, "41"), plain),
         "feed.read_events of orders": (6, page_of_orders(), lambda body: read_events(body, "41"), plain),
         "feed.read_stock": (5, recorded("feed", "stock"), read_stock, plain),

@@ -1,5 +1,7 @@
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from actors.tools import Tools
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
 from adapters.ports import Notice
@@ -26,6 +28,7 @@ class Port:
 
     is_idempotent = can_find = True
     find_lag_s = 0.0
+    can_track, track_max = True, 10
 
     def __getattr__(self, name):
         async def answer(*_):
@@ -50,6 +53,14 @@ def test_every_account_has_rules_of_its_own():
     assert (rules["sf/main"].rate_milli, rules["sf/main"].burst) == (10_000, 30)
 
 
+def test_the_questions_about_parcels_have_a_limit_of_their_own_where_there_are_any():
+    asked = replace(SETTINGS.couriers[0], track_limit=Limit(rate_per_s=5))
+    rules = rules_by_account(replace(SETTINGS, couriers=(asked,)))
+    assert (rules["sf/main"].rate_milli, rules["sf/main/tracking"].rate_milli) == (10_000, 5_000)
+    not_asked = replace(SETTINGS, couriers=(replace(asked, track=False),))
+    assert "sf/main/tracking" not in rules_by_account(not_asked)
+
+
 async def test_every_connected_account_stands_behind_its_own_gate():
     asked = Asked()
     tools = guarded(
@@ -72,6 +83,7 @@ async def test_every_connected_account_stands_behind_its_own_gate():
     assert (type(notifier), type(warehouse)) == (GuardedNotifier, GuardedWarehouse)
     await platform.fetch("1")
     await courier.find("r")
+    await courier.track(())
     await notifier.tell(Notice("e", "package.shipped", datetime(2026, 11, 22, tzinfo=UTC), {}))
     await warehouse.stock()
-    assert asked.accounts == ["taobao/s1", "sf/main", "webhook/buyers", "warehouse/east"]
+    assert asked.accounts == ["taobao/s1", "sf/main", "sf/main/tracking", "webhook/buyers", "warehouse/east"]

@@ -93,6 +93,7 @@ def demo(
         shops=shops,
         control=control,
         scenes=scenes_of(split_share, change_share),
+        follows=True,
     )
     base = read_settings()
     progress_console, console = consoles()

@@ -53,6 +53,7 @@ def script_of(*, orders: int, per_second: float, shops: int, seed: int) -> Scrip
         shops=shops,
         dirt=DIRT,
         scenes=SCENES,
+        follows=True,
     )
 
 

@@ -41,7 +41,8 @@ class Progress:
     """Counts at one moment of a run. `total` and `visible` are counted by the platform, all others by us.
 
     `to_come`: what is about to happen to orders on the platform. `unseen_s`: how long before the last thing that
-    happened there our reading of some shop has ended; at most 0 when every shop was read after it.
+    happened there our reading of some shop has ended; at most 0 when every shop was read after it. `on_the_way`:
+    fulfillment orders that were approved and have not left their warehouse.
     """
 
     total: int
@@ -54,17 +55,19 @@ class Progress:
     seconds: float
     to_come: int = 0
     unseen_s: float = 0.0
+    on_the_way: int = 0
 
     @property
     def is_over(self) -> bool:
         """Every order has come, nothing is due, and no package is still on its way through the warehouse.
 
+        What has left is followed further, and nobody waits for that.
+
         Nor will an order change any more, or has changed since its shop was last read.
         """
-        on_the_way = sum(self.states.get(state, 0) for state in ("approved", "allocated", "in_warehouse", "packed"))
         is_all_here = self.visible >= self.total and self.stored + self.unread >= self.visible
         is_all_seen = self.to_come == 0 and self.unseen_s <= 0
-        return is_all_here and is_all_seen and self.due == 0 and on_the_way == 0
+        return is_all_here and is_all_seen and self.due == 0 and self.on_the_way == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class Running:
             seconds=time.monotonic() - self.started_at,
             to_come=theirs["to_come"],
             # The platform dates changes in whole seconds.
+            on_the_way=ours.on_the_way,
             unseen_s=max(0.0, theirs["happened_at"] + 1 - ours.read_upto) if theirs["happened_at"] else 0.0,
         )
 

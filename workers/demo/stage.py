@@ -36,6 +36,8 @@ _UNDIVIDABLE = 0.05
 # limits before it asks, so they decide how long a disturbed demo takes.
 _DOOR = {"connect_s": 1.0, "read_s": 3.0, "total_s": 3.0}
 _LEASE_S = 12.0
+# A parcel of the sandbox is delivered within seconds.
+_BRISK_LOOKS = {"first_s": 0.5, "moving_s": 1.0, "near_s": 0.5, "slow_s": 5.0}
 # The sandbox's orders have no other system that ships them.
 _EVERY_ORDER = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -45,7 +47,8 @@ class Script:
     """What a demo plays. `orders` 0 with a file means all of it; `per_second` 0 means all at once.
 
     `control`: after the run three harms are planted, which the reckoning must find. `texts_buyers`: buyers
-    get a text message as well. `takes_over`: the settings name ``take_over_from``, which earlier versions do not know.
+    get a text message as well. `follows`: the courier is asked about parcels at the sandbox's pace; otherwise nobody
+    asks within a run. `takes_over`: the settings name ``take_over_from``, which earlier versions do not know.
     `floors`: how the warehouse of a location behaves, by its name; earlier versions know only what is told nothing.
     """
 
@@ -59,6 +62,7 @@ class Script:
     control: bool = False
     texts_buyers: bool = False
     takes_over: bool = True
+    follows: bool = False
     dirt: Dirt = CLEAN
     scenes: Scenes = NO_SCENES
     delays: WarehouseDelays = BRISK
@@ -287,6 +291,8 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
             }
         ],
     }
+    if script.follows:
+        tree["tracking"] = _BRISK_LOOKS
     if script.texts_buyers:
         tree["channels"].append(
             {

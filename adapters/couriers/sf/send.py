@@ -1,6 +1,6 @@
 """One SF contract: signs calls, sends them, reads answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -9,11 +9,12 @@ import msgspec
 
 from adapters.couriers.sf import describe
 from adapters.couriers.sf.sign import sign
+from adapters.couriers.sf.tracking import NUMBERS_MAX, ROUTES, build_routes, calls_of, read_routes
 from adapters.couriers.sf.translate import build_create, read_cancelled, read_envelope, read_shipment
 from adapters.door import Door, Request, post_form
 from adapters.payload import Fields
 from adapters.plugin import credential
-from adapters.ports import Booking, Waybill
+from adapters.ports import Booking, TrackAnswer, Tracked, TrackEvent, Waybill
 from domain.errors import Conflict, FulfilmentError, Malformed, Misconfigured, keep_evidence
 from infra.config import settings
 from infra.process.clock import Clock
@@ -45,10 +46,12 @@ class Sf:
     can_find = True
     # Whatever a look-up does not show yet, a second create is refused.
     find_lag_s = 0.0
+    track_max = NUMBERS_MAX
 
     def __init__(
         self, account: settings.Courier, door: Door, clock: Clock, new_id: Callable[[], str] = lambda: uuid4().hex
     ) -> None:
+        self.can_track = account.track
         self._account = account
         self._door = door
         self._clock = clock
@@ -84,6 +87,14 @@ class Sf:
         except Conflict as error:
             if error.code != "shipment_cancelled":
                 raise
+
+    async def track(self, tracked: Sequence[Tracked]) -> TrackAnswer:
+        """One call for each end of a phone number among them."""
+        found: dict[str, tuple[TrackEvent, ...] | FulfilmentError] = {}
+        for end, numbers in calls_of(tracked):
+            read = partial(read_routes, waybills=numbers)
+            found |= await self._call(ROUTES, build_routes(numbers, end), read, is_idempotent=True)
+        return found
 
     async def _call(
         self, service: str, content: Mapping[str, Any], read: Callable[[Fields], T], *, is_idempotent: bool

@@ -5,7 +5,8 @@
 -- over. A mark whose time lies ahead again (the ship-by was put off) counts for nothing. Index clock_alarm_running.
 WITH running AS (
     SELECT a.order_id, a.percent,
-           EXISTS (SELECT FROM fulfillment_order AS f WHERE f.order_id = a.order_id AND f.state = ANY(%(states)s))
+           EXISTS (SELECT FROM fulfillment_order AS f
+                   WHERE f.order_id = a.order_id AND f.state = ANY(%(states)s) AND f.reservation <> 'consumed')
            AND NOT EXISTS (SELECT FROM clock_alarm AS n WHERE n.order_id = a.order_id AND n.percent > a.percent)
            AS is_running
     FROM clock_alarm AS a WHERE a.over_at IS NULL

@@ -115,9 +115,9 @@ SELECT k.id, CASE
        ELSE 'held' END
 FROM unnest(%(ids)s::bigint[]) AS k(id)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS parts, count(*) FILTER (WHERE f.state = ANY(%(inside)s)) AS inside,
+    SELECT count(*) AS parts, count(*) FILTER (WHERE f.state = ANY(%(inside)s) AND f.reservation <> 'consumed') AS inside,
            count(*) FILTER (WHERE f.state = ANY(%(over)s)) AS over,
-           count(*) FILTER (WHERE f.state = ANY(%(inside)s) AND EXISTS (
+           count(*) FILTER (WHERE f.state = ANY(%(inside)s) AND f.reservation <> 'consumed' AND EXISTS (
                SELECT FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.code = %(code)s
                  AND h.released_at IS NULL)) AS held
     FROM fulfillment_order AS f WHERE f.order_id = k.id) AS p;

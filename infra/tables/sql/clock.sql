@@ -1,6 +1,6 @@
 -- name: raise_alarms
 -- Raises the marks that open orders have reached, each once, and tells the timeline. Returns how many orders
--- and how much money by mark and currency. Index orders_ship_by: an order that is late for longer than `days` was
+-- and how much money by mark and currency. What was handed over has left: its pieces are consumed. Index orders_ship_by: an order that is late for longer than `days` was
 -- heard of before, unless it is one of the `newest`. A clock that ends before it starts is full from its end.
 WITH running AS (
     SELECT id, ship_by, least(coalesce(paid_at, placed_at), ship_by) AS started_at FROM orders
@@ -15,7 +15,8 @@ WITH running AS (
     CROSS JOIN unnest(%(percents)s::smallint[]) AS m(percent)
     WHERE o.started_at + (o.ship_by - o.started_at) * (m.percent / 100.0)::float8 <= now()
       AND NOT EXISTS (SELECT 1 FROM clock_alarm AS a WHERE a.order_id = o.id AND a.percent = m.percent)
-      AND EXISTS (SELECT 1 FROM fulfillment_order AS f WHERE f.order_id = o.id AND f.state = ANY(%(states)s))
+      AND EXISTS (SELECT 1 FROM fulfillment_order AS f
+                  WHERE f.order_id = o.id AND f.state = ANY(%(states)s) AND f.reservation <> 'consumed')
     LIMIT %(limit)s
 ), raised AS (
     INSERT INTO clock_alarm (order_id, percent, next_at)
@@ -37,7 +38,8 @@ ORDER BY r.percent, o.currency;
 WITH due AS (
     SELECT a.order_id, a.percent,
            EXISTS (SELECT 1 FROM fulfillment_order AS f
-                   WHERE f.order_id = a.order_id AND f.state = ANY(%(states)s)) AS is_running,
+                   WHERE f.order_id = a.order_id AND f.state = ANY(%(states)s)
+                     AND f.reservation <> 'consumed') AS is_running,
            EXISTS (SELECT 1 FROM fulfillment_order AS f JOIN hold AS h ON h.fulfillment_order_id = f.id
                    WHERE f.order_id = a.order_id AND h.released_at IS NULL AND h.due_at > now()) AS is_in_hand
     FROM clock_alarm AS a
@@ -80,7 +82,7 @@ SELECT o.id, o.platform, o.shop, o.platform_order_id, f.state, f.lane, o.currenc
 FROM orders AS o
 JOIN LATERAL (
     SELECT g.* FROM fulfillment_order AS g
-    WHERE g.order_id = o.id AND g.state = ANY(%(states)s)
+    WHERE g.order_id = o.id AND g.state = ANY(%(states)s) AND g.reservation <> 'consumed'
     ORDER BY g.state <> 'on_hold', g.number LIMIT 1) AS f ON true
 LEFT JOIN LATERAL (
     SELECT w.step, w.due_at FROM work AS w

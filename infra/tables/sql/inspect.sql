@@ -106,7 +106,7 @@ WHERE f.order_id = %(id)s ORDER BY h.id;
 
 -- name: order_packages
 SELECT p.id, p.fulfillment_order_id, p.number, p.courier, p.account, p.location, p.packed_at, p.handed_over_at,
-       p.cancelled_at,
+       p.collected_at, p.delivered_at, p.cancelled_at,
        (SELECT coalesce(json_object_agg(k.line_id, k.quantity ORDER BY k.line_id), '{}')
         FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0) AS quantities,
        w.status AS writeback, w.confirmed_at AS written_back_at
@@ -121,6 +121,13 @@ FROM shipment AS s
 JOIN package AS p ON p.id = s.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 WHERE f.order_id = %(id)s ORDER BY s.package_id, s.generation;
+
+-- name: order_parcel_events
+SELECT e.package_id, e.at, e.kind, e.code, e.detail
+FROM parcel_event AS e
+JOIN package AS p ON p.id = e.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE f.order_id = %(id)s ORDER BY e.package_id, e.at, e.code;
 
 -- name: order_unreadable_scans
 SELECT u.id, u.account, u.position, u.code, u.field, u.owner, u.noticed_at, u.due_at

@@ -24,7 +24,8 @@ ORDER BY f.id LIMIT %(limit)s;
 -- name: clock_is_heard
 -- The grace leaves the sweeper time for its round, and a late arrival time to be seen at all.
 SELECT f.order_id, format('ship by %%s, no alarm', to_char(o.ship_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'))
-FROM orders AS o JOIN fulfillment_order AS f ON f.order_id = o.id AND f.state = ANY(%(states)s)
+FROM orders AS o
+JOIN fulfillment_order AS f ON f.order_id = o.id AND f.state = ANY(%(states)s) AND f.reservation <> 'consumed'
 WHERE o.ship_by < now() - make_interval(secs => %(grace_s)s)
   AND o.ship_by > now() - make_interval(days => %(days)s)
   AND o.created_at < now() - make_interval(secs => %(grace_s)s)

@@ -55,13 +55,15 @@ WHERE w.status = 'confirmed'
 GROUP BY f.lane;
 
 -- name: progress
--- The last: up to when (unix seconds) every shop's changes have been read.
+-- The last two: up to when (unix seconds) every shop's changes have been read, and what has not left its warehouse.
 SELECT (SELECT count(*) FROM orders),
        (SELECT count(*) FROM dead_letter WHERE closed_at IS NULL AND step = 'normalize'),
        (SELECT count(*) FROM work WHERE step <> ALL(%(endless)s)),
        (SELECT count(*) FROM writeback WHERE status = 'confirmed'),
        (SELECT count(*) FROM pull_gap),
-       (SELECT coalesce(min(extract(epoch FROM coalesce(cursor_at, to_timestamp(0)))), 0)::float8 FROM shop);
+       (SELECT coalesce(min(extract(epoch FROM coalesce(cursor_at, to_timestamp(0)))), 0)::float8 FROM shop),
+       (SELECT count(*) FROM fulfillment_order
+        WHERE state IN ('approved', 'allocated', 'in_warehouse', 'packed') AND reservation <> 'consumed');
 
 -- name: states
 SELECT state, count(*) FROM fulfillment_order GROUP BY state;

@@ -76,7 +76,8 @@ SELECT o.id, o.platform, o.shop, o.platform_order_id, f.state, f.lane,
        letter.id AS letter_id, letter.code AS letter_code, letter.owner AS letter_owner,
        due.step, due.due_at, due.gate,
        EXISTS (SELECT FROM package AS p JOIN shipment AS s ON s.package_id = p.id
-               WHERE p.fulfillment_order_id = f.id AND s.status = 'booked') AS is_booked
+               WHERE p.fulfillment_order_id = f.id AND s.status = 'booked') AS is_booked,
+       f.reservation = 'consumed' AS has_left
 FROM unnest(%(order_ids)s::bigint[], %(part_ids)s::bigint[]) WITH ORDINALITY AS k(order_id, part_id, place)
 JOIN orders AS o ON o.id = k.order_id
 JOIN fulfillment_order AS f ON f.id = k.part_id

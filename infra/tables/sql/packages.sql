@@ -60,7 +60,8 @@ WHERE p.id = ANY(%(ids)s) AND (f.state = 'closed' OR o.platform_state = 'closed'
 
 -- name: packages_by_reference
 -- What a warehouse event speaks of. Locks the fulfillment orders, in id order.
-SELECT s.reference, s.waybill, p.id, f.id, f.state, f.lane, o.id, o.platform, o.shop
+SELECT s.reference, s.waybill, p.id, f.id, f.state, f.lane, o.id, o.platform, o.shop, p.account,
+       p.handed_over_at IS NOT NULL
 FROM shipment AS s
 JOIN package AS p ON p.id = s.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
@@ -73,4 +74,10 @@ FOR UPDATE OF f;
 UPDATE package AS p
 SET packed_at = coalesce(p.packed_at, r.packed_at), handed_over_at = coalesce(p.handed_over_at, r.handed_over_at)
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, packed_at timestamptz, handed_over_at timestamptz)
+WHERE p.id = r.id;
+
+-- name: stamp_tracked
+UPDATE package AS p
+SET collected_at = r.collected_at, delivered_at = r.delivered_at, tracked_at = now()
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, collected_at timestamptz, delivered_at timestamptz)
 WHERE p.id = r.id;

@@ -9,7 +9,7 @@ FROM orders AS o WHERE o.id > %(after)s ORDER BY o.id LIMIT %(limit)s;
 
 -- name: ended
 -- Of some orders, those that ended `days` ago and of which nothing is open, due, under way or unclear. A package that
--- was handed over `transit_days` before that counts as delivered: nobody tells us of its delivery.
+-- was handed over `transit_days` before that counts as delivered: its courier may never tell of its delivery.
 SELECT o.id FROM orders AS o
 WHERE o.id = ANY(%(ids)s)
   AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = o.id)
@@ -19,7 +19,8 @@ WHERE o.id = ANY(%(ids)s)
     WHERE f.order_id = o.id
       AND (CASE
                WHEN f.state IN ('completed', 'closed') THEN f.finished_at > now() - make_interval(days => %(days)s)
-               WHEN f.state IN ('in_transit', 'delivered') THEN EXISTS (
+               WHEN f.state IN ('in_transit', 'delivered')
+                    OR f.state = 'packed' AND f.reservation = 'consumed' THEN EXISTS (
                    SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id
                      AND (p.handed_over_at IS NULL
                           OR p.handed_over_at > now() - make_interval(days => %(days)s + %(transit_days)s)))
@@ -29,6 +30,7 @@ WHERE o.id = ANY(%(ids)s)
            OR EXISTS (SELECT 1 FROM work AS w
                       WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id)))
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.order_id = o.id AND d.closed_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM order_case AS c WHERE c.order_id = o.id AND c.closed_at IS NULL)
   AND NOT EXISTS (
     SELECT 1 FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
     WHERE f.order_id = o.id
@@ -166,6 +168,11 @@ DELETE FROM watch_decision WHERE order_id = ANY(%(ids)s) RETURNING order_id;
 
 -- name: forget_answers
 DELETE FROM foreign_answer WHERE order_id = ANY(%(ids)s) RETURNING id;
+
+-- name: forget_parcel_events
+DELETE FROM parcel_event AS e USING package AS p, fulfillment_order AS f
+WHERE f.order_id = ANY(%(ids)s) AND p.fulfillment_order_id = f.id AND e.package_id = p.id
+RETURNING e.package_id;
 
 -- name: forget_gaps
 DELETE FROM pull_gap AS g USING orders AS o, shop AS s

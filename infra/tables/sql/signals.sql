@@ -79,10 +79,11 @@ FROM (
            CASE WHEN e.kind = 'route_moved' AND e.to_state = 'allocated' THEN 'allocated'
                 WHEN e.kind = 'label_done' THEN 'labelled'
                 WHEN e.kind = 'warehouse_moved' AND e.to_state = 'in_transit' THEN 'handed_over'
+                WHEN e.kind = 'handed_over' THEN 'handed_over'
                 WHEN e.kind = 'writeback_done' THEN 'written_back' END AS milestone
     FROM event AS e
     WHERE e.id > %(after)s AND e.id <= %(upto)s
-      AND e.kind IN ('route_moved', 'label_done', 'warehouse_moved', 'writeback_done')) AS passed
+      AND e.kind IN ('route_moved', 'label_done', 'warehouse_moved', 'handed_over', 'writeback_done')) AS passed
 JOIN fulfillment_order AS f ON f.id = passed.fulfillment_order_id
 WHERE passed.milestone IS NOT NULL
 GROUP BY passed.milestone, f.lane;

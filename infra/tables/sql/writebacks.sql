@@ -32,6 +32,9 @@ SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        EXISTS (SELECT 1 FROM writeback AS b
                WHERE b.order_id = o.id AND b.package_id <> p.id AND b.status = 'sending') AS is_taken,
        p.handed_over_at IS NOT NULL AS has_left,
+       EXISTS (SELECT 1 FROM order_case AS c
+               WHERE c.order_id = o.id AND c.package_id = p.id AND c.kind = 'wrong_waybill'
+                 AND c.closed_at IS NULL) AS is_in_doubt,
        ARRAY(SELECT l.line_id FROM order_line AS l
              WHERE l.order_id = o.id AND NOT l.refunded
                AND l.planned + l.elsewhere

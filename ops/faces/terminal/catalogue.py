@@ -195,6 +195,7 @@ _EVENT = {
     "adopted": "adopted by {by}, was {was}",
     "clock_alarm": "{clock_used_percent} % of the time until its ship-by time has passed",
     "clock_alarm.days_late": "still here, {days_late} days after its ship-by time",
+    "handed_over": "handed over with waybill {waybill}; in transit once the courier tells of it",
     "hold_assigned": "hold {code} given from {was} to {owner} by {by}",
     "hold_opened": "hold {code}",
     "hold_opened.meaning": "hold {code}: {meaning}",
@@ -215,6 +216,22 @@ _EVENT = {
     "scan_contradicts": "the warehouse's scan contradicts the state: {code}",
     "skus_mapped": "by the listing map {lines}",
     "step_stopped": "step stopped without effect",
+}
+
+_PARCEL = {
+    "collected": "collected",
+    "departed": "on its way",
+    "at_hub": "at a hub",
+    "out_for_delivery": "out for delivery",
+    "at_locker": "in a locker or shop",
+    "delivered": "signed for",
+    "attempt_failed": "not delivered, tried",
+    "refused": "refused by the buyer",
+    "returning": "on its way back",
+    "returned": "back at the sender",
+    "forwarded": "sent on under another number",
+    "lost": "lost or destroyed",
+    "other": "told under a code that says nothing of the way",
 }
 
 # What facts of events and holds say, where the name of the fact is not plain.
@@ -297,6 +314,7 @@ ENGLISH: Mapping[str, str] = {
     **_of_kind("said", _SAID),
     **_of_kind("refusal", _REFUSAL),
     **_of_kind("event", _EVENT),
+    **_of_kind("parcel", _PARCEL),
     **_of_kind("fact", _FACT),
     **_of_kind("phrase", _PHRASE),
     **_of_kind("hold", {code: rule.meaning for code, rule in HOLDS.items()}),

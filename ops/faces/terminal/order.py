@@ -123,6 +123,8 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
     yield "Lines", _lines(view)
     if view.packages:
         yield "Packages", _packages(view)
+    if any(package.way for package in view.packages):
+        yield "Way of the parcels (UTC+8)", _ways(view.packages)
     yield "Timeline (UTC+8)", _timeline(view)
 
 
@@ -253,7 +255,23 @@ def _waybills(shipments: Iterable[Shipment]) -> str:
     )
 
 
+def _ways(packages: Iterable[Package]) -> Table:
+    """What couriers told, in the order in which it happened."""
+    table = _table("no.", "time", "what", "courier's code")
+    for package in packages:
+        for one in package.way:
+            said = f"{one.code} {one.detail}".strip()
+            table.add_row(
+                str(package.number), f"{one.at.astimezone(CHINA):%m-%d %H:%M:%S}", WORDS.parcel(one.kind), said
+            )
+    return table
+
+
 def _scans(package: Package) -> str:
+    if package.delivered_at:
+        return f"signed {_time(package.delivered_at)}"
+    if package.collected_at:
+        return f"collected {_time(package.collected_at)}"
     if package.handed_over_at:
         return f"left {_time(package.handed_over_at)}"
     return f"packed {_time(package.packed_at)}" if package.packed_at else "none yet"

@@ -104,6 +104,10 @@ class Words:
         """A hold's code in words; empty for a code that the catalogue lacks."""
         return self.catalogue.get(f"hold.{code}", "")
 
+    def parcel(self, kind: str) -> str:
+        """What happened to a parcel."""
+        return self.say(f"parcel.{kind}")
+
     def event(self, kind: str, facts: Facts) -> str:
         """Why the event happened. Facts that have no words of their own are named as they are."""
         rest = dict(facts)

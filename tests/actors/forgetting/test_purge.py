@@ -93,7 +93,9 @@ OPEN = {
     "a notice to send": "UPDATE notice SET status = 'pending', told_at = NULL",
     "an unclear intent": "UPDATE shipment SET status = 'intended', call_deadline = now()",
     "a package that has not left": "UPDATE package SET handed_over_at = NULL",
-    "a state before the end": "UPDATE fulfillment_order SET state = 'packed'",
+    "an open case": "INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at) "
+    "SELECT 'taobao/s1', 'lost-1', 'lost', id, 'logistics', now() FROM orders",
+    "a state before the end": "UPDATE fulfillment_order SET state = 'in_warehouse'",
     "an order to fetch again": "INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error) "
     "SELECT s.id, o.platform_order_id, now(), 'e' FROM shop AS s, orders AS o",
 }

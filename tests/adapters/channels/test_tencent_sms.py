@@ -1,7 +1,9 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from adapters.channels import tencent_sms
 from adapters.ports import Notice
@@ -116,3 +118,20 @@ def test_the_number_does_not_show():
 
 def with_content(**more):
     return Notice(NOTICE.event_id, NOTICE.event, NOTICE.occurred_at, {**NOTICE.content, **more}, NOTICE.mobile)
+
+
+def test_each_event_has_a_text_of_its_own():
+    told = replace(NOTICE, event="package.signed")
+    assert tencent_sms.build_message(channel(template_id_signed="100003"), told)["TemplateId"] == "100003"
+    assert tencent_sms.build_message(channel(template_id_signed="100003"), NOTICE)["TemplateId"] == "100001"
+    with pytest.raises(Misconfigured) as caught:
+        tencent_sms.build_message(channel(), told)
+    assert caught.value.facts["option"] == "template_id_signed"
+
+
+def test_a_channel_of_more_events_is_connected_with_a_text_for_each_only():
+    wanted = structs.replace(channel(template_id_signed="100003"), events=("shipped", "signed", "out_for_delivery"))
+    with pytest.raises(Misconfigured) as caught:
+        tencent_sms.connect(wanted, None, None)
+    assert caught.value.facts["option"] == "template_id_out_for_delivery"
+    tencent_sms.connect(structs.replace(wanted, events=("shipped", "signed")), None, None)

@@ -256,7 +256,8 @@ class House:
             self._scan(alive[which % len(alive)], kind)
 
     def _scan(self, waybill, kind):
-        waybill.is_collected |= kind == "handed_over"
+        if kind == "handed_over" and not waybill.is_collected:
+            waybill.is_collected, waybill.collected_at = True, self.clock.now
         scans = self.world.warehouses.scans[waybill.booking.location]
         event_id = f"{waybill.booking.location}-{len(scans) + 1}"
         scans.append(Scan(event_id, kind, waybill.booking.reference, waybill.number, self.clock.now))
@@ -396,7 +397,7 @@ class House:
 
     def _standing(self):
         return self.rows(
-            "SELECT (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse')), "
+            "SELECT (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track')), "
             "(SELECT count(*) FROM event), (SELECT count(*) FROM raw_payload), "
             "(SELECT count(*) FROM dead_letter WHERE closed_at IS NULL), (SELECT count(voided_at) FROM shipment), "
             "(SELECT count(call_deadline) FROM shipment), (SELECT sum(planned) FROM order_line)"

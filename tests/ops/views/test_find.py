@@ -21,7 +21,7 @@ def ids_for(played):
 
 @pytest.fixture
 def shipped_id(played):
-    return played.ids("in_transit")[0]
+    return played.ids("packed")[0]
 
 
 def test_an_order_is_found_by_every_id_it_has(played, shipped_id, ids_for) -> None:

@@ -59,7 +59,7 @@ def test_every_fulfillment_order_of_an_order_is_read(run, a_line):
         key[1],
     )
     ours, theirs = ledgers()
-    assert sorted(part.state for part in ours.parts[key]) == ["in_transit", "paid"]
+    assert sorted(part.state for part in ours.parts[key]) == ["packed", "paid"]
     assert reckon(ours, theirs).verdicts[Verdict.OPEN] == 1
 
 

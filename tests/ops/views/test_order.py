@@ -13,7 +13,7 @@ from ops.views.order import view_order
 
 @pytest.fixture
 def shipped(played):
-    return view_order(played.db, played.ids("in_transit")[0])
+    return view_order(played.db, played.ids("packed")[0])
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_shipped_order_shows_every_dimension(shipped) -> None:
     assert package.writeback == "confirmed"
     assert [notice.status for notice in package.notices] == ["told"]
     assert package.handed_over_at is not None
-    assert shipped.work == ()
+    assert [work.step for work in shipped.work] == ["track"]
     assert shipped.open_holds == ()
 
 
@@ -39,7 +39,8 @@ def test_the_timeline_tells_the_whole_way_in_order(shipped) -> None:
     assert {"warehouse", "writeback", "notify"} <= set(steps)
     moves = [(event.from_state, event.to_state) for event in shipped.timeline if event.to_state]
     assert moves[0] == ("paid", "approved")
-    assert moves[-1] == ("packed", "in_transit")
+    assert moves[-1] == ("in_warehouse", "packed")
+    assert [event.kind for event in shipped.timeline if event.step == "warehouse"][-1] == "handed_over"
     assert all(after[0] == before[1] for before, after in pairwise(moves))
     assert [event.at for event in shipped.timeline] == sorted(event.at for event in shipped.timeline)
 
@@ -127,9 +128,9 @@ def test_due_work_and_open_dead_letters_of_every_subject_are_found(played, shipp
         view = view_order(played.db, shipped.id)
     finally:
         with played.db.transaction() as tx:
-            tx.execute("DELETE FROM work WHERE step NOT IN ('pull', 'warehouse')")
+            tx.execute("DELETE FROM work WHERE step NOT IN ('pull', 'warehouse', 'track')")
             tx.execute("DELETE FROM dead_letter")
-    assert sorted((work.step, work.subject_id) for work in view.work) == sorted(planted)
+    assert sorted((work.step, work.subject_id) for work in view.work) == sorted([*planted, ("track", package)])
     assert [(letter.step, letter.code, letter.attempts) for letter in view.dead_letters] == [("writeback", "gone", 8)]
 
 

@@ -36,7 +36,9 @@ def csv(tmp_path):
 
 def test_without_options_a_small_stream_is_generated(script_of) -> None:
     scenes = scenes_of(0.05, 0.0)
-    assert script_of() == Script(500, None, seed=7, per_second=0.0, processes=2, threads=4, shops=5, scenes=scenes)
+    assert script_of() == Script(
+        500, None, seed=7, per_second=0.0, processes=2, threads=4, shops=5, scenes=scenes, follows=True
+    )
 
 
 def test_a_file_is_replayed_whole_unless_a_number_is_given(script_of, csv) -> None:
@@ -51,7 +53,7 @@ def test_every_option_reaches_the_script(script_of) -> None:
     script = script_of(*numbers, *shares, "--control")
     scenes = scenes_of(0.2, 0.07)
     assert script == Script(
-        9, None, seed=1, per_second=2.5, processes=3, threads=6, shops=2, control=True, scenes=scenes
+        9, None, seed=1, per_second=2.5, processes=3, threads=6, shops=2, control=True, scenes=scenes, follows=True
     )
     assert scenes.split + scenes.undividable == pytest.approx(0.2)
     assert scenes.refund_paid == scenes.virtual_line == pytest.approx(0.01)

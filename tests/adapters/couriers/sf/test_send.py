@@ -3,6 +3,7 @@ import hashlib
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.couriers.sf.describe import SEARCH
 from adapters.couriers.sf.send import build_call, connect
@@ -24,3 +25,9 @@ async def test_wrong_options_are_found_when_connecting(account, open_door, clock
     for options in ({"service": "pigeon"}, {"pay_method": "9"}):
         with pytest.raises(Misconfigured):
             connect(account(**options), door, clock)
+
+
+async def test_a_contract_that_may_not_ask_is_not_asked_about_parcels(account, open_door, clock):
+    door = await open_door()
+    assert connect(account(), door, clock).can_track
+    assert not connect(replace(account(), track=False), door, clock).can_track

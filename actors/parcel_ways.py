@@ -1,0 +1,187 @@
+"""What couriers tell of parcels, and what follows: events are kept, orders move on, buyers hear, trouble is a case."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from actors.tools import Tools
+from adapters.ports import TrackEvent
+from domain.cases import CaseKind, case_id_of
+from domain.outcomes import Done, Later
+from domain.states import Cause, State
+from domain.tracking import (
+    COMPLETED_AFTER,
+    OUT_FOR_DELIVERY,
+    SIGNED,
+    Pace,
+    Parcel,
+    ParcelEvent,
+    Stage,
+    event_name,
+    fold,
+    is_completed,
+    next_look_s,
+    way_on,
+)
+from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.tables.cases import NewCase, open_cases
+from infra.tables.notices import NewNotice, want_notices
+from infra.tables.packages import Tracking, stamp_tracked
+from infra.tables.pool import Connection
+from infra.tables.tracking import Delivery, NewEvent, TrackedRow, deliveries, events_of, keep_events
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a courier told of a parcel now. `has_answered`: it could be asked, whatever it told."""
+
+    place: Place
+    row: TrackedRow
+    events: tuple[TrackEvent, ...]
+    has_answered: bool
+
+
+def follow_up(tx: Connection, tools: Tools, step: str, told: Sequence[Told]) -> list[Result]:
+    """Store what was told and settle each parcel: its order moves on, and the parcel is looked at again or no more.
+
+    The fulfillment orders must be locked. What follows is decided from all events ever told, so that it makes no
+    difference in what order, or how often, they come.
+    """
+    if not told:
+        return []
+    known = _keep(tx, told)
+    parcels = {one.place.subject_id: fold(known[one.place.subject_id]) for one in told}
+    stamp_tracked(tx, [_stamped(one, parcels[one.place.subject_id]) for one in told if one.has_answered])
+    signed = {one.row.fulfillment_order_id for one in told if parcels[one.place.subject_id].delivered_at}
+    now = tools.clock.utcnow()
+    # First, so that an order with trouble that is told of only now is not completed.
+    open_cases(tx, [case for one in told for case in _cases(tools, one, parcels[one.place.subject_id], now)])
+    delivered = deliveries(tx, sorted(signed))
+    notices = _notices(tx, tools, told, parcels)
+    moved: set[int] = set()
+
+    def settle(one: Told) -> Result:
+        parcel, part = parcels[one.place.subject_id], one.row.fulfillment_order_id
+        delivery = delivered.get(part, Delivery(None, has_case=False))
+        follow = notices.get(one.place.subject_id, ())
+        # Several parcels of one fulfillment order move it together, once.
+        settled = _settled(tools, one, parcel, delivery, moves=part not in moved, follow=follow)
+        if settled.via or (isinstance(settled.outcome, Done) and settled.outcome.state):
+            moved.add(part)
+        return settled
+
+    return each(step, told, settle)
+
+
+def _keep(tx: Connection, told: Sequence[Told]) -> dict[int, set[ParcelEvent]]:
+    """All events of the parcels, with those that are new by now."""
+    known = events_of(tx, [one.place.subject_id for one in told])
+    new: dict[tuple[int, datetime, str], NewEvent] = {}
+    for one in told:
+        id_ = one.place.subject_id
+        stored = {(event.at, event.code) for event in known[id_]}
+        for event in one.events:
+            if (event.at, event.code) not in stored:
+                new.setdefault(
+                    (id_, event.at, event.code), NewEvent(id_, event.at, event.code, event.kind, event.detail)
+                )
+    keep_events(tx, list(new.values()))
+    for added in new.values():
+        known[added.package_id].add(ParcelEvent(added.code, added.kind, added.at))
+    return known
+
+
+def _stamped(one: Told, parcel: Parcel) -> Tracking:
+    return Tracking(one.place.subject_id, parcel.collected_at, parcel.delivered_at)
+
+
+def _path(place: Place, parcel: Parcel, delivery: Delivery) -> tuple[State, ...]:
+    assert place.state is not None
+    is_delivered = delivery.delivered_at is not None
+    return way_on(place.state, is_collected=parcel.collected_at is not None, is_delivered=is_delivered)
+
+
+def _settled(
+    tools: Tools, one: Told, parcel: Parcel, delivery: Delivery, *, moves: bool, follow: tuple[NewWork, ...]
+) -> Settled:
+    """The outcome of one parcel. `moves`: its fulfillment order may move by it."""
+    place, now = one.place, tools.clock.utcnow()
+    path = _path(place, parcel, delivery) if moves else ()
+    if place.state is State.DELIVERED and _is_complete(delivery, now):
+        return Settled(place, Done(State.COMPLETED if moves else None), Cause.TIMER, follow=follow)
+    after_s = _next_look_s(one, parcel, delivery, tools.settings.tracking.pace, now)
+    if after_s is None:
+        return Settled(place, Done(path[-1] if path else None), Cause.COURIER, via=path[:-1], follow=follow)
+    return Settled(place, Later(parcel.stage, after_s=after_s), Cause.COURIER, via=path, follow=follow)
+
+
+def _is_complete(delivery: Delivery, now: datetime) -> bool:
+    return delivery.delivered_at is not None and is_completed(delivery.delivered_at, now) and not delivery.has_case
+
+
+def _next_look_s(one: Told, parcel: Parcel, delivery: Delivery, pace: Pace, now: datetime) -> float | None:
+    """Seconds until the next look; None for a parcel that nobody looks at again.
+
+    Of several parcels of an order the one that is signed for last completes it, and the others are looked at no more.
+    """
+    age_s = (now - one.row.handed_over_at).total_seconds()
+    if parcel.delivered_at is None:
+        is_over = age_s > pace.give_up_s or parcel.stage is Stage.RETURNED
+        return None if is_over else next_look_s(parcel, age_s, pace)
+    left_s = ((delivery.delivered_at or parcel.delivered_at) + COMPLETED_AFTER - now).total_seconds()
+    if left_s > 0:
+        return left_s
+    if delivery.delivered_at is None:
+        return None
+    is_on_its_way = one.place.state in {State.PACKED, State.IN_TRANSIT}
+    return 0.0 if is_on_its_way and not delivery.has_case else pace.slow_s
+
+
+def _cases(tools: Tools, one: Told, parcel: Parcel, now: datetime) -> list[NewCase]:
+    """Trouble that the events tell of; and parcels that are given up, which were never collected or do not arrive."""
+    kinds = set(parcel.troubles)
+    age = now - one.row.handed_over_at
+    is_given_up = age > timedelta(seconds=tools.settings.tracking.pace.give_up_s)
+    if is_given_up and parcel.delivered_at is None and parcel.stage is not Stage.RETURNED:
+        kinds.add(CaseKind.NOT_COLLECTED if parcel.collected_at is None else CaseKind.NOT_MOVING)
+    facts = {"courier": one.row.courier, "waybill": one.row.waybill}
+    return [
+        NewCase(
+            shop=one.row.key.account,
+            case_id=case_id_of(kind, one.row.reference),
+            kind=kind,
+            order_id=one.row.order_id,
+            package_id=one.place.subject_id,
+            facts=facts,
+        )
+        for kind in sorted(kinds)
+    ]
+
+
+def _notices(
+    tx: Connection, tools: Tools, told: Sequence[Told], parcels: Mapping[int, Parcel]
+) -> dict[int, tuple[NewWork, ...]]:
+    """What buyers must hear, by package. A notice that was wanted before is not wanted again, however often it is told.
+
+    That a parcel is out for delivery is no news any more once it was signed for.
+    """
+    places = {one.place.subject_id: one for one in told}
+    notices = [
+        NewNotice(one.place.subject_id, event_name(event), channel, at.isoformat())
+        for one in told
+        for event, at in _news(parcels[one.place.subject_id])
+        for channel, settings in tools.directory.channels.items()
+        if event in settings.events
+    ]
+    work: dict[int, tuple[NewWork, ...]] = {}
+    for notice in want_notices(tx, notices):
+        one = places[notice.package_id]
+        added = NewWork("notify", notice.id, one.place.lane, notice.channel, one.row.key.account)
+        work[notice.package_id] = (*work.get(notice.package_id, ()), added)
+    return work
+
+
+def _news(parcel: Parcel) -> list[tuple[str, datetime]]:
+    if parcel.delivered_at is not None:
+        return [(SIGNED, parcel.delivered_at)]
+    return [(OUT_FOR_DELIVERY, parcel.out_at)] if parcel.out_at is not None else []
