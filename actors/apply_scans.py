@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from actors.after_scan import Left, want_followers
+from actors.apply_documents import apply_documents
 from actors.early_scans import sort_out_early
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
 from domain.holds import HoldCode
 from domain.outcomes import Done, Hold
+from domain.references import is_document_reference
 from domain.states import Cause, State
 from domain.warehouse import Contradiction, Late, Move, Scan, advance, names_other_waybill
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
 from infra.tables.packages import Stamp, lock_scanned, stamp_packages
+from infra.tables.placements import hear_of_packages
 from infra.tables.pool import Connection
 from infra.tables.stock import consume_stock
 
@@ -28,6 +31,7 @@ class Scanned:
     shop: str
     waybill: str
     now: State
+    is_cancelled: bool = False
     path: list[State] = field(default_factory=list)
     packed_at: str | None = None
     handed_over_at: str | None = None
@@ -42,17 +46,22 @@ def apply_scans(
 
     Scans that come before the record of their label, or during a hold, are kept for later.
     """
-    scanned = _load(tx, events)
-    waiting = [scan for scan in events if not _is_understood(scanned.get(scan.reference), scan)]
+    writes = Writes()
+    about_documents = [one for one in events if is_document_reference(one.reference)]
+    waiting = apply_documents(tx, tools, step, about_documents, writes) if about_documents else []
+    scans = [one for one in events if not is_document_reference(one.reference)]
+    scanned = _load(tx, scans)
+    waiting += [scan for scan in scans if not _is_understood(scanned.get(scan.reference), scan)]
     sort_out_early(tx, location, events, waiting, tools.settings.retention.early_scans_max)
     touched = list(scanned.values())
     _stamp(tx, touched)
+    if tools.capabilities(location).takes_orders:
+        hear_of_packages(tx, [one.place.fulfillment_order_id for one in touched if one.place.fulfillment_order_id])
     left = [one for one in touched if one.handed_over_at]
     consume_stock(tx, [one.place.fulfillment_order_id for one in left if one.place.fulfillment_order_id])
     follow = want_followers(
         tx, tools, [Left(one.place, one.shop, one.packed_at, one.handed_over_at) for one in touched]
     )
-    writes = Writes()
     for one in touched:
         _settle(step, one, follow.get(one.place.subject_id, ()), writes)
     writes.finished.clear()
@@ -65,7 +74,7 @@ def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned
     found: dict[str, Scanned] = {}
     for row in lock_scanned(tx, references):
         place = Place(row.package_id, row.lane, row.order_id, row.fulfillment_order_id, row.package_id, row.state)
-        found[row.reference] = Scanned(place, row.shop, row.waybill, row.state)
+        found[row.reference] = Scanned(place, row.shop, row.waybill, row.state, row.is_cancelled)
     return found
 
 
@@ -78,6 +87,10 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
         one.other_waybill = scan.waybill
         return True
     kind = Scan(scan.kind)
+    if one.is_cancelled:
+        # The warehouse has refused it, and the order goes another way: what leaves all the same is for a person.
+        one.contradiction = Contradiction("moved_though_refused", needs_person=kind in {Scan.PACKED, Scan.HANDED_OVER})
+        return True
     answer = advance(one.now, kind)
     match answer:
         case Move(path=path):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from domain.errors import Refused
 from domain.order import Address, Lane
 
 
@@ -150,3 +151,15 @@ class EventLine:
     sku: str
     planned: int
     actual: int
+
+
+class DocumentRefusedError(Refused):
+    """A warehouse surely does not work on a document: code ``document_refused``, fact `reason` (see `RefusalCode`).
+
+    `lines`: what the warehouse could have shipped of the lines at fault; empty where it does not say.
+    """
+
+    def __init__(self, reason: RefusalCode, message: str = "", lines: tuple[EventLine, ...] = ()) -> None:
+        super().__init__("document_refused", message, {"reason": reason.value})
+        self.reason = reason
+        self.lines = lines

@@ -6,6 +6,7 @@ Each call says which subject it is about, so that the gate can tell a subject's 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from adapters.documents import Capabilities, Document, Found, Stop, Taken
 from adapters.ports import (
     Booking,
     Courier,
@@ -136,12 +137,25 @@ class GuardedNotifier:
 
 
 class GuardedWarehouse:
-    """A location's feed."""
+    """A location's warehouse."""
 
     def __init__(self, account: str, port: Warehouse, gates: Caller) -> None:
         self._account = account
         self._port = port
         self._gates = gates
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._port.capabilities
+
+    async def place(self, document: Document) -> Taken:
+        return await self._gates.call(self._account, lambda: self._port.place(document), _order_of(document.reference))
+
+    async def stop(self, reference: str, their_id: str) -> Stop:
+        return await self._gates.call(self._account, lambda: self._port.stop(reference, their_id), _order_of(reference))
+
+    async def find(self, reference: str) -> Found | None:
+        return await self._gates.call(self._account, lambda: self._port.find(reference), _order_of(reference))
 
     async def events(self, cursor: str) -> EventPage:
         return await self._gates.call(self._account, lambda: self._port.events(cursor))
@@ -151,7 +165,7 @@ class GuardedWarehouse:
 
 
 def _order_of(reference: str) -> str:
-    """All packages of one order have its address: three of them are one subject."""
+    """All packages and documents of one order have its address: three of them are one subject."""
     try:
         return base_of(reference)
     except ValueError:

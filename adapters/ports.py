@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from adapters.documents import EventLine, EventPackage
+from adapters.documents import Capabilities, Document, EventLine, EventPackage, Found, Stop, Taken
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
@@ -260,7 +260,32 @@ class StockCount:
 
 
 class Warehouse(Protocol):
-    """One location's event feed and counted stock."""
+    """One location's warehouse: what it is told, what it tells, and its counted stock."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this warehouse can do. The engine asks these before it calls, and never the warehouse's name."""
+        ...
+
+    async def place(self, document: Document) -> Taken:
+        """Give the warehouse a document.
+
+        Raises DocumentRefusedError (a Refused) when the warehouse surely does not work on it, and Conflict
+        ``reference_used`` when the warehouse has another document under this reference. After an UnknownOutcome the
+        document may be there: ask `find`.
+        """
+        ...
+
+    async def stop(self, reference: str, their_id: str) -> Stop:
+        """Ask the warehouse not to ship a document; harmless to repeat. `their_id`: empty where it is not known.
+
+        Raises Conflict ``unknown_reference`` when the warehouse surely has no such document.
+        """
+        ...
+
+    async def find(self, reference: str) -> Found | None:
+        """The warehouse's view of the document of our reference; None when the warehouse surely has none."""
+        ...
 
     async def events(self, cursor: str) -> EventPage: ...
 

@@ -6,9 +6,11 @@ to stop there: what is not a reading method does not exist here, or raises ShopW
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from adapters.documents import Capabilities, Document, Found, Stop, Taken
 from adapters.ports import (
     Booking,
     Courier,
+    EventPage,
     Handover,
     Listed,
     Notice,
@@ -16,6 +18,8 @@ from adapters.ports import (
     Platform,
     PlatformStatus,
     Purpose,
+    StockCount,
+    Warehouse,
     Waybill,
     Window,
 )
@@ -99,6 +103,36 @@ class WatchingNotifier:
         platform, shop = (notice.content.get(name, "") for name in ("platform", "shop"))
         _refuse(f"{platform}/{shop}" if shop else "", self._watched)
         return await self._port.tell(notice)
+
+
+class WatchingWarehouse:
+    """A warehouse that is told no order of a watched shop, nor of a shop that the document does not name."""
+
+    def __init__(self, port: Warehouse, watched: frozenset[str]) -> None:
+        self._port = port
+        self._watched = watched
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._port.capabilities
+
+    async def place(self, document: Document) -> Taken:
+        """Raises ShopWatchedError for a watched shop."""
+        _refuse(document.shop, self._watched)
+        return await self._port.place(document)
+
+    async def stop(self, reference: str, their_id: str) -> Stop:
+        """What was placed before the shop was watched may be stopped, as a waybill may be cancelled."""
+        return await self._port.stop(reference, their_id)
+
+    async def find(self, reference: str) -> Found | None:
+        return await self._port.find(reference)
+
+    async def events(self, cursor: str) -> EventPage:
+        return await self._port.events(cursor)
+
+    async def stock(self) -> StockCount:
+        return await self._port.stock()
 
 
 def _refuse(account: str, watched: frozenset[str]) -> None:

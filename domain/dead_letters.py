@@ -134,10 +134,10 @@ _HAS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED, Reservation
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """The state an order returns to, and the step that leads on from there, if it is ours to take."""
+    """The state an order returns to, and the steps that may lead on from there; none where that is not ours."""
 
     state: State
-    step: str | None
+    steps: tuple[str, ...]
 
 
 def resumption(interrupted: State, reservation: Reservation, steps: Steps, *, is_empty: bool = False) -> Resumption:
@@ -148,7 +148,7 @@ def resumption(interrupted: State, reservation: Reservation, steps: Steps, *, is
     if interrupted in {State.PAID, State.APPROVED} and is_empty:
         return Resumption(State.PAID, steps.leads_on(State.PAID))
     if interrupted in {State.PAID, State.APPROVED} and reservation not in _HAS_STOCK:
-        return Resumption(State.PAID, steps.promising)
+        return Resumption(State.PAID, (steps.promising,) if steps.promising else ())
     return Resumption(interrupted, steps.leads_on(interrupted))
 
 

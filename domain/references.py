@@ -18,6 +18,7 @@ _NUMBER_MAX = 9999
 # A document's numbers are shorter: the letter that tells documents from packages takes a character.
 _DOCUMENT_NUMBER_MAX = 999
 _REFERENCE = re.compile(r"([A-Z2-7]{20})-[1-9][0-9]{0,3}-[1-9][0-9]{0,3}")
+_DOCUMENT_REFERENCE = re.compile(r"([A-Z2-7]{20})-W[1-9][0-9]{0,2}-[1-9][0-9]{0,2}")
 
 
 def order_base(key: OrderKey) -> str:
@@ -48,9 +49,14 @@ def document_reference(key: OrderKey, number: int, generation: int) -> str:
     return f"{order_base(key)}-W{number}-{generation}"
 
 
+def is_document_reference(text: str) -> bool:
+    """Whether a reference of ours names a document at a warehouse, rather than a package."""
+    return _DOCUMENT_REFERENCE.fullmatch(text) is not None
+
+
 def base_of(text: str) -> str:
-    """The order's part of a reference of ours; ValueError for anything else."""
-    match = _REFERENCE.fullmatch(text)
+    """The order's part of a reference of ours, of a package or a document; ValueError for anything else."""
+    match = _REFERENCE.fullmatch(text) or _DOCUMENT_REFERENCE.fullmatch(text)
     if match is None:
         raise ValueError("not a reference of ours")
     return match[1]

@@ -7,15 +7,32 @@ from domain.states import RANK, State
 
 
 class Scan(StrEnum):
-    """Kinds of warehouse events."""
+    """Kinds of warehouse events.
+
+    A document: ACCEPTED or REFUSED by the people of the warehouse after the system had taken it, SHORT where the shelf
+    held fewer pieces than planned, STOPPED or STOP_FAILED as the late answer to a stop. Its work: PRINTED, PICKED,
+    CHECKED. A package: PACKED, HANDED_OVER. OTHER: a word that we do not know.
+    """
 
     ACCEPTED = "accepted"
+    REFUSED = "refused"
+    PRINTED = "printed"
+    PICKED = "picked"
+    CHECKED = "checked"
+    SHORT = "short"
     PACKED = "packed"
     HANDED_OVER = "handed_over"
+    STOPPED = "stopped"
+    STOP_FAILED = "stop_failed"
+    OTHER = "other"
 
 
+# Whoever prints, picks or checks has accepted the document, though the event of that may be lost.
 TARGET: dict[Scan, State] = {
     Scan.ACCEPTED: State.IN_WAREHOUSE,
+    Scan.PRINTED: State.IN_WAREHOUSE,
+    Scan.PICKED: State.IN_WAREHOUSE,
+    Scan.CHECKED: State.IN_WAREHOUSE,
     Scan.PACKED: State.PACKED,
     Scan.HANDED_OVER: State.IN_TRANSIT,
 }
@@ -36,6 +53,11 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """An event that says nothing of goods that move: it walks no order forward, whatever its state."""
+
+
+@dataclass(frozen=True, slots=True)
 class Contradiction:
     """The warehouse did what our state forbids: recorded, not applied.
 
@@ -46,13 +68,15 @@ class Contradiction:
     needs_person: bool
 
 
-def advance(now: State, kind: Scan) -> Move | Late | Contradiction:
+def advance(now: State, kind: Scan) -> Move | Late | Note | Contradiction:
     """What `kind` does to an order in state `now`.
 
     While an order is on hold the warehouse has been asked to stop and the hold has its owner, so a
     crossing scan is only recorded, and looked at again after the release. A package that left against
     the hold is for a person.
     """
+    if kind not in TARGET:
+        return Note()
     if now is State.CLOSED:
         return Contradiction("moved_though_closed", needs_person=True)
     if now is State.ON_HOLD:

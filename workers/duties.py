@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from actors.listings import WaitingForSkus
+from actors.quiet_documents import QuietDocuments
 from actors.take_over import TakeOverDuty
 from infra.config.settings import Settings
 from infra.monitoring.alarm_conditions import conditions_of
@@ -142,6 +143,13 @@ DUTIES: tuple[Entry, ...] = (
         Beside.QUICK,
         "begins orders that came while their shop was watched and are ours by `take_over_from`",
         lambda given: TakeOverDuty(given.db).tend,
+    ),
+    Entry(
+        "quiet_documents",
+        60.0,
+        Beside.SLOW,
+        "asks warehouses about orders of which they have told nothing for `ask_quiet_after_s`",
+        lambda given: QuietDocuments(given.db, given.bells, given.settings.engine.ask_quiet_after_s).tend,
     ),
     Entry(
         "clock_alarms",
