@@ -68,6 +68,7 @@ class Part(StrEnum):
     HOLDS = "order_holds"
     PACKAGES = "order_packages"
     SHIPMENTS = "order_shipments"
+    DOCUMENTS = "order_documents"
     UNREADABLE_SCANS = "order_unreadable_scans"
     NOTICES = "order_notices"
     EVENTS = "order_events"

@@ -257,10 +257,12 @@ def give_up_placement(tx: Connection, fulfillment_order_id: int) -> None:
     tx.execute(PLACEMENTS["give_up"], {"id": fulfillment_order_id})
 
 
-def ask_about_documents(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[tuple[str, str]]:
+def ask_about_documents(
+    tx: Connection, fulfillment_order_ids: Sequence[int], *, is_suspect: bool = False
+) -> list[tuple[str, str]]:
     """Make dispatch due for calls that may have happened and that nobody asks about; (lane, account) of each."""
-    rows = tx.execute(PLACEMENTS["ask_about"], {"ids": list(fulfillment_order_ids)})
-    return [(lane, account) for lane, account in rows]
+    named = {"ids": list(fulfillment_order_ids), "is_suspect": is_suspect}
+    return [(lane, account) for lane, account in tx.execute(PLACEMENTS["ask_about"], named)]
 
 
 def ask_quiet(tx: Connection, *, quiet_s: float, limit: int) -> list[tuple[str, str]]:

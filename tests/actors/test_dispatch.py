@@ -10,6 +10,8 @@ from infra.monitoring.invariants import find_breaches
 from workers.order_takers import note_order_takers_of
 
 TAKES = Capabilities()
+OPEN_TRANSACTIONS = """SELECT count(*) FROM pg_stat_activity
+    WHERE state LIKE 'idle in transaction%%' AND datname = current_database()"""
 
 
 class Killed(BaseException):
@@ -304,11 +306,7 @@ def test_no_transaction_is_open_over_the_call(labelled):
 
     async def look(document):
         seen.extend(placements(labelled))
-        seen.append(
-            labelled.one(
-                "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%%' AND datname = current_database()"
-            )
-        )
+        seen.append(labelled.one(OPEN_TRANSACTIONS))
         return await place(document)
 
     labelled.warehouse.place = look

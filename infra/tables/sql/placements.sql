@@ -130,8 +130,8 @@ WHERE fulfillment_order_id = %(id)s AND status = 'intended' AND call_deadline IS
 -- name: ask_about
 -- Dispatch is due for every call of fulfillment orders that may have happened and that nobody asks about. What is due
 -- already stays as it is, and an open letter has its owner.
-INSERT INTO work (step, subject_id, lane, account, shop)
-SELECT 'dispatch', f.id, f.lane, 'warehouse/' || l.location, o.platform || '/' || o.shop
+INSERT INTO work (step, subject_id, lane, account, shop, is_suspect)
+SELECT 'dispatch', f.id, f.lane, 'warehouse/' || l.location, o.platform || '/' || o.shop, %(is_suspect)s
 FROM placement AS l
 JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
