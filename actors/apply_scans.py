@@ -13,7 +13,7 @@ from domain.holds import HoldCode
 from domain.outcomes import Done, Hold
 from domain.references import is_document_reference
 from domain.states import Cause, State
-from domain.warehouse import Contradiction, Late, Move, Scan, advance, names_other_waybill
+from domain.warehouse import Contradiction, Late, Move, Note, Scan, advance, names_other_waybill
 from infra.engine.results import NewWork, Place, Settled
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
@@ -81,7 +81,8 @@ def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned
 def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
     """Take one scan in. False: it must be looked at again, once the label is recorded or the hold is over."""
     if one is None:
-        return False
+        # A word that we do not know changes nothing later either: its page is stored, and nobody waits for a package.
+        return Scan(scan.kind) is Scan.OTHER
     if names_other_waybill(one.waybill, scan.waybill):
         # Whatever was scanned does not travel under our number: the state stays, and nobody is told.
         one.other_waybill = scan.waybill
@@ -99,7 +100,7 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
         case Contradiction():
             one.contradiction = answer
             return one.now is not State.ON_HOLD
-        case Late():
+        case Late() | Note():
             pass
     if kind is Scan.PACKED:
         one.packed_at = one.packed_at or scan.at.isoformat()

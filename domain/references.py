@@ -1,6 +1,6 @@
-"""The reference under which a courier knows a package, for ever.
+"""The references under which a courier knows a package and a warehouse a document, for ever.
 
-It is derived, never drawn: a database restored from a backup asks the courier with the same reference
+They are derived, never drawn: a database restored from a backup asks the courier with the same reference
 and finds the waybill that was booked after the backup.
 """
 
@@ -17,8 +17,8 @@ _BASE_CHARS = 20
 _NUMBER_MAX = 9999
 # A document's numbers are shorter: the letter that tells documents from packages takes a character.
 _DOCUMENT_NUMBER_MAX = 999
-_REFERENCE = re.compile(r"([A-Z2-7]{20})-[1-9][0-9]{0,3}-[1-9][0-9]{0,3}")
-_DOCUMENT_REFERENCE = re.compile(r"([A-Z2-7]{20})-W[1-9][0-9]{0,2}-[1-9][0-9]{0,2}")
+_REFERENCE = re.compile(r"([A-Z2-7]{20})-(?:W[1-9][0-9]{0,2}-[1-9][0-9]{0,2}|[1-9][0-9]{0,3}-[1-9][0-9]{0,3})")
+_DOCUMENT_REFERENCE = re.compile(r"[A-Z2-7]{20}-W[1-9][0-9]{0,2}-[1-9][0-9]{0,2}")
 
 
 def order_base(key: OrderKey) -> str:
@@ -55,8 +55,8 @@ def is_document_reference(text: str) -> bool:
 
 
 def base_of(text: str) -> str:
-    """The order's part of a reference of ours, of a package or a document; ValueError for anything else."""
-    match = _REFERENCE.fullmatch(text) or _DOCUMENT_REFERENCE.fullmatch(text)
+    """The order's part of a reference of ours, of a package or of a document; ValueError for anything else."""
+    match = _REFERENCE.fullmatch(text)
     if match is None:
         raise ValueError("not a reference of ours")
     return match[1]

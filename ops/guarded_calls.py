@@ -73,7 +73,7 @@ class GuardedCalls:
 
     def warehouse(self, location: Location) -> Warehouse:
         """A location of the settings. Raises Misconfigured for missing credentials."""
-        port = registry.warehouse().connect(location, self._door, self._clock)
+        port = registry.warehouse(location.kind).connect(location, self._door, self._clock)
         return GuardedWarehouse(location.account, port, self._gates)
 
     def run(self, call: Coroutine[object, object, T]) -> T:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from actors.tools import Tools
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
-from adapters.watching import WatchedPlatform, WatchingCourier, WatchingNotifier
+from adapters.watching import WatchedPlatform, WatchingCourier, WatchingNotifier, WatchingWarehouse
 from infra.accounts.gates import Gates
 from infra.accounts.rules import rules_of
 from infra.accounts.shared_breaker import SharedGates, connect_gates
@@ -47,6 +47,7 @@ def watching(tools: Tools) -> Tools:
         },
         couriers={name: WatchingCourier(port, watched) for name, port in tools.couriers.items()},
         notifiers={name: WatchingNotifier(port, watched) for name, port in tools.notifiers.items()},
+        warehouses={name: WatchingWarehouse(port, watched) for name, port in tools.warehouses.items()},
     )
 
 

@@ -150,7 +150,7 @@ def connect(settings: Settings, db: Database, bells: Bells, door: Door, clock: C
             for channel in directory.channels.values()
         },
         warehouses={
-            location.name: registry.warehouse().connect(location, door, clock)
+            location.name: registry.warehouse(location.kind).connect(location, door, clock)
             for location in directory.locations.values()
         },
     )

@@ -173,22 +173,26 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A warehouse, its sender address and its event feed.
+    """A warehouse, its sender address and the way to speak with it.
 
-    `contracts`: the courier accounts that pick up there, the preferred one first; none named: all, in the order of the
-    settings. `count_every_s`: how often its counted stock is read again; 0: never, but by ``orderlane stock count``.
-    `silent_after_h`: an alarm is raised when its warehouse has told nothing of open orders for so long.
+    `kind`: the way; `feed` is this program's own protocol (`docs/reference/warehouse-feed.md`). `options`: what the
+    warehouse can do, as the kind reads it. `contracts`: the courier accounts that pick up there, the preferred one
+    first; none named: all, in the order of the settings. `count_every_s`: how often its counted stock is read again;
+    0: never, but by ``orderlane stock count``. `silent_after_h`: an alarm is raised when its warehouse has told nothing
+    of open orders for so long; 0: never.
     """
 
     name: str
     endpoint: str
     sender: Sender
     credentials: dict[str, Secret]
+    kind: str = "feed"
     contracts: tuple[str, ...] = ()
     poll_every_s: float = 5.0
     count_every_s: float = 900.0
     silent_after_h: float = 24.0
     limit: Limit = Limit()
+    options: dict[str, str] = {}
 
     @property
     def account(self) -> str:

@@ -52,7 +52,7 @@ def _connect(account: Account, door: Door, clock: Clock) -> None:
         case configuration.Channel():
             registry.channel(account.kind).connect(account, door, clock)
         case configuration.Location():
-            registry.warehouse().connect(account, door, clock)
+            registry.warehouse(account.kind).connect(account, door, clock)
 
 
 def endpoints(settings: Settings) -> Iterator[Check]:

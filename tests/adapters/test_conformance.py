@@ -16,11 +16,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters import registry
+from adapters.documents import Document, DocumentLine, DocumentPackage
 from adapters.plugin import ChannelKind, CourierKind, PlatformKind, WarehouseKind
 from adapters.ports import Booking, Handover, Notice, Purpose, Window
 from domain import errors
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
-from domain.order import Address
+from domain.order import Address, Lane
 from infra.config import settings
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -34,6 +35,17 @@ WINDOW = Window(datetime(2026, 11, 22, 1, 0, tzinfo=UTC), datetime(2026, 11, 22,
 HANDOVER = Handover(ORDER, "sf", WAYBILL, {ORDER: 1}, outside=frozenset(), shipped_at=WINDOW.end)
 NOTICE = Notice(
     "evt-1", "package.shipped", WINDOW.end, {"platform_order_id": ORDER, "waybill": WAYBILL}, mobile=RECEIVER.phone
+)
+DOCUMENT_REFERENCE = "W7B73O67I4YV6HOQ4RJX-W1-1"
+DOCUMENT = Document(
+    reference=DOCUMENT_REFERENCE,
+    shop="taobao/s1",
+    lines=(DocumentLine("2900000000000000011", "TEE-1", 2), DocumentLine("2900000000000000012", "SOCK-1", 1)),
+    packages=(DocumentPackage("W7B73O67I4YV6HOQ4RJX-1-1", "sf", WAYBILL, "571A-12"),),
+    merge_token="oaid-1",
+    lane=Lane.P0,
+    ship_by=WINDOW.end,
+    receiver=RECEIVER,
 )
 
 
@@ -58,6 +70,9 @@ CALLS = {
     WarehouseKind: {
         "events": lambda warehouse: warehouse.events("41"),
         "stock": lambda warehouse: warehouse.stock(),
+        "place": lambda warehouse: warehouse.place(DOCUMENT),
+        "stop": lambda warehouse: warehouse.stop(DOCUMENT_REFERENCE, "WMS-17"),
+        "find": lambda warehouse: warehouse.find(DOCUMENT_REFERENCE),
     },
 }
 CASES_WANTED = {
@@ -66,7 +81,8 @@ CASES_WANTED = {
     CourierKind: "create_ok create_refused create_throttled create_duplicate find_ok find_not_found find_cancelled"
     " cancel_ok cancel_repeated",
     ChannelKind: "tell_ok tell_refused",
-    WarehouseKind: "events_ok stock_ok",
+    WarehouseKind: "events_ok stock_ok place_ok place_refused place_other_content stop_ok stop_too_late stop_pending"
+    " stop_not_found find_ok find_not_found",
 }
 SETTINGS = {
     PlatformKind: settings.Shop,
@@ -75,7 +91,7 @@ SETTINGS = {
     WarehouseKind: settings.Location,
 }
 # Repeating these may ship or book twice.
-WRITES = {"create", "tell_shipped"}
+WRITES = {"create", "tell_shipped", "place"}
 KINDS = [
     kind
     for kinds in (
@@ -191,9 +207,10 @@ def agrees(wanted: Any, found: Any, *, partly: bool) -> bool:
 
 
 def plain(result: Any) -> Any:
-    """A result as JSON would show it; an error as its class and code."""
+    """A result as JSON would show it; an error as its class in the tree and its code."""
     if isinstance(result, FulfilmentError):
-        return {"kind": type(result).__name__, "code": result.code}
+        in_tree = next(kind for kind in type(result).__mro__ if kind.__module__ == errors.__name__)
+        return {"kind": in_tree.__name__, "code": result.code}
     if isinstance(result, dict):
         return {name: plain(part) for name, part in result.items()}
     return json.loads(msgspec.json.encode(result))

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 import pytest
 
 from adapters import ports
+from adapters.documents import Capabilities
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
 from adapters.ports import Purpose
 from domain.errors import Malformed, Misconfigured, Refused, Transient
 from domain.gates import PAUSED, GateShut
 from domain.order import OrderKey
-from domain.references import order_base, reference
+from domain.references import document_reference, order_base, reference
 
 PAIRS = [
     (ports.Platform, GuardedPlatform),
@@ -43,6 +44,7 @@ class Port:
     can_find = False
     find_lag_s = 1.5
     needs_mobile = True
+    capabilities = Capabilities(splits=True)
 
     def __init__(self) -> None:
         self.called = []
@@ -70,7 +72,9 @@ GIVEN = {
     "purpose": Purpose.LABEL,
     "handover": SimpleNamespace(platform_order_id="T1", courier="sf"),
     "booking": SimpleNamespace(reference="R1"),
+    "document": SimpleNamespace(reference="R1"),
     "reference": "R1",
+    "their_id": "7",
     "waybill": "SF1",
     "notice": SimpleNamespace(event_id="E1", content={}),
     "cursor": "7",
@@ -84,6 +88,8 @@ ABOUT = {
     "find": "R1",
     "cancel": "R1",
     "tell": "E1",
+    "place": "R1",
+    "stop": "R1",
     "events": None,
     "stock": None,
 }
@@ -137,6 +143,7 @@ def test_what_calls_nobody_needs_no_gate():
     assert (platform.window_max_s, platform.courier_code("sf")) == (60.0, "SF")
     assert (courier.is_idempotent, courier.can_find, courier.find_lag_s) == (True, False, 1.5)
     assert GuardedNotifier("a/b", Port(), Gates(0)).is_idempotent
+    assert GuardedWarehouse("a/b", Port(), Gates(0)).capabilities.splits
 
 
 class Revealing(Port):
@@ -179,13 +186,16 @@ async def test_a_courier_that_our_own_settings_do_not_map_accuses_no_account():
     assert gates.asked == []
 
 
-async def test_all_packages_and_notices_of_one_order_are_one_subject():
+async def test_all_packages_documents_and_notices_of_one_order_are_one_subject():
     key = OrderKey("taobao", "s1", "T1")
     content = {"platform": "taobao", "shop": "s1", "platform_order_id": "T1"}
     gates = Gates()
     courier, notifier = GuardedCourier("a/b", Port(), gates), GuardedNotifier("a/b", Port(), gates)
+    warehouse = GuardedWarehouse("a/b", Port(), gates)
     for number in (1, 2):
         await courier.create(SimpleNamespace(reference=reference(key, number, 1)))
         await courier.find(reference(key, number, 1))
         await notifier.tell(SimpleNamespace(event_id=f"E{number}", content=content))
+        await warehouse.place(SimpleNamespace(reference=document_reference(key, number, 1)))
+        await warehouse.stop(document_reference(key, number, 1), "7")
     assert set(gates.about) == {order_base(key), "taobao/s1/T1"}

@@ -193,7 +193,7 @@ class House:
             platforms={one.account: registry.platform(one.platform).connect(one, door, clock) for one in known.shops},
             couriers={one.account: registry.courier(one.courier).connect(one, door, clock) for one in known.couriers},
             notifiers={one.account: registry.channel(one.kind).connect(one, door, clock) for one in known.channels},
-            warehouses={one.name: registry.warehouse().connect(one, door, clock) for one in known.locations},
+            warehouses={one.name: registry.warehouse(one.kind).connect(one, door, clock) for one in known.locations},
         )
 
     def rows(self, query, *values):
