@@ -79,7 +79,8 @@ _UPDATE_S = 1.0
 _NO_EFFECT = (Transient, Throttled, Refused, Misconfigured, OrderHeldError, OrderChangedError)
 _AT_WAREHOUSE = ("placed", "final")
 # Facts of a hold about a document that is gone without our doing.
-DROPPED, VANISHED = "stopped_by_warehouse", "document_unknown"
+DROPPED = "stopped_by_warehouse"
+VANISHED = "document_unknown"
 
 
 @dataclass(frozen=True, slots=True)

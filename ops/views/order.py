@@ -137,9 +137,10 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What a warehouse was told of a fulfillment order. `code`: why it was refused. `heard_at`: its last event about it.
+    """What a warehouse was told of a fulfillment order. `code`: why it was refused.
 
-    `reference` is None until a call is about to be made. `asked_at`: when it was last asked, because no event came.
+    `reference` is None until a call is about to be made. `heard_at`: of the last event about it. `asked_at`: when the
+    warehouse was last asked, because no event came.
     """
 
     fulfillment_order_id: int

@@ -46,3 +46,20 @@ ALTER TABLE location ADD COLUMN takes_orders_since timestamptz;
 COMMENT ON COLUMN location.takes_orders_since IS 'since when its warehouse is told of orders; NULL: it is not told';
 ALTER TABLE early_scan ADD COLUMN told jsonb;
 COMMENT ON COLUMN early_scan.told IS 'of an event about a document: packages, lines and codes; NULL for a scan of a package';
+
+-- A worker of an earlier version packs all that is left into each package that it makes. A package that a warehouse tells of
+-- holds what the warehouse says: its account is the location's.
+CREATE OR REPLACE FUNCTION pack_lines_of_earlier_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    WITH contents AS (
+        INSERT INTO package_line (package_id, fulfillment_order_id, order_id, line_id, quantity)
+        SELECT p.id, f.fulfillment_order_id, f.order_id, f.line_id, f.quantity - f.packed
+        FROM added AS p JOIN fulfillment_line AS f ON f.fulfillment_order_id = p.fulfillment_order_id
+        WHERE f.packed < f.quantity AND p.account NOT LIKE 'warehouse/%'
+        RETURNING fulfillment_order_id, order_id, line_id, quantity
+    )
+    UPDATE fulfillment_line AS f SET packed = f.packed + c.quantity
+    FROM contents AS c
+    WHERE f.fulfillment_order_id = c.fulfillment_order_id AND f.order_id = c.order_id AND f.line_id = c.line_id;
+    RETURN NULL;
+END $$;
