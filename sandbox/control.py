@@ -3,7 +3,7 @@
 | do | fields | effect |
 |---|---|---|
 | add_order | see `AddOrder` | one that must ship is visible; answers its tid |
-| set_latency | taobao_ms, sf_ms | from the next call on |
+| set_latency | taobao_ms, sf_ms, warehouse_ms | from the next call on |
 | ask_refund, withdraw_refund | tid, lines | the buyer wants money back, or not any more, for some lines or for all |
 | refuse_refund, pay_refund | tid, lines | the seller answers what was asked; a line that is paid back is closed |
 | close_lines | tid, lines | the platform closes lines that have not been shipped |
@@ -13,6 +13,7 @@
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
 | set_courier | can_find, knows_references, gives_always, look_up_lag_s | what the courier can and does |
+| set_warehouse | location, floor, lose_answers, drop_calls | how a warehouse behaves from now on; see `SetWarehouse` |
 | limit_calls | who, calls, says, retry_after_s | so many calls more, then refusals; see `sandbox.limit` |
 | lift_limit | who | no limit any more |
 | lock_out | who, is_out | the credentials of the courier, or of a shop, have expired or are valid again |
@@ -33,7 +34,7 @@ from sandbox.model import Expected, Member, PlannedLine, PlannedOrder, Ships
 from sandbox.places import CHINESE_PLACES, place_of
 from sandbox.poison import Spoilt
 from sandbox.sf import Courier
-from sandbox.spec import Latency
+from sandbox.spec import Floor, Latency
 from sandbox.spoil import Spoil, SpoilScans, SpoilStock, SpoilTrade, spoil
 from sandbox.stream import number
 from sandbox.taobao import Platform
@@ -70,6 +71,7 @@ class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 class SetLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_latency"):
     taobao_ms: float = 0.0
     sf_ms: float = 0.0
+    warehouse_ms: float = 0.0
 
 
 class CancelWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="cancel_waybill"):
@@ -91,6 +93,18 @@ class SetCourier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     knows_references: bool = True
     gives_always: str = ""
     look_up_lag_s: float = 0.0
+
+
+class SetWarehouse(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_warehouse"):
+    """`floor`: the whole of `sandbox.spec.Floor`; as it was without it.
+
+    `lose_answers`, `drop_calls`: so many next posts and look-ups are carried out, or not, and never answered.
+    """
+
+    location: str
+    floor: Floor | None = None
+    lose_answers: int = 0
+    drop_calls: int = 0
 
 
 class PlantWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="plant_waybill"):
@@ -126,7 +140,17 @@ class SpoilOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     how: Spoilt
 
 
-Mood = SetLatency | RefuseReceiver | SetCourier | LimitCalls | LiftLimit | LockOut | SetFirewall | SpoilOrder
+Mood = (
+    SetLatency
+    | RefuseReceiver
+    | SetCourier
+    | SetWarehouse
+    | LimitCalls
+    | LiftLimit
+    | LockOut
+    | SetFirewall
+    | SpoilOrder
+)
 Command = AddOrder | CancelWaybill | PlantWaybill | Mood | Spoil | Change
 
 
@@ -157,11 +181,13 @@ def _set_mood(world: World, command: Mood) -> None:
     """How platform and courier treat whoever calls from now on."""
     match command:
         case SetLatency():
-            world.latency = Latency(taobao_ms=command.taobao_ms, sf_ms=command.sf_ms)
+            world.latency = Latency(taobao_ms=command.taobao_ms, sf_ms=command.sf_ms, warehouse_ms=command.warehouse_ms)
         case RefuseReceiver():
             world.courier.unwelcome.add(command.mobile)
         case SetCourier():
             _set_courier(world, command)
+        case SetWarehouse():
+            _set_warehouse(world, command)
         case LimitCalls():
             _limited(world, command.who).limit = _limit(command)
         case LiftLimit():
@@ -179,6 +205,15 @@ def _set_courier(world: World, asked: SetCourier) -> None:
     world.courier.knows_references = asked.knows_references
     world.courier.gives_always = asked.gives_always
     world.courier.look_up_lag_s = asked.look_up_lag_s
+
+
+def _set_warehouse(world: World, asked: SetWarehouse) -> None:
+    works = world.warehouses.works.get(asked.location)
+    if works is None:
+        raise Refused("control_invalid", "no such location")
+    works.floor = asked.floor or works.floor
+    world.warehouses.lose_answers[asked.location] = asked.lose_answers
+    world.warehouses.drop_calls[asked.location] = asked.drop_calls
 
 
 def _limited(world: World, who: str) -> Platform | Courier:

@@ -19,6 +19,7 @@ def progress(world: World) -> Json:
         "orders": len(world.plan.orders),
         "visible": len(world.book.trades),
         "waybills": len(world.waybills.by_number),
+        "documents": sum(len(book.all) for book in world.warehouses.books.values()),
         "handed_over": sum(1 for waybill in world.waybills.by_number.values() if waybill.is_collected),
         "written_back": len(ledger.write_backs),
         "told": len(ledger.told),
@@ -44,6 +45,9 @@ def full(world: World) -> Json:
     - ``stock``: pieces counted before the run, pieces that left according to the write-backs (``shipped``), and pieces
       in the packages that the courier has (``left``), by the contents on their labels.
     - ``doubled``: references with more than one living waybill.
+    - ``documents``: what the warehouses were told, each document with what left of it; ``doubled_documents``:
+      references with more than one that is neither refused nor stopped; ``untold``: numbers of packages that left a
+      warehouse which is told its orders, and that stand in no document.
     """
     shipped, left = _shipped(world), _left(world)
     told = _told_of_lines(world)
@@ -65,6 +69,9 @@ def full(world: World) -> Json:
             for entry in world.plan.catalogue
         ],
         "doubled": _doubled(world),
+        "documents": _documents(world),
+        "doubled_documents": _doubled_documents(world),
+        "untold": _untold(world),
         "alarms": [asdict(row) for row in world.ledger.alarms],
         "refused": dict(world.ledger.refused),
         "refusals": [asdict(row) for row in world.ledger.refusals],
@@ -173,3 +180,38 @@ def _shipped(world: World) -> Counter[str]:
 def _doubled(world: World) -> list[str]:
     living = Counter(waybill.booking.reference for waybill in world.waybills.by_number.values() if waybill.is_alive)
     return [reference for reference, number in living.items() if number > 1]
+
+
+def _documents(world: World) -> list[Json]:
+    return [
+        {
+            "reference": document.reference,
+            "id": document.their_id,
+            "location": location,
+            "shop": document.order.shop,
+            "state": document.state,
+            "code": document.code,
+            "at": document.at,
+            "lines": document.lines(),
+            "waybills": [parcel.waybill for parcel in document.parcels],
+        }
+        for location, book in world.warehouses.books.items()
+        for document in book.all
+    ]
+
+
+def _doubled_documents(world: World) -> list[str]:
+    books = world.warehouses.books.values()
+    living = Counter(document.reference for book in books for document in book.all if not document.is_over)
+    return [reference for reference, number in living.items() if number > 1]
+
+
+def _untold(world: World) -> list[str]:
+    books = world.warehouses.books.values()
+    told = {parcel.waybill for book in books for document in book.all for parcel in document.parcels}
+    is_told = {name for name, works in world.warehouses.works.items() if works.floor.learns_from == "orders"}
+    return [
+        waybill.number
+        for waybill in world.waybills.by_number.values()
+        if waybill.is_collected and waybill.booking.location in is_told and waybill.number not in told
+    ]

@@ -12,7 +12,7 @@ from sandbox import control, report
 from sandbox.limit import OverLimitError
 from sandbox.poison import ForbiddenError
 from sandbox.signatures import same
-from sandbox.warehouse import Answer, FeedRequest
+from sandbox.warehouse import Answer, AnswerLostError, FeedRequest
 from sandbox.world import World
 
 Clock = Callable[[], float]
@@ -30,6 +30,9 @@ def application(world: World, clock: Clock) -> web.Application:
             web.post("/sf/std/service", _sf(world, clock)),
             web.get("/warehouse/{location}/events", _feed(world, clock, world.feed.events)),
             web.get("/warehouse/{location}/stock", _feed(world, clock, world.feed.stock)),
+            web.post("/warehouse/{location}/orders", _feed(world, clock, world.feed.place)),
+            web.get("/warehouse/{location}/orders/{reference}", _feed(world, clock, world.feed.find)),
+            web.post("/warehouse/{location}/stop", _feed(world, clock, world.feed.stop)),
             web.post("/hook", _hook(world, clock)),
             # The provider has one address, and signs the path as "/".
             web.post("/", _texts(world, clock)),
@@ -72,11 +75,20 @@ def _feed(world: World, clock: Clock, answer: Callable[[FeedRequest, float], Ans
             signature=request.headers.get("X-Signature", ""),
             after=request.query.get("after", ""),
             limit=request.query.get("limit", ""),
+            reference=request.match_info.get("reference", ""),
+            body=await request.read() if request.method == "POST" else None,
         )
+        if world.latency.warehouse_ms:
+            await asyncio.sleep(world.latency.warehouse_ms / 1000)
         now = clock()
         if not world.feed.is_signed(asked, now):
             return _json(b'{"error":"signature"}', 401)
-        status, body = answer(asked, now)
+        try:
+            status, body = answer(asked, now)
+        except AnswerLostError:
+            if request.transport is not None:
+                request.transport.abort()
+            return _json(b"")
         return _json(body, status)
 
     return handle

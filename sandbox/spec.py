@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -98,6 +99,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     taobao_ms: float = 0.0
     sf_ms: float = 0.0
+    warehouse_ms: float = 0.0
 
 
 class WarehouseDelays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +108,37 @@ class WarehouseDelays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     accept_s: float = 0.2
     pack_s: float = 0.2
     handover_s: float = 0.2
+
+
+class Floor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the warehouse of a location behaves.
+
+    `learns_from`: `courier`, as soon as a label is booked from its address; or `orders`, from ``POST /orders`` alone.
+    The rest holds for `orders`. `books_waybill`: it books at the sandbox's courier itself, and `splits` into a package
+    for each line (of one line with several pieces, into two). `stops`: what ``POST /stop`` answers, `now` or `later` by
+    an event. `is_idempotent`: without it a repeated document is a second one.
+
+    Shares are of documents, drawn by their reference: `refuses` at once, `refuses_late` by an event, `picks_short`,
+    `forgets` (takes it, and does nothing more). `repeats_events`: told twice. `late_events_s`: told up to so much late,
+    so in any order. Shares of calls: `loses_answers` (carries it out and never answers), `drops_calls` (does not carry
+    it out and never answers). `find_lag_s`: so long a look-up does not show what was placed. `is_away`: 503 to all.
+    """
+
+    learns_from: Literal["courier", "orders"] = "courier"
+    books_waybill: bool = False
+    splits: bool = False
+    stops: Literal["now", "later"] = "now"
+    is_idempotent: bool = True
+    find_lag_s: float = 0.0
+    refuses: float = 0.0
+    refuses_late: float = 0.0
+    picks_short: float = 0.0
+    forgets: float = 0.0
+    repeats_events: float = 0.0
+    late_events_s: float = 0.0
+    loses_answers: float = 0.0
+    drops_calls: float = 0.0
+    is_away: bool = False
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,7 +160,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `csv`: path of a file of order lines (see `sandbox.olist`) to replay instead of generating.
     `shops`: number of generated shops; a replayed file has one shop for each seller.
     `p0_share`: share of orders from a live stream, by a PLUS member, in a location's own city.
-    `locations`: empty for two of the sandbox's own that suit the stream.
+    `locations`: empty for two of the sandbox's own that suit the stream. `floors`: by location; a usual one otherwise.
     """
 
     seed: int
@@ -142,6 +175,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     latency: Latency = Latency()
     warehouse: WarehouseDelays = WarehouseDelays()
     locations: tuple[Location, ...] = ()
+    floors: dict[str, Floor] = {}
 
 
 def read_spec(path: Path) -> Spec:

@@ -1,11 +1,14 @@
 """One simulated world: everything the server plays, put together from a spec."""
 
 from collections import Counter
+from itertools import islice
 
+from sandbox.floor import Outside
 from sandbox.happenings import Happenings
 from sandbox.hook import Receiver
 from sandbox.ledger import Ledger
 from sandbox.model import Plan
+from sandbox.people import person_of
 from sandbox.sf import Courier
 from sandbox.sms import SmsProvider
 from sandbox.spec import Spec
@@ -32,13 +35,27 @@ class World:
         }
         self.book = Tradebook(plan, opened_at)
         self.waybills = WaybillBook()
-        self.warehouses = Warehouses(plan, spec.warehouse)
+        self._mobiles: dict[str, str] = {}
+        self._tokens_read = 0
+        sku_titles = {entry.sku.code: entry.sku.title for entry in plan.catalogue}
+        outside = Outside(self.waybills, self.ledger, self._mobile_of, lambda sku: sku_titles.get(sku, sku))
+        self.warehouses = Warehouses(plan, spec, outside)
         self.happenings = Happenings(self.book, spec.scenes)
         self.platform = Platform(plan, spec.secrets, self.happenings, self.waybills, self.ledger)
         self.courier = Courier(plan.locations, spec.secrets, self.waybills, self.warehouses, self.ledger)
         self.feed = Feed(self.warehouses, spec.secrets.warehouse_secret, self.ledger)
         self.receiver = Receiver(spec.secrets.webhook_secret, self.ledger)
         self.texts = SmsProvider(spec.secrets, self.waybills, self.ledger)
+
+    def _mobile_of(self, merge_token: str) -> str:
+        """The number of a hidden receiver, as the platform tells it the courier; empty for a token of nobody's."""
+        # Trades come to the end of the book; an older one has a new token when its address changes.
+        for start in (self._tokens_read, 0):
+            if merge_token not in self._mobiles:
+                for trade in islice(self.book.trades.values(), start, None):
+                    self._mobiles[trade.oaid()] = person_of(trade.order).mobile
+                self._tokens_read = len(self.book.trades)
+        return self._mobiles.get(merge_token, "")
 
     def advance(self, now: float) -> None:
         """Let happen what was due by `now`."""

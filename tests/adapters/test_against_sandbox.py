@@ -9,19 +9,21 @@ from aiohttp import web
 from msgspec import structs
 
 from adapters import registry
+from adapters.documents import Capabilities, Document, DocumentLine, DocumentPackage, Found, Progress, Stop
 from adapters.door import Door
 from adapters.platforms.taobao.trade import read_order
 from adapters.ports import Booking, Handover, Notice, Purpose, Window
 from domain.errors import Conflict, Misconfigured
 from domain.normalize import inspect
-from domain.order import Address, MemberLevel, PlatformState, Source
+from domain.order import Address, MemberLevel, OrderKey, PlatformState, Source
 from domain.phone import Unreachable
+from domain.references import document_reference, reference
 from infra.config.secret import Secret
 from infra.config.settings import Channel, Courier, Location, Sender, Settings, Shop
 from infra.config.settings import Door as Limits
 from infra.process.clock import SystemClock
 from sandbox.server import application
-from sandbox.spec import Secrets, Spec, WarehouseDelays
+from sandbox.spec import Floor, Secrets, Spec, WarehouseDelays
 from sandbox.stream import plan
 from sandbox.world import World
 
@@ -56,6 +58,10 @@ async def played():
         shops=1,
         p0_share=0.2,
         warehouse=WarehouseDelays(accept_s=0, pack_s=0, handover_s=0),
+        floors={
+            "shanghai": Floor(learns_from="orders"),
+            "guangzhou": Floor(learns_from="orders", books_waybill=True, splits=True, repeats_events=1.0),
+        },
     )
     world = World(spec, plan(spec), time.time())
     runner = web.AppRunner(application(world, time.time))
@@ -201,6 +207,66 @@ async def test_warehouse_and_web_hook_accept_our_signatures(played, door):
     notice = Notice("evt-1", "package.shipped", datetime.now(UTC), {"waybill": "SF1"})
     await hook.tell(notice)
     await hook.tell(notice)
+
+
+def document(waybill: str = "") -> Document:
+    key = OrderKey("taobao", "shop-1", "T1")
+    packages = (DocumentPackage(reference(key, 1, 1), "sf", waybill, ""),) if waybill else ()
+    lines = (DocumentLine("11", "SKU-00001", 2), DocumentLine("12", "SKU-00002", 1))
+    return Document(reference=document_reference(key, 1, 1), shop="taobao/shop-1", lines=lines, packages=packages)
+
+
+@pytest.fixture
+def warehouses(played, door):
+    """By location, with the options that suit its floor."""
+    books = {"books_waybill": "true", "splits": "true"}
+    return {
+        place.name: registry.warehouse(place.kind).connect(
+            structs.replace(place, options=books if place.name == "guangzhou" else {}), door, SystemClock()
+        )
+        for place in played.locations
+    }
+
+
+async def test_a_document_is_placed_found_and_packed_under_our_waybill(warehouses, shop, sf):
+    order = await first_to_ship(shop)
+    number = order.key.platform_order_id
+    receiver = (await shop.reveal({number: order.receiver.merge_token}, Purpose.LABEL))[number]
+    waybill = await sf.create(Booking("R-1", receiver, receiver, (("x", 1),), 0))
+    warehouse, told = warehouses["shanghai"], document(waybill.number)
+
+    assert await warehouse.find(told.reference) is None
+    with pytest.raises(Conflict, match="unknown_reference"):
+        await warehouse.stop(told.reference, "")
+    taken = await warehouse.place(told)
+    assert await warehouse.place(told) == taken
+    with pytest.raises(Conflict, match="reference_used"):
+        await warehouse.place(replace(told, packing_group="other"))
+
+    page = await warehouse.events("")
+    assert page.rejected == ()
+    kinds = [(event.kind, event.waybill) for event in page.events]
+    assert kinds[-2:] == [("packed", waybill.number), ("handed_over", waybill.number)]
+    assert {event.their_id for event in page.events} == {taken.their_id}
+    assert [(line.line, line.planned, line.actual) for line in page.events[-1].lines] == [("11", 2, 2), ("12", 1, 1)]
+    found = await warehouse.find(told.reference)
+    assert found == Found(told.reference, taken.their_id, Progress.HANDED_OVER)
+    assert await warehouse.stop(told.reference, taken.their_id) is Stop.TOO_LATE
+
+
+async def test_a_warehouse_that_books_tells_packages_and_repeats_itself(warehouses):
+    warehouse, told = warehouses["guangzhou"], document()
+    assert warehouse.capabilities == Capabilities(books_waybill=True, splits=True)
+
+    await warehouse.place(told)
+
+    page = await warehouse.events("")
+    assert page.rejected == ()
+    left = {event.event_id: event for event in page.events if event.kind == "handed_over"}
+    assert len(page.events) == 2 * len({event.event_id for event in page.events})
+    assert [one.lines for event in left.values() for one in event.packages] == [(("11", 2),), (("12", 1),)]
+    assert sorted(event.is_final for event in left.values()) == [False, True]
+    assert {event.reference for event in page.events} == {told.reference}
 
 
 async def test_the_text_message_provider_accepts_our_signature(played, door):

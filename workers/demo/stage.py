@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import msgspec
 
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, data_dir, read_settings
-from sandbox.spec import Arrival, Dirt, Scenes, Secrets, Spec, WarehouseDelays
+from sandbox.spec import Arrival, Dirt, Floor, Scenes, Secrets, Spec, WarehouseDelays
 from sandbox.stream import plan
 
 _READY_S = 60.0
@@ -29,6 +29,7 @@ STORES_FOLDER = "stores"
 CLEAN = Dirt(unpaid=0.0, closed=0.0)
 NO_SCENES = Scenes()
 BRISK = WarehouseDelays()
+USUAL = Floor()
 # Of the orders that are to be split, so many have a line that no platform lets us divide.
 _UNDIVIDABLE = 0.05
 # The sandbox is on this machine: what it has not answered by then was lost with somebody. After a crash
@@ -44,7 +45,8 @@ class Script:
     """What a demo plays. `orders` 0 with a file means all of it; `per_second` 0 means all at once.
 
     `control`: after the run three harms are planted, which the reckoning must find. `texts_buyers`: buyers
-    get a text message as well. `takes_over`: the settings name ``take_over_from``, which earlier versions do not know.
+    get a text message as well. `takes_over`: the settings name what earlier versions do not know, ``take_over_from``
+    and the options of a location. `floors`: how the warehouse of a location behaves, by its name.
     """
 
     orders: int
@@ -60,6 +62,7 @@ class Script:
     dirt: Dirt = CLEAN
     scenes: Scenes = NO_SCENES
     delays: WarehouseDelays = BRISK
+    floors: Mapping[str, Floor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ def make_spec(script: Script) -> Spec:
         dirt=script.dirt,
         scenes=script.scenes,
         warehouse=script.delays,
+        floors=dict(script.floors),
         secrets=Secrets(
             app_key=str(10_000_000 + secrets.randbelow(80_000_000)),
             app_secret=secrets.token_hex(16),
@@ -185,6 +189,17 @@ def _await_port(process: subprocess.Popen[bytes], ready_file: Path) -> int:
             return int(msgspec.json.decode(ready_file.read_bytes())["port"])
         time.sleep(_POLL_S)
     raise Misconfigured("sandbox_silent", "the sandbox did not start; see sandbox.log in the demo's folder")
+
+
+def options_of(floor: Floor) -> dict[str, str]:
+    """The options of a location whose warehouse behaves like this."""
+    flags = {
+        "takes_orders": floor.learns_from == "orders",
+        "books_waybill": floor.books_waybill,
+        "splits": floor.splits,
+        "is_idempotent": floor.is_idempotent,
+    }
+    return {name: str(flag).lower() for name, flag in flags.items()} | {"find_lag_s": f"{floor.find_lag_s:.3f}"}
 
 
 def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
@@ -254,6 +269,7 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
                     "detail": location.detail,
                 },
                 "credentials": {"secret": kept("warehouse_secret", known.warehouse_secret)},
+                **({"options": options_of(spec.floors.get(location.name, USUAL))} if script.takes_over else {}),
             }
             for location in planned.locations
         ],
