@@ -9,7 +9,8 @@ from infra.config import settings
 
 # What the protocol itself settles is no option: every feed has events and a count.
 FLAGS: Mapping[str, bool] = {
-    "takes_orders": True,
+    # A location of an earlier version learns of orders as it did, until its settings say otherwise.
+    "takes_orders": False,
     "books_waybill": False,
     "splits": False,
     "can_stop": True,
