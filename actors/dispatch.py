@@ -183,7 +183,7 @@ class Dispatch:
         taken = [(one, a.outcome) for one, a in pairs if isinstance(a.outcome, (Taken, Underway))]
         place_documents(tx, [_placed(one, outcome, ages[one.reference]) for one, outcome in taken if not one.is_placed])
         note_asked(tx, [one.reference for one, _ in pairs if one.is_placed])
-        gone = [one for one, a in pairs if isinstance(a.outcome, Stopped)]
+        gone = [one for one, a in pairs if isinstance(a.outcome, Stopped) or _has_vanished(one, a)]
         end_documents(tx, [Ended(one.reference, PlacementStatus.STOPPED) for one in gone])
         end_calls(
             tx, [self._call_ended(one, a, ages[one.reference]) for one, a in pairs if self._leaves_intent(one, a)]
@@ -317,6 +317,11 @@ def _take_unwanted(
         if may_be_outdated(orders[row.order_id], [one.line_id for one in pieces.get(row.fulfillment_order_id, ())])
     }
     return trim(tx, sorted(order_ids)) if order_ids else frozenset()
+
+
+def _has_vanished(one: Undispatched, answer: Answer) -> bool:
+    """Whether the warehouse knows a document no more that it had. A person decides before it gets another one."""
+    return one.is_placed and isinstance(answer.outcome, NothingPlaced) and one.place.state in STEP.works_in
 
 
 def _placed(one: Undispatched, outcome: Taken | Underway, checked_s: float | None) -> Placed:
