@@ -89,7 +89,7 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.APPROVAL_NEEDED: HoldRule("finance", 4, "an approval is missing"),
     HoldCode.SKU_UNMAPPED: HoldRule("catalogue", 8, "a line's SKU is unknown to our stock"),
     HoldCode.WAYBILL_ERROR: HoldRule("logistics", 2, "the courier refused the booking"),
-    HoldCode.UNWANTED_WAYBILL: HoldRule("logistics", 4, "the order is closed, and its waybill lives at the courier"),
+    HoldCode.UNWANTED_WAYBILL: HoldRule("logistics", 4, "nobody wants the waybill any more, and it lives"),
     HoldCode.WAYBILL_CONTRADICTS: HoldRule("logistics", 2, "the warehouse scanned another waybill than ours"),
     HoldCode.DISPATCH_ERROR: HoldRule("warehouse", 2, "the warehouse could not be told, or dropped the order"),
     HoldCode.UNWANTED_DOCUMENT: HoldRule("warehouse", 4, "the order is closed, and the warehouse has it"),
