@@ -125,7 +125,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         key="account of a location",
         opens="the warehouse has orders of ours and has told nothing of any for `silent_after_h`",
         act="ask the warehouse whether it works on them; `orderlane order list --location`",
-        events=("documents_asked_about",),
+        events=("warehouse_silent",),
     ),
     AlarmKind.SHOP_BEHIND: AlarmRule(
         severity=Severity.ERROR,

@@ -14,13 +14,14 @@ from actors.listings import WaitingForSkus
 from actors.quiet_documents import QuietDocuments
 from actors.take_over import TakeOverDuty
 from infra.config.settings import Settings
-from infra.monitoring.alarm_conditions import conditions_of
+from infra.monitoring.alarm_conditions import conditions_of, patience_of
 from infra.monitoring.alarm_sinks import LogSink
 from infra.monitoring.alarms import (
     alarm_on_expired_holds,
     alarm_on_letters,
     alarm_on_old_cursors,
     alarm_on_silent_feeds,
+    alarm_on_silent_warehouses,
     raise_alarms,
     repeat_alarms,
 )
@@ -185,6 +186,13 @@ DUTIES: tuple[Entry, ...] = (
         Beside.SLOW,
         "tells of shops and locations that could not be read for an hour",
         lambda given: lambda: alarm_on_silent_feeds(given.db),
+    ),
+    Entry(
+        "silent_warehouses",
+        3600.0,
+        Beside.SLOW,
+        "tells of warehouses with open orders that have told nothing for `silent_after_h`",
+        lambda given: lambda: alarm_on_silent_warehouses(given.db, patience_of(given.settings)),
     ),
     Entry(
         "expired_holds",

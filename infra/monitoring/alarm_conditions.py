@@ -110,11 +110,16 @@ def _silent_feeds(connection: Connection) -> Mapping[str, Held]:
 
 def _silent_warehouses(connection: Connection, settings: Settings) -> Mapping[str, Held]:
     locations = directory_of(settings).locations
-    patience = {name: one.silent_after_h for name, one in locations.items() if one.silent_after_h > 0}
     return {
         locations[one.location].account: Held(one.documents, {"since": one.since.isoformat()})
-        for one in silent_warehouses(connection, patience)
+        for one in silent_warehouses(connection, patience_of(settings))
     }
+
+
+def patience_of(settings: Settings) -> Mapping[str, float]:
+    """Hours that the warehouse of each location may be silent; without those that may be for ever."""
+    locations = directory_of(settings).locations
+    return {name: one.silent_after_h for name, one in locations.items() if one.silent_after_h > 0}
 
 
 def _behind(connection: Connection, settings: Settings) -> Mapping[str, Held | None]:

@@ -90,7 +90,8 @@ JOIN orders AS o ON o.id = f.order_id
 WHERE ours.reference = %(reference)s;
 
 -- name: packages_since
--- A page of packages with their live shipment, and the highest generation we know of.
+-- A page of packages with their live shipment, and the highest generation we know of. Not those that a warehouse booked:
+-- no courier knows our references of them.
 SELECT p.id, p.number, p.courier, p.account, f.id AS fulfillment_order_id, f.state, f.lane, o.id AS order_id,
        o.platform, o.shop, o.platform_order_id, s.generation, s.waybill,
        (SELECT coalesce(max(v.generation), 0) FROM shipment AS v WHERE v.package_id = p.id) AS known_generation,
@@ -100,7 +101,7 @@ FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
-WHERE p.created_at >= %(since)s AND p.id > %(after)s
+WHERE p.created_at >= %(since)s AND p.id > %(after)s AND p.account NOT LIKE 'warehouse/%%'
 ORDER BY p.id
 LIMIT %(limit)s;
 
