@@ -23,7 +23,8 @@ from domain.states import RANK, Cause, State
 from domain.warehouse import TARGET, Contradiction, Move, Scan, advance
 from infra.engine.reports import carry_whole
 from infra.engine.results import NewWork, Place, Settled
-from infra.engine.write_outcomes import Writes, add_hold, event, gather
+from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
+from infra.queue.keys import BellKey
 from infra.tables.orders import load_orders
 from infra.tables.packages import FilledPackage, Stamp, create_filled, stamp_packages
 from infra.tables.placements import Box as KnownBox
@@ -98,11 +99,12 @@ class _Told:
 
 
 def apply_documents(
-    tx: Connection, tools: Tools, step: str, events: Sequence[WarehouseEvent], writes: Writes
-) -> list[WarehouseEvent]:
-    """Apply events about documents; the rows of their outcomes go to `writes`.
+    tx: Connection, tools: Tools, step: str, events: Sequence[WarehouseEvent]
+) -> tuple[list[WarehouseEvent], set[BellKey]]:
+    """Apply events about documents.
 
-    Returns the events that must be looked at again: of documents that nobody knows, and of orders on hold.
+    Returns the events that must be looked at again (of documents that nobody knows, and of orders on hold), and the bells
+    to ring after the commit.
     """
     told = _load(tx, events)
     waiting = [one for one in events if not _take_in(tx, tools, told.get(one.reference), one)]
@@ -117,11 +119,14 @@ def apply_documents(
     consume_stock(tx, [one.row.fulfillment_order_id for one in documents if any(p.handed_over_at for p in one.parcels)])
     end_documents(tx, [*_stopped(documents), *_final(documents)])
     follow = _followers(tx, tools, documents)
+    writes = Writes()
     for one in documents:
         _settle(step, one, back.get(one.row.fulfillment_order_id), follow, writes)
     for part in parts:
         gather(step, part, writes)
-    return waiting
+    writes.finished.clear()
+    write(tx, step, writes)
+    return waiting, {BellKey(work.step, work.lane, work.account) for work in writes.added}
 
 
 def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, _Told]:

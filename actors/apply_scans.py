@@ -46,9 +46,9 @@ def apply_scans(
 
     Scans that come before the record of their label, or during a hold, are kept for later.
     """
-    writes = Writes()
     about_documents = [one for one in events if is_document_reference(one.reference)]
-    waiting = apply_documents(tx, tools, step, about_documents, writes) if about_documents else []
+    # Written before the packages are looked at: scans of both kinds may walk one order.
+    waiting, bells = apply_documents(tx, tools, step, about_documents) if about_documents else ([], set())
     scans = [one for one in events if not is_document_reference(one.reference)]
     scanned = _load(tx, scans)
     waiting += [scan for scan in scans if not _is_understood(scanned.get(scan.reference), scan)]
@@ -62,11 +62,12 @@ def apply_scans(
     follow = want_followers(
         tx, tools, [Left(one.place, one.shop, one.packed_at, one.handed_over_at) for one in touched]
     )
+    writes = Writes()
     for one in touched:
         _settle(step, one, follow.get(one.place.subject_id, ()), writes)
     writes.finished.clear()
     write(tx, step, writes)
-    return {BellKey(work.step, work.lane, work.account) for work in writes.added}
+    return bells | {BellKey(work.step, work.lane, work.account) for work in writes.added}
 
 
 def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:

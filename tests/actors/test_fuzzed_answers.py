@@ -145,10 +145,21 @@ def scans(merchant, tids: list[str]) -> list[dict[str, Any]]:
         tids,
     )
     at = "2026-11-22T10:00:00+08:00"
+    lines = [{"line": "1", "sku": "TEE-1", "planned": 1, "actual": 1}]
     return [
-        {"event_id": f"{tid}-{kind}", "type": kind, "reference": reference, "waybill": waybill, "at": at}
+        {
+            "event_id": f"{tid}-{kind}",
+            "type": kind,
+            "reference": reference,
+            "waybill": waybill,
+            "at": at,
+            "id": f"WMS-{tid}",
+            "packages": [{"waybill": waybill, "grams": 650}],
+            "lines": lines,
+            "final": False,
+        }
         for reference, waybill, tid in booked
-        for kind in ("accepted", "packed", "handed_over")
+        for kind in ("accepted", "printed", "repacked", "packed", "handed_over")
     ]
 
 

@@ -216,3 +216,31 @@ def test_control_a_scan_of_our_waybill_or_of_none_moves_it(booked, waybill):
     scan_naming(merchant, waybill)
     assert (merchant.states(), merchant.holds()) == (["in_transit"], [])
     assert len(merchant.due("writeback")) == 1
+
+
+@pytest.mark.parametrize("kind", ["printed", "picked", "checked"])
+def test_work_on_a_document_shows_that_the_warehouse_has_it(booked, kind):
+    merchant = booked()
+    scan_naming(merchant, "", kind)
+    assert merchant.states() == ["in_warehouse"]
+
+
+@pytest.mark.parametrize("reference", ["ours", "nobody's"])
+def test_an_event_of_an_unknown_kind_changes_nothing_and_waits_for_nobody(booked, reference):
+    merchant = booked()
+    if reference == "ours":
+        reference = merchant.one("SELECT reference FROM shipment")
+    at = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    merchant.warehouse.scans.append(WarehouseEvent("n1", reference, "", "other", at, code="repacked"))
+    merchant.scan("packed")
+    assert (merchant.states(), merchant.holds()) == (["packed"], [])
+    assert merchant.rows("SELECT * FROM early_scan") == []
+    assert merchant.one("SELECT count(*) FROM warehouse_page") == 1, "what was told is kept as it came"
+
+
+def test_control_an_event_of_a_known_kind_waits_for_its_package(booked):
+    merchant = booked()
+    at = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    merchant.warehouse.scans.append(WarehouseEvent("n1", "nobody's", "", "packed", at))
+    merchant.scan()
+    assert merchant.rows("SELECT event_id FROM early_scan") == [("n1",)]

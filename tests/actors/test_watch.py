@@ -10,8 +10,9 @@ from rich.console import Console
 
 from actors.take_over import Adoption, TakeOverDuty
 from adapters import ports
+from adapters.documents import Document
 from adapters.ports import Booking, Notice, Purpose
-from adapters.watching import WatchedPlatform, WatchingCourier, WatchingNotifier
+from adapters.watching import WatchedPlatform, WatchingCourier, WatchingNotifier, WatchingWarehouse
 from domain.errors import UnknownOutcome
 from domain.order import Address
 from domain.take_over import Mode, ShopWatchedError
@@ -249,7 +250,7 @@ async def test_the_ports_pass_on_what_reads_and_refuse_the_rest():
 
 
 @pytest.mark.parametrize(("shop", "is_refused"), [(SHOP, True), ("", True), ("taobao/other", False)])
-async def test_couriers_and_channels_serve_the_other_shops(shop, is_refused):
+async def test_couriers_channels_and_warehouses_serve_the_other_shops(shop, is_refused):
     port = Port()
     nobody = Address("", "", "", "", "", "", "")
     booking = Booking("r", nobody, nobody, (), 0, shop=shop)
@@ -258,18 +259,29 @@ async def test_couriers_and_channels_serve_the_other_shops(shop, is_refused):
     for call in (
         WatchingCourier(port, frozenset({SHOP})).create(booking),
         WatchingNotifier(port, frozenset({SHOP})).tell(notice),
+        WatchingWarehouse(port, frozenset({SHOP})).place(Document(reference="r", shop=shop, lines=())),
     ):
         if is_refused:
             with pytest.raises(ShopWatchedError):
                 await call
         else:
             await call
-    assert port.called == ([] if is_refused else ["create", "tell"])
+    assert port.called == ([] if is_refused else ["create", "tell", "place"])
 
 
-def test_every_call_of_a_platform_is_either_read_or_refused():
-    calls = {name for name in vars(ports.Platform) if not name.startswith("_")}
-    assert calls <= vars(WatchedPlatform).keys()
+async def test_a_warehouse_is_read_and_may_stop_what_it_was_told_before():
+    port = Port()
+    warehouse = WatchingWarehouse(port, frozenset({SHOP}))
+    calls = (warehouse.stop("r", ""), warehouse.find("r"), warehouse.events(""), warehouse.stock())
+    for call in calls:
+        await call
+    assert port.called == ["stop", "find", "events", "stock"]
+
+
+@pytest.mark.parametrize(("port", "watched"), [(ports.Platform, WatchedPlatform), (ports.Warehouse, WatchingWarehouse)])
+def test_every_call_of_a_port_is_either_read_or_refused(port, watched):
+    calls = {name for name in vars(port) if not name.startswith("_")}
+    assert calls <= vars(watched).keys()
 
 
 def test_a_process_without_watched_shops_is_left_as_it_is(merchant):

@@ -219,10 +219,11 @@ def document(waybill: str = "") -> Document:
 @pytest.fixture
 def warehouses(played, door):
     """By location, with the options that suit its floor."""
-    books = {"books_waybill": "true", "splits": "true"}
+    told = {"takes_orders": "true"}
+    books = {**told, "books_waybill": "true", "splits": "true"}
     return {
         place.name: registry.warehouse(place.kind).connect(
-            structs.replace(place, options=books if place.name == "guangzhou" else {}), door, SystemClock()
+            structs.replace(place, options=books if place.name == "guangzhou" else told), door, SystemClock()
         )
         for place in played.locations
     }

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +7,7 @@ from adapters.couriers import sf
 from adapters.platforms.taobao.sign import sign
 from adapters.signing import check_vectors
 from domain.errors import Misconfigured
+from sandbox.signatures import warehouse_signature
 
 PARAMS = {"method": "m", "page_no": 3, "use_has_next": True, "buyer_nick": "", "x": None, "城": "京"}
 SENT = {"method": "m", "page_no": "3", "use_has_next": "true", "城": "京"}
@@ -105,3 +107,26 @@ def test_the_web_hook_and_the_feed_have_signers_too(check):
     }
     assert check(hook, channel="webhook").passed == 1
     assert check({**hook, "secret": "plain"}).failures[0].reason == "row unreadable: Misconfigured"
+
+
+VECTORS = Path(__file__).parents[2] / "docs" / "reference" / "warehouse-feed-vectors.json"
+
+
+def test_the_published_vectors_of_the_feed_are_what_both_sides_compute():
+    """The sandbox has a signer of its own, written from the page."""
+    rows = json.loads(VECTORS.read_text(encoding="utf-8"))["vectors"]
+    checked = check_vectors(VECTORS, channel="feed")
+    assert (checked.passed, checked.failures) == (len(rows), ())
+    assert {row["method"] for row in rows} == {"GET", "POST"}
+    for row in rows:
+        body = row["body"].encode() if "body" in row else None
+        signature = warehouse_signature(row["method"], row["path_and_query"], row["timestamp"], row["secret"], body)
+        assert signature == row["expected"], row["case"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"body": "{}"}, {"method": "PUT"}, {"timestamp": "1795312801"}, {"secret": "other"}]
+)
+def test_a_signature_of_the_feed_covers_every_part(check, changed):
+    row = next(row for row in json.loads(VECTORS.read_text(encoding="utf-8"))["vectors"] if row["method"] == "POST")
+    assert check({**row, "must_not_be": {}, **changed}).failures[0].reason == "value differs"

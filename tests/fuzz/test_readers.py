@@ -16,6 +16,7 @@ import pytest
 from adapters.channels.tencent_sms import read_sent
 from adapters.china_time import read_cst
 from adapters.couriers import sf
+from adapters.documents import Document, DocumentLine
 from adapters.door import retry_after_s
 from adapters.instants import EARLIEST, LATEST, read_iso
 from adapters.payload import Fields, read_answer
@@ -23,7 +24,9 @@ from adapters.platforms.taobao import answers
 from adapters.platforms.taobao.faults import fault_of, read_error
 from adapters.platforms.taobao.trade import raw_order, read_facts, read_order
 from adapters.warehouses.feed import read_events, read_stock
+from adapters.warehouses.feed.orders import error_code, read_found, read_stop, read_taken
 from domain.errors import FulfilmentError, Malformed
+from domain.warehouse import Scan
 from infra.config.rules import load_rules
 from infra.tables.orders import line_rows, order_row
 from infra.tables.rows import rows_json
@@ -34,6 +37,11 @@ from sandbox.mutations import Mutations
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 TOKENS = {"2900000000000000001": "oaid-1", "2900000000000000002": "oaid-2"}
 REFERENCE = "TB2900000000000000001-1-0"
+DOCUMENT = Document(
+    reference="W7B73O67I4YV6HOQ4RJX-W1-1",
+    shop="taobao/s1",
+    lines=(DocumentLine("2900000000000000011", "TEE-1", 2), DocumentLine("2900000000000000012", "SOCK-1", 1)),
+)
 RULES = load_rules()
 # Bytes of a key that an index of Postgres takes.
 KEY_BYTES_MAX = 2_000
@@ -107,6 +115,16 @@ def stored(value: Any) -> None:
             stored(part)
 
 
+def page_of_orders() -> list[Any]:
+    """A page with events of every kind, with all that they may tell."""
+    lines = [{"line": "11", "sku": "TEE-1", "planned": 2, "actual": 1}]
+    packages = [{"waybill": "SF1", "courier": "sf", "grams": 650, "lines": [{"line": "11", "quantity": 1}]}]
+    more = {"id": "WMS-1", "code": "short", "final": True, "lines": lines, "packages": packages, "name": "王五六"}
+    known = {"reference": DOCUMENT.reference, "at": "2026-11-22T10:00:00+08:00"}
+    events = [{"event_id": f"e-{kind}", "type": kind.value, **known, **more} for kind in Scan]
+    return [{"cursor": "77", "has_more": True, "events": events}]
+
+
 def in_text(inner: dict[str, Any]) -> dict[str, Any]:
     """An answer of SF with its inner document opened, so that mutations reach it: see `closed`."""
     data = inner.get("apiResultData")
@@ -156,7 +174,27 @@ def readers(trades, recorded):
             closed,
         ),
         "feed.read_events": (8, recorded("feed", "events"), lambda body: read_events(body, "41"), plain),
+        "feed.read_events of orders": (6, page_of_orders(), lambda body: read_events(body, "41"), plain),
         "feed.read_stock": (5, recorded("feed", "stock"), read_stock, plain),
+        "feed.read_taken": (
+            4,
+            recorded("feed", "place_ok", "place_in_parts", "place_refused"),
+            lambda body: read_taken(body, DOCUMENT),
+            plain,
+        ),
+        "feed.read_stop": (
+            3,
+            recorded("feed", "stop_ok", "stop_pending", "stop_too_late"),
+            lambda body: read_stop(body, DOCUMENT.reference),
+            plain,
+        ),
+        "feed.read_found": (
+            3,
+            recorded("feed", "find_ok", "find_refused"),
+            lambda body: read_found(body, DOCUMENT.reference),
+            plain,
+        ),
+        "orders.error_code": (1, recorded("feed", "find_not_found"), error_code, plain),
         "sms.read_sent": (4, recorded("tencent-sms", "tell"), lambda body: read_sent(body, "evt-1"), plain),
         "door.retry_after_s": (
             2,

@@ -45,8 +45,8 @@ class Script:
     """What a demo plays. `orders` 0 with a file means all of it; `per_second` 0 means all at once.
 
     `control`: after the run three harms are planted, which the reckoning must find. `texts_buyers`: buyers
-    get a text message as well. `takes_over`: the settings name what earlier versions do not know, ``take_over_from``
-    and the options of a location. `floors`: how the warehouse of a location behaves, by its name.
+    get a text message as well. `takes_over`: the settings name ``take_over_from``, which earlier versions do not know.
+    `floors`: how the warehouse of a location behaves, by its name; earlier versions know only what is told nothing.
     """
 
     orders: int
@@ -192,9 +192,11 @@ def _await_port(process: subprocess.Popen[bytes], ready_file: Path) -> int:
 
 
 def options_of(floor: Floor) -> dict[str, str]:
-    """The options of a location whose warehouse behaves like this."""
+    """The options of a location whose warehouse behaves like this; none where it is told nothing."""
+    if floor.learns_from != "orders":
+        return {}
     flags = {
-        "takes_orders": floor.learns_from == "orders",
+        "takes_orders": True,
         "books_waybill": floor.books_waybill,
         "splits": floor.splits,
         "is_idempotent": floor.is_idempotent,
@@ -269,7 +271,8 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
                     "detail": location.detail,
                 },
                 "credentials": {"secret": kept("warehouse_secret", known.warehouse_secret)},
-                **({"options": options_of(spec.floors.get(location.name, USUAL))} if script.takes_over else {}),
+                # An earlier version refuses settings with options, so there are none where there is nothing to say.
+                **({"options": options} if (options := options_of(spec.floors.get(location.name, USUAL))) else {}),
             }
             for location in planned.locations
         ],

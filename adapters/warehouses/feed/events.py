@@ -98,14 +98,15 @@ def _event(entry: Fields) -> WarehouseEvent:
     code = ""
     if kind in {Scan.REFUSED, Scan.SHORT}:
         code = refusal_code(entry, RefusalCode.SHORT if kind is Scan.SHORT else RefusalCode.OTHER).value
+    packages = _packages(entry)
     return WarehouseEvent(
         event_id,
         reference,
-        entry.key_or("waybill", ""),
+        entry.key_or("waybill", packages[0].waybill if len(packages) == 1 else ""),
         kind.value,
         entry.moment("at", read_iso),
         their_id,
-        _packages(entry),
+        packages,
         read_lines(entry),
         is_final=entry.flag("final"),
         # A key that is the document's own would make its second event look like a repeat of the first.
@@ -122,5 +123,12 @@ def _package(row: Fields) -> EventPackage:
     waybill = row.key("waybill")
     if not is_waybill(waybill):
         row.invalid("waybill")
-    grams = row.whole("grams", 0, GRAMS_MAX) if row.has("grams") else 0
-    return EventPackage(waybill, row.key_or("courier", ""), grams, read_pieces(row, "lines", low=1))
+    return EventPackage(waybill, row.key_or("courier", ""), _grams(row), read_pieces(row, "lines", low=1))
+
+
+def _grams(row: Fields) -> int:
+    """0, which says unknown, where it is absent or no weight: a scale that errs takes nothing from the event."""
+    try:
+        return row.whole("grams", 0, GRAMS_MAX)
+    except Malformed:
+        return 0

@@ -25,7 +25,7 @@ _SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?", re.ASCII)
 
 
 def read_capabilities(location: settings.Location) -> Capabilities:
-    """The capabilities that the options of a location name, else those of the protocol.
+    """The capabilities that the options of a location name. Without any it is told nothing, and is read.
 
     Raises Misconfigured: ``option_unknown``, ``option_invalid``, ``options_contradict``.
     """
@@ -35,8 +35,8 @@ def read_capabilities(location: settings.Location) -> Capabilities:
         raise _misconfigured(location, "option_unknown", unknown[0], f"known are: {known}")
     flags = {name: _flag(location, name, default) for name, default in FLAGS.items()}
     if not flags["takes_orders"]:
-        for name in ("books_waybill", "splits"):
-            if flags[name]:
+        for name in FLAGS:
+            if name != "takes_orders" and location.options.get(name) == "true":
                 raise _misconfigured(location, "options_contradict", name, "needs takes_orders")
         flags |= {"can_stop": False, "can_find": False}
     if flags["splits"] and not flags["books_waybill"]:
