@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from infra.queue.priority import PriorityBroker, Rules
 from infra.queue.priority.scripts import Scripts
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 def wait_until(condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
