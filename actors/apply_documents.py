@@ -103,8 +103,8 @@ def apply_documents(
 ) -> tuple[list[WarehouseEvent], set[BellKey]]:
     """Apply events about documents.
 
-    Returns the events that must be looked at again (of documents that nobody knows, and of orders on hold), and the bells
-    to ring after the commit.
+    Returns the events that must be looked at again (of documents that nobody knows, and of orders on hold), and the
+    bells to ring after the commit.
     """
     told = _load(tx, events)
     waiting = [one for one in events if not _take_in(tx, tools, told.get(one.reference), one)]

@@ -269,3 +269,12 @@ def test_a_document_cut_into_parts_is_final_with_the_last_part(take_orders, trad
 def test_a_document_that_nobody_knows_waits_among_the_early_scans(merchant, tell):
     tell(("accepted", {"reference": "A" * 20 + "-W1-1"}))
     assert merchant.one("SELECT count(*) FROM early_scan") == 1
+
+
+def test_events_of_the_document_and_of_its_package_on_one_page_walk_the_order_once(dispatched, documents, tell):
+    package = {"reference": dispatched.one("SELECT reference FROM shipment")}
+    tell(("accepted", {}), ("packed", package), ("accepted", package), ("handed_over", package))
+    assert (dispatched.states(), documents.statuses()) == (["in_transit"], ["final"])
+    moves = dispatched.rows("SELECT from_state, to_state FROM event WHERE kind = 'warehouse_moved' ORDER BY id")
+    assert moves == [("allocated", "in_warehouse"), ("in_warehouse", "packed"), ("packed", "in_transit")]
+    assert documents.breaches() == []
