@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from actors.after_scan import Left, want_followers
+from actors.apply_documents import apply_documents
 from actors.early_scans import sort_out_early
 from actors.tools import Tools
 from adapters.foreign import is_waybill
@@ -13,6 +14,7 @@ from domain.errors import Facts
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Done, Hold
+from domain.references import is_document_reference
 from domain.states import Cause, State
 from domain.warehouse import Contradiction, Late, Move, Note, Scan, advance, names_other_waybill
 from infra.engine.results import NewWork, Place, Settled
@@ -20,6 +22,7 @@ from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
 from infra.tables.cases import NewCase, open_cases
 from infra.tables.packages import Stamp, lock_scanned, stamp_packages
+from infra.tables.placements import hear_of_packages
 from infra.tables.pool import Connection
 from infra.tables.stock import consume_stock
 
@@ -43,6 +46,7 @@ class Scanned:
     is_tracked: bool
     has_left: bool
     reference: str
+    is_cancelled: bool = False
     path: list[State] = field(default_factory=list)
     packed_at: str | None = None
     handed_over_at: str | None = None
@@ -57,11 +61,17 @@ def apply_scans(
 
     Scans that come before the record of their label, or during a hold, are kept for later.
     """
-    scanned = _load(tx, tools, events)
-    waiting = [scan for scan in events if not _is_understood(scanned.get(scan.reference), scan)]
+    about_documents = [one for one in events if is_document_reference(one.reference)]
+    # Written before the packages are looked at: scans of both kinds may walk one order.
+    waiting, bells = apply_documents(tx, tools, step, about_documents) if about_documents else ([], set())
+    scans = [one for one in events if not is_document_reference(one.reference)]
+    scanned = _load(tx, tools, scans)
+    waiting += [scan for scan in scans if not _is_understood(scanned.get(scan.reference), scan)]
     sort_out_early(tx, location, events, waiting, tools.settings.retention.early_scans_max)
     touched = list(scanned.values())
     _stamp(tx, touched)
+    if tools.capabilities(location).takes_orders:
+        hear_of_packages(tx, [one.place.fulfillment_order_id for one in touched if one.place.fulfillment_order_id])
     left = [one for one in touched if one.handed_over_at]
     consume_stock(tx, [one.place.fulfillment_order_id for one in left if one.place.fulfillment_order_id])
     follow = want_followers(
@@ -74,7 +84,7 @@ def apply_scans(
     open_cases(tx, [_wrong_waybill(one) for one in touched if one.other_waybill and one.has_left])
     writes.finished.clear()
     write(tx, step, writes)
-    return {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
+    return bells | {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
 
 
 def _load(tx: Connection, tools: Tools, events: Sequence[WarehouseEvent]) -> dict[str, Scanned]:
@@ -88,6 +98,7 @@ def _load(tx: Connection, tools: Tools, events: Sequence[WarehouseEvent]) -> dic
             is_tracked=courier is not None and courier.can_track,
             has_left=row.has_left,
             reference=row.reference,
+            is_cancelled=row.is_cancelled,
         )
     return found
 
@@ -102,6 +113,10 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
         one.other_waybill = scan.waybill
         return True
     kind = Scan(scan.kind)
+    if one.is_cancelled:
+        # The warehouse has refused it, and the order goes another way: what leaves all the same is for a person.
+        one.contradiction = Contradiction("moved_though_refused", needs_person=kind in {Scan.PACKED, Scan.HANDED_OVER})
+        return True
     answer = advance(one.now, kind, is_tracked=one.is_tracked)
     match answer:
         case Move(path=path):

@@ -54,7 +54,7 @@ STEP = Step(
     subject=Subject.PACKAGE,
     is_remote=True,
     works_in=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
-    leads_to=("writeback",),
+    leads_to=("writeback", "dispatch"),
     # The location's scans are read at their own pace.
     then=("warehouse",),
     resumes=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
@@ -123,8 +123,10 @@ class Label:
 
     def _intent(self, one: Unlabelled) -> Intent:
         generation = int(one.reference.rpartition("-")[2])
-        unclear_s = self.call_s + self._find_lag_s(one.account)
-        return Intent(one.place.subject_id, generation, one.reference, one.courier, unclear_s)
+        return Intent(one.place.subject_id, generation, one.reference, one.courier, self._unclear_s(one.account))
+
+    def _unclear_s(self, account: str) -> float:
+        return self.call_s + self._find_lag_s(account)
 
     def _find_lag_s(self, account: str) -> float:
         courier = self.tools.couriers.get(account)
@@ -139,8 +141,22 @@ class Label:
         dead = [waybill.reference for waybill in waybills.values() if not waybill.alive]
         clean = [one.reference for one, answer in answered if self._is_clear(one, answer)]
         over = [one.reference for one, answer in answered if isinstance(answer, Exception)]
+        # Whose order was looked at for this very call: what the courier had already may be older.
+        asked_now = {one.reference for one, _ in answered if one.may_book and not one.seen_before}
+        unclear_s = {one.reference: self._unclear_s(one.account) for one, _ in answered}
         if alive:
-            book_shipments(tx, [Booked(each_.reference, each_.number, each_.sort_code) for each_ in alive])
+            book_shipments(
+                tx,
+                [
+                    Booked(
+                        each_.reference,
+                        each_.number,
+                        each_.sort_code,
+                        unclear_s[each_.reference] if each_.reference in asked_now else None,
+                    )
+                    for each_ in alive
+                ],
+            )
         if dead:
             void_shipments(tx, dead)
         if over:
@@ -184,10 +200,24 @@ class Label:
         facts = {"courier": one.courier, "waybill": answer.number, "adopted": one.seen_before}
         if not is_wanted:
             return Settled(one.place, Done(facts=facts), holds=(_unwanted_hold(one, answer),))
-        # The write-back of a held order begins once the hold is released.
-        tells_now = self._ships_on_label(one) and one.place.state is not State.ON_HOLD
-        follow = (NewWork("writeback", one.place.subject_id, one.place.lane, one.order.key.account),)
-        return Settled(one.place, Done(facts=facts), follow=follow if tells_now else ())
+        return Settled(one.place, Done(facts=facts), follow=self._follow(one))
+
+    def _follow(self, one: Unlabelled) -> tuple[NewWork, ...]:
+        """The warehouse hears of it where it takes orders, else the platform of a shop that ships on label.
+
+        What follows for a held order begins once the hold is released.
+        """
+        place, shop = one.place, one.order.key.account
+        if place.state is State.ON_HOLD or place.fulfillment_order_id is None:
+            return ()
+        if self._takes_orders(one):
+            account = self.tools.directory.location(one.location).account
+            return (NewWork("dispatch", place.fulfillment_order_id, place.lane, account, shop),)
+        tells_now = self._ships_on_label(one)
+        return (NewWork("writeback", place.subject_id, place.lane, shop),) if tells_now else ()
+
+    def _takes_orders(self, one: Unlabelled) -> bool:
+        return self.tools.capabilities(one.location).takes_orders
 
     def _not_bought(self, one: Unlabelled, why: OrderHeldError | OrderChangedError) -> Settled:
         # A package that may be booked already, at a courier without a look-up, needs a person who asks the courier.
@@ -205,7 +235,8 @@ class Label:
 
     def _want_writebacks(self, tx: Connection, booked: Sequence[Unlabelled]) -> None:
         now = self.tools.clock.utcnow()
-        told = [one.place for one in booked if self._ships_on_label(one)]
+        # What a warehouse may still refuse is told once the warehouse has it.
+        told = [one.place for one in booked if self._ships_on_label(one) and not self._takes_orders(one)]
         want_writebacks(tx, [NewWriteback(place.subject_id, place.order_id, now) for place in told])
 
 

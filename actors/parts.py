@@ -1,6 +1,6 @@
 """Moves pieces of a fulfillment order into further fulfillment orders of the same order, with their reserved stock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.tools import Tools
@@ -12,7 +12,6 @@ from domain.routing import Candidate, Contract
 from domain.splitting import Want
 from domain.states import Cause, State
 from domain.stock import Reservation
-from infra.config.directory import Directory
 from infra.engine.reports import UNTIL_WOKEN_S
 from infra.engine.results import Place, Settled
 from infra.tables.fulfillment import NewPart, add_parts
@@ -22,6 +21,12 @@ from infra.tables.pool import Connection
 
 # Due only when no worker of a version without parts runs: such a worker would ship the whole order.
 WAITS = Later("earlier_version_runs", after_s=UNTIL_WOKEN_S)
+
+
+def books_waybill(tools: Tools, location: str) -> bool:
+    """Whether the warehouse of a location is told of orders, chooses the courier and books."""
+    known = tools.capabilities(location)
+    return known.takes_orders and known.books_waybill
 
 
 def divides_lines(tools: Tools, order: Order) -> bool:
@@ -117,15 +122,22 @@ def _left(parts: Sequence[SplitOff]) -> dict[int, tuple[Locked, Order, dict[str,
     return left
 
 
-def candidates(directory: Directory, levels: Mapping[str, Mapping[str, int]]) -> list[Candidate]:
-    """Every location with its contracts and what it can give, by SKU, in the order of the settings."""
+def candidates(
+    tools: Tools, levels: Mapping[str, Mapping[str, int]], excluded: Collection[str] = ()
+) -> list[Candidate]:
+    """Every location with its contracts and what it can give, by SKU, in the order of the settings.
+
+    `excluded`: locations that have refused the order.
+    """
     return [
         Candidate(
             location.name,
             location.sender.province,
             location.sender.city,
-            tuple(Contract(one.account, one.courier) for one in directory.contracts_at(location.name)),
+            tuple(Contract(one.account, one.courier) for one in tools.directory.contracts_at(location.name)),
             levels.get(location.name, {}),
+            books_waybill=books_waybill(tools, location.name),
         )
-        for location in directory.locations.values()
+        for location in tools.directory.locations.values()
+        if location.name not in excluded
     ]

@@ -3,7 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from actors.parts import WAITS, SplitOff, candidates, divides_lines, nothing_left, split_off, wants_of
+from actors.parts import (
+    WAITS,
+    SplitOff,
+    books_waybill,
+    candidates,
+    divides_lines,
+    nothing_left,
+    split_off,
+    wants_of,
+)
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lines import pieces_by_sku
@@ -24,6 +33,7 @@ from infra.tables.fulfillment import count_parts
 from infra.tables.holds import load_waivers
 from infra.tables.orders import Locked, load_orders, lock_fulfillment
 from infra.tables.packages import NewPackage, create_packages
+from infra.tables.placements import Wanted, want_documents
 from infra.tables.pool import Connection
 from infra.tables.stock import allocate_stock, load_reservations, lock_location_levels, read_location_levels
 
@@ -32,7 +42,7 @@ STEP = Step(
     does="choose warehouse and courier, split where one warehouse cannot ship all, with the reasons",
     subject=Subject.FULFILLMENT_ORDER,
     works_in=frozenset({State.APPROVED}),
-    leads_to=("label",),
+    leads_to=("label", "dispatch"),
     resumes=frozenset({State.APPROVED}),
     group="order",
     ends=Milestone.ALLOCATED,
@@ -111,7 +121,9 @@ class RouteStep:
                 made = count_parts(tx, [order_id])[order_id] - 1
                 answer = self._place(subject, levels, parts_made=made) if made else answer
             if isinstance(answer, Unroutable):
-                return Settled(subject.place, Hold(answer.code, {**answer.facts, **self._version()}))
+                return Settled(
+                    subject.place, Hold(answer.code, {**answer.facts, **_excluded(subject), **self._version()})
+                )
             one = Routed(subject, answer)
             for location, pieces in one.wanted:
                 for sku, count in pieces.items():
@@ -127,7 +139,7 @@ class RouteStep:
         return choose(
             wants_of(subject.order, subject.locked.quantities),
             subject.order.receiver,
-            candidates(self.tools.directory, levels),
+            candidates(self.tools, levels, subject.locked.excluded),
             self.tools.rules,
             divides_lines=divides_lines(self.tools, subject.order),
             seller_memo=subject.order.seller_memo,
@@ -153,23 +165,43 @@ class RouteStep:
                 weight_g=0,
             )
             for one in parts
+            if not self._books(one)
         ]
         with tx.pipeline():
             allocate_stock(tx, {one.id: (one.part.location, one.routed.pieces(one.part)) for one in parts})
-            packages = create_packages(tx, wanted)
+            want_documents(
+                tx,
+                [
+                    Wanted(one.id, one.part.location, one.part.courier, one.part.service)
+                    for one in parts
+                    if self._books(one)
+                ],
+            )
+            packages = create_packages(tx, wanted) if wanted else {}
         return [
             *waits,
-            *(self._allocated(one, packages[one.id]) for one in parts),
+            *(self._allocated(one, packages.get(one.id)) for one in parts),
             *(self._short(one, id_) for one, id_ in waiting),
         ]
 
-    def _allocated(self, one: "Placed", package_id: int) -> Settled:
+    def _books(self, one: "Placed") -> bool:
+        return books_waybill(self.tools, one.part.location)
+
+    def _allocated(self, one: "Placed", package_id: int | None) -> Settled:
+        """`package_id`: to label; None where the warehouse books, and is told at once."""
         subject, part = one.routed.subject, one.part
+        lane, shop = subject.place.lane, subject.order.key.account
+        follow = (
+            NewWork("dispatch", one.id, lane, self.tools.directory.location(part.location).account, shop)
+            if package_id is None
+            else NewWork("label", package_id, lane, part.account, shop)
+        )
         facts: dict[str, object] = {
             "location": part.location,
             "courier": part.courier,
             "account": part.account,
             "reasons": list(part.reasons),
+            **_excluded(subject),
         }
         if not one.routed.is_whole:
             facts |= {"parts": len(one.routed.placement.parts), "pieces": dict(part.pieces)}
@@ -177,11 +209,11 @@ class RouteStep:
             replace(subject.place, subject_id=one.id, fulfillment_order_id=one.id),
             Done(State.ALLOCATED, facts | self._version()),
             Cause.ALLOCATOR,
-            follow=(NewWork("label", package_id, subject.place.lane, part.account, subject.order.key.account),),
+            follow=(follow,),
         )
 
     def _short(self, one: Routed, id_: int) -> Settled:
-        facts = {"short": one.placement.short, "split_needed": False, **self._version()}
+        facts = {"short": one.placement.short, "split_needed": False, **_excluded(one.subject), **self._version()}
         place = replace(one.subject.place, subject_id=id_, fulfillment_order_id=id_)
         return Settled(place, Hold(HoldCode.STOCK_SHORT_PAID, facts))
 
@@ -216,6 +248,12 @@ def _split_off(tx: Connection, routed: Sequence[Routed]) -> tuple[list[Placed], 
     parts = [Placed(one.subject.locked.id, one, one.placement.parts[0]) for one in routed]
     parts += [Placed(id_, one, part) for id_, (one, part) in zip(made, further, strict=False)]
     return parts, list(zip(short, made[len(further) :], strict=True))
+
+
+def _excluded(subject: Unplaced) -> dict[str, str]:
+    """The locations that have refused the order, each with the code, for whoever asks why they were not chosen."""
+    refused = ", ".join(f"{location} ({code})" for location, code in sorted(subject.locked.excluded.items()))
+    return {"excluded": refused} if refused else {}
 
 
 def _goes_whole(answer: Placement | Unroutable) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from adapters.documents import Capabilities
 from adapters.ports import Courier, Notifier, Platform, Warehouse
 from domain.errors import Misconfigured
 from domain.rules import RuleSet
@@ -14,6 +15,11 @@ from infra.queue.keys import Bells
 from infra.tables.pool import Database
 
 T = TypeVar("T")
+
+# Of a location without a warehouse that we could tell anything.
+NO_CAPABILITIES = Capabilities(
+    takes_orders=False, can_stop=False, can_find=False, is_idempotent=False, has_feed=False, counts_stock=False
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,11 @@ class Tools:
 
     def warehouse(self, name: str) -> Warehouse:
         return _configured(self.warehouses, name)
+
+    def capabilities(self, location: str) -> Capabilities:
+        """What the warehouse of a location can do; nothing for one that is not configured."""
+        warehouse = self.warehouses.get(location)
+        return NO_CAPABILITIES if warehouse is None else warehouse.capabilities
 
 
 def _configured(accounts: Mapping[str, T], account: str) -> T:

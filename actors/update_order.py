@@ -44,10 +44,10 @@ from infra.tables.stock import release_stock, shrink_stock
 
 _NONE_KNOWN: Mapping[str, TakeOver] = MappingProxyType({})
 # Steps whose holds follow the platform's content: the same rules opened them.
-_OF_THE_RULES = frozenset({"normalize", "review", "label"})
+_OF_THE_RULES = frozenset({"normalize", "review", "label", "dispatch"})
 # Steps, or a person, whose holds stay open on an order that is kept out.
 _UNTIL_BEGUN = frozenset({PERSON, TAKES_OVER})
-# Until a call about a label has ended: its answer is recorded within the second.
+# Until a call about a label or to a warehouse has ended: its answer is recorded within the second.
 _WAITS = Later("being_labelled", after_s=0.2)
 _TAKES_MORE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
 # Review divides what it has not approved yet.

@@ -108,7 +108,7 @@ def _decide(tools: Tools, order: Order, lane: Lane, shelf: _Shelf) -> _Answer:
     answer = place(
         wants_of(order, wanted),
         order.receiver,
-        candidates(tools.directory, shelf.locations),
+        candidates(tools, shelf.locations),
         tools.rules,
         divides_lines=divides_lines(tools, order),
         seller_memo=order.seller_memo,

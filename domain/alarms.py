@@ -25,6 +25,7 @@ class AlarmKind(StrEnum):
     SHIP_BY_100 = "ship_by_100"
     DEAD_LETTERS = "dead_letters"
     FEED_SILENT = "feed_silent"
+    WAREHOUSE_SILENT = "warehouse_silent"
     SHOP_BEHIND = "shop_behind"
     FOUND_LATE = "found_late"
     SECOND_READING_BEHIND = "second_reading_behind"
@@ -119,6 +120,14 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         opens="a shop or a location could not be read for an hour",
         act="log events `shop_unread`, `feed_unread` show the answer; `orderlane gates`",
         events=("feed_silent", "shop_unread", "feed_unread"),
+    ),
+    AlarmKind.WAREHOUSE_SILENT: AlarmRule(
+        severity=Severity.ERROR,
+        owner="logistics",
+        key="account of a location",
+        opens="the warehouse has orders of ours and has told nothing of any for `silent_after_h`",
+        act="ask the warehouse whether it works on them; `orderlane order list --location`",
+        events=("warehouse_silent",),
     ),
     AlarmKind.SHOP_BEHIND: AlarmRule(
         severity=Severity.ERROR,

@@ -136,10 +136,10 @@ _HAS_STOCK = frozenset({Reservation.RESERVED, Reservation.ALLOCATED, Reservation
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """The state that an order returns to, and the step that follows, if one of our steps does."""
+    """The state that an order returns to, and the steps that may follow; none if no step of ours does."""
 
     state: State
-    step: str | None
+    steps: tuple[str, ...]
 
 
 def resumption(interrupted: State, reservation: Reservation, steps: Steps, *, is_empty: bool = False) -> Resumption:
@@ -151,7 +151,7 @@ def resumption(interrupted: State, reservation: Reservation, steps: Steps, *, is
     if interrupted in {State.PAID, State.APPROVED} and is_empty:
         return Resumption(State.PAID, steps.leads_on(State.PAID))
     if interrupted in {State.PAID, State.APPROVED} and reservation not in _HAS_STOCK:
-        return Resumption(State.PAID, steps.promising)
+        return Resumption(State.PAID, (steps.promising,) if steps.promising else ())
     return Resumption(interrupted, steps.leads_on(interrupted))
 
 

@@ -30,6 +30,8 @@ class HoldCode(StrEnum):
     WAYBILL_ERROR = "waybill_error"
     UNWANTED_WAYBILL = "unwanted_waybill"
     WAYBILL_CONTRADICTS = "waybill_contradicts"
+    DISPATCH_ERROR = "dispatch_error"
+    UNWANTED_DOCUMENT = "unwanted_document"
     WRITEBACK_REFUSED = "writeback_refused"
     AMOUNT_MISMATCH = "amount_mismatch"
     PRESALE_BALANCE_OPEN = "presale_balance_open"
@@ -88,8 +90,10 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.APPROVAL_NEEDED: HoldRule("finance", 4, "an approval is missing"),
     HoldCode.SKU_UNMAPPED: HoldRule("catalogue", 8, "a line's SKU is unknown to our stock"),
     HoldCode.WAYBILL_ERROR: HoldRule("logistics", 2, "the courier refused the booking"),
-    HoldCode.UNWANTED_WAYBILL: HoldRule("logistics", 4, "the order is closed, and its waybill lives at the courier"),
+    HoldCode.UNWANTED_WAYBILL: HoldRule("logistics", 4, "nobody wants the waybill any more, and it lives"),
     HoldCode.WAYBILL_CONTRADICTS: HoldRule("logistics", 2, "the warehouse scanned another waybill than ours"),
+    HoldCode.DISPATCH_ERROR: HoldRule("logistics", 2, "the warehouse could not be told, or dropped the order"),
+    HoldCode.UNWANTED_DOCUMENT: HoldRule("logistics", 4, "the order is closed, and the warehouse has it"),
     HoldCode.WRITEBACK_REFUSED: HoldRule("logistics", 2, "the platform refused the tracking number"),
     HoldCode.AMOUNT_MISMATCH: HoldRule("finance", 4, "the order's sums do not add up"),
     HoldCode.PRESALE_BALANCE_OPEN: HoldRule("service", 72, "deposit paid, balance open"),

@@ -18,6 +18,7 @@ _NUMBER_MAX = 9999
 # A document's numbers are shorter: the letter that tells documents from packages takes a character.
 _DOCUMENT_NUMBER_MAX = 999
 _REFERENCE = re.compile(r"([A-Z2-7]{20})-(?:W[1-9][0-9]{0,2}-[1-9][0-9]{0,2}|[1-9][0-9]{0,3}-[1-9][0-9]{0,3})")
+_DOCUMENT_REFERENCE = re.compile(r"[A-Z2-7]{20}-W[1-9][0-9]{0,2}-[1-9][0-9]{0,2}")
 
 
 def order_base(key: OrderKey) -> str:
@@ -46,6 +47,11 @@ def document_reference(key: OrderKey, number: int, generation: int) -> str:
     if not (1 <= number <= _DOCUMENT_NUMBER_MAX and 1 <= generation <= _DOCUMENT_NUMBER_MAX):
         raise ValueError(f"fulfillment order number and generation run from 1 to {_DOCUMENT_NUMBER_MAX}")
     return f"{order_base(key)}-W{number}-{generation}"
+
+
+def is_document_reference(text: str) -> bool:
+    """Whether a reference of ours names a document at a warehouse, rather than a package."""
+    return _DOCUMENT_REFERENCE.fullmatch(text) is not None
 
 
 def base_of(text: str) -> str:

@@ -24,7 +24,7 @@ class Contract:
 class Candidate:
     """A location that may ship: where it stands, whose couriers pick up there, its available pieces by SKU.
 
-    `contracts` stand in order of preference.
+    `contracts` stand in order of preference. `books_waybill`: its warehouse chooses the courier and books there.
     """
 
     location: str
@@ -32,6 +32,7 @@ class Candidate:
     city: str
     contracts: tuple[Contract, ...]
     available: Mapping[str, int]
+    books_waybill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +171,14 @@ class Offer:
 
 
 def choose_courier(candidate: Candidate, trip: Trip, rules: RuleSet, rejected: list[str]) -> Offer | None:
-    """The best courier that serves the trip from there, or None. Adds to `rejected` why others do not."""
+    """The best courier that serves the trip from there, or None. Adds to `rejected` why others do not.
+
+    A warehouse that books is only told which courier the seller's memo asks for.
+    """
     name = candidate.location
+    if candidate.books_waybill:
+        wish = CourierRule(trip.wish or "", service="", serves_remote=True, memo_names=())
+        return Offer(wish, "", trip.wish or "its own courier", rank=0, why="the warehouse books")
     offers = _offers(candidate, trip, rules.routing)
     if trip.wish and all(offer.rule.name != trip.wish for offer in offers):
         rejected.append(f"{name}: {trip.wish}, asked for in the memo, does not pick up here")

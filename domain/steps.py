@@ -139,8 +139,9 @@ class Step:
 class Steps(Mapping[str, Step]):
     """All steps by name, in the order of the chain.
 
-    Raises ValueError for two steps of one name, for a step that leads to an unknown one, and for two steps that resume
-    one state or promise stock: a map that contradicts itself must not start.
+    Raises ValueError for two steps of one name, for a step that leads to an unknown one, and for two steps that promise
+    stock, or that resume one state without saying what each still has to do: a map that contradicts itself must not
+    start.
     """
 
     def __init__(self, declared: Iterable[Step]) -> None:
@@ -152,11 +153,13 @@ class Steps(Mapping[str, Step]):
             if unknown := [name for name in step.followers if name not in by_name]:
                 raise ValueError(f"{step.name} leads to {', '.join(unknown)}, which is no step")
         self._steps = _in_order(by_name)
-        self._leads_on: dict[State, str] = {}
-        for step in steps:
+        self._leads_on: dict[State, tuple[str, ...]] = {}
+        for step in self._steps.values():
             for state in step.resumes:
-                if (other := self._leads_on.setdefault(state, step.name)) != step.name:
-                    raise ValueError(f"{other} and {step.name} both resume {state}")
+                self._leads_on[state] = (*self._leads_on.get(state, ()), step.name)
+        for state, names in self._leads_on.items():
+            if len(names) > 1 and any(by_name[name].open_subjects is None for name in names):
+                raise ValueError(f"{' and '.join(names)} both resume {state}")
         promising = [step.name for step in steps if step.promises_stock]
         if len(promising) > 1:
             raise ValueError(f"{' and '.join(sorted(promising))} both promise stock")
@@ -171,9 +174,12 @@ class Steps(Mapping[str, Step]):
     def __len__(self) -> int:
         return len(self._steps)
 
-    def leads_on(self, state: State) -> str | None:
-        """The step that goes on with a fulfillment order released to `state`; None where no step of ours does."""
-        return self._leads_on.get(state)
+    def leads_on(self, state: State) -> tuple[str, ...]:
+        """The steps that may go on with a fulfillment order released to `state`; none where no step of ours does.
+
+        Of several each is asked what it still has to do (`Step.open_subjects`).
+        """
+        return self._leads_on.get(state, ())
 
     @property
     def promising(self) -> str | None:

@@ -13,7 +13,9 @@ UPDATE work SET due_at = now() - interval '1 second' WHERE due_at > now() - inte
 -- name: end_calls
 -- Lets the time pass in which an earlier call may still run. Only for a caller that is dead or frozen.
 WITH labels AS (
-    UPDATE shipment SET call_deadline = now() - interval '1 second' WHERE call_deadline > now())
+    UPDATE shipment SET call_deadline = now() - interval '1 second' WHERE call_deadline > now()
+), documents AS (
+    UPDATE placement SET call_deadline = now() - interval '1 second' WHERE call_deadline > now())
 UPDATE writeback SET call_deadline = now() - interval '1 second' WHERE call_deadline > now();
 
 -- name: settle_shops
@@ -28,7 +30,9 @@ SELECT coalesce(sum(found_late), 0) FROM shop;
 UPDATE work SET lease_until = now() - interval '1 second' WHERE lease_token IS NOT NULL;
 
 -- name: forget_calls
--- Harm for a control: nobody knows any more that a courier may have been called.
+-- Harm for a control: nobody knows any more that a courier or a warehouse may have been called.
+WITH documents AS (
+    UPDATE placement SET call_deadline = NULL WHERE status = 'intended')
 UPDATE shipment SET call_deadline = NULL WHERE status = 'intended';
 
 -- name: repeated_moves

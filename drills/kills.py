@@ -22,16 +22,18 @@ _DEATHS = 10
 def kill_sweep(plan: Plan) -> Trial:
     """A worker dies once at every failpoint of every step; each time another one ends the order.
 
-    Control: at a courier that books whatever it is asked, a booking whose intent is forgotten is made twice.
+    Control: at a courier that books whatever it is asked, a booking whose intent is forgotten is made twice; and at a
+    warehouse that takes whatever it is told, so is a document.
     """
-    trial = Trial(control="intent forgotten: two waybills")
+    trial = Trial(control="intent forgotten: two waybills, and two documents")
     with small_world(plan) as world:
         unmet = [point for point in POINTS if not _die_and_recover(world, [point], trial)]
         trial.check("every failpoint was met", not unmet, ", ".join(unmet) or len(POINTS))
         _check_ends(world, trial)
         check_all(world.demo, trial)
         trial.check("asked before it booked again", _books_once(world), "a courier without idempotency")
-        trial.harm_shown = not _books_once(world, forgets=True)
+        trial.check("asked before it placed again", _places_once(world), "a warehouse without idempotency")
+        trial.harm_shown = not _books_once(world, forgets=True) and not _places_once(world, forgets=True)
     return trial
 
 
@@ -143,6 +145,9 @@ def _check_ends(world: SmallWorld, trial: Trial) -> None:
     booked = world.shipments()
     wrong = [f"{one.why}: {booked[one.base]}" for one in world.placed if booked[one.base] != 1]
     trial.check("one shipment an order", not wrong, "; ".join(wrong[:5]) or len(world.placed))
+    documents = world.documents()
+    wrong = [f"{one.why}: {documents[one.base]}" for one in world.placed if documents[one.base] != 1]
+    trial.check("one document an order", not wrong, "; ".join(wrong[:5]) or len(world.placed))
     silent = [one.why for one in world.placed if one.tid not in told]
     trial.check("each told to its platform", not silent, "; ".join(silent[:5]) or len(world.placed))
 
@@ -157,6 +162,22 @@ def _books_once(world: SmallWorld, *, forgets: bool = False) -> bool:
     world.work(is_idempotent=False)
     world.demo.stage.pull("set_courier")
     return world.shipments()[placed.base] == 1
+
+
+def _places_once(world: SmallWorld, *, forgets: bool = False) -> bool:
+    """Whether a crash after the placing leaves one document at a warehouse that would take a second one.
+
+    Last of all where the intent is forgotten: an event would tell of the document, so the warehouses fall silent for
+    good.
+    """
+    if forgets:
+        world.silence_warehouses()
+    placed = world.order("dispatch.placed")
+    world.work(Armed("dispatch.placed", "kill"))
+    if forgets:
+        world.execute(DRILLS["forget_calls"])
+    world.work()
+    return world.documents()[placed.base] == 1
 
 
 def _poisoned(world: SmallWorld) -> tuple[int, int]:

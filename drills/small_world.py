@@ -18,7 +18,8 @@ from drills.crew import Armed, Ended, Request
 from drills.drill import Plan
 from drills.queries import DRILLS
 from infra.config.settings import Settings
-from sandbox.spec import Dirt, WarehouseDelays
+from sandbox.places import CHINESE_LOCATIONS
+from sandbox.spec import Dirt, Floor, WarehouseDelays
 from workers.demo.run import Running, prepared
 from workers.demo.stage import Script
 
@@ -26,6 +27,7 @@ from workers.demo.stage import Script
 _STREAM = 1_500
 _NEVER = 1e-9
 _PLATFORM = "taobao"
+_FLOORS = {one.name: Floor(learns_from="orders", is_idempotent=False) for one in CHINESE_LOCATIONS}
 SPOTLESS = Dirt(presale_open=0, refund_asked=0, vague_address=0, short_stock=0, unpaid=0, closed=0)
 
 
@@ -89,6 +91,16 @@ class SmallWorld:
         """How often the courier has booked, dead waybills included, by the order's base."""
         return Counter(base_of(row["reference"]) for row in self.demo.stage.read("_ledger")["waybills"])
 
+    def silence_warehouses(self) -> None:
+        """From now on they take documents and do nothing more with them."""
+        for location, floor in _FLOORS.items():
+            silent = msgspec.structs.replace(floor, forgets=1.0)
+            self.demo.stage.pull("set_warehouse", location=location, floor=msgspec.to_builtins(silent))
+
+    def documents(self) -> Counter[str]:
+        """How many documents the warehouses have, refused and stopped ones included, by the order's base."""
+        return Counter(base_of(row["reference"]) for row in self.demo.stage.read("_ledger")["documents"])
+
 
 @dataclass
 class Crew:
@@ -108,7 +120,13 @@ class Crew:
 
 
 def still_stream(
-    plan: Plan, *, shops: int = 1, processes: int = 1, threads: int = 1, texts_buyers: bool = True
+    plan: Plan,
+    *,
+    shops: int = 1,
+    processes: int = 1,
+    threads: int = 1,
+    texts_buyers: bool = True,
+    floors: Mapping[str, Floor] | None = None,
 ) -> Script:
     """Full shelves, and next to no order that comes by itself."""
     return Script(
@@ -122,6 +140,7 @@ def still_stream(
         texts_buyers=texts_buyers,
         dirt=SPOTLESS,
         delays=WarehouseDelays(accept_s=0.0, pack_s=0.0, handover_s=0.0),
+        floors=floors or {},
     )
 
 
@@ -133,9 +152,9 @@ def shelf(demo: Running) -> Iterator[str]:
 
 @contextmanager
 def small_world(plan: Plan, *, texts_buyers: bool = True) -> Iterator[SmallWorld]:
-    """Everything up, no order placed yet."""
+    """Everything up, no order placed yet. The warehouses ship what they are told, and once more when told twice."""
     base: Settings = msgspec.structs.replace(plan.base, stores=msgspec.structs.replace(plan.base.stores, fsync=False))
-    script = still_stream(plan, texts_buyers=texts_buyers)
+    script = still_stream(plan, texts_buyers=texts_buyers, floors=_FLOORS)
     with prepared(base, script) as demo, (demo.stage.folder / "crew.log").open("wb") as log, _crew(demo, log) as crew:
         _leave_gates_open(demo)
         opening = demo.stage.read("_progress")["visible"]

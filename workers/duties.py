@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from actors.quiet_documents import QuietDocuments
 from actors.take_over import TakeOverDuty
 from actors.waiting_for_skus import WaitingForSkus
 from infra.config.settings import Settings
-from infra.monitoring.alarm_conditions import conditions_of
+from infra.monitoring.alarm_conditions import conditions_of, patience_of
 from infra.monitoring.alarm_sinks import LogSink
 from infra.monitoring.alarms import (
     alarm_on_expired_holds,
     alarm_on_letters,
     alarm_on_old_cursors,
     alarm_on_silent_feeds,
+    alarm_on_silent_warehouses,
     raise_alarms,
     repeat_alarms,
 )
@@ -145,6 +147,13 @@ DUTIES: tuple[Entry, ...] = (
         lambda given: TakeOverDuty(given.db).tend,
     ),
     Entry(
+        "quiet_documents",
+        60.0,
+        Beside.SLOW,
+        "asks warehouses about orders of which they have reported nothing for `ask_quiet_after_s`",
+        lambda given: QuietDocuments(given.db, given.bells, given.settings.engine.ask_quiet_after_s).tend,
+    ),
+    Entry(
         "clock_alarms",
         ALARMS_EVERY_S,
         Beside.SLOW,
@@ -178,6 +187,13 @@ DUTIES: tuple[Entry, ...] = (
         Beside.SLOW,
         "reports shops and locations that could not be read for an hour",
         lambda given: lambda: alarm_on_silent_feeds(given.db),
+    ),
+    Entry(
+        "silent_warehouses",
+        3600.0,
+        Beside.SLOW,
+        "reports warehouses with open orders that have reported nothing for `silent_after_h`",
+        lambda given: lambda: alarm_on_silent_warehouses(given.db, patience_of(given.settings)),
     ),
     Entry(
         "expired_holds",

@@ -37,6 +37,7 @@ from infra.queue.priority import PriorityBroker
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
 from workers.guards import guarded, watching
+from workers.order_takers import note_order_takers_of
 from workers.starting import refuse_without_database
 
 log = get_logger(__name__)
@@ -91,6 +92,7 @@ def wired_worker(
         stack.callback(lambda: outside.run(door.close()))
         gates = stack.enter_context(gates_of(settings, db, bells))
         tools = watching(guarded(connect(settings, db, bells, door, clock), gates))
+        note_order_takers_of(tools)
         report(
             db,
             presence.worker,

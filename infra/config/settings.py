@@ -47,7 +47,12 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of the step engine."""
+    """Limits of the step engine.
+
+    `last_check_max_age_s`: a platform's answer that an order may be shipped counts for so long; after that it is asked
+    again before a warehouse gets the order. `ask_quiet_after_s`: a warehouse is asked about a document of which nothing
+    was heard for so long.
+    """
 
     batch_max: int = 50
     lease_s: float = 60.0
@@ -58,6 +63,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     backoff_max_s: float = 900.0
     sweep_every_s: float = 0.5
     outside_concurrency: int = 16
+    last_check_max_age_s: float = 90.0
+    ask_quiet_after_s: float = 3600.0
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -212,7 +219,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `kind`: the way; `feed` is this program's own protocol (`docs/reference/warehouse-feed.md`). `options`: what the
     warehouse can do, as the kind reads it. `contracts`: the courier accounts that pick up there, the preferred one
     first; none named: all, in the order of the settings. `count_every_s`: how often its counted stock is read again;
-    0: never, but by ``orderlane stock count``.
+    0: never, but by ``orderlane stock count``. `silent_after_h`: an alarm is raised when its warehouse has told nothing
+    of open orders for so long; 0: never.
     """
 
     name: str
@@ -223,6 +231,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     contracts: tuple[str, ...] = ()
     poll_every_s: float = 5.0
     count_every_s: float = 900.0
+    silent_after_h: float = 24.0
     limit: Limit = Limit()
     options: dict[str, str] = {}
 

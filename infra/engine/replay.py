@@ -119,15 +119,15 @@ def go_on(tx: Connection, locked: Locked, step: str, cause: Cause, facts: Mappin
     writes = Writes()
     add_move(step, Settled(place, Done(), cause), (to.state,), writes, facts=facts)
     write(tx, step, writes)
-    due = add_due(tx, locked, to.step)
+    due = {bell for name in to.steps for bell in add_due(tx, locked, name)}
     return due | _wake(tx, locked.id)
 
 
-def add_due(tx: Connection, locked: Locked, step: str | None) -> set[BellKey]:
+def add_due(tx: Connection, locked: Locked, step: str) -> set[BellKey]:
     """Make a step due for whatever of a fulfillment order it works on; work that is there stays as it is."""
     shop = shop_of(tx, locked.id)
-    due = [NewWork(step, locked.id, locked.lane, shop=shop)] if step else []
-    if step and (open_subjects := STEPS[step].open_subjects):
+    due = [NewWork(step, locked.id, locked.lane, shop=shop)]
+    if open_subjects := STEPS[step].open_subjects:
         due = [
             # A shop is named beside the account where the account does not say it.
             NewWork(step, one.subject_id, locked.lane, one.account, shop if one.account != shop else "")

@@ -15,13 +15,14 @@ from infra.engine.results import Result, Settled
 from infra.engine.write_outcomes import places
 from infra.process.steps import STEPS
 from infra.tables.pool import Connection
-from infra.tables.take_over import WatchedSubject, watched_notices, watched_packages
+from infra.tables.take_over import WatchedSubject, watched_fulfillment, watched_notices, watched_packages
 
 # Seconds until the waiting work is tried again: the watch may have ended.
 REST_S = 60.0
 
 _FIND: dict[Subject, Callable[[Connection, str, Sequence[int]], list[WatchedSubject]]] = {
     Subject.PACKAGE: lambda tx, step, ids: watched_packages(tx, step, STEPS[step].works_in, ids),
+    Subject.FULFILLMENT_ORDER: lambda tx, step, ids: watched_fulfillment(tx, STEPS[step].works_in, ids),
     Subject.NOTICE: lambda tx, _step, ids: watched_notices(tx, ids),
 }
 

@@ -28,6 +28,7 @@ from infra.tables.gates import load_pauses
 from infra.tables.holds import expired_holds
 from infra.tables.letters import load_causes
 from infra.tables.locations import silent_feeds
+from infra.tables.placements import silent_warehouses
 from infra.tables.pool import Connection, Database
 from infra.tables.shops import found_late, unsettled
 from infra.tables.unreadable import count_by_account
@@ -71,6 +72,7 @@ def conditions_of(settings: Settings) -> tuple[Condition, ...]:
         Condition(tuple(CLOCK_ALARMS.values()), _clocks),
         of_kind(AlarmKind.DEAD_LETTERS, _letters),
         of_kind(AlarmKind.FEED_SILENT, _silent_feeds),
+        of_kind(AlarmKind.WAREHOUSE_SILENT, lambda connection: _silent_warehouses(connection, settings)),
         of_kind(AlarmKind.SHOP_BEHIND, lambda connection: _behind(connection, settings)),
         of_kind(AlarmKind.FOUND_LATE, lambda connection: _found_late(connection, settings)),
         of_kind(AlarmKind.SECOND_READING_BEHIND, lambda connection: _unsettled(connection, settings)),
@@ -104,6 +106,20 @@ def _letters(connection: Connection) -> Mapping[str, Held]:
 def _silent_feeds(connection: Connection) -> Mapping[str, Held]:
     silent = silent_feeds(connection, SILENT_S)
     return {account: Held(facts={"since": since.isoformat()}) for account, since, _ in silent}
+
+
+def _silent_warehouses(connection: Connection, settings: Settings) -> Mapping[str, Held]:
+    locations = directory_of(settings).locations
+    return {
+        locations[one.location].account: Held(one.documents, {"since": one.since.isoformat()})
+        for one in silent_warehouses(connection, patience_of(settings))
+    }
+
+
+def patience_of(settings: Settings) -> Mapping[str, float]:
+    """Hours that the warehouse of each location may be silent; without those that may be for ever."""
+    locations = directory_of(settings).locations
+    return {name: one.silent_after_h for name, one in locations.items() if one.silent_after_h > 0}
 
 
 def _behind(connection: Connection, settings: Settings) -> Mapping[str, Held | None]:

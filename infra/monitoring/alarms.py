@@ -1,6 +1,6 @@
 """Alarms before the ship-by clock runs out, while an order stays late, and when dead letters accumulate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from domain.ship_by import MARKS, ON_THE_CLOCK
@@ -11,6 +11,7 @@ from infra.tables.clock import Recent
 from infra.tables.holds import expired_holds
 from infra.tables.letters import LetterCause, Told, alarms_raised, forget_alarms, load_causes, note_alarms
 from infra.tables.locations import silent_feeds
+from infra.tables.placements import silent_warehouses
 from infra.tables.pool import Database
 from infra.tables.shops import note_behind
 from infra.telemetry.log import get_logger
@@ -106,6 +107,15 @@ def _say(cause: LetterCause) -> None:
         at_risk=[str(money) for money in cause.at_risk],
         look=f"orderlane dlq list --cause {cause.fingerprint}",
     )
+
+
+def alarm_on_silent_warehouses(db: Database, silent_h: Mapping[str, float]) -> int:
+    """Tell of warehouses with open orders that have told nothing for so many hours, by location; how many there are."""
+    with db.connection() as connection:
+        silent = silent_warehouses(connection, silent_h)
+    for one in silent:
+        log.error("warehouse_silent", location=one.location, since=one.since.isoformat(), documents=one.documents)
+    return len(silent)
 
 
 def alarm_on_silent_feeds(db: Database) -> int:

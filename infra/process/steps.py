@@ -60,7 +60,7 @@ class KnownSteps(Mapping[str, Step]):
     def __len__(self) -> int:
         return len(self.map())
 
-    def leads_on(self, state: State) -> str | None:
+    def leads_on(self, state: State) -> tuple[str, ...]:
         return self.map().leads_on(state)
 
     def of(self, *subjects: Subject) -> list[str]:

@@ -88,6 +88,26 @@ def place(tx: Connection, locations: Mapping[int, str]) -> None:
     tx.execute(FULFILLMENT["place_fulfillment"], {"rows": rows})
 
 
+def unplace(tx: Connection, refused: Mapping[int, tuple[str, str]]) -> None:
+    """Take fulfillment orders from their location, which has refused them: (location, code) by id.
+
+    The location is not chosen for them again. One that is on hold goes back to its routing when it is released.
+    """
+    rows = rows_json({"id": id_, "location": location, "code": code} for id_, (location, code) in refused.items())
+    tx.execute(FULFILLMENT["unplace"], {"rows": rows})
+
+
+def exclude(tx: Connection, refused: Mapping[int, Mapping[str, str]]) -> None:
+    """Never choose these locations for fulfillment orders: codes by location, by id."""
+    rows = rows_json({"id": id_, "excluded": dict(locations)} for id_, locations in refused.items())
+    tx.execute(FULFILLMENT["exclude"], {"rows": rows})
+
+
+def admit_locations(tx: Connection, fulfillment_order_id: int) -> None:
+    """Every location may be chosen again for a fulfillment order: a person has looked at it."""
+    tx.execute(FULFILLMENT["admit_locations"], {"id": fulfillment_order_id})
+
+
 def count_parts(tx: Connection, order_ids: Sequence[int]) -> dict[int, int]:
     """Fulfillment orders of each order that are not closed."""
     return dict(tx.execute(FULFILLMENT["count_parts"], {"order_ids": list(order_ids)}).fetchall())

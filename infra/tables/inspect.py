@@ -69,6 +69,7 @@ class Part(StrEnum):
     PACKAGES = "order_packages"
     SHIPMENTS = "order_shipments"
     PARCEL_EVENTS = "order_parcel_events"
+    DOCUMENTS = "order_documents"
     UNREADABLE_SCANS = "order_unreadable_scans"
     NOTICES = "order_notices"
     EVENTS = "order_events"

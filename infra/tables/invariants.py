@@ -11,7 +11,7 @@ INVARIANT = load("invariants")
 SENTENCES: Mapping[str, str] = {
     "open_order_moves": (
         "Every open fulfillment order has due work, an open hold or dead letter, "
-        "or a booked label and waits for the warehouse's scans, or is not ours."
+        "or a booked label or a document at its warehouse and waits for the scans, or is not ours."
     ),
     "clock_is_heard": "Whoever is past its ship-by clock has raised its last alarm.",
     "hold_has_owner": "Every open hold has an owner and a due time.",
@@ -21,7 +21,15 @@ SENTENCES: Mapping[str, str] = {
     "intent_is_resolved": (
         "A booking that may have happened is due to be asked about, or has an open dead letter or hold of its label."
     ),
-    "unwanted_is_shown": "A waybill that lives for a closed order is shown by a hold, until a person releases that.",
+    "document_is_resolved": (
+        "A document that a warehouse may have is due to be asked about, or has an open dead letter or hold of its "
+        "dispatch."
+    ),
+    "one_live_document": "A fulfillment order has at most one live document at a warehouse.",
+    "unwanted_is_shown": (
+        "A waybill that lives for a closed order or a cancelled package is shown by a hold, until a person releases "
+        "that."
+    ),
     "shipped_has_waybill": "What has left the house has a booked waybill for each package.",
     "pool_counts": "The pool's counters are the sums of its reservations.",
     "location_counts": "A location's counter is the sum of what is allocated there.",

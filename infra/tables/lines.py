@@ -65,6 +65,31 @@ def set_quantities(tx: Connection, quantities: Sequence[Quantity]) -> None:
         tx.execute(LINES["set_quantities"], {"rows": rows_json(map(_row, quantities))})
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Pieces of one order's line that the warehouse of a fulfillment order did not find."""
+
+    fulfillment_order_id: int
+    order_id: int
+    line_id: str
+    missing: int
+
+
+def take_short(tx: Connection, missing: Sequence[Missing]) -> None:
+    """Take pieces out of the plan of locked fulfillment orders, and out of their packages. No statement for none."""
+    if missing:
+        rows = [
+            {
+                "fulfillment_order_id": one.fulfillment_order_id,
+                "order_id": one.order_id,
+                "line_id": one.line_id,
+                "missing": one.missing,
+            }
+            for one in missing
+        ]
+        tx.execute(LINES["take_short"], {"rows": rows_json(rows)})
+
+
 def add_quantities(tx: Connection, quantities: Sequence[Quantity]) -> None:
     """Add pieces to fulfillment orders. No statement for none."""
     if quantities:

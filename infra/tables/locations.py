@@ -42,6 +42,11 @@ def ensure_locations(tx: Connection, names: Sequence[str]) -> None:
     tx.execute(LOCATIONS["ensure_locations"], {"names": list(names)})
 
 
+def note_order_takers(tx: Connection, names: Sequence[str]) -> None:
+    """Store which locations take orders from now on; since when, of those that did already, stays."""
+    tx.execute(LOCATIONS["note_order_takers"], {"names": list(names)})
+
+
 def find_locations(tx: Connection, names: Sequence[str]) -> dict[str, int]:
     """Ids by name, of the locations that have a row."""
     return {name: id_ for id_, name in tx.execute(LOCATIONS["find_locations"], {"names": list(names)}).fetchall()}

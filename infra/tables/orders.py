@@ -209,7 +209,7 @@ class FulfillmentLine(msgspec.Struct, frozen=True, array_like=True):
 class Locked(msgspec.Struct, frozen=True):
     """A fulfillment order whose row this transaction holds, with its lines.
 
-    `is_lane_chosen`: by a person, so the rules leave it.
+    `is_lane_chosen`: by a person, so the rules leave it. `excluded`: codes by location that has refused it.
     """
 
     id: int
@@ -220,6 +220,7 @@ class Locked(msgspec.Struct, frozen=True):
     resume_state: State | None
     is_lane_chosen: bool
     lines: tuple[FulfillmentLine, ...] = ()
+    excluded: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def at(self) -> State:
@@ -272,7 +273,7 @@ def _lock_and_read(
 
 
 def _locked(row: tuple[Any, ...], lines: Iterable[FulfillmentLine]) -> Locked:
-    id_, order_id, state, lane, reservation, resume_state, is_lane_chosen = row
+    id_, order_id, state, lane, reservation, resume_state, is_lane_chosen, excluded = row
     return Locked(
         id_,
         order_id,
@@ -282,6 +283,7 @@ def _locked(row: tuple[Any, ...], lines: Iterable[FulfillmentLine]) -> Locked:
         State(resume_state) if resume_state else None,
         is_lane_chosen,
         tuple(lines),
+        excluded,
     )
 
 

@@ -70,7 +70,10 @@ class NewPackage(NamedTuple):
 
 
 class ScannedRow(NamedTuple):
-    """A package with a waybill, as a scan finds it. `shop`, `account`: those of shop and courier."""
+    """A package with a waybill, as a scan finds it. `shop`, `account`: those of shop and courier.
+
+    `is_cancelled`: it must not leave. `has_left`: it was handed over before.
+    """
 
     reference: str
     waybill: str
@@ -82,6 +85,7 @@ class ScannedRow(NamedTuple):
     shop: str
     account: str
     has_left: bool
+    is_cancelled: bool
 
 
 class Stamp(NamedTuple):
@@ -122,6 +126,73 @@ def create_packages(tx: Connection, packages: Sequence[NewPackage]) -> dict[int,
     return {fulfillment_order_id: package_id for package_id, fulfillment_order_id in made}
 
 
+class CancelledPackage(NamedTuple):
+    """A package that leaves no more. `waybill`: it has one, which lives. `is_told`: the platform heard, or may have."""
+
+    id: int
+    fulfillment_order_id: int
+    courier: str
+    waybill: str | None
+    is_told: bool
+
+
+def cancel_packages(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[CancelledPackage]:
+    """Cancel the packages of locked fulfillment orders that have not left. No statement for none."""
+    if not fulfillment_order_ids:
+        return []
+    rows = tx.execute(PACKAGES["cancel_packages"], {"ids": list(fulfillment_order_ids)})
+    return [CancelledPackage(*row) for row in rows]
+
+
+class FilledPackage(NamedTuple):
+    """A package that a warehouse has packed. `account`: the location's. `lines`: (line, pieces)."""
+
+    fulfillment_order_id: int
+    order_id: int
+    courier: str
+    account: str
+    location: str
+    weight_g: int
+    lines: tuple[tuple[str, int], ...]
+
+
+def create_filled(tx: Connection, packages: Sequence[FilledPackage]) -> list[tuple[int, int]]:
+    """Make packages of locked fulfillment orders; (id, number) of each, in their order."""
+    ordinals: list[int] = []
+    counts: dict[int, int] = {}
+    for one in packages:
+        counts[one.fulfillment_order_id] = counts.get(one.fulfillment_order_id, 0) + 1
+        ordinals.append(counts[one.fulfillment_order_id])
+    rows: list[Row] = [
+        {
+            "fulfillment_order_id": one.fulfillment_order_id,
+            "ordinal": ordinal,
+            "courier": one.courier,
+            "account": one.account,
+            "location": one.location,
+            "weight_g": one.weight_g,
+        }
+        for one, ordinal in zip(packages, ordinals, strict=True)
+    ]
+    lines: list[Row] = [
+        {
+            "fulfillment_order_id": one.fulfillment_order_id,
+            "ordinal": ordinal,
+            "order_id": one.order_id,
+            "line_id": line_id,
+            "quantity": quantity,
+        }
+        for one, ordinal in zip(packages, ordinals, strict=True)
+        for line_id, quantity in one.lines
+    ]
+    named = {"rows": rows_json(rows), "lines": rows_json(lines)}
+    made = {
+        (id_, ordinal): (package, number)
+        for id_, ordinal, package, number in tx.execute(PACKAGES["create_filled"], named)
+    }
+    return [made[one.fulfillment_order_id, ordinal] for one, ordinal in zip(packages, ordinals, strict=True)]
+
+
 def closed_packages(tx: Connection, package_ids: Sequence[int]) -> set[int]:
     """Of some packages, those whose order is closed, here or on its platform."""
     return {row[0] for row in tx.execute(PACKAGES["closed_packages"], {"ids": list(package_ids)})}
@@ -131,10 +202,8 @@ def lock_scanned(tx: Connection, references: Sequence[str]) -> list[ScannedRow]:
     """Packages with a waybill under these references; locks their fulfillment orders, in id order."""
     rows = tx.execute(PACKAGES["packages_by_reference"], {"references": list(references)})
     return [
-        ScannedRow(
-            reference, waybill, id_, part, State(state), Lane(lane), order_id, f"{platform}/{shop}", account, has_left
-        )
-        for reference, waybill, id_, part, state, lane, order_id, platform, shop, account, has_left in rows
+        ScannedRow(reference, waybill, id_, part, State(state), Lane(lane), *rest)
+        for reference, waybill, id_, part, state, lane, *rest in rows
     ]
 
 

@@ -1,6 +1,6 @@
 """A location's new count, written over our figures in small sorted parts, so that no order waits long for a row."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -97,6 +97,40 @@ def _write_part(
         record_acts(tx, author, Verb.STOCK_CORRECTED, [act])
     changes.raised |= {sku: pieces for sku, pieces in moved.items() if pieces > 0}
     changes.lowered |= {sku: -pieces for sku, pieces in moved.items() if pieces < 0}
+
+
+def lower_location(
+    tx: Connection, location: str, lost: Mapping[str, int], nothing_free: Collection[str], author: Signature
+) -> dict[str, int]:
+    """A warehouse says that its shelf holds less than our figure; pieces that were taken off, by SKU.
+
+    `lost`: pieces by SKU that are not there, and that nobody is promised any more. `nothing_free`: SKUs of which no
+    piece is there that is not allocated. Never below what is promised. `author` is noted in the audit.
+    """
+    skus = sorted({*lost, *nothing_free})
+    pools = {
+        sku: available(on_hand=on_hand, reserved=reserved, frozen=frozen, allocated=allocated)
+        for sku, on_hand, reserved, frozen, allocated in tx.execute(STOCK["lock_levels"], {"skus": skus})
+    }
+    held = {
+        sku: Held(on_hand, allocated)
+        for sku, place, on_hand, allocated in tx.execute(STOCK["lock_location_levels"], {"skus": skus})
+        if place == location
+    }
+    taken = {}
+    for sku, here in held.items():
+        free = here.on_hand - here.allocated
+        wanted = free if sku in nothing_free else min(lost.get(sku, 0), free)
+        taken[sku] = min(wanted, pools.get(sku, 0))
+    taken = {sku: pieces for sku, pieces in taken.items() if pieces > 0}
+    if taken:
+        rows = [{"sku": sku, "on_hand": -pieces, "reserved": 0, "allocated": 0} for sku, pieces in taken.items()]
+        tx.execute(STOCK["move_pool"], {"rows": rows_json(rows)})
+        tx.execute(STOCK["move_location"], {"rows": rows_json({**row, "location": location} for row in rows)})
+        before = {sku: held[sku].on_hand for sku in taken}
+        after = {"on_hand": {sku: before[sku] - pieces for sku, pieces in taken.items()}}
+        record_acts(tx, author, Verb.STOCK_CORRECTED, [Act(f"location/{location}", {"on_hand": before}, after)])
+    return taken
 
 
 def _note_refusals(db: Database, location: str, refused: Mapping[str, tuple[int, int]]) -> None:

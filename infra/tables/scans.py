@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
@@ -12,13 +12,17 @@ SCANS = load("scans")
 
 
 class EarlyScan(NamedTuple):
-    """A scan that waits for its label's record, or for the end of a hold."""
+    """A scan that waits for its label's record, or for the end of a hold.
+
+    `told`: what an event about a document tells beside that, as plain values; None for a scan of a package.
+    """
 
     event_id: str
     reference: str
     waybill: str
     kind: str
     at: datetime
+    told: dict[str, Any] | None = None
 
 
 def store_page(tx: Connection, location: str, after: str, body: bytes, bytes_max: int) -> int:

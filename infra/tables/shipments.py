@@ -27,11 +27,16 @@ class Intent(NamedTuple):
 
 
 class Booked(NamedTuple):
-    """A waybill that a courier gave for one of our references."""
+    """A waybill that a courier gave for one of our references.
+
+    `checked_before_s`: the platform allowed to ship no more than so many seconds before the intent's deadline; None: it
+    was not asked for this call.
+    """
 
     reference: str
     waybill: str
     sort_code: str
+    checked_before_s: float | None = None
 
 
 def intend_shipments(tx: Connection, intents: Iterable[Intent]) -> None:
@@ -42,6 +47,21 @@ def intend_shipments(tx: Connection, intents: Iterable[Intent]) -> None:
 def book_shipments(tx: Connection, bookings: Iterable[Booked]) -> None:
     """Intents became waybills."""
     tx.execute(SHIPMENTS["book_shipments"], {"rows": rows_json(one._asdict() for one in bookings)})
+
+
+class WarehouseBooking(NamedTuple):
+    """A waybill that a warehouse booked for a package, with its courier's name as the warehouse says it."""
+
+    package_id: int
+    reference: str
+    courier: str
+    waybill: str
+
+
+def book_of_warehouse(tx: Connection, bookings: Sequence[WarehouseBooking]) -> None:
+    """Packages have waybills that a warehouse booked. No statement for none."""
+    if bookings:
+        tx.execute(SHIPMENTS["book_of_warehouse"], {"rows": rows_json(one._asdict() for one in bookings)})
 
 
 def void_shipments(tx: Connection, references: Sequence[str]) -> None:
@@ -68,7 +88,10 @@ def living_waybills(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dic
 
 
 def being_labelled(tx: Connection, order_ids: Sequence[int]) -> set[int]:
-    """Of some orders, those of which a worker is about to call a courier, or calls one now. No statement for none."""
+    """Of some orders, those of which a worker is about to call a courier or a warehouse, or calls one now.
+
+    No statement for none.
+    """
     if not order_ids:
         return set()
     return {row[0] for row in tx.execute(SHIPMENTS["being_labelled"], {"order_ids": list(order_ids)})}

@@ -43,6 +43,22 @@ def unbooked_packages(tx: Connection, fulfillment_order_ids: Sequence[int]) -> l
     return _open(tx, STANDING["unbooked"], fulfillment_order_ids)
 
 
+def dispatched_orders(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
+    """Fulfillment orders whose warehouse has their document."""
+    return _ids(tx, STANDING["dispatched"], fulfillment_order_ids)
+
+
+def open_documents(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, OpenCall]:
+    """Documents that were about to be placed, by fulfillment order."""
+    rows = tx.execute(STANDING["open_documents"], {"ids": list(fulfillment_order_ids)})
+    return {id_: OpenCall(reference, is_unresolved) for id_, reference, is_unresolved in rows}
+
+
+def undispatched_orders(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[OpenSubject]:
+    """Fulfillment orders whose document the warehouse has yet to get, each with the location's account."""
+    return _open(tx, STANDING["undispatched"], fulfillment_order_ids)
+
+
 def confirmed_packages(tx: Connection, package_ids: Sequence[int]) -> set[int]:
     """Packages whose platform shows their waybill."""
     return _ids(tx, STANDING["confirmed"], package_ids)

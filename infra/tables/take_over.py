@@ -67,6 +67,12 @@ def watched_packages(
     return [WatchedSubject(*row) for row in tx.execute(TAKE_OVER["watched_packages"], named)]
 
 
+def watched_fulfillment(tx: Connection, works_in: Collection[State], ids: Sequence[int]) -> list[WatchedSubject]:
+    """Those of some fulfillment orders that belong to a watched shop, and on which the step may act (as above)."""
+    named = {"states": sorted(works_in), "ids": list(ids)}
+    return [WatchedSubject(*row) for row in tx.execute(TAKE_OVER["watched_fulfillment"], named)]
+
+
 def watched_notices(tx: Connection, ids: Sequence[int]) -> list[WatchedSubject]:
     """Those of some notices that belong to a watched shop."""
     return [WatchedSubject(*row) for row in tx.execute(TAKE_OVER["watched_notices"], {"ids": list(ids)})]

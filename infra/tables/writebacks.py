@@ -63,6 +63,12 @@ def want_writebacks(tx: Connection, writebacks: Sequence[NewWriteback]) -> None:
         tx.execute(WRITEBACKS["want_writebacks"], {"rows": rows_json(one._asdict() for one in writebacks)})
 
 
+def drop_untold(tx: Connection, package_ids: Sequence[int]) -> None:
+    """Platforms hear nothing of these packages, unless they have, or may have. No statement for none."""
+    if package_ids:
+        tx.execute(WRITEBACKS["drop_untold"], {"ids": list(package_ids)})
+
+
 def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[WritebackRow]:
     """The write-backs of packages with a waybill, by package; locked."""
     return load_rows(tx, WRITEBACKS["load_writebacks"], package_ids, WritebackRow)

@@ -11,10 +11,12 @@ from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
 from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
+from infra.tables.fulfillment import admit_locations
 from infra.tables.holds import fulfillment_with_hold, last_release, open_holds, release_hold
 from infra.tables.letters import open_letters_of
 from infra.tables.listings import lock_order
 from infra.tables.orders import Locked, lock_fulfillment
+from infra.tables.placements import ask_about_documents, give_up_placement
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import ask_about, give_up_intents
 from ops.verbs.change import Change, change
@@ -102,6 +104,10 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
         due |= add_due(tx, locked, "writeback")
     if opened_by == "label":
         due |= _about_the_courier(tx, locked, error)
+    if opened_by == "dispatch":
+        due |= _about_the_warehouse(tx, locked, error)
+    if opened_by == "route":
+        admit_locations(tx, locked.id)
     (now,) = lock_fulfillment(tx, [locked.id])
     steps = tuple(sorted({key.step for key in due}))
     return Released(
@@ -114,6 +120,13 @@ def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set
     if locked.state is State.CLOSED and error == OUTCOME_UNKNOWN:
         give_up_intents(tx, locked.id)
     return {BellKey("label", lane, account) for lane, account in ask_about(tx, [locked.id])}
+
+
+def _about_the_warehouse(tx: Connection, locked: Locked, error: str | None) -> set[BellKey]:
+    """A call that may have happened is asked about, unless a person had to ask: then the warehouse has nothing."""
+    if error == OUTCOME_UNKNOWN:
+        give_up_placement(tx, locked.id)
+    return {BellKey("dispatch", lane, account) for lane, account in ask_about_documents(tx, [locked.id])}
 
 
 def _not_open(tx: Connection, order_id: int, code: HoldCode) -> Conflict:

@@ -23,6 +23,7 @@ from infra.tables.letters import (
     lock_open,
 )
 from infra.tables.orders import lock_fulfillment
+from infra.tables.placements import ask_about_documents
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import ask_about
 from ops.verbs.change import Change, change
@@ -61,6 +62,9 @@ def discard_in(made: Change, letter_id: int, author: Author) -> bool:
     stays = bool(held) and held[0].state is State.ON_HOLD
     if held and not stays:
         release_blocks(tx, [held[0].id], author)
+    if held and step == "dispatch":
+        # As for a label: what the warehouse may have is found out.
+        ask_about_documents(tx, [held[0].id], is_suspect=crashes > 0)
     if held and step == "label":
         # No person has to act, but the courier is asked what it may have booked.
         ask_about(tx, [held[0].id], is_suspect=crashes > 0)

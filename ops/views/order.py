@@ -153,6 +153,27 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What a warehouse was told of a fulfillment order. `code`: why it was refused.
+
+    `reference` is None until a call is about to be made. `heard_at`: of the last event about it. `asked_at`: when the
+    warehouse was last asked, because no event came.
+    """
+
+    fulfillment_order_id: int
+    location: str
+    generation: int
+    reference: str | None
+    status: str
+    their_id: str
+    code: str
+    placed_at: datetime | None
+    ended_at: datetime | None
+    heard_at: datetime | None
+    asked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableScan:
     """An open record of a scan of this order that could not be read: its place on the page, and why."""
 
@@ -249,6 +270,7 @@ class OrderView:
     fulfillment: tuple[Fulfillment, ...]
     holds: tuple[Hold, ...]
     packages: tuple[Package, ...]
+    documents: tuple[Document, ...]
     unreadable_scans: tuple[UnreadableScan, ...]
     dead_letters: tuple[DeadLetter, ...]
     gaps: tuple[Gap, ...]
@@ -277,6 +299,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
             fulfillment=fulfillment,
             holds=holds,
             packages=packages,
+            documents=read_part(tx, Part.DOCUMENTS, order_id, Document),
             unreadable_scans=read_part(tx, Part.UNREADABLE_SCANS, order_id, UnreadableScan),
             dead_letters=read_of_subjects(tx, OfSubjects.LETTERS, pairs, DeadLetter),
             gaps=read_part(tx, Part.GAP, order_id, Gap),

@@ -32,7 +32,7 @@ def test_steps_that_only_lead_to_each_other_are_on_the_map():
                 replace(THIRD, resumes=frozenset({State.PAID})),
                 Step(name="other", subject=Subject.SHOP, resumes=frozenset({State.PAID})),
             ],
-            "third and other both resume paid",
+            "other and third both resume paid",
         ),
         (
             [replace(THIRD, promises_stock=True), Step(name="other", subject=Subject.SHOP, promises_stock=True)],
@@ -43,6 +43,13 @@ def test_steps_that_only_lead_to_each_other_are_on_the_map():
 def test_a_map_that_contradicts_itself_is_refused(declared, fault):
     with pytest.raises(ValueError, match=re.escape(fault)):
         Steps(declared)
+
+
+def test_several_steps_resume_a_state_when_each_says_what_it_has_to_do():
+    asks = {"resumes": frozenset({State.PAID}), "open_subjects": lambda _tx, _ids: []}
+    steps = Steps([replace(THIRD, **asks), Step(name="other", subject=Subject.SHOP, **asks)])
+    assert set(steps.leads_on(State.PAID)) == {"third", "other"}
+    assert steps.leads_on(State.PACKED) == ()
 
 
 def test_a_step_without_a_group_has_the_one_of_its_kind():
@@ -63,6 +70,7 @@ def test_the_steps_of_orders_are_these_in_this_order():
         "review",
         "route",
         "label",
+        "dispatch",
         "warehouse",
         "writeback",
         "notify",
@@ -95,5 +103,6 @@ def test_a_refusal_holds_the_order_where_a_person_can_settle_it():
     refused = {name: (step.refused_hold, step.conflict_hold) for name, step in STEPS.items() if step.refused_hold}
     assert refused == {
         "label": (HoldCode.WAYBILL_ERROR, HoldCode.WAYBILL_ERROR),
+        "dispatch": (HoldCode.DISPATCH_ERROR, HoldCode.DISPATCH_ERROR),
         "writeback": (HoldCode.WRITEBACK_REFUSED, HoldCode.SHIPPED_ELSEWHERE),
     }

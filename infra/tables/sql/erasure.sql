@@ -77,7 +77,7 @@ RETURNING l.line_id;
 DELETE FROM early_scan AS e
 WHERE e.reference = ANY(%(numbers)s) OR e.waybill = ANY(%(numbers)s)
    OR EXISTS (SELECT 1 FROM unnest(%(words)s::text[]) AS n(word)
-              WHERE strpos(concat_ws(' ', e.event_id, e.reference, e.waybill, e.kind), n.word) > 0)
+              WHERE strpos(concat_ws(' ', e.event_id, e.reference, e.waybill, e.kind, e.told), n.word) > 0)
 RETURNING e.event_id;
 
 -- name: erase_pages

@@ -40,6 +40,22 @@ UPDATE fulfillment_order AS f SET location = r.location, reservation = 'allocate
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, location text)
 WHERE f.id = r.id;
 
+-- name: unplace
+-- A location has refused it: no location, and never that one again.
+UPDATE fulfillment_order AS f
+SET location = NULL, excluded = f.excluded || jsonb_build_object(r.location, r.code),
+    resume_state = CASE WHEN f.resume_state IN ('allocated', 'in_warehouse') THEN 'approved' ELSE f.resume_state END
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, location text, code text)
+WHERE f.id = r.id;
+
+-- name: exclude
+UPDATE fulfillment_order AS f SET excluded = f.excluded || r.excluded
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, excluded jsonb)
+WHERE f.id = r.id;
+
+-- name: admit_locations
+UPDATE fulfillment_order SET excluded = '{}' WHERE id = %(id)s AND excluded <> '{}';
+
 -- name: choose_lane
 -- Review leaves a chosen lane alone. Rows that stand so already are not returned.
 UPDATE fulfillment_order AS f SET lane = %(lane)s, lane_by = %(by)s

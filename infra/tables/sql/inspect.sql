@@ -129,7 +129,14 @@ JOIN package AS p ON p.id = e.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 WHERE f.order_id = %(id)s ORDER BY e.package_id, e.at, e.code;
 
+-- name: order_documents
+SELECT l.fulfillment_order_id, l.location, l.generation, l.reference, l.status, l.their_id, l.code, l.placed_at, l.ended_at,
+       l.heard_at, l.asked_at
+FROM placement AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
+WHERE f.order_id = %(id)s ORDER BY l.fulfillment_order_id, l.generation;
+
 -- name: order_unreadable_scans
+-- Of its packages, and of its documents.
 SELECT u.id, u.account, u.position, u.code, u.field, u.owner, u.noticed_at, u.due_at
 FROM unreadable_entry AS u
 JOIN shipment AS s ON s.reference = u.reference

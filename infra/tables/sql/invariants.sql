@@ -15,6 +15,8 @@ WHERE f.state = ANY(%(states)s)
                   WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id)
   AND (f.state IN ('paid', 'on_hold', 'approved')
        OR NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL)
+          AND NOT EXISTS (SELECT 1 FROM placement AS l
+                          WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'))
        OR EXISTS (SELECT 1 FROM package AS p
                   WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
                     AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')
@@ -74,12 +76,30 @@ WHERE s.status = 'intended' AND s.call_deadline IS NOT NULL
                   WHERE h.fulfillment_order_id = f.id AND h.code = 'waybill_error' AND h.released_at IS NULL)
 ORDER BY p.id LIMIT %(limit)s;
 
+-- name: document_is_resolved
+SELECT f.order_id, format('fulfillment order %%s may be at %%s as %%s', f.id, l.location, l.reference)
+FROM placement AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
+WHERE l.status = 'intended' AND l.call_deadline IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'dispatch' AND w.subject_id = f.id)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'dispatch' AND d.subject_id = f.id AND d.closed_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM hold AS h
+                  WHERE h.fulfillment_order_id = f.id AND h.code = 'dispatch_error' AND h.released_at IS NULL)
+ORDER BY f.id LIMIT %(limit)s;
+
+-- name: one_live_document
+SELECT f.order_id, format('fulfillment order %%s has %%s', f.id, twice.documents)
+FROM (SELECT fulfillment_order_id, count(*) AS documents FROM placement
+      WHERE status IN ('intended', 'placed', 'final') GROUP BY fulfillment_order_id HAVING count(*) > 1) AS twice
+JOIN fulfillment_order AS f ON f.id = twice.fulfillment_order_id
+ORDER BY f.id LIMIT %(limit)s;
+
 -- name: unwanted_is_shown
 SELECT f.order_id, format('waybill %%s of package %%s', s.waybill, p.id)
 FROM fulfillment_order AS f
 JOIN package AS p ON p.fulfillment_order_id = f.id AND p.handed_over_at IS NULL
 JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
-WHERE f.state = 'closed'
+WHERE (f.state = 'closed' OR p.cancelled_at IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.code = 'unwanted_waybill')
 ORDER BY p.id LIMIT %(limit)s;
 

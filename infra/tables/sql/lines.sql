@@ -2,10 +2,15 @@
 
 -- name: load_plan
 -- Pieces of some orders by fulfillment order and line. Bound are those in a package that has left, has a waybill, or for
--- which a call to the courier may have happened. Package lines are found by their package: indexes
+-- which a call to the courier may have happened; and all of a document that a warehouse has, or may have. Package lines
+-- are found by their package: indexes placement_one_live,
 -- package_fulfillment_order_id_number_key and package_line_pkey.
 SELECT l.order_id, l.fulfillment_order_id, l.line_id, l.quantity, f.state = 'closed',
-       coalesce((SELECT sum(k.quantity)::integer
+       CASE WHEN EXISTS (SELECT FROM placement AS d
+                         WHERE d.fulfillment_order_id = f.id
+                           AND (d.status IN ('placed', 'final') OR d.status = 'intended' AND d.call_deadline IS NOT NULL))
+            THEN l.quantity
+       ELSE coalesce((SELECT sum(k.quantity)::integer
                  FROM package_line AS k
                  JOIN package AS p ON p.id = k.package_id AND p.cancelled_at IS NULL
                  WHERE p.fulfillment_order_id = f.id
@@ -14,7 +19,7 @@ SELECT l.order_id, l.fulfillment_order_id, l.line_id, l.quantity, f.state = 'clo
                         OR EXISTS (SELECT FROM shipment AS s
                                    WHERE s.package_id = p.id
                                      AND (s.status = 'booked'
-                                          OR s.status = 'intended' AND s.call_deadline IS NOT NULL)))), 0)
+                                          OR s.status = 'intended' AND s.call_deadline IS NOT NULL)))), 0) END
 FROM fulfillment_order AS f JOIN fulfillment_line AS l ON l.fulfillment_order_id = f.id
 WHERE f.order_id = ANY(%(order_ids)s)
 ORDER BY l.order_id, l.fulfillment_order_id, l.line_id;
@@ -54,6 +59,36 @@ WITH fewer AS (
 )
 UPDATE fulfillment_line AS l SET quantity = w.quantity, packed = l.packed - coalesce(u.count, 0)
 FROM fewer AS w LEFT JOIN unpacked AS u USING (fulfillment_order_id, order_id, line_id)
+WHERE l.fulfillment_order_id = w.fulfillment_order_id AND l.order_id = w.order_id AND l.line_id = w.line_id;
+
+-- name: take_short
+-- Pieces that a warehouse did not find leave the plan, whatever label their package has: the newest package first.
+WITH fewer AS (
+    SELECT r.*, greatest(0, l.packed - (l.quantity - r.missing)) AS beyond
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(fulfillment_order_id bigint, order_id bigint, line_id text, missing integer)
+    JOIN fulfillment_line AS l USING (fulfillment_order_id, order_id, line_id)
+), boxed AS (
+    SELECT k.package_id, k.fulfillment_order_id, k.order_id, k.line_id, w.beyond,
+           coalesce(sum(k.quantity) OVER (PARTITION BY k.fulfillment_order_id, k.order_id, k.line_id
+                                          ORDER BY k.package_id DESC
+                                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+    FROM fewer AS w
+    JOIN package_line AS k USING (fulfillment_order_id, order_id, line_id)
+    JOIN package AS p ON p.id = k.package_id AND p.cancelled_at IS NULL
+    WHERE w.beyond > 0
+), unpacked AS (
+    UPDATE package_line AS k SET quantity = k.quantity - least(k.quantity, greatest(0, b.beyond - b.before))
+    FROM boxed AS b
+    WHERE k.package_id = b.package_id AND k.fulfillment_order_id = b.fulfillment_order_id AND k.order_id = b.order_id
+      AND k.line_id = b.line_id
+), counted AS (
+    UPDATE order_line AS o SET planned = o.planned - w.count
+    FROM (SELECT order_id, line_id, sum(missing) AS count FROM fewer GROUP BY order_id, line_id) AS w
+    WHERE o.order_id = w.order_id AND o.line_id = w.line_id
+)
+UPDATE fulfillment_line AS l SET quantity = l.quantity - w.missing, packed = l.packed - w.beyond
+FROM fewer AS w
 WHERE l.fulfillment_order_id = w.fulfillment_order_id AND l.order_id = w.order_id AND l.line_id = w.line_id;
 
 -- name: add_quantities

@@ -3,6 +3,10 @@
 -- name: ensure_locations
 INSERT INTO location (name) SELECT unnest(%(names)s::text[]) ON CONFLICT (name) DO NOTHING;
 
+-- name: note_order_takers
+UPDATE location SET takes_orders_since = CASE WHEN name = ANY(%(names)s) THEN now() END
+WHERE (takes_orders_since IS NOT NULL) <> (name = ANY(%(names)s));
+
 -- name: find_locations
 SELECT id, name FROM location WHERE name = ANY(%(names)s);
 

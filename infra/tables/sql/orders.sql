@@ -146,7 +146,7 @@ ORDER BY order_id, line_id;
 
 -- name: lock_fulfillment
 -- Fulfillment orders that a step may move, locked in id order; every step locks them before stock.
-SELECT id, order_id, state, lane, reservation, resume_state, lane_by IS NOT NULL
+SELECT id, order_id, state, lane, reservation, resume_state, lane_by IS NOT NULL, excluded
 FROM fulfillment_order WHERE id = ANY(%(ids)s)
 ORDER BY id
 FOR UPDATE;
@@ -158,7 +158,7 @@ FROM fulfillment_line WHERE fulfillment_order_id = ANY(%(ids)s)
 ORDER BY fulfillment_order_id, line_id;
 
 -- name: lock_fulfillment_of_orders
-SELECT id, order_id, state, lane, reservation, resume_state, lane_by IS NOT NULL
+SELECT id, order_id, state, lane, reservation, resume_state, lane_by IS NOT NULL, excluded
 FROM fulfillment_order WHERE order_id = ANY(%(ids)s)
 ORDER BY id
 FOR UPDATE;

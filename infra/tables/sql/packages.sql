@@ -60,8 +60,8 @@ WHERE p.id = ANY(%(ids)s) AND (f.state = 'closed' OR o.platform_state = 'closed'
 
 -- name: packages_by_reference
 -- What a warehouse event speaks of. Locks the fulfillment orders, in id order.
-SELECT s.reference, s.waybill, p.id, f.id, f.state, f.lane, o.id, o.platform, o.shop, p.account,
-       p.handed_over_at IS NOT NULL
+SELECT s.reference, s.waybill, p.id, f.id, f.state, f.lane, o.id, o.platform || '/' || o.shop, p.account,
+       p.handed_over_at IS NOT NULL, p.cancelled_at IS NOT NULL
 FROM shipment AS s
 JOIN package AS p ON p.id = s.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
@@ -81,3 +81,57 @@ UPDATE package AS p
 SET collected_at = r.collected_at, delivered_at = r.delivered_at, tracked_at = now()
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, collected_at timestamptz, delivered_at timestamptz)
 WHERE p.id = r.id;
+
+-- name: cancel_packages
+-- The packages of fulfillment orders that have not left: their pieces are free for others. A booked waybill lives on.
+WITH cancelled AS (
+    UPDATE package AS p SET cancelled_at = now()
+    WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL AND p.handed_over_at IS NULL
+    RETURNING p.id, p.fulfillment_order_id, p.courier
+), unpacked AS (
+    SELECT k.fulfillment_order_id, k.order_id, k.line_id, sum(k.quantity) AS quantity
+    FROM cancelled AS c JOIN package_line AS k ON k.package_id = c.id
+    GROUP BY k.fulfillment_order_id, k.order_id, k.line_id
+), freed AS (
+    UPDATE fulfillment_line AS f SET packed = f.packed - u.quantity
+    FROM unpacked AS u
+    WHERE f.fulfillment_order_id = u.fulfillment_order_id AND f.order_id = u.order_id AND f.line_id = u.line_id
+)
+SELECT c.id, c.fulfillment_order_id, c.courier, s.waybill,
+       coalesce(w.status <> 'pending' OR w.call_deadline IS NOT NULL, false)
+FROM cancelled AS c
+LEFT JOIN shipment AS s ON s.package_id = c.id AND s.status = 'booked'
+LEFT JOIN writeback AS w ON w.package_id = c.id
+ORDER BY c.id;
+
+-- name: create_filled
+-- Packages that a warehouse has packed and booked. A number is unique in the whole order, as in `create_packages`; a
+-- further package of a part is 100 beyond the last. `ordinal` counts from 1 in each fulfillment order.
+WITH wanted AS (
+    SELECT r.*, coalesce((SELECT max(p.number) FROM package AS p WHERE p.fulfillment_order_id = f.id), f.number - 100)
+           + 100 * r.ordinal AS number
+    FROM json_to_recordset(%(rows)s::json)
+         AS r(fulfillment_order_id bigint, ordinal integer, courier text, account text, location text, weight_g integer)
+    JOIN fulfillment_order AS f ON f.id = r.fulfillment_order_id
+), made AS (
+    INSERT INTO package (fulfillment_order_id, number, courier, account, location, weight_g)
+    SELECT fulfillment_order_id, number, courier, account, location, weight_g FROM wanted
+    ORDER BY fulfillment_order_id, ordinal
+    RETURNING id, fulfillment_order_id, number
+), placed AS (
+    SELECT m.id, m.number, w.fulfillment_order_id, w.ordinal
+    FROM made AS m JOIN wanted AS w USING (fulfillment_order_id, number)
+), lines AS (
+    SELECT p.id, l.* FROM json_to_recordset(%(lines)s::json)
+         AS l(fulfillment_order_id bigint, ordinal integer, order_id bigint, line_id text, quantity integer)
+    JOIN placed AS p USING (fulfillment_order_id, ordinal)
+), filled AS (
+    INSERT INTO package_line (package_id, fulfillment_order_id, order_id, line_id, quantity)
+    SELECT id, fulfillment_order_id, order_id, line_id, quantity FROM lines
+), packed AS (
+    UPDATE fulfillment_line AS f SET packed = f.packed + k.quantity
+    FROM (SELECT fulfillment_order_id, order_id, line_id, sum(quantity) AS quantity FROM lines
+          GROUP BY fulfillment_order_id, order_id, line_id) AS k
+    WHERE f.fulfillment_order_id = k.fulfillment_order_id AND f.order_id = k.order_id AND f.line_id = k.line_id
+)
+SELECT fulfillment_order_id, ordinal, id, number FROM placed ORDER BY fulfillment_order_id, ordinal;

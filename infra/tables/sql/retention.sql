@@ -27,6 +27,8 @@ WHERE o.id = ANY(%(ids)s)
                ELSE true END
            OR EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL)
            OR EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.fulfillment_order_id = f.id AND d.closed_at IS NULL)
+           OR EXISTS (SELECT 1 FROM placement AS l
+                      WHERE l.fulfillment_order_id = f.id AND l.status = 'intended' AND l.call_deadline IS NOT NULL)
            OR EXISTS (SELECT 1 FROM work AS w
                       WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id)))
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.order_id = o.id AND d.closed_at IS NULL)
@@ -284,6 +286,7 @@ DELETE FROM early_scan WHERE (location, event_id) IN (
     SELECT e.location, e.event_id FROM early_scan AS e
     WHERE e.noticed_at < now() - make_interval(days => %(days)s)
       AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.reference = e.reference AND s.status = 'booked')
+      AND NOT EXISTS (SELECT 1 FROM placement AS l WHERE l.reference = e.reference)
     ORDER BY e.location, e.event_id LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED)
 RETURNING event_id;

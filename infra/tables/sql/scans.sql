@@ -16,12 +16,14 @@ RETURNING id;
 -- name: early_scans
 -- Those whose label is recorded and whose order is not on hold; oldest first, so that the scans of one
 -- package come in their order. What speaks of nobody's package stays, and is not in the way of the others.
-SELECT e.event_id, e.reference, e.waybill, e.kind, e.at FROM early_scan AS e
+SELECT e.event_id, e.reference, e.waybill, e.kind, e.at, e.told FROM early_scan AS e
 WHERE e.location = %(location)s
-  AND EXISTS (SELECT 1 FROM shipment AS s
-              JOIN package AS p ON p.id = s.package_id
-              JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-              WHERE s.reference = e.reference AND s.status = 'booked' AND f.state <> 'on_hold')
+  AND (EXISTS (SELECT 1 FROM shipment AS s
+               JOIN package AS p ON p.id = s.package_id
+               JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+               WHERE s.reference = e.reference AND s.status = 'booked' AND f.state <> 'on_hold')
+       OR EXISTS (SELECT 1 FROM placement AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
+                  WHERE l.reference = e.reference AND f.state <> 'on_hold'))
 ORDER BY e.at, e.event_id
 LIMIT 1000
 FOR UPDATE SKIP LOCKED;
@@ -30,9 +32,10 @@ FOR UPDATE SKIP LOCKED;
 -- Scans of an intent of ours always; those of nobody's package up to `most` of a location, and beyond they are counted.
 -- An intent is durable before its courier hears of it, so a scan that overtook its label's record is one of ours.
 WITH early AS (
-    SELECT r.*, EXISTS (SELECT 1 FROM shipment AS s WHERE s.reference = r.reference) AS is_ours
+    SELECT r.*, EXISTS (SELECT 1 FROM shipment AS s WHERE s.reference = r.reference)
+                OR EXISTS (SELECT 1 FROM placement AS l WHERE l.reference = r.reference) AS is_ours
     FROM json_to_recordset(%(rows)s::json)
-         AS r(event_id text, reference text, waybill text, kind text, at timestamptz)
+         AS r(event_id text, reference text, waybill text, kind text, at timestamptz, told jsonb)
     WHERE NOT EXISTS (SELECT 1 FROM early_scan AS e WHERE e.location = %(location)s AND e.event_id = r.event_id)
 ), lone AS (
     SELECT e.*, row_number() OVER (ORDER BY e.event_id) > %(most)s - (
@@ -44,11 +47,11 @@ WITH early AS (
     SELECT 'early scans', %(location)s, count(*) FROM lone WHERE is_beyond HAVING count(*) > 0
     ON CONFLICT (kind, name) DO UPDATE SET count = i.count + excluded.count, last_at = now()
 )
-INSERT INTO early_scan (event_id, location, reference, waybill, kind, at)
-SELECT k.event_id, %(location)s, k.reference, k.waybill, k.kind, k.at
-FROM (SELECT event_id, reference, waybill, kind, at FROM early WHERE is_ours
+INSERT INTO early_scan (event_id, location, reference, waybill, kind, at, told)
+SELECT k.event_id, %(location)s, k.reference, k.waybill, k.kind, k.at, k.told
+FROM (SELECT event_id, reference, waybill, kind, at, told FROM early WHERE is_ours
       UNION ALL
-      SELECT event_id, reference, waybill, kind, at FROM lone WHERE NOT is_beyond) AS k
+      SELECT event_id, reference, waybill, kind, at, told FROM lone WHERE NOT is_beyond) AS k
 ORDER BY k.event_id
 ON CONFLICT (location, event_id) DO NOTHING;
 
@@ -60,4 +63,5 @@ DELETE FROM early_scan WHERE location = %(location)s AND event_id = ANY(%(event_
 SELECT e.location, count(*), min(e.reference) FROM early_scan AS e
 WHERE e.noticed_at < now() - make_interval(hours => %(patience_h)s)
   AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.reference = e.reference AND s.status = 'booked')
+  AND NOT EXISTS (SELECT 1 FROM placement AS l WHERE l.reference = e.reference)
 GROUP BY e.location ORDER BY e.location;

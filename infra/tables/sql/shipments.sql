@@ -13,9 +13,16 @@ DO UPDATE SET call_deadline = excluded.call_deadline;
 
 -- name: book_shipments
 UPDATE shipment AS s
-SET status = 'booked', waybill = r.waybill, sort_code = r.sort_code, booked_at = now(), call_deadline = NULL
-FROM json_to_recordset(%(rows)s::json) AS r(reference text, waybill text, sort_code text)
+SET status = 'booked', waybill = r.waybill, sort_code = r.sort_code, booked_at = now(), call_deadline = NULL,
+    checked_at = s.call_deadline - make_interval(secs => r.checked_before_s)
+FROM json_to_recordset(%(rows)s::json) AS r(reference text, waybill text, sort_code text, checked_before_s float8)
 WHERE s.reference = r.reference AND s.status = 'intended';
+
+-- name: book_of_warehouse
+INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
+SELECT r.package_id, 1, r.reference, r.courier, 'booked', r.waybill, now()
+FROM json_to_recordset(%(rows)s::json) AS r(package_id bigint, reference text, courier text, waybill text)
+ORDER BY r.package_id;
 
 -- name: clear_calls
 -- The call surely had no effect: the next try need not ask first.
@@ -37,12 +44,18 @@ WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.handed_over_at IS NULL
 ORDER BY p.id;
 
 -- name: being_labelled
--- Orders of which a worker is about to call a courier, or talks to one right now.
+-- Orders of which a worker is about to call a courier or to hand a document to a warehouse, or talks to one right now.
 SELECT DISTINCT f.order_id
 FROM fulfillment_order AS f
 JOIN package AS p ON p.fulfillment_order_id = f.id
 JOIN work AS w ON w.step = 'label' AND w.subject_id = p.id AND w.lease_until > now()
 JOIN shipment AS s ON s.package_id = p.id AND s.status = 'intended' AND s.call_deadline IS NOT NULL
+WHERE f.order_id = ANY(%(order_ids)s)
+UNION
+SELECT f.order_id
+FROM fulfillment_order AS f
+JOIN work AS w ON w.step = 'dispatch' AND w.subject_id = f.id AND w.lease_until > now()
+JOIN placement AS l ON l.fulfillment_order_id = f.id AND l.status = 'intended' AND l.call_deadline IS NOT NULL
 WHERE f.order_id = ANY(%(order_ids)s);
 
 -- name: ask_about
@@ -77,7 +90,8 @@ JOIN orders AS o ON o.id = f.order_id
 WHERE ours.reference = %(reference)s;
 
 -- name: packages_since
--- A page of packages with their live shipment, and the highest generation we know of.
+-- A page of packages with their live shipment, and the highest generation we know of. Not those that a warehouse booked:
+-- no courier knows our references of them.
 SELECT p.id, p.number, p.courier, p.account, f.id AS fulfillment_order_id, f.state, f.lane, o.id AS order_id,
        o.platform, o.shop, o.platform_order_id, s.generation, s.waybill,
        (SELECT coalesce(max(v.generation), 0) FROM shipment AS v WHERE v.package_id = p.id) AS known_generation,
@@ -87,7 +101,7 @@ FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
-WHERE p.created_at >= %(since)s AND p.id > %(after)s
+WHERE p.created_at >= %(since)s AND p.id > %(after)s AND p.account NOT LIKE 'warehouse/%%'
 ORDER BY p.id
 LIMIT %(limit)s;
 

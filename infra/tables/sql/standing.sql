@@ -45,3 +45,30 @@ ORDER BY w.package_id;
 
 -- name: settled_notices
 SELECT id FROM notice WHERE id = ANY(%(ids)s) AND status IN ('told', 'unknown', 'unreachable');
+
+-- name: dispatched
+-- Fulfillment orders whose warehouse has their document.
+SELECT fulfillment_order_id FROM placement WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('placed', 'final');
+
+-- name: open_documents
+-- Fulfillment orders whose document was about to be placed: our reference, and whether a call may have happened.
+SELECT fulfillment_order_id, reference, call_deadline IS NOT NULL FROM placement
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'intended' AND reference IS NOT NULL;
+
+-- name: undispatched
+-- Fulfillment orders at locations that take orders, and whose warehouse has no document: wanted of a warehouse that books,
+-- or with all packages labelled, one of them since the location takes orders.
+SELECT f.id, 'warehouse/' || f.location
+FROM fulfillment_order AS f JOIN location AS t ON t.name = f.location AND t.takes_orders_since IS NOT NULL
+WHERE f.id = ANY(%(ids)s)
+  AND NOT EXISTS (SELECT 1 FROM placement AS l
+                  WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'))
+  AND (EXISTS (SELECT 1 FROM placement AS l WHERE l.fulfillment_order_id = f.id AND l.status = 'intended')
+       OR EXISTS (SELECT 1 FROM package AS p JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
+                  WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
+                    AND s.booked_at >= t.takes_orders_since)
+          AND NOT EXISTS (SELECT 1 FROM package AS p
+                          WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
+                            AND NOT EXISTS (SELECT 1 FROM shipment AS s
+                                            WHERE s.package_id = p.id AND s.status = 'booked')))
+ORDER BY f.id;

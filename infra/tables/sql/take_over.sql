@@ -35,6 +35,17 @@ JOIN orders AS o ON o.id = f.order_id
 JOIN shop AS s ON s.account = o.platform || '/' || o.shop AND s.mode = 'watch'
 WHERE p.id = ANY(%(ids)s) AND (f.state = ANY(%(states)s) OR %(states)s = '{}');
 
+-- name: watched_fulfillment
+-- Of some fulfillment orders, those of shops that are watched and on which the step may act. `is_asked_about`: as above.
+SELECT f.id, s.account,
+       EXISTS (SELECT 1 FROM placement AS l
+               WHERE l.fulfillment_order_id = f.id
+                 AND (l.status IN ('placed', 'final') OR l.status = 'intended' AND l.call_deadline IS NOT NULL))
+FROM fulfillment_order AS f
+JOIN orders AS o ON o.id = f.order_id
+JOIN shop AS s ON s.account = o.platform || '/' || o.shop AND s.mode = 'watch'
+WHERE f.id = ANY(%(ids)s) AND (f.state = ANY(%(states)s) OR %(states)s = '{}');
+
 -- name: watched_notices
 SELECT n.id, s.account, false
 FROM notice AS n

@@ -22,6 +22,9 @@ FROM json_to_recordset(%(rows)s::json) AS r(package_id bigint, order_id bigint, 
 ORDER BY r.package_id
 ON CONFLICT (package_id) DO NOTHING;
 
+-- name: drop_untold
+DELETE FROM writeback WHERE package_id = ANY(%(ids)s) AND status = 'pending' AND call_deadline IS NULL;
+
 -- name: load_writebacks
 -- `outside`: lines of the order that stand, and of which not all lies in this package. `lines`: without those that were
 -- refunded or closed since the label, which the platform would refuse.

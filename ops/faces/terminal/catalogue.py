@@ -212,6 +212,8 @@ _EVENT = {
     "letter_superseded": "dead letter {letter} closed: the order moved on without it",
     "lines_let_go": "{by} let the order go without {lines}",
     "move_refused": "move refused: not in the table of states",
+    "package_told": "the warehouse has packed {waybill} of {courier}",
+    "packages_differ": "what the warehouse's packages hold is not what its lines say",
     "payload_received": "payload received by {source}",
     "scan_contradicts": "the warehouse's scan contradicts the state: {code}",
     "skus_mapped": "by the listing map {lines}",

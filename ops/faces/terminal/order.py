@@ -125,6 +125,8 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
         yield "Packages", _packages(view)
     if any(package.way for package in view.packages):
         yield "Way of the parcels (UTC+8)", _ways(view.packages)
+    if view.documents:
+        yield "Documents", _documents(view)
     yield "Timeline (UTC+8)", _timeline(view)
 
 
@@ -238,6 +240,16 @@ def _packages(view: OrderView) -> Table:
             package.writeback or "not yet",
             ", ".join(notice.status for notice in package.notices) or "not yet",
         )
+    return table
+
+
+def _documents(view: OrderView) -> Table:
+    table = _table("warehouse", "document", "its id", "status", "heard of")
+    for one in view.documents:
+        heard = _time(one.heard_at) if one.heard_at else "not yet"
+        asked = f", asked {_time(one.asked_at)}" if one.asked_at else ""
+        status = f"{one.status} ({one.code})" if one.code else one.status
+        table.add_row(one.location, one.reference or "not told yet", one.their_id or "–", status, heard + asked)
     return table
 
 

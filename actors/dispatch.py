@@ -1,0 +1,336 @@
+"""dispatch: hand the order to its warehouse, once. Intent first, ask or place, record.
+
+A call that may have happened is asked about whatever became of its order: what the warehouse has is recorded, and only
+an order that still wants it is placed. A refusal takes the order back to its routing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.document_calls import Answer, DocumentCalls, NothingPlaced, Stopped, Underway, Undispatched
+from actors.documents import document_of
+from actors.last_check import OrderChangedError, OrderHeldError, may_be_outdated
+from actors.parts import nothing_left
+from actors.take_back import Refused as RefusedDocument
+from actors.take_back import TakenBack, take_back
+from actors.tools import Tools
+from actors.update_order import trim
+from adapters.documents import Taken
+from domain.dispatch import AT_WAREHOUSE, PlacementStatus, Refusal
+from domain.errors import Misconfigured, Refused, Throttled, Transient
+from domain.holds import OUTCOME_UNKNOWN, HoldCode
+from domain.order import Lane, Order
+from domain.outcomes import Done, Hold, Later
+from domain.references import document_reference
+from domain.states import State
+from domain.steps import Step, Subject
+from domain.take_over import ShopWatchedError
+from infra.engine.actor import Runner, actor
+from infra.engine.remote import Intended, Lease
+from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
+from infra.queue.keys import BellKey
+from infra.tables.holds import load_waivers
+from infra.tables.orders import load_orders
+from infra.tables.placements import (
+    Box,
+    CallEnded,
+    Ended,
+    Intent,
+    Pieces,
+    Placed,
+    UndispatchedRow,
+    end_calls,
+    end_documents,
+    intend_placements,
+    load_contents,
+    load_undispatched,
+    note_asked,
+    place_documents,
+)
+from infra.tables.pool import Connection
+from infra.tables.standing import dispatched_orders, open_documents, undispatched_orders
+from infra.tables.writebacks import NewWriteback, want_writebacks
+
+STEP = Step(
+    name="dispatch",
+    does="hand the order to a warehouse that takes orders, once; refused, it is routed again",
+    subject=Subject.FULFILLMENT_ORDER,
+    is_remote=True,
+    works_in=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
+    leads_to=("route", "writeback"),
+    # The location's scans are read at their own pace.
+    then=("warehouse",),
+    resumes=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
+    group="label",
+    failpoints=("checked", "placed", "decide"),
+    refused_hold=HoldCode.DISPATCH_ERROR,
+    conflict_hold=HoldCode.DISPATCH_ERROR,
+    done=dispatched_orders,
+    open_calls=open_documents,
+    open_subjects=undispatched_orders,
+)
+
+# The order, as it is now, is not to be shipped.
+_NOT_PLACED = (OrderHeldError, OrderChangedError)
+# Until an order that has changed at the last moment is looked at again: its update runs meanwhile.
+_UPDATE_S = 1.0
+# A first call that ended like this surely placed nothing.
+_NO_EFFECT = (Transient, Throttled, Refused, Misconfigured, OrderHeldError, OrderChangedError)
+# Facts of a hold about a document that is gone without our doing.
+DROPPED = "stopped_by_warehouse"
+VANISHED = "document_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Places documents at one warehouse; shops that ship on label are written back from here on."""
+
+    tools: Tools
+    step: str = STEP.name
+    calls: DocumentCalls = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "calls", DocumentCalls(self.tools))
+
+    @property
+    def call_s(self) -> float:
+        return self.calls.call_s
+
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Undispatched]:
+        rows = load_undispatched(tx, subject_ids)
+        boxes, pieces = load_contents(tx, [row.fulfillment_order_id for row in rows])
+        orders = load_orders(tx, [row.order_id for row in rows])
+        waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
+        outdated = _take_unwanted(tx, rows, pieces, orders)
+        intents: list[Undispatched] = []
+        settled: list[Result] = []
+        for row in rows:
+            mine, lines = boxes.get(row.fulfillment_order_id, []), pieces.get(row.fulfillment_order_id, [])
+            result = self._settle_uncalled(row, mine, lines, is_outdated=row.order_id in outdated)
+            if result is not None:
+                settled.append(result)
+                continue
+            order = orders[row.order_id]
+            let_pass = waivers.get(row.fulfillment_order_id, ())
+            intents.append(
+                Undispatched(
+                    _place_of(row),
+                    order,
+                    row.location or "",
+                    document_of(
+                        row.reference or document_reference(row.key, row.number, row.ended + 1), order, row, mine, lines
+                    ),
+                    seen_before=row.is_asked_about or row.status in AT_WAREHOUSE,
+                    may_place=row.state in STEP.works_in and row.status not in AT_WAREHOUSE,
+                    is_placed=row.status in AT_WAREHOUSE,
+                    checked_s=_checked_s(row, mine),
+                    waivers=tuple(let_pass),
+                    quantities={line.line_id: line.quantity for line in lines},
+                    version=row.version,
+                )
+            )
+        to_place = [one for one in intents if one.may_place]
+        if to_place:
+            intend_placements(tx, map(self._intent, to_place))
+        return Intended(intents, settled)
+
+    def _settle_uncalled(
+        self, row: UndispatchedRow, boxes: Sequence[Box], lines: Sequence[Pieces], *, is_outdated: bool
+    ) -> Settled | None:
+        """How it ends without a call; None: the warehouse is called or asked."""
+        place = _place_of(row)
+        if row.busy_s > 0:
+            # An earlier caller may still be talking to the warehouse: ask only after it has given up.
+            return Settled(place, Later("earlier_call_may_run", after_s=row.busy_s))
+        if row.is_asked_about:
+            return None
+        if why := self._why_left_alone(row, boxes):
+            return Settled(place, Done(facts={"left_alone": why}))
+        if row.status in AT_WAREHOUSE:
+            return None
+        if not lines:
+            return nothing_left(place)
+        return Settled(place, Later("order_changed")) if is_outdated else None
+
+    def _why_left_alone(self, row: UndispatchedRow, boxes: Sequence[Box]) -> str:
+        """Why nothing is said to the warehouse; empty where something is. Of unknown locations the call says it."""
+        known = self.tools.capabilities(row.location or "")
+        is_configured = row.location in self.tools.warehouses
+        if row.status in AT_WAREHOUSE:
+            return "" if row.status == "placed" and known.can_find else row.status
+        if row.state not in STEP.works_in:
+            return row.state
+        if row.location is None or (is_configured and not known.takes_orders):
+            return "takes_no_orders"
+        # Label makes it due again.
+        is_ready = known.books_waybill or (bool(boxes) and all(box.is_booked for box in boxes))
+        return "" if is_ready or not is_configured else "not_labelled"
+
+    def _intent(self, one: Undispatched) -> Intent:
+        generation = int(one.reference.rpartition("-")[2])
+        unclear_s = self.call_s + self.tools.capabilities(one.location).find_lag_s
+        return Intent(one.place.subject_id, one.location, generation, one.reference, unclear_s)
+
+    async def call(self, intents: Sequence[Undispatched], lease: Lease) -> Mapping[int, Any]:
+        return await self.calls.call(intents, lease)
+
+    def record(self, tx: Connection, answered: Sequence[tuple[Undispatched, Any]]) -> Sequence[Result]:
+        pairs = [(one, answer if isinstance(answer, Answer) else Answer(answer)) for one, answer in answered]
+        now = self.tools.clock.monotonic()
+        ages = {one.reference: None if a.checked_at is None else now - a.checked_at for one, a in pairs}
+        taken = [(one, a.outcome) for one, a in pairs if isinstance(a.outcome, (Taken, Underway))]
+        place_documents(tx, [_placed(one, outcome, ages[one.reference]) for one, outcome in taken if not one.is_placed])
+        note_asked(tx, [one.reference for one, _ in pairs if one.is_placed])
+        gone = [one for one, a in pairs if isinstance(a.outcome, Stopped) or _has_vanished(one, a)]
+        end_documents(tx, [Ended(one.reference, PlacementStatus.STOPPED) for one in gone])
+        end_calls(
+            tx, [self._call_ended(one, a, ages[one.reference]) for one, a in pairs if self._leaves_intent(one, a)]
+        )
+        refused = [(one, a.outcome) for one, a in pairs if isinstance(a.outcome, Refusal)]
+        back = take_back(tx, [_refused(one, refusal) for one, refusal in refused])
+        told = self._want_writebacks(tx, [one for one, _ in taken if not one.is_placed])
+        answers = {one.place.subject_id: a for one, a in pairs}
+
+        def settle(one: Undispatched) -> Result:
+            id_ = one.place.subject_id
+            return self._settle(one, answers[id_], back.get(id_), told.get(id_, ()))
+
+        return each(STEP.name, [one for one, _ in pairs], settle)
+
+    def _leaves_intent(self, one: Undispatched, answer: Answer) -> bool:
+        return not one.is_placed and isinstance(answer.outcome, (Exception, NothingPlaced))
+
+    def _call_ended(self, one: Undispatched, answer: Answer, checked_s: float | None) -> CallEnded:
+        lag_s = self.tools.capabilities(one.location).find_lag_s
+        return CallEnded(one.reference, self._is_clear(one, answer.outcome), lag_s, checked_s)
+
+    def _is_clear(self, one: Undispatched, outcome: object) -> bool:
+        """Whether the warehouse surely has nothing: no call had an effect, or a look-up has found none since."""
+        if isinstance(outcome, NothingPlaced):
+            return True
+        if not isinstance(outcome, _NO_EFFECT):
+            return False
+        can_find = self.tools.capabilities(one.location).can_find
+        return not one.seen_before or (isinstance(outcome, (*_NOT_PLACED, ShopWatchedError)) and can_find)
+
+    def _settle(self, one: Undispatched, answer: Answer, back: TakenBack | None, told: Sequence[NewWork]) -> Result:
+        outcome, place = answer.outcome, one.place
+        if back is not None:
+            return back.settled(place, STEP.name)
+        if one.is_placed:
+            return self._asked(one, outcome)
+        if isinstance(outcome, _NOT_PLACED):
+            return self._not_placed(one, outcome)
+        if isinstance(outcome, Exception):
+            return Failed(place, outcome)
+        if isinstance(outcome, (Taken, Underway)):
+            return self._taken(one, outcome, told)
+        nothing = Done(facts={"asked_about": one.reference, "found": "nothing"})
+        return Settled(place, Later("document_was_stopped") if isinstance(outcome, Stopped) else nothing)
+
+    def _taken(self, one: Undispatched, outcome: Taken | Underway, told: Sequence[NewWork]) -> Settled:
+        place = one.place
+        their_id = outcome.found.their_id if isinstance(outcome, Underway) else outcome.their_id
+        facts = {"location": one.location, "document": one.reference, "their_id": their_id, "adopted": one.seen_before}
+        if place.state is State.CLOSED:
+            unwanted = Hold(HoldCode.UNWANTED_DOCUMENT, {"location": one.location, "document": one.reference})
+            return Settled(place, Done(facts=facts), holds=(unwanted,))
+        return Settled(place, Done(facts=facts), follow=tuple(told) if place.state is not State.ON_HOLD else ())
+
+    def _asked(self, one: Undispatched, outcome: object) -> Result:
+        """Of a document that the warehouse had: no failure to ask stops an order."""
+        place = one.place
+        if isinstance(outcome, (Stopped, NothingPlaced)) and place.state in STEP.works_in:
+            code = DROPPED if isinstance(outcome, Stopped) else VANISHED
+            return Settled(place, Hold(HoldCode.DISPATCH_ERROR, {"code": code, "document": one.reference}))
+        found = outcome.found.progress if isinstance(outcome, Underway) else type(outcome).__name__
+        return Settled(place, Done(facts={"asked_about": one.reference, "found": str(found)}))
+
+    def _not_placed(self, one: Undispatched, why: OrderHeldError | OrderChangedError) -> Settled:
+        # What may be at the warehouse already, and cannot be looked up, needs somebody who asks the warehouse.
+        open_question = one.seen_before and not self.tools.capabilities(one.location).can_find
+        unknown = (Hold(HoldCode.DISPATCH_ERROR, {"code": OUTCOME_UNKNOWN}),) if open_question else ()
+        if isinstance(why, OrderChangedError):
+            return Settled(one.place, unknown[0] if unknown else Later("order_changed", after_s=_UPDATE_S))
+        first, *others = (Hold(found.code, {"found_by": STEP.name, **found.facts}) for found in why.findings)
+        return Settled(one.place, first, holds=(*others, *unknown))
+
+    def _want_writebacks(self, tx: Connection, taken: Sequence[Undispatched]) -> dict[int, list[NewWork]]:
+        """Of shops that ship on label: what the platform hears now, by subject."""
+        shops = self.tools.directory.shops
+        told = {
+            one.place.subject_id: one
+            for one in taken
+            if (shop := shops.get(one.order.key.account)) is not None and shop.ship_on == "label"
+        }
+        if not told:
+            return {}
+        boxes, _ = load_contents(tx, list(told))
+        now = self.tools.clock.utcnow()
+        packages = [(told[id_], box) for id_, mine in boxes.items() for box in mine if box.is_booked]
+        want_writebacks(tx, [NewWriteback(box.id, one.place.order_id, now) for one, box in packages])
+        work: dict[int, list[NewWork]] = {}
+        for one, box in packages:
+            follow = NewWork("writeback", box.id, one.place.lane, one.order.key.account)
+            work.setdefault(one.place.subject_id, []).append(follow)
+        return work
+
+
+@actor(STEP, Dispatch)
+def dispatch(message: BellKey, runner: Runner) -> None:
+    """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
+    runner.run(message)
+
+
+def _place_of(row: UndispatchedRow) -> Place:
+    id_ = row.fulfillment_order_id
+    return Place(id_, Lane(row.lane), row.order_id, id_, None, State(row.state))
+
+
+def _checked_s(row: UndispatchedRow, boxes: Sequence[Box]) -> float | None:
+    """Seconds since the platform last allowed to ship all of it; None: nobody knows."""
+    by_label = [box.checked_s for box in boxes]
+    known = [seconds for seconds in by_label if seconds is not None]
+    ages = [max(known)] if known and len(known) == len(by_label) else []
+    if row.checked_s is not None:
+        ages.append(row.checked_s)
+    return min(ages) if ages else None
+
+
+def _take_unwanted(
+    tx: Connection,
+    rows: Sequence[UndispatchedRow],
+    pieces: Mapping[int, Sequence[Pieces]],
+    orders: Mapping[int, Order],
+) -> frozenset[int]:
+    """Take away what nobody wants, which a call that may have happened had kept there; the orders concerned."""
+    free = [
+        row
+        for row in rows
+        if row.state in STEP.works_in and row.status in (None, "intended") and not row.is_asked_about
+    ]
+    order_ids = {
+        row.order_id
+        for row in free
+        if may_be_outdated(orders[row.order_id], [one.line_id for one in pieces.get(row.fulfillment_order_id, ())])
+    }
+    return trim(tx, sorted(order_ids)) if order_ids else frozenset()
+
+
+def _has_vanished(one: Undispatched, answer: Answer) -> bool:
+    """Whether the warehouse knows a document no more that it had. A person decides before it gets another one."""
+    return one.is_placed and isinstance(answer.outcome, NothingPlaced) and one.place.state in STEP.works_in
+
+
+def _placed(one: Undispatched, outcome: Taken | Underway, checked_s: float | None) -> Placed:
+    if isinstance(outcome, Underway):
+        return Placed(one.reference, outcome.found.their_id, (), checked_s)
+    return Placed(one.reference, outcome.their_id, tuple(part.their_id for part in outcome.parts), checked_s)
+
+
+def _refused(one: Undispatched, refusal: Refusal) -> RefusedDocument:
+    state = one.place.state
+    # Only a step of ours holds an order while its document is out; the hold has interrupted one of these states.
+    at = State.ALLOCATED if state is State.ON_HOLD else state
+    return RefusedDocument(one.place, at, one.order, one.location, one.reference, one.quantities, refusal)

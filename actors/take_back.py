@@ -1,0 +1,156 @@
+"""An order that its warehouse does not do: stock there is corrected, the location is left out, it is routed again.
+
+Everything happens in the caller's transaction, which has locked the fulfillment orders.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.dispatch import Correction, PlacementStatus, Refusal, correction
+from domain.holds import HoldCode, waybill_facts
+from domain.lines import pieces_by_sku
+from domain.order import Order
+from domain.outcomes import Done, Hold
+from domain.states import Cause, State
+from domain.stock import Reservation, fill
+from infra.engine.author import machine
+from infra.engine.results import NewWork, Place, Settled
+from infra.tables.fulfillment import set_reservations, unplace
+from infra.tables.packages import CancelledPackage, cancel_packages
+from infra.tables.placements import Ended, end_documents
+from infra.tables.pool import Connection
+from infra.tables.recount import lower_location
+from infra.tables.stock import lock_levels, lock_location_levels, release_stock, reserve_stock
+from infra.tables.writebacks import drop_untold
+
+# The order still was in the house when the refusal came.
+_TAKES_BACK = frozenset({State.ALLOCATED, State.IN_WAREHOUSE})
+# Fact of the hold about a waybill that the platform was told and that does not travel.
+IS_TOLD = "told_to_platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A document that its warehouse does not do. `quantities`: pieces by line.
+
+    `at`: the state, or what a hold has interrupted.
+    """
+
+    place: Place
+    at: State | None
+    order: Order
+    location: str
+    reference: str
+    quantities: Mapping[str, int]
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What became of a refused order, and what follows. `is_over`: it is closed, or the refusal came too late."""
+
+    refused: Refused
+    facts: Mapping[str, Any]
+    holds: tuple[Hold, ...] = ()
+    is_over: bool = False
+
+    def settled(self, place: Place, step: str) -> Settled:
+        """The result of the step that heard of it."""
+        if self.is_over or place.state is State.ON_HOLD:
+            # A held order goes back to its routing once it is released.
+            return Settled(place, Done(facts=self.facts), Cause.WAREHOUSE, holds=self.holds)
+        assert place.fulfillment_order_id is not None
+        again = NewWork("route", place.fulfillment_order_id, place.lane, shop=self.refused.order.key.account)
+        return Settled(
+            place,
+            Done(State.APPROVED, {"refused_at": step, **self.facts}),
+            Cause.WAREHOUSE,
+            holds=self.holds,
+            follow=(again,),
+        )
+
+
+def take_back(tx: Connection, refused: Sequence[Refused]) -> dict[int, TakenBack]:
+    """End the documents and take the orders back; by fulfillment order. No statement for none."""
+    if not refused:
+        return {}
+    end_documents(tx, [Ended(one.reference, PlacementStatus.REFUSED, one.refusal.code) for one in refused])
+    back = {_id(one): one for one in refused if one.at in _TAKES_BACK}
+    cancelled = _cancel(tx, list(back))
+    corrected = _give_back(tx, list(back.values()))
+    if back:
+        unplace(tx, {id_: (one.location, one.refusal.code) for id_, one in back.items()})
+    return {
+        _id(one): _taken_back(one, cancelled.get(_id(one), ()), corrected.get(_id(one), {}), back) for one in refused
+    }
+
+
+def _taken_back(
+    one: Refused, cancelled: Sequence[CancelledPackage], corrected: Mapping[str, int], back: Mapping[int, Refused]
+) -> TakenBack:
+    facts: dict[str, Any] = {"location": one.location, "document": one.reference, "code": one.refusal.code}
+    if corrected:
+        facts["stock_lowered"] = dict(corrected)
+    living = [package for package in cancelled if package.waybill is not None]
+    holds = tuple(
+        Hold(
+            HoldCode.UNWANTED_WAYBILL,
+            {**waybill_facts(package.courier, package.waybill or ""), "document": one.reference}
+            | ({IS_TOLD: True} if package.is_told else {}),
+        )
+        for package in living[:1]
+    )
+    if len(living) > 1:
+        facts["unwanted_waybills"] = ", ".join(package.waybill or "" for package in living)
+    return TakenBack(one, facts, holds, is_over=_id(one) not in back)
+
+
+def _cancel(tx: Connection, ids: Sequence[int]) -> dict[int, list[CancelledPackage]]:
+    """The packages leave with their pieces; what the platform has not heard of them it does not hear."""
+    cancelled: dict[int, list[CancelledPackage]] = {}
+    for package in cancel_packages(tx, ids):
+        cancelled.setdefault(package.fulfillment_order_id, []).append(package)
+    drop_untold(tx, [package.id for mine in cancelled.values() for package in mine])
+    return cancelled
+
+
+def _give_back(tx: Connection, refused: Sequence[Refused]) -> dict[int, Mapping[str, int]]:
+    """Correct the stock and promise what is left to the orders again; pieces taken off by SKU, by fulfillment order.
+
+    An order is corrected by pieces that were allocated to it, so no promise to another order is broken. One that cannot
+    be promised again is found without stock when it is routed.
+    """
+    if not refused:
+        return {}
+    pieces = {_id(one): pieces_by_sku(one.order, one.quantities.items()) for one in refused}
+    skus = sorted({sku for mine in pieces.values() for sku in mine})
+    lock_location_levels(tx, skus)
+    release_stock(tx, [_id(one) for one in refused])
+    lowered: dict[int, Mapping[str, int]] = {}
+    for one in refused:
+        wrong = correction(one.refusal, pieces[_id(one)])
+        if not wrong.is_empty:
+            lowered[_id(one)] = _lower(tx, one, wrong)
+    left = lock_levels(tx, skus)
+    promised: dict[int, Mapping[str, int]] = {}
+    taken: dict[str, int] = {}
+    for id_, mine in pieces.items():
+        if mine and fill(mine, left):
+            promised[id_] = mine
+            for sku, count in mine.items():
+                left[sku] -= count
+                taken[sku] = taken.get(sku, 0) + count
+    reserve_stock(tx, taken, promised)
+    set_reservations(tx, dict.fromkeys(promised, Reservation.RESERVED))
+    return lowered
+
+
+def _lower(tx: Connection, one: Refused, wrong: Correction) -> Mapping[str, int]:
+    author = machine(f"{one.location} has refused {one.reference}: {one.refusal.code}")
+    return lower_location(tx, one.location, wrong.lost, wrong.nothing_free, author)
+
+
+def _id(one: Refused) -> int:
+    assert one.place.fulfillment_order_id is not None
+    return one.place.fulfillment_order_id
