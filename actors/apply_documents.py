@@ -10,11 +10,11 @@ from typing import Any
 from actors.after_scan import Left, want_followers
 from actors.documents import refusal_of
 from actors.short_picks import ShortPick, split_short
-from actors.take_back import Refused, TakenBack, take_back
+from actors.take_back import RefusedDocument, TakenBack, take_back
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
-from domain.dispatch import SHORT, Box, Picked, PlacementStatus, fill_boxes, known_waybill, shortfall
+from domain.dispatch import SHORT, EventBox, Picked, PlacementStatus, fill_boxes, known_waybill, shortfall
 from domain.holds import HoldCode
 from domain.order import Order
 from domain.outcomes import Done, Hold
@@ -27,11 +27,11 @@ from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
 from infra.tables.orders import load_orders
 from infra.tables.packages import FilledPackage, Stamp, create_filled, stamp_packages
-from infra.tables.placements import Box as KnownBox
 from infra.tables.placements import (
     DocumentRow,
     Ended,
     Heard,
+    KnownPackage,
     Pieces,
     end_documents,
     hear_of_packages,
@@ -145,7 +145,7 @@ def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, _Told]:
     }
 
 
-def _parcel(box: KnownBox) -> _Parcel:
+def _parcel(box: KnownPackage) -> _Parcel:
     return _Parcel(box.id, box.waybill or "", has_lines=True)
 
 
@@ -226,9 +226,9 @@ def _contradict(one: _Told, answer: Contradiction) -> None:
 def _take_boxes(tx: Connection, tools: Tools, one: _Told, told: WarehouseEvent, kind: Scan) -> None:
     """Stamp the packages that the event speaks of; those that only the warehouse can know are made here."""
     known = {known_waybill(parcel.waybill): parcel for parcel in one.parcels}
-    boxes = [Box(box.waybill, box.courier, box.weight_g, dict(box.lines)) for box in told.packages]
+    boxes = [EventBox(box.waybill, box.courier, box.weight_g, dict(box.lines)) for box in told.packages]
     if not boxes and told.waybill:
-        boxes = [Box(told.waybill)]
+        boxes = [EventBox(told.waybill)]
     unknown = [box for box in _once(boxes) if known_waybill(box.waybill) not in known]
     if unknown and tools.capabilities(one.row.location).books_waybill:
         made = _make(tx, tools, one, unknown, is_final=told.is_final)
@@ -247,16 +247,16 @@ def _take_boxes(tx: Connection, tools: Tools, one: _Told, told: WarehouseEvent, 
             parcel.handed_over_at = parcel.handed_over_at or at
 
 
-def _once(boxes: Sequence[Box]) -> list[Box]:
+def _once(boxes: Sequence[EventBox]) -> list[EventBox]:
     """Each waybill once; a box without one is no package that a platform could be told of."""
-    found: dict[str, Box] = {}
+    found: dict[str, EventBox] = {}
     for box in boxes:
         if box.waybill.strip():
             found.setdefault(known_waybill(box.waybill), box)
     return list(found.values())
 
 
-def _make(tx: Connection, tools: Tools, one: _Told, boxes: Sequence[Box], *, is_final: bool) -> list[_Parcel]:
+def _make(tx: Connection, tools: Tools, one: _Told, boxes: Sequence[EventBox], *, is_final: bool) -> list[_Parcel]:
     row = one.row
     packed = fill_boxes(boxes, {line.line_id: line.quantity - line.packed for line in one.pieces}, is_final=is_final)
     account = tools.directory.location(row.location).account
@@ -330,13 +330,13 @@ def _facts(told: WarehouseEvent) -> dict[str, Any]:
     return {"code": told.code, **({"short": short} if short else {})} if told.code or short else {}
 
 
-def _refused(one: _Told) -> Refused:
+def _refused(one: _Told) -> RefusedDocument:
     told = one.refusal
     assert told is not None
     code = told.code or (SHORT if Scan(told.kind) is not Scan.REFUSED else "")
     quantities = {line.line_id: line.quantity for line in one.pieces}
     refusal = refusal_of(code, told.lines)
-    return Refused(one.place, one.at, one.order, one.row.location, one.row.reference, quantities, refusal)
+    return RefusedDocument(one.place, one.at, one.order, one.row.location, one.row.reference, quantities, refusal)
 
 
 def _short_pick(one: _Told) -> ShortPick:

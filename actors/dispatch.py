@@ -12,12 +12,11 @@ from actors.document_calls import Answer, DocumentCalls, NothingPlaced, Stopped,
 from actors.documents import document_of
 from actors.last_check import OrderChangedError, OrderHeldError, may_be_outdated
 from actors.parts import nothing_left
-from actors.take_back import Refused as RefusedDocument
-from actors.take_back import TakenBack, take_back
+from actors.take_back import RefusedDocument, TakenBack, take_back
 from actors.tools import Tools
 from actors.update_order import trim
 from adapters.documents import Taken
-from domain.dispatch import AT_WAREHOUSE, PlacementStatus, Refusal
+from domain.dispatch import AT_WAREHOUSE, DocumentRefusal, PlacementStatus
 from domain.errors import Misconfigured, Refused, Throttled, Transient
 from domain.holds import OUTCOME_UNKNOWN, HoldCode
 from domain.order import Lane, Order
@@ -33,12 +32,12 @@ from infra.queue.keys import BellKey
 from infra.tables.holds import load_waivers
 from infra.tables.orders import load_orders
 from infra.tables.placements import (
-    Box,
     CallEnded,
     Ended,
-    Intent,
+    KnownPackage,
     Pieces,
     Placed,
+    PlacementIntent,
     UndispatchedRow,
     end_calls,
     end_documents,
@@ -136,7 +135,7 @@ class Dispatch:
         return Intended(intents, settled)
 
     def _settle_uncalled(
-        self, row: UndispatchedRow, boxes: Sequence[Box], lines: Sequence[Pieces], *, is_outdated: bool
+        self, row: UndispatchedRow, boxes: Sequence[KnownPackage], lines: Sequence[Pieces], *, is_outdated: bool
     ) -> Settled | None:
         """How it ends without a call; None: the warehouse is called or asked."""
         place = _place_of(row)
@@ -153,7 +152,7 @@ class Dispatch:
             return nothing_left(place)
         return Settled(place, Later("order_changed")) if is_outdated else None
 
-    def _why_left_alone(self, row: UndispatchedRow, boxes: Sequence[Box]) -> str:
+    def _why_left_alone(self, row: UndispatchedRow, boxes: Sequence[KnownPackage]) -> str:
         """Why nothing is said to the warehouse; empty where something is. Of unknown locations the call says it."""
         known = self.tools.capabilities(row.location or "")
         is_configured = row.location in self.tools.warehouses
@@ -167,10 +166,10 @@ class Dispatch:
         is_ready = known.books_waybill or (bool(boxes) and all(box.is_booked for box in boxes))
         return "" if is_ready or not is_configured else "not_labelled"
 
-    def _intent(self, one: Undispatched) -> Intent:
+    def _intent(self, one: Undispatched) -> PlacementIntent:
         generation = int(one.reference.rpartition("-")[2])
         unclear_s = self.call_s + self.tools.capabilities(one.location).find_lag_s
-        return Intent(one.place.subject_id, one.location, generation, one.reference, unclear_s)
+        return PlacementIntent(one.place.subject_id, one.location, generation, one.reference, unclear_s)
 
     async def call(self, intents: Sequence[Undispatched], lease: Lease) -> Mapping[int, Any]:
         return await self.calls.call(intents, lease)
@@ -187,7 +186,7 @@ class Dispatch:
         end_calls(
             tx, [self._call_ended(one, a, ages[one.reference]) for one, a in pairs if self._leaves_intent(one, a)]
         )
-        refused = [(one, a.outcome) for one, a in pairs if isinstance(a.outcome, Refusal)]
+        refused = [(one, a.outcome) for one, a in pairs if isinstance(a.outcome, DocumentRefusal)]
         back = take_back(tx, [_refused(one, refusal) for one, refusal in refused])
         told = self._want_writebacks(tx, [one for one, _ in taken if not one.is_placed])
         answers = {one.place.subject_id: a for one, a in pairs}
@@ -288,7 +287,7 @@ def _place_of(row: UndispatchedRow) -> Place:
     return Place(id_, Lane(row.lane), row.order_id, id_, None, State(row.state))
 
 
-def _checked_s(row: UndispatchedRow, boxes: Sequence[Box]) -> float | None:
+def _checked_s(row: UndispatchedRow, boxes: Sequence[KnownPackage]) -> float | None:
     """Seconds since the platform last allowed to ship all of it; None: nobody knows."""
     by_label = [box.checked_s for box in boxes]
     known = [seconds for seconds in by_label if seconds is not None]
@@ -329,7 +328,7 @@ def _placed(one: Undispatched, outcome: Taken | Underway, checked_s: float | Non
     return Placed(one.reference, outcome.their_id, tuple(part.their_id for part in outcome.parts), checked_s)
 
 
-def _refused(one: Undispatched, refusal: Refusal) -> RefusedDocument:
+def _refused(one: Undispatched, refusal: DocumentRefusal) -> RefusedDocument:
     state = one.place.state
     # Only a step of ours holds an order while its document is out; the hold has interrupted one of these states.
     at = State.ALLOCATED if state is State.ON_HOLD else state

@@ -14,7 +14,7 @@ from actors.last_check import Checked, LastCheck
 from actors.tools import Tools
 from adapters.documents import Document, DocumentRefusedError, Found, Progress, Taken
 from adapters.ports import Purpose, Warehouse
-from domain.dispatch import Refusal
+from domain.dispatch import DocumentRefusal
 from domain.errors import Conflict, Malformed, Refused
 from domain.holds import OUTCOME_UNKNOWN
 from domain.order import Address, Order
@@ -67,7 +67,7 @@ class Underway:
     found: Found
 
 
-Outcome = Taken | Refusal | Stopped | Underway | NothingPlaced | Exception
+Outcome = Taken | DocumentRefusal | Stopped | Underway | NothingPlaced | Exception
 
 
 @dataclass(frozen=True, slots=True)

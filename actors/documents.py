@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from adapters.documents import Document, DocumentLine, DocumentPackage, EventLine
-from domain.dispatch import Refusal, code_of
+from domain.dispatch import DocumentRefusal, code_of
 from domain.order import Lane, Order
-from infra.tables.placements import Box, Pieces, UndispatchedRow
+from infra.tables.placements import KnownPackage, Pieces, UndispatchedRow
 
 
 def document_of(
-    reference: str, order: Order, row: UndispatchedRow, boxes: Sequence[Box], pieces: Sequence[Pieces]
+    reference: str, order: Order, row: UndispatchedRow, boxes: Sequence[KnownPackage], pieces: Sequence[Pieces]
 ) -> Document:
     """What the warehouse gets, without the plain receiver. Packages are those that we have booked."""
     skus = {line.line_id: line.sku for line in order.lines}
@@ -30,10 +30,10 @@ def document_of(
     )
 
 
-def refusal_of(code: str, lines: Sequence[EventLine] = (), text: str = "") -> Refusal:
+def refusal_of(code: str, lines: Sequence[EventLine] = (), text: str = "") -> DocumentRefusal:
     """A warehouse's no, by its code and, where it says so, the lines at fault."""
     missing: dict[str, int] = {}
     for line in lines:
         if line.sku and line.actual < line.planned:
             missing[line.sku] = missing.get(line.sku, 0) + line.planned - line.actual
-    return Refusal(code_of(code), missing, text)
+    return DocumentRefusal(code_of(code), missing, text)

@@ -16,7 +16,7 @@ from domain.tracking import (
     Pace,
     Parcel,
     ParcelEvent,
-    Stage,
+    ParcelStage,
     event_name,
     fold,
     is_completed,
@@ -26,9 +26,9 @@ from domain.tracking import (
 from infra.engine.results import NewWork, Place, Result, Settled, each
 from infra.tables.cases import NewCase, open_cases
 from infra.tables.notices import NewNotice, want_notices
-from infra.tables.packages import Tracking, stamp_tracked
+from infra.tables.packages import TrackedTimes, stamp_tracked
 from infra.tables.pool import Connection
-from infra.tables.tracking import Delivery, NewEvent, TrackedRow, deliveries, events_of, keep_events
+from infra.tables.tracking import NewEvent, ParcelDelivery, TrackedRow, deliveries, events_of, keep_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def follow_up(tx: Connection, tools: Tools, step: str, told: Sequence[Told]) -> 
 
     def settle(one: Told) -> Result:
         parcel, part = parcels[one.place.subject_id], one.row.fulfillment_order_id
-        delivery = delivered.get(part, Delivery(None, has_case=False))
+        delivery = delivered.get(part, ParcelDelivery(None, has_case=False))
         follow = notices.get(one.place.subject_id, ())
         # Several parcels of one fulfillment order move it together, once.
         settled = _settled(tools, one, parcel, delivery, moves=part not in moved, follow=follow)
@@ -91,18 +91,18 @@ def _keep(tx: Connection, told: Sequence[Told]) -> dict[int, set[ParcelEvent]]:
     return known
 
 
-def _stamped(one: Told, parcel: Parcel) -> Tracking:
-    return Tracking(one.place.subject_id, parcel.collected_at, parcel.delivered_at)
+def _stamped(one: Told, parcel: Parcel) -> TrackedTimes:
+    return TrackedTimes(one.place.subject_id, parcel.collected_at, parcel.delivered_at)
 
 
-def _path(place: Place, parcel: Parcel, delivery: Delivery) -> tuple[State, ...]:
+def _path(place: Place, parcel: Parcel, delivery: ParcelDelivery) -> tuple[State, ...]:
     assert place.state is not None
     is_delivered = delivery.delivered_at is not None
     return way_on(place.state, is_collected=parcel.collected_at is not None, is_delivered=is_delivered)
 
 
 def _settled(
-    tools: Tools, one: Told, parcel: Parcel, delivery: Delivery, *, moves: bool, follow: tuple[NewWork, ...]
+    tools: Tools, one: Told, parcel: Parcel, delivery: ParcelDelivery, *, moves: bool, follow: tuple[NewWork, ...]
 ) -> Settled:
     """The outcome of one parcel. `moves`: its fulfillment order may move by it."""
     place, now = one.place, tools.clock.utcnow()
@@ -115,18 +115,18 @@ def _settled(
     return Settled(place, Later(parcel.stage, after_s=after_s), Cause.COURIER, via=path, follow=follow)
 
 
-def _is_complete(delivery: Delivery, now: datetime) -> bool:
+def _is_complete(delivery: ParcelDelivery, now: datetime) -> bool:
     return delivery.delivered_at is not None and is_completed(delivery.delivered_at, now) and not delivery.has_case
 
 
-def _next_look_s(one: Told, parcel: Parcel, delivery: Delivery, pace: Pace, now: datetime) -> float | None:
+def _next_look_s(one: Told, parcel: Parcel, delivery: ParcelDelivery, pace: Pace, now: datetime) -> float | None:
     """Seconds until the next look; None for a parcel that nobody looks at again.
 
     Of several parcels of an order the one that is signed for last completes it, and the others are looked at no more.
     """
     age_s = (now - one.row.handed_over_at).total_seconds()
     if parcel.delivered_at is None:
-        is_over = age_s > pace.give_up_s or parcel.stage is Stage.RETURNED
+        is_over = age_s > pace.give_up_s or parcel.stage is ParcelStage.RETURNED
         return None if is_over else next_look_s(parcel, age_s, pace)
     left_s = ((delivery.delivered_at or parcel.delivered_at) + COMPLETED_AFTER - now).total_seconds()
     if left_s > 0:
@@ -142,7 +142,7 @@ def _cases(tools: Tools, one: Told, parcel: Parcel, now: datetime) -> list[NewCa
     kinds = set(parcel.troubles)
     age = now - one.row.handed_over_at
     is_given_up = age > timedelta(seconds=tools.settings.tracking.pace.give_up_s)
-    if is_given_up and parcel.delivered_at is None and parcel.stage is not Stage.RETURNED:
+    if is_given_up and parcel.delivered_at is None and parcel.stage is not ParcelStage.RETURNED:
         kinds.add(CaseKind.NOT_COLLECTED if parcel.collected_at is None else CaseKind.NOT_MOVING)
     facts = {"courier": one.row.courier, "waybill": one.row.waybill}
     return [

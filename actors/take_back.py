@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.dispatch import Correction, PlacementStatus, Refusal, correction
+from domain.dispatch import Correction, DocumentRefusal, PlacementStatus, correction
 from domain.holds import HoldCode, waybill_facts
 from domain.lines import pieces_by_sku
 from domain.order import Order
@@ -31,7 +31,7 @@ IS_TOLD = "told_to_platform"
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedDocument:
     """A document that its warehouse does not do. `quantities`: pieces by line.
 
     `at`: the state, or what a hold has interrupted.
@@ -43,14 +43,14 @@ class Refused:
     location: str
     reference: str
     quantities: Mapping[str, int]
-    refusal: Refusal
+    refusal: DocumentRefusal
 
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
     """What became of a refused order, and what follows. `is_over`: it is closed, or the refusal came too late."""
 
-    refused: Refused
+    refused: RefusedDocument
     facts: Mapping[str, Any]
     holds: tuple[Hold, ...] = ()
     is_over: bool = False
@@ -71,7 +71,7 @@ class TakenBack:
         )
 
 
-def take_back(tx: Connection, refused: Sequence[Refused]) -> dict[int, TakenBack]:
+def take_back(tx: Connection, refused: Sequence[RefusedDocument]) -> dict[int, TakenBack]:
     """End the documents and take the orders back; by fulfillment order. No statement for none."""
     if not refused:
         return {}
@@ -87,7 +87,10 @@ def take_back(tx: Connection, refused: Sequence[Refused]) -> dict[int, TakenBack
 
 
 def _taken_back(
-    one: Refused, cancelled: Sequence[CancelledPackage], corrected: Mapping[str, int], back: Mapping[int, Refused]
+    one: RefusedDocument,
+    cancelled: Sequence[CancelledPackage],
+    corrected: Mapping[str, int],
+    back: Mapping[int, RefusedDocument],
 ) -> TakenBack:
     facts: dict[str, Any] = {"location": one.location, "document": one.reference, "code": one.refusal.code}
     if corrected:
@@ -115,7 +118,7 @@ def _cancel(tx: Connection, ids: Sequence[int]) -> dict[int, list[CancelledPacka
     return cancelled
 
 
-def _give_back(tx: Connection, refused: Sequence[Refused]) -> dict[int, Mapping[str, int]]:
+def _give_back(tx: Connection, refused: Sequence[RefusedDocument]) -> dict[int, Mapping[str, int]]:
     """Correct the stock and promise what is left to the orders again; pieces taken off by SKU, by fulfillment order.
 
     An order is corrected by pieces that were allocated to it, so no promise to another order is broken. One that cannot
@@ -146,11 +149,11 @@ def _give_back(tx: Connection, refused: Sequence[Refused]) -> dict[int, Mapping[
     return lowered
 
 
-def _lower(tx: Connection, one: Refused, wrong: Correction) -> Mapping[str, int]:
+def _lower(tx: Connection, one: RefusedDocument, wrong: Correction) -> Mapping[str, int]:
     author = machine(f"{one.location} has refused {one.reference}: {one.refusal.code}")
     return lower_location(tx, one.location, wrong.lost, wrong.nothing_free, author)
 
 
-def _id(one: Refused) -> int:
+def _id(one: RefusedDocument) -> int:
     assert one.place.fulfillment_order_id is not None
     return one.place.fulfillment_order_id

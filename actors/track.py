@@ -25,7 +25,7 @@ from infra.engine.results import Failed, Place, Result, Settled, place_of
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
 from infra.tables.pool import Connection
-from infra.tables.tracking import Delivery, TrackedRow, deliveries, load_phones, load_tracked
+from infra.tables.tracking import ParcelDelivery, TrackedRow, deliveries, load_phones, load_tracked
 from infra.telemetry.log import get_logger
 
 STEP = Step(
@@ -49,7 +49,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class TrackedParcel:
     """A parcel to ask about. `phone`: of its sender, else of its receiver; personal data, for the call only."""
 
     place: Place
@@ -68,7 +68,7 @@ class Track:
     def call_s(self) -> float:
         return self.tools.settings.door.total_s
 
-    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Parcel]:
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[TrackedParcel]:
         rows = load_tracked(tx, subject_ids)
         now = self.tools.clock.utcnow()
         ready = deliveries(tx, [row.fulfillment_order_id for row in rows if _may_be_completed(row, now)])
@@ -88,7 +88,7 @@ class Track:
                 asked.append(row)
         phones = load_phones(tx, [row.package_id for row in asked if row.location not in self._senders])
         return Intended(
-            [Parcel(place_of(row, row.package_id), row, self._phone(row, phones)) for row in asked], settled
+            [TrackedParcel(place_of(row, row.package_id), row, self._phone(row, phones)) for row in asked], settled
         )
 
     @property
@@ -100,30 +100,30 @@ class Track:
         location = self.tools.directory.locations.get(row.location)
         return location.sender.phone if location is not None else phones.get(row.package_id, "")
 
-    async def call(self, intents: Sequence[Parcel], lease: Lease) -> Mapping[int, Any]:
+    async def call(self, intents: Sequence[TrackedParcel], lease: Lease) -> Mapping[int, Any]:
         gate = asyncio.Semaphore(self.tools.settings.tracking.at_once)
         answers: dict[int, Any] = {}
 
-        async def ask(courier: Courier, parcels: Sequence[Parcel]) -> None:
+        async def ask(courier: Courier, parcels: Sequence[TrackedParcel]) -> None:
             async with gate:
                 answers.update(await self._ask(courier, parcels, lease))
 
         await asyncio.gather(*(ask(courier, parcels) for courier, parcels in self._calls(intents)))
         return answers
 
-    def _calls(self, intents: Iterable[Parcel]) -> list[tuple[Courier, list[Parcel]]]:
+    def _calls(self, intents: Iterable[TrackedParcel]) -> list[tuple[Courier, list[TrackedParcel]]]:
         """Parcels of one account and one phone, as many together as one call may name."""
-        alike: dict[tuple[str, str], list[Parcel]] = {}
+        alike: dict[tuple[str, str], list[TrackedParcel]] = {}
         for one in intents:
             alike.setdefault((one.row.account, one.phone), []).append(one)
-        calls: list[tuple[Courier, list[Parcel]]] = []
+        calls: list[tuple[Courier, list[TrackedParcel]]] = []
         for (account, _), parcels in alike.items():
             courier = self.tools.courier(account)
             size = max(1, courier.track_max)
             calls += [(courier, parcels[start : start + size]) for start in range(0, len(parcels), size)]
         return calls
 
-    async def _ask(self, courier: Courier, parcels: Sequence[Parcel], lease: Lease) -> dict[int, Any]:
+    async def _ask(self, courier: Courier, parcels: Sequence[TrackedParcel], lease: Lease) -> dict[int, Any]:
         ids = [one.place.subject_id for one in parcels]
         if lease.is_draining() or self.tools.clock.monotonic() > lease.ends_at - self.call_s:
             return {id_: NotCalledError() for id_ in ids}
@@ -135,7 +135,7 @@ class Track:
             failpoint("track.answered", id_)
         return {one.place.subject_id: answer.get(one.row.waybill, ()) for one in parcels}
 
-    def record(self, tx: Connection, answered: Sequence[tuple[Parcel, Any]]) -> Sequence[Result]:
+    def record(self, tx: Connection, answered: Sequence[tuple[TrackedParcel, Any]]) -> Sequence[Result]:
         told: list[Told] = []
         results: list[Result] = []
         for one, answer in answered:
@@ -156,7 +156,7 @@ def _may_be_completed(row: TrackedRow, now: datetime) -> bool:
     return row.delivered_at is not None and is_completed(row.delivered_at, now)
 
 
-def _untracked(place: Place, row: TrackedRow, delivery: Delivery | None, now: datetime) -> Result:
+def _untracked(place: Place, row: TrackedRow, delivery: ParcelDelivery | None, now: datetime) -> Result:
     """Nobody asks this courier any more: the hand-over counts as its collection, as it does for all such couriers."""
     assert place.state is not None
     if place.state is State.DELIVERED and row.delivered_at is not None:
@@ -175,7 +175,7 @@ def _is_engines(error: Exception) -> bool:
     return isinstance(error, Throttled) or PAUSED in error.facts
 
 
-def _events(one: Parcel, answer: object) -> tuple[TrackEvent, ...]:
+def _events(one: TrackedParcel, answer: object) -> tuple[TrackEvent, ...]:
     if isinstance(answer, tuple):
         return answer
     assert isinstance(answer, FulfilmentError)

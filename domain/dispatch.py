@@ -30,7 +30,7 @@ def code_of(text: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class DocumentRefusal:
     """A warehouse does not do a document. `missing`: pieces by SKU that are not there; empty where it does not say.
 
     `text`: its own words.
@@ -57,7 +57,7 @@ class Correction:
         return not self.lost and not self.nothing_free
 
 
-def correction(refusal: Refusal, pieces: Mapping[str, int]) -> Correction:
+def correction(refusal: DocumentRefusal, pieces: Mapping[str, int]) -> Correction:
     """What a refusal does to the stock of the location; `pieces`: of the document, by SKU.
 
     Capacity and other reasons leave the stock. A shortage that names no SKU is the only SKU's; among several nobody
@@ -99,7 +99,7 @@ def shortfall(picked: Iterable[Picked], planned: Mapping[str, int]) -> dict[str,
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class EventBox:
     """A package that a warehouse tells of. `lines`: pieces by line, empty where it does not say."""
 
     waybill: str
@@ -112,7 +112,7 @@ class Box:
 class Filled:
     """A package with the pieces that it is taken to hold."""
 
-    box: Box
+    box: EventBox
     lines: Mapping[str, int]
 
 
@@ -124,7 +124,7 @@ class Packed:
     differs: Mapping[str, int] = field(default_factory=dict)
 
 
-def fill_boxes(boxes: Sequence[Box], left: Mapping[str, int], *, is_final: bool) -> Packed:
+def fill_boxes(boxes: Sequence[EventBox], left: Mapping[str, int], *, is_final: bool) -> Packed:
     """Put what is `left` to pack, by line, into packages that are new.
 
     Packages rule the waybills, so every box becomes a package. Lines rule the stock: no box holds more than is left.

@@ -133,7 +133,7 @@ class Stocked:
 class Theirs:
     """The witnesses' side. `stocked` by SKU.
 
-    `documents`: references of the documents on which warehouses work, or have worked, once for each document. `untold`:
+    `documents`: references of the documents on which warehouses work, or have worked, once for each. `undocumented`:
     numbers of packages that left a warehouse which was told of no document for them.
     """
 
@@ -141,4 +141,4 @@ class Theirs:
     carried: Sequence[Carried]
     stocked: Mapping[str, Stocked]
     documents: Sequence[str] = ()
-    untold: Sequence[str] = ()
+    undocumented: Sequence[str] = ()

@@ -179,7 +179,7 @@ def _contradictions_of_documents(theirs: Theirs) -> Iterable[str]:
     for document, count in sorted(Counter(map(_package_of, theirs.documents)).items()):
         if count > 1:
             yield f"{document}: {count} documents at the warehouses"
-    for number in theirs.untold:
+    for number in theirs.undocumented:
         yield f"{number}: left a warehouse that was not told of it"
 
 

@@ -54,7 +54,7 @@ class ParcelEvent:
     at: datetime
 
 
-class Stage(StrEnum):
+class ParcelStage(StrEnum):
     """How far a parcel is."""
 
     WAITING = "waiting"
@@ -76,7 +76,7 @@ class Parcel:
     for delivery. `last_at`: of the last event. `troubles`: with what somebody must deal.
     """
 
-    stage: Stage = Stage.WAITING
+    stage: ParcelStage = ParcelStage.WAITING
     collected_at: datetime | None = None
     out_at: datetime | None = None
     delivered_at: datetime | None = None
@@ -84,8 +84,8 @@ class Parcel:
     troubles: frozenset[CaseKind] = frozenset()
 
 
-_K, _S = ParcelKind, Stage
-_FORWARD: dict[ParcelKind, Stage] = {
+_K, _S = ParcelKind, ParcelStage
+_FORWARD: dict[ParcelKind, ParcelStage] = {
     _K.COLLECTED: _S.MOVING,
     _K.DEPARTED: _S.MOVING,
     _K.AT_HUB: _S.MOVING,
@@ -112,7 +112,7 @@ def fold(events: Iterable[ParcelEvent]) -> Parcel:
     They count in the order of their own times. A parcel never goes back a stage; *delivered* is final except for an
     event of a return.
     """
-    stage = Stage.WAITING
+    stage = ParcelStage.WAITING
     collected_at = out_at = delivered_at = last_at = None
     troubles = set()
     for event in sorted(set(events), key=lambda one: (one.at, _TELLING_ORDER[one.kind], one.code)):
@@ -124,21 +124,21 @@ def fold(events: Iterable[ParcelEvent]) -> Parcel:
         if event.kind is ParcelKind.OUT_FOR_DELIVERY:
             out_at = out_at or event.at
         stage = _next(stage, event.kind)
-        if stage is Stage.DELIVERED:
+        if stage is ParcelStage.DELIVERED:
             delivered_at = delivered_at or event.at
     return Parcel(stage, collected_at, out_at, delivered_at, last_at, frozenset(troubles))
 
 
-def _next(now: Stage, kind: ParcelKind) -> Stage:
-    if now is Stage.RETURNED or kind is ParcelKind.RETURNED:
-        return Stage.RETURNED
+def _next(now: ParcelStage, kind: ParcelKind) -> ParcelStage:
+    if now is ParcelStage.RETURNED or kind is ParcelKind.RETURNED:
+        return ParcelStage.RETURNED
     if kind is ParcelKind.RETURNING:
-        return Stage.RETURNING
-    if now is Stage.RETURNING:
+        return ParcelStage.RETURNING
+    if now is ParcelStage.RETURNING:
         # On its way back it passes hubs and is signed by the sender.
-        return Stage.RETURNED if kind is ParcelKind.DELIVERED else now
+        return ParcelStage.RETURNED if kind is ParcelKind.DELIVERED else now
     if kind is ParcelKind.LOST:
-        return now if now is Stage.DELIVERED else Stage.LOST
+        return now if now is ParcelStage.DELIVERED else ParcelStage.LOST
     further = _FORWARD.get(kind, now)
     return further if _STAGE_RANK[further] > _STAGE_RANK[now] else now
 
@@ -174,9 +174,9 @@ class Pace:
 
 def next_look_s(parcel: Parcel, age_s: float, pace: Pace) -> float:
     """Seconds until the next look at a parcel that was handed over `age_s` ago. Says nothing of a delivered one."""
-    if age_s > pace.slow_after_s or parcel.stage in {Stage.AT_LOCKER, Stage.LOST}:
+    if age_s > pace.slow_after_s or parcel.stage in {ParcelStage.AT_LOCKER, ParcelStage.LOST}:
         return pace.slow_s
-    return pace.near_s if parcel.stage is Stage.OUT_FOR_DELIVERY else pace.moving_s
+    return pace.near_s if parcel.stage is ParcelStage.OUT_FOR_DELIVERY else pace.moving_s
 
 
 def is_completed(delivered_at: datetime, now: datetime) -> bool:

@@ -96,7 +96,7 @@ class Stamp(NamedTuple):
     handed_over_at: str | None
 
 
-class Tracking(NamedTuple):
+class TrackedTimes(NamedTuple):
     """What a package's events say of it: when it was collected and when it was signed for; None: not yet."""
 
     package_id: int
@@ -216,7 +216,7 @@ def stamp_packages(tx: Connection, stamps: Sequence[Stamp]) -> None:
         tx.execute(PACKAGES["stamp_packages"], {"rows": rows_json(rows)})
 
 
-def stamp_tracked(tx: Connection, tracked: Iterable[Tracking]) -> None:
+def stamp_tracked(tx: Connection, tracked: Iterable[TrackedTimes]) -> None:
     """Store what the events of packages say of them, and that their courier has answered now."""
     rows = rows_json(
         {"id": one.package_id, "collected_at": _text(one.collected_at), "delivered_at": _text(one.delivered_at)}

@@ -17,7 +17,7 @@ from infra.tables.sql import load
 PLACEMENTS = load("placements")
 
 
-class Box(NamedTuple):
+class KnownPackage(NamedTuple):
     """A package that was not cancelled, with its live shipment.
 
     `checked_s`: so long before its booking was recorded the platform allowed to ship; None: it was not asked then.
@@ -91,7 +91,7 @@ class Wanted(NamedTuple):
     service: str
 
 
-class Intent(NamedTuple):
+class PlacementIntent(NamedTuple):
     """A document that is about to be placed. `unclear_s`: seconds until a look-up surely shows what was placed."""
 
     fulfillment_order_id: int
@@ -157,15 +157,15 @@ def load_undispatched(tx: Connection, ids: Sequence[int]) -> list[UndispatchedRo
         return cursor.execute(PLACEMENTS["load_undispatched"], {"ids": list(ids)}).fetchall()
 
 
-def load_contents(tx: Connection, ids: Sequence[int]) -> tuple[dict[int, list[Box]], dict[int, list[Pieces]]]:
+def load_contents(tx: Connection, ids: Sequence[int]) -> tuple[dict[int, list[KnownPackage]], dict[int, list[Pieces]]]:
     """Packages and pieces of locked fulfillment orders, by their ids."""
     named = {"ids": list(ids)}
     with tx.pipeline():
         packages = tx.execute(PLACEMENTS["load_boxes"], named)
         lines = tx.execute(PLACEMENTS["load_pieces"], named)
-    boxes: dict[int, list[Box]] = {}
+    boxes: dict[int, list[KnownPackage]] = {}
     for id_, *box in packages:
-        boxes.setdefault(id_, []).append(Box(*box))
+        boxes.setdefault(id_, []).append(KnownPackage(*box))
     pieces: dict[int, list[Pieces]] = {}
     for id_, *line in lines:
         pieces.setdefault(id_, []).append(Pieces(*line))
@@ -178,7 +178,7 @@ def want_documents(tx: Connection, wanted: Sequence[Wanted]) -> None:
         tx.execute(PLACEMENTS["want"], {"rows": rows_json(one._asdict() for one in wanted)})
 
 
-def intend_placements(tx: Connection, intents: Iterable[Intent]) -> None:
+def intend_placements(tx: Connection, intents: Iterable[PlacementIntent]) -> None:
     """Make intents durable before a warehouse hears of them; an intent that is there gets a new deadline."""
     tx.execute(PLACEMENTS["intend"], {"rows": rows_json(one._asdict() for one in intents)})
 

@@ -37,7 +37,7 @@ class NewEvent(NamedTuple):
     detail: str
 
 
-class Delivery(NamedTuple):
+class ParcelDelivery(NamedTuple):
     """Of a fulfillment order: when its last package was signed for, and whether a case of its order is open."""
 
     delivered_at: datetime | None
@@ -71,9 +71,9 @@ def keep_events(tx: Connection, events: Sequence[NewEvent]) -> None:
         tx.execute(TRACKING["keep_events"], {"rows": rows})
 
 
-def deliveries(tx: Connection, fulfillment_order_ids: Sequence[int]) -> Mapping[int, Delivery]:
+def deliveries(tx: Connection, fulfillment_order_ids: Sequence[int]) -> Mapping[int, ParcelDelivery]:
     """How far the deliveries of fulfillment orders are. No statement for none."""
     if not fulfillment_order_ids:
         return {}
     rows = tx.execute(TRACKING["deliveries"], {"ids": list(fulfillment_order_ids)})
-    return {id_: Delivery(delivered_at, has_case) for id_, delivered_at, has_case in rows}
+    return {id_: ParcelDelivery(delivered_at, has_case) for id_, delivered_at, has_case in rows}

@@ -116,7 +116,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParcelEvent:
+class ShownParcelEvent:
     """What a courier told of a package. `kind`: in our words; `code`, `detail`: in the courier's."""
 
     package_id: int
@@ -149,11 +149,11 @@ class Package:
     written_back_at: datetime | None
     shipments: tuple[Shipment, ...] = ()
     notices: tuple[Notice, ...] = ()
-    way: tuple[ParcelEvent, ...] = ()
+    way: tuple[ShownParcelEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class ShownDocument:
     """What a warehouse was told of a fulfillment order. `code`: why it was refused.
 
     `reference` is None until a call is about to be made. `heard_at`: of the last event about it. `asked_at`: when the
@@ -270,7 +270,7 @@ class OrderView:
     fulfillment: tuple[Fulfillment, ...]
     holds: tuple[Hold, ...]
     packages: tuple[Package, ...]
-    documents: tuple[Document, ...]
+    documents: tuple[ShownDocument, ...]
     unreadable_scans: tuple[UnreadableScan, ...]
     dead_letters: tuple[DeadLetter, ...]
     gaps: tuple[Gap, ...]
@@ -299,7 +299,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
             fulfillment=fulfillment,
             holds=holds,
             packages=packages,
-            documents=read_part(tx, Part.DOCUMENTS, order_id, Document),
+            documents=read_part(tx, Part.DOCUMENTS, order_id, ShownDocument),
             unreadable_scans=read_part(tx, Part.UNREADABLE_SCANS, order_id, UnreadableScan),
             dead_letters=read_of_subjects(tx, OfSubjects.LETTERS, pairs, DeadLetter),
             gaps=read_part(tx, Part.GAP, order_id, Gap),
@@ -336,7 +336,7 @@ def _packages(tx: Connection, order_id: int) -> tuple[Package, ...]:
     packages = read_part(tx, Part.PACKAGES, order_id, Package)
     shipments = read_part(tx, Part.SHIPMENTS, order_id, Shipment)
     notices = read_part(tx, Part.NOTICES, order_id, Notice)
-    way = read_part(tx, Part.PARCEL_EVENTS, order_id, ParcelEvent)
+    way = read_part(tx, Part.PARCEL_EVENTS, order_id, ShownParcelEvent)
     return tuple(
         replace(
             package,

@@ -352,7 +352,7 @@ def test_a_warehouse_works_on_one_document_of_each_fulfillment_order(documents, 
 
 
 def test_what_leaves_without_being_told_contradicts():
-    reckoning = reckon(ours(part()), replace(theirs(), untold=["SF9"]))
+    reckoning = reckon(ours(part()), replace(theirs(), undocumented=["SF9"]))
     assert reckoning.contradictions == ("SF9: left a warehouse that was not told of it",)
     assert not reckoning.agrees
 

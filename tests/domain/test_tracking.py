@@ -14,7 +14,7 @@ from domain.tracking import (
     Parcel,
     ParcelEvent,
     ParcelKind,
-    Stage,
+    ParcelStage,
     fold,
     is_completed,
     next_look_s,
@@ -40,7 +40,13 @@ def test_a_parcel_without_events_waits():
 def test_the_usual_way():
     events = way(K.COLLECTED, K.DEPARTED, K.AT_HUB, K.OUT_FOR_DELIVERY, K.DELIVERED)
     stages = [fold(events[:count]).stage for count in range(1, 6)]
-    assert stages == [Stage.MOVING, Stage.MOVING, Stage.MOVING, Stage.OUT_FOR_DELIVERY, Stage.DELIVERED]
+    assert stages == [
+        ParcelStage.MOVING,
+        ParcelStage.MOVING,
+        ParcelStage.MOVING,
+        ParcelStage.OUT_FOR_DELIVERY,
+        ParcelStage.DELIVERED,
+    ]
     whole = fold(events)
     assert (whole.collected_at, whole.out_at, whole.delivered_at, whole.last_at) == (at(0), at(3), at(4), at(4))
     assert whole.troubles == frozenset()
@@ -67,20 +73,22 @@ def test_all_orders_of_six_events_with_repeats_amount_to_the_same(events, data):
 
 
 def test_a_parcel_never_goes_back_a_stage():
-    assert fold(way(K.OUT_FOR_DELIVERY, K.ATTEMPT_FAILED, K.AT_HUB)).stage is Stage.OUT_FOR_DELIVERY
-    assert fold(way(K.COLLECTED, K.DELIVERED, K.OUT_FOR_DELIVERY, K.ATTEMPT_FAILED, K.LOST)).stage is Stage.DELIVERED
+    assert fold(way(K.OUT_FOR_DELIVERY, K.ATTEMPT_FAILED, K.AT_HUB)).stage is ParcelStage.OUT_FOR_DELIVERY
+    assert (
+        fold(way(K.COLLECTED, K.DELIVERED, K.OUT_FOR_DELIVERY, K.ATTEMPT_FAILED, K.LOST)).stage is ParcelStage.DELIVERED
+    )
 
 
 def test_delivered_is_final_except_for_a_return():
     signed = way(K.COLLECTED, K.DELIVERED)
     turned = fold([*signed, ParcelEvent("99", K.RETURNING, at(5))])
-    assert (turned.stage, turned.delivered_at) == (Stage.RETURNING, at(1))
+    assert (turned.stage, turned.delivered_at) == (ParcelStage.RETURNING, at(1))
     assert turned.troubles == {CaseKind.RETURNED_TO_SENDER}
 
 
 def test_a_signing_on_the_way_back_is_the_senders():
     back = fold(way(K.COLLECTED, K.REFUSED, K.RETURNING, K.AT_HUB, K.DELIVERED))
-    assert (back.stage, back.delivered_at) == (Stage.RETURNED, None)
+    assert (back.stage, back.delivered_at) == (ParcelStage.RETURNED, None)
     assert back.troubles == {CaseKind.REFUSED_BY_BUYER, CaseKind.RETURNED_TO_SENDER}
 
 
@@ -97,8 +105,8 @@ def test_what_nobody_knows_changes_nothing():
 
 
 def test_a_lost_parcel_that_is_scanned_again_is_found():
-    assert fold(way(K.COLLECTED, K.LOST)).stage is Stage.LOST
-    assert fold(way(K.COLLECTED, K.LOST, K.AT_HUB)).stage is Stage.MOVING
+    assert fold(way(K.COLLECTED, K.LOST)).stage is ParcelStage.LOST
+    assert fold(way(K.COLLECTED, K.LOST, K.AT_HUB)).stage is ParcelStage.MOVING
     assert fold(way(K.LOST)).collected_at is None
 
 

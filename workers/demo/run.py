@@ -240,7 +240,7 @@ def their_ledger(stage: Stage) -> Theirs:
             for row in ledger["stock"]
         },
         documents=[row["reference"] for row in ledger["documents"] if row["state"] not in _NOT_WORKED_ON],
-        untold=ledger["untold"],
+        undocumented=ledger["untold"],
     )
 
 

@@ -9,7 +9,7 @@ from adapters.couriers.sf.tracking import build_routes, calls_of, read_push, rea
 from adapters.payload import Fields
 from adapters.ports import Tracked
 from domain.errors import FulfilmentError, Malformed, Refused
-from domain.tracking import ParcelKind, Stage, fold
+from domain.tracking import ParcelKind, ParcelStage, fold
 
 NUMBER = "SF1000000000001"
 K = ParcelKind
@@ -93,7 +93,7 @@ def test_the_reason_of_a_push_says_what_a_code_means(code, why, kind):
 def test_the_detail_of_a_signing_is_no_second_signing():
     events = looked_up(route("50", at="2026-12-01 09:00:00"), route("80"), route("8000"))
     parcel = fold([*events])
-    assert (parcel.stage, parcel.delivered_at) == (Stage.DELIVERED, datetime(2026, 12, 1, 2, tzinfo=UTC))
+    assert (parcel.stage, parcel.delivered_at) == (ParcelStage.DELIVERED, datetime(2026, 12, 1, 2, tzinfo=UTC))
 
 
 def test_a_drop_into_a_locker_of_its_own_is_no_signing_and_neither_is_its_detail():
