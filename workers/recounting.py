@@ -46,7 +46,7 @@ class Recounting:
                 )
 
     def _due(self) -> list[Location]:
-        paced = [location for location in self.settings.locations if location.count_every_s > 0]
+        paced = [location for location in self.settings.outside_locations if location.count_every_s > 0]
         if not paced:
             return []
         with self.db.connection() as connection:

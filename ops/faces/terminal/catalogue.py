@@ -108,6 +108,32 @@ _SAID = {
     "busy": "somebody else is at it",
 }
 
+_SCANNED = {
+    "accept": "accepted",
+    "pack": "packed",
+    "hand_over": "handed over",
+    "unchanged": "was so already",
+    "refused": "refused",
+    "unanswered": "not checked, so nothing was done",
+}
+
+# Why a scan of a package is not taken.
+_WHY_NOT = {
+    "document_refused": "the location has refused it: the order is routed anew",
+    "document_stopped": "its document was stopped",
+    "not_allocated": "the order is {state}: nothing is to be packed",
+    "not_labelled": "its waybill is being booked: wait a moment",
+    "not_our_location": "it lies at {location}, which scans in a system of its own",
+    "order_changes": "the order changes right now: try again in a moment",
+    "order_held": "the order is held by {holds}",
+    "order_stopped": "the order is closed: put the goods back",
+    "package_ambiguous": "several packages have this number: name one by its reference",
+    "package_cancelled": "the package was cancelled: put the goods back",
+    "package_unknown": "no waybill and no reference of ours",
+    "refund_or_change": "the platform says: {holds}",
+    "waybill_void": "the waybill was cancelled: print the new one",
+}
+
 # A code with variants has one template for each value of its fact `fault`.
 _REFUSAL = {
     "account_unknown": "{account} is not configured",
@@ -287,6 +313,8 @@ ENGLISH: Mapping[str, str] = {
     **_of_kind("in_the_way", _IN_THE_WAY),
     **_of_kind("outcome", _OUTCOME),
     **_of_kind("said", _SAID),
+    **_of_kind("scanned", _SCANNED),
+    **_of_kind("why_not", _WHY_NOT),
     **_of_kind("refusal", _REFUSAL),
     **_of_kind("event", _EVENT),
     **_of_kind("fact", _FACT),
