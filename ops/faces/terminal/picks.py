@@ -26,7 +26,7 @@ def print_waves(waves: Sequence[Wave], console: Console) -> None:
         pieces = sum(wave.pieces.values())
         console.print(
             f"{wave.location}, {wave.courier}, lane {wave.lane}: {_counted(len(wave.packages), 'package')},"
-            f" {_counted(pieces, 'piece')}, ship by {_time(wave.ship_by)}",
+            f" {_counted(pieces, 'piece')}, ship by {_time(wave.ship_by)} (UTC+8)",
             style="bold",
         )
         shelf = plain_table("", "pick", "SKU", right=("pick",))
@@ -36,7 +36,7 @@ def print_waves(waves: Sequence[Wave], console: Console) -> None:
         console.print()
         table = plain_table("waybill to print", "ship by", "order", "pieces", whole=("waybill to print", "ship by"))
         for one in wave.packages:
-            table.add_row(one.waybill, _time(one.ship_by), one.order, _pieces(one.pieces))
+            table.add_row(one.waybill, _time(one.ship_by), one.order, _on_lines(one.pieces))
         console.print(table)
 
 
@@ -45,7 +45,7 @@ def print_by_order(packages: Sequence[Pick], console: Console) -> None:
     for place, one in enumerate(packages):
         if place:
             console.print()
-        console.print(f"{one.order}  ship by {_time(one.ship_by)}", style="bold", soft_wrap=True)
+        console.print(f"{one.order}  ship by {_time(one.ship_by)} (UTC+8)", style="bold", soft_wrap=True)
         console.print(f"    {one.location}, lane {one.lane}; print {one.courier} {one.waybill}", soft_wrap=True)
         for sku, count in one.pieces.items():
             console.print(f"    {_BOX} {count:>3} x {sku}", soft_wrap=True)
@@ -86,8 +86,8 @@ def _why(why: Reason | None) -> str:
     return WORDS.say(key, why.facts) if why and WORDS.has(key) else WORDS.reason(why)
 
 
-def _pieces(pieces: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} x {sku}" for sku, count in pieces.items())
+def _on_lines(pieces: Mapping[str, int]) -> str:
+    return "\n".join(f"{count} x {sku}" for sku, count in pieces.items())
 
 
 def _counted(count: int, what: str) -> str:

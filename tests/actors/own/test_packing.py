@@ -2,13 +2,14 @@
 
 import asyncio
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from adapters.documents import Progress, Stop
 from adapters.warehouses.own import OwnWarehouse
 from domain.errors import Malformed, Misconfigured, Transient
-from ops.views.picks import picks
+from ops.views.picks import picks, waves
 from tests.actors.own.conftest import Bench
 
 CLOSE = "UPDATE fulfillment_order SET state = 'closed', closed_reason = 'cancelled', finished_at = now()"
@@ -178,6 +179,55 @@ def test_a_change_between_the_answer_and_the_scan_is_refused(placed, bench, trad
     monkeypatch.setattr(placed.platform, "fetch", fetch)
     assert bench.became("hand_over", "SF0001") == [("refused", "order_changes")]
     assert placed.one("SELECT handed_over_at IS NULL FROM package")
+
+
+def test_a_hold_between_the_answer_and_the_scan_is_seen(placed, bench, monkeypatch):
+    bench.outdate()
+    plain = placed.platform.fetch
+
+    async def fetch(id_):
+        raw = await plain(id_)
+        placed.rows("UPDATE fulfillment_order SET state = 'on_hold', resume_state = 'allocated'")
+        return raw
+
+    monkeypatch.setattr(placed.platform, "fetch", fetch)
+    assert bench.became("hand_over", "SF0001") == [("refused", "order_held")]
+    assert placed.one("SELECT handed_over_at IS NULL FROM package")
+    assert placed.counters() == (10, 0, 2)
+
+
+def test_two_people_who_scan_one_package_at_once_move_it_once(placed, bench):
+    with ThreadPoolExecutor(2) as both:
+        became = list(both.map(lambda _: bench.became("hand_over", "SF0001"), range(2)))
+    assert sorted(became) == [[("done", "")], [("unchanged", "")]]
+    assert placed.counters() == (8, 0, 0)
+    assert placed.one("SELECT count(*) FROM audit") == 1
+
+
+def test_of_two_packages_each_is_packed_by_its_own_scan(own, trade):
+    own.stock(**{"TEE-1": 10})
+    own.deliver(trade(tid="1001"), trade(tid="1002"))
+    own.flow("label")
+    own.run("dispatch")
+    own.platform.refunds.add("1002")
+    bench = Bench(own)
+    bench.outdate()
+    waybills = [row[0] for row in own.rows("SELECT s.waybill FROM shipment AS s ORDER BY s.package_id")]
+    assert bench.became("pack", *waybills) == [("done", ""), ("refused", "refund_or_change")]
+    assert [one.waybill for one in picks(own.db, ["east"], 10).packages] == [waybills[1]]
+
+
+def test_the_most_urgent_packages_come_first_and_more_are_said_to_be_there(own, trade):
+    own.stock(**{"TEE-1": 10})
+    own.deliver(trade(tid="1001"), trade(tid="1002"), trade(tid="1003"))
+    own.flow("label")
+    own.run("dispatch")
+    own.rows("UPDATE fulfillment_order SET lane = 'p0' WHERE id = 3")
+    own.rows("UPDATE orders SET ship_by = now() + interval '1 hour' * (10 - id)")
+    found = picks(own.db, ["east"], 2)
+    assert [one.order for one in found.packages] == ["taobao/s1/1003", "taobao/s1/1002"]
+    assert found.is_cut
+    assert [(wave.lane, len(wave.packages)) for wave in waves(found.packages)] == [("p0", 1), ("bulk", 1)]
 
 
 def test_a_document_is_looked_up_in_our_own_rows(placed, bench):
