@@ -182,7 +182,10 @@ def _take_work(tx: Connection, tools: Tools, one: _Told, told: WarehouseEvent, k
         _take_boxes(tx, tools, one, told, kind)
     elif kind is not Scan.ACCEPTED:
         one.notes.append((f"warehouse_{kind}", _facts(told)))
-    if kind in TARGET and isinstance(answer := advance(one.now, kind), Move):
+    if kind is Scan.HANDED_OVER and not one.parcels:
+        # It has left, and nobody can say under which number: whoever must hear of it waits for a person.
+        one.holds.append(Hold(HoldCode.WAYBILL_CONTRADICTS, {"waybill": "", "scanned": "no waybill"}))
+    elif kind in TARGET and isinstance(answer := advance(one.now, kind), Move):
         one.path.extend(answer.path)
         one.now = answer.path[-1]
     _take_lines(one, told, kind)

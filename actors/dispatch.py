@@ -17,7 +17,7 @@ from actors.take_back import TakenBack, take_back
 from actors.tools import Tools
 from actors.update_order import trim
 from adapters.documents import Taken
-from domain.dispatch import PlacementStatus, Refusal
+from domain.dispatch import AT_WAREHOUSE, PlacementStatus, Refusal
 from domain.errors import Misconfigured, Refused, Throttled, Transient
 from domain.holds import OUTCOME_UNKNOWN, HoldCode
 from domain.order import Lane, Order
@@ -77,7 +77,6 @@ _NOT_PLACED = (OrderHeldError, OrderChangedError)
 _UPDATE_S = 1.0
 # A first call that ended like this surely placed nothing.
 _NO_EFFECT = (Transient, Throttled, Refused, Misconfigured, OrderHeldError, OrderChangedError)
-_AT_WAREHOUSE = ("placed", "final")
 # Facts of a hold about a document that is gone without our doing.
 DROPPED = "stopped_by_warehouse"
 VANISHED = "document_unknown"
@@ -122,9 +121,9 @@ class Dispatch:
                     document_of(
                         row.reference or document_reference(row.key, row.number, row.ended + 1), order, row, mine, lines
                     ),
-                    seen_before=row.is_asked_about or row.status in _AT_WAREHOUSE,
-                    may_place=row.state in STEP.works_in and row.status not in _AT_WAREHOUSE,
-                    is_placed=row.status in _AT_WAREHOUSE,
+                    seen_before=row.is_asked_about or row.status in AT_WAREHOUSE,
+                    may_place=row.state in STEP.works_in and row.status not in AT_WAREHOUSE,
+                    is_placed=row.status in AT_WAREHOUSE,
                     checked_s=_checked_s(row, mine),
                     waivers=tuple(let_pass),
                     quantities={line.line_id: line.quantity for line in lines},
@@ -148,7 +147,7 @@ class Dispatch:
             return None
         if why := self._why_left_alone(row, boxes):
             return Settled(place, Done(facts={"left_alone": why}))
-        if row.status in _AT_WAREHOUSE:
+        if row.status in AT_WAREHOUSE:
             return None
         if not lines:
             return nothing_left(place)
@@ -158,7 +157,7 @@ class Dispatch:
         """Why nothing is said to the warehouse; empty where something is. Of unknown locations the call says it."""
         known = self.tools.capabilities(row.location or "")
         is_configured = row.location in self.tools.warehouses
-        if row.status in _AT_WAREHOUSE:
+        if row.status in AT_WAREHOUSE:
             return "" if row.status == "placed" and known.can_find else row.status
         if row.state not in STEP.works_in:
             return row.state

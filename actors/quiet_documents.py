@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from infra.queue.keys import BellKey, Bells
-from infra.tables.placements import ask_quiet, dispatch_labelled
+from infra.tables.placements import ask_quiet, dispatch_forgotten
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
 
@@ -31,8 +31,8 @@ class QuietDocuments:
         """Make dispatch due where it is needed; how often that was."""
         with self.db.transaction() as tx:
             asked = ask_quiet(tx, quiet_s=self.quiet_s, limit=_AT_ONCE, without=self.own)
-            late = dispatch_labelled(tx, newest=_NEWEST, limit=_AT_ONCE)
+            late = dispatch_forgotten(tx, newest=_NEWEST, limit=_AT_ONCE)
         if asked or late:
-            log.info("documents_asked_about", quiet=len(asked), labelled=len(late))
+            log.info("documents_asked_about", quiet=len(asked), forgotten=len(late))
         self.bells.ring({BellKey("dispatch", lane, account) for lane, account in [*asked, *late]})
         return len(asked) + len(late)

@@ -121,7 +121,7 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
     ),
     AlarmKind.WAREHOUSE_SILENT: AlarmRule(
         severity=Severity.ERROR,
-        owner="warehouse",
+        owner="logistics",
         key="account of a location",
         opens="the warehouse has orders of ours and has told nothing of any for `silent_after_h`",
         act="ask the warehouse whether it works on them; `orderlane order list --location`",

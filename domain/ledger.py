@@ -41,13 +41,17 @@ class LineSum:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A package with a booked waybill, and the pieces in it by line. `is_told`: its write-back is confirmed."""
+    """A package with a booked waybill, and the pieces in it by line. `is_told`: its write-back is confirmed.
+
+    `is_given_up`: it will never leave, so its pieces are free for another package, whatever its label says.
+    """
 
     key: PartKey
     waybill: str
     lines: Mapping[str, int]
     is_told: bool = True
     is_handed_over: bool = True
+    is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +107,16 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """The courier's record of one waybill. `pieces`: by SKU, as the label says; None where it cannot be read."""
+    """The courier's record of one waybill. `pieces`: by SKU, as the label says; None where it cannot be read.
+
+    `document`: where a warehouse booked it, the reference of the document whose pieces it carries; else empty.
+    """
 
     reference: str
     waybill: str
     is_alive: bool
     pieces: Mapping[str, int] | None = None
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +130,14 @@ class Stocked:
 
 @dataclass(frozen=True, slots=True)
 class Theirs:
-    """The witnesses' side. `stocked` by SKU."""
+    """The witnesses' side. `stocked` by SKU.
+
+    `documents`: references of the documents on which warehouses work, or have worked, once for each document. `untold`:
+    numbers of packages that left a warehouse which was told of no document for them.
+    """
 
     ordered: Sequence[Ordered]
     carried: Sequence[Carried]
     stocked: Mapping[str, Stocked]
+    documents: Sequence[str] = ()
+    untold: Sequence[str] = ()

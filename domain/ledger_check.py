@@ -78,6 +78,7 @@ def reckon(ours: Ours, theirs: Theirs) -> Reckoning:
     for reference, box in ours.boxes.items():
         contradictions += contradictions_of_package(reference, box, alive.get(box.waybill), ours.skus)
     contradictions += _contradictions_of_stock(ours, theirs.stocked)
+    contradictions += _contradictions_of_documents(theirs)
     return Reckoning(
         verdicts=Counter(verdicts.values()),
         held_by_code=Counter(
@@ -170,6 +171,15 @@ def _contradictions_of_stock(ours: Ours, stocked: Mapping[str, Stocked]) -> Iter
             yield f"{sku}: {count} pieces handed over here, {left} left the warehouses"
 
 
+def _contradictions_of_documents(theirs: Theirs) -> Iterable[str]:
+    """Of one fulfillment order a warehouse works on one document, whatever its generation, and on nothing else."""
+    for document, count in sorted(Counter(map(_package_of, theirs.documents)).items()):
+        if count > 1:
+            yield f"{document}: {count} documents at the warehouses"
+    for number in theirs.untold:
+        yield f"{number}: left a warehouse that was not told of it"
+
+
 def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, Stocked]) -> int:
     """Pieces promised or shipped beyond what was counted, whichever ledger shows more."""
     total = 0
@@ -182,11 +192,16 @@ def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, Stocked]) -> int:
 def _duplicates(ours: Ours, carried: Iterable[Carried]) -> int:
     """Living waybills beyond the one that each package may have, and those that nobody here knows of."""
     shown = {line.shown for lines in ours.lines.values() for line in lines.values()}
-    living = Counter(_package_of(each.reference) for each in carried if each.is_alive and each.waybill not in shown)
+    of_box = {box.waybill: reference for reference, box in ours.boxes.items()}
+    living = Counter(
+        _package_of(of_box.get(each.waybill, each.reference) if each.document else each.reference)
+        for each in carried
+        if each.is_alive and each.waybill not in shown
+    )
     known = {_package_of(reference) for reference in ours.boxes}
     return sum(count - 1 if package in known else count for package, count in living.items())
 
 
 def _package_of(reference: str) -> str:
-    """A reference without its generation."""
+    """A reference of a package or a document without its generation."""
     return reference.rpartition("-")[0]

@@ -7,10 +7,10 @@ from domain.ledger import Box, Carried, LineSum, OrderedLine, PartKey
 
 
 def boxes_by_line(boxes: Iterable[Box]) -> dict[tuple[PartKey, str], list[Box]]:
-    """The packages in which pieces of each line are."""
+    """The packages in which pieces of each line are, without those that were given up."""
     found: dict[tuple[PartKey, str], list[Box]] = {}
     for box in boxes:
-        for line_id in box.lines:
+        for line_id in () if box.is_given_up else box.lines:
             found.setdefault((box.key, line_id), []).append(box)
     return found
 
@@ -44,7 +44,7 @@ def contradictions_of_package(
     reference: str, box: Box, carried: Carried | None, skus: Mapping[tuple[PartKey, str], str]
 ) -> Iterable[str]:
     """`carried`: the courier's living shipment of that number. `skus`: of each line."""
-    if carried is None or carried.reference != reference:
+    if carried is None or not _is_of(carried, reference):
         yield f"{reference}: booked here, not alive at the courier"
     elif carried.pieces is not None:
         packed: Counter[str] = Counter()
@@ -52,6 +52,13 @@ def contradictions_of_package(
             packed[skus.get((box.key, line_id), "")] += count
         if packed != Counter(carried.pieces):
             yield f"{reference}: {dict(packed)} packed here, {dict(carried.pieces)} on the label"
+
+
+def _is_of(carried: Carried, reference: str) -> bool:
+    """A warehouse books under a reference of its own: its document then names the order."""
+    if not carried.document:
+        return carried.reference == reference
+    return carried.document.partition("-")[0] == reference.partition("-")[0]
 
 
 def accounted(line: LineSum) -> int:

@@ -165,7 +165,13 @@ def _books_once(world: SmallWorld, *, forgets: bool = False) -> bool:
 
 
 def _places_once(world: SmallWorld, *, forgets: bool = False) -> bool:
-    """Whether a crash after the placing leaves one document at a warehouse that would take a second one."""
+    """Whether a crash after the placing leaves one document at a warehouse that would take a second one.
+
+    Last of all where the intent is forgotten: an event would tell of the document, so the warehouses fall silent for
+    good.
+    """
+    if forgets:
+        world.silence_warehouses()
     placed = world.order("dispatch.placed")
     world.work(Armed("dispatch.placed", "kill"))
     if forgets:

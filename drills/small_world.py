@@ -91,6 +91,12 @@ class SmallWorld:
         """How often the courier has booked, dead waybills included, by the order's base."""
         return Counter(base_of(row["reference"]) for row in self.demo.stage.read("_ledger")["waybills"])
 
+    def silence_warehouses(self) -> None:
+        """From now on they take documents and do nothing more with them."""
+        for location, floor in _FLOORS.items():
+            silent = msgspec.structs.replace(floor, forgets=1.0)
+            self.demo.stage.pull("set_warehouse", location=location, floor=msgspec.to_builtins(silent))
+
     def documents(self) -> Counter[str]:
         """How many documents the warehouses have, refused and stopped ones included, by the order's base."""
         return Counter(base_of(row["reference"]) for row in self.demo.stage.read("_ledger")["documents"])

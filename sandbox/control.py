@@ -98,7 +98,7 @@ class SetCourier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 class SetWarehouse(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_warehouse"):
     """`floor`: the whole of `sandbox.spec.Floor`; as it was without it.
 
-    `lose_answers`, `drop_calls`: so many next posts and look-ups are carried out, or not, and never answered.
+    `lose_answers`, `drop_calls`: so many next calls about documents are carried out, or not, and never answered.
     """
 
     location: str

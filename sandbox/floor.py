@@ -142,6 +142,7 @@ class Works:
             destination="",
             receiver_mobile=document.order.receiver.phone or self._outside.mobile_of(document.order.merge_token),
             cargo=tuple((self._outside.title_of(lines[line].sku), quantity) for line, quantity in share.items()),
+            document=document.reference,
         )
         return self._outside.waybills.book(booking, at).number
 

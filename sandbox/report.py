@@ -141,6 +141,7 @@ def _waybill(world: World, waybill: Waybill) -> Json:
         "is_alive": waybill.is_alive,
         "is_collected": waybill.is_collected,
         "location": waybill.booking.location,
+        "document": waybill.booking.document,
         "cargo": waybill.booking.cargo,
         "pieces": _pieces(world, waybill),
         "created_at": waybill.created_at,

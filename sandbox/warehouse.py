@@ -63,7 +63,8 @@ Answer = tuple[int, bytes]
 class Warehouses:
     """Every location's floor. Events happen as time goes by; a cancelled waybill has no further ones.
 
-    `lose_answers`, `drop_calls`: by location, so many next posts are carried out, or not, and never answered.
+    `lose_answers`, `drop_calls`: by location, so many next calls about documents are carried out, or not, and never
+    answered.
     """
 
     def __init__(self, plan: Plan, spec: Spec, outside: Outside) -> None:
@@ -138,7 +139,7 @@ class Feed:
         self._warehouses = warehouses
         self._secret = secret
         self._ledger = ledger
-        self._posts = count()
+        self._calls = count()
 
     def events(self, request: FeedRequest, now: float) -> Answer:
         """The scans after a cursor: the number of scans already read, empty for none."""
@@ -207,7 +208,7 @@ class Feed:
         if works is None or works.floor.learns_from != "orders":
             self._ledger.refuse(f"warehouse {call}", "404", now)
             return 404, b"404: Not Found"
-        floor, number = works.floor, next(self._posts)
+        floor, number = works.floor, next(self._calls)
         if floor.is_away:
             return 503, b"{}"
         if _spend(self._warehouses.drop_calls, location) or self._happens(floor.drops_calls, request, number, "drops"):

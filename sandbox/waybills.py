@@ -9,7 +9,10 @@ _STRIDE = 7_919
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What the partner asked for. `location` is empty when the sender is none of ours."""
+    """What the partner asked for. `location` is empty when the sender is none of ours.
+
+    `document`: of a shipment that a warehouse booked, the document whose pieces it carries.
+    """
 
     reference: str
     location: str
@@ -17,6 +20,7 @@ class Booked:
     destination: str
     receiver_mobile: str
     cargo: tuple[tuple[str, int], ...]
+    document: str = ""
 
     def __repr__(self) -> str:
         return f"Booked({self.reference!r})"

@@ -53,6 +53,7 @@ class WaybillRow(NamedTuple):
     quantity: int | None
     is_handed_over: bool
     is_told: bool
+    is_given_up: bool
 
 
 class ProgressRow(NamedTuple):

@@ -274,10 +274,10 @@ def ask_quiet(tx: Connection, *, quiet_s: float, limit: int, without: Sequence[s
     return [(lane, account) for lane, account in tx.execute(PLACEMENTS["ask_quiet"], named)]
 
 
-def dispatch_labelled(tx: Connection, *, newest: int, limit: int) -> list[tuple[str, str]]:
-    """Make dispatch due for what was labelled where orders are taken, and that nobody hands over; (lane, account)."""
+def dispatch_forgotten(tx: Connection, *, newest: int, limit: int) -> list[tuple[str, str]]:
+    """Make dispatch due for what an earlier version labelled, or that has lost its work; (lane, account) of each."""
     named = {"newest": newest, "limit": limit}
-    return [(lane, account) for lane, account in tx.execute(PLACEMENTS["dispatch_labelled"], named)]
+    return [(lane, account) for lane, account in tx.execute(PLACEMENTS["dispatch_forgotten"], named)]
 
 
 class SilentWarehouse(NamedTuple):

@@ -61,9 +61,10 @@ def _lines(tx: Connection) -> tuple[dict[PartKey, dict[str, LineSum]], dict[tupl
 def _boxes(tx: Connection) -> dict[str, Box]:
     contents: dict[str, dict[str, int]] = {}
     boxes = {}
-    for shop, order, reference, waybill, line_id, quantity, is_handed_over, is_told in ledger.waybills(tx):
-        inside = contents.setdefault(reference, {})
-        if line_id is not None and quantity is not None:
-            inside[line_id] = quantity
-        boxes[reference] = Box((shop, order), waybill, inside, is_told, is_handed_over)
+    for row in ledger.waybills(tx):
+        inside = contents.setdefault(row.reference, {})
+        if row.line_id is not None and row.quantity is not None:
+            inside[row.line_id] = row.quantity
+        key = (row.shop, row.platform_order_id)
+        boxes[row.reference] = Box(key, row.waybill, inside, row.is_told, row.is_handed_over, row.is_given_up)
     return boxes

@@ -330,3 +330,53 @@ def test_every_ordered_group_is_counted_once(states, missing):
     reckoning = reckon(ours(*parts, boxes={}), Theirs(orders, (), {}))
     assert reckoning.orders == len(orders)
     assert reckoning.lost == missing
+
+
+DOCUMENT = f"{REFERENCE.partition('-')[0]}-W1-1"
+
+
+@pytest.mark.parametrize(
+    ("documents", "doubled"),
+    [
+        ((), 0),
+        (("B-W1-1", "B-W2-1", "C-W1-1"), 0),
+        (("B-W1-1", "B-W1-1"), 1),
+        (("B-W1-1", "B-W1-2"), 1),
+        (("B-W1-1", "B-W1-1", "B-W2-1", "B-W2-2"), 2),
+    ],
+)
+def test_a_warehouse_works_on_one_document_of_each_fulfillment_order(documents, doubled):
+    reckoning = reckon(ours(part()), replace(theirs(), documents=documents))
+    assert len([text for text in reckoning.contradictions if "documents at the warehouses" in text]) == doubled
+    assert reckoning.agrees is (doubled == 0)
+
+
+def test_what_leaves_without_being_told_contradicts():
+    reckoning = reckon(ours(part()), replace(theirs(), untold=["SF9"]))
+    assert reckoning.contradictions == ("SF9: left a warehouse that was not told of it",)
+    assert not reckoning.agrees
+
+
+@pytest.mark.parametrize(
+    ("document", "agrees"), [(DOCUMENT, True), ("OTHER-W1-1", False), ("", False)], ids=["ours", "another", "none"]
+)
+def test_a_waybill_that_a_warehouse_booked_belongs_to_the_order_of_its_document(document, agrees):
+    booked = Carried("east-17-1", "SF1", is_alive=True, document=document)
+    reckoning = reckon(ours(part()), theirs(carriers=(booked,)))
+    assert (not reckoning.contradictions) is agrees
+
+
+def test_a_waybill_that_a_warehouse_booked_and_nobody_here_knows_is_one_too_many():
+    known = Carried("east-17-1", "SF1", is_alive=True, document=DOCUMENT)
+    unknown = Carried("east-17-2", "SF2", is_alive=True, document=DOCUMENT)
+    assert reckon(ours(part()), theirs(carriers=(known,))).duplicate_waybills == 0
+    assert reckon(ours(part()), theirs(carriers=(known, unknown))).duplicate_waybills == 1
+
+
+@pytest.mark.parametrize(("is_given_up", "agrees"), [(True, True), (False, False)])
+def test_pieces_of_a_package_that_was_given_up_may_be_packed_again(is_given_up, agrees):
+    """The control: pieces that are in two packages, of which none was given up."""
+    given_up = replace(box("SF0", told=False), is_given_up=is_given_up, is_handed_over=False)
+    boxes = {REFERENCE: box(), SECOND: given_up}
+    reckoning = reckon(ours(part(), boxes=boxes), theirs(carriers=(carried(), carried("SF0", SECOND))))
+    assert (not reckoning.contradictions) is agrees

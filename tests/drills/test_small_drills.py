@@ -16,25 +16,27 @@ POINTS = step_points()
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
 
 LABEL = tuple(point for point in POINTS if point.startswith("label."))
+DISPATCH = tuple(point for point in POINTS if point.startswith("dispatch."))
 
 
 def failures(trial):
     return [(check.name, check.seen) for check in trial.checks if not check.holds]
 
 
-def test_a_label_is_booked_once_wherever_its_worker_dies(plan, monkeypatch):
-    monkeypatch.setattr(kills, "POINTS", LABEL)
+@pytest.mark.parametrize("points", [LABEL, DISPATCH], ids=["label", "dispatch"])
+def test_a_label_is_booked_and_a_document_placed_once_wherever_the_worker_dies(plan, monkeypatch, points):
+    monkeypatch.setattr(kills, "POINTS", points)
     trial = kills.kill_sweep(plan)
     assert failures(trial) == []
-    assert trial.injected["kill -9"] == len(LABEL)
-    assert trial.harm_shown, "with the intent forgotten it must be booked twice"
+    assert trial.injected["kill -9"] == len(points)
+    assert trial.harm_shown, "with the intent forgotten it must be booked and placed twice"
     assert trial.passed
 
 
 def test_a_frozen_worker_saves_nothing_when_it_wakes(plan):
     trial = kills.zombie(plan)
     assert failures(trial) == []
-    assert trial.injected.total() == 3
+    assert trial.injected.total() == 4
 
 
 def test_a_text_message_is_sent_once_wherever_its_worker_dies(plan, monkeypatch):

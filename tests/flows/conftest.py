@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from sandbox.ledger import WriteBack
 from sandbox.model import Expected, Ships
 from sandbox.people import person_of
 from sandbox.sending import HOLD_MARKS
-from sandbox.spec import Dirt, Scenes
+from sandbox.spec import Dirt, Floor, Scenes
 from sandbox.trades import CLOSED, CLOSED_UNPAID, OPEN_REFUNDS, PART_SHIPPED, SHIPPED, TO_SHIP, UNPAID, Sender, Trade
 from sandbox.warehouse import FeedRequest
 from sandbox.waybills import Waybill
@@ -328,6 +328,7 @@ def script(seed: int) -> Callable[..., Script]:
         *,
         scenes: Scenes = NO_SCENES,
         texts_buyers: bool = False,
+        floors: Mapping[str, Floor] | None = None,
     ) -> Script:
         return Script(
             orders=orders,
@@ -340,6 +341,7 @@ def script(seed: int) -> Callable[..., Script]:
             dirt=dirt,
             scenes=scenes,
             texts_buyers=texts_buyers,
+            floors=floors or {},
         )
 
     return write

@@ -32,6 +32,7 @@ LOOK_EVERY_S = 0.25
 # A stream that makes no progress for so long is over, finished or not.
 STALL_S = 60.0
 # On the platform: paid, and not all of it shipped.
+_NOT_WORKED_ON = frozenset({"refused", "stopped"})
 _WAITING = frozenset({"WAIT_SELLER_SEND_GOODS", "SELLER_CONSIGNED_PART"})
 
 
@@ -227,12 +228,15 @@ def their_ledger(stage: Stage) -> Theirs:
             for row in ledger["ordered"]
         ],
         carried=[
-            Carried(row["reference"], row["number"], row["is_alive"], row["pieces"]) for row in ledger["waybills"]
+            Carried(row["reference"], row["number"], row["is_alive"], row["pieces"], row["document"])
+            for row in ledger["waybills"]
         ],
         stocked={
             row["sku"]: Stocked(row["on_hand"], row["shipped"], row["left"] if are_labels_read else None)
             for row in ledger["stock"]
         },
+        documents=[row["reference"] for row in ledger["documents"] if row["state"] not in _NOT_WORKED_ON],
+        untold=ledger["untold"],
     )
 
 

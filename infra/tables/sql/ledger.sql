@@ -29,7 +29,8 @@ WHERE d.step = 'normalize' AND d.closed_at IS NULL AND d.order_id IS NULL;
 -- name: waybills
 -- Every booked waybill, once for each line that is in its package.
 SELECT o.shop, o.platform_order_id, s.reference, s.waybill, k.line_id, k.quantity,
-       p.handed_over_at IS NOT NULL, coalesce(w.status = 'confirmed', false)
+       p.handed_over_at IS NOT NULL, coalesce(w.status = 'confirmed', false),
+       p.cancelled_at IS NOT NULL AND p.handed_over_at IS NULL
 FROM shipment AS s
 JOIN package AS p ON p.id = s.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id

@@ -160,9 +160,9 @@ LIMIT %(limit)s
 ON CONFLICT (step, subject_id) DO NOTHING
 RETURNING lane, account;
 
--- name: dispatch_labelled
--- Dispatch is due for what a worker of an earlier version labelled at a location that takes orders since before that. The
--- newest fulfillment orders only.
+-- name: dispatch_forgotten
+-- Dispatch is due for what nobody hands over: what a worker of an earlier version labelled at a location that takes orders
+-- since before that, and documents that are wanted and have no work. The newest fulfillment orders only.
 INSERT INTO work (step, subject_id, lane, account, shop)
 SELECT 'dispatch', f.id, f.lane, 'warehouse/' || f.location, o.platform || '/' || o.shop
 FROM fulfillment_order AS f
@@ -171,14 +171,18 @@ JOIN orders AS o ON o.id = f.order_id
 WHERE f.id > (SELECT coalesce(max(id), 0) FROM fulfillment_order) - %(newest)s
   AND f.state IN ('allocated', 'in_warehouse')
   AND NOT EXISTS (SELECT 1 FROM placement AS l
-                  WHERE l.fulfillment_order_id = f.id AND l.status IN ('intended', 'placed', 'final'))
+                  WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'))
+  AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'dispatch' AND w.subject_id = f.id)
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
                   WHERE d.step = 'dispatch' AND d.subject_id = f.id AND d.closed_at IS NULL)
-  AND EXISTS (SELECT 1 FROM package AS p JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
-              WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND s.booked_at >= t.takes_orders_since)
-  AND NOT EXISTS (SELECT 1 FROM package AS p
+  AND (EXISTS (SELECT 1 FROM placement AS l WHERE l.fulfillment_order_id = f.id AND l.status = 'intended')
+       OR EXISTS (SELECT 1 FROM package AS p JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
                   WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
-                    AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked'))
+                    AND s.booked_at >= t.takes_orders_since)
+          AND NOT EXISTS (SELECT 1 FROM package AS p
+                          WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
+                            AND NOT EXISTS (SELECT 1 FROM shipment AS s
+                                            WHERE s.package_id = p.id AND s.status = 'booked')))
 ORDER BY f.id
 LIMIT %(limit)s
 ON CONFLICT (step, subject_id) DO NOTHING

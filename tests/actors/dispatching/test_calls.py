@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from adapters.documents import Capabilities, Progress
 from domain.errors import Conflict, Malformed, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
+from domain.gates import GateShut
 from tests.actors.dispatching.conftest import Killed
 
 OPEN_TRANSACTIONS = """SELECT count(*) FROM pg_stat_activity
@@ -310,3 +312,40 @@ def test_a_document_that_the_warehouse_has_stopped_is_placed_under_the_next_gene
     labelled.run("dispatch")
     assert documents.placements() == [("east", 1, "stopped", "", False), ("east", 2, "placed", "", False)]
     assert [one[-2:] for one in labelled.warehouse.documents] == ["-1", "-2"]
+
+
+def test_behind_a_shut_account_the_order_rests_and_nobody_asks(labelled, documents):
+    labelled.warehouse.faults = {"place": [GateShut("warehouse/east", "paused", after_s=60.0)]}
+    labelled.run("dispatch")
+    assert labelled.rows("SELECT gate, attempts FROM work WHERE step = 'dispatch'") == [("warehouse/east", 0)]
+    assert documents.placements() == [("east", 1, "intended", "", False)]
+
+
+@pytest.mark.parametrize("orders", [1, 20])
+def test_label_asks_nothing_of_documents_and_dispatch_asks_as_much_for_one_as_for_many(
+    told, trade, monkeypatch, orders
+):
+    """Statements of a batch: those of label where no orders are taken, and those of dispatch, whatever its size."""
+    told.stock(**{"TEE-1": 100})
+    told.deliver(*(trade(tid=str(2000 + number)) for number in range(orders)))
+    told.flow("route")
+    seen = []
+    execute = psycopg.Cursor.execute
+
+    def count(cursor, query, *args, **more):
+        seen.append(bytes(query) if isinstance(query, bytes) else str(query).encode())
+        return execute(cursor, query, *args, **more)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", count)
+    capable = told.warehouse.capabilities
+    told.warehouse.capabilities = Capabilities(takes_orders=False)
+    told.run("label")
+    assert not [query for query in seen if b"placement" in query or b"'dispatch'" in query]
+    told.warehouse.capabilities = capable
+    told.rows(
+        """INSERT INTO work (step, subject_id, lane, account)
+           SELECT 'dispatch', id, 'p1', 'warehouse/east' FROM fulfillment_order"""
+    )
+    seen.clear()
+    assert told.run("dispatch") == orders
+    assert len(seen) <= 20

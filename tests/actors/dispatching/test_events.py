@@ -278,3 +278,11 @@ def test_events_of_the_document_and_of_its_package_on_one_page_walk_the_order_on
     moves = dispatched.rows("SELECT from_state, to_state FROM event WHERE kind = 'warehouse_moved' ORDER BY id")
     assert moves == [("allocated", "in_warehouse"), ("in_warehouse", "packed"), ("packed", "in_transit")]
     assert documents.breaches() == []
+
+
+def test_what_leaves_without_a_number_is_for_a_person_until_its_packages_are_told(booking, documents, tell):
+    tell(("handed_over", {}))
+    assert (booking.states(), booking.holds()) == (["allocated"], ["waybill_contradicts"])
+    tell(("handed_over", {"packages": (EventPackage("YT1", "yto"),), "is_final": True}))
+    assert booking.states() == ["in_transit"]
+    assert documents.breaches() == []

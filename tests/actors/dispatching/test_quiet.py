@@ -190,3 +190,14 @@ def test_the_order_is_shown_with_its_documents(placed):
     [document] = view_order(placed.db, 1).documents
     assert (document.location, document.status, document.code) == ("east", "placed", "")
     assert document.placed_at < datetime.now(UTC)
+
+
+def test_a_wanted_document_that_has_lost_its_work_is_found(take_orders, trade, documents):
+    merchant = take_orders(books_waybill=True)
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(trade(tid="1001"))
+    merchant.flow("route")
+    merchant.rows("DELETE FROM work WHERE step = 'dispatch'")
+    assert QuietDocuments(merchant.db, merchant.bells, 3600.0).tend() == 1
+    merchant.run("dispatch")
+    assert documents.statuses() == ["placed"]

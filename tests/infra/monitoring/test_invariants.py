@@ -199,6 +199,21 @@ PLANTED = {
                VALUES (package_in('on_hold'), 1, 'unheard', 'sf', 'intended', now())""",
         ],
     ),
+    "a document that nobody asks about": (
+        "document_is_resolved",
+        [
+            """INSERT INTO placement (fulfillment_order_id, location, generation, reference, status, call_deadline)
+               VALUES (order_in('packed'), 'east', 1, 'unheard', 'intended', now())""",
+        ],
+    ),
+    "two live documents": (
+        "one_live_document",
+        [
+            "DROP INDEX placement_one_live",
+            """INSERT INTO placement (fulfillment_order_id, location, generation, reference, status)
+               SELECT order_in('packed'), 'east', n, 'R' || n, 'intended' FROM generate_series(1, 2) AS n""",
+        ],
+    ),
     "a waybill that nobody wants": (
         "unwanted_is_shown",
         [

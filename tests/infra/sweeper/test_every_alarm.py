@@ -66,6 +66,10 @@ WITH s AS (INSERT INTO shop (account, cursor_at, read_at, created_at)
 INSERT INTO work (step, subject_id, lane, account) SELECT 'pull', id, 'p1', 'taobao/s1' FROM s
 """
 SILENT = "UPDATE shop SET read_at = now() - interval '2 hours'"
+DOCUMENT = """
+INSERT INTO placement (fulfillment_order_id, location, generation, reference, status, placed_at)
+SELECT id, 'east', 1, 'R', 'placed', now() - interval '25 hours' FROM fulfillment_order
+"""
 STALE = "UPDATE shop SET cursor_at = now() - interval '2 days'"
 
 CASES = {
@@ -73,6 +77,11 @@ CASES = {
     AlarmKind.SHIP_BY_80: Case((ORDER % (40, 8), MARK % "50,80"), SHIPPED, ("taobao/s1", 1)),
     AlarmKind.SHIP_BY_100: Case((ORDER % (40, -1), MARK % "50,80,100"), SHIPPED, ("taobao/s1", 1)),
     AlarmKind.FEED_SILENT: Case((CURSOR, SILENT), "UPDATE shop SET read_at = now()", ("taobao/s1", 1)),
+    AlarmKind.WAREHOUSE_SILENT: Case(
+        (ORDER % (1, 40), DOCUMENT),
+        "UPDATE placement SET heard_at = now()",
+        ("warehouse/east", 1),
+    ),
     AlarmKind.SHOP_BEHIND: Case((CURSOR, STALE), "UPDATE shop SET cursor_at = now()", ("taobao/s1", 1)),
     AlarmKind.FOUND_LATE: Case(
         (CURSOR, "UPDATE shop SET found_late = 3, found_late_at = now()"),

@@ -77,7 +77,7 @@ def bare(database, monkeypatch):
     settings = Settings(locations=locations)
     answers, asked = {}, []
     kind = SimpleNamespace(connect=lambda location, _door, _clock: Counting(answers[location.name], asked))
-    monkeypatch.setattr("ops.guarded_calls.registry.warehouse", lambda: kind)
+    monkeypatch.setattr("ops.guarded_calls.registry.warehouse", lambda _kind: kind)
     monkeypatch.setattr("ops.guarded_calls.registry.hosts", lambda _: frozenset())
 
     def load():
