@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import psycopg
+
 from actors.apply_scans import apply_scans
 from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError
 from actors.scan import STEP
@@ -29,10 +31,13 @@ from infra.tables.holds import load_waivers
 from infra.tables.orders import load_orders
 from infra.tables.picking import PackageFound, find_packages, load_pieces, lock_package
 from infra.tables.shipments import note_checked
+from infra.telemetry.log import get_logger
 from ops.verbs.change import change
 from ops.verbs.choose import Named
 from ops.verbs.writeback_retry import UNEXPECTED
 from ops.views.looking import looking
+
+log = get_logger(__name__)
 
 # Scans that are looked up and checked together.
 PART = 100
@@ -54,7 +59,7 @@ _SCANS: Mapping[PackageAct, tuple[Scan, Verb]] = {
 
 
 class Became(StrEnum):
-    """What became of a scan. `UNANSWERED`: the platform could not be asked, so nothing was done."""
+    """What became of a scan. `UNANSWERED`: the platform could not be asked, or a defect; nothing was done."""
 
     DONE = "done"
     UNCHANGED = "unchanged"
@@ -193,7 +198,7 @@ class Packing:
         results = []
         for row in rows:
             answer = answers.get(row.package_id)
-            became, why = answer if isinstance(answer, tuple) else self._apply(row, answer)
+            became, why = answer if isinstance(answer, tuple) else self._apply_alone(row, answer)
             results.append(
                 ScanResult(
                     position=position,
@@ -206,6 +211,16 @@ class Packing:
                 )
             )
         return results
+
+    def _apply_alone(self, seen: PackageFound, allowed_at: float | None) -> tuple[Became, Reason | None]:
+        try:
+            return self._apply(seen, allowed_at)
+        except psycopg.OperationalError:
+            raise
+        except Exception as error:
+            # Whatever one package raises is its own fault, and the next one is scanned already.
+            log.exception("package_not_scanned", package=seen.package_id, act=str(self.act))
+            return Became.UNANSWERED, Reason(UNEXPECTED, {"type": type(error).__name__})
 
     def _apply(self, seen: PackageFound, allowed_at: float | None) -> tuple[Became, Reason | None]:
         """Judge the package again under its lock, then take the scan as one of a feed is taken.

@@ -62,7 +62,7 @@ def package() -> None:
 def accept(ctx: click.Context, *, named: Named, author: Author, as_json: bool) -> None:
     """The goods are being picked: their orders become in_warehouse.
 
-    Exits with 5 if every scan was refused, and 6 if some were.
+    Exits with 5 if every scan was refused, and 6 if only some were taken.
     """
     _scan(ctx, PackageAct.ACCEPT, named, author, as_json=as_json)
 
@@ -77,8 +77,8 @@ def pack(ctx: click.Context, *, named: Named, author: Author, as_json: bool) -> 
     """The box is closed and its label is on it.
 
     The platform is asked first, unless it allowed to ship within the last 90 s (`last_check_max_age_s`). A refund, a
-    changed order or no answer, and the box is not packed. Exits with 5 if every scan was refused, 6 if some were
-    refused or not checked, and 7 if no platform could be asked.
+    changed order or no answer, and the box is not packed. Exits with 5 if every scan was refused, 6 if only some were
+    taken, and 7 if none was and a platform could not be asked.
     """
     _scan(ctx, PackageAct.PACK, named, author, as_json=as_json)
 
@@ -94,7 +94,7 @@ def hand_over(ctx: click.Context, *, named: Named, author: Author, as_json: bool
     """The courier has the package: it leaves the stock, and platform and buyer are told.
 
     The platform is asked first, as by `package pack`: keep a package that is refused in the house. Exits with 5 if
-    every scan was refused, 6 if some were refused or not checked, and 7 if no platform could be asked.
+    every scan was refused, 6 if only some were taken, and 7 if none was and a platform could not be asked.
     """
     _scan(ctx, PackageAct.HAND_OVER, named, author, as_json=as_json)
 
@@ -116,8 +116,7 @@ def _scan(ctx: click.Context, act: PackageAct, named: Named, author: Author, *, 
 def exit_of_scans(results: Sequence[ScanResult]) -> Exit:
     """The exit code of a command that took these scans. A repeated scan is as good as a first one."""
     counts = Counter(one.became for one in results)
-    if counts[Became.DONE] + counts[Became.UNCHANGED] == len(results):
-        return Exit.DONE
-    if counts[Became.UNANSWERED] == len(results):
-        return Exit.UNREACHABLE
-    return Exit.REFUSED if counts[Became.REFUSED] == len(results) else Exit.PARTLY
+    taken = counts[Became.DONE] + counts[Became.UNCHANGED]
+    if taken:
+        return Exit.DONE if taken == len(results) else Exit.PARTLY
+    return Exit.UNREACHABLE if counts[Became.UNANSWERED] else Exit.REFUSED

@@ -10,19 +10,17 @@ WHERE l.reference = %(reference)s
 GROUP BY l.id;
 
 -- name: load_picks
--- Packages with a living waybill that nobody has packed, the most urgent first: by lane, then by ship-by time. Only
--- what was placed at the location, or was labelled before the location took orders.
+-- Packages of placed documents that nobody has packed, the most urgent first: by lane, then by ship-by time. Index
+-- placement_open.
 SELECT p.id, p.location, p.courier, f.lane, f.state, o.ship_by, o.id, o.platform, o.shop, o.platform_order_id,
        s.reference, s.waybill
-FROM fulfillment_order AS f
+FROM placement AS l
+JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 JOIN package AS p ON p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND p.packed_at IS NULL
 JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
-JOIN location AS t ON t.name = p.location
-WHERE p.location = ANY(%(locations)s) AND f.state IN ('allocated', 'in_warehouse', 'packed')
-  AND o.platform_state <> 'closed'
-  AND (EXISTS (SELECT 1 FROM placement AS l WHERE l.fulfillment_order_id = f.id AND l.status = 'placed')
-       OR s.booked_at < t.takes_orders_since)
+WHERE l.location = ANY(%(locations)s) AND l.status = 'placed'
+  AND f.state IN ('allocated', 'in_warehouse', 'packed') AND o.platform_state <> 'closed'
 ORDER BY array_position(ARRAY['p0', 'p1', 'bulk'], f.lane), o.ship_by NULLS LAST, o.id, p.id
 LIMIT %(limit)s;
 

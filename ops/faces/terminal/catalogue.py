@@ -114,7 +114,7 @@ _SCANNED = {
     "hand_over": "handed over",
     "unchanged": "was so already",
     "refused": "refused",
-    "unanswered": "not checked, so nothing was done",
+    "unanswered": "nothing was done",
 }
 
 # Why a scan of a package is not taken.

@@ -95,4 +95,4 @@ def _counted(count: int, what: str) -> str:
 
 
 def _time(moment: datetime | None) -> str:
-    return china_minute(moment) if moment else "open"
+    return china_minute(moment) if moment else "–"

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from actors.apply_scans import apply_scans
 from adapters.documents import Progress, Stop
 from adapters.warehouses.own import OwnWarehouse
 from domain.errors import Malformed, Misconfigured, Transient
@@ -215,6 +216,22 @@ def test_of_two_packages_each_is_packed_by_its_own_scan(own, trade):
     waybills = [row[0] for row in own.rows("SELECT s.waybill FROM shipment AS s ORDER BY s.package_id")]
     assert bench.became("pack", *waybills) == [("done", ""), ("refused", "refund_or_change")]
     assert [one.waybill for one in picks(own.db, ["east"], 10).packages] == [waybills[1]]
+
+
+def test_what_one_package_raises_keeps_no_other_waiting(own, trade, monkeypatch):
+    own.stock(**{"TEE-1": 10})
+    own.deliver(trade(tid="1001"), trade(tid="1002"))
+    own.flow("label")
+    own.run("dispatch")
+
+    def fail_once(*given):
+        monkeypatch.setattr("ops.verbs.packing.apply_scans", apply_scans)
+        raise KeyError("defect")
+
+    monkeypatch.setattr("ops.verbs.packing.apply_scans", fail_once)
+    assert Bench(own).became("pack", "SF0001", "SF0002") == [("unanswered", "unexpected_error"), ("done", "")]
+    assert own.one("SELECT count(*) FROM package WHERE packed_at IS NOT NULL") == 1
+    assert own.one("SELECT count(*) FROM audit") == 1
 
 
 def test_the_most_urgent_packages_come_first_and_more_are_said_to_be_there(own, trade):
