@@ -26,7 +26,7 @@ def kill_sweep(plan: Plan) -> Trial:
     warehouse that takes whatever it is told, so is a document.
     """
     trial = Trial(control="intent forgotten: two waybills, and two documents")
-    with small_world(plan) as world:
+    with small_world(plan, is_told=True) as world:
         unmet = [point for point in POINTS if not _die_and_recover(world, [point], trial)]
         trial.check("every failpoint was met", not unmet, ", ".join(unmet) or len(POINTS))
         _check_ends(world, trial)
@@ -41,7 +41,7 @@ def kill_pairs(plan: Plan) -> Trial:
     """A worker dies, and the one that recovers its order dies as well, at every sampled pair of failpoints."""
     wanted = PAIRS_QUICK if plan.is_quick else PAIRS
     trial, met = Trial(control="nobody looks for the dead: what they held stays with them"), 0
-    with small_world(plan) as world:
+    with small_world(plan, is_told=True) as world:
         for pair in _pairs(plan):
             met += _die_and_recover(world, pair, trial)
             if met == wanted:
@@ -63,7 +63,7 @@ def zombie(plan: Plan) -> Trial:
     """A worker freezes with an answer in its hands; its lease runs out, another ends the order, it wakes up."""
     trial = Trial(control="a save needs no lease: it is made under another worker's")
     steps = [step for step in STEPS if STEPS[step].is_remote and step not in {"pull", "warehouse"}]
-    with small_world(plan) as world:
+    with small_world(plan, is_told=True) as world:
         for step in steps:
             point = f"{step}.after_call"
             world.order(point)

@@ -151,10 +151,13 @@ def shelf(demo: Running) -> Iterator[str]:
 
 
 @contextmanager
-def small_world(plan: Plan, *, texts_buyers: bool = True) -> Iterator[SmallWorld]:
-    """Everything up, no order placed yet. The warehouses ship what they are told, and once more when told twice."""
+def small_world(plan: Plan, *, texts_buyers: bool = True, is_told: bool = False) -> Iterator[SmallWorld]:
+    """Everything up, no order placed yet.
+
+    `is_told`: the warehouses ship what they are told, and once more when told twice; else they learn from the labels.
+    """
     base: Settings = msgspec.structs.replace(plan.base, stores=msgspec.structs.replace(plan.base.stores, fsync=False))
-    script = still_stream(plan, texts_buyers=texts_buyers, floors=_FLOORS)
+    script = still_stream(plan, texts_buyers=texts_buyers, floors=_FLOORS if is_told else None)
     with prepared(base, script) as demo, (demo.stage.folder / "crew.log").open("wb") as log, _crew(demo, log) as crew:
         _leave_gates_open(demo)
         opening = demo.stage.read("_progress")["visible"]
