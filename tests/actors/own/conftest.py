@@ -73,5 +73,10 @@ def placed(own, trade) -> Merchant:
 
 
 @pytest.fixture
+def bench_of() -> type[Bench]:
+    return Bench
+
+
+@pytest.fixture
 def bench(placed) -> Bench:
     return Bench(placed)

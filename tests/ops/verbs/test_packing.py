@@ -69,6 +69,14 @@ def test_an_order_goes_its_whole_way_through_a_location_of_our_own(placed):
         assert find_breaches(session) == []
 
 
+def test_workers_are_given_a_port_that_reads_our_rows(placed):
+    [[location, reference]] = placed.rows("SELECT location, reference FROM placement ORDER BY id LIMIT 1")
+    with placed.worker() as runtime:
+        runner = runtime.runners["dispatch"]
+        found = runner.outside.run(runner.step.tools.warehouse(location).find(reference))
+    assert found.progress == "taken"
+
+
 def test_the_list_fits_a_terminal_and_names_nobody(placed, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     names = [name for [name] in placed.rows("SELECT name FROM receiver")]
