@@ -143,6 +143,17 @@ def test_a_refund_asked_after_the_label_keeps_the_package_in_the_house(placed, b
     assert bench.became(act, "SF0001") == [("refused", "order_held")]
 
 
+def test_a_refund_asked_after_packing_keeps_the_box_in_the_house(placed, bench):
+    bench.scan("pack", "SF0001")
+    bench.outdate()
+    placed.platform.refunds.add("1001")
+    assert bench.became("hand_over", "SF0001") == [("refused", "refund_or_change")]
+    placed.run("normalize")
+    assert (placed.states(), placed.holds()) == (["on_hold"], ["refund_requested"])
+    assert bench.became("hand_over", "SF0001") == [("refused", "order_held")]
+    assert placed.counters() == (10, 0, 2)
+
+
 def test_control_without_the_check_a_refunded_package_leaves(make_own, trade):
     careless = make_own(last_check_max_age_s=float("inf"))
     careless.stock(**{"TEE-1": 10})

@@ -38,6 +38,12 @@ def placed(own_house):
     return own_house
 
 
+def outdate(house):
+    """Let 91 seconds pass since the platform last allowed to ship."""
+    house.rows("UPDATE shipment SET checked_at = now() - interval '91 seconds'")
+    house.rows("UPDATE placement SET checked_at = now() - interval '91 seconds'")
+
+
 def orderlane(*arguments, stdin=None):
     return CliRunner().invoke(main, [str(one) for one in arguments], input=stdin)
 
@@ -69,6 +75,18 @@ def test_an_order_goes_its_whole_way_through_a_location_of_our_own(placed):
         assert find_breaches(session) == []
 
 
+@pytest.mark.parametrize("ship_on", ["packed", "label"])
+def test_what_the_platform_shows_as_shipped_by_us_may_be_handed_over(own_house, ship_on):
+    change_settings(own_house, lambda tree: tree["shops"][0].update(ship_on=ship_on))
+    own_house.play(until="placement WHERE status = 'placed'")
+    waybills = [row[0] for row in own_house.rows("SELECT waybill FROM shipment")]
+    assert as_json("package", "pack", *waybills)[0] == 0
+    own_house.play(until="writeback WHERE status = 'confirmed'")
+    outdate(own_house)
+    code, told = as_json("package", "hand-over", *waybills)
+    assert (code, told["counts"]["done"]) == (0, len(waybills)), told
+
+
 def test_workers_are_given_a_port_that_reads_our_rows(placed):
     [[location, reference]] = placed.rows("SELECT location, reference FROM placement ORDER BY id LIMIT 1")
     with placed.worker() as runtime:
@@ -93,8 +111,7 @@ def test_a_refund_asked_after_the_label_stays_in_the_house(placed):
            JOIN fulfillment_order AS f ON f.order_id = o.id JOIN package AS p ON p.fulfillment_order_id = f.id
            JOIN shipment AS s ON s.package_id = p.id ORDER BY o.id LIMIT 1"""
     )
-    placed.rows("UPDATE shipment SET checked_at = now() - interval '91 seconds'")
-    placed.rows("UPDATE placement SET checked_at = now() - interval '91 seconds'")
+    outdate(placed)
     placed.stage.pull("ask_refund", tid=tid)
     result = orderlane("package", "hand-over", waybill)
     assert result.exit_code == 5
