@@ -17,16 +17,20 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class QuietDocuments:
-    """Safe to run twice and side by side: work that is there already stays as it is."""
+    """Safe to run twice and side by side: work that is there already stays as it is.
+
+    `own`: locations of our own, where a quiet document waits for people and there is no system to ask.
+    """
 
     db: Database
     bells: Bells
     quiet_s: float
+    own: tuple[str, ...] = ()
 
     def tend(self) -> int:
         """Make dispatch due where it is needed; how often that was."""
         with self.db.transaction() as tx:
-            asked = ask_quiet(tx, quiet_s=self.quiet_s, limit=_AT_ONCE)
+            asked = ask_quiet(tx, quiet_s=self.quiet_s, limit=_AT_ONCE, without=self.own)
             late = dispatch_forgotten(tx, newest=_NEWEST, limit=_AT_ONCE)
         if asked or late:
             log.info("documents_asked_about", quiet=len(asked), forgotten=len(late))

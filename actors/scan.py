@@ -29,6 +29,9 @@ STEP = Step(
     group="order",
 )
 
+# How often a location without a feed is looked at, for scans that were kept while it had one.
+NO_FEED_S = 900.0
+
 log = get_logger(__name__)
 
 
@@ -74,6 +77,8 @@ class ReadScans:
         warehouse = self.tools.warehouse(feed.location)
         cursor, read = feed.cursor, 0
         await asyncio.to_thread(self.pages.look_again, feed.location)
+        if not warehouse.capabilities.has_feed:
+            return 0
         while not lease.is_draining() and self.tools.clock.monotonic() < lease.ends_at - self.call_s:
             page = await warehouse.events(cursor)
             if page.cursor != cursor:
@@ -91,6 +96,8 @@ class ReadScans:
         results: list[Result] = []
         for feed, answer in answered:
             pause = self.tools.directory.location(feed.location).poll_every_s
+            if not self.tools.capabilities(feed.location).has_feed:
+                pause = max(pause, NO_FEED_S)
             if isinstance(answer, Exception):
                 # A feed is never given up: it is asked again at its pace, and the log says why.
                 log.warning("feed_unread", location=feed.location, error=in_own_words(answer))

@@ -14,7 +14,7 @@ from adapters.door import place_of
 from adapters.plugin import ChannelKind, CourierKind, PlatformKind, WarehouseKind
 from domain.errors import Misconfigured
 from infra.config.directory import directory_of
-from infra.config.settings import Settings
+from infra.config.settings import Location, Settings
 
 K = TypeVar("K", PlatformKind, CourierKind, ChannelKind, WarehouseKind)
 
@@ -64,12 +64,14 @@ def warehouse(name: str = "feed") -> WarehouseKind:
 
 
 def hosts(settings: Settings) -> frozenset[str]:
-    """``host:port`` of every configured endpoint: the door's allow-list.
+    """``host:port`` of every configured endpoint: the door's allow-list. A location of our own has none.
 
     Raises Misconfigured ``endpoint_invalid`` with the account.
     """
     places = set()
     for account in directory_of(settings).by_account.values():
+        if isinstance(account, Location) and account.is_own:
+            continue
         try:
             places.add(place_of(account.endpoint))
         except ValueError:

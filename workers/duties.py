@@ -151,7 +151,14 @@ DUTIES: tuple[Entry, ...] = (
         60.0,
         Beside.SLOW,
         "asks warehouses about orders of which they have reported nothing for `ask_quiet_after_s`",
-        lambda given: QuietDocuments(given.db, given.bells, given.settings.engine.ask_quiet_after_s).tend,
+        lambda given: (
+            QuietDocuments(
+                given.db,
+                given.bells,
+                given.settings.engine.ask_quiet_after_s,
+                tuple(one.name for one in given.settings.locations if one.is_own),
+            ).tend
+        ),
     ),
     Entry(
         "clock_alarms",

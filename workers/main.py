@@ -14,6 +14,8 @@ from workers.cli.group import Orderlane
         "demo": "workers.cli.demo:demo",
         "init": "workers.cli.init:init",
         "play": "workers.cli.play:play_command",
+        "picks": "workers.cli.picks:picks",
+        "package": "workers.cli.package:package",
         "drill": "drills.command:drill",
         "order": "workers.cli.order:order",
         "dlq": "workers.cli.dlq:dlq",

@@ -86,7 +86,7 @@ def main(*, is_waiting: bool, is_staying: bool | None) -> None:
         return
     release(settings)
     with database(settings, 1) as db:
-        load(settings, db, settings.locations)
+        load(settings, db, settings.outside_locations)
     if is_staying if is_staying is not None else starts_beside_others(os.environ):
         _stay()
 

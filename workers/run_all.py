@@ -33,7 +33,7 @@ def keep(settings: Settings, settings_file: Path, stopping: threading.Event) -> 
         release(full)
         supervisor = Supervisor(roles(full), environment, stores, drain_s=full.workers.drain_s)
         with database(full, 1) as db:
-            load(full, db, full.locations)
+            load(full, db, full.outside_locations)
             autoscaler = Autoscaler(db, supervisor, full.workers, full.scaling, SystemClock())
             with supervised(supervisor):
                 log.info(

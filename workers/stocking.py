@@ -54,10 +54,11 @@ class Stocking:
     def tend(self) -> None:
         if self.is_done:
             return
+        locations = self.settings.outside_locations
         with self.db.connection() as connection:
-            bare = uncounted(connection, [location.name for location in self.settings.locations])
-            bad = accounts_with_bad_rows(connection, [location.account for location in self.settings.locations])
-        asked = [each for each in self.settings.locations if each.name in bare or each.account in bad]
+            bare = uncounted(connection, [location.name for location in locations])
+            bad = accounts_with_bad_rows(connection, [location.account for location in locations])
+        asked = [each for each in locations if each.name in bare or each.account in bad]
         self.is_done = not asked
         load(self.settings, self.db, asked)
 
@@ -92,7 +93,7 @@ class Recounting:
                 )
 
     def _due(self) -> list[Location]:
-        paced = [location for location in self.settings.locations if location.count_every_s > 0]
+        paced = [location for location in self.settings.outside_locations if location.count_every_s > 0]
         if not paced:
             return []
         with self.db.connection() as connection:

@@ -3,14 +3,17 @@
 import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from actors import find_actors
+from actors.own_documents import OwnDocuments
 from actors.tools import Tools
 from adapters import registry
 from adapters.door import Door
+from adapters.ports import Warehouse
+from adapters.warehouses.own import OwnWarehouse
 from domain.order import Lane
 from infra.accounts.process_gates import gates_of
 from infra.config.directory import directory_of
@@ -150,10 +153,15 @@ def connect(settings: Settings, db: Database, bells: Bells, door: Door, clock: C
             for channel in directory.channels.values()
         },
         warehouses={
-            location.name: registry.warehouse(location.kind).connect(location, door, clock)
+            location.name: _with_documents(registry.warehouse(location.kind).connect(location, door, clock), db)
             for location in directory.locations.values()
         },
     )
+
+
+def _with_documents(warehouse: Warehouse, db: Database) -> Warehouse:
+    """A location of our own looks its documents up in our rows; any other warehouse as it is."""
+    return replace(warehouse, documents=OwnDocuments(db)) if isinstance(warehouse, OwnWarehouse) else warehouse
 
 
 def make_runners(

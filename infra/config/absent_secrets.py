@@ -40,7 +40,7 @@ def absent_secrets(file: Path, environ: Mapping[str, str]) -> list[AbsentSecret]
         absent
         for table, accounts in tables.items()
         for account, entry in zip(accounts, tree.get(table, ()), strict=True)
-        for absent in _of_account(account.account, entry["credentials"], file.parent, environ)
+        for absent in _of_account(account.account, entry.get("credentials", {}), file.parent, environ)
     ]
 
 

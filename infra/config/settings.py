@@ -213,20 +213,25 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     detail: str
 
 
+# The kind of a location that has no outside system.
+OWN = "own"
+
+
 class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A warehouse, its sender address and the way to speak with it.
 
-    `kind`: the way; `feed` is this program's own protocol (`docs/reference/warehouse-feed.md`). `options`: what the
-    warehouse can do, as the kind reads it. `contracts`: the courier accounts that pick up there, the preferred one
-    first; none named: all, in the order of the settings. `count_every_s`: how often its counted stock is read again;
-    0: never, but by ``orderlane stock count``. `silent_after_h`: an alarm is raised when its warehouse has told nothing
-    of open orders for so long; 0: never.
+    `kind`: the way; `feed` is this program's own protocol (`docs/reference/warehouse-feed.md`), `own` is a location
+    without an outside system, where people pick from ``orderlane picks``: without endpoint, credentials and options.
+    `options`: what the warehouse can do, as the kind reads it. `contracts`: the courier accounts that pick up there,
+    the preferred one first; none named: all, in the order of the settings. `count_every_s`: how often its counted stock
+    is read again; 0: never, but by ``orderlane stock count``. `silent_after_h`: an alarm is raised when its warehouse
+    has told nothing of open orders for so long; 0: never.
     """
 
     name: str
-    endpoint: str
     sender: Sender
     credentials: dict[str, Secret]
+    endpoint: str = ""
     kind: str = "feed"
     contracts: tuple[str, ...] = ()
     poll_every_s: float = 5.0
@@ -238,6 +243,18 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def account(self) -> str:
         return f"warehouse/{self.name}"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether no outside system stands behind the location: nobody is called, and its stock is counted by hand."""
+        return self.kind == OWN
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the address of an outside system is missing, or named for a location without one."""
+        if self.is_own and (self.endpoint or self.credentials or self.options):
+            raise ValueError(f"location {self.name} of kind own has no endpoint, credentials or options")
+        if not self.is_own and not self.endpoint:
+            raise ValueError(f'location {self.name} needs an endpoint, or kind = "own" where it has no system')
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -284,6 +301,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Accounts of the shops that are only watched."""
         return frozenset(shop.account for shop in self.shops if shop.mode is Mode.WATCH)
 
+    @property
+    def outside_locations(self) -> tuple[Location, ...]:
+        """Locations with an outside system, which counts its own stock."""
+        return tuple(location for location in self.locations if not location.is_own)
+
     def __post_init__(self) -> None:
         """Raise ValueError for a location whose contract is no courier of these settings, or stands twice."""
         known = {courier.account for courier in self.couriers}
@@ -321,6 +343,8 @@ def read_settings(
             if value:
                 stores[key] = value if key == "data_dir" else Secret(value)
 
+    _complete_own(tree)
+
     def decode(kind: type, value: object) -> object:
         if kind is Secret:
             return _secret(value, file.parent, environ, absent)
@@ -334,6 +358,14 @@ def read_settings(
     if settings.engine.lease_s <= CALLS_MAX * settings.door.total_s:
         raise Misconfigured("settings_invalid", f"{file}: engine.lease_s must exceed {CALLS_MAX} times door.total_s")
     return settings
+
+
+def _complete_own(tree: dict[str, Any]) -> None:
+    """A location of our own has nothing to authenticate to, so its block names no credentials."""
+    locations = tree.get("locations")
+    for entry in locations if isinstance(locations, list) else ():
+        if isinstance(entry, dict) and entry.get("kind") == OWN:
+            entry.setdefault("credentials", {})
 
 
 def _place(table: dict[str, Any], key: str, folder: Path) -> None:

@@ -265,9 +265,12 @@ def ask_about_documents(
     return [(lane, account) for lane, account in tx.execute(PLACEMENTS["ask_about"], named)]
 
 
-def ask_quiet(tx: Connection, *, quiet_s: float, limit: int) -> list[tuple[str, str]]:
-    """Make dispatch due for placed documents of which nothing was heard for so long; (lane, account) of each."""
-    named = {"quiet_s": quiet_s, "limit": limit}
+def ask_quiet(tx: Connection, *, quiet_s: float, limit: int, without: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Make dispatch due for placed documents of which nothing was heard for so long; (lane, account) of each.
+
+    `without`: locations that are left alone.
+    """
+    named = {"quiet_s": quiet_s, "limit": limit, "without": list(without)}
     return [(lane, account) for lane, account in tx.execute(PLACEMENTS["ask_quiet"], named)]
 
 

@@ -49,6 +49,11 @@ def book_shipments(tx: Connection, bookings: Iterable[Booked]) -> None:
     tx.execute(SHIPMENTS["book_shipments"], {"rows": rows_json(one._asdict() for one in bookings)})
 
 
+def note_checked(tx: Connection, package_id: int, age_s: float) -> None:
+    """The platform allowed to ship a package so many seconds ago, asked after its waybill was booked."""
+    tx.execute(SHIPMENTS["note_checked"], {"package_id": package_id, "age_s": age_s})
+
+
 class WarehouseBooking(NamedTuple):
     """A waybill that a warehouse booked for a package, with its courier's name as the warehouse says it."""
 

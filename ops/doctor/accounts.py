@@ -59,6 +59,8 @@ def endpoints(settings: Settings) -> Iterator[Check]:
     """Whether every configured host takes a connection; each host is asked once, all at the same time."""
     users: dict[str, list[str]] = {}
     for account in accounts_of(settings):
+        if isinstance(account, configuration.Location) and account.is_own:
+            continue
         try:
             place = place_of(account.endpoint)
             if place.rpartition(":")[0].endswith(_EXAMPLE_HOSTS):

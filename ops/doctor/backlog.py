@@ -171,7 +171,10 @@ def counted_stock(session: Connection, names: Sequence[str]) -> Check:
         bare = set(names)
     if not bare:
         return ok("counted", "stock was counted at every location")
-    advice = "`orderlane run` asks the warehouses at its start, and `orderlane stock count` asks again"
+    advice = (
+        "`orderlane run` asks the warehouses at its start, and `orderlane stock count` asks again;"
+        " of a location of your own: `orderlane stock import`"
+    )
     return warn("counted", f"no stock was counted yet at: {', '.join(sorted(bare))}", advice)
 
 

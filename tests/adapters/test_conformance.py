@@ -103,6 +103,8 @@ KINDS = [
         registry.warehouse_kinds(),
     )
     for kind in kinds.values()
+    # A location of our own speaks on no wire.
+    if kind.name != settings.OWN
 ]
 
 

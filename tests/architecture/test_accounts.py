@@ -2,7 +2,7 @@
 
 import ast
 
-KINDS = {"shops", "couriers", "locations", "channels"}
+KINDS = {"shops", "couriers", "locations", "outside_locations", "channels"}
 # Modules that take every account of the settings one after the other, or ask whether there is any.
 TAKE_ALL = {
     "infra/config/absent_secrets.py",

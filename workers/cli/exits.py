@@ -57,6 +57,7 @@ _BY_CODE = {
     "order_ended": Exit.REFUSED,
     "preview_changed": Exit.REFUSED,
     "phone_short": Exit.USAGE,
+    "pieces_malformed": Exit.USAGE,
     "platform_unknown": Exit.USAGE,
     "rules_missing": Exit.USAGE,
     "settings_exist": Exit.REFUSED,

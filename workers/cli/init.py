@@ -14,16 +14,21 @@ from workers.cli.output import say
 
 _TEMPLATE = Path(__file__).with_name("first_settings.toml")
 _TAKE_OVER = "# take over from another system\n"
+_OUTSIDE = """endpoint = "https://warehouse.example.com/orderlane"
+credentials = { secret = "env:WAREHOUSE_SECRET" }
+"""
+_OWN = 'kind = "own"                        # no system: people pick, pack and hand over\n'
 
 
-@click.command(epilog="\b\nExample:  orderlane init")
-def init() -> None:
+@click.command(epilog="\b\nExample:  orderlane init\n          orderlane init --own")
+@click.option("--own", is_flag=True, help="The location has no system of its own: people work from `orderlane picks`.")
+def init(*, own: bool) -> None:
     """Write a commented orderlane.toml with a shop, a courier, a location and a channel, for you to fill in.
 
     ORDERLANE_SETTINGS names another file. Never overwrites: exits with 5 if the file is there.
     """
     file = Path(os.environ.get("ORDERLANE_SETTINGS") or SETTINGS_FILE)
-    write_settings(file, SystemClock().utcnow().astimezone())
+    write_settings(file, SystemClock().utcnow().astimezone(), own=own)
     say(f"Wrote {file}: a shop, a courier, a location and a channel.")
     say("Next:")
     say("  1. Put in your names, endpoints and the sender's address.")
@@ -33,11 +38,17 @@ def init() -> None:
         say(f"       {absent.account:<24} {absent.key:<14} {place}")
     say("  3. orderlane doctor   says line by line what is missing")
     say("  4. orderlane run      starts")
+    if own:
+        say("  5. orderlane stock import main-warehouse FILE   says what you have counted there")
 
 
-def write_settings(file: Path, now: datetime) -> None:
-    """Write the first settings file. Raises Conflict ``settings_exist``, and Misconfigured ``settings_unwritable``."""
+def write_settings(file: Path, now: datetime, *, own: bool = False) -> None:
+    """Write the first settings file; `own`: with a location that has no system.
+
+    Raises Conflict ``settings_exist``, and Misconfigured ``settings_unwritable``.
+    """
     text = _TEMPLATE.read_text(encoding="utf-8").replace(_TAKE_OVER, take_over_lines(now))
+    text = text.replace(_OUTSIDE, _OWN) if own else text
     try:
         with file.open("x", encoding="utf-8") as out:
             out.write(text)

@@ -43,7 +43,7 @@ class Many:
         """What was named on the command line, or in the file."""
         if self.file is None:
             return list(enumerate(given, 1))
-        return read_names(_body(self.file), self.column)
+        return read_names(body_of(self.file), self.column)
 
     def chosen(self, given: Sequence[str], wanted: Mapping[str, Any]) -> dict[str, Any]:
         """How the items were chosen, without what stood in the file: that may be anything."""
@@ -78,7 +78,7 @@ def many_options(command: Callable[..., object]) -> Callable[..., object]:
 
 def letters_in(file: Path) -> tuple[int, ...]:
     """The numbers in a file, one a line, each once. Raises click.BadParameter for a line that is no number."""
-    found = numbered(read_names(_body(file), None))
+    found = numbered(read_names(body_of(file), None))
     wrong = next((one.position for one in found if one.subject_id is None), None)
     if wrong is not None:
         raise click.BadParameter(f"line {wrong} is not the number of a letter", param_hint="--from")
@@ -130,7 +130,8 @@ def show_act(act: BulkAct, *, as_json: bool) -> None:
         print_act(act, (), console())
 
 
-def _body(file: Path) -> bytes:
+def body_of(file: Path) -> bytes:
+    """The bytes of a named file or of stdin, at most one more than a file may have. Raises click.BadParameter."""
     try:
         with click.open_file(str(file), "rb") as stream:
             body: bytes = stream.read(FILE_BYTES_MAX + 1)

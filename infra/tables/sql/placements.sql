@@ -151,7 +151,7 @@ FROM placement AS l
 JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 JOIN location AS t ON t.name = l.location AND t.takes_orders_since IS NOT NULL
-WHERE l.status = 'placed'
+WHERE l.status = 'placed' AND l.location <> ALL(%(without)s)
   AND greatest(l.placed_at, l.heard_at, l.asked_at) < now() - make_interval(secs => %(quiet_s)s)
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
                   WHERE d.step = 'dispatch' AND d.subject_id = f.id AND d.closed_at IS NULL)

@@ -18,6 +18,11 @@ SET status = 'booked', waybill = r.waybill, sort_code = r.sort_code, booked_at =
 FROM json_to_recordset(%(rows)s::json) AS r(reference text, waybill text, sort_code text, checked_before_s float8)
 WHERE s.reference = r.reference AND s.status = 'intended';
 
+-- name: note_checked
+-- The platform allowed to ship a package so many seconds ago, asked after its waybill was booked.
+UPDATE shipment SET checked_at = now() - make_interval(secs => %(age_s)s)
+WHERE package_id = %(package_id)s AND status = 'booked';
+
 -- name: book_of_warehouse
 INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
 SELECT r.package_id, 1, r.reference, r.courier, 'booked', r.waybill, now()

@@ -111,6 +111,32 @@ _SAID = {
     "held": "on hold: told after the release",
 }
 
+_SCANNED = {
+    "accept": "accepted",
+    "pack": "packed",
+    "hand_over": "handed over",
+    "unchanged": "was so already",
+    "refused": "refused",
+    "unanswered": "nothing was done",
+}
+
+# Why a scan of a package is not taken.
+_WHY_NOT = {
+    "document_refused": "the location has refused it: the order is routed anew",
+    "document_stopped": "its document was stopped",
+    "not_allocated": "the order is {state}: nothing is to be packed",
+    "not_labelled": "its waybill is being booked: wait a moment",
+    "not_our_location": "it lies at {location}, which scans in a system of its own",
+    "order_changes": "the order changes right now: try again in a moment",
+    "order_held": "the order is held by {holds}",
+    "order_stopped": "the order is closed: put the goods back",
+    "package_ambiguous": "several packages have this number: name one by its reference",
+    "package_cancelled": "the package was cancelled: put the goods back",
+    "package_unknown": "no waybill and no reference of ours",
+    "refund_or_change": "the platform says: {holds}",
+    "waybill_void": "the waybill was cancelled: print the new one",
+}
+
 # A code with variants has one template for each value of its fact `fault`.
 _REFUSAL = {
     "account_unknown": "{account} is not configured",
@@ -120,6 +146,9 @@ _REFUSAL = {
     "courier_cannot_find": "{account} has no look-up",
     "entry_not_open": "no open record has the number {entry}",
     "erasure_unknown": "there is no erasure {erasure}",
+    "file_unreadable.columns": "line {line} has not {wanted} columns",
+    "file_unreadable.row": "line {line}: {error}",
+    "file_unreadable.sku_repeated": "line {line} names a SKU again",
     "file_unreadable.column_missing": "the first line does not name the column {column} once",
     "file_unreadable.header_missing": "the first line must be: {header}",
     "file_unreadable.no_csv": "line {line} is no CSV: {error}",
@@ -177,6 +206,7 @@ _REFUSAL = {
     "order_unknown": "no order, waybill or payload is known as {id}",
     "order_unknown.unprintable": "no order, waybill or payload is known as this id",
     "payload_too_large": "more than {bytes_max} bytes",
+    "pieces_malformed": "pieces are a whole number from 0 to {pieces_max}",
     "phone_short": "name the last {digits_min} digits of the number or more, {digits_max} at most",
     "preview_changed": "bulk {bulk} would no longer end as its preview has shown: look at the new preview",
     "preview_changed.count": "{would} items would be changed, not {expected}: nothing is done",
@@ -314,6 +344,8 @@ ENGLISH: Mapping[str, str] = {
     **_of_kind("in_the_way", _IN_THE_WAY),
     **_of_kind("outcome", _OUTCOME),
     **_of_kind("said", _SAID),
+    **_of_kind("scanned", _SCANNED),
+    **_of_kind("why_not", _WHY_NOT),
     **_of_kind("refusal", _REFUSAL),
     **_of_kind("event", _EVENT),
     **_of_kind("parcel", _PARCEL),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from adapters import registry
-from infra.config.absent_secrets import absent_secrets
+from domain.errors import Misconfigured
+from infra.config.absent_secrets import ABSENT, absent_secrets
 from infra.config.settings import read_settings
 from workers.cli.init import take_over_lines, write_settings
 
@@ -38,6 +39,38 @@ def test_what_it_writes_is_read_by_our_own_reader(written, environ) -> None:
     assert [location.account for location in settings.locations] == ["warehouse/main-warehouse"]
     assert [channel.account for channel in settings.channels] == ["webhook/buyers"]
     assert len(registry.hosts(settings)) == 4
+
+
+def test_a_location_without_a_system_is_written_too(orderlane, monkeypatch, database_url, redis_url) -> None:
+    result = orderlane("init", "--own")
+    assert (result.exit_code, "WAREHOUSE_SECRET" in result.stdout) == (0, False)
+    assert "orderlane stock import main-warehouse" in result.stdout
+    settings = read_settings(Path("orderlane.toml"), {}, absent=ABSENT)
+    [location] = settings.locations
+    assert (location.is_own, location.endpoint, location.credentials) == (True, "", {})
+    assert len(registry.hosts(settings)) == 3
+    monkeypatch.setenv("ORDERLANE_DATABASE_URL", database_url.reveal())
+    monkeypatch.setenv("ORDERLANE_REDIS_URL", redis_url.reveal())
+    named = orderlane("doctor").stdout
+    assert "warehouse/main-warehouse" not in named
+    assert "of a location of your own: `orderlane stock import`" in " ".join(named.split())
+
+
+@pytest.mark.parametrize("extra", ['endpoint = "http://localhost"', 'credentials = { secret = "env:X" }'])
+def test_a_location_without_a_system_has_no_address_of_one(orderlane, extra, monkeypatch) -> None:
+    monkeypatch.setenv("X", "x")
+    assert orderlane("init", "--own").exit_code == 0
+    file = Path("orderlane.toml")
+    file.write_text(file.read_text().replace('kind = "own" ', f'{extra}\nkind = "own" '))
+    with pytest.raises(Misconfigured, match="kind own has no endpoint, credentials or options"):
+        read_settings(file, {"X": "x"}, absent=ABSENT)
+
+
+def test_a_location_with_a_system_needs_its_endpoint(orderlane, written) -> None:
+    text = written.read_text()
+    written.write_text(text.replace('endpoint = "https://warehouse.example.com/orderlane"\n', ""))
+    with pytest.raises(Misconfigured, match="needs an endpoint"):
+        read_settings(written, {}, absent=ABSENT)
 
 
 def test_secrets_are_references_only(written) -> None:

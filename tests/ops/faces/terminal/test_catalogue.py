@@ -10,10 +10,12 @@ import pytest
 from domain import errors
 from domain.dead_letters import Why
 from domain.holds import HoldCode
+from domain.own_scans import WhyNot
 from domain.retention import Kind
 from infra.tables.letters import Ending
 from ops.faces.terminal.catalogue import ENGLISH
 from ops.faces.terminal.words import placeholders
+from ops.verbs.packing import Became, PackageAct
 from ops.verbs.reconcile import WRITEBACK_DUE, Outcome
 from ops.verbs.writeback_retry import ANOTHER_WAYBILL, UNEXPECTED, Said
 from ops.views.due import WaitsFor
@@ -31,6 +33,8 @@ KINDS = {
     "in_the_way": InTheWay,
     "outcome": Outcome,
     "said": Said,
+    "scanned": [*PackageAct, Became.UNCHANGED, Became.REFUSED, Became.UNANSWERED],
+    "why_not": WhyNot,
     "hold": HoldCode,
     "retention": Kind,
 }
