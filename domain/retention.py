@@ -16,6 +16,7 @@ class Kind(StrEnum):
     BULKS = "bulks"
     ENTRIES = "entries"
     ALARMS = "alarms"
+    CASES = "cases"
 
 
 KEEP = 0
@@ -33,6 +34,8 @@ LEAST_DAYS: Mapping[Kind, int] = {
     Kind.BULKS: 30,
     Kind.ENTRIES: 30,
     Kind.ALARMS: 30,
+    # An event that comes again must find the case that it opened, or it opens a second one.
+    Kind.CASES: 90,
 }
 """A shorter policy is refused, so that nothing that is under way can be purged."""
 
@@ -49,6 +52,7 @@ MEANING: Mapping[Kind, str] = {
     Kind.BULKS: "ended bulks, drafts of them, and what became of each item",
     Kind.ENTRIES: "closed records of entries that could not be read",
     Kind.ALARMS: "closed alarms",
+    Kind.CASES: "closed cases",
 }
 
 # Keys of facts on holds and in events that our own rules fill. The words of others stand under other keys.

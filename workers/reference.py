@@ -15,6 +15,7 @@ from typing import Any
 import click
 import msgspec
 
+from domain.cases import CASES
 from domain.holds import HOLDS
 from domain.states import FINAL_STATES, MOVES, State
 from infra.config.secret import Secret
@@ -39,6 +40,7 @@ def pages() -> dict[str, str]:
         "commands.md": _commands,
         "settings.md": _settings,
         "holds.md": _holds,
+        "cases.md": _cases,
         "states.md": _states,
     }
     return {name: "\n".join(lines()) + "\n" for name, lines in made.items()}
@@ -172,6 +174,16 @@ def _holds() -> Iterator[str]:
     yield from ("", "| code | owner | hours | meaning |", "|---|---|---|---|")
     for code, rule in HOLDS.items():
         yield f"| `{code}` | {rule.owner} | {rule.due_h} | {_cell(rule.meaning)} |"
+
+
+def _cases() -> Iterator[str]:
+    yield from ("# Cases", "", _MADE, "")
+    yield "A case is trouble with a parcel that has left, or what a buyer asks for afterwards. A case stops no order."
+    yield "Its owner acts outside, within so many hours, and closes the case: `orderlane case close N --reason R`. A"
+    yield "closed case is not opened again by what opened it."
+    yield from ("", "| kind | owner | hours | meaning |", "|---|---|---|---|")
+    for kind, rule in CASES.items():
+        yield f"| `{kind}` | {rule.owner} | {rule.due_h} | {_cell(rule.meaning)} |"
 
 
 def _states() -> Iterator[str]:

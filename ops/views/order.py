@@ -20,6 +20,9 @@ from infra.tables.watch import Decision, decision_of
 from ops.views.looking import looking
 from ops.views.masking import mask_name, mask_phone
 
+# What stands in the place of a step beside cases: several steps and duties open them, and the row does not say which.
+_CASE = "case"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
@@ -73,6 +76,26 @@ class Hold:
     released_at: datetime | None
     released_by: str | None
     released_role: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Trouble with a parcel of the order, or what the buyer asks for afterwards. It stops nothing.
+
+    `reason`: why `closed_by` closed it.
+    """
+
+    id: int
+    case_id: str
+    kind: str
+    package_id: int | None
+    owner: str
+    opened_at: datetime
+    due_at: datetime
+    facts: dict[str, Any]
+    closed_at: datetime | None
+    closed_by: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +254,7 @@ class OrderView:
     lines: tuple[Line, ...]
     fulfillment: tuple[Fulfillment, ...]
     holds: tuple[Hold, ...]
+    cases: tuple[Case, ...]
     packages: tuple[Package, ...]
     unreadable_scans: tuple[UnreadableScan, ...]
     dead_letters: tuple[DeadLetter, ...]
@@ -252,6 +276,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
         payloads = read_part_by_column(tx, Part.PAYLOADS, order_id)
         fulfillment = read_part(tx, Part.FULFILLMENT, order_id, Fulfillment)
         holds = read_part(tx, Part.HOLDS, order_id, Hold)
+        cases = read_part(tx, Part.CASES, order_id, Case)
         packages = _packages(tx, order_id)
         pairs = _due_pairs(payloads, fulfillment, packages)
         return OrderView(
@@ -259,12 +284,13 @@ def view_order(db: Database, order_id: int) -> OrderView:
             lines=tuple(_line(row, head["currency"]) for row in read_part_by_column(tx, Part.LINES, order_id)),
             fulfillment=fulfillment,
             holds=holds,
+            cases=cases,
             packages=packages,
             unreadable_scans=read_part(tx, Part.UNREADABLE_SCANS, order_id, UnreadableScan),
             dead_letters=read_of_subjects(tx, OfSubjects.LETTERS, pairs, DeadLetter),
             gaps=read_part(tx, Part.GAP, order_id, Gap),
             work=read_of_subjects(tx, OfSubjects.WORK, pairs, Work),
-            timeline=_timeline(payloads, read_part_by_column(tx, Part.EVENTS, order_id), holds),
+            timeline=_timeline(payloads, read_part_by_column(tx, Part.EVENTS, order_id), holds, cases),
             watched=decision_of(tx, order_id),
         )
 
@@ -320,9 +346,12 @@ def _due_pairs(
 
 
 def _timeline(
-    payloads: Iterable[Mapping[str, Any]], events: Iterable[dict[str, Any]], holds: Iterable[Hold]
+    payloads: Iterable[Mapping[str, Any]],
+    events: Iterable[dict[str, Any]],
+    holds: Iterable[Hold],
+    cases: Iterable[Case],
 ) -> tuple[Event, ...]:
-    """Events, with what stands in rows of its own: payloads that came and holds that were released."""
+    """Events, with what stands in rows of its own: payloads that came, holds that were released, and cases."""
     told = [Event(**row) for row in events]
     received = [
         _plain_event("payload_received", row["received_at"], "pull", Cause.PLATFORM, {"source": row["source"]})
@@ -339,8 +368,25 @@ def _timeline(
         for hold in holds
         if hold.released_at is not None
     ]
+    opened = [
+        _plain_event(
+            "case_opened", case.opened_at, _CASE, Cause.RULES, {"case": case.id, "code": case.kind, "owner": case.owner}
+        )
+        for case in cases
+    ]
+    closed = [
+        _plain_event(
+            "case_closed",
+            case.closed_at,
+            _CASE,
+            Cause.PERSON,
+            {"case": case.id, "code": case.kind, "by": case.closed_by, "reason": case.reason},
+        )
+        for case in cases
+        if case.closed_at is not None
+    ]
     # Sorting is stable: what one transaction wrote bears one time and keeps its order.
-    return tuple(sorted([*received, *told, *released], key=lambda event: event.at))
+    return tuple(sorted([*received, *told, *released, *opened, *closed], key=lambda event: event.at))
 
 
 def _who(released: Hold) -> Cause:

@@ -301,6 +301,13 @@ def prepared_for(merchant, verb):
         return MANUAL, first
     if verb in {"hold.assign", "hold.snooze"}:
         return {"owner": "zhao", "until": "2030-01-01T00:00:00+00:00"}, merchant.one("SELECT id FROM hold")
+    if verb in {"case.assign", "case.close"}:
+        merchant.rows(
+            """INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at)
+               SELECT 'taobao/s1', '1', 'lost', %s, 'logistics', now()""",
+            first,
+        )
+        return {"owner": "zhao"}, merchant.one("SELECT id FROM order_case")
     if verb == "letter.discard":
         merchant.rows(LETTER)
         return {}, merchant.one("SELECT id FROM dead_letter")
@@ -322,6 +329,8 @@ def test_each_verb_foresees_what_it_does_once_and_what_it_refuses_then(five, nam
         if not is_first and name in {"order.expedite", "hold.assign", "hold.snooze"}:
             five.rows("UPDATE hold SET released_at = now(), released_by = 'x'")
             five.rows(ENDED)
+        if not is_first and name == "case.assign":
+            five.rows("UPDATE order_case SET closed_at = now(), closed_by = 'x'")
         if not is_first and name == "writeback.retry":
             five.run("writeback")
         bulk = make(five, verb, params, [subject])

@@ -21,6 +21,8 @@ class Exit(IntEnum):
 # Where the code of an error says more than its class.
 _BY_CODE = {
     "bulk_state": Exit.REFUSED,
+    "case_not_open": Exit.REFUSED,
+    "case_unknown": Exit.USAGE,
     "cause_ambiguous": Exit.REFUSED,
     "cause_malformed": Exit.USAGE,
     "order_ambiguous": Exit.USAGE,

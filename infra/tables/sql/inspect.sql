@@ -104,6 +104,10 @@ SELECT h.id, h.fulfillment_order_id, h.code, h.step, h.owner, h.opened_at, h.due
 FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 WHERE f.order_id = %(id)s ORDER BY h.id;
 
+-- name: order_cases
+SELECT id, case_id, kind, package_id, owner, opened_at, due_at, facts, closed_at, closed_by, reason
+FROM order_case WHERE order_id = %(id)s ORDER BY id;
+
 -- name: order_packages
 SELECT p.id, p.fulfillment_order_id, p.number, p.courier, p.account, p.location, p.packed_at, p.handed_over_at,
        p.cancelled_at,

@@ -29,6 +29,7 @@ WHERE o.id = ANY(%(ids)s)
            OR EXISTS (SELECT 1 FROM work AS w
                       WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id)))
   AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.order_id = o.id AND d.closed_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM order_case AS c WHERE c.order_id = o.id AND c.closed_at IS NULL)
   AND NOT EXISTS (
     SELECT 1 FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
     WHERE f.order_id = o.id
@@ -117,6 +118,17 @@ SET facts = k.facts, released_reason = CASE WHEN h.released_reason IS NOT NULL T
 FROM kept AS k
 WHERE h.id = k.id AND (h.facts <> k.facts OR h.released_reason <> '')
 RETURNING h.id;
+
+-- name: forget_cases
+WITH kept AS (
+    SELECT c.id, (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(c.facts) AS e
+                  WHERE e.key = ANY(%(kept)s) OR e.value = '""') AS facts
+    FROM order_case AS c WHERE c.order_id = ANY(%(ids)s)
+)
+UPDATE order_case AS c SET facts = k.facts, reason = ''
+FROM kept AS k
+WHERE c.id = k.id AND (c.facts <> k.facts OR c.reason <> '')
+RETURNING c.id;
 
 -- name: forget_events
 WITH kept AS (
@@ -358,6 +370,13 @@ DELETE FROM alarm WHERE id IN (
     ORDER BY closed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id;
 
+-- name: purge_cases
+-- Index order_case_closed.
+DELETE FROM order_case WHERE id IN (
+    SELECT id FROM order_case WHERE closed_at < now() - make_interval(days => %(days)s)
+    ORDER BY closed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING id;
+
 -- name: take_refused
 -- Changes of forgotten orders that nobody was told of, each once: whoever comes second finds none.
 UPDATE tombstone AS t SET refused_at = NULL
@@ -390,6 +409,7 @@ SELECT CASE %(kind)s
                              < now() - make_interval(days => %(days)s))
     WHEN 'entries' THEN (SELECT count(*) FROM unreadable_entry WHERE closed_at < now() - make_interval(days => %(days)s))
     WHEN 'alarms' THEN (SELECT count(*) FROM alarm WHERE closed_at < now() - make_interval(days => %(days)s))
+    WHEN 'cases' THEN (SELECT count(*) FROM order_case WHERE closed_at < now() - make_interval(days => %(days)s))
 END;
 
 -- name: sizes

@@ -5,6 +5,7 @@ A second language is a second mapping with the same keys. `ops.faces.terminal.wo
 
 from collections.abc import Mapping
 
+from domain.cases import CASES
 from domain.holds import HOLDS
 from domain.retention import MEANING
 
@@ -113,6 +114,8 @@ _REFUSAL = {
     "account_unknown": "{account} is not configured",
     "bulk_state": "bulk {bulk} is {state} already",
     "bulk_unknown": "there is no bulk {bulk}",
+    "case_not_open": "case {case}: {by} closed it at {at}",
+    "case_unknown": "there is no case {case}",
     "courier_cannot_be_asked": "{courier} has no look-up: compare with its own list",
     "courier_cannot_find": "{account} has no look-up",
     "entry_not_open": "no open record has the number {entry}",
@@ -124,6 +127,7 @@ _REFUSAL = {
     "file_unreadable.nul_character": "line {line} holds a NUL character: it is no text file",
     "file_unreadable.too_large": "the file is larger than {mib_max} MiB",
     "file_unreadable.too_many_rows": "the file has more than {rows_max} rows",
+    "filter_empty.cases": "all cases at once is no filter",
     "filter_empty.holds": "all holds at once is no filter",
     "filter_empty.orders": "all orders at once is no filter",
     "filter_malformed": "the {field} asked for is empty",
@@ -184,6 +188,8 @@ _REFUSAL = {
 
 _EVENT = {
     "adopted": "begun by {by}, was {was}",
+    "case_closed": "case {case} ({code}) closed by {by}",
+    "case_opened": "case {case} ({code}) opened: {owner} must act",
     "clock_alarm": "{clock_used_percent} % of the time until its ship-by have passed",
     "clock_alarm.days_late": "still here, {days_late} days after its ship-by time",
     "hold_assigned": "hold {code} given from {was} to {owner} by {by}",
@@ -233,6 +239,8 @@ _PHRASE = {
     "act_failing": "five items in a row failed for a defect: see the log, then resume or cancel it",
     "assigned": "hold {hold} ({code}, order {order}) given from {was} to {owner}, due {due} (UTC+8)",
     "awake": "hold {hold} ({code}, order {order}) is not snoozed any more",
+    "case_assigned": "case {case} ({kind}, order {order}) given from {was} to {owner}, due {due} (UTC+8)",
+    "case_closed": "case {case} ({kind}, order {order}) is closed",
     "enters": "enters as {state}",
     "enters_because": "enters as {state}: {reason}",
     "expedited": "{what} moved from {was} to lane {lane}",
@@ -290,5 +298,6 @@ ENGLISH: Mapping[str, str] = {
     **_of_kind("fact", _FACT),
     **_of_kind("phrase", _PHRASE),
     **_of_kind("hold", {code: rule.meaning for code, rule in HOLDS.items()}),
+    **_of_kind("case", {code: rule.meaning for code, rule in CASES.items()}),
     **_of_kind("retention", {str(kind): meaning for kind, meaning in MEANING.items()}),
 }

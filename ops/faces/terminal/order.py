@@ -14,7 +14,7 @@ from domain.take_over import KEPT_OUT
 from infra.tables.inspect import Match
 from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
 from ops.faces.terminal.words import WORDS, cause_in_words
-from ops.views.order import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
+from ops.views.order import Case, DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")
 _LATE, _GOOD = "bold red", "green"
@@ -111,6 +111,8 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
         yield "Held", _holds(view)
     if view.dead_letters:
         yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
+    if view.cases:
+        yield "Cases", _cases(view)
     if view.gaps:
         yield "Not fetched", Group(*(_gap(gap, view.seen_at) for gap in view.gaps))
     if any(one.closed_reason in KEPT_OUT for one in view.fulfillment):
@@ -146,6 +148,25 @@ def _holds(view: OrderView) -> Table:
             due.append(f"\nsnoozed until {_time(hold.snoozed_until)}")
         table.add_row(str(hold.id), hold.code, hold.owner, due, _whole_reason(hold))
     return table
+
+
+def _cases(view: OrderView) -> Table:
+    """The open ones and the closed ones, with what each means or why it was closed."""
+    table = _table("case", "kind", "owner", "due", "what is wrong")
+    for case in view.cases:
+        table.add_row(str(case.id), case.kind, case.owner, _end(case, view.seen_at), _told(case))
+    return table
+
+
+def _end(case: Case, now: datetime) -> Text:
+    if case.closed_at is None:
+        return _deadline(case.due_at, now)
+    return Text(f"closed {_time(case.closed_at)}", "dim")
+
+
+def _told(case: Case) -> str:
+    said = f"{case.closed_by}: {case.reason}" if case.closed_at else WORDS.facts(case.facts)
+    return "; ".join(filter(None, (WORDS.case(case.kind), said)))
 
 
 def _whole_reason(hold: Hold) -> str:

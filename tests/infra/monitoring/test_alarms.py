@@ -10,6 +10,7 @@ from domain.ship_by import MARKS, used_percent
 from infra.config.settings import Shop
 from infra.monitoring import alarms as alarms_module
 from infra.monitoring.alarms import (
+    alarm_on_expired_cases,
     alarm_on_expired_holds,
     alarm_on_old_cursors,
     alarm_on_silent_feeds,
@@ -160,6 +161,26 @@ def test_owners_are_reminded_of_holds_past_their_due_time(database, order):
     assert [(line["event"], line["owner"], line["holds"]) for line in lines] == [
         ("holds_expired", "finance", 1),
         ("holds_expired", "service", 2),
+    ]
+
+
+CASE = """
+INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at)
+VALUES ('taobao/s1', %s, 'lost', %s, %s, now() + make_interval(hours => %s))
+"""
+
+
+def test_owners_are_reminded_of_open_cases_past_their_due_time(database, order):
+    order_id = order(1, 20)
+    with database.connection() as connection:
+        for number, (owner, hours) in enumerate((("logistics", -1), ("service", -1), ("service", -2), ("service", 1))):
+            connection.execute(CASE, [str(number), order_id, owner, hours])
+        connection.execute("UPDATE order_case SET closed_at = now(), closed_by = 'li' WHERE case_id = '2'")
+    with structlog.testing.capture_logs() as lines:
+        assert alarm_on_expired_cases(database) == 2
+    assert [(line["event"], line["owner"], line["cases"]) for line in lines] == [
+        ("cases_expired", "logistics", 1),
+        ("cases_expired", "service", 1),
     ]
 
 

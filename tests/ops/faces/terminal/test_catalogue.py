@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain import errors
+from domain.cases import CaseKind
 from domain.dead_letters import Why
 from domain.holds import HoldCode
 from domain.retention import Kind
@@ -32,6 +33,7 @@ KINDS = {
     "outcome": Outcome,
     "said": Said,
     "hold": HoldCode,
+    "case": CaseKind,
     "retention": Kind,
 }
 ROOMS = ("domain/dead_letters.py", "infra/tables/letters.py", "infra/sweeper/bulk_replay.py", "ops")
