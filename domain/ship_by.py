@@ -1,4 +1,4 @@
-"""The ship-by clock: it starts when the order is paid and ends when the platform wants it gone."""
+"""The ship-by clock: it starts when the order is paid, or may ship, and ends when the platform wants it gone."""
 
 from datetime import datetime
 

@@ -54,6 +54,7 @@ class ClockRow:
     payable_minor: int
     started_at: datetime
     ship_by: datetime
+    ship_from: datetime | None
     seen_at: datetime
     holds: list[str]
     owner: str | None

@@ -229,6 +229,8 @@ class Gap:
 class OrderView:
     """`seen_at` is the database's time: what is overdue was overdue then.
 
+    `ship_from`: no package gets a label before it; None: as soon as it can be.
+
     `raw_answers`: how many answers of the other side are kept with the order, which are not part of this. `watched`:
     what would have been done with an order of a watched shop.
     """
@@ -245,6 +247,7 @@ class OrderView:
     placed_at: datetime
     paid_at: datetime | None
     ship_by: datetime | None
+    ship_from: datetime | None
     received_at: datetime
     seen_at: datetime
     sums: dict[str, Money]

@@ -1,12 +1,13 @@
 -- name: raise_alarms
 -- Raises the marks that open orders have reached, each once, and tells the timeline. Returns how many orders
 -- and how much money by mark and currency. Index orders_ship_by: an order that is late for longer than `days` was
--- heard of before, unless it is one of the `newest`. A clock that ends before it starts is full from its end.
+-- heard of before, unless it is one of the `newest`. A clock that ends before it starts is full from its end; that of
+-- an order that waits for a day begins on that day.
 WITH running AS (
-    SELECT id, ship_by, least(coalesce(paid_at, placed_at), ship_by) AS started_at FROM orders
+    SELECT id, ship_by, least(greatest(coalesce(paid_at, placed_at), ship_from), ship_by) AS started_at FROM orders
     WHERE ship_by > now() - make_interval(days => %(days)s)
     UNION ALL
-    SELECT id, ship_by, least(coalesce(paid_at, placed_at), ship_by) FROM orders
+    SELECT id, ship_by, least(greatest(coalesce(paid_at, placed_at), ship_from), ship_by) FROM orders
     WHERE ship_by <= now() - make_interval(days => %(days)s)
       AND id > (SELECT max(id) FROM orders) - %(newest)s
 ), reached AS (
@@ -69,7 +70,7 @@ ORDER BY o.currency;
 -- Open orders with a clock, the most money first, with all that tells what they wait for; of an order in parts the one
 -- that is held, or the first. Index orders_ship_by.
 SELECT o.id, o.platform, o.shop, o.platform_order_id, f.state, f.lane, o.currency, o.payable_minor,
-       coalesce(o.paid_at, o.placed_at) AS started_at, o.ship_by, now() AS seen_at,
+       greatest(coalesce(o.paid_at, o.placed_at), o.ship_from) AS started_at, o.ship_by, o.ship_from, now() AS seen_at,
        ARRAY(SELECT h.code FROM hold AS h
              WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL ORDER BY h.due_at, h.code) AS holds,
        (SELECT h.owner FROM hold AS h

@@ -46,6 +46,7 @@ _FORESEEN = {
 
 _WAITS_FOR = {
     "person": "{owner}: {holds}",
+    "day": "the day from which it ships: {day} (UTC+8)",
     "step": "{step}, which is due",
     "scans": "the warehouse's scans",
     "nothing": "nothing: `orderlane doctor` tells more",

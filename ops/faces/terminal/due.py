@@ -50,7 +50,8 @@ def print_due(orders: Sequence[DueOrder], limit: int, console: Console) -> None:
 
 def waits_for_in_words(order: DueOrder) -> str:
     """What would move the order."""
-    facts = {"owner": order.owner, "holds": order.holds, "step": order.step}
+    day = china_minute(order.ship_from) if order.ship_from else ""
+    facts = {"owner": order.owner, "holds": order.holds, "step": order.step, "day": day}
     return WORDS.say(f"waits_for.{order.waits_for}", facts)
 
 

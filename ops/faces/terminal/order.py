@@ -85,6 +85,9 @@ def _facts(view: OrderView) -> Table:
         grid.add_row("ship by", Text("no clock: another system ships it", "dim"))
     else:
         grid.add_row("ship by", _deadline(view.ship_by, view.seen_at, is_met=_has_left(view)))
+    if view.ship_from is not None:
+        waits = view.ship_from > view.seen_at and not _has_left(view)
+        grid.add_row("ship from", f"waits until {_time(view.ship_from)}" if waits else _time(view.ship_from))
     grid.add_row(
         "platform", f"said {view.platform_state}   {view.order_type}   {view.source}   member {view.member_level}"
     )

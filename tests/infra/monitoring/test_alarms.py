@@ -70,6 +70,17 @@ def test_each_mark_that_is_reached_is_raised_once(database, order, alarms):
     assert alarms()[0] == (early, 50)
 
 
+def test_the_clock_of_an_order_that_waits_for_a_day_begins_on_that_day(database, order, alarms):
+    waits, runs = order(60, 12), order(60, 12)
+    with database.connection() as connection:
+        for id_, hours in ((waits, 1), (runs, -14)):
+            connection.execute(
+                "UPDATE orders SET ship_from = now() + make_interval(hours => %s) WHERE id = %s", [hours, id_]
+            )
+    assert raise_alarms(database) == 1
+    assert alarms() == [(runs, 50)]
+
+
 @pytest.mark.parametrize(
     ("state", "count"), [("paid", 3), ("packed", 3), ("pending_payment", 0), ("in_transit", 0), ("delivered", 0)]
 )

@@ -109,5 +109,20 @@ def test_a_person_sees_sums_and_a_table(orderlane, five) -> None:
     assert "104 %" in result.stdout
 
 
+def test_an_order_that_waits_for_a_day_says_so(orderlane, plant, database) -> None:
+    plant("waits", 40, 100, "allocated", then=None)
+    with database.connection() as connection:
+        connection.execute("UPDATE orders SET ship_from = now() + interval '10 hours'")
+        connection.execute(
+            """WITH p AS (INSERT INTO package (fulfillment_order_id, number, courier, account, location)
+                          SELECT id, 1, 'sf', 'sf/main', 'east' FROM fulfillment_order RETURNING id)
+               INSERT INTO work (step, subject_id, lane, due_at)
+               SELECT 'label', id, 'bulk', now() + interval '10 hours' FROM p"""
+        )
+    [one] = answer(orderlane("order", "due", "--json"))["orders"]
+    assert (one["waits_for_code"], one["used_percent"]) == ("day", 0)
+    assert one["waits_for"].startswith("the day from which it ships: ")
+
+
 def test_nothing_open(orderlane) -> None:
     assert orderlane("order", "due").stdout == "no open order has a running clock\n"
