@@ -16,6 +16,7 @@ import click
 import msgspec
 
 from domain.cases import CASES
+from domain.clocks import CLOCKS
 from domain.holds import HOLDS
 from domain.states import FINAL_STATES, MOVES, State
 from infra.config.secret import Secret
@@ -41,6 +42,7 @@ def pages() -> dict[str, str]:
         "settings.md": _settings,
         "holds.md": _holds,
         "cases.md": _cases,
+        "clocks.md": _clocks,
         "states.md": _states,
     }
     return {name: "\n".join(lines()) + "\n" for name, lines in made.items()}
@@ -184,6 +186,16 @@ def _cases() -> Iterator[str]:
     yield from ("", "| kind | owner | hours | meaning |", "|---|---|---|---|")
     for kind, rule in CASES.items():
         yield f"| `{kind}` | {rule.owner} | {rule.due_h} | {_cell(rule.meaning)} |"
+
+
+def _clocks() -> Iterator[str]:
+    yield from ("# Clocks", "", _MADE, "")
+    yield "What runs for an order or a parcel, and what happens when the time is over. The command `orderlane order due"
+    yield "--clock all` lists the clocks that run, the first due first."
+    yield from ("", "| clock | runs from | lasts | stops with | owner | then |", "|---|---|---|---|---|---|")
+    for name, clock in CLOCKS.items():
+        cells = (clock.starts, clock.lasts, clock.ends, clock.owner, clock.then)
+        yield f"| `{name}` | {' | '.join(map(_cell, cells))} |"
 
 
 def _states() -> Iterator[str]:
