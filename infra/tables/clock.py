@@ -14,6 +14,11 @@ from infra.tables.sql import load
 
 CLOCK = load("clock")
 
+_RUNNING = {
+    ClockName.SHIP_FROM: CLOCK["running_ship_from"],
+    ClockName.SHIP_BY: CLOCK["running_ship_by"],
+}
+
 
 class Raised(NamedTuple):
     """Orders of one currency that have just reached a mark, in percent of their clock."""
@@ -109,4 +114,4 @@ def load_running(
     """
     named = {"states": list(states), "shop": shop, "within_h": within_h, "limit": limit}
     with tx.cursor(row_factory=class_row(RunningRow)) as cursor:
-        return cursor.execute(CLOCK[f"running_{clock}"], named).fetchall()
+        return cursor.execute(_RUNNING[clock], named).fetchall()

@@ -14,7 +14,8 @@ from domain.take_over import KEPT_OUT
 from infra.tables.inspect import Match
 from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
 from ops.faces.terminal.words import WORDS, cause_in_words
-from ops.views.order import Case, DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
+from ops.views.order import DeadLetter, Gap, OrderView, Package, RawAnswer, Shipment, UnreadableScan
+from ops.views.timeline import Case, Hold
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")
 _LATE, _GOOD = "bold red", "green"
