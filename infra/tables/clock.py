@@ -14,6 +14,8 @@ from infra.tables.sql import load
 
 CLOCK = load("clock")
 
+# Of orders with a ship-by time to come so many are looked at for a list, the first due first.
+_LOOKED_MAX = 500_000
 _RUNNING = {
     ClockName.SHIP_FROM: CLOCK["running_ship_from"],
     ClockName.SHIP_BY: CLOCK["running_ship_by"],
@@ -112,6 +114,12 @@ def load_running(
 
     `states`: in which an order's ship-by clock runs. `shop`, `within_h`: as `orders_with_clock` takes them.
     """
-    named = {"states": list(states), "shop": shop, "within_h": within_h, "limit": limit}
+    named = {
+        "states": list(states),
+        "shop": shop,
+        "within_h": within_h,
+        "limit": limit,
+        "looked_max": _LOOKED_MAX,
+    }
     with tx.cursor(row_factory=class_row(RunningRow)) as cursor:
         return cursor.execute(_RUNNING[clock], named).fetchall()

@@ -112,19 +112,22 @@ LIMIT %(limit)s;
 
 -- name: running_ship_by
 -- Orders with a ship-by time, the first due first: those whose last mark runs (index clock_alarm_running), and those
--- that are due from the last hour on, of which the mark may not be noted yet (index orders_ship_by).
+-- that are due from the last hour on, of which the mark may not be noted yet (index orders_ship_by, `looked_max` of them).
 WITH late AS (
     SELECT a.order_id AS id FROM clock_alarm AS a WHERE a.over_at IS NULL AND a.percent = 100
 ), found AS (
     (SELECT o.id, o.ship_by FROM late AS l JOIN orders AS o ON o.id = l.id
      WHERE o.ship_by <= now() - interval '1 hour')
     UNION ALL
-    (SELECT o.id, o.ship_by FROM orders AS o
-     WHERE o.ship_by > now() - interval '1 hour'
-       AND (%(within_h)s::float8 IS NULL OR o.ship_by < now() + make_interval(secs => %(within_h)s::float8 * 3600))
-       AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
-       AND EXISTS (SELECT FROM fulfillment_order AS g WHERE g.order_id = o.id AND g.state = ANY(%(states)s))
-     ORDER BY o.ship_by, o.id LIMIT %(limit)s)
+    (SELECT o.id, o.ship_by
+     FROM (SELECT id, ship_by, platform, shop FROM orders
+           WHERE ship_by > now() - interval '1 hour'
+             AND (%(within_h)s::float8 IS NULL OR ship_by < now() + make_interval(secs => %(within_h)s::float8 * 3600))
+           ORDER BY ship_by LIMIT %(looked_max)s) AS o
+     JOIN LATERAL (SELECT FROM fulfillment_order AS g
+                   WHERE g.order_id = o.id AND g.state = ANY(%(states)s) LIMIT 1) AS f ON true
+     WHERE %(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s
+     ORDER BY o.ship_by LIMIT %(limit)s)
 )
 SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name, f.state,
        NULL::text AS waybill, greatest(coalesce(o.paid_at, o.placed_at), o.ship_from) AS since, o.ship_by AS until,
