@@ -1,13 +1,18 @@
 """An order that must not ship before a day waits for it without a label, a hold or a lost attempt."""
 
 import io
+import random
 from datetime import timedelta
 
 import pytest
 from rich.console import Console
 
 from adapters.china_time import CST
+from domain.holds import HoldCode
+from infra.engine.author import Author
 from ops.faces.terminal.order import print_order
+from ops.verbs.hold_orders import hold
+from ops.verbs.holds import release
 from ops.views.order import view_order
 
 PIECES = {"TEE-1": 10}
@@ -93,6 +98,34 @@ def test_a_newer_content_moves_the_day_and_what_waits_for_it(waits, presale, day
     waits.run("normalize")
     assert waits.rows(WORK) == [(day(ahead), 0, [])]
     assert (waits.states(), waits.holds()) == (["allocated"], [])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_however_often_the_day_moves_the_last_one_counts(waits, presale, day, seed):
+    dice = random.Random(seed)  # noqa: S311 - a test that can be repeated
+    waits.deliver(presale(10))
+    waits.flow()
+    for hour in range(10, 18):
+        last = dice.randint(2, 30)
+        waits.deliver(presale(last, hour=hour))
+        waits.run("normalize")
+        if dice.random() < 0.3:
+            waits.fall_due()
+            waits.run("label")
+        assert waits.rows(WORK) == [(day(last), 0, [])]
+    assert (waits.states(), waits.holds(), bookings(waits)) == (["allocated"], [], 0)
+
+
+def test_after_a_hold_it_waits_on(waits, presale, day):
+    waits.deliver(presale(10))
+    waits.flow()
+    order_id, author = waits.one("SELECT id FROM orders"), Author("li", "asks the buyer")
+    hold(waits.db, order_id, HoldCode.MANUAL, author)
+    waits.fall_due()
+    waits.run("label")
+    release(waits.db, order_id, HoldCode.MANUAL, author)
+    waits.run("label")
+    assert (waits.rows(WORK), bookings(waits), waits.states()) == ([(day(10), 0, [])], 0, ["allocated"])
 
 
 def test_a_day_that_is_taken_back_lets_it_go(waits, presale, trade):
