@@ -108,6 +108,8 @@ class Label:
                 settled.append(nothing_left(place))
             elif row.order_id in outdated and may_book and row.status != "booked" and not row.is_asked_about:
                 settled.append(Settled(place, Later("order_changed")))
+            elif row.early_s > 0 and may_book and row.status != "booked" and not row.is_asked_about:
+                settled.append(Settled(place, Later("before_ship_from", after_s=row.early_s)))
             elif row.status == "booked" or not (may_book or row.is_asked_about):
                 settled.append(Settled(place, Done(facts={"left_alone": row.status or row.state})))
             elif row.busy_s > 0:

@@ -11,7 +11,7 @@ from actors.tools import Tools
 from actors.update_order import amend
 from actors.watch_decisions import decide_watched
 from adapters import registry
-from domain.deadlines import ship_by
+from domain.deadlines import ship_by, ship_from
 from domain.errors import Poison
 from domain.normalize import Intake, initial_state
 from domain.order import FulfilledBy, Order
@@ -106,7 +106,10 @@ class Normalize:
         def take(raw: Raw, body: bytes) -> Result:
             order = registry.platform(raw.platform).read_order(body, raw.shop)
             due = ship_by(order, self.tools.rules)
-            incoming.append(Incoming(replace(raw, body=None), replace(order, ship_by=due)))
+            shop = self.tools.directory.shops.get(order.key.account)
+            start = ship_from(order, due, presale_waits=shop is not None and shop.presale_waits)
+            timed = replace(order, ship_by=due, ship_from=start)
+            incoming.append(Incoming(replace(raw, body=None), timed))
             return Settled(raw.place, Done())
 
         unread = [result for result in each(STEP.name, now, read) if isinstance(result, Failed)]

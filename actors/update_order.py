@@ -41,6 +41,7 @@ from infra.tables.pool import Connection
 from infra.tables.rows import Row
 from infra.tables.shipments import being_labelled, living_waybills
 from infra.tables.stock import release_stock, shrink_stock
+from infra.tables.work import move_ship_from
 
 _NONE_KNOWN: Mapping[str, TakeOver] = MappingProxyType({})
 # Steps whose holds follow the platform's content: the same rules opened them.
@@ -282,9 +283,19 @@ def _store(tx: Connection, changed: Sequence[Newer]) -> None:
         for line_id, quantity in one.plan.added.items()
     ]
     amend_orders(tx, rows)
+    move_ship_from(tx, "label", _moved_days(changed))
     set_quantities(tx, lower)
     amend_lines(tx, lines)
     add_quantities(tx, more)
+
+
+def _moved_days(changed: Sequence[Newer]) -> list[Row]:
+    """Orders whose day from which they ship is another now. What waits for no day yet waits for one at its label."""
+    return [
+        {"order_id": one.order_id, "was": one.old.ship_from, "due_at": one.new.ship_from}
+        for one in changed
+        if one.old.ship_from is not None and one.new.ship_from != one.old.ship_from
+    ]
 
 
 def _keep_waivers(tx: Connection, changed: Sequence[Newer], waivers: Mapping[int, Sequence[Waiver]]) -> None:

@@ -30,6 +30,7 @@ class AlarmKind(StrEnum):
     FOUND_LATE = "found_late"
     SECOND_READING_BEHIND = "second_reading_behind"
     HOLDS_EXPIRED = "holds_expired"
+    CASES_EXPIRED = "cases_expired"
     WAITING_ON_ACCOUNT = "waiting_on_account"
     ACCOUNT_PAUSED = "account_paused"
     INVARIANT_BREACHED = "invariant_breached"
@@ -160,6 +161,14 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         opens="the owner has open holds past their due time",
         act="settle the holds; `orderlane order show ID` names who must act",
         events=("holds_expired",),
+    ),
+    AlarmKind.CASES_EXPIRED: AlarmRule(
+        severity=Severity.WARNING,
+        owner="",
+        key="owner of the cases",
+        opens="the owner has open cases past their due time",
+        act="`orderlane case list --owner O`; settle them, then `orderlane case close N --reason R`",
+        events=("cases_expired",),
     ),
     AlarmKind.WAITING_ON_ACCOUNT: AlarmRule(
         severity=Severity.WARNING,

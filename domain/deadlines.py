@@ -1,4 +1,4 @@
-"""The time by which an order must have left."""
+"""The time from which an order may leave, and the time by which it must have left."""
 
 from datetime import datetime, timedelta
 
@@ -26,3 +26,15 @@ def ship_by(order: Order, rules: RuleSet) -> datetime | None:
         return None
     hours = rules.ship_by.platform_h.get(order.key.platform, rules.ship_by.default_h)
     return starts_at + timedelta(hours=hours)
+
+
+def ship_from(order: Order, due: datetime | None, *, presale_waits: bool) -> datetime | None:
+    """Before this nothing is labelled; None: as soon as it can be.
+
+    `due`: its ship-by time. `presale_waits`: the shop wants its presale orders to wait for the day that their platform
+    names. A day that leaves no time until `due`, and one without a clock, are not waited for: waiting never makes an
+    order late.
+    """
+    if not presale_waits or order.ship_from is None or due is None or order.ship_from >= due:
+        return None
+    return order.ship_from

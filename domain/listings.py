@@ -89,8 +89,8 @@ def keep_skus(old: Order, new: Order) -> Order:
     }
     if not kept:
         return new
-    # The map may meanwhile say that there is nothing to ship, and then the order has no ship-by time.
-    with_clock = new if new.is_ours else replace(new, ship_by=old.ship_by)
+    # The map may meanwhile say that there is nothing to ship, and then the order has no clock.
+    with_clock = new if new.is_ours else replace(new, ship_by=old.ship_by, ship_from=old.ship_from)
     return _with_lines(with_clock, tuple(kept.get(line.line_id, line) for line in new.lines))
 
 
@@ -120,7 +120,7 @@ def _replaced(order: Order, skus: Mapping[str, str]) -> Order:
 def _with_lines(order: Order, lines: tuple[OrderLine, ...]) -> Order:
     """An order of which we ship nothing has no ship-by time."""
     changed = replace(order, lines=lines)
-    return changed if changed.is_ours else replace(changed, ship_by=None)
+    return changed if changed.is_ours else replace(changed, ship_by=None, ship_from=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,10 @@ _DECIDES = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One platform order in our words. Texts are tidied; times carry their zone; `paid_at` may be open."""
+    """One platform order in our words. Texts are tidied; times carry their zone; `paid_at` may be open.
+
+    `ship_by`: the latest time at which it must have left; `ship_from`: the earliest at which it may. None: none named.
+    """
 
     key: OrderKey
     state: PlatformState
@@ -190,6 +193,7 @@ class Order:
     updated_at: datetime
     paid_at: datetime | None
     ship_by: datetime | None = None
+    ship_from: datetime | None = None
     balance_open: bool = False
     platform_hold: bool = False
     buyer_memo: str = field(default="", repr=False)

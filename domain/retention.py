@@ -18,6 +18,7 @@ class Kind(StrEnum):
     BULKS = "bulks"
     ENTRIES = "entries"
     ALARMS = "alarms"
+    CASES = "cases"
 
 
 KEEP = 0
@@ -35,6 +36,8 @@ LEAST_DAYS: Mapping[Kind, int] = {
     Kind.BULKS: 30,
     Kind.ENTRIES: 30,
     Kind.ALARMS: 30,
+    # An event that comes again must find the case that it opened, or it opens a second one.
+    Kind.CASES: 90,
 }
 """A shorter policy is refused, so that nothing that is under way can be purged."""
 
@@ -51,6 +54,7 @@ MEANING: Mapping[Kind, str] = {
     Kind.BULKS: "ended bulks, drafts of them, and what became of each item",
     Kind.ENTRIES: "closed records of entries that could not be read",
     Kind.ALARMS: "closed alarms",
+    Kind.CASES: "closed cases",
 }
 
 # Keys of facts in holds and events that our own rules fill. Texts of other systems have other keys.

@@ -1,4 +1,4 @@
-"""The ship-by clock: it starts when the order is paid and ends at the time by which the platform wants it shipped."""
+"""The ship-by clock: it starts when the order is paid, or may ship, and ends when the platform wants it shipped."""
 
 from datetime import datetime
 

@@ -17,6 +17,7 @@ from infra.config.settings import Settings
 from infra.monitoring.alarm_conditions import conditions_of, patience_of
 from infra.monitoring.alarm_sinks import LogSink
 from infra.monitoring.alarms import (
+    alarm_on_expired_cases,
     alarm_on_expired_holds,
     alarm_on_letters,
     alarm_on_old_cursors,
@@ -208,6 +209,13 @@ DUTIES: tuple[Entry, ...] = (
         Beside.SLOW,
         "reminds each owner of holds past their due time",
         lambda given: lambda: alarm_on_expired_holds(given.db),
+    ),
+    Entry(
+        "expired_cases",
+        3600.0,
+        Beside.SLOW,
+        "reminds each owner of cases past their due time",
+        lambda given: lambda: alarm_on_expired_cases(given.db),
     ),
     Entry(
         "invariants",

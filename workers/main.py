@@ -20,6 +20,7 @@ from workers.cli.group import Orderlane
         "order": "workers.cli.order:order",
         "dlq": "workers.cli.dlq:dlq",
         "hold": "workers.cli.hold:hold",
+        "case": "workers.cli.case:case",
         "bulk": "workers.cli.bulk:bulk",
         "writeback": "workers.cli.writeback:writeback",
         "reconcile": "workers.cli.reconcile:reconcile",

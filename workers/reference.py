@@ -15,6 +15,8 @@ from typing import Any
 import click
 import msgspec
 
+from domain.cases import CASES
+from domain.clocks import CLOCKS
 from domain.holds import HOLDS
 from domain.states import FINAL_STATES, MOVES, State
 from infra.config.secret import Secret
@@ -39,6 +41,8 @@ def pages() -> dict[str, str]:
         "commands.md": _commands,
         "settings.md": _settings,
         "holds.md": _holds,
+        "cases.md": _cases,
+        "clocks.md": _clocks,
         "states.md": _states,
     }
     return {name: "\n".join(lines()) + "\n" for name, lines in made.items()}
@@ -172,6 +176,26 @@ def _holds() -> Iterator[str]:
     yield from ("", "| code | owner | hours | meaning |", "|---|---|---|---|")
     for code, rule in HOLDS.items():
         yield f"| `{code}` | {rule.owner} | {rule.due_h} | {_cell(rule.meaning)} |"
+
+
+def _cases() -> Iterator[str]:
+    yield from ("# Cases", "", _MADE, "")
+    yield "A case is trouble with a parcel that has left, or what a buyer asks for afterwards. A case stops no order."
+    yield "Its owner acts outside, within so many hours, and closes the case: `orderlane case close N --reason R`. A"
+    yield "closed case is not opened again by what opened it."
+    yield from ("", "| kind | owner | hours | meaning |", "|---|---|---|---|")
+    for kind, rule in CASES.items():
+        yield f"| `{kind}` | {rule.owner} | {rule.due_h} | {_cell(rule.meaning)} |"
+
+
+def _clocks() -> Iterator[str]:
+    yield from ("# Clocks", "", _MADE, "")
+    yield "What runs for an order or a parcel, and what happens when the time is over. The command `orderlane order due"
+    yield "--clock all` lists the clocks that run, the first due first."
+    yield from ("", "| clock | runs from | lasts | stops with | owner | then |", "|---|---|---|---|---|---|")
+    for name, clock in CLOCKS.items():
+        cells = (clock.starts, clock.lasts, clock.ends, clock.owner, clock.then)
+        yield f"| `{name}` | {' | '.join(map(_cell, cells))} |"
 
 
 def _states() -> Iterator[str]:

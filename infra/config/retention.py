@@ -26,6 +26,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     bulks_days: int = 400
     entries_days: int = 400
     alarms_days: int = 400
+    cases_days: int = 400
     every_s: float = 60.0
     early_scans_max: int = 10_000
     contents_max: int = 100
@@ -54,4 +55,5 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             Kind.BULKS: self.bulks_days,
             Kind.ENTRIES: self.entries_days,
             Kind.ALARMS: self.alarms_days,
+            Kind.CASES: self.cases_days,
         }

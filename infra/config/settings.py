@@ -144,6 +144,9 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `take_over_from`: orders that were paid earlier are another system's: they are stored and shown, and begun only when
     a person adopts them. Required for a shop of which nothing is stored yet. `mode`: `watch` reads and decides only.
 
+    `presale_waits`: a presale order waits, without a label, for the day from which the platform says it ships; else it
+    is shipped as soon as it is paid and has stock.
+
     `settle_s`: each window of changes is read a second time so long after its end, for what the platform wrote late;
     0 switches that off. `cursor_age_max_s`: a shop whose changes are stored up to a moment longer ago than that, beyond
     `lag_s` and `poll_every_s`, raises an alarm.
@@ -156,6 +159,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     take_over_from: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     mode: Mode = Mode.LIVE
     ship_on: Literal["handover", "packed", "label"] = "handover"
+    presale_waits: bool = False
     poll_every_s: float = 30.0
     overlap_s: float = 300.0
     lag_s: float = 0.0

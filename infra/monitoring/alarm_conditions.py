@@ -24,6 +24,7 @@ from infra.tables.alarm_conditions import (
 )
 from infra.tables.alarms import Held, settle_alarms
 from infra.tables.breaches import load_breaches
+from infra.tables.cases import expired_cases
 from infra.tables.gates import load_pauses
 from infra.tables.holds import expired_holds
 from infra.tables.letters import load_causes
@@ -77,6 +78,7 @@ def conditions_of(settings: Settings) -> tuple[Condition, ...]:
         of_kind(AlarmKind.FOUND_LATE, lambda connection: _found_late(connection, settings)),
         of_kind(AlarmKind.SECOND_READING_BEHIND, lambda connection: _unsettled(connection, settings)),
         of_kind(AlarmKind.HOLDS_EXPIRED, _expired_holds),
+        of_kind(AlarmKind.CASES_EXPIRED, _expired_cases),
         of_kind(AlarmKind.WAITING_ON_ACCOUNT, orders_waiting),
         of_kind(AlarmKind.ACCOUNT_PAUSED, _paused_accounts),
         of_kind(AlarmKind.INVARIANT_BREACHED, _breaches),
@@ -145,6 +147,10 @@ def _unsettled(connection: Connection, settings: Settings) -> Mapping[str, Held]
 
 def _expired_holds(connection: Connection) -> Mapping[str, Held]:
     return {owner: Held(holds, owner=owner) for owner, holds in expired_holds(connection)}
+
+
+def _expired_cases(connection: Connection) -> Mapping[str, Held]:
+    return {owner: Held(cases, owner=owner) for owner, cases in expired_cases(connection)}
 
 
 def _paused_accounts(connection: Connection) -> Mapping[str, Held]:

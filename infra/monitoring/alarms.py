@@ -7,6 +7,7 @@ from domain.ship_by import MARKS, ON_THE_CLOCK
 from infra.config.settings import Shop
 from infra.monitoring.cursor_age import cursor_ages
 from infra.tables import clock
+from infra.tables.cases import expired_cases
 from infra.tables.clock import Recent
 from infra.tables.holds import expired_holds
 from infra.tables.letters import LetterCause, Told, alarms_raised, forget_alarms, load_causes, note_alarms
@@ -160,3 +161,12 @@ def alarm_on_expired_holds(db: Database) -> int:
     for owner, holds in expired:
         log.warning("holds_expired", owner=owner, holds=holds)
     return sum(int(holds) for _, holds in expired)
+
+
+def alarm_on_expired_cases(db: Database) -> int:
+    """Remind each owner of cases past their due time; return how many there are."""
+    with db.connection() as connection:
+        expired = expired_cases(connection)
+    for owner, cases in expired:
+        log.warning("cases_expired", owner=owner, cases=cases)
+    return sum(int(cases) for _, cases in expired)

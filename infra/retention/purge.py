@@ -54,6 +54,7 @@ _DELETES: dict[Kind, tuple[Deleted, ...]] = {
     Kind.BULKS: (Deleted.BULK_MEMBERS, Deleted.BULKS, Deleted.BULK_ITEMS, Deleted.BULK_ACTS),
     Kind.ENTRIES: (Deleted.ENTRIES,),
     Kind.ALARMS: (Deleted.ALARMS,),
+    Kind.CASES: (Deleted.CASES,),
 }
 _STRETCHES: dict[Kind, Stretched] = {
     Kind.PAGES: Stretched.PAGES,

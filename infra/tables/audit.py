@@ -24,6 +24,8 @@ class Verb(StrEnum):
     BULK_PAUSED = "bulk_paused"
     BULK_RUNNING = "bulk_running"
     BULK_STARTED = "bulk_started"
+    CASE_ASSIGNED = "case_assigned"
+    CASE_CLOSED = "case_closed"
     ENTRY_CLOSED = "entry_closed"
     GATE_PAUSED = "gate_paused"
     GATE_RESUMED = "gate_resumed"

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import class_row
 
 from domain.cases import CASES, CaseKind
-from domain.errors import Facts
+from domain.errors import Facts, Refused
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -56,3 +60,138 @@ def close_case(tx: Connection, shop: str, case_id: str, author: str, reason: str
 def count_open_cases(tx: Connection, order_ids: Sequence[int]) -> dict[int, int]:
     """Open cases of each order that has any."""
     return dict(tx.execute(CASE["open_of_orders"], {"order_ids": list(order_ids)}).fetchall())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFilter:
+    """What all of some cases have in common; None asks nothing.
+
+    `shop`: a shop's name, or its account. Raises Refused ``filter_malformed`` for an empty text: a shell variable that
+    was not set must not choose cases.
+    """
+
+    kind: str | None = None
+    owner: str | None = None
+    shop: str | None = None
+    opened_before: datetime | None = None
+    due_before: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("kind", "owner", "shop"):
+            if getattr(self, name) == "":
+                raise Refused("filter_malformed", f"the {name} asked for is empty", {"field": name})
+
+    @property
+    def is_empty(self) -> bool:
+        return self == CaseFilter()
+
+    def asked(self) -> dict[str, Any]:
+        """What is asked, by name."""
+        return {name: value for name, value in self.named().items() if value is not None}
+
+    def named(self) -> dict[str, Any]:
+        """The values for the statement, by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRow:
+    """A case as a line of a list. `states`: of the parts of its order. `waybill`: of its package, where it has one.
+
+    `closed_by` and `reason` are of the person who closed it. `seen_at` is the database's time: what is overdue was
+    overdue then.
+    """
+
+    id: int
+    shop: str
+    case_id: str
+    kind: str
+    owner: str
+    opened_at: datetime
+    due_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+    reason: str
+    facts: dict[str, Any]
+    order_id: int
+    order_name: str
+    states: list[str]
+    package_id: int | None
+    package_number: int | None
+    location: str | None
+    courier: str | None
+    waybill: str | None
+    handed_over_at: datetime | None
+    seen_at: datetime
+
+    @property
+    def is_late(self) -> bool:
+        return self.closed_at is None and self.due_at <= self.seen_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCase:
+    """An open case whose row this transaction holds."""
+
+    id: int
+    kind: str
+    owner: str
+    due_at: datetime
+    order_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedCase:
+    """A case that is over: who closed it, and when."""
+
+    id: int
+    closed_by: str
+    closed_at: datetime
+
+
+def list_cases(tx: Connection, wanted: CaseFilter, *, is_open: bool, after: int = 0, limit: int) -> list[CaseRow]:
+    """A page of cases: the open ones with the first due first, or the closed ones with the last closed first.
+
+    `after`: the id of the last case of the page before; 0: the first page.
+    """
+    with tx.cursor(row_factory=class_row(CaseRow)) as cursor:
+        query = CASE["list_open" if is_open else "list_closed"]
+        return cursor.execute(query, {**wanted.named(), "after": after, "limit": limit}).fetchall()
+
+
+def load_case(tx: Connection, id_: int) -> CaseRow | None:
+    """A case by its number, open or closed."""
+    with tx.cursor(row_factory=class_row(CaseRow)) as cursor:
+        return cursor.execute(CASE["show"], {"id": id_}).fetchone()
+
+
+def lock_cases(tx: Connection, ids: Sequence[int]) -> list[LockedCase]:
+    """Lock those of the cases that are open, in id order."""
+    with tx.cursor(row_factory=class_row(LockedCase)) as cursor:
+        return cursor.execute(CASE["lock"], {"ids": list(ids)}).fetchall()
+
+
+def assign_cases(tx: Connection, ids: Sequence[int], owner: str, due_at: datetime | None) -> None:
+    """Give locked cases another owner, and another due time unless that is None."""
+    tx.execute(CASE["assign"], {"ids": list(ids), "owner": owner, "due_at": due_at})
+
+
+def close_locked(tx: Connection, ids: Sequence[int], author: str, reason: str) -> None:
+    """Close locked cases."""
+    tx.execute(CASE["close_locked"], {"ids": list(ids), "author": author, "reason": reason})
+
+
+def closed_cases(tx: Connection, ids: Sequence[int]) -> dict[int, ClosedCase]:
+    """Who closed which of the cases. Those that are open, or never were, are left out."""
+    with tx.cursor(row_factory=class_row(ClosedCase)) as cursor:
+        return {one.id: one for one in cursor.execute(CASE["closed"], {"ids": list(ids)})}
+
+
+def expired_cases(connection: Connection) -> list[tuple[str, int]]:
+    """(owner, count) of the open cases past their due time."""
+    return connection.execute(CASE["expired"]).fetchall()
+
+
+def foresee_case_change(tx: Connection, ids: Sequence[int], done: str) -> dict[int, str]:
+    """What a change of an open case would end with, by case: `done`, or the code of the refusal."""
+    return dict(tx.execute(CASE["foresee"], {"ids": list(ids), "done": done}).fetchall())

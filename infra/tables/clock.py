@@ -7,11 +7,19 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
+from domain.clocks import ClockName
 from infra.process.steps import steps_by_subject
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 
 CLOCK = load("clock")
+
+# Of orders with a ship-by time to come so many are looked at for a list, the first due first.
+_LOOKED_MAX = 500_000
+_RUNNING = {
+    ClockName.SHIP_FROM: CLOCK["running_ship_from"],
+    ClockName.SHIP_BY: CLOCK["running_ship_by"],
+}
 
 
 class Raised(NamedTuple):
@@ -54,6 +62,7 @@ class ClockRow:
     payable_minor: int
     started_at: datetime
     ship_by: datetime
+    ship_from: datetime | None
     seen_at: datetime
     holds: list[str]
     owner: str | None
@@ -83,3 +92,34 @@ def orders_with_clock(
     named = {"states": list(states), "shop": shop, "within_h": within_h, **steps_by_subject()}
     with tx.cursor(row_factory=class_row(ClockRow)) as cursor:
         return cursor.execute(CLOCK["due_orders"], named).fetchall()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningRow:
+    """A clock that runs for an order, or for one of its parcels: then `waybill` is set."""
+
+    order_id: int
+    order_name: str
+    state: str
+    waybill: str | None
+    since: datetime
+    until: datetime
+    seen_at: datetime
+
+
+def load_running(
+    tx: Connection, clock: ClockName, states: Sequence[str], *, shop: str | None, within_h: float | None, limit: int
+) -> list[RunningRow]:
+    """The clocks of a kind that run, the first due first, `limit` at most. A bounded read by index.
+
+    `states`: in which an order's ship-by clock runs. `shop`, `within_h`: as `orders_with_clock` takes them.
+    """
+    named = {
+        "states": list(states),
+        "shop": shop,
+        "within_h": within_h,
+        "limit": limit,
+        "looked_max": _LOOKED_MAX,
+    }
+    with tx.cursor(row_factory=class_row(RunningRow)) as cursor:
+        return cursor.execute(_RUNNING[clock], named).fetchall()

@@ -19,6 +19,7 @@ _SCRUB = {
     "erase_early_scans": "early_scan",
     "erase_bulks": "bulk",
     "erase_bulk_acts": "bulk_act",
+    "erase_cases": "order_case",
     "erase_gates": "gate",
 }
 

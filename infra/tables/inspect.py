@@ -66,6 +66,7 @@ class Part(StrEnum):
     PAYLOADS = "order_payloads"
     FULFILLMENT = "order_fulfillment"
     HOLDS = "order_holds"
+    CASES = "order_cases"
     PACKAGES = "order_packages"
     SHIPMENTS = "order_shipments"
     PARCEL_EVENTS = "order_parcel_events"

@@ -40,7 +40,8 @@ class PackageRow:
 class UnlabelledRow(PackageRow):
     """`status`, `reference`: the live shipment's. `is_asked_about`: a call may have happened, over in `busy_s`.
 
-    `lines`: (line, pieces) of the package. `version`: of the order's content.
+    `early_s`: until the order may be labelled; 0: it may. `lines`: (line, pieces) of the package. `version`: of the
+    order's content.
     """
 
     number: int
@@ -53,6 +54,7 @@ class UnlabelledRow(PackageRow):
     reference: str | None
     is_asked_about: bool
     busy_s: float
+    early_s: float
     voided: int
     version: bytes
     lines: tuple[tuple[str, int], ...] = ()

@@ -52,6 +52,7 @@ _FORGET: Mapping[str, str] = {
     "forget_buyers": "orders",
     "forget_payloads": "raw_payload",
     "forget_holds": "hold",
+    "forget_cases": "order_case",
     "forget_events": "event",
     "forget_letters": "dead_letter",
     "forget_gaps": "pull_gap",
@@ -156,6 +157,7 @@ class Deleted(StrEnum):
     BULK_ACTS = "purge_bulk_acts"
     ENTRIES = "purge_entries"
     ALARMS = "purge_alarms"
+    CASES = "purge_cases"
 
 
 class Stretched(Enum):

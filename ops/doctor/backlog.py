@@ -12,6 +12,7 @@ from infra.monitoring.cursor_age import cursor_ages
 from infra.tables import holds, locations, scans, work
 from infra.tables import shops as shops_table
 from infra.tables.alarms import count_open, open_alarms
+from infra.tables.cases import expired_cases as late_cases
 from infra.tables.gaps import open_gaps
 from infra.tables.letters import count_open as count_letters
 from infra.tables.listings import count_wanted
@@ -40,6 +41,7 @@ def all_checks(session: Connection, shops: Sequence[Shop]) -> Iterator[Check]:
     yield lone_scans(session)
     yield unreadable_entries(session)
     yield expired_holds(session)
+    yield expired_cases(session)
     yield unwanted_waybills(session)
     yield dead_letters(session)
     yield refused_counts(session)
@@ -144,6 +146,15 @@ def expired_holds(session: Connection) -> Check:
         return ok("holds", "none is past its due time")
     owners = ", ".join(f"{owner} {count}" for owner, count in rows)
     return warn("holds", f"{sum(count for _, count in rows)} past their due time ({owners})", "remind their owners")
+
+
+def expired_cases(session: Connection) -> Check:
+    rows = late_cases(session)
+    if not rows:
+        return ok("cases", "none is past its due time")
+    owners = ", ".join(f"{owner} {count}" for owner, count in rows)
+    advice = "`orderlane case list` names them; settle each, then `orderlane case close N --reason R`"
+    return warn("cases", f"{sum(count for _, count in rows)} past their due time ({owners})", advice)
 
 
 def unwanted_waybills(session: Connection) -> Check:

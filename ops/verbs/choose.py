@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from domain.bulk_acts import ITEMS_MAX
 from domain.errors import Refused
 from infra.tables.bulk_acts import open_letters
+from infra.tables.cases import CaseFilter, list_cases
 from infra.tables.holds import HoldFilter, list_holds
 from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.order_list import OrderFilter, choose_orders
@@ -98,7 +99,7 @@ def kept_out_of(db: Database, wanted: KeptOutFilter) -> list[Chosen]:
 
 
 def numbered(named: Named) -> list[Chosen]:
-    """Holds or letters by their numbers; what is no number with ``id_malformed``."""
+    """Holds, cases or letters by their numbers; what is no number with ``id_malformed``."""
     _bounded(named)
     return [
         Chosen(line, int(name)) if _NUMBER.fullmatch(name) else Chosen(line, None, "id_malformed")
@@ -112,6 +113,14 @@ def holds_of(db: Database, wanted: HoldFilter) -> list[Chosen]:
         raise Refused("filter_empty", facts={"fault": "holds"})
     with looking(db) as tx:
         return _all([one.id for one in list_holds(tx, wanted, limit=ITEMS_MAX + 1)])
+
+
+def cases_of(db: Database, wanted: CaseFilter) -> list[Chosen]:
+    """The open cases of a filter. Raises Refused ``too_many`` and ``filter_empty``."""
+    if wanted.is_empty:
+        raise Refused("filter_empty", facts={"fault": "cases"})
+    with looking(db) as tx:
+        return _all([one.id for one in list_cases(tx, wanted, is_open=True, limit=ITEMS_MAX + 1)])
 
 
 def letters_of(db: Database, wanted: LetterFilter) -> list[Chosen]:

@@ -21,9 +21,11 @@ from infra.tables.bulk_acts import (
     foresee_put_back,
     foresee_release,
 )
+from infra.tables.cases import foresee_case_change
 from infra.tables.pool import Connection, Database
 from infra.tables.writebacks import OpenWriteBack, Selection
 from ops.verbs.adopt import adopt_in, foresee_adopt
+from ops.verbs.cases import assign_cases_in, close_cases_in
 from ops.verbs.change import Change
 from ops.verbs.expedite import choose_order_lane, move_work
 from ops.verbs.hold_orders import assign_in, hold_in, snooze_in
@@ -36,7 +38,7 @@ Params = Mapping[str, Any]
 
 
 class BulkVerb(Protocol):
-    """`name` is stable; `subject` says what its items are: order, hold, letter or package.
+    """`name` is stable; `subject` says what its items are: order, hold, case, letter or package.
 
     `done`: the code of an item to which it was done, the only one that a preview counts as going to be done.
     """
@@ -176,6 +178,38 @@ class SnoozeHold(_ChangeHold):
 
 
 @dataclass(frozen=True, slots=True)
+class AssignCase(_Plain):
+    """`owner`; `due_at` (ISO 8601) where the due time shall change."""
+
+    name: str = "case.assign"
+    subject: str = "case"
+    done: str = "assigned"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
+        return foresee_case_change(tx, ids, self.done)
+
+    def act(self, made: Change, id_: int, params: Params, _author: Author, _: object) -> dict[str, Any]:
+        [one] = assign_cases_in(made, [id_], params["owner"], due_at=_moment(params.get("due_at")))
+        return {"order_id": one.order_id, "code": one.kind, "was": one.was_owner}
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCase(_Plain):
+    """No parameters: the reason is the author's."""
+
+    name: str = "case.close"
+    subject: str = "case"
+    done: str = "closed"
+
+    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
+        return foresee_case_change(tx, ids, self.done)
+
+    def act(self, made: Change, id_: int, _params: Params, author: Author, _: object) -> dict[str, Any]:
+        [one] = close_cases_in(made, [id_], author)
+        return {"order_id": one.order_id, "code": one.kind}
+
+
+@dataclass(frozen=True, slots=True)
 class DiscardLetter(_Plain):
     """No parameters."""
 
@@ -222,6 +256,8 @@ VERBS: Mapping[str, BulkVerb] = {
         AdoptOrder(),
         AssignHold(),
         SnoozeHold(),
+        AssignCase(),
+        CloseCase(),
         DiscardLetter(),
         RetryWriteBack(),
     )

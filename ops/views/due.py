@@ -1,6 +1,6 @@
 """Which open orders run out of time, what they are worth, and what each of them waits for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,9 +13,10 @@ from ops.views.looking import looking
 
 
 class WaitsFor(StrEnum):
-    """What would move an order: first a person, then a step, then the warehouse."""
+    """What would move an order: first a person, then a day from which it ships, a step, the warehouse."""
 
     PERSON = "person"
+    DAY = "day"
     STEP = "step"
     SCANS = "scans"
     NOTHING = "nothing"
@@ -36,6 +37,7 @@ class DueOrder:
     lane: str
     at_risk: Money
     ship_by: datetime
+    ship_from: datetime | None
     seen_at: datetime
     used_percent: int
     waits_for: WaitsFor
@@ -76,18 +78,21 @@ def _due(row: ClockRow) -> DueOrder:
         lane=row.lane,
         at_risk=Money(row.payable_minor, row.currency),
         ship_by=row.ship_by,
+        ship_from=row.ship_from,
         seen_at=row.seen_at,
         used_percent=used_percent(row.started_at, row.ship_by, row.seen_at),
-        waits_for=_waits_for(row.holds, row.step, is_booked=row.is_booked),
+        waits_for=_waits_for(row),
         owner=row.owner,
         holds=tuple(row.holds),
         step=row.step,
     )
 
 
-def _waits_for(holds: Sequence[str], step: str | None, *, is_booked: bool) -> WaitsFor:
-    if holds:
+def _waits_for(row: ClockRow) -> WaitsFor:
+    if row.holds:
         return WaitsFor.PERSON
-    if step:
+    if row.step == "label" and row.ship_from is not None and row.ship_from > row.seen_at:
+        return WaitsFor.DAY
+    if row.step:
         return WaitsFor.STEP
-    return WaitsFor.SCANS if is_booked else WaitsFor.NOTHING
+    return WaitsFor.SCANS if row.is_booked else WaitsFor.NOTHING

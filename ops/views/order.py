@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.money import Money
-from domain.states import Cause
 from domain.steps import Subject
-from infra.engine.author import Role
 from infra.process.steps import STEPS
 from infra.tables.answers import answers_of
 from infra.tables.inspect import OfSubjects, Part, read_of_subjects, read_part, read_part_by_column
@@ -19,6 +17,7 @@ from infra.tables.pool import Connection, Database
 from infra.tables.watch import Decision, decision_of
 from ops.views.looking import looking
 from ops.views.masking import mask_name, mask_phone
+from ops.views.timeline import Case, Event, Hold, timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,27 +51,6 @@ class Line:
     cancelled: int
     elsewhere: int
     is_missing: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """`released_role`: of `released_by`; None while it is open, and where an earlier version released it.
-
-    `snoozed_until`: nobody is reminded of it before; None, or past: it is not snoozed.
-    """
-
-    id: int
-    fulfillment_order_id: int
-    code: str
-    step: str
-    owner: str
-    opened_at: datetime
-    due_at: datetime
-    snoozed_until: datetime | None
-    facts: dict[str, Any]
-    released_at: datetime | None
-    released_by: str | None
-    released_role: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,18 +196,6 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    at: datetime
-    kind: str
-    step: str
-    cause: str
-    from_state: str | None
-    to_state: str | None
-    package_id: int | None
-    facts: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """A change that the platform has listed and that could not be fetched. `due_at` is None once it was given up."""
 
@@ -243,6 +209,8 @@ class Gap:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
     """`seen_at` is the database's time: what is overdue was overdue then.
+
+    `ship_from`: no package gets a label before it; None: as soon as it can be.
 
     `raw_answers`: how many answers of the other side are kept with the order, which are not part of this. `watched`:
     what would have been done with an order of a watched shop.
@@ -260,6 +228,7 @@ class OrderView:
     placed_at: datetime
     paid_at: datetime | None
     ship_by: datetime | None
+    ship_from: datetime | None
     received_at: datetime
     seen_at: datetime
     sums: dict[str, Money]
@@ -269,6 +238,7 @@ class OrderView:
     lines: tuple[Line, ...]
     fulfillment: tuple[Fulfillment, ...]
     holds: tuple[Hold, ...]
+    cases: tuple[Case, ...]
     packages: tuple[Package, ...]
     documents: tuple[ShownDocument, ...]
     unreadable_scans: tuple[UnreadableScan, ...]
@@ -291,6 +261,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
         payloads = read_part_by_column(tx, Part.PAYLOADS, order_id)
         fulfillment = read_part(tx, Part.FULFILLMENT, order_id, Fulfillment)
         holds = read_part(tx, Part.HOLDS, order_id, Hold)
+        cases = read_part(tx, Part.CASES, order_id, Case)
         packages = _packages(tx, order_id)
         pairs = _due_pairs(payloads, fulfillment, packages)
         return OrderView(
@@ -298,13 +269,14 @@ def view_order(db: Database, order_id: int) -> OrderView:
             lines=tuple(_line(row, head["currency"]) for row in read_part_by_column(tx, Part.LINES, order_id)),
             fulfillment=fulfillment,
             holds=holds,
+            cases=cases,
             packages=packages,
             documents=read_part(tx, Part.DOCUMENTS, order_id, ShownDocument),
             unreadable_scans=read_part(tx, Part.UNREADABLE_SCANS, order_id, UnreadableScan),
             dead_letters=read_of_subjects(tx, OfSubjects.LETTERS, pairs, DeadLetter),
             gaps=read_part(tx, Part.GAP, order_id, Gap),
             work=read_of_subjects(tx, OfSubjects.WORK, pairs, Work),
-            timeline=_timeline(payloads, read_part_by_column(tx, Part.EVENTS, order_id), holds),
+            timeline=timeline(payloads, read_part_by_column(tx, Part.EVENTS, order_id), holds, cases),
             watched=decision_of(tx, order_id),
         )
 
@@ -359,50 +331,6 @@ def _due_pairs(
         Subject.NOTICE: [notice.id for package in packages for notice in package.notices],
     }
     return [(step, id_) for step, spec in STEPS.items() for id_ in subjects.get(spec.subject, ())]
-
-
-def _timeline(
-    payloads: Iterable[Mapping[str, Any]], events: Iterable[dict[str, Any]], holds: Iterable[Hold]
-) -> tuple[Event, ...]:
-    """Events, together with entries from other tables: payloads that came and holds that were released."""
-    told = [Event(**row) for row in events]
-    received = [
-        _plain_event("payload_received", row["received_at"], "pull", Cause.PLATFORM, {"source": row["source"]})
-        for row in payloads
-    ]
-    released = [
-        _plain_event(
-            "hold_released",
-            hold.released_at,
-            hold.step,
-            _who(hold),
-            {"code": hold.code, "by": hold.released_by},
-        )
-        for hold in holds
-        if hold.released_at is not None
-    ]
-    # Sorting is stable: what one transaction wrote bears one time and keeps its order.
-    return tuple(sorted([*received, *told, *released], key=lambda event: event.at))
-
-
-def _who(released: Hold) -> Cause:
-    if released.released_role is None:
-        # An earlier version kept no role: its machine signed with the name of a step.
-        return Cause.RULES if released.released_by in set(STEPS) else Cause.PERSON
-    return Cause.RULES if released.released_role == Role.MACHINE else Cause.PERSON
-
-
-def _plain_event(kind: str, at: datetime, step: str, cause: str, facts: dict[str, Any]) -> Event:
-    return Event(
-        at=at,
-        kind=kind,
-        step=step,
-        cause=cause,
-        from_state=None,
-        to_state=None,
-        package_id=None,
-        facts=facts,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ _ENDLESS = {"pull", "warehouse"}
 _TIDS = itertools.count(2_900_000_000_000_000_001)
 
 
-def settings(ship_on: str = "handover", **engine: Any) -> Settings:
+def settings(ship_on: str = "handover", *, presale_waits: bool = False, **engine: Any) -> Settings:
     places = {"east": ("浙江省", "杭州市"), "west": ("四川省", "成都市")}
     return Settings(
         engine=Engine(**engine),
@@ -46,6 +46,7 @@ def settings(ship_on: str = "handover", **engine: Any) -> Settings:
                 endpoint="http://localhost",
                 credentials={},
                 ship_on=ship_on,
+                presale_waits=presale_waits,
                 overlap_s=60.0,
                 first_pull_days=1,
                 poll_every_s=30.0,

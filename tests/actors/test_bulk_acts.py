@@ -369,13 +369,19 @@ def prepared_for(merchant, verb):
     first = ids(merchant)[0]
     if verb in {"order.release", "hold.assign", "hold.snooze"}:
         hold(merchant.db, first, "manual", LI)
-    if verb == "order.release":
-        return MANUAL, first
     if verb in {"hold.assign", "hold.snooze"}:
         return {"owner": "zhao", "until": "2030-01-01T00:00:00+00:00"}, merchant.one("SELECT id FROM hold")
     if verb == "order.adopt":
         merchant.rows(ENDED.replace("'x'", "'not_taken_over'") + "WHERE order_id = %s", first)
-        return {}, first
+    if verb in {"order.adopt", "order.release"}:
+        return (MANUAL if verb == "order.release" else {}), first
+    if verb in {"case.assign", "case.close"}:
+        merchant.rows(
+            """INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at)
+               SELECT 'taobao/s1', '1', 'lost', %s, 'logistics', now()""",
+            first,
+        )
+        return {"owner": "zhao"}, merchant.one("SELECT id FROM order_case")
     if verb == "letter.discard":
         merchant.rows(LETTER)
         return {}, merchant.one("SELECT id FROM dead_letter")
@@ -397,6 +403,8 @@ def test_each_verb_foresees_what_it_does_once_and_what_it_refuses_then(five, nam
         if not is_first and name in {"order.expedite", "hold.assign", "hold.snooze"}:
             five.rows("UPDATE hold SET released_at = now(), released_by = 'x'")
             five.rows(ENDED)
+        if not is_first and name == "case.assign":
+            five.rows("UPDATE order_case SET closed_at = now(), closed_by = 'x'")
         if not is_first and name == "writeback.retry":
             five.run("writeback")
         bulk = make(five, verb, params, [subject])

@@ -51,6 +51,11 @@ PLANTED = {
     "an engraved title": "UPDATE order_line SET title = '杯子 刻字林小满' WHERE order_id = %s",
     "a pause": """INSERT INTO gate (kind, name, reason, shut_by)
         SELECT 'lane', 'bulk', '林小满', 'li' WHERE %s > 0""",
+    "a closed case": """INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at, facts, closed_at,
+        closed_by, reason) SELECT 'taobao/s1', 'c', 'lost', o.id, 'logistics', now(),
+        '{"code": "6", "said": "收件人林小满"}', now(), 'li', '林小满 has it' FROM orders AS o WHERE o.id = %s""",
+    "an audit row of the case": """INSERT INTO audit (who, verb, object, reason, facts)
+        SELECT 'li', 'case_closed', 'case/' || c.id, 'xiaoman-lin', '{}' FROM order_case AS c WHERE c.order_id = %s""",
     "a bulk replay": """INSERT INTO bulk (who, reason, filter, per_second, note)
         SELECT 'li', 'for 林小满', '{"code": "xiaoman-lin"}', 1, '林小满' WHERE %s > 0""",
 }
@@ -116,7 +121,7 @@ def test_nothing_of_an_erased_person_is_left(merchant, redis, planted):
     assert found(merchant, redis) == set()
     assert record.done_at is not None
     assert record.orders[0].rows == {
-        "audit": 2,
+        "audit": 3,
         "bulk": 1,
         "dead_letter": 1,
         "early_scan": 1,
@@ -124,6 +129,7 @@ def test_nothing_of_an_erased_person_is_left(merchant, redis, planted):
         "foreign_answer": 1,
         "gate": 1,
         "hold": 1,
+        "order_case": 1,
         "order_line": 1,
         "orders": 1,
         "raw_payload": 1,

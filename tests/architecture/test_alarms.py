@@ -55,5 +55,6 @@ def test_every_kind_says_whose_it_is_and_what_to_do():
         if not (rule.key and rule.opens and rule.act and rule.closes and rule.events)
     ]
     assert silent == []
-    # The owner of a hold is the owner of its alarm.
-    assert [kind for kind, rule in ALARMS.items() if not rule.owner] == [AlarmKind.HOLDS_EXPIRED]
+    # The owner of a hold or a case is the owner of its alarm.
+    ownerless = [kind for kind, rule in ALARMS.items() if not rule.owner]
+    assert ownerless == [AlarmKind.HOLDS_EXPIRED, AlarmKind.CASES_EXPIRED]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.deadlines import ship_by
+from domain.deadlines import ship_by, ship_from
 from domain.order import FulfilledBy, OrderKey, OrderType, PlatformState
 from domain.rules import parse_rules
 
@@ -72,3 +72,10 @@ def test_of_whom_nobody_knows_who_ships_it_has_one(order, line, rules):
 def test_a_shipped_order_keeps_its_clock(order, line, rules):
     """By whom it was shipped, is not told here: an order of ours is late or in time even then."""
     assert ship_by(order(state=PlatformState.SHIPPED, lines=(line(shipped=2),)), rules) is not None
+
+
+@given(moments, st.none() | moments, st.none() | moments, st.booleans())
+def test_waiting_for_a_day_never_makes_an_order_late(order, paid_at, start, due, presale_waits):
+    kept = ship_from(order(paid_at=paid_at, ship_from=start), due, presale_waits=presale_waits)
+    is_kept = presale_waits and start is not None and due is not None and start < due
+    assert kept == (start if is_kept else None)

@@ -21,6 +21,8 @@ class Exit(IntEnum):
 # Error codes whose exit code differs from the one of their class.
 _BY_CODE = {
     "bulk_state": Exit.REFUSED,
+    "case_not_open": Exit.REFUSED,
+    "case_unknown": Exit.USAGE,
     "cause_ambiguous": Exit.REFUSED,
     "content_erased": Exit.REFUSED,
     "cause_malformed": Exit.USAGE,

@@ -1,4 +1,4 @@
-"""When a TOP trade must have left, by every field that names a time. Source: TOP's trade and sub-order structures."""
+"""When a TOP trade may leave and must have left, by every field that names a time. Source: TOP's structures."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +27,7 @@ _AFTER_PAYMENT = (
 _NUMERALS = {**{numeral: value for value, numeral in enumerate("一二三四五六七八九", start=1)}, "两": 2}
 # A presale's: kind 2 counts days after payment. Kind 1 is a date.
 _PRESALE_DAYS = re.compile(r"2_(\d{1,3})", re.ASCII)
+_PRESALE_DATE = re.compile(r"1_\D*\d", re.ASCII)
 
 
 def ship_by_of(
@@ -37,14 +38,37 @@ def ship_by_of(
     Lines that have left count only when all have: by whom, is not known here. `starts_at`: payment, or what starts the
     clock instead.
     """
+    promises = (_promise(text, starts_at) for text in _texts(trade, subs, lines))
+    return min((moment for moment in promises if moment is not None), default=None)
+
+
+def ship_from_of(
+    trade: Fields, subs: Mapping[str, Fields], lines: Sequence[OrderLine], starts_at: datetime | None
+) -> datetime | None:
+    """The beginning, in China, of the last day that a presale of the trade or of a line that we still owe names.
+
+    A presale names a date (kind 1), or the days after payment by which its goods are there (kind 2). No other promise
+    says that it must not be kept earlier.
+    """
+    texts = _texts(trade, subs, lines)
+    presales = [text for text in texts if _PRESALE_DATE.match(text) or _PRESALE_DAYS.fullmatch(text)]
+    ends = [end for text in presales if (end := _promise(text, starts_at)) is not None]
+    if not ends:
+        return None
+    # The end of a day may be written as the beginning of the next.
+    last = max(ends).astimezone(CST) - timedelta(seconds=1)
+    return last.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _texts(trade: Fields, subs: Mapping[str, Fields], lines: Sequence[OrderLine]) -> list[str]:
+    """What promises a time, of the trade and of the lines that we still owe; none where we owe nothing."""
     owed = [line for line in lines if not is_gone(line)]
     owed = [line for line in owed if not line.shipped] or owed
     if not owed:
-        return None
+        return []
     texts = [trade.text_or(name, "") for name in _OF_TRADE]
     texts += [subs[line.line_id].text_or(name, "") for line in owed if line.line_id in subs for name in _OF_LINE]
-    promises = (_promise(text, starts_at) for text in texts if text)
-    return min((moment for moment in promises if moment is not None), default=None)
+    return [text for text in texts if text]
 
 
 def _promise(text: str, starts_at: datetime | None) -> datetime | None:

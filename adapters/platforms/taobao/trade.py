@@ -22,7 +22,7 @@ from adapters.platforms.taobao.lines import (
     unknown_status,
 )
 from adapters.platforms.taobao.places import province_and_city
-from adapters.platforms.taobao.promises import ship_by_of
+from adapters.platforms.taobao.promises import ship_by_of, ship_from_of
 from adapters.platforms.taobao.sums import ZERO, Sums, read_sums, totals_of
 from domain.errors import FulfilmentError, Malformed, Poison
 from domain.money import Money
@@ -82,6 +82,7 @@ def order_of(trade: Fields, shop: str) -> Order:
         updated_at=trade.moment("modified", read_cst),
         paid_at=paid_at,
         ship_by=ship_by_of(trade, by_id, lines, created_at if is_cod else paid_at),
+        ship_from=ship_from_of(trade, by_id, lines, created_at if is_cod else paid_at),
         balance_open=balance_open,
         platform_hold=state is PlatformState.HOLD or any(_is_marked(trade, mark) for mark in describe.HOLD_MARKS),
         buyer_memo=trade.text_or("buyer_message", "") or trade.text_or("buyer_memo", ""),

@@ -21,7 +21,7 @@ WITH running AS (
 SELECT r.percent, o.platform || '/' || o.shop, o.currency, count(*), sum(o.payable_minor)::bigint
 FROM running AS r
 JOIN orders AS o ON o.id = r.order_id
-CROSS JOIN LATERAL (SELECT least(coalesce(o.paid_at, o.placed_at), o.ship_by) AS at) AS started
+CROSS JOIN LATERAL (SELECT least(greatest(coalesce(o.paid_at, o.placed_at), o.ship_from), o.ship_by) AS at) AS started
 WHERE r.is_running AND started.at + (o.ship_by - started.at) * (r.percent / 100.0)::float8 <= now()
 GROUP BY r.percent, o.platform, o.shop, o.currency
 ORDER BY 1, 2, 3;

@@ -1,12 +1,13 @@
 -- name: raise_alarms
 -- Raises the marks that open orders have reached, each once, and tells the timeline. Returns how many orders
--- and how much money by mark and currency. What was handed over has left: its pieces are consumed. Index orders_ship_by: an order that is late for longer than `days` was
--- heard of before, unless it is one of the `newest`. A clock that ends before it starts is full from its end.
+-- and how much money by mark and currency. What was handed over has left: its pieces are consumed. Index orders_ship_by: an
+-- order that is late for longer than `days` was heard of before, unless it is one of the `newest`. A clock that ends before
+-- it starts is full from its end; that of an order that waits for a day begins on that day.
 WITH running AS (
-    SELECT id, ship_by, least(coalesce(paid_at, placed_at), ship_by) AS started_at FROM orders
+    SELECT id, ship_by, least(greatest(coalesce(paid_at, placed_at), ship_from), ship_by) AS started_at FROM orders
     WHERE ship_by > now() - make_interval(days => %(days)s)
     UNION ALL
-    SELECT id, ship_by, least(coalesce(paid_at, placed_at), ship_by) FROM orders
+    SELECT id, ship_by, least(greatest(coalesce(paid_at, placed_at), ship_from), ship_by) FROM orders
     WHERE ship_by <= now() - make_interval(days => %(days)s)
       AND id > (SELECT max(id) FROM orders) - %(newest)s
 ), reached AS (
@@ -71,7 +72,7 @@ ORDER BY o.currency;
 -- Open orders with a clock, the most money first, with all that tells what they wait for; of an order in parts the one
 -- that is held, or the first. Index orders_ship_by.
 SELECT o.id, o.platform, o.shop, o.platform_order_id, f.state, f.lane, o.currency, o.payable_minor,
-       coalesce(o.paid_at, o.placed_at) AS started_at, o.ship_by, now() AS seen_at,
+       greatest(coalesce(o.paid_at, o.placed_at), o.ship_from) AS started_at, o.ship_by, o.ship_from, now() AS seen_at,
        ARRAY(SELECT h.code FROM hold AS h
              WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL ORDER BY h.due_at, h.code) AS holds,
        (SELECT h.owner FROM hold AS h
@@ -95,3 +96,50 @@ WHERE o.ship_by IS NOT NULL
   AND (%(within_h)s::float8 IS NULL OR o.ship_by < now() + make_interval(secs => %(within_h)s::float8 * 3600))
   AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
 ORDER BY o.payable_minor DESC, o.ship_by, f.id;
+
+-- name: running_ship_from
+-- Orders that wait for a day, the first first. Index orders_ship_from.
+SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name, f.state,
+       NULL::text AS waybill, o.placed_at AS since, o.ship_from AS until, now() AS seen_at
+FROM orders AS o
+JOIN LATERAL (
+    SELECT g.state FROM fulfillment_order AS g
+    WHERE g.order_id = o.id AND g.state = ANY(%(states)s)
+    ORDER BY g.state <> 'on_hold', g.number LIMIT 1) AS f ON true
+WHERE o.ship_from > now()
+  AND (%(within_h)s::float8 IS NULL OR o.ship_from < now() + make_interval(secs => %(within_h)s::float8 * 3600))
+  AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
+ORDER BY o.ship_from, o.id
+LIMIT %(limit)s;
+
+-- name: running_ship_by
+-- Orders with a ship-by time, the first due first: those whose last mark runs (index clock_alarm_running), and those
+-- that are due from the last hour on, of which the mark may not be noted yet (index orders_ship_by, `looked_max` of them).
+WITH late AS (
+    SELECT a.order_id AS id FROM clock_alarm AS a WHERE a.over_at IS NULL AND a.percent = 100
+), found AS (
+    (SELECT o.id, o.ship_by FROM late AS l JOIN orders AS o ON o.id = l.id
+     WHERE o.ship_by <= now() - interval '1 hour')
+    UNION ALL
+    (SELECT o.id, o.ship_by
+     FROM (SELECT id, ship_by, platform, shop FROM orders
+           WHERE ship_by > now() - interval '1 hour'
+             AND (%(within_h)s::float8 IS NULL OR ship_by < now() + make_interval(secs => %(within_h)s::float8 * 3600))
+           ORDER BY ship_by LIMIT %(looked_max)s) AS o
+     JOIN LATERAL (SELECT FROM fulfillment_order AS g
+                   WHERE g.order_id = o.id AND g.state = ANY(%(states)s) LIMIT 1) AS f ON true
+     WHERE %(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s
+     ORDER BY o.ship_by LIMIT %(limit)s)
+)
+SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name, f.state,
+       NULL::text AS waybill, greatest(coalesce(o.paid_at, o.placed_at), o.ship_from) AS since, o.ship_by AS until,
+       now() AS seen_at
+FROM found
+JOIN orders AS o ON o.id = found.id
+JOIN LATERAL (
+    SELECT g.state FROM fulfillment_order AS g
+    WHERE g.order_id = o.id AND g.state = ANY(%(states)s)
+    ORDER BY g.state <> 'on_hold', g.number LIMIT 1) AS f ON true
+WHERE %(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s
+ORDER BY found.ship_by, o.id
+LIMIT %(limit)s;

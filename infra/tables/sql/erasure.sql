@@ -113,7 +113,9 @@ UNION ALL
 SELECT 'letter/' || d.id FROM dead_letter AS d WHERE d.order_id = %(id)s::bigint
 UNION ALL
 SELECT 'hold/' || h.id FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
-WHERE f.order_id = %(id)s::bigint;
+WHERE f.order_id = %(id)s::bigint
+UNION ALL
+SELECT 'case/' || c.id FROM order_case AS c WHERE c.order_id = %(id)s::bigint;
 
 -- name: erase_bulks
 UPDATE bulk AS b SET reason = '', note = '', filter = '{}'
@@ -127,6 +129,12 @@ UPDATE bulk_act AS b SET reason = '', chosen = '{}'
 WHERE EXISTS (SELECT 1 FROM unnest(%(words)s::text[]) AS n(word)
               WHERE strpos(concat_ws(' ', b.reason, b.chosen::text), n.word) > 0)
 RETURNING b.id;
+
+-- name: erase_cases
+-- Of the person's other orders too: whoever closed a case may have named the person.
+UPDATE order_case AS c SET reason = ''
+WHERE EXISTS (SELECT 1 FROM unnest(%(words)s::text[]) AS n(word) WHERE strpos(c.reason, n.word) > 0)
+RETURNING c.id;
 
 -- name: erase_gates
 UPDATE gate AS g SET reason = ''

@@ -74,7 +74,8 @@ WHERE o.id = %(id)s;
 -- name: order_head
 SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_type, o.source, o.member_level,
        o.currency, o.goods_minor, o.discount_minor, o.freight_minor, o.tax_minor, o.services_minor, o.fees_minor,
-       o.payable_minor, o.paid_minor, o.fulfilled_by, o.placed_at, o.paid_at, o.ship_by, o.received_at, length(o.buyer_memo) AS buyer_memo_chars,
+       o.payable_minor, o.paid_minor, o.fulfilled_by, o.placed_at, o.paid_at, o.ship_by, o.ship_from, o.received_at,
+       length(o.buyer_memo) AS buyer_memo_chars,
        length(o.seller_memo) AS seller_memo_chars,
        c.name, c.phone, c.province, c.city, c.district, c.pii, now() AS seen_at,
        (SELECT count(*) FROM foreign_answer AS a WHERE a.order_id = o.id) AS raw_answers
@@ -103,6 +104,10 @@ SELECT h.id, h.fulfillment_order_id, h.code, h.step, h.owner, h.opened_at, h.due
        h.released_at, h.released_by, h.released_role
 FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
 WHERE f.order_id = %(id)s ORDER BY h.id;
+
+-- name: order_cases
+SELECT id, case_id, kind, package_id, owner, opened_at, due_at, facts, closed_at, closed_by, reason
+FROM order_case WHERE order_id = %(id)s ORDER BY id;
 
 -- name: order_packages
 SELECT p.id, p.fulfillment_order_id, p.number, p.courier, p.account, p.location, p.packed_at, p.handed_over_at,

@@ -7,19 +7,19 @@ WITH incoming AS (
         order_type text, source text, member_level text, currency text, goods_minor bigint,
         discount_minor bigint, freight_minor bigint, tax_minor bigint, payable_minor bigint, paid_minor bigint,
         services_minor bigint, fees_minor bigint, fulfilled_by text, balance_open boolean, platform_hold boolean, placed_at timestamptz, changed_at timestamptz,
-        paid_at timestamptz, ship_by timestamptz, buyer_id text, buyer_memo text, seller_memo text,
+        paid_at timestamptz, ship_by timestamptz, ship_from timestamptz, buyer_id text, buyer_memo text, seller_memo text,
         seller_flag smallint, received_at timestamptz, name text, phone text, province text, city text,
         district text, town text, detail text, zip_code text, pii text, merge_token text,
         state text, resume_state text, lane text, lane_by text, closed_reason text)
 ), admitted AS (
     INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
         member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
-        services_minor, fees_minor, fulfilled_by, balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id, buyer_memo, seller_memo,
-        seller_flag, received_at)
+        services_minor, fees_minor, fulfilled_by, balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by,
+        ship_from, buyer_id, buyer_memo, seller_memo, seller_flag, received_at)
     SELECT platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
         member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
-        services_minor, fees_minor, fulfilled_by, balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by, buyer_id, buyer_memo, seller_memo,
-        seller_flag, received_at
+        services_minor, fees_minor, fulfilled_by, balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by,
+        ship_from, buyer_id, buyer_memo, seller_memo, seller_flag, received_at
     FROM incoming AS i
     WHERE NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = i.shop
                       AND t.platform_order_id = i.platform_order_id AND t.platform = i.platform)
@@ -81,12 +81,12 @@ SET raw_payload_id = r.raw_payload_id, platform_state = r.platform_state, goods_
     payable_minor = r.payable_minor, paid_minor = r.paid_minor, services_minor = r.services_minor,
     fees_minor = r.fees_minor, fulfilled_by = r.fulfilled_by, balance_open = r.balance_open,
     platform_hold = r.platform_hold, changed_at = r.changed_at, paid_at = r.paid_at, ship_by = r.ship_by,
-    buyer_memo = r.buyer_memo, seller_memo = r.seller_memo, seller_flag = r.seller_flag
+    ship_from = r.ship_from, buyer_memo = r.buyer_memo, seller_memo = r.seller_memo, seller_flag = r.seller_flag
 FROM json_to_recordset(%(orders)s::json) AS r(
     id bigint, raw_payload_id bigint, platform_state text, goods_minor bigint, discount_minor bigint,
     freight_minor bigint, tax_minor bigint, payable_minor bigint, paid_minor bigint, services_minor bigint,
-    fees_minor bigint, fulfilled_by text, balance_open boolean, platform_hold boolean, changed_at timestamptz, paid_at timestamptz, ship_by timestamptz, buyer_memo text,
-    seller_memo text, seller_flag smallint)
+    fees_minor bigint, fulfilled_by text, balance_open boolean, platform_hold boolean, changed_at timestamptz, paid_at timestamptz,
+    ship_by timestamptz, ship_from timestamptz, buyer_memo text, seller_memo text, seller_flag smallint)
 WHERE o.id = r.id AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = o.id);
 
 -- name: amend_receiver
@@ -134,7 +134,7 @@ SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_
        o.balance_open, o.platform_hold, o.placed_at, o.changed_at, o.paid_at, o.ship_by, o.buyer_id, o.buyer_memo,
        o.seller_memo, o.seller_flag,
        c.name, c.phone, c.province, c.city, c.district, c.town, c.detail, c.zip_code, c.pii, c.merge_token,
-       o.services_minor, o.fees_minor
+       o.services_minor, o.fees_minor, o.ship_from
 FROM orders AS o JOIN receiver AS c ON c.order_id = o.id
 WHERE o.id = ANY(%(ids)s);
 

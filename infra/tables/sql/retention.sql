@@ -122,6 +122,17 @@ FROM kept AS k
 WHERE h.id = k.id AND (h.facts <> k.facts OR h.released_reason <> '')
 RETURNING h.id;
 
+-- name: forget_cases
+WITH kept AS (
+    SELECT c.id, (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(c.facts) AS e
+                  WHERE e.key = ANY(%(kept)s) OR e.value = '""') AS facts
+    FROM order_case AS c WHERE c.order_id = ANY(%(ids)s)
+)
+UPDATE order_case AS c SET facts = k.facts, reason = ''
+FROM kept AS k
+WHERE c.id = k.id AND (c.facts <> k.facts OR c.reason <> '')
+RETURNING c.id;
+
 -- name: forget_events
 WITH kept AS (
     SELECT v.id, (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(v.facts) AS e
@@ -372,6 +383,13 @@ DELETE FROM alarm WHERE id IN (
     ORDER BY closed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id;
 
+-- name: purge_cases
+-- Index order_case_closed.
+DELETE FROM order_case WHERE id IN (
+    SELECT id FROM order_case WHERE closed_at < now() - make_interval(days => %(days)s)
+    ORDER BY closed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING id;
+
 -- name: take_refused
 -- Changes of forgotten orders that were not reported, each once: a second transaction finds none.
 UPDATE tombstone AS t SET refused_at = NULL
@@ -404,6 +422,7 @@ SELECT CASE %(kind)s
                              < now() - make_interval(days => %(days)s))
     WHEN 'entries' THEN (SELECT count(*) FROM unreadable_entry WHERE closed_at < now() - make_interval(days => %(days)s))
     WHEN 'alarms' THEN (SELECT count(*) FROM alarm WHERE closed_at < now() - make_interval(days => %(days)s))
+    WHEN 'cases' THEN (SELECT count(*) FROM order_case WHERE closed_at < now() - make_interval(days => %(days)s))
 END;
 
 -- name: sizes

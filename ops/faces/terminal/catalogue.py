@@ -5,6 +5,7 @@ A second language is a second mapping with the same keys. `ops.faces.terminal.wo
 
 from collections.abc import Mapping
 
+from domain.cases import CASES
 from domain.holds import HOLDS
 from domain.retention import MEANING
 
@@ -45,6 +46,7 @@ _FORESEEN = {
 
 _WAITS_FOR = {
     "person": "{owner}: {holds}",
+    "day": "the day from which it ships: {day} (UTC+8)",
     "step": "{step}, which is due",
     "scans": "the warehouse's scans",
     "nothing": "nothing: `orderlane doctor` says more",
@@ -142,6 +144,8 @@ _REFUSAL = {
     "account_unknown": "{account} is not configured",
     "bulk_state": "bulk {bulk} is {state} already",
     "bulk_unknown": "there is no bulk {bulk}",
+    "case_not_open": "case {case}: {by} closed it at {at}",
+    "case_unknown": "there is no case {case}",
     "courier_cannot_be_asked": "{courier} has no look-up: compare with its own list",
     "courier_cannot_find": "{account} has no look-up",
     "entry_not_open": "no open record has the number {entry}",
@@ -156,6 +160,7 @@ _REFUSAL = {
     "file_unreadable.nul_character": "line {line} holds a NUL character: it is no text file",
     "file_unreadable.too_large": "the file is larger than {mib_max} MiB",
     "file_unreadable.too_many_rows": "the file has more than {rows_max} rows",
+    "filter_empty.cases": "name at least one filter: all cases at once is not allowed",
     "filter_empty.holds": "name at least one filter: all holds at once is not allowed",
     "filter_empty.orders": "name at least one filter: all orders at once is not allowed",
     "filter_malformed": "the filter {field} is empty",
@@ -223,6 +228,8 @@ _REFUSAL = {
 
 _EVENT = {
     "adopted": "adopted by {by}, was {was}",
+    "case_closed": "case {case} ({code}) closed by {by}",
+    "case_opened": "case {case} ({code}) opened: {owner} must act",
     "clock_alarm": "{clock_used_percent} % of the time until its ship-by time has passed",
     "clock_alarm.days_late": "still here, {days_late} days after its ship-by time",
     "handed_over": "handed over with waybill {waybill}; in transit once the courier tells of it",
@@ -291,6 +298,8 @@ _PHRASE = {
     "act_failing": "five items in a row failed for a defect: see the log, then resume or cancel it",
     "assigned": "hold {hold} ({code}, order {order}) given from {was} to {owner}, due {due} (UTC+8)",
     "awake": "hold {hold} ({code}, order {order}) is no longer snoozed",
+    "case_assigned": "case {case} ({kind}, order {order}) given from {was} to {owner}, due {due} (UTC+8)",
+    "case_closed": "case {case} ({kind}, order {order}) is closed",
     "enters": "enters as {state}",
     "enters_because": "enters as {state}: {reason}",
     "expedited": "{what} moved from {was} to lane {lane}",
@@ -352,5 +361,6 @@ ENGLISH: Mapping[str, str] = {
     **_of_kind("fact", _FACT),
     **_of_kind("phrase", _PHRASE),
     **_of_kind("hold", {code: rule.meaning for code, rule in HOLDS.items()}),
+    **_of_kind("case", {code: rule.meaning for code, rule in CASES.items()}),
     **_of_kind("retention", {str(kind): meaning for kind, meaning in MEANING.items()}),
 }

@@ -11,6 +11,7 @@ from domain.money import Money
 from domain.ship_by import MARKS
 from ops.faces.terminal.layout import china_minute, plain_table
 from ops.faces.terminal.words import WORDS
+from ops.views.clocks import RunningClock
 from ops.views.due import DueOrder, sums
 
 _SHIP_BY = "ship by (UTC+8)"
@@ -48,9 +49,27 @@ def print_due(orders: Sequence[DueOrder], limit: int, console: Console) -> None:
         console.print(f"and {len(orders) - limit} more")
 
 
+def print_clocks(clocks: Sequence[RunningClock], console: Console) -> None:
+    """One line a clock, the first due first."""
+    if not clocks:
+        console.print("no clock runs")
+        return
+    table = plain_table(
+        *("until (UTC+8)", "clock", "order", "state", "waybill", "used", "owner"),
+        right=("used",),
+        whole=("until (UTC+8)", "clock", "state", "used", *(("order",) if console.width >= _WIDE else ())),
+    )
+    for one in clocks:
+        until = Text(china_minute(one.until), "bold red" if one.is_late else "")
+        used = _clock(one.used_percent)
+        table.add_row(until, one.clock, one.order_name, one.state, one.waybill or "–", used, one.owner)
+    console.print(table)
+
+
 def waits_for_in_words(order: DueOrder) -> str:
     """What would move the order."""
-    facts = {"owner": order.owner, "holds": order.holds, "step": order.step}
+    day = china_minute(order.ship_from) if order.ship_from else ""
+    facts = {"owner": order.owner, "holds": order.holds, "step": order.step, "day": day}
     return WORDS.say(f"waits_for.{order.waits_for}", facts)
 
 

@@ -14,7 +14,8 @@ from domain.take_over import KEPT_OUT
 from infra.tables.inspect import Match
 from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
 from ops.faces.terminal.words import WORDS, cause_in_words
-from ops.views.order import DeadLetter, Gap, Hold, OrderView, Package, RawAnswer, Shipment, UnreadableScan
+from ops.views.order import DeadLetter, Gap, OrderView, Package, RawAnswer, Shipment, UnreadableScan
+from ops.views.timeline import Case, Hold
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")
 _LATE, _GOOD = "bold red", "green"
@@ -85,6 +86,9 @@ def _facts(view: OrderView) -> Table:
         grid.add_row("ship by", Text("no clock: another system ships it", "dim"))
     else:
         grid.add_row("ship by", _deadline(view.ship_by, view.seen_at, is_met=_has_left(view)))
+    if view.ship_from is not None:
+        waits = view.ship_from > view.seen_at and not _has_left(view)
+        grid.add_row("ship from", f"waits until {_time(view.ship_from)}" if waits else _time(view.ship_from))
     grid.add_row(
         "platform", f"said {view.platform_state}   {view.order_type}   {view.source}   member {view.member_level}"
     )
@@ -111,6 +115,8 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
         yield "Held", _holds(view)
     if view.dead_letters:
         yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
+    if view.cases:
+        yield "Cases", _cases(view)
     if view.gaps:
         yield "Not fetched", Group(*(_gap(gap, view.seen_at) for gap in view.gaps))
     if any(one.closed_reason in KEPT_OUT for one in view.fulfillment):
@@ -121,13 +127,18 @@ def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
         yield "Scans that could not be read", _unreadable(view.unreadable_scans, view.seen_at)
     yield "Next", _next(view)
     yield "Lines", _lines(view)
+    yield from _ways_out(view)
+    yield "Timeline (UTC+8)", _timeline(view)
+
+
+def _ways_out(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
+    """How the order leaves: packages, the way of each, and the documents of warehouses."""
     if view.packages:
         yield "Packages", _packages(view)
     if any(package.way for package in view.packages):
         yield "Way of the parcels (UTC+8)", _ways(view.packages)
     if view.documents:
         yield "Documents", _documents(view)
-    yield "Timeline (UTC+8)", _timeline(view)
 
 
 def _kept_out(view: OrderView) -> Text:
@@ -150,6 +161,25 @@ def _holds(view: OrderView) -> Table:
             due.append(f"\nsnoozed until {_time(hold.snoozed_until)}")
         table.add_row(str(hold.id), hold.code, hold.owner, due, _whole_reason(hold))
     return table
+
+
+def _cases(view: OrderView) -> Table:
+    """The open ones and the closed ones, with what each means or why it was closed."""
+    table = _table("case", "kind", "owner", "due", "what is wrong")
+    for case in view.cases:
+        table.add_row(str(case.id), case.kind, case.owner, _end(case, view.seen_at), _told(case))
+    return table
+
+
+def _end(case: Case, now: datetime) -> Text:
+    if case.closed_at is None:
+        return _deadline(case.due_at, now)
+    return Text(f"closed {_time(case.closed_at)}", "dim")
+
+
+def _told(case: Case) -> str:
+    said = f"{case.closed_by}: {case.reason}" if case.closed_at else WORDS.facts(case.facts)
+    return "; ".join(filter(None, (WORDS.case(case.kind), said)))
 
 
 def _whole_reason(hold: Hold) -> str:

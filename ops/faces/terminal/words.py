@@ -108,6 +108,10 @@ class Words:
         """What happened to a parcel."""
         return self.say(f"parcel.{kind}")
 
+    def case(self, kind: str) -> str:
+        """A case's kind in words; empty for a kind that the catalogue lacks."""
+        return self.catalogue.get(f"case.{kind}", "")
+
     def event(self, kind: str, facts: Facts) -> str:
         """Why the event happened. Facts that have no words of their own are named as they are."""
         rest = dict(facts)
@@ -120,7 +124,7 @@ class Words:
         return "; ".join(sentences)
 
     def facts(self, facts: Facts) -> str:
-        """The facts of a hold."""
+        """The facts of a hold or a case."""
         return "; ".join(self._remaining(dict(facts)))
 
     def _taken(self, key: str, rest: dict[str, Any]) -> str:

@@ -73,6 +73,7 @@ def test_nothing_is_purged_without_a_policy(merchant, shipped, age):
         bulks_days=0,
         entries_days=0,
         alarms_days=0,
+        cases_days=0,
     )
     assert Purge(merchant.db, kept, batches_max=None).run().total() == 0
     assert count_due(merchant.db, kept).total() == 0
@@ -83,6 +84,8 @@ OPEN = {
     "FROM fulfillment_order",
     "a dead letter": "INSERT INTO dead_letter (step, subject_id, lane, account, order_id, code, fingerprint, causes, "
     "attempts, crashes, owner, due_at) SELECT 'notify', 1, 'p1', 'a', id, 'c', 'f', '[]', 1, 0, 'o', now() FROM orders",
+    "an open case": "INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at) "
+    "SELECT 'taobao/s1', '1', 'lost', id, 'o', now() FROM orders",
     "due work": "INSERT INTO work (step, subject_id, lane) SELECT 'review', id, 'p1' FROM fulfillment_order",
     "due work of a package": "INSERT INTO work (step, subject_id, lane) SELECT 'label', id, 'p1' FROM package",
     "due work of a notice": "INSERT INTO work (step, subject_id, lane) SELECT 'notify', id, 'p1' FROM notice",
@@ -93,8 +96,6 @@ OPEN = {
     "a notice to send": "UPDATE notice SET status = 'pending', told_at = NULL",
     "an unclear intent": "UPDATE shipment SET status = 'intended', call_deadline = now()",
     "a package that has not left": "UPDATE package SET handed_over_at = NULL",
-    "an open case": "INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at) "
-    "SELECT 'taobao/s1', 'lost-1', 'lost', id, 'logistics', now() FROM orders",
     "a state before the end": "UPDATE fulfillment_order SET state = 'in_warehouse'",
     "an order to fetch again": "INSERT INTO pull_gap (shop_id, platform_order_id, changed_at, error) "
     "SELECT s.id, o.platform_order_id, now(), 'e' FROM shop AS s, orders AS o",
@@ -192,6 +193,7 @@ def test_pages_scans_gaps_events_and_letters_go_by_their_own_days(merchant, ship
         bulks=0,
         entries=0,
         alarms=0,
+        cases=0,
     )
     assert purged["events"] > 5
     assert merchant.one("SELECT count(*) FROM event") == 0
@@ -223,6 +225,20 @@ def test_closed_alarms_go_by_their_own_days_and_open_ones_stay(merchant, purge):
     assert count_due(merchant.db, Retention())["alarms"] == 2
     assert purge.run()["alarms"] == 2
     assert merchant.rows("SELECT key FROM alarm ORDER BY key") == [("0",), ("399",)]
+
+
+def test_closed_cases_go_by_their_own_days_and_open_ones_stay(merchant, purge, trade):
+    merchant.deliver(trade())
+    merchant.flow()
+    merchant.rows(
+        """INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at, closed_at, closed_by)
+           SELECT 'taobao/s1', n::text, 'lost', o.id, 'x', now(),
+                  CASE WHEN n > 0 THEN now() - make_interval(days => n) END, CASE WHEN n > 0 THEN 'li' END
+           FROM orders AS o, unnest('{0,399,401,500}'::int[]) AS n"""
+    )
+    assert count_due(merchant.db, Retention())["cases"] == 2
+    assert purge.run()["cases"] == 2
+    assert merchant.rows("SELECT case_id FROM order_case ORDER BY case_id") == [("0",), ("399",)]
 
 
 def test_the_timeline_of_an_open_order_stays(merchant, trade, unpaid, age, purge):

@@ -10,6 +10,7 @@ from domain.ship_by import MARKS, used_percent
 from infra.config.settings import Shop
 from infra.monitoring import alarms as alarms_module
 from infra.monitoring.alarms import (
+    alarm_on_expired_cases,
     alarm_on_expired_holds,
     alarm_on_old_cursors,
     alarm_on_silent_feeds,
@@ -67,6 +68,17 @@ def test_each_mark_that_is_reached_is_raised_once(database, order, alarms):
         connection.execute("UPDATE orders SET paid_at = paid_at - interval '1 day' WHERE id = %s", [early])
     assert raise_alarms(database) == 1
     assert alarms()[0] == (early, 50)
+
+
+def test_the_clock_of_an_order_that_waits_for_a_day_begins_on_that_day(database, order, alarms):
+    waits, runs = order(60, 12), order(60, 12)
+    with database.connection() as connection:
+        for id_, hours in ((waits, 1), (runs, -14)):
+            connection.execute(
+                "UPDATE orders SET ship_from = now() + make_interval(hours => %s) WHERE id = %s", [hours, id_]
+            )
+    assert raise_alarms(database) == 1
+    assert alarms() == [(runs, 50)]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +172,26 @@ def test_owners_are_reminded_of_holds_past_their_due_time(database, order):
     assert [(line["event"], line["owner"], line["holds"]) for line in lines] == [
         ("holds_expired", "finance", 1),
         ("holds_expired", "service", 2),
+    ]
+
+
+CASE = """
+INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at)
+VALUES ('taobao/s1', %s, 'lost', %s, %s, now() + make_interval(hours => %s))
+"""
+
+
+def test_owners_are_reminded_of_open_cases_past_their_due_time(database, order):
+    order_id = order(1, 20)
+    with database.connection() as connection:
+        for number, (owner, hours) in enumerate((("logistics", -1), ("service", -1), ("service", -2), ("service", 1))):
+            connection.execute(CASE, [str(number), order_id, owner, hours])
+        connection.execute("UPDATE order_case SET closed_at = now(), closed_by = 'li' WHERE case_id = '2'")
+    with structlog.testing.capture_logs() as lines:
+        assert alarm_on_expired_cases(database) == 2
+    assert [(line["event"], line["owner"], line["cases"]) for line in lines] == [
+        ("cases_expired", "logistics", 1),
+        ("cases_expired", "service", 1),
     ]
 
 

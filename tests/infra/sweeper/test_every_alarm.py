@@ -58,6 +58,11 @@ HOLD = """
 INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, facts)
 SELECT id, '%s', 'label', 'service', now() + interval '%s hours', '{"account": "sf/main"}' FROM fulfillment_order
 """
+CASE_OF_EACH = """
+INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at)
+SELECT 'taobao/s1', n::text, 'lost', id, 'logistics', now() + make_interval(hours => n)
+FROM orders, unnest('{-2,-1,1}'::int[]) AS n
+"""
 SHIPPED = "UPDATE fulfillment_order SET state = 'in_transit'"
 RELEASED = "UPDATE hold SET released_at = now(), released_by = 'mei'"
 CURSOR = """
@@ -94,6 +99,14 @@ CASES = {
         ("taobao/s1", 1),
     ),
     AlarmKind.HOLDS_EXPIRED: Case((ORDER % (1, 40), HOLD % ("address_vague", -1)), RELEASED, ("service", 1)),
+    AlarmKind.CASES_EXPIRED: Case(
+        (
+            ORDER % (1, 40),
+            CASE_OF_EACH,
+        ),
+        "UPDATE order_case SET closed_at = now(), closed_by = 'mei'",
+        ("logistics", 2),
+    ),
     AlarmKind.WAITING_ON_ACCOUNT: Case((ORDER % (1, 40), HOLD % ("waiting_on_account", 1)), RELEASED, ("sf/main", 1)),
     AlarmKind.ACCOUNT_PAUSED: Case(
         (

@@ -239,3 +239,11 @@ def test_of_many_alarms_the_first_are_named(look):
     )["alarms"]
     assert check.message.startswith("9 open: ")
     assert check.message.endswith("; and 4 more")
+
+
+def test_cases_past_their_due_time_are_counted_by_owner(look) -> None:
+    plant = """INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at)
+               SELECT 'p/s', n::text, 'lost', id, 'logistics', now() + make_interval(hours => n)
+               FROM orders, unnest('{-2,-1,1}'::int[]) AS n"""
+    check = look(ORDER.format(hours=1), plant)["cases"]
+    assert (check.level, check.message.split(";")[0]) == (Level.WARN, "2 past their due time (logistics 2)")

@@ -109,5 +109,68 @@ def test_a_person_sees_sums_and_a_table(orderlane, five) -> None:
     assert "104 %" in result.stdout
 
 
+def test_an_order_that_waits_for_a_day_says_so(orderlane, plant, database) -> None:
+    plant("waits", 40, 100, "allocated", then=None)
+    with database.connection() as connection:
+        connection.execute("UPDATE orders SET ship_from = now() + interval '10 hours'")
+        connection.execute(
+            """WITH p AS (INSERT INTO package (fulfillment_order_id, number, courier, account, location)
+                          SELECT id, 1, 'sf', 'sf/main', 'east' FROM fulfillment_order RETURNING id)
+               INSERT INTO work (step, subject_id, lane, due_at)
+               SELECT 'label', id, 'bulk', now() + interval '10 hours' FROM p"""
+        )
+    [one] = answer(orderlane("order", "due", "--json"))["orders"]
+    assert (one["waits_for_code"], one["used_percent"]) == ("day", 0)
+    assert one["waits_for"].startswith("the day from which it ships: ")
+
+
+@pytest.fixture
+def clocks(plant, database):
+    """Five ship-by clocks that run and one that is over, and two days that are waited for."""
+    plant("long late", -30, 1)
+    plant("just late", 0, 1)
+    plant("near", 3, 1, shop="outlet")
+    plant("waits", 40, 1)
+    plant("waits held", 50, 1, "on_hold", then=HOLD)
+    plant("gone", 3, 1, "in_transit", then=None)
+    with database.connection() as connection:
+        connection.execute(
+            """UPDATE orders SET ship_from = ship_by - interval '35 hours'
+               WHERE platform_order_id LIKE 'waits%' OR platform_order_id IN ('gone', 'near')"""
+        )
+        connection.execute(
+            "INSERT INTO clock_alarm (order_id, percent, next_at)"
+            " SELECT id, 100, now() FROM orders WHERE platform_order_id = 'long late'"
+        )
+
+
+SHIP_BY = [("ship_by", "long late"), ("ship_by", "just late"), ("ship_by", "near")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("all",), [*SHIP_BY, ("ship_from", "waits"), ("ship_from", "waits held")]),
+        (("ship_from",), [("ship_from", "waits"), ("ship_from", "waits held")]),
+        (("ship_by", "--limit", "3"), SHIP_BY),
+        (("all", "--within", "2"), SHIP_BY[:2]),
+        (("all", "--within", "6"), [*SHIP_BY, ("ship_from", "waits")]),
+        (("all", "--shop", "outlet"), [SHIP_BY[2]]),
+        (("ship_by", "--shop", "elsewhere"), []),
+    ],
+)
+def test_all_clocks_that_run_the_first_due_first(orderlane, clocks, arguments, found) -> None:
+    listed = answer(orderlane("order", "due", "--json", "--clock", *arguments))["clocks"]
+    assert [(one["clock"], one["order_name"].rpartition("/")[2]) for one in listed][:5] == found
+    assert all(one["owner"] for one in listed)
+
+
+def test_a_person_sees_the_clocks_in_a_table(orderlane, clocks) -> None:
+    shown = orderlane("order", "due", "--clock", "all")
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines()[1].split()[2:3] == ["ship_by"]
+    assert orderlane("order", "due", "--clock", "all", "--shop", "elsewhere").stdout == "no clock runs\n"
+
+
 def test_nothing_open(orderlane) -> None:
     assert orderlane("order", "due").stdout == "no open order has a running clock\n"

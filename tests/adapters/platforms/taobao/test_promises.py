@@ -52,6 +52,38 @@ def test_a_promise_of_the_trade(read, name, promise, expected):
     assert read(**{name: promise}).ship_by == expected
 
 
+NEXT_DAY = datetime(2026, 11, 25, 16, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("promise", "expected"),
+    [
+        ("1_2026-11-26", NEXT_DAY),
+        ("1_2026-11-26 18:30:00", NEXT_DAY),
+        ("1_2026-11-26 24:00:00", NEXT_DAY),
+        ("2_4", NEXT_DAY),
+        ("1_2026-02-30", None),
+        ("1_soon", None),
+        # Promises of the latest time say nothing of the earliest.
+        ("2026-11-26", None),
+        ("付款后三天内发货", None),
+        ("48小时内发货", None),
+    ],
+)
+@pytest.mark.parametrize("name", ["send_time", "est_con_time", "estimate_con_time"])
+def test_a_presale_names_the_day_from_which_it_ships(read, name, promise, expected):
+    order = read(**{name: promise})
+    assert order.ship_from == expected
+    assert order.ship_from is None or order.ship_from < order.ship_by
+
+
+def test_of_several_presales_of_one_order_the_last_day_counts(read):
+    order = read([{"estimate_con_time": "1_2026-11-24"}, {"estimate_con_time": "1_2026-11-26"}, {}])
+    assert order.ship_from == NEXT_DAY
+    gone = {"estimate_con_time": "1_2026-11-26", "refund_status": "SUCCESS"}
+    assert read([{}, gone]).ship_from is None
+
+
 @pytest.mark.parametrize("name", ["delivery_time", "estimate_con_time"])
 def test_a_promise_of_a_line(read, name):
     assert read([{}, {name: "2026-11-26 24:00:00"}]).ship_by == MIDNIGHT

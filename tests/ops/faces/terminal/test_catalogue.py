@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain import errors
+from domain.cases import CaseKind
 from domain.dead_letters import Why
 from domain.holds import HoldCode
 from domain.own_scans import WhyNot
@@ -36,6 +37,7 @@ KINDS = {
     "scanned": [*PackageAct, Became.UNCHANGED, Became.REFUSED, Became.UNANSWERED],
     "why_not": WhyNot,
     "hold": HoldCode,
+    "case": CaseKind,
     "retention": Kind,
 }
 ROOMS = ("domain/dead_letters.py", "infra/tables/letters.py", "infra/sweeper/bulk_replay.py", "ops")
