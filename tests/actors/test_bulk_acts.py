@@ -25,6 +25,10 @@ MANUAL = {"code": "manual"}
 ENDED = """
 UPDATE fulfillment_order SET state = 'closed', resume_state = NULL, finished_at = now(), closed_reason = 'x'
 """
+CASE = """
+INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at)
+VALUES ('taobao/s1', '1', 'lost', %s, 'logistics', now()) RETURNING id
+"""
 LETTER = """
 INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint, causes,
     attempts, crashes, owner, due_at)
@@ -376,12 +380,7 @@ def prepared_for(merchant, verb):
     if verb in {"order.adopt", "order.release"}:
         return (MANUAL if verb == "order.release" else {}), first
     if verb in {"case.assign", "case.close"}:
-        merchant.rows(
-            """INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at)
-               SELECT 'taobao/s1', '1', 'lost', %s, 'logistics', now()""",
-            first,
-        )
-        return {"owner": "zhao"}, merchant.one("SELECT id FROM order_case")
+        return {"owner": "zhao"}, merchant.one(CASE, first)
     if verb == "letter.discard":
         merchant.rows(LETTER)
         return {}, merchant.one("SELECT id FROM dead_letter")
