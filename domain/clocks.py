@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.cases import CASES, CaseKind
+from domain.tracking import Stage
+
 
 class ClockName(StrEnum):
     SHIP_FROM = "ship_from"
     SHIP_BY = "ship_by"
+    FIRST_SCAN = "first_scan"
+    NO_MOVEMENT = "no_movement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +23,8 @@ class Clock:
     """What a clock is.
 
     `starts`, `ends`: from when it runs, and what stops it in time. `lasts`: how long, or by which promise. `owner`:
-    who acts when it runs out. `then`: what happens at its end.
+    who acts when it runs out. `then`: what happens at its end. `hours`, `opens`: of a parcel's clock, after so many
+    hours a case of this kind is opened.
     """
 
     starts: str
@@ -26,6 +32,8 @@ class Clock:
     lasts: str
     owner: str
     then: str
+    hours: int = 0
+    opens: CaseKind | None = None
 
 
 CLOCKS: Mapping[ClockName, Clock] = {
@@ -43,4 +51,25 @@ CLOCKS: Mapping[ClockName, Clock] = {
         owner="logistics",
         then="alarms `ship_by_50`, `ship_by_80`, `ship_by_100`, once each; late orders again every day",
     ),
+    ClockName.FIRST_SCAN: Clock(
+        starts="the ship time that the platform was told, of a parcel that is followed",
+        ends="the first event that tells that the courier has the parcel",
+        lasts="20 hours",
+        owner=CASES[CaseKind.NOT_COLLECTED].owner,
+        then="case `not_collected`, once the courier was asked after that time; closed when the parcel is collected",
+        hours=20,
+        opens=CaseKind.NOT_COLLECTED,
+    ),
+    ClockName.NO_MOVEMENT: Clock(
+        starts="the last event of a parcel that moves or is out for delivery",
+        ends="the next event",
+        lasts="72 hours",
+        owner=CASES[CaseKind.NOT_MOVING].owner,
+        then="case `not_moving`, once the courier was asked after that time",
+        hours=72,
+        opens=CaseKind.NOT_MOVING,
+    ),
 }
+
+# Stages in which a parcel's events must go on: in a locker, on its way back or at its end it may rest.
+MOVES_ON = frozenset({Stage.MOVING, Stage.OUT_FOR_DELIVERY})

@@ -35,6 +35,7 @@ from infra.retention.purge import Purge
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.earlier_versions import wake_waiting
 from infra.sweeper.open_alarms import alarm_duties, unreachable_redis
+from infra.sweeper.parcel_clocks import open_parcel_cases
 from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.rejected_messages import RejectedDuty
 from infra.sweeper.schedule import ALARMS_EVERY_S, Duty
@@ -202,6 +203,13 @@ DUTIES: tuple[Entry, ...] = (
         Beside.SLOW,
         "reports warehouses with open orders that have reported nothing for `silent_after_h`",
         lambda given: lambda: alarm_on_silent_warehouses(given.db, patience_of(given.settings)),
+    ),
+    Entry(
+        "parcel_clocks",
+        600.0,
+        Beside.SLOW,
+        "opens a case for each parcel that its courier has not scanned in time",
+        lambda given: lambda: open_parcel_cases(given.db),
     ),
     Entry(
         "expired_holds",

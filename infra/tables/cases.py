@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 from domain.cases import CASES, CaseKind
+from domain.clocks import CLOCKS, ClockName
 from domain.errors import Facts, Refused
+from domain.gates import ENGINE
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -195,3 +197,41 @@ def expired_cases(connection: Connection) -> list[tuple[str, int]]:
 def foresee_case_change(tx: Connection, ids: Sequence[int], done: str) -> dict[int, str]:
     """What a change of an open case would end with, by case: `done`, or the code of the refusal."""
     return dict(tx.execute(CASE["foresee"], {"ids": list(ids), "done": done}).fetchall())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverdueParcel:
+    """A followed parcel whose clock has run out. `kind`: of the case that it is; `since`: when the clock began."""
+
+    kind: CaseKind
+    package_id: int
+    order_id: int
+    shop: str
+    reference: str
+    courier: str
+    waybill: str
+    since: datetime
+
+
+def overdue_parcels(tx: Connection, *, after: int, limit: int) -> tuple[int | None, list[OverdueParcel]]:
+    """A stretch of followed parcels behind an id: its last id (None: there is none), and those whose clock ran out."""
+    upto = (tx.execute(CASE["end_of_stretch"], {"after": after, "limit": limit}).fetchone() or (None,))[0]
+    if upto is None:
+        return None, []
+    named = {
+        "after": after,
+        "upto": upto,
+        "not_collected": CaseKind.NOT_COLLECTED,
+        "not_moving": CaseKind.NOT_MOVING,
+        "first_scan_h": CLOCKS[ClockName.FIRST_SCAN].hours,
+        "no_movement_h": CLOCKS[ClockName.NO_MOVEMENT].hours,
+    }
+    with tx.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(CASE["overdue_parcels"], named).fetchall()
+    return upto, [OverdueParcel(kind=CaseKind(row.pop("kind")), **row) for row in rows]
+
+
+def close_collected(tx: Connection) -> int:
+    """Close the open cases of parcels that were collected after all; how many."""
+    named = {"author": ENGINE, "not_collected": CaseKind.NOT_COLLECTED}
+    return len(tx.execute(CASE["close_collected"], named).fetchall())

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
-from domain.clocks import ClockName
+from domain.clocks import CLOCKS, ClockName
+from domain.tracking import ParcelKind
 from infra.process.steps import steps_by_subject
 from infra.tables.pool import Connection
 from infra.tables.sql import load
@@ -19,7 +20,14 @@ _LOOKED_MAX = 500_000
 _RUNNING = {
     ClockName.SHIP_FROM: CLOCK["running_ship_from"],
     ClockName.SHIP_BY: CLOCK["running_ship_by"],
+    ClockName.FIRST_SCAN: CLOCK["running_first_scan"],
+    ClockName.NO_MOVEMENT: CLOCK["running_no_movement"],
 }
+
+# Of parcels under way so many are looked at for a list, those followed longest first.
+_FOLLOWED_MAX = 20_000
+# A parcel of which one of these was told may rest where it is.
+_RESTING = (ParcelKind.AT_LOCKER, ParcelKind.RETURNING, ParcelKind.RETURNED, ParcelKind.LOST)
 
 
 class Raised(NamedTuple):
@@ -120,6 +128,9 @@ def load_running(
         "within_h": within_h,
         "limit": limit,
         "looked_max": _LOOKED_MAX,
+        "hours": CLOCKS[clock].hours,
+        "followed_max": _FOLLOWED_MAX,
+        "resting": list(_RESTING),
     }
     with tx.cursor(row_factory=class_row(RunningRow)) as cursor:
         return cursor.execute(_RUNNING[clock], named).fetchall()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.gates import ENGINE
 from domain.states import Cause
 from infra.engine.author import Role
 from infra.process.steps import STEPS
@@ -100,7 +101,7 @@ def timeline(
             "case_closed",
             case.closed_at,
             _CASE,
-            Cause.PERSON,
+            Cause.RULES if case.closed_by == ENGINE else Cause.PERSON,
             {"case": case.id, "code": case.kind, "by": case.closed_by, "reason": case.reason},
         )
         for case in cases

@@ -100,3 +100,45 @@ SELECT owner, count(*) FROM order_case WHERE closed_at IS NULL AND due_at < now(
 -- `done`: the code of a case that is open.
 SELECT k.id, CASE WHEN c.id IS NULL THEN 'case_unknown' WHEN c.closed_at IS NULL THEN %(done)s ELSE 'case_not_open' END
 FROM unnest(%(ids)s::bigint[]) AS k(id) LEFT JOIN order_case AS c ON c.id = k.id;
+
+-- name: end_of_stretch
+-- The last of some followed parcels behind a known one. Primary key of work.
+SELECT max(k.subject_id) FROM (
+    SELECT subject_id FROM work WHERE step = 'track' AND subject_id > %(after)s
+    ORDER BY subject_id LIMIT %(limit)s) AS k;
+
+-- name: overdue_parcels
+-- Followed parcels of a stretch that their courier has told nothing new of for so many hours, although it was asked and
+-- answered after that, and that have no case of the kind. Primary key of work, index order_case_of_order.
+WITH followed AS (
+    SELECT p.id, f.order_id, p.collected_at, least(now(), p.tracked_at) AS seen_at
+    FROM work AS k
+    JOIN package AS p ON p.id = k.subject_id
+    JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+    WHERE k.step = 'track' AND k.subject_id > %(after)s AND k.subject_id <= %(upto)s
+      AND p.delivered_at IS NULL AND p.tracked_at IS NOT NULL
+), late AS (
+    SELECT d.id, d.order_id, %(not_collected)s AS kind, w.shipped_at AS since
+    FROM followed AS d JOIN writeback AS w ON w.package_id = d.id
+    WHERE d.collected_at IS NULL AND w.status = 'confirmed'
+      AND w.shipped_at + make_interval(hours => %(first_scan_h)s) < d.seen_at
+    UNION ALL
+    SELECT d.id, d.order_id, %(not_moving)s, last.at
+    FROM followed AS d
+    CROSS JOIN LATERAL (SELECT max(e.at) AS at FROM parcel_event AS e WHERE e.package_id = d.id) AS last
+    WHERE d.collected_at IS NOT NULL AND last.at + make_interval(hours => %(no_movement_h)s) < d.seen_at
+)
+SELECT l.kind, l.id AS package_id, l.order_id, o.platform || '/' || o.shop AS shop, s.reference, s.courier, s.waybill, l.since
+FROM late AS l
+JOIN orders AS o ON o.id = l.order_id
+JOIN shipment AS s ON s.package_id = l.id AND s.status = 'booked'
+WHERE NOT EXISTS (SELECT FROM order_case AS c
+                  WHERE c.order_id = l.order_id AND c.package_id = l.id AND c.kind = l.kind)
+ORDER BY l.id;
+
+-- name: close_collected
+-- Open cases of parcels that were collected after all. Index order_case_open.
+UPDATE order_case AS c SET closed_at = now(), closed_by = %(author)s, reason = 'the courier has collected the parcel'
+FROM package AS p
+WHERE c.closed_at IS NULL AND c.kind = %(not_collected)s AND p.id = c.package_id AND p.collected_at IS NOT NULL
+RETURNING c.id;

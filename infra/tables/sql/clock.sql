@@ -143,3 +143,41 @@ JOIN LATERAL (
 WHERE %(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s
 ORDER BY found.ship_by, o.id
 LIMIT %(limit)s;
+
+-- name: running_first_scan
+-- Parcels that their platform was told of and that their courier has not scanned, of those followed longest. Primary
+-- key of work.
+SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name, f.state, s.waybill,
+       w.shipped_at AS since, w.shipped_at + make_interval(hours => %(hours)s) AS until, now() AS seen_at
+FROM (SELECT subject_id FROM work WHERE step = 'track' ORDER BY subject_id LIMIT %(followed_max)s) AS k
+JOIN package AS p ON p.id = k.subject_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
+JOIN writeback AS w ON w.package_id = p.id
+WHERE p.delivered_at IS NULL AND p.collected_at IS NULL AND w.status = 'confirmed'
+  AND (%(within_h)s::float8 IS NULL
+       OR w.shipped_at < now() + make_interval(secs => (%(within_h)s::float8 - %(hours)s) * 3600))
+  AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
+ORDER BY w.shipped_at, p.id
+LIMIT %(limit)s;
+
+-- name: running_no_movement
+-- Parcels on their way, by their last event, of those followed longest. One that waits in a locker, goes back or is lost
+-- has no such clock. Primary key of work.
+SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name, f.state, s.waybill,
+       last.at AS since, last.at + make_interval(hours => %(hours)s) AS until, now() AS seen_at
+FROM (SELECT subject_id FROM work WHERE step = 'track' ORDER BY subject_id LIMIT %(followed_max)s) AS k
+JOIN package AS p ON p.id = k.subject_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
+CROSS JOIN LATERAL (
+    SELECT max(e.at) AS at, coalesce(bool_or(e.kind = ANY(%(resting)s)), false) AS may_rest
+    FROM parcel_event AS e WHERE e.package_id = p.id) AS last
+WHERE p.delivered_at IS NULL AND p.collected_at IS NOT NULL AND last.at IS NOT NULL AND NOT last.may_rest
+  AND (%(within_h)s::float8 IS NULL
+       OR last.at < now() + make_interval(secs => (%(within_h)s::float8 - %(hours)s) * 3600))
+  AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
+ORDER BY last.at, p.id
+LIMIT %(limit)s;

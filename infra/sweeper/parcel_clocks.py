@@ -1,0 +1,54 @@
+"""Parcels whose clock has run out become cases: not collected in time, not moving for long."""
+
+from domain.cases import CaseKind, case_id_of
+from domain.clocks import MOVES_ON
+from domain.tracking import fold
+from infra.tables.cases import NewCase, OverdueParcel, close_collected, open_cases, overdue_parcels
+from infra.tables.pool import Connection, Database
+from infra.tables.tracking import events_of
+from infra.telemetry.log import get_logger
+
+# Parcels of one transaction: what is looked at grows with the parcels under way, one statement does not.
+STRETCH = 2_000
+
+log = get_logger(__name__)
+
+
+def open_parcel_cases(db: Database, stretch: int = STRETCH) -> int:
+    """Open a case for each parcel whose clock has run out, and close those that are over; how many were opened.
+
+    Safe to run twice and side by side: a case of a parcel is one row. A courier that does not answer opens none: what
+    nobody was told of is unknown.
+    """
+    after, opened = 0, 0
+    while True:
+        with db.transaction() as tx:
+            upto, overdue = overdue_parcels(tx, after=after, limit=stretch)
+            opened += len(open_cases(tx, [_case(one) for one in _standing_still(tx, overdue)]))
+        if upto is None:
+            break
+        after = upto
+    with db.transaction() as tx:
+        closed = close_collected(tx)
+    if opened or closed:
+        log.info("parcel_cases", opened=opened, closed=closed)
+    return opened
+
+
+def _standing_still(tx: Connection, overdue: list[OverdueParcel]) -> list[OverdueParcel]:
+    """Without parcels that may rest where they are."""
+    ways = events_of(tx, [one.package_id for one in overdue]) if overdue else {}
+    return [
+        one for one in overdue if one.kind is CaseKind.NOT_COLLECTED or fold(ways[one.package_id]).stage in MOVES_ON
+    ]
+
+
+def _case(one: OverdueParcel) -> NewCase:
+    return NewCase(
+        shop=one.shop,
+        case_id=case_id_of(one.kind, one.reference),
+        kind=one.kind,
+        order_id=one.order_id,
+        package_id=one.package_id,
+        facts={"courier": one.courier, "waybill": one.waybill, "since": one.since.isoformat()},
+    )
