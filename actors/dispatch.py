@@ -150,7 +150,8 @@ class Dispatch:
             return None
         if not lines:
             return nothing_left(place)
-        return Settled(place, Later("order_changed")) if is_outdated else None
+        later = _not_yet(row, is_outdated=is_outdated)
+        return None if later is None else Settled(place, later)
 
     def _why_left_alone(self, row: UndispatchedRow, boxes: Sequence[KnownPackage]) -> str:
         """Why nothing is said to the warehouse; empty where something is. Of unknown locations the call says it."""
@@ -280,6 +281,13 @@ class Dispatch:
 def dispatch(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
+
+
+def _not_yet(row: UndispatchedRow, *, is_outdated: bool) -> Later | None:
+    """Why a document that may be placed must wait; None: it need not."""
+    if is_outdated:
+        return Later("order_changed")
+    return Later("before_ship_from", after_s=row.early_s) if row.early_s > 0 else None
 
 
 def _place_of(row: UndispatchedRow) -> Place:

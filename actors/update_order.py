@@ -283,7 +283,7 @@ def _store(tx: Connection, changed: Sequence[Newer]) -> None:
         for line_id, quantity in one.plan.added.items()
     ]
     amend_orders(tx, rows)
-    move_ship_from(tx, "label", _moved_days(changed))
+    move_ship_from(tx, _moved_days(changed), of_packages="label", of_fulfillment="dispatch")
     set_quantities(tx, lower)
     amend_lines(tx, lines)
     add_quantities(tx, more)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.cases import CASES, CaseKind
-from domain.tracking import Stage
+from domain.tracking import ParcelStage
 
 
 class ClockName(StrEnum):
@@ -42,7 +42,7 @@ CLOCKS: Mapping[ClockName, Clock] = {
         ends="nothing: the order waits",
         lasts="until the day that the platform names, where the shop has `presale_waits`",
         owner="logistics",
-        then="its packages get their labels by themselves",
+        then="its packages get their labels, and its warehouse hears of it, by themselves",
     ),
     ClockName.SHIP_BY: Clock(
         starts="payment, or the day from which the order ships",
@@ -72,4 +72,4 @@ CLOCKS: Mapping[ClockName, Clock] = {
 }
 
 # Stages in which a parcel's events must go on: in a locker, on its way back or at its end it may rest.
-MOVES_ON = frozenset({Stage.MOVING, Stage.OUT_FOR_DELIVERY})
+MOVES_ON = frozenset({ParcelStage.MOVING, ParcelStage.OUT_FOR_DELIVERY})

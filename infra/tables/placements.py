@@ -50,7 +50,7 @@ class UndispatchedRow:
 
     `status` and `reference` are None without one; `is_asked_about`: a call may have happened, over in `busy_s` seconds.
     `checked_s`: so long ago the platform allowed to ship, asked for this document. `ended`: the last generation that
-    was refused or stopped. `version`: of the order's content.
+    was refused or stopped. `version`: of the order's content. `early_s`: until the order may be handed to a warehouse.
     """
 
     fulfillment_order_id: int
@@ -71,6 +71,7 @@ class UndispatchedRow:
     is_asked_about: bool
     busy_s: float
     checked_s: float | None
+    early_s: float
     ended: int
 
     @property

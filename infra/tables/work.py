@@ -141,14 +141,15 @@ def move_order(tx: Connection, order_id: int, lane: str) -> list[str]:
     return [row[0] for row in tx.execute(WORK["move_work"], named)]
 
 
-def move_ship_from(tx: Connection, step: str, moved: Iterable[Row]) -> None:
-    """Let a step of packages that waits for the day from which orders ship wait for another; no statement for none.
+def move_ship_from(tx: Connection, moved: Iterable[Row], *, of_packages: str, of_fulfillment: str) -> None:
+    """Let two steps that wait for the day from which orders ship wait for another; no statement for none.
 
     Rows of `order_id`, `was` (the day that they wait for) and `due_at` (the other; None: now).
     """
     rows = list(moved)
     if rows:
-        tx.execute(WORK["move_ship_from"], {"step": step, "rows": rows_json(rows)})
+        steps = {"of_packages": of_packages, "of_fulfillment": of_fulfillment}
+        tx.execute(WORK["move_ship_from"], {**steps, "rows": rows_json(rows)})
 
 
 def gates_with_work(connection: Connection) -> list[str]:

@@ -11,6 +11,9 @@ from infra.tables.clock import ClockRow, orders_with_clock
 from infra.tables.pool import Database
 from ops.views.looking import looking
 
+# Steps that wait for the day from which an order ships.
+_OUTWARD = frozenset({"label", "dispatch"})
+
 
 class WaitsFor(StrEnum):
     """What would move an order: first a person, then a day from which it ships, a step, the warehouse."""
@@ -91,7 +94,7 @@ def _due(row: ClockRow) -> DueOrder:
 def _waits_for(row: ClockRow) -> WaitsFor:
     if row.holds:
         return WaitsFor.PERSON
-    if row.step == "label" and row.ship_from is not None and row.ship_from > row.seen_at:
+    if row.step in _OUTWARD and row.ship_from is not None and row.ship_from > row.seen_at:
         return WaitsFor.DAY
     if row.step:
         return WaitsFor.STEP

@@ -104,7 +104,7 @@ SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_
 FROM orders AS o
 JOIN LATERAL (
     SELECT g.state FROM fulfillment_order AS g
-    WHERE g.order_id = o.id AND g.state = ANY(%(states)s)
+    WHERE g.order_id = o.id AND g.state = ANY(%(states)s) AND g.reservation <> 'consumed'
     ORDER BY g.state <> 'on_hold', g.number LIMIT 1) AS f ON true
 WHERE o.ship_from > now()
   AND (%(within_h)s::float8 IS NULL OR o.ship_from < now() + make_interval(secs => %(within_h)s::float8 * 3600))
@@ -127,7 +127,7 @@ WITH late AS (
              AND (%(within_h)s::float8 IS NULL OR ship_by < now() + make_interval(secs => %(within_h)s::float8 * 3600))
            ORDER BY ship_by LIMIT %(looked_max)s) AS o
      JOIN LATERAL (SELECT FROM fulfillment_order AS g
-                   WHERE g.order_id = o.id AND g.state = ANY(%(states)s) LIMIT 1) AS f ON true
+                   WHERE g.order_id = o.id AND g.state = ANY(%(states)s) AND g.reservation <> 'consumed' LIMIT 1) AS f ON true
      WHERE %(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s
      ORDER BY o.ship_by LIMIT %(limit)s)
 )
@@ -138,7 +138,7 @@ FROM found
 JOIN orders AS o ON o.id = found.id
 JOIN LATERAL (
     SELECT g.state FROM fulfillment_order AS g
-    WHERE g.order_id = o.id AND g.state = ANY(%(states)s)
+    WHERE g.order_id = o.id AND g.state = ANY(%(states)s) AND g.reservation <> 'consumed'
     ORDER BY g.state <> 'on_hold', g.number LIMIT 1) AS f ON true
 WHERE %(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s
 ORDER BY found.ship_by, o.id

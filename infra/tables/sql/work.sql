@@ -218,14 +218,17 @@ WHERE w.step = own.step AND w.subject_id = own.subject_id
 RETURNING w.step;
 
 -- name: move_ship_from
--- Work of packages that waits for the day from which their order ships, and for nothing else: it is due at that moment.
+-- Work that waits for the day from which its order ships, and for nothing else: it is due at that moment.
 -- What is locked is due just now, and reads the new day by itself.
 UPDATE work AS w SET due_at = coalesce(r.due_at, now())
 FROM (SELECT d.step, d.subject_id, k.due_at
       FROM json_to_recordset(%(rows)s::json) AS k(order_id bigint, was timestamptz, due_at timestamptz)
       JOIN fulfillment_order AS f ON f.order_id = k.order_id
-      JOIN package AS p ON p.fulfillment_order_id = f.id
-      JOIN work AS d ON d.step = %(step)s AND d.subject_id = p.id
+      CROSS JOIN LATERAL (
+          SELECT %(of_fulfillment)s AS step, f.id AS subject_id
+          UNION ALL
+          SELECT %(of_packages)s, p.id FROM package AS p WHERE p.fulfillment_order_id = f.id) AS s
+      JOIN work AS d ON d.step = s.step AND d.subject_id = s.subject_id
       WHERE d.due_at BETWEEN k.was - interval '1 second' AND k.was + interval '1 second'
       ORDER BY d.step, d.subject_id
       FOR UPDATE OF d SKIP LOCKED) AS r
