@@ -159,7 +159,7 @@ SETTINGS = Settings(
             cursor_age_max_s=500.0,
         ),
     ),
-    locations=(Location(name="east", endpoint="", sender=SENDER, credentials={}),),
+    locations=(Location(name="east", endpoint="http://127.0.0.1:1", sender=SENDER, credentials={}),),
 )
 
 # Kinds whose reason is not in a row that SQL could insert: each has a test below.
