@@ -19,7 +19,7 @@ class ClockName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
+class ClockRule:
     """What a clock is.
 
     `starts`, `ends`: from when it runs, and what stops it in time. `lasts`: how long, or by which promise. `owner`:
@@ -36,22 +36,22 @@ class Clock:
     opens: CaseKind | None = None
 
 
-CLOCKS: Mapping[ClockName, Clock] = {
-    ClockName.SHIP_FROM: Clock(
+CLOCKS: Mapping[ClockName, ClockRule] = {
+    ClockName.SHIP_FROM: ClockRule(
         starts="the order comes in",
         ends="nothing: the order waits",
         lasts="until the day that the platform names, where the shop has `presale_waits`",
         owner="logistics",
         then="its packages get their labels, and its warehouse hears of it, by themselves",
     ),
-    ClockName.SHIP_BY: Clock(
+    ClockName.SHIP_BY: ClockRule(
         starts="payment, or the day from which the order ships",
         ends="the hand-over of its packages",
         lasts="until the time that the platform names, else the hours of the rules",
         owner="logistics",
         then="alarms `ship_by_50`, `ship_by_80`, `ship_by_100`, once each; late orders again every day",
     ),
-    ClockName.FIRST_SCAN: Clock(
+    ClockName.FIRST_SCAN: ClockRule(
         starts="the ship time that the platform was told, of a parcel that is followed",
         ends="the first event that tells that the courier has the parcel",
         lasts="20 hours",
@@ -60,7 +60,7 @@ CLOCKS: Mapping[ClockName, Clock] = {
         hours=20,
         opens=CaseKind.NOT_COLLECTED,
     ),
-    ClockName.NO_MOVEMENT: Clock(
+    ClockName.NO_MOVEMENT: ClockRule(
         starts="the last event of a parcel that moves or is out for delivery",
         ends="the next event",
         lasts="72 hours",

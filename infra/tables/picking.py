@@ -41,7 +41,7 @@ class PickRow(NamedTuple):
     waybill: str
 
 
-class Pieces(NamedTuple):
+class PiecesToPick(NamedTuple):
     """Pieces of one line in a package."""
 
     line_id: str
@@ -96,11 +96,11 @@ def load_picks(tx: Connection, locations: Sequence[str], limit: int) -> list[Pic
     return [PickRow(*row) for row in rows]
 
 
-def load_pieces(tx: Connection, package_ids: Sequence[int]) -> dict[int, list[Pieces]]:
+def load_pieces(tx: Connection, package_ids: Sequence[int]) -> dict[int, list[PiecesToPick]]:
     """What lies in packages, by package."""
-    found: dict[int, list[Pieces]] = {}
+    found: dict[int, list[PiecesToPick]] = {}
     for id_, *pieces in tx.execute(PICKING["load_pieces"], {"ids": list(package_ids)}):
-        found.setdefault(id_, []).append(Pieces(*pieces))
+        found.setdefault(id_, []).append(PiecesToPick(*pieces))
     return found
 
 

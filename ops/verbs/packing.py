@@ -93,7 +93,7 @@ class _Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Packing:
+class PackingBench:
     """Takes scans of one kind in an author's name. `outside`: where the platforms are asked."""
 
     tools: Tools

@@ -17,7 +17,7 @@ from infra.tables.pool import Connection, Database
 from infra.tables.watch import Decision, decision_of
 from ops.views.looking import looking
 from ops.views.masking import mask_name, mask_phone
-from ops.views.timeline import Case, Event, Hold, timeline
+from ops.views.timeline import Case, Event, ShownHold, timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +237,7 @@ class OrderView:
     receiver: Receiver
     lines: tuple[Line, ...]
     fulfillment: tuple[Fulfillment, ...]
-    holds: tuple[Hold, ...]
+    holds: tuple[ShownHold, ...]
     cases: tuple[Case, ...]
     packages: tuple[Package, ...]
     documents: tuple[ShownDocument, ...]
@@ -250,7 +250,7 @@ class OrderView:
     watched: Decision | None = None
 
     @property
-    def open_holds(self) -> tuple[Hold, ...]:
+    def open_holds(self) -> tuple[ShownHold, ...]:
         return tuple(hold for hold in self.holds if hold.released_at is None)
 
 
@@ -260,7 +260,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
         head = read_part_by_column(tx, Part.HEAD, order_id)[0]
         payloads = read_part_by_column(tx, Part.PAYLOADS, order_id)
         fulfillment = read_part(tx, Part.FULFILLMENT, order_id, Fulfillment)
-        holds = read_part(tx, Part.HOLDS, order_id, Hold)
+        holds = read_part(tx, Part.HOLDS, order_id, ShownHold)
         cases = read_part(tx, Part.CASES, order_id, Case)
         packages = _packages(tx, order_id)
         pairs = _due_pairs(payloads, fulfillment, packages)

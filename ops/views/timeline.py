@@ -15,7 +15,7 @@ _CASE = "case"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class ShownHold:
     """`released_role`: of `released_by`; None while it is open, and where an earlier version released it.
 
     `snoozed_until`: nobody is reminded of it before; None, or past: it is not snoozed.
@@ -70,7 +70,7 @@ class Event:
 def timeline(
     payloads: Iterable[Mapping[str, Any]],
     events: Iterable[dict[str, Any]],
-    holds: Iterable[Hold],
+    holds: Iterable[ShownHold],
     cases: Iterable[Case],
 ) -> tuple[Event, ...]:
     """Events, with what stands in rows of its own: payloads that came, holds that were released, and cases."""
@@ -111,7 +111,7 @@ def timeline(
     return tuple(sorted([*received, *told, *released, *opened, *closed], key=lambda event: event.at))
 
 
-def _who(released: Hold) -> Cause:
+def _who(released: ShownHold) -> Cause:
     if released.released_role is None:
         # An earlier version kept no role: its machine signed with the name of a step.
         return Cause.RULES if released.released_by in set(STEPS) else Cause.PERSON

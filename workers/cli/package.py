@@ -12,7 +12,7 @@ from infra.engine.author import Author
 from infra.engine.remote import RemoteRunner
 from ops.faces.terminal.picks import scan_in_words, scan_tree
 from ops.verbs.choose import Named
-from ops.verbs.packing import Became, PackageAct, Packing, ScanResult
+from ops.verbs.packing import Became, PackageAct, PackingBench, ScanResult
 from workers.cli.exits import Exit
 from workers.cli.many import FILE, Many
 from workers.cli.options import optional_author
@@ -104,7 +104,7 @@ def _scan(ctx: click.Context, act: PackageAct, named: Named, author: Author, *, 
         runner = runtime.runners[STEP.name]
         assert isinstance(runner, RemoteRunner)
         assert isinstance(runner.step, ReadScans)
-        results = Packing(runner.step.tools, runner.outside, author, act).scan(named)
+        results = PackingBench(runner.step.tools, runner.outside, author, act).scan(named)
     if as_json:
         say_json(scan_tree(act, results))
     else:

@@ -15,7 +15,7 @@ from infra.tables.inspect import Match
 from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
 from ops.faces.terminal.words import WORDS, cause_in_words
 from ops.views.order import DeadLetter, Gap, OrderView, Package, RawAnswer, Shipment, UnreadableScan
-from ops.views.timeline import Case, Hold
+from ops.views.timeline import Case, ShownHold
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")
 _LATE, _GOOD = "bold red", "green"
@@ -182,7 +182,7 @@ def _told(case: Case) -> str:
     return "; ".join(filter(None, (WORDS.case(case.kind), said)))
 
 
-def _whole_reason(hold: Hold) -> str:
+def _whole_reason(hold: ShownHold) -> str:
     return "; ".join(filter(None, (WORDS.meaning(hold.code), WORDS.facts(hold.facts))))
 
 

@@ -11,7 +11,7 @@ from actors.own_documents import OwnDocuments
 from adapters.warehouses.own import OwnWarehouse
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
-from ops.verbs.packing import PackageAct, Packing, ScanResult
+from ops.verbs.packing import PackageAct, PackingBench, ScanResult
 from tests.actors.conftest import Merchant, settings
 from workers.order_takers import note_order_takers_of
 
@@ -25,7 +25,7 @@ class Bench:
     merchant: Any
 
     def scan(self, act: str, *names: str) -> list[ScanResult]:
-        packing = Packing(self.merchant.tools, self.merchant.outside, ME, PackageAct(act))
+        packing = PackingBench(self.merchant.tools, self.merchant.outside, ME, PackageAct(act))
         return packing.scan(list(enumerate(names, 1)))
 
     def became(self, act: str, *names: str) -> list[tuple[str, str]]:
