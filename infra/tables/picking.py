@@ -15,7 +15,7 @@ from infra.tables.sql import load
 PICKING = load("picking")
 
 
-class DocumentProgress(NamedTuple):
+class PlacementProgress(NamedTuple):
     """A document. `code`: why it was refused. `is_packed`: a package of it; `has_left`: all packages of it."""
 
     status: PlacementStatus
@@ -84,10 +84,10 @@ class PackageFound:
         return OrderKey(self.platform, self.shop, self.platform_order_id)
 
 
-def document_progress(connection: Connection, reference: str) -> DocumentProgress | None:
+def document_progress(connection: Connection, reference: str) -> PlacementProgress | None:
     """A document by our reference; None for a reference that no document has."""
     row = connection.execute(PICKING["document_progress"], {"reference": reference}).fetchone()
-    return None if row is None else DocumentProgress(PlacementStatus(row[0]), *row[1:])
+    return None if row is None else PlacementProgress(PlacementStatus(row[0]), *row[1:])
 
 
 def load_picks(tx: Connection, locations: Sequence[str], limit: int) -> list[PickRow]:
