@@ -17,21 +17,12 @@ from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
 from ops.verbs.many import VERBS
 from ops.views.bulk_acts import look
+from tests.actors.ended import CASE, ENDED, LETTER
 
 LI = Author("li", "the warehouse is being counted")
 WANG = Author("wang", "", Role.ADMIN, Source.CONSOLE)
 HOLD, RELEASE, EXPEDITE = VERBS["order.hold"], VERBS["order.release"], VERBS["order.expedite"]
 MANUAL = {"code": "manual"}
-ENDED = """
-UPDATE fulfillment_order SET state = 'closed', resume_state = NULL, finished_at = now(), closed_reason = 'x'
-"""
-CASE = """INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at)
-VALUES ('taobao/s1', '1', 'lost', %s, 'logistics', now()) RETURNING id"""
-LETTER = """
-INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint, causes,
-    attempts, crashes, owner, due_at)
-VALUES ('route', 1, 'bulk', '', 1, 1, 'bug', 'f', '[]', 8, 0, 'engineering', now())
-"""
 
 
 @pytest.fixture
