@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 from actors.tools import Tools
 from domain.tracking import SHIPPED, event_name
-from infra.engine.results import NewWork, Place
+from infra.engine.results import NewWork, SubjectRef
 from infra.tables.notices import NewNotice, want_notices
 from infra.tables.pool import Connection
 from infra.tables.writebacks import NewWriteback, want_writebacks
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class ScannedPackage:
     """A package that was scanned, and when (ISO text) it was packed and handed over, if it was."""
 
-    place: Place
+    ref: SubjectRef
     shop: str
     packed_at: str | None
     handed_over_at: str | None
 
 
-def want_followers(tx: Connection, tools: Tools, scanned: Sequence[Left]) -> dict[int, tuple[NewWork, ...]]:
+def want_followers(tx: Connection, tools: Tools, scanned: Sequence[ScannedPackage]) -> dict[int, tuple[NewWork, ...]]:
     """Write-backs at the moment each shop wants them, and notices for what left the house."""
     shops = tools.directory.shops
     ship_on = {one.shop: shops[one.shop].ship_on for one in scanned if one.shop in shops}
@@ -34,23 +34,25 @@ def want_followers(tx: Connection, tools: Tools, scanned: Sequence[Left]) -> dic
     ]
     writebacks = [(one, at) for one, at in told if at]
     work: dict[int, tuple[NewWork, ...]] = {}
-    want_writebacks(tx, [NewWriteback(one.place.subject_id, one.place.order_id, at) for one, at in writebacks])
+    want_writebacks(tx, [NewWriteback(one.ref.subject_id, one.ref.order_id, at) for one, at in writebacks])
     for one, _ in writebacks:
-        work[one.place.subject_id] = (NewWork("writeback", one.place.subject_id, one.place.lane, one.shop),)
+        work[one.ref.subject_id] = (NewWork("writeback", one.ref.subject_id, one.ref.lane, one.shop),)
     for one, notice_id, channel in _want_notices(tx, tools, [one for one in scanned if one.handed_over_at]):
-        work[one.place.subject_id] = (
-            *work.get(one.place.subject_id, ()),
-            NewWork("notify", notice_id, one.place.lane, channel, one.shop),
+        work[one.ref.subject_id] = (
+            *work.get(one.ref.subject_id, ()),
+            NewWork("notify", notice_id, one.ref.lane, channel, one.shop),
         )
     return work
 
 
-def _want_notices(tx: Connection, tools: Tools, left: Sequence[Left]) -> list[tuple[Left, int, str]]:
+def _want_notices(
+    tx: Connection, tools: Tools, left: Sequence[ScannedPackage]
+) -> list[tuple[ScannedPackage, int, str]]:
     notices = [
-        NewNotice(one.place.subject_id, event_name(SHIPPED), channel, one.handed_over_at)
+        NewNotice(one.ref.subject_id, event_name(SHIPPED), channel, one.handed_over_at)
         for one in left
         for channel, settings in tools.directory.channels.items()
         if SHIPPED in settings.events
     ]
-    by_package = {one.place.subject_id: one for one in left}
+    by_package = {one.ref.subject_id: one for one in left}
     return [(by_package[one.package_id], one.id, one.channel) for one in want_notices(tx, notices)]

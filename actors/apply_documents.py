@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.after_scan import Left, want_followers
+from actors.after_scan import ScannedPackage, want_followers
 from actors.documents import refusal_of
 from actors.short_picks import ShortPick, split_short
 from actors.take_back import RefusedDocument, TakenBack, take_back
@@ -21,8 +21,8 @@ from domain.outcomes import Done, Hold
 from domain.references import reference
 from domain.states import RANK, Cause, State
 from domain.warehouse import TARGET, Contradiction, Move, Scan, advance
-from infra.engine.reports import carry_whole
-from infra.engine.results import NewWork, Place, Settled
+from infra.engine.reports import has_worker_without_parts
+from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
 from infra.tables.orders import load_orders
@@ -83,9 +83,9 @@ class _Told:
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     @property
-    def place(self) -> Place:
+    def ref(self) -> SubjectRef:
         row = self.row
-        return Place(row.fulfillment_order_id, row.lane, row.order_id, row.fulfillment_order_id, None, row.state)
+        return SubjectRef(row.fulfillment_order_id, row.lane, row.order_id, row.fulfillment_order_id, None, row.state)
 
     @property
     def has_packed(self) -> bool:
@@ -336,17 +336,17 @@ def _refused(one: _Told) -> RefusedDocument:
     code = told.code or (SHORT if Scan(told.kind) is not Scan.REFUSED else "")
     quantities = {line.line_id: line.quantity for line in one.pieces}
     refusal = refusal_of(code, told.lines)
-    return RefusedDocument(one.place, one.at, one.order, one.row.location, one.row.reference, quantities, refusal)
+    return RefusedDocument(one.ref, one.at, one.order, one.row.location, one.row.reference, quantities, refusal)
 
 
 def _short_pick(one: _Told) -> ShortPick:
     left = {line.line_id: line.quantity - one.short.get(line.line_id, 0) for line in one.pieces}
-    return ShortPick(one.place, one.order, one.row.location, one.row.reference, one.short, left)
+    return ShortPick(one.ref, one.order, one.row.location, one.row.reference, one.short, left)
 
 
 def _divisible(tx: Connection, short: Sequence[_Told]) -> Sequence[_Told]:
     """While a worker lives whose version carries every order whole, a person decides what becomes of the rest."""
-    if not short or not carry_whole(tx):
+    if not short or not has_worker_without_parts(tx):
         return short
     for one in short:
         one.holds.append(Hold(HoldCode.STOCK_CONFLICT, {"code": "picked_short", "document": one.row.reference}))
@@ -370,7 +370,7 @@ def _final(documents: Sequence[_Told]) -> list[Ended]:
 
 def _followers(tx: Connection, tools: Tools, documents: Sequence[_Told]) -> Callable[[_Told], tuple[NewWork, ...]]:
     """Write-backs and notices of packages that a platform can be told of: those with pieces in them."""
-    left: list[Left] = []
+    left: list[ScannedPackage] = []
     on_label: list[tuple[_Told, _Parcel]] = []
     shops = tools.directory.shops
     for one in documents:
@@ -378,8 +378,10 @@ def _followers(tx: Connection, tools: Tools, documents: Sequence[_Told]) -> Call
         for parcel in one.parcels:
             if not parcel.has_lines or not parcel.packed_at:
                 continue
-            place = Place(parcel.id, one.row.lane, one.row.order_id, one.row.fulfillment_order_id, parcel.id, one.now)
-            left.append(Left(place, shop, parcel.packed_at, parcel.handed_over_at))
+            ref = SubjectRef(
+                parcel.id, one.row.lane, one.row.order_id, one.row.fulfillment_order_id, parcel.id, one.now
+            )
+            left.append(ScannedPackage(ref, shop, parcel.packed_at, parcel.handed_over_at))
             if parcel.is_new and shop in shops and shops[shop].ship_on == "label":
                 on_label.append((one, parcel))
     work = want_followers(tx, tools, left)
@@ -397,20 +399,20 @@ def _settle(
     follow: Callable[[_Told], tuple[NewWork, ...]],
     writes: Writes,
 ) -> None:
-    place = one.place
+    ref = one.ref
     for kind, facts in one.notes:
-        writes.events.append(event(step, place, kind, Cause.WAREHOUSE, facts=facts))
+        writes.events.append(event(step, ref, kind, Cause.WAREHOUSE, facts=facts))
     if back is not None:
-        gather(step, back.settled(place, step), writes)
+        gather(step, back.settled(ref, step), writes)
         return
     stops = [hold for hold in one.holds if hold.code is HoldCode.DISPATCH_ERROR]
     for hold in one.holds:
         if hold not in stops:
-            add_hold(step, place, hold, writes)
+            add_hold(step, ref, hold, writes)
     if stops:
-        gather(step, Settled(place, stops[0], Cause.WAREHOUSE), writes)
+        gather(step, Finished(ref, stops[0], Cause.WAREHOUSE), writes)
     elif one.path:
         done = Done(one.path[-1], {"document": one.row.reference})
-        gather(step, Settled(place, done, Cause.WAREHOUSE, via=tuple(one.path[:-1]), follow=follow(one)), writes)
+        gather(step, Finished(ref, done, Cause.WAREHOUSE, via=tuple(one.path[:-1]), follow=follow(one)), writes)
     else:
         writes.added.extend(follow(one))

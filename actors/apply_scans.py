@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from actors.after_scan import Left, want_followers
+from actors.after_scan import ScannedPackage, want_followers
 from actors.apply_documents import apply_documents
 from actors.early_scans import sort_out_early
 from actors.tools import Tools
@@ -17,7 +17,7 @@ from domain.outcomes import Done, Hold
 from domain.references import is_document_reference
 from domain.states import Cause, State
 from domain.warehouse import Contradiction, Late, Move, Note, Scan, advance, names_other_waybill
-from infra.engine.results import NewWork, Place, Settled
+from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
 from infra.tables.cases import NewCase, open_cases
@@ -38,7 +38,7 @@ class Scanned:
     before this page.
     """
 
-    place: Place
+    ref: SubjectRef
     shop: str
     waybill: str
     now: State
@@ -71,16 +71,16 @@ def apply_scans(
     touched = list(scanned.values())
     _stamp(tx, touched)
     if tools.capabilities(location).takes_orders:
-        hear_of_packages(tx, [one.place.fulfillment_order_id for one in touched if one.place.fulfillment_order_id])
+        hear_of_packages(tx, [one.ref.fulfillment_order_id for one in touched if one.ref.fulfillment_order_id])
     left = [one for one in touched if one.handed_over_at]
-    consume_stock(tx, [one.place.fulfillment_order_id for one in left if one.place.fulfillment_order_id])
+    consume_stock(tx, [one.ref.fulfillment_order_id for one in left if one.ref.fulfillment_order_id])
     follow = want_followers(
-        tx, tools, [Left(one.place, one.shop, one.packed_at, one.handed_over_at) for one in touched]
+        tx, tools, [ScannedPackage(one.ref, one.shop, one.packed_at, one.handed_over_at) for one in touched]
     )
     first_s = tools.settings.tracking.first_s
     writes = Writes()
     for one in touched:
-        _settle(step, one, (*follow.get(one.place.subject_id, ()), *_tracking(tools, one, first_s)), writes)
+        _finish(step, one, (*follow.get(one.ref.subject_id, ()), *_tracking(tools, one, first_s)), writes)
     open_cases(tx, [_wrong_waybill(one) for one in touched if one.other_waybill and one.has_left])
     writes.finished.clear()
     write(tx, step, writes)
@@ -91,10 +91,10 @@ def _load(tx: Connection, tools: Tools, events: Sequence[WarehouseEvent]) -> dic
     references = sorted({scan.reference for scan in events})
     found: dict[str, Scanned] = {}
     for row in lock_scanned(tx, references):
-        place = Place(row.package_id, row.lane, row.order_id, row.fulfillment_order_id, row.package_id, row.state)
+        ref = SubjectRef(row.package_id, row.lane, row.order_id, row.fulfillment_order_id, row.package_id, row.state)
         courier = tools.couriers.get(row.account)
         found[row.reference] = Scanned(
-            *(place, row.shop, row.waybill, row.state, row.account),
+            *(ref, row.shop, row.waybill, row.state, row.account),
             is_tracked=courier is not None and courier.can_track,
             has_left=row.has_left,
             reference=row.reference,
@@ -136,27 +136,27 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
 
 
 def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
-    stamps = [Stamp(one.place.subject_id, one.packed_at, one.handed_over_at) for one in touched if one.packed_at]
+    stamps = [Stamp(one.ref.subject_id, one.packed_at, one.handed_over_at) for one in touched if one.packed_at]
     stamp_packages(tx, stamps)
 
 
-def _settle(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
+def _finish(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
     if one.other_waybill and not one.has_left:
-        add_hold(step, one.place, Hold(HoldCode.WAYBILL_CONTRADICTS, _contradicting(one)), writes)
+        add_hold(step, one.ref, Hold(HoldCode.WAYBILL_CONTRADICTS, _contradicting(one)), writes)
     if one.contradiction is not None:
         code = one.contradiction.code
         if one.contradiction.needs_person:
             hold = Hold(HoldCode.SHIPPED_ELSEWHERE, {"code": code})
-            gather(step, Settled(one.place, Done(), Cause.WAREHOUSE, holds=(hold,)), writes)
+            gather(step, Finished(one.ref, Done(), Cause.WAREHOUSE, holds=(hold,)), writes)
         else:
-            writes.events.append(event(step, one.place, "scan_contradicts", Cause.WAREHOUSE, facts={"code": code}))
+            writes.events.append(event(step, one.ref, "scan_contradicts", Cause.WAREHOUSE, facts={"code": code}))
     if one.path:
         done = Done(one.path[-1])
-        gather(step, Settled(one.place, done, Cause.WAREHOUSE, via=tuple(one.path[:-1]), follow=follow), writes)
+        gather(step, Finished(one.ref, done, Cause.WAREHOUSE, via=tuple(one.path[:-1]), follow=follow), writes)
     else:
         writes.added.extend(follow)
     if one.is_tracked and one.handed_over_at and not one.has_left:
-        writes.events.append(event(step, one.place, HANDED_OVER, Cause.WAREHOUSE, facts={"waybill": one.waybill}))
+        writes.events.append(event(step, one.ref, HANDED_OVER, Cause.WAREHOUSE, facts={"waybill": one.waybill}))
 
 
 def _tracking(tools: Tools, one: Scanned, first_s: float) -> tuple[NewWork, ...]:
@@ -164,7 +164,7 @@ def _tracking(tools: Tools, one: Scanned, first_s: float) -> tuple[NewWork, ...]
     if not one.is_tracked or one.handed_over_at is None or one.has_left:
         return ()
     account = tools.directory.couriers[one.account].tracking_account
-    return (NewWork("track", one.place.subject_id, Lane.BULK, account, one.shop, first_s),)
+    return (NewWork("track", one.ref.subject_id, Lane.BULK, account, one.shop, first_s),)
 
 
 def _contradicting(one: Scanned) -> Facts:
@@ -175,12 +175,12 @@ def _contradicting(one: Scanned) -> Facts:
 
 def _wrong_waybill(one: Scanned) -> NewCase:
     """What has left under another number is stopped by no hold: somebody must find out what travels."""
-    assert one.place.order_id is not None
+    assert one.ref.order_id is not None
     return NewCase(
         shop=one.shop,
         case_id=case_id_of(CaseKind.WRONG_WAYBILL, one.reference),
         kind=CaseKind.WRONG_WAYBILL,
-        order_id=one.place.order_id,
-        package_id=one.place.package_id,
+        order_id=one.ref.order_id,
+        package_id=one.ref.package_id,
         facts=_contradicting(one),
     )

@@ -27,7 +27,7 @@ from domain.steps import Step, Subject
 from domain.take_over import ShopWatchedError
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease
-from infra.engine.results import Failed, NewWork, Place, Result, Settled, each
+from infra.engine.results import Failed, Finished, NewWork, Result, SubjectRef, decide_each
 from infra.queue.keys import BellKey
 from infra.tables.holds import load_waivers
 from infra.tables.orders import load_orders
@@ -48,7 +48,7 @@ from infra.tables.placements import (
     place_documents,
 )
 from infra.tables.pool import Connection
-from infra.tables.standing import dispatched_orders, open_documents, undispatched_orders
+from infra.tables.progress import dispatched_orders, open_documents, undispatched_orders
 from infra.tables.writebacks import NewWriteback, want_writebacks
 
 STEP = Step(
@@ -136,22 +136,22 @@ class Dispatch:
 
     def _settle_uncalled(
         self, row: UndispatchedRow, boxes: Sequence[KnownPackage], lines: Sequence[Pieces], *, is_outdated: bool
-    ) -> Settled | None:
+    ) -> Finished | None:
         """How it ends without a call; None: the warehouse is called or asked."""
-        place = _place_of(row)
+        ref = _place_of(row)
         if row.busy_s > 0:
             # An earlier caller may still be talking to the warehouse: ask only after it has given up.
-            return Settled(place, Later("earlier_call_may_run", after_s=row.busy_s))
+            return Finished(ref, Later("earlier_call_may_run", after_s=row.busy_s))
         if row.is_asked_about:
             return None
         if why := self._why_left_alone(row, boxes):
-            return Settled(place, Done(facts={"left_alone": why}))
+            return Finished(ref, Done(facts={"left_alone": why}))
         if row.status in AT_WAREHOUSE:
             return None
         if not lines:
-            return nothing_left(place)
+            return nothing_left(ref)
         later = _not_yet(row, is_outdated=is_outdated)
-        return None if later is None else Settled(place, later)
+        return None if later is None else Finished(ref, later)
 
     def _why_left_alone(self, row: UndispatchedRow, boxes: Sequence[KnownPackage]) -> str:
         """Why nothing is said to the warehouse; empty where something is. Of unknown locations the call says it."""
@@ -170,7 +170,7 @@ class Dispatch:
     def _intent(self, one: Undispatched) -> PlacementIntent:
         generation = int(one.reference.rpartition("-")[2])
         unclear_s = self.call_s + self.tools.capabilities(one.location).find_lag_s
-        return PlacementIntent(one.place.subject_id, one.location, generation, one.reference, unclear_s)
+        return PlacementIntent(one.ref.subject_id, one.location, generation, one.reference, unclear_s)
 
     async def call(self, intents: Sequence[Undispatched], lease: Lease) -> Mapping[int, Any]:
         return await self.calls.call(intents, lease)
@@ -190,13 +190,13 @@ class Dispatch:
         refused = [(one, a.outcome) for one, a in pairs if isinstance(a.outcome, DocumentRefusal)]
         back = take_back(tx, [_refused(one, refusal) for one, refusal in refused])
         told = self._want_writebacks(tx, [one for one, _ in taken if not one.is_placed])
-        answers = {one.place.subject_id: a for one, a in pairs}
+        answers = {one.ref.subject_id: a for one, a in pairs}
 
         def settle(one: Undispatched) -> Result:
-            id_ = one.place.subject_id
+            id_ = one.ref.subject_id
             return self._settle(one, answers[id_], back.get(id_), told.get(id_, ()))
 
-        return each(STEP.name, [one for one, _ in pairs], settle)
+        return decide_each(STEP.name, [one for one, _ in pairs], settle)
 
     def _leaves_intent(self, one: Undispatched, answer: Answer) -> bool:
         return not one.is_placed and isinstance(answer.outcome, (Exception, NothingPlaced))
@@ -215,52 +215,52 @@ class Dispatch:
         return not one.seen_before or (isinstance(outcome, (*_NOT_PLACED, ShopWatchedError)) and can_find)
 
     def _settle(self, one: Undispatched, answer: Answer, back: TakenBack | None, told: Sequence[NewWork]) -> Result:
-        outcome, place = answer.outcome, one.place
+        outcome, ref = answer.outcome, one.ref
         if back is not None:
-            return back.settled(place, STEP.name)
+            return back.settled(ref, STEP.name)
         if one.is_placed:
             return self._asked(one, outcome)
         if isinstance(outcome, _NOT_PLACED):
             return self._not_placed(one, outcome)
         if isinstance(outcome, Exception):
-            return Failed(place, outcome)
+            return Failed(ref, outcome)
         if isinstance(outcome, (Taken, Underway)):
             return self._taken(one, outcome, told)
         nothing = Done(facts={"asked_about": one.reference, "found": "nothing"})
-        return Settled(place, Later("document_was_stopped") if isinstance(outcome, Stopped) else nothing)
+        return Finished(ref, Later("document_was_stopped") if isinstance(outcome, Stopped) else nothing)
 
-    def _taken(self, one: Undispatched, outcome: Taken | Underway, told: Sequence[NewWork]) -> Settled:
-        place = one.place
+    def _taken(self, one: Undispatched, outcome: Taken | Underway, told: Sequence[NewWork]) -> Finished:
+        ref = one.ref
         their_id = outcome.found.their_id if isinstance(outcome, Underway) else outcome.their_id
         facts = {"location": one.location, "document": one.reference, "their_id": their_id, "adopted": one.seen_before}
-        if place.state is State.CLOSED:
+        if ref.state is State.CLOSED:
             unwanted = Hold(HoldCode.UNWANTED_DOCUMENT, {"location": one.location, "document": one.reference})
-            return Settled(place, Done(facts=facts), holds=(unwanted,))
-        return Settled(place, Done(facts=facts), follow=tuple(told) if place.state is not State.ON_HOLD else ())
+            return Finished(ref, Done(facts=facts), holds=(unwanted,))
+        return Finished(ref, Done(facts=facts), follow=tuple(told) if ref.state is not State.ON_HOLD else ())
 
     def _asked(self, one: Undispatched, outcome: object) -> Result:
         """Of a document that the warehouse had: no failure to ask stops an order."""
-        place = one.place
-        if isinstance(outcome, (Stopped, NothingPlaced)) and place.state in STEP.works_in:
+        ref = one.ref
+        if isinstance(outcome, (Stopped, NothingPlaced)) and ref.state in STEP.works_in:
             code = DROPPED if isinstance(outcome, Stopped) else VANISHED
-            return Settled(place, Hold(HoldCode.DISPATCH_ERROR, {"code": code, "document": one.reference}))
+            return Finished(ref, Hold(HoldCode.DISPATCH_ERROR, {"code": code, "document": one.reference}))
         found = outcome.found.progress if isinstance(outcome, Underway) else type(outcome).__name__
-        return Settled(place, Done(facts={"asked_about": one.reference, "found": str(found)}))
+        return Finished(ref, Done(facts={"asked_about": one.reference, "found": str(found)}))
 
-    def _not_placed(self, one: Undispatched, why: OrderHeldError | OrderChangedError) -> Settled:
+    def _not_placed(self, one: Undispatched, why: OrderHeldError | OrderChangedError) -> Finished:
         # What may be at the warehouse already, and cannot be looked up, needs somebody who asks the warehouse.
         open_question = one.seen_before and not self.tools.capabilities(one.location).can_find
         unknown = (Hold(HoldCode.DISPATCH_ERROR, {"code": OUTCOME_UNKNOWN}),) if open_question else ()
         if isinstance(why, OrderChangedError):
-            return Settled(one.place, unknown[0] if unknown else Later("order_changed", after_s=_UPDATE_S))
+            return Finished(one.ref, unknown[0] if unknown else Later("order_changed", after_s=_UPDATE_S))
         first, *others = (Hold(found.code, {"found_by": STEP.name, **found.facts}) for found in why.findings)
-        return Settled(one.place, first, holds=(*others, *unknown))
+        return Finished(one.ref, first, holds=(*others, *unknown))
 
     def _want_writebacks(self, tx: Connection, taken: Sequence[Undispatched]) -> dict[int, list[NewWork]]:
         """Of shops that ship on label: what the platform hears now, by subject."""
         shops = self.tools.directory.shops
         told = {
-            one.place.subject_id: one
+            one.ref.subject_id: one
             for one in taken
             if (shop := shops.get(one.order.key.account)) is not None and shop.ship_on == "label"
         }
@@ -269,11 +269,11 @@ class Dispatch:
         boxes, _ = load_contents(tx, list(told))
         now = self.tools.clock.utcnow()
         packages = [(told[id_], box) for id_, mine in boxes.items() for box in mine if box.is_booked]
-        want_writebacks(tx, [NewWriteback(box.id, one.place.order_id, now) for one, box in packages])
+        want_writebacks(tx, [NewWriteback(box.id, one.ref.order_id, now) for one, box in packages])
         work: dict[int, list[NewWork]] = {}
         for one, box in packages:
-            follow = NewWork("writeback", box.id, one.place.lane, one.order.key.account)
-            work.setdefault(one.place.subject_id, []).append(follow)
+            follow = NewWork("writeback", box.id, one.ref.lane, one.order.key.account)
+            work.setdefault(one.ref.subject_id, []).append(follow)
         return work
 
 
@@ -290,9 +290,9 @@ def _not_yet(row: UndispatchedRow, *, is_outdated: bool) -> Later | None:
     return Later("before_ship_from", after_s=row.early_s) if row.early_s > 0 else None
 
 
-def _place_of(row: UndispatchedRow) -> Place:
+def _place_of(row: UndispatchedRow) -> SubjectRef:
     id_ = row.fulfillment_order_id
-    return Place(id_, Lane(row.lane), row.order_id, id_, None, State(row.state))
+    return SubjectRef(id_, Lane(row.lane), row.order_id, id_, None, State(row.state))
 
 
 def _checked_s(row: UndispatchedRow, boxes: Sequence[KnownPackage]) -> float | None:
@@ -327,7 +327,7 @@ def _take_unwanted(
 
 def _has_vanished(one: Undispatched, answer: Answer) -> bool:
     """Whether the warehouse knows a document no more that it had. A person decides before it gets another one."""
-    return one.is_placed and isinstance(answer.outcome, NothingPlaced) and one.place.state in STEP.works_in
+    return one.is_placed and isinstance(answer.outcome, NothingPlaced) and one.ref.state in STEP.works_in
 
 
 def _placed(one: Undispatched, outcome: Taken | Underway, checked_s: float | None) -> Placed:
@@ -337,7 +337,7 @@ def _placed(one: Undispatched, outcome: Taken | Underway, checked_s: float | Non
 
 
 def _refused(one: Undispatched, refusal: DocumentRefusal) -> RefusedDocument:
-    state = one.place.state
+    state = one.ref.state
     # Only a step of ours holds an order while its document is out; the hold has interrupted one of these states.
     at = State.ALLOCATED if state is State.ON_HOLD else state
-    return RefusedDocument(one.place, at, one.order, one.location, one.reference, one.quantities, refusal)
+    return RefusedDocument(one.ref, at, one.order, one.location, one.reference, one.quantities, refusal)

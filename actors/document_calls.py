@@ -10,9 +10,9 @@ from typing import Any
 
 from actors.decrypt_receiver import reveal
 from actors.documents import refusal_of
-from actors.last_check import Checked, LastCheck
+from actors.last_check import CheckedPackage, LastCheck
 from actors.tools import Tools
-from adapters.documents import Document, DocumentRefusedError, Found, Progress, Taken
+from adapters.documents import Document, DocumentProgress, DocumentRefusedError, Found, Taken
 from adapters.ports import Purpose, Warehouse
 from domain.dispatch import DocumentRefusal
 from domain.errors import Conflict, Malformed, Refused
@@ -20,7 +20,7 @@ from domain.holds import OUTCOME_UNKNOWN
 from domain.order import Address, Order
 from domain.waivers import Waiver
 from infra.engine.remote import Lease, call_each
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.process.failpoints import failpoint
 
 
@@ -33,7 +33,7 @@ class Undispatched:
     allowed to ship; None: nobody knows. `quantities`: pieces by line. `version`: of the order's content.
     """
 
-    place: Place
+    ref: SubjectRef
     order: Order
     location: str
     document: Document
@@ -109,25 +109,25 @@ class DocumentCalls:
             "is_draining": lease.is_draining,
         }
         asked = await call_each([one for one in intents if one.seen_before], self._ask, **limits)
-        unplaced = [one for one in intents if one.may_place and asked.get(one.place.subject_id) is None]
+        unplaced = [one for one in intents if one.may_place and asked.get(one.ref.subject_id) is None]
         outdated = [one for one in unplaced if self._is_outdated(one)]
         checks = await call_each(outdated, self._check, **limits)
         times = {id_: found for id_, found in checks.items() if isinstance(found, float)}
         refused = {id_: found for id_, found in checks.items() if isinstance(found, Exception)}
-        clear = [one for one in unplaced if one.place.subject_id not in refused]
+        clear = [one for one in unplaced if one.ref.subject_id not in refused]
         receivers = await self._reveal(shop, clear, lease)
 
-        async def place(one: Undispatched) -> Outcome:
-            receiver = receivers.get(one.place.subject_id)
+        async def ref(one: Undispatched) -> Outcome:
+            receiver = receivers.get(one.ref.subject_id)
             if isinstance(receiver, Exception):
                 raise receiver
-            failpoint("dispatch.checked", one.place.subject_id)
+            failpoint("dispatch.checked", one.ref.subject_id)
             answer = await _place(self.tools.warehouse(one.location), replace(one.document, receiver=receiver))
-            failpoint("dispatch.placed", one.place.subject_id)
+            failpoint("dispatch.placed", one.ref.subject_id)
             return answer
 
-        placed = await call_each(clear, place, **limits)
-        outcomes: dict[int, Outcome] = {one.place.subject_id: NothingPlaced() for one in intents if not one.may_place}
+        placed = await call_each(clear, ref, **limits)
+        outcomes: dict[int, Outcome] = {one.ref.subject_id: NothingPlaced() for one in intents if not one.may_place}
         outcomes |= refused | placed
         outcomes |= {id_: found for id_, found in asked.items() if found is not None}
         return {id_: Answer(outcome, times.get(id_)) for id_, outcome in outcomes.items()}
@@ -152,7 +152,7 @@ class DocumentCalls:
 
     async def _check(self, one: Undispatched) -> float:
         now = self.tools.clock.monotonic()
-        await self.last_check.ask(Checked(one.place, one.order, one.quantities, one.version, one.waivers))
+        await self.last_check.ask(CheckedPackage(one.ref, one.order, one.quantities, one.version, one.waivers))
         return now
 
     async def _reveal(self, shop: str, intents: Sequence[Undispatched], lease: Lease) -> dict[int, Address | Exception]:
@@ -164,7 +164,7 @@ class DocumentCalls:
         tokens = {order.key.platform_order_id: order.receiver.merge_token for order in hidden}
         revealed = await reveal(self.tools, shop, tokens, Purpose.LABEL, lease.is_draining)
         return {
-            one.place.subject_id: revealed.get(one.order.key.platform_order_id, one.order.receiver) for one in wanting
+            one.ref.subject_id: revealed.get(one.order.key.platform_order_id, one.order.receiver) for one in wanting
         }
 
 
@@ -184,8 +184,8 @@ def _read(reference: str, found: Found) -> Outcome:
     if found.reference != reference:
         raise Malformed("foreign_answer", "the warehouse answered for another reference")
     match found.progress:
-        case Progress.REFUSED:
+        case DocumentProgress.REFUSED:
             return refusal_of(found.code)
-        case Progress.STOPPED:
+        case DocumentProgress.STOPPED:
             return Stopped()
     return Underway(found)

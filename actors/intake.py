@@ -9,20 +9,20 @@ from traceback import clear_frames
 import psycopg
 
 from actors.tools import Tools
-from adapters.ports import Listed
+from adapters.ports import ListedChange
 from domain.errors import Malformed, Misconfigured, Throttled
 from domain.gates import PAUSED, GateShut
 from domain.lanes import score
 from domain.order import Lane, RawOrder
 from infra.config.settings import Shop
-from infra.engine.failures import Origin, bury, cause_entry
-from infra.engine.results import NewWork, Place
+from infra.engine.failures import Origin, add_dead_letter, cause_entry
+from infra.engine.results import NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_work, write
 from infra.process.byte_room import ByteRoom
 from infra.process.failpoints import failpoints
 from infra.queue.keys import BellKey
 from infra.tables.claims import WorkRow
-from infra.tables.gaps import Gap, GivenUp, Patience, close_gaps, note_gaps, note_nameless
+from infra.tables.gaps import GapRetries, GivenUp, NotedGap, close_gaps, note_gaps, note_nameless
 from infra.tables.payloads import NewPayload, full_of_unread, store_payloads
 from infra.tables.pool import Connection
 from infra.tables.shops import count_late
@@ -35,14 +35,14 @@ INSERT_MAX_BYTES = 8 * 1024 * 1024
 _UNREAD_MAX = 3
 # An order that cannot be fetched is requested again after a pause that doubles, and is given up after this many tries
 # and this time.
-_GAP_PATIENCE = Patience(first_s=30.0, max_s=3600.0, tries=8, patience_s=7200.0)
+_GAP_PATIENCE = GapRetries(first_s=30.0, max_s=3600.0, tries=8, patience_s=7200.0)
 # Refusals by the call rate or the width of a healthy account: the order is fetched again when its window is read again.
 _PACE = frozenset({"rate", "busy"})
 
 log = get_logger(__name__)
 
-Kept = tuple[Listed, RawOrder]
-Failed = tuple[Listed, Exception]
+Kept = tuple[ListedChange, RawOrder]
+Failed = tuple[ListedChange, Exception]
 
 
 def stops_window(error: Exception) -> bool:
@@ -51,7 +51,7 @@ def stops_window(error: Exception) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class ShopFeed:
     """The shop of the orders. `is_late`: the second reading found them, and they are counted as found late."""
 
     shop_id: int
@@ -60,7 +60,7 @@ class Feed:
 
 
 @dataclass(slots=True)
-class _Basket:
+class _FetchedOrders:
     """Fetched payloads that are not stored yet. `is_all`: every order was requested in time."""
 
     kept: list[Kept] = field(default_factory=list)
@@ -71,61 +71,61 @@ class _Basket:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class OrderIntake:
     """Fetches and stores orders of any shop. `room` bounds the bytes that a process fetches at once."""
 
     tools: Tools
     room: ByteRoom = field(default_factory=ByteRoom)
 
-    async def take(self, feed: Feed, listed: Sequence[Listed], may_begin: Callable[[], bool]) -> bool:
+    async def take(self, feed: ShopFeed, listed: Sequence[ListedChange], may_begin: Callable[[], bool]) -> bool:
         """Fetch some orders and store their payloads; returns whether all were requested in time.
 
         An order that cannot be fetched is recorded as a gap and stops no other order. Raises what the platform says of
         the account as a whole, after all else is stored and noted; what was not had for that reason is a gap too,
         without a spent try.
         """
-        basket = _Basket()
+        fetched = _FetchedOrders()
         gate = asyncio.Semaphore(self.tools.settings.engine.outside_concurrency)
         stops: list[Exception] = []
 
-        async def ask(one: Listed) -> None:
+        async def ask(one: ListedChange) -> None:
             async with gate:
                 if not may_begin():
-                    basket.is_all = False
+                    fetched.is_all = False
                     return
-                async with self.room.place() as place:
+                async with self.room.share() as share:
                     try:
                         raw = await self.tools.platform(feed.shop.account).fetch(one.platform_order_id)
                     except Exception as error:  # noqa: BLE001 - whatever one order raises is that order's
                         _forget_locals(error)
-                        self.room.resize(place, 0)
-                        basket.failed.append((one, error))
+                        self.room.resize(share, 0)
+                        fetched.failed.append((one, error))
                         if stops_window(error):
                             stops.append(error)
                         return
-                    self.room.resize(place, len(raw.body))
-                    async with basket.lock:
-                        basket.kept.append((one, raw))
-                        basket.size += len(raw.body)
-                        if basket.size >= STORE_BYTES:
-                            await self._empty(feed, basket)
+                    self.room.resize(share, len(raw.body))
+                    async with fetched.lock:
+                        fetched.kept.append((one, raw))
+                        fetched.size += len(raw.body)
+                        if fetched.size >= STORE_BYTES:
+                            await self._empty(feed, fetched)
 
         ends = await asyncio.gather(*(ask(one) for one in listed), return_exceptions=True)
-        await self._empty(feed, basket)
+        await self._empty(feed, fetched)
         for end in ends:
             if end is not None:
                 raise end
         if stops:
             raise max(stops, key=lambda error: isinstance(error, Misconfigured))
-        return basket.is_all
+        return fetched.is_all
 
-    async def _empty(self, feed: Feed, basket: _Basket) -> None:
-        kept, failed = basket.kept, basket.failed
-        basket.kept, basket.failed, basket.size = [], [], 0
+    async def _empty(self, feed: ShopFeed, fetched: _FetchedOrders) -> None:
+        kept, failed = fetched.kept, fetched.failed
+        fetched.kept, fetched.failed, fetched.size = [], [], 0
         if kept or failed:
             await asyncio.to_thread(self._keep, feed, kept, failed)
 
-    def _keep(self, feed: Feed, kept: Sequence[Kept], failed: Sequence[Failed]) -> None:
+    def _keep(self, feed: ShopFeed, kept: Sequence[Kept], failed: Sequence[Failed]) -> None:
         """Store payloads and note gaps."""
         unstored = list(failed)
         for part in _parts(kept):
@@ -139,7 +139,7 @@ class Intake:
         unread = [(one, Malformed(raw.fault, "not readable as this order")) for one, raw in kept if raw.fault]
         self._note_gaps(feed, [*unstored, *unread])
 
-    def _store_alone(self, feed: Feed, part: Sequence[Kept]) -> list[Failed]:
+    def _store_alone(self, feed: ShopFeed, part: Sequence[Kept]) -> list[Failed]:
         """One payload after the other, so that what the database refuses is known by its order."""
         refused: list[Failed] = []
         for one, raw in part:
@@ -159,7 +159,7 @@ class Intake:
         for part in _parts(raws):
             self._store(shop, source, part)
 
-    def _store(self, shop: Shop, source: str, raws: Sequence[Kept], feed: Feed | None = None) -> None:
+    def _store(self, shop: Shop, source: str, raws: Sequence[Kept], feed: ShopFeed | None = None) -> None:
         """With a `feed`, what was stored and can be read is a gap no more."""
         cities = self.tools.directory.sender_cities
         with self.tools.db.transaction() as tx:
@@ -180,29 +180,29 @@ class Intake:
         failpoints("pull.stored", [raw_id for raw_id, _ in new])
         self.tools.bells.ring({BellKey("normalize", lane, "") for _, lane in new})
 
-    def _note_gaps(self, feed: Feed, failed: Sequence[Failed]) -> None:
+    def _note_gaps(self, feed: ShopFeed, failed: Sequence[Failed]) -> None:
         when = self.tools.clock.utcnow().isoformat()
         rows = _newest(_gap(one, error, when) for one, error in failed if not _is_paced(error))
         if not rows:
             return
         log.error("orders_not_fetched", shop=feed.shop.account, count=len(rows), orders=_some_ids(rows))
         with self.tools.db.transaction() as tx:
-            self._bury(tx, feed, note_gaps(tx, feed.shop_id, rows, _GAP_PATIENCE))
+            self._add_dead_letters(tx, feed, note_gaps(tx, feed.shop_id, rows, _GAP_PATIENCE))
 
-    def note_nameless(self, feed: Feed, since: datetime, fault: str) -> None:
+    def note_nameless(self, feed: ShopFeed, since: datetime, fault: str) -> None:
         """A row of the listing without an order id becomes a dead letter at once: its order cannot be requested."""
         error = Malformed(fault, "a row of the change listing does not tell its order id")
         cause = cause_entry(error, self.tools.clock.utcnow().isoformat(), 1)
         with self.tools.db.transaction() as tx:
-            self._bury(tx, feed, note_nameless(tx, feed.shop_id, since, fault, cause))
+            self._add_dead_letters(tx, feed, note_nameless(tx, feed.shop_id, since, fault, cause))
 
-    def _bury(self, tx: Connection, feed: Feed, given_up: Iterable[GivenUp]) -> None:
+    def _add_dead_letters(self, tx: Connection, feed: ShopFeed, given_up: Iterable[GivenUp]) -> None:
         """An order that could not be fetched for a long time becomes a dead letter: a person must ask the platform."""
         writes = Writes()
         for subject_id, tries, causes in given_up:
-            place = Place(subject_id, Lane.P1)
-            work = WorkRow(subject_id, place.lane, feed.shop.account, tries - 1, 0, causes[:-1])
-            bury("pull", place, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
+            ref = SubjectRef(subject_id, Lane.P1)
+            work = WorkRow(subject_id, ref.lane, feed.shop.account, tries - 1, 0, causes[:-1])
+            add_dead_letter("pull", ref, work, causes[-1], writes, origin=Origin(rules=self.tools.rules.version))
         write(tx, "pull", writes)
 
 
@@ -239,9 +239,9 @@ def _forget_locals(error: BaseException) -> None:
         link = link.__cause__ or link.__context__
 
 
-def _gap(one: Listed, error: Exception, when: str) -> Gap:
+def _gap(one: ListedChange, error: Exception, when: str) -> NotedGap:
     cause = cause_entry(error, when, 1)
-    return Gap(
+    return NotedGap(
         one.platform_order_id,
         one.changed_at,
         error=cause["code"],
@@ -251,7 +251,7 @@ def _gap(one: Listed, error: Exception, when: str) -> Gap:
     )
 
 
-def _newest(gaps: Iterable[Gap]) -> list[Gap]:
+def _newest(gaps: Iterable[NotedGap]) -> list[NotedGap]:
     """One gap for each order, though a page may list it with several changes."""
     ordered = sorted(gaps, key=lambda gap: (gap.changed_at, gap.spent))
     return list({gap.platform_order_id: gap for gap in ordered}.values())
@@ -261,5 +261,5 @@ def _is_paced(error: Exception) -> bool:
     return isinstance(error, GateShut) and error.why in _PACE
 
 
-def _some_ids(gaps: Sequence[Gap]) -> list[str]:
+def _some_ids(gaps: Sequence[NotedGap]) -> list[str]:
     return [gap.platform_order_id for gap in gaps[:5]]

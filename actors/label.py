@@ -30,14 +30,15 @@ from domain.take_over import ShopWatchedError
 from domain.waivers import Waiver
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease
-from infra.engine.results import Failed, NewWork, Place, Result, Settled, each, place_of
+from infra.engine.results import Failed, Finished, NewWork, Result, SubjectRef, decide_each, ref_of
 from infra.queue.keys import BellKey
 from infra.tables.holds import load_waivers
 from infra.tables.orders import load_orders
 from infra.tables.packages import UnlabelledRow, closed_packages, load_unlabelled
 from infra.tables.pool import Connection
+from infra.tables.progress import booked_packages, open_bookings, unbooked_packages
 from infra.tables.shipments import (
-    Booked,
+    BookedShipment,
     Intent,
     book_shipments,
     clear_calls,
@@ -45,7 +46,6 @@ from infra.tables.shipments import (
     intend_shipments,
     void_shipments,
 )
-from infra.tables.standing import booked_packages, open_bookings, unbooked_packages
 from infra.tables.writebacks import NewWriteback, want_writebacks
 
 STEP = Step(
@@ -72,7 +72,7 @@ STEP = Step(
 
 
 # The present content of the order wants no label for the contents of the package.
-_NOT_BOUGHT = (OrderHeldError, OrderChangedError)
+_NOT_BOOKED = (OrderHeldError, OrderChangedError)
 # Seconds until an order that changed at the last moment is tried again: its update runs meanwhile.
 _UPDATE_S = 1.0
 # A first call that ended with one of these errors certainly booked nothing.
@@ -80,7 +80,7 @@ _NO_EFFECT = (Transient, Throttled, Refused, Misconfigured, OrderHeldError, Orde
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class LabelStep:
     """Books packages at one courier account; shops that ship on label are written back from here on."""
 
     tools: Tools
@@ -99,33 +99,33 @@ class Label:
         orders = load_orders(tx, [row.order_id for row in rows])
         waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
         intents: list[Unlabelled] = []
-        settled: list[Result] = []
+        finished: list[Result] = []
         outdated = _take_unwanted(tx, [row for row in rows if row.state in STEP.works_in], orders)
         for row in rows:
-            place = place_of(row, row.package_id)
-            may_book = place.state in STEP.works_in
+            ref = ref_of(row, row.package_id)
+            may_book = ref.state in STEP.works_in
             if may_book and not row.lines and row.status != "booked" and not row.is_asked_about:
-                settled.append(nothing_left(place))
+                finished.append(nothing_left(ref))
             elif row.order_id in outdated and may_book and row.status != "booked" and not row.is_asked_about:
-                settled.append(Settled(place, Later("order_changed")))
+                finished.append(Finished(ref, Later("order_changed")))
             elif row.early_s > 0 and may_book and row.status != "booked" and not row.is_asked_about:
-                settled.append(Settled(place, Later("before_ship_from", after_s=row.early_s)))
+                finished.append(Finished(ref, Later("before_ship_from", after_s=row.early_s)))
             elif row.status == "booked" or not (may_book or row.is_asked_about):
-                settled.append(Settled(place, Done(facts={"left_alone": row.status or row.state})))
+                finished.append(Finished(ref, Done(facts={"left_alone": row.status or row.state})))
             elif row.busy_s > 0:
                 # An earlier worker's call to the courier may still run: ask only after its time limit.
-                settled.append(Settled(place, Later("earlier_call_may_run", after_s=row.busy_s)))
+                finished.append(Finished(ref, Later("earlier_call_may_run", after_s=row.busy_s)))
             else:
                 let_pass = waivers.get(row.fulfillment_order_id, ())
-                intents.append(_unlabelled(place, row, orders[row.order_id], let_pass, may_book=may_book))
+                intents.append(_unlabelled(ref, row, orders[row.order_id], let_pass, may_book=may_book))
         may_be_called = [one for one in intents if one.may_book]
         if may_be_called:
             intend_shipments(tx, map(self._intent, may_be_called))
-        return Intended(intents, settled)
+        return Intended(intents, finished)
 
     def _intent(self, one: Unlabelled) -> Intent:
         generation = int(one.reference.rpartition("-")[2])
-        return Intent(one.place.subject_id, generation, one.reference, one.courier, self._unclear_s(one.account))
+        return Intent(one.ref.subject_id, generation, one.reference, one.courier, self._unclear_s(one.account))
 
     def _unclear_s(self, account: str) -> float:
         return self.call_s + self._find_lag_s(account)
@@ -150,13 +150,13 @@ class Label:
             book_shipments(
                 tx,
                 [
-                    Booked(
-                        each_.reference,
-                        each_.number,
-                        each_.sort_code,
-                        unclear_s[each_.reference] if each_.reference in asked_now else None,
+                    BookedShipment(
+                        shipment.reference,
+                        shipment.number,
+                        shipment.sort_code,
+                        unclear_s[shipment.reference] if shipment.reference in asked_now else None,
                     )
-                    for each_ in alive
+                    for shipment in alive
                 ],
             )
         if dead:
@@ -166,16 +166,16 @@ class Label:
             end_calls(tx, over, lag_s)
         if clean:
             clear_calls(tx, clean)
-        answers = {one.place.subject_id: answer for one, answer in answered}
+        answers = {one.ref.subject_id: answer for one, answer in answered}
         told = [one for one, answer in answered if isinstance(answer, Waybill) and answer.alive]
         unwanted = _unwanted(tx, told)
-        self._want_writebacks(tx, [one for one in told if one.place.subject_id not in unwanted])
+        self._want_writebacks(tx, [one for one in told if one.ref.subject_id not in unwanted])
 
-        def settle(one: Unlabelled) -> Result:
-            answer = answers[one.place.subject_id]
-            return self._settle(one, answer, is_wanted=one.place.subject_id not in unwanted)
+        def result_of(one: Unlabelled) -> Result:
+            answer = answers[one.ref.subject_id]
+            return self._result_of(one, answer, is_wanted=one.ref.subject_id not in unwanted)
 
-        return each(STEP.name, [one for one, _ in answered], settle)
+        return decide_each(STEP.name, [one for one, _ in answered], result_of)
 
     def _is_clear(self, one: Unlabelled, answer: object) -> bool:
         """Whether the courier certainly has no waybill: no call had an effect, or a later look-up found none."""
@@ -183,53 +183,53 @@ class Label:
             return True
         if not isinstance(answer, _NO_EFFECT):
             return False
-        return not one.seen_before or (isinstance(answer, (*_NOT_BOUGHT, ShopWatchedError)) and self._can_find(one))
+        return not one.seen_before or (isinstance(answer, (*_NOT_BOOKED, ShopWatchedError)) and self._can_find(one))
 
     def _can_find(self, one: Unlabelled) -> bool:
         courier = self.tools.couriers.get(one.account)
         return courier is not None and courier.can_find
 
-    def _settle(self, one: Unlabelled, answer: object, *, is_wanted: bool) -> Result:
-        if isinstance(answer, _NOT_BOUGHT):
-            return self._not_bought(one, answer)
+    def _result_of(self, one: Unlabelled, answer: object, *, is_wanted: bool) -> Result:
+        if isinstance(answer, _NOT_BOOKED):
+            return self._not_booked(one, answer)
         if isinstance(answer, Exception):
-            return Failed(one.place, answer)
+            return Failed(one.ref, answer)
         if isinstance(answer, NothingBooked):
-            return Settled(one.place, Done(facts={"asked_about": one.reference, "found": "nothing"}))
+            return Finished(one.ref, Done(facts={"asked_about": one.reference, "found": "nothing"}))
         assert isinstance(answer, Waybill)
         if not answer.alive:
-            return Settled(one.place, Later("shipment_was_cancelled"))
+            return Finished(one.ref, Later("shipment_was_cancelled"))
         facts = {"courier": one.courier, "waybill": answer.number, "adopted": one.seen_before}
         if not is_wanted:
-            return Settled(one.place, Done(facts=facts), holds=(_unwanted_hold(one, answer),))
-        return Settled(one.place, Done(facts=facts), follow=self._follow(one))
+            return Finished(one.ref, Done(facts=facts), holds=(_unwanted_hold(one, answer),))
+        return Finished(one.ref, Done(facts=facts), follow=self._follow(one))
 
     def _follow(self, one: Unlabelled) -> tuple[NewWork, ...]:
         """The warehouse hears of it where it takes orders, else the platform of a shop that ships on label.
 
         What follows for a held order begins once the hold is released.
         """
-        place, shop = one.place, one.order.key.account
-        if place.state is State.ON_HOLD or place.fulfillment_order_id is None:
+        ref, shop = one.ref, one.order.key.account
+        if ref.state is State.ON_HOLD or ref.fulfillment_order_id is None:
             return ()
         if self._takes_orders(one):
             account = self.tools.directory.location(one.location).account
-            return (NewWork("dispatch", place.fulfillment_order_id, place.lane, account, shop),)
-        tells_now = self._ships_on_label(one)
-        return (NewWork("writeback", place.subject_id, place.lane, shop),) if tells_now else ()
+            return (NewWork("dispatch", ref.fulfillment_order_id, ref.lane, account, shop),)
+        writes_back_now = self._ships_on_label(one)
+        return (NewWork("writeback", ref.subject_id, ref.lane, shop),) if writes_back_now else ()
 
     def _takes_orders(self, one: Unlabelled) -> bool:
         return self.tools.capabilities(one.location).takes_orders
 
-    def _not_bought(self, one: Unlabelled, why: OrderHeldError | OrderChangedError) -> Settled:
+    def _not_booked(self, one: Unlabelled, why: OrderHeldError | OrderChangedError) -> Finished:
         # A package that may be booked already, at a courier without a look-up, needs a person who asks the courier.
         open_question = one.seen_before and not self._can_find(one)
         unknown = (Hold(HoldCode.WAYBILL_ERROR, {"code": OUTCOME_UNKNOWN}),) if open_question else ()
         if isinstance(why, OrderChangedError):
             again = Later("order_changed", after_s=_UPDATE_S)
-            return Settled(one.place, unknown[0] if unknown else again)
+            return Finished(one.ref, unknown[0] if unknown else again)
         first, *others = (Hold(found.code, {"found_by": "label", **found.facts}) for found in why.findings)
-        return Settled(one.place, first, holds=(*others, *unknown))
+        return Finished(one.ref, first, holds=(*others, *unknown))
 
     def _ships_on_label(self, one: Unlabelled) -> bool:
         shop = self.tools.directory.shops.get(one.order.key.account)
@@ -238,11 +238,11 @@ class Label:
     def _want_writebacks(self, tx: Connection, booked: Sequence[Unlabelled]) -> None:
         now = self.tools.clock.utcnow()
         # What a warehouse may still refuse is told once the warehouse has it.
-        told = [one.place for one in booked if self._ships_on_label(one) and not self._takes_orders(one)]
-        want_writebacks(tx, [NewWriteback(place.subject_id, place.order_id, now) for place in told])
+        told = [one.ref for one in booked if self._ships_on_label(one) and not self._takes_orders(one)]
+        want_writebacks(tx, [NewWriteback(ref.subject_id, ref.order_id, now) for ref in told])
 
 
-@actor(STEP, Label)
+@actor(STEP, LabelStep)
 def label(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
@@ -259,7 +259,7 @@ def _take_unwanted(tx: Connection, rows: Sequence[UnlabelledRow], orders: Mappin
 
 def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:
     """Packages that got a waybill though their order is closed, here or on its platform."""
-    stopped = [one.place.subject_id for one in booked if one.place.state not in STEP.works_in]
+    stopped = [one.ref.subject_id for one in booked if one.ref.state not in STEP.works_in]
     if not stopped:
         return set()
     return closed_packages(tx, stopped)
@@ -270,10 +270,10 @@ def _unwanted_hold(one: Unlabelled, waybill: Waybill) -> Hold:
 
 
 def _unlabelled(
-    place: Place, row: UnlabelledRow, order: Order, waivers: tuple[Waiver, ...], *, may_book: bool
+    ref: SubjectRef, row: UnlabelledRow, order: Order, waivers: tuple[Waiver, ...], *, may_book: bool
 ) -> Unlabelled:
     return Unlabelled(
-        place,
+        ref,
         order,
         row.account,
         row.courier,

@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.intake import Intake
+from actors.intake import OrderIntake
 from actors.tools import Tools
 from adapters import registry
-from adapters.ports import Listed
+from adapters.ports import ListedChange
 from domain.changes import buyer_changed
 from domain.errors import Malformed
 from domain.holds import Finding
@@ -20,15 +20,15 @@ from domain.order import Order, PlatformState
 from domain.review import ReviewFacts, review
 from domain.stock import Reservation
 from domain.waivers import Waiver
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.tables.lines import load_plans, own_shipments
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedPackage:
     """A package that its order still wants, by the stored content. `version`: of the stored content."""
 
-    place: Place
+    ref: SubjectRef
     order: Order
     quantities: Mapping[str, int]
     version: bytes
@@ -52,12 +52,12 @@ class LastCheck:
     """Asks the platform for each order. One call each, with no transaction open."""
 
     tools: Tools
-    intake: Intake = field(init=False)
+    intake: OrderIntake = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "intake", Intake(self.tools))
+        object.__setattr__(self, "intake", OrderIntake(self.tools))
 
-    async def ask(self, one: Checked) -> None:
+    async def ask(self, one: CheckedPackage) -> None:
         """Returns if the label may be bought. Raises OrderHeldError, OrderChangedError, or of the error tree."""
         key = one.order.key
         raw = await self.tools.platform(key.account).fetch(key.platform_order_id)
@@ -69,7 +69,7 @@ class LastCheck:
         read = registry.platform(key.platform).read_order(raw.body, key.shop)
         now = keep_skus(one.order, with_missing(one.order, read))
         shop = self.tools.directory.shop(key.account)
-        listed = Listed(key.platform_order_id, now.updated_at)
+        listed = ListedChange(key.platform_order_id, now.updated_at)
         await asyncio.to_thread(self.intake.store, shop, "pull", [(listed, raw)])
         own = await asyncio.to_thread(self._own, one, now)
         lines = frozenset(one.quantities)
@@ -80,7 +80,7 @@ class LastCheck:
         if not _wants(now, one.quantities, own):
             raise OrderChangedError
 
-    async def _ask_again(self, one: Checked) -> None:
+    async def _ask_again(self, one: CheckedPackage) -> None:
         """Check again for a content that is already stored: pieces stayed in the package because a call about it had an
         unknown outcome.
         """
@@ -89,11 +89,11 @@ class LastCheck:
             if not _wants(one.order, one.quantities, own):
                 raise OrderChangedError
 
-    def _own(self, one: Checked, now: Order) -> Mapping[str, int]:
-        assert one.place.order_id is not None
+    def _own(self, one: CheckedPackage, now: Order) -> Mapping[str, int]:
+        assert one.ref.order_id is not None
         with self.tools.db.transaction() as tx:
-            _, told = load_plans(tx, [one.place.order_id])
-        return own_shipments(now, told.get(one.place.order_id, ()))
+            _, told = load_plans(tx, [one.ref.order_id])
+        return own_shipments(now, told.get(one.ref.order_id, ()))
 
 
 def may_be_outdated(order: Order, lines: Container[str]) -> bool:

@@ -9,13 +9,13 @@ from domain.listings import (
     NOTHING,
     NewSku,
     OpenLine,
-    Standing,
+    WaitingOrders,
     listing_of,
     mapped,
     new_skus,
-    standing,
     to_let_go,
     unnamed,
+    waiting_orders,
 )
 from domain.normalize import NOT_OURS
 from domain.order import Order
@@ -23,8 +23,8 @@ from domain.outcomes import Done
 from domain.states import Cause, State
 from domain.stock import Reservation
 from infra.engine.author import Author
-from infra.engine.reports import carry_whole
-from infra.engine.results import NewWork, Place, Settled
+from infra.engine.reports import has_worker_without_parts
+from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_move, event, write
 from infra.tables.audit import Act, Verb, record_acts
 from infra.tables.fulfillment import set_reservations
@@ -57,7 +57,7 @@ def fill_skus(tx: Connection, orders: Sequence[Order]) -> list[Order]:
 
 
 @dataclass(frozen=True, slots=True)
-class SentOn:
+class ResumedOrders:
     """Fulfillment orders by what became of them.
 
     `changed`: lines of theirs got a SKU, or turned out to be nothing to pick. `ready`: stock knows all their SKUs now.
@@ -74,7 +74,7 @@ class SentOn:
         return self.ready | self.empty
 
 
-def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
+def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> ResumedOrders:
     """Give waiting orders the SKUs that the map has now, and make `reserve` due, in their lane, for orders without a
     missing SKU.
 
@@ -82,18 +82,18 @@ def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> SentOn:
     """
     ids = lock_ready(tx, fulfillment_order_ids) if fulfillment_order_ids else []
     if not ids:
-        return SentOn()
+        return ResumedOrders()
     lines = open_lines(tx, ids)
     listing_map = load_entries(tx, (line.listing for line in lines if not line.is_known))
     changed = new_skus(lines, listing_map)
-    if any(one.sku == NOTHING for one in changed) and carry_whole(tx):
+    if any(one.sku == NOTHING for one in changed) and has_worker_without_parts(tx):
         # A worker of an earlier version would still ship the line, so the order waits until that worker has ended.
         changed = [one for one in changed if one.sku != NOTHING]
     write_skus(tx, changed)
-    left = standing(lines, changed, unknown_skus(tx, {one.sku for one in changed if one.sku != NOTHING}))
+    left = waiting_orders(lines, changed, unknown_skus(tx, {one.sku for one in changed if one.sku != NOTHING}))
     orders = _set_fulfillers(tx, changed)
-    _tell(tx, ids, lines, changed, left=left, orders=orders)
-    return SentOn(frozenset(one.line.fulfillment_order_id for one in changed), left.ready, left.empty)
+    _record(tx, ids, lines, changed, left=left, orders=orders)
+    return ResumedOrders(frozenset(one.line.fulfillment_order_id for one in changed), left.ready, left.empty)
 
 
 def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
@@ -111,13 +111,13 @@ def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     if len(gone) == len(lines):
         advice = "map its listing (`orderlane sku map`), with --nothing if there is nothing to ship"
         raise Conflict("nothing_left", f"no line to pick has a SKU in order {locked.order_id}: {advice}")
-    if carry_whole(tx):
+    if has_worker_without_parts(tx):
         raise Conflict("earlier_version_runs", "workers of an earlier version carry every order whole: stop them first")
     write_skus(tx, gone)
     _set_fulfillers(tx, gone)
     line_ids = tuple(one.line.line_id for one in gone)
     facts = {"lines": list(line_ids), "by": author.who, "reason": author.reason}
-    writes = Writes(events=[event("reserve", _place(locked), "lines_let_go", Cause.PERSON, facts=facts)])
+    writes = Writes(events=[event("reserve", _ref(locked), "lines_let_go", Cause.PERSON, facts=facts)])
     write(tx, "reserve", writes)
     acts = [
         Act(
@@ -132,13 +132,13 @@ def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     return line_ids
 
 
-def _tell(
+def _record(
     tx: Connection,
     ids: Sequence[int],
     lines: Sequence[OpenLine],
     changed: Sequence[NewSku],
     *,
-    left: Standing,
+    left: WaitingOrders,
     orders: Mapping[int, Order],
 ) -> None:
     """Events of what changed, `reserve` for what is ready, and an end for that of which nothing is left."""
@@ -151,7 +151,7 @@ def _tell(
     for one in locked:
         if one.id in words:
             facts = {"lines": words[one.id]}
-            writes.events.append(event("reserve", _place(one), "skus_mapped", Cause.RULES, facts=facts))
+            writes.events.append(event("reserve", _ref(one), "skus_mapped", Cause.RULES, facts=facts))
         if one.id in left.ready:
             writes.added.append(NewWork("reserve", one.id, one.lane, shop=accounts[one.id]))
     # The review releases the hold of a paid order; an unpaid order has no review, so its hold is released here.
@@ -180,8 +180,8 @@ def _end(tx: Connection, empty: Sequence[Locked], orders: Mapping[int, Order], w
         if _is_unpaid(one) or len(free[one.id]) < len(holds.get(one.id, ())):
             continue
         to = State.CLOSED if orders[one.order_id].is_ours else State.PAID
-        settled = Settled(_place(one), Done(), Cause.PERSON, closed_reason=NOT_OURS)
-        add_move("reserve", settled, (to,), writes, facts={"by": ENGINE})
+        finished = Finished(_ref(one), Done(), Cause.PERSON, closed_reason=NOT_OURS)
+        add_move("reserve", finished, (to,), writes, facts={"by": ENGINE})
 
 
 def _is_unpaid(locked: Locked) -> bool:
@@ -196,8 +196,8 @@ def _set_fulfillers(tx: Connection, changed: Iterable[NewSku]) -> dict[int, Orde
     return orders
 
 
-def _place(locked: Locked) -> Place:
-    return Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
+def _ref(locked: Locked) -> SubjectRef:
+    return SubjectRef(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
 
 
 def _in_words(one: NewSku) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from adapters.documents import Found, Progress
+from adapters.documents import DocumentProgress, Found
 from domain.dispatch import PlacementStatus
 from infra.tables.picking import document_progress
 from infra.tables.pool import Database
@@ -21,13 +21,13 @@ class OwnDocuments:
         if row is None or row.status is PlacementStatus.INTENDED:
             return None
         if row.status is PlacementStatus.REFUSED:
-            return Found(reference, reference, Progress.REFUSED, row.code)
+            return Found(reference, reference, DocumentProgress.REFUSED, row.code)
         if row.status is PlacementStatus.STOPPED:
-            return Found(reference, reference, Progress.STOPPED)
+            return Found(reference, reference, DocumentProgress.STOPPED)
         return Found(reference, reference, _progress(is_packed=row.is_packed, has_left=row.has_left))
 
 
-def _progress(*, is_packed: bool, has_left: bool) -> Progress:
+def _progress(*, is_packed: bool, has_left: bool) -> DocumentProgress:
     if has_left:
-        return Progress.HANDED_OVER
-    return Progress.PACKED if is_packed else Progress.TAKEN
+        return DocumentProgress.HANDED_OVER
+    return DocumentProgress.PACKED if is_packed else DocumentProgress.TAKEN

@@ -23,7 +23,7 @@ from domain.tracking import (
     next_look_s,
     way_on,
 )
-from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.engine.results import Finished, NewWork, Result, SubjectRef, decide_each
 from infra.tables.cases import NewCase, open_cases
 from infra.tables.notices import NewNotice, want_notices
 from infra.tables.packages import TrackedTimes, stamp_tracked
@@ -35,7 +35,7 @@ from infra.tables.tracking import NewEvent, ParcelDelivery, TrackedRow, deliveri
 class Told:
     """What a courier told of a parcel now. `has_answered`: it could be asked, whatever it told."""
 
-    place: Place
+    ref: SubjectRef
     row: TrackedRow
     events: tuple[TrackEvent, ...]
     has_answered: bool
@@ -50,35 +50,35 @@ def follow_up(tx: Connection, tools: Tools, step: str, told: Sequence[Told]) -> 
     if not told:
         return []
     known = _keep(tx, told)
-    parcels = {one.place.subject_id: fold(known[one.place.subject_id]) for one in told}
-    stamp_tracked(tx, [_stamped(one, parcels[one.place.subject_id]) for one in told if one.has_answered])
-    signed = {one.row.fulfillment_order_id for one in told if parcels[one.place.subject_id].delivered_at}
+    parcels = {one.ref.subject_id: fold(known[one.ref.subject_id]) for one in told}
+    stamp_tracked(tx, [_stamped(one, parcels[one.ref.subject_id]) for one in told if one.has_answered])
+    signed = {one.row.fulfillment_order_id for one in told if parcels[one.ref.subject_id].delivered_at}
     now = tools.clock.utcnow()
     # First, so that an order with trouble that is told of only now is not completed.
-    open_cases(tx, [case for one in told for case in _cases(tools, one, parcels[one.place.subject_id], now)])
+    open_cases(tx, [case for one in told for case in _cases(tools, one, parcels[one.ref.subject_id], now)])
     delivered = deliveries(tx, sorted(signed))
     notices = _notices(tx, tools, told, parcels)
     moved: set[int] = set()
 
     def settle(one: Told) -> Result:
-        parcel, part = parcels[one.place.subject_id], one.row.fulfillment_order_id
+        parcel, part = parcels[one.ref.subject_id], one.row.fulfillment_order_id
         delivery = delivered.get(part, ParcelDelivery(None, has_case=False))
-        follow = notices.get(one.place.subject_id, ())
+        follow = notices.get(one.ref.subject_id, ())
         # Several parcels of one fulfillment order move it together, once.
         settled = _settled(tools, one, parcel, delivery, moves=part not in moved, follow=follow)
         if settled.via or (isinstance(settled.outcome, Done) and settled.outcome.state):
             moved.add(part)
         return settled
 
-    return each(step, told, settle)
+    return decide_each(step, told, settle)
 
 
 def _keep(tx: Connection, told: Sequence[Told]) -> dict[int, set[ParcelEvent]]:
     """All events of the parcels, with those that are new by now."""
-    known = events_of(tx, [one.place.subject_id for one in told])
+    known = events_of(tx, [one.ref.subject_id for one in told])
     new: dict[tuple[int, datetime, str], NewEvent] = {}
     for one in told:
-        id_ = one.place.subject_id
+        id_ = one.ref.subject_id
         stored = {(event.at, event.code) for event in known[id_]}
         for event in one.events:
             if (event.at, event.code) not in stored:
@@ -92,27 +92,27 @@ def _keep(tx: Connection, told: Sequence[Told]) -> dict[int, set[ParcelEvent]]:
 
 
 def _stamped(one: Told, parcel: Parcel) -> TrackedTimes:
-    return TrackedTimes(one.place.subject_id, parcel.collected_at, parcel.delivered_at)
+    return TrackedTimes(one.ref.subject_id, parcel.collected_at, parcel.delivered_at)
 
 
-def _path(place: Place, parcel: Parcel, delivery: ParcelDelivery) -> tuple[State, ...]:
-    assert place.state is not None
+def _path(ref: SubjectRef, parcel: Parcel, delivery: ParcelDelivery) -> tuple[State, ...]:
+    assert ref.state is not None
     is_delivered = delivery.delivered_at is not None
-    return way_on(place.state, is_collected=parcel.collected_at is not None, is_delivered=is_delivered)
+    return way_on(ref.state, is_collected=parcel.collected_at is not None, is_delivered=is_delivered)
 
 
 def _settled(
     tools: Tools, one: Told, parcel: Parcel, delivery: ParcelDelivery, *, moves: bool, follow: tuple[NewWork, ...]
-) -> Settled:
+) -> Finished:
     """The outcome of one parcel. `moves`: its fulfillment order may move by it."""
-    place, now = one.place, tools.clock.utcnow()
-    path = _path(place, parcel, delivery) if moves else ()
-    if place.state is State.DELIVERED and _is_complete(delivery, now):
-        return Settled(place, Done(State.COMPLETED if moves else None), Cause.TIMER, follow=follow)
+    ref, now = one.ref, tools.clock.utcnow()
+    path = _path(ref, parcel, delivery) if moves else ()
+    if ref.state is State.DELIVERED and _is_complete(delivery, now):
+        return Finished(ref, Done(State.COMPLETED if moves else None), Cause.TIMER, follow=follow)
     after_s = _next_look_s(one, parcel, delivery, tools.settings.tracking.pace, now)
     if after_s is None:
-        return Settled(place, Done(path[-1] if path else None), Cause.COURIER, via=path[:-1], follow=follow)
-    return Settled(place, Later(parcel.stage, after_s=after_s), Cause.COURIER, via=path, follow=follow)
+        return Finished(ref, Done(path[-1] if path else None), Cause.COURIER, via=path[:-1], follow=follow)
+    return Finished(ref, Later(parcel.stage, after_s=after_s), Cause.COURIER, via=path, follow=follow)
 
 
 def _is_complete(delivery: ParcelDelivery, now: datetime) -> bool:
@@ -133,7 +133,7 @@ def _next_look_s(one: Told, parcel: Parcel, delivery: ParcelDelivery, pace: Pace
         return left_s
     if delivery.delivered_at is None:
         return None
-    is_on_its_way = one.place.state in {State.PACKED, State.IN_TRANSIT}
+    is_on_its_way = one.ref.state in {State.PACKED, State.IN_TRANSIT}
     return 0.0 if is_on_its_way and not delivery.has_case else pace.slow_s
 
 
@@ -151,7 +151,7 @@ def _cases(tools: Tools, one: Told, parcel: Parcel, now: datetime) -> list[NewCa
             case_id=case_id_of(kind, one.row.reference),
             kind=kind,
             order_id=one.row.order_id,
-            package_id=one.place.subject_id,
+            package_id=one.ref.subject_id,
             facts=facts,
         )
         for kind in sorted(kinds)
@@ -165,18 +165,18 @@ def _notices(
 
     That a parcel is out for delivery is no news any more once it was signed for.
     """
-    places = {one.place.subject_id: one for one in told}
+    refs = {one.ref.subject_id: one for one in told}
     notices = [
-        NewNotice(one.place.subject_id, event_name(event), channel, at.isoformat())
+        NewNotice(one.ref.subject_id, event_name(event), channel, at.isoformat())
         for one in told
-        for event, at in _news(parcels[one.place.subject_id])
+        for event, at in _news(parcels[one.ref.subject_id])
         for channel, settings in tools.directory.channels.items()
         if event in settings.events
     ]
     work: dict[int, tuple[NewWork, ...]] = {}
     for notice in want_notices(tx, notices):
-        one = places[notice.package_id]
-        added = NewWork("notify", notice.id, one.place.lane, notice.channel, one.row.key.account)
+        one = refs[notice.package_id]
+        added = NewWork("notify", notice.id, one.ref.lane, notice.channel, one.row.key.account)
         work[notice.package_id] = (*work.get(notice.package_id, ()), added)
     return work
 

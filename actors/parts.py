@@ -13,14 +13,14 @@ from domain.splitting import Want
 from domain.states import Cause, State
 from domain.stock import Reservation
 from infra.engine.reports import UNTIL_WOKEN_S
-from infra.engine.results import Place, Settled
+from infra.engine.results import Finished, SubjectRef
 from infra.tables.fulfillment import NewPart, add_parts
 from infra.tables.lines import Quantity, add_quantities, move_reserved, set_quantities
 from infra.tables.orders import Locked
 from infra.tables.pool import Connection
 
 # Due only when no worker of a version without parts runs: such a worker would ship the whole order.
-WAITS = Later("earlier_version_runs", after_s=UNTIL_WOKEN_S)
+WAIT_FOR_UPGRADE = Later("earlier_version_runs", after_s=UNTIL_WOKEN_S)
 
 
 def books_waybill(tools: Tools, location: str) -> bool:
@@ -48,11 +48,11 @@ def _want(line: OrderLine, quantity: int) -> Want:
     return Want(line.line_id, line.sku, quantity, paid)
 
 
-def nothing_left(place: Place) -> Settled:
+def nothing_left(ref: SubjectRef) -> Finished:
     """Closes the fulfillment order: every piece was refunded, or somebody else has shipped it and a person has
     confirmed that.
     """
-    return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason="nothing_left")
+    return Finished(ref, Done(State.CLOSED), Cause.PLATFORM, closed_reason="nothing_left")
 
 
 @dataclass(frozen=True, slots=True)

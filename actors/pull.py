@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 
-from actors.intake import Feed, Intake, Kept, stops_window
+from actors.intake import Kept, OrderIntake, ShopFeed, stops_window
 from actors.tools import Tools
-from adapters.ports import NARROWER, Listed, Window
+from adapters.ports import NARROWER, ListedChange, Window
 from domain.errors import Throttled, in_own_words
 from domain.gates import GateShut
 from domain.order import Lane, PlatformState
@@ -18,14 +18,14 @@ from domain.windows import PART_MIN_S, Marks, begin, longer_s, never_read, note_
 from infra.config.settings import Shop
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease
-from infra.engine.results import Place, Result, Settled
+from infra.engine.results import Finished, Result, SubjectRef
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.tables.gaps import load_gaps
-from infra.tables.payloads import ListedChange, known_changes
+from infra.tables.payloads import KnownChange, known_changes
 from infra.tables.pool import Connection
+from infra.tables.progress import closed_gaps
 from infra.tables.shops import ShopRow, load_shops, move_cursor, note_read, note_settled
-from infra.tables.standing import closed_gaps
 from infra.telemetry.log import get_logger
 
 STEP = Step(
@@ -61,13 +61,13 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueRead:
     """A shop and the span of changes to read now, in parts of `part_s`, each `longest_s` at most.
 
     `cursor_was`: the stored cursor. `settled` is the span to read a second time, if it is time for it.
     """
 
-    place: Place
+    ref: SubjectRef
     shop: Shop
     window: Window
     marks: Marks
@@ -78,7 +78,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadResult:
     """What one round has read. `error` ended the round early; changes that were read before it are kept.
 
     `part_s`: the length of the next round's parts. `is_sparse`: no part had more than one page. `is_settled`: the
@@ -100,14 +100,14 @@ class Pages:
     stored: int = 0
     furthest: datetime | None = None
 
-    def note(self, page: Sequence[Listed]) -> None:
+    def note(self, page: Sequence[ListedChange]) -> None:
         self.stored += 1
         for one in page:
             self.furthest = max(self.furthest or one.changed_at, one.changed_at)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ReadTime:
     """The time that a lease leaves for reading, from `began` to `ends` on the process's clock."""
 
     clock: Clock
@@ -127,7 +127,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
+class PullStep:
     """Reads a shop's changes from where the last round left off, part by part, the oldest first.
 
     The cursor moves with each part that is stored whole, whatever becomes of the next one.
@@ -138,21 +138,21 @@ class Pull:
 
     tools: Tools
     step: str = STEP.name
-    intake: Intake = field(init=False)
+    intake: OrderIntake = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "intake", Intake(self.tools))
+        object.__setattr__(self, "intake", OrderIntake(self.tools))
 
     @property
     def call_s(self) -> float:
         return _WAVES * self.tools.settings.door.total_s
 
-    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Due]:
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[DueRead]:
         shops = self.tools.directory.shops
         rows = load_shops(tx, subject_ids)
         return Intended([self._due(row, shops[row.account]) for row in rows if row.account in shops])
 
-    def _due(self, so_far: ShopRow, shop: Shop) -> Due:
+    def _due(self, so_far: ShopRow, shop: Shop) -> DueRead:
         """From where the next reading begins to now, less the platform's lag."""
         newest = so_far.now - timedelta(seconds=shop.lag_s)
         marks = _marks(so_far, shop, newest)
@@ -160,8 +160,8 @@ class Pull:
         part_s = min(longest_s, so_far.window_s or longest_s)
         settle_max_s = min(longest_s, so_far.settle_window_s or longest_s)
         settled = _settled_window(shop, so_far.settled_at, newest, settle_max_s)
-        return Due(
-            place=Place(so_far.id, Lane.P1),
+        return DueRead(
+            ref=SubjectRef(so_far.id, Lane.P1),
             shop=shop,
             window=Window(marks.start, newest),
             marks=marks,
@@ -171,13 +171,13 @@ class Pull:
             settled=settled,
         )
 
-    async def call(self, intents: Sequence[Due], lease: Lease) -> Mapping[int, Any]:
+    async def call(self, intents: Sequence[DueRead], lease: Lease) -> Mapping[int, Any]:
         answers = await asyncio.gather(*(self._read(due, lease) for due in intents), return_exceptions=True)
-        return dict(zip((due.place.subject_id for due in intents), answers, strict=True))
+        return dict(zip((due.ref.subject_id for due in intents), answers, strict=True))
 
-    async def _read(self, due: Due, lease: Lease) -> Read:
+    async def _read(self, due: DueRead, lease: Lease) -> ReadResult:
         """New changes first, then what could not be had before, then what may have been written late."""
-        pace = Pace(self.tools.clock, lease, self.tools.clock.monotonic(), lease.ends_at - self.call_s)
+        pace = ReadTime(self.tools.clock, lease, self.tools.clock.monotonic(), lease.ends_at - self.call_s)
         read = await self._read_window(due, pace)
         if read.error is not None and stops_window(read.error):
             return read
@@ -186,7 +186,7 @@ class Pull:
             return read
         return replace(read, is_settled=await self._settle(due, due.settled, pace.may_begin))
 
-    async def _read_window(self, due: Due, pace: Pace) -> Read:
+    async def _read_window(self, due: DueRead, pace: ReadTime) -> ReadResult:
         """Part by part, until one does not fit into the lease, or breaks off with an error."""
         shop, window, marks, part_s = due.shop, due.window, due.marks, due.part_s
         parts, pages_most = 0, 0
@@ -195,7 +195,7 @@ class Pull:
             at = start
             while at < end:
                 if parts and not pace.is_early():
-                    return Read(marks, part_s, is_whole=False)
+                    return ReadResult(marks, part_s, is_whole=False)
                 part = Window(at, min(end, at + timedelta(seconds=part_s)))
                 began, pages = self.tools.clock.monotonic(), Pages()
                 try:
@@ -205,13 +205,13 @@ class Pull:
                 if not is_whole:
                     if error is None or pages.stored or _wants_less(error):
                         part_s = shorter_s((part.start, part.end), pages.furthest)
-                    return Read(marks, part_s, is_whole=False, error=error)
+                    return ReadResult(marks, part_s, is_whole=False, error=error)
                 marks = note_part(marks, (part.start, part.end), window.end, shop.overlap_s)
                 part_s = longer_s(part_s, (part.start, part.end), pace.share_since(began), due.longest_s)
                 at, parts, pages_most = part.end, parts + 1, max(pages_most, pages.stored)
-        return Read(marks, part_s, is_whole=True, is_sparse=pages_most <= 1)
+        return ReadResult(marks, part_s, is_whole=True, is_sparse=pages_most <= 1)
 
-    async def _read_part(self, due: Due, part: Window, may_begin: Callable[[], bool], pages: Pages) -> bool:
+    async def _read_part(self, due: DueRead, part: Window, may_begin: Callable[[], bool], pages: Pages) -> bool:
         """Whether the whole part was read and stored before the lease ran low."""
         async for page in self.tools.platform(due.shop.account).changes(part):
             unknown = await asyncio.to_thread(self._unknown, due, part, page, _SAME_SECOND_S)
@@ -222,7 +222,7 @@ class Pull:
                 return False
         return True
 
-    async def _retry_gaps(self, due: Due, may_begin: Callable[[], bool]) -> None:
+    async def _retry_gaps(self, due: DueRead, may_begin: Callable[[], bool]) -> None:
         """An error here does not end the window; the remaining gaps are tried in the next round."""
         if not may_begin():
             return
@@ -231,7 +231,7 @@ class Pull:
         except Exception as error:  # noqa: BLE001 - see above
             log.warning("gaps_not_tried", shop=due.shop.account, error=in_own_words(error))
 
-    async def _settle(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> bool | None:
+    async def _settle(self, due: DueRead, window: Window, may_begin: Callable[[], bool]) -> bool | None:
         """Whether the second reading came to its end; None when the shop could not be asked."""
         try:
             return await self._read_again(due, window, may_begin)
@@ -241,7 +241,7 @@ class Pull:
             log.warning("shop_not_read_again", shop=due.shop.account, error=in_own_words(error))
             return False
 
-    async def _read_again(self, due: Due, window: Window, may_begin: Callable[[], bool]) -> bool:
+    async def _read_again(self, due: DueRead, window: Window, may_begin: Callable[[], bool]) -> bool:
         """Whether the whole window was read before the lease ran low."""
         async for page in self.tools.platform(due.shop.account).changes(window):
             missing = await asyncio.to_thread(self._unknown, due, window, page, 0.0)
@@ -254,32 +254,34 @@ class Pull:
         return True
 
     async def _take_all(
-        self, due: Due, listed: Sequence[Listed], may_begin: Callable[[], bool], *, is_late: bool = False
+        self, due: DueRead, listed: Sequence[ListedChange], may_begin: Callable[[], bool], *, is_late: bool = False
     ) -> bool:
         """Fetch slice by slice; False when the lease runs low, or the process drains."""
-        feed = Feed(due.place.subject_id, due.shop, is_late)
+        feed = ShopFeed(due.ref.subject_id, due.shop, is_late)
         slice_len = _WAVES * self.tools.settings.engine.outside_concurrency
         for start in range(0, len(listed), slice_len):
             if not may_begin() or not await self.intake.take(feed, listed[start : start + slice_len], may_begin):
                 return False
         return True
 
-    def _gaps(self, due: Due) -> list[Listed]:
+    def _gaps(self, due: DueRead) -> list[ListedChange]:
         with self.tools.db.connection() as connection:
-            rows = load_gaps(connection, due.place.subject_id, _GAPS_MAX)
-        return [Listed(platform_order_id, changed_at) for platform_order_id, changed_at in rows]
+            rows = load_gaps(connection, due.ref.subject_id, _GAPS_MAX)
+        return [ListedChange(platform_order_id, changed_at) for platform_order_id, changed_at in rows]
 
-    def _unknown(self, due: Due, window: Window, page: Sequence[Listed], margin_s: float) -> list[Listed]:
+    def _unknown(
+        self, due: DueRead, window: Window, page: Sequence[ListedChange], margin_s: float
+    ) -> list[ListedChange]:
         """The orders that must be fetched. `margin_s`: a payload that was fetched within this many seconds of its
         change may be an older one.
         """
         for nameless in [one for one in page if one.fault][:1]:
-            self.intake.note_nameless(Feed(due.place.subject_id, due.shop), window.start, nameless.fault)
+            self.intake.note_nameless(ShopFeed(due.ref.subject_id, due.shop), window.start, nameless.fault)
         listed = {(one.platform_order_id, one.changed_at): one for one in page if not one.fault}
-        changes = [ListedChange(*pair, one.state in _SHIPPED) for pair, one in listed.items()]
+        changes = [KnownChange(*pair, one.state in _SHIPPED) for pair, one in listed.items()]
         with self.tools.db.connection() as connection:
             known = known_changes(
-                connection, due.shop.platform, due.shop.name, changes, shop_id=due.place.subject_id, margin_s=margin_s
+                connection, due.shop.platform, due.shop.name, changes, shop_id=due.ref.subject_id, margin_s=margin_s
             )
         return [one for pair, one in listed.items() if pair not in known]
 
@@ -287,16 +289,16 @@ class Pull:
         """Store payloads with a provisional lane and make normalize due; known content is no news."""
         self.intake.store(shop, source, raws)
 
-    def record(self, tx: Connection, answered: Sequence[tuple[Due, Any]]) -> Sequence[Result]:
+    def record(self, tx: Connection, answered: Sequence[tuple[DueRead, Any]]) -> Sequence[Result]:
         results: list[Result] = []
         for due, answer in answered:
-            if isinstance(answer, Read):
+            if isinstance(answer, ReadResult):
                 self._record_read(tx, due, answer)
-            results.append(Settled(due.place, Later("next_poll", after_s=_pause_s(due, answer))))
+            results.append(Finished(due.ref, Later("next_poll", after_s=_pause_s(due, answer))))
         return results
 
-    def _record_read(self, tx: Connection, due: Due, read: Read) -> None:
-        id_, shop, marks = due.place.subject_id, due.shop, read.marks
+    def _record_read(self, tx: Connection, due: DueRead, read: ReadResult) -> None:
+        id_, shop, marks = due.ref.subject_id, due.shop, read.marks
         has_moved = marks != due.marks
         note_read(tx, id_, window_s=_window_s(due, read), is_read=has_moved or read.error is None)
         if has_moved:
@@ -316,7 +318,7 @@ class Pull:
             note_settled(tx, id_, due.settled.end if read.is_settled else None, window_s)
 
 
-@actor(STEP, Pull)
+@actor(STEP, PullStep)
 def pull(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
@@ -340,13 +342,13 @@ def _settled_window(shop: Shop, settled_at: datetime | None, newest: datetime, l
     return Window(settled_at, min(end, settled_at + timedelta(seconds=min(longest_s, _SETTLE_MAX_S))))
 
 
-def _pause_s(due: Due, answer: Read | Exception) -> float:
+def _pause_s(due: DueRead, answer: ReadResult | Exception) -> float:
     """Seconds until the shop is read again. A shop is never given up: after any error it is read again at its normal
     interval.
     """
     pace_s = due.shop.poll_every_s
-    error = answer.error if isinstance(answer, Read) else answer
-    if isinstance(answer, Read) and error is None:
+    error = answer.error if isinstance(answer, ReadResult) else answer
+    if isinstance(answer, ReadResult) and error is None:
         return pace_s if answer.is_whole else 0.0
     if isinstance(error, GateShut):
         # What was fetched is stored; the window is read again as soon as the shop may be asked.
@@ -360,7 +362,7 @@ def _wants_less(error: Exception | None) -> TypeGuard[Throttled]:
     return isinstance(error, Throttled) and bool(error.facts.get(NARROWER))
 
 
-def _window_s(due: Due, read: Read) -> float | None:
+def _window_s(due: DueRead, read: ReadResult) -> float | None:
     """The length of the next parts; none of its own once all that is to be read fits into one, or is little."""
     fits = read.is_sparse or read.part_s >= (due.window.end - due.window.start).total_seconds()
     return None if (read.is_whole and fits) or read.part_s >= due.longest_s else read.part_s

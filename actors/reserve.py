@@ -14,15 +14,15 @@ from domain.part_shipping import Cut, cut_by_stock
 from domain.rules import WhenShort
 from domain.states import State
 from domain.steps import Step, Subject
-from domain.stock import Allocation, Demand, Grant, Reservation, allocate
+from domain.stock import Allocation, Demand, Reservation, StockGrant, allocate
 from infra.engine.actor import Runner, actor
-from infra.engine.reports import carry_whole
-from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.engine.reports import has_worker_without_parts
+from infra.engine.results import Finished, NewWork, Result, SubjectRef, decide_each
 from infra.queue.keys import BellKey
 from infra.tables.fulfillment import count_parts, set_reservations
 from infra.tables.orders import Locked, load_orders, lock_fulfillment
 from infra.tables.pool import Connection
-from infra.tables.standing import promised_orders
+from infra.tables.progress import promised_orders
 from infra.tables.stock import lock_levels, read_levels, reserve_stock
 
 STEP = Step(
@@ -40,10 +40,10 @@ _HOLDS = {Reservation.SHORT: HoldCode.STOCK_SHORT_PAID, Reservation.UNMAPPED: Ho
 
 
 @dataclass(frozen=True, slots=True)
-class Wanting:
+class ReservationRequest:
     """A fulfillment order and the pieces that it wants."""
 
-    place: Place
+    ref: SubjectRef
     demand: Demand
     locked: Locked
     order: Order
@@ -54,7 +54,7 @@ class Wanting:
 
 
 @dataclass(frozen=True, slots=True)
-class Reserve:
+class ReserveStep:
     """All or nothing for each fulfillment order. Short stock becomes a hold, and review goes on.
 
     Where the rules ship what is there of a short order, the rest becomes a part of its own, which is held.
@@ -76,25 +76,28 @@ class Reserve:
         cut = self._cut(tx, [want for want in wanting if want.demand.id in short])
         wanting = [want for want in wanting if want.demand.id not in cut]
 
-        def settle(want: Wanting) -> Settled:
-            if want.place.subject_id in sent.empty:
-                return Settled(want.place, Done(facts={"left_alone": "nothing to pick"}))
-            if want.place.subject_id in sent.changed:
-                return Settled(want.place, Later("skus_mapped"))
-            grant = grants[want.place.subject_id]
+        def result_of(want: ReservationRequest) -> Finished:
+            if want.ref.subject_id in sent.empty:
+                return Finished(want.ref, Done(facts={"left_alone": "nothing to pick"}))
+            if want.ref.subject_id in sent.changed:
+                return Finished(want.ref, Later("skus_mapped"))
+            grant = grants[want.ref.subject_id]
             hold = _HOLDS.get(grant.reservation)
-            return Settled(
-                want.place,
+            return Finished(
+                want.ref,
                 Done(facts={"reservation": grant.reservation, "skus": list(grant.skus)}),
                 holds=(Hold(hold, {"skus": ",".join(grant.skus)}),) if hold else (),
-                follow=(NewWork("review", want.place.subject_id, want.place.lane, shop=want.shop),),
+                follow=(NewWork("review", want.ref.subject_id, want.ref.lane, shop=want.shop),),
             )
 
-        return [*each(STEP.name, wanting, settle), *(result for results in cut.values() for result in results)]
+        return [
+            *decide_each(STEP.name, wanting, result_of),
+            *(result for results in cut.values() for result in results),
+        ]
 
-    def _cut(self, tx: Connection, short: Sequence[Wanting]) -> dict[int, list[Result]]:
+    def _cut(self, tx: Connection, short: Sequence[ReservationRequest]) -> dict[int, list[Result]]:
         """Cut short orders in two, if the rules want that: both parts are promised anew, and the second is short."""
-        if self.tools.rules.routing.split.when_short is WhenShort.HOLD or not short or carry_whole(tx):
+        if self.tools.rules.routing.split.when_short is WhenShort.HOLD or not short or has_worker_without_parts(tx):
             return {}
         levels = read_levels(tx, {sku for want in short for sku in want.demand.pieces})
         made = count_parts(tx, [want.locked.order_id for want in short])
@@ -114,7 +117,7 @@ class Reserve:
         )
         return {id_: _both(want, answer, part) for (id_, (want, answer)), part in zip(cuts.items(), new, strict=True)}
 
-    def _grant(self, tx: Connection, demands: Sequence[Demand], hint: Allocation) -> dict[int, Grant]:
+    def _grant(self, tx: Connection, demands: Sequence[Demand], hint: Allocation) -> dict[int, StockGrant]:
         asked = {demand.id for demand in demands}
         grants = {grant.demand_id: grant for grant in hint.grants if grant.demand_id in asked}
         hopeful = [demand for demand in demands if grants[demand.id].reservation is Reservation.RESERVED]
@@ -135,37 +138,37 @@ class Reserve:
         return grants
 
 
-@actor(STEP, Reserve)
+@actor(STEP, ReserveStep)
 def reserve(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
 
 
-def _first(want: Wanting) -> State:
+def _first(want: ReservationRequest) -> State:
     """The first state of a part: a part of an unpaid order is unpaid too."""
     return State.PENDING_PAYMENT if want.locked.at is State.PENDING_PAYMENT else State.PAID
 
 
-def _both(want: Wanting, cut: Cut, part: int) -> list[Result]:
+def _both(want: ReservationRequest, cut: Cut, part: int) -> list[Result]:
     """Both parts, the one that continues and the one that waits, are reserved in the next round."""
-    place = replace(want.place, subject_id=part, fulfillment_order_id=part, state=_first(want))
-    follow = (NewWork("reserve", part, want.place.lane, shop=want.shop),)
-    waits = Settled(place, Done(facts={"waiting": dict(cut.waiting), "short": cut.short}), follow=follow)
-    return [waits, Settled(want.place, Later("cut_by_stock"))]
+    ref = replace(want.ref, subject_id=part, fulfillment_order_id=part, state=_first(want))
+    follow = (NewWork("reserve", part, want.ref.lane, shop=want.shop),)
+    waits = Finished(ref, Done(facts={"waiting": dict(cut.waiting), "short": cut.short}), follow=follow)
+    return [waits, Finished(want.ref, Later("cut_by_stock"))]
 
 
-def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Wanting]:
+def _load(tx: Connection, subject_ids: Sequence[int]) -> list[ReservationRequest]:
     may_act = STEP.works_in
     locked = [
         order
         for order in lock_fulfillment(tx, subject_ids)
         if order.state in may_act and order.reservation not in {Reservation.RESERVED, Reservation.ALLOCATED}
     ]
-    orders = load_orders(tx, [each_.order_id for each_ in locked])
-    return [_wanting(each_, orders[each_.order_id]) for each_ in locked]
+    orders = load_orders(tx, [locked_part.order_id for locked_part in locked])
+    return [_wanting(locked_part, orders[locked_part.order_id]) for locked_part in locked]
 
 
-def _wanting(locked: Locked, order: Order) -> Wanting:
-    place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
+def _wanting(locked: Locked, order: Order) -> ReservationRequest:
+    ref = SubjectRef(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
     demand = Demand(locked.id, locked.lane, order.paid_at, pieces_by_sku(order, locked.quantities))
-    return Wanting(place, demand, locked, order)
+    return ReservationRequest(ref, demand, locked, order)

@@ -21,8 +21,8 @@ from domain.steps import Step, Subject
 from domain.stock import Reservation
 from domain.waivers import Waiver, lines_waived, refund_facts, refunds_of
 from infra.engine.actor import Runner, actor
-from infra.engine.reports import carry_whole
-from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.engine.reports import has_worker_without_parts
+from infra.engine.results import Finished, NewWork, Result, SubjectRef, decide_each
 from infra.queue.keys import BellKey
 from infra.tables.holds import load_waivers, open_holds, release_holds
 from infra.tables.lines import load_plans, own_shipments
@@ -55,7 +55,7 @@ class UnderReview:
     `own`: pieces by line that other parts of the order have shipped.
     """
 
-    place: Place
+    ref: SubjectRef
     locked: Locked
     order: Order
     holds: tuple[tuple[str, str], ...]
@@ -68,7 +68,7 @@ class UnderReview:
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class ReviewStep:
     """Runs again whenever the content changes; holds whose reason is gone are released."""
 
     tools: Tools
@@ -90,7 +90,7 @@ class Review:
             if findings.approved and not stands and not subject.locked.quantities:
                 # An order that others ship stays open until its platform shows it as completed or closed.
                 is_ours = subject.order.is_ours
-                result = nothing_left(subject.place) if is_ours else Settled(subject.place, Done(State.PAID))
+                result = nothing_left(subject.ref) if is_ours else Finished(subject.ref, Done(State.PAID))
             elif findings.approved and not stands:
                 scored = score(lane_facts(subject.order), cities, self.tools.rules, in_stock=subject.is_promised)
                 is_chosen = subject.locked.is_lane_chosen
@@ -100,63 +100,63 @@ class Review:
                 result = self._approved(subject, Done(State.APPROVED, facts | self._version()), lane)
             else:
                 result = self._held(subject, findings)
-            released.extend((subject.place.subject_id, code) for code in gone)
+            released.extend((subject.ref.subject_id, code) for code in gone)
             return result
 
-        results = each(STEP.name, subjects, decide)
+        results = decide_each(STEP.name, subjects, decide)
         release_holds(tx, released, STEP.name)
         return [*results, *stays]
 
     def _hold_back(self, tx: Connection, subjects: Sequence[UnderReview]) -> tuple[list[UnderReview], list[Result]]:
         """Take lines for which a refund is asked into a part of their own, where the rules let the others go."""
-        backs = {subject.place.subject_id: _held_back(subject, self.tools.rules) for subject in subjects}
-        split = [subject for subject in subjects if backs[subject.place.subject_id]]
-        if not split or carry_whole(tx):
+        backs = {subject.ref.subject_id: _held_back(subject, self.tools.rules) for subject in subjects}
+        split = [subject for subject in subjects if backs[subject.ref.subject_id]]
+        if not split or has_worker_without_parts(tx):
             return list(subjects), []
         parts = split_off(
             tx,
-            [SplitOff(subject.locked, subject.order, backs[subject.place.subject_id], State.PAID) for subject in split],
+            [SplitOff(subject.locked, subject.order, backs[subject.ref.subject_id], State.PAID) for subject in split],
         )
         results: list[Result] = []
         again: set[int] = set()
         for subject, part in zip(split, parts, strict=True):
-            place = replace(subject.place, subject_id=part, fulfillment_order_id=part, state=State.PAID)
-            back = backs[subject.place.subject_id]
+            ref = replace(subject.ref, subject_id=part, fulfillment_order_id=part, state=State.PAID)
+            back = backs[subject.ref.subject_id]
             hold = Hold(HoldCode.REFUND_REQUESTED, {**refund_facts(back), **self._version()})
             # The order may have been short, or without a SKU, only because of the lines of the other part.
             promised = () if subject.is_promised else (_to_reserve(subject, part), _to_reserve(subject))
             held_back = Done(State.ON_HOLD, {"held_back": dict(back)})
-            results.append(Settled(place, held_back, holds=(hold,), follow=promised))
+            results.append(Finished(ref, held_back, holds=(hold,), follow=promised))
             if promised:
-                again.add(subject.place.subject_id)
-                results.append(Settled(subject.place, Done(facts={"held_back": dict(back)})))
-        stays = [subject for subject in subjects if subject.place.subject_id not in again]
-        return [_without(subject, backs[subject.place.subject_id]) for subject in stays], results
+                again.add(subject.ref.subject_id)
+                results.append(Finished(subject.ref, Done(facts={"held_back": dict(back)})))
+        stays = [subject for subject in subjects if subject.ref.subject_id not in again]
+        return [_without(subject, backs[subject.ref.subject_id]) for subject in stays], results
 
-    def _approved(self, subject: UnderReview, done: Done, lane: Lane) -> Settled:
-        place = subject.place
-        return Settled(
-            place,
+    def _approved(self, subject: UnderReview, done: Done, lane: Lane) -> Finished:
+        ref = subject.ref
+        return Finished(
+            ref,
             done,
-            via=(State.PAID,) if place.state is State.ON_HOLD else (),
-            follow=(NewWork("route", place.subject_id, lane, shop=subject.order.key.account),),
+            via=(State.PAID,) if ref.state is State.ON_HOLD else (),
+            follow=(NewWork("route", ref.subject_id, lane, shop=subject.order.key.account),),
             lane=lane,
         )
 
-    def _held(self, subject: UnderReview, findings: Findings) -> Settled:
+    def _held(self, subject: UnderReview, findings: Findings) -> Finished:
         open_codes = {code for code, _ in subject.holds}
         holds = tuple(
             Hold(finding.code, {**finding.facts, "rule": finding.rule, **self._version()})
             for finding in findings.holds
             if finding.code not in open_codes
         )
-        return Settled(subject.place, Done(State.ON_HOLD, self._version()), Cause.RULES, holds=holds)
+        return Finished(subject.ref, Done(State.ON_HOLD, self._version()), Cause.RULES, holds=holds)
 
     def _version(self) -> dict[str, str]:
         return {"rules": self.tools.rules.version}
 
 
-@actor(STEP, Review)
+@actor(STEP, ReviewStep)
 def review(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
@@ -171,8 +171,8 @@ def _held_back(subject: UnderReview, rules: RuleSet) -> dict[str, int]:
 
 
 def _to_reserve(subject: UnderReview, part: int | None = None) -> NewWork:
-    id_ = subject.place.subject_id if part is None else part
-    return NewWork("reserve", id_, subject.place.lane, shop=subject.order.key.account)
+    id_ = subject.ref.subject_id if part is None else part
+    return NewWork("reserve", id_, subject.ref.lane, shop=subject.order.key.account)
 
 
 def _without(subject: UnderReview, back: Mapping[str, int]) -> UnderReview:
@@ -193,22 +193,22 @@ def _own_shipments(tx: Connection, orders: Mapping[int, Order]) -> dict[int, dic
 
 def _load(tx: Connection, subject_ids: Sequence[int]) -> list[UnderReview]:
     locked = [
-        each_
-        for each_ in lock_fulfillment(tx, subject_ids)
-        if each_.state in STEP.works_in and each_.resume_state in {None, State.PAID}
+        locked_part
+        for locked_part in lock_fulfillment(tx, subject_ids)
+        if locked_part.state in STEP.works_in and locked_part.resume_state in {None, State.PAID}
     ]
-    orders = load_orders(tx, [each_.order_id for each_ in locked])
-    holds = open_holds(tx, [each_.id for each_ in locked])
-    waivers = load_waivers(tx, [each_.id for each_ in locked])
+    orders = load_orders(tx, [locked_part.order_id for locked_part in locked])
+    holds = open_holds(tx, [locked_part.id for locked_part in locked])
+    waivers = load_waivers(tx, [locked_part.id for locked_part in locked])
     own = _own_shipments(tx, orders)
     return [
         UnderReview(
-            Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
-            each_,
-            orders[each_.order_id],
-            tuple(holds.get(each_.id, ())),
-            waivers.get(each_.id, ()),
-            own.get(each_.order_id, {}),
+            SubjectRef(locked_part.id, locked_part.lane, locked_part.order_id, locked_part.id, None, locked_part.state),
+            locked_part,
+            orders[locked_part.order_id],
+            tuple(holds.get(locked_part.id, ())),
+            waivers.get(locked_part.id, ()),
+            own.get(locked_part.order_id, {}),
         )
-        for each_ in locked
+        for locked_part in locked
     ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.parts import (
-    WAITS,
+    WAIT_FOR_UPGRADE,
     SplitOff,
     books_waybill,
     candidates,
@@ -19,15 +19,15 @@ from domain.lines import pieces_by_sku
 from domain.order import Order
 from domain.outcomes import Done, Hold
 from domain.placing import Placement
-from domain.placing import place as choose
+from domain.placing import choose_placement as choose
 from domain.routing import Unroutable
 from domain.splitting import Part
 from domain.states import Cause, State
 from domain.steps import Milestone, Step, Subject
 from domain.stock import covers
 from infra.engine.actor import Runner, actor
-from infra.engine.reports import carry_whole
-from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.engine.reports import has_worker_without_parts
+from infra.engine.results import Finished, NewWork, Result, SubjectRef, decide_each
 from infra.queue.keys import BellKey
 from infra.tables.fulfillment import count_parts
 from infra.tables.holds import load_waivers
@@ -50,10 +50,10 @@ STEP = Step(
 
 
 @dataclass(frozen=True, slots=True)
-class Unplaced:
+class Unrouted:
     """An approved fulfillment order with its reserved pieces by SKU, and the codes that a person let pass."""
 
-    place: Place
+    ref: SubjectRef
     locked: Locked
     order: Order
     pieces: Mapping[str, int]
@@ -61,10 +61,10 @@ class Unplaced:
 
 
 @dataclass(frozen=True, slots=True)
-class Routed:
+class RouteChoice:
     """The choice made for one fulfillment order: one part, or several, and what waits for stock."""
 
-    subject: Unplaced
+    subject: Unrouted
     placement: Placement
 
     @property
@@ -103,38 +103,38 @@ class RouteStep:
         return [*held, *self._commit(tx, routed)]
 
     def _choose(
-        self, tx: Connection, subjects: Sequence[Unplaced], levels: dict[str, dict[str, int]]
-    ) -> tuple[list[Routed], list[Result]]:
+        self, tx: Connection, subjects: Sequence[Unrouted], levels: dict[str, dict[str, int]]
+    ) -> tuple[list[RouteChoice], list[Result]]:
         """Routes, and results of orders without a route. Placed pieces are subtracted from `levels`."""
-        routed: list[Routed] = []
+        routed: list[RouteChoice] = []
 
-        def decide(subject: Unplaced) -> Result:
+        def decide(subject: Unrouted) -> Result:
             if not subject.locked.quantities:
-                return nothing_left(subject.place)
+                return nothing_left(subject.ref)
             if not subject.pieces or subject.pieces != pieces_by_sku(subject.order, subject.locked.quantities):
                 # Reserved stock was withdrawn after the approval, or the order now wants other pieces.
-                return Settled(subject.place, Hold(HoldCode.STOCK_CONFLICT, {"reserved": sum(subject.pieces.values())}))
-            answer = self._place(subject, levels)
-            if not _goes_whole(answer):
+                return Finished(subject.ref, Hold(HoldCode.STOCK_CONFLICT, {"reserved": sum(subject.pieces.values())}))
+            answer = self._choose_placement(subject, levels)
+            if not _is_one_part(answer):
                 # The number of existing parts matters only for orders that are split.
                 order_id = subject.locked.order_id
                 made = count_parts(tx, [order_id])[order_id] - 1
-                answer = self._place(subject, levels, parts_made=made) if made else answer
+                answer = self._choose_placement(subject, levels, parts_made=made) if made else answer
             if isinstance(answer, Unroutable):
-                return Settled(
-                    subject.place, Hold(answer.code, {**answer.facts, **_excluded(subject), **self._version()})
+                return Finished(
+                    subject.ref, Hold(answer.code, {**answer.facts, **_excluded(subject), **self._version()})
                 )
-            one = Routed(subject, answer)
+            one = RouteChoice(subject, answer)
             for location, pieces in one.wanted:
                 for sku, count in pieces.items():
                     levels[location][sku] -= count
             routed.append(one)
-            return Settled(subject.place, Done())
+            return Finished(subject.ref, Done())
 
-        return routed, [result for result in each(STEP.name, subjects, decide) if not _is_placed(result)]
+        return routed, [result for result in decide_each(STEP.name, subjects, decide) if not _is_placed(result)]
 
-    def _place(
-        self, subject: Unplaced, levels: Mapping[str, Mapping[str, int]], *, parts_made: int = 0
+    def _choose_placement(
+        self, subject: Unrouted, levels: Mapping[str, Mapping[str, int]], *, parts_made: int = 0
     ) -> Placement | Unroutable:
         return choose(
             wants_of(subject.order, subject.locked.quantities),
@@ -147,10 +147,10 @@ class RouteStep:
             parts_made=parts_made,
         )
 
-    def _commit(self, tx: Connection, routed: Sequence[Routed]) -> list[Result]:
+    def _commit(self, tx: Connection, routed: Sequence[RouteChoice]) -> list[Result]:
         waits: list[Result] = []
-        if not all(one.is_whole for one in routed) and carry_whole(tx):
-            waits = [Settled(one.subject.place, WAITS) for one in routed if not one.is_whole]
+        if not all(one.is_whole for one in routed) and has_worker_without_parts(tx):
+            waits = [Finished(one.subject.ref, WAIT_FOR_UPGRADE) for one in routed if not one.is_whole]
             routed = [one for one in routed if one.is_whole]
         if not routed:
             return waits
@@ -184,13 +184,13 @@ class RouteStep:
             *(self._short(one, id_) for one, id_ in waiting),
         ]
 
-    def _books(self, one: "Placed") -> bool:
+    def _books(self, one: "RoutedPart") -> bool:
         return books_waybill(self.tools, one.part.location)
 
-    def _allocated(self, one: "Placed", package_id: int | None) -> Settled:
+    def _allocated(self, one: "RoutedPart", package_id: int | None) -> Finished:
         """`package_id`: to label; None where the warehouse books, and is told at once."""
         subject, part = one.routed.subject, one.part
-        lane, shop = subject.place.lane, subject.order.key.account
+        lane, shop = subject.ref.lane, subject.order.key.account
         follow = (
             NewWork("dispatch", one.id, lane, self.tools.directory.location(part.location).account, shop)
             if package_id is None
@@ -205,17 +205,17 @@ class RouteStep:
         }
         if not one.routed.is_whole:
             facts |= {"parts": len(one.routed.placement.parts), "pieces": dict(part.pieces)}
-        return Settled(
-            replace(subject.place, subject_id=one.id, fulfillment_order_id=one.id),
+        return Finished(
+            replace(subject.ref, subject_id=one.id, fulfillment_order_id=one.id),
             Done(State.ALLOCATED, facts | self._version()),
             Cause.ALLOCATOR,
             follow=(follow,),
         )
 
-    def _short(self, one: Routed, id_: int) -> Settled:
+    def _short(self, one: RouteChoice, id_: int) -> Finished:
         facts = {"short": one.placement.short, "split_needed": False, **_excluded(one.subject), **self._version()}
-        place = replace(one.subject.place, subject_id=id_, fulfillment_order_id=id_)
-        return Settled(place, Hold(HoldCode.STOCK_SHORT_PAID, facts))
+        ref = replace(one.subject.ref, subject_id=id_, fulfillment_order_id=id_)
+        return Finished(ref, Hold(HoldCode.STOCK_SHORT_PAID, facts))
 
     def _version(self) -> dict[str, str]:
         return {"rules": self.tools.rules.version}
@@ -228,15 +228,15 @@ def route(message: BellKey, runner: Runner) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class RoutedPart:
     """A part with the fulfillment order that it is."""
 
     id: int
-    routed: Routed
+    routed: RouteChoice
     part: Part
 
 
-def _split_off(tx: Connection, routed: Sequence[Routed]) -> tuple[list[Placed], list[tuple[Routed, int]]]:
+def _split_off(tx: Connection, routed: Sequence[RouteChoice]) -> tuple[list[RoutedPart], list[tuple[RouteChoice, int]]]:
     """Every part with its fulfillment order, and the parts that wait for stock. Part one keeps the existing order."""
     further = [(one, part) for one in routed for part in one.placement.parts[1:]]
     short = [one for one in routed if one.placement.waiting]
@@ -245,43 +245,43 @@ def _split_off(tx: Connection, routed: Sequence[Routed]) -> tuple[list[Placed], 
         *(SplitOff(one.subject.locked, one.subject.order, one.placement.waiting, State.APPROVED) for one in short),
     ]
     made = split_off(tx, splits)
-    parts = [Placed(one.subject.locked.id, one, one.placement.parts[0]) for one in routed]
-    parts += [Placed(id_, one, part) for id_, (one, part) in zip(made, further, strict=False)]
+    parts = [RoutedPart(one.subject.locked.id, one, one.placement.parts[0]) for one in routed]
+    parts += [RoutedPart(id_, one, part) for id_, (one, part) in zip(made, further, strict=False)]
     return parts, list(zip(short, made[len(further) :], strict=True))
 
 
-def _excluded(subject: Unplaced) -> dict[str, str]:
+def _excluded(subject: Unrouted) -> dict[str, str]:
     """The locations that have refused the order, each with the code, for whoever asks why they were not chosen."""
     refused = ", ".join(f"{location} ({code})" for location, code in sorted(subject.locked.excluded.items()))
     return {"excluded": refused} if refused else {}
 
 
-def _goes_whole(answer: Placement | Unroutable) -> bool:
+def _is_one_part(answer: Placement | Unroutable) -> bool:
     return isinstance(answer, Placement) and len(answer.parts) == 1 and not answer.waiting
 
 
 def _is_short(result: Result) -> bool:
     """Whether more stock would have helped."""
-    outcome = result.outcome if isinstance(result, Settled) else None
+    outcome = result.outcome if isinstance(result, Finished) else None
     return isinstance(outcome, Hold) and outcome.code is HoldCode.STOCK_SHORT_PAID
 
 
 def _is_placed(result: Result) -> bool:
-    return isinstance(result, Settled) and isinstance(result.outcome, Done) and result.outcome.state is None
+    return isinstance(result, Finished) and isinstance(result.outcome, Done) and result.outcome.state is None
 
 
-def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Unplaced]:
-    locked = [each_ for each_ in lock_fulfillment(tx, subject_ids) if each_.state in STEP.works_in]
-    orders = load_orders(tx, [each_.order_id for each_ in locked])
-    pieces = load_reservations(tx, [each_.id for each_ in locked])
-    waivers = load_waivers(tx, [each_.id for each_ in locked])
+def _load(tx: Connection, subject_ids: Sequence[int]) -> list[Unrouted]:
+    locked = [locked_part for locked_part in lock_fulfillment(tx, subject_ids) if locked_part.state in STEP.works_in]
+    orders = load_orders(tx, [locked_part.order_id for locked_part in locked])
+    pieces = load_reservations(tx, [locked_part.id for locked_part in locked])
+    waivers = load_waivers(tx, [locked_part.id for locked_part in locked])
     return [
-        Unplaced(
-            Place(each_.id, each_.lane, each_.order_id, each_.id, None, each_.state),
-            each_,
-            orders[each_.order_id],
-            pieces.get(each_.id, {}),
-            frozenset(waiver.code for waiver in waivers.get(each_.id, ())),
+        Unrouted(
+            SubjectRef(locked_part.id, locked_part.lane, locked_part.order_id, locked_part.id, None, locked_part.state),
+            locked_part,
+            orders[locked_part.order_id],
+            pieces.get(locked_part.id, {}),
+            frozenset(waiver.code for waiver in waivers.get(locked_part.id, ())),
         )
-        for each_ in locked
+        for locked_part in locked
     ]

@@ -13,7 +13,7 @@ from domain.outcomes import Later
 from domain.steps import Step, Subject
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease
-from infra.engine.results import Place, Result, Settled
+from infra.engine.results import Finished, Result, SubjectRef
 from infra.queue.keys import BellKey
 from infra.tables.locations import load_locations, note_feeds_read
 from infra.tables.pool import Connection
@@ -36,16 +36,16 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class LocationFeed:
     """A location and how far its events were read."""
 
-    place: Place
+    ref: SubjectRef
     location: str
     cursor: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReadScans:
+class ScanStep:
     """Reads pages until none is left; each page is stored raw and applied in one transaction."""
 
     tools: Tools
@@ -59,21 +59,23 @@ class ReadScans:
     def call_s(self) -> float:
         return self.tools.settings.door.total_s
 
-    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Feed]:
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[LocationFeed]:
         rows = load_locations(tx, subject_ids)
         known = self.tools.directory.locations
-        return Intended([Feed(Place(id_, Lane.P1), name, cursor) for id_, name, cursor in rows if name in known])
+        return Intended(
+            [LocationFeed(SubjectRef(id_, Lane.P1), name, cursor) for id_, name, cursor in rows if name in known]
+        )
 
-    async def call(self, intents: Sequence[Feed], lease: Lease) -> Mapping[int, Any]:
+    async def call(self, intents: Sequence[LocationFeed], lease: Lease) -> Mapping[int, Any]:
         answers: dict[int, Any] = {}
         for feed in intents:
             try:
-                answers[feed.place.subject_id] = await self._read(feed, lease)
+                answers[feed.ref.subject_id] = await self._read(feed, lease)
             except Exception as error:  # noqa: BLE001 - whatever one feed raises is that feed's own answer
-                answers[feed.place.subject_id] = error
+                answers[feed.ref.subject_id] = error
         return answers
 
-    async def _read(self, feed: Feed, lease: Lease) -> int:
+    async def _read(self, feed: LocationFeed, lease: Lease) -> int:
         warehouse = self.tools.warehouse(feed.location)
         cursor, read = feed.cursor, 0
         await asyncio.to_thread(self.pages.look_again, feed.location)
@@ -82,16 +84,16 @@ class ReadScans:
         while not lease.is_draining() and self.tools.clock.monotonic() < lease.ends_at - self.call_s:
             page = await warehouse.events(cursor)
             if page.cursor != cursor:
-                await asyncio.to_thread(self.pages.store, feed.place.subject_id, feed.location, cursor, page)
+                await asyncio.to_thread(self.pages.store, feed.ref.subject_id, feed.location, cursor, page)
             read += len(page.events)
             cursor = page.cursor
             if not page.has_more:
                 break
         return read
 
-    def record(self, tx: Connection, answered: Sequence[tuple[Feed, Any]]) -> Sequence[Result]:
+    def record(self, tx: Connection, answered: Sequence[tuple[LocationFeed, Any]]) -> Sequence[Result]:
         """The pages are stored already; only the time of the next reading is left to record."""
-        read = [feed.place.subject_id for feed, answer in answered if not isinstance(answer, Exception)]
+        read = [feed.ref.subject_id for feed, answer in answered if not isinstance(answer, Exception)]
         note_feeds_read(tx, read)
         results: list[Result] = []
         for feed, answer in answered:
@@ -101,11 +103,11 @@ class ReadScans:
             if isinstance(answer, Exception):
                 # A feed is never given up: it is asked again at its pace, and the log says why.
                 log.warning("feed_unread", location=feed.location, error=in_own_words(answer))
-            results.append(Settled(feed.place, Later("next_poll", after_s=pause)))
+            results.append(Finished(feed.ref, Later("next_poll", after_s=pause)))
         return results
 
 
-@actor(STEP, ReadScans)
+@actor(STEP, ScanStep)
 def scan(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)

@@ -18,7 +18,7 @@ from infra.queue.keys import BellKey
 from infra.tables.locations import advance_feed
 from infra.tables.pool import Connection
 from infra.tables.scans import store_page
-from infra.tables.unreadable import Entry, Source, note_unreadable
+from infra.tables.unreadable import EntrySource, UnreadableEntry, note_unreadable
 from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -74,10 +74,12 @@ class ScanPages:
                 self._note(tx, location, _unapplied_entries(page, unapplied), stored)
         return bells
 
-    def _note(self, tx: Connection, location: str, entries: Sequence[Entry], page_id: int | None = None) -> None:
+    def _note(
+        self, tx: Connection, location: str, entries: Sequence[UnreadableEntry], page_id: int | None = None
+    ) -> None:
         account = self.tools.directory.location(location).account
         couriers = sorted(self.tools.directory.courier_names)
-        note_unreadable(tx, Source.SCAN, account, entries, page_id=page_id, couriers=couriers)
+        note_unreadable(tx, EntrySource.SCAN, account, entries, page_id=page_id, couriers=couriers)
         log.error("scans_unreadable", location=location, count=len(entries))
 
     def look_again(self, location: str) -> None:
@@ -124,15 +126,15 @@ class ScanPages:
         return apply_scans(tx, self.tools, self.step, location, events)
 
 
-def _entry(rejected: Rejected) -> Entry:
-    return Entry(rejected.position, rejected.code, rejected.field, rejected.key, rejected.waybill)
+def _entry(rejected: Rejected) -> UnreadableEntry:
+    return UnreadableEntry(rejected.position, rejected.code, rejected.field, rejected.key, rejected.waybill)
 
 
-def _unapplied_entry(position: int, one: Unapplied) -> Entry:
-    return Entry(position, one.error, "", one.scan.reference, one.scan.waybill)
+def _unapplied_entry(position: int, one: Unapplied) -> UnreadableEntry:
+    return UnreadableEntry(position, one.error, "", one.scan.reference, one.scan.waybill)
 
 
-def _unapplied_entries(page: EventPage, unapplied: Sequence[Unapplied]) -> list[Entry]:
+def _unapplied_entries(page: EventPage, unapplied: Sequence[Unapplied]) -> list[UnreadableEntry]:
     """With their places on the page, where the rejected entries have theirs."""
     taken = {rejected.position for rejected in page.rejected}
     free = (position for position in range(len(page.events) + len(taken)) if position not in taken)

@@ -9,7 +9,7 @@ from domain.order import Order
 from domain.outcomes import Done
 from domain.states import Cause, State
 from infra.engine.author import machine
-from infra.engine.results import NewWork, Place, Settled
+from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.tables.fulfillment import NewPart, add_parts, exclude
 from infra.tables.lines import Missing, Quantity, add_quantities, take_short
 from infra.tables.pool import Connection
@@ -24,7 +24,7 @@ class ShortPick:
     `place`: of the fulfillment order, which this transaction holds.
     """
 
-    place: Place
+    ref: SubjectRef
     order: Order
     location: str
     reference: str
@@ -32,7 +32,7 @@ class ShortPick:
     left: Mapping[str, int]
 
 
-def split_short(tx: Connection, picks: Sequence[ShortPick]) -> list[Settled]:
+def split_short(tx: Connection, picks: Sequence[ShortPick]) -> list[Finished]:
     """Take the missing pieces out of their fulfillment orders, and make a part of each rest; a result for each part.
 
     The part is promised anew, at any location but this one. No statement for none.
@@ -64,18 +64,18 @@ def split_short(tx: Connection, picks: Sequence[ShortPick]) -> list[Settled]:
     return [_part(id_, one) for id_, one in zip(made, ordered, strict=True)]
 
 
-def _part(id_: int, one: ShortPick) -> Settled:
-    place = Place(id_, one.place.lane, one.place.order_id, id_, None, State.PAID)
+def _part(id_: int, one: ShortPick) -> Finished:
+    ref = SubjectRef(id_, one.ref.lane, one.ref.order_id, id_, None, State.PAID)
     facts = {"pieces": dict(one.missing), "short_at": one.location, "document": one.reference}
-    follow = (NewWork("reserve", id_, one.place.lane, shop=one.order.key.account),)
-    return Settled(place, Done(facts=facts), Cause.WAREHOUSE, follow=follow)
+    follow = (NewWork("reserve", id_, one.ref.lane, shop=one.order.key.account),)
+    return Finished(ref, Done(facts=facts), Cause.WAREHOUSE, follow=follow)
 
 
 def _id(one: ShortPick) -> int:
-    assert one.place.fulfillment_order_id is not None
-    return one.place.fulfillment_order_id
+    assert one.ref.fulfillment_order_id is not None
+    return one.ref.fulfillment_order_id
 
 
 def _order_id(one: ShortPick) -> int:
-    assert one.place.order_id is not None
-    return one.place.order_id
+    assert one.ref.order_id is not None
+    return one.ref.order_id

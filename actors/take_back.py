@@ -15,7 +15,7 @@ from domain.outcomes import Done, Hold
 from domain.states import Cause, State
 from domain.stock import Reservation, fill
 from infra.engine.author import machine
-from infra.engine.results import NewWork, Place, Settled
+from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.tables.fulfillment import set_reservations, unplace
 from infra.tables.packages import CancelledPackage, cancel_packages
 from infra.tables.placements import Ended, end_documents
@@ -37,7 +37,7 @@ class RefusedDocument:
     `at`: the state, or what a hold has interrupted.
     """
 
-    place: Place
+    ref: SubjectRef
     at: State | None
     order: Order
     location: str
@@ -55,15 +55,15 @@ class TakenBack:
     holds: tuple[Hold, ...] = ()
     is_over: bool = False
 
-    def settled(self, place: Place, step: str) -> Settled:
+    def settled(self, ref: SubjectRef, step: str) -> Finished:
         """The result of the step that heard of it."""
-        if self.is_over or place.state is State.ON_HOLD:
+        if self.is_over or ref.state is State.ON_HOLD:
             # A held order goes back to its routing once it is released.
-            return Settled(place, Done(facts=self.facts), Cause.WAREHOUSE, holds=self.holds)
-        assert place.fulfillment_order_id is not None
-        again = NewWork("route", place.fulfillment_order_id, place.lane, shop=self.refused.order.key.account)
-        return Settled(
-            place,
+            return Finished(ref, Done(facts=self.facts), Cause.WAREHOUSE, holds=self.holds)
+        assert ref.fulfillment_order_id is not None
+        again = NewWork("route", ref.fulfillment_order_id, ref.lane, shop=self.refused.order.key.account)
+        return Finished(
+            ref,
             Done(State.APPROVED, {"refused_at": step, **self.facts}),
             Cause.WAREHOUSE,
             holds=self.holds,
@@ -155,5 +155,5 @@ def _lower(tx: Connection, one: RefusedDocument, wrong: Correction) -> Mapping[s
 
 
 def _id(one: RefusedDocument) -> int:
-    assert one.place.fulfillment_order_id is not None
-    return one.place.fulfillment_order_id
+    assert one.ref.fulfillment_order_id is not None
+    return one.ref.fulfillment_order_id

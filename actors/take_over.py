@@ -8,14 +8,14 @@ import psycopg
 
 from domain.holds import HoldCode
 from domain.lines import Tally, first_tally
-from domain.normalize import Intake, initial_state
+from domain.normalize import InitialState, initial_state
 from domain.order import Order, PlatformState
 from domain.outcomes import Hold
 from domain.retry import cause_of
 from domain.states import Cause, State
 from domain.take_over import TAKES_OVER
-from infra.engine.reports import carry_whole
-from infra.engine.results import NewWork, Place
+from infra.engine.reports import has_worker_without_parts
+from infra.engine.results import NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.tables.holds import release_holds
 from infra.tables.orders import load_orders
@@ -23,7 +23,7 @@ from infra.tables.pool import Connection, Database
 from infra.tables.rows import Row
 from infra.tables.take_over import (
     KeptOut,
-    Reopened,
+    ReopenedOrder,
     due_to_begin,
     lock_kept_out,
     look_at_kept_out,
@@ -137,9 +137,9 @@ class TakeOverDuty:
         with self.db.transaction() as tx:
             writes = Writes()
             for one in lock_kept_out(tx, [order_id])[:1]:
-                place = Place(one.id, one.lane, one.order_id, one.id, None, State.CLOSED)
+                ref = SubjectRef(one.id, one.lane, one.order_id, one.id, None, State.CLOSED)
                 facts = {"error": error_code(error), "at": cause_of(error)["at"]}
-                add_hold(TAKES_OVER, place, Hold(HoldCode.NOT_BEGUN, facts), writes)
+                add_hold(TAKES_OVER, ref, Hold(HoldCode.NOT_BEGUN, facts), writes)
             write(tx, TAKES_OVER, writes)
 
 
@@ -152,7 +152,7 @@ def error_code(error: Exception) -> str:
 class _Begun:
     kept: KeptOut
     order: Order
-    intake: Intake
+    intake: InitialState
 
     @property
     def state(self) -> State:
@@ -198,7 +198,7 @@ def _judge(tx: Connection, order_id: int, kept: KeptOut | None, order: Order | N
         return Adopted(order_id=order_id, outcome=Adoption.SHIPPED_ELSEWHERE, was=kept.reason)
     if intake.state is State.CLOSED:
         return Adopted(order_id=order_id, outcome=Adoption.OVER, was=kept.reason, why=intake.reason)
-    if any(line.shipped for line in order.lines) and carry_whole(tx):
+    if any(line.shipped for line in order.lines) and has_worker_without_parts(tx):
         return Adopted(order_id=order_id, outcome=Adoption.WAITS, was=kept.reason)
     return _Begun(kept, order, intake)
 
@@ -216,7 +216,7 @@ def _begin(tx: Connection, begun: Sequence[_Begun], cause: Cause, facts: Row) ->
     reopen(
         tx,
         [
-            Reopened(
+            ReopenedOrder(
                 one.kept.id,
                 one.kept.order_id,
                 one.state,
@@ -229,11 +229,11 @@ def _begin(tx: Connection, begun: Sequence[_Begun], cause: Cause, facts: Row) ->
     release_holds(tx, [(one.kept.id, HoldCode.NOT_BEGUN) for one in begun], TAKES_OVER)
     writes = Writes()
     for one in begun:
-        place = Place(one.kept.id, one.kept.lane, one.kept.order_id, one.kept.id, None, one.state)
+        ref = SubjectRef(one.kept.id, one.kept.lane, one.kept.order_id, one.kept.id, None, one.state)
         said = {"was": one.kept.reason, "state": one.state, **facts}
-        writes.events.append(event(_ADMITS, place, "adopted", cause, facts=said))
+        writes.events.append(event(_ADMITS, ref, "adopted", cause, facts=said))
         for finding in one.intake.holds:
-            add_hold(_ADMITS, place, Hold(finding.code, finding.facts), writes)
+            add_hold(_ADMITS, ref, Hold(finding.code, finding.facts), writes)
         # As when an order comes in: what is held for somebody else's shipment has had its stock. What a person holds
         # has its stock promised.
         if one.intake.state in {State.PENDING_PAYMENT, State.PAID} and one.order.is_ours:

@@ -21,7 +21,7 @@ from domain.steps import Step, Subject
 from domain.tracking import COMPLETED_AFTER, is_completed, way_on
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease, NotCalledError
-from infra.engine.results import Failed, Place, Result, Settled, place_of
+from infra.engine.results import Failed, Finished, Result, SubjectRef, ref_of
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
 from infra.tables.pool import Connection
@@ -52,7 +52,7 @@ log = get_logger(__name__)
 class TrackedParcel:
     """A parcel to ask about. `phone`: of its sender, else of its receiver; personal data, for the call only."""
 
-    place: Place
+    ref: SubjectRef
     row: TrackedRow
     phone: str = field(default="", repr=False)
 
@@ -75,20 +75,20 @@ class Track:
         settled: list[Result] = []
         asked: list[TrackedRow] = []
         for row in rows:
-            place = place_of(row, row.package_id)
+            ref = ref_of(row, row.package_id)
             courier = self.tools.couriers.get(row.account)
-            if place.state in FINAL_STATES:
-                settled.append(Settled(place, Done(facts={"left_alone": row.state})))
+            if ref.state in FINAL_STATES:
+                settled.append(Finished(ref, Done(facts={"left_alone": row.state})))
             elif courier is None or not courier.can_track:
-                settled.append(_untracked(place, row, ready.get(row.fulfillment_order_id), now))
+                settled.append(_untracked(ref, row, ready.get(row.fulfillment_order_id), now))
             elif (delivery := ready.get(row.fulfillment_order_id)) and delivery.has_case:
                 # Nothing is to be asked: the order waits for whoever deals with its case.
-                settled.append(Settled(place, Later("case_open", after_s=self.tools.settings.tracking.slow_s)))
+                settled.append(Finished(ref, Later("case_open", after_s=self.tools.settings.tracking.slow_s)))
             else:
                 asked.append(row)
         phones = load_phones(tx, [row.package_id for row in asked if row.location not in self._senders])
         return Intended(
-            [TrackedParcel(place_of(row, row.package_id), row, self._phone(row, phones)) for row in asked], settled
+            [TrackedParcel(ref_of(row, row.package_id), row, self._phone(row, phones)) for row in asked], settled
         )
 
     @property
@@ -124,7 +124,7 @@ class Track:
         return calls
 
     async def _ask(self, courier: Courier, parcels: Sequence[TrackedParcel], lease: Lease) -> dict[int, Any]:
-        ids = [one.place.subject_id for one in parcels]
+        ids = [one.ref.subject_id for one in parcels]
         if lease.is_draining() or self.tools.clock.monotonic() > lease.ends_at - self.call_s:
             return {id_: NotCalledError() for id_ in ids}
         try:
@@ -133,16 +133,16 @@ class Track:
             return dict.fromkeys(ids, error)
         for id_ in ids:
             failpoint("track.answered", id_)
-        return {one.place.subject_id: answer.get(one.row.waybill, ()) for one in parcels}
+        return {one.ref.subject_id: answer.get(one.row.waybill, ()) for one in parcels}
 
     def record(self, tx: Connection, answered: Sequence[tuple[TrackedParcel, Any]]) -> Sequence[Result]:
         told: list[Told] = []
         results: list[Result] = []
         for one, answer in answered:
             if isinstance(answer, Exception) and _is_engines(answer):
-                results.append(Failed(one.place, answer))
+                results.append(Failed(one.ref, answer))
             else:
-                told.append(Told(one.place, one.row, _events(one, answer), has_answered=isinstance(answer, tuple)))
+                told.append(Told(one.ref, one.row, _events(one, answer), has_answered=isinstance(answer, tuple)))
         return [*results, *follow_up(tx, self.tools, STEP.name, told)]
 
 
@@ -156,16 +156,16 @@ def _may_be_completed(row: TrackedRow, now: datetime) -> bool:
     return row.delivered_at is not None and is_completed(row.delivered_at, now)
 
 
-def _untracked(place: Place, row: TrackedRow, delivery: ParcelDelivery | None, now: datetime) -> Result:
+def _untracked(ref: SubjectRef, row: TrackedRow, delivery: ParcelDelivery | None, now: datetime) -> Result:
     """Nobody asks this courier any more: the hand-over counts as its collection, as it does for all such couriers."""
-    assert place.state is not None
-    if place.state is State.DELIVERED and row.delivered_at is not None:
+    assert ref.state is not None
+    if ref.state is State.DELIVERED and row.delivered_at is not None:
         if delivery is not None and delivery.delivered_at is not None and not delivery.has_case:
-            return Settled(place, Done(State.COMPLETED), Cause.TIMER)
+            return Finished(ref, Done(State.COMPLETED), Cause.TIMER)
         left_s = (row.delivered_at + COMPLETED_AFTER - now).total_seconds()
-        return Settled(place, Later("courier_not_asked", after_s=max(left_s, _REST_S)))
-    path = way_on(place.state, is_collected=True, is_delivered=False)
-    return Settled(place, Done(path[-1] if path else None, {"left_alone": "courier_not_asked"}), Cause.WAREHOUSE)
+        return Finished(ref, Later("courier_not_asked", after_s=max(left_s, _REST_S)))
+    path = way_on(ref.state, is_collected=True, is_delivered=False)
+    return Finished(ref, Done(path[-1] if path else None, {"left_alone": "courier_not_asked"}), Cause.WAREHOUSE)
 
 
 def _is_engines(error: Exception) -> bool:
@@ -179,5 +179,5 @@ def _events(one: TrackedParcel, answer: object) -> tuple[TrackEvent, ...]:
     if isinstance(answer, tuple):
         return answer
     assert isinstance(answer, FulfilmentError)
-    log.warning("parcel_unread", package_id=one.place.subject_id, code=answer.code, error=answer.message)
+    log.warning("parcel_unread", package_id=one.ref.subject_id, code=answer.code, error=answer.message)
     return ()

@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from actors.parts import WAITS
-from domain.changes import Change, Standing, change, refund_withdrawn
+from actors.parts import WAIT_FOR_UPGRADE
+from domain.changes import ChangeActions, ChangedPart, change, refund_withdrawn
 from domain.holds import PERSON, HoldCode, waybill_facts
 from domain.lines import Replan, pieces_by_sku, replan, with_missing
 from domain.listings import keep_skus
@@ -22,11 +22,11 @@ from domain.stock import Reservation
 from domain.take_over import KEPT_OUT, NOTHING_KNOWN, TAKES_OVER, TakeOver, why_kept_out
 from domain.waivers import Waiver, lines_waived, refunds_of, stays
 from infra.engine.replay import add_due, go_on
-from infra.engine.reports import carry_whole
-from infra.engine.results import NewWork, Place, Result, Settled
+from infra.engine.reports import has_worker_without_parts
+from infra.engine.results import Finished, NewWork, Result, SubjectRef
 from infra.queue.keys import BellKey
 from infra.tables.fulfillment import NewPart, add_parts
-from infra.tables.holds import Kept, keep_waivers, load_waivers, open_holds, release_all_holds, release_holds
+from infra.tables.holds import KeptWaiver, keep_waivers, load_waivers, open_holds, release_all_holds, release_holds
 from infra.tables.lines import Quantity, add_quantities, load_plans, own_shipments, set_quantities
 from infra.tables.orders import (
     Locked,
@@ -49,24 +49,24 @@ _OF_THE_RULES = frozenset({"normalize", "review", "label", "dispatch"})
 # Steps, or a person, whose holds stay open on an order that is kept out.
 _UNTIL_BEGUN = frozenset({PERSON, TAKES_OVER})
 # Until a call about a label or to a warehouse has ended: its answer is recorded within the second.
-_WAITS = Later("being_labelled", after_s=0.2)
+_WAIT_FOR_LABEL = Later("being_labelled", after_s=0.2)
 _TAKES_MORE = frozenset({State.PENDING_PAYMENT, State.PAID, State.APPROVED})
 # Review divides what it has not approved yet.
 _MAY_DIVIDE = frozenset({State.APPROVED, State.ALLOCATED})
 
 
 @dataclass(frozen=True, slots=True)
-class Newer:
+class NewerContent:
     """An order's content before and now, its fulfillment orders, and what is left of its plan.
 
-    `place`: of the payload that brings the content. `own`: pieces by line that were shipped under numbers of ours.
+    `ref`: of the payload that brings the content. `own`: pieces by line that were shipped under numbers of ours.
     `bound`: fulfillment orders with pieces in a package that has, or may have, a label. `held_back`: pieces by line
     that leave a fulfillment order because a refund is asked for them, and the others may go. `kept_out`: why the order
     is not begun when it is paid.
     """
 
     order_id: int
-    place: Place
+    ref: SubjectRef
     old: Order
     new: Order
     fulfillment: Sequence[Locked]
@@ -105,25 +105,25 @@ class Newer:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecidedChange:
     """What one fulfillment order is asked, and what a person let pass for it."""
 
-    newer: Newer
+    newer: NewerContent
     locked: Locked
-    standing: Standing
-    change: Change
+    changed_part: ChangedPart
+    change: ChangeActions
 
 
 def amend(
     tx: Connection,
     step: str,
-    newer: Sequence[tuple[int, Place, Order]],
+    newer: Sequence[tuple[int, SubjectRef, Order]],
     rules: RuleSet,
     take_overs: Mapping[str, TakeOver] = _NONE_KNOWN,
 ) -> list[Result]:
-    """Store (order id, place, content) triples and settle what each asks for, one result for each fulfillment order.
+    """Store (order id, reference, content) triples and decide what each asks for: a result for each fulfillment order.
 
-    `step` is the one that acts, so that its place's subject is the one that is finished. `take_overs`: by account of
+    `step` is the one that acts, so that its subject is the one that is finished. `take_overs`: by account of
     the shop.
     """
     if not newer:
@@ -143,9 +143,9 @@ def amend(
     _release_holds(tx, step, decided)
     told = _tell_again(tx, step, decided, holds)
     unwanted = _unwanted(tx, decided)
-    settled = [_settled(tx, step, one, holds.get(one.locked.id, ()), unwanted) for one in decided]
+    finished = [_result_of(tx, step, one, holds.get(one.locked.id, ()), unwanted) for one in decided]
     rung = [
-        replace(one, rings=one.rings | told.get(one.place.fulfillment_order_id or 0, frozenset())) for one in settled
+        replace(one, rings=one.rings | told.get(one.ref.fulfillment_order_id or 0, frozenset())) for one in finished
     ]
     return [*waiting, *rung, *_add_parts(tx, changed)]
 
@@ -177,7 +177,7 @@ def trim(tx: Connection, order_ids: Sequence[int]) -> frozenset[int]:
     return frozenset(one.order_id for one in lower)
 
 
-def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[Settled]]:
+def _apart(tx: Connection, changed: Sequence[NewerContent]) -> tuple[list[NewerContent], list[Finished]]:
     """The contents to apply now, without the contents that must wait.
 
     Pieces are wanted no more, and a call about a label of them runs: how it ends decides whether they are taken away or
@@ -186,24 +186,24 @@ def _apart(tx: Connection, changed: Sequence[Newer]) -> tuple[list[Newer], list[
     shrunk = [one.order_id for one in changed if one.plan.excess]
     called = being_labelled(tx, shrunk)
     growing = {one.order_id for one in changed if one.plan.added and one.grows is None} - called
-    late = growing if growing and carry_whole(tx) else set()
-    waiting = [Settled(one.place, _WAITS) for one in changed if one.order_id in called]
-    waiting += [Settled(one.place, WAITS) for one in changed if one.order_id in late]
+    late = growing if growing and has_worker_without_parts(tx) else set()
+    waiting = [Finished(one.ref, _WAIT_FOR_LABEL) for one in changed if one.order_id in called]
+    waiting += [Finished(one.ref, WAIT_FOR_UPGRADE) for one in changed if one.order_id in late]
     return [one for one in changed if one.order_id not in called | late], waiting
 
 
 def _load(
-    tx: Connection, newer: Sequence[tuple[int, Place, Order]], rules: RuleSet
-) -> tuple[list[Newer], dict[int, tuple[Waiver, ...]]]:
+    tx: Connection, newer: Sequence[tuple[int, SubjectRef, Order]], rules: RuleSet
+) -> tuple[list[NewerContent], dict[int, tuple[Waiver, ...]]]:
     """With what people let pass and what stays so, by fulfillment order."""
     order_ids = [order_id for order_id, _, _ in newer]
     old = load_orders(tx, order_ids)
-    newer = [(order_id, place, keep_skus(old[order_id], order)) for order_id, place, order in newer]
+    newer = [(order_id, ref, keep_skus(old[order_id], order)) for order_id, ref, order in newer]
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
     planned, told = load_plans(tx, order_ids)
     waivers = load_waivers(tx, [locked.id for each in fulfillment.values() for locked in each])
     changed = []
-    for order_id, place, content in newer:
+    for order_id, ref, content in newer:
         new = with_missing(old[order_id], content)
         own = own_shipments(new, told.get(order_id, ()))
         mine = fulfillment[order_id]
@@ -216,12 +216,12 @@ def _load(
         free = [one for one in mine if one.at in _MAY_DIVIDE and one.id not in bound]
         held = {one.id: _held_back(new, one, plan, waivers[one.id], rules) for one in free}
         back = {id_: pieces for id_, pieces in held.items() if pieces}
-        if back and carry_whole(tx):
+        if back and has_worker_without_parts(tx):
             # No parts while workers live that carry every order whole: the order is held instead.
             back = {}
         gone = {(id_, line_id): 0 for id_, pieces in back.items() for line_id in pieces}
         plan = replace(plan, quantities={**plan.quantities, **gone})
-        changed.append(Newer(order_id, place, old[order_id], new, mine, plan, own, bound, back))
+        changed.append(NewerContent(order_id, ref, old[order_id], new, mine, plan, own, bound, back))
     return changed, waivers
 
 
@@ -234,7 +234,7 @@ def _held_back(new: Order, locked: Locked, plan: Replan, waivers: Sequence[Waive
     return back if any(quantity for line_id, quantity in left.items() if line_id not in back) else {}
 
 
-def _kept_out(one: Newer, take_overs: Mapping[str, TakeOver]) -> str:
+def _kept_out(one: NewerContent, take_overs: Mapping[str, TakeOver]) -> str:
     """Why an order that waited for its payment is not begun now that it is paid; empty where it is ours."""
     shop = take_overs.get(one.new.key.account, NOTHING_KNOWN)
     unpaid_at = one.old.updated_at if is_unpaid(one.old) else None
@@ -242,17 +242,17 @@ def _kept_out(one: Newer, take_overs: Mapping[str, TakeOver]) -> str:
 
 
 def _decide(
-    one: Newer,
+    one: NewerContent,
     locked: Locked,
     waivers: Sequence[Waiver],
     holds: Sequence[tuple[str, str]],
     rules: RuleSet,
-) -> Decided:
+) -> DecidedChange:
     quantities = one.quantities(locked)
     excess = frozenset(line_id for line_id, _ in locked.quantities if line_id in one.plan.excess)
     lines = frozenset(quantities)
     facts = ReviewFacts(Reservation.ALLOCATED, waivers=tuple(waivers), own=one.own, excess=excess, lines=lines)
-    standing = Standing(
+    changed_part = ChangedPart(
         # What was handed over is the courier's: nothing that the platform says stops it here any more.
         at=State.IN_TRANSIT if locked.has_left else locked.at,
         has_pieces=bool(quantities),
@@ -265,11 +265,13 @@ def _decide(
             HoldCode(code) for code, opened_by in holds if locked.at is State.CLOSED and opened_by in _UNTIL_BEGUN
         ),
     )
-    return Decided(one, locked, standing, change(one.old, one.new, standing, review(one.new, facts, rules).holds))
+    return DecidedChange(
+        one, locked, changed_part, change(one.old, one.new, changed_part, review(one.new, facts, rules).holds)
+    )
 
 
-def _store(tx: Connection, changed: Sequence[Newer]) -> None:
-    rows = [{**order_row(one.new), "id": one.order_id, "raw_payload_id": one.place.subject_id} for one in changed]
+def _store(tx: Connection, changed: Sequence[NewerContent]) -> None:
+    rows = [{**order_row(one.new), "id": one.order_id, "raw_payload_id": one.ref.subject_id} for one in changed]
     lines = [{"id": one.order_id, **line} for one in changed for line in line_rows(one.new, one.plan.tallies)]
     lower = [
         Quantity(fulfillment_order_id, one.order_id, line_id, quantity)
@@ -289,7 +291,7 @@ def _store(tx: Connection, changed: Sequence[Newer]) -> None:
     add_quantities(tx, more)
 
 
-def _moved_days(changed: Sequence[Newer]) -> list[Row]:
+def _moved_days(changed: Sequence[NewerContent]) -> list[Row]:
     """Orders whose day from which they ship is another now. What waits for no day yet waits for one at its label."""
     return [
         {"order_id": one.order_id, "was": one.old.ship_from, "due_at": one.new.ship_from}
@@ -298,10 +300,10 @@ def _moved_days(changed: Sequence[Newer]) -> list[Row]:
     ]
 
 
-def _keep_waivers(tx: Connection, changed: Sequence[Newer], waivers: Mapping[int, Sequence[Waiver]]) -> None:
+def _keep_waivers(tx: Connection, changed: Sequence[NewerContent], waivers: Mapping[int, Sequence[Waiver]]) -> None:
     """A waived finding is not asked again while the fact is the same. `waivers`: the waivers that remain valid."""
     kept = [
-        Kept(waiver.hold_id, one.place.subject_id)
+        KeptWaiver(waiver.hold_id, one.ref.subject_id)
         for one in changed
         for locked in one.fulfillment
         for waiver in waivers[locked.id]
@@ -309,7 +311,7 @@ def _keep_waivers(tx: Connection, changed: Sequence[Newer], waivers: Mapping[int
     keep_waivers(tx, kept)
 
 
-def _take_pieces(tx: Connection, decided: Sequence[Decided]) -> None:
+def _take_pieces(tx: Connection, decided: Sequence[DecidedChange]) -> None:
     """Give back what is no longer wanted: all of an order that is promised again or closes, of others what went."""
     back = [one.locked.id for one in decided if one.change.closes or one.change.reserves_again or _grew(one)]
     release_stock(tx, back)
@@ -317,16 +319,16 @@ def _take_pieces(tx: Connection, decided: Sequence[Decided]) -> None:
     left = {
         one.locked.id: pieces_by_sku(one.newer.old, one.newer.quantities(one.locked).items())
         for one in decided
-        if one.standing.pieces_changed and one.locked.id not in back
+        if one.changed_part.pieces_changed and one.locked.id not in back
     }
     shrink_stock(tx, left)
 
 
-def _grew(one: Decided) -> bool:
+def _grew(one: DecidedChange) -> bool:
     return one.locked.at is State.APPROVED and one.locked.id == one.newer.grows and bool(one.newer.plan.added)
 
 
-def _release_holds(tx: Connection, step: str, decided: Sequence[Decided]) -> None:
+def _release_holds(tx: Connection, step: str, decided: Sequence[DecidedChange]) -> None:
     # Nobody need look at what is over. What another system ships may be begun later.
     kept_out = [one.locked.id for one in decided if one.change.closes in KEPT_OUT]
     release_all_holds(tx, [one.locked.id for one in decided if one.change.closes], step, kept_out=kept_out)
@@ -335,7 +337,7 @@ def _release_holds(tx: Connection, step: str, decided: Sequence[Decided]) -> Non
 
 
 def _tell_again(
-    tx: Connection, step: str, decided: Sequence[Decided], holds: dict[int, list[tuple[str, str]]]
+    tx: Connection, step: str, decided: Sequence[DecidedChange], holds: dict[int, list[tuple[str, str]]]
 ) -> dict[int, frozenset[BellKey]]:
     """Release what a platform refused to hear while a refund was open, and tell it now that the refund is withdrawn.
 
@@ -355,49 +357,55 @@ def _tell_again(
     return told
 
 
-def _unwanted(tx: Connection, decided: Sequence[Decided]) -> dict[int, Hold]:
+def _unwanted(tx: Connection, decided: Sequence[DecidedChange]) -> dict[int, Hold]:
     """Waybills that live although their order is over on its platform, each with a hold that names it."""
     over = [
         one.locked.id
         for one in decided
         if (one.change.holds or one.change.review)
         and one.newer.new.state is PlatformState.CLOSED
-        and one.standing.is_bound
+        and one.changed_part.is_bound
     ]
     living = living_waybills(tx, over) if over else {}
     return {id_: Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(*waybill)) for id_, waybill in living.items()}
 
 
-def _settled(
-    tx: Connection, step: str, one: Decided, holds: Sequence[tuple[str, str]], unwanted: Mapping[int, Hold]
-) -> Settled:
+def _result_of(
+    tx: Connection, step: str, one: DecidedChange, holds: Sequence[tuple[str, str]], unwanted: Mapping[int, Hold]
+) -> Finished:
     locked, asked, shop = one.locked, one.change, one.newer.new.key.account
-    place = Place(one.newer.place.subject_id, locked.lane, locked.order_id, locked.id, None, locked.state)
+    ref = SubjectRef(one.newer.ref.subject_id, locked.lane, locked.order_id, locked.id, None, locked.state)
     if asked.closes:
-        return Settled(place, Done(State.CLOSED), Cause.PLATFORM, closed_reason=asked.closes)
+        return Finished(ref, Done(State.CLOSED), Cause.PLATFORM, closed_reason=asked.closes)
     follow = _follow(locked, asked, shop)
     beside = (unwanted[locked.id],) if locked.id in unwanted else ()
     if asked.holds:
         first, *others = (Hold(finding.code, {"step": step, **finding.facts}) for finding in asked.holds)
-        return Settled(place, first, Cause.PLATFORM, holds=(*others, *beside), follow=follow)
+        return Finished(ref, first, Cause.PLATFORM, holds=(*others, *beside), follow=follow)
     if _grew(one) and locked.state is State.APPROVED:
         # The line is wanted again, so no person must look; its stock was released and is reserved again.
         again = (NewWork("reserve", locked.id, locked.lane, shop=shop),)
-        return Settled(place, Done(State.PAID), Cause.PLATFORM, via=(State.ON_HOLD,), follow=again)
+        return Finished(ref, Done(State.PAID), Cause.PLATFORM, via=(State.ON_HOLD,), follow=again)
     left = {code for code, _ in holds} - asked.releases
     if asked.becomes_paid and (locked.state is State.PENDING_PAYMENT or not left):
         is_direct = locked.state in {State.PENDING_PAYMENT, State.PAID, State.ON_HOLD}
         via = () if is_direct else (State.ON_HOLD,)
-        return Settled(place, Done(State.PAID), Cause.PLATFORM, via=via, holds=beside, follow=follow)
+        return Finished(ref, Done(State.PAID), Cause.PLATFORM, via=via, holds=beside, follow=follow)
     rings: frozenset[BellKey] = frozenset()
-    if asked.releases and not left and locked.state is State.ON_HOLD and not asked.review and one.standing.has_pieces:
+    if (
+        asked.releases
+        and not left
+        and locked.state is State.ON_HOLD
+        and not asked.review
+        and one.changed_part.has_pieces
+    ):
         stands = msgspec.structs.replace(locked, reservation=Reservation.RELEASED) if _grew(one) else locked
         rings = frozenset(go_on(tx, stands, step, Cause.PLATFORM, {"released": sorted(asked.releases)}))
     amended = Done(facts={"amended": True})
-    return Settled(place, amended, Cause.PLATFORM, holds=beside, follow=follow, rings=rings)
+    return Finished(ref, amended, Cause.PLATFORM, holds=beside, follow=follow, rings=rings)
 
 
-def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:
+def _follow(locked: Locked, asked: ChangeActions, shop: str) -> tuple[NewWork, ...]:
     # What was held as it came was never promised, and review would call it short.
     is_unpromised = asked.review and locked.reservation == Reservation.NONE
     if asked.reserves_again or is_unpromised:
@@ -407,7 +415,7 @@ def _follow(locked: Locked, asked: Change, shop: str) -> tuple[NewWork, ...]:
     return ()
 
 
-def _add_parts(tx: Connection, changed: Sequence[Newer]) -> list[Settled]:
+def _add_parts(tx: Connection, changed: Sequence[NewerContent]) -> list[Finished]:
     """Pieces that go a way of their own, from the start: promised, reviewed, and held there if they must wait."""
     parts = [
         (one, number, locked, pieces)
@@ -421,9 +429,9 @@ def _add_parts(tx: Connection, changed: Sequence[Newer]) -> list[Settled]:
         for line_id, quantity in pieces.items()
     ]
     add_quantities(tx, quantities)
-    settled = []
+    finished = []
     for id_, (one, _, locked, pieces) in zip(made, parts, strict=True):
-        place = Place(one.place.subject_id, locked.lane, one.order_id, id_, None, State.PAID)
+        ref = SubjectRef(one.ref.subject_id, locked.lane, one.order_id, id_, None, State.PAID)
         follow = (NewWork("reserve", id_, locked.lane, shop=one.new.key.account),)
-        settled.append(Settled(place, Done(facts={"pieces": dict(pieces)}), Cause.PLATFORM, follow=follow))
-    return settled
+        finished.append(Finished(ref, Done(facts={"pieces": dict(pieces)}), Cause.PLATFORM, follow=follow))
+    return finished

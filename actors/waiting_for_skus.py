@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from actors.listings import SentOn, send_on
+from actors.listings import ResumedOrders, send_on
 from infra.process.failpoints import failpoints
 from infra.tables.listings import waiting
 from infra.tables.pool import Database
@@ -46,11 +46,11 @@ def send_all_on(db: Database, stretch: int = STRETCH) -> int:
         after = ids[-1]
 
 
-def _stretch(db: Database, after: int, limit: int) -> tuple[list[int], SentOn]:
+def _stretch(db: Database, after: int, limit: int) -> tuple[list[int], ResumedOrders]:
     with db.connection() as connection:
         ids = waiting(connection, after, limit)
     if not ids:
-        return [], SentOn()
+        return [], ResumedOrders()
     with db.transaction() as tx:
         sent = send_on(tx, ids)
         failpoints(_WRITTEN, sorted(sent.going), tx)

@@ -14,11 +14,11 @@ from domain.lanes import lane_facts, score
 from domain.lines import first_tally, pieces_by_sku
 from domain.normalize import initial_state
 from domain.order import Lane, Order, PlatformState
-from domain.placing import Placement, place
+from domain.placing import Placement, choose_placement
 from domain.review import ReviewFacts, review
 from domain.routing import Unroutable
 from domain.states import State
-from domain.stock import Demand, Grant, Reservation, allocate
+from domain.stock import Demand, Reservation, StockGrant, allocate
 from infra.tables.orders import load_orders
 from infra.tables.pool import Connection
 from infra.tables.stock import read_levels, read_location_levels
@@ -28,7 +28,7 @@ _SHIPPED = frozenset({PlatformState.SHIPPED, PlatformState.DONE})
 
 
 @dataclass(slots=True)
-class _Shelf:
+class _StockCopy:
     """Pieces that are left for the next watched order: by SKU, and by location and SKU."""
 
     pool: dict[str, int]
@@ -61,12 +61,12 @@ def decide_watched(tx: Connection, tools: Tools, order_ids: Iterable[int]) -> No
     if not lanes:
         return
     mine = load_orders(tx, list(lanes))
-    shelf = _shelf(tx, mine)
+    stock = _stock_copy(tx, mine)
     decisions = []
     # What was paid first takes its pieces first. Steps promise stock by lane before that.
     for id_, order in sorted(mine.items(), key=lambda one: (one[1].paid_at or one[1].created_at, one[0])):
-        answer = _decide(tools, order, lanes[id_], shelf)
-        shelf.take(answer.pieces)
+        answer = _decide(tools, order, lanes[id_], stock)
+        stock.take(answer.pieces)
         decisions.append(
             NewDecision(
                 order_id=id_,
@@ -81,14 +81,14 @@ def decide_watched(tx: Connection, tools: Tools, order_ids: Iterable[int]) -> No
     store_decisions(tx, decisions)
 
 
-def _shelf(tx: Connection, orders: Mapping[int, Order]) -> _Shelf:
+def _stock_copy(tx: Connection, orders: Mapping[int, Order]) -> _StockCopy:
     skus = sorted({line.sku for order in orders.values() for line in order.lines if line.sku})
-    shelf = _Shelf(read_levels(tx, skus), read_location_levels(tx, skus))
-    shelf.take(taken_by_watched(tx, skus, sorted(orders)))
-    return shelf
+    stock = _StockCopy(read_levels(tx, skus), read_location_levels(tx, skus))
+    stock.take(taken_by_watched(tx, skus, sorted(orders)))
+    return stock
 
 
-def _decide(tools: Tools, order: Order, lane: Lane, shelf: _Shelf) -> _Answer:
+def _decide(tools: Tools, order: Order, lane: Lane, stock: _StockCopy) -> _Answer:
     intake = initial_state(order)
     if intake.state is State.CLOSED or order.state in _SHIPPED or not order.is_ours:
         return _Answer("nothing", lane)
@@ -97,7 +97,7 @@ def _decide(tools: Tools, order: Order, lane: Lane, shelf: _Shelf) -> _Answer:
     quantities = {line.line_id: first_tally(order, line).planned for line in order.lines}
     wanted = tuple((line_id, count) for line_id, count in quantities.items() if count)
     pieces = pieces_by_sku(order, wanted)
-    grant = _grant(order, lane, pieces, shelf)
+    grant = _grant(order, lane, pieces, stock)
     facts = ReviewFacts(grant.reservation, lines=frozenset(line_id for line_id, _ in wanted))
     found = review(order, facts, tools.rules).holds
     is_promised = grant.reservation is Reservation.RESERVED
@@ -105,10 +105,10 @@ def _decide(tools: Tools, order: Order, lane: Lane, shelf: _Shelf) -> _Answer:
     lane = score(lane_facts(order), cities, tools.rules, in_stock=is_promised).lane
     if found or not wanted:
         return _Answer("hold" if found else "nothing", lane, found)
-    answer = place(
+    answer = choose_placement(
         wants_of(order, wanted),
         order.receiver,
-        candidates(tools, shelf.locations),
+        candidates(tools, stock.locations),
         tools.rules,
         divides_lines=divides_lines(tools, order),
         seller_memo=order.seller_memo,
@@ -118,10 +118,10 @@ def _decide(tools: Tools, order: Order, lane: Lane, shelf: _Shelf) -> _Answer:
     return _Answer("ship", lane, (), tuple(_packages(answer)), _taken(order, answer))
 
 
-def _grant(order: Order, lane: Lane, pieces: Mapping[str, int], shelf: _Shelf) -> Grant:
+def _grant(order: Order, lane: Lane, pieces: Mapping[str, int], stock: _StockCopy) -> StockGrant:
     if not pieces:
-        return Grant(0, Reservation.RESERVED)
-    [grant] = allocate([Demand(0, lane, order.paid_at, pieces)], shelf.pool).grants
+        return StockGrant(0, Reservation.RESERVED)
+    [grant] = allocate([Demand(0, lane, order.paid_at, pieces)], stock.pool).grants
     return grant
 
 

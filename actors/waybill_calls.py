@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.decrypt_receiver import reveal
-from actors.last_check import Checked, LastCheck
+from actors.last_check import CheckedPackage, LastCheck
 from actors.tools import Tools
 from adapters.ports import Booking, Courier, Purpose, Waybill
 from domain.errors import (
@@ -21,7 +21,7 @@ from domain.holds import OUTCOME_UNKNOWN
 from domain.order import Address, Order
 from domain.waivers import Waiver
 from infra.engine.remote import Lease, call_each
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.process.failpoints import failpoint
 
 
@@ -33,7 +33,7 @@ class Unlabelled:
     is all. `quantities`: pieces by line in the package. `version`: of the order's content.
     """
 
-    place: Place
+    ref: SubjectRef
     order: Order
     account: str
     courier: str
@@ -87,36 +87,36 @@ class WaybillCalls:
             "is_draining": lease.is_draining,
         }
         asked = await call_each(
-            [each_ for each_ in intents if each_.seen_before], lambda one: _ask(courier, one), **limits
+            [intent for intent in intents if intent.seen_before], lambda one: _ask(courier, one), **limits
         )
-        unbooked = [each_ for each_ in intents if each_.may_book and asked.get(each_.place.subject_id) is None]
+        unbooked = [intent for intent in intents if intent.may_book and asked.get(intent.ref.subject_id) is None]
         checked = await call_each(unbooked, self._check, **limits)
-        clear = [each_ for each_ in unbooked if checked[each_.place.subject_id] is None]
+        clear = [intent for intent in unbooked if checked[intent.ref.subject_id] is None]
         receivers = await self._reveal(shop, clear, lease)
 
         async def book(one: Unlabelled) -> Waybill:
-            receiver = receivers[one.place.subject_id]
+            receiver = receivers[one.ref.subject_id]
             if isinstance(receiver, Exception):
                 raise receiver
-            failpoint("label.checked", one.place.subject_id)
+            failpoint("label.checked", one.ref.subject_id)
             waybill = await _book(courier, one, self._booking(one, receiver))
-            failpoint("label.booked", one.place.subject_id)
+            failpoint("label.booked", one.ref.subject_id)
             return waybill
 
         booked = await call_each(clear, book, **limits)
         found = {id_: answer for id_, answer in asked.items() if answer is not None}
-        nothing = {each_.place.subject_id: NothingBooked() for each_ in intents if not each_.may_book}
+        nothing = {intent.ref.subject_id: NothingBooked() for intent in intents if not intent.may_book}
         return {**checked, **booked, **nothing, **found}
 
     async def _check(self, one: Unlabelled) -> None:
-        await self.last_check.ask(Checked(one.place, one.order, one.quantities, one.version, one.waivers))
+        await self.last_check.ask(CheckedPackage(one.ref, one.order, one.quantities, one.version, one.waivers))
 
     async def _reveal(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Address | Exception]:
         hidden = [one.order for one in intents if one.order.receiver.merge_token]
         tokens = {order.key.platform_order_id: order.receiver.merge_token for order in hidden}
         revealed = await reveal(self.tools, shop, tokens, Purpose.LABEL, lease.is_draining)
         return {
-            one.place.subject_id: revealed.get(one.order.key.platform_order_id, one.order.receiver) for one in intents
+            one.ref.subject_id: revealed.get(one.order.key.platform_order_id, one.order.receiver) for one in intents
         }
 
     def _booking(self, one: Unlabelled, receiver: Address) -> Booking:

@@ -16,21 +16,21 @@ from domain.steps import Milestone, Step, Subject
 from domain.take_over import ShopWatchedError
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease, NotCalledError, call_each
-from infra.engine.results import Failed, Place, Result, Settled, each, place_of
-from infra.engine.watch import REST_S
+from infra.engine.results import Failed, Finished, Result, SubjectRef, decide_each, ref_of
+from infra.engine.watch import LOOK_AGAIN_S
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
 from infra.tables.orders import lock_fulfillment
 from infra.tables.pool import Connection
-from infra.tables.standing import confirmed_packages, unconfirmed_packages
+from infra.tables.progress import confirmed_packages, unconfirmed_packages
 from infra.tables.writebacks import (
-    Ended,
+    WritebackEnd,
     WritebackRow,
     begin_writebacks,
     end_writebacks,
     leave_untold,
     load_writebacks,
-    tell_untold,
+    resume_writebacks,
 )
 
 STEP = Step(
@@ -48,7 +48,7 @@ STEP = Step(
     stops_order=False,
     done=confirmed_packages,
     open_subjects=unconfirmed_packages,
-    on_release=tell_untold,
+    on_release=resume_writebacks,
 )
 
 # One package of an order after the other; the next one looks again this much later.
@@ -60,13 +60,13 @@ _CLEAR = (Transient, Throttled, Refused, Misconfigured)
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class PendingWriteback:
     """A package whose number the platform must hear. `seen_before`: it may have heard already.
 
     Without `may_tell` the order is held: the platform is asked what it has heard, and told nothing.
     """
 
-    place: Place
+    ref: SubjectRef
     shop: str
     handover: Handover
     seen_before: bool
@@ -75,9 +75,9 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The platform shows our number. `told_now`: by this call. `changed_at`: the order's, on the platform."""
+    """The platform shows our number. `written_now`: by this call. `changed_at`: the order's, on the platform."""
 
-    told_now: bool
+    written_now: bool
     changed_at: datetime | None = None
 
 
@@ -87,7 +87,7 @@ class NothingTold:
 
 
 @dataclass(frozen=True, slots=True)
-class WriteBack:
+class WritebackStep:
     """Tells one shop of its packages; never two packages of one platform order at once."""
 
     tools: Tools
@@ -98,52 +98,54 @@ class WriteBack:
         # Ask, tell, read back.
         return 3 * self.tools.settings.door.total_s
 
-    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Untold]:
+    def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[PendingWriteback]:
         rows = load_writebacks(tx, subject_ids)
         held = _held(tx, rows)
-        intents: list[Untold] = []
-        settled: list[Result] = []
+        intents: list[PendingWriteback] = []
+        finished: list[Result] = []
         taken: set[int] = set()
         for row in rows:
-            place = place_of(row, row.package_id)
+            ref = ref_of(row, row.package_id)
             if row.status == "confirmed":
-                settled.append(Settled(place, Done(facts={"left_alone": "confirmed"})))
+                finished.append(Finished(ref, Done(facts={"left_alone": "confirmed"})))
             elif row.package_id in held and not row.is_asked_about:
                 # The release of the last hold makes the write-back due again.
-                settled.append(Settled(place, Done(facts={"left_alone": State.ON_HOLD})))
+                finished.append(Finished(ref, Done(facts={"left_alone": State.ON_HOLD})))
             elif row.is_taken or row.order_id in taken:
-                settled.append(Settled(place, Later("other_package_first", after_s=_TURN_S)))
+                finished.append(Finished(ref, Later("other_package_first", after_s=_TURN_S)))
             elif row.is_in_doubt and not row.is_asked_about:
-                settled.append(Settled(place, Later("waybill_in_doubt", after_s=_DOUBT_S)))
+                finished.append(Finished(ref, Later("waybill_in_doubt", after_s=_DOUBT_S)))
             elif row.busy_s > 0:
-                settled.append(Settled(place, Later("earlier_call_may_run", after_s=row.busy_s)))
+                finished.append(Finished(ref, Later("earlier_call_may_run", after_s=row.busy_s)))
             else:
                 taken.add(row.order_id)
-                intents.append(_untold(place, row, may_tell=row.package_id not in held))
+                intents.append(_pending(ref, row, may_tell=row.package_id not in held))
         leave_untold(tx, [row.package_id for row in rows if row.package_id in held and not row.is_asked_about])
         if intents:
-            ids = [one.place.subject_id for one in intents]
+            ids = [one.ref.subject_id for one in intents]
             begin_writebacks(tx, ids, self.call_s)
-        return Intended(intents, settled)
+        return Intended(intents, finished)
 
-    async def call(self, intents: Sequence[Untold], lease: Lease) -> Mapping[int, Any]:
+    async def call(self, intents: Sequence[PendingWriteback], lease: Lease) -> Mapping[int, Any]:
         platform = self.tools.platform(lease.key.account)
         return await call_each(
             intents,
-            lambda one: _tell(platform, one, lease),
+            lambda one: _write_back(platform, one, lease),
             at_once=self.tools.settings.engine.outside_concurrency,
             start_before=lease.ends_at - self.call_s,
             now=self.tools.clock.monotonic,
             is_draining=lease.is_draining,
         )
 
-    def record(self, tx: Connection, answered: Sequence[tuple[Untold, Any]]) -> Sequence[Result]:
+    def record(self, tx: Connection, answered: Sequence[tuple[PendingWriteback, Any]]) -> Sequence[Result]:
         end_writebacks(tx, [_ended(one, answer) for one, answer in answered])
-        answers = {one.place.subject_id: answer for one, answer in answered}
-        return each(STEP.name, [one for one, _ in answered], lambda one: _settle(one, answers[one.place.subject_id]))
+        answers = {one.ref.subject_id: answer for one, answer in answered}
+        return decide_each(
+            STEP.name, [one for one, _ in answered], lambda one: _result_of(one, answers[one.ref.subject_id])
+        )
 
 
-@actor(STEP, WriteBack)
+@actor(STEP, WritebackStep)
 def writeback(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
@@ -163,9 +165,9 @@ def _held(tx: Connection, rows: Sequence[WritebackRow]) -> set[int]:
     return {row.package_id for row in here if row.fulfillment_order_id in held}
 
 
-def _ended(one: Untold, answer: object) -> Ended:
+def _ended(one: PendingWriteback, answer: object) -> WritebackEnd:
     changed_at = answer.changed_at if isinstance(answer, Confirmed) else None
-    return Ended(one.place.subject_id, _status(answer), is_clear=_is_clear(one, answer), changed_at=changed_at)
+    return WritebackEnd(one.ref.subject_id, _status(answer), is_clear=_is_clear(one, answer), changed_at=changed_at)
 
 
 def _status(answer: object) -> str:
@@ -174,7 +176,7 @@ def _status(answer: object) -> str:
     return "refused" if isinstance(answer, (Refused, Conflict)) else "pending"
 
 
-def _is_clear(one: Untold, answer: object) -> bool:
+def _is_clear(one: PendingWriteback, answer: object) -> bool:
     """Whether the next try, if there is one, need not ask first."""
     if isinstance(answer, (Confirmed, ShopWatchedError)):
         # A watched shop is asked first, and its refusal comes from this side: nothing was told, now or before.
@@ -182,18 +184,18 @@ def _is_clear(one: Untold, answer: object) -> bool:
     return isinstance(answer, _CLEAR) and not one.seen_before
 
 
-def _settle(one: Untold, answer: object) -> Result:
+def _result_of(one: PendingWriteback, answer: object) -> Result:
     if isinstance(answer, ShopWatchedError):
-        return Settled(one.place, Later(answer.code, after_s=REST_S))
+        return Finished(one.ref, Later(answer.code, after_s=LOOK_AGAIN_S))
     if isinstance(answer, NothingTold):
-        return Settled(one.place, Done(facts={"asked_about": one.handover.waybill, "found": "nothing"}))
+        return Finished(one.ref, Done(facts={"asked_about": one.handover.waybill, "found": "nothing"}))
     if isinstance(answer, Exception):
-        return Failed(one.place, answer)
+        return Failed(one.ref, answer)
     assert isinstance(answer, Confirmed)
-    return Settled(one.place, Done(facts={"waybill": one.handover.waybill, "told_now": answer.told_now}))
+    return Finished(one.ref, Done(facts={"waybill": one.handover.waybill, "told_now": answer.written_now}))
 
 
-async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed | NothingTold:
+async def _write_back(platform: Platform, one: PendingWriteback, lease: Lease) -> Confirmed | NothingTold:
     """Tell, unless the platform shows our number already; then read back what it shows.
 
     Raises NotCalledError, having only asked, in a process that drains; Refused ``nothing_to_tell`` and ``order_closed``
@@ -206,31 +208,31 @@ async def _tell(platform: Platform, one: Untold, lease: Lease) -> Confirmed | No
         raise NotCalledError
     if not one.handover.lines:
         raise Refused("nothing_to_tell", "every line of the package was refunded or closed")
-    told_now = True
+    written_now = True
     try:
-        await platform.tell_shipped(one.handover)
+        await platform.write_back(one.handover)
     except Conflict:
         # Shipped already, by an earlier call of ours or by somebody else with another number; or closed.
-        told_now = False
-    failpoint("writeback.told", one.place.subject_id)
+        written_now = False
+    failpoint("writeback.told", one.ref.subject_id)
     try:
         status = await platform.status(order_id)
     except FulfilmentError as error:
         raise UnknownOutcome("told_not_read_back", "told, but the platform could not be read back") from error
     if _shows(status, one.handover):
-        return Confirmed(told_now=told_now, changed_at=status.changed_at)
-    if not told_now and _shows_other(status, one.handover):
+        return Confirmed(written_now=written_now, changed_at=status.changed_at)
+    if not written_now and _shows_other(status, one.handover):
         raise Conflict("shipped_elsewhere", "the platform shows another waybill for this order")
-    if not told_now and status.state is PlatformState.CLOSED:
+    if not written_now and status.state is PlatformState.CLOSED:
         raise Refused("order_closed", "the platform has closed the order")
     raise UnknownOutcome("not_read_back", "told, but the platform does not show the waybill yet")
 
 
-async def _ask(platform: Platform, one: Untold) -> Confirmed | NothingTold | None:
+async def _ask(platform: Platform, one: PendingWriteback) -> Confirmed | NothingTold | None:
     """What an earlier call has led to; None: nothing, so the platform is told."""
     status = await platform.status(one.handover.platform_order_id)
     if _shows(status, one.handover):
-        return Confirmed(told_now=False, changed_at=status.changed_at)
+        return Confirmed(written_now=False, changed_at=status.changed_at)
     return None if one.may_tell else NothingTold()
 
 
@@ -248,7 +250,7 @@ def _shows_other(status: PlatformStatus, handover: Handover) -> bool:
     return any(not shipment.line_ids or handover.lines.keys() & set(shipment.line_ids) for shipment in others)
 
 
-def _untold(place: Place, row: WritebackRow, *, may_tell: bool) -> Untold:
+def _pending(ref: SubjectRef, row: WritebackRow, *, may_tell: bool) -> PendingWriteback:
     handover = Handover(
         row.platform_order_id,
         row.courier,
@@ -257,4 +259,4 @@ def _untold(place: Place, row: WritebackRow, *, may_tell: bool) -> Untold:
         outside=frozenset(row.outside),
         shipped_at=row.shipped_at,
     )
-    return Untold(place, row.key.account, handover, seen_before=row.is_asked_about, may_tell=may_tell)
+    return PendingWriteback(ref, row.key.account, handover, seen_before=row.is_asked_about, may_tell=may_tell)

@@ -1,1 +1,1 @@
-"""The outside world: one file per platform, courier, channel and warehouse protocol, behind one HTTP door."""
+"""The outside world: one file per platform, courier, channel and warehouse protocol, behind one HTTP client."""

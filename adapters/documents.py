@@ -76,7 +76,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DocumentPart:
     """A part into which the warehouse has cut a document: its own id and pieces by line."""
 
     their_id: str
@@ -88,7 +88,7 @@ class Taken:
     """The warehouse has the document and works on it. `parts`: none where it was not cut."""
 
     their_id: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[DocumentPart, ...] = ()
 
 
 class Stop(StrEnum):
@@ -99,7 +99,7 @@ class Stop(StrEnum):
     PENDING = "pending"
 
 
-class Progress(StrEnum):
+class DocumentProgress(StrEnum):
     """How far a warehouse is with a document, for `find`."""
 
     TAKEN = "taken"
@@ -116,7 +116,7 @@ class Found:
 
     reference: str
     their_id: str
-    progress: Progress
+    progress: DocumentProgress
     code: str = ""
 
 

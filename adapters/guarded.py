@@ -13,7 +13,7 @@ from adapters.ports import (
     Courier,
     EventPage,
     Handover,
-    Listed,
+    ListedChange,
     Notice,
     Notifier,
     Platform,
@@ -58,10 +58,10 @@ class GuardedPlatform:
     def divides_lines(self) -> bool:
         return self._port.divides_lines
 
-    async def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
+    async def changes(self, window: Window) -> AsyncIterator[Sequence[ListedChange]]:
         pages = aiter(self._port.changes(window))
 
-        async def turn() -> Sequence[Listed] | None:
+        async def turn() -> Sequence[ListedChange] | None:
             return await anext(pages, None)
 
         while (page := await self._gates.call(self._account, turn)) is not None:
@@ -92,7 +92,7 @@ class GuardedPlatform:
         about = next(iter(tokens)) if len(tokens) == 1 else tuple(tokens)
         return await self._gates.call(self._account, lambda: self._port.reveal(tokens, purpose), about)
 
-    async def tell_shipped(self, handover: Handover) -> None:
+    async def write_back(self, handover: Handover) -> None:
         """Write back, as the port does. Raises Refused, not Misconfigured, for a courier without a code, because the
         shop's account is not at fault.
         """
@@ -100,7 +100,7 @@ class GuardedPlatform:
             self._port.courier_code(handover.courier)
         except Misconfigured as error:
             raise Refused(error.code, error.message, error.facts) from None
-        await self._gates.call(self._account, lambda: self._port.tell_shipped(handover), handover.platform_order_id)
+        await self._gates.call(self._account, lambda: self._port.write_back(handover), handover.platform_order_id)
 
     def courier_code(self, courier: str) -> str:
         return self._port.courier_code(courier)
@@ -148,8 +148,8 @@ class GuardedNotifier:
         self._port = port
         self._gates = gates
 
-    async def tell(self, notice: Notice) -> Unreachable | Later | None:
-        return await self._gates.call(self._account, lambda: self._port.tell(notice), _order_told_of(notice))
+    async def notify(self, notice: Notice) -> Unreachable | Later | None:
+        return await self._gates.call(self._account, lambda: self._port.notify(notice), _order_of_notice(notice))
 
 
 class GuardedWarehouse:
@@ -188,6 +188,6 @@ def _order_of(reference: str) -> str:
         return reference
 
 
-def _order_told_of(notice: Notice) -> str:
+def _order_of_notice(notice: Notice) -> str:
     order = (notice.content.get(name, "") for name in ("platform", "shop", "platform_order_id"))
     return "/".join(order).strip("/") or notice.event_id

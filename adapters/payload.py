@@ -357,7 +357,7 @@ class Fields:
         items = value if isinstance(value, list) else [value]
         if len(items) > limit:
             self.invalid(name)
-        return [(f"{path}[{place}]", item) for place, item in enumerate(items)]
+        return [(f"{path}[{index}]", item) for index, item in enumerate(items)]
 
     def _digits(self, name: str) -> str:
         """A number as text, whichever of the two it was; empty for anything else, or too long for a number."""

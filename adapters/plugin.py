@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from adapters import ports
-from adapters.door import Door
+from adapters.http_client import HttpClient
 from adapters.vectors import Sign
 from domain.errors import Misconfigured
 from domain.order import LaneFacts, Order
@@ -22,7 +22,7 @@ class PlatformKind:
     """
 
     name: str
-    connect: Callable[[settings.Shop, Door, Clock], ports.Platform]
+    connect: Callable[[settings.Shop, HttpClient, Clock], ports.Platform]
     read_order: Callable[[bytes, str], Order]
     read_facts: Callable[[bytes], LaneFacts]
     signers: Mapping[str, Sign] = field(default_factory=dict)
@@ -31,26 +31,26 @@ class PlatformKind:
 @dataclass(frozen=True, slots=True)
 class CourierKind:
     name: str
-    connect: Callable[[settings.Courier, Door, Clock], ports.Courier]
+    connect: Callable[[settings.CourierContract, HttpClient, Clock], ports.Courier]
     signers: Mapping[str, Sign] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelKind:
     name: str
-    connect: Callable[[settings.Channel, Door, Clock], ports.Notifier]
+    connect: Callable[[settings.Channel, HttpClient, Clock], ports.Notifier]
     signers: Mapping[str, Sign] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WarehouseKind:
     name: str
-    connect: Callable[[settings.Location, Door, Clock], ports.Warehouse]
+    connect: Callable[[settings.Location, HttpClient, Clock], ports.Warehouse]
     signers: Mapping[str, Sign] = field(default_factory=dict)
 
 
 Kind = PlatformKind | CourierKind | ChannelKind | WarehouseKind
-Account = settings.Shop | settings.Courier | settings.Channel | settings.Location
+Account = settings.Shop | settings.CourierContract | settings.Channel | settings.Location
 
 
 def credential(account: Account, name: str) -> Secret:

@@ -1,7 +1,7 @@
 """The interfaces that the engine expects of platforms, couriers, channels and warehouses.
 
 All methods are coroutines that run on the process's event loop with no transaction open. They raise
-only the tree of `domain.errors`. An adapter keeps no state besides its settings and the door.
+only the tree of `domain.errors`. An adapter keeps no state besides its settings and the HTTP client.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -31,7 +31,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedChange:
     """One row of a platform's change listing. `state` is None if the listing does not give it.
 
     `fault`: the code of why the row does not tell its order's id, which is then empty.
@@ -105,7 +105,7 @@ class Platform(Protocol):
         """Whether a write-back can name some pieces of a line; otherwise a line is shipped whole."""
         ...
 
-    def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
+    def changes(self, window: Window) -> AsyncIterator[Sequence[ListedChange]]:
         """Pages of changed orders in an order that loses nothing while rows move.
 
         What changes around the window's end may be left to the next window, which overlaps this one.
@@ -124,7 +124,7 @@ class Platform(Protocol):
         """Decrypt receivers: platform order id -> merge token in, plain address or error out."""
         ...
 
-    async def tell_shipped(self, handover: Handover) -> None:
+    async def write_back(self, handover: Handover) -> None:
         """Tell the platform. Conflict ``already_shipped`` when it has a shipment for it already."""
         ...
 
@@ -232,13 +232,13 @@ class Notifier(Protocol):
     """One channel.
 
     `is_idempotent`: the receiver drops repeated event ids, so repeating is safe. Otherwise a notice is sent
-    once at most. `needs_mobile`: `tell` wants `Notice.mobile`.
+    once at most. `needs_mobile`: `notify` wants `Notice.mobile`.
     """
 
     is_idempotent: bool
     needs_mobile: bool
 
-    async def tell(self, notice: Notice) -> Unreachable | Later | None:
+    async def notify(self, notice: Notice) -> Unreachable | Later | None:
         """None: told. Later: surely not told, and this buyer may not be told again so soon."""
         ...
 

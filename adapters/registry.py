@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from adapters import channels, couriers, platforms, warehouses
-from adapters.door import place_of
+from adapters.http_client import authority_of
 from adapters.plugin import ChannelKind, CourierKind, PlatformKind, WarehouseKind
 from domain.errors import Misconfigured
 from infra.config.directory import directory_of
@@ -64,20 +64,20 @@ def warehouse(name: str = "feed") -> WarehouseKind:
 
 
 def hosts(settings: Settings) -> frozenset[str]:
-    """``host:port`` of every configured endpoint: the door's allow-list. A location of our own has none.
+    """``host:port`` of every configured endpoint: the HTTP client's allow-list. A location of our own has none.
 
     Raises Misconfigured ``endpoint_invalid`` with the account.
     """
-    places = set()
+    authorities = set()
     for account in directory_of(settings).by_account.values():
         if isinstance(account, Location) and account.is_own:
             continue
         try:
-            places.add(place_of(account.endpoint))
+            authorities.add(authority_of(account.endpoint))
         except ValueError:
             facts = {"account": account.account}
             raise Misconfigured("endpoint_invalid", f"endpoint of {account.account}", facts) from None
-    return frozenset(places)
+    return frozenset(authorities)
 
 
 def _found(room: ModuleType, kind: type[K]) -> dict[str, K]:

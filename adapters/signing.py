@@ -24,7 +24,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class VectorCheck:
     """`skipped` counts the rows that the filter left out."""
 
     passed: int
@@ -34,7 +34,7 @@ class Checked:
 
 def check_vectors(
     path: Path, platform: str | None = None, courier: str | None = None, channel: str | None = None
-) -> Checked:
+) -> VectorCheck:
     """Check every row, or only those of the named owners.
 
     A selected row without a signer of ours is a failure. Raises Misconfigured for an unreadable file.
@@ -49,7 +49,7 @@ def check_vectors(
         reason = _fault(row, signers.get((owner, algorithm)))
         if reason:
             failures.append(Failure(owner, algorithm, str(row.get("case", "")), reason))
-    return Checked(len(selected) - len(failures), tuple(failures), len(rows) - len(selected))
+    return VectorCheck(len(selected) - len(failures), tuple(failures), len(rows) - len(selected))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

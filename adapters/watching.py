@@ -12,7 +12,7 @@ from adapters.ports import (
     Courier,
     EventPage,
     Handover,
-    Listed,
+    ListedChange,
     Notice,
     Notifier,
     Platform,
@@ -47,7 +47,7 @@ class WatchedPlatform:
     def divides_lines(self) -> bool:
         return self._port.divides_lines
 
-    def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
+    def changes(self, window: Window) -> AsyncIterator[Sequence[ListedChange]]:
         return self._port.changes(window)
 
     async def fetch(self, platform_order_id: str) -> RawOrder:
@@ -60,7 +60,7 @@ class WatchedPlatform:
         """Refuse every decryption, because it would use the shop's quota. Raises ShopWatchedError."""
         raise ShopWatchedError(self._account)
 
-    async def tell_shipped(self, handover: Handover) -> None:  # noqa: ARG002 - as the port
+    async def write_back(self, handover: Handover) -> None:  # noqa: ARG002 - as the port
         """Refuse every write-back. Raises ShopWatchedError."""
         raise ShopWatchedError(self._account)
 
@@ -105,11 +105,11 @@ class WatchingNotifier:
         self._port = port
         self._watched = watched
 
-    async def tell(self, notice: Notice) -> Unreachable | Later | None:
+    async def notify(self, notice: Notice) -> Unreachable | Later | None:
         """Raises ShopWatchedError for a watched shop."""
         platform, shop = (notice.content.get(name, "") for name in ("platform", "shop"))
         _refuse(f"{platform}/{shop}" if shop else "", self._watched)
-        return await self._port.tell(notice)
+        return await self._port.notify(notice)
 
 
 class WatchingWarehouse:

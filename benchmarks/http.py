@@ -24,9 +24,9 @@ from rich.table import Table
 from yarl import URL
 
 from adapters import registry
-from adapters.door import Door, Request
+from adapters.http_client import HttpClient, Request
 from adapters.platforms.taobao import describe
-from adapters.platforms.taobao.gateway import Account, build_call
+from adapters.platforms.taobao.gateway import TopAccount, build_call
 from benchmarks import processes
 from infra.config.settings import Settings, data_dir, read_settings
 from infra.process.clock import SystemClock
@@ -53,10 +53,10 @@ def through_the_door(settings: Settings, requests: Sequence[Request]) -> None:
     """As adapters call: aiohttp with allow-list, limits, checks of the answer, counters, log, quick retry."""
 
     async def run() -> None:
-        async with Door(settings.door, registry.hosts(settings), SystemClock()) as door:
+        async with HttpClient(settings.door, registry.hosts(settings), SystemClock()) as http:
 
             async def send(request: Request) -> None:
-                response = await door.send(request)
+                response = await http.send(request)
                 _check(response.status, response.body)
 
             await _at_once(send, requests)
@@ -150,7 +150,7 @@ def _compare(clients: dict[str, Client], folder: Path, calls: int, rounds: int) 
 def _requests(settings: Settings, stage: Stage, count: int) -> list[Request]:
     """Signed reads of trades, the sandbox's own, built beforehand: signing is no client's work."""
     accounts = {
-        shop.name: Account(
+        shop.name: TopAccount(
             shop.endpoint,
             shop.credentials["app_key"],
             shop.credentials["app_secret"],

@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from adapters import registry
-from adapters.door import Door
+from adapters.http_client import HttpClient
 from infra.config.settings import Settings
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.local import LocalRunner
 from infra.engine.remote import RemoteRunner
 from infra.engine.worker_lock import Presence
@@ -78,12 +78,12 @@ def engine_loop(settings: Settings, db: Database, watching: Database) -> Iterato
     with ExitStack() as stack:
         presence = Presence(watching)
         stack.callback(presence.close)
-        outside = stack.enter_context(Outside())
+        event_loop = stack.enter_context(EventLoopThread())
         clock = SystemClock()
-        door = Door(settings.door, registry.hosts(settings), clock)
-        outside.run(door.open())
-        stack.callback(lambda: outside.run(door.close()))
+        http = HttpClient(settings.door, registry.hosts(settings), clock)
+        event_loop.run(http.open())
+        stack.callback(lambda: event_loop.run(http.close()))
         rung = Rung()
-        tools = connect(settings, db, rung, door)
+        tools = connect(settings, db, rung, http)
         sweeper = Sweeper(watching, rung, clock, settings.engine.crashes_max)
-        yield Loop(make_runners(tools, outside, presence.worker), rung, sweeper)
+        yield Loop(make_runners(tools, event_loop, presence.worker), rung, sweeper)

@@ -13,7 +13,7 @@ import psycopg
 from redis import Redis
 
 from infra.config.settings import Settings, data_dir, read_settings
-from infra.servers import Connection, Stores
+from infra.servers import Connection, EmbeddedStores
 
 _SHOWN = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
 _PACKAGES = ("dramatiq", "psycopg", "redis", "aiohttp")
@@ -54,7 +54,7 @@ def private_stores(base: Settings | None = None) -> Iterator[Connection]:
     """Stores of this run's own with durable writes, whatever is configured; removed at the end."""
     folder = data_dir(base or read_settings()) / "benchmarks" / str(os.getpid())
     try:
-        with Stores(Settings(), folder) as stores:
+        with EmbeddedStores(Settings(), folder) as stores:
             yield stores.connection
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -37,7 +37,7 @@ _OF_CONTENT = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ChangedPart:
     """A fulfillment order after the newer content has taken pieces from it, or added some.
 
     `at`: its state, or what a hold interrupts. `has_pieces`: something is left of it. `is_bound`: it has a label, or
@@ -58,7 +58,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeActions:
     """What to do with the fulfillment order.
 
     All fields empty: nothing. `closes`: the reason why it closes. `reserves_again`: the reserved pieces are no longer
@@ -74,15 +74,15 @@ class Change:
     reserves_again: bool = False
 
 
-def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -> Change:
+def change(old: Order, new: Order, now: ChangedPart, findings: Sequence[Finding]) -> ChangeActions:
     """Decide by the two contents, the standing, and what the checks find in the new content (`domain.review`).
 
     A platform that shows the order as shipped after we shipped it changes nothing.
     """
     if now.at not in _BEFORE_REVIEW | _AFTER_REVIEW:
-        return Change(releases=now.held_while_closed if new.state in _NEVER_BEGUN else frozenset())
+        return ChangeActions(releases=now.held_while_closed if new.state in _NEVER_BEGUN else frozenset())
     if now.kept_out and _becomes_paid(new, now):
-        return Change(closes=_why_over(new, now.lines) or now.kept_out)
+        return ChangeActions(closes=_why_over(new, now.lines) or now.kept_out)
     if not now.has_pieces and not now.is_bound and (empty := _of_nothing_left(new, now)) is not None:
         return empty
     if now.at in _BEFORE_REVIEW:
@@ -90,28 +90,28 @@ def change(old: Order, new: Order, now: Standing, findings: Sequence[Finding]) -
     found = (*findings, *buyer_changed(old, new))
     gone = (now.held_by & _OF_CONTENT) - {finding.code for finding in found}
     if not (now.has_pieces or now.is_bound or found or now.held_by - gone):
-        return Change(closes="nothing_left")
-    return Change(holds=tuple(finding for finding in found if finding.code not in now.held_by), releases=gone)
+        return ChangeActions(closes="nothing_left")
+    return ChangeActions(holds=tuple(finding for finding in found if finding.code not in now.held_by), releases=gone)
 
 
-def _of_nothing_left(new: Order, now: Standing) -> Change | None:
+def _of_nothing_left(new: Order, now: ChangedPart) -> ChangeActions | None:
     reason = _why_over(new, now.lines)
     if reason:
-        return Change(closes=reason)
+        return ChangeActions(closes=reason)
     if not _is_any_ours(new):
         is_paid = now.at is not State.PENDING_PAYMENT or _becomes_paid(new, now)
-        return Change(becomes_paid=is_paid, releases=now.held_by & _OF_CONTENT)
+        return ChangeActions(becomes_paid=is_paid, releases=now.held_by & _OF_CONTENT)
     return None
 
 
-def _before_review(old: Order, new: Order, now: Standing) -> Change:
+def _before_review(old: Order, new: Order, now: ChangedPart) -> ChangeActions:
     if now.at is State.PAID:
-        return Change(review=True, reserves_again=now.pieces_changed)
+        return ChangeActions(review=True, reserves_again=now.pieces_changed)
     if _becomes_paid(new, now):
-        return Change(becomes_paid=True, review=True, reserves_again=now.pieces_changed)
+        return ChangeActions(becomes_paid=True, review=True, reserves_again=now.pieces_changed)
     deposit_paid = new.balance_open and not old.balance_open
     held = (Finding(HoldCode.PRESALE_BALANCE_OPEN, {}, "normalize.presale_balance_open"),) if deposit_paid else ()
-    return Change(holds=held, reserves_again=now.pieces_changed)
+    return ChangeActions(holds=held, reserves_again=now.pieces_changed)
 
 
 def refund_withdrawn(old: Order, new: Order, line_ids: frozenset[str]) -> bool:
@@ -161,7 +161,7 @@ def _is_any_ours(order: Order) -> bool:
     return any(is_ours(line) for line in order.lines)
 
 
-def _becomes_paid(new: Order, now: Standing) -> bool:
+def _becomes_paid(new: Order, now: ChangedPart) -> bool:
     return now.at is State.PENDING_PAYMENT and new.state is not PlatformState.UNPAID
 
 

@@ -11,7 +11,7 @@ from domain.stock import Reservation
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LetterSubject:
     """The present state of a letter's subject.
 
     `state` is None before there is an order. `holds` are the open holds beside the letter's own; `is_one_of_many`: the
@@ -35,7 +35,7 @@ class Standing:
         return self.resume_state if self.state is State.ON_HOLD else self.state
 
 
-class Why(StrEnum):
+class NoReplay(StrEnum):
     """Why a letter is not replayed, or why a bulk replay is in its state."""
 
     STEP_DONE = "step_done"
@@ -87,7 +87,7 @@ KILLED = "worker_killed"
 REPLAYS_MAX = 3
 
 
-def prospect(now: Standing, *, again: bool = False) -> Prospect:
+def prospect(now: LetterSubject, *, again: bool = False) -> Prospect:
     """What a replay would do.
 
     `again`: also replay a letter that already had the most replays. A call with an unknown outcome is asked about in
@@ -98,28 +98,28 @@ def prospect(now: Standing, *, again: bool = False) -> Prospect:
         return Superseded(why, _resumes(now, by_step=False))
     works_in = now.step.works_in
     if now.state is State.ON_HOLD and now.holds and works_in and State.ON_HOLD not in works_in and not asks:
-        return NotYet(Reason(Why.ALSO_HELD, {"holds": ", ".join(now.holds)}))
+        return NotYet(Reason(NoReplay.ALSO_HELD, {"holds": ", ".join(now.holds)}))
     if now.replays >= REPLAYS_MAX and not again:
-        return NotYet(Reason(Why.REPLAYED_BEFORE, {"replays": now.replays}))
+        return NotYet(Reason(NoReplay.REPLAYED_BEFORE, {"replays": now.replays}))
     return PutBack(_resumes(now, by_step=bool(works_in)) if why is None else None)
 
 
-def _moved_on(now: Standing) -> Reason | None:
+def _moved_on(now: LetterSubject) -> Reason | None:
     if now.is_done:
-        return Reason(Why.STEP_DONE, {"step": now.step.name})
+        return Reason(NoReplay.STEP_DONE, {"step": now.step.name})
     reached = now.reached
     if reached is None:
         return None
     if reached is State.CLOSED:
-        return Reason(Why.ORDER_CLOSED)
+        return Reason(NoReplay.ORDER_CLOSED)
     works_in = now.step.works_in
     if works_in and reached not in works_in:
         is_on = RANK[reached] > max(RANK[state] for state in works_in)
-        return Reason(Why.ORDER_WENT_ON if is_on else Why.ORDER_WENT_BACK, {"state": reached})
+        return Reason(NoReplay.ORDER_WENT_ON if is_on else NoReplay.ORDER_WENT_BACK, {"state": reached})
     return None
 
 
-def _resumes(now: Standing, *, by_step: bool) -> State | None:
+def _resumes(now: LetterSubject, *, by_step: bool) -> State | None:
     """The state a held order returns to when this letter is closed.
 
     `by_step`: the step needs the order out of its hold even though other letters are open.
@@ -158,9 +158,9 @@ def resumption(interrupted: State, reservation: Reservation, steps: Steps, *, is
 def why_not_in_bulk(code: str, replays: int, *, again: bool) -> Reason | None:
     """Why a letter must stay out of a bulk replay; None: it may go."""
     if code == KILLED:
-        return Reason(Why.WORKER_KILLED)
+        return Reason(NoReplay.WORKER_KILLED)
     if replays >= REPLAYS_MAX and not again:
-        return Reason(Why.REPLAYED_BEFORE_IN_BULK, {"replays": replays})
+        return Reason(NoReplay.REPLAYED_BEFORE_IN_BULK, {"replays": replays})
     return None
 
 
@@ -175,8 +175,8 @@ def why_stop(died: Sequence[bool]) -> Reason | None:
     """Why a bulk replay must not go on: whether its latest members died, the newest first; None: it may."""
     newest = died[:_DIED_IN_A_ROW]
     if len(newest) == _DIED_IN_A_ROW and all(newest):
-        return Reason(Why.MEMBERS_DIED_IN_A_ROW, {"members": _DIED_IN_A_ROW})
+        return Reason(NoReplay.MEMBERS_DIED_IN_A_ROW, {"members": _DIED_IN_A_ROW})
     seen = died[:ENDS_SEEN]
     if len(seen) >= _ENDS_LEAST and 2 * sum(seen) >= len(seen):
-        return Reason(Why.MANY_MEMBERS_DIED, {"died": sum(seen), "members": len(seen)})
+        return Reason(NoReplay.MANY_MEMBERS_DIED, {"died": sum(seen), "members": len(seen)})
     return None

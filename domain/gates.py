@@ -21,8 +21,8 @@ ENGINE = "engine"
 # The fact of a Misconfigured that names the account it has paused.
 PAUSED = "paused"
 # Facts of an error whose cause may be one subject or its account: the accused account, the code of the fault, the
-# subject of the call, and whether other calls of the account succeeded after this subject accused it before.
-ACCUSED, CHARGE, ABOUT, ALONE = "accused", "charge", "about", "alone"
+# subject of the call, and whether other calls of the account succeeded after an earlier fault of this subject.
+FAULTY_ACCOUNT, FAULT_KIND, ABOUT, ALONE = "accused", "charge", "about", "alone"
 
 # This number of different subjects within this number of seconds, without a successful call between, proves that the
 # account is the cause.
@@ -73,19 +73,19 @@ class GateShut(Throttled):
         self.why = why
 
 
-class Charge(StrEnum):
-    """What an error of one subject accuses its account of."""
+class FaultKind(StrEnum):
+    """What an error of one subject says is wrong with its account."""
 
     CREDENTIALS = "credentials"
     CONTENT = "content"
 
 
 @dataclass(frozen=True, slots=True)
-class Accusation:
+class FaultRecord:
     """The result of one accusation.
 
     `is_alone`: other calls of the account succeeded after this subject accused the account before, so the subject is at
-    fault. `subjects`: how many different subjects accuse the account since its last success, this one included.
+    fault. `subjects`: how many different subjects have faults of the account since its last success, this one included.
     """
 
     is_alone: bool
@@ -97,7 +97,7 @@ class Accusation:
         return not self.is_alone and self.subjects >= SUBJECTS_MIN
 
 
-def charge_of(error: BaseException, about: About) -> Charge | None:
+def fault_kind_of(error: BaseException, about: About) -> FaultKind | None:
     """The accusation in a failed call, if only several subjects can show whose fault it is.
 
     None for a call without a subject, and for an error that names the cause.
@@ -105,18 +105,18 @@ def charge_of(error: BaseException, about: About) -> Charge | None:
     if about is None:
         return None
     if isinstance(error, Misconfigured):
-        return None if error.code in _OF_ENDPOINT else Charge.CREDENTIALS
-    return Charge.CONTENT if isinstance(error, Malformed) else None
+        return None if error.code in _OF_ENDPOINT else FaultKind.CREDENTIALS
+    return FaultKind.CONTENT if isinstance(error, Malformed) else None
 
 
 def is_account_fault(error: BaseException, about: About) -> bool:
     """Whether one error alone proves that the account's credentials or settings are wrong."""
-    return isinstance(error, Misconfigured) and charge_of(error, about) is None
+    return isinstance(error, Misconfigured) and fault_kind_of(error, about) is None
 
 
-def mark(error: FulfilmentError, account: str, charge: Charge, about: str, accusation: Accusation) -> None:
+def mark(error: FulfilmentError, account: str, charge: FaultKind, about: str, fault: FaultRecord) -> None:
     """Note in an error which account it accuses, for the code that decides about its subject."""
-    error.facts |= {ACCUSED: account, CHARGE: charge, ABOUT: about, ALONE: accusation.is_alone}
+    error.facts |= {FAULTY_ACCOUNT: account, FAULT_KIND: charge, ABOUT: about, ALONE: fault.is_alone}
 
 
 def is_sickness(error: BaseException, about: About = None) -> bool:
@@ -124,7 +124,7 @@ def is_sickness(error: BaseException, about: About = None) -> bool:
 
     A refusal is a healthy answer, and so is an answer about one subject that cannot be read.
     """
-    return isinstance(error, (Transient, UnknownOutcome)) and charge_of(error, about) is not Charge.CONTENT
+    return isinstance(error, (Transient, UnknownOutcome)) and fault_kind_of(error, about) is not FaultKind.CONTENT
 
 
 def is_success(error: BaseException | None) -> bool:

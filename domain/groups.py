@@ -55,19 +55,19 @@ def group_by_step(groups: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 def inflow_of(steps: Iterable[Step]) -> Milestone | None:
     """The milestone at which orders enter a group; None for a group that no order passes through."""
-    return min((step.begins for step in steps if step.begins), key=_place, default=None)
+    return min((step.begins for step in steps if step.begins), key=_position, default=None)
 
 
 def drain_of(steps: Iterable[Step]) -> Milestone | None:
     """The milestone at which orders leave a group."""
-    return max((step.ends for step in steps if step.ends), key=_place, default=None)
+    return max((step.ends for step in steps if step.ends), key=_position, default=None)
 
 
 def entry_of(groups: Mapping[str, Iterable[Step]]) -> str | None:
     """The group that orders enter first; None if they enter none."""
     entries = {name: milestone for name, steps in groups.items() if (milestone := inflow_of(steps))}
-    return min(entries, key=lambda name: _place(entries[name]), default=None)
+    return min(entries, key=lambda name: _position(entries[name]), default=None)
 
 
-def _place(milestone: Milestone) -> int:
+def _position(milestone: Milestone) -> int:
     return list(Milestone).index(milestone)

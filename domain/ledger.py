@@ -12,7 +12,7 @@ PartKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartRecord:
     """Our record of one fulfillment order. Counts are of its packages, without the cancelled ones."""
 
     key: PartKey
@@ -21,7 +21,7 @@ class Part:
     is_dead: bool
     packages: int
     written_back: int
-    untold: int
+    unnotified: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class LineSum:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A package with a booked waybill, and the pieces in it by line. `is_told`: its write-back is confirmed.
+class PackageRecord:
+    """A package with a booked waybill, and the pieces in it by line. `is_written_back`: its write-back is confirmed.
 
     `is_given_up`: it will never leave, so its pieces are free for another package, whatever its label says.
     """
@@ -49,22 +49,22 @@ class Box:
     key: PartKey
     waybill: str
     lines: Mapping[str, int]
-    is_told: bool = True
+    is_written_back: bool = True
     is_handed_over: bool = True
     is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class OurLedger:
     """Our records. `parts`: the fulfillment orders of each order. `unread`: payloads that could not be read.
 
     `not_ours`: orders that somebody else fulfils, or nobody. `kept_out`: orders that another system of the merchant
-    ships. `boxes`: by reference. `pieces`: promised, committed or shipped, by SKU. `skus`: of each line.
+    ships. `booked`: packages by reference. `pieces`: promised, committed or shipped, by SKU. `skus`: of each line.
     """
 
-    parts: Mapping[PartKey, Sequence[Part]]
+    parts: Mapping[PartKey, Sequence[PartRecord]]
     unread: frozenset[PartKey]
-    boxes: Mapping[str, Box]
+    booked: Mapping[str, PackageRecord]
     pieces: Mapping[str, int]
     lines: Mapping[PartKey, Mapping[str, LineSum]] = field(default_factory=dict)
     skus: Mapping[tuple[PartKey, str], str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Ours:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class PlatformWriteback:
     """A write-back that the platform accepted for a line; `at` in unix seconds."""
 
     waybill: str
@@ -81,7 +81,7 @@ class Telling:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderedLine:
+class PlatformLine:
     """The platform's record of one line.
 
     `is_merchants`: the merchant ships the line, or was to ship it. `gone_at`: since when (unix seconds) the merchant no
@@ -91,23 +91,23 @@ class OrderedLine:
 
     line_id: str
     quantity: int
-    told: tuple[Telling, ...] = ()
+    told: tuple[PlatformWriteback, ...] = ()
     is_merchants: bool = True
     gone_at: float | None = None
     is_wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class PlatformRecord:
     """The platform's record of one order. `group` ties the parts of one source order together."""
 
     key: PartKey
     group: str
-    lines: tuple[OrderedLine, ...]
+    lines: tuple[PlatformLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CourierRecord:
     """The courier's record of one waybill. `pieces`: by SKU, as the label says; None where it cannot be read.
 
     `document`: where a warehouse booked it, the reference of the document whose pieces it carries; else empty.
@@ -121,7 +121,7 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
-class Stocked:
+class StockRecord:
     """The record of one SKU: counted before the run, told as shipped, and left in packages (None where unknown)."""
 
     counted: int
@@ -130,15 +130,15 @@ class Stocked:
 
 
 @dataclass(frozen=True, slots=True)
-class Theirs:
+class OtherLedgers:
     """The witnesses' side. `stocked` by SKU.
 
     `documents`: references of the documents on which warehouses work, or have worked, once for each. `undocumented`:
     numbers of packages that left a warehouse which was told of no document for them.
     """
 
-    ordered: Sequence[Ordered]
-    carried: Sequence[Carried]
-    stocked: Mapping[str, Stocked]
+    ordered: Sequence[PlatformRecord]
+    courier_records: Sequence[CourierRecord]
+    stocked: Mapping[str, StockRecord]
     documents: Sequence[str] = ()
     undocumented: Sequence[str] = ()

@@ -7,8 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from domain.ledger import Box, Carried, Ordered, OrderedLine, Ours, Part, PartKey, Stocked, Theirs
-from domain.ledger_lines import accounted, boxes_by_line, contradictions_of_line, contradictions_of_package
+from domain.ledger import (
+    CourierRecord,
+    OtherLedgers,
+    OurLedger,
+    PackageRecord,
+    PartKey,
+    PartRecord,
+    PlatformLine,
+    PlatformRecord,
+    StockRecord,
+)
+from domain.ledger_lines import accounted, contradictions_of_line, contradictions_of_package, packages_by_line
 from domain.states import State
 
 
@@ -37,7 +47,7 @@ _OVER = frozenset({Verdict.DONE, Verdict.CLOSED, Verdict.NOT_OURS})
 
 
 @dataclass(frozen=True, slots=True)
-class Reckoning:
+class LedgerComparison:
     """Counts of whole orders by verdict, and every contradiction between the ledgers."""
 
     verdicts: Mapping[Verdict, int]
@@ -61,10 +71,10 @@ class Reckoning:
         return not (self.lost or self.oversold or self.duplicate_waybills or unfinished or self.contradictions)
 
 
-def reckon(ours: Ours, theirs: Theirs) -> Reckoning:
+def compare_ledgers(ours: OurLedger, theirs: OtherLedgers) -> LedgerComparison:
     """Compare. An order counts as done only if all ledgers say so of each of its lines."""
-    alive = {carried.waybill: carried for carried in theirs.carried if carried.is_alive}
-    by_line = boxes_by_line(ours.boxes.values())
+    alive = {record.waybill: record for record in theirs.courier_records if record.is_alive}
+    by_line = packages_by_line(ours.booked.values())
     verdicts: dict[str, Verdict] = {}
     held: dict[str, set[str]] = {}
     contradictions: list[str] = []
@@ -78,48 +88,52 @@ def reckon(ours: Ours, theirs: Theirs) -> Reckoning:
             held.setdefault(ordered.group, set()).update(codes)
         worst = verdicts.get(ordered.group, Verdict.DONE)
         verdicts[ordered.group] = max(worst, verdict, key=_WORST_LAST.index)
-    for reference, box in ours.boxes.items():
-        contradictions += contradictions_of_package(reference, box, alive.get(box.waybill), ours.skus)
+    for reference, booked_package in ours.booked.items():
+        contradictions += contradictions_of_package(
+            reference, booked_package, alive.get(booked_package.waybill), ours.skus
+        )
     contradictions += _contradictions_of_stock(ours, theirs.stocked)
     contradictions += _contradictions_of_documents(theirs)
-    return Reckoning(
+    return LedgerComparison(
         verdicts=Counter(verdicts.values()),
         held_by_code=Counter(
             code for group, codes in held.items() if verdicts[group] is Verdict.HELD for code in codes
         ),
         oversold=_oversold(ours.pieces, theirs.stocked),
-        duplicate_waybills=_duplicates(ours, theirs.carried),
+        duplicate_waybills=_duplicates(ours, theirs.courier_records),
         contradictions=tuple(contradictions),
     )
 
 
-def _verdict(ours: Ours, key: PartKey) -> Verdict:
+def _verdict(ours: OurLedger, key: PartKey) -> Verdict:
     parts = ours.parts.get(key)
     if parts is None:
         return Verdict.DEAD if key in ours.unread else Verdict.LOST
     if any(part.is_dead for part in parts):
         return Verdict.DEAD
-    standing = [part for part in parts if part.state is not State.CLOSED]
+    live = [part for part in parts if part.state is not State.CLOSED]
     if key in ours.kept_out:
         return Verdict.NOT_TAKEN_OVER
-    if key in ours.not_ours and not any(part.holds for part in standing):
+    if key in ours.not_ours and not any(part.holds for part in live):
         return Verdict.NOT_OURS
-    if not standing:
+    if not live:
         return Verdict.CLOSED if parts else Verdict.OPEN
-    return max((_verdict_of_part(part) for part in standing), key=_WORST_LAST.index)
+    return max((_verdict_of_part(part) for part in live), key=_WORST_LAST.index)
 
 
-def _verdict_of_part(part: Part) -> Verdict:
+def _verdict_of_part(part: PartRecord) -> Verdict:
     if part.holds:
         return Verdict.HELD
     if part.state is State.PENDING_PAYMENT:
         return Verdict.UNPAID
-    is_done = part.packages > 0 and part.written_back == part.packages and part.untold == 0
+    is_done = part.packages > 0 and part.written_back == part.packages and part.unnotified == 0
     return Verdict.DONE if is_done else Verdict.OPEN
 
 
 def _is_witnessed(
-    ordered: Ordered, alive: Mapping[str, Carried], by_line: Mapping[tuple[PartKey, str], Sequence[Box]]
+    ordered: PlatformRecord,
+    alive: Mapping[str, CourierRecord],
+    by_line: Mapping[tuple[PartKey, str], Sequence[PackageRecord]],
 ) -> bool:
     """Whether each line that the merchant still ships was written back whole, with living waybills of its packages."""
     told = [line for line in ordered.lines if line.told]
@@ -129,52 +143,65 @@ def _is_witnessed(
 
 def _is_line_witnessed(
     key: PartKey,
-    line: OrderedLine,
-    alive: Mapping[str, Carried],
-    by_line: Mapping[tuple[PartKey, str], Sequence[Box]],
+    line: PlatformLine,
+    alive: Mapping[str, CourierRecord],
+    by_line: Mapping[tuple[PartKey, str], Sequence[PackageRecord]],
 ) -> bool:
-    told = {telling.waybill for telling in line.told} & alive.keys()
-    boxes = by_line.get((key, line.line_id), ())
-    return sum(box.lines[line.line_id] for box in boxes if box.waybill in told) == line.quantity
+    told = {writeback.waybill for writeback in line.told} & alive.keys()
+    booked_packages = by_line.get((key, line.line_id), ())
+    return (
+        sum(booked_package.lines[line.line_id] for booked_package in booked_packages if booked_package.waybill in told)
+        == line.quantity
+    )
 
 
 def _contradictions_of_order(
-    ours: Ours, ordered: Ordered, verdict: Verdict, by_line: Mapping[tuple[PartKey, str], Sequence[Box]]
+    ours: OurLedger,
+    ordered: PlatformRecord,
+    verdict: Verdict,
+    by_line: Mapping[tuple[PartKey, str], Sequence[PackageRecord]],
 ) -> Iterable[str]:
     key = ordered.key
     sums = ours.lines.get(key, {})
     is_looked_at = verdict in _LOOKED_AT and key in ours.parts
     for line in ordered.lines:
         name = f"{key[1]}, line {line.line_id}"
-        boxes = by_line.get((key, line.line_id), ())
+        booked_packages = by_line.get((key, line.line_id), ())
         shown = sums[line.line_id].shown if line.line_id in sums else ""
-        for wrong in contradictions_of_line(line, boxes, shown=shown, is_looked_at=is_looked_at):
+        for wrong in contradictions_of_line(line, booked_packages, shown=shown, is_looked_at=is_looked_at):
             yield f"{name}: {wrong}"
         if verdict in _OVER and line.is_wanted:
             yield f"{name}: {verdict.value} here, and the platform still waits for it"
         if verdict is Verdict.DONE:
-            sold, packed = sums.get(line.line_id), sum(box.lines[line.line_id] for box in boxes)
+            sold, packed = (
+                sums.get(line.line_id),
+                sum(booked_package.lines[line.line_id] for booked_package in booked_packages),
+            )
             if sold is None or sold.quantity != line.quantity:
                 yield f"{name}: {line.quantity} ordered, {sold.quantity if sold else 0} known here"
             elif sold.is_ours and (sold.planned != packed or accounted(sold) != sold.quantity):
                 yield f"{name}: of {sold.quantity} ordered {accounted(sold)} accounted for, {packed} packed"
-    if verdict in _OF_OTHERS and any(box.key == key for line in sums for box in by_line.get((key, line), ())):
+    if verdict in _OF_OTHERS and any(
+        booked_package.key == key for line in sums for booked_package in by_line.get((key, line), ())
+    ):
         yield f"{key[1]}: labelled here, though somebody else fulfils it"
 
 
-def _contradictions_of_stock(ours: Ours, stocked: Mapping[str, Stocked]) -> Iterable[str]:
+def _contradictions_of_stock(ours: OurLedger, stocked: Mapping[str, StockRecord]) -> Iterable[str]:
     """More handed over than the warehouses have seen leave. They may have seen more: a scan may still be on its way."""
     sent: Counter[str] = Counter()
-    for box in ours.boxes.values():
-        if box.is_handed_over:
-            sent.update({ours.skus.get((box.key, line), ""): count for line, count in box.lines.items()})
+    for booked_package in ours.booked.values():
+        if booked_package.is_handed_over:
+            sent.update(
+                {ours.skus.get((booked_package.key, line), ""): count for line, count in booked_package.lines.items()}
+            )
     for sku, count in sorted(sent.items()):
         left = stocked[sku].left if sku in stocked else None
         if left is not None and count > left:
             yield f"{sku}: {count} pieces handed over here, {left} left the warehouses"
 
 
-def _contradictions_of_documents(theirs: Theirs) -> Iterable[str]:
+def _contradictions_of_documents(theirs: OtherLedgers) -> Iterable[str]:
     """Of one fulfillment order a warehouse works on one document, whatever its generation, and on nothing else."""
     for document, count in sorted(Counter(map(_package_of, theirs.documents)).items()):
         if count > 1:
@@ -183,25 +210,25 @@ def _contradictions_of_documents(theirs: Theirs) -> Iterable[str]:
         yield f"{number}: left a warehouse that was not told of it"
 
 
-def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, Stocked]) -> int:
+def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, StockRecord]) -> int:
     """Pieces promised or shipped beyond what was counted, whichever ledger shows more."""
     total = 0
     for sku in pieces.keys() | stocked.keys():
-        shelf = stocked.get(sku, Stocked(0, 0))
+        shelf = stocked.get(sku, StockRecord(0, 0))
         total += max(0, max(pieces.get(sku, 0), shelf.shipped, shelf.left or 0) - shelf.counted)
     return total
 
 
-def _duplicates(ours: Ours, carried: Iterable[Carried]) -> int:
+def _duplicates(ours: OurLedger, record: Iterable[CourierRecord]) -> int:
     """Valid waybills beyond the one that each package may have, and valid waybills that we do not know."""
     shown = {line.shown for lines in ours.lines.values() for line in lines.values()}
-    of_box = {box.waybill: reference for reference, box in ours.boxes.items()}
+    of_box = {booked_package.waybill: reference for reference, booked_package in ours.booked.items()}
     living = Counter(
         _package_of(of_box.get(each.waybill, each.reference) if each.document else each.reference)
-        for each in carried
+        for each in record
         if each.is_alive and each.waybill not in shown
     )
-    known = {_package_of(reference) for reference in ours.boxes}
+    known = {_package_of(reference) for reference in ours.booked}
     return sum(count - 1 if package in known else count for package, count in living.items())
 
 

@@ -3,36 +3,39 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from domain.ledger import Box, Carried, LineSum, OrderedLine, PartKey
+from domain.ledger import CourierRecord, LineSum, PackageRecord, PartKey, PlatformLine
 
 
-def boxes_by_line(boxes: Iterable[Box]) -> dict[tuple[PartKey, str], list[Box]]:
+def packages_by_line(booked_packages: Iterable[PackageRecord]) -> dict[tuple[PartKey, str], list[PackageRecord]]:
     """The packages in which pieces of each line are, without those that were given up."""
-    found: dict[tuple[PartKey, str], list[Box]] = {}
-    for box in boxes:
-        for line_id in () if box.is_given_up else box.lines:
-            found.setdefault((box.key, line_id), []).append(box)
+    found: dict[tuple[PartKey, str], list[PackageRecord]] = {}
+    for booked_package in booked_packages:
+        for line_id in () if booked_package.is_given_up else booked_package.lines:
+            found.setdefault((booked_package.key, line_id), []).append(booked_package)
     return found
 
 
 def contradictions_of_line(
-    line: OrderedLine, boxes: Sequence[Box], *, shown: str = "", is_looked_at: bool
+    line: PlatformLine, booked_packages: Sequence[PackageRecord], *, shown: str = "", is_looked_at: bool
 ) -> Iterable[str]:
-    """`boxes`: the packages that hold pieces of the line.
+    """`packages`: those that hold pieces of the line.
 
     `is_looked_at`: a person works on the order, so the platform's record may be newer. `shown`: a waybill that is
     recorded here as not ours, or as ours from before a restored backup.
     """
     if len(line.told) > 1:
         yield f"told {len(line.told)} times"
-    packed = sum(box.lines[line.line_id] for box in boxes)
+    packed = sum(booked_package.lines[line.line_id] for booked_package in booked_packages)
     if packed > line.quantity:
         yield f"{packed} packed of {line.quantity} ordered"
     if line.told and not line.is_merchants:
         yield "told, though the merchant does not ship it"
-    if line.gone_at is not None and any(telling.at > line.gone_at for telling in line.told):
+    if line.gone_at is not None and any(writeback.at > line.gone_at for writeback in line.told):
         yield "told after it was closed, refunded or shipped by somebody else"
-    ours, theirs = {box.waybill for box in boxes if box.is_told}, {telling.waybill for telling in line.told}
+    ours, theirs = (
+        {booked_package.waybill for booked_package in booked_packages if booked_package.is_written_back},
+        {writeback.waybill for writeback in line.told},
+    )
     for waybill in sorted(theirs - ours - {shown}):
         if not is_looked_at:
             yield f"the platform has {waybill}, we have no confirmed write-back"
@@ -42,24 +45,24 @@ def contradictions_of_line(
 
 
 def contradictions_of_package(
-    reference: str, box: Box, carried: Carried | None, skus: Mapping[tuple[PartKey, str], str]
+    reference: str, booked_package: PackageRecord, record: CourierRecord | None, skus: Mapping[tuple[PartKey, str], str]
 ) -> Iterable[str]:
-    """`carried`: the courier's living shipment of that number. `skus`: of each line."""
-    if carried is None or not _is_of(carried, reference):
+    """`record`: the courier's living shipment of that number. `skus`: of each line."""
+    if record is None or not _is_of(record, reference):
         yield f"{reference}: booked here, not alive at the courier"
-    elif carried.pieces is not None:
+    elif record.pieces is not None:
         packed: Counter[str] = Counter()
-        for line_id, count in box.lines.items():
-            packed[skus.get((box.key, line_id), "")] += count
-        if packed != Counter(carried.pieces):
-            yield f"{reference}: {dict(packed)} packed here, {dict(carried.pieces)} on the label"
+        for line_id, count in booked_package.lines.items():
+            packed[skus.get((booked_package.key, line_id), "")] += count
+        if packed != Counter(record.pieces):
+            yield f"{reference}: {dict(packed)} packed here, {dict(record.pieces)} on the label"
 
 
-def _is_of(carried: Carried, reference: str) -> bool:
+def _is_of(record: CourierRecord, reference: str) -> bool:
     """A warehouse books under a reference of its own: its document then names the order."""
-    if not carried.document:
-        return carried.reference == reference
-    return carried.document.partition("-")[0] == reference.partition("-")[0]
+    if not record.document:
+        return record.reference == reference
+    return record.document.partition("-")[0] == reference.partition("-")[0]
 
 
 def accounted(line: LineSum) -> int:

@@ -154,7 +154,7 @@ def new_skus(lines: Iterable[OpenLine], listing_map: ListingMap) -> list[NewSku]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WaitingOrders:
     """What is left of waiting orders, by fulfillment order.
 
     `ready`: stock knows every SKU, so that they can be promised their pieces. `empty`: nothing is left to pick.
@@ -164,7 +164,7 @@ class Standing:
     empty: frozenset[int]
 
 
-def standing(lines: Iterable[OpenLine], changed: Iterable[NewSku], unknown: frozenset[str]) -> Standing:
+def waiting_orders(lines: Iterable[OpenLine], changed: Iterable[NewSku], unknown: frozenset[str]) -> WaitingOrders:
     """`lines` as they were before `changed`; `unknown`: new SKUs that stock does not know."""
     new = {one.line: one.sku for one in changed}
     left: dict[int, list[bool]] = {}
@@ -173,7 +173,7 @@ def standing(lines: Iterable[OpenLine], changed: Iterable[NewSku], unknown: froz
         sku = new.get(line)
         if sku != NOTHING:
             have.append(line.is_known if sku is None else sku not in unknown)
-    return Standing(
+    return WaitingOrders(
         frozenset(id_ for id_, known in left.items() if known and all(known)),
         frozenset(id_ for id_, known in left.items() if not known),
     )

@@ -89,7 +89,7 @@ def _minor(amounts: Iterable[Money]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class InitialState:
     """The first state of a new order.
 
     `on_hold` interrupts `paid`; `reason` says why the order is closed or held. A hold on an unpaid order leaves its
@@ -106,7 +106,7 @@ _ENDED = {PlatformState.DONE: "completed_elsewhere", PlatformState.CLOSED: "clos
 NOT_OURS = "not_ours"
 
 
-def initial_state(order: Order, shop: TakeOver = NOTHING_KNOWN) -> Intake:
+def initial_state(order: Order, shop: TakeOver = NOTHING_KNOWN) -> InitialState:
     """The state of an order we see for the first time.
 
     The platform only proposes: an order of ours that it shows as shipped, though we did not ship it, waits for a
@@ -120,16 +120,16 @@ def initial_state(order: Order, shop: TakeOver = NOTHING_KNOWN) -> Intake:
     over = (NOT_OURS if order.state in _ENDED else "") if is_others else _why_over(order, shop.joined_at)
     over = over or why_kept_out(order, shop, is_unpaid=is_unpaid(order))
     if over:
-        return Intake(State.CLOSED, reason=over)
+        return InitialState(State.CLOSED, reason=over)
     if is_others:
-        return Intake(State.PENDING_PAYMENT if is_unpaid(order) else State.PAID, reason=NOT_OURS)
+        return InitialState(State.PENDING_PAYMENT if is_unpaid(order) else State.PAID, reason=NOT_OURS)
     if is_unpaid(order):
         return _unpaid(order)
     elsewhere = lines_elsewhere(order)
     if elsewhere:
         found = shipped_elsewhere(order.state, elsewhere)
-        return Intake(State.ON_HOLD, (found,), HoldCode.SHIPPED_ELSEWHERE.value)
-    return Intake(State.PAID)
+        return InitialState(State.ON_HOLD, (found,), HoldCode.SHIPPED_ELSEWHERE.value)
+    return InitialState(State.PAID)
 
 
 def _why_over(order: Order, joined_at: datetime | None) -> str:
@@ -141,11 +141,11 @@ def _why_over(order: Order, joined_at: datetime | None) -> str:
     return "refunded" if order.lines and all(is_gone(line) for line in order.lines) else ""
 
 
-def _unpaid(order: Order) -> Intake:
+def _unpaid(order: Order) -> InitialState:
     if not order.balance_open:
-        return Intake(State.PENDING_PAYMENT)
+        return InitialState(State.PENDING_PAYMENT)
     held = Finding(HoldCode.PRESALE_BALANCE_OPEN, {}, "normalize.presale_balance_open")
-    return Intake(State.PENDING_PAYMENT, (held,), HoldCode.PRESALE_BALANCE_OPEN.value)
+    return InitialState(State.PENDING_PAYMENT, (held,), HoldCode.PRESALE_BALANCE_OPEN.value)
 
 
 def is_unpaid(order: Order) -> bool:

@@ -61,7 +61,7 @@ class MemberLevel(StrEnum):
     PLUS = "plus"
 
 
-class Source(StrEnum):
+class OrderSource(StrEnum):
     """Where the buyer ordered."""
 
     SHELF = "shelf"
@@ -183,7 +183,7 @@ class Order:
     key: OrderKey
     state: PlatformState
     order_type: OrderType
-    source: Source
+    source: OrderSource
     member_level: MemberLevel
     buyer_id: str = field(repr=False)
     receiver: Address
@@ -220,7 +220,7 @@ class Order:
 class LaneFacts:
     """The fields of an order that decide its lane. A listing or an unread payload may already contain them."""
 
-    source: Source = Source.SHELF
+    source: OrderSource = OrderSource.SHELF
     order_type: OrderType = OrderType.NORMAL
     member_level: MemberLevel = MemberLevel.NONE
     receiver_city: str = ""

@@ -26,7 +26,7 @@ Loads = dict[int, dict[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PackItem:
     """A line's pieces of one SKU. `value`: minor units of all `quantity` pieces; a share of it is rounded down."""
 
     sku: str
@@ -66,7 +66,7 @@ class Budget:
 class Packing:
     """Packs `items` into sites with this `stock` (available pieces by SKU). `divides`: a line may be divided."""
 
-    def __init__(self, items: Sequence[Item], stock: Sequence[Mapping[str, int]], *, divides: bool) -> None:
+    def __init__(self, items: Sequence[PackItem], stock: Sequence[Mapping[str, int]], *, divides: bool) -> None:
         self.is_cut_off = False
         self.items = items
         self.stock = stock
@@ -103,22 +103,22 @@ class Packing:
             return None
         whole = self._keep_whole(counts, room, budget)
         if whole is not None:
-            return [(sites[place], index, count) for index, place, count in zip(of, whole, counts, strict=True)]
+            return [(sites[slot], index, count) for index, slot, count in zip(of, whole, counts, strict=True)]
         return list(_spread(of, counts, sites, room)) if self.divides else None
 
     def _keep_whole(self, counts: Sequence[int], room: Sequence[int], budget: Budget) -> Sequence[int] | None:
         """The place of each count so that none is divided and the first places are the fullest, or None."""
         if len(counts) == 1 or room[0] >= sum(counts):
-            place = next((place for place, free in enumerate(room) if free >= sum(counts)), None)
-            return None if place is None else [place] * len(counts)
+            slot = next((slot for slot, free in enumerate(room) if free >= sum(counts)), None)
+            return None if slot is None else [slot] * len(counts)
         if len(counts) <= _EXACT_LINES_OF_SKU:
             try:
                 return budget.within(_SKU_NODES, lambda own: _Whole(counts, own).places(room))
             except CutOff:
                 pass
-        places = _first_fit_of(counts, room)
-        self.is_cut_off = self.is_cut_off or places is None
-        return places
+        slots = _first_fit_of(counts, room)
+        self.is_cut_off = self.is_cut_off or slots is None
+        return slots
 
     def values(self, loads: Mapping[int, Mapping[int, int]]) -> dict[int, int]:
         """Minor units by site."""
@@ -187,16 +187,16 @@ def _spread(
     of: Sequence[int], counts: Sequence[int], sites: Sequence[int], room: list[int]
 ) -> Iterator[tuple[int, int, int]]:
     """Fills one site after the other with one line after the other; together they have room for all."""
-    place = 0
+    slot = 0
     for index, count in zip(of, counts, strict=True):
         wanted = count
         while wanted:
-            takes = min(wanted, room[place])
+            takes = min(wanted, room[slot])
             if takes:
-                yield sites[place], index, takes
-            room[place] -= takes
+                yield sites[slot], index, takes
+            room[slot] -= takes
             wanted -= takes
-            place += wanted > 0
+            slot += wanted > 0
 
 
 def _first_fit_of(counts: Sequence[int], room: Sequence[int]) -> Sequence[int] | None:
@@ -207,14 +207,14 @@ def _first_fit_of(counts: Sequence[int], room: Sequence[int]) -> Sequence[int] |
 
 def _first_fit(counts: Sequence[int], room: Sequence[int], turns: Sequence[int]) -> Sequence[int] | None:
     left = list(room)
-    places = [0] * len(counts)
+    slots = [0] * len(counts)
     for index in turns:
-        place = next((place for place, free in enumerate(left) if free >= counts[index]), None)
-        if place is None:
+        slot = next((slot for slot, free in enumerate(left) if free >= counts[index]), None)
+        if slot is None:
             return None
-        left[place] -= counts[index]
-        places[index] = place
-    return places
+        left[slot] -= counts[index]
+        slots[index] = slot
+    return slots
 
 
 _Load = tuple[int, ...]
@@ -245,15 +245,15 @@ class _Whole:
         self._budget.spend(len(room))
         best: tuple[_Load, tuple[int, ...]] | None = None
         count = self._counts[index]
-        for place, free in enumerate(room):
+        for slot, free in enumerate(room):
             if free < count:
                 continue
-            rest = self._best(index + 1, (*room[:place], free - count, *room[place + 1 :]))
+            rest = self._best(index + 1, (*room[:slot], free - count, *room[slot + 1 :]))
             if rest is None:
                 continue
-            load = (*rest[0][:place], rest[0][place] - count, *rest[0][place + 1 :])
+            load = (*rest[0][:slot], rest[0][slot] - count, *rest[0][slot + 1 :])
             if best is None or load < best[0]:
-                best = load, (place, *rest[1])
+                best = load, (slot, *rest[1])
         self._known[key] = best
         return best
 
@@ -281,13 +281,13 @@ class _WithLeastValue:
         self._chosen: list[_Load] = []
         self._best: tuple[tuple[int, _Load], list[_Load]] | None = None
 
-    def _most(self, item: Item, free: int) -> int:
+    def _most(self, item: PackItem, free: int) -> int:
         return min(item.quantity, free) if self._divides else item.quantity * (free >= item.quantity)
 
     def best(self) -> Loads | None:
         """Raises CutOff."""
-        places = (0,) * len(self._sites)
-        self._visit(0, places, places, frozenset())
+        slots = (0,) * len(self._sites)
+        self._visit(0, slots, slots, frozenset())
         if self._best is None:
             return None
         loads: Loads = {site: {} for site in self._sites}
@@ -311,16 +311,16 @@ class _WithLeastValue:
         room = self._room[item.sku]
         for counts in self._options(item.quantity, tuple(room)):
             self._chosen.append(counts)
-            for place, count in enumerate(counts):
-                room[place] -= count
+            for slot, count in enumerate(counts):
+                room[slot] -= count
             self._visit(
                 index + 1,
                 tuple(map(sum, zip(pieces, counts, strict=True))),
                 tuple(value + item.share(count) for value, count in zip(values, counts, strict=True)),
                 divided | {item.sku} if max(counts) < item.quantity else divided,
             )
-            for place, count in enumerate(counts):
-                room[place] += count
+            for slot, count in enumerate(counts):
+                room[slot] += count
             self._chosen.pop()
 
     def _is_hopeless(self, index: int, pieces: _Load, divided: frozenset[str]) -> bool:
@@ -332,9 +332,9 @@ class _WithLeastValue:
 
     def _options(self, count: int, room: _Load) -> Iterator[_Load]:
         """Every way to place a line: whole ones first, then those with the most pieces at the first places."""
-        whole = [place for place, free in enumerate(room) if free >= count]
-        for place in whole:
-            yield tuple(count * (other == place) for other in range(len(room)))
+        whole = [slot for slot, free in enumerate(room) if free >= count]
+        for slot in whole:
+            yield tuple(count * (other == slot) for other in range(len(room)))
         if self._divides and sum(room) >= count:
             yield from (counts for counts in _divisions(count, room) if max(counts) < count)
 

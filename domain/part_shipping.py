@@ -9,7 +9,7 @@ from domain.lines import is_gone
 from domain.order import OrderLine
 from domain.routing import Unroutable
 from domain.rules import RefundScope, RuleSet, WhenShort
-from domain.splitting import Limits, Want, check_wants, short_of
+from domain.splitting import SplitLimits, Want, check_wants, short_of
 
 # The values of `part_refused`, beside the limits of a split.
 NOTHING_IN_STOCK, NOTHING_PAID = "nothing_in_stock", "nothing_paid"
@@ -57,7 +57,7 @@ def cut_by_stock(
     facts: Facts = {"split_needed": False, "short": short}
     if rules.routing.split.when_short is WhenShort.HOLD:
         return Unroutable(HoldCode.STOCK_SHORT_PAID, facts)
-    refused = refusal_of_cut(wants, (now,), waiting, Limits.of(wants, rules, parts_made))
+    refused = refusal_of_cut(wants, (now,), waiting, SplitLimits.of(wants, rules, parts_made))
     return Unroutable(HoldCode.STOCK_SHORT_PAID, {**facts, **refused}) if refused else Cut(now, waiting, short)
 
 
@@ -67,7 +67,7 @@ def rest_of(wants: Sequence[Want], now: Mapping[str, int]) -> dict[str, int]:
 
 
 def refusal_of_cut(
-    wants: Sequence[Want], parts: Sequence[Mapping[str, int]], waiting: Mapping[str, int], limits: Limits
+    wants: Sequence[Want], parts: Sequence[Mapping[str, int]], waiting: Mapping[str, int], limits: SplitLimits
 ) -> Facts:
     """Why `parts` (pieces by line) must not go while `waiting` stays; empty where they may.
 

@@ -11,13 +11,13 @@ from domain.order import Address
 from domain.part_shipping import NOTHING_IN_STOCK, part_refusal, refusal_of_cut, rest_of
 from domain.routing import Candidate, Route, Unroutable, route, together, trip_to
 from domain.rules import RuleSet, WhenShort
-from domain.split_search import Refused
+from domain.split_search import RefusedSplit
 from domain.splitting import (
     MAX_PARTS,
     UNDIVIDED_LINE,
-    Limits,
     Part,
     Reach,
+    SplitLimits,
     Want,
     listed,
     parts_of,
@@ -40,7 +40,7 @@ class Placement:
     short: str = ""
 
 
-def place(
+def choose_placement(
     wants: Sequence[Want],
     receiver: Address,
     candidates: Sequence[Candidate],
@@ -73,7 +73,7 @@ def place(
     if rules.routing.split.when_short is WhenShort.HOLD or not _is_short(parts):
         return parts
     reach = reach_of(wants, receiver, candidates, rules, trip_to(receiver, rules, seller_memo, waived))
-    placed = _ship_part(wants, reach, Limits.of(wants, rules, parts_made), divides_lines=divides_lines)
+    placed = _ship_part(wants, reach, SplitLimits.of(wants, rules, parts_made), divides_lines=divides_lines)
     # What is short is the reason of the hold, why no part of it goes comes beside it.
     return placed if isinstance(placed, Placement) else Unroutable(parts.code, {**parts.facts, **placed})
 
@@ -83,7 +83,7 @@ def _is_short(refused: Unroutable) -> bool:
     return refused.code is HoldCode.STOCK_SHORT_PAID and refused.facts.get("split_refused") in (None, UNDIVIDED_LINE)
 
 
-def _ship_part(wants: Sequence[Want], reach: Reach, limits: Limits, *, divides_lines: bool) -> Placement | Facts:
+def _ship_part(wants: Sequence[Want], reach: Reach, limits: SplitLimits, *, divides_lines: bool) -> Placement | Facts:
     """What all locations of `reach` can ship, lines in the order of the order, or the facts of why nothing goes.
 
     Where that takes too many parts, those locations ship what they have that ship the most.
@@ -100,7 +100,7 @@ def _ship_part(wants: Sequence[Want], reach: Reach, limits: Limits, *, divides_l
 
 
 def _ship_from(
-    sites: Sequence[int], wants: Sequence[Want], reach: Reach, limits: Limits, *, divides_lines: bool
+    sites: Sequence[int], wants: Sequence[Want], reach: Reach, limits: SplitLimits, *, divides_lines: bool
 ) -> Placement | Facts:
     reach = replace(reach, sites=tuple(reach.sites[site] for site in sites))
     filled = reach.search(wants, divides_lines=divides_lines).fill(range(len(reach.sites)))
@@ -109,7 +109,7 @@ def _ship_from(
         return {"part_refused": NOTHING_IN_STOCK}
     search = reach.search(now, divides_lines=divides_lines)
     answer = search.best(limits.parts - 1, limits.value.minor)
-    if isinstance(answer, Refused):
+    if isinstance(answer, RefusedSplit):
         return part_refusal(limits.refusal(answer))
     parts = parts_of(answer, now, reach, is_cut_off=search.is_cut_off)
     waiting = rest_of(wants, {want.line_id: want.quantity for want in now})

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CourierShipment:
     """A courier's shipment under the reference of one generation."""
 
     generation: int
@@ -14,7 +14,7 @@ class Found:
     alive: bool
 
 
-class Finding(StrEnum):
+class Difference(StrEnum):
     """How our record and the courier's differ."""
 
     AGREES = "agrees"
@@ -28,12 +28,12 @@ class Finding(StrEnum):
 class Comparison:
     """`keep` is the waybill the package travels with; `void` are living ones beside it."""
 
-    finding: Finding
-    keep: Found | None = None
-    void: tuple[Found, ...] = ()
+    finding: Difference
+    keep: CourierShipment | None = None
+    void: tuple[CourierShipment, ...] = ()
 
 
-def compare(generation: int | None, waybill: str | None, found: Sequence[Found]) -> Comparison:
+def compare(generation: int | None, waybill: str | None, found: Sequence[CourierShipment]) -> Comparison:
     """`generation` and `waybill` are our live shipment's, as far as we have them.
 
     The waybill we know is kept while it lives, because labels, platform and buyer may have it already.
@@ -41,10 +41,10 @@ def compare(generation: int | None, waybill: str | None, found: Sequence[Found])
     """
     living = sorted((one for one in found if one.alive), key=lambda one: one.generation)
     if not living:
-        return Comparison(Finding.GONE if waybill else Finding.NOTHING_THERE)
+        return Comparison(Difference.GONE if waybill else Difference.NOTHING_THERE)
     if waybill is not None and any(one.generation == generation and one.waybill != waybill for one in living):
-        return Comparison(Finding.CONTRADICTS)
+        return Comparison(Difference.CONTRADICTS)
     known = next((one for one in living if one.waybill == waybill), None)
     keep = known or living[-1]
     void = tuple(one for one in living if one is not keep)
-    return Comparison(Finding.AGREES if known else Finding.ADOPT, keep, void)
+    return Comparison(Difference.AGREES if known else Difference.ADOPT, keep, void)

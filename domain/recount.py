@@ -12,7 +12,7 @@ PIECES_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LocationFigures:
     """Our figures of a SKU at one location, in pieces. `allocated` is at most `on_hand`."""
 
     on_hand: int
@@ -20,7 +20,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class PoolFigures:
     """The SKU over all locations. `free`: pieces that nobody was promised."""
 
     on_hand: int
@@ -35,7 +35,7 @@ class Recounted:
     is_refused: bool = False
 
 
-def recount(held: Held, pool: Pool, counted: int) -> Recounted:
+def recount(held: LocationFigures, pool: PoolFigures, counted: int) -> Recounted:
     """Up to the count, down to the count and the pieces that may have left; never below what is promised."""
     wanted = min(max(held.on_hand, counted), counted + held.allocated)
     change = wanted - held.on_hand

@@ -17,7 +17,7 @@ from domain.errors import (
     Transient,
     UnknownOutcome,
 )
-from domain.gates import ACCUSED, ALONE, PAUSED
+from domain.gates import ALONE, FAULTY_ACCOUNT, PAUSED
 from domain.holds import HoldCode
 from domain.steps import Step
 
@@ -25,11 +25,11 @@ from domain.steps import Step
 _THROTTLED_MAX_S = 3600.0
 _CAUSES_MAX = 8
 # If only one subject accuses its account, a hold or a letter must name the error within a minute.
-_ACCUSING_TRIES_MAX = 4
+_FAULT_TRIES_MAX = 4
 _ROOMS = frozenset({"domain", "infra", "adapters", "actors", "ops", "workers", "sandbox", "benchmarks"})
 
 
-class Limits(Protocol):
+class RetryLimits(Protocol):
     """Bounds of the engine's retries, as the settings name them."""
 
     @property
@@ -75,7 +75,7 @@ def backoff_s(attempt: int, first_s: float, max_s: float, jitter: float) -> floa
     return min(max_s, math.ldexp(first_s, doublings)) * (0.5 + jitter / 2)
 
 
-def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limits: Limits, jitter: float) -> Fate:
+def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limits: RetryLimits, jitter: float) -> Fate:
     """Decide by the class of the error, and for Misconfigured by whose fault it was found to be.
 
     `attempts` counts the tries that were spent, the failed one included; `crashes` the workers that
@@ -104,20 +104,20 @@ def fate(error: BaseException, *, step: Step, attempts: int, crashes: int, limit
     return decided
 
 
-def _misconfigured(error: Misconfigured, step: Step, attempts: int, limits: Limits, jitter: float) -> Fate:
+def _misconfigured(error: Misconfigured, step: Step, attempts: int, limits: RetryLimits, jitter: float) -> Fate:
     """Retries cannot repair a paused account or wrong settings, so the pauses are long and no attempt is counted.
 
     An error that only accuses its account counts as an attempt of the subject. Few attempts are enough if other calls
     of the account succeeded meanwhile.
     """
-    if PAUSED in error.facts or ACCUSED not in error.facts or step.is_endless:
+    if PAUSED in error.facts or FAULTY_ACCOUNT not in error.facts or step.is_endless:
         return Retry(limits.backoff_max_s * (0.5 + jitter / 2), spends_attempt=False)
-    attempts_max = limits.bug_attempts_max if error.facts.get(ALONE) else min(limits.attempts_max, _ACCUSING_TRIES_MAX)
+    attempts_max = limits.bug_attempts_max if error.facts.get(ALONE) else min(limits.attempts_max, _FAULT_TRIES_MAX)
     again = _again("misconfigured", attempts, attempts_max, limits, jitter)
     return HoldFor(step.misconfigured_hold) if isinstance(again, GiveUp) and step.misconfigured_hold else again
 
 
-def _again(reason: str, attempts: int, attempts_max: int, limits: Limits, jitter: float) -> Fate:
+def _again(reason: str, attempts: int, attempts_max: int, limits: RetryLimits, jitter: float) -> Fate:
     if attempts >= attempts_max:
         return GiveUp(reason)
     return Retry(backoff_s(attempts, limits.backoff_first_s, limits.backoff_max_s, jitter), spends_attempt=True)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from domain.money import parse_money
-from domain.order import MemberLevel, OrderType, Source
+from domain.order import MemberLevel, OrderSource, OrderType
 from domain.regions import region_key
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
@@ -56,7 +56,7 @@ class LaneRules:
     p1_at: int
     same_city: int
     in_stock: int
-    source: Mapping[Source, int]
+    source: Mapping[OrderSource, int]
     order_type: Mapping[OrderType, int]
     member_level: Mapping[MemberLevel, int]
 
@@ -256,7 +256,7 @@ def _lanes(table: _Table) -> LaneRules:
         same_city=table.whole("same_city"),
         # Known stock may never slow an order down, else a lane could drop while nothing got worse.
         in_stock=table.whole("in_stock", at_least=0),
-        source=_weights(table.table("source"), Source),
+        source=_weights(table.table("source"), OrderSource),
         order_type=_weights(table.table("order_type"), OrderType),
         member_level=_weights(table.table("member_level"), MemberLevel),
     )

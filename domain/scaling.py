@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class GrowThreshold:
     """More than `per_min` orders a minute, for `for_s` seconds on end."""
 
     per_min: float
@@ -33,7 +33,7 @@ class ScalingRules:
     lumps, so a lull of up to `lull_s` ends no such time; but its mean must be above the threshold too.
     """
 
-    thresholds: tuple[Threshold, ...] = (Threshold(500, 60), Threshold(100, 300))
+    thresholds: tuple[GrowThreshold, ...] = (GrowThreshold(500, 60), GrowThreshold(100, 300))
     backlog_min: int = 50
     wait_max_s: float = 600.0
     margin_s: float = 7200.0
@@ -48,7 +48,7 @@ class ScalingRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class PoolSize:
     """Between how many processes a pool may have."""
 
     least: int
@@ -103,7 +103,7 @@ def wait_s(rules: ScalingRules, group: GroupReading) -> float:
     return max(group.oldest_s, group.depth / group.drain_per_min * 60)
 
 
-class Reason(StrEnum):
+class GrowReason(StrEnum):
     """Why a pool should grow."""
 
     INFLOW = "inflow"
@@ -112,7 +112,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class ThresholdWatch:
     """The count of one threshold: since when the inflow has been over it, and whether this episode was reported.
 
     `over_at`: the last reading that was over it. `excess`: orders beyond it since then, less what lulls lack.
@@ -121,63 +121,63 @@ class Watch:
     over_since: float | None = None
     over_at: float = 0.0
     excess: float = 0.0
-    is_told: bool = False
+    is_reported: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class PoolState:
     """What the rules remember of a pool; `watches` has one entry for each threshold."""
 
     processes: int
-    watches: tuple[Watch, ...]
+    watches: tuple[ThresholdWatch, ...]
     calm_since: float | None = None
-    told_at: float | None = None
+    reported_at: float | None = None
     read_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ScalingDecision:
     """A pool's next standing. `signals` are the reasons to grow that this reading gave, at the maximum too."""
 
-    standing: Standing
-    signals: tuple[Reason, ...] = ()
+    state: PoolState
+    signals: tuple[GrowReason, ...] = ()
 
 
-def at_start(rules: ScalingRules, processes: int) -> Standing:
+def at_start(rules: ScalingRules, processes: int) -> PoolState:
     """The standing of a pool before its first reading."""
-    return Standing(processes=processes, watches=tuple(Watch() for _ in rules.thresholds))
+    return PoolState(processes=processes, watches=tuple(ThresholdWatch() for _ in rules.thresholds))
 
 
-def decide(rules: ScalingRules, size: Size, standing: Standing, reading: Reading) -> Decision:
+def decide(rules: ScalingRules, size: PoolSize, pool_state: PoolState, reading: Reading) -> ScalingDecision:
     """What a reading leads to: at most one process more, or one less."""
-    known = standing
-    if standing.read_at is not None and reading.at - standing.read_at > rules.gap_s:
-        watches = tuple(Watch(is_told=watch.is_told) for watch in standing.watches)
-        known = replace(standing, watches=watches, calm_since=None)
+    known = pool_state
+    if pool_state.read_at is not None and reading.at - pool_state.read_at > rules.gap_s:
+        watches = tuple(ThresholdWatch(is_reported=watch.is_reported) for watch in pool_state.watches)
+        known = replace(pool_state, watches=watches, calm_since=None)
     watches = tuple(
         _watched(rules, threshold, _counted(threshold, watch, known, reading), reading)
         for threshold, watch in zip(rules.thresholds, known.watches, strict=True)
     )
     signals = _signals(rules, known, watches, reading)
     calm_since = _calm_since(rules, known, reading)
-    processes, told_at = known.processes, known.told_at
+    processes, reported_at = known.processes, known.reported_at
     if signals:
-        processes, told_at = processes + 1, reading.at
+        processes, reported_at = processes + 1, reading.at
     elif calm_since is not None and reading.at - calm_since >= rules.calm_s and processes > size.least:
         processes, calm_since = processes - 1, reading.at
-    return Decision(
-        Standing(
+    return ScalingDecision(
+        PoolState(
             processes=size.clamp(processes),
             watches=watches,
             calm_since=calm_since,
-            told_at=told_at,
+            reported_at=reported_at,
             read_at=reading.at,
         ),
         signals,
     )
 
 
-def _counted(threshold: Threshold, watch: Watch, known: Standing, reading: Reading) -> Watch:
+def _counted(threshold: GrowThreshold, watch: ThresholdWatch, known: PoolState, reading: Reading) -> ThresholdWatch:
     """A watch with what came since the reading before."""
     if watch.over_since is None or known.read_at is None:
         return watch
@@ -185,41 +185,45 @@ def _counted(threshold: Threshold, watch: Watch, known: Standing, reading: Readi
     return replace(watch, excess=watch.excess + (reading.recent_per_min - threshold.per_min) * minutes)
 
 
-def _watched(rules: ScalingRules, threshold: Threshold, watch: Watch, reading: Reading) -> Watch:
+def _watched(rules: ScalingRules, threshold: GrowThreshold, watch: ThresholdWatch, reading: Reading) -> ThresholdWatch:
     """A reported episode ends only in a calm spell: short dips do not start another episode."""
     if reading.recent_per_min <= threshold.per_min:
         if watch.over_since is not None and reading.at - watch.over_at <= rules.lull_s:
             return watch
-        return Watch(is_told=watch.is_told and reading.inflow_per_min > threshold.per_min * rules.calm_share)
+        return ThresholdWatch(
+            is_reported=watch.is_reported and reading.inflow_per_min > threshold.per_min * rules.calm_share
+        )
     since = reading.at if watch.over_since is None else watch.over_since
     lasted_s = reading.at - since + rules.surge_window_s
     is_due = lasted_s >= threshold.for_s - rules.slack_s and watch.excess >= 0
-    return Watch(since, reading.at, watch.excess, watch.is_told or is_due)
+    return ThresholdWatch(since, reading.at, watch.excess, watch.is_reported or is_due)
 
 
-def _signals(rules: ScalingRules, known: Standing, watches: tuple[Watch, ...], reading: Reading) -> tuple[Reason, ...]:
-    is_new = any(now.is_told and not was.is_told for was, now in zip(known.watches, watches, strict=True))
-    found = [Reason.INFLOW] if is_new else []
-    if known.told_at is None or reading.at - known.told_at >= rules.pause_s:
+def _signals(
+    rules: ScalingRules, known: PoolState, watches: tuple[ThresholdWatch, ...], reading: Reading
+) -> tuple[GrowReason, ...]:
+    is_new = any(now.is_reported and not was.is_reported for was, now in zip(known.watches, watches, strict=True))
+    found = [GrowReason.INFLOW] if is_new else []
+    if known.reported_at is None or reading.at - known.reported_at >= rules.pause_s:
         found += _waits(rules, known, reading)
     return tuple(found)
 
 
-def _waits(rules: ScalingRules, known: Standing, reading: Reading) -> list[Reason]:
+def _waits(rules: ScalingRules, known: PoolState, reading: Reading) -> list[GrowReason]:
     """Each group is judged separately: the wait of one group does not endanger the ship-by time of another."""
     has_nobody = known.processes == 0 and any(group.depth > 0 for group in reading.groups)
     backlogs = [group for group in reading.groups if group.depth >= rules.backlog_min]
     found = []
     if has_nobody or any(wait_s(rules, group) > rules.wait_max_s for group in backlogs):
-        found.append(Reason.WAIT)
+        found.append(GrowReason.WAIT)
     if any(
         group.ship_by_s is not None and group.ship_by_s - wait_s(rules, group) < rules.margin_s for group in backlogs
     ):
-        found.append(Reason.SHIP_BY)
+        found.append(GrowReason.SHIP_BY)
     return found
 
 
-def _calm_since(rules: ScalingRules, known: Standing, reading: Reading) -> float | None:
+def _calm_since(rules: ScalingRules, known: PoolState, reading: Reading) -> float | None:
     lowest = min((threshold.per_min for threshold in rules.thresholds), default=float("inf"))
     is_calm = (
         all(_is_calm(rules, group, lowest * rules.calm_share) for group in reading.groups)

@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import accumulate
 
-from domain.packing import Budget, CutOff, Item, Loads, Packing
+from domain.packing import Budget, CutOff, Loads, Packing, PackItem
 
 NODES = 40_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSplit:
     """Pieces by site and item; sites in the order of their rank, none without a piece."""
 
     loads: Mapping[int, Mapping[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedSplit:
     """A limit forbids every split that was found. `parts`: sites of the best one without limits.
 
     `value`: minor units at its poorest site. `by_value`: it has few enough parts, and the least value refused it.
@@ -44,7 +44,7 @@ class Search:
     """
 
     def __init__(
-        self, items: Sequence[Item], stock: Sequence[Mapping[str, int]], *, divides: bool, nodes: int = NODES
+        self, items: Sequence[PackItem], stock: Sequence[Mapping[str, int]], *, divides: bool, nodes: int = NODES
     ) -> None:
         self._packing = Packing(items, stock, divides=divides)
         self._sites = range(len(stock))
@@ -72,7 +72,7 @@ class Search:
             self._unplaceable = tuple(sku for sku in packing.of_sku if not packing.fits(sku, self._sites, budget))
         return self._unplaceable
 
-    def best(self, max_parts: int, least_value: int = 0) -> Found | Refused:
+    def best(self, max_parts: int, least_value: int = 0) -> FoundSplit | RefusedSplit:
         """The best split within the limits. Raises ValueError where something is unplaceable."""
         if self.unplaceable():
             raise ValueError("all sites together cannot ship everything")
@@ -108,7 +108,7 @@ class Search:
         """At most `count` sites that ship much together, chosen greedily."""
         return tuple(sorted(self._fill_up(count)))
 
-    def _exactly(self, max_parts: int, least_value: int) -> Found | Refused | None:
+    def _exactly(self, max_parts: int, least_value: int) -> FoundSplit | RefusedSplit | None:
         """Raises CutOff; None where a packing was missed for want of nodes."""
         value = sum(item.value for item in self._packing.items)
         for sites in self._all_sets():
@@ -121,7 +121,7 @@ class Search:
             if len(sites) <= max_parts:
                 kept = self._packing.keep_least_value(loads, least_value, self._budget)
                 if kept is not None:
-                    return Found({site: load for site, load in kept.items() if load})
+                    return FoundSplit({site: load for site, load in kept.items() if load})
         return None if self._unlimited is None else self._refused(self._unlimited, max_parts)
 
     def _reached(self, levels: Mapping[str, int]) -> int:
@@ -164,15 +164,15 @@ class Search:
         self._budget.spend(1 + 2 * len(self._packing.items))
         return self._packing.pack(sites, self._budget)
 
-    def _refused(self, loads: Loads, max_parts: int) -> Refused:
-        return Refused(len(loads), min(self._packing.values(loads).values()), len(loads) <= max_parts)
+    def _refused(self, loads: Loads, max_parts: int) -> RefusedSplit:
+        return RefusedSplit(len(loads), min(self._packing.values(loads).values()), len(loads) <= max_parts)
 
-    def _greedily(self, max_parts: int, least_value: int) -> Found | Refused:
+    def _greedily(self, max_parts: int, least_value: int) -> FoundSplit | RefusedSplit:
         loads = self._slimmed(self._fill_up(len(self._sites)))
         if len(loads) <= max_parts:
             kept = self._packing.keep_least_value(loads, least_value, Budget(NODES))
             if kept is not None:
-                return Found({site: load for site, load in kept.items() if load})
+                return FoundSplit({site: load for site, load in kept.items() if load})
         return self._refused(self._unlimited or loads, max_parts)
 
     def _slimmed(self, chosen: Sequence[int]) -> Loads:
@@ -233,9 +233,9 @@ class Search:
 def _by_turns(packing: Packing, of: Sequence[int], room: list[int]) -> Iterator[tuple[int, int]]:
     for index in of:
         wanted = packing.items[index].quantity
-        for place, free in enumerate(room):
+        for slot, free in enumerate(room):
             takes = min(wanted, free) if packing.divides or free >= wanted else 0
-            room[place] -= takes
+            room[slot] -= takes
             wanted -= takes
             if takes:
                 yield index, takes

@@ -13,10 +13,10 @@ from domain.errors import Facts
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.order import Address
-from domain.packing import Item
+from domain.packing import PackItem
 from domain.routing import Candidate, Offer, Site, Trip, Unroutable, choose_courier, ranked, together, trip_to
 from domain.rules import RuleSet
-from domain.split_search import Found, Refused, Search
+from domain.split_search import FoundSplit, RefusedSplit, Search
 from domain.stock import fill
 
 # What `split_refused` names: the limit, or lines that the platform does not let us divide.
@@ -42,8 +42,8 @@ class Want:
         """The same line with `count` of its pieces; its value is rounded down."""
         return Want(self.line_id, self.sku, count, Money(self.as_item().share(count), self.value.currency))
 
-    def as_item(self) -> Item:
-        return Item(self.sku, self.quantity, self.value.minor)
+    def as_item(self) -> PackItem:
+        return PackItem(self.sku, self.quantity, self.value.minor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ def split(
     search = reach.search(wants, divides_lines=divides_lines)
     if search.unplaceable():
         return _why_not(wants, candidates, reach, divides_lines=divides_lines)
-    limits = Limits.of(wants, rules, parts_made)
+    limits = SplitLimits.of(wants, rules, parts_made)
     answer = search.best(limits.parts, limits.value.minor)
-    if isinstance(answer, Found):
+    if isinstance(answer, FoundSplit):
         return parts_of(answer, wants, reach, is_cut_off=search.is_cut_off)
     return Unroutable(HoldCode.STOCK_SHORT_PAID, limits.refusal(answer, is_cut_off=search.is_cut_off))
 
@@ -121,7 +121,7 @@ def pieces_of(wants: Iterable[Want]) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SplitLimits:
     """What the limits allow an order: how many `parts` from now on, none of them below `value`."""
 
     parts: int
@@ -130,13 +130,13 @@ class Limits:
     parts_made: int
 
     @classmethod
-    def of(cls, wants: Sequence[Want], rules: RuleSet, parts_made: int) -> "Limits":
+    def of(cls, wants: Sequence[Want], rules: RuleSet, parts_made: int) -> "SplitLimits":
         rule, currency = rules.routing.split, wants[0].value.currency
         least = Money(rule.least_part_value.get(currency, 0), currency)
         # What is left of an order that is split already still goes, as one part.
         return cls(max(1, rule.max_parts - parts_made), least, rule.max_parts, parts_made)
 
-    def refusal(self, refused: Refused, *, is_cut_off: bool = False) -> Facts:
+    def refusal(self, refused: RefusedSplit, *, is_cut_off: bool = False) -> Facts:
         cut_off: Facts = {"search": "cut_off"} if is_cut_off else {}
         if refused.by_value:
             return {**self.by_value(refused.value), "parts_needed": refused.parts, **cut_off}
@@ -185,7 +185,7 @@ def reach_of(
     return Reach(tuple((site, offer) for site, offer in offers if offer is not None), trip, tuple(rejected))
 
 
-def parts_of(found: Found, wants: Sequence[Want], reach: Reach, *, is_cut_off: bool) -> tuple[Part, ...]:
+def parts_of(found: FoundSplit, wants: Sequence[Want], reach: Reach, *, is_cut_off: bool) -> tuple[Part, ...]:
     """The parts of a split, with their reasons."""
     used = [reach.sites[index] for index in found.loads]
     why = [] if len(used) == 1 else [_why_split(wants, [site for site, _ in used])]

@@ -36,7 +36,7 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class StockGrant:
     """The answer to a demand: reserved, short or unmapped, and the SKUs at fault."""
 
     demand_id: int
@@ -48,7 +48,7 @@ class Grant:
 class Allocation:
     """Answers in the order in which they were given, and the pieces taken by SKU."""
 
-    grants: tuple[Grant, ...]
+    grants: tuple[StockGrant, ...]
     taken: Mapping[str, int]
 
 
@@ -89,7 +89,7 @@ def allocate(demands: Iterable[Demand], levels: Mapping[str, int]) -> Allocation
     """
     left = dict(levels)
     taken: dict[str, int] = {}
-    grants: list[Grant] = []
+    grants: list[StockGrant] = []
     for demand in sorted(demands, key=_turn):
         grant = _grant(demand, left)
         grants.append(grant)
@@ -104,14 +104,14 @@ def _turn(demand: Demand) -> tuple[int, datetime, int]:
     return _LANE_ORDER[demand.lane], demand.paid_at or _NEVER, demand.id
 
 
-def _grant(demand: Demand, left: Mapping[str, int]) -> Grant:
+def _grant(demand: Demand, left: Mapping[str, int]) -> StockGrant:
     unmapped = tuple(sorted(sku for sku in demand.pieces if sku not in left))
     if unmapped:
-        return Grant(demand.id, Reservation.UNMAPPED, unmapped)
+        return StockGrant(demand.id, Reservation.UNMAPPED, unmapped)
     short = tuple(sorted(sku for sku, count in demand.pieces.items() if left[sku] < count))
     if short:
-        return Grant(demand.id, Reservation.SHORT, short)
-    return Grant(demand.id, Reservation.RESERVED)
+        return StockGrant(demand.id, Reservation.SHORT, short)
+    return StockGrant(demand.id, Reservation.RESERVED)
 
 
 def fill(pieces: Mapping[str, int], levels: Mapping[str, int]) -> bool:

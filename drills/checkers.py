@@ -6,23 +6,25 @@ from collections.abc import Iterable
 from drills.drill import Trial
 from drills.queries import DRILLS
 from infra.monitoring.invariants import find_breaches
-from workers.demo.run import Running, conclude
+from workers.demo.run import RunningDemo, conclude
 
 _SHOWN = 5
 
 
-def check_all(demo: Running, trial: Trial, *, dead: int = 0) -> None:
+def check_all(demo: RunningDemo, trial: Trial, *, dead: int = 0) -> None:
     """Three ledgers, one effect of each kind, each move once, and as many dead letters as were meant."""
     outcome = conclude(demo, 0.0)
-    reckoning = outcome.reckoning
-    trial.check("three ledgers agree", reckoning.agrees, _brief(reckoning.contradictions) or dict(reckoning.verdicts))
-    trial.check("no second waybill", reckoning.duplicate_waybills == 0, reckoning.duplicate_waybills)
+    comparison = outcome.comparison
+    trial.check(
+        "three ledgers agree", comparison.agrees, _brief(comparison.contradictions) or dict(comparison.verdicts)
+    )
+    trial.check("no second waybill", comparison.duplicate_waybills == 0, comparison.duplicate_waybills)
     check_effects(demo, trial)
     letters = letters_of(demo)
     trial.check("dead letters", len(letters) == dead, _brief(letters) or dead)
 
 
-def check_effects(demo: Running, trial: Trial) -> None:
+def check_effects(demo: RunningDemo, trial: Trial) -> None:
     """Write-backs, notices and moves, each once; and the invariants of production."""
     ledger = demo.stage.read("_ledger")
     contents = [row["content"] for row in ledger["told"]]
@@ -41,7 +43,7 @@ def check_effects(demo: Running, trial: Trial) -> None:
     trial.check("invariants", not breaches, _brief(breaches))
 
 
-def check_texts(demo: Running, trial: Trial) -> None:
+def check_texts(demo: RunningDemo, trial: Trial) -> None:
     """At most one text message a notice; exactly one where our record says so; an unknown outcome is recorded as
     unknown.
     """
@@ -59,7 +61,7 @@ def check_texts(demo: Running, trial: Trial) -> None:
     trial.check("one text message a notice, or recorded as unknown", not wrong and not strangers, _brief(wrong) or seen)
 
 
-def number(demo: Running, query: bytes) -> int:
+def number(demo: RunningDemo, query: bytes) -> int:
     """The one number that a query answers."""
     with demo.db.connection() as connection:
         row = connection.execute(query).fetchone()
@@ -67,13 +69,13 @@ def number(demo: Running, query: bytes) -> int:
     return int(row[0])
 
 
-def letters_of(demo: Running) -> list[tuple[str, int, str, int]]:
+def letters_of(demo: RunningDemo) -> list[tuple[str, int, str, int]]:
     """Open dead letters of orders: step, subject, code, crashes."""
     with demo.db.connection() as connection:
         return [(row[0], row[1], row[2], row[3]) for row in connection.execute(DRILLS["letters"]).fetchall()]
 
 
-def rejected_messages(demo: Running) -> dict[str, int]:
+def rejected_messages(demo: RunningDemo) -> dict[str, int]:
     """Messages that became letters, by code; not those for a step nobody knows, which are offered for a while."""
     with demo.db.connection() as connection:
         found = dict(connection.execute(DRILLS["rejected_messages"]).fetchall())

@@ -139,11 +139,11 @@ def _await_waiting(world: SmallWorld) -> None:
 @contextmanager
 def _repeatable_read(world: SmallWorld) -> Iterator[None]:
     """Workers whose transactions see one snapshot, so that they can fail to serialize."""
-    usual = world.crew.environ
+    usual = world.fork_server.environ
     url = make_conninfo(usual["ORDERLANE_DATABASE_URL"], options=REPEATABLE_READ)
-    world.crew.environ = {**usual, "ORDERLANE_DATABASE_URL": url}
+    world.fork_server.environ = {**usual, "ORDERLANE_DATABASE_URL": url}
     yield
-    world.crew.environ = usual
+    world.fork_server.environ = usual
 
 
 def _reserve_at_random(world: SmallWorld, seed: int, count: int, *, in_order: bool) -> int:
@@ -165,7 +165,7 @@ def _reserve_at_random(world: SmallWorld, seed: int, count: int, *, in_order: bo
             except psycopg.errors.DeadlockDetected as error:
                 met.append(str(error.sqlstate))
 
-    url = world.crew.environ["ORDERLANE_DATABASE_URL"]
+    url = world.fork_server.environ["ORDERLANE_DATABASE_URL"]
     with Database(url, _THREADS) as db, ThreadPoolExecutor(_THREADS) as threads:
         for ended in [threads.submit(reserve, db, thread) for thread in range(_THREADS)]:
             ended.result()

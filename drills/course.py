@@ -13,7 +13,7 @@ import redis
 
 from drills.drill import Plan, Trial
 from drills.harms import Harm
-from workers.demo.run import Progress, Running
+from workers.demo.run import Progress, RunningDemo
 from workers.demo.stage import CLEAN, Script
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ def script(plan: Plan, orders: int, *, shops: int = 3, processes: int = 2) -> Sc
     )
 
 
-def hurt(demo: Running, moments: Sequence[Moment], trial: Trial) -> bool:
+def hurt(demo: RunningDemo, moments: Sequence[Moment], trial: Trial) -> bool:
     """Watch to the end and do harm at its moments; whether everything ended before the run stood still."""
     waiting = list(moments)
     last, moved_at = look(demo), time.monotonic()
@@ -58,17 +58,17 @@ def hurt(demo: Running, moments: Sequence[Moment], trial: Trial) -> bool:
         time.sleep(LOOK_EVERY_S)
 
 
-def do(demo: Running, name: str, harm: Harm, trial: Trial) -> None:
+def do(demo: RunningDemo, name: str, harm: Harm, trial: Trial) -> None:
     """Do one harm; a store that is away already has to be back first."""
     patiently(demo, lambda: harm(demo))
     trial.injected[name] += 1
 
 
-def look(demo: Running) -> Progress:
+def look(demo: RunningDemo) -> Progress:
     return patiently(demo, demo.look)
 
 
-def until(demo: Running, holds: Callable[[], bool]) -> bool:
+def until(demo: RunningDemo, holds: Callable[[], bool]) -> bool:
     """Look again and again until it holds, for as long as a run may stand still; whether it did."""
     deadline = time.monotonic() + STALL_S
     while not patiently(demo, holds):
@@ -79,7 +79,7 @@ def until(demo: Running, holds: Callable[[], bool]) -> bool:
     return True
 
 
-def patiently(demo: Running, ask: Callable[[], T]) -> T:
+def patiently(demo: RunningDemo, ask: Callable[[], T]) -> T:
     """Ask again while a store is unreachable; the supervisor starts the store again meanwhile."""
     deadline = time.monotonic() + STALL_S
     while True:
@@ -92,7 +92,7 @@ def patiently(demo: Running, ask: Callable[[], T]) -> T:
             demo.supervisor.tend()
 
 
-def stands_still(demo: Running, seconds: float) -> bool:
+def stands_still(demo: RunningDemo, seconds: float) -> bool:
     """Whether at last nothing moves for so long, although the run is not over."""
     last, still_since = look(demo), time.monotonic()
     deadline = still_since + STALL_S

@@ -15,7 +15,7 @@ import psycopg
 
 from drills.queries import DRILLS
 from infra.config.settings import Settings
-from infra.servers.os_account import Account, service_account
+from infra.servers.os_account import OsAccount, service_account
 from infra.tables.pool import Database
 
 _SIZE = "2m"
@@ -97,7 +97,7 @@ def small_disk(settings: Settings) -> Iterator[Disk]:
         folder.rmdir()
 
 
-def _mount(folder: Path, account: Account) -> bool:
+def _mount(folder: Path, account: OsAccount) -> bool:
     if os.geteuid() != 0:
         return False
     options = f"size={_SIZE},mode=0700,uid={account.uid},gid={account.gid}"

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from drills.checkers import check_all
-from drills.crew import Armed
 from drills.drill import Plan, Trial
+from drills.fork_server import Armed
 from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from drills.unguarded import Guard

@@ -12,7 +12,7 @@ from drills.queries import DRILLS
 from drills.small_world import shelf, still_stream
 from infra.engine.author import Author
 from ops.verbs import gates
-from workers.demo.run import Running, prepared
+from workers.demo.run import RunningDemo, prepared
 from workers.supervisor import supervised
 
 _FLOOD, _FLOOD_QUICK, _FEW = 600, 300, 10
@@ -49,21 +49,21 @@ def flood(plan: Plan) -> Trial:
     return trial
 
 
-def _place(demo: Running, skus: Iterator[str], shop: str, count: int) -> set[str]:
+def _place(demo: RunningDemo, skus: Iterator[str], shop: str, count: int) -> set[str]:
     """Orders of one piece each; their ids."""
     return {demo.stage.pull("add_order", shop=shop, lines=[{"sku": next(skus)}])["tid"] for _ in range(count)}
 
 
-def _stored(demo: Running) -> int:
+def _stored(demo: RunningDemo) -> int:
     return number(demo, DRILLS["stored"])
 
 
-def _told(demo: Running) -> set[str]:
+def _told(demo: RunningDemo) -> set[str]:
     """Orders that are written back."""
     return {str(row["tid"]) for row in demo.stage.read("_ledger")["write_backs"]}
 
 
-def _until_told(demo: Running, tids: set[str]) -> bool:
+def _until_told(demo: RunningDemo, tids: set[str]) -> bool:
     deadline = time.monotonic() + _PATIENCE_S
     while not tids <= patiently(demo, lambda: _told(demo)):
         if time.monotonic() > deadline:

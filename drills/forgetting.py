@@ -55,7 +55,7 @@ def _purge(world: SmallWorld, point: str = "") -> int:
     armed = [{"at": point, "do": "kill"}] if point else []
     environment = {
         **os.environ,
-        **world.crew.environ,
+        **world.fork_server.environ,
         ENVIRONMENT_KEY: msgspec.json.encode(armed).decode(),
     }
     command = [sys.executable, "-m", "workers.main", "retention", "purge"]

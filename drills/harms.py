@@ -14,10 +14,10 @@ from drills.queries import DRILLS
 from infra.queue.bells import QUEUE
 from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import MessageTooLarge
-from workers.demo.run import Running
+from workers.demo.run import RunningDemo
 from workers.wiring import LANES
 
-Harm = Callable[[Running], None]
+Harm = Callable[[RunningDemo], None]
 # Longer than a worker may take to drain.
 _DEADLINE_S = 45.0
 # What `ring_wildly` sends that must be rejected, by the code of its letter.
@@ -27,7 +27,7 @@ WILD = {"message_failed": 2, "message_too_large": 1, "message_undecodable": 1}
 def kill(role: str) -> Harm:
     """SIGKILL to the first living process of a role."""
 
-    def harm(demo: Running) -> None:
+    def harm(demo: RunningDemo) -> None:
         for pid in demo.supervisor.pids(role)[:1]:
             os.kill(pid, signal.SIGKILL)
 
@@ -37,7 +37,7 @@ def kill(role: str) -> Harm:
 def freeze(role: str, seconds: float) -> Harm:
     """SIGSTOP, and SIGCONT after so long; the others go on meanwhile."""
 
-    def harm(demo: Running) -> None:
+    def harm(demo: RunningDemo) -> None:
         for pid in demo.supervisor.pids(role)[:1]:
             os.kill(pid, signal.SIGSTOP)
             time.sleep(seconds)
@@ -47,12 +47,12 @@ def freeze(role: str, seconds: float) -> Harm:
     return harm
 
 
-def empty_redis(demo: Running) -> None:
+def empty_redis(demo: RunningDemo) -> None:
     with _redis(demo) as client:
         client.flushall()
 
 
-def kill_redis(demo: Running) -> None:
+def kill_redis(demo: RunningDemo) -> None:
     """The supervisor starts an empty one."""
     with _redis(demo) as client:
         pid = client.info("server")["process_id"]
@@ -62,7 +62,7 @@ def kill_redis(demo: Running) -> None:
 def fill_redis(seconds: float) -> Harm:
     """Leave it no memory for so long; it must refuse, not evict."""
 
-    def harm(demo: Running) -> None:
+    def harm(demo: RunningDemo) -> None:
         with _redis(demo) as client:
             client.config_set("maxmemory", "1mb")
             time.sleep(seconds)
@@ -74,7 +74,7 @@ def fill_redis(seconds: float) -> Harm:
 def lock_tables(seconds: float) -> Harm:
     """Hold the table of due work in a transaction of its own for so long."""
 
-    def harm(demo: Running) -> None:
+    def harm(demo: RunningDemo) -> None:
         with demo.db.direct() as session, session.transaction():
             session.execute(DRILLS["lock_work"])
             # Our own sessions may not idle for so long in a transaction; a person's may.
@@ -86,7 +86,7 @@ def lock_tables(seconds: float) -> Harm:
 def end_postgres(number: signal.Signals) -> Harm:
     """SIGINT restarts fast, SIGQUIT immediately, SIGKILL is a crash of the server."""
 
-    def harm(demo: Running) -> None:
+    def harm(demo: RunningDemo) -> None:
         with demo.db.connection() as connection:
             row = connection.execute(DRILLS["postmaster"]).fetchone()
         assert row is not None
@@ -95,12 +95,12 @@ def end_postgres(number: signal.Signals) -> Harm:
     return harm
 
 
-def end_backends(demo: Running) -> None:
+def end_backends(demo: RunningDemo) -> None:
     with demo.db.direct() as session:
         session.execute(DRILLS["backends"])
 
 
-def cut_power(demo: Running) -> None:
+def cut_power(demo: RunningDemo) -> None:
     """Every process of ours and both stores, at one moment."""
     with demo.db.connection() as connection:
         row = connection.execute(DRILLS["postmaster"]).fetchone()
@@ -111,7 +111,7 @@ def cut_power(demo: Running) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def restart_workers(demo: Running) -> list[float]:
+def restart_workers(demo: RunningDemo) -> list[float]:
     """SIGTERM to one worker after the other, as a deploy does; the next once this one has drained.
 
     Returns how many seconds each took.
@@ -128,15 +128,15 @@ def restart_workers(demo: Running) -> list[float]:
     return drained_s
 
 
-def slow_courier(demo: Running) -> None:
+def slow_courier(demo: RunningDemo) -> None:
     demo.stage.pull("set_latency", taobao_ms=50, sf_ms=800)
 
 
-def quick_courier(demo: Running) -> None:
+def quick_courier(demo: RunningDemo) -> None:
     demo.stage.pull("set_latency")
 
 
-def ring_wildly(demo: Running) -> None:
+def ring_wildly(demo: RunningDemo) -> None:
     """Every bell five times, bells of nobody, for nothing, for an unknown step, torn, and one of ten megabytes."""
     keys = [
         (step, lane, account)
@@ -166,5 +166,5 @@ def _message(step: str, lane: str, content: tuple[object, ...]) -> Message[objec
     return Message(queue_name=QUEUE, actor_name=step, args=content, kwargs={}, options={"lane": lane})
 
 
-def _redis(demo: Running) -> redis.Redis:
+def _redis(demo: RunningDemo) -> redis.Redis:
     return connect_redis(demo.settings.stores.redis_url.reveal())

@@ -17,7 +17,7 @@ import pybreaker
 from domain.errors import Transient
 from domain.gates import GateShut
 from infra.accounts.account import AccountGate
-from infra.accounts.rules import Rules
+from infra.accounts.rules import GateRules
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.process.clock import SystemClock
 
@@ -42,7 +42,7 @@ class Callers:
     refused: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        rules = Rules(failures_max=_FAILURES_MAX, open_ms=round(self.open_s * 1000))
+        rules = GateRules(failures_max=_FAILURES_MAX, open_ms=round(self.open_s * 1000))
         shared, clock = SharedGates(connect_gates(self.redis_url)), SystemClock()
         self._gates = [AccountGate(name, rules, shared, clock, share=1.0) for name in ("sick/a", "well/b")]
         self._raw = [

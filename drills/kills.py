@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterable
 
 from drills.checkers import check_all, letters_of
-from drills.crew import Armed
 from drills.drill import Plan, Trial
+from drills.fork_server import Armed
 from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from drills.unguarded import Guard

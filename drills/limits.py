@@ -11,7 +11,7 @@ from drills.drill import Plan, Trial
 from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from infra.accounts.rules import rules_by_account
-from infra.accounts.shared_breaker import Seen, SharedGates, connect_gates
+from infra.accounts.shared_breaker import GateLook, SharedGates, connect_gates
 from infra.config.settings import Settings
 from workers.demo.run import prepared
 from workers.supervisor import supervised
@@ -126,7 +126,7 @@ def _place_over(world: SmallWorld, limit: Limit) -> None:
         world.order(str(limit))
 
 
-def _seen(settings: Settings, gates: SharedGates, account: str) -> Seen:
+def _seen(settings: Settings, gates: SharedGates, account: str) -> GateLook:
     return gates.look([account], rules_by_account(settings)[account])[account]
 
 

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 from drills.drill import Plan
 from drills.proxy import Fault, Proxy
 from drills.unclear import CREATE, LOST
-from infra.engine.event_loop import Outside
-from workers.demo.run import Running, prepared
+from infra.engine.event_loop import EventLoopThread
+from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script
 from workers.supervisor import supervised
 
@@ -40,7 +40,7 @@ class Liar:
 class Lines:
     """`courier` carries the calls to SF, `queue` those to Redis."""
 
-    demo: Running
+    demo: RunningDemo
     courier: Proxy
     queue: Proxy
 
@@ -56,13 +56,13 @@ def lined(
 
     `environ`: what the processes find in their environment besides.
     """
-    with prepared(plan.base, script) as demo, Outside() as outside:
+    with prepared(plan.base, script) as demo, EventLoopThread() as event_loop:
         parts = urlsplit(demo.stage.sandbox_url)
         assert parts.hostname is not None
         assert parts.port is not None
         redis_url = demo.supervisor.environment["ORDERLANE_REDIS_URL"]
         socket, line = Path(unquote(urlsplit(redis_url).path)), demo.stage.folder / "redis.sock"
-        with Proxy(outside, (parts.hostname, parts.port)) as courier, Proxy(outside, socket, line) as queue:
+        with Proxy(event_loop, (parts.hostname, parts.port)) as courier, Proxy(event_loop, socket, line) as queue:
             file = demo.stage.settings_file
             through = f"http://127.0.0.1:{courier.port}/sf"
             file.write_text(amend(file.read_text().replace(f"{demo.stage.sandbox_url}/sf", through)))

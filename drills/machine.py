@@ -13,8 +13,8 @@ from pathlib import Path
 from domain.gates import GateKind
 from drills.checkers import check_all
 from drills.course import hurt, look, script, until
-from drills.crew import Armed, WrongClock
 from drills.drill import Plan, Trial
+from drills.fork_server import Armed, WrongClock
 from drills.harms import end_backends, slow_courier
 from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
@@ -24,7 +24,7 @@ from infra.process.failpoints import ENVIRONMENT_KEY
 from ops.doctor.check import Level
 from ops.doctor.stores import server
 from ops.verbs.gates import resume
-from workers.demo.run import Running, running
+from workers.demo.run import RunningDemo, running
 
 ORDERS, ORDERS_QUICK = 300, 120
 MANY, MANY_QUICK = 3_000, 600
@@ -133,7 +133,7 @@ def blocked_interpreter(plan: Plan) -> Trial:
     return trial
 
 
-def _most_crashes(demo: Running) -> int:
+def _most_crashes(demo: RunningDemo) -> int:
     with demo.db.connection() as session:
         row = session.execute(DRILLS["most_crashes"]).fetchone()
     assert row is not None
@@ -141,7 +141,7 @@ def _most_crashes(demo: Running) -> int:
 
 
 @contextmanager
-def _worker(demo: Running, environ: dict[str, str]) -> Iterator[Path]:
+def _worker(demo: RunningDemo, environ: dict[str, str]) -> Iterator[Path]:
     """One more worker process, with an environment of its own; ended by force. Its log."""
     log = demo.stage.folder / "own-worker.log"
     with log.open("wb") as lines:
@@ -167,7 +167,7 @@ def no_descriptors(plan: Plan) -> Trial:
     """Every worker may open no further descriptor for a while, and all database sessions end meanwhile."""
     trial = Trial()
 
-    def exhaust(demo: Running) -> None:
+    def exhaust(demo: RunningDemo) -> None:
         pids = demo.supervisor.pids("worker")
         limits = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
         for pid in pids:
@@ -193,7 +193,7 @@ def memory(plan: Plan) -> Trial:
     orders = MANY_QUICK if plan.is_quick else MANY
     samples: list[dict[int, int]] = []
 
-    def sample(demo: Running) -> None:
+    def sample(demo: RunningDemo) -> None:
         samples.append({pid: pss_kb(pid) for pid in demo.supervisor.pids("worker")})
 
     with running(plan.base, script(plan, orders, shops=5)) as demo:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 
 from drills.checkers import check_all
-from drills.crew import Request
 from drills.drill import Plan, Trial
+from drills.fork_server import Request
 from drills.queries import DRILLS
 from drills.small_world import Placed, SmallWorld, small_world
 from drills.unguarded import Guard
@@ -90,7 +90,7 @@ def _timed(world: SmallWorld, good: int, more: int = 0) -> tuple[float, list[Pla
 def _work(world: SmallWorld, orders: int, without: tuple[Guard, ...] = ()) -> None:
     """Work until so many orders came in and ended, or nothing goes on."""
     world.let_calls_end()
-    world.crew.send(Request(orders=orders, without=without))
+    world.fork_server.send(Request(orders=orders, without=without))
 
 
 def _done(world: SmallWorld) -> int:
@@ -129,7 +129,7 @@ def _start_with_bad_stock(world: SmallWorld, trial: Trial) -> None:
     trial.injected["row of stock"] += len(_BAD_ROWS)
     command = [sys.executable, "-m", "workers.release"]
     ended = subprocess.run(  # noqa: S603 - our own module
-        command, env=dict(world.crew.environ), capture_output=True, timeout=_RELEASE_S, check=False
+        command, env=dict(world.fork_server.environ), capture_output=True, timeout=_RELEASE_S, check=False
     )
     trial.check("it starts", ended.returncode == 0, ended.returncode)
     loaded = stock_up(world.demo.settings, world.demo.db, SystemClock(), world.demo.settings.locations)

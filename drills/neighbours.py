@@ -22,10 +22,10 @@ from drills.proxy import Fault, Proxy, harmless
 from drills.queries import DRILLS
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.author import Author
-from infra.engine.event_loop import Outside
-from infra.servers import Stores
+from infra.engine.event_loop import EventLoopThread
+from infra.servers import EmbeddedStores
 from ops.verbs import gates
-from workers.demo.run import Running, prepared
+from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import demo_folder
 from workers.supervisor import supervised
 
@@ -62,7 +62,7 @@ def breaker_herd(plan: Plan) -> Trial:
     """Eight processes of eight threads at a sick account, and one thread each at a healthy one."""
     trial = Trial(control="pybreaker alone: every process probes, with several threads at once")
     run_s = RUN_QUICK_S if plan.is_quick else RUN_S
-    with Stores(plan.base, demo_folder(plan.base) / "stores") as stores:
+    with EmbeddedStores(plan.base, demo_folder(plan.base) / "stores") as stores:
         redis_url = stores.connection.redis_url.reveal()
         quiet = gather(GATE, redis_url, run_s, threads=0)
         guarded = gather(GATE, redis_url, run_s)
@@ -99,12 +99,12 @@ def sick_neighbour(plan: Plan) -> Trial:
     return trial
 
 
-def resume_step(demo: Running, step: str, author: Author) -> None:
+def resume_step(demo: RunningDemo, step: str, author: Author) -> None:
     with closing(connect_gates(demo.settings.stores.redis_url.reveal())) as client:
         gates.resume(demo.db, SharedGates(client), GateKind.STEP, step, author, settings=demo.settings)
 
 
-def _check_quiet(demo: Running, line: Proxy, trial: Trial) -> None:
+def _check_quiet(demo: RunningDemo, line: Proxy, trial: Trial) -> None:
     """An open breaker lets one probe through in each interval; nobody spends an attempt for what it refuses."""
     before = line.struck[_SICK_ANSWER.name]
     ends_at = time.monotonic() + _SICK_S
@@ -119,14 +119,14 @@ def _check_quiet(demo: Running, line: Proxy, trial: Trial) -> None:
 
 
 @contextmanager
-def _second_courier(demo: Running) -> Iterator[Proxy]:
+def _second_courier(demo: RunningDemo) -> Iterator[Proxy]:
     """A second account at the same courier, over a line of its own, and breakers that are probed often."""
     file = demo.stage.settings_file
     tree = msgspec.toml.decode(file.read_bytes())
     parts = urlsplit(demo.stage.sandbox_url)
     assert parts.hostname is not None
     assert parts.port is not None
-    with Outside() as outside, Proxy(outside, (parts.hostname, parts.port)) as line:
+    with EventLoopThread() as event_loop, Proxy(event_loop, (parts.hostname, parts.port)) as line:
         first = tree["couriers"][0]
         through = first["endpoint"].replace(demo.stage.sandbox_url, f"http://127.0.0.1:{line.port}")
         tree["couriers"].append({**first, "name": _SICK.partition("/")[2], "endpoint": through})
@@ -135,14 +135,14 @@ def _second_courier(demo: Running) -> Iterator[Proxy]:
         yield line
 
 
-def _all_wait(demo: Running) -> bool:
+def _all_wait(demo: RunningDemo) -> bool:
     """Every order has come and is either held or waits for its label."""
     now = look(demo)
     waiting = sum(_waiting(demo).values())
     return now.stored == now.total and waiting == now.states.get("allocated", 0) and waiting == now.due
 
 
-def _waiting(demo: Running) -> Counter[str]:
+def _waiting(demo: RunningDemo) -> Counter[str]:
     """Labels to be made, by account."""
     with demo.db.connection() as connection:
         return Counter(dict(connection.execute(DRILLS["waiting_labels"]).fetchall()))

@@ -21,7 +21,7 @@ from drills.harms import (
 )
 from drills.lines import Lines, lined
 from drills.proxy import Fault, harmless
-from workers.demo.run import Running
+from workers.demo.run import RunningDemo
 
 ORDERS, ORDERS_QUICK = 10_000, 300
 FAULTS, FAULTS_QUICK = 30, 6
@@ -62,7 +62,7 @@ def redis_line(plan: Plan) -> Trial:
     """The line to Redis is cut for ten seconds; from then on each of its answers is 0.3 s late."""
     trial = Trial()
 
-    def cut(_demo: Running) -> None:
+    def cut(_demo: RunningDemo) -> None:
         lines.queue.cut()
         time.sleep(_AWAY_S)
         lines.queue.judge = lambda _request: _SLOW
@@ -79,7 +79,7 @@ def harms(lines: Lines, seed: int) -> dict[str, Harm]:
     """All faults by name."""
 
     def for_a_while(begin: Callable[[], object], end: Callable[[], object]) -> Harm:
-        def harm(_demo: Running) -> None:
+        def harm(_demo: RunningDemo) -> None:
             begin()
             time.sleep(_A_WHILE_S)
             end()

@@ -19,8 +19,8 @@ from domain.order import OrderKey
 from domain.references import order_base
 from drills.checkers import check_all, letters_of
 from drills.course import hurt, script, until
-from drills.crew import Armed
 from drills.drill import Plan, Trial
+from drills.fork_server import Armed
 from drills.harms import kill
 from drills.lines import GARBAGE, Lines, lined
 from drills.proxy import harmless
@@ -28,14 +28,14 @@ from drills.queries import DRILLS
 from drills.small_world import SPOTLESS, SmallWorld, small_world
 from drills.unguarded import Guard
 from infra.engine.author import Author
-from infra.engine.replay import Answer
+from infra.engine.replay import ReplayAnswer
 from infra.process.failpoints import ENVIRONMENT_KEY
 from infra.tables.letters import LetterFilter
 from ops.verbs.bulk import cancel, start
 from ops.verbs.letters import replay_letters
 from ops.views.bulk import look, members
 from workers.cli.exits import Exit
-from workers.demo.run import Running
+from workers.demo.run import RunningDemo
 from workers.demo.stage import Script
 
 LETTERS, LETTERS_QUICK = 2_000, 150
@@ -84,7 +84,7 @@ def bulk_replay(plan: Plan) -> Trial:
     return trial
 
 
-def _release_mended(demo: Running) -> None:
+def _release_mended(demo: RunningDemo) -> None:
     """Workers of the next release take over."""
     demo.supervisor.environment = {**demo.supervisor.environment, ENVIRONMENT_KEY: ""}
     for pid in demo.supervisor.pids("worker"):
@@ -122,7 +122,7 @@ def _place_newcomer(lines: Lines, trial: Trial) -> None:
     trial.injected["letter after the command"] += 1
 
 
-def _await_gone(demo: Running, bulk_id: int, count: int) -> bool:
+def _await_gone(demo: RunningDemo, bulk_id: int, count: int) -> bool:
     """Wait until so many members are settled; False when none was for long."""
     seen = -1
     while seen < count:
@@ -133,15 +133,15 @@ def _await_gone(demo: Running, bulk_id: int, count: int) -> bool:
     return True
 
 
-def _settled_beyond(demo: Running, bulk_id: int, seen: int) -> bool:
+def _settled_beyond(demo: RunningDemo, bulk_id: int, seen: int) -> bool:
     return _settled(demo, bulk_id) > seen
 
 
-def _settled(demo: Running, bulk_id: int) -> int:
+def _settled(demo: RunningDemo, bulk_id: int) -> int:
     return sum(members for state, members in look(demo.db, bulk_id).members.items() if state in {"done", "died"})
 
 
-def _check_members(demo: Running, bulk_id: int, count: int, trial: Trial) -> None:
+def _check_members(demo: RunningDemo, bulk_id: int, count: int, trial: Trial) -> None:
     found = look(demo.db, bulk_id).members
     trial.check("all but one came home", found == {"done": count - 1, "died": 1}, dict(found))
     with demo.db.connection() as session:
@@ -156,14 +156,14 @@ def _check_members(demo: Running, bulk_id: int, count: int, trial: Trial) -> Non
     trial.check("newcomer and unreadable stay letters", len(left) == _LEFT, left)
 
 
-def _check_cancelled(demo: Running, trial: Trial) -> None:
+def _check_cancelled(demo: RunningDemo, trial: Trial) -> None:
     """A bulk replay that is cancelled in time keeps the letters that were not replayed yet."""
     bulk = cancel(demo.db, start(demo.db, LABELS, SLOWLY, LI).id, WANG)
     stayed = members(demo.db, bulk.id, state="cancelled", after=0, limit=10)
     trial.check("cancelled members stay letters", len(stayed) > 0 and bulk.is_over, dict(bulk.members))
 
 
-def _check_two_at_once(demo: Running, trial: Trial) -> None:
+def _check_two_at_once(demo: RunningDemo, trial: Trial) -> None:
     """Two people replay every letter that is left at the same moment: one wins, the other is told."""
     with demo.db.connection() as session:
         ids = [row[0] for row in session.execute(DRILLS["open_letters"]).fetchall()]
@@ -171,7 +171,7 @@ def _check_two_at_once(demo: Running, trial: Trial) -> None:
         for letter_id in ids:
             both = [people.submit(replay_letters, demo.db, [letter_id], who) for who in (LI, WANG)]
             answers = Counter(one.answer for found in both for one in found.result())
-            won = answers == {Answer.REPLAYED: 1, Answer.REFUSED: 1}
+            won = answers == {ReplayAnswer.REPLAYED: 1, ReplayAnswer.REFUSED: 1}
             trial.check(f"letter {letter_id}: one of two wins", won, dict(answers))
             trial.injected["two people at once"] += 1
 
@@ -219,7 +219,7 @@ def _backed_up(world: SmallWorld, trial: Trial, **given: bool) -> None:
 
 def _at_rest(world: SmallWorld, commands: Sequence[bytes]) -> None:
     """Carry out commands about whole databases: with nobody connected."""
-    server = make_conninfo(world.crew.environ["ORDERLANE_DATABASE_URL"], dbname="postgres")
+    server = make_conninfo(world.fork_server.environ["ORDERLANE_DATABASE_URL"], dbname="postgres")
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(DRILLS["sessions"])
         for command in commands:
@@ -231,7 +231,7 @@ def _reconcile(world: SmallWorld) -> int:
     command = [sys.executable, "-m", "workers.main", "reconcile", "--json"]
     with (world.demo.stage.folder / "reconcile.log").open("ab") as log:
         return subprocess.run(  # noqa: S603 - our own module
-            command, env={**os.environ, **world.crew.environ}, stdout=log, stderr=log, check=False
+            command, env={**os.environ, **world.fork_server.environ}, stdout=log, stderr=log, check=False
         ).returncode
 
 
@@ -241,6 +241,6 @@ def _held_as_shipped(world: SmallWorld) -> int:
         return len(session.execute(DRILLS["held_as_shipped"]).fetchall())
 
 
-def _execute(demo: Running, query: bytes) -> None:
+def _execute(demo: RunningDemo, query: bytes) -> None:
     with demo.db.connection() as session:
         session.execute(query)

@@ -29,7 +29,7 @@ def parts(plan: Plan) -> Trial:
     played = replace(script(plan, orders), scenes=scenes_of(_SPLIT, _CHANGED))
     with running(plan.base, played) as demo:
         trial.check("all ended", hurt(demo, _MOMENTS, trial), dict(look(demo).states))
-        verdicts = conclude(demo, 0.0).reckoning.verdicts
+        verdicts = conclude(demo, 0.0).comparison.verdicts
         trial.check("most are done", 2 * verdicts.get(Verdict.DONE, 0) > orders, dict(verdicts))
         check_all(demo, trial)
     return trial

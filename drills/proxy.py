@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 
 _CHUNK = 65_536
 
@@ -40,7 +40,7 @@ class Proxy:
     While it is cut no connection lives and none is taken.
     """
 
-    outside: Outside
+    event_loop: EventLoopThread
     there: Address
     here: Address = ("127.0.0.1", 0)
     judge: Judge = harmless
@@ -50,11 +50,11 @@ class Proxy:
     _lines: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def __enter__(self) -> Self:
-        self.outside.run(self._listen())
+        self.event_loop.run(self._listen())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.outside.run(self._close())
+        self.event_loop.run(self._close())
 
     @property
     def port(self) -> int:
@@ -65,7 +65,7 @@ class Proxy:
         """Drop all connections and refuse new ones until `mend`."""
         self._is_cut = True
         self.struck["cut"] += 1
-        self.outside.run(self._drop_all())
+        self.event_loop.run(self._drop_all())
 
     def mend(self) -> None:
         self._is_cut = False

@@ -2,8 +2,8 @@
 
 from domain.holds import HoldCode
 from drills.checkers import check_all
-from drills.crew import Armed
 from drills.drill import Plan, Trial
+from drills.fork_server import Armed
 from drills.queries import DRILLS
 from drills.small_world import Placed, SmallWorld, small_world
 from drills.unguarded import Guard

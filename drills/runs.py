@@ -23,7 +23,7 @@ from drills.harms import (
 )
 from drills.queries import DRILLS
 from infra.process.failpoints import ENVIRONMENT_KEY
-from workers.demo.run import Running, running
+from workers.demo.run import RunningDemo, running
 
 ORDERS, ORDERS_QUICK = 400, 120
 POISONED, POISONED_QUICK = 500, 60
@@ -38,7 +38,7 @@ def redis_emptied(plan: Plan) -> Trial:
     """FLUSHALL twice; the second time no sweeper is awake for a while, and nothing moves: the control."""
     trial = Trial(control="sweeper asleep: orders stand still")
 
-    def empty_unwatched(demo: Running) -> None:
+    def empty_unwatched(demo: RunningDemo) -> None:
         sweepers = demo.supervisor.pids("sweeper")
         for pid in sweepers:
             os.kill(pid, signal.SIGSTOP)
@@ -54,7 +54,7 @@ def redis_emptied(plan: Plan) -> Trial:
 def redis_replaced(plan: Plan) -> Trial:
     """Redis dies and is away for ten seconds; what comes back is another one, empty."""
 
-    def lose(demo: Running) -> None:
+    def lose(demo: RunningDemo) -> None:
         kill_redis(demo)
         time.sleep(_AWAY_S)
 
@@ -87,11 +87,11 @@ def rolling_restart(plan: Plan) -> Trial:
     drained_s: list[float] = []
     attempts: list[int] = []
 
-    def restart(demo: Running) -> None:
+    def restart(demo: RunningDemo) -> None:
         drained_s.extend(restart_workers(demo))
         attempts.append(number(demo, DRILLS["attempts"]))
 
-    def judge(demo: Running, trial: Trial) -> None:
+    def judge(demo: RunningDemo, trial: Trial) -> None:
         trial.check("drained in time", max(drained_s) <= demo.settings.workers.drain_s, f"{drained_s} s")
         trial.check("no attempt spent", not any(attempts), attempts)
 
@@ -107,7 +107,7 @@ def power_cut(plan: Plan) -> Trial:
 def wild_bells(plan: Plan) -> Trial:
     """Messages several times, forged, foreign, malformed, torn and ten megabytes long: told, and in nobody's way."""
 
-    def look_for_letters(demo: Running, trial: Trial) -> None:
+    def look_for_letters(demo: RunningDemo, trial: Trial) -> None:
         expected = {code: 2 * count for code, count in WILD.items()}
         deadline = time.monotonic() + _AWAY_S
         while (letters := rejected_messages(demo)) != expected and time.monotonic() < deadline:
@@ -135,7 +135,10 @@ def poison_in_batch(plan: Plan) -> Trial:
 
 
 def _play(
-    plan: Plan, trial: Trial, moments: list[Moment], also: Callable[[Running, Trial], None] = lambda _demo, _trial: None
+    plan: Plan,
+    trial: Trial,
+    moments: list[Moment],
+    also: Callable[[RunningDemo, Trial], None] = lambda _demo, _trial: None,
 ) -> Trial:
     orders = ORDERS_QUICK if plan.is_quick else ORDERS
     with running(plan.base, script(plan, orders)) as demo:

@@ -14,13 +14,13 @@ import msgspec
 from domain.order import OrderKey
 from domain.references import base_of, order_base
 from drills.checkers import number
-from drills.crew import Armed, Ended, Request
 from drills.drill import Plan
+from drills.fork_server import Armed, Ended, Request
 from drills.queries import DRILLS
 from infra.config.settings import Settings
 from sandbox.places import CHINESE_LOCATIONS
 from sandbox.spec import Dirt, Floor, WarehouseDelays
-from workers.demo.run import Running, prepared
+from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script
 
 # All but the first few orders of the stream stay in the future: they only stock the shelves.
@@ -44,9 +44,9 @@ class Placed:
 class SmallWorld:
     """`opening` orders came with the stream, `placed` with the drill."""
 
-    demo: Running
+    demo: RunningDemo
     opening: int
-    crew: "Crew"
+    fork_server: "ForkServer"
     shops: Iterator[str]
     skus: Iterator[str]
     placed: list[Placed] = field(default_factory=list)
@@ -67,14 +67,14 @@ class SmallWorld:
 
     def go_on(self, *armed: Armed, **given: Any) -> Ended:  # noqa: ANN401 - the fields of Request
         """The same, but earlier calls end in real time."""
-        return self.crew.send(Request(orders=self.opening + len(self.placed), armed=armed, **given))
+        return self.fork_server.send(Request(orders=self.opening + len(self.placed), armed=armed, **given))
 
     def resume(self, stopped: Ended) -> Ended:
-        return self.crew.send(Request(resume=stopped.pid))
+        return self.fork_server.send(Request(resume=stopped.pid))
 
     def log(self) -> str:
         """What the workers have logged so far."""
-        return (self.demo.stage.folder / "crew.log").read_text()
+        return (self.demo.stage.folder / "fork_server.log").read_text()
 
     def let_calls_end(self) -> None:
         self.execute(DRILLS["end_calls"])
@@ -103,7 +103,7 @@ class SmallWorld:
 
 
 @dataclass
-class Crew:
+class ForkServer:
     """The forking process. `environ` is what its workers' settings are read with."""
 
     process: subprocess.Popen[bytes]
@@ -144,7 +144,7 @@ def still_stream(
     )
 
 
-def shelf(demo: Running) -> Iterator[str]:
+def shelf(demo: RunningDemo) -> Iterator[str]:
     """Goods that can be ordered piece by piece, and never run out before the last of them."""
     stock = demo.stage.read("_ledger")["stock"]
     return iter([row["sku"] for row in stock for _ in range(row["on_hand"] // 2)])
@@ -158,23 +158,27 @@ def small_world(plan: Plan, *, texts_buyers: bool = True, is_told: bool = False)
     """
     base: Settings = msgspec.structs.replace(plan.base, stores=msgspec.structs.replace(plan.base.stores, fsync=False))
     script = still_stream(plan, texts_buyers=texts_buyers, floors=_FLOORS if is_told else None)
-    with prepared(base, script) as demo, (demo.stage.folder / "crew.log").open("wb") as log, _crew(demo, log) as crew:
+    with (
+        prepared(base, script) as demo,
+        (demo.stage.folder / "fork_server.log").open("wb") as log,
+        _fork_server(demo, log) as fork_server,
+    ):
         _leave_gates_open(demo)
         opening = demo.stage.read("_progress")["visible"]
-        world = SmallWorld(demo, opening, crew, cycle(shop.name for shop in demo.settings.shops), shelf(demo))
+        world = SmallWorld(demo, opening, fork_server, cycle(shop.name for shop in demo.settings.shops), shelf(demo))
         world.work()
         yield world
 
 
-def _leave_gates_open(demo: Running) -> None:
+def _leave_gates_open(demo: RunningDemo) -> None:
     """A shut account waits in real time, so gates are left out here; drills with whole runs have them."""
     file = demo.stage.settings_file
     file.write_text(file.read_text().replace("[engine]", "[guard]\nfailures_max = 1000000\n\n[engine]"))
 
 
 @contextmanager
-def _crew(demo: Running, log: IO[bytes]) -> Iterator[Crew]:
+def _fork_server(demo: RunningDemo, log: IO[bytes]) -> Iterator[ForkServer]:
     with subprocess.Popen(
-        [sys.executable, "-m", "drills.crew"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+        [sys.executable, "-m", "drills.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
     ) as process:
-        yield Crew(process, demo.supervisor.environment)
+        yield ForkServer(process, demo.supervisor.environment)

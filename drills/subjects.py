@@ -10,7 +10,7 @@ from drills.drill import Plan, Trial
 from drills.queries import DRILLS
 from drills.small_world import SPOTLESS, SmallWorld, small_world
 from drills.unguarded import Guard
-from workers.demo.run import Running, prepared
+from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script
 from workers.supervisor import supervised
 
@@ -67,39 +67,39 @@ def _script(plan: Plan) -> Script:
     return replace(script(plan, _ORDERS, shops=1), dirt=SPOTLESS)
 
 
-def _order(demo: Running, shop: str, **given: object) -> str:
+def _order(demo: RunningDemo, shop: str, **given: object) -> str:
     sku = max(demo.stage.read("_ledger")["stock"], key=lambda row: int(row["on_hand"]))["sku"]
     return str(demo.stage.pull("add_order", shop=shop, lines=[{"sku": sku}], **given)["tid"])
 
 
-def _poison_order(demo: Running, shop: str) -> str:
+def _poison_order(demo: RunningDemo, shop: str) -> str:
     receiver = {"name": "张三", "mobile": "13800000001", "detail": f"科技路1号{_MARK}2单元301室"}
     return _order(demo, shop, receiver=receiver)
 
 
-def _spoilt_order(demo: Running, shop: str, how: str) -> str:
+def _spoilt_order(demo: RunningDemo, shop: str, how: str) -> str:
     tid = _order(demo, shop)
     demo.stage.pull("spoil_order", tid=tid, how=how)
     return tid
 
 
-def _booked(demo: Running) -> int:
+def _booked(demo: RunningDemo) -> int:
     return len(demo.stage.read("_ledger")["waybills"])
 
 
-def _holds(demo: Running) -> dict[str, list[str]]:
+def _holds(demo: RunningDemo) -> dict[str, list[str]]:
     """Open holds by platform order id."""
     with demo.db.connection() as connection:
         return dict(connection.execute(DRILLS["open_holds"]).fetchall())
 
 
-def _gaps(demo: Running) -> set[str]:
+def _gaps(demo: RunningDemo) -> set[str]:
     """Orders that were listed and cannot be had, by platform order id."""
     with demo.db.connection() as connection:
         return {row[0] for row in connection.execute(DRILLS["open_gaps"]).fetchall()}
 
 
-def _all_booked(trial: Trial, demo: Running, what: str, wanted: int, since: float) -> None:
+def _all_booked(trial: Trial, demo: RunningDemo, what: str, wanted: int, since: float) -> None:
     came = until(demo, lambda: _booked(demo) >= wanted)
     seconds = time.monotonic() - since
     trial.check(what, came and seconds < _USUAL_S, f"{_booked(demo)} of {wanted} after {seconds:.1f} s")
@@ -110,7 +110,7 @@ def _named(trial: Trial, what: str, seen: Sequence[str], since: float, *, is_nam
     trial.check(what, is_named and seconds < _NAMED_S, f"{', '.join(seen)} after {seconds:.1f} s")
 
 
-def _never_paused(trial: Trial, demo: Running) -> None:
+def _never_paused(trial: Trial, demo: RunningDemo) -> None:
     pauses = (demo.stage.folder / "workers.log").read_text().count('"account_paused"')
     trial.check("no account is paused", pauses == 0, pauses)
     trial.check("no gate is shut", number(demo, DRILLS["engine_gates"]) == 0)

@@ -5,8 +5,8 @@ from collections import Counter
 from itertools import product
 
 from drills.checkers import check_all
-from drills.crew import Armed
 from drills.drill import Plan, Trial
+from drills.fork_server import Armed
 from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from infra.process.failpoints import step_points

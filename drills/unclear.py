@@ -15,7 +15,7 @@ from drills.proxy import Fault, Proxy
 from drills.queries import DRILLS
 from drills.small_world import SmallWorld, small_world
 from drills.unguarded import Guard
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 
 CREATE, TELL, HOOK = b"EXP_RECE_CREATE_ORDER", b"taobao.logistics.offline.send", b"webhook-id"
 TEXT = b"X-TC-Action: SendSms"
@@ -168,7 +168,7 @@ def _sandbox_line(world: SmallWorld) -> Iterator[Proxy]:
     assert parts.hostname is not None
     assert parts.port is not None
     file = world.demo.stage.settings_file
-    with Outside() as outside, Proxy(outside, (parts.hostname, parts.port)) as line:
+    with EventLoopThread() as event_loop, Proxy(event_loop, (parts.hostname, parts.port)) as line:
         file.write_text(file.read_text().replace(url, f"http://127.0.0.1:{line.port}"))
         yield line
 
@@ -176,11 +176,14 @@ def _sandbox_line(world: SmallWorld) -> Iterator[Proxy]:
 @contextmanager
 def _database_line(world: SmallWorld) -> Iterator[Proxy]:
     """A proxy before Postgres, and workers that go through it."""
-    url = world.crew.environ["ORDERLANE_DATABASE_URL"]
+    url = world.fork_server.environ["ORDERLANE_DATABASE_URL"]
     name = ".s.PGSQL.5432"
     there = Path(str(conninfo_to_dict(url)["host"])) / name
     folder = world.demo.stage.folder / "line"
     folder.mkdir()
-    with Outside() as outside, Proxy(outside, there, folder / name) as line:
-        world.crew.environ = {**world.crew.environ, "ORDERLANE_DATABASE_URL": make_conninfo(url, host=str(folder))}
+    with EventLoopThread() as event_loop, Proxy(event_loop, there, folder / name) as line:
+        world.fork_server.environ = {
+            **world.fork_server.environ,
+            "ORDERLANE_DATABASE_URL": make_conninfo(url, host=str(folder)),
+        }
         yield line

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from adapters import registry
-from adapters.door import Door
 from adapters.guarded import GuardedCourier, GuardedWarehouse
+from adapters.http_client import HttpClient
 from adapters.ports import Courier, Warehouse
 from domain.errors import Misconfigured
 from domain.gates import About, GateShut
 from infra.accounts.gates import Gates
 from infra.accounts.process_gates import gates_of
 from infra.config.settings import Location, Settings
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.tables.pool import Database
@@ -57,9 +57,9 @@ class _NoBells:
 class GuardedCalls:
     """The calls of one command or duty. Every call raises GateShut while its account's gate is shut."""
 
-    outside: Outside
+    event_loop: EventLoopThread
     _settings: Settings
-    _door: Door
+    _door: HttpClient
     _gates: _Patient
     _clock: Clock
 
@@ -78,7 +78,7 @@ class GuardedCalls:
 
     def run(self, call: Coroutine[object, object, T]) -> T:
         """Make a call and wait for its answer. Raises what the call raises."""
-        return self.outside.run(call)
+        return self.event_loop.run(call)
 
 
 @contextmanager
@@ -86,8 +86,8 @@ def guarded_calls(settings: Settings, db: Database, clock: Clock) -> Iterator[Gu
     """Open the door and the gates for the length of a command."""
     with ExitStack() as stack:
         gates = stack.enter_context(gates_of(settings, db, _NoBells()))
-        outside = stack.enter_context(Outside())
-        door = Door(settings.door, registry.hosts(settings), clock)
-        outside.run(door.open())
-        stack.callback(lambda: outside.run(door.close()))
-        yield GuardedCalls(outside, settings, door, _Patient(gates), clock)
+        event_loop = stack.enter_context(EventLoopThread())
+        http = HttpClient(settings.door, registry.hosts(settings), clock)
+        event_loop.run(http.open())
+        stack.callback(lambda: event_loop.run(http.close()))
+        yield GuardedCalls(event_loop, settings, http, _Patient(gates), clock)

@@ -18,13 +18,13 @@ from dramatiq import Middleware, Worker
 
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, read_settings
-from infra.config.worker_settings import Pool
+from infra.config.worker_settings import WorkerPool
 from infra.engine.worker_lock import Presence
 from infra.queue.priority import Unfit
 from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
 from workers.ending import run_process
-from workers.gc_tuning import settle_collector
+from workers.gc_tuning import tune_collector
 from workers.starting import await_schema
 from workers.wiring import Runtime, wired_worker
 
@@ -51,7 +51,7 @@ class WorkerLife(Middleware):
 
     def after_worker_boot(self, _broker: dramatiq.Broker, _worker: Worker) -> None:
         threading.Thread(target=self._renew, name="presence", daemon=True).start()
-        settle_collector()
+        tune_collector()
         log.info("worker_started", worker=self._presence.worker, pool=POOL_NAME)
 
     def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Worker) -> None:
@@ -98,7 +98,7 @@ def open_runtime() -> Runtime:
     log_uncaught()
     wait_for_schema(settings)
     draining, ending = threading.Event(), ExitStack()
-    pool = Pool(name=POOL_NAME, groups=tuple(settings.workers.step_groups()), threads=threads)
+    pool = WorkerPool(name=POOL_NAME, groups=tuple(settings.workers.step_groups()), threads=threads)
     try:
         runtime = ending.enter_context(wired_worker(settings, pool, is_draining=draining.is_set))
     except Unfit as error:

@@ -10,8 +10,8 @@ import psycopg
 
 from domain.alarms import AlarmKind
 from domain.groups import Groups, entry_of
-from domain.scaling import Decision, GroupReading, Reading, Standing, at_start, decide, wait_s
-from infra.config.worker_settings import Pool, Scaling, Workers
+from domain.scaling import GroupReading, PoolState, Reading, ScalingDecision, at_start, decide, wait_s
+from infra.config.worker_settings import Scaling, WorkerPool, Workers
 from infra.monitoring.alarm_events import note_event
 from infra.monitoring.signals import UNKNOWN, Signals, read_signals
 from infra.process.clock import Clock
@@ -23,7 +23,7 @@ from workers.supervisor import Supervisor
 log = get_logger(__name__)
 
 
-def reading_of(pool: Pool, groups: Groups, signals: Signals, recent: Signals, at: float) -> Reading:
+def reading_of(pool: WorkerPool, groups: Groups, signals: Signals, recent: Signals, at: float) -> Reading:
     """A pool's signals: each of its groups, and what comes in at the first of them on an order's way.
 
     `recent`: the same signals with rates of the last few seconds.
@@ -39,7 +39,7 @@ def reading_of(pool: Pool, groups: Groups, signals: Signals, recent: Signals, at
     )
 
 
-def _group_reading(pool: Pool, group: str, signals: Signals) -> GroupReading:
+def _group_reading(pool: WorkerPool, group: str, signals: Signals) -> GroupReading:
     lanes = [one for one in signals.lanes if one.group == group and one.lane in pool.lanes]
     return GroupReading(
         depth=sum(one.depth for one in lanes),
@@ -61,9 +61,9 @@ class Autoscaler:
     scaling: Scaling
     clock: Clock
     _due_at: float = field(default=0.0, init=False)
-    _standings: dict[str, Standing] = field(default_factory=dict, init=False)
+    _states: dict[str, PoolState] = field(default_factory=dict, init=False)
 
-    def tend(self) -> dict[str, Decision]:
+    def tend(self) -> dict[str, ScalingDecision]:
         """Decide if it is time; what was decided, by pool.
 
         Without signals, or with old ones, nothing changes. The signals are read twice as often as they are measured, so
@@ -93,12 +93,12 @@ class Autoscaler:
             log.warning("signals_unread", error=type(error).__name__)
             return UNKNOWN, UNKNOWN
 
-    def _follow(self, pool: Pool, reading: Reading) -> Decision:
+    def _follow(self, pool: WorkerPool, reading: Reading) -> ScalingDecision:
         rules = self.scaling.rules()
-        was = self._standings.get(pool.name) or at_start(rules, self.supervisor.size(pool.name))
+        was = self._states.get(pool.name) or at_start(rules, self.supervisor.size(pool.name))
         decision = decide(rules, pool.size, was, reading)
-        processes = decision.standing.processes
-        self._standings[pool.name] = decision.standing
+        processes = decision.state.processes
+        self._states[pool.name] = decision.state
         for reason in decision.signals:
             log.warning(
                 "scale_out_signal",

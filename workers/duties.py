@@ -46,7 +46,7 @@ from workers.stocking import AGAIN_S, LOOK_EVERY_S, Recounting, Stocking
 Act = Callable[[], object]
 
 
-class Beside(StrEnum):
+class RunsIn(StrEnum):
     """The thread in which a duty acts."""
 
     ROUND = "round"
@@ -58,7 +58,7 @@ class Beside(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class DutyInputs:
     """The objects from which duties are made, in the process of the leading sweeper. `ping` raises when Redis does not
     answer.
     """
@@ -73,7 +73,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DutyEntry:
     """One duty. `every`: seconds, or the setting that says so; 0 is every round. `does`: a sentence for operators.
 
     `make` returns what acts: a duty that remembers something between its turns keeps it there.
@@ -81,9 +81,9 @@ class Entry:
 
     name: str
     every: float | Callable[[Settings], float]
-    beside: Beside
+    beside: RunsIn
     does: str
-    make: Callable[[Given], Act]
+    make: Callable[[DutyInputs], Act]
 
     def every_s(self, settings: Settings) -> float:
         """Seconds from one turn to the next."""
@@ -98,60 +98,60 @@ def _retention_every_s(settings: Settings) -> float:
     return settings.retention.every_s
 
 
-DUTIES: tuple[Entry, ...] = (
-    Entry(
+DUTIES: tuple[DutyEntry, ...] = (
+    DutyEntry(
         "letters",
         0.0,
-        Beside.ROUND,
+        RunsIn.ROUND,
         "continues bulk replays, closes letters of orders that moved on, and sums up the counts of causes",
         lambda given: LetterDuties(given.db, given.bells).run,
     ),
-    Entry(
+    DutyEntry(
         "signals",
         _scaling_every_s,
-        Beside.QUICK,
+        RunsIn.QUICK,
         "measures what is due and what is under way, for `orderlane status`, `/metrics` and scaling",
         lambda given: lambda: measure_signals(given.db, given.settings.workers.step_groups(), given.gates.rooms),
     ),
-    Entry(
+    DutyEntry(
         "rejected_messages",
         2.0,
-        Beside.QUICK,
+        RunsIn.QUICK,
         "makes a dead letter of each message that no worker could answer",
         lambda given: RejectedDuty(given.db, given.broker).run,
     ),
-    Entry(
+    DutyEntry(
         "listings",
         5.0,
-        Beside.QUICK,
+        RunsIn.QUICK,
         "continues orders whose listing has got a SKU",
         lambda given: WaitingForSkus(given.db).run,
     ),
-    Entry(
+    DutyEntry(
         "waiting",
         2.0,
-        Beside.QUICK,
+        RunsIn.QUICK,
         "continues orders that waited for the end of an earlier version's workers",
         lambda given: lambda: wake_waiting(given.db),
     ),
-    Entry(
+    DutyEntry(
         "bulk_acts",
         0.0,
-        Beside.QUICK,
+        RunsIn.QUICK,
         "carries out the next items of confirmed bulk acts",
         lambda given: BulkActs(given.db).run,
     ),
-    Entry(
+    DutyEntry(
         "take_over",
         5.0,
-        Beside.QUICK,
+        RunsIn.QUICK,
         "begins orders that came while their shop was watched and are ours by `take_over_from`",
         lambda given: TakeOverDuty(given.db).tend,
     ),
-    Entry(
+    DutyEntry(
         "quiet_documents",
         60.0,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "asks warehouses about orders of which they have reported nothing for `ask_quiet_after_s`",
         lambda given: (
             QuietDocuments(
@@ -162,105 +162,105 @@ DUTIES: tuple[Entry, ...] = (
             ).tend
         ),
     ),
-    Entry(
+    DutyEntry(
         "clock_alarms",
         ALARMS_EVERY_S,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "reports orders that have used 50, 80 or 100 % of their time to ship",
         lambda given: lambda: raise_alarms(given.db),
     ),
-    Entry(
+    DutyEntry(
         "repeated_alarms",
         ALARMS_EVERY_S,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "reports orders that are still late, once a day",
         lambda given: lambda: repeat_alarms(given.db),
     ),
-    Entry(
+    DutyEntry(
         "letter_alarms",
         ALARMS_EVERY_S,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "reports causes of dead letters that are new, that grow, and that stay",
         lambda given: lambda: alarm_on_letters(given.db),
     ),
-    Entry(
+    DutyEntry(
         "old_cursors",
         ALARMS_EVERY_S,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "reports shops whose stored changes are too old",
         lambda given: lambda: alarm_on_old_cursors(given.db, given.settings.shops),
     ),
-    Entry(
+    DutyEntry(
         "silent_feeds",
         3600.0,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "reports shops and locations that could not be read for an hour",
         lambda given: lambda: alarm_on_silent_feeds(given.db),
     ),
-    Entry(
+    DutyEntry(
         "silent_warehouses",
         3600.0,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "reports warehouses with open orders that have reported nothing for `silent_after_h`",
         lambda given: lambda: alarm_on_silent_warehouses(given.db, patience_of(given.settings)),
     ),
-    Entry(
+    DutyEntry(
         "parcel_clocks",
         600.0,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "opens a case for each parcel that its courier has not scanned in time",
         lambda given: lambda: open_parcel_cases(given.db),
     ),
-    Entry(
+    DutyEntry(
         "expired_holds",
         3600.0,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "reminds each owner of holds past their due time",
         lambda given: lambda: alarm_on_expired_holds(given.db),
     ),
-    Entry(
+    DutyEntry(
         "expired_cases",
         3600.0,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "reminds each owner of cases past their due time",
         lambda given: lambda: alarm_on_expired_cases(given.db),
     ),
-    Entry(
+    DutyEntry(
         "invariants",
         300.0,
-        Beside.SLOW,
+        RunsIn.SLOW,
         "checks what must hold at every commit",
         lambda given: lambda: report_breaches(given.db),
     ),
-    Entry(
+    DutyEntry(
         "stock",
         AGAIN_S,
-        Beside.OUTSIDE,
+        RunsIn.OUTSIDE,
         "asks warehouses for stock that was never counted, or could not be read",
         lambda given: Stocking(given.settings, given.db).tend,
     ),
-    Entry(
+    DutyEntry(
         "stock_again",
         LOOK_EVERY_S,
-        Beside.OUTSIDE,
+        RunsIn.OUTSIDE,
         "asks locations whose count is older than `count_every_s` for a new count",
         lambda given: Recounting(given.settings, given.db).tend,
     ),
-    Entry(
+    DutyEntry(
         "purge",
         _retention_every_s,
-        Beside.PURGE,
+        RunsIn.PURGE,
         "purges data that is older than its policy, and carries out erasures",
         lambda given: Purge(given.db, given.settings.retention).run,
     ),
 )
 
 
-def make_duties(given: Given) -> Mapping[Beside, tuple[Duty, ...]]:
+def make_duties(given: DutyInputs) -> Mapping[RunsIn, tuple[Duty, ...]]:
     """All duties by the thread they act in, due at once, in the order of the list; then those about alarms."""
     settings, clock = given.settings, given.clock
     made = [(entry.beside, Duty(entry.name, entry.every_s(settings), entry.make(given), clock)) for entry in DUTIES]
     conditions = [*conditions_of(settings), unreachable_redis(given.ping)]
     alarms = alarm_duties(given.db, clock, conditions, [duty for _, duty in made], LogSink())
-    made += [(Beside.ALARMS, duty) for duty in alarms]
-    return {thread: tuple(duty for beside, duty in made if beside is thread) for thread in Beside}
+    made += [(RunsIn.ALARMS, duty) for duty in alarms]
+    return {thread: tuple(duty for beside, duty in made if beside is thread) for thread in RunsIn}

@@ -7,7 +7,7 @@ import gc
 _THRESHOLDS = (10_000, 20, 20)
 
 
-def settle_collector() -> None:
+def tune_collector() -> None:
     """Call once all objects of the process are made: objects that live as long as the process are never scanned again.
 
     Freezing and rarer scans save a twelfth of a worker's CPU (``docs/explanation/performance.md``). Cycles, mostly

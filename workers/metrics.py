@@ -22,7 +22,7 @@ PREFIX = "orderlane_"
 log = get_logger(__name__)
 
 
-class HouseCollector(Collector):
+class StatusCollector(Collector):
     """Reads the status at each scrape. If reading fails, only ``orderlane_up 0`` is served, so that a scrape never
     fails.
     """
@@ -39,7 +39,7 @@ class HouseCollector(Collector):
             return
         yield _gauge("up", "whether the house could be looked at", {(): 1})
         yield from _of_signals(now)
-        yield from _of_house(now)
+        yield from _of_status(now)
 
 
 def _of_signals(now: Status) -> Iterator[Metric]:
@@ -58,7 +58,7 @@ def _of_signals(now: Status) -> Iterator[Metric]:
     yield _counter("drain_orders", "orders that ever went on", {(one.group, one.lane): one.drain for one in lanes})
 
 
-def _of_house(now: Status) -> Iterator[Metric]:
+def _of_status(now: Status) -> Iterator[Metric]:
     yield _gauge("workers", "living worker processes", {(pool.name,): pool.processes for pool in now.pools}, "pool")
     yield _gauge("under_way", "work in hand", {(step,): count for step, count in now.under_way.items()}, "step")
     yield _gauge("holds_open", "open holds", {(code,): count for code, count in now.holds.items()}, "code")
@@ -128,7 +128,7 @@ def serving(address: str, look: Callable[[], Status]) -> Iterator[int | None]:
         return
     host, port = parse_address(address)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(HouseCollector(look))
+    registry.register(StatusCollector(look))
     try:
         server = MetricsServer(host, port)
     except OSError as error:

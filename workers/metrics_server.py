@@ -24,7 +24,7 @@ THREADS_MAX = 2 * CONNECTIONS_MAX
 log = get_logger(__name__)
 
 
-class _Handler(WSGIRequestHandler):
+class _RequestHandler(WSGIRequestHandler):
     timeout = CONNECTION_MAX_S
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's own name
@@ -44,7 +44,7 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         self._lock = threading.Lock()
         self._began: dict[socket.socket, float] = {}
         self._serving = 0
-        super().__init__((host, port), _Handler)
+        super().__init__((host, port), _RequestHandler)
 
     @property
     def threads(self) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from infra.config import settings as configuration
 from infra.config.settings import Settings, read_settings
 from infra.process.clock import SystemClock
-from infra.servers import Connection, Stores
+from infra.servers import Connection, EmbeddedStores
 from infra.telemetry.log import get_logger
 from workers.autoscaler import Autoscaler
 from workers.release import release
@@ -27,7 +27,7 @@ def keep(settings: Settings, settings_file: Path, stopping: threading.Event) -> 
     Raises Misconfigured ``instance_running`` when another process keeps this data folder, and
     psycopg.OperationalError when a configured database is away at the start.
     """
-    with Stores(settings) as stores:
+    with EmbeddedStores(settings) as stores:
         environment = environment_of(settings_file, stores.connection, settings.stores)
         full = read_settings(settings_file, {**os.environ, **environment})
         release(full)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from domain.errors import FulfilmentError
 from domain.gates import GateKind, GateShut
 from infra.config.settings import Location, Settings
-from infra.engine.author import Source, machine
+from infra.engine.author import ActSource, machine
 from infra.process.clock import SystemClock
 from infra.tables.gates import load_pauses
 from infra.tables.locations import asked_s_ago
@@ -77,7 +77,7 @@ class Recounting:
         due = self._due()
         if not due:
             return
-        author = machine("the warehouse's count", Source.SWEEPER)
+        author = machine("the warehouse's count", ActSource.SWEEPER)
         for name, answer in count_again(self.settings, self.db, SystemClock(), due, author).items():
             if isinstance(answer, GateShut):
                 log.warning("stock_not_counted", location=name, error=str(answer))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from infra.config.settings import Settings
-from infra.servers import Stores
+from infra.servers import EmbeddedStores
 from infra.telemetry.log import get_logger
 
 # Seconds beyond the time in which a worker drains by itself.
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class ProcessRole:
     """One process to keep alive. `pool`: the worker pool that it is a part of."""
 
     name: str
@@ -30,25 +30,25 @@ class Role:
     pool: str = ""
 
 
-def roles(settings: Settings) -> list[Role]:
+def roles(settings: Settings) -> list[ProcessRole]:
     """The processes of ``orderlane run`` at its start; the Procfile starts the same ones one by one."""
     workers = [
         worker_role(pool.name, number)
         for pool in settings.workers.all_pools()
         for number in range(1, pool.processes + 1)
     ]
-    return [*workers, Role("sweeper", ("-m", "workers.sweeper"))]
+    return [*workers, ProcessRole("sweeper", ("-m", "workers.sweeper"))]
 
 
-def worker_role(pool: str, number: int) -> Role:
-    return Role(f"{pool}-{number}", ("-m", "workers.worker", "--pool", pool), pool)
+def worker_role(pool: str, number: int) -> ProcessRole:
+    return ProcessRole(f"{pool}-{number}", ("-m", "workers.worker", "--pool", pool), pool)
 
 
 @dataclass(slots=True)
 class Child:
     """A process of ours. One that is leaving was asked to finish by a moment, and is not started again."""
 
-    role: Role
+    role: ProcessRole
     process: subprocess.Popen[bytes]
     started_at: float
     leaves_by: float | None = None
@@ -62,9 +62,9 @@ class Child:
 class Supervisor:
     """Starts roles, restarts processes that died, stops all. `environment`: of the children."""
 
-    roles: Sequence[Role]
+    roles: Sequence[ProcessRole]
     environment: Mapping[str, str]
-    stores: Stores | None = None
+    stores: EmbeddedStores | None = None
     log_file: int | None = None
     drain_s: float = 30.0
     restarts: int = 0
@@ -139,7 +139,7 @@ class Supervisor:
         """The oldest first."""
         return [child for child in self._children if child.role.pool == pool and not child.is_leaving]
 
-    def _spawn(self, role: Role) -> Child:
+    def _spawn(self, role: ProcessRole) -> Child:
         process = subprocess.Popen(  # noqa: S603 - our own modules
             [sys.executable, *role.command],
             env={**os.environ, **self.environment},

@@ -19,15 +19,15 @@ from infra.queue.bells import BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
 from infra.sweeper.paused_accounts import GateDuty
-from infra.sweeper.schedule import Beside
+from infra.sweeper.schedule import DutyThread
 from infra.sweeper.stuck_work import Sweeper
 from infra.tables.locks import ask_session
 from infra.tables.pool import Database
 from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
 from ops.views.status import status
-from workers.duties import Beside as Thread
-from workers.duties import Given, make_duties
+from workers.duties import DutyInputs, make_duties
+from workers.duties import RunsIn as Thread
 from workers.ending import run_process
 from workers.guards import gatekeeper
 from workers.heartbeat import beat
@@ -92,10 +92,10 @@ def lead(
     """
     pause = settings.engine.sweep_every_s
     clock = SystemClock()
-    duties = make_duties(Given(settings, db, clock, gates, broker, sweeper.bells, ping))
+    duties = make_duties(DutyInputs(settings, db, clock, gates, broker, sweeper.bells, ping))
     try:
         with db.direct() as session, ExitStack() as stack:
-            threads = [stack.enter_context(Beside(some)) for thread, some in duties.items() if thread is not ROUND]
+            threads = [stack.enter_context(DutyThread(some)) for thread, some in duties.items() if thread is not ROUND]
             while not (stopping.is_set() or is_orphaned() or take_lead(session)):
                 beat()
                 stopping.wait(pause)

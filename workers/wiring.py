@@ -11,7 +11,7 @@ from actors import find_actors
 from actors.own_documents import OwnDocuments
 from actors.tools import Tools
 from adapters import registry
-from adapters.door import Door
+from adapters.http_client import HttpClient
 from adapters.ports import Warehouse
 from adapters.warehouses.own import OwnWarehouse
 from domain.order import Lane
@@ -19,21 +19,21 @@ from infra.accounts.process_gates import gates_of
 from infra.config.directory import directory_of
 from infra.config.rules import load_rules
 from infra.config.settings import Settings
-from infra.config.worker_settings import Pool
+from infra.config.worker_settings import WorkerPool
 from infra.engine.actor import Runner, StepActor
 from infra.engine.claims import hand_back
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.exclusive import ProcessRunner, ProcessRuns
 from infra.engine.failures import Failures, Origin
 from infra.engine.gated_runner import GatedRunner
 from infra.engine.local import LocalRunner, LocalStep
 from infra.engine.remote import RemoteRunner, RemoteStep, never
 from infra.engine.reports import report
-from infra.engine.watch import Watch
+from infra.engine.watch import WatchStop
 from infra.engine.worker_lock import Presence
 from infra.process.clock import Clock, SystemClock
 from infra.process.memory import give_back_large_blocks
-from infra.process.randomness import SystemDice
+from infra.process.randomness import SystemRandomness
 from infra.queue.bells import Bells, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
 from infra.queue.priority import PriorityBroker
@@ -56,7 +56,7 @@ class Runtime:
     broker: PriorityBroker
     bells: BrokerBells
     db: Database
-    door: Door
+    door: HttpClient
     presence: Presence
     queues: frozenset[str]
     runners: dict[str, LocalRunner | RemoteRunner]
@@ -65,7 +65,7 @@ class Runtime:
 @contextmanager
 def wired_worker(
     settings: Settings,
-    pool: Pool | None = None,
+    pool: WorkerPool | None = None,
     *,
     connections: int = 0,
     clock: Clock = MACHINE,
@@ -78,7 +78,7 @@ def wired_worker(
     """
     give_back_large_blocks()
     workers = settings.workers
-    pool = pool or Pool(name="", groups=tuple(workers.step_groups()), threads=workers.threads)
+    pool = pool or WorkerPool(name="", groups=tuple(workers.step_groups()), threads=workers.threads)
     queues = workers.queues()
     with ExitStack() as stack:
         db = stack.enter_context(database(settings, connections or 2 * pool.threads + 4))
@@ -89,10 +89,10 @@ def wired_worker(
         broker = make_broker(client, LANES, pool.lanes, queues.values())
         stack.callback(broker.close)
         bells = BrokerBells(broker, queues)
-        outside = stack.enter_context(Outside())
-        door = Door(settings.door, registry.hosts(settings), clock)
-        outside.run(door.open())
-        stack.callback(lambda: outside.run(door.close()))
+        event_loop = stack.enter_context(EventLoopThread())
+        door = HttpClient(settings.door, registry.hosts(settings), clock)
+        event_loop.run(door.open())
+        stack.callback(lambda: event_loop.run(door.close()))
         gates = stack.enter_context(gates_of(settings, db, bells))
         tools = watching(guarded(connect(settings, db, bells, door, clock), gates))
         note_order_takers_of(tools)
@@ -103,7 +103,7 @@ def wired_worker(
             code=importlib.metadata.version("orderlane"),
             rules=tools.rules.version,
         )
-        runners = make_runners(tools, outside, presence.worker, is_draining)
+        runners = make_runners(tools, event_loop, presence.worker, is_draining)
         runs = ProcessRuns()
         answering = {
             name: ProcessRunner(GatedRunner(runner, gates), runs, db, settings.engine.lease_s)
@@ -128,7 +128,7 @@ def database(settings: Settings, connections: int) -> Database:
     return Database(settings.stores.database_url.reveal(), connections)
 
 
-def connect(settings: Settings, db: Database, bells: Bells, door: Door, clock: Clock = MACHINE) -> Tools:
+def connect(settings: Settings, db: Database, bells: Bells, door: HttpClient, clock: Clock = MACHINE) -> Tools:
     """Connect every configured account by its adapter. Raises Misconfigured for an unknown kind."""
     rules = load_rules(settings.rules_file)
     if rules.borrowed:
@@ -165,14 +165,14 @@ def _with_documents(warehouse: Warehouse, db: Database) -> Warehouse:
 
 
 def make_runners(
-    tools: Tools, outside: Outside, worker: int, is_draining: Callable[[], bool] = never
+    tools: Tools, event_loop: EventLoopThread, worker: int, is_draining: Callable[[], bool] = never
 ) -> dict[str, LocalRunner | RemoteRunner]:
     """One runner for each declared step, by the step's name."""
     engine = tools.settings.engine
-    dice = SystemDice()
+    randomness = SystemRandomness()
     origin = Origin(worker, importlib.metadata.version("orderlane"), tools.rules.version)
-    failures = Failures(engine, tools.clock, dice, origin)
-    watch = Watch(tools.settings.watched_shops)
+    failures = Failures(engine, tools.clock, randomness, origin)
+    watch = WatchStop(tools.settings.watched_shops)
 
     def runner_of(declared: StepActor[Tools]) -> LocalRunner | RemoteRunner:
         does = declared.make(tools)
@@ -182,9 +182,9 @@ def make_runners(
                 does,
                 tools.db,
                 tools.bells,
-                outside,
+                event_loop,
                 failures,
-                dice,
+                randomness,
                 tools.clock,
                 worker,
                 engine.batch_max,
@@ -193,7 +193,7 @@ def make_runners(
                 watch=watch,
             )
         assert isinstance(does, LocalStep), f"{declared.step.name} is local, so it must work"
-        return LocalRunner(does, tools.db, tools.bells, failures, dice, worker, engine.batch_max)
+        return LocalRunner(does, tools.db, tools.bells, failures, randomness, worker, engine.batch_max)
 
     return {declared.step.name: runner_of(declared) for declared in find_actors()}
 

@@ -12,7 +12,7 @@ from dramatiq import Worker
 
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, read_settings
-from infra.config.worker_settings import ALL_LANES_POOL, Pool
+from infra.config.worker_settings import ALL_LANES_POOL, WorkerPool
 from infra.engine.accounts import refuse_undecided
 from infra.monitoring.alarm_events import note_uncaught
 from infra.process.clock import SystemClock
@@ -20,7 +20,7 @@ from infra.queue.priority import Unfit
 from infra.telemetry.log import configure, get_logger
 from infra.telemetry.uncaught import log_uncaught
 from workers.ending import run_process
-from workers.gc_tuning import settle_collector
+from workers.gc_tuning import tune_collector
 from workers.heartbeat import beat
 from workers.parent import is_orphaned
 from workers.starting import await_schema
@@ -60,7 +60,7 @@ def main(name: str) -> None:
         raise click.ClickException(str(error)) from None
 
 
-def serve(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
+def serve(settings: Settings, pool: WorkerPool, stopping: threading.Event) -> None:
     """Serve a pool until told to stop.
 
     Raises Unfit when the configured Redis cannot carry the queue, and Misconfigured ``take_over_missing`` for a new
@@ -74,7 +74,7 @@ def serve(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
         # work.
         worker.queue_prefetch = pool.threads
         worker.start()
-        settle_collector()
+        tune_collector()
         log.info("worker_started", worker=runtime.presence.worker, pool=pool.name)
         while not stopping.wait(RENEW_EVERY_S) and not is_orphaned():
             beat()

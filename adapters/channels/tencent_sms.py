@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from adapters.door import Door, Request
 from adapters.foreign import code_of
+from adapters.http_client import HttpClient, Request
 from adapters.payload import Fields, read_answer
 from adapters.plugin import ChannelKind, credential
 from adapters.ports import Notice
@@ -95,7 +95,7 @@ def day_of(timestamp: int) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d")
 
 
-def connect(channel: settings.Channel, door: Door, clock: Clock) -> "TencentSms":
+def connect(channel: settings.Channel, http: HttpClient, clock: Clock) -> "TencentSms":
     """Credentials `secret_id` and `secret_key`.
 
     Options `sdk_app_id`, `sign_name` and `template_id`; `template_params`: names of `Notice.content` in the
@@ -108,7 +108,7 @@ def connect(channel: settings.Channel, door: Door, clock: Clock) -> "TencentSms"
         if not channel.options.get(name):
             facts = {"account": channel.account, "option": name}
             raise Misconfigured("option_missing", f"{channel.account} lacks the option {name}", facts)
-    return TencentSms(channel, door, clock)
+    return TencentSms(channel, http, clock)
 
 
 class TencentSms:
@@ -117,16 +117,16 @@ class TencentSms:
     is_idempotent = False
     needs_mobile = True
 
-    def __init__(self, channel: settings.Channel, door: Door, clock: Clock) -> None:
+    def __init__(self, channel: settings.Channel, http: HttpClient, clock: Clock) -> None:
         self._channel = channel
-        self._door = door
+        self._http = http
         self._clock = clock
 
-    async def tell(self, notice: Notice) -> Unreachable | Later | None:
+    async def notify(self, notice: Notice) -> Unreachable | Later | None:
         content = build_message(self._channel, notice)
         now_s = int(self._clock.utcnow().timestamp())
         request = build_call(self._channel, msgspec.json.encode(content), now_s, is_idempotent=self.is_idempotent)
-        response = await self._door.send(request)
+        response = await self._http.send(request)
         try:
             return read_sent(response.body, notice.event_id)
         except FulfilmentError as error:
@@ -163,7 +163,7 @@ def _template_of(event: str) -> str:
 
 
 def build_call(channel: settings.Channel, body: bytes, timestamp: int, *, is_idempotent: bool) -> Request:
-    """A signed call. The number is in the body, which the door neither logs nor keeps."""
+    """A signed call. The number is in the body, which the HTTP client neither logs nor keeps."""
     parts = urlsplit(channel.endpoint)
     host = parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
     signed = {"content-type": CONTENT_TYPE, "host": host, "x-tc-action": ACTION}

@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from adapters.door import Door, Request
+from adapters.http_client import HttpClient, Request
 from adapters.plugin import ChannelKind, credential
 from adapters.ports import Notice
 from adapters.vectors import Row, Sign, Signature
@@ -45,10 +45,10 @@ def sign(message_id: str, timestamp: str, body: bytes, key: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
-def connect(channel: settings.Channel, door: Door, clock: Clock) -> "Webhook":
+def connect(channel: settings.Channel, http: HttpClient, clock: Clock) -> "Webhook":
     """Credential `secret`. Raises Misconfigured."""
     read_secret(credential(channel, "secret").reveal())
-    return Webhook(channel, door, clock)
+    return Webhook(channel, http, clock)
 
 
 def build(channel: settings.Channel, notice: Notice, now: datetime) -> Request:
@@ -72,13 +72,13 @@ class Webhook:
     is_idempotent = True
     needs_mobile = False
 
-    def __init__(self, channel: settings.Channel, door: Door, clock: Clock) -> None:
+    def __init__(self, channel: settings.Channel, http: HttpClient, clock: Clock) -> None:
         self._channel = channel
-        self._door = door
+        self._http = http
         self._clock = clock
 
-    async def tell(self, notice: Notice) -> None:
-        response = await self._door.send(build(self._channel, notice, self._clock.utcnow()))
+    async def notify(self, notice: Notice) -> None:
+        response = await self._http.send(build(self._channel, notice, self._clock.utcnow()))
         if response.status == HTTPStatus.GONE:
             gone = Misconfigured(
                 "receiver_gone", "the receiver asks for no more deliveries", {"status": response.status}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from adapters.documents import Capabilities, Document, Found, Stop, Taken
-from adapters.door import Door
+from adapters.http_client import HttpClient
 from adapters.plugin import WarehouseKind
 from adapters.ports import EventPage, StockCount
 from domain.errors import Misconfigured
@@ -62,7 +62,7 @@ class OwnWarehouse:
         return StockCount(())
 
 
-def connect(_location: settings.Location, _door: Door, _clock: Clock) -> OwnWarehouse:
+def connect(_location: settings.Location, _door: HttpClient, _clock: Clock) -> OwnWarehouse:
     """The port without its rows; whoever dispatches adds them."""
     return OwnWarehouse()
 

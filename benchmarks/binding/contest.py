@@ -21,7 +21,7 @@ from benchmarks.start_line import await_workers, open_line, start_line
 from benchmarks.surroundings import postmaster_pid, redis_pid
 from infra.servers import Connection
 from infra.tables.migrate import migrate
-from workers.supervisor import Role, Supervisor, supervised
+from workers.supervisor import ProcessRole, Supervisor, supervised
 
 PROCESSES = 2
 SWEEP_EVERY_S = 0.5
@@ -136,7 +136,8 @@ def _workers(name: str, course: Course, stores: Connection, url: str, reports: S
     environment = {"ORDERLANE_DATABASE_URL": url, "ORDERLANE_REDIS_URL": stores.redis_url.reveal()}
     course_words = (str(course.orders), str(course.accounts), str(course.call_s))
     roles = [
-        Role(report.stem, ("-m", "benchmarks.binding.worker", name, *course_words, str(report))) for report in reports
+        ProcessRole(report.stem, ("-m", "benchmarks.binding.worker", name, *course_words, str(report)))
+        for report in reports
     ]
     with supervised(Supervisor(roles, environment)) as supervisor:
         yield supervisor.pids()

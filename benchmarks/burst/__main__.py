@@ -75,7 +75,7 @@ def figures(course: Course) -> dict[str, Any]:
     watch, summary = course.watch, course.outcome.summary()
     began_s = watch.surge_began_s or 0.0
     signals = [round(at_s - began_s, 1) for at_s, reason in watch.signals if reason == "inflow"]
-    is_whole = course.outcome.reckoning.agrees and not course.outcome.restarts
+    is_whole = course.outcome.comparison.agrees and not course.outcome.restarts
     soonest_s, latest_s = course.signal_due_s
     is_in_time = len(signals) == 1 and soonest_s <= signals[0] <= latest_s
     return {

@@ -10,14 +10,14 @@ import msgspec
 import tomli_w
 
 from infra.config.settings import Settings, read_settings
-from infra.config.worker_settings import Pool, Scaling, Threshold
+from infra.config.worker_settings import Scaling, Threshold, WorkerPool
 from infra.monitoring.signals import read_signals
 from infra.process.clock import SystemClock
 from infra.servers import Connection
 from sandbox.spec import Arrival, Spec, Surge
 from sandbox.stream import plan
 from workers.autoscaler import Autoscaler
-from workers.demo.run import Outcome, Progress, Running, conclude, prepared
+from workers.demo.run import DemoResult, Progress, RunningDemo, conclude, prepared
 from workers.demo.stage import Script, make_spec
 from workers.supervisor import Supervisor, roles, supervised
 
@@ -88,7 +88,7 @@ class Watch:
     `before` and `during`: orders that are visible when the surge begins, and when it ends.
     """
 
-    demo: Running
+    demo: RunningDemo
     scaler: Autoscaler
     before: int
     during: int
@@ -127,7 +127,7 @@ class Course:
     """A surge that is over."""
 
     watch: Watch
-    outcome: Outcome
+    outcome: DemoResult
     is_least_again: bool
     signal_due_s: tuple[float, float]
     settings: Mapping[str, Any]
@@ -156,10 +156,10 @@ def play(base: Settings, stores: Connection, tide: Tide) -> Course:
 
 
 @contextmanager
-def _elastic(demo: Running, tide: Tide) -> Iterator[Running]:
+def _elastic(demo: RunningDemo, tide: Tide) -> Iterator[RunningDemo]:
     """The demo's instance with one elastic pool, at the thresholds of `tide`."""
     file = demo.stage.settings_file
-    pool = Pool(name=POOL, processes=1, processes_max=tide.processes_max, threads=tide.threads)
+    pool = WorkerPool(name=POOL, processes=1, processes_max=tide.processes_max, threads=tide.threads)
     tree = msgspec.toml.decode(file.read_bytes())
     tree |= {"workers": {"pools": [_told(pool)]}, "scaling": _told(tide.scaling())}
     file.write_text(tomli_w.dumps(tree))

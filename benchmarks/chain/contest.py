@@ -40,15 +40,15 @@ class Round:
 
     @property
     def engine_cpu_ms(self) -> float:
-        orders = self.course.outcome.reckoning.orders
+        orders = self.course.outcome.comparison.orders
         return sum(self.course.cpu_s.get(name, 0.0) for name in ENGINE) * 1000 / orders
 
     @property
     def is_whole(self) -> bool:
         """Whether the engine's ledgers agree, and each peer brought as large a share of its orders to their end."""
-        reckoning = self.course.outcome.reckoning
-        share = _DONE_ALIKE * reckoning.verdicts.get(Verdict.DONE, 0) / reckoning.orders
-        return reckoning.agrees and all(
+        comparison = self.course.outcome.comparison
+        share = _DONE_ALIKE * comparison.verdicts.get(Verdict.DONE, 0) / comparison.orders
+        return comparison.agrees and all(
             peer.is_whole and peer.done >= share * peer.orders for peer in self.peers.values()
         )
 

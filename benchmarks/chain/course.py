@@ -16,9 +16,9 @@ from benchmarks.start_line import await_workers, open_line, start_line
 from benchmarks.surroundings import describe
 from infra.config.settings import Settings
 from infra.servers import Connection
-from workers.demo.run import Outcome, Progress, Running, conclude, running, watch
+from workers.demo.run import DemoResult, Progress, RunningDemo, conclude, running, watch
 from workers.demo.stage import Script
-from workers.supervisor import Role, Supervisor, supervised
+from workers.supervisor import ProcessRole, Supervisor, supervised
 
 # The first and the last tenth of a run are ramps: the first pull, and the warehouse's delays.
 _RAMP = 0.1
@@ -28,7 +28,7 @@ _RAMP = 0.1
 class Course:
     """What was used between the start line and the end of the last order."""
 
-    outcome: Outcome
+    outcome: DemoResult
     looks: Sequence[Progress]
     sustained_per_minute: float
     cpu_s: Mapping[str, float]
@@ -118,14 +118,14 @@ def total(uses: Sequence[WorkerUse]) -> WorkerUse:
     )
 
 
-def _roles(reports: Sequence[Path]) -> list[Role]:
+def _roles(reports: Sequence[Path]) -> list[ProcessRole]:
     return [
-        Role(f"worker-{number}", ("-m", "benchmarks.chain.metered_worker", str(report)))
+        ProcessRole(f"worker-{number}", ("-m", "benchmarks.chain.metered_worker", str(report)))
         for number, report in enumerate(reports, 1)
     ]
 
 
-def _environment(demo: Running) -> dict[str, str]:
+def _environment(demo: RunningDemo) -> dict[str, str]:
     return {
         "ORDERLANE_SETTINGS": str(demo.stage.settings_file),
         "ORDERLANE_DATABASE_URL": demo.settings.stores.database_url.reveal(),
@@ -133,7 +133,7 @@ def _environment(demo: Running) -> dict[str, str]:
     }
 
 
-def _settings(demo: Running, stores: Connection, script: Script) -> dict[str, Any]:
+def _settings(demo: RunningDemo, stores: Connection, script: Script) -> dict[str, Any]:
     engine = demo.settings.engine
     return {
         **describe(stores),

@@ -12,7 +12,7 @@ from redis import Redis
 from benchmarks import processes
 from benchmarks.surroundings import postmaster_pid, redis_pid
 from infra.servers import Connection
-from workers.demo.run import Running
+from workers.demo.run import RunningDemo
 from workers.supervisor import Supervisor
 
 
@@ -21,7 +21,7 @@ class Groups:
     """The process groups of a run by their root processes."""
 
     workers: Supervisor
-    demo: Running
+    demo: RunningDemo
     postgres: int
     redis: int
 
@@ -79,6 +79,6 @@ def read_marks(stores: Connection, groups: Groups) -> Marks:
     return Marks(cpu_s, row[0], row[1], commands, Counter(calls))
 
 
-def find_groups(workers: Supervisor, demo: Running, stores: Connection) -> Groups:
+def find_groups(workers: Supervisor, demo: RunningDemo, stores: Connection) -> Groups:
     """Ask the stores which processes they are."""
     return Groups(workers, demo, postmaster_pid(stores), redis_pid(stores))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.gated_runner import GatedRunner
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
@@ -88,11 +88,11 @@ class MeteredRunner:
         return subjects
 
 
-def loop_clock(outside: Outside) -> int:
+def loop_clock(event_loop: EventLoopThread) -> int:
     """The CPU clock of the thread that runs the event loop."""
 
     async def ident() -> int:
         await asyncio.sleep(0)
         return threading.get_ident()
 
-    return time.pthread_getcpuclockid(outside.run(ident()))
+    return time.pthread_getcpuclockid(event_loop.run(ident()))

@@ -14,7 +14,7 @@ from actors.tools import Tools
 from benchmarks.chain.meter import Meter, MeteredRunner, loop_clock
 from benchmarks.start_line import wait_for_start
 from infra.accounts.gates import Gates
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.gated_runner import GatedRunner
 from infra.engine.local import LocalRunner
 from infra.engine.remote import RemoteRunner
@@ -26,12 +26,12 @@ def main(report: Path) -> None:
     meters: list[Meter] = []
     plain = wiring.make_runners
 
-    def metered(tools: Tools, outside: Outside, *others: Any) -> dict[str, Any]:  # noqa: ANN401 - as the worker has them
-        meter = Meter(tools.db.counts, loop_clock(outside))
+    def metered(tools: Tools, event_loop: EventLoopThread, *others: Any) -> dict[str, Any]:  # noqa: ANN401 - as the worker has them
+        meter = Meter(tools.db.counts, loop_clock(event_loop))
         meters.append(meter)
         wait_for_start(tools.db)
         meter.zero()
-        return plain(tools, outside, *others)
+        return plain(tools, event_loop, *others)
 
     def gated(runner: LocalRunner | RemoteRunner, gates: Gates) -> MeteredRunner:
         return MeteredRunner(GatedRunner(runner, gates), meters[0])

@@ -14,7 +14,7 @@ _SMOOTH_S, _SMOOTH_SHARE = 2.0, 0.04
 def draw(rounds: Sequence[Round], folder: Path) -> None:
     """Write ``chain-*.svg`` of the round in the middle."""
     middle = typical(rounds)
-    orders = middle.course.outcome.reckoning.orders
+    orders = middle.course.outcome.comparison.orders
     looks = middle.course.looks
     svg.save(
         folder,

@@ -13,7 +13,7 @@ from benchmarks.broker.scenes import Figures, flood, steady
 from benchmarks.broker.systems import DEFAULT, IN_FLOOD, PRIORITY, PROCESSES, SYSTEMS
 from benchmarks.distance.line import Line
 from benchmarks.surroundings import describe, private_stores
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.telemetry.log import configure
 
 ROUND_TRIPS_MS = (1.0, 10.0, 30.0)
@@ -33,11 +33,11 @@ def main(*, messages: int, rounds: int, round_trips_ms: tuple[float, ...], quick
     console = Console(stderr=as_json, width=100)
     messages, rounds = (1_500, 2) if quick else (messages, rounds)
     runs: dict[tuple[float, str], list[Figures]] = {}
-    with private_stores() as stores, Outside() as outside:
+    with private_stores() as stores, EventLoopThread() as event_loop:
         near = stores.redis_url.reveal()
         settings = {**describe(stores), "messages": messages, "rounds": rounds, "processes": PROCESSES}
         for round_trip_ms in round_trips_ms:
-            with Line(outside, Path(unquote(urlsplit(near).path)), round_trip_ms / 1000) as line:
+            with Line(event_loop, Path(unquote(urlsplit(near).path)), round_trip_ms / 1000) as line:
                 for number in range(rounds):
                     for name in NAMES[:: 1 if number % 2 else -1]:
                         runs.setdefault((round_trip_ms, name), []).append(_run(name, near, line.url, messages))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 
 _CHUNK = 65_536
 
@@ -15,7 +15,7 @@ _CHUNK = 65_536
 class Line:
     """Listens on the loopback for a server at the socket `there`; both ways together take `round_trip_s`."""
 
-    outside: Outside
+    event_loop: EventLoopThread
     there: Path
     round_trip_s: float
     _server: asyncio.Server | None = None
@@ -27,11 +27,11 @@ class Line:
         return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
 
     def __enter__(self) -> Self:
-        self.outside.run(self._listen())
+        self.event_loop.run(self._listen())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.outside.run(self._close())
+        self.event_loop.run(self._close())
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

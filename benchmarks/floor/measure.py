@@ -10,7 +10,7 @@ import msgspec
 from adapters import registry
 from benchmarks import processes
 from benchmarks.floor.play import Agenda, play
-from benchmarks.floor.recording import Pause, Tape, TapedDatabase, TapedDoor
+from benchmarks.floor.recording import Pause, Tape, TapedClient, TapedDatabase
 from benchmarks.floor.replay import moved, replay
 from benchmarks.peers.course import is_through
 from benchmarks.peers.plain import first_work, plain_chain
@@ -19,7 +19,7 @@ from infra.config.settings import Settings
 from infra.process.clock import SystemClock
 from infra.servers import Connection
 from sandbox.spec import Spec, read_spec
-from workers.demo.run import Running, prepared
+from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script
 
 _CONNECTIONS = 4
@@ -89,7 +89,7 @@ def _postgres(stores: Connection) -> _CpuOf:
 
 
 @contextmanager
-def _fresh(base: Settings, script: Script, spec: Spec | None = None) -> Iterator[tuple[Running, Connection]]:
+def _fresh(base: Settings, script: Script, spec: Spec | None = None) -> Iterator[tuple[RunningDemo, Connection]]:
     with private_stores(base) as stores:
         given = msgspec.structs.replace(base.stores, database_url=stores.database_url, redis_url=stores.redis_url)
         script = replace(script, processes=0)
@@ -97,11 +97,11 @@ def _fresh(base: Settings, script: Script, spec: Spec | None = None) -> Iterator
             yield demo, stores
 
 
-def _record(demo: Running, tape: Tape, batch_max: int) -> None:
+def _record(demo: RunningDemo, tape: Tape, batch_max: int) -> None:
     agenda = Agenda(batch_max)
     settings = demo.settings
     clock = SystemClock()
-    door = TapedDoor(settings, registry.hosts(settings), clock, tape)
+    http = TapedClient(settings, registry.hosts(settings), clock, tape)
 
     def pause(seconds: float) -> None:
         tape.add(Pause(seconds))
@@ -110,7 +110,7 @@ def _record(demo: Running, tape: Tape, batch_max: int) -> None:
     url = settings.stores.database_url.reveal()
     with (
         TapedDatabase(url, _CONNECTIONS, tape) as db,
-        plain_chain(settings, db, agenda.add, door=door) as chain,
+        plain_chain(settings, db, agenda.add, http=http) as chain,
     ):
         agenda.add(first_work(demo.db, settings))
         tape.is_on = True

@@ -9,7 +9,7 @@ from typing import Any, Self
 import psycopg
 from psycopg.abc import Params, Query
 
-from adapters.door import Door, Request, Response
+from adapters.http_client import HttpClient, Request, Response
 from infra.config.settings import Settings
 from infra.process.clock import Clock
 from infra.tables.pool import Connection, Database
@@ -80,7 +80,7 @@ class TapedDatabase(Database):
         self._tape.add(Commit())
 
 
-class TapedDoor(Door):
+class TapedClient(HttpClient):
     """A door that records its requests."""
 
     def __init__(self, settings: Settings, hosts: frozenset[str], clock: Clock, tape: Tape) -> None:

@@ -9,7 +9,7 @@ import aiohttp
 import psycopg
 from yarl import URL
 
-from adapters.door import Request
+from adapters.http_client import Request
 from benchmarks.floor.recording import Act, Begin, Commit, Pause, Statement
 
 _AT_ONCE = 16

@@ -17,7 +17,7 @@ from benchmarks.surroundings import describe, postmaster_pid, private_stores, re
 from infra.config.settings import Settings, read_settings
 from infra.servers import Connection
 from infra.telemetry.log import configure
-from workers.demo.run import Running, prepared
+from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script
 from workers.supervisor import supervised
 
@@ -74,7 +74,7 @@ def watch(base: Settings, stores: Connection, shops: int, settle_s: float, secon
     }
 
 
-def _set_usual_pace(demo: Running) -> None:
+def _set_usual_pace(demo: RunningDemo) -> None:
     """The demo reads shops more often than usual: without these keys the default intervals hold."""
     file = demo.stage.settings_file
     tree = msgspec.toml.decode(file.read_bytes())
@@ -83,7 +83,7 @@ def _set_usual_pace(demo: Running) -> None:
     file.write_text(tomli_w.dumps(tree))
 
 
-def _cpu_s(demo: Running, stores: Connection) -> dict[str, float]:
+def _cpu_s(demo: RunningDemo, stores: Connection) -> dict[str, float]:
     return {
         "workers": sum(map(processes.cpu_s, demo.supervisor.pids("worker"))),
         "sweeper": sum(map(processes.cpu_s, demo.supervisor.pids("sweeper"))),

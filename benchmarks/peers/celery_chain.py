@@ -18,7 +18,7 @@ from domain.order import Lane
 from infra.config.settings import Settings, read_settings
 from infra.engine.results import NewWork
 from infra.process.steps import STEPS
-from workers.gc_tuning import settle_collector
+from workers.gc_tuning import tune_collector
 from workers.wiring import database
 
 PREFETCH = 16
@@ -64,7 +64,7 @@ class Processes:
         db = self._stack.enter_context(database(self._settings, self._threads + 4))
         sender = partial(send, self._app)
         self._chain = self._stack.enter_context(plain_chain(self._settings, db, sender))
-        settle_collector()
+        tune_collector()
 
     def leave(self, **_: object) -> None:
         self._stack.close()

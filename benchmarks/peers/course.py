@@ -12,16 +12,16 @@ import msgspec
 from benchmarks.chain.marks import find_groups, read_marks
 from benchmarks.peers.plain import first_work
 from benchmarks.start_line import await_workers, open_line, start_line
-from domain.ledger_check import Verdict, reckon
+from domain.ledger_check import Verdict, compare_ledgers
 from infra.config.settings import Settings
 from infra.engine.results import NewWork
 from infra.servers import Connection
 from infra.tables.sql import load
 from ops.views.ledgers import our_ledger
-from workers.demo.run import Running, prepared, their_ledger
+from workers.demo.run import RunningDemo, prepared, their_ledger
 from workers.demo.stage import Script
 from workers.run_all import environment_of
-from workers.supervisor import Role, Supervisor, supervised
+from workers.supervisor import ProcessRole, Supervisor, supervised
 
 PEERS = load("peers", Path(__file__).parent)
 LOOK_EVERY_S = 0.25
@@ -79,7 +79,8 @@ def measure_peer(base: Settings, stores: Connection, script: Script, peer: Peer)
     given = msgspec.structs.replace(base.stores, database_url=stores.database_url, redis_url=stores.redis_url)
     with prepared(msgspec.structs.replace(base, stores=given), replace(script, processes=0)) as demo:
         roles = [
-            Role(f"worker-{number}", ("-m", peer.module, *peer.arguments)) for number in range(1, peer.processes + 1)
+            ProcessRole(f"worker-{number}", ("-m", peer.module, *peer.arguments))
+            for number in range(1, peer.processes + 1)
         ]
         with (demo.stage.folder / "peer.log").open("wb") as log:
             environment = environment_of(demo.stage.settings_file, stores)
@@ -94,7 +95,7 @@ def measure_peer(base: Settings, stores: Connection, script: Script, peer: Peer)
                 _await_end(demo)
                 seconds = time.monotonic() - started_at
                 after = read_marks(stores, groups)
-        verdicts = reckon(our_ledger(demo.db), their_ledger(demo.stage))
+        verdicts = compare_ledgers(our_ledger(demo.db), their_ledger(demo.stage))
         return PeerCourse(
             orders=verdicts.orders,
             done=verdicts.verdicts.get(Verdict.DONE, 0),
@@ -125,12 +126,12 @@ def _sender(peer: Peer, stores: Connection) -> Callable[[Sequence[NewWork]], Non
     return lambda tasks: module.send(end, tasks)
 
 
-def is_through(demo: Running) -> bool:
+def is_through(demo: RunningDemo) -> bool:
     """Whether every order has come and nothing of a plain chain is on its way."""
     return _left(demo)[0]
 
 
-def _await_end(demo: Running) -> None:
+def _await_end(demo: RunningDemo) -> None:
     last: object = None
     moved_at = time.monotonic()
     while True:
@@ -144,7 +145,7 @@ def _await_end(demo: Running) -> None:
         time.sleep(LOOK_EVERY_S)
 
 
-def _left(demo: Running) -> tuple[bool, tuple[int, ...]]:
+def _left(demo: RunningDemo) -> tuple[bool, tuple[int, ...]]:
     theirs = demo.stage.read("_progress")
     with demo.db.connection() as connection:
         counts = connection.execute(PEERS["left"]).fetchone()

@@ -16,7 +16,7 @@ from benchmarks.start_line import wait_for_start
 from domain.order import Lane
 from infra.config.settings import read_settings
 from infra.engine.results import NewWork
-from workers.gc_tuning import settle_collector
+from workers.gc_tuning import tune_collector
 from workers.wiring import database
 
 PREFETCH = 64
@@ -74,7 +74,7 @@ def main(threads: int) -> None:
             options = {"max_retries": RETRIES_MAX, "min_backoff": 2000}
             Actor(answer, broker=broker, actor_name=step, queue_name=QUEUE, priority=0, options=options)
         worker = Worker(broker, worker_threads=threads, worker_timeout=IDLE_SLEEP_MS)
-        settle_collector()
+        tune_collector()
         wait_for_start(db)
         worker.start()
         stopping.wait()

@@ -9,27 +9,27 @@ from unittest.mock import patch
 from uuid import uuid4
 
 from actors import intake
-from actors.label import Label
-from actors.normalize import Normalize
-from actors.notify import Notify
-from actors.pull import Pull
-from actors.reserve import Reserve
-from actors.review import Review
+from actors.label import LabelStep
+from actors.normalize import NormalizeStep
+from actors.notify import NotifyStep
+from actors.pull import PullStep
+from actors.reserve import ReserveStep
+from actors.review import ReviewStep
 from actors.route import RouteStep
-from actors.scan import ReadScans
+from actors.scan import ScanStep
 from actors.tools import Tools
-from actors.writeback import WriteBack
+from actors.writeback import WritebackStep
 from adapters import registry
-from adapters.door import Door
+from adapters.http_client import HttpClient
 from domain.errors import FulfilmentError, Throttled, Transient, UnknownOutcome
 from domain.order import Lane
 from infra.config.settings import Settings
 from infra.engine import write_outcomes
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.local import LocalStep
 from infra.engine.remote import Lease, RemoteStep
 from infra.engine.results import Failed, NewWork, Result
-from infra.engine.write_outcomes import Writes, gather, places, write
+from infra.engine.write_outcomes import Writes, gather, lock_subjects, write
 from infra.process.clock import SystemClock
 from infra.queue.keys import BellKey
 from infra.tables.locations import LOCATIONS
@@ -76,7 +76,7 @@ class Chain:
     """Runs steps. Work that a step makes due is sent by the outbox."""
 
     tools: Tools
-    outside: Outside
+    event_loop: EventLoopThread
     outbox: Outbox
     inner: Mapping[str, LocalStep] = field(default_factory=dict)
     outer: Mapping[str, RemoteStep] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Chain:
         for one in failed:
             if not isinstance(one.error, FulfilmentError) or isinstance(one.error, _AGAIN):
                 raise one.error
-            log.error("given_up", step=step, subject_id=one.place.subject_id, code=one.error.code)
+            log.error("given_up", step=step, subject_id=one.ref.subject_id, code=one.error.code)
 
     def _run_inner(self, step: LocalStep, key: BellKey, subject_ids: Sequence[int]) -> list[Failed]:
         with self.tools.db.transaction() as tx:
@@ -102,15 +102,15 @@ class Chain:
     def _run_outer(self, step: RemoteStep, key: BellKey, subject_ids: Sequence[int]) -> list[Failed]:
         with self.tools.db.transaction() as tx:
             intended = step.intend(tx, subject_ids)
-            failed = self._write(tx, key, intended.settled)
+            failed = self._write(tx, key, intended.finished)
         if not intended.intents:
             return failed
         lease = Lease(key, uuid4(), self.tools.clock.monotonic() + _LEASE_S)
-        answers = self.outside.run(_call(step, intended.intents, lease))
+        answers = self.event_loop.run(_call(step, intended.intents, lease))
         with self.tools.db.transaction() as tx:
-            now = places(tx, step.step, key.lane, [intent.place.subject_id for intent in intended.intents])
+            now = lock_subjects(tx, step.step, key.lane, [intent.ref.subject_id for intent in intended.intents])
             pairs = [
-                (replace(intent, place=now[intent.place.subject_id]), answers[intent.place.subject_id])
+                (replace(intent, ref=now[intent.ref.subject_id]), answers[intent.ref.subject_id])
                 for intent in intended.intents
             ]
             return [*failed, *self._write(tx, key, step.record(tx, pairs))]
@@ -132,20 +132,26 @@ class Chain:
 
 
 @contextmanager
-def plain_chain(settings: Settings, db: Database, send: Send, *, door: Door | None = None) -> Iterator[Chain]:
+def plain_chain(settings: Settings, db: Database, send: Send, *, http: HttpClient | None = None) -> Iterator[Chain]:
     """Everything that a process of a peer needs, with the engine's due rows out of the way."""
     outbox = Outbox(send)
     with ExitStack() as stack:
-        outside = stack.enter_context(Outside())
-        door = door or Door(settings.door, registry.hosts(settings), SystemClock())
-        outside.run(door.open())
-        stack.callback(lambda: outside.run(door.close()))
-        tools = connect(settings, db, outbox, door)
+        event_loop = stack.enter_context(EventLoopThread())
+        http = http or HttpClient(settings.door, registry.hosts(settings), SystemClock())
+        event_loop.run(http.open())
+        stack.callback(lambda: event_loop.run(http.close()))
+        tools = connect(settings, db, outbox, http)
         stack.enter_context(patch.object(write_outcomes, "add_work", outbox.add))
         stack.enter_context(patch.object(intake, "add_work", outbox.add))
-        inner: tuple[LocalStep, ...] = (Normalize(tools), Reserve(tools), Review(tools), RouteStep(tools))
-        outer: tuple[RemoteStep, ...] = (Pull(tools), Label(tools), ReadScans(tools), WriteBack(tools), Notify(tools))
-        yield Chain(tools, outside, outbox, {step.step: step for step in inner}, {step.step: step for step in outer})
+        inner: tuple[LocalStep, ...] = (NormalizeStep(tools), ReserveStep(tools), ReviewStep(tools), RouteStep(tools))
+        outer: tuple[RemoteStep, ...] = (
+            PullStep(tools),
+            LabelStep(tools),
+            ScanStep(tools),
+            WritebackStep(tools),
+            NotifyStep(tools),
+        )
+        yield Chain(tools, event_loop, outbox, {step.step: step for step in inner}, {step.step: step for step in outer})
 
 
 def first_work(db: Database, settings: Settings) -> list[NewWork]:

@@ -18,18 +18,18 @@ from dramatiq.brokers.redis import RedisBroker
 from redis import Redis
 
 from adapters import registry
-from adapters.door import Door
+from adapters.http_client import HttpClient
 from infra.accounts.process_gates import gates_of
 from infra.config.settings import Settings, read_settings
-from infra.config.worker_settings import Pool
-from infra.engine.event_loop import Outside
+from infra.config.worker_settings import WorkerPool
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.gated_runner import GatedRunner
 from infra.engine.worker_lock import Presence
 from infra.process.clock import SystemClock
 from infra.queue.broker import connect_redis
 from infra.queue.keys import BellKey
 from infra.sweeper.stuck_work import Sweeper
-from workers.gc_tuning import settle_collector
+from workers.gc_tuning import tune_collector
 from workers.guards import guarded
 from workers.wiring import LANES, connect, database, make_runners
 
@@ -84,7 +84,7 @@ def lane_bells(settings: Settings) -> Iterator[LaneBells]:
         client.close()
 
 
-def work(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
+def work(settings: Settings, pool: WorkerPool, stopping: threading.Event) -> None:
     """A worker process as the engine's own, but for its broker."""
     os.nice(pool.nice)
     with ExitStack() as stack:
@@ -92,13 +92,13 @@ def work(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
         presence = Presence(db)
         stack.callback(presence.close)
         bells = stack.enter_context(lane_bells(settings))
-        outside = stack.enter_context(Outside())
-        door = Door(settings.door, registry.hosts(settings), SystemClock())
-        outside.run(door.open())
-        stack.callback(lambda: outside.run(door.close()))
+        event_loop = stack.enter_context(EventLoopThread())
+        http = HttpClient(settings.door, registry.hosts(settings), SystemClock())
+        event_loop.run(http.open())
+        stack.callback(lambda: event_loop.run(http.close()))
         gates = stack.enter_context(gates_of(settings, db, bells))
-        tools = guarded(connect(settings, db, bells, door), gates)
-        for step, runner in make_runners(tools, outside, presence.worker).items():
+        tools = guarded(connect(settings, db, bells, http), gates)
+        for step, runner in make_runners(tools, event_loop, presence.worker).items():
             _declare(bells, step, GatedRunner(runner, gates))
         worker = Worker(
             bells.broker,
@@ -107,7 +107,7 @@ def work(settings: Settings, pool: Pool, stopping: threading.Event) -> None:
             worker_timeout=_IDLE_SLEEP_MS,
         )
         worker.queue_prefetch = pool.threads
-        settle_collector()
+        tune_collector()
         worker.start()
         stopping.wait()
         worker.stop(timeout=10_000)

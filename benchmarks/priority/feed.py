@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
 
-from actors.pull import Pull
+from actors.pull import PullStep
 from adapters import registry
-from adapters.ports import Listed, Platform
+from adapters.ports import ListedChange, Platform
 from benchmarks.priority.backlog import PRIORITY
 from benchmarks.priority.control import lane_bells
 from domain.order import RawOrder
 from infra.config.settings import Settings, Shop
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.remote import RemoteRunner
 from infra.process.clock import SystemClock
 from workers.demo.stage import Stage
@@ -28,9 +28,9 @@ class Feed:
     """
 
     stage: Stage
-    pull: Pull
+    pull: PullStep
     platforms: Mapping[str, Platform]
-    outside: Outside
+    event_loop: EventLoopThread
     skus: Iterator[str]
 
     def store(self, shop: Shop, *, urgent: bool) -> str:
@@ -45,12 +45,12 @@ class Feed:
         self.pull.store(shop, "webhook", orders)
         return [listed.platform_order_id for listed, _ in orders]
 
-    def _order(self, shop: Shop, *, urgent: bool) -> tuple[Listed, RawOrder]:
+    def _order(self, shop: Shop, *, urgent: bool) -> tuple[ListedChange, RawOrder]:
         member = {"live": True, "vip": "plus", "is_local": True} if urgent else {}
         lines = [{"sku": next(self.skus)}]
         tid = str(self.stage.pull("add_order", shop=shop.name, lines=lines, **member)["tid"])
-        raw = self.outside.run(_fetch(self.platforms[shop.account], tid))
-        return Listed(tid, self.pull.tools.clock.utcnow()), raw
+        raw = self.event_loop.run(_fetch(self.platforms[shop.account], tid))
+        return ListedChange(tid, self.pull.tools.clock.utcnow()), raw
 
     def run(self, urgent: int, per_second: float, bulk_per_second: float) -> list[str]:
         """Urgent orders one by one at their pace with bulk ones between them; the ids of the urgent ones."""
@@ -74,7 +74,7 @@ def feeding(settings: Settings, stage: Stage, *, is_control: bool) -> Iterator[F
         runner = runtime.runners["pull"]
         assert isinstance(runner, RemoteRunner)
         pull = runner.step
-        assert isinstance(pull, Pull)
+        assert isinstance(pull, PullStep)
         if is_control:
             pull = replace(pull, tools=replace(pull.tools, bells=control_bells))
         platforms = {
@@ -83,7 +83,7 @@ def feeding(settings: Settings, stage: Stage, *, is_control: bool) -> Iterator[F
         }
         with runtime.db.connection() as connection:
             skus = [row[0] for row in connection.execute(PRIORITY["skus"])]
-        yield Feed(stage, pull, platforms, runner.outside, cycle(skus))
+        yield Feed(stage, pull, platforms, runner.event_loop, cycle(skus))
 
 
 async def _fetch(platform: Platform, tid: str) -> RawOrder:

@@ -16,10 +16,10 @@ from benchmarks.surroundings import describe, private_stores
 from infra.config.settings import Settings, read_settings
 from infra.tables.pool import Database
 from sandbox.spec import Arrival, Dirt
-from workers.demo.run import Running, prepared
+from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script, make_spec
 from workers.run_all import environment_of
-from workers.supervisor import Role, Supervisor, roles, supervised
+from workers.supervisor import ProcessRole, Supervisor, roles, supervised
 
 # Everything flows: a held order would say nothing about waiting.
 SPOTLESS = Dirt(presale_open=0.0, refund_asked=0.0, vague_address=0.0, short_stock=0.0, unpaid=0.0, closed=0.0)
@@ -99,7 +99,7 @@ def play(base: Settings, scene: Scene) -> Seen:
 
 
 @contextmanager
-def staged(base: Settings, scene: Scene) -> Iterator[tuple[Running, Settings, Any]]:
+def staged(base: Settings, scene: Scene) -> Iterator[tuple[RunningDemo, Settings, Any]]:
     """Stores, sandbox and settings of a scene; shelves full, no worker yet."""
     script = Script(
         max(scene.waiting, 50), None, 7, 0.0, processes=0, threads=scene.threads, shops=scene.shops, dirt=SPOTLESS
@@ -116,7 +116,7 @@ def staged(base: Settings, scene: Scene) -> Iterator[tuple[Running, Settings, An
 
 
 @contextmanager
-def working(demo: Running, settings: Settings, scene: Scene) -> Iterator[None]:
+def working(demo: RunningDemo, settings: Settings, scene: Scene) -> Iterator[None]:
     """The worker processes and the sweeper of the engine, or as many of the control's."""
     file = demo.stage.folder / _FILE
     stores = {
@@ -133,7 +133,7 @@ def working(demo: Running, settings: Settings, scene: Scene) -> Iterator[None]:
 _FILE = "flood.toml"
 
 
-def _settings_file(demo: Running, scene: Scene) -> Path:
+def _settings_file(demo: RunningDemo, scene: Scene) -> Path:
     """The demo's settings with the scene's pools, beside them so that their secrets are found."""
     tree = msgspec.toml.decode(demo.stage.settings_file.read_bytes())
     tree["workers"] = {"pools": _pools(scene)}
@@ -155,15 +155,15 @@ def _pools(scene: Scene) -> list[dict[str, Any]]:
     ]
 
 
-def _control_roles(settings: Settings) -> list[Role]:
+def _control_roles(settings: Settings) -> list[ProcessRole]:
     """The same pools, served by the control."""
     command = ("-m", "benchmarks.priority.control")
     workers = [
-        Role(f"{pool.name}-{number}", (*command, "worker", pool.name))
+        ProcessRole(f"{pool.name}-{number}", (*command, "worker", pool.name))
         for pool in settings.workers.all_pools()
         for number in range(pool.processes)
     ]
-    return [*workers, Role("sweeper", (*command, "sweeper"))]
+    return [*workers, ProcessRole("sweeper", (*command, "sweeper"))]
 
 
 def warm_up(db: Database, feed: Feed) -> None:

@@ -12,7 +12,7 @@ from benchmarks.storage.store import buffers, fill
 from benchmarks.surroundings import describe, private_stores
 from infra.config.settings import Settings
 from infra.tables.pool import Database
-from workers.demo.run import Running, prepared
+from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script
 
 _CONNECTIONS = 8
@@ -56,7 +56,7 @@ def measure(base: Settings, script: Script, stored: int) -> Cost:
             )
 
 
-def _play(demo: Running, tape: Tape) -> int:
+def _play(demo: RunningDemo, tape: Tape) -> int:
     """Play everything; return the number of statements."""
     url = demo.settings.stores.database_url.reveal()
     with (

@@ -20,8 +20,8 @@ from benchmarks.surroundings import describe, private_stores
 from domain.order import Lane
 from domain.tracking import ParcelKind
 from infra.config.rules import load_rules
-from infra.config.settings import Courier, Location, Sender, Settings
-from infra.engine.event_loop import Outside
+from infra.config.settings import CourierContract, Location, Sender, Settings
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.worker_lock import Presence
 from infra.process.clock import SystemClock
 from infra.queue.keys import BellKey
@@ -37,7 +37,7 @@ KEY = BellKey("track", Lane.BULK, "sf/main/tracking")
 _TAPED_BATCHES = 20
 _WAY = (ParcelKind.COLLECTED, ParcelKind.DEPARTED, ParcelKind.AT_HUB, ParcelKind.OUT_FOR_DELIVERY)
 SETTINGS = Settings(
-    couriers=(Courier(name="main", courier="sf", endpoint="http://localhost", credentials={}),),
+    couriers=(CourierContract(name="main", courier="sf", endpoint="http://localhost", credentials={}),),
     locations=(
         Location(
             name="east",
@@ -110,10 +110,10 @@ def catch_up(stores: Connection, parcels: int) -> dict[str, Any]:
     """
     tape, courier = Tape(), ReadyCourier()
     url = stores.database_url.reveal()
-    with Database(url, 4) as db, TapedDatabase(url, 4, tape) as taped, Outside() as outside:
+    with Database(url, 4) as db, TapedDatabase(url, 4, tape) as taped, EventLoopThread() as event_loop:
         presence = Presence(db)
         tools = Tools(SETTINGS, taped, Rung(), SystemClock(), load_rules(), {}, {"sf/main": courier}, {}, {})
-        runner = make_runners(tools, outside, presence.worker)[KEY.step]
+        runner = make_runners(tools, event_loop, presence.worker)[KEY.step]
         began, cpu = time.monotonic(), time.process_time()
         done = batches = taped_parcels = small_shop_done = early_mb = 0
         tape.is_on = True

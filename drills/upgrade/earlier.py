@@ -9,7 +9,7 @@ from pathlib import Path
 
 from domain.errors import Misconfigured
 from infra.config.settings import Settings
-from workers.demo.run import Running
+from workers.demo.run import RunningDemo
 from workers.supervisor import Supervisor, roles
 
 _BREACHES = """
@@ -47,7 +47,7 @@ class Earlier:
         }
         self._run(["-m", "workers.release"], environment)
 
-    def supervisor(self, demo: Running) -> Supervisor:
+    def supervisor(self, demo: RunningDemo) -> Supervisor:
         """Its workers and its sweeper, beside those of `demo`; they run once it is started."""
         ours = demo.supervisor
         environment = {**ours.environment, **self.environment}

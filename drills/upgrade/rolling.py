@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from domain.errors import Misconfigured
-from domain.ledger_check import Reckoning, reckon
+from domain.ledger_check import LedgerComparison, compare_ledgers
 from drills.checkers import check_effects, number
 from drills.drill import Plan, Trial
 from drills.harms import slow_courier
@@ -20,7 +20,7 @@ from drills.upgrade.stored import LOOKS, store_orders, wake
 from infra.engine.worker_lock import PRESENCE_CLASS
 from ops.views.ledgers import our_ledger
 from sandbox.spec import Dirt, Scenes, WarehouseDelays
-from workers.demo.run import Running, prepared, their_ledger
+from workers.demo.run import RunningDemo, prepared, their_ledger
 from workers.demo.stage import Script
 from workers.supervisor import Supervisor, supervised
 
@@ -106,7 +106,7 @@ def rolling_upgrade(plan: Plan) -> Trial:
 
 @dataclass(frozen=True, slots=True)
 class _Drive:
-    demo: Running
+    demo: RunningDemo
     old: Supervisor
     trial: Trial
     draw: random.Random
@@ -205,10 +205,10 @@ class _Drive:
         return Look(theirs["visible"], theirs["orders"], *row)
 
 
-def _check(demo: Running, earlier: Earlier, trial: Trial) -> None:
-    reckoning = _reckon(demo)
-    trial.check("three ledgers agree", reckoning.agrees, reckoning.contradictions[:5] or str(reckoning.verdicts))
-    trial.check("no second waybill", reckoning.duplicate_waybills == 0, reckoning.duplicate_waybills)
+def _check(demo: RunningDemo, earlier: Earlier, trial: Trial) -> None:
+    comparison = _compare(demo)
+    trial.check("three ledgers agree", comparison.agrees, comparison.contradictions[:5] or str(comparison.verdicts))
+    trial.check("no second waybill", comparison.duplicate_waybills == 0, comparison.duplicate_waybills)
     check_effects(demo, trial)
     breaches = earlier.breaches(demo.settings)
     trial.check("invariants of the earlier version", not breaches, breaches)
@@ -224,16 +224,20 @@ def _check(demo: Running, earlier: Earlier, trial: Trial) -> None:
     trial.check("no error in the logs", not errors, dict(errors))
 
 
-def _reckon(demo: Running) -> Reckoning:
+def _compare(demo: RunningDemo) -> LedgerComparison:
     """Of the orders that came in meanwhile: of the stored ones no platform, courier or warehouse knows."""
     ours = our_ledger(demo.db)
     known = replace(
         ours,
         parts={key: parts for key, parts in ours.parts.items() if key[0] != "stored"},
-        boxes={reference: box for reference, box in ours.boxes.items() if box.key[0] != "stored"},
+        booked={
+            reference: booked_package
+            for reference, booked_package in ours.booked.items()
+            if booked_package.key[0] != "stored"
+        },
         pieces={sku: count for sku, count in ours.pieces.items() if not sku.startswith("STORED-")},
     )
-    return reckon(known, their_ledger(demo.stage))
+    return compare_ledgers(known, their_ledger(demo.stage))
 
 
 def _errors(log: Path, trial: Trial) -> Mapping[str, int]:

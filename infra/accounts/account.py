@@ -12,8 +12,8 @@ from typing import Protocol
 from domain.errors import Throttled, Transient
 from domain.gates import GateShut, is_sickness
 from infra.accounts.local_breaker import OwnGate
-from infra.accounts.rules import Rules
-from infra.accounts.shared_breaker import Grant, Heard, SharedGates
+from infra.accounts.rules import GateRules
+from infra.accounts.shared_breaker import CallGrant, CallResults, SharedGates
 from infra.process.clock import Clock
 from infra.telemetry.log import get_logger
 
@@ -29,9 +29,9 @@ log = get_logger(__name__)
 
 
 class Call(Protocol):
-    """A running call. `end` must be called once; it waits for Redis if `tells_at_once` is true."""
+    """A running call. `end` must be called once; it waits for Redis if `reports_at_once` is true."""
 
-    def tells_at_once(self, error: BaseException | None) -> bool: ...
+    def reports_at_once(self, error: BaseException | None) -> bool: ...
 
     def end(self, error: BaseException | None, *, is_proven: bool = False) -> None:
         """The call is over. `is_proven`: this failure alone opens the breaker."""
@@ -41,7 +41,7 @@ class Call(Protocol):
 class AccountGate:
     """Thread-safe. A method that asks Redis waits at most a quarter of a second for the answer."""
 
-    def __init__(self, account: str, rules: Rules, shared: SharedGates, clock: Clock, *, share: float) -> None:
+    def __init__(self, account: str, rules: GateRules, shared: SharedGates, clock: Clock, *, share: float) -> None:
         self.account = account
         # Successful calls of this process. A failed call compares this number with its value at the start of the call.
         self.successes = 0
@@ -51,7 +51,7 @@ class AccountGate:
         self._own = OwnGate(account, rules, share, clock.monotonic)
         self._lock = threading.Lock()
         self._asking = threading.Lock()
-        self._grant = Grant(0, 0, "", 0, 0)
+        self._grant = CallGrant(0, 0, "", 0, 0)
         self._left = 0
         self._passed = 0
         self._reserved = 0
@@ -92,7 +92,7 @@ class AccountGate:
         """How many of `subjects` may be begun now; asks if need be. `give_up` returns them."""
         with self._asking:
             if self.needs_asking:
-                self._exchange(self._wanted(), Heard(self._grant.epoch))
+                self._exchange(self._wanted(), CallResults(self._grant.epoch))
         with self._lock:
             if self._is_alone() or (self._is_fresh() and self._is_unlimited()):
                 return subjects
@@ -116,13 +116,13 @@ class AccountGate:
         with self._asking:
             call = self._take()
             if call is None:
-                self._exchange(self._wanted(), Heard(self._grant.epoch))
+                self._exchange(self._wanted(), CallResults(self._grant.epoch))
                 call = self._take()
         if call is None:
             raise GateShut(self.account, self._grant.why or "busy", after_s=self._grant.wait_ms / 1000)
         return call
 
-    def tell(self, heard: Heard) -> None:
+    def report(self, heard: CallResults) -> None:
         """Report at once; what is left of the grant is given back."""
         with self._asking:
             self._exchange(0, heard)
@@ -141,7 +141,7 @@ class AccountGate:
             is_alone = self._is_alone()
         return self._own.begin() if is_alone else None
 
-    def _exchange(self, want: int, heard: Heard) -> None:
+    def _exchange(self, want: int, heard: CallResults) -> None:
         with self._lock:
             if self._is_alone():
                 return
@@ -190,16 +190,16 @@ class _GrantedCall:
     epoch: int
     is_probe: bool
 
-    def tells_at_once(self, error: BaseException | None) -> bool:
+    def reports_at_once(self, error: BaseException | None) -> bool:
         return self.is_probe or isinstance(error, Throttled) or (error is not None and is_sickness(error))
 
     def end(self, error: BaseException | None, *, is_proven: bool = False) -> None:
         if isinstance(error, Throttled):
             # An account that asks to slow down does answer, so it counts as healthy.
-            self.gate.tell(Heard(self.epoch, passed=1, quiet_ms=max(1, round(error.after_s * 1000))))
+            self.gate.report(CallResults(self.epoch, passed=1, quiet_ms=max(1, round(error.after_s * 1000))))
         elif error is not None and is_sickness(error):
-            self.gate.tell(Heard(self.epoch, failed=self.gate.failures_max if is_proven else 1))
+            self.gate.report(CallResults(self.epoch, failed=self.gate.failures_max if is_proven else 1))
         elif self.is_probe:
-            self.gate.tell(Heard(self.epoch, passed=1))
+            self.gate.report(CallResults(self.epoch, passed=1))
         else:
             self.gate.count(self.epoch)

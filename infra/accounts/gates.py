@@ -13,11 +13,11 @@ from domain.errors import FulfilmentError
 from domain.gates import (
     PAUSED,
     About,
-    Accusation,
-    Charge,
+    FaultKind,
+    FaultRecord,
     GateShut,
     Pause,
-    charge_of,
+    fault_kind_of,
     is_account_fault,
     is_success,
     mark,
@@ -25,7 +25,7 @@ from domain.gates import (
 from infra.accounts.account import AccountGate, Call
 from infra.accounts.pauses import Pauses
 from infra.accounts.repeats import repeating
-from infra.accounts.rules import Rules
+from infra.accounts.rules import GateRules
 from infra.accounts.shared_breaker import SharedGates
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey, Bells
@@ -67,7 +67,7 @@ class Gates:
 
     def __init__(
         self,
-        rules: Mapping[str, Rules],
+        rules: Mapping[str, GateRules],
         shared: SharedGates,
         pauses: Pauses,
         bells: Bells,
@@ -145,42 +145,42 @@ class Gates:
             raise
         gate.successes += 1
         await _end(call, None)
-        if is_paused or self._pauses.is_accused(account):
-            await self._acquit(account, is_paused=is_paused)
+        if is_paused or self._pauses.has_faults(account):
+            await self._clear_faults(account, is_paused=is_paused)
         return answer
 
-    async def _acquit(self, account: str, *, is_paused: bool) -> None:
+    async def _clear_faults(self, account: str, *, is_paused: bool) -> None:
         """A call succeeded: a paused account is reopened, and accusations of the account are removed."""
-        await asyncio.to_thread(self._pauses.reopen if is_paused else self._pauses.acquit, account)
+        await asyncio.to_thread(self._pauses.reopen if is_paused else self._pauses.clear_faults, account)
 
     async def _failed(self, failed: _Failed, error: BaseException) -> None:
-        charge = charge_of(error, failed.about)
+        charge = fault_kind_of(error, failed.about)
         is_proven = is_account_fault(error, failed.about)
         if charge is not None and isinstance(error, FulfilmentError) and isinstance(failed.about, str):
-            is_proven = await asyncio.to_thread(self._accuse, failed, error, charge, failed.about)
+            is_proven = await asyncio.to_thread(self._record_fault, failed, error, charge, failed.about)
         # Content that only one subject cannot have read proves that the server answers.
-        is_excused = charge is Charge.CONTENT and not is_proven
+        is_excused = charge is FaultKind.CONTENT and not is_proven
         await _end(failed.call, None if is_excused else error, is_proven=is_proven)
         if is_success(error):
             failed.gate.successes += 1
-            if failed.is_paused or self._pauses.is_accused(failed.gate.account):
-                await self._acquit(failed.gate.account, is_paused=failed.is_paused)
+            if failed.is_paused or self._pauses.has_faults(failed.gate.account):
+                await self._clear_faults(failed.gate.account, is_paused=failed.is_paused)
         elif isinstance(error, FulfilmentError) and is_account_fault(error, None) and (is_proven or failed.is_paused):
             await asyncio.to_thread(self._pause, failed.gate.account, error)
 
-    def _accuse(self, failed: _Failed, error: FulfilmentError, charge: Charge, about: str) -> bool:
+    def _record_fault(self, failed: _Failed, error: FulfilmentError, charge: FaultKind, about: str) -> bool:
         """Record the accusation in a subject's error; returns whether the account is now proven to be the cause."""
-        accusation = Accusation(is_alone=False, subjects=0)
+        fault = FaultRecord(is_alone=False, subjects=0)
         # If another call succeeded during this call, the account works and nothing is proven.
         if failed.gate.successes == failed.successes:
             try:
-                accusation = self._pauses.accuse(failed.gate.account, charge, about, error.code)
+                fault = self._pauses.record_fault(failed.gate.account, charge, about, error.code)
             except psycopg.Error as unavailable:
                 # The subject's own error is more useful than this one, and another subject will accuse the account
                 # again.
                 log.warning("accusation_unrecorded", account=failed.gate.account, error=type(unavailable).__name__)
-        mark(error, failed.gate.account, charge, about, accusation)
-        return accusation.is_proven
+        mark(error, failed.gate.account, charge, about, fault)
+        return fault.is_proven
 
     async def _use_pass(self, pause: Pause) -> None:
         """Let one call begin that tries a paused account. Raises GateShut for any other call."""
@@ -225,7 +225,7 @@ class Gates:
 
 
 async def _end(call: Call, error: BaseException | None, *, is_proven: bool = False) -> None:
-    if call.tells_at_once(error):
+    if call.reports_at_once(error):
         await asyncio.to_thread(call.end, error, is_proven=is_proven)
     else:
         call.end(error, is_proven=is_proven)

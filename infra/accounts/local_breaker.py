@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError
 
 from domain.gates import GateShut, is_sickness
-from infra.accounts.rules import Rules
+from infra.accounts.rules import GateRules
 
 
 class OwnGate:
@@ -19,7 +19,7 @@ class OwnGate:
     process's share of the account's rate.
     """
 
-    def __init__(self, account: str, rules: Rules, share: float, now: Callable[[], float]) -> None:
+    def __init__(self, account: str, rules: GateRules, share: float, now: Callable[[], float]) -> None:
         self._account = account
         self._rules = rules
         self._rate = rules.rate_per_s * share
@@ -84,7 +84,7 @@ class OwnCall:
     attempt: AbstractContextManager[None]
     is_probe: bool
 
-    def tells_at_once(self, error: BaseException | None) -> bool:  # noqa: ARG002 - nobody is told
+    def reports_at_once(self, error: BaseException | None) -> bool:  # noqa: ARG002 - nobody is told
         return False
 
     def end(self, error: BaseException | None, *, is_proven: bool = False) -> None:  # noqa: ARG002 - counted one by one

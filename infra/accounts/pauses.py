@@ -4,13 +4,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from domain.gates import ENGINE, Accusation, Charge, GateKind, Pause, pause_before
+from domain.gates import ENGINE, FaultKind, FaultRecord, GateKind, Pause, pause_before
 from infra.process.clock import Clock
 from infra.tables.gates import (
-    accuse,
-    acquit,
+    clear_faults,
     give_back,
-    load_standings,
+    load_shut_and_faulty,
+    record_fault,
     reopen_account,
     return_probe,
     shut_account,
@@ -33,7 +33,7 @@ class Pauses:
         self._probe_s = probe_s
         self._lock = threading.Lock()
         self._known: Sequence[Pause] = ()
-        self._accused: frozenset[str] = frozenset()
+        self._faulty: frozenset[str] = frozenset()
         self._known_until = 0.0
 
     @property
@@ -47,9 +47,9 @@ class Pauses:
                 return
             self._known_until = self._clock.monotonic() + KNOWN_FOR_S
         with self._db.connection() as connection:
-            known, accused = load_standings(connection)
+            known, faulty = load_shut_and_faulty(connection)
         with self._lock:
-            self._known, self._accused = known, accused
+            self._known, self._faulty = known, faulty
 
     def before(self, *, step: str, lane: str, account: str) -> Pause | None:
         return pause_before(self._known, step=step, lane=lane, account=account)
@@ -57,37 +57,37 @@ class Pauses:
     def of(self, account: str) -> Pause | None:
         return pause_before(self._known, account=account)
 
-    def is_accused(self, account: str) -> bool:
+    def has_faults(self, account: str) -> bool:
         """Whether a success of this account must be recorded. False for a healthy account, so that its calls write
         nothing.
         """
-        return account in self._accused
+        return account in self._faulty
 
-    def accuse(self, account: str, charge: Charge, subject: str, code: str) -> Accusation:
+    def record_fault(self, account: str, charge: FaultKind, subject: str, code: str) -> FaultRecord:
         """Record that a call about one subject accuses its account. If the account is proven to be the cause, the
         attempts that subjects lost are given back.
         """
         with self._lock:
-            self._accused |= {account}
+            self._faulty |= {account}
         with self._db.transaction() as tx:
-            accusation = accuse(tx, account, charge, subject, code)
-            if accusation.is_proven:
+            fault = record_fault(tx, account, charge, subject, code)
+            if fault.is_proven:
                 give_back(tx, account, charge)
-        log.warning("account_accused", account=account, code=code, charge=charge, subjects=accusation.subjects)
-        return accusation
+        log.warning("account_accused", account=account, code=code, charge=charge, subjects=fault.subjects)
+        return fault
 
-    def acquit(self, account: str) -> None:
+    def clear_faults(self, account: str) -> None:
         """A call of the account succeeded, so its accusers are at fault themselves."""
         with self._lock:
-            self._accused -= {account}
+            self._faulty -= {account}
         with self._db.transaction() as tx:
-            acquit(tx, account)
+            clear_faults(tx, account)
 
     def shut(self, account: str, reason: str) -> None:
         """Pause an account that does not accept us: one row and one alarm, however many calls find out."""
         with self._db.transaction() as tx:
             is_first = shut_account(tx, account, reason, self._probe_s)
-            give_back(tx, account, Charge.CREDENTIALS)
+            give_back(tx, account, FaultKind.CREDENTIALS)
         if is_first:
             log.error("account_paused", account=account, reason=reason)
         self._forget()
@@ -114,7 +114,7 @@ class Pauses:
         """Reopen an account after a successful probe."""
         with self._db.transaction() as tx:
             is_first = reopen_account(tx, account)
-            acquit(tx, account)
+            clear_faults(tx, account)
         if is_first:
             log.warning("account_reopened", account=account)
         self._forget()

@@ -9,7 +9,7 @@ from infra.config.settings import Guard, Limit, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class GateRules:
     """Failures in a row that open the breaker, how long it stays open, how calls come back, and how many may be made.
 
     After closing, `2 ** n` calls may begin in the n-th span of `ramp_ms`, until that is `ramp_calls`.
@@ -37,9 +37,9 @@ class Rules:
         return (self.failures_max, self.open_ms, self.ramp_ms, self.ramp_calls, self.rate_milli, self.burst)
 
 
-def rules_of(guard: Guard, limit: Limit) -> Rules:
+def rules_of(guard: Guard, limit: Limit) -> GateRules:
     """The limits that the settings give one account."""
-    return Rules(
+    return GateRules(
         failures_max=guard.failures_max,
         open_ms=round(guard.open_s * 1000),
         ramp_ms=round(guard.ramp_s * 1000),
@@ -49,7 +49,7 @@ def rules_of(guard: Guard, limit: Limit) -> Rules:
     )
 
 
-def rules_by_account(settings: Settings) -> Mapping[str, Rules]:
+def rules_by_account(settings: Settings) -> Mapping[str, GateRules]:
     """What the settings say of every account. The tracking of a courier has a gate of its own."""
     directory = directory_of(settings)
     limits = {name: account.limit for name, account in directory.by_account.items()}

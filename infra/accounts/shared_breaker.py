@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from domain.errors import Transient
-from infra.accounts.rules import Rules
+from infra.accounts.rules import GateRules
 from infra.queue.priority.refusals import let_go
 
 PREFIX = "orderlane:gate:"
@@ -21,7 +21,7 @@ _TIMEOUT_S = 0.25
 AT_RATE_S = 10
 
 
-class Heard(NamedTuple):
+class CallResults(NamedTuple):
     """The results of granted calls. `quiet_ms`: how long the account asked not to be called."""
 
     epoch: int = 0
@@ -31,7 +31,7 @@ class Heard(NamedTuple):
     quiet_ms: int = 0
 
 
-class Grant(NamedTuple):
+class CallGrant(NamedTuple):
     """Calls that may begin; `why` is what limits them, empty for a free gate; ask again after `wait_ms`."""
 
     calls: int
@@ -41,7 +41,7 @@ class Grant(NamedTuple):
     now_ms: int
 
 
-class Seen(NamedTuple):
+class GateLook(NamedTuple):
     """The state of a gate: shut if `why` is not empty; `room` is how much work may come back, -1 for all."""
 
     why: str
@@ -57,16 +57,16 @@ class SharedGates:
         self._ask = client.register_script(_source("ask"))
         self._look = client.register_script(_source("look"))
 
-    def ask(self, account: str, want: int, heard: Heard, rules: Rules) -> Grant:
+    def ask(self, account: str, want: int, heard: CallResults, rules: GateRules) -> CallGrant:
         """Report, and be granted up to `want` calls, in one round trip."""
         try:
             answer = self._ask(keys=[PREFIX + account], args=[want, *heard, *rules.encode()])
         except RedisError as error:
             let_go(self._client, error)
             raise Transient("redis_unavailable", type(error).__name__) from error
-        return Grant(int(answer[0]), int(answer[1]), str(answer[2], "utf-8"), int(answer[3]), int(answer[4]))
+        return CallGrant(int(answer[0]), int(answer[1]), str(answer[2], "utf-8"), int(answer[3]), int(answer[4]))
 
-    def look(self, accounts: Sequence[str], rules: Rules) -> dict[str, Seen]:
+    def look(self, accounts: Sequence[str], rules: GateRules) -> dict[str, GateLook]:
         """The states of some gates, in one round trip."""
         if not accounts:
             return {}
@@ -75,7 +75,7 @@ class SharedGates:
         except RedisError as error:
             let_go(self._client, error)
             raise Transient("redis_unavailable", type(error).__name__) from error
-        seen = (Seen(str(why, "utf-8"), int(wait_ms), int(room)) for why, wait_ms, room in rows)
+        seen = (GateLook(str(why, "utf-8"), int(wait_ms), int(room)) for why, wait_ms, room in rows)
         return dict(zip(accounts, seen, strict=True))
 
     def at_their_rate(self, accounts: Sequence[str]) -> set[str]:
@@ -107,7 +107,7 @@ class NoSharedGates(SharedGates):
     def __init__(self) -> None:
         """Nothing is connected."""
 
-    def ask(self, account: str, want: int, heard: Heard, rules: Rules) -> Grant:  # noqa: ARG002 - nobody is asked
+    def ask(self, account: str, want: int, heard: CallResults, rules: GateRules) -> CallGrant:  # noqa: ARG002 - nobody is asked
         raise Transient("redis_unavailable", "no address of Redis is configured")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from infra.config.secret import Secret
-from infra.config.settings import Channel, Courier, Location, Shop, read_settings
+from infra.config.settings import Channel, CourierContract, Location, Shop, read_settings
 
 # The value of a missing secret.
 ABSENT = Secret("absent")
@@ -30,7 +30,7 @@ def absent_secrets(file: Path, environ: Mapping[str, str]) -> list[AbsentSecret]
     """
     settings = read_settings(file, environ, absent=ABSENT)
     tree = msgspec.toml.decode(file.read_bytes())
-    tables: Mapping[str, Sequence[Shop | Courier | Location | Channel]] = {
+    tables: Mapping[str, Sequence[Shop | CourierContract | Location | Channel]] = {
         "shops": settings.shops,
         "couriers": settings.couriers,
         "locations": settings.locations,

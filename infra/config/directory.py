@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from domain.errors import Misconfigured
-from infra.config.settings import Channel, Courier, Location, Settings, Shop
+from infra.config.settings import Channel, CourierContract, Location, Settings, Shop
 
-Account = Shop | Courier | Location | Channel
+Account = Shop | CourierContract | Location | Channel
 
-K = TypeVar("K", Shop, Courier, Location, Channel)
+K = TypeVar("K", Shop, CourierContract, Location, Channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class Directory:
     """
 
     shops: Mapping[str, Shop]
-    couriers: Mapping[str, Courier]
+    couriers: Mapping[str, CourierContract]
     locations: Mapping[str, Location]
     channels: Mapping[str, Channel]
     by_account: Mapping[str, Account] = field(init=False)
     sender_cities: tuple[str, ...] = field(init=False)
-    _contracts_at: Mapping[str, tuple[Courier, ...]] = field(init=False)
+    _contracts_at: Mapping[str, tuple[CourierContract, ...]] = field(init=False)
     _shops_of_a_name: Mapping[str, tuple[Shop, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Directory:
         """Couriers with a contract, each once, in the order of the settings."""
         return tuple(dict.fromkeys(courier.courier for courier in self.couriers.values()))
 
-    def contracts_at(self, location: str) -> tuple[Courier, ...]:
+    def contracts_at(self, location: str) -> tuple[CourierContract, ...]:
         """The courier accounts that pick up at a location, the preferred one first. Raises as `location`."""
         return _known(self._contracts_at, location, "location_unknown", "location")
 

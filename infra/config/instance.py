@@ -18,7 +18,7 @@ _NAMING = ("ORDERLANE_SETTINGS", "ORDERLANE_DATABASE_URL", "ORDERLANE_REDIS_URL"
 _MARKER = "orderlane/demo"
 
 
-class Source(StrEnum):
+class SettingsSource(StrEnum):
     """What names the instance. `NOTHING`: no settings file was found."""
 
     ENVIRONMENT = "environment"
@@ -31,18 +31,18 @@ class Source(StrEnum):
 class Instance:
     """`settings_file` is known when the instance is a demo."""
 
-    source: Source
+    source: SettingsSource
     settings_file: Path | None = None
 
 
 def find_instance(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> Instance:
     """The instance that a command means in `folder`, by default the current one."""
     if any(environ.get(name) for name in _NAMING):
-        return Instance(Source.ENVIRONMENT)
+        return Instance(SettingsSource.ENVIRONMENT)
     if ((folder or Path()) / SETTINGS_FILE).is_file():
-        return Instance(Source.FOLDER)
+        return Instance(SettingsSource.FOLDER)
     demo = _last_demo(environ)
-    return Instance(Source.DEMO, demo) if demo else Instance(Source.NOTHING)
+    return Instance(SettingsSource.DEMO, demo) if demo else Instance(SettingsSource.NOTHING)
 
 
 def remember_demo(settings_file: Path, environ: Mapping[str, str] = os.environ) -> None:

@@ -67,7 +67,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ask_quiet_after_s: float = 3600.0
 
 
-class Door(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of the one HTTP door.
 
     `inside_hosts`: names that may resolve to a machine of our own network, without a port. An endpoint that
@@ -180,7 +180,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.lag_s + self.poll_every_s + self.cursor_age_max_s
 
 
-class Courier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CourierContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One contract with a courier.
 
     `track`: whether the courier is asked about parcels that have left; `false` for a contract that may not ask. Where
@@ -288,12 +288,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     scaling: Scaling = Scaling()
     metrics: Metrics = Metrics()
     engine: Engine = Engine()
-    door: Door = Door()
+    door: HttpLimits = HttpLimits()
     guard: Guard = Guard()
     tracking: Tracking = Tracking()
     retention: Retention = Retention()
     shops: tuple[Shop, ...] = ()
-    couriers: tuple[Courier, ...] = ()
+    couriers: tuple[CourierContract, ...] = ()
     locations: tuple[Location, ...] = ()
     channels: tuple[Channel, ...] = ()
     rules_file: str = ""
@@ -339,9 +339,9 @@ def read_settings(
         raise Misconfigured("settings_missing", f"{file}: {error.strerror}") from None
     tree = _toml(content, file)
     stores = tree.setdefault("stores", {})
-    _place(tree, "rules_file", file.parent)
+    _resolve(tree, "rules_file", file.parent)
     if isinstance(stores, dict):
-        _place(stores, "data_dir", file.parent)
+        _resolve(stores, "data_dir", file.parent)
         for key in ("database_url", "redis_url", "data_dir"):
             value = environ.get(f"ORDERLANE_{key.upper()}")
             if value:
@@ -372,7 +372,7 @@ def _complete_own(tree: dict[str, Any]) -> None:
             entry.setdefault("credentials", {})
 
 
-def _place(table: dict[str, Any], key: str, folder: Path) -> None:
+def _resolve(table: dict[str, Any], key: str, folder: Path) -> None:
     """A relative path in the settings file starts at the file's folder, wherever the process was started."""
     name = table.get(key)
     if isinstance(name, str) and name:
@@ -415,13 +415,13 @@ def _found_secret(value: object, folder: Path, environ: Mapping[str, str]) -> Se
             raise Misconfigured("secret_missing", f"environment variable {name} is not set")
         return Secret(environ[name])
     if scheme == "file":
-        place = folder / name
-        if not place.is_file():
-            raise Misconfigured("secret_missing", f"no secret file at {place}")
+        secret_file = folder / name
+        if not secret_file.is_file():
+            raise Misconfigured("secret_missing", f"no secret file at {secret_file}")
         try:
-            return Secret(place.read_text(encoding="utf-8").strip())
+            return Secret(secret_file.read_text(encoding="utf-8").strip())
         except (OSError, UnicodeDecodeError) as error:
-            raise Misconfigured("secret_unreadable", f"{place}: {type(error).__name__}") from None
+            raise Misconfigured("secret_unreadable", f"{secret_file}: {type(error).__name__}") from None
     raise Misconfigured("secret_in_file", "a secret is written as env:NAME or file:PATH")
 
 

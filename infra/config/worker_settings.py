@@ -21,7 +21,7 @@ KEPT_S = 900.0
 _LATE_BY = 3
 
 
-class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WorkerPool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Worker processes of one kind.
 
     No lanes or no groups named: all of them. There are `processes` of it, and up to `processes_max` if that is
@@ -37,8 +37,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     nice: int = 0
 
     @property
-    def size(self) -> scaling.Size:
-        return scaling.Size(self.processes, max(self.processes, self.processes_max))
+    def size(self) -> scaling.PoolSize:
+        return scaling.PoolSize(self.processes, max(self.processes, self.processes_max))
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +53,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     processes: int = 2
     threads: int = 4
     p0_processes: int = 0
-    pools: tuple[Pool, ...] = ()
+    pools: tuple[WorkerPool, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     drain_s: float = 30.0
 
@@ -71,19 +71,19 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """The groups with the names of their steps; see `domain.groups.groups_of`."""
         return groups_of(STEPS.map(), self.groups)
 
-    def all_pools(self) -> tuple[Pool, ...]:
+    def all_pools(self) -> tuple[WorkerPool, ...]:
         """Every pool there is, each with its groups named."""
         everything = tuple(self.step_groups())
         return tuple(msgspec.structs.replace(pool, groups=pool.groups or everything) for pool in self._shape())
 
-    def _shape(self) -> tuple[Pool, ...]:
-        shape = self.pools or (Pool(name=ALL_LANES_POOL, processes=self.processes, threads=self.threads),)
+    def _shape(self) -> tuple[WorkerPool, ...]:
+        shape = self.pools or (WorkerPool(name=ALL_LANES_POOL, processes=self.processes, threads=self.threads),)
         if not any(pool.lanes == (Lane.P0,) for pool in shape):
             processes = max(1, self.p0_processes) if self.pools else self.p0_processes
-            shape = (*shape, Pool(name=P0_POOL, lanes=(Lane.P0,), processes=processes, threads=self.threads))
+            shape = (*shape, WorkerPool(name=P0_POOL, lanes=(Lane.P0,), processes=processes, threads=self.threads))
         return shape
 
-    def pool(self, name: str) -> Pool:
+    def pool(self, name: str) -> WorkerPool:
         """A pool by its name. Raises Misconfigured ``pool_unknown``."""
         pools = {pool.name: pool for pool in self.all_pools()}
         if name not in pools:
@@ -96,7 +96,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         is_shared = all(set(pool.groups) == set(groups) for pool in self.all_pools())
         return {step: QUEUE if is_shared else f"{QUEUE}-{group}" for step, group in group_by_step(groups).items()}
 
-    def queues_of(self, pool: Pool) -> frozenset[str]:
+    def queues_of(self, pool: WorkerPool) -> frozenset[str]:
         """The queues that a pool listens at."""
         group_of = group_by_step(self.step_groups())
         return frozenset(queue for step, queue in self.queues().items() if group_of[step] in pool.groups)
@@ -105,7 +105,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return sum(pool.size.most for pool in self._shape())
 
 
-def _check_pools(pools: Sequence[Pool]) -> None:
+def _check_pools(pools: Sequence[WorkerPool]) -> None:
     names = [pool.name for pool in pools]
     if len(set(names)) < len(names):
         raise ValueError(f"two pools have one name: {', '.join(sorted(names))}")
@@ -172,7 +172,7 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def rules(self) -> scaling.ScalingRules:
         return scaling.ScalingRules(
-            thresholds=tuple(scaling.Threshold(one.orders_per_min, one.for_min * 60) for one in self.thresholds),
+            thresholds=tuple(scaling.GrowThreshold(one.orders_per_min, one.for_min * 60) for one in self.thresholds),
             backlog_min=self.backlog_min,
             wait_max_s=self.wait_max_min * 60,
             margin_s=self.ship_by_margin_h * 3600,

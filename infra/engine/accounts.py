@@ -13,7 +13,7 @@ from infra.process.steps import STEPS
 from infra.tables.locations import ensure_locations, find_locations
 from infra.tables.pool import Connection
 from infra.tables.shops import ensure_shops, find_shops
-from infra.tables.take_over import ShopRow, note_shops, undecided_shops
+from infra.tables.take_over import ShopSettingsRow, note_shops, undecided_shops
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -64,8 +64,8 @@ def take_over_line(now: datetime) -> str:
     return f"take_over_from = {now.astimezone(CHINA).replace(microsecond=0).isoformat()}"
 
 
-def _rows(settings: Settings) -> list[ShopRow]:
+def _rows(settings: Settings) -> list[ShopSettingsRow]:
     return [
-        ShopRow(shop.account, shop.platform, shop.name, shop.mode, shop.take_over_from)
+        ShopSettingsRow(shop.account, shop.platform, shop.name, shop.mode, shop.take_over_from)
         for _, shop in sorted(directory_of(settings).shops.items())
     ]

@@ -41,7 +41,7 @@ class Runner(Protocol):
     def run(self, key: BellKey) -> int: ...
 
 
-class Answer(Protocol):
+class MessageHandler(Protocol):
     """The body of a declared actor: a function of a message and the step's runner."""
 
     __name__: str
@@ -55,7 +55,7 @@ class StepActor(Generic[T_contra]):
 
     step: Step
     make: Callable[[T_contra], LocalStep | RemoteStep]
-    answer: Answer
+    answer: MessageHandler
 
     @property
     def module(self) -> str:
@@ -90,10 +90,12 @@ class StepActor(Generic[T_contra]):
         return answer
 
 
-def actor(step: Step, make: Callable[[T_contra], LocalStep | RemoteStep]) -> Callable[[Answer], StepActor[T_contra]]:
+def actor(
+    step: Step, make: Callable[[T_contra], LocalStep | RemoteStep]
+) -> Callable[[MessageHandler], StepActor[T_contra]]:
     """Declare the decorated function as the Dramatiq actor of a step, whose work is done by what `make` returns."""
 
-    def declare(answer: Answer) -> StepActor[T_contra]:
+    def declare(answer: MessageHandler) -> StepActor[T_contra]:
         return StepActor(step, make, answer)
 
     return declare

@@ -13,7 +13,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-class Source(StrEnum):
+class ActSource(StrEnum):
     """The source of an act."""
 
     CLI = "cli"
@@ -39,7 +39,7 @@ class Author:
     who: str
     reason: str
     role: Role = Role.OPERATOR
-    source: Source = Source.CLI
+    source: ActSource = ActSource.CLI
     request_id: str = field(default_factory=new_request_id)
 
     @property
@@ -47,6 +47,6 @@ class Author:
         return self.role is not Role.MACHINE
 
 
-def machine(reason: str, source: Source = Source.ENGINE) -> Author:
+def machine(reason: str, source: ActSource = ActSource.ENGINE) -> Author:
     """The engine itself as the author, which acts for `reason`; `source` says which part of it."""
     return Author("engine", reason, Role.MACHINE, source)

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from infra.engine.failures import Failures
 from infra.engine.results import Failed
-from infra.engine.write_outcomes import places, settle
+from infra.engine.write_outcomes import lock_subjects, write_outcomes
 from infra.queue.keys import BellKey
 from infra.tables.claims import Key, claim_due, claim_probe, claim_suspect, claim_turns, lock_failed, lock_leased
-from infra.tables.flights import close_flights
 from infra.tables.pool import Connection, Database
-from infra.tables.work import free_flown
+from infra.tables.running_batches import remove_running_batches
+from infra.tables.work import free_batch_members
 from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -72,8 +72,8 @@ def fail(
             is_ours = bool(lock_leased(tx, key.step, [subject_id], token))
         if not is_ours:
             return set()
-        place = places(tx, key.step, key.lane, [subject_id])[subject_id]
-        return settle(tx, key.step, [Failed(place, error)], failures)
+        ref = lock_subjects(tx, key.step, key.lane, [subject_id])[subject_id]
+        return write_outcomes(tx, key.step, [Failed(ref, error)], failures)
 
 
 def hand_back(db: Database, worker: int) -> None:
@@ -84,6 +84,6 @@ def hand_back(db: Database, worker: int) -> None:
     """
     with db.connection() as connection:
         # Locks work before flights, as all code does; waits for work that is being recorded right now.
-        free_flown(connection, worker)
-        for step, subject_ids in close_flights(connection, worker):
+        free_batch_members(connection, worker)
+        for step, subject_ids in remove_running_batches(connection, worker):
             log.warning("handed_back", step=step, subjects=len(subject_ids))

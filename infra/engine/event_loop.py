@@ -12,7 +12,7 @@ from infra.telemetry.uncaught import log_of_loop
 T = TypeVar("T")
 
 
-class Outside:
+class EventLoopThread:
     """One event loop in one thread. `run` waits for a coroutine from any other thread.
 
     Refuses to run while the calling thread holds a transaction open: no lock of ours may wait for a server of somebody

@@ -6,14 +6,14 @@ import psycopg
 
 from domain.dead_letters import KILLED
 from domain.errors import EVIDENCE_MAX_BYTES, Facts, FulfilmentError, Poison, Throttled, Transient, evidence_of
-from domain.gates import ACCUSED, ALONE, CHARGE, PAUSED, Charge, GateShut
+from domain.gates import ALONE, FAULT_KIND, FAULTY_ACCOUNT, PAUSED, FaultKind, GateShut
 from domain.holds import HOLDS, HoldCode
 from domain.outcomes import Hold
-from domain.retry import GiveUp, HoldFor, Limits, Retry, backoff_s, cause_of, causes_of, fate, fingerprint
-from infra.engine.results import Failed, Place
-from infra.engine.write_outcomes import Writes, postponed, rested, stop
+from domain.retry import GiveUp, HoldFor, Retry, RetryLimits, backoff_s, cause_of, causes_of, fate, fingerprint
+from infra.engine.results import Failed, SubjectRef
+from infra.engine.write_outcomes import Writes, gated_row, postponed, stop
 from infra.process.clock import Clock
-from infra.process.randomness import Dice
+from infra.process.randomness import Randomness
 from infra.process.steps import STEPS
 from infra.tables.answers import NewAnswer
 from infra.tables.claims import WorkRow, lock_failed
@@ -46,33 +46,38 @@ UNKNOWN = Origin()
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Judges failed subjects by the error tree. `dice` spreads the retries; `origin` is noted in dead letters."""
+    """Judges failed subjects by the error tree. `randomness` spreads the retries; `origin` is noted in dead letters."""
 
-    limits: Limits
+    limits: RetryLimits
     clock: Clock
-    dice: Dice
+    randomness: Randomness
     origin: Origin = UNKNOWN
 
     def judge(self, tx: Connection, step: str, failed: Failed, writes: Writes) -> None:
         """Gather the rows of one failure; the work row must be locked by this transaction or leased by us."""
-        place, error = failed.place, _in_our_words(failed.error)
+        ref, error = failed.ref, _in_our_words(failed.error)
         shut = next((link for link in (error, error.__cause__) if isinstance(link, GateShut)), None)
         if shut is not None:
             # This is no failure, so the first real cause stays recorded.
-            writes.rested.append(rested(place, shut.account))
+            writes.gated.append(gated_row(ref, shut.account))
             return
-        row = lock_failed(tx, step, place.subject_id)
+        row = lock_failed(tx, step, ref.subject_id)
         if row is None:
             return
         attempts, crashes = row.attempts, row.crashes
         verdict = fate(
-            error, step=STEPS[step], attempts=attempts + 1, crashes=crashes, limits=self.limits, jitter=self.dice.roll()
+            error,
+            step=STEPS[step],
+            attempts=attempts + 1,
+            crashes=crashes,
+            limits=self.limits,
+            jitter=self.randomness.fraction(),
         )
         cause = cause_entry(error, self.clock.utcnow().isoformat(), attempts + 1)
         log.warning(
             "step_failed",
-            subject_id=place.subject_id,
-            order_id=place.order_id,
+            subject_id=ref.subject_id,
+            order_id=ref.order_id,
             attempt=attempts + 1,
             fate=type(verdict).__name__,
             code=cause["code"],
@@ -81,55 +86,57 @@ class Failures:
         )
         answer = evidence_of(failed.error)
         # A call limit is no fault of the order.
-        if answer and place.order_id is not None and not isinstance(error, Throttled):
+        if answer and ref.order_id is not None and not isinstance(error, Throttled):
             writes.answers.append(
-                NewAnswer(place.order_id, step, place.subject_id, row[2], cause["code"], answer[:EVIDENCE_MAX_BYTES])
+                NewAnswer(ref.order_id, step, ref.subject_id, row[2], cause["code"], answer[:EVIDENCE_MAX_BYTES])
             )
-        excuse = _excuse(tx, step, place, _accusing(error)) if crashes < self.limits.crashes_max else None
+        excuse = _excuse(tx, step, ref, _fault_of(error)) if crashes < self.limits.crashes_max else None
         match verdict:
             case _ if excuse:
-                writes.rested.append(rested(place, excuse, cause))
+                writes.gated.append(gated_row(ref, excuse, cause))
             case _ if excuse is not None:
                 after_s = backoff_s(
-                    attempts + 1, self.limits.backoff_first_s, self.limits.backoff_max_s, self.dice.roll()
+                    attempts + 1, self.limits.backoff_first_s, self.limits.backoff_max_s, self.randomness.fraction()
                 )
-                writes.postponed.append(postponed(place, after_s, cause=cause))
+                writes.postponed.append(postponed(ref, after_s, cause=cause))
             case Retry(after_s=after_s, spends_attempt=spends):
-                writes.postponed.append(postponed(place, after_s, spent=int(spends), cause=cause))
+                writes.postponed.append(postponed(ref, after_s, spent=int(spends), cause=cause))
             case HoldFor(code=code):
-                writes.finished.append(place.subject_id)
-                stop(step, place, Hold(code, {"code": cause["code"], "message": cause["message"]}), writes)
+                writes.finished.append(ref.subject_id)
+                stop(step, ref, Hold(code, {"code": cause["code"], "message": cause["message"]}), writes)
             case GiveUp():
-                bury(step, place, row, cause, writes, origin=self.origin)
-                log.error("dead_letter", subject_id=place.subject_id, order_id=place.order_id, code=cause["code"])
+                add_dead_letter(step, ref, row, cause, writes, origin=self.origin)
+                log.error("dead_letter", subject_id=ref.subject_id, order_id=ref.order_id, code=cause["code"])
 
 
-def _accusing(error: BaseException) -> Facts:
+def _fault_of(error: BaseException) -> Facts:
     """The facts of an error, or of its cause, about an account that may be at fault; empty without such facts."""
     for link in (error, error.__cause__):
-        if isinstance(link, FulfilmentError) and (PAUSED in link.facts or ACCUSED in link.facts):
+        if isinstance(link, FulfilmentError) and (PAUSED in link.facts or FAULTY_ACCOUNT in link.facts):
             return link.facts
     return {}
 
 
-def _excuse(tx: Connection, step: str, place: Place, facts: Facts) -> str | None:
+def _excuse(tx: Connection, step: str, ref: SubjectRef, facts: Facts) -> str | None:
     """The account that the subject waits behind, empty to try again without it; None where its attempt is spent.
 
-    The first accusers of an account are often judged after it is proven to be the cause. An attempt that is
+    The first subjects with a fault are often judged after it is proven to be the cause. An attempt that is
     spent before that is written down, to be given back.
     """
     if PAUSED in facts:
         return str(facts[PAUSED])
-    if ACCUSED not in facts or facts[ALONE]:
+    if FAULTY_ACCOUNT not in facts or facts[ALONE]:
         return None
-    account, charge = str(facts[ACCUSED]), str(facts[CHARGE])
+    account, charge = str(facts[FAULTY_ACCOUNT]), str(facts[FAULT_KIND])
     if is_proven(tx, account, charge):
-        return account if charge == Charge.CREDENTIALS else ""
-    note_spent(tx, account, charge, step, place.subject_id)
+        return account if charge == FaultKind.CREDENTIALS else ""
+    note_spent(tx, account, charge, step, ref.subject_id)
     return None
 
 
-def bury(step: str, place: Place, work: WorkRow, cause: Row, writes: Writes, *, origin: Origin = UNKNOWN) -> None:
+def add_dead_letter(
+    step: str, ref: SubjectRef, work: WorkRow, cause: Row, writes: Writes, *, origin: Origin = UNKNOWN
+) -> None:
     """Close the work and open a dead letter with the whole cause chain; it blocks the order as a hold does."""
     subject_id, lane, account, attempts, crashes, causes = work
     rule = HOLDS[HoldCode.DEAD_LETTER]
@@ -140,8 +147,8 @@ def bury(step: str, place: Place, work: WorkRow, cause: Row, writes: Writes, *, 
             "subject_id": subject_id,
             "lane": lane,
             "account": account,
-            "order_id": place.order_id,
-            "fulfillment_order_id": place.fulfillment_order_id,
+            "order_id": ref.order_id,
+            "fulfillment_order_id": ref.fulfillment_order_id,
             "code": cause["code"],
             "fingerprint": fingerprint(step, account.partition("/")[0], cause["code"], _shape(cause)),
             "causes": [*causes, cause],
@@ -154,8 +161,8 @@ def bury(step: str, place: Place, work: WorkRow, cause: Row, writes: Writes, *, 
             "rules_version": origin.rules,
         }
     )
-    if place.fulfillment_order_id is not None:
-        stop(step, place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": cause["code"]}), writes)
+    if ref.fulfillment_order_id is not None:
+        stop(step, ref, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": cause["code"]}), writes)
 
 
 def crash_cause(when: str, crashes: int) -> Row:

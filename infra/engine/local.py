@@ -10,13 +10,13 @@ import psycopg
 from infra.engine.claims import Crowded, claim, fail
 from infra.engine.failures import Failures
 from infra.engine.results import Result
-from infra.engine.write_outcomes import settle
+from infra.engine.write_outcomes import write_outcomes
 from infra.process.failpoints import failpoint, failpoints
-from infra.process.randomness import Dice
+from infra.process.randomness import Randomness
 from infra.queue.keys import BellKey, Bells
 from infra.tables.claims import claim_one
-from infra.tables.flights import Flight, close_flight, open_flight
 from infra.tables.pool import Connection, Database
+from infra.tables.running_batches import RunningBatch, add_running_batch, remove_running_batch
 from infra.tables.work import finish
 from infra.telemetry.log import get_logger
 
@@ -46,7 +46,7 @@ class LocalRunner:
     db: Database
     bells: Bells
     failures: Failures
-    dice: Dice
+    randomness: Randomness
     worker: int
     batch_max: int
     crowded: Crowded = field(default_factory=dict)
@@ -74,52 +74,52 @@ class LocalRunner:
         return len(claimed)
 
     def _run_batch(self, key: BellKey, claimed: list[int]) -> set[BellKey]:
-        token = self.dice.token()
+        token = self.randomness.token()
         try:
             with self.db.transaction() as tx:
                 claimed.extend(claim(tx, key, self.batch_max, self.crowded))
                 if not claimed:
                     return set()
                 failpoints(f"{self.step.step}.claimed", claimed, tx)
-                self._take_off(token, claimed, is_alone=key.alone)
+                self._note_start(token, claimed, is_alone=key.alone)
                 rung = self._work(tx, claimed, token)
         except Exception:
-            self._land(token)
+            self._note_end(token)
             raise
         return rung
 
     def _run_alone(self, key: BellKey, subject_id: int) -> set[BellKey]:
-        token = self.dice.token()
+        token = self.randomness.token()
         try:
             with self.db.transaction() as tx:
                 if not claim_one(tx, key.step, subject_id):
                     return set()
-                self._take_off(token, [subject_id], is_alone=True)
+                self._note_start(token, [subject_id], is_alone=True)
                 rung = self._work(tx, [subject_id], token)
         except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
-            self._land(token)
+            self._note_end(token)
             return fail(self.db, key, subject_id, error, self.failures)
         return rung
 
     def _work(self, tx: Connection, subject_ids: Sequence[int], token: UUID) -> set[BellKey]:
         failpoints(f"{self.step.step}.work", subject_ids, tx)
         results = self.step.work(tx, subject_ids)
-        vanished = sorted(set(subject_ids) - {result.place.subject_id for result in results})
+        vanished = sorted(set(subject_ids) - {result.ref.subject_id for result in results})
         with tx.pipeline():
             if vanished:
                 finish(tx, self.step.step, vanished)
-            rung = settle(tx, self.step.step, results, self.failures)
-            close_flight(tx, token)
+            rung = write_outcomes(tx, self.step.step, results, self.failures)
+            remove_running_batch(tx, token)
         failpoints(f"{self.step.step}.settled", subject_ids, tx)
         return rung
 
-    def _take_off(self, token: UUID, subject_ids: Sequence[int], *, is_alone: bool) -> None:
+    def _note_start(self, token: UUID, subject_ids: Sequence[int], *, is_alone: bool) -> None:
         # On a connection of its own, because it must survive the roll-back that a crash is. The table
         # is unlogged: this costs a round trip and no flush.
         with self.db.side() as side:
-            open_flight(side, Flight(token, self.worker, self.step.step, list(subject_ids), is_alone))
+            add_running_batch(side, RunningBatch(token, self.worker, self.step.step, list(subject_ids), is_alone))
 
-    def _land(self, token: UUID) -> None:
+    def _note_end(self, token: UUID) -> None:
         if self.db.is_reachable():
             with self.db.side() as side:
-                close_flight(side, token)
+                remove_running_batch(side, token)

@@ -14,25 +14,25 @@ from domain.alarms import AlarmKind
 from domain.errors import Throttled
 from domain.outcomes import Later
 from infra.engine.claims import Crowded, claim, fail
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.failures import Failures
-from infra.engine.results import Failed, HasPlace, Result, Settled
-from infra.engine.watch import NOBODY, Watch
-from infra.engine.write_outcomes import places, settle
+from infra.engine.results import Failed, Finished, HasSubject, Result
+from infra.engine.watch import NOBODY, WatchStop
+from infra.engine.write_outcomes import lock_subjects, write_outcomes
 from infra.monitoring.alarm_events import note_event
 from infra.process.clock import Clock
 from infra.process.failpoints import failpoint, failpoints
-from infra.process.randomness import Dice
+from infra.process.randomness import Randomness
 from infra.queue.keys import BellKey, Bells
 from infra.tables.claims import claim_one, lock_leased
-from infra.tables.flights import Flight, close_flight, open_flight
 from infra.tables.pool import Connection, Database
+from infra.tables.running_batches import RunningBatch, add_running_batch, remove_running_batch
 from infra.tables.work import finish, lease
 from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
 
-I = TypeVar("I", bound=HasPlace)  # noqa: E741 - intent
+I = TypeVar("I", bound=HasSubject)  # noqa: E741 - intent
 A = TypeVar("A")
 
 
@@ -65,10 +65,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Intended(Generic[I]):
-    """The result of the first transaction: intents that will be called, and subjects settled without a call."""
+    """The result of the first transaction: intents that will be called, and subjects finished without a call."""
 
     intents: Sequence[I]
-    settled: Sequence[Result] = ()
+    finished: Sequence[Result] = ()
 
 
 @runtime_checkable
@@ -108,9 +108,9 @@ class RemoteRunner:
     step: RemoteStep
     db: Database
     bells: Bells
-    outside: Outside
+    event_loop: EventLoopThread
     failures: Failures
-    dice: Dice
+    randomness: Randomness
     clock: Clock
     worker: int
     batch_max: int
@@ -118,14 +118,14 @@ class RemoteRunner:
     crowded: Crowded = field(default_factory=dict)
     is_draining: Callable[[], bool] = never
     is_probe: bool = False
-    watch: Watch = NOBODY
+    watch: WatchStop = NOBODY
 
     def run(self, key: BellKey) -> int:
         """Lease, call and record one batch; return how many subjects it had. A process that drains leases none."""
         if self.is_draining():
             return 0
         failpoint(f"{self.step.step}.before_claim")
-        token = self.dice.token()
+        token = self.randomness.token()
         ends_at = self.clock.monotonic() + self.lease_s
         claimed, intended, rung = self._intend(key, token)
         if claimed and (key.alone or key in self.crowded):
@@ -140,7 +140,7 @@ class RemoteRunner:
 
         For a person's command, which must show the result of each subject.
         """
-        token = self.dice.token()
+        token = self.randomness.token()
         ends_at = self.clock.monotonic() + self.lease_s
         intended, rung = self._intend_alone(key, token, list(subject_ids))
         self.bells.ring(rung)
@@ -149,10 +149,10 @@ class RemoteRunner:
     def _carry_out(self, lease: Lease, intended: Intended[Any]) -> None:
         if not intended.intents:
             return
-        called = [intent.place.subject_id for intent in intended.intents]
+        called = [intent.ref.subject_id for intent in intended.intents]
         failpoints(f"{self.step.step}.before_call", called)
         answers = self._call(intended.intents, lease)
-        pairs = [(intent, answers.get(intent.place.subject_id, NotCalledError())) for intent in intended.intents]
+        pairs = [(intent, answers.get(intent.ref.subject_id, NotCalledError())) for intent in intended.intents]
         failpoints(f"{self.step.step}.after_call", called)
         rung = self._record(lease.key, lease.token, pairs)
         failpoints(f"{self.step.step}.committed", called)
@@ -160,10 +160,10 @@ class RemoteRunner:
 
     def _call(self, intents: Sequence[Any], lease: Lease) -> Mapping[int, Any]:
         try:
-            return self.outside.run(self.step.call(intents, lease))
+            return self.event_loop.run(self.step.call(intents, lease))
         except Exception as error:  # noqa: BLE001 - a defect of the step itself: every member's attempt failed
             log.warning("call_failed", step=self.step.step, size=len(intents), error=type(error).__name__)
-            return {intent.place.subject_id: error for intent in intents}
+            return {intent.ref.subject_id: error for intent in intents}
 
     def _intend(self, key: BellKey, token: UUID) -> tuple[list[int], Intended[Any], set[BellKey]]:
         claimed: list[int] = []
@@ -202,19 +202,19 @@ class RemoteRunner:
     ) -> tuple[Intended[Any], set[BellKey]]:
         failpoints(f"{self.step.step}.intend", subject_ids, tx)
         stopped = self.watch.stopped(tx, self.step.step, subject_ids)
-        resting = {result.place.subject_id for result in stopped}
-        free = [id_ for id_ in subject_ids if id_ not in resting]
+        watched = {result.ref.subject_id for result in stopped}
+        free = [id_ for id_ in subject_ids if id_ not in watched]
         intended = self.step.intend(tx, free) if free else Intended(())
-        called = [intent.place.subject_id for intent in intended.intents]
-        known = {*called, *resting, *(result.place.subject_id for result in intended.settled)}
+        called = [intent.ref.subject_id for intent in intended.intents]
+        known = {*called, *watched, *(result.ref.subject_id for result in intended.finished)}
         vanished = sorted(set(subject_ids) - known)
         with tx.pipeline():
             if vanished:
                 finish(tx, self.step.step, vanished)
             if called:
                 lease(tx, self.step.step, called, token, self.lease_s)
-                open_flight(tx, Flight(token, self.worker, self.step.step, called, is_alone))
-            return intended, settle(tx, self.step.step, [*intended.settled, *stopped], self.failures)
+                add_running_batch(tx, RunningBatch(token, self.worker, self.step.step, called, is_alone))
+            return intended, write_outcomes(tx, self.step.step, [*intended.finished, *stopped], self.failures)
 
     def _record(self, key: BellKey, token: UUID, pairs: list[tuple[Any, Any]]) -> set[BellKey]:
         try:
@@ -229,9 +229,9 @@ class RemoteRunner:
                 with self.db.transaction() as tx:
                     rung |= self._record_in(tx, key, token, [pair])
             except Exception as error:  # noqa: BLE001 - alone now, so the error is this member's
-                rung |= fail(self.db, key, pair[0].place.subject_id, error, self.failures, token=token)
+                rung |= fail(self.db, key, pair[0].ref.subject_id, error, self.failures, token=token)
         with self.db.connection() as side:
-            close_flight(side, token)
+            remove_running_batch(side, token)
         return rung
 
     def _record_batch(self, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]]) -> set[BellKey]:
@@ -241,24 +241,24 @@ class RemoteRunner:
     def _record_in(
         self, tx: Connection, key: BellKey, token: UUID, pairs: Sequence[tuple[Any, Any]], *, is_last: bool = False
     ) -> set[BellKey]:
-        ids = [intent.place.subject_id for intent, _ in pairs]
+        ids = [intent.ref.subject_id for intent, _ in pairs]
         ours = lock_leased(tx, self.step.step, ids, token)
         if len(ours) < len(ids):
             log.warning("late_save_refused", step=self.step.step, refused=len(ids) - len(ours))
             note_event(self.db, AlarmKind.LATE_SAVE_REFUSED, self.step.step)
-        # The order may have moved during the call: its place is read again, and locked.
-        now = places(tx, self.step.step, key.lane, ours)
+        # The order may have moved during the call: its subject is read again, and locked.
+        now = lock_subjects(tx, self.step.step, key.lane, ours)
         kept = [
-            (replace(intent, place=now[intent.place.subject_id]), answer)
+            (replace(intent, ref=now[intent.ref.subject_id]), answer)
             for intent, answer in pairs
-            if intent.place.subject_id in now
+            if intent.ref.subject_id in now
         ]
         failpoints(f"{self.step.step}.record", ours, tx)
         results = self.step.record(tx, kept) if kept else []
         with tx.pipeline():
-            rung = settle(tx, self.step.step, [_untouched(result) for result in results], self.failures)
+            rung = write_outcomes(tx, self.step.step, [_untouched(result) for result in results], self.failures)
             if is_last:
-                close_flight(tx, token)
+                remove_running_batch(tx, token)
         failpoints(f"{self.step.step}.recorded", ours, tx)
         return rung
 
@@ -266,7 +266,7 @@ class RemoteRunner:
 def _untouched(result: Result) -> Result:
     """A subject that was not called becomes due again unchanged: no failure, no attempt."""
     if isinstance(result, Failed) and isinstance(result.error, NotCalledError):
-        return Settled(result.place, Later(result.error.code))
+        return Finished(result.ref, Later(result.error.code))
     return result
 
 
@@ -296,4 +296,4 @@ async def call_each(
                 return error
 
     answers = await asyncio.gather(*(one(intent) for intent in intents))
-    return {intent.place.subject_id: answer for intent, answer in zip(intents, answers, strict=True)}
+    return {intent.ref.subject_id: answer for intent, answer in zip(intents, answers, strict=True)}

@@ -15,21 +15,21 @@ from domain.reasons import Reason
 from domain.states import Cause, State
 from domain.steps import Subject
 from domain.stock import Reservation
-from infra.engine.author import Author, Source, machine
-from infra.engine.results import NewWork, Place, Settled
+from infra.engine.author import ActSource, Author, machine
+from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_move, add_work, event, write
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.audit import Act, Verb, record_acts
 from infra.tables.gaps import retry_gaps
 from infra.tables.holds import release_blocks
-from infra.tables.letters import Closed, OpenLetter, close, endings, load_standings, lock_open
+from infra.tables.letters import ClosedLetter, OpenLetter, close, endings, load_subjects, lock_open
 from infra.tables.orders import Locked, lock_fulfillment, shop_of
 from infra.tables.pool import Connection
-from infra.tables.work import Returned, lock_work, put_back
+from infra.tables.work import ReturnedWork, lock_work, put_back
 
 
-class Answer(StrEnum):
+class ReplayAnswer(StrEnum):
     REPLAYED = "replayed"
     SUPERSEDED = "superseded"
     REFUSED = "refused"
@@ -40,7 +40,7 @@ class Replayed:
     """The result for one letter."""
 
     letter_id: int
-    answer: Answer
+    answer: ReplayAnswer
     why: Reason | None = None
 
 
@@ -54,7 +54,7 @@ class _Case:
     lane: Lane
     account: str
     crashes: int
-    place: Place
+    ref: SubjectRef
     reservation: Reservation
     prospect: Prospect
 
@@ -74,9 +74,9 @@ class _BackToWork:
     def bell(self) -> BellKey:
         return BellKey(self.case.step, self.lane, self.case.account, self.case.crashes > 0)
 
-    def returned(self) -> Returned:
+    def returned(self) -> ReturnedWork:
         step, lane, account, is_suspect = self.bell()
-        return Returned(step, self.case.subject_id, lane, account, self.case.place.order_id, is_suspect)
+        return ReturnedWork(step, self.case.subject_id, lane, account, self.case.ref.order_id, is_suspect)
 
 
 def replay(
@@ -90,24 +90,24 @@ def replay(
     cases = _lock(tx, letter_ids, again=again)
     back = [case for case in cases if isinstance(case.prospect, PutBack)]
     over = [case for case in cases if isinstance(case.prospect, Superseded)]
-    works = [_BackToWork(case, lane or case.place.lane) for case in back]
+    works = [_BackToWork(case, lane or case.ref.lane) for case in back]
     _put_back(tx, works)
-    ended = [*((case, Answer.REPLAYED, author.reason) for case in back), *_superseded(over)]
+    ended = [*((case, ReplayAnswer.REPLAYED, author.reason) for case in back), *_superseded(over)]
     rung = _close(tx, ended, author)
     found = {case.id: _answer(case) for case in cases}
     gone = endings(tx, [id_ for id_ in letter_ids if id_ not in found])
-    answers = [found.get(id_) or Replayed(id_, Answer.REFUSED, gone[id_]) for id_ in letter_ids]
+    answers = [found.get(id_) or Replayed(id_, ReplayAnswer.REFUSED, gone[id_]) for id_ in letter_ids]
     return answers, rung | {work.bell() for work in works}
 
 
 def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> tuple[int, set[BellKey]]:
     """Close those letters whose order moved on without them; how many, and the bells to ring after the commit."""
-    standings = load_standings(tx, letter_ids)
-    moved_on = [id_ for id_, standing in standings.items() if isinstance(prospect(standing), Superseded)]
+    subjects = load_subjects(tx, letter_ids)
+    moved_on = [id_ for id_, subject in subjects.items() if isinstance(prospect(subject), Superseded)]
     if not moved_on:
         return 0, set()
     over = [case for case in _lock(tx, moved_on) if isinstance(case.prospect, Superseded)]
-    return len(over), _close(tx, list(_superseded(over)), machine("the order moved on", Source.SWEEPER))
+    return len(over), _close(tx, list(_superseded(over)), machine("the order moved on", ActSource.SWEEPER))
 
 
 def go_on(tx: Connection, locked: Locked, step: str, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:
@@ -115,9 +115,9 @@ def go_on(tx: Connection, locked: Locked, step: str, cause: Cause, facts: Mappin
     assert locked.resume_state is not None
     reservation = Reservation(locked.reservation)
     to = resumption(locked.resume_state, reservation, STEPS.map(), is_empty=not locked.quantities)
-    place = Place(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
+    ref = SubjectRef(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
     writes = Writes()
-    add_move(step, Settled(place, Done(), cause), (to.state,), writes, facts=facts)
+    add_move(step, Finished(ref, Done(), cause), (to.state,), writes, facts=facts)
     write(tx, step, writes)
     due = {bell for name in to.steps for bell in add_due(tx, locked, name)}
     return due | _wake(tx, locked.id)
@@ -155,16 +155,16 @@ def _lock(tx: Connection, letter_ids: Sequence[int], *, again: bool = False) -> 
     lock_work(tx, [one.step for one in letters], [one.subject_id for one in letters])
     ids = {one.fulfillment_order_id for one in letters if one.fulfillment_order_id is not None}
     locked = {one.id: one for one in lock_fulfillment(tx, sorted(ids))}
-    standings = load_standings(tx, [one.id for one in letters])
+    subjects = load_subjects(tx, [one.id for one in letters])
     return [
-        _case(one, locked.get(one.fulfillment_order_id or 0), prospect(standings[one.id], again=again))
+        _case(one, locked.get(one.fulfillment_order_id or 0), prospect(subjects[one.id], again=again))
         for one in letters
-        if one.id in standings
+        if one.id in subjects
     ]
 
 
 def _case(letter: OpenLetter, locked: Locked | None, found: Prospect) -> _Case:
-    place = Place(
+    ref = SubjectRef(
         letter.subject_id,
         locked.lane if locked else Lane(letter.lane),
         letter.order_id,
@@ -180,7 +180,7 @@ def _case(letter: OpenLetter, locked: Locked | None, found: Prospect) -> _Case:
         Lane(letter.lane),
         letter.account,
         letter.crashes,
-        place,
+        ref,
         reservation,
         found,
     )
@@ -193,35 +193,35 @@ def _put_back(tx: Connection, works: Sequence[_BackToWork]) -> None:
     put_back(tx, [work.returned() for work in works if not work.case.is_gap])
 
 
-def _superseded(cases: Iterable[_Case]) -> Iterable[tuple[_Case, Answer, str]]:
+def _superseded(cases: Iterable[_Case]) -> Iterable[tuple[_Case, ReplayAnswer, str]]:
     for case in cases:
         assert isinstance(case.prospect, Superseded)
-        yield case, Answer.SUPERSEDED, case.prospect.why.stored()
+        yield case, ReplayAnswer.SUPERSEDED, case.prospect.why.stored()
 
 
 def _answer(case: _Case) -> Replayed:
     match case.prospect:
         case PutBack():
-            return Replayed(case.id, Answer.REPLAYED)
+            return Replayed(case.id, ReplayAnswer.REPLAYED)
         case Superseded(why=why):
-            return Replayed(case.id, Answer.SUPERSEDED, why)
+            return Replayed(case.id, ReplayAnswer.SUPERSEDED, why)
         case NotYet(why=why):
-            return Replayed(case.id, Answer.REFUSED, why)
+            return Replayed(case.id, ReplayAnswer.REFUSED, why)
 
 
-def _close(tx: Connection, ended: Sequence[tuple[_Case, Answer, str]], author: Author) -> set[BellKey]:
+def _close(tx: Connection, ended: Sequence[tuple[_Case, ReplayAnswer, str]], author: Author) -> set[BellKey]:
     """Close letters, lift the hold that they were, and move what may go on; the bells of what that makes due."""
     if not ended:
         return set()
-    close(tx, [Closed(case.id, answer, reason) for case, answer, reason in ended], author.who)
-    held = [case.place.fulfillment_order_id for case, _, _ in ended if case.place.fulfillment_order_id is not None]
+    close(tx, [ClosedLetter(case.id, answer, reason) for case, answer, reason in ended], author.who)
+    held = [case.ref.fulfillment_order_id for case, _, _ in ended if case.ref.fulfillment_order_id is not None]
     release_blocks(tx, held, author)
     writes = Writes()
     moved: set[int] = set()
     rung: set[BellKey] = set()
     for case, answer, reason in ended:
         facts = {"letter": case.id, "by": author.who, "reason": reason}
-        writes.events.append(event(case.step, case.place, f"letter_{answer}", _cause(author), facts=facts))
+        writes.events.append(event(case.step, case.ref, f"letter_{answer}", _cause(author), facts=facts))
         rung |= _resume(tx, case, author, moved, writes)
     write(tx, ended[0][0].step, writes)
     acts = [Act(f"letter/{case.id}", {"state": "open"}, {"state": answer}) for case, answer, _ in ended]
@@ -230,13 +230,13 @@ def _close(tx: Connection, ended: Sequence[tuple[_Case, Answer, str]], author: A
 
 
 def _resume(tx: Connection, case: _Case, author: Author, moved: set[int], writes: Writes) -> set[BellKey]:
-    fulfillment_order_id = case.place.fulfillment_order_id
+    fulfillment_order_id = case.ref.fulfillment_order_id
     if fulfillment_order_id is None or fulfillment_order_id in moved:
         return set()
     facts = {"letter": case.id, "by": author.who}
     match case.prospect:
         case PutBack(resume=State() as to):
-            add_move(case.step, Settled(case.place, Done(), _cause(author)), (to,), writes, facts=facts)
+            add_move(case.step, Finished(case.ref, Done(), _cause(author)), (to,), writes, facts=facts)
             moved.add(fulfillment_order_id)
             return _wake(tx, fulfillment_order_id)
         case Superseded(resume=State()):

@@ -21,11 +21,11 @@ def report(db: Database, worker: int, *, pool: str, code: str, rules: str) -> No
         reports.add_report(connection, PRESENCE_CLASS, NewReport(worker, pool, code, rules))
 
 
-def carry_whole(tx: Connection) -> bool:
+def has_worker_without_parts(tx: Connection) -> bool:
     """Whether a worker runs whose version knows no parts of orders: orders in parts wait until that worker has
     ended.
     """
-    return reports.carry_whole(tx, PRESENCE_CLASS, LINES_CLASS)
+    return reports.has_worker_without_parts(tx, PRESENCE_CLASS, LINES_CLASS)
 
 
 def living(connection: Connection) -> list[Report]:

@@ -12,7 +12,7 @@ from infra.queue.keys import BellKey
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SubjectRef:
     """The ids to which a subject's events and holds belong, and the state in which the subject was read."""
 
     subject_id: int
@@ -23,8 +23,8 @@ class Place:
     state: State | None = None
 
 
-class PlaceRow(Protocol):
-    """The columns that a row needs for its subject's place."""
+class SubjectColumns(Protocol):
+    """The columns that a row needs for its subject's reference."""
 
     @property
     def lane(self) -> str: ...
@@ -38,9 +38,11 @@ class PlaceRow(Protocol):
     def state(self) -> str: ...
 
 
-def place_of(row: PlaceRow, subject_id: int) -> Place:
-    """The place of a subject that belongs to a package."""
-    return Place(subject_id, Lane(row.lane), row.order_id, row.fulfillment_order_id, row.package_id, State(row.state))
+def ref_of(row: SubjectColumns, subject_id: int) -> SubjectRef:
+    """The reference of a subject that belongs to a package."""
+    return SubjectRef(
+        subject_id, Lane(row.lane), row.order_id, row.fulfillment_order_id, row.package_id, State(row.state)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,14 @@ class NewWork:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Finished:
     """A step's outcome for one subject, with everything that commits together with it.
 
     `via`: states passed on the way to `Done.state`, or before a `Later`. `holds`: recorded without moving the state by
     themselves. `lane`: the fulfillment order's lane from the move to `Done.state` on.
     """
 
-    place: Place
+    ref: SubjectRef
     outcome: Outcome
     cause: Cause = Cause.RULES
     via: tuple[State, ...] = ()
@@ -81,30 +83,30 @@ class Settled:
 class Failed:
     """A step raised for one subject. `error` decides its fate."""
 
-    place: Place
+    ref: SubjectRef
     error: Exception = field(repr=False)
 
 
-Result = Settled | Failed
+Result = Finished | Failed
 
 
-class HasPlace(Protocol):
+class HasSubject(Protocol):
     @property
-    def place(self) -> Place: ...
+    def ref(self) -> SubjectRef: ...
 
 
-S = TypeVar("S", bound=HasPlace)
+S = TypeVar("S", bound=HasSubject)
 
 
-def each(step: str, subjects: Iterable[S], decide: Callable[[S], Result]) -> list[Result]:
+def decide_each(step: str, subjects: Iterable[S], decide: Callable[[S], Result]) -> list[Result]:
     """One result for each subject, in their order. Each subject is decided separately: an error of `decide`, of any
     type, becomes a `Failed` of that subject and is not raised.
     """
     results: list[Result] = []
     for subject in subjects:
         try:
-            failpoint(f"{step}.decide", subject.place.subject_id)
+            failpoint(f"{step}.decide", subject.ref.subject_id)
             results.append(decide(subject))
         except Exception as error:  # noqa: BLE001 - whatever a rule raises is this member's fate, not its batch's
-            results.append(Failed(subject.place, error))
+            results.append(Failed(subject.ref, error))
     return results

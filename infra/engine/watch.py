@@ -11,14 +11,14 @@ from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold, Later
 from domain.steps import Subject
-from infra.engine.results import Result, Settled
-from infra.engine.write_outcomes import places
+from infra.engine.results import Finished, Result
+from infra.engine.write_outcomes import lock_subjects
 from infra.process.steps import STEPS
 from infra.tables.pool import Connection
 from infra.tables.take_over import WatchedSubject, watched_fulfillment, watched_notices, watched_packages
 
 # Seconds until the waiting work is tried again: the watch may have ended.
-REST_S = 60.0
+LOOK_AGAIN_S = 60.0
 
 _FIND: dict[Subject, Callable[[Connection, str, Sequence[int]], list[WatchedSubject]]] = {
     Subject.PACKAGE: lambda tx, step, ids: watched_packages(tx, step, STEPS[step].works_in, ids),
@@ -28,7 +28,7 @@ _FIND: dict[Subject, Callable[[Connection, str, Sequence[int]], list[WatchedSubj
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchStop:
     """`accounts`: shops that this process's settings watch. Without any, nothing is asked of the database.
 
     Whether a shop is watched right now, the database says: a process with earlier settings stops no order of a shop
@@ -49,13 +49,12 @@ class Watch:
         watched = {one.subject_id: one.account for one in find(tx, step, subject_ids) if not one.is_asked_about}
         if not watched:
             return []
-        now = places(tx, step, Lane.P1, sorted(watched))
+        now = lock_subjects(tx, step, Lane.P1, sorted(watched))
         if not STEPS[step].stops_order:
-            return [Settled(place, Later("shop_watched", after_s=REST_S)) for place in now.values()]
+            return [Finished(ref, Later("shop_watched", after_s=LOOK_AGAIN_S)) for ref in now.values()]
         return [
-            Settled(place, Hold(HoldCode.SHOP_WATCHED, {"shop": watched[subject_id]}))
-            for subject_id, place in now.items()
+            Finished(ref, Hold(HoldCode.SHOP_WATCHED, {"shop": watched[subject_id]})) for subject_id, ref in now.items()
         ]
 
 
-NOBODY = Watch()
+NOBODY = WatchStop()

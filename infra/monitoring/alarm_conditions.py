@@ -22,7 +22,7 @@ from infra.tables.alarm_conditions import (
     stock_faults,
     stopped_bulks,
 )
-from infra.tables.alarms import Held, settle_alarms
+from infra.tables.alarms import HeldCondition, update_alarms
 from infra.tables.breaches import load_breaches
 from infra.tables.cases import expired_cases
 from infra.tables.gates import load_pauses
@@ -41,7 +41,7 @@ UNSETTLED_H = 24
 RULES_KEY = "rules_file"
 
 # By kind and key; None: nobody knows whether the condition holds for this key.
-Found = Mapping[AlarmKind, Mapping[str, Held | None]]
+Found = Mapping[AlarmKind, Mapping[str, HeldCondition | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,16 @@ class Condition:
     look: Callable[[Connection], Found]
 
 
-def settle_condition(db: Database, condition: Condition) -> None:
+def update_condition(db: Database, condition: Condition) -> None:
     """Look, then open, renew and close the alarms of its kinds. Safe to run twice and side by side."""
     with db.connection() as connection:
         found = condition.look(connection)
     with db.transaction() as tx:
         for kind in condition.kinds:
-            settle_alarms(tx, kind, found.get(kind, {}))
+            update_alarms(tx, kind, found.get(kind, {}))
 
 
-def of_kind(kind: AlarmKind, look: Callable[[Connection], Mapping[str, Held | None]]) -> Condition:
+def of_kind(kind: AlarmKind, look: Callable[[Connection], Mapping[str, HeldCondition | None]]) -> Condition:
     """A condition of one kind."""
     return Condition((kind,), lambda connection: {kind: look(connection)})
 
@@ -95,9 +95,9 @@ def _clocks(connection: Connection) -> Found:
     return {CLOCK_ALARMS[percent]: shops for percent, shops in running_clocks(connection).items()}
 
 
-def _letters(connection: Connection) -> Mapping[str, Held]:
+def _letters(connection: Connection) -> Mapping[str, HeldCondition]:
     return {
-        cause.fingerprint: Held(
+        cause.fingerprint: HeldCondition(
             cause.letters,
             {"at_step": cause.step, "adapter": cause.adapter, "code": cause.code, "orders": cause.orders},
         )
@@ -105,15 +105,15 @@ def _letters(connection: Connection) -> Mapping[str, Held]:
     }
 
 
-def _silent_feeds(connection: Connection) -> Mapping[str, Held]:
+def _silent_feeds(connection: Connection) -> Mapping[str, HeldCondition]:
     silent = silent_feeds(connection, SILENT_S)
-    return {account: Held(facts={"since": since.isoformat()}) for account, since, _ in silent}
+    return {account: HeldCondition(facts={"since": since.isoformat()}) for account, since, _ in silent}
 
 
-def _silent_warehouses(connection: Connection, settings: Settings) -> Mapping[str, Held]:
+def _silent_warehouses(connection: Connection, settings: Settings) -> Mapping[str, HeldCondition]:
     locations = directory_of(settings).locations
     return {
-        locations[one.location].account: Held(one.documents, {"since": one.since.isoformat()})
+        locations[one.location].account: HeldCondition(one.documents, {"since": one.since.isoformat()})
         for one in silent_warehouses(connection, patience_of(settings))
     }
 
@@ -124,53 +124,53 @@ def patience_of(settings: Settings) -> Mapping[str, float]:
     return {name: one.silent_after_h for name, one in locations.items() if one.silent_after_h > 0}
 
 
-def _behind(connection: Connection, settings: Settings) -> Mapping[str, Held | None]:
+def _behind(connection: Connection, settings: Settings) -> Mapping[str, HeldCondition | None]:
     """A shop near its limit is neither behind nor caught up: its alarm stays as it is."""
     return {
-        one.account: Held(facts={"allowed_min": round(one.patience_s / 60)}) if one.is_behind else None
+        one.account: HeldCondition(facts={"allowed_min": round(one.patience_s / 60)}) if one.is_behind else None
         for one in cursor_ages(connection, settings.shops)
         if one.is_behind or not (one.is_calm or one.is_paused)
     }
 
 
-def _found_late(connection: Connection, settings: Settings) -> Mapping[str, Held]:
+def _found_late(connection: Connection, settings: Settings) -> Mapping[str, HeldCondition]:
     rows = found_late(connection, LATE_RECENT_H)
     shops = directory_of(settings).shops
-    return {account: Held(count) for account, count, _, is_recent in rows if is_recent and account in shops}
+    return {account: HeldCondition(count) for account, count, _, is_recent in rows if is_recent and account in shops}
 
 
-def _unsettled(connection: Connection, settings: Settings) -> Mapping[str, Held]:
+def _unsettled(connection: Connection, settings: Settings) -> Mapping[str, HeldCondition]:
     rows = unsettled(connection, UNSETTLED_H)
     shops = directory_of(settings).shops
-    return {account: Held() for account, _ in rows if account in shops}
+    return {account: HeldCondition() for account, _ in rows if account in shops}
 
 
-def _expired_holds(connection: Connection) -> Mapping[str, Held]:
-    return {owner: Held(holds, owner=owner) for owner, holds in expired_holds(connection)}
+def _expired_holds(connection: Connection) -> Mapping[str, HeldCondition]:
+    return {owner: HeldCondition(holds, owner=owner) for owner, holds in expired_holds(connection)}
 
 
-def _expired_cases(connection: Connection) -> Mapping[str, Held]:
-    return {owner: Held(cases, owner=owner) for owner, cases in expired_cases(connection)}
+def _expired_cases(connection: Connection) -> Mapping[str, HeldCondition]:
+    return {owner: HeldCondition(cases, owner=owner) for owner, cases in expired_cases(connection)}
 
 
-def _paused_accounts(connection: Connection) -> Mapping[str, Held]:
+def _paused_accounts(connection: Connection) -> Mapping[str, HeldCondition]:
     return {
-        pause.name: Held(facts={"code": pause.reason})
+        pause.name: HeldCondition(facts={"code": pause.reason})
         for pause in load_pauses(connection)
         if pause.kind is GateKind.ACCOUNT and pause.shut_by == ENGINE
     }
 
 
-def _breaches(connection: Connection) -> Mapping[str, Held]:
-    return {name: Held(examples) for name, examples in load_breaches(connection).items()}
+def _breaches(connection: Connection) -> Mapping[str, HeldCondition]:
+    return {name: HeldCondition(examples) for name, examples in load_breaches(connection).items()}
 
 
-def _unreadable(connection: Connection) -> Mapping[str, Held]:
+def _unreadable(connection: Connection) -> Mapping[str, HeldCondition]:
     rows = count_by_account(connection)
-    return {f"{source} {account}": Held(entries) for account, source, entries in rows}
+    return {f"{source} {account}": HeldCondition(entries) for account, source, entries in rows}
 
 
-def _borrowed(rules_file: str) -> Mapping[str, Held | None]:
+def _borrowed(rules_file: str) -> Mapping[str, HeldCondition | None]:
     """The condition is unknown for a file that cannot be read: `orderlane doctor` says what is wrong with the file."""
     try:
         rules = load_rules(rules_file)
@@ -178,4 +178,4 @@ def _borrowed(rules_file: str) -> Mapping[str, Held | None]:
         return {RULES_KEY: None}
     if not rules.borrowed:
         return {}
-    return {RULES_KEY: Held(len(rules.borrowed), {"keys": list(rules.borrowed), "version": rules.version})}
+    return {RULES_KEY: HeldCondition(len(rules.borrowed), {"keys": list(rules.borrowed), "version": rules.version})}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from domain.alarms import Severity
-from infra.tables.alarms import Alarm, News, note_told, untold
+from infra.tables.alarms import Alarm, News, note_reported, unreported
 from infra.tables.pool import Database
 from infra.telemetry.log import get_logger
 
@@ -20,7 +20,7 @@ log = get_logger(__name__)
 class Sink(Protocol):
     """Receives changes of alarms. May receive the same change again."""
 
-    def tell(self, news: Sequence[News]) -> None:
+    def report(self, news: Sequence[News]) -> None:
         """Report all changes, or raise: then all are reported again."""
         ...
 
@@ -28,7 +28,7 @@ class Sink(Protocol):
 class LogSink:
     """Log events `alarm_opened`, at the level of its severity, and `alarm_closed`."""
 
-    def tell(self, news: Sequence[News]) -> None:
+    def report(self, news: Sequence[News]) -> None:
         for one in news:
             if one.is_opening:
                 _say_opened(one.alarm)
@@ -60,17 +60,17 @@ def _say_closed(alarm: Alarm) -> None:
     )
 
 
-def tell_alarms(db: Database, sink: Sink) -> int:
+def report_alarms(db: Database, sink: Sink) -> int:
     """Report changes that were not reported yet; return the number of alarms. No transaction is open while the sink
     works.
     """
     total = 0
     while True:
         with db.connection() as connection:
-            news = untold(connection, _AT_ONCE)
+            news = unreported(connection, _AT_ONCE)
         if not news:
             return total
-        sink.tell(news)
+        sink.report(news)
         with db.transaction() as tx:
-            note_told(tx, [one.alarm for one in news])
+            note_reported(tx, [one.alarm for one in news])
         total += len(news)

@@ -8,9 +8,9 @@ from infra.config.settings import Shop
 from infra.monitoring.cursor_age import cursor_ages
 from infra.tables import clock
 from infra.tables.cases import expired_cases
-from infra.tables.clock import Recent
+from infra.tables.clock import RecentQuery
 from infra.tables.holds import expired_holds
-from infra.tables.letters import LetterCause, Told, alarms_raised, forget_alarms, load_causes, note_alarms
+from infra.tables.letters import LastReport, LetterCause, alarms_raised, forget_alarms, load_causes, note_alarms
 from infra.tables.locations import silent_feeds
 from infra.tables.placements import silent_warehouses
 from infra.tables.pool import Database
@@ -41,7 +41,7 @@ def raise_alarms(db: Database) -> int:
     total = 0
     while True:
         with db.transaction() as tx:
-            raised = clock.raise_alarms(tx, MARKS, sorted(ON_THE_CLOCK), Recent(LATE_DAYS, _NEWEST), _AT_ONCE)
+            raised = clock.raise_alarms(tx, MARKS, sorted(ON_THE_CLOCK), RecentQuery(LATE_DAYS, _NEWEST), _AT_ONCE)
         for percent, currency, orders, at_risk_minor in raised:
             say = log.error if percent == MARKS[-1] else log.warning
             say("clock_alarm", percent=percent, orders=orders, at_risk_minor=at_risk_minor, currency=currency)
@@ -75,7 +75,7 @@ def repeat_alarms(db: Database) -> int:
             return total
 
 
-def is_news(letters: int, told: Told | None) -> bool:
+def is_news(letters: int, told: LastReport | None) -> bool:
     """Whether a cause with this many open letters must be reported: it is new, it grows, or it stays."""
     return told is None or letters >= told.letters * _GROWTH or told.age >= _REMINDER
 
@@ -137,7 +137,7 @@ def alarm_on_old_cursors(db: Database, shops: Sequence[Shop]) -> int:
     with db.transaction() as tx:
         ages = cursor_ages(tx, shops)
         behind = [one for one in ages if one.is_behind]
-        news = [one for one in behind if one.told_s is None or one.told_s >= _BEHIND_AGAIN_S]
+        news = [one for one in behind if one.reported_s is None or one.reported_s >= _BEHIND_AGAIN_S]
         calm = [one for one in ages if one.has_caught_up]
         if news or calm:
             note_behind(tx, [one.account for one in news], [one.account for one in calm])

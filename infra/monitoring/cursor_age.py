@@ -27,7 +27,7 @@ class CursorAge(CursorRow):
     @property
     def has_caught_up(self) -> bool:
         """The shop was reported as behind, and is no longer behind."""
-        return self.told_s is not None and self.is_calm
+        return self.reported_s is not None and self.is_calm
 
 
 def cursor_ages(connection: Connection, shops: Iterable[Shop]) -> list[CursorAge]:

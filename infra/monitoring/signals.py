@@ -19,7 +19,7 @@ from infra.tables.claims import due_keys
 from infra.tables.gates import load_pauses
 from infra.tables.pool import Connection, Database
 from infra.tables.signals import (
-    Counted,
+    MilestoneCount,
     MilestoneRow,
     SignalRow,
     count_between,
@@ -41,8 +41,8 @@ STRETCH_MAX = 200_000
 
 # Queries that count milestones, with those they count, in the order of `newest`.
 _SOURCES = {
-    Counted.PAYLOADS: (Milestone.STORED,),
-    Counted.EVENTS: tuple(name for name in Milestone if name is not Milestone.STORED),
+    MilestoneCount.PAYLOADS: (Milestone.STORED,),
+    MilestoneCount.EVENTS: tuple(name for name in Milestone if name is not Milestone.STORED),
 }
 
 # Given accounts, returns the accounts that are limited now, each with how much work it takes.

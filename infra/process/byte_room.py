@@ -12,7 +12,7 @@ _REMEMBERED = 64
 
 
 @dataclass(slots=True)
-class Place:
+class RoomShare:
     """The bytes that one answer reserves: first the expected number, then the real one."""
 
     size: int
@@ -37,24 +37,24 @@ class ByteRoom:
         return self._taken
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[Place]:
+    async def share(self) -> AsyncIterator[RoomShare]:
         """Wait until one more answer has room, and hold it. A single answer always has room."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._taken == 0 or self._taken + self.expected() <= self._budget)
-            place = Place(self.expected())
-            self._taken += place.size
+            share = RoomShare(self.expected())
+            self._taken += share.size
         try:
-            yield place
+            yield share
         finally:
             async with self._changed:
-                self._taken -= place.size
+                self._taken -= share.size
                 self._changed.notify_all()
 
-    def resize(self, place: Place, size: int) -> None:
+    def resize(self, share: RoomShare, size: int) -> None:
         """The answer has come and is `size` bytes long."""
         self._recent.append(size)
-        self._taken += size - place.size
-        place.size = size
+        self._taken += size - share.size
+        share.size = size
 
     def expected(self) -> int:
         """How large the next answer is taken to be."""

@@ -5,10 +5,10 @@ import uuid
 from typing import Protocol
 
 
-class Dice(Protocol):
+class Randomness(Protocol):
     """Spreads retries and names leases."""
 
-    def roll(self) -> float:
+    def fraction(self) -> float:
         """A number in [0, 1)."""
         ...
 
@@ -17,10 +17,10 @@ class Dice(Protocol):
         ...
 
 
-class SystemDice:
+class SystemRandomness:
     """Real randomness from the fast generator, because it protects no secret."""
 
-    def roll(self) -> float:
+    def fraction(self) -> float:
         return random.random()  # noqa: S311 - jitter, not a secret
 
     def token(self) -> uuid.UUID:

@@ -12,12 +12,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from infra.queue.bells import QUEUE
-from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority import PriorityBroker, QueueRules
 
 NAMESPACE = "orderlane"
 # A message leads to one batch, so the turn of an account is one message. A message for a step that only a newer version
 # knows is offered for ten minutes, longer than a rolling deploy takes.
-RULES = Rules(quantum=1, unknown_actor_grace_ms=600_000)
+RULES = QueueRules(quantum=1, unknown_actor_grace_ms=600_000)
 
 
 class RejectUnanswerable(Middleware):

@@ -17,14 +17,14 @@ from infra.tables import erasure
 from infra.tables.erasure import (
     Needles,
     NewErasure,
-    Standing,
-    Stored,
+    OrderState,
+    StoredQuery,
     add_erasure,
     end_erasure,
     end_order,
     erase_pages,
     last_id,
-    load_standing,
+    load_order_state,
     lock_open,
     mark_erased,
     objects_of,
@@ -35,13 +35,21 @@ from infra.tables.erasure import (
     search_payloads,
 )
 from infra.tables.pool import Connection, Database
-from infra.tables.retention import Named, Patience, Why, forget, forget_unread, lock_all_unread, lock_ended
+from infra.tables.retention import (
+    ForgetReason,
+    OrderName,
+    RetentionDays,
+    forget,
+    forget_unread,
+    lock_all_unread,
+    lock_ended,
+)
 from infra.telemetry.log import get_logger
 
 # Rows of one statement that searches bytes: bounded, as a body may have megabytes.
 _STRETCH = 500
 _AT_ONCE = 1000
-_AT_ONCE_ENDED = Patience(0, 0)
+_AT_ONCE_ENDED = RetentionDays(0, 0)
 # A shorter word would match everywhere.
 _LEAST_CHARS = 2
 _LEAST_ASCII = 5
@@ -51,14 +59,14 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 
-def standing(tx: Connection, order: Named) -> Standing:
+def order_state(tx: Connection, order: OrderName) -> OrderState:
     """The state of an order for an erasure; without a lock."""
-    return load_standing(tx, order)
+    return load_order_state(tx, order)
 
 
-def can_erase(tx: Connection, order: Named) -> bool:
+def can_erase(tx: Connection, order: OrderName) -> bool:
     """Whether nothing of the order is under way any more. Locks what it finds until the transaction ends."""
-    found = standing(tx, order)
+    found = order_state(tx, order)
     if found.forgotten:
         return True
     if found.order_id is not None:
@@ -66,7 +74,7 @@ def can_erase(tx: Connection, order: Named) -> bool:
     return bool(_unread(tx, order))
 
 
-def ask(tx: Connection, orders: Sequence[Named], author: Author) -> int:
+def ask(tx: Connection, orders: Sequence[OrderName], author: Author) -> int:
     """Write down that these orders are to be erased; the number of the record."""
     subject = hashlib.sha256("\n".join(sorted(map(str, orders))).encode()).digest()
     new = NewErasure(author.who, author.reason, ERASURE_OWNER, subject, ERASURE_DUE_DAYS)
@@ -88,13 +96,13 @@ def carry_out(db: Database, erasure_id: int | None = None, words: Sequence[str] 
     return done
 
 
-def _carry_out(db: Database, erasure_id: int, order: Named, words: Sequence[str]) -> bool:
+def _carry_out(db: Database, erasure_id: int, order: OrderName, words: Sequence[str]) -> bool:
     with db.transaction() as tx:
         if not can_erase(tx, order):
             return False
-        found = standing(tx, order)
+        found = order_state(tx, order)
         said, numbers = _said(tx, found.order_id)
-    wanted = sorted({*usable(words), *filter(_is_telling, usable(said))})
+    wanted = sorted({*usable(words), *filter(_is_usable_word, usable(said))})
     pages = _scrub_pages(db, [*wanted, *numbers])
     with db.transaction() as tx:
         if not lock_open(tx, erasure_id, order):
@@ -111,21 +119,21 @@ def _carry_out(db: Database, erasure_id: int, order: Named, words: Sequence[str]
     return True
 
 
-def _erase(tx: Connection, order: Named) -> Counter[str] | None:
+def _erase(tx: Connection, order: OrderName) -> Counter[str] | None:
     """Erase the order itself. None: it is under way, or another transaction holds it."""
-    found = standing(tx, order)
+    found = order_state(tx, order)
     rows: Counter[str] | None = Counter()
     if not found.forgotten and found.order_id is not None:
         locked = lock_ended(tx, [found.order_id], _AT_ONCE_ENDED)
-        rows = forget(tx, locked, Why.ERASED) if locked else None
+        rows = forget(tx, locked, ForgetReason.ERASED) if locked else None
     elif not found.forgotten:
         payloads = _unread(tx, order)
-        rows = forget_unread(tx, payloads, Why.ERASED) if payloads else None
+        rows = forget_unread(tx, payloads, ForgetReason.ERASED) if payloads else None
     mark_erased(tx, order)
     return rows
 
 
-def _unread(tx: Connection, order: Named) -> list[int]:
+def _unread(tx: Connection, order: OrderName) -> list[int]:
     """All payloads of an order that never was one, locked; none while somebody reads or decides about them."""
     ids = payloads_of(tx, order)
     return ids if lock_all_unread(tx, ids) == ids else []
@@ -136,16 +144,16 @@ def _said(tx: Connection, order_id: int | None) -> tuple[list[str], list[str]]:
     if order_id is None:
         return [], []
     said = erasure.words_of(tx, order_id)
-    return said.words, [number for number in said.numbers if number and _is_telling(number)]
+    return said.words, [number for number in said.numbers if number and _is_usable_word(number)]
 
 
-def words_of(tx: Connection, orders: Sequence[Named]) -> list[str]:
+def words_of(tx: Connection, orders: Sequence[OrderName]) -> list[str]:
     """The words in orders that identify their persons."""
-    said = [word for one in orders for word in _said(tx, standing(tx, one).order_id)[0]]
-    return [word for word in usable(said) if _is_telling(word)]
+    said = [word for one in orders for word in _said(tx, order_state(tx, one).order_id)[0]]
+    return [word for word in usable(said) if _is_usable_word(word)]
 
 
-def _is_telling(word: str) -> bool:
+def _is_usable_word(word: str) -> bool:
     """Whether a word that a buyer or a courier chose may be searched in texts of others: `ok` matches everywhere."""
     return not word.isascii() or len(word) >= _LEAST_ASCII
 
@@ -155,7 +163,7 @@ def _scrub(tx: Connection, order_id: int | None, words: list[str], numbers: list
     wanted = Needles(order_id, words, numbers, list(KEPT_FACTS))
     rows = erasure.scrub(tx, wanted)
     objects = objects_of(tx, order_id) if order_id is not None else []
-    for stretch in stretches(last_id(tx, Stored.AUDIT), 10 * _STRETCH):
+    for stretch in stretches(last_id(tx, StoredQuery.AUDIT), 10 * _STRETCH):
         rows["audit"] += scrub_audit(tx, wanted, objects, stretch)
     return rows
 
@@ -164,10 +172,12 @@ def _scrub_pages(db: Database, words: Sequence[str]) -> int:
     if not words:
         return 0
     wanted = needles(words)
-    return sum(_in_stretches(db, Stored.PAGES, lambda connection, stretch: erase_pages(connection, wanted, stretch)))
+    return sum(
+        _in_stretches(db, StoredQuery.PAGES, lambda connection, stretch: erase_pages(connection, wanted, stretch))
+    )
 
 
-def search(db: Database, words: Sequence[str]) -> list[Named]:
+def search(db: Database, words: Sequence[str]) -> list[OrderName]:
     """Orders that name one of these words: as receiver, phone or buyer id exactly, or anywhere in a payload."""
     wanted = usable(words)
     if not wanted:
@@ -175,12 +185,14 @@ def search(db: Database, words: Sequence[str]) -> list[Named]:
     with db.connection() as connection:
         found = set(search_orders(connection, wanted))
     looked_for = needles(wanted)
-    for names in _in_stretches(db, Stored.PAYLOADS, lambda conn, stretch: search_payloads(conn, looked_for, stretch)):
+    for names in _in_stretches(
+        db, StoredQuery.PAYLOADS, lambda conn, stretch: search_payloads(conn, looked_for, stretch)
+    ):
         found.update(names)
     return sorted(found, key=str)
 
 
-def _in_stretches(db: Database, stored: Stored, act: Callable[[Connection, tuple[int, int]], T]) -> Iterator[T]:
+def _in_stretches(db: Database, stored: StoredQuery, act: Callable[[Connection, tuple[int, int]], T]) -> Iterator[T]:
     """What `act` returns for each stretch of the rows, each on a connection of its own."""
     with db.connection() as connection:
         last = last_id(connection, stored)

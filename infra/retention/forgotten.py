@@ -3,13 +3,13 @@
 from domain.errors import Poison
 from domain.order import Lane
 from domain.steps import Subject
-from infra.engine.failures import bury, cause_entry
-from infra.engine.results import Place
+from infra.engine.failures import add_dead_letter, cause_entry
+from infra.engine.results import SubjectRef
 from infra.engine.write_outcomes import Writes, write
 from infra.process.steps import STEPS
 from infra.tables.claims import WorkRow
 from infra.tables.pool import Connection, Database
-from infra.tables.retention import Changed, note_refused, take_refused
+from infra.tables.retention import ForgottenChange, note_refused, take_refused
 from infra.telemetry.log import get_logger
 
 CODE = "order_forgotten"
@@ -18,13 +18,13 @@ _AT_ONCE = 100
 log = get_logger(__name__)
 
 
-def tell_refused(db: Database) -> int:
+def report_changes(db: Database) -> int:
     """One dead letter for each forgotten order that changed since; how many there were."""
     with db.transaction() as tx:
         refused = take_refused(tx, _AT_ONCE)
         writes = Writes()
         for one in refused:
-            _tell(tx, one, writes)
+            _report(tx, one, writes)
         write(tx, _reader(), writes)
     for one in refused:
         shop = f"{one.order.platform}/{one.order.shop}"
@@ -32,7 +32,7 @@ def tell_refused(db: Database) -> int:
     return len(refused)
 
 
-def _tell(tx: Connection, one: Changed, writes: Writes) -> None:
+def _report(tx: Connection, one: ForgottenChange, writes: Writes) -> None:
     subject_id = note_refused(tx, one.order, one.changed_at)
     if subject_id is None:
         return
@@ -42,7 +42,7 @@ def _tell(tx: Connection, one: Changed, writes: Writes) -> None:
     )
     cause = cause_entry(Poison(CODE, words), f"{one.changed_at:%Y-%m-%dT%H:%M:%S%z}", 1)
     work = WorkRow(subject_id, Lane.P1, f"{one.order.platform}/{one.order.shop}", 0, 0, [])
-    bury(_reader(), Place(subject_id, Lane.P1), work, cause, writes)
+    add_dead_letter(_reader(), SubjectRef(subject_id, Lane.P1), work, cause, writes)
 
 
 def _reader() -> str:

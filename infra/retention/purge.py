@@ -14,15 +14,15 @@ from domain.retention import KEEP, Kind
 from infra.config.retention import Retention
 from infra.process.failpoints import failpoint
 from infra.retention.erase import carry_out
-from infra.retention.forgotten import tell_refused
+from infra.retention.forgotten import report_changes
 from infra.retention.limits import mind_limits
 from infra.tables.pool import Connection, Database
 from infra.tables.retention import (
-    Deleted,
-    Patience,
-    Stretched,
-    Walk,
-    Why,
+    DeletedRows,
+    ForgetReason,
+    RetentionDays,
+    ScanQuery,
+    StretchQueries,
     count_old,
     delete_old,
     delete_stretch,
@@ -48,18 +48,18 @@ LEFT_BATCHES_MAX = 2
 
 Act = Callable[[Connection, list[int]], int]
 
-_DELETES: dict[Kind, tuple[Deleted, ...]] = {
-    Kind.EARLY_SCANS: (Deleted.EARLY_SCANS,),
-    Kind.GAPS: (Deleted.GAPS,),
-    Kind.BULKS: (Deleted.BULK_MEMBERS, Deleted.BULKS, Deleted.BULK_ITEMS, Deleted.BULK_ACTS),
-    Kind.ENTRIES: (Deleted.ENTRIES,),
-    Kind.ALARMS: (Deleted.ALARMS,),
-    Kind.CASES: (Deleted.CASES,),
+_DELETES: dict[Kind, tuple[DeletedRows, ...]] = {
+    Kind.EARLY_SCANS: (DeletedRows.EARLY_SCANS,),
+    Kind.GAPS: (DeletedRows.GAPS,),
+    Kind.BULKS: (DeletedRows.BULK_MEMBERS, DeletedRows.BULKS, DeletedRows.BULK_ITEMS, DeletedRows.BULK_ACTS),
+    Kind.ENTRIES: (DeletedRows.ENTRIES,),
+    Kind.ALARMS: (DeletedRows.ALARMS,),
+    Kind.CASES: (DeletedRows.CASES,),
 }
-_STRETCHES: dict[Kind, Stretched] = {
-    Kind.PAGES: Stretched.PAGES,
-    Kind.EVENTS: Stretched.EVENTS,
-    Kind.LETTERS: Stretched.LETTERS,
+_STRETCHES: dict[Kind, StretchQueries] = {
+    Kind.PAGES: StretchQueries.PAGES,
+    Kind.EVENTS: StretchQueries.EVENTS,
+    Kind.LETTERS: StretchQueries.LETTERS,
 }
 
 log = get_logger(__name__)
@@ -80,8 +80,8 @@ class Purge:
         self.purged = Counter()
         days = self.policy.days
         if days[Kind.PERSONS] != KEEP:
-            self._walk("orders", Walk.ORDERS, self._forget_orders)
-            self._walk("payloads", Walk.PAYLOADS, self._forget_unread)
+            self._walk("orders", ScanQuery.ORDERS, self._forget_orders)
+            self._walk("payloads", ScanQuery.PAYLOADS, self._forget_unread)
         with self.db.transaction() as tx:
             forget_refused_payloads(tx)
         for kind, all_deleted in _DELETES.items():
@@ -92,20 +92,20 @@ class Purge:
             if days[kind] != KEEP:
                 self._delete_stretches(kind, stretched, days[kind])
         carry_out(self.db)
-        tell_refused(self.db)
+        report_changes(self.db)
         mind_limits(self.db, self.policy)
         if self.purged.total():
             log.info("purged", **self.purged)
         return self.purged
 
     @property
-    def _patience(self) -> Patience:
-        return Patience(self.policy.persons_days, self.policy.transit_days)
+    def _patience(self) -> RetentionDays:
+        return RetentionDays(self.policy.persons_days, self.policy.transit_days)
 
     def _batches(self) -> Iterable[int]:
         return itertools.count() if self.batches_max is None else range(self.batches_max)
 
-    def _walk(self, name: str, walk: Walk, act: Act) -> None:
+    def _walk(self, name: str, walk: ScanQuery, act: Act) -> None:
         """Look at rows in id order: starting where the last round ended, and again at rows that were left.
 
         A row that has not ended yet is passed over; a second mark follows the first and finds the row again.
@@ -122,7 +122,7 @@ class Purge:
                 set_mark(tx, f"{name}_left", 0, 0)
 
     def _stretch(
-        self, mark: str, walk: Walk, act: Act, *, after: int, upto: int | None, batches_max: int | None
+        self, mark: str, walk: ScanQuery, act: Act, *, after: int, upto: int | None, batches_max: int | None
     ) -> bool:
         """Whether the end was reached: of all rows, of all rows that are old enough, or of all rows before `upto`."""
         for _ in itertools.count() if batches_max is None else range(batches_max):
@@ -144,16 +144,16 @@ class Purge:
         ended = lock_ended(tx, ids, self._patience)
         failpoint("purge.locked", ids[0], tx)
         if ended:
-            forget(tx, ended, Why.PURGED)
+            forget(tx, ended, ForgetReason.PURGED)
         return len(ended)
 
     def _forget_unread(self, tx: Connection, ids: list[int]) -> int:
         payloads = lock_unread(tx, ids, self.policy.persons_days)
         if payloads:
-            forget_unread(tx, payloads, Why.PURGED)
+            forget_unread(tx, payloads, ForgetReason.PURGED)
         return len(payloads) + forget_leftovers(tx, ids)
 
-    def _delete(self, kind: Kind, deleted: Deleted, days: int) -> None:
+    def _delete(self, kind: Kind, deleted: DeletedRows, days: int) -> None:
         for _ in self._batches():
             with self.db.transaction() as tx:
                 done = delete_old(tx, deleted, days, self.batch)
@@ -164,7 +164,7 @@ class Purge:
             if done < self.batch:
                 return
 
-    def _delete_stretches(self, kind: Kind, stretched: Stretched, days: int) -> None:
+    def _delete_stretches(self, kind: Kind, stretched: StretchQueries, days: int) -> None:
         """Old rows come first; the few rows that must stay are passed over each time."""
         after = 0
         for _ in self._batches():
@@ -196,10 +196,10 @@ def _count_persons(db: Database, policy: Retention) -> int:
     total, after = 0, 0
     while True:
         with db.connection() as connection:
-            rows = look_at(connection, Walk.ORDERS, after=after, limit=BATCH, days=policy.persons_days)
+            rows = look_at(connection, ScanQuery.ORDERS, after=after, limit=BATCH, days=policy.persons_days)
             due = [(id_, is_left) for id_, is_due, is_left in rows if is_due]
             if not due:
                 return total
             left = [id_ for id_, is_left in due if is_left]
-            total += len(find_ended(connection, left, Patience(policy.persons_days, policy.transit_days)))
+            total += len(find_ended(connection, left, RetentionDays(policy.persons_days, policy.transit_days)))
             after = due[-1][0]

@@ -4,6 +4,6 @@
 one. `Stores` is for the process tree's owner, which also checks and restarts the servers.
 """
 
-from infra.servers.instance import Connection, Stores, open_stores
+from infra.servers.instance import Connection, EmbeddedStores, open_stores
 
-__all__ = ["Connection", "Stores", "open_stores"]
+__all__ = ["Connection", "EmbeddedStores", "open_stores"]

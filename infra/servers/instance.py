@@ -22,7 +22,7 @@ from domain.errors import Misconfigured
 from infra.config import settings as configuration
 from infra.config.secret import Secret
 from infra.config.settings import Settings
-from infra.servers.os_account import Account, service_account
+from infra.servers.os_account import OsAccount, service_account
 from infra.servers.ping import pings
 from infra.servers.postgres import Postgres
 from infra.servers.programs import postgres_folder, redis_program
@@ -67,7 +67,7 @@ class _Instance(msgspec.Struct, frozen=True):
     urls: dict[str, str] = {}
 
 
-class Stores:
+class EmbeddedStores:
     """The owner of a data folder's servers. Start it in the main thread: they end with the starting thread.
 
     A store whose URL is configured is left alone.
@@ -135,7 +135,7 @@ class Stores:
         self._servers[name].stop()
         self._servers[name].start()
 
-    def _embedded(self, account: Account, sockets: Path) -> Iterator[Server]:
+    def _embedded(self, account: OsAccount, sockets: Path) -> Iterator[Server]:
         logs = self._home / "log"
         logs.mkdir(mode=0o700, exist_ok=True)
         if not self._settings.database_url:
@@ -174,7 +174,7 @@ def open_stores(settings: Settings, folder: Path | None = None) -> Iterator[Conn
     if settings.stores.database_url and settings.stores.redis_url:
         yield _connection(settings.stores, {})
         return
-    stores = Stores(settings, folder)
+    stores = EmbeddedStores(settings, folder)
     connection = _start_or_attach(stores, settings, (folder or configuration.data_dir(settings)).resolve())
     try:
         yield connection
@@ -182,7 +182,7 @@ def open_stores(settings: Settings, folder: Path | None = None) -> Iterator[Conn
         stores.stop()
 
 
-def _start_or_attach(stores: Stores, settings: Settings, home: Path) -> Connection:
+def _start_or_attach(stores: EmbeddedStores, settings: Settings, home: Path) -> Connection:
     deadline = time.monotonic() + _ATTACH_DEADLINE_S
     while time.monotonic() < deadline:
         try:
@@ -219,7 +219,7 @@ def _answers(connection: Connection) -> bool:
     return pings(connection.redis_url.reveal())
 
 
-def _make_home(home: Path, account: Account) -> None:
+def _make_home(home: Path, account: OsAccount) -> None:
     """The service user must be able to enter its own folders below, but not to list this one."""
     try:
         home.mkdir(mode=0o711 if account.is_other else 0o700, parents=True, exist_ok=True)
@@ -251,7 +251,7 @@ def _published(home: Path) -> _Instance | None:
         return None
 
 
-def _sockets_folder(account: Account) -> Path:
+def _sockets_folder(account: OsAccount) -> Path:
     """A short folder of its own, for `account` alone.
 
     Not below /run/user, which goes away with the user's last login, nor in the data folder, whose

@@ -16,7 +16,7 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class OsAccount:
     """The operating-system user of the servers; `is_other` when we are root and it is not us."""
 
     name: str
@@ -75,7 +75,7 @@ class Account:
         return [sys.executable, "-I", "-S", _LAUNCH, *map(str, numbers), *command]
 
 
-def service_account(wanted: str = "") -> Account:
+def service_account(wanted: str = "") -> OsAccount:
     """Ourselves, or as root the configured service user, else the first usual one that exists.
 
     Raises Misconfigured when the user does not exist, is root, or is another one while we are not root.
@@ -84,7 +84,7 @@ def service_account(wanted: str = "") -> Account:
         us = pwd.getpwuid(os.geteuid())
         if wanted and wanted != us.pw_name:
             raise Misconfigured("service_user_needs_root", f"only root can run the stores as {wanted!r}")
-        return Account(us.pw_name, us.pw_uid, us.pw_gid)
+        return OsAccount(us.pw_name, us.pw_uid, us.pw_gid)
     for name in (wanted,) if wanted else _USUAL_NAMES:
         try:
             user = pwd.getpwnam(name)
@@ -92,5 +92,5 @@ def service_account(wanted: str = "") -> Account:
             continue
         if user.pw_uid == 0:
             raise Misconfigured("service_user_is_root", "Postgres refuses to run as root; name another service_user")
-        return Account(user.pw_name, user.pw_uid, user.pw_gid)
+        return OsAccount(user.pw_name, user.pw_uid, user.pw_gid)
     raise Misconfigured("service_user_missing", f"no such user: {wanted or ', '.join(_USUAL_NAMES)}")

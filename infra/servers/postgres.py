@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 from domain.errors import Misconfigured
 from infra.config.secret import Secret
-from infra.servers.os_account import Account
+from infra.servers.os_account import OsAccount
 from infra.servers.process import ServerProcess, end_leftovers
 from infra.servers.programs import POSTGRES_MAJOR
 
@@ -51,7 +51,7 @@ class Postgres:
     name = "postgres"
 
     def __init__(
-        self, folder: Path, sockets: Path, log: Path, account: Account, programs: Path, *, fsync: bool
+        self, folder: Path, sockets: Path, log: Path, account: OsAccount, programs: Path, *, fsync: bool
     ) -> None:
         self._cluster = folder / "cluster"
         self._sockets = sockets

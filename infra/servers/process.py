@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from domain.errors import Misconfigured
-from infra.servers.os_account import Account
+from infra.servers.os_account import OsAccount
 
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 30.0
@@ -22,7 +22,7 @@ _PROC = Path("/proc")
 class ServerProcess:
     """A server that runs in `folder`, with its words in `log`; the previous run's are kept as `log.1`."""
 
-    def __init__(self, name: str, folder: Path, log: Path, account: Account) -> None:
+    def __init__(self, name: str, folder: Path, log: Path, account: OsAccount) -> None:
         self.name = name
         self.folder = folder
         self._log = log

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from domain.errors import Misconfigured
-from infra.servers.os_account import Account
+from infra.servers.os_account import OsAccount
 
 POSTGRES_MAJOR = 18
 REDIS_NAMES = ("redis-server", "valkey-server")
 _REDIS_OLDEST = (6, 2)
 
 
-def postgres_folder(account: Account, home: Path) -> Path:
+def postgres_folder(account: OsAccount, home: Path) -> Path:
     """The folder with initdb and postgres, copied below `home` if `account` cannot reach the wheel's.
 
     Raises Misconfigured where the wheel is missing or does not run on this machine.
@@ -37,7 +37,7 @@ def postgres_folder(account: Account, home: Path) -> Path:
     return programs
 
 
-def redis_program(account: Account, home: Path) -> Path:
+def redis_program(account: OsAccount, home: Path) -> Path:
     """A redis-server or valkey-server of 6.2 or newer that `account` can run.
 
     Raises Misconfigured when there is none.
@@ -72,11 +72,11 @@ def _wheel_folder(package: str) -> Path | None:
     return Path(spec.submodule_search_locations[0])
 
 
-def _is_usable(programs: Path, account: Account) -> bool:
+def _is_usable(programs: Path, account: OsAccount) -> bool:
     return all(_version(programs / name, account) for name in ("postgres", "initdb"))
 
 
-def _version(program: Path, account: Account) -> tuple[int, ...]:
+def _version(program: Path, account: OsAccount) -> tuple[int, ...]:
     """Major and minor as the program itself says them when `account` runs it; empty when it cannot."""
     answer = account.run([str(program), "--version"])
     found = re.search(r"(?:v=|PostgreSQL\) )(\d+)\.(\d+)", answer.stdout)

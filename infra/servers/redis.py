@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from infra.config.secret import Secret
-from infra.servers.os_account import Account
+from infra.servers.os_account import OsAccount
 from infra.servers.ping import pings
 from infra.servers.process import ServerProcess, end_leftovers
 from infra.servers.programs import REDIS_NAMES
@@ -26,7 +26,7 @@ class Redis:
 
     name = "redis"
 
-    def __init__(self, folder: Path, sockets: Path, log: Path, account: Account, program: Path) -> None:
+    def __init__(self, folder: Path, sockets: Path, log: Path, account: OsAccount, program: Path) -> None:
         self._folder = folder
         self._socket = sockets / "redis.sock"
         self._program = program

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from domain.dead_letters import ENDS_SEEN, Why, why_stop
+from domain.dead_letters import ENDS_SEEN, NoReplay, why_stop
 from domain.order import Lane
 from domain.reasons import Reason
-from infra.engine.author import Author, Role, Source, machine
-from infra.engine.replay import Answer, close_superseded, replay
+from infra.engine.author import ActSource, Author, Role, machine
+from infra.engine.replay import ReplayAnswer, close_superseded, replay
 from infra.queue.keys import BellKey, Bells
 from infra.tables.audit import Act, Verb, record_acts
 from infra.tables.bulk import (
@@ -18,10 +18,10 @@ from infra.tables.bulk import (
     latest_ends,
     lock_bulk,
     mark_members,
+    note_ended_members,
     open_bulks,
     pick_members,
     set_state,
-    settle_members,
     spend,
     take_bulk,
 )
@@ -67,7 +67,7 @@ class LetterDuties:
                 # A defect stops its bulk, not the sweeper; what the round did is rolled back.
                 log.exception("bulk_failed", bulk_id=bulk_id)
                 with self.db.transaction() as tx:
-                    _pause(tx, bulk_id, Reason(Why.DEFECT, {"type": type(error).__name__}))
+                    _pause(tx, bulk_id, Reason(NoReplay.DEFECT, {"type": type(error).__name__}))
                 continue
             self.bells.ring(rung)
 
@@ -94,7 +94,7 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     if row is None:
         return set()
     _, who, role, source, request_id, reason, per_second, again, state, elapsed_s = row
-    over = settle_members(tx, bulk_id)
+    over = note_ended_members(tx, bulk_id)
     if state not in _MOVING:
         return set()
     waiting, out = count_members(tx, bulk_id)
@@ -113,11 +113,11 @@ def _go_on(tx: Connection, bulk_id: int) -> set[BellKey]:
     # A bulk of an earlier version does not say in which role and by which way it was started.
     author = Author(who, f"bulk {bulk_id}: {reason}")
     if role and source and request_id:
-        author = Author(author.who, author.reason, Role(role), Source(source), request_id)
+        author = Author(author.who, author.reason, Role(role), ActSource(source), request_id)
     answers, rung = replay(tx, picked, author, lane=Lane.BULK, again=again)
     mark_members(tx, bulk_id, [Mark(one.letter_id, one.answer, one.why.stored() if one.why else "") for one in answers])
     # Only members whose step calls the outside count against the rate.
-    taken = sum(one.answer is Answer.REPLAYED for one in answers)
+    taken = sum(one.answer is ReplayAnswer.REPLAYED for one in answers)
     spend(tx, bulk_id, taken)
     return rung
 
@@ -128,7 +128,7 @@ def _why_stop(tx: Connection, bulk_id: int, state: str, over: Sequence[tuple[str
     if not died:
         return None
     if state == "canary":
-        return Reason(Why.CANARY_DIED, {"of": died[0]})
+        return Reason(NoReplay.CANARY_DIED, {"of": died[0]})
     stop = why_stop(latest_ends(tx, bulk_id, ENDS_SEEN))
     return Reason(stop.code, {**stop.facts, "of": died[-1]}) if stop else None
 
@@ -151,7 +151,7 @@ def _pause(tx: Connection, bulk_id: int, why: Reason) -> None:
         return
     _set_state(tx, bulk_id, "paused", why.stored())
     act = Act(f"bulk/{bulk_id}", {"state": was}, {"state": "paused"}, dict(why.facts))
-    record_acts(tx, machine(why.code, Source.SWEEPER), Verb.BULK_PAUSED, [act])
+    record_acts(tx, machine(why.code, ActSource.SWEEPER), Verb.BULK_PAUSED, [act])
 
 
 def _set_state(tx: Connection, bulk_id: int, state: str, note: str) -> None:

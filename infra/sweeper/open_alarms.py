@@ -6,14 +6,14 @@ from functools import partial
 from redis.exceptions import RedisError
 
 from domain.alarms import AlarmKind
-from infra.monitoring.alarm_conditions import Condition, of_kind, settle_condition
-from infra.monitoring.alarm_sinks import Sink, tell_alarms
+from infra.monitoring.alarm_conditions import Condition, of_kind, update_condition
+from infra.monitoring.alarm_sinks import Sink, report_alarms
 from infra.process.clock import Clock
 from infra.sweeper.schedule import ALARMS_EVERY_S, Duty
-from infra.tables.alarms import Held, close_quiet
+from infra.tables.alarms import HeldCondition, close_quiet
 from infra.tables.pool import Connection, Database
 
-TELL_EVERY_S = 5.0
+REPORT_EVERY_S = 5.0
 
 
 def alarm_duties(
@@ -26,11 +26,11 @@ def alarm_duties(
     watched = list(duties)
     made = (
         *(
-            Duty(f"alarm_{condition.kinds[0]}", ALARMS_EVERY_S, partial(settle_condition, db, condition), clock)
+            Duty(f"alarm_{condition.kinds[0]}", ALARMS_EVERY_S, partial(update_condition, db, condition), clock)
             for condition in (*conditions, failed_duties(watched))
         ),
         Duty("quiet_alarms", ALARMS_EVERY_S, partial(_close_quiet, db), clock),
-        Duty("tell_alarms", TELL_EVERY_S, partial(tell_alarms, db, sink), clock),
+        Duty("tell_alarms", REPORT_EVERY_S, partial(report_alarms, db, sink), clock),
     )
     watched += made
     return made
@@ -39,9 +39,9 @@ def alarm_duties(
 def failed_duties(duties: Sequence[Duty]) -> Condition:
     """The duties whose last round failed. The state of a duty without a round in this process is unknown."""
 
-    def look(_: Connection) -> Mapping[str, Held | None]:
+    def look(_: Connection) -> Mapping[str, HeldCondition | None]:
         return {
-            duty.name: None if duty.last_error is None else Held(facts={"error": duty.last_error})
+            duty.name: None if duty.last_error is None else HeldCondition(facts={"error": duty.last_error})
             for duty in duties
             if duty.last_error != ""
         }
@@ -52,11 +52,11 @@ def failed_duties(duties: Sequence[Duty]) -> Condition:
 def unreachable_redis(ping: Callable[[], object]) -> Condition:
     """Whether Redis answers this process."""
 
-    def look(_: Connection) -> Mapping[str, Held | None]:
+    def look(_: Connection) -> Mapping[str, HeldCondition | None]:
         try:
             ping()
         except RedisError as error:
-            return {"": Held(facts={"error": type(error).__name__})}
+            return {"": HeldCondition(facts={"error": type(error).__name__})}
         return {}
 
     return of_kind(AlarmKind.REDIS_UNREACHABLE, look)

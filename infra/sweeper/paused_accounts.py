@@ -11,10 +11,10 @@ from domain.holds import HoldCode
 from domain.order import Lane
 from domain.outcomes import Hold
 from domain.states import Cause, State
-from infra.accounts.rules import Rules
-from infra.accounts.shared_breaker import Seen, SharedGates
+from infra.accounts.rules import GateRules
+from infra.accounts.shared_breaker import GateLook, SharedGates
 from infra.engine.replay import go_on
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
@@ -24,8 +24,8 @@ from infra.tables.holds import open_holds, release_resumed, release_waiting, wai
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
 from infra.tables.work import (
-    Overdue,
-    Paused,
+    OverdueWork,
+    PausedWork,
     Stretch,
     gates_with_work,
     let_through,
@@ -43,7 +43,7 @@ STRETCH_MAX = 5_000
 # From the end of one pass over all that waits to the beginning of the next one.
 HOLDS_EVERY_S = 30.0
 _START = Stretch("", 0, STRETCH_MAX)
-_FREE = Seen("", 0, -1)
+_FREE = GateLook("", 0, -1)
 
 log = get_logger(__name__)
 
@@ -77,7 +77,7 @@ class GateDuty:
 
     db: Database
     shared: SharedGates
-    rules: Rules
+    rules: GateRules
     clock: Clock
     margin_s: float
     patience_s: float
@@ -95,7 +95,7 @@ class GateDuty:
         returned = {key for account in gates for key in self._let_through(account, pauses, seen)}
         if seen is not None and self.clock.monotonic() >= self._holds_at:
             returned |= self._hold(_not_free(accounts, pauses, seen))
-            returned |= self.reinstate_accusers()
+            returned |= self.reinstate_subjects()
         return [key for key in {*keys, *returned} if _may_ring(key, pauses, seen or {})]
 
     def rooms(self, accounts: Sequence[str]) -> dict[str, int]:
@@ -106,7 +106,7 @@ class GateDuty:
         seen = self._look(accounts)
         if seen is None:
             return {}
-        narrow = {name: _room(name, (), seen) for name, standing in seen.items() if standing != _FREE}
+        narrow = {name: _room(name, (), seen) for name, look in seen.items() if look != _FREE}
         return dict.fromkeys(self._at_their_rate(accounts), 1) | narrow
 
     def hold_waiting(self, accounts: Sequence[str]) -> set[BellKey]:
@@ -171,12 +171,12 @@ class GateDuty:
             self._holds_at = self.clock.monotonic() + HOLDS_EVERY_S
         return bells
 
-    def reinstate_accusers(self) -> set[BellKey]:
+    def reinstate_subjects(self) -> set[BellKey]:
         """Put back to work what had ended before its account turned out to be the cause; return its bells."""
         with self.db.transaction() as tx:
             return reinstate(tx)
 
-    def _look(self, accounts: Sequence[str]) -> dict[str, Seen] | None:
+    def _look(self, accounts: Sequence[str]) -> dict[str, GateLook] | None:
         """The states of the breakers; None if Redis is unreachable, because every process then decides alone."""
         try:
             return self.shared.look(accounts, self.rules)
@@ -189,7 +189,9 @@ class GateDuty:
         except Transient:
             return set()
 
-    def _let_through(self, account: str, pauses: Iterable[Pause], seen: dict[str, Seen] | None) -> Iterable[BellKey]:
+    def _let_through(
+        self, account: str, pauses: Iterable[Pause], seen: dict[str, GateLook] | None
+    ) -> Iterable[BellKey]:
         room = _room(account, pauses, seen or {})
         if room == 0:
             return
@@ -204,14 +206,14 @@ def _behind(tx: Connection, stretch: Stretch, held: int) -> Stretch | None:
     return stretch if held == HOLDS_MAX else next_stretch(tx, stretch)
 
 
-def _open_holds(tx: Connection, overdue: Sequence[Overdue | Paused]) -> None:
+def _open_holds(tx: Connection, overdue: Sequence[OverdueWork | PausedWork]) -> None:
     by_step: dict[str, Writes] = {}
     for one in overdue:
-        place = Place(
+        ref = SubjectRef(
             one.subject_id, Lane(one.lane), one.order_id, one.fulfillment_order_id, one.package_id, State(one.state)
         )
         hold = Hold(HoldCode.WAITING_ON_ACCOUNT, one.facts)
-        add_hold(one.step, place, hold, by_step.setdefault(one.step, Writes()))
+        add_hold(one.step, ref, hold, by_step.setdefault(one.step, Writes()))
         log.warning("waiting_on_account", order_id=one.order_id, behind=one.behind)
     for step, writes in by_step.items():
         write(tx, step, writes)
@@ -227,9 +229,9 @@ def _go_on(
     by_id = {one.id: one for one in locked}
     bells: set[BellKey] = set()
     for fulfillment_order_id, order_id, lane, state, step in released:
-        place = Place(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
+        ref = SubjectRef(fulfillment_order_id, Lane(lane), order_id, fulfillment_order_id, None, State(state))
         facts = {"code": HoldCode.WAITING_ON_ACCOUNT, "by": "engine"}
-        writes = Writes(events=[event(step, place, "hold_released", Cause.TIMER, facts=facts)])
+        writes = Writes(events=[event(step, ref, "hold_released", Cause.TIMER, facts=facts)])
         write(tx, step, writes)
         one = by_id.get(fulfillment_order_id)
         if one is not None and one.state is State.ON_HOLD and not open_holds(tx, [one.id]):
@@ -237,22 +239,22 @@ def _go_on(
     return bells
 
 
-def _room(account: str, pauses: Iterable[Pause], seen: dict[str, Seen]) -> int:
+def _room(account: str, pauses: Iterable[Pause], seen: dict[str, GateLook]) -> int:
     """How much work may come back to an account: none, a few, or -1 for all."""
     pause = pause_before(pauses, account=account)
     if pause is not None:
         return int(pause.is_probe_due)
-    standing = seen.get(account, _FREE)
-    return 0 if standing.why else standing.room
+    look = seen.get(account, _FREE)
+    return 0 if look.why else look.room
 
 
-def _may_ring(key: BellKey, pauses: Iterable[Pause], seen: dict[str, Seen]) -> bool:
+def _may_ring(key: BellKey, pauses: Iterable[Pause], seen: dict[str, GateLook]) -> bool:
     pause = pause_before(pauses, step=key.step, lane=key.lane, account=key.account)
     if pause is not None:
         return pause.is_probe_due
     return not seen.get(key.account, _FREE).why
 
 
-def _not_free(accounts: Iterable[str], pauses: Iterable[Pause], seen: dict[str, Seen]) -> list[str]:
+def _not_free(accounts: Iterable[str], pauses: Iterable[Pause], seen: dict[str, GateLook]) -> list[str]:
     """Accounts that are shut, or only on their way back."""
     return [name for name in accounts if pause_before(pauses, account=name) or seen.get(name, _FREE) != _FREE]

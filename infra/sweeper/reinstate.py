@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from domain.holds import HoldCode
 from domain.states import Cause, State
-from infra.engine.author import Author, Source, machine
+from infra.engine.author import ActSource, Author, machine
 from infra.engine.replay import add_due, go_on, replay
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.audit import Act, Verb, record_acts
-from infra.tables.gates import take_ended_accusers
-from infra.tables.holds import holds_of_accusers, open_holds, release_hold
-from infra.tables.letters import letters_of_accusers
+from infra.tables.gates import take_ended_subjects
+from infra.tables.holds import holds_of_subjects, open_holds, release_hold
+from infra.tables.letters import letters_of_subjects
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection
 
@@ -23,16 +23,16 @@ def reinstate(tx: Connection) -> set[BellKey]:
 
     Their work meets the gate of the paused account and waits behind it.
     """
-    taken = take_ended_accusers(tx, SUBJECTS_MAX)
+    taken = take_ended_subjects(tx, SUBJECTS_MAX)
     if not taken:
         return set()
-    author = machine("the account was the cause", Source.SWEEPER)
-    letter_ids = letters_of_accusers(tx, [(one.step, one.subject_id) for one in taken])
+    author = machine("the account was the cause", ActSource.SWEEPER)
+    letter_ids = letters_of_subjects(tx, [(one.step, one.subject_id) for one in taken])
     rung = replay(tx, letter_ids, author)[1] if letter_ids else set()
     for step in STEPS.values():
         if step.misconfigured_hold is not None:
-            accusers = [(account, subject_id) for account, name, subject_id in taken if name == step.name]
-            rung |= _release(tx, step.name, step.misconfigured_hold, accusers, author)
+            faulty = [(account, subject_id) for account, name, subject_id in taken if name == step.name]
+            rung |= _release(tx, step.name, step.misconfigured_hold, faulty, author)
     return rung
 
 
@@ -41,7 +41,7 @@ def _release(
 ) -> set[BellKey]:
     """Lift the holds that a step of packages opened for its account's error."""
     rung: set[BellKey] = set()
-    for locked in lock_fulfillment(tx, holds_of_accusers(tx, step, code, packages)):
+    for locked in lock_fulfillment(tx, holds_of_subjects(tx, step, code, packages)):
         rung |= _release_one(tx, locked, step, code, author)
     return rung
 

@@ -19,7 +19,7 @@ from domain.holds import HOLDS, HoldCode
 from domain.retry import fingerprint
 from infra.monitoring.alarm_events import note_event
 from infra.queue.priority import PriorityBroker, RejectedMessage
-from infra.tables.letters import bury
+from infra.tables.letters import add_letters
 from infra.tables.pool import Database
 from infra.tables.rows import Row
 from infra.telemetry.log import get_logger
@@ -59,7 +59,7 @@ class RejectedDuty:
             # The letters first: after a crash in between, the next round finds the messages again, and their letters
             # open.
             with self.db.transaction() as tx:
-                bury(tx, map(_letter, found))
+                add_letters(tx, map(_letter, found))
             self.broker.discard(queue, [message.message_id for message in found])
             moved += len(found)
         if moved:

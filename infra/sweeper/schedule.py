@@ -47,7 +47,7 @@ class Duty:
         return True
 
 
-class Beside:
+class DutyThread:
     """Runs duties on a thread of its own, so that a long duty does not delay the round of the sweeper.
 
     Closing waits for the running duty.

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from domain.alarms import AlarmKind
-from infra.engine.failures import Origin, bury, crash_cause
+from infra.engine.failures import Origin, add_dead_letter, crash_cause
 from infra.engine.worker_lock import PRESENCE_CLASS
-from infra.engine.write_outcomes import Writes, places, write
+from infra.engine.write_outcomes import Writes, lock_subjects, write
 from infra.monitoring.alarm_events import note_event
 from infra.process.clock import Clock
 from infra.process.failpoints import SWEEP_POINT, failpoints
 from infra.queue.keys import BellKey, Bells
 from infra.tables.claims import due_keys, lock_failed, suspect_keys
-from infra.tables.flights import close_flight, lock_crashed
 from infra.tables.pool import Database
-from infra.tables.work import release_expired, release_unflown, suspect
+from infra.tables.running_batches import lock_crashed_batches, remove_running_batch
+from infra.tables.work import release_expired, release_leases_without_batch, suspect
 from infra.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -64,12 +64,12 @@ class Sweeper:
         return [*(BellKey(*key) for key in due), *(BellKey(*key, alone=True) for key in suspects)]
 
     def free_expired(self) -> None:
-        """Free leases that ran out, whose members run alone from now on, and leases that no flight holds."""
+        """Free leases that ran out, whose members run alone from now on, and leases that no running batch holds."""
         with self.db.connection() as connection:
-            freed, unflown = release_expired(connection), release_unflown(connection)
-        if freed or unflown:
-            log.warning("leases_freed", expired=len(freed), unflown=len(unflown))
-            for step, count in Counter([*freed, *unflown]).items():
+            freed, without_batch = release_expired(connection), release_leases_without_batch(connection)
+        if freed or without_batch:
+            log.warning("leases_freed", expired=len(freed), unflown=len(without_batch))
+            for step, count in Counter([*freed, *without_batch]).items():
                 note_event(self.db, AlarmKind.LEASES_FREED, step, count)
 
     def free_crashed(self) -> None:
@@ -79,9 +79,9 @@ class Sweeper:
         suspects; a suspect whose process dies again runs exclusively from then on (`infra/engine/exclusive.py`).
         """
         with self.db.transaction() as tx:
-            for token, step, subject_ids, is_to_blame, worker in lock_crashed(tx, PRESENCE_CLASS):
+            for token, step, subject_ids, is_to_blame, worker in lock_crashed_batches(tx, PRESENCE_CLASS):
                 freed = suspect(tx, step, subject_ids, token, crashed=is_to_blame)
-                close_flight(tx, token)
+                remove_running_batch(tx, token)
                 log.warning(
                     "worker_died", step=step, subjects=len(subject_ids), freed=len(freed), is_to_blame=is_to_blame
                 )
@@ -92,9 +92,9 @@ class Sweeper:
                         continue
                     row = lock_failed(tx, step, subject_id)
                     assert row is not None
-                    place = places(tx, step, lane, [subject_id])[subject_id]
+                    ref = lock_subjects(tx, step, lane, [subject_id])[subject_id]
                     cause = crash_cause(self.clock.utcnow().isoformat(), crashes)
-                    bury(step, place, row, cause, writes, origin=Origin(worker))
+                    add_dead_letter(step, ref, row, cause, writes, origin=Origin(worker))
                     log.error("dead_letter", step=step, subject_id=subject_id, code="worker_killed", crashes=crashes)
                 write(tx, step, writes)
                 failpoints(SWEEP_POINT, subject_ids, tx)

@@ -27,7 +27,7 @@ Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldCondition:
     """A key for which a condition holds. `count`: how many things it is about. `owner`: the kind's own when empty.
 
     `facts` are codes, names and numbers of ours, nothing of a person and no foreign text.
@@ -76,7 +76,7 @@ class AlarmCount:
     alarms: int
 
 
-def settle_alarms(tx: Connection, kind: AlarmKind, held: Mapping[str, Held | None]) -> None:
+def update_alarms(tx: Connection, kind: AlarmKind, held: Mapping[str, HeldCondition | None]) -> None:
     """Open alarms of the keys for which a condition holds now, renew open ones whose condition still holds, close all
     others of the kind.
 
@@ -141,14 +141,14 @@ def count_open(connection: Connection) -> tuple[AlarmCount, ...]:
     return tuple(AlarmCount(*row) for row in connection.execute(ALARM["count_open"]).fetchall())
 
 
-def untold(connection: Connection, limit: int) -> list[News]:
+def unreported(connection: Connection, limit: int) -> list[News]:
     """Openings and closings of alarms that are not written to the log yet, in the order of the openings."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(ALARM["untold"], {"limit": limit}).fetchall()
-    return [News(is_opening=not row.pop("is_told"), alarm=Alarm(**row)) for row in rows]
+        rows = cursor.execute(ALARM["unreported"], {"limit": limit}).fetchall()
+    return [News(is_opening=not row.pop("is_reported"), alarm=Alarm(**row)) for row in rows]
 
 
-def note_told(tx: Connection, told: Sequence[Alarm]) -> None:
+def note_reported(tx: Connection, told: Sequence[Alarm]) -> None:
     """Record that the log has these changes."""
     named = {"ids": [one.id for one in told], "uptos": [one.closed_at or one.first_at for one in told]}
-    tx.execute(ALARM["note_told"], named)
+    tx.execute(ALARM["note_reported"], named)

@@ -29,7 +29,7 @@ class NewAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class KeptAnswer:
     """A kept answer: personal data."""
 
     step: str
@@ -56,7 +56,7 @@ def keep(tx: Connection, answers: Sequence[NewAnswer]) -> None:
     tx.execute(ANSWERS["keep"], {"rows": msgspec.json.encode(rows).decode(), "others": KEPT - 1})
 
 
-def answers_of(tx: Connection, order_id: int) -> tuple[Answer, ...]:
+def answers_of(tx: Connection, order_id: int) -> tuple[KeptAnswer, ...]:
     """All kept answers of an order, the oldest first."""
-    with tx.cursor(row_factory=class_row(Answer)) as cursor:
+    with tx.cursor(row_factory=class_row(KeptAnswer)) as cursor:
         return tuple(cursor.execute(ANSWERS["of_order"], {"id": order_id}))

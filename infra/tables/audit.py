@@ -55,7 +55,7 @@ class Verb(StrEnum):
     WRITEBACK_RETRIED = "writeback_retried"
 
 
-class Signature(Protocol):
+class AuditSignature(Protocol):
     """Who acts, as it is written down. `request_id` is the text of a UUID."""
 
     @property
@@ -87,14 +87,14 @@ class Act(NamedTuple):
     facts: Facts = MappingProxyType({})
 
 
-def record_acts(tx: Connection, author: Signature, verb: Verb, acts: Iterable[Act]) -> None:
+def record_acts(tx: Connection, author: AuditSignature, verb: Verb, acts: Iterable[Act]) -> None:
     """Write audit rows, one for each act; they commit with what was done."""
     rows = [{"verb": verb, **act._asdict(), "facts": dict(act.facts)} for act in acts]
     if rows:
         tx.execute(AUDIT["record_acts"], {**signed(author), "rows": rows_json(rows)})
 
 
-def signed(author: Signature) -> dict[str, str]:
+def signed(author: AuditSignature) -> dict[str, str]:
     """The author as the parameters of a statement."""
     return {
         "who": author.who,

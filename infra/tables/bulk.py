@@ -9,7 +9,7 @@ import msgspec
 from psycopg.rows import class_row
 
 from infra.process.steps import steps_by_subject
-from infra.tables.audit import Signature, signed
+from infra.tables.audit import AuditSignature, signed
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -86,7 +86,7 @@ class Mark(NamedTuple):
     why: str
 
 
-def create_bulk(tx: Connection, author: Signature, new: NewBulk) -> int:
+def create_bulk(tx: Connection, author: AuditSignature, new: NewBulk) -> int:
     """Make a bulk without members; its id."""
     named = {**signed(author), **new._asdict(), "filter": msgspec.json.encode(new.filter).decode()}
     row = tx.execute(BULK["create"], named).fetchone()
@@ -121,9 +121,9 @@ def take_bulk(tx: Connection, bulk_id: int) -> Round | None:
     return None if row is None else Round(*row)
 
 
-def settle_members(tx: Connection, bulk_id: int) -> list[tuple[str, str]]:
+def note_ended_members(tx: Connection, bulk_id: int) -> list[tuple[str, str]]:
     """(state, what it died of) of the members whose end was seen just now."""
-    return tx.execute(BULK["settle_members"], {"id": bulk_id, **steps_by_subject()}).fetchall()
+    return tx.execute(BULK["note_ended_members"], {"id": bulk_id, **steps_by_subject()}).fetchall()
 
 
 def latest_ends(tx: Connection, bulk_id: int, limit: int) -> list[bool]:

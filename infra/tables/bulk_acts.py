@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from domain.bulk_acts import ActState, ItemState
 from domain.states import FINAL_STATES, RANK, State
-from infra.tables.audit import Signature, signed
+from infra.tables.audit import AuditSignature, signed
 from infra.tables.letters import LetterFilter
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
@@ -48,7 +48,7 @@ class BulkAct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class BulkItem:
     """An item and its result. `subject_id` is None where the name in the file meant no one thing."""
 
     position: int
@@ -70,7 +70,7 @@ class NewItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class RunningAct:
     """A bulk act that runs: what is done, and in whose name, role, way and request, and why."""
 
     verb: str
@@ -83,7 +83,7 @@ class Running:
 
 
 def create_act(
-    tx: Connection, verb: str, params: Mapping[str, Any], *, chosen: Mapping[str, Any], author: Signature
+    tx: Connection, verb: str, params: Mapping[str, Any], *, chosen: Mapping[str, Any], author: AuditSignature
 ) -> int:
     """A draft without items; its id."""
     named = {"verb": verb, "params": _json(params), "chosen": _json(chosen)}
@@ -119,7 +119,7 @@ def foresee_again(tx: Connection, bulk_id: int, foreseen: Mapping[int, str], tok
     tx.execute(BULK_ACTS["set_token"], {"id": bulk_id, "token": token})
 
 
-def confirm_act(tx: Connection, bulk_id: int, author: Signature) -> None:
+def confirm_act(tx: Connection, bulk_id: int, author: AuditSignature) -> None:
     """Let a draft run in the author's name; its reason stays the one that the draft was made with."""
     tx.execute(BULK_ACTS["confirm"], {"id": bulk_id, **signed(author)})
 
@@ -134,9 +134,9 @@ def running_acts(tx: Connection) -> list[int]:
     return [row[0] for row in tx.execute(BULK_ACTS["running"])]
 
 
-def take_act(tx: Connection, bulk_id: int) -> Running | None:
+def take_act(tx: Connection, bulk_id: int) -> RunningAct | None:
     """A bulk act that runs; None when it does not."""
-    with tx.cursor(row_factory=class_row(Running)) as cursor:
+    with tx.cursor(row_factory=class_row(RunningAct)) as cursor:
         return cursor.execute(BULK_ACTS["take"], {"id": bulk_id}).fetchone()
 
 
@@ -172,8 +172,8 @@ def load_acts(tx: Connection, bulk_id: int | None) -> list[BulkAct]:
         return cursor.execute(BULK_ACTS["list"], {"id": bulk_id}).fetchall()
 
 
-def load_items(tx: Connection, bulk_id: int, *, state: str | None, after: int, limit: int) -> list[Item]:
-    with tx.cursor(row_factory=class_row(Item)) as cursor:
+def load_items(tx: Connection, bulk_id: int, *, state: str | None, after: int, limit: int) -> list[BulkItem]:
+    with tx.cursor(row_factory=class_row(BulkItem)) as cursor:
         named = {"id": bulk_id, "state": state, "after": after, "limit": limit}
         return cursor.execute(BULK_ACTS["items"], named).fetchall()
 

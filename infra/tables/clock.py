@@ -30,7 +30,7 @@ _FOLLOWED_MAX = 20_000
 _RESTING = (ParcelKind.AT_LOCKER, ParcelKind.RETURNING, ParcelKind.RETURNED, ParcelKind.LOST)
 
 
-class Raised(NamedTuple):
+class RaisedAlarm(NamedTuple):
     """Orders of one currency that have just reached a mark, in percent of their clock."""
 
     percent: int
@@ -39,7 +39,7 @@ class Raised(NamedTuple):
     at_risk_minor: int
 
 
-class Repeated(NamedTuple):
+class RepeatedAlarm(NamedTuple):
     """Late orders of one currency: how many were checked, and how many must be reported again."""
 
     currency: str
@@ -49,7 +49,7 @@ class Repeated(NamedTuple):
     days_late: int
 
 
-class Recent(NamedTuple):
+class RecentQuery(NamedTuple):
     """Orders that are looked at: late for at most so many days, or among the newest."""
 
     days: int
@@ -80,17 +80,17 @@ class ClockRow:
 
 
 def raise_alarms(
-    tx: Connection, percents: Sequence[int], states: Sequence[str], recent: Recent, limit: int
-) -> list[Raised]:
+    tx: Connection, percents: Sequence[int], states: Sequence[str], recent: RecentQuery, limit: int
+) -> list[RaisedAlarm]:
     """Raise each mark that an order in these states has reached, once, `limit` at most, and note it as an event."""
     named = {"percents": list(percents), "states": list(states), **recent._asdict(), "limit": limit}
-    return [Raised(*row) for row in tx.execute(CLOCK["raise_alarms"], named).fetchall()]
+    return [RaisedAlarm(*row) for row in tx.execute(CLOCK["raise_alarms"], named).fetchall()]
 
 
-def repeat_alarms(tx: Connection, states: Sequence[str], limit: int) -> list[Repeated]:
+def repeat_alarms(tx: Connection, states: Sequence[str], limit: int) -> list[RepeatedAlarm]:
     """Raise the last mark again of orders that are late for another day, `limit` at most, and note it as an event."""
     named = {"states": list(states), "limit": limit}
-    return [Repeated(*row) for row in tx.execute(CLOCK["repeat_alarms"], named).fetchall()]
+    return [RepeatedAlarm(*row) for row in tx.execute(CLOCK["repeat_alarms"], named).fetchall()]
 
 
 def orders_with_clock(

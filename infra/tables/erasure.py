@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from infra.tables.pool import Connection
-from infra.tables.retention import Named, by_column
+from infra.tables.retention import OrderName, by_column
 from infra.tables.sql import load
 
 ERASURES = load("erasure")
@@ -24,7 +24,7 @@ _SCRUB = {
 }
 
 
-class Stored(StrEnum):
+class StoredQuery(StrEnum):
     """Rows with bytes or words of others, as the query for the last of them."""
 
     PAYLOADS = "last_payload"
@@ -32,7 +32,7 @@ class Stored(StrEnum):
     AUDIT = "last_audit"
 
 
-class Standing(NamedTuple):
+class OrderState(NamedTuple):
     """How an order stands. `order_id`: None for a payload that never became one. `forgotten`: the tombstone's cause."""
 
     order_id: int | None
@@ -52,7 +52,7 @@ class NewErasure(NamedTuple):
     due_days: int
 
 
-class Said(NamedTuple):
+class PersonWords(NamedTuple):
     """The words of an order about its person, and the numbers under which a warehouse names the order."""
 
     words: list[str]
@@ -84,7 +84,7 @@ class ErasureRow(NamedTuple):
 class ErasedRow(NamedTuple):
     """One order of an erasure. `rows`: changed or deleted, by table."""
 
-    order: Named
+    order: OrderName
     rows: dict[str, int]
     done_at: datetime | None
 
@@ -102,19 +102,19 @@ class ListedRow(NamedTuple):
     orders_open: int
 
 
-def load_standing(tx: Connection, order: Named) -> Standing:
+def load_order_state(tx: Connection, order: OrderName) -> OrderState:
     """How an order stands; without a lock."""
-    row = tx.execute(ERASURES["standing"], _key(order)).fetchone()
+    row = tx.execute(ERASURES["order_state"], _key(order)).fetchone()
     assert row is not None
-    return Standing(row[0], row[1], row[2] or "", row[3], row[4])
+    return OrderState(row[0], row[1], row[2] or "", row[3], row[4])
 
 
-def payloads_of(tx: Connection, order: Named) -> list[int]:
+def payloads_of(tx: Connection, order: OrderName) -> list[int]:
     """Payloads under a name, by id; without a lock."""
     return [row[0] for row in tx.execute(ERASURES["payloads_of"], _key(order)).fetchall()]
 
 
-def add_erasure(tx: Connection, new: NewErasure, orders: Sequence[Named]) -> int:
+def add_erasure(tx: Connection, new: NewErasure, orders: Sequence[OrderName]) -> int:
     """Write down that these orders are to be erased; the number of the record."""
     row = tx.execute(ERASURES["ask"], new._asdict()).fetchone()
     assert row is not None
@@ -122,18 +122,18 @@ def add_erasure(tx: Connection, new: NewErasure, orders: Sequence[Named]) -> int
     return int(row[0])
 
 
-def open_orders(connection: Connection, erasure_id: int | None, limit: int) -> list[tuple[int, Named]]:
+def open_orders(connection: Connection, erasure_id: int | None, limit: int) -> list[tuple[int, OrderName]]:
     """(erasure, order) of what is still to be erased, of one erasure or of all."""
     rows = connection.execute(ERASURES["open_orders"], {"id": erasure_id, "limit": limit}).fetchall()
-    return [(id_, Named(*name)) for id_, *name in rows]
+    return [(id_, OrderName(*name)) for id_, *name in rows]
 
 
-def lock_open(tx: Connection, erasure_id: int, order: Named) -> bool:
+def lock_open(tx: Connection, erasure_id: int, order: OrderName) -> bool:
     """Lock an order of an erasure; False where it is done, or another transaction has it."""
     return tx.execute(ERASURES["lock_open"], {"erasure_id": erasure_id, **_key(order)}).fetchone() is not None
 
 
-def end_order(tx: Connection, erasure_id: int, order: Named, rows: Mapping[str, int]) -> None:
+def end_order(tx: Connection, erasure_id: int, order: OrderName, rows: Mapping[str, int]) -> None:
     """Write down what was changed or deleted of an order, by table."""
     key = {"erasure_id": erasure_id, **_key(order)}
     tx.execute(ERASURES["end_order"], {**key, "rows": json.dumps(dict(rows))})
@@ -144,15 +144,15 @@ def end_erasure(tx: Connection, erasure_id: int) -> bool:
     return tx.execute(ERASURES["end_erasure"], {"id": erasure_id}).fetchone() is not None
 
 
-def mark_erased(tx: Connection, order: Named) -> None:
+def mark_erased(tx: Connection, order: OrderName) -> None:
     """Let the tombstone say that the order was erased, not purged."""
     tx.execute(ERASURES["mark_erased"], _key(order))
 
 
-def words_of(tx: Connection, order_id: int) -> Said:
+def words_of(tx: Connection, order_id: int) -> PersonWords:
     """The words of an order about its person. Personal data; without a lock."""
     row = tx.execute(ERASURES["words_of"], {"id": order_id}).fetchone()
-    return Said(list(row[0]), list(row[1])) if row else Said([], [])
+    return PersonWords(list(row[0]), list(row[1])) if row else PersonWords([], [])
 
 
 def objects_of(tx: Connection, order_id: int) -> list[str]:
@@ -166,7 +166,7 @@ def scrub(tx: Connection, needles: Needles) -> Counter[str]:
     return Counter({table: len(tx.execute(ERASURES[query], named).fetchall()) for query, table in _SCRUB.items()})
 
 
-def last_id(connection: Connection, stored: Stored) -> int:
+def last_id(connection: Connection, stored: StoredQuery) -> int:
     """The highest id of these rows; 0: there is none."""
     row = connection.execute(ERASURES[stored]).fetchone()
     return int(row[0]) if row else 0
@@ -186,22 +186,22 @@ def erase_pages(connection: Connection, needles: Sequence[bytes], stretch: tuple
     return len(connection.execute(ERASURES["erase_pages"], named).fetchall())
 
 
-def search_orders(connection: Connection, words: Sequence[str]) -> list[Named]:
+def search_orders(connection: Connection, words: Sequence[str]) -> list[OrderName]:
     """Orders whose receiver or buyer is exactly one of these words."""
-    return [Named(*row) for row in connection.execute(ERASURES["search_orders"], {"words": list(words)})]
+    return [OrderName(*row) for row in connection.execute(ERASURES["search_orders"], {"words": list(words)})]
 
 
-def search_payloads(connection: Connection, needles: Sequence[bytes], stretch: tuple[int, int]) -> list[Named]:
+def search_payloads(connection: Connection, needles: Sequence[bytes], stretch: tuple[int, int]) -> list[OrderName]:
     """Names of the payloads of a stretch that hold one of these bytes."""
     after, upto = stretch
     named = {"needles": list(needles), "after": after, "upto": upto}
-    return [Named(*row) for row in connection.execute(ERASURES["search_payloads"], named)]
+    return [OrderName(*row) for row in connection.execute(ERASURES["search_payloads"], named)]
 
 
-def unread_names(tx: Connection, platform_order_id: str, place: str) -> list[Named]:
+def unread_names(tx: Connection, platform_order_id: str, place: str) -> list[OrderName]:
     """Names of the payloads under a platform's order id, in any shop or in the shop that `place` names."""
     named = {"platform_order_id": platform_order_id, "place": place}
-    return [Named(*row) for row in tx.execute(ERASURES["unread_names"], named)]
+    return [OrderName(*row) for row in tx.execute(ERASURES["unread_names"], named)]
 
 
 def load_erasure(connection: Connection, erasure_id: int) -> tuple[ErasureRow, list[ErasedRow]] | None:
@@ -210,7 +210,7 @@ def load_erasure(connection: Connection, erasure_id: int) -> tuple[ErasureRow, l
     if row is None:
         return None
     orders = connection.execute(ERASURES["show_orders"], {"id": erasure_id}).fetchall()
-    return ErasureRow(*row), [ErasedRow(Named(*one[:3]), one[3], one[4]) for one in orders]
+    return ErasureRow(*row), [ErasedRow(OrderName(*one[:3]), one[3], one[4]) for one in orders]
 
 
 def list_erasures(connection: Connection, *, only_open: bool) -> list[ListedRow]:
@@ -218,20 +218,20 @@ def list_erasures(connection: Connection, *, only_open: bool) -> list[ListedRow]
     return [ListedRow(*row) for row in connection.execute(ERASURES["list"], {"only_open": only_open})]
 
 
-def erased_names(connection: Connection) -> list[Named]:
+def erased_names(connection: Connection) -> list[OrderName]:
     """Every order that was ever erased."""
-    return [Named(*row) for row in connection.execute(ERASURES["erased_names"])]
+    return [OrderName(*row) for row in connection.execute(ERASURES["erased_names"])]
 
 
-def known_names(tx: Connection, names: Sequence[Named]) -> list[Named]:
+def known_names(tx: Connection, names: Sequence[OrderName]) -> list[OrderName]:
     """Of some names, those of orders or payloads that are here."""
-    return [Named(*row) for row in tx.execute(ERASURES["known_names"], by_column(names))]
+    return [OrderName(*row) for row in tx.execute(ERASURES["known_names"], by_column(names))]
 
 
-def bury_names(tx: Connection, names: Sequence[Named]) -> None:
+def add_tombstones(tx: Connection, names: Sequence[OrderName]) -> None:
     """Leave tombstones for orders that are not here, so that they never come in."""
-    tx.execute(ERASURES["bury_names"], by_column(names))
+    tx.execute(ERASURES["add_tombstones"], by_column(names))
 
 
-def _key(order: Named) -> dict[str, str]:
+def _key(order: OrderName) -> dict[str, str]:
     return {"platform": order.platform, "shop": order.shop, "platform_order_id": order.platform_order_id}

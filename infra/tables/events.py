@@ -9,8 +9,8 @@ from infra.tables.sql import load
 EVENTS = load("events")
 
 
-def tell(tx: Connection, events: Iterable[Row]) -> None:
+def record_events(tx: Connection, events: Iterable[Row]) -> None:
     """Add events. Rows of `order_id`, `fulfillment_order_id`, `package_id`, `kind`, `step`, `cause`, `from_state`,
     `to_state` and `facts`, which hold no personal data.
     """
-    tx.execute(EVENTS["tell"], {"rows": rows_json(events)})
+    tx.execute(EVENTS["record"], {"rows": rows_json(events)})

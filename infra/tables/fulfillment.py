@@ -15,7 +15,7 @@ from infra.tables.sql import load
 FULFILLMENT = load("fulfillment")
 
 
-class Standing(NamedTuple):
+class SubjectRow(NamedTuple):
     """Where a subject of a step stands."""
 
     subject_id: int
@@ -26,12 +26,12 @@ class Standing(NamedTuple):
     lane: Lane
 
 
-class Of(StrEnum):
+class SubjectsQuery(StrEnum):
     """What subjects are, as the query that finds their fulfillment orders."""
 
-    FULFILLMENT_ORDER = "place_of_fulfillment_orders"
-    PACKAGE = "place_of_packages"
-    NOTICE = "place_of_notices"
+    FULFILLMENT_ORDER = "rows_of_fulfillment_orders"
+    PACKAGE = "rows_of_packages"
+    NOTICE = "rows_of_notices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ def move(tx: Connection, moves: Sequence[Row]) -> Callable[[], bool]:
     return lambda: len(moved.fetchall()) == len({row["id"] for row in moves})
 
 
-def lock_standings(tx: Connection, subjects: Of, subject_ids: Sequence[int]) -> list[Standing]:
+def lock_subject_rows(tx: Connection, subjects: SubjectsQuery, subject_ids: Sequence[int]) -> list[SubjectRow]:
     """Where subjects stand; locks their fulfillment orders, in id order."""
     rows = tx.execute(FULFILLMENT[subjects], {"ids": list(subject_ids)})
     return [
-        Standing(id_, order_id, fulfillment_order_id, package_id, State(state), Lane(lane))
+        SubjectRow(id_, order_id, fulfillment_order_id, package_id, State(state), Lane(lane))
         for id_, order_id, fulfillment_order_id, package_id, state, lane in rows
     ]
 

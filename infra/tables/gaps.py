@@ -13,7 +13,7 @@ from infra.tables.sql import load
 GAPS = load("gaps")
 
 
-class Gap(NamedTuple):
+class NotedGap(NamedTuple):
     """An order that could not be fetched.
 
     `cause`: an entry as in a dead letter. `spent`: 1 for a try, 0 if a shut gate prevented the try; then the order is
@@ -28,7 +28,7 @@ class Gap(NamedTuple):
     cause: Row
 
 
-class Patience(NamedTuple):
+class GapRetries(NamedTuple):
     """How long gaps are tried: pauses from `first_s` to `max_s` seconds, so many tries, and for `patience_s`."""
 
     first_s: float
@@ -58,7 +58,7 @@ def load_gaps(connection: Connection, shop_id: int, limit: int) -> list[tuple[st
     return connection.execute(GAPS["load_gaps"], {"shop_id": shop_id, "limit": limit}).fetchall()
 
 
-def note_gaps(tx: Connection, shop_id: int, gaps: Iterable[Gap], patience: Patience) -> list[GivenUp]:
+def note_gaps(tx: Connection, shop_id: int, gaps: Iterable[NotedGap], patience: GapRetries) -> list[GivenUp]:
     """Add a try to gaps, or open them; returns the gaps of the shop that are given up from now on."""
     rows = rows_json(gap._asdict() for gap in gaps)
     first, most = patience.first_s, patience.max_s

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from domain.gates import PROOF_WITHIN_S, SUBJECTS_MIN, Accusation, Charge, GateKind, Pause
+from domain.gates import PROOF_WITHIN_S, SUBJECTS_MIN, FaultKind, FaultRecord, GateKind, Pause
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 
@@ -24,14 +24,14 @@ def lock_gate(tx: Connection, kind: str, name: str) -> dict[str, str | None] | N
     return None if row is None else {"shut_by": row[0], "until": row[1].isoformat() if row[1] else None}
 
 
-def load_standings(tx: Connection) -> tuple[tuple[Pause, ...], frozenset[str]]:
-    """Every pause in force, and the accounts that some subject accuses, in one statement."""
-    rows = tx.execute(GATES["load_standings"]).fetchall()
+def load_shut_and_faulty(tx: Connection) -> tuple[tuple[Pause, ...], frozenset[str]]:
+    """Every pause in force, and the accounts that have faults, in one statement."""
+    rows = tx.execute(GATES["load_shut_and_faulty"]).fetchall()
     pauses = tuple(Pause(GateKind(kind), *rest) for kind, *rest in rows if kind != "accused")
     return pauses, frozenset(name for kind, name, *_ in rows if kind == "accused")
 
 
-def accuse(tx: Connection, account: str, charge: Charge, subject: str, code: str) -> Accusation:
+def record_fault(tx: Connection, account: str, charge: FaultKind, subject: str, code: str) -> FaultRecord:
     """Record that a call about `subject` blames its account, and forget what was recorded more than a day ago."""
     named = {
         "account": account,
@@ -40,11 +40,11 @@ def accuse(tx: Connection, account: str, charge: Charge, subject: str, code: str
         "code": code,
         "within_s": PROOF_WITHIN_S,
     }
-    tx.execute(GATES["forget_accusations"])
-    row = tx.execute(GATES["accuse"], named).fetchone()
+    tx.execute(GATES["forget_faults"])
+    row = tx.execute(GATES["record_fault"], named).fetchone()
     assert row is not None
     is_alone, others = row
-    return Accusation(is_alone, others + 1)
+    return FaultRecord(is_alone, others + 1)
 
 
 def _storable(subject: str) -> str:
@@ -52,9 +52,9 @@ def _storable(subject: str) -> str:
     return subject[:_SUBJECT_MAX].encode(errors="replace").decode().replace("\0", "?")
 
 
-def acquit(tx: Connection, account: str) -> None:
+def clear_faults(tx: Connection, account: str) -> None:
     """A call of the account succeeded, so open accusations are their subjects' own faults."""
-    tx.execute(GATES["acquit"], {"account": account})
+    tx.execute(GATES["clear_faults"], {"account": account})
 
 
 def is_proven(tx: Connection, account: str, charge: str) -> bool:
@@ -69,7 +69,7 @@ def note_spent(tx: Connection, account: str, charge: str, step: str, subject_id:
     tx.execute(GATES["note_spent"], {"account": account, "charge": charge, "step": step, "subject_id": subject_id})
 
 
-def give_back(tx: Connection, account: str, charge: Charge) -> None:
+def give_back(tx: Connection, account: str, charge: FaultKind) -> None:
     """The account is the cause: return the attempts that were spent on it."""
     named = {"account": account, "charge": charge}
     tx.execute(GATES["lock_spenders"], named)
@@ -97,7 +97,7 @@ def reopen_account(tx: Connection, account: str) -> bool:
     return tx.execute(GATES["reopen"], {"account": account}).fetchone() is not None
 
 
-class Accuser(NamedTuple):
+class FaultySubject(NamedTuple):
     """A subject that ended for a fault that turned out to be its account's."""
 
     account: str
@@ -105,9 +105,9 @@ class Accuser(NamedTuple):
     subject_id: int
 
 
-def take_ended_accusers(tx: Connection, limit: int) -> list[Accuser]:
+def take_ended_subjects(tx: Connection, limit: int) -> list[FaultySubject]:
     """Take some of those subjects off the list, the earliest proven first; what another has locked is left out."""
-    return [Accuser(*row) for row in tx.execute(GATES["take_ended_accusers"], {"limit": limit}).fetchall()]
+    return [FaultySubject(*row) for row in tx.execute(GATES["take_ended_subjects"], {"limit": limit}).fetchall()]
 
 
 def shut_by_person(tx: Connection, kind: str, name: str, *, reason: str, by: str, until: datetime | None) -> None:

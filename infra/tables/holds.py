@@ -12,7 +12,7 @@ from domain.errors import Refused
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.waivers import Waiver, read_named
-from infra.tables.audit import Signature
+from infra.tables.audit import AuditSignature
 from infra.tables.pool import Connection
 from infra.tables.rows import Row, rows_json
 from infra.tables.sql import load
@@ -31,7 +31,7 @@ class NewHold(NamedTuple):
     facts: Row
 
 
-class Kept(NamedTuple):
+class KeptWaiver(NamedTuple):
     """A waiver that also counts for a newer content."""
 
     hold_id: int
@@ -77,7 +77,7 @@ def release_all_holds(
         tx.execute(HOLDS["release_all_holds"], named)
 
 
-def release_blocks(tx: Connection, fulfillment_order_ids: Sequence[int], author: Signature) -> None:
+def release_blocks(tx: Connection, fulfillment_order_ids: Sequence[int], author: AuditSignature) -> None:
     """Release the `dead_letter` holds of fulfillment orders that have no open letter any more."""
     named = {"by": author.who, "role": author.role, "reason": author.reason}
     tx.execute(HOLDS["release_blocks"], {"ids": list(fulfillment_order_ids), **named})
@@ -91,14 +91,14 @@ def load_waivers(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[i
     return found
 
 
-def keep_waivers(tx: Connection, kept: Sequence[Kept]) -> None:
+def keep_waivers(tx: Connection, kept: Sequence[KeptWaiver]) -> None:
     """Make waivers count for the newer content of their order. No statement for none."""
     if kept:
         rows = rows_json({"id": one.hold_id, "raw_payload_id": one.payload_id} for one in kept)
         tx.execute(HOLDS["keep_waivers"], {"rows": rows})
 
 
-class Released(NamedTuple):
+class ReleasedHold(NamedTuple):
     """What a released hold had: the step that opened it, and the code of its cause in the facts."""
 
     step: str
@@ -106,13 +106,13 @@ class Released(NamedTuple):
 
 
 def release_hold(
-    tx: Connection, fulfillment_order_id: int, code: str, author: Signature, *, is_waived: bool
-) -> Released | None:
+    tx: Connection, fulfillment_order_id: int, code: str, author: AuditSignature, *, is_waived: bool
+) -> ReleasedHold | None:
     """Release one hold; None where it is not open. `is_waived`: the order's content now is let pass."""
     signature = {"by": author.who, "role": author.role, "reason": author.reason}
     named = {"id": fulfillment_order_id, "code": code, **signature, "is_waived": is_waived}
     row = tx.execute(HOLDS["release_hold"], named).fetchone()
-    return None if row is None else Released(*row)
+    return None if row is None else ReleasedHold(*row)
 
 
 def fulfillment_with_hold(tx: Connection, order_id: int, code: str) -> list[int]:
@@ -150,7 +150,7 @@ def label_holds(tx: Connection, fulfillment_order_id: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-class Waiting(NamedTuple):
+class EndedWait(NamedTuple):
     """A fulfillment order whose work no longer waits on an account."""
 
     fulfillment_order_id: int
@@ -176,23 +176,23 @@ def waits_ended(
     return WaitsEnded(ids, last if count == size else None)
 
 
-def release_resumed(tx: Connection, ids: Sequence[int]) -> list[Waiting]:
+def release_resumed(tx: Connection, ids: Sequence[int]) -> list[EndedWait]:
     """Release the `waiting_on_account` holds that name a pause which is over, of fulfillment orders that are locked."""
-    return [Waiting(*row) for row in tx.execute(HOLDS["release_resumed"], {"ids": list(ids)}).fetchall()]
+    return [EndedWait(*row) for row in tx.execute(HOLDS["release_resumed"], {"ids": list(ids)}).fetchall()]
 
 
-def release_waiting(tx: Connection, ids: Sequence[int], accounts: Sequence[str]) -> list[Waiting]:
+def release_waiting(tx: Connection, ids: Sequence[int], accounts: Sequence[str]) -> list[EndedWait]:
     """Release `waiting_on_account` holds of fulfillment orders whose work waits on none of these accounts any more."""
     named = {"ids": list(ids), "accounts": list(accounts)}
-    return [Waiting(*row) for row in tx.execute(HOLDS["release_waiting"], named).fetchall()]
+    return [EndedWait(*row) for row in tx.execute(HOLDS["release_waiting"], named).fetchall()]
 
 
-def holds_of_accusers(tx: Connection, step: str, code: str, packages: Sequence[tuple[str, int]]) -> list[int]:
+def holds_of_subjects(tx: Connection, step: str, code: str, packages: Sequence[tuple[str, int]]) -> list[int]:
     """Fulfillment orders that a step holds for an error which (account, package) pairs blame on their account."""
     if not packages:
         return []
     named = {"accounts": [account for account, _ in packages], "package_ids": [id_ for _, id_ in packages]}
-    found = tx.execute(HOLDS["holds_of_accusers"], {**named, "step": step, "code": code})
+    found = tx.execute(HOLDS["holds_of_subjects"], {**named, "step": step, "code": code})
     return [row[0] for row in found]
 
 
@@ -292,7 +292,7 @@ class LockedHold:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedHold:
     """A hold that is over: who released it, and when."""
 
     id: int
@@ -352,7 +352,7 @@ def snooze_holds(tx: Connection, hold_ids: Sequence[int], until: datetime | None
     tx.execute(HOLDS["snooze"], {"ids": list(hold_ids), "until": until})
 
 
-def ended_holds(tx: Connection, hold_ids: Sequence[int]) -> dict[int, Ended]:
+def ended_holds(tx: Connection, hold_ids: Sequence[int]) -> dict[int, EndedHold]:
     """Who released which of the holds. Open holds, and numbers without a hold, are left out."""
-    with tx.cursor(row_factory=class_row(Ended)) as cursor:
+    with tx.cursor(row_factory=class_row(EndedHold)) as cursor:
         return {one.id: one for one in cursor.execute(HOLDS["ends"], {"ids": list(hold_ids)})}

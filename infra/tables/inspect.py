@@ -58,7 +58,7 @@ class Unfetched(NamedTuple):
     dead_letter: int | None
 
 
-class Part(StrEnum):
+class OrderQuery(StrEnum):
     """What is known of an order, as the query that reads it."""
 
     HEAD = "order_head"
@@ -77,7 +77,7 @@ class Part(StrEnum):
     GAP = "order_gap"
 
 
-class OfSubjects(StrEnum):
+class SubjectQuery(StrEnum):
     """What is known of named (step, subject) pairs, as the query that reads it."""
 
     WORK = "due_work"
@@ -121,20 +121,20 @@ def unfetched(tx: Connection, platform_order_id: str) -> Unfetched | None:
     return None if row is None else Unfetched(*row)
 
 
-def read_part(tx: Connection, part: Part, order_id: int, kind: type[T]) -> tuple[T, ...]:
+def read_part(tx: Connection, part: OrderQuery, order_id: int, kind: type[T]) -> tuple[T, ...]:
     """What is known of an order, as values of a class with the query's columns."""
     with tx.cursor(row_factory=class_row(kind)) as cursor:
         return tuple(cursor.execute(INSPECT[part], {"id": order_id}))
 
 
-def read_part_by_column(tx: Connection, part: Part, order_id: int) -> list[dict[str, Any]]:
+def read_part_by_column(tx: Connection, part: OrderQuery, order_id: int) -> list[dict[str, Any]]:
     """What is known of an order, each row as a mapping by column."""
     with tx.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(INSPECT[part], {"id": order_id}).fetchall()
 
 
 def read_of_subjects(
-    tx: Connection, what: OfSubjects, pairs: Sequence[tuple[str, int]], kind: type[T]
+    tx: Connection, what: SubjectQuery, pairs: Sequence[tuple[str, int]], kind: type[T]
 ) -> tuple[T, ...]:
     """What is known of (step, subject) pairs, as values of a class with the query's columns."""
     named = {"steps": [step for step, _ in pairs], "subject_ids": [id_ for _, id_ in pairs]}

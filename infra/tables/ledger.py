@@ -20,7 +20,7 @@ class PartRow(NamedTuple):
     is_dead: bool
     packages: int
     written_back: int
-    untold: int
+    unnotified: int
     is_kept_out: bool
 
 
@@ -52,7 +52,7 @@ class WaybillRow(NamedTuple):
     line_id: str | None
     quantity: int | None
     is_handed_over: bool
-    is_told: bool
+    is_written_back: bool
     is_given_up: bool
 
 

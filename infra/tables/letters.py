@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from psycopg.rows import dict_row
 
-from domain.dead_letters import MESSAGE, Standing
+from domain.dead_letters import MESSAGE, LetterSubject
 from domain.errors import Refused
 from domain.money import Money
 from domain.reasons import Reason
@@ -161,19 +161,19 @@ def _with_money(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "at_risk": None if minor is None else Money(minor, currency)}
 
 
-def load_standings(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Standing]:
+def load_subjects(tx: Connection, letter_ids: Sequence[int]) -> dict[int, LetterSubject]:
     """The present states of the subjects of open letters, by letter id.
 
     One statement for all, and for each step among them the statements of that step. A letter without a known step has
     no standing: a message belongs to no order, and a step that only another version knows cannot be asked.
     """
     named = {"ids": list(letter_ids), "steps": list(STEPS)}
-    rows = tx.execute(LETTERS["standings"], named).fetchall()
+    rows = tx.execute(LETTERS["subjects"], named).fetchall()
     subjects: dict[str, list[int]] = {}
     for _, step, subject_id, *_ in rows:
         subjects.setdefault(step, []).append(subject_id)
     done, calls = _ask_steps(tx, subjects)
-    return {row[0]: _standing(row, done, calls) for row in rows}
+    return {row[0]: _subject(row, done, calls) for row in rows}
 
 
 _Asked = tuple[set[tuple[str, int]], dict[tuple[str, int], OpenCall]]
@@ -192,12 +192,12 @@ def _ask_steps(tx: Connection, subjects: Mapping[str, Sequence[int]]) -> _Asked:
     return done, calls
 
 
-def _standing(
+def _subject(
     row: tuple[Any, ...], done: Collection[tuple[str, int]], calls: Mapping[tuple[str, int], OpenCall]
-) -> Standing:
+) -> LetterSubject:
     _, step, subject_id, state, resume_state, holds, is_one_of_many, replays = row
     call = calls.get((step, subject_id))
-    return Standing(
+    return LetterSubject(
         STEPS[step],
         State(state) if state else None,
         State(resume_state) if resume_state else None,
@@ -247,7 +247,7 @@ class OpenLetter(NamedTuple):
     fulfillment_order_id: int | None
 
 
-class Closed(NamedTuple):
+class ClosedLetter(NamedTuple):
     """How a letter ends, and why."""
 
     letter_id: int
@@ -255,7 +255,7 @@ class Closed(NamedTuple):
     reason: str
 
 
-class Reopened(NamedTuple):
+class ReopenedLetter(NamedTuple):
     """A letter that is open again."""
 
     id: int
@@ -267,14 +267,14 @@ class Reopened(NamedTuple):
     code: str
 
 
-def bury(tx: Connection, letters: Iterable[Row]) -> None:
+def add_letters(tx: Connection, letters: Iterable[Row]) -> None:
     """Open dead letters; a subject that has an open one keeps that.
 
     Rows of the columns of `dead_letter`: `step`, `subject_id`, `lane`, `account`, `order_id`, `fulfillment_order_id`,
     `code`, `fingerprint`, `causes`, `attempts`, `crashes`, `owner`, `worker`, `code_version`, `rules_version`, and
     `due_h`, hours until the owner should have settled it.
     """
-    tx.execute(LETTERS["bury"], {"rows": rows_json(letters)})
+    tx.execute(LETTERS["add_letters"], {"rows": rows_json(letters)})
 
 
 def lock_open(tx: Connection, letter_ids: Sequence[int]) -> list[OpenLetter]:
@@ -282,16 +282,16 @@ def lock_open(tx: Connection, letter_ids: Sequence[int]) -> list[OpenLetter]:
     return [OpenLetter(*row) for row in tx.execute(LETTERS["lock_open"], {"ids": list(letter_ids)}).fetchall()]
 
 
-def close(tx: Connection, closed: Iterable[Closed], by: str) -> None:
+def close(tx: Connection, closed: Iterable[ClosedLetter], by: str) -> None:
     """Close letters that are open, and take them off the tally of their causes."""
     rows = rows_json({"id": one.letter_id, "closed_as": one.closed_as, "reason": one.reason} for one in closed)
     tx.execute(LETTERS["close"], {"rows": rows, "by": by})
 
 
-def reopen(tx: Connection, letter_id: int) -> Reopened | None:
+def reopen(tx: Connection, letter_id: int) -> ReopenedLetter | None:
     """Open a discarded letter again; None where it was not discarded, or a newer one is open for its subject."""
     row = tx.execute(LETTERS["reopen"], {"id": letter_id}).fetchone()
-    return None if row is None else Reopened(*row)
+    return None if row is None else ReopenedLetter(*row)
 
 
 def open_letters_of(tx: Connection, fulfillment_order_id: int) -> list[int]:
@@ -310,10 +310,10 @@ def fold_tally(connection: Connection, rows_max: int) -> None:
     connection.execute(LETTERS["fold_tally"], {"rows_max": rows_max})
 
 
-def letters_of_accusers(tx: Connection, accusers: Sequence[tuple[str, int]]) -> list[int]:
+def letters_of_subjects(tx: Connection, faulty: Sequence[tuple[str, int]]) -> list[int]:
     """Open letters of (step, subject) pairs that ended for their account's fault."""
-    named = {"steps": [step for step, _ in accusers], "subject_ids": [id_ for _, id_ in accusers]}
-    return [row[0] for row in tx.execute(LETTERS["letters_of_accusers"], named)]
+    named = {"steps": [step for step, _ in faulty], "subject_ids": [id_ for _, id_ in faulty]}
+    return [row[0] for row in tx.execute(LETTERS["letters_of_subjects"], named)]
 
 
 def count_open(connection: Connection) -> int:
@@ -322,16 +322,16 @@ def count_open(connection: Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
-class Told(NamedTuple):
+class LastReport(NamedTuple):
     """The last report of a cause: how many letters it had, and how long ago."""
 
     letters: int
     age: timedelta
 
 
-def alarms_raised(tx: Connection) -> dict[str, Told]:
+def alarms_raised(tx: Connection) -> dict[str, LastReport]:
     """The last report of each cause, by fingerprint; locked."""
-    return {fingerprint: Told(*rest) for fingerprint, *rest in tx.execute(LETTERS["alarms_raised"])}
+    return {fingerprint: LastReport(*rest) for fingerprint, *rest in tx.execute(LETTERS["alarms_raised"])}
 
 
 def note_alarms(tx: Connection, letters: Mapping[str, int]) -> None:

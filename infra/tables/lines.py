@@ -13,37 +13,41 @@ LINES = load("lines")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Pieces of a line in a package with a waybill. `is_told`: the write-back was made, or may have been."""
+class ShippedPieces:
+    """Pieces of a line in a package with a waybill. `is_written_back`: the write-back was made, or may have been."""
 
     line_id: str
     waybill: str
     quantity: int
-    is_told: bool
+    is_written_back: bool
 
 
-def load_plans(tx: Connection, order_ids: Sequence[int]) -> tuple[dict[int, list[Planned]], dict[int, list[Told]]]:
+def load_plans(
+    tx: Connection, order_ids: Sequence[int]
+) -> tuple[dict[int, list[Planned]], dict[int, list[ShippedPieces]]]:
     """By order: the pieces of each fulfillment order and line, and those under waybills of ours."""
     ids = {"order_ids": list(order_ids)}
     with tx.pipeline():
         plan = tx.execute(LINES["load_plan"], ids)
-        told = tx.execute(LINES["load_told"], ids)
+        shipped = tx.execute(LINES["load_shipped"], ids)
     planned: dict[int, list[Planned]] = {}
     for order_id, fulfillment_order_id, line_id, quantity, is_closed, bound in plan:
         one = Planned(fulfillment_order_id, line_id, quantity, bound, is_closed)
         planned.setdefault(order_id, []).append(one)
-    ours: dict[int, list[Told]] = {}
-    for order_id, *row in told:
-        ours.setdefault(order_id, []).append(Told(*row))
+    ours: dict[int, list[ShippedPieces]] = {}
+    for order_id, *row in shipped:
+        ours.setdefault(order_id, []).append(ShippedPieces(*row))
     return planned, ours
 
 
-def own_shipments(order: Order, told: Sequence[Told]) -> dict[str, int]:
+def own_shipments(order: Order, shipped: Sequence[ShippedPieces]) -> dict[str, int]:
     """Pieces by line that the platform shows as shipped under our number, or without a number after our write-back."""
     shown = {line.line_id: line.waybill for line in order.lines if line.shipped}
     own: dict[str, int] = {}
-    for one in told:
-        if one.line_id in shown and (shown[one.line_id] == one.waybill or (one.is_told and not shown[one.line_id])):
+    for one in shipped:
+        if one.line_id in shown and (
+            shown[one.line_id] == one.waybill or (one.is_written_back and not shown[one.line_id])
+        ):
             own[one.line_id] = own.get(one.line_id, 0) + one.quantity
     return own
 

@@ -42,7 +42,7 @@ def drop_entry(tx: Connection, listing: Listing) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ListingEntry:
     """A row of the map. `sku` is None where there is nothing to pick; `is_known`: stock knows it."""
 
     platform: str
@@ -55,11 +55,11 @@ class Entry:
     is_known: bool
 
 
-def list_entries(connection: Connection, after: Listing, limit: int) -> list[Entry]:
+def list_entries(connection: Connection, after: Listing, limit: int) -> list[ListingEntry]:
     """Rows of the map behind `after`, in the order of their listings."""
     rows = connection.execute(LISTINGS["list_entries"], {**_row(after), "limit": limit})
     return [
-        Entry(
+        ListingEntry(
             platform=platform,
             shop=shop,
             product=product,
@@ -74,7 +74,7 @@ def list_entries(connection: Connection, after: Listing, limit: int) -> list[Ent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class UnmappedListing:
     """A listing without a SKU that stock knows, and how many open orders wait for it.
 
     `given`: the SKU that the platform gives, empty for none. `title`: of one of the lines. `since`: of the oldest hold.
@@ -90,11 +90,11 @@ class Wanted:
     since: datetime
 
 
-def list_wanted(connection: Connection, limit: int) -> list[Wanted]:
+def list_wanted(connection: Connection, limit: int) -> list[UnmappedListing]:
     """Listings without a SKU that stock knows, those that most orders wait for first."""
     rows = connection.execute(LISTINGS["wanted"], {"limit": limit})
     return [
-        Wanted(
+        UnmappedListing(
             platform=platform,
             shop=shop,
             product=product,

@@ -126,7 +126,7 @@ class ListedOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class OrderIdPage:
     """(order, fulfillment order) ids of a page. `after`: where the next page begins; None: there is none.
 
     `is_cut`: the page ended because it had looked at as many orders as it may, not because it is full.
@@ -145,7 +145,7 @@ def choose_orders(
     limit: int,
     oldest_first: bool = False,
     looked_max: int = LOOKED_MAX,
-) -> Chosen:
+) -> OrderIdPage:
     """A page of orders, the newest or the oldest first. `after`: the order id at which the page before ended."""
     walk = _Walk(tx, wanted, 1 if oldest_first else -1)
     low, high = walk.bounds(after)
@@ -153,15 +153,15 @@ def choose_orders(
     looked, size = 0, _STRETCH_FIRST
     while low <= high:
         if looked >= looked_max:
-            return Chosen(tuple(found), low - 1 if oldest_first else high + 1, is_cut=True)
+            return OrderIdPage(tuple(found), low - 1 if oldest_first else high + 1, is_cut=True)
         stretch = walk.stretch(low, high, size)
         found += walk.look(stretch)
         if len(found) > limit:
-            return Chosen(tuple(found[:limit]), found[limit - 1][0])
+            return OrderIdPage(tuple(found[:limit]), found[limit - 1][0])
         looked += stretch.size
         size = min(_STRETCH_MAX, 2 * size)
         low, high = (stretch.high + 1, high) if oldest_first else (low, stretch.low - 1)
-    return Chosen(tuple(found), None)
+    return OrderIdPage(tuple(found), None)
 
 
 @dataclass(frozen=True, slots=True)

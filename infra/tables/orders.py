@@ -16,10 +16,10 @@ from domain.order import (
     Order,
     OrderKey,
     OrderLine,
+    OrderSource,
     OrderType,
     Pii,
     PlatformState,
-    Source,
     Totals,
 )
 from domain.states import RANK, State
@@ -157,7 +157,7 @@ def _order(row: tuple[Any, ...], lines: Iterable[tuple[Any, ...]]) -> Order:
         key=OrderKey(platform, shop, platform_order_id),
         state=PlatformState(state),
         order_type=OrderType(order_type),
-        source=Source(source),
+        source=OrderSource(source),
         member_level=MemberLevel(member_level),
         buyer_id=buyer_id,
         receiver=Address(name, phone, province, city, district, town, detail, zip_code, Pii(pii), token),

@@ -21,7 +21,7 @@ class NewPayload(NamedTuple):
     body: bytes
 
 
-class ListedChange(NamedTuple):
+class KnownChange(NamedTuple):
     """A change that a listing shows. `is_shipped`: the listing shows the order as shipped."""
 
     platform_order_id: str
@@ -84,7 +84,7 @@ def full_of_unread(
 
 
 def known_changes(
-    connection: Connection, platform: str, shop: str, listed: Sequence[ListedChange], *, shop_id: int, margin_s: float
+    connection: Connection, platform: str, shop: str, listed: Sequence[KnownChange], *, shop_id: int, margin_s: float
 ) -> set[tuple[str, datetime]]:
     """(platform order id, change time) of the listed changes that need no fetch.
 
@@ -116,7 +116,7 @@ def load_body(tx: Connection, payload_id: int) -> bytes:
     return body
 
 
-class Waiting(NamedTuple):
+class WaitingPayload(NamedTuple):
     """A payload that waits to be read, and the lane that it had. `account`: its shop's."""
 
     id: int
@@ -124,13 +124,13 @@ class Waiting(NamedTuple):
     account: str
 
 
-def choose_lane(tx: Connection, platform_order_id: str, place: str, *, lane: str, by: str) -> list[Waiting]:
+def choose_lane(tx: Connection, platform_order_id: str, place: str, *, lane: str, by: str) -> list[WaitingPayload]:
     """Set the lane of payloads under a platform's order id that are no order yet; locks them.
 
     `place`: the shop, with or without its platform; empty: any shop.
     """
     named = {"place": place, "platform_order_id": platform_order_id, "lane": lane, "by": by}
-    return [Waiting(*row) for row in tx.execute(PAYLOADS["choose_payload_lane"], named).fetchall()]
+    return [WaitingPayload(*row) for row in tx.execute(PAYLOADS["choose_payload_lane"], named).fetchall()]
 
 
 def move_payloads(tx: Connection, payload_ids: Sequence[int], lane: str) -> list[int]:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from domain.recount import Held, Pool, recount
+from domain.recount import LocationFigures, PoolFigures, recount
 from domain.stock import available
-from infra.tables.audit import Act, Signature, Verb, record_acts
+from infra.tables.audit import Act, AuditSignature, Verb, record_acts
 from infra.tables.pool import Connection, Database
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -27,14 +27,18 @@ class Changes:
     refused: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def held_at(connection: Connection, location: str) -> dict[str, Held]:
+def held_at(connection: Connection, location: str) -> dict[str, LocationFigures]:
     """Our figures at a location, without a lock. Read them before the warehouse is asked."""
     rows = connection.execute(RECOUNT["held_at"], {"location": location})
-    return {sku: Held(on_hand, allocated) for sku, on_hand, allocated in rows}
+    return {sku: LocationFigures(on_hand, allocated) for sku, on_hand, allocated in rows}
 
 
 def write_count(
-    db: Database, location: str, before: Mapping[str, Held], counted: Mapping[str, int], author: Signature
+    db: Database,
+    location: str,
+    before: Mapping[str, LocationFigures],
+    counted: Mapping[str, int],
+    author: AuditSignature,
 ) -> Changes:
     """Write a count that was asked for after `before` was read. SKUs that it leaves out stay as they are.
 
@@ -57,7 +61,7 @@ def write_count(
     return changes
 
 
-def _differs(held: Held, counted: int) -> bool:
+def _differs(held: LocationFigures, counted: int) -> bool:
     return not counted <= held.on_hand <= counted + held.allocated
 
 
@@ -66,15 +70,19 @@ def _parts(skus: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _write_part(
-    tx: Connection, location: str, counts: Mapping[str, tuple[Held, int]], changes: Changes, author: Signature
+    tx: Connection,
+    location: str,
+    counts: Mapping[str, tuple[LocationFigures, int]],
+    changes: Changes,
+    author: AuditSignature,
 ) -> None:
     skus = sorted(counts)
     pools = {
-        sku: Pool(on_hand, available(on_hand=on_hand, reserved=reserved, frozen=frozen, allocated=allocated))
+        sku: PoolFigures(on_hand, available(on_hand=on_hand, reserved=reserved, frozen=frozen, allocated=allocated))
         for sku, on_hand, reserved, frozen, allocated in tx.execute(STOCK["lock_levels"], {"skus": skus})
     }
     held = {
-        sku: Held(on_hand, allocated)
+        sku: LocationFigures(on_hand, allocated)
         for sku, place, on_hand, allocated in tx.execute(STOCK["lock_location_levels"], {"skus": skus})
         if place == location
     }
@@ -100,7 +108,7 @@ def _write_part(
 
 
 def lower_location(
-    tx: Connection, location: str, lost: Mapping[str, int], nothing_free: Collection[str], author: Signature
+    tx: Connection, location: str, lost: Mapping[str, int], nothing_free: Collection[str], author: AuditSignature
 ) -> dict[str, int]:
     """A warehouse says that its shelf holds less than our figure; pieces that were taken off, by SKU.
 
@@ -113,7 +121,7 @@ def lower_location(
         for sku, on_hand, reserved, frozen, allocated in tx.execute(STOCK["lock_levels"], {"skus": skus})
     }
     held = {
-        sku: Held(on_hand, allocated)
+        sku: LocationFigures(on_hand, allocated)
         for sku, place, on_hand, allocated in tx.execute(STOCK["lock_location_levels"], {"skus": skus})
         if place == location
     }

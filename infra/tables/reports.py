@@ -37,9 +37,11 @@ def add_report(connection: Connection, presence_class: int, report: NewReport) -
     connection.execute(REPORTS["report"], {"class": presence_class, **report._asdict()})
 
 
-def carry_whole(tx: Connection, presence_class: int, lines_class: int) -> bool:
+def has_worker_without_parts(tx: Connection, presence_class: int, lines_class: int) -> bool:
     """Whether a worker lives that has no lock of `lines_class`: its version knows no parts of orders."""
-    row = tx.execute(REPORTS["carry_whole"], {"class": presence_class, "lines_class": lines_class}).fetchone()
+    row = tx.execute(
+        REPORTS["has_worker_without_parts"], {"class": presence_class, "lines_class": lines_class}
+    ).fetchone()
     return row is not None and bool(row[1])
 
 

@@ -19,7 +19,7 @@ from infra.tables.sql import load
 RETENTION = load("retention")
 
 
-class Why(StrEnum):
+class ForgetReason(StrEnum):
     """Why an order's person was forgotten."""
 
     PURGED = "purged"
@@ -27,7 +27,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetentionDays:
     """Days since an order's end, and since a hand-over that counts as a delivery."""
 
     days: int
@@ -35,7 +35,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class OrderName:
     """An order by its platform's name."""
 
     platform: str
@@ -62,14 +62,14 @@ _FORGET: Mapping[str, str] = {
 }
 
 
-def find_ended(tx: Connection, order_ids: Sequence[int], patience: Patience) -> list[int]:
+def find_ended(tx: Connection, order_ids: Sequence[int], patience: RetentionDays) -> list[int]:
     """Those of some orders that ended long enough ago and of which nothing is open, due, under way or unclear."""
     named: dict[str, object] = {"ids": list(order_ids), "days": patience.days, "transit_days": patience.transit_days}
     named |= steps_by_subject()
     return [row[0] for row in tx.execute(RETENTION["ended"], named).fetchall()]
 
 
-def lock_ended(tx: Connection, order_ids: Sequence[int], patience: Patience) -> list[int]:
+def lock_ended(tx: Connection, order_ids: Sequence[int], patience: RetentionDays) -> list[int]:
     """The orders that `find_ended` would return, with their rows locked. An order that another transaction has locked
     is left for the next time.
     """
@@ -84,13 +84,13 @@ def lock_ended(tx: Connection, order_ids: Sequence[int], patience: Patience) -> 
     return find_ended(tx, held, patience) if held else []
 
 
-def forget(tx: Connection, order_ids: Sequence[int], why: Why) -> Counter[str]:
+def forget(tx: Connection, order_ids: Sequence[int], why: ForgetReason) -> Counter[str]:
     """Remove all personal data from locked orders and leave a tombstone for each; returns the changed rows by table.
 
     The rows of orders, lines, amounts, packages, shipments, write-backs and notices stay.
     """
     ids = list(order_ids)
-    tx.execute(RETENTION["bury_orders"], {"ids": ids, "cause": why})
+    tx.execute(RETENTION["add_order_tombstones"], {"ids": ids, "cause": why})
     named = {"ids": ids, "kept": list(KEPT_FACTS), **steps_by_subject()}
     return Counter({table: len(tx.execute(RETENTION[query], named).fetchall()) for query, table in _FORGET.items()})
 
@@ -98,28 +98,28 @@ def forget(tx: Connection, order_ids: Sequence[int], why: Why) -> Counter[str]:
 def lock_unread(tx: Connection, payload_ids: Sequence[int], days: int) -> list[int]:
     """Payloads that never became an order and that nobody decides about any more: all of each name, locked."""
     named = {"ids": list(payload_ids), "days": days}
-    return _locked(tx, [Named(*row) for row in tx.execute(RETENTION["unread"], named).fetchall()])
+    return _locked(tx, [OrderName(*row) for row in tx.execute(RETENTION["unread"], named).fetchall()])
 
 
-def _locked(tx: Connection, names: Sequence[Named]) -> list[int]:
+def _locked(tx: Connection, names: Sequence[OrderName]) -> list[int]:
     if not names:
         return []
     return [row[0] for row in tx.execute(RETENTION["lock_unread"], by_column(names)).fetchall()]
 
 
-def forget_unread(tx: Connection, payload_ids: Sequence[int], why: Why) -> Counter[str]:
+def forget_unread(tx: Connection, payload_ids: Sequence[int], why: ForgetReason) -> Counter[str]:
     """Remove all personal data from locked payloads without an order and leave tombstones; returns the changed rows by
     table.
     """
     ids = {"ids": list(payload_ids)}
-    tx.execute(RETENTION["bury_unread"], {**ids, "cause": why})
+    tx.execute(RETENTION["add_payload_tombstones"], {**ids, "cause": why})
     return Counter(
         raw_payload=len(tx.execute(RETENTION["forget_unread_payloads"], ids).fetchall()),
         dead_letter=len(tx.execute(RETENTION["forget_unread_letters"], ids).fetchall()),
     )
 
 
-def by_column(names: Sequence[Named]) -> dict[str, list[str]]:
+def by_column(names: Sequence[OrderName]) -> dict[str, list[str]]:
     """Names as the parameters of a statement that unnests them."""
     return {
         "platforms": [one.platform for one in names],
@@ -139,14 +139,14 @@ def set_mark(tx: Connection, kind: str, upto: int, rows: int) -> None:
     tx.execute(RETENTION["set_mark"], {"kind": kind, "upto": upto, "rows": rows})
 
 
-class Walk(StrEnum):
+class ScanQuery(StrEnum):
     """Rows that the purge looks at in id order, as the query that reads a stretch of them."""
 
     ORDERS = "page_of_orders"
     PAYLOADS = "page_of_payloads"
 
 
-class Deleted(StrEnum):
+class DeletedRows(StrEnum):
     """Rows that are deleted once they are old, as the query that deletes some of them."""
 
     EARLY_SCANS = "purge_early_scans"
@@ -160,7 +160,7 @@ class Deleted(StrEnum):
     CASES = "purge_cases"
 
 
-class Stretched(Enum):
+class StretchQueries(Enum):
     """Rows that are deleted in id order, as the pair of queries that finds a stretch's end and deletes in it."""
 
     PAGES = ("page_of_pages", "purge_pages")
@@ -168,7 +168,7 @@ class Stretched(Enum):
     LETTERS = ("page_of_letters", "purge_letters")
 
 
-class Looked(NamedTuple):
+class PurgeCandidate(NamedTuple):
     """A row that the purge looks at. `is_due`: old enough. `is_left`: something of it may still be forgotten."""
 
     id: int
@@ -176,16 +176,16 @@ class Looked(NamedTuple):
     is_left: bool
 
 
-class Changed(NamedTuple):
+class ForgottenChange(NamedTuple):
     """A forgotten order whose platform shows a change. `cause`, `end_state`: as its tombstone says."""
 
-    order: Named
+    order: OrderName
     cause: str
     end_state: str
     changed_at: datetime
 
 
-class Size(NamedTuple):
+class TableSize(NamedTuple):
     """A table: bytes with its indexes, rows as Postgres estimates them, and its oldest row's time if it has one."""
 
     table: str
@@ -212,10 +212,10 @@ class Erasures(NamedTuple):
     first_due_at: datetime | None
 
 
-def look_at(tx: Connection, walk: Walk, *, after: int, limit: int, days: int) -> list[Looked]:
+def look_at(tx: Connection, walk: ScanQuery, *, after: int, limit: int, days: int) -> list[PurgeCandidate]:
     """A stretch of rows behind an id, up to the first that is younger than `days`."""
     rows = tx.execute(RETENTION[walk], {"after": after, "limit": limit, "days": days}).fetchall()
-    return [Looked(*row) for row in rows]
+    return [PurgeCandidate(*row) for row in rows]
 
 
 def forget_leftovers(tx: Connection, payload_ids: Sequence[int]) -> int:
@@ -228,12 +228,14 @@ def forget_refused_payloads(tx: Connection) -> None:
     tx.execute(RETENTION["forget_refused_payloads"])
 
 
-def delete_old(tx: Connection, deleted: Deleted, days: int, limit: int) -> int:
+def delete_old(tx: Connection, deleted: DeletedRows, days: int, limit: int) -> int:
     """Delete some rows that are older; how many. What another transaction has locked is left."""
     return len(tx.execute(RETENTION[deleted], {"days": days, "limit": limit}).fetchall())
 
 
-def delete_stretch(tx: Connection, stretched: Stretched, *, after: int, limit: int, days: int) -> tuple[int, bool, int]:
+def delete_stretch(
+    tx: Connection, stretched: StretchQueries, *, after: int, limit: int, days: int
+) -> tuple[int, bool, int]:
     """Delete what is older and may go in a stretch behind an id.
 
     Returns the stretch's last id (0: there was none), whether all of it was old, and how many rows went.
@@ -254,16 +256,16 @@ def count_old(connection: Connection, kind: str, days: int) -> int:
 def lock_all_unread(tx: Connection, payload_ids: Sequence[int]) -> list[int]:
     """Lock all payloads under the names of these that nobody reads or decides about, whatever their age; by id."""
     rows = tx.execute(RETENTION["unread"], {"ids": list(payload_ids), "days": 0}).fetchall()
-    return _locked(tx, [Named(*row) for row in rows])
+    return _locked(tx, [OrderName(*row) for row in rows])
 
 
-def take_refused(tx: Connection, limit: int) -> list[Changed]:
+def take_refused(tx: Connection, limit: int) -> list[ForgottenChange]:
     """Changes of forgotten orders that were not reported yet, each once."""
     rows = tx.execute(RETENTION["take_refused"], {"limit": limit}).fetchall()
-    return [Changed(Named(platform, shop, order), *rest) for platform, shop, order, *rest in rows]
+    return [ForgottenChange(OrderName(platform, shop, order), *rest) for platform, shop, order, *rest in rows]
 
 
-def note_refused(tx: Connection, order: Named, changed_at: datetime) -> int | None:
+def note_refused(tx: Connection, order: OrderName, changed_at: datetime) -> int | None:
     """Note a change of a forgotten order as a gap that is not tried; its subject, below zero. None: no such shop."""
     account = f"{order.platform}/{order.shop}"
     named = {"account": account, "platform_order_id": order.platform_order_id, "changed_at": changed_at}
@@ -301,9 +303,9 @@ def open_erasures(session: Connection) -> Erasures:
     return Erasures(*(session.execute(RETENTION["open_erasures"]).fetchone() or (0, 0, None)))
 
 
-def sizes(session: Connection) -> list[Size]:
+def sizes(session: Connection) -> list[TableSize]:
     """Every table, the largest first."""
-    return [Size(*row) for row in session.execute(RETENTION["sizes"])]
+    return [TableSize(*row) for row in session.execute(RETENTION["sizes"])]
 
 
 def refused_inputs(session: Connection) -> list[RefusedInput]:

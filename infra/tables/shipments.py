@@ -26,7 +26,7 @@ class Intent(NamedTuple):
     unclear_s: float
 
 
-class Booked(NamedTuple):
+class BookedShipment(NamedTuple):
     """A waybill that a courier gave for one of our references.
 
     `checked_before_s`: the platform allowed to ship no more than so many seconds before the intent's deadline; None: it
@@ -44,7 +44,7 @@ def intend_shipments(tx: Connection, intents: Iterable[Intent]) -> None:
     tx.execute(SHIPMENTS["intend_shipments"], {"rows": rows_json(one._asdict() for one in intents)})
 
 
-def book_shipments(tx: Connection, bookings: Iterable[Booked]) -> None:
+def book_shipments(tx: Connection, bookings: Iterable[BookedShipment]) -> None:
     """Intents became waybills."""
     tx.execute(SHIPMENTS["book_shipments"], {"rows": rows_json(one._asdict() for one in bookings)})
 

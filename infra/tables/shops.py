@@ -83,7 +83,7 @@ def find_shops(tx: Connection, accounts: Sequence[str]) -> dict[str, int]:
 class CursorRow(NamedTuple):
     """How far back the changes of a shop are stored: `cursor_at`, or its row's age where it was never read.
 
-    `patience_s`: the age that its settings allow. `told_s`: seconds since the last report that the shop is behind;
+    `patience_s`: the age that its settings allow. `reported_s`: seconds since the last report that the shop is behind;
     None: no report. `is_paused`: by a person.
     """
 
@@ -91,7 +91,7 @@ class CursorRow(NamedTuple):
     cursor_at: datetime | None
     age_s: float
     patience_s: float
-    told_s: float | None
+    reported_s: float | None
     is_paused: bool
 
 

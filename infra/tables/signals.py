@@ -53,7 +53,7 @@ class MilestoneRow(NamedTuple):
     last_id: int
 
 
-class Counted(StrEnum):
+class MilestoneCount(StrEnum):
     """Where milestones are counted, as the query that counts them."""
 
     PAYLOADS = "stored_between"
@@ -95,7 +95,7 @@ def newest_ids(tx: Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def count_between(tx: Connection, counted: Counted, after: int, upto: int) -> list[tuple[str, str, int]]:
+def count_between(tx: Connection, counted: MilestoneCount, after: int, upto: int) -> list[tuple[str, str, int]]:
     """(milestone, lane, orders) that passed with the rows behind `after`, up to and with `upto`."""
     return tx.execute(SIGNALS[counted], {"after": after, "upto": upto}).fetchall()
 

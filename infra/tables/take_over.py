@@ -21,7 +21,7 @@ COUNTED_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class ShopRow:
+class ShopSettingsRow:
     """What the settings say of a shop. `name`: on its platform; `account`: over all platforms."""
 
     account: str
@@ -31,14 +31,14 @@ class ShopRow:
     take_over_from: datetime | None
 
 
-def note_shops(tx: Connection, shops: Sequence[ShopRow]) -> None:
+def note_shops(tx: Connection, shops: Sequence[ShopSettingsRow]) -> None:
     """Store mode and instant of shops that are known; a switch of the mode is dated with the database's time."""
     rows = [{"account": one.account, "mode": one.mode, "take_over_from": one.take_over_from} for one in shops]
     if rows:
         tx.execute(TAKE_OVER["note_shops"], {"rows": rows_json(rows)})
 
 
-def undecided_shops(tx: Connection, shops: Sequence[ShopRow]) -> list[str]:
+def undecided_shops(tx: Connection, shops: Sequence[ShopSettingsRow]) -> list[str]:
     """Accounts of shops of which nothing is stored, and nobody has said which orders are ours."""
     rows = [
         {"account": one.account, "platform": one.platform, "name": one.name}
@@ -112,7 +112,7 @@ def look_at_kept_out(tx: Connection, order_ids: Sequence[int]) -> list[KeptOut]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reopened:
+class ReopenedOrder:
     """A fulfillment order that is begun in `state`, with the sums of its order's lines."""
 
     id: int
@@ -122,7 +122,7 @@ class Reopened:
     tallies: Mapping[str, Tally]
 
 
-def reopen(tx: Connection, orders: Sequence[Reopened]) -> None:
+def reopen(tx: Connection, orders: Sequence[ReopenedOrder]) -> None:
     """Begin kept-out fulfillment orders that `lock_kept_out` has locked, one of each order.
 
     Its other kept-out parts end as `nothing_left`, and what a person holds of them the one that is begun is held for.
@@ -222,9 +222,9 @@ def watched_shops(tx: Connection) -> dict[str, datetime]:
     return dict(tx.execute(TAKE_OVER["watched_shops"]).fetchall())
 
 
-def resting_in_watch(tx: Connection, account: str) -> dict[str, int]:
+def waiting_in_watch(tx: Connection, account: str) -> dict[str, int]:
     """Labels and write-backs of earlier orders that wait for the end of the watch, by step."""
-    return dict(tx.execute(TAKE_OVER["resting_in_watch"], {"account": account}).fetchall())
+    return dict(tx.execute(TAKE_OVER["waiting_in_watch"], {"account": account}).fetchall())
 
 
 def stretch_of_kept_out(tx: Connection, after: int, looked: int) -> list[int]:

@@ -18,7 +18,7 @@ OWNER, DUE_H = "warehouse", 4
 OPEN_MAX = 10_000
 
 
-class Source(StrEnum):
+class EntrySource(StrEnum):
     """What the entry stood in: a page of scans, or a count of stock."""
 
     SCAN = "scan"
@@ -26,7 +26,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class UnreadableEntry:
     """The place of the entry and why it cannot be read; `key` and `waybill`: the subject that it names."""
 
     position: int
@@ -38,9 +38,9 @@ class Entry:
 
 def note_unreadable(
     tx: Connection,
-    source: Source,
+    source: EntrySource,
     account: str,
-    entries: Iterable[Entry],
+    entries: Iterable[UnreadableEntry],
     *,
     page_id: int | None = None,
     couriers: Sequence[str] = (),
@@ -57,7 +57,7 @@ def note_unreadable(
             "field": entry.field,
             "reference": _ours(entry.key),
             "waybill": entry.waybill or None,
-            "sku": entry.key if source is Source.STOCK else None,
+            "sku": entry.key if source is EntrySource.STOCK else None,
         }
         for entry in entries
     ]
@@ -76,12 +76,12 @@ def note_unreadable(
     )
 
 
-def replace_rows(tx: Connection, account: str, entries: Sequence[Entry], by: str) -> None:
+def replace_rows(tx: Connection, account: str, entries: Sequence[UnreadableEntry], by: str) -> None:
     """The rows at fault in the newest count of an account: others are closed by `by`, new ones recorded."""
     rows = [{"position": entry.position, "code": entry.code, "field": entry.field} for entry in entries]
     tx.execute(UNREADABLE["close_rows_read"], {"account": account, "by": by, "rows": rows_json(rows)})
     if entries:
-        note_unreadable(tx, Source.STOCK, account, entries)
+        note_unreadable(tx, EntrySource.STOCK, account, entries)
 
 
 def accounts_with_bad_rows(connection: Connection, accounts: Sequence[str]) -> set[str]:

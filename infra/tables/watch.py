@@ -16,7 +16,7 @@ WATCH = load("watch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class WatchDecision:
     """`outcome`: `ship` in `packages`, `hold` for `holds`, `wait` for the payment, or `nothing`.
 
     A hold has `code` and `facts`; a package has `location`, `courier`, `service` and `reasons`.
@@ -81,7 +81,7 @@ def store_decisions(tx: Connection, decisions: Sequence[NewDecision]) -> None:
         tx.execute(WATCH["note_pieces"], {"rows": rows_json(pieces)})
 
 
-def decision_of(tx: Connection, order_id: int) -> Decision | None:
+def decision_of(tx: Connection, order_id: int) -> WatchDecision | None:
     """What would have been done with an order; None where nobody has decided."""
-    with tx.cursor(row_factory=class_row(Decision)) as cursor:
+    with tx.cursor(row_factory=class_row(WatchDecision)) as cursor:
         return cursor.execute(WATCH["decision_of"], {"id": order_id}).fetchone()

@@ -12,7 +12,7 @@ from infra.tables.sql import load
 WORK = load("work")
 
 
-class Added(NamedTuple):
+class NewWorkRow(NamedTuple):
     """New due work. `shop`: whose turn it takes in a crowded line. `after_s`: seconds until it is due."""
 
     step: str
@@ -23,7 +23,7 @@ class Added(NamedTuple):
     after_s: float
 
 
-class Returned(NamedTuple):
+class ReturnedWork(NamedTuple):
     """Work to put back without attempts and causes. `is_suspect`: it once killed its worker, so it runs alone."""
 
     step: str
@@ -34,7 +34,7 @@ class Returned(NamedTuple):
     is_suspect: bool
 
 
-class Suspect(NamedTuple):
+class SuspectWork(NamedTuple):
     """A member of a crashed batch, freed."""
 
     subject_id: int
@@ -42,7 +42,7 @@ class Suspect(NamedTuple):
     lane: str
 
 
-class Overdue(NamedTuple):
+class OverdueWork(NamedTuple):
     """A fulfillment order whose work has waited too long behind an account's gate."""
 
     fulfillment_order_id: int
@@ -68,7 +68,7 @@ class Overdue(NamedTuple):
         return self.account
 
 
-def add(tx: Connection, added: Iterable[Added]) -> None:
+def add(tx: Connection, added: Iterable[NewWorkRow]) -> None:
     """Make work due; a row that is there already keeps its place. No statement for none."""
     rows = [one._asdict() for one in added]
     if rows:
@@ -89,9 +89,9 @@ def postpone(tx: Connection, step: str, rows: Iterable[Row]) -> None:
     tx.execute(WORK["postpone"], {"step": step, "rows": rows_json(rows)})
 
 
-def rest(tx: Connection, step: str, rows: Iterable[Row]) -> None:
+def wait_for_gate(tx: Connection, step: str, rows: Iterable[Row]) -> None:
     """Let work wait behind gates until those open. Rows of `subject_id`, `gate` (an account) and `cause`, or None."""
-    tx.execute(WORK["rest"], {"step": step, "rows": rows_json(rows)})
+    tx.execute(WORK["wait_for_gate"], {"step": step, "rows": rows_json(rows)})
 
 
 def lease(tx: Connection, step: str, subject_ids: Sequence[int], token: UUID, lease_s: float) -> None:
@@ -104,20 +104,20 @@ def release_expired(connection: Connection) -> list[str]:
     return [row[0] for row in connection.execute(WORK["release_expired"]).fetchall()]
 
 
-def release_unflown(connection: Connection) -> list[str]:
+def release_leases_without_batch(connection: Connection) -> list[str]:
     """Free leases without a batch under way; the step of each."""
-    return [row[0] for row in connection.execute(WORK["release_unflown"]).fetchall()]
+    return [row[0] for row in connection.execute(WORK["release_leases_without_batch"]).fetchall()]
 
 
-def free_flown(connection: Connection, worker: int) -> None:
+def free_batch_members(connection: Connection, worker: int) -> None:
     """Free all that a worker has leased. Waits for what is being recorded right now."""
-    connection.execute(WORK["free_flown"], {"worker": worker})
+    connection.execute(WORK["free_batch_members"], {"worker": worker})
 
 
-def suspect(tx: Connection, step: str, subject_ids: Sequence[int], token: UUID, *, crashed: bool) -> list[Suspect]:
+def suspect(tx: Connection, step: str, subject_ids: Sequence[int], token: UUID, *, crashed: bool) -> list[SuspectWork]:
     """Free members of a crashed batch, which run alone from now on; `crashed`: the crash counts."""
     named = {"step": step, "subject_ids": list(subject_ids), "token": token, "crashed": int(crashed)}
-    return [Suspect(*row) for row in tx.execute(WORK["suspect"], named).fetchall()]
+    return [SuspectWork(*row) for row in tx.execute(WORK["suspect"], named).fetchall()]
 
 
 def lock_work(tx: Connection, steps: Sequence[str], subject_ids: Sequence[int]) -> None:
@@ -125,7 +125,7 @@ def lock_work(tx: Connection, steps: Sequence[str], subject_ids: Sequence[int]) 
     tx.execute(WORK["lock_work"], {"steps": list(steps), "subject_ids": list(subject_ids)})
 
 
-def put_back(tx: Connection, works: Iterable[Returned]) -> None:
+def put_back(tx: Connection, works: Iterable[ReturnedWork]) -> None:
     """Make work due without attempts and causes, each in the turn of its own shop. No statement for none."""
     rows = [one._asdict() for one in works]
     if rows:
@@ -185,21 +185,21 @@ def next_stretch(tx: Connection, stretch: Stretch) -> Stretch | None:
 
 def overdue_behind_gates(
     tx: Connection, accounts: Sequence[str], stretch: Stretch, *, margin_s: float, patience_s: float, limit: int
-) -> list[Overdue]:
+) -> list[OverdueWork]:
     """Orders whose work waits behind these accounts, and that ship by within `margin_s` or have waited `patience_s`.
 
     Only the work of the stretch is read.
     """
     named = {"accounts": list(accounts), "margin_s": margin_s, "patience_s": patience_s, "limit": limit}
     rows = tx.execute(WORK["overdue_behind_gates"], {**named, **stretch.named(), **hurried_by_subject()}).fetchall()
-    return [Overdue(*row) for row in rows]
+    return [OverdueWork(*row) for row in rows]
 
 
-def resting(tx: Connection, accounts: Sequence[str]) -> dict[tuple[str, str], int]:
+def count_behind_gates(tx: Connection, accounts: Sequence[str]) -> dict[tuple[str, str], int]:
     """Pieces of work by the (kind, name) of their gate: of paused lanes and steps, of the given accounts, and of
     every account whose gate work has met shut.
     """
-    rows = tx.execute(WORK["resting"], {"accounts": list(accounts)}).fetchall()
+    rows = tx.execute(WORK["count_behind_gates"], {"accounts": list(accounts)}).fetchall()
     return {(kind, name): count for kind, name, count in rows}
 
 
@@ -208,7 +208,7 @@ def wake_waiting(tx: Connection) -> int:
     return len(tx.execute(WORK["wake_waiting"]).fetchall())
 
 
-class Idle(NamedTuple):
+class IdleWork(NamedTuple):
     """Due work of a step that nobody has taken up; `oldest_s`: how long the oldest has been due."""
 
     step: str
@@ -216,12 +216,12 @@ class Idle(NamedTuple):
     oldest_s: float
 
 
-def overdue_work(connection: Connection, grace_s: float) -> list[Idle]:
+def overdue_work(connection: Connection, grace_s: float) -> list[IdleWork]:
     """Steps with work that has been due for longer than `grace_s` and that nobody has taken up."""
-    return [Idle(*row) for row in connection.execute(WORK["overdue_work"], {"grace_s": grace_s})]
+    return [IdleWork(*row) for row in connection.execute(WORK["overdue_work"], {"grace_s": grace_s})]
 
 
-class Paused(NamedTuple):
+class PausedWork(NamedTuple):
     """A fulfillment order whose work has waited too long for a paused lane or step. `pause`: kind and name of it."""
 
     fulfillment_order_id: int
@@ -246,10 +246,10 @@ class Paused(NamedTuple):
 
 def overdue_behind_pauses(
     tx: Connection, stretch: Stretch, *, margin_s: float, patience_s: float, limit: int
-) -> list[Paused]:
+) -> list[PausedWork]:
     """Orders whose lane or step is paused, and that ship by within `margin_s` or have waited `patience_s`.
 
     Only the work of the stretch is read.
     """
     named = {"margin_s": margin_s, "patience_s": patience_s, "limit": limit, **stretch.named(), **hurried_by_subject()}
-    return [Paused(*row) for row in tx.execute(WORK["overdue_behind_pauses"], named).fetchall()]
+    return [PausedWork(*row) for row in tx.execute(WORK["overdue_behind_pauses"], named).fetchall()]

@@ -45,7 +45,7 @@ class NewWriteback(NamedTuple):
     shipped_at: datetime | str
 
 
-class Ended(NamedTuple):
+class WritebackEnd(NamedTuple):
     """How a call ended. `is_clear`: the next try, if there is one, need not ask first.
 
     `changed_at`: when the order last changed, as the platform tells; None: unknown.
@@ -89,7 +89,7 @@ def leave_untold(tx: Connection, package_ids: Sequence[int]) -> None:
         tx.execute(WRITEBACKS["leave_untold"], {"ids": list(package_ids)})
 
 
-def end_writebacks(tx: Connection, ended: Iterable[Ended]) -> None:
+def end_writebacks(tx: Connection, ended: Iterable[WritebackEnd]) -> None:
     """Store how calls ended."""
     rows = rows_json(
         {"id": one.package_id, "status": one.status, "is_clear": one.is_clear, "changed_at": one.changed_at}
@@ -168,9 +168,11 @@ def is_confirmed(connection: Connection, package_id: int) -> bool:
     return row is not None and row[0] == "confirmed"
 
 
-def tell_untold(tx: Connection, fulfillment_order_id: int) -> list[tuple[str, str]]:
+def resume_writebacks(tx: Connection, fulfillment_order_id: int) -> list[tuple[str, str]]:
     """Make write-backs due that waited for a hold's end; (lane, account) of each."""
-    return [(lane, account) for lane, account in tx.execute(WRITEBACKS["tell_untold"], {"id": fulfillment_order_id})]
+    return [
+        (lane, account) for lane, account in tx.execute(WRITEBACKS["resume_writebacks"], {"id": fulfillment_order_id})
+    ]
 
 
 def lock_writeback_work(tx: Connection, package_id: int) -> None:

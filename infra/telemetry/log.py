@@ -80,7 +80,7 @@ class _Stderr:
         return sys.stderr.isatty()
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _QuietHandler(logging.StreamHandler[TextIO]):
     """Reports a line that cannot be written without its content. The usual report of Python would show its
     arguments.
     """
@@ -116,7 +116,7 @@ def configure(
         logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=True,
     )
-    handler = _Handler(target)
+    handler = _QuietHandler(target)
     handler.addFilter(_without_values)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -259,10 +259,10 @@ def _named(argument: object) -> object:
     if argument is None or isinstance(argument, _PLAIN):
         return argument
     actor, message_id = getattr(argument, "actor_name", None), getattr(argument, "message_id", None)
-    return f"{actor}[{message_id}]" if actor and message_id else _Shown(argument)
+    return f"{actor}[{message_id}]" if actor and message_id else _ShownArgument(argument)
 
 
-class _Shown:
+class _ShownArgument:
     """An argument of a library's log line: a simple collection as it is, any other object by its type alone."""
 
     def __init__(self, argument: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from adapters import registry
-from adapters.door import Door, place_of
+from adapters.http_client import HttpClient, authority_of
 from adapters.plugin import Account
 from adapters.resolver import OutsideResolver
 from domain.errors import Misconfigured
@@ -29,13 +29,13 @@ def credentials(settings: Settings, clock: Clock, incomplete: Collection[str] = 
 
     `incomplete`: accounts with a missing secret; they have lines of their own.
     """
-    door = Door(settings.door, frozenset(), clock)
+    http = HttpClient(settings.door, frozenset(), clock)
     faulty = len(incomplete)
     for account in accounts_of(settings):
         if account.account in incomplete:
             continue
         try:
-            _connect(account, door, clock)
+            _connect(account, http, clock)
         except Misconfigured as error:
             faulty += 1
             yield fail(account.account, str(error), "correct this account in the settings")
@@ -43,16 +43,16 @@ def credentials(settings: Settings, clock: Clock, incomplete: Collection[str] = 
         yield ok("credentials", f"complete for {len(accounts_of(settings))} accounts")
 
 
-def _connect(account: Account, door: Door, clock: Clock) -> None:
+def _connect(account: Account, http: HttpClient, clock: Clock) -> None:
     match account:
         case configuration.Shop():
-            registry.platform(account.platform).connect(account, door, clock)
-        case configuration.Courier():
-            registry.courier(account.courier).connect(account, door, clock)
+            registry.platform(account.platform).connect(account, http, clock)
+        case configuration.CourierContract():
+            registry.courier(account.courier).connect(account, http, clock)
         case configuration.Channel():
-            registry.channel(account.kind).connect(account, door, clock)
+            registry.channel(account.kind).connect(account, http, clock)
         case configuration.Location():
-            registry.warehouse(account.kind).connect(account, door, clock)
+            registry.warehouse(account.kind).connect(account, http, clock)
 
 
 def endpoints(settings: Settings) -> Iterator[Check]:
@@ -62,22 +62,22 @@ def endpoints(settings: Settings) -> Iterator[Check]:
         if isinstance(account, configuration.Location) and account.is_own:
             continue
         try:
-            place = place_of(account.endpoint)
+            place = authority_of(account.endpoint)
             if place.rpartition(":")[0].endswith(_EXAMPLE_HOSTS):
                 yield fail(account.account, f"its endpoint is an example: {account.endpoint}", "write your own")
             else:
                 users.setdefault(place, []).append(account.account)
         except ValueError:
             yield fail(account.account, "its endpoint is no http(s) address", "correct it in the settings")
-    yield from asyncio.run(_knock_all(users, settings.door.inside_hosts))
+    yield from asyncio.run(_try_all(users, settings.door.inside_hosts))
 
 
-async def _knock_all(users: Mapping[str, list[str]], inside_hosts: Iterable[str]) -> list[Check]:
+async def _try_all(users: Mapping[str, list[str]], inside_hosts: Iterable[str]) -> list[Check]:
     resolver = OutsideResolver(inside_hosts)
-    return await asyncio.gather(*(_knock(place, ", ".join(names), resolver) for place, names in users.items()))
+    return await asyncio.gather(*(_try(place, ", ".join(names), resolver) for place, names in users.items()))
 
 
-async def _knock(place: str, who: str, resolver: OutsideResolver) -> Check:
+async def _try(place: str, who: str, resolver: OutsideResolver) -> Check:
     host, _, port = place.rpartition(":")
     try:
         await asyncio.wait_for(_connect_to(host, int(port), resolver), CONNECT_S)
@@ -98,10 +98,10 @@ async def _connect_to(host: str, port: int, resolver: OutsideResolver) -> None:
     *others, last = [found["host"] for found in await resolver.resolve(host, port)]
     for address in others:
         with suppress(OSError):
-            return await _touch(address, port)
-    return await _touch(last, port)
+            return await _open_socket(address, port)
+    return await _open_socket(last, port)
 
 
-async def _touch(address: str, port: int) -> None:
+async def _open_socket(address: str, port: int) -> None:
     _, writer = await asyncio.open_connection(address, port)
     writer.close()

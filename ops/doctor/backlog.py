@@ -19,11 +19,11 @@ from infra.tables.listings import count_wanted
 from infra.tables.pool import Connection
 from infra.tables.recount import count_refusals, refusals
 from infra.tables.stock import uncounted
-from infra.tables.unreadable import Source, count_by_account
+from infra.tables.unreadable import EntrySource, count_by_account
 from ops.doctor.check import Check, ok, warn
 from ops.faces.terminal.alarms import alarm_in_words
 
-_ENTRIES = {Source.SCAN: "scans", Source.STOCK: "stock rows"}
+_ENTRIES = {EntrySource.SCAN: "scans", EntrySource.STOCK: "stock rows"}
 OVERDUE_GRACE_S = 60.0
 GAPS_SHOWN = 5
 LONE_SCANS_H = 24
@@ -135,7 +135,7 @@ def unreadable_entries(session: Connection) -> Check:
     rows = count_by_account(session)
     if not rows:
         return ok("unreadable", "every scan and stock row could be read")
-    where = ", ".join(f"{account} {count} {_ENTRIES[Source(source)]}" for account, source, count in rows)
+    where = ", ".join(f"{account} {count} {_ENTRIES[EntrySource(source)]}" for account, source, count in rows)
     total = sum(count for *_, count in rows)
     return warn("unreadable", f"{total} open: {where}", "`orderlane entry list` names them; ask the warehouse")
 

@@ -7,19 +7,19 @@ from infra.tables.pool import Connection
 from ops.doctor.check import Check, ok, warn
 from ops.faces.terminal.retention import in_bytes
 from ops.faces.terminal.words import WORDS
-from ops.views.retention import Standing, standing
+from ops.views.retention import RetentionState, retention_state
 
 _LARGEST = 5
 
 
 def all_checks(session: Connection, policy: Retention) -> Iterator[Check]:
-    found = standing(session, policy)
+    found = retention_state(session, policy)
     yield sizes(found)
     yield keeps_up(found)
     yield limits(found)
 
 
-def sizes(found: Standing) -> Check:
+def sizes(found: RetentionState) -> Check:
     largest = ", ".join(
         f"{one.table} {in_bytes(one.bytes)}, about {one.rows:,} rows"
         + (f" since {one.oldest:%Y-%m-%d}" if one.oldest else "")
@@ -29,7 +29,7 @@ def sizes(found: Standing) -> Check:
     return ok("sizes", f"{in_bytes(total)} in all; {largest}")
 
 
-def keeps_up(found: Standing) -> Check:
+def keeps_up(found: RetentionState) -> Check:
     kept = "kept: " + ", ".join(f"{one.kind} {WORDS.kept(one.days)}" for one in found.policies)
     if found.erasures_late:
         advice = "`orderlane erase list`; stop the orders that are in the way, or tell the person why they wait"
@@ -40,7 +40,7 @@ def keeps_up(found: Standing) -> Check:
     return ok("retention", kept)
 
 
-def limits(found: Standing) -> Check:
+def limits(found: RetentionState) -> Check:
     if not found.refused_inputs:
         return ok("limits", "no limit was reached")
     shown = ", ".join(f"{one.kind} of {one.name} {one.count}" for one in found.refused_inputs)

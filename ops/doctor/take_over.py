@@ -9,7 +9,7 @@ from infra.config.settings import Settings
 from infra.engine.accounts import refuse_undecided
 from infra.process.clock import Clock
 from infra.tables.pool import Connection
-from infra.tables.take_over import KeptOutCount, count_kept_out, resting_in_watch, watched_shops
+from infra.tables.take_over import KeptOutCount, count_kept_out, waiting_in_watch, watched_shops
 from ops.doctor.check import Check, fail, ok, warn
 
 # Kept-out fulfillment orders that are looked at, in about a second.
@@ -46,8 +46,8 @@ def watched(session: Connection, settings: Settings, counts: list[KeptOutCount])
         would = (
             f"would have shipped {one.would_ship} and held {one.would_hold} of {one.in_words}" if one else "no order"
         )
-        resting = resting_in_watch(session, account)
-        rests = "".join(f"; {count} {step} of earlier orders rest" for step, count in resting.items())
+        by_step = waiting_in_watch(session, account)
+        rests = "".join(f"; {count} {step} of earlier orders rest" for step, count in by_step.items())
         message = f"in watch mode since {since[account]:%Y-%m-%d %H:%M} UTC: {would} that wait on the platform{rests}"
         if account in settings.watched_shops:
             yield ok(account, message)

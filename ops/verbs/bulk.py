@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from domain.dead_letters import KILLED, REPLAYS_MAX, Why, why_not_in_bulk
+from domain.dead_letters import KILLED, REPLAYS_MAX, NoReplay, why_not_in_bulk
 from domain.errors import Conflict, Refused
 from domain.reasons import Reason
 from infra.engine.author import Author
@@ -120,7 +120,7 @@ def _turn(db: Database, bulk_id: int, state: str, allowed: frozenset[str], autho
             raise unknown(bulk_id)
         if was not in allowed:
             raise Conflict("bulk_state", facts={"bulk": bulk_id, "state": was})
-        note = Reason(Why.TURNED_BY_PERSON, {"by": author.who, "reason": author.reason}).stored()
+        note = Reason(NoReplay.TURNED_BY_PERSON, {"by": author.who, "reason": author.reason}).stored()
         set_state(tx, bulk_id, state, note)
         if state == "cancelled":
             cancel_waiting(tx, bulk_id)

@@ -12,12 +12,12 @@ import psycopg
 
 from domain.bulk_acts import FAILED_IN_A_ROW, ITEMS_MAX, ActState, ItemState, token_of
 from domain.errors import Conflict, FulfilmentError, Refused
-from infra.engine.author import Author, Role, Source, machine
+from infra.engine.author import ActSource, Author, Role, machine
 from infra.tables.audit import Verb
 from infra.tables.bulk_acts import (
     BulkAct,
     NewItem,
-    Running,
+    RunningAct,
     add_items,
     claim_item,
     confirm_act,
@@ -50,7 +50,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class NamedItem:
     """A name that was given, in its place from 1, and the one thing that it means; or the code why it means none."""
 
     position: int
@@ -59,7 +59,13 @@ class Chosen:
 
 
 def draft(
-    db: Database, verb: BulkVerb, params: Params, items: Sequence[Chosen], *, chosen: Mapping[str, Any], author: Author
+    db: Database,
+    verb: BulkVerb,
+    params: Params,
+    items: Sequence[NamedItem],
+    *,
+    chosen: Mapping[str, Any],
+    author: Author,
 ) -> BulkAct:
     """Freeze the items, and look at what the verb would do to each of them. Changes nothing else.
 
@@ -239,7 +245,7 @@ class _Worker:
 
     def _pause(self) -> None:
         """Pause the bulk act, unless a person has stopped it already. The note opens an alarm."""
-        author = replace(machine("failing", Source.SWEEPER), request_id=self.author.request_id)
+        author = replace(machine("failing", ActSource.SWEEPER), request_id=self.author.request_id)
         with change(self.db, author) as made:
             locked = lock_act(made.tx, self.bulk_id)
             if locked is None or locked[2] is not ActState.RUNNING:
@@ -275,6 +281,6 @@ def _locked(tx: Connection, bulk_id: int, allowed: frozenset[ActState]) -> tuple
     return locked
 
 
-def _author(bulk_id: int, running: Running) -> Author:
+def _author(bulk_id: int, running: RunningAct) -> Author:
     reason = f"bulk {bulk_id}: {running.reason}"
-    return Author(running.who, reason, Role(running.role), Source(running.source), running.request_id)
+    return Author(running.who, reason, Role(running.role), ActSource(running.source), running.request_id)

@@ -15,7 +15,7 @@ from infra.tables.order_list import OrderFilter, choose_orders
 from infra.tables.pool import Database
 from infra.tables.take_over import KeptOutFilter, find_kept_out
 from infra.tables.writebacks import Selection
-from ops.verbs.bulk_acts import Chosen
+from ops.verbs.bulk_acts import NamedItem
 from ops.views.looking import looking
 from ops.views.order_list import resolve
 from ops.views.writebacks import open_writebacks
@@ -54,28 +54,28 @@ def _column(text: str, column: str) -> list[tuple[int, str]]:
         header = [name.strip() for name in next(reader, [])]
         if header.count(column) != 1:
             raise Refused("file_unreadable", facts={"fault": "column_missing", "column": column})
-        place = header.index(column)
-        return [(reader.line_num, row[place]) for row in reader if len(row) > place]
+        ref = header.index(column)
+        return [(reader.line_num, row[ref]) for row in reader if len(row) > ref]
     except csv.Error as error:
         line = reader.line_num
         raise Refused("file_unreadable", facts={"fault": "no_csv", "line": line, "error": str(error)}) from None
 
 
-def orders_named(db: Database, named: Named) -> list[Chosen]:
+def orders_named(db: Database, named: Named) -> list[NamedItem]:
     """The order that each name means; the others with ``order_unknown``, ``order_ambiguous`` or ``id_rounded``."""
     _bounded(named)
-    found: list[Chosen] = []
+    found: list[NamedItem] = []
     for start in range(0, len(named), _PAGE):
         some = named[start : start + _PAGE]
         for (line, name), meant in zip(some, resolve(db, [name for _, name in some]), strict=True):
             if isinstance(meant, int):
-                found.append(Chosen(line, meant))
+                found.append(NamedItem(line, meant))
             else:
-                found.append(Chosen(line, None, "id_rounded" if _ROUNDED.fullmatch(name) else meant.code))
+                found.append(NamedItem(line, None, "id_rounded" if _ROUNDED.fullmatch(name) else meant.code))
     return found
 
 
-def orders_of(db: Database, wanted: OrderFilter) -> list[Chosen]:
+def orders_of(db: Database, wanted: OrderFilter) -> list[NamedItem]:
     """The orders of a filter, the oldest first. Raises Refused ``too_many`` and ``filter_empty``."""
     if wanted.is_empty:
         raise Refused("filter_empty", facts={"fault": "orders"})
@@ -90,7 +90,7 @@ def orders_of(db: Database, wanted: OrderFilter) -> list[Chosen]:
                 return _all(ids)
 
 
-def kept_out_of(db: Database, wanted: KeptOutFilter) -> list[Chosen]:
+def kept_out_of(db: Database, wanted: KeptOutFilter) -> list[NamedItem]:
     """The kept-out orders of a filter, the earliest paid first. Raises Refused ``too_many`` and ``filter_empty``."""
     if wanted == KeptOutFilter():
         raise Refused("filter_empty", facts={"fault": "orders"})
@@ -98,16 +98,16 @@ def kept_out_of(db: Database, wanted: KeptOutFilter) -> list[Chosen]:
         return _all([one.id for one in find_kept_out(tx, wanted, ITEMS_MAX + 1)])
 
 
-def numbered(named: Named) -> list[Chosen]:
+def numbered(named: Named) -> list[NamedItem]:
     """Holds, cases or letters by their numbers; what is no number with ``id_malformed``."""
     _bounded(named)
     return [
-        Chosen(line, int(name)) if _NUMBER.fullmatch(name) else Chosen(line, None, "id_malformed")
+        NamedItem(line, int(name)) if _NUMBER.fullmatch(name) else NamedItem(line, None, "id_malformed")
         for line, name in named
     ]
 
 
-def holds_of(db: Database, wanted: HoldFilter) -> list[Chosen]:
+def holds_of(db: Database, wanted: HoldFilter) -> list[NamedItem]:
     """The open holds of a filter. Raises Refused ``too_many`` and ``filter_empty``."""
     if wanted.is_empty:
         raise Refused("filter_empty", facts={"fault": "holds"})
@@ -115,7 +115,7 @@ def holds_of(db: Database, wanted: HoldFilter) -> list[Chosen]:
         return _all([one.id for one in list_holds(tx, wanted, limit=ITEMS_MAX + 1)])
 
 
-def cases_of(db: Database, wanted: CaseFilter) -> list[Chosen]:
+def cases_of(db: Database, wanted: CaseFilter) -> list[NamedItem]:
     """The open cases of a filter. Raises Refused ``too_many`` and ``filter_empty``."""
     if wanted.is_empty:
         raise Refused("filter_empty", facts={"fault": "cases"})
@@ -123,7 +123,7 @@ def cases_of(db: Database, wanted: CaseFilter) -> list[Chosen]:
         return _all([one.id for one in list_cases(tx, wanted, is_open=True, limit=ITEMS_MAX + 1)])
 
 
-def letters_of(db: Database, wanted: LetterFilter) -> list[Chosen]:
+def letters_of(db: Database, wanted: LetterFilter) -> list[NamedItem]:
     """The open letters of a filter. Raises Refused ``too_many``, ``filter_empty`` and ``cause_ambiguous``."""
     if wanted.is_empty:
         raise Refused("filter_empty")
@@ -131,22 +131,22 @@ def letters_of(db: Database, wanted: LetterFilter) -> list[Chosen]:
         return _all(open_letters(tx, of_one_cause(tx, wanted), ITEMS_MAX + 1))
 
 
-def write_backs_of(db: Database, orders: Iterable[Chosen]) -> list[Chosen]:
+def write_backs_of(db: Database, orders: Iterable[NamedItem]) -> list[NamedItem]:
     """Packages of orders whose platform has not confirmed them; an order without one with ``writeback_confirmed``."""
-    found: list[Chosen] = []
+    found: list[NamedItem] = []
     for one in orders:
         if one.subject_id is None:
             found.append(one)
             continue
         open_ones = open_writebacks(db, Selection(order_id=one.subject_id, any_open=True))
-        packages = [Chosen(0, each.package_id) for each in open_ones]
-        found += packages or [Chosen(0, None, "writeback_confirmed")]
-    return [Chosen(place, one.subject_id, one.code) for place, one in enumerate(found, 1)]
+        packages = [NamedItem(0, each.package_id) for each in open_ones]
+        found += packages or [NamedItem(0, None, "writeback_confirmed")]
+    return [NamedItem(ref, one.subject_id, one.code) for ref, one in enumerate(found, 1)]
 
 
-def _all(ids: Sequence[int]) -> list[Chosen]:
+def _all(ids: Sequence[int]) -> list[NamedItem]:
     _bounded(ids)
-    return [Chosen(place, id_) for place, id_ in enumerate(ids, 1)]
+    return [NamedItem(ref, id_) for ref, id_ in enumerate(ids, 1)]
 
 
 def _bounded(items: Sequence[object]) -> None:

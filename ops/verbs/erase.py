@@ -6,16 +6,16 @@ from domain.errors import Refused
 from infra.engine.author import Author
 from infra.retention.erase import ask, carry_out, usable, words_of
 from infra.tables.audit import Verb
-from infra.tables.erasure import bury_names, known_names
+from infra.tables.erasure import add_tombstones, known_names
 from infra.tables.pool import Database
-from infra.tables.retention import Named
+from infra.tables.retention import OrderName
 from ops.verbs.change import change
-from ops.views.erasures import Erasure, Plan, plan, show
+from ops.views.erasures import Erasure, ErasurePlan, plan, show
 from ops.views.looking import looking
 
 
 def erase(
-    db: Database, orders: Sequence[Named], author: Author, *, words: Sequence[str] = (), when_ended: bool = False
+    db: Database, orders: Sequence[OrderName], author: Author, *, words: Sequence[str] = (), when_ended: bool = False
 ) -> Erasure:
     """Erase the person of these orders, and return the record.
 
@@ -36,7 +36,7 @@ def erase(
     return show(db, id_)
 
 
-def _in_flight(found: Plan) -> Refused:
+def _in_flight(found: ErasurePlan) -> Refused:
     """The refusal, with what is in the way of the first order; `others` counts the rest."""
     first = found.in_flight[0]
     facts: dict[str, str | int] = {
@@ -48,16 +48,16 @@ def _in_flight(found: Plan) -> Refused:
     return Refused("order_in_flight", facts={"fault": first.code, **facts, "others": len(found.in_flight) - 1})
 
 
-def read_name(line: str) -> Named:
+def read_name(line: str) -> OrderName:
     """``platform/shop/platform-order-id``. Raises Refused ``name_malformed``."""
     platform, _, rest = line.partition("/")
     shop, _, platform_order_id = rest.rpartition("/")
     if not (platform and shop and platform_order_id) or not line.isprintable():
         raise Refused("name_malformed", facts={"what": "name", "fault": "no_order_name"})
-    return Named(platform, shop, platform_order_id)
+    return OrderName(platform, shop, platform_order_id)
 
 
-def erase_again(db: Database, names: Sequence[Named], author: Author) -> tuple[Erasure | None, int]:
+def erase_again(db: Database, names: Sequence[OrderName], author: Author) -> tuple[Erasure | None, int]:
     """After a restored backup: erase what is here again, now or after its end, and let the others never come in.
 
     Returns the record, if some orders were here, and the number of orders that were not.
@@ -66,7 +66,7 @@ def erase_again(db: Database, names: Sequence[Named], author: Author) -> tuple[E
         tx = made.tx
         known = known_names(tx, names)
         others = sorted({*names} - {*known}, key=str)
-        bury_names(tx, others)
+        add_tombstones(tx, others)
         made.note(Verb.ORDER_BARRED, "orders", None, {"orders": len(others)})
     record = erase(db, known, author, when_ended=True) if known else None
     return record, len(others)

@@ -6,7 +6,7 @@ from domain.errors import Conflict
 from domain.order import Lane
 from domain.states import FINAL_STATES, Cause
 from infra.engine.author import Author
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.engine.write_outcomes import Writes, event, write
 from infra.tables import payloads
 from infra.tables.audit import Verb
@@ -19,7 +19,7 @@ from ops.verbs.change import Change, change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expedited:
+class ExpediteResult:
     """`was`: the lanes that were left, none when it ran in `lane` already; `moved`: steps whose work moved.
 
     `order_id`: None while there are only `payloads`, which nobody has read.
@@ -32,7 +32,7 @@ class Expedited:
     moved: tuple[str, ...]
 
 
-def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedited:
+def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> ExpediteResult:
     """Move an order and all of its work to a lane, where the rules leave it. Safe to run twice.
 
     Raises Conflict ``order_ended`` when nothing of the order is open any more.
@@ -42,7 +42,7 @@ def expedite(db: Database, order_id: int, lane: Lane, author: Author) -> Expedit
     was = choose_order_lane(db, order_id, lane, author)
     with change(db, author) as made:
         moved = move_work(made, order_id, lane)
-    return Expedited(order_id=order_id, lane=lane, was=was, moved=moved)
+    return ExpediteResult(order_id=order_id, lane=lane, was=was, moved=moved)
 
 
 def choose_order_lane(db: Database, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
@@ -57,14 +57,14 @@ def move_work(made: Change, order_id: int, lane: Lane) -> tuple[str, ...]:
     return tuple(sorted(set(move_order(made.tx, order_id, lane))))
 
 
-def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expedited | None:
+def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> ExpediteResult | None:
     """Move what waits to be read under a platform's order id, with or without its shop; None when nothing does.
 
     The order keeps the lane when it comes to be. Raises Conflict ``order_ambiguous``, when shops share the id.
     """
-    place, _, platform_order_id = text.strip().rpartition("/")
+    ref, _, platform_order_id = text.strip().rpartition("/")
     with change(db, author) as made:
-        rows = payloads.choose_lane(made.tx, platform_order_id, place, lane=lane, by=author.who)
+        rows = payloads.choose_lane(made.tx, platform_order_id, ref, lane=lane, by=author.who)
         accounts = sorted({account for _, _, account in rows})
         if len(accounts) > 1:
             meant = ", ".join(f"{account}/{platform_order_id}" for account in accounts)
@@ -82,7 +82,7 @@ def expedite_unread(db: Database, text: str, lane: Lane, author: Author) -> Expe
     if not waiting:
         return None
     left = tuple(sorted({was for _, was in moved}))
-    return Expedited(order_id=None, payloads=waiting, lane=lane, was=left, moved=("normalize",) if left else ())
+    return ExpediteResult(order_id=None, payloads=waiting, lane=lane, was=left, moved=("normalize",) if left else ())
 
 
 def _choose(made: Change, order_id: int, lane: Lane, author: Author) -> tuple[str, ...]:
@@ -95,17 +95,17 @@ def _choose(made: Change, order_id: int, lane: Lane, author: Author) -> tuple[st
     if not changed:
         made.unchanged()
         return ()
-    _tell(made.tx, [still_open[id_] for id_ in changed], lane, author)
+    _record(made.tx, [still_open[id_] for id_ in changed], lane, author)
     was = sorted(set(changed.values()))
     made.note(Verb.ORDER_EXPEDITED, f"order/{order_id}", {"lanes": was}, {"lanes": [lane]})
     return tuple(was)
 
 
-def _tell(tx: Connection, changed: list[Locked], lane: Lane, author: Author) -> None:
+def _record(tx: Connection, changed: list[Locked], lane: Lane, author: Author) -> None:
     writes = Writes()
     for one in changed:
-        place = Place(one.id, one.lane, one.order_id, one.id, None, one.state)
+        ref = SubjectRef(one.id, one.lane, one.order_id, one.id, None, one.state)
         facts = {"lane": lane, "was": one.lane, "by": author.who, "reason": author.reason}
         # The review normally decides the lane, so the timeline shows who decided instead.
-        writes.events.append(event("review", place, "lane_chosen", Cause.PERSON, facts=facts))
+        writes.events.append(event("review", ref, "lane_chosen", Cause.PERSON, facts=facts))
     write(tx, "review", writes)

@@ -10,7 +10,7 @@ from domain.holds import HOLDS, PERSON, HoldCode
 from domain.order import Lane
 from domain.states import FINAL_STATES, Cause, State, may
 from infra.engine.author import Author
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.engine.write_outcomes import Writes, event, write
 from infra.tables.audit import Verb
 from infra.tables.holds import (
@@ -29,7 +29,7 @@ from ops.verbs.holds import codes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldOrder:
     """An order that a person has stopped. `states`: of its parts now; `was`: the former states of the parts that the
     hold moved.
 
@@ -46,7 +46,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assigned:
+class AssignedHold:
     """A hold after the change; `was_*`: before."""
 
     hold_id: int
@@ -59,7 +59,7 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snoozed:
+class SnoozedHold:
     """A hold after the change. None: not snoozed."""
 
     hold_id: int
@@ -78,7 +78,7 @@ def hold(
     *,
     owner: str | None = None,
     due_at: datetime | None = None,
-) -> Held:
+) -> HeldOrder:
     """Stop an order where it stands; only a person's release lets it go on.
 
     All its parts that have not left are held, also those that come to be later. Without `owner` and `due_at` the code
@@ -99,7 +99,7 @@ def hold_in(
     *,
     owner: str | None = None,
     due_at: datetime | None = None,
-) -> Held:
+) -> HeldOrder:
     """As `hold`, in the caller's change, which must not have locked any row of the order before."""
     tx = made.tx
     # A running step holds these rows to its end, so the hold stops the steps that follow. The rows of their work are
@@ -140,7 +140,7 @@ def hold_in(
         owner=whose,
         due_at=due.isoformat(),
     )
-    return Held(
+    return HeldOrder(
         order_id=order_id,
         code=code,
         owner=whose,
@@ -156,11 +156,11 @@ def _stop(tx: Connection, held: Iterable[Locked], code: HoldCode, author: Author
     writes = Writes()
     moved = []
     for one in held:
-        place = Place(one.id, one.lane, one.order_id, one.id, None, one.state)
+        ref = SubjectRef(one.id, one.lane, one.order_id, one.id, None, one.state)
         facts = {"code": code, "by": author.who, "reason": author.reason}
         move = (one.state, State.ON_HOLD)
         is_moved = one.state is not State.ON_HOLD and may(*move, Cause.PERSON)
-        writes.events.append(_of_person(place, "hold_opened", facts, move if is_moved else None))
+        writes.events.append(_of_person(ref, "hold_opened", facts, move if is_moved else None))
         if is_moved:
             moved.append(one)
             writes.moves.append(
@@ -178,14 +178,14 @@ def _stop(tx: Connection, held: Iterable[Locked], code: HoldCode, author: Author
     return moved
 
 
-def _of_person(place: Place, kind: str, facts: Mapping[str, Any], move: tuple[State, State] | None = None) -> Row:
+def _of_person(ref: SubjectRef, kind: str, facts: Mapping[str, Any], move: tuple[State, State] | None = None) -> Row:
     """An event that no step has caused."""
-    return event(PERSON, place, kind, Cause.PERSON, move=move, facts=facts)
+    return event(PERSON, ref, kind, Cause.PERSON, move=move, facts=facts)
 
 
 def assign(
     db: Database, hold_ids: Sequence[int], owner: str, author: Author, *, due_at: datetime | None = None
-) -> list[Assigned]:
+) -> list[AssignedHold]:
     """Give open holds to a person or team; all of them or none.
 
     Without `due_at` the due time stays. Raises Conflict ``hold_not_open`` for one that is over, and Refused
@@ -197,12 +197,12 @@ def assign(
 
 def assign_in(
     made: Change, hold_ids: Sequence[int], owner: str, author: Author, *, due_at: datetime | None = None
-) -> list[Assigned]:
+) -> list[AssignedHold]:
     """The same in the caller's change."""
     locked = _lock(made.tx, hold_ids)
     assign_holds(made.tx, hold_ids, owner, due_at)
     done = [
-        Assigned(
+        AssignedHold(
             hold_id=one.id,
             order_id=one.order_id,
             code=one.code,
@@ -223,11 +223,11 @@ def assign_in(
             code=one.code,
         )
     facts = [{"code": one.code, "owner": one.owner, "was": one.was_owner} for one in done]
-    _tell(made.tx, Verb.HOLD_ASSIGNED, locked, facts, author)
+    _record(made.tx, Verb.HOLD_ASSIGNED, locked, facts, author)
     return done
 
 
-def snooze(db: Database, hold_ids: Sequence[int], until: datetime | None, author: Author) -> list[Snoozed]:
+def snooze(db: Database, hold_ids: Sequence[int], until: datetime | None, author: Author) -> list[SnoozedHold]:
     """Remind nobody of open holds before `until`; None ends a snooze. All of them or none.
 
     The orders stay held, and their clocks run. Raises as `assign` does.
@@ -236,7 +236,7 @@ def snooze(db: Database, hold_ids: Sequence[int], until: datetime | None, author
         return snooze_in(made, hold_ids, until, author)
 
 
-def snooze_in(made: Change, hold_ids: Sequence[int], until: datetime | None, author: Author) -> list[Snoozed]:
+def snooze_in(made: Change, hold_ids: Sequence[int], until: datetime | None, author: Author) -> list[SnoozedHold]:
     """The same in the caller's change."""
     locked = _lock(made.tx, hold_ids)
     snooze_holds(made.tx, hold_ids, until)
@@ -250,9 +250,9 @@ def snooze_in(made: Change, hold_ids: Sequence[int], until: datetime | None, aut
             code=one.code,
         )
     facts = [{"code": one.code, "until": _text(until)} for one in locked]
-    _tell(made.tx, Verb.HOLD_SNOOZED, locked, facts, author)
+    _record(made.tx, Verb.HOLD_SNOOZED, locked, facts, author)
     return [
-        Snoozed(
+        SnoozedHold(
             hold_id=one.id,
             order_id=one.order_id,
             code=one.code,
@@ -280,14 +280,14 @@ def _lock(tx: Connection, hold_ids: Sequence[int]) -> list[LockedHold]:
     return locked
 
 
-def _tell(
+def _record(
     tx: Connection, verb: Verb, locked: Sequence[LockedHold], facts: Sequence[Mapping[str, Any]], author: Author
 ) -> None:
     """Write who did what and why on the timelines of the orders."""
     told = {"by": author.who, "reason": author.reason}
     events = [
         _of_person(
-            Place(one.id, Lane(one.lane), one.order_id, one.fulfillment_order_id, None, State(one.state)),
+            SubjectRef(one.id, Lane(one.lane), one.order_id, one.fulfillment_order_id, None, State(one.state)),
             verb,
             {**fact, **told},
         )

@@ -33,7 +33,7 @@ _NOT_WAIVED = MANUAL_CODES | {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
+class ReleaseResult:
     """`state` after the release; `still_held_by`: codes that keep the order where it is; `due`: steps that run now.
 
     `left_out`: lines without a SKU that the order goes on without.
@@ -47,7 +47,7 @@ class Released:
     left_out: tuple[str, ...] = ()
 
 
-def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Released:
+def release(db: Database, order_id: int, code: HoldCode, author: Author) -> ReleaseResult:
     """Release one hold of an order.
 
     Lines without a SKU are left out for this order when `sku_unmapped` is released. Raises Conflict ``hold_not_open``
@@ -58,7 +58,7 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
         return release_in(made, order_id, code, author)
 
 
-def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> Released:
+def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> ReleaseResult:
     """As `release`, in the caller's change, which must not have locked any row of the order before."""
     tx = made.tx
     if code is HoldCode.SKU_UNMAPPED:
@@ -85,7 +85,7 @@ def codes_of(tx: Connection, ids: Sequence[int]) -> list[str]:
     return sorted({code for holds in open_holds(tx, ids).values() for code, _ in holds})
 
 
-def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> Released | None:
+def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> ReleaseResult | None:
     if code is HoldCode.DEAD_LETTER:
         letters = list(map(str, open_letters_of(tx, locked.id)))
         if letters:
@@ -110,7 +110,7 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
         admit_locations(tx, locked.id)
     (now,) = lock_fulfillment(tx, [locked.id])
     steps = tuple(sorted({key.step for key in due}))
-    return Released(
+    return ReleaseResult(
         order_id=locked.order_id, code=code, state=now.state, still_held_by=left, due=steps, left_out=left_out
     )
 

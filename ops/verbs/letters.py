@@ -11,13 +11,13 @@ from domain.reasons import Reason
 from domain.states import Cause, State
 from infra.engine.author import Author
 from infra.engine.replay import Replayed, replay
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.engine.write_outcomes import Writes, event, stop, write
 from infra.tables import letters
 from infra.tables.audit import Verb
 from infra.tables.holds import release_blocks
 from infra.tables.letters import (
-    Closed,
+    ClosedLetter,
     close,
     endings,
     lock_open,
@@ -58,7 +58,7 @@ def discard_in(made: Change, letter_id: int, author: Author) -> bool:
         raise _not_open("letter_closed", letter_id, endings(tx, [letter_id])[letter_id])
     _, step, subject_id, lane, _, crashes, order_id, fulfillment_order_id = found[0]
     held = lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else [])
-    close(tx, [Closed(letter_id, "discarded", author.reason)], author.who)
+    close(tx, [ClosedLetter(letter_id, "discarded", author.reason)], author.who)
     stays = bool(held) and held[0].state is State.ON_HOLD
     if held and not stays:
         release_blocks(tx, [held[0].id], author)
@@ -68,9 +68,9 @@ def discard_in(made: Change, letter_id: int, author: Author) -> bool:
     if held and step == "label":
         # No person has to act, but the courier is asked what it may have booked.
         ask_about(tx, [held[0].id], is_suspect=crashes > 0)
-    place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
+    ref = SubjectRef(subject_id, Lane(lane), order_id, fulfillment_order_id)
     made.note(Verb.LETTER_DISCARDED, f"letter/{letter_id}", {"state": "open"}, {"state": "discarded"})
-    _tell(tx, step, place, verb=Verb.LETTER_DISCARDED, letter_id=letter_id, author=author)
+    _record(tx, step, ref, verb=Verb.LETTER_DISCARDED, letter_id=letter_id, author=author)
     return stays
 
 
@@ -83,13 +83,13 @@ def reopen(db: Database, letter_id: int, author: Author) -> None:
             raise _not_open("letter_not_discarded", letter_id, endings(tx, [letter_id])[letter_id])
         _, step, subject_id, lane, order_id, fulfillment_order_id, code = row
         for locked in lock_fulfillment(tx, [fulfillment_order_id] if fulfillment_order_id else []):
-            place = Place(subject_id, Lane(lane), order_id, locked.id, None, locked.state)
+            ref = SubjectRef(subject_id, Lane(lane), order_id, locked.id, None, locked.state)
             writes = Writes()
-            stop(step, place, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
+            stop(step, ref, Hold(HoldCode.DEAD_LETTER, {"step": step, "code": code}), writes)
             write(tx, step, writes)
-        place = Place(subject_id, Lane(lane), order_id, fulfillment_order_id)
+        ref = SubjectRef(subject_id, Lane(lane), order_id, fulfillment_order_id)
         made.note(Verb.LETTER_REOPENED, f"letter/{letter_id}", {"state": "discarded"}, {"state": "open"})
-        _tell(tx, step, place, verb=Verb.LETTER_REOPENED, letter_id=letter_id, author=author)
+        _record(tx, step, ref, verb=Verb.LETTER_REOPENED, letter_id=letter_id, author=author)
 
 
 def _not_open(code: str, letter_id: int, ending: Reason) -> Conflict:
@@ -97,8 +97,8 @@ def _not_open(code: str, letter_id: int, ending: Reason) -> Conflict:
     return Conflict(code, facts={"letter": letter_id, "ending": ending.code, **ending.facts})
 
 
-def _tell(tx: Connection, step: str, place: Place, *, verb: Verb, letter_id: int, author: Author) -> None:
+def _record(tx: Connection, step: str, ref: SubjectRef, *, verb: Verb, letter_id: int, author: Author) -> None:
     """Write an act on its order's timeline. A message has no order."""
     facts = {"letter": letter_id, "by": author.who, "reason": author.reason}
     if step != MESSAGE:
-        write(tx, step, Writes(events=[event(step, place, verb, Cause.PERSON, facts=facts)]))
+        write(tx, step, Writes(events=[event(step, ref, verb, Cause.PERSON, facts=facts)]))

@@ -27,7 +27,7 @@ NAME_MAX = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class MapChanges:
     """What became, or would become, of the map.
 
     `unknown`: SKUs that stock does not know, so that their orders go on waiting. `waiting`: orders that waited for
@@ -72,7 +72,7 @@ def _malformed(what: str, fault: str) -> Refused:
     return Refused("name_malformed", facts={"what": what, "fault": fault, "characters_max": NAME_MAX})
 
 
-def put(db: Database, entries: Mapping[Listing, str], author: Author, *, dry_run: bool = False) -> Changed:
+def put(db: Database, entries: Mapping[Listing, str], author: Author, *, dry_run: bool = False) -> MapChanges:
     """Write entries, all or none of them, and send on the orders that wait. Safe to run twice."""
     with change(db, author) as made:
         tx = made.tx
@@ -90,7 +90,7 @@ def put(db: Database, entries: Mapping[Listing, str], author: Author, *, dry_run
     if not dry_run:
         failpoint(MAPPED_POINT)
     changed = sum(listing in before for listing in new)
-    return Changed(
+    return MapChanges(
         added=len(new) - changed,
         changed=changed,
         same=len(entries) - len(new),

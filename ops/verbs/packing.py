@@ -11,7 +11,7 @@ from enum import StrEnum
 import psycopg
 
 from actors.apply_scans import apply_scans
-from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError
+from actors.last_check import CheckedPackage, LastCheck, OrderChangedError, OrderHeldError
 from actors.scan import STEP
 from actors.tools import Tools
 from adapters.ports import WarehouseEvent
@@ -23,9 +23,9 @@ from domain.references import is_document_reference
 from domain.states import State
 from domain.warehouse import Scan
 from infra.engine.author import Author
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.remote import call_each
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.tables.audit import Verb
 from infra.tables.holds import load_waivers
 from infra.tables.orders import load_orders
@@ -88,16 +88,16 @@ Refusal = tuple[Became, Reason]
 class _Check:
     """A package to ask the platform about, as the engine's calls want it."""
 
-    place: Place
-    asked: Checked
+    ref: SubjectRef
+    asked: CheckedPackage
 
 
 @dataclass(frozen=True, slots=True)
 class PackingBench:
-    """Takes scans of one kind in an author's name. `outside`: where the platforms are asked."""
+    """Takes scans of one kind in an author's name. `event_loop`: where the platforms are asked."""
 
     tools: Tools
-    outside: Outside
+    event_loop: EventLoopThread
     author: Author
     act: PackageAct
 
@@ -154,7 +154,7 @@ class PackingBench:
             await last_check.ask(one.asked)
             return asked_at
 
-        answers = self.outside.run(
+        answers = self.event_loop.run(
             call_each(
                 checks,
                 ask,
@@ -172,7 +172,7 @@ class PackingBench:
             waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
         checks = []
         for row in rows:
-            place = Place(
+            ref = SubjectRef(
                 row.package_id,
                 Lane(row.lane),
                 row.order_id,
@@ -182,7 +182,7 @@ class PackingBench:
             )
             held = {one.line_id: one.quantity for one in pieces.get(row.package_id, ())}
             let_pass = waivers.get(row.fulfillment_order_id, ())
-            checks.append(_Check(place, Checked(place, orders[row.order_id], held, row.version, let_pass)))
+            checks.append(_Check(ref, CheckedPackage(ref, orders[row.order_id], held, row.version, let_pass)))
         return checks
 
     def _take(

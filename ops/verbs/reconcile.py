@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from actors.label import Label
+from actors.label import LabelStep
 from adapters.ports import Courier
 from domain.errors import FulfilmentError, Refused
 from domain.order import Lane
 from domain.reasons import Reason
-from domain.reconcile import Finding, Found, compare
+from domain.reconcile import CourierShipment, Difference, compare
 from infra.engine.author import Author
 from infra.engine.remote import RemoteRunner, call_each
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.tables.pool import Database
 from infra.tables.shipments import PackageHere, packages_since
 from infra.tables.writebacks import Selection
 from ops.verbs.reconcile_adopt import adopt, note_voided
 from ops.verbs.reconcile_lost import LostOrder, find_ours, let_go, lost_orders
-from ops.verbs.writeback_retry import Pace, Said, Told, preview, reason_of, retry
+from ops.verbs.writeback_retry import PlatformAnswer, RetryRate, RetryResult, preview, reason_of, retry
 from ops.views.looking import looking
 from ops.views.writebacks import open_writebacks
 
 _PAGE = 200
 
 
-class Outcome(StrEnum):
+class ReconcileOutcome(StrEnum):
     """What was found, and what was done about it."""
 
     AGREES = "agrees"
@@ -58,12 +58,12 @@ WRITEBACK_DUE = "writeback_due"
 # What a person must look at.
 OPEN = frozenset(
     {
-        Outcome.GONE,
-        Outcome.CONTRADICTS,
-        Outcome.NOT_VOIDED,
-        Outcome.ELSEWHERE,
-        Outcome.NOT_REACHED,
-        Outcome.PART_SHIPPED,
+        ReconcileOutcome.GONE,
+        ReconcileOutcome.CONTRADICTS,
+        ReconcileOutcome.NOT_VOIDED,
+        ReconcileOutcome.ELSEWHERE,
+        ReconcileOutcome.NOT_REACHED,
+        ReconcileOutcome.PART_SHIPPED,
     }
 )
 
@@ -76,15 +76,15 @@ class Reconciled:
     order_id: int
     package_id: int | None
     waybill: str
-    outcome: Outcome
+    outcome: ReconcileOutcome
     why: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _AskedPackage:
     """A package in the form that `call_each` needs."""
 
-    place: Place
+    ref: SubjectRef
     package: PackageHere
 
 
@@ -95,7 +95,7 @@ class Reconciler:
     label: RemoteRunner
     writeback: RemoteRunner
     author: Author | None
-    pace: Pace
+    pace: RetryRate
     show: Callable[[Reconciled], object]
 
     def run(self, since: datetime) -> list[Reconciled]:
@@ -111,18 +111,18 @@ class Reconciler:
         while page := _page(self.label.db, since, after):
             after = page[-1].id
             for package, found in self._ask(page).items():
-                yield from self._settle(package, found)
+                yield from self._apply(package, found)
 
-    def _ask(self, page: Sequence[PackageHere]) -> Mapping[PackageHere, list[Found] | Exception]:
+    def _ask(self, page: Sequence[PackageHere]) -> Mapping[PackageHere, list[CourierShipment] | Exception]:
         """The couriers' waybills of each package that no worker is labelling now."""
-        assert isinstance(self.label.step, Label)
+        assert isinstance(self.label.step, LabelStep)
         tools = self.label.step.tools
-        asked = [_Asked(Place(one.id, Lane(one.lane)), one) for one in page if not one.is_calling]
+        asked = [_AskedPackage(SubjectRef(one.id, Lane(one.lane)), one) for one in page if not one.is_calling]
 
-        async def ask(one: _Asked) -> list[Found]:
+        async def ask(one: _AskedPackage) -> list[CourierShipment]:
             return await _living_and_dead(tools.courier(one.package.account), one.package)
 
-        answers = self.label.outside.run(
+        answers = self.label.event_loop.run(
             call_each(
                 asked,
                 ask,
@@ -133,75 +133,79 @@ class Reconciler:
         )
         return {one.package: answers[one.package.id] for one in asked}
 
-    def _settle(self, package: PackageHere, found: list[Found] | Exception) -> Iterator[Reconciled]:
+    def _apply(self, package: PackageHere, found: list[CourierShipment] | Exception) -> Iterator[Reconciled]:
         if isinstance(found, Exception):
-            yield _line(package, Outcome.NOT_REACHED, why=reason_of(found))
+            yield _line(package, ReconcileOutcome.NOT_REACHED, why=reason_of(found))
             return
         compared = compare(package.generation, package.waybill, found)
         match compared.finding:
-            case Finding.AGREES:
-                yield _line(package, Outcome.AGREES, package.waybill or "")
-            case Finding.NOTHING_THERE:
-                yield _line(package, Outcome.NOTHING_THERE)
-            case Finding.GONE:
-                yield _line(package, Outcome.GONE, package.waybill or "")
-            case Finding.CONTRADICTS:
-                yield _line(package, Outcome.CONTRADICTS, package.waybill or "")
-            case Finding.ADOPT:
+            case Difference.AGREES:
+                yield _line(package, ReconcileOutcome.AGREES, package.waybill or "")
+            case Difference.NOTHING_THERE:
+                yield _line(package, ReconcileOutcome.NOTHING_THERE)
+            case Difference.GONE:
+                yield _line(package, ReconcileOutcome.GONE, package.waybill or "")
+            case Difference.CONTRADICTS:
+                yield _line(package, ReconcileOutcome.CONTRADICTS, package.waybill or "")
+            case Difference.ADOPT:
                 assert compared.keep is not None
                 yield _line(package, self._adopt(package, compared.keep), compared.keep.waybill)
         for second in compared.void:
             yield self._void(package, second)
 
-    def _adopt(self, package: PackageHere, keep: Found) -> Outcome:
+    def _adopt(self, package: PackageHere, keep: CourierShipment) -> ReconcileOutcome:
         if self.author is None:
-            return Outcome.WOULD_ADOPT
-        return Outcome.ADOPTED if adopt(self.label, package, keep, self.author) else Outcome.LATER
+            return ReconcileOutcome.WOULD_ADOPT
+        return ReconcileOutcome.ADOPTED if adopt(self.label, package, keep, self.author) else ReconcileOutcome.LATER
 
-    def _void(self, package: PackageHere, second: Found) -> Reconciled:
+    def _void(self, package: PackageHere, second: CourierShipment) -> Reconciled:
         if self.author is None:
-            return _line(package, Outcome.WOULD_VOID, second.waybill)
-        assert isinstance(self.label.step, Label)
+            return _line(package, ReconcileOutcome.WOULD_VOID, second.waybill)
+        assert isinstance(self.label.step, LabelStep)
         courier = self.label.step.tools.courier(package.account)
         try:
-            self.label.outside.run(courier.cancel(package.reference(second.generation), second.waybill))
+            self.label.event_loop.run(courier.cancel(package.reference(second.generation), second.waybill))
         except FulfilmentError as error:
-            return _line(package, Outcome.NOT_VOIDED, second.waybill, reason_of(error))
+            return _line(package, ReconcileOutcome.NOT_VOIDED, second.waybill, reason_of(error))
         note_voided(self.label.db, package, second, self.author)
-        return _line(package, Outcome.VOIDED, second.waybill)
+        return _line(package, ReconcileOutcome.VOIDED, second.waybill)
 
     def _writebacks(self, since: datetime) -> Iterator[Reconciled]:
         """Confirmations that the platforms show and we do not know. The engine writes back the others."""
         chosen = open_writebacks(self.writeback.db, Selection(since=since, any_open=True))
         foreseen = preview(self.writeback, chosen, lambda _: None)
-        shown = {told.package_id for told in foreseen if told.said is Said.SHOWN}
-        yield from (_line_of(told) for told in foreseen if told.said is not Said.SHOWN)
+        shown = {result.package_id for result in foreseen if result.said is PlatformAnswer.SHOWN}
+        yield from (_line_of(result) for result in foreseen if result.said is not PlatformAnswer.SHOWN)
         if self.author is None:
-            yield from (_line_of(told, Outcome.WOULD_CONFIRM) for told in foreseen if told.said is Said.SHOWN)
+            yield from (
+                _line_of(result, ReconcileOutcome.WOULD_CONFIRM)
+                for result in foreseen
+                if result.said is PlatformAnswer.SHOWN
+            )
             return
         known = [one for one in chosen if one.package_id in shown]
-        for told in retry(self.writeback, known, self.author, self.pace, lambda _: None):
-            yield _line_of(told, Outcome.CONFIRMED if told.said is Said.SHOWN else None)
+        for result in retry(self.writeback, known, self.author, self.pace, lambda _: None):
+            yield _line_of(result, ReconcileOutcome.CONFIRMED if result.said is PlatformAnswer.SHOWN else None)
 
     def _lost(self, since: datetime) -> Iterator[Reconciled]:
         """Orders held as shipped by somebody else, whose waybill a courier gave for our own reference."""
-        assert isinstance(self.label.step, Label)
+        assert isinstance(self.label.step, LabelStep)
         couriers = self.label.step.tools.couriers
         for order in lost_orders(self.label.db, since):
             try:
-                waybill = self.label.outside.run(find_ours(couriers.values(), order))
+                waybill = self.label.event_loop.run(find_ours(couriers.values(), order))
             except FulfilmentError as error:
-                yield _line_of_lost(order, "", Outcome.NOT_REACHED, reason_of(error))
+                yield _line_of_lost(order, "", ReconcileOutcome.NOT_REACHED, reason_of(error))
                 continue
             if waybill and order.is_part:
-                yield _line_of_lost(order, waybill, Outcome.PART_SHIPPED)
+                yield _line_of_lost(order, waybill, ReconcileOutcome.PART_SHIPPED)
             elif waybill and self.author is None:
-                yield _line_of_lost(order, waybill, Outcome.WOULD_RELEASE)
+                yield _line_of_lost(order, waybill, ReconcileOutcome.WOULD_RELEASE)
             elif waybill and self.author is not None and let_go(self.label.db, order, self.author):
-                yield _line_of_lost(order, waybill, Outcome.SHIPPED_BEFORE)
+                yield _line_of_lost(order, waybill, ReconcileOutcome.SHIPPED_BEFORE)
 
 
-def _line_of_lost(order: LostOrder, waybill: str, outcome: Outcome, why: Reason | None = None) -> Reconciled:
+def _line_of_lost(order: LostOrder, waybill: str, outcome: ReconcileOutcome, why: Reason | None = None) -> Reconciled:
     name = f"{order.key.platform}/{order.key.shop}/{order.key.platform_order_id}"
     return Reconciled(order=name, order_id=order.order_id, package_id=None, waybill=waybill, outcome=outcome, why=why)
 
@@ -211,23 +215,23 @@ def _page(db: Database, since: datetime, after: int) -> list[PackageHere]:
         return packages_since(tx, since, after=after, limit=_PAGE)
 
 
-async def _living_and_dead(courier: Courier, package: PackageHere) -> list[Found]:
+async def _living_and_dead(courier: Courier, package: PackageHere) -> list[CourierShipment]:
     """Every generation that the courier knows: ours, and on until it has none.
 
     Generations have no gaps there, because one rises only after the one below was void.
     """
     if not courier.can_find:
         raise Refused("courier_cannot_be_asked", facts={"courier": package.courier})
-    found: list[Found] = []
+    found: list[CourierShipment] = []
     generation = 1
     while (waybill := await courier.find(package.reference(generation))) or generation <= package.known_generation:
         if waybill:
-            found.append(Found(generation, waybill.number, waybill.alive))
+            found.append(CourierShipment(generation, waybill.number, waybill.alive))
         generation += 1
     return found
 
 
-def _line(package: PackageHere, outcome: Outcome, waybill: str = "", why: Reason | None = None) -> Reconciled:
+def _line(package: PackageHere, outcome: ReconcileOutcome, waybill: str = "", why: Reason | None = None) -> Reconciled:
     return Reconciled(
         order=package.order,
         order_id=package.order_id,
@@ -239,20 +243,20 @@ def _line(package: PackageHere, outcome: Outcome, waybill: str = "", why: Reason
 
 
 _OUTCOMES = {
-    Said.SHOWN: Outcome.CONFIRMED,
-    Said.TOLD: Outcome.CONFIRMED,
-    Said.WOULD_TELL: Outcome.NOTHING_THERE,
-    Said.HELD: Outcome.NOTHING_THERE,
-    Said.ELSEWHERE: Outcome.ELSEWHERE,
+    PlatformAnswer.SHOWN: ReconcileOutcome.CONFIRMED,
+    PlatformAnswer.TOLD: ReconcileOutcome.CONFIRMED,
+    PlatformAnswer.WOULD_TELL: ReconcileOutcome.NOTHING_THERE,
+    PlatformAnswer.HELD: ReconcileOutcome.NOTHING_THERE,
+    PlatformAnswer.ELSEWHERE: ReconcileOutcome.ELSEWHERE,
 }
 
 
-def _line_of(told: Told, outcome: Outcome | None = None) -> Reconciled:
+def _line_of(result: RetryResult, outcome: ReconcileOutcome | None = None) -> Reconciled:
     return Reconciled(
-        order=told.order,
-        order_id=told.order_id,
-        package_id=told.package_id,
-        waybill=told.waybill,
-        outcome=outcome or _OUTCOMES.get(told.said, Outcome.NOT_REACHED),
-        why=Reason(WRITEBACK_DUE) if told.said is Said.WOULD_TELL else told.why,
+        order=result.order,
+        order_id=result.order_id,
+        package_id=result.package_id,
+        waybill=result.waybill,
+        outcome=outcome or _OUTCOMES.get(result.said, ReconcileOutcome.NOT_REACHED),
+        why=Reason(WRITEBACK_DUE) if result.said is PlatformAnswer.WOULD_TELL else result.why,
     )

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from actors.label import Label
+from actors.label import LabelStep
 from adapters.ports import Waybill
 from domain.errors import Conflict
 from domain.holds import HoldCode, waybill_facts
 from domain.order import Lane
 from domain.outcomes import Hold
-from domain.reconcile import Found
+from domain.reconcile import CourierShipment
 from domain.states import State
 from infra.engine.author import Author
 from infra.engine.remote import Intended, Lease, NotCalledError, RemoteRunner, call_each
 from infra.engine.replay import replay
-from infra.engine.results import Place, Result
+from infra.engine.results import Result, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, write
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
@@ -24,7 +24,7 @@ from infra.tables.audit import Verb
 from infra.tables.holds import label_holds
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import (
-    Booked,
+    BookedShipment,
     FoundShipment,
     PackageHere,
     add_label,
@@ -45,7 +45,7 @@ _LABEL_MAY_ACT = STEPS["label"].works_in | {State.ON_HOLD}
 class AskOnly:
     """The label step without its booking: a waybill that the courier has is recorded; without one nothing changes."""
 
-    label: Label
+    label: LabelStep
     step: str = "label"
 
     @property
@@ -76,13 +76,13 @@ class AskOnly:
         return self.label.record(tx, answered)
 
 
-def adopt(runner: RemoteRunner, package: PackageHere, keep: Found, author: Author) -> bool:
+def adopt(runner: RemoteRunner, package: PackageHere, keep: CourierShipment, author: Author) -> bool:
     """Record `keep` as the package's booked waybill, with all that follows a label; False: not now.
 
     Not now is when a worker labels it at this moment, or when a hold of another kind keeps label from
     acting: then the intent is ours, and label asks by it as soon as it may.
     """
-    assert isinstance(runner.step, Label)
+    assert isinstance(runner.step, LabelStep)
     with change(runner.db, author) as made:
         if is_label_leased(made.tx, package.id):
             made.unchanged()
@@ -98,12 +98,12 @@ def adopt(runner: RemoteRunner, package: PackageHere, keep: Found, author: Autho
         return booked_waybill(tx, package.id) == keep.waybill
 
 
-def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None:
+def _intend(tx: Connection, package: PackageHere, keep: CourierShipment) -> BellKey | None:
     """Set our intent to the generation that is alive; returns the key of label's work, if label is to record it."""
     intend_found(tx, _shipment(package, keep))
     if package.state not in _LABEL_MAY_ACT:
         # The package has left the label step: only the number is corrected.
-        book_shipments(tx, [Booked(package.reference(keep.generation), keep.waybill, sort_code="")])
+        book_shipments(tx, [BookedShipment(package.reference(keep.generation), keep.waybill, sort_code="")])
         if package.state == State.CLOSED:
             _show_unwanted(tx, package, keep)
         return None
@@ -111,11 +111,11 @@ def _intend(tx: Connection, package: PackageHere, keep: Found) -> BellKey | None
     return BellKey("label", *due)
 
 
-def _show_unwanted(tx: Connection, package: PackageHere, keep: Found) -> None:
-    place = Place(package.id, Lane(package.lane), package.order_id, package.fulfillment_order_id, package.id)
+def _show_unwanted(tx: Connection, package: PackageHere, keep: CourierShipment) -> None:
+    ref = SubjectRef(package.id, Lane(package.lane), package.order_id, package.fulfillment_order_id, package.id)
     writes = Writes()
     hold = Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(package.courier, keep.waybill))
-    add_hold("label", place, hold, writes)
+    add_hold("label", ref, hold, writes)
     write(tx, "label", writes)
 
 
@@ -136,7 +136,7 @@ def _clear_the_way(db: Database, package: PackageHere, author: Author) -> None:
             continue
 
 
-def note_voided(db: Database, package: PackageHere, voided: Found, author: Author) -> None:
+def note_voided(db: Database, package: PackageHere, voided: CourierShipment, author: Author) -> None:
     """Write down that a generation was cancelled at the courier, so that it is never booked again."""
     with change(db, author) as made:
         shipments.note_voided(made.tx, _shipment(package, voided))
@@ -149,6 +149,6 @@ def note_voided(db: Database, package: PackageHere, voided: Found, author: Autho
         )
 
 
-def _shipment(package: PackageHere, found: Found) -> FoundShipment:
+def _shipment(package: PackageHere, found: CourierShipment) -> FoundShipment:
     reference = package.reference(found.generation)
     return FoundShipment(package.id, found.generation, reference, package.courier, found.waybill)

@@ -11,13 +11,13 @@ from adapters.rejection import Rejected
 from domain.errors import FulfilmentError, Malformed, Transient
 from infra.config.settings import Location, Settings
 from infra.engine.author import Author
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.process.clock import Clock
 from infra.tables.locations import note_stock_asked, note_stock_fault
 from infra.tables.pool import Connection, Database
 from infra.tables.recount import Changes, held_at, write_count
 from infra.tables.stock import count_in
-from infra.tables.unreadable import Entry, replace_rows
+from infra.tables.unreadable import UnreadableEntry, replace_rows
 from infra.telemetry.log import get_logger
 from ops.guarded_calls import guarded_calls
 
@@ -44,7 +44,7 @@ def stock_up(
     with guarded_calls(settings, db, clock) as calls:
         for location in locations:
             try:
-                loaded[location.name] = load_stock(db, calls.outside, location, calls.warehouse(location))
+                loaded[location.name] = load_stock(db, calls.event_loop, location, calls.warehouse(location))
             except FulfilmentError as error:
                 loaded[location.name] = error
             except psycopg.OperationalError:
@@ -54,12 +54,12 @@ def stock_up(
     return loaded
 
 
-def load_stock(db: Database, outside: Outside, location: Location, warehouse: Warehouse) -> Loaded:
+def load_stock(db: Database, event_loop: EventLoopThread, location: Location, warehouse: Warehouse) -> Loaded:
     """Count in what the warehouse reports; SKUs known already are left alone.
 
     Rows that could not be read are recorded, until a later count has them right.
     """
-    count = ask_count(outside, warehouse)
+    count = ask_count(event_loop, warehouse)
     levels = {level.sku: level.quantity for level in count.levels}
     with db.transaction() as tx:
         count_in(tx, location.name, levels)
@@ -94,7 +94,7 @@ def count_again(
     with guarded_calls(settings, db, clock) as calls:
         for location in locations:
             with _named(location.name, done):
-                done[location.name] = count_location(db, calls.outside, location, calls.warehouse(location), author)
+                done[location.name] = count_location(db, calls.event_loop, location, calls.warehouse(location), author)
             note_answer(db, location.name, done[location.name])
     return done
 
@@ -119,7 +119,9 @@ def _named(location: str, done: dict[str, Counted | FulfilmentError]) -> Iterato
         done[location] = Transient("count_not_written", type(error).__name__)
 
 
-def count_location(db: Database, outside: Outside, location: Location, warehouse: Warehouse, author: Author) -> Counted:
+def count_location(
+    db: Database, event_loop: EventLoopThread, location: Location, warehouse: Warehouse, author: Author
+) -> Counted:
     """Ask one warehouse and write its count. Raises what the call raises.
 
     A SKU whose row cannot be read keeps our figure, and the row is recorded.
@@ -127,7 +129,7 @@ def count_location(db: Database, outside: Outside, location: Location, warehouse
     with db.connection() as connection:
         note_stock_asked(connection, location.name)
         before = held_at(connection, location.name)
-    count = ask_count(outside, warehouse)
+    count = ask_count(event_loop, warehouse)
     counted = {level.sku: level.quantity for level in count.levels}
     changes: Changes = write_count(db, location.name, before, counted, author)
     with db.transaction() as tx:
@@ -137,16 +139,16 @@ def count_location(db: Database, outside: Outside, location: Location, warehouse
     return Counted(len(counted), changes.new, changes.raised, changes.lowered, changes.refused, count.rejected)
 
 
-def ask_count(outside: Outside, warehouse: Warehouse) -> StockCount:
+def ask_count(event_loop: EventLoopThread, warehouse: Warehouse) -> StockCount:
     """What the warehouse counts now. Raises what the call raises."""
 
     async def ask() -> StockCount:
         return await warehouse.stock()
 
-    return outside.run(ask())
+    return event_loop.run(ask())
 
 
 def note_bad_rows(tx: Connection, location: Location, count: StockCount) -> None:
     """Record the rows of a count that could not be read, in place of those of the count before it."""
-    rows = [Entry(row.position, row.code, row.field, row.key) for row in count.rejected]
+    rows = [UnreadableEntry(row.position, row.code, row.field, row.key) for row in count.rejected]
     replace_rows(tx, location.account, rows, by="stock")

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from actors.writeback import STEP, Confirmed, NothingTold, WriteBack
+from actors.writeback import STEP, Confirmed, NothingTold, WritebackStep
 from adapters.ports import PlatformStatus
 from domain.errors import Conflict, FulfilmentError, Refused
 from domain.holds import HoldCode
@@ -20,7 +20,7 @@ from domain.reasons import Reason
 from infra.engine.author import Author
 from infra.engine.remote import Intended, Lease, NotCalledError, RemoteRunner, RemoteStep, call_each
 from infra.engine.replay import replay
-from infra.engine.results import Place, Result
+from infra.engine.results import Result, SubjectRef
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
@@ -36,7 +36,7 @@ PATIENCE_S = 10.0
 _LOOK_EVERY_S = 0.2
 
 
-class Said(StrEnum):
+class PlatformAnswer(StrEnum):
     """What the platform said."""
 
     SHOWN = "shown"
@@ -49,13 +49,13 @@ class Said(StrEnum):
     HELD = "held"
 
 
-# Values of `Told.why`, beside the codes of errors.
+# Values of `RetryResult.why`, beside the codes of errors.
 ANOTHER_WAYBILL, UNEXPECTED = "another_waybill", "unexpected_error"
-SETTLED = frozenset({Said.SHOWN, Said.TOLD})
+SUCCEEDED = frozenset({PlatformAnswer.SHOWN, PlatformAnswer.TOLD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RetryResult:
     """One line of the result. `why`: what the platform refused, or why it was not reached."""
 
     order: str
@@ -63,15 +63,15 @@ class Told:
     package_id: int
     waybill: str
     shipped_at: datetime
-    said: Said
+    said: PlatformAnswer
     why: Reason | None = None
 
 
-Show = Callable[[Told], object]
+Show = Callable[[RetryResult], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RetryRate:
     """At most `per_second` packages. `wait` sleeps, so that a test need not."""
 
     per_second: float
@@ -80,7 +80,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Overheard:
+class RecordedStep:
     """A remote step whose answers are kept by subject."""
 
     step_asked: RemoteStep
@@ -101,33 +101,37 @@ class Overheard:
         return await self.step_asked.call(intents, lease)
 
     def record(self, tx: Connection, answered: Sequence[tuple[Any, Any]]) -> Sequence[Result]:
-        self.heard.update((one.place.subject_id, answer) for one, answer in answered)
+        self.heard.update((one.ref.subject_id, answer) for one, answer in answered)
         return self.step_asked.record(tx, answered)
 
 
-def retry(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace, show: Show) -> list[Told]:
+def retry(
+    runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: RetryRate, show: Show
+) -> list[RetryResult]:
     """Put each back to work and tell its platform, unless it shows the waybill already; `show` sees each at once.
 
     Open holds and dead letters of these write-backs are closed in the author's name when the work goes
     back; the engine opens new ones for what fails again. Stopping half-way leaves the rest untouched. A package of a
     watched shop is refused with ``shop_watched``; of a held order its platform is only asked.
     """
-    told: list[Told] = []
+    results: list[RetryResult] = []
     size = max(1, min(runner.batch_max, int(pace.per_second)))
     for start in range(0, len(chosen), size):
         began = pace.clock.monotonic()
         for one in _retry_some(runner, chosen[start : start + size], author, pace):
-            told.append(one)
+            results.append(one)
             show(one)
         spare_s = size / pace.per_second - (pace.clock.monotonic() - began)
         if start + size < len(chosen) and spare_s > 0:
             pace.wait(spare_s)
-    return told
+    return results
 
 
-def _retry_some(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: Pace) -> Iterable[Told]:
+def _retry_some(
+    runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: Author, pace: RetryRate
+) -> Iterable[RetryResult]:
     heard: dict[int, object] = {}
-    listening = replace(runner, step=Overheard(runner.step, heard))
+    listening = replace(runner, step=RecordedStep(runner.step, heard))
     keys: dict[int, BellKey] = {}
     refused: dict[int, Refused] = {}
     for one in chosen:
@@ -148,10 +152,10 @@ def _retry_some(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], author: A
         if one.package_id in refused:
             yield _judged(one, refused[one.package_id])
         elif one in waiting:
-            yield _told(one, Said.BUSY)
+            yield _result(one, PlatformAnswer.BUSY)
         else:
             # No answer of ours, but confirmed: a worker was faster.
-            yield _judged(one, heard.get(one.package_id, Confirmed(told_now=False)))
+            yield _judged(one, heard.get(one.package_id, Confirmed(written_now=False)))
 
 
 def _put_back(db: Database, one: OpenWriteBack, author: Author) -> BellKey:
@@ -226,39 +230,42 @@ def _is_over(db: Database, one: OpenWriteBack, heard: Mapping[int, object]) -> b
         return is_confirmed(tx, one.package_id)
 
 
-def _judged(one: OpenWriteBack, answer: object) -> Told:
+def _judged(one: OpenWriteBack, answer: object) -> RetryResult:
     match answer:
-        case Confirmed(told_now=told_now):
-            return _told(one, Said.TOLD if told_now else Said.SHOWN)
+        case Confirmed(written_now=written_now):
+            return _result(one, PlatformAnswer.TOLD if written_now else PlatformAnswer.SHOWN)
         case NothingTold():
-            return _told(one, Said.HELD)
+            return _result(one, PlatformAnswer.HELD)
         case Conflict():
-            return _told(one, Said.ELSEWHERE, reason_of(answer))
+            return _result(one, PlatformAnswer.ELSEWHERE, reason_of(answer))
         case Refused():
-            return _told(one, Said.REFUSED, reason_of(answer))
+            return _result(one, PlatformAnswer.REFUSED, reason_of(answer))
         case _:
-            return _told(one, Said.NOT_REACHED, reason_of(answer))
+            return _result(one, PlatformAnswer.NOT_REACHED, reason_of(answer))
 
 
-def preview(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], show: Show) -> list[Told]:
+def preview(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], show: Show) -> list[RetryResult]:
     """What `retry` would do: the platforms are asked, and nothing is written or changed."""
-    assert isinstance(runner.step, WriteBack)
+    assert isinstance(runner.step, WritebackStep)
     tools = runner.step.tools
-    told: list[Told] = []
+    results: list[RetryResult] = []
     with looking(runner.db) as tx:
         watched = _watched(tx, chosen)
     for one in chosen:
         if one.package_id in watched:
-            told.append(_judged(one, _shop_watched(one)))
-            show(told[-1])
+            results.append(_judged(one, _shop_watched(one)))
+            show(results[-1])
     chosen = [one for one in chosen if one.package_id not in watched]
     for start in range(0, len(chosen), runner.batch_max):
-        asked = [Asked(Place(one.package_id, Lane(one.lane)), one) for one in chosen[start : start + runner.batch_max]]
+        asked = [
+            AskedWriteback(SubjectRef(one.package_id, Lane(one.lane)), one)
+            for one in chosen[start : start + runner.batch_max]
+        ]
 
-        async def ask(each: Asked) -> PlatformStatus:
+        async def ask(each: AskedWriteback) -> PlatformStatus:
             return await tools.platform(each.one.account).status(each.one.platform_order_id)
 
-        answers = runner.outside.run(
+        answers = runner.event_loop.run(
             call_each(
                 asked,
                 ask,
@@ -268,31 +275,31 @@ def preview(runner: RemoteRunner, chosen: Sequence[OpenWriteBack], show: Show) -
             )
         )
         for each in asked:
-            told.append(_foreseen(each.one, answers[each.one.package_id]))
-            show(told[-1])
-    return told
+            results.append(_foreseen(each.one, answers[each.one.package_id]))
+            show(results[-1])
+    return results
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedWriteback:
     """A write-back in the form that `call_each` needs."""
 
-    place: Place
+    ref: SubjectRef
     one: OpenWriteBack
 
 
-def _foreseen(one: OpenWriteBack, answer: PlatformStatus | Exception) -> Told:
+def _foreseen(one: OpenWriteBack, answer: PlatformStatus | Exception) -> RetryResult:
     if isinstance(answer, Exception):
-        return _told(one, Said.NOT_REACHED, reason_of(answer))
+        return _result(one, PlatformAnswer.NOT_REACHED, reason_of(answer))
     if any(shipment.waybill == one.waybill for shipment in answer.shipments):
-        return _told(one, Said.SHOWN)
+        return _result(one, PlatformAnswer.SHOWN)
     if answer.shipments:
-        return _told(one, Said.ELSEWHERE, Reason(ANOTHER_WAYBILL))
-    return _told(one, Said.HELD if one.is_held else Said.WOULD_TELL)
+        return _result(one, PlatformAnswer.ELSEWHERE, Reason(ANOTHER_WAYBILL))
+    return _result(one, PlatformAnswer.HELD if one.is_held else PlatformAnswer.WOULD_TELL)
 
 
-def _told(one: OpenWriteBack, said: Said, why: Reason | None = None) -> Told:
-    return Told(
+def _result(one: OpenWriteBack, said: PlatformAnswer, why: Reason | None = None) -> RetryResult:
+    return RetryResult(
         order=one.order,
         order_id=one.order_id,
         package_id=one.package_id,

@@ -1,7 +1,7 @@
 """Bulk acts as people look at them."""
 
 from domain.errors import Refused
-from infra.tables.bulk_acts import BulkAct, Item, load_acts, load_items
+from infra.tables.bulk_acts import BulkAct, BulkItem, load_acts, load_items
 from infra.tables.pool import Database
 from ops.views.looking import looking
 
@@ -21,7 +21,7 @@ def recent(db: Database) -> list[BulkAct]:
         return load_acts(tx, None)
 
 
-def items(db: Database, bulk_id: int, *, state: str | None, after: int, limit: int) -> list[Item]:
+def items(db: Database, bulk_id: int, *, state: str | None, after: int, limit: int) -> list[BulkItem]:
     """A page of items with their results; `after`: the position at which the page before ended."""
     with looking(db) as tx:
         return load_items(tx, bulk_id, state=state, after=after, limit=limit)

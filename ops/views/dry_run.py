@@ -8,7 +8,7 @@ from adapters.payload import PAYLOAD_MAX_BYTES
 from domain.deadlines import ship_by
 from domain.errors import FulfilmentError, Poison
 from domain.holds import Finding
-from domain.normalize import NOT_OURS, Intake, initial_state
+from domain.normalize import NOT_OURS, InitialState, initial_state
 from domain.order import Order
 from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
@@ -21,7 +21,7 @@ class DryRun:
     """The canonical order, how it would enter, and what would hold it."""
 
     order: Order
-    intake: Intake
+    intake: InitialState
     findings: tuple[Finding, ...]
 
 
@@ -56,7 +56,7 @@ def normalize(body: bytes, platform: str, shop: str, rules: RuleSet) -> DryRun:
     return DryRun(order, intake, _findings(order, intake, rules))
 
 
-def _findings(order: Order, intake: Intake, rules: RuleSet) -> tuple[Finding, ...]:
+def _findings(order: Order, intake: InitialState, rules: RuleSet) -> tuple[Finding, ...]:
     """The findings of the intake and, if the order would reach the review, those of the review with all stock present;
     each code once.
     """

@@ -15,7 +15,7 @@ from ops.views.looking import looking
 _OUTWARD = frozenset({"label", "dispatch"})
 
 
-class WaitsFor(StrEnum):
+class NextMover(StrEnum):
     """What would move an order: first a person, then a day from which it ships, a step, the warehouse."""
 
     PERSON = "person"
@@ -43,7 +43,7 @@ class DueOrder:
     ship_from: datetime | None
     seen_at: datetime
     used_percent: int
-    waits_for: WaitsFor
+    waits_for: NextMover
     owner: str | None
     holds: tuple[str, ...]
     step: str | None
@@ -91,11 +91,11 @@ def _due(row: ClockRow) -> DueOrder:
     )
 
 
-def _waits_for(row: ClockRow) -> WaitsFor:
+def _waits_for(row: ClockRow) -> NextMover:
     if row.holds:
-        return WaitsFor.PERSON
+        return NextMover.PERSON
     if row.step in _OUTWARD and row.ship_from is not None and row.ship_from > row.seen_at:
-        return WaitsFor.DAY
+        return NextMover.DAY
     if row.step:
-        return WaitsFor.STEP
-    return WaitsFor.SCANS if row.is_booked else WaitsFor.NOTHING
+        return NextMover.STEP
+    return NextMover.SCANS if row.is_booked else NextMover.NOTHING

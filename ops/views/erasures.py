@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from domain.errors import Conflict, Refused
-from infra.retention.erase import can_erase, search, standing, usable
+from infra.retention.erase import can_erase, order_state, search, usable
 from infra.tables import erasure
-from infra.tables.erasure import Standing, list_erasures, load_erasure, unread_names
+from infra.tables.erasure import OrderState, list_erasures, load_erasure, unread_names
 from infra.tables.pool import Connection, Database
-from infra.tables.retention import Named
+from infra.tables.retention import OrderName
 from ops.views.find import find, why_missing
 from ops.views.looking import foreseeing, looking
 
@@ -40,7 +40,7 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ErasureLine:
     """One line of a list of erasures."""
 
     id: int
@@ -73,22 +73,22 @@ class InFlight:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ErasurePlan:
     """What would be erased now, and what is in the way."""
 
     orders: tuple[str, ...]
     in_flight: tuple[InFlight, ...]
 
 
-def orders_named(db: Database, ids: Sequence[str]) -> list[Named]:
+def orders_named(db: Database, ids: Sequence[str]) -> list[OrderName]:
     """The orders that ids mean, also payloads that never became one.
 
     Raises what `why_missing` says of an unknown id, and Conflict ``order_ambiguous`` for one that means several.
     """
-    found: dict[str, Named] = {}
+    found: dict[str, OrderName] = {}
     with looking(db) as tx:
         for text in ids:
-            matches = [Named(one.platform, one.shop, one.platform_order_id) for one in find(tx, text)]
+            matches = [OrderName(one.platform, one.shop, one.platform_order_id) for one in find(tx, text)]
             some = matches or _unread(tx, text.strip())
             if not some:
                 raise why_missing(tx, text)
@@ -99,14 +99,14 @@ def orders_named(db: Database, ids: Sequence[str]) -> list[Named]:
     return list(found.values())
 
 
-def _unread(tx: Connection, text: str) -> list[Named]:
+def _unread(tx: Connection, text: str) -> list[OrderName]:
     if not text.isprintable():
         return []
     place, _, platform_order_id = text.rpartition("/")
     return unread_names(tx, platform_order_id, place)
 
 
-def orders_of(db: Database, words: Sequence[str]) -> list[Named]:
+def orders_of(db: Database, words: Sequence[str]) -> list[OrderName]:
     """The orders that name a person. Raises Refused ``nothing_matches``, and ``words_unusable`` for words too short."""
     if not usable(words):
         raise Refused("words_unusable")
@@ -116,21 +116,21 @@ def orders_of(db: Database, words: Sequence[str]) -> list[Named]:
     return found
 
 
-def plan(db: Database, orders: Sequence[Named]) -> Plan:
+def plan(db: Database, orders: Sequence[OrderName]) -> ErasurePlan:
     """What an erasure would do, changing nothing."""
     with foreseeing(db) as tx:
         flying = [found for one in orders if (found := _in_flight(tx, one))]
-    return Plan(tuple(map(str, orders)), tuple(flying))
+    return ErasurePlan(tuple(map(str, orders)), tuple(flying))
 
 
-def _in_flight(tx: Connection, order: Named) -> InFlight | None:
+def _in_flight(tx: Connection, order: OrderName) -> InFlight | None:
     if can_erase(tx, order):
         return None
-    found = standing(tx, order)
+    found = order_state(tx, order)
     return InFlight(str(order), _in_the_way(found), found.states or "", found.holds, found.letters)
 
 
-def _in_the_way(found: Standing) -> InTheWay:
+def _in_the_way(found: OrderState) -> InTheWay:
     if found.letters:
         return InTheWay.LETTERS_OPEN
     return InTheWay.NOT_READ if found.order_id is None else InTheWay.NOT_ENDED
@@ -147,13 +147,13 @@ def show(db: Database, id_: int) -> Erasure:
     return Erasure(**record._asdict(), orders=erased)
 
 
-def erasures(db: Database, *, only_open: bool = False) -> list[Listed]:
+def erasures(db: Database, *, only_open: bool = False) -> list[ErasureLine]:
     """All erasures, or only those that wait for the end of an order, by number."""
     with looking(db) as connection:
-        return [Listed(*row) for row in list_erasures(connection, only_open=only_open)]
+        return [ErasureLine(*row) for row in list_erasures(connection, only_open=only_open)]
 
 
-def erased_names(db: Database) -> list[Named]:
+def erased_names(db: Database) -> list[OrderName]:
     """Every order that was ever erased: what a restored backup does not know, so it is kept apart from backups."""
     with looking(db) as connection:
         return erasure.erased_names(connection)

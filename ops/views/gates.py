@@ -7,12 +7,12 @@ from enum import StrEnum
 
 from domain.gates import GateKind, Pause
 from infra.accounts.rules import rules_by_account, rules_of
-from infra.accounts.shared_breaker import Seen, SharedGates
+from infra.accounts.shared_breaker import GateLook, SharedGates
 from infra.config.settings import Limit, Settings
 from infra.process.clock import Clock
 from infra.tables.gates import load_pauses
 from infra.tables.pool import Database
-from infra.tables.work import resting
+from infra.tables.work import count_behind_gates
 from ops.views.looking import looking
 
 # Pieces of work by the (kind, name) of their gate.
@@ -72,7 +72,7 @@ def paused_gates(db: Database, settings: Settings) -> list[Gate]:
 
 def _pauses(db: Database, accounts: Sequence[str]) -> tuple[Sequence[Pause], Waiting]:
     with looking(db) as tx:
-        return load_pauses(tx), resting(tx, accounts)
+        return load_pauses(tx), count_behind_gates(tx, accounts)
 
 
 def _paused(pauses: Sequence[Pause], waiting: Waiting | None) -> Iterator[Gate]:
@@ -81,13 +81,15 @@ def _paused(pauses: Sequence[Pause], waiting: Waiting | None) -> Iterator[Gate]:
         yield Gate(one.kind, one.name, GateState.PAUSED, one.reason, one.shut_by, one.shut_at, one.until, count)
 
 
-def _breakers(accounts: Sequence[str], seen: dict[str, Seen], waiting: Waiting | None, now: datetime) -> Iterator[Gate]:
+def _breakers(
+    accounts: Sequence[str], seen: dict[str, GateLook], waiting: Waiting | None, now: datetime
+) -> Iterator[Gate]:
     for name in accounts:
-        standing = seen[name]
-        is_free = not standing.why and standing.room < 0
+        look = seen[name]
+        is_free = not look.why and look.room < 0
         if not is_free:
-            why = GateState(standing.why or GateState.RECOVERING)
-            until = now + timedelta(milliseconds=standing.wait_ms) if standing.why else None
+            why = GateState(look.why or GateState.RECOVERING)
+            until = now + timedelta(milliseconds=look.wait_ms) if look.why else None
             count = _count(waiting, GateKind.ACCOUNT, name)
             yield Gate(GateKind.ACCOUNT, name, why, "", "engine", None, until, count)
 

@@ -1,23 +1,23 @@
 """Our side of the ledgers that are compared, read from Postgres."""
 
-from domain.ledger import Box, LineSum, Ours, Part, PartKey
+from domain.ledger import LineSum, OurLedger, PackageRecord, PartKey, PartRecord
 from domain.states import State
 from infra.tables import ledger
 from infra.tables.pool import Connection, Database
 from ops.views.looking import looking
 
 
-def our_ledger(db: Database) -> Ours:
+def our_ledger(db: Database) -> OurLedger:
     """Everything that `domain.ledger_check` compares. Reads whole tables, each once."""
     with looking(db) as tx:
         parts, not_ours, kept_out = _parts(tx)
         lines, skus = _lines(tx)
-        return Ours(
+        return OurLedger(
             parts=parts,
             not_ours=not_ours,
             kept_out=kept_out,
             unread=ledger.unread(tx),
-            boxes=_boxes(tx),
+            booked=_boxes(tx),
             pieces=ledger.pieces(tx),
             lines=lines,
             skus=skus,
@@ -30,9 +30,9 @@ def latencies_ms(db: Database) -> dict[str, float]:
         return ledger.latencies_ms(connection)
 
 
-def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey], frozenset[PartKey]]:
+def _parts(tx: Connection) -> tuple[dict[PartKey, list[PartRecord]], frozenset[PartKey], frozenset[PartKey]]:
     """Fulfillment orders by order, the orders that are not ours, and the orders that another system ships."""
-    parts: dict[PartKey, list[Part]] = {}
+    parts: dict[PartKey, list[PartRecord]] = {}
     not_ours, kept_out = set(), set()
     for row in ledger.parts(tx):
         key = (row.shop, row.platform_order_id)
@@ -43,7 +43,7 @@ def _parts(tx: Connection) -> tuple[dict[PartKey, list[Part]], frozenset[PartKey
             not_ours.add(key)
         if row.state is not None:
             holds = tuple(row.holds)
-            part = Part(key, State(row.state), holds, row.is_dead, row.packages, row.written_back, row.untold)
+            part = PartRecord(key, State(row.state), holds, row.is_dead, row.packages, row.written_back, row.unnotified)
             mine.append(part)
     return parts, frozenset(not_ours), frozenset(kept_out)
 
@@ -58,13 +58,15 @@ def _lines(tx: Connection) -> tuple[dict[PartKey, dict[str, LineSum]], dict[tupl
     return lines, skus
 
 
-def _boxes(tx: Connection) -> dict[str, Box]:
+def _boxes(tx: Connection) -> dict[str, PackageRecord]:
     contents: dict[str, dict[str, int]] = {}
-    boxes = {}
+    booked_packages = {}
     for row in ledger.waybills(tx):
         inside = contents.setdefault(row.reference, {})
         if row.line_id is not None and row.quantity is not None:
             inside[row.line_id] = row.quantity
         key = (row.shop, row.platform_order_id)
-        boxes[row.reference] = Box(key, row.waybill, inside, row.is_told, row.is_handed_over, row.is_given_up)
-    return boxes
+        booked_packages[row.reference] = PackageRecord(
+            key, row.waybill, inside, row.is_written_back, row.is_handed_over, row.is_given_up
+        )
+    return booked_packages

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.dead_letters import NotYet, Prospect, PutBack, Standing, Superseded, prospect, why_not_in_bulk
+from domain.dead_letters import LetterSubject, NotYet, Prospect, PutBack, Superseded, prospect, why_not_in_bulk
 from domain.errors import FulfilmentError, Refused
 from domain.reasons import Reason
-from infra.engine.replay import Answer
+from infra.engine.replay import ReplayAnswer
 from infra.tables.letters import (
     Letter,
     LetterCause,
@@ -18,7 +18,7 @@ from infra.tables.letters import (
     load_causes,
     load_letter,
     load_page,
-    load_standings,
+    load_subjects,
     of_one_cause,
 )
 from infra.tables.pool import Database
@@ -29,7 +29,7 @@ from ops.views.looking import looking
 Ask = Callable[[str, str], str | None]
 
 
-class Foreseen(StrEnum):
+class ForeseenTry(StrEnum):
     """What the next try of a step would do."""
 
     RUNS_AGAIN = "runs_again"
@@ -52,7 +52,7 @@ class Preview:
 
     letter_id: int
     state: str | None
-    answer: Answer
+    answer: ReplayAnswer
     why: Reason | None = None
     resume: str | None = None
     next_try: Reason | None = None
@@ -96,9 +96,9 @@ def preview(
 ) -> list[Preview]:
     """What a replay would do now. Changes nothing; with `ask` the courier is asked what it has already."""
     with looking(db) as connection:
-        standings = load_standings(connection, letter_ids)
-        gone = endings(connection, [id_ for id_ in letter_ids if id_ not in standings])
-        found = {id_: letter for id_ in standings if (letter := load_letter(connection, id_))}
+        subjects = load_subjects(connection, letter_ids)
+        gone = endings(connection, [id_ for id_ in letter_ids if id_ not in subjects])
+        found = {id_: letter for id_ in subjects if (letter := load_letter(connection, id_))}
 
     def owner_of(reference: str, waybill: str) -> str | None:
         with looking(db) as connection:
@@ -107,18 +107,18 @@ def preview(
     previews: list[Preview] = []
     for id_ in letter_ids:
         if id_ not in found:
-            previews.append(Preview(id_, None, Answer.REFUSED, gone[id_]))
+            previews.append(Preview(id_, None, ReplayAnswer.REFUSED, gone[id_]))
             continue
-        letter, now = found[id_], standings[id_]
+        letter, now = found[id_], subjects[id_]
         kept_out = why_not_in_bulk(letter.code, letter.replays, again=again) if in_bulk else None
         would = NotYet(kept_out) if kept_out else prospect(now, again=again)
-        asked = _Asked(letter.account, ask, owner_of)
+        asked = _LookedUp(letter.account, ask, owner_of)
         previews.append(_preview(id_, would, now, asked))
     return previews
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _LookedUp:
     """How to foresee what label will find. `owner_of`: the order of another package that has this waybill already."""
 
     account: str
@@ -126,32 +126,32 @@ class _Asked:
     owner_of: Callable[[str, str], str | None]
 
 
-def _preview(letter_id: int, would: Prospect, now: Standing, asked: _Asked) -> Preview:
+def _preview(letter_id: int, would: Prospect, now: LetterSubject, asked: _LookedUp) -> Preview:
     match would:
         case Superseded(why=why):
-            return Preview(letter_id, now.state, Answer.SUPERSEDED, why)
+            return Preview(letter_id, now.state, ReplayAnswer.SUPERSEDED, why)
         case NotYet(why=why):
-            return Preview(letter_id, now.state, Answer.REFUSED, why)
+            return Preview(letter_id, now.state, ReplayAnswer.REFUSED, why)
         case PutBack(resume=resume):
             books = resume is not None or now.state in now.step.works_in
             return Preview(
-                letter_id, now.state, Answer.REPLAYED, resume=resume, next_try=_next_try(now, asked, books=books)
+                letter_id, now.state, ReplayAnswer.REPLAYED, resume=resume, next_try=_next_try(now, asked, books=books)
             )
 
 
-def _next_try(now: Standing, asked: _Asked, *, books: bool) -> Reason:
+def _next_try(now: LetterSubject, asked: _LookedUp, *, books: bool) -> Reason:
     """`books`: the order still wants a label; otherwise asking is all."""
     step, reference = {"step": now.step.name}, {"reference": now.reference}
     if not now.reference:
-        return Reason(Foreseen.RUNS_AGAIN, step)
+        return Reason(ForeseenTry.RUNS_AGAIN, step)
     if asked.ask is None:
-        return Reason(Foreseen.ASKS_FIRST, {**step, **reference})
+        return Reason(ForeseenTry.ASKS_FIRST, {**step, **reference})
     try:
         waybill = asked.ask(asked.account, now.reference)
     except FulfilmentError as error:
-        return Reason(Foreseen.COURIER_NOT_ASKED, {**step, "error": error.code})
+        return Reason(ForeseenTry.COURIER_NOT_ASKED, {**step, "error": error.code})
     if waybill is None:
-        return Reason(Foreseen.BOOKS if books else Foreseen.BOOKS_NOTHING, reference)
+        return Reason(ForeseenTry.BOOKS if books else ForeseenTry.BOOKS_NOTHING, reference)
     if (owner := asked.owner_of(now.reference, waybill)) is not None:
-        return Reason(Foreseen.WAYBILL_OF_ANOTHER, {"waybill": waybill, "order": owner})
-    return Reason(Foreseen.ADOPTS if books else Foreseen.RECORDS, {"waybill": waybill})
+        return Reason(ForeseenTry.WAYBILL_OF_ANOTHER, {"waybill": waybill, "order": owner})
+    return Reason(ForeseenTry.ADOPTS if books else ForeseenTry.RECORDS, {"waybill": waybill})

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from domain.listings import Listing
 from infra.tables.listings import (
-    Entry,
-    Wanted,
+    ListingEntry,
+    UnmappedListing,
     count_wanted,
     list_entries,
     list_wanted,
@@ -21,32 +21,34 @@ FIRST = Listing("", "", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListingPage:
     """The map, at most `LISTED_MAX` rows from `after` on. `more`: where the next ones begin; None at the end."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[ListingEntry]
     more: Listing | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class MissingListings:
     """Listings without a SKU that stock knows, the ones that most orders wait for first, and the total."""
 
-    listings: Sequence[Wanted]
+    listings: Sequence[UnmappedListing]
     total: int
     orders: int
 
 
-def entries(db: Database, after: Listing = FIRST, limit: int = LISTED_MAX) -> Listed:
+def entries(db: Database, after: Listing = FIRST, limit: int = LISTED_MAX) -> ListingPage:
     """Rows of the map in the order of their listings."""
     with looking(db) as connection:
         found = list_entries(connection, after, limit)
     last = found[-1] if len(found) == limit else None
-    return Listed(entries=found, more=Listing(last.platform, last.shop, last.product, last.variant) if last else None)
+    return ListingPage(
+        entries=found, more=Listing(last.platform, last.shop, last.product, last.variant) if last else None
+    )
 
 
-def missing(db: Database, limit: int = LISTED_MAX) -> Missing:
+def missing(db: Database, limit: int = LISTED_MAX) -> MissingListings:
     """What open orders wait for."""
     with looking(db) as connection:
         found, (total, orders) = list_wanted(connection, limit), count_wanted(connection)
-    return Missing(listings=found, total=total, orders=orders)
+    return MissingListings(listings=found, total=total, orders=orders)

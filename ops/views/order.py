@@ -12,16 +12,16 @@ from domain.money import Money
 from domain.steps import Subject
 from infra.process.steps import STEPS
 from infra.tables.answers import answers_of
-from infra.tables.inspect import OfSubjects, Part, read_of_subjects, read_part, read_part_by_column
+from infra.tables.inspect import OrderQuery, SubjectQuery, read_of_subjects, read_part, read_part_by_column
 from infra.tables.pool import Connection, Database
-from infra.tables.watch import Decision, decision_of
+from infra.tables.watch import WatchDecision, decision_of
 from ops.views.looking import looking
 from ops.views.masking import mask_name, mask_phone
 from ops.views.timeline import Case, Event, ShownHold, timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receiver:
+class ReceiverView:
     """Masked. `pii` says in what form the platform gave it."""
 
     name: str
@@ -33,7 +33,7 @@ class Receiver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class LineView:
     """Of `quantity` pieces so many are planned here, cancelled, and shipped by somebody else."""
 
     line_id: str
@@ -54,7 +54,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fulfillment:
+class FulfillmentView:
     """One location's work on an order. `quantities`: pieces by line."""
 
     id: int
@@ -70,7 +70,7 @@ class Fulfillment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shipment:
+class ShipmentView:
     """One attempt to get a package carried; the last of a package is the one that counts."""
 
     package_id: int
@@ -84,7 +84,7 @@ class Shipment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class NoticeView:
     id: int
     package_id: int
     event: str
@@ -105,7 +105,7 @@ class ShownParcelEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class PackageView:
     """`writeback` is None until the platform is to be told. `quantities`: pieces by line that lie in it.
 
     `collected_at`, `delivered_at`: as the events of its courier say, which `way` holds by their time.
@@ -125,8 +125,8 @@ class Package:
     quantities: dict[str, int]
     writeback: str | None
     written_back_at: datetime | None
-    shipments: tuple[Shipment, ...] = ()
-    notices: tuple[Notice, ...] = ()
+    shipments: tuple[ShipmentView, ...] = ()
+    notices: tuple[NoticeView, ...] = ()
     way: tuple[ShownParcelEvent, ...] = ()
 
 
@@ -166,7 +166,7 @@ class UnreadableScan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetterView:
     """`causes`: one entry for each failed try, the last one last."""
 
     id: int
@@ -181,7 +181,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class WorkView:
     """What happens next, and when."""
 
     step: str
@@ -196,7 +196,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class GapView:
     """A change that the platform has listed and that could not be fetched. `due_at` is None once it was given up."""
 
     changed_at: datetime
@@ -234,20 +234,20 @@ class OrderView:
     sums: dict[str, Money]
     buyer_memo_chars: int
     seller_memo_chars: int
-    receiver: Receiver
-    lines: tuple[Line, ...]
-    fulfillment: tuple[Fulfillment, ...]
+    receiver: ReceiverView
+    lines: tuple[LineView, ...]
+    fulfillment: tuple[FulfillmentView, ...]
     holds: tuple[ShownHold, ...]
     cases: tuple[Case, ...]
-    packages: tuple[Package, ...]
+    packages: tuple[PackageView, ...]
     documents: tuple[ShownDocument, ...]
     unreadable_scans: tuple[UnreadableScan, ...]
-    dead_letters: tuple[DeadLetter, ...]
-    gaps: tuple[Gap, ...]
-    work: tuple[Work, ...]
+    dead_letters: tuple[DeadLetterView, ...]
+    gaps: tuple[GapView, ...]
+    work: tuple[WorkView, ...]
     timeline: tuple[Event, ...]
     raw_answers: int = 0
-    watched: Decision | None = None
+    watched: WatchDecision | None = None
 
     @property
     def open_holds(self) -> tuple[ShownHold, ...]:
@@ -257,33 +257,33 @@ class OrderView:
 def view_order(db: Database, order_id: int) -> OrderView:
     """Read an order that exists, in one snapshot."""
     with looking(db) as tx:
-        head = read_part_by_column(tx, Part.HEAD, order_id)[0]
-        payloads = read_part_by_column(tx, Part.PAYLOADS, order_id)
-        fulfillment = read_part(tx, Part.FULFILLMENT, order_id, Fulfillment)
-        holds = read_part(tx, Part.HOLDS, order_id, ShownHold)
-        cases = read_part(tx, Part.CASES, order_id, Case)
+        head = read_part_by_column(tx, OrderQuery.HEAD, order_id)[0]
+        payloads = read_part_by_column(tx, OrderQuery.PAYLOADS, order_id)
+        fulfillment = read_part(tx, OrderQuery.FULFILLMENT, order_id, FulfillmentView)
+        holds = read_part(tx, OrderQuery.HOLDS, order_id, ShownHold)
+        cases = read_part(tx, OrderQuery.CASES, order_id, Case)
         packages = _packages(tx, order_id)
         pairs = _due_pairs(payloads, fulfillment, packages)
         return OrderView(
             **_head(head),
-            lines=tuple(_line(row, head["currency"]) for row in read_part_by_column(tx, Part.LINES, order_id)),
+            lines=tuple(_line(row, head["currency"]) for row in read_part_by_column(tx, OrderQuery.LINES, order_id)),
             fulfillment=fulfillment,
             holds=holds,
             cases=cases,
             packages=packages,
-            documents=read_part(tx, Part.DOCUMENTS, order_id, ShownDocument),
-            unreadable_scans=read_part(tx, Part.UNREADABLE_SCANS, order_id, UnreadableScan),
-            dead_letters=read_of_subjects(tx, OfSubjects.LETTERS, pairs, DeadLetter),
-            gaps=read_part(tx, Part.GAP, order_id, Gap),
-            work=read_of_subjects(tx, OfSubjects.WORK, pairs, Work),
-            timeline=timeline(payloads, read_part_by_column(tx, Part.EVENTS, order_id), holds, cases),
+            documents=read_part(tx, OrderQuery.DOCUMENTS, order_id, ShownDocument),
+            unreadable_scans=read_part(tx, OrderQuery.UNREADABLE_SCANS, order_id, UnreadableScan),
+            dead_letters=read_of_subjects(tx, SubjectQuery.LETTERS, pairs, DeadLetterView),
+            gaps=read_part(tx, OrderQuery.GAP, order_id, GapView),
+            work=read_of_subjects(tx, SubjectQuery.WORK, pairs, WorkView),
+            timeline=timeline(payloads, read_part_by_column(tx, OrderQuery.EVENTS, order_id), holds, cases),
             watched=decision_of(tx, order_id),
         )
 
 
 def _head(row: Mapping[str, Any]) -> dict[str, Any]:
     amounts = ("goods", "discount", "freight", "tax", "services", "fees", "payable", "paid")
-    receiver = Receiver(
+    receiver = ReceiverView(
         name=mask_name(row["name"]),
         phone=mask_phone(row["phone"]),
         province=row["province"],
@@ -299,16 +299,16 @@ def _head(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _line(row: dict[str, Any], currency: str) -> Line:
+def _line(row: dict[str, Any], currency: str) -> LineView:
     unit_price, paid = (Money(row.pop(name), currency) for name in ("unit_price_minor", "paid_minor"))
-    return Line(unit_price=unit_price, paid=paid, **row)
+    return LineView(unit_price=unit_price, paid=paid, **row)
 
 
-def _packages(tx: Connection, order_id: int) -> tuple[Package, ...]:
-    packages = read_part(tx, Part.PACKAGES, order_id, Package)
-    shipments = read_part(tx, Part.SHIPMENTS, order_id, Shipment)
-    notices = read_part(tx, Part.NOTICES, order_id, Notice)
-    way = read_part(tx, Part.PARCEL_EVENTS, order_id, ShownParcelEvent)
+def _packages(tx: Connection, order_id: int) -> tuple[PackageView, ...]:
+    packages = read_part(tx, OrderQuery.PACKAGES, order_id, PackageView)
+    shipments = read_part(tx, OrderQuery.SHIPMENTS, order_id, ShipmentView)
+    notices = read_part(tx, OrderQuery.NOTICES, order_id, NoticeView)
+    way = read_part(tx, OrderQuery.PARCEL_EVENTS, order_id, ShownParcelEvent)
     return tuple(
         replace(
             package,
@@ -321,7 +321,7 @@ def _packages(tx: Connection, order_id: int) -> tuple[Package, ...]:
 
 
 def _due_pairs(
-    payloads: Iterable[Mapping[str, Any]], fulfillment: Iterable[Fulfillment], packages: Sequence[Package]
+    payloads: Iterable[Mapping[str, Any]], fulfillment: Iterable[FulfillmentView], packages: Sequence[PackageView]
 ) -> list[tuple[str, int]]:
     """Every (step, subject) of this order that could be due."""
     subjects: dict[Subject, list[int]] = {

@@ -35,7 +35,7 @@ class WaitsFor(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class WaitingFor:
     """`owner`: who must act, and on which `codes` of holds or dead letters. `step`: due since or at `due_at`."""
 
     kind: WaitsFor
@@ -48,7 +48,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderLine:
+class OrderSummary:
     """An order as a line of a list; `age_s`: seconds since it came in, at `seen_at`, the database's time."""
 
     id: int
@@ -61,7 +61,7 @@ class OrderLine:
     age_s: int
     ship_by: datetime | None
     seen_at: datetime
-    waits: Waiting
+    waits: WaitingFor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class OrderPage:
     `is_cut`: the page ended because it had looked at as many orders as a page may, not because it is full.
     """
 
-    orders: tuple[OrderLine, ...]
+    orders: tuple[OrderSummary, ...]
     more_after: int | None
     is_cut: bool = False
 
@@ -131,8 +131,8 @@ def _one_of(name: str, ids: Sequence[int]) -> int | Refused | Conflict:
     return ids[0]
 
 
-def _line(one: ListedOrder) -> OrderLine:
-    return OrderLine(
+def _line(one: ListedOrder) -> OrderSummary:
+    return OrderSummary(
         id=one.id,
         name=one.name,
         state=one.state,
@@ -147,17 +147,17 @@ def _line(one: ListedOrder) -> OrderLine:
     )
 
 
-def waiting(one: ListedOrder) -> Waiting:
+def waiting(one: ListedOrder) -> WaitingFor:
     """What would move an order: a person before a step, a step before the warehouse or the courier."""
     if one.holds:
-        return Waiting(kind=WaitsFor.PERSON, owner=one.hold_owner, codes=tuple(one.holds), letter_id=one.letter_id)
+        return WaitingFor(kind=WaitsFor.PERSON, owner=one.hold_owner, codes=tuple(one.holds), letter_id=one.letter_id)
     if one.letter_id is not None:
         codes = (one.letter_code,) if one.letter_code else ()
-        return Waiting(kind=WaitsFor.PERSON, owner=one.letter_owner, codes=codes, letter_id=one.letter_id)
+        return WaitingFor(kind=WaitsFor.PERSON, owner=one.letter_owner, codes=codes, letter_id=one.letter_id)
     if one.step is not None and one.state not in FINAL_STATES:
         kind = WaitsFor.STEP if one.gate is None else WaitsFor.GATE
-        return Waiting(kind=kind, step=one.step, due_at=one.due_at, gate=one.gate)
-    return Waiting(kind=_waits_outside(State(one.state), is_booked=one.is_booked, has_left=one.has_left))
+        return WaitingFor(kind=kind, step=one.step, due_at=one.due_at, gate=one.gate)
+    return WaitingFor(kind=_waits_outside(State(one.state), is_booked=one.is_booked, has_left=one.has_left))
 
 
 def _waits_outside(state: State, *, is_booked: bool, has_left: bool) -> WaitsFor:

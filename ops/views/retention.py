@@ -16,7 +16,7 @@ LATE_DAYS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class PolicyView:
     """One kind. `days` is 0 for what is kept for ever; `purged`: rows so far."""
 
     kind: str
@@ -26,7 +26,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class TableSizeView:
     """A table: bytes with its indexes, rows as Postgres estimates them, and its oldest row's time if it has one."""
 
     table: str
@@ -36,7 +36,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedInput:
+class RefusedInputView:
     """Input beyond a limit: what it was, whose, and how much of it."""
 
     kind: str
@@ -47,34 +47,34 @@ class RefusedInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RetentionState:
     """One look. `late_days`: by how much the purge is behind the policy of persons; 0 when it keeps up."""
 
-    policies: tuple[Policy, ...]
-    sizes: tuple[Size, ...]
+    policies: tuple[PolicyView, ...]
+    sizes: tuple[TableSizeView, ...]
     tombstones: Mapping[str, int]
     refused_changes: int
-    refused_inputs: tuple[RefusedInput, ...]
+    refused_inputs: tuple[RefusedInputView, ...]
     late_days: float
     erasures_open: int
     erasures_late: int
 
 
-def standing(session: Connection, policy: Retention) -> Standing:
+def retention_state(session: Connection, policy: Retention) -> RetentionState:
     """Look at everything, at a cost that does not grow with the orders."""
     purged = retention.purged(session)
     stones = retention.tombstones(session)
     erasures = retention.open_erasures(session)
-    return Standing(
+    return RetentionState(
         policies=tuple(
-            Policy(kind=kind, days=days, purged=rows, purged_at=at)
+            PolicyView(kind=kind, days=days, purged=rows, purged_at=at)
             for kind, days in policy.days.items()
             for rows, at in [purged.get(kind, (0, None))]
         ),
-        sizes=tuple(Size(*row) for row in retention.sizes(session)),
+        sizes=tuple(TableSizeView(*row) for row in retention.sizes(session)),
         tombstones={cause: count for cause, count, _ in stones},
         refused_changes=sum(refused for *_, refused in stones),
-        refused_inputs=tuple(RefusedInput(*row) for row in retention.refused_inputs(session)),
+        refused_inputs=tuple(RefusedInputView(*row) for row in retention.refused_inputs(session)),
         late_days=_late_days(session, policy),
         erasures_open=erasures.are_open,
         erasures_late=erasures.are_late,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from domain.errors import Transient
 from infra.accounts.shared_breaker import SharedGates
 from infra.config.settings import Settings
-from infra.config.worker_settings import Pool
+from infra.config.worker_settings import WorkerPool
 from infra.engine.worker_lock import POOL_NAME, PRESENCE_CLASS
 from infra.monitoring.cursor_age import CursorAge, cursor_ages
 from infra.monitoring.signals import Signals, read_signals
@@ -120,7 +120,7 @@ def status(
     )
 
 
-def _pools(connection: Connection, pools: Sequence[Pool]) -> tuple[PoolStatus, ...]:
+def _pools(connection: Connection, pools: Sequence[WorkerPool]) -> tuple[PoolStatus, ...]:
     sessions = measured.living_workers(connection, PRESENCE_CLASS)
     living = {name.removeprefix(POOL_NAME): count for name, count in sessions.items()}
     known = [PoolStatus(pool.name, living.pop(pool.name, 0), pool.size.least, pool.size.most) for pool in pools]

@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.pull import Pull
+from actors.pull import PullStep
 from actors.tools import Tools
 from adapters.platforms.taobao.trade import raw_order
-from adapters.ports import Listed, PlatformShipment, PlatformStatus, WarehouseEvent, Waybill
+from adapters.ports import ListedChange, PlatformShipment, PlatformStatus, WarehouseEvent, Waybill
 from domain.errors import Conflict
 from domain.order import Address, PlatformState
 from infra.config.rules import load_rules
-from infra.config.settings import Channel, Courier, Engine, Location, Sender, Settings, Shop
+from infra.config.settings import Channel, CourierContract, Engine, Location, Sender, Settings, Shop
 from infra.engine.accounts import ensure_accounts
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
 from infra.tables.claims import CLAIMS
@@ -52,7 +52,7 @@ def settings(ship_on: str = "handover", *, presale_waits: bool = False, **engine
                 poll_every_s=30.0,
             ),
         ),
-        couriers=(Courier(name="main", courier="sf", endpoint="http://localhost", credentials={}),),
+        couriers=(CourierContract(name="main", courier="sf", endpoint="http://localhost", credentials={}),),
         locations=tuple(
             Location(
                 name=name,
@@ -105,7 +105,7 @@ class HandPlatform:
     async def changes(self, window):
         self.windows.append(window)
         self._raise("changes")
-        listed = [Listed(tid, at) for tid, at in sorted(self.changed.items()) if window.start <= at < window.end]
+        listed = [ListedChange(tid, at) for tid, at in sorted(self.changed.items()) if window.start <= at < window.end]
         for start in range(0, len(listed), self.page_size):
             yield listed[start : start + self.page_size]
             self._raise("next_page")
@@ -136,7 +136,7 @@ class HandPlatform:
         revealed = Address("林小满", "13800000001", "浙江省", "杭州市", "西湖区", "", "文三路 1 号")
         return {id_: replace(revealed, **self.receiver) for id_ in tokens}
 
-    async def tell_shipped(self, handover) -> None:
+    async def write_back(self, handover) -> None:
         id_ = handover.platform_order_id
         self.under_way[id_] += 1
         assert self.under_way[id_] == 1, "two packages of one order were told at once"
@@ -210,7 +210,7 @@ class HandNotifier:
     errors: list[BaseException] = field(default_factory=list)
     errors_after: list[BaseException] = field(default_factory=list)
 
-    async def tell(self, notice):
+    async def notify(self, notice):
         if self.errors:
             raise self.errors.pop(0)
         if self.answers:
@@ -226,7 +226,7 @@ class Merchant:
     """The whole house of one merchant, step by step."""
 
     db: Database
-    outside: Outside
+    event_loop: EventLoopThread
     settings: Settings
     platform: HandPlatform = field(default_factory=HandPlatform)
     courier: HandCourier = field(default_factory=HandCourier)
@@ -248,7 +248,7 @@ class Merchant:
             notifiers={CHANNEL: self.notifier},
             warehouses={"east": self.warehouse, "west": HandWarehouse()},
         )
-        self.runners = make_runners(self.tools, self.outside, 1_000_000)
+        self.runners = make_runners(self.tools, self.event_loop, 1_000_000)
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self.db.connection() as connection:
@@ -268,8 +268,8 @@ class Merchant:
         raws = [raw_order(msgspec.json.encode({"trade": trade})) for trade in trades]
         self.platform.trades |= {raw.platform_order_id: trade for raw, trade in zip(raws, trades, strict=True)}
         at = datetime(2026, 11, 22, tzinfo=UTC)
-        Pull(self.tools).store(
-            self.settings.shops[0], source, [(Listed(raw.platform_order_id, at), raw) for raw in raws]
+        PullStep(self.tools).store(
+            self.settings.shops[0], source, [(ListedChange(raw.platform_order_id, at), raw) for raw in raws]
         )
 
     def run(self, step: str, **key: Any) -> int:
@@ -384,14 +384,14 @@ def unpaid() -> dict[str, Any]:
 
 
 @pytest.fixture
-def outside() -> Iterator[Outside]:
-    with Outside() as outside:
-        yield outside
+def event_loop() -> Iterator[EventLoopThread]:
+    with EventLoopThread() as event_loop:
+        yield event_loop
 
 
 @pytest.fixture
-def make_merchant(database: Database, outside: Outside) -> Callable[..., Merchant]:
-    return lambda **how: Merchant(database, outside, settings(**how))
+def make_merchant(database: Database, event_loop: EventLoopThread) -> Callable[..., Merchant]:
+    return lambda **how: Merchant(database, event_loop, settings(**how))
 
 
 @pytest.fixture

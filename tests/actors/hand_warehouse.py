@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.documents import Capabilities, Document, Found, Progress, Stop, Taken
+from adapters.documents import Capabilities, Document, DocumentProgress, Found, Stop, Taken
 from adapters.ports import EventPage, StockCount, WarehouseEvent
 from adapters.rejection import Rejected
 from domain.errors import Conflict
@@ -26,7 +26,7 @@ class HandWarehouse:
     errors: list[BaseException] = field(default_factory=list)
     capabilities: Capabilities = TOLD_NOTHING
     documents: dict[str, list[Document]] = field(default_factory=dict)
-    progress: dict[str, Progress] = field(default_factory=dict)
+    progress: dict[str, DocumentProgress] = field(default_factory=dict)
     faults: dict[str, list[BaseException]] = field(default_factory=dict)
     answers: dict[str, list[Any]] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
@@ -52,7 +52,7 @@ class HandWarehouse:
             return self.answers["stop"].pop(0)
         if reference not in self.documents:
             raise Conflict("unknown_reference")
-        self.progress[reference] = Progress.STOPPED
+        self.progress[reference] = DocumentProgress.STOPPED
         self._raise("after_stop")
         return Stop.STOPPED
 
@@ -60,7 +60,7 @@ class HandWarehouse:
         self._raise("find")
         if reference not in self.documents:
             return None
-        return Found(reference, f"id-{reference}", self.progress.get(reference, Progress.TAKEN))
+        return Found(reference, f"id-{reference}", self.progress.get(reference, DocumentProgress.TAKEN))
 
     async def events(self, cursor: str) -> EventPage:
         if self.errors:

@@ -13,7 +13,7 @@ def process_with(merchant, mode, **shop):
     settings = msgspec.structs.replace(merchant.settings, shops=(msgspec.structs.replace(known, mode=mode, **shop),))
     other = Merchant(
         merchant.db,
-        merchant.outside,
+        merchant.event_loop,
         settings,
         merchant.platform,
         merchant.courier,
@@ -21,5 +21,5 @@ def process_with(merchant, mode, **shop):
         merchant.warehouse,
     )
     other.tools = watching(other.tools)
-    other.runners = make_runners(other.tools, other.outside, 1_000_001)
+    other.runners = make_runners(other.tools, other.event_loop, 1_000_001)
     return other

@@ -7,11 +7,11 @@ import pytest
 
 from domain.errors import Conflict, FulfilmentError, Refused
 from infra.config.retention import Retention
-from infra.engine.author import Author, Role, Source
+from infra.engine.author import ActSource, Author, Role
 from infra.retention.purge import Purge
 from infra.tables.bulk_acts import load_items
 from ops.verbs import bulk_acts
-from ops.verbs.bulk_acts import BulkActs, Chosen, cancel, confirm, draft, pause, resume, work_off
+from ops.verbs.bulk_acts import BulkActs, NamedItem, cancel, confirm, draft, pause, resume, work_off
 from ops.verbs.change import change
 from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
@@ -20,7 +20,7 @@ from ops.views.bulk_acts import look
 from tests.actors.ended import CASE, ENDED, LETTER
 
 LI = Author("li", "the warehouse is being counted")
-WANG = Author("wang", "", Role.ADMIN, Source.CONSOLE)
+WANG = Author("wang", "", Role.ADMIN, ActSource.CONSOLE)
 HOLD, RELEASE, EXPEDITE = VERBS["order.hold"], VERBS["order.release"], VERBS["order.expedite"]
 MANUAL = {"code": "manual"}
 
@@ -39,7 +39,7 @@ def ids(merchant):
 
 
 def make(merchant, verb=HOLD, params=MANUAL, items=None, author=LI):
-    chosen = [Chosen(place, id_) for place, id_ in enumerate(items or ids(merchant), 1)]
+    chosen = [NamedItem(place, id_) for place, id_ in enumerate(items or ids(merchant), 1)]
     return draft(merchant.db, verb, params, chosen, chosen={"names": len(chosen)}, author=author)
 
 
@@ -131,7 +131,12 @@ def test_a_bulk_of_which_nothing_would_be_done_is_not_confirmed(five):
 
 
 def test_names_that_mean_nothing_are_refused_and_the_others_done(five):
-    chosen = [Chosen(1, None, "order_unknown"), Chosen(2, 1), Chosen(3, 1), Chosen(4, None, "order_ambiguous")]
+    chosen = [
+        NamedItem(1, None, "order_unknown"),
+        NamedItem(2, 1),
+        NamedItem(3, 1),
+        NamedItem(4, None, "order_ambiguous"),
+    ]
     bulk = draft(five.db, HOLD, MANUAL, chosen, chosen={}, author=LI)
     assert bulk.foreseen == {"held": 1, "order_unknown": 1, "order_ambiguous": 1}
     confirm(five.db, bulk.id, bulk.token, LI)

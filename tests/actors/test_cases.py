@@ -53,13 +53,13 @@ def house(merchant):
 def handovers(house, monkeypatch):
     """What the platform is told, as it is told."""
     told = []
-    tell = house.platform.tell_shipped
+    tell = house.platform.write_back
 
     async def keep(handover):
         told.append(handover)
         await tell(handover)
 
-    monkeypatch.setattr(house.platform, "tell_shipped", keep)
+    monkeypatch.setattr(house.platform, "write_back", keep)
     return told
 
 

@@ -24,7 +24,7 @@ def house(make_merchant, trade, told_to_stop):
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(trade(tid="1001"))
     merchant.flow("route")
-    merchant.runners = make_runners(merchant.tools, merchant.outside, 1_000_000, told_to_stop.is_set)
+    merchant.runners = make_runners(merchant.tools, merchant.event_loop, 1_000_000, told_to_stop.is_set)
     return merchant
 
 
@@ -91,6 +91,6 @@ def test_of_many_receivers_no_more_are_asked_for(house, stop_during, told_to_sto
     monkeypatch.setattr(decrypt_receiver, "_AT_ONCE", 1)
     stop_during(house.platform, "reveal")
     tokens = {"1": "a", "2": "b", "3": "c"}
-    found = house.outside.run(reveal(house.tools, "taobao/s1", tokens, Purpose.NOTICE, told_to_stop.is_set))
+    found = house.event_loop.run(reveal(house.tools, "taobao/s1", tokens, Purpose.NOTICE, told_to_stop.is_set))
     assert [isinstance(one, NotCalledError) for one in found.values()] == [False, True, True]
     assert house.platform.asked["reveal"] == 1

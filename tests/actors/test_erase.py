@@ -8,7 +8,7 @@ from psycopg import sql
 from infra.config.retention import Retention
 from infra.engine.author import Author
 from infra.retention.purge import Purge
-from infra.tables.retention import Named
+from infra.tables.retention import OrderName
 from ops.verbs.erase import erase
 from ops.views.erasures import erasures, orders_of
 
@@ -71,7 +71,7 @@ def shipped(merchant, trade):
     merchant.scan("packed", "handed_over")
     merchant.flow()
     order_id = merchant.one("SELECT id FROM orders WHERE platform_order_id = %s", kept["tid_str"])
-    return order_id, Named("taobao", "s1", kept["tid_str"])
+    return order_id, OrderName("taobao", "s1", kept["tid_str"])
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_buyer_who_is_called_like_any_word_erases_nobody_elses(merchant, trade
     merchant.flow()
     merchant.rows("INSERT INTO audit (who, verb, object, reason) VALUES ('li', 'v', 'account/east', '谢谢, ok, 7')")
     merchant.rows("INSERT INTO warehouse_page (location, after, body) VALUES ('east', '', 'ok east 7')")
-    erase(merchant.db, [Named("taobao", "s1", hostile["tid_str"])], Author("li", "asked by mail"))
+    erase(merchant.db, [OrderName("taobao", "s1", hostile["tid_str"])], Author("li", "asked by mail"))
     assert merchant.one("SELECT reason FROM audit WHERE verb = 'v'") == "谢谢, ok, 7"
     assert merchant.one("SELECT count(*) FROM warehouse_page WHERE body = 'ok east 7'") == 1
     assert merchant.one("SELECT name || buyer_id || buyer_memo FROM receiver JOIN orders ON id = order_id") == ""

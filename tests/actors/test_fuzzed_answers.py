@@ -15,12 +15,12 @@ from structlog.testing import capture_logs
 
 from adapters.couriers.sf.describe import CREATE
 from adapters.couriers.sf.send import Sf
-from adapters.door import Response
+from adapters.http_client import Response
 from adapters.platforms.taobao import describe
-from adapters.platforms.taobao.gateway import Account, Taobao
+from adapters.platforms.taobao.gateway import Taobao, TopAccount
 from adapters.warehouses.feed import Feed
 from infra.config.secret import Secret
-from infra.config.settings import Courier
+from infra.config.settings import CourierContract
 from infra.process.clock import SystemClock
 from infra.tables.orders import load_orders
 from ops.views.order import view_order
@@ -111,10 +111,10 @@ def _booked(reference: str, waybill: str) -> dict[str, Any]:
 def scripted(make_merchant):
     """A merchant whose accounts are our own adapters over one scripted door."""
     merchant, door, clock = make_merchant(), ScriptedDoor(), SystemClock()
-    account = Account("http://localhost/rest", SECRET, SECRET, SECRET, "md5")
+    account = TopAccount("http://localhost/rest", SECRET, SECRET, SECRET, "md5")
     shop = Taobao(account, {}, door, clock, 60.0)
     keys = dict.fromkeys(("partner_id", "check_word", "monthly_card"), SECRET)
-    courier = Sf(Courier(name="main", courier="sf", endpoint="http://localhost", credentials=keys), door, clock)
+    courier = Sf(CourierContract(name="main", courier="sf", endpoint="http://localhost", credentials=keys), door, clock)
     east = msgspec.structs.replace(merchant.settings.locations[0], credentials={"secret": SECRET})
     tools = replace(
         merchant.tools,
@@ -122,7 +122,7 @@ def scripted(make_merchant):
         couriers={"sf/main": courier},
         warehouses={"east": Feed(east, door, clock), "west": merchant.tools.warehouses["west"]},
     )
-    merchant.runners = make_runners(tools, merchant.outside, 1_000_000)
+    merchant.runners = make_runners(tools, merchant.event_loop, 1_000_000)
     merchant.stock(**{"TEE-1": 1_000_000})
     return merchant, door
 

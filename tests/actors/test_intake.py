@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from actors import intake, normalize
-from actors.intake import Intake
+from actors.intake import OrderIntake
 from adapters.platforms.taobao.trade import unread_order
-from adapters.ports import Listed
+from adapters.ports import ListedChange
 from domain.errors import Malformed
 
 LARGE = 300_000
@@ -30,13 +30,13 @@ def shop(merchant, trade):
 def statements(monkeypatch):
     """The bytes of bodies that each statement carried."""
     sizes = []
-    store = Intake._store
+    store = OrderIntake._store
 
     def noted(self, shop, source, raws, feed=None):
         sizes.append(sum(len(raw.body) for _, raw in raws))
         return store(self, shop, source, raws, feed)
 
-    monkeypatch.setattr(Intake, "_store", noted)
+    monkeypatch.setattr(OrderIntake, "_store", noted)
     return sizes
 
 
@@ -80,14 +80,14 @@ def test_a_statement_carries_no_more_than_its_bytes_whoever_stores(merchant, tra
 
 
 def test_what_the_database_refuses_is_the_gap_of_its_order(shop, monkeypatch):
-    store = Intake._store
+    store = OrderIntake._store
 
     def refusing(self, shop_, source, raws, feed=None):
         if any(raw.platform_order_id == "1003" for _, raw in raws):
             raise psycopg.DataError
         return store(self, shop_, source, raws, feed)
 
-    monkeypatch.setattr(Intake, "_store", refusing)
+    monkeypatch.setattr(OrderIntake, "_store", refusing)
     pull(shop)
     assert len(stored(shop)) == 7
     assert shop.rows("SELECT platform_order_id, error FROM pull_gap") == [("1003", "DataError")]
@@ -103,7 +103,7 @@ def test_an_order_that_is_listed_twice_and_cannot_be_had_is_one_gap_and_stops_no
 
     async def with_one_twice(window):
         async for page in changes(window):
-            yield [*page, Listed("1001", now)]
+            yield [*page, ListedChange("1001", now)]
 
     merchant.platform.changes = with_one_twice
     merchant.platform.errors = {"fetch 1001": [Malformed("answer_not_ours")] * 9}
@@ -165,14 +165,14 @@ def test_errors_do_not_keep_the_answers_that_they_speak_of(merchant):
 
     merchant.platform.fetch = lambda _tid: fetch("no number")
     errors = []
-    note = Intake._note_gaps
+    note = OrderIntake._note_gaps
 
     def noted(self, feed, failed):
         errors.extend(error for _, error in failed)
         return note(self, feed, failed)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Intake, "_note_gaps", noted)
+        patch.setattr(OrderIntake, "_note_gaps", noted)
         merchant.platform.changed["2001"] = datetime.now(UTC) - timedelta(minutes=10)
         pull(merchant)
     [error] = errors

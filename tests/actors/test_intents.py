@@ -279,10 +279,10 @@ def test_and_never_of_a_closed_one(make_unheard, first):
 
 
 @pytest.fixture
-def buried(unheard, first):
+def given_up_label(unheard, first):
     """The query failed each time and ended as a dead letter; then the buyer changed the order."""
 
-    def bury(changes, resume="allocated"):
+    def give_up(changes, resume="allocated"):
         unheard.courier.errors = {"find": [Poison("unreadable")]}
         recover(unheard)
         assert unheard.letters() == [("label", "unreadable")]
@@ -290,12 +290,12 @@ def buried(unheard, first):
         becomes(unheard, first, changes)
         return unheard, unheard.one("SELECT id FROM dead_letter")
 
-    return bury
+    return give_up
 
 
 @pytest.mark.parametrize(("changes", "resume"), [(CLOSED, "allocated"), (MOVED, "allocated"), (CLOSED, "paid")])
-def test_the_replay_of_a_letter_asks_whatever_holds_or_closed_the_order(buried, changes, resume):
-    unheard, letter = buried(changes, resume)
+def test_the_replay_of_a_letter_asks_whatever_holds_or_closed_the_order(given_up_label, changes, resume):
+    unheard, letter = given_up_label(changes, resume)
     [foreseen] = letter_views.preview(unheard.db, [letter], lambda _account, _reference: "SF0001")
     assert (foreseen.answer, preview_in_words(foreseen)) == ("replayed", "will record waybill SF0001, books nothing")
     [answer] = letters.replay_letters(unheard.db, [letter], LI)
@@ -305,8 +305,8 @@ def test_the_replay_of_a_letter_asks_whatever_holds_or_closed_the_order(buried, 
 
 
 @pytest.mark.parametrize(("changes", "resume"), [(CLOSED, "allocated"), (MOVED, "allocated"), (CLOSED, "paid")])
-def test_a_discarded_letter_is_no_answer_either(buried, changes, resume):
-    unheard, letter = buried(changes, resume)
+def test_a_discarded_letter_is_no_answer_either(given_up_label, changes, resume):
+    unheard, letter = given_up_label(changes, resume)
     letters.discard(unheard.db, letter, LI)
     assert breaches(unheard) == []
     recover(unheard)
@@ -356,7 +356,7 @@ def test_a_waybill_of_another_package_is_not_promised(unheard, trade):
     unheard.courier.errors = {"find": [Conflict("odd")]}
     recover(unheard)
     unheard.rows("UPDATE hold SET released_at = now(), released_by = 'li'")
-    _bury(unheard)
+    _give_up(unheard)
     other = trade(tid="1002")
     unheard.deliver(other)
     unheard.flow("label")
@@ -369,7 +369,7 @@ def test_a_waybill_of_another_package_is_not_promised(unheard, trade):
     assert preview_in_words(foreseen) == f"resumes as allocated, will adopt waybill {one.number}, books nothing"
 
 
-def _bury(merchant):
+def _give_up(merchant):
     merchant.rows(
         """INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint,
                                     causes, attempts, crashes, owner, due_at)

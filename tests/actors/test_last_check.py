@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from actors.last_check import Checked, LastCheck, OrderChangedError, OrderHeldError
+from actors.last_check import CheckedPackage, LastCheck, OrderChangedError, OrderHeldError
 from domain.errors import Malformed, Transient
 from domain.holds import HoldCode
 from domain.order import Lane
 from domain.states import State
 from domain.waivers import Waiver
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.monitoring.invariants import find_breaches
 from infra.tables.orders import load_orders
 
@@ -64,9 +64,9 @@ def ask(house):
         )
         with house.db.transaction() as tx:
             order = load_orders(tx, [order_id])[order_id]
-        place = Place(1, Lane.BULK, order_id, id_, 1, State.ALLOCATED)
-        held = Checked(place, order, quantities or {TEE: 2, CAP: 1}, version or known, waivers)
-        house.outside.run(LastCheck(house.tools).ask(held))
+        ref = SubjectRef(1, Lane.BULK, order_id, id_, 1, State.ALLOCATED)
+        held = CheckedPackage(ref, order, quantities or {TEE: 2, CAP: 1}, version or known, waivers)
+        house.event_loop.run(LastCheck(house.tools).ask(held))
 
     return ask
 

@@ -64,7 +64,7 @@ def house_where(house):
         review = replace(rules.review, refund_asked_holds=refund_asked_holds)
         routing = replace(rules.routing, split=replace(rules.routing.split, **split))
         house.tools = replace(house.tools, rules=replace(rules, review=review, routing=routing))
-        house.runners = make_runners(house.tools, house.outside, 1_000_000)
+        house.runners = make_runners(house.tools, house.event_loop, 1_000_000)
         return house
 
     return change

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 import structlog
 
-from actors.pull import Pull
+from actors.pull import PullStep
 from adapters.platforms.taobao.trade import raw_order
-from adapters.ports import Listed, WarehouseEvent
+from adapters.ports import ListedChange, WarehouseEvent
 from infra.config.retention import Retention
 from infra.retention.limits import mind_limits
-from infra.tables.unreadable import Entry, Source, note_unreadable
+from infra.tables.unreadable import EntrySource, UnreadableEntry, note_unreadable
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 LIMITS = Retention(contents_max=3, early_scans_max=5, pages_max_bytes=200)
@@ -21,7 +21,7 @@ LIMITS = Retention(contents_max=3, early_scans_max=5, pages_max_bytes=200)
 def limited(make_merchant):
     def make(limits):
         made = make_merchant()
-        return type(made)(made.db, made.outside, msgspec.structs.replace(made.settings, retention=limits))
+        return type(made)(made.db, made.event_loop, msgspec.structs.replace(made.settings, retention=limits))
 
     return make
 
@@ -37,7 +37,9 @@ def refused(merchant):
 
 def store(merchant, trade, number, at=AT):
     raw = raw_order(msgspec.json.encode({"trade": {**trade, "buyer_message": f"change {number}"}}))
-    return Pull(merchant.tools).store(merchant.settings.shops[0], "pull", [(Listed(raw.platform_order_id, at), raw)])
+    return PullStep(merchant.tools).store(
+        merchant.settings.shops[0], "pull", [(ListedChange(raw.platform_order_id, at), raw)]
+    )
 
 
 def test_an_order_that_changes_all_day_is_stored_so_often_and_its_newest_content_later(merchant, trade):
@@ -133,14 +135,14 @@ def test_bodies_of_pages_are_stored_up_to_the_bytes_of_a_day_and_scans_applied_a
 
 
 def test_records_of_what_cannot_be_read_are_kept_up_to_a_limit(merchant):
-    entries = [Entry(number, "field_invalid", "at") for number in range(12)]
+    entries = [UnreadableEntry(number, "field_invalid", "at") for number in range(12)]
     for _ in range(2):
         with merchant.db.transaction() as tx:
-            note_unreadable(tx, Source.SCAN, "warehouse/east", entries, most=10)
+            note_unreadable(tx, EntrySource.SCAN, "warehouse/east", entries, most=10)
     assert merchant.one("SELECT count(*) FROM unreadable_entry") == 10
     assert refused(merchant) == {"unreadable entries": 14}
     with merchant.db.transaction() as tx:
-        note_unreadable(tx, Source.SCAN, "warehouse/west", entries[:2], most=10)
+        note_unreadable(tx, EntrySource.SCAN, "warehouse/west", entries[:2], most=10)
     assert merchant.one("SELECT count(*) FROM unreadable_entry WHERE account = 'warehouse/west'") == 2
 
 

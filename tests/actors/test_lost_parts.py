@@ -72,7 +72,7 @@ def reconcile(house):
     """Let go what was ours; the waybills that were found."""
     found = []
     for order in lost_orders(house.db, datetime(2000, 1, 1, tzinfo=UTC)):
-        waybill = house.outside.run(find_ours([house.courier], order))
+        waybill = house.event_loop.run(find_ours([house.courier], order))
         if waybill and let_go(house.db, order, LI):
             found.append(waybill)
     house.flow()

@@ -155,7 +155,7 @@ def two_places_where(two_places):
         review = replace(rules.review, refund_asked_holds=refund_asked_holds)
         routing = replace(rules.routing, split=replace(rules.routing.split, **split))
         two_places.tools = replace(two_places.tools, rules=replace(rules, review=review, routing=routing))
-        two_places.runners = make_runners(two_places.tools, two_places.outside, 1_000_000)
+        two_places.runners = make_runners(two_places.tools, two_places.event_loop, 1_000_000)
         return two_places
 
     return change
@@ -241,7 +241,7 @@ def test_a_flag_that_the_rules_hold_stops_an_order_wherever_it_is_seen(two_place
     two_places.tools = replace(
         two_places.tools, rules=replace(rules, review=replace(rules.review, held_flags=frozenset({1})))
     )
-    two_places.runners = make_runners(two_places.tools, two_places.outside, 1_000_000)
+    two_places.runners = make_runners(two_places.tools, two_places.event_loop, 1_000_000)
     if until is not None:
         two_places.deliver(three_lines())
         two_places.flow(until)

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.ports import NARROWER, Listed
+from adapters.ports import NARROWER, ListedChange
 from domain.errors import Malformed, Misconfigured, Poison, Refused, Throttled, Transient
 from domain.gates import PAUSED, GateShut
 from infra.engine.author import Author
@@ -227,7 +227,7 @@ def test_gaps_are_tried_although_the_listing_cannot_be_read(shop):
 
 
 def test_a_row_that_does_not_tell_its_order_id_is_a_dead_letter_and_stops_nobody(shop, now):
-    unnamed = Listed("", now, fault="row_field_invalid")
+    unnamed = ListedChange("", now, fault="row_field_invalid")
     changes = shop.platform.changes
 
     async def with_a_nameless_row(window):

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.pull import Pages, Pull, Read
-from adapters.ports import Listed, Window
+from actors.pull import Pages, PullStep, ReadResult
+from adapters.ports import ListedChange, Window
 from domain.errors import Throttled, Transient
 from domain.gates import GateShut
 from domain.windows import Marks
@@ -59,7 +59,7 @@ class BusyPlatform:
             if self.listed in self.breaks_at:
                 raise self.breaks_at[self.listed]
             self.clock.at += self.page_s
-            yield [Listed(tid, at) for at, tid in rows[start : start + self.page_size]]
+            yield [ListedChange(tid, at) for at, tid in rows[start : start + self.page_size]]
 
     async def fetch(self, platform_order_id):
         self.clock.at += self.fetch_s
@@ -72,21 +72,21 @@ def now():
 
 
 @pytest.fixture
-def busy(database, outside, make_merchant, trade, now):
+def busy(database, event_loop, make_merchant, trade, now):
     """`busy(orders, over_s)`: a merchant whose orders changed evenly over the `over_s` seconds until
     `until_s` seconds ago."""
 
     def make(orders: int, over_s: float, until_s: float = 0.0, **paces: float):
         plain = make_merchant()
         shops = tuple(msgspec.structs.replace(shop, overlap_s=OVERLAP_S, settle_s=0.0) for shop in plain.settings.shops)
-        merchant = type(plain)(database, outside, msgspec.structs.replace(plain.settings, shops=shops))
+        merchant = type(plain)(database, event_loop, msgspec.structs.replace(plain.settings, shops=shops))
         for number in range(orders):
             tid = f"{100_000 + number}"
             merchant.platform.trades[tid] = trade(tid=tid)
             merchant.platform.changed[tid] = now - timedelta(seconds=until_s + over_s * (orders - number) / orders)
         merchant.platform = BusyPlatform(merchant.platform, TurningClock(), **paces)
         tools = replace(merchant.tools, clock=merchant.platform.clock, platforms={shops[0].account: merchant.platform})
-        merchant.runners = make_runners(tools, outside, 1_000_000)
+        merchant.runners = make_runners(tools, event_loop, 1_000_000)
         return merchant
 
     return make
@@ -146,13 +146,13 @@ async def read_as_before(self, due, pace):
     is_whole = await self._read_part(due, Window(start, end), pace.may_begin, Pages())
     part_s = 2 * due.part_s if is_whole else max(60.0, due.part_s / 2)
     marks = Marks(max(due.marks.cursor_at, end), start, end) if is_whole else due.marks
-    return Read(marks, part_s, is_whole=is_whole and end == due.window.end)
+    return ReadResult(marks, part_s, is_whole=is_whole and end == due.window.end)
 
 
 def test_control_with_the_old_measure_the_cursor_never_moves(busy, now, monkeypatch):
     shop = busy(**TOO_FAST)
     set_cursor(shop, now - timedelta(seconds=600), window_s=300.0)
-    monkeypatch.setattr(Pull, "_read_window", read_as_before)
+    monkeypatch.setattr(PullStep, "_read_window", read_as_before)
     for _ in range(12):
         pull(shop)
     assert shop.one(CURSOR) == now - timedelta(seconds=600)
@@ -289,7 +289,7 @@ def test_a_replay_of_a_row_without_an_order_id_reads_its_part_again(busy, now):
         async for page in changes(window):
             yield [
                 *page,
-                *([Listed("", window.end, fault="row_field_invalid")] if len(shop.platform.windows) == 2 else []),
+                *([ListedChange("", window.end, fault="row_field_invalid")] if len(shop.platform.windows) == 2 else []),
             ]
 
     shop.platform.changes = with_a_nameless_row

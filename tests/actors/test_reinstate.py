@@ -3,23 +3,23 @@
 import pytest
 
 from domain.errors import Misconfigured
-from domain.gates import Accusation, Charge, mark
+from domain.gates import FaultKind, FaultRecord, mark
 from infra.sweeper.reinstate import reinstate
-from infra.tables.gates import accuse, give_back
+from infra.tables.gates import give_back, record_fault
 
 COURIER, SHOP = "sf/main", "taobao/s1"
 
 
 def accusing(account):
     error = Misconfigured("http_403")
-    mark(error, account, Charge.CREDENTIALS, "R1", Accusation(is_alone=False, subjects=1))
+    mark(error, account, FaultKind.CREDENTIALS, "R1", FaultRecord(is_alone=False, subjects=1))
     return error
 
 
 def spend(merchant, step, errors, call, account):
     """Run a step until its subject has spent all its attempts on accusations."""
     with merchant.db.transaction() as tx:
-        accuse(tx, account, Charge.CREDENTIALS, "R1", "http_403")
+        record_fault(tx, account, FaultKind.CREDENTIALS, "R1", "http_403")
     for _ in range(8):
         errors[call] = [accusing(account)]
         merchant.fall_due()
@@ -29,7 +29,7 @@ def spend(merchant, step, errors, call, account):
 
 def prove(merchant, account):
     with merchant.db.transaction() as tx:
-        give_back(tx, account, Charge.CREDENTIALS)
+        give_back(tx, account, FaultKind.CREDENTIALS)
 
 
 def put_back(merchant):

@@ -10,7 +10,7 @@ from domain.outcomes import Hold
 from domain.states import State
 from infra.config.rules import load_rules
 from infra.engine.author import Author
-from infra.engine.results import Place
+from infra.engine.results import SubjectRef
 from infra.engine.write_outcomes import Writes, stop, write
 from ops.faces.terminal.words import WORDS
 from ops.verbs.holds import release
@@ -36,7 +36,7 @@ def hold(merchant, code, step):
     """Stop the one fulfillment order where it stands."""
     [(id_, order_id, state, lane)] = merchant.rows("SELECT id, order_id, state, lane FROM fulfillment_order")
     writes = Writes()
-    stop(step, Place(id_, lane, order_id, id_, None, State(state)), Hold(code), writes)
+    stop(step, SubjectRef(id_, lane, order_id, id_, None, State(state)), Hold(code), writes)
     with merchant.db.transaction() as tx:
         write(tx, step, writes)
 

@@ -5,7 +5,7 @@ import pytest
 from domain.errors import Conflict, Poison, UnknownOutcome
 from domain.holds import HoldCode
 from infra.engine.author import Author
-from infra.engine.replay import Answer
+from infra.engine.replay import ReplayAnswer
 from ops.faces.terminal.letters import preview_in_words
 from ops.faces.terminal.words import WORDS
 from ops.verbs.holds import release
@@ -43,7 +43,7 @@ def test_a_preview_says_that_the_waybill_will_be_adopted_and_it_is(merchant, dea
         "resumes as allocated, will adopt waybill SF0001, books nothing",
     )
     assert merchant.states() == ["on_hold"], "a preview changes nothing"
-    assert [one.answer for one in replay_letters(merchant.db, [dead_label], LI)] == [Answer.REPLAYED]
+    assert [one.answer for one in replay_letters(merchant.db, [dead_label], LI)] == [ReplayAnswer.REPLAYED]
     merchant.fall_due()
     merchant.run("label")
     assert merchant.courier.asked["create"] == 1
@@ -106,4 +106,4 @@ def test_a_payload_read_meanwhile_in_a_newer_version_supersedes_its_letter(merch
     merchant.deliver(trade(tid="1001", modified="2026-11-22 09:30:00"))
     merchant.run("normalize")
     (answer,) = replay_letters(merchant.db, [letter_id], LI)
-    assert (answer.answer, WORDS.reason(answer.why)) == (Answer.SUPERSEDED, "normalize is done already")
+    assert (answer.answer, WORDS.reason(answer.why)) == (ReplayAnswer.SUPERSEDED, "normalize is done already")

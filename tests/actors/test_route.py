@@ -143,7 +143,7 @@ def of_two_contracts(merchant, **contracts):
             for location in merchant.settings.locations
         ),
     )
-    house = type(merchant)(merchant.db, merchant.outside, settings, merchant.platform)
+    house = type(merchant)(merchant.db, merchant.event_loop, settings, merchant.platform)
     house.tools.couriers["sf/south"] = type(merchant.courier)()
     return house
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from actors.pull import Pull
-from adapters.ports import NARROWER, Listed
+from actors.pull import PullStep
+from adapters.ports import NARROWER, ListedChange
 from domain.errors import Malformed, Throttled, Transient
 from domain.gates import GateShut
 from infra.engine.author import Author
@@ -76,9 +76,11 @@ def test_a_change_that_was_written_late_is_found_by_the_second_reading_and_count
     assert late.rows("SELECT * FROM pull_gap") == []
 
 
-def test_control_without_the_second_reading_a_late_change_is_never_found(database, outside, make_merchant, late):
+def test_control_without_the_second_reading_a_late_change_is_never_found(database, event_loop, make_merchant, late):
     shops = tuple(msgspec.structs.replace(shop, settle_s=0.0) for shop in late.settings.shops)
-    blind = type(late)(database, outside, msgspec.structs.replace(late.settings, shops=shops), platform=late.platform)
+    blind = type(late)(
+        database, event_loop, msgspec.structs.replace(late.settings, shops=shops), platform=late.platform
+    )
     for _ in range(3):
         settle(blind)
     assert "2001" not in stored(blind)
@@ -144,13 +146,13 @@ def test_a_second_reading_that_breaks_off_leaves_the_first_alone_and_comes_again
 
 
 def test_a_second_reading_that_does_not_fit_into_the_lease_reads_half_the_next_time(late, monkeypatch):
-    takes_all = Pull._take_all
+    takes_all = PullStep._take_all
 
     async def short(self, due, listed, may_begin, *, is_late=False):
         return not is_late and await takes_all(self, due, listed, may_begin)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Pull, "_take_all", short)
+        patch.setattr(PullStep, "_take_all", short)
         settle(late)
     assert late.one(SHOP) is not None
     [(length_s, settled_at)] = late.rows("SELECT settle_window_s, settled_at FROM shop")
@@ -177,7 +179,7 @@ def test_a_replay_of_a_row_that_only_the_second_reading_has_seen_reads_its_windo
         async for page in changes(window):
             yield [
                 *page,
-                *([Listed("", window.end, fault="row_field_invalid")] if len(late.platform.windows) == 3 else []),
+                *([ListedChange("", window.end, fault="row_field_invalid")] if len(late.platform.windows) == 3 else []),
             ]
 
     late.platform.changes = with_a_nameless_row_written_late

@@ -102,14 +102,14 @@ def test_a_newer_content_moves_the_day_and_what_waits_for_it(waits, presale, day
 
 @pytest.mark.parametrize("seed", range(3))
 def test_however_often_the_day_moves_the_last_one_counts(waits, presale, day, seed):
-    dice = random.Random(seed)  # noqa: S311 - a test that can be repeated
+    randomness = random.Random(seed)  # noqa: S311 - a test that can be repeated
     waits.deliver(presale(10))
     waits.flow()
     for hour in range(10, 18):
-        last = dice.randint(2, 30)
+        last = randomness.randint(2, 30)
         waits.deliver(presale(last, hour=hour))
         waits.run("normalize")
-        if dice.random() < 0.3:
+        if randomness.random() < 0.3:
             waits.fall_due()
             waits.run("label")
         assert waits.rows(WORK) == [(day(last), 0, [])]

@@ -20,9 +20,9 @@ from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.queue.keys import BellKey
 from infra.tables.cases import close_case
-from infra.tables.clock import Recent, raise_alarms
+from infra.tables.clock import RecentQuery, raise_alarms
 from infra.tables.order_list import OrderFilter
-from infra.tables.retention import Patience, Why, find_ended, forget
+from infra.tables.retention import ForgetReason, RetentionDays, find_ended, forget
 from ops.verbs.hold_orders import hold
 from ops.views.order_list import WaitsFor, list_orders
 
@@ -397,7 +397,7 @@ def test_the_ship_by_clock_ends_with_the_hand_over(make_merchant, trade):
     assert sorted(merchant.states()) == ["allocated", "packed"]
     merchant.rows("UPDATE orders SET ship_by = now() - interval '1 hour'")
     with merchant.db.transaction() as tx:
-        raised = raise_alarms(tx, [100], sorted(ON_THE_CLOCK), Recent(30, 1000), 100)
+        raised = raise_alarms(tx, [100], sorted(ON_THE_CLOCK), RecentQuery(30, 1000), 100)
     assert [one.orders for one in raised] == [1], "the order that is still here"
 
 
@@ -422,7 +422,7 @@ def test_the_events_of_a_parcel_go_with_its_person(left, clock):
     look(merchant)
     first = merchant.one("SELECT min(id) FROM orders")
     with merchant.db.transaction() as tx:
-        assert forget(tx, [first], Why.ERASED)["parcel_event"] == 1
+        assert forget(tx, [first], ForgetReason.ERASED)["parcel_event"] == 1
     assert merchant.one("SELECT count(*) FROM parcel_event") == 1
 
 
@@ -431,7 +431,7 @@ def test_an_order_of_whose_parcel_nobody_ever_told_ends_by_its_age(left):
     merchant.run("writeback")
     merchant.run("notify")
     merchant.rows("UPDATE raw_payload SET received_at = now() - interval '99 days'")
-    ended = Patience(days=15, transit_days=30)
+    ended = RetentionDays(days=15, transit_days=30)
     with merchant.db.transaction() as tx:
         assert find_ended(tx, [1], ended) == [], "its parcel is still followed"
     merchant.rows("DELETE FROM work WHERE step = 'track'")

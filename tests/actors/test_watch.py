@@ -246,7 +246,7 @@ async def test_the_ports_pass_on_what_reads_and_refuse_the_rest():
     platform = WatchedPlatform(SHOP, port)
     await platform.fetch("1")
     await platform.status("1")
-    for refused in (platform.reveal({}, Purpose.LABEL), platform.tell_shipped(None)):
+    for refused in (platform.reveal({}, Purpose.LABEL), platform.write_back(None)):
         with pytest.raises(ShopWatchedError):
             await refused
     assert port.called == ["fetch", "status"]
@@ -261,7 +261,7 @@ async def test_couriers_channels_and_warehouses_serve_the_other_shops(shop, is_r
     notice = Notice("e", "shipped", None, {"platform": platform, "shop": name})
     for call in (
         WatchingCourier(port, frozenset({SHOP})).create(booking),
-        WatchingNotifier(port, frozenset({SHOP})).tell(notice),
+        WatchingNotifier(port, frozenset({SHOP})).notify(notice),
         WatchingWarehouse(port, frozenset({SHOP})).place(Document(reference="r", shop=shop, lines=())),
     ):
         if is_refused:

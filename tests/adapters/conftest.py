@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import hypothesis
 import pytest
 
-from adapters.door import Door
+from adapters.http_client import HttpClient
 from infra.config import settings
 
 hypothesis.settings.register_profile("adapters", deadline=None, database=None, max_examples=50)
@@ -144,16 +144,16 @@ def closed_host() -> str:
 
 
 @pytest.fixture
-async def open_door() -> AsyncIterator[Callable[..., Awaitable[Door]]]:
+async def open_door() -> AsyncIterator[Callable[..., Awaitable[HttpClient]]]:
     """`await open_door(hosts, read_s=...)`: a door that does not wait between its quick attempts."""
-    doors: list[Door] = []
+    doors: list[HttpClient] = []
 
     async def no_wait(_seconds: float) -> None:
         await asyncio.sleep(0)
 
-    async def start(*hosts: str, **limits: float) -> Door:
+    async def start(*hosts: str, **limits: float) -> HttpClient:
         given = {"connect_s": 2.0, "read_s": 5.0, "total_s": 5.0, **limits}
-        door = Door(settings.Door(**given), frozenset(hosts), StoppedClock(), sleep=no_wait)
+        door = HttpClient(settings.HttpLimits(**given), frozenset(hosts), StoppedClock(), sleep=no_wait)
         doors.append(door)
         return await door.open()
 

@@ -9,18 +9,18 @@ from aiohttp import web
 from msgspec import structs
 
 from adapters import registry
-from adapters.documents import Capabilities, Document, DocumentLine, DocumentPackage, Found, Progress, Stop
-from adapters.door import Door
+from adapters.documents import Capabilities, Document, DocumentLine, DocumentPackage, DocumentProgress, Found, Stop
+from adapters.http_client import HttpClient
 from adapters.platforms.taobao.trade import read_order
 from adapters.ports import Booking, Handover, Notice, Purpose, Tracked, Window
 from domain.errors import Conflict, Misconfigured, Refused
 from domain.normalize import inspect
-from domain.order import Address, MemberLevel, OrderKey, PlatformState, Source
+from domain.order import Address, MemberLevel, OrderKey, OrderSource, PlatformState
 from domain.phone import Unreachable
 from domain.references import document_reference, reference
 from infra.config.secret import Secret
-from infra.config.settings import Channel, Courier, Location, Sender, Settings, Shop
-from infra.config.settings import Door as Limits
+from infra.config.settings import Channel, CourierContract, Location, Sender, Settings, Shop
+from infra.config.settings import HttpLimits as Limits
 from infra.process.clock import SystemClock
 from sandbox.server import application
 from sandbox.spec import Floor, Secrets, Spec, WarehouseDelays
@@ -82,7 +82,7 @@ async def played():
             ),
         ),
         couriers=(
-            Courier(
+            CourierContract(
                 name="main",
                 courier="sf",
                 endpoint=f"{url}/sf/std/service",
@@ -119,7 +119,7 @@ async def played():
 
 @pytest.fixture
 async def door(played):
-    async with Door(Limits(), registry.hosts(played), SystemClock()) as door:
+    async with HttpClient(Limits(), registry.hosts(played), SystemClock()) as door:
         yield door
 
 
@@ -149,7 +149,7 @@ async def test_every_order_of_a_shop_is_listed_fetched_and_read(shop):
     assert {order.state for order in orders} >= {PlatformState.TO_SHIP, PlatformState.UNPAID, PlatformState.CLOSED}
     assert any(order.balance_open for order in orders)
     assert any(line.refund_open for order in orders for line in order.lines)
-    urgent = [raw.lane_facts for raw in raws if raw.lane_facts.source is Source.LIVE]
+    urgent = [raw.lane_facts for raw in raws if raw.lane_facts.source is OrderSource.LIVE]
     assert urgent
     assert MemberLevel.PLUS in {facts.member_level for facts in urgent}
     assert all(order.receiver.merge_token for order in orders)
@@ -174,12 +174,12 @@ async def test_one_order_goes_its_whole_way(played, door, shop, sf):
 
     lines = {line.line_id: line.quantity for line in order.lines}
     handover = Handover(number, "sf", waybill.number, lines, outside=frozenset(), shipped_at=order.created_at)
-    await shop.tell_shipped(handover)
+    await shop.write_back(handover)
     status = await shop.status(number)
     assert (status.state, status.refund_open) == (PlatformState.SHIPPED, False)
     assert [(one.courier_code, one.waybill) for one in status.shipments] == [("SF", waybill.number)]
     with pytest.raises(Conflict) as caught:
-        await shop.tell_shipped(handover)
+        await shop.write_back(handover)
     assert caught.value.code == "already_shipped"
 
     tracked = [Tracked(waybill.number, receiver.phone), Tracked("SF0000000000000", receiver.phone)]
@@ -210,8 +210,8 @@ async def test_warehouse_and_web_hook_accept_our_signatures(played, door):
         assert sum(level.quantity for level in (await warehouse.stock()).levels) > 0
     hook = registry.channel("webhook").connect(played.channels[0], door, SystemClock())
     notice = Notice("evt-1", "package.shipped", datetime.now(UTC), {"waybill": "SF1"})
-    await hook.tell(notice)
-    await hook.tell(notice)
+    await hook.notify(notice)
+    await hook.notify(notice)
 
 
 def document(waybill: str = "") -> Document:
@@ -256,7 +256,7 @@ async def test_a_document_is_placed_found_and_packed_under_our_waybill(warehouse
     assert {event.their_id for event in page.events} == {taken.their_id}
     assert [(line.line, line.planned, line.actual) for line in page.events[-1].lines] == [("11", 2, 2), ("12", 1, 1)]
     found = await warehouse.find(told.reference)
-    assert found == Found(told.reference, taken.their_id, Progress.HANDED_OVER)
+    assert found == Found(told.reference, taken.their_id, DocumentProgress.HANDED_OVER)
     assert await warehouse.stop(told.reference, taken.their_id) is Stop.TOO_LATE
 
 
@@ -279,12 +279,12 @@ async def test_the_text_message_provider_accepts_our_signature(played, door):
     described = played.channels[1]
     texts = registry.channel("tencent-sms").connect(described, door, SystemClock())
     notice = Notice("evt-2", "package.shipped", datetime.now(UTC), {"waybill": "SF1"}, mobile="13800000001")
-    assert await texts.tell(notice) is None
-    assert await texts.tell(replace(notice, mobile="5511900000000")) == Unreachable("phone_invalid")
+    assert await texts.notify(notice) is None
+    assert await texts.notify(replace(notice, mobile="5511900000000")) == Unreachable("phone_invalid")
 
     wrong = structs.replace(described, credentials={**described.credentials, "secret_key": Secret("other")})
     with pytest.raises(Misconfigured) as caught:
-        await registry.channel("tencent-sms").connect(wrong, door, SystemClock()).tell(notice)
+        await registry.channel("tencent-sms").connect(wrong, door, SystemClock()).notify(notice)
     assert caught.value.code == "signature_invalid"
 
 

@@ -60,7 +60,7 @@ CALLS = {
         "fetch": lambda platform: platform.fetch(ORDER),
         "status": lambda platform: platform.status(ORDER),
         "reveal": lambda platform: platform.reveal({ORDER: "oaid-1", "2900000000000000002": "oaid-2"}, Purpose.LABEL),
-        "tell_shipped": lambda platform: platform.tell_shipped(HANDOVER),
+        "write_back": lambda platform: platform.write_back(HANDOVER),
     },
     CourierKind: {
         "create": lambda courier: courier.create(BOOKING),
@@ -68,7 +68,7 @@ CALLS = {
         "cancel": lambda courier: courier.cancel(REFERENCE, WAYBILL),
         "track": lambda courier: courier.track([Tracked(one, RECEIVER.phone) for one in (WAYBILL, OTHER_WAYBILL)]),
     },
-    ChannelKind: {"tell": lambda channel: channel.tell(NOTICE)},
+    ChannelKind: {"notify": lambda channel: channel.notify(NOTICE)},
     WarehouseKind: {
         "events": lambda warehouse: warehouse.events("41"),
         "stock": lambda warehouse: warehouse.stock(),
@@ -78,22 +78,22 @@ CALLS = {
     },
 }
 CASES_WANTED = {
-    PlatformKind: "changes_ok fetch_ok fetch_not_found status_ok reveal_ok tell_shipped_ok tell_shipped_refused"
-    " tell_shipped_throttled tell_shipped_duplicate",
+    PlatformKind: "changes_ok fetch_ok fetch_not_found status_ok reveal_ok write_back_ok write_back_refused"
+    " write_back_throttled write_back_duplicate",
     CourierKind: "create_ok create_refused create_throttled create_duplicate find_ok find_not_found find_cancelled"
     " cancel_ok cancel_repeated track_ok",
-    ChannelKind: "tell_ok tell_refused",
+    ChannelKind: "notify_ok notify_refused",
     WarehouseKind: "events_ok stock_ok place_ok place_refused place_other_content stop_ok stop_too_late stop_pending"
     " stop_not_found find_ok find_not_found",
 }
 SETTINGS = {
     PlatformKind: settings.Shop,
-    CourierKind: settings.Courier,
+    CourierKind: settings.CourierContract,
     ChannelKind: settings.Channel,
     WarehouseKind: settings.Location,
 }
 # Repeating these may ship or book twice.
-WRITES = {"create", "tell_shipped", "place"}
+WRITES = {"create", "write_back", "place"}
 KINDS = [
     kind
     for kinds in (
@@ -296,7 +296,7 @@ async def test_an_answer_cut_anywhere_is_malformed(connected, kind, call):
 
 
 def is_repeatable(adapter, call: str) -> bool:
-    return adapter.is_idempotent if call == "tell" else call not in WRITES
+    return adapter.is_idempotent if call == "notify" else call not in WRITES
 
 
 async def hang_up(wire):

@@ -85,12 +85,12 @@ ABOUT = {
     "fetch": "T1",
     "status": "T1",
     "reveal": "T1",
-    "tell_shipped": "T1",
+    "write_back": "T1",
     "create": "R1",
     "find": "R1",
     "cancel": "R1",
     "track": None,
-    "tell": "E1",
+    "notify": "E1",
     "place": "R1",
     "stop": "R1",
     "events": None,
@@ -185,7 +185,7 @@ async def test_nobody_is_asked_for_alone_where_the_account_or_its_server_is_the_
 async def test_a_courier_that_our_own_settings_do_not_map_accuses_no_account():
     gates = Gates()
     with pytest.raises(Refused, match="courier_unmapped"):
-        await GuardedPlatform("a/b", Revealing("", Refused("x")), gates).tell_shipped(GIVEN["handover"])
+        await GuardedPlatform("a/b", Revealing("", Refused("x")), gates).write_back(GIVEN["handover"])
     assert gates.asked == []
 
 
@@ -198,7 +198,7 @@ async def test_all_packages_documents_and_notices_of_one_order_are_one_subject()
     for number in (1, 2):
         await courier.create(SimpleNamespace(reference=reference(key, number, 1)))
         await courier.find(reference(key, number, 1))
-        await notifier.tell(SimpleNamespace(event_id=f"E{number}", content=content))
+        await notifier.notify(SimpleNamespace(event_id=f"E{number}", content=content))
         await warehouse.place(SimpleNamespace(reference=document_reference(key, number, 1)))
         await warehouse.stop(document_reference(key, number, 1), "7")
     assert set(gates.about) == {order_base(key), "taobao/s1/T1"}

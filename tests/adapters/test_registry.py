@@ -3,7 +3,7 @@ import pytest
 from adapters import registry
 from domain.errors import Misconfigured
 from infra.config.secret import Secret
-from infra.config.settings import Channel, Courier, Location, Sender, Settings, Shop
+from infra.config.settings import Channel, CourierContract, Location, Sender, Settings, Shop
 
 SENDER = Sender(contact="a", phone="1", province="p", city="c", district="d", detail="x")
 SECRETS = {"secret": Secret("s")}
@@ -26,7 +26,7 @@ def test_an_unknown_name_is_misconfigured(room):
 def settings(endpoint: str) -> Settings:
     return Settings(
         shops=(Shop(name="a", platform="taobao", endpoint=endpoint, credentials=SECRETS),),
-        couriers=(Courier(name="a", courier="sf", endpoint="https://sf.example/std", credentials=SECRETS),),
+        couriers=(CourierContract(name="a", courier="sf", endpoint="https://sf.example/std", credentials=SECRETS),),
         locations=(Location(name="a", endpoint="http://127.0.0.1:81/w", sender=SENDER, credentials=SECRETS),),
         channels=(Channel(name="a", kind="webhook", endpoint="https://erp.example:8443/", credentials=SECRETS),),
     )

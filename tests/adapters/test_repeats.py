@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.door import RETRY_ATTEMPTS_MAX, Request
+from adapters.http_client import RETRY_ATTEMPTS_MAX, Request
 from domain.errors import Transient
 from infra.accounts.repeats import repeating
 

@@ -123,7 +123,7 @@ def test_steps_do_not_know_each_other(tree_of, root):
 
 
 def test_sql_of_the_engine_names_no_step(root):
-    """Work, flights and the journal know no step; files named here are about one, or about what one of them writes."""
+    """Work, batches and the journal know no step; files named here are about one, or about what one of them writes."""
     engine = [
         root / "infra/tables/sql" / f"{name}.sql" for name in ("work", "fulfillment", "letters", "bulk", "signals")
     ]

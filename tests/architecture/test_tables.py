@@ -81,7 +81,7 @@ OWNERS = {
     "erasure": "erasure",
     "erasure_order": "erasure",
     "event": "events",
-    "flight": "flights",
+    "flight": "running_batches",
     "foreign_answer": "answers",
     "fulfillment_line": "lines",
     "fulfillment_order": "fulfillment",

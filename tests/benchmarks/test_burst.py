@@ -5,7 +5,7 @@ import pytest
 from benchmarks.burst.__main__ import figures
 from benchmarks.burst.course import TIMES, Tide
 from benchmarks.burst.pictures import draw
-from domain.scaling import Threshold
+from domain.scaling import GrowThreshold
 from sandbox.stream import plan
 
 TIDE = Tide(
@@ -34,7 +34,7 @@ def test_the_tide_has_the_surge_that_it_says() -> None:
 
 def test_it_is_judged_by_the_rules_of_scaling() -> None:
     rules = TIDE.scaling().rules()
-    assert rules.thresholds == (Threshold(180.0, 5.0),)
+    assert rules.thresholds == (GrowThreshold(180.0, 5.0),)
     assert rules.calm_s == pytest.approx(6.0)
     assert (rules.surge_window_s, rules.slack_s) == (2.0, 3.0)
 
@@ -52,7 +52,7 @@ def course():
         summary = dict.fromkeys(("orders", "done", "held", "dead", "lost", "duplicate_waybills", "oversold"), 0)
         outcome = SimpleNamespace(
             summary=lambda: {**summary, "ledgers_agree": agrees},
-            reckoning=SimpleNamespace(agrees=agrees),
+            comparison=SimpleNamespace(agrees=agrees),
             restarts=restarts,
         )
         watch = SimpleNamespace(

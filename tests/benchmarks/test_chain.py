@@ -84,8 +84,8 @@ class _Costing:
 
     def __init__(self, cpu_s, orders, *, done=0, agrees=True):
         self.cpu_s = {"workers": cpu_s, "sandbox": 99.0}
-        reckoning = SimpleNamespace(orders=orders, verdicts={"done": done}, agrees=agrees)
-        self.outcome = SimpleNamespace(reckoning=reckoning)
+        comparison = SimpleNamespace(orders=orders, verdicts={"done": done}, agrees=agrees)
+        self.outcome = SimpleNamespace(comparison=comparison)
 
 
 class _Floored:

@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 
 from benchmarks.distance.line import Line
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 
 
 @pytest.mark.slow
@@ -19,8 +19,8 @@ def test_both_brokers_are_measured_from_afar(benchmark):
 def test_a_line_keeps_order_and_carries_more_than_one_at_a_time(redis):
     path, database = (redis.connection_pool.connection_kwargs[name] for name in ("path", "db"))
     with (
-        Outside() as outside,
-        Line(outside, path, 0.01) as line,
+        EventLoopThread() as event_loop,
+        Line(event_loop, path, 0.01) as line,
         Redis.from_url(f"{line.url.removesuffix('/0')}/{database}") as far,
     ):
         with far.pipeline(transaction=False) as pipe:

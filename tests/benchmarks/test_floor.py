@@ -3,7 +3,7 @@ from collections import deque
 
 import pytest
 
-from adapters.door import Request
+from adapters.http_client import Request
 from benchmarks.floor.play import Agenda
 from benchmarks.floor.recording import Begin, Commit, Statement
 from benchmarks.floor.replay import moved

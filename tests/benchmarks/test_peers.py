@@ -8,7 +8,7 @@ from benchmarks.peers.plain import Chain, Outbox
 from domain.order import Lane
 from domain.outcomes import Later
 from infra.engine import write_outcomes
-from infra.engine.results import NewWork, Place, Settled
+from infra.engine.results import Finished, NewWork, SubjectRef
 
 REVIEW, ROUTE = NewWork("review", 1, Lane.BULK), NewWork("route", 1, Lane.BULK)
 
@@ -62,7 +62,7 @@ class _Asked:
     step = "pull"
 
     def work(self, _tx, subject_ids):
-        return [Settled(Place(id_, Lane.P1), Later("next_poll", after_s=30.0)) for id_ in subject_ids]
+        return [Finished(SubjectRef(id_, Lane.P1), Later("next_poll", after_s=30.0)) for id_ in subject_ids]
 
 
 def test_what_comes_again_comes_in_its_time_to_the_same_account(database, monkeypatch):

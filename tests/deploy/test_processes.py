@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from domain.scaling import Size
+from domain.scaling import PoolSize
 from infra.config.settings import read_settings
 
 SECRET_FILE = re.compile(r'"file:/run/secrets/([a-z_]+)"')
@@ -183,7 +183,7 @@ def test_compose_runs_as_many_as_its_settings_say(compose, composed, procfile):
     """Rates of accounts are divided by the processes there may be."""
     for name in ("worker", "p0worker"):
         replicas = compose["services"][name].get("deploy", {}).get("replicas", 1)
-        assert composed.workers.pool(procfile[name][-1]).size == Size(replicas, replicas), name
+        assert composed.workers.pool(procfile[name][-1]).size == PoolSize(replicas, replicas), name
 
 
 def test_the_network_of_compose_is_its_own(compose, composed, clustered):

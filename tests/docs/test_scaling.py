@@ -16,7 +16,7 @@ from infra.process.steps import STEPS
 from infra.tables.alarms import AlarmCount
 from ops.views.gates import Gate
 from ops.views.status import LetterCount, PoolStatus, Status
-from workers.metrics import HouseCollector
+from workers.metrics import StatusCollector
 
 GROUPS = groups_of(STEPS.map())
 
@@ -73,6 +73,6 @@ def test_the_groups_are_those_of_the_code() -> None:
 
 
 def test_the_metrics_are_those_that_are_served() -> None:
-    served = {sample.name for family in HouseCollector(lambda: STATUS).collect() for sample in family.samples}
+    served = {sample.name for family in StatusCollector(lambda: STATUS).collect() for sample in family.samples}
     table = PAGE.partition("| metric | labels |")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(orderlane_\w+)`", table)) == served

@@ -12,9 +12,9 @@ from adapters.documents import (
     Document,
     DocumentLine,
     DocumentPackage,
+    DocumentProgress,
     DocumentRefusedError,
     EventLine,
-    Progress,
     RefusalCode,
     Stop,
 )
@@ -68,7 +68,7 @@ def test_the_answers_to_a_stop_and_a_look_up_are_read():
     assert json.loads(example("stop.request")) == {"reference": REFERENCE, "id": "WMS-17"}
     assert read_stop(example("stop.stopped"), REFERENCE) is Stop.STOPPED
     found = read_found(example("find.found"), REFERENCE)
-    assert (found.their_id, found.progress) == ("WMS-17", Progress.PACKED)
+    assert (found.their_id, found.progress) == ("WMS-17", DocumentProgress.PACKED)
     assert error_code(example("unknown-reference")) == "unknown_reference"
 
 
@@ -100,7 +100,7 @@ def test_the_tables_have_every_word_and_no_other():
     assert table("| code | meaning |\n") == [word.value for word in RefusalCode]
     assert set(table("| type | meaning |\n")) == {kind.value for kind in Scan} - {"other"}
     states = re.search(r"^`state` is (.+)$", PAGE, flags=re.MULTILINE)[1]
-    assert set(re.findall(r"`([a-z_]+)`", states)) - {"code"} == {word.value for word in Progress}
+    assert set(re.findall(r"`([a-z_]+)`", states)) - {"code"} == {word.value for word in DocumentProgress}
 
 
 def test_every_example_is_looked_at():

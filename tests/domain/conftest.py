@@ -15,9 +15,9 @@ from domain.order import (
     Order,
     OrderKey,
     OrderLine,
+    OrderSource,
     OrderType,
     PlatformState,
-    Source,
     Totals,
 )
 from domain.rules import parse_rules
@@ -33,7 +33,7 @@ ORDER = Order(
     key=OrderKey("taobao", "s1", "T1"),
     state=PlatformState.TO_SHIP,
     order_type=OrderType.NORMAL,
-    source=Source.SHELF,
+    source=OrderSource.SHELF,
     member_level=MemberLevel.NONE,
     buyer_id="buyer-1",
     receiver=RECEIVER,

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.changes import Change, Standing, buyer_changed, change
+from domain.changes import ChangeActions, ChangedPart, buyer_changed, change
 from domain.holds import Finding, HoldCode
 from domain.money import Money
 from domain.order import FulfilledBy, PlatformState
 from domain.states import State
 
-REVIEW, NOTHING = Change(review=True), Change()
+REVIEW, NOTHING = ChangeActions(review=True), ChangeActions()
 BEFORE = [State.PENDING_PAYMENT, State.PAID]
 AFTER = [State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED]
 GONE = [State.IN_TRANSIT, State.DELIVERED, State.COMPLETED, State.AFTER_SALE, State.CLOSED]
@@ -20,7 +20,7 @@ MEMO = Finding(HoldCode.SENSITIVE_WORD, {"fields": "seller_memo"}, "review.sensi
 
 def standing(at, **changes):
     """Where a fulfillment order stands that has pieces, and no label."""
-    usual = Standing(at, has_pieces=True, is_bound=False, pieces_changed=False, lines=frozenset({"l1"}))
+    usual = ChangedPart(at, has_pieces=True, is_bound=False, pieces_changed=False, lines=frozenset({"l1"}))
     return dataclasses.replace(usual, **changes)
 
 
@@ -35,14 +35,14 @@ def codes(asked):
 @pytest.mark.parametrize("now", [*BEFORE, *AFTER])
 def test_a_closed_order_is_closed_unless_a_label_may_live(order, now):
     closed = order(state=PlatformState.CLOSED)
-    assert change(order(), closed, empty(now), ()) == Change(closes="closed_by_platform")
+    assert change(order(), closed, empty(now), ()) == ChangeActions(closes="closed_by_platform")
     assert change(order(), closed, empty(now, is_bound=True), [REFUND]).closes == ""
 
 
 @pytest.mark.parametrize("now", AFTER)
 def test_a_closed_order_with_a_label_is_held(order, now):
     asked = change(order(), order(state=PlatformState.CLOSED), standing(now, is_bound=True), [REFUND])
-    assert asked == Change(holds=(REFUND,))
+    assert asked == ChangeActions(holds=(REFUND,))
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_a_refund_of_one_line_closes_nothing_while_another_waits_for_a_person(or
     new = order(lines=(line(refunded=True), line(line_id="l2", shipped=2)))
     seen = Finding(HoldCode.SHIPPED_ELSEWHERE, {"lines": "l2"}, "normalize.platform_state")
     both = empty(State.ALLOCATED, lines=frozenset({"l1", "l2"}))
-    assert change(old, new, both, [seen]) == Change(holds=(seen,))
-    assert change(old, new, empty(State.ALLOCATED, lines=frozenset()), [seen]) == Change(holds=(seen,))
+    assert change(old, new, both, [seen]) == ChangeActions(holds=(seen,))
+    assert change(old, new, empty(State.ALLOCATED, lines=frozenset()), [seen]) == ChangeActions(holds=(seen,))
     assert change(old, new, both, ()).closes == "nothing_left", "the person has looked"
 
 
@@ -92,20 +92,20 @@ def test_what_is_empty_stays_while_somebody_must_look(order, line, held_by):
 def test_what_became_somebody_elses_waits_as_paid_and_asks_nobody(order, line, now):
     new = order(lines=(line(fulfilled_by=FulfilledBy.PLATFORM),))
     held_by = frozenset({HoldCode.FULFILLER_UNKNOWN})
-    assert change(order(), new, empty(now, held_by=held_by), ()) == Change(becomes_paid=True, releases=held_by)
+    assert change(order(), new, empty(now, held_by=held_by), ()) == ChangeActions(becomes_paid=True, releases=held_by)
 
 
 def test_what_is_not_ours_becomes_paid_without_work(order, line):
     lines = (line(fulfilled_by=FulfilledBy.PLATFORM),)
     old = order(state=PlatformState.UNPAID, lines=lines)
-    assert change(old, order(lines=lines), empty(State.PENDING_PAYMENT), ()) == Change(becomes_paid=True)
+    assert change(old, order(lines=lines), empty(State.PENDING_PAYMENT), ()) == ChangeActions(becomes_paid=True)
 
 
 @pytest.mark.parametrize("paid", sorted(set(PlatformState) - {PlatformState.UNPAID, PlatformState.CLOSED}))
 def test_whatever_is_no_longer_unpaid_is_paid(order, paid):
     unpaid = order(state=PlatformState.UNPAID, paid_at=None)
     asked = change(unpaid, order(state=paid), standing(State.PENDING_PAYMENT), ())
-    assert asked == Change(becomes_paid=True, review=True)
+    assert asked == ChangeActions(becomes_paid=True, review=True)
 
 
 def test_an_unpaid_order_waits_whatever_else_changes(order):
@@ -135,19 +135,19 @@ def test_before_the_approval_review_looks_again_by_itself(order):
 @pytest.mark.parametrize("now", AFTER)
 def test_after_the_approval_whatever_the_checks_find_holds(order, now):
     assert change(order(), order(), standing(now), ()) == NOTHING
-    assert change(order(), order(), standing(now), [REFUND, MEMO]) == Change(holds=(REFUND, MEMO))
+    assert change(order(), order(), standing(now), [REFUND, MEMO]) == ChangeActions(holds=(REFUND, MEMO))
 
 
 @pytest.mark.parametrize("now", AFTER)
 def test_what_is_held_already_is_not_held_twice(order, now):
     held = standing(now, held_by=frozenset({HoldCode.REFUND_REQUESTED}))
-    assert change(order(), order(), held, [REFUND, MEMO]) == Change(holds=(MEMO,))
+    assert change(order(), order(), held, [REFUND, MEMO]) == ChangeActions(holds=(MEMO,))
 
 
 @pytest.mark.parametrize("now", AFTER)
 def test_a_hold_whose_reason_is_gone_is_released(order, now):
     held = standing(now, held_by=frozenset({HoldCode.REFUND_REQUESTED, HoldCode.SENSITIVE_WORD}))
-    assert change(order(), order(), held, [MEMO]) == Change(releases=frozenset({HoldCode.REFUND_REQUESTED}))
+    assert change(order(), order(), held, [MEMO]) == ChangeActions(releases=frozenset({HoldCode.REFUND_REQUESTED}))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_refund_takes_its_money_away_which_is_no_change(order, line):
     old = order(lines=both)
     paid_back = order(lines=(both[0], dataclasses.replace(both[1], refunded=True)), totals={"payable": 4600})
     assert buyer_changed(old, paid_back) == ()
-    assert codes(Change(holds=buyer_changed(old, order(lines=both, totals={"payable": 4600})))) == [
+    assert codes(ChangeActions(holds=buyer_changed(old, order(lines=both, totals={"payable": 4600})))) == [
         HoldCode.BUYER_CHANGED
     ]
 
@@ -254,4 +254,4 @@ def test_what_is_held_until_it_is_begun_is_let_go_once_it_is_never_begun(order, 
     held = frozenset({HoldCode.MANUAL})
     asked = change(order(), order(state=state), empty(State.CLOSED, held_while_closed=held), ())
     is_over = state in {PlatformState.SHIPPED, PlatformState.DONE, PlatformState.CLOSED}
-    assert asked == (Change(releases=held) if is_over else NOTHING)
+    assert asked == (ChangeActions(releases=held) if is_over else NOTHING)

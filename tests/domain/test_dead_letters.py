@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from domain.dead_letters import (
     KILLED,
     REPLAYS_MAX,
+    LetterSubject,
+    NoReplay,
     NotYet,
     PutBack,
     Resumption,
-    Standing,
     Superseded,
-    Why,
     prospect,
     resumption,
     why_not_in_bulk,
@@ -27,7 +27,7 @@ HOLDABLE = sorted(to for came, to in MOVES if came is State.ON_HOLD and to is no
 @st.composite
 def standings(draw):
     state = draw(st.sampled_from([None, *State]))
-    return Standing(
+    return LetterSubject(
         step=draw(st.sampled_from(list(STEPS.values()))),
         state=state,
         resume_state=draw(st.sampled_from(HOLDABLE)) if state is State.ON_HOLD else None,
@@ -79,13 +79,16 @@ def test_a_call_that_may_have_happened_is_asked_about_wherever_its_order_went(no
 
 
 def test_it_says_which_way_the_order_went():
-    on, back = Reason(Why.ORDER_WENT_ON, {"state": "allocated"}), Reason(Why.ORDER_WENT_BACK, {"state": "paid"})
-    assert prospect(Standing(STEPS["review"], State.ALLOCATED)) == Superseded(on)
-    assert prospect(Standing(STEPS["route"], State.PAID)) == Superseded(back)
+    on, back = (
+        Reason(NoReplay.ORDER_WENT_ON, {"state": "allocated"}),
+        Reason(NoReplay.ORDER_WENT_BACK, {"state": "paid"}),
+    )
+    assert prospect(LetterSubject(STEPS["review"], State.ALLOCATED)) == Superseded(on)
+    assert prospect(LetterSubject(STEPS["route"], State.PAID)) == Superseded(back)
 
 
 def test_a_payload_without_an_order_goes_back():
-    assert prospect(Standing(STEPS["normalize"])) == PutBack()
+    assert prospect(LetterSubject(STEPS["normalize"])) == PutBack()
 
 
 @given(st.sampled_from(HOLDABLE), st.sampled_from(Reservation))
@@ -110,11 +113,11 @@ def test_an_order_of_which_nothing_is_left_goes_to_review(reservation):
 
 
 def test_a_letter_that_replays_did_not_help_waits_for_a_word():
-    tried = Standing(STEPS["notify"], replays=REPLAYS_MAX)
+    tried = LetterSubject(STEPS["notify"], replays=REPLAYS_MAX)
     assert isinstance(prospect(tried), NotYet)
     assert prospect(tried, again=True) == PutBack()
-    assert prospect(Standing(STEPS["notify"], replays=REPLAYS_MAX - 1)) == PutBack()
-    over = Standing(STEPS["notify"], is_done=True, replays=REPLAYS_MAX)
+    assert prospect(LetterSubject(STEPS["notify"], replays=REPLAYS_MAX - 1)) == PutBack()
+    over = LetterSubject(STEPS["notify"], is_done=True, replays=REPLAYS_MAX)
     assert isinstance(prospect(over), Superseded), "what moved on needs no word"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from domain.holds import HoldCode
-from domain.order import Lane, MemberLevel, Source
+from domain.order import Lane, MemberLevel, OrderSource
 from domain.states import State
 from domain.steps import Milestone
 from domain.stock import Reservation
@@ -21,7 +21,7 @@ LINES = {
     "| scan, warehouse event |": Scan,
     "| milestone |": Milestone,
     "| lane |": Lane,
-    "| source |": Source,
+    "| source |": OrderSource,
     "| member level |": MemberLevel,
 }
 

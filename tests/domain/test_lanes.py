@@ -2,15 +2,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.lanes import lane_facts, score
-from domain.order import Lane, LaneFacts, MemberLevel, OrderType, Source
+from domain.order import Lane, LaneFacts, MemberLevel, OrderSource, OrderType
 from domain.rules import parse_rules
 
 CITIES = ("杭州市",)
-EXAMPLE = LaneFacts(Source.LIVE, OrderType.NORMAL, MemberLevel.PLUS, "杭州")
+EXAMPLE = LaneFacts(OrderSource.LIVE, OrderType.NORMAL, MemberLevel.PLUS, "杭州")
 
 facts = st.builds(
     LaneFacts,
-    st.sampled_from(Source),
+    st.sampled_from(OrderSource),
     st.sampled_from(OrderType),
     st.sampled_from(MemberLevel),
     st.sampled_from(["", "杭州", "杭州市", "宁波市"]),
@@ -27,9 +27,9 @@ def test_live_stream_plus_member_and_same_city_is_p0(rules):
 
 def test_without_any_one_of_the_three_it_is_not(rules):
     for weaker in (
-        LaneFacts(Source.SHELF, OrderType.NORMAL, MemberLevel.PLUS, "杭州"),
-        LaneFacts(Source.LIVE, OrderType.NORMAL, MemberLevel.VIP, "杭州"),
-        LaneFacts(Source.LIVE, OrderType.NORMAL, MemberLevel.PLUS, "宁波"),
+        LaneFacts(OrderSource.SHELF, OrderType.NORMAL, MemberLevel.PLUS, "杭州"),
+        LaneFacts(OrderSource.LIVE, OrderType.NORMAL, MemberLevel.VIP, "杭州"),
+        LaneFacts(OrderSource.LIVE, OrderType.NORMAL, MemberLevel.PLUS, "宁波"),
     ):
         assert score(weaker, CITIES, rules, in_stock=True).lane is Lane.P1
 
@@ -84,5 +84,5 @@ def test_an_unknown_city_is_nobodys_city(rules):
 
 
 def test_a_canonical_order_knows_its_lane_facts(order):
-    known = lane_facts(order(source=Source.LIVE, member_level=MemberLevel.PLUS))
-    assert known == LaneFacts(Source.LIVE, OrderType.NORMAL, MemberLevel.PLUS, "杭州市")
+    known = lane_facts(order(source=OrderSource.LIVE, member_level=MemberLevel.PLUS))
+    assert known == LaneFacts(OrderSource.LIVE, OrderType.NORMAL, MemberLevel.PLUS, "杭州市")

@@ -14,9 +14,9 @@ from domain.listings import (
     mapped,
     new_skus,
     sku_of,
-    standing,
     to_let_go,
     unnamed,
+    waiting_orders,
     with_sku,
 )
 from domain.order import FulfilledBy
@@ -153,9 +153,9 @@ def test_an_order_is_ready_when_stock_knows_all_its_skus_and_empty_when_nothing_
     first, second = open_line(1, "a"), open_line(1, "b", sku="X", is_known=True)
     other, alone = open_line(2, "a"), open_line(3, "a")
     changed = [NewSku(first, "MUG"), NewSku(other, "TYPO"), NewSku(alone, NOTHING)]
-    left = standing([first, second, other, alone], changed, frozenset({"TYPO"}))
+    left = waiting_orders([first, second, other, alone], changed, frozenset({"TYPO"}))
     assert (left.ready, left.empty) == ({1}, {3})
-    assert standing([first, second], [NewSku(first, NOTHING)], frozenset()).ready == {1}
+    assert waiting_orders([first, second], [NewSku(first, NOTHING)], frozenset()).ready == {1}
 
 
 def test_only_lines_without_any_sku_are_let_go():

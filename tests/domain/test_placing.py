@@ -3,7 +3,7 @@ import pytest
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.order import Address
-from domain.placing import place
+from domain.placing import choose_placement
 from domain.routing import Candidate, Contract, Unroutable
 from domain.rules import WhenShort
 from domain.splitting import Want
@@ -23,7 +23,7 @@ def site(location, couriers=("sf",), **available):
 def ask(ruled):
     def build(wants, candidates, *, divides_lines=False, parts_made=0, **limit):
         rules = ruled(limit={"when_short": WhenShort.SHIP_PART} | limit)
-        return place(wants, RECEIVER, candidates, rules, divides_lines=divides_lines, parts_made=parts_made)
+        return choose_placement(wants, RECEIVER, candidates, rules, divides_lines=divides_lines, parts_made=parts_made)
 
     return build
 

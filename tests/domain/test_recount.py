@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.recount import PIECES_MAX, Held, Pool, Recounted, recount
+from domain.recount import PIECES_MAX, LocationFigures, PoolFigures, Recounted, recount
 
 pieces = st.integers(0, 1000)
 
@@ -9,30 +9,30 @@ pieces = st.integers(0, 1000)
 @st.composite
 def figures(draw):
     """A SKU at one location and over all of them, as the constraints allow it."""
-    held = Held(on_hand := draw(pieces), draw(st.integers(0, on_hand)))
+    held = LocationFigures(on_hand := draw(pieces), draw(st.integers(0, on_hand)))
     elsewhere = draw(pieces)
     total = on_hand + elsewhere
-    return held, Pool(total, draw(st.integers(0, total - held.allocated)))
+    return held, PoolFigures(total, draw(st.integers(0, total - held.allocated)))
 
 
 def test_an_upward_correction_is_taken_over():
-    assert recount(Held(5, 2), Pool(5, 3), 9) == Recounted(9)
+    assert recount(LocationFigures(5, 2), PoolFigures(5, 3), 9) == Recounted(9)
 
 
 def test_pieces_that_left_before_their_scan_was_read_are_no_correction():
-    assert recount(Held(5, 2), Pool(5, 3), 3) == Recounted(5)
+    assert recount(LocationFigures(5, 2), PoolFigures(5, 3), 3) == Recounted(5)
 
 
 def test_what_even_those_cannot_explain_is_a_correction():
-    assert recount(Held(5, 2), Pool(5, 3), 1) == Recounted(3)
+    assert recount(LocationFigures(5, 2), PoolFigures(5, 3), 1) == Recounted(3)
 
 
 def test_a_count_that_would_break_a_promise_is_refused():
-    assert recount(Held(5, 0), Pool(5, 2), 1) == Recounted(5, is_refused=True)
+    assert recount(LocationFigures(5, 0), PoolFigures(5, 2), 1) == Recounted(5, is_refused=True)
 
 
 def test_a_count_that_no_column_holds_is_refused():
-    assert recount(Held(5, 0), Pool(PIECES_MAX - 1, 5), 7).is_refused
+    assert recount(LocationFigures(5, 0), PoolFigures(PIECES_MAX - 1, 5), 7).is_refused
 
 
 @given(figures(), pieces)
@@ -52,5 +52,7 @@ def test_counting_the_same_again_changes_nothing(figures, counted):
     held, pool = figures
     once = recount(held, pool, counted)
     change = once.on_hand - held.on_hand
-    again = recount(Held(once.on_hand, held.allocated), Pool(pool.on_hand + change, pool.free + change), counted)
+    again = recount(
+        LocationFigures(once.on_hand, held.allocated), PoolFigures(pool.on_hand + change, pool.free + change), counted
+    )
     assert again == once

@@ -16,7 +16,7 @@ from domain.errors import (
     Transient,
     UnknownOutcome,
 )
-from domain.gates import ACCUSED, ALONE, PAUSED
+from domain.gates import ALONE, FAULTY_ACCOUNT, PAUSED
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.retry import (
@@ -118,7 +118,7 @@ def test_a_paused_account_costs_its_orders_no_attempt(attempts, jitter):
 )
 @pytest.mark.parametrize(("is_alone", "tries"), [(False, 4), (True, 3)])
 def test_a_fault_that_pauses_nobody_is_its_subject_s_and_ends(step, end, is_alone, tries):
-    error = Misconfigured("http_403", facts={ACCUSED: "sf/main", ALONE: is_alone})
+    error = Misconfigured("http_403", facts={FAULTY_ACCOUNT: "sf/main", ALONE: is_alone})
     assert decide(error, step=step) == Retry(1.0, spends_attempt=True)
     assert isinstance(decide(error, step=step, attempts=tries - 1), Retry)
     assert decide(error, step=step, attempts=tries) == end
@@ -126,7 +126,7 @@ def test_a_fault_that_pauses_nobody_is_its_subject_s_and_ends(step, end, is_alon
 
 @pytest.mark.parametrize("step", ["pull", "warehouse"])
 def test_a_shop_and_a_location_are_never_given_up(step):
-    error = Misconfigured("http_403", facts={ACCUSED: "taobao/s1", ALONE: True})
+    error = Misconfigured("http_403", facts={FAULTY_ACCOUNT: "taobao/s1", ALONE: True})
     assert decide(error, step=step, attempts=99) == Retry(450.0, spends_attempt=False)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from domain.order import MemberLevel, OrderType, Source
+from domain.order import MemberLevel, OrderSource, OrderType
 from domain.rules import YOUNGER_KEYS, InvalidRules, RefundScope, SplitRules, WhenShort, parse_rules
 
 
@@ -26,7 +26,7 @@ def put(tree, path, value):
 
 
 def test_the_packaged_rules_are_whole(rules):
-    assert set(rules.lanes.source) == set(Source)
+    assert set(rules.lanes.source) == set(OrderSource)
     assert set(rules.lanes.order_type) == set(OrderType)
     assert set(rules.lanes.member_level) == set(MemberLevel)
     assert rules.review.approval_above == {}
@@ -189,7 +189,7 @@ def test_names_are_read_in_one_form(tree):
 
 def test_a_rule_set_cannot_be_changed_in_place(rules):
     with pytest.raises(TypeError):
-        rules.lanes.source[Source.LIVE] = 0
+        rules.lanes.source[OrderSource.LIVE] = 0
 
 
 def test_a_rule_may_name_one_contract(tree):

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.packing import Item
-from domain.split_search import Found, Search
+from domain.packing import PackItem
+from domain.split_search import FoundSplit, Search
 
 
 @st.composite
 def problems(draw, divides):
     """A few lines and sites, small enough for `best_by_trying_all`."""
-    item = st.builds(Item, st.sampled_from("AB"), st.integers(1, 3), st.integers(0, 9))
+    item = st.builds(PackItem, st.sampled_from("AB"), st.integers(1, 3), st.integers(0, 9))
     items = draw(st.lists(item, min_size=1, max_size=3 if divides else 5))
     levels = st.dictionaries(st.sampled_from("AB"), st.integers(0, 4))
     return items, draw(st.lists(levels, min_size=1, max_size=4))
@@ -88,7 +88,7 @@ def test_the_best_split_is_the_one_that_trying_all_finds(divides, data, max_part
     answer = search.best(max_parts, least)
     assert not search.is_cut_off
     allowed = [loads for loads in every if keeps(loads, items, max_parts, least)]
-    if isinstance(answer, Found):
+    if isinstance(answer, FoundSplit):
         assert faults(answer.loads, items, stock, divides=divides) == []
         assert list(answer.loads) == sorted(answer.loads)
         assert keeps(answer.loads, items, max_parts, least)
@@ -111,7 +111,7 @@ def test_a_search_that_is_cut_off_is_sound(divides, data, max_parts, least, node
     again = Search(items, stock, divides=divides, nodes=nodes)
     assert again.best(max_parts, least) == answer
     whole = Search(items, stock, divides=divides).best(max_parts, least)
-    if isinstance(answer, Found):
+    if isinstance(answer, FoundSplit):
         assert faults(answer.loads, items, stock, divides=divides) == []
         assert keeps(answer.loads, items, max_parts, least)
         assert len(answer.loads) >= len(whole.loads)
@@ -122,7 +122,7 @@ def test_a_search_that_is_cut_off_is_sound(divides, data, max_parts, least, node
 
 
 def test_the_faults_of_a_split_are_found():
-    items, stock = [Item("A", 2, 5), Item("A", 1, 5)], [{"A": 2}, {"A": 3}]
+    items, stock = [PackItem("A", 2, 5), PackItem("A", 1, 5)], [{"A": 2}, {"A": 3}]
     assert faults({0: {0: 2}, 1: {1: 1}}, items, stock, divides=False) == []
     for broken in [
         {0: {0: 2}},
@@ -136,34 +136,34 @@ def test_the_faults_of_a_split_are_found():
 
 def test_two_lines_of_a_sku_share_the_stock_of_a_site():
     # Each of the lines fits there alone; both do not.
-    items = [Item("A", 2, 0), Item("A", 2, 0)]
+    items = [PackItem("A", 2, 0), PackItem("A", 2, 0)]
     found = Search(items, [{"A": 3}, {"A": 2}], divides=False).best(3)
     assert found.loads == {0: {0: 2}, 1: {1: 2}}
 
 
 def test_lines_of_a_sku_are_packed_where_first_fit_finds_no_place():
     # Both lines of 4 at the first site leave no room for the last 2.
-    items = [Item("A", count, 0) for count in (4, 4, 3, 3, 2, 2)]
+    items = [PackItem("A", count, 0) for count in (4, 4, 3, 3, 2, 2)]
     search = Search(items, [{"A": 9}, {"A": 9}], divides=False)
     assert search.unplaceable() == ()
     assert search.best(2).loads == {0: {0: 4, 2: 3, 4: 2}, 1: {1: 4, 3: 3, 5: 2}}
     # One line more than the exact search takes: first fit misses it, and says so.
-    many = Search([*items, *[Item("A", 1, 0)] * 7], [{"A": 9}, {"A": 9}, *[{"A": 1}] * 7], divides=False)
+    many = Search([*items, *[PackItem("A", 1, 0)] * 7], [{"A": 9}, {"A": 9}, *[{"A": 1}] * 7], divides=False)
     assert many.unplaceable() == ("A",)
     assert many.is_cut_off
 
 
 def test_the_best_ranked_site_ships_the_most_pieces():
-    items = [Item("A", 1, 0), Item("A", 3, 0)]
+    items = [PackItem("A", 1, 0), PackItem("A", 3, 0)]
     assert Search(items, [{"A": 3}, {"A": 3}], divides=False).best(2).loads == {0: {1: 3}, 1: {0: 1}}
     # Also where a limit decides: each site needs one of the two lines that are worth something.
-    items = [Item("A", 1, 10), Item("B", 3, 10), Item("C", 1, 0), Item("D", 1, 0)]
+    items = [PackItem("A", 1, 10), PackItem("B", 3, 10), PackItem("C", 1, 0), PackItem("D", 1, 0)]
     stock = [{"A": 1, "B": 3, "C": 1}, {"A": 1, "B": 3, "D": 1}]
     assert Search(items, stock, divides=False).best(2, 10).loads == {0: {1: 3, 2: 1}, 1: {0: 1, 3: 1}}
 
 
 def test_the_fewest_sites_are_not_always_those_of_the_greedy_choice():
-    items = [Item(sku, 1, 100) for sku in "ABCDEF"]
+    items = [PackItem(sku, 1, 100) for sku in "ABCDEF"]
     # The fullest site leaves C and F open, and the best-ranked ones that have them have nothing else.
     stock = [dict.fromkeys(skus, 1) for skus in ("C", "ABDE", "F", "ABC", "DEF")]
     search = Search(items, stock, divides=False)
@@ -175,7 +175,7 @@ def test_the_fewest_sites_are_not_always_those_of_the_greedy_choice():
 
 
 def test_a_line_is_divided_only_where_it_must_be():
-    items = [Item("A", 5, 0), Item("B", 1, 0)]
+    items = [PackItem("A", 5, 0), PackItem("B", 1, 0)]
     whole = Search(items, [{"A": 3}, {"A": 5, "B": 1}], divides=True).best(3)
     assert whole.loads == {1: {0: 5, 1: 1}}
     kept = Search(items, [{"A": 3, "B": 1}, {"A": 5}], divides=True).best(3)
@@ -185,7 +185,7 @@ def test_a_line_is_divided_only_where_it_must_be():
 
 
 def test_a_limit_moves_pieces_rather_than_refusing_the_split():
-    items, stock = [Item("A", 4, 400), Item("B", 1, 50)], [{"A": 4}, {"A": 2, "B": 1}]
+    items, stock = [PackItem("A", 4, 400), PackItem("B", 1, 50)], [{"A": 4}, {"A": 2, "B": 1}]
     assert Search(items, stock, divides=True).best(3).loads == {0: {0: 4}, 1: {1: 1}}
     assert Search(items, stock, divides=True).best(3, 100).loads == {0: {0: 3}, 1: {0: 1, 1: 1}}
     refused = Search(items, stock, divides=False).best(3, 100)
@@ -193,7 +193,7 @@ def test_a_limit_moves_pieces_rather_than_refusing_the_split():
 
 
 def test_a_limit_moves_a_whole_line_rather_than_fewer_pieces_of_a_divided_one():
-    items = [Item("A", 3, 30), Item("C", 2, 20), Item("B", 1, 5), Item("D", 1, 0)]
+    items = [PackItem("A", 3, 30), PackItem("C", 2, 20), PackItem("B", 1, 5), PackItem("D", 1, 0)]
     stock = [{"A": 3, "C": 2, "D": 1}, {"A": 3, "C": 2, "B": 1}]
     # One piece of C would do, and all of A would leave less at the best-ranked site.
     found = Search(items, stock, divides=True).best(2, 10)
@@ -202,7 +202,7 @@ def test_a_limit_moves_a_whole_line_rather_than_fewer_pieces_of_a_divided_one():
 
 def test_many_lines_are_topped_up_without_a_search():
     # Above the lines of the exact search: the poor site gets the dearest piece that the rich one can spare.
-    items = [Item(f"S{number}", 1, 100) for number in range(40)] + [Item("LAST", 1, 10)]
+    items = [PackItem(f"S{number}", 1, 100) for number in range(40)] + [PackItem("LAST", 1, 10)]
     stock = [{f"S{number}": 1 for number in range(40)}, {"LAST": 1, "S3": 1, "S7": 1}]
     search = Search(items, stock, divides=False)
     assert search.best(2, 150).loads[1] == {40: 1, 3: 1, 7: 1}
@@ -213,7 +213,7 @@ def test_many_lines_are_topped_up_without_a_search():
 @pytest.mark.parametrize("divides", [False, True])
 def test_what_a_poor_site_ships_already_is_not_there_twice(divides):
     # The dearest piece of the rich site is of a SKU of which the poor one has no second piece.
-    items = [Item(f"S{number}", 1, 100) for number in range(40)] + [Item("X", 1, 500), Item("X", 1, 10)]
+    items = [PackItem(f"S{number}", 1, 100) for number in range(40)] + [PackItem("X", 1, 500), PackItem("X", 1, 10)]
     stock = [{f"S{number}": 1 for number in range(40)} | {"X": 1}, {"X": 1, "S3": 1}]
     answer = Search(items, stock, divides=divides).best(2, 100)
     assert answer.loads[1] == {41: 1, 3: 1}
@@ -221,7 +221,7 @@ def test_what_a_poor_site_ships_already_is_not_there_twice(divides):
 
 
 def test_a_site_gives_no_more_than_it_can_spare():
-    items = [*(Item(f"S{number}", 1, 0) for number in range(40)), Item("A", 10, 1000), Item("B", 1, 1)]
+    items = [*(PackItem(f"S{number}", 1, 0) for number in range(40)), PackItem("A", 10, 1000), PackItem("B", 1, 1)]
     stock = [{f"S{number}": 1 for number in range(40)} | {"A": 10}, {"A": 9, "B": 1}]
     assert Search(items, stock, divides=True).best(2, 400).loads[1] == {41: 1, 40: 4}
     assert Search(items, stock, divides=True).best(2, 500).loads[1] == {41: 1, 40: 5}
@@ -229,15 +229,15 @@ def test_a_site_gives_no_more_than_it_can_spare():
     assert Search(items, stock, divides=False).best(2, 400).by_value
     # The dearest line would leave too little, the next one does not.
     items = [
-        *(Item(f"S{number}", 1, 0) for number in range(40)),
-        *(Item(sku, 1, value) for sku, value in zip(("X", "Y", "Z", "OWN"), (100, 60, 40, 60), strict=True)),
+        *(PackItem(f"S{number}", 1, 0) for number in range(40)),
+        *(PackItem(sku, 1, value) for sku, value in zip(("X", "Y", "Z", "OWN"), (100, 60, 40, 60), strict=True)),
     ]
     stock = [{one.sku: 1 for one in items if one.sku != "OWN"}, {"OWN": 1, "X": 1, "Y": 1}]
     assert Search(items, stock, divides=False).best(2, 110).loads[1] == {43: 1, 41: 1}
 
 
 def test_a_site_does_not_give_a_part_of_a_line_that_must_stay_whole():
-    items = [*(Item(f"S{number}", 1, 100) for number in range(40)), Item("X", 2, 500), Item("OWN", 1, 10)]
+    items = [*(PackItem(f"S{number}", 1, 100) for number in range(40)), PackItem("X", 2, 500), PackItem("OWN", 1, 10)]
     stock = [{one.sku: one.quantity for one in items if one.sku != "OWN"}, {"OWN": 1, "X": 1, "S3": 1}]
     assert Search(items, stock, divides=False).best(2, 100).loads[1] == {41: 1, 3: 1}
     assert Search(items, stock, divides=True).best(2, 100).loads[1] == {41: 1, 40: 1}
@@ -245,7 +245,7 @@ def test_a_site_does_not_give_a_part_of_a_line_that_must_stay_whole():
 
 @pytest.mark.parametrize("divides", [False, True])
 def test_a_thousand_lines_and_fifty_sites_are_bounded(divides):
-    items = [Item(f"S{number // 3}", 1 + number % 4, number) for number in range(1000)]
+    items = [PackItem(f"S{number // 3}", 1 + number % 4, number) for number in range(1000)]
     stock = [{f"S{number}": (number + 7 * site) % 9 for number in range(334)} for site in range(1, 51)]
     search = Search(items, stock, divides=divides, nodes=500)
     assert search.unplaceable() == ()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from domain.holds import HoldCode
 from domain.money import Money
 from domain.order import Address
-from domain.placing import Placement, place
+from domain.placing import Placement, choose_placement
 from domain.routing import Candidate, Contract, Route, Unroutable, route
 from domain.rules import CourierRule, WhenShort
 from domain.splitting import Part, Want, split
@@ -215,7 +215,7 @@ def test_whatever_comes_no_piece_is_lost_doubled_or_taken_twice(ruled, data, wan
     rules, receiver = ruled(SF, EMS, limit=limit), address(province)
 
     def asked(found):
-        return place(wants, receiver, found, rules, divides_lines=divides_lines, parts_made=parts_made)
+        return choose_placement(wants, receiver, found, rules, divides_lines=divides_lines, parts_made=parts_made)
 
     placed = asked(candidates)
     turned = asked(candidates[::-1])
@@ -244,7 +244,7 @@ def test_a_single_location_is_chosen_as_ever(ruled, wants, candidates, divides_l
         pieces[one.sku] = pieces.get(one.sku, 0) + one.quantity
     alone = route(pieces, address(), candidates, rules)
     parts = split(wants, address(), candidates, rules, divides_lines=divides_lines)
-    placed = place(wants, address(), candidates, rules, divides_lines=divides_lines)
+    placed = choose_placement(wants, address(), candidates, rules, divides_lines=divides_lines)
     if isinstance(alone, Route):
         (part,) = placed.parts
         assert (part.location, part.courier, part.reasons) == (alone.location, alone.courier, alone.reasons)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.order import Lane
-from domain.stock import Demand, Grant, Reservation, allocate, available, covers, fill, pieces_of
+from domain.stock import Demand, Reservation, StockGrant, allocate, available, covers, fill, pieces_of
 
 START = datetime(2026, 6, 18, tzinfo=UTC)
 SKUS = ("A", "B", "C")
@@ -85,8 +85,8 @@ def test_a_failing_order_takes_nothing_and_lets_a_smaller_one_pass():
     big = Demand(1, Lane.P0, START, {"A": 1, "B": 3})
     small = Demand(2, Lane.BULK, START, {"A": 1, "B": 2})
     allocation = allocate([big, small], {"A": 1, "B": 2})
-    assert by_id(allocation)[1] == Grant(1, Reservation.SHORT, ("B",))
-    assert by_id(allocation)[2] == Grant(2, Reservation.RESERVED)
+    assert by_id(allocation)[1] == StockGrant(1, Reservation.SHORT, ("B",))
+    assert by_id(allocation)[2] == StockGrant(2, Reservation.RESERVED)
 
 
 def test_the_last_piece_goes_to_the_higher_lane_then_to_the_earlier_payment():
@@ -102,7 +102,7 @@ def test_the_last_piece_goes_to_the_higher_lane_then_to_the_earlier_payment():
 
 def test_an_unknown_sku_is_unmapped_even_beside_a_short_one():
     allocation = allocate([Demand(1, Lane.P1, START, {"A": 9, "X": 1, "": 1})], {"A": 1})
-    assert by_id(allocation)[1] == Grant(1, Reservation.UNMAPPED, ("", "X"))
+    assert by_id(allocation)[1] == StockGrant(1, Reservation.UNMAPPED, ("", "X"))
 
 
 @pytest.mark.parametrize("count", [0, -1])

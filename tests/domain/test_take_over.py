@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.changes import Change, Standing, change
+from domain.changes import ChangeActions, ChangedPart, change
 from domain.normalize import initial_state
 from domain.order import FulfilledBy, OrderType, PlatformState
 from domain.states import State
@@ -70,15 +70,15 @@ def test_an_order_that_is_over_says_so(order):
 
 def standing(at=State.PENDING_PAYMENT, **changes):
     usual = {"has_pieces": True, "is_bound": False, "pieces_changed": False, "kept_out": NOT_TAKEN_OVER}
-    return Standing(at, **(usual | changes))
+    return ChangedPart(at, **(usual | changes))
 
 
 def test_an_order_that_turns_out_to_be_paid_before_is_closed(order):
     unpaid, paid = order(state=PlatformState.UNPAID), order(paid_at=BEFORE)
-    assert change(unpaid, paid, standing(), ()) == Change(closes=NOT_TAKEN_OVER)
+    assert change(unpaid, paid, standing(), ()) == ChangeActions(closes=NOT_TAKEN_OVER)
     ours = change(unpaid, paid, standing(kept_out=""), ())
     assert (ours.becomes_paid, ours.closes) == (True, "")
-    assert change(unpaid, unpaid, standing(), ()) == Change()
+    assert change(unpaid, unpaid, standing(), ()) == ChangeActions()
 
 
 def test_an_order_that_was_begun_is_not_taken_back(order):

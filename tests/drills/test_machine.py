@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drills.crew import WrongClock
+from drills.fork_server import WrongClock
 from drills.machine import SAMPLES, growth_kb, pss_kb
 
 

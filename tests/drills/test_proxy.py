@@ -8,7 +8,7 @@ import pytest
 from drills.lines import GARBAGE, Liar
 from drills.proxy import Fault, Proxy
 from drills.unclear import CREATE, OnceEach
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -34,7 +34,7 @@ def server():
 
 @pytest.fixture
 def proxy(server):
-    with Outside() as outside, Proxy(outside, server.server_address) as proxy:
+    with EventLoopThread() as event_loop, Proxy(event_loop, server.server_address) as proxy:
         yield proxy
 
 
@@ -84,7 +84,7 @@ def test_a_cut_ends_what_is_open_and_refuses_what_is_new(proxy, line):
 
 
 def test_unix_sockets_work_as_well(server, tmp_path):
-    with Outside() as outside, Proxy(outside, server.server_address, tmp_path / "line") as proxy:
+    with EventLoopThread() as event_loop, Proxy(event_loop, server.server_address, tmp_path / "line") as proxy:
         with socket.socket(socket.AF_UNIX) as line:
             line.connect(str(tmp_path / "line"))
             assert ask(line, b"one") == b"you said one"

@@ -4,8 +4,8 @@ import pytest
 
 from drills import kills, texts
 from drills.checkers import check_all
-from drills.crew import Armed
 from drills.drill import Trial
+from drills.fork_server import Armed
 from drills.small_world import small_world
 from drills.unclear import nobody_can_tell
 from infra.process.failpoints import step_points

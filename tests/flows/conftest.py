@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 import pytest
 
-from adapters.door import Response
+from adapters.http_client import Response
 from domain.errors import Throttled, Transient, UnknownOutcome
 from domain.holds import HoldCode
 from domain.order import OrderKey
@@ -36,7 +36,7 @@ from sandbox.warehouse import FeedRequest
 from sandbox.waybills import Waybill
 from sandbox.world import World
 from workers.demo.face import silent
-from workers.demo.run import Outcome, Running, conclude, prepared, running, watch
+from workers.demo.run import DemoResult, RunningDemo, conclude, prepared, running, watch
 from workers.demo.stage import CLEAN, NO_SCENES, Script
 
 DEADLINE_S = 60.0
@@ -350,13 +350,13 @@ def script(seed: int) -> Callable[..., Script]:
 
 
 @pytest.fixture
-def play(base: Settings, script: Callable[..., Script]) -> Callable[..., AbstractContextManager[Running]]:
+def play(base: Settings, script: Callable[..., Script]) -> Callable[..., AbstractContextManager[RunningDemo]]:
     """A run with all its processes at work."""
     return lambda orders, **given: running(base, script(orders, **given))
 
 
 @pytest.fixture
-def prepare(base: Settings, script: Callable[..., Script]) -> Callable[..., AbstractContextManager[Running]]:
+def prepare(base: Settings, script: Callable[..., Script]) -> Callable[..., AbstractContextManager[RunningDemo]]:
     """A run whose processes have not been started yet."""
     return lambda orders, **given: prepared(base, script(orders, **given))
 
@@ -377,7 +377,7 @@ def until() -> Callable[..., object]:
 
 
 @pytest.fixture
-def finish() -> Callable[[Running], Outcome]:
+def finish() -> Callable[[RunningDemo], DemoResult]:
     """Watch a run to its end, and reckon."""
     return lambda demo: conclude(demo, watch(demo, silent))
 
@@ -386,7 +386,7 @@ def finish() -> Callable[[Running], Outcome]:
 def count() -> Callable[..., int]:
     """The one number that a query answers."""
 
-    def ask(demo: Running, query: str, *values: object) -> int:
+    def ask(demo: RunningDemo, query: str, *values: object) -> int:
         with demo.db.connection() as connection:
             row = connection.execute(query.encode(), values or None).fetchone()
         assert row is not None

@@ -13,9 +13,9 @@ import pytest
 from psycopg import sql
 from redis import Redis
 
-from adapters.ports import Listed
+from adapters.ports import ListedChange
 from domain.order import LaneFacts, RawOrder
-from infra.monitoring.alarm_conditions import conditions_of, settle_condition
+from infra.monitoring.alarm_conditions import conditions_of, update_condition
 from workers.wiring import wired_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
@@ -130,7 +130,7 @@ def plant(demo):
         )
         for number, body in enumerate((text, text + '"1.00"}}')):
             raw = RawOrder(f"{77 + number}", bytes([number]), (body + BROKEN["mobile"]).encode(), LaneFacts())
-            store(demo.settings.shops[0], "webhook", [(Listed(raw.platform_order_id, datetime.now(UTC)), raw)])
+            store(demo.settings.shops[0], "webhook", [(ListedChange(raw.platform_order_id, datetime.now(UTC)), raw)])
     return shipped, refused
 
 
@@ -157,7 +157,7 @@ def test_nothing_of_a_buyer_shows(prepare, finish, count):
         assert count(demo, "SELECT count(*) FROM orders WHERE buyer_memo = %s", MEMO) == 2
 
         for condition in conditions_of(demo.settings):
-            settle_condition(demo.db, condition)
+            update_condition(demo.db, condition)
         assert count(demo, "SELECT count(*) FROM alarm WHERE kind = 'dead_letters'") > 0
         assert any("normalize" in command for command in heard)
         assert found(heard) == []

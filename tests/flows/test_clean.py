@@ -1,4 +1,4 @@
-"""A clean stream: nearly all is done, the rest is held with a reason, and the reckoning finds planted harm."""
+"""A clean stream: nearly all is done, the rest is held with a reason, and the comparison finds planted harm."""
 
 import json
 import os
@@ -42,15 +42,15 @@ def summary_of(process):
 
 def test_nearly_all_is_done_and_the_rest_is_held_with_a_reason(play, finish):
     with play(ORDERS) as demo:
-        reckoning = finish(demo).reckoning
-    done, held = reckoning.verdicts[Verdict.DONE], reckoning.verdicts.get(Verdict.HELD, 0)
+        comparison = finish(demo).comparison
+    done, held = comparison.verdicts[Verdict.DONE], comparison.verdicts.get(Verdict.HELD, 0)
     assert done >= 0.9 * ORDERS
-    assert set(reckoning.verdicts) <= {Verdict.DONE, Verdict.HELD, Verdict.UNPAID, Verdict.CLOSED}
-    assert reckoning.orders == ORDERS
-    assert sum(reckoning.held_by_code.values()) >= held
-    assert set(reckoning.held_by_code) <= set(HoldCode)
-    assert (reckoning.lost, reckoning.oversold, reckoning.duplicate_waybills) == (0, 0, 0)
-    assert reckoning.agrees
+    assert set(comparison.verdicts) <= {Verdict.DONE, Verdict.HELD, Verdict.UNPAID, Verdict.CLOSED}
+    assert comparison.orders == ORDERS
+    assert sum(comparison.held_by_code.values()) >= held
+    assert set(comparison.held_by_code) <= set(HoldCode)
+    assert (comparison.lost, comparison.oversold, comparison.duplicate_waybills) == (0, 0, 0)
+    assert comparison.agrees
 
 
 def test_three_planted_harms_are_counted(demo_command):

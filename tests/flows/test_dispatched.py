@@ -25,8 +25,8 @@ def test_the_ledgers_agree(play, finish, count, floors, least):
         outcome = finish(demo)
         ledger = demo.stage.read("_ledger")
         placed = count(demo, "SELECT count(*) FROM placement WHERE status IN ('placed', 'final')")
-    assert outcome.reckoning.agrees, outcome.summary()
+    assert outcome.comparison.agrees, outcome.summary()
     assert (ledger["doubled_documents"], ledger["untold"]) == ([], [])
     assert placed == len([one for one in ledger["documents"] if one["state"] not in {"refused", "stopped"}])
-    assert outcome.reckoning.verdicts[Verdict.DONE] >= least * ORDERS
-    assert not outcome.reckoning.verdicts.get(Verdict.DEAD)
+    assert outcome.comparison.verdicts[Verdict.DONE] >= least * ORDERS
+    assert not outcome.comparison.verdicts.get(Verdict.DEAD)

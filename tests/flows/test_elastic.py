@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import tomli_w
 
-from domain.scaling import Reason
+from domain.scaling import GrowReason
 from infra.config.settings import read_settings
 from infra.monitoring.signals import measure_signals
 from infra.process.clock import SystemClock
@@ -60,8 +60,8 @@ def test_a_pool_grows_with_the_surge_and_returns_to_its_least(demo, until) -> No
     until(lambda: round_of_the_house().is_over, deadline_s=180.0)
     until(lambda: round_of_the_house() and sizes[-1] == 1 and len(demo.supervisor.pids("main")) == 1)
     assert max(sizes) == 2
-    assert Reason.INFLOW in signals
+    assert GrowReason.INFLOW in signals
     assert demo.supervisor.restarts == 0
     assert len(demo.supervisor.pids("labels")) == len(demo.supervisor.pids("p0")) == 1
     outcome = conclude(demo, 0.0)
-    assert outcome.reckoning.agrees, outcome.summary()
+    assert outcome.comparison.agrees, outcome.summary()

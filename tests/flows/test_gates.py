@@ -45,8 +45,8 @@ def test_wrong_credentials_pause_the_courier_once_and_its_orders_go_on_after_the
         assert log_of(demo).count("account_paused") == 1
         assert count(demo, "SELECT count(*) FROM dead_letter") == 0
         assert count(demo, "SELECT count(*) FROM work WHERE gate IS NOT NULL") == 0
-    assert outcome.reckoning.agrees, outcome.summary()
-    assert outcome.reckoning.verdicts[Verdict.DONE] >= ALL_BOOKED
+    assert outcome.comparison.agrees, outcome.summary()
+    assert outcome.comparison.verdicts[Verdict.DONE] >= ALL_BOOKED
 
 
 def test_a_paused_courier_is_not_called_and_spends_no_attempt(prepare, until, count, finish):
@@ -58,5 +58,5 @@ def test_a_paused_courier_is_not_called_and_spends_no_attempt(prepare, until, co
             assert count(demo, "SELECT coalesce(max(attempts), 0) FROM work WHERE step = 'label'") == 0
             resume(demo, COURIER)
             outcome = finish(demo)
-    assert outcome.reckoning.agrees, outcome.summary()
-    assert outcome.reckoning.verdicts[Verdict.DONE] >= ALL_BOOKED
+    assert outcome.comparison.agrees, outcome.summary()
+    assert outcome.comparison.verdicts[Verdict.DONE] >= ALL_BOOKED

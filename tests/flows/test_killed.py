@@ -51,7 +51,7 @@ def test_the_sums_survive(play, until, finish, harm):
         assert not demo.look().is_over, "nothing was left to be hurt"
         demo.stage.pull("lift_limit", who="sf")
         outcome = finish(demo)
-    assert outcome.reckoning.agrees, outcome.summary()
-    assert outcome.reckoning.orders == ORDERS
-    assert outcome.reckoning.verdicts[Verdict.DONE] >= 0.9 * ORDERS
-    assert not outcome.reckoning.verdicts.get(Verdict.DEAD)
+    assert outcome.comparison.agrees, outcome.summary()
+    assert outcome.comparison.orders == ORDERS
+    assert outcome.comparison.verdicts[Verdict.DONE] >= 0.9 * ORDERS
+    assert not outcome.comparison.verdicts.get(Verdict.DEAD)

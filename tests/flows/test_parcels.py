@@ -12,7 +12,7 @@ def test_a_nasty_courier_changes_nothing(play, until, finish, count):
     with play(ORDERS, follows=True) as demo:
         demo.stage.pull("set_courier", is_nasty=True, shows_late_s=0.5)
         outcome = finish(demo)
-        assert outcome.reckoning.agrees, outcome.summary()
+        assert outcome.comparison.agrees, outcome.summary()
         left = count(demo, LEFT)
         assert left >= 0.9 * ORDERS
         until(lambda: count(demo, f"{LEFT} AND state = 'delivered'") == left)
@@ -28,7 +28,7 @@ def test_a_courier_that_may_not_be_asked_holds_no_order_and_still_books(play, un
     with play(ORDERS, follows=True) as demo:
         demo.stage.pull("set_courier", can_track=False)
         outcome = finish(demo)
-        assert outcome.reckoning.agrees, outcome.summary()
+        assert outcome.comparison.agrees, outcome.summary()
         left = count(demo, LEFT)
         until(lambda: count(demo, "SELECT count(*) FROM gate WHERE name = 'sf/main/tracking'") == 1)
         assert count(demo, f"{LEFT} AND state = 'packed'") == left

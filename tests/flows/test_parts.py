@@ -67,8 +67,8 @@ def test_a_split_order_leaves_in_two_packages_and_each_line_is_told_once(play, f
     with play(ORDERS, dirt=SPOTLESS, scenes=Scenes(split=1.0)) as demo:
         outcome = finish(demo)
         ledger, orders = demo.stage.read("_ledger"), ordered(demo)
-    assert outcome.reckoning.agrees, outcome.reckoning.contradictions
-    assert outcome.reckoning.verdicts == {Verdict.DONE: ORDERS}
+    assert outcome.comparison.agrees, outcome.comparison.contradictions
+    assert outcome.comparison.verdicts == {Verdict.DONE: ORDERS}
     # The few that are something else already, as presales, stay as they are.
     split = [lines for lines in orders.values() if [line["quantity"] for line in lines] == [5, 2, 1]]
     assert len(split) > ORDERS * 0.8
@@ -92,8 +92,8 @@ def test_a_refund_paid_between_route_and_label_removes_just_that_line(prepare, f
         outcome = finish(demo)
         demo.supervisor.stop()
         orders, waybills = ordered(demo), demo.stage.read("_ledger")["waybills"]
-    assert outcome.reckoning.agrees, outcome.reckoning.contradictions
-    assert outcome.reckoning.verdicts == {Verdict.DONE: 6}
+    assert outcome.comparison.agrees, outcome.comparison.contradictions
+    assert outcome.comparison.verdicts == {Verdict.DONE: 6}
     others = [line for tid, lines in orders.items() if tid not in of_three for line in lines]
     for tid in of_three:
         assert [len(told(line)) for line in orders[tid]] == [1, 0, 1]
@@ -108,11 +108,11 @@ def test_lines_change_on_the_way_while_a_worker_dies_and_redis_is_emptied(play, 
         kill_and_empty(demo)
         outcome = finish(demo)
         orders, happened = ordered(demo), demo.stage.read("_progress")["happened"]
-    verdicts = outcome.reckoning.verdicts
-    assert outcome.reckoning.agrees, outcome.reckoning.contradictions
+    verdicts = outcome.comparison.verdicts
+    assert outcome.comparison.agrees, outcome.comparison.contradictions
     assert outcome.restarts >= 1
     assert happened > 20
-    assert outcome.reckoning.orders == ORDERS
+    assert outcome.comparison.orders == ORDERS
     assert set(verdicts) <= {Verdict.DONE, Verdict.HELD, Verdict.CLOSED, Verdict.NOT_OURS}
     assert verdicts[Verdict.DONE] >= 0.6 * ORDERS
     assert verdicts[Verdict.NOT_OURS] >= 1

@@ -56,19 +56,19 @@ def test_forty_seven_arrive(prepare, finish, monkeypatch):
         demo.supervisor.start()
         outcome = finish(demo)
         demo.supervisor.stop()
-        buried = letters(demo)
+        found = letters(demo)
         log = [json.loads(line) for line in (demo.stage.folder / "workers.log").read_text().splitlines()]
     assert ORDERS in {line["size"] for line in log if line["event"] == "batch_failed"}, "they were no batch"
-    verdicts = outcome.reckoning.verdicts
-    assert outcome.reckoning.agrees, outcome.summary()
+    verdicts = outcome.comparison.verdicts
+    assert outcome.comparison.agrees, outcome.summary()
     assert (verdicts[Verdict.DONE], verdicts[Verdict.DEAD]) == (47, 3)
     assert outcome.restarts >= 3
-    assert {id_: (step, code) for id_, (step, code, _, _) in buried.items()} == {
+    assert {id_: (step, code) for id_, (step, code, _, _) in found.items()} == {
         raising: ("review", "FailpointError"),
         breaking: ("review", "DivisionByZero"),
         killing: ("review", "worker_killed"),
     }
-    for id_, (_, _, causes, crashes) in buried.items():
-        assert [cause["code"] for cause in causes] == [buried[id_][1]] * len(causes)
+    for id_, (_, _, causes, crashes) in found.items():
+        assert [cause["code"] for cause in causes] == [found[id_][1]] * len(causes)
         assert crashes == (3 if id_ == killing else 0)
         assert len(causes) == (1 if id_ == killing else 3)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.ports import Listed
+from adapters.ports import ListedChange
 from domain.order import Lane
 from infra.engine.remote import Lease
 from infra.queue.bells import BellKey
@@ -30,7 +30,7 @@ def read_window(demo, runtime):
         intended = runner.step.intend(tx, shops)
     key = BellKey("pull", Lane.P1, demo.settings.shops[0].account)
     lease = Lease(key, uuid4(), runner.clock.monotonic() + DEADLINE_S)
-    answers = runner.outside.run(runner.step.call(intended.intents, lease))
+    answers = runner.event_loop.run(runner.step.call(intended.intents, lease))
     assert [answer.is_whole for answer in answers.values()] == [True]
 
 
@@ -40,8 +40,8 @@ def fetched(demo, runtime):
     platform = runner.step.tools.platform(demo.settings.shops[0].account)
     return [
         (
-            Listed(row["tid"], datetime.fromtimestamp(row["modified"], UTC)),
-            runner.outside.run(platform.fetch(row["tid"])),
+            ListedChange(row["tid"], datetime.fromtimestamp(row["modified"], UTC)),
+            runner.event_loop.run(platform.fetch(row["tid"])),
         )
         for row in demo.stage.read("_ledger")["ordered"]
     ]
@@ -77,8 +77,8 @@ def test_one_order_one_reservation_one_package(prepare, finish, count):
         demo.supervisor.start()
         outcome = finish(demo)
         demo.supervisor.stop()
-        assert outcome.reckoning.agrees, outcome.summary()
-        assert outcome.reckoning.orders == ORDERS
+        assert outcome.comparison.agrees, outcome.summary()
+        assert outcome.comparison.orders == ORDERS
         assert count(demo, "SELECT count(*) FROM orders") == ORDERS
         assert count(demo, "SELECT count(*) FROM fulfillment_order") == ORDERS
         packages = count(demo, "SELECT count(*) FROM package")

@@ -50,15 +50,15 @@ def test_every_order_of_the_file_is_accounted_for(play, finish, file):
     with play(0, csv=file) as demo:
         outcome = finish(demo)
         ledger = demo.stage.read("_ledger")
-    reckoning = outcome.reckoning
-    assert reckoning.agrees, outcome.summary()
+    comparison = outcome.comparison
+    assert comparison.agrees, outcome.summary()
     # An order of several sellers is several platform orders, and counts once.
     assert len(ledger["ordered"]) == PARTS
-    assert reckoning.orders == len(ORDERS)
-    assert reckoning.verdicts[Verdict.CLOSED] == 3
-    assert reckoning.verdicts[Verdict.UNPAID] == 1
-    assert reckoning.verdicts[Verdict.DONE] + reckoning.verdicts.get(Verdict.HELD, 0) == 8
-    assert set(reckoning.held_by_code) <= {"stock_short_paid"}
+    assert comparison.orders == len(ORDERS)
+    assert comparison.verdicts[Verdict.CLOSED] == 3
+    assert comparison.verdicts[Verdict.UNPAID] == 1
+    assert comparison.verdicts[Verdict.DONE] + comparison.verdicts.get(Verdict.HELD, 0) == 8
+    assert set(comparison.held_by_code) <= {"stock_short_paid"}
     group_of = {row["tid"]: row["group"] for row in ledger["ordered"]}
     told = {group_of[str(row["tid"])] for row in ledger["write_backs"]}
     assert told

@@ -63,9 +63,9 @@ def test_fifty_orders_go_from_watch_to_live_and_none_ships_twice(prepare, until,
             assert count(watching, "SELECT count(*) FROM watch_decision WHERE outcome = 'ship'") > ORDERS / 2
             shipped = ship_by_others(watching)
             outcome = go_live(watching, until, finish, count)
-        assert outcome.reckoning.agrees, outcome.summary()
-        assert outcome.reckoning.duplicate_waybills == 0
-        assert outcome.reckoning.verdicts[Verdict.DONE] >= ORDERS / 2
+        assert outcome.comparison.agrees, outcome.summary()
+        assert outcome.comparison.duplicate_waybills == 0
+        assert outcome.comparison.verdicts[Verdict.DONE] >= ORDERS / 2
         ledger = demo.stage.read("_ledger")
         told = Counter(str(row["tid"]) for row in ledger["write_backs"])
         assert set(told.values()) == {1}

@@ -30,7 +30,7 @@ from domain.outcomes import Done
 from domain.states import State
 from domain.steps import Step, Subject
 from infra.engine.actor import Runner, actor
-from infra.engine.results import NewWork, Place, Result, Settled, each
+from infra.engine.results import Finished, NewWork, Result, SubjectRef, decide_each
 from infra.queue.keys import BellKey
 from infra.tables.orders import lock_fulfillment
 from infra.tables.pool import Connection
@@ -47,33 +47,33 @@ STEP = Step(
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    place: Place
+    ref: SubjectRef
 
 
 @dataclass(frozen=True, slots=True)
-class Weigh:
+class WeighStep:
     tools: Tools
     step: str = STEP.name
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         tx.execute("SELECT pg_advisory_xact_lock_shared({LOCK})")
         found = [
-            Weighed(Place(one.id, one.lane, one.order_id, one.id, None, one.state))
+            Weighed(SubjectRef(one.id, one.lane, one.order_id, one.id, None, one.state))
             for one in lock_fulfillment(tx, subject_ids)
         ]
-        return each(STEP.name, found, weigh_one)
+        return decide_each(STEP.name, found, weigh_one)
 
 
-@actor(STEP, Weigh)
+@actor(STEP, WeighStep)
 def weigh(message: BellKey, runner: Runner) -> None:
     runner.run(message)
 
 
 def weigh_one(one: Weighed) -> Result:
-    if one.place.subject_id % 2 == 0:
+    if one.ref.subject_id % 2 == 0:
         raise Poison("too_heavy", "the scales end before it does")
-    follow = (NewWork("reserve", one.place.subject_id, one.place.lane, after_s=86_400),)
-    return Settled(one.place, Done(facts={{"grams": 300}}), follow=follow)
+    follow = (NewWork("reserve", one.ref.subject_id, one.ref.lane, after_s=86_400),)
+    return Finished(one.ref, Done(facts={{"grams": 300}}), follow=follow)
 '''
 ORDER = """
 WITH raw AS (

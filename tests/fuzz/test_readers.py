@@ -17,7 +17,7 @@ from adapters.channels.tencent_sms import read_sent
 from adapters.china_time import read_cst
 from adapters.couriers.sf import tracking, translate
 from adapters.documents import Document, DocumentLine
-from adapters.door import retry_after_s
+from adapters.http_client import retry_after_s
 from adapters.instants import EARLIEST, LATEST, read_iso
 from adapters.payload import Fields, read_answer
 from adapters.platforms.taobao import answers
@@ -190,8 +190,8 @@ def readers(trades, recorded):
             lambda body: answers.read_decrypted(body, TOKENS),
             plain,
         ),
-        "taobao.read_shipped": (3, recorded("taobao", "tell_shipped_ok"), answers.read_shipped, plain),
-        "taobao.read_error": (4, recorded("taobao", "tell_shipped", "fetch"), error_answer, plain),
+        "taobao.read_shipped": (3, recorded("taobao", "write_back_ok"), answers.read_shipped, plain),
+        "taobao.read_error": (4, recorded("taobao", "write_back", "fetch"), error_answer, plain),
         "sf.read_shipment": (7, sf_answers, shipment, closed),
         "sf.read_cancelled": (
             4,
@@ -223,7 +223,7 @@ def readers(trades, recorded):
             plain,
         ),
         "orders.error_code": (1, recorded("feed", "find_not_found"), error_code, plain),
-        "sms.read_sent": (4, recorded("tencent-sms", "tell"), lambda body: read_sent(body, "evt-1"), plain),
+        "sms.read_sent": (4, recorded("tencent-sms", "notify"), lambda body: read_sent(body, "evt-1"), plain),
         "door.retry_after_s": (
             2,
             ["7", "Sun, 22 Nov 2026 02:01:30 GMT", "Sun, 22 Nov 2026 02:01:30 +0800"],

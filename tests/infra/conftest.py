@@ -13,12 +13,12 @@ from domain.errors import Poison
 from domain.order import Lane
 from domain.outcomes import Done
 from infra.config.settings import Engine
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.failures import Failures
 from infra.engine.local import LocalRunner
 from infra.engine.remote import Intended, Lease, RemoteRunner, call_each
-from infra.engine.results import Failed, Place, Settled, each
-from infra.engine.write_outcomes import places
+from infra.engine.results import Failed, Finished, SubjectRef, decide_each
+from infra.engine.write_outcomes import lock_subjects
 from infra.process import failpoints
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
@@ -58,7 +58,7 @@ class Rung:
 class FixedDice:
     """Retries without jitter."""
 
-    def roll(self) -> float:
+    def fraction(self) -> float:
         return 0.0
 
     def token(self) -> UUID:
@@ -80,14 +80,14 @@ class SteppedClock:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    place: Place
+    ref: SubjectRef
 
 
 @dataclass
 class Toy:
     """A local step over fulfillment orders that does what the test says, and writes down its batches."""
 
-    decide: Callable[[Subject], Any] = lambda subject: Settled(subject.place, Done())
+    decide: Callable[[Subject], Any] = lambda subject: Finished(subject.ref, Done())
     before: Callable[..., None] = lambda _tx, _ids: None
     step: str = "review"
     batches: list[list[int]] = field(default_factory=list)
@@ -96,8 +96,8 @@ class Toy:
         self.batches.append(list(subject_ids))
         found = lock_fulfillment(tx, subject_ids)
         self.before(tx, subject_ids)
-        subjects = [Subject(Place(one.id, one.lane, one.order_id, one.id, None, one.state)) for one in found]
-        return each(self.step, subjects, self.decide)
+        subjects = [Subject(SubjectRef(one.id, one.lane, one.order_id, one.id, None, one.state)) for one in found]
+        return decide_each(self.step, subjects, self.decide)
 
 
 @dataclass
@@ -105,7 +105,7 @@ class ToyCall:
     """A remote step over packages: `answer` is its call, `settle` judges what came back."""
 
     answer: Callable[[Subject], Any]
-    settle: Callable[[Subject, Any], Any] = lambda one, _: Settled(one.place, Done())
+    settle: Callable[[Subject, Any], Any] = lambda one, _: Finished(one.ref, Done())
     clock: Any = field(default_factory=SystemClock)
     at_once: int = 8
     call_s: float = 1.0
@@ -114,7 +114,7 @@ class ToyCall:
 
     def intend(self, tx, subject_ids):
         known = [row[0] for row in tx.execute("SELECT id FROM package WHERE id = ANY(%s)", [list(subject_ids)])]
-        return Intended([Subject(place) for place in places(tx, self.step, Lane.BULK, known).values()])
+        return Intended([Subject(ref) for ref in lock_subjects(tx, self.step, Lane.BULK, known).values()])
 
     async def call(self, intents, lease: Lease):
         return await call_each(
@@ -127,19 +127,19 @@ class ToyCall:
         )
 
     def record(self, tx, answered):
-        self.recorded.extend((one.place.subject_id, answer) for one, answer in answered)
-        answers = {one.place.subject_id: answer for one, answer in answered}
-        return each(
-            self.step, [one for one, _ in answered], lambda one: self.settle(one, answers[one.place.subject_id])
+        self.recorded.extend((one.ref.subject_id, answer) for one, answer in answered)
+        answers = {one.ref.subject_id: answer for one, answer in answered}
+        return decide_each(
+            self.step, [one for one, _ in answered], lambda one: self.settle(one, answers[one.ref.subject_id])
         )
 
 
 @dataclass
-class House:
+class EngineHarness:
     """One database and what a test does to it."""
 
     db: Database
-    outside: Outside
+    event_loop: EventLoopThread
     bells: Any = field(default_factory=Rung)
     limits: Engine = field(default_factory=Engine)
     worker: int = 1_000_000
@@ -213,7 +213,7 @@ class House:
             step,
             self.db,
             self.bells,
-            self.outside,
+            self.event_loop,
             self.failures(),
             FixedDice(),
             step.clock,
@@ -224,14 +224,14 @@ class House:
 
 
 @pytest.fixture
-def outside() -> Iterator[Outside]:
-    with Outside() as outside:
-        yield outside
+def event_loop() -> Iterator[EventLoopThread]:
+    with EventLoopThread() as event_loop:
+        yield event_loop
 
 
 @pytest.fixture
-def house(database: Database, outside: Outside) -> House:
-    return House(database, outside)
+def harness(database: Database, event_loop: EventLoopThread) -> EngineHarness:
+    return EngineHarness(database, event_loop)
 
 
 @pytest.fixture
@@ -245,20 +245,20 @@ def toy_call() -> type[ToyCall]:
 
 
 @pytest.fixture
-def dead(house: House) -> Callable[..., dict[int, int]]:
+def dead(harness: EngineHarness) -> Callable[..., dict[int, int]]:
     """Packages whose label died of `code`: their dead letters by package. A fresh package each unless given."""
 
     def die(count: int = 1, code: str = "sick", *packages: int) -> dict[int, int]:
         async def answer(_: Subject) -> None:
             raise Poison(code, "no")
 
-        ids = packages or [house.package() for _ in range(count)]
-        key = house.due("label", ids, account="sf/main")
-        runner = house.remote(ToyCall(answer, lambda one, error: Failed(one.place, error)), batch_max=500)
+        ids = packages or [harness.package() for _ in range(count)]
+        key = harness.due("label", ids, account="sf/main")
+        runner = harness.remote(ToyCall(answer, lambda one, error: Failed(one.ref, error)), batch_max=500)
         while runner.run(key):
             pass
         query = "SELECT subject_id, id FROM dead_letter WHERE closed_at IS NULL AND subject_id = ANY(%s) ORDER BY id"
-        return dict(house.rows(query, list(ids)))
+        return dict(harness.rows(query, list(ids)))
 
     return die
 

@@ -4,8 +4,8 @@ from structlog.testing import capture_logs
 from domain.alarms import AlarmKind
 from domain.groups import groups_of
 from domain.order import Lane
-from domain.scaling import Reason
-from infra.config.worker_settings import Pool, Scaling, Threshold, Workers
+from domain.scaling import GrowReason
+from infra.config.worker_settings import Scaling, Threshold, WorkerPool, Workers
 from infra.monitoring.signals import Signal, Signals, measure_signals
 from infra.process.steps import STEPS
 from infra.tables.pool import Database
@@ -13,8 +13,8 @@ from workers.autoscaler import Autoscaler, reading_of
 
 GROUPS = groups_of(STEPS.map())
 
-POOL = Pool(name="main", groups=("order", "label"), processes=1, processes_max=3)
-WORKERS = Workers(pools=(POOL, Pool(name="fixed", groups=tuple(GROUPS), processes=2)))
+POOL = WorkerPool(name="main", groups=("order", "label"), processes=1, processes_max=3)
+WORKERS = Workers(pools=(POOL, WorkerPool(name="fixed", groups=tuple(GROUPS), processes=2)))
 QUICK = Scaling(
     every_s=1.0,
     window_s=60.0,
@@ -106,14 +106,14 @@ def test_a_pool_reads_its_own_lanes_and_groups_only() -> None:
     orders, labels = mine.groups
     assert (orders.depth, orders.oldest_s, orders.inflow_per_min, orders.ship_by_s) == (95, 70.0, 130.0, 500.0)
     assert (labels.depth, labels.under_way, labels.ship_by_s) == (0, 0, None)
-    p0 = Pool(name="p0", lanes=(Lane.P0,), groups=("order",))
+    p0 = WorkerPool(name="p0", lanes=(Lane.P0,), groups=("order",))
     [urgent] = reading_of(p0, GROUPS, signals, signals, 7.0).groups
     assert (urgent.depth, urgent.under_way, urgent.inflow_per_min, urgent.ship_by_s) == (5, 4, 30.0, None)
 
 
 def test_a_pool_that_no_order_comes_into_has_no_inflow() -> None:
     found = Signals(1.0, (signal("pull", depth=3),))
-    mine = reading_of(Pool(name="pulls", groups=("pull",)), GROUPS, found, found, 0.0)
+    mine = reading_of(WorkerPool(name="pulls", groups=("pull",)), GROUPS, found, found, 0.0)
     assert (mine.inflow_per_min, mine.recent_per_min, mine.groups[0].depth) == (0.0, 0.0, 3)
 
 
@@ -153,7 +153,7 @@ def test_old_signals_decide_nothing(scaler, database, crew, seconds_pass) -> Non
 def test_a_backlog_near_its_ship_by_is_a_reason(scaler, database, monkeypatch) -> None:
     late = Signals(0.0, (signal("label", depth=60, ship_by_s=3600.0),))
     monkeypatch.setattr("workers.autoscaler.read_signals", lambda *_: late)
-    assert scaler.tend()["main"].signals == (Reason.SHIP_BY,)
+    assert scaler.tend()["main"].signals == (GrowReason.SHIP_BY,)
 
 
 def test_a_pool_that_may_not_grow_is_an_alarm(scaler, crew, database, monkeypatch) -> None:
@@ -166,7 +166,7 @@ def test_a_pool_that_may_not_grow_is_an_alarm(scaler, crew, database, monkeypatc
 
     scaler.tend()
     assert alarms() == []
-    scaler._standings.clear()
+    scaler._states.clear()
     scaler._due_at = 0.0
     crew.sizes["main"] = scaler.workers.pool("main").size.most
     scaler.tend()

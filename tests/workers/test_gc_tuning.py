@@ -2,7 +2,7 @@ import gc
 
 import pytest
 
-from workers.gc_tuning import settle_collector
+from workers.gc_tuning import tune_collector
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ class _Cycle:
 
 def test_what_is_wired_is_looked_at_no_more():
     wired = _Cycle()
-    settle_collector()
+    tune_collector()
     new = _Cycle()
 
     looked_at = {id(one) for one in gc.get_objects()}
@@ -30,7 +30,7 @@ def test_what_is_wired_is_looked_at_no_more():
 
 
 def test_cycles_are_still_freed():
-    settle_collector()
+    tune_collector()
     looks = gc.get_stats()[0]["collections"]
 
     for _ in range(2 * gc.get_threshold()[0]):

@@ -5,9 +5,9 @@ from msgspec.structs import replace
 from actors.tools import Tools
 from adapters.guarded import GuardedCourier, GuardedNotifier, GuardedPlatform, GuardedWarehouse
 from adapters.ports import Notice
-from infra.accounts.rules import Rules, rules_by_account
+from infra.accounts.rules import GateRules, rules_by_account
 from infra.config.rules import load_rules
-from infra.config.settings import Channel, Courier, Guard, Limit, Location, Sender, Settings, Shop
+from infra.config.settings import Channel, CourierContract, Guard, Limit, Location, Sender, Settings, Shop
 from infra.process.clock import SystemClock
 from workers.guards import guarded
 
@@ -16,7 +16,9 @@ SETTINGS = Settings(
     guard=Guard(failures_max=7, open_s=2.5),
     shops=(Shop(name="s1", platform="taobao", endpoint="http://a", credentials={}, limit=Limit(rate_per_s=2.5)),),
     couriers=(
-        Courier(name="main", courier="sf", endpoint="http://a", credentials={}, limit=Limit(rate_per_s=10, burst=30)),
+        CourierContract(
+            name="main", courier="sf", endpoint="http://a", credentials={}, limit=Limit(rate_per_s=10, burst=30)
+        ),
     ),
     locations=(Location(name="east", endpoint="http://a", sender=SENDER, credentials={}),),
     channels=(Channel(name="buyers", kind="webhook", endpoint="http://a", credentials={}),),
@@ -48,7 +50,7 @@ class Asked:
 
 def test_every_account_has_rules_of_its_own():
     rules = rules_by_account(SETTINGS)
-    assert rules["warehouse/east"] == rules["webhook/buyers"] == Rules(failures_max=7, open_ms=2500)
+    assert rules["warehouse/east"] == rules["webhook/buyers"] == GateRules(failures_max=7, open_ms=2500)
     assert (rules["taobao/s1"].rate_milli, rules["taobao/s1"].burst) == (2500, 3), "one second's, rounded up"
     assert (rules["sf/main"].rate_milli, rules["sf/main"].burst) == (10_000, 30)
 
@@ -84,6 +86,6 @@ async def test_every_connected_account_stands_behind_its_own_gate():
     await platform.fetch("1")
     await courier.find("r")
     await courier.track(())
-    await notifier.tell(Notice("e", "package.shipped", datetime(2026, 11, 22, tzinfo=UTC), {}))
+    await notifier.notify(Notice("e", "package.shipped", datetime(2026, 11, 22, tzinfo=UTC), {}))
     await warehouse.stock()
     assert asked.accounts == ["taobao/s1", "sf/main", "sf/main/tracking", "webhook/buyers", "warehouse/east"]

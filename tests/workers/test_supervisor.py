@@ -4,9 +4,9 @@ import time
 import pytest
 
 from infra.config.settings import Settings
-from infra.config.worker_settings import Pool, Workers
+from infra.config.worker_settings import WorkerPool, Workers
 from workers import supervisor as module
-from workers.supervisor import Role, Supervisor, roles, supervised
+from workers.supervisor import ProcessRole, Supervisor, roles, supervised
 
 DEADLINE_S = 60.0
 # Says that it is up, and after SIGTERM works on until it may go.
@@ -27,7 +27,7 @@ while not (folder / "go").exists():
 
 def role(folder, pool, number):
     name = f"{pool}-{number}"
-    return Role(name, ("-c", WORKER, name, str(folder)), pool)
+    return ProcessRole(name, ("-c", WORKER, name, str(folder)), pool)
 
 
 @pytest.fixture
@@ -113,7 +113,10 @@ def test_whoever_takes_longer_than_a_drain_may_is_ended_by_force(tmp_path, monke
 
 
 def test_the_house_starts_every_pool_at_its_least() -> None:
-    pools = (Pool(name="main", processes=2, processes_max=5), Pool(name="bulk", processes=0, processes_max=1))
+    pools = (
+        WorkerPool(name="main", processes=2, processes_max=5),
+        WorkerPool(name="bulk", processes=0, processes_max=1),
+    )
     started = [(one.name, one.command[-1]) for one in roles(Settings(workers=Workers(pools=pools)))]
     assert started == [
         ("main-1", "main"),

@@ -9,8 +9,8 @@ from itertools import count, takewhile
 import pytest
 
 from domain.groups import groups_of
-from domain.scaling import Size, at_start, decide
-from infra.config.worker_settings import Pool, Scaling, Threshold
+from domain.scaling import PoolSize, at_start, decide
+from infra.config.worker_settings import Scaling, Threshold, WorkerPool
 from infra.monitoring.signals import read_signals
 from infra.process.steps import STEPS
 from workers.autoscaler import reading_of
@@ -19,7 +19,7 @@ GROUPS = groups_of(STEPS.map())
 
 T_PER_MIN = 100
 SCALING = Scaling(thresholds=(Threshold(orders_per_min=T_PER_MIN, for_min=5),))
-POOL = Pool(name="main", groups=tuple(GROUPS), processes=1, processes_max=3)
+POOL = WorkerPool(name="main", groups=tuple(GROUPS), processes=1, processes_max=3)
 BEGINS_S, AFTER_S = 120, 240
 POLLED_EVERY_S = 30
 MEASURE = """
@@ -53,8 +53,8 @@ def signals(database):
             for at in takewhile(lambda at: at < until_s, (phase_s + every_s * n for n in count())):
                 connection.execute(MEASURE, [at, stored(at)])
                 looks = [read_signals(connection, window_s) for window_s in (SCALING.window_s, SCALING.surge_window_s)]
-                decision = decide(rules, Size(1, 3), standing, reading_of(POOL, GROUPS, *looks, at))
-                standing = decision.standing
+                decision = decide(rules, PoolSize(1, 3), standing, reading_of(POOL, GROUPS, *looks, at))
+                standing = decision.state
                 found += [at - BEGINS_S for _ in decision.signals]
         return found
 

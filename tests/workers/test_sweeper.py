@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from domain.listings import Listing
-from infra.accounts.rules import Rules
-from infra.accounts.shared_breaker import Heard, SharedGates
+from infra.accounts.rules import GateRules
+from infra.accounts.shared_breaker import CallResults, SharedGates
 from infra.config.settings import Settings
 from infra.engine.worker_lock import take_lead
 from infra.monitoring.signals import all_open
@@ -47,7 +47,7 @@ def sweeper(tmp_path, database_url, redis_url):
 @pytest.fixture
 def _shut_courier(database, redis):
     """Due work in lane p0 that nobody may begin: its account's breaker is open."""
-    SharedGates(redis).ask("sf/main", 1, Heard(failed=1), Rules(failures_max=1, open_ms=3_600_000))
+    SharedGates(redis).ask("sf/main", 1, CallResults(failed=1), GateRules(failures_max=1, open_ms=3_600_000))
     with database.connection() as connection:
         connection.execute("INSERT INTO work (step, subject_id, lane, account) VALUES ('label', 1, 'p0', 'sf/main')")
 

@@ -19,7 +19,7 @@ from workers.cli.many import Many, act_on_many, many_options, one_way
 from workers.cli.options import Moment, author_option
 from workers.cli.order import one_match
 from workers.cli.output import console, say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE_MAX
 
 SHOWN = 50
@@ -52,7 +52,7 @@ def kept_out(
     """
     configure(level="error")
     chosen = KeptOutFilter(account=shop, since=paid_since, before=paid_before, is_open=not is_all)
-    with database_at_hand(read_settings()) as db:
+    with open_database(read_settings()) as db:
         rows = kept_out_orders(db, chosen)
     if as_json:
         say_json({"kept_out": len(rows), "orders": rows[:limit]})
@@ -92,7 +92,7 @@ def adopt(
     wanted = KeptOutFilter(account=shop, since=paid_since, before=paid_before)
     is_filtered = wanted != KeptOutFilter()
     one_way(ids, many, is_filtered=is_filtered, what="which orders")
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if is_filtered or many.is_asked or len(ids) > 1:
             items = kept_out_of(db, wanted) if is_filtered else orders_named(db, many.names(ids))
             chosen = many.chosen(ids, {"shop": shop, "paid_since": paid_since, "paid_before": paid_before})

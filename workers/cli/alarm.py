@@ -6,7 +6,7 @@ from domain.alarms import AlarmKind
 from ops.faces.terminal.alarms import print_alarms
 from ops.views.alarms import list_alarms
 from workers.cli.output import console, json_option, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 
 
 @click.group(epilog="\b\nExample:  orderlane alarm list")
@@ -22,7 +22,7 @@ def list_open(kind: str | None, *, as_json: bool) -> None:
 
     The sweeper opens an alarm within a minute, and closes it when its reason is over.
     """
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         found = list_alarms(db, AlarmKind(kind) if kind else None)
     if as_json:
         say_json({"alarms": found.alarms, "open": found.total})

@@ -12,7 +12,7 @@ from ops.views import bulk_acts as act_views
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
 from workers.cli.output import console, json_option, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
 
 PAGE = 50
@@ -47,7 +47,7 @@ def show(ctx: click.Context, bulk_id: int | None, state: str | None, after: int,
 
     Exits with 6 if it is over and not every member was done, and 5 if none was, unless it is a replay.
     """
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if bulk_id is None:
             _show_recent(db, as_json=as_json)
             ctx.exit(Exit.DONE)

@@ -16,7 +16,7 @@ from workers.cli.bulk import find_act
 from workers.cli.many import end_act
 from workers.cli.options import author_option, own_author
 from workers.cli.output import console, json_option
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
 
 
@@ -28,7 +28,7 @@ from workers.cli.values import WHOLE
 @click.pass_context
 def confirm(ctx: click.Context, bulk_id: int, token: str, *, here: bool, as_json: bool) -> None:
     """Carry out a draft. Exits with 5 if the result would differ from its preview: look at the new preview first."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         act = act_verbs.confirm(db, bulk_id, token, own_author())
         end_act(ctx, db, act, here=here, as_json=as_json)
 
@@ -63,7 +63,7 @@ def _turn(
     bulk_id: int,
     author: Author,
 ) -> None:
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if find_act(db, bulk_id) is not None:
             print_act(act_verb(db, bulk_id, author), (), console())
         else:

@@ -20,7 +20,7 @@ from workers.cli.group import LazyGroup
 from workers.cli.many import Many, act_on_many, many_options, one_way
 from workers.cli.options import Coming, Moment, author_option
 from workers.cli.output import console, json_option, say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
 
 PAGE = 50
@@ -74,7 +74,7 @@ def case_filter(command: Callable[..., object]) -> Callable[..., object]:
 @click.pass_context
 def list_command(ctx: click.Context, *, state: str, wanted: CaseFilter, after: int, limit: int, as_json: bool) -> None:
     """List cases: open ones with the first due first, closed ones with the last closed first."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         found = page_of_cases(db, wanted, is_open=state == "open", after=after, limit=limit)
     if as_json:
         say_json(found)
@@ -88,7 +88,7 @@ def list_command(ctx: click.Context, *, state: str, wanted: CaseFilter, after: i
 @json_option
 def show(number: int, *, as_json: bool) -> None:
     """Show one case with its order and package. CASE is a number of `case list`."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         found = view_case(db, number)
     if as_json:
         say_json(found)
@@ -127,7 +127,7 @@ def assign(
     if not whose.strip():
         raise click.BadParameter("say who", param_hint="--to")
     number = _one_number(ids, wanted, many)
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if number is None:
             params = {"owner": whose, "due_at": due_at.isoformat() if due_at else None}
             _on_many(ctx, db, "case.assign", params, ids, wanted=wanted, author=author, many=many, as_json=as_json)
@@ -158,7 +158,7 @@ def close(
     `bulk confirm`. A closed case is not opened again by what opened it. Exits with 5 for a case that is closed.
     """
     number = _one_number(ids, wanted, many)
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if number is None:
             _on_many(ctx, db, "case.close", {}, ids, wanted=wanted, author=author, many=many, as_json=as_json)
             return

@@ -107,4 +107,4 @@ def demo(
         say_json(outcome.summary())
     else:
         print_summary(outcome, console)
-    ctx.exit(Exit.DONE if outcome.reckoning.agrees else Exit.FAILED)
+    ctx.exit(Exit.DONE if outcome.comparison.agrees else Exit.FAILED)

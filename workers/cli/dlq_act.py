@@ -8,7 +8,7 @@ import click
 
 from infra.config.settings import Settings
 from infra.engine.author import Author
-from infra.engine.replay import Answer, Replayed
+from infra.engine.replay import ReplayAnswer, Replayed
 from infra.tables.letters import LetterFilter
 from infra.tables.pool import Database
 from ops.faces.terminal.bulk import bulk_tree, print_bulk
@@ -22,7 +22,7 @@ from workers.cli.letter_filter import letter_filter
 from workers.cli.many import FILE, Many, act_on_many, letters_in, many_options, one_way
 from workers.cli.options import Rate, author_option
 from workers.cli.output import console, json_option, say, say_json
-from workers.cli.stores import database_at_hand, house_at_hand, quiet_settings
+from workers.cli.stores import open_database, open_for_calls, quiet_settings
 from workers.cli.values import WHOLE
 
 PREVIEWED = 10
@@ -72,7 +72,7 @@ def replay(
         raise click.UsageError("--expect is of a filter or a file")
     named = () if file is None else letters_in(file)
     settings = quiet_settings()
-    with house_at_hand(settings) as (full, db):
+    with open_for_calls(settings) as (full, db):
         if dry_run:
             _preview(db, full, ids or named, wanted, again=again, as_json=as_json)
         elif ids:
@@ -112,7 +112,7 @@ def _preview(
 
 
 def _exit(answers: Sequence[Replayed]) -> Exit:
-    replayed = sum(one.answer is Answer.REPLAYED for one in answers)
+    replayed = sum(one.answer is ReplayAnswer.REPLAYED for one in answers)
     if replayed == len(answers):
         return Exit.DONE
     return Exit.PARTLY if replayed else Exit.REFUSED
@@ -138,7 +138,7 @@ def discard(
     """
     names = [str(letter_id) for letter_id in ids]
     one_way(names, many, is_filtered=not wanted.is_empty, what="which letters")
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if many.is_asked or not wanted.is_empty:
             items = letters_of(db, wanted) if not wanted.is_empty else numbered(many.names(names))
             chosen = many.chosen(names, wanted.named())
@@ -154,6 +154,6 @@ def discard(
 @author_option
 def reopen(letter_id: int, author: Author) -> None:
     """Open a discarded dead letter again."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         letters.reopen(db, letter_id, author)
     say(f"letter {letter_id} is open again")

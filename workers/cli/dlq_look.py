@@ -8,7 +8,7 @@ from ops.views import letters as letter_views
 from workers.cli.exits import Exit
 from workers.cli.letter_filter import letter_filter
 from workers.cli.output import console, json_option, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE, WHOLE_MAX
 
 CAUSES = 30
@@ -24,7 +24,7 @@ def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
 
     Each letter counts: an order with two letters of one cause counts twice.
     """
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         found = letter_views.causes(db)
     if as_json:
         say_json({"causes": found[:limit], "more": len(found[limit:])})
@@ -41,7 +41,7 @@ def causes(ctx: click.Context, *, limit: int, as_json: bool) -> None:
 @click.pass_context
 def list_letters(ctx: click.Context, *, wanted: LetterFilter, after: int, limit: int, as_json: bool) -> None:
     """List open dead letters, oldest first."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         found = letter_views.page(db, wanted, after=after, limit=limit)
     more_after = found[-1].id if len(found) == limit else None
     if as_json:
@@ -57,7 +57,7 @@ def list_letters(ctx: click.Context, *, wanted: LetterFilter, after: int, limit:
 @click.pass_context
 def show(ctx: click.Context, letter_id: int, *, as_json: bool) -> None:
     """Show one dead letter: every attempt with its cause, its order, and what a replay would do."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         letter = letter_views.letter(db, letter_id)
         preview = letter_views.preview(db, [letter_id])[0] if letter.closed_at is None else None
     if as_json:

@@ -10,7 +10,7 @@ from ops.views.clocks import running_clocks
 from ops.views.due import DueOrder, due_orders, sums
 from workers.cli.exits import Exit
 from workers.cli.output import console, say_json
-from workers.cli.stores import database_at_hand
+from workers.cli.stores import open_database
 from workers.cli.values import WHOLE_MAX, Number
 
 SHOWN = 50
@@ -44,14 +44,14 @@ def due(
     configure(level="error")
     if clock is not None:
         clocks = tuple(ClockName) if clock == "all" else (ClockName(clock),)
-        with database_at_hand(read_settings()) as db:
+        with open_database(read_settings()) as db:
             running = running_clocks(db, clocks, shop=shop, within_h=within_h, limit=limit)
         if as_json:
             say_json({"clocks": running})
         else:
             print_clocks(running, console())
         ctx.exit(Exit.DONE)
-    with database_at_hand(read_settings()) as db:
+    with open_database(read_settings()) as db:
         found = due_orders(db, shop, within_h)
     if as_json:
         say_json(_summary(found, limit))

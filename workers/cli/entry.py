@@ -11,7 +11,7 @@ from ops.verbs.unreadable import close as close_entry
 from ops.views.unreadable import count_unreadable, unreadable
 from workers.cli.options import author_option
 from workers.cli.output import json_option, say, say_json
-from workers.cli.stores import database_at_hand
+from workers.cli.stores import open_database
 
 _NUMBER_MAX = 2**63 - 1
 
@@ -26,7 +26,7 @@ def entry() -> None:
 def list_entries(*, as_json: bool) -> None:
     """List the open records, the oldest first: number, time, owner, and the subject of each."""
     configure(level="error")
-    with database_at_hand(read_settings()) as db:
+    with open_database(read_settings()) as db:
         found, total = unreadable(db), count_unreadable(db)
     if as_json:
         say_json({"unreadable": found, "open": total})
@@ -45,6 +45,6 @@ def list_entries(*, as_json: bool) -> None:
 def close(number: int, author: Author) -> None:
     """Close a record that is settled; the raw page stays. Exits with 5 if no open record has the number."""
     configure(level="error")
-    with database_at_hand(read_settings()) as db:
+    with open_database(read_settings()) as db:
         close_entry(db, number, author)
     say(f"record {number} closed")

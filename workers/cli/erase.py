@@ -4,14 +4,14 @@ import click
 
 from infra.engine.author import Author
 from infra.tables.pool import Database
-from infra.tables.retention import Named
+from infra.tables.retention import OrderName
 from ops.faces.terminal.erasures import in_flight_in_words, plan_tree
 from ops.verbs import erase as ops
 from ops.views import erasures as erasure_views
 from workers.cli.exits import Exit
 from workers.cli.options import author_option
 from workers.cli.output import json_option, say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 
 _ORDERS = "orders"
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
@@ -74,7 +74,7 @@ def orders(
     if not order_ids and search is None:
         raise click.UsageError("name an order, or give words with --search")
     words = _words(search) if search else []
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if dry_run:
             _say_plan(erasure_views.plan(db, _wanted(db, order_ids, words)), as_json=as_json)
             ctx.exit(Exit.DONE)
@@ -93,12 +93,12 @@ def _words(file: str) -> list[str]:
         raise click.BadParameter(f"the file cannot be read: {error.strerror or type(error).__name__}") from None
 
 
-def _wanted(db: Database, order_ids: tuple[str, ...], words: list[str]) -> list[Named]:
+def _wanted(db: Database, order_ids: tuple[str, ...], words: list[str]) -> list[OrderName]:
     named = erasure_views.orders_named(db, order_ids)
     return sorted({*named, *(erasure_views.orders_of(db, words) if words else ())}, key=str)
 
 
-def _say_plan(plan: erasure_views.Plan, *, as_json: bool) -> None:
+def _say_plan(plan: erasure_views.ErasurePlan, *, as_json: bool) -> None:
     if as_json:
         say_json(plan_tree(plan))
         return
@@ -114,7 +114,7 @@ def _say_plan(plan: erasure_views.Plan, *, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, erasure_id: int, *, as_json: bool) -> None:
     """Show the record of an erasure: when, by whom, which orders, and how many rows of which tables."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         record = erasure_views.show(db, erasure_id)
     _say_record(record, as_json=as_json)
     ctx.exit(Exit.DONE)
@@ -126,7 +126,7 @@ def show(ctx: click.Context, erasure_id: int, *, as_json: bool) -> None:
 @click.pass_context
 def list_(ctx: click.Context, *, only_open: bool, as_json: bool) -> None:
     """List all erasures, oldest first."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         found = erasure_views.erasures(db, only_open=only_open)
     if as_json:
         say_json({"erasures": found})
@@ -143,7 +143,7 @@ def list_(ctx: click.Context, *, only_open: bool, as_json: bool) -> None:
 @click.pass_context
 def export(ctx: click.Context) -> None:
     """Print the names of all orders that were ever erased, one a line, to keep apart from the backups."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         for name in erasure_views.erased_names(db):
             say(str(name))
     ctx.exit(Exit.DONE)
@@ -159,7 +159,7 @@ def again(ctx: click.Context, file: str, author: Author) -> None:
     Exits with 3 if some orders wait for their end.
     """
     names = [ops.read_name(line) for line in _words(file)]
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         record, others = ops.erase_again(db, names, author)
     say(f"{others} orders are not here and will not come in")
     if record:

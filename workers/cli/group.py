@@ -11,7 +11,7 @@ import click
 import psycopg
 
 from domain.errors import FulfilmentError, Misconfigured
-from infra.config.instance import Source, find_instance
+from infra.config.instance import SettingsSource, find_instance
 from infra.config.settings import SETTINGS_FILE
 from infra.telemetry.terminal_text import in_line
 from workers.cli.exits import Exit, exit_of
@@ -97,7 +97,7 @@ def _name_instance(ctx: click.Context) -> None:
     Raises Misconfigured ``settings_missing`` where no instance is named.
     """
     found = find_instance()
-    if found.source is Source.NOTHING:
+    if found.source is SettingsSource.NOTHING:
         raise Misconfigured(
             "settings_missing",
             f"no {SETTINGS_FILE} in this folder, and no demo to look at: go to the folder of your settings, name the"

@@ -19,7 +19,7 @@ from workers.cli.group import LazyGroup
 from workers.cli.many import Many, act_on_many, many_options, one_way
 from workers.cli.options import Coming, Moment, author_option
 from workers.cli.output import console, json_option, say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
 
 PAGE = 50
@@ -85,7 +85,7 @@ def hold_filter(command: Callable[..., object]) -> Callable[..., object]:
 @click.pass_context
 def list_command(ctx: click.Context, *, wanted: HoldFilter, after: int, limit: int, as_json: bool) -> None:
     """List open holds, the first due first, with the owner of each."""
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         found = list_open(db, wanted, after=after, limit=limit)
     if as_json:
         say_json(found)
@@ -128,7 +128,7 @@ def assign(
     if not whose.strip():
         raise click.BadParameter("say who", param_hint="--to")
     number = _one_number(ids, many)
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if number is None:
             items = holds_of(db, wanted) if not wanted.is_empty else numbered(many.names(ids))
             params = {"owner": whose, "due_at": due_at.isoformat() if due_at else None}
@@ -174,7 +174,7 @@ def snooze(
         raise click.UsageError("say --until T, or --wake")
     one_way(ids, many, is_filtered=not wanted.is_empty, what="which holds")
     number = _one_number(ids, many)
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if number is None:
             items = holds_of(db, wanted) if not wanted.is_empty else numbered(many.names(ids))
             params = {"until": until.isoformat() if until else None}

@@ -14,7 +14,7 @@ from infra.engine.author import Author
 from infra.tables.bulk_acts import BulkAct
 from infra.tables.pool import Database
 from ops.faces.terminal.bulk_acts import print_act
-from ops.verbs.bulk_acts import Chosen, confirm, draft, work_off
+from ops.verbs.bulk_acts import NamedItem, confirm, draft, work_off
 from ops.verbs.choose import FILE_BYTES_MAX, Named, numbered, read_names
 from ops.verbs.many import VERBS
 from ops.views.bulk_acts import look
@@ -96,7 +96,7 @@ def act_on_many(
     db: Database,
     verb: str,
     params: Mapping[str, Any],
-    items: Sequence[Chosen],
+    items: Sequence[NamedItem],
     *,
     chosen: Mapping[str, Any],
     author: Author,

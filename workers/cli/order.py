@@ -12,7 +12,7 @@ from ops.views.order import raw_answers, view_order
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
 from workers.cli.output import console, say_json
-from workers.cli.stores import database_at_hand
+from workers.cli.stores import open_database
 
 
 @click.group(
@@ -51,7 +51,7 @@ def show(ctx: click.Context, order_id: str, *, raw: bool, as_json: bool) -> None
     """
     configure(level="error")
     settings = read_settings()
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         ctx.exit(_show(db, order_id, raw=raw, as_json=as_json))
 
 

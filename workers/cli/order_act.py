@@ -16,7 +16,7 @@ from infra.tables.order_list import OrderFilter
 from infra.tables.pool import Database
 from ops.faces.terminal.acts import expedite_in_words, hold_in_words, release_in_words
 from ops.verbs.choose import orders_named, orders_of
-from ops.verbs.expedite import Expedited, expedite_unread
+from ops.verbs.expedite import ExpediteResult, expedite_unread
 from ops.verbs.expedite import expedite as change_lane
 from ops.verbs.hold_orders import hold as hold_order
 from ops.verbs.holds import release as release_hold
@@ -26,11 +26,11 @@ from workers.cli.options import Coming, author_option
 from workers.cli.order import one_match
 from workers.cli.order_filter import order_filter_beside_lane
 from workers.cli.output import say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Targets:
     """The orders that a command was told to act on."""
 
     ids: Sequence[str]
@@ -91,11 +91,11 @@ def hold(
     filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that already has
     this hold, has left, or has ended.
     """
-    asked = _Asked(ids, wanted, many)
+    asked = _Targets(ids, wanted, many)
     asked.check()
     if whose is not None and not whose.strip():
         raise click.BadParameter("say who", param_hint="--to")
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if not asked.is_one:
             params = {"code": code, "owner": whose, "due_at": due_at.isoformat() if due_at else None}
             _act_on_many(ctx, db, "order.hold", params, asked=asked, author=author, as_json=as_json)
@@ -137,9 +137,9 @@ def release(
     One ID acts at once. Several, a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`.
     Exits with 3 if other holds remain, and 5 if the hold is not there, has an open dead letter, or no line has a SKU.
     """
-    asked = _Asked(ids, wanted, many)
+    asked = _Targets(ids, wanted, many)
     asked.check()
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if not asked.is_one:
             _act_on_many(ctx, db, "order.release", {"code": code}, asked=asked, author=author, as_json=as_json)
         match = one_match(db, ids[0])
@@ -187,9 +187,9 @@ def expedite(
     Several, a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an
     order that has ended.
     """
-    asked = _Asked(ids, wanted, many)
+    asked = _Targets(ids, wanted, many)
     asked.check()
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if not asked.is_one:
             _act_on_many(ctx, db, "order.expedite", {"lane": to_lane}, asked=asked, author=author, as_json=as_json)
         expedited = _expedite(db, ids[0], Lane(to_lane), author)
@@ -207,7 +207,7 @@ def _act_on_many(
     verb: str,
     params: Mapping[str, Any],
     *,
-    asked: _Asked,
+    asked: _Targets,
     author: Author,
     as_json: bool,
 ) -> None:
@@ -216,7 +216,7 @@ def _act_on_many(
     act_on_many(ctx, db, verb, params, items, chosen=chosen, author=author, many=asked.many, as_json=as_json)
 
 
-def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> Expedited | None:
+def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> ExpediteResult | None:
     """Move the order, or its payload that is not read yet. None when the id may mean several orders."""
     try:
         match = one_match(db, order_id)

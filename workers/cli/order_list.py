@@ -13,7 +13,7 @@ from workers.cli.exits import Exit
 from workers.cli.options import optional_author
 from workers.cli.order_filter import order_filter
 from workers.cli.output import console, json_option, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
 
 PAGE = 50
@@ -54,7 +54,7 @@ def list_command(
     A page reads at most 500,000 orders; if it ends early, it names the order after which the next page begins. `order
     due` lists orders by their ship-by time.
     """
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         page = list_orders(db, wanted, after=after, limit=limit, oldest_first=sort == "oldest", looked_max=_LOOKED_MAX)
     _print(page, as_json=as_json)
     ctx.exit(Exit.DONE)
@@ -93,7 +93,7 @@ def find_command(
     """
     if (text is None) != by_phone:
         raise click.UsageError("say a TEXT, or --phone with the last digits on standard input")
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         if text is None:
             digits = sys.stdin.buffer.readline(_LINE_MAX).decode(errors="replace")
             page = find_by_phone(db, digits, author, after=after, limit=limit, looked_max=_LOOKED_MAX)

@@ -34,10 +34,10 @@ def say_json(value: object) -> None:
 
 class _Harmless(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [_Shown(renderable) for renderable in renderables]
+        return [_Printed(renderable) for renderable in renderables]
 
 
-class _Shown:
+class _Printed:
     """Something to print, once it is laid out: our own styles stand beside the text by then."""
 
     def __init__(self, renderable: ConsoleRenderable) -> None:

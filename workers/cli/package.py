@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from actors.scan import STEP, ReadScans
+from actors.scan import STEP, ScanStep
 from infra.engine.author import Author
 from infra.engine.remote import RemoteRunner
 from ops.faces.terminal.picks import scan_in_words, scan_tree
@@ -103,8 +103,8 @@ def _scan(ctx: click.Context, act: PackageAct, named: Named, author: Author, *, 
     with worker_at_hand(quiet_settings()) as runtime:
         runner = runtime.runners[STEP.name]
         assert isinstance(runner, RemoteRunner)
-        assert isinstance(runner.step, ReadScans)
-        results = PackingBench(runner.step.tools, runner.outside, author, act).scan(named)
+        assert isinstance(runner.step, ScanStep)
+        results = PackingBench(runner.step.tools, runner.event_loop, author, act).scan(named)
     if as_json:
         say_json(scan_tree(act, results))
     else:

@@ -21,7 +21,7 @@ from ops.verbs import gates as ops
 from ops.views import gates as gate_views
 from workers.cli.exits import Exit
 from workers.cli.output import console, say, say_json
-from workers.cli.stores import database_at_hand
+from workers.cli.stores import open_database
 from workers.cli.values import is_in_range
 
 # The values, because click shows and takes the members of an enumeration by their names.
@@ -39,7 +39,7 @@ class _Stores:
 def _stores_at_hand(settings: Settings) -> Iterator[_Stores]:
     with (
         open_stores(settings) as stores,
-        database_at_hand(settings) as db,
+        open_database(settings) as db,
         closing(connect_gates(stores.redis_url.reveal())) as client,
     ):
         yield _Stores(db, SharedGates(client))
@@ -66,7 +66,7 @@ def pause(ctx: click.Context, kind: str, name: str, *, reason: str, until: str |
     settings = read_settings()
     gate, whole_name = ops.named_gate(settings, kind, name)
     end = _moment(until)
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         ops.pause(db, gate, whole_name, Author(getpass.getuser(), reason), end)
     say(f"paused {gate} {whole_name}" + (f" until {end.isoformat()}" if end else ""))
     ctx.exit(Exit.DONE)

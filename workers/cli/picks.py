@@ -8,7 +8,7 @@ from ops.faces.terminal.picks import picks_tree, print_by_order, print_waves
 from ops.views.picks import picks as look
 from ops.views.picks import waves
 from workers.cli.output import console, json_option, say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
 
 LIMIT = 500
@@ -37,7 +37,7 @@ def picks(location: str | None, by: str, limit: int, *, as_json: bool) -> None:
     """
     settings = quiet_settings()
     own = _own_locations(settings, location)
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         found = look(db, own, limit)
     if as_json:
         say_json(picks_tree(found.packages, is_cut=found.is_cut))

@@ -11,7 +11,7 @@ from workers.cli.output import say
 from workers.cli.run import stop_on_signals
 from workers.cli.values import WHOLE, Number
 from workers.demo.face import program
-from workers.demo.play import House, play, script_of
+from workers.demo.play import PlayStatus, play, script_of
 
 _ORDERS_MAX = 100_000
 _TRY = (
@@ -58,7 +58,7 @@ def _on_start(settings_file: Path) -> None:
         say(f"  {program()} {command:<43} {meaning}")
 
 
-def _on_report(house: House) -> None:
+def _on_report(status: PlayStatus) -> None:
     say(
-        f"{house.orders} orders, {house.written_back} written back, {house.held} held, {house.dead} dead letters",
+        f"{status.orders} orders, {status.written_back} written back, {status.held} held, {status.dead} dead letters",
     )

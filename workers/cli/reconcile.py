@@ -13,8 +13,8 @@ from infra.engine.remote import RemoteRunner
 from infra.process.clock import SystemClock
 from infra.telemetry.log import configure
 from ops.faces.terminal.answers import outcome_in_words, reconciled_in_words, reconciled_tree
-from ops.verbs.reconcile import OPEN, Outcome, Reconciled, Reconciler
-from ops.verbs.writeback_retry import Pace
+from ops.verbs.reconcile import OPEN, Reconciled, ReconcileOutcome, Reconciler
+from ops.verbs.writeback_retry import RetryRate
 from workers.cli.exits import Exit
 from workers.cli.options import Moment
 from workers.cli.output import say, say_json
@@ -51,24 +51,24 @@ def reconcile(ctx: click.Context, since: datetime | None, *, dry_run: bool, as_j
         assert isinstance(writeback, RemoteRunner)
 
         def show(one: Reconciled) -> None:
-            if one.outcome is not Outcome.AGREES:
+            if one.outcome is not ReconcileOutcome.AGREES:
                 say(reconciled_in_words(one), err=as_json)
 
         author = None if dry_run else Author(getpass.getuser(), "reconcile")
-        reconciler = Reconciler(label, writeback, author, Pace(PER_SECOND, clock), show)
+        reconciler = Reconciler(label, writeback, author, RetryRate(PER_SECOND, clock), show)
         done = reconciler.run(since or clock.utcnow() - timedelta(days=DAYS))
     counts = Counter(outcome_in_words(one.outcome) for one in done)
     if as_json:
-        differing = [reconciled_tree(one) for one in done if one.outcome is not Outcome.AGREES]
+        differing = [reconciled_tree(one) for one in done if one.outcome is not ReconcileOutcome.AGREES]
         say_json({"dry_run": dry_run, "counts": counts, "results": differing})
     else:
         say(", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())) or "nothing to compare")
     ctx.exit(exit_of_outcomes([one.outcome for one in done]))
 
 
-def exit_of_outcomes(outcomes: Sequence[Outcome]) -> Exit:
+def exit_of_outcomes(outcomes: Sequence[ReconcileOutcome]) -> Exit:
     """0 when nothing is left for a person."""
     left = OPEN.intersection(outcomes)
     if not left:
         return Exit.DONE
-    return Exit.UNREACHABLE if set(outcomes) == {Outcome.NOT_REACHED} else Exit.PARTLY
+    return Exit.UNREACHABLE if set(outcomes) == {ReconcileOutcome.NOT_REACHED} else Exit.PARTLY

@@ -4,13 +4,13 @@ import click
 
 from infra.config.retention import Retention
 from infra.engine.author import Author
-from ops.faces.terminal.retention import kinds_in_words, print_standing, standing_tree
+from ops.faces.terminal.retention import kinds_in_words, print_retention, retention_tree
 from ops.verbs.retention import purge as purge_now
 from ops.views import retention as ops
 from workers.cli.exits import Exit
 from workers.cli.options import optional_author
 from workers.cli.output import console, json_option, say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 
 
 @click.group(epilog="\b\nExample:  orderlane retention show")
@@ -27,12 +27,12 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
     Exits with 1 if the purge is behind, or an erasure is late.
     """
     settings = quiet_settings()
-    with database_at_hand(settings) as db, db.connection() as session:
-        found = ops.standing(session, settings.retention)
+    with open_database(settings) as db, db.connection() as session:
+        found = ops.retention_state(session, settings.retention)
     if as_json:
-        say_json(standing_tree(found))
+        say_json(retention_tree(found))
     else:
-        print_standing(found, console())
+        print_retention(found, console())
     ctx.exit(Exit.FAILED if found.late_days or found.erasures_late else Exit.DONE)
 
 
@@ -48,7 +48,7 @@ def purge(ctx: click.Context, author: Author, *, dry_run: bool, as_json: bool) -
     """
     settings = quiet_settings()
     policy: Retention = settings.retention
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         rows = ops.purge_preview(db, policy) if dry_run else purge_now(db, policy, author)
     if as_json:
         say_json({"dry_run": dry_run, "rows": dict(rows)})

@@ -10,13 +10,13 @@ from infra.config.settings import Settings
 from infra.engine.author import Author
 from ops.faces.terminal.layout import china_time
 from ops.faces.terminal.words import WORDS
-from ops.verbs.listings import Changed, accounts_of, check_account, check_name, drop, put
+from ops.verbs.listings import MapChanges, accounts_of, check_account, check_name, drop, put
 from ops.verbs.listings_file import BYTES_MAX, COLUMNS, NOTHING_MARK, ReadFile, RowError, read_listings
 from ops.views.listings import FIRST, entries, missing
 from workers.cli.exits import Exit
 from workers.cli.options import optional_author
 from workers.cli.output import json_option, say, say_json
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 
 _SHOWN = 20
 
@@ -56,7 +56,7 @@ def map_listing(
     settings = quiet_settings()
     listing = _listing(settings, shop, product, variant)
     wanted = NOTHING if named is None else check_name(named, "SKU")
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         changed = put(db, {listing: wanted}, author)
     if as_json:
         say_json(changed)
@@ -74,7 +74,7 @@ def unmap(shop: str, product: str, variant: str | None, *, author: Author, as_js
     """Take a row out of the map; orders that have their SKUs keep them. Exits with 5 if there is no such row."""
     settings = quiet_settings()
     listing = _listing(settings, shop, product, variant)
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         was = drop(db, listing, author)
     if as_json:
         say_json({"was": was or None})
@@ -120,7 +120,7 @@ def import_listings(ctx: click.Context, file: Path, *, dry_run: bool, author: Au
     if read.errors_total:
         _refuse(read, as_json=as_json)
         ctx.exit(Exit.USAGE)
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         changed = put(db, read.entries, author, dry_run=dry_run)
     if as_json:
         say_json(changed)
@@ -172,7 +172,7 @@ def _tree(error: RowError) -> dict[str, object]:
     return {"line": error.line, "code": error.code, "message": said, "facts": error.facts}
 
 
-def _print(changed: Changed) -> None:
+def _print(changed: MapChanges) -> None:
     would = "would be " if changed.going is None else ""
     say(f"{would}added {changed.added}, changed {changed.changed}, as before {changed.same}")
     if changed.unknown:
@@ -186,7 +186,7 @@ def _print(changed: Changed) -> None:
 
 
 def _list_missing(settings: Settings, *, as_json: bool) -> None:
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         found = missing(db)
     if as_json:
         say_json(found)
@@ -202,7 +202,7 @@ def _list_missing(settings: Settings, *, as_json: bool) -> None:
 
 
 def _list_map(settings: Settings, after: Listing, *, as_json: bool) -> None:
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         found = entries(db, after)
     if as_json:
         say_json(found)

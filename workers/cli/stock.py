@@ -18,7 +18,7 @@ from workers.cli.exits import Exit
 from workers.cli.many import FILE, body_of
 from workers.cli.options import optional_author
 from workers.cli.output import json_option, say, say_json
-from workers.cli.stores import database_at_hand, house_at_hand, quiet_settings
+from workers.cli.stores import open_database, open_for_calls, quiet_settings
 
 SHOWN = 20
 
@@ -45,7 +45,7 @@ def count(ctx: click.Context, location: str | None, *, as_json: bool) -> None:
     if not wanted:
         known = ", ".join(locations) or "none is configured"
         raise click.BadParameter(f"locations are: {known}", param_hint="LOCATION")
-    with house_at_hand(settings) as (full, db):
+    with open_for_calls(settings) as (full, db):
         found = count_again(full, db, SystemClock(), wanted, Author(getpass.getuser(), "the warehouse's count"))
     if as_json:
         say_json({"locations": {name: _tree(answer) for name, answer in found.items()}})
@@ -117,7 +117,7 @@ def _counts(given: Sequence[str]) -> dict[str, int]:
 def _set(
     ctx: click.Context, settings: Settings, location: str, counted: Mapping[str, int], author: Author, *, as_json: bool
 ) -> None:
-    with database_at_hand(settings) as db:
+    with open_database(settings) as db:
         found = set_stock(db, location, counted, author)
     if as_json:
         say_json({"locations": {location: _tree(found)}})

@@ -20,7 +20,7 @@ def quiet_settings() -> Settings:
 
 
 @contextmanager
-def database_at_hand(settings: Settings) -> Iterator[Database]:
+def open_database(settings: Settings) -> Iterator[Database]:
     """The configured database, or the private one, started for as long as needed if it does not run.
 
     Raises Misconfigured ``schema_behind`` for a database that has not been released to yet, and
@@ -32,8 +32,8 @@ def database_at_hand(settings: Settings) -> Iterator[Database]:
 
 
 @contextmanager
-def house_at_hand(settings: Settings) -> Iterator[tuple[Settings, Database]]:
-    """As `database_at_hand`, and the settings with the addresses of both stores, for calls behind gates."""
+def open_for_calls(settings: Settings) -> Iterator[tuple[Settings, Database]]:
+    """As `open_database`, and the settings with the addresses of both stores, for calls behind gates."""
     with open_stores(settings) as stores, Database(stores.database_url.reveal(), 1) as db:
         _refuse_behind(db)
         yield with_stores(settings, stores), db

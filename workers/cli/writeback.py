@@ -12,9 +12,9 @@ from infra.process.clock import SystemClock
 from infra.tables.pool import Database
 from infra.tables.writebacks import Selection
 from infra.telemetry.log import configure
-from ops.faces.terminal.answers import said_counts, told_in_words, told_tree
+from ops.faces.terminal.answers import answer_counts, retry_result_in_words, retry_result_tree
 from ops.verbs.choose import orders_named, write_backs_of
-from ops.verbs.writeback_retry import SETTLED, Pace, Said, Told, preview, retry
+from ops.verbs.writeback_retry import SUCCEEDED, PlatformAnswer, RetryRate, RetryResult, preview, retry
 from ops.views.find import find, why_missing
 from ops.views.writebacks import open_writebacks
 from workers.cli.exits import Exit
@@ -22,12 +22,12 @@ from workers.cli.many import Many, act_on_many, many_options
 from workers.cli.options import Moment, Rate, author_option
 from workers.cli.output import say, say_json
 from workers.cli.own_worker import worker_at_hand
-from workers.cli.stores import database_at_hand, quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.wiring import Runtime
 
 PER_SECOND = 20.0
 
-_REFUSALS = frozenset({Said.REFUSED, Said.ELSEWHERE})
+_REFUSALS = frozenset({PlatformAnswer.REFUSED, PlatformAnswer.ELSEWHERE})
 
 
 @click.group(epilog="\b\nExample:  orderlane writeback retry --all-failed --dry-run")
@@ -103,20 +103,22 @@ def retry_command(
             cause=cause,
             any_open=order is not None,
         )
-        told = _retry(runtime, wanted, None if dry_run else author, rate, as_json=as_json)
+        answered = _retry(runtime, wanted, None if dry_run else author, rate, as_json=as_json)
     if as_json:
-        say_json(_summary(told, dry_run=dry_run))
-    ctx.exit(exit_of_answers([one.said for one in told]))
+        say_json(_summary(answered, dry_run=dry_run))
+    ctx.exit(exit_of_answers([one.said for one in answered]))
 
 
 def _retry_many(ctx: click.Context, many: Many, author: Author, *, as_json: bool) -> None:
-    with database_at_hand(quiet_settings()) as db:
+    with open_database(quiet_settings()) as db:
         items = write_backs_of(db, orders_named(db, many.names(())))
         chosen = many.chosen((), {})
         act_on_many(ctx, db, "writeback.retry", {}, items, chosen=chosen, author=author, many=many, as_json=as_json)
 
 
-def _retry(runtime: Runtime, wanted: Selection, author: Author | None, rate: float, *, as_json: bool) -> list[Told]:
+def _retry(
+    runtime: Runtime, wanted: Selection, author: Author | None, rate: float, *, as_json: bool
+) -> list[RetryResult]:
     """Without an author it is a dry run."""
     runner = runtime.runners["writeback"]
     assert isinstance(runner, RemoteRunner)
@@ -125,14 +127,14 @@ def _retry(runtime: Runtime, wanted: Selection, author: Author | None, rate: flo
         say("no write-back matches", err=True)
     count = 0
 
-    def show(one: Told) -> None:
+    def show(one: RetryResult) -> None:
         nonlocal count
         count += 1
-        say(f"[{count}/{len(chosen)}] {told_in_words(one)}", err=as_json)
+        say(f"[{count}/{len(chosen)}] {retry_result_in_words(one)}", err=as_json)
 
     if author is None:
         return preview(runner, chosen, show)
-    return retry(runner, chosen, author, Pace(rate, SystemClock()), show)
+    return retry(runner, chosen, author, RetryRate(rate, SystemClock()), show)
 
 
 def _order_id(db: Database, text: str) -> int:
@@ -145,18 +147,18 @@ def _order_id(db: Database, text: str) -> int:
     return matches[0].id
 
 
-def _summary(told: Sequence[Told], *, dry_run: bool) -> dict[str, object]:
-    results = [told_tree(one) for one in told]
-    return {"dry_run": dry_run, "selected": len(told), "counts": said_counts(told), "results": results}
+def _summary(answered: Sequence[RetryResult], *, dry_run: bool) -> dict[str, object]:
+    results = [retry_result_tree(one) for one in answered]
+    return {"dry_run": dry_run, "selected": len(answered), "counts": answer_counts(answered), "results": results}
 
 
-def exit_of_answers(said: Sequence[Said]) -> Exit:
+def exit_of_answers(said: Sequence[PlatformAnswer]) -> Exit:
     """0 when all is settled, or nothing was to be done."""
     found = set(said)
-    if found <= SETTLED | {Said.WOULD_TELL}:
+    if found <= SUCCEEDED | {PlatformAnswer.WOULD_TELL}:
         return Exit.DONE
-    if found == {Said.HELD}:
+    if found == {PlatformAnswer.HELD}:
         return Exit.HELD
     if found <= _REFUSALS:
         return Exit.REFUSED
-    return Exit.UNREACHABLE if found == {Said.NOT_REACHED} else Exit.PARTLY
+    return Exit.UNREACHABLE if found == {PlatformAnswer.NOT_REACHED} else Exit.PARTLY

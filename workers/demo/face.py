@@ -16,7 +16,7 @@ from rich.text import Text
 from domain.holds import HOLDS, HoldCode
 from domain.ledger_check import Verdict
 from infra.config.instance import find_instance
-from workers.demo.run import Outcome, Progress
+from workers.demo.run import DemoResult, Progress
 from workers.demo.stage import STORES_FOLDER
 
 _STATES = ("paid", "on_hold", "approved", "allocated", "in_warehouse", "packed", "in_transit", "closed")
@@ -63,7 +63,7 @@ def silent(_progress: Progress) -> None:
     """The face of a run that a machine reads."""
 
 
-def print_summary(outcome: Outcome, console: Console) -> None:
+def print_summary(outcome: DemoResult, console: Console) -> None:
     """Print the comparison of the ledgers in words."""
     numbers = outcome.summary()
     table = Table(title="What became of the orders", title_justify="left", show_header=False, box=None, pad_edge=False)
@@ -113,33 +113,33 @@ def program() -> str:
     return name if shutil.which(name) == sys.argv[0] else sys.argv[0]
 
 
-def _print_holds(outcome: Outcome, console: Console) -> None:
-    if not outcome.reckoning.held_by_code:
+def _print_holds(outcome: DemoResult, console: Console) -> None:
+    if not outcome.comparison.held_by_code:
         return
     table = Table(title="\nHolds", title_justify="left", box=None, pad_edge=False, header_style="dim")
     for name in ("reason", "orders", "owner", "what it means"):
         table.add_column(name, justify="right" if name == "orders" else "left")
-    for code, count in sorted(outcome.reckoning.held_by_code.items(), key=lambda item: -item[1]):
+    for code, count in sorted(outcome.comparison.held_by_code.items(), key=lambda item: -item[1]):
         rule = HOLDS[HoldCode(code)]
         table.add_row(code, f"{count:,}", rule.owner, rule.meaning)
     console.print(table)
 
 
-def _print_ledgers(outcome: Outcome, console: Console) -> None:
-    reckoning = outcome.reckoning
-    verdict = Text("agree", "bold green") if reckoning.agrees else Text("DISAGREE", "bold red")
+def _print_ledgers(outcome: DemoResult, console: Console) -> None:
+    comparison = outcome.comparison
+    verdict = Text("agree", "bold green") if comparison.agrees else Text("DISAGREE", "bold red")
     console.print(
         Text.assemble(
             "Ledgers of platform, orderlane and courier ",
             verdict,
-            f": lost {reckoning.lost}, oversold pieces {reckoning.oversold}, "
-            f"duplicate waybills {reckoning.duplicate_waybills}",
+            f": lost {comparison.lost}, oversold pieces {comparison.oversold}, "
+            f"duplicate waybills {comparison.duplicate_waybills}",
         )
     )
-    for line in reckoning.contradictions[:10]:
+    for line in comparison.contradictions[:10]:
         console.print(f"  {line}", style="red")
-    if reckoning.verdicts.get(Verdict.OPEN):
-        console.print(f"  {reckoning.verdicts[Verdict.OPEN]} orders were not finished", style="red")
+    if comparison.verdicts.get(Verdict.OPEN):
+        console.print(f"  {comparison.verdicts[Verdict.OPEN]} orders were not finished", style="red")
 
 
 def consoles() -> tuple[Console, Console]:

@@ -16,7 +16,7 @@ from infra.config.settings import Settings
 from infra.process.clock import SystemClock
 from ops.views.status import status
 from sandbox.spec import Dirt, Scenes
-from workers.demo.run import Running, running
+from workers.demo.run import RunningDemo, running
 from workers.demo.stage import Script, Stage, scenes_of
 
 LOOK_EVERY_S = 1.0
@@ -30,7 +30,7 @@ _REFUSED_MOBILE = "13800000000"
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class PlayStatus:
     """The counts that are shown of a running instance: orders on the platform, orders written back, open holds and
     letters.
     """
@@ -62,27 +62,27 @@ def play(
     script: Script,
     stopping: threading.Event,
     on_start: Callable[[Path], None],
-    on_report: Callable[[House], None],
+    on_report: Callable[[PlayStatus], None],
 ) -> None:
     """Keep the instance running until `stopping` is set. `on_start` gets its settings file, `on_report` the counts from
     time to time.
     """
-    with running(base, script) as house, closing(connect_gates(house.settings.stores.redis_url.reveal())) as client:
+    with running(base, script) as demo, closing(connect_gates(demo.settings.stores.redis_url.reveal())) as client:
         shared = SharedGates(client)
-        on_start(house.stage.settings_file)
-        trouble = make_trouble(house.stage, script.seed)
+        on_start(demo.stage.settings_file)
+        trouble = make_trouble(demo.stage, script.seed)
         pace = _ONE_IN / script.per_second
         now = time.monotonic()
         trouble_at, report_at = now, now + LOOK_EVERY_S
         with _ended_by(stopping):
             while not stopping.wait(LOOK_EVERY_S):
-                house.supervisor.tend()
+                demo.supervisor.tend()
                 now = time.monotonic()
                 if now >= trouble_at:
                     next(trouble)
                     trouble_at = now + pace
                 if now >= report_at:
-                    on_report(_look(house, shared))
+                    on_report(_look(demo, shared))
                     report_at = now + REPORT_EVERY_S
 
 
@@ -117,10 +117,10 @@ def make_trouble(stage: Stage, seed: int) -> Iterator[str]:
             yield tid
 
 
-def _look(running: Running, shared: SharedGates) -> House:
+def _look(running: RunningDemo, shared: SharedGates) -> PlayStatus:
     progress = running.look()
     now = status(running.db, shared, running.settings, SystemClock())
-    return House(
+    return PlayStatus(
         orders=progress.visible,
         written_back=progress.written_back,
         held=sum(now.holds.values()),

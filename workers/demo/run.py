@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import FulfilmentError
-from domain.ledger import Carried, Ordered, OrderedLine, Stocked, Telling, Theirs
-from domain.ledger_check import Reckoning, Verdict, reckon
+from domain.ledger import CourierRecord, OtherLedgers, PlatformLine, PlatformRecord, PlatformWriteback, StockRecord
+from domain.ledger_check import LedgerComparison, Verdict, compare_ledgers
 from infra.config.settings import Settings, read_settings
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
 from infra.process.steps import STEPS
-from infra.servers import Stores
+from infra.servers import EmbeddedStores
 from infra.tables import ledger
 from infra.tables.pool import Database
 from infra.tables.server import read_one_snapshot
@@ -71,10 +71,10 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoResult:
     """The result of a demo. `split`: orders that are shipped in more than one package."""
 
-    reckoning: Reckoning
+    comparison: LedgerComparison
     seconds: float
     p99_ms: Mapping[str, float]
     restarts: int
@@ -84,10 +84,10 @@ class Outcome:
 
     def summary(self) -> dict[str, Any]:
         """The stable last line of ``orderlane demo --json``."""
-        verdicts = self.reckoning.verdicts
+        verdicts = self.comparison.verdicts
         done = verdicts.get(Verdict.DONE, 0)
         return {
-            "orders": self.reckoning.orders,
+            "orders": self.comparison.orders,
             "done": done,
             "split": self.split,
             "held": verdicts.get(Verdict.HELD, 0),
@@ -101,15 +101,15 @@ class Outcome:
             "orders_per_minute": round(done / self.seconds * 60) if self.seconds else 0,
             "p0_p99_ms": _rounded(self.p99_ms.get("p0")),
             "bulk_p99_ms": _rounded(self.p99_ms.get("bulk")),
-            "oversold": self.reckoning.oversold,
-            "duplicate_waybills": self.reckoning.duplicate_waybills,
-            "lost": self.reckoning.lost,
-            "ledgers_agree": self.reckoning.agrees,
+            "oversold": self.comparison.oversold,
+            "duplicate_waybills": self.comparison.duplicate_waybills,
+            "lost": self.comparison.lost,
+            "ledgers_agree": self.comparison.agrees,
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningDemo:
     """A running demo, for faces, tests and drills that watch it or disturb it."""
 
     settings: Settings
@@ -143,7 +143,7 @@ class Running:
 
 
 @contextmanager
-def running(base: Settings, script: Script) -> Iterator[Running]:
+def running(base: Settings, script: Script) -> Iterator[RunningDemo]:
     """Stores, sandbox and workers up; everything down again at the end."""
     with prepared(base, script) as demo, supervised(demo.supervisor):
         yield replace(demo, started_at=time.monotonic())
@@ -156,13 +156,13 @@ def _release(settings: Settings, _settings_file: Path) -> None:
 @contextmanager
 def prepared(
     base: Settings, script: Script, spec: Spec | None = None, release: Callable[[Settings, Path], None] = _release
-) -> Iterator[Running]:
+) -> Iterator[RunningDemo]:
     """Stores and sandbox up and stock counted in, but no process at work yet. `spec`: see `sandbox_stage`.
 
     `release`: brings the empty database to its schema; settings, and the file they were read from.
     """
     folder = demo_folder(base)
-    with sandbox_stage(folder, script, spec) as stage, Stores(base, folder / STORES_FOLDER) as stores:
+    with sandbox_stage(folder, script, spec) as stage, EmbeddedStores(base, folder / STORES_FOLDER) as stores:
         connection = stores.connection
         environment = {
             "ORDERLANE_SETTINGS": str(stage.settings_file),
@@ -176,10 +176,10 @@ def prepared(
             supervisor = Supervisor(
                 roles(settings), environment, stores, log.fileno(), drain_s=settings.workers.drain_s
             )
-            yield Running(settings, stage, db, supervisor, time.monotonic())
+            yield RunningDemo(settings, stage, db, supervisor, time.monotonic())
 
 
-def run(base: Settings, script: Script, show: Callable[[Progress], None]) -> Outcome:
+def run(base: Settings, script: Script, show: Callable[[Progress], None]) -> DemoResult:
     """Play `script` to its end and compare the ledgers; `show` is called with each progress."""
     with running(base, script) as demo:
         seconds = watch(demo, show)
@@ -190,7 +190,7 @@ def run(base: Settings, script: Script, show: Callable[[Progress], None]) -> Out
         return conclude(demo, seconds)
 
 
-def watch(demo: Running, show: Callable[[Progress], None]) -> float:
+def watch(demo: RunningDemo, show: Callable[[Progress], None]) -> float:
     """Look until it is over, or until nothing has moved for `STALL_S`; return the seconds it took."""
     last, moved_at = demo.look(), time.monotonic()
     while not last.is_over and time.monotonic() - moved_at < STALL_S:
@@ -203,40 +203,46 @@ def watch(demo: Running, show: Callable[[Progress], None]) -> float:
     return last.seconds
 
 
-def conclude(demo: Running, seconds: float) -> Outcome:
+def conclude(demo: RunningDemo, seconds: float) -> DemoResult:
     """Compare the three ledgers. A breached invariant is a contradiction of our ledger with itself."""
     theirs = their_ledger(demo.stage)
     ours = our_ledger(demo.db)
-    example = next((box.key[1] for box in ours.boxes.values() if box.is_told), "")
-    reckoning = reckon(ours, theirs)
+    example = next(
+        (booked_package.key[1] for booked_package in ours.booked.values() if booked_package.is_written_back), ""
+    )
+    comparison = compare_ledgers(ours, theirs)
     with demo.db.connection() as session:
         breached = [str(breach) for breach in find_breaches(session)]
-    return Outcome(
-        replace(reckoning, contradictions=(*reckoning.contradictions, *breached)),
+    return DemoResult(
+        replace(comparison, contradictions=(*comparison.contradictions, *breached)),
         seconds,
         latencies_ms(demo.db),
         demo.supervisor.restarts,
         demo.stage.settings_file,
         example,
-        sum(packages > 1 for packages in Counter(box.key for box in ours.boxes.values()).values()),
+        sum(
+            packages > 1 for packages in Counter(booked_package.key for booked_package in ours.booked.values()).values()
+        ),
     )
 
 
-def their_ledger(stage: Stage) -> Theirs:
+def their_ledger(stage: Stage) -> OtherLedgers:
     """The sandbox's own ledger: platform, courier and warehouse as they saw it."""
     ledger = stage.read("_ledger")
     are_labels_read = all(row["pieces"] is not None for row in ledger["waybills"])
-    return Theirs(
+    return OtherLedgers(
         ordered=[
-            Ordered((row["shop"], row["tid"]), row["group"], tuple(_line(line, row["status"]) for line in row["lines"]))
+            PlatformRecord(
+                (row["shop"], row["tid"]), row["group"], tuple(_line(line, row["status"]) for line in row["lines"])
+            )
             for row in ledger["ordered"]
         ],
-        carried=[
-            Carried(row["reference"], row["number"], row["is_alive"], row["pieces"], row["document"])
+        courier_records=[
+            CourierRecord(row["reference"], row["number"], row["is_alive"], row["pieces"], row["document"])
             for row in ledger["waybills"]
         ],
         stocked={
-            row["sku"]: Stocked(row["on_hand"], row["shipped"], row["left"] if are_labels_read else None)
+            row["sku"]: StockRecord(row["on_hand"], row["shipped"], row["left"] if are_labels_read else None)
             for row in ledger["stock"]
         },
         documents=[row["reference"] for row in ledger["documents"] if row["state"] not in _NOT_WORKED_ON],
@@ -244,12 +250,12 @@ def their_ledger(stage: Stage) -> Theirs:
     )
 
 
-def _line(row: Mapping[str, Any], status: str) -> OrderedLine:
+def _line(row: Mapping[str, Any], status: str) -> PlatformLine:
     is_merchants = row["ships"] == "merchant"
-    return OrderedLine(
+    return PlatformLine(
         line_id=row["oid"],
         quantity=row["quantity"],
-        told=tuple(Telling(one["number"], one["at"]) for one in row["told"]),
+        told=tuple(PlatformWriteback(one["number"], one["at"]) for one in row["told"]),
         is_merchants=is_merchants,
         gone_at=row["gone_at"],
         is_wanted=is_merchants and row["gone_at"] is None and not row["shipped_by"] and status in _WAITING,

@@ -46,7 +46,7 @@ _EVERY_ORDER = datetime(2000, 1, 1, tzinfo=UTC)
 class Script:
     """What a demo plays. `orders` 0 with a file means all of it; `per_second` 0 means all at once.
 
-    `control`: after the run three harms are planted, which the reckoning must find. `texts_buyers`: buyers
+    `control`: after the run three harms are planted, which the comparison must find. `texts_buyers`: buyers
     get a text message as well. `follows`: the courier is asked about parcels at the sandbox's pace; otherwise nobody
     asks within a run. `takes_over`: the settings name ``take_over_from``, which earlier versions do not know.
     `floors`: how the warehouse of a location behaves, by its name; earlier versions know only what is told nothing.

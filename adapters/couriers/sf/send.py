@@ -11,7 +11,7 @@ from adapters.couriers.sf import describe
 from adapters.couriers.sf.sign import sign
 from adapters.couriers.sf.tracking import NUMBERS_MAX, ROUTES, build_routes, calls_of, read_routes
 from adapters.couriers.sf.translate import build_create, read_cancelled, read_envelope, read_shipment
-from adapters.door import Door, Request, post_form
+from adapters.http_client import HttpClient, Request, post_form
 from adapters.payload import Fields
 from adapters.plugin import credential
 from adapters.ports import Booking, TrackAnswer, Tracked, TrackEvent, Waybill
@@ -22,7 +22,7 @@ from infra.process.clock import Clock
 T = TypeVar("T")
 
 
-def connect(account: settings.Courier, door: Door, clock: Clock) -> "Sf":
+def connect(account: settings.CourierContract, http: HttpClient, clock: Clock) -> "Sf":
     """Credentials `partner_id`, `check_word`, `monthly_card`.
 
     Options: `service`, `pay_method` and `sign_without_url_encoding`
@@ -36,7 +36,7 @@ def connect(account: settings.Courier, door: Door, clock: Clock) -> "Sf":
             "pay_method_unknown", f"one of {', '.join(describe.PAY_METHODS)}", {"account": account.account}
         )
     describe.product_of(account.options.get("service", describe.DEFAULT_SERVICE))
-    return Sf(account, door, clock)
+    return Sf(account, http, clock)
 
 
 class Sf:
@@ -49,11 +49,15 @@ class Sf:
     track_max = NUMBERS_MAX
 
     def __init__(
-        self, account: settings.Courier, door: Door, clock: Clock, new_id: Callable[[], str] = lambda: uuid4().hex
+        self,
+        account: settings.CourierContract,
+        http: HttpClient,
+        clock: Clock,
+        new_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self.can_track = account.track
         self._account = account
-        self._door = door
+        self._http = http
         self._clock = clock
         self._new_id = new_id
 
@@ -103,7 +107,7 @@ class Sf:
         request = build_call(
             self._account, service, body, self._new_id(), self._clock.utcnow().timestamp(), is_idempotent=is_idempotent
         )
-        response = await self._door.send(request)
+        response = await self._http.send(request)
         try:
             if not response.is_ok:
                 raise Malformed(f"http_{response.status}", "an answer without an envelope", {"call": service})
@@ -114,7 +118,7 @@ class Sf:
 
 
 def build_call(
-    account: settings.Courier, service: str, body: str, request_id: str, now_s: float, *, is_idempotent: bool
+    account: settings.CourierContract, service: str, body: str, request_id: str, now_s: float, *, is_idempotent: bool
 ) -> Request:
     """A signed call; `body` is signed and sent as the same text."""
     timestamp = str(int(now_s * 1000))

@@ -17,7 +17,7 @@ from infra.config import settings
 _MOBILE = re.compile(r"1\d{10}(-\d{1,6})?", re.ASCII)
 
 
-def build_create(booking: Booking, account: settings.Courier) -> dict[str, Any]:
+def build_create(booking: Booking, account: settings.CourierContract) -> dict[str, Any]:
     """Raises Refused: ``receiver_masked``, for SF takes no platform's token instead of a plain receiver, and
     ``service_unknown`` for a service that the order's route names wrongly.
     """
@@ -136,7 +136,7 @@ def _country(address: Address) -> str:
     return code
 
 
-def _booked_product(booking: Booking, account: settings.Courier) -> int:
+def _booked_product(booking: Booking, account: settings.CourierContract) -> int:
     """A service that one order's route names wrongly is no fault of the account."""
     try:
         return describe.product_of(booking.service or account.options.get("service", describe.DEFAULT_SERVICE))

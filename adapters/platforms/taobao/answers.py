@@ -14,7 +14,7 @@ from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.lines import line_id_of, refund_of
 from adapters.platforms.taobao.places import province_and_city
 from adapters.platforms.taobao.trade import state_of, trade_id
-from adapters.ports import Listed, PlatformShipment, PlatformStatus
+from adapters.ports import ListedChange, PlatformShipment, PlatformStatus
 from adapters.rejection import Rejected, rejection
 from domain.errors import Conflict, FulfilmentError, Malformed, Refused
 from domain.order import Address
@@ -29,7 +29,7 @@ class Page:
     `rejected`: rows that could not be read; they stop no neighbour.
     """
 
-    rows: tuple[Listed, ...]
+    rows: tuple[ListedChange, ...]
     total: int
     has_next: bool
     rejected: tuple[Rejected, ...] = ()
@@ -42,7 +42,7 @@ def read_page(body: bytes, window_end: datetime, *, use_has_next: bool) -> Page:
     (`use_has_next`), or how many rows there are. If a missing field counted as "no", orders would be missed.
     """
     answer = _opened(read_page_tree(body), describe.LIST_CHANGES)
-    rows: list[Listed] = []
+    rows: list[ListedChange] = []
     rejected: list[Rejected] = []
     for position, (path, row) in enumerate(answer.entries("trades", "trade")):
         try:
@@ -55,8 +55,8 @@ def read_page(body: bytes, window_end: datetime, *, use_has_next: bool) -> Page:
     return Page(tuple(rows), total, use_has_next and answer.decided("has_next"), tuple(rejected))
 
 
-def _listed(row: Fields, window_end: datetime) -> Listed:
-    return Listed(trade_id(row), _changed_at(row) or window_end, describe.STATES.get(row.said("status")))
+def _listed(row: Fields, window_end: datetime) -> ListedChange:
+    return ListedChange(trade_id(row), _changed_at(row) or window_end, describe.STATES.get(row.said("status")))
 
 
 def read_status(body: bytes) -> PlatformStatus:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from adapters.china_time import cst_text
-from adapters.door import Door, Request, Response, post_form
+from adapters.http_client import HttpClient, Request, Response, post_form
 from adapters.payload import Fields, read_answer
 from adapters.platforms.taobao import answers, describe
 from adapters.platforms.taobao.faults import fault_of, read_error
@@ -16,7 +16,7 @@ from adapters.platforms.taobao.lines import is_sub_order
 from adapters.platforms.taobao.sign import SIGN_METHODS, SignMethod, sign
 from adapters.platforms.taobao.trade import answered_order, error_in, is_trade_id, unread_order
 from adapters.plugin import credential
-from adapters.ports import Handover, Listed, PlatformStatus, Purpose, Window
+from adapters.ports import Handover, ListedChange, PlatformStatus, Purpose, Window
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused, keep_evidence
 from domain.order import Address, RawOrder
 from infra.config import settings
@@ -36,7 +36,7 @@ _SCENE_OPTIONS = {Purpose.LABEL: "decrypt_scene", Purpose.NOTICE: "decrypt_scene
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class TopAccount:
     """The values with which every call of one shop is signed."""
 
     endpoint: str
@@ -46,7 +46,7 @@ class Account:
     sign_method: SignMethod
 
 
-def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
+def connect(shop: settings.Shop, http: HttpClient, clock: Clock) -> "Taobao":
     """Credentials `app_key`, `app_secret`, `session`.
 
     Options: `sign_method` (md5, hmac, hmac-sha256), `decrypt_scene` (labels), ``decrypt_scene.notice``, and
@@ -56,7 +56,7 @@ def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
     method = next((known for known in SIGN_METHODS if known == wanted), None)
     if method is None:
         raise Misconfigured("sign_method_unknown", f"one of {', '.join(SIGN_METHODS)}", {"account": shop.account})
-    account = Account(
+    account = TopAccount(
         shop.endpoint,
         credential(shop, "app_key"),
         credential(shop, "app_secret"),
@@ -65,10 +65,10 @@ def connect(shop: settings.Shop, door: Door, clock: Clock) -> "Taobao":
     )
     if shop.overlap_s < describe.OPEN_S:
         log.warning("overlap_short", account=shop.account, overlap_s=shop.overlap_s, at_least_s=describe.OPEN_S)
-    return Taobao(account, shop.options, door, clock, shop.overlap_s)
+    return Taobao(account, shop.options, http, clock, shop.overlap_s)
 
 
-def build_call(account: Account, method: str, params: Mapping[str, str], now: datetime) -> Request:
+def build_call(account: TopAccount, method: str, params: Mapping[str, str], now: datetime) -> Request:
     """A signed call. Only the shipment write must not be repeated."""
     signed = {
         **{name: value for name, value in params.items() if value},
@@ -89,11 +89,11 @@ class Taobao:
     """See `adapters.ports.Platform`."""
 
     def __init__(
-        self, account: Account, options: Mapping[str, str], door: Door, clock: Clock, overlap_s: float
+        self, account: TopAccount, options: Mapping[str, str], http: HttpClient, clock: Clock, overlap_s: float
     ) -> None:
         self._account = account
         self._options = options
-        self._door = door
+        self._http = http
         self._clock = clock
         self._overlap_s = overlap_s
 
@@ -106,7 +106,7 @@ class Taobao:
         """A sub-order is sent whole: `sub_tid` names it, and no quantity."""
         return False
 
-    async def changes(self, window: Window) -> AsyncIterator[Sequence[Listed]]:
+    async def changes(self, window: Window) -> AsyncIterator[Sequence[ListedChange]]:
         """Each listing is counted first, then read from the last page to the first.
 
         The newest row stands first. One that changes again leaves the window, which moves others to pages still to be
@@ -130,7 +130,7 @@ class Taobao:
             async for rows in self._backwards(part, await self._page(part, 1, use_has_next=False)):
                 yield rows
 
-    async def _backwards(self, window: Window, first: answers.Page) -> AsyncIterator[Sequence[Listed]]:
+    async def _backwards(self, window: Window, first: answers.Page) -> AsyncIterator[Sequence[ListedChange]]:
         """`first`: the first page, with the count."""
         last = -(-first.total // describe.PAGE_SIZE)
         if last <= 1 and (first.rows or not first.total):
@@ -197,7 +197,7 @@ class Taobao:
                 found |= dict.fromkeys(part, error) if len(part) == 1 else await self._decrypt_alone(part, purpose)
         return found
 
-    async def tell_shipped(self, handover: Handover) -> None:
+    async def write_back(self, handover: Handover) -> None:
         """Not idempotent: after an unclear end read `status` before another try."""
         params = {
             "tid": handover.platform_order_id,
@@ -259,7 +259,7 @@ class Taobao:
     async def _send(self, method: str, params: Mapping[str, str]) -> tuple[Response, datetime]:
         """The answer as it came, and when it was asked for."""
         now = self._clock.utcnow()
-        return await self._door.send(build_call(self._account, method, params, now)), now
+        return await self._http.send(build_call(self._account, method, params, now)), now
 
 
 def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now: datetime) -> None:
@@ -271,10 +271,12 @@ def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now
         raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
 
 
-def _from_rejected(page: answers.Page, window: Window) -> list[Listed]:
+def _from_rejected(page: answers.Page, window: Window) -> list[ListedChange]:
     """Rows that could not be read. One whose order id is known is fetched as if it had changed at the window's end."""
     return [
-        Listed(row.key, window.end) if is_trade_id(row.key) else Listed("", window.end, fault=f"row_{row.code}")
+        ListedChange(row.key, window.end)
+        if is_trade_id(row.key)
+        else ListedChange("", window.end, fault=f"row_{row.code}")
         for row in page.rejected
     ]
 

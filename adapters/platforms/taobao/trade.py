@@ -32,11 +32,11 @@ from domain.order import (
     MemberLevel,
     Order,
     OrderKey,
+    OrderSource,
     OrderType,
     Pii,
     PlatformState,
     RawOrder,
-    Source,
 )
 
 _ENVELOPES = ("trade_fullinfo_get_response", "trade_get_response")
@@ -152,7 +152,7 @@ def lane_facts(trade: Fields) -> LaneFacts:
     is_live = _tag(tags, "live") in {"1", "true"} or "LIVE" in trade.text_or("trade_from", "").split(",")
     level = _tag(tags, "vip")
     return LaneFacts(
-        source=Source.LIVE if is_live else Source.SHELF,
+        source=OrderSource.LIVE if is_live else OrderSource.SHELF,
         order_type=_order_type(trade),
         member_level=MemberLevel(level) if level in {"plus", "vip"} else MemberLevel.NONE,
         receiver_city=trade.text_or("receiver_city", ""),

@@ -5,11 +5,11 @@ from typing import Any
 
 from adapters.documents import (
     Document,
+    DocumentPart,
+    DocumentProgress,
     DocumentRefusedError,
     EventLine,
     Found,
-    Part,
-    Progress,
     RefusalCode,
     Stop,
     Taken,
@@ -70,7 +70,8 @@ def read_taken(body: bytes, document: Document) -> Taken:
     if word != "taken":
         raise _unknown_word(answer, "answer")
     parts = tuple(
-        Part(part.key("id"), read_pieces(part, "lines", low=1)) for part in answer.listed("parts", limit=PARTS_MAX)
+        DocumentPart(part.key("id"), read_pieces(part, "lines", low=1))
+        for part in answer.listed("parts", limit=PARTS_MAX)
     )
     if parts and _pieces(parts) != Counter({line.line: line.quantity for line in document.lines}):
         raise Malformed("parts_contradict", "the parts of the answer do not make up the document")
@@ -90,10 +91,10 @@ def read_found(body: bytes, reference: str) -> Found:
     """Answer of ``GET /orders/{reference}``. Raises Malformed for a state that we do not know."""
     answer = _answer(body, reference)
     try:
-        progress = Progress(answer.word("state"))
+        progress = DocumentProgress(answer.word("state"))
     except ValueError:
         raise _unknown_word(answer, "state") from None
-    code = refusal_code(answer).value if progress is Progress.REFUSED else ""
+    code = refusal_code(answer).value if progress is DocumentProgress.REFUSED else ""
     return Found(reference, answer.key_or("id", ""), progress, code)
 
 
@@ -154,7 +155,7 @@ def _refused(answer: Fields) -> DocumentRefusedError:
     return DocumentRefusedError(reason, message, read_lines(answer))
 
 
-def _pieces(parts: tuple[Part, ...]) -> Counter[str]:
+def _pieces(parts: tuple[DocumentPart, ...]) -> Counter[str]:
     pieces: Counter[str] = Counter()
     for part in parts:
         pieces.update(dict(part.lines))

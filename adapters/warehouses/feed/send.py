@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from adapters.documents import Capabilities, Document, Found, Stop, Taken
-from adapters.door import Door, Request, Response
+from adapters.http_client import HttpClient, Request, Response
 from adapters.plugin import credential
 from adapters.ports import EventPage, StockCount
 from adapters.warehouses.feed.events import read_events, read_stock
@@ -27,10 +27,10 @@ UNKNOWN_REFERENCE, REFERENCE_USED = "unknown_reference", "reference_used"
 T = TypeVar("T")
 
 
-def connect(location: settings.Location, door: Door, clock: Clock) -> "Feed":
+def connect(location: settings.Location, http: HttpClient, clock: Clock) -> "Feed":
     """Credential `secret`; options as `adapters.warehouses.feed.options` reads them. Raises Misconfigured."""
     credential(location, "secret")
-    return Feed(location, door, clock)
+    return Feed(location, http, clock)
 
 
 def build(location: settings.Location, path_and_query: str, call: str, now: datetime) -> Request:
@@ -48,10 +48,10 @@ def post(
 class Feed:
     """See `adapters.ports.Warehouse`."""
 
-    def __init__(self, location: settings.Location, door: Door, clock: Clock) -> None:
+    def __init__(self, location: settings.Location, http: HttpClient, clock: Clock) -> None:
         self._capabilities = read_capabilities(location)
         self._location = location
-        self._door = door
+        self._http = http
         self._clock = clock
 
     @property
@@ -81,11 +81,11 @@ class Feed:
         return read_stock(await self._get("/stock", "feed.stock"))
 
     async def _get(self, path_and_query: str, call: str) -> bytes:
-        response = await self._door.send(build(self._location, path_and_query, call, self._clock.utcnow()))
+        response = await self._http.send(build(self._location, path_and_query, call, self._clock.utcnow()))
         return _body(response, call)
 
     async def _ask(self, request: Request, read: Callable[[Response], T]) -> T:
-        response = await self._door.send(request)
+        response = await self._http.send(request)
         try:
             return read(response)
         except FulfilmentError as error:

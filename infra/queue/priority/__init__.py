@@ -3,8 +3,8 @@
 from infra.queue.priority.broker import PriorityBroker
 from infra.queue.priority.fitness import Unfit
 from infra.queue.priority.rejected import RejectedMessage
-from infra.queue.priority.rules import Rules
+from infra.queue.priority.rules import QueueRules
 from infra.queue.priority.stats import LaneStats, QueueStats
 from infra.queue.priority.too_large import MessageTooLarge
 
-__all__ = ["LaneStats", "MessageTooLarge", "PriorityBroker", "QueueStats", "RejectedMessage", "Rules", "Unfit"]
+__all__ = ["LaneStats", "MessageTooLarge", "PriorityBroker", "QueueRules", "QueueStats", "RejectedMessage", "Unfit"]

@@ -19,18 +19,28 @@ from redis.retry import Retry
 
 from infra.queue.priority import rejected
 from infra.queue.priority.consumer import PriorityConsumer
-from infra.queue.priority.crews import Crews
-from infra.queue.priority.delivery import FAIR_KEY, LANE, WEIGHT, Address, Delivery, End, Held, KeptSend, address
+from infra.queue.priority.delivery import (
+    FAIR_KEY,
+    LANE,
+    WEIGHT,
+    Delivery,
+    End,
+    Held,
+    KeptSend,
+    QueuePosition,
+    queue_position,
+)
 from infra.queue.priority.fitness import check_client, check_connections, check_namespace, check_server
 from infra.queue.priority.heartbeat import Heartbeat
-from infra.queue.priority.holding import Holding
 from infra.queue.priority.hooks import Hooks
+from infra.queue.priority.local_queue import LocalQueue
 from infra.queue.priority.rejected import RejectedMessage
-from infra.queue.priority.rules import Rules
-from infra.queue.priority.scripts import Entry, Scripts, batches
+from infra.queue.priority.rules import QueueRules
+from infra.queue.priority.scripts import QueueEntry, Scripts, batches
 from infra.queue.priority.sending import entry, send_kept, without_eta
 from infra.queue.priority.stats import QueueStats, read_stats
 from infra.queue.priority.too_large import MessageTooLarge, too_large
+from infra.queue.priority.worker_states import WorkerStates
 
 LANES = ("p0", "p1", "bulk")
 RETRIES = 3
@@ -54,7 +64,7 @@ class PriorityBroker(Broker):
         lanes: Sequence[str] = LANES,
         default_lane: str | None = None,
         served_lanes: Sequence[str] | None = None,
-        rules: Rules | None = None,
+        rules: QueueRules | None = None,
         middleware: list[Middleware] | None = None,
     ) -> None:
         """Raise ValueError for lanes that do not fit together, Unfit for a client or namespace that cannot carry it."""
@@ -70,7 +80,7 @@ class PriorityBroker(Broker):
         check_client(self.client)
         check_namespace(namespace)
         self.namespace = namespace
-        self.rules = rules or Rules()
+        self.rules = rules or QueueRules()
         self.lanes = _checked_lanes(lanes)
         self.default_lane = default_lane or self.lanes[-1]
         served = self.lanes if served_lanes is None else served_lanes
@@ -79,7 +89,7 @@ class PriorityBroker(Broker):
             raise ValueError("the default lane and the served lanes must be lanes")
         self.broker_id = uuid4().hex
         self._hooks = Hooks()
-        self._crews = Crews()
+        self._worker_states = WorkerStates()
         self._scripts: dict[str, Scripts] = {}
         self._heartbeat: Heartbeat | None = None
         self._lock = threading.Lock()
@@ -98,11 +108,11 @@ class PriorityBroker(Broker):
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """Raise BrokerConnectionError when Redis is away."""
-        holding = self._holding_of(queue_name)
+        local_queue = self._local_queue_of(queue_name)
         consumer = PriorityConsumer(
             queue_name,
-            holding,
-            holding.slots,
+            local_queue,
+            local_queue.slots,
             lanes=self.served_lanes,
             prefetch=prefetch,
             timeout_ms=timeout,
@@ -135,7 +145,7 @@ class PriorityBroker(Broker):
                 raise
             return message
         if oversized := too_large([unsent], self.rules.max_bytes):
-            self._tell(oversized)
+            self._refuse_oversized(oversized)
             return message
         self.emit_after("enqueue", message, delay)
         return message
@@ -165,9 +175,9 @@ class PriorityBroker(Broker):
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
-        for holding in self._crews.holdings():
+        for local_queue in self._worker_states.local_queues():
             try:
-                holding.close()
+                local_queue.close()
             except BrokerConnectionError:
                 self.logger.warning("Closed without Redis: messages come back when their leases end.", exc_info=True)
 
@@ -185,7 +195,7 @@ class PriorityBroker(Broker):
             except Exception:
                 self.logger.critical("%s of %r failed.", hook, middleware, exc_info=True)
         if signal == "worker_boot":
-            self._crews.boot(args[0])
+            self._worker_states.boot(args[0])
         elif signal == "process_message":
             self._note_start(args[0])
 
@@ -204,7 +214,7 @@ class PriorityBroker(Broker):
             if is_ending:
                 self._thread.ending = None
             elif signal == "worker_shutdown":
-                self._crews.shut_down(args[0])
+                self._worker_states.shut_down(args[0])
 
     def enqueue_many(self, messages: Iterable[Message[Any]], *, delay: int | None = None) -> list[Message[Any]]:
         """Enqueue messages, up to 500 or 4 MB of a queue in one round trip.
@@ -214,7 +224,7 @@ class PriorityBroker(Broker):
         sent = [without_eta(message, delay) for message in messages]
         for message, due in sent:
             self.emit_before("enqueue", message, due)
-        by_queue: dict[str, list[Entry]] = {}
+        by_queue: dict[str, list[QueueEntry]] = {}
         for message, due in sent:
             by_queue.setdefault(message.queue_name, []).append(self._entry(message, due))
         for queue_name, entries in by_queue.items():
@@ -225,7 +235,7 @@ class PriorityBroker(Broker):
             if message.message_id not in oversized:
                 self.emit_after("enqueue", message, due)
         if oversized:
-            self._tell(oversized)
+            self._refuse_oversized(oversized)
         return [message for message, _ in sent]
 
     def known(self, queue_name: str, ids: Iterable[str]) -> set[str]:
@@ -257,7 +267,7 @@ class PriorityBroker(Broker):
         """Take `count` off `rejected_dropped`: somebody has been told of them."""
         self._scripts_of(queue_name).rejected("acknowledge", count)
 
-    def _entry(self, message: Message[Any], delay: int | None) -> Entry:
+    def _entry(self, message: Message[Any], delay: int | None) -> QueueEntry:
         options, sender = message.options, self._sender()
         if actor := self.actors.get(message.actor_name):
             options = {key: actor.options[key] for key in (LANE, FAIR_KEY, WEIGHT) if key in actor.options} | options
@@ -265,22 +275,22 @@ class PriorityBroker(Broker):
             # The next of a pipeline, or what follows a group, goes on in the lane of the one that brings it.
             options = options | {LANE: sender.options[LANE]}
         try:
-            where = address(options, self.lanes, self.default_lane)
+            where = queue_position(options, self.lanes, self.default_lane)
         except ValueError:
             if sender is None:
                 raise
             # A retry has nobody to tell: it must not be lost because its lane was done away with meanwhile.
-            where = Address(self.default_lane, "", 1)
+            where = QueuePosition(self.default_lane, "", 1)
         return entry(message, delay, where)
 
     def _next_call(self) -> tuple[str, str]:
         """Producer and number: Redis remembers the last number of each producer, so a thread is one."""
         return f"{self._owner()}:{threading.get_ident()}:{self._generation}", str(next(self._numbers))
 
-    def _send(self, queue_name: str, call: tuple[str, str], entries: Sequence[Entry]) -> None:
+    def _send(self, queue_name: str, call: tuple[str, str], entries: Sequence[QueueEntry]) -> None:
         self._scripts_of(queue_name).enqueue(*call, entries)
 
-    def _tell(self, oversized: dict[str, int]) -> None:
+    def _refuse_oversized(self, oversized: dict[str, int]) -> None:
         """Tell the sender what was rejected. What Dramatiq sends while a message ends has nobody to tell."""
         error = MessageTooLarge(oversized, self.rules.max_bytes)
         if self._sender() is None:
@@ -324,19 +334,21 @@ class PriorityBroker(Broker):
             scripts = self._scripts[queue_name] = Scripts(self.client, self.namespace, queue_name, self.rules)
         return scripts
 
-    def _holding_of(self, queue_name: str) -> Holding:
-        crew = self._crews.current()
+    def _local_queue_of(self, queue_name: str) -> LocalQueue:
+        state = self._worker_states.current()
         with self._lock:
-            if queue_name not in crew.holdings:
+            if queue_name not in state.local_queues:
                 scripts = self._scripts_of(queue_name)
-                crew.holdings[queue_name] = Holding(scripts, crew.slots, self._owner(), self.rules, self._send_kept)
-            return crew.holdings[queue_name]
+                state.local_queues[queue_name] = LocalQueue(
+                    scripts, state.slots, self._owner(), self.rules, self._send_kept
+                )
+            return state.local_queues[queue_name]
 
     def _start_heartbeat(self) -> None:
         with self._lock:
             if self._heartbeat is None:
                 interval_s = self.rules.lease_ms / 3000
-                self._heartbeat = Heartbeat(self._crews.holdings, interval_s)
+                self._heartbeat = Heartbeat(self._worker_states.local_queues, interval_s)
                 self._heartbeat.start()
 
 

@@ -13,9 +13,9 @@ from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.errors import DecodeError
 
 from infra.queue.priority.delivery import LANE, Delivery, read_envelope
-from infra.queue.priority.holding import Holding, settlements
+from infra.queue.priority.local_queue import LocalQueue, settlements
 from infra.queue.priority.rejected import FAILED, UNDECODABLE, UNKNOWN_ACTOR
-from infra.queue.priority.scripts import CHUNK, Fetched, Wanted
+from infra.queue.priority.scripts import CHUNK, Fetched, FetchRequest
 from infra.queue.priority.slots import Slots
 
 FRESH_S = 0.005
@@ -40,7 +40,7 @@ class PriorityConsumer(Consumer):
     def __init__(
         self,
         queue: str,
-        holding: Holding,
+        local_queue: LocalQueue,
         slots: Slots,
         *,
         lanes: Sequence[str],
@@ -51,7 +51,7 @@ class PriorityConsumer(Consumer):
         is_known: Callable[[str], bool],
     ) -> None:
         self._queue = queue
-        self._holding = holding
+        self._local_queue = local_queue
         self._slots = slots
         self._lanes = lanes
         self._prefetch = min(prefetch, CHUNK)
@@ -68,42 +68,42 @@ class PriorityConsumer(Consumer):
         self._took_s: deque[float] = deque(maxlen=_FETCHES)
         self._unknown: Counter[str] = Counter()  # actors of the last fetch
         self._past_unknown = 0
-        holding.beat()
-        holding.is_open = True
+        local_queue.beat()
+        local_queue.is_open = True
 
     def __next__(self) -> MessageProxy | None:
         """Return the next message, or None after the time-out. Raises BrokerConnectionError when Redis is away."""
         deadline = monotonic() + self._timeout_s
         while True:
-            if not self._is_stale() and (delivery := self._holding.hand_over()):
+            if not self._is_stale() and (delivery := self._local_queue.hand_over()):
                 return delivery
             if self._should_fetch_ahead():
                 self._fetch()
             is_free = self._wait_for_slot(deadline)
             if not is_free and not self._slots.is_brisk:
-                self._holding.settle()  # what waits is for a process that has a thread for it sooner
-            elif not is_free or not self._holding.is_buffered or self._is_stale():
+                self._local_queue.settle()  # what waits is for a process that has a thread for it sooner
+            elif not is_free or not self._local_queue.is_buffered or self._is_stale():
                 self._fetch()
-            if is_free and (delivery := self._holding.hand_over()):
+            if is_free and (delivery := self._local_queue.hand_over()):
                 return delivery
-            if is_free and not self._holding.is_buffered:
+            if is_free and not self._local_queue.is_buffered:
                 self._listen(deadline)
             if monotonic() >= deadline:
-                return self._holding.hand_over()
+                return self._local_queue.hand_over()
 
     def ack(self, message: MessageProxy) -> None:
         assert isinstance(message, Delivery)
-        self._holding.end(message)
+        self._local_queue.end(message)
 
     def nack(self, message: MessageProxy) -> None:
         assert isinstance(message, Delivery)
-        self._holding.end(message, FAILED)
+        self._local_queue.end(message, FAILED)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        self._holding.give_back(message for message in messages if isinstance(message, Delivery))
+        self._local_queue.give_back(message for message in messages if isinstance(message, Delivery))
 
     def close(self) -> None:
-        self._holding.close()
+        self._local_queue.close()
 
     def _age_s(self) -> float:
         return monotonic() - self._fetched_at
@@ -116,32 +116,32 @@ class PriorityConsumer(Consumer):
         return (
             self._more_waits
             and self._slots.is_brisk
-            and self._slots.is_full(self._holding)
+            and self._slots.is_full(self._local_queue)
             and self._age_s() >= FRESH_S / 2
         )
 
     def _wait_for_slot(self, deadline: float) -> bool:
         """Return whether a thread is free; False also when ended messages should be settled meanwhile."""
         with self._slots.changed:
-            if self._slots.wait(self._holding, min(FRESH_S, deadline - monotonic())):
+            if self._slots.wait(self._local_queue, min(FRESH_S, deadline - monotonic())):
                 return True
-            if not self._holding.has_ended:
+            if not self._local_queue.has_ended:
                 self._slots.wait_for_end(deadline - monotonic())
-                self._slots.wait(self._holding, min(FRESH_S, deadline - monotonic()))
-            return not self._slots.is_full(self._holding)
+                self._slots.wait(self._local_queue, min(FRESH_S, deadline - monotonic()))
+            return not self._slots.is_full(self._local_queue)
 
     def _fetch(self) -> None:
-        ended = self._holding.ended()
+        ended = self._local_queue.ended()
         wanted = self._wanted()
         asked_at = monotonic()
-        answer = self._holding.scripts.fetch(wanted, settlements(ended))
-        self._holding.settled(ended)
+        answer = self._local_queue.scripts.fetch(wanted, settlements(ended))
+        self._local_queue.settled(ended)
         self._took_s.append(monotonic() - asked_at)
         quickest_s = min(self._took_s)
         self._slots.distance_s = min(quickest_s, _FAR_S) if quickest_s > FRESH_S else 0.0
         self._take(wanted, asked_at, *answer)
 
-    def _take(self, wanted: Wanted, asked_at: float, due_ms: int, fetched: list[Fetched]) -> None:
+    def _take(self, wanted: FetchRequest, asked_at: float, due_ms: int, fetched: list[Fetched]) -> None:
         self._fetched_at = monotonic()
         self._more_waits = 0 < wanted.room <= len(fetched)
         self._next_due_s = due_ms / 1000 if due_ms >= 0 else float("inf")
@@ -149,15 +149,15 @@ class PriorityConsumer(Consumer):
         opened = (self._open(one, wanted.token, asked_at + self._lease_s) for one in fetched)
         deliveries = sorted((delivery for delivery in opened if delivery), key=attrgetter("rank"))
         most = wanted.room - self._past_unknown + wanted.top_room
-        self._holding.add(deliveries[:most])
+        self._local_queue.add(deliveries[:most])
         self._look_past_unknown()
-        self._holding.give_back(deliveries[most:])
+        self._local_queue.give_back(deliveries[most:])
 
-    def _wanted(self) -> Wanted:
+    def _wanted(self) -> FetchRequest:
         room, top_room = self._room()
         if not room:
             self._past_unknown = 0
-        return Wanted(self._next_token(), room + self._past_unknown, top_room, self._lanes)
+        return FetchRequest(self._next_token(), room + self._past_unknown, top_room, self._lanes)
 
     def _look_past_unknown(self) -> None:
         """Messages whose actors are unknown use no room: the next fetch asks for as many more as the last one met.
@@ -173,11 +173,11 @@ class PriorityConsumer(Consumer):
 
     def _room(self) -> tuple[int, int]:
         """How many of any lane, and how many more of the first: one place is always left for it."""
-        if self._holding.unsent > UNSENT_MAX:
+        if self._local_queue.unsent > UNSENT_MAX:
             return 0, 0
         prefetch = self._prefetch if self._is_prefetch_fixed else self._slots.read_ahead(self._prefetch)
-        room = max(0, prefetch - self._holding.size)
-        is_top_open = prefetch > 1 and not room and not self._holding.has_first_rank
+        room = max(0, prefetch - self._local_queue.size)
+        is_top_open = prefetch > 1 and not room and not self._local_queue.has_first_rank
         return room, int(is_top_open)
 
     def _open(self, fetched: Fetched, token: str, lease_end: float) -> Delivery | None:
@@ -187,11 +187,11 @@ class PriorityConsumer(Consumer):
         except (DecodeError, ValueError) as error:
             # Without the trace, which would show what the message says.
             log.warning("message %s is undecodable and was rejected: %s", fetched.message_id, type(error).__name__)
-            self._holding.refuse((fetched.message_id, token), UNDECODABLE)
+            self._local_queue.refuse((fetched.message_id, token), UNDECODABLE)
             return None
         if not self._is_known(message.actor_name):
             self._unknown[message.actor_name] += 1
-            self._holding.refuse((fetched.message_id, token), UNKNOWN_ACTOR)
+            self._local_queue.refuse((fetched.message_id, token), UNKNOWN_ACTOR)
             return None
         return Delivery(message, token=token, rank=fetched.rank, crashes=fetched.crashes, lease_end=lease_end)
 
@@ -212,15 +212,15 @@ class PriorityConsumer(Consumer):
         asked_at = monotonic()
         timeout_s = min(deadline - asked_at, BELL_LOST_S, self._lease_s / 3, self._next_due_s)
         with self._slots.changed:
-            if timeout_s <= 0 or self._holding.has_ended:
+            if timeout_s <= 0 or self._local_queue.has_ended:
                 return
             wanted = self._wanted()
             if not wanted.room:
                 self._slots.wait_for_end(min(timeout_s, TOP_LOOK_S) if wanted.top_room else timeout_s)
                 return
-            self._holding.is_listening = True
+            self._local_queue.is_listening = True
         try:
-            answer = self._holding.scripts.fetch_when_rung(wanted, max(_BRIEFLY_S, timeout_s))
+            answer = self._local_queue.scripts.fetch_when_rung(wanted, max(_BRIEFLY_S, timeout_s))
         finally:
-            self._holding.is_listening = False
+            self._local_queue.is_listening = False
         self._take(wanted, asked_at, *answer)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
 
-from infra.queue.priority.scripts import Entry
+from infra.queue.priority.scripts import QueueEntry
 
 SEPARATOR = "\x1f"
 _SEPARATOR = SEPARATOR.encode()
@@ -17,7 +17,7 @@ MAX_WEIGHT = 1_000_000  # so that sums over all that ever came stay below 2^53, 
 Held = tuple[str, str]  # id and token of a delivery
 
 
-class Address(NamedTuple):
+class QueuePosition(NamedTuple):
     """The place of a message in its queue: its lane, the key whose turns it uses, and its weight in orders."""
 
     lane: str
@@ -28,15 +28,15 @@ class Address(NamedTuple):
         return SEPARATOR.join((self.lane, self.fair_key, str(self.weight), "")).encode() + encoded
 
 
-def read_envelope(envelope: bytes) -> tuple[Address, bytes]:
+def read_envelope(envelope: bytes) -> tuple[QueuePosition, bytes]:
     """Read an envelope: the address of its message, and the encoded message. Raises ValueError for bytes that are no
     envelope.
     """
     lane, fair_key, weight, encoded = envelope.split(_SEPARATOR, 3)
-    return Address(lane.decode(), fair_key.decode(), int(weight)), encoded
+    return QueuePosition(lane.decode(), fair_key.decode(), int(weight)), encoded
 
 
-def address(options: dict[str, Any], lanes: tuple[str, ...], default_lane: str) -> Address:
+def queue_position(options: dict[str, Any], lanes: tuple[str, ...], default_lane: str) -> QueuePosition:
     """From a message's options. Raises ValueError for a lane nobody serves, or a weight or fair key that is none."""
     lane = options.get(LANE, default_lane)
     fair_key = options.get(FAIR_KEY, "")
@@ -47,7 +47,7 @@ def address(options: dict[str, Any], lanes: tuple[str, ...], default_lane: str) 
         raise ValueError("a fair key is a text without control characters")
     if not isinstance(weight, int) or isinstance(weight, bool) or not 1 <= weight <= MAX_WEIGHT:
         raise ValueError(f"a weight is a whole number from 1 to {MAX_WEIGHT:,}")
-    return Address(lane, fair_key, weight)
+    return QueuePosition(lane, fair_key, weight)
 
 
 class KeptSend(NamedTuple):
@@ -58,7 +58,7 @@ class KeptSend(NamedTuple):
 
     queue: str
     call: tuple[str, str]
-    entry: Entry
+    entry: QueueEntry
     due: float | None  # on the monotonic clock
 
     def anew(self) -> "KeptSend":

@@ -6,7 +6,7 @@ from threading import Event, Thread
 
 from dramatiq.errors import BrokerConnectionError
 
-from infra.queue.priority.holding import Holding
+from infra.queue.priority.local_queue import LocalQueue
 
 RETRY_S = 1.0
 
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 class Heartbeat(Thread):
     """Renews the leases of all queues every `interval_s`, until stopped."""
 
-    def __init__(self, holdings: Callable[[], Collection[Holding]], interval_s: float) -> None:
+    def __init__(self, local_queues: Callable[[], Collection[LocalQueue]], interval_s: float) -> None:
         super().__init__(name="priority-heartbeat", daemon=True)
-        self._holdings = holdings
+        self._local_queues = local_queues
         self._interval_s = interval_s
         self._stopped = Event()
 
@@ -32,13 +32,13 @@ class Heartbeat(Thread):
         self.join(RETRY_S)
 
     def _beat(self) -> bool:
-        renewed = [_is_renewed(holding) for holding in self._holdings() if holding.is_needed]
+        renewed = [_is_renewed(local_queue) for local_queue in self._local_queues() if local_queue.is_needed]
         return all(renewed)
 
 
-def _is_renewed(holding: Holding) -> bool:
+def _is_renewed(local_queue: LocalQueue) -> bool:
     try:
-        holding.beat()
+        local_queue.beat()
     except BrokerConnectionError as error:
         log.warning("no heartbeat: %s", error)
         return False

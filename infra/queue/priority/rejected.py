@@ -7,7 +7,7 @@ from typing import Any
 from dramatiq import Message
 from dramatiq.errors import DecodeError
 
-from infra.queue.priority.delivery import SEPARATOR, Address, read_envelope
+from infra.queue.priority.delivery import SEPARATOR, QueuePosition, read_envelope
 from infra.queue.priority.scripts import Scripts
 
 FAILED = "failed"
@@ -23,7 +23,7 @@ class RejectedMessage:
     reason: str
     rejected_at_ms: int
     redelivered: int
-    address: Address
+    address: QueuePosition
     encoded: bytes
 
     def decode(self) -> Message[Any] | None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class QueueRules:
     """Settings of the queues of one namespace. Times in milliseconds, sizes in bytes.
 
     `lease_ms`: messages of a killed process come back this long after its last heartbeat.

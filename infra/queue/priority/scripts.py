@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from infra.queue.priority.refusals import ask
-from infra.queue.priority.rules import Rules
+from infra.queue.priority.rules import QueueRules
 
 NAMES = (
     "beat",
@@ -34,7 +34,7 @@ CHUNK = 500  # messages a call: Lua's stack holds about 8,000 values
 CHUNK_BYTES = 4_000_000  # of messages a call: Redis answers nobody else meanwhile
 
 
-class Entry(NamedTuple):
+class QueueEntry(NamedTuple):
     """A message to enqueue. `delay_ms` of -1 is none."""
 
     message_id: str
@@ -50,7 +50,7 @@ class Settlement(NamedTuple):
     reason: str
 
 
-class Wanted(NamedTuple):
+class FetchRequest(NamedTuple):
     """What a fetch asks for: `room` messages of any of the lanes and `top_room` more of the first."""
 
     token: str
@@ -73,7 +73,7 @@ class Fetched(NamedTuple):
 class Scripts:
     """Calls for one queue. All raise ConnectionClosed when Redis is away, answers late, or does nothing for now."""
 
-    def __init__(self, client: Redis, namespace: str, queue: str, rules: Rules) -> None:
+    def __init__(self, client: Redis, namespace: str, queue: str, rules: QueueRules) -> None:
         self.prefix = f"{{{namespace}:{queue}}}"
         self._client = client
         self._rules = rules.encode()
@@ -81,16 +81,16 @@ class Scripts:
         self._patience_s = float(socket_timeout_s) / 2 if socket_timeout_s else float("inf")
         self._scripts = {name: client.register_script(source(name)) for name in NAMES}
 
-    def enqueue(self, producer: str, number: str, entries: Sequence[Entry]) -> list[str]:
+    def enqueue(self, producer: str, number: str, entries: Sequence[QueueEntry]) -> list[str]:
         """One batch of entries. Returns ids of messages rejected as too large."""
         values = (value for entry in entries for value in entry)
         return _texts(self._call("enqueue", producer, number, *values))
 
-    def fetch(self, wanted: Wanted, settlements: Iterable[Settlement]) -> tuple[int, list[Fetched]]:
+    def fetch(self, wanted: FetchRequest, settlements: Iterable[Settlement]) -> tuple[int, list[Fetched]]:
         """Return milliseconds until the next delayed message, or -1, and the leased messages."""
         return _read_fetched(self._call("fetch", *wanted.arguments, *_grouped(settlements)))
 
-    def fetch_when_rung(self, wanted: Wanted, timeout_s: float) -> tuple[int, list[Fetched]]:
+    def fetch_when_rung(self, wanted: FetchRequest, timeout_s: float) -> tuple[int, list[Fetched]]:
         """Wait for the bell of one of the lanes and fetch, or fetch after the time-out.
 
         Both are sent at once: Redis goes on to the fetch as soon as the bell rings, which spares a round trip.
@@ -147,7 +147,7 @@ class Scripts:
         """Messages that wait, are delayed or are in flight."""
         return ask(self._client, lambda: int(self._client.hlen(f"{self.prefix}:messages")))
 
-    def _listen(self, wanted: Wanted, timeout_s: float) -> tuple[int, list[Fetched]]:
+    def _listen(self, wanted: FetchRequest, timeout_s: float) -> tuple[int, list[Fetched]]:
         bells = [f"{self.prefix}:bell:{lane}" for lane in wanted.lanes]
         with self._client.pipeline(transaction=False) as pipe:
             pipe.blpop(bells, timeout=timeout_s)
@@ -180,7 +180,7 @@ def chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
     return (values[first : first + CHUNK] for first in range(0, len(values), CHUNK))
 
 
-def batches(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+def batches(entries: Sequence[QueueEntry]) -> Iterator[Sequence[QueueEntry]]:
     """What goes into one call each: up to CHUNK entries of CHUNK_BYTES together, but at least one."""
     first = size = 0
     for number, entry in enumerate(entries):

@@ -10,8 +10,8 @@ from dramatiq.common import current_millis
 from dramatiq.errors import BrokerConnectionError
 from redis.exceptions import RedisError
 
-from infra.queue.priority.delivery import Address, End, Held, KeptSend
-from infra.queue.priority.scripts import Entry, Scripts
+from infra.queue.priority.delivery import End, Held, KeptSend, QueuePosition
+from infra.queue.priority.scripts import QueueEntry, Scripts
 
 ETA = "eta"
 
@@ -41,9 +41,9 @@ def without_eta(message: Message[Any], delay: int | None) -> tuple[Message[Any],
     return plain, delay
 
 
-def entry(message: Message[Any], delay: int | None, where: Address) -> Entry:
+def entry(message: Message[Any], delay: int | None, where: QueuePosition) -> QueueEntry:
     """The entry of a message for the enqueue script; `delay` in ms, None for no delay."""
-    return Entry(message.message_id, -1 if delay is None else delay, where.envelope(message.encode()))
+    return QueueEntry(message.message_id, -1 if delay is None else delay, where.envelope(message.encode()))
 
 
 def send_kept(scripts_of: Callable[[str], Scripts], ended: Mapping[Held, End]) -> set[Held]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from infra.queue.priority.scripts import Entry
+from infra.queue.priority.scripts import QueueEntry
 
 NAMED_MAX = 10
 
@@ -22,6 +22,6 @@ class MessageTooLarge(ValueError):
         super().__init__(f"larger than {max_bytes:,} bytes and rejected: {shown}{more}")
 
 
-def too_large(entries: Sequence[Entry], max_bytes: int) -> dict[str, int]:
+def too_large(entries: Sequence[QueueEntry], max_bytes: int) -> dict[str, int]:
     """Sizes by message id of what the enqueue script rejects under these rules."""
     return {entry.message_id: len(entry.envelope) for entry in entries if len(entry.envelope) > max_bytes}

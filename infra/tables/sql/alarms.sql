@@ -67,15 +67,15 @@ LIMIT %(limit)s;
 -- name: count_open
 SELECT kind, severity, count(*) FROM alarm WHERE closed_at IS NULL GROUP BY kind, severity ORDER BY kind, severity;
 
--- name: untold
+-- name: unreported
 -- What the log has not said yet. Index alarm_untold.
 SELECT id, kind, key, severity, owner, facts, count, first_at, last_at, closed_at,
-       extract(epoch FROM coalesce(closed_at, now()) - first_at)::float8 AS age_s, told_at IS NOT NULL AS is_told
+       extract(epoch FROM coalesce(closed_at, now()) - first_at)::float8 AS age_s, told_at IS NOT NULL AS is_reported
 FROM alarm
 WHERE told_at IS NULL OR told_at < closed_at
 ORDER BY id LIMIT %(limit)s;
 
--- name: note_told
+-- name: note_reported
 -- Up to where each was told. Never backwards: two sweepers may tell the same one.
 UPDATE alarm AS a SET told_at = r.upto
 FROM unnest(%(ids)s::bigint[], %(uptos)s::timestamptz[]) AS r(id, upto)

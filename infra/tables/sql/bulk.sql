@@ -39,7 +39,7 @@ SELECT id, who, role, source, request_id::text, reason, per_second, again, state
 FROM bulk WHERE id = %(id)s
 FOR UPDATE SKIP LOCKED;
 
--- name: settle_members
+-- name: note_ended_members
 -- Replayed letters whose step is over. A newer letter of the subject says that it died again; so does a hold that the
 -- step opened since, for what made it hold one order may hold them all. No work and neither of these: it is done. The
 -- work of shops and locations never ends: it is done when they were read since.

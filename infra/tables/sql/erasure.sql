@@ -36,7 +36,7 @@ FROM known JOIN raw_payload AS r ON r.shop = known.shop AND r.platform_order_id 
 WHERE %(place)s IN ('', r.shop, r.platform || '/' || r.shop)
 ORDER BY 1, 2, 3;
 
--- name: standing
+-- name: order_state
 -- How an order stands: its id, its tombstone, its states, and what is open of it.
 SELECT o.id, t.cause,
        (SELECT string_agg(f.state, ', ' ORDER BY f.number) FROM fulfillment_order AS f WHERE f.order_id = o.id),
@@ -208,7 +208,7 @@ WHERE EXISTS (SELECT 1 FROM raw_payload AS r
               WHERE r.shop = k.shop AND r.platform_order_id = k.platform_order_id AND r.platform = k.platform)
 ORDER BY 1, 2, 3;
 
--- name: bury_names
+-- name: add_tombstones
 -- Orders that are not here and must not come in again, as after a restored backup.
 INSERT INTO tombstone (platform, shop, platform_order_id, cause, end_state)
 SELECT k.platform, k.shop, k.platform_order_id, 'erased', 'unknown'

@@ -1,6 +1,6 @@
 -- The timeline.
 
--- name: tell
+-- name: record
 INSERT INTO event (order_id, fulfillment_order_id, package_id, kind, step, cause, from_state, to_state, facts)
 SELECT r.order_id, r.fulfillment_order_id, r.package_id, r.kind, r.step, r.cause, r.from_state, r.to_state, r.facts
 FROM json_to_recordset(%(rows)s::json)

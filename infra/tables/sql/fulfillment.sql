@@ -11,19 +11,19 @@ FROM json_to_recordset(%(rows)s::json)
 WHERE f.id = r.id AND f.state = r.from_state
 RETURNING f.id;
 
--- name: place_of_fulfillment_orders
+-- name: rows_of_fulfillment_orders
 SELECT f.id, f.order_id, f.id, NULL::bigint, f.state, f.lane
 FROM fulfillment_order AS f WHERE f.id = ANY(%(ids)s)
 ORDER BY f.id
 FOR UPDATE OF f;
 
--- name: place_of_packages
+-- name: rows_of_packages
 SELECT p.id, f.order_id, f.id, p.id, f.state, f.lane
 FROM package AS p JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id WHERE p.id = ANY(%(ids)s)
 ORDER BY f.id
 FOR UPDATE OF f;
 
--- name: place_of_notices
+-- name: rows_of_notices
 SELECT n.id, f.order_id, f.id, p.id, f.state, f.lane
 FROM notice AS n JOIN package AS p ON p.id = n.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id WHERE n.id = ANY(%(ids)s)

@@ -5,8 +5,8 @@ FROM gate
 WHERE until IS NULL OR until > now()
 ORDER BY kind, name;
 
--- name: load_standings
--- The same for the guards of a process, in one statement with the accounts that somebody accuses: kind 'accused'.
+-- name: load_shut_and_faulty
+-- The same for the guards of a process, in one statement with the accounts that have faults: kind 'accused'.
 SELECT kind, name, reason, shut_by, shut_at, until, coalesce(probe_at <= now(), false)
 FROM gate
 WHERE until IS NULL OR until > now()
@@ -15,9 +15,9 @@ SELECT DISTINCT 'accused', account, '', '', now(), NULL::timestamptz, false
 FROM accusation WHERE NOT is_acquitted
 ORDER BY 1, 2;
 
--- name: accuse
--- One subject accuses its account; the answer tells whether this subject's fault is known to be its own, and how many
--- others accuse the account now. A subject that was acquitted once stays so for a day.
+-- name: record_fault
+-- Records a fault of an account, met by one subject; the answer says whether this subject's fault is known to be its own, and how many
+-- others have faults of the account now. A subject whose faults were cleared stays cleared for a day.
 INSERT INTO accusation AS a (account, charge, subject, code) VALUES (%(account)s, %(charge)s, %(subject)s, %(code)s)
 ON CONFLICT (account, charge, subject) DO UPDATE
 SET code = excluded.code, made_at = now(), is_acquitted = a.is_acquitted AND a.made_at > now() - interval '1 day'
@@ -26,7 +26,7 @@ RETURNING is_acquitted,
      WHERE o.account = a.account AND o.charge = a.charge AND o.subject <> a.subject
        AND NOT o.is_acquitted AND o.made_at > now() - make_interval(secs => %(within_s)s));
 
--- name: acquit
+-- name: clear_faults
 -- A call of the account succeeded: what its subjects suffer from is their own, and their attempts stay spent. Whoever
 -- is just noting an attempt is not waited for: it may wait for us.
 WITH kept AS (
@@ -36,7 +36,7 @@ WITH kept AS (
 )
 UPDATE accusation SET is_acquitted = true WHERE account = %(account)s AND NOT is_acquitted;
 
--- name: forget_accusations
+-- name: forget_faults
 -- A few of those older than a day, at the price of each new one. Indexes accusation_age, spent_attempt_age.
 WITH spent AS (
     DELETE FROM spent_attempt WHERE (account, charge, step, subject_id) IN (
@@ -81,7 +81,7 @@ SELECT %(account)s, s.step, s.subject_id FROM spent AS s
 WHERE NOT EXISTS (SELECT FROM returned AS r WHERE r.step = s.step AND r.subject_id = s.subject_id)
 ON CONFLICT DO NOTHING;
 
--- name: take_ended_accusers
+-- name: take_ended_subjects
 DELETE FROM ended_accuser WHERE (account, step, subject_id) IN (
     SELECT account, step, subject_id FROM ended_accuser ORDER BY proven_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING account, step, subject_id;

@@ -64,7 +64,7 @@ SELECT code FROM hold
 WHERE fulfillment_order_id = %(fulfillment_order_id)s AND step = 'label' AND code = 'waybill_error'
   AND released_at IS NULL;
 
--- name: holds_of_accusers
+-- name: holds_of_subjects
 -- Fulfillment orders that a step holds for an error that these packages blame on their account.
 SELECT DISTINCT h.fulfillment_order_id
 FROM unnest(%(accounts)s::text[], %(package_ids)s::bigint[]) AS a(account, package_id)

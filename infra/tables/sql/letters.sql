@@ -107,7 +107,7 @@ FROM dead_letter WHERE id = ANY(%(ids)s) AND closed_at IS NULL
 ORDER BY id
 FOR UPDATE;
 
--- name: standings
+-- name: subjects
 -- Where the orders of open letters of known steps stand now; the letters asked for do not count as others of their
 -- order. How far the work of each has come, its step says.
 SELECT d.id, d.step, d.subject_id, f.state, f.resume_state,
@@ -155,7 +155,7 @@ SELECT id FROM dead_letter WHERE closed_at IS NULL AND id > %(after)s ORDER BY i
 -- name: open_letters_of
 SELECT id FROM dead_letter WHERE fulfillment_order_id = %(id)s AND closed_at IS NULL ORDER BY id;
 
--- name: letters_of_accusers
+-- name: letters_of_subjects
 -- Open dead letters of these subjects. Index dead_letter_of_subject.
 SELECT d.id
 FROM unnest(%(steps)s::text[], %(subject_ids)s::bigint[]) AS a(step, subject_id)
@@ -163,9 +163,9 @@ JOIN dead_letter AS d ON d.step = a.step AND d.subject_id = a.subject_id
 WHERE d.closed_at IS NULL
 ORDER BY d.id;
 
--- name: bury
+-- name: add_letters
 -- The letter remembers what the order was worth, and how often people sent the subject back before.
-WITH buried AS (
+WITH added AS (
     INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint, causes,
                              attempts, crashes, owner, due_at, worker, code_version, rules_version, replays,
                              at_risk_minor, currency)
@@ -185,7 +185,7 @@ WITH buried AS (
 )
 INSERT INTO letter_tally (fingerprint, currency, letters, orders, at_risk_minor)
 SELECT fingerprint, coalesce(currency, ''), count(*), count(order_id), coalesce(sum(at_risk_minor), 0)
-FROM buried GROUP BY fingerprint, coalesce(currency, '');
+FROM added GROUP BY fingerprint, coalesce(currency, '');
 
 -- name: dead_letters
 SELECT count(*) FROM dead_letter WHERE closed_at IS NULL;

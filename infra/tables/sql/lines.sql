@@ -24,7 +24,7 @@ FROM fulfillment_order AS f JOIN fulfillment_line AS l ON l.fulfillment_order_id
 WHERE f.order_id = ANY(%(order_ids)s)
 ORDER BY l.order_id, l.fulfillment_order_id, l.line_id;
 
--- name: load_told
+-- name: load_shipped
 -- Pieces of some orders by line and waybill, and whether the platform was told of them, or may have been.
 SELECT k.order_id, k.line_id, s.waybill, k.quantity, coalesce(w.status <> 'pending' OR w.call_deadline IS NOT NULL, false)
 FROM fulfillment_order AS f

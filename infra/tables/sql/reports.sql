@@ -15,7 +15,7 @@ ON CONFLICT (worker) DO UPDATE
 SET pool = excluded.pool, code_version = excluded.code_version, rules_version = excluded.rules_version,
     started_at = excluded.started_at, knows_lines = true;
 
--- name: carry_whole
+-- name: has_worker_without_parts
 -- Whether a worker lives whose version carries every order whole: parts of an order would be shipped twice by it. One
 -- that has just started and not reported yet holds its lock already, and counts. The lock keeps further ones from
 -- starting until the caller's parts can be seen.

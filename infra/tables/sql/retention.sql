@@ -73,7 +73,7 @@ SELECT id, order_id FROM fulfillment_order WHERE order_id = ANY(%(ids)s) ORDER B
 -- name: count_fulfillment
 SELECT order_id, count(*) FROM fulfillment_order WHERE order_id = ANY(%(ids)s) GROUP BY order_id;
 
--- name: bury_orders
+-- name: add_order_tombstones
 -- The platform's newest change that we know of is old news, also the echo of our own write-back.
 INSERT INTO tombstone (platform, shop, platform_order_id, order_id, cause, end_state, known_change)
 SELECT o.platform, o.shop, o.platform_order_id, o.id, %(cause)s,
@@ -232,7 +232,7 @@ JOIN unnest(%(platforms)s::text[], %(shops)s::text[], %(platform_order_ids)s::te
 ORDER BY r.id
 FOR UPDATE OF r SKIP LOCKED;
 
--- name: bury_unread
+-- name: add_payload_tombstones
 INSERT INTO tombstone (platform, shop, platform_order_id, cause, end_state, known_change)
 SELECT r.platform, r.shop, r.platform_order_id, %(cause)s, 'unread', max(r.changed_at)
 FROM raw_payload AS r WHERE r.id = ANY(%(ids)s)

@@ -171,7 +171,7 @@ ORDER BY 1, 2;
 -- name: watched_shops
 SELECT account, watched_since FROM shop WHERE mode = 'watch' ORDER BY account;
 
--- name: resting_in_watch
+-- name: waiting_in_watch
 -- What a watched shop leaves undone of orders that were begun before the watch, by step. From the due work on: orders
 -- only ever become more. Work names its shop where its account does not.
 SELECT w.step, count(*) FROM work AS w

@@ -43,8 +43,8 @@ WHERE (step, subject_id) IN (
     FOR UPDATE SKIP LOCKED)
 RETURNING step, subject_id;
 
--- name: release_unflown
--- Leases without a flight: Postgres crashed meanwhile and forgot the flights. Whoever still calls under
+-- name: release_leases_without_batch
+-- Leases without a running batch: Postgres crashed meanwhile and forgot the batches. Whoever still calls under
 -- such a lease is refused by its token, and the next one asks before it calls.
 UPDATE work SET lease_token = NULL, lease_until = NULL
 WHERE (step, subject_id) IN (
@@ -53,7 +53,7 @@ WHERE (step, subject_id) IN (
     FOR UPDATE SKIP LOCKED)
 RETURNING step, subject_id;
 
--- name: free_flown
+-- name: free_batch_members
 -- Free the work that a worker has leased. A call that still runs for it is refused by its token.
 UPDATE work SET lease_token = NULL, lease_until = NULL
 WHERE (step, subject_id) IN (
@@ -64,7 +64,7 @@ WHERE (step, subject_id) IN (
     FOR UPDATE OF w);
 
 -- name: suspect
--- Members of a crashed flight are freed and run alone; `crashed` is 1 when the crash counts. What was a suspect already
+-- Members of a crashed batch are freed and run alone; `crashed` is 1 when the crash counts. What was a suspect already
 -- runs exclusively from now on, so that its next crash does count.
 UPDATE work
 SET is_suspect = true, is_exclusive = is_suspect, lease_token = NULL, lease_until = NULL,
@@ -97,7 +97,7 @@ ORDER BY r.step, r.subject_id
 ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now()), attempts = 0, crashes = 0
 WHERE work.lease_token IS NULL;
 
--- name: rest
+-- name: wait_for_gate
 -- Work behind a shut gate is not due until the gate opens. Nothing was called, so no attempt is counted.
 UPDATE work AS w
 SET due_at = '9999-01-01 00:00+00', gate = r.gate, gated_at = coalesce(w.gated_at, now()),
@@ -166,7 +166,7 @@ WHERE (w.has_clock AND o.ship_by < now() + make_interval(secs => %(margin_s)s)
 ORDER BY f.id, w.has_clock DESC
 LIMIT %(limit)s;
 
--- name: resting
+-- name: count_behind_gates
 -- How much work rests behind each gate: what met an account's gate and what is due for it, and what is due in a
 -- lane or for a step that is paused.
 SELECT 'account', account, sum(rows)::bigint FROM (

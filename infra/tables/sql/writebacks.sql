@@ -1,6 +1,6 @@
 -- What a platform must hear of a package.
 
--- name: tell_untold
+-- name: resume_writebacks
 -- What a platform must hear of a label that was booked while the order was held.
 INSERT INTO work (step, subject_id, lane, account)
 SELECT 'writeback', w.package_id, f.lane, o.platform || '/' || o.shop

@@ -3,12 +3,12 @@
 from actors.take_over import Adopted
 from ops.faces.terminal.layout import china_minute
 from ops.faces.terminal.words import WORDS
-from ops.verbs.expedite import Expedited
-from ops.verbs.hold_orders import Held
-from ops.verbs.holds import Released
+from ops.verbs.expedite import ExpediteResult
+from ops.verbs.hold_orders import HeldOrder
+from ops.verbs.holds import ReleaseResult
 
 
-def hold_in_words(held: Held) -> str:
+def hold_in_words(held: HeldOrder) -> str:
     """The result for the order that was held."""
     facts = {
         "order": held.order_id,
@@ -21,7 +21,7 @@ def hold_in_words(held: Held) -> str:
     return WORDS.say("phrase.held_with_left", {"held": said, "left": WORDS.listed(held.left)}) if held.left else said
 
 
-def release_in_words(released: Released) -> str:
+def release_in_words(released: ReleaseResult) -> str:
     """The result for the order whose hold was released."""
     key = "phrase.released_without" if released.left_out else "phrase.released"
     said = WORDS.say(key, {"code": released.code, "lines": released.left_out})
@@ -36,7 +36,7 @@ def adopt_in_words(adopted: Adopted) -> str:
     return WORDS.say("phrase.order_adopted", {"order": adopted.order_id, "state": adopted.state})
 
 
-def expedite_in_words(expedited: Expedited) -> str:
+def expedite_in_words(expedited: ExpediteResult) -> str:
     """The present lane of the order, or of the payload that is not read yet."""
     is_order = expedited.order_id is not None
     what = WORDS.say(f"phrase.expedited_{'order' if is_order else 'payload'}", {"order": expedited.order_id})

@@ -7,21 +7,21 @@ import msgspec
 
 from domain.reasons import Reason
 from ops.faces.terminal.words import WORDS
-from ops.verbs.reconcile import Outcome, Reconciled
-from ops.verbs.writeback_retry import Said, Told
+from ops.verbs.reconcile import Reconciled, ReconcileOutcome
+from ops.verbs.writeback_retry import PlatformAnswer, RetryResult
 
 
-def said_in_words(said: Said) -> str:
+def answer_in_words(said: PlatformAnswer) -> str:
     return WORDS.say(f"said.{said}")
 
 
-def outcome_in_words(outcome: Outcome) -> str:
+def outcome_in_words(outcome: ReconcileOutcome) -> str:
     return WORDS.say(f"outcome.{outcome}")
 
 
-def told_in_words(told: Told) -> str:
+def retry_result_in_words(result: RetryResult) -> str:
     """One line of the result of a retry."""
-    return f"{told.order} {told.waybill}: {said_in_words(told.said)}{_in_brackets(told.why)}"
+    return f"{result.order} {result.waybill}: {answer_in_words(result.said)}{_in_brackets(result.why)}"
 
 
 def reconciled_in_words(one: Reconciled) -> str:
@@ -34,11 +34,11 @@ def _in_brackets(why: Reason | None) -> str:
     return f" ({WORDS.reason(why)})" if why else ""
 
 
-def told_tree(told: Told) -> dict[str, Any]:
+def retry_result_tree(result: RetryResult) -> dict[str, Any]:
     """For scripts: `said` and `words` in English, and their codes."""
-    codes = {"said_code": told.said, "why_code": told.why.code if told.why else ""}
-    words = {"said": said_in_words(told.said), "words": WORDS.reason(told.why)}
-    return {**_without_why(told), **words, **codes}
+    codes = {"said_code": result.said, "why_code": result.why.code if result.why else ""}
+    words = {"said": answer_in_words(result.said), "words": WORDS.reason(result.why)}
+    return {**_without_why(result), **words, **codes}
 
 
 def reconciled_tree(one: Reconciled) -> dict[str, Any]:
@@ -48,13 +48,13 @@ def reconciled_tree(one: Reconciled) -> dict[str, Any]:
     return {**_without_why(one), **words, **codes}
 
 
-def said_counts(told: Iterable[Told]) -> dict[str, int]:
+def answer_counts(result: Iterable[RetryResult]) -> dict[str, int]:
     """How many packages each answer has, by the answer in English."""
-    all_said = [one.said for one in told]
-    return {said_in_words(said): all_said.count(said) for said in Said}
+    all_said = [one.said for one in result]
+    return {answer_in_words(said): all_said.count(said) for said in PlatformAnswer}
 
 
-def _without_why(one: Told | Reconciled) -> dict[str, Any]:
+def _without_why(one: RetryResult | Reconciled) -> dict[str, Any]:
     whole: dict[str, Any] = msgspec.to_builtins(one)
     del whole["why"]
     return whole

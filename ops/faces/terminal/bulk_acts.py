@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from domain.bulk_acts import ActState
-from infra.tables.bulk_acts import BulkAct, Item
+from infra.tables.bulk_acts import BulkAct, BulkItem
 from ops.faces.terminal.bulk import counts_in_words
 from ops.faces.terminal.layout import china_time, plain_grid, plain_table
 from ops.faces.terminal.words import WORDS
 
 
-def print_act(act: BulkAct, items: Sequence[Item], console: Console) -> None:
+def print_act(act: BulkAct, items: Sequence[BulkItem], console: Console) -> None:
     """What is to be done, or was; then items, where some were asked for."""
     console.print(f"bulk {act.id}, {act.verb}, is {_state(act)}: {counts_in_words(act.items)}", soft_wrap=True)
     grid = plain_grid()
@@ -40,7 +40,7 @@ def print_act(act: BulkAct, items: Sequence[Item], console: Console) -> None:
         print_items(items, console)
 
 
-def print_items(items: Sequence[Item], console: Console) -> None:
+def print_items(items: Sequence[BulkItem], console: Console) -> None:
     """One line an item. The number is its line in the file, or its place."""
     table = plain_table(
         "no.", "id", "state", "result", "when", "facts", right=("no.", "id"), whole=("no.", "id", "state")

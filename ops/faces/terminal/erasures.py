@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from ops.faces.terminal.words import WORDS
-from ops.views.erasures import InFlight, Plan
+from ops.views.erasures import ErasurePlan, InFlight
 
 
 def in_flight_in_words(order: InFlight) -> str:
@@ -14,7 +14,7 @@ def in_flight_in_words(order: InFlight) -> str:
     return WORDS.say("phrase.in_the_way", {"order": order.order, "in_the_way": WORDS.in_the_way(order.code, facts)})
 
 
-def plan_tree(plan: Plan) -> dict[str, Any]:
+def plan_tree(plan: ErasurePlan) -> dict[str, Any]:
     """For scripts: `in_flight` in English, `in_the_way` as codes and facts."""
     sentences = [in_flight_in_words(one) for one in plan.in_flight]
     return {"orders": plan.orders, "in_flight": sentences, "in_the_way": msgspec.to_builtins(plan.in_flight)}

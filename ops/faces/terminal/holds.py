@@ -10,7 +10,7 @@ from infra.tables.holds import OpenHold
 from ops.faces.terminal.layout import china_minute, plain_table
 from ops.faces.terminal.order_list import WIDE, on_two_lines, span
 from ops.faces.terminal.words import WORDS
-from ops.verbs.hold_orders import Assigned, Snoozed
+from ops.verbs.hold_orders import AssignedHold, SnoozedHold
 
 _DUE = "due (UTC+8)"
 
@@ -51,13 +51,13 @@ def _age_s(one: OpenHold) -> int:
     return int((one.seen_at - one.opened_at).total_seconds())
 
 
-def assigned_in_words(one: Assigned) -> str:
+def assigned_in_words(one: AssignedHold) -> str:
     """What has become of a hold."""
     facts = {"hold": one.hold_id, "code": one.code, "order": one.order_id, "was": one.was_owner, "owner": one.owner}
     return WORDS.say("phrase.assigned", {**facts, "due": china_minute(one.due_at)})
 
 
-def snoozed_in_words(one: Snoozed) -> str:
+def snoozed_in_words(one: SnoozedHold) -> str:
     """What has become of a hold."""
     facts = {"hold": one.hold_id, "code": one.code, "order": one.order_id}
     if one.snoozed_until is None:

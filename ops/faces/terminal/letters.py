@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from infra.engine.replay import Answer, Replayed
+from infra.engine.replay import ReplayAnswer, Replayed
 from infra.tables.letters import Letter, LetterCause, WholeLetter
 from ops.faces.terminal.layout import china_minute, china_span, china_time, plain_grid, plain_table
 from ops.faces.terminal.words import WORDS, cause_in_words
@@ -17,7 +17,7 @@ from ops.views.letters import Preview
 # Of a fingerprint; `--cause` takes any beginning that no other shares.
 CAUSE_SHOWN = 8
 _SEEN, _DIED = "seen (UTC+8)", "died (UTC+8)"
-_STYLES = {Answer.REPLAYED: "green", Answer.SUPERSEDED: "yellow", Answer.REFUSED: "bold red"}
+_STYLES = {ReplayAnswer.REPLAYED: "green", ReplayAnswer.SUPERSEDED: "yellow", ReplayAnswer.REFUSED: "bold red"}
 
 
 def print_causes(causes: Sequence[LetterCause], limit: int, console: Console) -> None:
@@ -110,7 +110,7 @@ def preview_in_words(preview: Preview) -> str:
     why = WORDS.reason(preview.why or preview.next_try)
     if preview.next_try is not None and preview.resume:
         return WORDS.say("phrase.resumes", {"state": preview.resume, "next_try": why})
-    return WORDS.say("phrase.closes_as_superseded", {"why": why}) if preview.answer is Answer.SUPERSEDED else why
+    return WORDS.say("phrase.closes_as_superseded", {"why": why}) if preview.answer is ReplayAnswer.SUPERSEDED else why
 
 
 def preview_tree(preview: Preview) -> dict[str, Any]:

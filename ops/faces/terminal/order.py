@@ -14,7 +14,7 @@ from domain.take_over import KEPT_OUT
 from infra.tables.inspect import Match
 from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
 from ops.faces.terminal.words import WORDS, cause_in_words
-from ops.views.order import DeadLetter, Gap, OrderView, Package, RawAnswer, Shipment, UnreadableScan
+from ops.views.order import DeadLetterView, GapView, OrderView, PackageView, RawAnswer, ShipmentView, UnreadableScan
 from ops.views.timeline import Case, ShownHold
 
 CHINA = timezone(timedelta(hours=8), "UTC+8")
@@ -186,7 +186,7 @@ def _whole_reason(hold: ShownHold) -> str:
     return "; ".join(filter(None, (WORDS.meaning(hold.code), WORDS.facts(hold.facts))))
 
 
-def _letter(letter: DeadLetter, now: datetime) -> Group:
+def _letter(letter: DeadLetterView, now: datetime) -> Group:
     tries = f"{letter.attempts} tries" + (f", {letter.crashes} crashes" if letter.crashes else "")
     head = Text.assemble(
         (f"{letter.step}: {letter.code}", _LATE),
@@ -205,7 +205,7 @@ def _letter(letter: DeadLetter, now: datetime) -> Group:
     return Group(head, chain)
 
 
-def _gap(gap: Gap, now: datetime) -> Text:
+def _gap(gap: GapView, now: datetime) -> Text:
     return Text.assemble(
         (f"its change of {_time(gap.changed_at)}: {gap.error}", _LATE),
         f"  {gap.tries} tries since {_time(gap.noticed_at)}, ",
@@ -290,14 +290,14 @@ def _pieces(view: OrderView, quantities: Mapping[str, int]) -> str:
     )
 
 
-def _waybills(shipments: Iterable[Shipment]) -> str:
+def _waybills(shipments: Iterable[ShipmentView]) -> str:
     return "\n".join(
         (shipment.waybill or "no number yet") + ("" if shipment.status == "booked" else f" ({shipment.status})")
         for shipment in shipments
     )
 
 
-def _ways(packages: Iterable[Package]) -> Table:
+def _ways(packages: Iterable[PackageView]) -> Table:
     """What couriers told, in the order in which it happened."""
     table = _table("no.", "time", "what", "courier's code")
     for package in packages:
@@ -309,7 +309,7 @@ def _ways(packages: Iterable[Package]) -> Table:
     return table
 
 
-def _scans(package: Package) -> str:
+def _scans(package: PackageView) -> str:
     if package.delivered_at:
         return f"signed {_time(package.delivered_at)}"
     if package.collected_at:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ops.faces.terminal.layout import china_minute, plain_table
 from ops.faces.terminal.words import WORDS
-from ops.views.order_list import OrderLine, OrderPage, Waiting, WaitsFor
+from ops.views.order_list import OrderPage, OrderSummary, WaitingFor, WaitsFor
 
 # From this width on an order takes one line; below it, two.
 WIDE = 110
@@ -28,7 +28,7 @@ def print_orders(page: OrderPage, console: Console) -> None:
         console.print(f"more with --after {page.more_after}", soft_wrap=True)
 
 
-def _wide(orders: Sequence[OrderLine]) -> Table:
+def _wide(orders: Sequence[OrderSummary]) -> Table:
     names = ("id", "order", "state", "age", "money", "lane", _SHIP_BY, "waits for")
     table = plain_table(*names, right=("id", "age", "money"), whole=names[:-1])
     for one in orders:
@@ -38,7 +38,7 @@ def _wide(orders: Sequence[OrderLine]) -> Table:
     return table
 
 
-def _narrow(orders: Sequence[OrderLine]) -> Table:
+def _narrow(orders: Sequence[OrderSummary]) -> Table:
     names = ("id", "order", "state\nage", "money\nlane", "ship by\n(UTC+8)", "waits for")
     table = plain_table(*names, right=("id", "money\nlane"), whole=names[:-1])
     for one in orders:
@@ -59,11 +59,11 @@ def on_two_lines(name: str) -> str:
     return f"{shop}/\n{platform_order_id}"
 
 
-def _state(one: OrderLine) -> str:
+def _state(one: OrderSummary) -> str:
     return one.state if one.parts == 1 else f"{one.state} +{one.parts - 1}"
 
 
-def waits_in_words(waits: Waiting, now: datetime) -> str:
+def waits_in_words(waits: WaitingFor, now: datetime) -> str:
     """What would move an order."""
     facts = {
         "owner": waits.owner,
@@ -91,7 +91,7 @@ def span(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _ship_by(one: OrderLine) -> Text:
+def _ship_by(one: OrderSummary) -> Text:
     if one.ship_by is None:
         return Text("–", "dim")
     is_late = one.ship_by <= one.seen_at and one.waits.kind not in {WaitsFor.COURIER, WaitsFor.NOTHING}

@@ -9,14 +9,14 @@ from rich.table import Table
 
 from domain.retention import Kind
 from ops.faces.terminal.words import WORDS
-from ops.views.retention import Policy, Standing
+from ops.views.retention import PolicyView, RetentionState
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _TABLES_SHOWN = 12
 _STEP = 1000.0
 
 
-def print_standing(found: Standing, console: Console) -> None:
+def print_retention(found: RetentionState, console: Console) -> None:
     policies = Table(box=None, pad_edge=False)
     for title in ("kind", "kept", "purged", "what"):
         policies.add_column(title, justify="right" if title == "purged" else "left")
@@ -45,12 +45,12 @@ def print_standing(found: Standing, console: Console) -> None:
         console.print(f"erasures that wait for their orders' end: {found.erasures_open} ({found.erasures_late} late)")
 
 
-def meaning(policy: Policy) -> str:
+def meaning(policy: PolicyView) -> str:
     """What a kind holds."""
     return WORDS.say(f"retention.{policy.kind}")
 
 
-def standing_tree(found: Standing) -> dict[str, Any]:
+def retention_tree(found: RetentionState) -> dict[str, Any]:
     """The report of retention as plain dicts for JSON, each policy with its `meaning` in English."""
     policies = [{**msgspec.to_builtins(one), "meaning": meaning(one)} for one in found.policies]
     return {**msgspec.to_builtins(found), "policies": policies}
@@ -61,7 +61,7 @@ def kinds_in_words(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{kind} {rows[kind]}" for kind in map(str, Kind) if rows.get(kind)) or WORDS.say("phrase.nothing")
 
 
-def _by_cause(found: Standing) -> str:
+def _by_cause(found: RetentionState) -> str:
     shown = ", ".join(f"{cause} {count}" for cause, count in found.tombstones.items())
     return f"({shown})" if shown else ""
 

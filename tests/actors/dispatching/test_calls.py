@@ -5,7 +5,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from adapters.documents import Capabilities, Progress
+from adapters.documents import Capabilities, DocumentProgress
 from domain.errors import Conflict, Malformed, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
 from domain.gates import GateShut
 from tests.actors.dispatching.conftest import Killed
@@ -307,7 +307,7 @@ def test_a_document_that_the_warehouse_has_stopped_is_placed_under_the_next_gene
     labelled.warehouse.faults = {"after_place": [UnknownOutcome("reset")]}
     labelled.run("dispatch")
     [reference] = labelled.warehouse.documents
-    labelled.warehouse.progress[reference] = Progress.STOPPED
+    labelled.warehouse.progress[reference] = DocumentProgress.STOPPED
     documents.fall_due()
     labelled.run("dispatch")
     assert documents.placements() == [("east", 1, "stopped", "", False), ("east", 2, "placed", "", False)]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.documents import EventLine, EventPackage, Part, Taken
+from adapters.documents import DocumentPart, EventLine, EventPackage, Taken
 from adapters.ports import WarehouseEvent
 from domain.errors import Refused
 from domain.holds import HoldCode
@@ -252,7 +252,9 @@ def test_events_during_a_hold_wait_for_its_end_with_all_they_tell(booking, docum
 def test_a_document_cut_into_parts_is_final_with_the_last_part(take_orders, trade, documents, tell):
     merchant = take_orders(books_waybill=True, splits=True)
     merchant.stock(**{"TEE-1": 10})
-    merchant.warehouse.answers["place"] = [Taken("w-1", (Part("w-1-a", (("1001", 1),)), Part("w-1-b", (("1001", 1),))))]
+    merchant.warehouse.answers["place"] = [
+        Taken("w-1", (DocumentPart("w-1-a", (("1001", 1),)), DocumentPart("w-1-b", (("1001", 1),))))
+    ]
     merchant.deliver(trade(tid="1001", pieces=2))
     merchant.flow("label")
     merchant.run("dispatch")

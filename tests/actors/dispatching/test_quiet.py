@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from actors.quiet_documents import QuietDocuments
-from adapters.documents import Capabilities, Progress
+from adapters.documents import Capabilities, DocumentProgress
 from domain.alarms import AlarmKind
 from domain.errors import Refused, Transient, UnknownOutcome
 from domain.holds import HoldCode
 from domain.take_over import Mode
 from infra.engine.author import Author
-from infra.engine.watch import Watch
+from infra.engine.watch import WatchStop
 from infra.monitoring.alarm_conditions import conditions_of
 from infra.tables.placements import silent_warehouses
 from ops.verbs.holds import release
@@ -74,7 +74,7 @@ def test_a_question_that_fails_stops_no_order(placed, documents, hour_later):
 def test_a_refusal_that_no_event_told_is_found(placed, documents, hour_later):
     placed.stock("west", **{"TEE-1": 10})
     [reference] = placed.warehouse.documents
-    placed.warehouse.progress[reference] = Progress.REFUSED
+    placed.warehouse.progress[reference] = DocumentProgress.REFUSED
     hour_later()
     assert documents.placements() == [("east", 1, "refused", "other", False)]
     assert placed.states() == ["approved"]
@@ -86,7 +86,7 @@ def test_a_document_that_is_gone_is_for_a_person(placed, documents, hour_later, 
     if is_gone:
         placed.warehouse.documents.clear()
     else:
-        placed.warehouse.progress[reference] = Progress.STOPPED
+        placed.warehouse.progress[reference] = DocumentProgress.STOPPED
     hour_later()
     assert (placed.states(), placed.holds()) == (["on_hold"], ["dispatch_error"])
     assert placed.one("SELECT facts->>'code' FROM hold") == code
@@ -176,14 +176,14 @@ def test_a_released_order_may_be_routed_to_any_location_again(labelled, document
 def test_nothing_is_placed_for_a_watched_shop(labelled, documents):
     labelled.rows("UPDATE shop SET mode = %s, watched_since = now()", Mode.WATCH)
     with labelled.db.transaction() as tx:
-        [stopped] = Watch(frozenset({"taobao/s1"})).stopped(tx, "dispatch", [1])
+        [stopped] = WatchStop(frozenset({"taobao/s1"})).stopped(tx, "dispatch", [1])
     assert stopped.outcome.code is HoldCode.SHOP_WATCHED
     labelled.rows(
         """INSERT INTO placement (fulfillment_order_id, location, generation, reference, status, call_deadline)
            VALUES (1, 'east', 1, 'R', 'intended', now())"""
     )
     with labelled.db.transaction() as tx:
-        assert Watch(frozenset({"taobao/s1"})).stopped(tx, "dispatch", [1]) == [], "what may have happened is asked"
+        assert WatchStop(frozenset({"taobao/s1"})).stopped(tx, "dispatch", [1]) == [], "what may have happened is asked"
 
 
 def test_the_order_is_shown_with_its_documents(placed):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.documents import Capabilities, DocumentRefusedError, EventLine, Progress, RefusalCode
+from adapters.documents import Capabilities, DocumentProgress, DocumentRefusedError, EventLine, RefusalCode
 from domain.dispatch import code_of
 from domain.errors import UnknownOutcome
 
@@ -101,7 +101,7 @@ def test_a_refusal_that_is_found_later_counts_as_one(labelled, documents):
     labelled.warehouse.faults = {"after_place": [UnknownOutcome("reset")]}
     labelled.run("dispatch")
     [reference] = labelled.warehouse.documents
-    labelled.warehouse.progress[reference] = Progress.REFUSED
+    labelled.warehouse.progress[reference] = DocumentProgress.REFUSED
     documents.fall_due()
     labelled.run("dispatch")
     assert documents.placements() == [("east", 1, "refused", "other", False)]

@@ -9,7 +9,7 @@ from infra.config.retention import Retention
 from infra.monitoring.invariants import find_breaches
 from infra.process.steps import STEPS
 from infra.retention.purge import Purge, count_due
-from infra.tables.retention import Patience, find_ended
+from infra.tables.retention import RetentionDays, find_ended
 from infra.tables.sql import load
 from ops.views.order import view_order
 from tests.actors.processes import process_with
@@ -275,4 +275,4 @@ def test_every_order_is_found_in_small_batches_and_bounded_rounds(merchant, ship
     rounds = [Purge(merchant.db, Retention(), batches_max=1, batch=2).run()["persons"] for _ in range(4)]
     assert (sum(rounds), max(rounds)) == (5, 2)
     with merchant.db.connection() as session:
-        assert find_ended(session, [1, 2, 3, 4, 5], Patience(0, 0)) == []
+        assert find_ended(session, [1, 2, 3, 4, 5], RetentionDays(0, 0)) == []

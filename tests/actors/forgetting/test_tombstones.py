@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from actors.pull import Pull
+from actors.pull import PullStep
 from adapters.platforms.taobao.trade import raw_order
-from adapters.ports import Listed
+from adapters.ports import ListedChange
 from domain.order import PlatformState
 from infra.engine.author import Author
 from infra.engine.replay import replay
@@ -17,10 +17,10 @@ from infra.tables.letters import LETTERS
 
 def listed(merchant, trade, at, state=PlatformState.TO_SHIP):
     """Whether a pull would fetch the order that its platform lists so."""
-    due = Pull(merchant.tools).intend
+    due = PullStep(merchant.tools).intend
     with merchant.db.transaction() as tx:
         [one] = due(tx, [merchant.one("SELECT id FROM shop")]).intents
-    return bool(Pull(merchant.tools)._unknown(one, one.window, [Listed(trade["tid_str"], at, state)], 0.0))
+    return bool(PullStep(merchant.tools)._unknown(one, one.window, [ListedChange(trade["tid_str"], at, state)], 0.0))
 
 
 WAYS = {
@@ -181,5 +181,7 @@ def test_the_bodies_that_a_pull_stores_cost_no_further_statement(merchant, trade
     raws = [raw_order(msgspec.json.encode({"trade": trade()})) for _ in range(20)]
     before = merchant.db.counts.statements
     at = datetime(2026, 11, 22, tzinfo=UTC)
-    Pull(merchant.tools).store(merchant.settings.shops[0], "pull", [(Listed(r.platform_order_id, at), r) for r in raws])
+    PullStep(merchant.tools).store(
+        merchant.settings.shops[0], "pull", [(ListedChange(r.platform_order_id, at), r) for r in raws]
+    )
     assert merchant.db.counts.statements - before == 2

@@ -25,7 +25,7 @@ class Bench:
     merchant: Any
 
     def scan(self, act: str, *names: str) -> list[ScanResult]:
-        packing = PackingBench(self.merchant.tools, self.merchant.outside, ME, PackageAct(act))
+        packing = PackingBench(self.merchant.tools, self.merchant.event_loop, ME, PackageAct(act))
         return packing.scan(list(enumerate(names, 1)))
 
     def became(self, act: str, *names: str) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from actors.apply_scans import apply_scans
-from adapters.documents import Progress, Stop
+from adapters.documents import DocumentProgress, Stop
 from adapters.warehouses.own import OwnWarehouse
 from domain.errors import Malformed, Misconfigured, Transient
 from ops.views.picks import picks, waves
@@ -265,13 +265,13 @@ def test_a_document_is_looked_up_in_our_own_rows(placed, bench):
         answer = asyncio.run(port.find(reference))
         return answer and answer.progress
 
-    assert found() is Progress.TAKEN
+    assert found() is DocumentProgress.TAKEN
     bench.scan("pack", "SF0001")
-    assert found() is Progress.PACKED
+    assert found() is DocumentProgress.PACKED
     bench.scan("hand_over", "SF0001")
-    assert found() is Progress.HANDED_OVER
+    assert found() is DocumentProgress.HANDED_OVER
     placed.rows("UPDATE placement SET status = 'refused', code = 'short'")
-    assert found() is Progress.REFUSED
+    assert found() is DocumentProgress.REFUSED
     placed.rows("UPDATE placement SET status = 'intended', ended_at = NULL")
     assert found() is None
     assert asyncio.run(port.find("AAAAAAAAAAAAAAAAAAAA-W1-1")) is None

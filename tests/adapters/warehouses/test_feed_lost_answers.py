@@ -6,12 +6,12 @@ import pytest
 from aiohttp import web
 from msgspec import structs
 
-from adapters.documents import Document, DocumentLine, DocumentRefusedError, Progress, RefusalCode, Stop
-from adapters.door import Door
+from adapters.documents import Document, DocumentLine, DocumentProgress, DocumentRefusedError, RefusalCode, Stop
+from adapters.http_client import HttpClient
 from adapters.warehouses import feed
 from domain.errors import Transient, UnknownOutcome
 from infra.config.secret import Secret
-from infra.config.settings import Door as Limits
+from infra.config.settings import HttpLimits as Limits
 from infra.config.settings import Location, Sender
 from infra.process.clock import SystemClock
 from sandbox.report import full
@@ -55,7 +55,7 @@ async def warehouse(world):
         options={"takes_orders": "true"},
     )
     limits = Limits(connect_s=1.0, read_s=1.0, total_s=2.0)
-    async with Door(limits, frozenset({host}), SystemClock()) as door:
+    async with HttpClient(limits, frozenset({host}), SystemClock()) as door:
         yield feed.connect(location, door, SystemClock())
     await runner.cleanup()
 
@@ -105,7 +105,7 @@ async def test_a_refusal_whose_answer_is_lost_is_refused_when_it_is_found(world,
     with pytest.raises(UnknownOutcome):
         await warehouse.place(DOCUMENT)
     found = await warehouse.find(DOCUMENT.reference)
-    assert found.progress is Progress.REFUSED
+    assert found.progress is DocumentProgress.REFUSED
     with pytest.raises(DocumentRefusedError) as caught:
         await warehouse.place(DOCUMENT)
     assert caught.value.reason is RefusalCode(found.code)
@@ -116,7 +116,7 @@ async def test_a_refusal_whose_answer_is_lost_is_refused_when_it_is_found(world,
 async def test_a_stop_and_a_look_up_are_repeated_by_the_door(world, warehouse, lever):
     await warehouse.place(DOCUMENT)
     getattr(world.warehouses, lever)[PLACE] = 1
-    assert (await warehouse.find(DOCUMENT.reference)).progress is Progress.TAKEN
+    assert (await warehouse.find(DOCUMENT.reference)).progress is DocumentProgress.TAKEN
     getattr(world.warehouses, lever)[PLACE] = 1
     assert await warehouse.stop(DOCUMENT.reference, "") is Stop.STOPPED
     assert documents(world) == [(DOCUMENT.reference, "stopped")]

@@ -8,10 +8,10 @@ import pytest
 from adapters.documents import (
     Document,
     DocumentLine,
+    DocumentPart,
+    DocumentProgress,
     DocumentRefusedError,
     EventLine,
-    Part,
-    Progress,
     RefusalCode,
     Stop,
 )
@@ -49,7 +49,10 @@ def test_a_document_shows_no_person():
 
 def test_parts_that_make_up_the_document_are_read():
     said = answer(answer="taken", id="W", parts=[part("W-1", **{"11": 1}), part("W-2", **{"11": 1, "12": 1})])
-    assert read_taken(said, DOCUMENT).parts == (Part("W-1", (("11", 1),)), Part("W-2", (("11", 1), ("12", 1))))
+    assert read_taken(said, DOCUMENT).parts == (
+        DocumentPart("W-1", (("11", 1),)),
+        DocumentPart("W-2", (("11", 1), ("12", 1))),
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,10 +108,14 @@ def test_nothing_is_freed_on_any_other_word(word):
         read_stop(answer(answer=word), REFERENCE)
 
 
-@pytest.mark.parametrize("word", Progress)
+@pytest.mark.parametrize("word", DocumentProgress)
 def test_a_document_is_found_in_every_state(word):
     found = read_found(answer(state=word.value, id=17, code="capacity"), REFERENCE)
-    assert (found.progress, found.their_id, found.code) == (word, "17", "capacity" if word is Progress.REFUSED else "")
+    assert (found.progress, found.their_id, found.code) == (
+        word,
+        "17",
+        "capacity" if word is DocumentProgress.REFUSED else "",
+    )
 
 
 @pytest.mark.parametrize("read", [read_stop, read_found, lambda body, _: read_taken(body, DOCUMENT)])

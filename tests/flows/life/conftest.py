@@ -15,7 +15,7 @@ from adapters import registry
 from domain.errors import Conflict, Refused
 from domain.gates import GateKind
 from domain.holds import HoldCode
-from domain.ledger_check import reckon
+from domain.ledger_check import compare_ledgers
 from domain.rules import RefundScope, WhenShort
 from domain.waivers import read_named
 from drills.queries import DRILLS
@@ -27,7 +27,7 @@ from infra.config.rules import load_rules
 from infra.config.settings import Engine, Guard, Limit, read_settings
 from infra.engine.accounts import ensure_accounts
 from infra.engine.author import Author
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.engine.gated_runner import GatedRunner
 from infra.monitoring.invariants import find_breaches
 from infra.process import failpoints
@@ -139,11 +139,11 @@ class Rung:
         self.keys += keys
 
 
-class House:
+class LifeHarness:
     """One merchant with a sandbox of its own, in this process."""
 
-    def __init__(self, db, outside, shared, known, surround):
-        self.db, self.outside, self.shared, self.settings = db, outside, shared, known
+    def __init__(self, db, event_loop, shared, known, surround):
+        self.db, self.event_loop, self.shared, self.settings = db, event_loop, shared, known
         self.clock = HouseClock()
         self.world = World(SPEC, PLAN, self.clock.now)
         self.corridor, self.buyers = surround(self.world, self.clock, PLAN.shops[0].name)
@@ -155,7 +155,7 @@ class House:
         self.guard = self._gates(bells)
         self.tools = guarded(self._tools(bells), self.guard)
         for location in self.settings.locations:
-            load_stock(db, outside, location, self.tools.warehouse(location.name))
+            load_stock(db, event_loop, location, self.tools.warehouse(location.name))
         self.hire()
         duty = GateDuty(db, shared, rules_of(known.guard, Limit()), self.clock, margin_s=7200.0, patience_s=86_400.0)
         self.sweeper = Sweeper(db, bells, self.clock, self.settings.engine.crashes_max, duty)
@@ -165,7 +165,7 @@ class House:
 
     def hire(self):
         """Workers, who know the rules of now."""
-        runners = make_runners(self.tools, self.outside, 1_000_000)
+        runners = make_runners(self.tools, self.event_loop, 1_000_000)
         self.runners = {step: GatedRunner(runner, self.guard) for step, runner in runners.items()}
 
     def live_by(self, refund_asked_holds=RefundScope.ORDER, when_short=WhenShort.HOLD, max_parts=3):
@@ -371,8 +371,8 @@ class House:
         told = Counter((one.content["data"]["waybill"], one.content["type"]) for one in self.world.ledger.told.values())
         return [key for key, count in told.items() if count > 1]
 
-    def reckoning(self):
-        return reckon(our_ledger(self.db), their_ledger(self))
+    def comparison(self):
+        return compare_ledgers(our_ledger(self.db), their_ledger(self))
 
     def read(self, _report):
         return report.full(self.world)
@@ -425,7 +425,7 @@ def _dies_in_the_story(monkeypatch):
 
 
 @pytest.fixture
-def make_house(database, redis_url, outside, tmp_path, surround):
+def make_house(database, redis_url, event_loop, tmp_path, surround):
     with database.connection() as connection:
         connection.execute(
             "CREATE FUNCTION wipe() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE ("
@@ -434,10 +434,10 @@ def make_house(database, redis_url, outside, tmp_path, surround):
         )
     known = settings_of(tmp_path, SPEC)
     with closing(connect_gates(redis_url.reveal())) as client:
-        yield lambda: House(database, outside, SharedGates(client), known, surround)
+        yield lambda: LifeHarness(database, event_loop, SharedGates(client), known, surround)
 
 
 @pytest.fixture
-def outside():
-    with Outside() as outside:
-        yield outside
+def event_loop():
+    with EventLoopThread() as event_loop:
+        yield event_loop

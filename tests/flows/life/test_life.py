@@ -191,15 +191,15 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def the_ledgers_agree_on_stock_and_bookings(self):
         """What a platform was told may be recorded later; what we call booked is booked, and alive."""
-        reckoning = self.house.reckoning()
-        assert reckoning.oversold == 0
-        assert [one for one in reckoning.contradictions if "not alive at the courier" in one] == []
+        comparison = self.house.comparison()
+        assert comparison.oversold == 0
+        assert [one for one in comparison.contradictions if "not alive at the courier" in one] == []
 
     def teardown(self):
         self.house.settle()
-        reckoning = self.house.reckoning()
-        assert reckoning.agrees, reckoning
-        assert set(reckoning.verdicts) <= ENDED, reckoning
+        comparison = self.house.comparison()
+        assert comparison.agrees, comparison
+        assert set(comparison.verdicts) <= ENDED, comparison
         assert self.house.breaches() == []
         assert self.house.told_twice() == []
         assert self.house.forgotten() == []

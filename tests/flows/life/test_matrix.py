@@ -69,8 +69,8 @@ def comes_home(house):
     """All four orders, once nothing is down any more, with nothing done twice."""
     house.corridor.down.clear()
     house.settle()
-    reckoning = house.reckoning()
-    return reckoning.agrees and reckoning.verdicts == {Verdict.DONE: 4} and not house.told_twice()
+    comparison = house.comparison()
+    return comparison.agrees and comparison.verdicts == {Verdict.DONE: 4} and not house.told_twice()
 
 
 @pytest.mark.parametrize(
@@ -125,4 +125,4 @@ def test_without_a_sweeper_what_was_rung_for_goes_on_and_the_rest_waits_for_the_
     house.pass_time()
     assert {key.step for key in house.bells.keys} >= {"pull", "warehouse"}
     house.settle()
-    assert house.reckoning().verdicts == {Verdict.DONE: 5}
+    assert house.comparison().verdicts == {Verdict.DONE: 5}

@@ -91,7 +91,7 @@ def test_right_steps_send_each_piece_once(make_house, happens, breaks, constrain
     happens(house)
     house.settle()
     assert house.witness.wrong_with_pieces() == house.forgotten() == house.breaches() == []
-    assert house.reckoning().agrees
+    assert house.comparison().agrees
     assert refusals(house) == 0
 
 

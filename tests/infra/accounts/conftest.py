@@ -10,7 +10,7 @@ from redis import Redis
 from infra.accounts.account import AccountGate
 from infra.accounts.gates import Gates
 from infra.accounts.pauses import Pauses
-from infra.accounts.rules import Rules
+from infra.accounts.rules import GateRules
 from infra.accounts.shared_breaker import PREFIX, SharedGates, connect_gates
 from infra.config.secret import Secret
 from infra.process.clock import SystemClock
@@ -72,7 +72,7 @@ class World:
                 self.redis.hset(PREFIX + account, name, int(value) - ms)
 
     def account(self, account: str = "sf/main", **rules: Any) -> AccountGate:
-        return AccountGate(account, Rules(**rules), self.shared, self.clock, share=1.0)
+        return AccountGate(account, GateRules(**rules), self.shared, self.clock, share=1.0)
 
     def pauses(self) -> Pauses:
         assert self.db is not None
@@ -80,7 +80,7 @@ class World:
 
     def gates(self, *accounts: str, batches_max: int = 3, **rules: Any) -> Gates:
         """What one process has."""
-        each = {account: Rules(**rules) for account in accounts or ("sf/main",)}
+        each = {account: GateRules(**rules) for account in accounts or ("sf/main",)}
         return Gates(each, self.shared, self.pauses(), self.bells, self.clock, batches_max=batches_max, share=1.0)
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Malformed, Misconfigured, Refused, Transient
-from domain.gates import ALONE, PAUSED, Charge, GateShut
+from domain.gates import ALONE, PAUSED, FaultKind, GateShut
 from infra.accounts.repeats import may_repeat
 from infra.accounts.shared_breaker import PREFIX
 from infra.queue.bells import BellKey
@@ -223,7 +223,7 @@ async def test_attempts_are_given_back_beside_a_subject_that_is_just_being_judge
         judge.execute("SELECT FROM work WHERE subject_id = 1 FOR UPDATE")
         proof = asyncio.create_task(server.ask("R3"))
         await asyncio.to_thread(until_somebody_waits, judge)
-        note_spent(judge, ACCOUNT, Charge.CREDENTIALS, "label", 1)
+        note_spent(judge, ACCOUNT, FaultKind.CREDENTIALS, "label", 1)
     assert (await proof).facts[PAUSED] == ACCOUNT
     assert world.rows_of("SELECT attempts FROM work") == [(0,)]
     assert world.rows_of("SELECT account FROM spent_attempt") == []
@@ -236,9 +236,9 @@ async def test_an_acquittal_does_not_wait_for_whoever_notes_an_attempt(server, w
     await server.ask("R1")
     with world.db.transaction() as judge:
         judge.execute("SET LOCAL lock_timeout = '5s'")
-        note_spent(judge, ACCOUNT, Charge.CREDENTIALS, "label", 2)
+        note_spent(judge, ACCOUNT, FaultKind.CREDENTIALS, "label", 2)
         await asyncio.wait_for(server.ask("well"), 5)
-        note_spent(judge, ACCOUNT, Charge.CREDENTIALS, "label", 1)
+        note_spent(judge, ACCOUNT, FaultKind.CREDENTIALS, "label", 1)
     assert world.rows_of("SELECT is_acquitted FROM accusation") == [(True,)]
 
 

@@ -6,14 +6,14 @@ from pybreaker import CircuitBreaker
 from domain.errors import Refused, Transient
 from domain.gates import GateShut
 from infra.accounts.local_breaker import OwnGate
-from infra.accounts.rules import Rules
+from infra.accounts.rules import GateRules
 
 SICK = Transient("timed_out")
 OPEN_MS = 50
 
 
 def own(now=time.monotonic, share=1.0, **rules):
-    return OwnGate("sf/main", Rules(failures_max=2, open_ms=OPEN_MS, **rules), share, now)
+    return OwnGate("sf/main", GateRules(failures_max=2, open_ms=OPEN_MS, **rules), share, now)
 
 
 def sicken(gate):

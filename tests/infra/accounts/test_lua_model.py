@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.accounts.rules import Rules
-from infra.accounts.shared_breaker import PREFIX, Heard, Seen
+from infra.accounts.rules import GateRules
+from infra.accounts.shared_breaker import PREFIX, CallResults, GateLook
 
 ACCOUNT = "sf/main"
 
@@ -17,7 +17,7 @@ ACCOUNT = "sf/main"
 class Twin:
     """The same gate, told the time that Redis used."""
 
-    rules: Rules
+    rules: GateRules
     epoch: int = 0
     failures: int = 0
     open_until: int = 0
@@ -28,7 +28,7 @@ class Twin:
     tokens: int = 0
     filled: int = 0
 
-    def ask(self, want: int, heard: Heard, now: int):
+    def ask(self, want: int, heard: CallResults, now: int):
         self._fill(heard.unused, now)
         self._hear(heard, now)
         if heard.quiet_ms:
@@ -47,17 +47,17 @@ class Twin:
                 self.open_until, why = now + self.rules.open_ms, "probe"
         return granted, self.epoch, why, max(0, wait)
 
-    def look(self, now: int) -> Seen:
+    def look(self, now: int) -> GateLook:
         if self.quiet_until > now and self.quiet_until >= self.open_until:
-            return Seen("throttled", self.quiet_until - now, 0)
+            return GateLook("throttled", self.quiet_until - now, 0)
         if self.open_until > now:
-            return Seen("open", self.open_until - now, 0)
+            return GateLook("open", self.open_until - now, 0)
         if self.open_until:
-            return Seen("", 0, 1)
+            return GateLook("", 0, 1)
         if self.ramp_from:
             calls = 2 ** min(30, max(0, now - self.ramp_from) // self.rules.ramp_ms)
-            return Seen("", 0, calls if calls < self.rules.ramp_calls else -1)
-        return Seen("", 0, -1)
+            return GateLook("", 0, calls if calls < self.rules.ramp_calls else -1)
+        return GateLook("", 0, -1)
 
     def _fill(self, unused: int, now: int) -> None:
         if self.rules.rate_milli:
@@ -66,7 +66,7 @@ class Twin:
             self.tokens = min(self.rules.burst * 1_000_000, self.tokens + earned + unused * 1_000_000)
             self.filled = max(now, self.filled)
 
-    def _hear(self, heard: Heard, now: int) -> None:
+    def _hear(self, heard: CallResults, now: int) -> None:
         if heard.epoch != self.epoch or not heard.passed + heard.failed:
             return
         if self.open_until:
@@ -112,7 +112,7 @@ class Twin:
 
 
 RULES = st.builds(
-    Rules,
+    GateRules,
     failures_max=st.integers(1, 3),
     open_ms=st.just(10_000),
     ramp_ms=st.just(1_000),
@@ -145,7 +145,7 @@ def test_the_scripts_do_what_the_twin_does(make_world, redis, shared, rules, cou
             twin.pass_ms(given_[0])
             continue
         want, (when, *outcomes) = given_
-        heard = Heard(twin.epoch if when == "now" else twin.epoch + 7, *outcomes)
+        heard = CallResults(twin.epoch if when == "now" else twin.epoch + 7, *outcomes)
         grant = shared.ask(ACCOUNT, want, heard, rules)
         assert grant[:4] == twin.ask(want, heard, grant.now_ms)
         seen = shared.look([ACCOUNT], rules)[ACCOUNT]
@@ -155,22 +155,22 @@ def test_the_scripts_do_what_the_twin_does(make_world, redis, shared, rules, cou
 
 
 def test_a_free_gate_leaves_nothing_in_redis(redis, shared):
-    assert shared.ask(ACCOUNT, 256, Heard(passed=9), Rules())[:4] == (256, 0, "", 0)
+    assert shared.ask(ACCOUNT, 256, CallResults(passed=9), GateRules())[:4] == (256, 0, "", 0)
     assert redis.keys(PREFIX + "*") == []
 
 
 def test_after_a_loss_of_redis_the_bucket_is_empty(redis, shared, make_world):
-    rules, world = Rules(rate_per_s=10, burst=20), make_world()
-    assert shared.ask(ACCOUNT, 5, Heard(), rules).calls == 0
+    rules, world = GateRules(rate_per_s=10, burst=20), make_world()
+    assert shared.ask(ACCOUNT, 5, CallResults(), rules).calls == 0
     world.pass_ms(ACCOUNT, 5_000)
-    assert shared.ask(ACCOUNT, 50, Heard(), rules).calls == 20, "no more than the burst is saved up"
+    assert shared.ask(ACCOUNT, 50, CallResults(), rules).calls == 20, "no more than the burst is saved up"
     world.pass_ms(ACCOUNT, 5_000)
     redis.flushdb()
-    grant = shared.ask(ACCOUNT, 5, Heard(), rules)
+    grant = shared.ask(ACCOUNT, 5, CallResults(), rules)
     assert (grant.calls, grant.why) == (0, "rate")
     assert 90 <= grant.wait_ms <= 100
 
 
 def test_a_rate_needs_a_burst():
     with pytest.raises(ValueError, match="burst"):
-        Rules(rate_per_s=3.0)
+        GateRules(rate_per_s=3.0)

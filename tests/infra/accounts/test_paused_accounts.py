@@ -2,8 +2,8 @@ import pytest
 
 from domain.errors import Transient
 from domain.gates import GateKind
-from infra.accounts.rules import Rules
-from infra.accounts.shared_breaker import Heard
+from infra.accounts.rules import GateRules
+from infra.accounts.shared_breaker import CallResults
 from infra.queue.bells import BellKey
 from infra.sweeper.paused_accounts import LET_THROUGH_MAX, GateDuty
 from infra.sweeper.stuck_work import Sweeper
@@ -20,7 +20,7 @@ class Rings:
 LABEL, WRITEBACK = BellKey("label", "bulk", "sf/main"), BellKey("writeback", "p0", "taobao/s1")
 LOCAL = BellKey("route", "bulk", "")
 OTHER = BellKey("label", "bulk", "yto/a")
-RULES = Rules(failures_max=1)
+RULES = GateRules(failures_max=1)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def shut(world, kind, name, by="mei"):
 
 
 def open_breaker(world, account, rules=RULES):
-    world.shared.ask(account, 1, Heard(0, failed=1), rules)
+    world.shared.ask(account, 1, CallResults(0, failed=1), rules)
 
 
 def keys(duty, *asked):
@@ -104,8 +104,8 @@ def test_work_that_rests_behind_another_account_comes_back_when_that_opens(world
     assert (keys(duty, LOCAL), due(world)) == ({LOCAL}, 0)
     world.pass_ms("taobao/s1", 10_001)
     assert (keys(duty, LOCAL), due(world)) == ({LOCAL, LABEL}, 1), "one to probe with"
-    grant = world.shared.ask("taobao/s1", 1, Heard(), RULES)
-    world.shared.ask("taobao/s1", 0, Heard(grant.epoch, passed=1), RULES)
+    grant = world.shared.ask("taobao/s1", 1, CallResults(), RULES)
+    world.shared.ask("taobao/s1", 0, CallResults(grant.epoch, passed=1), RULES)
     world.pass_ms("taobao/s1", 1_000)
     keys(duty, LOCAL)
     assert due(world) == 3
@@ -170,7 +170,7 @@ def test_a_hundred_thousand_behind_a_gate_cost_what_ten_do(world, duty, is_due):
     """Statements, and the pages that Postgres reads for them, do not grow with what rests."""
     costs = []
     # For longer than a busy machine takes to write the rows.
-    open_breaker(world, "sf/main", Rules(failures_max=1, open_ms=600_000))
+    open_breaker(world, "sf/main", GateRules(failures_max=1, open_ms=600_000))
     for count in (10, 100_000):
         with world.db.connection() as connection:
             connection.execute("TRUNCATE work")

@@ -2,7 +2,7 @@ import pytest
 
 from domain.errors import Misconfigured
 from infra.config.directory import directory_of
-from infra.config.settings import Channel, Courier, Location, Sender, Settings, Shop
+from infra.config.settings import Channel, CourierContract, Location, Sender, Settings, Shop
 
 
 def shop(platform, name):
@@ -10,7 +10,7 @@ def shop(platform, name):
 
 
 def courier(kind, name):
-    return Courier(name=name, courier=kind, endpoint="http://courier", credentials={})
+    return CourierContract(name=name, courier=kind, endpoint="http://courier", credentials={})
 
 
 def location(name, city, contracts=()):

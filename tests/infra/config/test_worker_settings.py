@@ -6,8 +6,8 @@ import pytest
 from domain.errors import Misconfigured
 from domain.groups import groups_of
 from domain.order import Lane
-from domain.scaling import ScalingRules, Size, Threshold
-from infra.config.worker_settings import Pool, Scaling, Workers
+from domain.scaling import GrowThreshold, PoolSize, ScalingRules
+from infra.config.worker_settings import Scaling, WorkerPool, Workers
 from infra.process.steps import STEPS
 
 GROUPS = groups_of(STEPS.map())
@@ -22,21 +22,21 @@ def shape(workers):
 
 def test_without_configuration_some_serve_everything_and_some_p0_alone() -> None:
     assert shape(Workers(processes=3, p0_processes=1)) == [
-        ("worker", tuple(Lane), ALL, Size(3, 3)),
-        ("p0", P0, ALL, Size(1, 1)),
+        ("worker", tuple(Lane), ALL, PoolSize(3, 3)),
+        ("p0", P0, ALL, PoolSize(1, 1)),
     ]
 
 
 def test_with_pools_one_is_reserved_for_p0_unless_one_is_that_already() -> None:
-    main = Pool(name="main", processes=1, processes_max=4)
-    assert shape(Workers(pools=(main,)))[1:] == [("p0", P0, ALL, Size(1, 1))]
-    urgent = Pool(name="urgent", lanes=P0, processes=2)
+    main = WorkerPool(name="main", processes=1, processes_max=4)
+    assert shape(Workers(pools=(main,)))[1:] == [("p0", P0, ALL, PoolSize(1, 1))]
+    urgent = WorkerPool(name="urgent", lanes=P0, processes=2)
     assert [pool.name for pool in Workers(pools=(main, urgent)).all_pools()] == ["main", "urgent"]
 
 
 def test_without_a_maximum_a_pool_keeps_its_size() -> None:
-    assert Pool(name="a", processes=2).size == Size(2, 2)
-    assert Workers(pools=(Pool(name="a", processes=2, processes_max=5),)).processes_at_most() == 6
+    assert WorkerPool(name="a", processes=2).size == PoolSize(2, 2)
+    assert Workers(pools=(WorkerPool(name="a", processes=2, processes_max=5),)).processes_at_most() == 6
 
 
 def test_while_every_pool_serves_all_groups_there_is_one_queue() -> None:
@@ -44,7 +44,7 @@ def test_while_every_pool_serves_all_groups_there_is_one_queue() -> None:
 
 
 def test_a_pool_that_leaves_a_group_out_parts_the_queues() -> None:
-    pools = (Pool(name="rest", groups=("order", "tell", "pull")), Pool(name="labels", groups=("label",)))
+    pools = (WorkerPool(name="rest", groups=("order", "tell", "pull")), WorkerPool(name="labels", groups=("label",)))
     queues = Workers(pools=pools).queues()
     assert queues["label"] == "work-label"
     assert queues["route"] == queues["warehouse"] == "work-order"
@@ -87,7 +87,7 @@ def test_the_settings_of_scaling_become_rules_in_seconds() -> None:
     assert Scaling().rules() == windows
     quick = replace(windows, calm_s=6.0, gap_s=2.0, window_s=1.0, slack_s=1.5)
     assert Scaling(window_s=1, every_s=0.5, calm_min=0.1).rules() == quick
-    assert Threshold(100, 300) in Scaling().rules().thresholds
+    assert GrowThreshold(100, 300) in Scaling().rules().thresholds
 
 
 @pytest.mark.parametrize(

@@ -18,21 +18,21 @@ def settings():
     )
 
 
-def test_configured_accounts_become_due_once(house, settings):
+def test_configured_accounts_become_due_once(harness, settings):
     for _ in range(2):
-        with house.db.transaction() as tx:
+        with harness.db.transaction() as tx:
             ensure_accounts(tx, settings)
-    assert house.rows("SELECT step, account, lane FROM work ORDER BY step") == [
+    assert harness.rows("SELECT step, account, lane FROM work ORDER BY step") == [
         ("pull", "taobao/s1", "p1"),
         ("warehouse", "warehouse/east", "p1"),
     ]
 
 
-def test_what_is_known_keeps_its_cursor(house, settings):
-    house.rows("INSERT INTO shop (account, cursor_at) VALUES ('taobao/s1', '2026-01-01Z')")
-    with house.db.transaction() as tx:
+def test_what_is_known_keeps_its_cursor(harness, settings):
+    harness.rows("INSERT INTO shop (account, cursor_at) VALUES ('taobao/s1', '2026-01-01Z')")
+    with harness.db.transaction() as tx:
         ensure_accounts(tx, settings)
-    assert house.one("SELECT cursor_at IS NOT NULL FROM shop") is True
+    assert harness.one("SELECT cursor_at IS NOT NULL FROM shop") is True
 
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
@@ -40,8 +40,8 @@ STORE = """INSERT INTO raw_payload (platform, shop, platform_order_id, version, 
 VALUES ('taobao', 's1', '1', '1', 'pull', 'p1', '1')"""
 
 
-def undecided(house, settings):
-    with house.db.transaction() as tx:
+def undecided(harness, settings):
+    with harness.db.transaction() as tx:
         refuse_undecided(tx, settings, NOW)
 
 
@@ -50,31 +50,33 @@ def with_shop(settings, **how):
     return msgspec.structs.replace(settings, shops=(msgspec.structs.replace(shop, **how),))
 
 
-def test_a_new_shop_must_say_from_when_its_orders_are_ours(house, settings):
+def test_a_new_shop_must_say_from_when_its_orders_are_ours(harness, settings):
     with pytest.raises(Misconfigured) as caught:
-        undecided(house, settings)
+        undecided(harness, settings)
     assert caught.value.code == "take_over_missing"
     assert caught.value.message.endswith("take_over_from = 2026-12-01T08:00:00+08:00")
     named = msgspec.toml.decode(caught.value.message.rpartition(": ")[2])
-    undecided(house, with_shop(settings, **named))
+    undecided(harness, with_shop(settings, **named))
 
 
-def test_a_shop_with_stored_orders_goes_on_without_it(house, settings):
-    house.rows(STORE)
-    undecided(house, settings)
+def test_a_shop_with_stored_orders_goes_on_without_it(harness, settings):
+    harness.rows(STORE)
+    undecided(harness, settings)
 
 
-def test_an_instant_that_was_named_once_is_known(house, settings):
-    with house.db.transaction() as tx:
+def test_an_instant_that_was_named_once_is_known(harness, settings):
+    with harness.db.transaction() as tx:
         ensure_accounts(tx, with_shop(settings, take_over_from=NOW))
-    undecided(house, settings)
+    undecided(harness, settings)
 
 
-def test_the_switches_of_a_shop_are_dated_and_a_restart_changes_nothing(house, settings):
+def test_the_switches_of_a_shop_are_dated_and_a_restart_changes_nothing(harness, settings):
     def serve(**how):
-        with house.db.transaction() as tx:
+        with harness.db.transaction() as tx:
             ensure_accounts(tx, with_shop(settings, **how))
-        [row] = house.rows("SELECT mode, watched_since, live_since, kept_before, take_over_from, xmin::text FROM shop")
+        [row] = harness.rows(
+            "SELECT mode, watched_since, live_since, kept_before, take_over_from, xmin::text FROM shop"
+        )
         return row
 
     mode, watched_since, live_since, kept_before, *_ = serve(take_over_from=NOW)

@@ -1,12 +1,12 @@
 from uuid import UUID
 
-from infra.engine.author import Author, Role, Source, machine
+from infra.engine.author import ActSource, Author, Role, machine
 
 
 def test_a_person_at_a_terminal_is_what_an_author_is_unless_said_otherwise():
     li = Author("li", "the courier is back")
 
-    assert (li.role, li.source, li.is_person) == (Role.OPERATOR, Source.CLI, True)
+    assert (li.role, li.source, li.is_person) == (Role.OPERATOR, ActSource.CLI, True)
 
 
 def test_a_person_named_like_the_machine_is_a_person():

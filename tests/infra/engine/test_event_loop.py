@@ -3,47 +3,47 @@ import threading
 
 import pytest
 
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 
 
 @pytest.fixture
-def outside():
-    with Outside() as outside:
-        yield outside
+def event_loop():
+    with EventLoopThread() as event_loop:
+        yield event_loop
 
 
 async def where():
     return threading.current_thread().name
 
 
-def test_a_call_runs_on_the_loops_own_thread(outside):
-    assert outside.run(where()) == "outside"
+def test_a_call_runs_on_the_loops_own_thread(event_loop):
+    assert event_loop.run(where()) == "outside"
 
 
-def test_an_error_comes_back_to_the_caller(outside):
+def test_an_error_comes_back_to_the_caller(event_loop):
     async def fail():
         raise KeyError("x")
 
     with pytest.raises(KeyError, match="x"):
-        outside.run(fail())
+        event_loop.run(fail())
 
 
-def test_no_call_is_made_with_a_transaction_open(outside, database):
+def test_no_call_is_made_with_a_transaction_open(event_loop, database):
     called = []
 
     async def call():
         called.append(True)
 
     with pytest.raises(RuntimeError, match="transaction open"), database.transaction():
-        outside.run(call())
+        event_loop.run(call())
     assert called == []
-    outside.run(call())
+    event_loop.run(call())
     assert called == [True]
 
 
-def test_a_transaction_of_another_thread_is_none_of_its_business(outside, database):
+def test_a_transaction_of_another_thread_is_none_of_its_business(event_loop, database):
     with database.transaction():
-        thread = threading.Thread(target=lambda: names.append(outside.run(where())))
+        thread = threading.Thread(target=lambda: names.append(event_loop.run(where())))
         names: list[str] = []
         thread.start()
         thread.join(20)
@@ -64,8 +64,8 @@ def test_the_end_closes_what_is_still_open():
         await anext(numbers)
 
     numbers = stream()
-    with Outside() as outside:
-        outside.run(begin())
-        outside.run(asyncio.to_thread(lambda: None))
+    with EventLoopThread() as event_loop:
+        event_loop.run(begin())
+        event_loop.run(asyncio.to_thread(lambda: None))
     assert ended == [True]
-    assert outside.loop.is_closed()
+    assert event_loop.loop.is_closed()

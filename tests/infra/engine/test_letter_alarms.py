@@ -11,22 +11,22 @@ LI = Author("li", "test orders")
 
 
 @pytest.fixture
-def heard(house):
+def heard(harness):
     """One round; the causes it named."""
 
     def heard():
         with structlog.testing.capture_logs() as lines:
-            count = alarm_on_letters(house.db)
+            count = alarm_on_letters(harness.db)
         assert count == len(lines)
         return [(line["at_step"], line["adapter"], line["code"], line["letters"]) for line in lines]
 
     return heard
 
 
-def test_thirty_orders_that_die_without_a_backlog_are_heard_of(house, dead, heard):
+def test_thirty_orders_that_die_without_a_backlog_are_heard_of(harness, dead, heard):
     assert heard() == []
     dead(30, "worn_out")
-    assert house.work() == {}, "there is no backlog"
+    assert harness.work() == {}, "there is no backlog"
     assert heard() == [("label", "sf", "worn_out", 30)]
     assert heard() == [], "heard before"
 
@@ -42,27 +42,27 @@ def test_every_new_cause_is_heard_of_and_one_that_doubles(dead, heard):
     assert heard() == [("label", "sf", "worn_out", 8)]
 
 
-def test_what_stays_open_is_heard_of_daily(house, dead, heard):
+def test_what_stays_open_is_heard_of_daily(harness, dead, heard):
     dead(4)
     heard()
-    house.rows("UPDATE letter_alarm SET raised_at = raised_at - interval '1 day'")
+    harness.rows("UPDATE letter_alarm SET raised_at = raised_at - interval '1 day'")
     assert heard() == [("label", "sf", "sick", 4)]
     assert heard() == []
 
 
-def test_a_cause_that_comes_back_is_new(house, dead, heard):
+def test_a_cause_that_comes_back_is_new(harness, dead, heard):
     for letter_id in dead(4).values():
         heard()
-        discard(house.db, letter_id, LI)
+        discard(harness.db, letter_id, LI)
     assert heard() == []
-    assert house.rows("SELECT * FROM letter_alarm") == []
+    assert harness.rows("SELECT * FROM letter_alarm") == []
     dead(1)
     assert heard() == [("label", "sf", "sick", 1)]
 
 
-def test_the_alarm_names_the_command_that_shows_the_letters(house, dead):
+def test_the_alarm_names_the_command_that_shows_the_letters(harness, dead):
     dead(2)
     with structlog.testing.capture_logs() as lines:
-        alarm_on_letters(house.db)
-    cause = house.one("SELECT DISTINCT fingerprint FROM dead_letter")
+        alarm_on_letters(harness.db)
+    cause = harness.one("SELECT DISTINCT fingerprint FROM dead_letter")
     assert lines[0]["look"] == f"orderlane dlq list --cause {cause}"

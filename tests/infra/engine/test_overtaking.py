@@ -14,7 +14,7 @@ import pytest
 
 from domain.order import Lane
 from domain.outcomes import Done
-from infra.engine.results import NewWork, Settled
+from infra.engine.results import Finished, NewWork
 from infra.process.clock import SystemClock
 from infra.queue.bells import QUEUE, BellKey, BrokerBells
 from infra.queue.broker import connect_redis, make_broker
@@ -76,18 +76,18 @@ class Line:
 
 def hand_on(following):
     def decide(subject):
-        place = subject.place
-        follow = (NewWork(following, place.subject_id, place.lane),) if following else ()
-        return Settled(place, Done(), follow=follow)
+        ref = subject.ref
+        follow = (NewWork(following, ref.subject_id, ref.lane),) if following else ()
+        return Finished(ref, Done(), follow=follow)
 
     return decide
 
 
 @pytest.fixture
-def line(house, redis_url):
+def line(harness, redis_url):
     before = dramatiq.broker.global_broker
     with connect_redis(redis_url.reveal()) as client:
-        yield Line(house, client)
+        yield Line(harness, client)
     dramatiq.broker.global_broker = before
 
 

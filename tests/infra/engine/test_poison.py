@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from domain.outcomes import Done
 from domain.states import State
-from infra.engine.results import Settled
+from infra.engine.results import Finished
 from infra.process.clock import SystemClock
 from infra.sweeper.stuck_work import Sweeper
 
@@ -13,17 +13,17 @@ class Killed(BaseException):
     """The end of the process: nothing of ours handles it."""
 
 
-def test_three_kinds_of_poison_end_as_three_dead_letters_and_47_arrive(house, toy, arm):
-    ids = [house.order() for _ in range(50)]
+def test_three_kinds_of_poison_end_as_three_dead_letters_and_47_arrive(harness, toy, arm):
+    ids = [harness.order() for _ in range(50)]
     bug, sick_statement, killer = ids[7], ids[23], ids[41]
-    house.due("review", ids)
+    harness.due("review", ids)
     arm("review.work", "postgres", sick_statement)
     deaths = []
 
     def decide(one):
-        if one.place.subject_id == bug:
+        if one.ref.subject_id == bug:
             raise ZeroDivisionError
-        return Settled(one.place, Done(State.APPROVED))
+        return Finished(one.ref, Done(State.APPROVED))
 
     step = toy(decide)
     known = step.work
@@ -35,24 +35,24 @@ def test_three_kinds_of_poison_end_as_three_dead_letters_and_47_arrive(house, to
         return known(tx, subject_ids)
 
     step.work = work
-    sweeper = Sweeper(house.db, house.bells, SystemClock(), house.limits.crashes_max)
+    sweeper = Sweeper(harness.db, harness.bells, SystemClock(), harness.limits.crashes_max)
     for _ in range(200):
-        house.fall_due()
-        house.bells.keys.clear()
+        harness.fall_due()
+        harness.bells.keys.clear()
         if not sweeper.sweep():
             break
-        for bell in set(house.bells.keys):
-            run_or_die(house, step, bell)
-    assert house.work() == {}
-    assert sorted(house.states().values()) == ["approved"] * 47 + ["on_hold"] * 3
-    assert {id_: code for id_, (code, _) in house.letters().items()} == {
+        for bell in set(harness.bells.keys):
+            run_or_die(harness, step, bell)
+    assert harness.work() == {}
+    assert sorted(harness.states().values()) == ["approved"] * 47 + ["on_hold"] * 3
+    assert {id_: code for id_, (code, _) in harness.letters().items()} == {
         bug: "ZeroDivisionError",
         sick_statement: "DivisionByZero",
         killer: "worker_killed",
     }
-    assert deaths.count(1) == house.limits.crashes_max, "only a crash alone is counted"
+    assert deaths.count(1) == harness.limits.crashes_max, "only a crash alone is counted"
 
 
-def run_or_die(house, step, bell):
+def run_or_die(harness, step, bell):
     with suppress(Killed):
-        house.local(step).run(bell)
+        harness.local(step).run(bell)

@@ -3,15 +3,15 @@
 import pytest
 
 from domain.errors import Malformed, Misconfigured, UnknownOutcome
-from domain.gates import Accusation, Charge, mark
+from domain.gates import FaultKind, FaultRecord, mark
 from domain.outcomes import Done
 from infra.accounts.gates import Gates
 from infra.accounts.pauses import Pauses
-from infra.accounts.rules import Rules
+from infra.accounts.rules import GateRules
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.engine.claims import claim
 from infra.engine.gated_runner import GatedRunner
-from infra.engine.results import Failed, Settled
+from infra.engine.results import Failed, Finished
 from infra.process.clock import SystemClock
 from infra.queue.bells import BellKey
 
@@ -19,10 +19,10 @@ ACCOUNT = "sf/main"
 KEY = BellKey("label", "bulk", ACCOUNT)
 
 
-def due(house, rows):
+def due(harness, rows):
     """Due work: (subject, lane, minutes it has been due, whether it failed before)."""
     for subject_id, lane, due_min, has_failed in rows:
-        house.rows(
+        harness.rows(
             """INSERT INTO work (step, subject_id, lane, account, due_at, causes)
                VALUES ('label', %s, %s, 'sf/main', now() - make_interval(mins => %s),
                        CASE WHEN %s THEN '[{"code": "x"}]'::jsonb ELSE '[]'::jsonb END)""",
@@ -30,61 +30,61 @@ def due(house, rows):
         )
 
 
-def claimed(house, limit, *, is_probe=True):
-    with house.db.transaction() as tx:
+def claimed(harness, limit, *, is_probe=True):
+    with harness.db.transaction() as tx:
         return claim(tx, KEY, limit, {}, is_probe=is_probe)
 
 
 WAITING = [(1, "bulk", 90, True), (2, "bulk", 5, False), (3, "p1", 3, False), (4, "p0", 50, True), (5, "p0", 2, False)]
 
 
-def test_a_probe_takes_the_highest_lane_of_what_never_failed(house):
-    due(house, WAITING)
-    assert claimed(house, 1) == [5]
-    assert claimed(house, 4) == [5, 3, 2, 4]
+def test_a_probe_takes_the_highest_lane_of_what_never_failed(harness):
+    due(harness, WAITING)
+    assert claimed(harness, 1) == [5]
+    assert claimed(harness, 4) == [5, 3, 2, 4]
 
 
-def test_control_any_other_claim_takes_the_oldest_of_its_lane(house):
-    due(house, WAITING)
-    assert claimed(house, 1, is_probe=False) == [1]
+def test_control_any_other_claim_takes_the_oldest_of_its_lane(harness):
+    due(harness, WAITING)
+    assert claimed(harness, 1, is_probe=False) == [1]
 
 
-def test_a_probe_takes_what_failed_where_nothing_else_is_due(house):
-    due(house, [(1, "bulk", 90, True), (4, "p0", 50, True)])
-    assert claimed(house, 1) == [4]
+def test_a_probe_takes_what_failed_where_nothing_else_is_due(harness):
+    due(harness, [(1, "bulk", 90, True), (4, "p0", 50, True)])
+    assert claimed(harness, 1) == [4]
 
 
-def test_two_probes_take_two_subjects(house):
-    due(house, WAITING)
-    with house.db.transaction() as tx:
+def test_two_probes_take_two_subjects(harness):
+    due(harness, WAITING)
+    with harness.db.transaction() as tx:
         assert claim(tx, KEY, 1, {}, is_probe=True) == [5]
-        assert claimed(house, 1) == [3]
+        assert claimed(harness, 1) == [3]
 
 
 @pytest.fixture
-def gates(house, redis, redis_url):
+def gates(harness, redis, redis_url):
     client = connect_gates(redis_url.reveal())
     clock = SystemClock()
-    pauses = Pauses(house.db, clock, probe_s=60.0)
-    yield Gates({ACCOUNT: Rules()}, SharedGates(client), pauses, house.bells, clock, batches_max=3, share=1.0)
+    pauses = Pauses(harness.db, clock, probe_s=60.0)
+    yield Gates({ACCOUNT: GateRules()}, SharedGates(client), pauses, harness.bells, clock, batches_max=3, share=1.0)
     client.close()
 
 
 @pytest.mark.parametrize(("has_healthy", "left"), [(True, []), (False, [(ACCOUNT,)])])
 def test_a_paused_account_is_reopened_by_a_healthy_subject_though_the_poison_is_older(
-    house, toy_call, gates, has_healthy, left
+    harness, toy_call, gates, has_healthy, left
 ):
     """The other way round, with the poison alone, the account stays shut."""
-    poison, *healthy = [house.package() for _ in range(4 if has_healthy else 1)]
-    house.due("label", [poison], account=ACCOUNT, after_s=-60.0)
-    house.rows("""UPDATE work SET causes = '[{"code": "http_403"}]'""")
-    house.due("label", healthy, account=ACCOUNT)
-    house.rows("""INSERT INTO gate (kind, name, reason, shut_by, probe_at)
+    poison, *healthy = [harness.package() for _ in range(4 if has_healthy else 1)]
+    harness.due("label", [poison], account=ACCOUNT, after_s=-60.0)
+    harness.rows("""UPDATE work SET causes = '[{"code": "http_403"}]'""")
+    harness.due("label", healthy, account=ACCOUNT)
+    harness.rows("""INSERT INTO gate (kind, name, reason, shut_by, probe_at)
                   VALUES ('account', %s, 'http_403', 'engine', now())""", ACCOUNT)  # fmt: skip
     called = []
 
     async def answer(one):
-        subject_id = one.place.subject_id
+        subject_id = one.ref.subject_id
 
         async def make():
             called.append(subject_id)
@@ -94,90 +94,90 @@ def test_a_paused_account_is_reopened_by_a_healthy_subject_though_the_poison_is_
 
         return await gates.call(ACCOUNT, make, f"R{subject_id}")
 
-    step = toy_call(answer, lambda one, ended: Failed(one.place, ended) if isinstance(ended, Exception) else done(one))
-    GatedRunner(house.remote(step), gates).run(KEY)
+    step = toy_call(answer, lambda one, ended: Failed(one.ref, ended) if isinstance(ended, Exception) else done(one))
+    GatedRunner(harness.remote(step), gates).run(KEY)
     assert called == [healthy[0] if has_healthy else poison]
-    assert house.rows("SELECT name FROM gate") == left
+    assert harness.rows("SELECT name FROM gate") == left
 
 
 def done(one):
-    return Settled(one.place, Done())
+    return Finished(one.ref, Done())
 
 
 def accusing(error, *, is_alone=False):
-    mark(error, ACCOUNT, Charge.CREDENTIALS if isinstance(error, Misconfigured) else Charge.CONTENT, "R1",
-         Accusation(is_alone, 1))  # fmt: skip
+    mark(error, ACCOUNT, FaultKind.CREDENTIALS if isinstance(error, Misconfigured) else FaultKind.CONTENT, "R1",
+         FaultRecord(is_alone, 1))  # fmt: skip
     return error
 
 
 @pytest.fixture
-def ends_with(house, toy_call):
+def ends_with(harness, toy_call):
     """Run label for a package, now, with a call that ends with an error."""
 
     def run(package, error):
         async def answer(_one):
             raise error
 
-        step = toy_call(answer, lambda one, raised: Failed(one.place, raised))
-        if package in house.work():
-            house.rows("UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL")
+        step = toy_call(answer, lambda one, raised: Failed(one.ref, raised))
+        if package in harness.work():
+            harness.rows("UPDATE work SET due_at = now(), gate = NULL, gated_at = NULL")
         else:
-            house.due("label", [package], account=ACCOUNT)
-        house.remote(step).run(KEY)
+            harness.due("label", [package], account=ACCOUNT)
+        harness.remote(step).run(KEY)
 
     return run
 
 
-def spent(house):
-    return house.rows("SELECT account, charge, step, attempts FROM spent_attempt")
+def spent(harness):
+    return harness.rows("SELECT account, charge, step, attempts FROM spent_attempt")
 
 
 @pytest.mark.parametrize("error", [Misconfigured("http_403"), Malformed("not_json")])
-def test_an_accusation_spends_an_attempt_that_is_written_down(house, ends_with, error):
-    package = house.package()
+def test_an_accusation_spends_an_attempt_that_is_written_down(harness, ends_with, error):
+    package = harness.package()
     ends_with(package, accusing(error))
     ends_with(package, accusing(error))
     charge = "credentials" if isinstance(error, Misconfigured) else "content"
-    assert spent(house) == [(ACCOUNT, charge, "label", 2)]
-    assert house.rows("SELECT attempts, gate FROM work") == [(2, None)]
+    assert spent(harness) == [(ACCOUNT, charge, "label", 2)]
+    assert harness.rows("SELECT attempts, gate FROM work") == [(2, None)]
 
 
-def test_an_accusation_behind_another_error_counts_too(house, ends_with):
+def test_an_accusation_behind_another_error_counts_too(harness, ends_with):
     told = UnknownOutcome("told_not_read_back")
     told.__cause__ = accusing(Misconfigured("http_403"))
-    ends_with(house.package(), told)
-    assert spent(house) == [(ACCOUNT, "credentials", "label", 1)]
+    ends_with(harness.package(), told)
+    assert spent(harness) == [(ACCOUNT, "credentials", "label", 1)]
 
 
-def test_a_fault_that_others_do_not_share_becomes_its_order_s_hold(house, ends_with):
-    package = house.package()
-    for _ in range(house.limits.bug_attempts_max):
+def test_a_fault_that_others_do_not_share_becomes_its_order_s_hold(harness, ends_with):
+    package = harness.package()
+    for _ in range(harness.limits.bug_attempts_max):
         ends_with(package, accusing(Misconfigured("http_403"), is_alone=True))
-    assert house.rows("SELECT code, facts ->> 'code' FROM hold") == [("waybill_error", "http_403")]
-    assert house.work() == {}
-    assert spent(house) == []
+    assert harness.rows("SELECT code, facts ->> 'code' FROM hold") == [("waybill_error", "http_403")]
+    assert harness.work() == {}
+    assert spent(harness) == []
 
 
-def accuse(house, *subjects, charge="credentials"):
+def accuse(harness, *subjects, charge="credentials"):
     for subject in subjects:
-        house.rows("INSERT INTO accusation (account, charge, subject, code) VALUES (%s, %s, %s, 'x')",
+        harness.rows("INSERT INTO accusation (account, charge, subject, code) VALUES (%s, %s, %s, 'x')",
                    *(ACCOUNT, charge, subject))  # fmt: skip
 
 
-def test_who_accused_first_and_is_judged_after_the_proof_spends_nothing(house, ends_with):
-    accuse(house, "R1", "R2", "R3")
-    ends_with(house.package(), accusing(Misconfigured("http_401")))
-    assert house.rows("SELECT attempts, gate FROM work") == [(0, ACCOUNT)]
-    assert spent(house) == []
+def test_who_accused_first_and_is_judged_after_the_proof_spends_nothing(harness, ends_with):
+    accuse(harness, "R1", "R2", "R3")
+    ends_with(harness.package(), accusing(Misconfigured("http_401")))
+    assert harness.rows("SELECT attempts, gate FROM work") == [(0, ACCOUNT)]
+    assert spent(harness) == []
 
 
-def test_content_that_nobody_can_read_spends_nothing_either(house, ends_with):
-    accuse(house, "R1", "R2", "R3", charge="content")
-    ends_with(house.package(), accusing(Malformed("not_json")))
-    assert house.rows("SELECT attempts, gate, due_at > now() FROM work") == [(0, None, True)]
+def test_content_that_nobody_can_read_spends_nothing_either(harness, ends_with):
+    accuse(harness, "R1", "R2", "R3", charge="content")
+    ends_with(harness.package(), accusing(Malformed("not_json")))
+    assert harness.rows("SELECT attempts, gate, due_at > now() FROM work") == [(0, None, True)]
 
 
-def test_control_two_accusers_prove_nothing(house, ends_with):
-    accuse(house, "R1", "R2")
-    ends_with(house.package(), accusing(Misconfigured("http_401")))
-    assert house.rows("SELECT attempts, gate FROM work") == [(1, None)]
+def test_control_two_accusers_prove_nothing(harness, ends_with):
+    accuse(harness, "R1", "R2")
+    ends_with(harness.package(), accusing(Misconfigured("http_401")))
+    assert harness.rows("SELECT attempts, gate FROM work") == [(1, None)]

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from domain.dead_letters import Why
+from domain.dead_letters import NoReplay
 from domain.order import Lane
 from domain.reasons import Reason
 from infra.engine.author import Author
-from infra.engine.replay import Answer, Replayed, close_superseded, replay
+from infra.engine.replay import ReplayAnswer, Replayed, close_superseded, replay
 from infra.tables.letters import Ending
 
 LI = Author("li", "fixed")
@@ -23,171 +23,173 @@ HOLD = """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
 
 
 @pytest.fixture
-def send_back(house):
+def send_back(harness):
     def send(*letters, lane=None):
-        with house.db.transaction() as tx:
+        with harness.db.transaction() as tx:
             return replay(tx, letters, LI, lane=lane)[0]
 
     return send
 
 
 @pytest.fixture
-def ended(house):
-    return lambda: house.rows("SELECT closed_as, closed_by, closed_reason FROM dead_letter ORDER BY id")
+def ended(harness):
+    return lambda: harness.rows("SELECT closed_as, closed_by, closed_reason FROM dead_letter ORDER BY id")
 
 
 @pytest.fixture
-def tally(house):
-    return lambda: house.rows("SELECT sum(letters), sum(orders), sum(at_risk_minor) FROM letter_tally")[0]
+def tally(harness):
+    return lambda: harness.rows("SELECT sum(letters), sum(orders), sum(at_risk_minor) FROM letter_tally")[0]
 
 
-def test_a_replay_puts_the_work_back_and_lets_the_order_go_on(house, dead, send_back, ended, tally):
+def test_a_replay_puts_the_work_back_and_lets_the_order_go_on(harness, dead, send_back, ended, tally):
     ((package, letter),) = dead().items()
-    assert set(house.states().values()) == {"on_hold"}
+    assert set(harness.states().values()) == {"on_hold"}
     assert tally() == (1, 1, 0)
-    assert send_back(letter) == [Replayed(letter, Answer.REPLAYED)]
-    (shop,) = house.rows("SELECT platform || '/' || shop FROM orders")[0]
-    assert house.rows("SELECT step, subject_id, lane, account, shop, attempts, causes FROM work") == [
+    assert send_back(letter) == [Replayed(letter, ReplayAnswer.REPLAYED)]
+    (shop,) = harness.rows("SELECT platform || '/' || shop FROM orders")[0]
+    assert harness.rows("SELECT step, subject_id, lane, account, shop, attempts, causes FROM work") == [
         ("label", package, "bulk", "sf/main", shop, 0, [])
     ]
-    assert set(house.states().values()) == {"allocated"}
-    assert house.rows("SELECT released_by, released_reason FROM hold") == [("li", "fixed")]
+    assert set(harness.states().values()) == {"allocated"}
+    assert harness.rows("SELECT released_by, released_reason FROM hold") == [("li", "fixed")]
     assert ended() == [("replayed", "li", "fixed")]
     assert tally() == (0, 0, 0)
-    assert house.rows("SELECT who, verb, object, reason FROM audit") == [
+    assert harness.rows("SELECT who, verb, object, reason FROM audit") == [
         ("li", "letter_closed", f"letter/{letter}", "fixed")
     ]
-    assert house.one("SELECT count(*) FROM event WHERE kind = 'letter_replayed' AND cause = 'person'") == 1
+    assert harness.one("SELECT count(*) FROM event WHERE kind = 'letter_replayed' AND cause = 'person'") == 1
 
 
-def test_the_letter_says_what_the_order_is_worth_and_who_gave_up(house, dead, tally):
-    package = house.package()
-    house.rows("UPDATE orders SET payable_minor = 1250")
+def test_the_letter_says_what_the_order_is_worth_and_who_gave_up(harness, dead, tally):
+    package = harness.package()
+    harness.rows("UPDATE orders SET payable_minor = 1250")
     dead(1, "sick", package)
-    assert house.rows("SELECT at_risk_minor, currency, worker FROM dead_letter") == [(1250, "CNY", 0)]
+    assert harness.rows("SELECT at_risk_minor, currency, worker FROM dead_letter") == [(1250, "CNY", 0)]
     assert tally() == (1, 1, 1250)
 
 
-def test_what_dies_again_says_that_it_was_sent_back(house, dead, send_back):
+def test_what_dies_again_says_that_it_was_sent_back(harness, dead, send_back):
     ((package, letter),) = dead().items()
     send_back(letter)
-    house.rows("DELETE FROM work")
+    harness.rows("DELETE FROM work")
     dead(1, "sick", package)
-    assert house.rows("SELECT replays FROM dead_letter ORDER BY id") == [(0,), (1,)]
+    assert harness.rows("SELECT replays FROM dead_letter ORDER BY id") == [(0,), (1,)]
 
 
-def test_a_replay_in_a_lane_runs_there(house, dead, send_back):
+def test_a_replay_in_a_lane_runs_there(harness, dead, send_back):
     ((_, letter),) = dead().items()
-    house.rows("UPDATE fulfillment_order SET lane = 'p0'")
+    harness.rows("UPDATE fulfillment_order SET lane = 'p0'")
     send_back(letter, lane=Lane.BULK)
-    assert house.one("SELECT lane FROM work") == "bulk"
+    assert harness.one("SELECT lane FROM work") == "bulk"
 
 
-def test_alone_it_keeps_the_lane_of_its_order(house, dead, send_back):
+def test_alone_it_keeps_the_lane_of_its_order(harness, dead, send_back):
     ((_, letter),) = dead().items()
-    house.rows("UPDATE fulfillment_order SET lane = 'p0'")
+    harness.rows("UPDATE fulfillment_order SET lane = 'p0'")
     send_back(letter)
-    assert house.one("SELECT lane FROM work") == "p0"
+    assert harness.one("SELECT lane FROM work") == "p0"
 
 
-def test_what_killed_its_worker_runs_alone(house, dead, send_back):
+def test_what_killed_its_worker_runs_alone(harness, dead, send_back):
     ((package, letter),) = dead().items()
-    house.rows("UPDATE dead_letter SET crashes = 3")
+    harness.rows("UPDATE dead_letter SET crashes = 3")
     send_back(letter)
-    assert house.work() == {package: (0, 0, True)}
+    assert harness.work() == {package: (0, 0, True)}
 
 
 @pytest.mark.parametrize("way", [CLOSE_ORDER, BOOK], ids=["closed", "booked"])
-def test_an_order_that_moved_on_supersedes_its_letter(house, dead, send_back, ended, way):
+def test_an_order_that_moved_on_supersedes_its_letter(harness, dead, send_back, ended, way):
     ((package, letter),) = dead().items()
-    house.rows(way, *([package] if way is BOOK else []))
+    harness.rows(way, *([package] if way is BOOK else []))
     (answer,) = send_back(letter)
-    assert answer.answer is Answer.SUPERSEDED
-    assert house.work() == {}
+    assert answer.answer is ReplayAnswer.SUPERSEDED
+    assert harness.work() == {}
     assert [row[0] for row in ended()] == ["superseded"]
-    assert set(house.states().values()) <= {"closed", "allocated"}
-    assert house.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 0
+    assert set(harness.states().values()) <= {"closed", "allocated"}
+    assert harness.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 0
 
 
-def test_another_hold_comes_first(house, dead, send_back, ended):
+def test_another_hold_comes_first(harness, dead, send_back, ended):
     ((_, letter),) = dead().items()
-    house.rows(HOLD)
-    assert send_back(letter) == [Replayed(letter, Answer.REFUSED, Reason(Why.ALSO_HELD, {"holds": "refund_requested"}))]
+    harness.rows(HOLD)
+    assert send_back(letter) == [
+        Replayed(letter, ReplayAnswer.REFUSED, Reason(NoReplay.ALSO_HELD, {"holds": "refund_requested"}))
+    ]
     assert ended() == [(None, None, None)]
-    assert (house.work(), set(house.states().values())) == ({}, {"on_hold"})
+    assert (harness.work(), set(harness.states().values())) == ({}, {"on_hold"})
 
 
-def test_of_two_people_one_wins_and_the_other_is_told(house, dead):
+def test_of_two_people_one_wins_and_the_other_is_told(harness, dead):
     ((package, letter),) = dead().items()
     told: list[Replayed] = []
 
     def second():
-        with house.db.transaction() as tx:
+        with harness.db.transaction() as tx:
             told.extend(replay(tx, [letter], Author("wang", "me too"))[0])
 
     other = threading.Thread(target=second)
-    with house.db.transaction() as tx:
+    with harness.db.transaction() as tx:
         replay(tx, [letter], LI)
         other.start()
         ends_at = time.monotonic() + DEADLINE_S
-        while not waiting_for_a_lock(house):
+        while not waiting_for_a_lock(harness):
             assert time.monotonic() < ends_at, "the second never came"
     other.join(DEADLINE_S)
-    assert told[0].answer is Answer.REFUSED
+    assert told[0].answer is ReplayAnswer.REFUSED
     assert (told[0].why.code, told[0].why.facts["as"], told[0].why.facts["by"]) == (Ending.CLOSED, "replayed", "li")
-    assert house.one("SELECT count(*) FROM audit") == 1
-    assert set(house.work()) == {package}
+    assert harness.one("SELECT count(*) FROM audit") == 1
+    assert set(harness.work()) == {package}
 
 
-def waiting_for_a_lock(house):
-    return house.one(
+def waiting_for_a_lock(harness):
+    return harness.one(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
 
 
 def test_an_unknown_letter_is_refused(send_back):
-    assert send_back(404) == [Replayed(404, Answer.REFUSED, Reason(Ending.UNKNOWN))]
+    assert send_back(404) == [Replayed(404, ReplayAnswer.REFUSED, Reason(Ending.UNKNOWN))]
 
 
-def test_all_letters_of_one_order_at_once_let_it_go_on(house, dead, send_back):
-    first = house.package()
-    second = house.one(
+def test_all_letters_of_one_order_at_once_let_it_go_on(harness, dead, send_back):
+    first = harness.package()
+    second = harness.one(
         """INSERT INTO package (fulfillment_order_id, number, courier, account, location)
            SELECT fulfillment_order_id, 2, 'sf', 'sf/main', 'east' FROM package RETURNING id"""
     )
     letters = dead(2, "sick", first, second)
     send_back(*letters.values())
-    assert set(house.states().values()) == {"allocated"}
-    assert house.work().keys() == {first, second}
-    assert house.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 0
+    assert set(harness.states().values()) == {"allocated"}
+    assert harness.work().keys() == {first, second}
+    assert harness.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 0
 
 
-def test_one_after_the_other_the_last_one_lifts_the_hold(house, dead, send_back):
-    first = house.package()
-    second = house.one(
+def test_one_after_the_other_the_last_one_lifts_the_hold(harness, dead, send_back):
+    first = harness.package()
+    second = harness.one(
         """INSERT INTO package (fulfillment_order_id, number, courier, account, location)
            SELECT fulfillment_order_id, 2, 'sf', 'sf/main', 'east' FROM package RETURNING id"""
     )
     letters = dead(2, "sick", first, second)
     send_back(letters[first])
-    assert house.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 1
+    assert harness.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 1
     send_back(letters[second])
-    assert house.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 0
-    assert set(house.states().values()) == {"allocated"}
+    assert harness.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 0
+    assert set(harness.states().values()) == {"allocated"}
 
 
-def test_the_engine_closes_only_what_moved_on(house, dead, ended):
+def test_the_engine_closes_only_what_moved_on(harness, dead, ended):
     letters = dead(3)
     booked, *_ = letters
-    house.rows(BOOK, booked)
-    with house.db.transaction() as tx:
+    harness.rows(BOOK, booked)
+    with harness.db.transaction() as tx:
         assert close_superseded(tx, list(letters.values()))[0] == 1
     assert ended() == [("superseded", "engine", 'step_done {"step": "label"}'), *[(None, None, None)] * 2]
-    assert sorted(house.states().values()) == ["allocated", "on_hold", "on_hold"]
+    assert sorted(harness.states().values()) == ["allocated", "on_hold", "on_hold"]
 
 
-def test_the_same_work_that_is_due_already_is_not_doubled(house, dead, send_back):
+def test_the_same_work_that_is_due_already_is_not_doubled(harness, dead, send_back):
     ((package, letter),) = dead().items()
-    house.due("label", [package], account="sf/main", after_s=600)
+    harness.due("label", [package], account="sf/main", after_s=600)
     send_back(letter)
-    assert house.rows("SELECT count(*), bool_and(due_at <= now()) FROM work") == [(1, True)]
+    assert harness.rows("SELECT count(*), bool_and(due_at <= now()) FROM work") == [(1, True)]

@@ -5,7 +5,7 @@ import threading
 import psycopg
 import pytest
 
-from infra.engine.reports import UNTIL_WOKEN_S, carry_whole, report
+from infra.engine.reports import UNTIL_WOKEN_S, has_worker_without_parts, report
 from infra.engine.worker_lock import PRESENCE_CLASS, Presence
 from infra.sweeper.earlier_versions import wake_waiting
 
@@ -54,7 +54,7 @@ def start(database, worker):
 
 def carries_whole(database):
     with database.transaction() as tx:
-        return carry_whole(tx)
+        return has_worker_without_parts(tx)
 
 
 def end(database, presence):
@@ -118,7 +118,7 @@ def starts_between_look_and_parts(database):
 
     starting = threading.Thread(target=try_to_start)
     with database.transaction() as tx:
-        assert not carry_whole(tx)
+        assert not has_worker_without_parts(tx)
         starting.start()
         while starting.is_alive() and not tx.execute(WAITING).rowcount:
             pass

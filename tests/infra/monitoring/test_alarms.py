@@ -18,7 +18,7 @@ from infra.monitoring.alarms import (
     raise_alarms,
     repeat_alarms,
 )
-from infra.tables.letters import Told
+from infra.tables.letters import LastReport
 
 NUMBERS = itertools.count(1)
 ORDER = """
@@ -307,12 +307,12 @@ def test_only_the_last_mark_is_repeated(database, order, pass_time):
     ("letters", "told", "news"),
     [
         (1, None, True),
-        (1, Told(1, timedelta()), False),
-        (2, Told(1, timedelta()), True),
-        (59, Told(30, timedelta()), False),
-        (60, Told(30, timedelta()), True),
-        (5, Told(30, timedelta(hours=23)), False),
-        (5, Told(30, timedelta(hours=24)), True),
+        (1, LastReport(1, timedelta()), False),
+        (2, LastReport(1, timedelta()), True),
+        (59, LastReport(30, timedelta()), False),
+        (60, LastReport(30, timedelta()), True),
+        (5, LastReport(30, timedelta(hours=23)), False),
+        (5, LastReport(30, timedelta(hours=24)), True),
     ],
 )
 def test_a_cause_is_news_when_it_is_new_grows_or_stays(letters, told, news):

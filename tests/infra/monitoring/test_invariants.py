@@ -69,7 +69,7 @@ RESERVATION = (
 )
 
 
-class House:
+class StoredHouse:
     """Orders in all states, planted row by row; by state, the fulfillment order's id."""
 
     def __init__(self, db) -> None:
@@ -103,7 +103,7 @@ class House:
 
 @pytest.fixture
 def house(database):
-    house = House(database)
+    house = StoredHouse(database)
     numbers = map(str, itertools.count(1))
     for state in State:
         id_ = house.order(state, next(numbers))

@@ -4,8 +4,8 @@ import pytest
 
 from domain.groups import groups_of
 from domain.order import Lane
-from infra.accounts.rules import Rules
-from infra.accounts.shared_breaker import PREFIX, Heard, SharedGates, connect_gates
+from infra.accounts.rules import GateRules
+from infra.accounts.shared_breaker import PREFIX, CallResults, SharedGates, connect_gates
 from infra.monitoring import signals
 from infra.monitoring.signals import all_open, measure_signals, read_signals
 from infra.process.clock import SystemClock
@@ -17,7 +17,7 @@ from infra.tables.signals import SIGNALS
 GROUPS = groups_of(STEPS.map())
 
 WINDOW_S = 60.0
-BREAKER = Rules(failures_max=1, open_ms=3_600_000)
+BREAKER = GateRules(failures_max=1, open_ms=3_600_000)
 TOKEN = "0f0e4b1e-0000-4000-8000-000000000000"
 
 
@@ -137,7 +137,7 @@ def breaker(redis):
     """Open an account's breaker; a past one is due to be probed."""
 
     def breaker(account, *, is_past=False):
-        SharedGates(redis).ask(account, 1, Heard(failed=1), BREAKER)
+        SharedGates(redis).ask(account, 1, CallResults(failed=1), BREAKER)
         if is_past:
             redis.hset(PREFIX + account, "open_until", 1)
 
@@ -161,14 +161,14 @@ def test_one_piece_counts_where_a_breaker_waits_for_somebody_to_try(due, measure
 
 
 def test_of_an_account_at_its_rate_one_piece_counts(due, measured, rooms, redis) -> None:
-    shared, rules = SharedGates(redis), Rules(rate_per_s=0.001, burst=1)
+    shared, rules = SharedGates(redis), GateRules(rate_per_s=0.001, burst=1)
     due("writeback", "bulk", 60, account="taobao/s1", waited_s=3600)
     redis.hset(PREFIX + "taobao/s1", "filled", 1)  # long ago: the bucket is full by now
-    assert shared.ask("taobao/s1", 1, Heard(), rules).calls == 1
+    assert shared.ask("taobao/s1", 1, CallResults(), rules).calls == 1
     assert measured(rooms=rooms)["tell", "bulk"].depth == 60, "nobody was turned away"
-    assert shared.ask("taobao/s1", 0, Heard(), rules).calls == 0
+    assert shared.ask("taobao/s1", 0, CallResults(), rules).calls == 0
     assert measured(rooms=rooms)["tell", "bulk"].depth == 60, "nobody asked for more"
-    assert shared.ask("taobao/s1", 1, Heard(), rules).calls == 0
+    assert shared.ask("taobao/s1", 1, CallResults(), rules).calls == 0
     found = measured(rooms=rooms)["tell", "bulk"]
     assert (found.depth, found.oldest_s) == (1, 0.0)
     redis.hset(PREFIX + "taobao/s1", "refused_at", 1)

@@ -12,13 +12,13 @@ async def at_most(room: ByteRoom, sizes: list[int]) -> tuple[int, int]:
 
     async def one(number: int, size: int) -> None:
         nonlocal held, most, most_held
-        async with room.place() as place:
+        async with room.share() as share:
             under_way.add(number)
             most = max(most, len(under_way))
             await asyncio.sleep(0)
             held += size
             most_held = max(most_held, held)
-            room.resize(place, size)
+            room.resize(share, size)
             await asyncio.sleep(0)
             held -= size
             under_way.discard(number)
@@ -59,6 +59,6 @@ async def test_a_fetch_that_raises_gives_its_room_back() -> None:
     await at_most(room, [400])
     for _ in range(5):
         with pytest.raises(ValueError, match="no number"):
-            async with room.place():
+            async with room.share():
                 int("no number")
     assert room.taken == 0

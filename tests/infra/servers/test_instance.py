@@ -20,8 +20,8 @@ from redis import Redis
 from domain.errors import Misconfigured
 from infra.config.secret import Secret
 from infra.config.settings import Settings
-from infra.servers import Connection, Stores, open_stores
-from infra.servers.os_account import Account, service_account
+from infra.servers import Connection, EmbeddedStores, open_stores
+from infra.servers.os_account import OsAccount, service_account
 from infra.servers.postgres import _CONFIGURATION
 from infra.servers.process import _running_in
 
@@ -32,7 +32,7 @@ import sys, threading
 from infra.config.settings import Settings, Stores
 from infra import servers
 
-owner = servers.Stores(Settings(stores=Stores(data_dir=sys.argv[1], fsync=False)))
+owner = servers.EmbeddedStores(Settings(stores=Stores(data_dir=sys.argv[1], fsync=False)))
 if sys.argv[2] == "main":
     owner.start()
 else:
@@ -177,8 +177,8 @@ def test_openers_at_the_same_time_share_one_instance(settings: Settings) -> None
 
 
 def test_a_second_owner_is_refused(settings: Settings) -> None:
-    with Stores(settings), pytest.raises(Misconfigured, match="instance_running"):
-        Stores(settings).start()
+    with EmbeddedStores(settings), pytest.raises(Misconfigured, match="instance_running"):
+        EmbeddedStores(settings).start()
 
 
 def test_servers_end_with_a_killed_owner_and_the_next_finds_the_data(settings, home, killed_owner, eventually) -> None:
@@ -234,7 +234,7 @@ def test_without_looking_for_leftovers_the_stranger_blocks_the_start(settings, h
 
 @pytest.mark.parametrize("name", ["postgres", "redis"])
 def test_a_dead_server_is_noticed_and_brought_back(settings: Settings, home: Path, name: str, eventually) -> None:
-    with Stores(settings) as stores:
+    with EmbeddedStores(settings) as stores:
         assert stores.check() == ()
         before = stores.connection
         os.kill(main_server(home, name), signal.SIGKILL)
@@ -350,7 +350,7 @@ def test_root_hands_the_servers_to_a_service_user(settings: Settings, home: Path
 @pytest.mark.usefixtures("as_root")
 def test_works_without_root(homes: Callable[[str], Path]) -> None:
     nobody = pwd.getpwnam("nobody")
-    account = Account(nobody.pw_name, nobody.pw_uid, nobody.pw_gid)
+    account = OsAccount(nobody.pw_name, nobody.pw_uid, nobody.pw_gid)
     python = next((path for path in (sys.executable, "/usr/bin/python3") if is_runnable(path, account)), None)
     if python is None:
         pytest.skip("no Python that another user can run")
@@ -363,5 +363,5 @@ def test_works_without_root(homes: Callable[[str], Path]) -> None:
     assert json.loads(done.stdout) == {"uid": nobody.pw_uid, "owner": nobody.pw_uid, "answer": 42, "pong": True}
 
 
-def is_runnable(program: str, account: Account) -> bool:
+def is_runnable(program: str, account: OsAccount) -> bool:
     return account.run([program, "--version"]).returncode == 0

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Misconfigured
-from infra.servers.os_account import Account, service_account
+from infra.servers.os_account import OsAccount, service_account
 
 
 @pytest.fixture
-def us() -> Account:
+def us() -> OsAccount:
     user = pwd.getpwuid(os.geteuid())
-    return Account(user.pw_name, user.pw_uid, user.pw_gid)
+    return OsAccount(user.pw_name, user.pw_uid, user.pw_gid)
 
 
 @pytest.fixture
-def nobody() -> Account:
+def nobody() -> OsAccount:
     user = pwd.getpwnam("nobody")
-    return Account(user.pw_name, user.pw_uid, user.pw_gid)
+    return OsAccount(user.pw_name, user.pw_uid, user.pw_gid)
 
 
 @pytest.mark.usefixtures("as_root")
@@ -35,7 +35,7 @@ def test_root_cannot_hand_over_to_just_anybody(wanted: str, code: str) -> None:
         service_account(wanted)
 
 
-def test_others_run_the_stores_as_themselves(us: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_run_the_stores_as_themselves(us: OsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: pwd.getpwnam("nobody").pw_uid)
     assert service_account().name == "nobody"
     assert not service_account("nobody").is_other
@@ -43,21 +43,21 @@ def test_others_run_the_stores_as_themselves(us: Account, monkeypatch: pytest.Mo
         service_account("postgres")
 
 
-def test_runs_in_a_clean_environment(us: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_in_a_clean_environment(us: OsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_APP_SECRET", "shown-to-nobody")
     seen = us.run(["/usr/bin/env"]).stdout
     assert "LC_ALL=C" in seen
     assert "SHOP_APP_SECRET" not in seen
 
 
-def test_a_program_that_cannot_run_is_named(us: Account) -> None:
+def test_a_program_that_cannot_run_is_named(us: OsAccount) -> None:
     done = us.run(["/no/such/program"])
     assert done.returncode == 126
     assert "cannot run /no/such/program" in done.stdout
 
 
 @pytest.mark.usefixtures("as_root")
-def test_another_user_enters_only_where_it_may(nobody: Account, tmp_path: Path, stores_base: Path) -> None:
+def test_another_user_enters_only_where_it_may(nobody: OsAccount, tmp_path: Path, stores_base: Path) -> None:
     assert nobody.is_other
     assert nobody.can_enter(stores_base)
     tmp_path.chmod(0o700)
@@ -65,13 +65,13 @@ def test_another_user_enters_only_where_it_may(nobody: Account, tmp_path: Path, 
 
 
 @pytest.mark.usefixtures("as_root")
-def test_nothing_of_root_is_left(nobody: Account) -> None:
+def test_nothing_of_root_is_left(nobody: OsAccount) -> None:
     assert nobody.run(["/usr/bin/id", "-u"]).stdout.strip() == str(nobody.uid)
     assert nobody.run(["/usr/bin/id", "-G"]).stdout.strip() == str(nobody.gid)
 
 
 @pytest.mark.usefixtures("as_root")
-def test_a_folder_of_another_user_is_taken_over_with_its_content(nobody: Account, tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_taken_over_with_its_content(nobody: OsAccount, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     (folder / "inner").mkdir(parents=True)
     (folder / "link").symlink_to("/etc/passwd")
@@ -80,6 +80,6 @@ def test_a_folder_of_another_user_is_taken_over_with_its_content(nobody: Account
     assert Path("/etc/passwd").stat().st_uid == 0
 
 
-def test_a_new_folder_is_private(us: Account, tmp_path: Path) -> None:
+def test_a_new_folder_is_private(us: OsAccount, tmp_path: Path) -> None:
     us.own(tmp_path / "data")
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700

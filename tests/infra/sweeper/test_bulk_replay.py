@@ -7,7 +7,7 @@ from domain.errors import Poison, Refused
 from domain.holds import HoldCode
 from domain.outcomes import Done, Hold
 from infra.engine.author import Author
-from infra.engine.results import Failed, Settled
+from infra.engine.results import Failed, Finished
 from infra.queue.bells import BellKey
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.tables.letters import LetterFilter, load_causes
@@ -34,11 +34,11 @@ class FakeCourier:
         self.refused: dict[int, HoldCode] = {}
 
     async def create(self, one):
-        if one.place.subject_id in self.sick:
-            raise Poison(self.sick[one.place.subject_id], "no")
-        if one.place.subject_id in self.refused:
-            return Hold(self.refused[one.place.subject_id])
-        self.booked.append(one.place.subject_id)
+        if one.ref.subject_id in self.sick:
+            raise Poison(self.sick[one.ref.subject_id], "no")
+        if one.ref.subject_id in self.refused:
+            return Hold(self.refused[one.ref.subject_id])
+        self.booked.append(one.ref.subject_id)
         return Done()
 
 
@@ -48,19 +48,19 @@ def courier():
 
 
 @pytest.fixture
-def duties(house):
-    return LetterDuties(house.db, house.bells)
+def duties(harness):
+    return LetterDuties(harness.db, harness.bells)
 
 
 @pytest.fixture
-def label(house, toy_call, courier):
+def label(harness, toy_call, courier):
     """Run the label step until nothing of it is due."""
 
     def settle(one, answer):
-        return Failed(one.place, answer) if isinstance(answer, Exception) else Settled(one.place, answer)
+        return Failed(one.ref, answer) if isinstance(answer, Exception) else Finished(one.ref, answer)
 
     def run():
-        runner = house.remote(toy_call(courier.create, settle), batch_max=500)
+        runner = harness.remote(toy_call(courier.create, settle), batch_max=500)
         while runner.run(BULK_LABELS):
             pass
 
@@ -68,11 +68,11 @@ def label(house, toy_call, courier):
 
 
 @pytest.fixture
-def turn(house, duties, label):
+def turn(harness, duties, label):
     """One round of the sweeper and of the workers, a second after the last."""
 
     def go():
-        house.rows("UPDATE bulk SET next_at = next_at - interval '1 second'")
+        harness.rows("UPDATE bulk SET next_at = next_at - interval '1 second'")
         duties.run()
         label()
 
@@ -80,98 +80,98 @@ def turn(house, duties, label):
 
 
 @pytest.fixture
-def finish(house, turn):
+def finish(harness, turn):
     """Turn until a bulk is over; the number of rounds it took."""
 
     def until_over(bulk):
         for rounds in range(ROUNDS_MAX):
-            if look(house.db, bulk.id).is_over:
+            if look(harness.db, bulk.id).is_over:
                 return rounds
             turn()
-        raise AssertionError(look(house.db, bulk.id))
+        raise AssertionError(look(harness.db, bulk.id))
 
     return until_over
 
 
-def paused(house):
+def paused(harness):
     """The audit rows of bulk replays that were paused."""
-    return house.rows("SELECT who, role, source, before, after FROM audit WHERE verb = 'bulk_paused' ORDER BY id")
+    return harness.rows("SELECT who, role, source, before, after FROM audit WHERE verb = 'bulk_paused' ORDER BY id")
 
 
-def members(house):
-    return dict(house.rows("SELECT state, count(*) FROM bulk_member GROUP BY state"))
+def members(harness):
+    return dict(harness.rows("SELECT state, count(*) FROM bulk_member GROUP BY state"))
 
 
-def test_5000_letters_of_3_causes_come_home_by_one_command(house, dead, courier, finish):
+def test_5000_letters_of_3_causes_come_home_by_one_command(harness, dead, courier, finish):
     causes = {"worn_out": 3000, "no_route": 1500, "strange": 500}
     packages = {package for code, count in causes.items() for package in dead(count, code)}
-    with house.db.connection() as connection:
+    with harness.db.connection() as connection:
         lines = load_causes(connection)
     assert [(line.code, line.letters, line.orders) for line in lines] == [(*pair, pair[1]) for pair in causes.items()]
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     assert bulk.members == {"waiting": 5000}
     assert finish(bulk) > 5000 / FAST, "faster than the rate"
-    assert members(house) == {"done": 5000}
+    assert members(harness) == {"done": 5000}
     assert sorted(courier.booked) == sorted(packages)
-    assert set(house.states().values()) == {"allocated"}
-    assert house.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 0
-    assert house.one("SELECT count(*) FROM audit WHERE verb = 'letter_closed'") == 5000
-    with house.db.connection() as connection:
+    assert set(harness.states().values()) == {"allocated"}
+    assert harness.one("SELECT count(*) FROM hold WHERE released_at IS NULL") == 0
+    assert harness.one("SELECT count(*) FROM audit WHERE verb = 'letter_closed'") == 5000
+    with harness.db.connection() as connection:
         assert load_causes(connection) == []
 
 
-def test_the_canary_goes_alone_and_the_rest_only_after_it(house, dead, duties, turn):
+def test_the_canary_goes_alone_and_the_rest_only_after_it(harness, dead, duties, turn):
     dead(20)
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     duties.run()
     duties.run()
-    assert (look(house.db, bulk.id).state, members(house)) == ("canary", {"replayed": 1, "waiting": 19})
+    assert (look(harness.db, bulk.id).state, members(harness)) == ("canary", {"replayed": 1, "waiting": 19})
     turn()
     turn()
-    assert look(house.db, bulk.id).state == "running"
-    assert members(house) == {"done": 1, "replayed": 19}
+    assert look(harness.db, bulk.id).state == "running"
+    assert members(harness) == {"done": 1, "replayed": 19}
 
 
-def test_a_canary_that_dies_of_the_same_cause_stops_the_rest(house, dead, courier, turn, finish):
+def test_a_canary_that_dies_of_the_same_cause_stops_the_rest(harness, dead, courier, turn, finish):
     letters = dead(20)
     courier.sick = dict.fromkeys(letters, "sick")
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     turn()
     turn()
     turn()
-    stopped = look(house.db, bulk.id)
-    newer = house.one("SELECT max(id) FROM dead_letter")
+    stopped = look(harness.db, bulk.id)
+    newer = harness.one("SELECT max(id) FROM dead_letter")
     assert (stopped.state, WORDS.stored(stopped.note)) == (
         "paused",
         f"the canary failed again: the same cause, sick, letter {newer}",
     )
     assert stopped.members == {"died": 1, "waiting": 19}
-    assert paused(house) == [("engine", "machine", "sweeper", {"state": "canary"}, {"state": "paused"})]
+    assert paused(harness) == [("engine", "machine", "sweeper", {"state": "canary"}, {"state": "paused"})]
     courier.sick.clear()
-    resume(house.db, bulk.id, LI)
+    resume(harness.db, bulk.id, LI)
     finish(bulk)
-    assert members(house) == {"died": 1, "done": 19}
+    assert members(harness) == {"died": 1, "done": 19}
 
 
-def test_a_canary_that_dies_of_another_cause_stops_the_rest_too(house, dead, courier, turn):
+def test_a_canary_that_dies_of_another_cause_stops_the_rest_too(harness, dead, courier, turn):
     letters = dead(20)
     courier.sick = dict.fromkeys(letters, "other")
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     for _ in range(3):
         turn()
-    stopped = look(house.db, bulk.id)
+    stopped = look(harness.db, bulk.id)
     assert stopped.state == "paused"
     assert WORDS.stored(stopped.note).startswith("the canary failed again: other, letter ")
     assert stopped.members == {"died": 1, "waiting": 19}
 
 
-def test_a_canary_that_ends_in_a_hold_stops_the_rest(house, dead, courier, turn):
+def test_a_canary_that_ends_in_a_hold_stops_the_rest(harness, dead, courier, turn):
     letters = dead(20)
     courier.refused = dict.fromkeys(letters, HoldCode.WAYBILL_ERROR)
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     for _ in range(3):
         turn()
-    stopped = look(house.db, bulk.id)
+    stopped = look(harness.db, bulk.id)
     assert (stopped.state, WORDS.stored(stopped.note)) == ("paused", "the canary failed again: hold waybill_error")
     assert stopped.members == {"died": 1, "waiting": 19}
 
@@ -186,13 +186,13 @@ def test_a_canary_that_ends_in_a_hold_stops_the_rest(house, dead, courier, turn)
         pytest.param(("waybill_error", "label", 0, "li"), id="released"),
     ],
 )
-def test_a_hold_that_is_not_the_end_of_the_replay_kills_no_member(house, dead, duties, label, hold):
+def test_a_hold_that_is_not_the_end_of_the_replay_kills_no_member(harness, dead, duties, label, hold):
     code, step, days_ago, released_by = hold
     [package] = dead(1)
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     duties.run()
     label()
-    house.rows(
+    harness.rows(
         """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, opened_at, released_at, released_by)
            SELECT fulfillment_order_id, %s, %s, 'service', now(), now() - make_interval(days => %s),
                   CASE WHEN %s::text IS NOT NULL THEN now() END, %s
@@ -200,7 +200,7 @@ def test_a_hold_that_is_not_the_end_of_the_replay_kills_no_member(house, dead, d
         *(code, step, days_ago, released_by, released_by, package),
     )
     duties.run()
-    assert look(house.db, bulk.id).members == {"done": 1}
+    assert look(harness.db, bulk.id).members == {"done": 1}
 
 
 @pytest.fixture
@@ -213,11 +213,11 @@ def canary_lives_rest_dies(dead, courier):
 
 
 @pytest.mark.usefixtures("canary_lives_rest_dies")
-def test_members_that_die_one_after_the_other_stop_the_rest(house, turn):
-    bulk = start(house.db, LABELS, 5.0, LI)
+def test_members_that_die_one_after_the_other_stop_the_rest(harness, turn):
+    bulk = start(harness.db, LABELS, 5.0, LI)
     for _ in range(8):
         turn()
-    stopped = look(house.db, bulk.id)
+    stopped = look(harness.db, bulk.id)
     assert stopped.state == "paused"
     assert WORDS.stored(stopped.note).startswith(
         "the last 5 members failed, the last one: the same cause, sick, letter "
@@ -226,164 +226,164 @@ def test_members_that_die_one_after_the_other_stop_the_rest(house, turn):
 
 
 @pytest.mark.usefixtures("canary_lives_rest_dies")
-def test_control_without_that_rule_all_die(house, finish, monkeypatch):
+def test_control_without_that_rule_all_die(harness, finish, monkeypatch):
     monkeypatch.setattr("infra.sweeper.bulk_replay.why_stop", lambda _: None)
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     finish(bulk)
-    assert look(house.db, bulk.id).members == {"done": 1, "died": 39}
+    assert look(harness.db, bulk.id).members == {"done": 1, "died": 39}
 
 
 def test_what_ended_before_a_person_resumed_does_not_stop_it_again(
-    house, courier, turn, finish, canary_lives_rest_dies
+    harness, courier, turn, finish, canary_lives_rest_dies
 ):
-    bulk = start(house.db, LABELS, 5.0, LI)
+    bulk = start(harness.db, LABELS, 5.0, LI)
     for _ in range(8):
         turn()
     courier.sick.clear()
-    resume(house.db, bulk.id, LI)
+    resume(harness.db, bulk.id, LI)
     finish(bulk)
-    assert look(house.db, bulk.id).state == "done"
-    assert len(courier.booked) == len(canary_lives_rest_dies) - members(house)["died"]
+    assert look(harness.db, bulk.id).state == "done"
+    assert len(courier.booked) == len(canary_lives_rest_dies) - members(harness)["died"]
 
 
-def test_members_under_way_get_their_result_while_the_bulk_stands_still(house, dead, duties, label):
+def test_members_under_way_get_their_result_while_the_bulk_stands_still(harness, dead, duties, label):
     dead(3)
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     duties.run()
-    pause(house.db, bulk.id, LI)
+    pause(harness.db, bulk.id, LI)
     label()
     duties.run()
-    assert (look(house.db, bulk.id).state, members(house)) == ("paused", {"done": 1, "waiting": 2})
+    assert (look(harness.db, bulk.id).state, members(harness)) == ("paused", {"done": 1, "waiting": 2})
 
 
-def test_what_killed_its_worker_goes_only_by_its_number(house, dead, courier, finish):
+def test_what_killed_its_worker_goes_only_by_its_number(harness, dead, courier, finish):
     letters = dead(3)
     killer = min(letters)
-    house.rows("UPDATE dead_letter SET code = 'worker_killed' WHERE subject_id = %s", killer)
-    bulk = start(house.db, LABELS, FAST, LI)
+    harness.rows("UPDATE dead_letter SET code = 'worker_killed' WHERE subject_id = %s", killer)
+    bulk = start(harness.db, LABELS, FAST, LI)
     assert bulk.members == {"waiting": 2, "refused": 1}
     finish(bulk)
     assert sorted(courier.booked) == sorted(set(letters) - {killer})
-    [member] = list_members(house.db, bulk.id, state="refused", after=0, limit=9)
+    [member] = list_members(harness.db, bulk.id, state="refused", after=0, limit=9)
     assert WORDS.stored(member.why) == "this letter killed its worker: replay it alone, by its number"
     with pytest.raises(Refused, match="none_may_go"):
-        start(house.db, LABELS, FAST, LI)
-    assert [one.answer for one in replay_letters(house.db, [letters[killer]], LI)] == ["replayed"]
+        start(harness.db, LABELS, FAST, LI)
+    assert [one.answer for one in replay_letters(harness.db, [letters[killer]], LI)] == ["replayed"]
 
 
 @pytest.mark.parametrize(("again", "counts"), [(False, {"waiting": 1, "refused": 1}), (True, {"waiting": 2})])
-def test_what_replays_did_not_help_goes_only_if_that_is_said(house, dead, again, counts):
+def test_what_replays_did_not_help_goes_only_if_that_is_said(harness, dead, again, counts):
     tried, _ = dead(2)
-    house.rows("UPDATE dead_letter SET replays = 3 WHERE subject_id = %s", tried)
-    assert start(house.db, LABELS, FAST, LI, again=again).members == counts
+    harness.rows("UPDATE dead_letter SET replays = 3 WHERE subject_id = %s", tried)
+    assert start(harness.db, LABELS, FAST, LI, again=again).members == counts
 
 
-def test_a_letter_counts_its_replays(house, dead, courier, label):
+def test_a_letter_counts_its_replays(harness, dead, courier, label):
     [(package, letter)] = dead(1).items()
     courier.sick = {package: "sick"}
     for _ in range(3):
-        [answer] = replay_letters(house.db, [letter], LI)
+        [answer] = replay_letters(harness.db, [letter], LI)
         assert answer.answer == "replayed"
         label()
-        letter = house.one("SELECT max(id) FROM dead_letter")
-    [refused] = replay_letters(house.db, [letter], LI)
+        letter = harness.one("SELECT max(id) FROM dead_letter")
+    [refused] = replay_letters(harness.db, [letter], LI)
     assert (refused.answer, refused.why.facts["replays"] == 3) == ("refused", True)
-    assert [one.answer for one in preview(house.db, [letter])] == ["refused"]
-    assert [one.answer for one in replay_letters(house.db, [letter], LI, again=True)] == ["replayed"]
+    assert [one.answer for one in preview(harness.db, [letter])] == ["refused"]
+    assert [one.answer for one in replay_letters(harness.db, [letter], LI, again=True)] == ["replayed"]
 
 
-def test_not_more_go_than_the_rate_gives(house, dead, duties):
+def test_not_more_go_than_the_rate_gives(harness, dead, duties):
     dead(50)
-    bulk = start(house.db, LABELS, 10.0, LI)
-    pause(house.db, bulk.id, LI)
-    resume(house.db, bulk.id, LI)
+    bulk = start(harness.db, LABELS, 10.0, LI)
+    pause(harness.db, bulk.id, LI)
+    resume(harness.db, bulk.id, LI)
     # An hour in which nothing could go is not made up for.
-    house.rows("UPDATE bulk SET next_at = now() - interval '1 hour'")
+    harness.rows("UPDATE bulk SET next_at = now() - interval '1 hour'")
     duties.run()
-    first = members(house)["replayed"]
+    first = members(harness)["replayed"]
     assert 1 <= first <= 11
     duties.run()
-    assert members(house)["replayed"] <= first + 1
+    assert members(harness)["replayed"] <= first + 1
 
 
-def test_each_member_has_its_own_result(house, dead, courier, finish):
+def test_each_member_has_its_own_result(harness, dead, courier, finish):
     letters = dead(4)
     done, dying, superseded, held = letters
-    house.rows(
+    harness.rows(
         """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
            SELECT fulfillment_order_id, 'refund_requested', 'label', 'service', now() FROM package WHERE id = %s""",
         held,
     )
-    bulk = start(house.db, LABELS, FAST, LI)
-    house.rows(
+    bulk = start(harness.db, LABELS, FAST, LI)
+    harness.rows(
         """INSERT INTO shipment (package_id, generation, reference, courier, status, waybill, booked_at)
            VALUES (%s, 1, 'R', 'sf', 'booked', 'SF1', now())""",
         superseded,
     )
     courier.sick = {dying: "other"}
     finish(bulk)
-    states = dict(house.rows("SELECT letter_id, state FROM bulk_member"))
+    states = dict(harness.rows("SELECT letter_id, state FROM bulk_member"))
     # What the sweeper itself closes as superseded first, is refused with its end.
     assert states.pop(letters[superseded]) in {"superseded", "refused"}
     assert states == {letters[done]: "done", letters[dying]: "died", letters[held]: "refused"}
     assert courier.booked == [done]
 
 
-def test_cancelled_members_stay_letters(house, dead, turn):
+def test_cancelled_members_stay_letters(harness, dead, turn):
     dead(30)
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     turn()
-    cancel(house.db, bulk.id, LI)
+    cancel(harness.db, bulk.id, LI)
     turn()
-    assert members(house) == {"done": 1, "cancelled": 29}, "what went has its result all the same"
-    assert house.one("SELECT count(*) FROM dead_letter WHERE closed_at IS NULL") == 29
+    assert members(harness) == {"done": 1, "cancelled": 29}, "what went has its result all the same"
+    assert harness.one("SELECT count(*) FROM dead_letter WHERE closed_at IS NULL") == 29
 
 
 CUT = """CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS
          $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"""
 
 
-def test_a_replayer_cut_off_in_its_round_leaves_nothing_half_done(house, dead, courier, turn, finish):
+def test_a_replayer_cut_off_in_its_round_leaves_nothing_half_done(harness, dead, courier, turn, finish):
     packages = dead(40)
-    bulk = start(house.db, LABELS, 10.0, LI)
+    bulk = start(harness.db, LABELS, 10.0, LI)
     turn()
     turn()
-    before = members(house)
+    before = members(harness)
     assert before["waiting"] > 10
     # At the first word of its account, after the work was put back and the letters were closed.
-    house.rows(CUT)
-    house.rows(
+    harness.rows(CUT)
+    harness.rows(
         "CREATE TRIGGER cut AFTER UPDATE ON bulk_member FOR EACH ROW "
         "WHEN (NEW.state = 'replayed') EXECUTE FUNCTION cut()"
     )
-    due = house.one("SELECT count(*) FROM work")
-    house.rows("UPDATE bulk SET next_at = now() - interval '1 second'")
+    due = harness.one("SELECT count(*) FROM work")
+    harness.rows("UPDATE bulk SET next_at = now() - interval '1 second'")
     with pytest.raises(psycopg.OperationalError):
-        LetterDuties(house.db, house.bells).run()
-    assert (members(house), house.one("SELECT count(*) FROM work")) == (before, due)
-    house.rows("DROP TRIGGER cut ON bulk_member")
+        LetterDuties(harness.db, harness.bells).run()
+    assert (members(harness), harness.one("SELECT count(*) FROM work")) == (before, due)
+    harness.rows("DROP TRIGGER cut ON bulk_member")
     finish(bulk)
-    assert members(house) == {"done": 40}
+    assert members(harness) == {"done": 40}
     assert sorted(courier.booked) == sorted(packages)
 
 
-def test_the_tally_is_folded_and_says_the_same(house, dead, duties):
+def test_the_tally_is_folded_and_says_the_same(harness, dead, duties):
     for _ in range(3):
         dead(2)
-    house.rows("INSERT INTO letter_tally SELECT 'f', 'CNY', 1, 1, 5 FROM generate_series(1, 2000)")
-    house.rows("INSERT INTO letter_tally SELECT 'f', 'CNY', -1, -1, -5 FROM generate_series(1, 2000)")
-    with house.db.connection() as connection:
+    harness.rows("INSERT INTO letter_tally SELECT 'f', 'CNY', 1, 1, 5 FROM generate_series(1, 2000)")
+    harness.rows("INSERT INTO letter_tally SELECT 'f', 'CNY', -1, -1, -5 FROM generate_series(1, 2000)")
+    with harness.db.connection() as connection:
         before = load_causes(connection)
         duties.fold_tally()
         assert load_causes(connection) == before
-    assert house.one("SELECT count(*) FROM letter_tally") == 1
+    assert harness.one("SELECT count(*) FROM letter_tally") == 1
 
 
-def test_a_defect_pauses_its_bulk_and_no_other(house, dead, duties, finish, monkeypatch):
+def test_a_defect_pauses_its_bulk_and_no_other(harness, dead, duties, finish, monkeypatch):
     dead(3)
-    broken = start(house.db, LABELS, FAST, LI)
-    sound = start(house.db, LABELS, FAST, LI)
-    house.rows("UPDATE bulk SET reason = 'break me' WHERE id = %s", broken.id)
+    broken = start(harness.db, LABELS, FAST, LI)
+    sound = start(harness.db, LABELS, FAST, LI)
+    harness.rows("UPDATE bulk SET reason = 'break me' WHERE id = %s", broken.id)
 
     def stumble(tx, letter_ids, author, **given):
         if "break me" in author.reason:
@@ -393,18 +393,18 @@ def test_a_defect_pauses_its_bulk_and_no_other(house, dead, duties, finish, monk
     plain = duties.replay_bulks.__globals__["replay"]
     monkeypatch.setitem(duties.replay_bulks.__globals__, "replay", stumble)
     finish(sound)
-    assert WORDS.stored(look(house.db, broken.id).note) == "defect: ValueError"
-    assert look(house.db, broken.id).state == "paused"
-    assert paused(house) == [("engine", "machine", "sweeper", {"state": "canary"}, {"state": "paused"})]
-    assert look(house.db, sound.id).members == {"done": 3}
+    assert WORDS.stored(look(harness.db, broken.id).note) == "defect: ValueError"
+    assert look(harness.db, broken.id).state == "paused"
+    assert paused(harness) == [("engine", "machine", "sweeper", {"state": "canary"}, {"state": "paused"})]
+    assert look(harness.db, sound.id).members == {"done": 3}
 
 
-def test_a_defect_does_not_open_a_cancelled_bulk_again(house, dead, duties, monkeypatch):
+def test_a_defect_does_not_open_a_cancelled_bulk_again(harness, dead, duties, monkeypatch):
     dead(3)
-    bulk = start(house.db, LABELS, FAST, LI)
+    bulk = start(harness.db, LABELS, FAST, LI)
     duties.run()
-    cancel(house.db, bulk.id, LI)
-    before = look(house.db, bulk.id)
+    cancel(harness.db, bulk.id, LI)
+    before = look(harness.db, bulk.id)
 
     def stumble(_tx, _bulk_id):
         raise ValueError
@@ -412,5 +412,5 @@ def test_a_defect_does_not_open_a_cancelled_bulk_again(house, dead, duties, monk
     with monkeypatch.context() as broken:
         broken.setattr("infra.sweeper.bulk_replay._go_on", stumble)
         duties.run()
-    assert look(house.db, bulk.id) == before
-    assert paused(house) == []
+    assert look(harness.db, bulk.id) == before
+    assert paused(harness) == []

@@ -200,19 +200,19 @@ def redis_server():
 
 
 @pytest.fixture
-def looks(house, stepped_clock, redis_server):
+def looks(harness, stepped_clock, redis_server):
     """Makes the duties about alarms; what it makes is one round of them, and tells which alarms are open then."""
 
     def looks(settings, others=()):
         conditions = [*conditions_of(settings), unreachable_redis(redis_server.ping)]
-        duties = alarm_duties(house.db, stepped_clock, conditions, others, LogSink())
+        duties = alarm_duties(harness.db, stepped_clock, conditions, others, LogSink())
 
         def look():
             stepped_clock.at += ALARMS_EVERY_S
             for duty in duties:
                 duty.tend()
                 assert duty.last_error == "", duty.name
-            return house.rows("SELECT kind, key, count FROM alarm WHERE closed_at IS NULL ORDER BY id")
+            return harness.rows("SELECT kind, key, count FROM alarm WHERE closed_at IS NULL ORDER BY id")
 
         return look
 
@@ -236,13 +236,13 @@ def test_where_nothing_is_wrong_no_alarm_is_open(look):
 
 
 @pytest.mark.parametrize("kind", CASES)
-def test_it_opens_stays_while_the_condition_holds_and_closes_when_that_is_over(house, look, kind):
+def test_it_opens_stays_while_the_condition_holds_and_closes_when_that_is_over(harness, look, kind):
     case = CASES[kind]
-    house.script(*case.beginning)
+    harness.script(*case.beginning)
     with structlog.testing.capture_logs() as lines:
         assert look() == [(kind, *case.of)]
         assert look() == [(kind, *case.of)], "nothing but the end of the condition closes it"
-        house.script(case.end)
+        harness.script(case.end)
         assert look() == []
     said = [line for line in lines if line["event"].startswith("alarm_")]
     assert [(line["event"], line["kind"], line["key"]) for line in said] == [
@@ -253,32 +253,32 @@ def test_it_opens_stays_while_the_condition_holds_and_closes_when_that_is_over(h
     assert all(line["owner"] for line in said)
 
 
-def test_dead_letters(house, look, dead):
+def test_dead_letters(harness, look, dead):
     letters = dead(3)
-    [[cause]] = house.rows("SELECT DISTINCT fingerprint FROM dead_letter")
+    [[cause]] = harness.rows("SELECT DISTINCT fingerprint FROM dead_letter")
     assert look() == [(AlarmKind.DEAD_LETTERS, cause, 3)]
-    house.script("UPDATE letter_tally SET letters = 0, orders = 0")
+    harness.script("UPDATE letter_tally SET letters = 0, orders = 0")
     assert look() == []
     assert len(letters) == 3
 
 
-def test_a_breached_invariant(house, look):
-    house.order()
-    report_breaches(house.db)
+def test_a_breached_invariant(harness, look):
+    harness.order()
+    report_breaches(harness.db)
     assert look() == [(AlarmKind.INVARIANT_BREACHED, "open_order_moves", 1)]
-    house.script("UPDATE fulfillment_order SET state = 'closed', finished_at = now(), closed_reason = 'test'")
+    harness.script("UPDATE fulfillment_order SET state = 'closed', finished_at = now(), closed_reason = 'test'")
     assert look() == [(AlarmKind.INVARIANT_BREACHED, "open_order_moves", 1)], "until the next check"
-    report_breaches(house.db)
+    report_breaches(harness.db)
     assert look() == []
 
 
-def test_a_location_that_cannot_be_counted(house, look):
-    house.script("INSERT INTO location (name) VALUES ('east'), ('west')")
-    with house.db.connection() as connection:
+def test_a_location_that_cannot_be_counted(harness, look):
+    harness.script("INSERT INTO location (name) VALUES ('east'), ('west')")
+    with harness.db.connection() as connection:
         note_stock_fault(connection, "east", "http_503")
         note_stock_fault(connection, "west", "http_503")
     assert look() == [(AlarmKind.STOCK_NOT_COUNTED, "east", 1)], "west is configured no more"
-    with house.db.connection() as connection:
+    with harness.db.connection() as connection:
         note_stock_fault(connection, "east", None)
     assert look() == []
 
@@ -317,17 +317,17 @@ def test_a_duty_that_fails(looks, stepped_clock):
     assert look() == [(AlarmKind.DUTY_FAILED, "harm", 1)], "of a duty that had no round yet nobody knows"
 
 
-def test_a_look_that_fails_is_an_alarm_of_its_own_and_keeps_no_other_from_its_turn(house, stepped_clock):
-    house.script(*CASES[AlarmKind.ACCOUNT_PAUSED].beginning)
-    house.script("ALTER TABLE stock_refusal RENAME TO stock_refusal_away")
-    duties = alarm_duties(house.db, stepped_clock, conditions_of(SETTINGS), [], LogSink())
+def test_a_look_that_fails_is_an_alarm_of_its_own_and_keeps_no_other_from_its_turn(harness, stepped_clock):
+    harness.script(*CASES[AlarmKind.ACCOUNT_PAUSED].beginning)
+    harness.script("ALTER TABLE stock_refusal RENAME TO stock_refusal_away")
+    duties = alarm_duties(harness.db, stepped_clock, conditions_of(SETTINGS), [], LogSink())
     with structlog.testing.capture_logs():
         for _ in range(2):
             stepped_clock.at += ALARMS_EVERY_S
             for duty in duties:
                 with suppress(AssertionError):
                     duty.tend()
-    assert house.rows("SELECT kind, key FROM alarm WHERE closed_at IS NULL ORDER BY id") == [
+    assert harness.rows("SELECT kind, key FROM alarm WHERE closed_at IS NULL ORDER BY id") == [
         ("account_paused", "sf/main"),
         ("duty_failed", "alarm_stock_count_refused"),
     ]
@@ -340,36 +340,36 @@ def test_redis_that_does_not_answer(look, redis_server):
     assert look() == []
 
 
-def test_an_order_counts_at_the_mark_that_it_reached_last_and_not_once_its_ship_by_was_put_off(house, look):
-    house.script(ORDER % (40, 8), MARK % "50,80")
+def test_an_order_counts_at_the_mark_that_it_reached_last_and_not_once_its_ship_by_was_put_off(harness, look):
+    harness.script(ORDER % (40, 8), MARK % "50,80")
     assert [kind for kind, *_ in look()] == [AlarmKind.SHIP_BY_80]
-    house.script("UPDATE orders SET ship_by = ship_by + interval '5 days'")
+    harness.script("UPDATE orders SET ship_by = ship_by + interval '5 days'")
     assert look() == []
-    house.script("UPDATE orders SET ship_by = now() - interval '1 hour'")
+    harness.script("UPDATE orders SET ship_by = now() - interval '1 hour'")
     assert [kind for kind, *_ in look()] == [AlarmKind.SHIP_BY_80]
-    house.script(MARK % 100)
+    harness.script(MARK % 100)
     assert [kind for kind, *_ in look()] == [AlarmKind.SHIP_BY_100]
-    assert house.rows("SELECT percent FROM clock_alarm WHERE over_at IS NULL") == [(100,)]
-    house.script(SHIPPED)
+    assert harness.rows("SELECT percent FROM clock_alarm WHERE over_at IS NULL") == [(100,)]
+    harness.script(SHIPPED)
     assert look() == []
-    assert house.rows("SELECT percent FROM clock_alarm WHERE over_at IS NULL") == [], "it is not looked at again"
+    assert harness.rows("SELECT percent FROM clock_alarm WHERE over_at IS NULL") == [], "it is not looked at again"
 
 
-def test_a_shop_near_its_limit_stays_as_it_was(house, look):
-    house.script(CURSOR, STALE)
+def test_a_shop_near_its_limit_stays_as_it_was(harness, look):
+    harness.script(CURSOR, STALE)
     assert look() != []
-    house.script("UPDATE shop SET cursor_at = now() - interval '400 seconds'")
+    harness.script("UPDATE shop SET cursor_at = now() - interval '400 seconds'")
     assert look() != []
-    house.script("UPDATE shop SET cursor_at = now() - interval '100 seconds'")
+    harness.script("UPDATE shop SET cursor_at = now() - interval '100 seconds'")
     assert look() == []
-    house.script("UPDATE shop SET cursor_at = now() - interval '400 seconds'")
+    harness.script("UPDATE shop SET cursor_at = now() - interval '400 seconds'")
     assert look() == []
 
 
-def test_a_shop_that_a_person_pauses_is_not_behind_any_more(house, look):
-    house.script(CURSOR, STALE)
+def test_a_shop_that_a_person_pauses_is_not_behind_any_more(harness, look):
+    harness.script(CURSOR, STALE)
     assert look() != []
-    house.script("INSERT INTO gate (kind, name, reason, shut_by) VALUES ('account', 'taobao/s1', 'x', 'mei')")
+    harness.script("INSERT INTO gate (kind, name, reason, shut_by) VALUES ('account', 'taobao/s1', 'x', 'mei')")
     assert look() == []
 
 
@@ -386,20 +386,20 @@ VALUES ('order.hold', 'mei', 'operator', 'cli', gen_random_uuid(), 'x', 'mei', '
         "UPDATE bulk_act SET state = 'cancelled', note = '', ended_at = now()",
     ],
 )
-def test_a_bulk_act_that_pauses_itself_is_an_alarm_until_it_goes_on_or_ends(house, look, end):
-    house.script(BULK_ACT % "failing", "INSERT INTO bulk_item VALUES (1, 1, 7, 'waiting', ''), (1, 2, 8, 'done', '')")
+def test_a_bulk_act_that_pauses_itself_is_an_alarm_until_it_goes_on_or_ends(harness, look, end):
+    harness.script(BULK_ACT % "failing", "INSERT INTO bulk_item VALUES (1, 1, 7, 'waiting', ''), (1, 2, 8, 'done', '')")
     assert look() == [(AlarmKind.BULK_STOPPED, "1", 1)]
-    house.script(end)
+    harness.script(end)
     assert look() == []
 
 
-def test_a_bulk_act_that_a_person_pauses_is_no_alarm(house, look):
-    house.script(BULK_ACT % "")
+def test_a_bulk_act_that_a_person_pauses_is_no_alarm(harness, look):
+    harness.script(BULK_ACT % "")
     assert look() == []
 
 
-def test_a_bulk_replay_that_pauses_itself_is_an_alarm_although_the_audit_has_it(house, look):
-    house.script(
+def test_a_bulk_replay_that_pauses_itself_is_an_alarm_although_the_audit_has_it(harness, look):
+    harness.script(
         *CASES[AlarmKind.BULK_STOPPED].beginning,
         "INSERT INTO audit (who, role, verb, object, reason) "
         "VALUES ('engine', 'machine', 'bulk_paused', 'bulk/1', 'x')",
@@ -407,8 +407,8 @@ def test_a_bulk_replay_that_pauses_itself_is_an_alarm_although_the_audit_has_it(
     assert look() == [(AlarmKind.BULK_STOPPED, "1", 0)]
 
 
-def test_a_bulk_that_a_person_pauses_is_no_alarm(house, look):
-    house.script(
+def test_a_bulk_that_a_person_pauses_is_no_alarm(harness, look):
+    harness.script(
         "INSERT INTO bulk (who, reason, filter, per_second, again, state, note) "
         "VALUES ('mei', 'x', '{}', 1, false, 'paused', 'by mei: lunch')",
         "INSERT INTO audit (who, verb, object, reason) VALUES ('mei', 'bulk_paused', 'bulk/1', 'lunch')",

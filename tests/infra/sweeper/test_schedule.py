@@ -4,9 +4,9 @@ import structlog
 
 from infra.config.retention import Retention
 from infra.config.settings import Settings
-from infra.sweeper.schedule import Beside, Duty
-from workers.duties import DUTIES, Given, make_duties
-from workers.duties import Beside as Thread
+from infra.sweeper.schedule import Duty, DutyThread
+from workers.duties import DUTIES, DutyInputs, make_duties
+from workers.duties import RunsIn as Thread
 
 
 def test_a_duty_acts_at_its_own_pace(stepped_clock):
@@ -38,7 +38,7 @@ def test_a_long_duty_keeps_nobody_waiting_and_is_begun_once(stepped_clock):
         begun.append(threading.current_thread().name)
         assert go_on.wait(20)
 
-    with Beside([Duty("long", 0.0, last_long, stepped_clock)]) as slow:
+    with DutyThread([Duty("long", 0.0, last_long, stepped_clock)]) as slow:
         for _ in range(3):
             slow.tend()
         go_on.set()
@@ -49,13 +49,13 @@ def test_a_long_duty_keeps_nobody_waiting_and_is_begun_once(stepped_clock):
 REMINDERS = {"silent_feeds", "silent_warehouses", "expired_holds", "expired_cases", "parcel_clocks"}
 
 
-def made(house, clock, **settings):
+def made(harness, clock, **settings):
     """The duties of a sweeper that has no queue: none of those asked for here needs one."""
-    return make_duties(Given(Settings(**settings), house.db, clock, None, None, house.bells, bool))
+    return make_duties(DutyInputs(Settings(**settings), harness.db, clock, None, None, harness.bells, bool))
 
 
-def test_each_duty_has_a_name_of_its_own_and_a_thread(house, stepped_clock):
-    duties = made(house, stepped_clock)
+def test_each_duty_has_a_name_of_its_own_and_a_thread(harness, stepped_clock):
+    duties = made(harness, stepped_clock)
     listed = [duty.name for thread, some in duties.items() if thread is not Thread.ALARMS for duty in some]
     assert sorted(listed) == sorted({entry.name for entry in DUTIES})
     assert set(Thread) == {Thread.ALARMS} | {entry.beside for entry in DUTIES}
@@ -64,14 +64,14 @@ def test_each_duty_has_a_name_of_its_own_and_a_thread(house, stepped_clock):
     assert len(alarms) == len(set(alarms))
 
 
-def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock, dead):
+def test_production_raises_alarms_and_checks_the_invariants(harness, stepped_clock, dead):
     dead()
-    id_ = house.order()
-    house.rows("UPDATE orders SET ship_by = now() - interval '1 minute', paid_at = now() - interval '1 hour'")
-    duties = made(house, stepped_clock)[Thread.SLOW]
+    id_ = harness.order()
+    harness.rows("UPDATE orders SET ship_by = now() - interval '1 minute', paid_at = now() - interval '1 hour'")
+    duties = made(harness, stepped_clock)[Thread.SLOW]
     with structlog.testing.capture_logs() as lines:
         assert all(duty.tend() for duty in duties)
-    assert house.one("SELECT count(*) FROM clock_alarm") == 6
+    assert harness.one("SELECT count(*) FROM clock_alarm") == 6
     assert [line["code"] for line in lines if line["event"] == "letters_alarm"] == ["sick"]
     [breach] = [line for line in lines if line["event"] == "invariant_breached"]
     assert breach["invariant"] == "open_order_moves"
@@ -82,11 +82,11 @@ def test_production_raises_alarms_and_checks_the_invariants(house, stepped_clock
     assert {duty.name for duty in duties if not duty.tend()} == REMINDERS
 
 
-def test_production_purges_what_is_older_than_its_policy(house, stepped_clock):
-    house.rows("INSERT INTO warehouse_page (location, after, body, received_at) VALUES ('e', '', '', '2020-01-01')")
-    [duty] = made(house, stepped_clock, retention=Retention(every_s=5.0))[Thread.PURGE]
+def test_production_purges_what_is_older_than_its_policy(harness, stepped_clock):
+    harness.rows("INSERT INTO warehouse_page (location, after, body, received_at) VALUES ('e', '', '', '2020-01-01')")
+    [duty] = made(harness, stepped_clock, retention=Retention(every_s=5.0))[Thread.PURGE]
     assert duty.tend()
-    assert house.rows("SELECT 1 FROM warehouse_page") == []
+    assert harness.rows("SELECT 1 FROM warehouse_page") == []
     assert not duty.tend()
     stepped_clock.at += 5
     assert duty.tend()

@@ -9,14 +9,14 @@ from infra.tables.alarms import (
     EVENT_EVERY_S,
     RENEW_S,
     STRANGE_S,
-    Held,
+    HeldCondition,
     close_quiet,
     count_open,
-    note_told,
+    note_reported,
     open_alarm,
     open_alarms,
-    settle_alarms,
-    untold,
+    unreported,
+    update_alarms,
 )
 
 SILENT, DIED = AlarmKind.FEED_SILENT, AlarmKind.WORKER_DIED
@@ -26,7 +26,7 @@ SILENT, DIED = AlarmKind.FEED_SILENT, AlarmKind.WORKER_DIED
 def settle(database):
     def settle(held, kind=SILENT):
         with database.transaction() as tx:
-            settle_alarms(tx, kind, held)
+            update_alarms(tx, kind, held)
 
     return settle
 
@@ -57,27 +57,27 @@ def age(rows):
 
 
 def test_what_is_new_is_opened_what_goes_on_stays_what_is_over_is_closed(settle, rows, open_keys):
-    settle({"taobao/a": Held(), "taobao/b": Held()})
+    settle({"taobao/a": HeldCondition(), "taobao/b": HeldCondition()})
     [(first, *_)] = rows("SELECT id FROM alarm WHERE key = 'taobao/b'")
-    settle({"taobao/b": Held(), "taobao/c": Held()})
+    settle({"taobao/b": HeldCondition(), "taobao/c": HeldCondition()})
     assert open_keys() == ["taobao/b", "taobao/c"]
     assert rows("SELECT id FROM alarm WHERE key = 'taobao/b'") == [(first,)]
     settle({})
     assert open_keys() == []
-    settle({"taobao/b": Held()})
+    settle({"taobao/b": HeldCondition()})
     assert rows("SELECT count(*), count(*) FILTER (WHERE closed_at IS NULL) FROM alarm WHERE key = 'taobao/b'") == [
         (2, 1)
     ]
 
 
 def test_of_what_is_unknown_the_alarm_stays_as_it_is(settle, open_keys):
-    settle({"taobao/a": Held(), "taobao/b": Held()})
+    settle({"taobao/a": HeldCondition(), "taobao/b": HeldCondition()})
     settle({"taobao/a": None, "taobao/c": None})
     assert open_keys() == ["taobao/a"]
 
 
 def test_another_kind_is_left_alone(settle, open_keys):
-    settle({"sf/main": Held()}, AlarmKind.ACCOUNT_PAUSED)
+    settle({"sf/main": HeldCondition()}, AlarmKind.ACCOUNT_PAUSED)
     settle({})
     assert open_keys() == ["sf/main"]
 
@@ -86,14 +86,14 @@ def test_what_goes_on_unchanged_is_written_rarely(settle, rows, age):
     def version():
         return rows("SELECT xmin::text, count FROM alarm")
 
-    settle({"a": Held(3, {"code": "x"})})
+    settle({"a": HeldCondition(3, {"code": "x"})})
     for seconds, is_written in ((0, False), (RENEW_S - 60, False), (60, True)):
         age(seconds)
         before = version()
-        settle({"a": Held(3, {"code": "x"})})
+        settle({"a": HeldCondition(3, {"code": "x"})})
         assert (version() != before) is is_written
     before = version()
-    settle({"a": Held(4, {"code": "x"})})
+    settle({"a": HeldCondition(4, {"code": "x"})})
     assert version() != before, "another count is written at once"
     assert rows("SELECT count, last_at > now() - interval '1 minute', first_at < last_at FROM alarm") == [
         (4, True, True)
@@ -101,7 +101,7 @@ def test_what_goes_on_unchanged_is_written_rarely(settle, rows, age):
 
 
 def test_owner_and_severity_are_the_kinds_unless_the_key_has_its_own_owner(settle, rows):
-    settle({"a": Held(), "b": Held(owner="service")})
+    settle({"a": HeldCondition(), "b": HeldCondition(owner="service")})
     assert rows("SELECT key, owner, severity FROM alarm ORDER BY key") == [
         ("a", "engineering", "error"),
         ("b", "service", "error"),
@@ -109,11 +109,11 @@ def test_owner_and_severity_are_the_kinds_unless_the_key_has_its_own_owner(settl
 
 
 def test_many_settle_the_same_set_at_once(database, rows):
-    held = {f"taobao/{n}": Held(n) for n in range(30)}
+    held = {f"taobao/{n}": HeldCondition(n) for n in range(30)}
 
     def settle(turn):
         with database.transaction() as tx:
-            settle_alarms(tx, SILENT, held if turn % 2 else dict(reversed(held.items())))
+            update_alarms(tx, SILENT, held if turn % 2 else dict(reversed(held.items())))
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(settle, range(32)))
@@ -163,7 +163,7 @@ def test_an_event_is_closed_after_its_quiet_time_and_not_before(database, open_k
 
 
 def test_quiet_closes_no_condition(database, settle, open_keys, age):
-    settle({"taobao/a": Held()})
+    settle({"taobao/a": HeldCondition()})
     age(10 * STRANGE_S)
     with database.transaction() as tx:
         assert close_quiet(tx) == 0
@@ -182,9 +182,9 @@ def test_what_only_a_newer_version_knows_is_listed_and_closed_when_nobody_renews
 
 def test_the_gravest_come_first_and_among_them_the_oldest(database, settle):
     note(database)
-    settle({"taobao/1": Held()})
-    settle({"taobao/2": Held()}, AlarmKind.SHIP_BY_50)
-    settle({"taobao/1": Held(), "taobao/0": Held()})
+    settle({"taobao/1": HeldCondition()})
+    settle({"taobao/2": HeldCondition()}, AlarmKind.SHIP_BY_50)
+    settle({"taobao/1": HeldCondition(), "taobao/0": HeldCondition()})
     with database.connection() as connection:
         assert [(one.kind, one.key) for one in open_alarms(connection)] == [
             ("feed_silent", "taobao/1"),
@@ -202,27 +202,29 @@ def test_the_gravest_come_first_and_among_them_the_oldest(database, settle):
 
 def heard(database):
     with database.connection() as connection:
-        return [(news.alarm.key, news.is_opening, news.alarm.closed_at is not None) for news in untold(connection, 10)]
+        return [
+            (news.alarm.key, news.is_opening, news.alarm.closed_at is not None) for news in unreported(connection, 10)
+        ]
 
 
 def tell(database):
     with database.transaction() as tx:
-        note_told(tx, [news.alarm for news in untold(tx, 10)])
+        note_reported(tx, [news.alarm for news in unreported(tx, 10)])
 
 
 def test_opening_and_closing_are_news_once_each(database, settle):
-    settle({"a": Held(), "b": Held()})
+    settle({"a": HeldCondition(), "b": HeldCondition()})
     assert heard(database) == [("a", True, False), ("b", True, False)]
     tell(database)
     assert heard(database) == []
-    settle({"a": Held(9)})
+    settle({"a": HeldCondition(9)})
     assert heard(database) == [("b", False, True)], "what goes on is no news"
     tell(database)
     assert heard(database) == []
 
 
 def test_an_alarm_that_closed_before_anybody_told_of_it_is_told_whole(database, settle):
-    settle({"a": Held()})
+    settle({"a": HeldCondition()})
     settle({})
     assert heard(database) == [("a", True, True)]
     tell(database)
@@ -230,14 +232,14 @@ def test_an_alarm_that_closed_before_anybody_told_of_it_is_told_whole(database, 
 
 
 def test_what_closes_while_its_opening_is_told_is_news_again(database, settle):
-    settle({"a": Held()})
+    settle({"a": HeldCondition()})
     with database.connection() as connection:
-        news = untold(connection, 10)
+        news = unreported(connection, 10)
     settle({})
     with database.transaction() as tx:
-        note_told(tx, [one.alarm for one in news])
+        note_reported(tx, [one.alarm for one in news])
     assert heard(database) == [("a", False, True)]
     with database.transaction() as tx:
-        note_told(tx, [one.alarm for one in untold(tx, 10)])
-        note_told(tx, [one.alarm for one in news])
+        note_reported(tx, [one.alarm for one in unreported(tx, 10)])
+        note_reported(tx, [one.alarm for one in news])
     assert heard(database) == [], "a slower sweeper takes nothing back"

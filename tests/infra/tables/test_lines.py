@@ -15,7 +15,15 @@ from domain.states import State
 from domain.stock import Reservation
 from infra.tables.fulfillment import NewPart, add_parts, set_reservations
 from infra.tables.invariants import INVARIANT
-from infra.tables.lines import Quantity, Told, add_quantities, load_plans, move_reserved, own_shipments, set_quantities
+from infra.tables.lines import (
+    Quantity,
+    ShippedPieces,
+    add_quantities,
+    load_plans,
+    move_reserved,
+    own_shipments,
+    set_quantities,
+)
 from infra.tables.packages import PACKAGES
 from infra.tables.stock import reserve_stock
 
@@ -219,7 +227,7 @@ def test_the_plan_of_an_order_is_told_by_part_and_line(shelf):
             Planned(other, "a", 2, 2),
         ]
     }
-    assert told == {shelf.order: [Told("a", f"SF{package}", 2, is_told=False)]}
+    assert told == {shelf.order: [ShippedPieces("a", f"SF{package}", 2, is_written_back=False)]}
 
 
 @pytest.mark.parametrize(
@@ -235,7 +243,7 @@ def test_what_the_platform_heard_of_or_may_have_is_told(shelf, status, called, i
         [package, shelf.order, status, status, called],
     )
     _, told = shelf.do(load_plans, [shelf.order])
-    assert [one.is_told for one in told[shelf.order]] == [is_told, is_told]
+    assert [one.is_written_back for one in told[shelf.order]] == [is_told, is_told]
 
 
 def test_parts_are_numbered_on_and_returned_in_their_order(shelf):
@@ -365,13 +373,17 @@ def test_control_without_the_trigger_a_closed_order_still_counts(shelf):
 @pytest.mark.parametrize(
     ("line", "told", "own"),
     [
-        ({"shipped": 2, "waybill": "SF1"}, Told("l1", "SF1", 2, is_told=False), {"l1": 2}),
-        ({"shipped": 2, "waybill": "YTO1"}, Told("l1", "SF1", 2, is_told=True), {}),
-        ({"shipped": 2}, Told("l1", "SF1", 2, is_told=True), {"l1": 2}),
-        ({"shipped": 2}, Told("l1", "SF1", 2, is_told=False), {}),
-        ({}, Told("l1", "SF1", 2, is_told=True), {}),
-        ({"shipped": 2, "waybill": "SF1"}, Told("l2", "SF1", 2, is_told=True), {}),
-        ({"shipped": 2, "fulfilled_by": FulfilledBy.PLATFORM}, Told("l1", "SF1", 1, is_told=True), {"l1": 1}),
+        ({"shipped": 2, "waybill": "SF1"}, ShippedPieces("l1", "SF1", 2, is_written_back=False), {"l1": 2}),
+        ({"shipped": 2, "waybill": "YTO1"}, ShippedPieces("l1", "SF1", 2, is_written_back=True), {}),
+        ({"shipped": 2}, ShippedPieces("l1", "SF1", 2, is_written_back=True), {"l1": 2}),
+        ({"shipped": 2}, ShippedPieces("l1", "SF1", 2, is_written_back=False), {}),
+        ({}, ShippedPieces("l1", "SF1", 2, is_written_back=True), {}),
+        ({"shipped": 2, "waybill": "SF1"}, ShippedPieces("l2", "SF1", 2, is_written_back=True), {}),
+        (
+            {"shipped": 2, "fulfilled_by": FulfilledBy.PLATFORM},
+            ShippedPieces("l1", "SF1", 1, is_written_back=True),
+            {"l1": 1},
+        ),
     ],
 )
 def test_what_travels_under_our_number_is_ours(line, told, own):

@@ -29,7 +29,7 @@ ANALYZE raw_payload, orders, fulfillment_order, order_line, fulfillment_line, pa
 _ONE = {"fulfillment_order_id": 500, "order_id": 500, "line_id": "l1", "quantity": 1}
 GIVEN = {
     "load_plan": {"order_ids": [500]},
-    "load_told": {"order_ids": [500]},
+    "load_shipped": {"order_ids": [500]},
     "set_quantities": {"rows": json.dumps([_ONE])},
 }
 # A few pages of each index on the way, and what an update writes; the whole index of package lines is more than 50.

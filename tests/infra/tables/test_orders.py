@@ -13,10 +13,10 @@ from domain.order import (
     Order,
     OrderKey,
     OrderLine,
+    OrderSource,
     OrderType,
     Pii,
     PlatformState,
-    Source,
     Totals,
 )
 from domain.states import State
@@ -43,7 +43,7 @@ ORDER = Order(
     key=OrderKey("taobao", "s1", "T1"),
     state=PlatformState.TO_SHIP,
     order_type=OrderType.PRESALE,
-    source=Source.LIVE,
+    source=OrderSource.LIVE,
     member_level=MemberLevel.PLUS,
     buyer_id="买家",
     receiver=Address(

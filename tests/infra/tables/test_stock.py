@@ -61,15 +61,15 @@ def orders(database):
         return [row[0] for row in tx.execute(_PLANT, [40]).fetchall()]
 
 
-def reserve(tx, dice, orders):
+def reserve(tx, randomness, orders):
     known = load_reservations(tx, orders)
     status = dict(tx.execute("SELECT id, reservation FROM fulfillment_order").fetchall())
     free = [id_ for id_ in orders if id_ not in known and status[id_] in {"none", "released"}]
     levels = lock_levels(tx, SKUS)
     taken: dict[str, int] = {}
     pieces: dict[int, dict[str, int]] = {}
-    for id_ in dice.sample(free, min(3, len(free))):
-        wanted = {sku: dice.randint(1, 3) for sku in dice.sample(SKUS, dice.randint(1, 3))}
+    for id_ in randomness.sample(free, min(3, len(free))):
+        wanted = {sku: randomness.randint(1, 3) for sku in randomness.sample(SKUS, randomness.randint(1, 3))}
         if all(levels[sku] - taken.get(sku, 0) >= count for sku, count in wanted.items()):
             pieces[id_] = wanted
             for sku, count in wanted.items():
@@ -78,12 +78,12 @@ def reserve(tx, dice, orders):
     set_reservations(tx, dict.fromkeys(pieces, Reservation.RESERVED))
 
 
-def allocate(tx, dice, orders):
+def allocate(tx, randomness, orders):
     reserved = load_reservations(tx, orders)
     levels = lock_location_levels(tx, SKUS)
     placed = {}
-    for id_ in dice.sample(sorted(reserved), min(3, len(reserved))):
-        location = dice.choice(LOCATIONS)
+    for id_ in randomness.sample(sorted(reserved), min(3, len(reserved))):
+        location = randomness.choice(LOCATIONS)
         if all(levels[location][sku] >= count for sku, count in reserved[id_].items()):
             placed[id_] = (location, reserved[id_])
             for sku, count in reserved[id_].items():
@@ -91,13 +91,13 @@ def allocate(tx, dice, orders):
     allocate_stock(tx, placed)
 
 
-def consume(tx, dice, orders):
+def consume(tx, randomness, orders):
     allocated = [row[0] for row in tx.execute("SELECT id FROM fulfillment_order WHERE reservation = 'allocated'")]
-    consume_stock(tx, dice.sample(allocated, min(2, len(allocated))))
+    consume_stock(tx, randomness.sample(allocated, min(2, len(allocated))))
 
 
-def release(tx, dice, orders):
-    release_stock(tx, dice.sample(orders, 3))
+def release(tx, randomness, orders):
+    release_stock(tx, randomness.sample(orders, 3))
 
 
 def promised(tx):
@@ -109,11 +109,12 @@ def promised(tx):
     return found
 
 
-def shrink(tx, dice, orders):
+def shrink(tx, randomness, orders):
     known = promised(tx)
-    chosen = dice.sample(sorted(known), min(3, len(known)))
+    chosen = randomness.sample(sorted(known), min(3, len(known)))
     left = {
-        id_: {sku: count for sku, had in known[id_].items() if (count := dice.randint(0, had + 1))} for id_ in chosen
+        id_: {sku: count for sku, had in known[id_].items() if (count := randomness.randint(0, had + 1))}
+        for id_ in chosen
     }
     shrink_stock(tx, left)
     after = promised(tx)
@@ -124,10 +125,10 @@ def shrink(tx, dice, orders):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_counters_are_the_sums_of_the_reservations_after_any_sequence(database, orders, seed):
-    dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    randomness = random.Random(seed)  # noqa: S311 - repeatable, not secret
     for _ in range(60):
         with database.transaction() as tx:
-            dice.choice([reserve, reserve, allocate, consume, release, shrink])(tx, dice, orders)
+            randomness.choice([reserve, reserve, allocate, consume, release, shrink])(tx, randomness, orders)
             assert tx.execute(_POOL_WRONG).fetchall() == []
             assert tx.execute(_LOCATION_WRONG).fetchall() == []
     with database.connection() as connection:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.tables.take_over import COUNTED_MAX, TAKE_OVER, count_kept_out, resting_in_watch
+from infra.tables.take_over import COUNTED_MAX, TAKE_OVER, count_kept_out, waiting_in_watch
 
 KEPT_OUT, LOOKED = 20_000, 1_000
 # Shops s1 is live after a watch, s2 is watched. Of the kept-out orders each tenth is shipped. As many orders are live.
@@ -123,7 +123,7 @@ def test_twenty_thousand_kept_out_orders_are_looked_at_in_stretches(many):
     ).fetchall()
     assert due == of_s1
     assert len(due) == KEPT_OUT // 100
-    assert (resting_in_watch(many, "taobao/s2"), resting_in_watch(many, "taobao/s1")) == (
+    assert (waiting_in_watch(many, "taobao/s2"), waiting_in_watch(many, "taobao/s1")) == (
         {"label": 5, "writeback": 3},
         {},
     )

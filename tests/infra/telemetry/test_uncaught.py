@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.telemetry.log import configure
 from infra.telemetry.uncaught import log_uncaught
 
@@ -53,10 +53,10 @@ def test_a_process_that_dies_is_logged_without_its_error_s_text(logged, capsys):
 
 
 def test_a_callback_of_the_loop_that_fails_is_logged_without_its_values(logged, capsys):
-    with Outside() as outside:
+    with EventLoopThread() as event_loop:
         over = threading.Event()
-        outside.loop.call_soon_threadsafe(fail)
-        outside.loop.call_soon_threadsafe(over.set)
+        event_loop.loop.call_soon_threadsafe(fail)
+        event_loop.loop.call_soon_threadsafe(over.set)
         over.wait()
     (line,) = [line for line in logged() if line["level"] != "debug"]
     assert (line["event"], line["error"]["type"]) == ("uncaught_in_loop", "ValueError")

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 import pytest
 
 from infra.config.secret import Secret
-from infra.config.settings import Channel, Courier, Door, Settings, Shop
+from infra.config.settings import Channel, CourierContract, HttpLimits, Settings, Shop
 from infra.process.clock import SystemClock
 from ops.doctor import accounts
 from ops.doctor.check import Level
@@ -41,7 +41,7 @@ def test_complete_accounts_are_one_line() -> None:
         (Settings(shops=(shop("http://h", {}),)), "taobao/main", "credential_missing"),
         (Settings(shops=(shop("http://h", platform="ebay"),)), "ebay/main", "platform_unknown"),
         (
-            Settings(couriers=(Courier(name="m", courier="sf", endpoint="http://h", credentials={}),)),
+            Settings(couriers=(CourierContract(name="m", courier="sf", endpoint="http://h", credentials={}),)),
             "sf/m",
             "credential_missing",
         ),
@@ -108,6 +108,6 @@ def test_a_name_of_a_machine_inside_fails_and_is_not_knocked_at(listening, resol
 
 def test_a_listed_name_is_knocked_at_each_of_its_addresses(listening, resolves_to_loopback) -> None:
     port = listening.rpartition(":")[2]
-    door = Door(inside_hosts=("wms.test",))
+    door = HttpLimits(inside_hosts=("wms.test",))
     (check,) = accounts.endpoints(Settings(shops=(shop(f"http://wms.test:{port}/"),), door=door))
     assert check.level is Level.OK

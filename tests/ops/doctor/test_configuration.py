@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from infra.config.absent_secrets import absent_secrets
-from infra.config.settings import Courier, Settings, Stores
+from infra.config.settings import CourierContract, Settings, Stores
 from ops.doctor import configuration
 from ops.doctor.check import Level, worst
 
@@ -76,7 +76,7 @@ def test_packaged_rules_are_sound() -> None:
 
 
 def test_a_courier_that_no_rule_knows_fails() -> None:
-    pigeon = Courier(name="m", courier="pigeon", endpoint="http://h", credentials={})
+    pigeon = CourierContract(name="m", courier="pigeon", endpoint="http://h", credentials={})
     check = configuration.rules(Settings(couriers=(pigeon,)))
     assert check.level is Level.FAIL
     assert "pigeon" in check.message

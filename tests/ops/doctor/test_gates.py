@@ -6,9 +6,9 @@ import pytest
 from domain.errors import Transient
 from domain.gates import GateKind
 from infra.accounts.account import AccountGate
-from infra.accounts.rules import Rules
+from infra.accounts.rules import GateRules
 from infra.accounts.shared_breaker import SharedGates, connect_gates
-from infra.config.settings import Courier, Settings
+from infra.config.settings import CourierContract, Settings
 from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from infra.tables.gates import shut_account
@@ -16,7 +16,7 @@ from ops.doctor import gates
 from ops.doctor.check import Level
 from ops.verbs.gates import pause
 
-SETTINGS = Settings(couriers=(Courier(name="main", courier="sf", endpoint="http://localhost", credentials={}),))
+SETTINGS = Settings(couriers=(CourierContract(name="main", courier="sf", endpoint="http://localhost", credentials={}),))
 MEI = Author("mei", "stocktaking")
 
 
@@ -79,7 +79,7 @@ def test_what_the_engine_paused_says_what_to_do(database, look, reason, advice):
 def test_an_open_breaker_is_a_line_and_one_that_recovers_is_none(look, redis_url):
     with closing(connect_gates(redis_url.reveal())) as client:
         shared = SharedGates(client)
-        gate = AccountGate("sf/main", Rules(failures_max=1), shared, SystemClock(), share=1.0)
+        gate = AccountGate("sf/main", GateRules(failures_max=1), shared, SystemClock(), share=1.0)
         gate.begin().end(Transient("connection_failed"))
         assert "open" in look()["gate account sf/main"].message
 

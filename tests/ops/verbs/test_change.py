@@ -8,7 +8,7 @@ from domain.errors import Conflict
 from domain.gates import GateKind
 from domain.listings import Listing
 from infra.config.retention import Retention
-from infra.engine.author import Author, Role, Source
+from infra.engine.author import ActSource, Author, Role
 from infra.tables.audit import Verb
 from ops.verbs.change import UnrecordedError, change
 from ops.verbs.gates import pause
@@ -22,7 +22,7 @@ PLANT = "INSERT INTO location (name) VALUES ('north')"
 
 @pytest.fixture
 def li():
-    return Author("li", "asked by mail", Role.ADMIN, Source.CONSOLE, str(uuid.uuid4()))
+    return Author("li", "asked by mail", Role.ADMIN, ActSource.CONSOLE, str(uuid.uuid4()))
 
 
 @pytest.fixture

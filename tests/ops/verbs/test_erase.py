@@ -5,7 +5,7 @@ import pytest
 from domain.errors import Refused
 from infra.engine.author import Author
 from infra.retention.erase import needles, stretches, usable
-from infra.tables.retention import Named
+from infra.tables.retention import OrderName
 from ops.faces.terminal.words import WORDS
 from ops.verbs.erase import erase
 from ops.views.erasures import erasures, orders_named, orders_of, plan, show
@@ -136,7 +136,7 @@ def test_a_reason_that_names_the_person_as_the_order_does_is_refused(database, p
 
 def test_twice_is_harmless_and_leaves_two_records(database, planted):
     planted("1")
-    orders = [Named("taobao", "s1", "1")]
+    orders = [OrderName("taobao", "s1", "1")]
     first, second = erase(database, orders, LI), erase(database, orders, LI)
     assert first.subject == second.subject
     assert second.done_at is not None

@@ -4,28 +4,28 @@ import pytest
 
 from domain.errors import Refused
 from domain.gates import GateKind
-from infra.accounts.rules import Rules
-from infra.accounts.shared_breaker import Heard, SharedGates, connect_gates
-from infra.config.settings import Courier, Guard, Settings
+from infra.accounts.rules import GateRules
+from infra.accounts.shared_breaker import CallResults, SharedGates, connect_gates
+from infra.config.settings import CourierContract, Guard, Settings
 from infra.engine.author import Author
 from infra.process.clock import SystemClock
 from ops.verbs.gates import resume
 from ops.views.gates import gates
 
 MEI = Author("mei", "tests")
-SF = Courier(name="main", courier="sf", endpoint="http://127.0.0.1:1/", credentials={})
+SF = CourierContract(name="main", courier="sf", endpoint="http://127.0.0.1:1/", credentials={})
 
 
 @pytest.fixture
 def recovering(redis_url):
     """The gates of a courier whose breaker has just closed: its calls come back step by step."""
     with closing(connect_gates(redis_url.reveal())) as client:
-        shared, rules = SharedGates(client), Rules(failures_max=1, open_ms=1)
-        epoch = shared.ask(SF.account, 1, Heard(), rules).epoch
-        shared.ask(SF.account, 0, Heard(epoch, failed=1), rules)
-        while (probe := shared.ask(SF.account, 1, Heard(), rules)).why != "probe":
+        shared, rules = SharedGates(client), GateRules(failures_max=1, open_ms=1)
+        epoch = shared.ask(SF.account, 1, CallResults(), rules).epoch
+        shared.ask(SF.account, 0, CallResults(epoch, failed=1), rules)
+        while (probe := shared.ask(SF.account, 1, CallResults(), rules)).why != "probe":
             assert probe.why == "open"
-        shared.ask(SF.account, 0, Heard(probe.epoch, passed=1), rules)
+        shared.ask(SF.account, 0, CallResults(probe.epoch, passed=1), rules)
         yield shared
 
 

@@ -91,7 +91,7 @@ def test_workers_are_given_a_port_that_reads_our_rows(placed):
     [[location, reference]] = placed.rows("SELECT location, reference FROM placement ORDER BY id LIMIT 1")
     with placed.worker() as runtime:
         runner = runtime.runners["dispatch"]
-        found = runner.outside.run(runner.step.tools.warehouse(location).find(reference))
+        found = runner.event_loop.run(runner.step.tools.warehouse(location).find(reference))
     assert found.progress == "taken"
 
 

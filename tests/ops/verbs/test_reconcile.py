@@ -15,8 +15,8 @@ from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
 from ops.faces.terminal.answers import outcome_in_words
-from ops.verbs.reconcile import Outcome, Reconciler
-from ops.verbs.writeback_retry import Pace
+from ops.verbs.reconcile import ReconcileOutcome, Reconciler
+from ops.verbs.writeback_retry import RetryRate
 from workers.cli.reconcile import exit_of_outcomes
 from workers.main import main
 
@@ -123,10 +123,12 @@ def test_an_order_that_came_and_left_after_the_backup_is_known_as_ours(
     if is_somebody_elses:
         small_house.rows("UPDATE order_line SET waybill = 'YT0000000000001'")
     found = 0 if is_somebody_elses else FEW
-    assert orderlane("--dry-run")[1]["counts"] == ({outcome_in_words(Outcome.WOULD_RELEASE): found} if found else {})
+    assert orderlane("--dry-run")[1]["counts"] == (
+        {outcome_in_words(ReconcileOutcome.WOULD_RELEASE): found} if found else {}
+    )
     assert small_house.rows(SHIPPED_HOLDS) == [(FEW,)]
     code, done = orderlane()
-    assert (code, done["counts"]) == (0, {outcome_in_words(Outcome.SHIPPED_BEFORE): found} if found else {})
+    assert (code, done["counts"]) == (0, {outcome_in_words(ReconcileOutcome.SHIPPED_BEFORE): found} if found else {})
     assert small_house.rows(SHIPPED_HOLDS) == [(FEW - found,)]
     assert orderlane()[1]["counts"] == {}
     if found:
@@ -150,7 +152,7 @@ def book(booked):
         booking = Booking(wanted, ADDRESS, ADDRESS, (("T恤", 1),), 500)
         with booked.worker() as runtime:
             label = runtime.runners["label"]
-            return label.outside.run(label.step.tools.courier("sf/main").create(booking)).number
+            return label.event_loop.run(label.step.tools.courier("sf/main").create(booking)).number
 
     return again
 
@@ -208,8 +210,8 @@ def test_what_the_courier_has_no_more_or_knows_otherwise_is_for_a_person(booked,
     code, done = orderlane()
     assert code == 6
     assert [(one["package_id"], one["outcome_code"]) for one in done["results"]] == [
-        (first, Outcome.GONE),
-        (second, Outcome.CONTRADICTS),
+        (first, ReconcileOutcome.GONE),
+        (second, ReconcileOutcome.CONTRADICTS),
     ]
     assert booked.rows("SELECT * FROM shipment ORDER BY id") == before
 
@@ -251,10 +253,10 @@ def test_a_courier_that_is_away_changes_nothing(booked):
         label, writeback = runtime.runners["label"], runtime.runners["writeback"]
         clock = SystemClock()
         shown = []
-        reconciler = Reconciler(label, writeback, Author("me", "test"), Pace(100.0, clock), shown.append)
+        reconciler = Reconciler(label, writeback, Author("me", "test"), RetryRate(100.0, clock), shown.append)
         done = reconciler.run(clock.utcnow() - timedelta(days=1))
     assert shown == done
-    assert [one.outcome for one in done] == [Outcome.NOT_REACHED] * FEW
+    assert [one.outcome for one in done] == [ReconcileOutcome.NOT_REACHED] * FEW
     assert all(one.why for one in done)
     assert booked.rows("SELECT * FROM shipment ORDER BY id") == before
 
@@ -263,10 +265,20 @@ def test_a_courier_that_is_away_changes_nothing(booked):
     ("outcomes", "code"),
     [
         ([], 0),
-        ([Outcome.AGREES, Outcome.ADOPTED, Outcome.LATER, Outcome.VOIDED, Outcome.CONFIRMED, Outcome.NOTHING_THERE], 0),
-        ([Outcome.AGREES, Outcome.GONE], 6),
-        ([Outcome.AGREES, Outcome.NOT_REACHED], 6),
-        ([Outcome.NOT_REACHED, Outcome.NOT_REACHED], 7),
+        (
+            [
+                ReconcileOutcome.AGREES,
+                ReconcileOutcome.ADOPTED,
+                ReconcileOutcome.LATER,
+                ReconcileOutcome.VOIDED,
+                ReconcileOutcome.CONFIRMED,
+                ReconcileOutcome.NOTHING_THERE,
+            ],
+            0,
+        ),
+        ([ReconcileOutcome.AGREES, ReconcileOutcome.GONE], 6),
+        ([ReconcileOutcome.AGREES, ReconcileOutcome.NOT_REACHED], 6),
+        ([ReconcileOutcome.NOT_REACHED, ReconcileOutcome.NOT_REACHED], 7),
     ],
 )
 def test_the_exit_code_says_whether_a_person_is_needed(outcomes, code):

@@ -6,7 +6,7 @@ from domain.errors import FulfilmentError, Malformed
 from infra.config.secret import Secret
 from infra.config.settings import Location, Sender, Settings
 from infra.engine.author import Author
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.process.clock import SystemClock
 from infra.tables.alarm_conditions import stock_faults
 from infra.tables.locations import asked_s_ago
@@ -46,8 +46,8 @@ MEI = Author("mei", "inventory")
 
 
 def count(database, warehouse):
-    with Outside() as outside:
-        return count_location(database, outside, EAST, warehouse, MEI)
+    with EventLoopThread() as event_loop:
+        return count_location(database, event_loop, EAST, warehouse, MEI)
 
 
 def faults(database):
@@ -79,10 +79,10 @@ def test_doctor_names_a_count_below_what_is_promised(settings, database):
 def test_one_location_that_cannot_be_counted_keeps_no_other_from_it(settings, database, monkeypatch):
     answers = {"east": ValueError("张三"), "west": HandWarehouse(A=1)}
 
-    def counted(db, outside, location, _, author):
+    def counted(db, event_loop, location, _, author):
         if isinstance(answers[location.name], Exception):
             raise answers[location.name]
-        return count_location(db, outside, location, answers[location.name], author)
+        return count_location(db, event_loop, location, answers[location.name], author)
 
     monkeypatch.setattr(stock, "count_location", counted)
     found = count_again(settings, database, SystemClock(), settings.locations, MEI)

@@ -13,7 +13,7 @@ from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
 from infra.tables.writebacks import Selection
-from ops.verbs.writeback_retry import Pace, Said, preview, retry
+from ops.verbs.writeback_retry import PlatformAnswer, RetryRate, preview, retry
 from ops.views.writebacks import open_writebacks
 from workers.cli.writeback import exit_of_answers
 from workers.main import main
@@ -74,7 +74,7 @@ def again(unheard):
         shown = []
         with unheard.worker() as runtime:
             chosen = open_writebacks(runtime.db, wanted)
-            told = retry(runtime.runners["writeback"], chosen, ME, Pace(100.0, SystemClock()), shown.append)
+            told = retry(runtime.runners["writeback"], chosen, ME, RetryRate(100.0, SystemClock()), shown.append)
         assert shown == told
         return [one.said for one in told]
 
@@ -103,7 +103,7 @@ def breaches(house):
 def test_what_failed_is_told_now_with_its_true_time_and_nothing_stays_open(unheard, fail, again, kind):
     fail(kind)
     left_at = unheard.rows("SELECT package_id, shipped_at FROM writeback ORDER BY 1")
-    assert again() == [Said.TOLD] * FEW
+    assert again() == [PlatformAnswer.TOLD] * FEW
     assert statuses(unheard) == {"confirmed": FEW}
     assert unheard.rows("SELECT package_id, shipped_at FROM writeback ORDER BY 1") == left_at
     assert unheard.rows("SELECT 1 FROM hold WHERE released_at IS NULL") == []
@@ -120,7 +120,7 @@ def test_what_the_platform_shows_already_is_not_told_again(unheard, fail, again)
     told = unheard.told()
     unheard.rows("UPDATE writeback SET status = 'pending', confirmed_at = NULL, call_deadline = NULL")
     fail("refused")
-    assert again() == [Said.SHOWN] * FEW
+    assert again() == [PlatformAnswer.SHOWN] * FEW
     assert unheard.told() == told
     assert unheard.stage.read("_ledger")["refused"] == {}, "asked first, so nothing was there to refuse"
 
@@ -130,8 +130,8 @@ def test_two_people_at_once_tell_each_package_once(unheard, fail, again):
     fail("dead")
     with ThreadPoolExecutor(2) as threads:
         answers = list(threads.map(lambda _: again(), range(2)))
-    assert {said for answer in answers for said in answer} <= {Said.TOLD, Said.SHOWN}
-    assert [said for answer in answers for said in answer].count(Said.TOLD) == FEW
+    assert {said for answer in answers for said in answer} <= {PlatformAnswer.TOLD, PlatformAnswer.SHOWN}
+    assert [said for answer in answers for said in answer].count(PlatformAnswer.TOLD) == FEW
     assert set(unheard.told().values()) == {1}
     assert statuses(unheard) == {"confirmed": FEW}
 
@@ -142,7 +142,7 @@ def test_another_waybill_there_is_for_a_person(unheard, fail, again):
     unheard.rows("UPDATE writeback SET status = 'pending', confirmed_at = NULL")
     unheard.rows("UPDATE shipment SET waybill = 'OURS-' || id")
     fail("refused")
-    assert again() == [Said.ELSEWHERE] * FEW
+    assert again() == [PlatformAnswer.ELSEWHERE] * FEW
     assert statuses(unheard) == {"refused": FEW}
     assert unheard.rows("SELECT DISTINCT code FROM hold WHERE released_at IS NULL") == [("shipped_elsewhere",)]
 
@@ -172,7 +172,7 @@ def test_a_platform_that_is_away_leaves_the_work_to_the_engine(unheard, fail, ag
     result = orderlane("--all-failed", "--dry-run")
     assert result.exit_code == 7
     assert unheard.rows("SELECT count(*) FROM dead_letter WHERE closed_at IS NULL") == [(FEW,)]
-    assert set(again()) == {Said.NOT_REACHED}
+    assert set(again()) == {PlatformAnswer.NOT_REACHED}
     assert unheard.rows("SELECT count(*) FROM work WHERE step = 'writeback'") == [(FEW,)]
     assert breaches(unheard) == []
 
@@ -205,8 +205,8 @@ def test_somebody_else_who_is_at_it_is_not_disturbed(unheard, fail):
 
     with unheard.worker() as runtime:
         chosen = open_writebacks(runtime.db, Selection(any_open=True))[:1]
-        told = retry(runtime.runners["writeback"], chosen, ME, Pace(1.0, clock, wait), lambda _: None)
-    assert [one.said for one in told] == [Said.BUSY]
+        told = retry(runtime.runners["writeback"], chosen, ME, RetryRate(1.0, clock, wait), lambda _: None)
+    assert [one.said for one in told] == [PlatformAnswer.BUSY]
     assert unheard.told() == {}
 
 
@@ -225,7 +225,7 @@ def test_selections_narrow_each_other(unheard, fail):
         assert count(order_id=order_id) == 1
         assert 0 == count(shop="x") == count(platform="x") == count(cause="x") == count(since=now + timedelta(hours=1))
         foreseen = preview(runtime.runners["writeback"], open_writebacks(runtime.db, ALL), lambda _: None)
-    assert [one.said for one in foreseen] == [Said.WOULD_TELL] * FEW
+    assert [one.said for one in foreseen] == [PlatformAnswer.WOULD_TELL] * FEW
 
 
 @pytest.mark.slow
@@ -245,7 +245,7 @@ def test_the_rate_is_kept(unheard, fail):
     waits = []
     with unheard.worker() as runtime:
         chosen = open_writebacks(runtime.db, ALL)
-        retry(runtime.runners["writeback"], chosen, ME, Pace(2.0, StoppedClock(), waits.append), lambda _: None)
+        retry(runtime.runners["writeback"], chosen, ME, RetryRate(2.0, StoppedClock(), waits.append), lambda _: None)
     assert waits == [1.0, 1.0]
     assert statuses(unheard) == {"confirmed": FEW}
 
@@ -254,15 +254,15 @@ def test_the_rate_is_kept(unheard, fail):
     ("said", "code"),
     [
         ([], 0),
-        ([Said.SHOWN, Said.TOLD], 0),
-        ([Said.WOULD_TELL, Said.SHOWN], 0),
-        ([Said.REFUSED, Said.ELSEWHERE], 5),
-        ([Said.TOLD, Said.REFUSED], 6),
-        ([Said.BUSY], 6),
-        ([Said.REFUSED, Said.NOT_REACHED], 6),
-        ([Said.NOT_REACHED], 7),
-        ([Said.HELD], 3),
-        ([Said.HELD, Said.TOLD], 6),
+        ([PlatformAnswer.SHOWN, PlatformAnswer.TOLD], 0),
+        ([PlatformAnswer.WOULD_TELL, PlatformAnswer.SHOWN], 0),
+        ([PlatformAnswer.REFUSED, PlatformAnswer.ELSEWHERE], 5),
+        ([PlatformAnswer.TOLD, PlatformAnswer.REFUSED], 6),
+        ([PlatformAnswer.BUSY], 6),
+        ([PlatformAnswer.REFUSED, PlatformAnswer.NOT_REACHED], 6),
+        ([PlatformAnswer.NOT_REACHED], 7),
+        ([PlatformAnswer.HELD], 3),
+        ([PlatformAnswer.HELD, PlatformAnswer.TOLD], 6),
     ],
 )
 def test_the_exit_code_says_what_the_platforms_said(said, code):
@@ -304,7 +304,7 @@ def test_a_held_order_is_asked_about_and_not_told(unheard, fail, again):
     told = unheard.told()
     with unheard.worker() as runtime:
         foreseen = preview(runtime.runners["writeback"], open_writebacks(runtime.db, ALL), lambda _: None)
-    assert [one.said for one in foreseen] == [Said.HELD] * FEW
-    assert again() == [Said.HELD] * FEW
+    assert [one.said for one in foreseen] == [PlatformAnswer.HELD] * FEW
+    assert again() == [PlatformAnswer.HELD] * FEW
     assert (unheard.told(), statuses(unheard)) == (told, {"pending": FEW})
     assert unheard.rows("SELECT count(*) FROM work WHERE step = 'writeback'") == [(0,)]

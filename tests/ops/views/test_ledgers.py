@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from domain.ledger_check import Verdict, reckon
+from domain.ledger_check import Verdict, compare_ledgers
 from infra.tables.pool import Database
 from ops.views.ledgers import our_ledger
 from workers.demo.run import their_ledger
@@ -36,17 +36,17 @@ def a_line(run):
 
 def test_after_a_run_boxes_hold_what_the_platform_was_told(run):
     ours, theirs = run[1]()
-    reckoning = reckon(ours, theirs)
-    assert reckoning.agrees, reckoning.contradictions
-    assert reckoning.verdicts[Verdict.DONE] >= 3
+    comparison = compare_ledgers(ours, theirs)
+    assert comparison.agrees, comparison.contradictions
+    assert comparison.verdicts[Verdict.DONE] >= 3
     told = Counter(
         {(order.key, line.line_id): line.quantity for order in theirs.ordered for line in order.lines if line.told}
     )
     packed = Counter()
-    for box in ours.boxes.values():
-        packed.update({(box.key, line_id): count for line_id, count in box.lines.items()})
+    for booked_package in ours.booked.values():
+        packed.update({(booked_package.key, line_id): count for line_id, count in booked_package.lines.items()})
     assert packed == told
-    assert all(carried.pieces for carried in theirs.carried)
+    assert all(record.pieces for record in theirs.courier_records)
     assert all(shelf.left == shelf.shipped for shelf in theirs.stocked.values())
 
 
@@ -60,7 +60,7 @@ def test_every_fulfillment_order_of_an_order_is_read(run, a_line):
     )
     ours, theirs = ledgers()
     assert sorted(part.state for part in ours.parts[key]) == ["packed", "paid"]
-    assert reckon(ours, theirs).verdicts[Verdict.OPEN] == 1
+    assert compare_ledgers(ours, theirs).verdicts[Verdict.OPEN] == 1
 
 
 def test_a_cancelled_package_is_no_package(run, a_line):
@@ -119,6 +119,6 @@ def test_what_was_meddled_with_is_found(run, a_line, meddle, wrong):
     house, ledgers = run
     _, line_id, package_id = a_line
     house.rows(meddle.format(package=package_id, line=line_id))
-    reckoning = reckon(*ledgers())
-    assert any(wrong in found for found in reckoning.contradictions), reckoning.contradictions
-    assert not reckoning.agrees
+    comparison = compare_ledgers(*ledgers())
+    assert any(wrong in found for found in comparison.contradictions), comparison.contradictions
+    assert not comparison.agrees

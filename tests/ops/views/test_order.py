@@ -5,7 +5,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from infra.tables.unreadable import Entry, Source, note_unreadable
+from infra.tables.unreadable import EntrySource, UnreadableEntry, note_unreadable
 from ops.faces.terminal.order import print_order
 from ops.faces.terminal.words import WORDS
 from ops.views.order import view_order
@@ -64,9 +64,9 @@ def test_a_hold_names_its_owner_its_due_time_and_its_reason(held) -> None:
 
 def test_a_scan_that_could_not_be_read_is_shown_with_its_order(played, shipped) -> None:
     reference = shipped.packages[0].shipments[0].reference
-    entry = Entry(3, "field_invalid", "events[3].at", reference)
+    entry = UnreadableEntry(3, "field_invalid", "events[3].at", reference)
     with played.db.transaction() as tx:
-        note_unreadable(tx, Source.SCAN, "warehouse/east", [entry])
+        note_unreadable(tx, EntrySource.SCAN, "warehouse/east", [entry])
     try:
         view = view_order(played.db, shipped.id)
         text = Console(record=True, width=160, file=io.StringIO())

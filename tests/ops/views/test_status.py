@@ -12,11 +12,11 @@ from domain.alarms import AlarmKind
 from domain.errors import Transient
 from infra.accounts.shared_breaker import SharedGates
 from infra.config.settings import Settings, Shop
-from infra.config.worker_settings import Pool, Workers
+from infra.config.worker_settings import WorkerPool, Workers
 from infra.engine.worker_lock import Presence
 from infra.monitoring.signals import DEPTH_MAX, Signal, Signals, measure_signals
 from infra.process.clock import SystemClock
-from infra.tables.alarms import Held, open_alarm, settle_alarms
+from infra.tables.alarms import HeldCondition, open_alarm, update_alarms
 from infra.tables.gates import GATES
 from infra.tables.take_over import KeptOutCount
 from infra.tables.work import WORK
@@ -24,7 +24,7 @@ from ops.faces.terminal.status import status_view
 from ops.views import status as module
 from ops.views.status import ALARMS_SHOWN, PoolStatus, Status, status
 
-SETTINGS = Settings(workers=Workers(pools=(Pool(name="main", processes=1, processes_max=3),)))
+SETTINGS = Settings(workers=Workers(pools=(WorkerPool(name="main", processes=1, processes_max=3),)))
 SIGNAL = Signal(
     group="label",
     lane="bulk",
@@ -140,7 +140,7 @@ def test_a_look_never_counts_what_rests(look, run, monkeypatch) -> None:
     monkeypatch.setattr(psycopg.Cursor, "execute", note)
     assert look().gates
     assert GATES["load_pauses"] in asked
-    assert WORK["resting"] not in asked
+    assert WORK["count_behind_gates"] not in asked
 
 
 HELD = """
@@ -250,7 +250,7 @@ def test_open_alarms_are_shown_with_age_count_and_owner_the_gravest_first(look, 
     assert "open alarms: none" in told(CALM)
     with database.connection() as connection:
         open_alarm(connection, AlarmKind.WORKER_DIED, "label", count=3)
-        settle_alarms(connection, AlarmKind.FEED_SILENT, {"taobao/s1": Held()})
+        update_alarms(connection, AlarmKind.FEED_SILENT, {"taobao/s1": HeldCondition()})
         connection.execute("UPDATE alarm SET first_at = now() - interval '125 minutes'")
     now = look()
     assert [(one.kind, one.key, one.count, one.owner) for one in now.alarms] == [
@@ -265,6 +265,8 @@ def test_open_alarms_are_shown_with_age_count_and_owner_the_gravest_first(look, 
 
 def test_of_many_alarms_the_gravest_are_shown_and_the_others_counted(look, told, database):
     with database.connection() as connection:
-        settle_alarms(connection, AlarmKind.FEED_SILENT, {f"taobao/{n}": Held() for n in range(ALARMS_SHOWN + 2)})
+        update_alarms(
+            connection, AlarmKind.FEED_SILENT, {f"taobao/{n}": HeldCondition() for n in range(ALARMS_SHOWN + 2)}
+        )
     assert len(look().alarms) == ALARMS_SHOWN
     assert "and 2 more: orderlane alarm list" in told(look())

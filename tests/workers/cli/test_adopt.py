@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from actors.normalize import Normalize
+from actors.normalize import NormalizeStep
 from actors.tools import Tools
 from adapters.platforms.taobao.trade import raw_order
 from domain.rules import RuleSet
@@ -12,7 +12,7 @@ from infra.config.settings import Engine, Settings
 from infra.engine.failures import Failures
 from infra.engine.local import LocalRunner
 from infra.process.clock import SystemClock
-from infra.process.randomness import SystemDice
+from infra.process.randomness import SystemRandomness
 from infra.queue.bells import BellKey
 from infra.tables.payloads import PAYLOADS
 
@@ -37,7 +37,7 @@ def receive(database, trade):
 
     def both(shop: str, tid: str) -> None:
         raw = raw_order(trade(tid_str=tid) if tid != "1001" else trade())
-        dice = SystemDice()
+        randomness = SystemRandomness()
         with database.transaction() as tx:
             tx.execute("INSERT INTO shop (account) VALUES (%s) ON CONFLICT DO NOTHING", [f"taobao/{shop}"])
             tx.execute("UPDATE shop SET take_over_from = %s", [BOUNDARY])
@@ -57,8 +57,8 @@ def receive(database, trade):
             ).fetchall()
             tx.execute("INSERT INTO work (step, subject_id, lane) VALUES ('normalize', %s, %s)", [raw_id, lane])
         tools = Tools(Settings(), database, NoBells(), SystemClock(), rules, {}, {}, {}, {})
-        failures = Failures(Engine(), SystemClock(), dice)
-        runner = LocalRunner(Normalize(tools), database, NoBells(), failures, dice, 1, 50)
+        failures = Failures(Engine(), SystemClock(), randomness)
+        runner = LocalRunner(NormalizeStep(tools), database, NoBells(), failures, randomness, 1, 50)
         assert runner.run(BellKey("normalize", "p1", "")) == 1
 
     return both

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from domain.alarms import ALARMS, AlarmKind
-from infra.tables.alarms import OPEN_MAX, Held, open_alarm, settle_alarms
+from infra.tables.alarms import OPEN_MAX, HeldCondition, open_alarm, update_alarms
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _configured(monkeypatch, tmp_path, database_url, redis_url):
 def _alarms(database):
     with database.connection() as connection:
         open_alarm(connection, AlarmKind.WORKER_DIED, "label", count=3)
-        settle_alarms(connection, AlarmKind.FEED_SILENT, {"taobao/s1": Held(facts={"since": "2026-11-30"})})
+        update_alarms(connection, AlarmKind.FEED_SILENT, {"taobao/s1": HeldCondition(facts={"since": "2026-11-30"})})
         connection.execute("UPDATE alarm SET first_at = now() - interval '2 hours'")
 
 
@@ -58,8 +58,8 @@ def test_a_kind_that_does_not_exist_is_refused(orderlane):
 
 def test_more_than_are_listed_are_counted(orderlane, database):
     with database.connection() as connection:
-        held = {str(number): Held() for number in range(OPEN_MAX + 1)}
-        settle_alarms(connection, AlarmKind.DEAD_LETTERS, held)
+        held = {str(number): HeldCondition() for number in range(OPEN_MAX + 1)}
+        update_alarms(connection, AlarmKind.DEAD_LETTERS, held)
     found = json.loads(orderlane("alarm", "list", "--json").stdout)
     assert (len(found["alarms"]), found["open"]) == (OPEN_MAX, OPEN_MAX + 1)
     assert "and 1 more" in orderlane("alarm", "list").stdout

@@ -22,7 +22,7 @@ CAUSES = {
     "other": "0200000000000003",
 }
 TALLY = "INSERT INTO letter_tally VALUES (%s, 'CNY', %s, 0, 0)"
-CAUSE = [{"code": "timeout", "message": "no answer", "at": "adapters/door.py:12", "attempt": 1, "behind": []}]
+CAUSE = [{"code": "timeout", "message": "no answer", "at": "adapters/http_client.py:12", "attempt": 1, "behind": []}]
 
 
 class NoBells:

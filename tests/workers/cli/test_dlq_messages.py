@@ -38,7 +38,7 @@ def test_it_is_seen_by_cause_in_lists_and_alone(orderlane, letter) -> None:
 
 def test_a_replay_is_refused_and_says_what_to_do(orderlane, letter) -> None:
     for args in (("--dry-run",), REASON):
-        assert "discard it" in " ".join(orderlane("dlq", "replay", letter, *args).stdout.split())
+        assert "discard the letter" in " ".join(orderlane("dlq", "replay", letter, *args).stdout.split())
     assert orderlane("dlq", "replay", letter, *REASON).exit_code == 5
 
 

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from actors.normalize import Normalize
+from actors.normalize import NormalizeStep
 from actors.tools import Tools
 from infra.config.rules import load_rules
 from infra.config.settings import Engine, Settings
 from infra.engine.failures import Failures
 from infra.engine.local import LocalRunner
 from infra.process.clock import SystemClock
-from infra.process.randomness import SystemDice
+from infra.process.randomness import SystemRandomness
 from infra.queue.bells import BellKey
 from infra.tables.answers import NewAnswer, keep
 from infra.tables.payloads import PAYLOADS
@@ -58,10 +58,10 @@ def normalize(database):
     """The real step, on what waits in a lane."""
 
     def run(lane: str = "p1") -> None:
-        dice = SystemDice()
+        randomness = SystemRandomness()
         tools = Tools(Settings(), database, NoBells(), SystemClock(), load_rules(), {}, {}, {}, {})
-        failures = Failures(Engine(), SystemClock(), dice)
-        runner = LocalRunner(Normalize(tools), database, NoBells(), failures, dice, 1, 50)
+        failures = Failures(Engine(), SystemClock(), randomness)
+        runner = LocalRunner(NormalizeStep(tools), database, NoBells(), failures, randomness, 1, 50)
         assert runner.run(BellKey("normalize", lane, "")) == 1
 
     return run

@@ -4,7 +4,7 @@ import pytest
 
 from domain.errors import Transient
 from infra.accounts.account import AccountGate
-from infra.accounts.rules import Rules
+from infra.accounts.rules import GateRules
 from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.process.clock import SystemClock
 from infra.tables.gates import shut_account
@@ -47,7 +47,7 @@ def listed(orderlane):
 
 
 def open_breaker(shared, account="sf/main"):
-    gate = AccountGate(account, Rules(failures_max=1), shared, SystemClock(), share=1.0)
+    gate = AccountGate(account, GateRules(failures_max=1), shared, SystemClock(), share=1.0)
     gate.begin().end(Transient("connection_failed"))
 
 
@@ -103,7 +103,7 @@ def test_a_reason_is_needed(orderlane):
 
 def test_what_is_not_shut_cannot_be_resumed(orderlane, database):
     done = orderlane("resume", "account", "sf/main", "--reason", "x")
-    assert (done.exit_code, "is not shut" in done.output) == (5, True)
+    assert (done.exit_code, "is not paused or shut" in done.output) == (5, True)
     assert acts(database) == []
 
 

@@ -1,16 +1,16 @@
 import pytest
 
 from infra.config.secret import Secret
-from infra.config.settings import Courier
+from infra.config.settings import CourierContract
 
 
 @pytest.fixture
 def account():
     """Makes the settings of a contract with SF, with the given options."""
 
-    def made(**options: str) -> Courier:
+    def made(**options: str) -> CourierContract:
         named = {"partner_id": "P", "check_word": "W", "monthly_card": "7551234567"}
-        return Courier(
+        return CourierContract(
             name="main",
             courier="sf",
             endpoint="http://127.0.0.1:1/",

@@ -66,7 +66,7 @@ def form_of(server, number=0):
 async def test_calls_carry_a_signature_that_the_other_side_accepts(shop, method):
     platform, server = await shop(shipped, sign_method=method)
 
-    await platform.tell_shipped(handover())
+    await platform.write_back(handover())
 
     form = form_of(server)
     assert form["sign_method"] == method
@@ -81,7 +81,7 @@ async def test_an_unknown_sign_method_is_found_when_connecting(shop):
 async def test_part_of_an_order_names_its_lines_but_no_promised_gift(shop):
     platform, server = await shop(shipped)
 
-    await platform.tell_shipped(handover(outside=frozenset({"99"}), lines={"11": 1, "gift:1:7": 1, "12": 2}))
+    await platform.write_back(handover(outside=frozenset({"99"}), lines={"11": 1, "gift:1:7": 1, "12": 2}))
 
     form = form_of(server)
     assert (form["is_split"], form["sub_tid"]) == ("1", "11,12")
@@ -91,14 +91,14 @@ async def test_a_package_of_promised_gifts_alone_cannot_be_told(shop):
     platform, server = await shop(shipped)
 
     with pytest.raises(Refused):
-        await platform.tell_shipped(handover(outside=frozenset({"99"}), lines={"gift:1:7": 1}))
+        await platform.write_back(handover(outside=frozenset({"99"}), lines={"gift:1:7": 1}))
     assert server.received == []
 
 
 async def test_nor_a_service_of_it(shop):
     platform, server = await shop(shipped)
 
-    await platform.tell_shipped(handover(outside=frozenset({"99"}), lines={"11": 1, "service:90": 1}))
+    await platform.write_back(handover(outside=frozenset({"99"}), lines={"11": 1, "service:90": 1}))
 
     assert form_of(server)["sub_tid"] == "11"
 
@@ -120,7 +120,7 @@ async def test_an_empty_error_that_a_relay_adds_stops_no_call(shop, nothing):
 
     assert [row.platform_order_id async for page in platform.changes(window) for row in page] == ["10"]
     assert (await platform.status("10")).line_ids == ("10",)
-    await platform.tell_shipped(handover())
+    await platform.write_back(handover())
 
 
 async def test_courier_codes(shop):

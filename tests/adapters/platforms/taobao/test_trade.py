@@ -11,7 +11,7 @@ from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.trade import raw_order, read_facts, read_order
 from domain.errors import Poison
 from domain.normalize import inspect
-from domain.order import LaneFacts, MemberLevel, OrderType, Pii, PlatformState, Source
+from domain.order import LaneFacts, MemberLevel, OrderSource, OrderType, Pii, PlatformState
 
 LINE = {
     "oid": 2900000000000000011,
@@ -424,15 +424,15 @@ def test_any_change_ends_in_an_order_or_poison(changed):
 
 def test_lane_facts():
     live = read_facts(body(TRADE, trade_attr='{"live":1,"vip":"plus"}'))
-    assert live == LaneFacts(Source.LIVE, OrderType.NORMAL, MemberLevel.PLUS, "杭州市")
-    assert read_facts(body(TRADE, trade_from="WAP,LIVE")).source is Source.LIVE
+    assert live == LaneFacts(OrderSource.LIVE, OrderType.NORMAL, MemberLevel.PLUS, "杭州市")
+    assert read_facts(body(TRADE, trade_from="WAP,LIVE")).source is OrderSource.LIVE
     assert read_facts(body(TRADE, trade_attr='{"vip":"vip"}')).member_level is MemberLevel.VIP
-    assert read_facts(body(TRADE, trade_from="DELIVERY")).source is Source.SHELF
+    assert read_facts(body(TRADE, trade_from="DELIVERY")).source is OrderSource.SHELF
 
 
 @pytest.mark.parametrize("attr", ["{", "[]", "[" * 100_000, '{"live":"x"}', 7, "null", '{"vip":["plus"]}'])
 def test_unreadable_tags_stop_no_order(attr):
-    assert read(trade_attr=attr).source is Source.SHELF
+    assert read(trade_attr=attr).source is OrderSource.SHELF
 
 
 @pytest.mark.parametrize("text", [b"", b"<html>", b'{"error_response":{}}', b'{"trade":{"tid":1,"trade_from":[]}}'])

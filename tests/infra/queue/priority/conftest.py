@@ -19,7 +19,7 @@ from dramatiq import Broker, Worker
 from redis import Redis
 from redis.exceptions import RedisError
 
-from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority import PriorityBroker, QueueRules
 from infra.queue.priority.scripts import Scripts
 
 DEADLINE_S = 60.0
@@ -50,7 +50,7 @@ def make_broker(redis: Redis) -> Iterator[Callable[..., PriorityBroker]]:
     made: list[PriorityBroker] = []
 
     def make(*, lease_ms: int = 15_000, **options) -> PriorityBroker:
-        options.setdefault("rules", Rules(lease_ms=lease_ms))
+        options.setdefault("rules", QueueRules(lease_ms=lease_ms))
         options.setdefault("client", redis)
         made.append(PriorityBroker(**options))
         return made[-1]
@@ -63,7 +63,7 @@ def make_broker(redis: Redis) -> Iterator[Callable[..., PriorityBroker]]:
 @pytest.fixture
 def scripts(redis: Redis) -> Scripts:
     """Those of one queue, and a process that was in touch just now."""
-    scripts = Scripts(redis, "scripts", "q", Rules())
+    scripts = Scripts(redis, "scripts", "q", QueueRules())
     scripts.beat("ann", [])
     return scripts
 

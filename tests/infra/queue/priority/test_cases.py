@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority import PriorityBroker, QueueRules
 from infra.queue.priority.scripts import Scripts
 
 QUEUE = "default"
@@ -28,7 +28,7 @@ def at(server, monkeypatch):
     """A broker on the server that may go away, in a process that tries again soon."""
     monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
     client = Redis.from_url(server.url, retry=Retry(NoBackoff(), 0))
-    broker = PriorityBroker(client=client, rules=Rules(lease_ms=1000))
+    broker = PriorityBroker(client=client, rules=QueueRules(lease_ms=1000))
     dramatiq.set_broker(broker)
     yield broker
     broker.close()
@@ -49,7 +49,7 @@ class Gate:
 
 def unsent(broker) -> int:
     """Ended messages whose retries or next steps could not be sent."""
-    return broker._crews.first.holdings[QUEUE].unsent
+    return broker._worker_states.first.local_queues[QUEUE].unsent
 
 
 def away(server, seconds: float = 1.5) -> None:
@@ -86,7 +86,7 @@ def test_a_redis_that_lost_all_is_noticed_and_can_be_refilled(server, at, run_wo
     until(lambda: gate.begun)
     lose_all(server)
     until(
-        lambda: not at._crews.first.holdings[QUEUE].is_buffered
+        lambda: not at._worker_states.first.local_queues[QUEUE].is_buffered
     )  # the next heartbeat finds out that nothing is held any more
     gate.opened.set()
     ids = [one.message_id for one in sent]
@@ -239,7 +239,12 @@ def test_the_lost_answer_of_a_fetch_strands_nothing(make_broker, run_worker, mon
     else:
         run_worker(broker)
         for message in messages:
-            until(lambda: QUEUE in broker._crews.first.holdings and broker._crews.first.holdings[QUEUE].is_listening)
+            until(
+                lambda: (
+                    QUEUE in broker._worker_states.first.local_queues
+                    and broker._worker_states.first.local_queues[QUEUE].is_listening
+                )
+            )
             broker.enqueue(message)
     broker.join(QUEUE, timeout=10_000)
     assert lost
@@ -326,7 +331,7 @@ def test_delayed_messages_cost_a_worker_no_memory(make_broker, run_worker):
     while broker.stats(QUEUE).lanes["bulk"].waiting or broker.stats(QUEUE).in_flight:
         time.sleep(0.01)
     assert [consumer.delay_queue.qsize() for consumer in worker.consumers.values()] == [0]
-    assert broker._crews.first.holdings[QUEUE].size == 0
+    assert broker._worker_states.first.local_queues[QUEUE].size == 0
 
 
 def test_connections_that_are_dropped_lose_and_double_nothing(server, make_broker, run_worker, monkeypatch, until):

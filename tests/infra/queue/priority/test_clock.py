@@ -2,12 +2,12 @@
 
 import pytest
 
-from infra.queue.priority import Rules
-from infra.queue.priority.delivery import Address
-from infra.queue.priority.scripts import Entry, Scripts, Wanted
+from infra.queue.priority import QueueRules
+from infra.queue.priority.delivery import QueuePosition
+from infra.queue.priority.scripts import FetchRequest, QueueEntry, Scripts
 
 HOUR_MS = 3_600_000
-LEASE_MS = Rules().lease_ms
+LEASE_MS = QueueRules().lease_ms
 
 
 def now_ms(redis):
@@ -18,8 +18,8 @@ def now_ms(redis):
 @pytest.fixture
 def scripts(redis):
     """A dead process holds a message, by a clock that was an hour ahead."""
-    scripts = Scripts(redis, "clock", "q", Rules())
-    scripts.enqueue("test", "1", [Entry("a", -1, Address("p0", "", 1).envelope(b"x"))])
+    scripts = Scripts(redis, "clock", "q", QueueRules())
+    scripts.enqueue("test", "1", [QueueEntry("a", -1, QueuePosition("p0", "", 1).envelope(b"x"))])
     scripts.beat("ann", [])
     assert fetch(scripts, "ann:1")
     ahead = now_ms(redis) + HOUR_MS
@@ -30,7 +30,7 @@ def scripts(redis):
 
 
 def fetch(scripts, token):
-    return scripts.fetch(Wanted(token, 1, 0, ["p0"]), ())[1]
+    return scripts.fetch(FetchRequest(token, 1, 0, ["p0"]), ())[1]
 
 
 @pytest.mark.parametrize("name", ["leases", "owners"])

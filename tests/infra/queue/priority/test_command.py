@@ -9,16 +9,16 @@ from contextlib import suppress
 import pytest
 from dramatiq import Message
 
-from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority import PriorityBroker, QueueRules
 
 QUEUE = "default"
 APP = """
 import dramatiq, os
 from redis import Redis
-from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority import PriorityBroker, QueueRules
 
 redis = Redis.from_url(os.environ["APP_REDIS"])
-broker = PriorityBroker(client=redis, rules=Rules(lease_ms=int(os.environ["APP_LEASE_MS"])))
+broker = PriorityBroker(client=redis, rules=QueueRules(lease_ms=int(os.environ["APP_LEASE_MS"])))
 dramatiq.set_broker(broker)
 
 @dramatiq.actor
@@ -61,7 +61,7 @@ def messages(count: int) -> list[Message]:
 
 def test_what_a_killed_worker_had_comes_back_to_whoever_is_started_next(redis, start, until):
     """Dramatiq's master ends all when one worker dies."""
-    broker = PriorityBroker(client=redis, rules=Rules(lease_ms=900))
+    broker = PriorityBroker(client=redis, rules=QueueRules(lease_ms=900))
     broker.enqueue_many(messages(40))
     first = start(2, 900, 0.1)
     until(lambda: redis.llen("begun") > 4, 30)

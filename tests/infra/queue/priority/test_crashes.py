@@ -2,9 +2,9 @@
 
 import pytest
 
-from infra.queue.priority import Rules
-from infra.queue.priority.delivery import Address
-from infra.queue.priority.scripts import CHUNK, Entry, Wanted
+from infra.queue.priority import QueueRules
+from infra.queue.priority.delivery import QueuePosition
+from infra.queue.priority.scripts import CHUNK, FetchRequest, QueueEntry
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def lose(scripts, redis):
 
     def take_and_lose(owner):
         scripts.beat(owner, [])
-        fetched = scripts.fetch(Wanted(f"{owner}:1", 9, 0, ["p0"]), ())[1]
+        fetched = scripts.fetch(FetchRequest(f"{owner}:1", 9, 0, ["p0"]), ())[1]
         for one in fetched:
             if one.crashes:
                 scripts.start(one.message_id, f"{owner}:1")
@@ -26,8 +26,8 @@ def lose(scripts, redis):
 
 
 def send(scripts, *ids):
-    where = Address("p0", "", 1)
-    scripts.enqueue("test", "1", [Entry(one, -1, where.envelope(b"x")) for one in ids])
+    where = QueuePosition("p0", "", 1)
+    scripts.enqueue("test", "1", [QueueEntry(one, -1, where.envelope(b"x")) for one in ids])
 
 
 def reasons(scripts):
@@ -63,22 +63,22 @@ def test_a_silence_of_half_a_lease_gives_those_who_live_time_to_renew(scripts, r
     """Redis was away. Who beat just before may have little left of its lease, and no way to say so yet."""
     send(scripts, "a")
     scripts.beat("ann", [])
-    scripts.fetch(Wanted("ann:1", 1, 0, ["p0"]), ())
+    scripts.fetch(FetchRequest("ann:1", 1, 0, ["p0"]), ())
     contact = int(redis.hget(f"{scripts.prefix}:state", "contact"))
-    redis.hset(f"{scripts.prefix}:state", "contact", contact - Rules().lease_ms // 2 - 1)
+    redis.hset(f"{scripts.prefix}:state", "contact", contact - QueueRules().lease_ms // 2 - 1)
     redis.zadd(f"{scripts.prefix}:leases", {"a": 1})
-    assert scripts.fetch(Wanted("bob:1", 1, 0, ["p0"]), ())[1] == []
+    assert scripts.fetch(FetchRequest("bob:1", 1, 0, ["p0"]), ())[1] == []
     assert scripts.beat("ann", [("a", "ann:1")]) == set()
 
 
 def test_a_process_that_holds_very_many_renews_all_before_any_is_taken_from_it(scripts, redis):
     """More than Lua's stack holds, all with leases that ran out while it could not say that it lives."""
     ids = [f"m{number}" for number in range(10 * CHUNK)]
-    where = Address("p0", "", 1)
+    where = QueuePosition("p0", "", 1)
     for number in range(10):
         part = ids[number * CHUNK : (number + 1) * CHUNK]
-        scripts.enqueue("test", f"n{number}", [Entry(one, -1, where.envelope(b"x")) for one in part])
-        scripts.fetch(Wanted("ann:1", CHUNK, 0, ["p0"]), ())
+        scripts.enqueue("test", f"n{number}", [QueueEntry(one, -1, where.envelope(b"x")) for one in part])
+        scripts.fetch(FetchRequest("ann:1", CHUNK, 0, ["p0"]), ())
     redis.zadd(f"{scripts.prefix}:leases", dict.fromkeys(ids, 1))
     assert scripts.beat("ann", [(one, "ann:1") for one in ids]) == set()
     assert redis.zcount(f"{scripts.prefix}:leases", "-inf", 1) == 0

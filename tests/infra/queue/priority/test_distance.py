@@ -4,9 +4,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from infra.queue.priority import Rules
+from infra.queue.priority import QueueRules
 from infra.queue.priority.consumer import PriorityConsumer
-from infra.queue.priority.holding import Holding
+from infra.queue.priority.local_queue import LocalQueue
 from infra.queue.priority.slots import Slots
 
 
@@ -21,7 +21,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in ("slots", "consumer", "holding"):
+    for module in ("slots", "consumer", "local_queue"):
         monkeypatch.setattr(f"infra.queue.priority.{module}.monotonic", clock)
     return clock
 
@@ -45,7 +45,7 @@ def fetch(clock, slots):
     scripts = Mock(fetch=Mock(side_effect=answer), beat=Mock(return_value=set()))
     consumer = PriorityConsumer(
         "q",
-        Holding(scripts, slots, "ann", Rules(), lambda _: set()),
+        LocalQueue(scripts, slots, "ann", QueueRules(), lambda _: set()),
         slots,
         lanes=("p0",),
         prefetch=16,

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority import PriorityBroker, QueueRules
 
 QUEUE = "default"
 LEASE_MS = 2500
@@ -60,7 +60,7 @@ def pair(make_server, until) -> Pair:
 def at(pair, monkeypatch):
     monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
     client = Redis(unix_socket_path=str(pair.address), retry=Retry(NoBackoff(), 0))
-    broker = PriorityBroker(client=client, rules=Rules(lease_ms=LEASE_MS))
+    broker = PriorityBroker(client=client, rules=QueueRules(lease_ms=LEASE_MS))
     yield broker
     broker.close()
     client.close()

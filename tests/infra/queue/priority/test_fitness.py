@@ -15,8 +15,8 @@ from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
 from drills.proxy import Fault, Proxy
-from infra.engine.event_loop import Outside
-from infra.queue.priority import PriorityBroker, Rules, Unfit, fitness
+from infra.engine.event_loop import EventLoopThread
+from infra.queue.priority import PriorityBroker, QueueRules, Unfit, fitness
 from infra.queue.priority.fitness import check_server, connections_needed
 
 QUEUES = ("one", "two", "three")
@@ -68,7 +68,7 @@ class HalfOpen:
 @pytest.fixture
 def link(server, until):
     """A URL of the server, and the link that it goes over."""
-    with Outside() as outside, Proxy(outside, server.folder / "redis.sock") as proxy:
+    with EventLoopThread() as event_loop, Proxy(event_loop, server.folder / "redis.sock") as proxy:
         yield f"redis://127.0.0.1:{proxy.port}/0", HalfOpen(proxy)
 
 
@@ -114,7 +114,7 @@ class Worked:
 
     def __init__(self, url: str, connections: int) -> None:
         pool = BlockingConnectionPool.from_url(url, max_connections=connections, timeout=5)
-        self.broker = PriorityBroker(client=Redis.from_pool(pool), rules=Rules(lease_ms=LEASE_MS))
+        self.broker = PriorityBroker(client=Redis.from_pool(pool), rules=QueueRules(lease_ms=LEASE_MS))
         self.begun: Counter[str] = Counter()
         self.may_end = threading.Event()
         for queue in QUEUES:

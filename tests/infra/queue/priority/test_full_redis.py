@@ -4,10 +4,10 @@ import pytest
 from dramatiq.errors import BrokerConnectionError
 from redis.exceptions import ResponseError
 
-from infra.queue.priority import Rules
-from infra.queue.priority.delivery import Address
+from infra.queue.priority import QueueRules
+from infra.queue.priority.delivery import QueuePosition
 from infra.queue.priority.rejected import UNKNOWN_ACTOR
-from infra.queue.priority.scripts import Entry, Scripts, Settlement, Wanted
+from infra.queue.priority.scripts import FetchRequest, QueueEntry, Scripts, Settlement
 
 LANES = ("p0", "bulk")
 TOKEN = "ann:1"
@@ -15,7 +15,7 @@ TOKEN = "ann:1"
 
 @pytest.fixture
 def scripts(each_redis):
-    return Scripts(each_redis, "full", "q", Rules(max_bytes=100))
+    return Scripts(each_redis, "full", "q", QueueRules(max_bytes=100))
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def fill(each_redis):
 
 
 def send(scripts, *ids, number="1", size=10, delay=-1):
-    where = Address("bulk", "", 1)
-    scripts.enqueue("test", number, [Entry(one, delay, where.envelope(b"x" * size)) for one in ids])
+    where = QueuePosition("bulk", "", 1)
+    scripts.enqueue("test", number, [QueueEntry(one, delay, where.envelope(b"x" * size)) for one in ids])
 
 
 def fetch(scripts, token=TOKEN, room=1, ends=()):
-    return [one.message_id for one in scripts.fetch(Wanted(token, room, 0, LANES), ends)[1]]
+    return [one.message_id for one in scripts.fetch(FetchRequest(token, room, 0, LANES), ends)[1]]
 
 
 def test_nothing_new_is_taken(scripts, fill):

@@ -4,9 +4,9 @@ import dramatiq
 import pytest
 from dramatiq import Message
 
-from infra.queue.priority.delivery import Address
+from infra.queue.priority.delivery import QueuePosition
 from infra.queue.priority.rejected import UNKNOWN_ACTOR
-from infra.queue.priority.scripts import Entry, Settlement, Wanted
+from infra.queue.priority.scripts import FetchRequest, QueueEntry, Settlement
 
 LANES = ("p0", "bulk")
 TOKEN = "ann:1"
@@ -32,12 +32,12 @@ def end_leases(redis, scripts):
 
 
 def send(scripts, *ids, number="1", delay=-1, lane="bulk", fair=""):
-    where = Address(lane, fair, 1)
-    scripts.enqueue("test", number, [Entry(one, delay, where.envelope(b"x")) for one in ids])
+    where = QueuePosition(lane, fair, 1)
+    scripts.enqueue("test", number, [QueueEntry(one, delay, where.envelope(b"x")) for one in ids])
 
 
 def fetch(scripts, token=TOKEN, room=9):
-    return [one.message_id for one in scripts.fetch(Wanted(token, room, 0, LANES), ())[1]]
+    return [one.message_id for one in scripts.fetch(FetchRequest(token, room, 0, LANES), ())[1]]
 
 
 def depth(scripts):

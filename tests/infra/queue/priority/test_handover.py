@@ -12,9 +12,9 @@ from redis import Redis
 from domain.errors import Transient
 from drills.proxy import Proxy
 from infra.accounts.shared_breaker import SharedGates, connect_gates
-from infra.engine.event_loop import Outside
+from infra.engine.event_loop import EventLoopThread
 from infra.queue.broker import connect_redis
-from infra.queue.priority import PriorityBroker, Rules, refusals
+from infra.queue.priority import PriorityBroker, QueueRules, refusals
 
 from .test_failover import free_port
 
@@ -25,13 +25,13 @@ LEASE_MS = 1500
 class Pair:
     """A primary and its replica behind one address, where new connections find the one in charge and old ones stay."""
 
-    def __init__(self, make_server, until, outside) -> None:
+    def __init__(self, make_server, until, event_loop) -> None:
         self.servers = [make_server("first"), make_server("second")]
         self.ports = [free_port(), free_port()]
         for server, port in zip(self.servers, self.ports, strict=True):
             server.start("--port", str(port), "--repl-diskless-sync-delay", "0")
         self._until = until
-        self.proxy = Proxy(outside, ("127.0.0.1", self.ports[0]))
+        self.proxy = Proxy(event_loop, ("127.0.0.1", self.ports[0]))
         with self._at(0) as first, self._at(1) as second:
             second.replicaof("127.0.0.1", self.ports[0])
             until(lambda: second.info("replication")["master_link_status"] == "up")
@@ -60,8 +60,8 @@ class Pair:
 
 @pytest.fixture
 def pair(make_server, until):
-    with Outside() as outside:
-        pair = Pair(make_server, until, outside)
+    with EventLoopThread() as event_loop:
+        pair = Pair(make_server, until, event_loop)
         with pair.proxy:
             yield pair
 
@@ -74,7 +74,7 @@ def make_broker(pair, monkeypatch):
 
     def make() -> PriorityBroker:
         client = connect_redis(pair.url)
-        made.append(PriorityBroker(client=client, rules=Rules(lease_ms=LEASE_MS)))
+        made.append(PriorityBroker(client=client, rules=QueueRules(lease_ms=LEASE_MS)))
         return made[-1]
 
     yield make
@@ -164,7 +164,7 @@ def test_an_idle_worker_wakes_at_the_new_primary(pair, make_broker, run_worker, 
     broker, sender = make_broker(), make_broker()
     slow = Slow(broker)
     run_worker(broker, threads=1)
-    until(lambda: any(holding.is_listening for holding in broker._crews.holdings()))
+    until(lambda: any(local_queue.is_listening for local_queue in broker._worker_states.local_queues()))
     pair.hand_over()
     sender.enqueue(slow.actor.message("after"))
     until(lambda: slow.begun["after"] == 1)

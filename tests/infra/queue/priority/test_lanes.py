@@ -8,7 +8,7 @@ import pytest
 from dramatiq import Message
 from redis import Redis
 
-from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority import PriorityBroker, QueueRules
 from infra.queue.priority.scripts import Scripts
 from infra.queue.priority.slots import Slots
 
@@ -232,11 +232,11 @@ def test_an_end_is_settled_although_no_thread_gets_free(broker, until):
     broker.enqueue_many([message("one"), message("two")])
     consumer = broker.consume(QUEUE, prefetch=2, timeout=60_000)
     first, second = next(consumer), next(consumer)
-    broker._crews.first.slots.threads = 1
+    broker._worker_states.first.slots.threads = 1
     taken = []
     taking = threading.Thread(target=lambda: taken.append(next(consumer)), daemon=True)
     taking.start()
-    until(lambda: broker._crews.first.slots._waiting_for >= 0)
+    until(lambda: broker._worker_states.first.slots._waiting_for >= 0)
     consumer.ack(first)
     until(lambda: not broker.known(QUEUE, [first.message_id]))
     consumer.ack(second)
@@ -319,7 +319,7 @@ def test_a_client_that_decodes_answers_is_refused(redis_url):
 def test_rules_that_would_stop_a_queue_are_refused():
     for wrong in ({"share": 1}, {"lease_ms": 0}, {"max_crashes": 1}):
         with pytest.raises(ValueError, match="at least"):
-            Rules(**wrong)
+            QueueRules(**wrong)
 
 
 def test_a_waiting_id_is_not_enqueued_twice(broker):
@@ -390,7 +390,7 @@ def test_a_prefetch_that_was_chosen_is_never_exceeded(make_broker, monkeypatch, 
     """Twice as many as threads is Dramatiq's own choice."""
     monkeypatch.setattr(Slots, "read_ahead", lambda _self, _prefetch: 256)
     broker = make_broker()
-    broker._crews.first.slots.threads = 2
+    broker._worker_states.first.slots.threads = 2
     assert broker.consume(QUEUE, prefetch=prefetch)._room() == (most, 0)
 
 

@@ -13,7 +13,7 @@ import pytest
 from dramatiq import Message
 from redis import Redis
 
-from infra.queue.priority import PriorityBroker, Rules
+from infra.queue.priority import PriorityBroker, QueueRules
 
 QUEUE = "work"
 LEASE_MS = 600
@@ -22,10 +22,10 @@ CHILD = """
     import dramatiq
     from dramatiq import Worker
     from redis import Redis
-    from infra.queue.priority import PriorityBroker, Rules
+    from infra.queue.priority import PriorityBroker, QueueRules
 
     redis = Redis.from_url(sys.argv[1])
-    broker = PriorityBroker(client=redis, rules=Rules(lease_ms=int(sys.argv[2])))
+    broker = PriorityBroker(client=redis, rules=QueueRules(lease_ms=int(sys.argv[2])))
     dramatiq.set_broker(broker)
 
     @dramatiq.actor(queue_name="work", max_retries=0)
@@ -159,7 +159,7 @@ def test_a_crash_is_taken_back_when_the_process_turns_out_to_live(broker, make_b
     found = []
     until(lambda: found.append(next(consumer)) or found[-1])
     assert found[-1].crashes == 1
-    broker._crews.first.holdings[QUEUE].beat()
+    broker._worker_states.first.local_queues[QUEUE].beat()
     consumer.requeue([found[-1]])
     until(lambda: found.append(next(consumer)) or found[-1])
     assert found[-1].crashes == 0
@@ -214,5 +214,5 @@ def test_a_process_stopped_for_less_than_a_lease_runs_nothing_twice(make_broker,
 
 
 def test_an_owner_is_one_process(redis):
-    broker = PriorityBroker(client=redis, rules=Rules())
+    broker = PriorityBroker(client=redis, rules=QueueRules())
     assert str(os.getpid()) in broker._owner()

@@ -5,7 +5,7 @@ import pytest
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 
-from infra.queue.priority import Rules
+from infra.queue.priority import QueueRules
 from infra.queue.priority.migration import move_from_dramatiq
 
 QUEUE = "default"
@@ -68,7 +68,7 @@ def test_a_message_whose_options_mean_something_else_here_stops_no_other(old, ma
 
 
 def test_a_message_that_is_too_large_here_is_a_rejected_message_here(old, make_broker):
-    new = make_broker(rules=Rules(max_bytes=1_000))
+    new = make_broker(rules=QueueRules(max_bytes=1_000))
     old.enqueue(Message(QUEUE, "note", ("x" * 2_000,), {}, {}))
     assert move_from_dramatiq(old, new, QUEUE) == 1
     assert [found.reason for found in new.rejected(QUEUE)] == ["too_large"]

@@ -6,9 +6,9 @@ import dramatiq
 import pytest
 from dramatiq import Message, Middleware, pipeline
 
-from infra.queue.priority import MessageTooLarge, Rules
-from infra.queue.priority.delivery import Address
-from infra.queue.priority.scripts import Entry
+from infra.queue.priority import MessageTooLarge, QueueRules
+from infra.queue.priority.delivery import QueuePosition
+from infra.queue.priority.scripts import QueueEntry
 
 QUEUE = "work"
 
@@ -24,15 +24,15 @@ def ran():
 
 @pytest.fixture
 def broker(make_broker, ran):
-    rules = Rules(max_bytes=5_000, rejected_max=3, unknown_actor_grace_ms=300, unknown_actor_retry_ms=30)
+    rules = QueueRules(max_bytes=5_000, rejected_max=3, unknown_actor_grace_ms=300, unknown_actor_retry_ms=30)
     broker = make_broker(rules=rules)
     dramatiq.actor(ran.append, actor_name="note", queue_name=QUEUE, broker=broker)
     return broker
 
 
 def send_undecodable(broker, message_id="bad"):
-    where = Address("p0", "", 1)
-    broker._scripts_of(QUEUE).enqueue("test", message_id, [Entry(message_id, -1, where.envelope(b"{no json"))])
+    where = QueuePosition("p0", "", 1)
+    broker._scripts_of(QUEUE).enqueue("test", message_id, [QueueEntry(message_id, -1, where.envelope(b"{no json"))])
 
 
 def test_an_undecodable_message_stops_no_neighbour(broker, ran, run_worker):
@@ -51,7 +51,7 @@ def test_messages_that_dramatiq_could_not_handle_stop_no_neighbour(broker, ran, 
     wrongs = ({"actor_name": ["note"]}, {"kwargs": []}, {"options": None}, {"queue_name": "other"}, {"message_id": "b"})
     for number, wrong in enumerate(wrongs):
         encoded = json.dumps({**message().asdict(), "message_id": str(number), **wrong}).encode()
-        entry = Entry(str(number), -1, Address("p0", "", 1).envelope(encoded))
+        entry = QueueEntry(str(number), -1, QueuePosition("p0", "", 1).envelope(encoded))
         broker._scripts_of(QUEUE).enqueue("test", str(number), [entry])
     broker.enqueue_many([message(number) for number in range(15)])
     run_worker(broker)
@@ -111,7 +111,7 @@ def test_the_sender_hears_which_are_too_large_and_by_how_much_and_the_rest_is_se
 def test_the_limit_is_of_what_lies_in_redis(make_broker, excess):
     broker, one = make_broker(), message("x")
     size = len(broker._entry(one, None).envelope)
-    broker = make_broker(rules=Rules(max_bytes=size - excess))
+    broker = make_broker(rules=QueueRules(max_bytes=size - excess))
     if excess:
         with pytest.raises(MessageTooLarge):
             broker.enqueue(one)
@@ -135,7 +135,7 @@ def test_what_dramatiq_sends_while_a_message_ends_has_nobody_to_tell(broker, cap
 
 def test_a_message_for_an_unknown_actor_waits_for_one_who_knows_it(make_broker, ran, run_worker, until):
     """A rolling deploy: the old process must not reject what is meant for the new one."""
-    broker = make_broker(rules=Rules(unknown_actor_grace_ms=14_000, unknown_actor_retry_ms=30))
+    broker = make_broker(rules=QueueRules(unknown_actor_grace_ms=14_000, unknown_actor_retry_ms=30))
     dramatiq.actor(ran.append, actor_name="note", queue_name=QUEUE, broker=broker)
     run_worker(broker)
     broker.enqueue_many([message("new", actor="modern"), message("old")])
@@ -201,12 +201,14 @@ def test_the_cap_is_an_alarm_and_keeps_the_first(broker):
 
 def test_rejected_messages_are_listed_and_sent_again_in_pages_of_4_mb(make_broker, ran):
     """Else a page of large ones would hold Redis up, and fill the memory of who asks."""
-    broker = make_broker(rules=Rules(max_bytes=1_000))
+    broker = make_broker(rules=QueueRules(max_bytes=1_000))
     dramatiq.actor(ran.append, actor_name="note", queue_name=QUEUE, broker=broker)
     scripts = broker._scripts_of(QUEUE)
     sent = [message(str(number) + "x" * 1_500_000) for number in range(6)] + [message("y" * 5_000_000)]
     for number, one in enumerate(sent):
-        scripts.enqueue("test", str(number), [Entry(one.message_id, -1, Address("bulk", "", 1).envelope(one.encode()))])
+        scripts.enqueue(
+            "test", str(number), [QueueEntry(one.message_id, -1, QueuePosition("bulk", "", 1).envelope(one.encode()))]
+        )
     pages, offset = [], 0
     while page := broker.rejected(QUEUE, offset=offset):
         pages.append(len(page))
@@ -222,7 +224,9 @@ def test_a_list_of_rejected_messages_of_which_part_is_lost_can_be_read(broker, r
     """A record without a place gets one, a place without a record goes."""
     sent = [message("x" * 6_000), message("y" * 6_000)]
     broker._scripts_of(QUEUE).enqueue(
-        "test", "1", [Entry(one.message_id, -1, Address("bulk", "", 1).envelope(one.encode())) for one in sent]
+        "test",
+        "1",
+        [QueueEntry(one.message_id, -1, QueuePosition("bulk", "", 1).envelope(one.encode())) for one in sent],
     )
     redis.delete(f"{{priority:{QUEUE}}}:{lost}")
     found = {one.message_id for one in broker.rejected(QUEUE)}
@@ -231,11 +235,11 @@ def test_a_list_of_rejected_messages_of_which_part_is_lost_can_be_read(broker, r
 
 
 def test_what_was_counted_of_lost_rejected_messages_drops_no_new_ones(make_broker, redis):
-    broker = make_broker(rules=Rules(max_bytes=100, rejected_max_bytes=10_000))
+    broker = make_broker(rules=QueueRules(max_bytes=100, rejected_max_bytes=10_000))
     scripts = broker._scripts_of(QUEUE)
 
     def reject(name):
-        scripts.enqueue("test", name, [Entry(name, -1, Address("bulk", "", 1).envelope(b"x" * 6_000))])
+        scripts.enqueue("test", name, [QueueEntry(name, -1, QueuePosition("bulk", "", 1).envelope(b"x" * 6_000))])
 
     reject("a")
     redis.delete(f"{scripts.prefix}:rejected", f"{scripts.prefix}:rejected:records")

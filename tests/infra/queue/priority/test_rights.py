@@ -10,12 +10,12 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 
 import infra.queue.priority
-from infra.accounts.rules import Rules as GateRules
-from infra.accounts.shared_breaker import Heard, SharedGates
+from infra.accounts.rules import GateRules
+from infra.accounts.shared_breaker import CallResults, SharedGates
 from infra.queue.bells import BellKey, BrokerBells
 from infra.queue.broker import make_broker as make_engine_broker
-from infra.queue.priority import MessageTooLarge, PriorityBroker, Rules
-from infra.queue.priority.scripts import Wanted
+from infra.queue.priority import MessageTooLarge, PriorityBroker, QueueRules
+from infra.queue.priority.scripts import FetchRequest
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "reference" / "priority-broker.md"
 QUEUE = "default"
@@ -46,7 +46,7 @@ def at(each_redis):
     each_redis.execute_command(*(word.replace("PASSWORD", PASSWORD) for word in documented()))
     kwargs = each_redis.connection_pool.connection_kwargs
     client = Redis(unix_socket_path=kwargs["path"], username="broker", password=PASSWORD)
-    rules = Rules(lease_ms=900, max_bytes=5_000, unknown_actor_grace_ms=1)
+    rules = QueueRules(lease_ms=900, max_bytes=5_000, unknown_actor_grace_ms=1)
     broker = PriorityBroker(client=client, rules=rules)
     yield broker
     broker.close()
@@ -78,7 +78,7 @@ def test_they_suffice_for_all_that_the_broker_offers(at, each_redis, run_worker,
     # Somebody who fetched and was killed: what it had comes back by the end of its lease.
     scripts = at._scripts_of(QUEUE)
     scripts.beat("gone", [])
-    assert len(scripts.fetch(Wanted("gone:1", 1, 0, at.lanes), ())[1]) == 1
+    assert len(scripts.fetch(FetchRequest("gone:1", 1, 0, at.lanes), ())[1]) == 1
     run_worker(at)
     at.join(QUEUE, timeout=20_000)
     until(lambda: len(ran) >= 4)
@@ -110,7 +110,7 @@ def test_with_a_little_more_they_suffice_for_orderlane(each_redis):
     with Redis(unix_socket_path=path, username="broker", password=PASSWORD) as client:
         assert client.ping()
         gates, rules = SharedGates(client), GateRules(rate_per_s=1.0, burst=5)
-        gates.ask("sf/main", 1, Heard(failed=1), rules)
+        gates.ask("sf/main", 1, CallResults(failed=1), rules)
         gates.look(["sf/main"], rules)
         gates.at_their_rate(["sf/main"])
         gates.forget("sf/main")

@@ -14,9 +14,9 @@ from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, R
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 import infra.queue.priority
-from infra.queue.priority import Rules
+from infra.queue.priority import QueueRules
 from infra.queue.priority.refusals import ask
-from infra.queue.priority.scripts import CHUNK_BYTES, NAMES, SHARED, Entry, Scripts, batches
+from infra.queue.priority.scripts import CHUNK_BYTES, NAMES, SHARED, QueueEntry, Scripts, batches
 
 FOLDER = Path(infra.queue.priority.__file__).parent
 ALLOWED = {"dramatiq", "redis", "infra.queue.priority", *sys.stdlib_module_names}
@@ -48,7 +48,7 @@ def test_every_script_is_called_and_has_a_header():
 
 
 def test_all_keys_of_a_queue_lie_in_one_slot(each_redis: Redis):
-    scripts = Scripts(each_redis, "shop", "work", Rules())
+    scripts = Scripts(each_redis, "shop", "work", QueueRules())
     scripts.beat("process:1", [])
     scripts.stats(["p0"])
     keys = each_redis.keys()
@@ -66,7 +66,7 @@ def test_all_keys_of_a_queue_lie_in_one_slot(each_redis: Redis):
     ],
 )
 def test_a_call_carries_so_many_messages_and_bytes_and_at_least_one(sizes, wanted):
-    entries = [Entry(str(number), -1, bytes(size)) for number, size in enumerate(sizes)]
+    entries = [QueueEntry(str(number), -1, bytes(size)) for number, size in enumerate(sizes)]
     found = list(batches(entries))
     assert [len(batch) for batch in found] == wanted
     assert [entry for batch in found for entry in batch] == entries

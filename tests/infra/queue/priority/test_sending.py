@@ -110,7 +110,7 @@ def test_what_arrived_and_ran_is_not_sent_again_because_its_answer_was_lost(make
         others.ack(one)
     others.close()
     consumer.ack(delivery)
-    broker._crews.first.holdings[QUEUE].ended()  # as a heartbeat beside the consumer may
+    broker._worker_states.first.local_queues[QUEUE].ended()  # as a heartbeat beside the consumer may
     assert sorted(one.args[0] for one in ran) == ["next", "retry"]
     assert next(consumer) is None
     assert broker.known(QUEUE, [one.message_id for one in ran]) == set()
@@ -150,7 +150,7 @@ def test_a_message_that_cannot_be_sent_yet_holds_up_no_other(make_broker, monkey
         consumer.ack(other)
         assert other.args == ("other",)
         assert broker.known(QUEUE, [delivery.message_id])
-    broker._crews.first.holdings[QUEUE].beat()
+    broker._worker_states.first.local_queues[QUEUE].beat()
     retry = next(consumer)
     assert (retry.args, retry.options["retries"]) == (("retry",), 1)
 
@@ -174,8 +174,8 @@ def test_what_redis_refuses_for_good_is_kept_with_its_sender_all_the_same(make_b
         patch.setattr(Scripts, "enqueue", break_off)
         broker.emit_after("process_message", delivery, exception=ValueError("meant"))
         consumer.ack(delivery)
-        assert broker._crews.first.holdings[QUEUE].ended() == {}
-        broker._crews.first.holdings[QUEUE].beat()
+        assert broker._worker_states.first.local_queues[QUEUE].ended() == {}
+        broker._worker_states.first.local_queues[QUEUE].beat()
         with pytest.raises(NoPermissionError):
             note.send("nobody's")
     assert next(consumer).options["retries"] == 1
@@ -184,7 +184,7 @@ def test_what_redis_refuses_for_good_is_kept_with_its_sender_all_the_same(make_b
 def test_nothing_more_is_fetched_while_too_many_cannot_send(make_broker, monkeypatch):
     """Each would run again and again: their leases end when they are too many to be renewed."""
     monkeypatch.setattr("infra.queue.priority.consumer.UNSENT_MAX", 1)
-    monkeypatch.setattr("infra.queue.priority.holding.CHUNK", 1)
+    monkeypatch.setattr("infra.queue.priority.local_queue.CHUNK", 1)
     broker = make_broker()
     note = dramatiq.actor(print, actor_name="note", broker=broker, min_backoff=60_000)
     broker.enqueue_many([note.message(number) for number in range(5)])
@@ -194,13 +194,13 @@ def test_nothing_more_is_fetched_while_too_many_cannot_send(make_broker, monkeyp
         patch.setattr(Scripts, "enqueue", Mock(side_effect=ConnectionClosed("no room")))
         while delivery := next(consumer):
             begun.append(delivery)
-            broker._crews.first.holdings[QUEUE].beat()
+            broker._worker_states.first.local_queues[QUEUE].beat()
             broker.emit_after("process_message", delivery, exception=ValueError("meant"))
             consumer.ack(delivery)
-        broker._crews.first.holdings[QUEUE].beat()
+        broker._worker_states.first.local_queues[QUEUE].beat()
         assert next(consumer) is None
     assert len(begun) < 5
-    broker._crews.first.holdings[QUEUE].beat()
+    broker._worker_states.first.local_queues[QUEUE].beat()
     assert next(consumer)
 
 

@@ -5,9 +5,9 @@ from unittest.mock import Mock
 import pytest
 from dramatiq import Message
 
-from infra.queue.priority import Rules
+from infra.queue.priority import QueueRules
 from infra.queue.priority.delivery import Delivery
-from infra.queue.priority.holding import Holding
+from infra.queue.priority.local_queue import LocalQueue
 from infra.queue.priority.slots import Slots
 
 
@@ -20,7 +20,7 @@ def slots():
 
 @pytest.fixture
 def make_holding(slots):
-    return lambda: Holding(Mock(), slots, "ann", Rules(max_crashes=2), lambda _: set())
+    return lambda: LocalQueue(Mock(), slots, "ann", QueueRules(max_crashes=2), lambda _: set())
 
 
 def delivery(crashes=0, rank=1):
@@ -59,21 +59,21 @@ def test_a_suspect_that_is_given_back_or_overtaken_keeps_nobody_waiting(make_hol
 
 
 def test_what_is_fetched_already_keeps_its_share_beside_a_stream_of_the_first_lane(make_holding):
-    holding = make_holding()
-    holding.add([delivery(rank=2)])
+    local_queue = make_holding()
+    local_queue.add([delivery(rank=2)])
     begun = []
     for _ in range(40):
-        holding.add([delivery(rank=0)])
-        begun.append(holding.hand_over())
-        holding.end(begun[-1])
+        local_queue.add([delivery(rank=0)])
+        begun.append(local_queue.hand_over())
+        local_queue.end(begun[-1])
     assert [number for number, one in enumerate(begun, 1) if one.rank == 2] == [20]
 
 
 def test_a_suspect_has_no_share_of_its_own(make_holding):
-    holding = make_holding()
-    holding.add([delivery(crashes=1, rank=2)])
+    local_queue = make_holding()
+    local_queue.add([delivery(crashes=1, rank=2)])
     for _ in range(40):
-        holding.add([delivery(rank=0)])
-        first = holding.hand_over()
+        local_queue.add([delivery(rank=0)])
+        first = local_queue.hand_over()
         assert first.rank == 0
-        holding.end(first)
+        local_queue.end(first)

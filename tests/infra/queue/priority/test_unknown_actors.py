@@ -68,7 +68,7 @@ def test_what_was_fetched_beyond_the_prefetch_goes_back_to_its_place(broker, mak
     broker.enqueue_many(sent)
     consumer = broker.consume(QUEUE, prefetch=16, timeout=1_000)
     assert next(consumer).message_id == sent[0].message_id
-    assert broker._crews.first.holdings[QUEUE].size <= 16
+    assert broker._worker_states.first.local_queues[QUEUE].size <= 16
     assert broker.stats(QUEUE).lanes["bulk"].waiting >= 84
     other = make_broker()
     other.actors = broker.actors

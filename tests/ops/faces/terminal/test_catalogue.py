@@ -9,7 +9,7 @@ import pytest
 
 from domain import errors
 from domain.cases import CaseKind
-from domain.dead_letters import Why
+from domain.dead_letters import NoReplay
 from domain.holds import HoldCode
 from domain.own_scans import WhyNot
 from domain.retention import Kind
@@ -17,23 +17,23 @@ from infra.tables.letters import Ending
 from ops.faces.terminal.catalogue import ENGLISH
 from ops.faces.terminal.words import placeholders
 from ops.verbs.packing import Became, PackageAct
-from ops.verbs.reconcile import WRITEBACK_DUE, Outcome
-from ops.verbs.writeback_retry import ANOTHER_WAYBILL, UNEXPECTED, Said
-from ops.views.due import WaitsFor
+from ops.verbs.reconcile import WRITEBACK_DUE, ReconcileOutcome
+from ops.verbs.writeback_retry import ANOTHER_WAYBILL, UNEXPECTED, PlatformAnswer
+from ops.views.due import NextMover
 from ops.views.erasures import InTheWay
 from ops.views.gates import GateState
-from ops.views.letters import Foreseen
+from ops.views.letters import ForeseenTry
 from ops.views.order_list import WaitsFor as ListedWaitsFor
 
 KINDS = {
-    "why": [*Why, *Ending, WRITEBACK_DUE, ANOTHER_WAYBILL, UNEXPECTED],
-    "foreseen": Foreseen,
-    "waits_for": WaitsFor,
+    "why": [*NoReplay, *Ending, WRITEBACK_DUE, ANOTHER_WAYBILL, UNEXPECTED],
+    "foreseen": ForeseenTry,
+    "waits_for": NextMover,
     "waiting": ListedWaitsFor,
     "gate": GateState,
     "in_the_way": InTheWay,
-    "outcome": Outcome,
-    "said": Said,
+    "outcome": ReconcileOutcome,
+    "said": PlatformAnswer,
     "scanned": [*PackageAct, Became.UNCHANGED, Became.REFUSED, Became.UNANSWERED],
     "why_not": WhyNot,
     "hold": HoldCode,
@@ -141,7 +141,7 @@ def test_words_name_only_facts_that_are_produced(root):
         if kind in {"why", "foreseen", "refusal"}:
             known = facts[code] | facts[enders.get(code, code)] | MADE
             # A stop that `why_stop` names gets the letter it ended with from the sweeper.
-            known |= {"of"} if code in {Why.MEMBERS_DIED_IN_A_ROW, Why.MANY_MEMBERS_DIED} else set()
+            known |= {"of"} if code in {NoReplay.MEMBERS_DIED_IN_A_ROW, NoReplay.MANY_MEMBERS_DIED} else set()
             known |= {"type"} if code == UNEXPECTED else set()
             assert placeholders(template) <= known, key
 

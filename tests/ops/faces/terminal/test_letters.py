@@ -105,7 +105,7 @@ def whole(causes):
 
 
 def test_every_try_has_its_own_time_and_the_first_real_error_stays_visible(shown):
-    reset = {"code": "reset", "message": "connection reset", "at": "adapters/door.py:12", "behind": []}
+    reset = {"code": "reset", "message": "connection reset", "at": "adapters/http_client.py:12", "behind": []}
     refused = {"code": "sf_8057", "message": "寄件人地址不详", "at": "", "behind": [{"code": "", "type": "OSError"}]}
     tries = [
         cause | {"attempt": attempt, "when": f"2026-11-22T15:5{attempt}:00+00:00"}
@@ -113,7 +113,7 @@ def test_every_try_has_its_own_time_and_the_first_real_error_stays_visible(shown
     ]
     lines = shown(print_letter, whole(tries), None)
     assert [line for line in lines if line.startswith(("try", "because"))] == [
-        "try 1        11-22 23:51:00  reset: connection reset at adapters/door.py:12",
+        "try 1        11-22 23:51:00  reset: connection reset at adapters/http_client.py:12",
         "try 2        11-22 23:52:00  the same",
         "try 3        11-22 23:53:00  sf_8057: 寄件人地址不详",
         "because of   OSError",

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from infra.tables.inspect import Match
 from ops.faces.terminal.order import print_matches, print_order
-from ops.views.order import DeadLetter, Work, view_order
+from ops.views.order import DeadLetterView, WorkView, view_order
 
 
 def on_screen(show, *values, width=100) -> str:
@@ -68,7 +68,7 @@ def test_a_dead_letter_shows_its_cause_chain_and_work_its_next_time(held) -> Non
         }
         for n in (1, 2)
     ]
-    letter = DeadLetter(
+    letter = DeadLetterView(
         id=7,
         step="writeback",
         code="not_read_back",
@@ -79,7 +79,7 @@ def test_a_dead_letter_shows_its_cause_chain_and_work_its_next_time(held) -> Non
         crashes=0,
         causes=causes,
     )
-    work = Work(
+    work = WorkView(
         step="notify",
         subject_id=1,
         lane="p1",

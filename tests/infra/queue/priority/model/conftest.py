@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from infra.queue.priority import Rules
-from infra.queue.priority.delivery import Address
+from infra.queue.priority import QueueRules
+from infra.queue.priority.delivery import QueuePosition
 
 LANES = ("p0", "p1", "bulk")
-RULES = Rules(
+RULES = QueueRules(
     lease_ms=900,
     share=4,
     quantum=5,
@@ -25,7 +25,7 @@ NEVER = float("inf")
 
 @dataclass
 class Message:
-    where: Address
+    where: QueuePosition
     encoded: bytes
     redelivered: int = 0
     owners: list[str] = field(default_factory=list)
@@ -394,9 +394,9 @@ class Twin:
         return first
 
 
-def _read(envelope: bytes) -> tuple[Address, bytes]:
+def _read(envelope: bytes) -> tuple[QueuePosition, bytes]:
     lane, fair_key, weight, encoded = envelope.split(b"\x1f", 3)
-    return Address(lane.decode(), fair_key.decode(), int(weight)), encoded
+    return QueuePosition(lane.decode(), fair_key.decode(), int(weight)), encoded
 
 
 def _size(reason: str, redelivered: int, message: Message) -> int:

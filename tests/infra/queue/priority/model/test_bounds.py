@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import pytest
 from redis import Redis
 
-from infra.queue.priority import Rules
-from infra.queue.priority.delivery import Address
-from infra.queue.priority.scripts import NAMES, Entry, Scripts, Settlement, Wanted, source
+from infra.queue.priority import QueueRules
+from infra.queue.priority.delivery import QueuePosition
+from infra.queue.priority.scripts import NAMES, FetchRequest, QueueEntry, Scripts, Settlement, source
 
 LANES = ("p0", "p1", "bulk")
 MANY = 2_000
@@ -42,7 +42,7 @@ class Metered(Scripts):
     """Notes for each script the most that one call of it did."""
 
     def __init__(self, redis: Redis, change: Callable[[str], str] = str) -> None:
-        super().__init__(redis, "bounds", "q", Rules(max_bytes=1_000, rejected_max=1_000_000))
+        super().__init__(redis, "bounds", "q", QueueRules(max_bytes=1_000, rejected_max=1_000_000))
         self._redis = redis
         self._scripts = {name: redis.register_script(METER + change(source(name))) for name in NAMES}
         self.worst: dict[str, tuple[int, int]] = {}
@@ -70,21 +70,21 @@ def metered(redis):
     return scripts
 
 
-def send(scripts: Scripts, entries: Sequence[Entry]) -> None:
+def send(scripts: Scripts, entries: Sequence[QueueEntry]) -> None:
     for number, first in enumerate(range(0, len(entries), 500)):
         scripts.enqueue("test", f"{entries[0].message_id}:{number}", entries[first : first + 500])
 
 
-def entries(count: int, *, weight: int = 1, delay: int = -1, size: int = 1, name: str = "m") -> list[Entry]:
+def entries(count: int, *, weight: int = 1, delay: int = -1, size: int = 1, name: str = "m") -> list[QueueEntry]:
     """Each of a fair key of its own."""
     return [
-        Entry(f"{name}{number}", delay, Address("bulk", f"key{number}", weight).envelope(b"x" * size))
+        QueueEntry(f"{name}{number}", delay, QueuePosition("bulk", f"key{number}", weight).envelope(b"x" * size))
         for number in range(count)
     ]
 
 
 def fetch(scripts: Scripts, token: str = TOKEN, room: int = ROOM, ends: Sequence[Settlement] = ()) -> list[str]:
-    return [one.message_id for one in scripts.fetch(Wanted(token, room, 1, LANES), ends)[1]]
+    return [one.message_id for one in scripts.fetch(FetchRequest(token, room, 1, LANES), ends)[1]]
 
 
 def take_all(scripts: Scripts, count: int) -> list[str]:
@@ -103,7 +103,7 @@ def put_in_debt(scripts: Scripts, count: int) -> None:
 
 
 def test_the_debts_of_all_fair_keys_are_paid_at_once(metered, redis):
-    put_in_debt(Scripts(redis, "bounds", "q", Rules()), DEBTORS)
+    put_in_debt(Scripts(redis, "bounds", "q", QueueRules()), DEBTORS)
     metered.forget()
     assert len(fetch(metered)) == ROOM
     assert metered.worst["fetch"] < (40 + 12 * ROOM, 10_000)
@@ -168,7 +168,7 @@ def test_many_messages_that_are_due_at_once_join_in_pieces(metered, redis):
 
 
 def test_large_messages_that_are_due_at_once_join_in_smaller_pieces(redis):
-    scripts = Scripts(redis, "bounds", "q", Rules())
+    scripts = Scripts(redis, "bounds", "q", QueueRules())
     send(scripts, entries(30, delay=3_600_000, size=900_000))
     delayed = f"{scripts.prefix}:delayed"
     redis.zadd(delayed, dict.fromkeys(redis.zrange(delayed, 0, -1), 1))

@@ -11,14 +11,16 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from infra.queue.priority import Rules
-from infra.queue.priority.delivery import Address
-from infra.queue.priority.scripts import NAMES, Entry, Scripts, Settlement, Wanted, source
+from infra.queue.priority import QueueRules
+from infra.queue.priority.delivery import QueuePosition
+from infra.queue.priority.scripts import NAMES, FetchRequest, QueueEntry, Scripts, Settlement, source
 
 LANES = ("p0", "p1", "bulk")
 OWNERS = ("ann", "bob")
 ENDS = ("", "", "", "failed", "unknown_actor")
-RULES = Rules(lease_ms=900, share=4, quantum=5, rejected_max=20, unknown_actor_grace_ms=700, unknown_actor_retry_ms=90)
+RULES = QueueRules(
+    lease_ms=900, share=4, quantum=5, rejected_max=20, unknown_actor_grace_ms=700, unknown_actor_retry_ms=90
+)
 COMMANDS = int(os.environ.get("PRIORITY_MODEL_COMMANDS", "6000")) // 5  # each costs more than one of the model's
 
 
@@ -110,15 +112,15 @@ class Lossy:
     def _enqueue(self) -> None:
         entries = []
         for message_id in self._ids():
-            where = Address(
+            where = QueuePosition(
                 self.random.choice(LANES), self.random.choice(("", "a", "b")), self.random.choice((1, 2, 30))
             )
-            entries.append(Entry(message_id, self.random.choice((-1, -1, 0, 60, 400)), where.envelope(b"x")))
+            entries.append(QueueEntry(message_id, self.random.choice((-1, -1, 0, 60, 400)), where.envelope(b"x")))
         self.scripts.enqueue("x", str(self.number()), entries)
 
     def _fetch_of(self, lanes, room, ends):
         token = f"{self.random.choice(OWNERS)}:{self.number()}"
-        _, fetched = self.scripts.fetch(Wanted(token, room, 0, lanes), ends)
+        _, fetched = self.scripts.fetch(FetchRequest(token, room, 0, lanes), ends)
         return [(one, token) for one in fetched]
 
     def _fetch(self) -> None:

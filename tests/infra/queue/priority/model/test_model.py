@@ -10,8 +10,8 @@ from collections import Counter
 import pytest
 from redis import Redis
 
-from infra.queue.priority.delivery import Address
-from infra.queue.priority.scripts import NAMES, Entry, Scripts, Settlement, Wanted, source
+from infra.queue.priority.delivery import QueuePosition
+from infra.queue.priority.scripts import NAMES, FetchRequest, QueueEntry, Scripts, Settlement, source
 
 LANES = ("p0", "p1", "bulk")
 OWNERS = ("ann", "bob", "cid")
@@ -56,7 +56,7 @@ class Pair:
             return self.scripts.change_rejected(name, *args)
         if name == "fetch":
             *wanted, endings = args
-            due_ms, fetched = self.scripts.fetch(Wanted(*wanted), endings)
+            due_ms, fetched = self.scripts.fetch(FetchRequest(*wanted), endings)
             return due_ms, [tuple(one) for one in fetched]
         return getattr(self.scripts, name)(*args)
 
@@ -96,10 +96,10 @@ class Pair:
         entries = []
         for message_id in self.random.choices(self._ids(), k=self.random.randint(1, 4)):
             weight = self.random.choice((1, 1, 1, 2, 7, 30, 500))
-            where = Address(self.random.choice(LANES), self.random.choice(FAIR_KEYS), weight)
+            where = QueuePosition(self.random.choice(LANES), self.random.choice(FAIR_KEYS), weight)
             delay = self.random.choice((-1, -1, -1, 0, 1, 60, 400))
             encoded = b"x" * self.random.choice((3, 10, 20, 80))
-            entries.append(Entry(message_id, delay, where.envelope(encoded)))
+            entries.append(QueueEntry(message_id, delay, where.envelope(encoded)))
         self.ask("enqueue", self.random.choice(("x", "y")), number, entries)
 
     def _fetch(self) -> None:

@@ -1,18 +1,18 @@
 -- Which worker is on which batch, so that a crash is known by its batch.
 
--- name: open_flight
+-- name: add_running_batch
 INSERT INTO flight (token, worker, step, subject_ids, is_alone)
 VALUES (%(token)s, %(worker)s, %(step)s, %(subject_ids)s, %(is_alone)s);
 
--- name: close_flight
+-- name: remove_running_batch
 DELETE FROM flight WHERE token = %(token)s;
 
--- name: close_flights
+-- name: remove_running_batches
 DELETE FROM flight WHERE worker = %(worker)s RETURNING step, subject_ids;
 
--- name: crashed_flights
--- Flights whose worker no longer holds its presence lock: the process is gone. `is_to_blame`: of one member, and the
--- only flight of its process. Beside another one, either may have been the cause.
+-- name: crashed_batches
+-- Batches whose worker no longer holds its presence lock: the process is gone. `is_to_blame`: of one member, and the
+-- only batch of its process. Beside another one, either may have been the cause.
 SELECT token, step, subject_ids, is_alone AND (SELECT count(*) FROM flight AS o WHERE o.worker = f.worker) = 1, worker
 FROM flight AS f
 WHERE NOT EXISTS (

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.door import RETRY_AFTER_MAX_S, RETRY_ATTEMPTS_MAX, Request, place_of, post_form, retry_after_s
+from adapters.http_client import RETRY_AFTER_MAX_S, RETRY_ATTEMPTS_MAX, Request, authority_of, post_form, retry_after_s
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
 
 
@@ -231,7 +231,7 @@ async def test_all_attempts_share_the_total_limit(serve, open_door):
 
 
 async def test_a_slow_failure_is_not_tried_again(serve, open_door, monkeypatch):
-    monkeypatch.setattr("adapters.door.RETRY_SPAN_S", 0.05)
+    monkeypatch.setattr("adapters.http_client.RETRY_SPAN_S", 0.05)
 
     async def silent(wire):
         await wire.receive()
@@ -325,8 +325,8 @@ async def test_what_is_no_plain_web_address_is_refused(open_door, address):
 
 
 def test_a_place_is_host_and_port():
-    assert place_of("https://eco.taobao.com/router/rest") == "eco.taobao.com:443"
-    assert place_of("http://127.0.0.1:8080") == "127.0.0.1:8080"
+    assert authority_of("https://eco.taobao.com/router/rest") == "eco.taobao.com:443"
+    assert authority_of("http://127.0.0.1:8080") == "127.0.0.1:8080"
 
 
 @pytest.mark.parametrize(("build", "kind"), [(ask, Misconfigured), (create, Malformed)])

@@ -6,10 +6,10 @@ from uuid import UUID
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 
-FLIGHTS = load("flights")
+RUNNING_BATCHES = load("running_batches")
 
 
-class Flight(NamedTuple):
+class RunningBatch(NamedTuple):
     """A batch under way. `is_alone`: it has one member, and runs as a suspect does."""
 
     token: UUID
@@ -19,7 +19,7 @@ class Flight(NamedTuple):
     is_alone: bool
 
 
-class Crashed(NamedTuple):
+class CrashedBatch(NamedTuple):
     """A batch whose worker is gone. `is_to_blame`: it had one member, and was all that the worker ran."""
 
     token: UUID
@@ -29,23 +29,26 @@ class Crashed(NamedTuple):
     worker: int
 
 
-def open_flight(connection: Connection, flight: Flight) -> None:
+def add_running_batch(connection: Connection, batch: RunningBatch) -> None:
     """A worker begins a batch. The table is unlogged: a crash of Postgres empties it."""
-    connection.execute(FLIGHTS["open_flight"], flight._asdict())
+    connection.execute(RUNNING_BATCHES["add_running_batch"], batch._asdict())
 
 
-def close_flight(connection: Connection, token: UUID) -> None:
+def remove_running_batch(connection: Connection, token: UUID) -> None:
     """A batch has ended."""
-    connection.execute(FLIGHTS["close_flight"], {"token": token})
+    connection.execute(RUNNING_BATCHES["remove_running_batch"], {"token": token})
 
 
-def close_flights(connection: Connection, worker: int) -> list[tuple[str, list[int]]]:
+def remove_running_batches(connection: Connection, worker: int) -> list[tuple[str, list[int]]]:
     """End all batches of a worker; (step, subjects) of each."""
-    return connection.execute(FLIGHTS["close_flights"], {"worker": worker}).fetchall()
+    return connection.execute(RUNNING_BATCHES["remove_running_batches"], {"worker": worker}).fetchall()
 
 
-def lock_crashed(tx: Connection, presence_class: int) -> list[Crashed]:
+def lock_crashed_batches(tx: Connection, presence_class: int) -> list[CrashedBatch]:
     """Batches of workers without a presence lock of that class; locked; batches that another transaction has locked are
     left out.
     """
-    return [Crashed(*row) for row in tx.execute(FLIGHTS["crashed_flights"], {"class": presence_class}).fetchall()]
+    return [
+        CrashedBatch(*row)
+        for row in tx.execute(RUNNING_BATCHES["crashed_batches"], {"class": presence_class}).fetchall()
+    ]

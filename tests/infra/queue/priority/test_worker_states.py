@@ -7,11 +7,11 @@ import dramatiq
 import pytest
 from dramatiq import Message
 
-from infra.queue.priority import Rules
-from infra.queue.priority.crews import Crews
+from infra.queue.priority import QueueRules
 from infra.queue.priority.delivery import Delivery
-from infra.queue.priority.holding import Holding
+from infra.queue.priority.local_queue import LocalQueue
 from infra.queue.priority.slots import InHand, Slots
+from infra.queue.priority.worker_states import WorkerStates
 
 QUEUE = "work"
 MANY = 30  # more than both prefetch
@@ -49,15 +49,15 @@ def test_each_of_two_workers_has_slots_for_its_own_threads(broker, slow, begun, 
     run_worker(broker, threads=2)
     broker.enqueue_many([slow.message(number) for number in range(MANY)])
     until(lambda: len(begun) == 4)
-    assert [crew.slots.threads for crew in broker._crews._all] == [2, 2]
+    assert [state.slots.threads for state in broker._worker_states._all] == [2, 2]
 
 
 @pytest.fixture
 def _shared_slots(monkeypatch):
-    def boot(crews, worker):
-        crews.first.slots.threads = worker.worker_threads
+    def boot(states, worker):
+        states.first.slots.threads = worker.worker_threads
 
-    monkeypatch.setattr(Crews, "boot", boot)
+    monkeypatch.setattr(WorkerStates, "boot", boot)
 
 
 @pytest.mark.usefixtures("_shared_slots")
@@ -76,7 +76,7 @@ def test_the_smaller_of_two_workers_takes_no_more_than_its_threads_can_run(broke
     run_worker(broker, threads=3)
     broker.enqueue_many([slow.message(number) for number in range(MANY)])
     until(lambda: len(begun) == 4)
-    assert [crew.slots.in_hand for crew in broker._crews._all] == [1, 3]
+    assert [state.slots.in_hand for state in broker._worker_states._all] == [1, 3]
 
 
 def test_a_worker_takes_the_place_of_one_that_has_shut_down(broker, slow, begun, run_worker, until):
@@ -84,15 +84,17 @@ def test_a_worker_takes_the_place_of_one_that_has_shut_down(broker, slow, begun,
     run_worker(broker, threads=2)
     broker.enqueue_many([slow.message(number) for number in range(3)])
     until(lambda: len(begun) == 2)
-    assert [crew.slots.threads for crew in broker._crews._all] == [2]
+    assert [state.slots.threads for state in broker._worker_states._all] == [2]
 
 
 def test_a_suspect_runs_alone_beside_other_workers_too():
     in_hand = InHand()
-    holdings = [Holding(Mock(), Slots(in_hand), "ann", Rules(max_crashes=2), lambda _: set()) for _ in range(2)]
-    busy, other = holdings
-    for holding in holdings:
-        holding.slots.threads = 4
+    local_queues = [
+        LocalQueue(Mock(), Slots(in_hand), "ann", QueueRules(max_crashes=2), lambda _: set()) for _ in range(2)
+    ]
+    busy, other = local_queues
+    for local_queue in local_queues:
+        local_queue.slots.threads = 4
     busy.add(delivery() for _ in range(2))
     other.add([delivery(crashes=1)])
     begun = busy.hand_over()

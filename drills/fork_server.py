@@ -1,4 +1,4 @@
-"""Forks a worker for each order it is given: ``python -m drills.crew``, JSON lines in and out.
+"""Forks a worker for each order it is given: ``python -m drills.fork_server``, JSON lines in and out.
 
 A worker that is to be killed at a failpoint must be a process. Forked from one that has everything
 imported and no thread of its own, it costs a tenth of a fresh interpreter.

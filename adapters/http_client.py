@@ -78,7 +78,7 @@ class Request:
     """One call. `url` is sent exactly as written, because signatures cover it.
 
     `call` names it in logs; `is_idempotent` says that a repetition is harmless; `total_s` replaces the
-    door's total limit; `hides_path` keeps a path that is itself a secret out of the logs.
+    client's total limit; `hides_path` keeps a path that is itself a secret out of the logs.
     """
 
     method: str
@@ -109,8 +109,8 @@ class Response:
 
 
 @dataclass(slots=True)
-class Tally:
-    """What went through the door to one host. `attempts` counts quick repetitions too."""
+class HostTally:
+    """What was sent to one host. `attempts` counts quick repetitions too."""
 
     attempts: int = 0
     failures: int = 0
@@ -121,7 +121,7 @@ class Tally:
 
 
 @dataclass(slots=True)
-class _Flight:
+class _Exchange:
     """One attempt, filled in by the client's trace."""
 
     has_left: bool = False
@@ -136,7 +136,7 @@ def post_form(url: str, call: str, params: Mapping[str, str], *, is_idempotent: 
     return Request("POST", url, call, is_idempotent, headers, urlencode(params).encode())
 
 
-class Door:
+class HttpClient:
     """Open it on the event loop that sends. `sleep` is what waits between quick attempts.
 
     `hosts` holds ``host:port`` of every configured endpoint.
@@ -144,13 +144,13 @@ class Door:
 
     def __init__(
         self,
-        limits: settings.Door,
+        limits: settings.HttpLimits,
         hosts: frozenset[str],
         clock: Clock,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        self.tallies: defaultdict[str, HostTally] = defaultdict(HostTally)
         self._limits = limits
         self._hosts = hosts
         self._clock = clock
@@ -217,11 +217,11 @@ class Door:
 
     def _admit(self, request: Request) -> URL:
         try:
-            url, place = _parsed(request.url)
+            url, authority = _parsed(request.url)
         except ValueError:
             raise Misconfigured("endpoint_invalid", "not an http(s) address", {"call": request.call}) from None
-        if place not in self._hosts:
-            raise Misconfigured("host_not_allowed", f"{place} is not a configured endpoint", {"host": place})
+        if authority not in self._hosts:
+            raise Misconfigured("host_not_allowed", f"{authority} is not a configured endpoint", {"host": authority})
         for name, value in request.headers.items():
             if not (name.isprintable() and value.isprintable()) and _NOT_IN_HEADERS.search(name + value):
                 facts = {"call": request.call, "header": name.encode("ascii", "replace").decode()}
@@ -230,12 +230,12 @@ class Door:
 
     async def _attempt(self, request: Request, url: URL, deadline: float) -> Response:
         if self._session is None:
-            raise RuntimeError("the door is not open")
-        flight = _Flight()
+            raise RuntimeError("the HTTP client is not open")
+        exchange = _Exchange()
         started = self._clock.monotonic()
         outcome = "cancelled"
         try:
-            response = await self._exchange(self._session, request, url, deadline - started, flight)
+            response = await self._exchange(self._session, request, url, deadline - started, exchange)
             try:
                 self._judge(request, response)
             except FulfilmentError as error:
@@ -248,10 +248,10 @@ class Door:
         else:
             return response
         finally:
-            self._record(request, url, flight, self._clock.monotonic() - started, outcome)
+            self._record(request, url, exchange, self._clock.monotonic() - started, outcome)
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, request: Request, url: URL, left_s: float, flight: _Flight
+        self, session: aiohttp.ClientSession, request: Request, url: URL, left_s: float, exchange: _Exchange
     ) -> Response:
         if left_s <= 0:
             raise Transient("timed_out", "no time left for another attempt", {"call": request.call})
@@ -264,29 +264,29 @@ class Door:
                 data=request.body or None,
                 allow_redirects=False,
                 timeout=limits,
-                trace_request_ctx=flight,
+                trace_request_ctx=exchange,
             ) as answer:
-                flight.status = answer.status
-                body = await self._read(answer, flight)
+                exchange.status = answer.status
+                body = await self._read(answer, exchange)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, headers, body)
         except FulfilmentError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever an answer makes the client raise is an answer of theirs
             # Error texts of the client may quote the address with its query, so the cause is not chained.
-            raise _failure(request, error, has_left=flight.has_left) from None
+            raise _failure(request, error, has_left=exchange.has_left) from None
 
-    async def _read(self, answer: aiohttp.ClientResponse, flight: _Flight) -> bytes:
+    async def _read(self, answer: aiohttp.ClientResponse, exchange: _Exchange) -> bytes:
         cap = self._limits.body_max_bytes
         parts: list[bytes] = []
         announced = answer.content_length or 0
         if announced <= cap:
             async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
                 parts.append(chunk)
-                flight.bytes_in += len(chunk)
-                if flight.bytes_in > cap:
+                exchange.bytes_in += len(chunk)
+                if exchange.bytes_in > cap:
                     break
-        if max(announced, flight.bytes_in) > cap:
+        if max(announced, exchange.bytes_in) > cap:
             answer.close()
             raise Malformed("body_too_large", "the answer is over the size limit", {"limit_bytes": cap})
         return b"".join(parts)
@@ -309,14 +309,14 @@ class Door:
             kind = Misconfigured if request.is_idempotent else Malformed
             raise kind("redirected", "redirects are not followed: correct the endpoint", facts)
 
-    def _record(self, request: Request, url: URL, flight: _Flight, seconds: float, outcome: str) -> None:
+    def _record(self, request: Request, url: URL, exchange: _Exchange, seconds: float, outcome: str) -> None:
         _, host = _parsed(request.url)
         tally = self.tallies[host]
         tally.attempts += 1
         tally.failures += outcome != "ok"
-        tally.connections += flight.connections
-        tally.bytes_out += len(request.body) if flight.has_left else 0
-        tally.bytes_in += flight.bytes_in
+        tally.connections += exchange.connections
+        tally.bytes_out += len(request.body) if exchange.has_left else 0
+        tally.bytes_in += exchange.bytes_in
         tally.seconds += seconds
         write = log.debug if outcome == "ok" else log.info
         write(
@@ -325,16 +325,16 @@ class Door:
             method=request.method,
             host=host,
             path="" if request.hides_path else url.raw_path,
-            status=flight.status,
+            status=exchange.status,
             outcome=outcome,
             duration_ms=round(seconds * 1000, 1),
-            bytes_in=flight.bytes_in,
+            bytes_in=exchange.bytes_in,
         )
 
 
-def place_of(address: str) -> str:
+def authority_of(address: str) -> str:
     """``host:port`` of an http(s) address. Raises ValueError for anything else, and for credentials in it."""
-    return _place(URL(address, encoded=True))
+    return _authority(URL(address, encoded=True))
 
 
 @lru_cache(maxsize=4096)
@@ -345,10 +345,10 @@ def _parsed(address: str) -> tuple[URL, str]:
     if _NOT_IN_ADDRESSES.search(address):
         raise ValueError("not a plain http(s) address")
     url = URL(address, encoded=True)
-    return url, _place(url)
+    return url, _authority(url)
 
 
-def _place(url: URL) -> str:
+def _authority(url: URL) -> str:
     if url.scheme not in {"http", "https"} or not url.host or url.user or url.password:
         raise ValueError("not a plain http(s) address")
     return f"{url.host}:{url.port}"

@@ -9,69 +9,69 @@ from domain.steps import OpenCall, OpenSubject
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 
-STANDING = load("standing")
+PROGRESS = load("progress")
 
 
 def closed_gaps(tx: Connection, subject_ids: Sequence[int]) -> set[int]:
     """The closed ones of the subjects that are gaps in a shop's listing (ids below zero). A shop is never done."""
-    return _ids(tx, STANDING["closed_gaps"], subject_ids)
+    return _ids(tx, PROGRESS["closed_gaps"], subject_ids)
 
 
 def read_payloads(tx: Connection, payload_ids: Sequence[int]) -> set[int]:
     """Payloads whose order has their content or a newer one."""
-    return _ids(tx, STANDING["read_payloads"], payload_ids)
+    return _ids(tx, PROGRESS["read_payloads"], payload_ids)
 
 
 def promised_orders(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
     """Fulfillment orders that have stock."""
-    return _ids(tx, STANDING["promised"], fulfillment_order_ids)
+    return _ids(tx, PROGRESS["promised"], fulfillment_order_ids)
 
 
 def booked_packages(tx: Connection, package_ids: Sequence[int]) -> set[int]:
     """Packages with a waybill."""
-    return _ids(tx, STANDING["booked"], package_ids)
+    return _ids(tx, PROGRESS["booked"], package_ids)
 
 
 def open_bookings(tx: Connection, package_ids: Sequence[int]) -> dict[int, OpenCall]:
     """Bookings that were intended and not recorded, by package."""
-    rows = tx.execute(STANDING["open_bookings"], {"ids": list(package_ids)})
+    rows = tx.execute(PROGRESS["open_bookings"], {"ids": list(package_ids)})
     return {package_id: OpenCall(reference, is_unresolved) for package_id, reference, is_unresolved in rows}
 
 
 def unbooked_packages(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[OpenSubject]:
     """Packages without a waybill, each with its courier's account."""
-    return _open(tx, STANDING["unbooked"], fulfillment_order_ids)
+    return _open(tx, PROGRESS["unbooked"], fulfillment_order_ids)
 
 
 def dispatched_orders(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
     """Fulfillment orders whose warehouse has their document."""
-    return _ids(tx, STANDING["dispatched"], fulfillment_order_ids)
+    return _ids(tx, PROGRESS["dispatched"], fulfillment_order_ids)
 
 
 def open_documents(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, OpenCall]:
     """Documents that were about to be placed, by fulfillment order."""
-    rows = tx.execute(STANDING["open_documents"], {"ids": list(fulfillment_order_ids)})
+    rows = tx.execute(PROGRESS["open_documents"], {"ids": list(fulfillment_order_ids)})
     return {id_: OpenCall(reference, is_unresolved) for id_, reference, is_unresolved in rows}
 
 
 def undispatched_orders(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[OpenSubject]:
     """Fulfillment orders whose document the warehouse has yet to get, each with the location's account."""
-    return _open(tx, STANDING["undispatched"], fulfillment_order_ids)
+    return _open(tx, PROGRESS["undispatched"], fulfillment_order_ids)
 
 
 def confirmed_packages(tx: Connection, package_ids: Sequence[int]) -> set[int]:
     """Packages whose platform shows their waybill."""
-    return _ids(tx, STANDING["confirmed"], package_ids)
+    return _ids(tx, PROGRESS["confirmed"], package_ids)
 
 
 def unconfirmed_packages(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[OpenSubject]:
     """Packages whose write-back is not confirmed, each with its shop's account."""
-    return _open(tx, STANDING["unconfirmed"], fulfillment_order_ids)
+    return _open(tx, PROGRESS["unconfirmed"], fulfillment_order_ids)
 
 
-def settled_notices(tx: Connection, notice_ids: Sequence[int]) -> set[int]:
+def ended_notices(tx: Connection, notice_ids: Sequence[int]) -> set[int]:
     """Notices that need no further call."""
-    return _ids(tx, STANDING["settled_notices"], notice_ids)
+    return _ids(tx, PROGRESS["ended_notices"], notice_ids)
 
 
 def _ids(tx: Connection, query: bytes, ids: Sequence[int]) -> set[int]:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from adapters.door import Request
+from adapters.http_client import Request
 from adapters.special_addresses import IPV4, IPV6
 from domain.errors import Misconfigured
 

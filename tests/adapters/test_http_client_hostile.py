@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.door import RETRY_AFTER_MAX_S, Request, retry_after_s
+from adapters.http_client import RETRY_AFTER_MAX_S, Request, retry_after_s
 from domain.errors import FulfilmentError, Misconfigured, Transient
 
 DATE_LIKE = r"[A-Z][a-z]{2}, [0-9]{1,5} [A-Z][a-z]{2} [0-9]{1,12} [0-9:]{5,8} [+A-Z0-9]*"

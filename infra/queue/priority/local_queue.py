@@ -13,14 +13,14 @@ from time import monotonic
 from dramatiq.errors import BrokerConnectionError
 
 from infra.queue.priority.delivery import Delivery, End, Held
-from infra.queue.priority.rules import Rules
+from infra.queue.priority.rules import QueueRules
 from infra.queue.priority.scripts import CHUNK, Scripts, Settlement
 from infra.queue.priority.slots import Slots
 
 log = logging.getLogger(__name__)
 
 
-class Holding:
+class LocalQueue:
     """Outlives its consumers, which Dramatiq makes anew after every lost connection. Safe to share among threads.
 
     `owner` names this process; `send_kept` sends what could not be sent when its sender ended, and returns the senders
@@ -32,7 +32,7 @@ class Holding:
         scripts: Scripts,
         slots: Slots,
         owner: str,
-        rules: Rules,
+        rules: QueueRules,
         send_kept: Callable[[dict[Held, End]], set[Held]],
     ) -> None:
         self.scripts = scripts

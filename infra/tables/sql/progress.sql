@@ -43,7 +43,7 @@ FROM package AS p JOIN writeback AS w ON w.package_id = p.id JOIN orders AS o ON
 WHERE p.fulfillment_order_id = ANY(%(ids)s) AND w.status <> 'confirmed'
 ORDER BY w.package_id;
 
--- name: settled_notices
+-- name: ended_notices
 SELECT id FROM notice WHERE id = ANY(%(ids)s) AND status IN ('told', 'unknown', 'unreachable');
 
 -- name: dispatched
