@@ -9,6 +9,8 @@ from domain.order import Lane
 from infra.engine.results import NewWork
 
 _Key = tuple[str, Lane, str]
+# Work that is due much later, as the look at a parcel, must not keep the end from being seen.
+LOOK_EVERY_S = 0.25
 
 
 class Agenda:
@@ -62,4 +64,4 @@ def play(chain: Chain, agenda: Agenda, pause: Callable[[float], None], is_over: 
         elif is_over():
             return
         else:
-            pause(agenda.pause_s)
+            pause(min(agenda.pause_s, LOOK_EVERY_S))
