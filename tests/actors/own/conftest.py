@@ -43,13 +43,15 @@ class Bench:
 
 
 @pytest.fixture
-def make_own(database, outside) -> Callable[..., Merchant]:
+def make_own(database, event_loop) -> Callable[..., Merchant]:
     """A merchant whose east is its own; keywords as for `settings`."""
 
     def make(**how: Any) -> Merchant:
         plain = settings(**how)
         east = msgspec.structs.replace(plain.locations[0], kind="own", endpoint="")
-        merchant = Merchant(database, outside, msgspec.structs.replace(plain, locations=(east, *plain.locations[1:])))
+        merchant = Merchant(
+            database, event_loop, msgspec.structs.replace(plain, locations=(east, *plain.locations[1:]))
+        )
         merchant.tools.warehouses["east"] = OwnWarehouse(OwnDocuments(database))
         note_order_takers_of(merchant.tools)
         return merchant
