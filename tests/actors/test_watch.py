@@ -269,7 +269,7 @@ async def test_couriers_channels_and_warehouses_serve_the_other_shops(shop, is_r
                 await call
         else:
             await call
-    assert port.called == ([] if is_refused else ["create", "tell", "place"])
+    assert port.called == ([] if is_refused else ["create", "notify", "place"])
 
 
 async def test_a_warehouse_is_read_and_may_stop_what_it_was_told_before():
