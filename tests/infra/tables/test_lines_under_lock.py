@@ -8,6 +8,9 @@ from infra.tables.orders import lock_fulfillment, lock_fulfillment_of_orders
 from infra.tables.packages import load_unlabelled
 from infra.tables.pool import Database
 
+# Somebody waits for a lock in the database of this test; other tests share the server.
+WAITS = """SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"""
+
 
 @pytest.fixture
 def one_order(database):
@@ -72,7 +75,7 @@ def test_whoever_waited_reads_what_the_other_has_left(database: Database, one_or
             tx.execute("UPDATE fulfillment_line SET quantity = 1, packed = 1 WHERE fulfillment_order_id = %s", [part])
             tx.execute("UPDATE package_line SET quantity = 1 WHERE package_id = %s", [package])
             found = pool.submit(wait_and_read)
-            while not watch.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+            while not watch.execute(WAITS).fetchone():
                 assert not found.done()
         assert found.result() == [(("l1", 1),)]
 
@@ -91,6 +94,6 @@ def test_control_a_subselect_of_the_waiting_statement_reads_what_was_there_befor
             tx.execute("SELECT FROM fulfillment_order WHERE id = %s FOR UPDATE", [part])
             tx.execute("UPDATE fulfillment_line SET quantity = 1, packed = 1 WHERE fulfillment_order_id = %s", [part])
             found = pool.submit(wait_and_read)
-            while not watch.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+            while not watch.execute(WAITS).fetchone():
                 assert not found.done()
         assert found.result() == 2

@@ -10,6 +10,9 @@ from infra.tables.recount import PART, held_at, write_count
 from infra.tables.rows import rows_json
 from infra.tables.stock import STOCK, count_in, lock_levels
 
+# Somebody waits for a lock in the database of this test; other tests share the server.
+WAITS = """SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"""
+
 MEI = Author("mei", "inventory")
 
 
@@ -128,7 +131,7 @@ def two_first_loads(house):
                 tx.execute("SET LOCAL deadlock_timeout = '10ms'")
                 lock_levels(tx, ["B"])
                 second = pool.submit(other)
-                while not watch.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+                while not watch.execute(WAITS).fetchone():
                     assert not second.done()
                 count_in(tx, "west", {"B": 2})
             second.result()
@@ -160,7 +163,7 @@ def test_a_first_load_locks_pool_rows_in_the_order_of_their_skus(house):
         with house.transaction() as tx:
             lock_levels(tx, ["A"])
             other = pool.submit(load)
-            while not watch.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+            while not watch.execute(WAITS).fetchone():
                 assert not other.done()
             assert tx.execute("SELECT sku FROM stock_pool WHERE sku = 'B' FOR UPDATE NOWAIT").fetchone() == ("B",)
         other.result()
