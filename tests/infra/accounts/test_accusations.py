@@ -205,7 +205,9 @@ async def test_attempts_that_were_spent_on_an_account_are_given_back(server, wor
 
 
 def until_somebody_waits(connection):
-    while not connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+    """For a lock of this connection; other tests share the server."""
+    waits = "SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    while not connection.execute(waits).fetchall():
         pass
 
 
