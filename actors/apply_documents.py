@@ -183,7 +183,7 @@ def _take_work(tx: Connection, tools: Tools, one: _Told, told: WarehouseEvent, k
     elif kind is not Scan.ACCEPTED:
         one.notes.append((f"warehouse_{kind}", _facts(told)))
     if kind is Scan.HANDED_OVER and not one.parcels:
-        # It has left, and nobody can say under which number: whoever must hear of it waits for a person.
+        # The package has left and its waybill is unknown: write-back and notice wait for a person.
         one.holds.append(Hold(HoldCode.WAYBILL_CONTRADICTS, {"waybill": "", "scanned": "no waybill"}))
     elif kind in TARGET and isinstance(answer := advance(one.now, kind), Move):
         one.path.extend(answer.path)
@@ -224,7 +224,7 @@ def _contradict(one: _Told, answer: Contradiction) -> None:
 
 
 def _take_boxes(tx: Connection, tools: Tools, one: _Told, told: WarehouseEvent, kind: Scan) -> None:
-    """Stamp the packages that the event speaks of; those that only the warehouse can know are made here."""
+    """Stamp the packages that the event names; create the packages that the warehouse has booked by itself."""
     known = {known_waybill(parcel.waybill): parcel for parcel in one.parcels}
     boxes = [EventBox(box.waybill, box.courier, box.weight_g, dict(box.lines)) for box in told.packages]
     if not boxes and told.waybill:
@@ -345,7 +345,7 @@ def _short_pick(one: _Told) -> ShortPick:
 
 
 def _divisible(tx: Connection, short: Sequence[_Told]) -> Sequence[_Told]:
-    """While a worker lives whose version carries every order whole, a person decides what becomes of the rest."""
+    """While a worker of an earlier version without parts runs, a person decides about the remaining pieces."""
     if not short or not has_worker_without_parts(tx):
         return short
     for one in short:
@@ -369,7 +369,7 @@ def _final(documents: Sequence[_Told]) -> list[Ended]:
 
 
 def _followers(tx: Connection, tools: Tools, documents: Sequence[_Told]) -> Callable[[_Told], tuple[NewWork, ...]]:
-    """Write-backs and notices of packages that a platform can be told of: those with pieces in them."""
+    """Write-backs and notices of the packages that contain pieces; a platform accepts no other package."""
     left: list[ScannedPackage] = []
     on_label: list[tuple[_Told, _Parcel]] = []
     shops = tools.directory.shops

@@ -11,7 +11,7 @@ from infra.tables.placements import KnownPackage, Pieces, UndispatchedRow
 def document_of(
     reference: str, order: Order, row: UndispatchedRow, boxes: Sequence[KnownPackage], pieces: Sequence[Pieces]
 ) -> Document:
-    """What the warehouse gets, without the plain receiver. Packages are those that we have booked."""
+    """The document for the warehouse, without the plain receiver. It names the packages that orderlane has booked."""
     skus = {line.line_id: line.sku for line in order.lines}
     return Document(
         reference=reference,

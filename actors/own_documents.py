@@ -1,4 +1,4 @@
-"""Documents at a location of our own: their state is read from our rows, as a warehouse would tell it."""
+"""Documents at a location of kind `own`. The state of a document is read from our own rows."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What couriers tell of parcels, and what follows: events are kept, orders move on, buyers hear, trouble is a case."""
+"""Applies the tracking events of parcels: stores events, moves orders forward, notifies buyers, opens cases."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def follow_up(tx: Connection, tools: Tools, step: str, told: Sequence[Told]) -> 
 
 
 def _keep(tx: Connection, told: Sequence[Told]) -> dict[int, set[ParcelEvent]]:
-    """All events of the parcels, with those that are new by now."""
+    """All stored events of the parcels, including the new events."""
     known = events_of(tx, [one.ref.subject_id for one in told])
     new: dict[tuple[int, datetime, str], NewEvent] = {}
     for one in told:
@@ -138,7 +138,7 @@ def _next_look_s(one: Told, parcel: Parcel, delivery: ParcelDelivery, pace: Pace
 
 
 def _cases(tools: Tools, one: Told, parcel: Parcel, now: datetime) -> list[NewCase]:
-    """Trouble that the events tell of; and parcels that are given up, which were never collected or do not arrive."""
+    """Cases that the events name, and cases of parcels whose tracking ends without a collection or a delivery."""
     kinds = set(parcel.troubles)
     age = now - one.row.handed_over_at
     is_given_up = age > timedelta(seconds=tools.settings.tracking.pace.give_up_s)
