@@ -1,8 +1,8 @@
 """The steps: one file for each step; no step imports another. A file becomes a step by declaring a `Step` and its
 Dramatiq actor.
 
-The map of steps is made from these files (`find_steps`) at the first use. Modules beside them that
-declare no actor are parts that several steps share.
+The map of steps is made from these files (`find_steps`) at the first use. The folders hold what several steps
+share: `orders`, `parcels`, `documents`, `scans`; `tools` holds the objects that every step works with.
 """
 
 import pkgutil

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.document_calls import Answer, DocumentCalls, NothingPlaced, Stopped, Underway, Undispatched
-from actors.documents import document_of
-from actors.last_check import OrderChangedError, OrderHeldError, may_be_outdated
-from actors.parts import nothing_left
-from actors.take_back import RefusedDocument, TakenBack, take_back
+from actors.documents.calls import Answer, DocumentCalls, NothingPlaced, Stopped, Underway, Undispatched
+from actors.documents.document import document_of
+from actors.documents.take_back import RefusedDocument, TakenBack, take_back
+from actors.orders.last_check import OrderChangedError, OrderHeldError, may_be_outdated
+from actors.orders.parts import nothing_left
+from actors.orders.update_order import trim
 from actors.tools import Tools
-from actors.update_order import trim
 from adapters.documents import Taken
 from domain.dispatch import AT_WAREHOUSE, DocumentRefusal, PlacementStatus
 from domain.errors import Misconfigured, Refused, Throttled, Transient

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.last_check import OrderChangedError, OrderHeldError, may_be_outdated
-from actors.parts import nothing_left
+from actors.orders.last_check import OrderChangedError, OrderHeldError, may_be_outdated
+from actors.orders.parts import nothing_left
+from actors.orders.update_order import trim
+from actors.parcels.waybill_calls import NothingBooked, Unlabelled, WaybillCalls
 from actors.tools import Tools
-from actors.update_order import trim
-from actors.waybill_calls import NothingBooked, Unlabelled, WaybillCalls
 from adapters.ports import Waybill
 from domain.errors import (
     Misconfigured,

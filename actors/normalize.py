@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from actors.listings import fill_skus
-from actors.parts import WAIT_FOR_UPGRADE
+from actors.orders.listings import fill_skus
+from actors.orders.parts import WAIT_FOR_UPGRADE
+from actors.orders.update_order import amend
+from actors.orders.watch_decisions import decide_watched
 from actors.tools import Tools
-from actors.update_order import amend
-from actors.watch_decisions import decide_watched
 from adapters import registry
 from domain.deadlines import ship_by, ship_from
 from domain.errors import Poison

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from actors.decrypt_receiver import reveal
+from actors.orders.decrypt_receiver import reveal
 from actors.tools import Tools
 from adapters.ports import Notice, Notifier, Purpose
 from domain.alarms import AlarmKind

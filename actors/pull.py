@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 
-from actors.intake import Kept, OrderIntake, ShopFeed, stops_window
+from actors.orders.intake import Kept, OrderIntake, ShopFeed, stops_window
 from actors.tools import Tools
 from adapters.ports import NARROWER, ListedChange, Window
 from domain.errors import Throttled, in_own_words

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from actors.listings import send_on
-from actors.parts import SplitOff, divides_lines, split_off, wants_of
+from actors.orders.listings import send_on
+from actors.orders.parts import SplitOff, divides_lines, split_off, wants_of
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lines import pieces_by_sku

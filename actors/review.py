@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from actors.parts import SplitOff, nothing_left, split_off
+from actors.orders.parts import SplitOff, nothing_left, split_off
 from actors.tools import Tools
 from domain.holds import HoldCode
 from domain.lanes import lane_facts, score

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from actors.parts import (
+from actors.orders.parts import (
     WAIT_FOR_UPGRADE,
     SplitOff,
     books_waybill,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.scan_pages import ScanPages
+from actors.scans.pages import ScanPages
 from actors.tools import Tools
 from domain.errors import in_own_words
 from domain.order import Lane

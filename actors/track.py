@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from actors.parcel_ways import Told, follow_up
+from actors.parcels.events import Told, follow_up
 from actors.tools import Tools
 from adapters.ports import Courier, Tracked, TrackEvent
 from domain.errors import FulfilmentError, Throttled

@@ -10,8 +10,9 @@ import msgspec
 
 import domain.gates
 import infra.accounts.gates
-from actors import intake, label, normalize
-from actors.waybill_calls import Unlabelled, WaybillCalls
+from actors import label, normalize
+from actors.orders import intake
+from actors.parcels.waybill_calls import Unlabelled, WaybillCalls
 from adapters import payload
 from domain.gates import About
 from infra.engine import remote

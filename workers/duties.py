@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from actors.quiet_documents import QuietDocuments
-from actors.take_over import TakeOverDuty
-from actors.waiting_for_skus import WaitingForSkus
+from actors.documents.silent import QuietDocuments
+from actors.orders.take_over import TakeOverDuty
+from actors.orders.waiting_for_skus import WaitingForSkus
 from infra.config.settings import Settings
 from infra.monitoring.alarm_conditions import conditions_of, patience_of
 from infra.monitoring.alarm_sinks import LogSink

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from actors import find_actors
-from actors.own_documents import OwnDocuments
+from actors.documents.own import OwnDocuments
 from actors.tools import Tools
 from adapters import registry
 from adapters.http_client import HttpClient

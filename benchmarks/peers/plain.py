@@ -8,10 +8,10 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
-from actors import intake
 from actors.label import LabelStep
 from actors.normalize import NormalizeStep
 from actors.notify import NotifyStep
+from actors.orders import intake
 from actors.pull import PullStep
 from actors.reserve import ReserveStep
 from actors.review import ReviewStep

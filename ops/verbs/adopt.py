@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from actors.take_over import Adopted, Adoption, adopt, foresee_adoption
+from actors.orders.take_over import Adopted, Adoption, adopt, foresee_adoption
 from domain.errors import Conflict
 from domain.states import Cause
 from infra.engine.author import Author

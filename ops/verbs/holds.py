@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.listings import let_go
+from actors.orders.listings import let_go
 from domain.errors import Conflict
 from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State

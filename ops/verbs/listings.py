@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from actors.waiting_for_skus import send_all_on
+from actors.orders.waiting_for_skus import send_all_on
 from domain.errors import Conflict, Refused
 from domain.listings import NOTHING, Listing
 from domain.normalize import tidy

@@ -10,9 +10,9 @@ from enum import StrEnum
 
 import psycopg
 
-from actors.apply_scans import apply_scans
-from actors.last_check import CheckedPackage, LastCheck, OrderChangedError, OrderHeldError
+from actors.orders.last_check import CheckedPackage, LastCheck, OrderChangedError, OrderHeldError
 from actors.scan import STEP
+from actors.scans.apply import apply_scans
 from actors.tools import Tools
 from adapters.ports import WarehouseEvent
 from domain.errors import FulfilmentError

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from actors import decrypt_receiver
-from actors.decrypt_receiver import reveal
+from actors.orders import decrypt_receiver
+from actors.orders.decrypt_receiver import reveal
 from adapters.ports import Purpose
 from infra.engine.remote import NotCalledError
 from infra.queue.bells import BellKey

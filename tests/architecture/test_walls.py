@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tomli_w
 
+from actors import find_actors
+
 # For each contract a module, and an import in it that crosses the contract.
 PLANTED = {
     "imports run one way": ("domain/clock_of_a_test.py", "import workers.main"),
@@ -15,6 +17,7 @@ PLANTED = {
     "floors inside ops": ("ops/views/planted.py", "import ops.verbs.holds"),
     "the priority broker knows none of our rooms": ("infra/queue/priority/planted.py", "import infra.telemetry.log"),
     "steps do not know each other": ("actors/reserve.py", "import actors.review"),
+    "what steps share knows no step": ("actors/orders/planted.py", "import actors.track"),
     "adapters do not know each other": ("adapters/couriers/sf/send.py", "import adapters.platforms.taobao"),
     "rules are pure": ("domain/dice_of_a_test.py", "import random"),
     "the sandbox shares no code with the adapters it checks": ("sandbox/planted.py", "import adapters.http_client"),
@@ -32,6 +35,14 @@ def test_the_walls_stand(root):
     done = lint(root)
     assert done.returncode == 0, done.stdout
     assert " 0 broken" in done.stdout
+
+
+def test_the_contracts_name_every_step(root):
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    named = {contract["name"]: contract for contract in contracts}
+    steps = {declared.module for declared in find_actors()}
+    assert set(named["steps do not know each other"]["modules"]) == steps
+    assert set(named["what steps share knows no step"]["layers"][0].split(" | ")) == steps
 
 
 def test_walls_the_other_way_round_would_be_broken(root, tmp_path):

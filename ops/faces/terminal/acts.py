@@ -1,6 +1,6 @@
 """What a verb did, in a line."""
 
-from actors.take_over import Adopted
+from actors.orders.take_over import Adopted
 from ops.faces.terminal.layout import china_minute
 from ops.faces.terminal.words import WORDS
 from ops.verbs.expedite import ExpediteResult

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from actors.quiet_documents import QuietDocuments
+from actors.documents.silent import QuietDocuments
 from adapters.documents import Capabilities, DocumentProgress
 from domain.alarms import AlarmKind
 from domain.errors import Refused, Transient, UnknownOutcome

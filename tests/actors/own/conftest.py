@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.own_documents import OwnDocuments
+from actors.documents.own import OwnDocuments
 from adapters.warehouses.own import OwnWarehouse
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches

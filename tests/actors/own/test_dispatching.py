@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.quiet_documents import QuietDocuments
+from actors.documents.silent import QuietDocuments
 from adapters.warehouses.own import OwnWarehouse
 from domain.errors import UnknownOutcome
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from actors.apply_scans import apply_scans
+from actors.scans.apply import apply_scans
 from adapters.documents import DocumentProgress, Stop
 from adapters.warehouses.own import OwnWarehouse
 from domain.errors import Malformed, Misconfigured, Transient

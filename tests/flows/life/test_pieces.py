@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from actors import parts, update_order, writeback
+from actors import writeback
+from actors.orders import parts, update_order
 from domain.rules import RefundScope
 
 pytestmark = pytest.mark.slow

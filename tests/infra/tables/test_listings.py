@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.waiting_for_skus import STRETCH, send_all_on
+from actors.orders.waiting_for_skus import STRETCH, send_all_on
 from domain.listings import NOTHING, Listing
 from infra.tables.listings import (
     LISTINGS,

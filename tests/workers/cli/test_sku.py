@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.waiting_for_skus import STRETCH, WaitingForSkus
+from actors.orders.waiting_for_skus import STRETCH, WaitingForSkus
 from infra.process.failpoints import ENVIRONMENT_KEY, LISTING_POINTS
 from ops.verbs.listings_file import BYTES_MAX
 from workers.cli.exits import Exit

@@ -6,8 +6,9 @@ import msgspec
 import psycopg
 import pytest
 
-from actors import intake, normalize
-from actors.intake import OrderIntake
+from actors import normalize
+from actors.orders import intake
+from actors.orders.intake import OrderIntake
 from adapters.platforms.taobao.trade import unread_order
 from adapters.ports import ListedChange
 from domain.errors import Malformed

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from actors.decrypt_receiver import reveal
-from actors.documents import refusal_of
-from actors.last_check import CheckedPackage, LastCheck
+from actors.documents.document import refusal_of
+from actors.orders.decrypt_receiver import reveal
+from actors.orders.last_check import CheckedPackage, LastCheck
 from actors.tools import Tools
 from adapters.documents import Document, DocumentProgress, DocumentRefusedError, Found, Taken
 from adapters.ports import Purpose, Warehouse

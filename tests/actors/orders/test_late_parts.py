@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.parts import SplitOff, split_off
+from actors.orders.parts import SplitOff, split_off
 from domain.holds import HoldCode
 from domain.rules import RefundScope, WhenShort
 from domain.states import State

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from actors.after_scan import ScannedPackage, want_followers
-from actors.apply_documents import apply_documents
-from actors.early_scans import sort_out_early
+from actors.scans.after import ScannedPackage, want_followers
+from actors.scans.document_events import apply_documents
+from actors.scans.early import sort_out_early
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.intake import OrderIntake
+from actors.orders.intake import OrderIntake
 from actors.tools import Tools
 from adapters import registry
 from adapters.ports import ListedChange

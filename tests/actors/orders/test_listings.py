@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.waiting_for_skus import WaitingForSkus, send_all_on
+from actors.orders.waiting_for_skus import WaitingForSkus, send_all_on
 from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.listings import NOTHING, Listing

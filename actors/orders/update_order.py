@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from actors.parts import WAIT_FOR_UPGRADE
+from actors.orders.parts import WAIT_FOR_UPGRADE
 from domain.changes import ChangeActions, ChangedPart, change, refund_withdrawn
 from domain.holds import PERSON, HoldCode, waybill_facts
 from domain.lines import Replan, pieces_by_sku, replan, with_missing

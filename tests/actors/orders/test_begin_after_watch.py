@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors.take_over import Adoption, TakeOverDuty
+from actors.orders.take_over import Adoption, TakeOverDuty
 from domain.errors import Conflict
 from domain.holds import HoldCode
 from domain.take_over import Mode
@@ -209,7 +209,7 @@ def test_orders_that_cannot_be_begun_keep_no_later_order_waiting(three):
 
 
 def test_a_round_that_begins_as_many_as_it_may_goes_on_behind_them(three, monkeypatch):
-    monkeypatch.setattr("actors.take_over.BEGUN_MAX", 2)
+    monkeypatch.setattr("actors.orders.take_over.BEGUN_MAX", 2)
     duty = TakeOverDuty(three.db)
     assert [duty.tend(), duty.tend(), duty.tend()] == [2, 1, 0]
 

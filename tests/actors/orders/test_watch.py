@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from actors.take_over import Adoption, TakeOverDuty
+from actors.orders.take_over import Adoption, TakeOverDuty
 from adapters import ports
 from adapters.documents import Document
 from adapters.ports import Booking, Notice, Purpose

@@ -7,7 +7,7 @@ watched orders, so that the answers fit together, and never against an order tha
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from actors.parts import candidates, divides_lines, wants_of
+from actors.orders.parts import candidates, divides_lines, wants_of
 from actors.tools import Tools
 from domain.holds import Finding
 from domain.lanes import lane_facts, score

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from actors.listings import ResumedOrders, send_on
+from actors.orders.listings import ResumedOrders, send_on
 from infra.process.failpoints import failpoints
 from infra.tables.listings import waiting
 from infra.tables.pool import Database

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from actors import apply_scans
+from actors.scans import apply as apply_scans
 from adapters.ports import WarehouseEvent
 from adapters.rejection import Rejected
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from actors.last_check import CheckedPackage, LastCheck, OrderChangedError, OrderHeldError
+from actors.orders.last_check import CheckedPackage, LastCheck, OrderChangedError, OrderHeldError
 from domain.errors import Malformed, Transient
 from domain.holds import HoldCode
 from domain.order import Lane

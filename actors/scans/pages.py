@@ -9,8 +9,8 @@ from typing import Protocol
 
 import psycopg
 
-from actors.apply_scans import apply_scans
-from actors.early_scans import drop_early, load_early
+from actors.scans.apply import apply_scans
+from actors.scans.early import drop_early, load_early
 from actors.tools import Tools
 from adapters.ports import EventPage, WarehouseEvent
 from adapters.rejection import Rejected

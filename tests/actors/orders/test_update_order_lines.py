@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from actors import update_order
+from actors.orders import update_order
 from adapters import registry
 from domain.errors import UnknownOutcome
 from domain.holds import HoldCode

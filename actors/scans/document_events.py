@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.after_scan import ScannedPackage, want_followers
-from actors.documents import refusal_of
-from actors.short_picks import ShortPick, split_short
-from actors.take_back import RefusedDocument, TakenBack, take_back
+from actors.documents.document import refusal_of
+from actors.documents.short_picks import ShortPick, split_short
+from actors.documents.take_back import RefusedDocument, TakenBack, take_back
+from actors.scans.after import ScannedPackage, want_followers
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.decrypt_receiver import reveal
-from actors.last_check import CheckedPackage, LastCheck
+from actors.orders.decrypt_receiver import reveal
+from actors.orders.last_check import CheckedPackage, LastCheck
 from actors.tools import Tools
 from adapters.ports import Booking, Courier, Purpose, Waybill
 from domain.errors import (

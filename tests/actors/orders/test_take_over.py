@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from actors.take_over import Adoption
+from actors.orders.take_over import Adoption
 from domain.errors import Conflict
 from infra.engine.accounts import ensure_accounts
 from infra.engine.author import Author
