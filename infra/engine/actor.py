@@ -12,8 +12,9 @@ process and binds every declared actor to it (`StepActor.bind`). From then on:
    lets a subject that may kill its process run alone, and `GatedRunner` (`infra.engine.gated_runner`) stops at paused
    lanes, steps and accounts.
 4. The runner claims due rows of that step, lane and account and calls the class with their ids. `LocalRunner`
-   (`infra.engine.local`) does so in one transaction with row locks. `RemoteRunner` (`infra.engine.remote`) takes a lease
-   and writes the intents in one transaction, calls the outside with none open, and writes what came back in another.
+   (`infra.engine.local`) does so in one transaction with row locks. `RemoteRunner` (`infra.engine.remote`) takes a
+   lease and writes the intents in one transaction, calls the outside with none open, and writes what came back in
+   another.
 5. `infra.engine.write_outcomes` stores the results of a batch, and the work that follows from them. The cycle begins
    again at 1.
 
