@@ -103,10 +103,35 @@ def test_an_event_says_that_the_warehouse_has_it_whatever_became_of_the_call(lab
     assert labelled.one("SELECT their_id FROM placement") == "w-7"
 
 
-def test_a_parcel_under_another_number_is_told_to_nobody(dispatched, tell):
-    tell(("handed_over", {"packages": (EventPackage("YT999", "yto"),)}))
+def test_a_parcel_that_is_followed_stays_packed_until_its_courier_has_it(dispatched, tell):
+    dispatched.courier.can_track = True
+    tell(("handed_over", {"is_final": True}))
+    assert dispatched.states() == ["packed"]
+    assert len(dispatched.due("track")) == 1
+    assert [kind for (kind,) in dispatched.rows("SELECT kind FROM event WHERE kind = 'handed_over'")] == ["handed_over"]
+    dispatched.rows("DELETE FROM work WHERE step = 'track'")
+    tell(("handed_over", {"is_final": True}))
+    assert dispatched.due("track") == [], "the same hand-over, told again"
+    assert dispatched.states() == ["packed"]
+
+
+@pytest.mark.parametrize("kind", ["packed", "handed_over"])
+def test_a_parcel_under_another_number_is_told_to_nobody(dispatched, tell, kind):
+    tell((kind, {"packages": (EventPackage("YT999", "yto"),)}))
     assert dispatched.holds() == ["waybill_contradicts"]
     assert dispatched.due("writeback") == []
+    assert dispatched.states() == ["allocated"], "nobody knows whose goods these are"
+    assert dispatched.counters() == (10, 0, 2)
+
+
+def test_another_number_after_the_hand_over_is_a_case(dispatched, tell):
+    tell(("handed_over", {"is_final": True}))
+    tell(("handed_over", {"packages": (EventPackage("YT999", "yto"),)}))
+    assert dispatched.holds() == []
+    [(kind, facts)] = dispatched.rows("SELECT kind, facts FROM order_case")
+    assert (kind, facts) == ("wrong_waybill", {"waybill": "SF0001", "scanned": "YT999"})
+    dispatched.run("writeback")
+    assert dispatched.platform.told == [], "the platform is not told a number that may not travel"
 
 
 def test_route_leads_to_dispatch_where_the_warehouse_books(booking, documents):
@@ -169,6 +194,30 @@ def test_a_package_without_lines_has_all_that_no_other_claims(booking, tell):
     tell(("handed_over", {"packages": (EventPackage("YT1", "yto"), EventPackage("YT2", "yto")), "is_final": True}))
     assert boxes(booking) == [("YT1", "yto", True, {"1001": 2, "1002": 1}), ("YT2", "yto", True, None)]
     assert len(booking.due("writeback")) == 1, "of what holds nothing, no platform can be told"
+
+
+def test_a_waybill_that_replaces_one_that_has_left_is_a_case_where_the_warehouse_books(booking, tell):
+    tell(("handed_over", {"packages": (EventPackage("YT1", "yto", 1, (("1001", 2), ("1002", 1))),), "is_final": True}))
+    tell(("handed_over", {"packages": (EventPackage("YT9", "yto", 1, (("1001", 2), ("1002", 1))),), "is_final": True}))
+    assert [waybill for waybill, *_ in boxes(booking)] == ["YT1"]
+    [(kind, facts)] = booking.rows("SELECT kind, facts FROM order_case")
+    assert (kind, facts) == ("wrong_waybill", {"waybill": "YT1", "scanned": "YT9"})
+    booking.run("writeback")
+    assert booking.platform.told == []
+
+
+def test_a_waybill_that_replaces_one_in_the_house_is_a_hold_where_the_warehouse_books(booking, tell):
+    tell(("packed", {"packages": (EventPackage("YT1", "yto", 1, (("1001", 2), ("1002", 1))),)}))
+    tell(("handed_over", {"packages": (EventPackage("YT9", "yto"),), "is_final": True}))
+    assert (booking.states(), booking.holds()) == (["packed"], ["waybill_contradicts"])
+    assert booking.due("writeback") == []
+
+
+def test_a_package_that_holds_nothing_is_told_to_nobody_however_late_it_leaves(booking, tell):
+    both = (EventPackage("YT1", "yto"), EventPackage("YT2", "yto"))
+    tell(("packed", {"packages": both}))
+    tell(("handed_over", {"packages": both, "is_final": True}))
+    assert len(booking.due("writeback")) == 1
 
 
 def test_an_unknown_courier_is_kept_as_text_and_the_write_back_holds(booking, tell):
