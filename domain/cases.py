@@ -45,6 +45,16 @@ CASES: dict[CaseKind, CaseRule] = {
     ),
 }
 
+# Kinds after which a parcel may never reach its receiver: once nobody asks about it any more, it has not.
+ENDS_UNDELIVERED = frozenset(
+    {
+        CaseKind.RETURNED_TO_SENDER,
+        CaseKind.LOST,
+        CaseKind.REFUSED_BY_BUYER,
+        CaseKind.NOT_COLLECTED,
+        CaseKind.NOT_MOVING,
+    }
+)
 # Kinds beside which an order is completed all the same.
 BESIDE_THE_ORDER = frozenset(kind for kind, rule in CASES.items() if not rule.keeps_open)
 

@@ -63,6 +63,10 @@ _WAITING = {
     "payment": "the buyer's payment",
     "warehouse": "the warehouse's scans",
     "courier": "the courier",
+    "case": "{owner}: case {codes}",
+    "completion": "its completion, in {span}",
+    "completion_due": "its completion",
+    "after_sale": "what the buyer gets: its parcel is not delivered",
     "nothing": "–",
     "unknown": "nothing: `orderlane doctor` says more",
 }
