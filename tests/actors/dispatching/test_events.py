@@ -1,6 +1,8 @@
 """What warehouses tell of documents: packages, waybills, states, short picks, refusals."""
 
+import copy
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -218,6 +220,49 @@ def test_a_package_that_holds_nothing_is_told_to_nobody_however_late_it_leaves(b
     tell(("packed", {"packages": both}))
     tell(("handed_over", {"packages": both, "is_final": True}))
     assert len(booking.due("writeback")) == 1
+
+
+@pytest.mark.parametrize("shows_first", [False, True])
+def test_a_divided_line_is_told_by_its_pieces_and_never_counts_as_shipped_elsewhere(
+    booking, documents, tell, shows_first
+):
+    handovers = []
+    write_back, status = booking.platform.write_back, booking.platform.status
+
+    async def told(handover):
+        handovers.append((handover.waybill, dict(handover.lines), handover.divided, handover.completes))
+        await write_back(handover)
+
+    async def one_number_a_line(platform_order_id):
+        found = await status(platform_order_id)
+        first = [one for one in found.shipments if one.waybill != "YT2"]
+        return replace(found, shipments=tuple(first)) if shows_first else found
+
+    booking.platform.write_back, booking.platform.status = told, one_number_a_line
+    a = EventPackage("YT1", "yto", 300, (("1001", 1), ("1002", 1)))
+    b = EventPackage("YT2", "yto", 100, (("1001", 1),))
+    tell(("handed_over", {"packages": (a, b), "is_final": True}))
+    for _ in range(3):
+        booking.run("writeback")
+        documents.fall_due()
+    part, none = frozenset({"1001"}), frozenset()
+    assert handovers == [("YT1", {"1001": 1, "1002": 1}, part, none), ("YT2", {"1001": 1}, part, part)]
+    assert booking.rows("SELECT status FROM writeback") == [("confirmed",), ("confirmed",)]
+    assert booking.holds() == []
+    facts = [one["shown_as"] for one in events_of(booking, "writeback_done") if "shown_as" in one]
+    assert facts == (["YT1"] if shows_first else [])
+
+
+def test_a_line_that_its_platform_shows_whole_under_one_of_our_numbers_is_ours(booking, tell, trade):
+    a, b = EventPackage("YT1", "yto", 1, (("1001", 1), ("1002", 1))), EventPackage("YT2", "yto", 1, (("1001", 1),))
+    tell(("packed", {"packages": (a, b)}))
+    [shown] = booking.platform.trades.values()
+    lines = copy.deepcopy(shown["orders"]["order"])
+    lines[0] |= {"status": "WAIT_BUYER_CONFIRM_GOODS", "invoice_no": "YT1", "logistics_company": "圆通速递"}
+    booking.deliver({**shown, "modified": "2026-11-22 12:00:00", "orders": {"order": lines}})
+    booking.run("normalize")
+    assert (booking.holds(), booking.states()) == ([], ["packed"])
+    assert booking.rows("SELECT planned, elsewhere FROM order_line ORDER BY line_id") == [(2, 0), (1, 0)]
 
 
 def test_an_unknown_courier_is_kept_as_text_and_the_write_back_holds(booking, tell):
