@@ -23,6 +23,8 @@ from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
 from infra.tables.cases import open_cases
+from infra.tables.fulfillment import back_to_dispatch
+from infra.tables.holds import release_holds
 from infra.tables.orders import load_orders
 from infra.tables.packages import Stamp, stamp_packages
 from infra.tables.placements import (
@@ -43,6 +45,8 @@ from infra.tables.writebacks import NewWriteback, want_writebacks
 STOPPED_UNASKED, MOVED_THOUGH_REFUSED = "stopped_by_warehouse", "moved_though_refused"
 _ENDED = frozenset({PlacementStatus.REFUSED, PlacementStatus.STOPPED})
 _BOXES = frozenset({Scan.PACKED, Scan.HANDED_OVER})
+# Such an order is not to be shipped: its warehouse has been asked to stop, or will be.
+_STOP_WANTED = frozenset({State.ON_HOLD, State.CLOSED})
 _IN_HOUSE = frozenset({State.ALLOCATED, State.IN_WAREHOUSE})
 
 
@@ -66,6 +70,7 @@ def apply_documents(
     hear_of_packages(tx, [one.row.fulfillment_order_id for one in ours])
     consume_stock(tx, [one.row.fulfillment_order_id for one in documents if any(p.handed_over_at for p in one.parcels)])
     end_documents(tx, [*_stopped(documents), *_final(documents)])
+    _settle_stops(tx, step, documents)
     open_cases(tx, [case for one in documents for case in one.cases])
     follow = _followers(tx, tools, documents)
     writes = Writes()
@@ -167,12 +172,31 @@ def _take_refusal(one: ToldDocument, told: WarehouseEvent) -> None:
 
 
 def _take_stop(one: ToldDocument) -> None:
-    """Nobody has asked for it: a person decides, and releasing the hold hands the order over anew."""
-    if one.at in _IN_HOUSE and RANK[one.now] <= RANK[State.IN_WAREHOUSE]:
+    """Of a held or closed order a stop is wanted: nothing leaves, and a release hands the order over anew.
+
+    Otherwise nobody has asked for it: a person decides, and releasing the hold hands the order over anew.
+    """
+    if (
+        any(parcel.has_left or parcel.handed_over_at for parcel in one.parcels)
+        or one.row.status is PlacementStatus.FINAL
+    ):
+        one.notes.append(("scan_contradicts", {"code": STOPPED_UNASKED, "state": one.now.value}))
+    elif one.row.state in _STOP_WANTED:
+        one.is_stopped = True
+        one.notes.append(("document_stopped", {"document": one.row.reference, "location": one.row.location}))
+    elif one.at in _IN_HOUSE and RANK[one.now] <= RANK[State.IN_WAREHOUSE]:
         one.is_stopped = True
         one.holds.append(Hold(HoldCode.DISPATCH_ERROR, {"code": STOPPED_UNASKED, "document": one.row.reference}))
     else:
         one.notes.append(("scan_contradicts", {"code": STOPPED_UNASKED, "state": one.now.value}))
+
+
+def _settle_stops(tx: Connection, step: str, documents: Sequence[ToldDocument]) -> None:
+    """What a stop that was wanted ends: the warehouse's work on the order, and the hold about an unwanted document."""
+    stopped = [one.row for one in documents if one.is_stopped]
+    back_to_dispatch(tx, [row.fulfillment_order_id for row in stopped if row.state is State.ON_HOLD])
+    closed = [row.fulfillment_order_id for row in stopped if row.state is State.CLOSED]
+    release_holds(tx, [(id_, HoldCode.UNWANTED_DOCUMENT) for id_ in closed], step)
 
 
 def _contradict(one: ToldDocument, answer: Contradiction) -> None:

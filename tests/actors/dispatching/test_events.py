@@ -12,6 +12,7 @@ from adapters.ports import WarehouseEvent
 from domain.errors import Refused
 from domain.holds import HoldCode
 from infra.engine.author import Author
+from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
 from tests.actors.dispatching.conftest import Killed
 
@@ -263,6 +264,25 @@ def test_a_line_that_its_platform_shows_whole_under_one_of_our_numbers_is_ours(b
     booking.run("normalize")
     assert (booking.holds(), booking.states()) == ([], ["packed"])
     assert booking.rows("SELECT planned, elsewhere FROM order_line ORDER BY line_id") == [(2, 0), (1, 0)]
+
+
+def test_a_stop_of_a_held_order_was_wanted_and_needs_no_second_hold(dispatched, documents, tell):
+    order = dispatched.one("SELECT id FROM orders")
+    author = Author("li", "the buyer called")
+    hold(dispatched.db, order, HoldCode.MANUAL, author)
+    tell(("stopped", {}))
+    assert (documents.statuses(), dispatched.holds()) == (["stopped"], ["manual"])
+    tell(("stopped", {}))
+    release(dispatched.db, order, HoldCode.MANUAL, author)
+    dispatched.run("dispatch")
+    assert documents.statuses() == ["stopped", "placed"]
+
+
+def test_a_stop_that_is_told_after_the_hand_over_changes_nothing(dispatched, documents, tell):
+    tell(("handed_over", {"is_final": True}))
+    tell(("stopped", {}))
+    assert (documents.statuses(), dispatched.states(), dispatched.holds()) == (["final"], ["in_transit"], [])
+    assert [one["code"] for one in events_of(dispatched, "scan_contradicts")] == ["stopped_by_warehouse"]
 
 
 def test_an_unknown_courier_is_kept_as_text_and_the_write_back_holds(booking, tell):
