@@ -17,6 +17,7 @@ class CaseKind(StrEnum):
     WRONG_WAYBILL = "wrong_waybill"
     NOT_COLLECTED = "not_collected"
     NOT_MOVING = "not_moving"
+    NOT_DELIVERED = "not_delivered"
     UNWANTED_WAYBILL = "unwanted_waybill"
 
 
@@ -40,6 +41,9 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.WRONG_WAYBILL: CaseRule("logistics", 2, "the parcel travels under another waybill than the platform has"),
     CaseKind.NOT_COLLECTED: CaseRule("logistics", 4, "told as shipped, and the courier has not scanned the parcel"),
     CaseKind.NOT_MOVING: CaseRule("logistics", 24, "the courier has not scanned the parcel for long"),
+    CaseKind.NOT_DELIVERED: CaseRule(
+        "service", 24, "the courier has had the parcel for days, and nobody has signed for it"
+    ),
     CaseKind.UNWANTED_WAYBILL: CaseRule(
         "logistics", 4, "its warehouse has refused the order, which goes on; the waybill lives", keeps_open=False
     ),
@@ -53,6 +57,7 @@ ENDS_UNDELIVERED = frozenset(
         CaseKind.REFUSED_BY_BUYER,
         CaseKind.NOT_COLLECTED,
         CaseKind.NOT_MOVING,
+        CaseKind.NOT_DELIVERED,
     }
 )
 # Kinds beside which an order is completed all the same.
