@@ -74,10 +74,11 @@ class OurLedger:
 
 @dataclass(frozen=True, slots=True)
 class PlatformWriteback:
-    """A write-back that the platform accepted for a line; `at` in unix seconds."""
+    """A write-back that the platform accepted for a line; `at` in unix seconds. `pieces`: None for all of the line."""
 
     waybill: str
     at: float
+    pieces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def _told_of_lines(world: World) -> dict[int, list[Json]]:
     told: dict[int, list[Json]] = {}
     for row in world.ledger.write_backs:
         for oid in row.line_ids:
-            told.setdefault(oid, []).append({"number": row.number, "at": row.at})
+            told.setdefault(oid, []).append({"number": row.number, "at": row.at, "pieces": row.pieces_of(oid)})
     return told
 
 
@@ -174,7 +174,8 @@ def _shipped(world: World) -> Counter[str]:
         trade = world.book.trades[row.tid]
         for line_id, line in trade.lines:
             if line_id in row.line_ids:
-                pieces[line.sku.code] += line.quantity
+                part = row.pieces_of(line_id)
+                pieces[line.sku.code] += line.quantity if part is None else part
     return pieces
 
 

@@ -129,11 +129,15 @@ def create_packages(tx: Connection, packages: Sequence[NewPackage]) -> dict[int,
 
 
 class CancelledPackage(NamedTuple):
-    """A package that leaves no more. `waybill`: it has one, which lives. `is_told`: the platform heard, or may have."""
+    """A package that leaves no more. `waybill`, under `reference` at its courier: it has one, which lives.
+
+    `is_told`: the platform heard, or may have.
+    """
 
     id: int
     fulfillment_order_id: int
     courier: str
+    reference: str | None
     waybill: str | None
     is_told: bool
 

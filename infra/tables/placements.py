@@ -21,6 +21,8 @@ class KnownPackage(NamedTuple):
     """A package that was not cancelled, with its live shipment.
 
     `checked_s`: so long before its booking was recorded the platform allowed to ship; None: it was not asked then.
+    `account`: who booked it, a courier account or the warehouse. `has_left`: it was handed over. `has_pieces`: not one
+    that a warehouse named beside packages that hold everything.
     """
 
     id: int
@@ -30,6 +32,9 @@ class KnownPackage(NamedTuple):
     waybill: str | None
     sort_code: str
     checked_s: float | None
+    account: str
+    has_left: bool
+    has_pieces: bool
 
     @property
     def is_booked(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from domain.cases import BESIDE_THE_ORDER
 from domain.tracking import ParcelEvent, ParcelKind
 from infra.tables.packages import PackageRow, load_rows
 from infra.tables.pool import Connection
@@ -38,7 +39,7 @@ class NewEvent(NamedTuple):
 
 
 class ParcelDelivery(NamedTuple):
-    """Of a fulfillment order: when its last package was signed for, and whether a case of its order is open."""
+    """Of a fulfillment order: when its last package was signed for, and whether a case keeps its order open."""
 
     delivered_at: datetime | None
     has_case: bool
@@ -75,5 +76,5 @@ def deliveries(tx: Connection, fulfillment_order_ids: Sequence[int]) -> Mapping[
     """How far the deliveries of fulfillment orders are. No statement for none."""
     if not fulfillment_order_ids:
         return {}
-    rows = tx.execute(TRACKING["deliveries"], {"ids": list(fulfillment_order_ids)})
+    rows = tx.execute(TRACKING["deliveries"], {"ids": list(fulfillment_order_ids), "beside": sorted(BESIDE_THE_ORDER)})
     return {id_: ParcelDelivery(delivered_at, has_case) for id_, delivered_at, has_case in rows}

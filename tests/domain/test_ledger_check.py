@@ -17,6 +17,7 @@ from domain.ledger import (
     StockRecord,
 )
 from domain.ledger_check import Verdict, compare_ledgers
+from domain.ledger_lines import contradictions_of_line
 from domain.states import State
 
 KEY = ("s1", "1001")
@@ -52,6 +53,13 @@ def ours(*parts, unread=(), boxes=None, pieces=None, lines=None, not_ours=(), ke
 
 def line(line_id="l1", quantity=1, told=("SF1",), **given):
     return PlatformLine(line_id, quantity, tuple(PlatformWriteback(waybill, 100.0) for waybill in told), **given)
+
+
+@pytest.mark.parametrize(("parts", "wrong"), [((1, 1), []), ((1, 2), ["told 2 times"]), ((1, None), ["told 2 times"])])
+def test_a_line_may_be_told_in_parts_up_to_its_pieces(parts, wrong):
+    told = tuple(PlatformWriteback(f"SF{number}", 100.0, part) for number, part in enumerate(parts))
+    one = PlatformLine("l1", 2, told)
+    assert [said for said in contradictions_of_line(one, (), is_looked_at=True) if "times" in said] == wrong
 
 
 def ordered(*lines, key=KEY, group="g1"):

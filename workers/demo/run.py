@@ -255,7 +255,7 @@ def _line(row: Mapping[str, Any], status: str) -> PlatformLine:
     return PlatformLine(
         line_id=row["oid"],
         quantity=row["quantity"],
-        told=tuple(PlatformWriteback(one["number"], one["at"]) for one in row["told"]),
+        told=tuple(PlatformWriteback(one["number"], one["at"], one["pieces"]) for one in row["told"]),
         is_merchants=is_merchants,
         gone_at=row["gone_at"],
         is_wanted=is_merchants and row["gone_at"] is None and not row["shipped_by"] and status in _WAITING,

@@ -98,7 +98,7 @@ WITH cancelled AS (
     FROM unpacked AS u
     WHERE f.fulfillment_order_id = u.fulfillment_order_id AND f.order_id = u.order_id AND f.line_id = u.line_id
 )
-SELECT c.id, c.fulfillment_order_id, c.courier, s.waybill,
+SELECT c.id, c.fulfillment_order_id, c.courier, s.reference, s.waybill,
        coalesce(w.status <> 'pending' OR w.call_deadline IS NOT NULL, false)
 FROM cancelled AS c
 LEFT JOIN shipment AS s ON s.package_id = c.id AND s.status = 'booked'

@@ -26,7 +26,8 @@ FOR UPDATE OF f;
 -- Packages of fulfillment orders that were not cancelled, with the live shipment, if there is one. After the lock, in a
 -- statement of its own: one that waits for a lock reads everything else as it was before.
 SELECT p.fulfillment_order_id, p.id, p.courier, s.status, s.reference, s.waybill, coalesce(s.sort_code, ''),
-       extract(epoch FROM now() - s.checked_at)::float8
+       extract(epoch FROM now() - s.checked_at)::float8, p.account, p.handed_over_at IS NOT NULL,
+       EXISTS (SELECT 1 FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0)
 FROM package AS p LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
 WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL
 ORDER BY p.id;

@@ -31,9 +31,11 @@ ORDER BY r.package_id, r.at, r.code
 ON CONFLICT (package_id, at, code) DO NOTHING;
 
 -- name: deliveries
--- Of fulfillment orders: when the last package was signed, NULL while one is not, and whether a case of the order is open.
+-- Of fulfillment orders: when the last package was signed, NULL while one is not, and whether a case of the order is open,
+-- but for cases `beside` the order.
 SELECT f.id, CASE WHEN bool_and(p.delivered_at IS NOT NULL) THEN max(p.delivered_at) END,
-       EXISTS (SELECT 1 FROM order_case AS c WHERE c.order_id = f.order_id AND c.closed_at IS NULL)
+       EXISTS (SELECT 1 FROM order_case AS c WHERE c.order_id = f.order_id AND c.closed_at IS NULL
+                                                AND c.kind <> ALL(%(beside)s))
 FROM fulfillment_order AS f
 JOIN package AS p ON p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
 WHERE f.id = ANY(%(ids)s)

@@ -30,6 +30,9 @@ class Documents:
     def statuses(self) -> list[str]:
         return [row[2] for row in self.placements()]
 
+    def references(self) -> list[str]:
+        return [row[0] for row in self.merchant.rows("SELECT reference FROM placement ORDER BY id")]
+
     def crash(self) -> None:
         """The process dies during its call, and the sweeper frees what it held."""
         with pytest.raises(Killed):

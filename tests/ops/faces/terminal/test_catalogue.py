@@ -61,6 +61,7 @@ def test_no_words_are_left_over():
     wanted = {f"{kind}.{code}" for kind, codes in KINDS.items() for code in codes}
     assert of_kinds - wanted == {
         "in_the_way.not_ended_and_held",
+        "waiting.completion_due",
         "waiting.person_of_letter",
         "waiting.step_since",
         "waiting.step_in",
