@@ -17,6 +17,7 @@ class CaseKind(StrEnum):
     WRONG_WAYBILL = "wrong_waybill"
     NOT_COLLECTED = "not_collected"
     NOT_MOVING = "not_moving"
+    UNWANTED_PARCEL = "unwanted_parcel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,9 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.WRONG_WAYBILL: CaseRule("logistics", 2, "the parcel travels under another waybill than the platform has"),
     CaseKind.NOT_COLLECTED: CaseRule("logistics", 4, "told as shipped, and the courier has not scanned the parcel"),
     CaseKind.NOT_MOVING: CaseRule("logistics", 24, "the courier has not scanned the parcel for long"),
+    CaseKind.UNWANTED_PARCEL: CaseRule(
+        "logistics", 2, "a warehouse packed what nobody wants any more, under a waybill of its own"
+    ),
 }
 
 

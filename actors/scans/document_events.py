@@ -14,8 +14,9 @@ from actors.scans.after import ScannedPackage, want_followers
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
+from domain.cases import CaseKind, case_id_of
 from domain.dispatch import SHORT, EventBox, Picked, PlacementStatus, fill_boxes, known_waybill, shortfall
-from domain.holds import HoldCode
+from domain.holds import HoldCode, waybill_facts
 from domain.order import Order
 from domain.outcomes import Done, Hold
 from domain.references import reference
@@ -25,6 +26,7 @@ from infra.engine.reports import has_worker_without_parts
 from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
+from infra.tables.cases import NewCase, open_cases
 from infra.tables.orders import load_orders
 from infra.tables.packages import FilledPackage, Stamp, create_filled, stamp_packages
 from infra.tables.placements import (
@@ -80,6 +82,7 @@ class _Told:
     is_final: bool = False
     is_stopped: bool = False
     holds: list[Hold] = field(default_factory=list)
+    cases: list[NewCase] = field(default_factory=list)
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     @property
@@ -118,6 +121,7 @@ def apply_documents(
     hear_of_packages(tx, [one.row.fulfillment_order_id for one in ours])
     consume_stock(tx, [one.row.fulfillment_order_id for one in documents if any(p.handed_over_at for p in one.parcels)])
     end_documents(tx, [*_stopped(documents), *_final(documents)])
+    open_cases(tx, [case for one in documents for case in one.cases])
     follow = _followers(tx, tools, documents)
     writes = Writes()
     for one in documents:
@@ -157,12 +161,15 @@ def _take_in(tx: Connection, tools: Tools, one: _Told | None, told: WarehouseEve
     one.their_id = one.their_id or told.their_id
     if one.row.status in _ENDED or one.refusal is not None:
         _take_after_the_end(one, kind)
+        _show_unwanted(tools, one, told, kind)
     elif kind is Scan.REFUSED:
         _take_refusal(one, told)
     elif kind is Scan.STOPPED:
         _take_stop(one)
     elif (kind in TARGET or kind is Scan.SHORT) and not _may_move(one, kind):
-        return one.now is not State.ON_HOLD
+        if one.now is State.ON_HOLD:
+            return False
+        _show_unwanted(tools, one, told, kind)
     else:
         _take_work(tx, tools, one, told, kind)
     return True
@@ -198,6 +205,22 @@ def _take_after_the_end(one: _Told, kind: Scan) -> None:
         one.holds.append(Hold(HoldCode.SHIPPED_ELSEWHERE, facts))
     elif kind not in {Scan.REFUSED, Scan.STOPPED, Scan.OTHER}:
         one.notes.append(("scan_contradicts", {"code": MOVED_THOUGH_REFUSED, "scan": kind.value}))
+
+
+def _show_unwanted(tools: Tools, one: _Told, told: WarehouseEvent, kind: Scan) -> None:
+    """A case for each parcel that a warehouse booked by itself and that nobody wants: it is no package of ours."""
+    if kind not in _BOXES or not tools.capabilities(one.row.location).books_waybill:
+        return
+    shop, known = one.order.key.account, {known_waybill(parcel.waybill) for parcel in one.parcels}
+    for box in told.packages:
+        if is_waybill(box.waybill) and known_waybill(box.waybill) not in known:
+            facts = {**waybill_facts(box.courier, box.waybill), "document": one.row.reference}
+            case_id = case_id_of(CaseKind.UNWANTED_PARCEL, f"{one.row.reference}-{box.waybill}")
+            one.cases.append(
+                NewCase(
+                    shop=shop, case_id=case_id, kind=CaseKind.UNWANTED_PARCEL, order_id=one.row.order_id, facts=facts
+                )
+            )
 
 
 def _take_refusal(one: _Told, told: WarehouseEvent) -> None:
