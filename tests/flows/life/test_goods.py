@@ -88,6 +88,19 @@ def test_control_a_second_document_brings_a_second_waybill(lives, monkeypatch):
         life.no_piece_goes_twice()
 
 
+def test_what_a_warehouse_books_for_a_closed_order_is_a_case(lives):
+    """Once drawn: the order was closed while the warehouse had it, and nobody knew the waybill that left."""
+    life = lives(floor_of(books_waybill=True, splits=True))
+    life.house.buyers.order(("FIRST", 2))
+    life.work_through()
+    life.wish(0, "closes")
+    life.work("pull")
+    life.work("normalize")
+    life.teardown()
+    assert len(life.house.parcels.left()) == 2
+    assert life.house.rows("SELECT kind FROM order_case") == [("unwanted_parcel",)] * 2
+
+
 def leaves(life):
     """One order, until the courier could have its parcel."""
     life.house.buyers.order(("FIRST", 2))

@@ -22,6 +22,7 @@ from domain.ledger_check import Verdict
 from domain.rules import RefundScope, WhenShort
 from infra.process.failpoints import step_points
 from infra.process.steps import STEPS
+from ops.views.ledgers import our_ledger
 from sandbox.parcels import EVENTS
 from sandbox.spec import Floor
 from tests.flows.life.outside import DAY_S, floor_of
@@ -136,8 +137,9 @@ ours = st.one_of(
 
 
 def unknown_living(house):
-    """Waybills that live at the courier and that we do not have."""
+    """Waybills that live at the courier and that we neither have nor show to anybody."""
     known = {row[0] for row in house.rows("SELECT waybill FROM shipment WHERE waybill IS NOT NULL")}
+    known |= our_ledger(house.db).shown_waybills
     return [number for number, one in house.world.waybills.by_number.items() if one.is_alive and number not in known]
 
 
