@@ -8,7 +8,7 @@ from domain.errors import Conflict
 from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State
 from infra.engine.author import Author
-from infra.engine.replay import add_due, go_on
+from infra.engine.replay import add_due, go_on, holding_codes
 from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
 from infra.tables.fulfillment import admit_locations
@@ -95,7 +95,7 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
     if was is None:
         return None
     opened_by, error = was.step, was.cause
-    left = tuple(sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ())))
+    left = holding_codes(tx, locked.id)
     due: set[BellKey] = set()
     if locked.state is State.ON_HOLD and not left:
         due |= go_on(tx, locked, opened_by, Cause.PERSON, {"code": code, "by": author.who, "reason": author.reason})

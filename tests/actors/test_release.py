@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import Conflict
+from domain.errors import Conflict, Refused
 from domain.holds import HoldCode
 from domain.outcomes import Hold
 from domain.states import State
@@ -13,6 +13,7 @@ from infra.engine.author import Author
 from infra.engine.results import SubjectRef
 from infra.engine.write_outcomes import Writes, stop, write
 from ops.faces.terminal.words import WORDS
+from ops.verbs.hold_orders import hold as hold_order
 from ops.verbs.holds import release
 
 LI = Author("li", "asked the buyer")
@@ -355,3 +356,28 @@ def test_a_newer_content_that_falls_silent_stops_the_order(stocked, trade):
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["refund_unknown"])
     stocked.run("label")
     assert stocked.courier.waybills == []
+
+
+def test_a_refused_write_back_keeps_no_order_on_hold(make_merchant, trade):
+    """The platform's refusal stands beside the order: what a person released goes on, as it would have without."""
+    merchant = make_merchant(ship_on="label")
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(trade(tid="1001"))
+    merchant.flow("label")
+    merchant.platform.errors = {"tell": [Refused("closed")]}
+    merchant.run("writeback")
+    assert (merchant.states(), merchant.holds()) == (["allocated"], ["writeback_refused"])
+    order_id = merchant.one("SELECT id FROM orders")
+    hold_order(merchant.db, order_id, HoldCode.MANUAL, LI)
+    assert merchant.states() == ["on_hold"]
+    released = release(merchant.db, order_id, HoldCode.MANUAL, LI)
+    assert (released.state, released.still_held_by) == ("allocated", ())
+    assert (merchant.states(), merchant.holds()) == (["allocated"], ["writeback_refused"])
+
+
+def test_a_step_that_stops_orders_keeps_them_on_hold_beside_a_refused_write_back(stocked, trade, let_go):
+    stocked.deliver(trade(receiver_address="待定"))
+    stocked.flow("review")
+    hold(stocked, HoldCode.WRITEBACK_REFUSED, "writeback")
+    released = let_go(HoldCode.WRITEBACK_REFUSED)
+    assert (released.state, released.still_held_by) == ("on_hold", ("address_vague",))
