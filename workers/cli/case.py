@@ -18,7 +18,7 @@ from ops.views.cases import page_of_cases, view_case
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
 from workers.cli.many import Many, act_on_many, many_options, one_way
-from workers.cli.options import Coming, Moment, author_option
+from workers.cli.options import Coming, GivenOnce, Moment, author_option
 from workers.cli.output import console, json_option, say, say_json
 from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
@@ -48,11 +48,17 @@ def case_filter(command: Callable[..., object]) -> Callable[..., object]:
         return command(*given, wanted=wanted, **named)
 
     options = (
-        click.option("--due-before", type=Coming(), metavar="T", help="Due before: 4h from now, or a time."),
-        click.option("--older-than", type=Moment(), metavar="T", help="Opened before: 24h, 3d, or a time."),
-        click.option("--shop", metavar="S", help="Of this shop: its name, or PLATFORM/NAME."),
-        click.option("--owner", metavar="O", help="Of this person or team."),
-        click.option("--kind", type=click.Choice([str(kind) for kind in CaseKind]), help="Of this kind."),
+        click.option(
+            "--due-before", cls=GivenOnce, type=Coming(), metavar="T", help="Due before: 4h from now, or a time."
+        ),
+        click.option(
+            "--older-than", cls=GivenOnce, type=Moment(), metavar="T", help="Opened before: 24h, 3d, or a time."
+        ),
+        click.option("--shop", cls=GivenOnce, metavar="S", help="Of this shop: its name, or PLATFORM/NAME."),
+        click.option("--owner", cls=GivenOnce, metavar="O", help="Of this person or team."),
+        click.option(
+            "--kind", cls=GivenOnce, type=click.Choice([str(kind) for kind in CaseKind]), help="Of this kind."
+        ),
     )
     for option in options:
         filtered = option(filtered)

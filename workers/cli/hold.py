@@ -17,7 +17,7 @@ from ops.views.holds import list_open
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
 from workers.cli.many import Many, act_on_many, many_options, one_way
-from workers.cli.options import Coming, Moment, author_option
+from workers.cli.options import Coming, GivenOnce, Moment, author_option
 from workers.cli.output import console, json_option, say, say_json
 from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
@@ -62,11 +62,17 @@ def hold_filter(command: Callable[..., object]) -> Callable[..., object]:
         click.option(
             "--snoozed/--awake", "is_snoozed", default=None, help="Only those that are snoozed now, or that are not."
         ),
-        click.option("--due-before", type=Coming(), metavar="T", help="Due before: 4h from now, or a time."),
-        click.option("--older-than", type=Moment(), metavar="T", help="Opened before: 24h, 3d, or a time."),
-        click.option("--shop", metavar="S", help="Of this shop: its name, or PLATFORM/NAME."),
-        click.option("--owner", metavar="O", help="Of this person or team."),
-        click.option("--code", type=click.Choice([str(code) for code in HoldCode]), help="With this code."),
+        click.option(
+            "--due-before", cls=GivenOnce, type=Coming(), metavar="T", help="Due before: 4h from now, or a time."
+        ),
+        click.option(
+            "--older-than", cls=GivenOnce, type=Moment(), metavar="T", help="Opened before: 24h, 3d, or a time."
+        ),
+        click.option("--shop", cls=GivenOnce, metavar="S", help="Of this shop: its name, or PLATFORM/NAME."),
+        click.option("--owner", cls=GivenOnce, metavar="O", help="Of this person or team."),
+        click.option(
+            "--code", cls=GivenOnce, type=click.Choice([str(code) for code in HoldCode]), help="With this code."
+        ),
     )
     for option in options:
         filtered = option(filtered)
