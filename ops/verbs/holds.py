@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.orders.listings import let_go
+from actors.orders.listings import leave_out_unmapped
 from domain.errors import Conflict
 from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State
@@ -90,7 +90,7 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
         letters = list(map(str, open_letters_of(tx, locked.id)))
         if letters:
             raise Conflict("letter_open", facts={"letters": ", ".join(letters)})
-    left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
+    left_out = leave_out_unmapped(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
     was = release_hold(tx, locked.id, code, author, is_waived=code not in _NOT_WAIVED)
     if was is None:
         return None

@@ -347,6 +347,13 @@ class LifeHarness(Operators):
         told = Counter((one.content["data"]["waybill"], one.content["type"]) for one in self.world.ledger.told.values())
         return [key for key, count in told.items() if count > 1]
 
+    def not_completed(self):
+        """Orders of which all was signed for long ago, that nobody has before them, and that are not completed."""
+        return self.rows(
+            "SELECT f.id FROM fulfillment_order AS f WHERE f.state = 'delivered' "
+            "AND NOT EXISTS (SELECT FROM order_case AS c WHERE c.order_id = f.order_id AND c.closed_at IS NULL)"
+        )
+
     def reached(self):
         """Ends that this life has reached: of documents, orders and parcels."""
         documents = {f"document {document.state}" for _, document in self.floors.documents()}
@@ -389,8 +396,8 @@ class LifeHarness(Operators):
     def _newest(self):
         return self.rows("SELECT order_id, step, kind, facts FROM event ORDER BY id DESC LIMIT 8")
 
-    def send_booked(self):
-        """The warehouse hands over what is booked and not held, as it would have all the time."""
+    def send_to_the_courier(self):
+        """The warehouses that take no orders hand over what is booked and not held."""
         for (number,) in self.rows(
             "SELECT s.waybill FROM shipment AS s JOIN package AS p ON p.id = s.package_id "
             "JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id "
@@ -400,6 +407,10 @@ class LifeHarness(Operators):
             for kind in SCANS:
                 if self._knows(waybill := self.world.waybills.by_number[number]):
                     self._scan(waybill, kind)
+
+    def send_booked(self):
+        """All warehouses hand over what they have, as they would have all the time."""
+        self.send_to_the_courier()
         self.floors.finish(self.clock.now)
 
 

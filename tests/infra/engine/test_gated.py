@@ -287,7 +287,7 @@ def narrow(monkeypatch):
     monkeypatch.setattr("infra.sweeper.paused_accounts._START", Stretch("", 0, 2))
 
 
-def test_a_backlog_is_held_and_let_go_in_several_rounds(harness, narrow, duty):
+def test_a_backlog_is_held_and_released_in_several_rounds(harness, narrow, duty):
     for _ in range(5):
         harness.due("label", [harness.package()], account=ACCOUNT)
     ship_by(harness, 1)
