@@ -98,7 +98,7 @@ class GivenOnce(click.Option):
     """An option that is given once at most: a second value is refused, and never taken instead of the first."""
 
     def __init__(self, *names: Any, **given: Any) -> None:  # noqa: ANN401 - whatever an option takes
-        super().__init__(*names, multiple=True, **given)
+        super().__init__(*names, **(given | {"multiple": True}))
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - of the option's type
         """The one value, or None. Fails as usage for several."""

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "15"))
 MOVES = 15
 ORDERS_MAX = 8
+DAYS_MAX = 2
 SCANS = ("accepted", "packed", "handed_over")
 ENDED = {Verdict.DONE, Verdict.CLOSED, Verdict.NOT_OURS, Verdict.UNPAID, Verdict.HELD}
 
@@ -149,6 +150,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self, house):
         super().__init__()
         self.house = house
+        self.days = 0
 
     @initialize(
         forgets=st.sampled_from([True, True, False]),
@@ -235,7 +237,8 @@ class Life(RuleBasedStateMachine):
     def day_passes(self, more_s):
         """Until a day after the last signing, to the second, or a second less."""
         signed_at = self.house.parcels.last_signed_at()
-        if signed_at is not None:
+        if signed_at is not None and self.days < DAYS_MAX:
+            self.days += 1
             self.house.wait_until(signed_at + DAY_S + more_s)
 
     def cancel_unrecorded(self, which):
@@ -305,6 +308,7 @@ class Life(RuleBasedStateMachine):
         assert self.house.witness.wrong_with_pieces() == []
         assert unknown_living(self.house) == []
         for _ in range(2):
+            self.days = 0
             self.day_passes(0.0)
         self.orders_go_forward_and_end_in_time()
         assert self.house.not_completed() == []
