@@ -174,7 +174,7 @@ def test_control_an_order_that_goes_back_is_seen(lives):
     look(life)
     life.house.rows("UPDATE fulfillment_order SET state = 'in_warehouse'")
     life.work("review")
-    life.house.seen.look()
+    life.house.seen.look(life.house.clock.now)
     with pytest.raises(AssertionError, match="packed and then in_warehouse"):
         life.orders_go_forward_and_end_in_time()
 

@@ -36,7 +36,6 @@ pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "15"))
 MOVES = 15
 ORDERS_MAX = 8
-DAYS_MAX = 2
 SCANS = ("accepted", "packed", "handed_over")
 ENDED = {Verdict.DONE, Verdict.CLOSED, Verdict.NOT_OURS, Verdict.UNPAID, Verdict.HELD}
 
@@ -150,7 +149,6 @@ class Life(RuleBasedStateMachine):
     def __init__(self, house):
         super().__init__()
         self.house = house
-        self.days = 0
 
     @initialize(
         forgets=st.sampled_from([True, True, False]),
@@ -237,8 +235,7 @@ class Life(RuleBasedStateMachine):
     def day_passes(self, more_s):
         """Until a day after the last signing, to the second, or a second less."""
         signed_at = self.house.parcels.last_signed_at()
-        if signed_at is not None and self.days < DAYS_MAX:
-            self.days += 1
+        if signed_at is not None:
             self.house.wait_until(signed_at + DAY_S + more_s)
 
     def cancel_unrecorded(self, which):
@@ -308,11 +305,10 @@ class Life(RuleBasedStateMachine):
         assert self.house.witness.wrong_with_pieces() == []
         assert unknown_living(self.house) == []
         for _ in range(2):
-            self.days = 0
             self.day_passes(0.0)
         self.orders_go_forward_and_end_in_time()
-        assert self.house.not_completed() == []
-        REACHED.update(self.house.reached())
+        assert self.house.seen.not_completed() == []
+        REACHED.update(self.house.seen.reached())
 
 
 def closes_before_the_recovery(life):
