@@ -33,6 +33,7 @@ class AlarmKind(StrEnum):
     CASES_EXPIRED = "cases_expired"
     WAITING_ON_ACCOUNT = "waiting_on_account"
     ACCOUNT_PAUSED = "account_paused"
+    ACCOUNT_THROTTLED = "account_throttled"
     INVARIANT_BREACHED = "invariant_breached"
     ENTRIES_UNREADABLE = "entries_unreadable"
     INPUT_REFUSED = "input_refused"
@@ -185,6 +186,15 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         opens="the account refuses our credentials, and the engine has paused it",
         act="`orderlane gates`: correct its credentials, or with `timestamp_invalid` the clock",
         events=("account_paused",),
+    ),
+    AlarmKind.ACCOUNT_THROTTLED: AlarmRule(
+        severity=Severity.ERROR,
+        owner="engineering",
+        key="account",
+        opens="for an hour, the account has answered every call with *too many calls*",
+        act="`orderlane gates`: give the account a lower `limit`, or ask its owner for a higher quota",
+        events=("account_throttled",),
+        quiet_s=2 * _HOUR_S,
     ),
     AlarmKind.INVARIANT_BREACHED: AlarmRule(
         severity=Severity.ERROR,

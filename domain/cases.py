@@ -19,6 +19,7 @@ class CaseKind(StrEnum):
     NOT_MOVING = "not_moving"
     NOT_DELIVERED = "not_delivered"
     UNWANTED_WAYBILL = "unwanted_waybill"
+    UNWANTED_PARCEL = "unwanted_parcel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ CASES: dict[CaseKind, CaseRule] = {
     ),
     CaseKind.UNWANTED_WAYBILL: CaseRule(
         "logistics", 4, "its warehouse has refused the order, which goes on; the waybill lives", keeps_open=False
+    ),
+    CaseKind.UNWANTED_PARCEL: CaseRule(
+        "logistics", 2, "a warehouse packed what nobody wants any more, under a waybill of its own"
     ),
 }
 

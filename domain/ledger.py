@@ -60,6 +60,7 @@ class OurLedger:
 
     `not_ours`: orders that somebody else fulfils, or nobody. `kept_out`: orders that another system of the merchant
     ships. `booked`: packages by reference. `pieces`: promised, committed or shipped, by SKU. `skus`: of each line.
+    `shown_waybills`: that warehouses booked by themselves, in no package of ours, and that a person sees.
     """
 
     parts: Mapping[PartKey, Sequence[PartRecord]]
@@ -70,6 +71,7 @@ class OurLedger:
     skus: Mapping[tuple[PartKey, str], str] = field(default_factory=dict)
     not_ours: frozenset[PartKey] = frozenset()
     kept_out: frozenset[PartKey] = frozenset()
+    shown_waybills: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

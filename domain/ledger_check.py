@@ -221,7 +221,7 @@ def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, StockRecord]) -> 
 
 def _duplicates(ours: OurLedger, record: Iterable[CourierRecord]) -> int:
     """Valid waybills beyond the one that each package may have, and valid waybills that we do not know."""
-    shown = {line.shown for lines in ours.lines.values() for line in lines.values()}
+    shown = {line.shown for lines in ours.lines.values() for line in lines.values()} | ours.shown_waybills
     of_box = {booked_package.waybill: reference for reference, booked_package in ours.booked.items()}
     living = Counter(
         _package_of(of_box.get(each.waybill, each.reference) if each.document else each.reference)

@@ -179,8 +179,8 @@ def waiting_orders(lines: Iterable[OpenLine], changed: Iterable[NewSku], unknown
     )
 
 
-def to_let_go(lines: Iterable[OpenLine], listing_map: ListingMap) -> list[NewSku]:
-    """The lines of one fulfillment order that a person lets go by releasing it: those without a SKU, in the map too.
+def lines_without_sku(lines: Iterable[OpenLine], listing_map: ListingMap) -> list[NewSku]:
+    """The lines of one fulfillment order that its release leaves out: those without a SKU, in the map too.
 
     A SKU that stock does not know means goods, so its line stays: count the SKU, or map its listing.
     """

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 from sandbox.documents import Document, DocumentBook, Line, Parcel, stop_now
@@ -54,6 +54,21 @@ class Works:
         """A stop was asked, and is decided later."""
         self._later(now + self._delays.accept_s, self._stop, document)
 
+    def drop(self, document: Document, now: float) -> None:
+        """The warehouse stops a document by itself, if it still can; the feed tells of it."""
+        self._stop(document, now)
+
+    def carry_on(self, document: Document, now: float) -> bool:
+        """Do the next work on one document now, whenever it was due. False: no work on it is planned."""
+        for entry in sorted(self._due, key=lambda one: one[:2]):
+            _, _, act, about = entry
+            if about is document:
+                self._due.remove(entry)
+                heapify(self._due)
+                act(document, now)
+                return True
+        return False
+
     def advance(self, now: float) -> None:
         """Carry out what is due by `now`."""
         while self._due and self._due[0][0] <= now:
@@ -103,7 +118,8 @@ class Works:
         """What the courier has cancelled meanwhile stays: nobody takes it along."""
         leaving = [one for one in document.parcels if self._outside.waybills.by_number[one.waybill].is_alive]
         for number, parcel in enumerate(leaving, start=1):
-            self._outside.waybills.by_number[parcel.waybill].is_collected = True
+            waybill = self._outside.waybills.by_number[parcel.waybill]
+            waybill.is_collected, waybill.collected_at = True, at
             end: dict[str, object] = {"final": True, "lines": document.lines()} if number == len(leaving) else {}
             self._event(document, "handed_over", at, **self._shown(parcel), **end)
         if leaving:

@@ -5,6 +5,7 @@ Some courier systems are nasty: they show events twice, in disorder, under codes
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -27,20 +28,43 @@ class Step:
     text: str
 
 
+EVENTS: Mapping[str, Step] = {
+    "collected": Step(0, "50", "1", "101", "顺丰速运 已收取快件"),
+    "departed": Step(0, "30", "2", "201", "快件在【转运中心】完成分拣,准备发往下一站"),
+    "out": Step(0, "204", "3", "301", "正在派送途中"),
+    "failed": Step(0, "33", "3", "303", "派送不成功"),
+    "locker": Step(0, "80", "4", "401", "快件已存放至顺丰自助柜,请凭取件码领取"),
+    "signed": Step(0, "80", "4", "401", "您的快件已签收"),
+    "returning": Step(0, "99", "2", "201", "应客户要求,快件正在退回中"),
+    "odd": Step(0, "998", "9", "901", ""),
+}
+"""What `Parcels.tell` may be told, by name."""
+
+
 @dataclass(slots=True)
 class Parcels:
     """The ways of all parcels. `is_nasty`: repeats, disorder, unknown codes. `shows_late_s`: an event is shown so late.
 
-    `fates`: what happens at the end of a parcel's way, by waybill number; *delivered* without one.
+    `fates`: what happens at the end of a parcel's way, by waybill number; *delivered* without one. `by_hand`: parcels
+    have no way of their own, and only what `tell` was told of them is shown.
     """
 
     delays: CourierDelays
     is_nasty: bool = False
     shows_late_s: float = 0.0
     fates: dict[str, str] = field(default_factory=dict)
+    by_hand: bool = False
+    told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def tell(self, number: str, what: str, at: float) -> None:
+        """Show an event of a parcel (see `EVENTS`) that happened at `at` (unix seconds)."""
+        self.told.setdefault(number, []).append(_entry(at, EVENTS[what]))
 
     def routes(self, waybill: Waybill, now: float) -> list[dict[str, Any]]:
         """The entries that are shown at `now` (unix seconds); none before the hand-over."""
+        if self.by_hand:
+            told = self.told.get(waybill.number, [])
+            return _spoilt(told, waybill.number) if self.is_nasty else told
         if waybill.collected_at is None:
             return []
         begun = waybill.collected_at

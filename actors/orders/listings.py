@@ -10,10 +10,10 @@ from domain.listings import (
     NewSku,
     OpenLine,
     WaitingOrders,
+    lines_without_sku,
     listing_of,
     mapped,
     new_skus,
-    to_let_go,
     unnamed,
     waiting_orders,
 )
@@ -96,7 +96,7 @@ def send_on(tx: Connection, fulfillment_order_ids: Sequence[int]) -> ResumedOrde
     return ResumedOrders(frozenset(one.line.fulfillment_order_id for one in changed), left.ready, left.empty)
 
 
-def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
+def leave_out_unmapped(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     """Leave out the lines of an order that have no SKU, for this order alone, as a person; the ids of those lines.
 
     Lines that the map knows stay: `reserve` reads the map. The order must be locked
@@ -105,7 +105,7 @@ def let_go(tx: Connection, locked: Locked, author: Author) -> tuple[str, ...]:
     them.
     """
     lines = open_lines(tx, [locked.id])
-    gone = to_let_go(lines, load_entries(tx, (line.listing for line in lines if not line.sku)))
+    gone = lines_without_sku(lines, load_entries(tx, (line.listing for line in lines if not line.sku)))
     if not gone:
         return ()
     if len(gone) == len(lines):

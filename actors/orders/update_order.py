@@ -21,7 +21,7 @@ from domain.states import FINAL_STATES, Cause, State
 from domain.stock import Reservation
 from domain.take_over import KEPT_OUT, NOTHING_KNOWN, TAKES_OVER, TakeOver, why_kept_out
 from domain.waivers import Waiver, lines_waived, refunds_of, stays
-from infra.engine.replay import add_due, go_on
+from infra.engine.replay import add_due, go_on, keeps_on_hold
 from infra.engine.reports import has_worker_without_parts
 from infra.engine.results import Finished, NewWork, Result, SubjectRef
 from infra.queue.keys import BellKey
@@ -386,7 +386,7 @@ def _result_of(
         # The line is wanted again, so no person must look; its stock was released and is reserved again.
         again = (NewWork("reserve", locked.id, locked.lane, shop=shop),)
         return Finished(ref, Done(State.PAID), Cause.PLATFORM, via=(State.ON_HOLD,), follow=again)
-    left = {code for code, _ in holds} - asked.releases
+    left = {code for code, opened_by in holds if keeps_on_hold(opened_by)} - asked.releases
     if asked.becomes_paid and (locked.state is State.PENDING_PAYMENT or not left):
         is_direct = locked.state in {State.PENDING_PAYMENT, State.PAID, State.ON_HOLD}
         via = () if is_direct else (State.ON_HOLD,)

@@ -6,9 +6,11 @@ from typing import Any
 
 from actors.scans.after import contradicting, wrong_waybill
 from actors.tools import Tools
+from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
+from domain.cases import CaseKind, case_id_of
 from domain.dispatch import EventBox, fill_boxes, known_waybill
-from domain.holds import HoldCode
+from domain.holds import HoldCode, waybill_facts
 from domain.order import Order
 from domain.outcomes import Hold
 from domain.references import reference
@@ -20,6 +22,9 @@ from infra.tables.packages import FilledPackage, create_filled
 from infra.tables.placements import DocumentRow, Pieces
 from infra.tables.pool import Connection
 from infra.tables.shipments import WarehouseBooking, book_of_warehouse
+
+# Scans that name packages.
+NAMES_BOXES = frozenset({Scan.PACKED, Scan.HANDED_OVER})
 
 
 @dataclass(slots=True)
@@ -76,6 +81,22 @@ class ToldDocument:
         """The state, or what a hold has interrupted."""
         resumes = self.row.state is State.ON_HOLD and self.row.resume_state is not None
         return self.row.resume_state if resumes and self.row.resume_state else self.row.state
+
+
+def show_unwanted(tools: Tools, one: ToldDocument, told: WarehouseEvent, kind: Scan) -> None:
+    """A case for each parcel that a warehouse booked by itself and that nobody wants: it is no package of ours."""
+    if kind not in NAMES_BOXES or not tools.capabilities(one.row.location).books_waybill:
+        return
+    shop, known = one.order.key.account, {known_waybill(parcel.waybill) for parcel in one.parcels}
+    for box in told.packages:
+        if is_waybill(box.waybill) and known_waybill(box.waybill) not in known:
+            facts = {**waybill_facts(box.courier, box.waybill), "document": one.row.reference}
+            case_id = case_id_of(CaseKind.UNWANTED_PARCEL, f"{one.row.reference}-{box.waybill}")
+            one.cases.append(
+                NewCase(
+                    shop=shop, case_id=case_id, kind=CaseKind.UNWANTED_PARCEL, order_id=one.row.order_id, facts=facts
+                )
+            )
 
 
 def take_boxes(

@@ -10,7 +10,7 @@ from actors.documents.document import refusal_of
 from actors.documents.short_picks import ShortPick, split_short
 from actors.documents.take_back import RefusedDocument, TakenBack, take_back
 from actors.scans.after import ScannedPackage, first_look, is_followed, want_followers
-from actors.scans.document_boxes import ToldDocument, ToldPackage, take_boxes
+from actors.scans.document_boxes import NAMES_BOXES, ToldDocument, ToldPackage, show_unwanted, take_boxes
 from actors.tools import Tools
 from adapters.ports import WarehouseEvent
 from domain.dispatch import SHORT, Picked, PlacementStatus, shortfall
@@ -44,7 +44,6 @@ from infra.tables.writebacks import NewWriteback, want_writebacks
 # Facts of holds: the warehouse did what nobody asked for.
 STOPPED_UNASKED, MOVED_THOUGH_REFUSED = "stopped_by_warehouse", "moved_though_refused"
 _ENDED = frozenset({PlacementStatus.REFUSED, PlacementStatus.STOPPED})
-_BOXES = frozenset({Scan.PACKED, Scan.HANDED_OVER})
 # Such an order is not to be shipped: its warehouse has been asked to stop, or will be.
 _STOP_WANTED = frozenset({State.ON_HOLD, State.CLOSED})
 _IN_HOUSE = frozenset({State.ALLOCATED, State.IN_WAREHOUSE})
@@ -116,12 +115,15 @@ def _take_in(tx: Connection, tools: Tools, one: ToldDocument | None, told: Wareh
     one.their_id = one.their_id or told.their_id
     if one.row.status in _ENDED or one.refusal is not None:
         _take_after_the_end(one, kind)
+        show_unwanted(tools, one, told, kind)
     elif kind is Scan.REFUSED:
         _take_refusal(one, told)
     elif kind is Scan.STOPPED:
         _take_stop(one)
     elif (kind in TARGET or kind is Scan.SHORT) and not _may_move(one, kind):
-        return one.now is not State.ON_HOLD
+        if one.now is State.ON_HOLD:
+            return False
+        show_unwanted(tools, one, told, kind)
     else:
         _take_work(tx, tools, one, told, kind)
     return True
@@ -138,7 +140,7 @@ def _may_move(one: ToldDocument, kind: Scan) -> bool:
 
 def _take_work(tx: Connection, tools: Tools, one: ToldDocument, told: WarehouseEvent, kind: Scan) -> None:
     touched: Sequence[ToldPackage] | None = ()
-    if kind in _BOXES:
+    if kind in NAMES_BOXES:
         touched = take_boxes(tx, tools, one, told, kind)
     elif kind is not Scan.ACCEPTED:
         one.notes.append((f"warehouse_{kind}", _facts(told)))
@@ -157,7 +159,7 @@ def _take_work(tx: Connection, tools: Tools, one: ToldDocument, told: WarehouseE
 
 def _take_after_the_end(one: ToldDocument, kind: Scan) -> None:
     """The document was refused or stopped: goods that move all the same are for a person."""
-    if kind in _BOXES:
+    if kind in NAMES_BOXES:
         facts = {"code": MOVED_THOUGH_REFUSED, "document": one.row.reference}
         one.holds.append(Hold(HoldCode.SHIPPED_ELSEWHERE, facts))
     elif kind not in {Scan.REFUSED, Scan.STOPPED, Scan.OTHER}:
@@ -222,7 +224,7 @@ def _take_lines(one: ToldDocument, told: WarehouseEvent, kind: Scan) -> None:
             one.short[line] = one.short.get(line, 0) + missing
         if picked and sum(one.short.values()) == sum(planned.values()) and not one.has_packed:
             one.refusal = told
-    if not parts_left and (kind in _BOXES or kind is Scan.SHORT):
+    if not parts_left and (kind in NAMES_BOXES or kind is Scan.SHORT):
         one.is_final = True
 
 

@@ -22,6 +22,9 @@ GRANT_S = 1.0
 # Calls that a subject needs: ask, write, read back. Where calls are counted, only as many subjects are begun as can be
 # finished.
 CALLS_PER_SUBJECT = 3
+# Somebody must hear of an account that refuses every call as one too many for so long, and again as long as it does.
+THROTTLED_S = 3600.0
+_REPORTED_AGAIN_S = 600.0
 # Seconds until an unreachable Redis is tried again.
 _ALONE_S = 1.0
 
@@ -45,6 +48,8 @@ class AccountGate:
         self.account = account
         # Successful calls of this process. A failed call compares this number with its value at the start of the call.
         self.successes = 0
+        self._throttled_since: float | None = None
+        self._reported_until = 0.0
         self._rules = rules
         self._shared = shared
         self._clock = clock
@@ -56,6 +61,20 @@ class AccountGate:
         self._passed = 0
         self._reserved = 0
         self._fresh_until = self._alone_until = 0.0
+
+    def note_success(self) -> None:
+        """A call was answered: the account does not refuse all of them."""
+        self.successes += 1
+        self._throttled_since = None
+
+    def note_throttled(self) -> float | None:
+        """A call was refused as one too many. Seconds for which every call was, if somebody must hear of it now."""
+        now = self._clock.monotonic()
+        since = self._throttled_since = now if self._throttled_since is None else self._throttled_since
+        if now - since < THROTTLED_S or now < self._reported_until:
+            return None
+        self._reported_until = now + _REPORTED_AGAIN_S
+        return now - since
 
     @property
     def needs_asking(self) -> bool:

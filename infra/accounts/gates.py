@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import psycopg
 
-from domain.errors import FulfilmentError
+from domain.errors import FulfilmentError, Throttled
 from domain.gates import (
     PAUSED,
     About,
@@ -143,7 +143,7 @@ class Gates:
         except BaseException as error:
             await self._failed(_Failed(gate, call, about, successes, is_paused=is_paused), error)
             raise
-        gate.successes += 1
+        gate.note_success()
         await _end(call, None)
         if is_paused or self._pauses.has_faults(account):
             await self._clear_faults(account, is_paused=is_paused)
@@ -162,9 +162,13 @@ class Gates:
         is_excused = charge is FaultKind.CONTENT and not is_proven
         await _end(failed.call, None if is_excused else error, is_proven=is_proven)
         if is_success(error):
-            failed.gate.successes += 1
+            failed.gate.note_success()
             if failed.is_paused or self._pauses.has_faults(failed.gate.account):
                 await self._clear_faults(failed.gate.account, is_paused=failed.is_paused)
+        elif isinstance(error, Throttled):
+            # No attempt of the work is spent, so nobody else would ever hear of it.
+            if (throttled_s := failed.gate.note_throttled()) is not None:
+                await asyncio.to_thread(self._pauses.report_throttled, failed.gate.account, throttled_s)
         elif isinstance(error, FulfilmentError) and is_account_fault(error, None) and (is_proven or failed.is_paused):
             await asyncio.to_thread(self._pause, failed.gate.account, error)
 

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from domain.alarms import AlarmKind
 from domain.gates import ENGINE, FaultKind, FaultRecord, GateKind, Pause, pause_before
+from infra.monitoring.alarm_events import note_event
 from infra.process.clock import Clock
 from infra.tables.gates import (
     clear_faults,
@@ -91,6 +93,11 @@ class Pauses:
         if is_first:
             log.error("account_paused", account=account, reason=reason)
         self._forget()
+
+    def report_throttled(self, account: str, throttled_s: float) -> None:
+        """Open the alarm of an account that refuses every call as one too many."""
+        log.error("account_throttled", account=account, throttled_h=round(throttled_s / 3600, 1))
+        note_event(self._db, AlarmKind.ACCOUNT_THROTTLED, account)
 
     def win_probe(self, pause: Pause) -> bool:
         """Whether this caller may try an account that the engine has shut. After a refusal the database is asked at

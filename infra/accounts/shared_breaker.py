@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from domain.errors import Transient
 from infra.accounts.rules import GateRules
-from infra.queue.priority.refusals import let_go
+from infra.queue.priority.refusals import drop_connections
 
 PREFIX = "orderlane:gate:"
 # The guard must not take longer than the call: if Redis is slow, the process decides alone.
@@ -62,7 +62,7 @@ class SharedGates:
         try:
             answer = self._ask(keys=[PREFIX + account], args=[want, *heard, *rules.encode()])
         except RedisError as error:
-            let_go(self._client, error)
+            drop_connections(self._client, error)
             raise Transient("redis_unavailable", type(error).__name__) from error
         return CallGrant(int(answer[0]), int(answer[1]), str(answer[2], "utf-8"), int(answer[3]), int(answer[4]))
 
@@ -73,7 +73,7 @@ class SharedGates:
         try:
             rows = self._look(keys=[PREFIX + name for name in accounts], args=[rules.ramp_ms, rules.ramp_calls])
         except RedisError as error:
-            let_go(self._client, error)
+            drop_connections(self._client, error)
             raise Transient("redis_unavailable", type(error).__name__) from error
         seen = (GateLook(str(why, "utf-8"), int(wait_ms), int(room)) for why, wait_ms, room in rows)
         return dict(zip(accounts, seen, strict=True))
@@ -87,7 +87,7 @@ class SharedGates:
                     pipeline.hget(PREFIX + name, "refused_at")
                 (now_s, _), *refused_at = pipeline.execute()
         except RedisError as error:
-            let_go(self._client, error)
+            drop_connections(self._client, error)
             raise Transient("redis_unavailable", type(error).__name__) from error
         since_ms = (now_s - AT_RATE_S) * 1000
         return {name for name, at in zip(accounts, refused_at, strict=True) if at is not None and int(at) >= since_ms}
@@ -97,7 +97,7 @@ class SharedGates:
         try:
             self._client.delete(PREFIX + account)
         except RedisError as error:
-            let_go(self._client, error)
+            drop_connections(self._client, error)
             raise Transient("redis_unavailable", type(error).__name__) from error
 
 

@@ -22,7 +22,7 @@ from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.audit import Act, Verb, record_acts
 from infra.tables.gaps import retry_gaps
-from infra.tables.holds import release_blocks
+from infra.tables.holds import open_holds, release_blocks
 from infra.tables.letters import ClosedLetter, OpenLetter, close, endings, load_subjects, lock_open
 from infra.tables.orders import Locked, lock_fulfillment, shop_of
 from infra.tables.pool import Connection
@@ -108,6 +108,20 @@ def close_superseded(tx: Connection, letter_ids: Sequence[int]) -> tuple[int, se
         return 0, set()
     over = [case for case in _lock(tx, moved_on) if isinstance(case.prospect, Superseded)]
     return len(over), _close(tx, list(_superseded(over)), machine("the order moved on", ActSource.SWEEPER))
+
+
+def holding_codes(tx: Connection, fulfillment_order_id: int) -> tuple[str, ...]:
+    """Codes of the open holds that keep a fulfillment order on hold, sorted."""
+    holds = open_holds(tx, [fulfillment_order_id]).get(fulfillment_order_id, ())
+    return tuple(sorted(code for code, step in holds if keeps_on_hold(step)))
+
+
+def keeps_on_hold(step: str) -> bool:
+    """Whether a hold that `step` opened keeps its order on hold; *person* and *warehouse* do.
+
+    The hold of a step that stops no order (a write-back, a notice) stands beside the order.
+    """
+    return step not in STEPS or STEPS[step].stops_order
 
 
 def go_on(tx: Connection, locked: Locked, step: str, cause: Cause, facts: Mapping[str, Any]) -> set[BellKey]:

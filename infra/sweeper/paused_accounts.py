@@ -13,14 +13,14 @@ from domain.outcomes import Hold
 from domain.states import Cause, State
 from infra.accounts.rules import GateRules
 from infra.accounts.shared_breaker import GateLook, SharedGates
-from infra.engine.replay import go_on
+from infra.engine.replay import go_on, holding_codes
 from infra.engine.results import SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, write
 from infra.process.clock import Clock
 from infra.queue.keys import BellKey
 from infra.sweeper.reinstate import reinstate
 from infra.tables.gates import load_pauses
-from infra.tables.holds import open_holds, release_resumed, release_waiting, waits_ended
+from infra.tables.holds import release_resumed, release_waiting, waits_ended
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.pool import Connection, Database
 from infra.tables.work import (
@@ -234,7 +234,7 @@ def _go_on(
         writes = Writes(events=[event(step, ref, "hold_released", Cause.TIMER, facts=facts)])
         write(tx, step, writes)
         one = by_id.get(fulfillment_order_id)
-        if one is not None and one.state is State.ON_HOLD and not open_holds(tx, [one.id]):
+        if one is not None and one.state is State.ON_HOLD and not holding_codes(tx, one.id):
             bells |= go_on(tx, one, step, Cause.TIMER, facts)
     return bells
 

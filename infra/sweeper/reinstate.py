@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from domain.holds import HoldCode
 from domain.states import Cause, State
 from infra.engine.author import ActSource, Author, machine
-from infra.engine.replay import add_due, go_on, replay
+from infra.engine.replay import add_due, go_on, holding_codes, replay
 from infra.process.steps import STEPS
 from infra.queue.keys import BellKey
 from infra.tables.audit import Act, Verb, record_acts
@@ -55,7 +55,7 @@ def _release_one(tx: Connection, locked: Locked, step: str, code: HoldCode, auth
     record_acts(tx, author, Verb.HOLD_RELEASED, [act])
     if locked.state is not State.ON_HOLD:
         return add_due(tx, locked, step)
-    if left:
+    if holding_codes(tx, locked.id):
         return set()
     return go_on(tx, locked, step, Cause.RULES, {"code": code, "by": author.who, "reason": author.reason})
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from domain.cases import CaseKind
 from infra.tables.pool import Connection
 from infra.tables.sql import load
 
@@ -89,6 +90,11 @@ def unread(tx: Connection) -> frozenset[tuple[str, str]]:
 def waybills(tx: Connection) -> list[WaybillRow]:
     """Every booked waybill, once for each line that is in its package."""
     return [WaybillRow(*row) for row in tx.execute(LEDGER["waybills"])]
+
+
+def shown_waybills(tx: Connection) -> frozenset[str]:
+    """Waybills of warehouses that are in no package of ours, and that a person sees."""
+    return frozenset(row[0] for row in tx.execute(LEDGER["shown_waybills"], {"unwanted": CaseKind.UNWANTED_PARCEL}))
 
 
 def pieces(tx: Connection) -> dict[str, int]:

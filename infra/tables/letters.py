@@ -167,7 +167,8 @@ def load_subjects(tx: Connection, letter_ids: Sequence[int]) -> dict[int, Letter
     One statement for all, and for each step among them the statements of that step. A letter without a known step has
     no standing: a message belongs to no order, and a step that only another version knows cannot be asked.
     """
-    named = {"ids": list(letter_ids), "steps": list(STEPS)}
+    beside = [name for name, step in STEPS.items() if not step.stops_order]
+    named = {"ids": list(letter_ids), "steps": list(STEPS), "beside": beside}
     rows = tx.execute(LETTERS["subjects"], named).fetchall()
     subjects: dict[str, list[int]] = {}
     for _, step, subject_id, *_ in rows:

@@ -31,16 +31,16 @@ _CROSSWISE = timedelta(minutes=10)
 class OrderFilter:
     """A filter of orders; None: any value.
 
-    `shop`: a shop's name, or its account. `hold`, `owner`: of one open hold. `older_than`, `since`: when it came in.
-    `least`, `most`: what is payable, of orders in that currency. `location`: where it is picked. `courier`: a courier,
-    or an account of one. `has_letter`: a dead letter of it is open. `phone`: how the receiver's number ends, which is
-    personal data and kept nowhere.
+    `states`: one of these; none named: any. `shop`: a shop's name, or its account. `hold`, `owner`: of one open hold.
+    `older_than`, `since`: when it came in. `least`, `most`: what is payable, of orders in that currency. `location`:
+    where it is picked. `courier`: a courier, or an account of one. `has_letter`: a dead letter of it is open. `phone`:
+    how the receiver's number ends, which is personal data and kept nowhere.
 
     Raises Refused ``filter_malformed`` for an empty text: a shell variable that was not set must not choose orders; and
     for two currencies.
     """
 
-    state: State | None = None
+    states: tuple[State, ...] = ()
     shop: str | None = None
     lane: str | None = None
     hold: str | None = None
@@ -70,11 +70,12 @@ class OrderFilter:
     @property
     def is_about_holds(self) -> bool:
         """Whether only orders with an open hold can pass."""
-        return self.hold is not None or self.owner is not None or self.state is State.ON_HOLD
+        return self.hold is not None or self.owner is not None or set(self.states) == {State.ON_HOLD}
 
     def asked(self) -> dict[str, Any]:
         """What is asked, by name, without personal data."""
-        named = {name: getattr(self, name) for name in self.__slots__ if name != "phone"}
+        named = {name: getattr(self, name) for name in self.__slots__ if name not in {"phone", "states"}}
+        named["state"] = ", ".join(self.states) or None
         return {name: value for name, value in named.items() if value not in (None, False)}
 
     def named(self) -> dict[str, Any]:
@@ -83,6 +84,7 @@ class OrderFilter:
         least, most = named.pop("least"), named.pop("most")
         return {
             **named,
+            "states": list(self.states) or None,
             "least_minor": None if least is None else least.minor,
             "most_minor": None if most is None else most.minor,
             "currency": next((one.currency for one in (least, most) if one is not None), None),

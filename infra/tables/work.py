@@ -47,7 +47,7 @@ class OverdueWork(NamedTuple):
 
     fulfillment_order_id: int
     order_id: int
-    package_id: int
+    package_id: int | None
     lane: str
     state: str
     step: str
@@ -56,7 +56,7 @@ class OverdueWork(NamedTuple):
     @property
     def subject_id(self) -> int:
         """Of its work, or of the package that a notice is about."""
-        return self.package_id
+        return self.fulfillment_order_id if self.package_id is None else self.package_id
 
     @property
     def facts(self) -> dict[str, str]:

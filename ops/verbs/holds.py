@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.orders.listings import let_go
+from actors.orders.listings import leave_out_unmapped
 from domain.errors import Conflict
 from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State
 from infra.engine.author import Author
-from infra.engine.replay import add_due, go_on
+from infra.engine.replay import add_due, go_on, holding_codes
 from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
 from infra.tables.fulfillment import admit_locations
@@ -90,12 +90,12 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
         letters = list(map(str, open_letters_of(tx, locked.id)))
         if letters:
             raise Conflict("letter_open", facts={"letters": ", ".join(letters)})
-    left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
+    left_out = leave_out_unmapped(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
     was = release_hold(tx, locked.id, code, author, is_waived=code not in _NOT_WAIVED)
     if was is None:
         return None
     opened_by, error = was.step, was.cause
-    left = tuple(sorted(code for code, _ in open_holds(tx, [locked.id]).get(locked.id, ())))
+    left = holding_codes(tx, locked.id)
     due: set[BellKey] = set()
     if locked.state is State.ON_HOLD and not left:
         due |= go_on(tx, locked, opened_by, Cause.PERSON, {"code": code, "by": author.who, "reason": author.reason})

@@ -32,9 +32,13 @@ from ops.verbs.hold_orders import assign_in, hold_in, snooze_in
 from ops.verbs.holds import release_in
 from ops.verbs.letters import discard_in
 from ops.verbs.writeback_retry import clear_the_way, put_back
+from ops.views.looking import looking
 from ops.views.writebacks import open_writebacks
 
 Params = Mapping[str, Any]
+
+# A write-back whose order is held, with its package still in the house.
+ORDER_HELD = "order_held"
 
 
 class BulkVerb(Protocol):
@@ -226,7 +230,10 @@ class DiscardLetter(_Plain):
 
 @dataclass(frozen=True, slots=True)
 class RetryWriteBack:
-    """No parameters. Puts the work back; a worker asks the platform, and tells what is not shown there."""
+    """No parameters. Puts the work back; a worker asks the platform, and tells what is not shown there.
+
+    Refused with ``order_held`` while its order is held in the house: the release of the hold puts it back.
+    """
 
     name: str = "writeback.retry"
     subject: str = "package"
@@ -239,12 +246,20 @@ class RetryWriteBack:
         found = open_writebacks(db, Selection(package_id=id_, any_open=True))
         if not found:
             raise Conflict("writeback_confirmed", facts={"package": id_})
+        with looking(db) as tx:
+            _refuse_held(tx, id_)
         clear_the_way(db, found[0], author)
         return found[0]
 
     def act(self, made: Change, _id: int, _params: Params, _author: Author, prepared: OpenWriteBack) -> dict[str, Any]:
+        _refuse_held(made.tx, prepared.package_id)
         put_back(made, prepared)
         return {"order_id": prepared.order_id, "waybill": prepared.waybill}
+
+
+def _refuse_held(tx: Connection, package_id: int) -> None:
+    if foresee_put_back(tx, [package_id])[package_id] == ORDER_HELD:
+        raise Conflict(ORDER_HELD, facts={"package": package_id})
 
 
 VERBS: Mapping[str, BulkVerb] = {

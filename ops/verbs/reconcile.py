@@ -22,7 +22,7 @@ from infra.tables.pool import Database
 from infra.tables.shipments import PackageHere, packages_since
 from infra.tables.writebacks import Selection
 from ops.verbs.reconcile_adopt import adopt, note_voided
-from ops.verbs.reconcile_lost import LostOrder, find_ours, let_go, lost_orders
+from ops.verbs.reconcile_lost import LostOrder, find_ours, lost_orders, release_lost
 from ops.verbs.writeback_retry import PlatformAnswer, RetryRate, RetryResult, preview, reason_of, retry
 from ops.views.looking import looking
 from ops.views.writebacks import open_writebacks
@@ -201,7 +201,7 @@ class Reconciler:
                 yield _line_of_lost(order, waybill, ReconcileOutcome.PART_SHIPPED)
             elif waybill and self.author is None:
                 yield _line_of_lost(order, waybill, ReconcileOutcome.WOULD_RELEASE)
-            elif waybill and self.author is not None and let_go(self.label.db, order, self.author):
+            elif waybill and self.author is not None and release_lost(self.label.db, order, self.author):
                 yield _line_of_lost(order, waybill, ReconcileOutcome.SHIPPED_BEFORE)
 
 

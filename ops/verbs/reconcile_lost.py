@@ -74,7 +74,7 @@ async def _living(courier: Courier, key: OrderKey, number: int) -> list[str]:
     return living
 
 
-def let_go(db: Database, order: LostOrder, author: Author) -> bool:
+def release_lost(db: Database, order: LostOrder, author: Author) -> bool:
     """Release the hold, so that the order ends as what left already; False where somebody has done so meanwhile.
 
     Not for an order of which a part is still wanted: its packages would be numbered from one again, as those that have

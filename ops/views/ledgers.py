@@ -21,6 +21,7 @@ def our_ledger(db: Database) -> OurLedger:
             pieces=ledger.pieces(tx),
             lines=lines,
             skus=skus,
+            shown_waybills=ledger.shown_waybills(tx),
         )
 
 

@@ -69,7 +69,7 @@ def becomes(house, content):
     house.run("normalize")
 
 
-def let_go(house, code):
+def release_hold(house, code):
     return release(house.db, house.one("SELECT id FROM orders"), code, LI)
 
 
@@ -103,7 +103,7 @@ def test_of_an_order_that_came_part_shipped_only_the_open_line_is_shipped(house,
     house.flow()
     assert (house.states(), house.holds(), house.courier.asked) == (["on_hold"], ["shipped_elsewhere"], {})
     assert house.one("SELECT facts ->> 'lines' FROM hold") == TEE
-    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    release_hold(house, HoldCode.SHIPPED_ELSEWHERE)
     ship(house)
     assert (house.states(), house.holds(), breaches(house)) == (["in_transit"], [], [])
     assert [booking.contents for booking in house.courier.bookings] == [(("CAP-1", 1),)]
@@ -115,12 +115,12 @@ def test_of_an_order_that_came_part_shipped_only_the_open_line_is_shipped(house,
 def test_what_else_leaves_by_hand_after_that_is_held_again(house, lines):
     house.deliver(lines(tee=BY_HAND, status="SELLER_CONSIGNED_PART"))
     house.flow()
-    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    release_hold(house, HoldCode.SHIPPED_ELSEWHERE)
     house.flow("route")
     becomes(house, lines(1, tee=BY_HAND, cap=BY_HAND, status="WAIT_BUYER_CONFIRM_GOODS"))
     house.flow()
     assert (house.states(), house.holds(), house.courier.asked) == (["on_hold"], ["shipped_elsewhere"], {})
-    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    release_hold(house, HoldCode.SHIPPED_ELSEWHERE)
     house.flow()
     assert (house.states(), house.holds(), house.courier.asked) == (["closed"], [], {})
     assert (stock(house), breaches(house)) == (UNTOUCHED, [])
@@ -156,7 +156,7 @@ def test_an_allocated_order_that_is_shipped_by_hand_gets_no_second_waybill(house
     house.flow("route")
     seen_by(house, lines(1, tee=left, cap=left, status="WAIT_BUYER_CONFIRM_GOODS"), way)
     assert (house.states(), house.holds(), house.courier.asked) == (["on_hold"], ["shipped_elsewhere"], {})
-    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    release_hold(house, HoldCode.SHIPPED_ELSEWHERE)
     house.flow()
     house.scan("accepted", "packed", "handed_over")
     house.flow()
@@ -170,7 +170,7 @@ def test_one_line_shipped_by_hand_leaves_the_other_to_us(house, lines, handovers
     house.flow("route")
     seen_by(house, lines(1, tee=BY_HAND, status="SELLER_CONSIGNED_PART"), way)
     assert (house.states(), house.holds(), house.courier.asked) == (["on_hold"], ["shipped_elsewhere"], {})
-    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    release_hold(house, HoldCode.SHIPPED_ELSEWHERE)
     ship(house)
     assert [booking.contents for booking in house.courier.bookings] == [(("CAP-1", 1),)]
     assert [(dict(told.lines), set(told.outside)) for told in handovers] == [({CAP: 1}, {TEE})]
@@ -192,6 +192,6 @@ def test_what_the_platforms_courier_takes_is_never_labelled(house, lines):
         {},
     )
     for code in (HoldCode.CASH_ON_DELIVERY, HoldCode.SHIPPED_ELSEWHERE):
-        let_go(house, code)
+        release_hold(house, code)
     house.flow()
     assert (house.states(), house.holds(), stock(house), breaches(house)) == (["closed"], [], UNTOUCHED, [])

@@ -99,3 +99,35 @@ def test_while_an_earlier_worker_lives_what_it_would_ship_waits_for_its_end(stoc
     [(left,)] = due
     assert left > timedelta(days=36_000) if waits == "100 years" else left <= timedelta(seconds=5)
     assert wake_waiting(stocked.db) == (1 if waits == "100 years" else 0)
+
+
+@pytest.mark.parametrize("marks", MARKS)
+def test_an_order_that_an_earlier_worker_stored_without_its_fulfiller_is_not_labelled(stocked, trade, marks):
+    """An earlier version stores each line as the merchant's; the last look before the label sees whose it is."""
+    whole = trade(tid="1001")
+    stocked.deliver(whole)
+    stocked.flow("route")
+    assert stocked.states() == ["allocated"]
+    stocked.platform.trades["1001"] = {**whole, **marks}
+    stocked.run("label")
+    assert stocked.courier.waybills == []
+    for _ in range(2):
+        stocked.fall_due()
+        stocked.flow()
+    assert (stocked.courier.waybills, stocked.states(), stocked.holds()) == ([], ["paid"], [])
+    assert stocked.counters() == (10, 0, 0)
+    [(fulfiller,)] = stocked.rows("SELECT fulfilled_by FROM orders")
+    assert fulfiller not in {"merchant", "unknown"}
+
+
+def test_control_without_the_last_look_the_order_of_others_is_labelled(stocked, trade, monkeypatch):
+    async def ask(_self, _one):
+        return
+
+    monkeypatch.setattr("actors.orders.last_check.LastCheck.ask", ask)
+    whole = trade(tid="1001")
+    stocked.deliver(whole)
+    stocked.flow("route")
+    stocked.platform.trades["1001"] = {**whole, "is_sh_ship": True}
+    stocked.run("label")
+    assert len(stocked.courier.waybills) == 1

@@ -90,7 +90,7 @@ def send_back(merchant):
     merchant.rows("INSERT INTO work (step, subject_id, lane) SELECT 'review', id, lane FROM fulfillment_order")
 
 
-def let_go(merchant, code):
+def release_hold(merchant, code):
     return release(merchant.db, merchant.one("SELECT id FROM orders"), code, LI)
 
 
@@ -122,7 +122,7 @@ def test_an_order_that_is_held_for_another_reason_keeps_its_waybill(unheard, fir
     becomes(unheard, first, MOVED)
     recover(unheard)
     assert (shipments(unheard), unheard.holds()) == ([(1, "booked", "SF0001", False)], ["buyer_changed"])
-    released = let_go(unheard, HoldCode.BUYER_CHANGED)
+    released = release_hold(unheard, HoldCode.BUYER_CHANGED)
     assert (released.state, released.due) == ("allocated", ())
     assert (unheard.courier.asked["create"], breaches(unheard)) == (1, [])
 
@@ -133,7 +133,7 @@ def test_nothing_is_booked_for_a_held_order_where_the_courier_has_nothing(make_u
     recover(unheard)
     assert (shipments(unheard), unheard.courier.waybills) == ([(1, "intended", None, False)], [])
     assert (breaches(unheard), unheard.due("label")) == ([], [])
-    let_go(unheard, HoldCode.BUYER_CHANGED)
+    release_hold(unheard, HoldCode.BUYER_CHANGED)
     unheard.run("label")
     assert (shipments(unheard), unheard.courier.asked["find"]) == ([(1, "booked", "SF0001", False)], 1)
 
@@ -162,7 +162,7 @@ def test_an_order_that_started_again_is_held_and_asked_about_too(unheard, first)
     assert shipments(unheard) == [(1, "booked", "SF0001", False)]
     assert unheard.holds() == ["refund_requested", "unwanted_waybill"]
     assert (unknown_living(unheard), breaches(unheard)) == ([], [])
-    let_go(unheard, HoldCode.UNWANTED_WAYBILL)
+    release_hold(unheard, HoldCode.UNWANTED_WAYBILL)
     assert breaches(unheard) == [], "a person has looked"
 
 
@@ -185,7 +185,7 @@ def test_a_hold_of_the_label_stays_beside_that_of_the_closed_order(unheard, firs
     becomes(unheard, first, CLOSED | {"seller_memo": "again", "modified": "2026-11-22 10:05:00"})
     assert unheard.holds() == ["refund_requested", "waybill_error"]
     unheard.courier.can_find = True
-    let_go(unheard, HoldCode.WAYBILL_ERROR)
+    release_hold(unheard, HoldCode.WAYBILL_ERROR)
     recover(unheard)
     assert (unknown_living(unheard), unheard.holds()) == ([], ["refund_requested", "unwanted_waybill"])
 
@@ -199,7 +199,7 @@ def test_what_cannot_be_asked_is_never_called_again_for_a_closed_order(unheard, 
     recover(unheard)
     assert (unheard.courier.asked["create"], unheard.holds(), breaches(unheard)) == (1, ["waybill_error"], [])
     assert unheard.rows("SELECT owner, facts ->> 'code' FROM hold") == [("logistics", "outcome_unknown")]
-    released = let_go(unheard, HoldCode.WAYBILL_ERROR)
+    released = release_hold(unheard, HoldCode.WAYBILL_ERROR)
     assert (released.state, released.due, unheard.holds()) == ("closed", (), [])
     assert ([status for _, status, *_ in shipments(unheard)], breaches(unheard)) == (["voided"], [])
 
@@ -209,11 +209,11 @@ def test_what_cannot_be_asked_stays_somebodys_while_the_order_is_held(unheard, f
     becomes(unheard, first, MOVED)
     recover(unheard)
     assert unheard.holds() == ["buyer_changed", "waybill_error"]
-    let_go(unheard, HoldCode.WAYBILL_ERROR)
+    release_hold(unheard, HoldCode.WAYBILL_ERROR)
     recover(unheard)
     assert unheard.holds() == ["buyer_changed", "waybill_error"], "nobody knows it yet"
-    let_go(unheard, HoldCode.BUYER_CHANGED)
-    let_go(unheard, HoldCode.WAYBILL_ERROR)
+    release_hold(unheard, HoldCode.BUYER_CHANGED)
+    release_hold(unheard, HoldCode.WAYBILL_ERROR)
     unheard.courier.knows_references = True
     recover(unheard)
     assert unheard.courier.asked["create"] == 2, "now it is wanted, and repeating it does no harm"
@@ -266,7 +266,7 @@ def test_a_shop_that_ships_on_label_hears_of_a_held_order_after_its_release(make
     assert (unheard.one("SELECT status FROM writeback"), unheard.due("writeback")) == ("pending", [])
     assert open_writebacks(unheard.db, Selection(any_open=True)) == [], "no command tells it either"
     assert breaches(unheard) == []
-    assert let_go(unheard, HoldCode.BUYER_CHANGED).due == ("writeback",)
+    assert release_hold(unheard, HoldCode.BUYER_CHANGED).due == ("writeback",)
     unheard.run("writeback")
     assert unheard.platform.told == ["SF0001"]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import Conflict
+from domain.errors import Conflict, Refused
 from domain.holds import HoldCode
 from domain.outcomes import Hold
 from domain.states import State
@@ -13,6 +13,7 @@ from infra.engine.author import Author
 from infra.engine.results import SubjectRef
 from infra.engine.write_outcomes import Writes, stop, write
 from ops.faces.terminal.words import WORDS
+from ops.verbs.hold_orders import hold as hold_order
 from ops.verbs.holds import release
 
 LI = Author("li", "asked the buyer")
@@ -25,11 +26,11 @@ def stocked(merchant):
 
 
 @pytest.fixture
-def let_go(stocked):
-    def let_go(code):
+def release_hold(stocked):
+    def release_hold(code):
         return release(stocked.db, stocked.one("SELECT order_id FROM fulfillment_order"), code, LI)
 
-    return let_go
+    return release_hold
 
 
 def hold(merchant, code, step):
@@ -41,11 +42,11 @@ def hold(merchant, code, step):
         write(tx, step, writes)
 
 
-def test_review_respects_what_a_person_released(stocked, trade, let_go):
+def test_review_respects_what_a_person_released(stocked, trade, release_hold):
     stocked.deliver(trade(receiver_address="待定"))
     stocked.flow("review")
     assert stocked.holds() == ["address_vague"]
-    released = let_go(HoldCode.ADDRESS_VAGUE)
+    released = release_hold(HoldCode.ADDRESS_VAGUE)
     assert (released.state, released.due, released.still_held_by) == ("paid", ("review",), ())
     stocked.flow("review")
     assert (stocked.states(), stocked.holds()) == (["approved"], [])
@@ -61,47 +62,47 @@ def test_without_a_person_review_asks_again(stocked, trade):
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["address_vague"])
 
 
-def test_new_content_is_asked_again(stocked, trade, let_go):
+def test_new_content_is_asked_again(stocked, trade, release_hold):
     first = trade(receiver_address="待定")
     stocked.deliver(first)
     stocked.flow("review")
-    let_go(HoldCode.ADDRESS_VAGUE)
+    release_hold(HoldCode.ADDRESS_VAGUE)
     newer = {**first, "receiver_address": "自提", "modified": "2026-11-22 09:20:00"}
     stocked.deliver(newer)
     stocked.flow("review")
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["address_vague"])
 
 
-def test_the_last_of_several_holds_lets_the_order_go(stocked, trade, let_go):
+def test_the_last_of_several_holds_lets_the_order_go(stocked, trade, release_hold):
     stocked.deliver(trade(receiver_address="待定", buyer_message="投诉"))
     stocked.flow("review")
-    first = let_go(HoldCode.ADDRESS_VAGUE)
+    first = release_hold(HoldCode.ADDRESS_VAGUE)
     assert (first.state, first.still_held_by, first.due) == ("on_hold", ("sensitive_word",), ())
-    let_go(HoldCode.SENSITIVE_WORD)
+    release_hold(HoldCode.SENSITIVE_WORD)
     stocked.flow("review")
     assert stocked.states() == ["approved"]
 
 
-def test_short_stock_is_promised_anew_not_waived(stocked, trade, let_go):
+def test_short_stock_is_promised_anew_not_waived(stocked, trade, release_hold):
     stocked.deliver(trade(pieces=11))
     stocked.flow("review")
-    assert let_go(HoldCode.STOCK_SHORT_PAID).due == ("reserve",)
+    assert release_hold(HoldCode.STOCK_SHORT_PAID).due == ("reserve",)
     stocked.flow("review")
     assert stocked.holds() == ["stock_short_paid"], "there is still not enough"
     stocked.rows("UPDATE stock_pool SET on_hand = 20")
-    let_go(HoldCode.STOCK_SHORT_PAID)
+    release_hold(HoldCode.STOCK_SHORT_PAID)
     stocked.flow("review")
     assert (stocked.states(), stocked.holds()) == (["approved"], [])
 
 
-def test_a_label_hold_leads_on_to_the_label(stocked, trade, let_go):
+def test_a_label_hold_leads_on_to_the_label(stocked, trade, release_hold):
     stocked.deliver(trade(tid="1001"))
     stocked.flow("route")
     stocked.platform.refunds.add("1001")
     stocked.run("label")
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["refund_requested"])
     stocked.platform.refunds.clear()
-    released = let_go(HoldCode.REFUND_REQUESTED)
+    released = release_hold(HoldCode.REFUND_REQUESTED)
     assert (released.state, released.due) == ("allocated", ("label",))
     stocked.run("label")
     assert len(stocked.courier.waybills) == 1
@@ -152,14 +153,14 @@ def shows(stocked, two_lines):
 
 
 @pytest.fixture
-def let_pass_at_label(stocked, two_lines, shows, let_go):
+def let_pass_at_label(stocked, two_lines, shows, release_hold):
     """The label step found a refund of the first line before any pull did, and a person let it pass."""
     stocked.deliver(two_lines())
     stocked.flow("route")
     shows(LINES[0])
     stocked.run("label")
     assert stocked.rows("SELECT code, facts ->> 'refunds' FROM hold") == [("refund_requested", LINES[0])]
-    let_go(HoldCode.REFUND_REQUESTED)
+    release_hold(HoldCode.REFUND_REQUESTED)
     return stocked
 
 
@@ -182,11 +183,11 @@ def test_nor_when_the_pull_brings_the_same_refund(let_pass_at_label, two_lines):
     assert len(let_pass_at_label.courier.waybills) == 1
 
 
-def test_another_refund_is_another_fact_for_the_label(let_pass_at_label, shows, let_go):
+def test_another_refund_is_another_fact_for_the_label(let_pass_at_label, shows, release_hold):
     shows(*LINES)
     let_pass_at_label.run("label")
     assert (let_pass_at_label.holds(), let_pass_at_label.courier.waybills) == (["refund_requested"], [])
-    let_go(HoldCode.REFUND_REQUESTED)
+    release_hold(HoldCode.REFUND_REQUESTED)
     let_pass_at_label.run("label")
     assert len(let_pass_at_label.courier.waybills) == 1
 
@@ -210,31 +211,31 @@ def test_an_order_that_the_platform_closed_after_a_refund_was_let_pass_is_anothe
     assert let_pass_at_label.holds() == ["refund_requested"]
 
 
-def test_what_review_let_pass_the_label_lets_pass_too(stocked, two_lines, shows, let_go):
+def test_what_review_let_pass_the_label_lets_pass_too(stocked, two_lines, shows, release_hold):
     stocked.deliver(two_lines(LINES[0]))
     stocked.flow("review")
-    let_go(HoldCode.REFUND_REQUESTED)
+    release_hold(HoldCode.REFUND_REQUESTED)
     shows(LINES[0])
     stocked.flow("label")
     assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
 
 
-def test_a_memo_does_not_ask_review_again(stocked, trade, let_go):
+def test_a_memo_does_not_ask_review_again(stocked, trade, release_hold):
     first = trade(receiver_address="待定")
     stocked.deliver(first)
     stocked.flow("review")
-    let_go(HoldCode.ADDRESS_VAGUE)
+    release_hold(HoldCode.ADDRESS_VAGUE)
     stocked.deliver({**first, "seller_memo": "asked", "modified": "2026-11-22 09:20:00"})
     stocked.flow("review")
     assert (stocked.states(), stocked.holds()) == (["approved"], [])
 
 
-def test_a_remote_province_that_a_person_allowed_is_routed(stocked, trade, let_go):
+def test_a_remote_province_that_a_person_allowed_is_routed(stocked, trade, release_hold):
     object.__setattr__(stocked.tools, "rules", _no_courier_goes_to("浙江"))
     stocked.deliver(trade())
     stocked.flow("route")
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["remote_courier"])
-    released = let_go(HoldCode.REMOTE_COURIER)
+    released = release_hold(HoldCode.REMOTE_COURIER)
     assert (released.state, released.due) == ("approved", ("route",))
     stocked.run("route")
     assert (stocked.states(), stocked.holds()) == (["allocated"], [])
@@ -246,29 +247,29 @@ def _no_courier_goes_to(province):
     return replace(rules, routing=replace(rules.routing, remote_provinces=frozenset({province}), couriers=couriers))
 
 
-def test_a_booked_package_is_not_labelled_again(stocked, trade, let_go):
+def test_a_booked_package_is_not_labelled_again(stocked, trade, release_hold):
     stocked.deliver(trade())
     stocked.flow("label")
     hold(stocked, HoldCode.BUYER_CHANGED, "normalize")
     assert stocked.states() == ["on_hold"]
-    released = let_go(HoldCode.BUYER_CHANGED)
+    released = release_hold(HoldCode.BUYER_CHANGED)
     assert (released.state, released.due) == ("allocated", ())
     assert stocked.due("label") == []
 
 
-def test_of_two_people_the_second_is_told_who_was_faster(stocked, trade, let_go):
+def test_of_two_people_the_second_is_told_who_was_faster(stocked, trade, release_hold):
     stocked.deliver(trade(receiver_address="待定"))
     stocked.flow("review")
-    let_go(HoldCode.ADDRESS_VAGUE)
+    release_hold(HoldCode.ADDRESS_VAGUE)
     with pytest.raises(Conflict) as late:
-        let_go(HoldCode.ADDRESS_VAGUE)
+        release_hold(HoldCode.ADDRESS_VAGUE)
     assert "li released it at" in WORDS.refusal(late.value)
     with pytest.raises(Conflict) as never:
-        let_go(HoldCode.SENSITIVE_WORD)
+        release_hold(HoldCode.SENSITIVE_WORD)
     assert WORDS.refusal(never.value).endswith("is not held by sensitive_word")
 
 
-def test_a_hold_past_the_door_only_makes_its_side_due(stocked, trade, let_go):
+def test_a_hold_past_the_door_only_makes_its_side_due(stocked, trade, release_hold):
     stocked.deliver(trade())
     stocked.flow("label")
     stocked.scan("handed_over")
@@ -276,7 +277,7 @@ def test_a_hold_past_the_door_only_makes_its_side_due(stocked, trade, let_go):
     stocked.rows("UPDATE writeback SET status = 'refused'")
     stocked.rows("DELETE FROM work WHERE step = 'writeback'")
     hold(stocked, HoldCode.WRITEBACK_REFUSED, "writeback")
-    released = let_go(HoldCode.WRITEBACK_REFUSED)
+    released = release_hold(HoldCode.WRITEBACK_REFUSED)
     assert (released.state, released.due) == ("in_transit", ("writeback",))
     stocked.run("writeback")
     assert len(stocked.platform.told) == 1
@@ -288,13 +289,13 @@ def silent_about_refunds(trade, *missing):
 
 
 @pytest.mark.parametrize("missing", ["refund_status", "status"])
-def test_an_order_that_does_not_say_whether_a_refund_is_open_waits_for_a_person(stocked, trade, let_go, missing):
+def test_an_order_that_does_not_say_whether_a_refund_is_open_waits_for_a_person(stocked, trade, release_hold, missing):
     stocked.deliver(silent_about_refunds(trade(tid="1001"), missing))
     stocked.flow("label")
     assert (stocked.states(), stocked.holds(), stocked.courier.waybills) == (["on_hold"], ["refund_unknown"], [])
     [(owner, refunds)] = stocked.rows("SELECT owner, facts ->> 'refunds' FROM hold")
     assert (owner, refunds) == ("service", "1001")
-    let_go(HoldCode.REFUND_UNKNOWN)
+    release_hold(HoldCode.REFUND_UNKNOWN)
     stocked.flow("label")
     assert (stocked.holds(), len(stocked.courier.waybills)) == ([], 1)
 
@@ -324,12 +325,12 @@ def without_its_line(trade):
         (without_its_line, ["buyer_changed", "refund_unknown"]),
     ],
 )
-def test_the_last_moment_check_takes_silence_for_unknown(stocked, shown_at_label, let_go, change, codes):
+def test_the_last_moment_check_takes_silence_for_unknown(stocked, shown_at_label, release_hold, change, codes):
     shown_at_label(change)
     stocked.run("label")
     assert (stocked.states(), stocked.holds(), stocked.courier.waybills) == (["on_hold"], codes, [])
     for code in codes:
-        let_go(HoldCode(code))
+        release_hold(HoldCode(code))
     assert (stocked.states(), stocked.holds()) == (["allocated"], [])
 
 
@@ -355,3 +356,28 @@ def test_a_newer_content_that_falls_silent_stops_the_order(stocked, trade):
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["refund_unknown"])
     stocked.run("label")
     assert stocked.courier.waybills == []
+
+
+def test_a_refused_write_back_keeps_no_order_on_hold(make_merchant, trade):
+    """The platform's refusal stands beside the order: what a person released goes on, as it would have without."""
+    merchant = make_merchant(ship_on="label")
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(trade(tid="1001"))
+    merchant.flow("label")
+    merchant.platform.errors = {"tell": [Refused("closed")]}
+    merchant.run("writeback")
+    assert (merchant.states(), merchant.holds()) == (["allocated"], ["writeback_refused"])
+    order_id = merchant.one("SELECT id FROM orders")
+    hold_order(merchant.db, order_id, HoldCode.MANUAL, LI)
+    assert merchant.states() == ["on_hold"]
+    released = release(merchant.db, order_id, HoldCode.MANUAL, LI)
+    assert (released.state, released.still_held_by) == ("allocated", ())
+    assert (merchant.states(), merchant.holds()) == (["allocated"], ["writeback_refused"])
+
+
+def test_a_step_that_stops_orders_keeps_them_on_hold_beside_a_refused_write_back(stocked, trade, release_hold):
+    stocked.deliver(trade(receiver_address="待定"))
+    stocked.flow("review")
+    hold(stocked, HoldCode.WRITEBACK_REFUSED, "writeback")
+    released = release_hold(HoldCode.WRITEBACK_REFUSED)
+    assert (released.state, released.still_held_by) == ("on_hold", ("address_vague",))

@@ -196,7 +196,7 @@ def stop(merchant, code=HoldCode.MANUAL):
     hold(merchant.db, merchant.one("SELECT id FROM orders"), code, LI)
 
 
-def let_go(merchant, code=HoldCode.MANUAL):
+def release_hold(merchant, code=HoldCode.MANUAL):
     return release(merchant.db, merchant.one("SELECT id FROM orders"), code, LI)
 
 
@@ -224,7 +224,7 @@ def test_a_held_order_is_not_told_until_its_release(due):
     assert (due.platform.told, due.due("writeback")) == ([], [])
     assert (status(due), breaches(due)) == ("pending", [])
     assert due.rows("SELECT facts FROM event WHERE kind = 'writeback_done'") == [({"left_alone": "on_hold"},)]
-    let_go(due)
+    release_hold(due)
     due.run("writeback")
     assert (due.platform.told, status(due)) == (["SF0001"], "confirmed")
 
@@ -252,7 +252,7 @@ def test_an_attempt_that_may_have_told_is_asked_about_and_not_repeated_during_a_
     due.run("writeback")
     assert due.platform.asked["tell"] == 1, "asked, and not told once more"
     assert (status(due), due.due("writeback")) == ("confirmed" if reached else "pending", [])
-    let_go(due)
+    release_hold(due)
     due.run("writeback")
     assert (due.platform.told, status(due), breaches(due)) == (["SF0001"], "confirmed", [])
 
@@ -261,10 +261,10 @@ def test_a_refusal_that_is_released_during_another_hold_is_told_after_that_one(d
     due.platform.errors = {"tell": [Refused("closed")]}
     due.run("writeback")
     stop(due)
-    let_go(due, HoldCode.WRITEBACK_REFUSED)
+    release_hold(due, HoldCode.WRITEBACK_REFUSED)
     due.run("writeback")
     assert (due.platform.told, due.due("writeback"), status(due)) == ([], [], "pending")
-    let_go(due)
+    release_hold(due)
     due.run("writeback")
     assert (due.platform.told, status(due)) == (["SF0001"], "confirmed")
 
@@ -285,7 +285,7 @@ def release_beside(due, monkeypatch):
     with ThreadPoolExecutor(1) as pool:
         step = pool.submit(due.run, "writeback")
         assert read.wait(20)
-        let_go(due)
+        release_hold(due)
         released.set()
         step.result(20)
 

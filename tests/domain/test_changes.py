@@ -250,7 +250,7 @@ def test_a_change_asks_for_one_thing_and_never_touches_what_has_left(  # noqa: P
 
 
 @pytest.mark.parametrize("state", PlatformState)
-def test_what_is_held_until_it_is_begun_is_let_go_once_it_is_never_begun(order, state):
+def test_what_is_held_until_it_is_begun_is_released_once_it_is_never_begun(order, state):
     held = frozenset({HoldCode.MANUAL})
     asked = change(order(), order(state=state), empty(State.CLOSED, held_while_closed=held), ())
     is_over = state in {PlatformState.SHIPPED, PlatformState.DONE, PlatformState.CLOSED}

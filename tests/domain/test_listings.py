@@ -10,11 +10,11 @@ from domain.listings import (
     NewSku,
     OpenLine,
     keep_skus,
+    lines_without_sku,
     listing_of,
     mapped,
     new_skus,
     sku_of,
-    to_let_go,
     unnamed,
     waiting_orders,
     with_sku,
@@ -160,5 +160,5 @@ def test_an_order_is_ready_when_stock_knows_all_its_skus_and_empty_when_nothing_
 
 def test_only_lines_without_any_sku_are_let_go():
     missing, unknown = open_line(), open_line(line_id="l2", sku="OLD")
-    assert to_let_go([missing, unknown], {}) == [NewSku(missing, NOTHING)]
-    assert to_let_go([missing, unknown], {P1: "MUG"}) == []
+    assert lines_without_sku([missing, unknown], {}) == [NewSku(missing, NOTHING)]
+    assert lines_without_sku([missing, unknown], {P1: "MUG"}) == []

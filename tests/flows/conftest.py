@@ -8,7 +8,6 @@ import shutil
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -20,157 +19,20 @@ import pytest
 
 from adapters.http_client import Response
 from domain.errors import Throttled, Transient, UnknownOutcome
-from domain.holds import HoldCode
-from domain.order import OrderKey
-from domain.references import base_of, order_base
-from domain.rules import RefundScope
 from infra.config.settings import Settings, Stores
 from sandbox import control
-from sandbox.ledger import WriteBack
-from sandbox.model import Expected, Ships
+from sandbox.model import Expected
 from sandbox.people import person_of
-from sandbox.sending import HOLD_MARKS
 from sandbox.spec import Dirt, Floor, Scenes
-from sandbox.trades import CLOSED, CLOSED_UNPAID, OPEN_REFUNDS, PART_SHIPPED, SHIPPED, TO_SHIP, UNPAID, Sender, Trade
-from sandbox.warehouse import FeedRequest
-from sandbox.waybills import Waybill
-from sandbox.world import World
+from sandbox.trades import CLOSED, OPEN_REFUNDS, TO_SHIP, UNPAID
+from sandbox.warehouse import AnswerLostError, FeedRequest
+from tests.flows.witness import Witness
 from workers.demo.face import silent
 from workers.demo.run import DemoResult, RunningDemo, conclude, prepared, running, watch
 from workers.demo.stage import CLEAN, NO_SCENES, Script
 
 DEADLINE_S = 60.0
 LOOK_EVERY_S = 0.02
-
-
-class Witness:
-    """Watches platform and courier while they answer: each piece at the moment it is labelled, or told of.
-
-    `scope`: what a refund that is asked holds. `let_pass`: lines in refund, and orders that the platform holds, whose
-    hold a person has released. `wrongs`: what was seen that must never be.
-    """
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.scope = RefundScope.ORDER
-        self.let_pass: set[str] = set()
-        self.wrongs: list[str] = []
-        self._waybills = 0
-        self._write_backs = 0
-
-    def look(self) -> None:
-        """Whenever somebody has answered."""
-        for waybill in list(self.world.waybills.by_number.values())[self._waybills :]:
-            self._see_label(waybill)
-            self._waybills += 1
-        for said in self.world.ledger.write_backs[self._write_backs :]:
-            self._see_telling(said)
-            self._write_backs += 1
-
-    def trade_of(self, waybill: Waybill) -> Trade:
-        base = base_of(waybill.booking.reference)
-        return next(one for one in self.world.book.trades.values() if order_base(_key(one)) == base)
-
-    def living(self, trade: Trade) -> Counter[str]:
-        """Pieces by title in packages with a living waybill."""
-        pieces: Counter[str] = Counter()
-        for waybill in self.world.waybills.by_number.values():
-            if waybill.is_alive and self.trade_of(waybill) is trade:
-                pieces.update(cargo_of(waybill))
-        return pieces
-
-    def wrong_with_pieces(self) -> list[str]:
-        """With what is in living packages beyond what was sold."""
-        return self.wrongs + [
-            f"{trade.order.tid}: {count} {title} labelled, {sold_of(trade)[title]} sold"
-            for trade in self.world.book.trades.values()
-            for title, count in self.living(trade).items()
-            if count > sold_of(trade)[title]
-        ]
-
-    def untold(self) -> list[str]:
-        """Lines of open trades that the merchant ships and that are not written back."""
-        told = {oid for said in self.world.ledger.write_backs for oid in said.line_ids}
-        return [
-            str(oid)
-            for trade in self.world.book.trades.values()
-            if trade.status in {TO_SHIP, PART_SHIPPED, SHIPPED}
-            for oid, line in trade.lines
-            if line.is_ours and oid not in trade.gone and oid not in told
-        ]
-
-    def shows_no(self, code: str, tid: str) -> bool:
-        """Whether nothing of the trade, as the platform has it now, is a reason for such a hold."""
-        trade = self.world.book.trades[int(tid)]
-        if code == HoldCode.PLATFORM_HOLD:
-            return not any(trade.marks.get(mark) for mark in HOLD_MARKS)
-        if code == HoldCode.REFUND_REQUESTED:
-            return not (
-                trade.closed or trade.status in {CLOSED, CLOSED_UNPAID} or OPEN_REFUNDS & {*trade.refunds.values()}
-            )
-        if code == HoldCode.SHIPPED_ELSEWHERE:
-            return all(shipment.by is Sender.API for shipment in trade.shipments.values())
-        return False
-
-    def _see_label(self, waybill: Waybill) -> None:
-        trade = self.trade_of(waybill)
-        name = f"{waybill.number} of {trade.order.tid}"
-        refunds = {
-            oid
-            for oid, line in trade.lines
-            if line.is_ours and trade.refunds.get(oid) in OPEN_REFUNDS and str(oid) not in self.let_pass
-        }
-        if refunds and self.scope is RefundScope.ORDER:
-            self.wrongs.append(f"{name}: labelled, and a refund is open for {refunds}")
-        if any(trade.marks.get(mark) for mark in HOLD_MARKS) and str(trade.order.tid) not in self.let_pass:
-            self.wrongs.append(f"{name}: labelled, and the platform holds it")
-        gone, wanted, free = Counter[str](), Counter[str](), Counter[str]()
-        for oid, line in trade.lines:
-            is_over = oid in trade.gone or trade.status in {UNPAID, CLOSED, CLOSED_UNPAID}
-            (gone if is_over or line.ships is not Ships.MERCHANT else wanted)[line.sku.title] += line.quantity
-            if not is_over and oid not in refunds:
-                free[line.sku.title] += line.quantity
-        before = self.living(trade) - cargo_of(waybill)
-        for title, count in cargo_of(waybill).items():
-            left = wanted[title] - max(0, before[title] - gone[title])
-            if count > left:
-                self.wrongs.append(f"{name}: {count} {title} labelled, {left} wanted")
-            if count > free[title]:
-                self.wrongs.append(f"{name}: {count} {title} labelled, {free[title]} without a refund")
-
-    def _see_telling(self, said: WriteBack) -> None:
-        trade = self.world.book.trades[said.tid]
-        earlier = {oid for one in self.world.ledger.write_backs[: self._write_backs] for oid in one.line_ids}
-        if again := earlier & set(said.line_ids):
-            self.wrongs.append(f"{said.tid}: told again of {again}")
-        if gone := trade.gone.keys() & set(said.line_ids):
-            self.wrongs.append(f"{said.tid}: told of {gone}, which are not the merchant's to ship any more")
-        waybill = self.world.waybills.by_number.get(said.number)
-        told = Counter[str]()
-        for oid, line in trade.lines:
-            told[line.sku.title] += line.quantity if oid in said.line_ids else 0
-        if waybill is None or not waybill.is_alive or told - cargo_of(waybill):
-            self.wrongs.append(f"{said.tid}: told of {dict(told)}, which {said.number} does not carry")
-
-
-def _key(trade: Trade) -> OrderKey:
-    return OrderKey("taobao", trade.order.shop, str(trade.order.tid))
-
-
-def cargo_of(waybill: Waybill) -> Counter[str]:
-    """Pieces by title, as the label says."""
-    pieces: Counter[str] = Counter()
-    for title, count in waybill.booking.cargo:
-        pieces[title] += count
-    return pieces
-
-
-def sold_of(trade: Trade) -> Counter[str]:
-    """Pieces by title."""
-    pieces: Counter[str] = Counter()
-    for _, line in trade.lines:
-        pieces[line.sku.title] += line.quantity
-    return pieces
 
 
 class Corridor:
@@ -211,14 +73,25 @@ class Corridor:
             return Response(200, {}, world.courier.answer(form, now))
         if where == "hook":
             return Response(world.receiver.take(request.headers, request.body, now), {}, b"")
+        try:
+            return self._answer_of_warehouse(request)
+        except AnswerLostError:
+            raise (Transient if request.is_idempotent else UnknownOutcome)("timed_out", "no complete answer") from None
+
+    def _answer_of_warehouse(self, request):
         parts = urlsplit(request.url)
         asked = dict(parse_qsl(parts.query, keep_blank_values=True))
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         stamp, signature = request.headers["X-Timestamp"], request.headers["X-Signature"]
-        location, what = parts.path.split("/")[2:]
-        feed = FeedRequest(location, path, stamp, signature, asked.get("after", ""), asked.get("limit", ""))
-        assert world.feed.is_signed(feed, now)
-        status, body = getattr(world.feed, what)(feed, now)
+        location, what, *named = parts.path.split("/")[2:]
+        feed = FeedRequest(
+            *(location, path, stamp, signature, asked.get("after", ""), asked.get("limit", "")),
+            reference="".join(named),
+            body=request.body if request.method == "POST" else None,
+        )
+        assert self.world.feed.is_signed(feed, self.clock.now)
+        call = {"orders": "find" if named else "place"}.get(what, what)
+        status, body = getattr(self.world.feed, call)(feed, self.clock.now)
         return Response(status, {}, body)
 
 

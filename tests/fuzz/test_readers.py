@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+import click
 import msgspec
 import pytest
 
@@ -25,14 +26,18 @@ from adapters.platforms.taobao.faults import fault_of, read_error
 from adapters.platforms.taobao.trade import raw_order, read_facts, read_order
 from adapters.warehouses.feed import read_events, read_stock
 from adapters.warehouses.feed.orders import error_code, read_found, read_stop, read_taken
-from domain.errors import FulfilmentError, Malformed
+from domain.errors import FulfilmentError, Malformed, Refused
+from domain.money import Money
 from domain.warehouse import Scan
 from infra.config.rules import load_rules
 from infra.tables.orders import line_rows, order_row
 from infra.tables.rows import rows_json
 from ops.faces.terminal.dry_run import dry_run_tree
+from ops.verbs.choose import numbered, read_names
 from ops.views.dry_run import normalize
 from sandbox.mutations import Mutations
+from workers.cli.options import Amount, Coming, Moment, Rate
+from workers.cli.values import WHOLE
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 TOKENS = {"2900000000000000001": "oaid-1", "2900000000000000002": "oaid-2"}
@@ -46,6 +51,11 @@ RULES = load_rules()
 # Bytes of a key that an index of Postgres takes.
 KEY_BYTES_MAX = 2_000
 FAULTS_SHOWN = 8
+SCAN_FILES = [
+    "SF1400000000000\nW7B73O67I4YV6HOQ4RJX-W1-1\n17\n",
+    'waybill,at\nSF1400000000000,2026-11-22\n"SF1400000007919",\n',
+    "17\r\n18\r\n\r\n1.7E+14\r\n",
+]
 PUSH = {
     "Body": {
         "WaybillRoute": [
@@ -117,6 +127,28 @@ def a_text(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
             return None
 
     return reader
+
+
+def names_in(body: bytes) -> Any:
+    """A file of scans, of cases or of orders: one name a line, or those of a column."""
+    column = "waybill" if body[:7].strip().lower() == b"waybill" else None
+    named = read_names(body, column)
+    assert all(name == name.strip() != "" for _, name in named)
+    return [list(named), [(one.position, one.subject_id, one.code) for one in numbered(named)]]
+
+
+def said_on_the_command_line(body: bytes) -> Any:
+    """The value of an option that chooses or limits cases and picks, by each type that such an option has."""
+    text = body.decode("utf-8", "surrogatepass")
+    found = []
+    for kind in (WHOLE, Moment(), Coming(), Amount(), Rate()):
+        try:
+            found.append(kind.convert(text, None, None))
+        except (click.BadParameter, Refused):
+            continue
+    if not found:
+        raise Refused("no_value", "no option takes it")
+    return [one for one in found if not isinstance(one, Money)]
 
 
 def stored(value: Any) -> None:
@@ -233,6 +265,8 @@ def readers(trades, recorded):
         "china_time.read_cst": (1, ["2026-11-22 10:00:00"], a_text(read_cst), plain),
         "instants.read_iso": (1, ["2026-11-22T10:00:00+08:00", "20261122T100000Z"], a_text(read_iso), plain),
         "dry_run.normalize": (3, trades, tried, plain),
+        "choose.read_names": (2, SCAN_FILES, names_in, plain),
+        "cli.values": (1, ["17", "3d", "4h", "2026-11-22", "99.90USD", "250", "0.5"], said_on_the_command_line, plain),
     }
 
 

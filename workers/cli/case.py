@@ -1,24 +1,22 @@
 """``orderlane case``: trouble with parcels and what buyers ask for afterwards, each with an owner and a due time."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 import click
 
 from domain.cases import CaseKind
 from infra.engine.author import Author
 from infra.tables.cases import CaseFilter
-from infra.tables.pool import Database
 from ops.faces.terminal.cases import case_assigned_in_words, case_closed_in_words, print_case, print_cases
 from ops.verbs.cases import assign_cases_to, close_cases
-from ops.verbs.choose import cases_of, numbered
+from ops.verbs.choose import cases_of
 from ops.views.cases import page_of_cases, view_case
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
-from workers.cli.many import Many, act_on_many, many_options, one_way
-from workers.cli.options import Coming, Moment, author_option
+from workers.cli.many import Many, Numbered, act_on_many, many_options
+from workers.cli.options import Coming, GivenOnce, Moment, author_option
 from workers.cli.output import console, json_option, say, say_json
 from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
@@ -48,11 +46,17 @@ def case_filter(command: Callable[..., object]) -> Callable[..., object]:
         return command(*given, wanted=wanted, **named)
 
     options = (
-        click.option("--due-before", type=Coming(), metavar="T", help="Due before: 4h from now, or a time."),
-        click.option("--older-than", type=Moment(), metavar="T", help="Opened before: 24h, 3d, or a time."),
-        click.option("--shop", metavar="S", help="Of this shop: its name, or PLATFORM/NAME."),
-        click.option("--owner", metavar="O", help="Of this person or team."),
-        click.option("--kind", type=click.Choice([str(kind) for kind in CaseKind]), help="Of this kind."),
+        click.option(
+            "--due-before", cls=GivenOnce, type=Coming(), metavar="T", help="Due before: 4h from now, or a time."
+        ),
+        click.option(
+            "--older-than", cls=GivenOnce, type=Moment(), metavar="T", help="Opened before: 24h, 3d, or a time."
+        ),
+        click.option("--shop", cls=GivenOnce, metavar="S", help="Of this shop: its name, or PLATFORM/NAME."),
+        click.option("--owner", cls=GivenOnce, metavar="O", help="Of this person or team."),
+        click.option(
+            "--kind", cls=GivenOnce, type=click.Choice([str(kind) for kind in CaseKind]), help="Of this kind."
+        ),
     )
     for option in options:
         filtered = option(filtered)
@@ -126,11 +130,13 @@ def assign(
     """
     if not whose.strip():
         raise click.BadParameter("say who", param_hint="--to")
-    number = _one_number(ids, wanted, many)
+    named = Numbered(ids, wanted, cases_of)
+    number = named.one_number(many, what="CASE")
     with open_database(quiet_settings()) as db:
         if number is None:
             params = {"owner": whose, "due_at": due_at.isoformat() if due_at else None}
-            _on_many(ctx, db, "case.assign", params, ids, wanted=wanted, author=author, many=many, as_json=as_json)
+            items, how = named.items(db, many)
+            act_on_many(ctx, db, "case.assign", params, items, chosen=how, author=author, many=many, as_json=as_json)
             return
         [done] = assign_cases_to(db, [number], whose, author, due_at=due_at)
     if as_json:
@@ -157,41 +163,15 @@ def close(
     One CASE is closed at once. Several, a file or a filter become a bulk act: a draft with a preview, done by
     `bulk confirm`. A closed case is not opened again by what opened it. Exits with 5 for a case that is closed.
     """
-    number = _one_number(ids, wanted, many)
+    named = Numbered(ids, wanted, cases_of)
+    number = named.one_number(many, what="CASE")
     with open_database(quiet_settings()) as db:
         if number is None:
-            _on_many(ctx, db, "case.close", {}, ids, wanted=wanted, author=author, many=many, as_json=as_json)
+            items, how = named.items(db, many)
+            act_on_many(ctx, db, "case.close", {}, items, chosen=how, author=author, many=many, as_json=as_json)
             return
         [done] = close_cases(db, [number], author)
     if as_json:
         say_json(done)
     else:
         say(case_closed_in_words(done))
-
-
-def _one_number(ids: Sequence[str], wanted: CaseFilter, many: Many) -> int | None:
-    """The one case that is named; None where several may be meant. Raises click.BadParameter for what is no number."""
-    one_way(ids, many, is_filtered=not wanted.is_empty, what="which cases")
-    if len(ids) != 1 or many.is_asked:
-        return None
-    [one] = numbered(many.names(ids))
-    if one.subject_id is None:
-        raise click.BadParameter(f"{ids[0]!r} is not the number of a case", param_hint="CASE")
-    return one.subject_id
-
-
-def _on_many(
-    ctx: click.Context,
-    db: Database,
-    verb: str,
-    params: Mapping[str, Any],
-    ids: Sequence[str],
-    *,
-    wanted: CaseFilter,
-    author: Author,
-    many: Many,
-    as_json: bool,
-) -> None:
-    items = cases_of(db, wanted) if not wanted.is_empty else numbered(many.names(ids))
-    chosen = many.chosen(ids, wanted.asked())
-    act_on_many(ctx, db, verb, params, items, chosen=chosen, author=author, many=many, as_json=as_json)

@@ -10,14 +10,14 @@ from domain.holds import HoldCode
 from infra.engine.author import Author
 from infra.tables.holds import HoldFilter
 from ops.faces.terminal.holds import assigned_in_words, print_holds, snoozed_in_words
-from ops.verbs.choose import holds_of, numbered
+from ops.verbs.choose import holds_of
 from ops.verbs.hold_orders import assign as assign_holds
 from ops.verbs.hold_orders import snooze as snooze_holds
 from ops.views.holds import list_open
 from workers.cli.exits import Exit
 from workers.cli.group import LazyGroup
-from workers.cli.many import Many, act_on_many, many_options, one_way
-from workers.cli.options import Coming, Moment, author_option
+from workers.cli.many import Many, Numbered, act_on_many, many_options
+from workers.cli.options import Coming, GivenOnce, Moment, author_option
 from workers.cli.output import console, json_option, say, say_json
 from workers.cli.stores import open_database, quiet_settings
 from workers.cli.values import WHOLE
@@ -62,11 +62,17 @@ def hold_filter(command: Callable[..., object]) -> Callable[..., object]:
         click.option(
             "--snoozed/--awake", "is_snoozed", default=None, help="Only those that are snoozed now, or that are not."
         ),
-        click.option("--due-before", type=Coming(), metavar="T", help="Due before: 4h from now, or a time."),
-        click.option("--older-than", type=Moment(), metavar="T", help="Opened before: 24h, 3d, or a time."),
-        click.option("--shop", metavar="S", help="Of this shop: its name, or PLATFORM/NAME."),
-        click.option("--owner", metavar="O", help="Of this person or team."),
-        click.option("--code", type=click.Choice([str(code) for code in HoldCode]), help="With this code."),
+        click.option(
+            "--due-before", cls=GivenOnce, type=Coming(), metavar="T", help="Due before: 4h from now, or a time."
+        ),
+        click.option(
+            "--older-than", cls=GivenOnce, type=Moment(), metavar="T", help="Opened before: 24h, 3d, or a time."
+        ),
+        click.option("--shop", cls=GivenOnce, metavar="S", help="Of this shop: its name, or PLATFORM/NAME."),
+        click.option("--owner", cls=GivenOnce, metavar="O", help="Of this person or team."),
+        click.option(
+            "--code", cls=GivenOnce, type=click.Choice([str(code) for code in HoldCode]), help="With this code."
+        ),
     )
     for option in options:
         filtered = option(filtered)
@@ -124,16 +130,15 @@ def assign(
     One HOLD is given at once. Several, a file or a filter become a bulk act: a draft with a preview, done by
     `bulk confirm`. Exits with 5 for a hold that is released.
     """
-    one_way(ids, many, is_filtered=not wanted.is_empty, what="which holds")
     if not whose.strip():
         raise click.BadParameter("say who", param_hint="--to")
-    number = _one_number(ids, many)
+    named = Numbered(ids, wanted, holds_of)
+    number = named.one_number(many, what="HOLD")
     with open_database(quiet_settings()) as db:
         if number is None:
-            items = holds_of(db, wanted) if not wanted.is_empty else numbered(many.names(ids))
             params = {"owner": whose, "due_at": due_at.isoformat() if due_at else None}
-            chosen = many.chosen(ids, wanted.asked())
-            act_on_many(ctx, db, "hold.assign", params, items, chosen=chosen, author=author, many=many, as_json=as_json)
+            items, how = named.items(db, many)
+            act_on_many(ctx, db, "hold.assign", params, items, chosen=how, author=author, many=many, as_json=as_json)
             return
         [done] = assign_holds(db, [number], whose, author, due_at=due_at)
     if as_json:
@@ -172,27 +177,16 @@ def snooze(
     """
     if (until is None) != wake:
         raise click.UsageError("say --until T, or --wake")
-    one_way(ids, many, is_filtered=not wanted.is_empty, what="which holds")
-    number = _one_number(ids, many)
+    named = Numbered(ids, wanted, holds_of)
+    number = named.one_number(many, what="HOLD")
     with open_database(quiet_settings()) as db:
         if number is None:
-            items = holds_of(db, wanted) if not wanted.is_empty else numbered(many.names(ids))
             params = {"until": until.isoformat() if until else None}
-            chosen = many.chosen(ids, wanted.asked())
-            act_on_many(ctx, db, "hold.snooze", params, items, chosen=chosen, author=author, many=many, as_json=as_json)
+            items, how = named.items(db, many)
+            act_on_many(ctx, db, "hold.snooze", params, items, chosen=how, author=author, many=many, as_json=as_json)
             return
         [done] = snooze_holds(db, [number], until, author)
     if as_json:
         say_json(done)
     else:
         say(snoozed_in_words(done))
-
-
-def _one_number(ids: Sequence[str], many: Many) -> int | None:
-    """The one hold that is named; None where several may be meant. Raises click.BadParameter for what is no number."""
-    if len(ids) != 1 or many.is_asked:
-        return None
-    [one] = numbered(many.names(ids))
-    if one.subject_id is None:
-        raise click.BadParameter(f"{ids[0]!r} is not the number of a hold", param_hint="HOLD")
-    return one.subject_id

@@ -9,7 +9,7 @@ import click
 from domain.dead_letters import MESSAGE
 from infra.process.steps import STEPS
 from infra.tables.letters import LetterFilter
-from workers.cli.options import Moment
+from workers.cli.options import GivenOnce, Moment
 
 
 class StepName(click.ParamType[str]):
@@ -41,13 +41,18 @@ def letter_filter(command: Callable[..., object]) -> Callable[..., object]:
         return command(*given, wanted=wanted, **named)
 
     options = (
-        click.option("--since", type=Moment(), metavar="T", help="Dead letters since then: 24h, 3d, or a time."),
         click.option(
-            "--cause", metavar="F", help="Of this cause: its fingerprint, or the beginning of the fingerprint."
+            "--since", cls=GivenOnce, type=Moment(), metavar="T", help="Dead letters since then: 24h, 3d, or a time."
         ),
-        click.option("--code", metavar="C", help="With this error code."),
-        click.option("--account", metavar="A", help="Of this account, such as sf/main."),
-        click.option("--step", type=StepName(), metavar="S", help="Of this step."),
+        click.option(
+            "--cause",
+            cls=GivenOnce,
+            metavar="F",
+            help="Of this cause: its fingerprint, or the beginning of the fingerprint.",
+        ),
+        click.option("--code", cls=GivenOnce, metavar="C", help="With this error code."),
+        click.option("--account", cls=GivenOnce, metavar="A", help="Of this account, such as sf/main."),
+        click.option("--step", cls=GivenOnce, type=StepName(), metavar="S", help="Of this step."),
     )
     for option in options:
         filtered = option(filtered)

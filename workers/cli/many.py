@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import click
 
@@ -21,6 +21,18 @@ from ops.views.bulk_acts import look
 from workers.cli.bulk import exit_of_act
 from workers.cli.output import console, say_json
 from workers.cli.values import WHOLE
+
+
+class Filter(Protocol):
+    """A filter of items. `asked`: what is asked, by name."""
+
+    @property
+    def is_empty(self) -> bool: ...
+
+    def asked(self) -> Mapping[str, Any]: ...
+
+
+W = TypeVar("W", bound=Filter)
 
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
@@ -74,6 +86,34 @@ def many_options(command: Callable[..., object]) -> Callable[..., object]:
     for option in options:
         gathered = option(gathered)
     return gathered
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered(Generic[W]):
+    """Items with numbers of our own: `given` by name, or those of a filter, which `find` looks for."""
+
+    given: Sequence[str]
+    wanted: W
+    find: Callable[[Database, W], Sequence[NamedItem]]
+
+    def one_number(self, many: Many, *, what: str) -> int | None:
+        """The one item that is named by its number; None where several may be meant.
+
+        `what`: the argument, such as HOLD. Raises click.UsageError unless the items were chosen in one way, and
+        click.BadParameter for a name that is no number.
+        """
+        one_way(self.given, many, is_filtered=not self.wanted.is_empty, what=f"which {what.lower()}s")
+        if len(self.given) != 1 or many.is_asked:
+            return None
+        [one] = numbered(many.names(self.given))
+        if one.subject_id is None:
+            raise click.BadParameter(f"{self.given[0]!r} is not the number of a {what.lower()}", param_hint=what)
+        return one.subject_id
+
+    def items(self, db: Database, many: Many) -> tuple[Sequence[NamedItem], dict[str, Any]]:
+        """The items, and how they were chosen."""
+        items = numbered(many.names(self.given)) if self.wanted.is_empty else self.find(db, self.wanted)
+        return items, many.chosen(self.given, self.wanted.asked())
 
 
 def letters_in(file: Path) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ import getpass
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -92,6 +92,20 @@ class Rate(click.ParamType[float]):
         if not 0 < rate <= RATE_MAX:
             self.fail(f"a rate is above 0 and at most {RATE_MAX:g} a second", param, ctx)
         return rate
+
+
+class GivenOnce(click.Option):
+    """An option that is given once at most: a second value is refused, and never taken instead of the first."""
+
+    def __init__(self, *names: Any, **given: Any) -> None:  # noqa: ANN401 - whatever an option takes
+        super().__init__(*names, **(given | {"multiple": True}))
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - of the option's type
+        """The one value, or None. Fails as usage for several."""
+        values = super().process_value(ctx, value)
+        if len(values) > 1:
+            raise click.BadParameter("may be given only once", ctx=ctx, param=self)
+        return values[0] if values else None
 
 
 def author_option(command: F) -> F:

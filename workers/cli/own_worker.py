@@ -10,7 +10,7 @@ from workers.wiring import Runtime, wired_worker
 
 
 @contextmanager
-def worker_at_hand(settings: Settings) -> Iterator[Runtime]:
+def worker_in_command(settings: Settings) -> Iterator[Runtime]:
     """Works whether or not other workers run. Raises as `database_at_hand` does."""
     with open_stores(settings) as stores:
         refuse_behind(stores)

@@ -17,7 +17,7 @@ from workers.cli.exits import Exit
 from workers.cli.many import FILE, Many
 from workers.cli.options import optional_author
 from workers.cli.output import json_option, say, say_json
-from workers.cli.own_worker import worker_at_hand
+from workers.cli.own_worker import worker_in_command
 from workers.cli.stores import quiet_settings
 
 
@@ -115,7 +115,7 @@ def stopped(ctx: click.Context, *, named: Named, author: Author, as_json: bool) 
 
 
 def _scan(ctx: click.Context, act: PackageAct, named: Named, author: Author, *, as_json: bool) -> None:
-    with worker_at_hand(quiet_settings()) as runtime:
+    with worker_in_command(quiet_settings()) as runtime:
         runner = runtime.runners[STEP.name]
         assert isinstance(runner, RemoteRunner)
         assert isinstance(runner.step, ScanStep)

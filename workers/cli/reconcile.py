@@ -18,7 +18,7 @@ from ops.verbs.writeback_retry import RetryRate
 from workers.cli.exits import Exit
 from workers.cli.options import Moment
 from workers.cli.output import say, say_json
-from workers.cli.own_worker import worker_at_hand
+from workers.cli.own_worker import worker_in_command
 
 DAYS = 7
 PER_SECOND = 20.0
@@ -45,7 +45,7 @@ def reconcile(ctx: click.Context, since: datetime | None, *, dry_run: bool, as_j
     """
     configure(level="error")
     clock = SystemClock()
-    with worker_at_hand(read_settings()) as runtime:
+    with worker_in_command(read_settings()) as runtime:
         label, writeback = runtime.runners["label"], runtime.runners["writeback"]
         assert isinstance(label, RemoteRunner)
         assert isinstance(writeback, RemoteRunner)

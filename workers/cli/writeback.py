@@ -21,7 +21,7 @@ from workers.cli.exits import Exit
 from workers.cli.many import Many, act_on_many, many_options
 from workers.cli.options import Moment, Rate, author_option
 from workers.cli.output import say, say_json
-from workers.cli.own_worker import worker_at_hand
+from workers.cli.own_worker import worker_in_command
 from workers.cli.stores import open_database, quiet_settings
 from workers.wiring import Runtime
 
@@ -94,7 +94,7 @@ def retry_command(
     if not (order or shop or platform or since or cause or all_failed):
         raise click.UsageError("say which: --order, --shop, --platform, --since, --cause or --all-failed")
     configure(level="error")
-    with worker_at_hand(read_settings()) as runtime:
+    with worker_in_command(read_settings()) as runtime:
         wanted = Selection(
             order_id=_order_id(runtime.db, order) if order else None,
             shop=shop,

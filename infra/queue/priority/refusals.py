@@ -49,17 +49,17 @@ def ask(client: Redis, call: Callable[[], Answer]) -> Answer:
         try:
             return call()
         except ResponseError as error:
-            if not let_go(client, error):
+            if not drop_connections(client, error):
                 raise
         return call()
     except (RedisConnectionError, RedisTimeoutError, ResponseError) as error:
-        is_handed_over = let_go(client, error)
+        is_handed_over = drop_connections(client, error)
         if isinstance(error, ResponseError) and not (is_handed_over or _is_refusal(error)):
             raise
         raise ConnectionClosed(str(error)) from error  # type: ignore[no-untyped-call] # Dramatiq leaves it untyped
 
 
-def let_go(client: Redis, error: RedisError) -> bool:
+def drop_connections(client: Redis, error: RedisError) -> bool:
     """Drop the idle connections when the error says that the server is not in charge. Returns whether it does.
 
     The one that said so is idle again by now; those in use are dropped when they hear it themselves.

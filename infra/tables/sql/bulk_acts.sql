@@ -139,10 +139,13 @@ SELECT k.id, CASE WHEN d.id IS NULL THEN 'letter_unknown' WHEN d.closed_at IS NU
 FROM unnest(%(ids)s::bigint[]) AS k(id) LEFT JOIN dead_letter AS d ON d.id = k.id;
 
 -- name: foresee_put_back
+-- During a hold nothing is told of a package that is still here; the release of the hold makes its write-back due.
 SELECT k.id, CASE WHEN w.package_id IS NULL THEN 'writeback_unknown'
                   WHEN w.status = 'confirmed' THEN 'writeback_confirmed'
-                  WHEN s.mode = 'watch' THEN 'shop_watched' ELSE 'put_back' END
+                  WHEN s.mode = 'watch' THEN 'shop_watched'
+                  WHEN f.state = 'on_hold' AND p.handed_over_at IS NULL THEN 'order_held' ELSE 'put_back' END
 FROM unnest(%(ids)s::bigint[]) AS k(id) LEFT JOIN writeback AS w ON w.package_id = k.id
+LEFT JOIN package AS p ON p.id = w.package_id LEFT JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 LEFT JOIN orders AS o ON o.id = w.order_id LEFT JOIN shop AS s ON s.account = o.platform || '/' || o.shop;
 
 -- name: letters

@@ -39,6 +39,14 @@ LEFT JOIN package_line AS k ON k.package_id = p.id AND k.order_id = o.id AND k.q
 LEFT JOIN writeback AS w ON w.package_id = p.id
 WHERE s.status = 'booked';
 
+-- name: shown_waybills
+-- Waybills that warehouses have booked by themselves and that are in no package of ours: a case names them, or their
+-- event is kept until a hold is over.
+SELECT facts ->> 'waybill' FROM order_case WHERE kind = %(unwanted)s
+UNION
+SELECT p ->> 'waybill' FROM early_scan AS e
+CROSS JOIN LATERAL jsonb_array_elements(coalesce(e.told -> 'packages', '[]')) AS p;
+
 -- name: pieces
 -- Pieces promised, committed or shipped, by SKU.
 SELECT sku, sum(quantity)::bigint FROM reservation WHERE status <> 'released' GROUP BY sku;

@@ -109,10 +109,11 @@ FOR UPDATE;
 
 -- name: subjects
 -- Where the orders of open letters of known steps stand now; the letters asked for do not count as others of their
--- order. How far the work of each has come, its step says.
+-- order, nor do holds of the steps `beside`, which stop no order. How far the work of each has come, its step says.
 SELECT d.id, d.step, d.subject_id, f.state, f.resume_state,
        ARRAY(SELECT h.code FROM hold AS h
              WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL AND h.code <> 'dead_letter'
+               AND h.step <> ALL(%(beside)s)
              ORDER BY h.code) AS holds,
        EXISTS (SELECT 1 FROM dead_letter AS b
                WHERE b.fulfillment_order_id = f.id AND b.closed_at IS NULL AND b.id <> ALL(%(ids)s)) AS is_one_of_many,

@@ -37,7 +37,7 @@ FROM orders AS o
 JOIN LATERAL (
     SELECT g.id FROM fulfillment_order AS g
     WHERE g.order_id = o.id
-      AND (%(state)s::text IS NULL OR g.state = %(state)s)
+      AND (%(states)s::text[] IS NULL OR g.state = ANY(%(states)s))
       AND (%(lane)s::text IS NULL OR g.lane = %(lane)s)
       AND (%(location)s::text IS NULL OR g.location = %(location)s
            OR EXISTS (SELECT FROM package AS p WHERE p.fulfillment_order_id = g.id AND p.location = %(location)s))

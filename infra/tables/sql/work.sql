@@ -144,6 +144,12 @@ WITH stretch AS MATERIALIZED (
     ORDER BY step, subject_id
     LIMIT %(size)s
 ), waiting AS (
+    SELECT NULL::bigint AS package_id, w.subject_id AS fulfillment_order_id, w.step, coalesce(w.gate, w.account) AS account,
+           coalesce(w.gated_at, w.due_at) AS since, true AS has_clock
+    FROM stretch AS w
+    WHERE w.step = ANY(%(of_fulfillment)s)
+      AND (w.gate = ANY(%(accounts)s) OR (w.account = ANY(%(accounts)s) AND w.due_at <= now()))
+    UNION ALL
     SELECT p.id AS package_id, p.fulfillment_order_id, w.step, coalesce(w.gate, w.account) AS account,
            coalesce(w.gated_at, w.due_at) AS since, true AS has_clock
     FROM stretch AS w JOIN package AS p ON p.id = w.subject_id

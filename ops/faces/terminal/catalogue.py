@@ -210,6 +210,7 @@ _REFUSAL = {
     "after its end",
     "order_in_flight.others": "{order} {in_the_way}: let it end, or stop it first; or use --when-ended: it is then "
     "erased after its end; the same holds for {others} more",
+    "order_held": "the order of package {package} is held; its release makes the write-back due",
     "order_left": "order {order} is {states}",
     "order_not_fetched.not_tried": "{order} was listed at {at}, but it was not tried yet ({error})",
     "order_not_fetched.tried": "{order} was listed at {at}, but fetching it failed {tries} times, last with {error}",

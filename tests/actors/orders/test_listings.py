@@ -216,14 +216,14 @@ def test_a_sku_that_replaced_an_unknown_one_survives_a_newer_content(stocked, tr
     assert (stocked.states(), stocked.holds(), lines(stocked)[0][0]) == (["allocated"], [], "TEE-1")
 
 
-def let_go(merchant):
+def release_unmapped(merchant):
     return release(merchant.db, merchant.one("SELECT min(id) FROM orders"), HoldCode.SKU_UNMAPPED, LI)
 
 
-def test_a_person_lets_the_line_of_one_order_go(stocked, gifted):
+def test_a_person_leaves_the_line_of_one_order_out(stocked, gifted):
     stocked.deliver(gifted(tid="1001"), gifted(tid="1002"))
     stocked.flow("review")
-    released = let_go(stocked)
+    released = release_unmapped(stocked)
     assert (released.left_out, released.due, released.state) == ((f"gift:1:{CUP.product_id}",), ("reserve",), "paid")
     stocked.flow("review")
     assert (sorted(stocked.states()), stocked.holds()) == (["approved", "on_hold"], ["sku_unmapped"])
@@ -234,10 +234,10 @@ def test_a_person_lets_the_line_of_one_order_go(stocked, gifted):
     assert stocked.rows("SELECT facts->>'by' FROM event WHERE kind = 'lines_let_go'") == [("li",)]
 
 
-def test_what_was_let_go_stays_out_with_newer_content_and_a_map(stocked, gifted):
+def test_what_was_left_out_stays_out_with_newer_content_and_a_map(stocked, gifted):
     stocked.deliver(gifted(tid="1001"))
     stocked.flow("review")
-    let_go(stocked)
+    release_unmapped(stocked)
     put(stocked.db, {CUP: "CUP-1"}, LI)
     stocked.deliver(gifted(tid="1001", **LATER))
     stocked.flow("label")
@@ -245,28 +245,28 @@ def test_what_was_let_go_stays_out_with_newer_content_and_a_map(stocked, gifted)
     assert lines(stocked)[1] == ("", "nobody", "", 0)
 
 
-def test_an_order_of_which_nothing_would_be_left_is_not_let_go(stocked, trade):
+def test_an_order_of_which_nothing_would_be_left_is_not_left_out(stocked, trade):
     stocked.deliver(trade(sku=""))
     stocked.flow("review")
     with pytest.raises(Conflict, match="nothing_left"):
-        let_go(stocked)
+        release_unmapped(stocked)
     assert (stocked.states(), stocked.holds()) == (["on_hold"], ["sku_unmapped"])
 
 
-def test_goods_with_a_sku_that_stock_does_not_know_are_not_let_go(stocked, trade):
+def test_goods_with_a_sku_that_stock_does_not_know_are_not_left_out(stocked, trade):
     stocked.deliver(trade(sku="OLD-CODE"))
     stocked.flow("review")
-    assert let_go(stocked).left_out == ()
+    assert release_unmapped(stocked).left_out == ()
     stocked.flow("review")
     assert stocked.holds() == ["sku_unmapped"], "it is promised anew"
 
 
-def test_a_line_that_the_map_knows_by_now_is_not_let_go(stocked, gifted):
+def test_a_line_that_the_map_knows_by_now_is_not_left_out(stocked, gifted):
     stocked.deliver(gifted())
     stocked.flow("review")
     with stocked.db.transaction() as tx:
         put_entries(tx, {CUP: "CUP-1"}, "li")
-    assert let_go(stocked).left_out == ()
+    assert release_unmapped(stocked).left_out == ()
     stocked.flow("review")
     assert pieces(stocked) == {"TEE-1": 1, "CUP-1": 2}
 
@@ -348,7 +348,7 @@ def test_nothing_is_left_out_while_a_worker_of_an_earlier_version_lives(stocked,
     assert put(stocked.db, {CUP: NOTHING}, LI).going == 0
     drop(stocked.db, CUP, LI)
     with pytest.raises(Conflict, match="earlier_version_runs"):
-        let_go(stocked)
+        release_unmapped(stocked)
     earlier.close()
     assert put(stocked.db, {CUP: NOTHING}, LI).going == 1
 

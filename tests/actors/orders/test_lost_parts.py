@@ -11,7 +11,7 @@ from domain.references import reference
 from infra.engine.author import Author
 from infra.monitoring.invariants import find_breaches
 from ops.verbs.holds import release
-from ops.verbs.reconcile_lost import find_ours, let_go, lost_orders
+from ops.verbs.reconcile_lost import find_ours, lost_orders, release_lost
 
 LI = Author("li", "the backup is restored")
 TID, TEE, CAP = "1001", "7001", "7002"
@@ -69,11 +69,11 @@ def restored(house, content, *booked):
 
 
 def reconcile(house):
-    """Let go what was ours; the waybills that were found."""
+    """Release what was ours; the waybills that were found."""
     found = []
     for order in lost_orders(house.db, datetime(2000, 1, 1, tzinfo=UTC)):
         waybill = house.event_loop.run(find_ours([house.courier], order))
-        if waybill and let_go(house.db, order, LI):
+        if waybill and release_lost(house.db, order, LI):
             found.append(waybill)
     house.flow()
     return found

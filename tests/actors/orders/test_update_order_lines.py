@@ -81,7 +81,7 @@ def breaches(merchant):
         return [str(one) for one in find_breaches(session)]
 
 
-def let_go(merchant, code):
+def release_hold(merchant, code):
     return release(merchant.db, merchant.one("SELECT id FROM orders"), code, LI)
 
 
@@ -164,7 +164,7 @@ def test_a_withdrawn_refund_lets_no_other_hold_go(house, lines):
     becomes(house, lines(1, refunds={CAP: ASKED}, receiver_address="学院路***"))
     becomes(house, lines(2, receiver_address="学院路***"))
     assert (house.states(), house.holds()) == (["on_hold"], ["buyer_changed"])
-    assert let_go(house, HoldCode.BUYER_CHANGED).state == "allocated"
+    assert release_hold(house, HoldCode.BUYER_CHANGED).state == "allocated"
 
 
 @pytest.mark.parametrize("until", ["review", "route"])
@@ -214,7 +214,7 @@ def test_a_refund_paid_after_the_label_is_held(house, lines, refunds):
     becomes(house, lines(2, refunds=refunds, seller_memo="seen"))
     assert house.holds() == ["refund_requested"]
     assert breaches(house) == []
-    assert let_go(house, HoldCode.REFUND_REQUESTED).state == "allocated"
+    assert release_hold(house, HoldCode.REFUND_REQUESTED).state == "allocated"
 
 
 def test_an_order_closed_after_the_label_names_the_waybill_for_as_long_as_it_lives(house, lines):
@@ -248,7 +248,7 @@ def test_what_somebody_else_has_shipped_is_left_out_after_a_person_has_looked(ho
     assert (house.states(), house.holds()) == (["on_hold"], ["shipped_elsewhere"])
     assert house.one("SELECT facts ->> 'lines' FROM hold") == TEE
     assert sums(house) == {TEE: (2, 0, 0, 2), CAP: (1, 1, 0, 0)}
-    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    release_hold(house, HoldCode.SHIPPED_ELSEWHERE)
     house.flow("label")
     house.scan("accepted", "packed", "handed_over")
     house.flow()
@@ -263,7 +263,7 @@ def test_another_line_shipped_by_somebody_else_is_another_fact(house, lines, sai
     house.flow("route")
     said[TEE] = {"shipped": 2, "waybill": "YTO1"}
     becomes(house, lines(1))
-    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    release_hold(house, HoldCode.SHIPPED_ELSEWHERE)
     becomes(house, lines(2, seller_memo="ok"))
     assert house.holds() == []
     said[CAP] = {"shipped": 1, "waybill": "YTO2"}
@@ -279,7 +279,7 @@ def test_an_order_that_somebody_else_has_shipped_whole_closes_after_a_person_has
     becomes(house, lines(1, status="WAIT_BUYER_CONFIRM_GOODS"))
     house.flow("review")
     assert (house.states(), house.holds()) == (["on_hold"], ["shipped_elsewhere"])
-    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    release_hold(house, HoldCode.SHIPPED_ELSEWHERE)
     house.flow()
     assert (house.states(), house.courier.asked) == (["closed"], {})
     assert house.one("SELECT closed_reason FROM fulfillment_order") == "nothing_left"
@@ -359,7 +359,7 @@ def test_when_the_last_line_goes_after_a_person_has_looked_at_the_others_it_clos
     house.flow(until)
     said[TEE] = {"shipped": 2, "waybill": "YTO1"}
     becomes(house, lines(1))
-    let_go(house, HoldCode.SHIPPED_ELSEWHERE)
+    release_hold(house, HoldCode.SHIPPED_ELSEWHERE)
     becomes(house, lines(2, refunds={CAP: PAID_BACK}))
     assert (house.states(), house.holds()) == (["closed"], [])
     assert house.one("SELECT closed_reason FROM fulfillment_order") == "nothing_left"
@@ -421,7 +421,7 @@ def test_a_refund_paid_while_nobody_knows_whether_there_is_a_label_is_never_labe
     house.fall_due()
     house.run("label")
     assert booked(house) == [], "the courier, asked, had nothing"
-    let_go(house, HoldCode.REFUND_REQUESTED)
+    release_hold(house, HoldCode.REFUND_REQUESTED)
     for _ in range(2):
         house.fall_due()
         house.flow()

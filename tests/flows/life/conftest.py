@@ -10,14 +10,11 @@ from itertools import takewhile
 import msgspec
 import pytest
 
+from actors.documents.silent import QuietDocuments
 from actors.tools import Tools
 from adapters import registry
-from domain.errors import Conflict, Refused
-from domain.gates import GateKind
-from domain.holds import HoldCode
 from domain.ledger_check import compare_ledgers
 from domain.rules import RefundScope, WhenShort
-from domain.waivers import read_named
 from drills.queries import DRILLS
 from infra.accounts.gates import Gates
 from infra.accounts.pauses import Pauses
@@ -26,7 +23,6 @@ from infra.accounts.shared_breaker import SharedGates, connect_gates
 from infra.config.rules import load_rules
 from infra.config.settings import Engine, Guard, Limit, read_settings
 from infra.engine.accounts import ensure_accounts
-from infra.engine.author import Author
 from infra.engine.event_loop import EventLoopThread
 from infra.engine.gated_runner import GatedRunner
 from infra.monitoring.invariants import find_breaches
@@ -35,11 +31,8 @@ from infra.process.steps import STEPS
 from infra.sweeper.bulk_replay import LetterDuties
 from infra.sweeper.paused_accounts import GateDuty
 from infra.sweeper.stuck_work import Sweeper
-from infra.tables.letters import LetterFilter
-from ops.verbs import bulk, gates, letters
-from ops.verbs.holds import release
+from ops.verbs import letters
 from ops.verbs.stock import load_stock
-from ops.views import letters as letter_views
 from ops.views.ledgers import our_ledger
 from sandbox import report
 from sandbox.model import Sku, Stocked
@@ -47,13 +40,16 @@ from sandbox.spec import Dirt, WarehouseDelays
 from sandbox.stream import plan
 from sandbox.warehouse import Scan
 from sandbox.world import World
+from tests.flows.life.operators import LI, Operators
+from tests.flows.life.outside import Floors, Parcels, PushingCourier
+from tests.flows.life.seen import Seen
 from workers.demo.run import their_ledger
-from workers.demo.stage import Script, _write_settings, make_spec
+from workers.demo.stage import Script, _write_settings, make_spec, options_of
 from workers.guards import guarded
+from workers.order_takers import note_order_takers_of
 from workers.wiring import make_runners
 
 ROUNDS_MAX = 40
-LI, WANG = Author("li", "looked at it"), Author("wang", "looked at it too")
 SCANS = ("accepted", "packed", "handed_over")
 # Lines in parts that a person has before them.
 LOOKED_AT = """
@@ -139,8 +135,12 @@ class Rung:
         self.keys += keys
 
 
-class LifeHarness:
-    """One merchant with a sandbox of its own, in this process."""
+class LifeHarness(Operators):
+    """One merchant with a sandbox of its own, in this process.
+
+    `rules`: what the workers know. `floors`, `parcels`: what the warehouses and the courier do. `seen`: what became of
+    the orders.
+    """
 
     def __init__(self, db, event_loop, shared, known, surround):
         self.db, self.event_loop, self.shared, self.settings = db, event_loop, shared, known
@@ -148,12 +148,16 @@ class LifeHarness:
         self.world = World(SPEC, PLAN, self.clock.now)
         self.corridor, self.buyers = surround(self.world, self.clock, PLAN.shops[0].name)
         self.witness = self.corridor.witness
+        self.rules = load_rules()
+        self.floors, self.parcels = Floors(self.world), Parcels(self.world)
+        self.seen = Seen(self, self.parcels)
         with db.transaction() as tx:
             tx.execute("SELECT wipe()")
             ensure_accounts(tx, self.settings)
         self.bells = bells = Rung()
-        self.guard = self._gates(bells)
-        self.tools = guarded(self._tools(bells), self.guard)
+        self.guard = self._gates(bells, self.clock)
+        self.connected = self._tools(bells)
+        self.tools = guarded(self.connected, self.guard)
         for location in self.settings.locations:
             load_stock(db, event_loop, location, self.tools.warehouse(location.name))
         self.hire()
@@ -169,18 +173,37 @@ class LifeHarness:
         self.runners = {step: GatedRunner(runner, self.guard) for step, runner in runners.items()}
 
     def live_by(self, refund_asked_holds=RefundScope.ORDER, when_short=WhenShort.HOLD, max_parts=3):
-        rules = self.tools.rules
+        rules = self.rules
         review = replace(rules.review, refund_asked_holds=refund_asked_holds)
         split = replace(rules.routing.split, when_short=when_short, max_parts=max_parts)
-        rules = replace(rules, review=review, routing=replace(rules.routing, split=split))
-        self.tools = replace(self.tools, rules=rules)
+        self.rules = replace(rules, review=review, routing=replace(rules.routing, split=split))
+        self.tools = replace(self.tools, rules=self.rules)
         self.witness.scope = refund_asked_holds
         self.hire()
 
-    def _gates(self, bells):
+    def deal_with(self, floors, *, can_find=True, by_hand=False):
+        """Warehouses that take orders, or do not, one for each location; `by_hand`: nothing becomes of a parcel unless
+        the courier tells of it.
+        """
+        change = msgspec.structs.replace
+        known = {one.name: one for one in self.settings.locations}
+        finds = {} if can_find else {"can_find": "false"}
+        for name, floor in zip(sorted(known), floors, strict=False):
+            self.world.warehouses.works[name].floor = floor
+            options = options_of(floor)
+            known[name] = change(known[name], options=options | (finds if options else {}))
+        self.settings = change(self.settings, locations=tuple(known.values()))
+        self.world.courier.parcels.by_hand = by_hand
+        self.world.courier.parcels.is_nasty = by_hand
+        self.connected = self._tools(self.bells)
+        self.tools = guarded(self.connected, self.guard)
+        note_order_takers_of(self.tools)
+        self.hire()
+
+    def _gates(self, bells, clock):
         rules = rules_by_account(self.settings)
-        pauses = Pauses(self.db, self.clock, probe_s=60.0)
-        return Gates(rules, self.shared, pauses, bells, self.clock, batches_max=3, share=1.0)
+        pauses = Pauses(self.db, clock, probe_s=60.0)
+        return Gates(rules, self.shared, pauses, bells, clock, batches_max=3, share=1.0)
 
     def _tools(self, bells):
         door, clock, known = self.corridor, self.clock, self.settings
@@ -189,9 +212,12 @@ class LifeHarness:
             db=self.db,
             bells=bells,
             clock=clock,
-            rules=load_rules(),
+            rules=self.rules,
             platforms={one.account: registry.platform(one.platform).connect(one, door, clock) for one in known.shops},
-            couriers={one.account: registry.courier(one.courier).connect(one, door, clock) for one in known.couriers},
+            couriers={
+                one.account: PushingCourier(registry.courier(one.courier).connect(one, door, clock), self.parcels)
+                for one in known.couriers
+            },
             notifiers={one.account: registry.channel(one.kind).connect(one, door, clock) for one in known.channels},
             warehouses={one.name: registry.warehouse(one.kind).connect(one, door, clock) for one in known.locations},
         )
@@ -207,7 +233,10 @@ class LifeHarness:
         self.clock.now += 5
         for key in sorted(self.sweeper.gates.open_keys(self.sweeper.due())):
             if key.step == step:
-                self.runners[step].run(key)
+                try:
+                    self.runners[step].run(key)
+                finally:
+                    self.seen.look(self.clock.now)
 
     def run_all(self):
         for step in STEPS:
@@ -241,6 +270,25 @@ class LifeHarness:
         self.sweeper.sweep()
         self.duties.run()
 
+    def ask_silent_warehouses(self):
+        """As after an hour in which nothing was heard of any document."""
+        QuietDocuments(self.db, self.bells, quiet_s=-1.0).tend()
+
+    def wait_until(self, moment):
+        """The looks at parcels as they are exactly then (unix seconds); for everything else no time passes.
+
+        Postgres has a clock of its own: if a day passed for the example alone, no order of that day would be read.
+        """
+        later = HouseClock()
+        later.now = max(moment, self.clock.now)
+        with self.db.connection() as connection:
+            connection.execute(DRILLS["pass_time"])
+        guard = self._gates(self.bells, later)
+        runners = make_runners(guarded(replace(self.connected, clock=later), guard), self.event_loop, 1_000_000)
+        for key in sorted(key for key in self.sweeper.due() if key.step == "track"):
+            GatedRunner(runners["track"], guard).run(key)
+            self.seen.look(later.now)
+
     # Courier's and warehouse's side.
 
     def cancel_unrecorded(self, which):
@@ -250,10 +298,19 @@ class LifeHarness:
         if lost:
             lost[which % len(lost)].is_alive = False
 
-    def scan(self, which, kind):
-        alive = [one for one in self.world.waybills.by_number.values() if one.is_alive]
-        if alive:
-            self._scan(alive[which % len(alive)], kind)
+    def scan(self, which, kind, *, is_other=False):
+        """A warehouse that takes no orders scans a package, or (`is_other`) reads another number from it."""
+        alive = [one for one in self.world.waybills.by_number.values() if one.is_alive and self._knows(one)]
+        if not alive:
+            return
+        waybill = alive[which % len(alive)]
+        if is_other:
+            self.floors.scan_other_number(waybill, kind, self.clock.now)
+        else:
+            self._scan(waybill, kind)
+
+    def _knows(self, waybill):
+        return not self.floors.takes_orders(waybill.booking.location)
 
     def _scan(self, waybill, kind):
         if kind == "handed_over" and not waybill.is_collected:
@@ -261,78 +318,6 @@ class LifeHarness:
         scans = self.world.warehouses.scans[waybill.booking.location]
         event_id = f"{waybill.booking.location}-{len(scans) + 1}"
         scans.append(Scan(event_id, kind, waybill.booking.reference, waybill.number, self.clock.now))
-
-    # The operators' side.
-
-    def operate(self, operation, which):
-        match operation:
-            case "release":
-                self.release(which)
-            case "release_all":
-                self.release_all()
-            case "reopen":
-                self.reopen_letter(which)
-            case "shut" | "open":
-                account = sorted(rules_by_account(self.settings))[which % 4]
-                self.shut(account) if operation == "shut" else self.open(account)
-            case _:
-                self.settle_letter(which, operation)
-
-    def shut(self, account):
-        gates.pause(self.db, GateKind.ACCOUNT, account, LI, None)
-
-    def open(self, account):
-        # It may be open already.
-        with suppress(Refused):
-            gates.resume(self.db, self.shared, GateKind.ACCOUNT, account, LI, settings=self.settings)
-
-    def open_holds(self):
-        return self.rows(
-            "SELECT f.order_id, o.platform_order_id, h.code, h.facts, h.step FROM hold AS h "
-            "JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id JOIN orders AS o ON o.id = f.order_id "
-            "WHERE h.released_at IS NULL ORDER BY h.id"
-        )
-
-    def release(self, which):
-        holds = self.open_holds()
-        if holds:
-            order_id, _, code, *_ = holds[which % len(holds)]
-            self.release_hold(order_id, code)
-
-    def release_all(self):
-        for order_id, code in sorted({(hold[0], hold[2]) for hold in self.open_holds()}):
-            self.release_hold(order_id, code)
-
-    def release_hold(self, order_id, code):
-        for held, tid, open_code, facts, _ in self.open_holds():
-            if held == order_id and open_code == code == HoldCode.REFUND_REQUESTED:
-                self.witness.let_pass |= read_named(facts)
-            if held == order_id and open_code == code == HoldCode.PLATFORM_HOLD:
-                self.witness.let_pass.add(tid)
-        # The hold that an open letter is cannot be released; and it may have been released with another.
-        with suppress(Conflict):
-            release(self.db, order_id, HoldCode(code), LI)
-
-    def settle_letter(self, which, how):
-        ids = [row[0] for row in self.rows("SELECT id FROM dead_letter WHERE closed_at IS NULL ORDER BY id")]
-        if not ids:
-            return
-        letter_id = ids[which % len(ids)]
-        if how == "bulk":
-            letter = letter_views.letter(self.db, letter_id)
-            bulk.start(self.db, LetterFilter(cause=letter.fingerprint), 100.0, LI)
-        elif how == "discard":
-            letters.discard(self.db, letter_id, LI)
-        else:
-            for author in (LI, WANG)[: 2 if how == "replay_twice" else 1]:
-                letters.replay_letters(self.db, [letter_id], author)
-
-    def reopen_letter(self, which):
-        ids = [row[0] for row in self.rows("SELECT id FROM dead_letter WHERE closed_as = 'discarded' ORDER BY id")]
-        if ids:
-            # A newer letter may have taken its place.
-            with suppress(Conflict):
-                letters.reopen(self.db, ids[which % len(ids)], LI)
 
     # What is true.
 
@@ -343,7 +328,8 @@ class LifeHarness:
     def doubled(self):
         """Packages with more than one living waybill."""
         waybills = self.world.waybills.by_number.values()
-        living = Counter(one.booking.reference.rpartition("-")[0] for one in waybills if one.is_alive)
+        ours = (one for one in waybills if one.is_alive and not one.booking.document)
+        living = Counter(one.booking.reference.rpartition("-")[0] for one in ours)
         return [package for package, count in living.items() if count > 1]
 
     def forgotten(self):
@@ -393,7 +379,7 @@ class LifeHarness:
             self.run_all()
             if self._standing() == before:
                 return
-        pytest.fail(f"still moving after {ROUNDS_MAX} rounds: {self._standing()}")
+        pytest.fail(f"still moving after {ROUNDS_MAX} rounds: {self._standing()}, {self._newest()}")
 
     def _standing(self):
         return self.rows(
@@ -403,15 +389,25 @@ class LifeHarness:
             "(SELECT count(call_deadline) FROM shipment), (SELECT sum(planned) FROM order_line)"
         )
 
-    def send_booked(self):
-        """The warehouse hands over what is booked and not held, as it would have all the time."""
+    def _newest(self):
+        return self.rows("SELECT order_id, step, kind, facts FROM event ORDER BY id DESC LIMIT 8")
+
+    def send_to_the_courier(self):
+        """The warehouses that take no orders hand over what is booked and not held."""
         for (number,) in self.rows(
             "SELECT s.waybill FROM shipment AS s JOIN package AS p ON p.id = s.package_id "
             "JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id "
-            "WHERE s.status = 'booked' AND f.state IN ('allocated', 'in_warehouse', 'packed')"
+            "WHERE s.status = 'booked' AND f.state IN ('allocated', 'in_warehouse', 'packed') "
+            "AND p.handed_over_at IS NULL"
         ):
             for kind in SCANS:
-                self._scan(self.world.waybills.by_number[number], kind)
+                if self._knows(waybill := self.world.waybills.by_number[number]):
+                    self._scan(waybill, kind)
+
+    def send_booked(self):
+        """All warehouses hand over what they have, as they would have all the time."""
+        self.send_to_the_courier()
+        self.floors.finish(self.clock.now)
 
 
 @pytest.fixture(autouse=True)

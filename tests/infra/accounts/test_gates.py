@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from domain.errors import Misconfigured, Transient
+from domain.errors import Misconfigured, Throttled, Transient
 from domain.gates import PAUSED, GateKind, GateShut
 from infra.accounts.gates import Room
 from infra.queue.bells import BellKey
@@ -169,3 +169,40 @@ async def test_a_healthy_batch_reads_the_pauses_once_and_asks_redis_once(make_wo
         assert found.subjects == 50
     assert counted.asked == 1
     assert database.counts.statements - statements == 1
+
+
+THROTTLED = Throttled("http_429", after_s=60.0)
+
+
+def throttled_alarms(world):
+    with world.db.connection() as connection:
+        rows = connection.execute("SELECT key, owner FROM alarm WHERE kind = 'account_throttled' AND closed_at IS NULL")
+        return rows.fetchall()
+
+
+async def test_an_account_that_refuses_every_call_for_an_hour_has_an_owner(make_world, database, stepped_clock, redis):
+    """None of its calls spends an attempt: without an alarm its work comes back for ever, and nobody hears of it."""
+    world = make_world(db=database, clock=stepped_clock)
+    gates = world.gates()
+    for minute in range(61):
+        assert throttled_alarms(world) == [], minute
+        redis.flushdb()
+        with pytest.raises(Throttled):
+            await gates.call("sf/main", Door(THROTTLED))
+        stepped_clock.at += 60.0
+    assert throttled_alarms(world) == [("sf/main", "engineering")]
+
+
+async def test_an_account_that_answers_in_between_has_only_many_callers(make_world, database, stepped_clock, redis):
+    world = make_world(db=database, clock=stepped_clock)
+    gates = world.gates()
+    for minute in range(90):
+        redis.flushdb()
+        with pytest.raises(Throttled):
+            await gates.call("sf/main", Door(THROTTLED))
+        if minute == 45:
+            redis.flushdb()
+            stepped_clock.at += 5.0
+            assert await gates.call("sf/main", Door()) == "answer"
+        stepped_clock.at += 60.0
+    assert throttled_alarms(world) == []

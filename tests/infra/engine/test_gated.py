@@ -130,6 +130,7 @@ INSERT INTO notice (package_id, event, channel, occurred_at)
 VALUES (%s, 'package.shipped', 'webhook/buyers', now()) RETURNING id
 """
 CHANNEL = "webhook/buyers"
+WAREHOUSE = "warehouse/east"
 
 
 @pytest.fixture
@@ -158,6 +159,20 @@ def test_a_notice_that_waits_for_a_day_has_somebody_who_looks(harness, duty, wai
         ("waiting_on_account", "notify", "engineering", {"account": CHANNEL})
     ] * held
     assert set(harness.states().values()) == {"in_transit"}, "a notice moves nothing"
+    duty.hold_waiting([])
+    assert [row[-1] for row in holds(harness)] == ["engine"] * held
+
+
+@pytest.mark.parametrize(("hours_left", "waited_h", "held"), [(72, 1, 0), (72, 25, 1), (1, 0.1, 1)])
+def test_a_document_that_waits_for_its_warehouse_has_somebody_who_looks(harness, duty, hours_left, waited_h, held):
+    """The work of `dispatch` is that of a fulfillment order, and has an account all the same."""
+    harness.due("dispatch", [harness.order("allocated")], account=WAREHOUSE, after_s=-3600.0 * waited_h)
+    ship_by(harness, hours_left)
+    duty.hold_waiting([WAREHOUSE])
+    duty.hold_waiting([WAREHOUSE])
+    expected = ("waiting_on_account", "dispatch", "engineering", {"account": WAREHOUSE}, None)
+    assert holds(harness) == [expected] * held
+    assert set(harness.states().values()) == {"allocated"}, "its work goes on by itself"
     duty.hold_waiting([])
     assert [row[-1] for row in holds(harness)] == ["engine"] * held
 
@@ -272,7 +287,7 @@ def narrow(monkeypatch):
     monkeypatch.setattr("infra.sweeper.paused_accounts._START", Stretch("", 0, 2))
 
 
-def test_a_backlog_is_held_and_let_go_in_several_rounds(harness, narrow, duty):
+def test_a_backlog_is_held_and_released_in_several_rounds(harness, narrow, duty):
     for _ in range(5):
         harness.due("label", [harness.package()], account=ACCOUNT)
     ship_by(harness, 1)

@@ -173,6 +173,7 @@ BY_HAND = {
 }
 EVENTS = {
     AlarmKind.REJECTED_MESSAGES_DROPPED: "tests/infra/sweeper/test_rejected_messages.py",
+    AlarmKind.ACCOUNT_THROTTLED: "tests/infra/accounts/test_gates.py",
     AlarmKind.NOTICE_UNKNOWN: "tests/actors/test_notify.py",
     AlarmKind.WORKER_DIED: "tests/infra/sweeper/test_stuck_work.py",
     AlarmKind.LEASES_FREED: "tests/infra/sweeper/test_stuck_work.py",

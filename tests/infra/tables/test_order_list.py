@@ -80,13 +80,14 @@ def test_pages_are_full_and_hold_each_order_once(tx):
 @pytest.mark.parametrize(
     ("wanted", "passes"),
     [
-        (OrderFilter(state=State.ON_HOLD), lambda n: n % 1000 == 0),
-        (OrderFilter(state=State.APPROVED), lambda n: n % 10000 == 1),
+        (OrderFilter(states=(State.ON_HOLD,)), lambda n: n % 1000 == 0),
+        (OrderFilter(states=(State.APPROVED,)), lambda n: n % 10000 == 1),
+        (OrderFilter(states=(State.ON_HOLD, State.APPROVED)), lambda n: n % 1000 == 0 or n % 10000 == 1),
         (OrderFilter(hold=HoldCode.SELLER_FLAG), lambda n: n % 2000 == 0),
         (OrderFilter(owner="li"), lambda n: n % 3000 == 0),
         (OrderFilter(owner="li", hold=HoldCode.SELLER_FLAG, shop="taobao/s0"), lambda n: n % 6000 == 0),
         (OrderFilter(has_letter=True), lambda n: n % 10000 == 500),
-        (OrderFilter(has_letter=True, state=State.ON_HOLD), lambda n: False),
+        (OrderFilter(has_letter=True, states=(State.ON_HOLD,)), lambda n: False),
         (OrderFilter(shop="s1", lane="p0", location="east", courier="zto"), lambda n: n % 3 == 1 and n % 28 == 0),
         (OrderFilter(courier="sf/main", sku="SKU-3", lane="p0"), lambda n: n % 500 == 3 and n % 7 == 0),
         (OrderFilter(least=Money(29_990, "CNY")), lambda n: n >= 29_990 and n % 5),
@@ -128,8 +129,8 @@ def test_a_page_ends_when_it_has_looked_at_enough_and_goes_on_from_there(tx):
 def test_more_held_orders_than_are_looked_at_together(tx, monkeypatch):
     monkeypatch.setattr("infra.tables.order_list._NARROW", 4)
     expected = list(range(1000, ORDERS + 1, 1000))
-    assert ids(tx, OrderFilter(state=State.ON_HOLD), oldest_first=True) == expected
-    assert ids(tx, OrderFilter(state=State.ON_HOLD)) == expected[::-1]
+    assert ids(tx, OrderFilter(states=(State.ON_HOLD,)), oldest_first=True) == expected
+    assert ids(tx, OrderFilter(states=(State.ON_HOLD,))) == expected[::-1]
 
 
 def test_what_is_said_of_them(tx):

@@ -74,6 +74,7 @@ def test_orders_are_listed_page_by_page(orderlane, as_json) -> None:
         (["--older-than", "1h"], []),
         (["--due-before", "2d", "--state", "approved", "--lane", "bulk", "--shop", "side"], [6, 5, 4]),
         (["--state", "on_hold"], []),
+        (["--state", "on_hold", "--state", "approved", "--shop", "main"], [3, 2, 1]),
     ],
 )
 def test_a_list_is_narrowed(as_json, options, passes) -> None:

@@ -231,7 +231,7 @@ def test_a_line_that_a_person_lets_go_is_named(orderlane, waiting, rows):
     assert orderlane(*release).exit_code == Exit.REFUSED
 
 
-def test_an_order_without_any_other_line_is_not_let_go(orderlane, waiting, rows):
+def test_an_order_without_any_other_line_is_not_left_out(orderlane, waiting, rows):
     waiting(1)
     rows("UPDATE order_line SET sku = '' WHERE line_id = '1' RETURNING 1")
     result = orderlane("order", "release", "taobao/s1/1", "--code", "sku_unmapped", "--reason", "x")

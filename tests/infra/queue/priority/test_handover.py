@@ -109,7 +109,7 @@ def keep_idle(client: Redis, connections: int = 5) -> None:
 def nothing_dropped(monkeypatch):
     """The harm: a connection to the old primary goes back to the pool, and out again."""
     monkeypatch.setattr(
-        refusals, "let_go", lambda _client, error: "READONLY" in str(error) or "read only" in str(error)
+        refusals, "drop_connections", lambda _client, error: "READONLY" in str(error) or "read only" in str(error)
     )
 
 

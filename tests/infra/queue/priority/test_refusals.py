@@ -14,7 +14,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from infra.queue.priority.refusals import ask, let_go
+from infra.queue.priority.refusals import ask, drop_connections
 
 SCRIPT = "Error running script (call to f_0): @user_script:9: @user_script: 9:"
 PIPELINE = "Command # 1 (BLPOP a 1) of pipeline caused error:"
@@ -44,14 +44,14 @@ def test_a_server_that_handed_over_is_asked_for_once_more_over_a_new_connection(
 
 
 @pytest.mark.parametrize("error", HANDED_OVER)
-def test_one_that_is_still_the_same_is_a_lost_connection_and_let_go_again(error):
+def test_one_that_is_still_the_same_is_a_lost_connection_and_dropped_again(error):
     client, call = Mock(), Mock(side_effect=error)
     with pytest.raises(ConnectionClosed):
         ask(client, call)
     assert (call.call_count, client.connection_pool.disconnect.call_count) == (2, 2)
 
 
-def test_one_that_loads_is_let_go_and_not_asked_again_here():
+def test_one_that_loads_keeps_no_connection_and_not_asked_again_here():
     """redis-py has repeated that already, as often as the client says."""
     client, call = Mock(), Mock(side_effect=BusyLoadingError("Redis is loading the dataset in memory"))
     with pytest.raises(ConnectionClosed):
@@ -62,7 +62,7 @@ def test_one_that_loads_is_let_go_and_not_asked_again_here():
 @pytest.mark.parametrize("error", THE_SAME_SERVER)
 def test_where_another_connection_would_hear_the_same_none_is_dropped(error):
     client = Mock()
-    assert not let_go(client, error)
+    assert not drop_connections(client, error)
     assert not client.connection_pool.disconnect.called
 
 
@@ -70,7 +70,7 @@ def test_what_others_use_is_not_dropped_under_them(redis):
     pool = redis.connection_pool
     used, idle = pool.get_connection(), pool.get_connection()
     pool.release(idle)
-    assert let_go(redis, ReadOnlyError("read only"))
+    assert drop_connections(redis, ReadOnlyError("read only"))
     assert used.is_connected
     assert not idle.is_connected
     pool.release(used)

@@ -1,0 +1,218 @@
+"""What must never come of goods is seen: each sequence is played with right steps, and with one that is broken.
+
+The documents of warehouses, the order of states, the day before completion, and the notices to buyers.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from actors import dispatch, track
+from actors.parcels import events
+from domain.tracking import COMPLETED_AFTER
+from ops.views.ledgers import our_ledger
+from sandbox.spec import Floor
+from tests.flows.life.outside import DAY_S, floor_of
+from tests.flows.life.test_life import Life
+
+pytestmark = pytest.mark.slow
+
+TOLD = floor_of(is_idempotent=False)
+BOOKS = floor_of(books_waybill=True, is_idempotent=False)
+
+
+@pytest.fixture
+def lives(make_house):
+    """A life whose warehouses behave so; the courier tells only what it is told to."""
+
+    def live(*floors, **given):
+        life = Life(make_house())
+        life.opens(forgets=False, floors=floors * 2, by_hand=True, **given)
+        return life
+
+    return live
+
+
+def look(life):
+    """All that is looked at after each move."""
+    life.invariants_hold()
+    life.a_package_has_one_living_waybill()
+    life.no_piece_goes_twice()
+    life.the_ledgers_agree_on_stock_and_bookings()
+    life.orders_go_forward_and_end_in_time()
+    life.a_buyer_hears_once_of_each_event()
+
+
+def answer_of_placing_is_lost(life):
+    life.house.buyers.order(("FIRST", 2))
+    life.answer_is_lost(0, "lose")
+    life.answer_is_lost(1, "lose")
+    life.work_through()
+    life.let_time_pass()
+    life.work_through()
+
+
+def forget_calls(monkeypatch):
+    """dispatch does not ask what an earlier call has placed."""
+    known = dispatch.load_undispatched
+    monkeypatch.setattr(
+        dispatch, "load_undispatched", lambda tx, ids: [replace(one, is_asked_about=False) for one in known(tx, ids)]
+    )
+
+
+@pytest.mark.parametrize("floor", [TOLD, BOOKS], ids=["told", "books"])
+def test_a_lost_answer_makes_no_second_document(lives, floor):
+    life = lives(floor)
+    answer_of_placing_is_lost(life)
+    look(life)
+    assert [document.reference for _, document in life.house.floors.documents()] != []
+    life.teardown()
+
+
+def test_control_a_dispatch_that_forgets_its_calls_places_two_documents(lives, monkeypatch):
+    forget_calls(monkeypatch)
+    life = lives(TOLD)
+    answer_of_placing_is_lost(life)
+    with pytest.raises(AssertionError, match="documents at the warehouses"):
+        life.the_ledgers_agree_on_stock_and_bookings()
+
+
+def test_control_a_second_document_brings_a_second_waybill(lives, monkeypatch):
+    forget_calls(monkeypatch)
+    life = lives(BOOKS)
+    answer_of_placing_is_lost(life)
+    life.house.floors.finish(life.house.clock.now)
+    [trade] = life.house.buyers.trades
+    assert life.house.witness.living(trade).total() == 4
+    with pytest.raises(AssertionError, match="2 sold"):
+        life.no_piece_goes_twice()
+
+
+def test_what_a_warehouse_books_for_a_held_order_is_known(lives):
+    """Once drawn: the order was closed while the warehouse had it, and nobody knew of the waybills that left."""
+    life = lives(floor_of(books_waybill=True, splits=True))
+    life.house.buyers.order(("FIRST", 2))
+    life.work_through()
+    life.wish(0, "closes")
+    life.work("pull")
+    life.work("normalize")
+    life.teardown()
+    assert len(our_ledger(life.house.db).shown_waybills) == 2
+    life.an_operator_moves("release_all", 0)
+    life.teardown()
+    assert life.house.rows("SELECT status FROM shipment") == [("booked",)] * 2
+
+
+def leaves(life):
+    """One order, until the courier could have its parcel."""
+    life.house.buyers.order(("FIRST", 2))
+    life.work_through()
+    for _ in range(3):
+        life.warehouse_works(0, "on")
+    life.work_through()
+    assert len(life.house.parcels.left()) == 1
+
+
+def test_control_what_leaves_a_warehouse_that_was_not_told_of_it_is_seen(lives):
+    """The warehouse hears of labels from the courier, which hides that nobody has placed a document."""
+    life = lives(TOLD)
+    works = life.house.world.warehouses.works.values()
+    for each in works:
+        each.floor = Floor(learns_from="courier")
+    life.house.bring_order_to("dispatch")
+    for each in works:
+        each.floor = TOLD
+    assert len(life.house.parcels.left()) == 1
+    with pytest.raises(AssertionError, match="was not told of it"):
+        life.the_ledgers_agree_on_stock_and_bookings()
+
+
+def is_signed(life):
+    leaves(life)
+    for what in ("collected", "signed"):
+        life.courier_tells(0, what, 0.0)
+    life.let_time_pass()
+    life.work("track")
+    assert life.house.rows("SELECT DISTINCT state FROM fulfillment_order") == [("delivered",)]
+
+
+def states(life):
+    return [row[0] for row in life.house.rows("SELECT DISTINCT state FROM fulfillment_order")]
+
+
+def test_an_order_is_completed_a_day_after_its_signing_and_not_a_second_before(lives):
+    life = lives(TOLD)
+    is_signed(life)
+    life.day_passes(-1.0)
+    look(life)
+    assert states(life) == ["delivered"]
+    life.day_passes(0.0)
+    look(life)
+    assert states(life) == ["completed"]
+    completed = "SELECT count(*) FROM event WHERE to_state = 'completed'"
+    assert life.house.rows(completed) == [(1,)]
+
+
+def test_control_an_order_that_is_completed_a_second_early_is_seen(lives, monkeypatch):
+    def is_completed(delivered_at, now):
+        return now - delivered_at >= COMPLETED_AFTER - timedelta(seconds=1)
+
+    monkeypatch.setattr(events, "is_completed", is_completed)
+    monkeypatch.setattr(track, "is_completed", is_completed)
+    life = lives(TOLD)
+    is_signed(life)
+    look(life)
+    life.day_passes(-1.0)
+    with pytest.raises(AssertionError, match="completed, and its parcels were signed for at"):
+        life.orders_go_forward_and_end_in_time()
+
+
+def test_control_an_order_that_goes_back_is_seen(lives):
+    life = lives(TOLD)
+    leaves(life)
+    look(life)
+    life.house.rows("UPDATE fulfillment_order SET state = 'in_warehouse'")
+    life.work("review")
+    life.house.seen.look(life.house.clock.now)
+    with pytest.raises(AssertionError, match="packed and then in_warehouse"):
+        life.orders_go_forward_and_end_in_time()
+
+
+def test_a_repeated_event_brings_no_second_notice(lives):
+    life = lives(floor_of(repeats_events=1.0))
+    is_signed(life)
+    life.work_through()
+    life.courier_tells(0, "signed", 0.0)
+    life.let_time_pass()
+    life.work_through()
+    look(life)
+    assert len(life.house.world.ledger.told) == 1
+
+
+def test_control_a_notice_under_another_event_id_is_seen(lives):
+    life = lives(TOLD)
+    leaves(life)
+    life.work_through()
+    look(life)
+    life.house.rows("UPDATE notice SET event_id = gen_random_uuid(), status = 'pending', told_at = NULL")
+    life.house.rows(
+        "INSERT INTO work (step, subject_id, lane, account, shop) "
+        "SELECT 'notify', n.id, 'p1', n.channel, o.platform || '/' || o.shop FROM notice AS n, orders AS o"
+    )
+    life.work("notify")
+    with pytest.raises(AssertionError):
+        life.a_buyer_hears_once_of_each_event()
+
+
+def test_events_in_any_order_end_in_the_same_state(lives):
+    """The courier tells of a signing first, and of the collection hours later."""
+    life = lives(TOLD)
+    leaves(life)
+    for what, age_s in (("signed", 0.0), ("out", 600.0), ("odd", 0.0), ("collected", 7200.0)):
+        life.courier_tells(0, what, age_s)
+        life.let_time_pass()
+        life.work("track")
+        look(life)
+    assert states(life) == ["delivered"]
+    assert COMPLETED_AFTER.total_seconds() == DAY_S
