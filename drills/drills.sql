@@ -36,11 +36,13 @@ WITH documents AS (
 UPDATE shipment SET call_deadline = NULL WHERE status = 'intended';
 
 -- name: repeated_moves
--- A move that is told twice of one fulfillment order. Holds may come and go.
-SELECT fulfillment_order_id, from_state, to_state FROM event
-WHERE from_state IS NOT NULL AND kind <> 'move_refused' AND 'on_hold' NOT IN (from_state, to_state)
-GROUP BY fulfillment_order_id, from_state, to_state
-HAVING count(*) > 1;
+-- A move that is told twice of one fulfillment order. Holds may come and go, and each refusal of a warehouse leads back
+-- to the routing, and once more on.
+SELECT e.fulfillment_order_id, e.from_state, e.to_state FROM event AS e
+WHERE e.from_state IS NOT NULL AND e.kind <> 'move_refused' AND 'on_hold' NOT IN (e.from_state, e.to_state)
+GROUP BY e.fulfillment_order_id, e.from_state, e.to_state
+HAVING count(*) > 1 + (SELECT count(*) FROM placement AS l
+                       WHERE l.fulfillment_order_id = e.fulfillment_order_id AND l.status = 'refused');
 
 -- name: texts
 -- Notices by text message, with what we believe became of each.
@@ -276,3 +278,8 @@ INSERT INTO early_scan (event_id, location, reference, waybill, kind, at)
 SELECT DISTINCT ON (p.location) 'planted', p.location, s.reference, '', 'packed', '0001-01-01 00:00:00+08'::timestamptz
 FROM shipment AS s JOIN package AS p ON p.id = s.package_id
 WHERE s.status = 'booked' ORDER BY p.location, s.id;
+
+-- name: handed_over_at
+-- Waybills of packages that have left locations.
+SELECT s.waybill FROM shipment AS s JOIN package AS p ON p.id = s.package_id
+WHERE s.status = 'booked' AND p.handed_over_at IS NOT NULL AND p.location = ANY(%(locations)s);

@@ -56,6 +56,16 @@ class WaybillRow(NamedTuple):
     is_given_up: bool
 
 
+class DocumentRow(NamedTuple):
+    """A document that was intended or placed at a warehouse."""
+
+    shop: str
+    platform_order_id: str
+    reference: str
+    location: str
+    is_placed: bool
+
+
 class ProgressRow(NamedTuple):
     """How far a run got. `read_upto`: up to when (unix seconds) every shop's changes were read.
 
@@ -89,6 +99,11 @@ def unread(tx: Connection) -> frozenset[tuple[str, str]]:
 def waybills(tx: Connection) -> list[WaybillRow]:
     """Every booked waybill, once for each line that is in its package."""
     return [WaybillRow(*row) for row in tx.execute(LEDGER["waybills"])]
+
+
+def documents(tx: Connection) -> list[DocumentRow]:
+    """Every document that a warehouse may have heard of."""
+    return [DocumentRow(*row) for row in tx.execute(LEDGER["documents"])]
 
 
 def pieces(tx: Connection) -> dict[str, int]:

@@ -39,6 +39,14 @@ LEFT JOIN package_line AS k ON k.package_id = p.id AND k.order_id = o.id AND k.q
 LEFT JOIN writeback AS w ON w.package_id = p.id
 WHERE s.status = 'booked';
 
+-- name: documents
+-- Every document that a warehouse may have heard of.
+SELECT o.shop, o.platform_order_id, l.reference, l.location, l.status IN ('placed', 'final')
+FROM placement AS l
+JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE l.reference IS NOT NULL;
+
 -- name: pieces
 -- Pieces promised, committed or shipped, by SKU.
 SELECT sku, sum(quantity)::bigint FROM reservation WHERE status <> 'released' GROUP BY sku;

@@ -49,6 +49,7 @@ from sandbox.warehouse import Scan
 from sandbox.world import World
 from workers.demo.run import their_ledger
 from workers.demo.stage import Script, _write_settings, make_spec
+from workers.demo.warehouses import UNTOLD
 from workers.guards import guarded
 from workers.wiring import make_runners
 
@@ -72,6 +73,7 @@ SCRIPT = Script(
     shops=1,
     dirt=Dirt(presale_open=0, refund_asked=0, vague_address=0, short_stock=0, unpaid=0, closed=0),
     delays=WarehouseDelays(accept_s=1e9),
+    floors=UNTOLD,
 )
 SPEC = make_spec(SCRIPT)
 SHELVES = {
@@ -118,7 +120,7 @@ class HouseClock:
 
 def settings_of(folder, spec):
     """The demo's settings, with letters that come soon, and without waits that would pass in real time."""
-    known = read_settings(_write_settings(folder, spec, SCRIPT, "http://here"), {})
+    known = read_settings(_write_settings(folder, spec, SCRIPT, "http://here", plan(spec)), {})
     change = msgspec.structs.replace
     return change(
         known,
