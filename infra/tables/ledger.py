@@ -56,7 +56,7 @@ class WaybillRow(NamedTuple):
     is_given_up: bool
 
 
-class DocumentRow(NamedTuple):
+class LedgerDocument(NamedTuple):
     """A document that was intended or placed at a warehouse."""
 
     shop: str
@@ -101,9 +101,9 @@ def waybills(tx: Connection) -> list[WaybillRow]:
     return [WaybillRow(*row) for row in tx.execute(LEDGER["waybills"])]
 
 
-def documents(tx: Connection) -> list[DocumentRow]:
+def documents(tx: Connection) -> list[LedgerDocument]:
     """Every document that a warehouse may have heard of."""
-    return [DocumentRow(*row) for row in tx.execute(LEDGER["documents"])]
+    return [LedgerDocument(*row) for row in tx.execute(LEDGER["documents"])]
 
 
 def pieces(tx: Connection) -> dict[str, int]:

@@ -158,10 +158,17 @@ class SmallHouse:
 
 
 @pytest.fixture
-def small_house(
-    stores: Connection, database_url: Secret, redis_url: Secret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def small_house(  # noqa: PLR0917 - fixtures
+    stores: Connection,
+    database_url: Secret,
+    redis_url: Secret,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[SmallHouse]:
-    script = Script(FEW, None, seed=11, per_second=0.0, processes=1, threads=2, shops=1, floors=UNTOLD)
+    """`request.param`: how its warehouses behave; they take no orders otherwise."""
+    floors = getattr(request, "param", UNTOLD)
+    script = Script(FEW, None, seed=11, per_second=0.0, processes=1, threads=2, shops=1, floors=floors)
     with (
         psycopg.connect(stores.database_url.reveal(), autocommit=True) as admin,
         sandbox_stage(tmp_path, script) as stage,
