@@ -264,6 +264,11 @@ def lock_documents(tx: Connection, references: Sequence[str]) -> list[DocumentRo
     return [_document(row) for row in rows]
 
 
+def lock_told(tx: Connection, references: Sequence[str]) -> None:
+    """Lock the fulfillment orders of documents and packages, in id order, before either kind is looked at."""
+    tx.execute(PLACEMENTS["lock_told"], {"references": list(references)})
+
+
 def _document(row: tuple[Any, ...]) -> DocumentRow:
     reference, status, location, parts, id_, number, state, resume_state, lane, order_id, *key = row
     return DocumentRow(

@@ -132,6 +132,16 @@ WHERE l.reference = ANY(%(references)s)
 ORDER BY f.id
 FOR UPDATE OF f;
 
+-- name: lock_told
+-- What a page of events speaks of, by document or by package. Locks the fulfillment orders, all in id order.
+SELECT id FROM fulfillment_order
+WHERE id IN (SELECT l.fulfillment_order_id FROM placement AS l WHERE l.reference = ANY(%(references)s)
+             UNION ALL
+             SELECT p.fulfillment_order_id FROM shipment AS s JOIN package AS p ON p.id = s.package_id
+             WHERE s.reference = ANY(%(references)s) AND s.status = 'booked')
+ORDER BY id
+FOR UPDATE;
+
 -- name: note_heard
 -- An event speaks of the document, so the warehouse has it. `parts`: ids of parts whose end the event tells.
 UPDATE placement AS l
