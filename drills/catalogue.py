@@ -1,6 +1,7 @@
 """All drills, in the order they are played."""
 
 from drills import (
+    away,
     contention,
     documents,
     feeds,
@@ -103,6 +104,7 @@ CATALOGUE: tuple[Drill, ...] = (
         warehouses.every_kind,
         in_quick=False,
     ),
+    Drill("warehouse-away", ("K1",), "a warehouse away for an hour", away.warehouse_away, in_quick=False),
     Drill("wild-bells", ("R5", "R6", "S13"), "messages repeated, forged, malformed", runs.wild_bells, in_quick=False),
     Drill("postgres-restarts", ("P1", "P2"), "restarts, backends ended", runs.postgres_restarts, in_quick=False),
     Drill("long-transaction", ("P7",), "the table of due work locked", runs.long_transaction, in_quick=False),

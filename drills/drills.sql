@@ -283,3 +283,40 @@ WHERE s.status = 'booked' ORDER BY p.location, s.id;
 -- Waybills of packages that have left locations.
 SELECT s.waybill FROM shipment AS s JOIN package AS p ON p.id = s.package_id
 WHERE s.status = 'booked' AND p.handed_over_at IS NOT NULL AND p.location = ANY(%(locations)s);
+
+-- name: an_hour_passes
+-- All that is stored about orders, documents, feeds and gates grows an hour older.
+WITH feeds AS (
+    UPDATE location SET read_at = read_at - interval '1 hour', created_at = created_at - interval '1 hour'
+), documents AS (
+    UPDATE placement SET intended_at = intended_at - interval '1 hour', placed_at = placed_at - interval '1 hour',
+        heard_at = heard_at - interval '1 hour', asked_at = asked_at - interval '1 hour',
+        ended_at = ended_at - interval '1 hour', checked_at = checked_at - interval '1 hour',
+        call_deadline = call_deadline - interval '1 hour'
+), waybills AS (
+    UPDATE shipment SET booked_at = booked_at - interval '1 hour', checked_at = checked_at - interval '1 hour',
+        call_deadline = call_deadline - interval '1 hour'
+), shut AS (
+    UPDATE gate SET shut_at = shut_at - interval '1 hour', probe_at = probe_at - interval '1 hour',
+        until = until - interval '1 hour'
+), promised AS (
+    UPDATE orders SET placed_at = placed_at - interval '1 hour', paid_at = paid_at - interval '1 hour',
+        ship_by = ship_by - interval '1 hour'
+)
+UPDATE work SET due_at = due_at - interval '1 hour', gated_at = gated_at - interval '1 hour' WHERE lease_token IS NULL;
+
+-- name: undispatched
+-- Orders that wait for the warehouse that is away.
+SELECT count(*) FROM fulfillment_order AS f
+WHERE f.state = 'allocated' AND f.location = 'shanghai'
+  AND NOT EXISTS (SELECT 1 FROM placement AS l
+                  WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'));
+
+-- name: undispatched_elsewhere
+SELECT count(*) FROM fulfillment_order AS f
+WHERE f.state = 'allocated' AND f.location <> 'shanghai'
+  AND NOT EXISTS (SELECT 1 FROM placement AS l
+                  WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'));
+
+-- name: silent_feed
+SELECT 1 FROM alarm WHERE kind = 'feed_silent' AND key = %(account)s AND closed_at IS NULL;
