@@ -112,6 +112,7 @@ class DispatchStep:
                 continue
             order = orders[row.order_id]
             let_pass = waivers.get(row.fulfillment_order_id, ())
+            seen_before = row.is_asked_about or row.status in AT_WAREHOUSE
             intents.append(
                 Undispatched(
                     _ref_of(row),
@@ -120,7 +121,8 @@ class DispatchStep:
                     document_of(
                         row.reference or document_reference(row.key, row.number, row.ended + 1), order, row, mine, lines
                     ),
-                    seen_before=row.is_asked_about or row.status in AT_WAREHOUSE,
+                    seen_before=seen_before,
+                    asks_first=seen_before or self._would_double(row.location or ""),
                     may_place=row.state in STEP.works_in and row.status not in AT_WAREHOUSE,
                     is_placed=row.status in AT_WAREHOUSE,
                     checked_s=_checked_s(row, mine),
@@ -166,6 +168,14 @@ class DispatchStep:
         # Label makes it due again.
         is_ready = known.books_waybill or (bool(boxes) and all(box.is_booked for box in boxes))
         return "" if is_ready or not is_configured else "not_labelled"
+
+    def _would_double(self, location: str) -> bool:
+        """Whether the warehouse, asked to take what it has, would take it twice.
+
+        What we know of no call may be there all the same: of a document that was placed after a restored backup.
+        """
+        known = self.tools.capabilities(location)
+        return known.can_find and not known.is_idempotent
 
     def _intent(self, one: Undispatched) -> PlacementIntent:
         generation = int(one.reference.rpartition("-")[2])
@@ -232,7 +242,8 @@ class DispatchStep:
     def _taken(self, one: Undispatched, outcome: Taken | Underway, told: Sequence[NewWork]) -> Finished:
         ref = one.ref
         their_id = outcome.found.their_id if isinstance(outcome, Underway) else outcome.their_id
-        facts = {"location": one.location, "document": one.reference, "their_id": their_id, "adopted": one.seen_before}
+        was_there = one.seen_before or isinstance(outcome, Underway)
+        facts = {"location": one.location, "document": one.reference, "their_id": their_id, "adopted": was_there}
         if ref.state is State.CLOSED:
             unwanted = Hold(HoldCode.UNWANTED_DOCUMENT, {"location": one.location, "document": one.reference})
             return Finished(ref, Done(facts=facts), holds=(unwanted,))

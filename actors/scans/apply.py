@@ -25,7 +25,7 @@ from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
 from infra.tables.cases import NewCase, open_cases
 from infra.tables.packages import Stamp, lock_scanned, stamp_packages
-from infra.tables.placements import hear_of_packages
+from infra.tables.placements import hear_of_packages, lock_told
 from infra.tables.pool import Connection
 from infra.tables.stock import consume_stock
 
@@ -65,9 +65,12 @@ def apply_scans(
     Scans that come before the record of their label, or during a hold, are kept for later.
     """
     about_documents = [one for one in events if is_document_reference(one.reference)]
+    scans = [one for one in events if not is_document_reference(one.reference)]
+    if about_documents and scans:
+        # Locked in one go: whoever locks in two goes, each in order, waits in a circle with whoever locks in one.
+        lock_told(tx, sorted({one.reference for one in events}))
     # Written before the packages are looked at: scans of both kinds may walk one order.
     waiting, bells = apply_documents(tx, tools, step, about_documents) if about_documents else ([], set())
-    scans = [one for one in events if not is_document_reference(one.reference)]
     scanned = _load(tx, tools, scans)
     waiting += [scan for scan in scans if not _is_understood(scanned.get(scan.reference), scan)]
     sort_out_early(tx, location, events, waiting, tools.settings.retention.early_scans_max)

@@ -37,6 +37,7 @@ class Verb(StrEnum):
     LETTER_REOPENED = "letter_reopened"
     LINE_LET_GO = "line_let_go"
     LISTING_MAPPED = "listing_mapped"
+    DOCUMENT_ADOPTED = "document_adopted"
     LISTING_UNMAPPED = "listing_unmapped"
     ORDER_ADOPTED = "order_adopted"
     ORDER_BARRED = "order_barred"

@@ -59,8 +59,8 @@ async def played():
         p0_share=0.2,
         warehouse=WarehouseDelays(accept_s=0, pack_s=0, handover_s=0),
         floors={
-            "shanghai": Floor(learns_from="orders"),
-            "guangzhou": Floor(learns_from="orders", books_waybill=True, splits=True, repeats_events=1.0),
+            "shanghai": Floor(),
+            "guangzhou": Floor(books_waybill=True, splits=True, repeats_events=1.0),
         },
     )
     world = World(spec, plan(spec), time.time())

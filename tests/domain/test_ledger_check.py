@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from domain.ledger import (
     CourierRecord,
+    DocumentRecord,
     LineSum,
     OtherLedgers,
     OurLedger,
@@ -365,9 +366,31 @@ DOCUMENT = f"{REFERENCE.partition('-')[0]}-W1-1"
     ],
 )
 def test_a_warehouse_works_on_one_document_of_each_fulfillment_order(documents, doubled):
-    comparison = compare_ledgers(ours(part()), replace(theirs(), documents=documents))
+    placed = {reference: DocumentRecord(KEY, "east", is_placed=True) for reference in documents}
+    comparison = compare_ledgers(
+        replace(ours(part()), documents=placed), replace(theirs(), documents=documents, told=frozenset({"east"}))
+    )
     assert len([text for text in comparison.contradictions if "documents at the warehouses" in text]) == doubled
     assert comparison.agrees is (doubled == 0)
+
+
+@pytest.mark.parametrize(
+    ("record", "told", "documents", "holds", "agrees"),
+    [
+        (DocumentRecord(KEY, "east", is_placed=True), {"east"}, [DOCUMENT], (), True),
+        (DocumentRecord(KEY, "east", is_placed=True), {"east"}, [], (), False),
+        (DocumentRecord(KEY, "own", is_placed=True), {"east"}, [], (), True),
+        (DocumentRecord(KEY, "east", is_placed=False), {"east"}, [], (), True),
+        (DocumentRecord(KEY, "east", is_placed=False), {"east"}, [DOCUMENT], (), False),
+        (DocumentRecord(KEY, "east", is_placed=False), {"east"}, [DOCUMENT], ("dispatch_error",), True),
+        (None, {"east"}, [DOCUMENT], (), False),
+    ],
+    ids=["both", "only here", "people's", "intended", "unknown here", "a person looks at it", "never heard of"],
+)
+def test_both_sides_know_the_same_documents(record, told, documents, holds, agrees):
+    known = replace(ours(part(holds=holds)), documents={} if record is None else {DOCUMENT: record})
+    comparison = compare_ledgers(known, replace(theirs(), documents=documents, told=frozenset(told)))
+    assert (not comparison.contradictions) is agrees, comparison.contradictions
 
 
 def test_what_leaves_without_being_told_contradicts():

@@ -30,6 +30,7 @@ _WHY = {
     "another_waybill": "the platform shows another waybill for this order",
     "unexpected_error": "{type}",
     "writeback_due": "not written back yet: its write-back is still due",
+    "at_location": "at {location}",
 }
 
 _FORESEEN = {
@@ -104,6 +105,10 @@ _OUTCOME = {
     "not_voided": "second waybill not voided",
     "elsewhere": "the platform shows another waybill",
     "not_reached": "not reached",
+    "document_adopted": "document adopted",
+    "would_adopt_document": "document would be adopted",
+    "document_gone": "handed to a warehouse here, no warehouse works on it",
+    "document_doubled": "a second document at a warehouse",
 }
 
 _SAID = {

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -435,3 +436,36 @@ def test_a_parcel_that_a_warehouse_books_during_a_hold_is_known_by_its_event(boo
     tell(("packed", {"packages": (EventPackage("SF1", "sf"),)}))
     assert unwanted(booking) == []
     assert our_ledger(booking.db).shown_waybills == {"SF1"}
+
+
+WAITS = """SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"""
+
+
+def test_a_page_about_documents_and_packages_locks_its_orders_in_id_order(told, trade):
+    """In two goes it would hold the later order while it waits for the earlier one: a deadlock with other steps."""
+    told.stock(**{"TEE-1": 10})
+    told.deliver(trade(tid="1001"), trade(tid="1002"))
+    told.flow("label")
+    told.run("dispatch")
+    earlier, later = [row[0] for row in told.rows("SELECT id FROM fulfillment_order ORDER BY id")]
+    [[document]] = told.rows("SELECT reference FROM placement WHERE fulfillment_order_id = %s", later)
+    [[package]] = told.rows(
+        """SELECT s.reference FROM shipment AS s JOIN package AS p ON p.id = s.package_id
+           WHERE p.fulfillment_order_id = %s""",
+        earlier,
+    )
+    told.warehouse.scans += [
+        WarehouseEvent("d1", document, "", "accepted", AT),
+        WarehouseEvent("d2", package, "", "packed", AT),
+    ]
+    told.rows("UPDATE work SET due_at = now() - interval '1 second' WHERE step = 'warehouse'")
+    lock = "SELECT id FROM fulfillment_order WHERE id = %s FOR UPDATE"
+    with ThreadPoolExecutor(1) as crowd:
+        with told.db.transaction() as tx:
+            tx.execute(lock.encode(), [earlier])
+            reading = crowd.submit(told.run, "warehouse")
+            while not told.rows(WAITS):
+                assert not reading.done(), reading.result()
+            assert told.rows(f"{lock} SKIP LOCKED", later) == [(later,)]
+        reading.result()
+    assert told.states() == ["packed", "in_warehouse"]
