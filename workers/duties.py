@@ -12,7 +12,9 @@ from enum import StrEnum
 
 from actors.documents.silent import QuietDocuments
 from actors.orders.take_over import TakeOverDuty
+from actors.orders.unread_days import UnreadDays
 from actors.orders.waiting_for_skus import WaitingForSkus
+from actors.parcels.unfollowed import UnfollowedParcels, accounts_asked
 from infra.config.settings import Settings
 from infra.monitoring.alarm_conditions import conditions_of, patience_of
 from infra.monitoring.alarm_sinks import LogSink
@@ -159,6 +161,28 @@ DUTIES: tuple[DutyEntry, ...] = (
                 given.bells,
                 given.settings.engine.ask_quiet_after_s,
                 tuple(one.name for one in given.settings.locations if one.is_own),
+            ).tend
+        ),
+    ),
+    DutyEntry(
+        "unfollowed_parcels",
+        600.0,
+        RunsIn.SLOW,
+        "follows parcels whose hand-over was stored by a worker of an earlier version",
+        lambda given: (
+            UnfollowedParcels(
+                given.db, given.bells, accounts_asked(given.settings), given.settings.tracking.pace.give_up_s
+            ).tend
+        ),
+    ),
+    DutyEntry(
+        "unread_days",
+        30.0,
+        RunsIn.SLOW,
+        "has orders read again that a worker of an earlier version stored without the day from which they ship",
+        lambda given: (
+            UnreadDays(
+                given.db, given.bells, tuple(one.account for one in given.settings.shops if one.presale_waits)
             ).tend
         ),
     ),
