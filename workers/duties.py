@@ -14,7 +14,7 @@ from actors.documents.silent import QuietDocuments
 from actors.orders.take_over import TakeOverDuty
 from actors.orders.unread_days import UnreadDays
 from actors.orders.waiting_for_skus import WaitingForSkus
-from actors.parcels.unfollowed import UnfollowedParcels, accounts_asked
+from actors.parcels.unfollowed import UnfollowedParcels
 from infra.config.settings import Settings
 from infra.monitoring.alarm_conditions import conditions_of, patience_of
 from infra.monitoring.alarm_sinks import LogSink
@@ -171,7 +171,10 @@ DUTIES: tuple[DutyEntry, ...] = (
         "follows parcels whose hand-over was stored by a worker of an earlier version",
         lambda given: (
             UnfollowedParcels(
-                given.db, given.bells, accounts_asked(given.settings), given.settings.tracking.pace.give_up_s
+                given.db,
+                given.bells,
+                {one.account: one.tracking_account for one in given.settings.couriers if one.track},
+                given.settings.tracking.pace.give_up_s,
             ).tend
         ),
     ),

@@ -5,7 +5,6 @@ hand-over, or their courier account is followed only since.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.config.settings import Settings
 from infra.queue.keys import BellKey, Bells
 from infra.tables.pool import Database
 from infra.tables.tracking import follow_forgotten
@@ -42,8 +41,3 @@ class UnfollowedParcels:
             log.info("parcels_followed_late", parcels=len(found))
         self.bells.ring({BellKey("track", lane, account) for lane, account in found})
         return len(found)
-
-
-def accounts_asked(settings: Settings) -> dict[str, str]:
-    """The courier accounts that are asked about parcels, each with the account of its questions."""
-    return {one.account: one.tracking_account for one in settings.couriers if one.track}
