@@ -228,14 +228,14 @@ DUTIES: tuple[DutyEntry, ...] = (
         "silent_warehouses",
         3600.0,
         RunsIn.SLOW,
-        "reports warehouses with open orders that have reported nothing for `silent_after_h`",
+        "reports locations with open orders of which nothing was told for `silent_after_h`",
         lambda given: lambda: alarm_on_silent_warehouses(given.db, patience_of(given.settings)),
     ),
     DutyEntry(
         "parcel_clocks",
         600.0,
         RunsIn.SLOW,
-        "opens a case for each parcel that its courier has not scanned in time",
+        "opens a case for each parcel that was not collected, moved or delivered in time",
         lambda given: lambda: open_parcel_cases(given.db),
     ),
     DutyEntry(

@@ -320,7 +320,7 @@ def _settle(
     for parcel in filter(_has_just_left, one.parcels):
         writes.events.append(event(step, ref, Scan.HANDED_OVER, Cause.WAREHOUSE, facts={"waybill": parcel.waybill}))
     if back is not None:
-        gather(step, back.settled(ref, step), writes)
+        gather(step, back.finished(ref, step), writes)
         return
     stops = [hold for hold in one.holds if hold.code is HoldCode.DISPATCH_ERROR]
     for hold in one.holds:

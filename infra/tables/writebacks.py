@@ -92,7 +92,10 @@ def divided_lines(tx: Connection, package_ids: Sequence[int]) -> dict[int, Divid
 
 
 def begin_writebacks(tx: Connection, package_ids: Sequence[int], call_s: float) -> None:
-    """Calls begin that take at most `call_s` seconds. No statement for none."""
+    """Mark locked write-backs as being sent: for `call_s` seconds from now nobody asks about them.
+
+    No statement for none.
+    """
     if package_ids:
         tx.execute(WRITEBACKS["begin_writebacks"], {"ids": list(package_ids), "call_s": call_s})
 
