@@ -16,6 +16,7 @@ from actors.orders.parts import nothing_left
 from actors.orders.update_order import trim
 from actors.tools import Tools
 from adapters.documents import Taken
+from domain.deadlines import wait_for_day_s
 from domain.dispatch import AT_WAREHOUSE, DocumentRefusal, PlacementStatus
 from domain.errors import Misconfigured, Refused, Throttled, Transient
 from domain.holds import OUTCOME_UNKNOWN, HoldCode
@@ -152,8 +153,17 @@ class DispatchStep:
             return None
         if not lines:
             return nothing_left(ref)
-        later = _not_yet(row, is_outdated=is_outdated)
+        later = self._not_yet(row, is_outdated=is_outdated)
         return None if later is None else Finished(ref, later)
+
+    def _not_yet(self, row: UndispatchedRow, *, is_outdated: bool) -> Later | None:
+        """Why a document that may be placed must wait; None: it need not."""
+        if is_outdated:
+            return Later("order_changed")
+        shop = self.tools.directory.shops.get(row.key.account)
+        waits = shop is not None and shop.presale_waits
+        early_s = wait_for_day_s(row.early_s, is_read=row.is_day_read, presale_waits=waits)
+        return Later("before_ship_from", after_s=early_s) if early_s > 0 else None
 
     def _why_left_alone(self, row: UndispatchedRow, boxes: Sequence[KnownPackage]) -> str:
         """Why nothing is said to the warehouse; empty where something is. Of unknown locations the call says it."""
@@ -292,13 +302,6 @@ class DispatchStep:
 def dispatch(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
-
-
-def _not_yet(row: UndispatchedRow, *, is_outdated: bool) -> Later | None:
-    """Why a document that may be placed must wait; None: it need not."""
-    if is_outdated:
-        return Later("order_changed")
-    return Later("before_ship_from", after_s=row.early_s) if row.early_s > 0 else None
 
 
 def _ref_of(row: UndispatchedRow) -> SubjectRef:

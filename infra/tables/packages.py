@@ -40,7 +40,8 @@ class PackageRow:
 class UnlabelledRow(PackageRow):
     """`status`, `reference`: the live shipment's. `is_asked_about`: a call may have happened, over in `busy_s`.
 
-    `early_s`: until the order may be labelled; 0: it may. `lines`: (line, pieces) of the package. `version`: of the
+    `early_s`: until the order may be labelled; 0: it may. `is_day_read`: that was read from the content that the order
+    has, which a worker of an earlier version does not do. `lines`: (line, pieces) of the package. `version`: of the
     order's content.
     """
 
@@ -55,6 +56,7 @@ class UnlabelledRow(PackageRow):
     is_asked_about: bool
     busy_s: float
     early_s: float
+    is_day_read: bool
     voided: int
     version: bytes
     lines: tuple[tuple[str, int], ...] = ()

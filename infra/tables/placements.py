@@ -57,6 +57,7 @@ class UndispatchedRow:
     `status` and `reference` are None without one; `is_asked_about`: a call may have happened, over in `busy_s` seconds.
     `checked_s`: so long ago the platform allowed to ship, asked for this document. `ended`: the last generation that
     was refused or stopped. `version`: of the order's content. `early_s`: until the order may be handed to a warehouse.
+    `is_day_read`: as in `infra.tables.packages.UnlabelledRow`.
     """
 
     fulfillment_order_id: int
@@ -78,6 +79,7 @@ class UndispatchedRow:
     busy_s: float
     checked_s: float | None
     early_s: float
+    is_day_read: bool
     ended: int
 
     @property

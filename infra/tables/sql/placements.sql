@@ -12,6 +12,7 @@ SELECT f.id AS fulfillment_order_id, f.state, f.lane, f.number,
        coalesce(greatest(0, extract(epoch FROM l.call_deadline - now())), 0)::float8 AS busy_s,
        extract(epoch FROM now() - l.checked_at)::float8 AS checked_s,
        coalesce(greatest(0, extract(epoch FROM o.ship_from - now())), 0)::float8 AS early_s,
+       o.ship_from_of IS NOT DISTINCT FROM o.raw_payload_id AS is_day_read,
        (SELECT coalesce(max(e.generation), 0) FROM placement AS e
         WHERE e.fulfillment_order_id = f.id AND e.status IN ('refused', 'stopped')) AS ended
 FROM fulfillment_order AS f

@@ -1,103 +1,37 @@
 """Parcels are followed: events are kept once, orders go forward only, buyers hear once, trouble is a case."""
 
-from dataclasses import dataclass
 from dataclasses import replace as replace_scan
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
 from msgspec.structs import replace
 
-from adapters.ports import TrackEvent
 from domain.errors import Conflict, Malformed, Misconfigured, Refused, Throttled, Transient
 from domain.gates import PAUSED
 from domain.holds import HoldCode
-from domain.order import Lane
 from domain.ship_by import ON_THE_CLOCK
-from domain.tracking import ParcelKind
 from infra.config.directory import directory_of
 from infra.engine.author import Author
-from infra.monitoring.invariants import find_breaches
-from infra.queue.keys import BellKey
 from infra.tables.cases import close_case
 from infra.tables.clock import RecentQuery, raise_alarms
-from infra.tables.order_list import OrderFilter
 from infra.tables.retention import ForgetReason, RetentionDays, find_ended, forget
 from ops.verbs.hold_orders import hold
-from ops.views.order_list import WaitsFor, list_orders
-
-K = ParcelKind
-# When the first scan of a test is.
-LEFT = datetime(2026, 11, 22, 10, tzinfo=UTC)
-SIGNED = LEFT + timedelta(hours=30)
-DAY = timedelta(hours=24)
-TRACKING = "sf/main/tracking"
-
-
-@dataclass
-class HandClock:
-    now: datetime = LEFT
-
-    def utcnow(self):
-        return self.now
-
-    def monotonic(self):
-        return 0.0
-
-
-def event(kind, hours, code=""):
-    return TrackEvent(code or f"{kind}", kind, LEFT + timedelta(hours=hours))
-
-
-COLLECTED, MOVING, OUT = event(K.COLLECTED, 2), event(K.DEPARTED, 9), event(K.OUT_FOR_DELIVERY, 28)
-DELIVERED = event(K.DELIVERED, 30)
-
-
-@pytest.fixture
-def clock():
-    return HandClock()
-
-
-@pytest.fixture
-def left(make_merchant, trade, clock):
-    """A merchant whose courier is asked about parcels, with orders that were handed over at `LEFT`."""
-
-    def build(orders=1, ship_on="handover", events=("shipped",), **more):
-        merchant = make_merchant(ship_on=ship_on)
-        merchant.courier.can_track = True
-        object.__setattr__(merchant.tools, "clock", clock)
-        channels = tuple(replace(one, events=events) for one in merchant.settings.channels)
-        object.__setattr__(merchant.tools, "directory", directory_of(replace(merchant.settings, channels=channels)))
-        merchant.stock(**{"TEE-1": 100})
-        merchant.deliver(*(trade(tid=f"{1001 + number}", pieces=1, **more) for number in range(orders)))
-        merchant.flow("label")
-        merchant.scan("handed_over")
-        return merchant
-
-    return build
-
-
-def look(merchant, *events, waybill="SF0001"):
-    """The courier shows these events, and is asked now."""
-    if events:
-        merchant.courier.ways[waybill] = tuple(events)
-    merchant.rows("UPDATE work SET due_at = now() - interval '1 second' WHERE step = 'track'")
-    return merchant.runners["track"].run(BellKey("track", Lane.BULK, TRACKING))
-
-
-def due_s(merchant):
-    return merchant.one("SELECT extract(epoch FROM due_at - now())::int FROM work WHERE step = 'track'")
-
-
-def waits(merchant):
-    """What the list says that the only order waits for."""
-    [listed] = list_orders(merchant.db, OrderFilter(), limit=5).orders
-    return listed.waits
-
-
-def breaches(merchant):
-    with merchant.db.connection() as session:
-        return [str(one) for one in find_breaches(session)]
+from tests.actors.tracking.conftest import (
+    COLLECTED,
+    DAY,
+    DELIVERED,
+    LEFT,
+    MOVING,
+    OUT,
+    SIGNED,
+    TRACKING,
+    K,
+    breaches,
+    due_s,
+    event,
+    look,
+)
 
 
 def test_after_its_hand_over_an_order_stays_packed_and_everything_else_goes_on(left):
@@ -412,50 +346,6 @@ def test_a_person_cannot_stop_what_was_handed_over(left):
     with pytest.raises(Conflict) as caught:
         hold(merchant.db, merchant.one("SELECT id FROM orders"), HoldCode.MANUAL, Author("li", "the buyer called"))
     assert caught.value.code == "order_left"
-
-
-def test_a_list_says_that_what_was_handed_over_waits_for_its_courier(left):
-    merchant = left()
-    merchant.rows("DELETE FROM work WHERE step IN ('writeback', 'notify')")
-    assert waits(merchant).kind is WaitsFor.COURIER
-
-
-def test_a_list_says_that_what_was_delivered_waits_for_its_completion(left, clock):
-    merchant = left()
-    clock.now = SIGNED + timedelta(minutes=1)
-    look(merchant, COLLECTED, DELIVERED)
-    merchant.rows("DELETE FROM work WHERE step IN ('writeback', 'notify')")
-    assert (waits(merchant).kind, waits(merchant).due_at) == (WaitsFor.COMPLETION, SIGNED + DAY)
-
-
-def test_a_list_names_the_case_of_what_came_back_and_says_that_nothing_moves_it_once_that_is_closed(left, clock):
-    merchant = left()
-    merchant.rows("DELETE FROM work WHERE step IN ('writeback', 'notify')")
-    clock.now = LEFT + timedelta(hours=50)
-    look(merchant, COLLECTED, event(K.RETURNED, 49, "631"))
-    assert (merchant.states(), merchant.due("track")) == (["in_transit"], [])
-    assert (waits(merchant).kind, waits(merchant).owner, waits(merchant).codes) == (
-        WaitsFor.CASE,
-        "warehouse",
-        ("returned_to_sender",),
-    )
-    merchant.rows("UPDATE order_case SET closed_at = now(), closed_by = 'li', reason = 'on the shelf'")
-    assert merchant.states() == ["in_transit"]
-    assert waits(merchant).kind is WaitsFor.AFTER_SALE
-
-
-def test_a_lost_parcel_whose_case_is_closed_waits_for_its_courier_as_long_as_that_is_asked(left, clock):
-    merchant = left()
-    merchant.rows("DELETE FROM work WHERE step IN ('writeback', 'notify')")
-    clock.now = LEFT + timedelta(hours=50)
-    look(merchant, COLLECTED, event(K.LOST, 49))
-    assert waits(merchant).codes == ("lost",)
-    merchant.rows("UPDATE order_case SET closed_at = now(), closed_by = 'li', reason = 'paid for'")
-    assert waits(merchant).kind is WaitsFor.COURIER
-    clock.now = LEFT + timedelta(days=31)
-    look(merchant)
-    merchant.rows("UPDATE order_case SET closed_at = now(), closed_by = 'li', reason = 'paid for'")
-    assert waits(merchant).kind is WaitsFor.AFTER_SALE
 
 
 def test_the_events_of_a_parcel_go_with_its_person(left, clock):
