@@ -99,14 +99,14 @@ class DispatchStep:
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[Undispatched]:
         rows = load_undispatched(tx, subject_ids)
-        boxes, pieces = load_contents(tx, [row.fulfillment_order_id for row in rows])
+        packages, pieces = load_contents(tx, [row.fulfillment_order_id for row in rows])
         orders = load_orders(tx, [row.order_id for row in rows])
         waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
         outdated = _take_unwanted(tx, rows, pieces, orders)
         intents: list[Undispatched] = []
         finished: list[Result] = []
         for row in rows:
-            mine, lines = boxes.get(row.fulfillment_order_id, []), pieces.get(row.fulfillment_order_id, [])
+            mine, lines = packages.get(row.fulfillment_order_id, []), pieces.get(row.fulfillment_order_id, [])
             result = self._finish_uncalled(row, mine, lines, is_outdated=row.order_id in outdated)
             if result is not None:
                 finished.append(result)
@@ -138,7 +138,7 @@ class DispatchStep:
         return Intended(intents, finished)
 
     def _finish_uncalled(
-        self, row: UndispatchedRow, boxes: Sequence[KnownPackage], lines: Sequence[Pieces], *, is_outdated: bool
+        self, row: UndispatchedRow, packages: Sequence[KnownPackage], lines: Sequence[Pieces], *, is_outdated: bool
     ) -> Finished | None:
         """How it ends without a call; None: the warehouse is called or asked."""
         ref = _ref_of(row)
@@ -147,7 +147,7 @@ class DispatchStep:
             return Finished(ref, Later("earlier_call_may_run", after_s=row.busy_s))
         if row.is_asked_about:
             return None
-        if why := self._why_left_alone(row, boxes):
+        if why := self._why_left_alone(row, packages):
             return Finished(ref, Done(facts={"left_alone": why}))
         if row.status in AT_WAREHOUSE:
             return None
@@ -165,7 +165,7 @@ class DispatchStep:
         early_s = wait_for_day_s(row.early_s, is_read=row.is_day_read, presale_waits=waits)
         return Later("before_ship_from", after_s=early_s) if early_s > 0 else None
 
-    def _why_left_alone(self, row: UndispatchedRow, boxes: Sequence[KnownPackage]) -> str:
+    def _why_left_alone(self, row: UndispatchedRow, packages: Sequence[KnownPackage]) -> str:
         """Why nothing is said to the warehouse; empty where something is. Of unknown locations the call says it."""
         known = self.tools.capabilities(row.location or "")
         is_configured = row.location in self.tools.warehouses
@@ -176,7 +176,7 @@ class DispatchStep:
         if row.location is None or (is_configured and not known.takes_orders):
             return "takes_no_orders"
         # Label makes it due again.
-        is_ready = known.books_waybill or (bool(boxes) and all(box.is_booked for box in boxes))
+        is_ready = known.books_waybill or (bool(packages) and all(package.is_booked for package in packages))
         return "" if is_ready or not is_configured else "not_labelled"
 
     def _would_double(self, location: str) -> bool:
@@ -287,13 +287,13 @@ class DispatchStep:
         }
         if not told:
             return {}
-        boxes, _ = load_contents(tx, list(told))
+        packages, _ = load_contents(tx, list(told))
         now = self.tools.clock.utcnow()
-        packages = [(told[id_], box) for id_, mine in boxes.items() for box in mine if box.is_booked]
-        want_writebacks(tx, [NewWriteback(box.id, one.ref.order_id, now) for one, box in packages])
+        booked = [(told[id_], package) for id_, mine in packages.items() for package in mine if package.is_booked]
+        want_writebacks(tx, [NewWriteback(package.id, one.ref.order_id, now) for one, package in booked])
         work: dict[int, list[NewWork]] = {}
-        for one, box in packages:
-            follow = NewWork("writeback", box.id, one.ref.lane, one.order.key.account)
+        for one, package in booked:
+            follow = NewWork("writeback", package.id, one.ref.lane, one.order.key.account)
             work.setdefault(one.ref.subject_id, []).append(follow)
         return work
 
@@ -309,9 +309,9 @@ def _ref_of(row: UndispatchedRow) -> SubjectRef:
     return SubjectRef(id_, Lane(row.lane), row.order_id, id_, None, State(row.state))
 
 
-def _checked_s(row: UndispatchedRow, boxes: Sequence[KnownPackage]) -> float | None:
+def _checked_s(row: UndispatchedRow, packages: Sequence[KnownPackage]) -> float | None:
     """Seconds since the platform last allowed to ship all of it; None: nobody knows."""
-    by_label = [box.checked_s for box in boxes]
+    by_label = [package.checked_s for package in packages]
     known = [seconds for seconds in by_label if seconds is not None]
     ages = [max(known)] if known and len(known) == len(by_label) else []
     if row.checked_s is not None:

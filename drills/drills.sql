@@ -1,5 +1,5 @@
 -- name: outstanding
--- What keeps a run from being over: orders that have not come, due work, and packages still in the house.
+-- What keeps a run from being over: orders that have not come, due work, and packages that were not handed over.
 SELECT greatest(0, %(orders)s - (SELECT count(*) FROM orders)),
        (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track')),
        (SELECT count(*) FROM fulfillment_order
@@ -36,7 +36,7 @@ WITH documents AS (
 UPDATE shipment SET call_deadline = NULL WHERE status = 'intended';
 
 -- name: repeated_moves
--- A move that is told twice of one fulfillment order. Holds may come and go, and each refusal of a warehouse leads back
+-- A move that was recorded twice of one fulfillment order. Holds may come and go, and each refusal of a warehouse leads back
 -- to the routing, and once more on.
 SELECT e.fulfillment_order_id, e.from_state, e.to_state FROM event AS e
 WHERE e.from_state IS NOT NULL AND e.kind <> 'move_refused' AND 'on_hold' NOT IN (e.from_state, e.to_state)
@@ -261,7 +261,7 @@ SELECT r.platform_order_id, d.code, d.causes -> -1 ->> 'message' FROM dead_lette
 JOIN raw_payload AS r ON r.id = d.subject_id
 WHERE d.step = 'normalize' AND d.closed_at IS NULL ORDER BY r.platform_order_id;
 
--- name: left_the_house
+-- name: handed_over
 SELECT o.platform_order_id FROM orders AS o
 JOIN fulfillment_order AS f ON f.order_id = o.id WHERE f.reservation = 'consumed';
 

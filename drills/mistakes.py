@@ -112,7 +112,7 @@ def _spoil(world: SmallWorld, trial: Trial, tid: str, fields: dict[str, str]) ->
 
 
 def _check_through(world: SmallWorld, trial: Trial, placed: Sequence[Placed]) -> None:
-    left = _tids(world, DRILLS["left_the_house"]) & {one.tid for one in placed}
+    left = _tids(world, DRILLS["handed_over"]) & {one.tid for one in placed}
     trial.check("all good ones are through", len(left) == len(placed), f"{len(left)} of {len(placed)}")
 
 
@@ -144,4 +144,4 @@ def _feed_stands_still(world: SmallWorld) -> bool:
     world.execute(DRILLS["plant_early_scans"])
     late = [world.order("control") for _ in range(_CONTROL)]
     _work(world, _done(world) + len(late))
-    return not _tids(world, DRILLS["left_the_house"]) & {one.tid for one in late}
+    return not _tids(world, DRILLS["handed_over"]) & {one.tid for one in late}

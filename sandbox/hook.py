@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sandbox.ledger import Ledger, Told
+from sandbox.ledger import HookMessage, Ledger
 from sandbox.signatures import same, webhook_signature
 
 _CLOCK_S = 300
@@ -32,7 +32,7 @@ class Receiver:
         except msgspec.DecodeError:
             self._ledger.refuse("hook", "400", now)
             return 400
-        self._ledger.told[message_id] = Told(message_id, content, now)
+        self._ledger.told[message_id] = HookMessage(message_id, content, now)
         return 200
 
     def _is_signed(self, message_id: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:

@@ -26,7 +26,7 @@ class WriteBack:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HookMessage:
     """A web-hook message, kept once for each event id."""
 
     event_id: str
@@ -76,7 +76,7 @@ class Ledger:
     refusals: deque[Refusal] = field(default_factory=lambda: deque(maxlen=_REFUSALS_KEPT))
     write_backs: list[WriteBack] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
-    told: dict[str, Told] = field(default_factory=dict)
+    told: dict[str, HookMessage] = field(default_factory=dict)
     told_again: int = 0
     texted: list[Texted] = field(default_factory=list)
 

@@ -88,7 +88,7 @@ class Stocked:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Region:
     """Where a receiver lives. `city` is empty where the district hangs directly under the province."""
 
     country: str
@@ -147,7 +147,7 @@ class PlannedOrder:
     freight: int
     seed: int
     buyer: int
-    place: Place
+    place: Region
     is_live: bool = False
     member: Member = Member.NONE
     is_presale: bool = False

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from domain.errors import Misconfigured
-from sandbox.model import Expected, Place, PlannedLine, PlannedOrder, Sku
+from sandbox.model import Expected, PlannedLine, PlannedOrder, Region, Sku
 
 # The columns that are read; others may be there.
 COLUMNS = frozenset(
@@ -75,7 +75,7 @@ def _order(seller: str, rows: list[Row]) -> PlannedOrder:
         freight=sum(_cents(row["freight"]) for row in rows),
         seed=_hash(f"seed/{key}"),
         buyer=_hash(first["buyer_id"]),
-        place=Place("BR", first["state"], first["city"], "centro", first["zip_prefix"]),
+        place=Region("BR", first["state"], first["city"], "centro", first["zip_prefix"]),
         is_plain=True,
     )
 

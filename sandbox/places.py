@@ -1,11 +1,11 @@
 """Places receivers live in, and the sandbox's own warehouses."""
 
-from sandbox.model import Place
+from sandbox.model import Region
 from sandbox.spec import Location
 
 # The last four hang directly under their province: the platform leaves the city empty there.
 CHINESE_PLACES = tuple(
-    Place("CN", *row)
+    Region("CN", *row)
     for row in (
         ("上海", "上海市", "浦东新区", "200120"),
         ("上海", "上海市", "徐汇区", "200030"),
@@ -79,7 +79,7 @@ BRAZILIAN_LOCATIONS = (
 )
 
 
-def place_of(location: Location) -> Place:
+def place_of(location: Location) -> Region:
     """A receiver's place in the location's own city."""
     country = "BR" if len(location.province) == len("SP") and location.province.isascii() else "CN"
-    return Place(country, location.province, location.city, location.district, "")
+    return Region(country, location.province, location.city, location.district, "")

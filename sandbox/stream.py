@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sandbox import olist
 from sandbox.amounts import spread
-from sandbox.model import Expected, Member, Place, Plan, PlannedLine, PlannedOrder, Ships, Shop, Sku, Stocked, demand
+from sandbox.model import Expected, Member, Plan, PlannedLine, PlannedOrder, Region, Ships, Shop, Sku, Stocked, demand
 from sandbox.places import BRAZILIAN_LOCATIONS, CHINESE_LOCATIONS, CHINESE_PLACES, place_of
 from sandbox.scenery import with_scenes
 from sandbox.spec import Dirt, Location, Spec, Surge
@@ -182,7 +182,7 @@ def _fates(dirt: Dirt, count: int) -> Iterator[Expected]:
 
 
 def _orders(
-    spec: Spec, shops: Sequence[Shop], skus: Sequence[Sku], own_places: Sequence[Place]
+    spec: Spec, shops: Sequence[Shop], skus: Sequence[Sku], own_places: Sequence[Region]
 ) -> Iterator[PlannedOrder]:
     draw = random.Random(f"{spec.seed}/orders")
     weights = list(accumulate(1 / rank**_HOT for rank in range(1, len(skus) + 1)))

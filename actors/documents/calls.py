@@ -119,7 +119,7 @@ class DocumentCalls:
         clear = [one for one in unplaced if one.ref.subject_id not in refused]
         receivers = await self._reveal(shop, clear, lease)
 
-        async def ref(one: Undispatched) -> Outcome:
+        async def place(one: Undispatched) -> Outcome:
             receiver = receivers.get(one.ref.subject_id)
             if isinstance(receiver, Exception):
                 raise receiver
@@ -128,7 +128,7 @@ class DocumentCalls:
             failpoint("dispatch.placed", one.ref.subject_id)
             return answer
 
-        placed = await call_each(clear, ref, **limits)
+        placed = await call_each(clear, place, **limits)
         outcomes: dict[int, Outcome] = {one.ref.subject_id: NothingPlaced() for one in intents if not one.may_place}
         outcomes |= refused | placed
         outcomes |= {id_: found for id_, found in asked.items() if found is not None}

@@ -9,7 +9,7 @@ from infra.tables.placements import KnownPackage, Pieces, UndispatchedRow
 
 
 def document_of(
-    reference: str, order: Order, row: UndispatchedRow, boxes: Sequence[KnownPackage], pieces: Sequence[Pieces]
+    reference: str, order: Order, row: UndispatchedRow, packages: Sequence[KnownPackage], pieces: Sequence[Pieces]
 ) -> Document:
     """The document for the warehouse, without the plain receiver. It names the packages that orderlane has booked."""
     skus = {line.line_id: line.sku for line in order.lines}
@@ -18,9 +18,9 @@ def document_of(
         shop=order.key.account,
         lines=tuple(DocumentLine(one.line_id, skus.get(one.line_id, ""), one.quantity) for one in pieces),
         packages=tuple(
-            DocumentPackage(box.reference or "", box.courier, box.waybill or "", box.sort_code)
-            for box in boxes
-            if box.is_booked
+            DocumentPackage(package.reference or "", package.courier, package.waybill or "", package.sort_code)
+            for package in packages
+            if package.is_booked
         ),
         courier=row.courier,
         service=row.service,

@@ -54,8 +54,8 @@ def _column(text: str, column: str) -> list[tuple[int, str]]:
         header = [name.strip() for name in next(reader, [])]
         if header.count(column) != 1:
             raise Refused("file_unreadable", facts={"fault": "column_missing", "column": column})
-        ref = header.index(column)
-        return [(reader.line_num, row[ref]) for row in reader if len(row) > ref]
+        index = header.index(column)
+        return [(reader.line_num, row[index]) for row in reader if len(row) > index]
     except csv.Error as error:
         line = reader.line_num
         raise Refused("file_unreadable", facts={"fault": "no_csv", "line": line, "error": str(error)}) from None
@@ -141,12 +141,12 @@ def write_backs_of(db: Database, orders: Iterable[NamedItem]) -> list[NamedItem]
         open_ones = open_writebacks(db, Selection(order_id=one.subject_id, any_open=True))
         packages = [NamedItem(0, each.package_id) for each in open_ones]
         found += packages or [NamedItem(0, None, "writeback_confirmed")]
-    return [NamedItem(ref, one.subject_id, one.code) for ref, one in enumerate(found, 1)]
+    return [NamedItem(position, one.subject_id, one.code) for position, one in enumerate(found, 1)]
 
 
 def _all(ids: Sequence[int]) -> list[NamedItem]:
     _bounded(ids)
-    return [NamedItem(ref, id_) for ref, id_ in enumerate(ids, 1)]
+    return [NamedItem(position, id_) for position, id_ in enumerate(ids, 1)]
 
 
 def _bounded(items: Sequence[object]) -> None:

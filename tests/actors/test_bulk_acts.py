@@ -424,28 +424,6 @@ def test_a_write_back_that_was_put_back_is_told(five):
     assert five.one("SELECT status FROM writeback WHERE package_id = %s", subject) == "confirmed"
 
 
-def test_a_write_back_of_a_held_order_is_foreseen_as_held_and_its_release_puts_it_back(five):
-    """The preview had promised that it would be put back, and nothing was told."""
-    params, subject = prepared_for(five, "writeback.retry")
-    order_id = five.one("SELECT order_id FROM writeback WHERE package_id = %s", subject)
-    five.rows("UPDATE package SET handed_over_at = NULL")
-    five.rows(
-        "UPDATE fulfillment_order SET state = 'allocated', reservation = 'allocated' WHERE order_id = %s", order_id
-    )
-    hold(five.db, order_id, "manual", LI)
-    verb = VERBS["writeback.retry"]
-    bulk = make(five, verb, params, [subject])
-    assert bulk.foreseen == {"order_held": 1}
-    with pytest.raises(Refused):
-        confirm(five.db, bulk.id, bulk.token, LI)
-    with pytest.raises(Conflict) as caught:
-        verb.prepare(five.db, subject, params, LI)
-    assert caught.value.code == "order_held"
-    five.platform.errors.clear()
-    release(five.db, order_id, "manual", LI)
-    assert make(five, verb, params, [subject]).foreseen == {"put_back": 1}
-
-
 def test_one_order_that_somebody_released_meanwhile_is_told_so(five):
     for id_ in ids(five):
         hold(five.db, id_, "manual", LI)

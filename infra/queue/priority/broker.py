@@ -264,7 +264,7 @@ class PriorityBroker(Broker):
         return rejected.discard(self._scripts_of(queue_name), ids)
 
     def acknowledge_dropped(self, queue_name: str, count: int) -> None:
-        """Take `count` off `rejected_dropped`: somebody has been told of them."""
+        """Take `count` off `rejected_dropped`: they have been reported."""
         self._scripts_of(queue_name).rejected("acknowledge", count)
 
     def _entry(self, message: Message[Any], delay: int | None) -> QueueEntry:

@@ -37,7 +37,7 @@ class Slots:
     run very short ones need not wait for the next. `threads` is None until a worker has booted.
 
     `distance_s`: how long a fetch takes where Redis is far away, 0 where it is near. What is in hand must last so long.
-    Queues are told apart by what they pass as `queue`.
+    Queues differ by what they pass as `queue`.
     """
 
     def __init__(self, all_in_hand: InHand | None = None) -> None:

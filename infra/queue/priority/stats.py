@@ -33,8 +33,8 @@ class QueueStats(NamedTuple):
 
 def read_stats(values: Sequence[int], lanes: Sequence[str]) -> QueueStats:
     """Stats from the numbers that the script returns."""
-    delayed, overdue, overdue_ms, in_flight, rejected, dropped, *rest = values
-    rows = zip(*[iter(rest)] * 5, strict=True)
+    delayed, overdue, overdue_ms, in_flight, rejected, dropped, *numbers = values
+    rows = zip(*[iter(numbers)] * 5, strict=True)
     by_lane = {
         lane: LaneStats(waiting, weight, _age(oldest), inflow, inflow_weight)
         for lane, (waiting, weight, oldest, inflow, inflow_weight) in zip(lanes, rows, strict=True)

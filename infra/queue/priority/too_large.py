@@ -1,4 +1,4 @@
-"""Messages that are larger than the rules allow: Redis rejects them, and their sender is told."""
+"""Messages that are larger than the rules allow: Redis rejects them, and their sender gets an error."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,8 @@
--- What holds now and somebody must hear of, as sets of keys. Where the house has the set already, its own query is asked.
+-- What holds now and somebody must hear of, as sets of keys. A set that another table module queries already is
+-- asked for there.
 
 -- name: running_clocks
--- Orders that are in the house at the mark that they reached last, by shop and currency; of the others the marks are
+-- Orders that have not left, at the mark that they reached last, by shop and currency; of the others the marks are
 -- over. A mark whose time lies ahead again (the ship-by was put off) counts for nothing. Index clock_alarm_running.
 WITH running AS (
     SELECT a.order_id, a.percent,

@@ -76,7 +76,7 @@ WHERE told_at IS NULL OR told_at < closed_at
 ORDER BY id LIMIT %(limit)s;
 
 -- name: note_reported
--- Up to where each was told. Never backwards: two sweepers may tell the same one.
+-- Up to where each was reported. Never backwards: two sweepers may report the same one.
 UPDATE alarm AS a SET told_at = r.upto
 FROM unnest(%(ids)s::bigint[], %(uptos)s::timestamptz[]) AS r(id, upto)
 WHERE a.id = r.id AND (a.told_at IS NULL OR a.told_at < r.upto);

@@ -108,7 +108,7 @@ SELECT max(k.subject_id) FROM (
     ORDER BY subject_id LIMIT %(limit)s) AS k;
 
 -- name: overdue_parcels
--- Followed parcels of a stretch that their courier has told nothing new of for so many hours, although it was asked and
+-- Followed parcels of a stretch of which their courier has reported nothing new for so many hours, although it was asked and
 -- answered after that, and that have no case of the kind. Primary key of work, index order_case_of_order.
 WITH followed AS (
     SELECT p.id, f.order_id, p.collected_at, least(now(), p.tracked_at) AS seen_at

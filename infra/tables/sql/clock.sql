@@ -24,7 +24,7 @@ WITH running AS (
     SELECT id, percent, CASE WHEN percent = 100 THEN now() + interval '1 day' END FROM reached ORDER BY id, percent
     ON CONFLICT (order_id, percent) DO NOTHING
     RETURNING order_id, percent
-), told AS (
+), recorded AS (
     INSERT INTO event (order_id, kind, step, cause, facts)
     SELECT order_id, 'clock_alarm', 'clock', 'timer', jsonb_build_object('clock_used_percent', percent) FROM raised
 )
@@ -34,7 +34,7 @@ GROUP BY r.percent, o.currency
 ORDER BY r.percent, o.currency;
 
 -- name: repeat_alarms
--- Late orders whose day is over: raised again if they are still in the house and nobody has them in hand, which is
+-- Late orders whose day is over: raised again if they have not left and nobody works on them, which is
 -- what a hold says until its due time. Returns all that were looked at, by currency. Index clock_alarm_again.
 WITH due AS (
     SELECT a.order_id, a.percent,
@@ -55,7 +55,7 @@ WITH due AS (
     FROM due AS d
     WHERE a.order_id = d.order_id AND a.percent = d.percent
     RETURNING a.order_id, d.is_running AND NOT d.is_in_hand AS is_raised
-), told AS (
+), recorded AS (
     INSERT INTO event (order_id, kind, step, cause, facts)
     SELECT t.order_id, 'clock_alarm', 'clock', 'timer',
            jsonb_build_object('days_late', extract(day FROM now() - o.ship_by)::int)

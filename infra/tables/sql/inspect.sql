@@ -1,4 +1,4 @@
--- Read-only questions of people: where is this order, and is the house in order.
+-- Read-only questions of people: where is this order, and does everything work.
 
 -- name: find_by_id
 SELECT o.id, o.platform, o.shop, o.platform_order_id, o.placed_at
@@ -161,7 +161,7 @@ SELECT e.at, e.kind, e.step, e.cause, e.from_state, e.to_state, e.package_id, e.
 FROM event AS e WHERE e.order_id = %(id)s ORDER BY e.id;
 
 -- name: due_work
--- The due work of named (step, subject) pairs. What rests behind a gate, or is due in a pause, says so beside its last
+-- The due work of named (step, subject) pairs. What waits behind a gate, or is due in a pause, says so beside its last
 -- cause.
 SELECT w.step, w.subject_id, w.lane, w.account, coalesce(w.gated_at, w.due_at) AS due_at, w.attempts, w.crashes,
        w.lease_token IS NOT NULL AS is_running,

@@ -199,7 +199,7 @@ WHERE w.status = 'confirmed'
 ORDER BY w.package_id LIMIT %(limit)s;
 
 -- name: platform_will_hear
--- A dead letter, open or closed, says that a person looked or will look. What is held is told after its release.
+-- A dead letter, open or closed, says that a person looked or will look. The platform hears of what is held after its release.
 SELECT f.order_id, format('package %%s, write-back %%s', p.id, coalesce(w.status, 'never wanted'))
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id

@@ -479,7 +479,7 @@ WHERE last_at < now() - interval '30 days' AND (kind <> 'contents' OR asked_at I
 SELECT count(*), count(*) FILTER (WHERE due_at < now()), min(due_at) FROM erasure WHERE done_at IS NULL;
 
 -- name: say_refused_inputs
--- Limits that were reached since anybody was told, each at most once a day.
+-- Limits that were reached since the last report, each at most once a day.
 UPDATE refused_input SET said_at = now()
 WHERE said_at IS NULL OR said_at < last_at AND said_at < now() - interval '1 day'
 RETURNING kind, name, count;

@@ -25,7 +25,7 @@ WHERE id = %(id)s AND cursor_at IS NOT DISTINCT FROM %(cursor_was)s;
 
 -- name: cursor_ages
 -- How old the cursors of some shops are; a shop without one is as old as its row. Nobody is behind who was paused by a
--- person. `reported_s`: since somebody was last told of it.
+-- person. `reported_s`: since it was last reported.
 SELECT s.account, s.cursor_at, a.age_s, p.patience_s, extract(epoch FROM now() - s.behind_told_at)::float8,
        EXISTS (SELECT 1 FROM gate AS g WHERE g.shut_by <> 'engine' AND (g.until IS NULL OR g.until > now())
                AND (g.kind = 'account' AND g.name = s.account OR g.kind = 'step' AND g.name = 'pull'))

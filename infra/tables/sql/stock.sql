@@ -48,7 +48,7 @@ FROM json_to_recordset(%(rows)s::json) AS r(id bigint, location text)
 WHERE v.fulfillment_order_id = r.id AND v.status = 'reserved';
 
 -- name: mark_consumed
--- Pieces that left the house. Returns what must come off the counters.
+-- Pieces that were handed over. Returns what must come off the counters.
 WITH gone AS (
     UPDATE reservation SET status = 'consumed'
     WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'allocated'

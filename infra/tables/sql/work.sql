@@ -173,7 +173,7 @@ ORDER BY f.id, w.has_clock DESC
 LIMIT %(limit)s;
 
 -- name: count_behind_gates
--- How much work rests behind each gate: what met an account's gate and what is due for it, and what is due in a
+-- How much work waits behind each gate: what met an account's gate and what is due for it, and what is due in a
 -- lane or for a step that is paused.
 SELECT 'account', account, sum(rows)::bigint FROM (
     SELECT gate AS account, count(*) AS rows FROM work WHERE gate IS NOT NULL GROUP BY gate

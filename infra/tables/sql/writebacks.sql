@@ -97,7 +97,7 @@ WHERE w.package_id = r.id;
 -- name: open_writebacks
 -- Write-backs that the platform has not confirmed, the oldest first. `any_open` takes them all; otherwise those
 -- that were refused, died, failed before, or have waited longer than `late_s` since the package left. What waits for
--- a hold's end is told after it.
+-- the end of a hold is written back after it.
 SELECT w.package_id, w.order_id, o.platform, o.shop, o.platform_order_id, f.lane, s.waybill, w.shipped_at, w.status,
        d.id AS letter_id, held.codes AS holds, coalesce(d.code, failed.code, held.why) AS cause,
        f.state = 'on_hold' AND p.handed_over_at IS NULL AS is_held

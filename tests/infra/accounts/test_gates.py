@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from domain.alarms import AlarmKind
 from domain.errors import Misconfigured, Throttled, Transient
 from domain.gates import PAUSED, GateKind, GateShut
 from infra.accounts.gates import Room
@@ -176,8 +177,8 @@ THROTTLED = Throttled("http_429", after_s=60.0)
 
 def throttled_alarms(world):
     with world.db.connection() as connection:
-        rows = connection.execute("SELECT key, owner FROM alarm WHERE kind = 'account_throttled' AND closed_at IS NULL")
-        return rows.fetchall()
+        query = "SELECT key, owner FROM alarm WHERE kind = %s AND closed_at IS NULL"
+        return connection.execute(query, [AlarmKind.ACCOUNT_THROTTLED]).fetchall()
 
 
 async def test_an_account_that_refuses_every_call_for_an_hour_has_an_owner(make_world, database, stepped_clock, redis):

@@ -41,7 +41,7 @@ local function bell_of(lane) -- list of at most one element: something waits
     return PREFIX .. ":bell:" .. lane
 end
 
--- A consumer asks again after this time at the latest (BELL_LOST_S in consumer.py). Of what is due sooner it must be told.
+-- A consumer asks again after this time at the latest (BELL_LOST_S in consumer.py). What is due sooner must ring its bell.
 local LISTEN_MS = 1000
 
 -- A call takes on at most so many ids, and goes on with no more once it has read so many bytes of messages (CHUNK and
