@@ -113,7 +113,7 @@ def _play(world: SmallWorld, line: Proxy, case: _Answers, trial: Trial) -> None:
     # Where the last answer was lost to a worker that had done its rounds, the next one goes on.
     ended = ended if ended.how == "done" else world.work()
     met = case.faults - len(struck.place) - len(struck.find)
-    trial.injected[case.name] += met
+    trial.injected[case.name] += met - sum(fault is _UNHARMED for fault in (*case.place, *case.find))
     if ended.how != "done" or met != case.faults:
         trial.check(case.name, holds=False, seen=f"{ended.how}, {met} of {case.faults} faults met")
     line.judge = harmless

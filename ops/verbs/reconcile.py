@@ -60,8 +60,6 @@ class ReconcileOutcome(StrEnum):
 
 # A value of `Reconciled.why`: the package is not written back yet, and its write-back is due.
 WRITEBACK_DUE = "writeback_due"
-# Another: where a warehouse works on a second document.
-AT_LOCATION = "at_location"
 
 # What a person must look at.
 OPEN = frozenset(
@@ -203,7 +201,7 @@ class Reconciler:
             elif compared.finding is Difference.AGREES:
                 yield _line_of_document(document, document.generation, ReconcileOutcome.AGREES)
             for second in compared.further:
-                at = Reason(AT_LOCATION, {"location": second.location})
+                at = Reason("at_location", {"location": second.location})
                 yield _line_of_document(document, second.generation, ReconcileOutcome.DOCUMENT_DOUBLED, at)
 
     def _writebacks(self, since: datetime) -> Iterator[Reconciled]:

@@ -106,7 +106,7 @@ def packers_at_work(stage: Stage, db: Database, environment: Mapping[str, str]) 
                 packers.work()
             except (CommandFailedError, psycopg.OperationalError, OSError) as error:
                 # A store may be away for a moment: people try again.
-                log.warning("packers_kept_from_work", error=str(error))
+                log.info("packers_kept_from_work", error=str(error))
 
     thread = threading.Thread(target=work, name="packers")
     thread.start()

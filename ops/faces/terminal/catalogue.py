@@ -271,6 +271,11 @@ _EVENT = {
     "scan_contradicts": "the warehouse's scan contradicts the state: {code}",
     "skus_mapped": "by the listing map {lines}",
     "step_stopped": "step stopped without effect",
+    "warehouse_checked": "the warehouse has checked the goods",
+    "warehouse_picked": "the warehouse has picked the goods",
+    "warehouse_printed": "the warehouse has printed the order",
+    "warehouse_short": "the warehouse has found fewer pieces",
+    "warehouse_stop_failed": "the warehouse could not stop the order",
 }
 
 _PARCEL = {
@@ -329,6 +334,8 @@ _PHRASE = {
     "in_the_way": "{order} {in_the_way}: let it end, or stop it first; or use --when-ended: it is then erased "
     "after its end",
     "order_adopted": "order {order} is adopted and {state}",
+    "handed_to": "handed to {location} as {document}",
+    "found_at": "found at {location} as {document}",
     "lane": "lane {lane}",
     "lane_with_points": "lane {lane} with {score} points",
     "left_alone": "nothing to do: {left_alone}",

@@ -26,7 +26,7 @@ from ops.views.letters import ForeseenTry
 from ops.views.order_list import WaitsFor as ListedWaitsFor
 
 KINDS = {
-    "why": [*NoReplay, *Ending, WRITEBACK_DUE, ANOTHER_WAYBILL, UNEXPECTED],
+    "why": [*NoReplay, *Ending, WRITEBACK_DUE, ANOTHER_WAYBILL, UNEXPECTED, "at_location"],
     "foreseen": ForeseenTry,
     "waits_for": NextMover,
     "waiting": ListedWaitsFor,
