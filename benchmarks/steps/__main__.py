@@ -140,7 +140,7 @@ def _play(base: Settings, stores: Connection, script: Script) -> Mapping[str, Us
             meter = Meter(db, watching)
             with _counted_calls(meter), engine_loop(demo.settings, db, watching) as loop:
                 # The loop looks runners up by name, so the metered ones stand in for them.
-                loop.runners.update({step: MeteredStep(runner, meter) for step, runner in loop.runners.items()})  # type: ignore[misc]
+                loop.runners.update({step: MeteredStep(runner, meter) for step, runner in loop.runners.items()})  # type: ignore[misc] # the same protocol
                 loop.run_all(_QUIET_S)
             return meter.uses
 

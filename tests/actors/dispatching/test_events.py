@@ -4,7 +4,6 @@ import copy
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,28 +14,7 @@ from domain.holds import HoldCode
 from infra.engine.author import Author
 from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
-from ops.views.ledgers import our_ledger
-from tests.actors.dispatching.conftest import Killed
-
-AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-def tell(merchant):
-    """Let the warehouse in the east tell events about its newest document; then its feed is read."""
-    numbers = itertools.count(1)
-
-    def told(*events):
-        reference = merchant.rows("SELECT reference FROM placement WHERE location = 'east' ORDER BY id DESC LIMIT 1")
-        for kind, more in events:
-            number = next(numbers)
-            about = {"reference": reference[0][0] if reference else "", "waybill": "", **more}
-            event = WarehouseEvent(f"d{number}", kind=kind, at=AT + timedelta(minutes=number), **about)
-            merchant.warehouse.scans.append(event)
-        merchant.rows("UPDATE work SET due_at = now() - interval '1 second' WHERE step = 'warehouse'")
-        merchant.run("warehouse")
-
-    return told
+from tests.actors.dispatching.conftest import AT, Killed
 
 
 @pytest.fixture
@@ -44,20 +22,6 @@ def dispatched(labelled):
     """One order of two pieces whose document is at a warehouse that does not book."""
     labelled.run("dispatch")
     return labelled
-
-
-@pytest.fixture
-def booking(take_orders, trade):
-    """One order of two lines, of two pieces and of one, whose document is at a warehouse that books and splits."""
-    merchant = take_orders(books_waybill=True, splits=True)
-    merchant.stock(**{"TEE-1": 10, "CAP-1": 10})
-    one, other = trade(tid="1001", pieces=2), trade(tid="1002", sku="CAP-1")
-    lines = [*one["orders"]["order"], *other["orders"]["order"]]
-    sums = {"payment": "30.00", "total_fee": "30.00"}
-    merchant.deliver({**one, **sums, "orders": {"order": lines}})
-    merchant.flow("label")
-    merchant.run("dispatch")
-    return merchant
 
 
 def boxes(merchant):
@@ -405,37 +369,6 @@ def test_what_leaves_without_a_number_is_for_a_person_until_its_packages_are_tol
     tell(("handed_over", {"packages": (EventPackage("YT1", "yto"),), "is_final": True}))
     assert booking.states() == ["in_transit"]
     assert documents.breaches() == []
-
-
-def unwanted(merchant):
-    return merchant.rows(
-        "SELECT kind, owner, facts ->> 'waybill', facts ->> 'courier' FROM order_case ORDER BY facts ->> 'waybill'"
-    )
-
-
-def test_a_parcel_that_a_warehouse_books_for_a_closed_order_is_a_case_of_its_own(booking, tell):
-    """Its number stands in no package: without the case nobody would know of the waybill."""
-    booking.rows("UPDATE fulfillment_order SET state = 'closed', closed_reason = 'refunded', finished_at = now()")
-    boxes_told = (EventPackage("SF1", "sf", 0, (("1001", 2),)), EventPackage("SF2", "sf", 0, (("1002", 1),)))
-    tell(("packed", {"packages": boxes_told[:1]}), ("packed", {"packages": boxes_told}))
-    tell(("handed_over", {"packages": boxes_told, "is_final": True}))
-    kind = "unwanted_parcel"
-    assert unwanted(booking) == [(kind, "logistics", "SF1", "sf"), (kind, "logistics", "SF2", "sf")]
-    assert boxes(booking) == []
-    assert our_ledger(booking.db).shown_waybills == {"SF1", "SF2"}
-
-
-def test_a_parcel_that_a_warehouse_books_after_its_refusal_is_a_case_of_its_own(booking, tell):
-    tell(("refused", {"code": "capacity"}))
-    tell(("handed_over", {"packages": (EventPackage("SF1", "sf"),), "is_final": True}))
-    assert unwanted(booking) == [("unwanted_parcel", "logistics", "SF1", "sf")]
-
-
-def test_a_parcel_that_a_warehouse_books_during_a_hold_is_known_by_its_event(booking, tell):
-    booking.rows("UPDATE fulfillment_order SET state = 'on_hold', resume_state = state")
-    tell(("packed", {"packages": (EventPackage("SF1", "sf"),)}))
-    assert unwanted(booking) == []
-    assert our_ledger(booking.db).shown_waybills == {"SF1"}
 
 
 WAITS = """SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"""
