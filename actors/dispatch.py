@@ -14,6 +14,7 @@ from actors.documents.take_back import RefusedDocument, TakenBack, take_back
 from actors.orders.last_check import OrderChangedError, OrderHeldError, may_be_outdated
 from actors.orders.parts import nothing_left
 from actors.orders.update_order import trim
+from actors.stops.asking import follow_stops
 from actors.tools import Tools
 from adapters.documents import Taken
 from domain.deadlines import wait_for_day_s
@@ -58,7 +59,7 @@ STEP = Step(
     subject=Subject.FULFILLMENT_ORDER,
     is_remote=True,
     works_in=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
-    leads_to=("route", "writeback"),
+    leads_to=("route", "writeback", "stop", "void"),
     # The location's scans are read at their own pace.
     then=("warehouse",),
     resumes=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
@@ -135,7 +136,7 @@ class DispatchStep:
         to_place = [one for one in intents if one.may_place]
         if to_place:
             intend_placements(tx, map(self._intent, to_place))
-        return Intended(intents, finished)
+        return Intended(intents, follow_stops(tx, finished))
 
     def _finish_uncalled(
         self, row: UndispatchedRow, packages: Sequence[KnownPackage], lines: Sequence[Pieces], *, is_outdated: bool
@@ -216,7 +217,7 @@ class DispatchStep:
             id_ = one.ref.subject_id
             return self._result_of(one, answers[id_], back.get(id_), told.get(id_, ()))
 
-        return decide_each(STEP.name, [one for one, _ in pairs], result_of)
+        return follow_stops(tx, decide_each(STEP.name, [one for one, _ in pairs], result_of))
 
     def _leaves_intent(self, one: Undispatched, answer: Answer) -> bool:
         return not one.is_placed and isinstance(answer.outcome, (Exception, NothingPlaced))

@@ -20,6 +20,8 @@ class CaseKind(StrEnum):
     NOT_DELIVERED = "not_delivered"
     UNWANTED_WAYBILL = "unwanted_waybill"
     UNWANTED_PARCEL = "unwanted_parcel"
+    STOP_TOO_LATE = "stop_too_late"
+    MOVED_THOUGH_STOPPED = "moved_though_stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.UNWANTED_PARCEL: CaseRule(
         "logistics", 2, "a warehouse packed what nobody wants any more, under a waybill of its own"
     ),
+    CaseKind.STOP_TOO_LATE: CaseRule("service", 4, "a stop was asked for, and the goods leave all the same"),
+    CaseKind.MOVED_THOUGH_STOPPED: CaseRule("logistics", 2, "a parcel left after its stop was confirmed"),
 }
 
 # Kinds after which a parcel may never reach its receiver: once nobody asks about it any more, it has not.

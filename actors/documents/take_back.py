@@ -26,6 +26,7 @@ from infra.tables.packages import CancelledPackage, cancel_packages
 from infra.tables.placements import Ended, end_documents
 from infra.tables.pool import Connection
 from infra.tables.recount import lower_location
+from infra.tables.shipments import want_voids
 from infra.tables.stock import lock_levels, lock_location_levels, release_stock, reserve_stock
 from infra.tables.writebacks import drop_untold
 
@@ -53,24 +54,28 @@ class RefusedDocument:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """What became of a refused order, and what follows. `is_over`: it is closed, or the refusal came too late."""
+    """What became of a refused order, and what follows. `is_over`: it is closed, or the refusal came too late.
+
+    `voids`: waybills that nobody wants now.
+    """
 
     refused: RefusedDocument
     facts: Mapping[str, Any]
+    voids: tuple[NewWork, ...] = ()
     is_over: bool = False
 
     def finished(self, ref: SubjectRef, step: str) -> Finished:
         """The result of the step that heard of it."""
         if self.is_over or ref.state is State.ON_HOLD:
             # A held order goes back to its routing once it is released.
-            return Finished(ref, Done(facts=self.facts), Cause.WAREHOUSE)
+            return Finished(ref, Done(facts=self.facts), Cause.WAREHOUSE, follow=self.voids)
         assert ref.fulfillment_order_id is not None
         again = NewWork("route", ref.fulfillment_order_id, ref.lane, shop=self.refused.order.key.account)
         return Finished(
             ref,
             Done(State.APPROVED, {"refused_at": step, **self.facts}),
             Cause.WAREHOUSE,
-            follow=(again,),
+            follow=(again, *self.voids),
         )
 
 
@@ -80,21 +85,30 @@ def take_back(tx: Connection, refused: Sequence[RefusedDocument]) -> dict[int, T
         return {}
     end_documents(tx, [Ended(one.reference, PlacementStatus.REFUSED, one.refusal.code) for one in refused])
     back = {_id(one): one for one in refused if one.at in _TAKES_BACK}
-    cancelled = _cancel(tx, list(back))
+    cancelled, voids = _cancel(tx, list(back))
     open_cases(
-        tx, [_unwanted(back[id_], package) for id_, mine in cancelled.items() for package in mine if package.waybill]
+        tx,
+        [
+            _unwanted(back[id_], package)
+            for id_, mine in cancelled.items()
+            for package in _needs_person(mine, voids.get(id_, ()))
+        ],
     )
     corrected = _give_back(tx, list(back.values()))
     if back:
         unplace(tx, {id_: (one.location, one.refusal.code) for id_, one in back.items()})
     return {
-        _id(one): _taken_back(one, cancelled.get(_id(one), ()), corrected.get(_id(one), {}), back) for one in refused
+        _id(one): _taken_back(
+            one, cancelled.get(_id(one), ()), voids.get(_id(one), ()), corrected.get(_id(one), {}), back
+        )
+        for one in refused
     }
 
 
 def _taken_back(
     one: RefusedDocument,
     cancelled: Sequence[CancelledPackage],
+    voids: Sequence[NewWork],
     corrected: Mapping[str, int],
     back: Mapping[int, RefusedDocument],
 ) -> TakenBack:
@@ -103,7 +117,13 @@ def _taken_back(
         facts["stock_lowered"] = dict(corrected)
     if living := [package.waybill for package in cancelled if package.waybill]:
         facts["unwanted_waybills"] = ", ".join(living)
-    return TakenBack(one, facts, is_over=_id(one) not in back)
+    return TakenBack(one, facts, tuple(voids), is_over=_id(one) not in back)
+
+
+def _needs_person(cancelled: Sequence[CancelledPackage], voids: Sequence[NewWork]) -> list[CancelledPackage]:
+    """Packages whose waybill is not ours to void, or that the platform was told and that do not travel."""
+    voided = {work.subject_id for work in voids}
+    return [one for one in cancelled if one.waybill is not None and (one.is_told or one.id not in voided)]
 
 
 def _unwanted(one: RefusedDocument, package: CancelledPackage) -> NewCase:
@@ -119,13 +139,21 @@ def _unwanted(one: RefusedDocument, package: CancelledPackage) -> NewCase:
     )
 
 
-def _cancel(tx: Connection, ids: Sequence[int]) -> dict[int, list[CancelledPackage]]:
-    """The packages leave with their pieces; what the platform has not heard of them it does not hear."""
+def _cancel(tx: Connection, ids: Sequence[int]) -> tuple[dict[int, list[CancelledPackage]], dict[int, list[NewWork]]]:
+    """The packages leave with their pieces; what the platform has not heard of them it does not hear.
+
+    Returns what is to be voided beside them.
+    """
     cancelled: dict[int, list[CancelledPackage]] = {}
     for package in cancel_packages(tx, ids):
         cancelled.setdefault(package.fulfillment_order_id, []).append(package)
-    drop_untold(tx, [package.id for mine in cancelled.values() for package in mine])
-    return cancelled
+    named = [package.id for mine in cancelled.values() for package in mine]
+    drop_untold(tx, named)
+    voids: dict[int, list[NewWork]] = {}
+    for one in want_voids(tx, named):
+        void = NewWork("void", one.package_id, one.lane, one.account, one.shop)
+        voids.setdefault(one.fulfillment_order_id, []).append(void)
+    return cancelled, voids
 
 
 def _give_back(tx: Connection, refused: Sequence[RefusedDocument]) -> dict[int, Mapping[str, int]]:

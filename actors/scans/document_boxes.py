@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.scans.after import contradicting, wrong_waybill
+from actors.scans.stopped import LeftParcel, ToldOfStop
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
@@ -63,6 +64,9 @@ class ToldDocument:
     short: dict[str, int] = field(default_factory=dict)
     is_final: bool = False
     is_stopped: bool = False
+    is_too_late: bool = False
+    has_left_stopping: bool = False
+    has_left_stopped: bool = False
     holds: list[Hold] = field(default_factory=list)
     cases: list[NewCase] = field(default_factory=list)
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -81,6 +85,22 @@ class ToldDocument:
         """The state, or what a hold has interrupted."""
         resumes = self.row.state is State.ON_HOLD and self.row.resume_state is not None
         return self.row.resume_state if resumes and self.row.resume_state else self.row.state
+
+    def of_stop(self) -> ToldOfStop:
+        """What this page says of the stop of the document."""
+        row = self.row
+        subject = LeftParcel(
+            row.fulfillment_order_id, row.order_id, None, row.lane, self.order.key.account, row.reference
+        )
+        is_over = self.is_stopped or self.refusal is not None
+        return ToldOfStop(
+            subject,
+            is_confirmed=self.is_stopped and row.is_stopping,
+            is_too_late=self.is_too_late,
+            has_left=self.has_left_stopping,
+            has_left_after=self.has_left_stopped,
+            is_over=row.is_stopping and is_over,
+        )
 
 
 def show_unwanted(tools: Tools, one: ToldDocument, told: WarehouseEvent, kind: Scan) -> None:

@@ -11,13 +11,14 @@ from actors.documents.short_picks import ShortPick, split_short
 from actors.documents.take_back import RefusedDocument, TakenBack, take_back
 from actors.scans.after import ScannedPackage, first_look, is_followed, want_followers
 from actors.scans.document_boxes import NAMES_BOXES, ToldDocument, ToldPackage, show_unwanted, take_boxes
+from actors.scans.stopped import LEFT_THOUGH_STOPPING, MOVED_THOUGH_STOPPED, settle_stops
 from actors.tools import Tools
 from adapters.ports import WarehouseEvent
 from domain.dispatch import SHORT, Picked, PlacementStatus, shortfall
 from domain.holds import HoldCode
 from domain.outcomes import Done, Hold
 from domain.states import RANK, Cause, State
-from domain.warehouse import TARGET, Contradiction, Move, Scan, advance
+from domain.warehouse import TARGET, Contradiction, Move, Scan, advance, leave_though_stopping
 from infra.engine.reports import has_worker_without_parts
 from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
@@ -68,13 +69,15 @@ def apply_documents(
     ours = [one for one in documents if one.has_packed and not tools.capabilities(one.row.location).books_waybill]
     hear_of_packages(tx, [one.row.fulfillment_order_id for one in ours])
     consume_stock(tx, [one.row.fulfillment_order_id for one in documents if any(p.handed_over_at for p in one.parcels)])
-    end_documents(tx, [*_stopped(documents), *_final(documents)])
-    _settle_stops(tx, step, documents)
+    end_documents(tx, _ended(documents))
+    _end_wanted_stops(tx, step, documents)
+    stops = settle_stops(tx, [one.of_stop() for one in documents])
     open_cases(tx, [case for one in documents for case in one.cases])
     follow = _followers(tx, tools, documents)
     writes = Writes()
     for one in documents:
         _settle(step, one, back.get(one.row.fulfillment_order_id), follow, writes)
+        writes.added += stops.get(one.row.fulfillment_order_id, ())
     for part in parts:
         gather(step, part, writes)
     writes.finished.clear()
@@ -120,6 +123,9 @@ def _take_in(tx: Connection, tools: Tools, one: ToldDocument | None, told: Wareh
         _take_refusal(one, told)
     elif kind is Scan.STOPPED:
         _take_stop(one)
+    elif kind is Scan.STOP_FAILED and one.row.is_stopping:
+        one.is_too_late = True
+        one.notes.append((f"warehouse_{kind}", _facts(told)))
     elif (kind in TARGET or kind is Scan.SHORT) and not _may_move(one, kind):
         if one.now is State.ON_HOLD:
             return False
@@ -131,6 +137,11 @@ def _take_in(tx: Connection, tools: Tools, one: ToldDocument | None, told: Wareh
 
 def _may_move(one: ToldDocument, kind: Scan) -> bool:
     """Whether the order's state lets goods move; what contradicts it is noted."""
+    if kind is Scan.HANDED_OVER and one.now is State.ON_HOLD and one.row.is_stopping:
+        one.path.extend(leave_though_stopping(one.at, is_tracked=False))
+        if one.path:
+            one.now, one.has_left_stopping = one.path[-1], True
+            one.notes.append(("scan_contradicts", {"code": LEFT_THOUGH_STOPPING}))
     answer = advance(one.now, kind) if kind in TARGET else None
     if isinstance(answer, Contradiction):
         _contradict(one, answer)
@@ -159,8 +170,11 @@ def _take_work(tx: Connection, tools: Tools, one: ToldDocument, told: WarehouseE
 
 def _take_after_the_end(one: ToldDocument, kind: Scan) -> None:
     """The document was refused or stopped: goods that move all the same are for a person."""
+    is_stopped = one.row.status is PlacementStatus.STOPPED
     if kind in NAMES_BOXES:
-        facts = {"code": MOVED_THOUGH_REFUSED, "document": one.row.reference}
+        one.has_left_stopped = one.has_left_stopped or (is_stopped and kind is Scan.HANDED_OVER)
+        code = MOVED_THOUGH_STOPPED if is_stopped else MOVED_THOUGH_REFUSED
+        facts = {"code": code, "document": one.row.reference}
         one.holds.append(Hold(HoldCode.SHIPPED_ELSEWHERE, facts))
     elif kind not in {Scan.REFUSED, Scan.STOPPED, Scan.OTHER}:
         one.notes.append(("scan_contradicts", {"code": MOVED_THOUGH_REFUSED, "scan": kind.value}))
@@ -174,7 +188,7 @@ def _take_refusal(one: ToldDocument, told: WarehouseEvent) -> None:
 
 
 def _take_stop(one: ToldDocument) -> None:
-    """Of a held or closed order a stop is wanted: nothing leaves, and a release hands the order over anew.
+    """Of a held, stopping or closed order a stop is wanted: nothing leaves, and a release hands it over anew.
 
     Otherwise nobody has asked for it: a person decides, and releasing the hold hands the order over anew.
     """
@@ -183,7 +197,7 @@ def _take_stop(one: ToldDocument) -> None:
         or one.row.status is PlacementStatus.FINAL
     ):
         one.notes.append(("scan_contradicts", {"code": STOPPED_UNASKED, "state": one.now.value}))
-    elif one.row.state in _STOP_WANTED:
+    elif one.row.is_stopping or one.row.state in _STOP_WANTED:
         one.is_stopped = True
         one.notes.append(("document_stopped", {"document": one.row.reference, "location": one.row.location}))
     elif one.at in _IN_HOUSE and RANK[one.now] <= RANK[State.IN_WAREHOUSE]:
@@ -193,9 +207,9 @@ def _take_stop(one: ToldDocument) -> None:
         one.notes.append(("scan_contradicts", {"code": STOPPED_UNASKED, "state": one.now.value}))
 
 
-def _settle_stops(tx: Connection, step: str, documents: Sequence[ToldDocument]) -> None:
+def _end_wanted_stops(tx: Connection, step: str, documents: Sequence[ToldDocument]) -> None:
     """What a stop that was wanted ends: the warehouse's work on the order, and the hold about an unwanted document."""
-    stopped = [one.row for one in documents if one.is_stopped]
+    stopped = [one.row for one in documents if one.is_stopped and not one.row.is_stopping]
     back_to_dispatch(tx, [row.fulfillment_order_id for row in stopped if row.state is State.ON_HOLD])
     closed = [row.fulfillment_order_id for row in stopped if row.state is State.CLOSED]
     release_holds(tx, [(id_, HoldCode.UNWANTED_DOCUMENT) for id_ in closed], step)
@@ -265,14 +279,10 @@ def _stamp(tx: Connection, documents: Sequence[ToldDocument]) -> None:
     stamp_packages(tx, [Stamp(parcel.id, parcel.packed_at, parcel.handed_over_at) for parcel in stamped])
 
 
-def _stopped(documents: Sequence[ToldDocument]) -> list[Ended]:
-    return [Ended(one.row.reference, PlacementStatus.STOPPED) for one in documents if one.is_stopped]
-
-
-def _final(documents: Sequence[ToldDocument]) -> list[Ended]:
-    return [
-        Ended(one.row.reference, PlacementStatus.FINAL) for one in documents if one.is_final and one.refusal is None
-    ]
+def _ended(documents: Sequence[ToldDocument]) -> list[Ended]:
+    stopped = [Ended(one.row.reference, PlacementStatus.STOPPED) for one in documents if one.is_stopped]
+    final = [one for one in documents if one.is_final and one.refusal is None]
+    return [*stopped, *(Ended(one.row.reference, PlacementStatus.FINAL) for one in final)]
 
 
 def _followers(

@@ -192,7 +192,9 @@ class HandCourier:
         return next((one for one in reversed(self.waybills) if one.reference == reference), None)
 
     async def cancel(self, reference: str, waybill: str) -> None:
+        self._raise("cancel")
         self.waybills = [replace(one, alive=one.alive and one.number != waybill) for one in self.waybills]
+        self._raise("after_cancel")
 
     async def track(self, tracked):
         """`ways`: events, or an error, by waybill. `tracked`: what was asked, call by call."""
@@ -293,6 +295,11 @@ class Merchant:
             self.run(step)
             if step is until:
                 return
+
+    def end_stops(self) -> None:
+        """Run all that open stops and unwanted waybills wait for, until nothing of it is due."""
+        while sum(self.run(step) for step in ("stop", "recall", "void", "label", "dispatch")):
+            pass
 
     def fall_due(self) -> None:
         """Let the time pass that retries and deadlines wait for."""

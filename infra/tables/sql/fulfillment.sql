@@ -53,6 +53,12 @@ WHERE f.id = r.id;
 UPDATE fulfillment_order SET resume_state = 'allocated'
 WHERE id = ANY(%(ids)s) AND state = 'on_hold' AND resume_state IN ('in_warehouse', 'packed');
 
+-- name: leave_location
+-- Stopped, and made anew from the beginning. One that other holds keep on hold begins there once they are released.
+UPDATE fulfillment_order AS f
+SET location = NULL, resume_state = CASE WHEN f.resume_state IS NOT NULL THEN 'paid' END
+WHERE f.id = ANY(%(ids)s);
+
 -- name: exclude
 UPDATE fulfillment_order AS f SET excluded = f.excluded || r.excluded
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, excluded jsonb)
