@@ -109,7 +109,7 @@ def test_a_parcel_with_pieces_that_are_to_arrive_is_not_intercepted():
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), itertools.product([InterceptStatus.CONFIRMED, InterceptStatus.FAILED], repeat=2)
+    ("one", "other"), list(itertools.product([InterceptStatus.CONFIRMED, InterceptStatus.FAILED], repeat=2))
 )
 def test_an_order_comes_back_only_with_all_its_parcels(one, other):
     gone = tuple(parcel(id_, has_left=True, intercept=status) for id_, status in enumerate((one, other)))
