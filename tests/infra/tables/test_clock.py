@@ -23,6 +23,7 @@ GIVEN = {
     "followed_max": 20_000,
     "hours": 72,
     "resting": [],
+    "turned": [],
 }
 
 
